@@ -1,0 +1,1 @@
+"""Transfer learning as a tool."""

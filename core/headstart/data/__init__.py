@@ -1,0 +1,1 @@
+"""Records, checks, the split and its file, prepared samples and their order."""

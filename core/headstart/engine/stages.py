@@ -1,0 +1,98 @@
+"""Names of weights: `stage/index/role`, from position alone.
+
+Keras numbers layers by counters that differ from process to process, so its names cannot be stored. Ours come from
+the place of a layer among the layers of its stage that hold weights, and the weight's own role in its layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import keras
+import numpy as np
+
+from headstart.errors import WrongWeightsError
+from headstart.specs import Stage
+
+MAX_LISTED = 8
+
+
+def weighted_layers(model: keras.Model) -> Iterator[keras.Layer]:
+    """The layers of a Functional model that hold weights, in graph order; nested models are opened."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from weighted_layers(layer)
+        elif layer.weights:
+            yield layer
+
+
+def name_variables(stages: Sequence[Stage]) -> dict[str, keras.Variable]:
+    """Every weight of `stages` by our name, in order: trainable ones and statistics, without random seeds' state."""
+    named: dict[str, keras.Variable] = {}
+    for stage in stages:
+        for index, layer in enumerate(weighted_layers(stage.model)):
+            for variable in layer.weights:
+                role = _role(layer, variable)
+                named[f"{stage.name}/{index}/{role}"] = variable
+    return named
+
+
+def _role(layer: keras.Layer, variable: keras.Variable) -> str:
+    """`kernel`, or the path inside a composite layer such as `attention/query/kernel`."""
+    parts = variable.path.split("/")
+    if layer.name in parts:
+        parts = parts[parts.index(layer.name) + 1 :]
+    return "/".join(parts) if len(parts) > 1 else variable.name
+
+
+def assign_arrays(stages: Sequence[Stage], arrays: Mapping[str, np.ndarray], *, source: str) -> None:
+    """Set every weight of `stages` from `arrays`; names and shapes must match exactly.
+
+    Raises WrongWeightsError, before anything is assigned, listing what is missing, unexpected or of another shape.
+    """
+    variables = name_variables(stages)
+    problems = [f"missing {name}" for name in variables if name not in arrays]
+    problems += [f"unexpected {name}" for name in arrays if name not in variables]
+    problems += [
+        f"{name} has shape {tuple(arrays[name].shape)}, expected {tuple(variable.shape)}"
+        for name, variable in variables.items()
+        if name in arrays and tuple(arrays[name].shape) != tuple(variable.shape)
+    ]
+    if problems:
+        raise wrong_weights(source, problems)
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+
+
+def wrong_weights(source: str, problems: Sequence[str]) -> WrongWeightsError:
+    """The error for a weights file that does not fit: the first few differences, and how many there are."""
+    listed = "; ".join(problems[:MAX_LISTED])
+    more = len(problems) - MAX_LISTED
+    return WrongWeightsError(
+        f"{source} does not fit this backbone: {listed}" + (f"; and {more} more" if more > 0 else ""),
+        hint="check that the file belongs to this backbone and variant (`headstart backbones NAME` shows its weights)",
+    )
+
+
+def read_arrays(stages: Sequence[Stage]) -> dict[str, np.ndarray]:
+    """A copy of every weight of `stages` as numpy arrays under our names."""
+    return {
+        name: np.array(keras.ops.convert_to_numpy(variable), copy=True)
+        for name, variable in name_variables(stages).items()
+    }
+
+
+def verify_composition(stages: Sequence[Stage]) -> None:
+    """Check that the outputs of each stage are the inputs of the next. Raises ValueError naming the boundary."""
+    for lower, upper in zip(stages, stages[1:], strict=False):
+        given, wanted = _names(lower.model.output), _names(upper.model.input)
+        if not wanted <= given:
+            raise ValueError(
+                f"stage {upper.name!r} needs {sorted(wanted - given)}, which {lower.name!r} does not give"
+            )
+
+
+def _names(tensors: object) -> set[str]:
+    if not isinstance(tensors, dict):
+        raise ValueError("a stage maps a dict of named tensors to a dict of named tensors")
+    return set(tensors)

@@ -1,0 +1,153 @@
+"""What a run says while it happens: typed records, appended to events.jsonl and heard by reporters.
+
+Losses and metrics are floats, times are seconds; `None` stands for a value that is not there, never NaN.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Base of all events. `time` is seconds since the epoch (UTC)."""
+
+    time: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStarted(Event):
+    """A run began; `recipe` holds every value as resolved, `samples` counts by split."""
+
+    run: str
+    backend: str
+    backbone: str
+    weights: str
+    task: str
+    strategy: str
+    primary_metric: str
+    higher_is_better: bool
+    classes: tuple[str, ...]
+    samples: Mapping[str, int]
+    parameters: Mapping[str, int]
+    phases: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseStarted(Event):
+    """A phase began: `trainable` weights by stage; `cut` is the first stage that is not computed once and cached."""
+
+    phase: str
+    index: int
+    count: int
+    epochs: int
+    steps: int
+    solver: str
+    cut: str
+    trainable: Mapping[str, int]
+    rates: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress(Event):
+    """Work went on. `activity` is "read", "features", "train" or "evaluate"; `done` of `total` samples or steps.
+
+    `unit` names what is counted; `metrics` are running values such as the training loss.
+    """
+
+    activity: str
+    done: int
+    total: int
+    unit: str
+    phase: str | None = None
+    epoch: int | None = None
+    epochs: int | None = None
+    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochDone(Event):
+    """An epoch (or one strength of a closed-form path) ended. `train` and `val` are metrics by name."""
+
+    phase: str
+    epoch: int
+    epochs: int
+    train: Mapping[str, float]
+    val: Mapping[str, float]
+    rates: Mapping[str, float]
+    seconds: float
+    best: bool
+    strength: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseDone(Event):
+    """A phase ended; `reason` says why ("all epochs", "no better for 3 epochs"); frozen weights were verified."""
+
+    phase: str
+    best_epoch: int
+    best: Mapping[str, float]
+    reason: str
+    frozen_verified: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointSaved(Event):
+    """A checkpoint is complete on disk."""
+
+    path: str
+    step: int
+    best: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Warned(Event):
+    """Something the user should know; the run goes on."""
+
+    message: str
+    hint: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFinished(Event):
+    """The artefact was written, reloaded and evaluated; `result` is what result.json holds."""
+
+    result: Mapping[str, Any]
+
+
+KINDS: Mapping[str, type[Event]] = {
+    kind.__name__: kind
+    for kind in (
+        RunStarted,
+        PhaseStarted,
+        Progress,
+        EpochDone,
+        PhaseDone,
+        CheckpointSaved,
+        Warned,
+        RunFinished,
+    )
+}
+
+
+def to_line(event: Event) -> str:
+    """One line of events.jsonl, its kind under `event`. Raises ValueError for NaN or infinity."""
+    return json.dumps({"event": type(event).__name__, **dataclasses.asdict(event)}, allow_nan=False)
+
+
+def from_line(line: str) -> Event:
+    """The event that `to_line` wrote. Raises ValueError for a kind this version does not know."""
+    values = json.loads(line)
+    kind = values.pop("event", None)
+    if kind not in KINDS:
+        raise ValueError(f"unknown event kind {kind!r}; known: {', '.join(KINDS)}")
+    fields = {field.name: field for field in dataclasses.fields(KINDS[kind])}
+    for name, value in values.items():
+        if isinstance(value, list) and str(fields[name].type).startswith("tuple"):
+            values[name] = tuple(value)
+    return KINDS[kind](**values)

@@ -1,0 +1,96 @@
+"""The hooks a plugin can implement. Each `register_*` returns data; nothing is built and no framework imported.
+
+    from headstart.hookspecs import hookimpl
+    from headstart.specs import DatasetSpec
+
+    @hookimpl
+    def register_datasets():
+        return [DatasetSpec(name="mine/photos", summary="My photographs.", build="mine.load:photos", ...)]
+
+Publish the module under the entry-point group `headstart`; its key is the plugin's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from headstart.errors import Problem
+    from headstart.recipe import Recipe
+    from headstart.registry import Registry
+    from headstart.specs import (
+        AugmentationSpec,
+        BackboneSpec,
+        DatasetSpec,
+        InputSpec,
+        ReporterSpec,
+        StrategySpec,
+        TaskSpec,
+    )
+
+PROJECT = "headstart"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def register_backbones() -> Iterable[BackboneSpec]:
+    """Offer pretrained feature extractors."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def register_datasets() -> Iterable[DatasetSpec]:
+    """Offer sources of records."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def register_augmentations() -> Iterable[AugmentationSpec]:
+    """Offer ways to vary training samples."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def register_reporters() -> Iterable[ReporterSpec]:
+    """Offer ways to tell about a run."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def register_inputs() -> Iterable[InputSpec]:
+    """Offer input kinds."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def register_tasks() -> Iterable[TaskSpec]:
+    """Offer tasks."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def register_strategies() -> Iterable[StrategySpec]:
+    """Offer plans of phases."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def resolve_backbone(ref: str) -> BackboneSpec | None:
+    """The backbone that `ref` (a path or `KIND:REF`) means, or None. Reads headers only."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def resolve_dataset(ref: str) -> str | None:
+    """The full name of the dataset spec that opens the path `ref`, or None. Looks at names, reads no data."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def check_recipe(recipe: Recipe, registry: Registry) -> Iterable[Problem]:
+    """What this plugin finds wrong with a whole recipe."""
+    raise AssertionError("a specification is never called")

@@ -1,0 +1,556 @@
+"""What a plugin can offer: frozen records that name things, and a Protocol for each thing they build.
+
+This module imports no framework and no numpy, so that a plugin's declarations load in milliseconds. Each spec names
+its build target as `"module:function"`; the target is imported only when a run needs it, and may import keras.
+
+Shapes are written with named axes: (batch, height, width, channel). Arrays that cross this boundary are numpy; tensors
+inside `keras.Model` are the backend's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from headstart.options import NoOptions
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+    from headstart.events import Event
+
+API = 1
+"""The version of this boundary. A spec declares the one it was written for."""
+
+BACKENDS = ("jax", "torch")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What every offer has: its full name `plugin/name`, one sentence, and its options."""
+
+    name: str
+    summary: str
+    api: int = API
+    options: type = NoOptions
+
+    @property
+    def plugin(self) -> str:
+        """The plugin's part of the name."""
+        return self.name.partition("/")[0]
+
+    @property
+    def short_name(self) -> str:
+        """The name without its plugin; usable alone where it is unique."""
+        return self.name.partition("/")[2]
+
+
+# --- input kinds -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One named tensor of a sample, without the batch axis. `dtype` is a numpy name such as "uint8"."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A payload as read: `value` in the input kind's own form, and the conversions that reading it took.
+
+    `notes` are short, countable phrases such as "converted from CMYK": the same phrase for the same conversion.
+    """
+
+    value: Any
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Transform:
+    """One drawn augmentation of one sample; plain numbers, equal on every backend.
+
+    `matrix` (3, 3), row by row, maps homogeneous output coordinates (x, y, 1) to input coordinates, both with the
+    sample's centre at the origin and its width and height running from -0.5 to 0.5. Identity leaves a sample as it is.
+    """
+
+    matrix: tuple[tuple[float, float, float], ...] = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+
+    @property
+    def is_identity(self) -> bool:
+        """True where applying it would change nothing."""
+        return self == Transform()
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A sample as something a report can show: `media_type` such as "image/png", and its bytes."""
+
+    media_type: str
+    data: bytes
+
+
+class InputKind(Protocol):
+    """Reads payloads of one kind and turns them into the tensors that a backbone's weights expect.
+
+    Built from the weights' own preprocessing, so nothing else ever scales an input.
+    """
+
+    tensors: Mapping[str, TensorSpec]
+    """What `prepare` returns, by name; fixed shapes."""
+    output_ranges: Mapping[str, tuple[float, float]]
+    """Lowest and highest value each tensor of `stage` can take after preprocessing; checked on the first batch."""
+
+    def read(self, payload: Any, where: str) -> Sample:
+        """Decode `payload` (Path, bytes, str or numpy array). Raises DataError naming `where`."""
+
+    def prepare(self, sample: Sample) -> Mapping[str, np.ndarray]:
+        """Bring a sample to the fixed shapes of `tensors`; deterministic, the same in training and prediction."""
+
+    def transform(self, prepared: Mapping[str, np.ndarray], transform: Transform) -> Mapping[str, np.ndarray]:
+        """Apply a drawn transform to a prepared sample; keeps shapes and dtypes, returns new arrays."""
+
+    def stage(self) -> keras.Model:
+        """A Functional model from `tensors` to the backbone's inputs: preprocessing, without weights."""
+
+    def find(self, path: Path) -> Sequence[Path]:
+        """The files of this kind at `path` (a file, or a folder searched recursively), sorted."""
+
+    def fingerprint(self, sample: Sample) -> int | None:
+        """A hash that near-identical samples share, or None where the kind has none."""
+
+    def preview(self, sample: Sample) -> Preview | None:
+        """A small rendering for reports, or None."""
+
+
+@dataclass(frozen=True)
+class InputRequest:
+    """What an input kind is built from: the weights' preprocessing (plain values) and the user's options."""
+
+    preprocess: Mapping[str, Any]
+    options: Any
+
+
+class InputBuild(Protocol):
+    """Build target of an InputSpec. Raises UsageError where `preprocess` has a value it does not know."""
+
+    def __call__(self, request: InputRequest) -> InputKind: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputSpec(Spec):
+    """An input kind. `build` is an InputBuild; `version` changes when the same bytes would read differently."""
+
+    build: str
+    version: int = 1
+
+
+# --- backbones -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """A named output that a task can ask for: `pooled`, `tokens`, `map@8`, `map@16`, `map@32`.
+
+    It is the tensor `tensor` in the output dict of stage `stage`. `axes` name its axes, batch first; `channels` is the
+    size of its channel axis; `stride` is input steps per output step for maps and tokens.
+    """
+
+    name: str
+    stage: str
+    tensor: str
+    axes: tuple[str, ...]
+    channels: int
+    stride: int | None = None
+    mask: str | None = None
+
+
+@dataclass(frozen=True)
+class PackageFile:
+    """Weights inside a published Python package: found where it is installed, or fetched by `weights get`."""
+
+    distribution: str
+    version: str
+    path: str
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """Weights at an address that the publisher serves."""
+
+    url: str
+    filename: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsSpec:
+    """One set of published weights of a backbone.
+
+    `algorithm` and `digest` are those the source publishes (or that were pinned from its one immutable release);
+    `digest` is "unknown" where there is none. `load` is a WeightsLoad target. `preprocess` are the plain values that
+    the backbone's input kind reads: preprocessing belongs to weights, not to architectures.
+    """
+
+    name: str
+    origin: PackageFile | RemoteFile
+    licence: str
+    source: str
+    size: int | None
+    algorithm: str
+    digest: str
+    load: str
+    preprocess: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A named part of a network: a Functional model from a dict of named tensors to a dict of named tensors."""
+
+    name: str
+    model: keras.Model
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A built backbone: its stages, bottom first. Feeding each stage's output dict to the next gives the whole."""
+
+    stages: tuple[Stage, ...]
+
+
+@dataclass(frozen=True)
+class BackboneRequest:
+    """What a backbone is built from: its options and the shape of each input tensor, without the batch axis."""
+
+    options: Any
+    inputs: Mapping[str, tuple[int, ...]]
+
+
+class BackboneBuild(Protocol):
+    """Build target of a BackboneSpec: architecture with random weights. Never resolves weights, paths or addresses."""
+
+    def __call__(self, request: BackboneRequest) -> Backbone: ...
+
+
+class WeightsLoad(Protocol):
+    """Load target of a WeightsSpec: reads a published file into arrays under our names, `stage/index/role`.
+
+    `names` are the names and shapes that the built backbone has (see `headstart.engine.stages.name_variables`).
+    Executes nothing from the file. Raises WrongWeightsError listing what differs.
+    """
+
+    def __call__(self, file: Path, backbone: Backbone) -> Mapping[str, np.ndarray]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneSpec(Spec):
+    """A pretrained feature extractor. `build` is a BackboneBuild; `stages` are its stages' names, bottom first.
+
+    `preprocess` applies where no published weights are used (`--weights none` or a bare file of ours).
+    `refuses` says, by backend name, why a builder does not run there. `default_for` names the input kind for which
+    this is taken when the user names none. `version` changes when the same arrays would compute something else.
+    """
+
+    build: str
+    input: str
+    stages: tuple[str, ...]
+    features: tuple[FeatureSpec, ...]
+    preprocess: Mapping[str, Any]
+    licence: str
+    weights: tuple[WeightsSpec, ...] = ()
+    parameters: int | None = None
+    refuses: Mapping[str, str] = field(default_factory=dict)
+    default_for: str | None = None
+    tiny: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the variant that offline contracts build."""
+    tiny_size: int | None = None
+    """The smallest sensible side length, width or duration for that variant."""
+    version: int = 1
+
+
+# --- datasets --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Record:
+    """One example. `key` is unique and stable; `payload` is a Path, bytes, str or a numpy array.
+
+    `split` is given where the dataset fixes it: "train", "val" or "test". `group` keeps what belongs together
+    (a person, a recording) on one side of every split.
+    """
+
+    key: str
+    payload: Any
+    target: str | None
+    group: str | None = None
+    split: str | None = None
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Something a dataset saw and left out, and why; listed to the user, never silent."""
+
+    where: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Records:
+    """What a dataset gives. `input` is the input kind's name; `symmetries` are changes that keep the labels true."""
+
+    input: str
+    items: tuple[Record, ...]
+    symmetries: frozenset[str] = frozenset()
+    skipped: tuple[Skipped, ...] = ()
+
+
+@dataclass(frozen=True)
+class DatasetRequest:
+    """What a dataset is opened from: the path or reference after `KIND:`, or None, and its options."""
+
+    reference: str | None
+    options: Any
+
+
+class DatasetBuild(Protocol):
+    """Build target of a DatasetSpec. Raises UsageError for an absent path, DataError for data that cannot be used."""
+
+    def __call__(self, request: DatasetRequest) -> Records: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSpec(Spec):
+    """A source of records. `build` is a DatasetBuild; `takes_path` says whether it needs a path or reference."""
+
+    build: str
+    input: str
+    takes_path: bool
+    licence: str = "the user's own"
+
+
+# --- augmentations ---------------------------------------------------------------------------------------------------
+
+
+class Augmentation(Protocol):
+    """Draws one transform per sample and epoch: a pure function, so that order and batch cuts never matter."""
+
+    def draw(self, seed: int, epoch: int, key: str) -> Transform:
+        """The transform of sample `key` in `epoch`; equal arguments give equal results on every machine."""
+
+
+@dataclass(frozen=True)
+class AugmentationRequest:
+    """What an augmentation is built from; it must draw nothing that `symmetries` does not allow."""
+
+    options: Any
+    symmetries: frozenset[str]
+
+
+class AugmentationBuild(Protocol):
+    """Build target of an AugmentationSpec."""
+
+    def __call__(self, request: AugmentationRequest) -> Augmentation: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentationSpec(Spec):
+    """A way to vary training samples. `uses` names the symmetries it would use; those not allowed are left out."""
+
+    build: str
+    input: str
+    uses: frozenset[str] = frozenset()
+
+
+# --- tasks -----------------------------------------------------------------------------------------------------------
+
+
+class Task(Protocol):
+    """What is predicted: encoding, head, loss, metrics, baselines and columns together, so that they always agree.
+
+    Bound to its labels. `targets` are encoded arrays, first axis batch; `outputs` are the head's named outputs as
+    float32 numpy arrays unless said otherwise.
+    """
+
+    feature: str
+    primary_metric: str
+    higher_is_better: bool
+
+    def labels(self) -> Mapping[str, Any]:
+        """What labels.json holds: enough to build the task again."""
+
+    def encode(self, targets: Sequence[str], keys: Sequence[str]) -> np.ndarray:
+        """Labels to (batch, ...) arrays. Raises DataError naming the key of a label it does not know."""
+
+    def head(self, name: str, features: Mapping[str, tuple[int | None, ...]], seed: int) -> keras.Model:
+        """A Functional model from {feature name: tensor} to named outputs, `name` as in `--head` ("mlp:512")."""
+
+    def loss(self, targets: Any, outputs: Mapping[str, Any]) -> Any:
+        """Backend tensors in, (batch,) float32 backend tensor of per-sample losses out."""
+
+    def solve(self, features: np.ndarray, targets: np.ndarray, strength: float) -> Mapping[str, np.ndarray]:
+        """Weights of the linear head (role -> array) that minimise loss + `strength`/2 |W|^2 on frozen features."""
+
+    def metrics(self, targets: np.ndarray, outputs: Mapping[str, np.ndarray]) -> Mapping[str, float]:
+        """Scalar metrics by name, `loss` and the primary metric among them."""
+
+    def intervals(
+        self, targets: np.ndarray, outputs: Mapping[str, np.ndarray]
+    ) -> Mapping[str, tuple[float, float]]:
+        """95 % intervals by metric name."""
+
+    def baseline(self, train: np.ndarray, test: np.ndarray) -> Mapping[str, float]:
+        """What an answer that ignores the input would score on `test`."""
+
+    def decode(self, outputs: Mapping[str, np.ndarray], top_k: int) -> Sequence[Mapping[str, Any]]:
+        """One mapping of column -> plain value a sample; names, not indices. The only place probabilities appear."""
+
+    def columns(self, outputs: Mapping[str, np.ndarray]) -> Mapping[str, Sequence[Any]]:
+        """The columns of predictions.csv after key, split and target: name -> one plain value a sample."""
+
+    def report(self, targets: np.ndarray, outputs: Mapping[str, np.ndarray]) -> Mapping[str, Any]:
+        """Larger evaluation results as plain values, such as a confusion matrix."""
+
+
+@dataclass(frozen=True)
+class TaskRequest:
+    """A new task is built from the records' `targets`; a stored one from its `labels` (then `targets` is None)."""
+
+    options: Any
+    targets: Sequence[str] | None = None
+    labels: Mapping[str, Any] | None = None
+
+
+class TaskBuild(Protocol):
+    """Build target of a TaskSpec. Raises DataError where the targets cannot be learned (one class, ...)."""
+
+    def __call__(self, request: TaskRequest) -> Task: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskSpec(Spec):
+    """A task. `feature` is what it asks of a backbone; `heads` are the names `--head` accepts, the default first.
+
+    A head written `mlp:512` has its number after the colon; `closed_form` are the heads that `Task.solve` can fit.
+    """
+
+    build: str
+    feature: str
+    heads: tuple[str, ...]
+    closed_form: frozenset[str] = frozenset()
+    version: int = 1
+
+
+# --- strategies ------------------------------------------------------------------------------------------------------
+
+HEAD = "head"
+"""The name of the last stage of every network."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """One training period with a fixed cut, optimizer and schedule.
+
+    `train` are the stages that learn, the head among them. `solver` is "closed_form" (the head by convex solving on
+    cached features, `strengths` tried on val) or "gradient" (AdamW). `rates` give each learning stage the peak
+    of its update rate; the schedule is a linear warm-up over `warmup` (share of all steps) and a cosine to zero.
+    `views` is how many augmented views of a frozen prefix are cached; 0 means that each epoch draws anew.
+    `patience` is the number of epochs without a better validation metric after which the phase ends.
+    `refit` trains the head once more on train and val together with the strength that val chose.
+    """
+
+    name: str
+    train: tuple[str, ...]
+    solver: Literal["closed_form", "gradient"]
+    epochs: int = 1
+    rates: Mapping[str, float] = field(default_factory=dict)
+    warmup: float = 0.1
+    weight_decay: float = 0.0
+    strengths: tuple[float, ...] = ()
+    views: int = 0
+    patience: int = 0
+    refit: bool = False
+
+
+@dataclass(frozen=True)
+class StrategyRequest:
+    """What a strategy plans with.
+
+    `stages` are the backbone's stages, bottom first; `train` the user's choice among them, or None for the
+    strategy's own; `solvable` whether the task can fit this head in closed form; `augmented` whether training
+    samples vary; `epochs` and `learning_rate` the user's, or None.
+    """
+
+    options: Any
+    stages: tuple[str, ...]
+    train: tuple[str, ...] | None
+    solvable: bool
+    augmented: bool
+    epochs: int | None
+    learning_rate: float | None
+
+
+class StrategyBuild(Protocol):
+    """Build target of a StrategySpec; imports no framework. Raises UsageError where the request contradicts itself."""
+
+    def __call__(self, request: StrategyRequest) -> Sequence[Phase]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class StrategySpec(Spec):
+    """A named plan of phases. `trains_backbone` says whether `--train STAGE,...` makes sense with it."""
+
+    build: str
+    trains_backbone: bool = True
+    default: bool = False
+
+
+# --- reporters -------------------------------------------------------------------------------------------------------
+
+
+class RunView(Protocol):
+    """What a reporter may see of a run: its folder, and samples by key where the data is at hand."""
+
+    path: Path
+
+    def preview(self, key: str) -> Preview | None:
+        """The sample `key` as a picture or clip for a report; None where the data is not at hand."""
+
+
+class Reporter(Protocol):
+    """Hears every event of a run, live or replayed from its folder; writes only below `run.path / "report"`."""
+
+    def on_event(self, event: Event, run: RunView) -> None:
+        """Told in order. An exception switches this reporter off; the run goes on."""
+
+
+@dataclass(frozen=True)
+class ReporterRequest:
+    """What a reporter is built from. `interactive` is True where stderr is a terminal, `live` False on a replay."""
+
+    options: Any
+    interactive: bool
+    live: bool
+
+
+class ReporterBuild(Protocol):
+    """Build target of a ReporterSpec; it must not import keras."""
+
+    def __call__(self, request: ReporterRequest) -> Reporter: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReporterSpec(Spec):
+    """A way to tell about a run. `default` ones are on when the user names none."""
+
+    build: str
+    default: bool = False
+    writes: tuple[str, ...] = ()
+
+
+AnySpec = (
+    BackboneSpec | DatasetSpec | AugmentationSpec | ReporterSpec | InputSpec | TaskSpec | StrategySpec
+)
+Specs = Iterable[AnySpec]

@@ -1,0 +1,28 @@
+"""One backend a process: tests marked `backend` run where KERAS_BACKEND is jax or torch, all others where it is unset."""
+
+import os
+
+import pytest
+
+BACKEND = os.environ.get("KERAS_BACKEND")
+
+
+def pytest_configure(config):
+    if BACKEND not in (None, "jax", "torch"):
+        pytest.exit(f"KERAS_BACKEND={BACKEND!r}: these tests run on jax or torch, or without it", returncode=4)
+
+
+def pytest_collection_modifyitems(config, items):
+    wanted = [item for item in items if (item.get_closest_marker("backend") is not None) == (BACKEND is not None)]
+    left_out = [item for item in items if item not in set(wanted)]
+    if items and not wanted:
+        needed = "set KERAS_BACKEND=jax or torch" if BACKEND is None else "unset KERAS_BACKEND"
+        pytest.exit(f"none of the chosen tests runs in this process: {needed}", returncode=4)
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = wanted
+
+
+@pytest.fixture(scope="session")
+def backend():
+    """The name of this process' backend."""
+    return BACKEND
