@@ -1,0 +1,10 @@
+"""headstart evaluate."""
+
+from __future__ import annotations
+
+from headstart_cli.options import Debug, DisablePlugins
+
+
+def evaluate(disable_plugin: DisablePlugins = None, debug: Debug = False) -> None:
+    """Not there yet."""
+    raise NotImplementedError

@@ -1,0 +1,127 @@
+"""The command `headstart`: mounts the verbs, and is the one place where errors become messages and exit
+codes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+import traceback
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from headstart.errors import HeadstartError
+from headstart_cli.options import Debug
+from headstart_cli.output import print_error, print_text
+
+INTERRUPTED = 130
+
+VERBS = (
+    ("fit", "headstart_cli.fit:fit"),
+    ("evaluate", "headstart_cli.evaluate:evaluate"),
+    ("predict", "headstart_cli.predict:predict"),
+    ("report", "headstart_cli.report:report"),
+    ("init", "headstart_cli.init:init"),
+    ("doctor", "headstart_cli.doctor:doctor"),
+    ("plugins", "headstart_cli.plugins:plugins"),
+    ("backbones", "headstart_cli.listing:backbones"),
+    ("datasets", "headstart_cli.listing:datasets"),
+    ("inputs", "headstart_cli.listing:inputs"),
+    ("augmentations", "headstart_cli.listing:augmentations"),
+    ("strategies", "headstart_cli.listing:strategies"),
+    ("tasks", "headstart_cli.listing:tasks"),
+    ("reporters", "headstart_cli.listing:reporters"),
+)
+"""Each verb and its function. These modules are thin: they import the library when they are called."""
+
+GROUPS = (("weights", "headstart_cli.weights:app"),)
+"""Verbs with verbs of their own."""
+
+
+def _target(name: str) -> object:
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def build_app() -> typer.Typer:
+    """The command line with every verb mounted."""
+    built = typer.Typer(
+        name="headstart",
+        help="Transfer learning: a pretrained backbone, a new head, and proof of what it was worth.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    built.callback()(_root)
+    for name, target in VERBS:
+        built.command(name)(_target(target))  # type: ignore[type-var]  # importlib knows no types
+    for name, target in GROUPS:
+        built.add_typer(_target(target), name=name)  # type: ignore[arg-type]  # as above
+    return built
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from headstart.plugins import installed_version
+
+        print_text(f"headstart {installed_version()}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and stop."),
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    pass
+
+
+app = build_app()
+
+
+def run() -> NoReturn:
+    """Run the command line and exit with the code of the contract."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(run_arguments(sys.argv[1:]))
+
+
+def run_arguments(arguments: list[str]) -> int:
+    """Run one command line; the exit code. Prints what went wrong, with the traceback where `--debug` is
+    given.
+    """
+    debug = "--debug" in arguments[: arguments.index("--") if "--" in arguments else None]
+    try:
+        typer.main.get_command(app).main(args=arguments, prog_name="headstart")
+    except SystemExit as exc:
+        return exc.code if isinstance(exc.code, int) else int(bool(exc.code))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as exc:  # the boundary: nothing may reach the user as a traceback unasked
+        if debug:
+            traceback.print_exc()
+        return _explain(exc, debug)
+    return 0
+
+
+def _explain(exc: Exception, debug: bool) -> int:
+    """Print an error in the user's words; its exit code."""
+    if isinstance(exc, HeadstartError):
+        print_error(exc.message, exc.hint)
+        return exc.exit_code
+    if isinstance(exc, OSError):
+        print_error(str(exc), None if debug else "--debug shows where it happened")
+        return HeadstartError.exit_code
+    message = f"this is a bug in headstart or one of its plugins: {type(exc).__name__}: {exc}"
+    print_error(message, None if debug else "run it again with --debug for the traceback, and report that")
+    return HeadstartError.exit_code
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    """End on SIGTERM as on SIGINT: what is running cleans up, and the exit code is 130."""
+    raise KeyboardInterrupt

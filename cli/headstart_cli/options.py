@@ -1,0 +1,27 @@
+"""Options that every verb has, and those that several share; declared once so that they read alike
+everywhere.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+DisablePlugins = Annotated[
+    list[str] | None,
+    typer.Option("--disable-plugin", metavar="NAME", help="Leave a plugin out. Can be repeated."),
+]
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+BackendName = Annotated[
+    str | None,
+    typer.Option(
+        "--backend",
+        metavar="jax|torch",
+        help="What computes. Default: KERAS_BACKEND, then the recipe, then the first installed.",
+    ),
+]

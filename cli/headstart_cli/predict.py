@@ -1,0 +1,10 @@
+"""headstart predict."""
+
+from __future__ import annotations
+
+from headstart_cli.options import Debug, DisablePlugins
+
+
+def predict(disable_plugin: DisablePlugins = None, debug: Debug = False) -> None:
+    """Not there yet."""
+    raise NotImplementedError

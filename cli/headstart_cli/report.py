@@ -1,0 +1,10 @@
+"""headstart report."""
+
+from __future__ import annotations
+
+from headstart_cli.options import Debug, DisablePlugins
+
+
+def report(disable_plugin: DisablePlugins = None, debug: Debug = False) -> None:
+    """Not there yet."""
+    raise NotImplementedError

@@ -1,0 +1,140 @@
+"""headstart weights: which published weights there are, where they lie, whether they are intact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headstart_cli.options import AsJson, Debug, DisablePlugins
+from headstart_cli.output import message_console, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from headstart.registry import Registry
+    from headstart.specs import BackboneSpec, WeightsSpec
+
+app = typer.Typer(help="List, fetch and verify published weights.", no_args_is_help=True)
+
+Names = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAME]...", help="Backbones; NAME:SET for one weights set.")
+]
+
+
+@app.command("list")
+def list_weights(
+    as_json: AsJson = False, disable_plugin: DisablePlugins = None, debug: Debug = False
+) -> None:
+    """List weights: licence, size, and where they lie on this machine."""
+    from headstart.weights.store import find
+
+    rows = [
+        {**_facts(spec, weights), "path": _text(find(spec, weights))}
+        for spec, weights in _chosen(_registry(disable_plugin), ())
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    columns = ("name", "weights", "licence", "bytes", "digest", "path")
+    print_table(columns, [[row[column] or _absent(column) for column in columns] for row in rows])
+
+
+@app.command("get")
+def get(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Backbones, or NAME:SET.")],
+    as_json: AsJson = False,
+    disable_plugin: DisablePlugins = None,
+    debug: Debug = False,
+) -> None:
+    """Fetch weights into the local store, checked against their digest."""
+    from headstart.weights.store import get_weights
+
+    rows = []
+    for spec, weights in list(_chosen(_registry(disable_plugin), names)):
+        say(f"{spec.name}: {weights.name}, {weights.licence}, from {weights.source}")
+        with message_console().status("fetching"):
+            path = get_weights(spec, weights)
+        rows.append({**_facts(spec, weights), "path": str(path)})
+    _show(rows, ("name", "weights", "path"), as_json=as_json)
+
+
+@app.command("verify")
+def verify(
+    names: Names = None, as_json: AsJson = False, disable_plugin: DisablePlugins = None, debug: Debug = False
+) -> None:
+    """Compare the weights on this machine with their size and digest; exit code 1 where one differs."""
+    rows = [_verified(spec, weights) for spec, weights in _chosen(_registry(disable_plugin), names or ())]
+    _show(rows, ("name", "weights", "state", "path", "problem"), as_json=as_json)
+    if any(row["state"] == "differs" for row in rows):
+        raise typer.Exit(1)
+
+
+def _registry(disable_plugin: Sequence[str] | None) -> Registry:
+    from headstart.registry import load_registry
+
+    return load_registry(disable=tuple(disable_plugin or ()))
+
+
+def _chosen(registry: Registry, names: Sequence[str]) -> Iterator[tuple[BackboneSpec, WeightsSpec]]:
+    """The weights sets that `names` mean, all where there are none. Raises UsageError for an unknown name."""
+    if not names:
+        for spec in registry.specs("backbones"):
+            yield from ((spec, weights) for weights in spec.weights)
+    for name in names:
+        backbone, _, wanted = name.partition(":")
+        spec = registry.get("backbones", backbone)
+        yield from ((spec, weights) for weights in _sets(spec, wanted))
+
+
+def _sets(spec: BackboneSpec, wanted: str) -> Sequence[WeightsSpec]:
+    from headstart.errors import UsageError
+
+    found = [weights for weights in spec.weights if wanted in ("", weights.name)]
+    if not found:
+        known = ", ".join(weights.name for weights in spec.weights) or "none"
+        raise UsageError(f"{spec.name} has no published weights {wanted!r}", hint=f"it has: {known}")
+    return found
+
+
+def _facts(spec: BackboneSpec, weights: WeightsSpec) -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "weights": weights.name,
+        "licence": weights.licence,
+        "bytes": weights.size,
+        "source": weights.source,
+        "digest": f"{weights.algorithm}:{weights.digest}" if weights.digest != "unknown" else "unknown",
+    }
+
+
+def _verified(spec: BackboneSpec, weights: WeightsSpec) -> dict[str, Any]:
+    """One row of `verify`; a file whose source publishes no digest is `unknown` rather than ok."""
+    from headstart.errors import WrongWeightsError
+    from headstart.weights.source import verify_file
+    from headstart.weights.store import find
+
+    row = {**_facts(spec, weights), "state": "absent", "path": None, "problem": None}
+    path = find(spec, weights)
+    if path is None:
+        return row
+    try:
+        verify_file(path, weights)
+    except WrongWeightsError as exc:
+        return {**row, "state": "differs", "path": str(path), "problem": exc.message}
+    return {**row, "state": "unknown" if weights.digest == "unknown" else "ok", "path": str(path)}
+
+
+def _show(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(columns, [[row[column] for column in columns] for row in rows])
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def _absent(column: str) -> str | None:
+    return "not here" if column == "path" else None

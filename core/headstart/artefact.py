@@ -1,0 +1,221 @@
+"""The trained model as data only: no code, no pickle, nothing that names a Python import.
+
+    artefact/manifest.json        schema, versions, size and SHA-256 of every file
+             weights.safetensors  every weight under our names, `stage/index/role`
+             model.json           backbone and head apart: builder, builder_version, options
+             preprocess.json      the input kind, its options, the weights' own preprocessing
+             labels.json          what the task needs to answer in names
+
+Loading checks sizes and hashes, then the schema, builds from the registry with typed options, and assigns arrays by
+name with exact shapes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.atomic import write_directory
+from headstart.errors import DataError, PluginError, UsageError
+from headstart.manifest import read_manifest, write_manifest
+from headstart.options import parse_options
+
+if TYPE_CHECKING:
+    from headstart.engine.network import Network
+    from headstart.predictor import Predictor
+    from headstart.registry import Registry
+    from headstart.specs import BackboneSpec, InputKind, InputSpec, Spec, Task, TaskSpec
+
+SCHEMA = "artefact/1"
+LARGEST_JSON = 64 * 2**20
+WEIGHTS = "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """What an artefact is built from again: specs with their options. `inputs` are shapes without the batch axis."""
+
+    backbone: BackboneSpec
+    backbone_options: Any
+    input: InputSpec
+    input_options: Any
+    preprocess: Mapping[str, Any]
+    task: TaskSpec
+    task_options: Any
+    head: str
+    labels: Mapping[str, Any]
+
+
+def write_artefact(target: Path, blueprint: Blueprint, network: Network, *, facts: Mapping[str, Any]) -> None:
+    """Write `target` in one step; `facts` (versions, backend, licence, ...) go into the manifest."""
+    from headstart.engine.stages import read_arrays
+    from headstart.weights.files import write_safetensors
+
+    def fill(folder: Path) -> None:
+        write_safetensors(folder / WEIGHTS, read_arrays(network.learned))
+        for name, document in _documents(blueprint).items():
+            _write_json(folder / name, document)
+        write_manifest(folder, schema=SCHEMA, facts=facts)
+
+    write_directory(target, fill)
+
+
+def _documents(blueprint: Blueprint) -> dict[str, Any]:
+    return {
+        "model.json": {
+            "backbone": _builder(blueprint.backbone, blueprint.backbone_options),
+            "head": {**_builder(blueprint.task, blueprint.task_options), "head": blueprint.head},
+        },
+        "preprocess.json": {
+            **_builder(blueprint.input, blueprint.input_options),
+            "preprocess": dict(blueprint.preprocess),
+        },
+        "labels.json": dict(blueprint.labels),
+    }
+
+
+def _builder(spec: BackboneSpec | InputSpec | TaskSpec, options: Any) -> dict[str, Any]:
+    return {"builder": spec.name, "builder_version": spec.version, "options": dataclasses.asdict(options)}
+
+
+def _write_json(path: Path, document: Any) -> None:
+    path.write_text(json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False) + "\n", "utf-8")
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A verified artefact folder. `predict` needs no run folder, recipe or dataset."""
+
+    path: Path
+    manifest: Mapping[str, Any]
+    blueprint: Blueprint
+    registry: Registry
+
+    @classmethod
+    def load(cls, path: str | Path, *, registry: Registry | None = None) -> Artefact:
+        """Verify and read `path`; builds nothing yet.
+
+        Raises UsageError where there is no artefact, DataError where a file was altered, PluginError where a builder is
+        not installed or of another version.
+        """
+        from headstart.registry import load_registry
+
+        folder = Path(path)
+        if not folder.is_dir():
+            raise UsageError(f"no artefact at {folder}", hint="give the `artefact` folder of a finished run")
+        manifest = read_manifest(folder, schema=SCHEMA)
+        known = registry or load_registry()
+        return cls(folder, manifest, _read_blueprint(folder, known), known)
+
+    @cached_property
+    def kind(self) -> InputKind:
+        """The input kind with this artefact's preprocessing."""
+        from headstart.specs import InputRequest
+
+        build = self.registry.load_target(self.blueprint.input, self.blueprint.input.build)
+        kind: InputKind = build(InputRequest(self.blueprint.preprocess, self.blueprint.input_options))
+        return kind
+
+    @cached_property
+    def task(self) -> Task:
+        """The task with this artefact's labels."""
+        from headstart.specs import TaskRequest
+
+        build = self.registry.load_target(self.blueprint.task, self.blueprint.task.build)
+        task: Task = build(TaskRequest(self.blueprint.task_options, labels=self.blueprint.labels))
+        return task
+
+    @cached_property
+    def network(self) -> Network:
+        """The network with its weights, on this process' backend (chosen now if it was not)."""
+        from headstart.backend import activate, choose_backend
+
+        activate(choose_backend(None))
+        from headstart.engine.graft import build_backbone, graft
+        from headstart.engine.stages import assign_arrays
+        from headstart.weights.files import read_safetensors
+
+        blueprint = self.blueprint
+        inputs = {name: spec.shape for name, spec in self.kind.tensors.items()}
+        stages = build_backbone(
+            blueprint.backbone, self.registry, options=blueprint.backbone_options, inputs=inputs
+        )
+        network = graft(
+            self.kind, stages, blueprint.backbone.features, task=self.task, head=blueprint.head, seed=0
+        )
+        assign_arrays(network.learned, read_safetensors(self.path / WEIGHTS), source=str(self.path / WEIGHTS))
+        return network
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """From raw input to answer."""
+        network = self.network  # builds, and so chooses the backend, before the engine is imported
+        from headstart.engine.compute import forward
+        from headstart.predictor import Predictor
+
+        return Predictor(self.kind, self.task, forward(network, 0, len(network.stages)))
+
+    def predict(self, raw: Any, *, top_k: int = 1) -> Any:
+        """See `Predictor.predict`."""
+        return self.predictor.predict(raw, top_k=top_k)
+
+
+def _read_blueprint(folder: Path, registry: Registry) -> Blueprint:
+    model, reading = _read_json(folder / "model.json"), _read_json(folder / "preprocess.json")
+    backbone, backbone_options = _read_builder(model, "backbone", "backbones", registry)
+    task, task_options = _read_builder(model, "head", "tasks", registry)
+    kind, input_options = _read_builder({"input": reading}, "input", "inputs", registry)
+    return Blueprint(
+        backbone=backbone,
+        backbone_options=backbone_options,
+        input=kind,
+        input_options=input_options,
+        preprocess=reading["preprocess"],
+        task=task,
+        task_options=task_options,
+        head=model["head"]["head"],
+        labels=_read_json(folder / "labels.json"),
+    )
+
+
+def _read_builder(document: Mapping[str, Any], part: str, kind: str, registry: Registry) -> tuple[Any, Any]:
+    try:
+        name = str(document[part]["builder"])
+        version, values = document[part]["builder_version"], document[part]["options"]
+    except (KeyError, TypeError) as exc:
+        raise DataError(f"the artefact's description of its {part} lacks {exc}") from exc
+    spec = _find(registry, kind, name)
+    if spec.version != version:
+        raise PluginError(
+            f"the artefact was made with version {version} of {name}; installed is version {spec.version}",
+            hint=f"install the release of {spec.plugin!r} that has version {version} of it",
+        )
+    options, problems = parse_options(spec.options, values, part)
+    if problems:
+        raise DataError(f"the artefact's options for {name}: {'; '.join(map(str, problems))}")
+    return spec, options
+
+
+def _find(registry: Registry, kind: str, name: str) -> Any:
+    found: Spec
+    try:
+        found = registry.get(kind, name)
+    except UsageError as exc:
+        raise PluginError(
+            f"the artefact needs {name!r}, which no installed plugin offers", hint=exc.hint or exc.message
+        ) from exc
+    return found
+
+
+def _read_json(path: Path) -> Any:
+    if path.stat().st_size > LARGEST_JSON:
+        raise DataError(f"{path} is too large: {path.stat().st_size} bytes")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as exc:
+        raise DataError(f"{path} is not JSON: {exc}") from exc

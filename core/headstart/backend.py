@@ -1,0 +1,130 @@
+"""Choose the Keras backend before Keras exists. Standard library only.
+
+`--backend` wins over the variable KERAS_BACKEND, which wins over the recipe, which wins over the first
+installed of jax and torch. The file keras.json of the user is neither read nor written: Keras writes
+"tensorflow" into it at its first import, and reads layout and precision from it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from headstart.errors import UsageError
+
+BACKENDS = ("jax", "torch")
+"""The backends we run on, the one taken first where nothing is said first."""
+VARIABLE = "KERAS_BACKEND"
+HOME_VARIABLE = "KERAS_HOME"
+
+
+@dataclass(frozen=True)
+class BackendChoice:
+    """A backend and where the choice came from, as messages say it."""
+
+    name: str
+    origin: str
+
+
+def installed_backends() -> tuple[str, ...]:
+    """Those of our backends that are installed; nothing is imported."""
+    return tuple(
+        name for name in BACKENDS if name in sys.modules or importlib.util.find_spec(name) is not None
+    )
+
+
+def loaded_backend() -> str | None:
+    """The backend of the Keras that is already in this process; None where Keras is not loaded."""
+    keras = sys.modules.get("keras")
+    config = getattr(keras, "config", None)
+    return str(config.backend()) if config is not None else None
+
+
+def choose_backend(flag: str | None, recipe: str | None = None) -> BackendChoice:
+    """The backend to run on. Raises UsageError for one that is unknown or not installed, or if there is none.
+
+    Where Keras is already loaded (a notebook) and nothing else says otherwise, its backend is followed.
+    """
+    choice = _wanted(flag, recipe)
+    if choice.name not in BACKENDS:
+        raise UsageError(
+            f"unknown backend {choice.name!r} ({choice.origin})", hint=f"expected {' or '.join(BACKENDS)}"
+        )
+    if choice.name not in installed_backends():
+        raise UsageError(
+            f"the backend {choice.name} ({choice.origin}) is not installed", hint=_how_to_install(choice.name)
+        )
+    return choice
+
+
+def _wanted(flag: str | None, recipe: str | None) -> BackendChoice:
+    loaded = loaded_backend()
+    sources = (
+        (flag, "flag --backend"),
+        (os.environ.get(VARIABLE), f"variable {VARIABLE}"),
+        (recipe, "the recipe"),
+        (loaded if loaded in BACKENDS else None, "keras is already loaded with it"),
+    )
+    for name, origin in sources:
+        if name:
+            return BackendChoice(name, origin)
+    installed = installed_backends()
+    if not installed:
+        raise UsageError("no backend is installed", hint=" or ".join(map(_how_to_install, BACKENDS)))
+    return BackendChoice(installed[0], f"the first installed of {', '.join(BACKENDS)}")
+
+
+def _how_to_install(name: str) -> str:
+    return f'pip install "headstart[{name}]"'
+
+
+def activate(choice: BackendChoice) -> None:
+    """Make Keras use `choice` from here on: set the variable, import Keras, and set precision and layout.
+
+    Raises UsageError where Keras is already loaded with another backend: it cannot be switched in a process.
+    """
+    loaded = loaded_backend()
+    if loaded is not None and loaded != choice.name:
+        raise UsageError(
+            f"keras is already loaded with the backend {loaded}; "
+            f"{choice.name} was asked for ({choice.origin})",
+            hint=f"start a new process and set {VARIABLE}={choice.name} before anything imports keras",
+        )
+    os.environ[VARIABLE] = choice.name
+    if loaded is None:
+        _import_keras()
+    configure_keras()
+
+
+def _import_keras() -> None:
+    """Import Keras with a home of ours, so that it neither reads nor creates a keras.json of the user.
+
+    A KERAS_HOME that is set stays: then the user has named the place.
+    """
+    if HOME_VARIABLE in os.environ:
+        importlib.import_module("keras")
+        return
+    os.environ[HOME_VARIABLE] = str(keras_home())
+    try:
+        importlib.import_module("keras")
+    finally:
+        del os.environ[HOME_VARIABLE]  # read at import only; other programs started from here keep their own
+
+
+def keras_home() -> Path:
+    """Where Keras keeps its settings and downloads when we import it: `keras` in our local store."""
+    if own := os.environ.get("HEADSTART_HOME"):
+        return Path(own).expanduser() / "keras"
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(data) / "headstart" / "keras"
+
+
+def configure_keras() -> None:
+    """Set what a keras.json could have set: float32, epsilon 1e-7, channels last. Keras must be loaded."""
+    keras = importlib.import_module("keras")
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")

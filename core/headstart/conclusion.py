@@ -1,0 +1,255 @@
+"""The stations of a run after its plan: train, write the artefact, reload it, evaluate, conclude."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.artefact import Artefact, Blueprint, write_artefact
+from headstart.atomic import write_file
+from headstart.data.manifest import write_split
+from headstart.engine.checkpoints import Checkpoints
+from headstart.engine.compute import forward
+from headstart.engine.frozen import count_trainable
+from headstart.engine.graft import verify_ranges
+from headstart.engine.phases import run_phases
+from headstart.engine.source import Source
+from headstart.engine.stages import assign_arrays, name_variables
+from headstart.engine.training import PhaseResult, Training
+from headstart.environment import describe, versions
+from headstart.errors import HeadstartError
+from headstart.evaluation import Labelled, Scored, measure, plain, score, write_predictions
+from headstart.eventlog import EventLog, now
+from headstart.events import RunFinished, RunStarted
+from headstart.folder import RunFolder
+from headstart.planning import Plan, preprocess_of
+from headstart.recipe_file import write_recipe
+from headstart.specs import Backbone, WeightsSpec
+from headstart.timing import Stopwatch
+from headstart.weights.source import load_arrays
+
+RELOADED = 64
+"""Samples of val whose answers are compared after the artefact was reloaded."""
+TOLERANCE = 1e-4
+"""Of max(1, standard deviation): design.md, section 4."""
+CALIBRATION_SAMPLES = 32
+
+
+def open_run(plan: Plan, folder: RunFolder, log: EventLog) -> None:
+    """Write what is known before training: recipe, split, environment; say what starts and what to mind."""
+    write_recipe(plan.resolved.recipe, folder.recipe)
+    write_split(plan.data.split, folder.split)
+    _write_json(folder.environment, describe(plan.registry, plan.backend))
+    learned = {stage for phase in plan.phases for stage in phase.train}
+    counts = count_trainable(plan.network, tuple(learned))
+    resolved = plan.resolved
+    log.emit(
+        RunStarted(
+            time=now(),
+            run=str(folder.path),
+            backend=plan.backend,
+            backbone=resolved.backbone.name,
+            weights=weights_name(plan),
+            task=resolved.task.name,
+            strategy=resolved.strategy.name,
+            primary_metric=plan.task.primary_metric,
+            higher_is_better=plan.task.higher_is_better,
+            classes=tuple(plan.task.labels().get("classes", ())),
+            samples=plan.samples(),
+            parameters={"total": count_parameters(plan), "trainable": sum(counts.values())},
+            phases=tuple(phase.name for phase in plan.phases),
+        )
+    )
+    for warning in plan.warnings:
+        log.warn(warning)
+
+
+def conclude(plan: Plan, folder: RunFolder, log: EventLog, clock: Stopwatch) -> None:
+    """Train, write and reload the artefact, evaluate through it, and say how it went."""
+    load_weights(plan)
+    results = _train(plan, folder, log, clock)
+    _write_artefact(plan, folder)
+    with clock.measure("evaluate"):
+        artefact = Artefact.load(folder.artefact, registry=plan.registry)
+        _verify_reload(plan, artefact)
+        scored = _evaluate(plan, artefact, log)
+    write_predictions(folder.predictions, plan.task, scored)
+    result = _result(plan, folder, scored, results, log=log, clock=clock)
+    _write_json(folder.result, result)
+    log.emit(RunFinished(time=now(), result=result))
+
+
+def weights_name(plan: Plan) -> str:
+    """How the recipe names the weights that were taken."""
+    weights = plan.resolved.weights
+    return weights.name if isinstance(weights, WeightsSpec) else str(weights or "none")
+
+
+def count_parameters(plan: Plan) -> int:
+    """Every number in the network's weights, statistics included."""
+    return sum(int(np.prod(variable.shape)) for variable in name_variables(plan.network.learned).values())
+
+
+def load_weights(plan: Plan) -> None:
+    """Give the backbone its weights: the published ones, a file's, or calibrated random ones; check a first batch."""
+    resolved, stages = plan.resolved, plan.network.backbone
+    rows = plan.data.indices("train")[:CALIBRATION_SAMPLES]
+    batch = forward(plan.network, 0, 1)({name: array[rows] for name, array in plan.data.tensors.items()})
+    verify_ranges(batch, plan.kind.output_ranges)
+    if resolved.weights is None:
+        from headstart.engine.calibrate import initialise
+
+        initialise(stages, batch, resolved.recipe.seed)
+        return
+    arrays = load_arrays(
+        resolved.weights, resolved.backbone, backbone=Backbone(stages), registry=plan.registry
+    )
+    assign_arrays(stages, arrays, source=weights_name(plan))
+
+
+def _train(plan: Plan, folder: RunFolder, log: EventLog, clock: Stopwatch) -> list[PhaseResult]:
+    recipe = plan.resolved.recipe
+    source = Source(
+        network=plan.network,
+        data=plan.data,
+        view=plan.view,
+        batch_size=recipe.batch_size,
+        scratch=folder.scratch,
+        told=lambda done, total: log.progress("features", done, total, "samples"),
+        clock=clock,
+    )
+    training = Training(
+        network=plan.network,
+        task=plan.task,
+        source=source,
+        targets={split: plan.targets(split) for split in ("train", "val")},
+        seed=recipe.seed,
+        batch_size=recipe.batch_size,
+        log=log,
+        checkpoints=Checkpoints(folder.checkpoints),
+    )
+    with clock.measure("phases"):
+        return run_phases(plan.phases, training)
+
+
+def _write_artefact(plan: Plan, folder: RunFolder) -> None:
+    resolved = plan.resolved
+    blueprint = Blueprint(
+        backbone=resolved.backbone,
+        backbone_options=resolved.options["backbone"],
+        input=resolved.input,
+        input_options=resolved.options["input"],
+        preprocess=preprocess_of(resolved),
+        task=resolved.task,
+        task_options=resolved.options["task"],
+        head=resolved.head,
+        labels=plan.task.labels(),
+    )
+    weights = resolved.weights
+    facts = {
+        "versions": versions(),
+        "backend": plan.backend,
+        "source": {
+            "weights": weights_name(plan) if isinstance(weights, WeightsSpec) else "file" if weights else "none",
+            "licence": weights.licence if isinstance(weights, WeightsSpec) else resolved.backbone.licence,
+        },
+    }
+    write_artefact(folder.artefact, blueprint, plan.network, facts=facts)
+
+
+def _labelled(plan: Plan, split: str) -> Labelled:
+    payloads = {record.key: record.payload for record in plan.records.items}
+    rows = plan.data.indices(split)
+    keys = tuple(plan.data.keys[row] for row in rows)
+    labels = tuple(plan.data.targets[row] for row in rows)
+    return Labelled(split, keys, tuple(payloads[key] for key in keys), labels)
+
+
+def _verify_reload(plan: Plan, artefact: Artefact) -> None:
+    """A run is done only after its artefact answers as the network in memory does, from the raw samples on."""
+    network, rows = plan.network, plan.data.indices("val")[:RELOADED]
+    whole = forward(network, 0, len(network.stages))
+    expected = whole({name: array[rows] for name, array in plan.data.tensors.items()})
+    answered = artefact.predictor.outputs(_labelled(plan, "val").payloads[:RELOADED])
+    for name, reference in expected.items():
+        allowed = TOLERANCE * max(1.0, float(reference.std()))
+        difference = float(np.abs(answered[name] - reference).max())
+        if not difference <= allowed:
+            raise HeadstartError(
+                f"the reloaded artefact answers differently: output {name!r} is off by {difference:.3g}, "
+                f"allowed {allowed:.3g}; {artefact.path} must not be used",
+                hint="please report this: a weight is missing from the artefact, or a layer's state is",
+            )
+
+
+def _evaluate(plan: Plan, artefact: Artefact, log: EventLog) -> list[Scored]:
+    scored = []
+    for split in ("val", "test"):
+        samples = _labelled(plan, split)
+        scored.append(
+            score(
+                artefact.predictor,
+                samples,
+                lambda done, total: log.progress("evaluate", done, total, "samples"),
+            )
+        )
+    return scored
+
+
+def _result(
+    plan: Plan,
+    folder: RunFolder,
+    scored: list[Scored],
+    results: list[PhaseResult],
+    *,
+    log: EventLog,
+    clock: Stopwatch,
+) -> dict[str, Any]:
+    resolved = plan.resolved
+    measured = measure(plan.task, scored)
+    last = results[-1]
+    if last.refit:
+        measured["metrics"]["val"] = plain(last.best)  # the refitted head has seen val
+        measured["intervals"].pop("val")
+    learned = tuple({stage for phase in plan.phases for stage in phase.train})
+    features = clock.seconds("features")
+    return {
+        "run": str(folder.path),
+        "backend": plan.backend,
+        "task": resolved.task.short_name,
+        "backbone": resolved.backbone.name,
+        "weights": weights_name(plan),
+        "strategy": resolved.strategy.short_name,
+        "primary_metric": plan.task.primary_metric,
+        "higher_is_better": plan.task.higher_is_better,
+        "classes": list(plan.task.labels().get("classes", ())),
+        "samples": plan.samples(),
+        "metrics": measured["metrics"],
+        "intervals": measured["intervals"],
+        "baseline": plain(plan.task.baseline(plan.targets("train"), plan.targets("test"))),
+        "parameters": {
+            "total": count_parameters(plan),
+            "trainable": sum(count_trainable(plan.network, learned).values()),
+        },
+        "phases": [plain(dataclasses.asdict(result)) for result in results],
+        "refit": last.refit,
+        "report": measured["report"],
+        "split_hash": plan.data.split.hash,
+        "resumed": [],
+        "seconds": {
+            "total": clock.total,
+            "features": features,
+            "train": clock.seconds("phases") - features,
+            "evaluate": clock.seconds("evaluate"),
+        },
+        "warnings": list(log.warnings),
+    }
+
+
+def _write_json(path: Path, document: Any) -> None:
+    text = json.dumps(plain(document), indent=2, allow_nan=False, ensure_ascii=False)
+    write_file(path, (text + "\n").encode("utf-8"))

@@ -1,0 +1,166 @@
+"""What is wrong with the records is said before anything is trained, by name."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from headstart.data.manifest import SPLITS, SplitRow
+from headstart.errors import DataError
+from headstart.specs import Record, Skipped
+
+MAX_LISTED = 5
+MAX_UNREADABLE = 0.01
+"""Share of records that may be unreadable; they are left out and listed."""
+WARNING = "warning: "
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something the user should know about the data: a message that includes its count."""
+
+    level: Literal["note", "warning"]
+    message: str
+    count: int
+
+
+def check_records(items: Sequence[Record]) -> None:
+    """Raises DataError for no records, duplicate keys, missing labels, one class, look-alike classes, odd
+    splits."""
+    if not items:
+        raise DataError("the dataset has no records", hint="check the path and what lies below it")
+    _check_keys(items)
+    for record in items:
+        if record.target is None or not record.target.strip():
+            raise DataError(f"{record.key}: no label", hint="give every sample a label, or leave it out")
+        if record.split not in (None, *SPLITS):
+            raise DataError(f"{record.key}: split is {record.split!r}; expected {', '.join(SPLITS)}")
+    check_look_alikes({record.target for record in items if record.target is not None})
+
+
+def check_classes(targets: Iterable[str]) -> None:
+    """Raises DataError where all samples have the same label."""
+    names = set(targets)
+    if len(names) < 2:
+        raise DataError(
+            f"all samples have the label {next(iter(names), '')!r}; learning needs at least two classes",
+            hint="check that the path is the folder above the class folders",
+        )
+
+
+def check_look_alikes(names: Iterable[str]) -> None:
+    """Raises DataError for two classes that differ only by case or Unicode form, naming both."""
+    seen: dict[str, str] = {}
+    for name in sorted(names):
+        plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+        if plain in seen:
+            raise DataError(
+                f"the classes {seen[plain]!r} and {name!r} differ only by case or Unicode form "
+                f"({seen[plain]!a}, {name!a})",
+                hint="give both the same name, or names that a reader can tell apart",
+            )
+        seen[plain] = name
+
+
+def check_unreadable(failed: Sequence[Skipped], total: int) -> None:
+    """Raises DataError listing the first few where more than 1 % of `total` records could not be read."""
+    if len(failed) <= MAX_UNREADABLE * total:
+        return
+    listed = "".join(f"\n  - {one.reason}" for one in failed[:MAX_LISTED])
+    more = len(failed) - MAX_LISTED
+    raise DataError(
+        f"{len(failed)} of {total} samples cannot be read (up to 1 % would be left out):{listed}"
+        + (f"\n  - and {more} more" if more > 0 else ""),
+        hint="repair or remove them; nothing was changed",
+    )
+
+
+def check_given_splits(rows: Sequence[SplitRow]) -> None:
+    """Raises DataError where equal contents or one group stand on two sides that the dataset itself fixed."""
+    contents = _by(rows, {row.key: row.content_hash for row in rows})
+    for same in contents.values():
+        _refuse_two_sides(same, "have the same content", "remove one of them")
+    groups = _by(rows, {row.key: row.group for row in rows if row.group is not None})
+    for group, same in groups.items():
+        _refuse_two_sides(same, f"belong to the group {group!r}", "put each group on one side")
+
+
+def note_findings(notes: Mapping[str, int]) -> list[Finding]:
+    """The counts of what reading took, such as "12 samples converted from CMYK"."""
+    found = []
+    for phrase, count in sorted(notes.items()):
+        level: Literal["note", "warning"] = "warning" if phrase.startswith(WARNING) else "note"
+        found.append(Finding(level, f"{_samples(count)} {phrase.removeprefix(WARNING)}", count))
+    return found
+
+
+def duplicate_findings(rows: Sequence[SplitRow]) -> list[Finding]:
+    """Equal contents: a note, and a warning where their labels contradict each other."""
+    same = [group for group in _by(rows, {r.key: r.content_hash for r in rows}).values() if len(group) > 1]
+    extra = sum(len(group) - 1 for group in same)
+    torn = [group for group in same if len({row.target for row in group}) > 1]
+    found = []
+    if extra:
+        found.append(Finding("note", f"{_samples(extra)} repeated exactly; copies stay on one side", extra))
+    if torn:
+        first = " and ".join(f"{row.key} ({row.target})" for row in torn[0][:2])
+        count = len(torn)
+        found.append(
+            Finding("warning", f"{count} contents under contradicting labels, such as {first}", count)
+        )
+    return found
+
+
+def near_duplicate_findings(rows: Sequence[SplitRow], fingerprints: Mapping[str, int]) -> list[Finding]:
+    """A warning with the count of val and test samples that share a fingerprint with a training sample."""
+    train = {
+        fingerprints[row.key]: row.key for row in rows if row.split == "train" and row.key in fingerprints
+    }
+    near = [row for row in rows if row.split != "train" and fingerprints.get(row.key) in train]
+    if not near:
+        return []
+    pair = f"{near[0].key} and {train[fingerprints[near[0].key]]}"
+    message = f"{_samples(len(near))} of val and test nearly equal to one in train, such as {pair}"
+    return [Finding("warning", message, len(near))]
+
+
+def skipped_findings(skipped: Sequence[Skipped]) -> list[Finding]:
+    """A warning with the count of what was left out; the list itself is `PreparedData.skipped`."""
+    if not skipped:
+        return []
+    listed = "; ".join(f"{one.where}: {one.reason}" for one in skipped[:MAX_LISTED])
+    return [Finding("warning", f"{len(skipped)} left out: {listed}", len(skipped))]
+
+
+def _check_keys(items: Sequence[Record]) -> None:
+    twice = [key for key, count in Counter(record.key for record in items).items() if count > 1]
+    if twice:
+        raise DataError(
+            f"{len(twice)} keys are not unique, such as {twice[0]!r}", hint="give each sample its own key"
+        )
+
+
+def _by(rows: Sequence[SplitRow], value_of: Mapping[str, str | None]) -> dict[str, list[SplitRow]]:
+    grouped: defaultdict[str, list[SplitRow]] = defaultdict(list)
+    for row in rows:
+        value = value_of.get(row.key)
+        if value is not None:
+            grouped[value].append(row)
+    return dict(grouped)
+
+
+def _refuse_two_sides(same: Sequence[SplitRow], why: str, hint: str) -> None:
+    first = same[0]
+    other = next((row for row in same if row.split != first.split), None)
+    if other is not None:
+        raise DataError(
+            f"{first.key} ({first.split}) and {other.key} ({other.split}) {why}; no test would be honest",
+            hint=hint,
+        )
+
+
+def _samples(count: int) -> str:
+    return "1 sample" if count == 1 else f"{count} samples"

@@ -1,0 +1,194 @@
+"""The split: who trains, who chooses, who judges; a function of the seed and the keys alone.
+
+Stratified by label. What belongs together (a group, or exact copies) stays on one side. Sides that the
+dataset fixes are kept; a missing one is cut from train.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from headstart.data.checks import check_given_splits
+from headstart.data.manifest import SPLITS, Split, SplitRow
+from headstart.data.ranking import rank
+from headstart.errors import DataError
+
+TEST_SHARE = 0.2
+VAL_SHARE = 0.2
+"""Of what is left after test: 64/16/20 in all."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Samples that stay together: `name` is their smallest key, `counts` says how many of each label."""
+
+    name: str
+    keys: tuple[str, ...]
+    counts: Mapping[str, int]
+
+    @property
+    def size(self) -> int:
+        """How many samples."""
+        return len(self.keys)
+
+
+def make_split(rows: Iterable[SplitRow], seed: int) -> Split:
+    """Fill in the sides: `rows` have "" as `split` where the dataset gives none.
+
+    Raises DataError where some rows have a side and others none, where nothing is given for training, where
+    given sides share contents or groups, and where a class has too few samples to be on every side (naming
+    it).
+    """
+    ordered = sorted(rows, key=lambda row: row.key)
+    given = {row.split for row in ordered}
+    if given == {""}:
+        ordered = _cut(ordered, {"test": TEST_SHARE, "val": VAL_SHARE}, seed)
+    else:
+        _check_given(ordered, given)
+        check_given_splits(ordered)
+        missing = {"test": TEST_SHARE, "val": VAL_SHARE}
+        missing = {name: share for name, share in missing.items() if name not in given}
+        train = _cut([row for row in ordered if row.split == "train"], missing, seed)
+        ordered = sorted([*train, *(r for r in ordered if r.split != "train")], key=lambda row: row.key)
+    _check_train_has_all(ordered)
+    return Split(tuple(ordered))
+
+
+def apply_split(rows: Iterable[SplitRow], split: Split) -> Split:
+    """The stored `split` again, after checking that the samples are still what they were.
+
+    Raises DataError naming the first sample that is gone or whose content or label changed.
+    """
+    now = {row.key: row for row in rows}
+    for row in split.rows:
+        found = now.get(row.key)
+        if found is None:
+            raise DataError(f"{row.key}: in the run's split but no longer in the data", hint="put it back")
+        if (found.content_hash, found.target) != (row.content_hash, row.target):
+            raise DataError(
+                f"{row.key}: changed since the run's split was written", hint="put the old one back"
+            )
+    return split
+
+
+def _check_given(rows: Sequence[SplitRow], given: set[str]) -> None:
+    if "" in given:
+        without = next(row.key for row in rows if row.split == "")
+        raise DataError(
+            f"{without}: no split given, while others have one", hint="give a split to all or to none"
+        )
+    if "train" not in given:
+        raise DataError(f"the data gives {', '.join(sorted(given))} but nothing to train on")
+
+
+def _check_train_has_all(rows: Sequence[SplitRow]) -> None:
+    trained = {row.target for row in rows if row.split == "train"}
+    for row in rows:
+        if row.target not in trained:
+            raise DataError(f"class {row.target!r} is in {row.split} ({row.key}) but not in train")
+
+
+def _cut(rows: Sequence[SplitRow], shares: Mapping[str, float], seed: int) -> list[SplitRow]:
+    """Cut each side of `shares` in turn: its share of what is still left; the rest is train."""
+    if not shares:
+        return list(rows)
+    units = _units(rows)
+    quotas = _quotas(units, shares)
+    sides: dict[str, str] = {}
+    left = {name: dict(quota) for name, quota in quotas.items()}
+    for unit in sorted(units, key=lambda unit: (-unit.size, rank(seed, "split", unit.name))):
+        side = _neediest(unit, left, quotas)
+        for label, count in unit.counts.items():
+            left[side][label] -= count
+        sides.update(dict.fromkeys(unit.keys, side))
+    return [replace(row, split=sides[row.key]) for row in rows]
+
+
+def _neediest(
+    unit: Unit, left: Mapping[str, Mapping[str, int]], quotas: Mapping[str, Mapping[str, int]]
+) -> str:
+    """The side that still lacks the largest share of what it should get of the unit's labels; train wins
+    ties."""
+
+    def need(side: str) -> float:
+        return sum(
+            count * left[side][label] / max(1, quotas[side][label]) for label, count in unit.counts.items()
+        )
+
+    return max((side for side in SPLITS if side in left), key=need)
+
+
+def _quotas(units: Sequence[Unit], shares: Mapping[str, float]) -> dict[str, dict[str, int]]:
+    """How many samples of each label each side should get: in proportion, at least one, sums right to a
+    sample."""
+    samples: Counter[str] = Counter()
+    pieces: Counter[str] = Counter()
+    for unit in units:
+        samples.update(unit.counts)
+        pieces.update(unit.counts.keys())
+    _check_tiny(pieces, samples, len(shares) + 1)
+    labels = sorted(samples)
+    left = {label: samples[label] for label in labels}
+    quotas: dict[str, dict[str, int]] = {}
+    for later, (side, share) in zip(range(len(shares), 0, -1), shares.items(), strict=True):
+        quotas[side] = _proportional(left, share, keep=later)
+        left = {label: left[label] - quotas[side][label] for label in labels}
+    return {**quotas, "train": left}
+
+
+def _proportional(left: Mapping[str, int], share: float, *, keep: int) -> dict[str, int]:
+    """`share` of each count, rounded so that running sums are right; at least 1, and at least `keep` stay."""
+    taken: dict[str, int] = {}
+    wanted = done = 0.0
+    for label, count in left.items():
+        wanted += share * count
+        taken[label] = min(max(1, int(wanted - done + 0.5)), count - keep)
+        done += taken[label]
+    return taken
+
+
+def _check_tiny(pieces: Mapping[str, int], samples: Mapping[str, int], sides: int) -> None:
+    for label, count in sorted(pieces.items()):
+        if count < sides:
+            apart = (
+                ""
+                if count == samples[label]
+                else f" in {count} group{'s' if count > 1 else ''} that cannot be divided"
+            )
+            plural = "sample" if samples[label] == 1 else "samples"
+            raise DataError(
+                f"class {label!r} has {samples[label]} {plural}{apart}; {sides} sides need at least {sides}",
+                hint="add samples, leave the class out, or give the splits yourself",
+            )
+
+
+def _units(rows: Sequence[SplitRow]) -> list[Unit]:
+    """Connect rows that share a group or a content hash."""
+    parent = {row.key: row.key for row in rows}
+
+    def root(key: str) -> str:
+        while parent[key] != key:
+            parent[key] = parent[parent[key]]
+            key = parent[key]
+        return key
+
+    _connect(rows, parent, root)
+    members: defaultdict[str, list[SplitRow]] = defaultdict(list)
+    for row in rows:
+        members[root(row.key)].append(row)
+    return [
+        Unit(min(r.key for r in same), tuple(r.key for r in same), Counter(r.target for r in same))
+        for same in members.values()
+    ]
+
+
+def _connect(rows: Sequence[SplitRow], parent: dict[str, str], root: Callable[[str], str]) -> None:
+    first: dict[tuple[str, str], str] = {}
+    for row in rows:
+        marks = [("content", row.content_hash)]
+        if row.group is not None:
+            marks.append(("group", row.group))
+        for mark in marks:
+            parent[root(row.key)] = root(first.setdefault(mark, row.key))

@@ -1,0 +1,240 @@
+"""Random networks that are alive, and the same on every backend.
+
+A deep network with fresh weights and BatchNorm statistics of 0 and 1 gives features of a scale of 1e-11, and
+any two such features are "equal within 1e-4". Here every weight is drawn in numpy from its name and a seed, and
+then set so that each layer of the network answers a given batch with a deviation of about 1.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from headstart.engine.stages import name_variables, weighted_layers
+from headstart.specs import Stage
+
+LOWEST_STD, HIGHEST_STD = 0.05, 20.0
+"""Bounds on the deviation of every tensor between stages, after calibration."""
+NORMALISATIONS = (
+    keras.layers.BatchNormalization,
+    keras.layers.LayerNormalization,
+    keras.layers.GroupNormalization,
+)
+NORMALISATION_VALUES = {"gamma": 1.0, "beta": 0.0, "moving_mean": 0.0, "moving_variance": 1.0}
+KERNELS = ("pointwise_kernel", "kernel")
+"""Names of the weight that scales a layer's output, the one that acts last first."""
+TRANSFORMER_STD = 0.02
+"""Deviation of weights inside composite layers and of embeddings (Devlin et al. 2019, appendix A.2)."""
+COARSE = 5
+"""Points of the grid of the slow part of a calibration batch."""
+
+
+def initialise(stages: Sequence[Stage], batch: Mapping[str, np.ndarray], seed: int = 0) -> None:
+    """Random weights from `seed`, calibrated on `batch`: what `--weights none` and tiny builds use.
+
+    `batch` maps the first stage's inputs to (batch, ...) arrays, preprocessed as the weights expect. The same
+    seed and batch give the same network on every backend, within float32 rounding. Raises ValueError as
+    `calibrate` does.
+    """
+    seed_arrays(stages, seed)
+    calibrate(stages, batch)
+
+
+def calibration_batch(
+    shapes: Mapping[str, tuple[int, ...]], *, seed: int = 0, count: int = 8
+) -> Mapping[str, np.ndarray]:
+    """A fixed batch of about standard normal values: {name: (count, *shape) float32}.
+
+    Half of the variance is slow along every axis but the last (a coarse grid, linearly interpolated), so that
+    samples differ in more than noise; the other half is white.
+    """
+    return {name: _smooth_noise((count, *shape), _generator(name, seed)) for name, shape in shapes.items()}
+
+
+def _generator(name: str, seed: int) -> np.random.Generator:
+    return np.random.default_rng([seed, zlib.crc32(name.encode())])
+
+
+def _smooth_noise(shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
+    axes = range(1, len(shape) - 1)
+    coarse = [min(COARSE, size) if axis in axes else size for axis, size in enumerate(shape)]
+    slow = generator.standard_normal(coarse)
+    for axis in axes:
+        slow = _stretched(slow, axis, shape[axis])
+    slow /= max(float(slow.std()), 1e-6)
+    noise = math.sqrt(0.5) * (slow + generator.standard_normal(shape))
+    return noise.astype(np.float32)
+
+
+def _stretched(values: np.ndarray, axis: int, size: int) -> np.ndarray:
+    """Linear interpolation of `axis` to `size` points, ends kept."""
+    places = np.linspace(0.0, values.shape[axis] - 1.0, size)
+    lower = np.minimum(places.astype(int), max(values.shape[axis] - 2, 0))
+    upper = np.minimum(lower + 1, values.shape[axis] - 1)
+    share = (places - lower).reshape([-1 if i == axis else 1 for i in range(values.ndim)])
+    below, above = np.take(values, lower, axis), np.take(values, upper, axis)
+    return np.asarray(below * (1 - share) + above * share)
+
+
+def seed_arrays(stages: Sequence[Stage], seed: int = 0) -> None:
+    """Set every weight of `stages` from `seed` and its name, in numpy: equal bits on every backend.
+
+    Kernels are He normal (He et al. 2015: variance 2 / fan in), normalisations start at the identity. Other
+    weights keep the constants that they were built with (zero biases, ConvNeXt's layer scale); random ones are
+    drawn normal with a deviation of 0.02.
+    """
+    layers = _owners(stages)
+    for name, variable in name_variables(stages).items():
+        value = _drawn(layers[id(variable)], variable, name, _generator(name, seed))
+        if value is not None:
+            variable.assign(value)
+
+
+def _owners(stages: Sequence[Stage]) -> dict[int, keras.Layer]:
+    layers = (layer for stage in stages for layer in weighted_layers(stage.model))
+    return {id(variable): layer for layer in layers for variable in layer.weights}
+
+
+def _drawn(
+    layer: keras.Layer, variable: keras.Variable, name: str, generator: np.random.Generator
+) -> np.ndarray | None:
+    """The start value of a weight as float32, or None where the built one stays."""
+    shape = tuple(variable.shape)
+    if isinstance(layer, NORMALISATIONS) and variable.name in NORMALISATION_VALUES:
+        return np.full(shape, NORMALISATION_VALUES[variable.name], dtype=np.float32)
+    if variable.name.endswith("kernel") and (_kernel(layer) is not None or len(shape) == 2):
+        std = math.sqrt(2.0 / _fan_in(layer, variable.name, shape))
+    elif _is_constant(variable):
+        return None
+    else:
+        std = TRANSFORMER_STD
+    return (std * generator.standard_normal(shape)).astype(np.float32)
+
+
+def _fan_in(layer: keras.Layer, name: str, shape: tuple[int, ...]) -> int:
+    """Inputs that are summed for one output."""
+    if name == "depthwise_kernel" or "Depthwise" in type(layer).__name__:
+        return math.prod(shape[:-2])
+    if "Transpose" in type(layer).__name__:
+        return math.prod(shape[:-2]) * shape[-1]
+    return math.prod(shape[:-1])
+
+
+def _is_constant(variable: keras.Variable) -> bool:
+    # Only random initialisers differ between backends; a constant start is part of the architecture. Several
+    # constants in one weight, as in an LSTM's bias, are few distinct values.
+    values = keras.ops.convert_to_numpy(variable)
+    return len(np.unique(values)) <= 2
+
+
+def calibrate(stages: Sequence[Stage], batch: Mapping[str, np.ndarray]) -> None:
+    """Bring random stages to life on `batch` ({input: (batch, ...) float32}), bottom first, in one pass.
+
+    Each BatchNorm takes the batch's mean and variance as its statistics (training mode with momentum 0; its
+    momentum is restored), and each convolution and dense layer is divided by the deviation of its output before
+    activation: layer-sequential unit variance, Mishkin and Matas 2015, "All you need is a good init",
+    algorithm 1 with one step, exact because biases are zero. All else runs in inference mode, so nothing random enters.
+    Raises ValueError naming stage, tensor and deviation where an output of a stage, in plain inference, has a
+    deviation outside [0.05, 20].
+    """
+    tensors = {name: keras.ops.convert_to_tensor(array) for name, array in batch.items()}
+    with _without_gradients():
+        for stage in stages:
+            inputs = {name: tensors[name] for name in stage.model.input}
+            with contextlib.ExitStack() as stack:
+                for layer in weighted_layers(stage.model):
+                    stack.enter_context(_calibrating(layer))
+                stage.model(inputs, training=False)
+            tensors = stage.model(inputs, training=False)
+            _check_alive(stage.name, tensors)
+
+
+@contextlib.contextmanager
+def _calibrating(layer: keras.Layer) -> Iterator[None]:
+    """While open, the layer sets itself right at its first call."""
+    if isinstance(layer, keras.layers.BatchNormalization):
+        call, momentum = _settling_statistics(layer), layer.momentum
+        layer.momentum = 0.0
+    elif _kernel(layer) is not None:
+        call, momentum = _scaling_kernel(layer), None
+    else:
+        yield
+        return
+    vars(layer)["call"] = call  # shadows the method, past Keras' tracking of attributes
+    try:
+        yield
+    finally:
+        del vars(layer)["call"]
+        if momentum is not None:
+            layer.momentum = momentum
+
+
+def _settling_statistics(layer: keras.Layer) -> Callable[..., Any]:
+    original = layer.call
+
+    def call(inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        return original(inputs, training=True, mask=mask)
+
+    return call
+
+
+def _scaling_kernel(layer: keras.Layer) -> Callable[..., Any]:
+    original, kernel, pending = layer.call, _kernel(layer), [True]
+
+    def call(inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        if pending:
+            pending.clear()
+            std = _std(_before_activation(layer, original, inputs))
+            if math.isfinite(std) and std > 0:
+                kernel.assign(kernel / std)
+        return original(inputs, *args, **kwargs)
+
+    return call
+
+
+def _before_activation(layer: keras.Layer, call: Callable[..., Any], inputs: Any) -> Any:
+    activation = getattr(layer, "activation", None)
+    if activation is None:
+        return call(inputs)
+    layer.activation = keras.activations.linear
+    try:
+        return call(inputs)
+    finally:
+        layer.activation = activation
+
+
+def _kernel(layer: keras.Layer) -> Any:
+    """The variable that scales the layer's output, for layers of one kernel such as convolutions; else None."""
+    own = {variable.name: variable for variable in layer.weights}
+    if len(own) != len(layer.weights) or getattr(layer, "cell", None) is not None:
+        return None
+    simple = set(own) <= {*KERNELS, "depthwise_kernel", "bias"}
+    return next((own[name] for name in KERNELS if name in own), None) if simple else None
+
+
+def _std(tensor: Any) -> float:
+    return float(keras.ops.convert_to_numpy(tensor).astype(np.float64).std())
+
+
+def _check_alive(stage: str, outputs: Mapping[str, Any]) -> None:
+    for name, tensor in outputs.items():
+        std = _std(tensor)
+        if not LOWEST_STD <= std <= HIGHEST_STD:
+            raise ValueError(
+                f"stage {stage!r} gives {name!r} a standard deviation of {std:.3g} on the calibration batch, "
+                f"expected {LOWEST_STD} to {HIGHEST_STD}: nothing can be compared on such a network"
+            )
+
+
+def _without_gradients() -> contextlib.AbstractContextManager[Any]:
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return torch.no_grad()
+    return contextlib.nullcontext()

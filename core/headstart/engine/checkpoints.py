@@ -1,0 +1,47 @@
+"""Checkpoints of a run: `step.<n>/` directories, each complete or absent; the best and the last are kept."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart.atomic import write_directory
+from headstart.manifest import write_manifest
+from headstart.weights.files import write_safetensors
+
+SCHEMA = "checkpoint/1"
+
+
+@dataclass
+class Checkpoints:
+    """Writes below `folder`; knows which step was best in the current phase."""
+
+    folder: Path
+    best: int | None = field(default=None, init=False)
+    last: int | None = field(default=None, init=False)
+
+    def start_phase(self) -> None:
+        """Forget which was best: metrics of two phases may stand on different data."""
+        self.best = None
+
+    def save(self, step: int, arrays: Mapping[str, np.ndarray], *, best: bool, facts: Mapping[str, Any]) -> Path:
+        """Write what learns, by our names, after `step` updates in all; then remove what is neither best nor last."""
+        target = self.folder / f"step.{step}"
+
+        def fill(folder: Path) -> None:
+            write_safetensors(folder / "weights.safetensors", arrays)
+            write_manifest(folder, schema=SCHEMA, facts={"step": step, "best": best, **facts})
+
+        write_directory(target, fill)
+        old = {self.best, self.last}
+        self.last = step
+        if best:
+            self.best = step
+        for gone in old - {self.best, self.last, None}:
+            shutil.rmtree(self.folder / f"step.{gone}", ignore_errors=True)
+        return target

@@ -1,0 +1,65 @@
+"""What the engine asks of a backend: a forward pass and a training step over numpy batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import keras
+import numpy as np
+
+from headstart.engine.network import Network
+from headstart.engine.optimizer import GroupedAdamW
+from headstart.specs import Task
+
+Batch = Mapping[str, np.ndarray]
+
+
+class Forward(Protocol):
+    """Inference: (batch, ...) arrays in, (batch, ...) float32 arrays out; one compilation a shape."""
+
+    def __call__(self, batch: Batch) -> dict[str, np.ndarray]: ...
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a training step is made of: the network from stage `start` on, the weights that learn, and the task."""
+
+    network: Network
+    start: int
+    trainable: Mapping[str, keras.Variable]
+    optimizer: GroupedAdamW
+    task: Task
+
+
+class TrainStep(Protocol):
+    """One update. `mask` (batch,) float32 is 0 for padding rows, which count for nothing."""
+
+    def __call__(self, batch: Batch, targets: np.ndarray, mask: np.ndarray) -> float:
+        """Returns the mean loss of the batch, before the update; may be NaN, and then nothing was changed."""
+
+    def sync(self) -> None:
+        """Put what was learned into the network's variables."""
+
+
+def forward(network: Network, start: int, stop: int) -> Forward:
+    """Stages `start` to `stop` - 1 in inference mode on this process' backend."""
+    if keras.backend.backend() == "jax":
+        from headstart.engine import on_jax
+
+        return on_jax.JaxForward(network, start, stop)
+    from headstart.engine import on_torch
+
+    return on_torch.TorchForward(network, start, stop)
+
+
+def train_step(step: Step) -> TrainStep:
+    """The training step on this process' backend."""
+    if keras.backend.backend() == "jax":
+        from headstart.engine import on_jax
+
+        return on_jax.JaxTrainStep(step)
+    from headstart.engine import on_torch
+
+    return on_torch.TorchTrainStep(step)

@@ -1,0 +1,157 @@
+"""The gradient phase: epochs of updates, validation after each, the best kept."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+
+from headstart.data.order import batches
+from headstart.engine.compute import Forward, Step, TrainStep, forward, train_step
+from headstart.engine.frozen import trainable_variables
+from headstart.engine.heads import is_better
+from headstart.engine.optimizer import GroupedAdamW
+from headstart.engine.samples import EpochBatch, Samples, epoch_batches
+from headstart.engine.source import Seen
+from headstart.engine.training import PhaseResult, Training
+from headstart.errors import DivergedError
+from headstart.eventlog import now
+from headstart.events import CheckpointSaved, EpochDone
+from headstart.specs import Phase
+
+
+@dataclass
+class Best:
+    """The best epoch so far: its number, its metrics on val, and a copy of what learns."""
+
+    epoch: int = 0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+def steps_per_epoch(samples: int, batch_size: int) -> int:
+    """Updates in an epoch; the last batch may be smaller."""
+    return math.ceil(samples / batch_size)
+
+
+class GradientPhase:
+    """AdamW from `cut` on. `run` trains all epochs or until patience ends, then restores the best epoch."""
+
+    def __init__(self, phase: Phase, training: Training, *, cut: int, first_step: int) -> None:
+        self._phase, self._training = phase, training
+        network, source = training.network, training.source
+        self._trainable = trainable_variables(network, phase.train)
+        self._seen: Seen = source.training(cut, views=phase.views, fresh=phase.views == 0)
+        self._val: Seen = source.plain(cut, "val")
+        self._steps = steps_per_epoch(self._seen.samples.count, training.batch_size)
+        self._optimizer = GroupedAdamW(
+            self._trainable,
+            phase.rates,
+            steps=self._steps * phase.epochs,
+            warmup=phase.warmup,
+            weight_decay=phase.weight_decay,
+        )
+        step = Step(network, self._seen.start, self._trainable, self._optimizer, training.task)
+        self._step: TrainStep = train_step(step)
+        self._evaluate: Forward = forward(network, self._val.start, len(network.stages))
+        self._first_step = first_step
+        self._best = Best()
+
+    def run(self) -> PhaseResult:
+        """Train; returns how it ended. Raises DivergedError at the first loss that is not finite."""
+        self._training.checkpoints.start_phase()
+        reason, epoch = "all epochs", 0
+        for epoch in range(1, self._phase.epochs + 1):
+            self._epoch(epoch)
+            if self._phase.patience and epoch - self._best.epoch >= self._phase.patience:
+                reason = f"no better for {self._phase.patience} epochs"
+                break
+        for name, array in self._best.arrays.items():
+            self._trainable[name].assign(array)
+        return PhaseResult(self._phase.name, self._best.epoch, self._best.metrics, reason, epoch * self._steps)
+
+    def _epoch(self, epoch: int) -> None:
+        started = time.monotonic()
+        loss = self._updates(epoch)
+        self._step.sync()
+        val = self._validate()
+        better = not self._best.arrays or is_better(self._training.task, val, self._best.metrics)
+        arrays = {n: np.array(keras.ops.convert_to_numpy(v), copy=True) for n, v in self._trainable.items()}
+        if better:
+            self._best = Best(epoch, val, arrays)
+        self._training.log.emit(
+            EpochDone(
+                time=now(),
+                phase=self._phase.name,
+                epoch=epoch,
+                epochs=self._phase.epochs,
+                train=loss,
+                val=val,
+                rates=dict(self._phase.rates),
+                seconds=time.monotonic() - started,
+                best=better,
+            )
+        )
+        self._save(epoch, arrays, val, better=better)
+
+    def _updates(self, epoch: int) -> dict[str, float]:
+        training, total, seen = self._training, 0.0, 0.0
+        order = epoch_batches(
+            self._seen.samples, seed=training.seed, epoch=epoch, batch_size=training.batch_size
+        )
+        targets = training.targets["train"]
+        for number, batch in enumerate(order, start=1):
+            loss = self._step(batch.tensors, targets[batch.rows], batch.mask)
+            if not math.isfinite(loss):
+                self._step.sync()
+                raise self._diverged(loss, epoch, number, batch)
+            total += loss * float(batch.mask.sum())
+            seen += float(batch.mask.sum())
+            training.log.progress(
+                "train",
+                int(seen),
+                self._seen.samples.count,
+                "samples",
+                phase=self._phase.name,
+                epoch=epoch,
+                epochs=self._phase.epochs,
+                metrics={"loss": total / seen},
+            )
+        return {"loss": total / seen}
+
+    def _diverged(self, loss: float, epoch: int, number: int, batch: EpochBatch) -> DivergedError:
+        data = self._training.source.data
+        rows = data.indices("train")[batch.rows[batch.mask > 0]]
+        keys = ", ".join(data.keys[row] for row in rows[:4])
+        last = self._training.checkpoints.last
+        kept = f"checkpoints/step.{last} holds the last good weights" if last else "no epoch was finished"
+        return DivergedError(
+            f"the loss became {loss} in phase {self._phase.name!r}, epoch {epoch}, step {number} of {self._steps}, "
+            f"on the batch with {keys}, ...; {kept}",
+            hint="try a smaller --learning-rate, and look at those samples",
+        )
+
+    def _validate(self) -> Mapping[str, float]:
+        outputs = run_samples(self._evaluate, self._val.samples, self._training.batch_size)
+        return self._training.task.metrics(self._training.targets["val"], outputs)
+
+    def _save(
+        self, epoch: int, arrays: Mapping[str, np.ndarray], val: Mapping[str, float], *, better: bool
+    ) -> None:
+        step = self._first_step + epoch * self._steps
+        facts = {"phase": self._phase.name, "epoch": epoch, "val": dict(val)}
+        path = self._training.checkpoints.save(step, arrays, best=better, facts=facts)
+        self._training.log.emit(CheckpointSaved(time=now(), path=path.name, step=step, best=better))
+
+
+def run_samples(evaluate: Forward, samples: Samples, batch_size: int) -> dict[str, np.ndarray]:
+    """The outputs (rows, ...) of every row of `samples`, in order."""
+    collected: dict[str, list[np.ndarray]] = {}
+    for rows, mask in batches(np.arange(samples.count), batch_size):
+        for name, value in evaluate(samples.take(0, rows)).items():
+            collected.setdefault(name, []).append(value[mask > 0])
+    return {name: np.concatenate(parts) for name, parts in collected.items()}

@@ -1,0 +1,76 @@
+"""A network: the input stage, the backbone's stages and the head, run one after the other.
+
+Between stages travels a dict of named tensors: everything the stages above still need. A feature that a task asked for
+is carried along under `@name` from the stage that gives it up to the head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from headstart.specs import HEAD, FeatureSpec, Stage
+
+INPUT = "input"
+TAP = "@"
+
+
+@dataclass(frozen=True)
+class Network:
+    """`stages`: the input stage first, the head last; `features`: what the head takes, each from a backbone stage."""
+
+    stages: tuple[Stage, ...]
+    features: tuple[FeatureSpec, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The stages' names, in the order they run."""
+        return tuple(stage.name for stage in self.stages)
+
+    @property
+    def backbone(self) -> tuple[Stage, ...]:
+        """The stages between the input stage and the head."""
+        return self.stages[1:-1]
+
+    @property
+    def learned(self) -> tuple[Stage, ...]:
+        """Every stage that holds weights of the model: the backbone's and the head."""
+        return self.stages[1:]
+
+    def index(self, stage: str) -> int:
+        """The position of `stage` among `stages`."""
+        return self.names.index(stage)
+
+    def run(self, tensors: Mapping[str, Any], start: int, stop: int, *, training: bool = False) -> dict[str, Any]:
+        """Run stages `start` to `stop` - 1 on backend tensors, batch axis first; returns what is alive afterwards.
+
+        Only the head ever runs in training mode: BatchNorm statistics of a pretrained backbone stay as they are,
+        whether or not its weights learn.
+        """
+        alive = dict(tensors)
+        for stage in self.stages[start:stop]:
+            alive = self._step(stage, alive, training=training and stage.name == HEAD)
+        return alive
+
+    def _step(self, stage: Stage, alive: Mapping[str, Any], *, training: bool) -> dict[str, Any]:
+        prefix = TAP if stage.name == HEAD else ""
+        wanted = {name: alive[prefix + name] for name in stage.model.input}
+        outputs = dict(stage.model(wanted, training=training))
+        if stage.name == HEAD:
+            return outputs
+        taps = {name: tensor for name, tensor in alive.items() if name.startswith(TAP)}
+        taps |= {TAP + feature.name: outputs[feature.tensor] for feature in self.features if feature.stage == stage.name}
+        return self._needed_above(stage, outputs) | taps
+
+    def _needed_above(self, stage: Stage, outputs: Mapping[str, Any]) -> dict[str, Any]:
+        above = self.stages[self.index(stage.name) + 1]
+        if above.name == HEAD:
+            return {}
+        return {name: outputs[name] for name in above.model.input}
+
+
+def choose_features(offered: Sequence[FeatureSpec], wanted: Sequence[str]) -> tuple[FeatureSpec, ...]:
+    """The offered features by the names a task asks for. Raises KeyError naming one that is not offered."""
+    by_name = {feature.name: feature for feature in offered}
+    return tuple(by_name[name] for name in wanted)

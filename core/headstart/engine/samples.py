@@ -1,0 +1,67 @@
+"""Where batches come from: arrays that are there, or samples that are varied anew each epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from headstart.data.order import batches, epoch_order
+
+Arrays = Mapping[str, np.ndarray]
+
+
+class Samples(Protocol):
+    """Training samples as seen from a cut: `count` rows, each epoch in a given order."""
+
+    count: int
+
+    def take(self, epoch: int, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """The tensors (batch, ...) of `rows` (batch,) in `epoch`."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Samples whose tensors are at hand, one set of arrays (rows, ...) a view; epochs go round the views."""
+
+    views: tuple[Arrays, ...]
+
+    @property
+    def count(self) -> int:
+        """Rows in a view."""
+        return len(next(iter(self.views[0].values())))
+
+    def take(self, epoch: int, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """See `Samples`."""
+        view = self.views[epoch % len(self.views)]
+        return {name: array[rows] for name, array in view.items()}
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Samples that are augmented anew each epoch: `draw(epoch, rows)` gives their tensors."""
+
+    count: int
+    draw: Callable[[int, np.ndarray], Arrays]
+
+    def take(self, epoch: int, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """See `Samples`."""
+        return dict(self.draw(epoch, rows))
+
+
+@dataclass(frozen=True)
+class EpochBatch:
+    """One batch of fixed size: its tensors, the rows they are of, and the mask (batch,) that is 0 on padding."""
+
+    tensors: dict[str, np.ndarray]
+    rows: np.ndarray
+    mask: np.ndarray
+
+
+def epoch_batches(samples: Samples, *, seed: int, epoch: int, batch_size: int) -> Iterator[EpochBatch]:
+    """The batches of one epoch; their order is a function of (seed, epoch) alone."""
+    order = epoch_order(seed, epoch, samples.count)
+    for rows, mask in batches(order, batch_size):
+        yield EpochBatch(samples.take(epoch, rows), rows, mask)

@@ -1,0 +1,120 @@
+"""A run's samples at any cut: computed once where nothing below it varies, drawn anew where it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from headstart.data.prepared import PreparedData
+from headstart.data.views import View, augmented
+from headstart.engine.compute import Forward, forward
+from headstart.engine.features import extract
+from headstart.engine.network import Network
+from headstart.engine.samples import Drawn, Samples, Stored
+from headstart.timing import Stopwatch
+
+STORED_LIMIT = 8 * 2**30
+"""Tensors at a cut above this many bytes are computed again each step instead of stored."""
+FIRST_LEARNED = 1
+"""Position of the first stage that holds weights; a cut there leaves nothing worth storing."""
+PLAIN = -1
+"""The number of the view that is not augmented; drawn views count from 0."""
+Tensors = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Samples as training sees them: `start` is the stage they enter at."""
+
+    samples: Samples
+    start: int
+
+
+@dataclass
+class Source:
+    """Serves the rows of a split, as tensors at a cut. `told` hears (done, total) while features are computed."""
+
+    network: Network
+    data: PreparedData
+    view: View | None
+    batch_size: int
+    scratch: Path
+    told: Callable[[int, int], None]
+    clock: Stopwatch
+    _stored: dict[tuple[int, str, int], dict[str, np.ndarray]] = field(default_factory=dict, init=False)
+    _forwards: dict[int, Forward] = field(default_factory=dict, init=False)
+
+    def training(self, cut: int, *, views: int, fresh: bool) -> Seen:
+        """The training split. With an augmentation: `fresh` draws anew each epoch, through the whole network; else
+        `views` drawn views are stored at `cut` beside the plain one. What is stored is never augmented again."""
+        if self.view is None:
+            return self._seen(cut, "train", (PLAIN,))
+        if fresh or not self.is_stored(cut):
+            rows = self.data.indices("train")
+            return Seen(Drawn(len(rows), lambda epoch, picked: self._draw(epoch, rows[picked])), 0)
+        return self._seen(cut, "train", (PLAIN, *range(views)))
+
+    def plain(self, cut: int, split: str) -> Seen:
+        """A split without augmentation, stored at `cut` where that is worth it."""
+        return self._seen(cut, split, (PLAIN,))
+
+    def forget_other_cuts(self, cut: int) -> None:
+        """Let go of what is stored at other cuts; the files in `scratch` go with the run."""
+        self._stored = {key: value for key, value in self._stored.items() if key[0] == cut}
+        self._forwards = {key: value for key, value in self._forwards.items() if key == cut}
+
+    def is_stored(self, cut: int) -> bool:
+        """True where the tensors at `cut` are worth storing and fit."""
+        return cut > FIRST_LEARNED and self.bytes_per_sample(cut) * len(self.data.keys) <= STORED_LIMIT
+
+    def bytes_per_sample(self, cut: int) -> int:
+        """Size of what is alive at `cut` for one sample, in float32."""
+        return 4 * sum(int(np.prod(shape)) for shape in alive_shapes(self.network, cut).values())
+
+    def _seen(self, cut: int, split: str, views: tuple[int, ...]) -> Seen:
+        if self.is_stored(cut):
+            return Seen(Stored(tuple(self._at(cut, split, view) for view in views)), cut)
+        rows = self.data.indices(split)
+        return Seen(Drawn(len(rows), lambda _epoch, picked: self._pick(rows[picked])), 0)
+
+    def _at(self, cut: int, split: str, view: int) -> dict[str, np.ndarray]:
+        key = (cut, split, view)
+        if key not in self._stored:
+            rows = self.data.indices(split)
+            if cut not in self._forwards:
+                self._forwards[cut] = forward(self.network, 0, cut)
+            with self.clock.measure("features"):
+                self._stored[key] = extract(
+                    self._forwards[cut],
+                    lambda picked: self._pick(rows[picked]) if view == PLAIN else self._draw(view, rows[picked]),
+                    len(rows),
+                    batch_size=self.batch_size,
+                    scratch=self.scratch,
+                    on_progress=self.told,
+                )
+        return self._stored[key]
+
+    def _pick(self, rows: np.ndarray) -> Tensors:
+        return {name: array[rows] for name, array in self.data.tensors.items()}
+
+    def _draw(self, epoch: int, rows: np.ndarray) -> Tensors:
+        if self.view is None:
+            raise ValueError("samples that do not vary cannot be drawn")
+        return augmented(self.data.tensors, self.data.keys, rows, self.view, epoch)
+
+
+def alive_shapes(network: Network, cut: int) -> dict[str, tuple[int, ...]]:
+    """Shapes, without the batch axis, of everything that stages from `cut` on still need."""
+    below = network.stages[:cut]
+    taps = {
+        feature.name: stage.model.output[feature.tensor].shape[1:]
+        for stage in below
+        for feature in network.features
+        if feature.stage == stage.name
+    }
+    above = network.stages[cut]
+    wanted = {} if cut == len(network.stages) - 1 else {n: t.shape[1:] for n, t in above.model.input.items()}
+    return {**wanted, **taps}

@@ -1,0 +1,41 @@
+"""What the phases of one run share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from headstart.engine.checkpoints import Checkpoints
+from headstart.engine.network import Network
+from headstart.engine.source import Source
+from headstart.eventlog import EventLog
+from headstart.specs import Task
+
+
+@dataclass(frozen=True)
+class Training:
+    """`targets` holds the encoded targets by split, each in the order of `source.data.indices(split)`."""
+
+    network: Network
+    task: Task
+    source: Source
+    targets: Mapping[str, np.ndarray]
+    seed: int
+    batch_size: int
+    log: EventLog
+    checkpoints: Checkpoints
+
+
+@dataclass(frozen=True)
+class PhaseResult:
+    """How a phase ended; `steps` counts updates, `history` is best epoch's metrics on val."""
+
+    phase: str
+    best_epoch: int
+    best: Mapping[str, float]
+    reason: str
+    steps: int
+    strength: float | None = None
+    refit: bool = False

@@ -1,0 +1,69 @@
+"""What a run ran on: versions, plugins, hardware, precision."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headstart.registry import Registry
+
+PACKAGES = (
+    "headstart", "keras", "jax", "jaxlib", "torch", "numpy", "pillow", "scikit-learn", "pluggy", "typer", "rich",
+    "safetensors",
+)  # fmt: skip
+
+
+def versions() -> dict[str, str | None]:
+    """Installed versions by distribution; None where one is absent."""
+    return {name: _version(name) for name in PACKAGES}
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def processor() -> str:
+    """The processor's name as the system tells it."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def describe(registry: Registry, backend: str) -> dict[str, Any]:
+    """What environment.json holds; call after keras was imported."""
+    import keras
+
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "threads": _threads(backend),
+        "backend": backend,
+        "precision": keras.config.floatx(),
+        "layout": keras.config.image_data_format(),
+        "deterministic": False,
+        "versions": versions(),
+        "plugins": [
+            {"name": info.name, "distribution": info.distribution, "version": info.version, "error": info.error}
+            for info in registry.plugins
+        ],
+    }
+
+
+def _threads(backend: str) -> int | None:
+    if backend == "torch":
+        import torch
+
+        return int(torch.get_num_threads())
+    return os.cpu_count()

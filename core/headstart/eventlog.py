@@ -1,0 +1,99 @@
+"""One run's events: appended to events.jsonl as they happen, and told to its reporters."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from headstart.atomic import explained
+from headstart.events import Event, Progress, Warned, from_line, to_line
+from headstart.specs import Reporter, RunView
+
+EVENTS = "events.jsonl"
+TICK = 0.5
+"""Seconds between two Progress events of one activity; the last one of each is always told."""
+
+
+def now() -> float:
+    """Seconds since the epoch."""
+    return time.time()
+
+
+class EventLog:
+    """Use as a context manager; `emit` writes, flushes and tells. Reporters that raise are switched off and named."""
+
+    def __init__(self, path: Path, reporters: Sequence[tuple[str, Reporter]], view: RunView) -> None:
+        self._path = path
+        self._reporters = list(reporters)
+        self._view = view
+        self._file: IO[str] | None = None
+        self._told = 0.0
+        self.warnings: list[str] = []
+
+    def __enter__(self) -> EventLog:
+        with explained(self._path):
+            self._file = self._path.open("a", encoding="utf-8")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def emit(self, event: Event) -> None:
+        """Append and tell one event."""
+        if self._file is None:
+            raise ValueError("the event log is not open")
+        if isinstance(event, Warned):
+            self.warnings.append(event.message)
+        with explained(self._path):
+            self._file.write(to_line(event) + "\n")
+            self._file.flush()
+        self._reporters, failed = tell(event, self._reporters, self._view)
+        for message in failed:
+            self.emit(Warned(time=now(), message=message))
+
+    def warn(self, message: str, hint: str | None = None) -> None:
+        """Emit a warning."""
+        self.emit(Warned(time=now(), message=message, hint=hint))
+
+    def progress(self, activity: str, done: int, total: int, unit: str, **more: Any) -> None:
+        """Emit a Progress event, at most one each half second but for the last."""
+        moment = time.monotonic()
+        if done < total and moment - self._told < TICK:
+            return
+        self._told = moment
+        self.emit(Progress(time=now(), activity=activity, done=done, total=total, unit=unit, **more))
+
+
+def tell(
+    event: Event, reporters: Sequence[tuple[str, Reporter]], view: RunView
+) -> tuple[list[tuple[str, Reporter]], list[str]]:
+    """Tell each reporter; returns those still on, and a message for each that raised."""
+    still, failed = [], []
+    for name, reporter in reporters:
+        try:
+            reporter.on_event(event, view)
+            still.append((name, reporter))
+        except Exception as exc:
+            failed.append(
+                f"reporter {name!r} was switched off at {type(event).__name__}: {type(exc).__name__}: {exc}"
+            )
+    return still, failed
+
+
+def read_events(path: Path) -> list[Event]:
+    """The events of a run, in order; a last line cut short by a crash is left out."""
+    events = []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines):
+        try:
+            events.append(from_line(line))
+        except ValueError:
+            if number + 1 < len(lines):
+                raise
+    return events

@@ -1,0 +1,77 @@
+"""Write out a recipe that was resolved: full names, absolute paths, and every option with its value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from headstart.choices import NONE, Choices
+from headstart.option_tables import spellings
+from headstart.options import describe_options
+from headstart.recipe import Recipe
+from headstart.references import ResolvedDataset, looks_like_path
+from headstart.specs import BackboneSpec, WeightsSpec
+
+
+def write_out(recipe: Recipe, choices: Choices, options: Mapping[str, Any]) -> Recipe:
+    """`recipe` with everything that was chosen for it; resolving that gives the same again."""
+    tables = {table: _plain(instance) for table, instance in options.items()}
+    return replace(
+        recipe,
+        data=_data(choices.dataset),
+        backbone=_backbone(recipe.backbone, choices.backbone),
+        weights=_weights(choices.weights),
+        task=choices.task.name if choices.task else recipe.task,
+        strategy=choices.strategy.name if choices.strategy else recipe.strategy,
+        head=choices.head,
+        augment=tuple(spec.name for spec in choices.augmentations) or (NONE,),
+        reporters=tuple(spec.name for spec in choices.reporters),
+        options={table: values for table, values in tables.items() if values},
+        origins=_origins(recipe, choices),
+        problems=(),
+    )
+
+
+def _data(dataset: ResolvedDataset | None) -> str | None:
+    if dataset is None or dataset.reference is None or not looks_like_path(dataset.reference):
+        return None if dataset is None else str(dataset)
+    return str(replace(dataset, reference=_absolute(dataset.reference)))
+
+
+def _backbone(written: str | None, spec: BackboneSpec | None) -> str | None:
+    """A registered backbone's full name; a path or KIND:REF stays: only that opens it again."""
+    if spec is None or written is None or written in (spec.name, spec.short_name):
+        return None if spec is None else spec.name
+    return _absolute(written) if looks_like_path(written) else written
+
+
+def _weights(weights: WeightsSpec | Path | None) -> str:
+    if isinstance(weights, Path):
+        return _absolute(str(weights))
+    return NONE if weights is None else weights.name
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().absolute())
+
+
+def _plain(instance: Any) -> dict[str, Any]:
+    """The options of an instance as plain values; None is left out, since it is what a missing key means."""
+    names = [option.name for option in describe_options(type(instance))]
+    defaults = {option.name: option.default for option in describe_options(type(instance))}
+    values = {name: getattr(instance, name) for name in names}
+    return {name: value for name, value in values.items() if value is not None or defaults[name] is not None}
+
+
+def _origins(recipe: Recipe, choices: Choices) -> Mapping[str, str]:
+    """Origins under the names of tables that the explicit recipe uses."""
+    origins = dict(recipe.origins)
+    for table, spec in choices.tables().items():
+        if spec is None:
+            continue
+        for spelling in spellings(table, spec):
+            for key in [key for key in origins if key.startswith(f"{spelling}.")]:
+                origins[f"{table}.{key.removeprefix(f'{spelling}.')}"] = origins.pop(key)
+    return origins

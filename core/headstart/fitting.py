@@ -1,0 +1,117 @@
+"""The main job: from a recipe to a trained, reloaded and evaluated model in a run folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.backend import BackendChoice, activate, choose_backend
+from headstart.errors import UsageError
+from headstart.eventlog import EventLog
+from headstart.folder import RunFolder, claim
+from headstart.recipe import Recipe, build_recipe
+from headstart.registry import Registry, load_registry
+from headstart.reporting import SampleView, open_reporters
+from headstart.resolve import ResolvedRecipe, resolve_recipe
+from headstart.run import Run
+from headstart.timing import Stopwatch
+
+if TYPE_CHECKING:
+    from headstart.planning import Plan
+
+@dataclass(frozen=True)
+class Ready:
+    """A recipe that was checked, on a backend that was chosen and set."""
+
+    registry: Registry
+    choice: BackendChoice
+    resolved: ResolvedRecipe
+
+
+def fit(
+    data: str | Path | None = None,
+    *,
+    recipe: str | Path | None = None,
+    sets: Sequence[str] = (),
+    registry: Registry | None = None,
+    **settings: Any,
+) -> Run:
+    """Fine-tune a pretrained backbone on `data`; returns the finished run.
+
+    `settings` are the long options of `headstart fit` with underscores (`backbone=`, `epochs=`, `image_size=`, ...),
+    `sets` its `--set key=value`. Raises the errors of headstart.errors, each with the exit code of its class.
+    """
+    flags = {**settings, "data": str(data) if data is not None else None}
+    stated = build_recipe(flags=flags, file=Path(recipe) if recipe is not None else None, sets=sets)
+    return run_recipe(stated, registry or load_registry())
+
+
+def make_ready(stated: Recipe, registry: Registry) -> Ready:
+    """Choose the backend, check the whole recipe, then set the backend. Reads no data."""
+    by_flag = not stated.origin("backend").startswith(("default", "file"))
+    choice = choose_backend(
+        stated.backend if by_flag else None, None if by_flag else stated.backend
+    )
+    origins = {**stated.origins, "backend": stated.origins.get("backend", choice.origin)}
+    resolved = resolve_recipe(dataclasses.replace(stated, backend=choice.name, origins=origins), registry)
+    activate(choice)
+    return Ready(registry, choice, resolved)
+
+
+def run_recipe(stated: Recipe, registry: Registry) -> Run:
+    """Carry out a recipe from its start to its report."""
+    clock = Stopwatch()
+    ready = make_ready(stated, registry)
+    from headstart.conclusion import conclude, open_run  # imports keras, so only now
+
+    folder = claim(stated.out, stem=_stem(ready.resolved))
+    plans: list[Plan] = []
+    view = SampleView(folder.path, lambda: samples_of(plans[0]))
+    reporters = open_reporters(
+        ready.resolved.reporters,
+        registry,
+        ready.resolved.options,
+        interactive=sys.stderr.isatty(),
+        live=True,
+    )
+    try:
+        with EventLog(folder.events, reporters, view) as log:
+            plan = plan_run(ready, folder.scratch, lambda *told: log.progress(*told, "samples"))
+            plans.append(plan)
+            open_run(plan, folder, log)
+            conclude(plan, folder, log, clock)
+    finally:
+        shutil.rmtree(folder.scratch, ignore_errors=True)
+        _remove_if_nothing_happened(folder)
+    return Run.load(folder.path, registry=registry)
+
+
+def plan_run(ready: Ready, scratch: Path, told: Callable[[str, int, int], None]) -> Plan:
+    """Read the data, build the network and plan the phases of a recipe that is ready."""
+    from headstart.planning import make_plan
+
+    return make_plan(
+        ready.resolved, ready.registry, backend=ready.choice.name, scratch=scratch, told=told
+    )
+
+
+def samples_of(plan: Plan) -> tuple[dict[str, Any], Any]:
+    """Payloads by key, and the input kind that reads them."""
+    return {record.key: record.payload for record in plan.records.items}, plan.kind
+
+
+def _stem(resolved: ResolvedRecipe) -> str:
+    reference = Path(resolved.reference).stem if resolved.reference else resolved.dataset.short_name
+    return f"{reference}-{resolved.backbone.short_name}-{resolved.strategy.short_name}"
+
+
+def _remove_if_nothing_happened(folder: RunFolder) -> None:
+    """A run that ended before its recipe was written leaves no folder behind that a second try would trip over."""
+    if not folder.recipe.exists() and {path.name for path in folder.path.iterdir()} <= {folder.events.name}:
+        folder.events.unlink(missing_ok=True)
+        folder.path.rmdir()

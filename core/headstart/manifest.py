@@ -1,0 +1,81 @@
+"""The manifest of a directory of ours: what it is, and the size and SHA-256 of every file in it.
+
+Neither safetensors nor JSON carries a checksum, so that a flipped bit is found here or nowhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from headstart.errors import DataError, PluginError
+
+MANIFEST = "manifest.json"
+LARGEST_MANIFEST = 2**20
+CHUNK = 2**20
+
+
+def write_manifest(folder: Path, *, schema: str, facts: Mapping[str, Any]) -> None:
+    """Write manifest.json over every file now in `folder`, with `schema` ("artefact/1") and `facts` beside them."""
+    files = {
+        path.relative_to(folder).as_posix(): {"size": path.stat().st_size, "sha256": sha256(path)}
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    document = {"schema": schema, **facts, "files": files}
+    (folder / MANIFEST).write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: Path, *, schema: str) -> dict[str, Any]:
+    """Read and verify `folder`: exactly the files listed, each of the stated size and SHA-256.
+
+    Raises DataError naming the file that is absent, unexpected, a link or altered, and PluginError for another schema.
+    """
+    path = folder / MANIFEST
+    try:
+        if path.stat().st_size > LARGEST_MANIFEST:
+            raise DataError(f"{path} is larger than any manifest of ours: {path.stat().st_size} bytes")
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise DataError(f"{folder} has no readable manifest.json: {exc}") from exc
+    if not isinstance(document, dict) or not isinstance(document.get("files"), dict):
+        raise DataError(f"{path} is not a manifest: expected an object with `files`")
+    if document.get("schema") != schema:
+        raise PluginError(f"{folder} has schema {document.get('schema')!r}; this version reads {schema!r}")
+    _verify_files(folder, document["files"])
+    return document
+
+
+def _verify_files(folder: Path, listed: Mapping[str, Any]) -> None:
+    present = {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if not path.is_dir() or path.is_symlink()
+    } - {MANIFEST}
+    if present != set(listed):
+        odd = sorted(present ^ set(listed))
+        raise DataError(f"{folder} does not match its manifest: {', '.join(odd[:5])}")
+    for name, facts in listed.items():
+        _verify_file(folder / name, facts)
+
+
+def _verify_file(path: Path, facts: object) -> None:
+    if not isinstance(facts, dict) or path.is_symlink():
+        raise DataError(f"{path} is a link or its manifest entry is not an object")
+    size = path.stat().st_size
+    if size != facts.get("size"):
+        raise DataError(f"{path} has {size} bytes; its manifest says {facts.get('size')}")
+    if sha256(path) != facts.get("sha256"):
+        raise DataError(f"{path} was altered: its SHA-256 is not the one in its manifest")
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hex, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

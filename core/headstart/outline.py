@@ -1,0 +1,75 @@
+"""What a plan would do, as plain values: the document behind `fit --dry-run`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headstart.engine.frozen import count_trainable
+from headstart.engine.loop import steps_per_epoch
+from headstart.engine.phases import cut_of
+from headstart.engine.source import alive_shapes
+from headstart.engine.stages import name_variables
+from headstart.engine.summary import summarise_stage, uncuttable
+from headstart.planning import Plan
+from headstart.specs import Phase
+
+
+def outline(plan: Plan) -> dict[str, Any]:
+    """Stages, phases, trainable counts a stage, samples, steps, and what cannot be cut."""
+    resolved = plan.resolved
+    return {
+        "data": resolved.recipe.data,
+        "backend": plan.backend,
+        "backbone": resolved.backbone.name,
+        "weights": resolved.recipe.weights,
+        "task": resolved.task.name,
+        "head": resolved.head,
+        "strategy": resolved.strategy.name,
+        "augment": list(resolved.recipe.augment),
+        "classes": list(plan.task.labels().get("classes", ())),
+        "samples": plan.samples(),
+        "parameters": {"total": _total(plan)},
+        "stages": [_stage(plan, name) for name in plan.network.names],
+        "phases": [_phase(plan, phase) for phase in plan.phases],
+        "uncuttable": list(uncuttable(plan.network.learned)),
+        "warnings": list(plan.warnings),
+        "notes": [finding.message for finding in plan.data.findings if finding.level != "warning"],
+    }
+
+
+def _total(plan: Plan) -> int:
+    return sum(summarise_stage(stage).parameters for stage in plan.network.learned)
+
+
+def _stage(plan: Plan, name: str) -> dict[str, Any]:
+    stage = plan.network.stages[plan.network.index(name)]
+    summary = summarise_stage(stage)
+    return {
+        "name": name,
+        "layers": summary.layers,
+        "weights": len(name_variables([stage])),
+        "parameters": summary.parameters,
+        "outputs": {key: list(shape) for key, shape in summary.outputs.items()},
+    }
+
+
+def _phase(plan: Plan, phase: Phase) -> dict[str, Any]:
+    network, recipe = plan.network, plan.resolved.recipe
+    cut, rows = cut_of(network, phase), len(plan.data.indices("train"))
+    trainable = count_trainable(network, phase.train)
+    per_epoch = steps_per_epoch(rows, recipe.batch_size)
+    gradient = phase.solver == "gradient"
+    stored = cut > 1 and not (plan.view is not None and gradient and phase.views == 0)
+    return {
+        "name": phase.name,
+        "solver": phase.solver,
+        "epochs": phase.epochs if gradient else len(phase.strengths),
+        "steps": phase.epochs * per_epoch if gradient else len(phase.strengths),
+        "cut": network.names[cut],
+        "stored": {name: list(shape) for name, shape in alive_shapes(network, cut).items()} if stored else {},
+        "views": phase.views if plan.view is not None else 0,
+        "trainable": trainable,
+        "trainable_total": sum(trainable.values()),
+        "rates": dict(phase.rates),
+        "refit": phase.refit,
+    }

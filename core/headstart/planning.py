@@ -1,0 +1,218 @@
+"""Everything a run needs before its first update: data read and split, network grafted, phases planned.
+
+`fit` carries a plan out; `fit --dry-run` only shows it. Called after the backend was chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.errors import UsageError
+from headstart.specs import (
+    HEAD,
+    AugmentationRequest,
+    DatasetRequest,
+    InputKind,
+    InputRequest,
+    Phase,
+    Records,
+    StrategyRequest,
+    Task,
+    TaskRequest,
+    WeightsSpec,
+)
+
+OnProgress = Callable[[str, int, int], None]
+"""Hears (activity, done, total)."""
+
+if TYPE_CHECKING:
+    from headstart.data.prepared import PreparedData
+    from headstart.data.views import View
+    from headstart.engine.network import Network
+    from headstart.registry import Registry
+    from headstart.resolve import ResolvedRecipe
+
+PARAMETERS_PER_SAMPLE = 100
+"""Learned numbers per training sample of a head above which a warning is due (guards.md 18)."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run, ready to start."""
+
+    resolved: ResolvedRecipe
+    registry: Registry
+    backend: str
+    records: Records
+    data: PreparedData
+    kind: InputKind
+    task: Task
+    network: Network
+    phases: tuple[Phase, ...]
+    view: View | None
+    warnings: tuple[str, ...]
+
+    def targets(self, split: str) -> Any:
+        """Encoded targets (rows, ...) of a split."""
+        rows = self.data.indices(split)
+        return self.task.encode([self.data.targets[i] for i in rows], [self.data.keys[i] for i in rows])
+
+    def samples(self) -> dict[str, int]:
+        """Rows by split."""
+        return {split: len(self.data.indices(split)) for split in ("train", "val", "test")}
+
+
+def preprocess_of(resolved: ResolvedRecipe) -> Mapping[str, Any]:
+    """The preprocessing that goes with the chosen weights."""
+    if isinstance(resolved.weights, WeightsSpec):
+        return resolved.weights.preprocess
+    return resolved.backbone.preprocess
+
+
+def build_kind(resolved: ResolvedRecipe, registry: Registry) -> InputKind:
+    """The input kind, with the weights' preprocessing and the user's options."""
+    request = InputRequest(preprocess_of(resolved), resolved.options["input"])
+    kind: InputKind = registry.load_target(resolved.input, resolved.input.build)(request)
+    return kind
+
+
+def open_records(resolved: ResolvedRecipe, registry: Registry) -> Records:
+    """The dataset's records."""
+    request = DatasetRequest(resolved.reference, resolved.options["dataset"])
+    records: Records = registry.load_target(resolved.dataset, resolved.dataset.build)(request)
+    return records
+
+
+def make_plan(
+    resolved: ResolvedRecipe, registry: Registry, *, backend: str, scratch: Path, told: OnProgress
+) -> Plan:
+    """Read the data, build the network, plan the phases. `told` hears (activity, done, total)."""
+    phases = plan_phases(resolved, registry)
+    check_weights_present(resolved)
+    kind = build_kind(resolved, registry)
+    records = open_records(resolved, registry)
+    data = _prepare(resolved, records, kind, scratch, told)
+    task = _build_task(resolved, registry, data)
+    network = _build_network(resolved, registry, kind, task)
+    return Plan(
+        resolved=resolved,
+        registry=registry,
+        backend=backend,
+        records=records,
+        data=data,
+        kind=kind,
+        task=task,
+        network=network,
+        phases=phases,
+        view=build_view(resolved, registry, records, kind),
+        warnings=(*_left_out(resolved, records), *_warnings(network, data)),
+    )
+
+
+def plan_phases(resolved: ResolvedRecipe, registry: Registry) -> tuple[Phase, ...]:
+    """The strategy's phases. Raises UsageError where the request contradicts itself."""
+    recipe = resolved.recipe
+    request = StrategyRequest(
+        options=resolved.options["strategy"],
+        stages=resolved.backbone.stages,
+        train=tuple(recipe.train) if recipe.train else None,
+        solvable=resolved.head.partition(":")[0] in resolved.task.closed_form,
+        augmented=bool(resolved.augmentations),
+        epochs=recipe.epochs,
+        learning_rate=recipe.learning_rate,
+    )
+    phases = tuple(registry.load_target(resolved.strategy, resolved.strategy.build)(request))
+    for phase in phases:
+        _check_phase(phase, resolved)
+    return phases
+
+
+def _check_phase(phase: Phase, resolved: ResolvedRecipe) -> None:
+    known = (*resolved.backbone.stages, HEAD)
+    unknown = [stage for stage in phase.train if stage not in known]
+    if unknown or HEAD not in phase.train:
+        raise UsageError(
+            f"strategy {resolved.strategy.name}: phase {phase.name!r} trains {phase.train}; "
+            f"expected {HEAD!r} among stages of {known}"
+        )
+    if phase.solver == "gradient" and set(phase.rates) < set(phase.train):
+        raise UsageError(f"strategy {resolved.strategy.name}: phase {phase.name!r} lacks a rate for a stage")
+
+
+def build_view(
+    resolved: ResolvedRecipe, registry: Registry, records: Records, kind: InputKind
+) -> View | None:
+    """How training samples vary, or None."""
+    from headstart.data.views import Composed, View
+
+    if not resolved.augmentations:
+        return None
+    built = [
+        registry.load_target(spec, spec.build)(
+            AugmentationRequest(resolved.options[f"augmentation.{spec.short_name}"], records.symmetries)
+        )
+        for spec in resolved.augmentations
+    ]
+    return View(kind, Composed(tuple(built)), resolved.recipe.seed)
+
+
+def check_weights_present(resolved: ResolvedRecipe) -> None:
+    """Raise MissingWeightsError now rather than after the data was read."""
+    from headstart.weights.source import locate
+
+    if isinstance(resolved.weights, WeightsSpec):
+        locate(resolved.backbone, resolved.weights)
+
+
+def _prepare(
+    resolved: ResolvedRecipe, records: Records, kind: InputKind, scratch: Path, told: OnProgress
+) -> PreparedData:
+    from headstart.data.prepared import PrepareOptions, prepare
+
+    recipe = resolved.recipe
+    options = PrepareOptions(limit=recipe.limit, split_seed=recipe.split_seed, scratch=scratch)
+    return prepare(records, kind, options, on_progress=lambda done, total: told("read", done, total))
+
+
+def _build_task(resolved: ResolvedRecipe, registry: Registry, data: PreparedData) -> Task:
+    request = TaskRequest(resolved.options["task"], targets=data.targets)
+    task: Task = registry.load_target(resolved.task, resolved.task.build)(request)
+    return task
+
+
+def _build_network(
+    resolved: ResolvedRecipe, registry: Registry, kind: InputKind, task: Task
+) -> Network:
+    from headstart.engine.graft import build_backbone, graft
+
+    inputs = {name: spec.shape for name, spec in kind.tensors.items()}
+    stages = build_backbone(
+        resolved.backbone, registry, options=resolved.options["backbone"], inputs=inputs
+    )
+    offered = resolved.backbone.features
+    return graft(kind, stages, offered, task=task, head=resolved.head, seed=resolved.recipe.seed)
+
+
+def _left_out(resolved: ResolvedRecipe, records: Records) -> list[str]:
+    return [
+        f"augmentation {spec.short_name!r} leaves out {', '.join(sorted(spec.uses - records.symmetries))}: "
+        f"{resolved.dataset.short_name} does not say that it keeps the labels true"
+        for spec in resolved.augmentations
+        if spec.uses - records.symmetries
+    ]
+
+
+def _warnings(network: Network, data: PreparedData) -> tuple[str, ...]:
+    from headstart.engine.frozen import count_trainable
+
+    found = [finding.message for finding in data.findings if finding.level == "warning"]
+    rows = len(data.indices("train"))
+    head = count_trainable(network, (HEAD,))[HEAD]
+    if head > PARAMETERS_PER_SAMPLE * rows:
+        found.append(
+            f"the head has {head:,} numbers to learn from {rows:,} samples; a linear head is the safer choice"
+        )
+    return tuple(found)

@@ -1,0 +1,50 @@
+"""Gather everything that is wrong with a recipe, so that it can be told at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TypeVar
+
+from headstart.errors import PluginError, Problem, RecipeError, UsageError
+from headstart.recipe import DEFAULT, Recipe
+
+T = TypeVar("T")
+
+
+class Problems:
+    """The problems of one recipe, each with the origin of the value that causes it."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._found: list[Problem] = list(recipe.problems)
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def attempt(self, key: str, look_up: Callable[[], T]) -> T | None:
+        """The result of `look_up`; a UsageError becomes a problem of `key`. A PluginError passes."""
+        try:
+            return look_up()
+        except PluginError:
+            raise
+        except UsageError as exc:
+            self.report(key, exc.message, exc.hint)
+            return None
+
+    def report(self, key: str, message: str, hint: str | None = None) -> None:
+        """Keep a problem of the value `key`."""
+        self._found.append(Problem(self._place(key), message, hint))
+
+    def extend(self, problems: Iterable[Problem]) -> None:
+        """Keep problems whose `where` is a key."""
+        self._found += [replace(problem, where=self._place(problem.where)) for problem in problems]
+
+    def raise_if_any(self) -> None:
+        """Raise RecipeError with all of them, if there are any."""
+        if self._found:
+            raise RecipeError(self._found)
+
+    def _place(self, key: str) -> str:
+        origin = self._recipe.origin(key)
+        return key if origin == DEFAULT else f"{key} ({origin})"

@@ -1,0 +1,85 @@
+"""What must fit together in a recipe. Each check raises UsageError; the caller gathers them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headstart.errors import UsageError
+from headstart.registry import Registry
+from headstart.specs import BACKENDS, HEAD, BackboneSpec, StrategySpec, TaskSpec
+from headstart.suggest import suggestion
+
+MAX_WIDTH = 65536
+
+
+def check_head(task: TaskSpec, head: str | None) -> str:
+    """The head's name, the task's first one where None is asked. A number stands after a colon, as in
+    `mlp:512`.
+    """
+    if head is None:
+        return task.heads[0]
+    name, colon, number = head.partition(":")
+    known = {each.partition(":")[0] for each in task.heads}
+    if name not in known:
+        raise UsageError(f"{task.name} has no head {name!r}", hint=suggestion(name, sorted(known)))
+    if not colon:
+        return next((each for each in task.heads if each.partition(":")[0] == name), name)
+    if not number.isascii() or not number.isdigit() or not 1 <= int(number) <= MAX_WIDTH:
+        raise UsageError(
+            f"the number of head {head!r} must be a whole number from 1 to {MAX_WIDTH}, not {number!r}",
+            hint=f"as in {name}:512",
+        )
+    return head
+
+
+def check_backbone(backbone: BackboneSpec, backend: str | None) -> None:
+    """The backend must be one of ours, and the backbone must not refuse it."""
+    if backend is None:
+        return
+    if backend not in BACKENDS:
+        raise UsageError(f"unknown backend {backend!r}", hint=f"expected {' or '.join(BACKENDS)}")
+    if reason := backbone.refuses.get(backend):
+        others = [name for name in BACKENDS if name not in backbone.refuses]
+        hint = f"use --backend {others[0]}" if others else "choose another backbone"
+        raise UsageError(f"{backbone.name} does not run on {backend}: {reason}", hint=hint)
+
+
+def check_train(train: tuple[str, ...] | None, backbone: BackboneSpec, strategy: StrategySpec | None) -> None:
+    """`--train` names stages of the backbone, and needs a strategy that trains it."""
+    if train is None:
+        return
+    if strategy is not None and not strategy.trains_backbone:
+        raise UsageError(
+            f"{strategy.name} trains the head only, so stages cannot be chosen",
+            hint="leave out --train, or choose another strategy",
+        )
+    known = (*backbone.stages, HEAD)
+    unknown = [stage for stage in train if stage not in known]
+    if unknown:
+        stages = f"{backbone.name} has the stages {', '.join(backbone.stages)}"
+        close = suggestion(unknown[0], known) if len(unknown) == 1 else None
+        raise UsageError(
+            f"no such stage: {', '.join(unknown)}",
+            hint=f"{close} {stages}" if close and close.startswith("did") else stages,
+        )
+
+
+def check_inputs(registry: Registry, spec: Any, backbone: BackboneSpec) -> None:
+    """A dataset or augmentation must be of the input kind that the backbone takes."""
+    given, wanted = registry.input_of(spec), registry.input_of(backbone)
+    if given.name != wanted.name:
+        raise UsageError(
+            f"{spec.name} is for {given.short_name} data; {backbone.name} takes {wanted.short_name}",
+            hint="choose ones of the same input kind",
+        )
+
+
+def check_feature(task: TaskSpec, backbone: BackboneSpec) -> None:
+    """The backbone must offer the feature that the task asks for."""
+    offered = [feature.name for feature in backbone.features]
+    if task.feature not in offered:
+        raise UsageError(
+            f"{task.name} needs the feature {task.feature!r}; "
+            f"{backbone.name} offers {', '.join(offered) or 'none'}",
+            hint="choose another backbone or task",
+        )

@@ -1,0 +1,117 @@
+"""Recipes as TOML: settings in [fit], options in [dataset], [backbone], [input], [task], [strategy],
+[augmentation.NAME] and [reporter.NAME].
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from tomlkit.items import Table
+
+from headstart.errors import Problem, RecipeError, UsageError
+from headstart.recipe import SETTINGS, Recipe
+from headstart.recipe_tables import FIT, NAMED_TABLES, OPTION_TABLES, SINGLE_TABLES
+from headstart.suggest import suggestion
+
+Options = Mapping[str, Mapping[str, Any]]
+
+
+def read_recipe(path: Path) -> tuple[Mapping[str, Any], Options]:
+    """The table [fit] and the option tables by name (`strategy`, `augmentation.classic`), values as written.
+
+    Raises UsageError for a file that cannot be read, RecipeError for tables that no recipe has.
+    """
+    document = _parse(path)
+    problems = [*_misplaced(document, path)]
+    options: dict[str, Mapping[str, Any]] = {}
+    for table in SINGLE_TABLES:
+        if isinstance(document.get(table), dict):
+            options[table] = document[table]
+    for table in NAMED_TABLES:
+        for name, chosen in _items(document.get(table)):
+            if isinstance(chosen, dict):
+                options[f"{table}.{name}"] = chosen
+            else:
+                hint = f"write [{table}.NAME] and the option below it"
+                problems.append(Problem(f"{table}.{name} (file {path.name})", "expected a table", hint))
+    if problems:
+        raise RecipeError(problems)
+    return document.get(FIT, {}), options
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError as exc:
+        raise UsageError(f"no such recipe: {path}", hint="headstart init writes one to start from") from exc
+    except (OSError, UnicodeDecodeError) as exc:
+        raise UsageError(f"cannot read the recipe {path}: {exc}") from exc
+    except tomllib.TOMLDecodeError as exc:
+        raise UsageError(f"the recipe {path} is not TOML: {exc}") from exc
+
+
+def _misplaced(document: Mapping[str, Any], path: Path) -> list[Problem]:
+    problems = []
+    for key, value in document.items():
+        where = f"{key} (file {path.name})"
+        if key in (FIT, *OPTION_TABLES):
+            if not isinstance(value, dict):
+                problems.append(Problem(where, "expected a table", f"write [{key}] on a line of its own"))
+        elif key in SETTINGS:
+            problems.append(Problem(where, "stands outside a table", f"move it below a line [{FIT}]"))
+        else:
+            what = "no such table" if isinstance(value, dict) else "no such setting"
+            problems.append(Problem(where, what, suggestion(key, (FIT, *OPTION_TABLES, *SETTINGS))))
+    return problems
+
+
+def _items(table: Any) -> list[tuple[str, Any]]:
+    return list(table.items()) if isinstance(table, dict) else []
+
+
+def write_recipe(recipe: Recipe, path: Path) -> None:
+    """Write every value of `recipe`, its origin beside it. A setting that is None is left out: TOML has no
+    null.
+    """
+    path.write_text(render_recipe(recipe), encoding="utf-8")
+
+
+def render_recipe(recipe: Recipe) -> str:
+    """`recipe` as TOML text; reading it gives the same settings and options."""
+    document = tomlkit.document()
+    fit = tomlkit.table()
+    for name in SETTINGS:
+        if (value := getattr(recipe, name)) is not None:
+            _add(fit, name, value, recipe.origin(name))
+    document.add(FIT, fit)
+    for table, values in recipe.options.items():
+        if values:
+            _place(document, table, _option_table(recipe, table, values))
+    return tomlkit.dumps(document)
+
+
+def _option_table(recipe: Recipe, name: str, values: Mapping[str, Any]) -> Table:
+    table = tomlkit.table()
+    for key, value in values.items():
+        _add(table, key, "none" if value is None else value, recipe.origin(f"{name}.{key}"))
+    return table
+
+
+def _place(document: tomlkit.TOMLDocument, name: str, table: Table) -> None:
+    """Put a table under its name; `augmentation.classic` is `classic` in the table `augmentation`."""
+    outer, dot, inner = name.partition(".")
+    if not dot:
+        document.add(outer, table)
+        return
+    if outer not in document:
+        document.add(outer, tomlkit.table(is_super_table=True))
+    document[outer].add(inner, table)  # type: ignore[union-attr]
+
+
+def _add(table: Table, name: str, value: Any, origin: str) -> None:
+    item = tomlkit.item(list(value) if isinstance(value, tuple) else value)
+    table.add(name, item.comment(origin))

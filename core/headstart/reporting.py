@@ -1,0 +1,61 @@
+"""Build the reporters of a run, and draw them again from its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.eventlog import EVENTS, read_events, tell
+from headstart.specs import InputKind, Preview, Reporter, ReporterRequest, ReporterSpec
+
+if TYPE_CHECKING:
+    from headstart.registry import Registry
+
+Samples = tuple[Mapping[str, Any], InputKind]
+
+
+def open_reporters(
+    specs: Sequence[ReporterSpec],
+    registry: Registry,
+    options: Mapping[str, Any],
+    *,
+    interactive: bool,
+    live: bool,
+) -> list[tuple[str, Reporter]]:
+    """A reporter for each spec, with its name; `options` are typed tables such as `reporter.html`."""
+    opened: list[tuple[str, Reporter]] = []
+    for spec in specs:
+        table = options.get(f"reporter.{spec.short_name}", spec.options())
+        request = ReporterRequest(options=table, interactive=interactive, live=live)
+        opened.append((spec.short_name, registry.load_target(spec, spec.build)(request)))
+    return opened
+
+
+@dataclass
+class SampleView:
+    """What reporters see of a run. `open_samples` gives payloads by key and the input kind, once, when first asked."""
+
+    path: Path
+    open_samples: Callable[[], Samples]
+    _samples: Samples | None = field(default=None, init=False)
+
+    def preview(self, key: str) -> Preview | None:
+        """See `RunView`."""
+        if self._samples is None:
+            self._samples = self.open_samples()
+        payloads, kind = self._samples
+        if key not in payloads:
+            return None
+        return kind.preview(kind.read(payloads[key], key))
+
+
+def replay(reporters: Sequence[tuple[str, Reporter]], view: SampleView) -> list[str]:
+    """Tell every event of a finished run again; returns a message for each reporter that raised."""
+    failures: list[str] = []
+    still = list(reporters)
+    for event in read_events(view.path / EVENTS):
+        still, failed = tell(event, still, view)
+        failures += failed
+    return failures

@@ -1,0 +1,95 @@
+"""Resolve a recipe: look up every name, parse every table of options, and check the whole at once.
+
+    resolved = resolve_recipe(build_recipe(flags={"data": "digits"}), load_registry())
+    resolved.backbone, resolved.options["strategy"]
+
+Everything that is wrong comes in one RecipeError. A PluginError - something needed failed - comes as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from headstart.choices import Choices, choose
+from headstart.explicit import write_out
+from headstart.option_tables import parse_tables
+from headstart.problems import Problems
+from headstart.recipe import Recipe
+from headstart.registry import Registry
+from headstart.specs import (
+    AugmentationSpec,
+    BackboneSpec,
+    DatasetSpec,
+    InputSpec,
+    ReporterSpec,
+    StrategySpec,
+    TaskSpec,
+    WeightsSpec,
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedRecipe:
+    """A recipe whose names are specs and whose options are typed. `recipe` is the same, every value explicit.
+
+    `reference` is the path that the dataset opens, or None. `augmentations` is empty for `--augment none`.
+    `weights` is a published set, a file, or None for random ones. `options` are instances by table
+    (`strategy`, `augmentation.classic`), one for everything that is used.
+    """
+
+    recipe: Recipe
+    dataset: DatasetSpec
+    reference: str | None
+    backbone: BackboneSpec
+    input: InputSpec
+    task: TaskSpec
+    head: str
+    strategy: StrategySpec
+    augmentations: tuple[AugmentationSpec, ...]
+    reporters: tuple[ReporterSpec, ...]
+    weights: WeightsSpec | Path | None
+    options: Mapping[str, Any]
+
+
+def resolve_recipe(recipe: Recipe, registry: Registry) -> ResolvedRecipe:
+    """Look up and check everything in `recipe`; reads no data.
+
+    Raises RecipeError with all problems at once, PluginError where something that the recipe names failed.
+    """
+    problems = Problems(recipe)
+    choices = choose(recipe, registry, problems)
+    options = parse_tables(recipe, choices, problems)
+    problems.raise_if_any()
+    explicit = write_out(recipe, choices, options)
+    problems.extend(registry.check_recipe(explicit))
+    problems.raise_if_any()
+    return _resolved(explicit, choices, options)
+
+
+def _resolved(recipe: Recipe, choices: Choices, options: Mapping[str, Any]) -> ResolvedRecipe:
+    dataset = _found(choices.dataset)
+    return ResolvedRecipe(
+        recipe=recipe,
+        dataset=dataset.spec,
+        reference=dataset.reference,
+        backbone=_found(choices.backbone),
+        input=_found(choices.input),
+        task=_found(choices.task),
+        head=_found(choices.head),
+        strategy=_found(choices.strategy),
+        augmentations=choices.augmentations,
+        reporters=choices.reporters,
+        weights=choices.weights,
+        options=options,
+    )
+
+
+def _found(value: T | None) -> T:
+    if value is None:
+        raise AssertionError("a recipe without problems has everything it needs")
+    return value

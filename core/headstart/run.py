@@ -1,0 +1,224 @@
+"""A finished run, opened from its folder: evaluate, predict, and draw its reports again."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.artefact import Artefact
+from headstart.errors import DataError, UsageError
+from headstart.folder import RunFolder
+from headstart.recipe import Recipe, build_recipe
+from headstart.registry import Registry, load_registry
+
+if TYPE_CHECKING:
+    from headstart.data.manifest import SplitRow
+    from headstart.evaluation import Labelled, Scored
+    from headstart.resolve import ResolvedRecipe
+    from headstart.specs import Records
+
+ALL = "all"
+SPLITS = ("train", "val", "test")
+OnProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of one evaluation: `document` is what `evaluate --json` prints."""
+
+    document: Mapping[str, Any]
+    scored: Sequence[Scored]
+    artefact: Artefact
+
+    def write_predictions(self, path: Path) -> None:
+        """Write key, split, target and the task's columns of every scored sample."""
+        from headstart.evaluation import write_predictions
+
+        write_predictions(path, self.artefact.task, self.scored)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder with a finished artefact."""
+
+    path: Path
+    registry: Registry
+
+    @classmethod
+    def load(cls, path: str | Path, *, registry: Registry | None = None) -> Run:
+        """Open a run. Raises UsageError where `path` is not the folder of a finished run."""
+        folder = RunFolder(Path(path))
+        if not folder.path.exists():
+            raise UsageError(f"no such run: {path}", hint="`headstart fit DATA` makes one below runs/")
+        if not folder.artefact.is_dir() or not folder.recipe.is_file():
+            known = folder.recipe.is_file() or folder.events.is_file()
+            hint = "it did not finish; see its events.jsonl" if known else "expected a folder that `headstart fit` made"
+            raise UsageError(f"{path} is not a finished run", hint=hint)
+        return cls(folder.path, registry or load_registry())
+
+    @property
+    def folder(self) -> RunFolder:
+        """The names of its files."""
+        return RunFolder(self.path)
+
+    @cached_property
+    def result(self) -> Mapping[str, Any]:
+        """What result.json holds."""
+        document: Mapping[str, Any] = json.loads(self.folder.result.read_text(encoding="utf-8"))
+        return document
+
+    @cached_property
+    def artefact(self) -> Artefact:
+        """The verified artefact."""
+        return Artefact.load(self.folder.artefact, registry=self.registry)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The recipe as it ran."""
+        return build_recipe(flags={}, file=self.folder.recipe, sets=())
+
+    @cached_property
+    def resolved(self) -> ResolvedRecipe:
+        """The recipe with its specs looked up again."""
+        from headstart.resolve import resolve_recipe
+
+        return resolve_recipe(self.recipe, self.registry)
+
+    def use_backend(self, backend: str | None) -> str:
+        """Choose and set the backend: the argument, the variable, the run's own, or the first installed."""
+        from headstart.backend import activate, choose_backend, installed_backends
+
+        own = self.recipe.backend if self.recipe.backend in installed_backends() else None
+        choice = choose_backend(backend, own)
+        activate(choice)
+        return choice.name
+
+    def predict(
+        self, inputs: Sequence[Any], *, top_k: int = 1, backend: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Answer files, folders, bytes or arrays: one mapping each with `input` and the task's columns.
+
+        Folders are searched for files of the run's input kind. Raises UsageError for a path that is not there and
+        DataError naming a file that cannot be read.
+        """
+        self.use_backend(backend)
+        found = [raw for each in inputs for raw in self._expand(each)]
+        answers = self.artefact.predict(found, top_k=top_k)
+        return [{"input": str(raw), **answer} for raw, answer in zip(found, answers, strict=True)]
+
+    def _expand(self, raw: Any) -> list[Any]:
+        if not isinstance(raw, str | Path):
+            return [raw]
+        path = Path(raw)
+        if not path.exists():
+            raise UsageError(f"no such file or folder: {raw}")
+        found: list[Any] = list(self.artefact.kind.find(path))
+        if not found:
+            raise DataError(f"{raw} holds nothing that this run's input kind reads")
+        return found
+
+    def evaluate(
+        self,
+        data: str | None = None,
+        *,
+        split: str = "test",
+        backend: str | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Evaluation:
+        """Score one split of the run's own data (or `all` of them), or every row of other `data` under `test`."""
+        from headstart.evaluation import measure, plain, score
+
+        name = self.use_backend(backend)
+        samples = self._own(split) if data is None else self._other(data)
+        predictor = self.artefact.predictor
+        scored = [score(predictor, each, on_progress) for each in samples]
+        measured = measure(self.artefact.task, scored)
+        document = {
+            "run": str(self.path),
+            "backend": name,
+            "data": data or self.recipe.data,
+            "samples": {each.split: len(each.keys) for each in scored},
+            "primary_metric": self.artefact.task.primary_metric,
+            "higher_is_better": self.artefact.task.higher_is_better,
+            **measured,
+        }
+        return Evaluation(plain(document), scored, self.artefact)
+
+    def _own(self, split: str) -> list[Labelled]:
+        """The run's own samples, read again, each checked against the hash that split.csv keeps."""
+        from headstart.data.manifest import read_split
+        from headstart.evaluation import Labelled
+
+        if split not in (*SPLITS, ALL):
+            raise UsageError(f"unknown split {split!r}", hint=f"expected one of {', '.join((*SPLITS, ALL))}")
+        written = read_split(self.folder.split)
+        payloads = {record.key: record.payload for record in self.open_records().items}
+        samples = []
+        for each in SPLITS if split == ALL else (split,):
+            rows = written.only(each).rows
+            for row in rows:
+                _verify_unchanged(row, payloads)
+            keys = tuple(row.key for row in rows)
+            samples.append(
+                Labelled(each, keys, tuple(payloads[key] for key in keys), tuple(row.target for row in rows))
+            )
+        return samples
+
+    def open_records(self) -> Records:
+        """The run's own dataset, opened again."""
+        from headstart.planning import open_records
+
+        return open_records(self.resolved, self.registry)
+
+    def _other(self, data: str) -> list[Labelled]:
+        """Every labelled row of other data, under `test`."""
+        from headstart.data.prepared import prepare_unsplit
+        from headstart.evaluation import Labelled
+        from headstart.planning import open_records
+        from headstart.resolve import resolve_recipe
+
+        flags = {"data": data, "backbone": self.recipe.backbone}
+        other = build_recipe(flags=flags, file=None, sets=())
+        resolved = resolve_recipe(dataclasses.replace(other, weights="none"), self.registry)
+        records = open_records(resolved, self.registry)
+        if not records.items or any(record.target is None for record in records.items):
+            raise DataError(
+                f"{data} has samples without labels, so there is nothing to score them against",
+                hint="`headstart predict RUN INPUT...` answers samples without labels",
+            )
+        payloads = {record.key: record.payload for record in records.items}
+        with tempfile.TemporaryDirectory() as scratch:
+            checked = prepare_unsplit(records, self.artefact.kind, scratch=Path(scratch))
+        return [Labelled("test", checked.keys, tuple(payloads[key] for key in checked.keys), checked.targets)]
+
+    def report(self, reporters: Sequence[str] | None = None, *, interactive: bool = False) -> list[str]:
+        """Draw the reports again from the folder; returns a message for each reporter that raised."""
+        from headstart.reporting import SampleView, open_reporters, replay
+
+        specs = [self.registry.get("reporters", name) for name in reporters or self.recipe.reporters or ()]
+        opened = open_reporters(
+            specs, self.registry, self.resolved.options, interactive=interactive, live=False
+        )
+        return replay(opened, SampleView(self.path, self._samples))
+
+    def _samples(self) -> tuple[dict[str, Any], Any]:
+        payloads = {record.key: record.payload for record in self.open_records().items}
+        return payloads, self.artefact.kind
+
+
+def _verify_unchanged(row: SplitRow, payloads: Mapping[str, Any]) -> None:
+    from headstart.data.hashing import content_hash
+
+    if row.key not in payloads:
+        raise DataError(f"{row.key} was in the run's data and is not there any more")
+    if content_hash(payloads[row.key], row.key) != row.content_hash:
+        raise DataError(
+            f"{row.key} has changed since the run was made",
+            hint="restore it, or score the new data with `headstart evaluate RUN DATA`",
+        )

@@ -1,0 +1,36 @@
+"""Near misses: what a user who typed an unknown name probably meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+MAX_SUGGESTED = 3
+MAX_LISTED = 12
+CUTOFF = 0.6
+
+
+def near_misses(name: str, known: Iterable[str]) -> tuple[str, ...]:
+    """The known names closest to `name`, best first; a full name is also compared by its part after the
+    slash.
+    """
+    by_spelling: dict[str, str] = {}
+    for full in sorted(known):
+        by_spelling.setdefault(full.lower(), full)
+        by_spelling.setdefault(full.rpartition("/")[2].lower(), full)
+    close = difflib.get_close_matches(name.lower(), by_spelling, n=2 * MAX_SUGGESTED, cutoff=CUTOFF)
+    return tuple(dict.fromkeys(by_spelling[spelling] for spelling in close))[:MAX_SUGGESTED]
+
+
+def suggestion(name: str, known: Iterable[str]) -> str | None:
+    """A hint for an unknown `name`: its near misses, else what there is; None where nothing is known."""
+    names = sorted(known)
+    if close := near_misses(name, names):
+        return f"did you mean {' or '.join(close)}?"
+    return f"known: {listed(names)}" if names else None
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a phrase, cut off where there are many."""
+    more = len(names) - MAX_LISTED
+    return ", ".join(names[:MAX_LISTED]) + (f", and {more} more" if more > 0 else "")

@@ -1,0 +1,33 @@
+"""Seconds by activity."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Stopwatch:
+    """Adds up wall-clock seconds by name; `total` runs from its creation."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._sums: dict[str, float] = {}
+
+    @contextmanager
+    def measure(self, name: str) -> Iterator[None]:
+        """Add the time that the block takes to `name`."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self._sums[name] = self.seconds(name) + time.monotonic() - started
+
+    def seconds(self, name: str) -> float:
+        """Seconds under `name` so far."""
+        return self._sums.get(name, 0.0)
+
+    @property
+    def total(self) -> float:
+        """Seconds since the beginning."""
+        return time.monotonic() - self._started

@@ -1,0 +1,171 @@
+"""What a plugin must be before it is believed: known hooks, their arguments, and sound specs.
+
+Stock pluggy ignores a misspelt hook and raises for the whole program where arguments differ. Here each
+finding is a `PluginFailure` of the one plugin, in words for its author.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, get_type_hints
+
+import pluggy
+
+from headstart import hookspecs
+from headstart.guard import PluginFailure
+from headstart.hookspecs import PROJECT
+from headstart.options import check_declaration
+from headstart.specs import (
+    API,
+    BACKENDS,
+    AnySpec,
+    AugmentationSpec,
+    BackboneSpec,
+    DatasetSpec,
+    InputSpec,
+    ReporterSpec,
+    Spec,
+    StrategySpec,
+    TaskSpec,
+)
+from headstart.suggest import suggestion
+from headstart.typing_checks import mismatch
+
+KINDS: Mapping[str, type[Spec]] = {
+    "backbones": BackboneSpec,
+    "datasets": DatasetSpec,
+    "inputs": InputSpec,
+    "augmentations": AugmentationSpec,
+    "strategies": StrategySpec,
+    "tasks": TaskSpec,
+    "reporters": ReporterSpec,
+}
+"""Each kind of offer and its spec; the hook that offers it is `register_` and the kind."""
+
+_SHORT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+_PLUGIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+def new_manager() -> pluggy.PluginManager:
+    """A pluggy manager that knows our hooks and no plugin: each plugin is verified in its own."""
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(hookspecs)
+    return manager
+
+
+def hook_names(manager: pluggy.PluginManager) -> tuple[str, ...]:
+    """The names of all hooks, sorted."""
+    return tuple(sorted(name for name in dir(manager.hook) if not name.startswith("_")))
+
+
+def verify_name(name: str) -> None:
+    """Raise PluginFailure where an entry point's name could not stand in `plugin/name`."""
+    if not _PLUGIN_NAME.fullmatch(name):
+        raise PluginFailure(f"the name {name!r} may hold letters, digits, '_', '-' and '.' only")
+
+
+def verify_hooks(plugin: object, name: str) -> Mapping[str, pluggy.HookImpl]:
+    """The hooks that `plugin` implements, by name. Raises PluginFailure for names and arguments we do not
+    know.
+    """
+    manager = new_manager()
+    known = hook_names(manager)
+    for attribute in dir(plugin):
+        _verify_attribute(manager, plugin, attribute, known)
+    try:
+        manager.register(plugin, name)
+    except pluggy.PluginValidationError as exc:
+        raise PluginFailure(" ".join(str(exc).split())) from exc
+    implemented = {hook: impls[0] for hook in known if (impls := getattr(manager.hook, hook).get_hookimpls())}
+    if not implemented:
+        raise PluginFailure("implements no hook; mark functions such as register_datasets with @hookimpl")
+    return implemented
+
+
+def _verify_attribute(
+    manager: pluggy.PluginManager, plugin: object, attribute: str, known: tuple[str, ...]
+) -> None:
+    declared = manager.parse_hookimpl_opts(plugin, attribute)
+    if declared is None:
+        if attribute in known and callable(getattr(plugin, attribute)):
+            raise PluginFailure(f"{attribute} is not marked with @hookimpl")
+        return
+    hook = declared.get("specname") or attribute
+    if hook not in known and not declared.get("optionalhook"):
+        raise PluginFailure(f"{hook!r} is no hook; {suggestion(hook, known)}")
+    if declared.get("hookwrapper") or declared.get("wrapper"):
+        raise PluginFailure(f"{hook} is a hook wrapper; hooks are called one by one and cannot be wrapped")
+
+
+def verify_specs(offered: Any, kind: str, plugin: str) -> tuple[AnySpec, ...]:
+    """What a `register_*` hook returned, checked. Raises PluginFailure naming the first spec that is not
+    sound.
+    """
+    if isinstance(offered, Spec) or not isinstance(offered, Iterable):
+        raise PluginFailure(f"register_{kind} must return a list of specs, not {type(offered).__name__}")
+    specs = tuple(offered)
+    for spec in specs:
+        verify_spec(spec, kind, plugin)
+    names = [spec.name for spec in specs]
+    for name in names:
+        if names.count(name) > 1:
+            raise PluginFailure(f"register_{kind} offers {name!r} twice")
+    return specs
+
+
+def verify_spec(spec: Any, kind: str, plugin: str) -> None:
+    """Raise PluginFailure where `spec` is not a sound offer of `plugin`, of this kind."""
+    expected = KINDS[kind]
+    if not isinstance(spec, expected):
+        raise PluginFailure(f"register_{kind} must offer {expected.__name__}, not {type(spec).__name__}")
+    if spec.api != API:
+        raise PluginFailure(
+            f"{spec.name!r} was written for api {spec.api!r}; this headstart offers api {API}"
+        )
+    _verify_spec_name(spec, plugin)
+    for problem in (*_field_problems(spec), *check_declaration(spec.options), *_backbone_problems(spec)):
+        raise PluginFailure(f"{spec.name}: {problem}")
+
+
+def _verify_spec_name(spec: Spec, plugin: str) -> None:
+    prefix, slash, short = str(spec.name).partition("/")
+    if prefix != plugin or not slash or not _SHORT_NAME.fullmatch(short):
+        raise PluginFailure(f"the name {spec.name!r} must be {plugin}/ and letters, digits, '_', '-' or '.'")
+
+
+def _field_problems(spec: Any) -> Iterable[str]:
+    """Dataclasses do not check their fields' types; a plugin's mistakes should not surface in the middle of a
+    run.
+    """
+    params = getattr(type(spec), "__dataclass_params__", None)
+    if not is_dataclass(spec) or params is None or not params.frozen:
+        yield "the spec must be a frozen dataclass"
+    hints = get_type_hints(type(spec))
+    for field in fields(spec):
+        if field.name in hints and (wrong := mismatch(getattr(spec, field.name), hints[field.name])):
+            yield f"{field.name} {wrong}"
+    if not str(spec.summary).strip():
+        yield "summary is empty; say in one sentence what this is"
+    if not _TARGET.fullmatch(str(spec.build)):
+        yield f"build must be 'module:function', not {spec.build!r}"
+
+
+def _backbone_problems(spec: Any) -> Iterable[str]:
+    if not isinstance(spec, BackboneSpec):
+        return
+    if not spec.stages or len(set(spec.stages)) != len(spec.stages):
+        yield "stages must be named, each once"
+    for feature in spec.features:
+        if feature.stage not in spec.stages:
+            yield f"feature {feature.name!r} names the stage {feature.stage!r}, not one of its stages"
+    for backend in spec.refuses:
+        if backend not in BACKENDS:
+            yield f"refuses names {backend!r}; backends are {', '.join(BACKENDS)}"
+    for weights in spec.weights:
+        if not _TARGET.fullmatch(weights.load):
+            yield f"weights {weights.name!r}: load must be 'module:function', not {weights.load!r}"
+        if weights.name == "none":
+            yield "weights must not be named 'none': that means random ones"

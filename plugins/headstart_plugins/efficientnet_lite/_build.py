@@ -1,0 +1,165 @@
+"""Builds EfficientNet-Lite in Keras, stage by stage.
+
+Tan and Le (2019), table 1, in the authors' Lite form: ReLU6 for swish, no squeeze-excite, stem and top of
+fixed width. Padding is TensorFlow's "same"; BatchNorm has epsilon 1e-3 and momentum 0.99. Logits were
+compared with the PyPI package `efficientnet-lite-pytorch`. The stochastic depth of the original training is
+left out.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import keras
+from keras import layers
+
+from headstart.specs import Backbone, BackboneRequest, Stage
+from headstart_plugins.efficientnet_lite import LiteOptions
+from headstart_plugins.efficientnet_lite._initializer import FanOutNormal
+
+DIVISOR = 8
+EPSILON = 1e-3
+MOMENTUM = 0.99
+STEM, TOP = 32, 1280
+
+
+@dataclass(frozen=True)
+class _Group:
+    """One row of the paper's table: `repeats` blocks, the first of which has the stride."""
+
+    repeats: int
+    kernel: int
+    stride: int
+    expansion: int
+    filters: int
+
+
+GROUPS = (
+    _Group(repeats=1, kernel=3, stride=1, expansion=1, filters=16),
+    _Group(repeats=2, kernel=3, stride=2, expansion=6, filters=24),
+    _Group(repeats=2, kernel=5, stride=2, expansion=6, filters=40),
+    _Group(repeats=3, kernel=3, stride=2, expansion=6, filters=80),
+    _Group(repeats=3, kernel=5, stride=1, expansion=6, filters=112),
+    _Group(repeats=4, kernel=5, stride=2, expansion=6, filters=192),
+    _Group(repeats=1, kernel=3, stride=1, expansion=6, filters=320),
+)
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """The variant's own multipliers; the user's options multiply on top, and reach stem, top and ends too."""
+
+    width: float
+    depth: float
+    options: LiteOptions
+
+    def filters(self, count: int) -> int:
+        """Scaled width, a multiple of 8 that is not more than a tenth too small."""
+        return _round_filters(count, self.width * self.options.width)
+
+    def fixed(self, count: int) -> int:
+        """Width of stem and top, which the variants do not scale."""
+        return _round_filters(count, self.options.width)
+
+    def repeats(self, count: int, *, end: bool) -> int:
+        """Scaled number of blocks; the variants do not scale the first and last group."""
+        return math.ceil(count * self.options.depth * (1.0 if end else self.depth))
+
+
+def _round_filters(count: int, multiplier: float) -> int:
+    wanted = count * multiplier
+    rounded = max(DIVISOR, int(wanted + DIVISOR / 2) // DIVISOR * DIVISOR)
+    return rounded + DIVISOR if rounded < 0.9 * wanted else rounded
+
+
+def lite0(request: BackboneRequest) -> Backbone:
+    """EfficientNet-Lite0. Input `image` (batch, height, width, 3) float32, preprocessed; output `pooled`."""
+    return _build(request, width=1.0, depth=1.0)
+
+
+def lite1(request: BackboneRequest) -> Backbone:
+    """EfficientNet-Lite1: deeper. Tensors as in `lite0`."""
+    return _build(request, width=1.0, depth=1.1)
+
+
+def lite2(request: BackboneRequest) -> Backbone:
+    """EfficientNet-Lite2: deeper and wider. Tensors as in `lite0`."""
+    return _build(request, width=1.1, depth=1.2)
+
+
+def _build(request: BackboneRequest, *, width: float, depth: float) -> Backbone:
+    scale = _Scale(width, depth, request.options)
+    stages = [_stem(request.inputs["image"], scale)]
+    for index, group in enumerate(GROUPS):
+        end = index in (0, len(GROUPS) - 1)
+        repeats = scale.repeats(group.repeats, end=end)
+        stages.append(_group(f"block{index + 1}", stages[-1], group, scale, repeats=repeats))
+    stages.append(_top(stages[-1], scale))
+    return Backbone(tuple(stages))
+
+
+def _stem(shape: tuple[int, ...], scale: _Scale) -> Stage:
+    """(batch, height, width, 3) -> (batch, height/2, width/2, 32)."""
+    image = keras.Input(shape, name="image")
+    x = _conv(image, scale.fixed(STEM), kernel=3, stride=2)
+    return Stage("stem", keras.Model({"image": image}, {"x": _relu6(_norm(x))}, name="stem"))
+
+
+def _group(name: str, below: Stage, group: _Group, scale: _Scale, *, repeats: int) -> Stage:
+    """Blocks of one width, the first of them with the group's stride: x -> x."""
+    start = x = _input_from(below)
+    for repeat in range(repeats):
+        stride = group.stride if repeat == 0 else 1
+        x = _block(x, group, filters=scale.filters(group.filters), stride=stride)
+    return Stage(name, keras.Model({"x": start}, {"x": x}, name=name))
+
+
+def _top(below: Stage, scale: _Scale) -> Stage:
+    """1x1 convolution to 1280 channels and the mean over height and width: x -> pooled (batch, 1280)."""
+    start = _input_from(below)
+    x = _conv(start, scale.fixed(TOP))
+    pooled = layers.GlobalAveragePooling2D()(_relu6(_norm(x)))
+    return Stage("top", keras.Model({"x": start}, {"pooled": pooled}, name="top"))
+
+
+def _input_from(below: Stage) -> keras.KerasTensor:
+    return keras.Input(below.model.output["x"].shape[1:], name="x")
+
+
+def _block(x: keras.KerasTensor, group: _Group, *, filters: int, stride: int) -> keras.KerasTensor:
+    """Inverted residual (Sandler et al. 2018): expand, filter, project; added where shapes allow."""
+    channels = x.shape[-1]
+    y = x
+    if group.expansion != 1:
+        y = _relu6(_norm(_conv(y, channels * group.expansion)))
+    y = _relu6(_norm(_depthwise(y, kernel=group.kernel, stride=stride)))
+    y = _norm(_conv(y, filters))
+    return layers.Add()([y, x]) if stride == 1 and channels == filters else y
+
+
+def _conv(x: keras.KerasTensor, filters: int, *, kernel: int = 1, stride: int = 1) -> keras.KerasTensor:
+    layer = layers.Conv2D(
+        filters,
+        kernel,
+        strides=stride,
+        padding="same",
+        use_bias=False,
+        kernel_initializer=FanOutNormal(),
+    )
+    return layer(x)
+
+
+def _depthwise(x: keras.KerasTensor, *, kernel: int, stride: int) -> keras.KerasTensor:
+    layer = layers.DepthwiseConv2D(
+        kernel, strides=stride, padding="same", use_bias=False, depthwise_initializer=FanOutNormal()
+    )
+    return layer(x)
+
+
+def _norm(x: keras.KerasTensor) -> keras.KerasTensor:
+    return layers.BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON)(x)
+
+
+def _relu6(x: keras.KerasTensor) -> keras.KerasTensor:
+    return layers.ReLU(max_value=6.0)(x)

@@ -1,0 +1,70 @@
+"""Datasets from the user's own files: class folders and manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from headstart.hookspecs import hookimpl
+from headstart.options import option
+from headstart.specs import DatasetSpec
+
+TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
+FLIP_HELP = "A mirrored picture still has its label; switch off for letters, digits, road signs and the like."
+
+
+@dataclass(frozen=True)
+class FolderOptions:
+    """How class folders are read."""
+
+    nested: bool = option(
+        False,
+        "Each folder that holds pictures is a class of its own, named by its path such as animals/birds.",
+    )
+    classes: tuple[str, ...] = option(
+        (),
+        "Take only these folders as classes, by path below the data; all pictures below each belong to it.",
+    )
+    horizontal_flip: bool = option(True, FLIP_HELP)
+
+
+@dataclass(frozen=True)
+class ManifestOptions:
+    """How a table of samples is read."""
+
+    encoding: str = option("", "Text encoding such as latin-1; UTF-8, or what the file's BOM says, if unset.")
+    delimiter: str = option("", "What separates columns; a comma in .csv and a tab in .tsv if unset.")
+    horizontal_flip: bool = option(True, FLIP_HELP)
+
+
+@hookimpl
+def register_datasets() -> Iterable[DatasetSpec]:
+    """Class folders and manifests."""
+    return [
+        DatasetSpec(
+            name="files/image_folder",
+            summary="Pictures in a folder for each class, with or without train, val and test above them.",
+            options=FolderOptions,
+            build="headstart_plugins.files._folder:build",
+            input="image/image",
+            takes_path=True,
+        ),
+        DatasetSpec(
+            name="files/manifest",
+            summary="A CSV, TSV, JSONL or Parquet table: path or text, label, and split and group if any.",
+            options=ManifestOptions,
+            build="headstart_plugins.files._manifest:build",
+            input="image/image",
+            takes_path=True,
+        ),
+    ]
+
+
+@hookimpl
+def resolve_dataset(ref: str) -> str | None:
+    """A folder is class folders; a table's suffix says manifest."""
+    path = Path(ref).expanduser()
+    if path.suffix.lower() in TABLES and not path.is_dir():
+        return "files/manifest"
+    return "files/image_folder" if path.is_dir() else None

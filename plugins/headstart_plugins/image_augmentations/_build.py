@@ -1,0 +1,102 @@
+"""Draws the transforms: pure functions of (seed, epoch, key), the same on every machine and backend."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from headstart.specs import AugmentationRequest, Transform
+
+IDENTITY = Transform()
+
+
+def none(request: AugmentationRequest) -> Unchanged:
+    """The augmentation that draws nothing."""
+    return Unchanged()
+
+
+def light(request: AugmentationRequest) -> Light:
+    """Shifts, and flips where `symmetries` has "horizontal_flip"."""
+    return Light(request.options.shift, request.options.flip and "horizontal_flip" in request.symmetries)
+
+
+def classic(request: AugmentationRequest) -> Classic:
+    """Shear and zoom, and flips where `symmetries` has "horizontal_flip"."""
+    options = request.options
+    return Classic(options.shear, options.zoom, options.flip and "horizontal_flip" in request.symmetries)
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """Every sample as it is."""
+
+    def draw(self, seed: int, epoch: int, key: str) -> Transform:
+        """The identity."""
+        return IDENTITY
+
+
+@dataclass(frozen=True)
+class Light:
+    """Shifts by up to `shift` of each side, evenly distributed, and a flip of every other picture if
+    `flip`."""
+
+    shift: float
+    flip: bool
+
+    def draw(self, seed: int, epoch: int, key: str) -> Transform:
+        """See `headstart.specs.Augmentation`."""
+        across, down, coin = _uniform("light", seed, epoch, key)[:3]
+        sign = _sign(coin, self.flip)
+        right, below = self.shift * (2 * across - 1), self.shift * (2 * down - 1)
+        return Transform(((sign, 0.0, right), (0.0, 1.0, below), (0.0, 0.0, 1.0)))
+
+
+@dataclass(frozen=True)
+class Classic:
+    """Keras' `ImageDataGenerator(shear_range=shear, zoom_range=zoom, horizontal_flip=flip)`.
+
+    Keras 3, keras/src/legacy/preprocessing/image.py: `get_random_transform` draws the shear from
+    -shear..shear degrees and two zooms from 1 - zoom..1 + zoom; `apply_affine_transform` multiplies [[1, -sin
+    s], [0, cos s]] by diag(zx, zy), maps output to input around the centre, and means (x, y) since Keras
+    swaps the axes for its arrays.
+    """
+
+    shear: float
+    zoom: float
+    flip: bool
+
+    def draw(self, seed: int, epoch: int, key: str) -> Transform:
+        """See `headstart.specs.Augmentation`."""
+        tilt, wide, tall, coin = _uniform("classic", seed, epoch, key)
+        return self.transform(
+            shear=self.shear * (2 * tilt - 1),
+            zx=1 + self.zoom * (2 * wide - 1),
+            zy=1 + self.zoom * (2 * tall - 1),
+            flipped=_sign(coin, self.flip) < 0,
+        )
+
+    @staticmethod
+    def transform(*, shear: float, zx: float, zy: float, flipped: bool) -> Transform:
+        """The transform for a shear in degrees and zooms along x and y; a flip comes after both."""
+        sign = -1.0 if flipped else 1.0
+        angle = math.radians(shear)
+        across = (sign * zx, -math.sin(angle) * zy, 0.0)
+        down = (0.0, math.cos(angle) * zy, 0.0)
+        return Transform((across, down, (0.0, 0.0, 1.0)))
+
+
+def _sign(coin: float, flip: bool) -> float:
+    return -1.0 if flip and coin < 0.5 else 1.0
+
+
+def _uniform(name: str, seed: int, epoch: int, key: str) -> list[float]:
+    """Four numbers in [0, 1), from Philox keyed with a hash of its arguments.
+
+    Made from raw bits (53 of 64), since numpy promises the raw stream but not that of `Generator.random`.
+    """
+    digest = hashlib.sha256(f"{name}\0{seed}\0{epoch}\0{key}".encode("utf-8", "surrogateescape")).digest()
+    raw = np.random.Philox(key=int.from_bytes(digest[:16], "little")).random_raw(4)
+    return [int(bits >> np.uint64(11)) / 2**53 for bits in raw]

@@ -1,0 +1,170 @@
+"""Matches the layers of a Keras weight file with those of a staged backbone: by name, else by order."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from headstart.engine.stages import name_variables, weighted_layers, wrong_weights
+from headstart.specs import Backbone, Stage
+from headstart_plugins.keras_applications._families import IMAGENET_MEAN, IMAGENET_STD
+from headstart_plugins.keras_applications._file import Entry, read_file
+from headstart_plugins.keras_applications._graph import kind_of, own_number
+
+TOP = re.compile(r"fc\d+|predictions|probs|logits|conv_preds|conv_2|\w+_head_dense", re.IGNORECASE)
+"""Layers of the published classifiers, which a backbone has no place for."""
+MAX_TOP = 3
+"""The most weighted layers that a published classifier has."""
+PREPROCESSING = re.compile(r"(?:\w+_prestem_)?normalization(?:_\d+)?")
+HEAD_NORM = re.compile(r"\w+_head_layernorm")
+NUMBERED = re.compile(r"(\w+?)(?:_(\d+))?")
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A layer that waits for arrays: its stable name, and our names and shapes in Keras' order of writing."""
+
+    name: str
+    weights: tuple[tuple[str, tuple[int, ...]], ...]
+
+
+def load(file: Path, backbone: Backbone) -> Mapping[str, np.ndarray]:
+    """The arrays of `file` under our names, float32; the top of a classifier is left out.
+
+    Layers are matched by name, those that Keras numbered by their place among their kind. Where names do not
+    fit (older releases named layers otherwise) and counts and shapes do, by order, as Keras itself loads them.
+    Preprocessing inside the file must be the one declared. Raises WrongWeightsError listing what differs.
+    """
+    content = read_file(file)
+    slots = list(_slots(backbone.stages, nested=content.ordered))
+    numbered = {_kind(slot.name) for slot in slots if "#" in slot.name}
+    entries = _without_preprocessing(content.entries, str(file))
+    named = _stable(entries, numbered)
+    problems = _differences(slots, named)
+    if not problems:
+        return _assigned(slots, [named[slot.name] for slot in slots])
+    in_order = _in_order(slots, entries) if content.ordered else None
+    if in_order is None:
+        raise wrong_weights(str(file), problems)
+    return _assigned(slots, in_order)
+
+
+def _kind(name: str) -> str:
+    return name.partition("#")[0]
+
+
+def _slots(stages: Sequence[Stage], *, nested: bool) -> Iterator[Slot]:
+    """The layers of all stages in order; `nested` keeps a model inside a model as one."""
+    ours = {id(variable): name for name, variable in name_variables(stages).items()}
+    layers = [layer for stage in stages for layer in _layers(stage.model, nested=nested)]
+    names = _stable_layer_names(layers)
+    for layer, name in zip(layers, names, strict=True):
+        variables = layer.trainable_weights + layer.non_trainable_weights
+        yield Slot(name, tuple((ours[id(v)], tuple(v.shape)) for v in variables if id(v) in ours))
+
+
+def _layers(model: keras.Model, *, nested: bool) -> Iterator[keras.Layer]:
+    return (layer for layer in model.layers if layer.weights) if nested else weighted_layers(model)
+
+
+def _stable_layer_names(layers: Sequence[keras.Layer]) -> list[str]:
+    counted: dict[str, list[int]] = defaultdict(list)
+    for layer in layers:
+        number = own_number(layer)
+        if number is not None:
+            counted[kind_of(layer)].append(number)
+    ranks = {kind: {n: i for i, n in enumerate(sorted(numbers))} for kind, numbers in counted.items()}
+    names = []
+    for layer in layers:
+        number, kind = own_number(layer), kind_of(layer)
+        names.append(layer.name if number is None else f"{kind}#{ranks[kind][number]}")
+    return names
+
+
+def _stable(entries: Sequence[Entry], numbered: set[str]) -> dict[str, Entry]:
+    """Entries by stable name; `numbered` are the kinds of layers whose names Keras made."""
+    named: dict[str, Entry] = {}
+    counted: dict[str, list[tuple[int, Entry]]] = defaultdict(list)
+    for entry in entries:
+        name = entry.name.replace("/", "_")
+        match = NUMBERED.fullmatch(name)
+        if HEAD_NORM.fullmatch(name) and "layer_normalization" in numbered:
+            counted["layer_normalization"].append((0, entry))
+        elif match and match[1] in numbered:
+            counted[match[1]].append((int(match[2] or 0), entry))
+        else:
+            named[name] = entry
+    for kind, found in counted.items():
+        for index, (_, entry) in enumerate(sorted(found, key=lambda item: item[0])):
+            named[f"{kind}#{index}"] = entry
+    return named
+
+
+def _differences(slots: Sequence[Slot], named: Mapping[str, Entry]) -> list[str]:
+    wanted = {slot.name for slot in slots}
+    problems = [f"missing {slot.name}" for slot in slots if slot.name not in named]
+    problems += [f"unexpected {name}" for name in named if name not in wanted and not TOP.fullmatch(name)]
+    for slot in slots:
+        if slot.name in named:
+            problems += _shape_problems(slot, named[slot.name])
+    return problems
+
+
+def _shape_problems(slot: Slot, entry: Entry) -> Iterator[str]:
+    if len(slot.weights) != len(entry.arrays):
+        yield f"{entry.name} has {len(entry.arrays)} arrays, expected {len(slot.weights)}"
+        return
+    for (name, shape), array in zip(slot.weights, entry.arrays, strict=True):
+        if array.shape != shape:
+            yield f"{entry.name} ({name}) has shape {array.shape}, expected {shape}"
+
+
+def _in_order(slots: Sequence[Slot], entries: Sequence[Entry]) -> Sequence[Entry] | None:
+    """The entries that fit `slots` one by one, or None; only a classifier's top may follow."""
+    if not len(slots) <= len(entries) <= len(slots) + MAX_TOP:
+        return None
+    fits = all(not list(_shape_problems(*pair)) for pair in zip(slots, entries, strict=False))
+    return entries[: len(slots)] if fits else None
+
+
+def _assigned(slots: Sequence[Slot], entries: Sequence[Entry]) -> dict[str, np.ndarray]:
+    return {
+        name: array.astype(np.float32, copy=False)
+        for slot, entry in zip(slots, entries, strict=True)
+        for (name, _), array in zip(slot.weights, entry.arrays, strict=True)
+    }
+
+
+def _without_preprocessing(entries: Sequence[Entry], source: str) -> list[Entry]:
+    """Leave out a Normalization of ImageNet's values: the input kind does it from plain values."""
+    kept = []
+    for entry in entries:
+        if not PREPROCESSING.fullmatch(entry.name):
+            kept.append(entry)
+        elif not _is_imagenet(entry):
+            values = [np.round(array, 4).tolist() for array in entry.arrays[:2]]
+            raise wrong_weights(source, [f"{entry.name} normalises by {values}, not by ImageNet's mean"])
+    return kept
+
+
+def _is_imagenet(entry: Entry) -> bool:
+    """ImageNet's mean, with its variance, or with its deviation as EfficientNet's files have it.
+
+    Keras divides by the root of that deviation once more, so both mean the same (
+    tensorflow/tensorflow#49930).
+    """
+    if len(entry.arrays) < 2 or entry.arrays[0].size != 3:
+        return False
+    mean, variance = (np.ravel(array).astype(np.float64) for array in entry.arrays[:2])
+    unit = 255.0 if mean.max() > 1 else 1.0
+    deviation = np.array(IMAGENET_STD)
+    return bool(
+        np.allclose(mean / unit, IMAGENET_MEAN, atol=1e-3)
+        and any(np.allclose(variance / unit**2, value, atol=1e-3) for value in (deviation, deviation**2))
+    )

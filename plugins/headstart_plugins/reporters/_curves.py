@@ -1,0 +1,192 @@
+"""The curves reporter: report/curves.png, how loss and metric went from epoch to epoch."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from headstart.atomic import write_file
+from headstart.events import EpochDone, Event, PhaseDone, RunFinished
+from headstart.specs import Reporter, ReporterRequest, RunView
+from headstart_plugins.reporters import _phrases as say
+from headstart_plugins.reporters._history import History, PhaseHistory
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from headstart_plugins.reporters import CurvesOptions
+
+TRAIN, VAL, BEST, INK = "#7a8794", "#0b6fb8", "#d1495b", "#27313b"
+WIDTH = 11.0
+HEIGHT = 3.9
+
+
+def build(request: ReporterRequest) -> Reporter:
+    """A reporter that draws after each phase of a live run, and at the end."""
+    options: CurvesOptions = request.options
+    return CurvesReporter(options.dpi, live=request.live)
+
+
+class CurvesReporter:
+    """Draws what was heard so far, so that a run that is stopped has its curves as well."""
+
+    def __init__(self, dpi: int, *, live: bool) -> None:
+        self._dpi, self._live = dpi, live
+        self._history = History()
+        self._drawn = 0
+
+    def on_event(self, event: Event, run: RunView) -> None:
+        """Gather; after a phase and at the end, draw what is new."""
+        self._history.hear(event)
+        if not isinstance(event, RunFinished) and not (self._live and isinstance(event, PhaseDone)):
+            return
+        epochs = sum(len(phase.epochs) for phase in self._history.phases)
+        if epochs and epochs != self._drawn:
+            folder = run.path / "report"
+            folder.mkdir(exist_ok=True)
+            write_file(folder / "curves.png", draw_png(self._history, self._dpi))
+            self._drawn = epochs
+
+
+def draw_png(history: History, dpi: int = 120) -> bytes:
+    """The curves of every phase as a PNG, 11 inches wide at `dpi`, one row for each kind of phase."""
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.WARNING)
+    buffer = io.BytesIO()
+    draw_figure(history).savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def draw_figure(history: History) -> Figure:
+    """A row of two plots (metric, loss) for the closed-form phases and one for the gradient phases."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    metric = history.run.primary_metric if history.run else "accuracy"
+    drawn = [phase for phase in history.phases if phase.epochs]
+    rows = [[phase] for phase in drawn if phase.closed_form]
+    gradient = [phase for phase in drawn if not phase.closed_form]
+    rows += [gradient] if gradient else []
+    figure = Figure(figsize=(WIDTH, HEIGHT * len(rows)), facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(rows), 2, squeeze=False)
+    for pair, phases in zip(axes, rows, strict=True):
+        for axis, name in zip(pair, (metric, "loss"), strict=True):
+            _draw_panel(axis, phases, name)
+    return figure
+
+
+@dataclass(frozen=True)
+class _Series:
+    """The values of one metric on one split, where they are known."""
+
+    places: list[float]
+    values: list[float]
+
+
+def _draw_panel(axis: Axes, phases: list[PhaseHistory], name: str) -> None:
+    closed = phases[0].closed_form
+    places = _places(phases, closed=closed)
+    epochs = [epoch for phase in phases for epoch in phase.epochs]
+    for split, colour in (("train", TRAIN), ("val", VAL)):
+        series = _series(epochs, places, split, name)
+        if series.places:
+            axis.plot(
+                series.places,
+                series.values,
+                color=colour,
+                marker="o",
+                markersize=4,
+                linewidth=1.8,
+                label=split,
+            )
+    _mark_best(axis, phases, places, name)
+    if closed:
+        axis.set_xscale("log")
+        axis.set_xlabel("regularisation strength")
+    else:
+        _mark_phases(axis, phases)
+        axis.set_xlabel("epoch")
+    _style(axis, phases, name)
+
+
+def _places(phases: list[PhaseHistory], *, closed: bool) -> dict[tuple[str, int], float]:
+    """Where each epoch stands: its strength, or its number counted through all phases."""
+    places: dict[tuple[str, int], float] = {}
+    offset = 0
+    for phase in phases:
+        for epoch in phase.epochs:
+            place = epoch.strength if closed and epoch.strength is not None else offset + epoch.epoch
+            places[(epoch.phase, epoch.epoch)] = float(place)
+        offset += max(epoch.epoch for epoch in phase.epochs)
+    return places
+
+
+def _series(
+    epochs: Iterable[EpochDone], places: dict[tuple[str, int], float], split: str, name: str
+) -> _Series:
+    found = []
+    for epoch in epochs:
+        value = (epoch.train if split == "train" else epoch.val).get(name)
+        if value is not None:
+            found.append((places[(epoch.phase, epoch.epoch)], value))
+    found.sort()
+    return _Series([place for place, _ in found], [value for _, value in found])
+
+
+def _mark_best(
+    axis: Axes, phases: list[PhaseHistory], places: dict[tuple[str, int], float], name: str
+) -> None:
+    for number, phase in enumerate(phases):
+        best = phase.best
+        if best is None or best.val.get(name) is None:
+            continue
+        place, value = places[(best.phase, best.epoch)], best.val[name]
+        axis.scatter(
+            [place],
+            [value],
+            s=110,
+            facecolors="none",
+            edgecolors=BEST,
+            linewidths=2,
+            zorder=5,
+            label="kept" if number == 0 else None,
+        )
+        axis.annotate(
+            say.metric(value),
+            (place, value),
+            textcoords="offset points",
+            xytext=(0, -16),
+            ha="center",
+            color=BEST,
+            fontsize=9,
+            annotation_clip=False,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
+        )
+
+
+def _mark_phases(axis: Axes, phases: list[PhaseHistory]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    offset = 0
+    for phase in phases[:-1]:
+        offset += max(epoch.epoch for epoch in phase.epochs)
+        axis.axvline(offset + 0.5, color=INK, linestyle=":", linewidth=1)
+
+
+def _style(axis: Axes, phases: list[PhaseHistory], name: str) -> None:
+    names = " | ".join(phase.started.phase.replace("_", " ") for phase in phases)
+    axis.set_title(f"{names}: {name.replace('_', ' ')}", loc="left", fontsize=11, color=INK, parse_math=False)
+    axis.grid(color="#e3e8ec", linewidth=0.8)
+    axis.set_axisbelow(True)
+    axis.margins(x=0.06, y=0.18)
+    if say.is_share(name):
+        axis.set_ylim(top=min(axis.get_ylim()[1], 1.01))
+    axis.tick_params(colors=INK, labelsize=9)
+    axis.spines[["top", "right"]].set_visible(False)
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(frameon=False, fontsize=9)

@@ -1,0 +1,62 @@
+"""What a run said so far, gathered: the reporters that draw a whole picture read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from headstart.events import EpochDone, Event, PhaseDone, PhaseStarted, RunFinished, RunStarted, Warned
+
+
+@dataclass
+class PhaseHistory:
+    """One phase: how it began, its epochs (or strengths) in order, and how it ended."""
+
+    started: PhaseStarted
+    epochs: list[EpochDone] = field(default_factory=list)
+    done: PhaseDone | None = None
+
+    @property
+    def closed_form(self) -> bool:
+        """True where the epochs are strengths of a closed-form path."""
+        return any(epoch.strength is not None for epoch in self.epochs)
+
+    @property
+    def best(self) -> EpochDone | None:
+        """The epoch whose weights were kept: the last that was marked as best."""
+        return next((epoch for epoch in reversed(self.epochs) if epoch.best), None)
+
+
+@dataclass
+class History:
+    """Events heard so far, by what they are about; a second RunStarted begins anew."""
+
+    run: RunStarted | None = None
+    phases: list[PhaseHistory] = field(default_factory=list)
+    warnings: list[Warned] = field(default_factory=list)
+    finished: RunFinished | None = None
+
+    def hear(self, event: Event) -> None:
+        """Add one event."""
+        if isinstance(event, RunStarted):
+            self.run, self.finished = event, None
+            self.phases.clear()
+            self.warnings.clear()
+        elif isinstance(event, PhaseStarted):
+            self.phases = [phase for phase in self.phases if phase.started.phase != event.phase]
+            self.phases.append(PhaseHistory(event))
+        elif isinstance(event, Warned):
+            self.warnings.append(event)
+        elif isinstance(event, RunFinished):
+            self.finished = event
+        elif isinstance(event, EpochDone | PhaseDone):
+            self._hear_phase(event)
+
+    def _hear_phase(self, event: EpochDone | PhaseDone) -> None:
+        phase = next((one for one in self.phases if one.started.phase == event.phase), None)
+        if phase is None:
+            return
+        if isinstance(event, PhaseDone):
+            phase.done = event
+        else:
+            phase.epochs = [epoch for epoch in phase.epochs if epoch.epoch != event.epoch]
+            phase.epochs.append(event)

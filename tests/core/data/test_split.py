@@ -1,0 +1,158 @@
+import random
+from collections import Counter
+
+import pytest
+
+from headstart.data.manifest import Split, SplitRow, read_split, write_split
+from headstart.data.split import apply_split, make_split
+from headstart.errors import DataError
+
+
+def row(key, target="a", *, split="", group=None, content=None):
+    return SplitRow(key, split, target, group, content or f"hash of {key}")
+
+
+def many(counts, **values):
+    return [row(f"{name}/{i:04d}", name, **values) for name, count in counts.items() for i in range(count)]
+
+
+def sides(split):
+    return {r.key: r.split for r in split.rows}
+
+
+def test_default_is_64_16_20_and_every_row_is_on_one_side():
+    split = make_split(many({"a": 500, "b": 300, "c": 200}), 0)
+    assert split.counts == {"train": 640, "val": 160, "test": 200}
+    assert len(sides(split)) == 1000
+
+
+@pytest.mark.parametrize("counts", [{"a": 50, "b": 31, "c": 7}, {f"c{i}": 3 + i for i in range(40)}])
+def test_classes_keep_their_shares_to_a_sample(counts):
+    split = make_split(many(counts), 0)
+    seen = Counter((r.target, r.split) for r in split.rows)
+    for name, count in counts.items():
+        assert abs(seen[name, "test"] - 0.2 * count) <= 1
+        assert abs(seen[name, "val"] - 0.16 * count) <= 1.2
+        assert min(seen[name, side] for side in ("train", "val", "test")) >= 1
+
+
+def test_the_order_of_records_does_not_matter_and_the_seed_does():
+    rows = many({"a": 40, "b": 40})
+    first = make_split(rows, 7)
+    random.Random(0).shuffle(rows)
+    assert make_split(rows, 7) == first
+    assert make_split(rows, 7).hash == first.hash
+    assert sides(make_split(rows, 8)) != sides(first)
+
+
+def test_groups_stay_on_one_side_and_shares_stay_close():
+    rows = [
+        row(f"{p:02d}/{i}", "ab"[p % 2], group=f"person {p}") for p in range(60) for i in range(1 + p % 7)
+    ]
+    split = make_split(rows, 0)
+    of_group = {}
+    for r in split.rows:
+        assert of_group.setdefault(r.group, r.split) == r.split
+    assert abs(split.counts["test"] / len(rows) - 0.2) < 0.03
+    assert abs(split.counts["val"] / len(rows) - 0.16) < 0.03
+
+
+def test_groups_with_several_classes_stay_together_too():
+    rows = [row(f"{p:02d}/{c}{i}", c, group=f"p{p}") for p in range(30) for c in "abc" for i in range(2)]
+    split = make_split(rows, 0)
+    assert all(len({r.split for r in split.rows if r.group == f"p{p}"}) == 1 for p in range(30))
+    assert split.counts == {"train": 114, "val": 30, "test": 36}
+
+
+def test_exact_copies_stay_on_one_side_even_through_a_chain_with_groups():
+    rows = many({"a": 40, "b": 40})
+    rows += [row("copy/1", "a", content="hash of a/0001", group="g"), row("copy/2", "a", group="g")]
+    rows += [row("copy/3", "a", content="hash of copy/2")]
+    found = sides(make_split(rows, 0))
+    assert len({found[key] for key in ("a/0001", "copy/1", "copy/2", "copy/3")}) == 1
+
+
+def test_a_tiny_class_is_an_error_naming_it_and_its_count():
+    with pytest.raises(DataError, match=r"class 'rare' has 2 samples; 3 sides need at least 3"):
+        make_split(many({"a": 20, "rare": 2}), 0)
+    assert make_split(many({"a": 20, "rare": 3}), 0).counts["train"] > 0
+
+
+def test_a_class_in_too_few_groups_is_an_error_that_says_so():
+    rows = [*many({"a": 20}), *many({"b": 10}, group="one person")]
+    with pytest.raises(DataError, match=r"class 'b' has 10 samples in 1 group that"):
+        make_split(rows, 0)
+
+
+def test_given_sides_are_kept():
+    rows = [row(f"{s}{c}{i}", c, split=s) for s in ("train", "val", "test") for c in "ab" for i in range(4)]
+    assert all(r.key.startswith(r.split) for r in make_split(rows, 0).rows)
+
+
+def test_with_train_and_test_given_val_is_a_fifth_of_train():
+    rows = many({"a": 60, "b": 40}, split="train") + [
+        row(f"t{c}{i}", c, split="test") for c in "ab" for i in range(9)
+    ]
+    split = make_split(rows, 0)
+    assert split.counts == {"train": 80, "val": 20, "test": 18}
+    assert all((r.split == "test") == r.key.startswith("t") for r in split.rows)
+
+
+def test_with_train_and_val_given_test_is_cut_from_train():
+    rows = many({"a": 60, "b": 40}, split="train") + [
+        row(f"v{c}{i}", c, split="val") for c in "ab" for i in range(9)
+    ]
+    assert make_split(rows, 0).counts == {"train": 80, "val": 18, "test": 20}
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        (
+            [row("x", split="test", content="hash of a/0003")],
+            r"a/0003 \(train\) and x \(test\) have the same content",
+        ),
+        ([row("x", split="test", group="g"), row("y", split="train", group="g")], "belong to the group 'g'"),
+        ([row("x")], "x: no split given, while others have one"),
+        ([row("x", "new", split="test")], r"class 'new' is in test \(x\) but not in train"),
+    ],
+)
+def test_contradictions_of_given_sides_are_errors_naming_the_samples(extra, said):
+    with pytest.raises(DataError, match=said):
+        make_split(many({"a": 10, "b": 10}, split="train") + extra, 0)
+
+
+def test_nothing_to_train_on_is_an_error():
+    with pytest.raises(DataError, match="nothing to train on"):
+        make_split(many({"a": 10, "b": 10}, split="test"), 0)
+
+
+def test_the_file_reads_back_equal_with_odd_keys(tmp_path):
+    rows = (row('a,"b"/ü\n.png', "ünder", split="train", group="x,y"), row("b", "c", split="test"))
+    split = Split(rows)
+    write_split(split, tmp_path / "split.csv")
+    assert read_split(tmp_path / "split.csv") == split
+    content = (tmp_path / "split.csv").read_bytes()
+    assert content.startswith(b"key,split,target,group,content hash\n")
+    import hashlib
+
+    assert split.hash == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "content", ["", "key,split\n", "key,split,target,group,content hash\na,nowhere,b,,c\n"]
+)
+def test_a_damaged_file_is_refused(content, tmp_path):
+    (tmp_path / "split.csv").write_text(content)
+    with pytest.raises(DataError, match=r"split\.csv"):
+        read_split(tmp_path / "split.csv")
+
+
+def test_a_stored_split_is_used_again_only_for_the_same_samples():
+    rows = many({"a": 10, "b": 10})
+    split = make_split(rows, 0)
+    assert apply_split(rows, split) is split
+    with pytest.raises(DataError, match="a/0000: in the run's split but no longer"):
+        apply_split(rows[1:], split)
+    with pytest.raises(DataError, match="a/0000: changed since"):
+        apply_split([row("a/0000", content="other"), *rows[1:]], split)

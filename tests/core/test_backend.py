@@ -1,0 +1,157 @@
+"""The backend is chosen before Keras exists, from the first source that says one, and never switched."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from headstart import backend
+from headstart.backend import BackendChoice, choose_backend
+from headstart.errors import UsageError
+
+
+@pytest.fixture(autouse=True)
+def both_installed(monkeypatch):
+    monkeypatch.setattr(backend, "installed_backends", lambda: ("jax", "torch"))
+    monkeypatch.setattr(backend, "loaded_backend", lambda: None)
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+
+
+def test_the_flag_wins_over_the_variable_which_wins_over_the_recipe(monkeypatch):
+    assert choose_backend(None, None) == BackendChoice("jax", "the first installed of jax, torch")
+    assert choose_backend(None, "torch") == BackendChoice("torch", "the recipe")
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert choose_backend(None, "torch") == BackendChoice("jax", "variable KERAS_BACKEND")
+    assert choose_backend("torch", None) == BackendChoice("torch", "flag --backend")
+
+
+def test_the_first_installed_is_taken_where_nothing_is_said(monkeypatch):
+    monkeypatch.setattr(backend, "installed_backends", lambda: ("torch",))
+    assert choose_backend(None, None).name == "torch"
+
+
+def test_an_unknown_backend_says_who_asked_for_it(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    with pytest.raises(UsageError, match=r"unknown backend 'tensorflow' \(variable KERAS_BACKEND\)"):
+        choose_backend(None, None)
+
+
+def test_a_backend_that_is_not_installed_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(backend, "installed_backends", lambda: ("torch",))
+    with pytest.raises(UsageError) as caught:
+        choose_backend("jax", None)
+    assert caught.value.hint == 'pip install "headstart[jax]"'
+
+
+def test_no_backend_at_all_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(backend, "installed_backends", lambda: ())
+    with pytest.raises(UsageError) as caught:
+        choose_backend(None, None)
+    assert 'headstart[jax]" or pip install "headstart[torch]' in caught.value.hint
+
+
+def test_keras_that_is_already_loaded_is_followed_where_nothing_else_is_said(monkeypatch):
+    monkeypatch.setattr(backend, "loaded_backend", lambda: "torch")
+    assert choose_backend(None, None) == BackendChoice("torch", "keras is already loaded with it")
+    assert choose_backend(None, "jax").name == "jax"
+
+
+def python(code, home, **variables):
+    """Run `code` in a new interpreter whose home is `home`; what it printed as JSON."""
+    environment = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ("KERAS_BACKEND", "KERAS_HOME", "HEADSTART_HOME", "XDG_DATA_HOME")
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env={**environment, "HOME": str(home), "OMP_NUM_THREADS": "1", **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+HOSTILE = {
+    "backend": "tensorflow",
+    "floatx": "float16",
+    "epsilon": 0.5,
+    "image_data_format": "channels_first",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["jax", "torch"])
+def test_the_users_keras_settings_are_neither_read_nor_written(name, tmp_path):
+    settings = tmp_path / ".keras" / "keras.json"
+    settings.parent.mkdir()
+    settings.write_text(json.dumps(HOSTILE))
+    told = python(
+        f"""
+        import json, os, sys
+        from headstart.backend import activate, choose_backend
+        activate(choose_backend("{name}", None))
+        import keras
+        print(json.dumps([keras.config.backend(), keras.config.floatx(), keras.config.epsilon(),
+                          keras.config.image_data_format(), os.environ["KERAS_BACKEND"],
+                          "KERAS_HOME" in os.environ, "tensorflow" in sys.modules]))
+        """,
+        tmp_path,
+    )
+    assert told == [name, "float32", 1e-7, "channels_last", name, False, False]
+    assert json.loads(settings.read_text()) == HOSTILE
+
+
+@pytest.mark.slow
+def test_keras_is_never_switched_inside_a_process(tmp_path):
+    told = python(
+        """
+        import json, keras
+        from headstart.backend import activate, choose_backend
+        from headstart.errors import UsageError
+        followed = choose_backend(None, None)
+        try:
+            activate(choose_backend("torch", None))
+        except UsageError as exc:
+            print(json.dumps([followed.name, exc.message, exc.hint]))
+        """,
+        tmp_path,
+        KERAS_BACKEND="jax",
+    )
+    assert told[0] == "jax"
+    assert "already loaded with the backend jax; torch was asked for (flag --backend)" in told[1]
+    assert "start a new process" in told[2]
+    # Keras itself made this one: a notebook imported it before headstart had any say.
+
+
+def test_keras_on_tensorflow_is_refused_clearly(monkeypatch):
+    monkeypatch.setattr(backend, "loaded_backend", lambda: "tensorflow")
+    with pytest.raises(UsageError, match="already loaded with the backend tensorflow"):
+        backend.activate(choose_backend(None, None))
+
+
+def test_importing_headstart_loads_no_framework_and_no_numpy(tmp_path):
+    told = python(
+        """
+        import json, sys
+        import headstart
+        headstart.load_registry
+        loaded = {"numpy", "keras", "jax", "torch", "tensorflow"} & set(sys.modules)
+        print(json.dumps([sorted(loaded), headstart.__version__, sorted(dir(headstart))]))
+        """,
+        tmp_path,
+    )
+    assert told[0] == []
+    assert {"fit", "Run", "Artefact", "Predictor", "load_registry"} <= set(told[2])
+
+
+def test_an_unknown_name_of_the_package_is_an_attribute_error():
+    import headstart
+
+    with pytest.raises(AttributeError, match="has no attribute 'fitt'"):
+        headstart.fitt  # noqa: B018

@@ -1,0 +1,84 @@
+"""TOML in and out: what is written reads back as the same recipe, and shows where each value came from."""
+
+import dataclasses
+import re
+
+import pytest
+
+from headstart.recipe import build_recipe
+from headstart.recipe_file import render_recipe, write_recipe
+from headstart.registry import load_registry
+from headstart.resolve import resolve_recipe
+from headstart.starter import starter_recipe
+
+
+@pytest.fixture(scope="module")
+def registry():
+    return load_registry()
+
+
+def without_origins(recipe):
+    return dataclasses.replace(recipe, origins={})
+
+
+@pytest.fixture
+def resolved(registry):
+    flags = {"data": "digits", "augment": ["classic"], "image_size": 96, "epochs": 3, "backend": "jax"}
+    return resolve_recipe(build_recipe(flags=flags, sets=["strategy.backbone_rate=1e-4"]), registry)
+
+
+def test_a_resolved_recipe_round_trips_and_resolves_to_the_same(resolved, registry, tmp_path):
+    path = tmp_path / "recipe.toml"
+    write_recipe(resolved.recipe, path)
+    again = build_recipe(flags={}, file=path)
+    assert without_origins(again) == without_origins(resolved.recipe)
+    second = resolve_recipe(again, registry)
+    assert second.options == resolved.options
+    assert without_origins(second.recipe) == without_origins(resolved.recipe)
+
+
+def test_each_line_shows_where_its_value_came_from(resolved):
+    text = render_recipe(resolved.recipe)
+    assert 'data = "digits/digits" # argument DATA' in text
+    assert "epochs = 3 # flag --epochs" in text
+    assert "backbone_rate = 0.0001 # --set" in text
+    assert "size = 96 # flag --image-size" in text
+    assert "batch_size = 32 # default" in text
+    assert "[augmentation.classic]" in text
+
+
+def test_names_and_values_that_toml_must_quote_survive(tmp_path):
+    path = tmp_path / "recipe.toml"
+    odd = 'a "b"\\ é\n#'
+    recipe = build_recipe(
+        flags={"data": odd, "out": odd}, sets=["augmentation.x/y z.zoom=3", f"dataset.label={odd}"]
+    )
+    write_recipe(recipe, path)
+    again = build_recipe(flags={}, file=path)
+    assert (again.data, again.out, again.options) == (odd, odd, recipe.options)
+
+
+def test_the_starter_recipe_runs_as_it_is(registry, tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text(starter_recipe(registry), encoding="utf-8")
+    recipe = build_recipe(flags={}, file=path)
+    assert recipe.problems == ()
+    assert resolve_recipe(recipe, registry).dataset.name == "digits/digits"
+
+
+def test_the_starter_recipe_holds_every_setting_and_option_with_its_sentence(registry):
+    text = starter_recipe(registry)
+    for name in ("backbone", "epochs", "learning_rate", "split_seed"):
+        assert re.search(rf"^# .+\n# {name} = ", text, re.MULTILINE)
+    for spec in registry.specs("strategies"):
+        for option in dataclasses.fields(spec.options):
+            assert f"# {option.name} = " in text
+            assert option.metadata["option"].help.split(". ")[0][:40] in text
+
+
+def test_a_line_of_the_starter_recipe_can_be_uncommented(registry, tmp_path):
+    path = tmp_path / "recipe.toml"
+    text = starter_recipe(registry).replace("# batch_size = 32", "batch_size = 16")
+    path.write_text(text.replace("# backbone_rate = ", "backbone_rate = ", 1), encoding="utf-8")
+    resolved = resolve_recipe(build_recipe(flags={}, file=path), registry)
+    assert resolved.recipe.batch_size == 16

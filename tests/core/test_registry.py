@@ -1,0 +1,220 @@
+"""Names, paths and `KIND:REF` become specs; what cannot be told apart is an error with both spellings."""
+
+import pytest
+
+from headstart.errors import PluginError, UsageError
+from headstart.registry import load_registry
+from headstart.testing import write_distribution
+
+HEADER = """
+from headstart.hookspecs import hookimpl
+from headstart.specs import BackboneSpec, DatasetSpec, InputSpec
+
+def dataset(name, **changes):
+    return DatasetSpec(**{"name": name, "summary": "Some data.", "build": "one:build", "input": "points",
+                          "takes_path": False} | changes)
+
+def backbone(name, **changes):
+    return BackboneSpec(**{"name": name, "summary": "A network.", "build": "one:build", "input": "points",
+                           "stages": ("a",), "features": (), "preprocess": {}, "licence": "MIT"} | changes)
+"""
+
+ONE = (
+    HEADER
+    + """
+@hookimpl
+def register_datasets():
+    return [dataset("one/stars"), dataset("one/shared"), dataset("one/folder", takes_path=True)]
+
+@hookimpl
+def register_inputs():
+    return [InputSpec(name="one/points", summary="Points.", build="one:build")]
+
+@hookimpl
+def register_backbones():
+    return [backbone("one/net", default_for="points"), backbone("one/other")]
+
+@hookimpl
+def resolve_dataset(ref):
+    return "one/folder" if ref.endswith((".one", ".both")) else None
+
+def build(request):
+    return request
+"""
+)
+
+TWO = (
+    HEADER
+    + """
+@hookimpl
+def register_datasets():
+    return [dataset("two/shared"), dataset("two/file", takes_path=True)]
+
+@hookimpl
+def resolve_dataset(ref):
+    if ref.endswith(".raises"):
+        raise RuntimeError("out of ideas")
+    return "two/file" if ref.endswith(".both") else None
+
+@hookimpl
+def resolve_backbone(ref):
+    return backbone("two/opened") if ref.endswith(".net") else None
+"""
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("published")
+    write_distribution(folder, "one", ONE, version="1.5")
+    write_distribution(folder, "two", TWO)
+    write_distribution(folder, "failed", "import not_there_at_all", version="0.9")
+    return folder
+
+
+@pytest.fixture
+def registry(folder, monkeypatch):
+    monkeypatch.syspath_prepend(folder)
+    return load_registry(allow=["one", "two", "failed"])
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_offers_come_sorted_by_name(registry):
+    names = [spec.name for spec in registry.specs("datasets")]
+    assert names == ["one/folder", "one/shared", "one/stars", "two/file", "two/shared"]
+
+
+def test_a_bare_name_is_enough_where_it_is_unique(registry):
+    assert registry.get("datasets", "stars") is registry.get("datasets", "one/stars")
+
+
+def test_an_ambiguous_name_shows_both(registry):
+    with pytest.raises(UsageError) as caught:
+        registry.get("datasets", "shared")
+    assert "one/shared and two/shared" in caught.value.message
+
+
+def test_an_unknown_name_suggests_near_misses(registry):
+    with pytest.raises(UsageError) as caught:
+        registry.get("datasets", "starz")
+    assert caught.value.exit_code == 2
+    assert "did you mean one/stars?" in caught.value.hint
+    assert "failed" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["failed/anything", "failed"])
+def test_a_name_of_a_failed_plugin_is_exit_5_with_its_version_and_error(registry, name):
+    with pytest.raises(PluginError) as caught:
+        registry.get("datasets", name)
+    assert caught.value.exit_code == 5
+    assert "headstart-failed 0.9" in caught.value.message
+    assert "not_there_at_all" in caught.value.message
+    assert isinstance(caught.value.__cause__, ModuleNotFoundError)
+
+
+def test_a_name_of_a_disabled_plugin_says_so(folder, monkeypatch):
+    monkeypatch.syspath_prepend(folder)
+    with pytest.raises(UsageError, match="plugin 'one' is disabled"):
+        load_registry(disable=["one"]).get("datasets", "one/stars")
+
+
+def test_provenance_names_distribution_and_version(registry):
+    info = registry.provenance(registry.get("datasets", "stars"))
+    assert (info.distribution, info.version) == ("headstart-one", "1.5")
+
+
+def test_the_default_backbone_is_the_one_marked_for_the_input_kind(registry):
+    assert registry.default_backbone("points").name == "one/net"
+    assert registry.default_backbone("one/points").name == "one/net"
+
+
+def test_a_name_a_kind_and_a_path_each_find_their_dataset(registry, here):
+    (here / "a.one").write_text("")
+    assert str(registry.resolve_dataset("stars")) == "one/stars"
+    assert str(registry.resolve_dataset("folder:photos")) == "one/folder:photos"
+    assert str(registry.resolve_dataset("a.one")) == "one/folder:a.one"
+    assert str(registry.resolve_dataset("./a.one")) == "one/folder:a.one"
+
+
+def test_a_home_path_is_expanded(registry, here, monkeypatch):
+    monkeypatch.setenv("HOME", str(here))
+    (here / "a.one").write_text("")
+    assert registry.resolve_dataset("~/a.one").reference == str(here / "a.one")
+    assert registry.resolve_dataset("folder:~/a.one").reference == str(here / "a.one")
+
+
+def test_a_registered_name_that_is_also_a_path_shows_both_spellings(registry, here):
+    (here / "stars").mkdir()
+    with pytest.raises(UsageError) as caught:
+        registry.resolve_dataset("stars")
+    assert "./stars" in caught.value.hint
+    assert "one/stars" in caught.value.hint
+
+
+def test_two_plugins_that_open_the_same_path_are_both_named(registry, here):
+    (here / "a.both").write_text("")
+    with pytest.raises(UsageError) as caught:
+        registry.resolve_dataset("a.both")
+    assert "one/folder:a.both or two/file:a.both" in caught.value.hint
+
+
+@pytest.mark.parametrize("ref", ["./nothing", "/nothing/there", "nothing/there", "~nobody/x", "./nul\0"])
+def test_an_absent_path_is_no_such_path(registry, here, ref):
+    with pytest.raises(UsageError, match="no such path"):
+        registry.resolve_dataset(ref)
+
+
+def test_a_path_that_nobody_opens_shows_how_to_say_what_it_is(registry, here):
+    (here / "a.unknown").write_text("")
+    with pytest.raises(UsageError) as caught:
+        registry.resolve_dataset("a.unknown")
+    assert "KIND:a.unknown" in caught.value.hint
+    assert "one/folder" in caught.value.hint
+
+
+def test_a_resolver_that_raises_is_that_plugins_failure_unless_another_answers(registry, here):
+    (here / "a.raises").write_text("")
+    with pytest.raises(
+        PluginError, match=r"plugin 'two' \(headstart-two 1.0\): resolve_dataset failed.*ideas"
+    ):
+        registry.resolve_dataset("a.raises")
+
+
+def test_a_dataset_that_needs_a_path_says_how_to_give_one(registry):
+    with pytest.raises(UsageError) as caught:
+        registry.resolve_dataset("folder")
+    assert caught.value.hint == "write folder:PATH"
+
+
+def test_a_dataset_without_path_refuses_one(registry):
+    with pytest.raises(UsageError, match="opens no path, received 'photos'"):
+        registry.resolve_dataset("stars:photos")
+
+
+def test_a_backbone_can_come_from_a_path_that_a_plugin_opens(registry, here):
+    (here / "my.net").write_text("")
+    assert registry.resolve_backbone("my.net").name == "two/opened"
+    assert registry.resolve_backbone("hub:my.net").name == "two/opened"
+    assert registry.resolve_backbone("other").name == "one/other"
+
+
+def test_a_build_target_is_imported_when_it_is_asked_for(registry):
+    spec = registry.get("datasets", "stars")
+    assert registry.load_target(spec, spec.build)("request") == "request"
+
+
+@pytest.mark.parametrize("target", ["one:absent", "one.absent:build", "one:__doc__"])
+def test_a_build_target_that_fails_names_plugin_and_version(registry, target):
+    with pytest.raises(PluginError, match=r"plugin 'one' \(headstart-one 1.5\): one/stars"):
+        registry.load_target(registry.get("datasets", "stars"), target)
+
+
+def test_an_unknown_kind_lists_the_kinds(registry):
+    with pytest.raises(UsageError) as caught:
+        registry.specs("backbone")
+    assert "backbones" in caught.value.hint

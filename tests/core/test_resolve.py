@@ -1,0 +1,204 @@
+"""The whole recipe is checked at once: one message holds every problem, each with its place and a hint."""
+
+import pytest
+
+from headstart.errors import PluginError, RecipeError
+from headstart.recipe import build_recipe
+from headstart.registry import load_registry
+from headstart.resolve import resolve_recipe
+from headstart.testing import write_distribution
+
+PLUGIN = """
+from headstart.errors import Problem
+from headstart.hookspecs import hookimpl
+from headstart.specs import AugmentationSpec, BackboneSpec, DatasetSpec, InputSpec
+
+@hookimpl
+def register_inputs():
+    return [InputSpec(name="odd/sound", summary="Sound.", build="odd:build")]
+
+@hookimpl
+def register_datasets():
+    return [DatasetSpec(name="odd/talks", summary="Talks.", build="odd:build", input="sound",
+                        takes_path=False)]
+
+@hookimpl
+def register_augmentations():
+    return [AugmentationSpec(name="odd/noise", summary="Noise.", build="odd:build", input="sound")]
+
+@hookimpl
+def register_backbones():
+    return [BackboneSpec(name="odd/net", summary="A network.", build="odd:build", input="image",
+                         stages=("a", "b"), features=(), preprocess={}, licence="MIT",
+                         refuses={"torch": "it needs a scan"})]
+
+@hookimpl
+def check_recipe(recipe, registry):
+    if recipe.seed == 13:
+        yield Problem("seed", "13 is unlucky", "take 14")
+    if recipe.seed == 77:
+        yield "just words"
+    if recipe.seed == 99:
+        raise RuntimeError("cannot count that far")
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("published")
+    write_distribution(folder, "odd", PLUGIN)
+    write_distribution(folder, "failed", "raise SystemExit", version="0.9")
+    return folder
+
+
+@pytest.fixture
+def registry(folder, monkeypatch):
+    monkeypatch.syspath_prepend(folder)
+    return load_registry()
+
+
+def resolve(registry, sets=(), **flags):
+    return resolve_recipe(build_recipe(flags={"data": "digits", **flags}, sets=sets), registry)
+
+
+def refused(registry, sets=(), **flags):
+    with pytest.raises(RecipeError) as caught:
+        resolve(registry, sets, **flags)
+    assert caught.value.exit_code == 2
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_what_is_left_out_is_chosen_and_written_out(registry):
+    resolved = resolve(registry)
+    assert resolved.backbone.default_for == "image"
+    assert resolved.strategy.default
+    assert resolved.head == resolved.task.heads[0]
+    assert resolved.augmentations == ()
+    assert resolved.weights is resolved.backbone.weights[0]
+    assert {spec.name for spec in resolved.reporters} >= {"reporters/console"}
+    assert resolved.recipe.data == "digits/digits"
+    assert resolved.recipe.backbone == resolved.backbone.name
+    assert resolved.recipe.strategy == "strategies/lp_ft"
+    assert resolved.recipe.weights == "imagenet"
+    assert isinstance(resolved.options["strategy"], resolved.strategy.options)
+    assert resolved.recipe.options["strategy"]["head_factor"] == resolved.options["strategy"].head_factor
+
+
+def test_every_problem_is_in_one_message(registry):
+    problems = refused(
+        registry,
+        ["epochs=0", "strategy.backbone_rat=1", "input.size=-4", "nonsense=1"],
+        backbone="lite9",
+        head="mpl:512",
+        augment=["clasic"],
+        reporters=["htlm"],
+        weights="none",
+    )
+    text = "\n".join(problems)
+    for part in ("epochs (--set): must be at least 1", "backbone_rate", "nonsense"):
+        assert part in text
+    for part in ("did you mean efficientnet_lite/lite", "did you mean mlp?", "image_augmentations/classic"):
+        assert part in text
+    assert "reporters/html" in text
+    assert len(problems) == 7  # input.size waits for a backbone that is known
+
+
+def test_values_keep_their_origin_in_problems(registry):
+    (problem,) = refused(registry, ["input.size=-4"])
+    assert problem.startswith("input.size (--set): must be at least")
+
+
+def test_no_data_says_how_to_name_some(registry):
+    assert any("headstart fit digits" in problem for problem in refused(registry, data=None))
+
+
+def test_a_backbone_that_refuses_the_backend_says_why_and_which_works(registry):
+    problems = refused(registry, backbone="odd/net", backend="torch")
+    assert any("it needs a scan" in each and "--backend jax" in each for each in problems)
+
+
+def test_a_task_needs_a_feature_that_the_backbone_offers(registry):
+    problems = refused(registry, backbone="odd/net")
+    assert any("needs the feature 'pooled'; odd/net offers none" in each for each in problems)
+
+
+def test_input_kinds_must_agree(registry):
+    problems = refused(registry, data="talks", backbone="lite0", augment=["odd/noise"])
+    assert any("odd/talks is for sound data" in each for each in problems)
+    assert any("odd/noise is for sound data" in each for each in problems)
+
+
+@pytest.mark.parametrize("head", ["mlp:0", "mlp:x", "mlp:65537", "mlp:", "linearr", "mlp:\u0661"])
+def test_a_head_that_the_task_does_not_have_is_refused(registry, head):
+    assert any(problem.startswith("head (flag --head)") for problem in refused(registry, head=head))
+
+
+def test_a_head_with_a_number_is_kept(registry):
+    assert resolve(registry, head="mlp:512").head == "mlp:512"
+
+
+def test_stages_must_be_the_backbones(registry):
+    (problem,) = refused(registry, train="no_such_stage")
+    assert "has the stages" in problem
+    stage = resolve(registry).backbone.stages[-1]
+    assert resolve(registry, train=stage).recipe.train == (stage,)
+
+
+def test_a_strategy_that_trains_only_the_head_takes_no_stages(registry):
+    stage = resolve(registry).backbone.stages[-1]
+    (problem,) = refused(registry, train=stage, strategy="probe")
+    assert "trains the head only" in problem
+
+
+def test_weights_are_a_published_name_none_or_a_file(registry, tmp_path):
+    file = tmp_path / "w.safetensors"
+    file.write_bytes(b"")
+    assert resolve(registry, weights="none").weights is None
+    assert resolve(registry, weights=str(file)).weights == file
+    assert "did you mean imagenet?" in refused(registry, weights="imagenett")[0]
+    assert "no such file" in refused(registry, weights="./absent.h5")[0]
+
+
+def test_none_and_another_augmentation_contradict_each_other(registry):
+    assert "contradict" in refused(registry, augment=["none", "classic"])[0]
+
+
+def test_options_of_something_unused_are_refused_with_the_flag_that_would_use_it(registry):
+    (problem,) = refused(registry, ["augmentation.classic.zoom=0.1"])
+    assert "add --augment classic" in problem
+
+
+def test_options_can_be_written_under_the_full_name(registry):
+    resolved = resolve(registry, ["augmentation.image_augmentations/classic.zoom=0.1"], augment=["classic"])
+    assert resolved.options["augmentation.classic"].zoom == 0.1
+    assert resolved.recipe.origin("augmentation.classic.zoom") == "--set"
+
+
+def test_plugins_can_add_their_own_checks(registry):
+    assert refused(registry, seed=13) == ["seed (flag --seed): 13 is unlucky (take 14)"]
+
+
+def test_a_check_that_fails_names_its_plugin(registry):
+    with pytest.raises(
+        PluginError, match=r"plugin 'odd'.*its check of the recipe failed.*cannot count that far"
+    ):
+        resolve(registry, seed=99)
+
+
+def test_something_needed_from_a_failed_plugin_is_exit_5(registry):
+    with pytest.raises(PluginError, match=r"headstart-failed 0\.9"):
+        resolve(registry, backbone="failed/net", head="nonsense")
+
+
+def test_paths_become_absolute_so_that_a_run_can_be_used_from_anywhere(registry, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        (tmp_path / "photos" / name / "1.png").write_bytes(b"")
+    resolved = resolve(registry, data="./photos")
+    assert resolved.recipe.data == f"files/image_folder:{tmp_path / 'photos'}"
+
+
+def test_a_check_that_gives_no_problems_but_words_names_its_plugin(registry):
+    with pytest.raises(PluginError, match="check_recipe must give Problems"):
+        resolve(registry, seed=77)

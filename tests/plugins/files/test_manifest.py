@@ -1,0 +1,171 @@
+"""Sound tables, and about thirty odd ones: each error names the row, byte or column."""
+
+import codecs
+import json
+import sys
+
+import pytest
+
+from headstart.errors import DataError, UsageError
+from headstart.specs import DatasetRequest
+from headstart_plugins.files import ManifestOptions
+from headstart_plugins.files._manifest import build
+
+PLAIN = "path,label\na.png,cat\nb.png,dog\n"
+
+
+def opened(folder, content, name="table.csv", **options):
+    file = folder / name
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
+    return build(DatasetRequest(str(file), ManifestOptions(**options)))
+
+
+def found(records):
+    return [(record.key, record.target) for record in records.items]
+
+
+def test_paths_are_relative_to_the_table(tmp_path):
+    records = opened(tmp_path, PLAIN)
+    assert found(records) == [("a.png", "cat"), ("b.png", "dog")]
+    assert records.items[0].payload == tmp_path / "a.png"
+    assert records.input == "image/image"
+    assert records.symmetries == {"horizontal_flip"}
+
+
+def test_split_and_group_are_taken_where_given(tmp_path):
+    content = "path,label,split,group\na.png,cat,Training,p1\nb.png,dog,valid,\nc.png,dog,,p2\n"
+    items = opened(tmp_path, content).items
+    assert [(item.split, item.group) for item in items] == [("train", "p1"), ("val", None), (None, "p2")]
+
+
+def test_texts_are_keyed_by_row(tmp_path):
+    records = opened(tmp_path, 'text,label\n"one, two",good\n"three\nlines",bad\nfour,bad\n')
+    assert found(records) == [("row-000002", "good"), ("row-000003", "bad"), ("row-000005", "bad")]
+    assert records.items[1].payload == "three\nlines"
+    assert records.input == "text/text"
+    assert records.symmetries == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "options"),
+    [
+        (codecs.BOM_UTF8 + PLAIN.encode(), "t.csv", {}),
+        (PLAIN.encode("utf-16"), "t.csv", {}),
+        (codecs.BOM_UTF16_BE + PLAIN.encode("utf-16-be"), "t.csv", {}),
+        (PLAIN.encode("utf-32"), "t.csv", {}),
+        (PLAIN.replace("\n", "\r\n"), "t.csv", {}),
+        (PLAIN + "\n\n", "t.csv", {}),
+        (PLAIN.replace(",", "\t"), "t.tsv", {}),
+        (PLAIN.replace(",", ";"), "t.csv", {"delimiter": ";"}),
+        ("label,extra,path\ncat,1,a.png\ndog,2,b.png\n", "t.CSV", {}),
+        ('{"path": "a.png", "label": "cat"}\n\n{"label": "dog", "path": "b.png", "x": [1]}', "t.jsonl", {}),
+    ],
+)
+def test_the_same_table_in_other_clothes_reads_the_same(tmp_path, content, name, options):
+    assert found(opened(tmp_path, content, name, **options)) == [("a.png", "cat"), ("b.png", "dog")]
+
+
+def test_another_encoding_is_read_when_named(tmp_path):
+    content = "path,label\na.png,Käfer\n".encode("latin-1")
+    with pytest.raises(DataError, match=r"byte 18 \(e4\) is no valid utf-8") as caught:
+        opened(tmp_path, content)
+    assert "dataset.encoding=latin-1" in caught.value.hint
+    assert found(opened(tmp_path, content, encoding="latin-1")) == [("a.png", "Käfer")]
+    with pytest.raises(UsageError, match="'klingon' is no known encoding"):
+        opened(tmp_path, content, encoding="klingon")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "empty"),
+        ("path,label\n", "a header and no rows"),
+        ("path,label\na.png,cat\nb.png\n", "row 3 has 1 fields, the header 2"),
+        ("path,label\na.png,cat,extra\n", "row 2 has 3 fields"),
+        ('path,label\na.png,cat\n"b.png,dog\n', "row 3 cannot be read"),
+        ('path,label\n"a.png"x,cat\n', "row 2 cannot be read"),
+        ("path,label\na.png,cat\nb.png,\n", "row 3: empty label"),
+        ("path,label\na.png,  \n", "row 2: empty label"),
+        ("path,label\na.png, cat\n", "row 2: the label ' cat' has spaces"),
+        ("path,label\n,cat\n", "row 2: no path"),
+        ("path,label\na.png,cat\n./a.png,cat\n", r"row 3: '\./a.png' is already listed in row 2"),
+        ("path,label\na.png,cat\na.png,dog\n", "row 3: 'a.png' is already listed in row 2"),
+        ("path,label,split\na.png,cat,dev\n", "row 2: split is 'dev'"),
+        ("path,text,label\na.png,x,cat\n", "both path and text"),
+        ("path,label,label\na.png,x,cat\n", "two columns are named 'label'"),
+        ("filename,label\na.png,cat\n", "no column path or text; found 'filename', 'label'"),
+        ("path,class\na.png,cat\n", "no column label"),
+        ("path;label\na.png;cat\n", "no column path or text"),
+    ],
+)
+def test_odd_tables_are_refused_by_row_or_column(tmp_path, content, said):
+    with pytest.raises(DataError, match=said) as caught:
+        opened(tmp_path, content)
+    assert "table.csv" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("content", "hint"),
+    [
+        ("filename,label\nx,y\n", "rename the column 'filename' to path"),
+        ("path,class\nx,y\n", "rename the column 'class' to label"),
+        ("Path,label\nx,y\n", "rename the column 'Path' to path"),
+        ("path,labell\nx,y\n", "did you mean labell"),
+        ("path;label\nx;y\n", "dataset.delimiter=';'"),
+    ],
+)
+def test_a_missing_column_comes_with_a_suggestion(tmp_path, content, hint):
+    with pytest.raises(DataError) as caught:
+        opened(tmp_path, content)
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('{"path": "a.png", "label": "cat"}\n{"path": ', "row 2 is no JSON"),
+        ("[1, 2]\n", "row 1 is a list; expected an object"),
+        ('{"path": "a.png", "label": true}\n', "row 1: label is a bool"),
+        ('{"path": "a.png", "label": 1.5}\n', "row 1: label is a float"),
+        ('{"path": "a.png", "label": null}\n', "row 1: empty label"),
+        ('{"path": "a.png", "label": "cat"}\n{"path": "b.png"}\n', "row 2: empty label"),
+        ("\n\n", "empty"),
+        ("[" * 100_000, "row 1 is no JSON"),
+    ],
+)
+def test_odd_json_lines_are_refused_by_row(tmp_path, content, said):
+    with pytest.raises(DataError, match=said):
+        opened(tmp_path, content, "table.jsonl")
+
+
+def test_whole_numbers_are_labels(tmp_path):
+    content = "".join(json.dumps({"path": f"{n}.png", "label": n}) + "\n" for n in range(2))
+    assert found(opened(tmp_path, content, "t.jsonl")) == [("0.png", "0"), ("1.png", "1")]
+
+
+def test_absent_files_and_folders_are_usage_errors(tmp_path):
+    for reference, said in (
+        (tmp_path / "gone.csv", "no such file"),
+        (tmp_path, "not a file"),
+        (None, "needs a path"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            build(DatasetRequest(reference and str(reference), ManifestOptions()))
+
+
+def test_parquet_reads_the_same(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow.parquet")
+    table = pyarrow.table({"path": ["a.png", "b.png"], "label": ["cat", "dog"], "other": [1.5, None]})
+    pyarrow.parquet.write_table(table, tmp_path / "t.parquet")
+    records = build(DatasetRequest(str(tmp_path / "t.parquet"), ManifestOptions()))
+    assert found(records) == [("a.png", "cat"), ("b.png", "dog")]
+    with pytest.raises(DataError, match="no readable Parquet"):
+        opened(tmp_path, "no parquet", "bad.parquet")
+
+
+def test_parquet_without_its_extra_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(UsageError, match="needs pyarrow") as caught:
+        opened(tmp_path, "x", "t.parquet")
+    assert "headstart[parquet]" in caught.value.hint

@@ -1,0 +1,125 @@
+"""The console: plain lines where stderr is no terminal, drawings where it is one."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console
+
+from headstart.events import Progress
+from headstart.specs import ReporterRequest
+from headstart_plugins.reporters import ConsoleOptions
+from headstart_plugins.reporters._console import PlainConsole, build
+from headstart_plugins.reporters._terminal import TerminalConsole
+
+
+def plain_log(run, *, live=True, log_every=5.0, events=None):
+    stream = io.StringIO()
+    console = PlainConsole(log_every=log_every, live=live, stream=stream)
+    for event in events or run.events():
+        console.on_event(event, run)
+    return stream.getvalue()
+
+
+def drawn(run, *, live):
+    stream = io.StringIO()
+    console = TerminalConsole(
+        live=live, console=Console(file=stream, force_terminal=True, width=100, highlight=False)
+    )
+    for event in run.events():
+        console.on_event(event, run)
+    return stream.getvalue()
+
+
+def test_the_plain_log_holds_no_control_characters_even_from_names(run):
+    text = plain_log(run)
+    assert all(character.isprintable() or character == "\n" for character in text)
+    assert r"cat\x1b[31m" in text
+
+
+def test_the_plain_log_tells_the_whole_run_in_order(run):
+    text = plain_log(run)
+    told = [
+        "read: 300 samples",
+        "backbone:    efficientnet_lite/lite0",
+        "warning: 3 images were converted from CMYK",
+        "phase 1 of 2: probe",
+        "0.01      0.3000    0.4400              0.8750       0.4 s  best",
+        "phase 2 of 2: fine tune",
+        "peak rates:  stem 0.0003, stage1 0.0003, head 0.0009",
+        "fine tune: 96 of 192",
+        "3/4      0.2333    0.2100              0.9375        18 s  best",
+        "test accuracy 0.8833, 95 % interval 0.7785 to 0.9423",
+        "baseline majority accuracy: 0.3333",
+        "headstart predict runs/x",
+    ]
+    lines = text.replace("fine tune, epoch 1: 96", "fine tune: 96")
+    places = [lines.find(part) for part in told]
+    assert -1 not in places, told[places.index(-1)]
+    assert places == sorted(places)
+
+
+def test_epoch_rows_stand_under_their_titles(run):
+    lines = plain_log(run).splitlines()
+    title = next(line for line in lines if line.lstrip().startswith("strength "))
+    row = lines[lines.index(title) + 1]
+    for name, value in (("train loss", "0.9000"), ("val loss", "0.8000"), ("val accuracy", "0.7100")):
+        assert title.index(name) + len(name) == row.index(value) + len(value)
+
+
+def test_progress_lines_are_rare_and_absent_on_a_replay(run):
+    ticks = [
+        Progress(time=float(second), activity="read", done=second, total=1000, unit="samples")
+        for second in range(100)
+    ]
+    assert len(plain_log(run, log_every=30.0, events=ticks).splitlines()) == 3
+    assert plain_log(run, live=False, events=ticks) == ""
+
+
+def test_the_terminal_shows_panels_rows_and_live_progress(run):
+    text = drawn(run, live=True)
+    for part in ("headstart fit", "fine tune, epoch 4/4", "96/192 samples", "loss 0.1750", "best", "done"):
+        assert part in text
+    assert "0.7785 to 0.9423" in text
+    assert text.count("\x1b[?25l") == text.count("\x1b[?25h") > 0, "the cursor is shown again"
+    assert "cat\x1b[31m" not in text
+
+
+def test_a_replay_on_a_terminal_has_no_live_line(run):
+    text = drawn(run, live=False)
+    assert "\x1b[?25l" not in text
+    assert "0.7785 to 0.9423" in text
+
+
+def test_a_live_line_can_be_closed_when_a_run_breaks_off(run):
+    stream = io.StringIO()
+    console = TerminalConsole(live=True, console=Console(file=stream, force_terminal=True, width=100))
+    console.on_event(Progress(time=0.0, activity="read", done=1, total=9, unit="samples"), run)
+    console.close()
+    console.close()
+    assert stream.getvalue().count("\x1b[?25l") == stream.getvalue().count("\x1b[?25h") == 1
+
+
+@pytest.mark.parametrize(("interactive", "kind"), [(True, TerminalConsole), (False, PlainConsole)])
+def test_the_kind_of_console_follows_the_terminal(interactive, kind):
+    request = ReporterRequest(options=ConsoleOptions(), interactive=interactive, live=False)
+    assert isinstance(build(request), kind)
+
+
+def test_the_console_writes_to_stderr_and_loads_no_framework():
+    code = (
+        "import sys, pathlib\n"
+        "from headstart.events import Warned\n"
+        "from headstart.specs import ReporterRequest\n"
+        "from headstart_plugins.reporters import ConsoleOptions, _console, _curves, _html, _json, _terminal\n"
+        "for interactive in (True, False):\n"
+        "    request = ReporterRequest(options=ConsoleOptions(), interactive=interactive, live=False)\n"
+        "    _console.build(request).on_event(Warned(time=0.0, message='heard'), None)\n"
+        "print([name for name in ('keras', 'jax', 'torch', 'tensorflow') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    assert done.stderr.count("heard") == 2

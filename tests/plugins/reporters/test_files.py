@@ -1,0 +1,199 @@
+"""The reporters that write: json, curves and html, driven by a recorded run."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import io
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+from PIL import Image
+
+from headstart.events import EpochDone, PhaseDone, RunFinished
+from headstart.specs import ReporterRequest
+from headstart_plugins.reporters import CurvesOptions, HtmlOptions, register_reporters
+
+SPECS = {spec.short_name: spec for spec in register_reporters()}
+VOID = {"meta", "br", "img", "link", "hr", "input"}
+
+
+def report(name, run, options=None, events=None):
+    spec = SPECS[name]
+    module, _, function = spec.build.partition(":")
+    build = getattr(importlib.import_module(module), function)
+    reporter = build(ReporterRequest(options=options or spec.options(), interactive=False, live=True))
+    for event in events or run.events(str(run.path)):
+        reporter.on_event(event, run)
+
+
+class Page(HTMLParser):
+    """A page as tags and text; notes tags that do not nest."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.open, self.text, self.problems = [], [], [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.problems.append(tag)
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+    def attributes(self, name):
+        return [attrs[name] for _, attrs in self.tags if name in attrs]
+
+
+def page_of(run, options=None, events=None):
+    report("html", run, options, events)
+    return Page((run.path / "report" / "report.html").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def written(recorded_run):
+    """A run folder with its page, for tests that only read it."""
+    return recorded_run, page_of(recorded_run)
+
+
+@pytest.mark.parametrize("name", list(SPECS))
+def test_each_reporter_writes_exactly_what_it_declares_and_touches_nothing_else(name, run):
+    before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+    report(name, run)
+    after = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+    written = {str(path.relative_to(run.path)) for path in after.keys() - before.keys()}
+    assert written == set(SPECS[name].writes)
+    assert before.items() <= after.items()
+
+
+def test_the_json_document_holds_run_history_and_result(run):
+    report("json", run)
+    document = json.loads((run.path / "report" / "report.json").read_text(encoding="utf-8"))
+    assert list(document) == ["schema", "run", "phases", "warnings", "result"]
+    probe, fine_tune = document["phases"]
+    assert [epoch["strength"] for epoch in probe["epochs"]] == [1.0, 0.1, 0.01, 0.001, 0.0001]
+    assert [epoch["val"]["accuracy"] for epoch in fine_tune["epochs"]] == [0.85, 0.9, 0.9375, 0.92]
+    assert fine_tune["done"]["best_epoch"] == 3
+    assert document["result"] == run.result(str(run.path))
+
+
+def test_curves_are_a_picture_of_the_declared_size_with_something_on_it(run):
+    report("curves", run, CurvesOptions(dpi=60))
+    with Image.open(run.path / "report" / "curves.png") as picture:
+        picture.load()
+        assert picture.format == "PNG"
+        assert picture.size == (660, 468)
+        assert len(picture.convert("RGB").getcolors(maxcolors=1 << 24)) > 50
+
+
+def test_curves_hold_every_epoch_at_its_place_and_mark_the_kept_one(run):
+    from headstart_plugins.reporters._curves import draw_figure
+    from headstart_plugins.reporters._history import History
+
+    history = History()
+    for event in run.events():
+        history.hear(event)
+    strength_accuracy, _, epoch_accuracy, epoch_loss = draw_figure(history).axes
+    assert strength_accuracy.get_xscale() == "log"
+    (val,) = epoch_accuracy.get_lines()
+    assert (list(val.get_xdata()), list(val.get_ydata())) == ([1, 2, 3, 4], [0.85, 0.9, 0.9375, 0.92])
+    assert [line.get_label() for line in epoch_loss.get_lines()] == ["train", "val"]
+    assert epoch_accuracy.collections[0].get_offsets().tolist() == [[3, 0.9375]]
+
+
+def test_a_run_that_breaks_off_keeps_the_curves_of_its_finished_phases(run):
+    events = run.events()
+    first_phase = events[: next(i for i, event in enumerate(events) if isinstance(event, PhaseDone)) + 1]
+    report("curves", run, CurvesOptions(dpi=60), first_phase)
+    with Image.open(run.path / "report" / "curves.png") as picture:
+        assert picture.size == (660, 234)
+
+
+def test_the_page_is_well_formed_and_needs_nothing_from_outside(written):
+    _, page = written
+    assert page.problems == []
+    assert page.open == []
+    assert not [tag for tag, _ in page.tags if tag in {"script", "link", "iframe"}]
+    assert all(source.startswith("data:image/") for source in page.attributes("src"))
+    assert page.attributes("href") == []
+
+
+def test_the_page_shows_a_class_named_script_as_text(written):
+    _, page = written
+    text = "".join(page.text)
+    assert "<script>alert(1)</script>" in text
+    assert r"cat\x1b[31m" in text
+    assert "<b>mine</b>" in text, "the recipe is shown as written"
+
+
+def test_the_page_holds_figures_intervals_baseline_and_how_to_repeat(written):
+    run, page = written
+    text = " ".join("".join(page.text).split())
+    for part in ("0.8833", "0.7785 to 0.9423", "0.3333", "epoch 3 of 4", "strength 0.01", "98 verified"):
+        assert part in text
+    assert f"headstart fit --recipe {run.path}/recipe.toml" in text
+    assert "3f5a" * 16 in text
+    assert "versions keras" in text
+    assert "3 images were converted from CMYK" in text
+
+
+def test_the_most_confident_mistakes_come_first_with_their_pictures(written):
+    _, page = written
+    text = "".join(page.text)
+    assert "7 of 60 test samples were answered wrongly" in text
+    pictures = [uri for uri in page.attributes("src") if uri.startswith("data:image/png")]
+    assert len(pictures) == 1 + 7
+    for uri in pictures:
+        Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))).verify()
+    sure = [float(number) for number in re.findall(r" (0\.\d{3})is ", text)]
+    assert len(sure) == 7
+    assert sure == sorted(sure, reverse=True)
+
+
+def test_mistakes_whose_data_is_gone_are_listed_without_pictures(run):
+    class Gone(type(run)):
+        def preview(self, key):
+            raise FileNotFoundError(key)
+
+    page = page_of(Gone(run.path), HtmlOptions(mistakes=3))
+    assert "".join(page.text).count("no picture") == 3
+
+
+def test_many_classes_give_the_commonest_confusions_instead_of_a_matrix(run):
+    text = "".join(page_of(run, HtmlOptions(matrix_classes=2)).text)
+    assert "Commonest confusions on test" in text
+    assert "Confusion matrix" not in text
+
+
+def test_a_result_without_classes_report_or_epochs_still_gives_a_page(run):
+    (run.path / "predictions.csv").unlink()
+    (run.path / "environment.json").unlink()
+    bare = {name: value for name, value in run.result("x").items() if name not in {"report", "classes"}}
+    events = [
+        replace(event, result=bare) if isinstance(event, RunFinished) else event
+        for event in run.events("x")
+        if not isinstance(event, EpochDone)
+    ]
+    page = page_of(run, events=events)
+    assert page.problems == []
+    assert "0.8833" in "".join(page.text)
+
+
+def test_drawing_again_from_the_same_events_gives_the_same_bytes(run):
+    first = {}
+    for _ in range(2):
+        for name in ("json", "html"):
+            report(name, run)
+        files = {path.name: path.read_bytes() for path in (run.path / "report").iterdir()}
+        assert not first or files == first
+        first = files
