@@ -2,9 +2,58 @@
 
 from __future__ import annotations
 
-from headstart_cli.options import Debug, DisablePlugins
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins
+from headstart_cli.output import print_json, print_table, say
+
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run's folder.")]
+Data = Annotated[
+    str | None, typer.Argument(help="Other labelled data, all of it scored. Default: the run's own test split.")
+]
+SplitName = Annotated[
+    str, typer.Option("--split", metavar="NAME", help="train, val, test or all, of the run's own data.")
+]
+Predictions = Annotated[
+    Path | None, typer.Option("--predictions", metavar="FILE", help="Write every answer to this CSV file.")
+]
 
 
-def evaluate(disable_plugin: DisablePlugins = None, debug: Debug = False) -> None:
-    """Not there yet."""
-    raise NotImplementedError
+def evaluate(
+    run: RunPath,
+    data: Data = None,
+    split: SplitName = "test",
+    backend: BackendName = None,
+    predictions: Predictions = None,
+    as_json: AsJson = False,
+    disable_plugin: DisablePlugins = None,
+    debug: Debug = False,
+) -> None:
+    """Score a run's model: on its own held-out samples, or on other data."""
+    from headstart.registry import load_registry
+    from headstart.run import Run
+
+    opened = Run.load(run, registry=load_registry(disable=tuple(disable_plugin or ())))
+    evaluation = opened.evaluate(data, split=split, backend=backend)
+    if predictions is not None:
+        evaluation.write_predictions(predictions)
+        say(f"answers written to {predictions}")
+    if as_json:
+        print_json(dict(evaluation.document))
+        return
+    for name, metrics in evaluation.document["metrics"].items():
+        _print_split(name, metrics, evaluation.document)
+
+
+def _print_split(name: str, metrics: Mapping[str, Any], document: Mapping[str, Any]) -> None:
+    intervals = document["intervals"].get(name, {})
+    rows = [
+        (metric, value, f"{intervals[metric][0]:.4f} to {intervals[metric][1]:.4f}" if metric in intervals else None)
+        for metric, value in metrics.items()
+    ]
+    title = f"{name}: {document['samples'][name]:,} samples, on {document['backend']}"
+    print_table(("metric", "value", "95 % interval"), rows, title=title)

@@ -2,9 +2,119 @@
 
 from __future__ import annotations
 
-from headstart_cli.options import Debug, DisablePlugins
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins
+from headstart_cli.output import print_json, print_text
+
+Data = Annotated[
+    str | None, typer.Argument(help="A dataset's name, a path, or KIND:PATH. A recipe can hold it instead.")
+]
+RecipeFile = Annotated[Path | None, typer.Option("--recipe", metavar="FILE", help="A recipe to start from.")]
+Backbone = Annotated[
+    str | None, typer.Option("--backbone", metavar="REF", help="The pretrained network to start from.")
+]
+Weights = Annotated[
+    str | None, typer.Option("--weights", metavar="imagenet|none|FILE", help="Its weights; default: published.")
+]
+Task = Annotated[str | None, typer.Option("--task", metavar="NAME", help="What is predicted.")]
+Strategy = Annotated[str | None, typer.Option("--strategy", metavar="NAME", help="The plan of phases.")]
+Train = Annotated[
+    str | None, typer.Option("--train", metavar="STAGE,...", help="The backbone's stages that learn.")
+]
+Head = Annotated[str | None, typer.Option("--head", metavar="linear|mlp[:512]", help="The new layers on top.")]
+Augment = Annotated[
+    list[str] | None,
+    typer.Option("--augment", metavar="NAME", help="How training samples vary. Can be repeated."),
+]
+Epochs = Annotated[int | None, typer.Option("--epochs", metavar="N", help="Epochs of the gradient phase.")]
+BatchSize = Annotated[int | None, typer.Option("--batch-size", metavar="N", help="Samples a step.")]
+LearningRate = Annotated[
+    float | None,
+    typer.Option("--learning-rate", metavar="X", help="Peak rate: of the backbone where it learns, else the head."),
+]
+ImageSize = Annotated[
+    int | None, typer.Option("--image-size", metavar="N", help="Pixels a side, instead of the native size.")
+]
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", metavar="N", help="Records in all, stratified, before the split."),
+]
+Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Weights, order and augmentation.")]
+SplitSeed = Annotated[int | None, typer.Option("--split-seed", metavar="N", help="Which records are held out.")]
+Out = Annotated[str | None, typer.Option("--out", metavar="DIR", help="The run's folder; new or empty.")]
+Reporter = Annotated[
+    list[str] | None,
+    typer.Option("--reporter", metavar="NAME", help="Who tells about the run. Can be repeated."),
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Any value of a recipe. Can be repeated."),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would run, and stop.")]
 
 
-def fit(disable_plugin: DisablePlugins = None, debug: Debug = False) -> None:
-    """Not there yet."""
-    raise NotImplementedError
+def fit(
+    data: Data = None,
+    recipe: RecipeFile = None,
+    backbone: Backbone = None,
+    weights: Weights = None,
+    backend: BackendName = None,
+    task: Task = None,
+    strategy: Strategy = None,
+    train: Train = None,
+    head: Head = None,
+    augment: Augment = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    image_size: ImageSize = None,
+    limit: Limit = None,
+    seed: Seed = None,
+    split_seed: SplitSeed = None,
+    out: Out = None,
+    reporter: Reporter = None,
+    set_: Sets = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+    disable_plugin: DisablePlugins = None,
+    debug: Debug = False,
+) -> None:
+    """Fine-tune a pretrained backbone on your data.
+
+    Writes a run folder: recipe, split, events, checkpoints, the trained artefact, predictions, numbers and reports.
+    """
+    given = {key: value for key, value in locals().items() if key in SETTINGS and value is not None}
+    flags: dict[str, Any] = {
+        **given,
+        "train": tuple(part.strip() for part in train.split(",")) if train else None,
+        "augment": tuple(augment or ()) or None,
+        "reporters": tuple(reporter or ()) or None,
+    }
+    from headstart.recipe import build_recipe
+    from headstart.registry import load_registry
+
+    registry = load_registry(disable=tuple(disable_plugin or ()))
+    stated = build_recipe(flags=flags, file=recipe, sets=tuple(set_ or ()))
+    if dry_run:
+        from headstart_cli.dry_run import show
+
+        show(stated, registry, as_json=as_json)
+        return
+    from headstart.fitting import run_recipe
+
+    run = run_recipe(stated, registry)
+    if as_json:
+        print_json(dict(run.result))
+    else:
+        print_text(str(run.path))
+
+
+SETTINGS = (
+    "data", "backbone", "weights", "backend", "task", "strategy", "head", "epochs", "batch_size", "learning_rate",
+    "image_size", "limit", "seed", "split_seed", "out",
+)  # fmt: skip
+"""The parameters of `fit` that are a recipe's settings under the same name."""

@@ -15,7 +15,7 @@ FILENAME = "recipe.toml"
 
 def init(
     path: Annotated[
-        Path, typer.Argument(metavar="[PATH]", help="A file to write, or a folder for recipe.toml.")
+        Path, typer.Argument(metavar="PATH", help="A file to write, or a folder for recipe.toml.")
     ] = Path(FILENAME),
     disable_plugin: DisablePlugins = None,
     debug: Debug = False,

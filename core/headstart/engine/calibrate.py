@@ -1,8 +1,8 @@
 """Random networks that are alive, and the same on every backend.
 
 A deep network with fresh weights and BatchNorm statistics of 0 and 1 gives features of a scale of 1e-11, and
-any two such features are "equal within 1e-4". Here every weight is drawn in numpy from its name and a seed, and
-then set so that each layer of the network answers a given batch with a deviation of about 1.
+any two such features are "equal within 1e-4". Here every weight is drawn in numpy from its name and a seed,
+and then set so that each layer of the network answers a given batch with a deviation of about 1.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def seed_arrays(stages: Sequence[Stage], seed: int = 0) -> None:
     """Set every weight of `stages` from `seed` and its name, in numpy: equal bits on every backend.
 
     Kernels are He normal (He et al. 2015: variance 2 / fan in), normalisations start at the identity. Other
-    weights keep the constants that they were built with (zero biases, ConvNeXt's layer scale); random ones are
+    weights keep the constants they were built with (zero biases, ConvNeXt's layer scale); random ones are
     drawn normal with a deviation of 0.02.
     """
     layers = _owners(stages)
@@ -137,9 +137,10 @@ def calibrate(stages: Sequence[Stage], batch: Mapping[str, np.ndarray]) -> None:
     """Bring random stages to life on `batch` ({input: (batch, ...) float32}), bottom first, in one pass.
 
     Each BatchNorm takes the batch's mean and variance as its statistics (training mode with momentum 0; its
-    momentum is restored), and each convolution and dense layer is divided by the deviation of its output before
-    activation: layer-sequential unit variance, Mishkin and Matas 2015, "All you need is a good init",
-    algorithm 1 with one step, exact because biases are zero. All else runs in inference mode, so nothing random enters.
+    momentum is restored), and each convolution and dense layer is divided by the deviation of its output
+    before activation: layer-sequential unit variance, Mishkin and Matas 2015, "All you need is a good init",
+    algorithm 1 with one step, exact because biases are zero. All else runs in inference mode, so nothing
+    random enters.
     Raises ValueError naming stage, tensor and deviation where an output of a stage, in plain inference, has a
     deviation outside [0.05, 20].
     """
@@ -210,7 +211,7 @@ def _before_activation(layer: keras.Layer, call: Callable[..., Any], inputs: Any
 
 
 def _kernel(layer: keras.Layer) -> Any:
-    """The variable that scales the layer's output, for layers of one kernel such as convolutions; else None."""
+    """The variable that scales the layer's output, for layers of one kernel such as Dense; else None."""
     own = {variable.name: variable for variable in layer.weights}
     if len(own) != len(layer.weights) or getattr(layer, "cell", None) is not None:
         return None

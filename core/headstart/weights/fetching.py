@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import urllib.error
 import urllib.parse
 import urllib.request
 import zipfile
@@ -91,7 +92,7 @@ def _served(url: str) -> Iterator[bytes]:
             while chunk := response.read(CHUNK):
                 yield chunk
     except (OSError, http.client.HTTPException, ValueError) as exc:
-        reason = getattr(exc, "reason", None) or exc
+        reason = exc.reason if type(exc) is urllib.error.URLError else exc
         raise MissingWeightsError(f"could not download {url}: {reason}", hint=OTHER_WAYS) from exc
 
 

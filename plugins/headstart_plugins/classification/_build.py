@@ -76,7 +76,7 @@ class Classification:
     def solve(self, features: np.ndarray, targets: np.ndarray, strength: float) -> Mapping[str, np.ndarray]:
         """`kernel` (channel, class) and `bias` (class,) float32 of the linear head; see `fit_logistic`.
 
-        Minimises mean loss + `strength`/2 |W|^2, W on standardised features, the bias free. `strength` > 0.
+        Minimises mean loss + `strength`/2 |W|^2, W on scaled features, the bias free. `strength` > 0.
         Raises DataError where a class has no sample in `targets`.
         """
         counts = np.bincount(targets, minlength=len(self.classes))

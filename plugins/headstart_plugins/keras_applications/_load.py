@@ -38,7 +38,7 @@ def load(file: Path, backbone: Backbone) -> Mapping[str, np.ndarray]:
     """The arrays of `file` under our names, float32; the top of a classifier is left out.
 
     Layers are matched by name, those that Keras numbered by their place among their kind. Where names do not
-    fit (older releases named layers otherwise) and counts and shapes do, by order, as Keras itself loads them.
+    fit (older releases named layers otherwise) and counts and shapes do, by order, as Keras itself does.
     Preprocessing inside the file must be the one declared. Raises WrongWeightsError listing what differs.
     """
     content = read_file(file)

@@ -128,7 +128,7 @@ RULES: dict[str, tuple[str, Rules]] = {
         [("stem", r"convnext_\w+_stem"), *[(f"stage{i}", f"stride:{2 ** (i + 1)}") for i in range(1, 5)]],
     ),
 }
-"""Family and rules by the name of the function. Stages without any match are left out: some have six blocks."""
+"""Family and rules by the name of the function; a stage that nothing matches is left out."""
 
 
 class _Asked(Exception):
@@ -158,7 +158,7 @@ def _parents(operation: Any, inside: set[int]) -> Iterator[Any]:
 
 
 def _alive(operations: Sequence[Any], end: int) -> list[Any]:
-    """`end` and what else is needed below it and read beside it: the tensors alive there, the topmost first."""
+    """Tensors alive above `end`: what it and all below it give to what is not below it, topmost first."""
     inside = {id(operation) for operation in operations}
     below, waiting = {id(operations[end])}, [operations[end]]
     while waiting:
@@ -224,6 +224,7 @@ def main() -> None:
     """Print the table, or the rows whose lower-case name starts with the first argument."""
     prefix = sys.argv[1] if len(sys.argv) > 1 else ""
     functions = [name for name in dir(keras.applications) if name[0].isupper()]
+    functions.sort(key=lambda name: not name.startswith("VGG"))
     for name in functions:
         if name.lower().startswith(prefix) and (prefix or not name.startswith("NASNet")):
             sys.stdout.write(f"    {survey(name)!r},\n")

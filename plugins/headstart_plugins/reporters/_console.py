@@ -42,6 +42,7 @@ class PlainConsole:
     def __init__(self, *, log_every: float, live: bool, stream: TextIO | None = None) -> None:
         self._log_every, self._live, self._stream = log_every, live, stream
         self._metric = "accuracy"
+        self._titles = ""
         self._activity: _lines.Activity | None = None
         self._began = self._told = 0.0
 
@@ -53,17 +54,23 @@ class PlainConsole:
         elif isinstance(event, PhaseStarted):
             self._write(_lines.phase_title(event))
             self._rows(_lines.phase_rows(event))
-            self._write(_lines.epoch_header(self._metric, event.solver))
+            self._titles = _lines.epoch_header(self._metric, event.solver)
         elif isinstance(event, Progress):
             self._progress(event)
         elif isinstance(event, EpochDone):
-            self._write(_lines.epoch_row(event, self._metric))
+            self._epoch(event)
         elif isinstance(event, PhaseDone):
             self._write(_lines.phase_end(event, self._metric))
         elif isinstance(event, Warned):
             self._warning(event)
         elif isinstance(event, RunFinished):
             self._finish(event)
+
+    def _epoch(self, event: EpochDone) -> None:
+        if self._titles:  # over the first row, below what was said while features were computed
+            self._write(self._titles)
+            self._titles = ""
+        self._write(_lines.epoch_row(event, self._metric))
 
     def _progress(self, event: Progress) -> None:
         if not self._live:

@@ -186,6 +186,9 @@ def _style(axis: Axes, phases: list[PhaseHistory], name: str) -> None:
     axis.margins(x=0.06, y=0.18)
     if say.is_share(name):
         axis.set_ylim(top=min(axis.get_ylim()[1], 1.01))
+    elif name == "loss":
+        low, high = axis.get_ylim()
+        axis.set_ylim(bottom=max(low, -0.03 * high))
     axis.tick_params(colors=INK, labelsize=9)
     axis.spines[["top", "right"]].set_visible(False)
     if axis.get_legend_handles_labels()[0]:

@@ -116,8 +116,10 @@ def phase_end(event: PhaseDone, metric: str) -> str:
 def activity_end(event: Progress, seconds: float) -> str:
     """`features: 1,797 samples in 12 s (150 samples/s)`."""
     title = activity_of(event).title
-    rate = f" ({say.count(event.done / seconds)} {event.unit}/s)" if seconds > 0.05 else ""
-    return f"{title}: {say.count(event.done)} {event.unit} in {say.duration(seconds)}{rate}"
+    line = f"{title}: {say.count(event.done)} {event.unit}"
+    if seconds < 0.05:  # heard of once, when it was already over
+        return line
+    return f"{line} in {say.duration(seconds)} ({say.count(event.done / seconds)} {event.unit}/s)"
 
 
 def score_rows(result: Mapping[str, Any]) -> list[tuple[str, str, str]]:

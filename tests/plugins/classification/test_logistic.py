@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from headstart.errors import DataError
 from headstart_plugins.classification._build import Classification
@@ -26,6 +24,12 @@ def named(classes):
     return Classification(tuple(str(index) for index in range(classes)))
 
 
+def scaling(features):
+    """Mean and scale of each channel: its deviation, at least the root mean square of all of them."""
+    deviation = features.std(0, dtype=np.float64)
+    return features.mean(0, dtype=np.float64), np.maximum(deviation, np.sqrt((deviation**2).mean()))
+
+
 def objective(parameters, values, targets, strength):
     weights, bias = parameters[:-1], parameters[-1]
     loss = -log_softmax(values @ weights + bias, axis=1)[np.arange(len(targets)), targets].mean()
@@ -37,7 +41,7 @@ def objective(parameters, values, targets, strength):
 def test_the_gradient_of_the_stated_objective_vanishes(classes, strength):
     features, targets = sample(classes)
     solved = named(classes).solve(features, targets, strength)
-    mean, scale = features.mean(0, dtype=np.float64), features.std(0, dtype=np.float64)
+    mean, scale = scaling(features)
     values = (features - mean) / scale
     weights = solved["kernel"] * scale[:, None]
     bias = solved["bias"] + mean @ solved["kernel"]
@@ -52,14 +56,16 @@ def test_the_gradient_of_the_stated_objective_vanishes(classes, strength):
         assert objective(moved, values, targets, strength) > best
 
 
-def test_probabilities_equal_those_of_scikit_learn_on_standardised_features():
+def test_probabilities_equal_those_of_scikit_learn_on_scaled_features():
     features, targets = sample(5)
     strength = 0.02
-    reference = make_pipeline(
-        StandardScaler(), LogisticRegression(C=1 / (strength * len(targets)), tol=1e-9, max_iter=5000)
-    ).fit(features.astype(np.float64), targets)
+    mean, scale = scaling(features)
+    values = (features - mean) / scale
+    reference = LogisticRegression(C=1 / (strength * len(targets)), tol=1e-9, max_iter=5000).fit(
+        values, targets
+    )
     solved = named(5).solve(features, targets, strength)
-    expected = reference.predict_proba(features.astype(np.float64))
+    expected = reference.predict_proba(values)
     assert expected.std() > 0.01
     assert softmax(features @ solved["kernel"] + solved["bias"], axis=1) == pytest.approx(expected, abs=1e-4)
 
@@ -73,12 +79,22 @@ def test_shapes_and_dtypes_are_those_of_a_dense_layer():
     }
 
 
-def test_a_constant_feature_gets_no_weight():
+def test_a_channel_that_was_silent_in_training_cannot_shout_later():
     features, targets = sample(3)
-    features[:, 4] = 0.37
-    solved = named(3).solve(features, targets, 0.1)
-    assert np.all(solved["kernel"][4] == 0)
-    assert np.isfinite(solved["bias"]).all()
+    features[:, 4] = 0
+    features[7, 4] = 1e-6
+    solved = named(3).solve(features, targets, 1e-4)
+    loud = features[:1].copy()
+    loud[0, 4] = features.std()
+    change = (loud - features[:1]) @ solved["kernel"]
+    assert np.abs(change).max() < 0.01
+
+
+def test_features_that_are_all_constant_give_the_class_frequencies():
+    targets = np.array([0, 0, 0, 1], np.int32)
+    solved = named(2).solve(np.full((4, 3), 0.37, np.float32), targets, 0.1)
+    logits = np.full((1, 3), 0.37, np.float32) @ solved["kernel"] + solved["bias"]
+    assert softmax(logits, axis=1)[0] == pytest.approx([0.75, 0.25], abs=1e-4)
 
 
 def test_a_class_without_training_samples_is_named():

@@ -1,0 +1,48 @@
+# `make demo` and `make test` set a fresh machine up by themselves; Python 3.11 or newer is all they need.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=20 -q
+INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt
+
+.PHONY: demo test test-all lint bench clean
+
+demo: $(VENV)/.demo
+	$(BIN)/headstart fit --recipe examples/digits/recipe.toml
+
+# Three processes, because a process has one backend: none, JAX, PyTorch.
+test: $(VENV)/.dev
+	env -u KERAS_BACKEND $(PYTEST) -m "not slow"
+	KERAS_BACKEND=jax $(PYTEST) -m "not slow"
+	KERAS_BACKEND=torch $(PYTEST) -m "not slow"
+
+# Everything, the slow ones included: every network of every family, whole runs, the wheel.
+test-all: $(VENV)/.dev
+	env -u KERAS_BACKEND $(PYTEST)
+	KERAS_BACKEND=jax $(PYTEST)
+	KERAS_BACKEND=torch $(PYTEST)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Prints the tables of README and CHANGELOG; each can also be run alone, see tests/benchmarks/README.md.
+bench: $(VENV)/.dev
+	$(BIN)/python tests/benchmarks/digits.py
+	$(BIN)/python tests/benchmarks/stamps.py
+
+$(VENV)/bin/pip:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(VENV)/bin/pip pyproject.toml constraints.txt
+	$(INSTALL) --editable '.[torch,lite]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/bin/pip pyproject.toml constraints.txt
+	$(INSTALL) --editable '.[all,dev]'
+	touch $@ $(VENV)/.demo
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist

@@ -1,0 +1,82 @@
+"""What `fit --dry-run` shows: everything a run would do, and where each value came from."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart_cli.output import print_heading, print_json, print_table, print_text
+
+if TYPE_CHECKING:
+    from headstart.recipe import Recipe
+    from headstart.registry import Registry
+
+
+def show(stated: Recipe, registry: Registry, *, as_json: bool) -> None:
+    """Plan the recipe without training or writing a run folder, and print the plan."""
+    from headstart.fitting import make_ready, plan_run
+
+    ready = make_ready(stated, registry)
+    from headstart.outline import outline  # imports keras, so only now
+
+    with tempfile.TemporaryDirectory() as scratch:
+        document = outline(plan_run(ready, Path(scratch), lambda *told: None))
+    recipe = ready.resolved.recipe
+    if as_json:
+        print_json({**document, "origins": dict(recipe.origins)})
+        return
+    _print_choices(document, recipe)
+    _print_stages(document)
+    _print_phases(document["phases"])
+    for line in (*document["notes"], *document["warnings"]):
+        print_text(f"- {line}")
+    print_text("Nothing was trained or written.")
+
+
+def _print_choices(document: Mapping[str, Any], recipe: Recipe) -> None:
+    print_heading("What would run")
+    keys = ("data", "backbone", "weights", "backend", "task", "head", "strategy", "augment")
+    print_table(("choice", "value", "from"), [(key, document[key], recipe.origin(key)) for key in keys])
+    print_table(("split", "samples"), list(document["samples"].items()))
+    print_text(f"{len(document['classes'])} classes: {', '.join(document['classes'])}")
+
+
+def _print_stages(document: Mapping[str, Any]) -> None:
+    phases = document["phases"]
+    columns = ("stage", "layers", "parameters", "gives", *(f"learns in {phase['name']}" for phase in phases))
+    print_heading("Stages")
+    print_table(columns, [_stage_row(stage, phases) for stage in document["stages"]])
+    composites = ", ".join(document["uncuttable"]) or "nothing: every layer is on its own"
+    print_text(f"Cannot be cut inside: {composites}")
+
+
+def _stage_row(stage: Mapping[str, Any], phases: Sequence[Mapping[str, Any]]) -> list[Any]:
+    gives = {name: "x".join("N" if n is None else str(n) for n in shape) for name, shape in stage["outputs"].items()}
+    learns = [phase["trainable"].get(stage["name"], 0) for phase in phases]
+    return [stage["name"], stage["layers"], stage["parameters"], gives, *learns]
+
+
+def _print_phases(phases: Sequence[Mapping[str, Any]]) -> None:
+    print_heading("Phases")
+    columns = ("phase", "solver", "epochs", "steps", "learns", "from stage", "stored once", "rates")
+    print_table(columns, [_phase_row(phase) for phase in phases])
+
+
+def _phase_row(phase: Mapping[str, Any]) -> list[Any]:
+    shown = ("name", "solver", "epochs", "steps", "trainable_total", "cut")
+    stored = {name: "x".join(map(str, shape)) for name, shape in phase["stored"].items()}
+    return [*(phase[key] for key in shown), stored, _rates(phase["rates"])]
+
+
+def _rates(rates: Mapping[str, float]) -> str | None:
+    """Stages of one rate together: `stem..top 0.0003, head 0.0009`."""
+    by_rate: dict[float, list[str]] = {}
+    for stage, rate in rates.items():
+        by_rate.setdefault(rate, []).append(stage)
+    spans = (
+        f"{stages[0]}..{stages[-1]} {rate:g}" if len(stages) > 1 else f"{stages[0]} {rate:g}"
+        for rate, stages in by_rate.items()
+    )
+    return ", ".join(spans) or None

@@ -1,0 +1,39 @@
+"""The flags that scripts rely on are there, spelt as promised."""
+
+import pytest
+import typer
+
+from headstart_cli.main import app
+
+EVERYWHERE = {"--help", "--debug", "--disable-plugin"}
+
+PROMISED = {
+    "fit": {
+        *("--recipe", "--backbone", "--weights", "--backend", "--task", "--strategy", "--train", "--head"),
+        *("--augment", "--epochs", "--batch-size", "--learning-rate", "--image-size", "--limit", "--seed"),
+        *("--split-seed", "--out", "--reporter", "--set", "--dry-run", "--json"),
+    },
+    "evaluate": {"--split", "--backend", "--predictions", "--json"},
+    "predict": {"--top-k", "--backend", "--json", "--csv"},
+    "report": set(),
+    "init": set(),
+    "doctor": {"--json"},
+    "plugins": {"--json"},
+    **{kind: {"--json"} for kind in ("backbones", "datasets", "inputs", "augmentations")},
+    **{kind: {"--json"} for kind in ("strategies", "tasks", "reporters")},
+}
+
+
+def flags(command):
+    return {spelling for parameter in command.params for spelling in parameter.opts} | {"--help"}
+
+
+@pytest.mark.parametrize("verb", PROMISED)
+def test_a_verb_has_its_promised_flags(verb):
+    command = typer.main.get_command(app).commands[verb]
+    assert PROMISED[verb] | EVERYWHERE <= flags(command)
+
+
+@pytest.mark.parametrize("verb", ["list", "get", "verify"])
+def test_weights_can_be_listed_fetched_and_verified(verb):
+    assert verb in typer.main.get_command(app).commands["weights"].commands
