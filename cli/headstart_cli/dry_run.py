@@ -19,10 +19,11 @@ def show(stated: Recipe, registry: Registry, *, as_json: bool) -> None:
     from headstart.fitting import make_ready, plan_run
 
     ready = make_ready(stated, registry)
-    from headstart.outline import outline  # imports keras, so only now
-
     with tempfile.TemporaryDirectory() as scratch:
-        document = outline(plan_run(ready, Path(scratch), lambda *told: None))
+        plan = plan_run(ready, Path(scratch), lambda *told: None)
+        from headstart.outline import outline  # imports keras: after the plan chose its backend
+
+        document = outline(plan)
     recipe = ready.resolved.recipe
     if as_json:
         print_json({**document, "origins": dict(recipe.origins)})

@@ -81,20 +81,24 @@ def _how_to_install(name: str) -> str:
     return f'pip install "headstart[{name}]"'
 
 
-def activate(choice: BackendChoice) -> None:
-    """Make Keras use `choice` from here on: set the variable, import Keras, and set precision and layout.
+def announce(choice: BackendChoice) -> None:
+    """Set the variable, so that whatever imports Keras from here on gets `choice`; imports nothing yet.
 
     Raises UsageError where Keras is already loaded with another backend: it cannot be switched in a process.
     """
     loaded = loaded_backend()
     if loaded is not None and loaded != choice.name:
         raise UsageError(
-            f"keras is already loaded with the backend {loaded}; "
-            f"{choice.name} was asked for ({choice.origin})",
+            f"keras is already loaded with the backend {loaded}; {choice.name} was asked for ({choice.origin})",
             hint=f"start a new process and set {VARIABLE}={choice.name} before anything imports keras",
         )
     os.environ[VARIABLE] = choice.name
-    if loaded is None:
+
+
+def activate(choice: BackendChoice) -> None:
+    """Announce `choice`, import Keras where it is not loaded, and set precision and layout."""
+    announce(choice)
+    if loaded_backend() is None:
         _import_keras()
     configure_keras()
 

@@ -70,7 +70,6 @@ def open_run(plan: Plan, folder: RunFolder, log: EventLog) -> None:
 
 def conclude(plan: Plan, folder: RunFolder, log: EventLog, clock: Stopwatch) -> None:
     """Train, write and reload the artefact, evaluate through it, and say how it went."""
-    load_weights(plan)
     results = _train(plan, folder, log, clock)
     _write_artefact(plan, folder)
     with clock.measure("evaluate"):

@@ -41,6 +41,10 @@ class EventLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for _name, reporter in self._reporters:
+            close = getattr(reporter, "close", None)
+            if close is not None:
+                close()
         if self._file is not None:
             self._file.close()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.backend import BackendChoice, activate, choose_backend
+from headstart.backend import BackendChoice, announce, choose_backend
 from headstart.errors import UsageError
 from headstart.eventlog import EventLog
 from headstart.folder import RunFolder, claim
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ready:
-    """A recipe that was checked, on a backend that was chosen and set."""
+    """A recipe that was checked, and the backend it will run on."""
 
     registry: Registry
     choice: BackendChoice
@@ -52,14 +52,14 @@ def fit(
 
 
 def make_ready(stated: Recipe, registry: Registry) -> Ready:
-    """Choose the backend, check the whole recipe, then set the backend. Reads no data."""
+    """Choose the backend and check the whole recipe. Reads no data and imports no framework."""
     by_flag = not stated.origin("backend").startswith(("default", "file"))
     choice = choose_backend(
         stated.backend if by_flag else None, None if by_flag else stated.backend
     )
     origins = {**stated.origins, "backend": stated.origins.get("backend", choice.origin)}
     resolved = resolve_recipe(dataclasses.replace(stated, backend=choice.name, origins=origins), registry)
-    activate(choice)
+    announce(choice)
     return Ready(registry, choice, resolved)
 
 
@@ -67,8 +67,6 @@ def run_recipe(stated: Recipe, registry: Registry) -> Run:
     """Carry out a recipe from its start to its report."""
     clock = Stopwatch()
     ready = make_ready(stated, registry)
-    from headstart.conclusion import conclude, open_run  # imports keras, so only now
-
     folder = claim(stated.out, stem=_stem(ready.resolved))
     plans: list[Plan] = []
     view = SampleView(folder.path, lambda: samples_of(plans[0]))
@@ -83,6 +81,9 @@ def run_recipe(stated: Recipe, registry: Registry) -> Run:
         with EventLog(folder.events, reporters, view) as log:
             plan = plan_run(ready, folder.scratch, lambda *told: log.progress(*told, "samples"))
             plans.append(plan)
+            from headstart.conclusion import conclude, load_weights, open_run  # imports keras: after the plan chose its backend
+
+            load_weights(plan)
             open_run(plan, folder, log)
             conclude(plan, folder, log, clock)
     finally:
@@ -96,7 +97,7 @@ def plan_run(ready: Ready, scratch: Path, told: Callable[[str, int, int], None])
     from headstart.planning import make_plan
 
     return make_plan(
-        ready.resolved, ready.registry, backend=ready.choice.name, scratch=scratch, told=told
+        ready.resolved, ready.registry, choice=ready.choice, scratch=scratch, told=told
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.backend import BackendChoice, activate
 from headstart.errors import UsageError
 from headstart.specs import (
     HEAD,
@@ -87,20 +88,24 @@ def open_records(resolved: ResolvedRecipe, registry: Registry) -> Records:
 
 
 def make_plan(
-    resolved: ResolvedRecipe, registry: Registry, *, backend: str, scratch: Path, told: OnProgress
+    resolved: ResolvedRecipe, registry: Registry, *, choice: BackendChoice, scratch: Path, told: OnProgress
 ) -> Plan:
-    """Read the data, build the network, plan the phases. `told` hears (activity, done, total)."""
+    """Read the data, plan the phases, build the network. `told` hears (activity, done, total).
+
+    Keras is imported only when the data turned out to be good, so that everything wrong with it is told at once.
+    """
     phases = plan_phases(resolved, registry)
     check_weights_present(resolved)
     kind = build_kind(resolved, registry)
     records = open_records(resolved, registry)
     data = _prepare(resolved, records, kind, scratch, told)
     task = _build_task(resolved, registry, data)
+    activate(choice)
     network = _build_network(resolved, registry, kind, task)
     return Plan(
         resolved=resolved,
         registry=registry,
-        backend=backend,
+        backend=choice.name,
         records=records,
         data=data,
         kind=kind,

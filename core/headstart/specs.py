@@ -521,7 +521,10 @@ class RunView(Protocol):
 
 
 class Reporter(Protocol):
-    """Hears every event of a run, live or replayed from its folder; writes only below `run.path / "report"`."""
+    """Hears every event of a run, live or replayed from its folder; writes only below `run.path / "report"`.
+
+    One that holds something open, such as a live display, may have a `close()` too: called when the run ends, however.
+    """
 
     def on_event(self, event: Event, run: RunView) -> None:
         """Told in order. An exception switches this reporter off; the run goes on."""

@@ -110,7 +110,7 @@ def _drawn(
         return np.full(shape, NORMALISATION_VALUES[variable.name], dtype=np.float32)
     if variable.name.endswith("kernel") and (_kernel(layer) is not None or len(shape) == 2):
         std = math.sqrt(2.0 / _fan_in(layer, variable.name, shape))
-    elif _is_constant(variable):
+    elif isinstance(layer, keras.layers.Normalization) or _is_constant(variable):
         return None
     else:
         std = TRANSFORMER_STD

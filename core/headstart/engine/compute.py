@@ -33,11 +33,19 @@ class Step:
     task: Task
 
 
+@dataclass(frozen=True)
+class Stepped:
+    """What a training step saw before its update: the batch's mean loss, and the head's outputs (batch, ...)."""
+
+    loss: float
+    outputs: Mapping[str, np.ndarray]
+
+
 class TrainStep(Protocol):
     """One update. `mask` (batch,) float32 is 0 for padding rows, which count for nothing."""
 
-    def __call__(self, batch: Batch, targets: np.ndarray, mask: np.ndarray) -> float:
-        """Returns the mean loss of the batch, before the update; may be NaN, and then nothing was changed."""
+    def __call__(self, batch: Batch, targets: np.ndarray, mask: np.ndarray) -> Stepped:
+        """Update once. A loss that is not finite changes nothing."""
 
     def sync(self) -> None:
         """Put what was learned into the network's variables."""

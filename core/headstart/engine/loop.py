@@ -76,7 +76,7 @@ class GradientPhase:
 
     def _epoch(self, epoch: int) -> None:
         started = time.monotonic()
-        loss = self._updates(epoch)
+        train = self._updates(epoch)
         self._step.sync()
         val = self._validate()
         better = not self._best.arrays or is_better(self._training.task, val, self._best.metrics)
@@ -89,7 +89,7 @@ class GradientPhase:
                 phase=self._phase.name,
                 epoch=epoch,
                 epochs=self._phase.epochs,
-                train=loss,
+                train=train,
                 val=val,
                 rates=dict(self._phase.rates),
                 seconds=time.monotonic() - started,
@@ -98,30 +98,40 @@ class GradientPhase:
         )
         self._save(epoch, arrays, val, better=better)
 
-    def _updates(self, epoch: int) -> dict[str, float]:
-        training, total, seen = self._training, 0.0, 0.0
+    def _updates(self, epoch: int) -> Mapping[str, float]:
+        """One epoch of updates; metrics of the training samples as each batch saw them, before its update."""
+        training = self._training
         order = epoch_batches(
             self._seen.samples, seed=training.seed, epoch=epoch, batch_size=training.batch_size
         )
-        targets = training.targets["train"]
+        rows: list[np.ndarray] = []
+        outputs: dict[str, list[np.ndarray]] = {}
+        losses = 0.0
         for number, batch in enumerate(order, start=1):
-            loss = self._step(batch.tensors, targets[batch.rows], batch.mask)
-            if not math.isfinite(loss):
+            stepped = self._step(batch.tensors, training.targets["train"][batch.rows], batch.mask)
+            if not math.isfinite(stepped.loss):
                 self._step.sync()
-                raise self._diverged(loss, epoch, number, batch)
-            total += loss * float(batch.mask.sum())
-            seen += float(batch.mask.sum())
-            training.log.progress(
-                "train",
-                int(seen),
-                self._seen.samples.count,
-                "samples",
-                phase=self._phase.name,
-                epoch=epoch,
-                epochs=self._phase.epochs,
-                metrics={"loss": total / seen},
-            )
-        return {"loss": total / seen}
+                raise self._diverged(stepped.loss, epoch, number, batch)
+            real = batch.mask > 0
+            rows.append(batch.rows[real])
+            for name, output in stepped.outputs.items():
+                outputs.setdefault(name, []).append(output[real])
+            losses += stepped.loss
+            self._tell(epoch, sum(map(len, rows)), losses / number)
+        seen = {name: np.concatenate(parts) for name, parts in outputs.items()}
+        return training.task.metrics(training.targets["train"][np.concatenate(rows)], seen)
+
+    def _tell(self, epoch: int, done: int, loss: float) -> None:
+        self._training.log.progress(
+            "train",
+            done,
+            self._seen.samples.count,
+            "samples",
+            phase=self._phase.name,
+            epoch=epoch,
+            epochs=self._phase.epochs,
+            metrics={"loss": loss},
+        )
 
     def _diverged(self, loss: float, epoch: int, number: int, batch: EpochBatch) -> DivergedError:
         data = self._training.source.data

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from headstart.engine.compute import Batch, Step
+from headstart.engine.compute import Batch, Step, Stepped
 from headstart.engine.network import Network
 from headstart.engine.stages import name_variables
 
@@ -69,10 +69,10 @@ class JaxTrainStep:
         batch: dict[str, Any],
         targets: Any,
         mask: Any,
-    ) -> tuple[Any, list[Any], list[list[Any]], list[Any]]:
+    ) -> tuple[Any, dict[str, Any], list[Any], list[list[Any]], list[Any]]:
         network = self._step.network
 
-        def mean_loss(learning: list[Any]) -> tuple[Any, list[Any]]:
+        def mean_loss(learning: list[Any]) -> tuple[Any, tuple[list[Any], dict[str, Any]]]:
             mapping = [
                 *zip(self._trainable, learning, strict=True),
                 *zip(self._frozen, frozen, strict=True),
@@ -82,9 +82,9 @@ class JaxTrainStep:
                 outputs = network.run(batch, self._step.start, len(network.stages), training=True)
                 losses = self._step.task.loss(targets, outputs)
             moved = [scope.get_current_value(variable) for variable in self._seeds]
-            return jnp.sum(losses * mask) / jnp.sum(mask), moved
+            return jnp.sum(losses * mask) / jnp.sum(mask), (moved, outputs)
 
-        (loss, seeds), gradients = jax.value_and_grad(mean_loss, has_aux=True)(values)
+        (loss, (seeds, outputs)), gradients = jax.value_and_grad(mean_loss, has_aux=True)(values)
         new_values, new_slots = self._step.optimizer.stateless_apply(slots, gradients, values)
         finite = jnp.isfinite(loss)
 
@@ -93,15 +93,15 @@ class JaxTrainStep:
 
         new_values = jax.tree.map(keep, new_values, list(values))
         new_slots = jax.tree.map(keep, new_slots, [list(group) for group in slots])
-        return loss, new_values, new_slots, seeds
+        return loss, outputs, new_values, new_slots, seeds
 
-    def __call__(self, batch: Batch, targets: np.ndarray, mask: np.ndarray) -> float:
+    def __call__(self, batch: Batch, targets: np.ndarray, mask: np.ndarray) -> Stepped:
         """See `TrainStep`."""
         frozen = [variable.value for variable in self._frozen]
-        loss, self._values, self._slots, self._seed_values = self._run(
+        loss, outputs, self._values, self._slots, self._seed_values = self._run(
             self._values, self._slots, frozen, self._seed_values, dict(batch), targets, mask
         )
-        return float(loss)
+        return Stepped(float(loss), {name: np.asarray(output) for name, output in outputs.items()})
 
     def sync(self) -> None:
         """See `TrainStep`."""

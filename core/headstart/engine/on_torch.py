@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import torch
 
-from headstart.engine.compute import Batch, Step
+from headstart.engine.compute import Batch, Step, Stepped
 from headstart.engine.network import Network
 
 
@@ -39,7 +39,7 @@ class TorchTrainStep:
         first = min(step.network.index(stage) for stage in stages)
         self._first = max(step.start, first)
 
-    def __call__(self, batch: Batch, targets: np.ndarray, mask: np.ndarray) -> float:
+    def __call__(self, batch: Batch, targets: np.ndarray, mask: np.ndarray) -> Stepped:
         """See `TrainStep`."""
         step, network = self._step, self._step.network
         with torch.no_grad():
@@ -55,7 +55,8 @@ class TorchTrainStep:
             gradients = torch.autograd.grad(loss, parameters)
             with torch.no_grad():
                 step.optimizer.apply(list(gradients))
-        return value
+        seen = {name: keras.ops.convert_to_numpy(output.detach()) for name, output in outputs.items()}
+        return Stepped(value, seen)
 
     def sync(self) -> None:
         """See `TrainStep`; nothing to do, the variables hold the state."""

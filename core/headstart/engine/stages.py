@@ -51,13 +51,13 @@ def assign_arrays(stages: Sequence[Stage], arrays: Mapping[str, np.ndarray], *, 
     Raises WrongWeightsError, before anything is assigned, listing what is missing, unexpected or of another shape.
     """
     variables = name_variables(stages)
-    problems = [f"missing {name}" for name in variables if name not in arrays]
-    problems += [f"unexpected {name}" for name in arrays if name not in variables]
-    problems += [
+    problems = [
         f"{name} has shape {tuple(arrays[name].shape)}, expected {tuple(variable.shape)}"
         for name, variable in variables.items()
         if name in arrays and tuple(arrays[name].shape) != tuple(variable.shape)
     ]
+    problems += [f"unexpected {name}" for name in arrays if name not in variables]
+    problems += [f"missing {name}" for name in variables if name not in arrays]
     if problems:
         raise wrong_weights(source, problems)
     for name, variable in variables.items():

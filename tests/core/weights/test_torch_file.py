@@ -130,7 +130,7 @@ def test_a_pickle_that_runs_a_command_runs_nothing(protocol, form, torch_bytes, 
 def test_the_name_that_was_found_is_in_the_message(torch_bytes, write):
     call = torch_bytes.named("builtins", "eval") + torch_bytes.many(torch_bytes.text("1")) + b"R"
 
-    with pytest.raises(WrongWeightsError, match="'builtins.eval', which is not part of a state dict"):
+    with pytest.raises(WrongWeightsError, match=r"'builtins\.eval', which is not part of a state dict"):
         read_torch_file(write(torch_bytes.legacy(torch_bytes.mapping(weight=call))))
 
 
@@ -161,7 +161,7 @@ def test_a_tensor_that_lies_is_refused(case, torch_bytes, write):
 
 
 def nested_pairs(torch_bytes):
-    """A tuple of 2**60 leaves in 200 bytes, given where a storage is expected: printing it would never end."""
+    """A tuple of 2**60 leaves in 200 bytes where a storage is expected: printing it would never end."""
     doubled = b"".join(b"q" + bytes([i]) + b"h" + bytes([i]) + b"\x86" for i in range(60))
     return torch_bytes.mapping(weight=torch_bytes.text("a") + doubled + b"Q")
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from headstart.specs import BackboneRequest
 from headstart_plugins.efficientnet_lite import register_backbones
 
 
 def photographs(size):
-    """(2, size, size, 3) uint8: the middle square of china.jpg and flower.jpg, nearest pixels, so numpy alone."""
+    """(2, size, size, 3) uint8: the middle squares of china.jpg and flower.jpg, nearest pixels."""
     from sklearn.datasets import load_sample_images
 
     pictures = np.stack(load_sample_images().images)
@@ -40,15 +41,25 @@ def installed_file(spec):
         return None
 
 
-@pytest.fixture(
-    params=sorted(register_backbones(), key=lambda spec: spec.name), ids=lambda spec: spec.short_name
-)
+def joined(stages):
+    """One Functional model of all stages."""
+    import keras
+
+    below = stages[0].model.input
+    inputs = {name: keras.Input(tensor.shape[1:], name=name) for name, tensor in below.items()}
+    tensors = inputs
+    for stage in stages:
+        tensors = stage.model(tensors)
+    return keras.Model(inputs, tensors)
+
+
+@pytest.fixture(params=register_backbones(), ids=lambda spec: spec.short_name, scope="session")
 def spec(request):
     """Each of the three variants."""
     return request.param
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def weights_file(spec):
     """The published file of that variant."""
     path = installed_file(spec)
@@ -57,7 +68,30 @@ def weights_file(spec):
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def pixels(spec):
     """The photographs at the size of that variant."""
     return photographs(spec.preprocess["size"][0])
+
+
+@pytest.fixture(scope="session")
+def network(spec, weights_file):
+    """(stages, whole): the variant with its published weights, and one model of all its stages."""
+    from headstart.engine.stages import assign_arrays
+    from headstart_plugins.efficientnet_lite import _build
+    from headstart_plugins.efficientnet_lite._weights import load
+
+    size = spec.preprocess["size"][0]
+    request = BackboneRequest(spec.options(), {"image": (size, size, 3)})
+    backbone = getattr(_build, spec.build.partition(":")[2])(request)
+    assign_arrays(backbone.stages, load(weights_file, backbone), source=str(weights_file))
+    return backbone.stages, joined(backbone.stages)
+
+
+@pytest.fixture(scope="session")
+def logits(network, weights_file, pixels):
+    """(2, 1000) float32: our features with the published classifier on top."""
+    from headstart_plugins.efficientnet_lite._weights import classifier
+
+    kernel, bias = classifier(weights_file)
+    return network[1].predict_on_batch({"image": preprocessed(pixels)})["pooled"] @ kernel + bias

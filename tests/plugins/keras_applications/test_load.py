@@ -85,7 +85,10 @@ def test_a_file_of_another_network_lists_what_differs(pair, tmp_path, name):
     assert name in str(caught.value)
     differences = _load._differences(
         [_load.Slot("conv1", (("stage1/0/kernel", (3, 3, 3, 32)),))],
-        {"conv1": _load.Entry("conv1", (np.zeros((5, 5, 3, 32)),)), "conv_other": _load.Entry("conv_other", ())},
+        {
+            "conv1": _load.Entry("conv1", (np.zeros((5, 5, 3, 32)),)),
+            "conv_other": _load.Entry("conv_other", ()),
+        },
     )
     assert differences == [
         "unexpected conv_other",
@@ -99,7 +102,9 @@ def test_a_file_that_is_no_weight_file_is_named(pair, tmp_path):
         _load.load(tmp_path / "photo.h5", pair[1])
 
 
-@pytest.mark.skipif(keras.backend.backend() != "torch", reason="building on JAX takes long; the reader is the same")
+@pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="building on JAX takes long; the reader is the same"
+)
 def test_efficientnet_with_published_weights_is_preprocessed_exactly_once(tmp_path, monkeypatch):
     """Keras adds a third scaling layer only for weights="imagenet"; here it reads a file in the published form."""
     kit = Kit("efficientnetb0")
@@ -116,7 +121,9 @@ def test_efficientnet_with_published_weights_is_preprocessed_exactly_once(tmp_pa
     assert_close(run(backbone.stages, kit.preprocess(pixels))["top", "pooled"], expected)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "torch", reason="building on JAX takes long; the reader is the same")
+@pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="building on JAX takes long; the reader is the same"
+)
 def test_a_file_with_other_preprocessing_inside_is_refused(tmp_path):
     kit = Kit("efficientnetb0")
     model = kit.keras_model()

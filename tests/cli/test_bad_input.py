@@ -1,0 +1,129 @@
+"""Everything a user can get wrong: one clear error that says what to do, the promised exit code, no traceback."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+_spec = importlib.util.spec_from_file_location("process", Path(__file__).with_name("process.py"))
+process = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(process)
+
+SMALL = ("--set", "input.size=32", "--strategy", "probe", "--reporter", "console", "--weights", "none")
+
+
+def picture(path, seed=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(path)
+
+
+def folder(root, **counts):
+    """A class folder for each name, with as many different pictures."""
+    for number, (name, count) in enumerate(counts.items()):
+        (root / name).mkdir(parents=True)
+        for index in range(count):
+            picture(root / name / f"{index}.png", seed=1000 * number + index)
+    return root
+
+
+def refused(done, code, *words):
+    """Check one refusal; nothing on stdout, since that is for data."""
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert "error: " in done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+def fit(*arguments, **variables):
+    return process.headstart("fit", *arguments, **variables)
+
+
+def test_a_path_that_is_not_there(tmp_path):
+    refused(fit(tmp_path / "photos", *SMALL), 2, "no such", "photos")
+
+
+def test_an_unknown_name_gets_a_suggestion():
+    refused(fit("digits", "--backbone", "efficientnet_lite/lite7"), 2, "did you mean efficientnet_lite/lite")
+
+
+def test_all_problems_come_in_one_message():
+    done = fit("digits", "--strategy", "lp_tf", "--augment", "clasic", "--head", "mpl", "--set", "epochs=0")
+    refused(done, 2, "lp_ft", "classic", "mlp", "epochs", "4 problems")
+
+
+def test_an_empty_folder(tmp_path):
+    refused(fit(tmp_path, *SMALL), 3, str(tmp_path))
+
+
+def test_one_class(tmp_path):
+    refused(fit(folder(tmp_path / "pets", cat=8), *SMALL), 3, "'cat'", "two classes")
+
+
+def test_an_unreadable_file_is_named(tmp_path):
+    pets = folder(tmp_path / "pets", cat=8, dog=8)
+    (pets / "cat" / "broken.png").write_bytes(b"this is no picture")
+    refused(fit(pets, *SMALL), 3, "cat/broken.png")
+
+
+def test_a_wrong_weights_file_says_which_arrays_differ(tmp_path):
+    from safetensors.numpy import save_file
+
+    save_file({"stem/0/kernel": np.zeros((5, 5, 3, 32), np.float32)}, tmp_path / "w.safetensors")
+    done = fit("digits", *SMALL[:6], "--limit", "60", "--weights", tmp_path / "w.safetensors")
+    refused(done, 2, "w.safetensors", "missing", "stem/0/kernel", "(5, 5, 3, 32)", "more")
+
+
+def test_weights_that_are_not_here_say_how_to_get_them(tmp_path):
+    """An address that nobody answers stands for a machine without internet."""
+    done = fit("digits", *SMALL[:6], "--backbone", "vgg16", HEADSTART_HOME=str(tmp_path), https_proxy="http://127.0.0.1:9")
+    refused(done, 2, "vgg16", "--weights")
+
+
+def test_no_backend_says_what_to_install(tmp_path):
+    """A finder that hides both frameworks stands for a machine that has neither."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.util as u, importlib.machinery as m, sys\n"
+        "class Hide:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] in ('jax', 'torch'): raise ModuleNotFoundError(name)\n"
+        "find = u.find_spec\n"
+        "u.find_spec = lambda n, p=None: None if n.partition('.')[0] in ('jax', 'torch') else find(n, p)\n"
+        "sys.meta_path.insert(0, Hide())\n"
+    )
+    refused(fit("digits", *SMALL, PYTHONPATH=str(tmp_path)), 2, "no backend", "headstart[jax]", "headstart[torch]")
+
+
+def test_an_unknown_backend():
+    refused(fit("digits", *SMALL, "--backend", "tensorflow"), 2, "tensorflow", "jax or torch")
+
+
+def test_a_run_folder_that_is_taken(tmp_path):
+    (tmp_path / "note.txt").write_text("mine")
+    refused(fit("digits", *SMALL, "--out", tmp_path), 2, "not empty", str(tmp_path))
+    assert (tmp_path / "note.txt").read_text() == "mine"
+
+
+def test_a_run_folder_that_cannot_be_made(tmp_path):
+    """A file in the way, since the tests may run as a user whom no permission stops."""
+    (tmp_path / "file").write_text("")
+    refused(fit("digits", *SMALL, "--out", tmp_path / "file" / "run"), 1, str(tmp_path / "file"))
+
+
+def test_no_space_for_the_run_folder():
+    """/dev/full and its like do not hold folders; /proc takes none either, and says so."""
+    refused(fit("digits", *SMALL, "--out", "/proc/headstart-run"), 1, "/proc/headstart-run")
+
+
+def test_something_that_is_not_a_run(tmp_path):
+    refused(process.headstart("predict", tmp_path, tmp_path), 2, "not a finished run")
+    refused(process.headstart("evaluate", tmp_path / "none"), 2, "no such run")
+
+
+def test_debug_shows_the_traceback():
+    done = fit("nothing-of-the-kind", "--debug")
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr
