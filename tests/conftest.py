@@ -1,6 +1,8 @@
 """One backend a process: tests marked `backend` run where KERAS_BACKEND is jax or torch, all others where it is unset."""
 
 import os
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -26,3 +28,22 @@ def pytest_collection_modifyitems(config, items):
 def backend():
     """The name of this process' backend."""
     return BACKEND
+
+
+SMALL_PLUGIN = Path(__file__).with_name("small_plugin")
+
+
+@pytest.fixture(scope="session")
+def small_plugin():
+    """The folder that publishes the backbone `small/net`, on this process' path; for others: PYTHONPATH."""
+    sys.path.insert(0, str(SMALL_PLUGIN))
+    yield SMALL_PLUGIN
+    sys.path.remove(str(SMALL_PLUGIN))
+
+
+@pytest.fixture(scope="session")
+def small_registry(small_plugin):
+    """Every offer of the built-ins and of the small plugin."""
+    from headstart.registry import load_registry
+
+    return load_registry()

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from headstart.atomic import write_directory
 from headstart.errors import DataError, PluginError, UsageError
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from headstart.registry import Registry
     from headstart.specs import BackboneSpec, InputKind, InputSpec, Spec, Task, TaskSpec
 
+T = TypeVar("T")
 SCHEMA = "artefact/1"
 LARGEST_JSON = 64 * 2**20
 WEIGHTS = "weights.safetensors"
@@ -166,7 +167,7 @@ class Artefact:
 
 
 def _read_blueprint(folder: Path, registry: Registry) -> Blueprint:
-    model, reading = _read_json(folder / "model.json"), _read_json(folder / "preprocess.json")
+    model, reading = _read_object(folder / "model.json"), _read_object(folder / "preprocess.json")
     backbone, backbone_options = _read_builder(model, "backbone", "backbones", registry)
     task, task_options = _read_builder(model, "head", "tasks", registry)
     kind, input_options = _read_builder({"input": reading}, "input", "inputs", registry)
@@ -175,20 +176,18 @@ def _read_blueprint(folder: Path, registry: Registry) -> Blueprint:
         backbone_options=backbone_options,
         input=kind,
         input_options=input_options,
-        preprocess=reading["preprocess"],
+        preprocess=_part(reading, "preprocess", Mapping),
         task=task,
         task_options=task_options,
-        head=model["head"]["head"],
-        labels=_read_json(folder / "labels.json"),
+        head=_part(model["head"], "head", str),
+        labels=_read_object(folder / "labels.json"),
     )
 
 
 def _read_builder(document: Mapping[str, Any], part: str, kind: str, registry: Registry) -> tuple[Any, Any]:
-    try:
-        name = str(document[part]["builder"])
-        version, values = document[part]["builder_version"], document[part]["options"]
-    except (KeyError, TypeError) as exc:
-        raise DataError(f"the artefact's description of its {part} lacks {exc}") from exc
+    described = _part(document, part, Mapping)
+    name, values = _part(described, "builder", str), _part(described, "options", Mapping)
+    version = _part(described, "builder_version", int)
     spec = _find(registry, kind, name)
     if spec.version != version:
         raise PluginError(
@@ -199,6 +198,13 @@ def _read_builder(document: Mapping[str, Any], part: str, kind: str, registry: R
     if problems:
         raise DataError(f"the artefact's options for {name}: {'; '.join(map(str, problems))}")
     return spec, options
+
+
+def _part(document: Mapping[str, Any], name: str, kind: type[T]) -> T:
+    value = document.get(name)
+    if not isinstance(value, kind):
+        raise DataError(f"the artefact's description should have {name!r} as {kind.__name__}, has {value!r:.100}")
+    return value
 
 
 def _find(registry: Registry, kind: str, name: str) -> Any:
@@ -212,10 +218,13 @@ def _find(registry: Registry, kind: str, name: str) -> Any:
     return found
 
 
-def _read_json(path: Path) -> Any:
-    if path.stat().st_size > LARGEST_JSON:
-        raise DataError(f"{path} is too large: {path.stat().st_size} bytes")
+def _read_object(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as exc:
-        raise DataError(f"{path} is not JSON: {exc}") from exc
+        if path.stat().st_size > LARGEST_JSON:
+            raise DataError(f"{path} is too large: {path.stat().st_size} bytes")
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as exc:
+        raise DataError(f"{path} is not readable JSON: {exc}") from exc
+    if not isinstance(document, dict):
+        raise DataError(f"{path} should hold an object, holds {type(document).__name__}")
+    return document

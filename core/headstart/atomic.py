@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,34 +24,42 @@ def write_directory(target: Path, fill: Callable[[Path], None]) -> None:
     """
     with explained(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        sibling = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        if target.exists():
+            raise HeadstartError(f"cannot write {target}: it is there already", hint="choose another folder")
+        sibling = _sibling(target)
+        place = sibling
         try:
+            sibling.mkdir()
             fill(sibling)
             for path in _files_first(sibling):
                 _fsync(path)
-            sibling.chmod(0o755)
             os.rename(sibling, target)
+            place = target
             _fsync(target.parent)
         except BaseException:
-            shutil.rmtree(sibling, ignore_errors=True)
+            shutil.rmtree(place, ignore_errors=True)
             raise
 
 
 def write_file(target: Path, content: bytes) -> None:
     """Write `content` to `target` in one step: a reader sees the old file or the new one, whole."""
     with explained(target):
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        sibling = _sibling(target)
         try:
-            with os.fdopen(handle, "wb") as file:
+            with sibling.open("xb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(name, 0o644)
-            os.replace(name, target)
+            os.replace(sibling, target)
             _fsync(target.parent)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            sibling.unlink(missing_ok=True)
             raise
+
+
+def _sibling(target: Path) -> Path:
+    """A free name beside `target`; made with the permissions that the user's umask gives, unlike tempfile's."""
+    return target.with_name(f".{target.name[:100]}.{uuid.uuid4().hex}")
 
 
 @contextmanager

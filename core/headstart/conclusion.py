@@ -16,6 +16,7 @@ from headstart.engine.checkpoints import Checkpoints
 from headstart.engine.compute import forward
 from headstart.engine.frozen import count_trainable
 from headstart.engine.graft import verify_ranges
+from headstart.engine.lowering import lower, rules_for
 from headstart.engine.phases import run_phases
 from headstart.engine.source import Source
 from headstart.engine.stages import assign_arrays, name_variables
@@ -112,8 +113,9 @@ def load_weights(plan: Plan) -> None:
 
 def _train(plan: Plan, folder: RunFolder, log: EventLog, clock: Stopwatch) -> list[PhaseResult]:
     recipe = plan.resolved.recipe
+    fast = lower(plan.network, rules_for(plan.backend, plan.registry))
     source = Source(
-        network=plan.network,
+        network=fast,
         data=plan.data,
         view=plan.view,
         batch_size=recipe.batch_size,
@@ -123,6 +125,7 @@ def _train(plan: Plan, folder: RunFolder, log: EventLog, clock: Stopwatch) -> li
     )
     training = Training(
         network=plan.network,
+        fast=fast,
         task=plan.task,
         source=source,
         targets={split: plan.targets(split) for split in ("train", "val")},

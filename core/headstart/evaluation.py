@@ -80,7 +80,7 @@ def write_predictions(path: Path, task: Task, scored: Sequence[Scored]) -> None:
             writer.writerow(["key", "split", "target", *columns])
         for row, (key, label) in enumerate(zip(one.keys, one.labels, strict=True)):
             writer.writerow([key, one.split, label, *(_cell(values[row]) for values in columns.values())])
-    write_file(path, text.getvalue().encode("utf-8"))
+    write_file(path, text.getvalue().encode("utf-8", "surrogateescape"))  # a file name may be no UTF-8
 
 
 def _cell(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from headstart.atomic import explained
+from headstart.errors import DataError, HeadstartError
 from headstart.events import Event, Progress, Warned, from_line, to_line
 from headstart.specs import Reporter, RunView
 
@@ -44,7 +46,8 @@ class EventLog:
         for _name, reporter in self._reporters:
             close = getattr(reporter, "close", None)
             if close is not None:
-                close()
+                with contextlib.suppress(Exception, SystemExit):  # it must not hide how the run ended
+                    close()
         if self._file is not None:
             self._file.close()
 
@@ -83,7 +86,7 @@ def tell(
         try:
             reporter.on_event(event, view)
             still.append((name, reporter))
-        except Exception as exc:
+        except (Exception, SystemExit) as exc:
             failed.append(
                 f"reporter {name!r} was switched off at {type(event).__name__}: {type(exc).__name__}: {exc}"
             )
@@ -91,13 +94,18 @@ def tell(
 
 
 def read_events(path: Path) -> list[Event]:
-    """The events of a run, in order; a last line cut short by a crash is left out."""
+    """The events of a run, in order; a last line cut short by a crash is left out.
+
+    Raises DataError naming the line that is damaged, HeadstartError where there is no such file.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as exc:
+        raise HeadstartError(f"{path}: cannot be read: {exc.strerror or exc}") from exc
     events = []
-    lines = path.read_text(encoding="utf-8").splitlines()
-    for number, line in enumerate(lines):
+    for number, line in enumerate(lines[:-1], start=1):  # what follows the last line end is empty or cut short
         try:
-            events.append(from_line(line))
-        except ValueError:
-            if number + 1 < len(lines):
-                raise
+            events.append(from_line(line.decode("utf-8")))
+        except (ValueError, TypeError, AttributeError, KeyError) as exc:
+            raise DataError(f"{path}: line {number} is damaged: {exc}") from exc
     return events

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shutil
 import sys
@@ -70,14 +71,14 @@ def run_recipe(stated: Recipe, registry: Registry) -> Run:
     folder = claim(stated.out, stem=_stem(ready.resolved))
     plans: list[Plan] = []
     view = SampleView(folder.path, lambda: samples_of(plans[0]))
-    reporters = open_reporters(
-        ready.resolved.reporters,
-        registry,
-        ready.resolved.options,
-        interactive=sys.stderr.isatty(),
-        live=True,
-    )
     try:
+        reporters = open_reporters(
+            ready.resolved.reporters,
+            registry,
+            ready.resolved.options,
+            interactive=sys.stderr.isatty(),
+            live=True,
+        )
         with EventLog(folder.events, reporters, view) as log:
             plan = plan_run(ready, folder.scratch, lambda *told: log.progress(*told, "samples"))
             plans.append(plan)
@@ -113,6 +114,7 @@ def _stem(resolved: ResolvedRecipe) -> str:
 
 def _remove_if_nothing_happened(folder: RunFolder) -> None:
     """A run that ended before its recipe was written leaves no folder behind that a second try would trip over."""
-    if not folder.recipe.exists() and {path.name for path in folder.path.iterdir()} <= {folder.events.name}:
-        folder.events.unlink(missing_ok=True)
-        folder.path.rmdir()
+    with contextlib.suppress(OSError):  # a mount point cannot be removed; what went wrong before matters more
+        if not folder.recipe.exists() and {path.name for path in folder.path.iterdir()} <= {folder.events.name}:
+            folder.events.unlink(missing_ok=True)
+            folder.path.rmdir()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         BackboneSpec,
         DatasetSpec,
         InputSpec,
+        LoweringSpec,
         ReporterSpec,
         StrategySpec,
         TaskSpec,
@@ -75,6 +76,12 @@ def register_tasks() -> Iterable[TaskSpec]:
 @hookspec
 def register_strategies() -> Iterable[StrategySpec]:
     """Offer plans of phases."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def register_lowerings() -> Iterable[LoweringSpec]:
+    """Offer faster, numerically equal forms of layers."""
     raise AssertionError("a specification is never called")
 
 

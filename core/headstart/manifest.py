@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,11 @@ def read_manifest(folder: Path, *, schema: str) -> dict[str, Any]:
     """
     path = folder / MANIFEST
     try:
+        _refuse_odd_file(path)
         if path.stat().st_size > LARGEST_MANIFEST:
             raise DataError(f"{path} is larger than any manifest of ours: {path.stat().st_size} bytes")
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, RecursionError) as exc:
         raise DataError(f"{folder} has no readable manifest.json: {exc}") from exc
     if not isinstance(document, dict) or not isinstance(document.get("files"), dict):
         raise DataError(f"{path} is not a manifest: expected an object with `files`")
@@ -63,13 +65,20 @@ def _verify_files(folder: Path, listed: Mapping[str, Any]) -> None:
 
 
 def _verify_file(path: Path, facts: object) -> None:
-    if not isinstance(facts, dict) or path.is_symlink():
-        raise DataError(f"{path} is a link or its manifest entry is not an object")
+    if not isinstance(facts, dict):
+        raise DataError(f"{path}: its manifest entry is not an object")
+    _refuse_odd_file(path)
     size = path.stat().st_size
     if size != facts.get("size"):
         raise DataError(f"{path} has {size} bytes; its manifest says {facts.get('size')}")
     if sha256(path) != facts.get("sha256"):
         raise DataError(f"{path} was altered: its SHA-256 is not the one in its manifest")
+
+
+def _refuse_odd_file(path: Path) -> None:
+    """A link could lead out of the folder, and reading a pipe or a device might never end."""
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise DataError(f"{path} is a link or no regular file")
 
 
 def sha256(path: Path) -> str:

@@ -130,6 +130,8 @@ def plan_phases(resolved: ResolvedRecipe, registry: Registry) -> tuple[Phase, ..
         learning_rate=recipe.learning_rate,
     )
     phases = tuple(registry.load_target(resolved.strategy, resolved.strategy.build)(request))
+    if not phases:
+        raise UsageError(f"strategy {resolved.strategy.name} plans no phase")
     for phase in phases:
         _check_phase(phase, resolved)
     return phases
@@ -143,8 +145,16 @@ def _check_phase(phase: Phase, resolved: ResolvedRecipe) -> None:
             f"strategy {resolved.strategy.name}: phase {phase.name!r} trains {phase.train}; "
             f"expected {HEAD!r} among stages of {known}"
         )
-    if phase.solver == "gradient" and set(phase.rates) < set(phase.train):
-        raise UsageError(f"strategy {resolved.strategy.name}: phase {phase.name!r} lacks a rate for a stage")
+    lacking = [stage for stage in phase.train if stage not in phase.rates]
+    if phase.solver == "gradient" and lacking:
+        raise UsageError(
+            f"strategy {resolved.strategy.name}: phase {phase.name!r} lacks a rate for {', '.join(lacking)}"
+        )
+    if phase.solver == "closed_form" and (tuple(phase.train) != (HEAD,) or not phase.strengths):
+        raise UsageError(
+            f"strategy {resolved.strategy.name}: the closed-form phase {phase.name!r} needs strengths, and trains "
+            f"the head alone; received train {phase.train}, strengths {phase.strengths}"
+        )
 
 
 def build_view(

@@ -25,8 +25,8 @@ S = TypeVar("S", bound=AnySpec)
 
 @dataclass(frozen=True)
 class Registry:
-    """What is on offer. Kinds are "backbones", "datasets", "inputs", "augmentations", "strategies", "tasks"
-    and "reporters".
+    """What is on offer. Kinds are "backbones", "datasets", "inputs", "augmentations", "strategies", "tasks",
+    "reporters" and "lowerings".
     """
 
     host: PluginHost

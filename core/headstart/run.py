@@ -56,7 +56,7 @@ class Run:
         folder = RunFolder(Path(path))
         if not folder.path.exists():
             raise UsageError(f"no such run: {path}", hint="`headstart fit DATA` makes one below runs/")
-        if not folder.artefact.is_dir() or not folder.recipe.is_file():
+        if not (folder.artefact.is_dir() and folder.recipe.is_file() and folder.result.is_file()):
             known = folder.recipe.is_file() or folder.events.is_file()
             hint = "it did not finish; see its events.jsonl" if known else "expected a folder that `headstart fit` made"
             raise UsageError(f"{path} is not a finished run", hint=hint)
@@ -110,7 +110,8 @@ class Run:
         self.use_backend(backend)
         found = [raw for each in inputs for raw in self._expand(each)]
         answers = self.artefact.predict(found, top_k=top_k)
-        return [{"input": str(raw), **answer} for raw, answer in zip(found, answers, strict=True)]
+        names = [_name_of(raw, number) for number, raw in enumerate(found)]
+        return [{"input": name, **answer} for name, answer in zip(names, answers, strict=True)]
 
     def _expand(self, raw: Any) -> list[Any]:
         if not isinstance(raw, str | Path):
@@ -210,6 +211,11 @@ class Run:
     def _samples(self) -> tuple[dict[str, Any], Any]:
         payloads = {record.key: record.payload for record in self.open_records().items}
         return payloads, self.artefact.kind
+
+
+def _name_of(raw: Any, number: int) -> str:
+    """A path as it is; bytes and arrays by their position, for their contents are no name."""
+    return str(raw) if isinstance(raw, str | Path) else f"{type(raw).__name__} {number}"
 
 
 def _verify_unchanged(row: SplitRow, payloads: Mapping[str, Any]) -> None:

@@ -508,6 +508,27 @@ class StrategySpec(Spec):
     default: bool = False
 
 
+# --- lowerings -------------------------------------------------------------------------------------------------------
+
+
+class LoweringBuild(Protocol):
+    """Build target of a LoweringSpec: a faster, numerically equal layer, or None where it would not be equal.
+
+    The new layer holds the stock one and owns no variables: training it trains the stock layer's.
+    """
+
+    def __call__(self, layer: keras.Layer) -> keras.Layer | None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoweringSpec(Spec):
+    """A faster form of one Keras layer class, `layer` by its name, on the backends named."""
+
+    build: str
+    layer: str
+    backends: tuple[str, ...]
+
+
 # --- reporters -------------------------------------------------------------------------------------------------------
 
 
@@ -555,6 +576,13 @@ class ReporterSpec(Spec):
 
 
 AnySpec = (
-    BackboneSpec | DatasetSpec | AugmentationSpec | ReporterSpec | InputSpec | TaskSpec | StrategySpec
+    BackboneSpec
+    | DatasetSpec
+    | AugmentationSpec
+    | ReporterSpec
+    | InputSpec
+    | TaskSpec
+    | StrategySpec
+    | LoweringSpec
 )
 Specs = Iterable[AnySpec]

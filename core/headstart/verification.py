@@ -25,6 +25,7 @@ from headstart.specs import (
     BackboneSpec,
     DatasetSpec,
     InputSpec,
+    LoweringSpec,
     ReporterSpec,
     Spec,
     StrategySpec,
@@ -41,6 +42,7 @@ KINDS: Mapping[str, type[Spec]] = {
     "strategies": StrategySpec,
     "tasks": TaskSpec,
     "reporters": ReporterSpec,
+    "lowerings": LoweringSpec,
 }
 """Each kind of offer and its spec; the hook that offers it is `register_` and the kind."""
 

@@ -2,8 +2,8 @@
 
     python examples/tutorial/make_pictures.py pictures
 
-The pictures are scikit-learn's handwritten threes and eights, written by different people. They are enlarged from
-8 to 128 pixels a side. The same files come out every time.
+The pictures are scikit-learn's handwritten threes and eights, written by different people. They are enlarged
+from 8 to 128 pixels a side. The same files come out every time.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def write_pictures(folder: Path) -> int:
 
 def main() -> None:
     """Read the folder from the command line."""
-    parser = argparse.ArgumentParser(description="Write handwritten threes and eights as pictures, a folder a class.")
+    parser = argparse.ArgumentParser(description="Write handwritten threes and eights as pictures.")
     parser.add_argument("folder", type=Path, help="where to write; created if it is not there")
     folder = parser.parse_args().folder
     print(f"{write_pictures(folder)} pictures in {folder}")

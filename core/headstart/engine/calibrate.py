@@ -237,5 +237,6 @@ def _without_gradients() -> contextlib.AbstractContextManager[Any]:
     if keras.backend.backend() == "torch":
         import torch
 
-        return torch.no_grad()
+        context: contextlib.AbstractContextManager[Any] = torch.no_grad()
+        return context
     return contextlib.nullcontext()

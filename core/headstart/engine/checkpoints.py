@@ -24,6 +24,7 @@ class Checkpoints:
     folder: Path
     best: int | None = field(default=None, init=False)
     last: int | None = field(default=None, init=False)
+    _kept: set[int] = field(default_factory=set, init=False)
 
     def start_phase(self) -> None:
         """Forget which was best: metrics of two phases may stand on different data."""
@@ -38,10 +39,11 @@ class Checkpoints:
             write_manifest(folder, schema=SCHEMA, facts={"step": step, "best": best, **facts})
 
         write_directory(target, fill)
-        old = {self.best, self.last}
         self.last = step
         if best:
             self.best = step
-        for gone in old - {self.best, self.last, None}:
+        self._kept.add(step)
+        for gone in self._kept - {self.best, self.last}:
             shutil.rmtree(self.folder / f"step.{gone}", ignore_errors=True)
+            self._kept.remove(gone)
         return target

@@ -35,17 +35,21 @@ class Step:
 
 @dataclass(frozen=True)
 class Stepped:
-    """What a training step saw before its update: the batch's mean loss, and the head's outputs (batch, ...)."""
+    """What a training step saw before its update: the batch's mean loss, and the head's outputs (batch, ...).
+
+    `finite` is False where the loss or a gradient was not: then nothing was changed.
+    """
 
     loss: float
     outputs: Mapping[str, np.ndarray]
+    finite: bool
 
 
 class TrainStep(Protocol):
     """One update. `mask` (batch,) float32 is 0 for padding rows, which count for nothing."""
 
     def __call__(self, batch: Batch, targets: np.ndarray, mask: np.ndarray) -> Stepped:
-        """Update once. A loss that is not finite changes nothing."""
+        """Update once. A loss or gradient that is not finite changes nothing."""
 
     def sync(self) -> None:
         """Put what was learned into the network's variables."""

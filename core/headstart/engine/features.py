@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from headstart.data.order import batches
+from headstart.data.storage import allocate
 from headstart.engine.compute import Forward
-
-IN_MEMORY = 512 * 2**20
-"""Feature arrays above this many bytes are memory-mapped files."""
+from headstart.specs import TensorSpec
 
 Take = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 OnProgress = Callable[[int, int], None]
@@ -31,20 +30,10 @@ def extract(
         outputs = forward(take(rows))
         real = int(mask.sum())
         if not arrays:
-            arrays = {name: _allocate(name, count, value, scratch) for name, value in outputs.items()}
+            specs = {name: TensorSpec(value.shape[1:], value.dtype.name) for name, value in outputs.items()}
+            arrays = allocate(specs, count, scratch)
         for name, value in outputs.items():
             arrays[name][done : done + real] = value[:real]
         done += real
         on_progress(done, count)
     return arrays
-
-
-def _allocate(name: str, count: int, like: np.ndarray, scratch: Path) -> np.ndarray:
-    shape = (count, *like.shape[1:])
-    size = int(np.prod(shape)) * like.dtype.itemsize
-    if size <= IN_MEMORY:
-        return np.empty(shape, like.dtype)
-    scratch.mkdir(parents=True, exist_ok=True)
-    taken = len(list(scratch.iterdir()))
-    file = scratch / f"{taken}-{name.strip('@')}.npy"
-    return np.lib.format.open_memmap(file, mode="w+", dtype=like.dtype, shape=shape)

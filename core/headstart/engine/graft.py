@@ -27,15 +27,17 @@ def build_backbone(
     built = tuple(stage.name for stage in stages)
     if built != spec.stages:
         raise PluginError(f"backbone {spec.name} declares stages {spec.stages} but built {built}")
-    _verify_features(spec, stages)
+    _verify_features(spec, stages, narrowed=options != spec.options())
     return stages
 
 
-def _verify_features(spec: BackboneSpec, stages: Sequence[Stage]) -> None:
+def _verify_features(spec: BackboneSpec, stages: Sequence[Stage], *, narrowed: bool) -> None:
+    """The declared channels are those of the default options; others (a narrower `tiny`) may give fewer."""
     by_name = {stage.name: stage for stage in stages}
     for feature in spec.features:
         outputs = by_name[feature.stage].model.output
-        if feature.tensor not in outputs or outputs[feature.tensor].shape[-1] != feature.channels:
+        given = outputs[feature.tensor].shape[-1] if feature.tensor in outputs else None
+        if given is None or (given != feature.channels and not narrowed):
             shapes = {name: tuple(tensor.shape) for name, tensor in outputs.items()}
             raise PluginError(
                 f"backbone {spec.name}: feature {feature.name!r} should be tensor {feature.tensor!r} with "

@@ -43,8 +43,8 @@ class GradientPhase:
 
     def __init__(self, phase: Phase, training: Training, *, cut: int, first_step: int) -> None:
         self._phase, self._training = phase, training
-        network, source = training.network, training.source
-        self._trainable = trainable_variables(network, phase.train)
+        fast, source = training.fast, training.source
+        self._trainable = trainable_variables(training.network, phase.train)
         self._seen: Seen = source.training(cut, views=phase.views, fresh=phase.views == 0)
         self._val: Seen = source.plain(cut, "val")
         self._steps = steps_per_epoch(self._seen.samples.count, training.batch_size)
@@ -55,9 +55,9 @@ class GradientPhase:
             warmup=phase.warmup,
             weight_decay=phase.weight_decay,
         )
-        step = Step(network, self._seen.start, self._trainable, self._optimizer, training.task)
+        step = Step(fast, self._seen.start, self._trainable, self._optimizer, training.task)
         self._step: TrainStep = train_step(step)
-        self._evaluate: Forward = forward(network, self._val.start, len(network.stages))
+        self._evaluate: Forward = forward(fast, self._val.start, len(fast.stages))
         self._first_step = first_step
         self._best = Best()
 
@@ -78,7 +78,7 @@ class GradientPhase:
         started = time.monotonic()
         train = self._updates(epoch)
         self._step.sync()
-        val = self._validate()
+        val = self._validate(epoch)
         better = not self._best.arrays or is_better(self._training.task, val, self._best.metrics)
         arrays = {n: np.array(keras.ops.convert_to_numpy(v), copy=True) for n, v in self._trainable.items()}
         if better:
@@ -109,7 +109,7 @@ class GradientPhase:
         losses = 0.0
         for number, batch in enumerate(order, start=1):
             stepped = self._step(batch.tensors, training.targets["train"][batch.rows], batch.mask)
-            if not math.isfinite(stepped.loss):
+            if not stepped.finite:
                 self._step.sync()
                 raise self._diverged(stepped.loss, epoch, number, batch)
             real = batch.mask > 0
@@ -137,17 +137,26 @@ class GradientPhase:
         data = self._training.source.data
         rows = data.indices("train")[batch.rows[batch.mask > 0]]
         keys = ", ".join(data.keys[row] for row in rows[:4])
-        last = self._training.checkpoints.last
-        kept = f"checkpoints/step.{last} holds the last good weights" if last else "no epoch was finished"
+        what = f"loss became {loss}" if not math.isfinite(loss) else "gradients stopped being finite"
         return DivergedError(
-            f"the loss became {loss} in phase {self._phase.name!r}, epoch {epoch}, step {number} of {self._steps}, "
-            f"on the batch with {keys}, ...; {kept}",
+            f"the {what} in phase {self._phase.name!r}, epoch {epoch}, step {number} of {self._steps}, "
+            f"on the batch with {keys}, ...; {self._kept()}",
             hint="try a smaller --learning-rate, and look at those samples",
         )
 
-    def _validate(self) -> Mapping[str, float]:
+    def _validate(self, epoch: int) -> Mapping[str, float]:
         outputs = run_samples(self._evaluate, self._val.samples, self._training.batch_size)
+        if not all(np.isfinite(output).all() for output in outputs.values()):
+            raise DivergedError(
+                f"the network's answers on val are not finite after epoch {epoch} of phase {self._phase.name!r}; "
+                f"{self._kept()}",
+                hint="try a smaller --learning-rate",
+            )
         return self._training.task.metrics(self._training.targets["val"], outputs)
+
+    def _kept(self) -> str:
+        last = self._training.checkpoints.last
+        return f"checkpoints/step.{last} holds the last good weights" if last else "no epoch was finished"
 
     def _save(
         self, epoch: int, arrays: Mapping[str, np.ndarray], val: Mapping[str, float], *, better: bool

@@ -69,7 +69,7 @@ class JaxTrainStep:
         batch: dict[str, Any],
         targets: Any,
         mask: Any,
-    ) -> tuple[Any, dict[str, Any], list[Any], list[list[Any]], list[Any]]:
+    ) -> tuple[Any, Any, dict[str, Any], list[Any], list[list[Any]], list[Any]]:
         network = self._step.network
 
         def mean_loss(learning: list[Any]) -> tuple[Any, tuple[list[Any], dict[str, Any]]]:
@@ -86,22 +86,24 @@ class JaxTrainStep:
 
         (loss, (seeds, outputs)), gradients = jax.value_and_grad(mean_loss, has_aux=True)(values)
         new_values, new_slots = self._step.optimizer.stateless_apply(slots, gradients, values)
-        finite = jnp.isfinite(loss)
+        # A finite loss can have gradients that are not: a root at zero, an exponential that overflows.
+        finite = jnp.isfinite(loss) & jnp.all(jnp.stack([jnp.isfinite(each).all() for each in gradients]))
 
         def keep(new: Any, old: Any) -> Any:
             return jnp.where(finite, new, old)
 
         new_values = jax.tree.map(keep, new_values, list(values))
         new_slots = jax.tree.map(keep, new_slots, [list(group) for group in slots])
-        return loss, outputs, new_values, new_slots, seeds
+        return loss, finite, outputs, new_values, new_slots, seeds
 
     def __call__(self, batch: Batch, targets: np.ndarray, mask: np.ndarray) -> Stepped:
         """See `TrainStep`."""
         frozen = [variable.value for variable in self._frozen]
-        loss, outputs, self._values, self._slots, self._seed_values = self._run(
+        loss, finite, outputs, self._values, self._slots, self._seed_values = self._run(
             self._values, self._slots, frozen, self._seed_values, dict(batch), targets, mask
         )
-        return Stepped(float(loss), {name: np.asarray(output) for name, output in outputs.items()})
+        seen = {name: np.asarray(output) for name, output in outputs.items()}
+        return Stepped(float(loss), seen, bool(finite))
 
     def sync(self) -> None:
         """See `TrainStep`."""

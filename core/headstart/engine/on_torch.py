@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import keras
@@ -50,13 +49,15 @@ class TorchTrainStep:
             losses = step.task.loss(keras.ops.convert_to_tensor(targets), outputs)
             weights = keras.ops.convert_to_tensor(mask)
             loss = (losses * weights).sum() / weights.sum()
-        value = float(loss.detach())
-        if math.isfinite(value):
-            gradients = torch.autograd.grad(loss, parameters)
-            with torch.no_grad():
+        # As on JAX, a weight that the loss does not reach has the gradient 0.
+        gradients = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
+        with torch.no_grad():
+            # A finite loss can have gradients that are not: a root at zero, an exponential that overflows.
+            finite = all(bool(torch.isfinite(each).all()) for each in (loss, *gradients))
+            if finite:
                 step.optimizer.apply(list(gradients))
         seen = {name: keras.ops.convert_to_numpy(output.detach()) for name, output in outputs.items()}
-        return Stepped(value, seen)
+        return Stepped(float(loss.detach()), seen, finite)
 
     def sync(self) -> None:
         """See `TrainStep`; nothing to do, the variables hold the state."""

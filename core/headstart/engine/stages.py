@@ -32,8 +32,10 @@ def name_variables(stages: Sequence[Stage]) -> dict[str, keras.Variable]:
     for stage in stages:
         for index, layer in enumerate(weighted_layers(stage.model)):
             for variable in layer.weights:
-                role = _role(layer, variable)
-                named[f"{stage.name}/{index}/{role}"] = variable
+                name = f"{stage.name}/{index}/{_role(layer, variable)}"
+                if name in named:
+                    raise ValueError(f"layer {layer.name!r} of stage {stage.name!r} has two weights called {name}")
+                named[name] = variable
     return named
 
 

@@ -16,9 +16,12 @@ from headstart.specs import Task
 
 @dataclass(frozen=True)
 class Training:
-    """`targets` holds the encoded targets by split, each in the order of `source.data.indices(split)`."""
+    """`network` is made of stock layers and names the weights; `fast` is the same network lowered, which computes.
+
+    `targets` holds the encoded targets by split, each in the order of `source.data.indices(split)`."""
 
     network: Network
+    fast: Network
     task: Task
     source: Source
     targets: Mapping[str, np.ndarray]

@@ -63,6 +63,18 @@ class Kit:
         return (ordered * np.float32(plain["scale"]) + np.float32(plain["offset"])).astype(np.float32)
 
 
+def reference_input(kit, model, pixels):
+    """What `model` feeds its first convolution: `preprocess_input`, then its own leading layers."""
+    import keras
+
+    image = kit.keras_preprocess(pixels)
+    scaling = (keras.layers.Rescaling, keras.layers.Normalization)
+    inner = [layer for layer in model.layers[:5] if isinstance(layer, scaling)]  # later: residual scales
+    if not inner:
+        return image
+    return keras.ops.convert_to_numpy(keras.Model(model.input, inner[-1].output)(image))
+
+
 def set_normalization(model, variance):
     import keras
 
@@ -113,6 +125,7 @@ def run(stages, image):
 
 
 def assert_close(actual, reference):
+    """Within 1e-4, and not because both are dead."""
     assert actual.shape == reference.shape
     assert reference.std() > 0.01
     assert np.abs(actual - reference).max() <= 1e-4 * max(1.0, reference.std())

@@ -14,17 +14,14 @@ from headstart.specs import BackboneRequest
 from headstart_plugins.keras_applications import NETWORKS, _build, _load
 from headstart_plugins.keras_applications._families import FAMILIES
 
-from .conftest import BY_NAME, SPECS, Kit, assert_close, bring_alive, pixels_of, run
+from .conftest import BY_NAME, SPECS, Kit, assert_close, bring_alive, pixels_of, reference_input, run
 
 pytestmark = pytest.mark.backend
 
 QUICK = {
     # JAX compiles each operation of each size, so that building alone takes seconds
     "jax": ("mobilenet",),
-    "torch": (
-        *("vgg16", "resnet50v2", "mobilenet", "mobilenetv2", "mobilenetv3small", "efficientnetb0"),
-        *("efficientnetv2b0", "convnexttiny", "inceptionv3"),
-    ),
+    "torch": ("vgg16", "mobilenet", "mobilenetv3small"),
 }[os.environ.get("KERAS_BACKEND", "torch")]
 REFUSED = [network.name for network in NETWORKS if "torch" in FAMILIES[network.family].refuses]
 BUILT = [name for name in BY_NAME if keras.backend.backend() != "torch" or name not in REFUSED]
@@ -48,7 +45,10 @@ def test_stages_with_loaded_weights_equal_the_public_model_with_its_own_preproce
     verify_composition(backbone.stages)
     assign_arrays(backbone.stages, _load.load(file, backbone), source=str(file))
 
-    outputs = run(backbone.stages, kit.preprocess(pixels))
+    # A tiny batch at a tiny size makes BatchNorm magnify rounding, so the two halves are compared one by one.
+    image = reference_input(kit, reference, pixels)
+    assert_close(kit.preprocess(pixels), image)
+    outputs = run(backbone.stages, image)
     expected = run_reference(reference, kit.keras_preprocess(pixels))
     assert_close(outputs[kit.spec.stages[-1], "pooled"], expected)
     _check_features(kit, outputs)
@@ -105,7 +105,7 @@ def test_the_table_is_what_the_installed_keras_says(name):
 @pytest.mark.skipif(keras.backend.backend() != "torch", reason="only torch is refused")
 @pytest.mark.parametrize("name", REFUSED)
 def test_nasnet_refuses_torch_and_says_why(name):
-    with pytest.raises(UsageError, match="refuses the backend torch.*--backend jax"):
+    with pytest.raises(UsageError, match=r"refuses the backend torch.*--backend jax"):
         Kit(name).build()
 
 

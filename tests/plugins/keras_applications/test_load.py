@@ -11,10 +11,13 @@ from headstart.errors import WrongWeightsError
 from headstart_plugins.keras_applications import _load
 from headstart_plugins.keras_applications._build import BY_NAME
 
-from .conftest import Kit, assert_close, bring_alive, pixels_of, run, set_normalization
+from .conftest import Kit, assert_close, bring_alive, pixels_of, reference_input, run, set_normalization
 
 pytestmark = pytest.mark.backend
 
+ON_TORCH = pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="slow to build on JAX; the reader is the same"
+)
 FORMATS = ("legacy.h5", "new.weights.h5", "whole.keras")
 
 
@@ -102,11 +105,9 @@ def test_a_file_that_is_no_weight_file_is_named(pair, tmp_path):
         _load.load(tmp_path / "photo.h5", pair[1])
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() != "torch", reason="building on JAX takes long; the reader is the same"
-)
+@ON_TORCH
 def test_efficientnet_with_published_weights_is_preprocessed_exactly_once(tmp_path, monkeypatch):
-    """Keras adds a third scaling layer only for weights="imagenet"; here it reads a file in the published form."""
+    """Keras adds a third scaling layer only for weights="imagenet"; here it reads a file of that form."""
     kit = Kit("efficientnetb0")
     donor, pixels = kit.keras_model(), pixels_of(kit.shape)
     bring_alive(donor, pixels)
@@ -118,16 +119,17 @@ def test_efficientnet_with_published_weights_is_preprocessed_exactly_once(tmp_pa
     backbone = kit.build()
     assign_arrays(backbone.stages, _load.load(file, backbone), source=str(file))
     expected = keras.ops.convert_to_numpy(published(pixels, training=False))
-    assert_close(run(backbone.stages, kit.preprocess(pixels))["top", "pooled"], expected)
+    image = reference_input(kit, published, pixels)
+    assert_close(kit.preprocess(pixels), image)
+    assert_close(run(backbone.stages, image)["top", "pooled"], expected)
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() != "torch", reason="building on JAX takes long; the reader is the same"
-)
-def test_a_file_with_other_preprocessing_inside_is_refused(tmp_path):
-    kit = Kit("efficientnetb0")
-    model = kit.keras_model()
-    set_normalization(model, [1.0, 1.0, 1.0])
-    _save(model, tmp_path / "own.h5")
-    with pytest.raises(WrongWeightsError, match="not by ImageNet's mean"):
-        _load.load(tmp_path / "own.h5", kit.build())
+def test_other_preprocessing_inside_a_file_is_refused_and_imagenets_left_out():
+    mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    count, conv = np.zeros(()), _load.Entry("conv1", (np.zeros(3),))
+    for variance in (std, std**2):
+        entry = _load.Entry("normalization_3", (mean, variance, count))
+        assert _load._without_preprocessing([entry, conv], "own.h5") == [conv]
+    other = _load.Entry("normalization", (np.zeros(3), np.ones(3), count))
+    with pytest.raises(WrongWeightsError, match=r"own\.h5.*not by ImageNet's mean"):
+        _load._without_preprocessing([other, conv], "own.h5")

@@ -1,0 +1,95 @@
+"""A network of three small stages on real digits, alive and the same on both backends."""
+
+import numpy as np
+import pytest
+
+from headstart.data.prepared import PrepareOptions, prepare
+from headstart.specs import DatasetRequest, InputRequest, TaskRequest
+
+
+class Bench:
+    """What a phase needs: data, input kind, task, and networks with fresh weights."""
+
+    def __init__(self, registry):
+        self.registry = registry
+        self.spec = registry.get("backbones", "small/net")
+        reading = registry.get("inputs", "image")
+        request = InputRequest(self.spec.preprocess, reading.options())
+        self.kind = registry.load_target(reading, reading.build)(request)
+        digits = registry.get("datasets", "digits")
+        records = registry.load_target(digits, digits.build)(DatasetRequest(None, digits.options()))
+        self.data = prepare(records, self.kind, PrepareOptions(limit=60))
+        spec = registry.get("tasks", "classification")
+        self.task = registry.load_target(spec, spec.build)(
+            TaskRequest(spec.options(), targets=self.data.targets)
+        )
+
+    def targets(self, split):
+        rows = self.data.indices(split)
+        return self.task.encode([self.data.targets[row] for row in rows], [self.data.keys[row] for row in rows])
+
+    def batch(self, rows):
+        return {name: array[rows] for name, array in self.data.tensors.items()}
+
+    def network(self, head="linear", seed=0):
+        from headstart.engine.calibrate import initialise
+        from headstart.engine.compute import forward
+        from headstart.engine.graft import build_backbone, graft
+
+        inputs = {name: tensor.shape for name, tensor in self.kind.tensors.items()}
+        stages = build_backbone(self.spec, self.registry, options=self.spec.options(), inputs=inputs)
+        made = graft(self.kind, stages, self.spec.features, task=self.task, head=head, seed=seed)
+        initialise(made.backbone, forward(made, 0, 1)(self.batch(np.arange(32))), seed)
+        return made
+
+    def source(self, network, tmp_path, view=None):
+        from headstart.engine.source import Source
+        from headstart.timing import Stopwatch
+
+        return Source(network, self.data, view, 8, tmp_path / "scratch", lambda done, total: None, Stopwatch())
+
+    def view(self):
+        """Small shears and zooms, drawn anew each epoch."""
+        from headstart.data.views import View
+        from headstart.specs import AugmentationRequest
+
+        spec = self.registry.get("augmentations", "classic")
+        build = self.registry.load_target(spec, spec.build)
+        return View(self.kind, build(AugmentationRequest(spec.options(), frozenset())), 0)
+
+
+@pytest.fixture(scope="session")
+def bench(small_registry):
+    return Bench(small_registry)
+
+
+@pytest.fixture
+def network(bench):
+    return bench.network()
+
+
+@pytest.fixture
+def training(bench, tmp_path):
+    """Builds what the phases of one run share; its event log is open and has no reporters."""
+    from contextlib import ExitStack
+
+    from headstart.engine.checkpoints import Checkpoints
+    from headstart.engine.training import Training
+    from headstart.eventlog import EventLog
+
+    with ExitStack() as opened:
+
+        def make(network, view=None, batch_size=8):
+            source = bench.source(network, tmp_path, view)
+            return Training(
+                network=network,
+                task=bench.task,
+                source=source,
+                targets={split: bench.targets(split) for split in ("train", "val")},
+                seed=0,
+                batch_size=batch_size,
+                log=opened.enter_context(EventLog(tmp_path / "events.jsonl", [], None)),
+                checkpoints=Checkpoints(tmp_path / "checkpoints"),
+            )
+
+        yield make

@@ -1,0 +1,302 @@
+"""One update: true rates a stage, padding that counts for nothing, and nothing at all where a number is not finite."""
+
+import importlib.metadata
+import math
+
+import keras
+import numpy as np
+import pytest
+
+from headstart.engine.compute import Step, train_step
+from headstart.engine.frozen import trainable_variables
+from headstart.engine.optimizer import GroupedAdamW, schedule
+from headstart.engine.stages import read_arrays
+
+pytestmark = pytest.mark.backend
+
+RATES = {"low": 1e-4, "middle": 3e-4, "top": 1e-3, "head": 3e-3}
+
+
+def optimizer_of(trainable, rates, *, steps=10, warmup=0.0, weight_decay=0.0):
+    return GroupedAdamW(trainable, rates, steps=steps, warmup=warmup, weight_decay=weight_decay)
+
+
+def step_of(bench, network, rates=RATES, start=0, task=None, **settings):
+    trainable = trainable_variables(network, tuple(rates))
+    return train_step(
+        Step(network, start, trainable, optimizer_of(trainable, rates, **settings), task or bench.task)
+    )
+
+
+def mean_moves(before, after):
+    """{name: mean |dw|} of every kernel."""
+    return {name: np.abs(after[name] - before[name]).mean() for name in before if name.endswith("kernel")}
+
+
+def updated(bench, network, rates=RATES):
+    rows = np.arange(8)
+    step, before = step_of(bench, network, rates), read_arrays(network.learned)
+    step(bench.batch(rows), bench.targets("train")[rows], np.ones(8, np.float32))
+    step.sync()
+    return before, read_arrays(network.learned)
+
+
+def test_the_first_update_of_each_kernel_is_its_stages_rate(bench, network):
+    moves = mean_moves(*updated(bench, network))
+
+    assert {name.partition("/")[0] for name in moves} == set(RATES)
+    for name, move in moves.items():
+        assert move / RATES[name.partition("/")[0]] == pytest.approx(1, abs=0.05), name
+
+
+def test_the_planted_bug_of_scaling_gradients_instead_would_be_seen(bench, network):
+    """Under Adam a scaled gradient changes nothing: this is what the test above has to tell apart."""
+    trainable = trainable_variables(network, tuple(RATES))
+    optimizer = optimizer_of(trainable, dict.fromkeys(RATES, 3e-3))
+    before = read_arrays(network.learned)
+    generator = np.random.default_rng(0)
+    scaled = [
+        keras.ops.convert_to_tensor(
+            (generator.normal(size=tuple(v.shape)) * RATES[name.partition("/")[0]] / 3e-3).astype(np.float32)
+        )
+        for name, v in trainable.items()
+    ]
+    optimizer.apply(scaled)
+    moves = mean_moves(before, read_arrays(network.learned))
+
+    assert all(move == pytest.approx(3e-3, rel=0.05) for move in moves.values())
+
+
+@pytest.mark.slow
+def test_the_first_update_of_each_kernel_is_its_stages_rate_on_published_weights(bench, small_registry):
+    from pathlib import Path
+
+    from headstart.engine.graft import build_backbone, graft
+    from headstart.engine.stages import assign_arrays
+    from headstart.specs import Backbone, InputRequest
+
+    spec = small_registry.get("backbones", "lite0")
+    origin = spec.weights[0].origin
+    try:
+        file = Path(importlib.metadata.distribution(origin.distribution).locate_file(origin.path))
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("the extra `lite` is not installed")
+    reading = small_registry.get("inputs", "image")
+    kind = small_registry.load_target(reading, reading.build)(
+        InputRequest({**spec.weights[0].preprocess, "size": [64, 64]}, reading.options())
+    )
+    stages = build_backbone(spec, small_registry, options=spec.options(), inputs={"image": (64, 64, 3)})
+    arrays = small_registry.load_target(spec, spec.weights[0].load)(file, Backbone(stages))
+    assign_arrays(stages, arrays, source=str(file))
+    whole = graft(kind, stages, spec.features, task=bench.task, head="linear", seed=0)
+    rates = {stage: 1e-5 * (number + 1) for number, stage in enumerate((*spec.stages, "head"))}
+    step, before = step_of(bench, whole, rates), read_arrays(whole.learned)
+    prepared = [kind.prepare(kind.read(payload, "digit")) for payload in digits(8)]
+
+    step({"image": np.stack([each["image"] for each in prepared])}, np.arange(8, dtype=np.int32), np.ones(8, np.float32))
+    step.sync()
+
+    moves = mean_moves(before, read_arrays(whole.learned))
+    assert len(moves) > 50
+    for name, move in moves.items():
+        assert move / rates[name.partition("/")[0]] == pytest.approx(1, abs=0.05), name
+
+
+def digits(count):
+    from sklearn.datasets import load_digits
+
+    return np.rint(load_digits().images[:count] * (255 / 16)).astype(np.uint8)
+
+
+def test_decay_shrinks_kernels_by_rate_times_decay_and_leaves_biases_and_norms_alone(bench, network):
+    """With a gradient of 0, Adam's step is 0, and w becomes w (1 - rate x decay) (Loshchilov & Hutter 2019, eq. 12)."""
+    trainable = trainable_variables(network, tuple(RATES))
+    for variable in trainable.values():
+        variable.assign(keras.ops.ones_like(variable))
+    optimizer = optimizer_of(trainable, RATES, weight_decay=0.1)
+    optimizer.apply([keras.ops.zeros_like(variable) for variable in trainable.values()])
+
+    for name, array in read_arrays(network.learned).items():
+        if name.endswith("kernel"):
+            assert array == pytest.approx(1 - 0.1 * RATES[name.partition("/")[0]], abs=1e-7), name
+        elif name in trainable:
+            assert (array == 1).all(), name
+
+
+@pytest.mark.parametrize(("steps", "warmup"), [(40, 0.25), (40, 0.0), (1, 0.1), (3, 0.9)])
+def test_rates_rise_in_a_line_and_fall_as_a_cosine_to_zero(steps, warmup):
+    rate = schedule(2e-3, steps=steps, warmup=warmup)
+    rising = round(warmup * steps)
+
+    for step in range(steps + 1):
+        if step < rising:
+            expected = 2e-3 * (1 / 25 + (1 - 1 / 25) * step / rising)
+        else:
+            share = min(1.0, (step - rising) / max(1, steps - rising))
+            expected = 2e-3 * (1 + math.cos(math.pi * share)) / 2
+        assert float(rate(step)) == pytest.approx(expected, abs=1e-8), step
+
+
+def test_several_steps_follow_an_independent_adamw(bench, network):
+    """The update rule written out in numpy, for one kernel, over a warm-up and a cosine."""
+    named = {"head/0/kernel": keras.Variable(np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4))}
+    optimizer = optimizer_of(named, {"head": 0.01}, steps=8, warmup=0.25, weight_decay=0.05)
+    rate = schedule(0.01, steps=8, warmup=0.25)
+    weights = np.linspace(-1, 1, 12).reshape(3, 4)
+    first, second = np.zeros((3, 4)), np.zeros((3, 4))
+    generator = np.random.default_rng(3)
+    for step in range(8):
+        gradient = generator.normal(size=(3, 4)).astype(np.float32)
+        optimizer.apply([keras.ops.convert_to_tensor(gradient)])
+        first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
+        corrected = first / (1 - 0.9 ** (step + 1)) / (np.sqrt(second / (1 - 0.999 ** (step + 1))) + 1e-8)
+        weights = weights - float(rate(step)) * (0.05 * weights + corrected)
+
+    assert keras.ops.convert_to_numpy(named["head/0/kernel"]) == pytest.approx(weights, abs=2e-6)
+
+
+def padded(rows, size):
+    mask = np.zeros(size, np.float32)
+    mask[: len(rows)] = 1
+    return np.pad(rows, (0, size - len(rows)), mode="edge"), mask
+
+
+def test_rows_of_padding_count_for_nothing(bench):
+    rows, targets = np.arange(5), bench.targets("train")
+    results = []
+    for batch_rows, mask in ((rows, np.ones(5, np.float32)), padded(rows, 8)):
+        network = bench.network()
+        before = read_arrays(network.learned)
+        step = step_of(bench, network)
+        stepped = step(bench.batch(batch_rows), targets[batch_rows], mask)
+        step.sync()
+        after = read_arrays(network.learned)
+        results.append((stepped.loss, {name: after[name] - before[name] for name in before}))
+
+    (loss, moved), (padded_loss, padded_moved) = results
+    assert loss == pytest.approx(padded_loss, rel=1e-5)
+    for name, rate in ((name, RATES[name.partition("/")[0]]) for name in moved):
+        # Adam's first step is the gradient's sign: a gradient near 0 may flip it, a wrong mask flips many.
+        assert (np.abs(moved[name] - padded_moved[name]) > 0.1 * rate).mean() < 0.02, name
+
+
+def test_what_padding_holds_does_not_matter(bench):
+    rows, mask = padded(np.arange(5), 8)
+    other = np.concatenate([rows[:5], [40, 41, 42]])
+    losses = []
+    for batch_rows in (rows, other):
+        network = bench.network()
+        losses.append(step_of(bench, network)(bench.batch(batch_rows), bench.targets("train")[rows], mask).loss)
+
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+def test_a_step_reports_what_the_batch_saw_before_the_update(bench, network):
+    from headstart.engine.compute import forward
+
+    rows = np.arange(8)
+    expected = forward(network, 0, 5)(bench.batch(rows))["logits"]
+    targets = bench.targets("train")[rows]
+    stepped = step_of(bench, network)(bench.batch(rows), targets, np.ones(8, np.float32))
+
+    assert stepped.outputs["logits"] == pytest.approx(expected, abs=1e-4 * max(1, expected.std()))
+    assert stepped.loss == pytest.approx(bench.task.metrics(targets, {"logits": expected})["loss"], rel=1e-4)
+    assert stepped.finite
+
+
+class RootLoss:
+    """A finite loss whose gradient is not: the root of something that is 0."""
+
+    def __init__(self, power):
+        self.power = power
+
+    def loss(self, targets, outputs):
+        zeros = keras.ops.sum(outputs["logits"], axis=1) * 0.0
+        return zeros**self.power
+
+
+def test_a_gradient_that_is_not_finite_changes_nothing(bench, network):
+    rows = np.arange(8)
+    arguments = (bench.batch(rows), bench.targets("train")[rows], np.ones(8, np.float32))
+    before = read_arrays(network.learned)
+    step = step_of(bench, network, task=RootLoss(0.5))
+    stepped = step(*arguments)
+    step.sync()
+    after = read_arrays(network.learned)
+
+    assert stepped.loss == 0.0
+    assert not stepped.finite
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_a_loss_that_is_not_finite_changes_nothing_not_even_the_moments(bench, network):
+    """Two networks see the same good batch, one of them a bad batch before it: both end alike."""
+    rows = np.arange(8)
+    targets, mask = bench.targets("train")[rows], np.ones(8, np.float32)
+    good = bench.batch(rows)
+    entered = {"image": np.full((8, 16, 16, 3), np.nan, np.float32)}
+    ends = []
+    for bad_first in (False, True):
+        network = bench.network()
+        step = step_of(bench, network, start=1)
+        if bad_first:
+            assert not step(entered, targets, mask).finite
+        from headstart.engine.compute import forward
+
+        step(forward(network, 0, 1)(good), targets, mask)
+        step.sync()
+        ends.append(read_arrays(network.learned))
+
+    assert all(np.array_equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
+def test_jax_compiles_one_step_for_a_ragged_epoch(bench, network, backend):
+    if backend != "jax":
+        pytest.skip("PyTorch compiles nothing")
+    from headstart.engine.samples import epoch_batches
+
+    step = step_of(bench, network)
+    source_rows = bench.data.indices("train")
+    samples = type("Rows", (), {"count": 21, "take": staticmethod(lambda epoch, rows: bench.batch(source_rows[rows]))})
+    for epoch in (1, 2):
+        for each in epoch_batches(samples, seed=0, epoch=epoch, batch_size=8):
+            step(each.tensors, bench.targets("train")[each.rows], each.mask)
+
+    assert step._run._cache_size() == 1
+
+
+def test_variables_stay_readable_while_a_step_holds_their_successors(bench, network):
+    """JAX gives the memory of a step's inputs to its outputs; the variables must not be among them."""
+    rows = np.arange(8)
+    step = step_of(bench, network)
+    for _ in range(3):
+        step(bench.batch(rows), bench.targets("train")[rows], np.ones(8, np.float32))
+        read_arrays(network.learned)
+        step.sync()
+        step(bench.batch(rows), bench.targets("train")[rows], np.ones(8, np.float32))
+        read_arrays(network.learned)
+
+
+def test_dropout_draws_anew_each_step_in_training_and_never_in_inference(bench, small_registry):
+    from headstart.engine.compute import forward
+    from headstart.specs import TaskRequest
+
+    spec = small_registry.get("tasks", "classification")
+    task = small_registry.load_target(spec, spec.build)(
+        TaskRequest(spec.options(dropout=0.5), targets=bench.data.targets)
+    )
+    network = bench.network()
+    from headstart.engine.network import Network
+    from headstart.specs import Stage
+
+    head = Stage("head", task.head("mlp:64", {"pooled": (None, 12)}, 0))
+    network = Network((*network.stages[:-1], head), network.features)
+    rows = np.arange(8)
+    step = step_of(bench, network, dict.fromkeys(RATES, 1e-12), task=task)
+    arguments = (bench.batch(rows), bench.targets("train")[rows], np.ones(8, np.float32))
+    losses = [step(*arguments).loss for _ in range(3)]
+    step.sync()
+    answers = [forward(network, 0, 5)(bench.batch(rows))["logits"] for _ in range(2)]
+
+    assert len(set(losses)) == 3
+    assert np.array_equal(*answers)

@@ -1,0 +1,32 @@
+"""A third party's plugin for tests: a backbone of three stages that trains in a second."""
+
+from headstart.hookspecs import hookimpl
+from headstart.specs import BackboneSpec, FeatureSpec
+
+PREPROCESS = {
+    "size": [16, 16],
+    "channels": "rgb",
+    "scale": [0.0078125] * 3,
+    "offset": [-0.9921875] * 3,
+    "resize": "pad",
+    "interpolation": "bicubic",
+    "background": 255,
+    "range": [0, 255],
+}
+
+
+@hookimpl
+def register_backbones():
+    """Offer the one backbone."""
+    return [
+        BackboneSpec(
+            name="small/net",
+            summary="Three stages for tests.",
+            build="headstart_small._build:build",
+            input="image/image",
+            stages=("low", "middle", "top"),
+            features=(FeatureSpec("pooled", "top", "pooled", ("batch", "channel"), 12),),
+            preprocess=PREPROCESS,
+            licence="Apache-2.0",
+        )
+    ]
