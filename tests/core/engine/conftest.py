@@ -83,6 +83,7 @@ def training(bench, tmp_path):
             source = bench.source(network, tmp_path, view)
             return Training(
                 network=network,
+                fast=network,
                 task=bench.task,
                 source=source,
                 targets={split: bench.targets(split) for split in ("train", "val")},
