@@ -18,6 +18,7 @@ from headstart.errors import UsageError
 BACKENDS = ("jax", "torch")
 """The backends we run on, the one taken first where nothing is said first."""
 VARIABLE = "KERAS_BACKEND"
+JAX_CACHE_VARIABLE = "JAX_COMPILATION_CACHE_DIR"
 HOME_VARIABLE = "KERAS_HOME"
 
 
@@ -98,6 +99,8 @@ def announce(choice: BackendChoice) -> None:
 def activate(choice: BackendChoice) -> None:
     """Announce `choice`, import Keras where it is not loaded, and set precision and layout."""
     announce(choice)
+    if choice.name == "jax":
+        os.environ.setdefault(JAX_CACHE_VARIABLE, str(cache_folder() / "jax"))  # compile once a machine, not a run
     if loaded_backend() is None:
         _import_keras()
     configure_keras()
@@ -124,6 +127,14 @@ def keras_home() -> Path:
         return Path(own).expanduser() / "keras"
     data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(data) / "headstart" / "keras"
+
+
+def cache_folder() -> Path:
+    """Where what can be computed again is kept: HEADSTART_CACHE, or `headstart` in the user's cache folder."""
+    if own := os.environ.get("HEADSTART_CACHE"):
+        return Path(own).expanduser()
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "headstart"
 
 
 def configure_keras() -> None:

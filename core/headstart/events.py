@@ -39,7 +39,10 @@ class RunStarted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class PhaseStarted(Event):
-    """A phase began: `trainable` weights by stage; `cut` is the first stage that is not computed once and cached."""
+    """A phase began: `trainable` numbers by stage; `cut` is the lowest stage that learns.
+
+    `cached` are the stages below it that are computed once and stored; empty where they run at each step.
+    """
 
     phase: str
     index: int
@@ -48,6 +51,7 @@ class PhaseStarted(Event):
     steps: int
     solver: str
     cut: str
+    cached: tuple[str, ...]
     trainable: Mapping[str, int]
     rates: Mapping[str, float]
 

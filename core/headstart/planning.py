@@ -113,7 +113,7 @@ def make_plan(
         network=network,
         phases=phases,
         view=build_view(resolved, registry, records, kind),
-        warnings=(*_left_out(resolved, records), *_warnings(network, data)),
+        warnings=(*_left_out(resolved, records), *_warnings(resolved, network, data)),
     )
 
 
@@ -220,13 +220,14 @@ def _left_out(resolved: ResolvedRecipe, records: Records) -> list[str]:
     ]
 
 
-def _warnings(network: Network, data: PreparedData) -> tuple[str, ...]:
+def _warnings(resolved: ResolvedRecipe, network: Network, data: PreparedData) -> tuple[str, ...]:
     from headstart.engine.frozen import count_trainable
 
     found = [finding.message for finding in data.findings if finding.level == "warning"]
     rows = len(data.indices("train"))
     head = count_trainable(network, (HEAD,))[HEAD]
-    if head > PARAMETERS_PER_SAMPLE * rows:
+    is_wide = resolved.head.partition(":")[0] not in resolved.task.closed_form  # solved ones are regularised
+    if is_wide and head > PARAMETERS_PER_SAMPLE * rows:
         found.append(
             f"the head has {head:,} numbers to learn from {rows:,} samples; a linear head is the safer choice"
         )

@@ -1,6 +1,6 @@
 """The wheel that users install: what is in it, and that it runs from an environment where the source is not.
 
-The environment is new and offline: the dependencies of this one are linked into it one by one, with everything of
+The environment is new and offline: the dependencies of this one are linked into it one by one, everything of
 headstart's left out, so nothing but the wheel can provide it. A trap stands where TensorFlow would be.
 """
 
@@ -22,18 +22,12 @@ OURS = ("headstart", "_headstart", "__editable__")
 TRAP = 'raise SystemExit("a fit imported TensorFlow")'
 
 
-def run(*command, cwd, **variables):
+def run(*command, cwd):
     """Run a command where neither the source nor this process' settings can be seen."""
     hidden = ("KERAS", "HEADSTART", "PYTHON", "PIP_")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(hidden)}
-    done = subprocess.run(
-        list(map(str, command)),
-        cwd=cwd,
-        env=environment | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = list(map(str, command))
+    done = subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -53,18 +47,8 @@ def environment(wheel, tmp_path_factory):
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder / "venv", with_pip=False, symlinks=True)
     python = folder / "venv" / "bin" / "python"
-    run(
-        sys.executable,
-        "-m",
-        "pip",
-        "--python",
-        python,
-        "install",
-        "--no-deps",
-        "--no-index",
-        wheel,
-        cwd=folder,
-    )
+    pip = (sys.executable, "-m", "pip", "--python", python)
+    run(*pip, "install", "--no-deps", "--no-index", wheel, cwd=folder)
     link_dependencies(folder / "dependencies")
     (site,) = (folder / "venv").glob("lib/python*/site-packages")
     (site / "dependencies.pth").write_text(f"{folder / 'dependencies'}\n", encoding="utf-8")

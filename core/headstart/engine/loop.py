@@ -1,4 +1,4 @@
-"""The gradient phase: epochs of updates, validation after each, the best kept."""
+"""The gradient phase: epochs of updates, validation after each, the best kept - its start, if nothing was better."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from headstart.engine.heads import is_better
 from headstart.engine.optimizer import GroupedAdamW
 from headstart.engine.samples import EpochBatch, Samples, epoch_batches
 from headstart.engine.source import Seen
-from headstart.engine.training import PhaseResult, Training
+from headstart.engine.training import PhaseResult, Training, is_fresh
 from headstart.errors import DivergedError
 from headstart.eventlog import now
 from headstart.events import CheckpointSaved, EpochDone
@@ -26,7 +26,7 @@ from headstart.specs import Phase
 
 @dataclass
 class Best:
-    """The best epoch so far: its number, its metrics on val, and a copy of what learns."""
+    """The best epoch so far, 0 being the start: its number, its metrics on val, and a copy of what learns."""
 
     epoch: int = 0
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class GradientPhase:
         self._phase, self._training = phase, training
         fast, source = training.fast, training.source
         self._trainable = trainable_variables(training.network, phase.train)
-        self._seen: Seen = source.training(cut, views=phase.views, fresh=phase.views == 0)
+        self._seen: Seen = source.training(cut, views=phase.views, fresh=is_fresh(phase))
         self._val: Seen = source.plain(cut, "val")
         self._steps = steps_per_epoch(self._seen.samples.count, training.batch_size)
         self._optimizer = GroupedAdamW(
@@ -64,6 +64,7 @@ class GradientPhase:
     def run(self) -> PhaseResult:
         """Train; returns how it ended. Raises DivergedError at the first loss that is not finite."""
         self._training.checkpoints.start_phase()
+        self._best = Best(0, self._validate(0), self._learned())
         reason, epoch = "all epochs", 0
         for epoch in range(1, self._phase.epochs + 1):
             self._epoch(epoch)
@@ -72,6 +73,8 @@ class GradientPhase:
                 break
         for name, array in self._best.arrays.items():
             self._trainable[name].assign(array)
+        if self._best.epoch == 0:
+            self._warn_no_better()
         return PhaseResult(self._phase.name, self._best.epoch, self._best.metrics, reason, epoch * self._steps)
 
     def _epoch(self, epoch: int) -> None:
@@ -79,8 +82,8 @@ class GradientPhase:
         train = self._updates(epoch)
         self._step.sync()
         val = self._validate(epoch)
-        better = not self._best.arrays or is_better(self._training.task, val, self._best.metrics)
-        arrays = {n: np.array(keras.ops.convert_to_numpy(v), copy=True) for n, v in self._trainable.items()}
+        better = is_better(self._training.task, val, self._best.metrics)
+        arrays = self._learned()
         if better:
             self._best = Best(epoch, val, arrays)
         self._training.log.emit(
@@ -97,6 +100,16 @@ class GradientPhase:
             )
         )
         self._save(epoch, arrays, val, better=better)
+
+    def _learned(self) -> dict[str, np.ndarray]:
+        """A copy of what learns."""
+        return {n: np.array(keras.ops.convert_to_numpy(v), copy=True) for n, v in self._trainable.items()}
+
+    def _warn_no_better(self) -> None:
+        self._training.log.warn(
+            f"no epoch of phase {self._phase.name!r} was better on val than its start, which is kept",
+            hint="try a smaller --learning-rate or more --epochs",
+        )
 
     def _updates(self, epoch: int) -> Mapping[str, float]:
         """One epoch of updates; metrics of the training samples as each batch saw them, before its update."""

@@ -9,7 +9,7 @@ from headstart.engine.closed_form import ClosedFormPhase
 from headstart.engine.frozen import count_trainable, hash_frozen, trainable_variables, verify_frozen
 from headstart.engine.loop import GradientPhase, steps_per_epoch
 from headstart.engine.network import Network
-from headstart.engine.training import PhaseResult, Training
+from headstart.engine.training import PhaseResult, Training, is_fresh
 from headstart.eventlog import now
 from headstart.events import PhaseDone, PhaseStarted
 from headstart.specs import Phase
@@ -69,6 +69,7 @@ def _announcement(phase: Phase, training: Training, *, index: int, count: int) -
         steps=phase.epochs * steps_per_epoch(rows, training.batch_size) if gradient else len(phase.strengths),
         solver=phase.solver,
         cut=network.names[cut],
+        cached=network.names[:cut] if training.source.is_stored_in_training(cut, fresh=is_fresh(phase)) else (),
         trainable=count_trainable(network, phase.train),
         rates=dict(phase.rates),
     )

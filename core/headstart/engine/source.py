@@ -52,7 +52,7 @@ class Source:
         `views` drawn views are stored at `cut` beside the plain one. What is stored is never augmented again."""
         if self.view is None:
             return self._seen(cut, "train", (PLAIN,))
-        if fresh or not self.is_stored(cut):
+        if not self.is_stored_in_training(cut, fresh=fresh):
             rows = self.data.indices("train")
             return Seen(Drawn(len(rows), lambda epoch, picked: self._draw(epoch, rows[picked])), 0)
         return self._seen(cut, "train", (PLAIN, *range(views)))
@@ -69,6 +69,10 @@ class Source:
     def is_stored(self, cut: int) -> bool:
         """True where the tensors at `cut` are worth storing and fit."""
         return cut > FIRST_LEARNED and self.bytes_per_sample(cut) * len(self.data.keys) <= STORED_LIMIT
+
+    def is_stored_in_training(self, cut: int, *, fresh: bool) -> bool:
+        """True where training samples are stored at `cut` too: not where each epoch draws them anew."""
+        return self.is_stored(cut) and not (fresh and self.view is not None)
 
     def bytes_per_sample(self, cut: int) -> int:
         """Size of what is alive at `cut` for one sample, in float32."""

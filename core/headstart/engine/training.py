@@ -11,7 +11,7 @@ from headstart.engine.checkpoints import Checkpoints
 from headstart.engine.network import Network
 from headstart.engine.source import Source
 from headstart.eventlog import EventLog
-from headstart.specs import Task
+from headstart.specs import Phase, Task
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,11 @@ class Training:
     batch_size: int
     log: EventLog
     checkpoints: Checkpoints
+
+
+def is_fresh(phase: Phase) -> bool:
+    """True where a phase draws augmented samples anew each epoch instead of storing views."""
+    return phase.solver == "gradient" and phase.views == 0
 
 
 @dataclass(frozen=True)

@@ -70,13 +70,25 @@ def phase_rows(event: PhaseStarted) -> Rows:
     rows = [
         ("solver", f"{event.solver.replace('_', ' ')}, {how}"),
         ("trains", f"{say.count(sum(trained.values()))} weights: {say.listing(trained)}"),
-        ("cached", f"every stage below {say.printable(event.cut)}"),
     ]
+    if event.cached:
+        rows.append(("cached", f"every stage below {say.printable(event.cut)}, computed once"))
     if event.rates:
-        rows.append(
-            ("peak rates", ", ".join(f"{name} {say.small(rate)}" for name, rate in event.rates.items()))
-        )
+        rows.append(("peak rates", ", ".join(_spans(event.rates))))
     return rows
+
+
+def _spans(rates: Mapping[str, float]) -> list[str]:
+    """Neighbouring stages of one rate together: `stem to top 0.0003`."""
+    spans: list[tuple[str, str, float]] = []
+    for stage, rate in rates.items():
+        if spans and spans[-1][2] == rate:
+            spans[-1] = (spans[-1][0], stage, rate)
+        else:
+            spans.append((stage, stage, rate))
+    return [
+        f"{first if first == last else f'{first} to {last}'} {say.small(rate)}" for first, last, rate in spans
+    ]
 
 
 def epoch_header(metric: str, solver: str) -> str:

@@ -26,7 +26,9 @@ class Bench:
 
     def targets(self, split):
         rows = self.data.indices(split)
-        return self.task.encode([self.data.targets[row] for row in rows], [self.data.keys[row] for row in rows])
+        return self.task.encode(
+            [self.data.targets[row] for row in rows], [self.data.keys[row] for row in rows]
+        )
 
     def batch(self, rows):
         return {name: array[rows] for name, array in self.data.tensors.items()}
@@ -46,7 +48,9 @@ class Bench:
         from headstart.engine.source import Source
         from headstart.timing import Stopwatch
 
-        return Source(network, self.data, view, 8, tmp_path / "scratch", lambda done, total: None, Stopwatch())
+        return Source(
+            network, self.data, view, 8, tmp_path / "scratch", lambda done, total: None, Stopwatch()
+        )
 
     def view(self):
         """Small shears and zooms, drawn anew each epoch."""
@@ -80,7 +84,9 @@ def training(bench, tmp_path):
     with ExitStack() as opened:
 
         def make(network, view=None, batch_size=8):
-            source = bench.source(network, tmp_path, view)
+            folder = tmp_path / f"run-{len(list(tmp_path.iterdir()))}"
+            folder.mkdir()
+            source = bench.source(network, folder, view)
             return Training(
                 network=network,
                 fast=network,
@@ -89,8 +95,8 @@ def training(bench, tmp_path):
                 targets={split: bench.targets(split) for split in ("train", "val")},
                 seed=0,
                 batch_size=batch_size,
-                log=opened.enter_context(EventLog(tmp_path / "events.jsonl", [], None)),
-                checkpoints=Checkpoints(tmp_path / "checkpoints"),
+                log=opened.enter_context(EventLog(folder / "events.jsonl", [], None)),
+                checkpoints=Checkpoints(folder / "checkpoints"),
             )
 
         yield make

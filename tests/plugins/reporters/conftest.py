@@ -71,6 +71,7 @@ def _probe(time: float) -> list[Event]:
         steps=5,
         solver="closed_form",
         cut="head",
+        cached=("input", "stem", "top"),
         trainable={"head": 3843},
         rates={},
     )
@@ -113,6 +114,7 @@ def _fine_tune(time: float) -> list[Event]:
             steps=24,
             solver="gradient",
             cut="stem",
+            cached=(),
             trainable={"stem": 928, "stage1": 3_370_080, "head": 3843},
             rates=rates,
         )

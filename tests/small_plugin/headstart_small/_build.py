@@ -14,7 +14,9 @@ def build(request):
     low = Stage("low", keras.Model({"image": image}, {"hidden": hidden}))
 
     entry = keras.Input(hidden.shape[1:], name="hidden")
-    middle = Stage("middle", keras.Model({"hidden": entry}, {"hidden": layers.add([entry, _block(entry, 8)])}))
+    middle = Stage(
+        "middle", keras.Model({"hidden": entry}, {"hidden": layers.add([entry, _block(entry, 8)])})
+    )
 
     entry = keras.Input(hidden.shape[1:], name="hidden")
     pooled = layers.GlobalAveragePooling2D()(_block(entry, 12, stride=2))

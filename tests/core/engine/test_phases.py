@@ -1,0 +1,265 @@
+"""Phases end to end on a small network: what learns, what stays, what is kept, and how training stops."""
+
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from headstart.engine.compute import forward
+from headstart.engine.frozen import count_trainable, hash_frozen, trainable_variables, verify_frozen
+from headstart.engine.phases import run_phases
+from headstart.engine.stages import read_arrays
+from headstart.errors import DivergedError, HeadstartError
+from headstart.eventlog import read_events
+from headstart.events import CheckpointSaved, EpochDone, PhaseDone, PhaseStarted
+from headstart.manifest import read_manifest
+from headstart.specs import Phase
+from headstart.weights.files import read_safetensors
+
+pytestmark = pytest.mark.backend
+
+
+def gradient(*train, **settings):
+    rates = dict.fromkeys(train, settings.pop("rate", 1e-2))
+    return Phase(name="tune", train=train, solver="gradient", rates=rates, **settings)
+
+
+def closed_form(*strengths, **settings):
+    return Phase(name="probe", train=("head",), solver="closed_form", strengths=strengths, **settings)
+
+
+def changed(before, after):
+    return {name for name in before if not np.array_equal(before[name], after[name])}
+
+
+def test_the_chosen_stages_learn_and_every_other_weight_and_statistic_stays_to_the_bit(network, training):
+    made = training(network)
+    before = read_arrays(network.learned)
+    run_phases([gradient("middle", "head", epochs=2)], made)
+
+    learned = changed(before, read_arrays(network.learned))
+    assert learned == {"middle/0/kernel", "middle/1/gamma", "middle/1/beta", "head/0/kernel", "head/0/bias"}
+    (started,) = (event for event in read_events(made.log._path) if isinstance(event, PhaseStarted))
+    assert started.trainable == {"low": 0, "middle": 3 * 3 * 8 * 8 + 16, "top": 0, "head": 12 * 10 + 10}
+    assert started.cut == "middle"
+    (done,) = (event for event in read_events(made.log._path) if isinstance(event, PhaseDone))
+    assert done.frozen_verified == len(before) - len(learned)
+
+
+def test_a_frozen_weight_or_statistic_that_moved_is_named(network):
+    frozen = hash_frozen(network, trainable_variables(network, ("top", "head")))
+    assert verify_frozen(network, frozen, "tune") == 12
+
+    for name in ("low/0/kernel", "top/1/moving_mean"):
+        variable = trainable_or_not(network)[name]
+        kept = keras.ops.convert_to_numpy(variable).copy()
+        variable.assign(kept + 1e-6)
+        with pytest.raises(HeadstartError, match=f"'tune' changed 1 weights that were frozen: {name}"):
+            verify_frozen(network, frozen, "tune")
+        variable.assign(kept)
+
+
+def trainable_or_not(network):
+    from headstart.engine.stages import name_variables
+
+    return name_variables(network.learned)
+
+
+def test_statistics_never_count_as_trainable(network):
+    assert count_trainable(network, ("low", "middle", "top", "head")) == {
+        "low": 3 * 3 * 3 * 8 + 16,
+        "middle": 3 * 3 * 8 * 8 + 16,
+        "top": 3 * 3 * 8 * 12 + 24,
+        "head": 12 * 10 + 10,
+    }
+
+
+def test_the_closed_form_chooses_on_val_and_solves_again_on_train_and_val(bench, network, training):
+    """Recomputed with scikit-learn on features that are computed here."""
+    strengths = (10.0, 1.0, 0.1, 0.01)
+    made = training(network)
+    (result,) = run_phases([closed_form(*strengths, refit=True)], made)
+
+    pooled = forward(network, 0, 4)
+    features = {
+        split: np.concatenate([pooled(bench.batch(np.array([row] * 8)))["@pooled"][:1] for row in rows])
+        for split, rows in ((split, bench.data.indices(split)) for split in ("train", "val"))
+    }
+    targets = {split: bench.targets(split) for split in features}
+    expected = {strength: val_scores(features, targets, strength) for strength in strengths}
+    chosen = max(strengths, key=lambda strength: expected[strength])
+
+    assert result.strength == chosen
+    assert result.best["accuracy"] == pytest.approx(expected[chosen][0])
+    assert result.best["loss"] == pytest.approx(-expected[chosen][1], rel=1e-3)
+    both = np.concatenate([features["train"], features["val"]])
+    labels = np.concatenate([targets["train"], targets["val"]])
+    refitted = solved(both, labels, chosen)
+    arrays = read_arrays(network.stages[-1:])
+    logits = both @ arrays["head/0/kernel"] + arrays["head/0/bias"]
+    reference = refitted(both)
+    assert logits - logits.mean(axis=1, keepdims=True) == pytest.approx(
+        reference - reference.mean(axis=1, keepdims=True), abs=2e-3
+    )
+    events = [event for event in read_events(made.log._path) if isinstance(event, EpochDone)]
+    assert [event.strength for event in events] == sorted(strengths, reverse=True)
+
+
+def solved(features, targets, strength):
+    """Logits of scikit-learn's own regression on features scaled as the task documents."""
+    scaler = StandardScaler().fit(features.astype(np.float64))
+    scaler.scale_ = np.maximum(np.sqrt(scaler.var_), np.sqrt(scaler.var_.mean()))
+    model = LogisticRegression(C=1 / (strength * len(features)), tol=1e-8, max_iter=10000)
+    model.fit(scaler.transform(features), targets)
+    return lambda rows: model.decision_function(scaler.transform(rows))
+
+
+def val_scores(features, targets, strength):
+    """(accuracy, -loss): larger is better in both."""
+    logits = solved(features["train"], targets["train"], strength)(features["val"])
+    logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    rows = np.arange(len(logits))
+    return (logits.argmax(axis=1) == targets["val"]).mean(), logs[rows, targets["val"]].mean()
+
+
+def test_without_refit_the_head_has_not_seen_val(bench, network, training):
+    made = training(network)
+    made = dataclasses.replace(made, targets={**made.targets, "val": np.roll(made.targets["val"], 1)})
+    run_phases([closed_form(0.1)], made)
+    first = read_arrays(network.stages[-1:])
+    run_phases([closed_form(0.1)], training(network))
+
+    assert not changed(first, read_arrays(network.stages[-1:]))
+
+
+class Ranked:
+    """A task whose validation accuracy is given, epoch by epoch; all else is real."""
+
+    def __init__(self, task, accuracies):
+        self._task, self._accuracies, self.seen = task, list(accuracies), 0
+
+    def __getattr__(self, name):
+        return getattr(self._task, name)
+
+    def metrics(self, targets, outputs):
+        scores = dict(self._task.metrics(targets, outputs))
+        if len(targets) == self.val_rows:
+            scores["accuracy"] = self._accuracies[self.seen]
+            self.seen += 1
+        return scores
+
+
+def ranked(bench, made, accuracies):
+    task = Ranked(bench.task, accuracies)
+    task.val_rows = len(made.targets["val"])
+    return dataclasses.replace(made, task=task)
+
+
+def test_the_best_epoch_by_val_is_restored_and_best_and_last_are_kept(bench, network, training):
+    made = ranked(bench, training(network), [0.1, 0.6, 0.3, 0.2])
+    (result,) = run_phases([gradient("head", epochs=4)], made)
+
+    saved = {
+        path.name: read_safetensors(path / "weights.safetensors")
+        for path in made.checkpoints.folder.iterdir()
+    }
+    steps = result.steps // 4
+    assert result.best_epoch == 2
+    assert set(saved) == {f"step.{2 * steps}", f"step.{4 * steps}"}
+    final = read_arrays(network.stages[-1:])
+    assert not changed(saved[f"step.{2 * steps}"], final)
+    assert changed(saved[f"step.{4 * steps}"], final) == {"head/0/kernel", "head/0/bias"}
+
+
+def test_patience_ends_a_phase_that_no_longer_gets_better(bench, network, training):
+    made = ranked(bench, training(network), [0.2, 0.5, 0.4, 0.3, 0.9])
+    (result,) = run_phases([gradient("head", epochs=5, patience=2)], made)
+
+    assert (result.best_epoch, result.reason) == (2, "no better for 2 epochs")
+    assert made.task.seen == 4
+
+
+def test_each_checkpoint_is_whole_and_only_those_of_the_last_phase_remain(bench, network, training):
+    made = ranked(bench, training(network), [0.5, 0.1, 0.3, 0.2, 0.1])
+    run_phases([gradient("head", epochs=2), gradient("top", "head", epochs=3)], made)
+
+    folders = sorted(made.checkpoints.folder.iterdir())
+    facts = [read_manifest(folder, schema="checkpoint/1") for folder in folders]
+    assert [(each["epoch"], each["best"]) for each in facts] == [(1, True), (3, False)]
+    told = [event.path for event in read_events(made.log._path) if isinstance(event, CheckpointSaved)]
+    assert len(told) == 5
+    assert {folder.name for folder in folders} <= set(told)
+
+
+def test_a_loss_that_is_not_finite_stops_with_phase_epoch_step_and_keys(bench, network, training):
+    """The features of one training sample become NaN in the second epoch, as a broken payload would make them."""
+    made = training(network)
+    features = made.source.training(4, views=0, fresh=True).samples.views[0]["@pooled"]
+    bad = bench.data.keys[bench.data.indices("train")[3]]
+
+    def spoil(event):
+        if isinstance(event, EpochDone):
+            features[3] = np.nan
+
+    made.log._reporters.append(
+        ("spoil", type("Spoil", (), {"on_event": lambda self, event, run: spoil(event)})())
+    )
+    with pytest.raises(DivergedError) as caught:
+        run_phases([gradient("head", epochs=3)], made)
+
+    assert "loss became nan in phase 'tune', epoch 2, step" in caught.value.message
+    batch_keys = caught.value.message.partition("the batch with ")[2].partition(", ...")[0].split(", ")
+    known = {bench.data.keys[row] for row in bench.data.indices("train")}
+    assert set(batch_keys) <= known
+    assert bad in batch_keys or len(batch_keys) == 4
+    steps = -(-len(bench.data.indices("train")) // 8)
+    assert f"checkpoints/step.{steps} holds the last good weights" in caught.value.message
+    last = read_safetensors(made.checkpoints.folder / f"step.{steps}" / "weights.safetensors")
+    assert all(np.isfinite(array).all() for array in last.values())
+    assert all(np.isfinite(array).all() for array in read_arrays(network.learned).values())
+
+
+def test_weights_that_explode_in_the_last_step_are_found_on_val(network, training):
+    """One step an epoch: no later loss could tell. The message says so instead of a NaN in the events."""
+    made = training(network, batch_size=64)
+    with pytest.raises(DivergedError, match="answers on val are not finite after epoch 1 of phase 'tune'"):
+        run_phases([gradient("head", rate=3e38, warmup=0.0, epochs=2)], made)
+
+    assert all("NaN" not in line for line in made.log._path.read_text().splitlines())
+
+
+def test_a_second_run_of_a_phase_gives_the_same_bits(bench, training):
+    ends = []
+    for _ in range(2):
+        network = bench.network()
+        run_phases([closed_form(1.0, 0.1), gradient("top", "head", epochs=2)], training(network))
+        ends.append(read_arrays(network.learned))
+
+    assert not changed(*ends)
+
+
+def test_what_is_stored_is_computed_once_and_forgotten_where_weights_below_may_change(network, training):
+    made = training(network)
+    seen = made.source.plain(4, "train").samples.views[0]["@pooled"]
+    assert made.source.plain(4, "train").samples.views[0]["@pooled"] is seen
+
+    run_phases([gradient("low", "middle", "top", "head", epochs=1), closed_form(0.1)], made)
+
+    renewed = made.source.plain(4, "train").samples.views[0]["@pooled"]
+    rows = made.source.data.indices("train")
+    now = forward(network, 0, 4)({name: array[rows] for name, array in made.source.data.tensors.items()})
+    assert np.abs(renewed - seen).max() > 1e-3
+    assert renewed == pytest.approx(now["@pooled"], abs=1e-4 * max(1.0, float(now["@pooled"].std())))
+
+
+def test_events_of_a_phase_are_plain_json(network, training):
+    made = training(network)
+    run_phases([gradient("head", epochs=1)], made)
+
+    kinds = [json.loads(line)["event"] for line in made.log._path.read_text().splitlines()]
+    assert kinds[0] == "PhaseStarted"
+    assert kinds[-3:] == ["EpochDone", "CheckpointSaved", "PhaseDone"]

@@ -1,0 +1,164 @@
+"""Complete or not at all: also where a call of the system fails, and in the order that survives a loss of power."""
+
+import errno
+import os
+import stat
+
+import pytest
+
+from headstart.atomic import write_directory, write_file
+from headstart.errors import HeadstartError
+from headstart.manifest import read_manifest, write_manifest
+
+CAUSES = [errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EACCES]
+
+
+def fill(folder):
+    (folder / "assets").mkdir()
+    (folder / "assets" / "words.txt").write_text("a")
+    (folder / "weights.bin").write_bytes(b"123")
+    write_manifest(folder, schema="test/1", facts={})
+
+
+def traced(monkeypatch):
+    """The names of what is fsynced and renamed, in order."""
+    calls, paths = [], {}
+    real_open, real_fsync, real_rename, real_replace = os.open, os.fsync, os.rename, os.replace
+
+    def opened(path, *arguments, **more):
+        descriptor = real_open(path, *arguments, **more)
+        paths[descriptor] = os.path.basename(path)
+        return descriptor
+
+    def synced(descriptor):
+        calls.append(("fsync", os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}"))))
+        real_fsync(descriptor)
+
+    monkeypatch.setattr(os, "open", opened)
+    monkeypatch.setattr(os, "fsync", synced)
+    for name, real in (("rename", real_rename), ("replace", real_replace)):
+
+        def moved(old, new, real=real):
+            calls.append(("rename", os.path.basename(new)))
+            real(old, new)
+
+        monkeypatch.setattr(os, name, moved)
+    return calls
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="reads open files from /proc")
+def test_a_directory_is_synced_file_by_file_manifest_last_then_renamed_then_its_parent(tmp_path, monkeypatch):
+    calls = traced(monkeypatch)
+    write_directory(tmp_path / "artefact", fill)
+
+    names = ["temporary" if name.startswith(".artefact.") else name for _, name in calls]
+    assert names == [
+        "words.txt", "weights.bin", "manifest.json", "assets", "temporary", "artefact", tmp_path.name,
+    ]  # fmt: skip
+    assert [kind for kind, _ in calls] == ["fsync"] * 5 + ["rename", "fsync"]
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="reads open files from /proc")
+def test_a_file_is_synced_before_it_takes_its_name_and_its_folder_after(tmp_path, monkeypatch):
+    calls = traced(monkeypatch)
+    write_file(tmp_path / "result.json", b"{}")
+
+    assert [kind for kind, _ in calls] == ["fsync", "rename", "fsync"]
+    assert calls[0][1].startswith(".result.json.")
+    assert calls[1:] == [("rename", "result.json"), ("fsync", tmp_path.name)]
+
+
+def test_what_was_filled_is_there_and_readable_by_manifest(tmp_path):
+    write_directory(tmp_path / "deep" / "artefact", fill)
+
+    assert set(read_manifest(tmp_path / "deep" / "artefact", schema="test/1")["files"]) == {
+        "assets/words.txt",
+        "weights.bin",
+    }
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["artefact"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, MemoryError])
+def test_a_failure_while_filling_leaves_nothing(tmp_path, error):
+    def broken(folder):
+        fill(folder)
+        raise error
+
+    with pytest.raises(error):
+        write_directory(tmp_path / "artefact", broken)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["with files", "empty"])
+def test_a_directory_that_is_there_is_not_replaced(tmp_path, held):
+    (tmp_path / "artefact").mkdir()
+    if held:
+        (tmp_path / "artefact" / "mine").write_text("kept")
+    with pytest.raises(HeadstartError, match=r"artefact: it is there already"):
+        write_directory(tmp_path / "artefact", fill)
+    assert [path.name for path in tmp_path.iterdir()] == ["artefact"]
+    assert [path.name for path in (tmp_path / "artefact").iterdir()] == (["mine"] if held else [])
+
+
+def failing(call, cause, number):
+    """`call`, raising `cause` the `number`th time."""
+    count = iter(range(1, 1000))
+
+    def fails(*arguments, **more):
+        if next(count) == number:
+            raise OSError(cause, os.strerror(cause))
+        return call(*arguments, **more)
+
+    return fails
+
+
+@pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: errno.errorcode[cause])
+@pytest.mark.parametrize(("name", "calls"), [("fsync", 6), ("rename", 1)])
+def test_each_failing_call_names_path_and_reason_and_leaves_nothing(
+    tmp_path, monkeypatch, name, calls, cause
+):
+    for number in range(1, calls + 1):
+        with monkeypatch.context() as patched:
+            patched.setattr(os, name, failing(getattr(os, name), cause, number))
+            with pytest.raises(HeadstartError) as caught:
+                write_directory(tmp_path / "artefact", fill)
+        assert str(tmp_path / "artefact") in caught.value.message
+        assert os.strerror(cause) in caught.value.message
+        assert caught.value.exit_code == 1
+        assert caught.value.hint
+        assert list(tmp_path.iterdir()) == [], (name, number)
+
+
+@pytest.mark.parametrize(("name", "number"), [("fsync", 1), ("replace", 1)])
+def test_a_file_that_cannot_be_replaced_stays_as_it_was(tmp_path, monkeypatch, name, number):
+    write_file(tmp_path / "result.json", b"old")
+    monkeypatch.setattr(os, name, failing(getattr(os, name), errno.ENOSPC, number))
+    with pytest.raises(HeadstartError, match=r"result\.json: No space left"):
+        write_file(tmp_path / "result.json", b"new")
+
+    assert (tmp_path / "result.json").read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_write_that_finds_no_space_says_so(tmp_path):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("needs /dev/full")
+
+    def overflowing(folder):
+        (folder / "weights.bin").symlink_to("/dev/full")
+        (folder / "weights.bin").write_bytes(b"1" * 100_000)
+
+    with pytest.raises(HeadstartError, match="No space left"):
+        write_directory(tmp_path / "artefact", overflowing)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_permissions_are_those_of_the_users_umask(tmp_path):
+    kept = os.umask(0o077)
+    try:
+        write_directory(tmp_path / "artefact", fill)
+        write_file(tmp_path / "result.json", b"{}")
+    finally:
+        os.umask(kept)
+    assert stat.S_IMODE((tmp_path / "artefact").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "result.json").stat().st_mode) == 0o600
