@@ -49,7 +49,8 @@ class EventLog:
                 with contextlib.suppress(Exception, SystemExit):  # it must not hide how the run ended
                     close()
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):  # each event was flushed; on a full disk, `emit` has said so
+                self._file.close()
 
     def emit(self, event: Event) -> None:
         """Append and tell one event."""

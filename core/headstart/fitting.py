@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.backend import BackendChoice, announce, choose_backend
-from headstart.errors import UsageError
 from headstart.eventlog import EventLog
 from headstart.folder import RunFolder, claim
 from headstart.recipe import Recipe, build_recipe
@@ -82,7 +81,11 @@ def run_recipe(stated: Recipe, registry: Registry) -> Run:
         with EventLog(folder.events, reporters, view) as log:
             plan = plan_run(ready, folder.scratch, lambda *told: log.progress(*told, "samples"))
             plans.append(plan)
-            from headstart.conclusion import conclude, load_weights, open_run  # imports keras: after the plan chose its backend
+            from headstart.conclusion import (  # imports keras: after the plan chose its backend
+                conclude,
+                load_weights,
+                open_run,
+            )
 
             load_weights(plan)
             open_run(plan, folder, log)

@@ -18,7 +18,7 @@ from arguments import new_parser, shrinking_flags
 from sweep import ROOT, Cell, Row, group, show, show_footer, spread, sweep
 
 RECIPE = ROOT / "examples" / "digits" / "recipe.toml"
-RATES = [1e-4, 3e-4, 9e-4, 2.7e-3]
+RATES = [1e-4, 3e-4, 9e-4]
 OWN = "recipe"
 
 

@@ -28,7 +28,7 @@ EVENTS = [
     ),
     PhaseStarted(
         time=2.0, phase="probe", index=0, count=2, epochs=3, steps=9, solver="gradient", cut="head",
-        trainable={"head": 3}, rates={"head": 1e-3},
+        trainable={"head": 3}, rates={"head": 1e-3}, cached=("low", "middle"),
     ),
     Progress(time=2.5, activity="train", done=3, total=9, unit="samples", metrics={"loss": 0.1 + 0.2}),
     EpochDone(

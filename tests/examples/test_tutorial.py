@@ -72,6 +72,7 @@ def test_the_tutorial_runs_without_its_weights_and_draws_its_curves(examples, pi
     assert (tmp_path / "runs" / "vgg16" / "report" / "report.html").is_file()
 
 
+@pytest.mark.slow
 def test_a_pretrained_backbone_reaches_an_accuracy_on_the_tutorials_pictures(examples, pictures, fit):
     recipe = examples / "tutorial" / "recipe.toml"
     lite0 = ("--backbone", "efficientnet_lite/lite0", "--image-size", 64, "--limit", 120)

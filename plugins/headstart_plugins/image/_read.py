@@ -39,15 +39,15 @@ UPRIGHT = {
 
 
 def read_picture(payload: Any, where: str, background: int) -> Sample:
-    """`payload` (Path, bytes or array) as a Sample of RGB pixels (height, width, 3) uint8.
+    """`payload` (Path, a path as text, bytes or array) as a Sample of RGB pixels (height, width, 3) uint8.
 
     Raises DataError naming `where` for what is no picture, truncated, corrupt, empty or larger than
     MAX_PIXELS.
     """
     if isinstance(payload, np.ndarray):
         return from_array(payload, where, background)
-    if isinstance(payload, Path):
-        return _decode(_regular(payload, where), where, background)
+    if isinstance(payload, str | Path):
+        return _decode(_regular(Path(payload), where), where, background)
     if isinstance(payload, bytes):
         return _decode(io.BytesIO(payload), where, background)
     kind = type(payload).__name__

@@ -137,7 +137,7 @@ def test_without_refit_the_head_has_not_seen_val(bench, network, training):
 
 
 class Ranked:
-    """A task whose validation accuracy is given, epoch by epoch; all else is real."""
+    """A task whose validation accuracy is given: at a phase's start, then epoch by epoch; all else is real."""
 
     def __init__(self, task, accuracies):
         self._task, self._accuracies, self.seen = task, list(accuracies), 0
@@ -160,7 +160,7 @@ def ranked(bench, made, accuracies):
 
 
 def test_the_best_epoch_by_val_is_restored_and_best_and_last_are_kept(bench, network, training):
-    made = ranked(bench, training(network), [0.1, 0.6, 0.3, 0.2])
+    made = ranked(bench, training(network), [0.0, 0.1, 0.6, 0.3, 0.2])
     (result,) = run_phases([gradient("head", epochs=4)], made)
 
     saved = {
@@ -175,16 +175,27 @@ def test_the_best_epoch_by_val_is_restored_and_best_and_last_are_kept(bench, net
     assert changed(saved[f"step.{4 * steps}"], final) == {"head/0/kernel", "head/0/bias"}
 
 
+def test_a_phase_that_only_makes_it_worse_ends_where_it_began_and_says_so(bench, network, training):
+    before = read_arrays(network.learned)
+    made = ranked(bench, training(network), [0.9, 0.1, 0.2])
+    (result,) = run_phases([gradient("middle", "head", epochs=2)], made)
+
+    assert result.best_epoch == 0
+    assert result.best["accuracy"] == 0.9
+    assert not changed(before, read_arrays(network.learned))
+    assert made.log.warnings == ["no epoch of phase 'tune' was better on val than its start, which is kept"]
+
+
 def test_patience_ends_a_phase_that_no_longer_gets_better(bench, network, training):
-    made = ranked(bench, training(network), [0.2, 0.5, 0.4, 0.3, 0.9])
+    made = ranked(bench, training(network), [0.0, 0.2, 0.5, 0.4, 0.3, 0.9])
     (result,) = run_phases([gradient("head", epochs=5, patience=2)], made)
 
     assert (result.best_epoch, result.reason) == (2, "no better for 2 epochs")
-    assert made.task.seen == 4
+    assert made.task.seen == 1 + 4
 
 
 def test_each_checkpoint_is_whole_and_only_those_of_the_last_phase_remain(bench, network, training):
-    made = ranked(bench, training(network), [0.5, 0.1, 0.3, 0.2, 0.1])
+    made = ranked(bench, training(network), [0.0, 0.5, 0.1, 0.0, 0.3, 0.2, 0.1])
     run_phases([gradient("head", epochs=2), gradient("top", "head", epochs=3)], made)
 
     folders = sorted(made.checkpoints.folder.iterdir())

@@ -1,0 +1,90 @@
+"""Trained on one backend, answered on the other; and a run from the command line, interrupted or not.
+
+Each process has one backend, so that everything here runs in processes of its own.
+"""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+PLUGIN = Path(__file__).parents[1] / "small_plugin"
+COMMAND = [sys.executable, "-c", "from headstart_cli.main import run; run()"]
+SMALL = ("--backbone", "small/net", "--weights", "none", "--limit", "80", "--reporter", "json")
+
+
+def environment():
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("KERAS", "HEADSTART"))}
+    return {**kept, "PYTHONPATH": str(PLUGIN), "OMP_NUM_THREADS": "1"}
+
+
+def headstart(*arguments, cwd):
+    done = subprocess.run(
+        [*COMMAND, *arguments], env=environment(), cwd=cwd, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def probabilities(path):
+    """{key: (prediction, probabilities)} of the test split."""
+    rows = csv.DictReader(path.open(encoding="utf-8"))
+    return {
+        row["key"]: (
+            row["prediction"],
+            [float(value) for name, value in row.items() if name.startswith("p:")],
+        )
+        for row in rows
+        if row["split"] == "test"
+    }
+
+
+@pytest.mark.parametrize(("trained", "answered"), [("torch", "jax"), ("jax", "torch")])
+def test_a_model_trained_on_one_backend_answers_the_same_on_the_other(tmp_path, trained, answered):
+    fitted = headstart(
+        "fit", "digits", *SMALL, "--backend", trained, "--epochs", "2", "--out", "run", "--json", cwd=tmp_path
+    )
+    again = headstart(
+        "evaluate", "run", "--backend", answered, "--predictions", "again.csv", "--json", cwd=tmp_path
+    )
+
+    assert (fitted["backend"], again["backend"]) == (trained, answered)
+    assert again["metrics"]["test"]["accuracy"] == fitted["metrics"]["test"]["accuracy"]
+    ours, theirs = probabilities(tmp_path / "run" / "predictions.csv"), probabilities(tmp_path / "again.csv")
+    assert ours.keys() == theirs.keys()
+    assert len(ours) == 16
+    for key, (prediction, values) in ours.items():
+        assert theirs[key][0] == prediction
+        assert theirs[key][1] == pytest.approx(values, abs=1e-4)
+    spread = [value for _, values in ours.values() for value in values]
+    assert max(spread) - min(spread) > 0.1
+
+
+def test_an_interrupted_run_exits_with_130_and_keeps_its_events_and_checkpoints(tmp_path):
+    command = [*COMMAND, "fit", "digits", *SMALL, "--backend", "torch", "--epochs", "500", "--out", "run"]
+    for number, name in enumerate((signal.SIGINT, signal.SIGTERM)):
+        cwd = tmp_path / str(number)
+        cwd.mkdir()
+        process = subprocess.Popen(command, env=environment(), cwd=cwd, stderr=subprocess.PIPE, text=True)
+        events = cwd / "run" / "events.jsonl"
+        deadline = time.monotonic() + 120
+        while not (events.exists() and events.read_text().count('"CheckpointSaved"') >= 3):
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(name)
+        _, told = process.communicate(timeout=30)
+
+        assert process.returncode == 130, told
+        assert "Traceback" not in told
+        lines = [json.loads(line) for line in events.read_text().splitlines()]
+        last = [line["path"] for line in lines if line["event"] == "CheckpointSaved"][-1]
+        assert (cwd / "run" / "checkpoints" / last / "manifest.json").is_file()
+        assert not (cwd / "run" / ".scratch").exists()
+        assert not (cwd / "run" / "artefact").exists()

@@ -1,0 +1,237 @@
+"""Whole runs: what they leave, that they repeat to the bit, and what their folder can do afterwards."""
+
+import csv
+import hashlib
+import json
+
+import pytest
+
+from headstart.errors import DataError, UsageError
+from headstart.eventlog import read_events
+from headstart.events import PhaseDone, RunFinished, RunStarted
+from headstart.fitting import fit
+from headstart.run import Run
+
+pytestmark = pytest.mark.backend
+
+CONTRACT = {
+    "run", "backend", "task", "backbone", "strategy", "primary_metric", "higher_is_better", "classes", "samples",
+    "metrics", "intervals", "baseline", "parameters", "resumed", "seconds", "warnings",
+}  # fmt: skip
+
+
+def rows_of(run):
+    return list(csv.DictReader((run.path / "predictions.csv").open(encoding="utf-8")))
+
+
+def test_the_folder_and_the_result_hold_what_the_contract_promises(finished, backend):
+    run = finished.run
+    left = {path.name for path in run.path.iterdir()}
+    assert left == {
+        "recipe.toml", "split.csv", "events.jsonl", "checkpoints", "artefact", "predictions.csv", "result.json",
+        "report", "environment.json",
+    }  # fmt: skip
+    assert set(run.result) >= CONTRACT
+    assert run.result["backend"] == backend
+    assert run.result["samples"] == {"train": 38, "val": 10, "test": 12}
+    assert set(run.result["metrics"]["test"]) >= {"accuracy", "macro_f1", "balanced_accuracy", "loss"}
+    assert set(run.result["seconds"]) == {"total", "features", "train", "evaluate"}
+    assert run.result["metrics"]["test"]["accuracy"] > run.result["baseline"]["majority_accuracy"]
+    assert set(run.result["parameters"]) == {"total", "trainable"}
+    json.loads((run.path / "result.json").read_text(), parse_constant=lambda text: pytest.fail(text))
+
+
+def test_its_events_tell_the_run_from_start_to_result(finished):
+    events = read_events(finished.run.path / "events.jsonl")
+    (started,) = (event for event in events if isinstance(event, RunStarted))
+    phases = [event.phase for event in events if isinstance(event, PhaseDone)]
+
+    assert list(started.phases) == phases == ["probe", "fine_tune"]
+    assert isinstance(events[-1], RunFinished)
+    assert events[-1].result == finished.run.result
+
+
+def test_test_metrics_are_those_of_the_written_predictions(finished):
+    rows = [row for row in rows_of(finished.run) if row["split"] == "test"]
+    right = sum(row["prediction"] == row["target"] for row in rows)
+
+    assert len(rows) == 12
+    assert right / len(rows) == pytest.approx(finished.run.result["metrics"]["test"]["accuracy"])
+
+
+def test_evaluate_finds_the_same_test_metrics_again(finished):
+    document = finished.run.evaluate().document
+
+    assert document["metrics"]["test"] == finished.run.result["metrics"]["test"]
+    assert document["intervals"]["test"] == finished.run.result["intervals"]["test"]
+    assert document["samples"] == {"test": 12}
+
+
+def test_evaluate_scores_any_split_or_all_and_writes_predictions(finished, tmp_path):
+    evaluation = finished.run.evaluate(split="all")
+    evaluation.write_predictions(tmp_path / "all.csv")
+
+    assert evaluation.document["samples"] == {"train": 38, "val": 10, "test": 12}
+    assert len((tmp_path / "all.csv").read_text().splitlines()) == 61
+    assert evaluation.document["metrics"]["val"] == finished.run.result["metrics"]["val"]
+    with pytest.raises(UsageError, match="unknown split 'half'"):
+        finished.run.evaluate(split="half")
+
+
+@pytest.fixture
+def own(finished, tmp_path, pictures_of, monkeypatch):
+    """The run in a copy that reads its own copy of the pictures."""
+    pictures = pictures_of(tmp_path / "pictures")
+    run = finished.copied(tmp_path / "run")
+    recipe = run.path / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace(str(finished.pictures), str(pictures)))
+    return run, pictures
+
+
+def test_a_file_that_changed_since_the_run_is_named(own):
+    run, pictures = own
+    key = next(row["key"] for row in rows_of(run) if row["split"] == "test")
+    other = next(path for path in pictures.rglob("*.png") if path != pictures / key)
+    (pictures / key).write_bytes(other.read_bytes())
+    with pytest.raises(DataError, match=f"{key} has changed since the run"):
+        run.evaluate()
+
+
+def test_a_file_that_is_gone_is_named(own):
+    run, pictures = own
+    key = next(row["key"] for row in rows_of(run) if row["split"] == "test")
+    (pictures / key).unlink()
+    with pytest.raises(DataError, match=f"{key} was in the run's data"):
+        run.evaluate()
+
+
+def test_other_data_is_matched_by_the_names_of_its_classes(finished, tmp_path, pictures_of):
+    """Fewer classes, so that their numbers would differ: 1 and 2 would be 0 and 1."""
+    other = pictures_of(tmp_path / "other", classes=("1", "2"), each=15)
+    evaluation = finished.run.evaluate(f"image_folder:{other}")
+
+    (scored,) = evaluation.scored
+    assert evaluation.document["samples"] == {"test": 30}
+    assert sorted(set(scored.targets.tolist())) == [1, 2]
+    counts = [(label, scored.outputs["logits"][row].argmax()) for row, label in enumerate(scored.labels)]
+    right = sum(finished.run.result["classes"][guess] == label for label, guess in counts)
+    assert evaluation.document["metrics"]["test"]["accuracy"] == pytest.approx(right / 30)
+    assert right > 15
+
+
+def test_other_data_may_have_one_class(finished, tmp_path, pictures_of):
+    other = pictures_of(tmp_path / "other", classes=("2",), each=5)
+    assert finished.run.evaluate(f"image_folder:{other}").document["samples"] == {"test": 5}
+
+
+def test_a_class_that_the_run_does_not_know_is_named(finished, tmp_path, pictures_of):
+    other = pictures_of(tmp_path / "other", names={"2": "cat"})
+    with pytest.raises(DataError, match="cat"):
+        finished.run.evaluate(f"image_folder:{other}")
+
+
+def test_predict_answers_files_folders_bytes_and_arrays_by_name(finished):
+    import numpy as np
+
+    file = next(finished.pictures.rglob("*.png"))
+    answers = finished.run.predict([file.parent, file, file.read_bytes(), np.zeros((8, 8), np.uint8)])
+
+    assert len(answers) == 23
+    assert answers[-3]["input"] == str(file)
+    assert [answer["input"] for answer in answers[-2:]] == ["bytes 21", "ndarray 22"]
+    assert all(answer["prediction"] in finished.run.result["classes"] for answer in answers)
+    with pytest.raises(UsageError, match="no such file or folder"):
+        finished.run.predict([file.with_name("absent.png")])
+
+
+def test_a_report_is_drawn_again_from_the_folder_alone(finished, tmp_path):
+    run = finished.copied(tmp_path / "run")
+    written = (run.path / "report" / "report.json").read_bytes()
+    (run.path / "report" / "report.json").unlink()
+
+    assert run.report() == []
+    assert (run.path / "report" / "report.json").read_bytes() == written
+
+
+@pytest.mark.parametrize("lacking", ["artefact/", "recipe.toml", "result.json"])
+def test_an_unfinished_run_is_a_usage_error(finished, tmp_path, lacking):
+    import shutil
+
+    run = finished.copied(tmp_path / "run")
+    path = run.path / lacking
+    shutil.rmtree(path) if lacking.endswith("/") else path.unlink()
+    with pytest.raises(UsageError, match="is not a finished run"):
+        Run.load(run.path)
+
+
+def test_no_run_at_all_is_a_usage_error(tmp_path):
+    with pytest.raises(UsageError, match="no such run"):
+        Run.load(tmp_path / "absent")
+    with pytest.raises(UsageError, match="is not a finished run"):
+        Run.load(tmp_path)
+
+
+def hashes(run):
+    return {
+        name: hashlib.sha256((run.path / name).read_bytes()).hexdigest()
+        for name in ("artefact/weights.safetensors", "predictions.csv", "split.csv")
+    }
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(
+    finished, tmp_path, small_registry, settings
+):
+    data = f"image_folder:{finished.pictures}"
+    again = fit(data, out=str(tmp_path / "again"), registry=small_registry, **settings)
+    assert hashes(again) == hashes(finished.run)
+
+    other = fit(data, out=str(tmp_path / "other"), seed=1, registry=small_registry, **settings)
+    assert hashes(other)["split.csv"] == hashes(finished.run)["split.csv"]
+    assert (
+        hashes(other)["artefact/weights.safetensors"] != hashes(finished.run)["artefact/weights.safetensors"]
+    )
+
+
+def test_the_users_pictures_are_never_written_to(finished, pictures_of, tmp_path):
+    fresh = pictures_of(tmp_path / "fresh")
+    for path in sorted(fresh.rglob("*")):
+        twin = finished.pictures / path.relative_to(fresh)
+        assert path.is_dir() or twin.read_bytes() == path.read_bytes()
+    assert len(list(fresh.rglob("*"))) == len(list(finished.pictures.rglob("*")))
+
+
+def test_training_augmented_with_stored_and_with_fresh_views_works(
+    finished, tmp_path, small_registry, settings
+):
+    data = f"image_folder:{finished.pictures}"
+    settings |= {"augment": ("classic",)}
+    tuned = fit(data, out=str(tmp_path / "tuned"), registry=small_registry, **settings)
+    del settings["epochs"], settings["learning_rate"]
+    probed = fit(data, out=str(tmp_path / "probed"), strategy="probe", registry=small_registry, **settings)
+
+    assert tuned.result["phases"][-1]["phase"] == "fine_tune"
+    assert probed.result["refit"] is True
+    assert "val" not in probed.result["intervals"]
+
+
+def test_a_folder_that_holds_something_is_left_alone(finished, tmp_path, small_registry, settings):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("kept")
+    with pytest.raises(UsageError, match="is not empty"):
+        fit(
+            f"image_folder:{finished.pictures}",
+            out=str(tmp_path / "mine"),
+            registry=small_registry,
+            **settings,
+        )
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+
+
+def test_a_run_that_fails_before_it_began_leaves_no_folder(tmp_path, small_registry, settings, pictures_of):
+    one = pictures_of(tmp_path / "one", classes=("1",))
+    with pytest.raises(DataError):
+        fit(f"image_folder:{one}", out=str(tmp_path / "run"), registry=small_registry, **settings)
+    with pytest.raises(UsageError):
+        fit(f"image_folder:{one}", out=str(tmp_path / "run"), backbone="smal/net", registry=small_registry)
+
+    assert not (tmp_path / "run").exists()
