@@ -1,4 +1,4 @@
-"""One backend a process: tests marked `backend` run where KERAS_BACKEND is jax or torch, all others where it is unset."""
+"""One backend a process: tests marked `backend` run where KERAS_BACKEND is jax or torch, others where it is unset."""
 
 import os
 import sys
@@ -11,15 +11,11 @@ BACKEND = os.environ.get("KERAS_BACKEND")
 
 def pytest_configure(config):
     if BACKEND not in (None, "jax", "torch"):
-        pytest.exit(
-            f"KERAS_BACKEND={BACKEND!r}: these tests run on jax or torch, or without it", returncode=4
-        )
+        pytest.exit(f"KERAS_BACKEND={BACKEND!r}: these tests run on jax or torch, or without it", returncode=4)
 
 
 def pytest_collection_modifyitems(config, items):
-    wanted = [
-        item for item in items if (item.get_closest_marker("backend") is not None) == (BACKEND is not None)
-    ]
+    wanted = [item for item in items if (item.get_closest_marker("backend") is not None) == (BACKEND is not None)]
     left_out = [item for item in items if item not in set(wanted)]
     if items and not wanted:
         needed = "set KERAS_BACKEND=jax or torch" if BACKEND is None else "unset KERAS_BACKEND"

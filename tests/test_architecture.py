@@ -104,9 +104,7 @@ def test_a_plugins_declarations_import_only_the_standard_library_and_the_contrac
         for name in own:  # tables of data beside the declarations, held to the same rule
             file = ROOT / "plugins" / Path(*name.split("."))
             waiting += {file.with_suffix(".py")} - seen
-        foreign = {
-            name for name in names - own - DECLARING if name.partition(".")[0] not in sys.stdlib_module_names
-        }
+        foreign = {name for name in names - own - DECLARING if name.partition(".")[0] not in sys.stdlib_module_names}
         assert foreign == set(), f"{current} imports {foreign}"
 
 
@@ -146,10 +144,5 @@ def test_the_extra_all_never_brings_tensorflow():
 
 def test_importing_headstart_loads_no_framework_and_no_numpy():
     code = "import sys, headstart, headstart_cli.main; print(' '.join(sys.modules))"
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert (
-        roots(loaded) & (FRAMEWORKS | {"numpy", "sklearn", "PIL", "matplotlib", "tensorflow", "click"})
-        == set()
-    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert roots(loaded) & (FRAMEWORKS | {"numpy", "sklearn", "PIL", "matplotlib", "tensorflow", "click"}) == set()

@@ -38,10 +38,7 @@ def _built_stages(registry: Registry, spec: BackboneSpec, backend: str | None) -
     from headstart.backend import activate, choose_backend, installed_backends
 
     if backend is None and not installed_backends():
-        say(
-            "no backend is installed, so shapes are not shown: "
-            "pip install 'headstart[jax]' or 'headstart[torch]'"
-        )
+        say("no backend is installed, so shapes are not shown: pip install 'headstart[jax]' or 'headstart[torch]'")
         return None
     choice = choose_backend(backend, None)
     if reason := spec.refuses.get(choice.name):
@@ -80,8 +77,7 @@ def _show_stages(spec: BackboneSpec, rows: list[dict[str, Any]] | None) -> None:
 
 def _shapes(outputs: dict[str, list[int | None]]) -> str:
     return ", ".join(
-        f"{name} ({', '.join('-' if size is None else str(size) for size in shape)})"
-        for name, shape in outputs.items()
+        f"{name} ({', '.join('-' if size is None else str(size) for size in shape)})" for name, shape in outputs.items()
     )
 
 

@@ -41,9 +41,7 @@ def document(registry: Registry, spec: Spec) -> dict[str, Any]:
     from headstart.options import describe_options
 
     plugin = registry.provenance(spec)
-    described = {
-        field.name: plain(getattr(spec, field.name)) for field in fields(spec) if field.name != "options"
-    }
+    described = {field.name: plain(getattr(spec, field.name)) for field in fields(spec) if field.name != "options"}
     return {
         **described,
         "plugin": {"name": plugin.name, "distribution": plugin.distribution, "version": plugin.version},

@@ -22,9 +22,7 @@ Weights = Annotated[
 ]
 Task = Annotated[str | None, typer.Option("--task", metavar="NAME", help="What is predicted.")]
 Strategy = Annotated[str | None, typer.Option("--strategy", metavar="NAME", help="The plan of phases.")]
-Train = Annotated[
-    str | None, typer.Option("--train", metavar="STAGE,...", help="The backbone's stages that learn.")
-]
+Train = Annotated[str | None, typer.Option("--train", metavar="STAGE,...", help="The backbone's stages that learn.")]
 Head = Annotated[str | None, typer.Option("--head", metavar="linear|mlp[:512]", help="The new layers on top.")]
 Augment = Annotated[
     list[str] | None,

@@ -14,9 +14,9 @@ FILENAME = "recipe.toml"
 
 
 def init(
-    path: Annotated[
-        Path, typer.Argument(metavar="PATH", help="A file to write, or a folder for recipe.toml.")
-    ] = Path(FILENAME),
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A file to write, or a folder for recipe.toml.")] = Path(
+        FILENAME
+    ),
     disable_plugin: DisablePlugins = None,
     debug: Debug = False,
 ) -> None:

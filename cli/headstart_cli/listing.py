@@ -9,9 +9,7 @@ import typer
 from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins
 from headstart_cli.output import print_json, print_table
 
-Name = Annotated[
-    str | None, typer.Argument(metavar="NAME", help="Show everything about this one.", show_default=False)
-]
+Name = Annotated[str | None, typer.Argument(metavar="NAME", help="Show everything about this one.", show_default=False)]
 
 
 def backbones(

@@ -23,9 +23,7 @@ Names = Annotated[
 
 
 @app.command("list")
-def list_weights(
-    as_json: AsJson = False, disable_plugin: DisablePlugins = None, debug: Debug = False
-) -> None:
+def list_weights(as_json: AsJson = False, disable_plugin: DisablePlugins = None, debug: Debug = False) -> None:
     """List weights: licence, size, and where they lie on this machine."""
     from headstart.weights.store import find
 

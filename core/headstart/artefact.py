@@ -143,12 +143,8 @@ class Artefact:
 
         blueprint = self.blueprint
         inputs = {name: spec.shape for name, spec in self.kind.tensors.items()}
-        stages = build_backbone(
-            blueprint.backbone, self.registry, options=blueprint.backbone_options, inputs=inputs
-        )
-        network = graft(
-            self.kind, stages, blueprint.backbone.features, task=self.task, head=blueprint.head, seed=0
-        )
+        stages = build_backbone(blueprint.backbone, self.registry, options=blueprint.backbone_options, inputs=inputs)
+        network = graft(self.kind, stages, blueprint.backbone.features, task=self.task, head=blueprint.head, seed=0)
         assign_arrays(network.learned, read_safetensors(self.path / WEIGHTS), source=str(self.path / WEIGHTS))
         return network
 
@@ -176,7 +172,7 @@ def _read_blueprint(folder: Path, registry: Registry) -> Blueprint:
         backbone_options=backbone_options,
         input=kind,
         input_options=input_options,
-        preprocess=_part(reading, "preprocess", Mapping),
+        preprocess=_part(reading, "preprocess", dict),
         task=task,
         task_options=task_options,
         head=_part(model["head"], "head", str),
@@ -186,7 +182,7 @@ def _read_blueprint(folder: Path, registry: Registry) -> Blueprint:
 
 def _read_builder(document: Mapping[str, Any], part: str, kind: str, registry: Registry) -> tuple[Any, Any]:
     described = _part(document, part, Mapping)
-    name, values = _part(described, "builder", str), _part(described, "options", Mapping)
+    name, values = _part(described, "builder", str), _part(described, "options", dict)
     version = _part(described, "builder_version", int)
     spec = _find(registry, kind, name)
     if spec.version != version:

@@ -32,9 +32,7 @@ class BackendChoice:
 
 def installed_backends() -> tuple[str, ...]:
     """Those of our backends that are installed; nothing is imported."""
-    return tuple(
-        name for name in BACKENDS if name in sys.modules or importlib.util.find_spec(name) is not None
-    )
+    return tuple(name for name in BACKENDS if name in sys.modules or importlib.util.find_spec(name) is not None)
 
 
 def loaded_backend() -> str | None:
@@ -51,9 +49,7 @@ def choose_backend(flag: str | None, recipe: str | None = None) -> BackendChoice
     """
     choice = _wanted(flag, recipe)
     if choice.name not in BACKENDS:
-        raise UsageError(
-            f"unknown backend {choice.name!r} ({choice.origin})", hint=f"expected {' or '.join(BACKENDS)}"
-        )
+        raise UsageError(f"unknown backend {choice.name!r} ({choice.origin})", hint=f"expected {' or '.join(BACKENDS)}")
     if choice.name not in installed_backends():
         raise UsageError(
             f"the backend {choice.name} ({choice.origin}) is not installed", hint=_how_to_install(choice.name)

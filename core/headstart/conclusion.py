@@ -105,9 +105,7 @@ def load_weights(plan: Plan) -> None:
 
         initialise(stages, batch, resolved.recipe.seed)
         return
-    arrays = load_arrays(
-        resolved.weights, resolved.backbone, backbone=Backbone(stages), registry=plan.registry
-    )
+    arrays = load_arrays(resolved.weights, resolved.backbone, backbone=Backbone(stages), registry=plan.registry)
     assign_arrays(stages, arrays, source=weights_name(plan))
 
 

@@ -40,9 +40,7 @@ def find_plugins() -> tuple[FoundPlugin, ...]:
     Two plugins may claim one name; then the one of the distribution that ships headstart comes first, so that
     installing something never replaces what is built in.
     """
-    found = {
-        (plugin.name, plugin.distribution, plugin.module): plugin for plugin in reversed([*_published()])
-    }
+    found = {(plugin.name, plugin.distribution, plugin.module): plugin for plugin in reversed([*_published()])}
     return tuple(sorted(found.values(), key=_rank))
 
 

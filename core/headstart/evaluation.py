@@ -39,9 +39,7 @@ class Labelled:
     labels: tuple[str, ...]
 
 
-def score(
-    predictor: Predictor, samples: Labelled, on_progress: Callable[[int, int], None] | None = None
-) -> Scored:
+def score(predictor: Predictor, samples: Labelled, on_progress: Callable[[int, int], None] | None = None) -> Scored:
     """Answer every sample. Raises DataError naming the key of a label that the task does not know."""
     targets = predictor.task.encode(samples.labels, samples.keys)
     outputs = predictor.outputs(samples.payloads, on_progress)

@@ -88,9 +88,7 @@ def tell(
             reporter.on_event(event, view)
             still.append((name, reporter))
         except (Exception, SystemExit) as exc:
-            failed.append(
-                f"reporter {name!r} was switched off at {type(event).__name__}: {type(exc).__name__}: {exc}"
-            )
+            failed.append(f"reporter {name!r} was switched off at {type(event).__name__}: {type(exc).__name__}: {exc}")
     return still, failed
 
 

@@ -24,6 +24,7 @@ from headstart.timing import Stopwatch
 if TYPE_CHECKING:
     from headstart.planning import Plan
 
+
 @dataclass(frozen=True)
 class Ready:
     """A recipe that was checked, and the backend it will run on."""
@@ -54,9 +55,7 @@ def fit(
 def make_ready(stated: Recipe, registry: Registry) -> Ready:
     """Choose the backend and check the whole recipe. Reads no data and imports no framework."""
     by_flag = not stated.origin("backend").startswith(("default", "file"))
-    choice = choose_backend(
-        stated.backend if by_flag else None, None if by_flag else stated.backend
-    )
+    choice = choose_backend(stated.backend if by_flag else None, None if by_flag else stated.backend)
     origins = {**stated.origins, "backend": stated.origins.get("backend", choice.origin)}
     resolved = resolve_recipe(dataclasses.replace(stated, backend=choice.name, origins=origins), registry)
     announce(choice)
@@ -79,7 +78,9 @@ def run_recipe(stated: Recipe, registry: Registry) -> Run:
             live=True,
         )
         with EventLog(folder.events, reporters, view) as log:
-            plan = plan_run(ready, folder.scratch, lambda *told: log.progress(*told, "samples"))
+            plan = plan_run(
+                ready, folder.scratch, lambda activity, done, total: log.progress(activity, done, total, "samples")
+            )
             plans.append(plan)
             from headstart.conclusion import (  # imports keras: after the plan chose its backend
                 conclude,
@@ -100,9 +101,7 @@ def plan_run(ready: Ready, scratch: Path, told: Callable[[str, int, int], None])
     """Read the data, build the network and plan the phases of a recipe that is ready."""
     from headstart.planning import make_plan
 
-    return make_plan(
-        ready.resolved, ready.registry, choice=ready.choice, scratch=scratch, told=told
-    )
+    return make_plan(ready.resolved, ready.registry, choice=ready.choice, scratch=scratch, told=told)
 
 
 def samples_of(plan: Plan) -> tuple[dict[str, Any], Any]:

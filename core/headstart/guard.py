@@ -74,9 +74,7 @@ def declaring(plugin: str) -> Iterator[None]:
     finally:
         sys.meta_path.remove(finder)
     if finder.refused:
-        raise PluginFailure(
-            f"imports {finder.refused[0]} while it declares its offers, and hides the refusal"
-        )
+        raise PluginFailure(f"imports {finder.refused[0]} while it declares its offers, and hides the refusal")
 
 
 @contextlib.contextmanager

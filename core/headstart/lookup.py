@@ -32,9 +32,7 @@ def find_spec(specs: Sequence[S], host: PluginHost, kind: str, name: str) -> S:
     _refuse_disabled_plugin(host, kind, name)
     hint = suggestion(name, [spec.name for spec in specs])
     failed = ", ".join(info.name for info in host.failed)
-    note = (
-        f"these plugins failed and are left out: {failed} (`headstart plugins` says why)" if failed else None
-    )
+    note = f"these plugins failed and are left out: {failed} (`headstart plugins` says why)" if failed else None
     raise UsageError(
         f"no {singular(kind)} is named {name!r}",
         hint="; ".join(part for part in (hint, note) if part) or None,

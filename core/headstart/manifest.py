@@ -53,9 +53,7 @@ def read_manifest(folder: Path, *, schema: str) -> dict[str, Any]:
 
 def _verify_files(folder: Path, listed: Mapping[str, Any]) -> None:
     present = {
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if not path.is_dir() or path.is_symlink()
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir() or path.is_symlink()
     } - {MANIFEST}
     if present != set(listed):
         odd = sorted(present ^ set(listed))

@@ -81,9 +81,7 @@ def describe_options(options: type) -> tuple[OptionInfo, ...]:
 def _describe(declared: Field[Any], hint: Any) -> OptionInfo:
     bounds = _bounds(declared)
     choices = bounds.choices or (get_args(hint) if get_origin(hint) is Literal else None)
-    return OptionInfo(
-        declared.name, spell(hint), declared.default, bounds.help, bounds.low, bounds.high, choices
-    )
+    return OptionInfo(declared.name, spell(hint), declared.default, bounds.help, bounds.low, bounds.high, choices)
 
 
 def _bounds(declared: Field[Any]) -> Bounds:
@@ -91,9 +89,7 @@ def _bounds(declared: Field[Any]) -> Bounds:
     return bounds if isinstance(bounds, Bounds) else Bounds(help="")
 
 
-def parse_options(
-    options: type, values: Mapping[str, Any], where: str
-) -> tuple[Any | None, tuple[Problem, ...]]:
+def parse_options(options: type, values: Mapping[str, Any], where: str) -> tuple[Any | None, tuple[Problem, ...]]:
     """An instance of the dataclass `options` from plain `values`, or None with everything that is wrong.
 
     `where` names the table in problems, such as `strategy`. Lists become tuples, whole numbers stand for

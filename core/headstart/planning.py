@@ -157,9 +157,7 @@ def _check_phase(phase: Phase, resolved: ResolvedRecipe) -> None:
         )
 
 
-def build_view(
-    resolved: ResolvedRecipe, registry: Registry, records: Records, kind: InputKind
-) -> View | None:
+def build_view(resolved: ResolvedRecipe, registry: Registry, records: Records, kind: InputKind) -> View | None:
     """How training samples vary, or None."""
     from headstart.data.views import Composed, View
 
@@ -198,15 +196,11 @@ def _build_task(resolved: ResolvedRecipe, registry: Registry, data: PreparedData
     return task
 
 
-def _build_network(
-    resolved: ResolvedRecipe, registry: Registry, kind: InputKind, task: Task
-) -> Network:
+def _build_network(resolved: ResolvedRecipe, registry: Registry, kind: InputKind, task: Task) -> Network:
     from headstart.engine.graft import build_backbone, graft
 
     inputs = {name: spec.shape for name, spec in kind.tensors.items()}
-    stages = build_backbone(
-        resolved.backbone, registry, options=resolved.options["backbone"], inputs=inputs
-    )
+    stages = build_backbone(resolved.backbone, registry, options=resolved.options["backbone"], inputs=inputs)
     offered = resolved.backbone.features
     return graft(kind, stages, offered, task=task, head=resolved.head, seed=resolved.recipe.seed)
 
@@ -228,7 +222,5 @@ def _warnings(resolved: ResolvedRecipe, network: Network, data: PreparedData) ->
     head = count_trainable(network, (HEAD,))[HEAD]
     is_wide = resolved.head.partition(":")[0] not in resolved.task.closed_form  # solved ones are regularised
     if is_wide and head > PARAMETERS_PER_SAMPLE * rows:
-        found.append(
-            f"the head has {head:,} numbers to learn from {rows:,} samples; a linear head is the safer choice"
-        )
+        found.append(f"the head has {head:,} numbers to learn from {rows:,} samples; a linear head is the safer choice")
     return tuple(found)

@@ -37,14 +37,10 @@ class Recipe:
     backend: str | None = setting(None, "jax or torch.")
     task: str = setting("classification", "What is predicted.")
     strategy: str | None = setting(None, "The plan of training phases.")
-    train: tuple[str, ...] | None = setting(
-        None, "The backbone's stages that learn; the strategy's own if left out."
-    )
+    train: tuple[str, ...] | None = setting(None, "The backbone's stages that learn; the strategy's own if left out.")
     head: str | None = setting(None, "The new layers on top, such as linear or mlp:512.")
     augment: tuple[str, ...] = setting(("none",), "How training samples vary.")
-    epochs: int | None = setting(
-        None, "Passes over the training data; the strategy's own if left out.", low=1
-    )
+    epochs: int | None = setting(None, "Passes over the training data; the strategy's own if left out.", low=1)
     batch_size: int = setting(32, "Samples a step.", low=1, high=65536)
     learning_rate: float | None = setting(None, "Peak update rate; the strategy's own if left out.", high=1)
     limit: int | None = setting(None, "Records in all, stratified, before the split.", low=1)
@@ -118,9 +114,7 @@ class _Values:
             key, equals, text = written.partition("=")
             key = key.strip().removeprefix(f"{FIT}.").replace("-", "_" if "." not in key else "-")
             if not equals or not key:
-                self.problems.append(
-                    Problem(f"--set {written}", "expected key=value", "as in --set epochs=5")
-                )
+                self.problems.append(Problem(f"--set {written}", "expected key=value", "as in --set epochs=5"))
             elif key != "image_size" and unknown_set(key):
                 self.problems.append(unknown_key(key, "--set", SETTINGS))
             elif self.origins.get(key) == "--set" and self.chosen[key] != text:

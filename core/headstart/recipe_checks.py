@@ -79,7 +79,6 @@ def check_feature(task: TaskSpec, backbone: BackboneSpec) -> None:
     offered = [feature.name for feature in backbone.features]
     if task.feature not in offered:
         raise UsageError(
-            f"{task.name} needs the feature {task.feature!r}; "
-            f"{backbone.name} offers {', '.join(offered) or 'none'}",
+            f"{task.name} needs the feature {task.feature!r}; {backbone.name} offers {', '.join(offered) or 'none'}",
             hint="choose another backbone or task",
         )

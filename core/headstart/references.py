@@ -118,9 +118,7 @@ def find_backbone(registry: Registry, ref: str) -> BackboneSpec:
 def _backbone_by_reference(registry: Registry, ref: str, asked: str) -> BackboneSpec:
     answers = _ask(registry, "resolve_backbone", asked)
     if not answers:
-        raise UsageError(
-            f"no plugin opens {ref} as a backbone", hint="`headstart backbones` lists what there is"
-        )
+        raise UsageError(f"no plugin opens {ref} as a backbone", hint="`headstart backbones` lists what there is")
     if len(answers) > 1:
         names = " and ".join(f"{plugin.info.name} ({answer.name})" for plugin, answer in answers)
         raise UsageError(f"two plugins would open {ref}: {names}", hint="leave one out with --disable-plugin")
@@ -166,9 +164,7 @@ def _require_path(ref: str) -> Path:
 
 def _refuse_both(ref: str, names: list[str]) -> None:
     if names and not ref.startswith((".", "/", "~")):
-        hint = (
-            f"write ./{ref} for the path, or {' or '.join(_unlike(ref, name) for name in names)} for the name"
-        )
+        hint = f"write ./{ref} for the path, or {' or '.join(_unlike(ref, name) for name in names)} for the name"
         raise UsageError(f"{ref!r} is both a registered name and a path", hint=hint)
 
 

@@ -74,9 +74,7 @@ class Registry:
     def default_backbone(self, input: str) -> BackboneSpec:
         """The backbone taken for the input kind `input` where the user names none. Raises UsageError."""
         wanted = self.get("inputs", input)
-        marked = [
-            spec for spec in self.specs("backbones") if spec.default_for in (wanted.name, wanted.short_name)
-        ]
+        marked = [spec for spec in self.specs("backbones") if spec.default_for in (wanted.name, wanted.short_name)]
         return cast("BackboneSpec", _only(marked, f"backbone for {wanted.short_name} data", "--backbone"))
 
     def default_strategy(self) -> StrategySpec:

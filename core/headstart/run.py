@@ -99,9 +99,7 @@ class Run:
         activate(choice)
         return choice.name
 
-    def predict(
-        self, inputs: Sequence[Any], *, top_k: int = 1, backend: str | None = None
-    ) -> list[dict[str, Any]]:
+    def predict(self, inputs: Sequence[Any], *, top_k: int = 1, backend: str | None = None) -> list[dict[str, Any]]:
         """Answer files, folders, bytes or arrays: one mapping each with `input` and the task's columns.
 
         Folders are searched for files of the run's input kind. Raises UsageError for a path that is not there and
@@ -203,9 +201,7 @@ class Run:
         from headstart.reporting import SampleView, open_reporters, replay
 
         specs = [self.registry.get("reporters", name) for name in reporters or self.recipe.reporters or ()]
-        opened = open_reporters(
-            specs, self.registry, self.resolved.options, interactive=interactive, live=False
-        )
+        opened = open_reporters(specs, self.registry, self.resolved.options, interactive=interactive, live=False)
         return replay(opened, SampleView(self.path, self._samples))
 
     def _samples(self) -> tuple[dict[str, Any], Any]:

@@ -139,7 +139,8 @@ class InputRequest:
 class InputBuild(Protocol):
     """Build target of an InputSpec. Raises UsageError where `preprocess` has a value it does not know."""
 
-    def __call__(self, request: InputRequest) -> InputKind: ...
+    def __call__(self, request: InputRequest) -> InputKind:
+        """See the class."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,7 +234,8 @@ class BackboneRequest:
 class BackboneBuild(Protocol):
     """Build target of a BackboneSpec: architecture with random weights. Never resolves weights, paths or addresses."""
 
-    def __call__(self, request: BackboneRequest) -> Backbone: ...
+    def __call__(self, request: BackboneRequest) -> Backbone:
+        """See the class."""
 
 
 class WeightsLoad(Protocol):
@@ -243,7 +245,8 @@ class WeightsLoad(Protocol):
     Executes nothing from the file. Raises WrongWeightsError listing what differs.
     """
 
-    def __call__(self, file: Path, backbone: Backbone) -> Mapping[str, np.ndarray]: ...
+    def __call__(self, file: Path, backbone: Backbone) -> Mapping[str, np.ndarray]:
+        """See the class."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -319,7 +322,8 @@ class DatasetRequest:
 class DatasetBuild(Protocol):
     """Build target of a DatasetSpec. Raises UsageError for an absent path, DataError for data that cannot be used."""
 
-    def __call__(self, request: DatasetRequest) -> Records: ...
+    def __call__(self, request: DatasetRequest) -> Records:
+        """See the class."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -353,7 +357,8 @@ class AugmentationRequest:
 class AugmentationBuild(Protocol):
     """Build target of an AugmentationSpec."""
 
-    def __call__(self, request: AugmentationRequest) -> Augmentation: ...
+    def __call__(self, request: AugmentationRequest) -> Augmentation:
+        """See the class."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -397,9 +402,7 @@ class Task(Protocol):
     def metrics(self, targets: np.ndarray, outputs: Mapping[str, np.ndarray]) -> Mapping[str, float]:
         """Scalar metrics by name, `loss` and the primary metric among them."""
 
-    def intervals(
-        self, targets: np.ndarray, outputs: Mapping[str, np.ndarray]
-    ) -> Mapping[str, tuple[float, float]]:
+    def intervals(self, targets: np.ndarray, outputs: Mapping[str, np.ndarray]) -> Mapping[str, tuple[float, float]]:
         """95 % intervals by metric name."""
 
     def baseline(self, train: np.ndarray, test: np.ndarray) -> Mapping[str, float]:
@@ -427,7 +430,8 @@ class TaskRequest:
 class TaskBuild(Protocol):
     """Build target of a TaskSpec. Raises DataError where the targets cannot be learned (one class, ...)."""
 
-    def __call__(self, request: TaskRequest) -> Task: ...
+    def __call__(self, request: TaskRequest) -> Task:
+        """See the class."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -496,7 +500,8 @@ class StrategyRequest:
 class StrategyBuild(Protocol):
     """Build target of a StrategySpec; imports no framework. Raises UsageError where the request contradicts itself."""
 
-    def __call__(self, request: StrategyRequest) -> Sequence[Phase]: ...
+    def __call__(self, request: StrategyRequest) -> Sequence[Phase]:
+        """See the class."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -517,7 +522,8 @@ class LoweringBuild(Protocol):
     The new layer holds the stock one and owns no variables: training it trains the stock layer's.
     """
 
-    def __call__(self, layer: keras.Layer) -> keras.Layer | None: ...
+    def __call__(self, layer: keras.Layer) -> keras.Layer | None:
+        """See the class."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -563,7 +569,8 @@ class ReporterRequest:
 class ReporterBuild(Protocol):
     """Build target of a ReporterSpec; it must not import keras."""
 
-    def __call__(self, request: ReporterRequest) -> Reporter: ...
+    def __call__(self, request: ReporterRequest) -> Reporter:
+        """See the class."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -576,13 +583,6 @@ class ReporterSpec(Spec):
 
 
 AnySpec = (
-    BackboneSpec
-    | DatasetSpec
-    | AugmentationSpec
-    | ReporterSpec
-    | InputSpec
-    | TaskSpec
-    | StrategySpec
-    | LoweringSpec
+    BackboneSpec | DatasetSpec | AugmentationSpec | ReporterSpec | InputSpec | TaskSpec | StrategySpec | LoweringSpec
 )
 Specs = Iterable[AnySpec]

@@ -72,9 +72,7 @@ def _ready_dataset(registry: Registry) -> str | None:
 
 def _tables(registry: Registry) -> Iterator[str]:
     for table, kind in SINGLE:
-        described = [
-            (spec, options) for spec in registry.specs(kind) if (options := describe_options(spec.options))
-        ]
+        described = [(spec, options) for spec in registry.specs(kind) if (options := describe_options(spec.options))]
         if described:
             yield f"[{table}]"
             for spec, options in described:
@@ -96,9 +94,7 @@ def _named_table(group: str, spec: Spec) -> Iterator[str]:
 def _options(options: Sequence[OptionInfo]) -> Iterator[str]:
     for option in options:
         yield f"# {' '.join(option.help.split())}"
-        yield "# " + (
-            f"{option.name} = ..." if option.default is None else _line(option.name, option.default)
-        )
+        yield "# " + (f"{option.name} = ..." if option.default is None else _line(option.name, option.default))
     yield ""
 
 

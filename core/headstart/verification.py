@@ -87,9 +87,7 @@ def verify_hooks(plugin: object, name: str) -> Mapping[str, pluggy.HookImpl]:
     return implemented
 
 
-def _verify_attribute(
-    manager: pluggy.PluginManager, plugin: object, attribute: str, known: tuple[str, ...]
-) -> None:
+def _verify_attribute(manager: pluggy.PluginManager, plugin: object, attribute: str, known: tuple[str, ...]) -> None:
     declared = manager.parse_hookimpl_opts(plugin, attribute)
     if declared is None:
         if attribute in known and callable(getattr(plugin, attribute)):
@@ -124,9 +122,7 @@ def verify_spec(spec: Any, kind: str, plugin: str) -> None:
     if not isinstance(spec, expected):
         raise PluginFailure(f"register_{kind} must offer {expected.__name__}, not {type(spec).__name__}")
     if spec.api != API:
-        raise PluginFailure(
-            f"{spec.name!r} was written for api {spec.api!r}; this headstart offers api {API}"
-        )
+        raise PluginFailure(f"{spec.name!r} was written for api {spec.api!r}; this headstart offers api {API}")
     _verify_spec_name(spec, plugin)
     for problem in (*_field_problems(spec), *check_declaration(spec.options), *_backbone_problems(spec)):
         raise PluginFailure(f"{spec.name}: {problem}")

@@ -50,9 +50,7 @@ def test_a_model_trained_on_one_backend_answers_the_same_on_the_other(tmp_path, 
     fitted = headstart(
         "fit", "digits", *SMALL, "--backend", trained, "--epochs", "2", "--out", "run", "--json", cwd=tmp_path
     )
-    again = headstart(
-        "evaluate", "run", "--backend", answered, "--predictions", "again.csv", "--json", cwd=tmp_path
-    )
+    again = headstart("evaluate", "run", "--backend", answered, "--predictions", "again.csv", "--json", cwd=tmp_path)
 
     assert (fitted["backend"], again["backend"]) == (trained, answered)
     assert again["metrics"]["test"]["accuracy"] == fitted["metrics"]["test"]["accuracy"]

@@ -9,9 +9,7 @@ from pathlib import Path
 def new_parser(description: str, *, out: str, backends: list[str]) -> argparse.ArgumentParser:
     """A parser with the options that shrink or place a sweep."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument(
-        "--out", type=Path, default=Path(out), help=f"where results and runs go (default: {out})"
-    )
+    parser.add_argument("--out", type=Path, default=Path(out), help=f"where results and runs go (default: {out})")
     parser.add_argument("--backends", nargs="+", default=backends, choices=("jax", "torch"), metavar="NAME")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="N")
     parser.add_argument("--epochs", type=int, metavar="N", help="instead of the recipe's")

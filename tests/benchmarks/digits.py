@@ -35,9 +35,7 @@ def main() -> int:
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
-    parser = new_parser(
-        "The digits demo over seeds and backends.", out="runs/bench-digits", backends=["torch", "jax"]
-    )
+    parser = new_parser("The digits demo over seeds and backends.", out="runs/bench-digits", backends=["torch", "jax"])
     known = ", ".join(f"{rate:g}" for rate in RATES)
     sentence = f"compare learning rates instead of taking the recipe's own (without values: {known})"
     parser.add_argument("--rates", nargs="*", type=float, metavar="X", help=sentence)

@@ -4,7 +4,6 @@ import importlib.util
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 
 _spec = importlib.util.spec_from_file_location("process", Path(__file__).with_name("process.py"))
@@ -79,7 +78,9 @@ def test_a_wrong_weights_file_says_which_arrays_differ(tmp_path):
 
 def test_weights_that_are_not_here_say_how_to_get_them(tmp_path):
     """An address that nobody answers stands for a machine without internet."""
-    done = fit("digits", *SMALL[:6], "--backbone", "vgg16", HEADSTART_HOME=str(tmp_path), https_proxy="http://127.0.0.1:9")
+    done = fit(
+        "digits", *SMALL[:6], "--backbone", "vgg16", HEADSTART_HOME=str(tmp_path), https_proxy="http://127.0.0.1:9"
+    )
     refused(done, 2, "vgg16", "--weights")
 
 

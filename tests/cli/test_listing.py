@@ -53,9 +53,7 @@ def test_an_unknown_name_is_exit_2_with_a_suggestion(capsys):
 
 
 def test_a_plugin_that_is_left_out_offers_nothing(listing):
-    names = [
-        each["name"] for each in json.loads(listing("strategies", "--json", "--disable-plugin", "strategies"))
-    ]
+    names = [each["name"] for each in json.loads(listing("strategies", "--json", "--disable-plugin", "strategies"))]
     assert names == []
 
 

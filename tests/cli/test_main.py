@@ -27,9 +27,7 @@ RUN = [sys.executable, "-c", "from headstart_cli.main import run; run()"]
 
 def headstart(*arguments, **variables):
     """Run the command as a user does, in a process of its own."""
-    environment = {
-        key: value for key, value in os.environ.items() if not key.startswith(("KERAS", "HEADSTART"))
-    }
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("KERAS", "HEADSTART"))}
     return subprocess.run(
         [*RUN, *arguments], env={**environment, **variables}, capture_output=True, text=True, check=False
     )

@@ -32,9 +32,7 @@ def test_a_broken_plugin_is_listed_with_its_version_and_error(capsys):
 @pytest.mark.usefixtures("broken")
 def test_a_disabled_plugin_is_listed_as_such(capsys):
     plugins = json.loads(read(capsys, "plugins", "--json", "--disable-plugin", "broken"))
-    assert [(each["disabled"], each["error"]) for each in plugins if each["name"] == "broken"] == [
-        (True, None)
-    ]
+    assert [(each["disabled"], each["error"]) for each in plugins if each["name"] == "broken"] == [(True, None)]
 
 
 @pytest.mark.usefixtures("broken")

@@ -114,9 +114,7 @@ def failing(call, cause, number):
 
 @pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: errno.errorcode[cause])
 @pytest.mark.parametrize(("name", "calls"), [("fsync", 6), ("rename", 1)])
-def test_each_failing_call_names_path_and_reason_and_leaves_nothing(
-    tmp_path, monkeypatch, name, calls, cause
-):
+def test_each_failing_call_names_path_and_reason_and_leaves_nothing(tmp_path, monkeypatch, name, calls, cause):
     for number in range(1, calls + 1):
         with monkeypatch.context() as patched:
             patched.setattr(os, name, failing(getattr(os, name), cause, number))

@@ -36,7 +36,9 @@ EVENTS = [
         seconds=0.1, best=True,
     ),
     CheckpointSaved(time=3.5, path="step.3", step=3, best=True),
-    PhaseDone(time=4.0, phase="probe", best_epoch=1, best={"loss": 2.0}, reason="all epochs", frozen_verified=7, seconds=1),
+    PhaseDone(
+        time=4.0, phase="probe", best_epoch=1, best={"loss": 2.0}, reason="all epochs", frozen_verified=7, seconds=1
+    ),
     Warned(time=4.5, message="mind\nthis", hint=None),
     RunFinished(time=5.0, result={"metrics": {"test": {"accuracy": None}}}),
 ]  # fmt: skip
@@ -75,9 +77,7 @@ def test_every_kind_is_read_back_as_it_was(tmp_path):
 
 def test_a_number_that_is_not_finite_is_never_written():
     with pytest.raises(ValueError, match="not JSON compliant"):
-        to_line(
-            Progress(time=0.0, activity="train", done=1, total=1, unit="x", metrics={"loss": float("nan")})
-        )
+        to_line(Progress(time=0.0, activity="train", done=1, total=1, unit="x", metrics={"loss": float("nan")}))
     with pytest.raises(ValueError, match="unknown event kind"):
         from_line(json.dumps({"event": "Invented"}))
 
@@ -99,9 +99,7 @@ def test_two_reporters_that_raise_even_at_warnings_end_alone(tmp_path):
     reporters = [("one", Heard(ValueError("x"))), ("two", Heard(ValueError("y"), at=Warned))]
     logged(tmp_path / "events.jsonl", *reporters)
 
-    messages = [
-        event.message for event in read_events(tmp_path / "events.jsonl") if isinstance(event, Warned)
-    ]
+    messages = [event.message for event in read_events(tmp_path / "events.jsonl") if isinstance(event, Warned)]
     assert len(messages) == 3
     assert "'one'" in messages[0]
     assert "'two'" in messages[1]
@@ -110,7 +108,7 @@ def test_two_reporters_that_raise_even_at_warnings_end_alone(tmp_path):
 def test_reporters_are_closed_and_cannot_hide_how_the_run_ended(tmp_path):
     broken, whole = Heard(ValueError("x"), at=RunFinished), Heard()
     log = EventLog(tmp_path / "events.jsonl", [("broken", broken), ("whole", whole)], None)
-    with pytest.raises(KeyboardInterrupt), log:
+    with pytest.raises(KeyboardInterrupt), log:  # noqa: PT012 - both are one story: it was heard, then it ended
         log.emit(EVENTS[0])
         raise KeyboardInterrupt
 
@@ -129,9 +127,7 @@ def test_a_last_line_cut_short_is_left_out_at_every_length(tmp_path):
         assert read_events(path) == EVENTS[:-1]
 
 
-@pytest.mark.parametrize(
-    "line", ["{", "[]", '{"event": "Warned"}', '{"event": "Warned", "wrong": 1}', "\x00"]
-)
+@pytest.mark.parametrize("line", ["{", "[]", '{"event": "Warned"}', '{"event": "Warned", "wrong": 1}', "\x00"])
 def test_a_damaged_line_in_the_middle_is_named(tmp_path, line):
     path = tmp_path / "events.jsonl"
     path.write_text("\n".join([to_line(EVENTS[0]), line, to_line(EVENTS[1])]) + "\n")

@@ -99,8 +99,7 @@ BROKEN = {
         "ZeroDivisionError",
     ),
     "a late raise in a generator": (
-        HEADER
-        + "@hookimpl\ndef register_datasets():\n    yield spec('PLUGIN/a')\n    raise KeyError('late')",
+        HEADER + "@hookimpl\ndef register_datasets():\n    yield spec('PLUGIN/a')\n    raise KeyError('late')",
         "KeyError: 'late'",
     ),
     "nothing returned": (

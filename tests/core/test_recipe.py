@@ -59,9 +59,7 @@ def test_set_reaches_settings_and_option_tables():
 
 
 def test_names_in_lists_can_be_written_with_commas():
-    recipe = build_recipe(
-        flags={"train": "blocks, top", "augment": ["light"]}, sets=["reporters=console,html"]
-    )
+    recipe = build_recipe(flags={"train": "blocks, top", "augment": ["light"]}, sets=["reporters=console,html"])
     assert (recipe.train, recipe.augment) == (("blocks", "top"), ("light",))
     assert recipe.reporters == ("console", "html")
 

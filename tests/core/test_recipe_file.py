@@ -50,9 +50,7 @@ def test_each_line_shows_where_its_value_came_from(resolved):
 def test_names_and_values_that_toml_must_quote_survive(tmp_path):
     path = tmp_path / "recipe.toml"
     odd = 'a "b"\\ é\n#'
-    recipe = build_recipe(
-        flags={"data": odd, "out": odd}, sets=["augmentation.x/y z.zoom=3", f"dataset.label={odd}"]
-    )
+    recipe = build_recipe(flags={"data": odd, "out": odd}, sets=["augmentation.x/y z.zoom=3", f"dataset.label={odd}"])
     write_recipe(recipe, path)
     again = build_recipe(flags={}, file=path)
     assert (again.data, again.out, again.options) == (odd, odd, recipe.options)

@@ -179,9 +179,7 @@ def test_a_path_that_nobody_opens_shows_how_to_say_what_it_is(registry, here):
 
 def test_a_resolver_that_raises_is_that_plugins_failure_unless_another_answers(registry, here):
     (here / "a.raises").write_text("")
-    with pytest.raises(
-        PluginError, match=r"plugin 'two' \(headstart-two 1.0\): resolve_dataset failed.*ideas"
-    ):
+    with pytest.raises(PluginError, match=r"plugin 'two' \(headstart-two 1.0\): resolve_dataset failed.*ideas"):
         registry.resolve_dataset("a.raises")
 
 

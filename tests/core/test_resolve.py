@@ -179,9 +179,7 @@ def test_plugins_can_add_their_own_checks(registry):
 
 
 def test_a_check_that_fails_names_its_plugin(registry):
-    with pytest.raises(
-        PluginError, match=r"plugin 'odd'.*its check of the recipe failed.*cannot count that far"
-    ):
+    with pytest.raises(PluginError, match=r"plugin 'odd'.*its check of the recipe failed.*cannot count that far"):
         resolve(registry, seed=99)
 
 

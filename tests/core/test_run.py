@@ -178,18 +178,14 @@ def hashes(run):
     }
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_seed_others(
-    finished, tmp_path, small_registry, settings
-):
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(finished, tmp_path, small_registry, settings):
     data = f"image_folder:{finished.pictures}"
     again = fit(data, out=str(tmp_path / "again"), registry=small_registry, **settings)
     assert hashes(again) == hashes(finished.run)
 
     other = fit(data, out=str(tmp_path / "other"), seed=1, registry=small_registry, **settings)
     assert hashes(other)["split.csv"] == hashes(finished.run)["split.csv"]
-    assert (
-        hashes(other)["artefact/weights.safetensors"] != hashes(finished.run)["artefact/weights.safetensors"]
-    )
+    assert hashes(other)["artefact/weights.safetensors"] != hashes(finished.run)["artefact/weights.safetensors"]
 
 
 def test_the_users_pictures_are_never_written_to(finished, pictures_of, tmp_path):
@@ -200,9 +196,7 @@ def test_the_users_pictures_are_never_written_to(finished, pictures_of, tmp_path
     assert len(list(fresh.rglob("*"))) == len(list(finished.pictures.rglob("*")))
 
 
-def test_training_augmented_with_stored_and_with_fresh_views_works(
-    finished, tmp_path, small_registry, settings
-):
+def test_training_augmented_with_stored_and_with_fresh_views_works(finished, tmp_path, small_registry, settings):
     data = f"image_folder:{finished.pictures}"
     settings |= {"augment": ("classic",)}
     tuned = fit(data, out=str(tmp_path / "tuned"), registry=small_registry, **settings)

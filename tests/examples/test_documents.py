@@ -32,11 +32,7 @@ NAMED = {
 def blocks(document, *languages):
     """The fenced blocks of some languages."""
     text = document.read_text(encoding="utf-8")
-    return [
-        body
-        for language, body in re.findall(r"^```(\w+)\n(.*?)^```", text, re.M | re.S)
-        if language in languages
-    ]
+    return [body for language, body in re.findall(r"^```(\w+)\n(.*?)^```", text, re.M | re.S) if language in languages]
 
 
 def commands(document):

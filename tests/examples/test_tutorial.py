@@ -65,9 +65,7 @@ def test_the_tutorial_runs_without_its_weights_and_draws_its_curves(examples, pi
     )
     assert result["backbone"] == "keras_applications/vgg16"
     assert result["classes"] == ["eight", "three"]
-    assert result["parameters"]["trainable"] == (512 * 256 + 256) + (
-        256 * 2 + 2
-    )  # the two Dense layers alone
+    assert result["parameters"]["trainable"] == (512 * 256 + 256) + (256 * 2 + 2)  # the two Dense layers alone
     assert Image.open(tmp_path / "runs" / "vgg16" / "report" / "curves.png").size > (300, 200)
     assert (tmp_path / "runs" / "vgg16" / "report" / "report.html").is_file()
 

@@ -118,9 +118,7 @@ def test_what_runs_is_the_wheel(environment, tmp_path):
 
 
 def test_the_trap_for_tensorflow_is_in_place(environment):
-    done = subprocess.run(
-        [environment / "python", "-c", "import tensorflow"], capture_output=True, check=False
-    )
+    done = subprocess.run([environment / "python", "-c", "import tensorflow"], capture_output=True, check=False)
     assert b"a fit imported TensorFlow" in done.stderr
 
 

@@ -108,17 +108,13 @@ def duplicate_findings(rows: Sequence[SplitRow]) -> list[Finding]:
     if torn:
         first = " and ".join(f"{row.key} ({row.target})" for row in torn[0][:2])
         count = len(torn)
-        found.append(
-            Finding("warning", f"{count} contents under contradicting labels, such as {first}", count)
-        )
+        found.append(Finding("warning", f"{count} contents under contradicting labels, such as {first}", count))
     return found
 
 
 def near_duplicate_findings(rows: Sequence[SplitRow], fingerprints: Mapping[str, int]) -> list[Finding]:
     """A warning with the count of val and test samples that share a fingerprint with a training sample."""
-    train = {
-        fingerprints[row.key]: row.key for row in rows if row.split == "train" and row.key in fingerprints
-    }
+    train = {fingerprints[row.key]: row.key for row in rows if row.split == "train" and row.key in fingerprints}
     near = [row for row in rows if row.split != "train" and fingerprints.get(row.key) in train]
     if not near:
         return []
@@ -138,9 +134,7 @@ def skipped_findings(skipped: Sequence[Skipped]) -> list[Finding]:
 def _check_keys(items: Sequence[Record]) -> None:
     twice = [key for key, count in Counter(record.key for record in items).items() if count > 1]
     if twice:
-        raise DataError(
-            f"{len(twice)} keys are not unique, such as {twice[0]!r}", hint="give each sample its own key"
-        )
+        raise DataError(f"{len(twice)} keys are not unique, such as {twice[0]!r}", hint="give each sample its own key")
 
 
 def _by(rows: Sequence[SplitRow], value_of: Mapping[str, str | None]) -> dict[str, list[SplitRow]]:

@@ -27,9 +27,7 @@ def content_hash(payload: Any, where: str) -> str:
     if isinstance(payload, np.ndarray):
         head = f"{payload.dtype.str} {payload.shape}\n".encode()
         return hashlib.sha256(head + np.ascontiguousarray(payload).tobytes()).hexdigest()
-    raise DataError(
-        f"{where}: expected a path, bytes, text or a numpy array, received {type(payload).__name__}"
-    )
+    raise DataError(f"{where}: expected a path, bytes, text or a numpy array, received {type(payload).__name__}")
 
 
 def _file_hash(path: Path, where: str) -> str:

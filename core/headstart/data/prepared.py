@@ -85,9 +85,7 @@ def prepare(
     items = _chosen(records.items, options)
     reading = read_all(items, kind, scratch=options.scratch, on_progress=on_progress)
     rows = _rows(reading)
-    split = (
-        make_split(rows, options.split_seed) if options.split is None else apply_split(rows, options.split)
-    )
+    split = make_split(rows, options.split_seed) if options.split is None else apply_split(rows, options.split)
     return _assembled(reading, split, records.skipped, near=True)
 
 
@@ -111,9 +109,7 @@ def _chosen(items: Sequence[Record], options: PrepareOptions) -> list[Record]:
     wanted = {row.key for row in options.split.rows}
     chosen = [record for record in ordered if record.key in wanted]
     if not chosen:
-        raise DataError(
-            "none of the samples of the run's split is in the data", hint="check the path of the data"
-        )
+        raise DataError("none of the samples of the run's split is in the data", hint="check the path of the data")
     return chosen
 
 

@@ -71,9 +71,7 @@ def _blocks(read: Callable[[int], _Read | Skipped], count: int) -> Iterator[list
             yield list(pool.map(read, range(start, min(start + BLOCK, count))))
 
 
-def _read_into(
-    tensors: Mapping[str, np.ndarray], index: int, record: Record, kind: InputKind
-) -> _Read | Skipped:
+def _read_into(tensors: Mapping[str, np.ndarray], index: int, record: Record, kind: InputKind) -> _Read | Skipped:
     try:
         digest = content_hash(record.payload, record.key)
         sample = kind.read(record.payload, record.key)

@@ -67,18 +67,14 @@ def apply_split(rows: Iterable[SplitRow], split: Split) -> Split:
         if found is None:
             raise DataError(f"{row.key}: in the run's split but no longer in the data", hint="put it back")
         if (found.content_hash, found.target) != (row.content_hash, row.target):
-            raise DataError(
-                f"{row.key}: changed since the run's split was written", hint="put the old one back"
-            )
+            raise DataError(f"{row.key}: changed since the run's split was written", hint="put the old one back")
     return split
 
 
 def _check_given(rows: Sequence[SplitRow], given: set[str]) -> None:
     if "" in given:
         without = next(row.key for row in rows if row.split == "")
-        raise DataError(
-            f"{without}: no split given, while others have one", hint="give a split to all or to none"
-        )
+        raise DataError(f"{without}: no split given, while others have one", hint="give a split to all or to none")
     if "train" not in given:
         raise DataError(f"the data gives {', '.join(sorted(given))} but nothing to train on")
 
@@ -106,16 +102,12 @@ def _cut(rows: Sequence[SplitRow], shares: Mapping[str, float], seed: int) -> li
     return [replace(row, split=sides[row.key]) for row in rows]
 
 
-def _neediest(
-    unit: Unit, left: Mapping[str, Mapping[str, int]], quotas: Mapping[str, Mapping[str, int]]
-) -> str:
+def _neediest(unit: Unit, left: Mapping[str, Mapping[str, int]], quotas: Mapping[str, Mapping[str, int]]) -> str:
     """The side that still lacks the largest share of what it should get of the unit's labels; train wins
     ties."""
 
     def need(side: str) -> float:
-        return sum(
-            count * left[side][label] / max(1, quotas[side][label]) for label, count in unit.counts.items()
-        )
+        return sum(count * left[side][label] / max(1, quotas[side][label]) for label, count in unit.counts.items())
 
     return max((side for side in SPLITS if side in left), key=need)
 
@@ -153,9 +145,7 @@ def _check_tiny(pieces: Mapping[str, int], samples: Mapping[str, int], sides: in
     for label, count in sorted(pieces.items()):
         if count < sides:
             apart = (
-                ""
-                if count == samples[label]
-                else f" in {count} group{'s' if count > 1 else ''} that cannot be divided"
+                "" if count == samples[label] else f" in {count} group{'s' if count > 1 else ''} that cannot be divided"
             )
             plural = "sample" if samples[label] == 1 else "samples"
             raise DataError(

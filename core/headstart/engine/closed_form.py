@@ -84,4 +84,3 @@ class ClosedFormPhase:
         arrays = {f"{HEAD}/0/{role}": array for role, array in solution.items()}
         path = self._training.checkpoints.save(step, arrays, best=True, facts={"phase": self._phase.name})
         self._training.log.emit(CheckpointSaved(time=now(), path=path.name, step=step, best=True))
-

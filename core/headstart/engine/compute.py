@@ -19,7 +19,8 @@ Batch = Mapping[str, np.ndarray]
 class Forward(Protocol):
     """Inference: (batch, ...) arrays in, (batch, ...) float32 arrays out; one compilation a shape."""
 
-    def __call__(self, batch: Batch) -> dict[str, np.ndarray]: ...
+    def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
+        """See the class."""
 
 
 @dataclass(frozen=True)

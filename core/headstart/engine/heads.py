@@ -20,9 +20,7 @@ class Labelled:
     targets: np.ndarray
 
     def __add__(self, other: Labelled) -> Labelled:
-        return Labelled(
-            np.concatenate([self.features, other.features]), np.concatenate([self.targets, other.targets])
-        )
+        return Labelled(np.concatenate([self.features, other.features]), np.concatenate([self.targets, other.targets]))
 
 
 @dataclass(frozen=True)

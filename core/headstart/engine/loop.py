@@ -1,4 +1,4 @@
-"""The gradient phase: epochs of updates, validation after each, the best kept - its start, if nothing was better."""
+"""The gradient phase: epochs of updates, validation after each, the best kept (its start, if nothing was better)."""
 
 from __future__ import annotations
 
@@ -114,9 +114,7 @@ class GradientPhase:
     def _updates(self, epoch: int) -> Mapping[str, float]:
         """One epoch of updates; metrics of the training samples as each batch saw them, before its update."""
         training = self._training
-        order = epoch_batches(
-            self._seen.samples, seed=training.seed, epoch=epoch, batch_size=training.batch_size
-        )
+        order = epoch_batches(self._seen.samples, seed=training.seed, epoch=epoch, batch_size=training.batch_size)
         rows: list[np.ndarray] = []
         outputs: dict[str, list[np.ndarray]] = {}
         losses = 0.0
@@ -171,9 +169,7 @@ class GradientPhase:
         last = self._training.checkpoints.last
         return f"checkpoints/step.{last} holds the last good weights" if last else "no epoch was finished"
 
-    def _save(
-        self, epoch: int, arrays: Mapping[str, np.ndarray], val: Mapping[str, float], *, better: bool
-    ) -> None:
+    def _save(self, epoch: int, arrays: Mapping[str, np.ndarray], val: Mapping[str, float], *, better: bool) -> None:
         step = self._first_step + epoch * self._steps
         facts = {"phase": self._phase.name, "epoch": epoch, "val": dict(val)}
         path = self._training.checkpoints.save(step, arrays, best=better, facts=facts)

@@ -60,7 +60,9 @@ class Network:
         if stage.name == HEAD:
             return outputs
         taps = {name: tensor for name, tensor in alive.items() if name.startswith(TAP)}
-        taps |= {TAP + feature.name: outputs[feature.tensor] for feature in self.features if feature.stage == stage.name}
+        taps |= {
+            TAP + feature.name: outputs[feature.tensor] for feature in self.features if feature.stage == stage.name
+        }
         return self._needed_above(stage, outputs) | taps
 
     def _needed_above(self, stage: Stage, outputs: Mapping[str, Any]) -> dict[str, Any]:

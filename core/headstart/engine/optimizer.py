@@ -24,9 +24,7 @@ def schedule(peak: float, *, steps: int, warmup: float) -> keras.optimizers.sche
     falling = max(1, steps - rising)
     if rising == 0:
         return keras.optimizers.schedules.CosineDecay(peak, falling)
-    return keras.optimizers.schedules.CosineDecay(
-        peak * START_SHARE, falling, warmup_target=peak, warmup_steps=rising
-    )
+    return keras.optimizers.schedules.CosineDecay(peak * START_SHARE, falling, warmup_target=peak, warmup_steps=rising)
 
 
 @dataclass(frozen=True)
@@ -94,9 +92,7 @@ class GroupedAdamW:
     def apply(self, gradients: Sequence[Any]) -> None:
         """Eager form: update the weights in place."""
         for group in self.groups:
-            group.optimizer.apply(
-                [gradients[i] for i in group.positions], [self.variables[i] for i in group.positions]
-            )
+            group.optimizer.apply([gradients[i] for i in group.positions], [self.variables[i] for i in group.positions])
 
 
 def _is_undecayed(name: str) -> bool:

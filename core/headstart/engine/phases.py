@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from headstart.engine.closed_form import ClosedFormPhase
 from headstart.engine.frozen import count_trainable, hash_frozen, trainable_variables, verify_frozen
@@ -14,7 +14,11 @@ from headstart.eventlog import now
 from headstart.events import PhaseDone, PhaseStarted
 from headstart.specs import Phase
 
-SOLVERS = {"gradient": GradientPhase, "closed_form": ClosedFormPhase}
+Solver = type[GradientPhase] | type[ClosedFormPhase]
+SOLVERS: Mapping[str, Solver] = {
+    "gradient": GradientPhase,
+    "closed_form": ClosedFormPhase,
+}
 
 
 def cut_of(network: Network, phase: Phase) -> int:
@@ -30,9 +34,7 @@ def run_phases(phases: Sequence[Phase], training: Training) -> list[PhaseResult]
     return results
 
 
-def _run_phase(
-    phase: Phase, training: Training, *, index: int, count: int, done: Sequence[PhaseResult]
-) -> PhaseResult:
+def _run_phase(phase: Phase, training: Training, *, index: int, count: int, done: Sequence[PhaseResult]) -> PhaseResult:
     started = time.monotonic()
     network = training.network
     cut = cut_of(network, phase)

@@ -16,7 +16,9 @@ Arrays = Mapping[str, np.ndarray]
 class Samples(Protocol):
     """Training samples as seen from a cut: `count` rows, each epoch in a given order."""
 
-    count: int
+    @property
+    def count(self) -> int:
+        """Rows in an epoch."""
 
     def take(self, epoch: int, rows: np.ndarray) -> dict[str, np.ndarray]:
         """The tensors (batch, ...) of `rows` (batch,) in `epoch`."""

@@ -7,6 +7,7 @@ the place of a layer among the layers of its stage that hold weights, and the we
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 import keras
 import numpy as np
@@ -86,12 +87,10 @@ def read_arrays(stages: Sequence[Stage]) -> dict[str, np.ndarray]:
 
 def verify_composition(stages: Sequence[Stage]) -> None:
     """Check that the outputs of each stage are the inputs of the next. Raises ValueError naming the boundary."""
-    for lower, upper in zip(stages, stages[1:], strict=False):
+    for lower, upper in pairwise(stages):
         given, wanted = _names(lower.model.output), _names(upper.model.input)
         if not wanted <= given:
-            raise ValueError(
-                f"stage {upper.name!r} needs {sorted(wanted - given)}, which {lower.name!r} does not give"
-            )
+            raise ValueError(f"stage {upper.name!r} needs {sorted(wanted - given)}, which {lower.name!r} does not give")
 
 
 def _names(tensors: object) -> set[str]:

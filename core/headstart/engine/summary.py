@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -60,5 +60,5 @@ def uncuttable(stages: Sequence[Stage]) -> tuple[str, ...]:
     )
 
 
-def _count(variables: object) -> int:
-    return sum(int(np.prod(variable.shape)) for variable in variables)  # type: ignore[attr-defined]  # of keras
+def _count(variables: Iterable[keras.Variable]) -> int:
+    return sum(int(np.prod(variable.shape)) for variable in variables)

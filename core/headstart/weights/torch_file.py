@@ -77,9 +77,7 @@ def _read_run(file: BinaryIO, storage: Storage | None, size: int) -> np.ndarray:
         raise PickledDataError("a storage that no tensor uses, so its dtype is unknown")
     (count,) = np.frombuffer(_read_exactly(file, 8, size), "<i8")
     if count != storage.count:
-        raise PickledDataError(
-            f"storage {storage.key} holds {count} numbers, its tensors say {storage.count}"
-        )
+        raise PickledDataError(f"storage {storage.key} holds {count} numbers, its tensors say {storage.count}")
     wanted = storage.count * np.dtype(storage.dtype).itemsize
     return np.frombuffer(_read_exactly(file, wanted, size), storage.dtype)
 
@@ -119,9 +117,7 @@ def _zip_object(archive: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInfo]
         return read_pickled_data(stream)  # type: ignore[arg-type]  # reads, tells: all that is used
 
 
-def _read_entry(
-    archive: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInfo], storage: Storage
-) -> np.ndarray:
+def _read_entry(archive: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInfo], storage: Storage) -> np.ndarray:
     entry = entries.get(f"data/{storage.key}")
     wanted = storage.count * np.dtype(storage.dtype).itemsize
     if entry is None or entry.file_size != wanted:

@@ -104,9 +104,7 @@ class Classification:
             values["top5_accuracy"] = _metrics.top_accuracy(targets, logits, 5)
         return values
 
-    def intervals(
-        self, targets: np.ndarray, outputs: Mapping[str, np.ndarray]
-    ) -> Mapping[str, tuple[float, float]]:
+    def intervals(self, targets: np.ndarray, outputs: Mapping[str, np.ndarray]) -> Mapping[str, tuple[float, float]]:
         """95 %: Wilson for `accuracy`, seeded stratified bootstrap for `macro_f1`, `balanced_accuracy`."""
         counts = self._count(targets, outputs)
         accuracy = _metrics.wilson_interval(int(np.trace(counts)), int(counts.sum()))

@@ -34,9 +34,7 @@ def plan_head(name: str, dropout: float) -> HeadPlan:
             )
         return HeadPlan(None, 0.0)
     if kind != "mlp" or (colon and not number.isdecimal()):
-        raise UsageError(
-            f"unknown head {name!r}; expected linear, mlp or mlp:WIDTH", hint="try `--head linear`"
-        )
+        raise UsageError(f"unknown head {name!r}; expected linear, mlp or mlp:WIDTH", hint="try `--head linear`")
     width = int(number) if number else DEFAULT_WIDTH
     if not 1 <= width <= MAX_WIDTH:
         raise UsageError(f"head {name!r} has {width} hidden units; expected 1 to {MAX_WIDTH}")

@@ -56,9 +56,7 @@ def fit_logistic(
     return kernel.astype(np.float32), (bias - data.mean @ kernel).astype(np.float32)
 
 
-def _solve(
-    values: np.ndarray, targets: np.ndarray, classes: int, strength: float
-) -> tuple[np.ndarray, np.ndarray]:
+def _solve(values: np.ndarray, targets: np.ndarray, classes: int, strength: float) -> tuple[np.ndarray, np.ndarray]:
     # scikit-learn holds two classes as one column w. Two columns with that difference and the least norm are
     # -w/2 and w/2, whose squared norm is half of |w|^2: hence twice the C.
     halves = 2.0 if classes == 2 else 1.0

@@ -12,9 +12,7 @@ from headstart.specs import DatasetRequest, Record, Records
 from headstart_plugins.fashion_mnist._idx import read_idx
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
-HINT = (
-    "apt-get install dataset-fashion-mnist, or `fashion_mnist:FOLDER` with the four IDX files (gzip or not)"
-)
+HINT = "apt-get install dataset-fashion-mnist, or `fashion_mnist:FOLDER` with the four IDX files (gzip or not)"
 SIDE = 28
 CLASSES = (
     "T-shirt/top",
@@ -59,9 +57,7 @@ def _check(pictures: np.ndarray, pictures_file: Path, labels: np.ndarray, labels
     if pictures.shape[1:] != (SIDE, SIDE):
         raise DataError(f"{pictures_file}: pictures of {pictures.shape[1:]}; expected ({SIDE}, {SIDE})")
     if len(pictures) != len(labels):
-        raise DataError(
-            f"{labels_file}: {len(labels)} labels for {len(pictures)} pictures in {pictures_file.name}"
-        )
+        raise DataError(f"{labels_file}: {len(labels)} labels for {len(pictures)} pictures in {pictures_file.name}")
     wrong = np.flatnonzero(labels >= len(CLASSES))
     if len(wrong):
         raise DataError(f"{labels_file}: label {labels[wrong[0]]} at index {wrong[0]}; expected 0 to 9")

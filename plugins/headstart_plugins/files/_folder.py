@@ -116,9 +116,7 @@ def _classes(side: _Side, options: FolderOptions) -> Iterator[tuple[str, Sequenc
             yield folder.name, pictures
 
 
-def _nested_classes(
-    side: _Side, folder: Path, pictures: Sequence[Path]
-) -> Iterator[tuple[str, Sequence[Path]]]:
+def _nested_classes(side: _Side, folder: Path, pictures: Sequence[Path]) -> Iterator[tuple[str, Sequence[Path]]]:
     """Every folder that directly holds pictures; where there is none, `folder` is an empty class."""
     holders: defaultdict[str, list[Path]] = defaultdict(list)
     for path in pictures:
@@ -144,9 +142,7 @@ def _check_apart(names: Sequence[str]) -> None:
     for name in names:
         inside = [other for other in names if PurePosixPath(other) in PurePosixPath(name).parents]
         if inside or names.count(name) > 1:
-            raise UsageError(
-                f"classes: {name!r} lies in {(inside or [name])[0]!r}, so its pictures would count twice"
-            )
+            raise UsageError(f"classes: {name!r} lies in {(inside or [name])[0]!r}, so its pictures would count twice")
 
 
 def _skipped(root: Path, tree: Walk, items: Sequence[Record], options: FolderOptions) -> Iterator[Skipped]:

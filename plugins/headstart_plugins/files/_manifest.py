@@ -47,18 +47,14 @@ def _path(reference: str | None) -> Path:
     if not path.exists():
         raise UsageError(f"{path}: no such file")
     if not path.is_file():
-        raise UsageError(
-            f"{path}: not a file", hint="a folder of class folders is opened with image_folder:PATH"
-        )
+        raise UsageError(f"{path}: not a file", hint="a folder of class folders is opened with image_folder:PATH")
     return path
 
 
 def _sample_column(path: Path, columns: Sequence[str]) -> str:
     given = [name for name in INPUTS if name in columns]
     if len(given) == 2:
-        raise DataError(
-            f"{path}: both path and text; expected one of them", hint="keep what the model shall read"
-        )
+        raise DataError(f"{path}: both path and text; expected one of them", hint="keep what the model shall read")
     if not given:
         raise _missing(path, "path", columns)
     if "label" not in columns:
@@ -89,9 +85,7 @@ def _records(path: Path, table: Table, column: str) -> Iterator[Record]:
         if column == "path":
             key = os.path.normpath(value).replace(os.sep, "/")
             if key in seen:
-                raise DataError(
-                    f"{where}: {value!r} is already listed in row {seen[key]}", hint="keep one of them"
-                )
+                raise DataError(f"{where}: {value!r} is already listed in row {seen[key]}", hint="keep one of them")
             seen[key] = number
         yield Record(
             key=key,

@@ -54,9 +54,7 @@ def _text(path: Path, encoding: str) -> str:
     try:
         return content.decode(chosen)
     except LookupError as exc:
-        raise UsageError(
-            f"{encoding!r} is no known encoding", hint="such as utf-8, latin-1 or cp1252"
-        ) from exc
+        raise UsageError(f"{encoding!r} is no known encoding", hint="such as utf-8, latin-1 or cp1252") from exc
     except UnicodeDecodeError as exc:
         raise DataError(
             f"{path}: byte {exc.start} ({content[exc.start : exc.start + 1].hex()}) is no valid {chosen}",
@@ -90,9 +88,7 @@ def _columns(path: Path, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _row(
-    path: Path, columns: Sequence[str], number: int, fields: Sequence[str]
-) -> tuple[int, Mapping[str, str]]:
+def _row(path: Path, columns: Sequence[str], number: int, fields: Sequence[str]) -> tuple[int, Mapping[str, str]]:
     if len(fields) != len(columns):
         raise DataError(
             f"{path}: row {number} has {len(fields)} fields, the header {len(columns)}",
@@ -126,9 +122,7 @@ def _parquet(path: Path) -> Table:
         import pyarrow
         import pyarrow.parquet
     except ImportError as exc:
-        raise UsageError(
-            f"{path}: reading Parquet needs pyarrow", hint="pip install 'headstart[parquet]'"
-        ) from exc
+        raise UsageError(f"{path}: reading Parquet needs pyarrow", hint="pip install 'headstart[parquet]'") from exc
     try:
         table = pyarrow.parquet.read_table(path)
     except (OSError, ValueError, pyarrow.ArrowException) as exc:

@@ -27,9 +27,7 @@ def from_array(array: np.ndarray, where: str, background: int) -> Sample:
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or 0 in array.shape:
-        raise DataError(
-            f"{where}: shape {array.shape}; expected (height, width) or (height, width, 1, 3 or 4)"
-        )
+        raise DataError(f"{where}: shape {array.shape}; expected (height, width) or (height, width, 1, 3 or 4)")
     if array.shape[2] == 4:
         notes.append(f"with transparency laid on {'white' if background == 255 else f'grey {background}'}")
         array = _flattened(array, background)

@@ -54,9 +54,7 @@ def parse(values: Mapping[str, Any]) -> Preprocess:
         if full[name] not in choices:
             raise UsageError(f"preprocess.{name} is {full[name]!r}; expected {' or '.join(choices)}")
     if tuple(full["range"]) != (0, 255):
-        raise UsageError(
-            f"preprocess.range is {full['range']!r}; pixels are 0..255, so it can only be [0, 255]"
-        )
+        raise UsageError(f"preprocess.range is {full['range']!r}; pixels are 0..255, so it can only be [0, 255]")
     height, width = _numbers(full, "size", 2, low=1)
     return Preprocess(
         height=int(height),
@@ -70,16 +68,12 @@ def parse(values: Mapping[str, Any]) -> Preprocess:
     )
 
 
-def _numbers(
-    full: Mapping[str, Any], name: str, count: int, *, low: float | None = None
-) -> tuple[float, ...]:
+def _numbers(full: Mapping[str, Any], name: str, count: int, *, low: float | None = None) -> tuple[float, ...]:
     value = full.get(name)
     good = isinstance(value, (list, tuple)) and len(value) == count
     if good and all(isinstance(v, (int, float)) and (low is None or v >= low) for v in value or ()):
         return tuple(float(v) for v in value or ())
-    raise UsageError(
-        f"preprocess.{name} is {value!r}; expected {count} numbers" + (f" >= {low}" if low else "")
-    )
+    raise UsageError(f"preprocess.{name} is {value!r}; expected {count} numbers" + (f" >= {low}" if low else ""))
 
 
 def _background(value: Any) -> int:

@@ -75,16 +75,12 @@ def _decode(source: Path | io.BytesIO, where: str, background: int) -> Sample:
     except DataError:
         raise
     except UnidentifiedImageError as exc:
-        raise DataError(
-            f"{where}: not a picture in a known format", hint="known: " + ", ".join(FORMATS)
-        ) from exc
+        raise DataError(f"{where}: not a picture in a known format", hint="known: " + ", ".join(FORMATS)) from exc
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
         raise DataError(f"{where}: larger than {MAX_PIXELS // 10**6} megapixels ({exc})") from exc
     except MemoryError:
         raise
-    except (
-        Exception
-    ) as exc:  # a decoder meets hostile bytes: struct, zlib, index and value errors all mean "corrupt"
+    except Exception as exc:  # a decoder meets hostile bytes: struct, zlib, index and value errors all mean "corrupt"
         raise DataError(f"{where}: corrupt or truncated picture: {exc}") from exc
     return Sample(value, tuple(notes))
 

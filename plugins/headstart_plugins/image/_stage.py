@@ -19,7 +19,5 @@ def image_stage(preprocess: Preprocess) -> keras.Model:
     values = keras.ops.cast(pixels, "float32")
     if preprocess.channels == "bgr":
         values = keras.ops.flip(values, axis=-1)
-    scaled = keras.layers.Rescaling(list(preprocess.scale), offset=list(preprocess.offset), dtype="float32")(
-        values
-    )
+    scaled = keras.layers.Rescaling(list(preprocess.scale), offset=list(preprocess.offset), dtype="float32")(values)
     return keras.Model({"image": pixels}, {"image": scaled}, name="image")

@@ -17,9 +17,7 @@ FLIP = frozenset({"horizontal_flip"})
 class LightOptions:
     """How far `light` goes."""
 
-    shift: float = option(
-        0.083, "Largest shift as a share of each side; 0.083 is 8 pixels of 96.", low=0.0, high=0.5
-    )
+    shift: float = option(0.083, "Largest shift as a share of each side; 0.083 is 8 pixels of 96.", low=0.0, high=0.5)
     flip: bool = option(True, "Mirror every other picture, where the dataset's labels survive it.")
 
 
@@ -28,9 +26,7 @@ class ClassicOptions:
     """The tutorial's values, in the units of Keras' ImageDataGenerator."""
 
     shear: float = option(0.2, "Largest shear in degrees (`shear_range`).", low=0.0, high=45.0)
-    zoom: float = option(
-        0.2, "Each side is scaled by 1 - zoom to 1 + zoom (`zoom_range`).", low=0.0, high=0.9
-    )
+    zoom: float = option(0.2, "Each side is scaled by 1 - zoom to 1 + zoom (`zoom_range`).", low=0.0, high=0.9)
     flip: bool = option(True, "Mirror every other picture, where the dataset's labels survive it.")
 
 

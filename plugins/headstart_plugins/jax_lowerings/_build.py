@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 
-class ShiftedDepthwise(keras.layers.Layer):
+class ShiftedDepthwise(keras.layers.Layer):  # type: ignore[misc]  # keras has no types
     """A depthwise convolution as a sum over kernel positions: shifted input times one row of weights each.
 
     Maps (batch, height, width, channel) float32 as its stock `DepthwiseConv2D` does. XLA's grouped convolution on CPUs
@@ -64,7 +64,7 @@ def _extent(length: int, kernel: int, stride: int, padding: str) -> _Extent:
     return _Extent((total // 2, total - total // 2), size, stride)
 
 
-class PointwiseMatmul(keras.layers.Layer):
+class PointwiseMatmul(keras.layers.Layer):  # type: ignore[misc]  # keras has no types
     """A 1x1 convolution as a matrix product over channels; (batch, height, width, channel) in and out."""
 
     def __init__(self, stock: keras.layers.Conv2D) -> None:

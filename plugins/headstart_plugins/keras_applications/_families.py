@@ -40,9 +40,7 @@ CHANNELS_FIRST = "channels_first"
 class WidthOptions:
     """The width of a MobileNet; published weights listed here fit only 1."""
 
-    alpha: float = option(
-        1.0, "Channels of every layer, relative to the published network.", low=0.1, high=4.0
-    )
+    alpha: float = option(1.0, "Channels of every layer, relative to the published network.", low=0.1, high=4.0)
 
 
 @dataclass(frozen=True)
@@ -83,9 +81,7 @@ FAMILIES: Mapping[str, Family] = {
         "Inception-ResNet V2 (Szegedy et al. 2016)", SYMMETRIC, "Apache-2.0", smallest=75, tiny=75
     ),
     "mobilenet": Family("MobileNet (Howard et al. 2017)", SYMMETRIC, "Apache-2.0", options=WidthOptions),
-    "mobilenet_v2": Family(
-        "MobileNetV2 (Sandler et al. 2018)", SYMMETRIC, "Apache-2.0", options=WidthOptions
-    ),
+    "mobilenet_v2": Family("MobileNetV2 (Sandler et al. 2018)", SYMMETRIC, "Apache-2.0", options=WidthOptions),
     "mobilenet_v3": Family(
         "MobileNetV3 (Howard et al. 2019)",
         SYMMETRIC,

@@ -52,9 +52,7 @@ def _open(path: Path) -> Any:
     with zipfile.ZipFile(path) as archive:
         member = archive.getinfo("model.weights.h5")
         if member.file_size > MAX_BYTES:
-            raise WrongWeightsError(
-                f"{path}: its weights claim {member.file_size} bytes, at most {MAX_BYTES}"
-            )
+            raise WrongWeightsError(f"{path}: its weights claim {member.file_size} bytes, at most {MAX_BYTES}")
         return io.BytesIO(archive.read(member))
 
 

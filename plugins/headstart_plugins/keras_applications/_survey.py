@@ -207,13 +207,9 @@ def survey(function_name: str) -> Network:
         file, url, digest = _published(function, size)
         shape = (size, size, 3)
         model = function(include_top=False, weights=None, pooling="avg", input_shape=shape, **plain)
-    parameters = model.count_params() - (
-        7 if family == "efficientnet" else 0
-    )  # its Normalization is not ours
+    parameters = model.count_params() - (7 if family == "efficientnet" else 0)  # its Normalization is not ours
     name = function_name.lower()
-    return Network(
-        name, function_name, family, size, parameters, file, url, digest, tuple(_cuts(model, rules))
-    )
+    return Network(name, function_name, family, size, parameters, file, url, digest, tuple(_cuts(model, rules)))
 
 
 def _rescales(family: str) -> bool:

@@ -52,6 +52,4 @@ def _cell(count: int, support: int, *, right: bool) -> Cell:
     share = count / support if support else 0.0
     red, green, blue = RIGHT if right else WRONG
     depth = 0.12 + 0.88 * share if count else 0.0
-    return Cell(
-        count, share, f"rgba({red},{green},{blue},{depth:.2f})", "#fff" if depth > 0.55 else "inherit"
-    )
+    return Cell(count, share, f"rgba({red},{green},{blue},{depth:.2f})", "#fff" if depth > 0.55 else "inherit")

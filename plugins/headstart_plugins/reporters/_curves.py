@@ -125,9 +125,7 @@ def _places(phases: list[PhaseHistory], *, closed: bool) -> dict[tuple[str, int]
     return places
 
 
-def _series(
-    epochs: Iterable[EpochDone], places: dict[tuple[str, int], float], split: str, name: str
-) -> _Series:
+def _series(epochs: Iterable[EpochDone], places: dict[tuple[str, int], float], split: str, name: str) -> _Series:
     found = []
     for epoch in epochs:
         value = (epoch.train if split == "train" else epoch.val).get(name)
@@ -137,9 +135,7 @@ def _series(
     return _Series([place for place, _ in found], [value for _, value in found])
 
 
-def _mark_best(
-    axis: Axes, phases: list[PhaseHistory], places: dict[tuple[str, int], float], name: str
-) -> None:
+def _mark_best(axis: Axes, phases: list[PhaseHistory], places: dict[tuple[str, int], float], name: str) -> None:
     for number, phase in enumerate(phases):
         best = phase.best
         if best is None or best.val.get(name) is None:

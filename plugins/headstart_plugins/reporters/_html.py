@@ -47,9 +47,7 @@ class HtmlReporter:
             write_file(folder / "report.html", text.encode("utf-8"))
 
 
-def page_context(
-    history: History, result: Mapping[str, Any], run: RunView, options: HtmlOptions
-) -> dict[str, Any]:
+def page_context(history: History, result: Mapping[str, Any], run: RunView, options: HtmlOptions) -> dict[str, Any]:
     """Everything the template shows, as plain values."""
     mistakes = find_mistakes(run.path / "predictions.csv", options.mistakes)
     return {

@@ -64,9 +64,7 @@ def phase_rows(event: PhaseStarted) -> Rows:
     """What learns, at which rate."""
     trained = {name: size for name, size in event.trainable.items() if size}
     gradient = event.solver == "gradient"
-    how = (
-        f"{event.epochs} epochs, {say.count(event.steps)} steps" if gradient else f"{event.epochs} strengths"
-    )
+    how = f"{event.epochs} epochs, {say.count(event.steps)} steps" if gradient else f"{event.epochs} strengths"
     rows = [
         ("solver", f"{event.solver.replace('_', ' ')}, {how}"),
         ("trains", f"{say.count(sum(trained.values()))} weights: {say.listing(trained)}"),
@@ -86,9 +84,7 @@ def _spans(rates: Mapping[str, float]) -> list[str]:
             spans[-1] = (spans[-1][0], stage, rate)
         else:
             spans.append((stage, stage, rate))
-    return [
-        f"{first if first == last else f'{first} to {last}'} {say.small(rate)}" for first, last, rate in spans
-    ]
+    return [f"{first if first == last else f'{first} to {last}'} {say.small(rate)}" for first, last, rate in spans]
 
 
 def epoch_header(metric: str, solver: str) -> str:
@@ -110,17 +106,14 @@ def epoch_row(event: EpochDone, metric: str) -> str:
         "best" if event.best else "",
     )
     return (
-        f"{first:>10}"
-        + "".join(f"{cell:>{width}}" for cell, (_, width) in zip(cells, COLUMNS, strict=True)).rstrip()
+        f"{first:>10}" + "".join(f"{cell:>{width}}" for cell, (_, width) in zip(cells, COLUMNS, strict=True)).rstrip()
     )
 
 
 def phase_end(event: PhaseDone, metric: str) -> str:
     """How a phase ended, and that what was frozen stayed so."""
     best = say.metric(event.best.get(metric))
-    verified = (
-        f"; {say.count(event.frozen_verified)} frozen weights verified" if event.frozen_verified else ""
-    )
+    verified = f"; {say.count(event.frozen_verified)} frozen weights verified" if event.frozen_verified else ""
     ended = f"{event.reason}, {say.duration(event.seconds)}"
     return f"{say.words(event.phase)} done: val {say.words(metric)} {best} ({ended}{verified})"
 
@@ -140,10 +133,7 @@ def score_rows(result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     intervals = (result.get("intervals") or {}).get("test") or {}
     primary = result.get("primary_metric")
     names = sorted(metrics, key=lambda name: (name != primary, name == "loss"))
-    return [
-        (f"test {say.words(name)}", say.metric(metrics[name]), say.interval(intervals.get(name)))
-        for name in names
-    ]
+    return [(f"test {say.words(name)}", say.metric(metrics[name]), say.interval(intervals.get(name))) for name in names]
 
 
 def result_rows(result: Mapping[str, Any]) -> Rows:

@@ -100,9 +100,7 @@ class TerminalConsole:
         if activity != self._activity or self._task is None:
             self._show_task(activity, event)
         if self._task is not None:
-            self._bar.update(
-                self._task, completed=event.done, total=event.total, metrics=event.metrics, refresh=True
-            )
+            self._bar.update(self._task, completed=event.done, total=event.total, metrics=event.metrics, refresh=True)
         if event.done >= event.total:
             self._hide_task()
             if event.activity != "train":
@@ -114,9 +112,7 @@ class TerminalConsole:
         self._activity, self._began = activity, event.time
         of = f"/{event.epochs}" if event.epochs else ""
         self._bar.start()
-        self._task = self._bar.add_task(
-            activity.title + of, total=event.total, unit=event.unit, metrics=event.metrics
-        )
+        self._task = self._bar.add_task(activity.title + of, total=event.total, unit=event.unit, metrics=event.metrics)
 
     def _hide_task(self) -> None:
         if self._task is not None:

@@ -9,11 +9,7 @@ from headstart.specs import Record
 
 
 def many(counts, split=None):
-    return [
-        Record(f"{split}/{name}/{i:03d}", b"", name, split=split)
-        for name, n in counts.items()
-        for i in range(n)
-    ]
+    return [Record(f"{split}/{name}/{i:03d}", b"", name, split=split) for name, n in counts.items() for i in range(n)]
 
 
 def test_the_limit_counts_all_records_and_keeps_the_shares():

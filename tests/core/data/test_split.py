@@ -46,9 +46,7 @@ def test_the_order_of_records_does_not_matter_and_the_seed_does():
 
 
 def test_groups_stay_on_one_side_and_shares_stay_close():
-    rows = [
-        row(f"{p:02d}/{i}", "ab"[p % 2], group=f"person {p}") for p in range(60) for i in range(1 + p % 7)
-    ]
+    rows = [row(f"{p:02d}/{i}", "ab"[p % 2], group=f"person {p}") for p in range(60) for i in range(1 + p % 7)]
     split = make_split(rows, 0)
     of_group = {}
     for r in split.rows:
@@ -90,18 +88,14 @@ def test_given_sides_are_kept():
 
 
 def test_with_train_and_test_given_val_is_a_fifth_of_train():
-    rows = many({"a": 60, "b": 40}, split="train") + [
-        row(f"t{c}{i}", c, split="test") for c in "ab" for i in range(9)
-    ]
+    rows = many({"a": 60, "b": 40}, split="train") + [row(f"t{c}{i}", c, split="test") for c in "ab" for i in range(9)]
     split = make_split(rows, 0)
     assert split.counts == {"train": 80, "val": 20, "test": 18}
     assert all((r.split == "test") == r.key.startswith("t") for r in split.rows)
 
 
 def test_with_train_and_val_given_test_is_cut_from_train():
-    rows = many({"a": 60, "b": 40}, split="train") + [
-        row(f"v{c}{i}", c, split="val") for c in "ab" for i in range(9)
-    ]
+    rows = many({"a": 60, "b": 40}, split="train") + [row(f"v{c}{i}", c, split="val") for c in "ab" for i in range(9)]
     assert make_split(rows, 0).counts == {"train": 80, "val": 18, "test": 20}
 
 
@@ -139,9 +133,7 @@ def test_the_file_reads_back_equal_with_odd_keys(tmp_path):
     assert split.hash == hashlib.sha256(content).hexdigest()
 
 
-@pytest.mark.parametrize(
-    "content", ["", "key,split\n", "key,split,target,group,content hash\na,nowhere,b,,c\n"]
-)
+@pytest.mark.parametrize("content", ["", "key,split\n", "key,split,target,group,content hash\na,nowhere,b,,c\n"])
 def test_a_damaged_file_is_refused(content, tmp_path):
     (tmp_path / "split.csv").write_text(content)
     with pytest.raises(DataError, match=r"split\.csv"):

@@ -20,15 +20,11 @@ class Bench:
         records = registry.load_target(digits, digits.build)(DatasetRequest(None, digits.options()))
         self.data = prepare(records, self.kind, PrepareOptions(limit=60))
         spec = registry.get("tasks", "classification")
-        self.task = registry.load_target(spec, spec.build)(
-            TaskRequest(spec.options(), targets=self.data.targets)
-        )
+        self.task = registry.load_target(spec, spec.build)(TaskRequest(spec.options(), targets=self.data.targets))
 
     def targets(self, split):
         rows = self.data.indices(split)
-        return self.task.encode(
-            [self.data.targets[row] for row in rows], [self.data.keys[row] for row in rows]
-        )
+        return self.task.encode([self.data.targets[row] for row in rows], [self.data.keys[row] for row in rows])
 
     def batch(self, rows):
         return {name: array[rows] for name, array in self.data.tensors.items()}
@@ -48,9 +44,7 @@ class Bench:
         from headstart.engine.source import Source
         from headstart.timing import Stopwatch
 
-        return Source(
-            network, self.data, view, 8, tmp_path / "scratch", lambda done, total: None, Stopwatch()
-        )
+        return Source(network, self.data, view, 8, tmp_path / "scratch", lambda done, total: None, Stopwatch())
 
     def view(self):
         """Small shears and zooms, drawn anew each epoch."""

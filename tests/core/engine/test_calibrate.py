@@ -105,9 +105,7 @@ def test_statistics_are_those_of_the_batch_and_momentum_is_restored():
 
     stages, batch = stages_of(), batch_of()
     initialise(stages, batch)
-    norm = next(
-        layer for layer in stages[0].model.layers if isinstance(layer, keras.layers.BatchNormalization)
-    )
+    norm = next(layer for layer in stages[0].model.layers if isinstance(layer, keras.layers.BatchNormalization))
     assert norm.momentum == 0.97
     before = _numpy(keras.Model(stages[0].model.inputs, norm.input)(batch["image"]))
     assert np.allclose(_numpy(norm.moving_mean), before.mean(axis=(0, 1, 2)), atol=1e-5)

@@ -104,9 +104,7 @@ def test_names_are_these_on_every_backend(network):
 
 def test_the_other_backend_gives_the_same_names_and_answers(bench, network, small_plugin, backend, tmp_path):
     """The weights go over as a file; seed and calibration are not relied upon."""
-    np.savez(
-        tmp_path / "weights.npz", **{k.replace("/", "|"): v for k, v in read_arrays(network.learned).items()}
-    )
+    np.savez(tmp_path / "weights.npz", **{k.replace("/", "|"): v for k, v in read_arrays(network.learned).items()})
     np.savez(tmp_path / "batch.npz", **bench.batch(np.arange(8)))
     other = {"jax": "torch", "torch": "jax"}[backend]
     code = f"""
@@ -119,14 +117,13 @@ from headstart.engine.stages import assign_arrays
 network = Bench(load_registry()).network(seed=7)
 arrays = {{k.replace("|", "/"): v for k, v in np.load({str(tmp_path / "weights.npz")!r}).items()}}
 assign_arrays(network.learned, arrays, source="the other backend")
-np.save({str(tmp_path / "logits.npy")!r}, forward(network, 0, 5)(dict(np.load({str(tmp_path / "batch.npz")!r})))["logits"])
+batch = dict(np.load({str(tmp_path / "batch.npz")!r}))
+np.save({str(tmp_path / "logits.npy")!r}, forward(network, 0, 5)(batch)["logits"])
 """
     environment = {**os.environ, "KERAS_BACKEND": other}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
 
-    assert_close(
-        np.load(tmp_path / "logits.npy"), forward(network, 0, 5)(bench.batch(np.arange(8)))["logits"]
-    )
+    assert_close(np.load(tmp_path / "logits.npy"), forward(network, 0, 5)(bench.batch(np.arange(8)))["logits"])
 
 
 def test_weights_that_do_not_fit_are_listed_and_nothing_is_assigned(bench, network):
@@ -135,9 +132,7 @@ def test_weights_that_do_not_fit_are_listed_and_nothing_is_assigned(bench, netwo
     arrays["low/0/kernel"] = arrays["low/0/kernel"][:2]
     arrays["low/7/kernel"] = arrays.pop("low/1/gamma")
 
-    with pytest.raises(
-        WrongWeightsError, match=r"low/0/kernel has shape .*low/7/kernel.*missing low/1/gamma"
-    ):
+    with pytest.raises(WrongWeightsError, match=r"low/0/kernel has shape .*low/7/kernel.*missing low/1/gamma"):
         assign_arrays(network.learned, arrays, source="a file")
 
     after = read_arrays(network.learned)

@@ -163,10 +163,7 @@ def test_the_best_epoch_by_val_is_restored_and_best_and_last_are_kept(bench, net
     made = ranked(bench, training(network), [0.0, 0.1, 0.6, 0.3, 0.2])
     (result,) = run_phases([gradient("head", epochs=4)], made)
 
-    saved = {
-        path.name: read_safetensors(path / "weights.safetensors")
-        for path in made.checkpoints.folder.iterdir()
-    }
+    saved = {path.name: read_safetensors(path / "weights.safetensors") for path in made.checkpoints.folder.iterdir()}
     steps = result.steps // 4
     assert result.best_epoch == 2
     assert set(saved) == {f"step.{2 * steps}", f"step.{4 * steps}"}
@@ -216,9 +213,7 @@ def test_a_loss_that_is_not_finite_stops_with_phase_epoch_step_and_keys(bench, n
         if isinstance(event, EpochDone):
             features[3] = np.nan
 
-    made.log._reporters.append(
-        ("spoil", type("Spoil", (), {"on_event": lambda self, event, run: spoil(event)})())
-    )
+    made.log._reporters.append(("spoil", type("Spoil", (), {"on_event": lambda self, event, run: spoil(event)})()))
     with pytest.raises(DivergedError) as caught:
         run_phases([gradient("head", epochs=3)], made)
 

@@ -22,9 +22,7 @@ def test_the_order_is_a_function_of_seed_and_epoch_and_takes_each_row_once():
     assert sorted(rows_of(samples, 3)) == list(range(21))
 
 
-def test_validation_is_the_same_every_epoch_with_augmentation_on_while_training_varies(
-    bench, network, tmp_path
-):
+def test_validation_is_the_same_every_epoch_with_augmentation_on_while_training_varies(bench, network, tmp_path):
     source = bench.source(network, tmp_path, bench.view())
     rows = np.arange(8)
     for cut in (1, 4):

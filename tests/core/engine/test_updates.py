@@ -1,6 +1,7 @@
 """One update: true rates a stage, padding that counts for nothing, and nothing at all where a number is not finite."""
 
 import importlib.metadata
+import itertools
 import math
 
 import keras
@@ -25,9 +26,7 @@ def optimizer_of(trainable, rates, *, steps=10, warmup=0.0, weight_decay=0.0):
 
 def step_of(bench, network, rates=RATES, start=0, task=None, **settings):
     trainable = trainable_variables(network, tuple(rates))
-    return train_step(
-        Step(network, start, trainable, optimizer_of(trainable, rates, **settings), task or bench.task)
-    )
+    return train_step(Step(network, start, trainable, optimizer_of(trainable, rates, **settings), task or bench.task))
 
 
 def pooled(bench, network, rows):
@@ -274,7 +273,7 @@ def test_variables_stay_readable_while_a_step_holds_their_successors(bench, netw
         step.sync()
         seen.append(read_arrays(network.learned)["head/0/kernel"])
 
-    assert all(not np.array_equal(one, other) for one, other in zip(seen, seen[1:], strict=False))
+    assert all(not np.array_equal(one, other) for one, other in itertools.pairwise(seen))
 
 
 def test_dropout_draws_anew_each_step_in_training_and_never_in_inference(bench, small_registry):

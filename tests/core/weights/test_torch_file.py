@@ -175,10 +175,7 @@ BAD_STREAMS = {
     "no tensor": lambda t: t.mapping(step=t.number(1)),
     "a dict inside itself": lambda t: b"}q\x01" + t.text("a") + b"h\x01s",
     "a dict of dicts of the same dicts": lambda t: (
-        b"}"
-        + b"".join(
-            b"q\x01}(" + b"".join(t.text(str(k)) + b"h\x01" for k in range(200)) + b"u" for _ in range(7)
-        )
+        b"}" + b"".join(b"q\x01}(" + b"".join(t.text(str(k)) + b"h\x01" for k in range(200)) + b"u" for _ in range(7))
     ),
     "a tuple as a key": lambda t: b"})" + t.tensor() + b"s",
     "a value that prints without end": nested_pairs,

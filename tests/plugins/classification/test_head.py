@@ -83,9 +83,7 @@ def test_the_loss_is_minus_log_softmax_of_the_target_even_for_extreme_logits():
     import keras
 
     random = np.random.default_rng(0)
-    logits = random.normal(size=(8, 3)).astype(np.float32) * np.array(
-        [[1], [10], [100], [1000]] * 2, np.float32
-    )
+    logits = random.normal(size=(8, 3)).astype(np.float32) * np.array([[1], [10], [100], [1000]] * 2, np.float32)
     targets = np.array([0, 1, 2, 0, 1, 2, 0, 1], np.int32)
     tensors = keras.ops.convert_to_tensor(targets), {"logits": keras.ops.convert_to_tensor(logits)}
     loss = keras.ops.convert_to_numpy(TASK.loss(*tensors))

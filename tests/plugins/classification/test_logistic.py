@@ -61,9 +61,7 @@ def test_probabilities_equal_those_of_scikit_learn_on_scaled_features():
     strength = 0.02
     mean, scale = scaling(features)
     values = (features - mean) / scale
-    reference = LogisticRegression(C=1 / (strength * len(targets)), tol=1e-9, max_iter=5000).fit(
-        values, targets
-    )
+    reference = LogisticRegression(C=1 / (strength * len(targets)), tol=1e-9, max_iter=5000).fit(values, targets)
     solved = named(5).solve(features, targets, strength)
     expected = reference.predict_proba(values)
     assert expected.std() > 0.01

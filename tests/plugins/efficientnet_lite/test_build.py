@@ -19,10 +19,7 @@ PALACE = 698
 lite0_alone = pytest.mark.parametrize("spec", SPECS[:1], ids=["lite0"], indirect=True)
 larger_ones_slow = pytest.mark.parametrize(
     "spec",
-    [
-        pytest.param(spec, id=spec.short_name, marks=[pytest.mark.slow] * (spec not in SPECS[:1]))
-        for spec in SPECS
-    ],
+    [pytest.param(spec, id=spec.short_name, marks=[pytest.mark.slow] * (spec not in SPECS[:1])) for spec in SPECS],
     indirect=True,
 )
 

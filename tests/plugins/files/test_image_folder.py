@@ -43,9 +43,7 @@ def test_a_folder_is_a_class_and_keys_are_relative_paths(tmp_path):
     assert opened(root, horizontal_flip=False).symmetries == frozenset()
 
 
-@pytest.mark.parametrize(
-    "names", [("train", "val", "test"), ("training", "validation", "test"), ("Train", "valid")]
-)
+@pytest.mark.parametrize("names", [("train", "val", "test"), ("training", "validation", "test"), ("Train", "valid")])
 def test_split_folders_above_the_classes_are_known_by_their_usual_names(tmp_path, names):
     touch(tmp_path, *(f"{name}/{c}/{name}.png" for name in names for c in ("cat", "dog")))
     records = opened(tmp_path)
@@ -223,9 +221,7 @@ def test_reading_changes_nothing_in_the_users_folder(pictures, kind, tmp_path):
 
 def test_one_corrupt_picture_among_few_stops_the_run_by_name(pictures, kind):
     (pictures / "cat" / "0.png").write_bytes((pictures / "cat" / "0.png").read_bytes()[:200])
-    with pytest.raises(
-        DataError, match=r"1 of 24 samples cannot be read.*\n.*cat/0\.png: corrupt or truncated"
-    ):
+    with pytest.raises(DataError, match=r"1 of 24 samples cannot be read.*\n.*cat/0\.png: corrupt or truncated"):
         prepare(opened(pictures), kind)
 
 

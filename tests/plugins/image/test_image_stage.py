@@ -44,6 +44,4 @@ def test_the_vgg_stage_equals_keras_own_preprocessing():
     pixels = np.random.default_rng(1).integers(0, 256, (2, 24, 20, 3), np.uint8)
     stage = build(InputRequest(VGG, ImageOptions())).stage()
     expected = keras.applications.vgg16.preprocess_input(pixels.astype(np.float32))
-    np.testing.assert_allclose(
-        keras.ops.convert_to_numpy(stage({"image": pixels})["image"]), expected, atol=1e-4
-    )
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(stage({"image": pixels})["image"]), expected, atol=1e-4)

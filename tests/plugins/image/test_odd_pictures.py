@@ -42,12 +42,7 @@ def png(width, height, depth, colour, rows):
         return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
     head = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", head)
-        + chunk(b"IDAT", zlib.compress(rows))
-        + chunk(b"IEND", b"")
-    )
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize("name", ["PNG", "BMP", "TIFF", "PPM", "GIF", "WEBP"])
@@ -193,9 +188,7 @@ def test_a_corrupt_checksum_is_refused(kind):
         kind.read(bytes(content), "x")
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"\0" * 100, b"plain text", b"<html></html>", b"%!PS-Adobe-3.0 EPSF-3.0\n"]
-)
+@pytest.mark.parametrize("content", [b"", b"\0" * 100, b"plain text", b"<html></html>", b"%!PS-Adobe-3.0 EPSF-3.0\n"])
 def test_what_is_no_picture_is_refused(kind, content, tmp_path):
     file = tmp_path / "odd.jpg"
     file.write_bytes(content)

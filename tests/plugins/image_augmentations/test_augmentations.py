@@ -57,9 +57,7 @@ def test_classic_shears_by_a_fifth_of_a_degree_at_most():
 
 def test_draws_are_pinned_so_that_old_runs_can_be_repeated():
     drawn = light(AugmentationRequest(LightOptions(), FLIP)).draw(0, 0, "sample")
-    assert drawn == Transform(
-        ((1.0, 0.0, -0.0032044726459335856), (0.0, 1.0, 0.049851374429324864), (0.0, 0.0, 1.0))
-    )
+    assert drawn == Transform(((1.0, 0.0, -0.0032044726459335856), (0.0, 1.0, 0.049851374429324864), (0.0, 0.0, 1.0)))
 
 
 @pytest.mark.backend

@@ -15,16 +15,20 @@ from headstart.specs import FeatureSpec, Stage
 
 pytestmark = pytest.mark.backend
 
+
 def rules():
     """Those for JAX, on whichever backend runs the test: they are plain keras.ops."""
     return rules_for("jax", load_registry())
+
 
 def single(layer, size=9, channels=6):
     inputs = keras.Input((size, size, channels), name="image")
     return Stage("only", keras.Model({"image": inputs}, {"x": layer(inputs)}))
 
+
 def lowered(stage):
     return lower(Network((stage,), ()), rules()).stages[0]
+
 
 @pytest.mark.parametrize(
     ("kernel", "strides", "padding", "size"),
@@ -42,6 +46,7 @@ def test_a_depthwise_convolution_gives_the_same_numbers(kernel, strides, padding
     assert expected.std() > 0.01
     np.testing.assert_allclose(given, expected, atol=1e-5)
 
+
 def test_a_pointwise_convolution_gives_the_same_numbers():
     stage = single(keras.layers.Conv2D(4, 1, activation="relu"))
     images = np.random.default_rng(0).normal(size=(2, 9, 9, 6)).astype("float32")
@@ -49,6 +54,7 @@ def test_a_pointwise_convolution_gives_the_same_numbers():
     given = keras.ops.convert_to_numpy(lowered(stage).model({"image": images})["x"])
     assert expected.std() > 0.01
     np.testing.assert_allclose(given, expected, atol=1e-5)
+
 
 @pytest.mark.parametrize(
     "layer",
@@ -65,6 +71,7 @@ def test_a_layer_that_would_differ_stays_as_it_is(layer):
     stage = single(layer)
     assert lowered(stage) is stage
 
+
 def test_a_subclass_is_left_alone():
     class Noisy(keras.layers.DepthwiseConv2D):
         def call(self, inputs):
@@ -73,6 +80,7 @@ def test_a_subclass_is_left_alone():
     Noisy.__name__ = "DepthwiseConv2D"
     stage = single(Noisy(3))
     assert lowered(stage) is stage
+
 
 @pytest.fixture(scope="module")
 def networks():
@@ -104,6 +112,7 @@ def test_the_variables_are_the_same_objects_under_the_same_names(networks):
     assert [id(variable) for variable in ours.values()] == [id(variable) for variable in theirs.values()]
     assert len(ours) == 15
 
+
 def test_outputs_and_updates_agree_with_the_stock_network(networks):
     """One plain-gradient step (no moments yet: AdamW's first update is the sign) would hide differences, so the
     gradients are compared through the slots of the optimizer: after one step the first moment is a tenth of them.
@@ -130,6 +139,7 @@ def test_outputs_and_updates_agree_with_the_stock_network(networks):
     ours, theirs = (np.concatenate([slot.ravel() for slot in each]) for each in moments)
     assert np.linalg.norm(ours - theirs) <= 1e-4 * np.linalg.norm(ours)
     assert np.linalg.norm(ours) > 0
+
 
 class Task:
     """Cross-entropy, and nothing else of a task."""

@@ -15,9 +15,7 @@ from .conftest import Kit, assert_close, bring_alive, pixels_of, reference_input
 
 pytestmark = pytest.mark.backend
 
-ON_TORCH = pytest.mark.skipif(
-    keras.backend.backend() != "torch", reason="slow to build on JAX; the reader is the same"
-)
+ON_TORCH = pytest.mark.skipif(keras.backend.backend() != "torch", reason="slow to build on JAX; the reader is the same")
 FORMATS = ("legacy.h5", "new.weights.h5", "whole.keras")
 
 
@@ -62,9 +60,7 @@ def test_layers_of_other_names_are_matched_by_order(pair, tmp_path):
     _save(model, tmp_path / "new.h5")
     _rename(tmp_path / "new.h5", lambda name: f"old_{name}")
     renamed = _load.load(tmp_path / "new.h5", backbone)
-    assert np.array_equal(
-        renamed["stage1/0/kernel"], keras.ops.convert_to_numpy(model.get_layer("conv1").kernel)
-    )
+    assert np.array_equal(renamed["stage1/0/kernel"], keras.ops.convert_to_numpy(model.get_layer("conv1").kernel))
 
 
 def _rename(file, rename):

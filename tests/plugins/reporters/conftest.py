@@ -32,9 +32,9 @@ STRENGTHS = (1.0, 0.1, 0.01, 0.001, 0.0001)
 
 def result(run: str) -> dict:
     """What result.json holds."""
-    per_class = {
-        name: {"precision": 0.9, "recall": 0.8, "f1": 0.85, "support": 20} for name in CLASSES[:2]
-    } | {CLASSES[2]: {"precision": None, "recall": 1.0, "f1": 0.9, "support": 20}}
+    per_class = {name: {"precision": 0.9, "recall": 0.8, "f1": 0.85, "support": 20} for name in CLASSES[:2]} | {
+        CLASSES[2]: {"precision": None, "recall": 1.0, "f1": 0.9, "support": 20}
+    }
     return {
         "run": run,
         "backend": "torch",
@@ -151,9 +151,7 @@ def _fine_tune(time: float) -> list[Event]:
                 best=epoch <= 3,
             )
         )
-        events.append(
-            CheckpointSaved(time=begun + 19, path=f"step.{epoch * 6}", step=epoch * 6, best=epoch <= 3)
-        )
+        events.append(CheckpointSaved(time=begun + 19, path=f"step.{epoch * 6}", step=epoch * 6, best=epoch <= 3))
     done = PhaseDone(
         time=time + 100,
         phase="fine_tune",

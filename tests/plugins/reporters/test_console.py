@@ -26,9 +26,7 @@ def plain_log(run, *, live=True, log_every=5.0, events=None):
 
 def drawn(run, *, live):
     stream = io.StringIO()
-    console = TerminalConsole(
-        live=live, console=Console(file=stream, force_terminal=True, width=100, highlight=False)
-    )
+    console = TerminalConsole(live=live, console=Console(file=stream, force_terminal=True, width=100, highlight=False))
     for event in run.events():
         console.on_event(event, run)
     return stream.getvalue()
@@ -72,8 +70,7 @@ def test_epoch_rows_stand_under_their_titles(run):
 
 def test_progress_lines_are_rare_and_absent_on_a_replay(run):
     ticks = [
-        Progress(time=float(second), activity="read", done=second, total=1000, unit="samples")
-        for second in range(100)
+        Progress(time=float(second), activity="read", done=second, total=1000, unit="samples") for second in range(100)
     ]
     assert len(plain_log(run, log_every=30.0, events=ticks).splitlines()) == 3
     assert plain_log(run, live=False, events=ticks) == ""

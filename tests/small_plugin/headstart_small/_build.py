@@ -14,9 +14,7 @@ def build(request):
     low = Stage("low", keras.Model({"image": image}, {"hidden": hidden}))
 
     entry = keras.Input(hidden.shape[1:], name="hidden")
-    middle = Stage(
-        "middle", keras.Model({"hidden": entry}, {"hidden": layers.add([entry, _block(entry, 8)])})
-    )
+    middle = Stage("middle", keras.Model({"hidden": entry}, {"hidden": layers.add([entry, _block(entry, 8)])}))
 
     entry = keras.Input(hidden.shape[1:], name="hidden")
     pooled = layers.GlobalAveragePooling2D()(_block(entry, 12, stride=2))
@@ -24,9 +22,7 @@ def build(request):
 
 
 def _block(tensor, filters, stride=1):
-    convolution = layers.Conv2D(
-        filters, 3, strides=stride, padding="same", use_bias=False, kernel_initializer=_draw
-    )
+    convolution = layers.Conv2D(filters, 3, strides=stride, padding="same", use_bias=False, kernel_initializer=_draw)
     tensor = convolution(tensor)
     tensor = layers.BatchNormalization()(tensor)
     return layers.ReLU(max_value=6)(tensor)
