@@ -181,7 +181,7 @@ def _read_blueprint(folder: Path, registry: Registry) -> Blueprint:
 
 
 def _read_builder(document: Mapping[str, Any], part: str, kind: str, registry: Registry) -> tuple[Any, Any]:
-    described = _part(document, part, Mapping)
+    described = _part(document, part, dict)
     name, values = _part(described, "builder", str), _part(described, "options", dict)
     version = _part(described, "builder_version", int)
     spec = _find(registry, kind, name)
