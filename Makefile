@@ -32,6 +32,7 @@ lint: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks/digits.py
 	$(BIN)/python tests/benchmarks/stamps.py
+	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/lowerings.py
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
