@@ -75,8 +75,8 @@ def conclude(plan: Plan, folder: RunFolder, log: EventLog, clock: Stopwatch) -> 
     _write_artefact(plan, folder)
     with clock.measure("evaluate"):
         artefact = Artefact.load(folder.artefact, registry=plan.registry)
-        _verify_reload(plan, artefact)
         scored = _evaluate(plan, artefact, log)
+        verify_reload(plan, scored[0])
     write_predictions(folder.predictions, plan.task, scored)
     result = _result(plan, folder, scored, results, log=log, clock=clock)
     _write_json(folder.result, result)
@@ -169,19 +169,21 @@ def _labelled(plan: Plan, split: str) -> Labelled:
     return Labelled(split, keys, tuple(payloads[key] for key in keys), labels)
 
 
-def _verify_reload(plan: Plan, artefact: Artefact) -> None:
-    """A run is done only after its artefact answers as the network in memory does, from the raw samples on."""
+def verify_reload(plan: Plan, reloaded: Scored) -> None:
+    """A run is done only after its artefact answers val as the network in memory does, from the raw samples on.
+
+    Raises HeadstartError naming the output and the difference.
+    """
     network, rows = plan.network, plan.data.indices("val")[:RELOADED]
     whole = forward(network, 0, len(network.stages))
     expected = whole({name: array[rows] for name, array in plan.data.tensors.items()})
-    answered = artefact.predictor.outputs(_labelled(plan, "val").payloads[:RELOADED])
     for name, reference in expected.items():
         allowed = TOLERANCE * max(1.0, float(reference.std()))
-        difference = float(np.abs(answered[name] - reference).max())
+        difference = float(np.abs(reloaded.outputs[name][:RELOADED] - reference).max())
         if not difference <= allowed:
             raise HeadstartError(
                 f"the reloaded artefact answers differently: output {name!r} is off by {difference:.3g}, "
-                f"allowed {allowed:.3g}; {artefact.path} must not be used",
+                f"allowed {allowed:.3g}; it must not be used",
                 hint="please report this: a weight is missing from the artefact, or a layer's state is",
             )
 

@@ -8,8 +8,8 @@ import pytest
 SETTINGS = {
     "backbone": "small/net",
     "weights": "none",
-    "epochs": 2,
-    "learning_rate": 1e-2,
+    "epochs": 6,
+    "learning_rate": 3e-3,
     "reporters": ("json",),
     "sets": ("fit.batch_size=16",),
 }

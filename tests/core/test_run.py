@@ -35,6 +35,7 @@ def test_the_folder_and_the_result_hold_what_the_contract_promises(finished, bac
     assert run.result["backend"] == backend
     assert run.result["samples"] == {"train": 38, "val": 10, "test": 12}
     assert set(run.result["metrics"]["test"]) >= {"accuracy", "macro_f1", "balanced_accuracy", "loss"}
+    assert run.result["phases"][-1]["best_epoch"] > 0  # or the start was kept, and nothing here tests training
     assert set(run.result["seconds"]) == {"total", "features", "train", "evaluate"}
     assert run.result["metrics"]["test"]["accuracy"] > run.result["baseline"]["majority_accuracy"]
     assert set(run.result["parameters"]) == {"total", "trainable"}
