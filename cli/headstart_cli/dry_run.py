@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 def show(stated: Recipe, registry: Registry, *, as_json: bool) -> None:
     """Plan the recipe without training or writing a run folder, and print the plan."""
-    from headstart.fitting import make_ready, plan_run
+    from headstart.runs.fitting import make_ready, plan_run
 
     ready = make_ready(stated, registry)
     with tempfile.TemporaryDirectory() as scratch:
         plan = plan_run(ready, Path(scratch), lambda *told: None)
-        from headstart.outline import outline  # imports keras: after the plan chose its backend
+        from headstart.runs.outline import outline  # imports keras: after the plan chose its backend
 
         document = outline(plan)
     recipe = ready.resolved.recipe

@@ -102,7 +102,7 @@ def fit(
 
         show(stated, registry, as_json=as_json)
         return
-    from headstart.fitting import run_recipe
+    from headstart.runs.fitting import run_recipe
 
     run = run_recipe(stated, registry)
     if as_json:

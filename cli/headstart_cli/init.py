@@ -22,8 +22,8 @@ def init(
 ) -> None:
     """Write a commented recipe: every setting and option with its default and a sentence."""
     from headstart.errors import UsageError
+    from headstart.recipes.starter import starter_recipe
     from headstart.registry import load_registry
-    from headstart.starter import starter_recipe
 
     text = starter_recipe(load_registry(disable=tuple(disable_plugin or ())))
     file = path / FILENAME if path.is_dir() else path

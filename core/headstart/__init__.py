@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from headstart.errors import PluginError as PluginError
     from headstart.errors import RecipeError as RecipeError
     from headstart.errors import UsageError as UsageError
-    from headstart.fitting import fit as fit
     from headstart.predictor import Predictor as Predictor
     from headstart.recipe import Recipe as Recipe
     from headstart.registry import Registry as Registry
     from headstart.registry import load_registry as load_registry
     from headstart.run import Run as Run
+    from headstart.runs.fitting import fit as fit
 
 _HOMES = {
-    "fit": "headstart.fitting",
+    "fit": "headstart.runs.fitting",
     "Run": "headstart.run",
     "Artefact": "headstart.artefact",
     "Predictor": "headstart.predictor",

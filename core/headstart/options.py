@@ -18,8 +18,8 @@ from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from headstart.errors import Problem
+from headstart.host.typing_checks import mismatch, spell
 from headstart.suggest import suggestion
-from headstart.typing_checks import mismatch, spell
 
 T = TypeVar("T")
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import pluggy
 
-from headstart.discovery import FoundPlugin, find_plugins
 from headstart.errors import UsageError
-from headstart.guard import PluginFailure, declaring
+from headstart.host.discovery import FoundPlugin, find_plugins
+from headstart.host.guard import PluginFailure, declaring
+from headstart.host.verification import KINDS, verify_hooks, verify_name, verify_specs
 from headstart.specs import AnySpec
 from headstart.suggest import suggestion
-from headstart.verification import KINDS, verify_hooks, verify_name, verify_specs
 
 DISABLE_VARIABLE = "HEADSTART_DISABLE_PLUGINS"
 """Names of plugins to leave out, separated by commas; added to `--disable-plugin`."""

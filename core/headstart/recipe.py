@@ -4,7 +4,7 @@
     recipe.epochs, recipe.origins["epochs"]  # 5, "flag --epochs"
 
 A flag wins over `--set`, which wins over the file, which wins over the default. Nothing is looked up here:
-names, plugin options and their types are the business of `resolve.resolve_recipe`.
+names, plugin options and their types are the business of `recipes.resolve.resolve_recipe`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, get_type_hints
 
 from headstart.errors import Problem
 from headstart.options import Bounds, Text, convert, says_none
-from headstart.recipe_tables import FIT, OPTION_TABLES, split_key, unknown_key
+from headstart.recipes.tables import FIT, OPTION_TABLES, split_key, unknown_key
 
 MAX_SEED = 2**32 - 1
 DEFAULT = "default"
@@ -79,7 +79,7 @@ def build_recipe(*, flags: Mapping[str, Any], file: Path | None = None, sets: Se
     What is wrong with keys and values is kept in `problems`, so that it is told together with the rest.
     Raises UsageError where the file cannot be read at all.
     """
-    from headstart.recipe_file import read_recipe
+    from headstart.recipes.file import read_recipe
 
     values = _Values()
     if file is not None:

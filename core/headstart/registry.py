@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from headstart.errors import HeadstartError, PluginError, Problem, UsageError
-from headstart.guard import PluginFailure, guarded
-from headstart.lookup import find_spec
+from headstart.host.guard import PluginFailure, guarded
+from headstart.host.lookup import find_spec
+from headstart.host.references import ResolvedDataset, find_backbone, find_dataset
+from headstart.host.verification import KINDS
 from headstart.plugins import PluginHost, PluginInfo, load_plugins
-from headstart.references import ResolvedDataset, find_backbone, find_dataset
 from headstart.specs import AnySpec, BackboneSpec, InputSpec, Spec, StrategySpec
-from headstart.verification import KINDS
 
 if TYPE_CHECKING:
     from headstart.recipe import Recipe

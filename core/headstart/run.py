@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.artefact import Artefact
 from headstart.errors import DataError, UsageError
-from headstart.folder import RunFolder
 from headstart.recipe import Recipe, build_recipe
 from headstart.registry import Registry, load_registry
+from headstart.runs.folder import RunFolder
 
 if TYPE_CHECKING:
-    from headstart.data.manifest import SplitRow
-    from headstart.evaluation import Labelled, Scored
-    from headstart.resolve import ResolvedRecipe
+    from headstart.data.split_file import SplitRow
+    from headstart.recipes.resolve import ResolvedRecipe
+    from headstart.runs.evaluation import Labelled, Scored
     from headstart.specs import Records
 
 ALL = "all"
@@ -38,7 +38,7 @@ class Evaluation:
 
     def write_predictions(self, path: Path) -> None:
         """Write key, split, target and the task's columns of every scored sample."""
-        from headstart.evaluation import write_predictions
+        from headstart.runs.evaluation import write_predictions
 
         write_predictions(path, self.artefact.task, self.scored)
 
@@ -86,7 +86,7 @@ class Run:
     @cached_property
     def resolved(self) -> ResolvedRecipe:
         """The recipe with its specs looked up again."""
-        from headstart.resolve import resolve_recipe
+        from headstart.recipes.resolve import resolve_recipe
 
         return resolve_recipe(self.recipe, self.registry)
 
@@ -131,7 +131,7 @@ class Run:
         on_progress: OnProgress | None = None,
     ) -> Evaluation:
         """Score one split of the run's own data (or `all` of them), or every row of other `data` under `test`."""
-        from headstart.evaluation import measure, plain, score
+        from headstart.runs.evaluation import measure, plain, score
 
         name = self.use_backend(backend)
         samples = self._own(split) if data is None else self._other(data)
@@ -151,8 +151,8 @@ class Run:
 
     def _own(self, split: str) -> list[Labelled]:
         """The run's own samples, read again, each checked against the hash that split.csv keeps."""
-        from headstart.data.manifest import read_split
-        from headstart.evaluation import Labelled
+        from headstart.data.split_file import read_split
+        from headstart.runs.evaluation import Labelled
 
         if split not in (*SPLITS, ALL):
             raise UsageError(f"unknown split {split!r}", hint=f"expected one of {', '.join((*SPLITS, ALL))}")
@@ -171,16 +171,16 @@ class Run:
 
     def open_records(self) -> Records:
         """The run's own dataset, opened again."""
-        from headstart.planning import open_records
+        from headstart.runs.planning import open_records
 
         return open_records(self.resolved, self.registry)
 
     def _other(self, data: str) -> list[Labelled]:
         """Every labelled row of other data, under `test`."""
         from headstart.data.prepared import prepare_unsplit
-        from headstart.evaluation import Labelled
-        from headstart.planning import open_records
-        from headstart.resolve import resolve_recipe
+        from headstart.recipes.resolve import resolve_recipe
+        from headstart.runs.evaluation import Labelled
+        from headstart.runs.planning import open_records
 
         flags = {"data": data, "backbone": self.recipe.backbone}
         other = build_recipe(flags=flags, file=None, sets=())
@@ -198,7 +198,7 @@ class Run:
 
     def report(self, reporters: Sequence[str] | None = None, *, interactive: bool = False) -> list[str]:
         """Draw the reports again from the folder; returns a message for each reporter that raised."""
-        from headstart.reporting import SampleView, open_reporters, replay
+        from headstart.runs.reporting import SampleView, open_reporters, replay
 
         specs = [self.registry.get("reporters", name) for name in reporters or self.recipe.reporters or ()]
         opened = open_reporters(specs, self.registry, self.resolved.options, interactive=interactive, live=False)

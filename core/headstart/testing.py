@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from headstart.discovery import GROUP
+from headstart.host.discovery import GROUP
 
 
 def write_distribution(

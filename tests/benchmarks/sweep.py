@@ -196,8 +196,8 @@ def show_footer(rows: Sequence[Row], failed: Sequence[str], recipe: Path) -> int
 
 def _told(settings: Mapping[str, Any]) -> str:
     """The settings that all cells of a sweep share, from the recipe as it was resolved."""
-    fit, strategy = settings.get("fit", {}), settings.get("strategy", {})
+    fit = settings.get("fit", {})
     told = {name: fit.get(name) for name in ("data", "backbone", "weights", "augment", "batch_size", "limit")}
-    told["epochs"] = fit.get("epochs", strategy.get("epochs"))
+    told["epochs"] = fit.get("epochs", "the strategy's own")
     told["size"] = settings.get("input", {}).get("size", "native")
     return ", ".join(f"{name} {value}" for name, value in told.items() if value is not None)

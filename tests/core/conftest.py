@@ -53,7 +53,7 @@ def pictures_of():
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory, small_registry):
-    from headstart.fitting import fit
+    from headstart.runs.fitting import fit
 
     folder = tmp_path_factory.mktemp("finished")
     pictures = write_pictures(folder / "pictures")

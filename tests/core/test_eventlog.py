@@ -18,7 +18,7 @@ from headstart.events import (
     from_line,
     to_line,
 )
-from headstart.reporting import SampleView, replay
+from headstart.runs.reporting import SampleView, replay
 
 EVENTS = [
     RunStarted(

@@ -9,8 +9,8 @@ import pytest
 from headstart.errors import DataError, UsageError
 from headstart.eventlog import read_events
 from headstart.events import PhaseDone, RunFinished, RunStarted
-from headstart.fitting import fit
 from headstart.run import Run
+from headstart.runs.fitting import fit
 
 pytestmark = pytest.mark.backend
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from headstart.recipe import build_recipe
+from headstart.recipes.resolve import resolve_recipe
 from headstart.registry import load_registry
-from headstart.resolve import resolve_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 STAMPS = Path("/usr/share/tuxpaint/stamps")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from headstart.data.manifest import SPLITS, SplitRow
+from headstart.data.split_file import SPLITS, SplitRow
 from headstart.errors import DataError
 from headstart.specs import Record, Skipped
 

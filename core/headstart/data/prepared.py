@@ -19,9 +19,9 @@ from headstart.data.checks import (
     skipped_findings,
 )
 from headstart.data.limit import limit_records
-from headstart.data.manifest import SPLITS, Split, SplitRow
 from headstart.data.reading import OnProgress, Reading, read_all
 from headstart.data.split import apply_split, make_split
+from headstart.data.split_file import SPLITS, Split, SplitRow
 from headstart.errors import DataError
 from headstart.specs import InputKind, Record, Records, Skipped
 

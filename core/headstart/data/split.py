@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from headstart.data.checks import check_given_splits
-from headstart.data.manifest import SPLITS, Split, SplitRow
 from headstart.data.ranking import rank
+from headstart.data.split_file import SPLITS, Split, SplitRow
 from headstart.errors import DataError
 
 TEST_SHARE = 0.2

@@ -3,8 +3,8 @@ from collections import Counter
 
 import pytest
 
-from headstart.data.manifest import Split, SplitRow, read_split, write_split
 from headstart.data.split import apply_split, make_split
+from headstart.data.split_file import Split, SplitRow, read_split, write_split
 from headstart.errors import DataError
 
 

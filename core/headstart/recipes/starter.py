@@ -11,7 +11,7 @@ import tomlkit
 
 from headstart.options import OptionInfo, describe_options
 from headstart.recipe import SETTINGS, default_of, help_of
-from headstart.recipe_tables import FIT
+from headstart.recipes.tables import FIT
 from headstart.registry import Registry
 from headstart.specs import Spec
 

@@ -4,8 +4,8 @@ import pytest
 
 from headstart.errors import PluginError, RecipeError
 from headstart.recipe import build_recipe
+from headstart.recipes.resolve import resolve_recipe
 from headstart.registry import load_registry
-from headstart.resolve import resolve_recipe
 from headstart.testing import write_distribution
 
 PLUGIN = """

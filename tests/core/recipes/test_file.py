@@ -6,10 +6,10 @@ import re
 import pytest
 
 from headstart.recipe import build_recipe
-from headstart.recipe_file import render_recipe, write_recipe
+from headstart.recipes.file import render_recipe, write_recipe
+from headstart.recipes.resolve import resolve_recipe
+from headstart.recipes.starter import starter_recipe
 from headstart.registry import load_registry
-from headstart.resolve import resolve_recipe
-from headstart.starter import starter_recipe
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from headstart.choices import Choices, choose
-from headstart.explicit import write_out
-from headstart.option_tables import parse_tables
-from headstart.problems import Problems
 from headstart.recipe import Recipe
+from headstart.recipes.choices import Choices, choose
+from headstart.recipes.explicit import write_out
+from headstart.recipes.option_tables import parse_tables
+from headstart.recipes.problems import Problems
 from headstart.registry import Registry
 from headstart.specs import (
     AugmentationSpec,

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from headstart.choices import NONE, Choices
-from headstart.option_tables import spellings
+from headstart.host.references import ResolvedDataset, looks_like_path
 from headstart.options import describe_options
 from headstart.recipe import Recipe
-from headstart.references import ResolvedDataset, looks_like_path
+from headstart.recipes.choices import NONE, Choices
+from headstart.recipes.option_tables import spellings
 from headstart.specs import BackboneSpec, WeightsSpec
 
 

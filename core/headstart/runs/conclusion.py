@@ -11,7 +11,7 @@ import numpy as np
 
 from headstart.artefact import Artefact, Blueprint, write_artefact
 from headstart.atomic import write_file
-from headstart.data.manifest import write_split
+from headstart.data.split_file import write_split
 from headstart.engine.checkpoints import Checkpoints
 from headstart.engine.compute import forward
 from headstart.engine.frozen import count_trainable
@@ -23,12 +23,12 @@ from headstart.engine.stages import assign_arrays, name_variables
 from headstart.engine.training import PhaseResult, Training
 from headstart.environment import describe, versions
 from headstart.errors import HeadstartError
-from headstart.evaluation import Labelled, Scored, measure, plain, score, write_predictions
 from headstart.eventlog import EventLog, now
 from headstart.events import RunFinished, RunStarted
-from headstart.folder import RunFolder
-from headstart.planning import Plan, preprocess_of
-from headstart.recipe_file import write_recipe
+from headstart.recipes.file import write_recipe
+from headstart.runs.evaluation import Labelled, Scored, measure, plain, score, write_predictions
+from headstart.runs.folder import RunFolder
+from headstart.runs.planning import Plan, preprocess_of
 from headstart.specs import Backbone, WeightsSpec
 from headstart.timing import Stopwatch
 from headstart.weights.source import load_arrays

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.backend import BackendChoice, announce, choose_backend
 from headstart.eventlog import EventLog
-from headstart.folder import RunFolder, claim
 from headstart.recipe import Recipe, build_recipe
+from headstart.recipes.resolve import ResolvedRecipe, resolve_recipe
 from headstart.registry import Registry, load_registry
-from headstart.reporting import SampleView, open_reporters
-from headstart.resolve import ResolvedRecipe, resolve_recipe
 from headstart.run import Run
+from headstart.runs.folder import RunFolder, claim
+from headstart.runs.reporting import SampleView, open_reporters
 from headstart.timing import Stopwatch
 
 if TYPE_CHECKING:
-    from headstart.planning import Plan
+    from headstart.runs.planning import Plan
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def run_recipe(stated: Recipe, registry: Registry) -> Run:
                 ready, folder.scratch, lambda activity, done, total: log.progress(activity, done, total, "samples")
             )
             plans.append(plan)
-            from headstart.conclusion import (  # imports keras: after the plan chose its backend
+            from headstart.runs.conclusion import (  # imports keras: after the plan chose its backend
                 conclude,
                 load_weights,
                 open_run,
@@ -99,7 +99,7 @@ def run_recipe(stated: Recipe, registry: Registry) -> Run:
 
 def plan_run(ready: Ready, scratch: Path, told: Callable[[str, int, int], None]) -> Plan:
     """Read the data, build the network and plan the phases of a recipe that is ready."""
-    from headstart.planning import make_plan
+    from headstart.runs.planning import make_plan
 
     return make_plan(ready.resolved, ready.registry, choice=ready.choice, scratch=scratch, told=told)
 

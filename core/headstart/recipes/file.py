@@ -14,7 +14,7 @@ from tomlkit.items import Table
 
 from headstart.errors import Problem, RecipeError, UsageError
 from headstart.recipe import SETTINGS, Recipe
-from headstart.recipe_tables import FIT, NAMED_TABLES, OPTION_TABLES, SINGLE_TABLES
+from headstart.recipes.tables import FIT, NAMED_TABLES, OPTION_TABLES, SINGLE_TABLES
 from headstart.suggest import suggestion
 
 Options = Mapping[str, Mapping[str, Any]]

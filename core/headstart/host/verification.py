@@ -14,8 +14,9 @@ from typing import Any, get_type_hints
 import pluggy
 
 from headstart import hookspecs
-from headstart.guard import PluginFailure
 from headstart.hookspecs import PROJECT
+from headstart.host.guard import PluginFailure
+from headstart.host.typing_checks import mismatch
 from headstart.options import check_declaration
 from headstart.specs import (
     API,
@@ -32,7 +33,6 @@ from headstart.specs import (
     TaskSpec,
 )
 from headstart.suggest import suggestion
-from headstart.typing_checks import mismatch
 
 KINDS: Mapping[str, type[Spec]] = {
     "backbones": BackboneSpec,

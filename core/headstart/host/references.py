@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.errors import HeadstartError, PluginError, UsageError
-from headstart.guard import PluginFailure, guarded
-from headstart.lookup import matching
+from headstart.host.guard import PluginFailure, guarded
+from headstart.host.lookup import matching
+from headstart.host.verification import verify_spec
 from headstart.specs import BackboneSpec, DatasetSpec
 from headstart.suggest import suggestion
-from headstart.verification import verify_spec
 
 if TYPE_CHECKING:
     from headstart.plugins import LoadedPlugin

@@ -10,7 +10,7 @@ from headstart.engine.phases import cut_of
 from headstart.engine.source import alive_shapes
 from headstart.engine.stages import name_variables
 from headstart.engine.summary import summarise_stage, uncuttable
-from headstart.planning import Plan
+from headstart.runs.planning import Plan
 from headstart.specs import Phase
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart.problems import Problems
+from headstart.host.references import ResolvedDataset, looks_like_path
 from headstart.recipe import Recipe
-from headstart.recipe_checks import check_backbone, check_feature, check_head, check_inputs, check_train
-from headstart.references import ResolvedDataset, looks_like_path
+from headstart.recipes.checks import check_backbone, check_feature, check_head, check_inputs, check_train
+from headstart.recipes.problems import Problems
 from headstart.registry import Registry
 from headstart.specs import (
     AugmentationSpec,

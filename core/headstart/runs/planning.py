@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from headstart.data.prepared import PreparedData
     from headstart.data.views import View
     from headstart.engine.network import Network
+    from headstart.recipes.resolve import ResolvedRecipe
     from headstart.registry import Registry
-    from headstart.resolve import ResolvedRecipe
 
 PARAMETERS_PER_SAMPLE = 100
 """Learned numbers per training sample of a head above which a warning is due (guards.md 18)."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from headstart.choices import Choices
 from headstart.errors import Problem
 from headstart.options import parse_options
-from headstart.problems import Problems
 from headstart.recipe import Recipe
+from headstart.recipes.choices import Choices
+from headstart.recipes.problems import Problems
 from headstart.specs import Spec
 
 

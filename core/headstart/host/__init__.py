@@ -1,0 +1,1 @@
+"""Find, load and verify plugins, and look their offers up; `plugins` and `registry` are its doors."""

@@ -1,0 +1,1 @@
+"""Read, check, resolve and write recipes; `recipe` holds the record itself."""
