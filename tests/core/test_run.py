@@ -120,6 +120,50 @@ def test_other_data_is_matched_by_the_names_of_its_classes(finished, tmp_path, p
     assert right > 15
 
 
+@pytest.mark.slow
+def test_other_data_of_the_same_kind_is_read_as_the_run_read_its_own(tmp_path, small_registry, settings, pictures_of):
+    pictures = tmp_path / "pictures"
+    pictures_of(pictures / "odd", classes=("1", "3"))
+    pictures_of(pictures / "even", classes=("0", "2"))
+    settings |= {"epochs": 1, "sets": ("dataset.nested=true",)}
+    run = fit(f"image_folder:{pictures}", out=str(tmp_path / "run"), registry=small_registry, **settings)
+
+    assert run.result["classes"] == ["even/0", "even/2", "odd/1", "odd/3"]
+    assert run.evaluate(f"image_folder:{pictures}").document["samples"] == {"test": 80}
+
+
+@pytest.mark.slow
+def test_a_run_is_evaluated_though_the_weights_file_it_started_from_is_gone(
+    finished, tmp_path, small_registry, settings
+):
+    from headstart.weights.files import read_safetensors, write_safetensors
+
+    arrays = read_safetensors(finished.run.path / "artefact" / "weights.safetensors")
+    start = tmp_path / "start.safetensors"
+    write_safetensors(start, {name: array for name, array in arrays.items() if not name.startswith("head/")})
+    settings |= {"weights": str(start), "epochs": 1}
+    data = f"image_folder:{finished.pictures}"
+    run = fit(data, out=str(tmp_path / "run"), registry=small_registry, **settings)
+    start.unlink()
+
+    assert run.evaluate().document["metrics"]["test"] == run.result["metrics"]["test"]
+
+
+def test_a_class_whose_name_no_file_can_hold_is_refused_before_training(
+    tmp_path, small_registry, settings, pictures_of
+):
+    import os
+
+    pictures = pictures_of(tmp_path / "pictures")
+    try:
+        os.rename(pictures / "2", os.fsencode(pictures) + b"/caf\xe9")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    with pytest.raises(DataError, match=r"caf\\udce9' is not valid UTF-8"):
+        fit(f"image_folder:{pictures}", out=str(tmp_path / "run"), registry=small_registry, **settings)
+    assert not (tmp_path / "run").exists()
+
+
 def test_other_data_may_have_one_class(finished, tmp_path, pictures_of):
     other = pictures_of(tmp_path / "other", classes=("2",), each=5)
     assert finished.run.evaluate(f"image_folder:{other}").document["samples"] == {"test": 5}
