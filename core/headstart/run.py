@@ -85,10 +85,10 @@ class Run:
 
     @cached_property
     def resolved(self) -> ResolvedRecipe:
-        """The recipe with its specs looked up again."""
+        """The recipe with its specs looked up again; the weights it started from may be gone by now."""
         from headstart.recipes.resolve import resolve_recipe
 
-        return resolve_recipe(self.recipe, self.registry)
+        return resolve_recipe(dataclasses.replace(self.recipe, weights="none"), self.registry)
 
     def use_backend(self, backend: str | None) -> str:
         """Choose and set the backend: the argument, the variable, the run's own, or the first installed."""
@@ -185,6 +185,9 @@ class Run:
         flags = {"data": data, "backbone": self.recipe.backbone}
         other = build_recipe(flags=flags, file=None, sets=())
         resolved = resolve_recipe(dataclasses.replace(other, weights="none"), self.registry)
+        if resolved.dataset == self.resolved.dataset:  # read as the run read its own: nested classes, columns, ...
+            options = {**resolved.options, "dataset": self.resolved.options["dataset"]}
+            resolved = dataclasses.replace(resolved, options=options)
         records = open_records(resolved, self.registry)
         if not records.items or any(record.target is None for record in records.items):
             raise DataError(

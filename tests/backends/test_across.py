@@ -18,6 +18,9 @@ PLUGIN = Path(__file__).parents[1] / "small_plugin"
 COMMAND = [sys.executable, "-c", "from headstart_cli.main import run; run()"]
 SMALL = ("--backbone", "small/net", "--weights", "none", "--limit", "80", "--reporter", "json")
 
+TRAINED = ("--strategy", "full", "--batch-size", "8", "--epochs", "10", "--learning-rate", "5e-3")
+"""Long enough that an epoch is better than the start, which would be kept otherwise."""
+
 
 def environment():
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("KERAS", "HEADSTART"))}
@@ -45,13 +48,14 @@ def probabilities(path):
     }
 
 
-@pytest.mark.parametrize(("trained", "answered"), [("torch", "jax"), ("jax", "torch")])
+@pytest.mark.parametrize(
+    ("trained", "answered"), [("torch", "jax"), pytest.param("jax", "torch", marks=pytest.mark.slow)]
+)
 def test_a_model_trained_on_one_backend_answers_the_same_on_the_other(tmp_path, trained, answered):
-    fitted = headstart(
-        "fit", "digits", *SMALL, "--backend", trained, "--epochs", "2", "--out", "run", "--json", cwd=tmp_path
-    )
+    fitted = headstart("fit", "digits", *SMALL, *TRAINED, "--backend", trained, "--out", "run", "--json", cwd=tmp_path)
     again = headstart("evaluate", "run", "--backend", answered, "--predictions", "again.csv", "--json", cwd=tmp_path)
 
+    assert fitted["phases"][-1]["best_epoch"] > 0
     assert (fitted["backend"], again["backend"]) == (trained, answered)
     assert again["metrics"]["test"]["accuracy"] == fitted["metrics"]["test"]["accuracy"]
     ours, theirs = probabilities(tmp_path / "run" / "predictions.csv"), probabilities(tmp_path / "again.csv")
@@ -64,25 +68,27 @@ def test_a_model_trained_on_one_backend_answers_the_same_on_the_other(tmp_path, 
     assert max(spread) - min(spread) > 0.1
 
 
-def test_an_interrupted_run_exits_with_130_and_keeps_its_events_and_checkpoints(tmp_path):
+@pytest.mark.parametrize("name", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+def test_an_interrupted_run_exits_with_130_and_keeps_its_events_and_checkpoints(tmp_path, name):
     command = [*COMMAND, "fit", "digits", *SMALL, "--backend", "torch", "--epochs", "500", "--out", "run"]
-    for number, name in enumerate((signal.SIGINT, signal.SIGTERM)):
-        cwd = tmp_path / str(number)
-        cwd.mkdir()
-        process = subprocess.Popen(command, env=environment(), cwd=cwd, stderr=subprocess.PIPE, text=True)
-        events = cwd / "run" / "events.jsonl"
-        deadline = time.monotonic() + 120
-        while not (events.exists() and events.read_text().count('"CheckpointSaved"') >= 3):
-            assert process.poll() is None, process.stderr.read()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        process.send_signal(name)
-        _, told = process.communicate(timeout=30)
+    process = subprocess.Popen(command, env=environment(), cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    run = tmp_path / "run"
+    deadline = time.monotonic() + 120
+    while not ((run / "events.jsonl").exists() and saved(run) >= 3):
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(name)
+    _, told = process.communicate(timeout=30)
 
-        assert process.returncode == 130, told
-        assert "Traceback" not in told
-        lines = [json.loads(line) for line in events.read_text().splitlines()]
-        last = [line["path"] for line in lines if line["event"] == "CheckpointSaved"][-1]
-        assert (cwd / "run" / "checkpoints" / last / "manifest.json").is_file()
-        assert not (cwd / "run" / ".scratch").exists()
-        assert not (cwd / "run" / "artefact").exists()
+    assert process.returncode == 130, told
+    assert "Traceback" not in told
+    lines = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    last = [line["path"] for line in lines if line["event"] == "CheckpointSaved"][-1]
+    assert (run / "checkpoints" / last / "manifest.json").is_file()
+    assert not (run / ".scratch").exists()
+    assert not (run / "artefact").exists()
+
+
+def saved(run):
+    return (run / "events.jsonl").read_text().count('"CheckpointSaved"')

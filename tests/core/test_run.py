@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from headstart.errors import DataError, UsageError
+from headstart.errors import DataError, HeadstartError, UsageError
 from headstart.eventlog import read_events
 from headstart.events import PhaseDone, RunFinished, RunStarted
 from headstart.run import Run
@@ -120,6 +120,50 @@ def test_other_data_is_matched_by_the_names_of_its_classes(finished, tmp_path, p
     assert right > 15
 
 
+@pytest.mark.slow
+def test_other_data_of_the_same_kind_is_read_as_the_run_read_its_own(tmp_path, small_registry, settings, pictures_of):
+    pictures = tmp_path / "pictures"
+    pictures_of(pictures / "odd", classes=("1", "3"))
+    pictures_of(pictures / "even", classes=("0", "2"))
+    settings |= {"epochs": 1, "sets": ("dataset.nested=true",)}
+    run = fit(f"image_folder:{pictures}", out=str(tmp_path / "run"), registry=small_registry, **settings)
+
+    assert run.result["classes"] == ["even/0", "even/2", "odd/1", "odd/3"]
+    assert run.evaluate(f"image_folder:{pictures}").document["samples"] == {"test": 80}
+
+
+@pytest.mark.slow
+def test_a_run_is_evaluated_though_the_weights_file_it_started_from_is_gone(
+    finished, tmp_path, small_registry, settings
+):
+    from headstart.weights.files import read_safetensors, write_safetensors
+
+    arrays = read_safetensors(finished.run.path / "artefact" / "weights.safetensors")
+    start = tmp_path / "start.safetensors"
+    write_safetensors(start, {name: array for name, array in arrays.items() if not name.startswith("head/")})
+    settings |= {"weights": str(start), "epochs": 1}
+    data = f"image_folder:{finished.pictures}"
+    run = fit(data, out=str(tmp_path / "run"), registry=small_registry, **settings)
+    start.unlink()
+
+    assert run.evaluate().document["metrics"]["test"] == run.result["metrics"]["test"]
+
+
+def test_a_class_whose_name_no_file_can_hold_is_refused_before_training(
+    tmp_path, small_registry, settings, pictures_of
+):
+    import os
+
+    pictures = pictures_of(tmp_path / "pictures")
+    try:
+        os.rename(pictures / "2", os.fsencode(pictures) + b"/caf\xe9")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    with pytest.raises(DataError, match=r"caf\\udce9' is not valid UTF-8"):
+        fit(f"image_folder:{pictures}", out=str(tmp_path / "run"), registry=small_registry, **settings)
+    assert not (tmp_path / "run").exists()
+
+
 def test_other_data_may_have_one_class(finished, tmp_path, pictures_of):
     other = pictures_of(tmp_path / "other", classes=("2",), each=5)
     assert finished.run.evaluate(f"image_folder:{other}").document["samples"] == {"test": 5}
@@ -230,3 +274,35 @@ def test_a_run_that_fails_before_it_began_leaves_no_folder(tmp_path, small_regis
         fit(f"image_folder:{one}", out=str(tmp_path / "run"), backbone="smal/net", registry=small_registry)
 
     assert not (tmp_path / "run").exists()
+
+
+def test_a_reloaded_artefact_that_answers_differently_is_refused(finished, settings, small_registry, tmp_path):
+    from headstart.engine.compute import forward
+    from headstart.recipe import build_recipe
+    from headstart.runs.conclusion import load_weights, verify_reload
+    from headstart.runs.evaluation import Scored
+    from headstart.runs.fitting import make_ready, plan_run
+
+    sets = settings.pop("sets")
+    flags = {**settings, "data": f"image_folder:{finished.pictures}"}
+    ready = make_ready(build_recipe(flags=flags, sets=sets), small_registry)
+    plan = plan_run(ready, tmp_path, lambda *told: None)
+    load_weights(plan)
+    rows = plan.data.indices("val")
+    whole = forward(plan.network, 0, len(plan.network.stages))
+    logits = whole({name: array[rows] for name, array in plan.data.tensors.items()})["logits"]
+
+    verify_reload(plan, Scored("val", (), (), rows, {"logits": logits}))
+    with pytest.raises(HeadstartError, match="answers differently"):
+        verify_reload(plan, Scored("val", (), (), rows, {"logits": logits + 1e-2}))
+
+
+def test_a_refitted_head_is_not_judged_on_val_which_it_has_seen(finished, settings, small_registry, tmp_path):
+    settings |= {"strategy": "probe", "epochs": None, "learning_rate": None}
+    data = f"image_folder:{finished.pictures}"
+    run = fit(data, out=str(tmp_path / "run"), registry=small_registry, **settings)
+
+    assert run.result["refit"] is True
+    assert run.result["metrics"]["val"] == run.result["phases"][-1]["best"]
+    assert set(run.result["intervals"]) == set(run.result["report"]) == {"test"}
+    assert {row["split"] for row in rows_of(run)} == {"test"}

@@ -42,8 +42,14 @@ def check_records(items: Sequence[Record]) -> None:
 
 
 def check_classes(targets: Iterable[str]) -> None:
-    """Raises DataError where all samples have the same label."""
+    """Raises DataError where all samples have the same label, or where one is no text that a file can hold."""
     names = set(targets)
+    for name in sorted(names):
+        if any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise DataError(
+                f"the class {name!a} is not valid UTF-8, so no model file could name it",
+                hint="rename its folder, or convert the label file to UTF-8",
+            )
     if len(names) < 2:
         raise DataError(
             f"all samples have the label {next(iter(names), '')!r}; learning needs at least two classes",

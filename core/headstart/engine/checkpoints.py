@@ -19,16 +19,15 @@ SCHEMA = "checkpoint/1"
 
 @dataclass
 class Checkpoints:
-    """Writes below `folder`; knows which step was best in the current phase."""
+    """Writes below `folder`; knows which step was best.
+
+    A phase starts from the best of the phase before, so that one stays the best until an epoch is better.
+    """
 
     folder: Path
     best: int | None = field(default=None, init=False)
     last: int | None = field(default=None, init=False)
     _kept: set[int] = field(default_factory=set, init=False)
-
-    def start_phase(self) -> None:
-        """Forget which was best: metrics of two phases may stand on different data."""
-        self.best = None
 
     def save(self, step: int, arrays: Mapping[str, np.ndarray], *, best: bool, facts: Mapping[str, Any]) -> Path:
         """Write what learns, by our names, after `step` updates in all; then remove what is neither best nor last."""

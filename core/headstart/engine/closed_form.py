@@ -30,7 +30,6 @@ class ClosedFormPhase:
     def run(self) -> PhaseResult:
         """Solve the path, refit on train and val where the phase says so, and set the head."""
         training, phase = self._training, self._phase
-        training.checkpoints.start_phase()
         source = training.source
         train = self._labelled(source.training(self._cut, views=phase.views, fresh=False), "train")
         val = self._labelled(source.plain(self._cut, "val"), "val")

@@ -63,7 +63,6 @@ class GradientPhase:
 
     def run(self) -> PhaseResult:
         """Train; returns how it ended. Raises DivergedError at the first loss that is not finite."""
-        self._training.checkpoints.start_phase()
         self._best = Best(0, self._validate(0), self._learned())
         reason, epoch = "all epochs", 0
         for epoch in range(1, self._phase.epochs + 1):

@@ -77,6 +77,8 @@ def conclude(plan: Plan, folder: RunFolder, log: EventLog, clock: Stopwatch) -> 
         artefact = Artefact.load(folder.artefact, registry=plan.registry)
         scored = _evaluate(plan, artefact, log)
         verify_reload(plan, scored[0])
+    if results[-1].refit:
+        scored = scored[1:]  # the refitted head has seen val: its answers there prove nothing
     write_predictions(folder.predictions, plan.task, scored)
     result = _result(plan, folder, scored, results, log=log, clock=clock)
     _write_json(folder.result, result)
@@ -215,8 +217,7 @@ def _result(
     measured = measure(plan.task, scored)
     last = results[-1]
     if last.refit:
-        measured["metrics"]["val"] = plain(last.best)  # the refitted head has seen val
-        measured["intervals"].pop("val")
+        measured["metrics"] = {"val": plain(last.best), **measured["metrics"]}  # from before it was refitted
     learned = tuple({stage for phase in plan.phases for stage in phase.train})
     features = clock.seconds("features")
     return {

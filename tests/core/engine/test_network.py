@@ -102,6 +102,7 @@ def test_names_are_these_on_every_backend(network):
     assert set(name_variables(network.learned)) == expected | {"head/0/kernel", "head/0/bias"}
 
 
+@pytest.mark.slow
 def test_the_other_backend_gives_the_same_names_and_answers(bench, network, small_plugin, backend, tmp_path):
     """The weights go over as a file; seed and calibration are not relied upon."""
     np.savez(tmp_path / "weights.npz", **{k.replace("/", "|"): v for k, v in read_arrays(network.learned).items()})

@@ -183,6 +183,17 @@ def test_a_phase_that_only_makes_it_worse_ends_where_it_began_and_says_so(bench,
     assert made.log.warnings == ["no epoch of phase 'tune' was better on val than its start, which is kept"]
 
 
+def test_the_checkpoint_of_the_start_is_kept_where_no_epoch_of_the_next_phase_is_better(bench, network, training):
+    made = ranked(bench, training(network), [0.0, 0.9, 0.9, 0.1, 0.2])
+    first, second = run_phases([gradient("head", epochs=1), gradient("head", epochs=2)], made)
+
+    kept = {path.name for path in made.checkpoints.folder.iterdir()}
+    assert second.best_epoch == 0
+    assert kept == {f"step.{first.steps}", f"step.{first.steps + second.steps}"}
+    saved = read_safetensors(made.checkpoints.folder / f"step.{first.steps}" / "weights.safetensors")
+    assert not changed(saved, read_arrays(network.stages[-1:]))
+
+
 def test_patience_ends_a_phase_that_no_longer_gets_better(bench, network, training):
     made = ranked(bench, training(network), [0.0, 0.2, 0.5, 0.4, 0.3, 0.9])
     (result,) = run_phases([gradient("head", epochs=5, patience=2)], made)
