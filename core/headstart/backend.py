@@ -18,7 +18,6 @@ from headstart.errors import UsageError
 BACKENDS = ("jax", "torch")
 """The backends we run on, the one taken first where nothing is said first."""
 VARIABLE = "KERAS_BACKEND"
-JAX_CACHE_VARIABLE = "JAX_COMPILATION_CACHE_DIR"
 HOME_VARIABLE = "KERAS_HOME"
 
 
@@ -96,10 +95,16 @@ def activate(choice: BackendChoice) -> None:
     """Announce `choice`, import Keras where it is not loaded, and set precision and layout."""
     announce(choice)
     if choice.name == "jax":
-        os.environ.setdefault(JAX_CACHE_VARIABLE, str(cache_folder() / "jax"))  # compile once a machine, not a run
+        _keep_compiled()
     if loaded_backend() is None:
         _import_keras()
     configure_keras()
+
+
+def _keep_compiled() -> None:
+    """Let JAX compile once a machine, not a run. Small programs too: Keras draws each weight's shape by one."""
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder() / "jax"))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 
 def _import_keras() -> None:
