@@ -1,6 +1,7 @@
 """What the networks of a family share: preprocessing, licence, smallest input and what they refuse.
 
-Licences are those that Keras states for the weights. Preprocessing is that of the family's
+Licences are those that Keras' documentation states for the weights (its applications page, releases 2.2 and 2.3); for
+the families that came later, those of the authors' own repositories. Preprocessing is that of the family's
 `preprocess_input`, or of the layers that the published model holds inside, which are left out here so that it
 is applied exactly once.
 """
@@ -8,7 +9,7 @@ is applied exactly once.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headstart.options import NoOptions, option
@@ -71,12 +72,14 @@ def _no_channels_first(title: str) -> Mapping[str, str]:
 
 WITHOUT_PREPROCESSING: Mapping[str, Any] = {"include_preprocessing": False}
 
+_NASNET = Family("NASNet (Zoph et al. 2017)", SYMMETRIC, "Apache-2.0", layouts=_no_channels_first("NASNet"))
+
 FAMILIES: Mapping[str, Family] = {
     "vgg": Family("VGG (Simonyan and Zisserman 2014)", CAFFE, "CC-BY-4.0"),
     "resnet": Family("ResNet (He et al. 2015)", CAFFE, "MIT"),
-    "resnet_v2": Family("ResNet V2 (He et al. 2016)", SYMMETRIC, "Apache-2.0"),
+    "resnet_v2": Family("ResNet V2 (He et al. 2016)", SYMMETRIC, "BSD-3-Clause"),
     "xception": Family("Xception (Chollet 2016)", SYMMETRIC, "MIT", smallest=71, tiny=71),
-    "inception_v3": Family("Inception V3 (Szegedy et al. 2015)", SYMMETRIC, "MIT", smallest=75, tiny=75),
+    "inception_v3": Family("Inception V3 (Szegedy et al. 2015)", SYMMETRIC, "Apache-2.0", smallest=75, tiny=75),
     "inception_resnet_v2": Family(
         "Inception-ResNet V2 (Szegedy et al. 2016)", SYMMETRIC, "Apache-2.0", smallest=75, tiny=75
     ),
@@ -95,12 +98,9 @@ FAMILIES: Mapping[str, Family] = {
         "BSD-3-Clause",
         layouts=_no_channels_first("DenseNet"),
     ),
-    "nasnet": Family(
-        "NASNet (Zoph et al. 2017)",
-        SYMMETRIC,
-        "Apache-2.0",
-        refuses={"torch": "Keras' NASNet does not run on torch; use --backend jax"},
-        layouts=_no_channels_first("NASNet"),
+    "nasnet_large": _NASNET,
+    "nasnet_mobile": replace(
+        _NASNET, refuses={"torch": "Keras refuses to build NASNetMobile on torch; use --backend jax"}
     ),
     "efficientnet": Family(
         "EfficientNet (Tan and Le 2019)",

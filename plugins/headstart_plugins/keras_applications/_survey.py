@@ -3,7 +3,7 @@
 Cuts lie between groups of blocks, where one tensor is alive; the rules below name the topmost layer of
 each stage and the survey reads channels, strides, other alive layers (NASNet's cells see two layers back),
 parameter counts and the address and digest of the published file, exactly as the installed Keras would ask
-for them. NASNet cannot be built on torch: `KERAS_BACKEND=jax ... _survey nasnet` prints the last two rows.
+for them. NASNetMobile cannot be built on torch: `KERAS_BACKEND=jax ... _survey NASNetMobile` prints its row.
 """
 
 from __future__ import annotations
@@ -109,8 +109,8 @@ RULES: dict[str, tuple[str, Rules]] = {
             ("dense4", "last"),
         ],
     ),
-    r"NASNetMobile": ("nasnet", _nasnet(4)),
-    r"NASNetLarge": ("nasnet", _nasnet(6)),
+    r"NASNetMobile": ("nasnet_mobile", _nasnet(4)),
+    r"NASNetLarge": ("nasnet_large", _nasnet(6)),
     r"EfficientNetB\d": (
         "efficientnet",
         [("stem", "stem_activation"), *_blocks(_EFFICIENT, range(1, 8)), ("top", "last")],

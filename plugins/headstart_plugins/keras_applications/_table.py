@@ -714,7 +714,7 @@ NETWORKS: tuple[Network, ...] = (
     Network(
         name="nasnetlarge",
         function="NASNetLarge",
-        family="nasnet",
+        family="nasnet_large",
         size=331,
         parameters=84916818,
         file="nasnet_large_no_top.h5",
@@ -735,7 +735,7 @@ NETWORKS: tuple[Network, ...] = (
     Network(
         name="nasnetmobile",
         function="NASNetMobile",
-        family="nasnet",
+        family="nasnet_mobile",
         size=224,
         parameters=4269716,
         file="nasnet_mobile_no_top.h5",

@@ -14,6 +14,18 @@ SPECS = {spec.short_name: spec for spec in register_backbones()}
 BY_NAME = {network.name: network for network in NETWORKS}
 
 
+QUICK_ON = {
+    # One of each family. JAX compiles each operation of each size, so that building alone takes seconds there.
+    "jax": ("mobilenet", "nasnetmobile"),
+    "torch": (
+        *("vgg16", "resnet50", "resnet50v2", "xception", "inceptionv3", "inceptionresnetv2", "mobilenet"),
+        *("mobilenetv2", "mobilenetv3small", "densenet121", "efficientnetb0", "efficientnetv2b0", "efficientnetv2s"),
+        *("convnexttiny", "nasnetlarge"),
+    ),
+}
+"""The networks that are compared with Keras' own in the quick run; all others are marked slow."""
+
+
 class Kit:
     """What the tests of one network need; keras is imported only where a backend was chosen."""
 

@@ -14,15 +14,11 @@ from headstart.specs import BackboneRequest
 from headstart_plugins.keras_applications import NETWORKS, _build, _load
 from headstart_plugins.keras_applications._families import FAMILIES
 
-from .conftest import BY_NAME, SPECS, Kit, assert_close, bring_alive, pixels_of, reference_input, run
+from .conftest import BY_NAME, QUICK_ON, SPECS, Kit, assert_close, bring_alive, pixels_of, reference_input, run
 
 pytestmark = pytest.mark.backend
 
-QUICK = {
-    # JAX compiles each operation of each size, so that building alone takes seconds
-    "jax": ("mobilenet",),
-    "torch": ("vgg16", "mobilenet", "mobilenetv3small"),
-}[os.environ.get("KERAS_BACKEND", "torch")]
+QUICK = QUICK_ON[os.environ.get("KERAS_BACKEND", "torch")]
 REFUSED = [network.name for network in NETWORKS if "torch" in FAMILIES[network.family].refuses]
 BUILT = [name for name in BY_NAME if keras.backend.backend() != "torch" or name not in REFUSED]
 
@@ -104,7 +100,7 @@ def test_the_table_is_what_the_installed_keras_says(name):
 
 @pytest.mark.skipif(keras.backend.backend() != "torch", reason="only torch is refused")
 @pytest.mark.parametrize("name", REFUSED)
-def test_nasnet_refuses_torch_and_says_why(name):
+def test_a_network_that_refuses_torch_says_why(name):
     with pytest.raises(UsageError, match=r"refuses the backend torch.*--backend jax"):
         Kit(name).build()
 
