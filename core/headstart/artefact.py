@@ -39,7 +39,7 @@ WEIGHTS = "weights.safetensors"
 
 @dataclass(frozen=True)
 class Blueprint:
-    """What an artefact is built from again: specs with their options. `inputs` are shapes without the batch axis."""
+    """What an artefact is built from again: specs with their options, the weights' preprocessing, and the labels."""
 
     backbone: BackboneSpec
     backbone_options: Any

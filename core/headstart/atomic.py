@@ -42,7 +42,13 @@ def write_directory(target: Path, fill: Callable[[Path], None]) -> None:
 
 
 def write_file(target: Path, content: bytes) -> None:
-    """Write `content` to `target` in one step: a reader sees the old file or the new one, whole."""
+    """Write `content` to `target` in one step: a reader sees the old file or the new one, whole.
+
+    Raises HeadstartError where that fails, and where `target` is there and no regular file: a device or a pipe would
+    be replaced, not written to.
+    """
+    if target.exists() and not target.is_file():
+        raise HeadstartError(f"cannot write {target}: it is no regular file", hint="name a file, or a new one")
     with explained(target):
         sibling = _sibling(target)
         try:

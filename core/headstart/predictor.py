@@ -26,36 +26,54 @@ class Predictor:
     def predict(self, raw: Any, *, top_k: int = 1) -> Any:
         """Answer one raw input (path, bytes or array), or a list of them.
 
-        Returns the task's columns for it as a mapping, or a list of mappings in the order of the inputs. Raises
-        DataError naming an input that cannot be read.
+        Returns the task's columns for it as a mapping, or a list of mappings in the order of the inputs; `notes` is
+        there where reading took a conversion, such as "converted from CMYK". Raises DataError naming an input that
+        cannot be read.
         """
-        if isinstance(raw, list | tuple):
-            return list(self.task.decode(self.outputs(list(raw)), top_k)) if raw else []
-        return self.task.decode(self.outputs([raw]), top_k)[0]
+        several = isinstance(raw, list | tuple)
+        payloads = list(raw) if several else [raw]
+        notes: list[tuple[str, ...]] = []
+        answers = self.task.decode(self._run(payloads, notes), top_k) if payloads else []
+        noted = [
+            {**answer, "notes": "; ".join(found)} if found else answer
+            for answer, found in zip(answers, notes, strict=True)
+        ]
+        return noted if several else noted[0]
 
     def outputs(
         self, payloads: Sequence[Any], on_progress: Callable[[int, int], None] | None = None
     ) -> dict[str, np.ndarray]:
         """The head's named outputs, (inputs, ...) float32, in the order of `payloads` (not empty)."""
+        return self._run(payloads, [], on_progress)
+
+    def _run(
+        self,
+        payloads: Sequence[Any],
+        notes: list[tuple[str, ...]],
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> dict[str, np.ndarray]:
+        """As `outputs`; what reading each input took is added to `notes`."""
         import numpy as np
 
         parts: dict[str, list[np.ndarray]] = {}
-        done = 0
-        for batch, real in self._batches(payloads):
+        for batch, real in self._batches(payloads, notes):
             for name, value in self.forward(batch).items():
                 parts.setdefault(name, []).append(value[:real])
-            done += real
             if on_progress is not None:
-                on_progress(done, len(payloads))
+                on_progress(len(notes), len(payloads))
         return {name: np.concatenate(arrays) for name, arrays in parts.items()}
 
-    def _batches(self, payloads: Sequence[Any]) -> Iterator[tuple[Mapping[str, np.ndarray], int]]:
+    def _batches(
+        self, payloads: Sequence[Any], notes: list[tuple[str, ...]]
+    ) -> Iterator[tuple[Mapping[str, np.ndarray], int]]:
         """Batches of one static shape, the last padded with its last sample, and how many rows are real."""
         import numpy as np
 
         for first in range(0, len(payloads), BATCH):
             chunk = payloads[first : first + BATCH]
-            prepared = [self.kind.prepare(self.kind.read(payload, _where(payload))) for payload in chunk]
+            samples = [self.kind.read(payload, _where(payload)) for payload in chunk]
+            notes += [sample.notes for sample in samples]
+            prepared = [self.kind.prepare(sample) for sample in samples]
             prepared += [prepared[-1]] * (BATCH - len(chunk))
             yield {name: np.stack([sample[name] for sample in prepared]) for name in self.kind.tensors}, len(chunk)
 

@@ -42,7 +42,7 @@ class Recipe:
     augment: tuple[str, ...] = setting(("none",), "How training samples vary.")
     epochs: int | None = setting(None, "Passes over the training data; the strategy's own if left out.", low=1)
     batch_size: int = setting(32, "Samples a step.", low=1, high=65536)
-    learning_rate: float | None = setting(None, "Peak update rate; the strategy's own if left out.", high=1)
+    learning_rate: float | None = setting(None, "Peak rate of the backbone, or of a head that learns alone.", high=1)
     limit: int | None = setting(None, "Records in all, stratified, before the split.", low=1)
     seed: int = setting(0, "Fixes initial weights, order and augmentation.", low=0, high=MAX_SEED)
     split_seed: int = setting(0, "Fixes which records are held out.", low=0, high=MAX_SEED)

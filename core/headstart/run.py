@@ -204,7 +204,7 @@ class Run:
         from headstart.runs.reporting import SampleView, open_reporters, replay
 
         specs = [self.registry.get("reporters", name) for name in reporters or self.recipe.reporters or ()]
-        opened = open_reporters(specs, self.registry, self.resolved.options, interactive=interactive, live=False)
+        opened = open_reporters(specs, self.resolved, self.registry, interactive=interactive, live=False)
         return replay(opened, SampleView(self.path, self._samples))
 
     def _samples(self) -> tuple[dict[str, Any], Any]:

@@ -1,14 +1,11 @@
 """Everything a user can get wrong: one clear error that says what to do, the promised exit code, no traceback."""
 
-import importlib.util
-from pathlib import Path
+import shutil
+import subprocess
 
 import numpy as np
+import pytest
 from PIL import Image
-
-_spec = importlib.util.spec_from_file_location("process", Path(__file__).with_name("process.py"))
-process = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(process)
 
 SMALL = ("--set", "input.size=32", "--strategy", "probe", "--reporter", "console", "--weights", "none")
 
@@ -37,38 +34,39 @@ def refused(done, code, *words):
         assert word in done.stderr
 
 
-def fit(*arguments, **variables):
-    return process.headstart("fit", *arguments, **variables)
+@pytest.fixture
+def fit(headstart):
+    return lambda *arguments, **more: headstart("fit", *arguments, **more)
 
 
-def test_a_path_that_is_not_there(tmp_path):
+def test_a_path_that_is_not_there(fit, tmp_path):
     refused(fit(tmp_path / "photos", *SMALL), 2, "no such", "photos")
 
 
-def test_an_unknown_name_gets_a_suggestion():
+def test_an_unknown_name_gets_a_suggestion(fit):
     refused(fit("digits", "--backbone", "efficientnet_lite/lite7"), 2, "did you mean efficientnet_lite/lite")
 
 
-def test_all_problems_come_in_one_message():
+def test_all_problems_come_in_one_message(fit):
     done = fit("digits", "--strategy", "lp_tf", "--augment", "clasic", "--head", "mpl", "--set", "epochs=0")
     refused(done, 2, "lp_ft", "classic", "mlp", "epochs", "4 problems")
 
 
-def test_an_empty_folder(tmp_path):
+def test_an_empty_folder(fit, tmp_path):
     refused(fit(tmp_path, *SMALL), 3, str(tmp_path))
 
 
-def test_one_class(tmp_path):
+def test_one_class(fit, tmp_path):
     refused(fit(folder(tmp_path / "pets", cat=8), *SMALL), 3, "'cat'", "two classes")
 
 
-def test_an_unreadable_file_is_named(tmp_path):
+def test_an_unreadable_file_is_named(fit, tmp_path):
     pets = folder(tmp_path / "pets", cat=8, dog=8)
     (pets / "cat" / "broken.png").write_bytes(b"this is no picture")
     refused(fit(pets, *SMALL), 3, "cat/broken.png")
 
 
-def test_a_wrong_weights_file_says_which_arrays_differ(tmp_path):
+def test_a_wrong_weights_file_says_which_arrays_differ(fit, tmp_path):
     from safetensors.numpy import save_file
 
     save_file({"stem/0/kernel": np.zeros((5, 5, 3, 32), np.float32)}, tmp_path / "w.safetensors")
@@ -76,7 +74,7 @@ def test_a_wrong_weights_file_says_which_arrays_differ(tmp_path):
     refused(done, 2, "w.safetensors", "missing", "stem/0/kernel", "(5, 5, 3, 32)", "more")
 
 
-def test_weights_that_are_not_here_say_how_to_get_them(tmp_path):
+def test_weights_that_are_not_here_say_how_to_get_them(fit, tmp_path):
     """An address that nobody answers stands for a machine without internet."""
     done = fit(
         "digits", *SMALL[:6], "--backbone", "vgg16", HEADSTART_HOME=str(tmp_path), https_proxy="http://127.0.0.1:9"
@@ -84,7 +82,7 @@ def test_weights_that_are_not_here_say_how_to_get_them(tmp_path):
     refused(done, 2, "vgg16", "--weights")
 
 
-def test_no_backend_says_what_to_install(tmp_path):
+def test_no_backend_says_what_to_install(fit, tmp_path):
     """A finder that hides both frameworks stands for a machine that has neither."""
     (tmp_path / "sitecustomize.py").write_text(
         "import importlib.util as u, importlib.machinery as m, sys\n"
@@ -98,33 +96,49 @@ def test_no_backend_says_what_to_install(tmp_path):
     refused(fit("digits", *SMALL, PYTHONPATH=str(tmp_path)), 2, "no backend", "headstart[jax]", "headstart[torch]")
 
 
-def test_an_unknown_backend():
+def test_an_unknown_backend(fit):
     refused(fit("digits", *SMALL, "--backend", "tensorflow"), 2, "tensorflow", "jax or torch")
 
 
-def test_a_run_folder_that_is_taken(tmp_path):
+def test_a_run_folder_that_is_taken(fit, tmp_path):
     (tmp_path / "note.txt").write_text("mine")
     refused(fit("digits", *SMALL, "--out", tmp_path), 2, "not empty", str(tmp_path))
     assert (tmp_path / "note.txt").read_text() == "mine"
 
 
-def test_a_run_folder_that_cannot_be_made(tmp_path):
+def test_a_run_folder_that_cannot_be_made(fit, tmp_path):
     """A file in the way, since the tests may run as a user whom no permission stops."""
     (tmp_path / "file").write_text("")
     refused(fit("digits", *SMALL, "--out", tmp_path / "file" / "run"), 1, str(tmp_path / "file"))
 
 
-def test_no_space_for_the_run_folder():
-    """/dev/full and its like do not hold folders; /proc takes none either, and says so."""
-    refused(fit("digits", *SMALL, "--out", "/proc/headstart-run"), 1, "/proc/headstart-run")
+UNSHARE = ("unshare", "--mount", "--map-root-user")
+CAN_MOUNT = (
+    shutil.which("unshare")
+    and not subprocess.run(
+        [*UNSHARE, "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False
+    ).returncode
+)
 
 
-def test_something_that_is_not_a_run(tmp_path):
-    refused(process.headstart("predict", tmp_path, tmp_path), 2, "not a finished run")
-    refused(process.headstart("evaluate", tmp_path / "none"), 2, "no such run")
+@pytest.mark.skipif(not CAN_MOUNT, reason="a small disk can only be mounted where user namespaces are allowed")
+def test_no_space_for_the_run_folder(fit, tmp_path):
+    """A disk of 64 KiB, mounted for this process alone."""
+    mount = f'mount -t tmpfs -o size=64k none {tmp_path} && exec "$@"'
+    done = fit("digits", *SMALL, "--limit", "60", "--out", tmp_path / "run", before=(*UNSHARE, "sh", "-c", mount, "sh"))
+    assert done.returncode == 1, done.stderr
+    assert "No space left on device" in done.stderr
+    assert str(tmp_path / "run") in done.stderr
+    assert "choose another folder with --out" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
-def test_debug_shows_the_traceback():
+def test_something_that_is_not_a_run(headstart, tmp_path):
+    refused(headstart("predict", tmp_path, tmp_path), 2, "not a finished run")
+    refused(headstart("evaluate", tmp_path / "none"), 2, "no such run")
+
+
+def test_debug_shows_the_traceback(fit):
     done = fit("nothing-of-the-kind", "--debug")
     assert done.returncode == 2
     assert "Traceback" in done.stderr

@@ -2,7 +2,6 @@
 
 import inspect
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -21,16 +20,6 @@ from headstart.errors import (
 )
 from headstart_cli import main
 from headstart_cli.main import GROUPS, VERBS, run_arguments
-
-RUN = [sys.executable, "-c", "from headstart_cli.main import run; run()"]
-
-
-def headstart(*arguments, **variables):
-    """Run the command as a user does, in a process of its own."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("KERAS", "HEADSTART"))}
-    return subprocess.run(
-        [*RUN, *arguments], env={**environment, **variables}, capture_output=True, text=True, check=False
-    )
 
 
 @pytest.fixture
@@ -154,7 +143,7 @@ def test_the_version_is_printed(capsys):
     assert capsys.readouterr().out.startswith("headstart 0.")
 
 
-def test_the_installed_command_works_as_a_process():
+def test_the_installed_command_works_as_a_process(headstart):
     done = headstart("plugins", "--json")
     assert done.returncode == 0
     assert {plugin["name"] for plugin in json.loads(done.stdout)} >= {"strategies", "digits"}

@@ -160,3 +160,11 @@ def test_permissions_are_those_of_the_users_umask(tmp_path):
         os.umask(kept)
     assert stat.S_IMODE((tmp_path / "artefact").stat().st_mode) == 0o700
     assert stat.S_IMODE((tmp_path / "result.json").stat().st_mode) == 0o600
+
+
+def test_a_pipe_is_refused_and_stays_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "answers.csv")
+    with pytest.raises(HeadstartError, match=r"answers\.csv: it is no regular file"):
+        write_file(tmp_path / "answers.csv", b"1")
+    assert stat.S_ISFIFO((tmp_path / "answers.csv").stat().st_mode)
+    assert [path.name for path in tmp_path.iterdir()] == ["answers.csv"]

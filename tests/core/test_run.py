@@ -292,9 +292,9 @@ def test_a_reloaded_artefact_that_answers_differently_is_refused(finished, setti
     whole = forward(plan.network, 0, len(plan.network.stages))
     logits = whole({name: array[rows] for name, array in plan.data.tensors.items()})["logits"]
 
-    verify_reload(plan, Scored("val", (), (), rows, {"logits": logits}))
+    verify_reload(plan, Scored("val", (), (), rows, {"logits": logits}), tmp_path)
     with pytest.raises(HeadstartError, match="answers differently"):
-        verify_reload(plan, Scored("val", (), (), rows, {"logits": logits + 1e-2}))
+        verify_reload(plan, Scored("val", (), (), rows, {"logits": logits + 1e-2}), tmp_path)
 
 
 def test_a_refitted_head_is_not_judged_on_val_which_it_has_seen(finished, settings, small_registry, tmp_path):
@@ -306,3 +306,13 @@ def test_a_refitted_head_is_not_judged_on_val_which_it_has_seen(finished, settin
     assert run.result["metrics"]["val"] == run.result["phases"][-1]["best"]
     assert set(run.result["intervals"]) == set(run.result["report"]) == {"test"}
     assert {row["split"] for row in rows_of(run)} == {"test"}
+
+
+def test_an_answer_says_what_reading_its_input_took(finished, tmp_path):
+    from PIL import Image
+
+    Image.new("CMYK", (16, 16), (10, 200, 30, 0)).save(tmp_path / "print.jpg")
+    Image.new("RGB", (16, 16), (10, 200, 30)).save(tmp_path / "screen.png")
+    answers = finished.run.predict([tmp_path])
+
+    assert [answer.get("notes") for answer in answers] == ["converted from CMYK", None]

@@ -67,16 +67,12 @@ class Source:
         self._forwards = {key: value for key, value in self._forwards.items() if key == cut}
 
     def is_stored(self, cut: int) -> bool:
-        """True where the tensors at `cut` are worth storing and fit."""
-        return cut > FIRST_LEARNED and self.bytes_per_sample(cut) * len(self.data.keys) <= STORED_LIMIT
+        """See `is_storable`."""
+        return is_storable(self.network, cut, len(self.data.keys))
 
     def is_stored_in_training(self, cut: int, *, fresh: bool) -> bool:
         """True where training samples are stored at `cut` too: not where each epoch draws them anew."""
         return self.is_stored(cut) and not (fresh and self.view is not None)
-
-    def bytes_per_sample(self, cut: int) -> int:
-        """Size of what is alive at `cut` for one sample, in float32."""
-        return 4 * sum(int(np.prod(shape)) for shape in alive_shapes(self.network, cut).values())
 
     def _seen(self, cut: int, split: str, views: tuple[int, ...]) -> Seen:
         if self.is_stored(cut):
@@ -108,6 +104,12 @@ class Source:
         if self.view is None:
             raise ValueError("samples that do not vary cannot be drawn")
         return augmented(self.data.tensors, self.data.keys, rows, self.view, epoch)
+
+
+def is_storable(network: Network, cut: int, samples: int) -> bool:
+    """True where the tensors at `cut` of so many samples are worth storing, and fit."""
+    per_sample = 4 * sum(int(np.prod(shape)) for shape in alive_shapes(network, cut).values())
+    return cut > FIRST_LEARNED and per_sample * samples <= STORED_LIMIT
 
 
 def alive_shapes(network: Network, cut: int) -> dict[str, tuple[int, ...]]:

@@ -95,7 +95,7 @@ class _LookUp:
         data = self.recipe.data
         if data is None:
             hint = "name a dataset or a path, as in `headstart fit digits`"
-            if not any(problem.where.startswith("data") for problem in self.recipe.problems):
+            if not self.problems.about("data"):
                 self.problems.report("data", "nothing to learn from", hint)
             return None
         return self.problems.attempt("data", lambda: self.registry.resolve_dataset(data))

@@ -22,6 +22,10 @@ class Problems:
     def __bool__(self) -> bool:
         return bool(self._found)
 
+    def about(self, key: str) -> bool:
+        """Whether the value `key` was already found wrong, so that what follows from it need not be told."""
+        return any(problem.where == key or problem.where.startswith(f"{key} (") for problem in self._found)
+
     def attempt(self, key: str, look_up: Callable[[], T]) -> T | None:
         """The result of `look_up`; a UsageError becomes a problem of `key`. A PluginError passes."""
         try:

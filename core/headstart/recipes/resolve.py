@@ -17,6 +17,7 @@ from headstart.recipe import Recipe
 from headstart.recipes.choices import Choices, choose
 from headstart.recipes.explicit import write_out
 from headstart.recipes.option_tables import parse_tables
+from headstart.recipes.phases import plan_phases
 from headstart.recipes.problems import Problems
 from headstart.registry import Registry
 from headstart.specs import (
@@ -24,6 +25,7 @@ from headstart.specs import (
     BackboneSpec,
     DatasetSpec,
     InputSpec,
+    Phase,
     ReporterSpec,
     StrategySpec,
     TaskSpec,
@@ -40,6 +42,7 @@ class ResolvedRecipe:
     `reference` is the path that the dataset opens, or None. `augmentations` is empty for `--augment none`.
     `weights` is a published set, a file, or None for random ones. `options` are instances by table
     (`strategy`, `augmentation.classic`), one for everything that is used.
+    `phases` are what the strategy makes of it all.
     """
 
     recipe: Recipe
@@ -54,6 +57,14 @@ class ResolvedRecipe:
     reporters: tuple[ReporterSpec, ...]
     weights: WeightsSpec | Path | None
     options: Mapping[str, Any]
+    phases: tuple[Phase, ...]
+
+    def options_of(self, group: str, spec: AugmentationSpec | ReporterSpec) -> Any:
+        """The options of one augmentation or reporter (`group`); its defaults where this recipe does not use it."""
+        if spec not in (*self.augmentations, *self.reporters):
+            return spec.options()
+        full = f"{group}.{spec.name}"  # written in full where two that are used share a bare name
+        return self.options[full if full in self.options else f"{group}.{spec.short_name}"]
 
 
 def resolve_recipe(recipe: Recipe, registry: Registry) -> ResolvedRecipe:
@@ -64,14 +75,19 @@ def resolve_recipe(recipe: Recipe, registry: Registry) -> ResolvedRecipe:
     problems = Problems(recipe)
     choices = choose(recipe, registry, problems)
     options = parse_tables(recipe, choices, problems)
+    phases = None
+    if not problems.about("train"):
+        phases = problems.attempt("strategy", lambda: plan_phases(recipe, choices, options, registry))
     problems.raise_if_any()
     explicit = write_out(recipe, choices, options)
     problems.extend(registry.check_recipe(explicit))
     problems.raise_if_any()
-    return _resolved(explicit, choices, options)
+    return _resolved(explicit, choices, options, _found(phases))
 
 
-def _resolved(recipe: Recipe, choices: Choices, options: Mapping[str, Any]) -> ResolvedRecipe:
+def _resolved(
+    recipe: Recipe, choices: Choices, options: Mapping[str, Any], phases: tuple[Phase, ...]
+) -> ResolvedRecipe:
     dataset = _found(choices.dataset)
     return ResolvedRecipe(
         recipe=recipe,
@@ -86,6 +102,7 @@ def _resolved(recipe: Recipe, choices: Choices, options: Mapping[str, Any]) -> R
         reporters=choices.reporters,
         weights=choices.weights,
         options=options,
+        phases=phases,
     )
 
 

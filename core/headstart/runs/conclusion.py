@@ -12,6 +12,7 @@ import numpy as np
 from headstart.artefact import Artefact, Blueprint, write_artefact
 from headstart.atomic import write_file
 from headstart.data.split_file import write_split
+from headstart.engine.calibrate import initialise
 from headstart.engine.checkpoints import Checkpoints
 from headstart.engine.compute import forward
 from headstart.engine.frozen import count_trainable
@@ -76,7 +77,7 @@ def conclude(plan: Plan, folder: RunFolder, log: EventLog, clock: Stopwatch) -> 
     with clock.measure("evaluate"):
         artefact = Artefact.load(folder.artefact, registry=plan.registry)
         scored = _evaluate(plan, artefact, log)
-        verify_reload(plan, scored[0])
+        verify_reload(plan, scored[0], artefact.path)
     if results[-1].refit:
         scored = scored[1:]  # the refitted head has seen val: its answers there prove nothing
     write_predictions(folder.predictions, plan.task, scored)
@@ -103,8 +104,6 @@ def load_weights(plan: Plan) -> None:
     batch = forward(plan.network, 0, 1)({name: array[rows] for name, array in plan.data.tensors.items()})
     verify_ranges(batch, plan.kind.output_ranges)
     if resolved.weights is None:
-        from headstart.engine.calibrate import initialise
-
         initialise(stages, batch, resolved.recipe.seed)
         return
     arrays = load_arrays(resolved.weights, resolved.backbone, backbone=Backbone(stages), registry=plan.registry)
@@ -171,7 +170,7 @@ def _labelled(plan: Plan, split: str) -> Labelled:
     return Labelled(split, keys, tuple(payloads[key] for key in keys), labels)
 
 
-def verify_reload(plan: Plan, reloaded: Scored) -> None:
+def verify_reload(plan: Plan, reloaded: Scored, artefact: Path) -> None:
     """A run is done only after its artefact answers val as the network in memory does, from the raw samples on.
 
     Raises HeadstartError naming the output and the difference.
@@ -185,7 +184,7 @@ def verify_reload(plan: Plan, reloaded: Scored) -> None:
         if not difference <= allowed:
             raise HeadstartError(
                 f"the reloaded artefact answers differently: output {name!r} is off by {difference:.3g}, "
-                f"allowed {allowed:.3g}; it must not be used",
+                f"allowed {allowed:.3g}; {artefact} must not be used",
                 hint="please report this: a weight is missing from the artefact, or a layer's state is",
             )
 

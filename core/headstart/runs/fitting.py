@@ -72,8 +72,8 @@ def run_recipe(stated: Recipe, registry: Registry) -> Run:
     try:
         reporters = open_reporters(
             ready.resolved.reporters,
+            ready.resolved,
             registry,
-            ready.resolved.options,
             interactive=sys.stderr.isatty(),
             live=True,
         )

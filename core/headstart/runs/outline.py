@@ -7,9 +7,10 @@ from typing import Any
 from headstart.engine.frozen import count_trainable
 from headstart.engine.loop import steps_per_epoch
 from headstart.engine.phases import cut_of
-from headstart.engine.source import alive_shapes
+from headstart.engine.source import alive_shapes, is_storable
 from headstart.engine.stages import name_variables
 from headstart.engine.summary import summarise_stage, uncuttable
+from headstart.engine.training import is_fresh
 from headstart.runs.planning import Plan
 from headstart.specs import Phase
 
@@ -59,7 +60,8 @@ def _phase(plan: Plan, phase: Phase) -> dict[str, Any]:
     trainable = count_trainable(network, phase.train)
     per_epoch = steps_per_epoch(rows, recipe.batch_size)
     gradient = phase.solver == "gradient"
-    stored = cut > 1 and not (plan.view is not None and gradient and phase.views == 0)
+    drawn_anew = plan.view is not None and is_fresh(phase)
+    stored = is_storable(network, cut, len(plan.data.keys)) and not drawn_anew
     return {
         "name": phase.name,
         "solver": phase.solver,

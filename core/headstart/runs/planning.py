@@ -1,4 +1,4 @@
-"""Everything a run needs before its first update: data read and split, network grafted, phases planned.
+"""Everything a run needs before its first update: data read and split, network grafted.
 
 `fit` carries a plan out; `fit --dry-run` only shows it. Called after the backend was chosen.
 """
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.backend import BackendChoice, activate
-from headstart.errors import UsageError
 from headstart.specs import (
     HEAD,
     AugmentationRequest,
@@ -20,7 +19,6 @@ from headstart.specs import (
     InputRequest,
     Phase,
     Records,
-    StrategyRequest,
     Task,
     TaskRequest,
     WeightsSpec,
@@ -52,9 +50,13 @@ class Plan:
     kind: InputKind
     task: Task
     network: Network
-    phases: tuple[Phase, ...]
     view: View | None
     warnings: tuple[str, ...]
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """The strategy's phases."""
+        return self.resolved.phases
 
     def targets(self, split: str) -> Any:
         """Encoded targets (rows, ...) of a split."""
@@ -90,11 +92,10 @@ def open_records(resolved: ResolvedRecipe, registry: Registry) -> Records:
 def make_plan(
     resolved: ResolvedRecipe, registry: Registry, *, choice: BackendChoice, scratch: Path, told: OnProgress
 ) -> Plan:
-    """Read the data, plan the phases, build the network. `told` hears (activity, done, total).
+    """Read the data, build the network. `told` hears (activity, done, total).
 
     Keras is imported only when the data turned out to be good, so that everything wrong with it is told at once.
     """
-    phases = plan_phases(resolved, registry)
     check_weights_present(resolved)
     kind = build_kind(resolved, registry)
     records = open_records(resolved, registry)
@@ -111,50 +112,9 @@ def make_plan(
         kind=kind,
         task=task,
         network=network,
-        phases=phases,
         view=build_view(resolved, registry, records, kind),
         warnings=(*_left_out(resolved, records), *_warnings(resolved, network, data)),
     )
-
-
-def plan_phases(resolved: ResolvedRecipe, registry: Registry) -> tuple[Phase, ...]:
-    """The strategy's phases. Raises UsageError where the request contradicts itself."""
-    recipe = resolved.recipe
-    request = StrategyRequest(
-        options=resolved.options["strategy"],
-        stages=resolved.backbone.stages,
-        train=tuple(recipe.train) if recipe.train else None,
-        solvable=resolved.head.partition(":")[0] in resolved.task.closed_form,
-        augmented=bool(resolved.augmentations),
-        epochs=recipe.epochs,
-        learning_rate=recipe.learning_rate,
-    )
-    phases = tuple(registry.load_target(resolved.strategy, resolved.strategy.build)(request))
-    if not phases:
-        raise UsageError(f"strategy {resolved.strategy.name} plans no phase")
-    for phase in phases:
-        _check_phase(phase, resolved)
-    return phases
-
-
-def _check_phase(phase: Phase, resolved: ResolvedRecipe) -> None:
-    known = (*resolved.backbone.stages, HEAD)
-    unknown = [stage for stage in phase.train if stage not in known]
-    if unknown or HEAD not in phase.train:
-        raise UsageError(
-            f"strategy {resolved.strategy.name}: phase {phase.name!r} trains {phase.train}; "
-            f"expected {HEAD!r} among stages of {known}"
-        )
-    lacking = [stage for stage in phase.train if stage not in phase.rates]
-    if phase.solver == "gradient" and lacking:
-        raise UsageError(
-            f"strategy {resolved.strategy.name}: phase {phase.name!r} lacks a rate for {', '.join(lacking)}"
-        )
-    if phase.solver == "closed_form" and (tuple(phase.train) != (HEAD,) or not phase.strengths):
-        raise UsageError(
-            f"strategy {resolved.strategy.name}: the closed-form phase {phase.name!r} needs strengths, and trains "
-            f"the head alone; received train {phase.train}, strengths {phase.strengths}"
-        )
 
 
 def build_view(resolved: ResolvedRecipe, registry: Registry, records: Records, kind: InputKind) -> View | None:
@@ -165,7 +125,7 @@ def build_view(resolved: ResolvedRecipe, registry: Registry, records: Records, k
         return None
     built = [
         registry.load_target(spec, spec.build)(
-            AugmentationRequest(resolved.options[f"augmentation.{spec.short_name}"], records.symmetries)
+            AugmentationRequest(resolved.options_of("augmentation", spec), records.symmetries)
         )
         for spec in resolved.augmentations
     ]
@@ -216,11 +176,14 @@ def _left_out(resolved: ResolvedRecipe, records: Records) -> list[str]:
 
 def _warnings(resolved: ResolvedRecipe, network: Network, data: PreparedData) -> tuple[str, ...]:
     from headstart.engine.frozen import count_trainable
+    from headstart.recipes.phases import is_solvable
 
     found = [finding.message for finding in data.findings if finding.level == "warning"]
     rows = len(data.indices("train"))
     head = count_trainable(network, (HEAD,))[HEAD]
-    is_wide = resolved.head.partition(":")[0] not in resolved.task.closed_form  # solved ones are regularised
+    is_wide = not is_solvable(resolved.task, resolved.head)  # solved ones are regularised
     if is_wide and head > PARAMETERS_PER_SAMPLE * rows:
-        found.append(f"the head has {head:,} numbers to learn from {rows:,} samples; a linear head is the safer choice")
+        found.append(
+            f"the head has {head:,} numbers to learn from {rows:,} samples; --head {resolved.task.heads[0]} is safer"
+        )
     return tuple(found)

@@ -11,24 +11,20 @@ from headstart.eventlog import EVENTS, read_events, tell
 from headstart.specs import InputKind, Preview, Reporter, ReporterRequest, ReporterSpec
 
 if TYPE_CHECKING:
+    from headstart.recipes.resolve import ResolvedRecipe
     from headstart.registry import Registry
 
 Samples = tuple[Mapping[str, Any], InputKind]
 
 
 def open_reporters(
-    specs: Sequence[ReporterSpec],
-    registry: Registry,
-    options: Mapping[str, Any],
-    *,
-    interactive: bool,
-    live: bool,
+    specs: Sequence[ReporterSpec], resolved: ResolvedRecipe, registry: Registry, *, interactive: bool, live: bool
 ) -> list[tuple[str, Reporter]]:
-    """A reporter for each spec, with its name; `options` are typed tables such as `reporter.html`."""
+    """A reporter for each spec, with its name and the options that the recipe gives it."""
     opened: list[tuple[str, Reporter]] = []
     for spec in specs:
-        table = options.get(f"reporter.{spec.short_name}", spec.options())
-        request = ReporterRequest(options=table, interactive=interactive, live=live)
+        options = resolved.options_of("reporter", spec)
+        request = ReporterRequest(options=options, interactive=interactive, live=live)
         opened.append((spec.short_name, registry.load_target(spec, spec.build)(request)))
     return opened
 

@@ -8,14 +8,10 @@ import keras
 from keras import ops
 
 
-class ShiftedDepthwise(keras.layers.Layer):  # type: ignore[misc]  # keras has no types
-    """A depthwise convolution as a sum over kernel positions: shifted input times one row of weights each.
+class Lowered(keras.layers.Layer):  # type: ignore[misc]  # keras has no types
+    """A layer that computes what `stock` does, on the stock layer's variables."""
 
-    Maps (batch, height, width, channel) float32 as its stock `DepthwiseConv2D` does. XLA's grouped convolution on CPUs
-    works channel by channel; the sum is one fused loop over memory.
-    """
-
-    def __init__(self, stock: keras.layers.DepthwiseConv2D) -> None:
+    def __init__(self, stock: keras.layers.Layer) -> None:
         super().__init__(name=stock.name)
         self.stock = stock
         self.built = True
@@ -23,6 +19,14 @@ class ShiftedDepthwise(keras.layers.Layer):  # type: ignore[misc]  # keras has n
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> Any:
         """As the stock layer's."""
         return self.stock.compute_output_shape(input_shape)
+
+
+class ShiftedDepthwise(Lowered):
+    """A depthwise convolution as a sum over kernel positions: shifted input times one row of weights each.
+
+    Maps (batch, height, width, channel) float32 as its stock `DepthwiseConv2D` does. XLA's grouped convolution on CPUs
+    works channel by channel; the sum is one fused loop over memory.
+    """
 
     def call(self, inputs: Any) -> Any:
         """(batch, height, width, channel) in and out."""
@@ -64,17 +68,8 @@ def _extent(length: int, kernel: int, stride: int, padding: str) -> _Extent:
     return _Extent((total // 2, total - total // 2), size, stride)
 
 
-class PointwiseMatmul(keras.layers.Layer):  # type: ignore[misc]  # keras has no types
+class PointwiseMatmul(Lowered):
     """A 1x1 convolution as a matrix product over channels; (batch, height, width, channel) in and out."""
-
-    def __init__(self, stock: keras.layers.Conv2D) -> None:
-        super().__init__(name=stock.name)
-        self.stock = stock
-        self.built = True
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> Any:
-        """As the stock layer's."""
-        return self.stock.compute_output_shape(input_shape)
 
     def call(self, inputs: Any) -> Any:
         """(batch, height, width, channel) in and out."""

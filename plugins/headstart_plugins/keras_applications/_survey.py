@@ -3,7 +3,7 @@
 Cuts lie between groups of blocks, where one tensor is alive; the rules below name the topmost layer of
 each stage and the survey reads channels, strides, other alive layers (NASNet's cells see two layers back),
 parameter counts and the address and digest of the published file, exactly as the installed Keras would ask
-for them. NASNetMobile cannot be built on torch: `KERAS_BACKEND=jax ... _survey NASNetMobile` prints its row.
+for them. NASNetMobile cannot be built on torch: `KERAS_BACKEND=jax ... _survey nasnetmobile` prints its row.
 """
 
 from __future__ import annotations
@@ -222,7 +222,7 @@ def main() -> None:
     functions = [name for name in dir(keras.applications) if name[0].isupper()]
     functions.sort(key=lambda name: not name.startswith("VGG"))
     for name in functions:
-        if name.lower().startswith(prefix) and (prefix or not name.startswith("NASNet")):
+        if name.lower().startswith(prefix) and (prefix or name != "NASNetMobile"):
             sys.stdout.write(f"    {survey(name)!r},\n")
 
 

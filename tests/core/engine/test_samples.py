@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from headstart.engine.samples import Stored, epoch_batches
+from headstart.engine.source import STORED_LIMIT, is_storable
 
 pytestmark = pytest.mark.backend
 
@@ -75,4 +76,10 @@ def test_nothing_is_stored_where_nothing_below_the_cut_is_worth_it(bench, networ
 
     assert source.training(1, views=0, fresh=False).start == 0
     assert source.training(2, views=0, fresh=False).start == 2
-    assert source.bytes_per_sample(4) == 4 * 12
+
+
+def test_tensors_are_stored_up_to_the_limit_and_not_beyond(network):
+    fitting = STORED_LIMIT // (4 * 12)  # at the head: 12 channels of float32 a sample
+
+    assert is_storable(network, 4, fitting)
+    assert not is_storable(network, 4, fitting + 1)

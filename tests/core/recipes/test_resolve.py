@@ -200,3 +200,48 @@ def test_paths_become_absolute_so_that_a_run_can_be_used_from_anywhere(registry,
 def test_a_check_that_gives_no_problems_but_words_names_its_plugin(registry):
     with pytest.raises(PluginError, match="check_recipe must give Problems"):
         resolve(registry, seed=77)
+
+
+def test_what_a_strategy_refuses_stands_beside_every_other_problem(registry):
+    with pytest.raises(RecipeError) as caught:
+        resolve(registry, strategy="probe", epochs=3, augment=("clasic",))
+    text = str(caught.value)
+    assert "2 problems" in text
+    assert "--epochs 3 has nothing to act on" in text
+    assert "did you mean image_augmentations/classic" in text
+
+
+def test_the_phases_of_the_strategy_come_with_the_recipe(registry):
+    phases = resolve(registry, strategy="lp_ft", train=("block7", "top"), learning_rate=1e-4).phases
+    assert [phase.name for phase in phases] == ["probe", "fine_tune"]
+    assert phases[1].train == ("block7", "top", "head")
+    assert phases[1].rates == {"block7": 1e-4, "top": 1e-4, "head": pytest.approx(3e-4)}
+
+
+TWO_JSON = """
+import dataclasses
+from headstart.hookspecs import hookimpl
+from headstart.options import option
+from headstart.specs import ReporterSpec
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    depth: int = option(1, "How deep.", low=1)
+
+@hookimpl
+def register_reporters():
+    return [ReporterSpec(name="second/json", summary="Another.", build="second:build", options=Options)]
+"""
+
+
+def test_two_that_share_a_bare_name_keep_their_own_options(registry, tmp_path, monkeypatch):
+    write_distribution(tmp_path, "second", TWO_JSON)
+    monkeypatch.syspath_prepend(tmp_path)
+    both = load_registry()
+    names = ("reporters/json", "second/json")
+    resolved = resolve(both, reporters=names, sets=("reporter.second/json.depth=3",))
+
+    first, second = (both.get("reporters", name) for name in names)
+    assert resolved.options_of("reporter", second).depth == 3
+    assert type(resolved.options_of("reporter", first)) is first.options
+    assert resolve(both, reporters=names[:1]).options_of("reporter", second).depth == 1

@@ -67,7 +67,12 @@ def test_vgg_takes_blue_first_and_only_subtracts_the_mean():
 
 def test_refusals_are_data():
     assert {name for name, spec in SPECS.items() if spec.refuses} == {"nasnetmobile"}
-    assert {name for name, family in FAMILIES.items() if family.layouts} == {"convnext", "densenet", "nasnet_large", "nasnet_mobile"}
+    assert {name for name, family in FAMILIES.items() if family.layouts} == {
+        "convnext",
+        "densenet",
+        "nasnet_large",
+        "nasnet_mobile",
+    }
 
 
 def test_one_network_of_every_family_is_built_and_compared_in_the_quick_run():

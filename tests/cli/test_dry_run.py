@@ -1,0 +1,55 @@
+"""`fit --dry-run` shows what would run, from the plan that a run would carry out, and leaves nothing behind."""
+
+import json
+
+import pytest
+
+SHOWN = ("digits", "--limit", "120", "--image-size", "32", "--backend", "torch", "--train", "block7,top", "--dry-run")
+
+
+@pytest.fixture(scope="module")
+def document(headstart, tmp_path_factory):
+    out = tmp_path_factory.mktemp("dry") / "run"
+    done = headstart("fit", *SHOWN, "--out", out, "--json")
+    assert done.returncode == 0, done.stderr
+    assert not out.exists()
+    return json.loads(done.stdout)
+
+
+def test_it_counts_what_learns_in_each_stage_of_each_phase(document):
+    probe, fine_tune = document["phases"]
+    head = 1280 * 10 + 10
+    assert {name: count for name, count in probe["trainable"].items() if count} == {"head": head}
+    assert {name for name, count in fine_tune["trainable"].items() if count} == {"block7", "top", "head"}
+    # one inverted residual to 320 channels and the last convolution, without the statistics of their norms
+    top = 320 * 1280 + 2 * 1280
+    assert fine_tune["trainable"]["top"] == top
+    assert fine_tune["trainable_total"] == sum(fine_tune["trainable"].values())
+
+
+def test_it_counts_samples_and_steps(document):
+    train = document["samples"]["train"]
+    assert sum(document["samples"].values()) == 120
+    assert document["phases"][1]["steps"] == 5 * -(-train // 32)
+
+
+def test_it_says_where_the_network_is_cut_and_what_is_stored_there(document):
+    probe, fine_tune = document["phases"]
+    assert (probe["cut"], probe["stored"]) == ("head", {"pooled": [1280]})
+    assert (fine_tune["cut"], fine_tune["stored"]) == ("block7", {"x": [1, 1, 192]})
+    assert document["uncuttable"] == []
+    assert document["origins"]["train"] == "flag --train"
+
+
+def test_samples_that_are_drawn_anew_are_not_stored(headstart):
+    done = headstart("fit", *SHOWN, "--augment", "light", "--json")
+    probe, fine_tune = json.loads(done.stdout)["phases"]
+    assert probe["stored"]
+    assert fine_tune["stored"] == {}
+
+
+def test_people_see_the_same_as_tables(headstart):
+    done = headstart("fit", *SHOWN)
+    assert done.returncode == 0
+    for words in ("flag --backend", "learns in fine_tune", "block7..top 0.0003, head 0.0009", "Nothing was trained"):
+        assert words in done.stdout
