@@ -43,6 +43,7 @@ $(VENV)/.demo: $(VENV)/bin/pip pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/bin/pip pyproject.toml constraints.txt
 	$(INSTALL) --editable '.[all,dev]'
+	$(INSTALL) --no-deps keras-hub  # with its dependencies it would bring TensorFlow
 	touch $@ $(VENV)/.demo
 
 clean:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from headstart.registry import Registry
     from headstart.specs import BackboneSpec
 
-SHOWN_APART = ("stages", "features", "weights", "preprocess", "refuses", "tiny", "tiny_size", "version")
+SHOWN_APART = ("stages", "features", "weights", "preprocess", "refuses", "tiny", "tiny_size", "version", "given")
 
 
 def show_backbone(registry: Registry, spec: BackboneSpec, backend: str | None, *, as_json: bool) -> None:
@@ -68,6 +68,9 @@ def _built_stages(registry: Registry, spec: BackboneSpec, backend: str | None) -
 def _show_stages(spec: BackboneSpec, rows: list[dict[str, Any]] | None) -> None:
     print_heading("stages, bottom first")
     if rows is None:
+        if spec.stages is None:
+            print_text("known only when it is built")
+            return
         print_table(("stage",), [(name,) for name in spec.stages])
         return
     shown = [(row["stage"], row["layers"], row["parameters"], _shapes(row["outputs"])) for row in rows]
@@ -82,9 +85,13 @@ def _shapes(outputs: dict[str, list[int | None]]) -> str:
 
 
 def _origin(origin: Any) -> str:
-    """Where a weights file comes from: a package or an address."""
+    """Where a weights file comes from: an address, a path, a publisher's client or a package."""
     if url := getattr(origin, "url", None):
         return str(url)
+    if handle := getattr(origin, "handle", None):
+        return f"{origin.filename} of {handle}"
+    if not hasattr(origin, "distribution"):
+        return str(origin.path)
     return f"{origin.path} in the package {origin.distribution} {origin.version}"
 
 

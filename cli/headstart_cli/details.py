@@ -22,6 +22,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 """What a listing shows of each kind."""
 
+ORIGINS = ("PackageFile", "RemoteFile", "LocalFile", "FetchedFile")
+"""What a weights file can come from: told apart in JSON by their names."""
 INTERNAL = ("name", "summary", "api", "options", "build")
 """Fields of a spec that are shown elsewhere or mean nothing to a user."""
 
@@ -52,7 +54,7 @@ def document(registry: Registry, spec: Spec) -> dict[str, Any]:
 def plain(value: Any) -> Any:
     """A value of a spec as JSON has it: mappings, lists, numbers and strings."""
     if is_dataclass(value) and not isinstance(value, type):
-        kind = {"kind": type(value).__name__} if type(value).__name__ in ("PackageFile", "RemoteFile") else {}
+        kind = {"kind": type(value).__name__} if type(value).__name__ in ORIGINS else {}
         return kind | {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): plain(each) for key, each in value.items()}

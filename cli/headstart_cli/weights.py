@@ -49,10 +49,11 @@ def get(
     from headstart.weights.store import get_weights
 
     rows = []
-    for spec, weights in list(_chosen(_registry(disable_plugin), names)):
+    registry = _registry(disable_plugin)
+    for spec, weights in list(_chosen(registry, names)):
         say(f"{spec.name}: {weights.name}, {weights.licence}, from {weights.source}")
         with message_console().status("fetching"):
-            path = get_weights(spec, weights)
+            path = get_weights(spec, weights, registry)
         rows.append({**_facts(spec, weights), "path": str(path)})
     _show(rows, ("name", "weights", "path"), as_json=as_json)
 
@@ -81,7 +82,7 @@ def _chosen(registry: Registry, names: Sequence[str]) -> Iterator[tuple[Backbone
             yield from ((spec, weights) for weights in spec.weights)
     for name in names:
         backbone, _, wanted = name.partition(":")
-        spec = registry.get("backbones", backbone)
+        spec = registry.resolve_backbone(backbone)
         yield from ((spec, weights) for weights in _sets(spec, wanted))
 
 

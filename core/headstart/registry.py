@@ -59,6 +59,10 @@ class Registry:
         """The backbone that a name, a path or `KIND:REF` means. Raises UsageError or PluginError."""
         return find_backbone(self, ref)
 
+    def builder_of(self, spec: BackboneSpec) -> BackboneSpec:
+        """The registered backbone that builds `spec`: itself, but where it came by reference. Raises like `get`."""
+        return spec if spec.builder is None else cast("BackboneSpec", self.get("backbones", spec.builder))
+
     def resolve_dataset(self, ref: str) -> ResolvedDataset:
         """The dataset that a name, a path or `KIND:REF` means. Raises UsageError or PluginError."""
         return find_dataset(self, ref)

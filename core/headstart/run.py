@@ -85,10 +85,16 @@ class Run:
 
     @cached_property
     def resolved(self) -> ResolvedRecipe:
-        """The recipe with its specs looked up again; the weights it started from may be gone by now."""
+        """The recipe with its specs looked up again; the weights, and the preset, it started from may be gone."""
         from headstart.recipes.resolve import resolve_recipe
 
-        return resolve_recipe(dataclasses.replace(self.recipe, weights="none"), self.registry)
+        return resolve_recipe(self._from_the_artefact(self.recipe), self.registry)
+
+    def _from_the_artefact(self, recipe: Recipe) -> Recipe:
+        """`recipe` with the backbone as the artefact is built: by a registered name, without weights or a path."""
+        builder = self.artefact.blueprint.backbone.name
+        options = {**recipe.options, "backbone": self.recipe.table("backbone")}
+        return dataclasses.replace(recipe, weights="none", backbone=builder, options=options)
 
     def use_backend(self, backend: str | None) -> str:
         """Choose and set the backend: the argument, the variable, the run's own, or the first installed."""
@@ -182,9 +188,8 @@ class Run:
         from headstart.runs.evaluation import Labelled
         from headstart.runs.planning import open_records
 
-        flags = {"data": data, "backbone": self.recipe.backbone}
-        other = build_recipe(flags=flags, file=None, sets=())
-        resolved = resolve_recipe(dataclasses.replace(other, weights="none"), self.registry)
+        other = build_recipe(flags={"data": data}, file=None, sets=())
+        resolved = resolve_recipe(self._from_the_artefact(other), self.registry)
         if resolved.dataset == self.resolved.dataset:  # read as the run read its own: nested classes, columns, ...
             options = {**resolved.options, "dataset": self.resolved.options["dataset"]}
             resolved = dataclasses.replace(resolved, options=options)

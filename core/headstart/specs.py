@@ -159,14 +159,15 @@ class FeatureSpec:
     """A named output that a task can ask for: `pooled`, `tokens`, `map@8`, `map@16`, `map@32`.
 
     It is the tensor `tensor` in the output dict of stage `stage`. `axes` name its axes, batch first; `channels` is the
-    size of its channel axis; `stride` is input steps per output step for maps and tokens.
+    size of its channel axis, or None where only the built backbone knows it; `stride` is input steps per output step
+    for maps and tokens.
     """
 
     name: str
     stage: str
     tensor: str
     axes: tuple[str, ...]
-    channels: int
+    channels: int | None
     stride: int | None = None
     mask: str | None = None
 
@@ -188,6 +189,35 @@ class RemoteFile:
     filename: str
 
 
+@dataclass(frozen=True)
+class LocalFile:
+    """Weights at a path that the user named: the reference that the backbone was resolved from."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class FetchedFile:
+    """Weights that the plugin fetches with its publisher's own client, when the user asks for them.
+
+    `fetch` is a WeightsFetch target, `handle` what it is told to fetch, `filename` the file that `load` reads.
+    """
+
+    fetch: str
+    handle: str
+    filename: str
+
+
+class WeightsFetch(Protocol):
+    """Fetch target of a FetchedFile: brings `handle` into the empty `folder`, the named file among what it brings.
+
+    The folder is moved to the local store whole, and only then. Raises MissingWeightsError where it cannot be fetched.
+    """
+
+    def __call__(self, handle: str, folder: Path) -> None:
+        """See the class."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class WeightsSpec:
     """One set of published weights of a backbone.
@@ -198,7 +228,7 @@ class WeightsSpec:
     """
 
     name: str
-    origin: PackageFile | RemoteFile
+    origin: PackageFile | RemoteFile | LocalFile | FetchedFile
     licence: str
     source: str
     size: int | None
@@ -253,6 +283,9 @@ class WeightsLoad(Protocol):
 class BackboneSpec(Spec):
     """A pretrained feature extractor. `build` is a BackboneBuild; `stages` are its stages' names, bottom first.
 
+    `stages` is None where only the built backbone knows them. One that `resolve_backbone` makes of a reference has
+    `builder`, the full name of the plugin's registered backbone that an artefact is built from again without the
+    reference, and `given`, the options that the reference fixes.
     `preprocess` applies where no published weights are used (`--weights none` or a bare file of ours).
     `refuses` says, by backend name, why a builder does not run there. `default_for` names the input kind for which
     this is taken when the user names none. `version` changes when the same arrays would compute something else.
@@ -260,7 +293,7 @@ class BackboneSpec(Spec):
 
     build: str
     input: str
-    stages: tuple[str, ...]
+    stages: tuple[str, ...] | None
     features: tuple[FeatureSpec, ...]
     preprocess: Mapping[str, Any]
     licence: str
@@ -273,6 +306,12 @@ class BackboneSpec(Spec):
     tiny_size: int | None = None
     """The smallest sensible side length, width or duration for that variant."""
     version: int = 1
+    builder: str | None = None
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+    def default_options(self) -> Any:
+        """The options that it is built with where the user says nothing."""
+        return self.options(**self.given)
 
 
 # --- datasets --------------------------------------------------------------------------------------------------------

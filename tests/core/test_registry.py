@@ -58,7 +58,13 @@ def resolve_dataset(ref):
 
 @hookimpl
 def resolve_backbone(ref):
+    if ref in ("two/made", "one/made"):
+        return backbone(ref, stages=None, builder="two/net", given={})
     return backbone("two/opened") if ref.endswith(".net") else None
+
+@hookimpl
+def register_backbones():
+    return [backbone("two/net", stages=None)]
 """
 )
 
@@ -216,3 +222,17 @@ def test_an_unknown_kind_lists_the_kinds(registry):
     with pytest.raises(UsageError) as caught:
         registry.specs("backbone")
     assert "backbones" in caught.value.hint
+
+
+def test_a_name_below_a_plugin_that_resolves_references_is_its_to_answer(registry):
+    made = registry.resolve_backbone("two/made")
+
+    assert (made.name, made.stages) == ("two/made", None)
+    assert registry.builder_of(made).name == "two/net"
+    assert registry.builder_of(registry.resolve_backbone("two/net")).name == "two/net"
+
+
+def test_a_name_below_a_plugin_that_resolves_none_is_not_offered_to_others(registry):
+    """Plugin two would answer `one/made`, but nobody can speak for another plugin."""
+    with pytest.raises(UsageError, match="no backbone is named 'one/made'"):
+        registry.resolve_backbone("one/made")

@@ -138,9 +138,9 @@ def calibrate(stages: Sequence[Stage], batch: Mapping[str, np.ndarray]) -> None:
 
     Each BatchNorm takes the batch's mean and variance as its statistics (training mode with momentum 0; its
     momentum is restored), and each convolution and dense layer is divided by the deviation of its output
-    before activation: layer-sequential unit variance, Mishkin and Matas 2015, "All you need is a good init",
-    algorithm 1 with one step, exact because biases are zero. All else runs in inference mode, so nothing
-    random enters.
+    before activation, inside composite layers too: layer-sequential unit variance, Mishkin and Matas 2015,
+    "All you need is a good init", algorithm 1 with one step, exact because biases are zero. All else runs in
+    inference mode, so nothing random enters.
     Raises ValueError naming stage, tensor and deviation where an output of a stage, in plain inference, has a
     deviation outside [0.05, 20].
     """
@@ -150,10 +150,20 @@ def calibrate(stages: Sequence[Stage], batch: Mapping[str, np.ndarray]) -> None:
             inputs = {name: tensors[name] for name in stage.model.input}
             with contextlib.ExitStack() as stack:
                 for layer in weighted_layers(stage.model):
-                    stack.enter_context(_calibrating(layer))
+                    for leaf in _leaves(layer):
+                        stack.enter_context(_calibrating(leaf))
                 stage.model(inputs, training=False)
             tensors = stage.model(inputs, training=False)
             _check_alive(stage.name, tensors)
+
+
+def _leaves(layer: keras.Layer) -> Iterator[keras.Layer]:
+    """The layers inside a composite one that hold weights and are not composite themselves; else the layer."""
+    inner = [sub for sub in layer._flatten_layers(include_self=False, recursive=False) if sub.weights]
+    if not inner:
+        yield layer
+    for sub in inner:
+        yield from _leaves(sub)
 
 
 @contextlib.contextmanager

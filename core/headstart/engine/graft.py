@@ -25,9 +25,13 @@ def build_backbone(
     backbone = registry.load_target(spec, spec.build)(BackboneRequest(options=options, inputs=inputs))
     stages: tuple[Stage, ...] = backbone.stages
     built = tuple(stage.name for stage in stages)
-    if built != spec.stages:
+    if spec.stages is not None and built != spec.stages:
         raise PluginError(f"backbone {spec.name} declares stages {spec.stages} but built {built}")
-    _verify_features(spec, stages, narrowed=options != spec.options())
+    if not built or len(set(built)) != len(built) or {INPUT, HEAD} & set(built):
+        raise PluginError(
+            f"backbone {spec.name} built stages {built}; expected names, each once, that are not {INPUT!r} or {HEAD!r}"
+        )
+    _verify_features(spec, stages, narrowed=options != spec.default_options())
     return stages
 
 
@@ -35,13 +39,13 @@ def _verify_features(spec: BackboneSpec, stages: Sequence[Stage], *, narrowed: b
     """The declared channels are those of the default options; others (a narrower `tiny`) may give fewer."""
     by_name = {stage.name: stage for stage in stages}
     for feature in spec.features:
-        outputs = by_name[feature.stage].model.output
+        outputs = by_name[feature.stage].model.output if feature.stage in by_name else {}
         given = outputs[feature.tensor].shape[-1] if feature.tensor in outputs else None
-        if given is None or (given != feature.channels and not narrowed):
+        if given is None or (feature.channels is not None and given != feature.channels and not narrowed):
             shapes = {name: tuple(tensor.shape) for name, tensor in outputs.items()}
             raise PluginError(
                 f"backbone {spec.name}: feature {feature.name!r} should be tensor {feature.tensor!r} with "
-                f"{feature.channels} channels of stage {feature.stage!r}, which gives {shapes}"
+                f"{feature.channels or 'some'} channels of stage {feature.stage!r}, which gives {shapes}"
             )
 
 

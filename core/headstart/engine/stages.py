@@ -12,6 +12,7 @@ from itertools import pairwise
 import keras
 import numpy as np
 
+from headstart.engine.names import stable_paths
 from headstart.errors import WrongWeightsError
 from headstart.specs import Stage
 
@@ -32,20 +33,24 @@ def name_variables(stages: Sequence[Stage]) -> dict[str, keras.Variable]:
     named: dict[str, keras.Variable] = {}
     for stage in stages:
         for index, layer in enumerate(weighted_layers(stage.model)):
-            for variable in layer.weights:
-                name = f"{stage.name}/{index}/{_role(layer, variable)}"
+            for variable, role in zip(layer.weights, _roles(layer), strict=True):
+                name = f"{stage.name}/{index}/{role}"
                 if name in named:
                     raise ValueError(f"layer {layer.name!r} of stage {stage.name!r} has two weights called {name}")
                 named[name] = variable
     return named
 
 
+def _roles(layer: keras.Layer) -> tuple[str, ...]:
+    """One role a weight: `kernel`, or the path inside a composite layer such as `attention/query/kernel`."""
+    return stable_paths(layer, [_role(layer, variable) for variable in layer.weights])
+
+
 def _role(layer: keras.Layer, variable: keras.Variable) -> str:
-    """`kernel`, or the path inside a composite layer such as `attention/query/kernel`."""
     parts = variable.path.split("/")
     if layer.name in parts:
         parts = parts[parts.index(layer.name) + 1 :]
-    return "/".join(parts) if len(parts) > 1 else variable.name
+    return "/".join(parts) if len(parts) > 1 else str(variable.name)
 
 
 def assign_arrays(stages: Sequence[Stage], arrays: Mapping[str, np.ndarray], *, source: str) -> None:

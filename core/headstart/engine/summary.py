@@ -34,7 +34,7 @@ def summarise(spec: BackboneSpec, registry: Registry) -> tuple[StageSummary, ...
     options = reading.options()
     kind = registry.load_target(reading, reading.build)(InputRequest(spec.preprocess, options))
     inputs = {name: tensor.shape for name, tensor in kind.tensors.items()}
-    stages = build_backbone(spec, registry, options=spec.options(), inputs=inputs)
+    stages = build_backbone(spec, registry, options=spec.default_options(), inputs=inputs)
     return tuple(summarise_stage(stage) for stage in stages)
 
 

@@ -6,6 +6,7 @@ path is an error that shows both spellings, and so are two plugins that would op
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,12 +112,22 @@ def find_backbone(registry: Registry, ref: str) -> BackboneSpec:
         return _backbone_by_reference(registry, ref, str(_require_path(ref)))
     if ":" in ref and not named:
         return _backbone_by_reference(registry, ref, ref)
+    if "/" in ref and not named and (owner := _resolver_called(registry, ref.partition("/")[0])):
+        return _backbone_by_reference(registry, ref, ref, only=owner)
     found: BackboneSpec = registry.get("backbones", ref)
     return found
 
 
-def _backbone_by_reference(registry: Registry, ref: str, asked: str) -> BackboneSpec:
-    answers = _ask(registry, "resolve_backbone", asked)
+def _resolver_called(registry: Registry, name: str) -> LoadedPlugin | None:
+    """The plugin `name`, where it resolves references: then `name/anything` is its to answer."""
+    loaded = (plugin for plugin in registry.host.loaded if plugin.info.name == name)
+    return next((plugin for plugin in loaded if "resolve_backbone" in plugin.hooks), None)
+
+
+def _backbone_by_reference(
+    registry: Registry, ref: str, asked: str, *, only: LoadedPlugin | None = None
+) -> BackboneSpec:
+    answers = _ask(registry, "resolve_backbone", asked, [only] if only else registry.host.loaded)
     if not answers:
         raise UsageError(f"no plugin opens {ref} as a backbone", hint="`headstart backbones` lists what there is")
     if len(answers) > 1:
@@ -131,10 +142,12 @@ def _backbone_by_reference(registry: Registry, ref: str, asked: str) -> Backbone
     return found
 
 
-def _ask(registry: Registry, hook: str, ref: str) -> list[tuple[LoadedPlugin, Any]]:
-    """Every plugin's answer that is not None. One that fails counts only where nobody answers."""
+def _ask(
+    registry: Registry, hook: str, ref: str, plugins: Sequence[LoadedPlugin] | None = None
+) -> list[tuple[LoadedPlugin, Any]]:
+    """The answers of `plugins`, or all, that are not None. One that fails counts only where nobody answers."""
     answers, failures = [], []
-    for plugin in registry.host.loaded:
+    for plugin in registry.host.loaded if plugins is None else plugins:
         try:
             with guarded():
                 answer = plugin.call(hook, ref=ref)

@@ -154,10 +154,12 @@ def _field_problems(spec: Any) -> Iterable[str]:
 def _backbone_problems(spec: Any) -> Iterable[str]:
     if not isinstance(spec, BackboneSpec):
         return
-    if not spec.stages or len(set(spec.stages)) != len(spec.stages):
+    if spec.stages is not None and (not spec.stages or len(set(spec.stages)) != len(spec.stages)):
         yield "stages must be named, each once"
+    if spec.builder is not None and spec.builder.partition("/")[0] != spec.plugin:
+        yield f"builder must be a backbone of {spec.plugin}, not {spec.builder!r}"
     for feature in spec.features:
-        if feature.stage not in spec.stages:
+        if spec.stages is not None and feature.stage not in spec.stages:
             yield f"feature {feature.name!r} names the stage {feature.stage!r}, not one of its stages"
     for backend in spec.refuses:
         if backend not in BACKENDS:

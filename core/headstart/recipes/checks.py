@@ -45,7 +45,7 @@ def check_backbone(backbone: BackboneSpec, backend: str | None) -> None:
 
 
 def check_train(train: tuple[str, ...] | None, backbone: BackboneSpec, strategy: StrategySpec | None) -> None:
-    """`--train` names stages of the backbone, and needs a strategy that trains it."""
+    """`--train` names stages of the backbone, where they are known yet, and needs a strategy that trains it."""
     if train is None:
         return
     if strategy is not None and not strategy.trains_backbone:
@@ -53,6 +53,8 @@ def check_train(train: tuple[str, ...] | None, backbone: BackboneSpec, strategy:
             f"{strategy.name} trains the head only, so stages cannot be chosen",
             hint="leave out --train, or choose another strategy",
         )
+    if backbone.stages is None:
+        return
     known = (*backbone.stages, HEAD)
     unknown = [stage for stage in train if stage not in known]
     if unknown:

@@ -10,7 +10,7 @@ from headstart.options import parse_options
 from headstart.recipe import Recipe
 from headstart.recipes.choices import Choices
 from headstart.recipes.problems import Problems
-from headstart.specs import Spec
+from headstart.specs import BackboneSpec, Spec
 
 
 def parse_tables(recipe: Recipe, choices: Choices, problems: Problems) -> Mapping[str, Any]:
@@ -19,11 +19,21 @@ def parse_tables(recipe: Recipe, choices: Choices, problems: Problems) -> Mappin
     options: dict[str, Any] = {}
     for table, spec in used.items():
         if spec is not None:
-            parsed, wrong = parse_options(spec.options, _values(recipe, table, spec), table)
-            problems.extend(wrong)
+            values = _values(recipe, table, spec)
+            given = spec.given if isinstance(spec, BackboneSpec) else {}
+            parsed, wrong = parse_options(spec.options, {**given, **values}, table)
+            problems.extend((*wrong, *_contradictions(spec, table, given, values)))
             options[table] = parsed
     problems.extend(_unused(recipe, used))
     return options
+
+
+def _contradictions(spec: Spec, table: str, given: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Problem]:
+    """What the reference fixes can be repeated, as a run's recipe does, and not be changed."""
+    for name, fixed in given.items():
+        if values.get(name, fixed) != fixed:
+            message = f"differs from what {spec.name} fixes"
+            yield Problem(f"{table}.{name}", message, "leave it out; it is read from the backbone's reference")
 
 
 def spellings(table: str, spec: Spec) -> tuple[str, ...]:

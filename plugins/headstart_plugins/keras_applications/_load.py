@@ -11,11 +11,11 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from headstart.engine.names import kind_of, own_number
 from headstart.engine.stages import name_variables, weighted_layers, wrong_weights
 from headstart.specs import Backbone, Stage
 from headstart_plugins.keras_applications._families import IMAGENET_MEAN, IMAGENET_STD
 from headstart_plugins.keras_applications._file import Entry, read_file
-from headstart_plugins.keras_applications._graph import kind_of, own_number
 
 TOP = re.compile(r"fc\d+|predictions|probs|logits|conv_preds|conv_2|\w+_head_dense", re.IGNORECASE)
 """Layers of the published classifiers, which a backbone has no place for."""

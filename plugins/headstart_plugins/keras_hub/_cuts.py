@@ -1,0 +1,100 @@
+"""Where a network of KerasHub can be cut: the places where exactly one tensor is alive."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from headstart_plugins.keras_hub._encoders import is_chain, run_blocks
+
+MAP_RANK, TOKENS_RANK = 4, 3
+"""Axes of (batch, height, width, channel) and of (batch, time, channel)."""
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """The end of the stage `name`, and the one tensor that crosses it."""
+
+    name: str
+    tensor: Any
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """A network from `entry`, pictures (batch, height, width, channel), over `boundaries` to `result`."""
+
+    entry: Any
+    boundaries: tuple[Boundary, ...]
+    result: Any
+
+
+def find_cuts(whole: keras.Model) -> Cuts:
+    """The cuts of `whole`, bottom first: at each level of a pyramid, or after each block of a token network.
+
+    What lies between the last one and the result, which is what KerasHub's own classifiers pool, is the top.
+    """
+    (entry,) = whole.inputs
+    result = whole.output[whole.stage_names[-1]] if isinstance(whole.output, dict) else whole.output
+    lonely = [(node, tensor) for node, tensor in _lonely(whole, result) if tensor is not result]
+    if len(result.shape) == MAP_RANK:
+        maps = [tensor for _, tensor in lonely if len(tensor.shape) == MAP_RANK]
+        return Cuts(entry, tuple(_levels(maps, whole, entry, result)), result)
+    blocks = [tensor for node, tensor in lonely if _is_block(node.operation) and len(tensor.shape) == TOKENS_RANK]
+    encoder = next((node for node in _nodes(whole) if is_chain(node.operation)), None)
+    if encoder is None:
+        return Cuts(entry, tuple(Boundary(f"stage{n}", tensor) for n, tensor in enumerate(blocks, start=1)), result)
+    return _opened(entry, encoder, result)
+
+
+def _opened(entry: Any, encoder: Any, result: Any) -> Cuts:
+    """The embedding, each block of the encoder, and what follows it."""
+    embedded, given = encoder.arguments.keras_tensors[0], encoder.outputs[0]
+    *blocks, encoded = run_blocks(encoder.operation, embedded)
+    boundaries = [Boundary(f"block{number}", tensor) for number, tensor in enumerate(blocks, start=1)]
+    end = encoded if given is result else keras.Model(given, result)(encoded)
+    return Cuts(entry, (Boundary("embedding", embedded), *boundaries), end)
+
+
+def _levels(maps: Sequence[Any], whole: keras.Model, entry: Any, result: Any) -> list[Boundary]:
+    """At each level the pyramid's own tensor where it can be cut at, else the last that can: level n is 1/2^n wide."""
+    pyramid = {id(tensor) for tensor in getattr(whole, "pyramid_outputs", {}).values()}
+    width = entry.shape[2]
+    last = _level(result.shape[2], width)
+    chosen: dict[int, Any] = {}
+    for tensor in maps:
+        level = _level(tensor.shape[2], width)
+        if 0 < level < last and id(chosen.get(level)) not in pyramid:
+            chosen[level] = tensor
+    return [Boundary(f"p{level}", tensor) for level, tensor in sorted(chosen.items())]
+
+
+def _level(size: int, width: int) -> int:
+    """Halvings from `width` to `size`; paddings of a few pixels change nothing."""
+    return round(math.log2(width / size))
+
+
+def _is_block(operation: Any) -> bool:
+    """A composite layer, such as a patch embedding or an encoder."""
+    return any(True for _ in operation._flatten_layers(include_self=False)) if hasattr(operation, "weights") else False
+
+
+def _nodes(whole: keras.Model) -> list[Any]:
+    """The calls of layers, in the order of running."""
+    return [node for depth in sorted(whole._nodes_by_depth, reverse=True) for node in whole._nodes_by_depth[depth]]
+
+
+def _lonely(whole: keras.Model, result: Any) -> Iterator[tuple[Any, Any]]:
+    """(node, tensor) in the order of running, where after the node that tensor alone is still needed."""
+    nodes = _nodes(whole)
+    last_use = {id(tensor): place for place, node in enumerate(nodes) for tensor in node.arguments.keras_tensors}
+    last_use[id(result)] = len(nodes)
+    alive: dict[int, Any] = {}
+    for place, node in enumerate(nodes):
+        alive |= {id(tensor): tensor for tensor in node.outputs}
+        alive = {key: tensor for key, tensor in alive.items() if last_use.get(key, -1) > place}
+        if len(alive) == 1 and not node.is_input:
+            yield node, next(iter(alive.values()))

@@ -1,0 +1,109 @@
+"""A preset's folder: its architecture, its weights file and its preprocessing, from JSON alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headstart.errors import UsageError
+from headstart_plugins.keras_hub._families import HUGGING_FACE, POOLING
+from headstart_plugins.keras_hub._pixels import of_hugging_face, of_keras, of_timm
+
+CONFIG = "config.json"
+LARGEST = 1 << 20
+"""Bytes of JSON that are read; the largest configurations have a few thousand."""
+DROPPED = ("name", "trainable", "dtype", "data_format", "image_shape", "input_shape")
+"""Settings that are ours to make: float32, channels last, the input's size, and names by position."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """`config`: what `_build` takes, as JSON; `weights`: the file below the folder; `what`: in words."""
+
+    config: str
+    weights: str
+    preprocess: Mapping[str, Any]
+    what: str
+
+    @property
+    def size(self) -> int:
+        """Pixels a side."""
+        return int(self.preprocess["size"][0])
+
+
+def read_folder(folder: Path, *, insisted: bool) -> Folder | None:
+    """What a folder holds; None where it is no preset and that was not `insisted` on. Raises UsageError."""
+    if insisted and not (folder / CONFIG).is_file():
+        raise UsageError(f"{folder} has no {CONFIG}", hint="name the folder of a KerasHub, Hugging Face or timm model")
+    document = read_object(folder / CONFIG)
+    for reads, key in ((_keras, "registered_name"), (_hugging_face, "model_type"), (_timm, "architecture")):
+        if isinstance(document.get(key), str):
+            return reads(folder, document)
+    if insisted:
+        raise UsageError(f"{folder / CONFIG} is not the description of a KerasHub, Hugging Face or timm model")
+    return None
+
+
+def read_object(file: Path) -> dict[str, Any]:
+    """A JSON object of at most a mebibyte. Raises UsageError naming the file."""
+    try:
+        if file.stat().st_size > LARGEST:
+            raise UsageError(f"{file} has {file.stat().st_size} bytes; a configuration has at most {LARGEST}")
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as exc:
+        raise UsageError(f"{file} is not readable JSON: {exc}") from exc
+    if not isinstance(document, dict):
+        raise UsageError(f"{file} should hold a JSON object, holds {type(document).__name__}")
+    return document
+
+
+def _keras(folder: Path, document: Mapping[str, Any]) -> Folder:
+    """A preset as KerasHub saves it: only the class name and its settings are kept, no module is named."""
+    name, settings = document.get("class_name"), document.get("config")
+    if name not in POOLING or not isinstance(settings, dict):
+        raise UsageError(f"{folder} holds a {name}; expected one of {', '.join(POOLING)}")
+    kept = {key: value for key, value in settings.items() if key not in DROPPED}
+    if nested := [key for key, value in kept.items() if _names_code(value)]:
+        raise UsageError(f"{folder / CONFIG}: {', '.join(nested)} describes another object; such presets are not read")
+    converter = _beside(folder, "image_converter.json", "save its ImageConverter with save_to_preset, too")
+    weights = _weights_file(folder, "model.weights.h5", "model.weights.json")
+    return Folder(_text({"class_name": name, "config": kept}), weights, of_keras(converter, folder), f"KerasHub {name}")
+
+
+def _names_code(value: Any) -> bool:
+    """Whether a setting is, or holds, a serialized object."""
+    if isinstance(value, dict):
+        return "class_name" in value or any(_names_code(each) for each in value.values())
+    return isinstance(value, list) and any(_names_code(each) for each in value)
+
+
+def _hugging_face(folder: Path, document: Mapping[str, Any]) -> Folder:
+    kind = document["model_type"]
+    if kind not in HUGGING_FACE:
+        known = ", ".join(HUGGING_FACE)
+        raise UsageError(f"{folder} holds a Hugging Face model of type {kind!r}; image types that are read: {known}")
+    reading = _beside(folder, "preprocessor_config.json", "copy it from the page of the model")
+    weights = _weights_file(folder, "model.safetensors", "model.safetensors.index.json")
+    return Folder(_text(document), weights, of_hugging_face(reading, folder), f"Hugging Face {kind}")
+
+
+def _timm(folder: Path, document: Mapping[str, Any]) -> Folder:
+    weights = _weights_file(folder, "model.safetensors")
+    return Folder(_text(document), weights, of_timm(document, folder), f"timm {document['architecture']}")
+
+
+def _beside(folder: Path, name: str, hint: str) -> dict[str, Any]:
+    if not (folder / name).is_file():
+        raise UsageError(f"{folder} has no {name}, so how its weights want pictures is not known", hint=hint)
+    return read_object(folder / name)
+
+
+def _weights_file(folder: Path, *names: str) -> str:
+    return next((name for name in names if (folder / name).is_file()), names[0])
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, sort_keys=True)

@@ -1,0 +1,110 @@
+"""From what a user wrote to a backbone: names of KerasHub's presets, and folders; reads JSON only."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from headstart.errors import UsageError
+from headstart.specs import BackboneSpec, FetchedFile, LocalFile, WeightsSpec
+from headstart.suggest import suggestion
+from headstart.weights.store import store_root
+from headstart_plugins.keras_hub import NAME, REGISTERED
+from headstart_plugins.keras_hub._catalogue import Preset, presets
+from headstart_plugins.keras_hub._folder import CONFIG, Folder, read_folder
+from headstart_plugins.keras_hub._needs import PREFIX
+
+WEIGHTS = "preset"
+"""The name of a preset's one weights set."""
+UNSTATED = "not stated in the preset: see the page of its publisher"
+
+
+def resolve(ref: str) -> BackboneSpec | None:
+    """The backbone that `ref` means: `keras_hub/PRESET`, `keras_hub:FOLDER`, or a folder that says what it is.
+
+    Raises UsageError for a preset that KerasHub does not have, and for a folder that cannot be used.
+    """
+    if ref.startswith(PREFIX) and not Path(ref).exists():
+        return _published(ref.removeprefix(PREFIX))
+    insisted = ref.startswith("keras_hub:")
+    path = Path(ref.removeprefix("keras_hub:")).expanduser()
+    if not insisted and not (path / CONFIG).is_file():
+        return None
+    folder = read_folder(path, insisted=insisted)
+    return None if folder is None else _local(path, folder)
+
+
+def _local(path: Path, folder: Folder) -> BackboneSpec:
+    name = re.sub(r"[^\w.-]+", "-", path.absolute().name).strip("-._") or "folder"
+    return _spec(name, folder, LocalFile(str(path.absolute() / folder.weights)), source=str(path))
+
+
+def _published(name: str) -> BackboneSpec:
+    known = presets()
+    if name not in known:
+        hint = f"{suggestion(name, known)}; or name the folder of a preset"
+        raise UsageError(f"KerasHub has no image preset {name!r}", hint=hint)
+    preset = known[name]
+    place = stored(name)
+    if not (place / CONFIG).is_file():
+        return _absent(name, preset)
+    folder = read_folder(place, insisted=True)
+    if folder is None:
+        raise AssertionError("a folder that is insisted on is read or refused")
+    return _spec(name, folder, _origin(preset, folder.weights), source=preset.handle, parameters=preset.parameters)
+
+
+def stored(name: str) -> Path:
+    """Where the local store keeps the preset `name`."""
+    return store_root().joinpath("weights", "keras_hub", name, WEIGHTS)
+
+
+def _origin(preset: Preset, filename: str) -> FetchedFile:
+    return FetchedFile("headstart_plugins.keras_hub._fetch:fetch", preset.handle, filename)
+
+
+def _absent(name: str, preset: Preset) -> BackboneSpec:
+    """A preset whose files are not here yet: enough of it to list and to fetch it."""
+    weights = _weights(_origin(preset, "model.weights.h5"), preset.handle, REGISTERED)
+    summary = preset.description or f"KerasHub's preset {name}."
+    return replace(
+        REGISTERED,
+        name=PREFIX + name,
+        summary=summary,
+        parameters=preset.parameters,
+        weights=(weights,),
+        builder=NAME,
+        tiny={},
+    )
+
+
+def _spec(
+    name: str, folder: Folder, origin: LocalFile | FetchedFile, *, source: str, parameters: int | None = None
+) -> BackboneSpec:
+    spec = replace(
+        REGISTERED,
+        name=PREFIX + name,
+        summary=f"{folder.what}, {folder.size} px.",
+        preprocess=folder.preprocess,
+        licence=UNSTATED,
+        parameters=parameters,
+        builder=NAME,
+        given={"config": folder.config},
+        tiny={},
+    )
+    return replace(spec, weights=(_weights(origin, source, spec),))
+
+
+def _weights(origin: LocalFile | FetchedFile, source: str, spec: BackboneSpec) -> WeightsSpec:
+    return WeightsSpec(
+        name=WEIGHTS,
+        origin=origin,
+        licence=UNSTATED,
+        source=source,
+        size=None,
+        algorithm="unknown",
+        digest="unknown",
+        load="headstart_plugins.keras_hub._load:load",
+        preprocess=spec.preprocess,
+    )
