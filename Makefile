@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=20 -q
 INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test test-all lint bench clean
+.PHONY: demo test test-all test-services lint bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/headstart fit --recipe examples/digits/recipe.toml
@@ -21,6 +21,11 @@ test-all: $(VENV)/.dev
 	env -u KERAS_BACKEND $(PYTEST)
 	KERAS_BACKEND=jax $(PYTEST)
 	KERAS_BACKEND=torch $(PYTEST)
+
+# Against real servers that the tests start; MLflow's, which is large, has an environment of its own.
+test-services: $(VENV)/.services
+	env -u KERAS_BACKEND HEADSTART_TEST_MLFLOW=$(CURDIR)/$(VENV)/mlflow/bin/mlflow OMP_NUM_THREADS=1 \
+		$(BIN)/python -m pytest -q -m service
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -45,6 +50,12 @@ $(VENV)/.dev: $(VENV)/bin/pip pyproject.toml constraints.txt
 	$(INSTALL) --editable '.[all,dev]'
 	$(INSTALL) --no-deps keras-hub  # with its dependencies it would bring TensorFlow
 	touch $@ $(VENV)/.demo
+
+$(VENV)/.services: $(VENV)/.dev
+	$(INSTALL) --editable '.[all,dev,mlflow]'
+	$(PYTHON) -m venv $(VENV)/mlflow
+	$(VENV)/mlflow/bin/pip install --quiet mlflow
+	touch $@
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist

@@ -35,7 +35,8 @@ PACKAGES = (
 
 OPTIONAL = {
     "pyarrow": 'pip install "headstart[parquet]" reads manifests in Parquet',
-    "keras-hub": "pip install --no-deps keras-hub: more pretrained networks for plugins, no TensorFlow",
+    "keras-hub": "pip install --no-deps keras-hub && pip install regex sentencepiece tokenizers: KerasHub's "
+    "backbones without TensorFlow; pip install kagglehub: `headstart weights get keras_hub/PRESET` fetches presets",
 }
 """What an absent package would add."""
 
@@ -66,6 +67,8 @@ def _version(name: str) -> str | None:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
+    except Exception:  # a damaged file of somebody else's
+        return "unreadable"
 
 
 def _backend(flag: str | None) -> dict[str, Any]:
@@ -94,8 +97,11 @@ def _advice(packages: Mapping[str, str | None], backend: Mapping[str, Any]) -> I
 
 
 def _plugin_advice(registry: Registry) -> Iterator[str]:
+    used = {plugin.info.name for plugin in registry.host.loaded}
     for info in registry.host.failed:
-        yield f"{info.origin} failed: update or remove {info.distribution}, or --disable-plugin {info.name}"
+        # --disable-plugin goes by name: it would leave out the one that is used as well
+        otherwise = "" if info.name in used else f", or --disable-plugin {info.name}"
+        yield f"{info.origin} failed: update or remove {info.distribution}{otherwise}"
 
 
 def _weights_advice(registry: Registry) -> Iterator[str]:

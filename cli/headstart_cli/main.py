@@ -25,6 +25,7 @@ VERBS = (
     ("predict", "headstart_cli.predict:predict"),
     ("report", "headstart_cli.report:report"),
     ("init", "headstart_cli.init:init"),
+    ("new-plugin", "headstart_cli.new_plugin:new_plugin"),
     ("doctor", "headstart_cli.doctor:doctor"),
     ("plugins", "headstart_cli.plugins:plugins"),
     ("backbones", "headstart_cli.listing:backbones"),

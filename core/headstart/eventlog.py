@@ -43,11 +43,7 @@ class EventLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for _name, reporter in self._reporters:
-            close = getattr(reporter, "close", None)
-            if close is not None:
-                with contextlib.suppress(Exception, SystemExit):  # it must not hide how the run ended
-                    close()
+        close_all(self._reporters)
         if self._file is not None:
             with contextlib.suppress(OSError):  # each event was flushed; on a full disk, `emit` has said so
                 self._file.close()
@@ -90,6 +86,15 @@ def tell(
         except (Exception, SystemExit) as exc:
             failed.append(f"reporter {name!r} was switched off at {type(event).__name__}: {type(exc).__name__}: {exc}")
     return still, failed
+
+
+def close_all(reporters: Sequence[tuple[str, Reporter]]) -> None:
+    """Close those that hold something open."""
+    for _name, reporter in reporters:
+        close = getattr(reporter, "close", None)
+        if close is not None:
+            with contextlib.suppress(Exception, SystemExit):  # it must not hide how the run ended
+                close()
 
 
 def read_events(path: Path) -> list[Event]:

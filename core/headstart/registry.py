@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -91,7 +92,7 @@ class Registry:
     def load_target(self, spec: Spec, target: str) -> Callable[..., Any]:
         """Import what a spec names as `module:function`; this may load keras.
 
-        Raises PluginError naming the plugin and its version where that fails.
+        Raises PluginError naming the plugin and its version where that fails, and so does what it returns.
         """
         module, _, path = target.partition(":")
         try:
@@ -105,7 +106,25 @@ class Registry:
             raise self.failure(spec, f"could not load {target}: {exc}") from exc.__cause__
         if not callable(found):
             raise self.failure(spec, f"{target} is not a function")
-        return cast("Callable[..., Any]", found)
+        return self._answerable(spec, target, found)
+
+    def _answerable(self, spec: Spec, target: str, build: Callable[..., Any]) -> Callable[..., Any]:
+        """`build`, so that what it prints goes to stderr, and what it raises names its plugin.
+
+        Our own errors, and those of the system, say what the user can do: they pass.
+        """
+
+        @functools.wraps(build)
+        def call(*arguments: Any, **named: Any) -> Any:
+            try:
+                with guarded():
+                    return build(*arguments, **named)
+            except PluginFailure as exc:
+                if isinstance(exc.__cause__, HeadstartError | OSError | MemoryError):
+                    raise exc.__cause__ from exc.__cause__.__cause__
+                raise self.failure(spec, f"{target} failed: {exc}") from exc.__cause__
+
+        return call
 
     def failure(self, spec: Spec, what: str) -> PluginError:
         """A PluginError for something that the plugin of `spec` did."""

@@ -91,10 +91,21 @@ class Run:
         return resolve_recipe(self._from_the_artefact(self.recipe), self.registry)
 
     def _from_the_artefact(self, recipe: Recipe) -> Recipe:
-        """`recipe` with the backbone as the artefact is built: by a registered name, without weights or a path."""
-        builder = self.artefact.blueprint.backbone.name
-        options = {**recipe.options, "backbone": self.recipe.table("backbone")}
-        return dataclasses.replace(recipe, weights="none", backbone=builder, options=options)
+        """`recipe` with the backbone as the artefact is built: by a registered name, without weights or a path.
+
+        Reporters that are not installed here are left out: answers do not need them.
+        """
+        known = {name for spec in self.registry.specs("reporters") for name in (spec.name, spec.short_name)}
+        gone = {f"reporter.{name}" for name in recipe.reporters or () if name not in known}
+        gone |= {f"reporter.{name.rpartition('/')[2]}" for name in gone}
+        options = {table: values for table, values in recipe.options.items() if table not in gone}
+        return dataclasses.replace(
+            recipe,
+            weights="none",
+            backbone=self.artefact.blueprint.backbone.name,
+            reporters=tuple(name for name in recipe.reporters or () if name in known),
+            options={**options, "backbone": self.recipe.table("backbone")},
+        )
 
     def use_backend(self, backend: str | None) -> str:
         """Choose and set the backend: the argument, the variable, the run's own, or the first installed."""

@@ -17,6 +17,7 @@ PROMISED = {
     "predict": {"--top-k", "--backend", "--json", "--csv"},
     "report": set(),
     "init": set(),
+    "new-plugin": {"--out"},
     "doctor": {"--json"},
     "plugins": {"--json"},
     **{kind: {"--json"} for kind in ("backbones", "datasets", "inputs", "augmentations")},

@@ -2,7 +2,7 @@
 
 import pytest
 
-from headstart.errors import PluginError, UsageError
+from headstart.errors import DataError, PluginError, UsageError
 from headstart.registry import load_registry
 from headstart.testing import write_distribution
 
@@ -40,6 +40,13 @@ def resolve_dataset(ref):
 
 def build(request):
     return request
+
+def raising(what):
+    from headstart.errors import DataError
+    raise eval(what)
+
+def chatty():
+    print("hello")
 """
 )
 
@@ -216,6 +223,27 @@ def test_a_build_target_is_imported_when_it_is_asked_for(registry):
 def test_a_build_target_that_fails_names_plugin_and_version(registry, target):
     with pytest.raises(PluginError, match=r"plugin 'one' \(headstart-one 1.5\): one/stars"):
         registry.load_target(registry.get("datasets", "stars"), target)
+
+
+@pytest.mark.parametrize("raised", ["ValueError('no')", "SystemExit('no')", "KeyError('no')"])
+def test_a_build_target_that_raises_is_told_by_plugin_and_version(registry, raised):
+    build = registry.load_target(registry.get("datasets", "stars"), "one:raising")
+    with pytest.raises(
+        PluginError, match=r"plugin 'one' \(headstart-one 1\.5\): one/stars: one:raising failed: \w+: '?no"
+    ):
+        build(raised)
+
+
+@pytest.mark.parametrize("raised", ["DataError('row 7 is empty')", "OSError(28, 'No space left on device')"])
+def test_what_a_build_target_says_to_the_user_passes(registry, raised):
+    build = registry.load_target(registry.get("datasets", "stars"), "one:raising")
+    with pytest.raises((DataError, OSError), match=r"row 7|No space"):
+        build(raised)
+
+
+def test_what_a_build_target_prints_goes_to_stderr(registry, capsys):
+    registry.load_target(registry.get("datasets", "stars"), "one:chatty")()
+    assert capsys.readouterr() == ("", "hello\n")
 
 
 def test_an_unknown_kind_lists_the_kinds(registry):

@@ -198,6 +198,17 @@ def test_a_report_is_drawn_again_from_the_folder_alone(finished, tmp_path):
     assert (run.path / "report" / "report.json").read_bytes() == written
 
 
+def test_a_run_is_evaluated_though_a_reporter_of_its_recipe_is_not_installed_here(finished, tmp_path):
+    run = finished.copied(tmp_path / "run")
+    recipe = run.path / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace('"reporters/json"', '"reporters/json", "gone/board"'))
+    again = type(run).load(run.path, registry=run.registry)
+
+    assert again.evaluate().document["metrics"]["test"] == finished.run.result["metrics"]["test"]
+    with pytest.raises(UsageError, match="no reporter is named 'gone/board'"):
+        again.report()
+
+
 @pytest.mark.parametrize("lacking", ["artefact/", "recipe.toml", "result.json"])
 def test_an_unfinished_run_is_a_usage_error(finished, tmp_path, lacking):
     import shutil

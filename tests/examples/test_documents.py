@@ -67,6 +67,7 @@ def test_every_command_in_the_documents_can_be_typed(words):
     parse(typer.main.get_command(app), words)
 
 
+@pytest.mark.usefixtures("template")
 @pytest.mark.parametrize("words", typed("headstart"))
 def test_every_name_in_these_commands_is_there(words):
     registry = load_registry()

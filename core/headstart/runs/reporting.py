@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.eventlog import EVENTS, read_events, tell
+from headstart.eventlog import EVENTS, close_all, read_events, tell
 from headstart.specs import InputKind, Preview, Reporter, ReporterRequest, ReporterSpec
 
 if TYPE_CHECKING:
@@ -51,7 +51,10 @@ def replay(reporters: Sequence[tuple[str, Reporter]], view: SampleView) -> list[
     """Tell every event of a finished run again; returns a message for each reporter that raised."""
     failures: list[str] = []
     still = list(reporters)
-    for event in read_events(view.path / EVENTS):
-        still, failed = tell(event, still, view)
-        failures += failed
+    try:
+        for event in read_events(view.path / EVENTS):
+            still, failed = tell(event, still, view)
+            failures += failed
+    finally:
+        close_all(still)
     return failures

@@ -1,0 +1,107 @@
+"""The tensorboard reporter: events of a run to event files."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from headstart.atomic import write_file
+from headstart.errors import UsageError
+from headstart.events import EpochDone, Event, RunFinished, RunStarted
+from headstart.specs import Reporter, ReporterRequest, RunView
+from headstart_plugins.tensorboard import FILE, FOLDER, SPLITS
+
+if TYPE_CHECKING:
+    from headstart_plugins.tensorboard._event_file import EventFile
+
+
+def build(request: ReporterRequest) -> Reporter:
+    """The reporter. Raises UsageError where TensorBoard cannot be imported: before a run reads its data."""
+    try:
+        import headstart_plugins.tensorboard._event_file  # noqa: F401 - fails now rather than when the run starts
+    except Exception as exc:  # absent, or at odds with the protobuf that is installed: its own kinds of error
+        raise UsageError(
+            f"the reporter 'tensorboard' needs the package tensorboard, which cannot be imported: {exc}",
+            hint="pip install 'headstart[tensorboard]'",
+        ) from exc
+    return TensorBoardReporter(live=request.live)
+
+
+class TensorBoardReporter:
+    """One event file a split, below report/tensorboard.
+
+    A live run appends, so that it can be watched. A replay gathers, and replaces the files when it has everything.
+    """
+
+    def __init__(self, *, live: bool) -> None:
+        self._live = live
+        self._files: dict[str, EventFile] = {}
+        self._step = 0
+
+    def on_event(self, event: Event, run: RunView) -> None:
+        """Write what an epoch or the end of the run measured."""
+        if isinstance(event, RunStarted):
+            self._start(event, run)
+        elif isinstance(event, EpochDone) and self._files:
+            self._epoch(event)
+        elif isinstance(event, RunFinished) and self._files:
+            self._finish(event, run)
+
+    def close(self) -> None:
+        """Let go of the files; also of those of a run that broke off."""
+        for file in self._files.values():
+            file.stream.close()
+        self._files = {}
+
+    def _start(self, event: RunStarted, run: RunView) -> None:
+        from headstart_plugins.tensorboard._event_file import EventFile
+
+        self.close()
+        self._step = 0
+        self._files = {split: EventFile(self._open(_path(run, split)), event.time) for split in SPLITS}
+        recipe = run.path / "recipe.toml"
+        if recipe.is_file():
+            text = f"```toml\n{recipe.read_text(encoding='utf-8')}\n```"
+            self._files["train"].text(event.time, "recipe", text)
+
+    def _open(self, path: Path) -> IO[bytes]:
+        if not self._live:
+            return io.BytesIO()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        return path.open("wb")
+
+    def _epoch(self, event: EpochDone) -> None:
+        """Steps count the epochs of the whole run, so that the phases' curves follow each other."""
+        self._step += 1
+        settings = {f"rate/{stage}": rate for stage, rate in event.rates.items()}
+        if event.strength is not None:
+            settings["strength"] = event.strength
+        for split, values in (("train", {**event.train, **settings}), ("val", event.val)):
+            self._files[split].scalars(event.time, self._step, _under(event.phase, values))
+
+    def _finish(self, event: RunFinished, run: RunView) -> None:
+        metrics = event.result["metrics"]
+        for split, file in self._files.items():
+            file.scalars(event.time, self._step, _under("final", metrics.get(split, {})))
+        if not self._live:
+            self._replace(run)
+        self.close()
+
+    def _replace(self, run: RunView) -> None:
+        for split, file in self._files.items():
+            path = _path(run, split)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file.stream.seek(0)
+            write_file(path, file.stream.read())
+
+
+def _path(run: RunView, split: str) -> Path:
+    return run.path / FOLDER / split / FILE
+
+
+def _under(section: str, values: Mapping[str, float | None]) -> dict[str, float]:
+    """Values by tag; TensorBoard gives each section of tags a fold of its own. What was not measured is left out."""
+    return {f"{section}/{name}": value for name, value in values.items() if value is not None}
