@@ -117,5 +117,8 @@ def _weights_advice(registry: Registry) -> Iterator[str]:
             except HeadstartError as exc:
                 yield exc.message
                 return
+            except Exception as exc:  # a plugin may offer weights that nobody can look for
+                yield f"{spec.name}: looking for its {weights.name} weights failed: {exc}"
+                continue
             if missing:
                 yield f"headstart weights get {spec.name} fetches its {weights.name} weights"

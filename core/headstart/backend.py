@@ -113,13 +113,24 @@ def _import_keras() -> None:
     A KERAS_HOME that is set stays: then the user has named the place.
     """
     if HOME_VARIABLE in os.environ:
-        importlib.import_module("keras")
+        _import_or_explain()
         return
     os.environ[HOME_VARIABLE] = str(keras_home())
     try:
-        importlib.import_module("keras")
+        _import_or_explain()
     finally:
         del os.environ[HOME_VARIABLE]  # read at import only; other programs started from here keep their own
+
+
+def _import_or_explain() -> None:
+    """Raise UsageError with what stands in the way of Keras: a broken installation, its own or another package's."""
+    try:
+        importlib.import_module("keras")
+    except Exception as exc:
+        raise UsageError(
+            f"keras cannot be imported on the backend {os.environ[VARIABLE]}: {type(exc).__name__}: {exc}",
+            hint="`headstart doctor` names packages whose files are damaged; install what it names again",
+        ) from exc
 
 
 def keras_home() -> Path:

@@ -134,22 +134,37 @@ class Registry:
             hint="tell its author, or choose another one; --debug shows the whole error",
         )
 
-    def check_recipe(self, recipe: Recipe) -> tuple[Problem, ...]:
-        """What the plugins find wrong with a whole recipe. Raises PluginError where a check itself fails."""
+    def check_recipe(self, recipe: Recipe) -> Checked:
+        """What the plugins find wrong with a whole recipe. A check that fails stops nobody who does not use its plugin.
+
+        Raises PluginError where the check of a plugin fails that the recipe names something of.
+        """
         problems: list[Problem] = []
+        failures: list[str] = []
         for plugin in self.host.loaded:
             try:
                 with guarded():
                     found = tuple(plugin.call("check_recipe", recipe=recipe, registry=self) or ())
                     if not all(isinstance(problem, Problem) for problem in found):
                         raise PluginFailure("check_recipe must give Problems")
+                problems += found
             except PluginFailure as exc:
-                raise PluginError(
+                failure = PluginError(
                     f"{plugin.info.origin}: its check of the recipe failed: {exc}",
                     hint=f"leave it out with --disable-plugin {plugin.info.name}",
-                ) from exc.__cause__
-            problems += found
-        return tuple(problems)
+                )
+                if any(name.startswith(f"{plugin.info.name}/") for name in recipe.names()):
+                    raise failure from exc.__cause__
+                failures.append(failure.message)
+        return Checked(tuple(problems), tuple(failures))
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What the checks of plugins found, and a message for each check that failed itself."""
+
+    problems: tuple[Problem, ...]
+    failures: tuple[str, ...]
 
 
 def load_registry(disable: Sequence[str] = (), allow: Sequence[str] | None = None) -> Registry:

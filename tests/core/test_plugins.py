@@ -29,6 +29,22 @@ def register_datasets():
 )
 
 
+BACKBONE = """
+from pathlib import Path
+
+from headstart.hookspecs import hookimpl
+from headstart.specs import BackboneSpec, FetchedFile, PackageFile, WeightsSpec
+
+def weights(origin):
+    return WeightsSpec(name="own", origin=origin, licence="MIT", source="mine", size=None, algorithm="sha256",
+                       digest="unknown", load="x.y:z", preprocess={})
+
+@hookimpl
+def register_backbones():
+    return [BackboneSpec(name="PLUGIN/net", summary="A net.", build="x.y:z", input="image/image", stages=("low",),
+                         features=(), preprocess={}, licence="MIT", weights=())]
+"""
+
 SOUND_OF_ONE = SOUND.replace("PLUGIN", "one")
 
 
@@ -126,6 +142,28 @@ BROKEN = {
         "takes_path must be bool, not 'no'",
     ),
     "a build that is no target": (SOUND.replace('photos")', 'photos", build=print)'), "build must be"),
+    "a subclass of a spec": (
+        HEADER
+        + "class Own(DatasetSpec):\n    @property\n    def short_name(self):\n        raise KeyError\n"
+        + "@hookimpl\ndef register_datasets():\n    return [Own(**vars(spec('PLUGIN/a')))]",
+        "must offer DatasetSpec, not Own",
+    ),
+    "preprocessing that JSON cannot hold": (
+        BACKBONE.replace("preprocess={}", "preprocess={'scale': float('nan')}"),
+        "preprocess must hold plain values",
+    ),
+    "a tiny variant that JSON cannot hold": (
+        BACKBONE.replace("preprocess={}", "preprocess={}, tiny={'folder': Path('x')}"),
+        "tiny must hold plain values",
+    ),
+    "weights in no package": (
+        BACKBONE.replace("weights=()", "weights=(weights(PackageFile('', '1', 'file')),)"),
+        "weights 'own': the origin names no distribution",
+    ),
+    "weights that no target fetches": (
+        BACKBONE.replace("weights=()", "weights=(weights(FetchedFile('nowhere', 'x', 'file')),)"),
+        "weights 'own': fetch must be 'module:function'",
+    ),
     "options that are no dataclass": (
         SOUND.replace('photos")', 'photos", options=dict)'),
         "options must be a frozen dataclass",

@@ -61,6 +61,8 @@ def register_datasets():
 def resolve_dataset(ref):
     if ref.endswith(".raises"):
         raise RuntimeError("out of ideas")
+    if ".nonsense" in ref:
+        return "two/nothing"
     return "two/file" if ref.endswith(".both") else None
 
 @hookimpl
@@ -264,3 +266,12 @@ def test_a_name_below_a_plugin_that_resolves_none_is_not_offered_to_others(regis
     """Plugin two would answer `one/made`, but nobody can speak for another plugin."""
     with pytest.raises(UsageError, match="no backbone is named 'one/made'"):
         registry.resolve_backbone("one/made")
+
+
+def test_an_answer_that_means_nothing_counts_only_where_nobody_else_answers(registry, tmp_path):
+    (tmp_path / "both.nonsense.one").touch()
+    (tmp_path / "only.nonsense").touch()
+
+    assert registry.resolve_dataset(str(tmp_path / "both.nonsense.one")).spec.name == "one/folder"
+    with pytest.raises(PluginError, match=r"plugin 'two' .*it answered 'two/nothing', which is no dataset's full name"):
+        registry.resolve_dataset(str(tmp_path / "only.nonsense"))

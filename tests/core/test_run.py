@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from headstart.errors import DataError, HeadstartError, UsageError
+from headstart.errors import DataError, HeadstartError, PluginError, UsageError
 from headstart.eventlog import read_events
 from headstart.events import PhaseDone, RunFinished, RunStarted
 from headstart.run import Run
@@ -327,3 +327,52 @@ def test_an_answer_says_what_reading_its_input_took(finished, tmp_path):
     answers = finished.run.predict([tmp_path])
 
     assert [answer.get("notes") for answer in answers] == ["converted from CMYK", None]
+
+
+FAILING = """
+from headstart.hookspecs import hookimpl
+from headstart.specs import LoweringSpec, ReporterSpec
+
+@hookimpl
+def register_lowerings():
+    return [LoweringSpec(name="aa_failing/absent", summary="Fast.", build="not.there:build", layer="Conv2D",
+                         backends=("jax", "torch")),
+            LoweringSpec(name="aa_failing/raises", summary="Fast.", build="aa_failing:build",
+                         layer="BatchNormalization", backends=("jax", "torch"))]
+
+@hookimpl
+def register_reporters():
+    return [ReporterSpec(name="aa_failing/loud", summary="Loud.", build="aa_failing:build", default=True)]
+
+def build(anything):
+    raise RuntimeError("out of ideas")
+"""
+
+
+@pytest.fixture
+def failing(tmp_path, monkeypatch, small_plugin):
+    """Every offer of the built-ins and the small plugin, beside a plugin whose targets fail."""
+    from headstart.registry import load_registry
+    from headstart.testing import write_distribution
+
+    write_distribution(tmp_path / "published", "aa_failing", FAILING)
+    monkeypatch.syspath_prepend(tmp_path / "published")
+    return load_registry()
+
+
+def test_targets_that_fail_and_that_nobody_asked_for_do_not_stop_a_run(finished, failing, settings, tmp_path):
+    asked = {**settings, "epochs": 1, "reporters": None}
+    run = fit(f"image_folder:{finished.pictures}", out=str(tmp_path / "run"), registry=failing, **asked)
+    told = " ".join(run.result["warnings"])
+
+    assert "aa_failing/loud: aa_failing:build failed: RuntimeError: out of ideas; the run goes on without it" in told
+    assert "could not load not.there:build" in told
+    assert "aa_failing/raises" in told
+    assert told.count("the stock layers are used") == 2
+    assert (run.path / "report" / "report.html").exists()
+
+
+def test_a_reporter_that_fails_and_was_asked_for_does(finished, failing, settings, tmp_path):
+    asked = {**settings, "reporters": ("loud",)}
+    with pytest.raises(PluginError, match="aa_failing/loud"):
+        fit(f"image_folder:{finished.pictures}", out=str(tmp_path / "run"), registry=failing, **asked)

@@ -6,29 +6,61 @@ the other, and names are read from the stock one. The artefact and the Predictor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import keras
 
 from headstart.engine.network import Network
+from headstart.errors import PluginError
 from headstart.specs import LoweringSpec, Stage
 
 if TYPE_CHECKING:
     from headstart.registry import Registry
 
 Rule = Callable[[keras.Layer], keras.Layer | None]
+Warn = Callable[[str], None]
 
 
-def rules_for(backend: str, registry: Registry) -> dict[str, Rule]:
-    """The rule for each layer class, by name, on `backend`; the first offered counts."""
+def rules_for(backend: str, registry: Registry, warn: Warn | None = None) -> dict[str, Rule]:
+    """The rule for each layer class, by name, on `backend`; the first offered counts.
+
+    `warn` hears of rules that fail: their layers stay stock ones, since the answers are the same. Without it a
+    PluginError is raised.
+    """
     rules: dict[str, Rule] = {}
     offered: tuple[LoweringSpec, ...] = registry.specs("lowerings")
     for spec in offered:
         if backend in spec.backends and spec.layer not in rules:
-            rules[spec.layer] = registry.load_target(spec, spec.build)
+            with _told(warn):
+                rules[spec.layer] = _careful(registry.load_target(spec, spec.build), warn)
     return rules
+
+
+def _careful(rule: Rule, warn: Warn | None) -> Rule:
+    """`rule`, but off from its first failure on."""
+    working = [rule]
+
+    def lowered(layer: keras.Layer) -> keras.Layer | None:
+        for each in working:
+            with _told(warn):
+                return each(layer)
+            working.clear()
+        return None
+
+    return lowered
+
+
+@contextlib.contextmanager
+def _told(warn: Warn | None) -> Iterator[None]:
+    try:
+        yield
+    except PluginError as exc:
+        if warn is None:
+            raise
+        warn(f"{exc.message}; the stock layers are used")
 
 
 def lower(network: Network, rules: Mapping[str, Rule]) -> Network:

@@ -9,6 +9,10 @@ from typing import Any
 
 import keras
 
+UNNAMED = "variable"
+"""What Keras calls a weight that nobody named, with a number from the second one on."""
+_UNNAMED = re.compile(rf"{UNNAMED}(?:_(\d+))?")
+
 
 def kind_of(operation: Any) -> str:
     """The stem of the names that Keras makes for an unnamed operation, as in `batch_normalization`."""
@@ -27,11 +31,19 @@ def stable_paths(layer: keras.Layer, paths: Sequence[str]) -> tuple[str, ...]:
     """`paths` of the weights inside a composite `layer`, such as `mlp/dense_7/kernel`, without Keras' counters.
 
     A sublayer that Keras numbered itself gets its place among its kind below the same parent: `dense` for the first,
-    `dense_1` for the next. Counters only grow, so that order is the order of making.
+    `dense_1` for the next; so does a weight that nobody named, such as the scale of a ConvNeXt block: `variable`.
+    Counters only grow, so that order is the order of making.
     """
     numbers = {sub.name: (kind_of(sub), number) for sub in _inside(layer) if (number := own_number(sub)) is not None}
+    numbers |= {
+        name: (UNNAMED, int(match[1] or 0)) for name in _own_names(paths) if (match := _UNNAMED.fullmatch(name))
+    }
     ranks = _ranks(paths, numbers)
     return tuple(_renamed(path, numbers, ranks) for path in paths)
+
+
+def _own_names(paths: Sequence[str]) -> set[str]:
+    return {path.rpartition("/")[2] for path in paths}
 
 
 def _inside(layer: keras.Layer) -> Sequence[keras.Layer]:
@@ -43,7 +55,7 @@ def _ranks(paths: Sequence[str], numbers: Mapping[str, tuple[str, int]]) -> dict
     siblings: dict[tuple[str, str], set[tuple[int, str]]] = defaultdict(set)
     for path in paths:
         parts = path.split("/")
-        for depth, part in enumerate(parts[:-1]):
+        for depth, part in enumerate(parts):
             if part in numbers:
                 kind, number = numbers[part]
                 siblings["/".join(parts[:depth]), kind].add((number, part))

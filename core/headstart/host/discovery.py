@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from importlib import metadata
-from importlib.metadata import Distribution, EntryPoint, distributions
+from importlib.metadata import Distribution, distributions
 
 from headstart.hookspecs import PROJECT
+from headstart.host.published import Entry, identify, read_entries
 
 GROUP = PROJECT
 """The entry-point group that plugins are published under."""
@@ -21,7 +21,7 @@ class FoundPlugin:
     name: str
     distribution: str
     version: str
-    entry_point: EntryPoint
+    entry_point: Entry
 
     @property
     def module(self) -> str:
@@ -38,7 +38,8 @@ def find_plugins() -> tuple[FoundPlugin, ...]:
     """Every plugin that is installed, sorted by name and without repetitions.
 
     Two plugins may claim one name; then the one of the distribution that ships headstart comes first, so that
-    installing something never replaces what is built in.
+    installing something never replaces what is built in. One whose metadata is damaged is among them: its
+    entry point says so when it is loaded.
     """
     found = {(plugin.name, plugin.distribution, plugin.module): plugin for plugin in reversed([*_published()])}
     return tuple(sorted(found.values(), key=_rank))
@@ -50,29 +51,21 @@ def _rank(plugin: FoundPlugin) -> tuple[str, bool, str, str]:
 
 def _published() -> Iterator[FoundPlugin]:
     for distribution in distributions():
-        offered = [entry_point for entry_point in _entry_points(distribution) if entry_point.group == GROUP]
-        name = _normalised_name(distribution) if offered else None
-        if name is None or _is_shadowed(distribution, name):
+        entries = read_entries(distribution, GROUP)
+        if not entries:
             continue
-        for entry_point in offered:
-            yield FoundPlugin(entry_point.name, name, distribution.version or "unknown", entry_point)
-
-
-def _entry_points(distribution: Distribution) -> Iterable[EntryPoint]:
-    """The entry points of one distribution; none where its file is damaged, so that it stops nobody else."""
-    try:
-        return tuple(distribution.entry_points)
-    except Exception:  # whatever the file holds: it is not ours
-        return ()
-
-
-def _normalised_name(distribution: Distribution) -> str | None:
-    """The distribution's name as package indexes compare it; None where its metadata is damaged."""
-    name: str | None = distribution.metadata["Name"] if distribution.metadata else None
-    return re.sub(r"[-_.]+", "-", name).lower() if name else None
+        identity = identify(distribution)
+        if _is_shadowed(distribution, identity.name):
+            continue
+        for entry in entries:
+            told = replace(entry, damage=entry.damage or identity.damage)
+            yield FoundPlugin(entry.name, identity.name, identity.version, told)
 
 
 def _is_shadowed(distribution: Distribution, name: str) -> bool:
     """Whether a distribution of the same name stands earlier on the path: imports would find that one."""
-    first = metadata.distribution(name)
+    try:
+        first = metadata.distribution(name)
+    except Exception:  # its folder has another name, or nobody can read it: then it stands before nothing
+        return False
     return first.locate_file("") != distribution.locate_file("")

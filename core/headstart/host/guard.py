@@ -2,7 +2,7 @@
 
 While a plugin declares its offers, frameworks cannot be imported, what it prints goes to stderr, and whatever
 it raises - SystemExit included - becomes a `PluginFailure`. Only KeyboardInterrupt passes: that is the
-user's.
+user's. Streams, filters of warnings and the choice of the backend are afterwards what they were.
 """
 
 from __future__ import annotations
@@ -10,17 +10,26 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
+from headstart.host.surroundings import kept_backend, kept_descriptor, kept_streams
+
 FORBIDDEN = frozenset({"keras", "jax", "torch", "tensorflow", "numpy"})
 """Packages that take seconds to import, or fix the backend; only build targets may import them."""
 
+LONGEST = 500
+"""Characters of a failure's message; more is cut, for it is told in one line."""
+
 
 class PluginFailure(Exception):
-    """A plugin did what it must not; the message says what, in words for its author."""
+    """A plugin did what it must not; the message says what, in one line of words for its author."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(in_one_line(message))
 
 
 class _Refusal(Loader):
@@ -69,12 +78,15 @@ def declaring(plugin: str) -> Iterator[None]:
     finder = _FrameworkFinder(plugin)
     sys.meta_path.insert(0, finder)
     try:
-        with guarded():
+        with kept_backend() as changed, warnings.catch_warnings(), kept_descriptor(), guarded():
             yield
     finally:
-        sys.meta_path.remove(finder)
+        with contextlib.suppress(ValueError):  # the plugin may have taken it out
+            sys.meta_path.remove(finder)
     if finder.refused:
         raise PluginFailure(f"imports {finder.refused[0]} while it declares its offers, and hides the refusal")
+    if changed:
+        raise PluginFailure(f"sets {changed[0]} while it declares its offers; the user chooses the backend")
 
 
 @contextlib.contextmanager
@@ -84,7 +96,7 @@ def guarded() -> Iterator[None]:
     KeyboardInterrupt passes.
     """
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # stdout is data
+        with kept_streams():
             yield
     except (KeyboardInterrupt, PluginFailure):
         raise
@@ -95,7 +107,16 @@ def guarded() -> Iterator[None]:
 def describe(exc: BaseException) -> str:
     """An exception in one line: its class and message."""
     try:
-        message = " ".join(str(exc).split())
-    except Exception:  # a plugin's exception may fail to print itself
+        message = in_one_line(str(exc))
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a plugin's exception may fail to print itself, in any way
         message = ""
     return f"{type(exc).__name__}: {message}" if message else type(exc).__name__
+
+
+def in_one_line(text: str) -> str:
+    """`text` without line breaks, what no terminal should be sent spelt out, and cut where it is very long."""
+    words = " ".join(text.split())
+    shown = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in words)
+    return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]} ..."

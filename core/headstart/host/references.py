@@ -6,7 +6,7 @@ path is an error that shows both spellings, and so are two plugins that would op
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,8 +81,8 @@ def _named_dataset(registry: Registry, ref: str) -> ResolvedDataset:
 
 def _dataset_at(registry: Registry, ref: str) -> ResolvedDataset:
     path = _require_path(ref)
-    answers = _ask(registry, "resolve_dataset", str(path))
-    names = sorted({_answered_name(registry, plugin, answer) for plugin, answer in answers})
+    answers = _ask(registry, "resolve_dataset", str(path), lambda _, answer: _known_dataset(registry, answer))
+    names = sorted({answer for _, answer in answers})
     if not names:
         kinds = [spec.name for spec in registry.specs("datasets") if spec.takes_path]
         hint = f"say what it is, as in KIND:{ref}; kinds that open paths: {', '.join(kinds) or 'none'}"
@@ -93,14 +93,11 @@ def _dataset_at(registry: Registry, ref: str) -> ResolvedDataset:
     return ResolvedDataset(registry.get("datasets", names[0]), str(path))
 
 
-def _answered_name(registry: Registry, plugin: LoadedPlugin, answer: Any) -> str:
+def _known_dataset(registry: Registry, answer: Any) -> None:
     known = [spec.name for spec in registry.specs("datasets")]
     if answer not in known:
-        raise PluginError(
-            f"{plugin.info.origin}: resolve_dataset answered {answer!r}, which is no dataset's full name",
-            hint=suggestion(str(answer), known),
-        )
-    return str(answer)
+        near = suggestion(str(answer), known)
+        raise PluginFailure(f"it answered {answer!r}, which is no dataset's full name; {near}")
 
 
 def find_backbone(registry: Registry, ref: str) -> BackboneSpec:
@@ -127,23 +124,27 @@ def _resolver_called(registry: Registry, name: str) -> LoadedPlugin | None:
 def _backbone_by_reference(
     registry: Registry, ref: str, asked: str, *, only: LoadedPlugin | None = None
 ) -> BackboneSpec:
-    answers = _ask(registry, "resolve_backbone", asked, [only] if only else registry.host.loaded)
+    asked_of = [only] if only else registry.host.loaded
+    answers = _ask(registry, "resolve_backbone", asked, _sound_backbone, asked_of)
     if not answers:
         raise UsageError(f"no plugin opens {ref} as a backbone", hint="`headstart backbones` lists what there is")
     if len(answers) > 1:
         names = " and ".join(f"{plugin.info.name} ({answer.name})" for plugin, answer in answers)
         raise UsageError(f"two plugins would open {ref}: {names}", hint="leave one out with --disable-plugin")
-    plugin, spec = answers[0]
-    try:
-        verify_spec(spec, "backbones", plugin.info.name)
-    except PluginFailure as exc:
-        raise PluginError(f"{plugin.info.origin}: resolve_backbone: {exc}") from exc
-    found: BackboneSpec = spec
+    found: BackboneSpec = answers[0][1]
     return found
 
 
+def _sound_backbone(plugin: LoadedPlugin, answer: Any) -> None:
+    verify_spec(answer, "backbones", plugin.info.name)
+
+
+Check = Callable[["LoadedPlugin", Any], None]
+"""Raises PluginFailure for an answer that is none."""
+
+
 def _ask(
-    registry: Registry, hook: str, ref: str, plugins: Sequence[LoadedPlugin] | None = None
+    registry: Registry, hook: str, ref: str, check: Check, plugins: Sequence[LoadedPlugin] | None = None
 ) -> list[tuple[LoadedPlugin, Any]]:
     """The answers of `plugins`, or all, that are not None. One that fails counts only where nobody answers."""
     answers, failures = [], []
@@ -151,6 +152,8 @@ def _ask(
         try:
             with guarded():
                 answer = plugin.call(hook, ref=ref)
+                if answer is not None:
+                    check(plugin, answer)
         except PluginFailure as exc:
             failures.append((plugin, exc))
         else:

@@ -6,6 +6,7 @@ finding is a `PluginFailure` of the one plugin, in words for its author.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
@@ -25,12 +26,15 @@ from headstart.specs import (
     AugmentationSpec,
     BackboneSpec,
     DatasetSpec,
+    FetchedFile,
     InputSpec,
     LoweringSpec,
+    PackageFile,
     ReporterSpec,
     Spec,
     StrategySpec,
     TaskSpec,
+    WeightsSpec,
 )
 from headstart.suggest import suggestion
 
@@ -119,7 +123,7 @@ def verify_specs(offered: Any, kind: str, plugin: str) -> tuple[AnySpec, ...]:
 def verify_spec(spec: Any, kind: str, plugin: str) -> None:
     """Raise PluginFailure where `spec` is not a sound offer of `plugin`, of this kind."""
     expected = KINDS[kind]
-    if not isinstance(spec, expected):
+    if type(spec) is not expected:  # a subclass could answer anything where its name is asked for
         raise PluginFailure(f"register_{kind} must offer {expected.__name__}, not {type(spec).__name__}")
     if spec.api != API:
         raise PluginFailure(f"{spec.name!r} was written for api {spec.api!r}; this headstart offers api {API}")
@@ -158,14 +162,40 @@ def _backbone_problems(spec: Any) -> Iterable[str]:
         yield "stages must be named, each once"
     if spec.builder is not None and spec.builder.partition("/")[0] != spec.plugin:
         yield f"builder must be a backbone of {spec.plugin}, not {spec.builder!r}"
-    for feature in spec.features:
-        if spec.stages is not None and feature.stage not in spec.stages:
+    for feature in spec.features if spec.stages is not None else ():
+        if feature.stage not in (spec.stages or ()):
             yield f"feature {feature.name!r} names the stage {feature.stage!r}, not one of its stages"
+    yield from _value_problems(spec)
+
+
+def _value_problems(spec: BackboneSpec) -> Iterable[str]:
     for backend in spec.refuses:
         if backend not in BACKENDS:
             yield f"refuses names {backend!r}; backends are {', '.join(BACKENDS)}"
+    for table in ("preprocess", "tiny", "given"):
+        if wrong := _not_plain(getattr(spec, table)):
+            yield f"{table} {wrong}"
     for weights in spec.weights:
-        if not _TARGET.fullmatch(weights.load):
-            yield f"weights {weights.name!r}: load must be 'module:function', not {weights.load!r}"
-        if weights.name == "none":
-            yield "weights must not be named 'none': that means random ones"
+        yield from (f"weights {weights.name!r}: {problem}" for problem in _weights_problems(weights))
+
+
+def _weights_problems(weights: WeightsSpec) -> Iterable[str]:
+    if not _TARGET.fullmatch(weights.load):
+        yield f"load must be 'module:function', not {weights.load!r}"
+    if weights.name == "none":
+        yield "the name means random weights; choose another"
+    if isinstance(weights.origin, PackageFile) and not weights.origin.distribution.strip():
+        yield "the origin names no distribution"
+    if isinstance(weights.origin, FetchedFile) and not _TARGET.fullmatch(weights.origin.fetch):
+        yield f"fetch must be 'module:function', not {weights.origin.fetch!r}"
+    if wrong := _not_plain(weights.preprocess):
+        yield f"preprocess {wrong}"
+
+
+def _not_plain(values: Mapping[str, Any]) -> str | None:
+    """Why values cannot stand in JSON, which every listing and artefact writes them to; None where they can."""
+    try:
+        json.dumps(values if type(values) is dict else dict(values), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as exc:
+        return f"must hold plain values: text, finite numbers, true, false, none, lists and tables of these ({exc})"
+    return None

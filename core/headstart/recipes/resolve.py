@@ -9,7 +9,7 @@ Everything that is wrong comes in one RecipeError. A PluginError - something nee
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,7 +43,7 @@ class ResolvedRecipe:
     `weights` is a published set, a file, or None for random ones. `options` are instances by table
     (`strategy`, `augmentation.classic`), one for everything that is used.
     `planner` plans the phases; `phases` are what it makes of the backbone's stages, None where those are not known
-    before it is built.
+    before it is built. `warnings` tell of plugins whose check of the recipe failed, though it uses nothing of theirs.
     """
 
     recipe: Recipe
@@ -60,6 +60,7 @@ class ResolvedRecipe:
     options: Mapping[str, Any]
     planner: PhasePlanner
     phases: tuple[Phase, ...] | None
+    warnings: tuple[str, ...] = ()
 
     def options_of(self, group: str, spec: AugmentationSpec | ReporterSpec) -> Any:
         """The options of one augmentation or reporter (`group`); its defaults where this recipe does not use it."""
@@ -84,9 +85,11 @@ def resolve_recipe(recipe: Recipe, registry: Registry) -> ResolvedRecipe:
         phases = problems.attempt("strategy", lambda: planner.plan(stages))
     problems.raise_if_any()
     explicit = write_out(recipe, choices, options)
-    problems.extend(registry.check_recipe(explicit))
+    checked = registry.check_recipe(explicit)
+    problems.extend(checked.problems)
     problems.raise_if_any()
-    return _resolved(explicit, choices, options, planner=_found(planner), phases=phases)
+    resolved = _resolved(explicit, choices, options, planner=_found(planner), phases=phases)
+    return replace(resolved, warnings=checked.failures)
 
 
 def _resolved(

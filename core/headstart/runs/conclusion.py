@@ -112,7 +112,7 @@ def load_weights(plan: Plan) -> None:
 
 def _train(plan: Plan, folder: RunFolder, log: EventLog, clock: Stopwatch) -> list[PhaseResult]:
     recipe = plan.resolved.recipe
-    fast = lower(plan.network, rules_for(plan.backend, plan.registry))
+    fast = lower(plan.network, rules_for(plan.backend, plan.registry, log.warn))
     source = Source(
         network=fast,
         data=plan.data,

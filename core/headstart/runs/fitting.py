@@ -18,7 +18,7 @@ from headstart.recipes.resolve import ResolvedRecipe, resolve_recipe
 from headstart.registry import Registry, load_registry
 from headstart.run import Run
 from headstart.runs.folder import RunFolder, claim
-from headstart.runs.reporting import SampleView, open_reporters
+from headstart.runs.reporting import SampleView, open_live
 from headstart.timing import Stopwatch
 
 if TYPE_CHECKING:
@@ -70,13 +70,7 @@ def run_recipe(stated: Recipe, registry: Registry) -> Run:
     plans: list[Plan] = []
     view = SampleView(folder.path, lambda: samples_of(plans[0]))
     try:
-        reporters = open_reporters(
-            ready.resolved.reporters,
-            ready.resolved,
-            registry,
-            interactive=sys.stderr.isatty(),
-            live=True,
-        )
+        reporters, failures = open_live(ready.resolved, registry, interactive=sys.stderr.isatty())
         with EventLog(folder.events, reporters, view) as log:
             plan = plan_run(
                 ready, folder.scratch, lambda activity, done, total: log.progress(activity, done, total, "samples")
@@ -90,6 +84,8 @@ def run_recipe(stated: Recipe, registry: Registry) -> Run:
 
             load_weights(plan)
             open_run(plan, folder, log)
+            for failure in failures:
+                log.warn(failure)
             conclude(plan, folder, log, clock)
     finally:
         shutil.rmtree(folder.scratch, ignore_errors=True)

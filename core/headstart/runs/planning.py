@@ -110,7 +110,7 @@ def make_plan(
         network=network,
         phases=resolved.phases or resolved.planner.plan(tuple(stage.name for stage in network.backbone)),
         view=build_view(resolved, registry, records, kind),
-        warnings=(*_left_out(resolved, records), *_warnings(resolved, network, data)),
+        warnings=(*resolved.warnings, *_left_out(resolved, records), *_warnings(resolved, network, data)),
     )
 
 

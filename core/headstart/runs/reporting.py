@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.errors import PluginError
 from headstart.eventlog import EVENTS, close_all, read_events, tell
+from headstart.recipe import DEFAULT
 from headstart.specs import InputKind, Preview, Reporter, ReporterRequest, ReporterSpec
 
 if TYPE_CHECKING:
@@ -20,13 +22,35 @@ Samples = tuple[Mapping[str, Any], InputKind]
 def open_reporters(
     specs: Sequence[ReporterSpec], resolved: ResolvedRecipe, registry: Registry, *, interactive: bool, live: bool
 ) -> list[tuple[str, Reporter]]:
-    """A reporter for each spec, with its name and the options that the recipe gives it."""
+    """A reporter for each spec, with its name and the options that the recipe gives it.
+
+    Raises PluginError where one fails.
+    """
     opened: list[tuple[str, Reporter]] = []
     for spec in specs:
         options = resolved.options_of("reporter", spec)
         request = ReporterRequest(options=options, interactive=interactive, live=live)
         opened.append((spec.short_name, registry.load_target(spec, spec.build)(request)))
     return opened
+
+
+def open_live(
+    resolved: ResolvedRecipe, registry: Registry, *, interactive: bool
+) -> tuple[list[tuple[str, Reporter]], list[str]]:
+    """The reporters of a run, and a message for each that failed though nobody had asked for it: those are left out.
+
+    Raises PluginError where one fails that the recipe names.
+    """
+    opened: list[tuple[str, Reporter]] = []
+    failures: list[str] = []
+    for spec in resolved.reporters:
+        try:
+            opened += open_reporters([spec], resolved, registry, interactive=interactive, live=True)
+        except PluginError as exc:
+            if resolved.recipe.origin("reporters") != DEFAULT:
+                raise
+            failures.append(f"{exc.message}; the run goes on without it")
+    return opened, failures
 
 
 @dataclass

@@ -188,9 +188,16 @@ def test_plugins_can_add_their_own_checks(registry):
     assert refused(registry, seed=13) == ["seed (flag --seed): 13 is unlucky (take 14)"]
 
 
-def test_a_check_that_fails_names_its_plugin(registry):
-    with pytest.raises(PluginError, match=r"plugin 'odd'.*its check of the recipe failed.*cannot count that far"):
-        resolve(registry, seed=99)
+@pytest.mark.parametrize(("seed", "message"), [(99, "cannot count that far"), (77, "check_recipe must give Problems")])
+def test_a_check_that_fails_stops_those_who_use_its_plugin_and_is_told_to_others(registry, seed, message):
+    """Plugin `odd` may be installed for something else: `digits` need nothing of it."""
+    resolved = resolve(registry, data="digits", seed=seed)
+    with pytest.raises(PluginError, match=rf"plugin 'odd' \(headstart-odd 1\.0\): its check .*{message}"):
+        resolve(registry, data="digits", backbone="odd/later", seed=seed)
+
+    (told,) = resolved.warnings
+    assert "plugin 'odd' (headstart-odd 1.0)" in told
+    assert message in told
 
 
 def test_something_needed_from_a_failed_plugin_is_exit_5(registry):
@@ -205,11 +212,6 @@ def test_paths_become_absolute_so_that_a_run_can_be_used_from_anywhere(registry,
         (tmp_path / "photos" / name / "1.png").write_bytes(b"")
     resolved = resolve(registry, data="./photos")
     assert resolved.recipe.data == f"files/image_folder:{tmp_path / 'photos'}"
-
-
-def test_a_check_that_gives_no_problems_but_words_names_its_plugin(registry):
-    with pytest.raises(PluginError, match="check_recipe must give Problems"):
-        resolve(registry, seed=77)
 
 
 def test_what_a_strategy_refuses_stands_beside_every_other_problem(registry):
