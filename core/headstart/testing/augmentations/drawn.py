@@ -1,0 +1,186 @@
+"""Level B of augmentations: draws that repeat, keep samples whole, and never reach what is validated on. Numpy only."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+from unittest import SkipTest
+
+from headstart.specs import Augmentation, AugmentationRequest
+from headstart.testing.augmentations.drawing import Draw, matrices
+from headstart.testing.augmentations.findings import array_problem, determinant, draw_problem
+from headstart.testing.contract import told
+from headstart.testing.fresh_process import run_fresh
+from headstart.testing.input_kinds import make_up
+from headstart.testing.with_kind import WithInputKind
+
+ODD = ("folder/caf\udce9.jpg", "猫/1")
+"""Names of files that are not UTF-8, or not ASCII."""
+KEYS = (*(f"sample-{number}" for number in range(62)), *ODD)
+DRAWS: tuple[Draw, ...] = tuple((seed, epoch, key) for seed in (0, 5) for epoch in (0, 1, 7) for key in KEYS)
+PURE = "Make each draw from its arguments alone, as from random.Random(f'{seed} {epoch} {key!a}')."
+
+
+class AugmentationDrawn(WithInputKind):
+    """Draws for 64 samples, and applies what is drawn to made-up ones by the input kind.
+
+    `varies` is False for an augmentation that leaves every sample as it is, on purpose.
+    """
+
+    varies: bool = True
+
+    _kind = "augmentations"
+
+    def test_it_draws_transforms_with_and_without_symmetries(self) -> None:
+        """A matrix (3, 3) of finite numbers, whose last row is (0, 0, 1) and that does not flatten the sample."""
+        problem = self._problem()
+        self._require(problem is None, f"{problem}", "Any seed, epoch and key must give a headstart.specs.Transform.")
+
+    def test_its_draws_differ_between_samples_epochs_and_seeds(self) -> None:
+        """Unless `varies` is False: then every draw is the identity."""
+        augmentation = self._sound(allowed=True)
+        first, *others = (
+            matrices(augmentation, [(seed, epoch, key) for key in KEYS]) for seed, epoch in ((0, 0), (0, 1), (1, 0))
+        )
+        if not self.varies:
+            same = all(augmentation.draw(*draw).is_identity for draw in DRAWS)
+            self._require(same, "`varies` is False, but it draws something", "Remove `varies = False`.")
+            return
+        hint = f"where that is meant, set `varies = False` in {type(self).__name__}."
+        self._require(
+            any(matrix != first[0] for matrix in first[1:]),
+            "it draws the same for each of 64 samples",
+            f"Draw from the key as well; {hint}",
+        )
+        for other, what in zip(others, ("epoch", "seed"), strict=True):
+            self._require(
+                other != first, f"64 samples are varied the same for another {what}", f"Draw from the {what}; {hint}"
+            )
+
+    def test_its_draws_repeat_in_any_order(self) -> None:
+        """Training may be resumed in the middle, and its batches cut otherwise."""
+        augmentation = self._sound(allowed=True)
+        first = matrices(augmentation, DRAWS)
+        again = matrices(augmentation, DRAWS[::-1])[::-1]
+        self._require(first == again, "drawn again, in another order, some transforms differ", PURE)
+        anew = matrices(self._sound(allowed=True), DRAWS)
+        self._require(first == anew, "another instance draws other transforms", PURE)
+
+    def test_its_draws_repeat_in_another_process(self) -> None:
+        """Where texts hash to other numbers: Python's own hash differs from process to process."""
+        symmetries = sorted(self.spec.uses)
+        request = {"name": self.name, "options": dict(self.options), "symmetries": symmetries, "draws": DRAWS}
+        here = matrices(self._sound(allowed=True), DRAWS)
+        seeded = {"PYTHONHASHSEED": "4711"}
+        fresh = run_fresh("headstart.testing.augmentations.drawing", request, environment=seeded)
+        if fresh.reply is None:
+            self._fail(f"drawing in another process fails: {fresh.error}", PURE)
+        self._require(fresh.reply == here, "another process draws other transforms", PURE + " Not from hash().")
+
+    def test_it_neither_reads_nor_moves_the_random_state_of_the_process(self) -> None:
+        """`random` and `numpy.random` belong to whoever seeded them."""
+        import numpy as np
+
+        augmentation = self._sound(allowed=True)
+        kept, kept_numpy = random.getstate(), np.random.get_state()
+        try:
+            drawn = []
+            for seed in (1, 2):
+                random.seed(seed)
+                np.random.seed(seed)  # the global state is what this is about
+                before, before_numpy = random.getstate(), np.random.get_state()
+                drawn.append(matrices(augmentation, DRAWS))
+                moved = random.getstate() != before or str(np.random.get_state()) != str(before_numpy)
+                self._require(not moved, "drawing moves the global random state", PURE)
+            self._require(drawn[0] == drawn[1], "draws depend on the global random state", PURE)
+        finally:
+            random.setstate(kept)
+            np.random.set_state(kept_numpy)
+
+    def test_it_mirrors_nothing_where_no_symmetry_is_allowed(self) -> None:
+        """A mirrored digit is none: the determinant of each matrix stays positive."""
+        augmentation = self._sound(allowed=False)
+        for draw in DRAWS:
+            matrix = augmentation.draw(*draw).matrix
+            self._require(
+                determinant(matrix) > 0,
+                f"with no symmetry allowed, draw{draw} mirrors the sample: {matrix}",
+                'Mirror only where "horizontal_flip" is in request.symmetries, and name it in `uses` of the spec.',
+            )
+
+    def test_varied_samples_keep_shape_type_and_range(self) -> None:
+        """What the input kind makes of a draw can stand where the sample stood."""
+        import numpy as np
+
+        kind, samples, augmentation = self._input_kind(), self._samples(), self._sound(allowed=True)
+        for row, key in enumerate(KEYS[: len(next(iter(samples.values())))]):
+            sample = {name: array[row] for name, array in samples.items()}
+            varied = kind.transform(sample, augmentation.draw(0, 1, key))
+            for name, array in sample.items():
+                found = np.asarray(varied[name])
+                problem = array_problem(array, found)
+                self._require(
+                    problem is None,
+                    f"applied to a sample, its draw for {key!r} {problem}",
+                    "Draw matrices near the identity: they map output to input, in shares of each side.",
+                )
+
+    def test_what_is_validated_on_is_never_varied(self) -> None:
+        """Epochs of varied training samples leave the samples themselves, and those of val, to the bit."""
+        import numpy as np
+
+        from headstart.data.views import View, augmented
+
+        kind, samples = self._input_kind(), self._samples()
+        view = View(kind, self._sound(allowed=True), 0)
+        count = len(next(iter(samples.values())))
+        before = {name: array.copy() for name, array in samples.items()}
+        training = np.arange(0, count, 2)
+        for epoch in range(3):
+            varied = augmented(samples, KEYS[:count], training, view, epoch)
+            shared = [name for name, array in varied.items() if np.shares_memory(array, samples[name])]
+            self._require(not shared, f"varied samples share memory with {shared}", "Make new arrays.")
+        sample = {name: array[1] for name, array in samples.items()}  # a row of val, handed over as it is
+        kind.transform(sample, view.augmentation.draw(0, 0, KEYS[1]))
+        odd = [name for name, array in samples.items() if not np.array_equal(array, before[name], equal_nan=True)]
+        self._require(
+            not odd,
+            f"varying samples changes the stored {', '.join(odd)}, which val is read from",
+            f"`transform` of the input kind {self.spec.input} must return new arrays.",
+        )
+
+    def _built(self, *, allowed: bool) -> Augmentation:
+        """With every symmetry that it uses, or with none."""
+        target = self._load(self.spec.build)
+        request = AugmentationRequest(self._chosen_options(), self.spec.uses if allowed else frozenset())
+        try:
+            built: Augmentation = target(request)
+        except Exception as exc:  # of the author's code
+            self._fail(f"building it raises {told(exc)}", "Correct the build target.")
+        self._require(
+            callable(getattr(built, "draw", None)),
+            f"its build target returned {type(built).__name__}",
+            "Return an object with draw(seed, epoch, key).",
+        )
+        return built
+
+    def _sound(self, *, allowed: bool) -> Augmentation:
+        """The augmentation where each draw is a transform; else skips, for one test is about that."""
+        if self._problem() is not None:
+            raise SkipTest(f"what {self.name} draws is not sound, see the test of transforms")
+        return self._built(allowed=allowed)
+
+    def _problem(self) -> str | None:
+        """What is wrong with the first draw that is no sound transform; None where all are."""
+        return self._once("problem", self._find_problem)
+
+    def _find_problem(self) -> str | None:
+        for allowed in (False, True):
+            augmentation = self._built(allowed=allowed)
+            for draw in DRAWS:
+                if problem := draw_problem(augmentation, draw):
+                    return problem
+        return None
+
+    def _samples(self) -> dict[str, Any]:
+        return make_up(self._input_kind().tensors, 8)

@@ -1,0 +1,138 @@
+"""The networks of level B: built as a run builds them, alive, looked at stage by stage, and trained for one step.
+
+The backend was activated before: the engine imports Keras.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from headstart.engine.calibrate import initialise
+from headstart.engine.compute import Step, forward, train_step
+from headstart.engine.frozen import trainable_variables
+from headstart.engine.graft import graft
+from headstart.engine.network import Network
+from headstart.engine.optimizer import GroupedAdamW
+from headstart.engine.stages import name_variables, read_arrays
+from headstart.registry import Registry
+from headstart.specs import HEAD, BackboneRequest, BackboneSpec, InputKind, Stage, Task, TaskRequest, TaskSpec
+
+CLASSES = 4
+RATE = 1e-3
+SEED = 7
+Arrays = Mapping[str, np.ndarray]
+Outputs = dict[tuple[str, str], np.ndarray]
+"""What each stage gives, by stage and tensor."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Every weight by name before and after one update of those in `learning`."""
+
+    before: Arrays
+    after: Arrays
+    learning: frozenset[str]
+    loss: float
+    finite: bool
+
+    def changed(self) -> set[str]:
+        """The weights that are not what they were."""
+        return {name for name, array in self.before.items() if not np.array_equal(array, self.after[name])}
+
+
+def build_stages(build: Callable[[BackboneRequest], Any], options: Any, kind: InputKind) -> tuple[Stage, ...]:
+    """What a build target gives for the tensors of `kind`. Raises ValueError where two weights have one name."""
+    inputs = {name: tensor.shape for name, tensor in kind.tensors.items()}
+    stages = tuple(build(BackboneRequest(options=options, inputs=inputs)).stages)
+    name_variables(stages)
+    return stages
+
+
+def preprocessed(kind: InputKind, batch: Arrays) -> dict[str, np.ndarray]:
+    """Prepared samples after the input kind's own stage: what the first stage of the backbone reads."""
+    given = run_stages([Stage("input", kind.stage())], batch)
+    return {name: array for (_, name), array in given.items()}
+
+
+def bring_alive(stages: Sequence[Stage], images: Arrays, seed: int = SEED) -> str | None:
+    """Seed and calibrate; returns what is dead, or None. Every weight was seeded in either case."""
+    try:
+        initialise(stages, images, seed)
+    except ValueError as exc:
+        return str(exc)
+    return None
+
+
+def run_stages(stages: Sequence[Stage], tensors: Arrays) -> Outputs:
+    """Every tensor that the stages give, one stage after the other, in inference mode."""
+    import keras
+
+    alive: dict[str, Any] = {name: keras.ops.convert_to_tensor(array) for name, array in tensors.items()}
+    outputs: Outputs = {}
+    with _without_gradients():
+        for stage in stages:
+            alive = dict(stage.model({name: alive[name] for name in stage.model.input}, training=False))
+            for name, tensor in alive.items():
+                outputs[stage.name, name] = np.array(keras.ops.convert_to_numpy(tensor), copy=True)
+    return outputs
+
+
+@dataclass(frozen=True)
+class Headed:
+    """The whole network, and the task that its head is for."""
+
+    network: Network
+    task: Task
+
+
+def with_head(kind: InputKind, stages: Sequence[Stage], spec: BackboneSpec, registry: Registry) -> Headed | None:
+    """The stages below a head of the first task that takes one of their features; None where none does."""
+    names = {feature.name for feature in spec.features}
+    found: Iterator[TaskSpec] = (each for each in registry.specs("tasks") if each.feature in names)
+    task_spec = next(found, None)
+    if task_spec is None:
+        return None
+    request = TaskRequest(task_spec.options(), targets=_targets(CLASSES))
+    task: Task = registry.load_target(task_spec, task_spec.build)(request)
+    return Headed(graft(kind, stages, spec.features, task=task, head=task_spec.heads[0], seed=SEED), task)
+
+
+def _targets(count: int) -> list[str]:
+    return [f"class {number % CLASSES}" for number in range(count)]
+
+
+def train_once(headed: Headed, batch: Arrays, train: Sequence[str]) -> Trained:
+    """One update of the stages `train` and the head, as a gradient phase makes it."""
+    network, task = headed.network, headed.task
+    learning = trainable_variables(network, (*train, HEAD))
+    rates = dict.fromkeys((*train, HEAD), RATE)
+    optimizer = GroupedAdamW(learning, rates, steps=10, warmup=0.0, weight_decay=0.0)
+    step = train_step(Step(network, 0, learning, optimizer, task))
+    before = read_arrays(network.learned)
+    labels = _targets(len(next(iter(batch.values()))))
+    stepped = step(batch, task.encode(labels, labels), np.ones(len(labels), np.float32))
+    step.sync()
+    return Trained(before, read_arrays(network.learned), frozenset(learning), stepped.loss, stepped.finite)
+
+
+def features_of(network: Network, batch: Arrays, spec: BackboneSpec) -> dict[str, np.ndarray]:
+    """Every declared feature by name, computed in one pass as a run computes them."""
+    every = Network(network.stages, spec.features)
+    found = forward(every, 0, len(every.stages) - 1)(batch)
+    return {name.removeprefix("@"): array for name, array in found.items()}
+
+
+def _without_gradients() -> contextlib.AbstractContextManager[Any]:
+    import keras
+
+    if keras.backend.backend() == "torch":
+        import torch
+
+        context: contextlib.AbstractContextManager[Any] = torch.no_grad()
+        return context
+    return contextlib.nullcontext()

@@ -1,0 +1,107 @@
+"""Level A of every contract: what can be told without a backend and without importing a build target."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from headstart.errors import HeadstartError
+from headstart.host.discovery import find_plugins
+from headstart.host.guard import PluginFailure
+from headstart.host.verification import verify_spec
+from headstart.testing.contract import PUBLISH, Contract
+from headstart.testing.fresh_process import Told, run_fresh
+from headstart.testing.targets import target_problem
+
+PLACEHOLDERS = ("todo", "tbd", "fixme", "?", "none", "n/a")
+
+
+class Declared(Contract):
+    """The plugin is found, loads at once, and declares the offer as the contract of plugins says."""
+
+    def test_its_plugin_is_published_exactly_once(self) -> None:
+        """One distribution publishes the plugin's name in the group `headstart`."""
+        found = [plugin for plugin in find_plugins() if plugin.name == self.plugin]
+        self._require(
+            found,
+            f"no installed distribution publishes the plugin {self.plugin!r}",
+            f"Write {PUBLISH.format(plugin=self.plugin)} into pyproject.toml, and install it: pip install -e .",
+        )
+        origins = " and ".join(f"{plugin.origin} ({plugin.module})" for plugin in found)
+        self._require(
+            len(found) == 1,
+            f"the name {self.plugin!r} is published {len(found)} times: by {origins}",
+            "Give your plugin another name, or uninstall what else claims it: only the first one is used.",
+        )
+
+    def test_its_plugin_loads_and_offers_it(self) -> None:
+        """Hooks are known and take the right arguments; the spec is frozen, well named, and its options explained."""
+        try:
+            verify_spec(self.spec, self._kind, self.plugin)
+        except PluginFailure as exc:
+            self._fail(str(exc), "Correct the spec that your plugin gives.")
+
+    def test_importing_its_plugin_loads_no_framework(self) -> None:
+        """keras, jax, torch, tensorflow and numpy stay unloaded, so that every command starts at once."""
+        told = self._imported()
+        lines = "; ".join(f"{name} by {line}" for name, line in told.reply["loaded"].items())
+        self._require(
+            not told.reply["loaded"],
+            f"declaring its offers imports {lines}",
+            "Import it in the module of the build target, or inside the function that needs it.",
+        )
+
+    def test_importing_its_plugin_prints_nothing(self) -> None:
+        """stdout is data: `headstart ... --json` prints one document there."""
+        printed = self._imported().stdout.strip()
+        self._require(
+            not printed,
+            f"importing the plugin prints to stdout: {printed[:200]!r}",
+            "Remove the print, or use the module logging.",
+        )
+
+    def test_its_targets_exist(self) -> None:
+        """Each `module:function` that the spec names is there, as its source says; nothing is imported."""
+        for field, target in self._targets():
+            problem = target_problem(target)
+            self._require(problem is None, f"{field} is {target!r}, but {problem}", "Correct the target or the module.")
+
+    def _targets(self) -> Iterator[tuple[str, str]]:
+        """Every target of the spec with the field it stands in."""
+        yield "build", self.spec.build
+
+    def _imported(self) -> Told:
+        told = _import_fresh(self.plugin, self._published().module, tuple(sys.path))
+        if told.reply is None:
+            self._fail(f"importing the plugin ends the process: {told.error}", "It may only declare its offers.")
+        error = told.reply["error"]
+        # What a framework raises on its way (keras without a backend) is told by the test that looks for frameworks.
+        self._require(
+            error is None or told.reply["loaded"],
+            f"importing the plugin in a fresh process fails: {error}",
+            "It must not depend on what else was imported before.",
+        )
+        return told
+
+    def _require_licence(self, licence: str, owner: str) -> None:
+        self._require(
+            licence.strip() and licence.strip().lower() not in PLACEHOLDERS,
+            f"the licence of {owner} is {licence!r}",
+            "Name the licence that its publisher states, such as Apache-2.0 or CC BY 4.0.",
+        )
+
+    def _input_spec(self) -> Any:
+        """The input kind that the offer names."""
+        try:
+            return self.registry.input_of(self.spec)
+        except HeadstartError as exc:
+            hint = f" ({exc.hint})" if exc.hint else ""
+            self._fail(f"input is {self.spec.input!r}: {exc}{hint}", "Name an installed kind: `headstart inputs`.")
+
+
+@lru_cache(maxsize=8)
+def _import_fresh(plugin: str, value: str, path: tuple[str, ...]) -> Told:
+    """One process a plugin, however many offers it has; `path` is there because what is found depends on it."""
+    return run_fresh("headstart.testing.importing", {"plugin": plugin, "value": value})

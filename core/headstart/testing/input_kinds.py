@@ -1,0 +1,63 @@
+"""Input kinds as a run builds them, at the size that a contract wants; and prepared samples made out of nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from headstart.specs import InputKind, InputRequest, InputSpec, TensorSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from headstart.registry import Registry
+
+COARSE = 4
+"""Points along each inner axis of the slow half of made-up samples."""
+
+
+def build_kind(
+    registry: Registry, spec: InputSpec, preprocess: Mapping[str, Any], side: int | None = None
+) -> InputKind:
+    """The kind for `preprocess`; its option `size` is `side` where it has one. Raises what its build target raises."""
+    sized = side is not None and "size" in {field.name for field in fields(spec.options)}
+    options = spec.options(size=side) if sized else spec.options()
+    kind: InputKind = registry.load_target(spec, spec.build)(InputRequest(preprocess, options))
+    return kind
+
+
+def make_up(tensors: Mapping[str, TensorSpec], count: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Prepared samples of a kind, {name: (count, *shape)} in their dtypes: half of it slow along the inner axes, half
+    white, so that samples differ in more than noise.
+
+    uint8 fills 0 to 255, other whole numbers are small (they may be indices), floats lie between -1 and 1.
+    """
+    import numpy as np
+
+    generator = np.random.default_rng(seed)
+    return {name: _fitted(_noise((count, *spec.shape), generator), spec.dtype) for name, spec in tensors.items()}
+
+
+def _noise(shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
+    """About standard normal."""
+    import numpy as np
+
+    inner = range(1, len(shape) - 1)
+    slow = generator.standard_normal([min(size, COARSE) if axis in inner else size for axis, size in enumerate(shape)])
+    for axis in inner:
+        slow = np.take(slow, np.arange(shape[axis]) * slow.shape[axis] // shape[axis], axis)
+    return np.asarray(np.sqrt(0.5) * (slow + generator.standard_normal(shape)))
+
+
+def _fitted(noise: np.ndarray, dtype: str) -> np.ndarray:
+    import numpy as np
+
+    kind = np.dtype(dtype)
+    if kind == np.uint8:
+        return np.clip(np.rint(127.5 + 60 * noise), 0, 255).astype(kind)
+    if kind == np.bool_:
+        return np.asarray(noise > 0)
+    if np.issubdtype(kind, np.integer):
+        return np.asarray(np.abs(4 * noise).astype(kind))
+    return np.asarray(np.clip(noise / 3, -1, 1).astype(kind))

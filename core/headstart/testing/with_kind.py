@@ -1,0 +1,46 @@
+"""Base of the contracts that need an input kind and care little which weights it is built for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from headstart.errors import HeadstartError
+from headstart.specs import InputKind
+from headstart.testing.contract import Contract
+from headstart.testing.input_kinds import build_kind
+
+
+class WithInputKind(Contract):
+    """`preprocess` are the plain values that the input kind is built from: those of a backbone of it where None.
+
+    `size` is the side length or duration that samples are brought to, where the kind has such an option.
+    """
+
+    preprocess: Mapping[str, Any] | None = None
+    size: int | None = 32
+
+    def _input_kind(self) -> InputKind:
+        return self._once("kind", self._build_input_kind)
+
+    def _build_input_kind(self) -> InputKind:
+        try:
+            spec = self.registry.input_of(self.spec)
+            return build_kind(self.registry, spec, self._preprocess(), self.size)
+        except HeadstartError as exc:
+            self._fail(
+                f"its input kind {self.spec.input!r} cannot be built: {exc}",
+                f"Name an installed kind, and set `preprocess` in {type(self).__name__} to values that it takes.",
+            )
+
+    def _preprocess(self) -> Mapping[str, Any]:
+        if self.preprocess is not None:
+            return self.preprocess
+        found = (spec.preprocess for spec in self.registry.specs("backbones") if self._is_same_input(spec.input))
+        return next(found, {})
+
+    def _is_same_input(self, name: str) -> bool:
+        try:
+            return self.registry.same("inputs", name, self.spec.input)
+        except HeadstartError:
+            return False

@@ -1,0 +1,217 @@
+"""Level B of augmentations: each bug turns red what asserts it, for that reason, and nothing else."""
+
+import pytest
+
+from headstart.testing import AugmentationDrawn
+
+from .planting import assert_fails_only, changed, failures, named
+
+PLUGIN = """
+from headstart.hookspecs import hookimpl
+from headstart.specs import AugmentationSpec, InputSpec
+
+@hookimpl
+def register_augmentations():
+    return [AugmentationSpec(
+        name="planted/it", summary="Turns.", build="planted_build:build", input="image/image",
+        uses=frozenset({"horizontal_flip"}),
+    )]
+
+@hookimpl
+def register_inputs():
+    return [InputSpec(name="planted/pixels", summary="Pixels.", build="planted_kind:build")]
+"""
+
+BUILD = """
+import itertools
+import math
+import random
+
+import numpy as np
+
+from headstart.specs import Transform
+
+COUNTER = itertools.count()
+
+def build(request):
+    return It("horizontal_flip" in request.symmetries)
+
+class It:
+    def __init__(self, flip):
+        self.flip = flip
+
+    def draw(self, seed, epoch, key):
+        chance = random.Random(f"{seed} {epoch} {key!a}")
+        angle = chance.uniform(-0.2, 0.2)
+        side = -1.0 if self.flip and chance.random() < 0.5 else 1.0
+        across = (side * math.cos(angle), -math.sin(angle), 0.0)
+        down = (side * math.sin(angle), math.cos(angle), 0.0)
+        return Transform((across, down, (0.0, 0.0, 1.0)))
+"""
+
+KIND = '''
+import numpy as np
+
+from headstart.specs import TensorSpec
+
+def build(request):
+    return Pixels()
+
+class Pixels:
+    """Grey pixels; mirrors where a matrix does."""
+
+    tensors = {"pixels": TensorSpec((8, 8, 1), "float32")}
+    output_ranges = {"pixels": (-1.0, 1.0)}
+
+    def transform(self, prepared, transform):
+        pixels = prepared["pixels"].copy()
+        return {"pixels": changed_by(pixels, transform)}
+
+def changed_by(pixels, transform):
+    return pixels[:, ::-1].copy() if transform.matrix[0][0] < 0 else np.roll(pixels, 1, axis=0)
+'''
+
+OF_PIXELS = changed(PLUGIN, ('input="image/image"', 'input="planted/pixels"'))
+
+MATRICES = "test_it_draws_transforms_with_and_without_symmetries"
+DIFFER = "test_its_draws_differ_between_samples_epochs_and_seeds"
+ORDER = "test_its_draws_repeat_in_any_order"
+PROCESS = "test_its_draws_repeat_in_another_process"
+GLOBAL = "test_it_neither_reads_nor_moves_the_random_state_of_the_process"
+MIRRORS = "test_it_mirrors_nothing_where_no_symmetry_is_allowed"
+WHOLE = "test_varied_samples_keep_shape_type_and_range"
+VALIDATED = "test_what_is_validated_on_is_never_varied"
+ALL = (MATRICES, DIFFER, ORDER, PROCESS, GLOBAL, MIRRORS, WHOLE, VALIDATED)
+
+CHANCE = 'random.Random(f"{seed} {epoch} {key!a}")'
+RETURN = "return Transform((across, down, (0.0, 0.0, 1.0)))"
+
+BUGS = {
+    # name: (edits of the build module, {test that must fail: why})
+    "the global generator": (
+        [(CHANCE, "random")],
+        {
+            GLOBAL: "drawing moves the global random state. Make each draw from its arguments alone",
+            ORDER: "drawn again, in another order, some transforms differ",
+            PROCESS: "another process draws other transforms",
+        },
+    ),
+    "the global generator of numpy": (
+        [("angle = chance.uniform(-0.2, 0.2)", "angle = np.random.uniform(-0.2, 0.2)")],
+        {GLOBAL: "moves the global random state", ORDER: "in another order", PROCESS: "another process"},
+    ),
+    "the global state, only read": (
+        [("{key!a}", "{key!a} {random.getstate()[1][1]}")],
+        {GLOBAL: "draws depend on the global random state", PROCESS: "another process"},
+    ),
+    "a generator of its own that goes on": (
+        [
+            ("self.flip = flip", "self.flip, self.chance = flip, random.Random(0)"),
+            ("chance = " + CHANCE, "chance = self.chance"),
+        ],
+        {ORDER: "drawn again, in another order, some transforms differ", GLOBAL: "depend on the global random state"},
+    ),
+    "Python's hash": (
+        [(CHANCE, "random.Random(hash((seed, epoch, key)))")],
+        {PROCESS: r"another process draws other transforms\. .*Not from hash\(\)"},
+    ),
+    "a counter": (
+        [("angle = chance", "angle = 1e-3 * next(COUNTER) % 0.2 + chance")],
+        {ORDER: "some transforms differ", PROCESS: "another process", GLOBAL: "depend on the global random state"},
+    ),
+    "the key does not count": ([(CHANCE, 'random.Random(f"{seed} {epoch}")')], {DIFFER: "the same for each of 64"}),
+    "the epoch does not count": ([(CHANCE, 'random.Random(f"{seed} {key!a}")')], {DIFFER: "for another epoch"}),
+    "the seed does not count": ([(CHANCE, 'random.Random(f"{epoch} {key!a}")')], {DIFFER: "for another seed"}),
+    "nothing varies": (
+        [(RETURN, "return Transform()")],
+        {DIFFER: "draws the same for each .* set `varies = False` in"},
+    ),
+    "keys that are not UTF-8": (
+        [("{key!a}", "{key}")],
+        {MATRICES: "raises UnicodeEncodeError: .*surrogates not allowed"},
+    ),
+    "a mirror that nobody allowed": (
+        [("side = -1.0 if self.flip and chance", "side = -1.0 if chance")],
+        {MIRRORS: 'with no symmetry allowed, draw.* mirrors the sample: .*Mirror only where "horizontal_flip" is in'},
+    ),
+    "no number": ([("angle = ", "angle = math.nan * ")], {MATRICES: "not all of its values are finite numbers"}),
+    "a matrix of two rows": ([(RETURN, "return Transform((across, down))")], {MATRICES: r"the matrix is not \(3, 3\)"}),
+    "a perspective": ([("(0.0, 0.0, 1.0)))", "(0.1, 0.0, 1.0)))")], {MATRICES: r"the last row is not \(0, 0, 1\)"}),
+    "a sample becomes a point": (
+        [(RETURN, "return Transform(((0.0, 0.0, angle), (0.0, 0.0, 0.0), (0.0, 0.0, 1.0)))")],
+        {MATRICES: "it flattens the sample to a line or a point"},
+    ),
+    "a sample leaves its frame": (
+        [("across = (side * math.cos(angle), -math.sin(angle), 0.0)", "across = (side, 0.0, 40.0)")],
+        {WHOLE: "leaves nothing of it: every value is the same. Draw matrices near the identity"},
+    ),
+    "no transform": ([(RETURN, "return (across, down)")], {MATRICES: "that is no Transform"}),
+    "a draw that raises": (
+        [("chance = ", "raise KeyError(key)\n        chance = ")],
+        {MATRICES: "raises KeyError: 'sample-0'"},
+    ),
+    "no draw": ([("def draw", "def drew")], dict.fromkeys(ALL, r"returned It\. Return an object with draw")),
+    "a build target that raises": (
+        [("    return It(", "    raise KeyError('flip')\n    return It(")],
+        dict.fromkeys(ALL, "building it raises KeyError: 'flip'"),
+    ),
+}
+KIND_BUGS = {
+    "it changes the sample in place": (
+        ('pixels = prepared["pixels"].copy()', 'pixels = prepared["pixels"]\n        pixels += 1.0'),
+        {VALIDATED: "changes the stored pixels, which val is read from. `transform` of the input kind planted/pixels"},
+    ),
+    "it gives another type": (
+        ('{"pixels": changed_by(pixels, transform)}', '{"pixels": changed_by(pixels, transform).astype("float64")}'),
+        {WHOLE: r"has the shape \(8, 8, 1\) and type float64, not \(8, 8, 1\) and float32"},
+    ),
+    "it gives another shape": (
+        ('{"pixels": changed_by(pixels, transform)}', '{"pixels": changed_by(pixels, transform)[:1]}'),
+        {WHOLE: r"has the shape \(1, 8, 1\)"},
+    ),
+    "it leaves the range": (
+        ('{"pixels": changed_by(pixels, transform)}', '{"pixels": changed_by(pixels, transform) * 3}'),
+        {WHOLE: r"has values from \S+ to \S+, where the sample has"},
+    ),
+}
+
+
+def test_a_sound_augmentation_passes(garden):
+    garden.plant(PLUGIN, planted_build=BUILD)
+    assert failures(named(AugmentationDrawn)) == {}
+
+
+def test_a_sound_augmentation_of_another_input_kind_passes(garden):
+    garden.plant(OF_PIXELS, planted_build=BUILD, planted_kind=KIND)
+    assert failures(named(AugmentationDrawn)) == {}
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_bug_in_an_augmentation_is_told_by_what_asserts_it(garden, bug):
+    edits, expected = BUGS[bug]
+    garden.plant(PLUGIN, planted_build=changed(BUILD, *edits))
+    assert_fails_only(named(AugmentationDrawn), expected)
+
+
+@pytest.mark.parametrize("bug", KIND_BUGS)
+def test_a_bug_in_how_an_input_kind_applies_draws_is_told_too(garden, bug):
+    edit, expected = KIND_BUGS[bug]
+    garden.plant(OF_PIXELS, planted_build=BUILD, planted_kind=changed(KIND, edit))
+    assert_fails_only(named(AugmentationDrawn), expected)
+
+
+def test_an_augmentation_that_changes_nothing_says_so_and_is_held_to_it(garden):
+    garden.plant(PLUGIN, planted_build=changed(BUILD, (RETURN, "return Transform()")))
+    assert failures(named(AugmentationDrawn, varies=False)) == {}
+
+
+def test_an_augmentation_that_says_wrongly_that_it_changes_nothing_is_told(garden):
+    garden.plant(PLUGIN, planted_build=BUILD)
+    assert_fails_only(named(AugmentationDrawn, varies=False), {DIFFER: "`varies` is False, but it draws something"})
+
+
+def test_preprocessing_that_the_kind_does_not_take_is_told(garden):
+    garden.plant(PLUGIN, planted_build=BUILD)
+    expected = "its input kind 'image/image' cannot be built: .*set `preprocess` in TestPlanted"
+    contract = named(AugmentationDrawn, preprocess={"colour": "none"})
+    assert_fails_only(contract, {WHOLE: expected, VALIDATED: expected})
