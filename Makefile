@@ -38,6 +38,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks/digits.py
 	$(BIN)/python tests/benchmarks/stamps.py
 	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/lowerings.py
+	$(BIN)/python tests/benchmarks/startup.py
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)

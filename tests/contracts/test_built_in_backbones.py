@@ -25,12 +25,16 @@ def marks(spec, quick):
     return () if spec.name in quick else (pytest.mark.slow,)
 
 
+REQUIRES = {"keras_hub": ("keras_hub", "regex", "sentencepiece", "tokenizers")}
+"""What is installed apart from headstart's extras, by plugin."""
+
 for offer in built_ins("backbones"):
+    needs = REQUIRES.get(offer.plugin, ())
     built = (pytest.mark.backend, *marks(offer, QUICK))
     for made in (
         contract_of(offer, BackboneDeclared),
-        contract_of(offer, BackboneBuilt, marks=built),
-        contract_of(offer, BackboneAgrees, marks=marks(offer, QUICK_ON_BOTH)),
+        contract_of(offer, BackboneBuilt, marks=built, requires=needs),
+        contract_of(offer, BackboneAgrees, marks=marks(offer, QUICK_ON_BOTH), requires=needs),
     ):
         globals()[made.__name__] = made
 del made

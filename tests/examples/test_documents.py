@@ -21,7 +21,6 @@ DOCUMENTS = sorted(
     if ".venv" not in path.parts
 )
 NAMED = {
-    "--backbone": "backbones",
     "--strategy": "strategies",
     "--augment": "augmentations",
     "--task": "tasks",
@@ -72,7 +71,9 @@ def test_every_command_in_the_documents_can_be_typed(words):
 def test_every_name_in_these_commands_is_there(words):
     registry = load_registry()
     for flag, value in itertools.pairwise(words):
-        if flag in NAMED:
+        if flag == "--backbone":
+            assert registry.resolve_backbone(value)
+        elif flag in NAMED:
             assert registry.get(NAMED[flag], value)
         if flag == "--recipe" and "/" in value:
             assert (ROOT / value).is_file()

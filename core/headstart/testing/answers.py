@@ -1,4 +1,4 @@
-"""In a fresh process on one backend: build a backbone, give it weights, and write what its features are.
+"""In a fresh process on one backend: build a backbone, give it weights, and write what each stage gives.
 
 `python -m headstart.testing.answers`, with KERAS_BACKEND set; see `backbones.agrees` for the request.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headstart.backend import activate, choose_backend
 from headstart.errors import HeadstartError
@@ -17,9 +17,15 @@ from headstart.specs import BackboneSpec, InputKind, Stage
 from headstart.testing.fresh_process import answer
 from headstart.testing.input_kinds import build_kind
 
+if TYPE_CHECKING:
+    import numpy as np
+
+SEPARATOR = "/"
+"""Between stage and tensor in the names of arrays; no stage may have it in its name."""
+
 
 def answer_batch(request: Mapping[str, Any]) -> dict[str, str | None]:
-    """Write the features of the batch beside it; {"error": what went wrong, or None}."""
+    """Write what the stages give for the batch beside it; {"error": what went wrong, or None}."""
     activate(choose_backend(None))
     registry = load_registry()
     spec = _spec(registry, request["name"])
@@ -37,38 +43,62 @@ def _spec(registry: Registry, name: str) -> BackboneSpec:
 
 
 def _write_answers(request: Mapping[str, Any], spec: BackboneSpec, registry: Registry, kind: InputKind) -> None:
-    import numpy as np
-
-    from headstart.testing.backbones.network import build_stages, features_of, with_head
+    from headstart.testing.backbones.network import build_stages, stage_by_stage, with_all_features, with_head
 
     folder = Path(request["folder"])
-    with np.load(folder / request["batch"]) as stored:
-        batch = dict(stored)
+    batch = read_arrays(folder / request["batch"])
     options, _ = parse_options(spec.options, request["options"], "options")
     stages = build_stages(registry.load_target(spec, spec.build), options, kind)
     _give_weights(stages, request, folder, kind, batch)
     headed = with_head(kind, stages, spec, registry)
     if headed is None:
         raise HeadstartError("no installed task takes one of its features")
-    found: Any = features_of(headed.network, batch, spec)
-    np.savez(folder / request["answers"], **found)
+    given = read_outputs(folder / request["inputs"]) if request["inputs"] else None
+    found = stage_by_stage(with_all_features(headed.network, spec), batch, given)
+    write_arrays(folder / request["answers"], {SEPARATOR.join(key): array for key, array in found.items()})
+
+
+def write_arrays(file: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write `arrays` by name to `file`."""
+    import numpy as np
+
+    named: Any = dict(arrays)
+    with file.open("wb") as opened:
+        np.savez(opened, **named)
+
+
+def read_arrays(file: Path) -> dict[str, np.ndarray]:
+    """The arrays of `file` by name."""
+    import numpy as np
+
+    with np.load(file) as stored:
+        return dict(stored)
+
+
+def read_outputs(file: Path) -> dict[tuple[str, str], np.ndarray]:
+    """What each stage gave, by stage and tensor, in the order of the stages."""
+    return {(stage, name): array for (stage, _, name), array in _parted(read_arrays(file))}
+
+
+def _parted(arrays: Mapping[str, np.ndarray]) -> list[tuple[tuple[str, str, str], np.ndarray]]:
+    return [(key.partition(SEPARATOR), array) for key, array in arrays.items()]
 
 
 def _give_weights(
     stages: tuple[Stage, ...], request: Mapping[str, Any], folder: Path, kind: InputKind, batch: Mapping[str, Any]
 ) -> None:
     """Those in the file, or calibrated ones that are written to it."""
-    from headstart.engine.stages import assign_arrays, read_arrays
+    from headstart.engine import stages as engine
     from headstart.testing.backbones.network import bring_alive, preprocessed
     from headstart.weights.files import read_safetensors, write_safetensors
 
     file = folder / request["weights"]
-    if request["given"]:
-        assign_arrays(stages, read_safetensors(file), source="the weights written on the other backend")
+    if request["inputs"]:
+        engine.assign_arrays(stages, read_safetensors(file), source="the weights written on the other backend")
         return
     if dead := bring_alive(stages, preprocessed(kind, batch)):
         raise HeadstartError(dead)
-    write_safetensors(file, read_arrays(stages))
+    write_safetensors(file, engine.read_arrays(stages))
 
 
 if __name__ == "__main__":

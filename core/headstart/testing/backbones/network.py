@@ -16,7 +16,7 @@ from headstart.engine.calibrate import initialise
 from headstart.engine.compute import Step, forward, train_step
 from headstart.engine.frozen import trainable_variables
 from headstart.engine.graft import graft
-from headstart.engine.network import Network
+from headstart.engine.network import TAP, Network
 from headstart.engine.optimizer import GroupedAdamW
 from headstart.engine.stages import name_variables, read_arrays
 from headstart.registry import Registry
@@ -120,11 +120,24 @@ def train_once(headed: Headed, batch: Arrays, train: Sequence[str]) -> Trained:
     return Trained(before, read_arrays(network.learned), frozenset(learning), stepped.loss, stepped.finite)
 
 
-def features_of(network: Network, batch: Arrays, spec: BackboneSpec) -> dict[str, np.ndarray]:
-    """Every declared feature by name, computed in one pass as a run computes them."""
-    every = Network(network.stages, spec.features)
-    found = forward(every, 0, len(every.stages) - 1)(batch)
-    return {name.removeprefix("@"): array for name, array in found.items()}
+def stage_by_stage(network: Network, batch: Arrays, given: Outputs | None = None) -> Outputs:
+    """What each stage below the head gives, computed as a run computes it; features under `@` and their name.
+
+    Each stage reads what the stage below it gave: here, or in `given`, where the outputs of another process are there.
+    """
+    outputs: Outputs = {}
+    below: Arrays = batch
+    for position, stage in enumerate(network.stages[:-1]):
+        found = forward(network, position, position + 1)(below)
+        outputs |= {(stage.name, name): array for name, array in found.items()}
+        known = outputs if given is None else given
+        below = {name: array for (of, name), array in known.items() if of == stage.name and not name.startswith(TAP)}
+    return outputs
+
+
+def with_all_features(network: Network, spec: BackboneSpec) -> Network:
+    """`network` with every feature that the backbone declares, not only the one that its head takes."""
+    return Network(network.stages, spec.features)
 
 
 def _without_gradients() -> contextlib.AbstractContextManager[Any]:
