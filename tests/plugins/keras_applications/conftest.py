@@ -16,7 +16,7 @@ BY_NAME = {network.name: network for network in NETWORKS}
 
 QUICK_ON = {
     # One of each family. JAX compiles each operation of each size, so that building alone takes seconds there.
-    "jax": ("mobilenet",),
+    "jax": ("mobilenet", "nasnetmobile"),
     "torch": (
         *("vgg16", "resnet50", "resnet50v2", "xception", "inceptionv3", "inceptionresnetv2", "mobilenet"),
         *("mobilenetv2", "mobilenetv3small", "densenet121", "efficientnetb0", "efficientnetv2b0", "efficientnetv2s"),
