@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from headstart.atomic import write_directory
+from headstart.documents import read_object
 from headstart.errors import DataError, PluginError, UsageError
 from headstart.manifest import read_manifest, write_manifest
 from headstart.options import parse_options
@@ -163,7 +164,8 @@ class Artefact:
 
 
 def _read_blueprint(folder: Path, registry: Registry) -> Blueprint:
-    model, reading = _read_object(folder / "model.json"), _read_object(folder / "preprocess.json")
+    files = ("model.json", "preprocess.json", "labels.json")
+    model, reading, labels = (read_object(folder / name, LARGEST_JSON) for name in files)
     backbone, backbone_options = _read_builder(model, "backbone", "backbones", registry)
     task, task_options = _read_builder(model, "head", "tasks", registry)
     kind, input_options = _read_builder({"input": reading}, "input", "inputs", registry)
@@ -176,7 +178,7 @@ def _read_blueprint(folder: Path, registry: Registry) -> Blueprint:
         task=task,
         task_options=task_options,
         head=_part(model["head"], "head", str),
-        labels=_read_object(folder / "labels.json"),
+        labels=labels,
     )
 
 
@@ -212,15 +214,3 @@ def _find(registry: Registry, kind: str, name: str) -> Any:
             f"the artefact needs {name!r}, which no installed plugin offers", hint=exc.hint or exc.message
         ) from exc
     return found
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > LARGEST_JSON:
-            raise DataError(f"{path} is too large: {path.stat().st_size} bytes")
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as exc:
-        raise DataError(f"{path} is not readable JSON: {exc}") from exc
-    if not isinstance(document, dict):
-        raise DataError(f"{path} should hold an object, holds {type(document).__name__}")
-    return document

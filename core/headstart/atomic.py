@@ -15,14 +15,17 @@ from pathlib import Path
 
 from headstart.errors import HeadstartError
 
+FOR_RUNS = "free some space or choose another folder with --out"
+"""What to do where a run, or what belongs to one, cannot be written."""
 
-def write_directory(target: Path, fill: Callable[[Path], None]) -> None:
+
+def write_directory(target: Path, fill: Callable[[Path], None], *, hint: str = FOR_RUNS) -> None:
     """Create `target` from what `fill` writes into an empty folder beside it. An existing `target` is an error.
 
     Raises HeadstartError naming the path and the reason where the disk is full or permission is missing; then
     nothing is left behind.
     """
-    with explained(target):
+    with explained(target, hint):
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
             raise HeadstartError(f"cannot write {target}: it is there already", hint="choose another folder")
@@ -69,14 +72,14 @@ def _sibling(target: Path) -> Path:
 
 
 @contextmanager
-def explained(target: Path) -> Iterator[None]:
+def explained(target: Path, hint: str = FOR_RUNS) -> Iterator[None]:
     """Turn an OSError into the error a user can act on: the path and the system's reason."""
     try:
         yield
     except OSError as exc:
         raise HeadstartError(
             f"cannot write {target}: {exc.strerror or exc}",
-            hint="free some space or choose another folder with --out",
+            hint=hint,
         ) from exc
 
 

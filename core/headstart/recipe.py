@@ -63,11 +63,6 @@ class Recipe:
         """Where the value of `key` came from: `flag --epochs`, `--set`, `file recipe.toml` or `default`."""
         return self.origins.get(key, DEFAULT)
 
-    def names(self) -> tuple[str, ...]:
-        """Everything that is named, as it is written."""
-        single = (self.data, self.backbone, self.task, self.strategy)
-        return (*(name for name in single if name), *self.augment, *(self.reporters or ()))
-
     def table(self, name: str) -> Mapping[str, Any]:
         """The options of one table; empty where nothing was chosen."""
         return self.options.get(name, {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -134,10 +134,10 @@ class Registry:
             hint="tell its author, or choose another one; --debug shows the whole error",
         )
 
-    def check_recipe(self, recipe: Recipe) -> Checked:
+    def check_recipe(self, recipe: Recipe, used: Container[str]) -> Checked:
         """What the plugins find wrong with a whole recipe. A check that fails stops nobody who does not use its plugin.
 
-        Raises PluginError where the check of a plugin fails that the recipe names something of.
+        `used` are the plugins that the recipe takes something of. Raises PluginError where the check of one fails.
         """
         problems: list[Problem] = []
         failures: list[str] = []
@@ -153,7 +153,7 @@ class Registry:
                     f"{plugin.info.origin}: its check of the recipe failed: {exc}",
                     hint=f"leave it out with --disable-plugin {plugin.info.name}",
                 )
-                if any(name.startswith(f"{plugin.info.name}/") for name in recipe.names()):
+                if plugin.info.name in used:
                     raise failure from exc.__cause__
                 failures.append(failure.message)
         return Checked(tuple(problems), tuple(failures))

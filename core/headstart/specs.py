@@ -489,8 +489,8 @@ class TaskSpec(Spec):
 
 # --- strategies ------------------------------------------------------------------------------------------------------
 
-HEAD = "head"
-"""The name of the last stage of every network."""
+INPUT, HEAD = "input", "head"
+"""The names of the first and the last stage of every network."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -186,7 +186,7 @@ BUGS = {
         [('stages=("low", "top")', 'stages=("low", "head")'), ('"top"', '"head"')],
         [('Stage("top"', 'Stage("head"')],
         {
-            STAGES: r"its stages are called \('low', 'head'\); .* not input or head",
+            STAGES: r"stages are called \('low', 'head'\); .* not input or head",
             **dict.fromkeys(TRAINING, "one step of training raises"),
         },
     ),
@@ -371,8 +371,7 @@ def test_weights_that_nobody_named_are_named_by_their_place(garden):
 @pytest.mark.backend
 def test_a_weight_that_is_meant_to_stay_can_be_named(garden):
     plant(garden, UNCOUNTED, odd_layer(NO_GRADIENT, AFTER_TOP))
-    contract = named(BackboneBuilt, without_gradient=("top/2/kernel",))
-    getattr(contract(), LEARNS)()
+    assert failures(named(BackboneBuilt, without_gradient=("top/2/kernel",))) == {}
 
 
 ALIKE = "test_both_backends_answer_alike"

@@ -16,6 +16,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from headstart.data.noise import smooth_noise
+from headstart.engine.compute import without_gradients
 from headstart.engine.stages import name_variables, weighted_layers
 from headstart.specs import Stage
 
@@ -31,8 +33,6 @@ KERNELS = ("pointwise_kernel", "kernel")
 """Names of the weight that scales a layer's output, the one that acts last first."""
 TRANSFORMER_STD = 0.02
 """Deviation of weights inside composite layers and of embeddings (Devlin et al. 2019, appendix A.2)."""
-COARSE = 5
-"""Points of the grid of the slow part of a calibration batch."""
 
 
 def initialise(stages: Sequence[Stage], batch: Mapping[str, np.ndarray], seed: int = 0) -> None:
@@ -54,32 +54,11 @@ def calibration_batch(
     Half of the variance is slow along every axis but the last (a coarse grid, linearly interpolated), so that
     samples differ in more than noise; the other half is white.
     """
-    return {name: _smooth_noise((count, *shape), _generator(name, seed)) for name, shape in shapes.items()}
+    return {name: smooth_noise((count, *shape), _generator(name, seed)) for name, shape in shapes.items()}
 
 
 def _generator(name: str, seed: int) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(name.encode())])
-
-
-def _smooth_noise(shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
-    axes = range(1, len(shape) - 1)
-    coarse = [min(COARSE, size) if axis in axes else size for axis, size in enumerate(shape)]
-    slow = generator.standard_normal(coarse)
-    for axis in axes:
-        slow = _stretched(slow, axis, shape[axis])
-    slow /= max(float(slow.std()), 1e-6)
-    noise = math.sqrt(0.5) * (slow + generator.standard_normal(shape))
-    return noise.astype(np.float32)
-
-
-def _stretched(values: np.ndarray, axis: int, size: int) -> np.ndarray:
-    """Linear interpolation of `axis` to `size` points, ends kept."""
-    places = np.linspace(0.0, values.shape[axis] - 1.0, size)
-    lower = np.minimum(places.astype(int), max(values.shape[axis] - 2, 0))
-    upper = np.minimum(lower + 1, values.shape[axis] - 1)
-    share = (places - lower).reshape([-1 if i == axis else 1 for i in range(values.ndim)])
-    below, above = np.take(values, lower, axis), np.take(values, upper, axis)
-    return np.asarray(below * (1 - share) + above * share)
 
 
 def seed_arrays(stages: Sequence[Stage], seed: int = 0) -> None:
@@ -145,7 +124,7 @@ def calibrate(stages: Sequence[Stage], batch: Mapping[str, np.ndarray]) -> None:
     deviation outside [0.05, 20].
     """
     tensors = {name: keras.ops.convert_to_tensor(array) for name, array in batch.items()}
-    with _without_gradients():
+    with without_gradients():
         for stage in stages:
             inputs = {name: tensors[name] for name in stage.model.input}
             with contextlib.ExitStack() as stack:
@@ -241,12 +220,3 @@ def _check_alive(stage: str, outputs: Mapping[str, Any]) -> None:
                 f"stage {stage!r} gives {name!r} a standard deviation of {std:.3g} on the calibration batch, "
                 f"expected {LOWEST_STD} to {HIGHEST_STD}: nothing can be compared on such a network"
             )
-
-
-def _without_gradients() -> contextlib.AbstractContextManager[Any]:
-    if keras.backend.backend() == "torch":
-        import torch
-
-        context: contextlib.AbstractContextManager[Any] = torch.no_grad()
-        return context
-    return contextlib.nullcontext()

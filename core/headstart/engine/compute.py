@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -76,3 +77,13 @@ def train_step(step: Step) -> TrainStep:
     from headstart.engine import on_torch
 
     return on_torch.TorchTrainStep(step)
+
+
+def without_gradients() -> contextlib.AbstractContextManager[Any]:
+    """Inference outside of `forward`: nothing is kept for a backward pass."""
+    if keras.backend.backend() == "torch":
+        import torch
+
+        context: contextlib.AbstractContextManager[Any] = torch.no_grad()
+        return context
+    return contextlib.nullcontext()

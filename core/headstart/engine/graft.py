@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.engine.network import INPUT, Network, choose_features
-from headstart.engine.stages import verify_composition
+from headstart.engine.network import Network, choose_features
+from headstart.engine.stages import verify_composition, verify_names
 from headstart.errors import DataError, PluginError
-from headstart.specs import HEAD, BackboneRequest, BackboneSpec, FeatureSpec, InputKind, Stage, Task
+from headstart.specs import HEAD, INPUT, BackboneRequest, BackboneSpec, FeatureSpec, InputKind, Stage, Task
 
 if TYPE_CHECKING:
     from headstart.registry import Registry
@@ -27,10 +27,10 @@ def build_backbone(
     built = tuple(stage.name for stage in stages)
     if spec.stages is not None and built != spec.stages:
         raise PluginError(f"backbone {spec.name} declares stages {spec.stages} but built {built}")
-    if not built or len(set(built)) != len(built) or {INPUT, HEAD} & set(built):
-        raise PluginError(
-            f"backbone {spec.name} built stages {built}; expected names, each once, that are not {INPUT!r} or {HEAD!r}"
-        )
+    try:
+        verify_names(stages)
+    except ValueError as exc:
+        raise PluginError(f"backbone {spec.name}: {exc}", hint="tell its author, or choose another backbone") from exc
     _verify_features(spec, stages, narrowed=options != spec.default_options())
     return stages
 

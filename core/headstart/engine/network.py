@@ -12,7 +12,6 @@ from typing import Any
 
 from headstart.specs import HEAD, FeatureSpec, Stage
 
-INPUT = "input"
 TAP = "@"
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from headstart.engine.names import stable_paths
 from headstart.errors import WrongWeightsError
-from headstart.specs import Stage
+from headstart.specs import HEAD, INPUT, Stage
 
 MAX_LISTED = 8
 
@@ -88,6 +88,13 @@ def read_arrays(stages: Sequence[Stage]) -> dict[str, np.ndarray]:
         name: np.array(keras.ops.convert_to_numpy(variable), copy=True)
         for name, variable in name_variables(stages).items()
     }
+
+
+def verify_names(stages: Sequence[Stage]) -> None:
+    """Check that weights can be named by stages. Raises ValueError with the names that are empty, twice or ours."""
+    names = tuple(stage.name for stage in stages)
+    if not names or len(set(names)) != len(names) or {INPUT, HEAD} & set(names) or any("/" in name for name in names):
+        raise ValueError(f"stages are called {names}; expected names, each once, without '/', not {INPUT} or {HEAD}")
 
 
 def verify_composition(stages: Sequence[Stage]) -> None:

@@ -85,7 +85,7 @@ def resolve_recipe(recipe: Recipe, registry: Registry) -> ResolvedRecipe:
         phases = problems.attempt("strategy", lambda: planner.plan(stages))
     problems.raise_if_any()
     explicit = write_out(recipe, choices, options)
-    checked = registry.check_recipe(explicit)
+    checked = registry.check_recipe(explicit, {spec.plugin for spec in choices.tables().values() if spec})
     problems.extend(checked.problems)
     problems.raise_if_any()
     resolved = _resolved(explicit, choices, options, planner=_found(planner), phases=phases)

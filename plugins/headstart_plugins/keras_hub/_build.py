@@ -8,12 +8,14 @@ from typing import Any
 
 import keras
 
+from headstart.engine.cutting import between
 from headstart.errors import UsageError
 from headstart.specs import Backbone, BackboneRequest, Stage
 from headstart_plugins.keras_hub import TOP
-from headstart_plugins.keras_hub._cuts import Boundary, find_cuts
+from headstart_plugins.keras_hub._cuts import find_cuts
 from headstart_plugins.keras_hub._families import POOLING, Pooling
 from headstart_plugins.keras_hub._needs import require_installed
+from headstart_plugins.keras_hub._plain import require_plain
 
 
 def build(request: BackboneRequest) -> Backbone:
@@ -55,6 +57,7 @@ def _described(document: Mapping[str, Any]) -> tuple[type, dict[str, Any]]:
         settings = dict(converter.convert_backbone_config(document))
     if name not in POOLING:
         raise UsageError(f"{name} is no image backbone that is read here", hint=f"expected one of {', '.join(POOLING)}")
+    require_plain(settings)  # an artefact's configuration comes this way alone
     return getattr(keras_hub.models, name), settings
 
 
@@ -72,14 +75,11 @@ def cut_stages(whole: keras.Model) -> Iterator[Stage]:
     cuts = find_cuts(whole)
     tensors = {"image": cuts.entry}
     for boundary in cuts.boundaries:
-        yield _stage(boundary, tensors)
-        tensors = {"x": boundary.tensor}
+        above = {"x": boundary.tensor}
+        yield Stage(boundary.name, between(tensors, above, boundary.name))
+        tensors = above
     pooled = _pooled(cuts.result, POOLING[type(whole).__name__])
-    yield Stage(TOP, keras.Model(_labelled(tensors), {"pooled": pooled}, name=TOP))
-
-
-def _stage(boundary: Boundary, tensors: dict[str, Any]) -> Stage:
-    return Stage(boundary.name, keras.Model(_labelled(tensors), {"x": boundary.tensor}, name=boundary.name))
+    yield Stage(TOP, between(tensors, {"pooled": pooled}, TOP))
 
 
 def _pooled(tensor: Any, pooling: Pooling) -> Any:
@@ -87,10 +87,3 @@ def _pooled(tensor: Any, pooling: Pooling) -> Any:
     if pooling == "class_token":
         return tensor[:, 0]
     return keras.ops.mean(tensor, axis=tuple(range(1, len(tensor.shape) - 1)))
-
-
-def _labelled(tensors: dict[str, Any]) -> dict[str, Any]:
-    """The same tensors, called by their names here: Keras warns where an input is called otherwise."""
-    for name, tensor in tensors.items():
-        tensor.name = name
-    return tensors

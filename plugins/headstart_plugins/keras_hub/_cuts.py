@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
+from headstart.engine.cutting import lone_tensors, nodes_of
 from headstart_plugins.keras_hub._encoders import is_chain, run_blocks
 
 MAP_RANK, TOKENS_RANK = 4, 3
@@ -39,12 +40,12 @@ def find_cuts(whole: keras.Model) -> Cuts:
     """
     (entry,) = whole.inputs
     result = whole.output[whole.stage_names[-1]] if isinstance(whole.output, dict) else whole.output
-    lonely = [(node, tensor) for node, tensor in _lonely(whole, result) if tensor is not result]
+    lonely = [(node, tensor) for node, tensor in lone_tensors(whole, [result]) if tensor is not result]
     if len(result.shape) == MAP_RANK:
         maps = [tensor for _, tensor in lonely if len(tensor.shape) == MAP_RANK]
         return Cuts(entry, tuple(_levels(maps, whole, entry, result)), result)
     blocks = [tensor for node, tensor in lonely if _is_block(node.operation) and len(tensor.shape) == TOKENS_RANK]
-    encoder = next((node for node in _nodes(whole) if is_chain(node.operation)), None)
+    encoder = next((node for node in nodes_of(whole) if is_chain(node.operation)), None)
     if encoder is None:
         return Cuts(entry, tuple(Boundary(f"stage{n}", tensor) for n, tensor in enumerate(blocks, start=1)), result)
     return _opened(entry, encoder, result)
@@ -79,22 +80,4 @@ def _level(size: int, width: int) -> int:
 
 def _is_block(operation: Any) -> bool:
     """A composite layer, such as a patch embedding or an encoder."""
-    return any(True for _ in operation._flatten_layers(include_self=False)) if hasattr(operation, "weights") else False
-
-
-def _nodes(whole: keras.Model) -> list[Any]:
-    """The calls of layers, in the order of running."""
-    return [node for depth in sorted(whole._nodes_by_depth, reverse=True) for node in whole._nodes_by_depth[depth]]
-
-
-def _lonely(whole: keras.Model, result: Any) -> Iterator[tuple[Any, Any]]:
-    """(node, tensor) in the order of running, where after the node that tensor alone is still needed."""
-    nodes = _nodes(whole)
-    last_use = {id(tensor): place for place, node in enumerate(nodes) for tensor in node.arguments.keras_tensors}
-    last_use[id(result)] = len(nodes)
-    alive: dict[int, Any] = {}
-    for place, node in enumerate(nodes):
-        alive |= {id(tensor): tensor for tensor in node.outputs}
-        alive = {key: tensor for key, tensor in alive.items() if last_use.get(key, -1) > place}
-        if len(alive) == 1 and not node.is_input:
-            yield node, next(iter(alive.values()))
+    return isinstance(operation, keras.Layer) and bool(list(operation._flatten_layers(include_self=False)))

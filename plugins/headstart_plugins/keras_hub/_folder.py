@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headstart.documents import read_object
 from headstart.errors import UsageError
 from headstart_plugins.keras_hub._families import HUGGING_FACE, POOLING
 from headstart_plugins.keras_hub._pixels import of_hugging_face, of_keras, of_timm
+from headstart_plugins.keras_hub._plain import require_plain
 
 CONFIG = "config.json"
 LARGEST = 1 << 20
@@ -38,7 +40,7 @@ def read_folder(folder: Path, *, insisted: bool) -> Folder | None:
     """What a folder holds; None where it is no preset and that was not `insisted` on. Raises UsageError."""
     if insisted and not (folder / CONFIG).is_file():
         raise UsageError(f"{folder} has no {CONFIG}", hint="name the folder of a KerasHub, Hugging Face or timm model")
-    document = read_object(folder / CONFIG)
+    document = read_object(folder / CONFIG, LARGEST, UsageError)
     for reads, key in ((_keras, "registered_name"), (_hugging_face, "model_type"), (_timm, "architecture")):
         if isinstance(document.get(key), str):
             return reads(folder, document)
@@ -47,37 +49,19 @@ def read_folder(folder: Path, *, insisted: bool) -> Folder | None:
     return None
 
 
-def read_object(file: Path) -> dict[str, Any]:
-    """A JSON object of at most a mebibyte. Raises UsageError naming the file."""
-    try:
-        if file.stat().st_size > LARGEST:
-            raise UsageError(f"{file} has {file.stat().st_size} bytes; a configuration has at most {LARGEST}")
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as exc:
-        raise UsageError(f"{file} is not readable JSON: {exc}") from exc
-    if not isinstance(document, dict):
-        raise UsageError(f"{file} should hold a JSON object, holds {type(document).__name__}")
-    return document
-
-
 def _keras(folder: Path, document: Mapping[str, Any]) -> Folder:
     """A preset as KerasHub saves it: only the class name and its settings are kept, no module is named."""
     name, settings = document.get("class_name"), document.get("config")
     if name not in POOLING or not isinstance(settings, dict):
         raise UsageError(f"{folder} holds a {name}; expected one of {', '.join(POOLING)}")
     kept = {key: value for key, value in settings.items() if key not in DROPPED}
-    if nested := [key for key, value in kept.items() if _names_code(value)]:
-        raise UsageError(f"{folder / CONFIG}: {', '.join(nested)} describes another object; such presets are not read")
+    try:
+        require_plain(kept)
+    except UsageError as exc:
+        raise UsageError(f"{folder / CONFIG}: {exc.message}", hint=exc.hint) from exc
     converter = _beside(folder, "image_converter.json", "save its ImageConverter with save_to_preset, too")
     weights = _weights_file(folder, "model.weights.h5", "model.weights.json")
     return Folder(_text({"class_name": name, "config": kept}), weights, of_keras(converter, folder), f"KerasHub {name}")
-
-
-def _names_code(value: Any) -> bool:
-    """Whether a setting is, or holds, a serialized object."""
-    if isinstance(value, dict):
-        return "class_name" in value or any(_names_code(each) for each in value.values())
-    return isinstance(value, list) and any(_names_code(each) for each in value)
 
 
 def _hugging_face(folder: Path, document: Mapping[str, Any]) -> Folder:
@@ -98,7 +82,7 @@ def _timm(folder: Path, document: Mapping[str, Any]) -> Folder:
 def _beside(folder: Path, name: str, hint: str) -> dict[str, Any]:
     if not (folder / name).is_file():
         raise UsageError(f"{folder} has no {name}, so how its weights want pictures is not known", hint=hint)
-    return read_object(folder / name)
+    return read_object(folder / name, LARGEST, UsageError)
 
 
 def _weights_file(folder: Path, *names: str) -> str:

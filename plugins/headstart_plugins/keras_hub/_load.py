@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -55,8 +56,6 @@ def _fill(whole: keras.Model, file: Path, config: str) -> None:
     if file.name.startswith("model.weights"):
         whole.load_weights(str(file))
         return
-    import json
-
     from keras_hub.src.utils.transformers.safetensor_utils import SafetensorLoader
 
     document = json.loads(config)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from headstart.errors import Problem, UsageError
-from headstart.recipe import Recipe
 
-PREFIX = "keras_hub/"
+if TYPE_CHECKING:
+    from headstart.recipe import Recipe
+    from headstart.registry import Registry
+
+PLUGIN = "keras_hub"
+PREFIX = f"{PLUGIN}/"
 INSTALL = "pip install --no-deps keras-hub && pip install regex sentencepiece tokenizers"
 """keras-hub asks for tensorflow-text, which JAX and PyTorch do not need; these are what it does import."""
 INSTALL_CLIENT = "pip install kagglehub"
@@ -26,20 +31,15 @@ def _is(absent: list[str]) -> str:
     return "is" if len(absent) == 1 else "are"
 
 
-def missing(recipe: Recipe) -> Iterator[Problem]:
+def missing(recipe: Recipe, registry: Registry) -> Iterator[Problem]:
     """What is wrong with a recipe whose backbone is of KerasHub: the package, or the preset's own files."""
-    table = recipe.table("backbone")
-    if "config" not in table or not _is_ours(recipe, table["config"]):
+    spec = registry.resolve_backbone(str(recipe.backbone))
+    if spec.plugin != PLUGIN:
         return
     try:
         require_installed()
     except UsageError as exc:
         yield Problem("backbone", exc.message, exc.hint)
-    if not table["config"]:
-        name = str(recipe.backbone)
-        yield Problem("backbone", f"{name} is not on this machine", f"`headstart weights get {name}` fetches it")
-
-
-def _is_ours(recipe: Recipe, config: object) -> bool:
-    named = str(recipe.backbone).startswith((PREFIX, PREFIX.replace("/", ":")))
-    return named or (isinstance(config, str) and config.startswith("{"))
+    if not recipe.table("backbone").get("config"):
+        hint = f"`headstart weights get {spec.name}` fetches it" if spec.weights else "write keras_hub/PRESET"
+        yield Problem("backbone", f"{spec.name} is not on this machine", hint)

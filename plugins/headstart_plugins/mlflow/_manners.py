@@ -21,7 +21,7 @@ RUNNING: Mapping[str, str] = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
 }
-"""A server that does not answer costs a run half a minute, once; with MLflow's own settings it would be 20 minutes."""
+"""Seconds a try, and tries after the first: a server that does not answer holds a run up for two tries, once."""
 ENDING: Mapping[str, str] = {
     **QUIET,
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "3",

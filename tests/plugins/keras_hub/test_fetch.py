@@ -115,3 +115,14 @@ def test_without_the_client_its_pip_line_is_told(publisher, monkeypatch):
         fetched(load_registry())
     assert caught.value.hint == "pip install kagglehub"
     assert publisher.asked == []
+
+
+def test_several_processes_may_fetch_a_preset_at_once(publisher):
+    from concurrent.futures import ThreadPoolExecutor
+
+    registry = load_registry()
+    with ThreadPoolExecutor(4) as pool:
+        paths = set(pool.map(lambda _: fetched(registry), range(4)))
+    (path,) = paths
+    assert path.read_bytes() == FILES["model.weights.h5"]
+    assert sorted(each.name for each in path.parent.parent.iterdir()) == ["preset"]

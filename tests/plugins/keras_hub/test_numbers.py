@@ -195,6 +195,25 @@ def test_a_run_from_a_preset_needs_the_preset_no_more(preset, small_registry, tm
     assert "module" not in described["options"]["config"]
 
 
+HOSTILE = {"module": "antigravity", "class_name": "fly", "config": {}, "registered_name": None}
+
+
+@pytest.mark.parametrize("where", [HOSTILE, [HOSTILE], {"deep": [HOSTILE]}], ids=["plain", "in a list", "deep"])
+def test_a_configuration_that_names_code_is_refused_where_networks_are_built_and_imports_nothing(where, small_registry):
+    """As in an artefact of a stranger, whose options go straight to the build target."""
+    import sys
+
+    from headstart.engine.graft import build_backbone
+    from headstart.errors import UsageError
+
+    spec = small_registry.get("backbones", "keras_hub/preset")
+    settings = {**TINY["HGNetV2Backbone"], "hidden_act": where}
+    options = spec.options(config=json.dumps({"class_name": "HGNetV2Backbone", "config": settings}))
+    with pytest.raises(UsageError, match="hidden_act describes another object"):
+        build_backbone(spec, small_registry, options=options, inputs={"image": (SIDE, SIDE, 3)})
+    assert "antigravity" not in sys.modules
+
+
 def test_the_presets_listed_are_those_that_keras_hub_itself_lists():
     """They are read from its source without running it."""
     from headstart_plugins.keras_hub._catalogue import presets

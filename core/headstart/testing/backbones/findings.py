@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from headstart.engine.frozen import is_statistic, trainable_variables
-from headstart.engine.network import INPUT, Network
-from headstart.engine.stages import name_variables, verify_composition, weighted_layers
-from headstart.specs import HEAD, FeatureSpec, Stage
+from headstart.engine.network import Network
+from headstart.engine.stages import name_variables, verify_composition, verify_names, weighted_layers
+from headstart.specs import FeatureSpec, Stage
 from headstart.testing.backbones.network import Arrays, Outputs
 
 if TYPE_CHECKING:
@@ -26,12 +26,11 @@ def stage_problems(stages: Sequence[Stage], declared: Sequence[str] | None) -> I
     names = tuple(stage.name for stage in stages)
     if declared is not None and names != tuple(declared):
         yield f"it declares the stages {', '.join(declared)} and builds {', '.join(names)}"
-    if not names or len(set(names)) != len(names) or {INPUT, HEAD} & set(names) or any("/" in name for name in names):
-        yield f"its stages are called {names}; expected names, each once, without '/', and not {INPUT} or {HEAD}"
-    try:
-        verify_composition(stages)
-    except ValueError as exc:
-        yield str(exc)
+    for verify in (verify_names, verify_composition):
+        try:
+            verify(stages)
+        except ValueError as exc:
+            yield str(exc)
 
 
 def feature_problems(

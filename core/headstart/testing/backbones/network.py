@@ -5,7 +5,6 @@ The backend was activated before: the engine imports Keras.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from headstart.engine.calibrate import initialise
-from headstart.engine.compute import Step, forward, train_step
+from headstart.engine.compute import Step, forward, train_step, without_gradients
 from headstart.engine.frozen import trainable_variables
 from headstart.engine.graft import graft
 from headstart.engine.network import TAP, Network
@@ -74,7 +73,7 @@ def run_stages(stages: Sequence[Stage], tensors: Arrays) -> Outputs:
 
     alive: dict[str, Any] = {name: keras.ops.convert_to_tensor(array) for name, array in tensors.items()}
     outputs: Outputs = {}
-    with _without_gradients():
+    with without_gradients():
         for stage in stages:
             alive = dict(stage.model({name: alive[name] for name in stage.model.input}, training=False))
             for name, tensor in alive.items():
@@ -138,14 +137,3 @@ def stage_by_stage(network: Network, batch: Arrays, given: Outputs | None = None
 def with_all_features(network: Network, spec: BackboneSpec) -> Network:
     """`network` with every feature that the backbone declares, not only the one that its head takes."""
     return Network(network.stages, spec.features)
-
-
-def _without_gradients() -> contextlib.AbstractContextManager[Any]:
-    import keras
-
-    if keras.backend.backend() == "torch":
-        import torch
-
-        context: contextlib.AbstractContextManager[Any] = torch.no_grad()
-        return context
-    return contextlib.nullcontext()
