@@ -1,4 +1,4 @@
-"""In a fresh process on one backend: build a backbone, give it weights, and write what each stage gives.
+"""In a fresh process on one backend: build a backbone, give it weights, and write what each piece of it gives.
 
 `python -m headstart.testing.answers`, with KERAS_BACKEND set; see `backbones.agrees` for the request.
 """
@@ -25,7 +25,7 @@ SEPARATOR = "/"
 
 
 def answer_batch(request: Mapping[str, Any]) -> dict[str, str | None]:
-    """Write what the stages give for the batch beside it; {"error": what went wrong, or None}."""
+    """Write what the pieces of the stages give for the batch beside it; {"error": what went wrong, or None}."""
     activate(choose_backend(None))
     registry = load_registry()
     spec = _spec(registry, request["name"])
@@ -44,13 +44,14 @@ def _spec(registry: Registry, name: str) -> BackboneSpec:
 
 def _write_answers(request: Mapping[str, Any], spec: BackboneSpec, registry: Registry, kind: InputKind) -> None:
     from headstart.testing.backbones.network import build_stages, stage_by_stage, with_all_features, with_head
+    from headstart.testing.backbones.segments import cut_finely
 
     folder = Path(request["folder"])
     batch = read_arrays(folder / request["batch"])
     options, _ = parse_options(spec.options, request["options"], "options")
     stages = build_stages(registry.load_target(spec, spec.build), options, kind)
     _give_weights(stages, request, folder, kind, batch)
-    headed = with_head(kind, stages, spec, registry)
+    headed = with_head(kind, cut_finely(stages), spec, registry)
     if headed is None:
         raise HeadstartError("no installed task takes one of its features")
     given = read_outputs(folder / request["inputs"]) if request["inputs"] else None
