@@ -75,6 +75,10 @@ class PluginError(HeadstartError):
     exit_code = 5
 
 
+class EngineRefusal(HeadstartError):
+    """An engine cannot run a network, or answers it differently; names the layer, operation or difference."""
+
+
 class InterruptedRunError(HeadstartError):
     """SIGINT or SIGTERM; everything so far was kept."""
 

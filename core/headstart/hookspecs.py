@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         AugmentationSpec,
         BackboneSpec,
         DatasetSpec,
+        EngineSpec,
         InputSpec,
         LoweringSpec,
         ReporterSpec,
@@ -82,6 +83,12 @@ def register_strategies() -> Iterable[StrategySpec]:
 @hookspec
 def register_lowerings() -> Iterable[LoweringSpec]:
     """Offer faster, numerically equal forms of layers."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def register_engines() -> Iterable[EngineSpec]:
+    """Offer ways to run the frozen prefix of a network."""
     raise AssertionError("a specification is never called")
 
 

@@ -27,7 +27,7 @@ S = TypeVar("S", bound=AnySpec)
 @dataclass(frozen=True)
 class Registry:
     """What is on offer. Kinds are "backbones", "datasets", "inputs", "augmentations", "strategies", "tasks",
-    "reporters" and "lowerings".
+    "reporters", "lowerings" and "engines".
     """
 
     host: PluginHost

@@ -26,6 +26,7 @@ from headstart.specs import (
     AugmentationSpec,
     BackboneSpec,
     DatasetSpec,
+    EngineSpec,
     FetchedFile,
     InputSpec,
     LoweringSpec,
@@ -47,6 +48,7 @@ KINDS: Mapping[str, type[Spec]] = {
     "tasks": TaskSpec,
     "reporters": ReporterSpec,
     "lowerings": LoweringSpec,
+    "engines": EngineSpec,
 }
 """Each kind of offer and its spec; the hook that offers it is `register_` and the kind."""
 
@@ -153,6 +155,8 @@ def _field_problems(spec: Any) -> Iterable[str]:
         yield "summary is empty; say in one sentence what this is"
     if not _TARGET.fullmatch(str(spec.build)):
         yield f"build must be 'module:function', not {spec.build!r}"
+    if isinstance(spec, EngineSpec) and spec.export is not None and not _TARGET.fullmatch(spec.export):
+        yield f"export must be 'module:function', not {spec.export!r}"
 
 
 def _backbone_problems(spec: Any) -> Iterable[str]:
