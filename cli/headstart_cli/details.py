@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
+from headstart.specs import EngineSpec, Spec
 from headstart_cli.output import cell, print_heading, print_table, print_text
 
 if TYPE_CHECKING:
     from headstart.registry import Registry
-    from headstart.specs import Spec
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "backbones": ("name", "input", "parameters", "summary"),
@@ -19,6 +19,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "strategies": ("name", "default", "summary"),
     "tasks": ("name", "feature", "heads", "summary"),
     "reporters": ("name", "default", "summary"),
+    "engines": ("name", "precisions", "missing", "summary"),
 }
 """What a listing shows of each kind."""
 
@@ -44,6 +45,8 @@ def document(registry: Registry, spec: Spec) -> dict[str, Any]:
 
     plugin = registry.provenance(spec)
     described = {field.name: plain(getattr(spec, field.name)) for field in fields(spec) if field.name != "options"}
+    if isinstance(spec, EngineSpec):
+        described["missing"] = list(spec.missing)
     return {
         **described,
         "plugin": {"name": plugin.name, "distribution": plugin.distribution, "version": plugin.version},

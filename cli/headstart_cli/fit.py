@@ -43,6 +43,16 @@ Limit = Annotated[
 ]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Weights, order and augmentation.")]
 SplitSeed = Annotated[int | None, typer.Option("--split-seed", metavar="N", help="Which records are held out.")]
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        "--engine", metavar="auto|native|openvino|onnxruntime", help="What runs the frozen part. Default: auto."
+    ),
+]
+Precision = Annotated[
+    str | None,
+    typer.Option("--precision", metavar="float32|bfloat16|auto", help="Arithmetic of the backbone; float32."),
+]
 Out = Annotated[str | None, typer.Option("--out", metavar="DIR", help="The run's folder; new or empty.")]
 Reporter = Annotated[
     list[str] | None,
@@ -73,6 +83,8 @@ def fit(
     limit: Limit = None,
     seed: Seed = None,
     split_seed: SplitSeed = None,
+    engine: Engine = None,
+    precision: Precision = None,
     out: Out = None,
     reporter: Reporter = None,
     set_: Sets = None,
@@ -113,6 +125,6 @@ def fit(
 
 SETTINGS = (
     "data", "backbone", "weights", "backend", "task", "strategy", "head", "epochs", "batch_size", "learning_rate",
-    "image_size", "limit", "seed", "split_seed", "out",
+    "image_size", "limit", "seed", "split_seed", "engine", "precision", "out",
 )  # fmt: skip
 """The parameters of `fit` that are a recipe's settings under the same name."""

@@ -72,6 +72,13 @@ def reporters(
     show("reporters", name, as_json, disable_plugin)
 
 
+def engines(
+    name: Name = None, as_json: AsJson = False, disable_plugin: DisablePlugins = None, debug: Debug = False
+) -> None:
+    """List ways to run the frozen part of a network."""
+    show("engines", name, as_json, disable_plugin)
+
+
 def show(kind: str, name: str | None, as_json: bool, disable: list[str] | None) -> None:
     """Print the offers of a kind, or one of them in full."""
     from headstart.registry import load_registry

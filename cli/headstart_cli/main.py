@@ -24,6 +24,7 @@ VERBS = (
     ("evaluate", "headstart_cli.evaluate:evaluate"),
     ("predict", "headstart_cli.predict:predict"),
     ("report", "headstart_cli.report:report"),
+    ("bench", "headstart_cli.bench:bench"),
     ("init", "headstart_cli.init:init"),
     ("new-plugin", "headstart_cli.new_plugin:new_plugin"),
     ("doctor", "headstart_cli.doctor:doctor"),
@@ -35,10 +36,14 @@ VERBS = (
     ("strategies", "headstart_cli.listing:strategies"),
     ("tasks", "headstart_cli.listing:tasks"),
     ("reporters", "headstart_cli.listing:reporters"),
+    ("engines", "headstart_cli.listing:engines"),
 )
 """Each verb and its function. These modules are thin: they import the library when they are called."""
 
-GROUPS = (("weights", "headstart_cli.weights:app"),)
+GROUPS = (
+    ("weights", "headstart_cli.weights:app"),
+    ("cache", "headstart_cli.cache:app"),
+)
 """Verbs with verbs of their own."""
 
 

@@ -60,14 +60,15 @@ def write_artefact(target: Path, blueprint: Blueprint, network: Network, *, fact
 
     def fill(folder: Path) -> None:
         write_safetensors(folder / WEIGHTS, read_arrays(network.learned))
-        for name, document in _documents(blueprint).items():
+        for name, document in describe(blueprint).items():
             _write_json(folder / name, document)
         write_manifest(folder, schema=SCHEMA, facts=facts)
 
     write_directory(target, fill)
 
 
-def _documents(blueprint: Blueprint) -> dict[str, Any]:
+def describe(blueprint: Blueprint) -> dict[str, Any]:
+    """The documents of an artefact by file name, as plain values: what it is built from again."""
     return {
         "model.json": {
             "backbone": _builder(blueprint.backbone, blueprint.backbone_options),
@@ -135,9 +136,10 @@ class Artefact:
     @cached_property
     def network(self) -> Network:
         """The network with its weights, on this process' backend (chosen now if it was not)."""
-        from headstart.backend import activate, choose_backend
+        from headstart.backend import activate, choose_backend, loaded_backend
 
-        activate(choose_backend(None))
+        if loaded_backend() is None:
+            activate(choose_backend(None))
         from headstart.engine.graft import build_backbone, graft
         from headstart.engine.stages import assign_arrays
         from headstart.weights.files import read_safetensors

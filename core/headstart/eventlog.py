@@ -74,6 +74,27 @@ class EventLog:
         self.emit(Progress(time=now(), activity=activity, done=done, total=total, unit=unit, **more))
 
 
+class HeldWarnings:
+    """Takes warnings before a run has started, and tells them once it has: reporters hear of the run first."""
+
+    def __init__(self) -> None:
+        self._held: list[str] = []
+        self._log: EventLog | None = None
+
+    def __call__(self, message: str) -> None:
+        """Tell `message` now, or when there is a log to tell it to."""
+        if self._log is None:
+            self._held.append(message)
+        else:
+            self._log.warn(message)
+
+    def release(self, log: EventLog) -> None:
+        """Tell what was held, and everything from now on, to `log`."""
+        self._log = log
+        for message in self._held:
+            log.warn(message)
+
+
 def tell(
     event: Event, reporters: Sequence[tuple[str, Reporter]], view: RunView
 ) -> tuple[list[tuple[str, Reporter]], list[str]]:

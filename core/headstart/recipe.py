@@ -46,6 +46,9 @@ class Recipe:
     limit: int | None = setting(None, "Records in all, stratified, before the split.", low=1)
     seed: int = setting(0, "Fixes initial weights, order and augmentation.", low=0, high=MAX_SEED)
     split_seed: int = setting(0, "Fixes which records are held out.", low=0, high=MAX_SEED)
+    engine: str = setting("auto", "What runs the frozen part: auto, native, openvino or onnxruntime.")
+    precision: str = setting("float32", "Arithmetic of the backbone: float32, bfloat16, or auto: where it is faster.")
+    threads: int | None = setting(None, "Processor threads; all that there are if left out.", low=1, high=1024)
     out: str | None = setting(None, "The run's folder.")
     reporters: tuple[str, ...] | None = setting(None, "Who tells about the run; the usual ones if left out.")
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -163,7 +166,7 @@ _BOUNDS: Mapping[str, Bounds] = {
 }
 
 
-NUMBERS = ("epochs", "learning_rate", "limit")
+NUMBERS = ("epochs", "learning_rate", "limit", "threads")
 """Settings that are a number or none. In others the word has its own meaning, as in `weights = "none"`."""
 
 

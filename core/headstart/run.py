@@ -102,6 +102,7 @@ class Run:
         return dataclasses.replace(
             recipe,
             weights="none",
+            engine="auto",
             backbone=self.artefact.blueprint.backbone.name,
             reporters=tuple(name for name in recipe.reporters or () if name in known),
             options={**options, "backbone": self.recipe.table("backbone")},

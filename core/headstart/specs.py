@@ -9,8 +9,10 @@ inside `keras.Model` are the backend's.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -650,6 +652,11 @@ class EngineSpec(Spec):
     precisions: tuple[str, ...] = ("float32",)
     startup: float = 0.0
     version: int = 1
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The modules that it needs and that cannot be imported here; none is imported to find out."""
+        return tuple(name for name in self.needs if name not in sys.modules and find_spec(name) is None)
 
 
 # --- reporters -------------------------------------------------------------------------------------------------------

@@ -35,6 +35,18 @@ def test_a_verb_has_its_promised_flags(verb):
     assert PROMISED[verb] | EVERYWHERE <= flags(command)
 
 
-@pytest.mark.parametrize("verb", ["list", "get", "verify"])
-def test_weights_can_be_listed_fetched_and_verified(verb):
-    assert verb in typer.main.get_command(app).commands["weights"].commands
+GROUPS = {
+    "weights": {"list": {"--json"}, "get": {"--json"}, "verify": {"--json"}},
+    "cache": {
+        "list": {"--json"},
+        "size": {"--json"},
+        "prune": {"--limit", "--json"},
+        "clear": {"--kind", "--json"},
+    },
+}
+
+
+@pytest.mark.parametrize(("group", "verb"), [(group, verb) for group, verbs in GROUPS.items() for verb in verbs])
+def test_a_verb_of_a_group_has_its_promised_flags(group, verb):
+    command = typer.main.get_command(app).commands[group].commands[verb]
+    assert GROUPS[group][verb] | EVERYWHERE <= flags(command)

@@ -20,6 +20,7 @@ from headstart.data.checks import (
 )
 from headstart.data.limit import limit_records
 from headstart.data.reading import OnProgress, Reading, read_all
+from headstart.data.sample_store import SampleStore
 from headstart.data.split import apply_split, make_split
 from headstart.data.split_file import SPLITS, Split, SplitRow
 from headstart.errors import DataError
@@ -31,13 +32,14 @@ class PrepareOptions:
     """How to prepare: `limit` records in all, the seed of limit and split, and where large arrays may be put.
 
     `split` is a stored split to use again (all of it, or `Split.only` some sides); then `limit` and
-    `split_seed` have no say and only its samples are read.
+    `split_seed` have no say and only its samples are read. `store` keeps what was read from run to run.
     """
 
     limit: int | None = None
     split_seed: int = 0
     scratch: Path | None = None
     split: Split | None = None
+    store: SampleStore | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def prepare(
     check_records(records.items)
     check_classes(record.target or "" for record in records.items)
     items = _chosen(records.items, options)
-    reading = read_all(items, kind, scratch=options.scratch, on_progress=on_progress)
+    reading = read_all(items, kind, scratch=options.scratch, on_progress=on_progress, store=options.store)
     rows = _rows(reading)
     split = make_split(rows, options.split_seed) if options.split is None else apply_split(rows, options.split)
     return _assembled(reading, split, records.skipped, near=True)

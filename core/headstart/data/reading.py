@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,10 +17,15 @@ from headstart.data.checks import check_unreadable
 from headstart.data.hashing import content_hash
 from headstart.data.storage import allocate, compact
 from headstart.errors import DataError
-from headstart.specs import InputKind, Record, Skipped
+from headstart.specs import InputKind, Record, Skipped, TensorSpec
+
+if TYPE_CHECKING:
+    from headstart.data.sample_store import SampleStore
 
 OnProgress = Callable[[int, int], None]
 """Called with how many of how many records were read, in the calling thread."""
+Allocate = Callable[[Mapping[str, TensorSpec], int], dict[str, np.ndarray]]
+"""Room for so many prepared samples."""
 
 BLOCK = 64
 """Records handed to the threads at once: an interrupt waits for no more than these."""
@@ -47,11 +53,29 @@ class _Read:
 
 
 def read_all(
-    items: Sequence[Record], kind: InputKind, *, scratch: Path | None, on_progress: OnProgress | None
+    items: Sequence[Record],
+    kind: InputKind,
+    *,
+    scratch: Path | None,
+    on_progress: OnProgress | None,
+    store: SampleStore | None = None,
 ) -> Reading:
-    """Read `items`. Raises DataError listing the first few where more than 1 % are unreadable."""
-    tensors = allocate(kind.tensors, len(items), scratch)
+    """Read `items`, or take what was read of the same files before from `store`.
 
+    Raises DataError listing the first few where more than 1 % are unreadable.
+    """
+
+    def read(allocate: Allocate) -> Reading:
+        return _read(items, kind, allocate(kind.tensors, len(items)), on_progress)
+
+    if store is not None:
+        return store.fetch(items, read)
+    return read(lambda specs, count: allocate(specs, count, scratch))
+
+
+def _read(
+    items: Sequence[Record], kind: InputKind, tensors: dict[str, np.ndarray], on_progress: OnProgress | None
+) -> Reading:
     def read(index: int) -> _Read | Skipped:
         return _read_into(tensors, index, items[index], kind)
 

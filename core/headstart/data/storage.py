@@ -13,7 +13,7 @@ import numpy as np
 from headstart.atomic import explained
 from headstart.specs import TensorSpec
 
-IN_MEMORY = 512 * 1024**2
+IN_MEMORY = 32 * 1024**2
 """Bytes up to which prepared samples stay in memory."""
 
 

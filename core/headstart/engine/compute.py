@@ -12,6 +12,7 @@ import numpy as np
 
 from headstart.engine.network import Network
 from headstart.engine.optimizer import GroupedAdamW
+from headstart.engine.precision import FLOAT32, verify_precision
 from headstart.specs import Task
 
 Batch = Mapping[str, np.ndarray]
@@ -26,13 +27,17 @@ class Forward(Protocol):
 
 @dataclass(frozen=True)
 class Step:
-    """What a training step is made of: the network from stage `start` on, the weights that learn, and the task."""
+    """What a training step is made of: the network from stage `start` on, the weights that learn, and the task.
+
+    At the precision "bfloat16" the backbone computes in it; weights, head, loss and updates stay in float32.
+    """
 
     network: Network
     start: int
     trainable: Mapping[str, keras.Variable]
     optimizer: GroupedAdamW
     task: Task
+    precision: str = FLOAT32
 
 
 @dataclass(frozen=True)
@@ -54,22 +59,28 @@ class TrainStep(Protocol):
         """Update once. A loss or gradient that is not finite changes nothing."""
 
     def sync(self) -> None:
-        """Put what was learned into the network's variables."""
+        """Put what was learned into the network's variables, and the moments into the optimizer."""
 
 
-def forward(network: Network, start: int, stop: int) -> Forward:
-    """Stages `start` to `stop` - 1 in inference mode on this process' backend."""
+def forward(network: Network, start: int, stop: int, *, precision: str = FLOAT32) -> Forward:
+    """Stages `start` to `stop` - 1 in inference mode on this process' backend; outputs are float32.
+
+    `precision` is "float32" or "bfloat16", for all stages but the head. Raises EngineRefusal where the backend's device
+    gains nothing from bfloat16.
+    """
+    verify_precision(precision)
     if keras.backend.backend() == "jax":
         from headstart.engine import on_jax
 
-        return on_jax.JaxForward(network, start, stop)
+        return on_jax.JaxForward(network, start, stop, precision)
     from headstart.engine import on_torch
 
-    return on_torch.TorchForward(network, start, stop)
+    return on_torch.TorchForward(network, start, stop, precision)
 
 
 def train_step(step: Step) -> TrainStep:
-    """The training step on this process' backend."""
+    """The training step on this process' backend. Raises EngineRefusal as `forward` does."""
+    verify_precision(step.precision)
     if keras.backend.backend() == "jax":
         from headstart.engine import on_jax
 

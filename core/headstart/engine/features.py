@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
+from headstart.data.ahead import ahead
 from headstart.data.order import batches
-from headstart.data.storage import allocate
-from headstart.engine.compute import Forward
-from headstart.specs import TensorSpec
+from headstart.specs import Compiled, TensorSpec
 
 Take = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 OnProgress = Callable[[int, int], None]
+Allocate = Callable[[Mapping[str, TensorSpec]], dict[str, np.ndarray]]
 
 
 def extract(
-    forward: Forward, take: Take, count: int, *, batch_size: int, scratch: Path, on_progress: OnProgress
+    compiled: Compiled, take: Take, count: int, *, batch_size: int, allocate: Allocate, on_progress: OnProgress
 ) -> dict[str, np.ndarray]:
-    """Run `forward` over rows 0 to `count` - 1 of `take`; returns (count, ...) arrays by name.
+    """Run `compiled` over rows 0 to `count` - 1 of `take`; returns (count, ...) arrays by name, from `allocate`.
 
-    The last batch is padded to `batch_size`, so that a compiled forward sees one shape. `scratch` is a folder for
-    arrays that are too large for memory; the caller removes it.
+    The last batch is padded to `batch_size`, so that a compiled prefix sees one shape. The next batches are taken in a
+    thread while one is computed; memory beside the arrays does not grow with `count`.
     """
     arrays: dict[str, np.ndarray] = {}
     done = 0
-    for rows, mask in batches(np.arange(count), batch_size):
-        outputs = forward(take(rows))
-        real = int(mask.sum())
+    for batch, real in ahead(_taken(take, count, batch_size)):
+        outputs = compiled(batch)
         if not arrays:
-            specs = {name: TensorSpec(value.shape[1:], value.dtype.name) for name, value in outputs.items()}
-            arrays = allocate(specs, count, scratch)
+            arrays = allocate({n: TensorSpec(value.shape[1:], value.dtype.name) for n, value in outputs.items()})
         for name, value in outputs.items():
             arrays[name][done : done + real] = value[:real]
         done += real
         on_progress(done, count)
     return arrays
+
+
+def _taken(take: Take, count: int, batch_size: int) -> Iterator[tuple[Mapping[str, np.ndarray], int]]:
+    for rows, mask in batches(np.arange(count), batch_size):
+        yield take(rows), int(mask.sum())

@@ -72,7 +72,7 @@ def _lower_stage(stage: Stage, rules: Mapping[str, Rule]) -> Stage:
     lowered = {id(layer): _lowered(layer, rules) for layer in stage.model.layers}
     if all(lowered[id(layer)] is layer for layer in stage.model.layers):
         return stage
-    model = keras.models.clone_model(stage.model, clone_function=lambda layer: lowered[id(layer)])
+    model = keras.models.clone_model(stage.model, clone_function=lambda node: lowered.get(id(node), node))
     return Stage(stage.name, model)
 
 

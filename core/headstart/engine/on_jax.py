@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +13,7 @@ import numpy as np
 
 from headstart.engine.compute import Batch, Step, Stepped
 from headstart.engine.network import Network
+from headstart.engine.precision import run_network
 from headstart.engine.stages import name_variables
 
 
@@ -26,12 +29,12 @@ def _state(network: Network, start: int, stop: int) -> list[keras.Variable]:
 class JaxForward:
     """Inference on JAX; weights are arguments, so later updates of the variables are seen."""
 
-    def __init__(self, network: Network, start: int, stop: int) -> None:
+    def __init__(self, network: Network, start: int, stop: int, precision: str) -> None:
         self._variables = _state(network, start, stop)
 
         def run(values: list[Any], tensors: dict[str, Any]) -> dict[str, Any]:
             with keras.StatelessScope(state_mapping=list(zip(self._variables, values, strict=True))):
-                return network.run(tensors, start, stop)
+                return run_network(network, tensors, start, stop, precision=precision)
 
         self._run = jax.jit(run)
 
@@ -41,11 +44,31 @@ class JaxForward:
         return {name: np.asarray(value) for name, value in outputs.items()}
 
 
-class JaxTrainStep:
-    """Training on JAX; the state lives in this object between steps and reaches the variables by `sync`."""
+class Learned(NamedTuple):
+    """What an update changes: weights, both moments of their gradients, and the seeds of random layers."""
 
-    def __init__(self, step: Step) -> None:
-        self._step = step
+    values: list[Any]
+    first: list[Any]
+    second: list[Any]
+    seeds: list[Any]
+
+
+class Result(NamedTuple):
+    """What a step saw before its update."""
+
+    loss: Any
+    finite: Any
+    outputs: Mapping[str, Any]
+
+
+@dataclass
+class Update:
+    """One update as a pure function, and the state it starts from."""
+
+    step: Step
+
+    def __post_init__(self) -> None:
+        step = self.step
         self._trainable = list(step.trainable.values())
         learning = {id(variable) for variable in self._trainable}
         everything = _state(step.network, step.start, len(step.network.stages))
@@ -54,60 +77,74 @@ class JaxTrainStep:
         seeds -= {id(v) for v in name_variables(step.network.learned).values()}
         self._seeds = [variable for variable in rest if id(variable) in seeds]
         self._frozen = [variable for variable in rest if id(variable) not in seeds]
-        # Copies, because the step gives its inputs' memory to its outputs and the variables must stay readable.
-        self._values = [jnp.array(variable.value) for variable in self._trainable]
-        self._slots = [[jnp.array(slot) for slot in slots] for slots in step.optimizer.state]
-        self._seed_values = [variable.value for variable in self._seeds]
-        self._run = jax.jit(self._pure, donate_argnums=(0, 1))
 
-    def _pure(
-        self,
-        values: list[Any],
-        slots: list[list[Any]],
-        frozen: list[Any],
-        seeds: list[Any],
-        batch: dict[str, Any],
-        targets: Any,
-        mask: Any,
-    ) -> tuple[Any, Any, dict[str, Any], list[Any], list[list[Any]], list[Any]]:
-        network = self._step.network
+    def begin(self) -> Learned:
+        """Copies, because a step gives its inputs' memory to its outputs and the variables must stay readable."""
+        optimizer = self.step.optimizer
+        read = [[variable.value for variable in each] for each in (self._trainable, self._seeds)]
+        values, first, second, seeds = (
+            [jnp.array(array) for array in each] for each in (read[0], optimizer.first, optimizer.second, read[1])
+        )
+        return Learned(values, first, second, seeds)
 
-        def mean_loss(learning: list[Any]) -> tuple[Any, tuple[list[Any], dict[str, Any]]]:
-            mapping = [
-                *zip(self._trainable, learning, strict=True),
-                *zip(self._frozen, frozen, strict=True),
-                *zip(self._seeds, seeds, strict=True),
-            ]
-            with keras.StatelessScope(state_mapping=mapping) as scope:
-                outputs = network.run(batch, self._step.start, len(network.stages), training=True)
-                losses = self._step.task.loss(targets, outputs)
-            moved = [scope.get_current_value(variable) for variable in self._seeds]
-            return jnp.sum(losses * mask) / jnp.sum(mask), (moved, outputs)
+    def end(self, learned: Learned, count: int) -> None:
+        """Put copies of what was learned, after `count` updates, into the variables and the optimizer."""
+        values, first, second, seeds = ([jnp.array(array) for array in each] for each in learned)
+        for variable, value in zip([*self._trainable, *self._seeds], [*values, *seeds], strict=True):
+            variable.assign(value)
+        self.step.optimizer.store(first, second, count)
 
-        (loss, (seeds, outputs)), gradients = jax.value_and_grad(mean_loss, has_aux=True)(values)
-        new_values, new_slots = self._step.optimizer.stateless_apply(slots, gradients, values)
+    def frozen(self) -> list[Any]:
+        """The weights that are read and do not learn."""
+        return [variable.value for variable in self._frozen]
+
+    def __call__(
+        self, learned: Learned, frozen: list[Any], batch: Mapping[str, Any], targets: Any, mask: Any, scale: Any
+    ) -> tuple[Result, Learned]:
+        """Traceable. `scale` is a row of the optimizer's `scales`. What is not finite changes nothing but seeds."""
+        (loss, (seeds, outputs)), gradients = jax.value_and_grad(self._mean_loss, has_aux=True)(
+            learned.values, learned.seeds, frozen, batch, targets, mask
+        )
         # A finite loss can have gradients that are not: a root at zero, an exponential that overflows.
         finite = jnp.isfinite(loss) & jnp.all(jnp.stack([jnp.isfinite(each).all() for each in gradients]))
+        old = learned.values, learned.first, learned.second
+        new = self.step.optimizer.updated(*old, gradients, scale)
+        values, first, second = jax.tree.map(lambda ours, theirs: jnp.where(finite, ours, theirs), new, old)
+        return Result(loss, finite, outputs), Learned(values, first, second, seeds)
 
-        def keep(new: Any, old: Any) -> Any:
-            return jnp.where(finite, new, old)
+    def _mean_loss(
+        self, values: list[Any], seeds: list[Any], frozen: list[Any], batch: Mapping[str, Any], targets: Any, mask: Any
+    ) -> tuple[Any, tuple[list[Any], dict[str, Any]]]:
+        step = self.step
+        mapping = [
+            *zip(self._trainable, values, strict=True),
+            *zip(self._frozen, frozen, strict=True),
+            *zip(self._seeds, seeds, strict=True),
+        ]
+        with keras.StatelessScope(state_mapping=mapping) as scope:
+            last = len(step.network.stages)
+            outputs = run_network(step.network, batch, step.start, last, precision=step.precision, training=True)
+            losses = step.task.loss(targets, outputs)
+        moved = [scope.get_current_value(variable) for variable in self._seeds]
+        return jnp.sum(losses * mask) / jnp.sum(mask), (moved, outputs)
 
-        new_values = jax.tree.map(keep, new_values, list(values))
-        new_slots = jax.tree.map(keep, new_slots, [list(group) for group in slots])
-        return loss, finite, outputs, new_values, new_slots, seeds
+
+class JaxTrainStep:
+    """Training on JAX; the state lives in this object between steps and reaches the variables by `sync`."""
+
+    def __init__(self, step: Step) -> None:
+        self._update, self._optimizer = Update(step), step.optimizer
+        self._learned, self._count = self._update.begin(), step.optimizer.count
+        self._run = jax.jit(self._update.__call__, donate_argnums=0)
 
     def __call__(self, batch: Batch, targets: np.ndarray, mask: np.ndarray) -> Stepped:
         """See `TrainStep`."""
-        frozen = [variable.value for variable in self._frozen]
-        loss, finite, outputs, self._values, self._slots, self._seed_values = self._run(
-            self._values, self._slots, frozen, self._seed_values, dict(batch), targets, mask
-        )
-        seen = {name: np.asarray(output) for name, output in outputs.items()}
-        return Stepped(float(loss), seen, bool(finite))
+        scale = self._optimizer.scales([self._count])[0]
+        result, self._learned = self._run(self._learned, self._update.frozen(), dict(batch), targets, mask, scale)
+        finite = bool(result.finite)
+        self._count += finite
+        return Stepped(float(result.loss), {name: np.asarray(each) for name, each in result.outputs.items()}, finite)
 
     def sync(self) -> None:
         """See `TrainStep`."""
-        for variable, value in zip(self._trainable, self._values, strict=True):
-            variable.assign(jnp.array(value))
-        for variable, value in zip(self._seeds, self._seed_values, strict=True):
-            variable.assign(value)
+        self._update.end(self._learned, self._count)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -10,22 +12,40 @@ import torch
 
 from headstart.engine.compute import Batch, Step, Stepped
 from headstart.engine.network import Network
+from headstart.engine.precision import run_network
+from headstart.engine.updates_torch import FusedUpdate
 
 
-def _tensors(batch: Batch) -> dict[str, Any]:
-    return {name: keras.ops.convert_to_tensor(array) for name, array in batch.items()}
+def device() -> Any:
+    """The device that Keras computes on."""
+    return keras.ops.zeros(()).device
+
+
+def on_device(array: np.ndarray, where: Any) -> Any:
+    """`array` as a tensor: the same memory on the CPU, a copy that does not wait on an accelerator."""
+    with keras.device("cpu"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")  # nor is it written to
+        tensor = keras.ops.convert_to_tensor(array)
+    return tensor.pin_memory().to(where, non_blocking=True) if where.type == "cuda" else tensor.to(where)
+
+
+def all_finite(tensors: Sequence[Any]) -> bool:
+    """True where no number is infinite or NaN; asks the device once."""
+    return bool(torch.isfinite(torch.stack(torch._foreach_norm(list(tensors), float("inf")))).all())
 
 
 class TorchForward:
     """Inference on PyTorch."""
 
-    def __init__(self, network: Network, start: int, stop: int) -> None:
+    def __init__(self, network: Network, start: int, stop: int, precision: str) -> None:
         self._network, self._start, self._stop = network, start, stop
+        self._precision, self._device = precision, device()
 
     def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
         """See `Forward`."""
+        tensors = {name: on_device(array, self._device) for name, array in batch.items()}
         with torch.no_grad():
-            outputs = self._network.run(_tensors(batch), self._start, self._stop)
+            outputs = run_network(self._network, tensors, self._start, self._stop, precision=self._precision)
         return {name: keras.ops.convert_to_numpy(value) for name, value in outputs.items()}
 
 
@@ -37,27 +57,34 @@ class TorchTrainStep:
         stages = [name.partition("/")[0] for name in step.trainable]
         first = min(step.network.index(stage) for stage in stages)
         self._first = max(step.start, first)
+        self._apply, self._device = FusedUpdate(step.optimizer), device()
 
     def __call__(self, batch: Batch, targets: np.ndarray, mask: np.ndarray) -> Stepped:
         """See `TrainStep`."""
+        tensors = {name: on_device(array, self._device) for name, array in batch.items()}
+        loss, outputs, gradients = self.gradients(
+            tensors, on_device(targets, self._device), on_device(mask, self._device)
+        )
+        # A finite loss can have gradients that are not: a root at zero, an exponential that overflows.
+        finite = all_finite([loss, *gradients])
+        if finite:
+            self._apply(gradients)
+        return Stepped(float(loss), {name: keras.ops.convert_to_numpy(each) for name, each in outputs.items()}, finite)
+
+    def gradients(self, batch: dict[str, Any], targets: Any, mask: Any) -> tuple[Any, dict[str, Any], list[Any]]:
+        """The mean loss, the outputs, and a gradient a weight: device tensors, cut from what computed them."""
         step, network = self._step, self._step.network
         with torch.no_grad():
-            alive = network.run(_tensors(batch), step.start, self._first)
+            alive = run_network(network, batch, step.start, self._first, precision=step.precision)
         parameters = [variable.value for variable in step.trainable.values()]
         with torch.enable_grad():
-            outputs = network.run(alive, self._first, len(network.stages), training=True)
-            losses = step.task.loss(keras.ops.convert_to_tensor(targets), outputs)
-            weights = keras.ops.convert_to_tensor(mask)
-            loss = (losses * weights).sum() / weights.sum()
+            last = len(network.stages)
+            outputs = run_network(network, alive, self._first, last, precision=step.precision, training=True)
+            losses = step.task.loss(targets, outputs)
+            loss = (losses * mask).sum() / mask.sum()
         # As on JAX, a weight that the loss does not reach has the gradient 0.
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
-        with torch.no_grad():
-            # A finite loss can have gradients that are not: a root at zero, an exponential that overflows.
-            finite = all(bool(torch.isfinite(each).all()) for each in (loss, *gradients))
-            if finite:
-                step.optimizer.apply(list(gradients))
-        seen = {name: keras.ops.convert_to_numpy(output.detach()) for name, output in outputs.items()}
-        return Stepped(float(loss.detach()), seen, finite)
+        return loss.detach(), {name: each.detach() for name, each in outputs.items()}, list(gradients)
 
     def sync(self) -> None:
         """See `TrainStep`; nothing to do, the variables hold the state."""

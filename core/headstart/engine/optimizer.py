@@ -1,42 +1,42 @@
-"""Several learning rates at once, each a true rate of the update.
+"""AdamW with several learning rates at once, each a true rate of the update.
 
-Keras optimizers have one rate, and scaling gradients changes nothing under Adam. So weights that share a rate share one
-AdamW, and each AdamW follows its own schedule over the same number of steps.
+A scaled gradient changes nothing under Adam, so each stage's rate scales its updates. Rates follow a schedule that is
+known in advance: a table of numbers, one row an update, so that a step compiled once reads its rates as arguments.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
 EPSILON = 1e-8
+"""Added to the root of the second moment before its bias is corrected, as Keras does it."""
+BETA_1, BETA_2 = 0.9, 0.999
 START_SHARE = 1 / 25
 """The first rate of a warm-up as a share of its peak, as in the one-cycle policy (Smith & Topin 2018)."""
 NOT_DECAYED = ("bias", "gamma", "beta", "scale")
 
 
-def schedule(peak: float, *, steps: int, warmup: float) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Linear warm-up to `peak` over the first `warmup` share of `steps`, then a cosine to zero."""
+def schedule(peak: float, *, steps: int, warmup: float) -> np.ndarray:
+    """The rate of each update, (steps + 1,) float64: up to `peak` in a line over the first `warmup` share of `steps`,
+    then down to zero as a cosine."""
     rising = round(warmup * steps)
     falling = max(1, steps - rising)
-    if rising == 0:
-        return keras.optimizers.schedules.CosineDecay(peak, falling)
-    return keras.optimizers.schedules.CosineDecay(peak * START_SHARE, falling, warmup_target=peak, warmup_steps=rising)
-
-
-@dataclass(frozen=True)
-class Group:
-    """The weights, by position among all trainable ones, that one AdamW updates."""
-
-    positions: tuple[int, ...]
-    optimizer: keras.optimizers.Optimizer
+    step = np.arange(steps + 1)
+    line = peak * (START_SHARE + (1 - START_SHARE) * step / max(1, rising))
+    cosine = peak * (1 + np.cos(np.pi * np.clip((step - rising) / falling, 0, 1))) / 2
+    return np.where(step < rising, line, cosine)
 
 
 class GroupedAdamW:
-    """AdamW (Loshchilov & Hutter 2019) over named weights, one rate a stage; no decay on biases and norms."""
+    """AdamW (Loshchilov & Hutter 2019) over named weights, one rate a stage; no decay on biases and norms.
+
+    `first` and `second` are the moments, backend tensors in the order of `names`; `count` is the number of updates
+    made. These three are all the state there is. Keras' `AdamW` of the same settings makes the same updates.
+    """
 
     def __init__(
         self,
@@ -47,52 +47,54 @@ class GroupedAdamW:
         warmup: float,
         weight_decay: float,
     ) -> None:
+        self.names = tuple(named)
         self.variables = list(named.values())
-        stage_of = [name.partition("/")[0] for name in named]
-        self.groups = []
-        for rate in sorted({rates[stage] for stage in stage_of}):
-            positions = tuple(i for i, stage in enumerate(stage_of) if rates[stage] == rate)
-            optimizer = keras.optimizers.AdamW(
-                schedule(rate, steps=steps, warmup=warmup), weight_decay=weight_decay, epsilon=EPSILON
-            )
-            mine = [self.variables[i] for i in positions]
-            names = [list(named)[i] for i in positions]
-            undecayed = [v for v, name in zip(mine, names, strict=True) if _is_undecayed(name)]
-            if undecayed:
-                optimizer.exclude_from_weight_decay(var_list=undecayed)
-            optimizer.build(mine)
-            self.groups.append(Group(positions, optimizer))
+        self.first = [keras.ops.zeros(variable.shape, dtype="float32") for variable in self.variables]
+        self.second = [keras.ops.zeros(variable.shape, dtype="float32") for variable in self.variables]
+        self.count = 0
+        stages = [name.partition("/")[0] for name in named]
+        different = sorted({rates[stage] for stage in stages})
+        self.groups = [different.index(rates[stage]) for stage in stages]
+        """The column of `scales` that each weight follows."""
+        self.decays = [0.0 if _is_undecayed(name) else weight_decay for name in named]
+        """By how much of its rate an update shrinks each weight."""
+        self._rates = np.stack([schedule(rate, steps=steps, warmup=warmup) for rate in different], axis=1)
 
-    @property
-    def state(self) -> list[list[Any]]:
-        """The optimizers' slots and step counters, a list a group, as backend tensors."""
-        return [[variable.value for variable in group.optimizer.variables] for group in self.groups]
+    def rates(self, count: int) -> np.ndarray:
+        """The rate of each group, (group,) float64, for the update after `count` updates."""
+        row: np.ndarray = self._rates[min(count, len(self._rates) - 1)]
+        return row
 
-    def stateless_apply(
-        self, state: Sequence[Sequence[Any]], gradients: Sequence[Any], values: Sequence[Any]
-    ) -> tuple[list[Any], list[list[Any]]]:
-        """Pure form for a traced step: new values and new state from gradients; all in the order of the weights."""
-        new_values = list(values)
-        new_state = []
-        for group, slots in zip(self.groups, state, strict=True):
-            updated, new_slots = group.optimizer.stateless_apply(
-                list(slots), [gradients[i] for i in group.positions], [values[i] for i in group.positions]
-            )
-            for position, value in zip(group.positions, updated, strict=True):
-                new_values[position] = value
-            new_state.append(list(new_slots))
-        return new_values, new_state
+    def scales(self, counts: Sequence[int]) -> np.ndarray:
+        """What `updated` wants for the updates after so many: (count, group, 2) float32, each rate without and with
+        the correction of the moments' bias."""
+        rates = np.stack([self.rates(count) for count in counts])
+        number = np.asarray(counts)[:, None] + 1.0
+        corrected = rates * np.sqrt(1 - BETA_2**number) / (1 - BETA_1**number)
+        return np.stack([rates, corrected], axis=2).astype(np.float32)
 
-    def store_state(self, state: Sequence[Sequence[Any]]) -> None:
-        """Put the state of the pure form back into the optimizers."""
-        for group, slots in zip(self.groups, state, strict=True):
-            for variable, value in zip(group.optimizer.variables, slots, strict=True):
-                variable.assign(value)
+    def updated(
+        self,
+        values: Sequence[Any],
+        first: Sequence[Any],
+        second: Sequence[Any],
+        gradients: Sequence[Any],
+        scale: Any,
+    ) -> tuple[list[Any], list[Any], list[Any]]:
+        """Pure form: new values and moments from one row of `scales`; all in the order of `names`."""
+        first = [old + (new - old) * (1 - BETA_1) for old, new in zip(first, gradients, strict=True)]
+        second = [old + (new * new - old) * (1 - BETA_2) for old, new in zip(second, gradients, strict=True)]
+        new_values = []
+        for place, value in enumerate(values):
+            rate, corrected = scale[self.groups[place]]
+            kept = value - value * (self.decays[place] * rate) if self.decays[place] else value
+            moved = first[place] * corrected / (keras.ops.sqrt(second[place]) + EPSILON)
+            new_values.append(kept - moved)
+        return new_values, first, second
 
-    def apply(self, gradients: Sequence[Any]) -> None:
-        """Eager form: update the weights in place."""
-        for group in self.groups:
-            group.optimizer.apply([gradients[i] for i in group.positions], [self.variables[i] for i in group.positions])
+    def store(self, first: Sequence[Any], second: Sequence[Any], count: int) -> None:
+        """Take over the state that a pure form came to."""
+        self.first, self.second, self.count = list(first), list(second), count
 
 
 def _is_undecayed(name: str) -> bool:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from headstart.data.prepared import PreparedData
 from headstart.data.views import View, augmented
-from headstart.engine.compute import Forward, forward
-from headstart.engine.features import extract
+from headstart.engine.feature_store import FeatureStore
+from headstart.engine.features import Allocate, extract
 from headstart.engine.network import Network
+from headstart.engine.prefixes import BATCH, Opened
 from headstart.engine.samples import Drawn, Samples, Stored
 from headstart.timing import Stopwatch
 
@@ -35,17 +37,22 @@ class Seen:
 
 @dataclass
 class Source:
-    """Serves the rows of a split, as tensors at a cut. `told` hears (done, total) while features are computed."""
+    """Serves the rows of a split, as tensors at a cut.
+
+    `open` gives the prefix below a cut in the run's engine; `view_key` says as plain values how samples vary. `told`
+    hears (done, total) while features are computed.
+    """
 
     network: Network
     data: PreparedData
     view: View | None
-    batch_size: int
-    scratch: Path
+    view_key: Mapping[str, Any]
+    open: Callable[[int], Opened]
+    store: FeatureStore
     told: Callable[[int, int], None]
     clock: Stopwatch
     _stored: dict[tuple[int, str, int], dict[str, np.ndarray]] = field(default_factory=dict, init=False)
-    _forwards: dict[int, Forward] = field(default_factory=dict, init=False)
+    _opened: dict[int, Opened] = field(default_factory=dict, init=False)
 
     def training(self, cut: int, *, views: int, fresh: bool) -> Seen:
         """The training split. With an augmentation: `fresh` draws anew each epoch, through the whole network; else
@@ -61,10 +68,15 @@ class Source:
         """A split without augmentation, stored at `cut` where that is worth it."""
         return self._seen(cut, split, (PLAIN,))
 
+    def latest(self, split: str) -> Seen:
+        """A split without augmentation at the last cut where it was stored, or from the beginning."""
+        cuts = [cut for cut, stored, view in self._stored if stored == split and view == PLAIN]
+        return self._seen(cuts[-1] if cuts else 0, split, (PLAIN,))
+
     def forget_other_cuts(self, cut: int) -> None:
-        """Let go of what is stored at other cuts; the files in `scratch` go with the run."""
+        """Let go of what is stored at other cuts, and of opened prefixes: a phase may have changed their weights."""
         self._stored = {key: value for key, value in self._stored.items() if key[0] == cut}
-        self._forwards = {key: value for key, value in self._forwards.items() if key == cut}
+        self._opened.clear()
 
     def is_stored(self, cut: int) -> bool:
         """See `is_storable`."""
@@ -83,19 +95,37 @@ class Source:
     def _at(self, cut: int, split: str, view: int) -> dict[str, np.ndarray]:
         key = (cut, split, view)
         if key not in self._stored:
-            rows = self.data.indices(split)
-            if cut not in self._forwards:
-                self._forwards[cut] = forward(self.network, 0, cut)
             with self.clock.measure("features"):
-                self._stored[key] = extract(
-                    self._forwards[cut],
-                    lambda picked: self._pick(rows[picked]) if view == PLAIN else self._draw(view, rows[picked]),
-                    len(rows),
-                    batch_size=self.batch_size,
-                    scratch=self.scratch,
-                    on_progress=self.told,
-                )
+                self._stored[key] = self._fetch(cut, self.data.indices(split), view)
         return self._stored[key]
+
+    def _fetch(self, cut: int, rows: np.ndarray, view: int) -> dict[str, np.ndarray]:
+        if cut not in self._opened:
+            self._opened[cut] = self.open(cut)
+        opened = self._opened[cut]
+
+        def compute(allocate: Allocate) -> dict[str, np.ndarray]:
+            return extract(
+                opened.compiled,
+                lambda picked: self._pick(rows[picked]) if view == PLAIN else self._draw(view, rows[picked]),
+                len(rows),
+                batch_size=BATCH,
+                allocate=allocate,
+                on_progress=self.told,
+            )
+
+        key = {**opened.key, **self._rows_key(rows, view)}
+        facts = {**opened.facts, "rows": len(rows), "view": "plain" if view == PLAIN else view}
+        return self.store.fetch(key, len(rows), facts, compute)
+
+    def _rows_key(self, rows: np.ndarray, view: int) -> dict[str, Any]:
+        """What the samples are: their contents in order; where they vary, how, and the keys that they are drawn by."""
+        digest = hashlib.sha256()
+        for row in rows:
+            name = self.data.keys[row] if view != PLAIN else ""
+            digest.update(f"{self.data.hashes[row]} {name}\n".encode("utf-8", "surrogateescape"))
+        varied = {"view": view, **self.view_key} if view != PLAIN else {"view": "plain"}
+        return {"rows": digest.hexdigest(), "count": len(rows), "varied": varied}
 
     def _pick(self, rows: np.ndarray) -> Tensors:
         return {name: array[rows] for name, array in self.data.tensors.items()}

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from headstart.errors import UsageError
+from headstart.host.installed import require_engine
+from headstart.recipe import Recipe
 from headstart.registry import Registry
-from headstart.specs import BACKENDS, HEAD, BackboneSpec, StrategySpec, TaskSpec
+from headstart.specs import BACKENDS, HEAD, PRECISIONS, BackboneSpec, EngineSpec, StrategySpec, TaskSpec
 from headstart.suggest import suggestion
 
 MAX_WIDTH = 65536
+AUTO = "auto"
+"""`--engine auto`, `--precision auto`: what turns out to be the fastest here."""
 
 
 def check_head(task: TaskSpec, head: str | None) -> str:
@@ -84,3 +88,19 @@ def check_feature(task: TaskSpec, backbone: BackboneSpec) -> None:
             f"{task.name} needs the feature {task.feature!r}; {backbone.name} offers {', '.join(offered) or 'none'}",
             hint="choose another backbone or task",
         )
+
+
+def check_engine(recipe: Recipe, registry: Registry) -> EngineSpec | None:
+    """The engine that was named, None for `auto`: installed, and able to compute in the precision that was named."""
+    if recipe.precision not in (*PRECISIONS, AUTO):
+        choices = f"{', '.join(PRECISIONS)} or {AUTO}"
+        raise UsageError(f"unknown precision {recipe.precision!r}", hint=f"expected {choices}")
+    if recipe.engine == AUTO:
+        return None
+    spec: EngineSpec = registry.get("engines", recipe.engine)
+    require_engine(spec)
+    if recipe.precision not in (*spec.precisions, AUTO):
+        raise UsageError(
+            f"{spec.name} does not compute in {recipe.precision}", hint=f"it knows {', '.join(spec.precisions)}"
+        )
+    return spec

@@ -9,12 +9,20 @@ from typing import Any
 
 from headstart.host.references import ResolvedDataset, looks_like_path
 from headstart.recipe import Recipe
-from headstart.recipes.checks import check_backbone, check_feature, check_head, check_inputs, check_train
+from headstart.recipes.checks import (
+    check_backbone,
+    check_engine,
+    check_feature,
+    check_head,
+    check_inputs,
+    check_train,
+)
 from headstart.recipes.problems import Problems
 from headstart.registry import Registry
 from headstart.specs import (
     AugmentationSpec,
     BackboneSpec,
+    EngineSpec,
     InputSpec,
     ReporterSpec,
     Spec,
@@ -30,7 +38,7 @@ NONE = "none"
 
 @dataclass(frozen=True, kw_only=True)
 class Choices:
-    """What a recipe names, as specs; None where a name was wrong, or stands for nothing (`weights`)."""
+    """What a recipe names, as specs; None where a name was wrong, or stands for nothing (`weights`) or any (`engine`)."""
 
     dataset: ResolvedDataset | None
     backbone: BackboneSpec | None
@@ -41,6 +49,7 @@ class Choices:
     reporters: tuple[ReporterSpec, ...]
     weights: WeightsSpec | Path | None
     head: str | None
+    engine: EngineSpec | None
 
     def tables(self) -> dict[str, Spec | None]:
         """The option tables of what is used, such as `augmentation.classic`: bare names where unique."""
@@ -79,6 +88,7 @@ def choose(recipe: Recipe, registry: Registry, problems: Problems) -> Choices:
         reporters=looked_up.reporters(),
         weights=looked_up.weights(backbone) if backbone else None,
         head=problems.attempt("head", lambda: check_head(task, recipe.head)) if task else None,
+        engine=problems.attempt("engine", lambda: check_engine(recipe, registry)),
     )
     if backbone is not None:
         _check_fit(choices, backbone, looked_up)

@@ -10,6 +10,7 @@ from typing import Any
 from headstart.host.references import ResolvedDataset, looks_like_path
 from headstart.options import describe_options
 from headstart.recipe import Recipe
+from headstart.recipes.checks import AUTO
 from headstart.recipes.choices import NONE, Choices
 from headstart.recipes.option_tables import spellings
 from headstart.specs import BackboneSpec, WeightsSpec
@@ -26,6 +27,7 @@ def write_out(recipe: Recipe, choices: Choices, options: Mapping[str, Any]) -> R
         task=choices.task.name if choices.task else recipe.task,
         strategy=choices.strategy.name if choices.strategy else recipe.strategy,
         head=choices.head,
+        engine=choices.engine.name if choices.engine else AUTO,
         augment=tuple(spec.name for spec in choices.augmentations) or (NONE,),
         reporters=tuple(spec.name for spec in choices.reporters),
         options={table: values for table, values in tables.items() if values},

@@ -24,6 +24,7 @@ from headstart.specs import (
     AugmentationSpec,
     BackboneSpec,
     DatasetSpec,
+    EngineSpec,
     InputSpec,
     Phase,
     ReporterSpec,
@@ -40,7 +41,7 @@ class ResolvedRecipe:
     """A recipe whose names are specs and whose options are typed. `recipe` is the same, every value explicit.
 
     `reference` is the path that the dataset opens, or None. `augmentations` is empty for `--augment none`.
-    `weights` is a published set, a file, or None for random ones. `options` are instances by table
+    `weights` is a published set, a file, or None for random ones; `engine` None for the best there is. `options` are instances by table
     (`strategy`, `augmentation.classic`), one for everything that is used.
     `planner` plans the phases; `phases` are what it makes of the backbone's stages, None where those are not known
     before it is built. `warnings` tell of plugins whose check of the recipe failed, though it uses nothing of theirs.
@@ -57,6 +58,7 @@ class ResolvedRecipe:
     augmentations: tuple[AugmentationSpec, ...]
     reporters: tuple[ReporterSpec, ...]
     weights: WeightsSpec | Path | None
+    engine: EngineSpec | None
     options: Mapping[str, Any]
     planner: PhasePlanner
     phases: tuple[Phase, ...] | None
@@ -113,6 +115,7 @@ def _resolved(
         augmentations=choices.augmentations,
         reporters=choices.reporters,
         weights=choices.weights,
+        engine=choices.engine,
         options=options,
         planner=planner,
         phases=phases,

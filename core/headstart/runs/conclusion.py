@@ -14,10 +14,11 @@ from headstart.atomic import write_file
 from headstart.data.split_file import write_split
 from headstart.engine.calibrate import initialise
 from headstart.engine.checkpoints import Checkpoints
+from headstart.engine.choosing import plain as plain_choice
 from headstart.engine.compute import forward
 from headstart.engine.frozen import count_trainable
 from headstart.engine.graft import verify_ranges
-from headstart.engine.lowering import lower, rules_for
+from headstart.engine.feature_store import FeatureStore
 from headstart.engine.phases import run_phases
 from headstart.engine.source import Source
 from headstart.engine.stages import assign_arrays, name_variables
@@ -27,6 +28,8 @@ from headstart.errors import HeadstartError
 from headstart.eventlog import EventLog, now
 from headstart.events import RunFinished, RunStarted
 from headstart.recipes.file import write_recipe
+from headstart.recipe import Recipe
+from headstart.runs.engines import FLOAT32, EngineRoom
 from headstart.runs.evaluation import Labelled, Scored, measure, plain, score, write_predictions
 from headstart.runs.folder import RunFolder
 from headstart.runs.planning import Plan, preprocess_of
@@ -34,16 +37,16 @@ from headstart.specs import Backbone, WeightsSpec
 from headstart.timing import Stopwatch
 from headstart.weights.source import load_arrays
 
-RELOADED = 64
+RELOADED = 32
 """Samples of val whose answers are compared after the artefact was reloaded."""
 TOLERANCE = 1e-4
 """Of max(1, standard deviation): design.md, section 4."""
 CALIBRATION_SAMPLES = 32
 
 
-def open_run(plan: Plan, folder: RunFolder, log: EventLog) -> None:
+def open_run(plan: Plan, room: EngineRoom, folder: RunFolder, log: EventLog) -> None:
     """Write what is known before training: recipe, split, environment; say what starts and what to mind."""
-    write_recipe(plan.resolved.recipe, folder.recipe)
+    write_recipe(_pinned(plan.resolved.recipe, room), folder.recipe)
     write_split(plan.data.split, folder.split)
     _write_json(folder.environment, describe(plan.registry, plan.backend))
     learned = {stage for phase in plan.phases for stage in phase.train}
@@ -70,18 +73,28 @@ def open_run(plan: Plan, folder: RunFolder, log: EventLog) -> None:
         log.warn(warning)
 
 
-def conclude(plan: Plan, folder: RunFolder, log: EventLog, clock: Stopwatch) -> None:
+def _pinned(recipe: Recipe, room: EngineRoom) -> Recipe:
+    """The recipe with what was chosen for this machine, so that a run that goes on computes as it began."""
+    chosen = room.chosen
+    return dataclasses.replace(
+        recipe, engine=chosen.engine.name, precision=chosen.precision, threads=chosen.threads
+    )
+
+
+def conclude(plan: Plan, room: EngineRoom, folder: RunFolder, log: EventLog, clock: Stopwatch) -> None:
     """Train, write and reload the artefact, evaluate through it, and say how it went."""
-    results = _train(plan, folder, log, clock)
+    training = _training(plan, room, folder, log, clock)
+    with clock.measure("phases"):
+        results = run_phases(plan.phases, training)
     _write_artefact(plan, folder)
     with clock.measure("evaluate"):
         artefact = Artefact.load(folder.artefact, registry=plan.registry)
-        scored = _evaluate(plan, artefact, log)
-        verify_reload(plan, scored[0], artefact.path)
+        scored = _evaluate(plan, room, artefact, log)
+        verify_reload(training, scored[0], artefact.path, exact=room.chosen.precision == FLOAT32)
     if results[-1].refit:
         scored = scored[1:]  # the refitted head has seen val: its answers there prove nothing
     write_predictions(folder.predictions, plan.task, scored)
-    result = _result(plan, folder, scored, results, log=log, clock=clock)
+    result = {**_result(plan, folder, scored, results, log=log, clock=clock), "engine": plain_choice(room.chosen)}
     _write_json(folder.result, result)
     log.emit(RunFinished(time=now(), result=result))
 
@@ -110,21 +123,21 @@ def load_weights(plan: Plan) -> None:
     assign_arrays(stages, arrays, source=weights_name(plan))
 
 
-def _train(plan: Plan, folder: RunFolder, log: EventLog, clock: Stopwatch) -> list[PhaseResult]:
+def _training(plan: Plan, room: EngineRoom, folder: RunFolder, log: EventLog, clock: Stopwatch) -> Training:
     recipe = plan.resolved.recipe
-    fast = lower(plan.network, rules_for(plan.backend, plan.registry, log.warn))
     source = Source(
-        network=fast,
+        network=room.fast,
         data=plan.data,
         view=plan.view,
-        batch_size=recipe.batch_size,
-        scratch=folder.scratch,
+        view_key=_view_key(plan),
+        open=room.open,
+        store=FeatureStore(room.prefixes.cache, folder.scratch, log.warn),
         told=lambda done, total: log.progress("features", done, total, "samples"),
         clock=clock,
     )
-    training = Training(
+    return Training(
         network=plan.network,
-        fast=fast,
+        fast=room.fast,
         task=plan.task,
         source=source,
         targets={split: plan.targets(split) for split in ("train", "val")},
@@ -133,13 +146,25 @@ def _train(plan: Plan, folder: RunFolder, log: EventLog, clock: Stopwatch) -> li
         log=log,
         checkpoints=Checkpoints(folder.checkpoints),
     )
-    with clock.measure("phases"):
-        return run_phases(plan.phases, training)
 
 
-def _write_artefact(plan: Plan, folder: RunFolder) -> None:
+def _view_key(plan: Plan) -> dict[str, Any]:
+    """How training samples vary, as plain values."""
     resolved = plan.resolved
-    blueprint = Blueprint(
+    return {
+        "augmentations": [
+            [spec.name, dataclasses.asdict(resolved.options_of("augmentation", spec))]
+            for spec in resolved.augmentations
+        ],
+        "symmetries": sorted(plan.records.symmetries),
+        "seed": resolved.recipe.seed,
+    }
+
+
+def blueprint_of(plan: Plan) -> Blueprint:
+    """What the run's network is built from again."""
+    resolved = plan.resolved
+    return Blueprint(
         backbone=plan.registry.builder_of(resolved.backbone),
         backbone_options=resolved.options["backbone"],
         input=resolved.input,
@@ -150,7 +175,10 @@ def _write_artefact(plan: Plan, folder: RunFolder) -> None:
         head=resolved.head,
         labels=plan.task.labels(),
     )
-    weights = resolved.weights
+
+
+def _write_artefact(plan: Plan, folder: RunFolder) -> None:
+    resolved, weights = plan.resolved, plan.resolved.weights
     facts = {
         "versions": versions(),
         "backend": plan.backend,
@@ -159,7 +187,7 @@ def _write_artefact(plan: Plan, folder: RunFolder) -> None:
             "licence": weights.licence if isinstance(weights, WeightsSpec) else resolved.backbone.licence,
         },
     }
-    write_artefact(folder.artefact, blueprint, plan.network, facts=facts)
+    write_artefact(folder.artefact, blueprint_of(plan), plan.network, facts=facts)
 
 
 def _labelled(plan: Plan, split: str) -> Labelled:
@@ -170,17 +198,15 @@ def _labelled(plan: Plan, split: str) -> Labelled:
     return Labelled(split, keys, tuple(payloads[key] for key in keys), labels)
 
 
-def verify_reload(plan: Plan, reloaded: Scored, artefact: Path) -> None:
-    """A run is done only after its artefact answers val as the network in memory does, from the raw samples on.
+def verify_reload(training: Training, reloaded: Scored, artefact: Path, *, exact: bool) -> None:
+    """A run is done only after its artefact answers val, from the raw samples on, as the network in memory does.
 
-    Raises HeadstartError naming the output and the difference.
+    What is frozen was computed in the run's engine, which is held against stock layers; where it is not `exact`, the
+    network computes it again. Raises HeadstartError naming the output and the difference.
     """
-    network, rows = plan.network, plan.data.indices("val")[:RELOADED]
-    whole = forward(network, 0, len(network.stages))
-    expected = whole({name: array[rows] for name, array in plan.data.tensors.items()})
-    for name, reference in expected.items():
+    for name, reference in _answers_in_memory(training, exact=exact).items():
         allowed = TOLERANCE * max(1.0, float(reference.std()))
-        difference = float(np.abs(reloaded.outputs[name][:RELOADED] - reference).max())
+        difference = float(np.abs(reloaded.outputs[name][: len(reference)] - reference).max())
         if not difference <= allowed:
             raise HeadstartError(
                 f"the reloaded artefact answers differently: output {name!r} is off by {difference:.3g}, "
@@ -189,13 +215,22 @@ def verify_reload(plan: Plan, reloaded: Scored, artefact: Path) -> None:
             )
 
 
-def _evaluate(plan: Plan, artefact: Artefact, log: EventLog) -> list[Scored]:
+def _answers_in_memory(training: Training, *, exact: bool) -> dict[str, np.ndarray]:
+    """The outputs (rows, ...) of the first RELOADED samples of val."""
+    seen = training.source.latest("val") if exact else training.source.plain(0, "val")
+    rows = np.arange(min(RELOADED, seen.samples.count))
+    return forward(training.fast, seen.start, len(training.fast.stages))(seen.samples.take(0, rows))
+
+
+def _evaluate(plan: Plan, room: EngineRoom, artefact: Artefact, log: EventLog) -> list[Scored]:
+    samples_by_split = plan.samples()
+    predictor = room.predictor(artefact, samples_by_split["val"] + samples_by_split["test"])
     scored = []
     for split in ("val", "test"):
         samples = _labelled(plan, split)
         scored.append(
             score(
-                artefact.predictor,
+                predictor,
                 samples,
                 lambda done, total: log.progress("evaluate", done, total, "samples"),
             )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.backend import BackendChoice, announce, choose_backend
-from headstart.eventlog import EventLog
+from headstart.eventlog import EventLog, HeldWarnings
 from headstart.recipe import Recipe, build_recipe
 from headstart.recipes.resolve import ResolvedRecipe, resolve_recipe
 from headstart.registry import Registry, load_registry
@@ -77,16 +77,21 @@ def run_recipe(stated: Recipe, registry: Registry) -> Run:
             )
             plans.append(plan)
             from headstart.runs.conclusion import (  # imports keras: after the plan chose its backend
+                blueprint_of,
                 conclude,
                 load_weights,
                 open_run,
             )
+            from headstart.runs.engines import open_engine_room
 
             load_weights(plan)
-            open_run(plan, folder, log)
+            warn = HeldWarnings()
+            room = open_engine_room(plan, blueprint_of(plan), folder.scratch, warn)
+            open_run(plan, room, folder, log)
             for failure in failures:
                 log.warn(failure)
-            conclude(plan, folder, log, clock)
+            warn.release(log)
+            conclude(plan, room, folder, log, clock)
     finally:
         shutil.rmtree(folder.scratch, ignore_errors=True)
         _remove_if_nothing_happened(folder)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from headstart.recipes.resolve import ResolvedRecipe
     from headstart.registry import Registry
 
+READERS = ("pillow", "numpy")
+"""Packages whose releases may read the same file otherwise."""
 PARAMETERS_PER_SAMPLE = 100
 """Learned numbers per training sample of a head above which a warning is due (guards.md 18)."""
 
@@ -95,7 +98,8 @@ def make_plan(
     check_weights_present(resolved, registry)
     kind = build_kind(resolved, registry)
     records = open_records(resolved, registry)
-    data = _prepare(resolved, records, kind, scratch, told)
+    said: list[str] = []
+    data = _prepare(resolved, records, kind, scratch, told, said.append)
     task = _build_task(resolved, registry, data)
     activate(choice)
     network = _build_network(resolved, registry, kind, task)
@@ -110,7 +114,7 @@ def make_plan(
         network=network,
         phases=resolved.phases or resolved.planner.plan(tuple(stage.name for stage in network.backbone)),
         view=build_view(resolved, registry, records, kind),
-        warnings=(*resolved.warnings, *_left_out(resolved, records), *_warnings(resolved, network, data)),
+        warnings=(*resolved.warnings, *said, *_left_out(resolved, records), *_warnings(resolved, network, data)),
     )
 
 
@@ -138,13 +142,35 @@ def check_weights_present(resolved: ResolvedRecipe, registry: Registry) -> None:
 
 
 def _prepare(
-    resolved: ResolvedRecipe, records: Records, kind: InputKind, scratch: Path, told: OnProgress
+    resolved: ResolvedRecipe,
+    records: Records,
+    kind: InputKind,
+    scratch: Path,
+    told: OnProgress,
+    warn: Callable[[str], None],
 ) -> PreparedData:
+    from headstart.cache import open_cache
     from headstart.data.prepared import PrepareOptions, prepare
+    from headstart.data.sample_store import SampleStore
 
     recipe = resolved.recipe
-    options = PrepareOptions(limit=recipe.limit, split_seed=recipe.split_seed, scratch=scratch)
+    store = SampleStore(open_cache(warn), _read_by(resolved), scratch, warn)
+    options = PrepareOptions(limit=recipe.limit, split_seed=recipe.split_seed, scratch=scratch, store=store)
     return prepare(records, kind, options, on_progress=lambda done, total: told("read", done, total))
+
+
+def _read_by(resolved: ResolvedRecipe) -> dict[str, Any]:
+    """What turns a record into tensors, as plain values."""
+    from headstart.environment import versions
+
+    installed = versions()
+    return {
+        "input": resolved.input.name,
+        "version": resolved.input.version,
+        "options": dataclasses.asdict(resolved.options["input"]),
+        "preprocess": dict(preprocess_of(resolved)),
+        "packages": {name: installed[name] for name in READERS},
+    }
 
 
 def _build_task(resolved: ResolvedRecipe, registry: Registry, data: PreparedData) -> Task:

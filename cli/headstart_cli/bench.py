@@ -1,0 +1,84 @@
+"""headstart bench."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins
+from headstart_cli.output import print_heading, print_json, print_table, print_text, say
+
+Ref = Annotated[str, typer.Argument(metavar="BACKBONE", help="A backbone's name or reference.", show_default=False)]
+ImageSize = Annotated[
+    int | None, typer.Option("--image-size", metavar="N", help="Pixels a side, instead of the native size.")
+]
+COMMAND = "from headstart_cli.main import run; run()"
+
+
+def bench(
+    ref: Ref,
+    image_size: ImageSize = None,
+    backend: BackendName = None,
+    as_json: AsJson = False,
+    disable_plugin: DisablePlugins = None,
+    debug: Debug = False,
+) -> None:
+    """Measure what this machine does with a backbone under each backend and engine, and what `auto` would take."""
+    from headstart.backend import installed_backends
+
+    backends = (backend,) if backend is not None else installed_backends()
+    if len(backends) > 1:
+        documents = [_elsewhere(ref, image_size, each, disable_plugin) for each in backends]
+    else:
+        from headstart.registry import load_registry
+        from headstart.runs.bench import bench as measure
+
+        registry = load_registry(disable=tuple(disable_plugin or ()))
+        documents = [measure(ref, registry, backend=backend, image_size=image_size)]
+    merged = {**documents[0], "rows": [row for each in documents for row in each["rows"]]}
+    print_json(merged) if as_json else _show(merged)
+
+
+def _elsewhere(ref: str, image_size: int | None, backend: str, disable: list[str] | None) -> dict[str, Any]:
+    """One backend's document: a process has one backend, so each gets its own."""
+    flags = ["--backend", backend, "--json"]
+    flags += ["--image-size", str(image_size)] if image_size is not None else []
+    flags += [part for name in disable or () for part in ("--disable-plugin", name)]
+    done = subprocess.run([sys.executable, "-P", "-c", COMMAND, "bench", ref, *flags], stdout=subprocess.PIPE, check=False)
+    if done.returncode != 0:
+        raise typer.Exit(done.returncode)
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def _show(document: dict[str, Any]) -> None:
+    shape = ", ".join(f"{name} {' x '.join(map(str, each))}" for name, each in document["inputs"].items())
+    print_heading(document["backbone"])
+    print_text(f"{shape}, weights {document['weights']}, {document['threads']} threads, samples of {document['data']}")
+    print_text()
+    print_table(
+        ("backend", "engine", "precision", "samples/s", "largest difference", "ready after", "auto"),
+        [_row(row) for row in document["rows"]],
+    )
+    for row in document["rows"]:
+        if row["refused"]:
+            print_text(f"{row['engine']} on {row['backend']}, {row['precision']}: {row['refused']}")
+    for warning in document["warnings"]:
+        say(warning)
+
+
+def _row(row: dict[str, Any]) -> tuple[str, ...]:
+    measured = row["samples_per_second"] is not None
+    return (
+        row["backend"],
+        row["engine"],
+        row["precision"],
+        f"{row['samples_per_second']:.1f}" if measured else "-",
+        f"{row['largest_difference']:.2g}" if measured else "-",
+        f"{row['opened']:.1f} s" if measured else "-",
+        "yes" if row["auto"] else "",
+    )

@@ -1,0 +1,173 @@
+"""Find, write and remove entries of the cache."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from headstart.atomic import write_directory
+from headstart.cache.folders import COMPILED, KIND, Entry, find_entries, find_kinds, find_leftovers
+from headstart.cache.removing import discard, remove_all, remove_oldest
+from headstart.cache.verifying import find_problem, fingerprint
+from headstart.errors import HeadstartError
+from headstart.manifest import write_manifest
+
+SCHEMA = "cache/1"
+ATTEMPTS = 3
+WHAT_TO_DO = "free some space, set HEADSTART_CACHE to another folder, or run `headstart cache prune`"
+
+
+class Cache:
+    """The entries below `root`; what is added is kept within `limit` bytes. `warn` hears of damage."""
+
+    def __init__(self, root: Path, limit: int, warn: Callable[[str], None] | None = None) -> None:
+        self.root = root
+        self.limit = limit
+        self._warn = warn or (lambda message: None)
+
+    def get(self, kind: str, key: Mapping[str, Any]) -> Path | None:
+        """The folder of a complete entry, every byte verified once a process, its use noted; None without one.
+
+        A damaged entry is removed and told. Another process may remove the folder at any time: open its files at
+        once, and take FileNotFoundError for None.
+        """
+        folder = self._folder(kind, key)
+        for _ in range(ATTEMPTS):
+            known = fingerprint(folder)
+            if known is None:
+                return None
+            problem = find_problem(folder, known, SCHEMA)
+            if problem is None:
+                return folder if _note_use(folder) else None
+            if fingerprint(folder) == known:  # or else another process has just removed or replaced it
+                self._give_up(folder, problem)
+                return None
+        return None
+
+    def add(
+        self,
+        kind: str,
+        key: Mapping[str, Any],
+        fill: Callable[[Path], None],
+        facts: Mapping[str, Any] | None = None,
+    ) -> Path:
+        """Write what `fill` puts into an empty folder; where that is. `key` and `facts` are plain JSON values.
+
+        What another process has written meanwhile is taken instead. Then the least recently used others are removed
+        until the limit holds. What `fill` raises passes through; HeadstartError where the disk is full or the place
+        cannot be written. Either leaves nothing behind.
+        """
+        folder = self._folder(kind, key)
+        filling = _Filling(fill, {**(facts or {}), "key": dict(key)})
+        lost: HeadstartError | None = None
+        for _ in range(ATTEMPTS):
+            if theirs := self.get(kind, key):
+                return theirs
+            try:
+                write_directory(folder, filling, hint=WHAT_TO_DO)
+            except HeadstartError as exc:
+                if filling.running or not _is_taken(exc):
+                    raise
+                lost = exc
+            else:
+                self._make_room(folder)
+                return folder
+        raise HeadstartError(f"cannot write {folder}: something is in its place", hint=WHAT_TO_DO) from lost
+
+    def entries(self) -> list[Entry]:
+        """What is there, last used first; compiled programs are one entry. Nothing is verified."""
+        return sorted(find_entries(self.root), key=lambda entry: entry.used, reverse=True)
+
+    def leftovers(self) -> list[Entry]:
+        """Parts of entries that are being written or removed now, or whose process was killed at it."""
+        return list(find_leftovers(self.root))
+
+    def size(self) -> int:
+        """Bytes of everything of ours, leftovers too."""
+        return sum(entry.size for entry in (*self.entries(), *self.leftovers()))
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of the complete entries by kind, the largest first."""
+        total: Counter[str] = Counter()
+        for entry in self.entries():
+            total[entry.kind] += entry.size
+        return dict(total.most_common())
+
+    def prune(self, limit: int | None = None) -> list[Entry]:
+        """Remove the least recently used until the rest has at most `limit` bytes, and leftovers; what was removed.
+
+        Compiled programs are neither counted nor removed. A leftover is removed once nothing in it has changed for a
+        day. Raises HeadstartError where something may not be removed.
+        """
+        return remove_oldest(self.root, self.limit if limit is None else limit)
+
+    def clear(self, kind: str | None = None) -> list[Entry]:
+        """Remove everything, or everything of one kind, and leftovers as `prune` does; what was removed.
+
+        What processes are writing just now stays. Raises HeadstartError where something may not be removed.
+        """
+        return remove_all(self.root, kind)
+
+    def kinds(self) -> list[str]:
+        """The kinds that there is a folder for, by name."""
+        return find_kinds(self.root)
+
+    def _folder(self, kind: str, key: Mapping[str, Any]) -> Path:
+        if not KIND.fullmatch(kind) or kind == COMPILED:
+            raise ValueError(f"{kind!r} cannot be a kind of entry")
+        text = json.dumps(key, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return self.root / kind / hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def _give_up(self, folder: Path, problem: Exception) -> None:
+        if isinstance(problem, OSError):
+            self._warn(f"the cache entry {folder} cannot be read: {problem.strerror or problem}")
+            return
+        self._warn(f"a damaged cache entry is removed: {problem}")
+        try:
+            discard(folder)
+        except HeadstartError as exc:
+            self._warn(exc.message)
+
+    def _make_room(self, newest: Path) -> None:
+        try:
+            remove_oldest(self.root, self.limit, keep=newest)
+        except HeadstartError as exc:  # what was to be written is written
+            self._warn(exc.message)
+
+
+class _Filling:
+    """Fills a folder and writes its manifest; `running` stays true where that failed."""
+
+    def __init__(self, fill: Callable[[Path], None], facts: Mapping[str, Any]) -> None:
+        self._fill = fill
+        self._facts = facts
+        self.running = False
+
+    def __call__(self, folder: Path) -> None:
+        self.running = True
+        self._fill(folder)
+        write_manifest(folder, schema=SCHEMA, facts=self._facts)
+        self.running = False
+
+
+def _note_use(folder: Path) -> bool:
+    """Whether `folder` is still there; on a disk that only others may write to, its use is not noted."""
+    try:
+        os.utime(folder)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _is_taken(error: HeadstartError) -> bool:
+    """Whether a folder could not be written because its name was taken, before or meanwhile; it may be free again."""
+    cause = error.__cause__
+    return cause is None or (isinstance(cause, OSError) and cause.errno in (errno.EEXIST, errno.ENOTEMPTY))

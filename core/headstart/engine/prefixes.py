@@ -1,0 +1,187 @@
+"""Frozen prefixes in engines: exported once, checked on real samples once, measured once; then opened from the cache."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from headstart.artefact import Blueprint, write_artefact
+from headstart.cache import Cache
+from headstart.engine.checking import CHECKED, verify_equal
+from headstart.engine.compute import forward
+from headstart.engine.exporting import Job, export
+from headstart.engine.identity import identify
+from headstart.engine.network import Network
+from headstart.environment import processor
+from headstart.errors import EngineRefusal, HeadstartError
+from headstart.host.installed import engine_versions
+from headstart.registry import Registry
+from headstart.specs import Compiled, EngineRequest, EngineSpec
+
+BATCH = 32
+"""Samples a call; the one shape that a prefix is compiled for."""
+TIMED = 0.5
+"""Seconds for which an engine's speed is measured."""
+FACTS = "measured.json"
+Batch = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A prefix in an engine, with what a cache key needs to know about both."""
+
+    compiled: Compiled
+    key: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    """Backbone, cut, engine and precision, for people."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What an engine does with a prefix here: samples a second, and how far its answers are from the stock network's."""
+
+    rate: float
+    largest: float
+    relative: float
+
+
+@dataclass
+class Prefixes:
+    """Opens the first `stop` stages of a network in an engine.
+
+    `stock` is the network on stock layers, the reference; `fast` the same weights on lowered layers. `blueprint` says
+    how another process builds it. `artefact` is a folder that holds these very weights, where there is one; else one
+    is written below `scratch` when it is needed.
+    """
+
+    stock: Network
+    fast: Network
+    blueprint: Blueprint
+    registry: Registry
+    cache: Cache
+    scratch: Path
+    threads: int
+    batch: Batch
+    warn: Callable[[str], None]
+    artefact: Path | None = None
+    _identities: dict[int, dict[str, Any]] = field(default_factory=dict, init=False)
+    _references: dict[int, dict[str, np.ndarray]] = field(default_factory=dict, init=False)
+
+    def open(self, spec: EngineSpec, stop: int, precision: str) -> Opened:
+        """Raises EngineRefusal where the engine cannot run it."""
+        graph = self._graph(spec, stop) if spec.export else None
+        build = self.registry.load_target(spec, spec.build)
+        request = EngineRequest(self.fast, stop, graph, BATCH, precision, self.threads)
+        return Opened(build(request), self._key(spec, stop, precision), self._facts(spec, stop, precision))
+
+    def measure(self, spec: EngineSpec, opened: Opened, stop: int) -> Measured:
+        """Speed and difference on `batch`; found once, then known.
+
+        Raises EngineRefusal naming the engine and the difference where it is too large.
+        """
+        key = {**opened.key, "machine": processor(), "threads": self.threads, "backend": keras.backend.backend()}
+        if known := self.cache.get("engines", key):
+            return Measured(**_facts(known))
+        checked = {name: array[:CHECKED] for name, array in opened.compiled(self.batch).items()}
+        try:
+            off = verify_equal(checked, self._reference(stop), str(opened.key["precision"]))
+        except EngineRefusal as exc:
+            raise EngineRefusal(f"{spec.name} {exc.message}", hint="use another engine, or --engine native") from exc
+        found = Measured(_rate(opened.compiled, self.batch), off.largest, off.relative)
+        self._remember(key, found, {**opened.facts, "samples_per_second": found.rate})
+        return found
+
+    def known(self, spec: EngineSpec, stop: int) -> bool:
+        """Whether opening `spec` costs no export: it has none, or its graph is in the cache."""
+        return spec.export is None or self.cache.get("graphs", self._graph_key(spec, stop)) is not None
+
+    def forget(self) -> None:
+        """Let go of what is known of the weights, before they change."""
+        self._identities.clear()
+        self._references.clear()
+        self.artefact = None
+
+    def identity(self, stop: int) -> dict[str, Any]:
+        """What the prefix is; see `identify`. Its weights must not change from then on."""
+        if stop not in self._identities:
+            self._identities[stop] = identify(self.stock, stop, self.blueprint)
+        return self._identities[stop]
+
+    def _reference(self, stop: int) -> dict[str, np.ndarray]:
+        if stop not in self._references:
+            few = {name: array[:CHECKED] for name, array in self.batch.items()}
+            self._references[stop] = forward(self.stock, 0, stop)(few)
+        return self._references[stop]
+
+    def _key(self, spec: EngineSpec, stop: int, precision: str) -> dict[str, Any]:
+        return {
+            "prefix": self.identity(stop),
+            "engine": spec.name,
+            "engine_version": spec.version,
+            "versions": {**engine_versions(spec), "keras": keras.__version__},
+            "precision": precision,
+            **({"backend": keras.backend.backend()} if spec.export is None else {}),
+        }
+
+    def _facts(self, spec: EngineSpec, stop: int, precision: str) -> dict[str, Any]:
+        backbone, cut = self.blueprint.backbone.name, self.stock.names[stop]
+        return {"backbone": backbone, "cut": cut, "engine": spec.name, "precision": precision}
+
+    def _graph_key(self, spec: EngineSpec, stop: int) -> dict[str, Any]:
+        return self._key(spec, stop, "any")
+
+    def _graph(self, spec: EngineSpec, stop: int) -> Path:
+        key = self._graph_key(spec, stop)
+        if found := self.cache.get("graphs", key):
+            return found
+        job = Job(self._described(), stop, spec)
+        try:
+            facts = self._facts(spec, stop, "any")
+            return self.cache.add("graphs", key, lambda folder: export(job, self.registry, folder), facts)
+        except EngineRefusal:
+            raise
+        except HeadstartError as exc:
+            self.warn(f"{exc.message}; the graph is not kept")
+        folder = self.scratch / f"graph-{spec.short_name}-{stop}"
+        folder.mkdir(parents=True)
+        export(job, self.registry, folder)
+        return folder
+
+    def _described(self) -> Path:
+        """A folder that holds the network for another process."""
+        if self.artefact is None:
+            self.artefact = self.scratch / "described"
+            self.scratch.mkdir(parents=True, exist_ok=True)
+            write_artefact(self.artefact, self.blueprint, self.stock, facts={})
+        return self.artefact
+
+    def _remember(self, key: Mapping[str, Any], found: Measured, facts: Mapping[str, Any]) -> None:
+        try:
+            self.cache.add("engines", key, lambda folder: _write_facts(folder, found), facts)
+        except HeadstartError as exc:
+            self.warn(exc.message)
+
+
+def _rate(compiled: Compiled, batch: Batch) -> float:
+    """Samples a second, after a first call."""
+    started, calls, elapsed = time.perf_counter(), 0, 0.0
+    while elapsed < TIMED:
+        compiled(batch)
+        calls, elapsed = calls + 1, time.perf_counter() - started
+    return calls * BATCH / elapsed
+
+
+def _write_facts(folder: Path, found: Measured) -> None:
+    (folder / FACTS).write_text(json.dumps(asdict(found)), encoding="utf-8")
+
+
+def _facts(folder: Path) -> dict[str, float]:
+    facts: dict[str, float] = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    return facts

@@ -1,0 +1,49 @@
+"""A process of its own in which an engine exports a graph: another Keras backend than that of the run.
+
+    python -P -m headstart.engine.worker < job.json
+
+The job names an artefact, the engine, how many stages are exported, and where to; the answer is a JSON file.
+Only the standard library is imported before Keras: it would follow a wrong variable otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def main() -> None:
+    """Read the job from stdin, do it, and write {} or {message, hint} to the file that it names."""
+    job: dict[str, Any] = json.load(sys.stdin)
+    Path(job["answer"]).write_text(json.dumps(_attempt(job)), encoding="utf-8")
+
+
+def _attempt(job: dict[str, Any]) -> dict[str, Any]:
+    from headstart.errors import HeadstartError
+
+    try:
+        _export(job)
+    except HeadstartError as exc:
+        return {"message": exc.message, "hint": exc.hint}
+    return {}
+
+
+def _export(job: dict[str, Any]) -> None:
+    from headstart.backend import BackendChoice, activate
+    from headstart.registry import load_registry
+
+    activate(BackendChoice(job["backend"], "the engine that exports"))
+    from headstart.artefact import Artefact
+    from headstart.specs import EngineExport
+
+    registry = load_registry(disable=tuple(job["disable"]))
+    spec = registry.get("engines", job["engine"])
+    network = Artefact.load(job["artefact"], registry=registry).network
+    export = registry.load_target(spec, spec.export)
+    export(EngineExport(network, job["stop"], Path(job["folder"])))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""The engine of a run: chosen once, before anything is written, and used for all that is frozen and for the answers."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from headstart.artefact import Artefact, Blueprint
+from headstart.cache import open_cache
+from headstart.engine.choosing import NATIVE, WORTH, Choice, Chosen, choose_engine
+from headstart.engine.compute import Batch, forward
+from headstart.engine.lowering import lower, rules_for
+from headstart.engine.network import Network
+from headstart.engine.phases import cut_of
+from headstart.engine.prefixes import BATCH, Opened, Prefixes
+from headstart.engine.source import is_storable
+from headstart.errors import EngineRefusal
+from headstart.predictor import Predictor
+from headstart.registry import Registry
+from headstart.runs.planning import Plan
+from headstart.specs import EngineSpec
+
+FLOAT32 = "float32"
+Warn = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class EngineRoom:
+    """The network's prefixes, and the engine that was chosen for them."""
+
+    prefixes: Prefixes
+    chosen: Chosen
+    native: EngineSpec
+    warn: Warn
+
+    @property
+    def fast(self) -> Network:
+        """The network on lowered layers."""
+        return self.prefixes.fast
+
+    def open(self, cut: int) -> Opened:
+        """The prefix below `cut` in the chosen engine, held against the stock network; natively where it refuses."""
+        prefixes, spec = self.prefixes, self.chosen.engine
+        prefixes.forget()
+        try:
+            opened = prefixes.open(spec, cut, self.chosen.precision)
+            prefixes.measure(spec, opened, cut)
+        except EngineRefusal as exc:
+            if spec is self.native:
+                raise
+            self.warn(f"{exc.message}; the stages below {prefixes.stock.names[cut]} run natively")
+            return prefixes.open(self.native, cut, FLOAT32)
+        return opened
+
+    def predictor(self, artefact: Artefact, rows: int) -> Predictor:
+        """Answers of a reloaded artefact for about `rows` samples: its backbone in the engine, its head on stock layers.
+
+        The engine's graph is of the artefact's own weights, and held against its stock layers on real samples first.
+        """
+        network = artefact.network
+        stop = len(network.stages) - 1
+        fast = lowered(network, self.prefixes.registry, self.warn)
+        prefixes = dataclasses.replace(self.prefixes, stock=network, fast=fast, artefact=artefact.path)
+        spec = self.chosen.engine if self._is_worth(prefixes, stop, rows) else self.native
+        chosen = dataclasses.replace(self.chosen, engine=spec, precision=FLOAT32)
+        backbone = dataclasses.replace(self, prefixes=prefixes, chosen=chosen).open(stop).compiled
+        head = forward(network, stop, stop + 1)
+        return Predictor(artefact.kind, artefact.task, lambda batch: head(backbone(batch)))
+
+    def _is_worth(self, prefixes: Prefixes, stop: int, rows: int) -> bool:
+        """Whether an export of new weights pays for itself."""
+        spec = self.chosen.engine
+        native = self.chosen.measured.get(f"{NATIVE} {FLOAT32}")
+        if prefixes.known(spec, stop) or native is None:
+            return True
+        return rows / native.rate > WORTH * spec.startup
+
+
+def open_engine_room(plan: Plan, blueprint: Blueprint, scratch: Path, warn: Warn) -> EngineRoom:
+    """Choose the engine of a run. Raises EngineRefusal where one that was named cannot run its backbone."""
+    prefixes, native = new_prefixes(plan, blueprint, scratch, warn), native_engine(plan.registry)
+    cut, rows = frozen_work(plan)
+    choice = Choice(plan.resolved.engine if rows else native, plan.resolved.recipe.precision, cut, rows)
+    return EngineRoom(prefixes, choose_engine(choice, prefixes, plan.registry.specs("engines")), native, warn)
+
+
+def new_prefixes(plan: Plan, blueprint: Blueprint, scratch: Path, warn: Warn) -> Prefixes:
+    """The prefixes of a plan's network, its weights loaded."""
+    return Prefixes(
+        stock=plan.network,
+        fast=lowered(plan.network, plan.registry, warn),
+        blueprint=blueprint,
+        registry=plan.registry,
+        cache=open_cache(warn),
+        scratch=scratch,
+        threads=plan.resolved.recipe.threads or available_threads(),
+        batch=first_samples(plan),
+        warn=warn,
+    )
+
+
+def lowered(network: Network, registry: Registry, warn: Warn) -> Network:
+    """The network on the fastest layers that are offered for this backend."""
+    return lower(network, rules_for(keras.backend.backend(), registry, warn))
+
+
+def native_engine(registry: Registry) -> EngineSpec:
+    """The engine that is always there. Raises UsageError where its plugin is disabled."""
+    spec: EngineSpec = registry.get("engines", NATIVE)
+    return spec
+
+
+def available_threads() -> int:
+    """The processor threads that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def first_samples(plan: Plan) -> Batch:
+    """BATCH prepared training samples; of fewer, some come again."""
+    rows = np.resize(plan.data.indices("train"), BATCH)
+    return {name: array[rows] for name, array in plan.data.tensors.items()}
+
+
+def frozen_work(plan: Plan) -> tuple[int, int]:
+    """The largest frozen prefix that is stored, as its cut, and how many samples pass it; the cut of the head, 0 where
+    none is."""
+    samples = plan.samples()
+    found = [(len(plan.network.stages) - 1, 0)]
+    for phase in plan.phases:
+        cut = cut_of(plan.network, phase)
+        if is_storable(plan.network, cut, len(plan.data.keys)):
+            views = 1 + phase.views if plan.view is not None else 1
+            found.append((cut, views * samples["train"] + samples["val"]))
+    return max(found)

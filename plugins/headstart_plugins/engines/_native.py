@@ -1,0 +1,13 @@
+"""The backend itself as an engine."""
+
+from __future__ import annotations
+
+from headstart.engine.compute import Forward, forward
+from headstart.specs import EngineRequest
+
+
+def build(request: EngineRequest) -> Forward:
+    """The stages in inference mode on this process' backend; see `headstart.engine.compute.forward`."""
+    if request.precision == "float32":
+        return forward(request.network, 0, request.stop)
+    return forward(request.network, 0, request.stop, precision=request.precision)

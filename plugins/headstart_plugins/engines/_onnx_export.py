@@ -1,0 +1,119 @@
+"""Export for ONNX Runtime: PyTorch traces the network, in a process whose Keras backend it is."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from headstart.engine.lowering import lower
+from headstart.errors import EngineRefusal
+from headstart.specs import EngineExport
+
+GRAPH = "graph.onnx"
+OPSET = 20
+"""The highest that PyTorch's tracing exporter writes."""
+BATCH = "batch"
+"""The name of the free axis in the graph."""
+LARGEST = 2**31 - 2**24
+"""Bytes of weights that fit a file of the format beside the operations (protocol buffers end at 2 GiB)."""
+HINT = "use another engine, or --engine native"
+
+
+def export(request: EngineExport) -> None:
+    """Write graph.onnx into the folder: inputs of the types that the input stage takes, outputs float32.
+
+    Inputs and outputs have the names of the network's tensors, each sorted, and a free batch axis; what Keras
+    computes from the batch size in Python is fixed at the one sample of the trace. Raises EngineRefusal naming the
+    operation that has no form in ONNX, the tensor that is no float, or the size of weights that are too large.
+    """
+    import torch
+
+    from headstart_plugins.engines._onnx_forms import RULES
+
+    network = lower(request.network, RULES)
+    samples = _samples(network.stages[0].model.input)
+    stages = torch.nn.ModuleList(stage.model for stage in network.stages[: request.stop])
+    _require_room(stages)
+    with torch.no_grad():
+        names = _output_names(network.run(samples, 0, request.stop))
+
+        class Positional(torch.nn.Module):
+            """The network from tensors in sorted order to tensors in sorted order."""
+
+            def __init__(self) -> None:
+                super().__init__()
+                self.stages = stages
+
+            def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+                outputs = network.run(dict(zip(samples, tensors, strict=True)), 0, request.stop)
+                return tuple(outputs[name].float() for name in names)
+
+        path = request.folder / GRAPH
+        _trace(Positional().eval(), samples, names, path)
+    _trim(path)
+
+
+def _samples(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """One sample of zeros for each input, sorted by name."""
+    import keras
+
+    for name, tensor in inputs.items():
+        if None in tensor.shape[1:]:
+            raise EngineRefusal(
+                f"input {name!r} has shape {tuple(tensor.shape)}: only the batch axis may be free in a graph",
+                hint="build the network for one size, or use --engine native",
+            )
+    return {name: keras.ops.zeros((1, *inputs[name].shape[1:]), inputs[name].dtype) for name in sorted(inputs)}
+
+
+def _require_room(stages: Any) -> None:
+    size = sum(weight.nbytes for weight in stages.parameters())
+    if size > LARGEST:
+        raise EngineRefusal(f"weights of {size / 2**30:.1f} GiB do not fit an ONNX file, which ends at 2", hint=HINT)
+
+
+def _output_names(outputs: Mapping[str, Any]) -> list[str]:
+    for name, tensor in outputs.items():
+        if not tensor.is_floating_point():
+            raise EngineRefusal(f"tensor {name!r} is {tensor.dtype}, and engines give float32 only", hint=HINT)
+    return sorted(outputs)
+
+
+def _trace(module: Any, samples: Mapping[str, Any], outputs: Sequence[str], path: Path) -> None:
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # shapes are fixed by design
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch|headstart_plugins")
+        try:
+            torch.onnx.export(
+                module,
+                tuple(samples.values()),
+                path,
+                input_names=list(samples),
+                output_names=list(outputs),
+                dynamic_axes={name: {0: BATCH} for name in (*samples, *outputs)},
+                opset_version=OPSET,
+                dynamo=False,  # the newer exporter needs a package more, and is slower
+            )
+        except Exception as exc:
+            raise EngineRefusal(f"PyTorch cannot write this network as ONNX: {_reason(exc)}", hint=HINT) from exc
+
+
+def _reason(exc: Exception) -> str:
+    """The first line of what went wrong, which names the operation, and its kind where that is all there is to say."""
+    lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
+    return lines[0] if lines else type(exc).__name__
+
+
+def _trim(path: Path) -> None:
+    """Leave out empty inputs at the end of each `Pad`: they say nothing, and keep it from merging into convolutions."""
+    import onnx
+
+    model = onnx.load(path)
+    for node in model.graph.node:
+        while node.op_type == "Pad" and not node.input[-1]:
+            node.input.pop()
+    onnx.save(model, path)

@@ -1,0 +1,108 @@
+"""Export for OpenVINO: Keras' own OpenVINO backend traces the network, in a process that runs on that backend."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+from headstart.errors import EngineRefusal
+from headstart.specs import EngineExport
+from headstart_plugins.engines._layout import move_transposes
+from headstart_plugins.engines._layout_rules import known_rules
+
+GRAPH = "graph.xml"
+NAMES = "graph.json"
+"""The names of inputs and outputs, in the order that the graph has them."""
+
+
+def export(request: EngineExport) -> None:
+    """Write graph.xml, graph.bin and graph.json (names) into the folder.
+
+    Inputs have a free batch axis and the type that the input stage takes; outputs are float32. Raises EngineRefusal
+    naming the layer that Keras' OpenVINO backend has no form for, or the tensor that is no float.
+    """
+    import openvino
+
+    parameters = _parameters(request)
+    outputs = {name: _as_float(name, output) for name, output in _trace(request, parameters).items()}
+    model = openvino.Model(list(outputs.values()), list(parameters.values()))
+    move_transposes(model, known_rules())
+    openvino.save_model(model, request.folder / GRAPH, compress_to_fp16=False)
+    names = {"inputs": list(parameters), "outputs": list(outputs)}
+    (request.folder / NAMES).write_text(json.dumps(names), encoding="utf-8")
+
+
+def _parameters(request: EngineExport) -> dict[str, Any]:
+    """The inputs of the graph: by name, (batch, ...) of the lengths and types that the first stage declares."""
+    import openvino.opset15 as ov
+
+    given = request.network.stages[0].model.input
+    for name, tensor in given.items():
+        if None in tensor.shape[1:]:
+            raise EngineRefusal(
+                f"input {name!r} has shape {tuple(tensor.shape)}: only the batch axis may be free in a graph",
+                hint="build the network for one size, or use --engine native",
+            )
+    types = _private().OPENVINO_DTYPES
+    return {name: ov.parameter([-1, *tensor.shape[1:]], types[tensor.dtype], name) for name, tensor in given.items()}
+
+
+def _trace(request: EngineExport, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What the stages give, by name, as outputs of a graph that starts at `parameters`."""
+    import keras
+
+    keras.config.disable_traceback_filtering()  # the frames say which layer it was
+    wrap = _private().OpenVINOKerasTensor
+    tensors = {name: wrap(parameter.output(0)) for name, parameter in parameters.items()}
+    try:
+        return {name: tensor.output for name, tensor in request.network.run(tensors, 0, request.stop).items()}
+    except Exception as exc:
+        raise EngineRefusal(
+            f"Keras' OpenVINO backend cannot run {_layer(exc.__traceback__)}: {_reason(exc)}",
+            hint="use another engine, or --engine native",
+        ) from exc
+
+
+def _private() -> Any:
+    """The module of Keras that wraps tensors of a graph; it is none of Keras' public interface."""
+    try:
+        from keras.src.backend.openvino import core
+    except ImportError as exc:
+        raise EngineRefusal(
+            f"this release of Keras has no OpenVINO backend as it is used here: {exc}",
+            hint="use another engine, or --engine native",
+        ) from exc
+    return core
+
+
+def _layer(trace: TracebackType | None) -> str:
+    """The innermost layer or operation that was running."""
+    import keras
+
+    found = "the network"
+    while trace is not None:
+        running = trace.tb_frame.f_locals.get("self")
+        if isinstance(running, keras.Operation) and not isinstance(running, keras.Model):
+            found = f"{type(running).__name__} {running.name!r}"
+        trace = trace.tb_next
+    return found
+
+
+def _reason(exc: Exception) -> str:
+    """The first line of what went wrong, and its kind where that is all there is to say."""
+    lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
+    return lines[0] if lines else type(exc).__name__
+
+
+def _as_float(name: str, output: Any) -> Any:
+    import openvino
+    import openvino.opset15 as ov
+
+    if not output.get_element_type().is_real():
+        raise EngineRefusal(
+            f"tensor {name!r} is {output.get_element_type().get_type_name()}, and engines give float32 only",
+            hint="use another engine, or --engine native",
+        )
+    return output if output.get_element_type() == openvino.Type.f32 else ov.convert(output, "f32").output(0)
