@@ -1,7 +1,9 @@
 """One backend a process: tests marked `backend` run where KERAS_BACKEND is jax or torch, others where it is unset."""
 
 import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,18 @@ WHOLE_FILE = "\npytestmark = pytest.mark.backend"
 
 
 def pytest_configure(config):
+    _keep_what_older_code_computed_out()
     if BACKEND not in (None, "jax", "torch"):
         pytest.exit(f"KERAS_BACKEND={BACKEND!r}: these tests run on jax or torch, or without it", returncode=4)
+
+
+def _keep_what_older_code_computed_out():
+    """Each run of the tests has a cache of its own; compiled programs are shared, for their code is their key."""
+    from headstart.backend import cache_folder
+
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder() / "jax"))
+    if "HEADSTART_TEST_CACHE" not in os.environ:
+        os.environ["HEADSTART_TEST_CACHE"] = os.environ["HEADSTART_CACHE"] = tempfile.mkdtemp(prefix="headstart-cache-")
 
 
 def pytest_ignore_collect(collection_path, config):
@@ -30,6 +42,11 @@ def pytest_collection_modifyitems(config, items):
         pytest.exit(f"none of the chosen tests runs in this process: {needed}", returncode=4)
     config.hook.pytest_deselected(items=left_out)
     items[:] = wanted
+
+
+def pytest_unconfigure(config):
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ["HEADSTART_TEST_CACHE"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

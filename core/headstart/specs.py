@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from headstart.engine.network import Network
+    from headstart.engine.rows import Rows
     from headstart.events import Event
 
 API = 1
@@ -438,8 +439,16 @@ class Task(Protocol):
     def loss(self, targets: Any, outputs: Mapping[str, Any]) -> Any:
         """Backend tensors in, (batch,) float32 backend tensor of per-sample losses out."""
 
-    def solve(self, features: np.ndarray, targets: np.ndarray, strength: float) -> Mapping[str, np.ndarray]:
-        """Weights of the linear head (role -> array) that minimise loss + `strength`/2 |W|^2 on frozen features."""
+    def solve(self, rows: Rows, strengths: Sequence[float]) -> Iterable[Solved]:
+        """Linear heads on frozen features, one after the other, to be chosen among on val.
+
+        The task owns its loss and how `strengths` (each > 0) weigh |W|^2 in it; it reads `rows` block by block and
+        holds no copy of them that grows without a bound. Equal rows give equal bits. Raises DataError where rows
+        cannot be learned from.
+        """
+
+    def solve_again(self, rows: Rows, solved: Solved) -> Solved:
+        """The solver of `solved` at its strength, on other rows: a refit on train and val together."""
 
     def metrics(self, targets: np.ndarray, outputs: Mapping[str, np.ndarray]) -> Mapping[str, float]:
         """Scalar metrics by name, `loss` and the primary metric among them."""
@@ -458,6 +467,18 @@ class Task(Protocol):
 
     def report(self, targets: np.ndarray, outputs: Mapping[str, np.ndarray]) -> Mapping[str, Any]:
         """Larger evaluation results as plain values, such as a confusion matrix."""
+
+
+@dataclass(frozen=True)
+class Solved:
+    """A linear head that was solved for: by which `solver`, at which `strength`, and its weights by role.
+
+    `weights` are float32: `kernel` (channel, output) and `bias` (output,), for features as they are.
+    """
+
+    solver: str
+    strength: float
+    weights: Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)

@@ -30,26 +30,30 @@ def main() -> None:
     name, folder = sys.argv[1], Path(sys.argv[2])
     registry = load_registry()
     spec: BackboneSpec = registry.get("backbones", name)
-    stages, real = build_stages(spec, registry)
+    stages, preprocess, real = load_stages(spec, spec.default_options(), registry)
     folder.mkdir(parents=True, exist_ok=True)
     as_keras(stages).save(folder / "backbone.keras")
     arrays = {name: keras.ops.convert_to_numpy(value) for name, value in name_variables(stages).items()}
     write_safetensors(folder / "backbone.safetensors", arrays)
-    print(json.dumps({"real_weights": real, **_preprocessing(spec, real=real)}))
+    scale, offset = preprocess["scale"][0], preprocess["offset"][0]
+    facts = {"size": preprocess["size"][0], "interpolation": preprocess["interpolation"]}
+    print(json.dumps({"real_weights": real, "scale": scale, "offset": offset, **facts}))
 
 
-def build_stages(spec: BackboneSpec, registry: Registry, size: int | None = None) -> tuple[tuple[Stage, ...], bool]:
-    """The stages with their weights, and whether these are published ones."""
-    side = size or spec.preprocess["size"][0]
-    shapes = {"image": (side, side, 3)}
-    stages = build_backbone(spec, registry, options=spec.default_options(), inputs=shapes)
+def load_stages(
+    spec: BackboneSpec, options: Any, registry: Registry
+) -> tuple[tuple[Stage, ...], Mapping[str, Any], bool]:
+    """The stages with their weights, the preprocessing of these, and whether they are published ones."""
     weights = next((each for each in spec.weights if isinstance(each.origin, PackageFile)), None)
+    preprocess = weights.preprocess if weights else spec.preprocess
+    shapes = {"image": (*preprocess["size"], 3)}
+    stages = build_backbone(spec, registry, options=options, inputs=shapes)
     if weights is None:
         initialise(stages, calibration_batch(shapes))
     else:
         arrays = load_arrays(weights, spec, backbone=Backbone(stages), registry=registry)
         assign_arrays(stages, arrays, source=weights.name)
-    return stages, weights is not None
+    return stages, preprocess, weights is not None
 
 
 def as_keras(stages: Sequence[Stage]) -> keras.Model:
@@ -68,12 +72,6 @@ def _forget_initialisers(layer: keras.Layer) -> None:
     for name in ("kernel_initializer", "depthwise_initializer"):
         if hasattr(layer, name):
             setattr(layer, name, keras.initializers.Zeros())
-
-
-def _preprocessing(spec: BackboneSpec, *, real: bool) -> Mapping[str, Any]:
-    values = spec.weights[0].preprocess if real else spec.preprocess
-    scale, offset = values["scale"][0], values["offset"][0]
-    return {"size": values["size"][0], "scale": scale, "offset": offset, "interpolation": values["interpolation"]}
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ COMMAND = (sys.executable, "-c", "from headstart_cli.main import run; run()")
 
 def run_headstart(*arguments, before=(), **variables):
     """The finished process, its output as text; `before` is put before the command, as in `sh -c ...`."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("KERAS", "HEADSTART"))}
+    own = ("KERAS", "HEADSTART")
+    kept = {key: value for key, value in os.environ.items() if key == "HEADSTART_CACHE" or not key.startswith(own)}
     return subprocess.run(
         [*before, *COMMAND, *map(str, arguments)],
         env={"OMP_NUM_THREADS": "1", **kept, **variables},

@@ -301,11 +301,12 @@ def test_a_reloaded_artefact_that_answers_differently_is_refused(finished, setti
     load_weights(plan)
     rows = plan.data.indices("val")
     whole = forward(plan.network, 0, len(plan.network.stages))
-    logits = whole({name: array[rows] for name, array in plan.data.tensors.items()})["logits"]
+    answers = whole({name: array[rows] for name, array in plan.data.tensors.items()})
+    logits = answers["logits"]
 
-    verify_reload(plan, Scored("val", (), (), rows, {"logits": logits}), tmp_path)
+    verify_reload(answers, Scored("val", (), (), rows, {"logits": logits}), tmp_path)
     with pytest.raises(HeadstartError, match="answers differently"):
-        verify_reload(plan, Scored("val", (), (), rows, {"logits": logits + 1e-2}), tmp_path)
+        verify_reload(answers, Scored("val", (), (), rows, {"logits": logits + 1e-2}), tmp_path)
 
 
 def test_a_refitted_head_is_not_judged_on_val_which_it_has_seen(finished, settings, small_registry, tmp_path):

@@ -62,6 +62,37 @@ class TrainStep(Protocol):
         """Put what was learned into the network's variables, and the moments into the optimizer."""
 
 
+@dataclass(frozen=True)
+class Advanced:
+    """How far a scan came: `reached` steps are done; `losses` are those of the steps that it took, the last of them
+    of the step `reached` itself where that one was not finite."""
+
+    reached: int
+    losses: np.ndarray
+
+
+class Scan(Protocol):
+    """Many updates on the device without a word to the host between them; the same numbers as single steps give."""
+
+    room: int
+    """Bytes of samples that may stay on the device."""
+
+    def put(self, tensors: Batch, targets: np.ndarray) -> Any:
+        """Samples (row, ...) and their targets (row, ...) on the device."""
+
+    def begin(self, held: Any, rows: np.ndarray, mask: np.ndarray) -> None:
+        """The next steps are of these `rows` (step, batch) of what `put` gave; `mask` (step, batch) is 0 on padding."""
+
+    def advance(self, start: int, stop: int) -> Advanced:
+        """Take steps `start` to `stop` - 1 of those begun. One that is not finite changes nothing and is the last."""
+
+    def outputs(self, count: int) -> dict[str, np.ndarray]:
+        """What the head gave in the first `count` steps, before their updates: (count, batch, ...) arrays."""
+
+    def sync(self) -> None:
+        """Put what was learned into the network's variables, and the moments into the optimizer."""
+
+
 def forward(network: Network, start: int, stop: int, *, precision: str = FLOAT32) -> Forward:
     """Stages `start` to `stop` - 1 in inference mode on this process' backend; outputs are float32.
 
@@ -88,6 +119,18 @@ def train_step(step: Step) -> TrainStep:
     from headstart.engine import on_torch
 
     return on_torch.TorchTrainStep(step)
+
+
+def scan(step: Step) -> Scan:
+    """Many training steps at once on this process' backend; for stages so small that a step takes microseconds."""
+    verify_precision(step.precision)
+    if keras.backend.backend() == "jax":
+        from headstart.engine import scan_jax
+
+        return scan_jax.JaxScan(step)
+    from headstart.engine import scan_torch
+
+    return scan_torch.TorchScan(step)
 
 
 def without_gradients() -> contextlib.AbstractContextManager[Any]:

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
-from headstart.data.order import batches
-from headstart.engine.compute import Forward, Step, TrainStep, forward, train_step
+from headstart.engine.compute import Forward, Step, forward
+from headstart.engine.epochs import Epochs, Failure
 from headstart.engine.frozen import trainable_variables
 from headstart.engine.heads import is_better
 from headstart.engine.optimizer import GroupedAdamW
-from headstart.engine.samples import EpochBatch, Samples, epoch_batches
+from headstart.engine.samples import Samples, in_order
+from headstart.engine.scanned import epochs_of
 from headstart.engine.source import Seen
 from headstart.engine.training import PhaseResult, Training, is_fresh
 from headstart.errors import DivergedError
@@ -56,7 +57,13 @@ class GradientPhase:
             weight_decay=phase.weight_decay,
         )
         step = Step(fast, self._seen.start, self._trainable, self._optimizer, training.task)
-        self._step: TrainStep = train_step(step)
+        self._epochs: Epochs = epochs_of(
+            step,
+            self._seen.samples,
+            training.targets["train"],
+            seed=training.seed,
+            batch_size=training.batch_size,
+        )
         self._evaluate: Forward = forward(fast, self._val.start, len(fast.stages))
         self._first_step = first_step
         self._best = Best()
@@ -79,7 +86,6 @@ class GradientPhase:
     def _epoch(self, epoch: int) -> None:
         started = time.monotonic()
         train = self._updates(epoch)
-        self._step.sync()
         val = self._validate(epoch)
         better = is_better(self._training.task, val, self._best.metrics)
         arrays = self._learned()
@@ -112,24 +118,11 @@ class GradientPhase:
 
     def _updates(self, epoch: int) -> Mapping[str, float]:
         """One epoch of updates; metrics of the training samples as each batch saw them, before its update."""
+        outcome = self._epochs.run(epoch, lambda done, loss: self._tell(epoch, done, loss))
+        if outcome.failure:
+            raise self._diverged(outcome.failure, epoch)
         training = self._training
-        order = epoch_batches(self._seen.samples, seed=training.seed, epoch=epoch, batch_size=training.batch_size)
-        rows: list[np.ndarray] = []
-        outputs: dict[str, list[np.ndarray]] = {}
-        losses = 0.0
-        for number, batch in enumerate(order, start=1):
-            stepped = self._step(batch.tensors, training.targets["train"][batch.rows], batch.mask)
-            if not stepped.finite:
-                self._step.sync()
-                raise self._diverged(stepped.loss, epoch, number, batch)
-            real = batch.mask > 0
-            rows.append(batch.rows[real])
-            for name, output in stepped.outputs.items():
-                outputs.setdefault(name, []).append(output[real])
-            losses += stepped.loss
-            self._tell(epoch, sum(map(len, rows)), losses / number)
-        seen = {name: np.concatenate(parts) for name, parts in outputs.items()}
-        return training.task.metrics(training.targets["train"][np.concatenate(rows)], seen)
+        return training.task.metrics(training.targets["train"][outcome.rows], outcome.outputs)
 
     def _tell(self, epoch: int, done: int, loss: float) -> None:
         self._training.log.progress(
@@ -143,13 +136,12 @@ class GradientPhase:
             metrics={"loss": loss},
         )
 
-    def _diverged(self, loss: float, epoch: int, number: int, batch: EpochBatch) -> DivergedError:
-        data = self._training.source.data
-        rows = data.indices("train")[batch.rows[batch.mask > 0]]
-        keys = ", ".join(data.keys[row] for row in rows[:4])
+    def _diverged(self, failure: Failure, epoch: int) -> DivergedError:
+        data, loss = self._training.source.data, failure.loss
+        keys = ", ".join(data.keys[row] for row in data.indices("train")[failure.rows][:4])
         what = f"loss became {loss}" if not math.isfinite(loss) else "gradients stopped being finite"
         return DivergedError(
-            f"the {what} in phase {self._phase.name!r}, epoch {epoch}, step {number} of {self._steps}, "
+            f"the {what} in phase {self._phase.name!r}, epoch {epoch}, step {failure.step} of {self._steps}, "
             f"on the batch with {keys}, ...; {self._kept()}",
             hint="try a smaller --learning-rate, and look at those samples",
         )
@@ -178,7 +170,7 @@ class GradientPhase:
 def run_samples(evaluate: Forward, samples: Samples, batch_size: int) -> dict[str, np.ndarray]:
     """The outputs (rows, ...) of every row of `samples`, in order."""
     collected: dict[str, list[np.ndarray]] = {}
-    for rows, mask in batches(np.arange(samples.count), batch_size):
-        for name, value in evaluate(samples.take(0, rows)).items():
-            collected.setdefault(name, []).append(value[mask > 0])
+    for tensors, count in in_order(samples, batch_size):
+        for name, value in evaluate(tensors).items():
+            collected.setdefault(name, []).append(value[:count])
     return {name: np.concatenate(parts) for name, parts in collected.items()}

@@ -22,12 +22,13 @@ from headstart.engine.network import Network
 from headstart.environment import processor
 from headstart.errors import EngineRefusal, HeadstartError
 from headstart.host.installed import engine_versions
+from headstart.plugins import installed_version
 from headstart.registry import Registry
 from headstart.specs import Compiled, EngineRequest, EngineSpec
 
 BATCH = 32
 """Samples a call; the one shape that a prefix is compiled for."""
-TIMED = 0.5
+TIMED = 0.2
 """Seconds for which an engine's speed is measured."""
 FACTS = "measured.json"
 Batch = Mapping[str, np.ndarray]
@@ -99,8 +100,8 @@ class Prefixes:
         return found
 
     def known(self, spec: EngineSpec, stop: int) -> bool:
-        """Whether opening `spec` costs no export: it has none, or its graph is in the cache."""
-        return spec.export is None or self.cache.get("graphs", self._graph_key(spec, stop)) is not None
+        """Whether the graph of `spec` is in the cache, so that opening it costs no start."""
+        return spec.export is not None and self.cache.get("graphs", self._graph_key(spec, stop)) is not None
 
     def forget(self) -> None:
         """Let go of what is known of the weights, before they change."""
@@ -125,7 +126,7 @@ class Prefixes:
             "prefix": self.identity(stop),
             "engine": spec.name,
             "engine_version": spec.version,
-            "versions": {**engine_versions(spec), "keras": keras.__version__},
+            "versions": {**engine_versions(spec), "keras": keras.__version__, "headstart": installed_version()},
             "precision": precision,
             **({"backend": keras.backend.backend()} if spec.export is None else {}),
         }

@@ -11,6 +11,8 @@ import numpy as np
 from headstart.data.order import batches, epoch_order
 
 Arrays = Mapping[str, np.ndarray]
+LARGE = 8 * 2**20
+"""Bytes in a batch where no weight learns and nothing is drawn: it costs one call instead of many."""
 
 
 class Samples(Protocol):
@@ -67,3 +69,18 @@ def epoch_batches(samples: Samples, *, seed: int, epoch: int, batch_size: int) -
     order = epoch_order(seed, epoch, samples.count)
     for rows, mask in batches(order, batch_size):
         yield EpochBatch(samples.take(epoch, rows), rows, mask)
+
+
+def in_order(samples: Samples, batch_size: int) -> Iterator[tuple[dict[str, np.ndarray], int]]:
+    """All rows as batches of one size, each with the number of its rows that count; the last is padded by repeating.
+
+    Stored samples come in larger batches than `batch_size`, of about LARGE bytes.
+    """
+    size = _large(samples, batch_size) if isinstance(samples, Stored) else batch_size
+    for rows, mask in batches(np.arange(samples.count), size):
+        yield samples.take(0, rows), int(mask.sum())
+
+
+def _large(samples: Stored, batch_size: int) -> int:
+    bytes_a_row = sum(array[:1].nbytes for array in samples.views[0].values())
+    return max(batch_size, min(samples.count, LARGE // max(1, bytes_a_row)))

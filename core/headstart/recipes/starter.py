@@ -35,6 +35,7 @@ EXAMPLES = {
     "epochs": 10,
     "learning_rate": 0.001,
     "limit": 1000,
+    "threads": 2,
     "out": "runs/mine",
     "reporters": ["NAME"],
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,8 @@ def conclude(plan: Plan, room: EngineRoom, folder: RunFolder, log: EventLog, clo
     with clock.measure("evaluate"):
         artefact = Artefact.load(folder.artefact, registry=plan.registry)
         scored = _evaluate(plan, room, artefact, log)
-        verify_reload(training, scored[0], artefact.path, exact=room.chosen.precision == FLOAT32)
+        expected = answers_in_memory(training, exact=room.chosen.precision == FLOAT32)
+        verify_reload(expected, scored[0], artefact.path)
     if results[-1].refit:
         scored = scored[1:]  # the refitted head has seen val: its answers there prove nothing
     write_predictions(folder.predictions, plan.task, scored)
@@ -198,13 +200,23 @@ def _labelled(plan: Plan, split: str) -> Labelled:
     return Labelled(split, keys, tuple(payloads[key] for key in keys), labels)
 
 
-def verify_reload(training: Training, reloaded: Scored, artefact: Path, *, exact: bool) -> None:
+def answers_in_memory(training: Training, *, exact: bool) -> dict[str, np.ndarray]:
+    """The outputs (rows, ...) of the first RELOADED samples of val, by the network as it was trained.
+
+    What is frozen was computed in the run's engine, which is held against stock layers; where that is not `exact`, the
+    network computes it again.
+    """
+    seen = training.source.latest("val") if exact else training.source.plain(0, "val")
+    rows = np.arange(min(RELOADED, seen.samples.count))
+    return forward(training.fast, seen.start, len(training.fast.stages))(seen.samples.take(0, rows))
+
+
+def verify_reload(expected: Mapping[str, np.ndarray], reloaded: Scored, artefact: Path) -> None:
     """A run is done only after its artefact answers val, from the raw samples on, as the network in memory does.
 
-    What is frozen was computed in the run's engine, which is held against stock layers; where it is not `exact`, the
-    network computes it again. Raises HeadstartError naming the output and the difference.
+    Raises HeadstartError naming the output and the difference.
     """
-    for name, reference in _answers_in_memory(training, exact=exact).items():
+    for name, reference in expected.items():
         allowed = TOLERANCE * max(1.0, float(reference.std()))
         difference = float(np.abs(reloaded.outputs[name][: len(reference)] - reference).max())
         if not difference <= allowed:
@@ -213,13 +225,6 @@ def verify_reload(training: Training, reloaded: Scored, artefact: Path, *, exact
                 f"allowed {allowed:.3g}; {artefact} must not be used",
                 hint="please report this: a weight is missing from the artefact, or a layer's state is",
             )
-
-
-def _answers_in_memory(training: Training, *, exact: bool) -> dict[str, np.ndarray]:
-    """The outputs (rows, ...) of the first RELOADED samples of val."""
-    seen = training.source.latest("val") if exact else training.source.plain(0, "val")
-    rows = np.arange(min(RELOADED, seen.samples.count))
-    return forward(training.fast, seen.start, len(training.fast.stages))(seen.samples.take(0, rows))
 
 
 def _evaluate(plan: Plan, room: EngineRoom, artefact: Artefact, log: EventLog) -> list[Scored]:

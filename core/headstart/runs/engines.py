@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from headstart.artefact import Artefact, Blueprint
+from headstart.backend import loaded_backend
 from headstart.cache import open_cache
 from headstart.engine.choosing import NATIVE, WORTH, Choice, Chosen, choose_engine
 from headstart.engine.compute import Batch, forward
@@ -77,7 +77,7 @@ class EngineRoom:
         """Whether an export of new weights pays for itself."""
         spec = self.chosen.engine
         native = self.chosen.measured.get(f"{NATIVE} {FLOAT32}")
-        if prefixes.known(spec, stop) or native is None:
+        if spec.startup == 0.0 or native is None or prefixes.known(spec, stop):
             return True
         return rows / native.rate > WORTH * spec.startup
 
@@ -107,7 +107,7 @@ def new_prefixes(plan: Plan, blueprint: Blueprint, scratch: Path, warn: Warn) ->
 
 def lowered(network: Network, registry: Registry, warn: Warn) -> Network:
     """The network on the fastest layers that are offered for this backend."""
-    return lower(network, rules_for(keras.backend.backend(), registry, warn))
+    return lower(network, rules_for(str(loaded_backend()), registry, warn))
 
 
 def native_engine(registry: Registry) -> EngineSpec:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from headstart.recipes.resolve import ResolvedRecipe
     from headstart.registry import Registry
 
-READERS = ("pillow", "numpy")
+READERS = ("headstart", "pillow", "numpy")
 """Packages whose releases may read the same file otherwise."""
 PARAMETERS_PER_SAMPLE = 100
 """Learned numbers per training sample of a head above which a warning is due (guards.md 18)."""

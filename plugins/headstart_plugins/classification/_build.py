@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +10,13 @@ import numpy as np
 from scipy import special
 
 from headstart.errors import DataError, UsageError
-from headstart.specs import TaskRequest
+from headstart.specs import Solved, TaskRequest
 from headstart_plugins.classification import _labels, _metrics
-from headstart_plugins.classification._logistic import fit_logistic
 
 if TYPE_CHECKING:
     import keras
+
+    from headstart.engine.rows import Rows
 
 LOGITS = "logits"
 
@@ -73,22 +74,22 @@ class Classification:
 
         return _head.cross_entropy(targets, outputs)
 
-    def solve(self, features: np.ndarray, targets: np.ndarray, strength: float) -> Mapping[str, np.ndarray]:
-        """`kernel` (channel, class) and `bias` (class,) float32 of the linear head; see `fit_logistic`.
+    def solve(self, rows: Rows, strengths: Sequence[float]) -> Iterable[Solved]:
+        """A ridge regression, then multinomial logistic regressions; see `solve_heads`.
 
-        Minimises mean loss + `strength`/2 |W|^2, W on scaled features, the bias free. `strength` > 0.
-        Raises DataError where a class has no sample in `targets`.
+        Raises DataError where a class has no sample, or a feature is not finite.
         """
-        counts = np.bincount(targets, minlength=len(self.classes))
-        if not counts.all():
-            missing = [self.classes[index] for index in np.flatnonzero(counts == 0)]
-            raise DataError(
-                f"no training sample of class {', '.join(map(repr, missing[:8]))}"
-                + (f" and {len(missing) - 8} more" if len(missing) > 8 else ""),
-                hint="add samples of it, leave the class out, or let the split be stratified",
-            )
-        kernel, bias = fit_logistic(features, targets, classes=len(self.classes), strength=strength)
-        return {"kernel": kernel, "bias": bias}
+        from headstart_plugins.classification._solve import solve_heads
+
+        self._check_classes(rows)
+        return solve_heads(rows, strengths, len(self.classes))
+
+    def solve_again(self, rows: Rows, solved: Solved) -> Solved:
+        """The same solver at the same strength on `rows`. Raises DataError as `solve` does."""
+        from headstart_plugins.classification._solve import solve_again
+
+        self._check_classes(rows)
+        return solve_again(rows, solved, len(self.classes))
 
     def metrics(self, targets: np.ndarray, outputs: Mapping[str, np.ndarray]) -> Mapping[str, float]:
         """`loss`, `accuracy`, `macro_f1`, `balanced_accuracy`, and `top5_accuracy` from six classes on."""
@@ -144,6 +145,16 @@ class Classification:
             "confusion_matrix": counts.tolist(),
             "per_class": _metrics.describe_classes(counts, self.classes),
         }
+
+    def _check_classes(self, rows: Rows) -> None:
+        counts = np.bincount(rows.targets, minlength=len(self.classes))
+        if not counts.all():
+            missing = [self.classes[index] for index in np.flatnonzero(counts == 0)]
+            raise DataError(
+                f"no training sample of class {', '.join(map(repr, missing[:8]))}"
+                + (f" and {len(missing) - 8} more" if len(missing) > 8 else ""),
+                hint="add samples of it, leave the class out, or let the split be stratified",
+            )
 
     def _count(self, targets: np.ndarray, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
         return _metrics.count_confusions(targets, np.argmax(outputs[LOGITS], axis=1), len(self.classes))

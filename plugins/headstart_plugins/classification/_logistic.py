@@ -1,69 +1,170 @@
-"""Multinomial logistic regression on frozen features, solved to its optimum."""
+"""Multinomial logistic regression on frozen features, solved to its optimum along the axes of their spectrum."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
+from scipy.optimize import minimize
 
-GRADIENT_TOLERANCE = 1e-7
-"""The largest absolute entry of the gradient at which the solution is accepted."""
-MAX_ITERATIONS = 5000
+from headstart.engine.rows import Rows
+from headstart.engine.spectrum import Spectrum
+
+EXCESS = 1e-8
+"""The estimated share of the objective that is left to gain at which a solution is accepted; see `fit_logistic`."""
+MAX_ITERATIONS = 2000
+CORRECTIONS = 10
+"""Updates that L-BFGS remembers."""
+CACHE_LIMIT = 256 * 2**20
+"""Bytes of scaled features that are kept between evaluations."""
+SLICE = 1024
+"""Rows that go through both products of an evaluation at a time."""
+FLATTEST = 1e-12
+"""The least curvature that the preconditioner assumes."""
 
 
 @dataclass(frozen=True)
-class Standardised:
-    """Features (sample, channel) float64 with mean 0, each channel divided by its `scale`."""
+class Weights:
+    """A linear head on projected features: `kernel` (axis, class) and `bias` (class,), float64."""
 
-    values: np.ndarray
-    mean: np.ndarray
-    scale: np.ndarray
+    kernel: np.ndarray
+    bias: np.ndarray
 
 
-def standardise(features: np.ndarray) -> Standardised:
-    """Shift and scale each channel of `features` (sample, channel); population statistics in float64.
+@dataclass(frozen=True)
+class Design:
+    """What the loss is taken of: `blocks` gives features (row, feature), afresh each time, `targets` (row,) their classes.
 
-    A channel's scale is its standard deviation, but never below the root mean square of all channels'
-    standard deviations: a channel that is all but silent in training would otherwise be blown up a
-    millionfold, and shout where it is not silent. On EfficientNet-Lite0 features of 96 digits this floor
-    raises the validation accuracy from 0.76 to 0.83, and lowers the loss from 1.82 to 0.52.
+    `basis` (feature, axis) leads from axes to features, None where features are the projected ones. `spectrum` is
+    that of all rows.
     """
-    values = np.array(features, dtype=np.float64)
-    mean = values.mean(axis=0)
-    values -= mean
-    deviation = np.sqrt(np.mean(np.square(values), axis=0))
-    floor = np.sqrt(np.mean(np.square(deviation)))
-    scale = np.maximum(deviation, floor if floor > 0.0 else 1.0)
-    values /= scale
-    return Standardised(values, mean, scale)
+
+    blocks: Callable[[], Iterable[np.ndarray]]
+    targets: np.ndarray
+    basis: np.ndarray | None
+    spectrum: Spectrum
 
 
-def fit_logistic(
-    features: np.ndarray, targets: np.ndarray, *, classes: int, strength: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Kernel (channel, class) and bias (class,), float32, for raw `features` (sample, channel).
+def make_design(rows: Rows, spectrum: Spectrum) -> Design:
+    """Projected features where `spectrum` has them; else scaled ones in float64 where they fit into CACHE_LIMIT.
 
-    Minimises mean_i(-log softmax(z_i W + b)[y_i]) + strength/2 |W|^2 over W and b in float64, where z are
-    the features as `standardise` scales them; the bias is not penalised, and two classes keep two columns.
-    The scaling is then folded into the kernel and bias returned. The objective is convex: the answer depends
-    on neither start nor seed. `targets` (sample,) hold every class at least once. Solved by scikit-learn's
-    L-BFGS (Liu & Nocedal 1989), whose objective is C times the summed loss plus half the squared norm.
+    Beyond that they are float32, as they came, and scaled anew at each evaluation where even those do not fit: sums
+    stay in float64, and rounding of 1e-7 a logit averages out over so many rows.
     """
-    data = standardise(features)
-    weights, bias = _solve(data.values, targets, classes, strength)
-    kernel = weights / data.scale[:, None]
-    return kernel.astype(np.float32), (bias - data.mean @ kernel).astype(np.float32)
+    if spectrum.scores is not None:
+        scores = spectrum.scores
+        return Design(lambda: _slices(scores), rows.targets, None, spectrum)
+    numbers = len(rows) * rows.channels
+    dtype = np.float64 if 8 * numbers <= CACHE_LIMIT else np.float32
+
+    def scaled() -> Iterator[np.ndarray]:
+        for features, _ in rows.blocks():
+            for piece in _slices(features):
+                yield spectrum.scaling.apply(piece, dtype)
+
+    if np.dtype(dtype).itemsize * numbers > CACHE_LIMIT:
+        return Design(scaled, rows.targets, spectrum.basis, spectrum)
+    kept = list(scaled())
+    return Design(lambda: kept, rows.targets, spectrum.basis, spectrum)
 
 
-def _solve(values: np.ndarray, targets: np.ndarray, classes: int, strength: float) -> tuple[np.ndarray, np.ndarray]:
-    # scikit-learn holds two classes as one column w. Two columns with that difference and the least norm are
-    # -w/2 and w/2, whose squared norm is half of |w|^2: hence twice the C.
-    halves = 2.0 if classes == 2 else 1.0
-    model = LogisticRegression(
-        C=halves / (strength * len(values)), tol=GRADIENT_TOLERANCE, max_iter=MAX_ITERATIONS
-    ).fit(values, targets)
-    weights, bias = model.coef_.T, model.intercept_
-    if classes == 2:
-        weights, bias = np.hstack([-weights, weights]) / 2.0, np.array([-bias[0], bias[0]]) / 2.0
-    return weights, bias
+def fit_logistic(design: Design, start: Weights, strength: float, excess: float = EXCESS) -> Weights:
+    """Minimise mean_i(-log softmax(z_i W + b)[y_i]) + `strength`/2 |W|^2 over W and b, from `start`.
+
+    z are the features that `design` scales; the bias is not penalised, and two classes keep two columns. The objective
+    is convex: the answer depends on neither start nor seed. L-BFGS (Liu & Nocedal 1989) in coordinates in which the
+    curvature is about 1 in each direction: along an axis of variance v it is c v + `strength`, where c, the mean
+    curvature of softmax, is measured at the start (Boehning 1992 bounds it by 1/2). There, half the squared gradient
+    estimates what is left to gain; at `excess` = 1e-8 of the objective the solver stops. On pictures that moves a logit
+    by at most 0.005 for strengths from 1e-3 on and 0.02 at 1e-5, where logits spread by 4.
+    """
+    loss = _Loss(design, strength, excess)
+    loss.precondition(start)
+    found = minimize(
+        loss,
+        loss.pack(start),
+        jac=True,
+        method="L-BFGS-B",
+        callback=loss.stop,
+        options={"gtol": 0.0, "ftol": 0.0, "maxcor": CORRECTIONS, "maxiter": MAX_ITERATIONS, "maxfun": 2 * MAX_ITERATIONS},
+    )
+    return loss.unpack(found.x)
+
+
+class _Loss:
+    """The objective and its gradient in preconditioned coordinates (axis + 1, class), flat; the last row is the bias."""
+
+    def __init__(self, design: Design, strength: float, excess: float) -> None:
+        self._design, self._strength, self._excess = design, strength, excess
+        self._sizes = np.ones((len(design.spectrum.values) + 1, 1))
+        self._left = np.inf
+
+    def precondition(self, start: Weights) -> None:
+        """Choose the coordinates by the curvature at `start`."""
+        curvature = max(_evaluate(self._design, start).curvature, FLATTEST)
+        along = np.append(self._design.spectrum.values * curvature + self._strength, curvature)
+        self._sizes = 1.0 / np.sqrt(along)[:, None]
+
+    def pack(self, weights: Weights) -> np.ndarray:
+        """Weights to coordinates."""
+        return (np.vstack([weights.kernel, weights.bias]) / self._sizes).ravel()
+
+    def unpack(self, coordinates: np.ndarray) -> Weights:
+        """Coordinates to weights."""
+        stacked = coordinates.reshape(len(self._sizes), -1) * self._sizes
+        return Weights(stacked[:-1], stacked[-1])
+
+    def __call__(self, coordinates: np.ndarray) -> tuple[float, np.ndarray]:
+        weights = self.unpack(coordinates)
+        at = _evaluate(self._design, weights)
+        loss = at.loss + self._strength / 2 * float(np.sum(weights.kernel**2))
+        gradient = np.vstack([at.kernel + self._strength * weights.kernel, at.bias]) * self._sizes
+        self._left = float(np.sum(gradient**2)) / 2 / loss if loss > 0.0 else 0.0
+        return loss, gradient.ravel()
+
+    def stop(self, intermediate_result: object) -> None:
+        """After an iteration, whose end was the last point evaluated: end where too little is left to gain."""
+        if self._left <= self._excess:
+            raise StopIteration
+
+
+@dataclass(frozen=True)
+class _Point:
+    """Mean loss, its gradient to `kernel` (axis, class) and `bias` (class,), and the mean curvature of softmax."""
+
+    loss: float
+    kernel: np.ndarray
+    bias: np.ndarray
+    curvature: float
+
+
+def _evaluate(design: Design, weights: Weights) -> _Point:
+    """One pass over the rows; products in the blocks' precision, everything else in float64."""
+    kernel = weights.kernel if design.basis is None else design.basis @ weights.kernel
+    slope, bias = np.zeros_like(kernel), np.zeros_like(weights.bias)
+    loss, certainty, done = 0.0, 0.0, 0
+    for features in design.blocks():
+        targets = design.targets[done : done + len(features)]
+        done += len(features)
+        logits = (features @ kernel.astype(features.dtype)).astype(np.float64, copy=False)
+        logits += weights.bias
+        logits -= logits.max(axis=1, keepdims=True)
+        picked = np.arange(len(targets)), targets
+        right = logits[picked]
+        probability = np.exp(logits, out=logits)
+        total = probability.sum(axis=1, keepdims=True)
+        loss += float(np.sum(np.log(total[:, 0]) - right))
+        probability /= total
+        certainty += float(np.einsum("rc,rc->", probability, probability))
+        probability[picked] -= 1.0
+        bias += probability.sum(axis=0)
+        slope += features.T @ probability.astype(features.dtype)
+    slope /= done
+    along = slope if design.basis is None else design.basis.T @ slope
+    return _Point(loss / done, along, bias / done, (1.0 - certainty / done) / (len(bias) - 1))
+
+
+def _slices(rows: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(rows), SLICE):
+        yield rows[start : start + SLICE]

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from headstart_plugins.engines._graph import fold_constants, identity, inputs, is_single, rank, rewire
+
 Order = tuple[int, ...]
 """Axis i of a tensor is axis `order[i]` of what is stored."""
 
@@ -102,44 +104,6 @@ def _apply(layout: Layout, node: Any, rules: Mapping[str, Rule]) -> bool:
     rule = rules.get(node.get_type_name())
     moved = node.get_type_name() == "Transpose" or any(layout.read(output).order for output in inputs(node))
     return moved and rule is not None and rule(layout, node)
-
-
-def fold_constants(model: Any) -> None:
-    """Compute what depends on constants only."""
-    from openvino.passes import ConstantFolding, Manager
-
-    manager = Manager()
-    manager.register_pass(ConstantFolding())
-    manager.run_passes(model)
-
-
-def inputs(node: Any) -> list[Any]:
-    """The outputs of other operations that `node` takes."""
-    return [node.input_value(index) for index in range(node.get_input_size())]
-
-
-def rewire(node: Any, arguments: Sequence[Any]) -> None:
-    """Give `node` other inputs."""
-    if [identity(output) for output in arguments] != [identity(output) for output in inputs(node)]:
-        node.set_arguments(list(arguments))
-    node.validate_and_infer_types()
-
-
-def identity(output: Any) -> tuple[int, int]:
-    """What tells one tensor of a graph from all others."""
-    return int(output.get_node().get_instance_id()), int(output.get_index())
-
-
-def rank(output: Any) -> int | None:
-    """How many axes a tensor has; None where the graph leaves that open."""
-    count = output.get_partial_shape().rank
-    return None if count.is_dynamic else int(count.get_length())
-
-
-def is_single(output: Any) -> bool:
-    """Whether a tensor is known to hold one number."""
-    shape = output.get_partial_shape()
-    return bool(shape.is_static) and all(int(length.get_length()) == 1 for length in shape)
 
 
 def inverse(order: Order) -> Order:

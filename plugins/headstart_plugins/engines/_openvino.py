@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ class Opened:
         results = [np.empty((rows, *shape), np.float32) for shape in self.shapes]
         running: deque[Any] = deque()
         try:
-            for row, request in zip(range(rows), _in_turn(self.requests)):
+            for row, request in zip(range(rows), cycle(self.requests), strict=False):
                 if len(running) == len(self.requests):
                     running.popleft().wait()
                 _start(request, [array[row : row + 1] for array in given], [array[row : row + 1] for array in results])
@@ -48,11 +49,6 @@ class Opened:
         finally:
             _settle(running)
         return dict(zip(self.outputs, results, strict=True))
-
-
-def _in_turn(requests: Sequence[Any]) -> Iterator[Any]:
-    while True:
-        yield from requests
 
 
 def _start(request: Any, given: Sequence[np.ndarray], results: Sequence[np.ndarray]) -> None:

@@ -41,10 +41,29 @@ class Bench:
         return made
 
     def source(self, network, tmp_path, view=None):
+        from headstart.cache import Cache
+        from headstart.engine.compute import forward
+        from headstart.engine.feature_store import FeatureStore
+        from headstart.engine.identity import hash_arrays
+        from headstart.engine.prefixes import Opened
         from headstart.engine.source import Source
+        from headstart.engine.stages import read_arrays
         from headstart.timing import Stopwatch
 
-        return Source(network, self.data, view, 8, tmp_path / "scratch", lambda done, total: None, Stopwatch())
+        def opened(cut):
+            key = {"cut": cut, "weights": hash_arrays(read_arrays(network.stages[1:cut]))}
+            return Opened(forward(network, 0, cut), key, {})
+
+        return Source(
+            network=network,
+            data=self.data,
+            view=view,
+            view_key={"seed": 0},
+            open=opened,
+            store=FeatureStore(Cache(tmp_path / "cache", 2**30), tmp_path / "scratch", print),
+            told=lambda done, total: None,
+            clock=Stopwatch(),
+        )
 
     def view(self):
         """Small shears and zooms, drawn anew each epoch."""

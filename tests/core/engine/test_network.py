@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 
+from headstart.data.array_folder import create_arrays
 from headstart.engine.compute import forward
 from headstart.engine.features import extract
 from headstart.engine.network import Network, choose_features
@@ -64,7 +65,12 @@ def test_stored_features_have_every_row_once_also_where_the_last_batch_is_padded
     told = []
     pooled = forward(network, 0, 4)
     stored = extract(
-        pooled, bench.batch, 21, batch_size=8, scratch=tmp_path, on_progress=lambda *each: told.append(each)
+        pooled,
+        bench.batch,
+        21,
+        batch_size=8,
+        allocate=lambda specs: create_arrays(tmp_path, specs, 21),
+        on_progress=lambda *each: told.append(each),
     )
 
     rows = [pooled(bench.batch(np.array([row] * 8)))["@pooled"][0] for row in range(21)]
@@ -73,14 +79,13 @@ def test_stored_features_have_every_row_once_also_where_the_last_batch_is_padded
     assert told == [(8, 21), (16, 21), (21, 21)]
 
 
-def test_features_too_large_for_memory_are_mapped_and_train_the_same(bench, network, tmp_path, monkeypatch):
-    in_memory = bench.source(network, tmp_path).plain(2, "train").samples.take(1, np.arange(8))
-    monkeypatch.setattr("headstart.data.storage.IN_MEMORY", 1000)
-    mapped = bench.source(network, tmp_path).plain(2, "train").samples
+def test_stored_features_are_mapped_from_the_cache_and_train_the_same(bench, network, tmp_path):
+    rows = bench.data.indices("train")[:8]
+    samples = bench.source(network, tmp_path).plain(2, "train").samples
 
-    assert isinstance(mapped.views[0]["hidden"], np.memmap)
-    assert np.array_equal(mapped.take(1, np.arange(8))["hidden"], in_memory["hidden"])
-    assert forward(network, 2, 5)(mapped.take(1, np.arange(8)))["logits"].shape == (8, 10)
+    assert isinstance(samples.views[0]["hidden"], np.memmap)
+    assert_close(samples.take(1, np.arange(8))["hidden"], forward(network, 0, 2)(bench.batch(rows))["hidden"])
+    assert forward(network, 2, 5)(samples.take(1, np.arange(8)))["logits"].shape == (8, 10)
 
 
 def test_names_come_from_position_whatever_was_built_before(bench, network):

@@ -24,6 +24,22 @@ def optimizer_of(trainable, rates, *, steps=10, warmup=0.0, weight_decay=0.0):
     return GroupedAdamW(trainable, rates, steps=steps, warmup=warmup, weight_decay=weight_decay)
 
 
+def apply(optimizer, gradients):
+    """One update of the variables, in the form that the backend trains with."""
+    gradients = [keras.ops.convert_to_tensor(gradient) for gradient in gradients]
+    if keras.backend.backend() == "torch":
+        from headstart.engine.updates_torch import FusedUpdate
+
+        FusedUpdate(optimizer)(gradients)
+        return
+    values = [variable.value for variable in optimizer.variables]
+    (scale,) = optimizer.scales([optimizer.count])
+    values, *moments = optimizer.updated(values, optimizer.first, optimizer.second, gradients, scale)
+    for variable, value in zip(optimizer.variables, values, strict=True):
+        variable.assign(value)
+    optimizer.store(*moments, optimizer.count + 1)
+
+
 def step_of(bench, network, rates=RATES, start=0, task=None, **settings):
     trainable = trainable_variables(network, tuple(rates))
     return train_step(Step(network, start, trainable, optimizer_of(trainable, rates, **settings), task or bench.task))
@@ -59,7 +75,7 @@ def test_the_planted_bug_of_scaling_gradients_instead_would_be_seen():
     named = {f"{stage}/0/kernel": keras.Variable(np.ones((6, 6), np.float32)) for stage in RATES}
     optimizer = optimizer_of(named, dict.fromkeys(RATES, 3e-3))
     gradient = np.random.default_rng(0).normal(size=(6, 6)).astype(np.float32)
-    optimizer.apply([keras.ops.convert_to_tensor(gradient * (rate / 3e-3)) for rate in RATES.values()])
+    apply(optimizer, [gradient * np.float32(rate / 3e-3) for rate in RATES.values()])
 
     moves = [np.abs(keras.ops.convert_to_numpy(variable) - 1).mean() for variable in named.values()]
     assert moves == pytest.approx([3e-3] * 4, rel=0.05)
@@ -118,7 +134,7 @@ def test_decay_shrinks_kernels_by_rate_times_decay_and_leaves_biases_and_norms_a
     for variable in trainable.values():
         variable.assign(np.ones(variable.shape, np.float32))
     optimizer = optimizer_of(trainable, RATES, weight_decay=0.1)
-    optimizer.apply([keras.ops.zeros(variable.shape) for variable in trainable.values()])
+    apply(optimizer, [np.zeros(variable.shape, np.float32) for variable in trainable.values()])
 
     for name, array in read_arrays(network.learned).items():
         if name.endswith("kernel"):
@@ -138,7 +154,7 @@ def test_rates_rise_in_a_line_and_fall_as_a_cosine_to_zero(steps, warmup):
         else:
             share = min(1.0, (step - rising) / max(1, steps - rising))
             expected = 2e-3 * (1 + math.cos(math.pi * share)) / 2
-        assert float(rate(step)) == pytest.approx(expected, abs=1e-8), step
+        assert rate[step] == pytest.approx(expected, abs=1e-8), step
 
 
 def test_several_steps_follow_an_independent_adamw(bench, network):
@@ -151,12 +167,55 @@ def test_several_steps_follow_an_independent_adamw(bench, network):
     generator = np.random.default_rng(3)
     for step in range(8):
         gradient = generator.normal(size=(3, 4)).astype(np.float32)
-        optimizer.apply([keras.ops.convert_to_tensor(gradient)])
+        apply(optimizer, [gradient])
         first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
         corrected = first / (1 - 0.9 ** (step + 1)) / (np.sqrt(second / (1 - 0.999 ** (step + 1))) + 1e-8)
-        weights = weights - float(rate(step)) * (0.05 * weights + corrected)
+        weights = weights - rate[step] * (0.05 * weights + corrected)
 
     assert keras.ops.convert_to_numpy(named["head/0/kernel"]) == pytest.approx(weights, abs=2e-6)
+
+
+def keras_adamw(variables, names, rate, steps, decay):
+    """Keras' own optimizer of the same settings, its schedule included."""
+    rising = round(0.2 * steps)
+    schedules = keras.optimizers.schedules
+    falling = schedules.CosineDecay(rate / 25, steps - rising, warmup_target=rate, warmup_steps=rising)
+    optimizer = keras.optimizers.AdamW(falling, weight_decay=decay, epsilon=1e-8)
+    optimizer.exclude_from_weight_decay(
+        var_list=[variable for variable, name in zip(variables, names, strict=True) if not name.endswith("kernel")]
+    )
+    optimizer.build(variables)
+    return optimizer
+
+
+def test_fifty_steps_of_several_groups_are_those_of_keras_own_adamw():
+    generator = np.random.default_rng(0)
+    shapes = {"low/0/kernel": (3, 3, 2, 4), "low/0/bias": (4,), "head/0/kernel": (7, 5), "head/0/bias": (5,)}
+    start = {name: generator.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    ours, theirs = ({name: keras.Variable(array) for name, array in start.items()} for _ in range(2))
+    rates = {"low": 1e-3, "head": 1e-2}
+    optimizer = GroupedAdamW(ours, rates, steps=50, warmup=0.2, weight_decay=0.05)
+    keras_own = {
+        stage: keras_adamw(
+            [theirs[name] for name in shapes if name.startswith(stage)],
+            [name for name in shapes if name.startswith(stage)],
+            rates[stage],
+            50,
+            0.05,
+        )
+        for stage in rates
+    }
+    for _ in range(50):
+        gradients = {name: generator.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+        apply(optimizer, list(gradients.values()))
+        for stage, other in keras_own.items():
+            other.apply([keras.ops.convert_to_tensor(gradients[name]) for name in shapes if name.startswith(stage)])
+        for name in shapes:
+            given, expected = (keras.ops.convert_to_numpy(each[name]) for each in (ours, theirs))
+            scale = np.abs(expected).max()
+            assert np.abs(given - expected).max() <= 1e-6 * scale, name
+    moved = {name: np.abs(keras.ops.convert_to_numpy(ours[name]) - start[name]).max() for name in shapes}
+    assert min(moved.values()) > 0.01
 
 
 def padded(rows, size):

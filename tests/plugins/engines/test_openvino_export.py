@@ -16,8 +16,8 @@ from headstart.errors import EngineRefusal
 from headstart.specs import EngineExport, EngineRequest
 
 pytest.importorskip("openvino")
-from headstart_plugins.engines._openvino import build  # noqa: E402
-from headstart_plugins.engines._openvino_export import export  # noqa: E402
+from headstart_plugins.engines._openvino import build
+from headstart_plugins.engines._openvino_export import export
 
 pytestmark = pytest.mark.backend
 

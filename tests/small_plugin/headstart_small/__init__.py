@@ -1,7 +1,7 @@
 """A third party's plugin for tests: a backbone of three stages that trains in a second."""
 
 from headstart.hookspecs import hookimpl
-from headstart.specs import BackboneSpec, FeatureSpec
+from headstart.specs import BackboneSpec, EngineSpec, FeatureSpec
 
 PREPROCESS = {
     "size": [16, 16],
@@ -29,4 +29,24 @@ def register_backbones():
             preprocess=PREPROCESS,
             licence="Apache-2.0",
         )
+    ]
+
+
+@hookimpl
+def register_engines():
+    """Offer an engine that answers a little wrong, and one that nobody can install; `auto` never tries either."""
+    return [
+        EngineSpec(
+            name="small/off",
+            summary="Answers what the backend does, and 0.01 more.",
+            build="headstart_small._engine:build",
+            startup=1e9,
+        ),
+        EngineSpec(
+            name="small/absent",
+            summary="Needs a module that does not exist.",
+            build="headstart_small._engine:build",
+            needs=("no_such_module",),
+            extra="absent",
+        ),
     ]

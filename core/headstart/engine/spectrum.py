@@ -1,0 +1,124 @@
+"""The principal axes of scaled features: in them a ridge path is a division, and a convex loss well conditioned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from headstart.engine.rows import Rows
+from headstart.engine.scaling import Scaling, scaling_of
+from headstart.engine.sums import Values, moments_of, sums_of
+from headstart.errors import DataError
+
+CHUNK = 512
+"""Channels that are read at a time where there are few rows."""
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Eigenvalues of the covariance of scaled features, `values` (axis,) falling, and their axes `basis` (channel, axis).
+
+    `centre` (channel,) is the mean of the scaled features, all but zero. `target_mean` (output,) is the outputs' mean,
+    `cross` (axis, output) their covariance with the features along each axis. `scores` are the centred features along
+    the axes, (row, axis), where rows are no more than channels; else None. Axes without variance are left out. float64.
+    """
+
+    count: int
+    scaling: Scaling
+    centre: np.ndarray
+    values: np.ndarray
+    basis: np.ndarray
+    target_mean: np.ndarray
+    cross: np.ndarray
+    scores: np.ndarray | None
+
+    def project(self, features: np.ndarray) -> np.ndarray:
+        """Raw features (..., channel) along the axes, (..., axis)."""
+        return (self.scaling.apply(features) - self.centre) @ self.basis
+
+    def fold(self, weights: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Kernel (channel, output) and bias (output,) float32 on raw features, from those on projected ones."""
+        kernel = self.basis @ weights
+        return self.scaling.fold(kernel, bias - self.centre @ kernel)
+
+    def unfold(self, kernel: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Weights (axis, output) and bias on projected features, from those on raw ones."""
+        scaled, shifted = self.scaling.unfold(kernel, bias)
+        return self.basis.T @ scaled, shifted + self.centre @ scaled
+
+
+def spectrum_of(rows: Rows, values: Values) -> Spectrum:
+    """Decompose `rows`, their outputs given by `values`; one eigendecomposition of min(rows, channels) squared.
+
+    Memory beside the rows is that of a block and of channels x min(rows, channels) numbers. With no more rows than
+    channels the Gram matrix of the rows is decomposed instead of the covariance, which has the same eigenvalues.
+    Raises DataError naming a channel that is not finite.
+    """
+    return _of_few(rows, values) if len(rows) <= rows.channels else _of_many(rows, values)
+
+
+def _of_many(rows: Rows, values: Values) -> Spectrum:
+    sums = sums_of(rows.blocks(), values)
+    covariance = sums.scatter / sums.count
+    scaling = _finite_scaling(sums.mean, np.diagonal(covariance))
+    scale = scaling.scale.astype(np.float64)
+    covariance /= scale
+    covariance /= scale[:, None]
+    eigenvalues, basis = _decompose(covariance, rows.channels)
+    return Spectrum(
+        sums.count,
+        scaling,
+        scaling.apply(sums.mean),
+        eigenvalues,
+        basis,
+        sums.target_mean,
+        basis.T @ (sums.cross / sums.count / scale[:, None]),
+        None,
+    )
+
+
+def _of_few(rows: Rows, values: Values) -> Spectrum:
+    moments = moments_of(rows.blocks())
+    scaling = _finite_scaling(moments.mean, moments.squares / moments.count)
+    centre, scale = moments.mean, scaling.scale.astype(np.float64)
+    gram = np.zeros((moments.count, moments.count))
+    chunks = [slice(start, start + CHUNK) for start in range(0, rows.channels, CHUNK)]
+    for chunk in chunks:
+        part = (rows.columns(chunk.start, chunk.stop) - centre[chunk]) / scale[chunk]
+        gram += part @ part.T
+    eigenvalues, axes = _decompose(gram, rows.channels)
+    lengths = np.sqrt(eigenvalues)
+    basis = np.empty((rows.channels, len(lengths)))
+    for chunk in chunks:
+        part = (rows.columns(chunk.start, chunk.stop) - centre[chunk]) / scale[chunk]
+        basis[chunk] = part.T @ axes / lengths
+    outputs = values(rows.targets).astype(np.float64)
+    target_mean = outputs.mean(axis=0)
+    return Spectrum(
+        moments.count,
+        scaling,
+        scaling.apply(moments.mean),
+        eigenvalues / moments.count,
+        basis,
+        target_mean,
+        lengths[:, None] * (axes.T @ (outputs - target_mean)) / moments.count,
+        axes * lengths,
+    )
+
+
+def _finite_scaling(mean: np.ndarray, variance: np.ndarray) -> Scaling:
+    bad = np.flatnonzero(~np.isfinite(variance))
+    if len(bad):
+        raise DataError(
+            f"{len(bad)} of {len(mean)} channels of the features hold a NaN or an infinity, channel {bad[0]} first",
+            hint="look for samples with broken values, and check the weights with `headstart weights verify`",
+        )
+    return scaling_of(mean, variance)
+
+
+def _decompose(matrix: np.ndarray, channels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues, falling, and eigenvectors as columns; without those that rounding could have made."""
+    values, vectors = np.linalg.eigh(matrix)
+    kept = values > np.finfo(np.float64).eps * max(len(matrix), channels) * max(values[-1], 0.0)
+    return values[kept][::-1], np.ascontiguousarray(vectors[:, kept][:, ::-1])

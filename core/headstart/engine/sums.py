@@ -1,0 +1,88 @@
+"""Counts, means and centred products of features and targets, summed over blocks of rows in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+
+Values = Callable[[np.ndarray], np.ndarray]
+"""Targets (block, ...) to the numbers (block, output) that they stand for, such as indicators of classes."""
+
+
+@dataclass(frozen=True)
+class Moments:
+    """`count` rows: their `mean` (channel,), and the sum of squared deviations from it, `squares` (channel,)."""
+
+    count: int
+    mean: np.ndarray
+    squares: np.ndarray
+
+    def merge(self, other: Moments) -> Moments:
+        """The moments of both sets of rows; see `Sums.merge`."""
+        count, gap, weight = _joined(self.count, other.count, self.mean, other.mean)
+        squares = self.squares + other.squares + self.count * weight * gap**2
+        return Moments(count, self.mean + weight * gap, squares)
+
+
+@dataclass(frozen=True)
+class Sums:
+    """`count` rows: the means of features x (channel,) and outputs y (output,), and products of deviations from them.
+
+    `scatter` (channel, channel) is the sum of (x - mean)(x - mean)', `cross` (channel, output) that of
+    (x - mean)(y - target_mean)'. All float64.
+    """
+
+    count: int
+    mean: np.ndarray
+    target_mean: np.ndarray
+    scatter: np.ndarray
+    cross: np.ndarray
+
+    def merge(self, other: Sums) -> Sums:
+        """The sums of both sets of rows: pairwise update of centred products (Chan, Golub & LeVeque 1983, eq. 2.1).
+
+        Nothing large is ever subtracted from something large, so features far from zero lose no digits.
+        """
+        count, gap, weight = _joined(self.count, other.count, self.mean, other.mean)
+        target_gap = other.target_mean - self.target_mean
+        share = self.count * weight
+        return Sums(
+            count,
+            self.mean + weight * gap,
+            self.target_mean + weight * target_gap,
+            self.scatter + other.scatter + share * np.outer(gap, gap),
+            self.cross + other.cross + share * np.outer(gap, target_gap),
+        )
+
+
+def moments_of(blocks: Iterable[tuple[np.ndarray, np.ndarray]]) -> Moments:
+    """Moments of the features of all blocks, merged in their order; memory as for one block."""
+    return reduce(Moments.merge, (_block_moments(features) for features, _ in blocks))
+
+
+def sums_of(blocks: Iterable[tuple[np.ndarray, np.ndarray]], values: Values) -> Sums:
+    """Sums over all blocks, one record a block, merged in their order; memory as for one block and one record."""
+    return reduce(Sums.merge, (_block_sums(features, values(targets)) for features, targets in blocks))
+
+
+def _block_moments(features: np.ndarray) -> Moments:
+    rows = features.astype(np.float64)
+    mean = rows.mean(axis=0)
+    rows -= mean
+    return Moments(len(rows), mean, np.einsum("nc,nc->c", rows, rows))
+
+
+def _block_sums(features: np.ndarray, outputs: np.ndarray) -> Sums:
+    rows, answers = features.astype(np.float64), outputs.astype(np.float64)
+    mean, target_mean = rows.mean(axis=0), answers.mean(axis=0)
+    rows -= mean
+    answers -= target_mean
+    return Sums(len(rows), mean, target_mean, rows.T @ rows, rows.T @ answers)
+
+
+def _joined(mine: int, yours: int, mean: np.ndarray, other: np.ndarray) -> tuple[int, np.ndarray, float]:
+    """Rows of both, the distance between their means, and the second one's share of the rows."""
+    return mine + yours, other - mean, yours / (mine + yours)

@@ -1,0 +1,62 @@
+"""A small training step on PyTorch as the plain tensor operations that it comes to: without layers' own overhead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import torch
+
+from headstart.engine.compute import Step
+
+Result = tuple[Any, dict[str, Any], list[Any]]
+Gradients = Callable[[dict[str, Any], Any, Any], Result]
+
+
+def trace(step: Step, gradients_of: Gradients, batch: dict[str, Any], targets: Any, mask: Any) -> Gradients | None:
+    """`gradients_of` recorded on one batch and played back on others of the same shapes.
+
+    None for a step whose operations are not the same each time: layers that draw random numbers or keep statistics,
+    and Python code that looks at the numbers.
+    """
+    if any(stage.model.non_trainable_variables for stage in step.network.stages[step.start :]):
+        return None
+    variables = list(step.trainable.values())
+    values = [variable.value for variable in variables]
+    names: list[str] = []
+
+    def recorded(*tensors: Any) -> list[Any]:
+        given, rest = tensors[: len(variables)], tensors[len(variables) :]
+        with keras.StatelessScope(state_mapping=list(zip(variables, given, strict=True))):
+            loss, outputs, gradients = gradients_of(dict(zip(batch, rest[:-2], strict=True)), *rest[-2:])
+        names[:] = outputs
+        return [loss, *outputs.values(), *gradients]
+
+    run = _record(recorded, [*(value.detach().requires_grad_() for value in values), *batch.values(), targets, mask])
+    if run is None:
+        return None
+
+    def played(batch: dict[str, Any], targets: Any, mask: Any) -> Result:
+        with torch.no_grad():
+            loss, *found = run(*values, *batch.values(), targets, mask)
+        return loss, dict(zip(names, found, strict=False)), found[len(names) :]
+
+    return played
+
+
+def _record(function: Callable[..., list[Any]], examples: list[Any]) -> Callable[..., list[Any]] | None:
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    try:
+        module = make_fx(function)(*examples)
+    except RuntimeError:  # code that looks at the numbers, or an operation that cannot be recorded
+        return None
+    for node in module.graph.nodes:
+        if node.target is torch.ops.aten.detach.default:  # without gradients to record it does nothing
+            node.replace_all_uses_with(node.args[0])
+            module.graph.erase_node(node)
+    module.graph.set_codegen(torch.fx.graph.CodeGen())  # lists in and out, nothing to unpack
+    module.recompile()
+    run: Callable[..., list[Any]] = module.forward
+    return run

@@ -1,0 +1,66 @@
+"""Ridge regression on indicators of the classes, its strength and the scale of its logits chosen by left-out samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from headstart.engine.ridge import leave_out, ridge_weights
+from headstart.engine.rows import Rows
+from headstart.engine.spectrum import Spectrum
+from headstart.engine.sums import Values
+from headstart_plugins.classification._logistic import Weights
+from headstart_plugins.classification._metrics import mean_loss
+
+LEFT_OUT = 4096
+"""Samples that are left out in turn, at most: enough for one strength and one number."""
+LOG_SCALES = (-3.0, 12.0)
+"""Natural logarithms of the least and the largest scale of the logits."""
+
+
+@dataclass(frozen=True)
+class Ridge:
+    """The chosen `strength`, the `scale` that turns answers into logits, and `loss`, that of the samples left out."""
+
+    strength: float
+    scale: float
+    loss: float
+
+    def weights(self, spectrum: Spectrum) -> Weights:
+        """The head on projected features."""
+        return Weights(self.scale * ridge_weights(spectrum, self.strength), self.scale * spectrum.target_mean)
+
+
+def indicators(classes: int) -> Values:
+    """Targets (row,) to (row, class) float64: 1 for the row's class, 0 elsewhere."""
+
+    def values(targets: np.ndarray) -> np.ndarray:
+        rows = np.zeros((len(targets), classes))
+        rows[np.arange(len(targets)), targets] = 1.0
+        return rows
+
+    return values
+
+
+def choose_ridge(rows: Rows, spectrum: Spectrum, strengths: Sequence[float], classes: int) -> Ridge:
+    """The strength whose left-out answers have the least cross-entropy at their best scale, and that scale.
+
+    A ridge on indicators answers with numbers near 0 and 1, not with logits. One factor for all of them, as in
+    temperature scaling (Guo et al. 2017, arXiv:1706.04599), makes probabilities of them and changes no decision.
+    """
+    left = leave_out(spectrum, rows, indicators(classes), strengths, LEFT_OUT)
+    tried = [_scaled(strength, answers, left.targets) for strength, answers in zip(strengths, left.answers, strict=True)]
+    return min(tried, key=lambda ridge: ridge.loss)
+
+
+def _scaled(strength: float, answers: np.ndarray, targets: np.ndarray) -> Ridge:
+    best = minimize_scalar(
+        lambda log_scale: mean_loss(targets, np.exp(log_scale) * answers),
+        bounds=LOG_SCALES,
+        method="bounded",
+        options={"xatol": 1e-4},
+    )
+    return Ridge(strength, float(np.exp(best.x)), float(best.fun))

@@ -1,0 +1,49 @@
+"""A network as PyTorch's tracing exporter wants it: tensors by position, and lengths that are plain numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from headstart.engine.network import Network
+
+SHAPES = (torch.Tensor.shape.__get__, torch.Tensor.size)
+
+
+class Positional(torch.nn.Module):
+    """The first `stop` stages of a network in inference: tensors in the order of `inputs` in, float32 ones in the
+    order of `outputs` out. The stages are modules of it, so that their weights are stored once and under names."""
+
+    def __init__(self, network: Network, stop: int, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+        super().__init__()
+        self.stages = torch.nn.ModuleList(stage.model for stage in network.stages[:stop])
+        self._network, self._stop = network, stop
+        self._inputs, self._outputs = tuple(inputs), tuple(outputs)
+
+    def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """(batch, ...) tensors in and out."""
+        with _KnownLengths():
+            outputs = self._network.run(dict(zip(self._inputs, tensors, strict=True)), 0, self._stop)
+        return tuple(outputs[name].float() for name in self._outputs)
+
+
+class _KnownLengths(TorchFunctionMode):
+    """Shapes as they are read: the first axis as the tracer gives it, the others as plain numbers.
+
+    The tracer would follow arithmetic on lengths into the graph, where some operations want numbers.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        found = func(*args, **(kwargs or {}))
+        if func in SHAPES and isinstance(found, torch.Size) and len(found) > 1:
+            return torch.Size((found[0], *map(int, found[1:])))
+        return found

@@ -1,0 +1,101 @@
+"""Our side of `extraction.py`: the frozen prefix of a network in an engine, through the library."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from stock_backbone import load_stages
+
+from headstart.artefact import Blueprint
+from headstart.cache import Cache
+from headstart.engine.choosing import Choice, choose_engine
+from headstart.engine.graft import graft
+from headstart.engine.lowering import lower, rules_for
+from headstart.engine.network import Network
+from headstart.engine.prefixes import Prefixes
+from headstart.registry import Registry, load_registry
+from headstart.specs import InputRequest, TaskRequest
+
+VIT = """{"class_name": "ViTBackbone", "config": {"patch_size": 16, "num_layers": 12, "num_heads": 12,
+ "hidden_dim": 768, "mlp_dim": 3072}}"""
+BACKBONES = {
+    "lite0": ("efficientnet_lite/lite0", {}),
+    "mobilenetv2": ("keras_applications/mobilenetv2", {}),
+    "resnet50": ("keras_applications/resnet50", {}),
+    "vit": ("keras_hub/preset", {"config": VIT}),
+}
+"""Backbone and its options. Each stands for the network of the same name in `torch_networks`."""
+MANY = 1_000_000
+"""Rows that `auto` is told of: enough to try every engine."""
+CACHE_LIMIT = 8 << 30
+
+
+@dataclass(frozen=True)
+class Side:
+    """`extract`: pictures (batch, size, size, 3) uint8 to features (batch, channels); `engine`: what it runs in."""
+
+    extract: Callable[[np.ndarray], np.ndarray]
+    engine: str
+    scale: float
+    offset: float
+
+
+def open_ours(name: str, precision: str, engine: str, *, batch: np.ndarray, scratch: Path) -> Side:
+    """The prefix up to the head. Raises EngineRefusal where no engine can run it."""
+    registry = load_registry()
+    network, blueprint = build(name, registry)
+    prefixes = Prefixes(
+        stock=network,
+        fast=lower(network, rules_for(keras.backend.backend(), registry)),
+        blueprint=blueprint,
+        registry=registry,
+        cache=Cache(scratch / "cache", CACHE_LIMIT),
+        scratch=scratch / "scratch",
+        threads=os.cpu_count() or 1,
+        batch={"image": batch},
+        warn=lambda message: print(message, file=sys.stderr),
+    )
+    stop = len(network.stages) - 1
+    spec = None if engine == "auto" else registry.get("engines", engine)
+    chosen = choose_engine(Choice(spec, precision, stop, MANY), prefixes, list(registry.specs("engines")))
+    compiled = prefixes.open(chosen.engine, stop, chosen.precision).compiled
+    return Side(
+        extract=lambda pictures: compiled({"image": pictures})["@pooled"],
+        engine=f"{chosen.engine.short_name} {chosen.precision}",
+        scale=blueprint.preprocess["scale"][0],
+        offset=blueprint.preprocess["offset"][0],
+    )
+
+
+def build(name: str, registry: Registry) -> tuple[Network, Blueprint]:
+    """A ten-class network on the backbone, with its weights, and what another process builds it from."""
+    reference, options = BACKBONES[name]
+    spec = registry.get("backbones", reference)
+    reading, task = registry.get("inputs", "image/image"), registry.get("tasks", "classification/classification")
+    given = spec.options(**options)
+    stages, preprocess, _ = load_stages(spec, given, registry)
+    preprocess = {"scale": [1.0] * 3, "offset": [0.0] * 3, **preprocess}
+    size = preprocess["size"][0]
+    kind = registry.load_target(reading, reading.build)(InputRequest(preprocess, reading.options(size=size)))
+    request = TaskRequest(task.options(), targets=tuple("0123456789"))
+    built: Any = registry.load_target(task, task.build)(request)
+    network = graft(kind, stages, spec.features, task=built, head="linear", seed=0)
+    blueprint = Blueprint(
+        backbone=registry.builder_of(spec),
+        backbone_options=given,
+        input=reading,
+        input_options=reading.options(size=size),
+        preprocess=preprocess,
+        task=task,
+        task_options=task.options(),
+        head="linear",
+        labels=built.labels(),
+    )
+    return network, blueprint
