@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=20 -q
 INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test test-all test-services lint bench clean
+.PHONY: demo test test-all test-services lint bench bench-quick bench-accuracy clean
 
 demo: $(VENV)/.demo
 	$(BIN)/headstart fit --recipe examples/digits/recipe.toml
@@ -33,12 +33,35 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Prints the tables of README and CHANGELOG; each can also be run alone, see tests/benchmarks/README.md.
-bench: $(VENV)/.dev
+# Everything that BENCHMARKS.md tells, hours in all; what is measured already is not measured again. Each can also be
+# run alone, see tests/benchmarks/README.md.
+bench: $(VENV)/.bench
+	$(BIN)/python tests/benchmarks/startup.py
+	$(BIN)/python tests/benchmarks/memory.py
+	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/heads.py
+	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/heads.py
+	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/extraction.py
+	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/extraction.py
+	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/finetune.py
+	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/finetune.py
+	$(BIN)/python tests/benchmarks/cold.py
+	$(BIN)/python tests/benchmarks/table.py
+
+# A look in five minutes: fewer pictures, epochs and rounds. BENCHMARKS.md stays as it is.
+bench-quick: $(VENV)/.bench
+	$(BIN)/python tests/benchmarks/startup.py --repeats 3 --plugins 5 --json runs/bench/quick/startup.json
+	$(BIN)/python tests/benchmarks/memory.py --quick
+	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/heads.py --quick
+	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/extraction.py --quick
+	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/finetune.py --quick
+	$(BIN)/python tests/benchmarks/cold.py --quick
+	$(BIN)/python tests/benchmarks/table.py --quick
+
+# The tables of accuracies in README and CHANGELOG.
+bench-accuracy: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks/digits.py
 	$(BIN)/python tests/benchmarks/stamps.py
 	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/lowerings.py
-	$(BIN)/python tests/benchmarks/startup.py
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
@@ -51,6 +74,10 @@ $(VENV)/.dev: $(VENV)/bin/pip pyproject.toml constraints.txt
 	$(INSTALL) --editable '.[all,dev]'
 	$(INSTALL) --no-deps keras-hub  # with its dependencies it would bring TensorFlow
 	touch $@ $(VENV)/.demo
+
+$(VENV)/.bench: $(VENV)/.dev
+	$(INSTALL) --no-deps efficientnet-lite-pytorch  # the reference network, which a control runs
+	touch $@
 
 $(VENV)/.services: $(VENV)/.dev
 	$(INSTALL) --editable '.[all,dev,mlflow]'

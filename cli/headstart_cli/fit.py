@@ -28,6 +28,10 @@ Augment = Annotated[
     list[str] | None,
     typer.Option("--augment", metavar="NAME", help="How training samples vary. Can be repeated."),
 ]
+Views = Annotated[
+    int | None,
+    typer.Option("--views", metavar="K", help="Augmented views of the frozen part that are computed once and kept."),
+]
 Epochs = Annotated[int | None, typer.Option("--epochs", metavar="N", help="Epochs of the gradient phase.")]
 BatchSize = Annotated[int | None, typer.Option("--batch-size", metavar="N", help="Samples a step.")]
 LearningRate = Annotated[
@@ -76,6 +80,7 @@ def fit(
     train: Train = None,
     head: Head = None,
     augment: Augment = None,
+    views: Views = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
@@ -124,7 +129,7 @@ def fit(
 
 
 SETTINGS = (
-    "data", "backbone", "weights", "backend", "task", "strategy", "head", "epochs", "batch_size", "learning_rate",
+    "data", "backbone", "weights", "backend", "task", "strategy", "head", "views", "epochs", "batch_size", "learning_rate",
     "image_size", "limit", "seed", "split_seed", "engine", "precision", "out",
 )  # fmt: skip
 """The parameters of `fit` that are a recipe's settings under the same name."""

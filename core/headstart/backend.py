@@ -7,6 +7,7 @@ installed of jax and torch. The file keras.json of the user is neither read nor 
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import sys
@@ -91,14 +92,25 @@ def announce(choice: BackendChoice) -> None:
     os.environ[VARIABLE] = choice.name
 
 
-def activate(choice: BackendChoice) -> None:
-    """Announce `choice`, import Keras where it is not loaded, and set precision and layout."""
+def activate(choice: BackendChoice, threads: int | None = None) -> None:
+    """Announce `choice`, import Keras where it is not loaded, and set precision, layout and, if given, threads."""
     announce(choice)
     if choice.name == "jax":
         _keep_compiled()
+        if threads is not None:
+            os.environ["NPROC"] = str(threads)  # XLA reads it once, when it starts its pool of threads
     if loaded_backend() is None:
         _import_keras()
+    if choice.name == "torch" and threads is not None:
+        importlib.import_module("torch").set_num_threads(threads)
     configure_keras()
+
+
+def available_threads() -> int:
+    """The processor threads that this process may use: its share of the cores, or fewer by OMP_NUM_THREADS."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores, int(asked)) if asked.isdecimal() and int(asked) > 0 else cores
 
 
 def _keep_compiled() -> None:

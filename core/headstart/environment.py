@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 PACKAGES = (
     "headstart", "keras", "jax", "jaxlib", "torch", "numpy", "pillow", "scikit-learn", "pluggy", "typer", "rich",
-    "safetensors",
+    "safetensors", "openvino", "onnxruntime",
 )  # fmt: skip
 
 
@@ -39,8 +39,8 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def describe(registry: Registry, backend: str) -> dict[str, Any]:
-    """What environment.json holds; call after keras was imported."""
+def describe(registry: Registry, backend: str, *, precision: str, threads: int) -> dict[str, Any]:
+    """What environment.json holds; call after keras was imported. `precision` is the backbone's, `threads` as pinned."""
     import keras
 
     return {
@@ -48,9 +48,9 @@ def describe(registry: Registry, backend: str) -> dict[str, Any]:
         "system": platform.platform(),
         "processor": processor(),
         "cores": os.cpu_count(),
-        "threads": _threads(backend),
+        "threads": threads,
         "backend": backend,
-        "precision": keras.config.floatx(),
+        "precision": precision,
         "layout": keras.config.image_data_format(),
         "deterministic": False,
         "versions": versions(),
@@ -59,11 +59,3 @@ def describe(registry: Registry, backend: str) -> dict[str, Any]:
             for info in registry.plugins
         ],
     }
-
-
-def _threads(backend: str) -> int | None:
-    if backend == "torch":
-        import torch
-
-        return int(torch.get_num_threads())
-    return os.cpu_count()

@@ -75,7 +75,10 @@ class Progress(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class EpochDone(Event):
-    """An epoch (or one strength of a closed-form path) ended. `train` and `val` are metrics by name."""
+    """An epoch ended, or a head was solved for: then by which `solver`, at which `strength`.
+
+    `train` and `val` are metrics by name.
+    """
 
     phase: str
     epoch: int
@@ -86,6 +89,7 @@ class EpochDone(Event):
     seconds: float
     best: bool
     strength: float | None = None
+    solver: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

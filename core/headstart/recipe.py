@@ -40,6 +40,9 @@ class Recipe:
     train: tuple[str, ...] | None = setting(None, "The backbone's stages that learn; the strategy's own if left out.")
     head: str | None = setting(None, "The new layers on top, such as linear or mlp:512.")
     augment: tuple[str, ...] = setting(("none",), "How training samples vary.")
+    views: int | None = setting(
+        None, "Augmented views of each training sample that are computed once and kept.", low=1, high=64
+    )
     epochs: int | None = setting(None, "Passes over the training data; the strategy's own if left out.", low=1)
     batch_size: int = setting(32, "Samples a step.", low=1, high=65536)
     learning_rate: float | None = setting(None, "Peak rate of the backbone, or of a head that learns alone.", high=1)
@@ -166,7 +169,7 @@ _BOUNDS: Mapping[str, Bounds] = {
 }
 
 
-NUMBERS = ("epochs", "learning_rate", "limit", "threads")
+NUMBERS = ("epochs", "learning_rate", "limit", "threads", "views")
 """Settings that are a number or none. In others the word has its own meaning, as in `weights = "none"`."""
 
 

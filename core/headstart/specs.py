@@ -10,7 +10,7 @@ inside `keras.Model` are the backend's.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -548,7 +548,7 @@ class StrategyRequest:
 
     `stages` are the backbone's stages, bottom first; `train` the user's choice among them, or None for the
     strategy's own; `solvable` whether the task can fit this head in closed form; `augmented` whether training
-    samples vary; `epochs` and `learning_rate` the user's, or None.
+    samples vary; `views`, `epochs` and `learning_rate` the user's, or None.
     """
 
     options: Any
@@ -556,6 +556,7 @@ class StrategyRequest:
     train: tuple[str, ...] | None
     solvable: bool
     augmented: bool
+    views: int | None
     epochs: int | None
     learning_rate: float | None
 
@@ -582,20 +583,38 @@ class StrategySpec(Spec):
 class LoweringBuild(Protocol):
     """Build target of a LoweringSpec: a faster, numerically equal layer, or None where it would not be equal.
 
-    The new layer holds the stock one and owns no variables: training it trains the stock layer's.
+    `layer` is of the spec's class, `then` are layers of the classes in its `then`. The new layer holds the stock ones
+    and owns no variables: training it trains theirs.
     """
 
-    def __call__(self, layer: keras.Layer) -> keras.Layer | None:
+    def __call__(self, layer: keras.Layer, *then: keras.Layer) -> keras.Layer | None:
         """See the class."""
+
+
+class LowersItself(Protocol):
+    """A composite Keras layer, one that holds other layers, with a lowered form of its own.
+
+    Rules know Keras' own layers only. `lower_layer` gives the form of an inner layer, the layer itself where no rule
+    knows it.
+    """
+
+    def lower(self, lower_layer: Callable[[keras.Layer], keras.Layer]) -> keras.Layer | None:
+        """A layer of equal numbers on the same variables, or None where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoweringSpec(Spec):
-    """A faster form of one Keras layer class, `layer` by its name, on the backends named."""
+    """A faster form of Keras layers on the backends and devices ("cpu", "gpu", "tpu") named.
+
+    `layer` is the name of a layer class. With `then`, the form stands for a chain: layers of those classes, each the
+    only one to read what the one before gives. Of two forms that fit, the one of the longer chain is taken.
+    """
 
     build: str
     layer: str
     backends: tuple[str, ...]
+    then: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ("cpu",)
 
 
 # --- engines ---------------------------------------------------------------------------------------------------------

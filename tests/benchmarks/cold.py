@@ -25,7 +25,7 @@ from ratios import FOUND, Ratio, show_ratios, write_ratios
 
 EPOCHS = 10
 FLAGS = "--engine auto --precision float32"
-QUICK = {"count": 300, "rounds": 1, "epochs": 2}
+QUICK = {"count": 300, "rounds": 1, "epochs": 2, "backends": ["torch"]}
 
 
 def main() -> None:
@@ -107,21 +107,23 @@ def ours(ready: Prepared, backend: str, cache: Path) -> Measured:
     shutil.rmtree(run, ignore_errors=True)
     command = (HEADSTART, "fit", *ready.flags, "--backend", backend, "--out", run, "--json")
     wall, result = timed(command, environment(HEADSTART_CACHE=cache))
-    metrics, parts = result["metrics"], {name: round(value, 2) for name, value in result["seconds"].items()}
-    return {"wall": wall, "val": metrics["val"]["accuracy"], "test": metrics["test"]["accuracy"], "parts": parts}
+    accuracies = {split: result["metrics"][split]["accuracy"] for split in ("val", "test")}
+    engine = f"{result['engine']['name']} {result['engine']['precision']}" if "engine" in result else "unknown"
+    parts = {name: round(value, 2) for name, value in result["seconds"].items()}
+    return {"wall": round(wall, 3), **accuracies, "engine": engine, "parts": parts}
 
 
 def tutorial(ready: Prepared, backend: str) -> Measured:
     """Seconds, accuracies and epochs of the tutorial."""
     variables = environment(KERAS_BACKEND=backend, KERAS_HOME=ready.folder / "keras")
     wall, told = timed((PYTHON, HERE / "tutorial.py", ready.job), variables)
-    return {"wall": wall, **told}
+    return {"wall": round(wall, 3), **told}
 
 
 def by_hand(ready: Prepared) -> Measured:
     """Seconds and accuracies of PyTorch by hand."""
     wall, told = timed((PYTHON, HERE / "by_hand.py", ready.job), environment())
-    return {"wall": wall, **told}
+    return {"wall": round(wall, 3), **told}
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ def compare(name: str, precision: str, given: argparse.Namespace) -> Ratio | Non
         count = max(BATCH, given.count // SLOW.get(name, 1))
         rates = in_turn({"ours": ours.extract, **controls}, batch, count // BATCH, given.rounds)
     best = max(controls, key=lambda control: statistics.median(rates[control]))
-    told = [f"{side} {middle(values, 0)}" for side, values in rates.items()]
+    told = [f"{side} {middle(values, 0 if min(values) >= 10 else 1)}" for side, values in rates.items()]
     weights = "published weights" if name == "lite0" else "random weights: speed only"
     note = f"Pictures a second: {'; '.join(told)}. Ours ran in {ours.engine}"
     note += (

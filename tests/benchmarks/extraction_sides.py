@@ -15,7 +15,7 @@ from stock_backbone import load_stages
 
 from headstart.artefact import Blueprint
 from headstart.cache import Cache
-from headstart.engine.choosing import Choice, choose_engine
+from headstart.engine.choosing import Choice, Chosen, choose_engine
 from headstart.engine.graft import graft
 from headstart.engine.lowering import lower, rules_for
 from headstart.engine.network import Network
@@ -68,10 +68,14 @@ def open_ours(name: str, precision: str, engine: str, *, batch: np.ndarray, scra
     compiled = prefixes.open(chosen.engine, stop, chosen.precision).compiled
     return Side(
         extract=lambda pictures: compiled({"image": pictures})["@pooled"],
-        engine=f"{chosen.engine.short_name} {chosen.precision}",
+        engine="; ".join([f"{chosen.engine.short_name} {chosen.precision}", *_refusals(chosen)]),
         scale=blueprint.preprocess["scale"][0],
         offset=blueprint.preprocess["offset"][0],
     )
+
+
+def _refusals(chosen: Chosen) -> list[str]:
+    return [f"{engine} was refused: {reason}" for engine, reason in chosen.refused.items()]
 
 
 def build(name: str, registry: Registry) -> tuple[Network, Blueprint]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "nearest": Image.Resampling.NEAREST}
+RESAMPLING = {name: Image.Resampling[name.upper()] for name in ("bicubic", "bilinear", "nearest")}
 WHITE = (255, 255, 255, 255)
 
 

@@ -31,7 +31,8 @@ class Ratio:
     """One comparison. `row` is the goal it counts for ("P1"), `ratios` has one value a round.
 
     `what` says model, data, image size, epochs and precision; `note` holds seconds, accuracies and what was left out.
-    `counts` is False where it stands beside a row without being it, such as bfloat16.
+    `counts` is False where it stands beside a row without being it, such as bfloat16. `holds` is False where the sides
+    did not do the same, such as reach an accuracy: the row is missed then, whatever the ratio.
     """
 
     row: str
@@ -40,6 +41,7 @@ class Ratio:
     ratios: tuple[float, ...]
     note: str = ""
     counts: bool = True
+    holds: bool = True
 
     @property
     def median(self) -> float:

@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ratios import FOUND, Ratio, write_ratios
 from sweep import HEADSTART, show
 
 from headstart.environment import processor
@@ -120,6 +121,7 @@ def main() -> None:
         timed = measure(commands(given.plugins, bare, full), given.repeats)
         imported = {verb: count_modules(verb, full) for verb in ("--help", "plugins")}
     report(timed, given)
+    write_ratios(given.json, [ratio(timed, given)], settings=f"whole processes in turn, {given.repeats} rounds")
     for verb, count in imported.items():
         print(f"Modules of the {given.plugins} plugins that `headstart {verb}` imports: {count}.")
     print(f"Machine: {processor()}, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}.")
@@ -130,6 +132,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=15, metavar="N", help="rounds; each runs every command once")
     parser.add_argument("--plugins", type=int, default=20, metavar="N", help="plugins to install")
+    parser.add_argument("--json", type=Path, default=FOUND / "startup.json", help="where the ratio of P7 goes")
     return parser.parse_args()
 
 
@@ -207,6 +210,16 @@ def report(timed: Sequence[Timed], given: argparse.Namespace) -> None:
     title = f"Start-up in seconds, {given.repeats} rounds (`--help`: at most 0.25 of import torch; the goal is 0.1)"
     show(columns, rows, title=title)
     print()
+
+
+def ratio(timed: Sequence[Timed], given: argparse.Namespace) -> Ratio:
+    """P7: `headstart --help` with all plugins installed, round by round beside an import of torch."""
+    _, torch, _, helped, *_ = timed
+    values = tuple(own / theirs for own, theirs in zip(helped.seconds, torch.seconds, strict=True))
+    seconds = f"{statistics.median(helped.seconds):.3f} s against {statistics.median(torch.seconds):.3f} s"
+    return Ratio(
+        "P7", f"headstart --help, {given.plugins} plugins of others", 'python -c "import torch"', values, seconds
+    )
 
 
 if __name__ == "__main__":

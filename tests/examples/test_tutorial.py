@@ -7,7 +7,7 @@ import tomllib
 import pytest
 from PIL import Image
 
-SMALL = ("--set", "dataset.horizontal_flip=false", "--set", "strategy.views=1", "--backend", "torch")
+SMALL = ("--set", "dataset.horizontal_flip=false", "--views", "1", "--backend", "torch")
 
 
 @pytest.fixture(scope="module")

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import time
 
-import numpy as np
-
-from headstart.engine.heads import Labelled, Solution, Tried, is_better, solve_path
+from headstart.engine.heads import Tried, is_better, solve_path
 from headstart.engine.network import TAP
+from headstart.engine.rows import Part, Rows
 from headstart.engine.samples import Stored
 from headstart.engine.source import Seen
 from headstart.engine.stages import name_variables
 from headstart.engine.training import PhaseResult, Training
 from headstart.eventlog import now
 from headstart.events import CheckpointSaved, EpochDone
-from headstart.specs import HEAD, Phase
+from headstart.specs import HEAD, Phase, Solved
 
 
 class ClosedFormPhase:
@@ -31,31 +30,37 @@ class ClosedFormPhase:
         """Solve the path, refit on train and val where the phase says so, and set the head."""
         training, phase = self._training, self._phase
         source = training.source
-        train = self._labelled(source.training(self._cut, views=phase.views, fresh=False), "train")
-        val = self._labelled(source.plain(self._cut, "val"), "val")
+        train = self._rows(source.training(self._cut, views=phase.views, fresh=False), "train")
+        val = self._rows(source.plain(self._cut, "val"), "val")
         self._clock = time.monotonic()
-        best = solve_path(training.task, train, val, phase.strengths, self._heard)
-        solution = best.solution
+        solve_path(training.task, train, val, phase.strengths, self._heard)
+        if self._best is None:
+            raise ValueError(f"the task solved no head for strengths {phase.strengths}")
+        solved, metrics = self._best.solved, self._best.val
         if phase.refit:
-            both = train + val
-            solution = training.task.solve(both.features, both.targets, best.strength)
+            solved = training.task.solve_again(train + val, solved)
         for name, variable in name_variables(training.network.stages[-1:]).items():
-            variable.assign(solution[name.rpartition("/")[2]])
-        self._save(solution)
+            variable.assign(solved.weights[name.rpartition("/")[2]])
+        self._save(solved)
         return PhaseResult(
-            phase.name, self._best_number, best.val, "all strengths", 1, best.strength, refit=phase.refit
+            phase.name,
+            self._best_number,
+            metrics,
+            "all strengths",
+            1,
+            strength=solved.strength,
+            solver=solved.solver,
+            refit=phase.refit,
         )
 
-    def _labelled(self, seen: Seen, split: str) -> Labelled:
-        """Every view of a split below one another, its one feature flattened to (rows, channel)."""
+    def _rows(self, seen: Seen, split: str) -> Rows:
+        """Every view of a split, its one feature flattened to (sample, channel)."""
         if not isinstance(seen.samples, Stored):
             raise ValueError("a closed-form phase needs stored features")
         views = seen.samples.views
         (name,) = (name for name in views[0] if name.startswith(TAP))
-        return Labelled(
-            np.concatenate([view[name] for view in views]),
-            np.concatenate([self._training.targets[split]] * len(views)),
-        )
+        flat = tuple(view[name].reshape(len(view[name]), -1) for view in views)
+        return Rows((Part(flat, self._training.targets[split]),))
 
     def _heard(self, tried: Tried) -> None:
         self._tried += 1
@@ -74,12 +79,13 @@ class ClosedFormPhase:
                 rates={},
                 seconds=elapsed,
                 best=better,
-                strength=tried.strength,
+                strength=tried.solved.strength,
+                solver=tried.solved.solver,
             )
         )
 
-    def _save(self, solution: Solution) -> None:
+    def _save(self, solved: Solved) -> None:
         step = self._first_step + 1
-        arrays = {f"{HEAD}/0/{role}": array for role, array in solution.items()}
+        arrays = {f"{HEAD}/0/{role}": array for role, array in solved.weights.items()}
         path = self._training.checkpoints.save(step, arrays, best=True, facts={"phase": self._phase.name})
         self._training.log.emit(CheckpointSaved(time=now(), path=path.name, step=step, best=True))

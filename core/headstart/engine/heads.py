@@ -1,4 +1,4 @@
-"""The head solved in closed form on frozen features, its regularisation chosen on the validation split."""
+"""The head that a task solves for on frozen features, chosen among its solutions on the validation split."""
 
 from __future__ import annotations
 
@@ -7,52 +7,32 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headstart.specs import Task
-
-Solution = Mapping[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """Features (rows, channel) float32 and encoded targets (rows, ...)."""
-
-    features: np.ndarray
-    targets: np.ndarray
-
-    def __add__(self, other: Labelled) -> Labelled:
-        return Labelled(np.concatenate([self.features, other.features]), np.concatenate([self.targets, other.targets]))
+from headstart.engine.rows import Rows
+from headstart.specs import Solved, Task
 
 
 @dataclass(frozen=True)
 class Tried:
-    """One strength of the path: its solution and metrics on both splits."""
+    """One solution, with its metrics on both splits."""
 
-    strength: float
-    solution: Solution
+    solved: Solved
     train: Mapping[str, float]
     val: Mapping[str, float]
 
 
 def solve_path(
-    task: Task, train: Labelled, val: Labelled, strengths: Sequence[float], on_tried: Callable[[Tried], None]
-) -> Tried:
-    """Solve for every strength, strongest first; the best by the task's primary metric on `val`, then by its loss."""
-    best: Tried | None = None
-    for strength in sorted(strengths, reverse=True):
-        solution = task.solve(train.features, train.targets, strength)
-        tried = Tried(strength, solution, score(task, solution, train), score(task, solution, val))
-        on_tried(tried)
-        if best is None or is_better(task, tried.val, best.val):
-            best = tried
-    if best is None:
-        raise ValueError("a closed-form phase needs at least one strength")
-    return best
+    task: Task, train: Rows, val: Rows, strengths: Sequence[float], on_tried: Callable[[Tried], None]
+) -> None:
+    """Let the task solve on `train`; tell each solution with its metrics as soon as it is there."""
+    for solved in task.solve(train, strengths):
+        on_tried(Tried(solved, score(task, solved, train), score(task, solved, val)))
 
 
-def score(task: Task, solution: Solution, data: Labelled) -> Mapping[str, float]:
-    """Metrics of a linear head on features; logits (rows, classes) are features @ kernel + bias."""
-    logits = data.features @ solution["kernel"] + solution["bias"]
-    return task.metrics(data.targets, {"logits": logits.astype(np.float32)})
+def score(task: Task, solved: Solved, rows: Rows) -> Mapping[str, float]:
+    """Metrics of a linear head on features; logits (row, output) are features @ kernel + bias, a block at a time."""
+    kernel, bias = solved.weights["kernel"], solved.weights["bias"]
+    logits = [(features @ kernel + bias).astype(np.float32) for features, _ in rows.blocks()]
+    return task.metrics(rows.targets, {"logits": np.concatenate(logits)})
 
 
 def is_better(task: Task, new: Mapping[str, float], old: Mapping[str, float]) -> bool:

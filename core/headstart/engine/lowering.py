@@ -1,6 +1,6 @@
-"""Lowering: the same network in faster, numerically equal layers for the backend at hand.
+"""Lowering: the same network in faster, numerically equal layers for the backend and device at hand.
 
-A lowered layer holds its stock layer and owns no variables, so both networks share every weight: training one trains
+A lowered layer holds its stock layers and owns no variables, so both networks share every weight: training one trains
 the other, and names are read from the stock one. The artefact and the Predictor know stock layers only.
 """
 
@@ -8,45 +8,62 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import keras
 
+from headstart.engine.cutting import single_readers
 from headstart.engine.network import Network
-from headstart.errors import PluginError
+from headstart.errors import HeadstartError, PluginError
 from headstart.specs import LoweringSpec, Stage
 
 if TYPE_CHECKING:
     from headstart.registry import Registry
 
-Rule = Callable[[keras.Layer], keras.Layer | None]
+Rule = Callable[..., keras.Layer | None]
+"""From the layers of a chain, one after the other, to the layer that stands for them all, or None."""
+Rules = Mapping[str, Rule]
+"""By the names of a chain's layer classes in a row, separated by spaces; most chains are one layer."""
 Warn = Callable[[str], None]
 
 
-def rules_for(backend: str, registry: Registry, warn: Warn | None = None) -> dict[str, Rule]:
-    """The rule for each layer class, by name, on `backend`; the first offered counts.
+def rules_for(
+    backend: str, registry: Registry, warn: Warn | None = None, *, device: str | None = None
+) -> dict[str, Rule]:
+    """The rule for each chain of layer classes on `backend` and `device`; the first offered counts.
 
-    `warn` hears of rules that fail: their layers stay stock ones, since the answers are the same. Without it a
-    PluginError is raised.
+    `device` is "cpu", "gpu" or "tpu"; without it, the one that the process computes on. `warn` hears of rules that
+    fail: their layers stay stock ones, since the answers are the same. Without it a PluginError is raised.
     """
+    where = device or device_at_hand()
     rules: dict[str, Rule] = {}
     offered: tuple[LoweringSpec, ...] = registry.specs("lowerings")
     for spec in offered:
-        if backend in spec.backends and spec.layer not in rules:
+        chain = " ".join((spec.layer, *spec.then))
+        if backend in spec.backends and where in spec.devices and chain not in rules:
             with _told(warn):
-                rules[spec.layer] = _careful(registry.load_target(spec, spec.build), warn)
+                rules[chain] = _careful(registry.load_target(spec, spec.build), warn)
     return rules
+
+
+def device_at_hand() -> str:
+    """What this process' backend computes on: "cpu", "gpu" or "tpu"."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return str(jax.default_backend())
+    return "cpu" if keras.ops.zeros(()).device.type == "cpu" else "gpu"
 
 
 def _careful(rule: Rule, warn: Warn | None) -> Rule:
     """`rule`, but off from its first failure on."""
     working = [rule]
 
-    def lowered(layer: keras.Layer) -> keras.Layer | None:
+    def lowered(*chain: keras.Layer) -> keras.Layer | None:
         for each in working:
             with _told(warn):
-                return each(layer)
+                return each(*chain)
             working.clear()
         return None
 
@@ -63,21 +80,101 @@ def _told(warn: Warn | None) -> Iterator[None]:
         warn(f"{exc.message}; the stock layers are used")
 
 
-def lower(network: Network, rules: Mapping[str, Rule]) -> Network:
-    """`network` with every layer that a rule knows in its lowered form; stages without one stay the same object."""
-    return replace(network, stages=tuple(_lower_stage(stage, rules) for stage in network.stages))
+def lower(network: Network, rules: Rules, warn: Warn | None = None) -> Network:
+    """`network` with every chain of layers that a rule knows in its lowered form.
+
+    Nested functional models are opened, and a composite layer with a method `lower` (`LowersItself`) is asked for its
+    own form. Stages where nothing changes stay the same object. `warn` hears of composite layers that fail and stay
+    as they are; without it a PluginError is raised.
+    """
+    lowered = (Stage(stage.name, _Pass(rules, warn).model(stage.model)) for stage in network.stages)
+    pairs = zip(network.stages, lowered, strict=True)
+    return replace(network, stages=tuple(old if new.model is old.model else new for old, new in pairs))
 
 
-def _lower_stage(stage: Stage, rules: Mapping[str, Rule]) -> Stage:
-    lowered = {id(layer): _lowered(layer, rules) for layer in stage.model.layers}
-    if all(lowered[id(layer)] is layer for layer in stage.model.layers):
-        return stage
-    model = keras.models.clone_model(stage.model, clone_function=lambda node: lowered.get(id(node), node))
-    return Stage(stage.name, model)
+@dataclass
+class _Pass:
+    """One pass over a functional model; `done` has the new layer for each old one, None where a chain took it in."""
+
+    rules: Rules
+    warn: Warn | None
+    done: dict[int, keras.Layer | None] = field(default_factory=dict)
+
+    def model(self, model: keras.Model) -> keras.Model:
+        """A clone on the new layers, or `model` itself where there are none."""
+        readers = single_readers(model)
+        for layer in model.layers:
+            if id(layer) not in self.done:
+                self._settle(layer, readers)
+        if all(self.done[id(layer)] is layer for layer in model.layers):
+            return model
+        return keras.models.clone_model(model, clone_function=self._replacement, call_function=_call)
+
+    def _settle(self, layer: keras.Layer, readers: Mapping[int, keras.Layer]) -> None:
+        chain = _chain_from(layer, readers)
+        for length in range(len(chain), 0, -1):
+            rule = self.rules.get(" ".join(type(each).__name__ for each in chain[:length]))
+            if rule is None or any(id(each) in self.done for each in chain[:length]):
+                continue
+            new = rule(*chain[:length])
+            if new is not None:
+                self.done |= {id(each): None for each in chain[:length]} | {id(layer): new}
+                return
+        self.done[id(layer)] = self._opened(layer)
+
+    def _opened(self, layer: keras.Layer) -> keras.Layer:
+        """A layer that no rule knows: a nested model is gone through, a composite layer asked."""
+        if isinstance(layer, keras.Model) and hasattr(layer, "_nodes_by_depth"):
+            return _Pass(self.rules, self.warn).model(layer)
+        if not callable(getattr(type(layer), "lower", None)):
+            return layer
+        with _told(self.warn):
+            return _asked(layer, self._inner) or layer
+        return layer
+
+    def _inner(self, layer: keras.Layer) -> keras.Layer:
+        """The form of a layer that a composite one holds."""
+        inner = _Pass(self.rules, self.warn)
+        inner._settle(layer, {})
+        return inner.done[id(layer)]
+
+    def _replacement(self, layer: keras.Layer) -> keras.Layer | _TakenIn:
+        return self.done[id(layer)] or _TakenIn()
 
 
-def _lowered(layer: keras.Layer, rules: Mapping[str, Rule]) -> keras.Layer:
-    """Rules are for exactly the class they name: a subclass may compute something else."""
-    rule = rules.get(type(layer).__name__)
-    is_stock = type(layer) is getattr(keras.layers, type(layer).__name__, None)
-    return (rule(layer) or layer) if rule is not None and is_stock else layer
+class _TakenIn:
+    """Stands for a layer that the lowered one before it computes too."""
+
+
+def _call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+    return args[0] if isinstance(layer, _TakenIn) else layer(*args, **kwargs)
+
+
+def _chain_from(layer: keras.Layer, readers: Mapping[int, keras.Layer]) -> list[keras.Layer]:
+    """`layer` and those that alone read the one before, as far as all are Keras' own.
+
+    Rules are for exactly the classes they name: a subclass may compute something else.
+    """
+    chain: list[keras.Layer] = []
+    following: keras.Layer | None = layer
+    while following is not None and _is_stock(following):
+        chain.append(following)
+        following = readers.get(id(following))
+    return chain
+
+
+def _is_stock(layer: keras.Layer) -> bool:
+    return type(layer) is getattr(keras.layers, type(layer).__name__, None)
+
+
+def _asked(layer: keras.Layer, lower_layer: Callable[[keras.Layer], keras.Layer]) -> keras.Layer | None:
+    try:
+        lowered: keras.Layer | None = layer.lower(lower_layer)
+    except HeadstartError:
+        raise
+    except Exception as exc:
+        raise PluginError(
+            f"layer {layer.name!r}: {type(layer).__name__}.lower failed: {type(exc).__name__}: {exc}",
+            hint="tell the author of the backbone that it belongs to",
+        ) from exc
+    return lowered

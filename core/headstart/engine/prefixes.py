@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -74,6 +75,7 @@ class Prefixes:
     artefact: Path | None = None
     _identities: dict[int, dict[str, Any]] = field(default_factory=dict, init=False)
     _references: dict[int, dict[str, np.ndarray]] = field(default_factory=dict, init=False)
+    _written: Path | None = field(default=None, init=False)
 
     def open(self, spec: EngineSpec, stop: int, precision: str) -> Opened:
         """Raises EngineRefusal where the engine cannot run it."""
@@ -107,7 +109,7 @@ class Prefixes:
         """Let go of what is known of the weights, before they change."""
         self._identities.clear()
         self._references.clear()
-        self.artefact = None
+        self._written = None
 
     def identity(self, stop: int) -> dict[str, Any]:
         """What the prefix is; see `identify`. Its weights must not change from then on."""
@@ -150,18 +152,20 @@ class Prefixes:
             raise
         except HeadstartError as exc:
             self.warn(f"{exc.message}; the graph is not kept")
-        folder = self.scratch / f"graph-{spec.short_name}-{stop}"
+        folder = self.scratch / f"graph-{uuid.uuid4().hex}"
         folder.mkdir(parents=True)
         export(job, self.registry, folder)
         return folder
 
     def _described(self) -> Path:
         """A folder that holds the network for another process."""
-        if self.artefact is None:
-            self.artefact = self.scratch / "described"
+        if self.artefact is not None:
+            return self.artefact
+        if self._written is None:
             self.scratch.mkdir(parents=True, exist_ok=True)
-            write_artefact(self.artefact, self.blueprint, self.stock, facts={})
-        return self.artefact
+            self._written = self.scratch / f"described-{uuid.uuid4().hex}"
+            write_artefact(self._written, self.blueprint, self.stock, facts={})
+        return self._written
 
     def _remember(self, key: Mapping[str, Any], found: Measured, facts: Mapping[str, Any]) -> None:
         try:

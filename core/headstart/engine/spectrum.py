@@ -17,7 +17,7 @@ CHUNK = 512
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Eigenvalues of the covariance of scaled features, `values` (axis,) falling, and their axes `basis` (channel, axis).
+    """Variances of scaled features along their principal axes: `values` (axis,), falling, and `basis` (channel, axis).
 
     `centre` (channel,) is the mean of the scaled features, all but zero. `target_mean` (output,) is the outputs' mean,
     `cross` (axis, output) their covariance with the features along each axis. `scores` are the centred features along

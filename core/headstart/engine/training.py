@@ -38,7 +38,9 @@ def is_fresh(phase: Phase) -> bool:
 
 @dataclass(frozen=True)
 class PhaseResult:
-    """How a phase ended; `steps` counts updates, `history` is best epoch's metrics on val."""
+    """How a phase ended: `best` are the best epoch's metrics on val, `steps` counts updates.
+
+    A head that was solved for has the `strength` and `solver` that val chose."""
 
     phase: str
     best_epoch: int
@@ -46,4 +48,5 @@ class PhaseResult:
     reason: str
     steps: int
     strength: float | None = None
+    solver: str | None = None
     refit: bool = False

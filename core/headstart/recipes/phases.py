@@ -50,6 +50,7 @@ def make_planner(
         train=tuple(recipe.train) if recipe.train else None,
         solvable=is_solvable(task, head),
         augmented=bool(choices.augmentations),
+        views=recipe.views,
         epochs=recipe.epochs,
         learning_rate=recipe.learning_rate,
     )

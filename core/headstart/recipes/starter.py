@@ -32,6 +32,7 @@ EXAMPLES = {
     "strategy": "NAME",
     "train": ["STAGE"],
     "head": "mlp:512",
+    "views": 4,
     "epochs": 10,
     "learning_rate": 0.001,
     "limit": 1000,

@@ -49,7 +49,9 @@ def open_run(plan: Plan, room: EngineRoom, folder: RunFolder, log: EventLog) -> 
     """Write what is known before training: recipe, split, environment; say what starts and what to mind."""
     write_recipe(_pinned(plan.resolved.recipe, room), folder.recipe)
     write_split(plan.data.split, folder.split)
-    _write_json(folder.environment, describe(plan.registry, plan.backend))
+    chosen = room.chosen
+    facts = describe(plan.registry, plan.backend, precision=chosen.precision, threads=chosen.threads)
+    _write_json(folder.environment, facts)
     learned = {stage for phase in plan.phases for stage in phase.train}
     counts = count_trainable(plan.network, tuple(learned))
     resolved = plan.resolved

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from headstart.artefact import Artefact, Blueprint
-from headstart.backend import loaded_backend
+from headstart.backend import available_threads, loaded_backend
 from headstart.cache import open_cache
 from headstart.engine.choosing import NATIVE, WORTH, Choice, Chosen, choose_engine
 from headstart.engine.compute import Batch, forward
@@ -59,27 +58,26 @@ class EngineRoom:
         return opened
 
     def predictor(self, artefact: Artefact, rows: int) -> Predictor:
-        """Answers of a reloaded artefact for about `rows` samples: its backbone in the engine, its head on stock layers.
+        """What answers about `rows` raw samples with a reloaded artefact.
 
-        The engine's graph is of the artefact's own weights, and held against its stock layers on real samples first.
+        Where the run has another engine than its backend, and the samples are worth an export, the backbone runs as a
+        graph of the artefact's own stock layers, held against them on real samples first. The head runs on the backend.
         """
-        network = artefact.network
+        network, spec = artefact.network, self.chosen.engine
         stop = len(network.stages) - 1
-        fast = lowered(network, self.prefixes.registry, self.warn)
-        prefixes = dataclasses.replace(self.prefixes, stock=network, fast=fast, artefact=artefact.path)
-        spec = self.chosen.engine if self._is_worth(prefixes, stop, rows) else self.native
-        chosen = dataclasses.replace(self.chosen, engine=spec, precision=FLOAT32)
+        prefixes = dataclasses.replace(self.prefixes, stock=network, fast=network, artefact=artefact.path)
+        if spec is self.native or not self._is_worth(prefixes, stop, rows):
+            return artefact.predictor
+        chosen = dataclasses.replace(self.chosen, precision=FLOAT32)
         backbone = dataclasses.replace(self, prefixes=prefixes, chosen=chosen).open(stop).compiled
         head = forward(network, stop, stop + 1)
         return Predictor(artefact.kind, artefact.task, lambda batch: head(backbone(batch)))
 
     def _is_worth(self, prefixes: Prefixes, stop: int, rows: int) -> bool:
-        """Whether an export of new weights pays for itself."""
+        """Whether an export of new weights pays for itself; it does where one was asked for by name."""
         spec = self.chosen.engine
         native = self.chosen.measured.get(f"{NATIVE} {FLOAT32}")
-        if spec.startup == 0.0 or native is None or prefixes.known(spec, stop):
-            return True
-        return rows / native.rate > WORTH * spec.startup
+        return native is None or prefixes.known(spec, stop) or rows / native.rate > WORTH * spec.startup
 
 
 def open_engine_room(plan: Plan, blueprint: Blueprint, scratch: Path, warn: Warn) -> EngineRoom:
@@ -114,11 +112,6 @@ def native_engine(registry: Registry) -> EngineSpec:
     """The engine that is always there. Raises UsageError where its plugin is disabled."""
     spec: EngineSpec = registry.get("engines", NATIVE)
     return spec
-
-
-def available_threads() -> int:
-    """The processor threads that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def first_samples(plan: Plan) -> Batch:

@@ -101,7 +101,7 @@ def make_plan(
     said: list[str] = []
     data = _prepare(resolved, records, kind, scratch, told, said.append)
     task = _build_task(resolved, registry, data)
-    activate(choice)
+    activate(choice, resolved.recipe.threads)
     network = _build_network(resolved, registry, kind, task)
     return Plan(
         resolved=resolved,

@@ -11,15 +11,13 @@ from scipy.optimize import minimize
 from headstart.engine.rows import Rows
 from headstart.engine.spectrum import Spectrum
 
-EXCESS = 1e-8
+EXCESS = 1e-7
 """The estimated share of the objective that is left to gain at which a solution is accepted; see `fit_logistic`."""
 MAX_ITERATIONS = 2000
-CORRECTIONS = 10
-"""Updates that L-BFGS remembers."""
 CACHE_LIMIT = 256 * 2**20
 """Bytes of scaled features that are kept between evaluations."""
-SLICE = 1024
-"""Rows that go through both products of an evaluation at a time."""
+TURNED = 4
+"""Up to so many rows a channel, features are turned to the axes once, which is cheaper than turning every gradient."""
 FLATTEST = 1e-12
 """The least curvature that the preconditioner assumes."""
 
@@ -34,7 +32,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class Design:
-    """What the loss is taken of: `blocks` gives features (row, feature), afresh each time, `targets` (row,) their classes.
+    """What the loss is taken of: `blocks` gives features (row, feature), `targets` (row,) are their classes.
 
     `basis` (feature, axis) leads from axes to features, None where features are the projected ones. `spectrum` is
     that of all rows.
@@ -47,21 +45,24 @@ class Design:
 
 
 def make_design(rows: Rows, spectrum: Spectrum) -> Design:
-    """Projected features where `spectrum` has them; else scaled ones in float64 where they fit into CACHE_LIMIT.
+    """Projected features where rows are few; else scaled ones, kept in float64 where they fit into CACHE_LIMIT.
 
-    Beyond that they are float32, as they came, and scaled anew at each evaluation where even those do not fit: sums
-    stay in float64, and rounding of 1e-7 a logit averages out over so many rows.
+    Beyond that they are float32, as they came, and scaled anew at each evaluation where even those do not fit. Sums
+    stay in float64, and a logit's rounding of about 1e-6 averages out over so many rows; over a few hundred it would
+    stop the line search early.
     """
     if spectrum.scores is not None:
-        scores = spectrum.scores
-        return Design(lambda: _slices(scores), rows.targets, None, spectrum)
+        kept = [spectrum.scores]
+        return Design(lambda: kept, rows.targets, None, spectrum)
     numbers = len(rows) * rows.channels
-    dtype = np.float64 if 8 * numbers <= CACHE_LIMIT else np.float32
+    fits = 8 * numbers <= CACHE_LIMIT
+    if fits and len(rows) <= TURNED * rows.channels:
+        kept = [spectrum.project(features) for features, _ in rows.blocks()]
+        return Design(lambda: kept, rows.targets, None, spectrum)
+    dtype = np.float64 if fits else np.float32
 
     def scaled() -> Iterator[np.ndarray]:
-        for features, _ in rows.blocks():
-            for piece in _slices(features):
-                yield spectrum.scaling.apply(piece, dtype)
+        return (spectrum.scaling.apply(features, dtype) for features, _ in rows.blocks())
 
     if np.dtype(dtype).itemsize * numbers > CACHE_LIMIT:
         return Design(scaled, rows.targets, spectrum.basis, spectrum)
@@ -76,8 +77,9 @@ def fit_logistic(design: Design, start: Weights, strength: float, excess: float 
     is convex: the answer depends on neither start nor seed. L-BFGS (Liu & Nocedal 1989) in coordinates in which the
     curvature is about 1 in each direction: along an axis of variance v it is c v + `strength`, where c, the mean
     curvature of softmax, is measured at the start (Boehning 1992 bounds it by 1/2). There, half the squared gradient
-    estimates what is left to gain; at `excess` = 1e-8 of the objective the solver stops. On pictures that moves a logit
-    by at most 0.005 for strengths from 1e-3 on and 0.02 at 1e-5, where logits spread by 4.
+    estimates what is left to gain; at `excess` of the objective the solver stops. At 1e-7, on features of digits and
+    stamps, no decision differs from the optimum's; logits that spread by 2 to 8 differ by 0.04 at most for strengths
+    from 0.1 on, and by 0.1 below.
     """
     loss = _Loss(design, strength, excess)
     loss.precondition(start)
@@ -87,13 +89,13 @@ def fit_logistic(design: Design, start: Weights, strength: float, excess: float 
         jac=True,
         method="L-BFGS-B",
         callback=loss.stop,
-        options={"gtol": 0.0, "ftol": 0.0, "maxcor": CORRECTIONS, "maxiter": MAX_ITERATIONS, "maxfun": 2 * MAX_ITERATIONS},
+        options={"gtol": 0.0, "ftol": 0.0, "maxiter": MAX_ITERATIONS, "maxfun": 2 * MAX_ITERATIONS},
     )
     return loss.unpack(found.x)
 
 
 class _Loss:
-    """The objective and its gradient in preconditioned coordinates (axis + 1, class), flat; the last row is the bias."""
+    """The objective and its gradient in preconditioned coordinates (axis + 1, class), flat; the bias comes last."""
 
     def __init__(self, design: Design, strength: float, excess: float) -> None:
         self._design, self._strength, self._excess = design, strength, excess
@@ -159,12 +161,7 @@ def _evaluate(design: Design, weights: Weights) -> _Point:
         certainty += float(np.einsum("rc,rc->", probability, probability))
         probability[picked] -= 1.0
         bias += probability.sum(axis=0)
-        slope += features.T @ probability.astype(features.dtype)
+        slope += (probability.astype(features.dtype).T @ features).T
     slope /= done
     along = slope if design.basis is None else design.basis.T @ slope
     return _Point(loss / done, along, bias / done, (1.0 - certainty / done) / (len(bias) - 1))
-
-
-def _slices(rows: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, len(rows), SLICE):
-        yield rows[start : start + SLICE]

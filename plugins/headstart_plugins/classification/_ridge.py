@@ -1,4 +1,4 @@
-"""Ridge regression on indicators of the classes, its strength and the scale of its logits chosen by left-out samples."""
+"""Ridge regression on indicators of the classes; samples left out choose its strength and the scale of its logits."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ def choose_ridge(rows: Rows, spectrum: Spectrum, strengths: Sequence[float], cla
     temperature scaling (Guo et al. 2017, arXiv:1706.04599), makes probabilities of them and changes no decision.
     """
     left = leave_out(spectrum, rows, indicators(classes), strengths, LEFT_OUT)
-    tried = [_scaled(strength, answers, left.targets) for strength, answers in zip(strengths, left.answers, strict=True)]
+    tried = [
+        _scaled(strength, answers, left.targets) for strength, answers in zip(strengths, left.answers, strict=True)
+    ]
     return min(tried, key=lambda ridge: ridge.loss)
 
 

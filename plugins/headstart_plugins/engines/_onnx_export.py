@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from headstart.engine.lowering import lower
 from headstart.errors import EngineRefusal
 from headstart.specs import EngineExport
 
@@ -18,6 +17,8 @@ BATCH = "batch"
 """The name of the free axis in the graph."""
 LARGEST = 2**31 - 2**24
 """Bytes of weights that fit a file of the format beside the operations (protocol buffers end at 2 GiB)."""
+NOISE = ("You are using the legacy TorchScript-based ONNX export", "Constant folding - ")
+"""How warnings begin that nobody can act on."""
 HINT = "use another engine, or --engine native"
 
 
@@ -30,28 +31,16 @@ def export(request: EngineExport) -> None:
     """
     import torch
 
-    from headstart_plugins.engines._onnx_forms import RULES
+    from headstart_plugins.engines._onnx_forms import channels_first
+    from headstart_plugins.engines._onnx_module import Positional
 
-    network = lower(request.network, RULES)
+    network, path = request.network, request.folder / GRAPH
     samples = _samples(network.stages[0].model.input)
-    stages = torch.nn.ModuleList(stage.model for stage in network.stages[: request.stop])
-    _require_room(stages)
-    with torch.no_grad():
-        names = _output_names(network.run(samples, 0, request.stop))
-
-        class Positional(torch.nn.Module):
-            """The network from tensors in sorted order to tensors in sorted order."""
-
-            def __init__(self) -> None:
-                super().__init__()
-                self.stages = stages
-
-            def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-                outputs = network.run(dict(zip(samples, tensors, strict=True)), 0, request.stop)
-                return tuple(outputs[name].float() for name in names)
-
-        path = request.folder / GRAPH
-        _trace(Positional().eval(), samples, names, path)
+    with torch.no_grad(), channels_first(stage.model for stage in network.stages[: request.stop]):
+        outputs = _output_names(network.run(samples, 0, request.stop))
+        module = Positional(network, request.stop, tuple(samples), outputs).eval()
+        _require_room(module)
+        _trace(module, samples, outputs, path)
     _trim(path)
 
 
@@ -68,8 +57,8 @@ def _samples(inputs: Mapping[str, Any]) -> dict[str, Any]:
     return {name: keras.ops.zeros((1, *inputs[name].shape[1:]), inputs[name].dtype) for name in sorted(inputs)}
 
 
-def _require_room(stages: Any) -> None:
-    size = sum(weight.nbytes for weight in stages.parameters())
+def _require_room(module: Any) -> None:
+    size = sum(weight.nbytes for weight in module.parameters())
     if size > LARGEST:
         raise EngineRefusal(f"weights of {size / 2**30:.1f} GiB do not fit an ONNX file, which ends at 2", hint=HINT)
 
@@ -85,8 +74,9 @@ def _trace(module: Any, samples: Mapping[str, Any], outputs: Sequence[str], path
     import torch
 
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # shapes are fixed by design
-        warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch|headstart_plugins")
+        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # lengths are fixed by design
+        for message in NOISE:
+            warnings.filterwarnings("ignore", message=message)
         try:
             torch.onnx.export(
                 module,
@@ -96,7 +86,7 @@ def _trace(module: Any, samples: Mapping[str, Any], outputs: Sequence[str], path
                 output_names=list(outputs),
                 dynamic_axes={name: {0: BATCH} for name in (*samples, *outputs)},
                 opset_version=OPSET,
-                dynamo=False,  # the newer exporter needs a package more, and is slower
+                dynamo=False,  # the newer exporter needs onnxscript
             )
         except Exception as exc:
             raise EngineRefusal(f"PyTorch cannot write this network as ONNX: {_reason(exc)}", hint=HINT) from exc

@@ -1,4 +1,4 @@
-"""Layers in a form that ONNX Runtime can merge into convolutions; each holds its stock layer and owns no variables.
+"""Layers computed in a form that ONNX Runtime can merge into convolutions.
 
 Keras on PyTorch computes BatchNorm and rescaling on channels-last tensors, as elementwise operations between the
 transposes of its convolutions. As batch normalisation over axis 1, the transposes meet and cancel in the exported
@@ -7,12 +7,69 @@ graph, and ONNX Runtime folds each normalisation into the convolution before it.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import torch
 from torch.nn import functional
+
+Call = Callable[..., Any]
+
+
+@contextlib.contextmanager
+def channels_first(models: Iterable[keras.Model]) -> Iterator[None]:
+    """While open, every layer of `models` that has such a form computes in it, for inference only."""
+    changed = []
+    try:
+        for layer in [layer for model in models for layer in model._flatten_layers()]:
+            form = _form(layer)
+            if form is not None:
+                vars(layer)["call"] = form  # shadows the method, past Keras' tracking of attributes
+                changed.append(layer)
+        yield
+    finally:
+        for layer in changed:
+            vars(layer).pop("call", None)
+
+
+def _form(layer: keras.layers.Layer) -> Call | None:
+    """The other way to compute exactly the class it is, in float32; None where there is none."""
+    if layer.compute_dtype != "float32":
+        return None
+    if type(layer) is keras.layers.BatchNormalization:
+        return _norm(layer)
+    return _scaling(layer) if type(layer) is keras.layers.Rescaling else None
+
+
+def _norm(layer: keras.layers.BatchNormalization) -> Call:
+    def call(inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        affine = _Affine(
+            mean=layer.moving_mean.value,
+            variance=layer.moving_variance.value,
+            scale=layer.gamma.value if layer.scale else None,
+            offset=layer.beta.value if layer.center else None,
+            epsilon=layer.epsilon,
+        )
+        return _apply(affine, inputs, layer.axis)
+
+    return call
+
+
+def _scaling(layer: keras.layers.Rescaling) -> Call | None:
+    """Where it has a scale and an offset for each channel, the last axis."""
+    by_channel = isinstance(layer.scale, list | tuple) and isinstance(layer.offset, list | tuple)
+    if not by_channel or keras.config.image_data_format() != "channels_last":
+        return None
+
+    def call(inputs: Any) -> Any:
+        scale, offset = (keras.ops.convert_to_tensor(each, "float32") for each in (layer.scale, layer.offset))
+        affine = _Affine(torch.zeros_like(scale), torch.ones_like(scale), scale, offset, epsilon=0.0)
+        return _apply(affine, keras.ops.cast(inputs, "float32"), -1)
+
+    return call
 
 
 @dataclass(frozen=True)
@@ -35,58 +92,3 @@ def _apply(affine: _Affine, values: torch.Tensor, axis: int) -> torch.Tensor:
         values.permute(there), affine.mean, affine.variance, affine.scale, affine.offset, eps=affine.epsilon
     )
     return first.permute(back)
-
-
-class _Form(keras.layers.Layer):  # type: ignore[misc]  # keras has no types
-    """A layer that computes what `stock` does in inference."""
-
-    def __init__(self, stock: keras.layers.Layer) -> None:
-        super().__init__(name=stock.name, dtype=stock.dtype_policy)
-        self.stock = stock
-        self.built = True
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> Any:
-        """As the stock layer's."""
-        return self.stock.compute_output_shape(input_shape)
-
-
-class ChannelNorm(_Form):
-    """A `BatchNormalization` in inference, whatever its axis."""
-
-    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """Shapes and dtype as they come; `training` and `mask` say nothing to fixed statistics."""
-        stock = self.stock
-        affine = _Affine(
-            mean=stock.moving_mean.value,
-            variance=stock.moving_variance.value,
-            scale=stock.gamma.value if stock.scale else None,
-            offset=stock.beta.value if stock.center else None,
-            epsilon=stock.epsilon,
-        )
-        return _apply(affine, inputs, stock.axis)
-
-
-class ChannelScale(_Form):
-    """A `Rescaling` with one scale and offset for each channel, the last axis."""
-
-    def call(self, inputs: Any) -> Any:
-        """(batch, ..., channel) of any type in, the layer's type out."""
-        scale, offset = (keras.ops.convert_to_tensor(each, "float32") for each in (self.stock.scale, self.stock.offset))
-        affine = _Affine(torch.zeros_like(scale), torch.ones_like(scale), scale, offset, epsilon=0.0)
-        return _apply(affine, keras.ops.cast(inputs, "float32"), -1)
-
-
-def norm(layer: keras.layers.BatchNormalization) -> keras.layers.Layer | None:
-    """The rule for `BatchNormalization`, where it computes in float32."""
-    return ChannelNorm(layer) if layer.compute_dtype == "float32" else None
-
-
-def scaling(layer: keras.layers.Rescaling) -> keras.layers.Layer | None:
-    """The rule for `Rescaling`, where it is by channel and in float32."""
-    by_channel = isinstance(layer.scale, list | tuple) and isinstance(layer.offset, list | tuple)
-    last = keras.config.image_data_format() == "channels_last"
-    return ChannelScale(layer) if by_channel and last and layer.compute_dtype == "float32" else None
-
-
-RULES = {"BatchNormalization": norm, "Rescaling": scaling}
-"""By class name, as `headstart.engine.lowering.lower` takes them."""

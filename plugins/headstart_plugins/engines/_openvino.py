@@ -34,7 +34,10 @@ class Opened:
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Any number of samples; the requests write straight into the arrays that are returned."""
-        given = [np.ascontiguousarray(batch[name], dtype) for name, dtype in zip(self.inputs, self.types, strict=True)]
+        given = [
+            np.asarray(batch[name]).astype(dtype, order="C", casting="same_kind", copy=False)
+            for name, dtype in zip(self.inputs, self.types, strict=True)
+        ]
         rows = len(given[0])
         results = [np.empty((rows, *shape), np.float32) for shape in self.shapes]
         running: deque[Any] = deque()

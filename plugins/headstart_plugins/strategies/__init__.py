@@ -14,9 +14,6 @@ from headstart.specs import StrategySpec
 class ProbeOptions:
     """How a head is trained on frozen features."""
 
-    views: int = option(
-        4, "Augmented views of each training sample that are cached beside the plain one.", low=1, high=64
-    )
     weakest: float = option(1e-5, "Weakest regularisation tried in closed form.", low=1e-9, high=1e3)
     strongest: float = option(10.0, "Strongest regularisation tried in closed form.", low=1e-9, high=1e3)
     strengths: int = option(7, "How many strengths are tried, evenly spaced on a log scale.", low=1, high=50)

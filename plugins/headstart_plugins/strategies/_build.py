@@ -8,6 +8,10 @@ from headstart.suggest import near_misses
 from headstart_plugins.strategies import FullOptions, LpFtOptions, ProbeOptions
 
 
+VIEWS = 4
+"""Augmented views that a probe keeps beside the plain one, unless --views is given."""
+
+
 def probe(request: StrategyRequest) -> tuple[Phase, ...]:
     """The head alone on frozen features. Raises UsageError where backbone stages are to be trained."""
     options: ProbeOptions = request.options
@@ -16,7 +20,7 @@ def probe(request: StrategyRequest) -> tuple[Phase, ...]:
             f"the strategy probe trains no backbone stage; received --train {','.join(request.train)}",
             hint="leave --train out, or use --strategy lp_ft",
         )
-    views = options.views if request.augmented else 0
+    views = _views(request, VIEWS)
     if request.solvable:
         _refuse_gradient_values(request)
         return (_closed_form(strength_path(options), views=views, refit=True),)
@@ -40,8 +44,9 @@ def lp_ft(request: StrategyRequest) -> tuple[Phase, ...]:
     Raises UsageError for a stage that the backbone does not have.
     """
     options: LpFtOptions = request.options
+    views = _views(request, 0)
     if request.solvable:
-        first = _closed_form(strength_path(options))
+        first = _closed_form(strength_path(options), views=views)
     else:
         first = Phase(
             name="probe",
@@ -50,7 +55,7 @@ def lp_ft(request: StrategyRequest) -> tuple[Phase, ...]:
             epochs=options.probe_epochs,
             rates={HEAD: options.head_rate},
             weight_decay=options.weight_decay,
-            views=1 if request.augmented else 0,
+            views=max(views, 1) if request.augmented else 0,
         )
     return (first, _fine_tune("fine_tune", request, options))
 
@@ -58,6 +63,11 @@ def lp_ft(request: StrategyRequest) -> tuple[Phase, ...]:
 def full(request: StrategyRequest) -> tuple[Phase, ...]:
     """Backbone and head together from a random head. Raises UsageError for an unknown stage."""
     options: FullOptions = request.options
+    if _views(request, 0) and not _keeps_a_prefix(request):
+        raise UsageError(
+            f"--views {request.views} has nothing to act on: every stage learns, so nothing of a view could be kept",
+            hint="leave --views out, or name the stages that learn with --train",
+        )
     return (_fine_tune("full", request, options),)
 
 
@@ -100,7 +110,28 @@ def _fine_tune(name: str, request: StrategyRequest, options: FullOptions) -> Pha
         warmup=options.warmup,
         weight_decay=options.weight_decay,
         patience=options.patience,
+        views=_views(request, 0) if _keeps_a_prefix(request) else 0,
     )
+
+
+def _views(request: StrategyRequest, own: int) -> int:
+    """How many augmented views are kept: what was asked for, else `own`; none where samples do not vary.
+
+    Raises UsageError where views were asked for and samples do not vary.
+    """
+    if not request.augmented:
+        if request.views is not None:
+            raise UsageError(
+                f"--views {request.views} has nothing to act on: training samples do not vary",
+                hint="add --augment NAME, or leave --views out",
+            )
+        return 0
+    return own if request.views is None else request.views
+
+
+def _keeps_a_prefix(request: StrategyRequest) -> bool:
+    """Whether the lowest stage stays frozen."""
+    return request.train is not None and request.stages[0] not in request.train
 
 
 def _stages_to_train(request: StrategyRequest) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ KERAS_BACKEND=openvino python small_networks.py FOLDER
 import json
 import sys
 import zlib
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -16,6 +17,10 @@ from headstart.engine.stages import name_variables
 from headstart.specs import EngineExport, FeatureSpec, Stage
 
 layers = keras.layers
+ZEROS = {"kernel_initializer": "zeros"}  # weights are set later; JAX would compile a draw for every shape
+DEPTHWISE_ZEROS = {"depthwise_initializer": "zeros"}
+conv, dense = partial(layers.Conv2D, **ZEROS), partial(layers.Dense, **ZEROS)
+depthwise_conv = partial(layers.DepthwiseConv2D, **DEPTHWISE_ZEROS)
 SIDE = 12
 
 
@@ -24,29 +29,31 @@ def norm(x, activation="relu"):
 
 
 def plain(x):
-    x = norm(layers.Conv2D(8, 3, strides=2, padding="same", use_bias=False)(x), "relu6")
-    x = layers.Conv2D(6, 3, dilation_rate=2, activation="gelu")(x)
-    return layers.Conv2D(4, 1, groups=2)(x)
+    x = norm(conv(8, 3, strides=2, padding="same", use_bias=False)(x), "relu6")
+    x = conv(6, 3, dilation_rate=2, activation="gelu")(x)
+    return conv(4, 1, groups=2)(x)
 
 
 def depthwise(x):
-    x = layers.Conv2D(6, 3, activation="silu")(layers.ZeroPadding2D(((1, 0), (0, 2)))(x))
-    x = norm(layers.DepthwiseConv2D(3, strides=2, padding="same", use_bias=False)(x), "swish")
-    x = layers.DepthwiseConv2D(3, depth_multiplier=2, padding="valid")(x)
-    return layers.SeparableConv2D(5, 3, padding="same", activation="hard_silu")(x)
+    x = conv(6, 3, activation="silu")(layers.ZeroPadding2D(((1, 0), (0, 2)))(x))
+    x = norm(depthwise_conv(3, strides=2, padding="same", use_bias=False)(x), "swish")
+    x = depthwise_conv(3, depth_multiplier=2, padding="valid")(x)
+    return layers.SeparableConv2D(
+        5, 3, padding="same", activation="hard_silu", pointwise_initializer="zeros", **DEPTHWISE_ZEROS
+    )(x)
 
 
 def squeezed(x):
-    x = norm(layers.Conv2D(8, 3, padding="same")(x), "swish")
+    x = norm(conv(8, 3, padding="same")(x), "swish")
     gate = layers.Reshape((1, 1, 8))(layers.GlobalAveragePooling2D()(x))
-    gate = layers.Conv2D(8, 1, activation="sigmoid")(layers.Conv2D(4, 1, activation="swish")(gate))
+    gate = conv(8, 1, activation="sigmoid")(conv(4, 1, activation="swish")(gate))
     x = layers.Multiply()([x, gate])
     kept = layers.GlobalAveragePooling2D(keepdims=True)(x)
-    return layers.Multiply()([x, layers.Activation("hard_sigmoid")(layers.Conv2D(8, 1)(kept))])
+    return layers.Multiply()([x, layers.Activation("hard_sigmoid")(conv(8, 1)(kept))])
 
 
 def pooled(x):
-    x = layers.Conv2D(6, 3, padding="same", activation="tanh")(x)
+    x = conv(6, 3, padding="same", activation="tanh")(x)
     odd = layers.Cropping2D(((0, 1), (1, 0)))(
         x
     )  # 11 wide: as much padding on either side, where Keras on torch is right
@@ -61,30 +68,28 @@ def pooled(x):
 
 
 def branched(x):
-    x = layers.Conv2D(6, 3, padding="same", activation="leaky_relu")(x)
-    other = layers.Cropping2D(((2, 1), (0, 3)))(norm(layers.Conv2D(4, 1)(x), "elu"))
+    x = conv(6, 3, padding="same", activation="leaky_relu")(x)
+    other = layers.Cropping2D(((2, 1), (0, 3)))(norm(conv(4, 1)(x), "elu"))
     wide = layers.UpSampling2D(2)(layers.Average()([x, layers.PReLU(shared_axes=[1, 2])(x)]))
     fine = layers.UpSampling2D(2, interpolation="bilinear")(layers.Subtract()([x, layers.Maximum()([x, -x])]))
-    back = layers.Conv2DTranspose(3, 3, strides=2, padding="same")(other)
+    back = layers.Conv2DTranspose(3, 3, strides=2, padding="same", **ZEROS)(other)
     flat = [layers.Flatten()(layers.AveragePooling2D(3)(part)) for part in (wide, fine, back)]
-    return layers.Dense(7, activation="softplus")(layers.Concatenate()(flat))
+    return dense(7, activation="softplus")(layers.Concatenate()(flat))
 
 
 def normalised(x):
-    x = layers.LayerNormalization(epsilon=1e-6)(layers.Conv2D(8, 3, strides=2)(x))
-    x = layers.Dense(8)(layers.Dense(12, activation="gelu")(x))
-    x = layers.GroupNormalization(4)(layers.DepthwiseConv2D(3, padding="same")(x))
-    return layers.Dense(5)(layers.UnitNormalization()(x))
+    x = layers.LayerNormalization(epsilon=1e-6)(conv(8, 3, strides=2)(x))
+    x = dense(8)(dense(12, activation="gelu")(x))
+    x = layers.GroupNormalization(4)(depthwise_conv(3, padding="same")(x))
+    return dense(5)(layers.UnitNormalization()(x))
 
 
 def transformer(x):
-    x = layers.Reshape((9, 8))(layers.Conv2D(8, 4, strides=4)(x))
+    x = layers.Reshape((9, 8))(conv(8, 4, strides=4)(x))
     y = layers.LayerNormalization()(x)
-    x = layers.Add()([x, layers.MultiHeadAttention(2, 4)(y, y)])
-    y = layers.Dense(16, activation=lambda z: keras.activations.gelu(z, approximate=True))(
-        layers.LayerNormalization()(x)
-    )
-    x = layers.Add()([x, layers.Dense(8)(y)])
+    x = layers.Add()([x, layers.MultiHeadAttention(2, 4, **ZEROS)(y, y)])
+    y = dense(16, activation=lambda z: keras.activations.gelu(z, approximate=True))(layers.LayerNormalization()(x))
+    x = layers.Add()([x, dense(8)(y)])
     return layers.Softmax()(layers.Permute((2, 1))(layers.LayerNormalization()(x)))
 
 
@@ -102,7 +107,7 @@ def whole(body):
     entry = Stage("input", keras.Model({"image": image}, {"image": layers.Rescaling(1 / 64, -2.0)(image)}))
     middle = stage("body", (SIDE, SIDE, 3), body, "image", "x")
     shape = tuple(middle.model.output["x"].shape[1:])
-    head = stage("head", shape, lambda x: layers.Dense(2)(layers.Flatten()(x)), "out", "logits")
+    head = stage("head", shape, lambda x: dense(2)(layers.Flatten()(x)), "out", "logits")
     axes = ("batch", *(f"axis{place}" for place in range(len(shape))))
     return seeded(Network((entry, middle, head), (FeatureSpec("out", "body", "x", axes, shape[-1]),)))
 
@@ -113,15 +118,15 @@ def cut():
     entry = Stage("input", keras.Model({"image": image}, {"image": layers.Rescaling(1 / 64, -2.0)(image)}))
 
     def lower(x):
-        x = norm(layers.Conv2D(6, 3, padding="same")(x))
-        return {"x": layers.MaxPooling2D(2)(x), "map": norm(layers.Conv2D(4, 3)(x), "sigmoid")}
+        x = norm(conv(6, 3, padding="same")(x))
+        return {"x": layers.MaxPooling2D(2)(x), "map": norm(conv(4, 3)(x), "sigmoid")}
 
     axes = ("batch", "height", "width", "channel")
     stages = (
         entry,
         stage("lower", (SIDE, SIDE, 3), lower, "image", None),
-        stage("upper", (SIDE // 2, SIDE // 2, 6), layers.Conv2D(5, 3), "x", "map"),
-        stage("head", (10, 10, 4), lambda x: layers.Dense(2)(layers.Flatten()(x)), "low", "logits"),
+        stage("upper", (SIDE // 2, SIDE // 2, 6), conv(5, 3), "x", "map"),
+        stage("head", (10, 10, 4), lambda x: dense(2)(layers.Flatten()(x)), "low", "logits"),
     )
     return seeded(Network(stages, (FeatureSpec("low", "lower", "map", axes, 4),)))
 
@@ -145,7 +150,7 @@ def networks():
 
 def refused():
     """A network with an operation that Keras' OpenVINO backend lacks."""
-    return whole(lambda x: keras.ops.svd(layers.Conv2D(4, 1)(x), compute_uv=False))
+    return whole(lambda x: keras.ops.svd(conv(4, 1)(x), compute_uv=False))
 
 
 def main(folder):

@@ -81,6 +81,18 @@ def test_answers_are_new_arrays_and_inputs_stay(exported):
     assert np.abs(second - first).max() > 0.01
 
 
+def test_inputs_may_be_read_only_or_strided_but_not_of_another_kind(exported):
+    engine = opened(exported, "plain")
+    expected = engine({"image": IMAGES})["@out"]
+    fixed = IMAGES.copy()
+    fixed.flags.writeable = False
+    np.testing.assert_array_equal(engine({"image": fixed})["@out"], expected)
+    strided = np.repeat(IMAGES, 2, axis=2)[:, :, ::2]
+    np.testing.assert_array_equal(engine({"image": strided})["@out"], expected)
+    with pytest.raises(TypeError):
+        engine({"image": IMAGES / 255})
+
+
 def test_bfloat16_is_rougher_where_the_processor_has_it_and_refused_where_not(exported):
     exact = opened(exported, "plain")({"image": IMAGES})["@out"]
     try:

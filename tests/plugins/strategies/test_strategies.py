@@ -21,6 +21,7 @@ def request(options, **changes):
         "train": None,
         "solvable": True,
         "augmented": False,
+        "views": None,
         "epochs": None,
         "learning_rate": None,
     }
@@ -39,8 +40,29 @@ def test_probe_solves_a_path_of_strengths_and_refits():
 
 def test_probe_adds_cached_views_only_where_samples_vary():
     assert probe(request(ProbeOptions(), augmented=True))[0].views == 4
-    assert probe(request(ProbeOptions(views=2), augmented=True, solvable=False))[0].views == 2
+    assert probe(request(ProbeOptions(), views=2, augmented=True, solvable=False))[0].views == 2
     assert probe(request(ProbeOptions(), solvable=False))[0].views == 0
+
+
+def test_views_are_kept_below_what_learns_and_nowhere_else():
+    first, second = lp_ft(request(LpFtOptions(), augmented=True, views=3, train=("stage2",)))
+    assert (first.views, second.views) == (3, 3)
+    first, second = lp_ft(request(LpFtOptions(), augmented=True, views=3))
+    assert (first.views, second.views) == (3, 0)
+    assert full(request(FullOptions(), augmented=True, views=3, train=("stage1", "stage2")))[0].views == 3
+
+
+@pytest.mark.parametrize("plan", [probe, lp_ft, full])
+def test_views_of_samples_that_do_not_vary_are_refused(plan):
+    options = {probe: ProbeOptions, lp_ft: LpFtOptions, full: FullOptions}[plan]()
+    with pytest.raises(UsageError, match="do not vary"):
+        plan(request(options, views=3))
+
+
+@pytest.mark.parametrize("train", [None, ("stem",)])
+def test_views_are_refused_where_everything_learns(train):
+    with pytest.raises(UsageError, match="every stage learns"):
+        full(request(FullOptions(), augmented=True, views=3, train=train))
 
 
 def test_probe_of_a_head_without_closed_form_trains_it_by_gradient():

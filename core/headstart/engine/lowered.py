@@ -1,0 +1,146 @@
+"""What lowered layers are made of: a layer on other layers' variables, and BatchNorm with fixed statistics folded in."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import ops
+
+
+class Lowered(keras.layers.Layer):  # type: ignore[misc]  # keras has no types
+    """A layer that computes what `stock`, one or more layers in a row, does on their variables.
+
+    Write `call`, (batch, ...) in and out as the stock layers have it, in inference mode.
+    """
+
+    def __init__(self, *stock: keras.Layer) -> None:
+        super().__init__(name=stock[0].name, dtype=stock[0].dtype_policy)
+        self.stock = list(stock)
+        self.built = True
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> Any:
+        """As the stock layers'."""
+        shape: Any = input_shape
+        for layer in self.stock:
+            shape = layer.compute_output_shape(shape)
+        return shape
+
+
+class LoweredConvolution(Lowered):
+    """A convolution, BatchNorm and activation: BatchNorm's scale and shift become the convolution's own.
+
+    Gradients of kernel, gamma and beta are the same as in the stock layers (Jacob et al. 2018, section 3.2, on
+    folding). Write `convolve`. In training mode, where BatchNorm would take the batch's statistics, the stock layers
+    run.
+    """
+
+    def __init__(self, form: Convolution) -> None:
+        super().__init__(*form.stock)
+        self.form = form
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        """(batch, height, width, channel) in and out."""
+        form = self.form
+        if training and form.norm is not None and form.norm.trainable:
+            for layer in self.stock:
+                inputs = layer(inputs)
+            return inputs
+        kernel, shift = form.folded(inputs.dtype)
+        outputs = self.convolve(inputs, kernel, shift)
+        return outputs if form.after is None else form.after(outputs)
+
+    def convolve(self, inputs: Any, kernel: Any, shift: Any | None) -> Any:
+        """(batch, height, width, channel), the stock layer's kernel, (channel,) or None; up to `form.ceiling`."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """What a chain of a convolution, BatchNorm or none, and an activation or none computes.
+
+    Outputs are cut to 0 .. `ceiling` where that is not None (infinity for ReLU); then comes `after`, any activation.
+    """
+
+    stock: tuple[keras.Layer, ...]
+    norm: keras.Layer | None
+    ceiling: float | None
+    after: Any | None
+
+    @property
+    def layer(self) -> keras.Layer:
+        """The convolution itself."""
+        return self.stock[0]
+
+    @property
+    def is_depthwise(self) -> bool:
+        """Each channel has a kernel of its own."""
+        return isinstance(self.layer, keras.layers.DepthwiseConv2D)
+
+    def folded(self, dtype: Any) -> tuple[Any, Any | None]:
+        """Kernel and shift (channel,), or None, with BatchNorm's fixed statistics in them."""
+        layer, norm = self.layer, self.norm
+        kernel, shift = ops.convert_to_tensor(layer.kernel), layer.bias if layer.use_bias else None
+        if norm is not None:
+            scale = ops.rsqrt(norm.moving_variance + norm.epsilon)
+            scale = scale * norm.gamma if norm.scale else scale
+            mean = norm.moving_mean if shift is None else norm.moving_mean - shift
+            shift = norm.beta - mean * scale if norm.center else -mean * scale
+            kernel = kernel * (scale[:, None] if self.is_depthwise else scale)
+        return ops.cast(kernel, dtype), None if shift is None else ops.cast(ops.convert_to_tensor(shift), dtype)
+
+
+def read_convolution(layer: keras.Layer, *then: keras.Layer) -> Convolution | None:
+    """The chain of a Conv2D or DepthwiseConv2D, BatchNormalization and ReLU or Activation, the latter two optional.
+
+    None where it is not channels last, not float32, dilated, or has several kernels a channel, or where BatchNorm
+    comes after another activation or on another axis.
+    """
+    norm = then[0] if then and isinstance(then[0], keras.layers.BatchNormalization) else None
+    last = then[-1] if then and then[-1] is not norm else None
+    plain = (
+        layer.data_format == "channels_last"
+        and tuple(layer.dilation_rate) == (1, 1)
+        and layer.padding in ("same", "valid")
+        and getattr(layer, "depth_multiplier", 1) == 1
+        and all(each.compute_dtype == "float32" for each in (layer, *then))
+        and (not then or layer.activation is keras.activations.linear)
+        and (norm is None or norm.axis in (-1, 3))
+    )
+    if not plain:
+        return None
+    ceiling, after = _activation(layer if last is None else last)
+    return Convolution((layer, *then), norm, ceiling, after)
+
+
+def _activation(layer: keras.Layer) -> tuple[float | None, Any | None]:
+    """The upper end of what is a plain cut at zero, and what else is to be called."""
+    if isinstance(layer, keras.layers.ReLU):
+        plain = not layer.negative_slope and not layer.threshold
+        return (layer.max_value or math.inf, None) if plain else (None, layer)
+    known = {keras.activations.linear: None, keras.activations.relu: math.inf, keras.activations.relu6: 6.0}
+    function = layer.activation
+    return (known[function], None) if function in known else (None, function)
+
+
+@dataclass(frozen=True)
+class Extent:
+    """One spatial axis of a convolution: what is padded on each side, and the number of outputs.
+
+    TensorFlow's arithmetic: "same" gives ceil(length / stride) outputs, an odd padding has one more at the end.
+    """
+
+    before: int
+    after: int
+    size: int
+
+    @classmethod
+    def of(cls, length: int, kernel: int, stride: int, padding: str) -> Extent:
+        """From the input's length."""
+        if padding == "valid":
+            return cls(0, 0, (length - kernel) // stride + 1)
+        size = -(-length // stride)
+        total = max((size - 1) * stride + kernel - length, 0)
+        return cls(total // 2, total - total // 2, size)

@@ -1,0 +1,31 @@
+"""Convolutions as PyTorch does them fastest on CPUs.
+
+`KERAS_BACKEND=torch python tests/benchmarks/lowerings.py` prints what they gain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from headstart.hookspecs import hookimpl
+from headstart.specs import LoweringSpec
+
+CHAINS = ((), ("BatchNormalization",), ("BatchNormalization", "ReLU"), ("BatchNormalization", "Activation"))
+"""What a convolution takes in of the layers after it."""
+
+
+@hookimpl
+def register_lowerings() -> Iterable[LoweringSpec]:
+    """Convolutions without copies, BatchNorm and ReLU in them."""
+    return [
+        LoweringSpec(
+            name="torch_lowerings/" + "-".join(name.lower() for name in (layer, *then)),
+            summary="One convolution on the layers' own memory, without copies.",
+            build="headstart_plugins.torch_lowerings._build:convolution",
+            layer=layer,
+            then=then,
+            backends=("torch",),
+        )
+        for layer in ("Conv2D", "DepthwiseConv2D")
+        for then in CHAINS
+    ]

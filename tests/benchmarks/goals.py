@@ -1,0 +1,47 @@
+"""The floor and the goal of each row: what the project promised of its speed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ratios import Ratio
+
+
+@dataclass(frozen=True)
+class Goal:
+    """`floor` must be reached, `goal` is hoped for; `higher` says which way is better."""
+
+    what: str
+    floor: float
+    goal: float
+    higher: bool = True
+
+    def reaches(self, value: float, mark: float) -> bool:
+        """Whether `value` is at least as good as `mark`."""
+        return value >= mark if self.higher else value <= mark
+
+
+GOALS: Mapping[str, Goal] = {
+    "P1": Goal("cold run to the accuracy of ten frozen epochs, PyTorch", 20, 45),
+    "P1j": Goal("cold run to the accuracy of ten frozen epochs, JAX", 30, 65),
+    "P1c": Goal("cold run, beside somebody who caches by hand", 1, 3),
+    "P2": Goal("second run, cache present", 80, 200),
+    "P3": Goal("feature extraction", 0.85, 0.97),
+    "P4": Goal("full fine-tuning step, PyTorch", 0.9, 1.1),
+    "P4j": Goal("full fine-tuning step, JAX", 0.45, 0.8),
+    "P5": Goal("top quarter of the cost unfrozen, an epoch", 1.8, 3),
+    "P6": Goal("head epochs on cached features", 5, 30),
+    "P7": Goal("start of the command line", 0.25, 0.1, higher=False),
+    "P8": Goal("peak anonymous memory at ten times the pictures", 1.2, 1.03, higher=False),
+}
+
+
+def verdict(ratio: Ratio) -> str:
+    """Which mark its median reaches, "goal" or "floor"; "MISSED"; "beside" where it counts for no row."""
+    goal = GOALS.get(ratio.row)
+    if goal is None or not ratio.counts:
+        return "beside"
+    if not ratio.holds or not goal.reaches(ratio.median, goal.floor):
+        return "MISSED"
+    return "goal" if goal.reaches(ratio.median, goal.goal) else "floor"

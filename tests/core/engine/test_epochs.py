@@ -1,0 +1,260 @@
+"""Many steps a call give what single steps give, however they are cut, and stop where single steps stop."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from headstart.engine import scanned
+from headstart.engine.compute import Step
+from headstart.engine.epochs import StepByStep
+from headstart.engine.frozen import trainable_variables
+from headstart.engine.network import Network
+from headstart.engine.optimizer import GroupedAdamW
+from headstart.engine.samples import Drawn, Stored, in_order
+from headstart.engine.scanned import Pace, Scanned, epochs_of
+from headstart.engine.stages import read_arrays
+from headstart.specs import Stage, TaskRequest
+
+pytestmark = pytest.mark.backend
+
+ROWS, CHANNELS, CLASSES = 53, 12, 10
+EPOCHS = 3
+SETTINGS = {"seed": 5, "batch_size": 8}
+
+
+@dataclasses.dataclass
+class Fixed(Pace):
+    """So many steps a call, however long they take."""
+
+    def took(self, seconds):
+        pass
+
+
+def samples(views=1):
+    generator = np.random.default_rng(1)
+    arrays = [generator.normal(size=(ROWS, CHANNELS)).astype(np.float32) for _ in range(views)]
+    return Stored(tuple({"@pooled": array} for array in arrays))
+
+
+def labels():
+    return np.random.default_rng(2).integers(0, CLASSES, ROWS).astype(np.int32)
+
+
+class Case:
+    """A head, its optimizer, and what trains them; each case starts from the same weights."""
+
+    def __init__(self, bench, registry, *, head="linear", dropout=0.0, loss=None):
+        spec = registry.get("tasks", "classification")
+        task = registry.load_target(spec, spec.build)(
+            TaskRequest(spec.options(dropout=dropout), targets=bench.data.targets)
+        )
+        stage = Stage("head", task.head(head, {"pooled": (None, CHANNELS)}, 0))
+        self.network = Network((bench_input(), stage), ())
+        learning = trainable_variables(self.network, ("head",))
+        self.optimizer = GroupedAdamW(learning, {"head": 1e-2}, steps=EPOCHS * 7, warmup=0.1, weight_decay=0.01)
+        self.step = Step(self.network, 1, learning, self.optimizer, loss or task)
+
+    def train(self, epochs, count=EPOCHS):
+        """The outcomes of `count` epochs."""
+        return [epochs.run(epoch, lambda done, loss: None) for epoch in range(1, count + 1)]
+
+    def end(self):
+        """All that training came to: weights, moments, and how many updates."""
+        moments = (*self.optimizer.first, *self.optimizer.second)
+        arrays = [*read_arrays(self.network.stages[1:]).values(), *map(keras.ops.convert_to_numpy, moments)]
+        return [np.array(array) for array in arrays], self.optimizer.count
+
+    def single(self, given=None, targets=None):
+        return StepByStep(self.step, given or samples(), labels() if targets is None else targets, **SETTINGS)
+
+    def scanned(self, given=None, targets=None, **more):
+        return Scanned(self.step, given or samples(), labels() if targets is None else targets, **SETTINGS, **more)
+
+
+def bench_input():
+    image = keras.Input((4,), name="x")
+    return Stage("input", keras.Model({"x": image}, {"x": keras.layers.Identity()(image)}))
+
+
+@pytest.fixture
+def case(bench, small_registry):
+    return lambda **settings: Case(bench, small_registry, **settings)
+
+
+def assert_same(ours, theirs, backend):
+    """To the bit on JAX; PyTorch multiplies matrices of views and of copies in different orders."""
+    (given, count), (expected, other) = ours, theirs
+    assert count == other
+    for one, two in zip(given, expected, strict=True):
+        if backend == "jax":
+            assert np.array_equal(one, two)
+        else:
+            assert np.abs(one - two).max() <= 1e-6 * np.abs(two).max()
+    assert max(np.abs(array).max() for array in given) > 0.01
+
+
+@pytest.mark.parametrize(
+    "head", [{"head": "linear"}, {"head": "mlp:16"}, {"head": "mlp:16", "dropout": 0.4}], ids=["linear", "mlp", "drop"]
+)
+def test_both_forms_come_to_the_same_weights_moments_and_outputs(case, backend, head):
+    one, other = case(**head), case(**head)
+    given, expected = one.train(one.scanned(samples(2))), other.train(other.single(samples(2)))
+
+    assert_same(one.end(), other.end(), backend)
+    for ours, theirs in zip(given, expected, strict=True):
+        assert np.array_equal(ours.rows, theirs.rows)
+        assert sorted(ours.rows) == list(range(ROWS))
+        assert theirs.outputs["logits"].std() > 0.01
+        assert ours.outputs["logits"] == pytest.approx(theirs.outputs["logits"], abs=1e-6)
+        assert ours.failure is theirs.failure is None
+
+
+def test_how_steps_are_cut_into_calls_changes_no_bit(case):
+    ends = []
+    for pace in (Fixed(1), Fixed(3), Fixed(1000)):
+        one = case(head="mlp:16", dropout=0.4)
+        one.train(one.scanned(pace=pace))
+        ends.append(one.end())
+
+    for arrays, count in ends[1:]:
+        assert count == ends[0][1] == EPOCHS * 7
+        assert all(np.array_equal(ours, theirs) for ours, theirs in zip(arrays, ends[0][0], strict=True))
+
+
+@pytest.mark.parametrize("block", [1, 2 * 8 * (4 * CHANNELS + 4), 2**20])
+def test_samples_that_do_not_stay_on_the_device_come_to_the_same(case, backend, monkeypatch, tmp_path, block):
+    monkeypatch.setattr(scanned, "BLOCK", block)
+    mapped = np.memmap(tmp_path / "features", np.float32, "w+", shape=(ROWS, CHANNELS))
+    mapped[:] = samples().views[0]["@pooled"]
+    one, other = case(), case()
+    monkeypatch.setattr(scanned, "scan", lambda step: with_room(step, 0))
+    epochs = one.scanned(Stored(({"@pooled": mapped},)))
+    monkeypatch.undo()
+    given, expected = one.train(epochs), other.train(other.scanned())
+
+    assert_same(one.end(), other.end(), backend)
+    assert [list(each.rows) for each in given] == [list(each.rows) for each in expected]
+    assert given[-1].outputs["logits"] == pytest.approx(expected[-1].outputs["logits"], abs=1e-6)
+
+
+def with_room(step, room):
+    from headstart.engine.compute import scan
+
+    made = scan(step)
+    made.room = room
+    return made
+
+
+class RootOnOneRow:
+    """A finite loss; its gradient is not where the target is `bad`: the root of something that is 0."""
+
+    def __init__(self, bad):
+        self.bad = bad
+
+    def loss(self, targets, outputs):
+        ops = keras.ops
+        plain = ops.sparse_categorical_crossentropy(ops.minimum(targets, 9), outputs["logits"], from_logits=True)
+        zeros = ops.sum(outputs["logits"], axis=1) * ops.cast(targets != self.bad, "float32")
+        return plain + ops.where(targets == self.bad, ops.sqrt(ops.abs(zeros)), 0.0)
+
+
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+@pytest.mark.parametrize("pace", [1, 3, 1000])
+def test_the_step_that_is_not_finite_is_named_and_changes_nothing(case, backend, what, pace):
+    given, targets = samples(), labels()
+    if what == "loss":
+        given.views[0]["@pooled"][20] = np.nan
+    else:
+        targets[20] = 77
+    settings = {"loss": RootOnOneRow(77)} if what == "gradient" else {}
+    one, other = case(**settings), case(**settings)
+    (ours,) = one.train(one.scanned(given, targets, pace=Fixed(pace)), 1)
+    (theirs,) = other.train(other.single(given, targets), 1)
+
+    assert theirs.failure.step > 1
+    assert ours.failure.step == theirs.failure.step
+    assert np.array_equal(ours.failure.rows, theirs.failure.rows)
+    assert 20 in ours.failure.rows
+    assert np.isnan(ours.failure.loss) == (what == "loss")
+    assert np.isnan(theirs.failure.loss) == (what == "loss")
+    assert one.optimizer.count == theirs.failure.step - 1
+    assert_same(one.end(), other.end(), backend)
+    assert np.array_equal(ours.rows, theirs.rows)
+    assert len(ours.outputs["logits"]) == 8 * (theirs.failure.step - 1)
+
+
+def test_progress_is_told_after_each_call_and_an_interrupt_acts_there(case):
+    one, told = case(), []
+    epochs = one.scanned(pace=Fixed(2))
+    epochs.run(1, lambda done, loss: told.append((done, loss)))
+    assert [done for done, _ in told] == [16, 32, 48, 53]
+    assert all(0 < loss < 20 for _, loss in told)
+
+    def interrupt(done, loss):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        epochs.run(2, interrupt)
+
+
+def test_only_a_head_on_stored_features_takes_many_steps_a_call(case):
+    one = case()
+    drawn = Drawn(ROWS, lambda epoch, rows: samples().take(epoch, rows))
+    assert isinstance(epochs_of(one.step, samples(), labels(), **SETTINGS), Scanned)
+    assert isinstance(epochs_of(one.step, drawn, labels(), **SETTINGS), StepByStep)
+    below = dataclasses.replace(one.step, start=0)
+    assert isinstance(epochs_of(below, samples(), labels(), **SETTINGS), StepByStep)
+
+
+def test_jax_compiles_one_loop_for_all_calls_and_blocks(case, backend, monkeypatch):
+    if backend != "jax":
+        pytest.skip("PyTorch compiles nothing")
+    monkeypatch.setattr(scanned, "BLOCK", 3 * 8 * (4 * CHANNELS + 4))
+    monkeypatch.setattr(scanned, "scan", lambda step: with_room(step, 0))
+    one = case()
+    epochs = one.scanned(pace=Fixed(2))
+    one.train(epochs, 2)
+
+    assert epochs._scan._run._cache_size() == 1
+
+
+def test_torch_plays_back_what_is_the_same_each_time_and_nothing_else(case, backend):
+    if backend != "torch":
+        pytest.skip("JAX traces by itself")
+
+    class Looks(RootOnOneRow):
+        def loss(self, targets, outputs):
+            return super().loss(targets, outputs) * (2.0 if float(outputs["logits"].sum()) > 0 else 1.0)
+
+    made = [case(), case(head="mlp:16", dropout=0.4), case(loss=Looks(77))]
+    eager = []
+    for one in made:
+        epochs = one.scanned()
+        one.train(epochs, 1)
+        eager.append(epochs._scan._gradients == epochs._scan._eager)
+
+    assert eager == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "steps"), [([0.01] * 3, 8 * 4**3), ([0.2], 8), ([1.0], 4), ([100.0], 1), ([0.01, 5.0], 3)]
+)
+def test_a_call_is_made_to_last_about_half_a_second(seconds, steps):
+    pace = Pace()
+    for each in seconds:
+        pace.took(each)
+
+    assert pace.steps == steps
+
+
+@pytest.mark.parametrize("large", [1, 4 * CHANNELS * 20, 2**20])
+def test_rows_in_order_come_once_each_in_batches_of_one_size(monkeypatch, large):
+    monkeypatch.setattr("headstart.engine.samples.LARGE", large)
+    found = list(in_order(samples(), 8))
+
+    assert len({len(tensors["@pooled"]) for tensors, _ in found}) == 1
+    assert len(found) == {1: 7, 4 * CHANNELS * 20: 3, 2**20: 1}[large]
+    joined = np.concatenate([tensors["@pooled"][:count] for tensors, count in found])
+    assert np.array_equal(joined, samples().views[0]["@pooled"])
