@@ -75,7 +75,7 @@ class Progress(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class EpochDone(Event):
-    """An epoch ended, or a head was solved for: then by which `solver`, at which `strength`.
+    """An epoch ended, or a head was solved for: then by which `solver`, at which `strength`, `epochs` so far or more.
 
     `train` and `val` are metrics by name.
     """

@@ -522,11 +522,12 @@ class Phase:
     """One training period with a fixed cut, optimizer and schedule.
 
     `train` are the stages that learn, the head among them. `solver` is "closed_form" (the head by convex solving on
-    cached features, `strengths` tried on val) or "gradient" (AdamW). `rates` give each learning stage the peak
-    of its update rate; the schedule is a linear warm-up over `warmup` (share of all steps) and a cosine to zero.
+    cached features: what `Task.solve` finds at `strengths`, the least loss on val taken) or "gradient" (AdamW).
+    `rates` give each learning stage the peak of its update rate; the schedule is a linear warm-up over `warmup` (share
+    of all steps) and a cosine to zero.
     `views` is how many augmented views of a frozen prefix are cached; 0 means that each epoch draws anew.
     `patience` is the number of epochs without a better validation metric after which the phase ends.
-    `refit` trains the head once more on train and val together with the strength that val chose.
+    `refit` solves for the head once more on train and val together, by the solver and strength that val chose.
     """
 
     name: str

@@ -11,12 +11,17 @@ import copy
 import io
 import os
 import shutil
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
 from torch_networks import Whole
+
+# OpenVINO's own telemetry forks a process at each conversion, and at its import: beside JAX that may hang. It does
+# without the package.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 Extract = Callable[[np.ndarray], np.ndarray]
 Open = Callable[[Whole, np.ndarray, str], Extract]

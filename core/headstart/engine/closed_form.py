@@ -1,10 +1,10 @@
-"""The closed-form phase: the head solved on the frozen backbone's features, its strength chosen on val."""
+"""The closed-form phase: the head solved on the frozen backbone's features, solver and strength chosen on val."""
 
 from __future__ import annotations
 
 import time
 
-from headstart.engine.heads import Tried, is_better, solve_path
+from headstart.engine.heads import Tried, is_surer, solve_path
 from headstart.engine.network import TAP
 from headstart.engine.rows import Part, Rows
 from headstart.engine.samples import Stored
@@ -27,7 +27,7 @@ class ClosedFormPhase:
         self._clock = time.monotonic()
 
     def run(self) -> PhaseResult:
-        """Solve the path, refit on train and val where the phase says so, and set the head."""
+        """Solve for heads, refit on train and val where the phase says so, and set the head."""
         training, phase = self._training, self._phase
         source = training.source
         train = self._rows(source.training(self._cut, views=phase.views, fresh=False), "train")
@@ -64,7 +64,7 @@ class ClosedFormPhase:
 
     def _heard(self, tried: Tried) -> None:
         self._tried += 1
-        better = self._best is None or is_better(self._training.task, tried.val, self._best.val)
+        better = self._best is None or is_surer(self._training.task, tried.val, self._best.val)
         if better:
             self._best, self._best_number = tried, self._tried
         elapsed, self._clock = time.monotonic() - self._clock, time.monotonic()
@@ -73,7 +73,7 @@ class ClosedFormPhase:
                 time=now(),
                 phase=self._phase.name,
                 epoch=self._tried,
-                epochs=len(self._phase.strengths),
+                epochs=max(self._tried, len(self._phase.strengths)),
                 train=tried.train,
                 val=tried.val,
                 rates={},

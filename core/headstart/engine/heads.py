@@ -1,4 +1,4 @@
-"""The head that a task solves for on frozen features, chosen among its solutions on the validation split."""
+"""Heads that a task solves for on frozen features: their metrics, and which of two is the better one."""
 
 from __future__ import annotations
 
@@ -40,3 +40,15 @@ def is_better(task: Task, new: Mapping[str, float], old: Mapping[str, float]) ->
     sign = 1.0 if task.higher_is_better else -1.0
     mine, yours = sign * new[task.primary_metric], sign * old[task.primary_metric]
     return (mine, -new["loss"]) > (yours, -old["loss"])
+
+
+def is_surer(task: Task, new: Mapping[str, float], old: Mapping[str, float]) -> bool:
+    """By the lower loss; where that is equal, by the primary metric.
+
+    So is a head chosen on val, where a few dozen samples tell neighbouring strengths apart by one answer or none, and
+    the loss weighs every one of them. Test accuracy of the refitted head, chosen by accuracy and by loss: stamps (66 in
+    val) 0.796 and 0.803 over 8 splits, digits (53 in val) 0.903 and 0.905 over 8, digits (288 in val) the same.
+    """
+    if new["loss"] == old["loss"]:
+        return is_better(task, new, old)
+    return new["loss"] < old["loss"]

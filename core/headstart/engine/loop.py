@@ -56,7 +56,7 @@ class GradientPhase:
             warmup=phase.warmup,
             weight_decay=phase.weight_decay,
         )
-        step = Step(fast, self._seen.start, self._trainable, self._optimizer, training.task)
+        step = Step(fast, self._seen.start, self._trainable, self._optimizer, training.task, training.precision)
         self._epochs: Epochs = epochs_of(
             step,
             self._seen.samples,
@@ -64,7 +64,7 @@ class GradientPhase:
             seed=training.seed,
             batch_size=training.batch_size,
         )
-        self._evaluate: Forward = forward(fast, self._val.start, len(fast.stages))
+        self._evaluate: Forward = forward(fast, self._val.start, len(fast.stages), precision=training.precision)
         self._first_step = first_step
         self._best = Best()
 

@@ -9,7 +9,9 @@ import numpy as np
 
 from headstart.engine.checkpoints import Checkpoints
 from headstart.engine.network import Network
+from headstart.engine.precision import FLOAT32, verify_precision
 from headstart.engine.source import Source
+from headstart.errors import EngineRefusal
 from headstart.eventlog import EventLog
 from headstart.specs import Phase, Task
 
@@ -18,7 +20,8 @@ from headstart.specs import Phase, Task
 class Training:
     """`network` is made of stock layers and names the weights; `fast` is the same network lowered, which computes.
 
-    `targets` holds the encoded targets by split, each in the order of `source.data.indices(split)`."""
+    `targets` holds the encoded targets by split, each in the order of `source.data.indices(split)`. `precision` is that
+    of the backbone's stages that learn; heads and losses are float32."""
 
     network: Network
     fast: Network
@@ -29,6 +32,16 @@ class Training:
     batch_size: int
     log: EventLog
     checkpoints: Checkpoints
+    precision: str = FLOAT32
+
+
+def training_precision(asked: str) -> str:
+    """`asked`, or float32 where this process' backend cannot train in it though an engine can run the frozen part."""
+    try:
+        verify_precision(asked)
+    except EngineRefusal:
+        return FLOAT32
+    return asked
 
 
 def is_fresh(phase: Phase) -> bool:

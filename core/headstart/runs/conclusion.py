@@ -23,7 +23,7 @@ from headstart.engine.feature_store import FeatureStore
 from headstart.engine.phases import run_phases
 from headstart.engine.source import Source
 from headstart.engine.stages import assign_arrays, name_variables
-from headstart.engine.training import PhaseResult, Training
+from headstart.engine.training import PhaseResult, Training, training_precision
 from headstart.environment import describe, versions
 from headstart.errors import HeadstartError
 from headstart.eventlog import EventLog, now
@@ -149,6 +149,7 @@ def _training(plan: Plan, room: EngineRoom, folder: RunFolder, log: EventLog, cl
         batch_size=recipe.batch_size,
         log=log,
         checkpoints=Checkpoints(folder.checkpoints),
+        precision=training_precision(room.chosen.precision),
     )
 
 

@@ -13,7 +13,7 @@ from headstart.engine.network import Network
 SHAPES = (torch.Tensor.shape.__get__, torch.Tensor.size)
 
 
-class Positional(torch.nn.Module):
+class Positional(torch.nn.Module):  # type: ignore[misc]  # torch is not read for types
     """The first `stop` stages of a network in inference: tensors in the order of `inputs` in, float32 ones in the
     order of `outputs` out. The stages are modules of it, so that their weights are stored once and under names."""
 
@@ -30,7 +30,7 @@ class Positional(torch.nn.Module):
         return tuple(outputs[name].float() for name in self._outputs)
 
 
-class _KnownLengths(TorchFunctionMode):
+class _KnownLengths(TorchFunctionMode):  # type: ignore[misc]  # torch is not read for types
     """Shapes as they are read: the first axis as the tracer gives it, the others as plain numbers.
 
     The tracer would follow arithmetic on lengths into the graph, where some operations want numbers.

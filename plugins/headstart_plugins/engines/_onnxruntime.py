@@ -51,7 +51,9 @@ def build(request: EngineRequest) -> Opened:
     """Open the exported graph on `threads` threads, in float32.
 
     Every thread runs samples of its own, one after the other: within 3 % of the least work among batches of 1, 4, 8
-    and 32 for EfficientNet-Lite0, MobileNetV2, ResNet50 and ConvNeXtTiny, and no thread waits for another. Raises EngineRefusal for another precision, and where ONNX Runtime cannot open the graph.
+    and 32 for EfficientNet-Lite0, MobileNetV2, ResNet50 and ConvNeXtTiny, and no thread waits for another.
+
+    Raises EngineRefusal for another precision, and where ONNX Runtime cannot open the graph.
     """
     if request.graph is None:
         raise EngineRefusal("ONNX Runtime runs exported graphs, and none was given", hint="export the network first")
@@ -91,9 +93,9 @@ def _open(path: Path) -> Any:
 def silent_runtime() -> Any:
     """The module `onnxruntime`, which sends nothing anywhere.
 
-    The published builds report each session to their maker, on Linux too, and keep an identifier of the machine in
-    the user's cache folder. The variable prevents all of it where it is set before the first import; the call stops
-    most of it where something else imported the module before.
+    From release 1.29 on, the published builds report sessions to their maker, on Linux too, and keep an identifier of
+    the machine in the user's cache folder. The variable prevents all of it where it is set before the first import;
+    the call stops most of it where something else imported the module before.
     """
     os.environ[OFF] = "1"
     import onnxruntime

@@ -33,11 +33,11 @@ class Opened:
     requests: tuple[Any, ...]
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Any number of samples; the requests write straight into the arrays that are returned."""
-        given = [
-            np.asarray(batch[name]).astype(dtype, order="C", casting="same_kind", copy=False)
-            for name, dtype in zip(self.inputs, self.types, strict=True)
-        ]
+        """Any number of samples; the requests write straight into the arrays that are returned.
+
+        Raises TypeError for an input of another kind than the graph takes: floats where it takes bytes.
+        """
+        given = [_taken(batch[name], dtype) for name, dtype in zip(self.inputs, self.types, strict=True)]
         rows = len(given[0])
         results = [np.empty((rows, *shape), np.float32) for shape in self.shapes]
         running: deque[Any] = deque()
@@ -52,6 +52,11 @@ class Opened:
         finally:
             _settle(running)
         return dict(zip(self.outputs, results, strict=True))
+
+
+def _taken(array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    """`array` as OpenVINO can share it: dense, and writeable although it is only read."""
+    return np.require(np.asarray(array).astype(dtype, casting="same_kind", copy=False), requirements=["C", "W"])
 
 
 def _start(request: Any, given: Sequence[np.ndarray], results: Sequence[np.ndarray]) -> None:

@@ -6,6 +6,7 @@ import io
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 from headstart.atomic import write_file
@@ -91,18 +92,20 @@ def _draw_panel(axis: Axes, phases: list[PhaseHistory], name: str) -> None:
     closed = phases[0].closed_form
     places = _places(phases, closed=closed)
     epochs = [epoch for phase in phases for epoch in phase.epochs]
-    for split, colour in (("train", TRAIN), ("val", VAL)):
-        series = _series(epochs, places, split, name)
-        if series.places:
-            axis.plot(
-                series.places,
-                series.values,
-                color=colour,
-                marker="o",
-                markersize=4,
-                linewidth=1.8,
-                label=split,
-            )
+    for solver, marker in zip(dict.fromkeys(epoch.solver for epoch in epochs), cycle("oD^s")):
+        mine = [epoch for epoch in epochs if epoch.solver == solver]
+        for split, colour in (("train", TRAIN), ("val", VAL)):
+            series = _series(mine, places, split, name)
+            if series.places:
+                axis.plot(
+                    series.places,
+                    series.values,
+                    color=colour,
+                    marker=marker,
+                    markersize=4,
+                    linewidth=1.8,
+                    label=f"{split}, {say.printable(solver)}" if solver else split,
+                )
     _mark_best(axis, phases, places, name)
     if closed:
         axis.set_xscale("log")

@@ -103,7 +103,7 @@ def epoch_row(event: EpochDone, metric: str) -> str:
         say.metric(event.val.get("loss")),
         say.metric(event.val.get(metric)),
         say.duration(event.seconds),
-        "best" if event.best else "",
+        ", ".join([*([say.printable(event.solver)] if event.solver else []), *(["best"] if event.best else [])]),
     )
     return (
         f"{first:>10}" + "".join(f"{cell:>{width}}" for cell, (_, width) in zip(cells, COLUMNS, strict=True)).rstrip()

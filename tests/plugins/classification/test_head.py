@@ -64,13 +64,15 @@ def test_dropout_acts_in_training_only_and_owns_no_stored_weight():
 
 
 def test_solved_weights_fit_the_linear_head_and_give_the_same_logits():
+    from headstart.engine.rows import Part, Rows
     from headstart.engine.stages import assign_arrays
     from headstart.specs import Stage
 
     random = np.random.default_rng(0)
     targets = np.arange(60, dtype=np.int32) % 3
     features = (random.normal(size=(60, 6)) + targets[:, None]).astype(np.float32)
-    solved = TASK.solve(features, targets, 0.01)
+    *_, best = TASK.solve(Rows((Part((features,), targets),)), (0.01,))
+    solved = best.weights
     model = TASK.head("linear", POOLED, seed=0)
     named = {f"head/0/{role}": array for role, array in solved.items()}
     assign_arrays([Stage("head", model)], named, source="the solver")

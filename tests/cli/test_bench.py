@@ -1,0 +1,46 @@
+"""`headstart bench` and `headstart engines` as a user meets them."""
+
+import json
+
+import pytest
+
+
+
+def test_engines_are_listed_with_what_they_lack(headstart, small_plugin):
+    done = headstart("engines", "--json", PYTHONPATH=str(small_plugin))
+    rows = {row["name"]: row for row in json.loads(done.stdout)}
+
+    assert done.returncode == 0
+    assert rows["engines/native"]["missing"] == []
+    assert rows["small/absent"]["missing"] == ["no_such_module"]
+    assert "bfloat16" in rows["engines/openvino"]["precisions"]
+
+
+def test_a_backbone_is_measured_in_every_engine_of_one_backend(headstart, small_plugin):
+    done = headstart("bench", "small/net", "--backend", "torch", "--json", PYTHONPATH=str(small_plugin))
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    rows = {(row["engine"], row["precision"]): row for row in document["rows"]}
+
+    assert document["backbone"] == "small/net"
+    assert document["inputs"] == {"image": [16, 16, 3]}
+    assert rows["native", "float32"]["samples_per_second"] > 0
+    assert "small/off differs" in rows["off", "float32"]["refused"]
+    assert "no_such_module" in rows["absent", "-"]["refused"]
+    fastest = max((row["samples_per_second"] or 0, name) for name, row in rows.items() if name[1] == "float32")[1]
+    assert [name for name, row in rows.items() if row["auto"]] == [fastest]
+
+
+@pytest.mark.slow
+def test_without_a_backend_each_gets_a_process_of_its_own(headstart, small_plugin):
+    done = headstart("bench", "small/net", PYTHONPATH=str(small_plugin))
+
+    assert done.returncode == 0, done.stderr
+    assert {"jax", "torch"} <= set(done.stdout.split())
+
+
+def test_an_unknown_backbone_is_a_usage_error(headstart):
+    done = headstart("bench", "no/such", "--backend", "torch")
+
+    assert done.returncode == 2
+    assert "no/such" in done.stderr

@@ -1,0 +1,107 @@
+"""A whole fit with an engine: pinned in the recipe, told in the result, checked, and the same answers."""
+
+import json
+
+import pytest
+
+from headstart.errors import EngineRefusal, UsageError
+from headstart.run import Run
+from headstart.runs.fitting import fit
+
+pytestmark = pytest.mark.backend
+
+
+@pytest.fixture
+def probe(finished, small_registry, tmp_path):
+    """Fits a probe on the pictures of the finished run."""
+
+    def run(name, **settings):
+        return fit(
+            f"image_folder:{finished.pictures}",
+            backbone="small/net",
+            weights="none",
+            strategy="probe",
+            reporters=("json",),
+            out=str(tmp_path / name),
+            registry=small_registry,
+            **settings,
+        )
+
+    return run
+
+
+def test_a_run_in_openvino_gives_the_answers_of_a_native_one(probe):
+    pytest.importorskip("openvino")
+    native, other = probe("native", engine="native"), probe("openvino", engine="openvino")
+
+    assert other.result["engine"]["name"] == "openvino"
+    assert 0 < other.result["engine"]["measured"]["openvino float32"]["largest_difference"] <= 1e-4
+    for split, metrics in native.result["metrics"].items():
+        assert other.result["metrics"][split] == pytest.approx(metrics, abs=1e-3)
+    assert other.evaluate().document["metrics"]["test"] == pytest.approx(other.result["metrics"]["test"], abs=1e-4)
+
+
+def test_engine_precision_and_threads_are_pinned_in_the_recipe_and_it_runs_again(probe, small_registry, tmp_path):
+    run = probe("first")
+    pinned = run.recipe
+
+    assert (pinned.engine, pinned.precision) == ("engines/native", "float32")
+    assert pinned.threads >= 1
+    environment = json.loads(run.folder.environment.read_text())
+    assert (environment["precision"], environment["threads"]) == ("float32", pinned.threads)
+
+    again = fit(recipe=run.folder.recipe, out=str(tmp_path / "again"), registry=small_registry)
+    assert again.result["metrics"] == run.result["metrics"]
+
+
+def test_a_second_run_computes_no_feature_again(probe, monkeypatch):
+    first = probe("first", engine="native")
+    monkeypatch.setattr("headstart.engine.source.extract", lambda *_, **__: pytest.fail("it was computed before"))
+    second = probe("second", engine="native")
+
+    assert second.result["metrics"] == first.result["metrics"]
+
+
+def test_another_augmentation_seed_is_another_view(probe, monkeypatch):
+    settings = {"engine": "native", "augment": ("classic",), "views": 1}
+    probe("first", **settings)
+    monkeypatch.setattr("headstart.engine.source.extract", _computed)
+    with pytest.raises(_Computed):
+        probe("second", seed=1, **settings)
+
+
+class _Computed(Exception):
+    pass
+
+
+def _computed(*_, **__):
+    raise _Computed
+
+
+def test_an_engine_that_disagrees_and_was_asked_for_ends_the_run(probe, tmp_path):
+    with pytest.raises(EngineRefusal, match="small/off differs"):
+        probe("off", engine="small/off")
+    assert not (tmp_path / "off" / "result.json").exists()
+
+
+def test_an_engine_that_is_not_installed_is_known_before_any_data_is_read(probe):
+    with pytest.raises(UsageError, match="no_such_module") as caught:
+        probe("absent", engine="small/absent")
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"engine": "nativ"}, "nativ"), ({"precision": "float16"}, "float16"), ({"threads": 0}, "threads")],
+)
+def test_odd_values_are_usage_errors(probe, settings, message):
+    with pytest.raises(UsageError, match=message):
+        probe("odd", **settings)
+
+
+def test_a_run_is_opened_where_its_engine_is_not_installed(probe):
+    run = probe("run", engine="native")
+    text = run.folder.recipe.read_text()
+    run.folder.recipe.write_text(text.replace("engines/native", "engines/gone"))
+
+    assert Run.load(run.path, registry=run.registry).evaluate().document["metrics"]["test"]
