@@ -1,4 +1,4 @@
-"""Graphs of a network for other engines: made in a process of their own, kept in the cache."""
+"""Graphs of a network for other engines, made in processes of their own: each needs another Keras backend."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from headstart.backend import VARIABLE
@@ -19,6 +20,7 @@ from headstart.specs import EngineSpec
 MODULE = "headstart.engine.worker"
 SHOWN = 2000
 """Characters of a failed process' last words that are shown."""
+Process = subprocess.Popen[str]
 
 
 @dataclass(frozen=True)
@@ -30,43 +32,72 @@ class Job:
     engine: EngineSpec
 
 
-def export(job: Job, registry: Registry, folder: Path) -> None:
-    """Write the graph below `folder`. Raises EngineRefusal with the exporter's reason, or its last words."""
-    answer = folder.with_name(f"{folder.name}.answer.json")
-    document = {
-        "artefact": str(job.artefact.absolute()),
-        "stop": job.stop,
-        "engine": job.engine.name,
-        "backend": job.engine.exporter_backend,
-        "folder": str(folder.absolute()),
-        "answer": str(answer.absolute()),
-        "disable": [plugin.name for plugin in registry.plugins if plugin.disabled],
-    }
+@dataclass
+class Exporters:
+    """Starts the processes that export; use as a context manager, so that none stays behind."""
+
+    registry: Registry
+    _waiting: dict[str, Process] = field(default_factory=dict, init=False)
+
+    def __enter__(self) -> Exporters:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in self._waiting.values():
+            process.kill()
+            process.communicate()
+
+    def expect(self, spec: EngineSpec) -> None:
+        """Start a process now, that will be ready when there is something to export for `spec`."""
+        if spec.name not in self._waiting:
+            self._waiting[spec.name] = _start(spec)
+
+    def export(self, job: Job, folder: Path) -> None:
+        """Write the graph below `folder`. Raises EngineRefusal with the exporter's reason, or its last words."""
+        answer = folder.with_name(f"{folder.name}.answer.json")
+        document = {
+            "artefact": str(job.artefact.absolute()),
+            "stop": job.stop,
+            "engine": job.engine.name,
+            "folder": str(folder.absolute()),
+            "answer": str(answer.absolute()),
+            "disable": [plugin.name for plugin in self.registry.plugins if plugin.disabled],
+        }
+        try:
+            _finish(self._waiting.pop(job.engine.name, None) or _start(job.engine), document, job.engine)
+            if refused := json.loads(answer.read_text(encoding="utf-8")):
+                raise EngineRefusal(f"{job.engine.name} cannot take this network: {refused['message']}", **_hint(refused))
+        finally:
+            answer.unlink(missing_ok=True)
+
+
+def _start(spec: EngineSpec) -> Process:
+    path = os.pathsep.join(part for part in sys.path if part)
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", MODULE, str(spec.exporter_backend)],
+        env={**os.environ, VARIABLE: str(spec.exporter_backend), "PYTHONPATH": path},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _finish(process: Process, document: Mapping[str, Any], spec: EngineSpec) -> None:
     try:
-        _run(document, job.engine)
-        if refused := json.loads(answer.read_text(encoding="utf-8")):
-            raise EngineRefusal(f"{job.engine.name} cannot take this network: {refused['message']}", **_hint(refused))
-    finally:
-        answer.unlink(missing_ok=True)
+        _, said = process.communicate(json.dumps(document))
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    if process.returncode != 0:
+        raise EngineRefusal(
+            f"the process that exports for {spec.name} ended with {process.returncode}: {said.strip()[-SHOWN:]}",
+            hint="use another engine, or --engine native",
+        )
 
 
 def _hint(refused: Mapping[str, Any]) -> dict[str, Any]:
     return {"hint": refused["hint"] or "use another engine, or --engine native"}
-
-
-def _run(document: Mapping[str, Any], engine: EngineSpec) -> None:
-    path = os.pathsep.join(part for part in sys.path if part)
-    environment = {**os.environ, VARIABLE: str(engine.exporter_backend), "PYTHONPATH": path}
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", MODULE],
-        input=json.dumps(document),
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise EngineRefusal(
-            f"the process that exports for {engine.name} ended with {done.returncode}: {done.stderr.strip()[-SHOWN:]}",
-            hint="use another engine, or --engine native",
-        )

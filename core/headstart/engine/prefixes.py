@@ -17,7 +17,7 @@ from headstart.artefact import Blueprint, write_artefact
 from headstart.cache import Cache
 from headstart.engine.checking import CHECKED, verify_equal
 from headstart.engine.compute import forward
-from headstart.engine.exporting import Job, export
+from headstart.engine.exporting import Exporters, Job
 from headstart.engine.identity import identify
 from headstart.engine.network import Network
 from headstart.environment import processor
@@ -67,6 +67,7 @@ class Prefixes:
     fast: Network
     blueprint: Blueprint
     registry: Registry
+    exporters: Exporters
     cache: Cache
     scratch: Path
     threads: int
@@ -147,14 +148,14 @@ class Prefixes:
         job = Job(self._described(), stop, spec)
         try:
             facts = self._facts(spec, stop, "any")
-            return self.cache.add("graphs", key, lambda folder: export(job, self.registry, folder), facts)
+            return self.cache.add("graphs", key, lambda folder: self.exporters.export(job, folder), facts)
         except EngineRefusal:
             raise
         except HeadstartError as exc:
             self.warn(f"{exc.message}; the graph is not kept")
         folder = self.scratch / f"graph-{uuid.uuid4().hex}"
         folder.mkdir(parents=True)
-        export(job, self.registry, folder)
+        self.exporters.export(job, folder)
         return folder
 
     def _described(self) -> Path:

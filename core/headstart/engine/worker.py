@@ -1,9 +1,9 @@
 """A process of its own in which an engine exports a graph: another Keras backend than that of the run.
 
-    python -P -m headstart.engine.worker < job.json
+    python -P -m headstart.engine.worker BACKEND < job.json
 
-The job names an artefact, the engine, how many stages are exported, and where to; the answer is a JSON file.
-Only the standard library is imported before Keras: it would follow a wrong variable otherwise.
+Keras and the plugins are loaded first, so that a process can be started before there is a job. The job names an
+artefact, the engine, how many stages are exported, and where to; the answer is a JSON file. No job is no mistake.
 """
 
 from __future__ import annotations
@@ -16,8 +16,13 @@ from typing import Any
 
 def main() -> None:
     """Read the job from stdin, do it, and write {} or {message, hint} to the file that it names."""
-    job: dict[str, Any] = json.load(sys.stdin)
-    Path(job["answer"]).write_text(json.dumps(_attempt(job)), encoding="utf-8")
+    from headstart.backend import BackendChoice, activate
+
+    activate(BackendChoice(sys.argv[1], "the engine that exports"))
+    written = sys.stdin.read()
+    if written:
+        job: dict[str, Any] = json.loads(written)
+        Path(job["answer"]).write_text(json.dumps(_attempt(job)), encoding="utf-8")
 
 
 def _attempt(job: dict[str, Any]) -> dict[str, Any]:
@@ -31,11 +36,8 @@ def _attempt(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _export(job: dict[str, Any]) -> None:
-    from headstart.backend import BackendChoice, activate
-    from headstart.registry import load_registry
-
-    activate(BackendChoice(job["backend"], "the engine that exports"))
     from headstart.artefact import Artefact
+    from headstart.registry import load_registry
     from headstart.specs import EngineExport
 
     registry = load_registry(disable=tuple(job["disable"]))

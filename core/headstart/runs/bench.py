@@ -45,7 +45,9 @@ def bench(ref: str, registry: Registry, *, backend: str | None, image_size: int 
     """
     spec = registry.resolve_backbone(ref)
     weights, ready = _ready(ref, registry, backend, image_size, spec)
-    with tempfile.TemporaryDirectory() as folder:
+    from headstart.engine.exporting import Exporters
+
+    with tempfile.TemporaryDirectory() as folder, Exporters(registry) as exporters:
         from headstart.runs.fitting import plan_run
 
         plan = plan_run(ready, Path(folder), lambda _activity, _done, _total: None)
@@ -54,7 +56,7 @@ def bench(ref: str, registry: Registry, *, backend: str | None, image_size: int 
 
         load_weights(plan)
         said: list[str] = []
-        prefixes = new_prefixes(plan, blueprint_of(plan), Path(folder), said.append)
+        prefixes = new_prefixes(plan, blueprint_of(plan), exporters, Path(folder), said.append)
         stop = len(plan.network.stages) - 1
         lines = _marked([line for engine in registry.specs("engines") for line in _lines(engine, prefixes, stop)])
     return {

@@ -14,6 +14,7 @@ from headstart.backend import available_threads, loaded_backend
 from headstart.cache import open_cache
 from headstart.engine.choosing import NATIVE, WORTH, Choice, Chosen, choose_engine
 from headstart.engine.compute import Batch, forward
+from headstart.engine.exporting import Exporters
 from headstart.engine.lowering import lower, rules_for
 from headstart.engine.network import Network
 from headstart.engine.phases import cut_of
@@ -80,21 +81,24 @@ class EngineRoom:
         return native is None or prefixes.known(spec, stop) or rows / native.rate > WORTH * spec.startup
 
 
-def open_engine_room(plan: Plan, blueprint: Blueprint, scratch: Path, warn: Warn) -> EngineRoom:
+def open_engine_room(
+    plan: Plan, blueprint: Blueprint, exporters: Exporters, scratch: Path, warn: Warn
+) -> EngineRoom:
     """Choose the engine of a run. Raises EngineRefusal where one that was named cannot run its backbone."""
-    prefixes, native = new_prefixes(plan, blueprint, scratch, warn), native_engine(plan.registry)
+    prefixes, native = new_prefixes(plan, blueprint, exporters, scratch, warn), native_engine(plan.registry)
     cut, rows = frozen_work(plan)
     choice = Choice(plan.resolved.engine if rows else native, plan.resolved.recipe.precision, cut, rows)
     return EngineRoom(prefixes, choose_engine(choice, prefixes, plan.registry.specs("engines")), native, warn)
 
 
-def new_prefixes(plan: Plan, blueprint: Blueprint, scratch: Path, warn: Warn) -> Prefixes:
+def new_prefixes(plan: Plan, blueprint: Blueprint, exporters: Exporters, scratch: Path, warn: Warn) -> Prefixes:
     """The prefixes of a plan's network, its weights loaded."""
     return Prefixes(
         stock=plan.network,
         fast=lowered(plan.network, plan.registry, warn),
         blueprint=blueprint,
         registry=plan.registry,
+        exporters=exporters,
         cache=open_cache(warn),
         scratch=scratch,
         threads=plan.resolved.recipe.threads or available_threads(),

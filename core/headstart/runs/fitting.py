@@ -66,14 +66,20 @@ def run_recipe(stated: Recipe, registry: Registry) -> Run:
     """Carry out a recipe from its start to its report."""
     clock = Stopwatch()
     ready = make_ready(stated, registry)
+    from headstart.engine.exporting import Exporters
+    from headstart.runs.foresight import foresee_export
+
     folder = claim(stated.out, stem=_stem(ready.resolved))
     plans: list[Plan] = []
     view = SampleView(folder.path, lambda: samples_of(plans[0]))
     try:
         reporters, failures = open_live(ready.resolved, registry, interactive=sys.stderr.isatty())
-        with EventLog(folder.events, reporters, view) as log:
+        with EventLog(folder.events, reporters, view) as log, Exporters(registry) as exporters:
             plan = plan_run(
-                ready, folder.scratch, lambda activity, done, total: log.progress(activity, done, total, "samples")
+                ready,
+                folder.scratch,
+                lambda activity, done, total: log.progress(activity, done, total, "samples"),
+                counted=lambda count: foresee_export(ready.resolved, registry, exporters, count),
             )
             plans.append(plan)
             from headstart.runs.conclusion import (  # imports keras: after the plan chose its backend
@@ -86,7 +92,7 @@ def run_recipe(stated: Recipe, registry: Registry) -> Run:
 
             load_weights(plan)
             warn = HeldWarnings()
-            room = open_engine_room(plan, blueprint_of(plan), folder.scratch, warn)
+            room = open_engine_room(plan, blueprint_of(plan), exporters, folder.scratch, warn)
             open_run(plan, room, folder, log)
             for failure in failures:
                 log.warn(failure)
@@ -98,11 +104,17 @@ def run_recipe(stated: Recipe, registry: Registry) -> Run:
     return Run.load(folder.path, registry=registry)
 
 
-def plan_run(ready: Ready, scratch: Path, told: Callable[[str, int, int], None]) -> Plan:
+def plan_run(
+    ready: Ready,
+    scratch: Path,
+    told: Callable[[str, int, int], None],
+    *,
+    counted: Callable[[int], None] = lambda count: None,
+) -> Plan:
     """Read the data, build the network and plan the phases of a recipe that is ready."""
     from headstart.runs.planning import make_plan
 
-    return make_plan(ready.resolved, ready.registry, choice=ready.choice, scratch=scratch, told=told)
+    return make_plan(ready.resolved, ready.registry, choice=ready.choice, scratch=scratch, told=told, counted=counted)
 
 
 def samples_of(plan: Plan) -> tuple[dict[str, Any], Any]:

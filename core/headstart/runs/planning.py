@@ -89,15 +89,22 @@ def open_records(resolved: ResolvedRecipe, registry: Registry) -> Records:
 
 
 def make_plan(
-    resolved: ResolvedRecipe, registry: Registry, *, choice: BackendChoice, scratch: Path, told: OnProgress
+    resolved: ResolvedRecipe,
+    registry: Registry,
+    *,
+    choice: BackendChoice,
+    scratch: Path,
+    told: OnProgress,
+    counted: Callable[[int], None] = lambda count: None,
 ) -> Plan:
-    """Read the data, build the network. `told` hears (activity, done, total).
+    """Read the data, build the network. `told` hears (activity, done, total), `counted` how many records there are.
 
     Keras is imported only when the data turned out to be good, so that everything wrong with it is told at once.
     """
     check_weights_present(resolved, registry)
     kind = build_kind(resolved, registry)
     records = open_records(resolved, registry)
+    counted(len(records.items))
     said: list[str] = []
     data = _prepare(resolved, records, kind, scratch, told, said.append)
     task = _build_task(resolved, registry, data)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import special
 from scipy.optimize import minimize_scalar
 
 from headstart.engine.ridge import leave_out, ridge_weights
@@ -13,7 +14,6 @@ from headstart.engine.rows import Rows
 from headstart.engine.spectrum import Spectrum
 from headstart.engine.sums import Values
 from headstart_plugins.classification._logistic import Weights
-from headstart_plugins.classification._metrics import mean_loss
 
 LEFT_OUT = 4096
 """Samples that are left out in turn, at most: enough for one strength and one number."""
@@ -49,7 +49,9 @@ def choose_ridge(rows: Rows, spectrum: Spectrum, strengths: Sequence[float], cla
     """The strength whose left-out answers have the least cross-entropy at their best scale, and that scale.
 
     A ridge on indicators answers with numbers near 0 and 1, not with logits. One factor for all of them, as in
-    temperature scaling (Guo et al. 2017, arXiv:1706.04599), makes probabilities of them and changes no decision.
+    temperature scaling (Guo et al. 2017, arXiv:1706.04599), makes probabilities of them and changes no decision. Where
+    every sample left out is answered rightly, no factor would be too large: so each target gives up a share of
+    1 / (samples + 2) to all classes, after Platt 1999.
     """
     left = leave_out(spectrum, rows, indicators(classes), strengths, LEFT_OUT)
     tried = [
@@ -60,9 +62,16 @@ def choose_ridge(rows: Rows, spectrum: Spectrum, strengths: Sequence[float], cla
 
 def _scaled(strength: float, answers: np.ndarray, targets: np.ndarray) -> Ridge:
     best = minimize_scalar(
-        lambda log_scale: mean_loss(targets, np.exp(log_scale) * answers),
+        lambda log_scale: softened_loss(targets, np.exp(log_scale) * answers),
         bounds=LOG_SCALES,
         method="bounded",
         options={"xatol": 1e-4},
     )
     return Ridge(strength, float(np.exp(best.x)), float(best.fun))
+
+
+def softened_loss(targets: np.ndarray, logits: np.ndarray) -> float:
+    """Mean cross-entropy of `targets` (sample,), each with that share spread over all classes, in nats."""
+    share = 1.0 / (len(targets) + 2)
+    logs = special.log_softmax(logits, axis=1)
+    return float(-np.mean((1.0 - share) * logs[np.arange(len(targets)), targets] + share * logs.mean(axis=1)))

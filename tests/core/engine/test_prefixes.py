@@ -8,6 +8,7 @@ from headstart.cache import Cache
 from headstart.engine import prefixes as module
 from headstart.engine.choosing import Choice, choose_engine
 from headstart.engine.compute import forward
+from headstart.engine.exporting import Exporters
 from headstart.engine.identity import identify
 from headstart.engine.prefixes import BATCH, Prefixes
 from headstart.engine.stages import name_variables
@@ -44,6 +45,7 @@ def make(bench, blueprint, tmp_path):
             fast=network,
             blueprint=blueprint,
             registry=bench.registry,
+            exporters=Exporters(bench.registry),
             cache=Cache(tmp_path / "cache", 2**30),
             scratch=tmp_path / name,
             threads=1,
@@ -123,7 +125,7 @@ def test_openvino_is_exported_once_equals_the_backend_and_is_then_known(bench, n
     assert np.abs(opened.compiled(batch)["@pooled"] - reference).max() <= 1e-4 * max(1.0, reference.std())
     assert 0 < found.largest <= 1e-4
 
-    monkeypatch.setattr(module, "export", lambda *_: pytest.fail("it was exported before"))
+    monkeypatch.setattr(Exporters, "export", lambda *_: pytest.fail("it was exported before"))
     monkeypatch.setattr(module, "verify_equal", lambda *_: pytest.fail("it was checked before"))
     again = make(network, "other")
     assert again.known(spec, TOP)
