@@ -13,6 +13,9 @@ WHOLE_FILE = "\npytestmark = pytest.mark.backend"
 
 
 def pytest_configure(config):
+    from headstart.host.telemetry import without_telemetry
+
+    without_telemetry()  # tests import engines themselves, too
     _keep_what_older_code_computed_out()
     if BACKEND not in (None, "jax", "torch"):
         pytest.exit(f"KERAS_BACKEND={BACKEND!r}: these tests run on jax or torch, or without it", returncode=4)

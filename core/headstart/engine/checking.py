@@ -13,9 +13,10 @@ CHECKED = 8
 """Real samples on which an engine is held against the stock network."""
 FLOAT32_TOLERANCE = 1e-4
 """Largest difference in float32, as a share of max(1, standard deviation): design.md, section 4."""
-BFLOAT16_TOLERANCE = 0.03
+BFLOAT16_TOLERANCE = 0.1
 """Largest root mean square of the difference in bfloat16, as a share of the standard deviation. One rounding to 8 bits
-costs up to 0.4 %; they add up over some fifty layers."""
+costs up to 0.4 %; over fifty layers without normalisation, as in EfficientNet-Lite with its BatchNorms folded, they
+add up to several per cent, in PyTorch's own bfloat16 as in OpenVINO's."""
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,11 @@ from typing import Any
 def main() -> None:
     """Read the job from stdin, do it, and write {} or {message, hint} to the file that it names."""
     from headstart.backend import BackendChoice, activate
+    from headstart.host.telemetry import without_telemetry
 
+    without_telemetry()
     activate(BackendChoice(sys.argv[1], "the engine that exports"))
-    written = sys.stdin.read()
+    written = sys.stdin.read().strip()
     if written:
         job: dict[str, Any] = json.loads(written)
         Path(job["answer"]).write_text(json.dumps(_attempt(job)), encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from headstart.errors import EngineRefusal
+from headstart.host.telemetry import without_telemetry
 from headstart.specs import EngineRequest
 from headstart_plugins.engines._onnx_export import BATCH, GRAPH, HINT
 
 PROVIDER = "CPUExecutionProvider"
 ERRORS = 3
 """The severity from which ONNX Runtime logs."""
-OFF = "ORT_DISABLE_TELEMETRY"
 TYPES = {"float": "float32", "double": "float64"}
 """ONNX Runtime's names of types where numpy has others."""
 
@@ -97,7 +96,7 @@ def silent_runtime() -> Any:
     the machine in the user's cache folder. The variable prevents all of it where it is set before the first import;
     the call stops most of it where something else imported the module before.
     """
-    os.environ[OFF] = "1"
+    without_telemetry()
     import onnxruntime
 
     onnxruntime.disable_telemetry_events()

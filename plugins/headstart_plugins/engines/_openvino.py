@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from headstart.errors import EngineRefusal
+from headstart.host.telemetry import without_telemetry
 from headstart.specs import EngineRequest
 from headstart_plugins.engines._openvino_export import GRAPH, NAMES
 
@@ -86,6 +87,7 @@ def build(request: EngineRequest) -> Opened:
     two threads for MobileNetV2, EfficientNet-Lite0 and ResNet50. Raises EngineRefusal where the processor has no
     bfloat16 or OpenVINO cannot compile the graph.
     """
+    without_telemetry()
     import openvino
 
     if request.graph is None:
