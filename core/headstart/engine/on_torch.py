@@ -23,9 +23,11 @@ def device() -> Any:
 
 def on_device(array: np.ndarray, where: Any) -> Any:
     """`array` as a tensor: the same memory on the CPU, a copy that does not wait on an accelerator."""
-    with keras.device("cpu"), warnings.catch_warnings():
+    if array.dtype == np.uint32:
+        array = array.astype(np.int64)  # few operations know uint32
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")  # nor is it written to
-        tensor = keras.ops.convert_to_tensor(array)
+        tensor = torch.from_numpy(np.ascontiguousarray(array))
     return tensor.pin_memory().to(where, non_blocking=True) if where.type == "cuda" else tensor.to(where)
 
 
@@ -46,7 +48,7 @@ class TorchForward:
         tensors = {name: on_device(array, self._device) for name, array in batch.items()}
         with torch.no_grad():
             outputs = run_network(self._network, tensors, self._start, self._stop, precision=self._precision)
-        return {name: keras.ops.convert_to_numpy(value) for name, value in outputs.items()}
+        return {name: value.cpu().numpy() for name, value in outputs.items()}
 
 
 class TorchTrainStep:
@@ -69,7 +71,7 @@ class TorchTrainStep:
         finite = all_finite([loss, *gradients])
         if finite:
             self._apply(gradients)
-        return Stepped(float(loss), {name: keras.ops.convert_to_numpy(each) for name, each in outputs.items()}, finite)
+        return Stepped(float(loss), {name: each.cpu().numpy() for name, each in outputs.items()}, finite)
 
     def gradients(self, batch: dict[str, Any], targets: Any, mask: Any) -> tuple[Any, dict[str, Any], list[Any]]:
         """The mean loss, the outputs, and a gradient a weight: device tensors, cut from what computed them."""

@@ -20,6 +20,11 @@ def verify_precision(precision: str) -> None:
     """Raises EngineRefusal where this process' backend and device gain nothing from `precision`."""
     if precision not in (FLOAT32, BFLOAT16):
         raise ValueError(f"unknown precision {precision!r}; expected {FLOAT32} or {BFLOAT16}")
+    if precision == BFLOAT16 and keras.backend.backend() == "jax" and _on_cpu():
+        raise EngineRefusal(
+            "JAX computes bfloat16 on the CPU by way of float32, which takes longer than float32 alone",
+            hint="use `--precision float32`, another engine, or `--backend torch`",
+        )
 
 
 def run_network(
@@ -37,6 +42,12 @@ def run_network(
     with _mixed(network.stages[start:middle]):
         alive = network.run(tensors, start, middle)
     return network.run(_widened(alive), middle, stop, training=training)
+
+
+def _on_cpu() -> bool:
+    import jax
+
+    return str(jax.default_backend()) == "cpu"
 
 
 @contextlib.contextmanager

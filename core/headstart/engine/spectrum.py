@@ -35,7 +35,8 @@ class Spectrum:
 
     def project(self, features: np.ndarray) -> np.ndarray:
         """Raw features (..., channel) along the axes, (..., axis)."""
-        return (self.scaling.apply(features) - self.centre) @ self.basis
+        along: np.ndarray = (self.scaling.apply(features) - self.centre) @ self.basis
+        return along
 
     def fold(self, weights: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Kernel (channel, output) and bias (output,) float32 on raw features, from those on projected ones."""

@@ -64,7 +64,11 @@ def phase_rows(event: PhaseStarted) -> Rows:
     """What learns, at which rate."""
     trained = {name: size for name, size in event.trainable.items() if size}
     gradient = event.solver == "gradient"
-    how = f"{event.epochs} epochs, {say.count(event.steps)} steps" if gradient else f"{event.epochs} strengths"
+    how = (
+        f"{event.epochs} epochs, {say.count(event.steps)} steps"
+        if gradient
+        else f"{event.epochs} strengths, best by val loss"
+    )
     rows = [
         ("solver", f"{event.solver.replace('_', ' ')}, {how}"),
         ("trains", f"{say.count(sum(trained.values()))} weights: {say.listing(trained)}"),
@@ -103,7 +107,7 @@ def epoch_row(event: EpochDone, metric: str) -> str:
         say.metric(event.val.get("loss")),
         say.metric(event.val.get(metric)),
         say.duration(event.seconds),
-        ", ".join([*([say.printable(event.solver)] if event.solver else []), *(["best"] if event.best else [])]),
+        "  " + ", ".join([*([say.printable(event.solver)] if event.solver else []), *(["best"] if event.best else [])]),
     )
     return (
         f"{first:>10}" + "".join(f"{cell:>{width}}" for cell, (_, width) in zip(cells, COLUMNS, strict=True)).rstrip()

@@ -9,7 +9,7 @@ import sys
 import pytest
 from rich.console import Console
 
-from headstart.events import Progress
+from headstart.events import EpochDone, Progress
 from headstart.specs import ReporterRequest
 from headstart_plugins.reporters import ConsoleOptions
 from headstart_plugins.reporters._console import PlainConsole, build
@@ -120,3 +120,23 @@ def test_the_console_writes_to_stderr_and_loads_no_framework():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
     assert done.stderr.count("heard") == 2
+
+
+def test_a_head_that_was_solved_for_is_told_with_its_solver():
+    from headstart_plugins.reporters._lines import epoch_row
+
+    values = {"loss": 0.5, "accuracy": 0.75}
+    event = EpochDone(
+        time=0.0,
+        phase="probe",
+        epoch=1,
+        epochs=1,
+        train=values,
+        val=values,
+        rates={},
+        seconds=1.0,
+        best=True,
+        strength=0.1,
+        solver="ridge",
+    )
+    assert epoch_row(event, "accuracy").endswith("s  ridge, best")
