@@ -139,7 +139,7 @@ class JaxTrainStep:
 
     def __call__(self, batch: Batch, targets: np.ndarray, mask: np.ndarray) -> Stepped:
         """See `TrainStep`."""
-        scale = self._optimizer.scales([self._count])[0]
+        scale = self._optimizer.scales(np.array([self._count]))[0]
         result, self._learned = self._run(self._learned, self._update.frozen(), dict(batch), targets, mask, scale)
         finite = bool(result.finite)
         self._count += finite

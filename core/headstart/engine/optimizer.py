@@ -60,16 +60,15 @@ class GroupedAdamW:
         """By how much of its rate an update shrinks each weight."""
         self._rates = np.stack([schedule(rate, steps=steps, warmup=warmup) for rate in different], axis=1)
 
-    def rates(self, count: int) -> np.ndarray:
-        """The rate of each group, (group,) float64, for the update after `count` updates."""
-        row: np.ndarray = self._rates[min(count, len(self._rates) - 1)]
-        return row
+    def rates(self, counts: np.ndarray | int) -> np.ndarray:
+        """The rate of each group, (..., group) float64, for the update after `counts` (...) updates."""
+        rows: np.ndarray = self._rates[np.minimum(counts, len(self._rates) - 1)]
+        return rows
 
-    def scales(self, counts: Sequence[int]) -> np.ndarray:
-        """What `updated` wants for the updates after so many: (count, group, 2) float32, each rate without and with
-        the correction of the moments' bias."""
-        rates = np.stack([self.rates(count) for count in counts])
-        number = np.asarray(counts)[:, None] + 1.0
+    def scales(self, counts: np.ndarray) -> np.ndarray:
+        """What `updated` wants for the updates after `counts` (count,) updates: (count, group, 2) float32, each rate
+        without and with the correction of the moments' bias."""
+        rates, number = self.rates(counts), counts[:, None] + 1.0
         corrected = rates * np.sqrt(1 - BETA_2**number) / (1 - BETA_1**number)
         return np.stack([rates, corrected], axis=2).astype(np.float32)
 

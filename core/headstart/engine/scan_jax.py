@@ -32,6 +32,7 @@ class JaxScan:
     def __init__(self, step: Step) -> None:
         self._update, self._optimizer = Update(step), step.optimizer
         self._learned, self._count = self._update.begin(), step.optimizer.count
+        self._told: Told | None = None
         self._run = jax.jit(self._loop, donate_argnums=(0, 1))
         self.room = ROOM_ON_CPU if jax.default_backend() == "cpu" else ROOM_ON_DEVICE
 
@@ -41,11 +42,15 @@ class JaxScan:
 
     def begin(self, held: Any, rows: np.ndarray, mask: np.ndarray) -> None:
         """See `Scan`."""
-        scales = self._optimizer.scales(range(self._count, self._count + len(rows)))
+        scales = self._optimizer.scales(self._count + np.arange(len(rows)))
         self._given = (held, jax.device_put((rows.astype(np.int32), mask, scales)))
-        seen, _ = jax.eval_shape(self._step, self._learned, self._update.frozen(), *self._given, np.int32(0))
-        outputs = {name: jnp.zeros((len(rows), *each.shape), each.dtype) for name, each in seen.outputs.items()}
-        self._told = Told(jnp.zeros(len(rows), jnp.float32), outputs)
+        if self._told is None or len(self._told.losses) != len(rows):
+            self._told = self._room_to_tell(len(rows))
+
+    def _room_to_tell(self, steps: int) -> Told:
+        result, _ = jax.eval_shape(self._step, self._learned, self._update.frozen(), *self._given, np.int32(0))
+        outputs = {name: jnp.zeros((steps, *each.shape), each.dtype) for name, each in result.outputs.items()}
+        return Told(jnp.zeros(steps, jnp.float32), outputs)
 
     def advance(self, start: int, stop: int) -> Advanced:
         """See `Scan`."""
@@ -58,7 +63,8 @@ class JaxScan:
 
     def outputs(self, count: int) -> dict[str, np.ndarray]:
         """See `Scan`."""
-        return {name: np.array(output[:count]) for name, output in self._told.outputs.items()}
+        told = {} if self._told is None else self._told.outputs
+        return {name: np.array(output)[:count] for name, output in told.items()}
 
     def sync(self) -> None:
         """See `Scan`."""

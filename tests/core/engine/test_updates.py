@@ -33,7 +33,7 @@ def apply(optimizer, gradients):
         FusedUpdate(optimizer)(gradients)
         return
     values = [variable.value for variable in optimizer.variables]
-    (scale,) = optimizer.scales([optimizer.count])
+    (scale,) = optimizer.scales(np.array([optimizer.count]))
     values, *moments = optimizer.updated(values, optimizer.first, optimizer.second, gradients, scale)
     for variable, value in zip(optimizer.variables, values, strict=True):
         variable.assign(value)

@@ -111,6 +111,24 @@ def test_curves_hold_every_epoch_at_its_place_and_mark_the_kept_one(run):
     assert epoch_accuracy.collections[0].get_offsets().tolist() == [[3, 0.9375]]
 
 
+def test_heads_of_each_solver_are_a_curve_of_their_own(run):
+    from headstart_plugins.reporters._curves import draw_figure
+    from headstart_plugins.reporters._history import History
+
+    history = History()
+    for event in run.events():
+        if isinstance(event, EpochDone) and event.strength is not None:
+            event = replace(event, solver="ridge" if event.epoch == 1 else "logistic")
+        history.hear(event)
+    loss = draw_figure(history).axes[1]
+    assert {line.get_label(): len(line.get_xdata()) for line in loss.get_lines()} == {
+        "train, ridge": 1,
+        "val, ridge": 1,
+        "train, logistic": 4,
+        "val, logistic": 4,
+    }
+
+
 def test_a_run_that_breaks_off_keeps_the_curves_of_its_finished_phases(run):
     events = run.events()
     first_phase = events[: next(i for i, event in enumerate(events) if isinstance(event, PhaseDone)) + 1]
