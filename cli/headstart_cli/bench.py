@@ -48,7 +48,8 @@ def _elsewhere(ref: str, image_size: int | None, backend: str, disable: list[str
     flags = ["--backend", backend, "--json"]
     flags += ["--image-size", str(image_size)] if image_size is not None else []
     flags += [part for name in disable or () for part in ("--disable-plugin", name)]
-    done = subprocess.run([sys.executable, "-P", "-c", COMMAND, "bench", ref, *flags], stdout=subprocess.PIPE, check=False)
+    command = [sys.executable, "-P", "-c", COMMAND, "bench", ref, *flags]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
     if done.returncode != 0:
         raise typer.Exit(done.returncode)
     document: dict[str, Any] = json.loads(done.stdout)

@@ -5,7 +5,6 @@ import json
 import pytest
 
 
-
 def test_engines_are_listed_with_what_they_lack(headstart, small_plugin):
     done = headstart("engines", "--json", PYTHONPATH=str(small_plugin))
     rows = {row["name"]: row for row in json.loads(done.stdout)}

@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -56,6 +57,6 @@ def open_arrays(folder: Path) -> dict[str, np.ndarray]:
     return {name: _open(folder / facts["file"], facts) for name, facts in document.items()}
 
 
-def _open(path: Path, facts: Mapping[str, object]) -> np.ndarray:
-    dtype, shape = np.dtype(str(facts["dtype"])), tuple(facts["shape"])  # type: ignore[arg-type]  # we wrote numbers
+def _open(path: Path, facts: Mapping[str, Any]) -> np.ndarray:
+    dtype, shape = np.dtype(facts["dtype"]), tuple(facts["shape"])
     return np.empty(shape, dtype) if 0 in shape else np.memmap(path, dtype=dtype, mode="r", shape=shape)

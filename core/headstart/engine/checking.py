@@ -41,9 +41,7 @@ def compare(outputs: Mapping[str, np.ndarray], reference: Mapping[str, np.ndarra
     return Difference(largest, relative)
 
 
-def verify_equal(
-    outputs: Mapping[str, np.ndarray], reference: Mapping[str, np.ndarray], precision: str
-) -> Difference:
+def verify_equal(outputs: Mapping[str, np.ndarray], reference: Mapping[str, np.ndarray], precision: str) -> Difference:
     """As `compare`; raises EngineRefusal with the difference and the bound where it is too large at `precision`."""
     found = compare(outputs, reference)
     if precision == "float32":

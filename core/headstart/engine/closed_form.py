@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from headstart.engine.heads import Tried, is_surer, solve_path
+from headstart.engine.linear_algebra import suited_threads
 from headstart.engine.network import TAP
 from headstart.engine.rows import Part, Rows
 from headstart.engine.samples import Stored
@@ -33,12 +35,8 @@ class ClosedFormPhase:
         train = self._rows(source.training(self._cut, views=phase.views, fresh=False), "train")
         val = self._rows(source.plain(self._cut, "val"), "val")
         self._clock = time.monotonic()
-        solve_path(training.task, train, val, phase.strengths, self._heard)
-        if self._best is None:
-            raise ValueError(f"the task solved no head for strengths {phase.strengths}")
-        solved, metrics = self._best.solved, self._best.val
-        if phase.refit:
-            solved = training.task.solve_again(train + val, solved)
+        with suited_threads(len(train), train.channels):
+            solved, metrics = self._solve(train, val)
         for name, variable in name_variables(training.network.stages[-1:]).items():
             variable.assign(solved.weights[name.rpartition("/")[2]])
         self._save(solved)
@@ -52,6 +50,15 @@ class ClosedFormPhase:
             solver=solved.solver,
             refit=phase.refit,
         )
+
+    def _solve(self, train: Rows, val: Rows) -> tuple[Solved, Mapping[str, float]]:
+        """The head that val chose, refitted where the phase says so, and its metrics on val from before that."""
+        task, phase = self._training.task, self._phase
+        solve_path(task, train, val, phase.strengths, self._heard)
+        if self._best is None:
+            raise ValueError(f"the task solved no head for strengths {phase.strengths}")
+        solved, metrics = self._best.solved, self._best.val
+        return (task.solve_again(train + val, solved) if phase.refit else solved), metrics
 
     def _rows(self, seen: Seen, split: str) -> Rows:
         """Every view of a split, its one feature flattened to (sample, channel)."""

@@ -66,9 +66,11 @@ class Exporters:
             "disable": [plugin.name for plugin in self.registry.plugins if plugin.disabled],
         }
         try:
-            _finish(self._waiting.pop(job.engine.name, None) or _start(job.engine), document, job.engine)
+            self.expect(job.engine)
+            _finish(self._waiting.pop(job.engine.name), document, job.engine)
             if refused := json.loads(answer.read_text(encoding="utf-8")):
-                raise EngineRefusal(f"{job.engine.name} cannot take this network: {refused['message']}", **_hint(refused))
+                reason = f"{job.engine.name} cannot take this network: {refused['message']}"
+                raise EngineRefusal(reason, **_hint(refused))
         finally:
             answer.unlink(missing_ok=True)
 

@@ -35,5 +35,5 @@ def hash_arrays(arrays: Mapping[str, np.ndarray]) -> str:
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(array)
+        digest.update(array.data)
     return digest.hexdigest()

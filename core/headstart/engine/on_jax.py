@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -45,7 +45,10 @@ class JaxForward:
 
 
 class Learned(NamedTuple):
-    """What an update changes: weights, both moments of their gradients, and the seeds of random layers."""
+    """What an update changes: weights, both moments of their gradients, and the seeds of random layers.
+
+    Weights and moments are flat: an update then runs along memory, whatever the shape of a weight.
+    """
 
     values: list[Any]
     first: list[Any]
@@ -57,7 +60,6 @@ class Result(NamedTuple):
     """What a step saw before its update."""
 
     loss: Any
-    finite: Any
     outputs: Mapping[str, Any]
 
 
@@ -79,20 +81,19 @@ class Update:
         self._frozen = [variable for variable in rest if id(variable) not in seeds]
 
     def begin(self) -> Learned:
-        """Copies, because a step gives its inputs' memory to its outputs and the variables must stay readable."""
+        """The state of the variables and of the optimizer."""
         optimizer = self.step.optimizer
-        read = [[variable.value for variable in each] for each in (self._trainable, self._seeds)]
-        values, first, second, seeds = (
-            [jnp.array(array) for array in each] for each in (read[0], optimizer.first, optimizer.second, read[1])
-        )
-        return Learned(values, first, second, seeds)
+        values = [variable.value for variable in self._trainable]
+        flat = ([jnp.ravel(array) for array in each] for each in (values, optimizer.first, optimizer.second))
+        return Learned(*flat, [variable.value for variable in self._seeds])
 
     def end(self, learned: Learned, count: int) -> None:
-        """Put copies of what was learned, after `count` updates, into the variables and the optimizer."""
-        values, first, second, seeds = ([jnp.array(array) for array in each] for each in learned)
-        for variable, value in zip([*self._trainable, *self._seeds], [*values, *seeds], strict=True):
+        """Put what was learned, after `count` updates, into the variables and the optimizer."""
+        for variable, value in zip(self._trainable, self._shaped(learned.values), strict=True):
             variable.assign(value)
-        self.step.optimizer.store(first, second, count)
+        for variable, value in zip(self._seeds, learned.seeds, strict=True):
+            variable.assign(value)
+        self.step.optimizer.store(self._shaped(learned.first), self._shaped(learned.second), count)
 
     def frozen(self) -> list[Any]:
         """The weights that are read and do not learn."""
@@ -100,24 +101,31 @@ class Update:
 
     def __call__(
         self, learned: Learned, frozen: list[Any], batch: Mapping[str, Any], targets: Any, mask: Any, scale: Any
-    ) -> tuple[Result, Learned]:
-        """Traceable. `scale` is a row of the optimizer's `scales`. What is not finite changes nothing but seeds."""
+    ) -> tuple[Result, Any, Learned]:
+        """Traceable: what was seen, whether loss and gradients were finite, and the next state.
+
+        `scale` is a row of the optimizer's `scales`.
+        """
         (loss, (seeds, outputs)), gradients = jax.value_and_grad(self._mean_loss, has_aux=True)(
             learned.values, learned.seeds, frozen, batch, targets, mask
         )
         # A finite loss can have gradients that are not: a root at zero, an exponential that overflows.
-        finite = jnp.isfinite(loss) & jnp.all(jnp.stack([jnp.isfinite(each).all() for each in gradients]))
-        old = learned.values, learned.first, learned.second
-        new = self.step.optimizer.updated(*old, gradients, scale)
-        values, first, second = jax.tree.map(lambda ours, theirs: jnp.where(finite, ours, theirs), new, old)
-        return Result(loss, finite, outputs), Learned(values, first, second, seeds)
+        finite = all_finite([loss, *gradients])
+        new = self.step.optimizer.updated(learned.values, learned.first, learned.second, gradients, scale)
+        return Result(loss, outputs), finite, Learned(*new, seeds)
+
+    def guarded(self, learned: Learned, *given: Any) -> tuple[Result, Any, Learned]:
+        """As a call; where something was not finite, nothing changes but the seeds."""
+        result, finite, new = self(learned, *given)
+        values, first, second = jax.tree.map(lambda ours, old: jnp.where(finite, ours, old), new[:3], learned[:3])
+        return result, finite, Learned(values, first, second, new.seeds)
 
     def _mean_loss(
         self, values: list[Any], seeds: list[Any], frozen: list[Any], batch: Mapping[str, Any], targets: Any, mask: Any
     ) -> tuple[Any, tuple[list[Any], dict[str, Any]]]:
         step = self.step
         mapping = [
-            *zip(self._trainable, values, strict=True),
+            *zip(self._trainable, self._shaped(values), strict=True),
             *zip(self._frozen, frozen, strict=True),
             *zip(self._seeds, seeds, strict=True),
         ]
@@ -128,23 +136,37 @@ class Update:
         moved = [scope.get_current_value(variable) for variable in self._seeds]
         return jnp.sum(losses * mask) / jnp.sum(mask), (moved, outputs)
 
+    def _shaped(self, flat: list[Any]) -> list[Any]:
+        return [jnp.reshape(value, each.shape) for value, each in zip(flat, self._trainable, strict=True)]
+
+
+def all_finite(arrays: Sequence[Any]) -> Any:
+    """True, as a scalar on the device, where no number is infinite or NaN."""
+    return jnp.all(jnp.stack([jnp.isfinite(each).all() for each in arrays]))
+
 
 class JaxTrainStep:
     """Training on JAX; the state lives in this object between steps and reaches the variables by `sync`."""
 
     def __init__(self, step: Step) -> None:
         self._update, self._optimizer = Update(step), step.optimizer
-        self._learned, self._count = self._update.begin(), step.optimizer.count
-        self._run = jax.jit(self._update.__call__, donate_argnums=0)
+        self._learned, self._count = _copied(self._update.begin()), step.optimizer.count
+        self._run = jax.jit(self._update.guarded, donate_argnums=0)
 
     def __call__(self, batch: Batch, targets: np.ndarray, mask: np.ndarray) -> Stepped:
         """See `TrainStep`."""
         scale = self._optimizer.scales(np.array([self._count]))[0]
-        result, self._learned = self._run(self._learned, self._update.frozen(), dict(batch), targets, mask, scale)
-        finite = bool(result.finite)
+        result, flag, self._learned = self._run(self._learned, self._update.frozen(), dict(batch), targets, mask, scale)
+        finite = bool(flag)
         self._count += finite
         return Stepped(float(result.loss), {name: np.asarray(each) for name, each in result.outputs.items()}, finite)
 
     def sync(self) -> None:
         """See `TrainStep`."""
-        self._update.end(self._learned, self._count)
+        self._update.end(_copied(self._learned), self._count)
+
+
+def _copied(learned: Learned) -> Learned:
+    """A step gives its inputs' memory to its outputs, and what the variables hold must stay readable."""
+    copied: Learned = jax.tree.map(jnp.array, learned)
+    return copied

@@ -1,4 +1,4 @@
-"""Frozen prefixes in engines: exported once, checked on real samples once, measured once; then opened from the cache."""
+"""Frozen prefixes in engines: exported, checked on real samples and measured once; then opened from the cache."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Measured:
-    """What an engine does with a prefix here: samples a second, and how far its answers are from the stock network's."""
+    """What an engine does with a prefix here: samples a second, and how far it is from the stock network's answers."""
 
     rate: float
     largest: float

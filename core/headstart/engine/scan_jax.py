@@ -1,10 +1,13 @@
-"""Many updates in one call on JAX: a loop on the device with a flag that ends it at the first number not finite.
+"""Many updates in one call on JAX: a loop on the device.
 
-The loop's bounds are arguments, so that one compilation serves every length, and a length never changes a bit.
+Its bounds are arguments, so that one compilation serves every length, and a length never changes a bit. Looking at
+each gradient would cost as much as the update, so the loop looks once at its end; where something was not finite, a
+second loop takes the same steps again, with a flag that ends it.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -12,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from headstart.engine.compute import Advanced, Batch, Step
-from headstart.engine.on_jax import Learned, Update
+from headstart.engine.on_jax import Learned, Result, Update, all_finite
 
 ROOM_ON_CPU = 64 * 2**20
 """On the CPU it is a second copy of the samples, so it is kept small; gathering blocks of rows costs little there."""
@@ -33,7 +36,8 @@ class JaxScan:
         self._update, self._optimizer = Update(step), step.optimizer
         self._learned, self._count = self._update.begin(), step.optimizer.count
         self._told: Told | None = None
-        self._run = jax.jit(self._loop, donate_argnums=(0, 1))
+        self._fast = jax.jit(self._all, donate_argnums=1)
+        self._careful = jax.jit(self._up_to_the_first_bad, donate_argnums=1)
         self.room = ROOM_ON_CPU if jax.default_backend() == "cpu" else ROOM_ON_DEVICE
 
     def put(self, tensors: Batch, targets: np.ndarray) -> Any:
@@ -43,23 +47,22 @@ class JaxScan:
     def begin(self, held: Any, rows: np.ndarray, mask: np.ndarray) -> None:
         """See `Scan`."""
         scales = self._optimizer.scales(self._count + np.arange(len(rows)))
-        self._given = (held, jax.device_put((rows.astype(np.int32), mask, scales)))
+        self._given = (self._update.frozen(), held, jax.device_put((rows.astype(np.int32), mask, scales)))
         if self._told is None or len(self._told.losses) != len(rows):
             self._told = self._room_to_tell(len(rows))
 
-    def _room_to_tell(self, steps: int) -> Told:
-        result, _ = jax.eval_shape(self._step, self._learned, self._update.frozen(), *self._given, np.int32(0))
-        outputs = {name: jnp.zeros((steps, *each.shape), each.dtype) for name, each in result.outputs.items()}
-        return Told(jnp.zeros(steps, jnp.float32), outputs)
-
     def advance(self, start: int, stop: int) -> Advanced:
         """See `Scan`."""
-        self._learned, self._told, place, finite = self._run(
-            self._learned, self._told, np.int32(start), np.int32(stop), self._update.frozen(), *self._given
-        )
-        reached = int(place)
+        bounds = np.int32(start), np.int32(stop)
+        learned, told, finite = self._fast(self._learned, self._told, *bounds, *self._given)
+        reached, taken = stop, stop
+        if not finite:  # once more, from where it was good
+            learned, told, place = self._careful(self._learned, told, *bounds, *self._given)
+            reached = int(place)
+            taken = min(reached + 1, stop)
+        self._learned, self._told = learned, told
         self._count += reached - start
-        return Advanced(reached, np.array(self._told.losses)[start : reached + (not finite)])
+        return Advanced(reached, np.array(told.losses)[start:taken])
 
     def outputs(self, count: int) -> dict[str, np.ndarray]:
         """See `Scan`."""
@@ -70,25 +73,46 @@ class JaxScan:
         """See `Scan`."""
         self._update.end(self._learned, self._count)
 
-    def _loop(
-        self, learned: Learned, told: Told, start: Any, stop: Any, frozen: list[Any], held: Any, plan: Any
-    ) -> tuple[Learned, Told, Any, Any]:
-        """Steps `start` to `stop` - 1; returns the number of the step after the last good one, and the flag."""
+    def _room_to_tell(self, steps: int) -> Told:
+        step = functools.partial(self._step, self._update)
+        result, _, _ = jax.eval_shape(step, self._learned, np.int32(0), *self._given)
+        outputs = {name: jnp.zeros((steps, *each.shape), each.dtype) for name, each in result.outputs.items()}
+        return Told(jnp.zeros(steps, jnp.float32), outputs)
+
+    def _all(self, learned: Learned, told: Told, start: Any, stop: Any, *given: Any) -> tuple[Learned, Told, Any]:
+        """Steps `start` to `stop` - 1, and whether all was finite: what was not stays in a first moment for good."""
+
+        def body(place: Any, carry: Any) -> Any:
+            learned, told = carry
+            result, _, learned = self._step(self._update, learned, place, *given)
+            return learned, _with(told, place, result)
+
+        learned, told = jax.lax.fori_loop(start, stop, body, (learned, told))
+        return learned, told, all_finite([told.losses, *learned.first])
+
+    def _up_to_the_first_bad(
+        self, learned: Learned, told: Told, start: Any, stop: Any, *given: Any
+    ) -> tuple[Learned, Told, Any]:
+        """The same steps with a flag that ends them; the number after the last good one."""
 
         def goes_on(carry: Any) -> Any:
             return (carry[2] < stop) & carry[3]
 
         def body(carry: Any) -> Any:
             learned, told, place, _finite = carry
-            result, learned = self._step(learned, frozen, held, plan, place)
-            outputs = {name: told.outputs[name].at[place].set(each) for name, each in result.outputs.items()}
-            told = Told(told.losses.at[place].set(result.loss), outputs)
-            return learned, told, place + result.finite, result.finite
+            result, finite, learned = self._step(self._update.guarded, learned, place, *given)
+            return learned, _with(told, place, result), place + finite, finite
 
-        end: tuple[Learned, Told, Any, Any] = jax.lax.while_loop(goes_on, body, (learned, told, start, jnp.bool(True)))
-        return end
+        learned, told, place, _ = jax.lax.while_loop(goes_on, body, (learned, told, start, jnp.bool(True)))
+        return learned, told, place
 
-    def _step(self, learned: Learned, frozen: list[Any], held: Any, plan: Any, place: Any) -> Any:
+    @staticmethod
+    def _step(update: Any, learned: Learned, place: Any, frozen: list[Any], held: Any, plan: Any) -> Any:
         rows, mask, scales = (each[place] for each in plan)
         batch, targets = jax.tree.map(lambda each: each.at[rows].get(mode="promise_in_bounds"), held)
-        return self._update(learned, frozen, batch, targets, mask, scales)
+        return update(learned, frozen, batch, targets, mask, scales)
+
+
+def _with(told: Told, place: Any, result: Result) -> Told:
+    outputs = {name: told.outputs[name].at[place].set(each) for name, each in result.outputs.items()}
+    return Told(told.losses.at[place].set(result.loss), outputs)

@@ -1,4 +1,4 @@
-"""What this machine does with a backbone: every installed engine in every precision, on real samples, on one backend."""
+"""What this machine does with a backbone: every installed engine and precision, on real samples, on one backend."""
 
 from __future__ import annotations
 

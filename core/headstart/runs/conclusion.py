@@ -17,9 +17,9 @@ from headstart.engine.calibrate import initialise
 from headstart.engine.checkpoints import Checkpoints
 from headstart.engine.choosing import plain as plain_choice
 from headstart.engine.compute import forward
+from headstart.engine.feature_store import FeatureStore
 from headstart.engine.frozen import count_trainable
 from headstart.engine.graft import verify_ranges
-from headstart.engine.feature_store import FeatureStore
 from headstart.engine.phases import run_phases
 from headstart.engine.source import Source
 from headstart.engine.stages import assign_arrays, name_variables
@@ -28,8 +28,8 @@ from headstart.environment import describe, versions
 from headstart.errors import HeadstartError
 from headstart.eventlog import EventLog, now
 from headstart.events import RunFinished, RunStarted
-from headstart.recipes.file import write_recipe
 from headstart.recipe import Recipe
+from headstart.recipes.file import write_recipe
 from headstart.runs.engines import FLOAT32, EngineRoom
 from headstart.runs.evaluation import Labelled, Scored, measure, plain, score, write_predictions
 from headstart.runs.folder import RunFolder
@@ -79,9 +79,7 @@ def open_run(plan: Plan, room: EngineRoom, folder: RunFolder, log: EventLog) -> 
 def _pinned(recipe: Recipe, room: EngineRoom) -> Recipe:
     """The recipe with what was chosen for this machine, so that a run that goes on computes as it began."""
     chosen = room.chosen
-    return dataclasses.replace(
-        recipe, engine=chosen.engine.name, precision=chosen.precision, threads=chosen.threads
-    )
+    return dataclasses.replace(recipe, engine=chosen.engine.name, precision=chosen.precision, threads=chosen.threads)
 
 
 def conclude(plan: Plan, room: EngineRoom, folder: RunFolder, log: EventLog, clock: Stopwatch) -> None:

@@ -81,9 +81,7 @@ class EngineRoom:
         return native is None or prefixes.known(spec, stop) or rows / native.rate > WORTH * spec.startup
 
 
-def open_engine_room(
-    plan: Plan, blueprint: Blueprint, exporters: Exporters, scratch: Path, warn: Warn
-) -> EngineRoom:
+def open_engine_room(plan: Plan, blueprint: Blueprint, exporters: Exporters, scratch: Path, warn: Warn) -> EngineRoom:
     """Choose the engine of a run. Raises EngineRefusal where one that was named cannot run its backbone."""
     prefixes, native = new_prefixes(plan, blueprint, exporters, scratch, warn), native_engine(plan.registry)
     cut, rows = frozen_work(plan)

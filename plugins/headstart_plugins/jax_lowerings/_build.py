@@ -1,4 +1,4 @@
-"""The same convolutions in a form that XLA compiles well on CPUs. Each holds its stock layers and owns no variables."""
+"""The same convolutions in a form that XLA compiles well on CPUs. Each holds its stock layer and owns no variables."""
 
 from __future__ import annotations
 
@@ -33,10 +33,9 @@ class ShiftedDepthwise(_Finished):
 
     def multiply(self, inputs: Any, kernel: Any) -> Any:
         """See `_Finished`."""
-        from headstart_plugins.jax_lowerings._depthwise import Window, depthwise
+        from headstart_plugins.jax_lowerings._depthwise import Window, convolve
 
-        layer = self.form.layer
-        return depthwise(inputs, kernel[..., 0], Window.of(inputs.shape, layer))
+        return convolve(inputs, kernel[..., 0], Window.of(inputs.shape, self.form.layer))
 
 
 class PointwiseMatmul(_Finished):
@@ -48,14 +47,14 @@ class PointwiseMatmul(_Finished):
         return ops.reshape(flat, (-1, *inputs.shape[1:3], flat.shape[-1]))
 
 
-def depthwise(layer: keras.Layer, *then: keras.Layer) -> keras.Layer | None:
-    """A `ShiftedDepthwise`, or None where the stock layers do something that it does not."""
-    form = read_convolution(layer, *then)
+def depthwise(layer: keras.Layer) -> keras.Layer | None:
+    """A `ShiftedDepthwise`, or None where the stock layer does something that it does not."""
+    form = read_convolution(layer)
     return None if form is None else ShiftedDepthwise(form)
 
 
-def pointwise(layer: keras.Layer, *then: keras.Layer) -> keras.Layer | None:
+def pointwise(layer: keras.Layer) -> keras.Layer | None:
     """A `PointwiseMatmul`, or None where the convolution is not 1x1, is strided or has groups."""
-    form = read_convolution(layer, *then)
+    form = read_convolution(layer)
     plain = tuple(layer.kernel_size) == (1, 1) and tuple(layer.strides) == (1, 1) and layer.groups == 1
     return PointwiseMatmul(form) if form is not None and plain else None

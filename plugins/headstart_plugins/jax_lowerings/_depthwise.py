@@ -47,7 +47,7 @@ class Window:
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def depthwise(inputs: Any, kernel: Any, window: Window) -> Any:
+def convolve(inputs: Any, kernel: Any, window: Window) -> Any:
     """(batch, height, width, channel) and (height, width, channel) to (batch, height, width, channel)."""
     padded = _padded(inputs, window.before, window.after)
     return _sum(
@@ -58,7 +58,7 @@ def depthwise(inputs: Any, kernel: Any, window: Window) -> Any:
 
 
 def _forward(inputs: Any, kernel: Any, window: Window) -> tuple[Any, tuple[Any, Any]]:
-    return depthwise(inputs, kernel, window), (inputs, kernel)
+    return convolve(inputs, kernel, window), (inputs, kernel)
 
 
 def _backward(window: Window, kept: tuple[Any, Any], flow: Any) -> tuple[Any, Any]:
@@ -66,7 +66,7 @@ def _backward(window: Window, kept: tuple[Any, Any], flow: Any) -> tuple[Any, An
     return _to_inputs(flow, kernel, window), _to_kernel(inputs, flow, window)
 
 
-depthwise.defvjp(_forward, _backward)
+convolve.defvjp(_forward, _backward)
 
 
 def _padded(images: Any, before: Pair, after: Pair) -> Any:

@@ -7,7 +7,6 @@ from headstart.specs import HEAD, Phase, StrategyRequest
 from headstart.suggest import near_misses
 from headstart_plugins.strategies import FullOptions, LpFtOptions, ProbeOptions
 
-
 VIEWS = 4
 """Augmented views that a probe keeps beside the plain one, unless --views is given."""
 

@@ -217,7 +217,7 @@ def test_jax_compiles_one_loop_for_all_calls_and_blocks(case, backend, monkeypat
     epochs = one.scanned(pace=Fixed(2))
     one.train(epochs, 2)
 
-    assert epochs._scan._run._cache_size() == 1
+    assert epochs._scan._fast._cache_size() == 1
 
 
 def test_torch_plays_back_what_is_the_same_each_time_and_nothing_else(case, backend):

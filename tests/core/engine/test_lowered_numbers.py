@@ -1,0 +1,216 @@
+"""What this backend's rules give has the stock layers' numbers, forward and backward, on the stock layers' weights."""
+
+import keras
+import numpy as np
+import pytest
+
+from headstart.engine.calibrate import calibration_batch, initialise
+from headstart.engine.lowering import lower, rules_for
+from headstart.engine.network import Network
+from headstart.engine.stages import name_variables
+from headstart.registry import load_registry
+from headstart.specs import BackboneRequest, Stage
+
+pytestmark = pytest.mark.backend
+layers = keras.layers
+TOLERANCE = 1e-4
+
+
+@pytest.fixture(scope="module")
+def registry():
+    return load_registry()
+
+
+@pytest.fixture(scope="module")
+def rules(registry):
+    return rules_for(keras.backend.backend(), registry, device="cpu")
+
+
+def run(stages, tensors):
+    for stage in stages:
+        tensors = stage.model({name: tensors[name] for name in stage.model.input}, training=False)
+    return tensors
+
+
+def loss(outputs):
+    """Sines weigh every output differently, and alike in both networks."""
+    flat = [keras.ops.reshape(outputs[name], (-1,)) for name in sorted(outputs)]
+    return sum(keras.ops.sum(each * keras.ops.sin(keras.ops.arange(each.shape[0], dtype="float32"))) for each in flat)
+
+
+def on_jax(stages, inputs, variables):
+    import jax
+
+    def scalar(given, values):
+        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+            outputs = run(stages, given)
+        return loss(outputs), outputs
+
+    calculate = jax.jit(jax.value_and_grad(scalar, argnums=(0, 1), has_aux=True))
+    (_, outputs), (to_inputs, to_values) = calculate(inputs, [variable.value for variable in variables])
+    return outputs, [*to_inputs.values(), *to_values]
+
+
+def on_torch(stages, inputs, variables):
+    import torch
+
+    given = {name: torch.from_numpy(array).requires_grad_() for name, array in inputs.items()}
+    outputs = run(stages, given)
+    gradients = torch.autograd.grad(loss(outputs), [*given.values(), *(variable.value for variable in variables)])
+    return {name: each.detach() for name, each in outputs.items()}, gradients
+
+
+def numbers(stages, inputs, variables):
+    """Outputs by name, and by name the gradients of a loss for inputs and variables."""
+    calculate = on_jax if keras.backend.backend() == "jax" else on_torch
+    outputs, gradients = calculate(stages, inputs, list(variables.values()))
+    named = zip([*inputs, *variables], gradients, strict=True)
+    return {name: np.asarray(each) for name, each in outputs.items()}, {name: np.asarray(each) for name, each in named}
+
+
+def both(stages, inputs, rules):
+    """The numbers of the stock stages and of the lowered ones; both read the same variables in the same order."""
+    fast = lower(Network(tuple(stages), ()), rules).stages
+    ours, theirs = ([id(v) for stage in each for v in stage.model.weights] for each in (stages, fast))
+    assert ours == theirs
+    learning = {name: variable for name, variable in name_variables(stages).items() if variable.trainable}
+    return numbers(stages, inputs, learning), numbers(fast, inputs, learning)
+
+
+def verify_outputs(given, expected):
+    for name, array in expected.items():
+        assert array.std() > 0.01
+        np.testing.assert_allclose(given[name], array, atol=TOLERANCE * max(1.0, array.std()))
+
+
+def verify_each(given, expected):
+    for name, array in expected.items():
+        assert np.linalg.norm(given[name] - array) <= TOLERANCE * np.linalg.norm(array), name
+        assert np.linalg.norm(array) > 0, name
+
+
+def single(*chain, size=(9, 8), channels=6):
+    """A stage of layers in a row, every weight random."""
+    tensor = start = keras.Input((*size, channels), name="image")
+    for layer in chain:
+        tensor = layer(tensor)
+    rng = np.random.default_rng(1)
+    for layer in chain:
+        for variable in layer.weights:
+            drawn = rng.normal(size=variable.shape)
+            variable.assign(np.abs(drawn) + 0.5 if variable.name == "moving_variance" else drawn)
+    return Stage("only", keras.Model({"image": start}, {"x": tensor}))
+
+
+def images(stage, count=5):
+    shape = stage.model.input["image"].shape[1:]
+    return {"image": np.random.default_rng(0).normal(size=(count, *shape)).astype("float32")}
+
+
+@pytest.mark.parametrize(
+    ("kernel", "strides", "padding", "size"),
+    [
+        *((3, 1, "same", (8, 8)), (3, 2, "same", (8, 8)), (3, 2, "same", (9, 8)), (5, 2, "same", (8, 9))),
+        *((5, 2, "valid", (9, 9)), (4, 1, "same", (9, 9)), (5, 1, "same", (9, 8)), (5, 1, "valid", (8, 9))),
+        *(((3, 5), 1, "same", (7, 9)), (2, 3, "same", (9, 8)), (1, 2, "valid", (8, 8)), (5, 1, "same", (4, 3))),
+    ],
+)
+def test_a_depthwise_convolution(rules, kernel, strides, padding, size):
+    layer = layers.DepthwiseConv2D(kernel, strides=strides, padding=padding, use_bias=size[0] == 9)
+    stage = single(layer, size=size)
+    expected, given = both([stage], images(stage), rules)
+    verify_outputs(given[0], expected[0])
+    verify_each(given[1], expected[1])
+
+
+@pytest.mark.parametrize(
+    ("filters", "kernel", "options", "channels"),
+    [
+        (4, 1, {"activation": "relu"}, 6),
+        (4, 1, {"use_bias": False, "activation": "relu6"}, 6),
+        (4, 1, {"activation": "silu"}, 6),
+        (4, 1, {"strides": 2}, 6),
+        (4, 3, {"padding": "same", "strides": 2}, 3),
+        (4, 3, {"padding": "same"}, 1),
+        (4, (1, 5), {"padding": "valid", "use_bias": False}, 6),
+        (6, 3, {"groups": 3}, 6),
+        (6, 3, {"groups": 6, "padding": "same"}, 6),
+        (12, 3, {"groups": 6}, 6),
+    ],
+)
+def test_a_convolution(rules, filters, kernel, options, channels):
+    stage = single(layers.Conv2D(filters, kernel, **options), channels=channels)
+    expected, given = both([stage], images(stage), rules)
+    verify_outputs(given[0], expected[0])
+    verify_each(given[1], expected[1])
+
+
+@pytest.mark.parametrize(
+    ("layer", "norm", "activation"),
+    [
+        (layers.DepthwiseConv2D(3, use_bias=False), {}, layers.ReLU(6.0)),
+        (layers.DepthwiseConv2D(3), {"scale": False, "epsilon": 0.1}, layers.Activation("silu")),
+        (layers.Conv2D(6, 1), {}, layers.ReLU()),
+        (layers.Conv2D(6, 1, use_bias=False), {"center": False}, layers.Activation("relu6")),
+        (layers.Conv2D(6, 3, use_bias=False), {}, layers.ReLU(negative_slope=0.1)),
+        (layers.Conv2D(6, 3), {"center": False, "scale": False}, None),
+    ],
+)
+def test_a_convolution_batch_norm_and_an_activation(rules, layer, norm, activation):
+    stage = single(layer, layers.BatchNormalization(**norm), *([] if activation is None else [activation]))
+    expected, given = both([stage], images(stage), rules)
+    verify_outputs(given[0], expected[0])
+    verify_each(given[1], expected[1])
+
+
+def test_in_training_mode_batch_norm_takes_the_statistics_of_the_batch(rules):
+    """Only a head runs so; then the stock layers do the work, moving statistics and all."""
+    stage = single(layers.Conv2D(4, 1), layers.BatchNormalization(momentum=0.5), layers.ReLU())
+    fast = lower(Network((stage,), ()), rules).stages[0]
+    statistics = stage.model.non_trainable_variables
+    start = [keras.ops.convert_to_numpy(each).copy() for each in statistics]
+    moved, outputs = [], []
+    for each in (stage, fast):
+        for variable, value in zip(statistics, start, strict=True):
+            variable.assign(value)
+        outputs.append(keras.ops.convert_to_numpy(each.model(images(stage), training=True)["x"]))
+        moved.append([keras.ops.convert_to_numpy(variable).copy() for variable in statistics])
+    np.testing.assert_allclose(outputs[1], outputs[0], atol=1e-4)
+    np.testing.assert_allclose(moved[1], moved[0], atol=1e-5)
+    assert np.abs(np.array(moved[0]) - np.array(start)).max() > 0.01
+
+
+def built(registry, name, variant=None, size=64):
+    """A backbone's stages, alive, and a batch for them."""
+    spec = registry.get("backbones", name)
+    options = spec.options(**(variant if variant is not None else spec.tiny))
+    shapes = {"image": (size, size, 3)}
+    stages = registry.load_target(spec, spec.build)(BackboneRequest(options=options, inputs=shapes)).stages
+    batch = calibration_batch(shapes, count=16)
+    initialise(stages, batch)
+    return stages, batch
+
+
+def verify_whole(stages, batch, rules):
+    """All gradients together: one of a few rounding errors that a ReLU turned is as good as any other."""
+    expected, given = both(stages, batch, rules)
+    verify_outputs(given[0], expected[0])
+    ours, theirs = (np.concatenate([array.ravel() for array in each[1].values()]) for each in (given, expected))
+    assert np.linalg.norm(ours - theirs) <= TOLERANCE * np.linalg.norm(theirs)
+    assert np.linalg.norm(theirs) > 0
+
+
+def test_a_small_efficientnet_lite(registry, rules):
+    verify_whole(*built(registry, "efficientnet_lite/lite0"), rules)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("efficientnet_lite/lite0", 64),
+        *((f"keras_applications/{name}", 64) for name in ("mobilenetv2", "efficientnetb0", "resnet50")),
+    ],
+)
+def test_whole_networks(registry, rules, name, size):
+    verify_whole(*built(registry, name, variant={}, size=size), rules)
