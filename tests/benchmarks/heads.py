@@ -11,6 +11,7 @@ with one epoch that is timed apart, since it compiles, and then take turns.
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -84,7 +85,12 @@ def parse() -> argparse.Namespace:
 
 def compare(head: str, rows: int, given: argparse.Namespace) -> Ratio:
     """Both sides, in turn."""
-    features, labels = samples(rows)
+    with tempfile.TemporaryDirectory() as folder:
+        return _compare(head, *samples(rows, Path(folder)), given)
+
+
+def _compare(head: str, features: np.ndarray, labels: np.ndarray, given: argparse.Namespace) -> Ratio:
+    rows = len(labels)
     ours, theirs = Side(build_ours(head, features, labels)), Side(build_keras(head, features, labels))
     for side in (ours, theirs):
         side.first = side.run(1)
@@ -111,12 +117,15 @@ def told(side: Side, rows: int, epochs: int) -> str:
     )
 
 
-def samples(rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Features (rows, CHANNELS) float32 around a centre for each class, and labels (rows,) int32."""
+def samples(rows: int, folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Features (rows, CHANNELS) float32 around a centre for each class, mapped from a file as the cache gives them,
+    and labels (rows,) int32."""
     generator = np.random.default_rng(0)
     labels = generator.integers(0, CLASSES, rows).astype(np.int32)
     centres = 0.1 * generator.normal(size=(CLASSES, CHANNELS))
-    return (centres[labels] + generator.normal(size=(rows, CHANNELS))).astype(np.float32), labels
+    path = folder / "features"
+    (centres[labels] + generator.normal(size=(rows, CHANNELS))).astype(np.float32).tofile(path)
+    return np.memmap(path, np.float32, mode="r", shape=(rows, CHANNELS)), labels
 
 
 def build_ours(head: str, features: np.ndarray, labels: np.ndarray) -> Epochs:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -74,8 +74,8 @@ class Advanced:
 class Scan(Protocol):
     """Many updates on the device without a word to the host between them; the same numbers as single steps give."""
 
-    room: int
-    """Bytes of samples that may stay on the device."""
+    def can_hold(self, views: Sequence[Batch], targets: np.ndarray) -> bool:
+        """True where all these samples may stay on the device."""
 
     def put(self, tensors: Batch, targets: np.ndarray) -> Any:
         """Samples (row, ...) and their targets (row, ...) on the device."""

@@ -8,6 +8,7 @@ second loop takes the same steps again, with a flag that ends it.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -18,7 +19,8 @@ from headstart.engine.compute import Advanced, Batch, Step
 from headstart.engine.on_jax import Learned, Result, Update, all_finite
 
 ROOM_ON_CPU = 64 * 2**20
-"""On the CPU it is a second copy of the samples, so it is kept small; gathering blocks of rows costs little there."""
+"""Bytes of a second copy of the samples; there is none of arrays that begin at a multiple of ALIGNED, as files do."""
+ALIGNED = 64
 ROOM_ON_DEVICE = 4 * 2**30
 
 
@@ -38,7 +40,13 @@ class JaxScan:
         self._told: Told | None = None
         self._fast = jax.jit(self._all, donate_argnums=1)
         self._careful = jax.jit(self._up_to_the_first_bad, donate_argnums=1)
-        self.room = ROOM_ON_CPU if jax.default_backend() == "cpu" else ROOM_ON_DEVICE
+
+    def can_hold(self, views: Sequence[Batch], targets: np.ndarray) -> bool:
+        """See `Scan`."""
+        arrays = [targets, *(array for view in views for array in view.values())]
+        if jax.default_backend() != "cpu":
+            return sum(array.nbytes for array in arrays) <= ROOM_ON_DEVICE
+        return sum(array.nbytes for array in arrays if array.ctypes.data % ALIGNED) <= ROOM_ON_CPU
 
     def put(self, tensors: Batch, targets: np.ndarray) -> Any:
         """See `Scan`."""

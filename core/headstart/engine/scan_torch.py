@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,12 @@ class TorchScan:
         self._step, self._device = step, device()
         read = [variable for stage in step.network.stages[step.start :] for variable in stage.model.variables]
         self._state = [variable.value for variable in read] + self._optimizer.first + self._optimizer.second
-        self.room = sys.maxsize if self._device.type == "cpu" else ROOM_ON_DEVICE  # on the CPU it is the same memory
+
+    def can_hold(self, views: Sequence[Batch], targets: np.ndarray) -> bool:
+        """See `Scan`."""
+        arrays = [targets, *(array for view in views for array in view.values())]
+        in_place = self._device.type == "cpu"  # the same memory, a file's too
+        return in_place or sum(array.nbytes for array in arrays) <= ROOM_ON_DEVICE
 
     def put(self, tensors: Batch, targets: np.ndarray) -> Any:
         """See `Scan`."""

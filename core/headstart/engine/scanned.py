@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from headstart.data.order import batches, epoch_order
+from headstart.data.order import epoch_order
 from headstart.engine.compute import Step, scan
 from headstart.engine.epochs import Collected, EpochOutcome, Epochs, Failure, OnProgress, StepByStep
-from headstart.engine.samples import Arrays, Samples, Stored
+from headstart.engine.samples import Samples, Stored
 
-BLOCK = 2 * 2**20
-"""Bytes of samples that are put on the device at a time where not all of them stay there; they fit a cache."""
+BLOCK = 8 * 2**20
+"""Bytes of samples that are put on the device at a time where not all of them stay there."""
 SHORT, LONG = 0.1, 0.5
 """Seconds of a call below which the next one takes more steps, and above which it takes fewer."""
 
@@ -76,18 +76,15 @@ class Scanned:
 
     def __post_init__(self) -> None:
         self._scan = scan(self.step)
-        views, count = self.samples.views, self.samples.count
-        bytes_a_row = sum(_bytes_a_row(view) + self.targets[:1].nbytes for view in views)
-        steps = -(-count // self.batch_size)
-        self._stays = bytes_a_row * count <= self._scan.room
-        a_step = self.batch_size * bytes_a_row // len(views)
-        self._steps_a_block = steps if self._stays else max(1, min(steps, BLOCK // a_step))
+        self._stays = self._scan.can_hold(self.samples.views, self.targets)
+        bytes_a_step = self.batch_size * sum(array[:1].nbytes for array in self.samples.views[0].values())
+        steps = -(-self.samples.count // self.batch_size)
+        self._steps_a_block = steps if self._stays else max(1, min(steps, BLOCK // bytes_a_step))
 
     def run(self, epoch: int, on_progress: OnProgress) -> EpochOutcome:
         """See `Epochs`."""
         collected, taken, failure = Collected(), Taken(), None
-        pairs = list(batches(epoch_order(self.seed, epoch, self.samples.count), self.batch_size))
-        rows, mask = (np.stack(each) for each in zip(*pairs, strict=True))
+        rows, mask = all_batches(epoch_order(self.seed, epoch, self.samples.count), self.batch_size)
         for first in range(0, len(rows), self._steps_a_block):
             last = first + self._steps_a_block
             block = Block(first, rows[first:last], mask[first:last])
@@ -132,5 +129,8 @@ class Scanned:
         self._scan.begin(held, places, np.pad(block.mask, ((0, short), (0, 0)), mode="edge"))
 
 
-def _bytes_a_row(view: Arrays) -> int:
-    return sum(array[:1].nbytes for array in view.values())
+def all_batches(order: np.ndarray, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """All that `headstart.data.order.batches` gives, as two arrays: rows (step, batch) and mask (step, batch)."""
+    short = -len(order) % batch_size
+    mask = np.pad(np.ones(len(order), np.float32), (0, short))
+    return np.pad(order, (0, short), mode="edge").reshape(-1, batch_size), mask.reshape(-1, batch_size)

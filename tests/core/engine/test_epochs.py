@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from headstart.data.order import batches
 from headstart.engine import scanned
 from headstart.engine.compute import Step
 from headstart.engine.epochs import StepByStep
@@ -123,13 +124,38 @@ def test_how_steps_are_cut_into_calls_changes_no_bit(case):
         assert all(np.array_equal(ours, theirs) for ours, theirs in zip(arrays, ends[0][0], strict=True))
 
 
-@pytest.mark.parametrize("block", [1, 2 * 8 * (4 * CHANNELS + 4), 2**20])
+def test_all_batches_at_once_are_the_batches_one_by_one():
+    for count, size in ((21, 8), (16, 8), (3, 8), (7, 1)):
+        order = np.random.default_rng(0).permutation(count)
+        rows, mask = scanned.all_batches(order, size)
+        expected = list(batches(order, size))
+        assert np.array_equal(rows, [each for each, _ in expected])
+        assert np.array_equal(mask, [each for _, each in expected])
+        assert mask.dtype == expected[0][1].dtype
+
+
+def test_jax_reads_a_file_in_place_and_copies_little_else(case, backend, tmp_path, monkeypatch):
+    """A page begins at a multiple of 64 bytes; an array one number further on does not."""
+    mapped = np.memmap(tmp_path / "features", np.float32, "w+", shape=(ROWS + 1, CHANNELS))
+    shifted = mapped.reshape(-1)[1 : 1 + ROWS * CHANNELS].reshape(ROWS, CHANNELS)
+    held = case().scanned()._scan
+    assert held.can_hold([{"@pooled": mapped[:ROWS]}, {"@pooled": shifted}], labels())
+    if backend == "jax":
+        monkeypatch.setattr("headstart.engine.scan_jax.ROOM_ON_CPU", 4 * ROWS * CHANNELS)
+        assert held.can_hold([{"@pooled": mapped[:ROWS]}] * 9, np.zeros(0))
+        assert not held.can_hold([{"@pooled": shifted}] * 2, np.zeros(0))
+    tensors, _ = held.put({"@pooled": mapped[:ROWS]}, labels())
+    pointer = tensors["@pooled"].unsafe_buffer_pointer() if backend == "jax" else tensors["@pooled"].data_ptr()
+    assert pointer == mapped.ctypes.data
+
+
+@pytest.mark.parametrize("block", [1, 2 * 8 * 4 * CHANNELS, 2**20])
 def test_samples_that_do_not_stay_on_the_device_come_to_the_same(case, backend, monkeypatch, tmp_path, block):
     monkeypatch.setattr(scanned, "BLOCK", block)
     mapped = np.memmap(tmp_path / "features", np.float32, "w+", shape=(ROWS, CHANNELS))
     mapped[:] = samples().views[0]["@pooled"]
     one, other = case(), case()
-    monkeypatch.setattr(scanned, "scan", lambda step: with_room(step, 0))
+    monkeypatch.setattr(scanned, "scan", lambda step: without_room(step))
     epochs = one.scanned(Stored(({"@pooled": mapped},)))
     monkeypatch.undo()
     given, expected = one.train(epochs), other.train(other.scanned())
@@ -139,11 +165,11 @@ def test_samples_that_do_not_stay_on_the_device_come_to_the_same(case, backend, 
     assert given[-1].outputs["logits"] == pytest.approx(expected[-1].outputs["logits"], abs=1e-6)
 
 
-def with_room(step, room):
+def without_room(step):
     from headstart.engine.compute import scan
 
     made = scan(step)
-    made.room = room
+    made.can_hold = lambda views, targets: False
     return made
 
 
@@ -211,8 +237,8 @@ def test_only_a_head_on_stored_features_takes_many_steps_a_call(case):
 def test_jax_compiles_one_loop_for_all_calls_and_blocks(case, backend, monkeypatch):
     if backend != "jax":
         pytest.skip("PyTorch compiles nothing")
-    monkeypatch.setattr(scanned, "BLOCK", 3 * 8 * (4 * CHANNELS + 4))
-    monkeypatch.setattr(scanned, "scan", lambda step: with_room(step, 0))
+    monkeypatch.setattr(scanned, "BLOCK", 3 * 8 * 4 * CHANNELS)
+    monkeypatch.setattr(scanned, "scan", lambda step: without_room(step))
     one = case()
     epochs = one.scanned(pace=Fixed(2))
     one.train(epochs, 2)

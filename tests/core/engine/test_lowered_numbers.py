@@ -71,6 +71,8 @@ def numbers(stages, inputs, variables):
 def both(stages, inputs, rules):
     """The numbers of the stock stages and of the lowered ones; both read the same variables in the same order."""
     fast = lower(Network(tuple(stages), ()), rules).stages
+    if fast == tuple(stages):
+        pytest.skip("no rule of this backend is for this layer")
     ours, theirs = ([id(v) for stage in each for v in stage.model.weights] for each in (stages, fast))
     assert ours == theirs
     learning = {name: variable for name, variable in name_variables(stages).items() if variable.trainable}
