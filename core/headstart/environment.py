@@ -40,7 +40,7 @@ def processor() -> str:
 
 
 def describe(registry: Registry, backend: str, *, precision: str, threads: int) -> dict[str, Any]:
-    """What environment.json holds; call after keras was imported. `precision` is the backbone's, `threads` as pinned."""
+    """What environment.json holds, `precision` and `threads` as pinned; call after keras was imported."""
     import keras
 
     return {

@@ -19,6 +19,7 @@ from headstart.engine.checking import CHECKED, verify_equal
 from headstart.engine.compute import forward
 from headstart.engine.exporting import Exporters, Job
 from headstart.engine.identity import identify
+from headstart.engine.lowering import device_at_hand
 from headstart.engine.network import Network
 from headstart.environment import processor
 from headstart.errors import EngineRefusal, HeadstartError
@@ -28,7 +29,9 @@ from headstart.registry import Registry
 from headstart.specs import Compiled, EngineRequest, EngineSpec
 
 BATCH = 32
-"""Samples a call; the one shape that a prefix is compiled for."""
+"""Samples a call on a processor; the one shape that a prefix is compiled for."""
+ACCELERATED_BATCH = 256
+"""Samples a call on a device that computes so many at once."""
 TIMED = 0.2
 """Seconds for which an engine's speed is measured."""
 FACTS = "measured.json"
@@ -43,6 +46,8 @@ class Opened:
     key: Mapping[str, Any]
     facts: Mapping[str, Any]
     """Backbone, cut, engine and precision, for people."""
+    batch_size: int
+    """Samples that each call brings."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +64,9 @@ class Prefixes:
     """Opens the first `stop` stages of a network in an engine.
 
     `stock` is the network on stock layers, the reference; `fast` the same weights on lowered layers. `blueprint` says
-    how another process builds it. `artefact` is a folder that holds these very weights, where there is one; else one
-    is written below `scratch` when it is needed.
+    how another process builds it; `batch` are real samples (batch, ...) as the network takes them, as many as each call
+    will bring. `artefact` is a folder that holds these very weights, where there is one; else one is written below
+    `scratch` when it is needed.
     """
 
     stock: Network
@@ -82,8 +88,9 @@ class Prefixes:
         """Raises EngineRefusal where the engine cannot run it."""
         graph = self._graph(spec, stop) if spec.export else None
         build = self.registry.load_target(spec, spec.build)
-        request = EngineRequest(self.fast, stop, graph, BATCH, precision, self.threads)
-        return Opened(build(request), self._key(spec, stop, precision), self._facts(spec, stop, precision))
+        size = len(next(iter(self.batch.values())))
+        request = EngineRequest(self.fast, stop, graph, size, precision, self.threads)
+        return Opened(build(request), self._key(spec, stop, precision), self._facts(spec, stop, precision), size)
 
     def measure(self, spec: EngineSpec, opened: Opened, stop: int) -> Measured:
         """Speed and difference on `batch`; found once, then known.
@@ -131,7 +138,7 @@ class Prefixes:
             "engine_version": spec.version,
             "versions": {**engine_versions(spec), "keras": keras.__version__, "headstart": installed_version()},
             "precision": precision,
-            **({"backend": keras.backend.backend()} if spec.export is None else {}),
+            **({"backend": keras.backend.backend(), "device": device_at_hand()} if spec.export is None else {}),
         }
 
     def _facts(self, spec: EngineSpec, stop: int, precision: str) -> dict[str, Any]:
@@ -175,13 +182,18 @@ class Prefixes:
             self.warn(exc.message)
 
 
+def samples_a_call() -> int:
+    """How many samples a prefix is given at once on the device at hand."""
+    return BATCH if device_at_hand() == "cpu" else ACCELERATED_BATCH
+
+
 def _rate(compiled: Compiled, batch: Batch) -> float:
     """Samples a second, after a first call."""
     started, calls, elapsed = time.perf_counter(), 0, 0.0
     while elapsed < TIMED:
         compiled(batch)
         calls, elapsed = calls + 1, time.perf_counter() - started
-    return calls * BATCH / elapsed
+    return calls * len(next(iter(batch.values()))) / elapsed
 
 
 def _write_facts(folder: Path, found: Measured) -> None:

@@ -14,7 +14,7 @@ from headstart.data.views import View, augmented
 from headstart.engine.feature_store import FeatureStore
 from headstart.engine.features import Allocate, extract
 from headstart.engine.network import Network
-from headstart.engine.prefixes import BATCH, Opened
+from headstart.engine.prefixes import Opened
 from headstart.engine.samples import Drawn, Samples, Stored
 from headstart.timing import Stopwatch
 
@@ -109,7 +109,7 @@ class Source:
                 opened.compiled,
                 lambda picked: self._pick(rows[picked]) if view == PLAIN else self._draw(view, rows[picked]),
                 len(rows),
-                batch_size=BATCH,
+                batch_size=opened.batch_size,
                 allocate=allocate,
                 on_progress=self.told,
             )

@@ -38,7 +38,7 @@ NONE = "none"
 
 @dataclass(frozen=True, kw_only=True)
 class Choices:
-    """What a recipe names, as specs; None where a name was wrong, or stands for nothing (`weights`) or any (`engine`)."""
+    """What a recipe names, as specs; None where a name was wrong, or stands for none or any (`weights`, `engine`)."""
 
     dataset: ResolvedDataset | None
     backbone: BackboneSpec | None

@@ -41,7 +41,8 @@ class ResolvedRecipe:
     """A recipe whose names are specs and whose options are typed. `recipe` is the same, every value explicit.
 
     `reference` is the path that the dataset opens, or None. `augmentations` is empty for `--augment none`.
-    `weights` is a published set, a file, or None for random ones; `engine` None for the best there is. `options` are instances by table
+    `weights` is a published set, a file, or None for random ones; `engine` is None for the best there is. `options` are
+    instances by table
     (`strategy`, `augmentation.classic`), one for everything that is used.
     `planner` plans the phases; `phases` are what it makes of the backbone's stages, None where those are not known
     before it is built. `warnings` tell of plugins whose check of the recipe failed, though it uses nothing of theirs.

@@ -18,7 +18,7 @@ from headstart.engine.exporting import Exporters
 from headstart.engine.lowering import lower, rules_for
 from headstart.engine.network import Network
 from headstart.engine.phases import cut_of
-from headstart.engine.prefixes import BATCH, Opened, Prefixes
+from headstart.engine.prefixes import Opened, Prefixes, samples_a_call
 from headstart.engine.source import is_storable
 from headstart.errors import EngineRefusal
 from headstart.predictor import Predictor
@@ -117,8 +117,8 @@ def native_engine(registry: Registry) -> EngineSpec:
 
 
 def first_samples(plan: Plan) -> Batch:
-    """BATCH prepared training samples; of fewer, some come again."""
-    rows = np.resize(plan.data.indices("train"), BATCH)
+    """Prepared training samples for one call of an engine; of fewer, some come again."""
+    rows = np.resize(plan.data.indices("train"), samples_a_call())
     return {name: array[rows] for name, array in plan.data.tensors.items()}
 
 

@@ -34,9 +34,7 @@ class Window:
     def of(cls, shape: tuple[int, ...], layer: Any) -> Window:
         """For inputs (batch, height, width, channel) of a Keras layer."""
         length, kernel, strides = tuple(shape[1:3]), tuple(layer.kernel_size), tuple(layer.strides)
-        rows, columns = (
-            Extent.of(*each, layer.padding) for each in zip(length, kernel, strides, strict=True)
-        )
+        rows, columns = (Extent.of(*each, layer.padding) for each in zip(length, kernel, strides, strict=True))
         before, after = (rows.before, columns.before), (rows.after, columns.after)
         return cls(length, kernel, strides, before, after, (rows.size, columns.size))
 
@@ -82,9 +80,7 @@ def _to_inputs(flow: Any, kernel: Any, window: Window) -> Any:
     (rows, columns), (height, width) = window.strides, window.length
     counts = tuple(
         -(-(first + length + last) // stride)
-        for first, length, last, stride in zip(
-            window.before, window.length, window.after, window.strides, strict=True
-        )
+        for first, length, last, stride in zip(window.before, window.length, window.after, window.strides, strict=True)
     )
     reach = tuple((kernel - 1) // stride for kernel, stride in zip(window.kernel, window.strides, strict=True))
     padded = _padded(flow, reach, tuple(max(n - size, 0) for n, size in zip(counts, window.size, strict=True)))

@@ -52,7 +52,7 @@ class Bench:
 
         def opened(cut):
             key = {"cut": cut, "weights": hash_arrays(read_arrays(network.stages[1:cut]))}
-            return Opened(forward(network, 0, cut), key, {})
+            return Opened(forward(network, 0, cut), key, {}, 8)
 
         return Source(
             network=network,

@@ -1,0 +1,82 @@
+"""Which layers the rules for PyTorch take; their numbers are compared in tests/core/engine/test_lowered_numbers.py."""
+
+import keras
+import pytest
+
+from headstart.engine.lowering import lower, rules_for
+from headstart.engine.network import Network
+from headstart.registry import load_registry
+from headstart.specs import Stage
+
+pytestmark = pytest.mark.backend
+layers = keras.layers
+
+
+def single(*chain):
+    start = tensor = keras.Input((9, 9, 6), name="image")
+    for layer in chain:
+        tensor = layer(tensor)
+    return Stage("only", keras.Model({"image": start}, {"x": tensor}))
+
+
+def lowered(stage):
+    return lower(Network((stage,), ()), rules_for("torch", load_registry(), device="cpu")).stages[0]
+
+
+def names(stage):
+    return [type(layer).__name__ for layer in stage.model.layers[1:]]
+
+
+@pytest.mark.parametrize(
+    ("chain", "expected"),
+    [
+        ((layers.Conv2D(4, 3, padding="same"), layers.BatchNormalization(), layers.ReLU(6.0)), []),
+        ((layers.DepthwiseConv2D(5, strides=2), layers.BatchNormalization(), layers.Activation("relu")), []),
+        ((layers.Conv2D(4, 1, groups=2), layers.BatchNormalization(), layers.Dropout(0.1)), ["Dropout"]),
+        ((layers.Conv2D(4, 1, activation="relu"), layers.BatchNormalization()), ["BatchNormalization"]),
+        ((layers.Conv2D(4, 1), layers.BatchNormalization(axis=1)), ["BatchNormalization"]),
+        ((layers.Conv2D(4, 1), layers.ReLU()), ["ReLU"]),
+    ],
+)
+def test_a_convolution_takes_in_what_follows_it(chain, expected):
+    assert names(lowered(single(*chain))) == ["TorchConvolution", *expected]
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.DepthwiseConv2D(3, depth_multiplier=2),
+        layers.Conv2D(4, 3, dilation_rate=2),
+        layers.Conv2D(4, 3, dtype="mixed_bfloat16"),
+        layers.Conv2DTranspose(4, 3),
+        layers.Dense(3),
+    ],
+)
+def test_a_layer_that_would_differ_stays_as_it_is(layer):
+    stage = single(layer)
+    assert lowered(stage) is stage
+
+
+def test_on_a_gpu_the_stock_layers_are_used():
+    assert not rules_for("torch", load_registry(), device="gpu")
+
+
+@pytest.mark.parametrize("padding", [(2, 2), (0, 0), (2, 1)])
+@pytest.mark.parametrize("chunk", [1, 3000, 10**9])
+def test_the_gradient_of_a_five_by_five_kernel_is_that_of_pytorch(monkeypatch, chunk, padding):
+    """In chunks of one sample, of two with a rest of one, and of all."""
+    torch = pytest.importorskip("torch")
+    from headstart_plugins.torch_lowerings import _depthwise
+
+    monkeypatch.setattr(_depthwise, "CHUNK", chunk)
+    torch.manual_seed(0)
+    images = torch.randn(5, 7, 6, 8)
+    weights = torch.randn(7, 1, 5, 5, requires_grad=True)
+    outputs = torch.nn.functional.conv2d(images, weights, padding=padding, groups=7)
+    flow = torch.randn_like(outputs)
+    (expected,) = torch.autograd.grad(outputs, weights, flow)
+    given = _depthwise.kernel_gradient(flow, images, weights.detach(), padding)
+    torch.testing.assert_close(given, expected, rtol=1e-4, atol=1e-4)
+    assert _depthwise.pays(weights, (1, 1))
+    assert not _depthwise.pays(weights, (2, 2))
+    assert not _depthwise.pays(weights[..., :3], (1, 1))
