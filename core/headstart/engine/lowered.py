@@ -1,4 +1,4 @@
-"""What lowered layers are made of: a layer on other layers' variables, and BatchNorm with fixed statistics folded in."""
+"""What lowered layers are made of: a layer on other layers' variables, and fixed BatchNorm folded into convolutions."""
 
 from __future__ import annotations
 

@@ -108,7 +108,9 @@ class _Pass:
                 self._settle(layer, readers)
         if all(self.done[id(layer)] is layer for layer in model.layers):
             return model
-        return keras.models.clone_model(model, clone_function=self._replacement, call_function=_call)
+        return keras.models.clone_model(
+            model, _fresh_inputs(model), clone_function=self._replacement, call_function=_call
+        )
 
     def _settle(self, layer: keras.Layer, readers: Mapping[int, keras.Layer]) -> None:
         chain = _chain_from(layer, readers)
@@ -144,6 +146,13 @@ class _Pass:
 
 class _TakenIn:
     """Stands for a layer that the lowered one before it computes too."""
+
+
+def _fresh_inputs(model: keras.Model) -> dict[str, Any] | None:
+    """Inputs under their own names, where they have one: Keras adds to the names of tensors inside another graph."""
+    if not isinstance(model.input, dict):
+        return None
+    return {name: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=name) for name, x in model.input.items()}
 
 
 def _call(layer: Any, *args: Any, **kwargs: Any) -> Any:
