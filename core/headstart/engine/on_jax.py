@@ -84,8 +84,8 @@ class Update:
         """The state of the variables and of the optimizer."""
         optimizer = self.step.optimizer
         values = [variable.value for variable in self._trainable]
-        flat = ([jnp.ravel(array) for array in each] for each in (values, optimizer.first, optimizer.second))
-        return Learned(*flat, [variable.value for variable in self._seeds])
+        flat = [[jnp.ravel(array) for array in each] for each in (values, optimizer.first, optimizer.second)]
+        return Learned(flat[0], flat[1], flat[2], [variable.value for variable in self._seeds])
 
     def end(self, learned: Learned, count: int) -> None:
         """Put what was learned, after `count` updates, into the variables and the optimizer."""

@@ -7,7 +7,7 @@ kernel position, against the grain, and that of a strided input works on zeros.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,7 @@ class Window:
     @classmethod
     def of(cls, shape: tuple[int, ...], layer: Any) -> Window:
         """For inputs (batch, height, width, channel) of a Keras layer."""
-        length, kernel, strides = tuple(shape[1:3]), tuple(layer.kernel_size), tuple(layer.strides)
+        length, kernel, strides = (_pair(each) for each in (shape[1:3], layer.kernel_size, layer.strides))
         rows, columns = (Extent.of(*each, layer.padding) for each in zip(length, kernel, strides, strict=True))
         before, after = (rows.before, columns.before), (rows.after, columns.after)
         return cls(length, kernel, strides, before, after, (rows.size, columns.size))
@@ -67,6 +67,11 @@ def _backward(window: Window, kept: tuple[Any, Any], flow: Any) -> tuple[Any, An
 convolve.defvjp(_forward, _backward)
 
 
+def _pair(numbers: Iterable[int]) -> Pair:
+    first, second = numbers
+    return first, second
+
+
 def _padded(images: Any, before: Pair, after: Pair) -> Any:
     return jnp.pad(images, ((0, 0), *zip(before, after, strict=True), (0, 0)))
 
@@ -78,12 +83,12 @@ def _sum(parts: Iterator[Any]) -> Any:
 def _to_inputs(flow: Any, kernel: Any, window: Window) -> Any:
     """Each of stride x stride phases of the padded input is met by its own kernel positions; then they interleave."""
     (rows, columns), (height, width) = window.strides, window.length
-    counts = tuple(
+    counts = _pair(
         -(-(first + length + last) // stride)
         for first, length, last, stride in zip(window.before, window.length, window.after, window.strides, strict=True)
     )
-    reach = tuple((kernel - 1) // stride for kernel, stride in zip(window.kernel, window.strides, strict=True))
-    padded = _padded(flow, reach, tuple(max(n - size, 0) for n, size in zip(counts, window.size, strict=True)))
+    reach = _pair((kernel - 1) // stride for kernel, stride in zip(window.kernel, window.strides, strict=True))
+    padded = _padded(flow, reach, _pair(max(n - size, 0) for n, size in zip(counts, window.size, strict=True)))
 
     def phase(row: int, column: int) -> Any:
         taps = [
