@@ -1,8 +1,10 @@
 """What lowering is worth: seconds a batch in stock and in lowered layers, forward and training, taken in turn.
 
     KERAS_BACKEND=jax python tests/benchmarks/lowerings.py
+    KERAS_BACKEND=torch python tests/benchmarks/lowerings.py
 
-EfficientNet-Lite0 with random weights; compilation is left out (one batch before the clock starts).
+First three layers of a kind in a row, for what each rule gains alone; then whole networks. Compilation is left out (one
+batch before the clock starts). The machine is shared with nothing else, or the figures say little.
 """
 
 from __future__ import annotations
@@ -10,62 +12,139 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import keras
 import numpy as np
 from sweep import show
 
+from headstart.engine.calibrate import calibration_batch, initialise
 from headstart.engine.compute import Batch, Step, forward, train_step
 from headstart.engine.frozen import trainable_variables
 from headstart.engine.graft import build_backbone, graft
 from headstart.engine.lowering import lower, rules_for
 from headstart.engine.network import Network
 from headstart.engine.optimizer import GroupedAdamW
+from headstart.engine.stages import assign_arrays
 from headstart.environment import processor
 from headstart.registry import load_registry
-from headstart.specs import InputRequest, Task, TaskRequest
+from headstart.specs import Backbone, FeatureSpec, InputRequest, PackageFile, Stage, Task, TaskRequest
+from headstart.weights.source import load_arrays
+
+layers = keras.layers
+DEEP = 3
+"""Layers of a kind in a row."""
+NETWORKS = ("efficientnet_lite/lite0", "keras_applications/mobilenetv2")
+
+
+def _normed(layer: Callable[[], keras.Layer]) -> Callable[[], list[keras.Layer]]:
+    return lambda: [layer(), layers.BatchNormalization(), layers.ReLU(6.0)]
+
+
+def _depthwise(kernel: int) -> Callable[[], keras.Layer]:
+    return lambda: layers.DepthwiseConv2D(kernel, padding="same", use_bias=False)
+
+
+def _convolution(filters: int, kernel: int) -> Callable[[], keras.Layer]:
+    return lambda: layers.Conv2D(filters, kernel, padding="same", use_bias=False)
+
+
+CASES: Mapping[str, tuple[Callable[[], list[keras.Layer]], tuple[int, int, int]]] = {
+    "depthwise 3x3, 32 x 32 x 144": (lambda: [_depthwise(3)()], (32, 32, 144)),
+    "depthwise 5x5, 16 x 16 x 240": (lambda: [_depthwise(5)()], (16, 16, 240)),
+    "1x1, 16 x 16 x 240": (lambda: [_convolution(240, 1)()], (16, 16, 240)),
+    "3x3, 32 x 32 x 64": (lambda: [_convolution(64, 3)()], (32, 32, 64)),
+    "depthwise 3x3, BatchNorm, ReLU6": (_normed(_depthwise(3)), (32, 32, 144)),
+    "depthwise 5x5, BatchNorm, ReLU6": (_normed(_depthwise(5)), (16, 16, 240)),
+    "1x1, BatchNorm, ReLU6": (_normed(_convolution(240, 1)), (16, 16, 240)),
+    "3x3, BatchNorm, ReLU6": (_normed(_convolution(64, 3)), (32, 32, 64)),
+}
+"""Layers that come DEEP times in a row, and their input (height, width, channel)."""
 
 
 def main() -> None:
     """Measure and print."""
     given = parse()
-    network, task = build(given.image_size)
-    fast = lower(network, rules_for(keras.backend.backend(), load_registry()))
-    shape = (given.batch_size, given.image_size, given.image_size, 3)
-    batch = {"image": np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)}
-    rows = []
-    for what, prepare in (("forward", prepare_forward), ("training step", prepare_training)):
-        calls = [prepare(network, network, task, batch), prepare(network, fast, task, batch)]
-        stock, lowered = in_turn(calls, given.repeats)
-        rows.append((what, *(f"{value:.3f}" for value in (stock, lowered)), f"{stock / lowered:.1f}"))
-    title = f"Seconds a batch of {given.batch_size} at {given.image_size} px, float32, median of {given.repeats}"
-    show(("what", "stock", "lowered", "ratio"), rows, title=title)
+    rows = [row for what, case in CASES.items() for row in compare(what, _row_of(*case), given)]
+    for name in given.networks:
+        network, task = build(given.image_size, name)
+        shape = (given.batch_size, given.image_size, given.image_size, 3)
+        batch = {"image": np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)}
+        rows += compare(name, (network, task, batch), given)
+    title = f"Milliseconds a batch of {given.batch_size}, float32, median of {given.repeats}; networks at "
+    columns = ("layers", "what", "stock", "lowered", "ratio")
+    show(columns, rows, title=f"{title}{given.image_size} px")
     print(f"\nMachine: {processor()}, {keras.backend.backend()}.")
 
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--image-size", type=int, default=96)
+    parser.add_argument("--networks", nargs="*", default=list(NETWORKS), metavar="NAME")
+    parser.add_argument("--image-size", type=int, default=128)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=5)
     return parser.parse_args()
 
 
-def build(size: int) -> tuple[Network, Task]:
-    """A ten-class network at `size` pixels."""
-    registry = load_registry()
-    spec, reading, kind_of_task = (
-        registry.get("backbones", "efficientnet_lite/lite0"),
-        registry.get("inputs", "image/image"),
-        registry.get("tasks", "classification/classification"),
+def compare(
+    what: str, measured: tuple[Network, Task, Batch], given: argparse.Namespace
+) -> list[tuple[str, str, str, str, str]]:
+    """A row of the table for forward and for training; none where no rule is for these layers."""
+    network, task, batch = measured
+    fast = lower(network, rules_for(keras.backend.backend(), load_registry()))
+    if fast == network:
+        return []
+    batch = {name: array[: given.batch_size] for name, array in batch.items()}
+    rows = []
+    for kind, prepare in (("forward", prepare_forward), ("training step", prepare_training)):
+        calls = [prepare(network, each, task, batch) for each in (network, fast)]
+        stock, lowered = (statistics.median(each) for each in in_turn(calls, given.repeats))
+        rows.append((what, kind, f"{1e3 * stock:.1f}", f"{1e3 * lowered:.1f}", f"{stock / lowered:.2f}"))
+    return rows
+
+
+def _row_of(make: Callable[[], list[keras.Layer]], shape: tuple[int, int, int]) -> tuple[Network, Task, Batch]:
+    """A network of one kind of layer, on random float32 inputs."""
+    image = keras.Input(shape, name="image")
+    tensor = start = keras.Input(shape, name="image")
+    for layer in [layer for _ in range(DEEP) for layer in make()]:
+        tensor = layer(tensor)
+    task = _task()
+    pooled = layers.GlobalAveragePooling2D()(tensor)
+    backbone = Stage("rows", keras.Model({"image": start}, {"pooled": pooled}))
+    feature = FeatureSpec("pooled", "rows", "pooled", ("batch", "channel"), pooled.shape[-1])
+    stages = (
+        Stage("input", keras.Model({"image": image}, {"image": layers.Identity()(image)})),
+        backbone,
+        Stage("head", task.head("linear", {"pooled": tuple(pooled.shape)}, 0)),
     )
-    request = InputRequest(spec.preprocess, reading.options(size=size))
-    kind = registry.load_target(reading, reading.build)(request)
-    targets = tuple("0123456789")
-    task = registry.load_target(kind_of_task, kind_of_task.build)(TaskRequest(kind_of_task.options(), targets=targets))
-    stages = build_backbone(spec, registry, options=spec.options(), inputs={"image": (size, size, 3)})
+    batch = calibration_batch({"image": shape}, count=32)
+    initialise([backbone], batch)
+    return Network(stages, (feature,)), task, batch
+
+
+def _task() -> Task:
+    registry = load_registry()
+    spec = registry.get("tasks", "classification/classification")
+    task: Task = registry.load_target(spec, spec.build)(TaskRequest(spec.options(), targets=tuple("0123456789")))
+    return task
+
+
+def build(size: int, name: str = NETWORKS[0]) -> tuple[Network, Task]:
+    """A ten-class network at `size` pixels, with its published weights where they are on this machine."""
+    registry = load_registry()
+    spec, reading = registry.get("backbones", name), registry.get("inputs", "image/image")
+    weights = next((each for each in spec.weights if isinstance(each.origin, PackageFile)), None)
+    request = InputRequest(weights.preprocess if weights else spec.preprocess, reading.options(size=size))
+    kind, task = registry.load_target(reading, reading.build)(request), _task()
+    shapes = {"image": (size, size, 3)}
+    stages = build_backbone(spec, registry, options=spec.options(), inputs=shapes)
+    if weights is None:
+        initialise(stages, calibration_batch(shapes))
+    else:
+        arrays = load_arrays(weights, spec, backbone=Backbone(stages), registry=registry)
+        assign_arrays(stages, arrays, source=weights.name)
     return graft(kind, stages, spec.features, task=task, head="linear", seed=0), task
 
 
@@ -86,8 +165,8 @@ def prepare_training(named: Network, computed: Network, task: Task, batch: Batch
     return lambda: step(batch, targets, mask)
 
 
-def in_turn(calls: list[Callable[[], object]], repeats: int) -> list[float]:
-    """Median seconds of each call; one round to warm up, then A, B, A, B, ..."""
+def in_turn(calls: Sequence[Callable[[], object]], repeats: int) -> list[list[float]]:
+    """Seconds of each call in each round; one round to warm up, then A, B, A, B, ..."""
     for call in calls:
         call()
     seconds: list[list[float]] = [[] for _ in calls]
@@ -96,7 +175,7 @@ def in_turn(calls: list[Callable[[], object]], repeats: int) -> list[float]:
             started = time.perf_counter()
             call()
             seconds[place].append(time.perf_counter() - started)
-    return [statistics.median(each) for each in seconds]
+    return seconds
 
 
 if __name__ == "__main__":

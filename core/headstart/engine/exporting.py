@@ -18,8 +18,6 @@ from headstart.registry import Registry
 from headstart.specs import EngineSpec
 
 MODULE = "headstart.engine.worker"
-SHOWN = 2000
-"""Characters of a failed process' last words that are shown."""
 Process = subprocess.Popen[str]
 
 
@@ -55,7 +53,7 @@ class Exporters:
             self._waiting[spec.name] = _start(spec)
 
     def export(self, job: Job, folder: Path) -> None:
-        """Write the graph below `folder`. Raises EngineRefusal with the exporter's reason, or its last words."""
+        """Write the graph below `folder`. Raises EngineRefusal with the exporter's reason, or its last line."""
         answer = folder.with_name(f"{folder.name}.answer.json")
         document = {
             "artefact": str(job.artefact.absolute()),
@@ -96,9 +94,14 @@ def _finish(process: Process, document: Mapping[str, Any], spec: EngineSpec) -> 
         raise
     if process.returncode != 0:
         raise EngineRefusal(
-            f"the process that exports for {spec.name} ended with {process.returncode}: {said.strip()[-SHOWN:]}",
+            f"the process that exports for {spec.name} ended with {process.returncode}: {_last_line(said)}",
             hint="use another engine, or --engine native",
         )
+
+
+def _last_line(said: str) -> str:
+    """A traceback ends with what went wrong."""
+    return (said.strip().splitlines() or ["it said nothing"])[-1]
 
 
 def _hint(refused: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,41 @@
+"""Processes that export: what goes wrong in them is told, and none stays behind."""
+
+import dataclasses
+
+import pytest
+
+from headstart.engine.exporting import Exporters, Job
+from headstart.errors import EngineRefusal
+from headstart.specs import EngineSpec
+
+pytestmark = pytest.mark.backend
+
+SPEC = EngineSpec(
+    name="small/off",
+    summary="An engine whose process can be started.",
+    build="headstart_small._engine:build",
+    export="headstart_small._engine:build",
+    exporter_backend="torch",
+)
+
+
+def test_a_process_that_was_started_early_and_not_needed_is_gone_afterwards(small_registry):
+    with Exporters(small_registry) as exporters:
+        exporters.expect(SPEC)
+        exporters.expect(SPEC)
+        (process,) = exporters._waiting.values()
+        assert process.poll() is None
+
+    assert process.poll() is not None
+
+
+def test_what_the_exporter_refuses_is_told_with_its_engine(small_registry, tmp_path):
+    with Exporters(small_registry) as exporters, pytest.raises(EngineRefusal, match=r"small/off .* no artefact at"):
+        exporters.export(Job(tmp_path / "absent", 1, SPEC), tmp_path / "graph")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_that_dies_is_told_with_its_last_words(small_registry, tmp_path):
+    unknown = dataclasses.replace(SPEC, exporter_backend="no_such_backend")
+    with Exporters(small_registry) as exporters, pytest.raises(EngineRefusal, match=r"ended with 1: .*no_such_backend"):
+        exporters.export(Job(tmp_path, 1, unknown), tmp_path / "graph")
