@@ -1,4 +1,4 @@
-"""What lowered layers are made of: a layer on other layers' variables, and fixed BatchNorm folded into convolutions."""
+"""What lowered layers are made of: a layer on other layers' variables, and convolutions with what follows them."""
 
 from __future__ import annotations
 
@@ -30,11 +30,10 @@ class Lowered(keras.layers.Layer):  # type: ignore[misc]  # keras has no types
 
 
 class LoweredConvolution(Lowered):
-    """A convolution, BatchNorm and activation: BatchNorm's scale and shift become the convolution's own.
+    """A convolution, BatchNorm and activation as one: what BatchNorm comes to are a scale and a shift a channel.
 
-    Gradients of kernel, gamma and beta are the same as in the stock layers (Jacob et al. 2018, section 3.2, on
-    folding). Write `convolve`. In training mode, where BatchNorm would take the batch's statistics, the stock layers
-    run.
+    Gradients of kernel, gamma and beta are those of the stock layers. Write `convolve`. In training mode, where
+    BatchNorm would take the batch's statistics, the stock layers run.
     """
 
     def __init__(self, form: Convolution) -> None:
@@ -48,12 +47,13 @@ class LoweredConvolution(Lowered):
             for layer in self.stock:
                 inputs = layer(inputs)
             return inputs
-        kernel, shift = form.folded(inputs.dtype)
-        outputs = self.convolve(inputs, kernel, shift)
+        outputs = self.convolve(inputs, *form.terms(inputs.dtype))
         return outputs if form.after is None else form.after(outputs)
 
-    def convolve(self, inputs: Any, kernel: Any, shift: Any | None) -> Any:
-        """(batch, height, width, channel), the stock layer's kernel, (channel,) or None; up to `form.ceiling`."""
+    def convolve(self, inputs: Any, kernel: Any, scale: Any | None, shift: Any | None) -> Any:
+        """(batch, height, width, channel), the stock layer's kernel, (channel,) or None, again; up to
+        `form.ceiling`.
+        """
         raise NotImplementedError
 
 
@@ -79,17 +79,20 @@ class Convolution:
         """Each channel has a kernel of its own."""
         return isinstance(self.layer, keras.layers.DepthwiseConv2D)
 
-    def folded(self, dtype: Any) -> tuple[Any, Any | None]:
-        """Kernel and shift (channel,), or None, with BatchNorm's fixed statistics in them."""
+    def terms(self, dtype: Any) -> tuple[Any, Any | None, Any | None]:
+        """Kernel, and the scale and shift (channel,) of what it gives, from bias and BatchNorm's fixed statistics."""
         layer, norm = self.layer, self.norm
-        kernel, shift = ops.convert_to_tensor(layer.kernel), layer.bias if layer.use_bias else None
+        scale, shift = None, layer.bias if layer.use_bias else None
         if norm is not None:
             scale = ops.rsqrt(norm.moving_variance + norm.epsilon)
             scale = scale * norm.gamma if norm.scale else scale
             mean = norm.moving_mean if shift is None else norm.moving_mean - shift
             shift = norm.beta - mean * scale if norm.center else -mean * scale
-            kernel = kernel * (scale[:, None] if self.is_depthwise else scale)
-        return ops.cast(kernel, dtype), None if shift is None else ops.cast(ops.convert_to_tensor(shift), dtype)
+        return ops.cast(ops.convert_to_tensor(layer.kernel), dtype), _cast(scale, dtype), _cast(shift, dtype)
+
+
+def _cast(value: Any | None, dtype: Any) -> Any | None:
+    return None if value is None else ops.cast(ops.convert_to_tensor(value), dtype)
 
 
 def read_convolution(layer: keras.Layer, *then: keras.Layer) -> Convolution | None:

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from headstart.engine.compute import Advanced, Batch, Step
-from headstart.engine.on_jax import Learned, Result, Update, all_finite
+from headstart.engine.updates_jax import Learned, Result, Update, all_finite
 
 ROOM_ON_CPU = 64 * 2**20
 """Bytes of a second copy of the samples; there is none of arrays that begin at a multiple of ALIGNED, as files do."""

@@ -11,13 +11,13 @@ from headstart.engine.lowered import LoweredConvolution, read_convolution
 
 
 class _Finished(LoweredConvolution):
-    """Shift and ReLU as operations of their own, which XLA merges into those around them."""
+    """Scale, shift and ReLU as operations of their own, which XLA merges into those around them."""
 
-    def convolve(self, inputs: Any, kernel: Any, shift: Any | None) -> Any:
+    def convolve(self, inputs: Any, kernel: Any, scale: Any | None, shift: Any | None) -> Any:
         """See `LoweredConvolution`."""
         outputs = self.multiply(inputs, kernel)
-        if shift is not None:
-            outputs = outputs + shift
+        outputs = outputs if scale is None else outputs * scale
+        outputs = outputs if shift is None else outputs + shift
         return outputs if self.form.ceiling is None else ops.clip(outputs, 0.0, self.form.ceiling)
 
     def multiply(self, inputs: Any, kernel: Any) -> Any:

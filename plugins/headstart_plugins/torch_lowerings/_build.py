@@ -12,12 +12,12 @@ from headstart_plugins.torch_lowerings._convolve import Shape, convolve
 
 
 class TorchConvolution(LoweredConvolution):
-    """A convolution, its shift and its ReLU in one step forward and one back.
+    """A convolution, BatchNorm and ReLU in one step forward and one back; the scale goes into the kernel.
 
     Keras copies the input of each k x k convolution into the padded one, and computes BatchNorm as three more passes.
     """
 
-    def convolve(self, inputs: Any, kernel: Any, shift: Any | None) -> Any:
+    def convolve(self, inputs: Any, kernel: Any, scale: Any | None, shift: Any | None) -> Any:
         """See `LoweredConvolution`."""
         layer = self.form.layer
         lengths = zip(inputs.shape[1:3], layer.kernel_size, layer.strides, strict=True)
@@ -27,9 +27,10 @@ class TorchConvolution(LoweredConvolution):
         else:
             inputs = functional.pad(inputs, (0, 0, columns.before, columns.after, rows.before, rows.after))
             padding = (0, 0)
-        groups, order = (kernel.shape[2], (2, 3, 0, 1)) if self.form.is_depthwise else (layer.groups, (3, 2, 0, 1))
-        shape = Shape(tuple(layer.strides), padding, groups, self.form.ceiling)
-        return convolve(inputs, kernel.permute(order), shift, shape)
+        depthwise = self.form.is_depthwise
+        groups = kernel.shape[2] if depthwise else layer.groups
+        shape = Shape(tuple(layer.strides), padding, groups, depthwise, self.form.ceiling)
+        return convolve(inputs, kernel, scale, shift, shape)
 
 
 def convolution(layer: keras.Layer, *then: keras.Layer) -> keras.Layer | None:

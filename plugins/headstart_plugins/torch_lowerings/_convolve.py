@@ -1,4 +1,8 @@
-"""A convolution with shift and ReLU, and its gradients in the order that costs least memory traffic."""
+"""A convolution with scale, shift and ReLU, and its gradients in the order that costs least memory traffic.
+
+The scale is multiplied into the kernel, which is small, instead of the outputs (Jacob et al. 2018, section 3.2, fold
+BatchNorm so). Then the gradient of the scale is that of the scaled kernel times the kernel, summed a channel.
+"""
 
 from __future__ import annotations
 
@@ -12,54 +16,88 @@ from headstart_plugins.torch_lowerings._depthwise import kernel_gradient, pays
 
 class Shape(NamedTuple):
     """How a convolution moves; `padding` is zeros on both sides of (height, width), `ceiling` the upper end of a cut
-    at zero, or None."""
+    at zero, or None. `depthwise` kernels are (height, width, channel, 1), others (height, width, in, out)."""
 
     strides: tuple[int, int]
     padding: tuple[int, int]
     groups: int
+    depthwise: bool
     ceiling: float | None
 
 
-def convolve(inputs: Any, weights: Any, shift: Any | None, shape: Shape) -> Any:
-    """(batch, height, width, channel) in and out; `weights` (out, in a group, height, width), `shift` (out,)."""
-    return _Convolve.apply(inputs, weights, shift, shape)
-
-
-def _first(channels_last: Any) -> Any:
-    """The same memory, axes as PyTorch's convolutions name them."""
-    return channels_last.permute(0, 3, 1, 2)
+def convolve(inputs: Any, kernel: Any, scale: Any | None, shift: Any | None, shape: Shape) -> Any:
+    """(batch, height, width, channel) in and out; `scale` and `shift` (channel,)."""
+    return _Convolve.apply(inputs, kernel, scale, shift, shape)
 
 
 class _Convolve(torch.autograd.Function):  # type: ignore[misc]  # torch is not read
     """The shift's gradient is a sum of its own, since oneDNN's takes longer than the rest."""
 
     @staticmethod
-    def forward(ctx: Any, inputs: Any, weights: Any, shift: Any | None, shape: Shape) -> Any:
-        images = _first(inputs)
+    def forward(ctx: Any, inputs: Any, kernel: Any, scale: Any | None, shift: Any | None, shape: Shape) -> Any:
+        images = _channels_first(inputs)
+        weights = _out_first(kernel, shape)
+        if scale is not None:
+            weights = _scaled(weights, scale, like=torch.channels_last)
         outputs = functional.conv2d(images, weights, shift, shape.strides, shape.padding, 1, shape.groups)
         if shape.ceiling is not None:
             functional.hardtanh_(outputs, 0.0, shape.ceiling)
         ctx.shape = shape
-        ctx.save_for_backward(images, weights, None if shape.ceiling is None else outputs)
+        ctx.save_for_backward(images, weights, None if shape.ceiling is None else outputs, kernel, scale)
         return outputs.permute(0, 2, 3, 1)
 
     @staticmethod
     def backward(ctx: Any, gradient: Any) -> Any:
-        images, weights, outputs = ctx.saved_tensors
+        images, weights, outputs, kernel, scale = ctx.saved_tensors
         shape: Shape = ctx.shape
-        flow = _first(gradient)
+        flow = _channels_first(gradient)
         if outputs is not None:
             flow = torch.ops.aten.hardtanh_backward(flow, outputs, 0.0, shape.ceiling)
-        wanted = ctx.needs_input_grad[:2]
-        to_inputs, to_weights = _gradients(flow, images, weights, shape, wanted)
-        to_shift = flow.sum((0, 2, 3)) if ctx.needs_input_grad[2] else None
-        return None if to_inputs is None else to_inputs.permute(0, 2, 3, 1), to_weights, to_shift, None
+        for_inputs, for_kernel, for_scale, for_shift, _ = ctx.needs_input_grad
+        to_inputs, to_weights = _gradients(flow, images, weights, shape, (for_inputs, for_kernel or for_scale))
+        to_scale = (to_weights * _out_first(kernel, shape)).sum((1, 2, 3)) if for_scale else None
+        if for_kernel and scale is not None:
+            to_weights = _scaled(to_weights, scale)
+        return (
+            to_inputs.permute(0, 2, 3, 1) if for_inputs else None,
+            _out_last(to_weights, shape) if for_kernel else None,
+            to_scale,
+            flow.sum((0, 2, 3)) if for_shift else None,
+            None,
+        )
+
+
+def _channels_first(images: Any) -> Any:
+    """The same memory, axes as PyTorch's convolutions name them."""
+    return images.permute(0, 3, 1, 2)
+
+
+def _out_first(kernel: Any, shape: Shape) -> Any:
+    return kernel.permute(2, 3, 0, 1) if shape.depthwise else kernel.permute(3, 2, 0, 1)
+
+
+def _out_last(weights: Any, shape: Shape) -> Any:
+    return weights.permute(2, 3, 0, 1) if shape.depthwise else weights.permute(2, 3, 1, 0)
+
+
+def _scaled(weights: Any, scale: Any, like: Any = torch.preserve_format) -> Any:
+    """One pass that also brings the product into the memory format that the next operation wants."""
+    return torch.mul(weights, scale[:, None, None, None], out=torch.empty_like(weights, memory_format=like))
 
 
 def _gradients(flow: Any, images: Any, weights: Any, shape: Shape, wanted: tuple[bool, bool]) -> tuple[Any, Any]:
     own = wanted[1] and pays(weights, shape.strides)
     to_inputs, to_weights, _ = torch.ops.aten.convolution_backward(
-        flow, images, weights, None, shape.strides, shape.padding, (1, 1), False, (0, 0), shape.groups,
+        flow,
+        images,
+        weights,
+        None,
+        shape.strides,
+        shape.padding,
+        (1, 1),
+        False,
+        (0, 0),
+        shape.groups,
         (wanted[0], wanted[1] and not own, False),
-    )  # fmt: skip
+    )
     return to_inputs, kernel_gradient(flow, images, weights, shape.padding) if own else to_weights

@@ -6,13 +6,13 @@ import keras
 import numpy as np
 import pytest
 
-from headstart.data.order import batches
+from headstart.data.order import batches, epoch_order
 from headstart.engine import scanned
 from headstart.engine.compute import Step
 from headstart.engine.epochs import StepByStep
 from headstart.engine.frozen import trainable_variables
 from headstart.engine.network import Network
-from headstart.engine.optimizer import GroupedAdamW
+from headstart.engine.optimizer import GroupedAdamW, schedule
 from headstart.engine.samples import Drawn, Stored, in_order
 from headstart.engine.scanned import Pace, Scanned, epochs_of
 from headstart.engine.stages import read_arrays
@@ -20,7 +20,7 @@ from headstart.specs import Stage, TaskRequest
 
 pytestmark = pytest.mark.backend
 
-ROWS, CHANNELS, CLASSES = 53, 12, 10
+ROWS, CHANNELS, CLASSES = 53, 80, 10
 EPOCHS = 3
 SETTINGS = {"seed": 5, "batch_size": 8}
 
@@ -110,6 +110,33 @@ def test_both_forms_come_to_the_same_weights_moments_and_outputs(case, backend, 
         assert theirs.outputs["logits"].std() > 0.01
         assert ours.outputs["logits"] == pytest.approx(theirs.outputs["logits"], abs=1e-6)
         assert ours.failure is theirs.failure is None
+
+
+def test_an_epoch_follows_softmax_regression_written_out_in_numpy(case):
+    one = case()
+    weights = [array.astype(np.float64) for array in read_arrays(one.network.stages[1:]).values()]
+    assert [array.shape for array in weights] == [(CHANNELS, CLASSES), (CLASSES,)]
+    one.train(one.scanned(), 1)
+    rates = schedule(1e-2, steps=EPOCHS * 7, warmup=0.1)
+    features, targets = samples().views[0]["@pooled"].astype(np.float64), labels()
+    moments = [(np.zeros_like(array), np.zeros_like(array)) for array in weights]
+    order = epoch_order(SETTINGS["seed"], 1, ROWS)
+    for step in range(7):
+        rows = order[8 * step : 8 * step + 8]
+        scores = features[rows] @ weights[0] + weights[1]
+        flow = np.exp(scores - scores.max(axis=1, keepdims=True))
+        flow = (flow / flow.sum(axis=1, keepdims=True) - np.eye(CLASSES)[targets[rows]]) / len(rows)
+        for place, gradient in enumerate((features[rows].T @ flow, flow.sum(axis=0))):
+            first, second = moments[place]
+            first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
+            moments[place] = first, second
+            moved = first / (1 - 0.9 ** (step + 1)) / (np.sqrt(second / (1 - 0.999 ** (step + 1))) + 1e-8)
+            decay = 0.01 if place == 0 else 0.0
+            weights[place] = weights[place] - rates[step] * (decay * weights[place] + moved)
+
+    for given, expected in zip(read_arrays(one.network.stages[1:]).values(), weights, strict=True):
+        assert expected.std() > 0.01
+        assert given == pytest.approx(expected, abs=1e-5)
 
 
 def test_how_steps_are_cut_into_calls_changes_no_bit(case):

@@ -203,19 +203,27 @@ def difference(given, expected):
     return np.linalg.norm(ours - theirs) / np.linalg.norm(theirs)
 
 
+def sensitivity(stage, inputs, expected):
+    """How much the stock layers' own gradients change where the last bits of the inputs do: ReLUs near zero turn."""
+    learning = {name: variable for name, variable in name_variables([stage]).items() if variable.trainable}
+    rng = np.random.default_rng(0)
+    changes = []
+    for _ in range(3):
+        nudged = {n: (a * rng.uniform(1 - 1e-6, 1 + 1e-6, a.shape)).astype("float32") for n, a in inputs.items()}
+        changes.append(difference(numbers([stage], nudged, learning)[1], expected))
+    return max(changes)
+
+
 def verify_stages(stages, batch, rules):
-    """Stage by stage. Where the last bit of an input turns some ReLU, gradients may differ by ten times what such a
-    bit does to the stock layers.
-    """
+    """Stage by stage: outputs and gradients, as near as the stock layers are to themselves on all but equal inputs."""
     for stage in stages:
         inputs = {name: batch[name] for name in stage.model.input}
         expected, given = both([stage], inputs, rules)
         verify_outputs(given[0], expected[0])
-        if difference(given[1], expected[1]) > TOLERANCE:
-            learning = {name: variable for name, variable in name_variables([stage]).items() if variable.trainable}
-            nudged = numbers([stage], {name: np.nextafter(each, np.inf) for name, each in inputs.items()}, learning)
-            assert difference(given[1], expected[1]) <= 10 * difference(nudged[1], expected[1]), stage.name
-            assert difference(given[1], expected[1]) <= 100 * TOLERANCE, stage.name
+        found = difference(given[1], expected[1])
+        if found > TOLERANCE:
+            assert found <= 10 * sensitivity(stage, inputs, expected[1]), stage.name
+            assert found <= 100 * TOLERANCE, stage.name
         batch = expected[0]
 
 
