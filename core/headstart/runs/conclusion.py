@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from headstart.environment import describe, versions
 from headstart.errors import HeadstartError
 from headstart.eventlog import EventLog, now
 from headstart.events import RunFinished, RunStarted
+from headstart.predictor import Predictor
 from headstart.recipe import Recipe
 from headstart.recipes.file import write_recipe
 from headstart.runs.engines import FLOAT32, EngineRoom
@@ -90,11 +91,13 @@ def conclude(plan: Plan, room: EngineRoom, folder: RunFolder, log: EventLog, clo
     _write_artefact(plan, folder)
     with clock.measure("evaluate"):
         artefact = Artefact.load(folder.artefact, registry=plan.registry)
-        scored = _evaluate(plan, room, artefact, log)
+        refitted = results[-1].refit  # then the head has seen val: its answers there prove the reload and nothing else
+        samples = [_labelled(plan, "val", RELOADED if refitted else None), _labelled(plan, "test")]
+        scored = _evaluate(samples, room.predictor(artefact, sum(len(each.keys) for each in samples)), log)
         expected = answers_in_memory(training, exact=room.chosen.precision == FLOAT32)
         verify_reload(expected, scored[0], artefact.path)
-    if results[-1].refit:
-        scored = scored[1:]  # the refitted head has seen val: its answers there prove nothing
+    if refitted:
+        scored = scored[1:]
     write_predictions(folder.predictions, plan.task, scored)
     result = {**_result(plan, folder, scored, results, log=log, clock=clock), "engine": plain_choice(room.chosen)}
     _write_json(folder.result, result)
@@ -193,9 +196,10 @@ def _write_artefact(plan: Plan, folder: RunFolder) -> None:
     write_artefact(folder.artefact, blueprint_of(plan), plan.network, facts=facts)
 
 
-def _labelled(plan: Plan, split: str) -> Labelled:
+def _labelled(plan: Plan, split: str, count: int | None = None) -> Labelled:
+    """The raw samples of a split, or the first `count` of them."""
     payloads = {record.key: record.payload for record in plan.records.items}
-    rows = plan.data.indices(split)
+    rows = plan.data.indices(split)[:count]
     keys = tuple(plan.data.keys[row] for row in rows)
     labels = tuple(plan.data.targets[row] for row in rows)
     return Labelled(split, keys, tuple(payloads[key] for key in keys), labels)
@@ -228,20 +232,10 @@ def verify_reload(expected: Mapping[str, np.ndarray], reloaded: Scored, artefact
             )
 
 
-def _evaluate(plan: Plan, room: EngineRoom, artefact: Artefact, log: EventLog) -> list[Scored]:
-    samples_by_split = plan.samples()
-    predictor = room.predictor(artefact, samples_by_split["val"] + samples_by_split["test"])
-    scored = []
-    for split in ("val", "test"):
-        samples = _labelled(plan, split)
-        scored.append(
-            score(
-                predictor,
-                samples,
-                lambda done, total: log.progress("evaluate", done, total, "samples"),
-            )
-        )
-    return scored
+def _evaluate(samples: Sequence[Labelled], predictor: Predictor, log: EventLog) -> list[Scored]:
+    return [
+        score(predictor, each, lambda done, total: log.progress("evaluate", done, total, "samples")) for each in samples
+    ]
 
 
 def _result(
