@@ -17,6 +17,7 @@ from headstart.artefact import Blueprint
 from headstart.cache import Cache
 from headstart.engine.choosing import Choice, Chosen, choose_engine
 from headstart.engine.graft import graft
+from headstart.engine.exporting import Exporters
 from headstart.engine.lowering import lower, rules_for
 from headstart.engine.network import Network
 from headstart.engine.prefixes import Prefixes
@@ -56,6 +57,7 @@ def open_ours(name: str, precision: str, engine: str, *, batch: np.ndarray, scra
         fast=lower(network, rules_for(keras.backend.backend(), registry)),
         blueprint=blueprint,
         registry=registry,
+        exporters=Exporters(registry),
         cache=Cache(scratch / "cache", CACHE_LIMIT),
         scratch=scratch / "scratch",
         threads=os.cpu_count() or 1,

@@ -107,7 +107,7 @@ def new_prefixes(plan: Plan, blueprint: Blueprint, exporters: Exporters, scratch
 
 def lowered(network: Network, registry: Registry, warn: Warn) -> Network:
     """The network on the fastest layers that are offered for this backend."""
-    return lower(network, rules_for(str(loaded_backend()), registry, warn))
+    return lower(network, rules_for(str(loaded_backend()), registry, warn), warn)
 
 
 def native_engine(registry: Registry) -> EngineSpec:
