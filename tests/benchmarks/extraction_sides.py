@@ -16,8 +16,8 @@ from stock_backbone import load_stages
 from headstart.artefact import Blueprint
 from headstart.cache import Cache
 from headstart.engine.choosing import Choice, Chosen, choose_engine
-from headstart.engine.graft import graft
 from headstart.engine.exporting import Exporters
+from headstart.engine.graft import graft
 from headstart.engine.lowering import lower, rules_for
 from headstart.engine.network import Network
 from headstart.engine.prefixes import Prefixes
