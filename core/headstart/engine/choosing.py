@@ -41,6 +41,11 @@ class Choice:
     rows: int
 
 
+def repays(spec: EngineSpec, rows: int, rate: float) -> bool:
+    """Whether starting `spec` is worth it for `rows` samples that could run at `rate` samples a second without it."""
+    return rows / rate > WORTH * spec.startup
+
+
 def choose_engine(choice: Choice, prefixes: Prefixes, offered: Sequence[EngineSpec]) -> Chosen:
     """Decide. Raises EngineRefusal where an engine that was named cannot do it, or differs too much."""
     trial = _Trial(choice, prefixes)
@@ -107,8 +112,7 @@ class _Trial:
     def _is_worth(self, spec: EngineSpec) -> bool:
         if not self._measured or spec.startup == 0.0 or self._prefixes.known(spec, self._choice.stop):
             return True
-        fastest = max(each.rate for each in self._measured.values())
-        return self._choice.rows / fastest > WORTH * spec.startup
+        return repays(spec, self._choice.rows, max(each.rate for each in self._measured.values()))
 
     def _try(self, spec: EngineSpec, precision: str) -> None:
         if precision not in spec.precisions:

@@ -8,8 +8,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 SMALL = 2**24
-"""Numbers in a matrix below which one thread is taken. On 960 x 1280 two threads waited for each other longer than they
-computed: an L-BFGS path took several times as long."""
+"""Numbers in a matrix below which one thread is taken: several would wait for each other longer than they compute."""
 
 
 def suited_threads(rows: int, channels: int) -> contextlib.AbstractContextManager[Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from headstart.engine.lowering import device_at_hand
 from headstart.engine.network import Network
 from headstart.errors import EngineRefusal
 from headstart.specs import INPUT, Stage
@@ -20,7 +21,7 @@ def verify_precision(precision: str) -> None:
     """Raises EngineRefusal where this process' backend and device gain nothing from `precision`."""
     if precision not in (FLOAT32, BFLOAT16):
         raise ValueError(f"unknown precision {precision!r}; expected {FLOAT32} or {BFLOAT16}")
-    if precision == BFLOAT16 and keras.backend.backend() == "jax" and _on_cpu():
+    if precision == BFLOAT16 and keras.backend.backend() == "jax" and device_at_hand() == "cpu":
         raise EngineRefusal(
             "JAX computes bfloat16 on the CPU by way of float32, which takes longer than float32 alone",
             hint="use `--precision float32`, another engine, or `--backend torch`",
@@ -42,12 +43,6 @@ def run_network(
     with _mixed(network.stages[start:middle]):
         alive = network.run(tensors, start, middle)
     return network.run(_widened(alive), middle, stop, training=training)
-
-
-def _on_cpu() -> bool:
-    import jax
-
-    return str(jax.default_backend()) == "cpu"
 
 
 @contextlib.contextmanager

@@ -68,7 +68,7 @@ def _record(function: Callable[..., list[Any]], examples: list[Any]) -> Callable
 
 
 def _is_narrow_gradient(node: Any) -> bool:
-    """True for inputs^T @ flow of few outputs, whose kernel PyTorch multiplies two to five times as fast turned."""
+    """True for inputs^T @ flow of few outputs, whose kernel PyTorch multiplies faster turned."""
     if node.target is not ATEN.mm.default or node.args[0].target is not ATEN.t.default:
         return False
     return int(node.args[1].meta["tensor_meta"].shape[1]) < NARROW

@@ -36,7 +36,7 @@ class Training:
 
 
 def training_precision(asked: str) -> str:
-    """`asked` on accelerators; float32 on processors, where a training step in bfloat16 gained nothing measured."""
+    """`asked` on accelerators; float32 on processors, where backward convolutions in bfloat16 are slow."""
     return asked if device_at_hand() != "cpu" else FLOAT32
 
 

@@ -21,6 +21,7 @@ from headstart.engine.feature_store import FeatureStore
 from headstart.engine.frozen import count_trainable
 from headstart.engine.graft import verify_ranges
 from headstart.engine.phases import run_phases
+from headstart.engine.precision import FLOAT32
 from headstart.engine.source import Source
 from headstart.engine.stages import assign_arrays, name_variables
 from headstart.engine.training import PhaseResult, Training, training_precision
@@ -31,7 +32,7 @@ from headstart.events import RunFinished, RunStarted
 from headstart.predictor import Predictor
 from headstart.recipe import Recipe
 from headstart.recipes.file import write_recipe
-from headstart.runs.engines import FLOAT32, EngineRoom
+from headstart.runs.engines import EngineRoom
 from headstart.runs.evaluation import Labelled, Scored, measure, plain, score, write_predictions
 from headstart.runs.folder import RunFolder
 from headstart.runs.planning import Plan, preprocess_of

@@ -12,21 +12,21 @@ import numpy as np
 from headstart.artefact import Artefact, Blueprint
 from headstart.backend import available_threads, loaded_backend
 from headstart.cache import open_cache
-from headstart.engine.choosing import NATIVE, WORTH, Choice, Chosen, choose_engine
+from headstart.engine.choosing import NATIVE, Choice, Chosen, choose_engine, repays
 from headstart.engine.compute import Batch, forward
 from headstart.engine.exporting import Exporters
 from headstart.engine.lowering import lower, rules_for
 from headstart.engine.network import Network
 from headstart.engine.phases import cut_of
+from headstart.engine.precision import FLOAT32
 from headstart.engine.prefixes import Opened, Prefixes, samples_a_call
 from headstart.engine.source import is_storable
 from headstart.errors import EngineRefusal
-from headstart.predictor import Predictor
+from headstart.predictor import BATCH, Predictor
 from headstart.registry import Registry
 from headstart.runs.planning import Plan
 from headstart.specs import EngineSpec
 
-FLOAT32 = "float32"
 Warn = Callable[[str], None]
 
 
@@ -66,7 +66,8 @@ class EngineRoom:
         """
         network, spec = artefact.network, self.chosen.engine
         stop = len(network.stages) - 1
-        prefixes = dataclasses.replace(self.prefixes, stock=network, fast=network, artefact=artefact.path)
+        batch = {name: array[:BATCH] for name, array in self.prefixes.batch.items()}  # as the Predictor brings them
+        prefixes = dataclasses.replace(self.prefixes, stock=network, fast=network, batch=batch, artefact=artefact.path)
         if spec is self.native or not self._is_worth(prefixes, stop, rows):
             return artefact.predictor
         chosen = dataclasses.replace(self.chosen, precision=FLOAT32)
@@ -78,7 +79,7 @@ class EngineRoom:
         """Whether an export of new weights pays for itself; it does where one was asked for by name."""
         spec = self.chosen.engine
         native = self.chosen.measured.get(f"{NATIVE} {FLOAT32}")
-        return native is None or prefixes.known(spec, stop) or rows / native.rate > WORTH * spec.startup
+        return native is None or prefixes.known(spec, stop) or repays(spec, rows, native.rate)
 
 
 def open_engine_room(plan: Plan, blueprint: Blueprint, exporters: Exporters, scratch: Path, warn: Warn) -> EngineRoom:

@@ -8,6 +8,4 @@ from headstart.specs import EngineRequest
 
 def build(request: EngineRequest) -> Forward:
     """The stages in inference mode on this process' backend; see `headstart.engine.compute.forward`."""
-    if request.precision == "float32":
-        return forward(request.network, 0, request.stop)
     return forward(request.network, 0, request.stop, precision=request.precision)

@@ -49,8 +49,7 @@ class Opened:
 def build(request: EngineRequest) -> Opened:
     """Open the exported graph on `threads` threads, in float32.
 
-    Every thread runs samples of its own, one after the other: within 3 % of the least work among batches of 1, 4, 8
-    and 32 for EfficientNet-Lite0, MobileNetV2, ResNet50 and ConvNeXtTiny, and no thread waits for another.
+    Every thread runs samples of its own, one after the other, so that no thread waits for another.
 
     Raises EngineRefusal for another precision, and where ONNX Runtime cannot open the graph.
     """

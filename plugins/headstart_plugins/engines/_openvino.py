@@ -83,9 +83,8 @@ def _settle(running: Sequence[Any]) -> None:
 def build(request: EngineRequest) -> Opened:
     """Open the exported graph on `threads` threads, in the precision asked for.
 
-    Every thread runs samples of its own, one after the other. That was the fastest of batches of 1 to 32 on one or
-    two threads for MobileNetV2, EfficientNet-Lite0 and ResNet50. Raises EngineRefusal where the processor has no
-    bfloat16 or OpenVINO cannot compile the graph.
+    Every thread runs samples of its own, one after the other, so that no thread waits for another.
+    Raises EngineRefusal where the processor has no bfloat16 or OpenVINO cannot compile the graph.
     """
     without_telemetry()
     import openvino

@@ -20,7 +20,7 @@ FORMS = (
 def register_lowerings() -> Iterable[LoweringSpec]:
     """Depthwise convolutions as shifted multiply-adds, 1x1 convolutions as matrix products.
 
-    BatchNorm stays apart: XLA merges it into its neighbours, and scaling kernels instead was measured 7 to 16 % slower.
+    BatchNorm stays apart: XLA merges it into its neighbours, and scaling kernels instead is slower.
     """
     return [
         LoweringSpec(

@@ -19,7 +19,7 @@ ROWS = np.arange(8)
 @pytest.fixture
 def anywhere(monkeypatch):
     """JAX refuses bfloat16 on the CPU because it is slow there; what it computes is right."""
-    monkeypatch.setattr(precision, "_on_cpu", lambda: False)
+    monkeypatch.setattr(precision, "device_at_hand", lambda: "gpu")
 
 
 def policies(network):
