@@ -11,6 +11,7 @@ from headstart.host.references import ResolvedDataset, looks_like_path
 from headstart.recipe import Recipe
 from headstart.recipes.checks import (
     check_backbone,
+    check_batch_norm,
     check_engine,
     check_feature,
     check_head,
@@ -90,6 +91,7 @@ def choose(recipe: Recipe, registry: Registry, problems: Problems) -> Choices:
         head=problems.attempt("head", lambda: check_head(task, recipe.head)) if task else None,
         engine=problems.attempt("engine", lambda: check_engine(recipe, registry)),
     )
+    problems.attempt("batch_norm", lambda: check_batch_norm(recipe.batch_norm))
     if backbone is not None:
         _check_fit(choices, backbone, looked_up)
     return choices

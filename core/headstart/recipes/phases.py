@@ -53,6 +53,7 @@ def make_planner(
         views=recipe.views,
         epochs=recipe.epochs,
         learning_rate=recipe.learning_rate,
+        family=backbone.family,
     )
     return PhasePlanner(strategy, request, registry)
 

@@ -36,6 +36,7 @@ EXAMPLES = {
     "epochs": 10,
     "learning_rate": 0.001,
     "limit": 1000,
+    "checkpoint_every": 100,
     "threads": 2,
     "out": "runs/mine",
     "reporters": ["NAME"],
