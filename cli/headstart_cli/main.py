@@ -5,10 +5,8 @@ codes.
 from __future__ import annotations
 
 import importlib
-import signal
 import sys
 import traceback
-from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
@@ -93,8 +91,11 @@ app = build_app()
 
 def run() -> NoReturn:
     """Run the command line and exit with the code of the contract."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    sys.exit(run_arguments(sys.argv[1:]))
+    from headstart.interrupts import prompt
+
+    with prompt():
+        code = run_arguments(sys.argv[1:])
+    sys.exit(code)
 
 
 def run_arguments(arguments: list[str]) -> int:
@@ -126,8 +127,3 @@ def _explain(exc: Exception, debug: bool) -> int:
     message = f"this is a bug in headstart or one of its plugins: {type(exc).__name__}: {exc}"
     print_error(message, None if debug else "run it again with --debug for the traceback, and report that")
     return HeadstartError.exit_code
-
-
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    """End on SIGTERM as on SIGINT: what is running cleans up, and the exit code is 130."""
-    raise KeyboardInterrupt

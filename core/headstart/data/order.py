@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 
-def epoch_order(seed: int, epoch: int, count: int) -> np.ndarray:
+def epoch_order(seed: int, epoch: int, count: int, chances: np.ndarray | None = None) -> np.ndarray:
     """A permutation (count,) int64 of range(count), drawn from `seed` >= 0 and `epoch` >= 0 alone.
 
     Sorts the raw 64-bit output of Philox (Salmon et al. 2011) instead of calling `Generator.permutation`:

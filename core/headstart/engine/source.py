@@ -54,7 +54,7 @@ class Source:
     _stored: dict[tuple[int, str, int], dict[str, np.ndarray]] = field(default_factory=dict, init=False)
     _opened: dict[int, Opened] = field(default_factory=dict, init=False)
 
-    def training(self, cut: int, *, views: int, fresh: bool) -> Seen:
+    def training(self, cut: int, *, views: int, fresh: bool, mixing: bool = True) -> Seen:
         """The training split. With an augmentation: `fresh` draws anew each epoch, through the whole network; else
         `views` drawn views are stored at `cut` beside the plain one. What is stored is never augmented again."""
         if self.view is None:
