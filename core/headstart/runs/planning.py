@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.backend import BackendChoice, activate
+from headstart.backend import BackendChoice, activate, available_threads
 from headstart.specs import (
     HEAD,
     AugmentationRequest,
@@ -108,7 +108,7 @@ def make_plan(
     said: list[str] = []
     data = _prepare(resolved, records, kind, scratch, told, said.append)
     task = _build_task(resolved, registry, data)
-    activate(choice, resolved.recipe.threads)
+    activate(choice, resolved.recipe.threads or available_threads())  # as the run will pin them
     network = _build_network(resolved, registry, kind, task)
     return Plan(
         resolved=resolved,
