@@ -143,6 +143,7 @@ def fit(
 
 SETTINGS = (
     "data", "backbone", "weights", "backend", "task", "strategy", "head", "views", "epochs", "batch_size",
-    "learning_rate", "image_size", "limit", "seed", "split_seed", "engine", "precision", "batch_norm", "deterministic", "out",
+    "learning_rate", "image_size", "limit", "seed", "split_seed", "engine", "precision", "batch_norm",
+    "deterministic", "out",
 )  # fmt: skip
 """The parameters of `fit` that are a recipe's settings under the same name."""

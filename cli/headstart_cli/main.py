@@ -22,6 +22,7 @@ VERBS = (
     ("evaluate", "headstart_cli.evaluate:evaluate"),
     ("predict", "headstart_cli.predict:predict"),
     ("report", "headstart_cli.report:report"),
+    ("lr", "headstart_cli.lr:lr"),
     ("bench", "headstart_cli.bench:bench"),
     ("init", "headstart_cli.init:init"),
     ("new-plugin", "headstart_cli.new_plugin:new_plugin"),
@@ -30,7 +31,6 @@ VERBS = (
     ("backbones", "headstart_cli.listing:backbones"),
     ("datasets", "headstart_cli.listing:datasets"),
     ("inputs", "headstart_cli.listing:inputs"),
-    ("augmentations", "headstart_cli.listing:augmentations"),
     ("strategies", "headstart_cli.listing:strategies"),
     ("tasks", "headstart_cli.listing:tasks"),
     ("reporters", "headstart_cli.listing:reporters"),
@@ -39,6 +39,7 @@ VERBS = (
 """Each verb and its function. These modules are thin: they import the library when they are called."""
 
 GROUPS = (
+    ("augmentations", "headstart_cli.augmentations:app"),
     ("weights", "headstart_cli.weights:app"),
     ("cache", "headstart_cli.cache:app"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -73,6 +74,13 @@ class EventLog:
             self._reporters, failed = tell(event, self._reporters, self._view)
             for message in failed:
                 self.emit(Warned(time=now(), message=message))
+
+    def sync(self) -> None:
+        """Make durable what was said so far: a checkpoint that is about to be written counts on it."""
+        if self._file is None:
+            raise ValueError("the event log is not open")
+        with explained(self._path):
+            os.fsync(self._file.fileno())
 
     def warn(self, message: str, hint: str | None = None) -> None:
         """Emit a warning."""

@@ -15,6 +15,10 @@ PROMISED = {
     },
     "evaluate": {"--split", "--backend", "--predictions", "--json"},
     "predict": {"--top-k", "--backend", "--json", "--csv"},
+    "lr": {
+        *("--recipe", "--backbone", "--weights", "--backend", "--strategy", "--train", "--head", "--augment"),
+        *("--batch-size", "--image-size", "--limit", "--seed", "--set", "--from", "--to", "--steps", "--out", "--json"),
+    },
     "report": set(),
     "init": set(),
     "new-plugin": {"--out"},

@@ -61,7 +61,7 @@ def _best_first(outcomes: Sequence[Outcome], is_better: IsBetter) -> list[int]:
 def mean_of(several: Sequence[Arrays]) -> Arrays:
     """The mean of each weight, added up in float64."""
     return {
-        name: (sum(arrays[name].astype(np.float64) for arrays in several) / len(several)).astype(array.dtype)
+        name: np.mean([arrays[name] for arrays in several], axis=0, dtype=np.float64).astype(array.dtype)
         for name, array in several[0].items()
     }
 

@@ -121,10 +121,12 @@ class Gathering:
 
 def targets_of(samples: Samples, targets: np.ndarray, task: Task, *, epoch: int, rows: np.ndarray) -> np.ndarray:
     """Encoded targets (batch, ...) of `rows` (batch,) in `epoch`, blended where their samples are mixed."""
-    mixed = samples.partners(epoch, rows) if hasattr(samples, 'partners') else None
+    mixed = samples.partners(epoch, rows)
+    own: np.ndarray = targets[rows]
     if mixed is None:
-        return targets[rows]
-    return task.mix(targets[rows], targets[mixed.rows], mixed.shares)
+        return own
+    blended: np.ndarray = task.mix(own, targets[mixed.rows], mixed.shares)
+    return blended
 
 
 class StepByStep:

@@ -62,6 +62,14 @@ def learning_of(network: Network, phase: Phase, *, seed: int, batch_norm: str) -
     return Learning({**adapter.factors, **head}, {**adapter.adapted, **head, **moved}, adapter, training)
 
 
+def expected_counts(network: Network, phase: Phase, *, batch_norm: str) -> dict[str, int]:
+    """The numbers that `phase` would learn, by stage, before anything has run; of stages to pick from, those of all.
+
+    Raises UsageError as `learning_of` does.
+    """
+    return learning_of(network, phase, seed=0, batch_norm=batch_norm).counts(network)
+
+
 def _statistics(network: Network, phase: Phase) -> dict[str, keras.Variable]:
     named = name_variables(network.backbone)
     return {n: v for n, v in named.items() if n.partition("/")[0] in phase.train and is_statistic(n)}

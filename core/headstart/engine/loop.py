@@ -99,6 +99,7 @@ class GradientPhase:
         plan = EpochPlan(standing.epoch, self._watch, standing.begun, self._training.checkpoint_every or 0)
         outcome = self._machinery.epochs.run(plan)
         if outcome.failure:
+            self._hear(outcome.seen.losses)  # how many steps a call takes must not decide between the two
             raise self._voice.diverged(standing, outcome.failure)
         standing.begun = outcome.seen
         found = self._validated_epoch()
@@ -128,8 +129,7 @@ class GradientPhase:
     def _watch(self, reached: Reached) -> None:
         """Between two steps: the guard, progress, a checkpoint, and signals."""
         standing, every = self._standing, self._training.checkpoint_every
-        if standing.spikes < MOST:
-            standing.guard.hear(reached.losses.tolist())
+        self._hear(reached.losses)
         self._voice.progress(standing, reached)
         due = every is not None and reached.steps % every == 0 and reached.steps < self._machinery.steps
         if due or self._interrupts.asked:
@@ -137,6 +137,11 @@ class GradientPhase:
             self._machinery.epochs.sync()
             self._save(anchor=False, best=False)
         self._end_if_asked()
+
+    def _hear(self, losses: np.ndarray) -> None:
+        """Raises LossSpikedError where the losses of the epoch so far say so, and that was met less than MOST times."""
+        if self._standing.spikes < MOST:
+            self._standing.guard.hear(losses.tolist())
 
     def _end_if_asked(self) -> None:
         if signal := self._interrupts.asked:
@@ -248,7 +253,7 @@ class GradientPhase:
         return True
 
     def _go_on(self, loaded: Loaded) -> None:
-        """Stand where `loaded` stands: in this phase, or at the end of the one before, which is this one's beginning."""
+        """Stand where `loaded` stands: in this phase, or at the end of the one before: this one's beginning."""
         if loaded.facts["complete"]:
             self._machinery.begin_again()
             self._standing = Standing()

@@ -33,8 +33,9 @@ class Split:
     def of(cls, shape: Sequence[int]) -> Split:
         """The split of `shape` (two axes or more) that makes rows + columns least; of equal ones the last.
 
-        That separates inputs from outputs: (height, width, input | output) of a convolution, (input | head, channel)
-        and (head, channel | output) of the projections of an attention.
+        That separates inputs from outputs nearly always: (height, width, input | output) of a convolution,
+        (input | head, channel) and (head, channel | output) of the projections of an attention. Not so where a
+        convolution reads few channels: (height, width | input, output) is of fewer numbers then.
         """
         splits = [cls(math.prod(shape[:axis]), math.prod(shape[axis:])) for axis in range(len(shape) - 1, 0, -1)]
         return min(splits, key=lambda split: split.rows + split.columns)
@@ -95,7 +96,9 @@ class LowRankAdapter:
         Traceable: a pure function of its arguments.
         """
         pairs = zip(factors[::2], factors[1::2], base, strict=True)
-        return [kernel + keras.ops.reshape(keras.ops.matmul(a, b) * self._scale, kernel.shape) for a, b, kernel in pairs]
+        return [
+            kernel + keras.ops.reshape(keras.ops.matmul(a, b) * self._scale, kernel.shape) for a, b, kernel in pairs
+        ]
 
     def write(self) -> None:
         """Put the merged kernels into the network's variables."""
@@ -126,7 +129,7 @@ def _nothing_to_adapt(named: Mapping[str, Any], rank: int) -> UsageError:
     stages = ", ".join(dict.fromkeys(name.partition("/")[0] for name in named)) or "none"
     kernels = sum(_is_kernel(name) for name in named)
     return UsageError(
-        f"low-rank updates of rank {rank} match no kernel in the stages {stages}: of {len(named)} weights {kernels} are "
-        f"kernels, and for none of them is such an update smaller than the kernel",
+        f"low-rank updates of rank {rank} match no kernel in the stages {stages}: of {len(named)} weights {kernels} "
+        f"are kernels, and none is larger than such an update",
         hint="choose a smaller --set strategy.rank, other stages with --train, or another strategy",
     )

@@ -36,6 +36,9 @@ class JaxForward:
 class JaxTrainStep:
     """Training on JAX; the state lives in this object between steps and reaches the variables by `sync`."""
 
+    _learned: Learned
+    _count: int
+
     def __init__(self, step: Step, parts: int = 1) -> None:
         self._update, self._optimizer, self._parts = Update(step), step.optimizer, parts
         self._run = jax.jit(self._update.guarded, donate_argnums=0)
@@ -63,7 +66,8 @@ class JaxTrainStep:
 
     def reload(self) -> None:
         """See `TrainStep`."""
-        self._learned, self._count = copied_state(self._update.begin()), self._optimizer.count
+        self._learned = copied_state(self._update.begin())
+        self._count = self._optimizer.count
 
     def _by_parts(self, batch: Batch, targets: np.ndarray, mask: np.ndarray, scale: np.ndarray) -> tuple[Result, Any]:
         frozen, total, before = self._update.frozen(), np.float32(mask.sum()), self._learned
@@ -82,7 +86,7 @@ class JaxTrainStep:
 
     def _guarded_apply(self, learned: Learned, frozen: Fixed, found: Gradients, scale: Any) -> tuple[Any, Learned]:
         finite, new = self._update.apply(learned, frozen, found, scale)
-        return finite, copied_state, kept_unless(finite, new, learned)
+        return finite, kept_unless(finite, new, learned)
 
 
 def _added(one: Gradients, other: Gradients) -> Gradients:

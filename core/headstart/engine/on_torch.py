@@ -84,9 +84,7 @@ class TorchGradients:
     def _outputs(self, alive: dict[str, Any]) -> dict[str, Any]:
         step, last = self._step, len(self._step.network.stages)
         if step.adapter is None:
-            return run_network(
-                step.network, alive, self._first, last, precision=step.precision, training=step.training
-            )
+            return run_network(step.network, alive, self._first, last, precision=step.precision, training=step.training)
         factors = [variable.value for variable in self._factors]
         merged = step.adapter.merged(factors, list(step.adapter.base.values()))
         mapping = list(zip(step.adapter.adapted.values(), merged, strict=True))
@@ -128,7 +126,9 @@ class TorchTrainStep:
     def _of(self, batch: Batch, targets: np.ndarray, mask: np.ndarray) -> tuple[Any, dict[str, Any], list[Any]]:
         if self._parts == 1:
             return self._gradients(*self._put(batch, targets, mask))
-        losses, outputs, gradients = [], [], []
+        losses: list[Any] = []
+        outputs: list[dict[str, Any]] = []
+        gradients: list[Any] = []
         for part in in_parts(batch, targets, mask, self._parts):
             loss, seen, found = self._gradients(*self._put(part.batch, part.targets, part.mask), float(mask.sum()))
             losses.append(loss)

@@ -143,7 +143,8 @@ class GroupedAdamW:
     def begin_again(self) -> None:
         """As before the first update, the weights as they are now."""
         zeros = {
-            name: np.zeros(variable.shape, np.float32) for name, variable in zip(self.names, self.variables, strict=True)
+            name: np.zeros(variable.shape, np.float32)
+            for name, variable in zip(self.names, self.variables, strict=True)
         }
         values = {name: keras.ops.convert_to_numpy(each) for name, each in zip(self.names, self.variables, strict=True)}
         self.restore(zeros, zeros, values, count=0)

@@ -29,7 +29,13 @@ def verify_precision(precision: str) -> None:
 
 
 def run_network(
-    network: Network, tensors: Mapping[str, Any], start: int, stop: int, *, precision: str, training: Container[str] = ()
+    network: Network,
+    tensors: Mapping[str, Any],
+    start: int,
+    stop: int,
+    *,
+    precision: str,
+    training: Container[str] = (),
 ) -> dict[str, Any]:
     """`Network.run` at `precision`; the input stage, the head and every output are float32 in either case.
 

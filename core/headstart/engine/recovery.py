@@ -1,4 +1,4 @@
-"""What goes wrong while training and is met by going back to the last epoch's end: loss spikes, and too little memory."""
+"""What is met by going back to the last epoch's end: a loss that spikes, and too little memory."""
 
 from __future__ import annotations
 

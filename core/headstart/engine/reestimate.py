@@ -1,8 +1,9 @@
 """BatchNorm statistics taken anew from the training split, once, before anything is trained.
 
-One pass over the samples, stage by stage in inference mode but for the layer whose turn it is would take a pass a layer.
-Instead the network runs in training mode, each layer on the statistics of its batch, and the statistics of all batches
-are put together: what Keras' own moving average would come to without its memory of the source's.
+One pass over the samples: the network runs in training mode, each layer on the statistics of its batch, and those of
+all batches are averaged. The source's statistics stay in as if they were of a few more samples (Schneider et al. 2020,
+arXiv:2006.16971, equation 3): a channel that the target hardly excites, such as a colour's on grey pictures, would
+otherwise be divided by next to nothing.
 """
 
 from __future__ import annotations
@@ -18,19 +19,22 @@ from headstart.engine.network import Network
 
 BATCH = 64
 """Samples whose statistics are taken together."""
+SOURCE = 64
+"""As how many samples the source's statistics count, the N of the paper."""
 
 
 def reestimate(network: Network, tensors: Mapping[str, np.ndarray], rows: np.ndarray) -> int:
-    """Set each BatchNorm layer's statistics to the mean of those of batches of `rows`; how many layers there are.
+    """Set each BatchNorm layer's statistics from those of batches of `rows`; returns how many layers there are.
 
-    `tensors` are prepared samples (row, ...) by name. A batch's number counts as its share of the samples; the order is
-    fixed, so that equal samples give equal statistics. Raises nothing where the backbone has no BatchNorm.
+    `tensors` are prepared samples (row, ...) by name. Each sample counts alike, the source's statistics as SOURCE of
+    them; the order is fixed, so that equal samples give equal statistics.
     """
     layers = _norms(network)
     if not layers:
         return 0
     before = [(layer.momentum, layer.trainable) for layer in layers]
-    sums = [[np.zeros(layer.moving_mean.shape), np.zeros(layer.moving_mean.shape)] for layer in layers]
+    prior = SOURCE / (SOURCE + len(rows))
+    sums = [[prior * _array(layer.moving_mean), prior * _array(layer.moving_variance)] for layer in layers]
     try:
         for layer in layers:
             layer.momentum = 0.0  # after a batch, the moving statistics are that batch's
@@ -39,8 +43,8 @@ def reestimate(network: Network, tensors: Mapping[str, np.ndarray], rows: np.nda
             with without_gradients():
                 network.run(batch, 0, len(network.stages) - 1, training=[stage.name for stage in network.backbone])
             for layer, (mean, variance) in zip(layers, sums, strict=True):
-                mean += share * keras.ops.convert_to_numpy(layer.moving_mean)
-                variance += share * keras.ops.convert_to_numpy(layer.moving_variance)
+                mean += (1 - prior) * share * _array(layer.moving_mean)
+                variance += (1 - prior) * share * _array(layer.moving_variance)
     finally:
         for layer, (momentum, trainable) in zip(layers, before, strict=True):
             layer.momentum = momentum
@@ -49,6 +53,10 @@ def reestimate(network: Network, tensors: Mapping[str, np.ndarray], rows: np.nda
         layer.moving_mean.assign(mean.astype(np.float32))
         layer.moving_variance.assign(variance.astype(np.float32))
     return len(layers)
+
+
+def _array(variable: keras.Variable) -> np.ndarray:
+    return np.array(keras.ops.convert_to_numpy(variable), np.float64)
 
 
 def _norms(network: Network) -> list[keras.layers.BatchNormalization]:
@@ -61,7 +69,9 @@ def _norms(network: Network) -> list[keras.layers.BatchNormalization]:
     return list(found.values())
 
 
-def _batches(tensors: Mapping[str, np.ndarray], rows: Sequence[int] | np.ndarray) -> Iterator[tuple[dict[str, np.ndarray], float]]:
+def _batches(
+    tensors: Mapping[str, np.ndarray], rows: Sequence[int] | np.ndarray
+) -> Iterator[tuple[dict[str, np.ndarray], float]]:
     """Batches in a fixed mixed order, for rows may lie by class, each with its share of all samples."""
     mixed = np.asarray(rows)[epoch_order(0, 0, len(rows))]
     count = max(1, round(len(mixed) / BATCH))

@@ -34,6 +34,9 @@ class Told(NamedTuple):
 class JaxScan:
     """Fulfils `Scan`; the state lives in this object and reaches the variables by `sync`."""
 
+    _learned: Learned
+    _count: int
+
     def __init__(self, step: Step) -> None:
         self._update, self._optimizer = Update(step), step.optimizer
         self._taken = 0
@@ -85,7 +88,8 @@ class JaxScan:
 
     def reload(self) -> None:
         """See `Scan`."""
-        self._learned, self._count = copied_state(self._update.begin()), self._optimizer.count
+        self._learned = copied_state(self._update.begin())
+        self._count = self._optimizer.count
 
     def _room_to_tell(self, steps: int) -> Told:
         step = functools.partial(self._step, self._update)

@@ -37,8 +37,11 @@ SHORT, LONG = 0.1, 0.5
 def epochs_of(
     step: Step, samples: Samples, targets: np.ndarray, *, order: Order, batch_size: int, parts: int = 1
 ) -> Epochs:
-    """Many steps a call where the head alone runs, on stored features; else a batch at a time, in so many `parts`."""
-    if isinstance(samples, Stored) and step.start == len(step.network.stages) - 1:
+    """Many steps a call where the head alone runs, on stored features; else a batch at a time, in so many `parts`.
+
+    Batches in parts are taken one at a time whatever runs: where memory is short, no samples stay on the device.
+    """
+    if parts == 1 and isinstance(samples, Stored) and step.start == len(step.network.stages) - 1:
         return Scanned(step, samples, targets, order=order, batch_size=batch_size)
     return StepByStep(step, samples, targets, order=order, batch_size=batch_size, parts=parts)
 

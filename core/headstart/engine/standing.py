@@ -89,9 +89,7 @@ class Standing:
             epoch=facts["epoch"],
             taken=facts["taken"],
             begun=Collected(np.array(facts["losses"], np.float64), rows, outputs),
-            best=Best(
-                best["epoch"], with_nan(best["metrics"]), groups.get("best", {}), groups.get("best_answers", {})
-            ),
+            best=Best(best["epoch"], with_nan(best["metrics"]), groups.get("best", {}), groups.get("best_answers", {})),
             guard=SpikeGuard(**facts["guard"]),
             parts=facts["parts"],
             slower=facts["slower"],

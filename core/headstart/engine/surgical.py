@@ -21,7 +21,7 @@ from headstart.specs import HEAD, Phase
 
 
 def pick_stages(phase: Phase, training: Training) -> Phase:
-    """`phase` with the `phase.pick` backbone stages among `phase.train` that its criterion chooses, and none to pick."""
+    """`phase` with the `phase.pick` backbone stages in `phase.train` that the criterion chooses, none left to pick."""
     candidates = _backbone_stages(phase)
     if not phase.pick or phase.pick >= len(candidates):
         return dataclasses.replace(phase, pick=0)
@@ -47,7 +47,9 @@ def relative_gradients(training: Training, phase: Phase) -> dict[str, float]:
     named = trainable_variables(training.network, stages)
     gradients = _mean_gradients(training, phase, stages)
     weights = read_arrays(training.network.backbone)
-    norms = {stage: (_norm(gradients, stage), _norm({name: weights[name] for name in named}, stage)) for stage in stages}
+    norms = {
+        stage: (_norm(gradients, stage), _norm({name: weights[name] for name in named}, stage)) for stage in stages
+    }
     return {stage: gradient / weight if weight else 0.0 for stage, (gradient, weight) in norms.items()}
 
 

@@ -14,7 +14,7 @@ from headstart.data.order import epoch_order
 from headstart.engine.checkpoints import Checkpoints
 from headstart.engine.lowering import device_at_hand
 from headstart.engine.network import Network
-from headstart.engine.precision import FLOAT32
+from headstart.engine.precision import FLOAT32, verify_precision
 from headstart.engine.source import Source
 from headstart.engine.stages import name_variables
 from headstart.engine.standing import with_nan, without_nan
@@ -22,6 +22,7 @@ from headstart.eventlog import EventLog, now
 from headstart.events import CheckpointSaved
 from headstart.specs import Phase, Task
 
+AUTO = "auto"
 FROZEN = "frozen"
 
 
@@ -29,8 +30,8 @@ FROZEN = "frozen"
 class Training:
     """`network` is made of stock layers and names the weights; `fast` is the same network lowered, which computes.
 
-    `targets` holds the encoded targets by split, each in the order of `source.data.indices(split)`; `chances` (row,) how
-    often each training sample is seen, None for once an epoch. `precision` is that of the backbone's stages that learn;
+    `targets` holds the encoded targets by split, each in the order of `source.data.indices(split)`; `chances` (row,)
+    how often each training sample is seen, None for once an epoch. `precision` is that of the stages that learn;
     heads and losses are float32. `batch_norm` is the policy for the backbone's statistics; with `checkpoint_every` a
     checkpoint is saved after so many steps within an epoch too. `elapsed` tells the seconds so far, by activity.
     """
@@ -88,7 +89,8 @@ class Training:
             variable.assign(groups["seeds"][str(place)])
 
     def shared_facts(self, place: Place, phase: Phase) -> dict[str, Any]:
-        """What every checkpoint says."""
+        """What every checkpoint says; the events that it counts are durable from here on."""
+        self.log.sync()
         return {
             "phase": place.index,
             "name": phase.name,
@@ -137,9 +139,16 @@ def digest_of(hashes: Mapping[str, str]) -> str:
     return digest.hexdigest()
 
 
-def training_precision(asked: str) -> str:
-    """`asked` on accelerators; float32 on processors, where backward convolutions in bfloat16 are slow."""
-    return asked if device_at_hand() != "cpu" else FLOAT32
+def training_precision(asked: str, prefix: str) -> str:
+    """The precision of stages that learn: `asked`, or for "auto" the one of the frozen `prefix` on accelerators and
+    float32 on processors, where backward convolutions in bfloat16 are slow.
+
+    Raises EngineRefusal where this backend has no use for the precision that was named.
+    """
+    if asked == AUTO:
+        return prefix if device_at_hand() != "cpu" else FLOAT32
+    verify_precision(asked)
+    return asked
 
 
 def is_fresh(phase: Phase) -> bool:

@@ -29,7 +29,7 @@ def state_of(network: Network, start: int, stop: int) -> list[keras.Variable]:
 
 
 class Learned(NamedTuple):
-    """What an update changes: weights, both moments of their gradients, their average, and what moves without gradients.
+    """What an update changes: weights, both moments of their gradients, their average, what moves without gradients.
 
     Weights and moments are flat, narrow matrices by columns: an update then runs along memory, whatever the shapes.
     """
@@ -129,7 +129,7 @@ class Update:
         # A finite loss can have gradients that are not: a root at zero, an exponential that overflows.
         finite = all_finite([found.result.loss, *found.gradients])
         new = self.step.optimizer.updated(Moments(*learned[:4]), found.gradients, frozen.anchors, scale)
-        return finite, Learned(*map(list, new), found.moving)
+        return finite, Learned(list(new.values), list(new.first), list(new.second), list(new.averages), found.moving)
 
     def guarded(self, learned: Learned, *given: Any) -> tuple[Result, Any, Learned]:
         """As a call; where something was not finite, nothing changes."""

@@ -107,6 +107,13 @@ def check_engine(recipe: Recipe, registry: Registry) -> EngineSpec | None:
     return spec
 
 
+def check_training_precision(precision: str) -> None:
+    """A precision by name, or `auto`."""
+    if precision not in (*PRECISIONS, AUTO):
+        choices = f"{', '.join(PRECISIONS)} or {AUTO}"
+        raise UsageError(f"unknown precision {precision!r} of training", hint=f"expected {choices}")
+
+
 def check_batch_norm(policy: str) -> None:
     """One of the policies for the statistics of the backbone's BatchNorm layers."""
     if policy not in BATCH_NORM:

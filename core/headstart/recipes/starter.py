@@ -29,6 +29,7 @@ EXAMPLES = {
     "backbone": "NAME",
     "weights": "imagenet",
     "backend": "jax",
+    "task": "classification",
     "strategy": "NAME",
     "train": ["STAGE"],
     "head": "mlp:512",
@@ -97,7 +98,7 @@ def _named_table(group: str, spec: Spec) -> Iterator[str]:
 def _options(options: Sequence[OptionInfo]) -> Iterator[str]:
     for option in options:
         yield f"# {' '.join(option.help.split())}"
-        yield "# " + (f"{option.name} = ..." if option.default is None else _line(option.name, option.default))
+        yield "# " + _line(option.name, "none" if option.default is None else option.default)
     yield ""
 
 

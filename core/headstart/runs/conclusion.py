@@ -40,7 +40,7 @@ from headstart.runs.evaluation import Labelled, Scored, measure, plain, score, w
 from headstart.runs.folder import RunFolder
 from headstart.runs.planning import Plan, preprocess_of
 from headstart.runs.resuming import Resumed
-from headstart.specs import Backbone, WeightsSpec
+from headstart.specs import Backbone, FitsTargets, WeightsSpec
 from headstart.timing import Stopwatch
 from headstart.weights.source import load_arrays
 
@@ -60,8 +60,8 @@ def open_run(plan: Plan, room: EngineRoom, folder: RunFolder, log: EventLog, *, 
     recipe = plan.resolved.recipe
     facts = {
         **describe(plan.registry, plan.backend, precision=chosen.precision, threads=chosen.threads),
-        "training_precision": training_precision(chosen.precision),
-        "deterministic": recipe.deterministic,
+        "training_precision": training_precision(recipe.training_precision, chosen.precision),
+        "deterministic": recipe.deterministic,  # as asked; on processors all operations are
         "batch_norm": recipe.batch_norm,
     }
     _write_json(folder.environment, facts)
@@ -92,7 +92,13 @@ def open_run(plan: Plan, room: EngineRoom, folder: RunFolder, log: EventLog, *, 
 def _pinned(recipe: Recipe, room: EngineRoom) -> Recipe:
     """The recipe with what was chosen for this machine, so that a run that goes on computes as it began."""
     chosen = room.chosen
-    return dataclasses.replace(recipe, engine=chosen.engine.name, precision=chosen.precision, threads=chosen.threads)
+    return dataclasses.replace(
+        recipe,
+        engine=chosen.engine.name,
+        precision=chosen.precision,
+        training_precision=training_precision(recipe.training_precision, chosen.precision),
+        threads=chosen.threads,
+    )
 
 
 def conclude(
@@ -105,7 +111,7 @@ def conclude(
     resumed: Resumed | None = None,
 ) -> None:
     """Train, write and reload the artefact, evaluate through it, and say how it went."""
-    training = _training(plan, room, folder, log, clock, resumed)
+    training = training_of(plan, room, folder, log, clock, resumed)
     with clock.measure("phases"):
         results = run_phases(plan.phases, training, resumed.loaded if resumed else None)
     task, calibration = calibrated(plan.task, training.targets["val"], results[-1].answers)
@@ -173,9 +179,10 @@ def load_weights(plan: Plan) -> int:
     return reestimate(plan.network, plan.data.tensors, plan.data.indices("train"))
 
 
-def _training(
+def training_of(
     plan: Plan, room: EngineRoom, folder: RunFolder, log: EventLog, clock: Stopwatch, resumed: Resumed | None
 ) -> Training:
+    """What the phases of a run share."""
     recipe = plan.resolved.recipe
     targets = {split: plan.targets(split) for split in ("train", "val")}
     if resumed is not None:
@@ -200,8 +207,8 @@ def _training(
         batch_size=recipe.batch_size,
         log=log,
         checkpoints=resumed.checkpoints if resumed else Checkpoints(folder.checkpoints),
-        precision=training_precision(room.chosen.precision),
-        chances=plan.task.chances(targets["train"]) if hasattr(plan.task, "chances") else None,
+        precision=training_precision(recipe.training_precision, room.chosen.precision),
+        chances=plan.task.chances(targets["train"]) if isinstance(plan.task, FitsTargets) else None,
         batch_norm=recipe.batch_norm,
         checkpoint_every=recipe.checkpoint_every,
         elapsed=clock.sums,
@@ -210,9 +217,7 @@ def _training(
 
 def _calibration(plan: Plan, facts: Mapping[str, Any], scored: Sequence[Scored]) -> Mapping[str, Any]:
     """What calibrating came to on val, and what it is worth on the splits that nothing was chosen on."""
-    found = {
-        one.split: calibration_facts(plan.task, one.targets, one.outputs) for one in scored if one.split != "val"
-    }
+    found = {one.split: calibration_facts(plan.task, one.targets, one.outputs) for one in scored if one.split != "val"}
     return {**facts, **{split: each for split, each in found.items() if each}}
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.atomic import remove_leftovers
 from headstart.backend import BackendChoice, announce, choose_backend
 from headstart.errors import InterruptedRunError
 from headstart.eventlog import EventLog, HeldWarnings, drop_cut_line
@@ -18,7 +19,7 @@ from headstart.recipe import Recipe, build_recipe
 from headstart.recipes.resolve import ResolvedRecipe, resolve_recipe
 from headstart.registry import Registry, load_registry
 from headstart.run import Run
-from headstart.runs.folder import RunFolder, claim, how_to_go_on
+from headstart.runs.folder import RunFolder, claim, how_to_go_on, verify_empty
 from headstart.runs.lock import locked
 from headstart.runs.reporting import SampleView, open_live
 from headstart.runs.resuming import is_finished, take_up, taken_up
@@ -49,7 +50,8 @@ def fit(
     """Fine-tune a pretrained backbone on `data`; returns the finished run.
 
     `settings` are the long options of `headstart fit` with underscores (`backbone=`, `epochs=`, `image_size=`, ...),
-    `sets` its `--set key=value`; with `resume` the run in `out` goes on. Raises the errors of headstart.errors, each with the exit code of its class.
+    `sets` its `--set key=value`; with `resume` the run in `out` goes on. Raises the errors of headstart.errors, each
+    with the exit code of its class.
     """
     flags = {**settings, "data": str(data) if data is not None else None}
     stated = build_recipe(flags=flags, file=Path(recipe) if recipe is not None else None, sets=sets)
@@ -78,7 +80,20 @@ def run_recipe(stated: Recipe, registry: Registry, *, resume: bool = False) -> R
     clock = Stopwatch()
     ready = make_ready(stated, registry)
     folder = claim(stated.out, stem=_stem(ready.resolved), resume=resume)
+    try:
+        _carry_out_alone(ready, folder, clock, resume=resume)
+    finally:
+        _remove_if_nothing_happened(folder)
+    return Run.load(folder.path, registry=registry)
+
+
+def _carry_out_alone(ready: Ready, folder: RunFolder, clock: Stopwatch, *, resume: bool) -> None:
+    """Hold the folder's lock while the run lasts."""
     with locked(folder.path) as lock:
+        if resume:
+            remove_leftovers(folder.path)
+        else:
+            verify_empty(folder)  # another run may have been here in the meantime
         try:
             _carry_out(ready, folder, clock, taken_over=lock.taken_over)
         except KeyboardInterrupt as exc:
@@ -87,8 +102,6 @@ def run_recipe(stated: Recipe, registry: Registry, *, resume: bool = False) -> R
             raise InterruptedRunError(exc.message, hint=how_to_go_on(folder.path)) from exc
         finally:
             shutil.rmtree(folder.scratch, ignore_errors=True)
-            _remove_if_nothing_happened(folder)
-    return Run.load(folder.path, registry=registry)
 
 
 def _interrupted(folder: RunFolder) -> InterruptedRunError:

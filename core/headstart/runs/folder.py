@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from headstart.atomic import explained
+from headstart.atomic import explained, make_folders
 from headstart.errors import UsageError
+from headstart.runs.lock import LOCK
 
 RUNS = Path("runs")
 
@@ -97,10 +98,17 @@ def _claim_named(path: Path, *, resume: bool) -> RunFolder:
     if path.exists() and not path.is_dir():
         raise UsageError(f"--out {path} is a file", hint="choose a folder that does not exist yet")
     with explained(path):
-        if path.is_dir() and any(path.iterdir()) and not resume:
-            begun = RunFolder(path).recipe.is_file() and not RunFolder(path).result.is_file()
-            other = "choose another folder, or remove this one if it is no longer needed"
-            hint = f"it holds a run that did not finish: {how_to_go_on(path)}" if begun else other
-            raise UsageError(f"--out {path} is not empty", hint=hint)
-        path.mkdir(parents=True, exist_ok=True)
+        if path.is_dir() and not resume:
+            verify_empty(RunFolder(path))
+        make_folders(path)
     return RunFolder(path)
+
+
+def verify_empty(folder: RunFolder) -> None:
+    """Raise UsageError where a folder for a new run holds anything; its lock does not count."""
+    if all(path.name == LOCK for path in folder.path.iterdir()):
+        return
+    begun = folder.recipe.is_file() and not folder.result.is_file()
+    other = "choose another folder, or remove this one if it is no longer needed"
+    hint = f"it holds a run that did not finish: {how_to_go_on(folder.path)}" if begun else other
+    raise UsageError(f"--out {folder.path} is not empty", hint=hint)

@@ -74,7 +74,9 @@ def _same(mine: Any, yours: Any) -> bool:
     if isinstance(mine, tuple | list) and isinstance(yours, tuple | list):
         return len(mine) == len(yours) and all(map(_same, mine, yours))
     one, other = (str(each).lower() if isinstance(yours, bool) else str(each) for each in (mine, yours))
-    return one == other or other.endswith(f"/{one}") or _number(one) == _number(other) is not None or _path(one) == other
+    return (
+        one == other or other.endswith(f"/{one}") or _number(one) == _number(other) is not None or _path(one) == other
+    )
 
 
 def _number(text: str) -> float | None:

@@ -1,6 +1,6 @@
 import numpy as np
 
-from headstart.data.views import Composed, View, augmented
+from headstart.data.views import Composed, TrainingSamples, View, augmented
 from headstart.specs import Transform
 
 
@@ -35,19 +35,20 @@ class Fixed:
 
 KEYS = [str(i) for i in range(20)]
 TENSORS = {"x": np.zeros((20, 3), np.int64)}
+SAMPLES = TrainingSamples(TENSORS, KEYS, np.arange(20))
 
 
 def test_each_sample_is_drawn_by_its_key_and_epoch():
     view = View(Adding(), Shifts(), 3)
-    assert augmented(TENSORS, KEYS, np.array([4, 2]), view, 5)["x"].tolist() == [[57] * 3, [55] * 3]
+    assert augmented(SAMPLES, np.array([4, 2]), view, 5)["x"].tolist() == [[57] * 3, [55] * 3]
     assert not TENSORS["x"].any()
 
 
 def test_batch_cuts_do_not_matter():
     view = View(Adding(), Shifts(), 0)
     order = np.random.default_rng(0).permutation(20)
-    whole = augmented(TENSORS, KEYS, order, view, 1)["x"]
-    parts = [augmented(TENSORS, KEYS, order[i : i + 3], view, 1)["x"] for i in range(0, 20, 3)]
+    whole = augmented(SAMPLES, order, view, 1)["x"]
+    parts = [augmented(SAMPLES, order[i : i + 3], view, 1)["x"] for i in range(0, 20, 3)]
     np.testing.assert_array_equal(whole, np.concatenate(parts))
 
 
@@ -57,7 +58,7 @@ def test_an_identity_is_not_applied():
             raise AssertionError("an identity was applied")
 
     view = View(Refusing(), Shifts(still=KEYS), 0)
-    assert not augmented(TENSORS, KEYS, np.arange(5), view, 0)["x"].any()
+    assert not augmented(SAMPLES, np.arange(5), view, 0)["x"].any()
 
 
 def test_composition_is_the_product_with_the_first_part_applied_first():

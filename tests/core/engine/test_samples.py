@@ -44,15 +44,16 @@ def test_validation_equals_that_of_a_run_without_augmentation(bench, network, tm
 
 
 def test_stored_views_are_the_plain_one_and_as_many_drawn_ones_each_augmented_once(bench, network, tmp_path):
-    from headstart.data.views import augmented
+    from headstart.data.views import TrainingSamples, augmented
     from headstart.engine.compute import forward
 
     view = bench.view()
     samples = bench.source(network, tmp_path, view).training(4, views=2, fresh=False).samples
-    rows = bench.data.indices("train")[:8]
+    rows = bench.data.indices("train")
+    train = TrainingSamples(bench.data.tensors, bench.data.keys, rows)
     pooled = forward(network, 0, 4)
-    expected = [bench.batch(rows)]
-    expected += [augmented(bench.data.tensors, bench.data.keys, rows, view, number) for number in range(2)]
+    expected = [bench.batch(rows[:8])]
+    expected += [augmented(train, np.arange(8), view, number) for number in range(2)]
 
     assert len(samples.views) == 3
     for stored, fresh in zip(samples.views, expected, strict=True):
