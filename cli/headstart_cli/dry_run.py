@@ -24,7 +24,7 @@ def show(stated: Recipe, registry: Registry, *, as_json: bool) -> None:
         from headstart.runs.outline import outline  # imports keras: after the plan chose its backend
 
         document = outline(plan)
-    recipe = ready.resolved.recipe
+    recipe = plan.resolved.recipe  # with the task that the data asked for
     if as_json:
         print_json({**document, "origins": dict(recipe.origins)})
         return
@@ -41,7 +41,8 @@ def _print_choices(document: Mapping[str, Any], recipe: Recipe) -> None:
     keys = ("data", "backbone", "weights", "backend", "task", "head", "strategy", "augment")
     print_table(("choice", "value", "from"), [(key, document[key], recipe.origin(key)) for key in keys])
     print_table(("split", "samples"), list(document["samples"].items()))
-    print_text(f"{len(document['classes'])} classes: {', '.join(document['classes'])}")
+    if document["classes"]:
+        print_text(f"{len(document['classes'])} classes: {', '.join(document['classes'])}")
 
 
 def _print_stages(document: Mapping[str, Any]) -> None:

@@ -37,6 +37,8 @@ class EventLog:
         self.count = 0
         """How many events of the file count: those of steps that are taken again do not."""
         self.warnings: list[str] = []
+        self._held: list[str] = []
+        """What reporters did while they heard earlier events again; said after the next event."""
 
     def __enter__(self) -> EventLog:
         with explained(self._path):
@@ -62,18 +64,19 @@ class EventLog:
             self._file.flush()
         self.count += 1
         self._reporters, failed = tell(event, self._reporters, self._view)
-        for message in failed:
+        held, self._held = self._held, []
+        for message in [*held, *failed]:
             self.emit(Warned(time=now(), message=message))
 
     def take_up(self, events: Sequence[Event]) -> None:
-        """Go on after `events`, those of the file that still count; reporters hear them again."""
+        """Go on after `events`, those of the file that still count; reporters hear them again. The next event must be
+        the RunResumed that says so."""
         self.count = len(events)
         for event in events:
             if isinstance(event, Warned):
                 self.warnings.append(event.message)
             self._reporters, failed = tell(event, self._reporters, self._view)
-            for message in failed:
-                self.emit(Warned(time=now(), message=message))
+            self._held += failed
 
     def sync(self) -> None:
         """Make durable what was said so far: a checkpoint that is about to be written counts on it."""

@@ -40,6 +40,7 @@ def test_a_verb_has_its_promised_flags(verb):
 
 
 GROUPS = {
+    "augmentations": {"show": {"--samples", "--views", "--seed", "--image-size", "--out"}},
     "weights": {"list": {"--json"}, "get": {"--json"}, "verify": {"--json"}},
     "cache": {
         "list": {"--json"},

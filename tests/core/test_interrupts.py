@@ -27,6 +27,7 @@ def start():
         started.append(process)
         if wait:
             assert process.stdout.readline() == "ready\n"
+            time.sleep(0.3)  # until it is in C code: before, a handler of Python's would still run
         return process
 
     yield start

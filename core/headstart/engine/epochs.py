@@ -11,7 +11,7 @@ import numpy as np
 from headstart.data.order import batches
 from headstart.engine.compute import Step, train_step
 from headstart.engine.samples import Samples
-from headstart.specs import Task
+from headstart.specs import HEAD, Task
 
 Order = Callable[[int], np.ndarray]
 """The rows of an epoch (row,) int64 in order: a pure function of the epoch's number."""
@@ -138,13 +138,17 @@ class StepByStep:
         self._samples, self._targets, self._task = samples, targets, step.task
         self._order, self._batch_size = order, batch_size
         self._step = train_step(step, parts=parts)
+        self._statistics_move = step.training > {HEAD}
 
     def run(self, plan: EpochPlan) -> EpochOutcome:
         """See `Epochs`."""
         gathering, failure = Gathering.after(plan.begun), None
-        for number, (rows, mask) in enumerate(batches(self._order(plan.epoch), self._batch_size), start=1):
+        order = self._order(plan.epoch)
+        for number, (rows, mask) in enumerate(batches(order, self._batch_size), start=1):
             if number <= plan.begun.steps:
                 continue
+            if self._statistics_move:  # they see padding too: other samples, not one of them many times
+                rows = np.where(mask > 0, rows, np.resize(order, len(rows)))
             tensors = self._samples.take(plan.epoch, rows)
             targets = targets_of(self._samples, self._targets, self._task, epoch=plan.epoch, rows=rows)
             stepped = self._step(tensors, targets, mask)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.backend import BackendChoice, activate, available_threads
+from headstart.errors import UsageError
 from headstart.runs.settling import settle_task
 from headstart.specs import (
     HEAD,
@@ -198,6 +199,12 @@ def _build_task(resolved: ResolvedRecipe, registry: Registry, data: PreparedData
     """The task, bound to its labels and to what it reads off the training split."""
     request = TaskRequest(resolved.options["task"], targets=data.targets)
     task: Task = registry.load_target(resolved.task, resolved.task.build)(request)
+    mixing = [spec.name for spec in resolved.augmentations if spec.mixes]
+    if mixing and not hasattr(task, "mix"):
+        raise UsageError(
+            f"{resolved.task.name} cannot mix targets, as {', '.join(mixing)} would need",
+            hint="leave that augmentation out, or choose another task",
+        )
     if not isinstance(task, FitsTargets):
         return task
     rows = data.indices("train")

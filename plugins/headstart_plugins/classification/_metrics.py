@@ -32,7 +32,7 @@ def mean_loss(targets: np.ndarray, logits: np.ndarray, weights: np.ndarray | Non
 
 
 def softened_loss(targets: np.ndarray, logits: np.ndarray) -> float:
-    """Mean cross-entropy of `targets` (sample,), each with that share spread over all classes, in nats."""
+    """Mean cross-entropy of `targets` (sample,), in nats, each with 1 / (samples + 2) of it spread over all classes."""
     share = 1.0 / (len(targets) + 2)
     logs = special.log_softmax(logits, axis=1)
     return float(-np.mean((1.0 - share) * logs[np.arange(len(targets)), targets] + share * logs.mean(axis=1)))

@@ -125,8 +125,8 @@ FAMILIES: Mapping[str, Family] = {
         interpolation="bicubic",
         arguments=WITHOUT_PREPROCESSING,
         layouts=_no_channels_first("ConvNeXt"),
-        # Convolutions, but fine-tuned by its authors as transformers are: AdamW at 5e-5, LayerNorm, rates that fall
-        # by 0.7 to 0.9 a layer (Liu et al. 2022, table 6).
+        # Convolutions, but with LayerNorm, and fine-tuned by its authors as transformers are: AdamW at small rates
+        # that fall layer by layer (Liu et al. 2022, appendix A).
         tuned="transformer",
     ),
 }

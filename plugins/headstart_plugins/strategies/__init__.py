@@ -20,6 +20,7 @@ from headstart.hookspecs import hookimpl
 from headstart.specs import StrategySpec
 from headstart_plugins.strategies._options import (
     DiscriminativeOptions,
+    FewOptions,
     FullOptions,
     GradualOptions,
     L2SpOptions,
@@ -37,8 +38,8 @@ OFFERS: tuple[tuple[str, type, str], ...] = (
     ("full", FullOptions, "Train backbone and head together from a random head."),
     ("gradual", GradualOptions, "Solve the head, then unfreeze the backbone step by step from the top."),
     ("discriminative", DiscriminativeOptions, "As lp_ft, at rates that fall with depth."),
-    ("norm_only", LpFtOptions, "Solve the head, then train it with scales and shifts of norms; statistics are fixed."),
-    ("bitfit", LpFtOptions, "Solve the head, then train it with the backbone's biases and the shifts of its norms."),
+    ("norm_only", FewOptions, "Solve the head, then train it with scales and shifts of norms; statistics are fixed."),
+    ("bitfit", FewOptions, "Solve the head, then train it with the backbone's biases and the shifts of its norms."),
     ("lora", LoraOptions, "Solve the head, then train it with low-rank updates of kernels, merged at the end."),
     ("last_k", LastKOptions, "Solve the head, then train it with the topmost stages."),
     (

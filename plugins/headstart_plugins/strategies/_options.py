@@ -94,7 +94,14 @@ class DiscriminativeOptions(LpFtOptions):
 
 
 @dataclass(frozen=True)
-class LoraOptions(LpFtOptions):
+class FewOptions(LpFtOptions):
+    """How few of the backbone's numbers are trained: fast, and the head, which is solved already, slowly."""
+
+    head_factor: float = option(0.3, "The head's rate as a multiple of the backbone's.", low=1e-3, high=1e3)
+
+
+@dataclass(frozen=True)
+class LoraOptions(FewOptions):
     """How large the updates of kernels may be."""
 
     rank: int = option(8, "Rank of each kernel's update.", low=1, high=512)

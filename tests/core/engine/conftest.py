@@ -74,6 +74,18 @@ class Bench:
         build = self.registry.load_target(spec, spec.build)
         return View(self.kind, build(AugmentationRequest(spec.options(), frozenset())), 0)
 
+    def view_of(self, *names):
+        """These augmentations with their default options, one after the other."""
+        from headstart.data.views import Composed, View
+        from headstart.specs import AugmentationRequest
+
+        specs = [self.registry.get("augmentations", name) for name in names]
+        parts = [
+            self.registry.load_target(spec, spec.build)(AugmentationRequest(spec.options(), frozenset()))
+            for spec in specs
+        ]
+        return View(self.kind, Composed(tuple(parts)), 0, mixes=any(spec.mixes for spec in specs))
+
 
 @pytest.fixture(scope="session")
 def apply():
