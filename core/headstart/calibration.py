@@ -15,7 +15,6 @@ BINS = 15
 """Bins of equal width, (0, 1/15] to (14/15, 1], as in Guo et al. 2017."""
 LOG_TEMPERATURES = (-4.0, 6.0)
 """Natural logarithms of the lowest and the highest temperature that is looked for."""
-AT_THE_END = 0.01
 
 
 def expected_calibration_error(probability: np.ndarray, happened: np.ndarray) -> float:
@@ -40,7 +39,9 @@ def fit_temperature(loss: Callable[[float], float]) -> float:
     )
     if not np.isfinite(found.fun):
         raise ValueError(f"the loss is {found.fun} at every temperature")
-    return float(np.exp(found.x)) if found.x > LOG_TEMPERATURES[0] + AT_THE_END else 1.0
+    if loss(float(np.exp(LOG_TEMPERATURES[0]))) <= found.fun:
+        return 1.0
+    return float(np.exp(found.x))
 
 
 def stored_temperature(labels: Mapping[str, Any]) -> float | None:

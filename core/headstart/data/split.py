@@ -149,8 +149,8 @@ def _neediest(unit: Unit, left: Mapping[str, Mapping[str, int]], quotas: Mapping
 
 
 def _quotas(units: Sequence[Unit], shares: Mapping[str, float], *, has_least: bool) -> dict[str, dict[str, int]]:
-    """How many samples of each stratum each side should get: in proportion, sums right to a sample; with
-    `has_least` at least one."""
+    """How many samples of each stratum each side should get, in proportion; with `has_least` at least one, and sums
+    right to a sample."""
     samples: Counter[str] = Counter()
     pieces: Counter[str] = Counter()
     for unit in units:
@@ -162,18 +162,23 @@ def _quotas(units: Sequence[Unit], shares: Mapping[str, float], *, has_least: bo
     left = {label: samples[label] for label in labels}
     quotas: dict[str, dict[str, int]] = {}
     for later, (side, share) in zip(range(len(shares), 0, -1), shares.items(), strict=True):
-        quotas[side] = _proportional(left, share, least=int(has_least), keep=later * has_least)
+        quotas[side] = _proportional(left, share, keep=later) if has_least else _rounded(left, share)
         left = {label: left[label] - quotas[side][label] for label in labels}
     return {**quotas, "train": left}
 
 
-def _proportional(left: Mapping[str, int], share: float, *, least: int, keep: int) -> dict[str, int]:
-    """`share` of each count, rounded so that running sums are right; at least `least`, and at least `keep` stay."""
+def _rounded(left: Mapping[str, int], share: float) -> dict[str, int]:
+    """`share` of each count, each rounded by itself: strata overlap, and a single sample is for train."""
+    return {label: int(share * count + 0.5) for label, count in left.items()}
+
+
+def _proportional(left: Mapping[str, int], share: float, *, keep: int) -> dict[str, int]:
+    """`share` of each count, rounded so that running sums are right; at least 1, and at least `keep` stay."""
     taken: dict[str, int] = {}
     wanted = done = 0.0
     for label, count in left.items():
         wanted += share * count
-        taken[label] = min(max(least, int(wanted - done + 0.5)), count - keep)
+        taken[label] = min(max(1, int(wanted - done + 0.5)), count - keep)
         done += taken[label]
     return taken
 
