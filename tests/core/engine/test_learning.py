@@ -70,7 +70,7 @@ def test_an_adapters_factors_learn_and_its_kernels_change(network):
     kernels = {"middle/0/kernel", "top/0/kernel"}
     assert set(found.trainable) == {f"{name}:{factor}" for name in kernels for factor in "ab"} | HEAD_NAMES
     assert set(found.changed) == kernels | HEAD_NAMES
-    assert found.counts(network) == {"low": 0, "middle": 2 * (72 + 8), "top": 2 * (72 + 12), "head": 130}
+    assert found.counts(network) == {"low": 0, "middle": 2 * (9 + 64), "top": 2 * (72 + 12), "head": 130}
 
 
 def test_a_phase_with_an_adapter_changes_those_kernels_and_the_head_alone(network, training):
@@ -78,8 +78,8 @@ def test_a_phase_with_an_adapter_changes_those_kernels_and_the_head_alone(networ
     run_phases([phase_of("middle", "top", "head", adapter=LowRank(rank=2), rate=5e-2, epochs=3)], made)
 
     assert changed(before, read_arrays(network.learned)) == {"middle/0/kernel", "top/0/kernel"} | HEAD_NAMES
-    assert started(made).trainable == {"low": 0, "middle": 160, "top": 168, "head": 130}
-    update = (read_arrays(network.learned)["middle/0/kernel"] - before["middle/0/kernel"]).reshape(72, 8)
+    assert started(made).trainable == {"low": 0, "middle": 146, "top": 168, "head": 130}
+    update = (read_arrays(network.learned)["top/0/kernel"] - before["top/0/kernel"]).reshape(72, 12)
     sizes = np.linalg.svd(update.astype(np.float64), compute_uv=False)
     assert sizes[1] > 1e-4
     assert sizes[2] < 1e-5 * sizes[0]
