@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from headstart.atomic import explained, make_folders
+from headstart.atomic import explained
 from headstart.errors import UsageError
-from headstart.runs.lock import LOCK
 
 RUNS = Path("runs")
 
@@ -69,18 +68,13 @@ class RunFolder:
         return self.path / ".scratch"
 
 
-def how_to_go_on(path: Path) -> str:
-    """The command that goes on with a run."""
-    return f"go on with `headstart fit --resume --out {path}`"
-
-
-def claim(out: str | None, *, stem: str, resume: bool = False) -> RunFolder:
-    """Create a run's folder: `out`, or the first free `runs/STEM-N`; with `resume` it may be there.
+def claim(out: str | None, *, stem: str) -> RunFolder:
+    """Create a run's folder: `out`, or the first free `runs/STEM-N`.
 
     Raises UsageError where `out` holds something already, HeadstartError where it cannot be created.
     """
     if out is not None:
-        return _claim_named(Path(out), resume=resume)
+        return _claim_named(Path(out))
     with explained(RUNS):
         RUNS.mkdir(exist_ok=True)
         number = 1
@@ -94,21 +88,13 @@ def claim(out: str | None, *, stem: str, resume: bool = False) -> RunFolder:
             return RunFolder(path)
 
 
-def _claim_named(path: Path, *, resume: bool) -> RunFolder:
+def _claim_named(path: Path) -> RunFolder:
     if path.exists() and not path.is_dir():
         raise UsageError(f"--out {path} is a file", hint="choose a folder that does not exist yet")
     with explained(path):
-        if path.is_dir() and not resume:
-            verify_empty(RunFolder(path))
-        make_folders(path)
+        if path.is_dir() and any(path.iterdir()):
+            raise UsageError(
+                f"--out {path} is not empty", hint="choose another folder, or remove this one if it is no longer needed"
+            )
+        path.mkdir(parents=True, exist_ok=True)
     return RunFolder(path)
-
-
-def verify_empty(folder: RunFolder) -> None:
-    """Raise UsageError where a folder for a new run holds anything; its lock does not count."""
-    if all(path.name == LOCK for path in folder.path.iterdir()):
-        return
-    begun = folder.recipe.is_file() and not folder.result.is_file()
-    other = "choose another folder, or remove this one if it is no longer needed"
-    hint = f"it holds a run that did not finish: {how_to_go_on(folder.path)}" if begun else other
-    raise UsageError(f"--out {folder.path} is not empty", hint=hint)

@@ -43,7 +43,6 @@ def _backbone(network: Network, family: Family) -> BackboneSpec:
         parameters=network.parameters,
         refuses=family.refuses,
         tiny_size=family.tiny,
-        family=family.tuned,
     )
 
 

@@ -10,8 +10,7 @@ from typing import Any
 
 from headstart.documents import read_object
 from headstart.errors import UsageError
-from headstart.specs import Family
-from headstart_plugins.keras_hub._families import HUGGING_FACE, POOLING, family_of
+from headstart_plugins.keras_hub._families import HUGGING_FACE, POOLING
 from headstart_plugins.keras_hub._pixels import of_hugging_face, of_keras, of_timm
 from headstart_plugins.keras_hub._plain import require_plain
 
@@ -24,16 +23,12 @@ DROPPED = ("name", "trainable", "dtype", "data_format", "image_shape", "input_sh
 
 @dataclass(frozen=True)
 class Folder:
-    """`config`: what `_build` takes, as JSON; `weights`: the file below the folder; `what`: in words.
-
-    `family` says whose rates suit it.
-    """
+    """`config`: what `_build` takes, as JSON; `weights`: the file below the folder; `what`: in words."""
 
     config: str
     weights: str
     preprocess: Mapping[str, Any]
     what: str
-    family: Family
 
     @property
     def size(self) -> int:
@@ -66,8 +61,7 @@ def _keras(folder: Path, document: Mapping[str, Any]) -> Folder:
         raise UsageError(f"{folder / CONFIG}: {exc.message}", hint=exc.hint) from exc
     converter = _beside(folder, "image_converter.json", "save its ImageConverter with save_to_preset, too")
     weights = _weights_file(folder, "model.weights.h5", "model.weights.json")
-    config = _text({"class_name": name, "config": kept})
-    return Folder(config, weights, of_keras(converter, folder), f"KerasHub {name}", family_of(str(name)))
+    return Folder(_text({"class_name": name, "config": kept}), weights, of_keras(converter, folder), f"KerasHub {name}")
 
 
 def _hugging_face(folder: Path, document: Mapping[str, Any]) -> Folder:
@@ -77,12 +71,12 @@ def _hugging_face(folder: Path, document: Mapping[str, Any]) -> Folder:
         raise UsageError(f"{folder} holds a Hugging Face model of type {kind!r}; image types that are read: {known}")
     reading = _beside(folder, "preprocessor_config.json", "copy it from the page of the model")
     weights = _weights_file(folder, "model.safetensors", "model.safetensors.index.json")
-    return Folder(_text(document), weights, of_hugging_face(reading, folder), f"Hugging Face {kind}", "transformer")
+    return Folder(_text(document), weights, of_hugging_face(reading, folder), f"Hugging Face {kind}")
 
 
 def _timm(folder: Path, document: Mapping[str, Any]) -> Folder:
     weights = _weights_file(folder, "model.safetensors")
-    return Folder(_text(document), weights, of_timm(document, folder), f"timm {document['architecture']}", "cnn")
+    return Folder(_text(document), weights, of_timm(document, folder), f"timm {document['architecture']}")
 
 
 def _beside(folder: Path, name: str, hint: str) -> dict[str, Any]:

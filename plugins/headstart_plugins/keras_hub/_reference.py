@@ -91,7 +91,6 @@ def _spec(
         parameters=parameters,
         builder=NAME,
         given={"config": folder.config},
-        family=folder.family,
         tiny={},
     )
     return replace(spec, weights=(_weights(origin, source, spec),))
