@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=20 -q
 INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test test-all test-services lint bench bench-quick bench-accuracy clean
+.PHONY: demo test test-all test-services stress lint bench bench-quick bench-accuracy bench-strategies clean
 
 demo: $(VENV)/.demo
 	$(BIN)/headstart fit --recipe examples/digits/recipe.toml
@@ -26,6 +26,11 @@ test-all: $(VENV)/.dev
 test-services: $(VENV)/.services
 	env -u KERAS_BACKEND HEADSTART_TEST_MLFLOW=$(CURDIR)/$(VENV)/mlflow/bin/mlflow OMP_NUM_THREADS=1 \
 		$(BIN)/python -m pytest -q -m service
+
+# Kills, losses of power, refusals of the system, signals, stop points: the figures of crash safety in full. Prints a
+# table and writes runs/stress/figures.json; tests/stress/run.py --quick is a look at them.
+stress: $(VENV)/.dev
+	env -u KERAS_BACKEND OMP_NUM_THREADS=1 $(BIN)/python tests/stress/run.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -62,6 +67,10 @@ bench-accuracy: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks/digits.py
 	$(BIN)/python tests/benchmarks/stamps.py
 	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/lowerings.py
+
+# Every strategy on three sets beside Keras' guide, hours; a sweep that was stopped goes on.
+bench-strategies: $(VENV)/.dev
+	$(BIN)/python tests/benchmarks/strategies.py --write
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)

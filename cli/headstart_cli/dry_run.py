@@ -24,7 +24,7 @@ def show(stated: Recipe, registry: Registry, *, as_json: bool) -> None:
         from headstart.runs.outline import outline  # imports keras: after the plan chose its backend
 
         document = outline(plan)
-    recipe = ready.resolved.recipe
+    recipe = plan.resolved.recipe  # with the task that the data asked for
     if as_json:
         print_json({**document, "origins": dict(recipe.origins)})
         return
@@ -41,7 +41,8 @@ def _print_choices(document: Mapping[str, Any], recipe: Recipe) -> None:
     keys = ("data", "backbone", "weights", "backend", "task", "head", "strategy", "augment")
     print_table(("choice", "value", "from"), [(key, document[key], recipe.origin(key)) for key in keys])
     print_table(("split", "samples"), list(document["samples"].items()))
-    print_text(f"{len(document['classes'])} classes: {', '.join(document['classes'])}")
+    if document["classes"]:
+        print_text(f"{len(document['classes'])} classes: {', '.join(document['classes'])}")
 
 
 def _print_stages(document: Mapping[str, Any]) -> None:
@@ -61,14 +62,34 @@ def _stage_row(stage: Mapping[str, Any], phases: Sequence[Mapping[str, Any]]) ->
 
 def _print_phases(phases: Sequence[Mapping[str, Any]]) -> None:
     print_heading("Phases")
-    columns = ("phase", "solver", "epochs", "steps", "learns", "from stage", "stored once", "rates")
+    columns = ("phase", "solver", "epochs", "steps", "learns", "from stage", "stored once", "rates", "how")
     print_table(columns, [_phase_row(phase) for phase in phases])
 
 
 def _phase_row(phase: Mapping[str, Any]) -> list[Any]:
     shown = ("name", "solver", "epochs", "steps", "trainable_total", "cut")
     stored = {name: "x".join(map(str, shape)) for name, shape in phase["stored"].items()}
-    return [*(phase[key] for key in shown), stored, _rates(phase["rates"])]
+    return [*(phase[key] for key in shown), stored, _rates(phase["rates"]), _how(phase)]
+
+
+def _how(phase: Mapping[str, Any]) -> str | None:
+    """What is particular to a phase: `only gamma, beta; clipped to 1`."""
+    adapter, learning = phase["adapter"], sum(1 for stage in phase["rates"] if stage != "head")
+    told = (
+        (phase["roles"], f"only {_listed(phase['roles'])}"),
+        (adapter, f"low-rank updates of kernels, rank {(adapter or {}).get('rank')}"),
+        (phase["pick"], f"{phase['pick']} of {learning} stages, by their gradients"),
+        (phase["pull"], f"pulled to its start by {phase['pull']:g}"),
+        (phase["clip"], f"clipped to {phase['clip']:g}"),
+        (phase["average"], f"averaged by {phase['average']:g}"),
+        (len(phase["rate_factors"]) > 1, f"a soup of the rates times {_listed(phase['rate_factors'])}"),
+        (phase["shares"], f"mixed with its start by {_listed(phase['shares'])}"),
+    )
+    return "; ".join(text for applies, text in told if applies) or None
+
+
+def _listed(values: Sequence[Any]) -> str:
+    return ", ".join(str(value) for value in values)
 
 
 def _rates(rates: Mapping[str, float]) -> str | None:

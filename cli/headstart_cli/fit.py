@@ -57,6 +57,16 @@ Precision = Annotated[
     str | None,
     typer.Option("--precision", metavar="float32|bfloat16|auto", help="Arithmetic of the backbone; float32."),
 ]
+BatchNorm = Annotated[
+    str | None,
+    typer.Option(
+        "--batch-norm", metavar="frozen|re-estimated|trainable", help="The backbone's BatchNorm statistics; frozen."
+    ),
+]
+Deterministic = Annotated[
+    bool | None, typer.Option("--deterministic", help="The same bits each time, on accelerators too; slower there.")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in --out from its last checkpoint.")]
 Out = Annotated[str | None, typer.Option("--out", metavar="DIR", help="The run's folder; new or empty.")]
 Reporter = Annotated[
     list[str] | None,
@@ -90,9 +100,12 @@ def fit(
     split_seed: SplitSeed = None,
     engine: Engine = None,
     precision: Precision = None,
+    batch_norm: BatchNorm = None,
+    deterministic: Deterministic = None,
     out: Out = None,
     reporter: Reporter = None,
     set_: Sets = None,
+    resume: Resume = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     disable_plugin: DisablePlugins = None,
@@ -121,7 +134,7 @@ def fit(
         return
     from headstart.runs.fitting import run_recipe
 
-    run = run_recipe(stated, registry)
+    run = run_recipe(stated, registry, resume=resume)
     if as_json:
         print_json(dict(run.result))
     else:
@@ -130,6 +143,7 @@ def fit(
 
 SETTINGS = (
     "data", "backbone", "weights", "backend", "task", "strategy", "head", "views", "epochs", "batch_size",
-    "learning_rate", "image_size", "limit", "seed", "split_seed", "engine", "precision", "out",
+    "learning_rate", "image_size", "limit", "seed", "split_seed", "engine", "precision", "batch_norm",
+    "deterministic", "out",
 )  # fmt: skip
 """The parameters of `fit` that are a recipe's settings under the same name."""

@@ -44,13 +44,6 @@ def inputs(
     show("inputs", name, as_json, disable_plugin)
 
 
-def augmentations(
-    name: Name = None, as_json: AsJson = False, disable_plugin: DisablePlugins = None, debug: Debug = False
-) -> None:
-    """List ways to vary training samples."""
-    show("augmentations", name, as_json, disable_plugin)
-
-
 def strategies(
     name: Name = None, as_json: AsJson = False, disable_plugin: DisablePlugins = None, debug: Debug = False
 ) -> None:

@@ -5,10 +5,8 @@ codes.
 from __future__ import annotations
 
 import importlib
-import signal
 import sys
 import traceback
-from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
@@ -24,6 +22,7 @@ VERBS = (
     ("evaluate", "headstart_cli.evaluate:evaluate"),
     ("predict", "headstart_cli.predict:predict"),
     ("report", "headstart_cli.report:report"),
+    ("lr", "headstart_cli.lr:lr"),
     ("bench", "headstart_cli.bench:bench"),
     ("init", "headstart_cli.init:init"),
     ("new-plugin", "headstart_cli.new_plugin:new_plugin"),
@@ -32,7 +31,6 @@ VERBS = (
     ("backbones", "headstart_cli.listing:backbones"),
     ("datasets", "headstart_cli.listing:datasets"),
     ("inputs", "headstart_cli.listing:inputs"),
-    ("augmentations", "headstart_cli.listing:augmentations"),
     ("strategies", "headstart_cli.listing:strategies"),
     ("tasks", "headstart_cli.listing:tasks"),
     ("reporters", "headstart_cli.listing:reporters"),
@@ -41,6 +39,7 @@ VERBS = (
 """Each verb and its function. These modules are thin: they import the library when they are called."""
 
 GROUPS = (
+    ("augmentations", "headstart_cli.augmentations:app"),
     ("weights", "headstart_cli.weights:app"),
     ("cache", "headstart_cli.cache:app"),
 )
@@ -93,8 +92,11 @@ app = build_app()
 
 def run() -> NoReturn:
     """Run the command line and exit with the code of the contract."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    sys.exit(run_arguments(sys.argv[1:]))
+    from headstart.interrupts import prompt
+
+    with prompt():
+        code = run_arguments(sys.argv[1:])
+    sys.exit(code)
 
 
 def run_arguments(arguments: list[str]) -> int:
@@ -126,8 +128,3 @@ def _explain(exc: Exception, debug: bool) -> int:
     message = f"this is a bug in headstart or one of its plugins: {type(exc).__name__}: {exc}"
     print_error(message, None if debug else "run it again with --debug for the traceback, and report that")
     return HeadstartError.exit_code
-
-
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    """End on SIGTERM as on SIGINT: what is running cleans up, and the exit code is 130."""
-    raise KeyboardInterrupt

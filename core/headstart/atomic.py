@@ -1,22 +1,26 @@
 """Directories and files that are there complete or not at all, also after a crash or a loss of power.
 
 A directory is written beside its place, every file fsynced, the manifest last, the directory fsynced, renamed once, and
-the parent fsynced. A reader that finds the manifest finds everything.
+the parent fsynced. A reader that finds the manifest finds everything. If an fsync fails, that attempt is abandoned: the
+kernel may have dropped the pages, so that a second fsync of the same file could succeed and prove nothing.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from headstart.errors import HeadstartError
 
 FOR_RUNS = "free some space or choose another folder with --out"
 """What to do where a run, or what belongs to one, cannot be written."""
+
+_SIBLING = re.compile(r"\..+\.[0-9a-f]{32}", re.DOTALL)
 
 
 def write_directory(target: Path, fill: Callable[[Path], None], *, hint: str = FOR_RUNS) -> None:
@@ -26,21 +30,25 @@ def write_directory(target: Path, fill: Callable[[Path], None], *, hint: str = F
     nothing is left behind.
     """
     with explained(target, hint):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(target.parent)
         if target.exists():
             raise HeadstartError(f"cannot write {target}: it is there already", hint="choose another folder")
         sibling = _sibling(target)
-        place = sibling
         try:
             sibling.mkdir()
-            fill(sibling)
+            with _named_for_the_user(sibling, target):
+                fill(sibling)
             for path in _files_first(sibling):
                 _fsync(path)
             os.rename(sibling, target)
-            place = target
+        except BaseException:
+            shutil.rmtree(sibling, ignore_errors=True)
+            raise
+        try:
             _fsync(target.parent)
         except BaseException:
-            shutil.rmtree(place, ignore_errors=True)
+            with suppress(OSError):  # the error that is on its way matters more
+                remove_directory(target)
             raise
 
 
@@ -62,8 +70,53 @@ def write_file(target: Path, content: bytes) -> None:
             os.replace(sibling, target)
             _fsync(target.parent)
         except BaseException:
-            sibling.unlink(missing_ok=True)
+            with suppress(OSError):  # the error that is on its way matters more
+                sibling.unlink(missing_ok=True)
             raise
+
+
+def make_folders(folder: Path) -> None:
+    """Create `folder` and the parents it lacks, each made durable: its name is fsynced in the folder above it.
+
+    Raises OSError as `Path.mkdir` does.
+    """
+    try:
+        folder.mkdir()
+    except FileNotFoundError:
+        make_folders(folder.parent)
+        folder.mkdir(exist_ok=True)
+    except OSError:
+        if folder.is_dir():  # such as /, which says that it is read-only
+            return
+        raise
+    _fsync(folder.parent)
+
+
+def remove_directory(folder: Path) -> None:
+    """Remove `folder` so that a kill at any moment leaves it complete or absent: its name is taken from it first.
+
+    What could not be removed stays under a hidden name, for `remove_leftovers`. Raises OSError where the name cannot
+    be taken, FileNotFoundError where nothing is there.
+    """
+    hidden = _sibling(folder)
+    os.rename(folder, hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
+
+
+def remove_leftovers(folder: Path) -> list[str]:
+    """Remove what writers and removers that were killed have left in `folder`; the names, sorted.
+
+    Call it only while nobody else writes there: what is being written just now looks the same.
+    """
+    found = sorted(path.name for path in folder.iterdir() if _SIBLING.fullmatch(path.name)) if folder.is_dir() else []
+    for name in found:
+        path = folder / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with suppress(OSError):  # it is in no one's way
+                path.unlink()
+    return found
 
 
 def _sibling(target: Path) -> Path:
@@ -81,6 +134,17 @@ def explained(target: Path, hint: str = FOR_RUNS) -> Iterator[None]:
             f"cannot write {target}: {exc.strerror or exc}",
             hint=hint,
         ) from exc
+
+
+@contextmanager
+def _named_for_the_user(sibling: Path, target: Path) -> Iterator[None]:
+    """An error that names a file below `sibling`, which is gone by then, names its place below `target` instead."""
+    try:
+        yield
+    except HeadstartError as exc:
+        exc.message = exc.message.replace(str(sibling), str(target))
+        exc.args = (exc.message,)
+        raise
 
 
 def _files_first(folder: Path) -> Iterator[Path]:

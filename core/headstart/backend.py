@@ -92,9 +92,18 @@ def announce(choice: BackendChoice) -> None:
     os.environ[VARIABLE] = choice.name
 
 
-def activate(choice: BackendChoice, threads: int | None = None) -> None:
-    """Announce `choice`, import Keras where it is not loaded, and set precision, layout and, if given, threads."""
+DETERMINISTIC_XLA = "--xla_gpu_deterministic_ops=true"
+
+
+def activate(choice: BackendChoice, threads: int | None = None, *, deterministic: bool = False) -> None:
+    """Announce `choice`, import Keras where it is not loaded, and set precision, layout and, if given, threads.
+
+    With `deterministic` only operations are used that give the same bits each time, on accelerators too; one that has
+    no such form is an error there. On processors all operations do for a given number of threads.
+    """
     announce(choice)
+    if deterministic:
+        _ask_for_the_same_bits(choice.name)
     if choice.name == "jax":
         _keep_compiled()
         if threads is not None:
@@ -103,7 +112,17 @@ def activate(choice: BackendChoice, threads: int | None = None) -> None:
         _import_keras()
     if choice.name == "torch" and threads is not None:
         importlib.import_module("torch").set_num_threads(threads)
+    if choice.name == "torch":
+        importlib.import_module("torch").use_deterministic_algorithms(deterministic)
     configure_keras()
+
+
+def _ask_for_the_same_bits(backend: str) -> None:
+    """What is read from the environment when the accelerator is first used."""
+    if backend == "torch":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    elif DETERMINISTIC_XLA not in os.environ.get("XLA_FLAGS", ""):
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {DETERMINISTIC_XLA}".strip()
 
 
 def available_threads() -> int:

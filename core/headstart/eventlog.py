@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import IO, Any
 
 from headstart.atomic import explained
 from headstart.errors import DataError, HeadstartError
-from headstart.events import Event, Progress, Warned, from_line, to_line
+from headstart.events import Event, Progress, RunResumed, Warned, from_line, to_line
 from headstart.specs import Reporter, RunView
 
 EVENTS = "events.jsonl"
@@ -33,7 +34,11 @@ class EventLog:
         self._view = view
         self._file: IO[str] | None = None
         self._told = 0.0
+        self.count = 0
+        """How many events of the file count: those of steps that are taken again do not."""
         self.warnings: list[str] = []
+        self._held: list[str] = []
+        """What reporters did while they heard earlier events again; said after the next event."""
 
     def __enter__(self) -> EventLog:
         with explained(self._path):
@@ -57,9 +62,28 @@ class EventLog:
         with explained(self._path):
             self._file.write(to_line(event) + "\n")
             self._file.flush()
+        self.count += 1
         self._reporters, failed = tell(event, self._reporters, self._view)
-        for message in failed:
+        held, self._held = self._held, []
+        for message in [*held, *failed]:
             self.emit(Warned(time=now(), message=message))
+
+    def take_up(self, events: Sequence[Event]) -> None:
+        """Go on after `events`, those of the file that still count; reporters hear them again. The next event must be
+        the RunResumed that says so."""
+        self.count = len(events)
+        for event in events:
+            if isinstance(event, Warned):
+                self.warnings.append(event.message)
+            self._reporters, failed = tell(event, self._reporters, self._view)
+            self._held += failed
+
+    def sync(self) -> None:
+        """Make durable what was said so far: a checkpoint that is about to be written counts on it."""
+        if self._file is None:
+            raise ValueError("the event log is not open")
+        with explained(self._path):
+            os.fsync(self._file.fileno())
 
     def warn(self, message: str, hint: str | None = None) -> None:
         """Emit a warning."""
@@ -119,10 +143,33 @@ def close_all(reporters: Sequence[tuple[str, Reporter]]) -> None:
 
 
 def read_events(path: Path) -> list[Event]:
-    """The events of a run, in order; a last line cut short by a crash is left out.
+    """The events of a run, in order, without those of steps that were taken again when it went on.
 
-    Raises DataError naming the line that is damaged, HeadstartError where there is no such file.
+    A last line cut short by a crash is left out. Raises DataError naming the line that is damaged, HeadstartError where
+    there is no such file.
     """
+    counted: list[Event] = []
+    for event in read_all_events(path):
+        if isinstance(event, RunResumed):
+            del counted[event.after :]
+        counted.append(event)
+    return counted
+
+
+def drop_cut_line(path: Path) -> bool:
+    """Take away a last line that a crash cut short, so that the next event has a line of its own; True where there was
+    one."""
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole == len(content):
+        return False
+    with explained(path), path.open("r+b") as file:
+        file.truncate(whole)
+    return True
+
+
+def read_all_events(path: Path) -> list[Event]:
+    """Every event of a file, those too that were superseded; see `read_events`."""
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as exc:

@@ -105,6 +105,44 @@ class PhaseDone(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class WentBack(Event):
+    """A loss spiked, or memory did not suffice: training goes back to the start of `epoch`, for that `reason`."""
+
+    phase: str
+    epoch: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsAveraged(Event):
+    """Weights were averaged: `kind` "soup" of the legs with the rate factors `values`, or "share", an interpolation
+    with the phase's start, of which `values` names the share of what was learned; `val` are its metrics."""
+
+    phase: str
+    kind: str
+    values: tuple[float, ...]
+    val: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchNormReestimated(Event):
+    """The statistics of so many BatchNorm `layers` were taken from the training split, once."""
+
+    layers: int
+    samples: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResumed(Event):
+    """A run went on in `phase` after `step` updates of it in all. Of the events before, the first `after` count: those
+    that came later are of steps that were taken again."""
+
+    phase: str
+    step: int
+    after: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class CheckpointSaved(Event):
     """A checkpoint is complete on disk."""
 
@@ -136,6 +174,10 @@ KINDS: Mapping[str, type[Event]] = {
         Progress,
         EpochDone,
         PhaseDone,
+        WentBack,
+        WeightsAveraged,
+        BatchNormReestimated,
+        RunResumed,
         CheckpointSaved,
         Warned,
         RunFinished,

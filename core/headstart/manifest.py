@@ -1,6 +1,7 @@
 """The manifest of a directory of ours: what it is, and the size and SHA-256 of every file in it.
 
-Neither safetensors nor JSON carries a checksum, so that a flipped bit is found here or nowhere.
+Neither safetensors nor JSON carries a checksum, so that a flipped bit is found here or nowhere. The manifest's last key
+is its seal: the SHA-256 of all its bytes before.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ from headstart.errors import DataError, PluginError
 MANIFEST = "manifest.json"
 LARGEST_MANIFEST = 2**20
 CHUNK = 2**20
+SEAL = "sha256"
+"""The last key of a manifest; those of the first versions end with `files` and have none."""
+
+_SEAL_LINE = b',\n  "%s": "' % SEAL.encode()
 
 
 def write_manifest(folder: Path, *, schema: str, facts: Mapping[str, Any]) -> None:
@@ -27,20 +32,28 @@ def write_manifest(folder: Path, *, schema: str, facts: Mapping[str, Any]) -> No
         if path.is_file()
     }
     document = {"schema": schema, **facts, "files": files}
-    (folder / MANIFEST).write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    text = json.dumps(document, indent=2, allow_nan=False).encode("utf-8")
+    (folder / MANIFEST).write_bytes(_sealed(text.removesuffix(b"\n}")))
+
+
+def _sealed(text: bytes) -> bytes:
+    """A document that lacks its end, with its seal and its end."""
+    return text + _SEAL_LINE + hashlib.sha256(text).hexdigest().encode() + b'"\n}\n'
 
 
 def read_manifest(folder: Path, *, schema: str) -> dict[str, Any]:
     """Read and verify `folder`: exactly the files listed, each of the stated size and SHA-256.
 
-    Raises DataError naming the file that is absent, unexpected, a link or altered, and PluginError for another schema.
+    Raises DataError naming the file that is absent, unexpected, a link or altered, the manifest included, PluginError
+    for another schema, and OSError where a file cannot be read.
     """
     path = folder / MANIFEST
     try:
         _refuse_odd_file(path)
         if path.stat().st_size > LARGEST_MANIFEST:
             raise DataError(f"{path} is larger than any manifest of ours: {path.stat().st_size} bytes")
-        document = json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
+        document = json.loads(content.decode("utf-8"))
     except (OSError, ValueError, RecursionError) as exc:
         raise DataError(f"{folder} has no readable manifest.json: {exc}") from exc
     if not isinstance(document, dict) or not isinstance(document.get("files"), dict):
@@ -48,7 +61,16 @@ def read_manifest(folder: Path, *, schema: str) -> dict[str, Any]:
     if document.get("schema") != schema:
         raise PluginError(f"{folder} has schema {document.get('schema')!r}; this version reads {schema!r}")
     _verify_files(folder, document["files"])
+    _verify_seal(path, content, document)
+    document.pop(SEAL, None)
     return document
+
+
+def _verify_seal(path: Path, content: bytes, document: Mapping[str, Any]) -> None:
+    if list(document)[-1] == "files":  # no flipped bit makes that of a sealed one
+        return
+    if content != _sealed(content.rpartition(_SEAL_LINE)[0]):
+        raise DataError(f"{path} was altered: its SHA-256 is not the one in its last line")
 
 
 def _verify_files(folder: Path, listed: Mapping[str, Any]) -> None:

@@ -35,7 +35,7 @@ class Recipe:
     backbone: str | None = setting(None, "The pretrained network to start from.")
     weights: str | None = setting(None, "imagenet, none, or a weights file.")
     backend: str | None = setting(None, "jax or torch.")
-    task: str = setting("classification", "What is predicted.")
+    task: str | None = setting(None, "What is predicted; what suits the data's targets if left out.")
     strategy: str | None = setting(None, "The plan of training phases.")
     train: tuple[str, ...] | None = setting(None, "The backbone's stages that learn; the strategy's own if left out.")
     head: str | None = setting(None, "The new layers on top, such as linear or mlp:512.")
@@ -51,6 +51,16 @@ class Recipe:
     split_seed: int = setting(0, "Fixes which records are held out.", low=0, high=MAX_SEED)
     engine: str = setting("auto", "What runs the frozen part: auto, native, openvino or onnxruntime.")
     precision: str = setting("float32", "Arithmetic of the backbone: float32, bfloat16, or auto: where it is faster.")
+    training_precision: str = setting(
+        "auto", "Arithmetic of stages that learn: float32, bfloat16, or auto: that of `precision` on accelerators."
+    )
+    batch_norm: str = setting(
+        "frozen", "The backbone's BatchNorm statistics: frozen, re-estimated (once, on the training data) or trainable."
+    )
+    deterministic: bool = setting(False, "Only operations that give the same bits each time, on accelerators too.")
+    checkpoint_every: int | None = setting(
+        None, "Steps between two checkpoints; one at each epoch's end if left out.", low=1
+    )
     threads: int | None = setting(None, "Processor threads; all that there are if left out.", low=1, high=1024)
     out: str | None = setting(None, "The run's folder.")
     reporters: tuple[str, ...] | None = setting(None, "Who tells about the run; the usual ones if left out.")
@@ -169,7 +179,7 @@ _BOUNDS: Mapping[str, Bounds] = {
 }
 
 
-NUMBERS = ("epochs", "learning_rate", "limit", "threads", "views")
+NUMBERS = ("checkpoint_every", "epochs", "learning_rate", "limit", "threads", "views")
 """Settings that are a number or none. In others the word has its own meaning, as in `weights = "none"`."""
 
 

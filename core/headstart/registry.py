@@ -14,7 +14,7 @@ from headstart.host.lookup import find_spec
 from headstart.host.references import ResolvedDataset, find_backbone, find_dataset
 from headstart.host.verification import KINDS
 from headstart.plugins import PluginHost, PluginInfo, load_plugins
-from headstart.specs import AnySpec, BackboneSpec, InputSpec, Spec, StrategySpec
+from headstart.specs import AnySpec, BackboneSpec, InputSpec, Spec, StrategySpec, TargetForm, TaskSpec
 
 if TYPE_CHECKING:
     from headstart.recipe import Recipe
@@ -88,6 +88,11 @@ class Registry:
         """
         marked = [spec for spec in self.specs("strategies") if spec.default]
         return cast("StrategySpec", _only(marked, "strategy", "--strategy"))
+
+    def default_task(self, form: TargetForm) -> TaskSpec:
+        """The task taken for targets of this form where the user names none. Raises UsageError."""
+        marked = [spec for spec in self.specs("tasks") if spec.default and spec.targets == form]
+        return cast("TaskSpec", _only(marked, f"task for targets of the form {form!r}", "--task"))
 
     def load_target(self, spec: Spec, target: str) -> Callable[..., Any]:
         """Import what a spec names as `module:function`; this may load keras.

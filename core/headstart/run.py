@@ -213,7 +213,8 @@ class Run:
             )
         payloads = {record.key: record.payload for record in records.items}
         with tempfile.TemporaryDirectory() as scratch:
-            checked = prepare_unsplit(records, self.artefact.kind, scratch=Path(scratch))
+            form = self.artefact.blueprint.task.targets
+            checked = prepare_unsplit(records, self.artefact.kind, form=form, scratch=Path(scratch))
         return [Labelled("test", checked.keys, tuple(payloads[key] for key in checked.keys), checked.targets)]
 
     def report(self, reporters: Sequence[str] | None = None, *, interactive: bool = False) -> list[str]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from headstart.options import NoOptions
 
@@ -30,6 +30,12 @@ API = 1
 """The version of this boundary. A spec declares the one it was written for."""
 
 BACKENDS = ("jax", "torch")
+Family = Literal["cnn", "transformer"]
+"""What a backbone is built of; rates that suit one do not suit the other."""
+TargetForm = Literal["class", "labels", "number"]
+"""What a record's target is, as text: one class, any number of labels joined by SEPARATOR, or a number."""
+SEPARATOR = "|"
+"""Stands between the labels of one record; text without any label is empty."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,20 +81,99 @@ class Sample:
     notes: tuple[str, ...] = ()
 
 
+Matrix = tuple[tuple[float, float, float], ...]
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom of a part of a sample, in the coordinates of `Transform`; it may stick out."""
+ColourName = Literal[
+    "brightness",
+    "contrast",
+    "saturation",
+    "sharpness",
+    "hue",
+    "posterize",
+    "solarize",
+    "autocontrast",
+    "equalize",
+    "invert",
+]
+
+
+@dataclass(frozen=True)
+class Colour:
+    """One change of a sample's values in place.
+
+    `strength` is, for brightness, contrast, saturation and sharpness, the factor (>= 0; 1 changes nothing, 0 gives
+    black, grey of the mean, shades of grey, blur); for hue a share of the full circle (-0.5 to 0.5); for posterize the
+    bits that stay (1 to 8); for solarize the value (0 to 256) from which on values are inverted. Others have none.
+    """
+
+    name: ColourName
+    strength: float = 0.0
+
+
+@dataclass(frozen=True)
+class Erased:
+    """A part of a sample that is overwritten: with its `mean`, or with `noise` drawn from `seed` (0 to 2**53)."""
+
+    box: Box
+    fill: Literal["mean", "noise"] = "mean"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Mix:
+    """What another training sample contributes to one.
+
+    `partner` in [0, 1) picks row floor(partner * count) of the training samples in their fixed order. `share` in
+    [0, 1] is the sample's own. Without a `box` values are averaged with these weights; with one the partner's values
+    stand inside of it, and `share` is what remains outside, before the kind rounds the box to whole elements.
+    """
+
+    partner: float
+    share: float
+    box: Box | None = None
+
+
 @dataclass(frozen=True)
 class Transform:
     """One drawn augmentation of one sample; plain numbers, equal on every backend.
 
     `matrix` (3, 3), row by row, maps homogeneous output coordinates (x, y, 1) to input coordinates, both with the
-    sample's centre at the origin and its width and height running from -0.5 to 0.5. Identity leaves a sample as it is.
+    sample's centre at the origin and its width and height running from -0.5 to 0.5. Then come the `colours` in order,
+    the parts that are `erased`, and the `mix`. Identity leaves a sample as it is.
     """
 
-    matrix: tuple[tuple[float, float, float], ...] = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+    matrix: Matrix = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+    colours: tuple[Colour, ...] = ()
+    erased: tuple[Erased, ...] = ()
+    mix: Mix | None = None
 
     @property
     def is_identity(self) -> bool:
         """True where applying it would change nothing."""
         return self == Transform()
+
+    def then(self, later: Transform) -> Transform:
+        """This one and a later one as one: matrices multiplied, colours and erased parts one after the other, the mix
+        that of the later where it has one. All matrices come before all colours, and those before what is erased."""
+        is_moved = later.matrix != Transform().matrix
+        return Transform(
+            _product(self.matrix, later.matrix) if is_moved else self.matrix,  # output to input: the later stands right
+            self.colours + later.colours,
+            self.erased + later.erased,
+            self.mix if later.mix is None else later.mix,
+        )
+
+
+def _product(left: Matrix, right: Matrix) -> Matrix:
+    return tuple(
+        (
+            sum(left[row][k] * right[k][0] for k in range(3)),
+            sum(left[row][k] * right[k][1] for k in range(3)),
+            sum(left[row][k] * right[k][2] for k in range(3)),
+        )
+        for row in range(3)
+    )
 
 
 @dataclass(frozen=True)
@@ -117,7 +202,7 @@ class InputKind(Protocol):
         """Bring a sample to the fixed shapes of `tensors`; deterministic, the same in training and prediction."""
 
     def transform(self, prepared: Mapping[str, np.ndarray], transform: Transform) -> Mapping[str, np.ndarray]:
-        """Apply a drawn transform to a prepared sample; keeps shapes and dtypes, returns new arrays."""
+        """Apply a drawn transform, but for its `mix`, to a prepared sample; new arrays of equal shapes and dtypes."""
 
     def stage(self) -> keras.Model:
         """A Functional model from `tensors` to the backbone's inputs: preprocessing, without weights."""
@@ -138,6 +223,20 @@ class InputRequest:
 
     preprocess: Mapping[str, Any]
     options: Any
+
+
+@runtime_checkable
+class MixesSamples(Protocol):
+    """What an InputKind offers too whose samples can be mixed; without it, augmentations that mix are refused."""
+
+    def mix(
+        self, prepared: Mapping[str, np.ndarray], partner: Mapping[str, np.ndarray], mix: Mix
+    ) -> Mapping[str, np.ndarray]:
+        """Two prepared samples as one; keeps shapes and dtypes, returns new arrays."""
+
+    def own_share(self, mix: Mix) -> float:
+        """The exact share in [0, 1] of the sample's own in what `mix` gives: `mix.share`, or with a box the elements
+        outside of it divided by all."""
 
 
 class InputBuild(Protocol):
@@ -312,6 +411,7 @@ class BackboneSpec(Spec):
     version: int = 1
     builder: str | None = None
     given: Mapping[str, Any] = field(default_factory=dict)
+    family: Family = "cnn"
 
     def default_options(self) -> Any:
         """The options that it is built with where the user says nothing."""
@@ -325,6 +425,7 @@ class BackboneSpec(Spec):
 class Record:
     """One example. `key` is unique and stable; `payload` is a Path, bytes, str or a numpy array.
 
+    `target` is text whatever it means (see TargetForm): "cat", "red|round", "-3.5"; None where it is not known.
     `split` is given where the dataset fixes it: "train", "val" or "test". `group` keeps what belongs together
     (a person, a recording) on one side of every split.
     """
@@ -346,12 +447,16 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Records:
-    """What a dataset gives. `input` is the input kind's name; `symmetries` are changes that keep the labels true."""
+    """What a dataset gives. `input` is the input kind's name; `symmetries` are changes that keep the labels true.
+
+    `targets` is the form of the targets where the dataset knows it; None: it is told from the targets themselves.
+    """
 
     input: str
     items: tuple[Record, ...]
     symmetries: frozenset[str] = frozenset()
     skipped: tuple[Skipped, ...] = ()
+    targets: TargetForm | None = None
 
 
 @dataclass(frozen=True)
@@ -391,7 +496,11 @@ class Augmentation(Protocol):
 
 @dataclass(frozen=True)
 class AugmentationRequest:
-    """What an augmentation is built from; it must draw nothing that `symmetries` does not allow."""
+    """What an augmentation is built from; it must draw nothing that `symmetries` does not allow.
+
+    Symmetries that have a name: `horizontal_flip` (mirrored samples), `rotation` (turned by more than 90 degrees) and
+    `colour_inversion` (values inverted, all or above a threshold).
+    """
 
     options: Any
     symmetries: frozenset[str]
@@ -406,11 +515,15 @@ class AugmentationBuild(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationSpec(Spec):
-    """A way to vary training samples. `uses` names the symmetries it would use; those not allowed are left out."""
+    """A way to vary training samples. `uses` names the symmetries it would use; those not allowed are left out.
+
+    `mixes` says that it draws a `Mix` for some samples: labels are then mixed with them.
+    """
 
     build: str
     input: str
     uses: frozenset[str] = frozenset()
+    mixes: bool = False
 
 
 # --- tasks -----------------------------------------------------------------------------------------------------------
@@ -420,7 +533,7 @@ class Task(Protocol):
     """What is predicted: encoding, head, loss, metrics, baselines and columns together, so that they always agree.
 
     Bound to its labels. `targets` are encoded arrays, first axis batch; `outputs` are the head's named outputs as
-    float32 numpy arrays unless said otherwise.
+    float32 numpy arrays unless said otherwise. A task may be a FitsTargets and a Calibrates as well.
     """
 
     feature: str
@@ -437,7 +550,18 @@ class Task(Protocol):
         """A Functional model from {feature name: tensor} to named outputs, `name` as in `--head` ("mlp:512")."""
 
     def loss(self, targets: Any, outputs: Mapping[str, Any]) -> Any:
-        """Backend tensors in, (batch,) float32 backend tensor of per-sample losses out."""
+        """Backend tensors in, (batch,) float32 backend tensor of per-sample losses out.
+
+        It takes targets as `encode` gives them, and as `mix` does. What regularises (label smoothing, weights of
+        classes) belongs here, and not into `metrics`.
+        """
+
+    def mix(self, targets: np.ndarray, partners: np.ndarray, shares: np.ndarray) -> np.ndarray:
+        """The targets of mixed samples: `shares` (batch,) float32 in [0, 1] of `targets`, the rest of `partners`.
+
+        Both are (batch, ...) as encoded; what comes back has the batch axis, and another dtype or axis where the mean
+        of two targets needs it. Called only where an augmentation mixes samples.
+        """
 
     def solve(self, rows: Rows, strengths: Sequence[float]) -> Iterable[Solved]:
         """Linear heads on frozen features, one after the other, to be chosen among on val.
@@ -473,12 +597,38 @@ class Task(Protocol):
 class Solved:
     """A linear head that was solved for: by which `solver`, at which `strength`, and its weights by role.
 
-    `weights` are float32: `kernel` (channel, output) and `bias` (output,), for features as they are.
+    `weights` are float32: `kernel` (channel, output) and `bias` (output,), for features as they are. `output` is the
+    name of what the head gives.
     """
 
     solver: str
     strength: float
     weights: Mapping[str, np.ndarray]
+    output: str = "logits"
+
+
+@runtime_checkable
+class FitsTargets(Protocol):
+    """What a Task offers too that reads numbers off the training split: priors of classes, a scale of targets."""
+
+    def fitted(self, targets: np.ndarray) -> Task:
+        """This task bound to what the encoded `targets` (row, ...) of the training split say; called once, before
+        anything else is encoded. What it takes from them is in its `labels`."""
+
+    def chances(self, targets: np.ndarray) -> np.ndarray | None:
+        """How often each training row is to be seen, relative to the others: (row,) float64 > 0, or None for once an
+        epoch."""
+
+
+@runtime_checkable
+class Calibrates(Protocol):
+    """What a Task offers too whose probabilities can be calibrated, and whose decisions can be tuned, on val."""
+
+    def calibrated(self, targets: np.ndarray, outputs: Mapping[str, np.ndarray]) -> tuple[Task, Mapping[str, Any]]:
+        """This task with what val tells (it is in its `labels`), and that as plain facts, `temperature` among them."""
+
+    def calibration(self, targets: np.ndarray, outputs: Mapping[str, np.ndarray]) -> Mapping[str, Any]:
+        """How honest the probabilities of a split are: `ece` and `nll`, each {"before": float, "after": float}."""
 
 
 @dataclass(frozen=True)
@@ -502,12 +652,16 @@ class TaskSpec(Spec):
     """A task. `feature` is what it asks of a backbone; `heads` are the names `--head` accepts, the default first.
 
     A head written `mlp:512` has its number after the colon; `closed_form` are the heads that `Task.solve` can fit.
+    `targets` is the form of target that it learns; where the user names no task, the `default` one of the data's form
+    is taken.
     """
 
     build: str
     feature: str
     heads: tuple[str, ...]
     closed_form: frozenset[str] = frozenset()
+    targets: TargetForm = "class"
+    default: bool = False
     version: int = 1
 
 
@@ -517,14 +671,32 @@ INPUT, HEAD = "input", "head"
 """The names of the first and the last stage of every network."""
 
 
+@dataclass(frozen=True)
+class LowRank:
+    """Low-rank updates of kernels (Hu et al. 2021, arXiv:2106.09685): kernel + `scale` * a @ b, where a is (input,
+    `rank`) and b is (`rank`, output). `scale` is what the paper calls alpha / rank."""
+
+    rank: int = 8
+    scale: float = 2.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Phase:
     """One training period with a fixed cut, optimizer and schedule.
 
     `train` are the stages that learn, the head among them. `solver` is "closed_form" (the head by convex solving on
     cached features: what `Task.solve` finds at `strengths`, the least loss on val taken) or "gradient" (AdamW).
+    `roles` are the kinds of weights that learn in the backbone's stages, by how their role begins ("gamma", "beta",
+    "bias"); empty: all. With `adapter` those weights stay, and low-rank updates of kernels learn instead, which are
+    merged at the phase's end. With `pick` only so many of the backbone's stages in `train` learn: those whose
+    gradient, relative to their weights, is the largest in one pass over the training split.
     `rates` give each learning stage the peak of its update rate; the schedule is a linear warm-up over `warmup` (share
-    of all steps) and a cosine to zero.
+    of all steps) and a cosine to zero. All gradients together are clipped to the norm `clip` (0: not at all).
+    `weight_decay` pulls weights towards 0, `pull` those of the backbone towards where the phase began; both are
+    decoupled from the gradient, and biases and norms are spared by the former.
+    `average` is the decay of a moving average of the weights, which is what is validated and kept (0: none).
+    The phase runs once for each of `rate_factors`, always from the same start; of several outcomes a greedy soup is
+    made on val. `shares` are tried on val as the share of what was learned in an interpolation with the phase's start.
     `views` is how many augmented views of a frozen prefix are cached; 0 means that each epoch draws anew.
     `patience` is the number of epochs without a better validation metric after which the phase ends.
     `refit` solves for the head once more on train and val together, by the solver and strength that val chose.
@@ -533,10 +705,18 @@ class Phase:
     name: str
     train: tuple[str, ...]
     solver: Literal["closed_form", "gradient"]
+    roles: tuple[str, ...] = ()
+    adapter: LowRank | None = None
+    pick: int = 0
     epochs: int = 1
     rates: Mapping[str, float] = field(default_factory=dict)
     warmup: float = 0.1
+    clip: float = 0.0
     weight_decay: float = 0.0
+    pull: float = 0.0
+    average: float = 0.0
+    rate_factors: tuple[float, ...] = (1.0,)
+    shares: tuple[float, ...] = ()
     strengths: tuple[float, ...] = ()
     views: int = 0
     patience: int = 0
@@ -549,7 +729,8 @@ class StrategyRequest:
 
     `stages` are the backbone's stages, bottom first; `train` the user's choice among them, or None for the
     strategy's own; `solvable` whether the task can fit this head in closed form; `augmented` whether training
-    samples vary; `views`, `epochs` and `learning_rate` the user's, or None.
+    samples vary; `views`, `epochs` and `learning_rate` the user's, or None; `family` the backbone's, by which default
+    rates are chosen.
     """
 
     options: Any
@@ -560,6 +741,7 @@ class StrategyRequest:
     views: int | None
     epochs: int | None
     learning_rate: float | None
+    family: Family = "cnn"
 
 
 class StrategyBuild(Protocol):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+
+TOTAL = "total"
 
 
 class Stopwatch:
@@ -26,6 +28,18 @@ class Stopwatch:
     def seconds(self, name: str) -> float:
         """Seconds under `name` so far."""
         return self._sums.get(name, 0.0)
+
+    def add(self, sums: Mapping[str, float]) -> None:
+        """Count the seconds of an earlier process too: what its `sums` gave."""
+        for name, seconds in sums.items():
+            if name == TOTAL:
+                self._started -= seconds
+            else:
+                self._sums[name] = self.seconds(name) + seconds
+
+    def sums(self) -> dict[str, float]:
+        """The seconds so far by name, and in all; what is being measured now is not in yet."""
+        return {**self._sums, TOTAL: self.total}
 
     @property
     def total(self) -> float:

@@ -21,7 +21,9 @@ import keras
 import numpy as np
 from ratios import FOUND, Ratio, middle, show_ratios, write_ratios
 
+from headstart.data.order import epoch_order
 from headstart.engine.compute import Step
+from headstart.engine.epochs import EpochPlan
 from headstart.engine.frozen import trainable_variables
 from headstart.engine.network import Network
 from headstart.engine.optimizer import GroupedAdamW
@@ -140,7 +142,8 @@ def build_ours(head: str, features: np.ndarray, labels: np.ndarray) -> Epochs:
     learning = trainable_variables(network, ("head",))
     optimizer = GroupedAdamW(learning, {"head": RATE}, steps=10**6, warmup=0.0, weight_decay=DECAY)
     step = Step(network, 1, learning, optimizer, task)
-    epochs = epochs_of(step, Stored(({"@pooled": features},)), labels, seed=0, batch_size=BATCH)
+    stored = Stored(({"@pooled": features},))
+    epochs = epochs_of(step, stored, labels, order=lambda epoch: epoch_order(0, epoch, len(labels)), batch_size=BATCH)
     done = 0
 
     def train(count: int) -> float:
@@ -148,8 +151,8 @@ def build_ours(head: str, features: np.ndarray, labels: np.ndarray) -> Epochs:
         accuracy = 0.0
         for _ in range(count):
             done += 1
-            outcome = epochs.run(done, lambda _done, _loss: None)
-            accuracy = task.metrics(labels[outcome.rows], outcome.outputs)["accuracy"]
+            seen = epochs.run(EpochPlan(done, lambda _reached: None)).seen
+            accuracy = task.metrics(labels[seen.rows], seen.outputs)["accuracy"]
         return accuracy
 
     return train

@@ -4,7 +4,7 @@
     python tests/benchmarks/table.py --quick        # what is below runs/bench/quick; BENCHMARKS.md stays as it is
 
 It measures nothing: each benchmark leaves a JSON file there. What limits a row that misses its goal stands in
-limits.toml, by hand, from profiles.
+limits.toml, by hand, from profiles. The tables of strategies, which `strategies.py` wrote, stay as they are.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 from goals import GOALS, verdict
 from ratio_plot import draw
 from ratios import FOUND, Ratio, middle, read_ratios
+from strategies_table import section_of, with_section
 from sweep import ROOT, show
 
 HERE = Path(__file__).parent
@@ -57,8 +58,9 @@ def main() -> int:
     _write_json(beside.with_suffix(".json"), ratios, [(path.stem, document) for path, _, document in documents])
     draw(ratios, beside.with_suffix(".png"))
     if not given.quick:
-        page = _page(ratios, [(path.stem, document) for path, _, document in documents])
-        (ROOT / "BENCHMARKS.md").write_text(page, encoding="utf-8")
+        page, told = _page(ratios, [(path.stem, document) for path, _, document in documents]), ROOT / "BENCHMARKS.md"
+        kept = section_of(told.read_text(encoding="utf-8")) if told.exists() else ""
+        told.write_text(with_section(page, kept), encoding="utf-8")
     return 0
 
 

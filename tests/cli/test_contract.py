@@ -15,6 +15,10 @@ PROMISED = {
     },
     "evaluate": {"--split", "--backend", "--predictions", "--json"},
     "predict": {"--top-k", "--backend", "--json", "--csv"},
+    "lr": {
+        *("--recipe", "--backbone", "--weights", "--backend", "--strategy", "--train", "--head", "--augment"),
+        *("--batch-size", "--image-size", "--limit", "--seed", "--set", "--from", "--to", "--steps", "--out", "--json"),
+    },
     "report": set(),
     "init": set(),
     "new-plugin": {"--out"},
@@ -36,6 +40,7 @@ def test_a_verb_has_its_promised_flags(verb):
 
 
 GROUPS = {
+    "augmentations": {"show": {"--samples", "--views", "--seed", "--image-size", "--out"}},
     "weights": {"list": {"--json"}, "get": {"--json"}, "verify": {"--json"}},
     "cache": {
         "list": {"--json"},

@@ -53,3 +53,17 @@ def test_people_see_the_same_as_tables(headstart):
     assert done.returncode == 0
     for words in ("flag --backend", "learns in fine_tune", "block7..top 0.0003, head 0.0009", "Nothing was trained"):
         assert words in done.stdout
+    assert "clipped to 1" in " ".join(done.stdout.split())
+
+
+def test_it_says_what_is_particular_to_a_strategy(headstart):
+    done = headstart("fit", *SHOWN, "--strategy", "lora", "--set", "strategy.rank=4", "--json")
+    phase = json.loads(done.stdout)["phases"][1]
+    assert (phase["adapter"], phase["roles"], phase["clip"]) == ({"rank": 4, "scale": 2.0}, [], 1.0)
+    assert phase["trainable"]["top"] == 4 * (320 + 1280)  # the factors of one 1x1 convolution
+
+
+def test_a_plan_that_has_nothing_to_act_on_is_refused_before_training(headstart):
+    done = headstart("fit", *SHOWN, "--strategy", "lora", "--set", "strategy.rank=512")
+    assert done.returncode == 2
+    assert "match no kernel" in done.stderr

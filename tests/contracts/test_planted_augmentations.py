@@ -15,6 +15,9 @@ def register_augmentations():
     return [AugmentationSpec(
         name="planted/it", summary="Turns.", build="planted_build:build", input="image/image",
         uses=frozenset({"horizontal_flip"}),
+    ), AugmentationSpec(
+        name="planted/mixing", summary="Turns and mixes.", build="planted_build:mixing", input="planted/pixels",
+        mixes=True,
     )]
 
 @hookimpl
@@ -29,12 +32,15 @@ import random
 
 import numpy as np
 
-from headstart.specs import Transform
+from headstart.specs import Colour, Erased, Mix, Transform
 
 COUNTER = itertools.count()
 
 def build(request):
     return It("horizontal_flip" in request.symmetries)
+
+def mixing(request):
+    return Mixing(False)
 
 class It:
     def __init__(self, flip):
@@ -47,6 +53,12 @@ class It:
         across = (side * math.cos(angle), -math.sin(angle), 0.0)
         down = (side * math.sin(angle), math.cos(angle), 0.0)
         return Transform((across, down, (0.0, 0.0, 1.0)))
+
+class Mixing(It):
+    def draw(self, seed, epoch, key):
+        chance = random.Random(f"mix {seed} {epoch} {key!a}")
+        box = (-0.25, -0.25, 0.25, 0.25) if chance.random() < 0.5 else None
+        return Transform(mix=Mix(chance.random(), 0.75, box))
 """
 
 KIND = '''
@@ -63,6 +75,17 @@ class Pixels:
     tensors = {"pixels": TensorSpec((8, 8, 1), "float32")}
     output_ranges = {"pixels": (-1.0, 1.0)}
 
+    def mix(self, prepared, partner, mix):
+        own, other = prepared["pixels"], partner["pixels"]
+        if mix.box is None:
+            return {"pixels": (mix.share * own + (1 - mix.share) * other).astype(own.dtype)}
+        made = own.copy()
+        made[2:6, 2:6] = other[2:6, 2:6]
+        return {"pixels": made}
+
+    def own_share(self, mix):
+        return mix.share
+
     def transform(self, prepared, transform):
         pixels = prepared["pixels"].copy()
         return {"pixels": changed_by(pixels, transform)}
@@ -78,10 +101,12 @@ DIFFER = "test_its_draws_differ_between_samples_epochs_and_seeds"
 ORDER = "test_its_draws_repeat_in_any_order"
 PROCESS = "test_its_draws_repeat_in_another_process"
 GLOBAL = "test_it_neither_reads_nor_moves_the_random_state_of_the_process"
-MIRRORS = "test_it_mirrors_nothing_where_no_symmetry_is_allowed"
+FORBIDDEN = "test_it_mirrors_nothing_where_no_symmetry_is_allowed"
 WHOLE = "test_varied_samples_keep_shape_type_and_range"
 VALIDATED = "test_what_is_validated_on_is_never_varied"
-ALL = (MATRICES, DIFFER, ORDER, PROCESS, GLOBAL, MIRRORS, WHOLE, VALIDATED)
+SAYS = "test_it_mixes_samples_where_its_spec_says_so_and_only_there"
+MIXED = "test_mixed_samples_are_between_the_two_and_their_labels_too"
+ALL = (MATRICES, DIFFER, ORDER, PROCESS, GLOBAL, FORBIDDEN, WHOLE, VALIDATED, SAYS, MIXED)
 
 CHANCE = 'random.Random(f"{seed} {epoch} {key!a}")'
 RETURN = "return Transform((across, down, (0.0, 0.0, 1.0)))"
@@ -132,7 +157,54 @@ BUGS = {
     ),
     "a mirror that nobody allowed": (
         [("side = -1.0 if self.flip and chance", "side = -1.0 if chance")],
-        {MIRRORS: 'with no symmetry allowed, draw.* mirrors the sample: .*Mirror only where "horizontal_flip" is in'},
+        {FORBIDDEN: 'with no symmetry allowed, draw.* mirrors the sample: .*Do so only where "horizontal_flip" is'},
+    ),
+    "a sample upside down": (
+        [("side = -1.0 if self.flip and chance.random() < 0.5 else 1.0", "side = 1.0"), ("0.2, 0.2)", "2.0, 2.0)")],
+        {FORBIDDEN: 'turns the sample by more than 90 degrees: .*Do so only where "rotation" is in'},
+    ),
+    "a negative": (
+        [("(0.0, 0.0, 1.0)))", '(0.0, 0.0, 1.0)), (Colour("invert"),))')],
+        {FORBIDDEN: 'inverts values: .*Do so only where "colour_inversion" is in'},
+    ),
+    "a colour that there is not": (
+        [("(0.0, 0.0, 1.0)))", '(0.0, 0.0, 1.0)), (Colour("sepia"),))')],
+        {MATRICES: "there is no colour 'sepia'; expected brightness, contrast,"},
+    ),
+    "a strength that there is not": (
+        [("(0.0, 0.0, 1.0)))", '(0.0, 0.0, 1.0)), (Colour("hue", 0.7),))')],
+        {MATRICES: "the strength of hue is 0.7; expected a number from -0.5 to 0.5"},
+    ),
+    "colours in a list": (
+        [("(0.0, 0.0, 1.0)))", '(0.0, 0.0, 1.0)), [Colour("equalize")])')],
+        {MATRICES: "`colours` is no tuple of Colour"},
+    ),
+    "a box that is inside out": (
+        [("(0.0, 0.0, 1.0)))", "(0.0, 0.0, 1.0)), (), (Erased((0.1, 0.0, -0.1, 0.2)),))")],
+        {MATRICES: "the box is .*; expected left <= right and top <= bottom"},
+    ),
+    "a filling that there is not": (
+        [("(0.0, 0.0, 1.0)))", '(0.0, 0.0, 1.0)), (), (Erased((0.0, 0.0, 0.1, 0.2), "black"),))')],
+        {MATRICES: "it erases with 'black'; expected mean or noise"},
+    ),
+    "noise of no seed": (
+        [("(0.0, 0.0, 1.0)))", '(0.0, 0.0, 1.0)), (), (Erased((0.0, 0.0, 0.1, 0.2), "noise", angle),))')],
+        {MATRICES: "the seed of noise is .*; expected a whole number from 0 to"},
+    ),
+    "everything is erased": (
+        [("(0.0, 0.0, 1.0)))", "(0.0, 0.0, 1.0)), (), (Erased((-0.5, -0.5, 0.5, 0.5)),))")],
+        {WHOLE: "leaves nothing of it: every value is the same"},
+    ),
+    "colours of a generator that goes on": (
+        [
+            ("self.flip = flip", "self.flip, self.chance = flip, random.Random(0)"),
+            ("(0.0, 0.0, 1.0)))", '(0.0, 0.0, 1.0)), (Colour("contrast", self.chance.random()),))'),
+        ],
+        {ORDER: "drawn again, in another order, some transforms differ", GLOBAL: "depend on the global random state"},
+    ),
+    "a mix that the spec does not say": (
+        [("(0.0, 0.0, 1.0)))", "(0.0, 0.0, 1.0)), mix=Mix(0.5, 0.5))")],
+        {SAYS: "mixes samples, which its spec does not say. Set `mixes=True`", VALIDATED: "no spec .* says `mixes`"},
     ),
     "no number": ([("angle = ", "angle = math.nan * ")], {MATRICES: "not all of its values are finite numbers"}),
     "a matrix of two rows": ([(RETURN, "return Transform((across, down))")], {MATRICES: r"the matrix is not \(3, 3\)"}),
@@ -174,6 +246,54 @@ KIND_BUGS = {
         {WHOLE: r"has values from \S+ to \S+, where the sample has"},
     ),
 }
+MIXING_BUGS = {
+    # name: (edit of the build module or the kind, {test that must fail: why})
+    "it never mixes": (
+        (", mix=Mix(chance.random(), 0.75, box)", ""),
+        {SAYS: "`mixes` is True, but no draw mixes. Leave `mixes` out", DIFFER: "the same for each of 64"},
+    ),
+    "a partner that there is not": (
+        ("Mix(chance.random(), 0.75, box)", "Mix(1 + chance.random(), 0.75, box)"),
+        {MATRICES: r"it mixes with partner 1.\d+ and share 0.75; expected \[0, 1\) and \[0, 1\]"},
+    ),
+    "more than all": (
+        ("Mix(chance.random(), 0.75, box)", "Mix(chance.random(), 1.75, box)"),
+        {MATRICES: "share 1.75; expected"},
+    ),
+    "no mix": (("Mix(chance.random(), 0.75, box)", "(0.5, 0.75)"), {MATRICES: "`mix` is no Mix"}),
+    "the kind adds instead of averaging": (
+        ("(mix.share * own + (1 - mix.share) * other)", "(own + other)"),
+        {MIXED: "has values that are not between those of the two samples"},
+    ),
+    "the kind gives another type": (
+        ("(1 - mix.share) * other).astype(own.dtype)", "(1 - mix.share) * other).astype('float64')"),
+        {MIXED: "and type float64, not"},
+    ),
+    "the kind changes the sample in place": (
+        ("made = own.copy()", "made = own"),
+        {MIXED: "mixing changes pixels of a stored sample. `mix` must return new arrays"},
+    ),
+    "a share of nothing": (("return mix.share", "return -mix.share"), {MIXED: r"own_share\(.*\) is -0.75"}),
+    "the kind mixes where all is to stay": (
+        ("return mix.share", "return 1.0"),
+        {MIXED: "differs from the sample where all of it is to be its own"},
+    ),
+    "the kind cannot mix": (("def own_share", "def share"), {MIXED: "its input kind planted/pixels cannot mix"}),
+}
+
+
+def test_a_sound_augmentation_that_mixes_passes(garden):
+    garden.plant(PLUGIN, planted_build=BUILD, planted_kind=KIND)
+    assert failures(named(AugmentationDrawn, "planted/mixing")) == {}
+
+
+@pytest.mark.parametrize("bug", MIXING_BUGS)
+def test_a_bug_in_mixing_is_told_by_what_asserts_it(garden, bug):
+    (old, new), expected = MIXING_BUGS[bug]
+    build, kind = (source.replace(old, new) for source in (BUILD, KIND))
+    assert (build, kind) != (BUILD, KIND)
+    garden.plant(PLUGIN, planted_build=build, planted_kind=kind)
+    assert_fails_only(named(AugmentationDrawn, "planted/mixing"), expected)
 
 
 def test_a_sound_augmentation_passes(garden):

@@ -4,9 +4,10 @@ import errno
 import os
 import stat
 
+import numpy as np
 import pytest
 
-from headstart.atomic import write_directory, write_file
+from headstart.atomic import make_folders, remove_directory, remove_leftovers, write_directory, write_file
 from headstart.errors import HeadstartError
 from headstart.manifest import read_manifest, write_manifest
 
@@ -56,6 +57,17 @@ def test_a_directory_is_synced_file_by_file_manifest_last_then_renamed_then_its_
         "words.txt", "weights.bin", "manifest.json", "assets", "temporary", "artefact", tmp_path.name,
     ]  # fmt: skip
     assert [kind for kind, _ in calls] == ["fsync"] * 5 + ["rename", "fsync"]
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="reads open files from /proc")
+def test_folders_that_were_lacking_are_synced_into_the_folder_above_them(tmp_path, monkeypatch):
+    calls = traced(monkeypatch)
+    make_folders(tmp_path / "runs" / "mine" / "checkpoints")
+    assert calls == [("fsync", tmp_path.name), ("fsync", "runs"), ("fsync", "mine")]
+
+    calls.clear()
+    make_folders(tmp_path / "runs" / "mine")
+    assert calls == []
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="reads open files from /proc")
@@ -125,6 +137,50 @@ def test_each_failing_call_names_path_and_reason_and_leaves_nothing(tmp_path, mo
         assert caught.value.exit_code == 1
         assert caught.value.hint
         assert list(tmp_path.iterdir()) == [], (name, number)
+
+
+def test_an_error_within_names_the_place_that_the_user_knows(tmp_path):
+    """Not the temporary folder, which is gone when the message is read."""
+    from headstart.weights.files import write_safetensors
+
+    def overflowing(folder):
+        (folder / "weights.safetensors").symlink_to("/dev/full")
+        write_safetensors(folder / "weights.safetensors", {"head/kernel": np.zeros(9)})
+
+    if not os.path.exists("/dev/full"):
+        pytest.skip("needs /dev/full")
+    with pytest.raises(HeadstartError) as caught:
+        write_directory(tmp_path / "artefact", overflowing)
+    assert caught.value.message == str(caught.value)
+    assert caught.value.message == f"cannot write {tmp_path}/artefact/weights.safetensors: No space left on device"
+
+
+def test_a_directory_loses_its_name_before_anything_in_it_is_removed(tmp_path, monkeypatch):
+    write_directory(tmp_path / "step.8", fill)
+    seen = []
+    monkeypatch.setattr("shutil.rmtree", lambda path, **more: seen.append((path.name, sorted(os.listdir(path)))))
+    remove_directory(tmp_path / "step.8")
+
+    ((name, files),) = seen
+    assert name.startswith(".step.8.")
+    assert files == ["assets", "manifest.json", "weights.bin"]
+    assert os.listdir(tmp_path) == [name]
+    monkeypatch.undo()
+    assert remove_leftovers(tmp_path) == [name]
+    assert os.listdir(tmp_path) == []
+    with pytest.raises(FileNotFoundError):
+        remove_directory(tmp_path / "step.8")
+
+
+def test_only_what_writers_and_removers_left_is_removed(tmp_path):
+    mine = [".hidden", "step.8", ".result.json.old", "result.json.0123456789abcdef0123456789abcdef"]
+    for name in mine:
+        (tmp_path / name).touch()
+    (tmp_path / ".result.json.0123456789abcdef0123456789abcdef").touch()
+
+    assert remove_leftovers(tmp_path) == [".result.json.0123456789abcdef0123456789abcdef"]
+    assert sorted(os.listdir(tmp_path)) == sorted(mine)
+    assert remove_leftovers(tmp_path / "absent") == []
 
 
 @pytest.mark.parametrize(("name", "number"), [("fsync", 1), ("replace", 1)])

@@ -170,7 +170,7 @@ def test_the_least_recently_used_go_first_and_a_read_counts_as_use(cache):
 
 
 def test_adding_keeps_within_the_limit_and_never_removes_what_was_just_added(tmp_path):
-    cache = Cache(tmp_path, 3 * 1250)
+    cache = Cache(tmp_path, 3 * 1350)
     for number in range(5):
         added(cache, number, hours=9 - number)
     assert numbers(cache.entries()) == [4, 3, 2]
@@ -232,7 +232,7 @@ def test_a_root_that_may_not_be_written_is_read_and_said(cache, told):
 
 
 def test_what_may_not_be_removed_is_told_and_fails_no_run(tmp_path, told, monkeypatch):
-    cache = Cache(tmp_path, 1250, told.append)
+    cache = Cache(tmp_path, 1350, told.append)
     folder = added(cache, 1)
     real = os.rename
 

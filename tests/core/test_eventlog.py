@@ -5,7 +5,7 @@ import json
 import pytest
 
 from headstart.errors import DataError, HeadstartError
-from headstart.eventlog import EventLog, read_events
+from headstart.eventlog import EventLog, drop_cut_line, read_all_events, read_events
 from headstart.events import (
     CheckpointSaved,
     EpochDone,
@@ -13,6 +13,7 @@ from headstart.events import (
     PhaseStarted,
     Progress,
     RunFinished,
+    RunResumed,
     RunStarted,
     Warned,
     from_line,
@@ -133,6 +134,102 @@ def test_a_damaged_line_in_the_middle_is_named(tmp_path, line):
     path.write_text("\n".join([to_line(EVENTS[0]), line, to_line(EVENTS[1])]) + "\n")
     with pytest.raises(DataError, match=r"events\.jsonl: line 2 is damaged"):
         read_events(path)
+
+
+def write_events(path, events):
+    path.write_text("".join(to_line(event) + "\n" for event in events))
+
+
+def warned(*messages):
+    return [Warned(time=float(number), message=message) for number, message in enumerate(messages)]
+
+
+def resumed(after):
+    return RunResumed(time=9.0, phase="tune", step=12, after=after)
+
+
+def test_events_of_steps_that_were_taken_again_do_not_count(tmp_path):
+    """A run that was stopped twice: the second time it went on from before it had gone on the first time."""
+    path, (a, b, c, d, e, f) = tmp_path / "events.jsonl", warned(*"abcdef")
+    once, again = resumed(2), resumed(1)
+    write_events(path, [a, b, c, once, d, e])
+    assert read_events(path) == [a, b, once, d, e]
+
+    write_events(path, [a, b, c, once, d, e, again, f])
+    assert read_events(path) == [a, again, f]
+    assert read_all_events(path) == [a, b, c, once, d, e, again, f]
+
+    later = resumed(4)  # counted among those that count: a, b, once, d
+    write_events(path, [a, b, c, once, d, e, later, f])
+    assert read_events(path) == [a, b, once, d, later, f]
+
+
+def test_a_cut_line_is_taken_away_so_that_the_next_event_has_a_line_of_its_own(tmp_path):
+    path, (a, b, c) = tmp_path / "events.jsonl", warned(*"abc")
+    write_events(path, [a, b])
+    whole = path.read_bytes()
+    assert not drop_cut_line(path)
+    assert path.read_bytes() == whole
+
+    for cut in range(1, len(to_line(b)) + 1):
+        path.write_bytes(whole[:-cut])
+        assert drop_cut_line(path)
+        with EventLog(path, [], None) as log:
+            log.emit(c)
+        assert read_events(path) == [a, c]
+
+    path.write_bytes(whole[:-1])
+    with EventLog(path, [], None) as log:
+        log.emit(c)
+    with pytest.raises(DataError, match="line 2 is damaged"):  # what would happen without it
+        read_events(path)
+
+
+def test_what_is_cut_before_the_first_line_end_leaves_an_empty_file(tmp_path):
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b'{"event": "Run')
+    assert drop_cut_line(path)
+    assert path.read_bytes() == b""
+    assert not drop_cut_line(path)
+
+
+def test_a_log_that_goes_on_tells_reporters_again_counts_on_and_keeps_warnings(tmp_path):
+    path, (a, b, c, d) = tmp_path / "events.jsonl", warned(*"abcd")
+    with EventLog(path, [], None) as log:
+        for event in (a, b, c):
+            log.emit(event)
+        assert log.count == 3
+
+    heard = Heard()
+    with EventLog(path, [("heard", heard)], None) as log:
+        log.take_up(read_events(path)[:2])
+        assert heard.events == [a, b]
+        assert log.count == 2
+        assert log.warnings == ["a", "b"]
+        log.emit(resumed(2))
+        log.emit(d)
+        assert log.count == 4
+
+    assert heard.events == [a, b, resumed(2), d]
+    assert read_events(path) == [a, b, resumed(2), d]
+    assert log.count == len(read_events(path))
+    assert read_all_events(path) == [a, b, c, resumed(2), d]
+
+
+def test_a_reporter_that_raises_at_what_it_is_told_again_is_switched_off_and_named_once_the_run_goes_on(tmp_path):
+    path, (a, b, c) = tmp_path / "events.jsonl", warned(*"abc")
+    write_events(path, [a, b, c])
+    broken, whole = Heard(ValueError("no"), at=Warned), Heard()
+    with EventLog(path, [("broken", broken), ("whole", whole)], None) as log:
+        log.take_up([a, b])
+        log.emit(resumed(2))
+
+    assert broken.events == [a]
+    switched = whole.events[-1]
+    assert "'broken' was switched off at Warned" in switched.message
+    assert whole.events == [a, b, resumed(2), switched]
+    assert read_events(path) == [a, b, resumed(2), switched]
+    assert log.count == 4
 
 
 def test_no_events_at_all_is_said(tmp_path):

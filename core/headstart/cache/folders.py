@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.errors import HeadstartError
-from headstart.manifest import LARGEST_MANIFEST, MANIFEST
+from headstart.manifest import LARGEST_MANIFEST, MANIFEST, SEAL
 
 COMPILED = "jax"
 """The folder that JAX keeps its compiled programs in; it removes none, and we remove all of them or none."""
@@ -122,5 +122,5 @@ def _read_facts(path: Path) -> dict[str, Any]:
         if path.stat().st_size <= LARGEST_MANIFEST:
             document = json.loads(path.read_text(encoding="utf-8"))
             if isinstance(document, dict):
-                return {key: value for key, value in document.items() if key not in ("schema", "files")}
+                return {key: value for key, value in document.items() if key not in ("schema", "files", SEAL)}
     return {}

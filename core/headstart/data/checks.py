@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from headstart.data.split_file import SPLITS, SplitRow
+from headstart.data.targets import labels_of, number_of
 from headstart.errors import DataError
-from headstart.specs import Record, Skipped
+from headstart.specs import Record, Skipped, TargetForm
 
 MAX_LISTED = 5
 MAX_UNREADABLE = 0.01
@@ -27,34 +28,87 @@ class Finding:
     count: int
 
 
-def check_records(items: Sequence[Record]) -> None:
-    """Raises DataError for no records, duplicate keys, missing labels, one class, look-alike classes, odd
-    splits."""
+def check_records(items: Sequence[Record], form: TargetForm = "class") -> None:
+    """Raises DataError for no records, duplicate keys, missing labels, look-alike classes or labels, odd splits.
+
+    Of the form "labels", a record may have none.
+    """
     if not items:
         raise DataError("the dataset has no records", hint="check the path and what lies below it")
     _check_keys(items)
     for record in items:
-        if record.target is None or not record.target.strip():
+        if record.target is None or (form != "labels" and not record.target.strip()):
             raise DataError(f"{record.key}: no label", hint="give every sample a label, or leave it out")
         if record.split not in (None, *SPLITS):
             raise DataError(f"{record.key}: split is {record.split!r}; expected {', '.join(SPLITS)}")
-    check_look_alikes({record.target for record in items if record.target is not None})
+    check_look_alikes(_names([record.target or "" for record in items], form))
+
+
+def check_targets(items: Sequence[Record], form: TargetForm) -> None:
+    """Raises DataError for targets that are not of this `form`, naming a record, or that nothing can be learned from.
+
+    Those are all the same, or of labels none at all.
+    """
+    if form == "class":
+        check_classes(record.target or "" for record in items)
+    elif form == "labels":
+        _check_labels(items)
+    else:
+        _check_numbers(items)
+
+
+def _names(targets: Sequence[str], form: TargetForm) -> set[str]:
+    """What names there are among targets: numbers are none."""
+    if form == "number":
+        return set()
+    return set(targets) if form == "class" else {label for target in targets for label in labels_of(target)}
+
+
+def _check_labels(items: Sequence[Record]) -> None:
+    for record in items:
+        labels = labels_of(record.target or "")
+        if len(set(labels)) < len(labels):
+            raise DataError(f"{record.key}: a label is given twice in {record.target!r}", hint="give each one once")
+    names = _names([record.target or "" for record in items], "labels")
+    _check_utf8(names)
+    if not names:
+        raise DataError("no sample has any label", hint="check the column that holds the labels")
+    if len({frozenset(labels_of(record.target or "")) for record in items}) < 2:
+        raise DataError(f"all samples have the same labels, {items[0].target!r}; there is nothing to tell apart")
+
+
+def _check_numbers(items: Sequence[Record]) -> None:
+    values = set()
+    for record in items:
+        value = number_of(record.target or "")
+        if value is None:
+            raise DataError(
+                f"{record.key}: the target {record.target!r} is no number",
+                hint="write numbers as -3.5 or 1e3, or learn classes with `--task classification`",
+            )
+        values.add(value)
+    if len(values) < 2:
+        raise DataError(f"all samples have the target {items[0].target!r}; there is nothing to learn")
 
 
 def check_classes(targets: Iterable[str]) -> None:
     """Raises DataError where all samples have the same label, or where one is no text that a file can hold."""
     names = set(targets)
+    _check_utf8(names)
+    if len(names) < 2:
+        raise DataError(
+            f"all samples have the label {next(iter(names), '')!r}; learning needs at least two classes",
+            hint="check that the path is the folder above the class folders",
+        )
+
+
+def _check_utf8(names: Iterable[str]) -> None:
     for name in sorted(names):
         if any("\ud800" <= letter <= "\udfff" for letter in name):
             raise DataError(
                 f"the class {name!a} is not valid UTF-8, so no model file could name it",
                 hint="rename its folder, or convert the label file to UTF-8",
             )
-    if len(names) < 2:
-        raise DataError(
-            f"all samples have the label {next(iter(names), '')!r}; learning needs at least two classes",
-            hint="check that the path is the folder above the class folders",
-        )
 
 
 def check_look_alikes(names: Iterable[str]) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 
 from headstart.data.checks import (
     Finding,
-    check_classes,
     check_records,
+    check_targets,
     duplicate_findings,
     near_duplicate_findings,
     note_findings,
@@ -24,7 +24,7 @@ from headstart.data.sample_store import SampleStore
 from headstart.data.split import apply_split, make_split
 from headstart.data.split_file import SPLITS, Split, SplitRow
 from headstart.errors import DataError
-from headstart.specs import InputKind, Record, Records, Skipped
+from headstart.specs import InputKind, Record, Records, Skipped, TargetForm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,8 @@ class PrepareOptions:
     """How to prepare: `limit` records in all, the seed of limit and split, and where large arrays may be put.
 
     `split` is a stored split to use again (all of it, or `Split.only` some sides); then `limit` and
-    `split_seed` have no say and only its samples are read. `store` keeps what was read from run to run.
+    `split_seed` have no say and only its samples are read. `store` keeps what was read from run to run. `form` is
+    that of the targets.
     """
 
     limit: int | None = None
@@ -40,6 +41,7 @@ class PrepareOptions:
     scratch: Path | None = None
     split: Split | None = None
     store: SampleStore | None = None
+    form: TargetForm = "class"
 
 
 @dataclass(frozen=True)
@@ -82,21 +84,29 @@ def prepare(
     Raises DataError for what `headstart.data.checks`, `limit` and `split` refuse, naming file, class or key.
     """
     options = options or PrepareOptions()
-    check_records(records.items)
-    check_classes(record.target or "" for record in records.items)
+    check_records(records.items, options.form)
+    check_targets(records.items, options.form)
     items = _chosen(records.items, options)
     reading = read_all(items, kind, scratch=options.scratch, on_progress=on_progress, store=options.store)
     rows = _rows(reading)
-    split = make_split(rows, options.split_seed) if options.split is None else apply_split(rows, options.split)
+    if options.split is None:
+        split = make_split(rows, options.split_seed, options.form)
+    else:
+        split = apply_split(rows, options.split)
     return _assembled(reading, split, records.skipped, near=True)
 
 
 def prepare_unsplit(
-    records: Records, kind: InputKind, *, scratch: Path | None = None, on_progress: OnProgress | None = None
+    records: Records,
+    kind: InputKind,
+    *,
+    form: TargetForm = "class",
+    scratch: Path | None = None,
+    on_progress: OnProgress | None = None,
 ) -> PreparedData:
     """Other data for a finished run: every row counts as test. One class is fine; labels are the task's
     matter."""
-    check_records(records.items)
+    check_records(records.items, form)
     items = sorted(records.items, key=_key)
     reading = read_all(items, kind, scratch=scratch, on_progress=on_progress)
     split = Split(tuple(_row(item, digest, "test") for item, digest in _pairs(reading)))
@@ -107,7 +117,7 @@ def _chosen(items: Sequence[Record], options: PrepareOptions) -> list[Record]:
     """The records to read, sorted by key."""
     ordered = sorted(items, key=_key)
     if options.split is None:
-        return list(limit_records(ordered, options.limit, options.split_seed))
+        return list(limit_records(ordered, options.limit, options.split_seed, options.form))
     wanted = {row.key for row in options.split.rows}
     chosen = [record for record in ordered if record.key in wanted]
     if not chosen:

@@ -1,48 +1,149 @@
-"""Checkpoints of a run: `step.<n>/` directories, each complete or absent; the best and the last are kept."""
+"""Checkpoints of a run: `step.<n>/` directories, each complete or absent, from which training goes on.
+
+Kept are the last two, so that one that was damaged has another before it; the best; and the last one at an epoch's
+end, to which training goes back when a loss spikes.
+"""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from headstart.atomic import write_directory
-from headstart.manifest import write_manifest
-from headstart.weights.files import write_safetensors
+from headstart.atomic import explained, remove_directory, remove_leftovers, write_directory
+from headstart.errors import HeadstartError
+from headstart.manifest import read_manifest, write_manifest
+from headstart.weights.files import SUFFIX, read_safetensors, write_safetensors
 
-SCHEMA = "checkpoint/1"
+SCHEMA = "checkpoint/2"
+DAMAGED = "damaged"
+NAME = re.compile(r"step\.(\d+)(?:\.(\d+))?")
+Groups = Mapping[str, Mapping[str, np.ndarray]]
+"""Arrays by name, in groups: `weights`, `first`, `best`, ...; each group is one file."""
+Warn = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A checkpoint as read: what was saved after `step` updates in all."""
+
+    step: int
+    facts: Mapping[str, Any]
+    groups: Groups
+
+    def group(self, name: str) -> Mapping[str, np.ndarray]:
+        """The arrays of a group; empty where there is none."""
+        return self.groups.get(name, {})
 
 
 @dataclass
 class Checkpoints:
-    """Writes below `folder`; knows which step was best.
+    """Writes and reads below `folder`; `best`, `last`, `before` and `anchor` are names, None where there is none.
 
+    A name is `step.<n>`; another state after as many steps, such as that with a phase's outcome set, is `step.<n>.<m>`.
     A phase starts from the best of the phase before, so that one stays the best until an epoch is better.
     """
 
     folder: Path
-    best: int | None = field(default=None, init=False)
-    last: int | None = field(default=None, init=False)
-    _kept: set[int] = field(default_factory=set, init=False)
+    best: str | None = field(default=None, init=False)
+    last: str | None = field(default=None, init=False)
+    before: str | None = field(default=None, init=False)
+    anchor: str | None = field(default=None, init=False)
 
-    def save(self, step: int, arrays: Mapping[str, np.ndarray], *, best: bool, facts: Mapping[str, Any]) -> Path:
-        """Write what learns, by our names, after `step` updates in all; then remove what is neither best nor last."""
-        target = self.folder / f"step.{step}"
+    def save(
+        self, step: int, groups: Groups, *, facts: Mapping[str, Any], best: bool = False, anchor: bool = True
+    ) -> Path:
+        """Write the state after `step` updates; then remove what need not be kept. `anchor`: an epoch ended here."""
+        target = self._free(step)
+        kept = {
+            "best": target.name if best else self.best,
+            "anchor": target.name if anchor else self.anchor,
+            "before": self.last,
+        }
 
         def fill(folder: Path) -> None:
-            write_safetensors(folder / "weights.safetensors", arrays)
-            write_manifest(folder, schema=SCHEMA, facts={"step": step, "best": best, **facts})
+            for name, arrays in groups.items():
+                if arrays:
+                    write_safetensors(folder / f"{name}{SUFFIX}", arrays)
+            write_manifest(folder, schema=SCHEMA, facts={"step": step, "kept": kept, "state": dict(facts)})
 
         write_directory(target, fill)
-        self.last = step
-        if best:
-            self.best = step
-        self._kept.add(step)
-        for gone in self._kept - {self.best, self.last}:
-            shutil.rmtree(self.folder / f"step.{gone}", ignore_errors=True)
-            self._kept.remove(gone)
+        self._know(target.name, kept)
+        self._remove([name for name in self.names() if name not in (*kept.values(), target.name)])
         return target
+
+    def names(self) -> list[str]:
+        """The checkpoints that are there, oldest first."""
+        found = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []
+        return sorted((name for name in found if NAME.fullmatch(name)), key=_place)
+
+    @property
+    def last_step(self) -> int | None:
+        """The updates after which the last one was saved."""
+        return None if self.last is None else _place(self.last)[0]
+
+    def load(self, name: str) -> Loaded:
+        """Read one. Raises DataError naming the file that is absent or altered."""
+        path = self.folder / name
+        manifest = read_manifest(path, schema=SCHEMA)
+        files = [file for file in manifest["files"] if file.endswith(SUFFIX)]
+        groups = {file.removesuffix(SUFFIX): read_safetensors(path / file) for file in files}
+        self._know(name, manifest["kept"])
+        return Loaded(manifest["step"], manifest["state"], groups)
+
+    def load_last(self, warn: Warn) -> Loaded | None:
+        """Read the last one that is whole, None where there is none; those that are damaged are told and set aside."""
+        remove_leftovers(self.folder)
+        for name in reversed(self.names()):
+            try:
+                return self.load(name)
+            except (HeadstartError, OSError) as exc:
+                aside = self._set_aside(name)
+                warn(f"{exc}; it was renamed to {aside.name}, and training goes on from an earlier checkpoint")
+        return None
+
+    def go_back(self) -> Loaded:
+        """Read the last one at an epoch's end, and remove those after it: their steps will be taken again."""
+        if self.anchor is None:
+            raise ValueError("there is no checkpoint to go back to")
+        anchor = self.anchor
+        loaded = self.load(anchor)
+        self._remove([name for name in self.names() if _place(name) > _place(anchor)])
+        return loaded
+
+    def _know(self, name: str, kept: Mapping[str, str | None]) -> None:
+        self.best, self.anchor, self.before, self.last = kept["best"], kept["anchor"], kept["before"], name
+
+    def _free(self, step: int) -> Path:
+        target, number = self.folder / f"step.{step}", 0
+        while target.exists():
+            number += 1
+            target = self.folder / f"step.{step}.{number}"
+        return target
+
+    def _remove(self, names: Sequence[str]) -> None:
+        for name in names:
+            with suppress(OSError):  # one too many harms nothing
+                remove_directory(self.folder / name)
+
+    def _set_aside(self, name: str) -> Path:
+        aside, number = self.folder / f"{DAMAGED}.{name}", 1
+        while aside.exists():
+            number += 1
+            aside = self.folder / f"{DAMAGED}.{number}.{name}"
+        with explained(aside):
+            (self.folder / name).rename(aside)
+        return aside
+
+
+def _place(name: str) -> tuple[int, int]:
+    """The updates that a checkpoint was saved after, and its number among those of as many."""
+    match = NAME.fullmatch(name)
+    if match is None:
+        raise ValueError(f"no name of a checkpoint: {name}")
+    return int(match[1]), int(match[2] or 0)

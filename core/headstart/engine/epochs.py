@@ -8,11 +8,13 @@ from typing import Protocol
 
 import numpy as np
 
+from headstart.data.order import batches
 from headstart.engine.compute import Step, train_step
-from headstart.engine.samples import Samples, epoch_batches
+from headstart.engine.samples import Samples
+from headstart.specs import HEAD, Task
 
-OnProgress = Callable[[int, float], None]
-"""Hears how many samples were seen, and the mean loss of their batches."""
+Order = Callable[[int], np.ndarray]
+"""The rows of an epoch (row,) int64 in order: a pure function of the epoch's number."""
 
 
 @dataclass(frozen=True)
@@ -25,30 +27,83 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Collected:
+    """What the first batches of an epoch saw before their updates: the loss of each step, the `rows` (n,) in order, and
+    the head's `outputs` (n, ...); rows of padding are left out."""
+
+    losses: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    rows: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    outputs: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def steps(self) -> int:
+        """How many steps were taken."""
+        return len(self.losses)
+
+
+@dataclass(frozen=True)
 class EpochOutcome:
-    """What an epoch's batches saw before their updates: `rows` (n,) in order, and the head's `outputs` (n, ...).
+    """What an epoch's batches saw. With a `failure` the epoch ended there; that step changed nothing, and there was
+    none after it."""
 
-    With a `failure` the epoch ended there; that step changed nothing, and there was none after it.
-    """
-
-    rows: np.ndarray
-    outputs: dict[str, np.ndarray]
+    seen: Collected
     failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Reached:
+    """Where an epoch is between two steps: the loss of each step so far; `collect` gives all that was seen."""
+
+    losses: np.ndarray
+    collect: Callable[[], Collected]
+
+    @property
+    def steps(self) -> int:
+        """How many steps were taken."""
+        return len(self.losses)
+
+
+Watch = Callable[[Reached], None]
+"""Hears between steps. What it raises ends the epoch there; the steps before it stay taken."""
+
+
+@dataclass(frozen=True)
+class EpochPlan:
+    """One epoch: its number, what was taken of it before, and after how many steps, at every multiple, to call `watch`
+    for certain (0: as it comes)."""
+
+    epoch: int
+    watch: Watch
+    begun: Collected = field(default_factory=Collected)
+    every: int = 0
 
 
 class Epochs(Protocol):
     """Trains epoch by epoch. The numbers are a function of (seed, epoch, step) and of nothing that was measured."""
 
-    def run(self, epoch: int, on_progress: OnProgress) -> EpochOutcome:
-        """Train one epoch, and put what was learned into the network's variables."""
+    def run(self, plan: EpochPlan) -> EpochOutcome:
+        """Train one epoch, or the rest of one, and put what was learned into the step's variables."""
+
+    def sync(self) -> None:
+        """Put what was learned so far into the step's variables, and the moments into the optimizer."""
+
+    def reload(self) -> None:
+        """Take the variables and the optimizer as they are now: they were set from outside."""
 
 
 @dataclass
-class Collected:
-    """Gathers what batches saw; the rows of padding are left out."""
+class Gathering:
+    """Gathers what batches saw."""
 
+    losses: list[float] = field(default_factory=list)
     rows: list[np.ndarray] = field(default_factory=list)
     outputs: dict[str, list[np.ndarray]] = field(default_factory=dict)
+
+    @classmethod
+    def after(cls, begun: Collected) -> Gathering:
+        """Goes on after what was seen before."""
+        outputs = {name: [output] for name, output in begun.outputs.items()}
+        return cls(begun.losses.tolist(), [begun.rows] if begun.steps else [], outputs)
 
     def add(self, rows: np.ndarray, mask: np.ndarray, outputs: dict[str, np.ndarray]) -> None:
         """Rows (n,), their mask (n,) and outputs (n, ...)."""
@@ -57,32 +112,59 @@ class Collected:
         for name, output in outputs.items():
             self.outputs.setdefault(name, []).append(output[real])
 
-    def outcome(self, failure: Failure | None = None) -> EpochOutcome:
+    def collected(self) -> Collected:
         """All that was added."""
         rows = np.concatenate(self.rows) if self.rows else np.zeros(0, np.int64)
-        return EpochOutcome(rows, {name: np.concatenate(parts) for name, parts in self.outputs.items()}, failure)
+        outputs = {name: np.concatenate(parts) for name, parts in self.outputs.items()}
+        return Collected(np.array(self.losses), rows, outputs)
+
+
+def targets_of(samples: Samples, targets: np.ndarray, task: Task, *, epoch: int, rows: np.ndarray) -> np.ndarray:
+    """Encoded targets (batch, ...) of `rows` (batch,) in `epoch`, blended where their samples are mixed."""
+    mixed = samples.partners(epoch, rows)
+    own: np.ndarray = targets[rows]
+    if mixed is None:
+        return own
+    blended: np.ndarray = task.mix(own, targets[mixed.rows], mixed.shares)
+    return blended
 
 
 class StepByStep:
     """A batch at a time: for samples that are drawn anew, and for stages that take long."""
 
-    def __init__(self, step: Step, samples: Samples, targets: np.ndarray, *, seed: int, batch_size: int) -> None:
-        self._samples, self._targets = samples, targets
-        self._seed, self._batch_size = seed, batch_size
-        self._step = train_step(step)
+    def __init__(
+        self, step: Step, samples: Samples, targets: np.ndarray, *, order: Order, batch_size: int, parts: int = 1
+    ) -> None:
+        self._samples, self._targets, self._task = samples, targets, step.task
+        self._order, self._batch_size = order, batch_size
+        self._step = train_step(step, parts=parts)
+        self._statistics_move = step.training > {HEAD}
 
-    def run(self, epoch: int, on_progress: OnProgress) -> EpochOutcome:
+    def run(self, plan: EpochPlan) -> EpochOutcome:
         """See `Epochs`."""
-        collected, losses, done = Collected(), 0.0, 0
-        order = epoch_batches(self._samples, seed=self._seed, epoch=epoch, batch_size=self._batch_size)
-        failure = None
-        for number, batch in enumerate(order, start=1):
-            stepped = self._step(batch.tensors, self._targets[batch.rows], batch.mask)
+        gathering, failure = Gathering.after(plan.begun), None
+        order = self._order(plan.epoch)
+        for number, (rows, mask) in enumerate(batches(order, self._batch_size), start=1):
+            if number <= plan.begun.steps:
+                continue
+            if self._statistics_move:  # they see padding too: other samples, not one of them many times
+                rows = np.where(mask > 0, rows, np.resize(order, len(rows)))
+            tensors = self._samples.take(plan.epoch, rows)
+            targets = targets_of(self._samples, self._targets, self._task, epoch=plan.epoch, rows=rows)
+            stepped = self._step(tensors, targets, mask)
             if not stepped.finite:
-                failure = Failure(number, stepped.loss, batch.rows[batch.mask > 0])
+                failure = Failure(number, stepped.loss, rows[mask > 0])
                 break
-            collected.add(batch.rows, batch.mask, dict(stepped.outputs))
-            losses, done = losses + stepped.loss, done + int(batch.mask.sum())
-            on_progress(done, losses / number)
+            gathering.losses.append(stepped.loss)
+            gathering.add(rows, mask, dict(stepped.outputs))
+            plan.watch(Reached(np.array(gathering.losses), gathering.collected))
         self._step.sync()
-        return collected.outcome(failure)
+        return EpochOutcome(gathering.collected(), failure)
+
+    def sync(self) -> None:
+        """See `Epochs`."""
+        self._step.sync()
+
+    def reload(self) -> None:
+        """See `Epochs`."""
+        self._step.reload()

@@ -29,10 +29,15 @@ def solve_path(
 
 
 def score(task: Task, solved: Solved, rows: Rows) -> Mapping[str, float]:
-    """Metrics of a linear head on features; logits (row, output) are features @ kernel + bias, a block at a time."""
+    """Metrics of a linear head on features."""
+    return task.metrics(rows.targets, answers(solved, rows))
+
+
+def answers(solved: Solved, rows: Rows) -> dict[str, np.ndarray]:
+    """What a linear head gives on features: (row, output) are features @ kernel + bias, a block at a time."""
     kernel, bias = solved.weights["kernel"], solved.weights["bias"]
-    logits = [(features @ kernel + bias).astype(np.float32) for features, _ in rows.blocks()]
-    return task.metrics(rows.targets, {"logits": np.concatenate(logits)})
+    given = [(features @ kernel + bias).astype(np.float32) for features, _ in rows.blocks()]
+    return {solved.output: np.concatenate(given)}
 
 
 def is_better(task: Task, new: Mapping[str, float], old: Mapping[str, float]) -> bool:

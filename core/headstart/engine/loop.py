@@ -1,37 +1,35 @@
-"""The gradient phase: epochs of updates, validation after each, the best kept (its start, if nothing was better)."""
+"""The gradient phase: epochs of updates, validation after each, the best kept (its start, if nothing was better).
+
+All that going on depends on is in `Standing` and `Machinery`. It is saved after each epoch, and between two steps where
+that is asked for, so that a run goes on from any of these places to the same bits; going back after a loss spike or a
+shortage of memory is going on from the last epoch's end.
+"""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
-import keras
 import numpy as np
 
-from headstart.engine.compute import Forward, Step, forward
-from headstart.engine.epochs import Epochs, Failure
-from headstart.engine.frozen import trainable_variables
+from headstart.engine.averages import Outcome, best_share, greedy_soup
+from headstart.engine.checkpoints import Loaded
+from headstart.engine.epochs import Collected, EpochPlan, Reached
 from headstart.engine.heads import is_better
-from headstart.engine.optimizer import GroupedAdamW
-from headstart.engine.samples import Samples, in_order
-from headstart.engine.scanned import epochs_of
-from headstart.engine.source import Seen
-from headstart.engine.training import PhaseResult, Training, is_fresh
-from headstart.errors import DivergedError
+from headstart.engine.learning import Learning
+from headstart.engine.machinery import Machinery
+from headstart.engine.recovery import MOST, SLOWER, LossSpikedError, is_out_of_memory
+from headstart.engine.standing import Best, Standing
+from headstart.engine.telling import Voice
+from headstart.engine.training import PhaseResult, Place, Training, is_fresh
+from headstart.errors import InterruptedRunError
 from headstart.eventlog import now
-from headstart.events import CheckpointSaved, EpochDone
+from headstart.events import CheckpointSaved
+from headstart.interrupts import Interrupts, deferred
 from headstart.specs import Phase
 
-
-@dataclass
-class Best:
-    """The best epoch so far, 0 being the start: its number, its metrics on val, and a copy of what learns."""
-
-    epoch: int = 0
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+ALL = "all epochs"
 
 
 def steps_per_epoch(samples: int, batch_size: int) -> int:
@@ -39,138 +37,254 @@ def steps_per_epoch(samples: int, batch_size: int) -> int:
     return math.ceil(samples / batch_size)
 
 
+class _AskedInValidation(Exception):
+    """A signal came while val was being answered."""
+
+
 class GradientPhase:
-    """AdamW from `cut` on. `run` trains all epochs or until patience ends, then restores the best epoch."""
+    """AdamW from `place.cut` on: all epochs, or until patience ends, once for each rate factor."""
 
-    def __init__(self, phase: Phase, training: Training, *, cut: int, first_step: int) -> None:
-        self._phase, self._training = phase, training
-        fast, source = training.fast, training.source
-        self._trainable = trainable_variables(training.network, phase.train)
-        self._seen: Seen = source.training(cut, views=phase.views, fresh=is_fresh(phase))
-        self._val: Seen = source.plain(cut, "val")
-        self._steps = steps_per_epoch(self._seen.samples.count, training.batch_size)
-        self._optimizer = GroupedAdamW(
-            self._trainable,
-            phase.rates,
-            steps=self._steps * phase.epochs,
-            warmup=phase.warmup,
-            weight_decay=phase.weight_decay,
-        )
-        step = Step(fast, self._seen.start, self._trainable, self._optimizer, training.task, training.precision)
-        self._epochs: Epochs = epochs_of(
-            step,
-            self._seen.samples,
-            training.targets["train"],
-            seed=training.seed,
-            batch_size=training.batch_size,
-        )
-        self._evaluate: Forward = forward(fast, self._val.start, len(fast.stages), precision=training.precision)
-        self._first_step = first_step
-        self._best = Best()
+    def __init__(self, phase: Phase, training: Training, learning: Learning, place: Place) -> None:
+        self._phase, self._training, self._learning, self._place = phase, training, learning, place
+        seen = training.source.training(place.cut, views=phase.views, fresh=is_fresh(phase))
+        val = training.source.plain(place.cut, "val")
+        self._machinery = Machinery(phase, training, learning, seen=seen, val=val)
+        self._voice = Voice(phase, training, self._machinery.steps, seen.samples.count)
+        self._standing = Standing()
+        self._interrupts = Interrupts()
+        self._reason = ALL
 
-    def run(self) -> PhaseResult:
-        """Train; returns how it ended. Raises DivergedError at the first loss that is not finite."""
-        self._best = Best(0, self._validate(0), self._learned())
-        reason, epoch = "all epochs", 0
-        for epoch in range(1, self._phase.epochs + 1):
-            self._epoch(epoch)
-            if self._phase.patience and epoch - self._best.epoch >= self._phase.patience:
-                reason = f"no better for {self._phase.patience} epochs"
-                break
-        for name, array in self._best.arrays.items():
-            self._trainable[name].assign(array)
-        if self._best.epoch == 0:
-            self._warn_no_better()
-        return PhaseResult(self._phase.name, self._best.epoch, self._best.metrics, reason, epoch * self._steps)
+    def run(self, loaded: Loaded | None = None) -> PhaseResult:
+        """Train, from where `loaded` stands if it is given; returns how it ended.
 
-    def _epoch(self, epoch: int) -> None:
-        started = time.monotonic()
-        train = self._updates(epoch)
-        val = self._validate(epoch)
-        better = is_better(self._training.task, val, self._best.metrics)
-        arrays = self._learned()
-        if better:
-            self._best = Best(epoch, val, arrays)
-        self._training.log.emit(
-            EpochDone(
-                time=now(),
-                phase=self._phase.name,
-                epoch=epoch,
-                epochs=self._phase.epochs,
-                train=train,
-                val=val,
-                rates=dict(self._phase.rates),
-                seconds=time.monotonic() - started,
-                best=better,
-            )
-        )
-        self._save(epoch, arrays, val, better=better)
+        Raises DivergedError at the first loss that is not finite, InterruptedRunError after a signal.
+        """
+        with deferred(self._training.checkpoints_kept) as self._interrupts:
+            if loaded is not None:
+                self._go_on(loaded)
+            else:
+                self._begin_leg()
+                self._save_start()
+            while self._standing.leg < len(self._phase.rate_factors):
+                self._train()
+            result = self._conclude()
+            self._training.save_complete(self._place, self._phase, result, self._learning.changed)
+            self._end_if_asked()
+        return result
 
-    def _learned(self) -> dict[str, np.ndarray]:
-        """A copy of what learns."""
-        return {n: np.array(keras.ops.convert_to_numpy(v), copy=True) for n, v in self._trainable.items()}
+    # --- epochs ------------------------------------------------------------------------------------------------------
 
-    def _warn_no_better(self) -> None:
-        self._training.log.warn(
-            f"no epoch of phase {self._phase.name!r} was better on val than its start, which is kept",
-            hint="try a smaller --learning-rate or more --epochs",
-        )
+    def _train(self) -> None:
+        """One epoch, and what follows it."""
+        try:
+            ended = self._epoch()
+        except LossSpikedError as exc:
+            self._slow_down(exc)
+            return
+        except Exception as exc:
+            if not is_out_of_memory(exc) or not self._halve(exc):
+                raise
+            return
+        better = self._standing.best.epoch == self._standing.epoch - 1
+        if ended is not None:
+            self._reason = ended
+            self._next_leg()
+        if ended is None or not self._concludes_at_once():
+            self._save(anchor=True, best=better and ended is None)
+            self._end_if_asked()
 
-    def _updates(self, epoch: int) -> Mapping[str, float]:
-        """One epoch of updates; metrics of the training samples as each batch saw them, before its update."""
-        outcome = self._epochs.run(epoch, lambda done, loss: self._tell(epoch, done, loss))
+    def _epoch(self) -> str | None:
+        """Train and validate one epoch; why the leg ends with it, None where it goes on."""
+        standing, phase, started = self._standing, self._phase, time.monotonic()
+        plan = EpochPlan(standing.epoch, self._watch, standing.begun, self._training.checkpoint_every or 0)
+        outcome = self._machinery.epochs.run(plan)
         if outcome.failure:
-            raise self._diverged(outcome.failure, epoch)
-        training = self._training
-        return training.task.metrics(training.targets["train"][outcome.rows], outcome.outputs)
+            self._hear(outcome.seen.losses)  # how many steps a call takes must not decide between the two
+            raise self._voice.diverged(standing, outcome.failure)
+        standing.begun = outcome.seen
+        found = self._validated_epoch()
+        if is_better(self._training.task, found.metrics, standing.best.metrics):
+            standing.best = found
+        factor = self._machinery.optimizer.factor
+        self._voice.epoch(standing, found.metrics, factor=factor, seconds=time.monotonic() - started)
+        waited = standing.epoch - standing.best.epoch
+        standing.taken += self._machinery.steps
+        standing.epoch += 1
+        standing.begun = Collected()
+        standing.guard.next_epoch()
+        if phase.patience and waited >= phase.patience:
+            return f"no better for {phase.patience} epochs"
+        return ALL if standing.epoch > phase.epochs else None
 
-    def _tell(self, epoch: int, done: int, loss: float) -> None:
-        self._training.log.progress(
-            "train",
-            done,
-            self._seen.samples.count,
-            "samples",
-            phase=self._phase.name,
-            epoch=epoch,
-            epochs=self._phase.epochs,
-            metrics={"loss": loss},
+    def _validated_epoch(self) -> Best:
+        try:
+            with self._machinery.averaged():
+                answers = self._answers(asking=True)
+                return Best(self._standing.epoch, self._metrics(answers), self._machinery.changed(), answers)
+        except _AskedInValidation:
+            self._save(anchor=False, best=False)
+            self._end_if_asked()
+            raise
+
+    def _watch(self, reached: Reached) -> None:
+        """Between two steps: the guard, progress, a checkpoint, and signals."""
+        standing, every = self._standing, self._training.checkpoint_every
+        self._hear(reached.losses)
+        self._voice.progress(standing, reached)
+        due = every is not None and reached.steps % every == 0 and reached.steps < self._machinery.steps
+        if due or self._interrupts.asked:
+            standing.begun = reached.collect()
+            self._machinery.epochs.sync()
+            self._save(anchor=False, best=False)
+        self._end_if_asked()
+
+    def _hear(self, losses: np.ndarray) -> None:
+        """Raises LossSpikedError where the losses of the epoch so far say so, and that was met less than MOST times."""
+        if self._standing.spikes < MOST:
+            self._standing.guard.hear(losses.tolist())
+
+    def _end_if_asked(self) -> None:
+        if signal := self._interrupts.asked:
+            raise InterruptedRunError(f"stopped by {signal}; {self._training.checkpoints_kept()}")
+
+    def _answers(self, *, asking: bool = False) -> dict[str, np.ndarray]:
+        """What the network as it is answers on val. Raises DivergedError where that is not finite."""
+
+        def look() -> None:
+            if asking and self._interrupts.asked:
+                raise _AskedInValidation
+
+        answers = self._machinery.answers(look)
+        if not all(np.isfinite(each).all() for each in answers.values()):
+            raise self._voice.lost(self._standing)
+        return answers
+
+    def _metrics(self, answers: Mapping[str, np.ndarray]) -> Mapping[str, float]:
+        return self._training.task.metrics(self._training.targets["val"], answers)
+
+    # --- legs: the phase once for each rate factor, and what is made of them -----------------------------------------
+
+    def _begin_leg(self) -> None:
+        """The state of a leg before its first update."""
+        answers = self._answers()
+        self._standing.best = Best(0, self._metrics(answers), self._machinery.start, answers)
+        self._set_factor()
+
+    def _next_leg(self) -> None:
+        """Keep what a leg came to, and begin the next one where this one began."""
+        done = self._standing
+        if done.best.epoch == 0:
+            self._voice.no_better(done)
+        self._standing = Standing(
+            leg=done.leg + 1,
+            taken=done.taken,
+            parts=done.parts,
+            shortages=done.shortages,
+            best=done.best,
+            outcomes=[*done.outcomes, Outcome(done.best.arrays, done.best.metrics)],
+            best_epochs=[*done.best_epochs, done.best.epoch],
+        )
+        if self._standing.leg < len(self._phase.rate_factors):
+            self._machinery.begin_again()
+            self._begin_leg()
+
+    def _concludes_at_once(self) -> bool:
+        """Whether nothing is left to compute after the last epoch."""
+        return len(self._phase.rate_factors) == 1 and not self._phase.shares
+
+    def _conclude(self) -> PhaseResult:
+        """Set the weights that the phase came to: the best epoch's, or a soup's, or an interpolation with the start."""
+        standing, phase = self._standing, self._phase
+        soup = greedy_soup(standing.outcomes, self._measured, self._is_better)
+        chosen = soup.outcome
+        if len(standing.outcomes) > 1:
+            self._voice.averaged("soup", [phase.rate_factors[place] for place in soup.members], chosen)
+        if phase.shares:
+            found = best_share(self._machinery.start, chosen, phase.shares, self._measured, self._is_better)
+            chosen = found.outcome
+            self._voice.averaged("share", [found.share], chosen)
+        self._machinery.assign(chosen.arrays)
+        return PhaseResult(
+            phase.name,
+            standing.best_epochs[soup.members[0]],
+            chosen.metrics,
+            self._reason,
+            standing.taken,
+            answers=standing.best.answers if self._concludes_at_once() else self._answers(),
         )
 
-    def _diverged(self, failure: Failure, epoch: int) -> DivergedError:
-        data, loss = self._training.source.data, failure.loss
-        keys = ", ".join(data.keys[row] for row in data.indices("train")[failure.rows][:4])
-        what = f"loss became {loss}" if not math.isfinite(loss) else "gradients stopped being finite"
-        return DivergedError(
-            f"the {what} in phase {self._phase.name!r}, epoch {epoch}, step {failure.step} of {self._steps}, "
-            f"on the batch with {keys}, ...; {self._kept()}",
-            hint="try a smaller --learning-rate, and look at those samples",
+    def _measured(self, arrays: Mapping[str, np.ndarray]) -> Mapping[str, float]:
+        self._machinery.assign(arrays)
+        return self._metrics(self._answers())
+
+    def _is_better(self, new: Mapping[str, float], old: Mapping[str, float]) -> bool:
+        return is_better(self._training.task, new, old)
+
+    # --- going back, going on, and saving ----------------------------------------------------------------------------
+
+    def _slow_down(self, spiked: LossSpikedError) -> None:
+        before = self._standing
+        reason = (
+            f"the mean loss of the last steps rose from {spiked.low:.3g} to {spiked.mean:.3g} at step {spiked.step}; "
+            f"all rates are multiplied by {SLOWER}"
         )
+        self._voice.back(before, reason)
+        self._go_on(self._training.checkpoints.go_back())
+        self._standing.slower = before.slower * SLOWER
+        self._standing.spikes = before.spikes + 1
+        self._set_factor()
 
-    def _validate(self, epoch: int) -> Mapping[str, float]:
-        outputs = run_samples(self._evaluate, self._val.samples, self._training.batch_size)
-        if not all(np.isfinite(output).all() for output in outputs.values()):
-            raise DivergedError(
-                f"the network's answers on val are not finite after epoch {epoch} of phase {self._phase.name!r}; "
-                f"{self._kept()}",
-                hint="try a smaller --learning-rate",
-            )
-        return self._training.task.metrics(self._training.targets["val"], outputs)
+    def _halve(self, error: BaseException) -> bool:
+        """Go on with batches in twice as many parts; False where that was done often enough."""
+        before, size = self._standing, self._training.batch_size
+        parts = before.parts * 2
+        if before.shortages >= MOST or parts > size:
+            return False
+        what = next(iter(str(error).splitlines()), type(error).__name__)[:160]
+        reason = (
+            f"memory did not suffice ({what}); each batch of {size} is now computed in {parts} parts of "
+            f"{-(-size // parts)}, whose gradients are added up"
+        )
+        self._voice.back(before, reason)
+        self._go_on(self._training.checkpoints.go_back())
+        self._standing.shortages = before.shortages + 1
+        self._standing.parts = parts
+        self._machinery.in_parts(parts)
+        return True
 
-    def _kept(self) -> str:
-        last = self._training.checkpoints.last
-        return f"checkpoints/step.{last} holds the last good weights" if last else "no epoch was finished"
+    def _go_on(self, loaded: Loaded) -> None:
+        """Stand where `loaded` stands: in this phase, or at the end of the one before: this one's beginning."""
+        if loaded.facts["complete"]:
+            self._machinery.begin_again()
+            self._standing = Standing()
+            self._begin_leg()
+            return
+        self._standing = Standing.of(loaded.facts["standing"], loaded.groups)
+        self._reason = loaded.facts["reason"]
+        if self._standing.parts > 1:
+            self._machinery.in_parts(self._standing.parts)
+        self._machinery.restore(loaded)
+        self._set_factor()
 
-    def _save(self, epoch: int, arrays: Mapping[str, np.ndarray], val: Mapping[str, float], *, better: bool) -> None:
-        step = self._first_step + epoch * self._steps
-        facts = {"phase": self._phase.name, "epoch": epoch, "val": dict(val)}
-        path = self._training.checkpoints.save(step, arrays, best=better, facts=facts)
-        self._training.log.emit(CheckpointSaved(time=now(), path=path.name, step=step, best=better))
+    def _set_factor(self) -> None:
+        standing, factors = self._standing, self._phase.rate_factors
+        self._machinery.optimizer.factor = factors[min(standing.leg, len(factors) - 1)] * standing.slower
 
+    def _save_start(self) -> None:
+        """Where training goes back to in its first epoch; the end of the phase before is the same place."""
+        if self._training.checkpoints.last is None:
+            self._save(anchor=True, best=False)
 
-def run_samples(evaluate: Forward, samples: Samples, batch_size: int) -> dict[str, np.ndarray]:
-    """The outputs (rows, ...) of every row of `samples`, in order."""
-    collected: dict[str, list[np.ndarray]] = {}
-    for tensors, count in in_order(samples, batch_size):
-        for name, value in evaluate(tensors).items():
-            collected.setdefault(name, []).append(value[:count])
-    return {name: np.concatenate(parts) for name, parts in collected.items()}
+    def _save(self, *, anchor: bool, best: bool) -> None:
+        standing, checkpoints = self._standing, self._training.checkpoints
+        step = self._place.first_step + standing.taken + standing.begun.steps
+        facts = {
+            **self._training.shared_facts(self._place, self._phase),
+            "complete": False,
+            "count": self._machinery.optimizer.count,
+            "standing": standing.facts(),
+            "reason": self._reason,
+        }
+        groups = {**self._machinery.groups(), **standing.groups()}
+        path = checkpoints.save(step, groups, facts=facts, best=best, anchor=anchor)
+        self._training.log.emit(CheckpointSaved(time=now(), path=path.name, step=step, best=best))

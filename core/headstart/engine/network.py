@@ -6,7 +6,7 @@ is carried along under `@name` from the stage that gives it up to the head.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,15 +41,17 @@ class Network:
         """The position of `stage` among `stages`."""
         return self.names.index(stage)
 
-    def run(self, tensors: Mapping[str, Any], start: int, stop: int, *, training: bool = False) -> dict[str, Any]:
+    def run(
+        self, tensors: Mapping[str, Any], start: int, stop: int, *, training: Container[str] = ()
+    ) -> dict[str, Any]:
         """Run stages `start` to `stop` - 1 on backend tensors, batch axis first; returns what is alive afterwards.
 
-        Only the head ever runs in training mode: BatchNorm statistics of a pretrained backbone stay as they are,
-        whether or not its weights learn.
+        The stages named in `training` run in training mode. That is the head alone where nothing else is said:
+        BatchNorm statistics of a pretrained backbone stay as they are, whether or not its weights learn.
         """
         alive = dict(tensors)
         for stage in self.stages[start:stop]:
-            alive = self._step(stage, alive, training=training and stage.name == HEAD)
+            alive = self._step(stage, alive, training=stage.name in training)
         return alive
 
     def _step(self, stage: Stage, alive: Mapping[str, Any], *, training: bool) -> dict[str, Any]:

@@ -7,10 +7,13 @@ known in advance: a table of numbers, one row an update, so that a step compiled
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+
+from headstart.specs import HEAD
 
 EPSILON = 1e-8
 """Added to the root of the second moment before its bias is corrected, as Keras does it."""
@@ -23,7 +26,7 @@ NOT_DECAYED = ("bias", "gamma", "beta", "scale")
 def schedule(peak: float, *, steps: int, warmup: float) -> np.ndarray:
     """The rate of each update, (steps + 1,) float64: up to `peak` in a line over the first `warmup` share of `steps`,
     then down to zero as a cosine."""
-    rising = round(warmup * steps)
+    rising = max(round(warmup * steps), 1) if warmup else 0
     falling = max(1, steps - rising)
     step = np.arange(steps + 1)
     line = peak * (START_SHARE + (1 - START_SHARE) * step / max(1, rising))
@@ -31,11 +34,30 @@ def schedule(peak: float, *, steps: int, warmup: float) -> np.ndarray:
     return np.where(step < rising, line, cosine)
 
 
+Arrays = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What an update does beside following its gradient.
+
+    Gradients together are clipped to the norm `clip` (0: not at all); weights of the backbone are drawn to where they
+    began by `pull` times their rate (L2-SP of Li et al. 2018, arXiv:1802.01483, decoupled from the moments as weight
+    decay is); `average` is the decay of a moving average of the weights (0: none), smaller in the first updates:
+    (1 + n) / (10 + n) after n, so that it does not stay where training began.
+    """
+
+    clip: float = 0.0
+    pull: float = 0.0
+    average: float = 0.0
+
+
 class GroupedAdamW:
     """AdamW (Loshchilov & Hutter 2019) over named weights, one rate a stage; no decay on biases and norms.
 
-    `first` and `second` are the moments, backend tensors in the order of `names`; `count` is the number of updates
-    made. These three are all the state there is. Keras' `AdamW` of the same settings makes the same updates.
+    `first` and `second` are the moments, `averages` the moving average (empty without one): backend tensors in the
+    order of `names`; `count` is the number of updates made. These four are all the state there is. Keras' `AdamW` of
+    the same settings makes the same updates.
     """
 
     def __init__(
@@ -46,55 +68,116 @@ class GroupedAdamW:
         steps: int,
         warmup: float,
         weight_decay: float,
+        rules: Rules = Rules(),
     ) -> None:
         self.names = tuple(named)
         self.variables = list(named.values())
+        self.rules = rules
         self.first = [keras.ops.zeros(variable.shape, dtype="float32") for variable in self.variables]
         self.second = [keras.ops.zeros(variable.shape, dtype="float32") for variable in self.variables]
+        self.averages = [copied(variable) for variable in self.variables] if rules.average else []
         self.count = 0
+        self.factor = 1.0
+        """By which every rate of the schedule is multiplied."""
         stages = [name.partition("/")[0] for name in named]
         different = sorted({rates[stage] for stage in stages})
         self.groups = [different.index(rates[stage]) for stage in stages]
         """The column of `scales` that each weight follows."""
-        self.decays = [0.0 if _is_undecayed(name) else weight_decay for name in named]
+        self.decays = [0.0 if is_undecayed(name) else weight_decay for name in named]
         """By how much of its rate an update shrinks each weight."""
+        self.anchors: list[Any | None] = [
+            copied(variable) if rules.pull and stage != HEAD else None
+            for variable, stage in zip(self.variables, stages, strict=True)
+        ]
+        """Where each weight is drawn to, None where it is not."""
         self._rates = np.stack([schedule(rate, steps=steps, warmup=warmup) for rate in different], axis=1)
 
     def rates(self, counts: np.ndarray | int) -> np.ndarray:
         """The rate of each group, (..., group) float64, for the update after `counts` (...) updates."""
         rows: np.ndarray = self._rates[np.minimum(counts, len(self._rates) - 1)]
-        return rows
+        return rows * self.factor
+
+    def average_share(self, counts: np.ndarray | int) -> Any:
+        """The share that the new weights get in the moving average, (...), after `counts` (...) updates."""
+        return 1.0 - np.minimum(self.rules.average, (1.0 + counts) / (10.0 + counts))
 
     def scales(self, counts: np.ndarray) -> np.ndarray:
-        """What `updated` wants for the updates after `counts` (count,) updates: (count, group, 2) float32, each rate
-        without and with the correction of the moments' bias."""
+        """What `updated` wants for the updates after `counts` (count,) updates: (count, group + 1, 2) float32, each
+        rate without and with the correction of the moments' bias; then the average's share."""
         rates, number = self.rates(counts), counts[:, None] + 1.0
         corrected = rates * np.sqrt(1 - BETA_2**number) / (1 - BETA_1**number)
-        return np.stack([rates, corrected], axis=2).astype(np.float32)
+        shares = np.broadcast_to(self.average_share(counts)[:, None, None], (len(counts), 1, 2))
+        return np.concatenate([np.stack([rates, corrected], axis=2), shares], axis=1).astype(np.float32)
 
-    def updated(
-        self,
-        values: Sequence[Any],
-        first: Sequence[Any],
-        second: Sequence[Any],
-        gradients: Sequence[Any],
-        scale: Any,
-    ) -> tuple[list[Any], list[Any], list[Any]]:
-        """Pure form: new values and moments from one row of `scales`; all in the order of `names`."""
-        first = [old + (new - old) * (1 - BETA_1) for old, new in zip(first, gradients, strict=True)]
-        second = [old + (new * new - old) * (1 - BETA_2) for old, new in zip(second, gradients, strict=True)]
-        new_values = []
-        for place, value in enumerate(values):
+    def updated(self, state: Moments, gradients: Sequence[Any], anchors: Sequence[Any], scale: Any) -> Moments:
+        """Pure form: the next weights and moments from one row of `scales`; all in the order of `names`.
+
+        `anchors` are those of the weights that have one, shaped as the weights of `state` are.
+        """
+        if self.rules.clip:
+            gradients = clipped(gradients, self.rules.clip)
+        first = [old + (new - old) * (1 - BETA_1) for old, new in zip(state.first, gradients, strict=True)]
+        second = [old + (new * new - old) * (1 - BETA_2) for old, new in zip(state.second, gradients, strict=True)]
+        pulled = iter(anchors)
+        values = []
+        for place, value in enumerate(state.values):
             rate, corrected = scale[self.groups[place]]
             kept = value - value * (self.decays[place] * rate) if self.decays[place] else value
-            moved = first[place] * corrected / (keras.ops.sqrt(second[place]) + EPSILON)
-            new_values.append(kept - moved)
-        return new_values, first, second
+            if self.anchors[place] is not None:
+                kept = kept - (value - next(pulled)) * (self.rules.pull * rate)
+            values.append(kept - first[place] * corrected / (keras.ops.sqrt(second[place]) + EPSILON))
+        averages = [old + (new - old) * scale[-1][0] for old, new in zip(state.averages, values, strict=False)]
+        return Moments(values, first, second, averages)
 
-    def store(self, first: Sequence[Any], second: Sequence[Any], count: int) -> None:
-        """Take over the state that a pure form came to."""
-        self.first, self.second, self.count = list(first), list(second), count
+    def store(self, state: Moments, count: int) -> None:
+        """Take over the moments and the average that a pure form came to."""
+        self.first, self.second, self.averages = list(state.first), list(state.second), list(state.averages)
+        self.count = count
+
+    def restore(self, first: Arrays, second: Arrays, averages: Arrays, *, count: int) -> None:
+        """Take over what was saved: arrays by name, `averages` empty without a moving average."""
+        self.first, self.second = self._tensors(first), self._tensors(second)
+        self.averages = self._tensors(averages) if self.rules.average else []
+        self.count = count
+
+    def begin_again(self) -> None:
+        """As before the first update, the weights as they are now."""
+        zeros = {
+            name: np.zeros(variable.shape, np.float32)
+            for name, variable in zip(self.names, self.variables, strict=True)
+        }
+        values = {name: keras.ops.convert_to_numpy(each) for name, each in zip(self.names, self.variables, strict=True)}
+        self.restore(zeros, zeros, values, count=0)
+
+    def _tensors(self, arrays: Arrays) -> list[Any]:
+        return [keras.ops.convert_to_tensor(np.array(arrays[name], copy=True)) for name in self.names]
 
 
-def _is_undecayed(name: str) -> bool:
+class Moments(NamedTuple):
+    """What an update changes: weights, both moments of their gradients, and the weights' moving average or nothing."""
+
+    values: Sequence[Any]
+    first: Sequence[Any]
+    second: Sequence[Any]
+    averages: Sequence[Any]
+
+
+def copied(variable: keras.Variable) -> Any:
+    """A backend tensor of its own with a variable's numbers."""
+    return keras.ops.convert_to_tensor(np.array(keras.ops.convert_to_numpy(variable), copy=True))
+
+
+def norm_of(tensors: Sequence[Any]) -> Any:
+    """The norm of all numbers together, a scalar tensor."""
+    return keras.ops.sqrt(sum(keras.ops.sum(keras.ops.square(each)) for each in tensors))
+
+
+def clipped(gradients: Sequence[Any], limit: float) -> list[Any]:
+    """All gradients scaled alike so that their norm together is at most `limit` (Pascanu et al. 2013)."""
+    factor = keras.ops.minimum(1.0, limit / norm_of(gradients))
+    return [gradient * factor for gradient in gradients]
+
+
+def is_undecayed(name: str) -> bool:
+    """True for biases and the scales and shifts of norms."""
     return name.rpartition("/")[2].startswith(NOT_DECAYED)

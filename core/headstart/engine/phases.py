@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 
+from headstart.engine.checkpoints import Loaded
 from headstart.engine.closed_form import ClosedFormPhase
-from headstart.engine.frozen import count_trainable, hash_frozen, trainable_variables, verify_frozen
+from headstart.engine.frozen import hash_frozen, verify_frozen
+from headstart.engine.learning import Learning, learning_of
 from headstart.engine.loop import GradientPhase, steps_per_epoch
 from headstart.engine.network import Network
-from headstart.engine.training import PhaseResult, Training, is_fresh
+from headstart.engine.surgical import pick_stages
+from headstart.engine.training import PhaseResult, Place, Training, digest_of, is_fresh, results_of
+from headstart.errors import HeadstartError
 from headstart.eventlog import now
 from headstart.events import PhaseDone, PhaseStarted
-from headstart.specs import Phase
+from headstart.specs import HEAD, Phase
 
 Solver = type[GradientPhase] | type[ClosedFormPhase]
 SOLVERS: Mapping[str, Solver] = {
@@ -26,23 +31,53 @@ def cut_of(network: Network, phase: Phase) -> int:
     return min(network.index(stage) for stage in phase.train)
 
 
-def run_phases(phases: Sequence[Phase], training: Training) -> list[PhaseResult]:
-    """Train. Raises DivergedError for a loss that is not finite, HeadstartError for a frozen weight that moved."""
-    results: list[PhaseResult] = []
-    for index, phase in enumerate(phases):
-        results.append(_run_phase(phase, training, index=index, count=len(phases), done=results))
-    return results
+def run_phases(phases: Sequence[Phase], training: Training, loaded: Loaded | None = None) -> list[PhaseResult]:
+    """Train, from where `loaded` stands if it is given.
+
+    Raises DivergedError for a loss that is not finite, HeadstartError for a frozen weight that moved, and
+    InterruptedRunError after a signal.
+    """
+    first, within = 0, None
+    if loaded is not None:
+        first, within = _take_up(phases, training, loaded)
+    for index in range(first, len(phases)):
+        _run_phase(phases[index], training, index=index, count=len(phases), loaded=within)
+        within = None
+    return training.results
 
 
-def _run_phase(phase: Phase, training: Training, *, index: int, count: int, done: Sequence[PhaseResult]) -> PhaseResult:
+def _take_up(phases: Sequence[Phase], training: Training, loaded: Loaded) -> tuple[int, Loaded | None]:
+    """Stand where a checkpoint stands: the phase to run next, and the checkpoint itself where it is of its middle."""
+    facts = loaded.facts
+    index = int(facts["phase"])
+    if index >= len(phases) or phases[index].name != facts["name"]:
+        raise HeadstartError(
+            f"the checkpoint is of phase {index + 1}, {facts['name']!r}; the recipe plans "
+            f"{', '.join(phase.name for phase in phases)}",
+            hint="the strategy's plugin has changed since; start a new run in another folder",
+        )
+    training.results[:] = results_of(facts["results"], loaded.group("answers"))
+    training.changed.update(facts["changed"])
+    training.restore_shared(loaded.groups)
+    return (index + 1, None) if facts["complete"] else (index, loaded)
+
+
+def _run_phase(phase: Phase, training: Training, *, index: int, count: int, loaded: Loaded | None) -> None:
     started = time.monotonic()
     network = training.network
+    if loaded is None and phase.pick:
+        phase = pick_stages(phase, training)
+    elif loaded is not None:
+        phase = dataclasses.replace(phase, train=tuple(loaded.facts["train"]))
+        training.assign_weights(loaded.group("start"))  # an adapter, and what weights are drawn to, begin there
+    learning = learning_of(network, phase, seed=training.seed, batch_norm=training.batch_norm)
     cut = cut_of(network, phase)
-    training.log.emit(_announcement(phase, training, index=index, count=count))
-    frozen = hash_frozen(network, trainable_variables(network, phase.train))
+    frozen = hash_frozen(network, learning.changed)
+    place = Place(index, cut, sum(result.steps for result in training.results), digest_of(frozen))
+    _verify_same_frozen(place, loaded)
+    training.log.emit(_announcement(phase, training, learning, place, count=count))
     training.source.forget_other_cuts(cut)
-    first_step = sum(result.steps for result in done)
-    result = SOLVERS[phase.solver](phase, training, cut=cut, first_step=first_step).run()
+    result = SOLVERS[phase.solver](phase, training, learning, place).run(loaded)
     verified = verify_frozen(network, frozen, phase.name)
     training.log.emit(
         PhaseDone(
@@ -55,23 +90,33 @@ def _run_phase(phase: Phase, training: Training, *, index: int, count: int, done
             seconds=time.monotonic() - started,
         )
     )
-    return result
 
 
-def _announcement(phase: Phase, training: Training, *, index: int, count: int) -> PhaseStarted:
-    network, cut = training.network, cut_of(training.network, phase)
+def _verify_same_frozen(place: Place, loaded: Loaded | None) -> None:
+    """A run that goes on does so on the very weights that it began with."""
+    if loaded is not None and loaded.facts["frozen"] != place.frozen:
+        raise HeadstartError(
+            "the backbone's weights are not those that the run began with: what is frozen differs from the checkpoint",
+            hint="restore the weights file, or start a new run in another folder",
+        )
+
+
+def _announcement(phase: Phase, training: Training, learning: Learning, place: Place, *, count: int) -> PhaseStarted:
+    network = training.network
     rows = len(training.source.data.indices("train"))
     gradient = phase.solver == "gradient"
+    per_epoch = steps_per_epoch(rows, training.batch_size)
+    stored = training.source.is_stored_in_training(place.cut, fresh=is_fresh(phase))
     return PhaseStarted(
         time=now(),
         phase=phase.name,
-        index=index,
+        index=place.index,
         count=count,
         epochs=phase.epochs if gradient else len(phase.strengths),
-        steps=phase.epochs * steps_per_epoch(rows, training.batch_size) if gradient else len(phase.strengths),
+        steps=len(phase.rate_factors) * phase.epochs * per_epoch if gradient else len(phase.strengths),
         solver=phase.solver,
-        cut=network.names[cut],
-        cached=network.names[:cut] if training.source.is_stored_in_training(cut, fresh=is_fresh(phase)) else (),
-        trainable=count_trainable(network, phase.train),
-        rates=dict(phase.rates),
+        cut=network.names[place.cut],
+        cached=network.names[: place.cut] if stored else (),
+        trainable=learning.counts(network),
+        rates={stage: rate for stage, rate in phase.rates.items() if stage in (*phase.train, HEAD)},
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -29,7 +29,13 @@ def verify_precision(precision: str) -> None:
 
 
 def run_network(
-    network: Network, tensors: Mapping[str, Any], start: int, stop: int, *, precision: str, training: bool = False
+    network: Network,
+    tensors: Mapping[str, Any],
+    start: int,
+    stop: int,
+    *,
+    precision: str,
+    training: Container[str] = (),
 ) -> dict[str, Any]:
     """`Network.run` at `precision`; the input stage, the head and every output are float32 in either case.
 
@@ -41,7 +47,7 @@ def run_network(
     head = len(network.stages) - 1
     middle = max(start, min(stop, head))
     with _mixed(network.stages[start:middle]):
-        alive = network.run(tensors, start, middle)
+        alive = network.run(tensors, start, middle, training=training)
     return network.run(_widened(alive), middle, stop, training=training)
 
 

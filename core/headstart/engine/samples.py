@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from headstart.data.order import batches, epoch_order
+from headstart.data.views import Mixed
 
 Arrays = Mapping[str, np.ndarray]
 LARGE = 8 * 2**20
@@ -25,12 +26,20 @@ class Samples(Protocol):
     def take(self, epoch: int, rows: np.ndarray) -> dict[str, np.ndarray]:
         """The tensors (batch, ...) of `rows` (batch,) in `epoch`."""
 
+    def partners(self, epoch: int, rows: np.ndarray) -> Mixed | None:
+        """Whom `rows` (batch,) are mixed with in `epoch`, by which their targets are to be mixed; None where no sample
+        ever is."""
+
 
 @dataclass(frozen=True)
 class Stored:
-    """Samples whose tensors are at hand, one set of arrays (rows, ...) a view; epochs go round the views."""
+    """Samples whose tensors are at hand, one set of arrays (rows, ...) a view; epochs go round the views.
+
+    `mixed` says for each view whom all rows were mixed with; it is empty where none ever is.
+    """
 
     views: tuple[Arrays, ...]
+    mixed: tuple[Mixed, ...] = ()
 
     @property
     def count(self) -> int:
@@ -42,17 +51,33 @@ class Stored:
         view = self.views[epoch % len(self.views)]
         return {name: array[rows] for name, array in view.items()}
 
+    def partners(self, epoch: int, rows: np.ndarray) -> Mixed | None:
+        """See `Samples`."""
+        if not self.mixed:
+            return None
+        view = self.mixed[epoch % len(self.mixed)]
+        return Mixed(view.rows[rows], view.shares[rows])
+
+
+def _never_mixed(_epoch: int, _rows: np.ndarray) -> None:
+    return None
+
 
 @dataclass(frozen=True)
 class Drawn:
-    """Samples that are augmented anew each epoch: `draw(epoch, rows)` gives their tensors."""
+    """Samples that are augmented anew each epoch: `draw(epoch, rows)` gives their tensors, `mixed` their partners."""
 
     count: int
     draw: Callable[[int, np.ndarray], Arrays]
+    mixed: Callable[[int, np.ndarray], Mixed | None] = _never_mixed
 
     def take(self, epoch: int, rows: np.ndarray) -> dict[str, np.ndarray]:
         """See `Samples`."""
         return dict(self.draw(epoch, rows))
+
+    def partners(self, epoch: int, rows: np.ndarray) -> Mixed | None:
+        """See `Samples`."""
+        return self.mixed(epoch, rows)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from headstart.engine.compute import Advanced, Batch, Step
-from headstart.engine.updates_jax import Learned, Result, Update, all_finite
+from headstart.engine.updates_jax import Fixed, Learned, Result, Update, all_finite, copied_state
 
 ROOM_ON_CPU = 64 * 2**20
 """Bytes of a second copy of the samples; there is none of arrays that begin at a multiple of ALIGNED, as files do."""
@@ -34,9 +34,13 @@ class Told(NamedTuple):
 class JaxScan:
     """Fulfils `Scan`; the state lives in this object and reaches the variables by `sync`."""
 
+    _learned: Learned
+    _count: int
+
     def __init__(self, step: Step) -> None:
         self._update, self._optimizer = Update(step), step.optimizer
-        self._learned, self._count = self._update.begin(), step.optimizer.count
+        self._taken = 0
+        self.reload()
         self._told: Told | None = None
         self._fast = jax.jit(self._all, donate_argnums=1)
         self._careful = jax.jit(self._up_to_the_first_bad, donate_argnums=1)
@@ -52,9 +56,10 @@ class JaxScan:
         """See `Scan`."""
         return jax.device_put((dict(tensors), targets))
 
-    def begin(self, held: Any, rows: np.ndarray, mask: np.ndarray) -> None:
+    def begin(self, held: Any, rows: np.ndarray, mask: np.ndarray, *, taken: int = 0) -> None:
         """See `Scan`."""
-        scales = self._optimizer.scales(self._count + np.arange(len(rows)))
+        self._taken = taken
+        scales = self._optimizer.scales(self._count - taken + np.arange(len(rows)))
         self._given = (self._update.frozen(), held, jax.device_put((rows.astype(np.int32), mask, scales)))
         if self._told is None or len(self._told.losses) != len(rows):
             self._told = self._room_to_tell(len(rows))
@@ -75,11 +80,16 @@ class JaxScan:
     def outputs(self, count: int) -> dict[str, np.ndarray]:
         """See `Scan`."""
         told = {} if self._told is None else self._told.outputs
-        return {name: np.array(output)[:count] for name, output in told.items()}
+        return {name: np.array(output)[self._taken : count] for name, output in told.items()}
 
     def sync(self) -> None:
         """See `Scan`."""
-        self._update.end(self._learned, self._count)
+        self._update.end(copied_state(self._learned), self._count)
+
+    def reload(self) -> None:
+        """See `Scan`."""
+        self._learned = copied_state(self._update.begin())
+        self._count = self._optimizer.count
 
     def _room_to_tell(self, steps: int) -> Told:
         step = functools.partial(self._step, self._update)
@@ -115,7 +125,7 @@ class JaxScan:
         return learned, told, place
 
     @staticmethod
-    def _step(update: Any, learned: Learned, place: Any, frozen: list[Any], held: Any, plan: Any) -> Any:
+    def _step(update: Any, learned: Learned, place: Any, frozen: Fixed, held: Any, plan: Any) -> Any:
         rows, mask, scales = (each[place] for each in plan)
         batch, targets = jax.tree.map(lambda each: each.at[rows].get(mode="promise_in_bounds"), held)
         return update(learned, frozen, batch, targets, mask, scales)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from headstart.engine.compute import Advanced, Batch, Step
-from headstart.engine.on_torch import TorchTrainStep, all_finite, device, on_device
+from headstart.engine.on_torch import TorchGradients, all_finite, device, on_device
 from headstart.engine.trace_torch import trace
 from headstart.engine.updates_torch import FusedUpdate
 
@@ -21,12 +21,11 @@ class TorchScan:
     """Fulfils `Scan`; the variables hold the state."""
 
     def __init__(self, step: Step) -> None:
-        self._optimizer, self._apply = step.optimizer, FusedUpdate(step.optimizer)
-        self._eager = TorchTrainStep(step).gradients
+        self._optimizer, self._eager = step.optimizer, TorchGradients(step)
+        self._taken = 0
         self._gradients: Gradients | None = None
         self._step, self._device = step, device()
-        read = [variable for stage in step.network.stages[step.start :] for variable in stage.model.variables]
-        self._state = [variable.value for variable in read] + self._optimizer.first + self._optimizer.second
+        self.reload()
 
     def can_hold(self, views: Sequence[Batch], targets: np.ndarray) -> bool:
         """See `Scan`."""
@@ -39,8 +38,9 @@ class TorchScan:
         held = {name: on_device(array, self._device) for name, array in tensors.items()}
         return held, on_device(targets, self._device)
 
-    def begin(self, held: Any, rows: np.ndarray, mask: np.ndarray) -> None:
+    def begin(self, held: Any, rows: np.ndarray, mask: np.ndarray, *, taken: int = 0) -> None:
         """See `Scan`."""
+        self._taken = taken
         self._held = held
         self._rows, self._mask = (on_device(each, self._device).unbind(0) for each in (rows, mask))
         self._outputs: list[dict[str, Any]] = []
@@ -61,11 +61,19 @@ class TorchScan:
 
     def outputs(self, count: int) -> dict[str, np.ndarray]:
         """See `Scan`."""
-        taken = self._outputs[:count]
+        taken = self._outputs[: count - self._taken]
         return {name: torch.stack([each[name] for each in taken]).cpu().numpy() for name in taken[0]} if taken else {}
 
     def sync(self) -> None:
         """See `Scan`; nothing to do, the variables hold the state."""
+
+    def reload(self) -> None:
+        """See `Scan`."""
+        step, optimizer = self._step, self._optimizer
+        self._apply = FusedUpdate(optimizer)
+        read = [variable for stage in step.network.stages[step.start :] for variable in stage.model.variables]
+        moments = optimizer.first + optimizer.second + optimizer.averages
+        self._state = [variable.value for variable in read] + moments
 
     def _batch(self, place: int) -> tuple[dict[str, Any], Any, Any]:
         tensors, targets = self._held
@@ -76,7 +84,7 @@ class TorchScan:
     def _take(self, start: int, stop: int, *, careful: bool) -> Advanced:
         """Steps `start` to `stop` - 1; where `careful`, up to the first that is not finite."""
         gradients_of = self._gradients or self._eager
-        del self._outputs[start:]
+        del self._outputs[start - self._taken :]
         losses, reached = [], start
         for place in range(start, stop):
             loss, outputs, gradients = gradients_of(*self._batch(place))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from headstart.data.prepared import PreparedData
-from headstart.data.views import View, augmented
+from headstart.data.views import Mixed, TrainingSamples, View, augmented, partners
 from headstart.engine.feature_store import FeatureStore
 from headstart.engine.features import Allocate, extract
 from headstart.engine.network import Network
@@ -25,6 +26,9 @@ FIRST_LEARNED = 1
 PLAIN = -1
 """The number of the view that is not augmented; drawn views count from 0."""
 Tensors = Mapping[str, np.ndarray]
+Views = tuple[tuple[int, View | None], ...]
+"""Numbers of views, and how samples vary in each; None in the plain one."""
+_PLAIN_ALONE: Views = ((PLAIN, None),)
 
 
 @dataclass(frozen=True)
@@ -51,27 +55,32 @@ class Source:
     store: FeatureStore
     told: Callable[[int, int], None]
     clock: Stopwatch
-    _stored: dict[tuple[int, str, int], dict[str, np.ndarray]] = field(default_factory=dict, init=False)
+    _stored: dict[tuple[int, str, int, bool], dict[str, np.ndarray]] = field(default_factory=dict, init=False)
     _opened: dict[int, Opened] = field(default_factory=dict, init=False)
 
-    def training(self, cut: int, *, views: int, fresh: bool) -> Seen:
+    def training(self, cut: int, *, views: int, fresh: bool, mixing: bool = True) -> Seen:
         """The training split. With an augmentation: `fresh` draws anew each epoch, through the whole network; else
-        `views` drawn views are stored at `cut` beside the plain one. What is stored is never augmented again."""
-        if self.view is None:
-            return self._seen(cut, "train", (PLAIN,))
+        `views` drawn views are stored at `cut` beside the plain one. What is stored is never augmented again.
+
+        Without `mixing` no sample is mixed with another: for what cannot learn from mixed labels.
+        """
+        view = self.view if self.view is None or mixing else self.view.unmixed()
+        if view is None:
+            return self._seen(cut, "train", _PLAIN_ALONE)
         if not self.is_stored_in_training(cut, fresh=fresh):
-            rows = self.data.indices("train")
-            return Seen(Drawn(len(rows), lambda epoch, picked: self._draw(epoch, rows[picked])), 0)
-        return self._seen(cut, "train", (PLAIN, *range(views)))
+            samples = self._training_samples()
+            draw, mixed = partial(_draw, samples, view), partial(_partners, samples, view)
+            return Seen(Drawn(len(samples.rows), draw, mixed), 0)
+        return self._seen(cut, "train", (*_PLAIN_ALONE, *((number, view) for number in range(views))))
 
     def plain(self, cut: int, split: str) -> Seen:
         """A split without augmentation, stored at `cut` where that is worth it."""
-        return self._seen(cut, split, (PLAIN,))
+        return self._seen(cut, split, _PLAIN_ALONE)
 
     def latest(self, split: str) -> Seen:
         """A split without augmentation at the last cut where it was stored, or from the beginning."""
-        cuts = [cut for cut, stored, view in self._stored if stored == split and view == PLAIN]
-        return self._seen(cuts[-1] if cuts else 0, split, (PLAIN,))
+        cuts = [cut for cut, stored, number, _ in self._stored if stored == split and number == PLAIN]
+        return self._seen(cuts[-1] if cuts else 0, split, _PLAIN_ALONE)
 
     def forget_other_cuts(self, cut: int) -> None:
         """Let go of what is stored at other cuts, and of opened prefixes: a phase may have changed their weights."""
@@ -86,54 +95,78 @@ class Source:
         """True where training samples are stored at `cut` too: not where each epoch draws them anew."""
         return self.is_stored(cut) and not (fresh and self.view is not None)
 
-    def _seen(self, cut: int, split: str, views: tuple[int, ...]) -> Seen:
+    def _seen(self, cut: int, split: str, views: Views) -> Seen:
         if self.is_stored(cut):
-            return Seen(Stored(tuple(self._at(cut, split, view) for view in views)), cut)
+            stored = tuple(self._at(cut, split, number, view) for number, view in views)
+            return Seen(Stored(stored, self._mixed(views)), cut)
         rows = self.data.indices(split)
         return Seen(Drawn(len(rows), lambda _epoch, picked: self._pick(rows[picked])), 0)
 
-    def _at(self, cut: int, split: str, view: int) -> dict[str, np.ndarray]:
-        key = (cut, split, view)
+    def _mixed(self, views: Views) -> tuple[Mixed, ...]:
+        """The partners of all training samples in each view; none where no view mixes."""
+        samples = self._training_samples()
+        everything = np.arange(len(samples.rows))
+        found = [None if view is None else _partners(samples, view, number, everything) for number, view in views]
+        if all(each is None for each in found):
+            return ()
+        alone = Mixed(everything, np.ones(len(everything), np.float32))
+        return tuple(alone if each is None else each for each in found)
+
+    def _at(self, cut: int, split: str, number: int, view: View | None) -> dict[str, np.ndarray]:
+        key = (cut, split, number, view is not None and view.mixes)
         if key not in self._stored:
             with self.clock.measure("features"):
-                self._stored[key] = self._fetch(cut, self.data.indices(split), view)
+                self._stored[key] = self._fetch(cut, self.data.indices(split), number, view)
         return self._stored[key]
 
-    def _fetch(self, cut: int, rows: np.ndarray, view: int) -> dict[str, np.ndarray]:
+    def _fetch(self, cut: int, rows: np.ndarray, number: int, view: View | None) -> dict[str, np.ndarray]:
         if cut not in self._opened:
             self._opened[cut] = self.open(cut)
         opened = self._opened[cut]
+        samples = TrainingSamples(self.data.tensors, self.data.keys, rows)
 
         def compute(allocate: Allocate) -> dict[str, np.ndarray]:
             return extract(
                 opened.compiled,
-                lambda picked: self._pick(rows[picked]) if view == PLAIN else self._draw(view, rows[picked]),
+                lambda picked: self._pick(rows[picked]) if view is None else _draw(samples, view, number, picked),
                 len(rows),
                 batch_size=opened.batch_size,
                 allocate=allocate,
                 on_progress=self.told,
             )
 
-        key = {**opened.key, **self._rows_key(rows, view)}
-        facts = {**opened.facts, "rows": len(rows), "view": "plain" if view == PLAIN else view}
+        key = {**opened.key, **self._rows_key(rows, number, view)}
+        facts = {**opened.facts, "rows": len(rows), "view": "plain" if view is None else number}
         return self.store.fetch(key, len(rows), facts, compute)
 
-    def _rows_key(self, rows: np.ndarray, view: int) -> dict[str, Any]:
+    def _rows_key(self, rows: np.ndarray, number: int, view: View | None) -> dict[str, Any]:
         """What the samples are: their contents in order; where they vary, how, and the keys that they are drawn by."""
         digest = hashlib.sha256()
         for row in rows:
-            name = self.data.keys[row] if view != PLAIN else ""
+            name = self.data.keys[row] if view is not None else ""
             digest.update(f"{self.data.hashes[row]} {name}\n".encode("utf-8", "surrogateescape"))
-        varied = {"view": view, **self.view_key} if view != PLAIN else {"view": "plain"}
-        return {"rows": digest.hexdigest(), "count": len(rows), "varied": varied}
+        return {"rows": digest.hexdigest(), "count": len(rows), "varied": self._varied_key(number, view)}
+
+    def _varied_key(self, number: int, view: View | None) -> dict[str, Any]:
+        if view is None:
+            return {"view": "plain"}
+        varied = {"view": number, **self.view_key}
+        left_out = self.view is not None and self.view.mixes and not view.mixes
+        return {**varied, "mixing": False} if left_out else varied
 
     def _pick(self, rows: np.ndarray) -> Tensors:
         return {name: array[rows] for name, array in self.data.tensors.items()}
 
-    def _draw(self, epoch: int, rows: np.ndarray) -> Tensors:
-        if self.view is None:
-            raise ValueError("samples that do not vary cannot be drawn")
-        return augmented(self.data.tensors, self.data.keys, rows, self.view, epoch)
+    def _training_samples(self) -> TrainingSamples:
+        return TrainingSamples(self.data.tensors, self.data.keys, self.data.indices("train"))
+
+
+def _draw(samples: TrainingSamples, view: View, epoch: int, picked: np.ndarray) -> Tensors:
+    return augmented(samples, picked, view, epoch)
+
+
+def _partners(samples: TrainingSamples, view: View, epoch: int, picked: np.ndarray) -> Mixed | None:
+    return partners(samples, picked, view, epoch)
 
 
 def is_storable(network: Network, cut: int, samples: int) -> bool:

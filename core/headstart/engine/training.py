@@ -1,27 +1,40 @@
-"""What the phases of one run share."""
+"""What the phases of one run share, and how a phase ended."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+import keras
 import numpy as np
 
+from headstart.data.order import epoch_order
 from headstart.engine.checkpoints import Checkpoints
 from headstart.engine.lowering import device_at_hand
 from headstart.engine.network import Network
-from headstart.engine.precision import FLOAT32
+from headstart.engine.precision import FLOAT32, verify_precision
 from headstart.engine.source import Source
-from headstart.eventlog import EventLog
+from headstart.engine.stages import name_variables
+from headstart.engine.standing import with_nan, without_nan
+from headstart.eventlog import EventLog, now
+from headstart.events import CheckpointSaved
 from headstart.specs import Phase, Task
 
+AUTO = "auto"
+FROZEN = "frozen"
 
-@dataclass(frozen=True)
+
+@dataclass
 class Training:
     """`network` is made of stock layers and names the weights; `fast` is the same network lowered, which computes.
 
-    `targets` holds the encoded targets by split, each in the order of `source.data.indices(split)`. `precision` is that
-    of the backbone's stages that learn; heads and losses are float32."""
+    `targets` holds the encoded targets by split, each in the order of `source.data.indices(split)`; `chances` (row,)
+    how often each training sample is seen, None for once an epoch. `precision` is that of the stages that learn;
+    heads and losses are float32. `batch_norm` is the policy for the backbone's statistics; with `checkpoint_every` a
+    checkpoint is saved after so many steps within an epoch too. `elapsed` tells the seconds so far, by activity.
+    """
 
     network: Network
     fast: Network
@@ -33,11 +46,109 @@ class Training:
     log: EventLog
     checkpoints: Checkpoints
     precision: str = FLOAT32
+    chances: np.ndarray | None = None
+    batch_norm: str = FROZEN
+    checkpoint_every: int | None = None
+    elapsed: Callable[[], Mapping[str, float]] = dict
+    results: list[PhaseResult] = field(default_factory=list)
+    changed: set[str] = field(default_factory=set)
+    """The network's weights that phases so far have changed: what a checkpoint must hold."""
+
+    def order(self, epoch: int) -> np.ndarray:
+        """The rows of the training split (row,) int64 in the order of an epoch."""
+        return epoch_order(self.seed, epoch, len(self.targets["train"]), self.chances)
+
+    def weights_so_far(self, changing: Mapping[str, keras.Variable]) -> dict[str, np.ndarray]:
+        """The network's weights that are no longer as they were loaded, with those that `changing` names."""
+        wanted = self.changed | set(changing)
+        named = name_variables(self.network.learned)
+        return {name: _copy(variable) for name, variable in named.items() if name in wanted}
+
+    def assign_weights(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Set weights of the network by name."""
+        named = name_variables(self.network.learned)
+        for name, array in arrays.items():
+            named[name].assign(array)
+
+    def seeds(self) -> list[keras.Variable]:
+        """The states of layers that draw, in order."""
+        ours = {id(variable) for variable in name_variables(self.fast.learned).values()}
+        ours |= {id(variable) for variable in name_variables(self.network.learned).values()}
+        found = {id(v): v for stage in self.fast.stages for v in stage.model.non_trainable_variables}
+        return [variable for key, variable in found.items() if key not in ours]
+
+    def shared_groups(self, changing: Mapping[str, keras.Variable]) -> dict[str, Mapping[str, np.ndarray]]:
+        """What every checkpoint holds: weights, and the states of layers that draw."""
+        seeds = {str(place): _copy(variable) for place, variable in enumerate(self.seeds())}
+        return {"weights": self.weights_so_far(changing), "seeds": seeds}
+
+    def restore_shared(self, groups: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+        """Take over what `shared_groups` gave."""
+        self.assign_weights(groups.get("weights", {}))
+        for place, variable in enumerate(self.seeds()):
+            variable.assign(groups["seeds"][str(place)])
+
+    def shared_facts(self, place: Place, phase: Phase) -> dict[str, Any]:
+        """What every checkpoint says; the events that it counts are durable from here on."""
+        self.log.sync()
+        return {
+            "phase": place.index,
+            "name": phase.name,
+            "train": list(phase.train),
+            "frozen": place.frozen,
+            "events": self.log.count,
+            "results": [result.facts() for result in self.results],
+            "seconds": dict(self.elapsed()),
+            "changed": sorted(self.changed),
+        }
+
+    def save_complete(
+        self, place: Place, phase: Phase, result: PhaseResult, changed: Mapping[str, keras.Variable]
+    ) -> None:
+        """The checkpoint at a phase's end: its outcome is set."""
+        self.results.append(result)
+        self.changed |= set(changed)
+        facts = {**self.shared_facts(place, phase), "complete": True}
+        groups = {**self.shared_groups(changed), "answers": result.answers}
+        step = place.first_step + result.steps
+        path = self.checkpoints.save(step, groups, facts=facts, best=True)
+        self.log.emit(CheckpointSaved(time=now(), path=path.name, step=step, best=True))
+
+    def checkpoints_kept(self) -> str:
+        """What is kept, for a message about an end that was not planned."""
+        last = self.checkpoints.last
+        return f"checkpoints/{last} holds the last good weights" if last else "no epoch was finished"
 
 
-def training_precision(asked: str) -> str:
-    """`asked` on accelerators; float32 on processors, where backward convolutions in bfloat16 are slow."""
-    return asked if device_at_hand() != "cpu" else FLOAT32
+@dataclass(frozen=True)
+class Place:
+    """Where a phase stands among the others: its `index`, its `cut`, and the updates before it. `frozen` is a digest of
+    the weights that it must not change."""
+
+    index: int
+    cut: int
+    first_step: int
+    frozen: str
+
+
+def digest_of(hashes: Mapping[str, str]) -> str:
+    """One SHA-256 of the hashes of weights by name."""
+    digest = hashlib.sha256()
+    for name in sorted(hashes):
+        digest.update(f"{name} {hashes[name]}\n".encode())
+    return digest.hexdigest()
+
+
+def training_precision(asked: str, prefix: str) -> str:
+    """The precision of stages that learn: `asked`, or for "auto" the one of the frozen `prefix` on accelerators and
+    float32 on processors, where backward convolutions in bfloat16 are slow.
+
+    Raises EngineRefusal where this backend has no use for the precision that was named.
+    """
+    if asked == AUTO:
+        return prefix if device_at_hand() != "cpu" else FLOAT32
+    verify_precision(asked)
+    return asked
 
 
 def is_fresh(phase: Phase) -> bool:
@@ -49,7 +160,9 @@ def is_fresh(phase: Phase) -> bool:
 class PhaseResult:
     """How a phase ended: `best` are the best epoch's metrics on val, `steps` counts updates.
 
-    A head that was solved for has the `strength` and `solver` that val chose."""
+    A head that was solved for has the `strength` and `solver` that val chose. `answers` are the outputs (rows, ...) on
+    val of what val chose, before a refit.
+    """
 
     phase: str
     best_epoch: int
@@ -59,3 +172,32 @@ class PhaseResult:
     strength: float | None = None
     solver: str | None = None
     refit: bool = False
+    answers: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+
+    def facts(self) -> dict[str, Any]:
+        """What is no array."""
+        return {
+            "phase": self.phase,
+            "best_epoch": self.best_epoch,
+            "best": without_nan(self.best),
+            "reason": self.reason,
+            "steps": self.steps,
+            "strength": self.strength,
+            "solver": self.solver,
+            "refit": self.refit,
+        }
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> PhaseResult:
+        """What `facts` were made of, without its answers."""
+        return cls(**{**facts, "best": with_nan(facts["best"])})
+
+
+def results_of(facts: Sequence[Mapping[str, Any]], answers: Mapping[str, np.ndarray]) -> list[PhaseResult]:
+    """The results that a checkpoint lists; `answers` are those of the last."""
+    results = [PhaseResult.of(each) for each in facts]
+    return [*results[:-1], replace(results[-1], answers=answers)] if results else []
+
+
+def _copy(variable: keras.Variable) -> np.ndarray:
+    return np.array(keras.ops.convert_to_numpy(variable), copy=True)

@@ -12,8 +12,8 @@ import keras
 
 from headstart.engine.compute import Step
 from headstart.engine.network import Network
+from headstart.engine.optimizer import Moments
 from headstart.engine.precision import run_network
-from headstart.engine.stages import name_variables
 
 NARROW = 64
 """Columns of a matrix below which its products, and their gradients, take half as long where it lies by columns."""
@@ -29,7 +29,7 @@ def state_of(network: Network, start: int, stop: int) -> list[keras.Variable]:
 
 
 class Learned(NamedTuple):
-    """What an update changes: weights, both moments of their gradients, and the seeds of random layers.
+    """What an update changes: weights, both moments of their gradients, their average, what moves without gradients.
 
     Weights and moments are flat, narrow matrices by columns: an update then runs along memory, whatever the shapes.
     """
@@ -37,7 +37,16 @@ class Learned(NamedTuple):
     values: list[Any]
     first: list[Any]
     second: list[Any]
-    seeds: list[Any]
+    averages: list[Any]
+    moving: list[Any]
+
+
+class Fixed(NamedTuple):
+    """What an update reads: weights that do not learn, the kernels below an adapter, and what weights are drawn to."""
+
+    weights: list[Any]
+    base: list[Any]
+    anchors: list[Any]
 
 
 class Result(NamedTuple):
@@ -45,6 +54,14 @@ class Result(NamedTuple):
 
     loss: Any
     outputs: Mapping[str, Any]
+
+
+class Gradients(NamedTuple):
+    """Of one batch, or a part of one: what it saw, its gradients (flat), and what moved."""
+
+    result: Result
+    gradients: list[Any]
+    moving: list[Any]
 
 
 @dataclass
@@ -56,72 +73,116 @@ class Update:
     def __post_init__(self) -> None:
         step = self.step
         self._trainable = list(step.trainable.values())
-        learning = {id(variable) for variable in self._trainable}
+        self._moving = step.moving()
+        self._adapted = list(step.adapter.adapted.values()) if step.adapter else []
+        known = {id(variable) for variable in (*self._trainable, *self._moving, *self._adapted)}
         everything = state_of(step.network, step.start, len(step.network.stages))
-        rest = [variable for variable in everything if id(variable) not in learning]
-        seeds = {id(v) for stage in step.network.stages for v in stage.model.non_trainable_variables}
-        seeds -= {id(v) for v in name_variables(step.network.learned).values()}
-        self._seeds = [variable for variable in rest if id(variable) in seeds]
-        self._frozen = [variable for variable in rest if id(variable) not in seeds]
+        self._frozen = [variable for variable in everything if id(variable) not in known]
+        self._anchors: list[Any] = []
+        self._factors = [step.adapter is not None and name in step.adapter.factors for name in step.trainable]
 
     def begin(self) -> Learned:
         """The state of the variables and of the optimizer."""
         optimizer = self.step.optimizer
+        self._anchors = [_flat(each) for each in optimizer.anchors if each is not None]
         values = [variable.value for variable in self._trainable]
-        flat = [[_flat(array) for array in each] for each in (values, optimizer.first, optimizer.second)]
-        return Learned(flat[0], flat[1], flat[2], [variable.value for variable in self._seeds])
+        state = (values, optimizer.first, optimizer.second, optimizer.averages)
+        flat = [[_flat(array) for array in each] for each in state]
+        return Learned(flat[0], flat[1], flat[2], flat[3], [variable.value for variable in self._moving])
 
     def end(self, learned: Learned, count: int) -> None:
         """Put what was learned, after `count` updates, into the variables and the optimizer."""
-        for variable, value in zip(self._trainable, self._shaped(learned.values), strict=True):
+        moments = Moments(*(self.shaped(each) for each in learned[:4]))
+        for variable, value in zip(self._trainable, moments.values, strict=True):
             variable.assign(value)
-        for variable, value in zip(self._seeds, learned.seeds, strict=True):
+        for variable, value in zip(self._moving, learned.moving, strict=True):
             variable.assign(value)
-        self.step.optimizer.store(self._shaped(learned.first), self._shaped(learned.second), count)
+        self.step.optimizer.store(moments, count)
 
-    def frozen(self) -> list[Any]:
-        """The weights that are read and do not learn."""
-        return [variable.value for variable in self._frozen]
+    def frozen(self) -> Fixed:
+        """What is read and does not learn."""
+        base = list(self.step.adapter.base.values()) if self.step.adapter else []
+        return Fixed([variable.value for variable in self._frozen], base, self._anchors)
 
     def __call__(
-        self, learned: Learned, frozen: list[Any], batch: Mapping[str, Any], targets: Any, mask: Any, scale: Any
+        self, learned: Learned, frozen: Fixed, batch: Mapping[str, Any], targets: Any, mask: Any, scale: Any
     ) -> tuple[Result, Any, Learned]:
         """Traceable: what was seen, whether loss and gradients were finite, and the next state.
 
         `scale` is a row of the optimizer's `scales`.
         """
-        (loss, (seeds, outputs)), gradients = jax.value_and_grad(self._mean_loss, has_aux=True)(
-            learned.values, learned.seeds, frozen, batch, targets, mask
+        found = self.gradients(learned, frozen, batch, targets, mask, jnp.sum(mask))
+        finite, new = self.apply(learned, frozen, found, scale)
+        return found.result, finite, new
+
+    def gradients(
+        self, learned: Learned, frozen: Fixed, batch: Mapping[str, Any], targets: Any, mask: Any, total: Any
+    ) -> Gradients:
+        """Traceable: the gradients of the losses' sum over `total`, how many samples the whole batch has."""
+        (loss, (moving, outputs)), gradients = jax.value_and_grad(self._loss, has_aux=True)(
+            learned.values, learned.moving, frozen, batch, targets, (mask, total)
         )
+        return Gradients(Result(loss, outputs), gradients, moving)
+
+    def apply(self, learned: Learned, frozen: Fixed, found: Gradients, scale: Any) -> tuple[Any, Learned]:
+        """Traceable: whether loss and gradients were finite, and the next state."""
         # A finite loss can have gradients that are not: a root at zero, an exponential that overflows.
-        finite = all_finite([loss, *gradients])
-        new = self.step.optimizer.updated(learned.values, learned.first, learned.second, gradients, scale)
-        return Result(loss, outputs), finite, Learned(*new, seeds)
+        finite = all_finite([found.result.loss, *found.gradients])
+        new = self.step.optimizer.updated(Moments(*learned[:4]), found.gradients, frozen.anchors, scale)
+        return finite, Learned(list(new.values), list(new.first), list(new.second), list(new.averages), found.moving)
 
     def guarded(self, learned: Learned, *given: Any) -> tuple[Result, Any, Learned]:
-        """As a call; where something was not finite, nothing changes but the seeds."""
+        """As a call; where something was not finite, nothing changes."""
         result, finite, new = self(learned, *given)
-        values, first, second = jax.tree.map(lambda ours, old: jnp.where(finite, ours, old), new[:3], learned[:3])
-        return result, finite, Learned(values, first, second, new.seeds)
+        return result, finite, kept_unless(finite, new, learned)
 
-    def _mean_loss(
-        self, values: list[Any], seeds: list[Any], frozen: list[Any], batch: Mapping[str, Any], targets: Any, mask: Any
+    def _loss(
+        self,
+        values: list[Any],
+        moving: list[Any],
+        frozen: Fixed,
+        batch: Mapping[str, Any],
+        targets: Any,
+        weights: tuple[Any, Any],
     ) -> tuple[Any, tuple[list[Any], dict[str, Any]]]:
-        step = self.step
-        mapping = [
-            *zip(self._trainable, self._shaped(values), strict=True),
-            *zip(self._frozen, frozen, strict=True),
-            *zip(self._seeds, seeds, strict=True),
-        ]
-        with keras.StatelessScope(state_mapping=mapping) as scope:
+        step, (mask, total) = self.step, weights
+        with keras.StatelessScope(state_mapping=self._mapping(values, moving, frozen)) as scope:
             last = len(step.network.stages)
-            outputs = run_network(step.network, batch, step.start, last, precision=step.precision, training=True)
+            outputs = run_network(
+                step.network, batch, step.start, last, precision=step.precision, training=step.training
+            )
             losses = step.task.loss(targets, outputs)
-        moved = [scope.get_current_value(variable) for variable in self._seeds]
-        return jnp.sum(losses * mask) / jnp.sum(mask), (moved, outputs)
+        moved = [scope.get_current_value(variable) for variable in self._moving]
+        return jnp.sum(losses * mask) / total, (moved, outputs)
 
-    def _shaped(self, flat: list[Any]) -> list[Any]:
-        return [_shaped(value, tuple(each.shape)) for value, each in zip(flat, self._trainable, strict=True)]
+    def _mapping(self, values: list[Any], moving: list[Any], frozen: Fixed) -> list[tuple[keras.Variable, Any]]:
+        shaped = self.shaped(values)
+        mapping = [
+            *zip(self._trainable, shaped, strict=True),
+            *zip(self._frozen, frozen.weights, strict=True),
+            *zip(self._moving, moving, strict=True),
+        ]
+        if self.step.adapter is None:
+            return mapping
+        factors = [value for value, is_factor in zip(shaped, self._factors, strict=True) if is_factor]
+        merged = self.step.adapter.merged(factors, frozen.base)
+        return [*mapping, *zip(self._adapted, merged, strict=True)]
+
+    def shaped(self, flat: Sequence[Any]) -> list[Any]:
+        """Flat arrays, one a weight or none at all, in the weights' shapes."""
+        return [_shaped(value, tuple(each.shape)) for value, each in zip(flat, self._trainable, strict=bool(flat))]
+
+
+def copied_state(learned: Learned) -> Learned:
+    """A call gives its arguments' memory to its results, and what the variables hold must stay readable."""
+    copied: Learned = jax.tree.map(jnp.array, learned)
+    return copied
+
+
+def kept_unless(finite: Any, new: Learned, old: Learned) -> Learned:
+    """`new` where `finite`, else `old`."""
+    kept: Learned = jax.tree.map(lambda ours, theirs: jnp.where(finite, ours, theirs), new, old)
+    return kept
 
 
 def _is_narrow(shape: tuple[int, ...]) -> bool:

@@ -12,6 +12,7 @@ from headstart.specs import BACKENDS, HEAD, PRECISIONS, BackboneSpec, EngineSpec
 from headstart.suggest import suggestion
 
 MAX_WIDTH = 65536
+BATCH_NORM = ("frozen", "re-estimated", "trainable")
 AUTO = "auto"
 """`--engine auto`, `--precision auto`: what turns out to be the fastest here."""
 
@@ -104,3 +105,16 @@ def check_engine(recipe: Recipe, registry: Registry) -> EngineSpec | None:
             f"{spec.name} does not compute in {recipe.precision}", hint=f"it knows {', '.join(spec.precisions)}"
         )
     return spec
+
+
+def check_training_precision(precision: str) -> None:
+    """A precision by name, or `auto`."""
+    if precision not in (*PRECISIONS, AUTO):
+        choices = f"{', '.join(PRECISIONS)} or {AUTO}"
+        raise UsageError(f"unknown precision {precision!r} of training", hint=f"expected {choices}")
+
+
+def check_batch_norm(policy: str) -> None:
+    """One of the policies for the statistics of the backbone's BatchNorm layers."""
+    if policy not in BATCH_NORM:
+        raise UsageError(f"unknown policy {policy!r} for BatchNorm", hint=f"expected {', '.join(BATCH_NORM)}")

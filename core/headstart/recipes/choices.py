@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from headstart.host.references import ResolvedDataset, looks_like_path
+from headstart.options import parse_options
 from headstart.recipe import Recipe
 from headstart.recipes.checks import (
     check_backbone,
+    check_batch_norm,
     check_engine,
     check_feature,
     check_head,
     check_inputs,
     check_train,
+    check_training_precision,
 )
 from headstart.recipes.problems import Problems
 from headstart.registry import Registry
@@ -27,6 +30,7 @@ from headstart.specs import (
     ReporterSpec,
     Spec,
     StrategySpec,
+    TargetForm,
     TaskSpec,
     WeightsSpec,
 )
@@ -34,6 +38,8 @@ from headstart.suggest import suggestion
 
 NONE = "none"
 """`--weights none`: random weights. `--augment none`: training samples do not vary."""
+EXPECTED: TargetForm = "class"
+"""The form of targets that is expected before any was seen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,12 +78,15 @@ class Choices:
         return tables
 
 
-def choose(recipe: Recipe, registry: Registry, problems: Problems) -> Choices:
-    """Look up every name in `recipe`, and check what must fit together. Raises PluginError."""
+def choose(recipe: Recipe, registry: Registry, problems: Problems, form: TargetForm | None = None) -> Choices:
+    """Look up every name in `recipe`, and check what must fit together. Raises PluginError.
+
+    Where it names no task, the one for targets of this `form` is taken; without one, that which the options suit.
+    """
     looked_up = _LookUp(recipe, registry, problems)
     dataset = looked_up.dataset()
     backbone = looked_up.backbone(dataset)
-    task = problems.attempt("task", lambda: registry.get("tasks", recipe.task))
+    task = problems.attempt("task", lambda: looked_up.task(form))
     choices = Choices(
         dataset=dataset,
         backbone=backbone,
@@ -90,6 +99,8 @@ def choose(recipe: Recipe, registry: Registry, problems: Problems) -> Choices:
         head=problems.attempt("head", lambda: check_head(task, recipe.head)) if task else None,
         engine=problems.attempt("engine", lambda: check_engine(recipe, registry)),
     )
+    problems.attempt("training_precision", lambda: check_training_precision(recipe.training_precision))
+    problems.attempt("batch_norm", lambda: check_batch_norm(recipe.batch_norm))
     if backbone is not None:
         _check_fit(choices, backbone, looked_up)
     return choices
@@ -117,6 +128,19 @@ class _LookUp:
         if dataset is None:
             return None
         return self.problems.attempt("backbone", lambda: self.registry.default_backbone(dataset.spec.input))
+
+    def task(self, form: TargetForm | None) -> TaskSpec:
+        if self.recipe.task is not None:
+            named: TaskSpec = self.registry.get("tasks", self.recipe.task)
+            return named
+        if form is not None:
+            return self.registry.default_task(form)
+        first = self.registry.default_task(EXPECTED)
+        others = (spec for spec in self.registry.specs("tasks") if spec.default and spec != first)
+        return next((spec for spec in (first, *others) if self._takes_options(spec)), first)
+
+    def _takes_options(self, task: TaskSpec) -> bool:
+        return not parse_options(task.options, self.recipe.table("task"), "task")[1]
 
     def strategy(self) -> StrategySpec:
         name = self.recipe.strategy

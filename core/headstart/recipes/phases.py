@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, ValuesView
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from headstart.errors import UsageError
 from headstart.recipe import Recipe
 from headstart.recipes.choices import Choices
 from headstart.registry import Registry
-from headstart.specs import HEAD, Phase, StrategyRequest, StrategySpec, TaskSpec
+from headstart.specs import HEAD, LowRank, Phase, StrategyRequest, StrategySpec, TaskSpec
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ def make_planner(
         views=recipe.views,
         epochs=recipe.epochs,
         learning_rate=recipe.learning_rate,
+        family=backbone.family,
     )
     return PhasePlanner(strategy, request, registry)
 
@@ -65,16 +67,73 @@ def is_solvable(task: TaskSpec, head: str) -> bool:
 def _check_phase(phase: Phase, strategy: StrategySpec, stages: tuple[str, ...]) -> None:
     """What a plan must keep to, whoever wrote the strategy."""
     where = f"strategy {strategy.name}: phase {phase.name!r}"
-    hint = "tell its author, or choose another strategy"
+    for problem in (_wrong_stages(phase, stages), _wrong_solver(phase), _wrong_number(phase), _wrong_choice(phase)):
+        if problem:
+            raise UsageError(f"{where} {problem}", hint="tell its author, or choose another strategy")
+
+
+def _wrong_stages(phase: Phase, stages: tuple[str, ...]) -> str | None:
     known = (*stages, HEAD)
     if HEAD not in phase.train or any(stage not in known for stage in phase.train):
-        raise UsageError(f"{where} trains {phase.train}; expected {HEAD!r} among stages of {known}", hint=hint)
+        return f"trains {phase.train}; expected {HEAD!r} among stages of {known}"
+    if len(set(phase.train)) != len(phase.train):
+        return f"trains {phase.train}, one of them twice"
     lacking = [stage for stage in phase.train if stage not in phase.rates]
     if phase.solver == "gradient" and lacking:
-        raise UsageError(f"{where} lacks a rate for {', '.join(lacking)}", hint=hint)
-    if phase.solver == "closed_form" and (tuple(phase.train) != (HEAD,) or not phase.strengths):
-        raise UsageError(
-            f"{where} is in closed form, so it needs strengths and trains the head alone; received train "
-            f"{phase.train}, strengths {phase.strengths}",
-            hint=hint,
+        return f"lacks a rate for {', '.join(lacking)}"
+    return None
+
+
+def _wrong_solver(phase: Phase) -> str | None:
+    """A closed form is of the head alone, and knows neither steps nor rates."""
+    if phase.solver == "gradient":
+        return None
+    if tuple(phase.train) != (HEAD,) or not phase.strengths:
+        return (
+            f"is in closed form, so it needs strengths and trains the head alone; received train {phase.train}, "
+            f"strengths {phase.strengths}"
         )
+    unused = [name for name in ("pull", "average", "shares") if getattr(phase, name)]
+    unused += ["rate_factors"] if phase.rate_factors != (1.0,) else []
+    return f"is in closed form; nothing of it follows {' and '.join(unused)}" if unused else None
+
+
+def _wrong_number(phase: Phase) -> str | None:
+    """Each number that is outside of what it can mean."""
+    adapter = phase.adapter or LowRank()
+    bounds = (
+        ("a rate", phase.rates.values(), all(0 < rate < math.inf for rate in phase.rates.values()), "above 0"),
+        ("epochs", phase.epochs, phase.epochs >= 1, "at least 1"),
+        ("warmup", phase.warmup, 0 <= phase.warmup < 1, "from 0 to below 1"),
+        ("average", phase.average, 0 <= phase.average < 1, "from 0 to below 1"),
+        ("clip", phase.clip, 0 <= phase.clip < math.inf, "0 or above"),
+        ("pull", phase.pull, 0 <= phase.pull < math.inf, "0 or above"),
+        ("weight_decay", phase.weight_decay, 0 <= phase.weight_decay < math.inf, "0 or above"),
+        ("the adapter", phase.adapter, adapter.rank >= 1 and adapter.scale > 0, "of rank 1 or more, scaled above 0"),
+        ("shares", phase.shares, all(0 <= share <= 1 for share in phase.shares), "from 0 to 1"),
+        ("rate_factors", phase.rate_factors, _are_factors(phase.rate_factors), "one or more, above 0"),
+    )
+    return next(
+        (f"has {name} {_spelt(value)}; expected {wanted}" for name, value, fits, wanted in bounds if not fits), None
+    )
+
+
+def _wrong_choice(phase: Phase) -> str | None:
+    """What chooses among the weights of the backbone's stages needs stages, and one way to choose."""
+    learning = [stage for stage in phase.train if stage != HEAD]
+    chosen = {"roles": phase.roles, "an adapter": phase.adapter, "pick": phase.pick, "pull": phase.pull}
+    if not learning and any(chosen.values()):
+        return f"has {' and '.join(name for name, value in chosen.items() if value)}, but trains the head alone"
+    if phase.roles and phase.adapter:
+        return "has roles and an adapter; expected one of them: an adapter's kernels have no other role"
+    if not 0 <= phase.pick <= len(learning):
+        return f"picks {phase.pick} of the {len(learning)} stages {', '.join(learning)}"
+    return None
+
+
+def _are_factors(factors: tuple[float, ...]) -> bool:
+    return bool(factors) and all(0 < factor < math.inf for factor in factors)
+
+
+def _spelt(value: object) -> str:
+    return ", ".join(f"{each:g}" for each in value) if isinstance(value, ValuesView | tuple) else str(value)

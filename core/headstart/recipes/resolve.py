@@ -29,6 +29,7 @@ from headstart.specs import (
     Phase,
     ReporterSpec,
     StrategySpec,
+    TargetForm,
     TaskSpec,
     WeightsSpec,
 )
@@ -38,7 +39,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedRecipe:
-    """A recipe whose names are specs and whose options are typed. `recipe` is the same, every value explicit.
+    """A recipe whose names are specs and whose options are typed. `recipe` is the same, every value explicit; `stated`
+    is the recipe as it was given.
 
     `reference` is the path that the dataset opens, or None. `augmentations` is empty for `--augment none`.
     `weights` is a published set, a file, or None for random ones; `engine` is None for the best there is. `options` are
@@ -49,6 +51,7 @@ class ResolvedRecipe:
     """
 
     recipe: Recipe
+    stated: Recipe
     dataset: DatasetSpec
     reference: str | None
     backbone: BackboneSpec
@@ -73,13 +76,15 @@ class ResolvedRecipe:
         return self.options[full if full in self.options else f"{group}.{spec.short_name}"]
 
 
-def resolve_recipe(recipe: Recipe, registry: Registry) -> ResolvedRecipe:
+def resolve_recipe(recipe: Recipe, registry: Registry, form: TargetForm | None = None) -> ResolvedRecipe:
     """Look up and check everything in `recipe`; reads no data.
 
+    A recipe that names no task gets the one for targets of this `form`. Before the data was seen that is None, and a
+    likely task stands in for it: see `headstart.runs.settling`.
     Raises RecipeError with all problems at once, PluginError where something that the recipe names failed.
     """
     problems = Problems(recipe)
-    choices = choose(recipe, registry, problems)
+    choices = choose(recipe, registry, problems, form)
     options = parse_tables(recipe, choices, problems)
     planner = make_planner(recipe, choices, options, registry)
     stages = choices.backbone.stages if choices.backbone else None
@@ -91,12 +96,12 @@ def resolve_recipe(recipe: Recipe, registry: Registry) -> ResolvedRecipe:
     checked = registry.check_recipe(explicit, {spec.plugin for spec in choices.tables().values() if spec})
     problems.extend(checked.problems)
     problems.raise_if_any()
-    resolved = _resolved(explicit, choices, options, planner=_found(planner), phases=phases)
+    resolved = _resolved((explicit, recipe), choices, options, planner=_found(planner), phases=phases)
     return replace(resolved, warnings=checked.failures)
 
 
 def _resolved(
-    recipe: Recipe,
+    recipes: tuple[Recipe, Recipe],
     choices: Choices,
     options: Mapping[str, Any],
     *,
@@ -104,8 +109,10 @@ def _resolved(
     phases: tuple[Phase, ...] | None,
 ) -> ResolvedRecipe:
     dataset = _found(choices.dataset)
+    recipe, stated = recipes
     return ResolvedRecipe(
         recipe=recipe,
+        stated=stated,
         dataset=dataset.spec,
         reference=dataset.reference,
         backbone=_found(choices.backbone),

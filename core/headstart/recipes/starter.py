@@ -29,6 +29,7 @@ EXAMPLES = {
     "backbone": "NAME",
     "weights": "imagenet",
     "backend": "jax",
+    "task": "classification",
     "strategy": "NAME",
     "train": ["STAGE"],
     "head": "mlp:512",
@@ -36,6 +37,7 @@ EXAMPLES = {
     "epochs": 10,
     "learning_rate": 0.001,
     "limit": 1000,
+    "checkpoint_every": 100,
     "threads": 2,
     "out": "runs/mine",
     "reporters": ["NAME"],
@@ -96,7 +98,7 @@ def _named_table(group: str, spec: Spec) -> Iterator[str]:
 def _options(options: Sequence[OptionInfo]) -> Iterator[str]:
     for option in options:
         yield f"# {' '.join(option.help.split())}"
-        yield "# " + (f"{option.name} = ..." if option.default is None else _line(option.name, option.default))
+        yield "# " + _line(option.name, "none" if option.default is None else option.default)
     yield ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,25 +19,28 @@ from headstart.engine.checkpoints import Checkpoints
 from headstart.engine.choosing import plain as plain_choice
 from headstart.engine.compute import forward
 from headstart.engine.feature_store import FeatureStore
-from headstart.engine.frozen import count_trainable
 from headstart.engine.graft import verify_ranges
+from headstart.engine.learning import learning_of
 from headstart.engine.phases import run_phases
 from headstart.engine.precision import FLOAT32
+from headstart.engine.reestimate import reestimate
 from headstart.engine.source import Source
 from headstart.engine.stages import assign_arrays, name_variables
 from headstart.engine.training import PhaseResult, Training, training_precision
 from headstart.environment import describe, versions
 from headstart.errors import HeadstartError
 from headstart.eventlog import EventLog, now
-from headstart.events import RunFinished, RunStarted
+from headstart.events import BatchNormReestimated, RunFinished, RunStarted
 from headstart.predictor import Predictor
 from headstart.recipe import Recipe
 from headstart.recipes.file import write_recipe
+from headstart.runs.calibration import calibrated, calibration_facts
 from headstart.runs.engines import EngineRoom
 from headstart.runs.evaluation import Labelled, Scored, measure, plain, score, write_predictions
 from headstart.runs.folder import RunFolder
 from headstart.runs.planning import Plan, preprocess_of
-from headstart.specs import Backbone, WeightsSpec
+from headstart.runs.resuming import Resumed
+from headstart.specs import Backbone, FitsTargets, WeightsSpec
 from headstart.timing import Stopwatch
 from headstart.weights.source import load_arrays
 
@@ -45,17 +49,22 @@ RELOADED = 32
 TOLERANCE = 1e-4
 """Of max(1, standard deviation): design.md, section 4."""
 CALIBRATION_SAMPLES = 32
+REESTIMATED = "re-estimated"
 
 
-def open_run(plan: Plan, room: EngineRoom, folder: RunFolder, log: EventLog) -> None:
+def open_run(plan: Plan, room: EngineRoom, folder: RunFolder, log: EventLog, *, reestimated: int = 0) -> None:
     """Write what is known before training: recipe, split, environment; say what starts and what to mind."""
     write_recipe(_pinned(plan.resolved.recipe, room), folder.recipe)
     write_split(plan.data.split, folder.split)
     chosen = room.chosen
-    facts = describe(plan.registry, plan.backend, precision=chosen.precision, threads=chosen.threads)
+    recipe = plan.resolved.recipe
+    facts = {
+        **describe(plan.registry, plan.backend, precision=chosen.precision, threads=chosen.threads),
+        "training_precision": training_precision(recipe.training_precision, chosen.precision),
+        "deterministic": recipe.deterministic,  # as asked; on processors all operations are
+        "batch_norm": recipe.batch_norm,
+    }
     _write_json(folder.environment, facts)
-    learned = {stage for phase in plan.phases for stage in phase.train}
-    counts = count_trainable(plan.network, tuple(learned))
     resolved = plan.resolved
     log.emit(
         RunStarted(
@@ -70,10 +79,12 @@ def open_run(plan: Plan, room: EngineRoom, folder: RunFolder, log: EventLog) -> 
             higher_is_better=plan.task.higher_is_better,
             classes=tuple(plan.task.labels().get("classes", ())),
             samples=plan.samples(),
-            parameters={"total": count_parameters(plan), "trainable": sum(counts.values())},
+            parameters={"total": count_parameters(plan), "trainable": count_learned(plan)},
             phases=tuple(phase.name for phase in plan.phases),
         )
     )
+    if reestimated:
+        log.emit(BatchNormReestimated(time=now(), layers=reestimated, samples=plan.samples()["train"]))
     for warning in plan.warnings:
         log.warn(warning)
 
@@ -81,14 +92,32 @@ def open_run(plan: Plan, room: EngineRoom, folder: RunFolder, log: EventLog) -> 
 def _pinned(recipe: Recipe, room: EngineRoom) -> Recipe:
     """The recipe with what was chosen for this machine, so that a run that goes on computes as it began."""
     chosen = room.chosen
-    return dataclasses.replace(recipe, engine=chosen.engine.name, precision=chosen.precision, threads=chosen.threads)
+    return dataclasses.replace(
+        recipe,
+        engine=chosen.engine.name,
+        precision=chosen.precision,
+        training_precision=training_precision(recipe.training_precision, chosen.precision),
+        threads=chosen.threads,
+    )
 
 
-def conclude(plan: Plan, room: EngineRoom, folder: RunFolder, log: EventLog, clock: Stopwatch) -> None:
+def conclude(
+    plan: Plan,
+    room: EngineRoom,
+    folder: RunFolder,
+    log: EventLog,
+    clock: Stopwatch,
+    *,
+    resumed: Resumed | None = None,
+) -> None:
     """Train, write and reload the artefact, evaluate through it, and say how it went."""
-    training = _training(plan, room, folder, log, clock)
+    training = training_of(plan, room, folder, log, clock, resumed)
     with clock.measure("phases"):
-        results = run_phases(plan.phases, training)
+        results = run_phases(plan.phases, training, resumed.loaded if resumed else None)
+    task, calibration = calibrated(plan.task, training.targets["val"], results[-1].answers)
+    plan = dataclasses.replace(plan, task=task)
+    if resumed is not None and folder.artefact.exists():
+        shutil.rmtree(folder.artefact)  # of an attempt that was stopped after it: the same is written again
     _write_artefact(plan, folder)
     with clock.measure("evaluate"):
         artefact = Artefact.load(folder.artefact, registry=plan.registry)
@@ -100,7 +129,12 @@ def conclude(plan: Plan, room: EngineRoom, folder: RunFolder, log: EventLog, clo
     if refitted:
         scored = scored[1:]
     write_predictions(folder.predictions, plan.task, scored)
-    result = {**_result(plan, folder, scored, results, log=log, clock=clock), "engine": plain_choice(room.chosen)}
+    result = {
+        **_result(plan, folder, scored, results, log=log, clock=clock),
+        "calibration": plain(_calibration(plan, calibration, scored)),
+        "resumed": list(resumed.places) if resumed else [],
+        "engine": plain_choice(room.chosen),
+    }
     _write_json(folder.result, result)
     log.emit(RunFinished(time=now(), result=result))
 
@@ -116,21 +150,43 @@ def count_parameters(plan: Plan) -> int:
     return sum(int(np.prod(variable.shape)) for variable in name_variables(plan.network.learned).values())
 
 
-def load_weights(plan: Plan) -> None:
-    """Give the backbone its weights: the published ones, a file's, or calibrated random ones; check a first batch."""
+def count_learned(plan: Plan) -> int:
+    """The numbers that learn in any of the phases; those of an adapter are its factors, not the kernels below them."""
+    recipe = plan.resolved.recipe
+    learned: dict[str, int] = {}
+    for phase in plan.phases:
+        found = learning_of(plan.network, phase, seed=recipe.seed, batch_norm=recipe.batch_norm)
+        learned |= {name: int(np.prod(variable.shape)) for name, variable in found.trainable.items()}
+    return sum(learned.values())
+
+
+def load_weights(plan: Plan) -> int:
+    """Give the backbone its weights: the published ones, a file's, or calibrated random ones; check a first batch.
+
+    Returns of how many BatchNorm layers the statistics were estimated again, on the training split.
+    """
     resolved, stages = plan.resolved, plan.network.backbone
     rows = plan.data.indices("train")[:CALIBRATION_SAMPLES]
     batch = forward(plan.network, 0, 1)({name: array[rows] for name, array in plan.data.tensors.items()})
     verify_ranges(batch, plan.kind.output_ranges)
     if resolved.weights is None:
         initialise(stages, batch, resolved.recipe.seed)
-        return
-    arrays = load_arrays(resolved.weights, resolved.backbone, backbone=Backbone(stages), registry=plan.registry)
-    assign_arrays(stages, arrays, source=weights_name(plan))
+    else:
+        arrays = load_arrays(resolved.weights, resolved.backbone, backbone=Backbone(stages), registry=plan.registry)
+        assign_arrays(stages, arrays, source=weights_name(plan))
+    if resolved.recipe.batch_norm != REESTIMATED:
+        return 0
+    return reestimate(plan.network, plan.data.tensors, plan.data.indices("train"))
 
 
-def _training(plan: Plan, room: EngineRoom, folder: RunFolder, log: EventLog, clock: Stopwatch) -> Training:
+def training_of(
+    plan: Plan, room: EngineRoom, folder: RunFolder, log: EventLog, clock: Stopwatch, resumed: Resumed | None
+) -> Training:
+    """What the phases of a run share."""
     recipe = plan.resolved.recipe
+    targets = {split: plan.targets(split) for split in ("train", "val")}
+    if resumed is not None:
+        clock.add(resumed.loaded.facts["seconds"])
     source = Source(
         network=room.fast,
         data=plan.data,
@@ -146,13 +202,23 @@ def _training(plan: Plan, room: EngineRoom, folder: RunFolder, log: EventLog, cl
         fast=room.fast,
         task=plan.task,
         source=source,
-        targets={split: plan.targets(split) for split in ("train", "val")},
+        targets=targets,
         seed=recipe.seed,
         batch_size=recipe.batch_size,
         log=log,
-        checkpoints=Checkpoints(folder.checkpoints),
-        precision=training_precision(room.chosen.precision),
+        checkpoints=resumed.checkpoints if resumed else Checkpoints(folder.checkpoints),
+        precision=training_precision(recipe.training_precision, room.chosen.precision),
+        chances=plan.task.chances(targets["train"]) if isinstance(plan.task, FitsTargets) else None,
+        batch_norm=recipe.batch_norm,
+        checkpoint_every=recipe.checkpoint_every,
+        elapsed=clock.sums,
     )
+
+
+def _calibration(plan: Plan, facts: Mapping[str, Any], scored: Sequence[Scored]) -> Mapping[str, Any]:
+    """What calibrating came to on val, and what it is worth on the splits that nothing was chosen on."""
+    found = {one.split: calibration_facts(plan.task, one.targets, one.outputs) for one in scored if one.split != "val"}
+    return {**facts, **{split: each for split, each in found.items() if each}}
 
 
 def _view_key(plan: Plan) -> dict[str, Any]:
@@ -253,7 +319,6 @@ def _result(
     last = results[-1]
     if last.refit:
         measured["metrics"] = {"val": plain(last.best), **measured["metrics"]}  # from before it was refitted
-    learned = tuple({stage for phase in plan.phases for stage in phase.train})
     features = clock.seconds("features")
     return {
         "run": str(folder.path),
@@ -271,13 +336,12 @@ def _result(
         "baseline": plain(plan.task.baseline(plan.targets("train"), plan.targets("test"))),
         "parameters": {
             "total": count_parameters(plan),
-            "trainable": sum(count_trainable(plan.network, learned).values()),
+            "trainable": count_learned(plan),
         },
-        "phases": [plain(dataclasses.asdict(result)) for result in results],
+        "phases": [plain(result.facts()) for result in results],
         "refit": last.refit,
         "report": measured["report"],
         "split_hash": plan.data.split.hash,
-        "resumed": [],
         "seconds": {
             "total": clock.total,
             "features": features,

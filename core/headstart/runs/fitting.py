@@ -11,14 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.atomic import remove_leftovers
 from headstart.backend import BackendChoice, announce, choose_backend
-from headstart.eventlog import EventLog, HeldWarnings
+from headstart.errors import InterruptedRunError
+from headstart.eventlog import EventLog, HeldWarnings, drop_cut_line
 from headstart.recipe import Recipe, build_recipe
 from headstart.recipes.resolve import ResolvedRecipe, resolve_recipe
 from headstart.registry import Registry, load_registry
 from headstart.run import Run
-from headstart.runs.folder import RunFolder, claim
+from headstart.runs.folder import RunFolder, claim, how_to_go_on, verify_empty
+from headstart.runs.lock import locked
 from headstart.runs.reporting import SampleView, open_live
+from headstart.runs.resuming import is_finished, take_up, taken_up
 from headstart.timing import Stopwatch
 
 if TYPE_CHECKING:
@@ -40,16 +44,18 @@ def fit(
     recipe: str | Path | None = None,
     sets: Sequence[str] = (),
     registry: Registry | None = None,
+    resume: bool = False,
     **settings: Any,
 ) -> Run:
     """Fine-tune a pretrained backbone on `data`; returns the finished run.
 
     `settings` are the long options of `headstart fit` with underscores (`backbone=`, `epochs=`, `image_size=`, ...),
-    `sets` its `--set key=value`. Raises the errors of headstart.errors, each with the exit code of its class.
+    `sets` its `--set key=value`; with `resume` the run in `out` goes on. Raises the errors of headstart.errors, each
+    with the exit code of its class.
     """
     flags = {**settings, "data": str(data) if data is not None else None}
     stated = build_recipe(flags=flags, file=Path(recipe) if recipe is not None else None, sets=sets)
-    return run_recipe(stated, registry or load_registry())
+    return run_recipe(stated, registry or load_registry(), resume=resume)
 
 
 def make_ready(stated: Recipe, registry: Registry) -> Ready:
@@ -62,46 +68,93 @@ def make_ready(stated: Recipe, registry: Registry) -> Ready:
     return Ready(registry, choice, resolved)
 
 
-def run_recipe(stated: Recipe, registry: Registry) -> Run:
-    """Carry out a recipe from its start to its report."""
+def run_recipe(stated: Recipe, registry: Registry, *, resume: bool = False) -> Run:
+    """Carry out a recipe from its start to its report; with `resume`, from the last checkpoint in its folder on.
+
+    Raises InterruptedRunError after SIGINT or SIGTERM, with what was kept.
+    """
+    if resume:
+        stated = taken_up(stated)
+        if is_finished(stated):
+            return Run.load(str(stated.out), registry=registry)
     clock = Stopwatch()
     ready = make_ready(stated, registry)
+    folder = claim(stated.out, stem=_stem(ready.resolved), resume=resume)
+    try:
+        _carry_out_alone(ready, folder, clock, resume=resume)
+    finally:
+        _remove_if_nothing_happened(folder)
+    return Run.load(folder.path, registry=registry)
+
+
+def _carry_out_alone(ready: Ready, folder: RunFolder, clock: Stopwatch, *, resume: bool) -> None:
+    """Hold the folder's lock while the run lasts."""
+    with locked(folder.path) as lock:
+        if resume:
+            remove_leftovers(folder.path)
+        else:
+            verify_empty(folder)  # another run may have been here in the meantime
+        try:
+            _carry_out(ready, folder, clock, taken_over=lock.taken_over)
+        except KeyboardInterrupt as exc:
+            raise _interrupted(folder) from exc
+        except InterruptedRunError as exc:
+            raise InterruptedRunError(exc.message, hint=how_to_go_on(folder.path)) from exc
+        finally:
+            shutil.rmtree(folder.scratch, ignore_errors=True)
+
+
+def _interrupted(folder: RunFolder) -> InterruptedRunError:
+    """The error for a signal that came outside of training."""
+    if not folder.recipe.exists():
+        return InterruptedRunError("stopped before training began; nothing was written")
+    return InterruptedRunError(f"stopped; {folder.path} keeps what was done", hint=how_to_go_on(folder.path))
+
+
+def _carry_out(ready: Ready, folder: RunFolder, clock: Stopwatch, *, taken_over: str | None) -> None:
     from headstart.engine.exporting import Exporters
     from headstart.runs.foresight import foresee_export
 
-    folder = claim(stated.out, stem=_stem(ready.resolved))
+    resolved, registry = ready.resolved, ready.registry
     plans: list[Plan] = []
+    warn = _found_on_opening(folder, taken_over)
     view = SampleView(folder.path, lambda: samples_of(plans[0]))
-    try:
-        reporters, failures = open_live(ready.resolved, registry, interactive=sys.stderr.isatty())
-        with EventLog(folder.events, reporters, view) as log, Exporters(registry) as exporters:
-            plan = plan_run(
-                ready,
-                folder.scratch,
-                lambda activity, done, total: log.progress(activity, done, total, "samples"),
-                counted=lambda count: foresee_export(ready.resolved, registry, exporters, count),
-            )
-            plans.append(plan)
-            from headstart.runs.conclusion import (  # imports keras: after the plan chose its backend
-                blueprint_of,
-                conclude,
-                load_weights,
-                open_run,
-            )
-            from headstart.runs.engines import open_engine_room
+    reporters, failures = open_live(resolved, registry, interactive=sys.stderr.isatty())
+    with EventLog(folder.events, reporters, view) as log, Exporters(registry) as exporters:
+        plan = plan_run(
+            ready,
+            folder.scratch,
+            lambda activity, done, total: log.progress(activity, done, total, "samples"),
+            counted=lambda count: foresee_export(resolved, registry, exporters, count),
+        )
+        plans.append(plan)
+        from headstart.runs.conclusion import (  # imports keras: after the plan chose its backend
+            blueprint_of,
+            conclude,
+            load_weights,
+            open_run,
+        )
+        from headstart.runs.engines import open_engine_room
 
-            load_weights(plan)
-            warn = HeldWarnings()
-            room = open_engine_room(plan, blueprint_of(plan), exporters, folder.scratch, warn)
-            open_run(plan, room, folder, log)
-            for failure in failures:
-                log.warn(failure)
-            warn.release(log)
-            conclude(plan, room, folder, log, clock)
-    finally:
-        shutil.rmtree(folder.scratch, ignore_errors=True)
-        _remove_if_nothing_happened(folder)
-    return Run.load(folder.path, registry=registry)
+        for message in failures:
+            warn(message)
+        reestimated = load_weights(plan)
+        resumed = take_up(plan, folder, log, warn)
+        room = open_engine_room(plan, blueprint_of(plan), exporters, folder.scratch, warn)
+        if resumed is None:
+            open_run(plan, room, folder, log, reestimated=reestimated)
+        warn.release(log)
+        conclude(plan, room, folder, log, clock, resumed=resumed)
+
+
+def _found_on_opening(folder: RunFolder, taken_over: str | None) -> HeldWarnings:
+    """What an earlier process left in the folder, to be told once there is a log."""
+    warn = HeldWarnings()
+    if folder.events.is_file() and drop_cut_line(folder.events):
+        warn(f"the last line of {folder.events} was cut short; it was taken away")
+    if taken_over:
+        warn(f"{folder.path} was left by {taken_over}")
+    return warn
 
 
 def plan_run(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from headstart.atomic import explained
+from headstart.atomic import explained, make_folders
 from headstart.errors import UsageError
+from headstart.runs.lock import LOCK
 
 RUNS = Path("runs")
 
@@ -68,13 +69,18 @@ class RunFolder:
         return self.path / ".scratch"
 
 
-def claim(out: str | None, *, stem: str) -> RunFolder:
-    """Create a run's folder: `out`, or the first free `runs/STEM-N`.
+def how_to_go_on(path: Path) -> str:
+    """The command that goes on with a run."""
+    return f"go on with `headstart fit --resume --out {path}`"
+
+
+def claim(out: str | None, *, stem: str, resume: bool = False) -> RunFolder:
+    """Create a run's folder: `out`, or the first free `runs/STEM-N`; with `resume` it may be there.
 
     Raises UsageError where `out` holds something already, HeadstartError where it cannot be created.
     """
     if out is not None:
-        return _claim_named(Path(out))
+        return _claim_named(Path(out), resume=resume)
     with explained(RUNS):
         RUNS.mkdir(exist_ok=True)
         number = 1
@@ -88,13 +94,21 @@ def claim(out: str | None, *, stem: str) -> RunFolder:
             return RunFolder(path)
 
 
-def _claim_named(path: Path) -> RunFolder:
+def _claim_named(path: Path, *, resume: bool) -> RunFolder:
     if path.exists() and not path.is_dir():
         raise UsageError(f"--out {path} is a file", hint="choose a folder that does not exist yet")
     with explained(path):
-        if path.is_dir() and any(path.iterdir()):
-            raise UsageError(
-                f"--out {path} is not empty", hint="choose another folder, or remove this one if it is no longer needed"
-            )
-        path.mkdir(parents=True, exist_ok=True)
+        if path.is_dir() and not resume:
+            verify_empty(RunFolder(path))
+        make_folders(path)
     return RunFolder(path)
+
+
+def verify_empty(folder: RunFolder) -> None:
+    """Raise UsageError where a folder for a new run holds anything; its lock does not count."""
+    if all(path.name == LOCK for path in folder.path.iterdir()):
+        return
+    begun = folder.recipe.is_file() and not folder.result.is_file()
+    other = "choose another folder, or remove this one if it is no longer needed"
+    hint = f"it holds a run that did not finish: {how_to_go_on(folder.path)}" if begun else other
+    raise UsageError(f"--out {folder.path} is not empty", hint=hint)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
-from headstart.engine.frozen import count_trainable
+from headstart.engine.learning import expected_counts
 from headstart.engine.loop import steps_per_epoch
 from headstart.engine.phases import cut_of
 from headstart.engine.source import alive_shapes, is_storable
@@ -57,9 +58,9 @@ def _stage(plan: Plan, name: str) -> dict[str, Any]:
 def _phase(plan: Plan, phase: Phase) -> dict[str, Any]:
     network, recipe = plan.network, plan.resolved.recipe
     cut, rows = cut_of(network, phase), len(plan.data.indices("train"))
-    trainable = count_trainable(network, phase.train)
-    per_epoch = steps_per_epoch(rows, recipe.batch_size)
+    trainable = expected_counts(network, phase, batch_norm=recipe.batch_norm)
     gradient = phase.solver == "gradient"
+    per_epoch = steps_per_epoch(rows, recipe.batch_size) * len(phase.rate_factors)
     drawn_anew = plan.view is not None and is_fresh(phase)
     stored = is_storable(network, cut, len(plan.data.keys)) and not drawn_anew
     return {
@@ -74,4 +75,19 @@ def _phase(plan: Plan, phase: Phase) -> dict[str, Any]:
         "trainable_total": sum(trainable.values()),
         "rates": dict(phase.rates),
         "refit": phase.refit,
+        **_rules(phase),
+    }
+
+
+def _rules(phase: Phase) -> dict[str, Any]:
+    """What is particular to a phase: which weights of its stages learn, how, and what becomes of them."""
+    return {
+        "roles": list(phase.roles),
+        "adapter": dataclasses.asdict(phase.adapter) if phase.adapter else None,
+        "pick": phase.pick,
+        "clip": phase.clip,
+        "pull": phase.pull,
+        "average": phase.average,
+        "rate_factors": list(phase.rate_factors),
+        "shares": list(phase.shares),
     }

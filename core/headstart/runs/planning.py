@@ -6,16 +6,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.backend import BackendChoice, activate
+from headstart.backend import BackendChoice, activate, available_threads
+from headstart.errors import UsageError
+from headstart.runs.settling import settle_task
 from headstart.specs import (
     HEAD,
     AugmentationRequest,
     DatasetRequest,
+    FitsTargets,
     InputKind,
     InputRequest,
     Phase,
@@ -100,16 +103,21 @@ def make_plan(
     """Read the data, build the network. `told` hears (activity, done, total), `counted` how many records there are.
 
     Keras is imported only when the data turned out to be good, so that everything wrong with it is told at once.
+    Raises UsageError, too, where a phase has nothing of the backbone to act on.
     """
     check_weights_present(resolved, registry)
     kind = build_kind(resolved, registry)
     records = open_records(resolved, registry)
     counted(len(records.items))
+    resolved = settle_task(resolved, registry, records)
     said: list[str] = []
     data = _prepare(resolved, records, kind, scratch, told, said.append)
     task = _build_task(resolved, registry, data)
-    activate(choice, resolved.recipe.threads)
+    recipe = resolved.recipe  # the threads are those that the run will pin
+    activate(choice, recipe.threads or available_threads(), deterministic=recipe.deterministic)
     network = _build_network(resolved, registry, kind, task)
+    phases = resolved.phases or resolved.planner.plan(tuple(stage.name for stage in network.backbone))
+    _verify_phases(network, phases, recipe.batch_norm)
     return Plan(
         resolved=resolved,
         registry=registry,
@@ -119,15 +127,15 @@ def make_plan(
         kind=kind,
         task=task,
         network=network,
-        phases=resolved.phases or resolved.planner.plan(tuple(stage.name for stage in network.backbone)),
+        phases=phases,
         view=build_view(resolved, registry, records, kind),
-        warnings=(*resolved.warnings, *said, *_left_out(resolved, records), *_warnings(resolved, network, data)),
+        warnings=(*resolved.warnings, *said, *left_out(resolved, records), *_warnings(resolved, network, data)),
     )
 
 
 def build_view(resolved: ResolvedRecipe, registry: Registry, records: Records, kind: InputKind) -> View | None:
-    """How training samples vary, or None."""
-    from headstart.data.views import Composed, View
+    """How training samples vary, or None. Raises UsageError where they would be mixed and the input kind cannot."""
+    from headstart.data.views import Composed, View, check_mixing
 
     if not resolved.augmentations:
         return None
@@ -137,7 +145,8 @@ def build_view(resolved: ResolvedRecipe, registry: Registry, records: Records, k
         )
         for spec in resolved.augmentations
     ]
-    return View(kind, Composed(tuple(built)), resolved.recipe.seed)
+    mixes = check_mixing(resolved.augmentations, kind, resolved.input.name)
+    return View(kind, Composed(tuple(built)), resolved.recipe.seed, mixes)
 
 
 def check_weights_present(resolved: ResolvedRecipe, registry: Registry) -> None:
@@ -162,7 +171,13 @@ def _prepare(
 
     recipe = resolved.recipe
     store = SampleStore(open_cache(warn), _read_by(resolved), scratch, warn)
-    options = PrepareOptions(limit=recipe.limit, split_seed=recipe.split_seed, scratch=scratch, store=store)
+    options = PrepareOptions(
+        limit=recipe.limit,
+        split_seed=recipe.split_seed,
+        scratch=scratch,
+        store=store,
+        form=resolved.task.targets,
+    )
     return prepare(records, kind, options, on_progress=lambda done, total: told("read", done, total))
 
 
@@ -181,9 +196,19 @@ def _read_by(resolved: ResolvedRecipe) -> dict[str, Any]:
 
 
 def _build_task(resolved: ResolvedRecipe, registry: Registry, data: PreparedData) -> Task:
+    """The task, bound to its labels and to what it reads off the training split."""
     request = TaskRequest(resolved.options["task"], targets=data.targets)
     task: Task = registry.load_target(resolved.task, resolved.task.build)(request)
-    return task
+    mixing = [spec.name for spec in resolved.augmentations if spec.mixes]
+    if mixing and not hasattr(task, "mix"):
+        raise UsageError(
+            f"{resolved.task.name} cannot mix targets, as {', '.join(mixing)} would need",
+            hint="leave that augmentation out, or choose another task",
+        )
+    if not isinstance(task, FitsTargets):
+        return task
+    rows = data.indices("train")
+    return task.fitted(task.encode([data.targets[row] for row in rows], [data.keys[row] for row in rows]))
 
 
 def _build_network(resolved: ResolvedRecipe, registry: Registry, kind: InputKind, task: Task) -> Network:
@@ -195,7 +220,15 @@ def _build_network(resolved: ResolvedRecipe, registry: Registry, kind: InputKind
     return graft(kind, stages, offered, task=task, head=resolved.head, seed=resolved.recipe.seed)
 
 
-def _left_out(resolved: ResolvedRecipe, records: Records) -> list[str]:
+def _verify_phases(network: Network, phases: Sequence[Phase], batch_norm: str) -> None:
+    from headstart.engine.learning import expected_counts
+
+    for phase in phases:
+        expected_counts(network, phase, batch_norm=batch_norm)
+
+
+def left_out(resolved: ResolvedRecipe, records: Records) -> list[str]:
+    """What the augmentations do not draw, since the dataset does not allow it."""
     return [
         f"augmentation {spec.short_name!r} leaves out {', '.join(sorted(spec.uses - records.symmetries))}: "
         f"{resolved.dataset.short_name} does not say that it keeps the labels true"

@@ -4,21 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from headstart.hookspecs import hookimpl
 from headstart.options import option
 from headstart.specs import TaskSpec
 
+Mechanism = Literal["none", "class_weights", "sampling", "logit_adjustment"]
+"""What evens out classes of different sizes: one at a time, for two would even them out twice."""
+
 
 @dataclass(frozen=True)
 class ClassificationOptions:
-    """What a user can choose about the head."""
+    """What a user can choose about the head, its loss, and classes of different sizes."""
 
     dropout: float = option(
         0.0,
-        "Share of an mlp head's hidden units that each training step leaves out.",
+        "Share of an mlp head's hidden units, or of a linear head's features, that each training step leaves out.",
         low=0.0,
         high=0.95,
+    )
+    label_smoothing: float = option(
+        0.0,
+        "Share of each target that gradient training spreads over all classes; metrics stay plain.",
+        low=0.0,
+        high=0.5,
+    )
+    balance: Mechanism = option(  # noqa: RUF009 - a field, as all options are
+        "none",
+        "What evens out classes of different sizes, measured on train: class weights in the loss, "
+        "sampling each class equally often, or logit adjustment.",
+    )
+    tau: float = option(
+        1.0, "How much logit adjustment takes off: 1 evens the classes out, 0 does nothing.", low=0.0, high=3.0
     )
 
 
@@ -34,5 +52,6 @@ def register_tasks() -> Iterable[TaskSpec]:
             feature="pooled",
             heads=("linear", "mlp"),
             closed_form=frozenset({"linear"}),
+            default=True,
         )
     ]

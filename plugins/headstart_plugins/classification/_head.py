@@ -1,4 +1,4 @@
-"""Heads and loss of classification; the only module of this task that imports keras."""
+"""Heads on pooled features, and the loss of classification; the only module of this task that imports keras."""
 
 from __future__ import annotations
 
@@ -17,47 +17,49 @@ MAX_WIDTH = 65_536
 
 @dataclass(frozen=True)
 class HeadPlan:
-    """A head as the user named it: the width of its hidden layer (None for a linear one), and dropout."""
+    """A head as the user named it: the width of its hidden layer (None for a linear one), and dropout: of the hidden
+    units, or of a linear head's features. It gives so many numbers, `units`, under the name `output`."""
 
     width: int | None
     dropout: float
+    units: int
+    output: str
 
 
-def plan_head(name: str, dropout: float) -> HeadPlan:
-    """Read "linear", "mlp" or "mlp:512". Raises UsageError for another name, or dropout on a linear head."""
+def plan_head(name: str, dropout: float, *, units: int, output: str = "logits") -> HeadPlan:
+    """Read "linear", "mlp" or "mlp:512". Raises UsageError for another name."""
     kind, colon, number = name.partition(":")
     if name == "linear":
-        if dropout > 0.0:
-            raise UsageError(
-                f"dropout {dropout} has nothing to act on: a linear head has no hidden units",
-                hint="use `--head mlp`, or leave dropout at 0",
-            )
-        return HeadPlan(None, 0.0)
+        return HeadPlan(None, dropout, units, output)
     if kind != "mlp" or (colon and not number.isdecimal()):
         raise UsageError(f"unknown head {name!r}; expected linear, mlp or mlp:WIDTH", hint="try `--head linear`")
     width = int(number) if number else DEFAULT_WIDTH
     if not 1 <= width <= MAX_WIDTH:
         raise UsageError(f"head {name!r} has {width} hidden units; expected 1 to {MAX_WIDTH}")
-    return HeadPlan(width, dropout)
+    return HeadPlan(width, dropout, units, output)
 
 
-def build_head(plan: HeadPlan, *, channels: int, classes: int, seed: int) -> keras.Model:
-    """A Functional model {"pooled": (batch, channel)} -> {"logits": (batch, class)}, all in float32.
+def build_head(plan: HeadPlan, features: Mapping[str, tuple[int | None, ...]], *, seed: int) -> keras.Model:
+    """A Functional model {"pooled": (batch, channel)} -> {plan's output: (batch, unit)}, all in float32.
 
     Kernels are Glorot-uniform (Glorot & Bengio 2010) and drawn by numpy from `seed`, so that every backend
-    starts from the same numbers; biases are zero.
+    starts from the same numbers; biases are zero. Raises UsageError where `features` lack "pooled" of that shape.
     """
+    shape = features.get("pooled", ())
+    channels = shape[-1] if len(shape) == 2 else None
+    if channels is None:
+        raise UsageError(f"the head needs the feature 'pooled' of shape (batch, channel); received {dict(features)}")
     pooled = keras.Input((channels,), name="pooled", dtype="float32")
     hidden, drawn = pooled, []
     if plan.width is not None:
         first = keras.layers.Dense(plan.width, activation="relu", dtype="float32")
         drawn.append(first)
         hidden = first(hidden)
-        if plan.dropout > 0.0:
-            hidden = keras.layers.Dropout(plan.dropout, seed=seed, dtype="float32")(hidden)
-    last = keras.layers.Dense(classes, dtype="float32")
+    if plan.dropout > 0.0:
+        hidden = keras.layers.Dropout(plan.dropout, seed=seed, dtype="float32")(hidden)
+    last = keras.layers.Dense(plan.units, dtype="float32")
     drawn.append(last)
-    model = keras.Model({"pooled": pooled}, {"logits": last(hidden)})
+    model = keras.Model({"pooled": pooled}, {plan.output: last(hidden)})
     for index, layer in enumerate(drawn):
         layer.kernel.assign(draw_glorot(tuple(layer.kernel.shape), (seed, index)))
     return model
@@ -73,3 +75,29 @@ def cross_entropy(targets: Any, outputs: Mapping[str, Any]) -> Any:
     """-log softmax(logits)[target] of each sample, (batch,) float32; `targets` are (batch,) integers."""
     logits = keras.ops.cast(outputs["logits"], "float32")
     return keras.ops.sparse_categorical_crossentropy(targets, logits, from_logits=True)
+
+
+def regularised_cross_entropy(
+    targets: Any,
+    outputs: Mapping[str, Any],
+    *,
+    smoothing: float,
+    weights: np.ndarray | None,
+    shift: np.ndarray | None,
+) -> Any:
+    """Cross-entropy (batch,) float32 of targets that are integers (batch,), or distributions (batch, class).
+
+    `smoothing` is the share of each that is spread over all classes (Szegedy et al. 2016, arXiv:1512.00567);
+    `weights` (class,) multiply a sample's loss by that of its class, `shift` (class,) is added to logits.
+    """
+    logits = keras.ops.cast(outputs["logits"], "float32")
+    classes = logits.shape[-1]
+    mixed = len(targets.shape) == 2
+    shares = keras.ops.cast(targets, "float32") if mixed else keras.ops.one_hot(targets, classes, dtype="float32")
+    if shift is not None:
+        logits = logits + keras.ops.convert_to_tensor(shift.astype(np.float32))
+    smoothed = shares * (1.0 - smoothing) + smoothing / classes
+    losses = -keras.ops.sum(smoothed * keras.ops.log_softmax(logits, axis=-1), axis=-1)
+    if weights is None:
+        return losses
+    return losses * keras.ops.sum(shares * keras.ops.convert_to_tensor(weights.astype(np.float32)), axis=-1)

@@ -1,4 +1,4 @@
-"""Multinomial logistic regression on frozen features, solved to its optimum along the axes of their spectrum."""
+"""Logistic regression on frozen features, solved to its optimum along the axes of their spectrum."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from scipy.optimize import minimize
 
 from headstart.engine.rows import Rows
 from headstart.engine.spectrum import Spectrum
+from headstart_plugins.classification._links import Link, Softmax
 
 EXCESS = 1e-7
 """The estimated share of the objective that is left to gain at which a solution is accepted; see `fit_logistic`."""
@@ -24,7 +25,7 @@ FLATTEST = 1e-12
 
 @dataclass(frozen=True)
 class Weights:
-    """A linear head on projected features: `kernel` (axis, class) and `bias` (class,), float64."""
+    """A linear head on projected features: `kernel` (axis, output) and `bias` (output,), float64."""
 
     kernel: np.ndarray
     bias: np.ndarray
@@ -32,54 +33,57 @@ class Weights:
 
 @dataclass(frozen=True)
 class Design:
-    """What the loss is taken of: `blocks` gives features (row, feature), `targets` (row,) are their classes.
+    """What the loss is taken of: `blocks` gives features (row, feature), `targets` (row, ...) are theirs.
 
     `basis` (feature, axis) leads from axes to features, None where features are the projected ones. `spectrum` is
-    that of all rows.
+    that of all rows; `link` gives the loss of logits.
     """
 
     blocks: Callable[[], Iterable[np.ndarray]]
     targets: np.ndarray
     basis: np.ndarray | None
     spectrum: Spectrum
+    link: Link
 
 
-def make_design(rows: Rows, spectrum: Spectrum) -> Design:
+def make_design(rows: Rows, spectrum: Spectrum, link: Link | None = None) -> Design:
     """Projected features where rows are few; else scaled ones, kept in float64 where they fit into CACHE_LIMIT.
 
     Beyond that they are float32, as they came, and scaled anew at each evaluation where even those do not fit. Sums
     stay in float64, and a logit's rounding of about 1e-6 averages out over so many rows; over a few hundred it would
-    stop the line search early.
+    stop the line search early. Without a `link` targets are classes, and all samples weigh the same.
     """
+    link = link or Softmax()
     if spectrum.scores is not None:
         kept = [spectrum.scores]
-        return Design(lambda: kept, rows.targets, None, spectrum)
+        return Design(lambda: kept, rows.targets, None, spectrum, link)
     numbers = len(rows) * rows.channels
     fits = 8 * numbers <= CACHE_LIMIT
     if fits and len(rows) <= TURNED * rows.channels:
         kept = [spectrum.project(features) for features, _ in rows.blocks()]
-        return Design(lambda: kept, rows.targets, None, spectrum)
+        return Design(lambda: kept, rows.targets, None, spectrum, link)
     dtype = np.float64 if fits else np.float32
 
     def scaled() -> Iterator[np.ndarray]:
         return (spectrum.scaling.apply(features, dtype) for features, _ in rows.blocks())
 
     if np.dtype(dtype).itemsize * numbers > CACHE_LIMIT:
-        return Design(scaled, rows.targets, spectrum.basis, spectrum)
+        return Design(scaled, rows.targets, spectrum.basis, spectrum, link)
     kept = list(scaled())
-    return Design(lambda: kept, rows.targets, spectrum.basis, spectrum)
+    return Design(lambda: kept, rows.targets, spectrum.basis, spectrum, link)
 
 
 def fit_logistic(design: Design, start: Weights, strength: float, excess: float = EXCESS) -> Weights:
-    """Minimise mean_i(-log softmax(z_i W + b)[y_i]) + `strength`/2 |W|^2 over W and b, from `start`.
+    """Minimise mean_i(loss(z_i W + b, y_i)) + `strength`/2 |W|^2 over W and b, from `start`.
 
-    z are the features that `design` scales; the bias is not penalised, and two classes keep two columns. The objective
-    is convex: the answer depends on neither start nor seed. L-BFGS (Liu & Nocedal 1989) in coordinates in which the
-    curvature is about 1 in each direction: along an axis of variance v it is c v + `strength`, where c, the mean
-    curvature of softmax, is measured at the start (Boehning 1992 bounds it by 1/2). There, half the squared gradient
-    estimates what is left to gain; at `excess` of the objective the solver stops. At 1e-7, on features of digits and
-    stamps, no decision differs from the optimum's; logits that spread by 2 to 8 differ by 0.04 at most for strengths
-    from 0.1 on, and by 0.1 below.
+    z are the features that `design` scales, the loss is its link's: for classes -log softmax(z_i W + b)[y_i]; the
+    bias is not penalised, and two classes keep two columns. The objective is convex: the answer depends on neither
+    start nor seed. L-BFGS (Liu & Nocedal 1989) in coordinates in which the curvature is about 1 in each direction:
+    along an axis of variance v it is c v + `strength`, where c, the mean curvature of the loss in a logit, is
+    measured at the start (Boehning 1992 bounds it by 1/2). There, half the squared gradient estimates what is left
+    to gain; at `excess` of the objective the solver stops. At 1e-7, on features of digits and stamps, no decision
+    differs from the optimum's; logits that spread by 2 to 8 differ by 0.04 at most for strengths from 0.1 on, and
+    by 0.1 below.
     """
     loss = _Loss(design, strength, excess)
     loss.precondition(start)
@@ -95,7 +99,7 @@ def fit_logistic(design: Design, start: Weights, strength: float, excess: float 
 
 
 class _Loss:
-    """The objective and its gradient in preconditioned coordinates (axis + 1, class), flat; the bias comes last."""
+    """The objective and its gradient in preconditioned coordinates (axis + 1, output), flat; the bias comes last."""
 
     def __init__(self, design: Design, strength: float, excess: float) -> None:
         self._design, self._strength, self._excess = design, strength, excess
@@ -133,7 +137,7 @@ class _Loss:
 
 @dataclass(frozen=True)
 class _Point:
-    """Mean loss, its gradient to `kernel` (axis, class) and `bias` (class,), and the mean curvature of softmax."""
+    """Mean loss, its gradient to `kernel` (axis, output) and `bias` (output,), and its mean curvature in a logit."""
 
     loss: float
     kernel: np.ndarray
@@ -145,23 +149,17 @@ def _evaluate(design: Design, weights: Weights) -> _Point:
     """One pass over the rows; products in the blocks' precision, everything else in float64."""
     kernel = weights.kernel if design.basis is None else design.basis @ weights.kernel
     slope, bias = np.zeros_like(kernel), np.zeros_like(weights.bias)
-    loss, certainty, done = 0.0, 0.0, 0
+    loss, curvature, done = 0.0, 0.0, 0
     for features in design.blocks():
         targets = design.targets[done : done + len(features)]
         done += len(features)
         logits = (features @ kernel.astype(features.dtype)).astype(np.float64, copy=False)
         logits += weights.bias
-        logits -= logits.max(axis=1, keepdims=True)
-        picked = np.arange(len(targets)), targets
-        right = logits[picked]
-        probability = np.exp(logits, out=logits)
-        total = probability.sum(axis=1, keepdims=True)
-        loss += float(np.sum(np.log(total[:, 0]) - right))
-        probability /= total
-        certainty += float(np.einsum("rc,rc->", probability, probability))
-        probability[picked] -= 1.0
-        bias += probability.sum(axis=0)
-        slope += (probability.astype(features.dtype).T @ features).T
+        seen = design.link(logits, targets)
+        loss += seen.loss
+        curvature += seen.curvature
+        bias += seen.residuals.sum(axis=0)
+        slope += (seen.residuals.astype(features.dtype).T @ features).T
     slope /= done
     along = slope if design.basis is None else design.basis.T @ slope
-    return _Point(loss / done, along, bias / done, (1.0 - certainty / done) / (len(bias) - 1))
+    return _Point(loss / done, along, bias / done, curvature / done)

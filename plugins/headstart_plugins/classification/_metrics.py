@@ -21,10 +21,21 @@ def count_confusions(targets: np.ndarray, predicted: np.ndarray, classes: int) -
     return np.bincount(pairs, minlength=classes**2).astype(np.int64).reshape(classes, classes)
 
 
-def mean_loss(targets: np.ndarray, logits: np.ndarray) -> float:
-    """Mean negative log likelihood, in nats, of `targets` (batch,) under `logits` (batch, class)."""
+def mean_loss(targets: np.ndarray, logits: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """Mean negative log likelihood, in nats, of `targets` (batch,) under `logits` (batch, class).
+
+    With `weights` (class,) the mean is weighted by those of the targets' classes.
+    """
     log_probability = special.log_softmax(logits.astype(np.float64), axis=1)
-    return float(-log_probability[np.arange(len(targets)), targets].mean())
+    losses = -log_probability[np.arange(len(targets)), targets]
+    return float(losses.mean() if weights is None else np.average(losses, weights=weights[targets]))
+
+
+def softened_loss(targets: np.ndarray, logits: np.ndarray) -> float:
+    """Mean cross-entropy of `targets` (sample,), in nats, each with 1 / (samples + 2) of it spread over all classes."""
+    share = 1.0 / (len(targets) + 2)
+    logs = special.log_softmax(logits, axis=1)
+    return float(-np.mean((1.0 - share) * logs[np.arange(len(targets)), targets] + share * logs.mean(axis=1)))
 
 
 def top_accuracy(targets: np.ndarray, logits: np.ndarray, k: int) -> float:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 from scipy.optimize import minimize_scalar
 
 from headstart.engine.ridge import leave_out, ridge_weights
@@ -14,6 +13,7 @@ from headstart.engine.rows import Rows
 from headstart.engine.spectrum import Spectrum
 from headstart.engine.sums import Values
 from headstart_plugins.classification._logistic import Weights
+from headstart_plugins.classification._metrics import softened_loss
 
 LEFT_OUT = 4096
 """Samples that are left out in turn, at most: enough for one strength and one number."""
@@ -68,10 +68,3 @@ def _scaled(strength: float, answers: np.ndarray, targets: np.ndarray) -> Ridge:
         options={"xatol": 1e-4},
     )
     return Ridge(strength, float(np.exp(best.x)), float(best.fun))
-
-
-def softened_loss(targets: np.ndarray, logits: np.ndarray) -> float:
-    """Mean cross-entropy of `targets` (sample,), each with that share spread over all classes, in nats."""
-    share = 1.0 / (len(targets) + 2)
-    logs = special.log_softmax(logits, axis=1)
-    return float(-np.mean((1.0 - share) * logs[np.arange(len(targets)), targets] + share * logs.mean(axis=1)))

@@ -5,32 +5,39 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from headstart.engine.ridge import ridge_weights
 from headstart.engine.rows import Rows
 from headstart.engine.spectrum import Spectrum, spectrum_of
 from headstart.specs import Solved
+from headstart_plugins.classification._links import Softmax
 from headstart_plugins.classification._logistic import Design, Weights, fit_logistic, make_design
 from headstart_plugins.classification._ridge import choose_ridge, indicators
 
 RIDGE, LOGISTIC = "ridge", "logistic"
 
 
-def solve_heads(rows: Rows, strengths: Sequence[float], classes: int) -> Iterator[Solved]:
+def solve_heads(
+    rows: Rows, strengths: Sequence[float], classes: int, weights: np.ndarray | None = None
+) -> Iterator[Solved]:
     """The best ridge of the path, then a logistic regression for each strength, strongest first.
 
+    With `weights` (class,) of the losses there is no ridge, which knows none.
     The first regression starts from the ridge of its strength, each other one from where the last two lead.
     """
     path = sorted(set(strengths), reverse=True)
     spectrum = spectrum_of(rows, indicators(classes))
-    ridge = choose_ridge(rows, spectrum, path, classes)
-    yield _solved(RIDGE, ridge.strength, ridge.weights(spectrum), spectrum)
-    for strength, weights in _regressions(make_design(rows, spectrum), path):
-        yield _solved(LOGISTIC, strength, weights, spectrum)
+    if weights is None:
+        ridge = choose_ridge(rows, spectrum, path, classes)
+        yield _solved(RIDGE, ridge.strength, ridge.weights(spectrum), spectrum)
+    start = centred(Weights(ridge_weights(spectrum, path[0]), spectrum.target_mean))
+    for strength, found in regressions(make_design(rows, spectrum, Softmax(weights)), start, path):
+        yield _solved(LOGISTIC, strength, found, spectrum)
 
 
-def _regressions(design: Design, path: Sequence[float]) -> Iterator[tuple[float, Weights]]:
-    spectrum = design.spectrum
-    start = _centred(Weights(ridge_weights(spectrum, path[0]), spectrum.target_mean))
+def regressions(design: Design, start: Weights, path: Sequence[float]) -> Iterator[tuple[float, Weights]]:
+    """A regression for each strength of a falling `path`, the first from `start`."""
     done: list[Weights] = []
     for index, strength in enumerate(path):
         if index > 1:
@@ -49,18 +56,18 @@ def _led(before: Weights, last: Weights, step: float) -> Weights:
     return Weights(last.kernel + step * (last.kernel - before.kernel), last.bias + step * (last.bias - before.bias))
 
 
-def solve_again(rows: Rows, solved: Solved, classes: int) -> Solved:
+def solve_again(rows: Rows, solved: Solved, classes: int, weights: np.ndarray | None = None) -> Solved:
     """The same solver at the same strength on other rows; a regression starts from what was solved."""
     spectrum = spectrum_of(rows, indicators(classes))
     if solved.solver == RIDGE:
         ridge = choose_ridge(rows, spectrum, (solved.strength,), classes)
         return _solved(RIDGE, ridge.strength, ridge.weights(spectrum), spectrum)
-    start = _centred(Weights(*spectrum.unfold(solved.weights["kernel"], solved.weights["bias"])))
-    weights = fit_logistic(make_design(rows, spectrum), start, solved.strength)
-    return _solved(LOGISTIC, solved.strength, weights, spectrum)
+    start = centred(Weights(*spectrum.unfold(solved.weights["kernel"], solved.weights["bias"])))
+    found = fit_logistic(make_design(rows, spectrum, Softmax(weights)), start, solved.strength)
+    return _solved(LOGISTIC, solved.strength, found, spectrum)
 
 
-def _centred(weights: Weights) -> Weights:
+def centred(weights: Weights) -> Weights:
     """With a bias of mean zero: what all classes share changes no probability, and the optimum has none of it."""
     return Weights(weights.kernel, weights.bias - weights.bias.mean())
 

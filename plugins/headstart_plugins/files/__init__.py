@@ -35,6 +35,7 @@ class ManifestOptions:
 
     encoding: str = option("", "Text encoding such as latin-1; UTF-8, or what the file's BOM says, if unset.")
     delimiter: str = option("", "What separates columns; a comma in .csv and a tab in .tsv if unset.")
+    separator: str = option("|", "What separates the labels of one sample in the column `labels`.")
     horizontal_flip: bool = option(True, FLIP_HELP)
 
 
@@ -52,7 +53,8 @@ def register_datasets() -> Iterable[DatasetSpec]:
         ),
         DatasetSpec(
             name="files/manifest",
-            summary="A CSV, TSV, JSONL or Parquet table: path or text, label, and split and group if any.",
+            summary="A CSV, TSV, JSONL or Parquet table: path or text, label (a class or a number) or labels, "
+            "and split and group if any.",
             options=ManifestOptions,
             build="headstart_plugins.files._manifest:build",
             input="image/image",

@@ -31,7 +31,8 @@ def build(request: DatasetRequest) -> Records:
     tops = _split_folders(root, subfolders(root).files)
     items = tuple(record for top, split in tops for record in _records(_Side(root, top, split), options))
     symmetries = frozenset({"horizontal_flip"}) if options.horizontal_flip else frozenset[str]()
-    return Records("image/image", items, symmetries, tuple(_skipped(root, tree, items, options)))
+    skipped = tuple(_skipped(root, tree, items, options))
+    return Records("image/image", items, symmetries, skipped, targets="class")
 
 
 def _root(reference: str | None) -> Path:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os.path
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from headstart.errors import DataError, UsageError
-from headstart.specs import DatasetRequest, Record, Records
+from headstart.specs import SEPARATOR, DatasetRequest, Record, Records
 from headstart.suggest import suggestion
 from headstart_plugins.files import ManifestOptions
 from headstart_plugins.files._splits import SPLIT_NAMES
@@ -15,15 +15,19 @@ from headstart_plugins.files._tables import Table, read_table
 
 INPUTS: Mapping[str, str] = {"path": "image/image", "text": "text/text"}
 """What the samples' column is called -> the input kind that reads it."""
+LABELS = "labels"
+"""The column of several labels a sample."""
+ReadTarget = Callable[[str, Mapping[str, str]], str]
+"""From where a row is, for messages, and the row to its target."""
 TYPICAL: Mapping[str, Sequence[str]] = {
     "path": ("file", "filename", "filepath", "image", "picture", "paths"),
-    "label": ("class", "target", "category", "labels", "y"),
+    "label": ("class", "target", "category", "value", "y"),
 }
 
 
 def build(request: DatasetRequest) -> Records:
     """Records of a table: key is the path as written, or `row-000002` for a text; paths are relative to the
-    table.
+    table. The column `label` is one class or number; instead of it `labels` holds any number of labels.
 
     Raises UsageError for an absent path or a missing extra; DataError naming the row for an empty or padded
     label, an unknown split, a path listed twice, and what `_tables` cannot read; naming the columns where one
@@ -33,11 +37,17 @@ def build(request: DatasetRequest) -> Records:
     path = _path(request.reference)
     table = read_table(path, options)
     column = _sample_column(path, table.columns)
-    items = tuple(_records(path, table, column))
+    read = _several(options.separator) if LABELS in table.columns else _label
+    items = tuple(_records(path, table, column, read))
     if not items:
         raise DataError(f"{path}: a header and no rows")
     flip = column == "path" and options.horizontal_flip
-    return Records(INPUTS[column], items, frozenset({"horizontal_flip"} if flip else ()))
+    return Records(
+        INPUTS[column],
+        items,
+        frozenset({"horizontal_flip"} if flip else ()),
+        targets="labels" if LABELS in table.columns else None,
+    )
 
 
 def _path(reference: str | None) -> Path:
@@ -57,13 +67,15 @@ def _sample_column(path: Path, columns: Sequence[str]) -> str:
         raise DataError(f"{path}: both path and text; expected one of them", hint="keep what the model shall read")
     if not given:
         raise _missing(path, "path", columns)
-    if "label" not in columns:
+    if "label" in columns and LABELS in columns:
+        raise DataError(f"{path}: both label and labels; expected one of them", hint="keep what shall be learned")
+    if "label" not in columns and LABELS not in columns:
         raise _missing(path, "label", columns)
     return given[0]
 
 
 def _missing(path: Path, name: str, columns: Sequence[str]) -> DataError:
-    wanted = "path or text" if name == "path" else name
+    wanted = "path or text" if name == "path" else "label or labels"
     if len(columns) == 1 and any(mark in columns[0] for mark in ";\t|,"):
         mark = next(mark for mark in ";\t|," if mark in columns[0])
         hint: str | None = f"columns seem to be separated by {mark!r}: --set dataset.delimiter={mark!r}"
@@ -73,14 +85,14 @@ def _missing(path: Path, name: str, columns: Sequence[str]) -> DataError:
     return DataError(f"{path}: no column {wanted}; found {', '.join(map(repr, columns))}", hint=hint)
 
 
-def _records(path: Path, table: Table, column: str) -> Iterator[Record]:
+def _records(path: Path, table: Table, column: str, read: ReadTarget) -> Iterator[Record]:
     seen: dict[str, int] = {}
     for number, row in table.rows:
         where = f"{path}: row {number}"
         value = row.get(column, "")
         if not value.strip():
             raise DataError(f"{where}: no {column}")
-        label, split = _label(where, row), _split(where, row)
+        target, split = read(where, row), _split(where, row)
         key, payload = f"row-{number:06d}", value
         if column == "path":
             key = os.path.normpath(value).replace(os.sep, "/")
@@ -90,7 +102,7 @@ def _records(path: Path, table: Table, column: str) -> Iterator[Record]:
         yield Record(
             key=key,
             payload=path.parent / value if column == "path" else payload,
-            target=label,
+            target=target,
             group=row.get("group") or None,
             split=split,
         )
@@ -103,6 +115,23 @@ def _label(where: str, row: Mapping[str, str]) -> str:
     if label != label.strip():
         raise DataError(f"{where}: the label {label!r} has spaces around it", hint="remove them")
     return label
+
+
+def _several(separator: str) -> ReadTarget:
+    """Reads the labels of a row, joined by SEPARATOR; empty text where it has none."""
+    if not separator.strip():
+        raise UsageError(f"separator is {separator!r}; expected something between labels", hint="such as | or ;")
+
+    def read(where: str, row: Mapping[str, str]) -> str:
+        text = row.get(LABELS, "")
+        labels = [label.strip() for label in text.split(separator)] if text.strip() else []
+        if not all(labels):
+            raise DataError(f"{where}: empty label in {text!r}", hint=f"write one {separator!r} between two labels")
+        if separator != SEPARATOR and any(SEPARATOR in label for label in labels):
+            raise DataError(f"{where}: a label in {text!r} has {SEPARATOR!r} in it", hint="no name of a label may")
+        return SEPARATOR.join(labels)
+
+    return read
 
 
 def _split(where: str, row: Mapping[str, str]) -> str | None:

@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+USED = ("path", "text", "label", "labels", "split", "group")
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
@@ -38,10 +40,10 @@ def read_table(path: Path, options: ManifestOptions) -> Table:
     extra."""
     suffix = path.suffix.lower()
     if suffix == ".parquet":
-        return _parquet(path)
+        return _parquet(path, options.separator)
     text = _text(path, options.encoding)
     if suffix == ".jsonl":
-        return _jsonl(path, text)
+        return _jsonl(path, text, options.separator)
     return _delimited(path, text, options.delimiter or DELIMITERS.get(suffix, ","))
 
 
@@ -97,27 +99,27 @@ def _row(path: Path, columns: Sequence[str], number: int, fields: Sequence[str])
     return number, dict(zip(columns, fields, strict=True))
 
 
-def _jsonl(path: Path, text: str) -> Table:
+def _jsonl(path: Path, text: str, separator: str) -> Table:
     rows: list[tuple[int, Mapping[str, str]]] = []
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
-            rows.append((number, _object(path, number, line)))
+            rows.append((number, _object(path, number, line, separator)))
     if not rows:
         raise DataError(f"{path}: empty", hint='one object a line: {"path": "a.jpg", "label": "cat"}')
     return Table(tuple(dict.fromkeys(name for _, row in rows for name in row)), tuple(rows))
 
 
-def _object(path: Path, number: int, line: str) -> Mapping[str, str]:
+def _object(path: Path, number: int, line: str, separator: str) -> Mapping[str, str]:
     try:
         values = json.loads(line)
     except (ValueError, RecursionError) as exc:
         raise DataError(f"{path}: row {number} is no JSON: {exc}") from exc
     if not isinstance(values, dict):
         raise DataError(f"{path}: row {number} is a {type(values).__name__}; expected an object")
-    return {name: _plain(path, number, name, value) for name, value in values.items()}
+    return {name: _plain(path, number, name, value, separator) for name, value in values.items()}
 
 
-def _parquet(path: Path) -> Table:
+def _parquet(path: Path, separator: str) -> Table:
     try:
         import pyarrow
         import pyarrow.parquet
@@ -128,22 +130,27 @@ def _parquet(path: Path) -> Table:
     except (OSError, ValueError, pyarrow.ArrowException) as exc:
         raise DataError(f"{path}: no readable Parquet file: {exc}") from exc
     columns = _columns(path, table.column_names)
-    return Table(columns, tuple(_parquet_rows(path, table)))
+    return Table(columns, tuple(_parquet_rows(path, table, separator)))
 
 
-def _parquet_rows(path: Path, table: Any) -> Iterator[tuple[int, Mapping[str, str]]]:
-    used = [name for name in table.column_names if name in ("path", "text", "label", "split", "group")]
+def _parquet_rows(path: Path, table: Any, separator: str) -> Iterator[tuple[int, Mapping[str, str]]]:
+    used = [name for name in table.column_names if name in USED]
     for number, row in enumerate(table.select(used).to_pylist(), start=1):
-        yield number, {name: _plain(path, number, name, value) for name, value in row.items()}
+        yield number, {name: _plain(path, number, name, value, separator) for name, value in row.items()}
 
 
-def _plain(path: Path, number: int, name: str, value: Any) -> str:
+def _plain(path: Path, number: int, name: str, value: Any, separator: str) -> str:
+    """A value as text: numbers as labels too, and a list of labels joined by `separator`."""
     if value is None:
         return ""
     if isinstance(value, str):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    if name not in ("path", "text", "label", "split", "group"):
+    if name not in USED:
         return ""
+    if name == "label" and isinstance(value, float) and math.isfinite(value):
+        return repr(value)
+    if name == "labels" and isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return separator.join(value)
     raise DataError(f"{path}: row {number}: {name} is a {type(value).__name__}; expected text")

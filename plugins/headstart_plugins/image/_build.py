@@ -13,10 +13,12 @@ from PIL import Image
 
 from headstart.data.folders import walk
 from headstart.errors import UsageError
-from headstart.specs import InputKind, InputRequest, Preview, Sample, TensorSpec, Transform
+from headstart.specs import InputKind, InputRequest, Mix, Preview, Sample, TensorSpec, Transform
 from headstart_plugins.image import ImageOptions
+from headstart_plugins.image._colours import coloured
 from headstart_plugins.image._fingerprint import difference_hash
 from headstart_plugins.image._geometry import fitted, warped
+from headstart_plugins.image._mixing import erased, mixed, own_share
 from headstart_plugins.image._preprocess import Preprocess, parse
 from headstart_plugins.image._read import read_picture
 
@@ -61,8 +63,19 @@ class ImageKind:
         return {"image": fitted(sample.value, self.preprocess)}
 
     def transform(self, prepared: Mapping[str, np.ndarray], transform: Transform) -> Mapping[str, np.ndarray]:
-        """Affine and bilinear; beyond the border stands the nearest border pixel."""
-        return {"image": warped(prepared["image"], transform)}
+        """Affine and bilinear, beyond the border the nearest border pixel; then colours, then what is erased."""
+        moved = warped(prepared["image"], transform)
+        return {"image": erased(coloured(moved, transform.colours), transform.erased)}
+
+    def mix(
+        self, prepared: Mapping[str, np.ndarray], partner: Mapping[str, np.ndarray], mix: Mix
+    ) -> Mapping[str, np.ndarray]:
+        """Averaged and rounded to whole grey levels, or the partner's pixels in a box; see `_mixing.mixed`."""
+        return {"image": mixed(prepared["image"], partner["image"], mix)}
+
+    def own_share(self, mix: Mix) -> float:
+        """Of the pixels where there is a box."""
+        return own_share(mix, self.preprocess.height, self.preprocess.width)
 
     def stage(self) -> keras.Model:
         """Pixels to the weights' range; see `_stage.image_stage`."""

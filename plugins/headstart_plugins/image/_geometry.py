@@ -15,6 +15,7 @@ RESAMPLING = {
     "bicubic": Image.Resampling.BICUBIC,
     "nearest": Image.Resampling.NEAREST,
 }
+STILL = Transform().matrix
 MAX_MARGIN = 2
 """How far beyond the picture the border is continued, in sides; farther out is the background of Pillow,
 black."""
@@ -62,7 +63,7 @@ def warped(pixels: np.ndarray, transform: Transform) -> np.ndarray:
     by default: no colour is invented. Flips and whole-pixel shifts are exact; in between, Pillow rounds down
     to whole grey levels. Raises ValueError for a perspective matrix.
     """
-    if transform.is_identity:
+    if transform.matrix == STILL:
         return pixels.copy()
     if transform.matrix[2] != (0.0, 0.0, 1.0):
         raise ValueError(f"expected an affine matrix with last row (0, 0, 1), received {transform.matrix[2]}")
@@ -75,7 +76,7 @@ def warped(pixels: np.ndarray, transform: Transform) -> np.ndarray:
     moved = Image.fromarray(bordered).transform(
         (width, height), Image.Transform.AFFINE, data, Image.Resampling.BILINEAR
     )
-    return np.asarray(moved)
+    return np.array(moved)
 
 
 def _pixel_rows(transform: Transform, height: int, width: int) -> tuple[tuple[float, float, float], ...]:

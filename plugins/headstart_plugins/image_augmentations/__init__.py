@@ -1,4 +1,4 @@
-"""Ways to vary training pictures: `none`, `light` and `classic`."""
+"""Ways to vary training pictures: simple ones, automatic policies, and mixtures of two pictures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from headstart.hookspecs import hookimpl
 from headstart.options import NoOptions, option
 from headstart.specs import AugmentationSpec
 
-BUILD = "headstart_plugins.image_augmentations._build:"
+HERE = "headstart_plugins.image_augmentations."
+BUILD = HERE + "_build:"
 FLIP = frozenset({"horizontal_flip"})
 
 
@@ -30,9 +31,63 @@ class ClassicOptions:
     flip: bool = option(True, "Mirror every other picture, where the dataset's labels survive it.")
 
 
+@dataclass(frozen=True)
+class RandAugmentOptions:
+    """How many changes, and how strong."""
+
+    n: int = option(2, "Changes of each picture, one after the other.", low=1, high=3)
+    m: int = option(9, "Their strength: 0 is next to nothing, 30 the end of each range.", low=0, high=30)
+
+
+@dataclass(frozen=True)
+class ColourOptions:
+    """How far each property goes; 0 leaves it out."""
+
+    brightness: float = option(0.4, "The factor is 1 - x to 1 + x, at least 0.", low=0.0, high=2.0)
+    contrast: float = option(0.4, "The factor is 1 - x to 1 + x, at least 0.", low=0.0, high=2.0)
+    saturation: float = option(0.4, "The factor is 1 - x to 1 + x, at least 0.", low=0.0, high=2.0)
+    hue: float = option(0.1, "Moved by up to this share of the colour circle to either side.", low=0.0, high=0.5)
+
+
+@dataclass(frozen=True)
+class ErasingOptions:
+    """Which rectangles, and what stands in them."""
+
+    probability: float = option(0.5, "Share of the pictures that lose a rectangle.", low=0.0, high=1.0)
+    smallest: float = option(0.02, "Smallest share of the picture's area.", low=0.0001, high=1.0)
+    largest: float = option(0.33, "Largest share of the picture's area.", low=0.0001, high=1.0)
+    flattest: float = option(0.3, "Height / width is this to 1 / this.", low=0.01, high=1.0)
+    fill: str = option("mean", "The picture's mean colour, or noise.", choices=("mean", "noise"))
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where the bounds of the area contradict each other."""
+        if self.smallest > self.largest:
+            raise ValueError(f"smallest is {self.smallest:g}, above largest, which is {self.largest:g}")
+
+
+@dataclass(frozen=True)
+class MixupOptions:
+    """How even the mixtures are."""
+
+    alpha: float = option(0.2, "Of Beta(alpha, alpha): 1 is any share, less is mostly one.", low=0.05, high=2.0)
+    probability: float = option(1.0, "Share of the pictures that are mixed.", low=0.0, high=1.0)
+
+
+@dataclass(frozen=True)
+class CutmixOptions:
+    """How large the rectangles are."""
+
+    alpha: float = option(1.0, "Of Beta(alpha, alpha): 1 is any area, less is mostly one.", low=0.05, high=2.0)
+    probability: float = option(1.0, "Share of the pictures that are mixed.", low=0.0, high=1.0)
+
+
 @hookimpl
 def register_augmentations() -> Iterable[AugmentationSpec]:
-    """None, light, classic."""
+    """Simple ones, then policies, then single changes, then mixtures."""
+    return [*_simple(), *_policies(), *_single(), *_mixtures()]
+
+
+def _simple() -> Iterable[AugmentationSpec]:
     return [
         AugmentationSpec(
             name="image_augmentations/none",
@@ -56,5 +111,66 @@ def register_augmentations() -> Iterable[AugmentationSpec]:
             build=BUILD + "classic",
             input="image/image",
             uses=FLIP,
+        ),
+    ]
+
+
+def _policies() -> Iterable[AugmentationSpec]:
+    return [
+        AugmentationSpec(
+            name="image_augmentations/trivial_augment",
+            summary="One of 14 changes, of any strength (TrivialAugment Wide); large turns where labels survive them.",
+            options=NoOptions,
+            build=HERE + "_policies:trivial_augment",
+            input="image/image",
+            uses=frozenset({"rotation", "colour_inversion"}),
+        ),
+        AugmentationSpec(
+            name="image_augmentations/rand_augment",
+            summary="Several of 14 changes, all of one strength (RandAugment).",
+            options=RandAugmentOptions,
+            build=HERE + "_policies:rand_augment",
+            input="image/image",
+            uses=frozenset({"colour_inversion"}),
+        ),
+    ]
+
+
+def _single() -> Iterable[AugmentationSpec]:
+    return [
+        AugmentationSpec(
+            name="image_augmentations/colour",
+            summary="Brightness, contrast, saturation and hue.",
+            options=ColourOptions,
+            build=HERE + "_colour:colour",
+            input="image/image",
+        ),
+        AugmentationSpec(
+            name="image_augmentations/random_erasing",
+            summary="A rectangle of some pictures is overwritten.",
+            options=ErasingOptions,
+            build=HERE + "_erasing:random_erasing",
+            input="image/image",
+        ),
+    ]
+
+
+def _mixtures() -> Iterable[AugmentationSpec]:
+    return [
+        AugmentationSpec(
+            name="image_augmentations/mixup",
+            summary="The average of two pictures, and of their labels.",
+            options=MixupOptions,
+            build=HERE + "_mixing:mixup",
+            input="image/image",
+            mixes=True,
+        ),
+        AugmentationSpec(
+            name="image_augmentations/cutmix",
+            summary="A rectangle of another picture, and as much of its label.",
+            options=CutmixOptions,
+            build=HERE + "_mixing:cutmix",
+            input="image/image",
+            mixes=True,
         ),
     ]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
-
-import numpy as np
+from itertools import islice
 
 from headstart.specs import AugmentationRequest, Transform
+from headstart_plugins.image_augmentations._draws import numbers
 
 IDENTITY = Transform()
 
@@ -48,7 +47,7 @@ class Light:
 
     def draw(self, seed: int, epoch: int, key: str) -> Transform:
         """See `headstart.specs.Augmentation`."""
-        across, down, coin = _uniform("light", seed, epoch, key)[:3]
+        across, down, coin, *_ = _four("light", seed, epoch, key)
         sign = _sign(coin, self.flip)
         right, below = self.shift * (2 * across - 1), self.shift * (2 * down - 1)
         return Transform(((sign, 0.0, right), (0.0, 1.0, below), (0.0, 0.0, 1.0)))
@@ -70,7 +69,7 @@ class Classic:
 
     def draw(self, seed: int, epoch: int, key: str) -> Transform:
         """See `headstart.specs.Augmentation`."""
-        tilt, wide, tall, coin = _uniform("classic", seed, epoch, key)
+        tilt, wide, tall, coin = _four("classic", seed, epoch, key)
         return self.transform(
             shear=self.shear * (2 * tilt - 1),
             zx=1 + self.zoom * (2 * wide - 1),
@@ -92,11 +91,5 @@ def _sign(coin: float, flip: bool) -> float:
     return -1.0 if flip and coin < 0.5 else 1.0
 
 
-def _uniform(name: str, seed: int, epoch: int, key: str) -> list[float]:
-    """Four numbers in [0, 1), from Philox keyed with a hash of its arguments.
-
-    Made from raw bits (53 of 64), since numpy promises the raw stream but not that of `Generator.random`.
-    """
-    digest = hashlib.sha256(f"{name}\0{seed}\0{epoch}\0{key}".encode("utf-8", "surrogateescape")).digest()
-    raw = np.random.Philox(key=int.from_bytes(digest[:16], "little")).random_raw(4)
-    return [int(bits >> np.uint64(11)) / 2**53 for bits in raw]
+def _four(name: str, seed: int, epoch: int, key: str) -> list[float]:
+    return list(islice(numbers(name, seed, epoch, key), 4))

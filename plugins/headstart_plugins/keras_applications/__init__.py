@@ -43,6 +43,7 @@ def _backbone(network: Network, family: Family) -> BackboneSpec:
         parameters=network.parameters,
         refuses=family.refuses,
         tiny_size=family.tiny,
+        family=family.tuned,
     )
 
 

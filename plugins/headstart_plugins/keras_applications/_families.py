@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headstart.options import NoOptions, option
+from headstart.specs import Family as Kind
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -50,7 +51,8 @@ class Family:
 
     `arguments` go to the Keras function. `entry` is the first layer after preprocessing, where the published
     model holds preprocessing that cannot be switched off. `smallest` is the smallest side that the function
-    accepts, `tiny` the one that contracts use. `refuses` is by backend, `layouts` by image data format.
+    accepts, `tiny` the one that contracts use. `refuses` is by backend, `layouts` by image data format. `tuned` says
+    whose rates suit it.
     """
 
     title: str
@@ -64,6 +66,7 @@ class Family:
     entry: str | None = None
     refuses: Mapping[str, str] = field(default_factory=dict)
     layouts: Mapping[str, str] = field(default_factory=dict)
+    tuned: Kind = "cnn"
 
 
 def _no_channels_first(title: str) -> Mapping[str, str]:
@@ -122,5 +125,8 @@ FAMILIES: Mapping[str, Family] = {
         interpolation="bicubic",
         arguments=WITHOUT_PREPROCESSING,
         layouts=_no_channels_first("ConvNeXt"),
+        # Convolutions, but with LayerNorm, and fine-tuned by its authors as transformers are: AdamW at small rates
+        # that fall layer by layer (Liu et al. 2022, appendix A).
+        tuned="transformer",
     ),
 }

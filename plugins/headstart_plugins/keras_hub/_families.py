@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from headstart.specs import Family
+
 Pooling = Literal["mean", "class_token"]
 
 POOLING: Mapping[str, Pooling] = {
@@ -25,6 +27,24 @@ POOLING: Mapping[str, Pooling] = {
 }
 """By KerasHub's class name: the mean over all places, or the first token, as its own image classifiers pool."""
 
+TRANSFORMERS = frozenset(
+    {
+        "DINOV2Backbone",
+        "DINOV3Backbone",
+        "DeiTBackbone",
+        "MiTBackbone",
+        "SwinTransformerBackbone",
+        "ViTBackbone",
+    }
+)
+"""Those made of blocks of attention; the others are convolutional."""
+
+
+def family_of(class_name: str) -> Family:
+    """Whose rates suit a backbone."""
+    return "transformer" if class_name in TRANSFORMERS else "cnn"
+
+
 CATALOGUED = (
     *("cspnet", "deit", "densenet", "dinov2", "dinov3", "efficientnet", "hgnetv2", "mit", "mobilenet", "resnet"),
     *("swin_transformer", "vgg", "vit", "xception"),
@@ -32,4 +52,4 @@ CATALOGUED = (
 """The folders of KerasHub's source whose preset lists are those of the classes above."""
 
 HUGGING_FACE = ("deit", "dinov2", "dinov3_vit", "swin", "vit")
-"""`model_type` of the image models that KerasHub converts from Hugging Face folders."""
+"""`model_type` of the image models that KerasHub converts from Hugging Face folders; all of them transformers."""

@@ -10,7 +10,8 @@ from typing import Any
 
 from headstart.documents import read_object
 from headstart.errors import UsageError
-from headstart_plugins.keras_hub._families import HUGGING_FACE, POOLING
+from headstart.specs import Family
+from headstart_plugins.keras_hub._families import HUGGING_FACE, POOLING, family_of
 from headstart_plugins.keras_hub._pixels import of_hugging_face, of_keras, of_timm
 from headstart_plugins.keras_hub._plain import require_plain
 
@@ -23,12 +24,16 @@ DROPPED = ("name", "trainable", "dtype", "data_format", "image_shape", "input_sh
 
 @dataclass(frozen=True)
 class Folder:
-    """`config`: what `_build` takes, as JSON; `weights`: the file below the folder; `what`: in words."""
+    """`config`: what `_build` takes, as JSON; `weights`: the file below the folder; `what`: in words.
+
+    `family` says whose rates suit it.
+    """
 
     config: str
     weights: str
     preprocess: Mapping[str, Any]
     what: str
+    family: Family
 
     @property
     def size(self) -> int:
@@ -61,7 +66,8 @@ def _keras(folder: Path, document: Mapping[str, Any]) -> Folder:
         raise UsageError(f"{folder / CONFIG}: {exc.message}", hint=exc.hint) from exc
     converter = _beside(folder, "image_converter.json", "save its ImageConverter with save_to_preset, too")
     weights = _weights_file(folder, "model.weights.h5", "model.weights.json")
-    return Folder(_text({"class_name": name, "config": kept}), weights, of_keras(converter, folder), f"KerasHub {name}")
+    config = _text({"class_name": name, "config": kept})
+    return Folder(config, weights, of_keras(converter, folder), f"KerasHub {name}", family_of(str(name)))
 
 
 def _hugging_face(folder: Path, document: Mapping[str, Any]) -> Folder:
@@ -71,12 +77,12 @@ def _hugging_face(folder: Path, document: Mapping[str, Any]) -> Folder:
         raise UsageError(f"{folder} holds a Hugging Face model of type {kind!r}; image types that are read: {known}")
     reading = _beside(folder, "preprocessor_config.json", "copy it from the page of the model")
     weights = _weights_file(folder, "model.safetensors", "model.safetensors.index.json")
-    return Folder(_text(document), weights, of_hugging_face(reading, folder), f"Hugging Face {kind}")
+    return Folder(_text(document), weights, of_hugging_face(reading, folder), f"Hugging Face {kind}", "transformer")
 
 
 def _timm(folder: Path, document: Mapping[str, Any]) -> Folder:
     weights = _weights_file(folder, "model.safetensors")
-    return Folder(_text(document), weights, of_timm(document, folder), f"timm {document['architecture']}")
+    return Folder(_text(document), weights, of_timm(document, folder), f"timm {document['architecture']}", "cnn")
 
 
 def _beside(folder: Path, name: str, hint: str) -> dict[str, Any]:

@@ -91,6 +91,7 @@ def _spec(
         parameters=parameters,
         builder=NAME,
         given={"config": folder.config},
+        family=folder.family,
         tiny={},
     )
     return replace(spec, weights=(_weights(origin, source, spec),))

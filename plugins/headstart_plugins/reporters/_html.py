@@ -60,6 +60,7 @@ def page_context(history: History, result: Mapping[str, Any], run: RunView, opti
         "shown_mistakes": [with_picture(mistake, run) for mistake in mistakes.shown] if mistakes else [],
         "recipe": _read(run.path / "recipe.toml"),
         "environment": _environment_rows(run.path / "environment.json"),
+        "calibration": result.get("calibration") or {},
         "command": f"headstart fit --recipe {shlex.quote(str(run.path / 'recipe.toml'))} --out NEW_FOLDER",
         **_per_class(result, options),
     }

@@ -11,7 +11,8 @@ from headstart.events import EpochDone, PhaseDone, PhaseStarted, Progress, RunSt
 from headstart_plugins.reporters import _phrases as say
 
 Rows = list[tuple[str, str]]
-COLUMNS = (("train loss", 12), ("val loss", 10), ("{metric}", 20), ("time", 12), ("", 6))
+NARROWEST = 20
+"""Width of the metric's column where its name is short."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def _spans(rates: Mapping[str, float]) -> list[str]:
 def epoch_header(metric: str, solver: str) -> str:
     """Column titles over the epochs of a phase."""
     first = "strength" if solver == "closed_form" else "epoch"
-    titles = (f"{title.format(metric='val ' + say.words(metric)):>{width}}" for title, width in COLUMNS)
+    titles = (f"{title:>{width}}" for title, width in _columns(metric))
     return f"{first:>10}" + "".join(titles).rstrip()
 
 
@@ -109,9 +110,15 @@ def epoch_row(event: EpochDone, metric: str) -> str:
         say.duration(event.seconds),
         "  " + ", ".join([*([say.printable(event.solver)] if event.solver else []), *(["best"] if event.best else [])]),
     )
-    return (
-        f"{first:>10}" + "".join(f"{cell:>{width}}" for cell, (_, width) in zip(cells, COLUMNS, strict=True)).rstrip()
-    )
+    columns = zip(cells, _columns(metric), strict=True)
+    return f"{first:>10}" + "".join(f"{cell:>{width}}" for cell, (_, width) in columns).rstrip()
+
+
+def _columns(metric: str) -> tuple[tuple[str, int], ...]:
+    """Title and width of each column after the first."""
+    title = f"val {say.words(metric)}"
+    width = max(NARROWEST, len(title) + 2)
+    return ("train loss", 12), ("val loss", 10), (title, width), ("time", 12), ("", 6)
 
 
 def phase_end(event: PhaseDone, metric: str) -> str:
@@ -147,10 +154,23 @@ def result_rows(result: Mapping[str, Any]) -> Rows:
     seconds: Mapping[str, float] = result.get("seconds") or {}
     parts = [f"{name} {say.duration(value)}" for name, value in seconds.items() if name != "total" and value]
     rows = [(f"baseline {say.words(name)}", say.metric(value)) for name, value in baseline.items()]
+    rows += _calibration_rows(result)
     if "total" in seconds:
         detail = f" ({', '.join(parts)})" if parts else ""
         rows.append(("time", say.duration(seconds["total"]) + detail))
     return [*rows, ("artefact", f"{run}/artefact"), *_next_commands(run)]
+
+
+def _calibration_rows(result: Mapping[str, Any]) -> Rows:
+    """`temperature 1.31; calibration error on test 0.0521, before 0.0834`."""
+    found: Mapping[str, Any] = result.get("calibration") or {}
+    if found.get("temperature") is None:
+        return []
+    text = f"temperature {say.small(found['temperature'])}"
+    error = (found.get("test") or {}).get("ece")
+    if error:
+        text += f"; calibration error on test {say.metric(error['after'])}, before {say.metric(error['before'])}"
+    return [("calibrated", text)]
 
 
 def _next_commands(run: str) -> Sequence[tuple[str, str]]:

@@ -1,28 +1,41 @@
-"""Build targets of the strategies: phases as plain data, no framework."""
+"""Build targets of the strategies: phases as plain data, no framework.
+
+Each raises UsageError for a stage that the backbone does not have, and for a flag or option with nothing to act on.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from headstart.errors import UsageError
-from headstart.specs import HEAD, Phase, StrategyRequest
-from headstart.suggest import near_misses
-from headstart_plugins.strategies import FullOptions, LpFtOptions, ProbeOptions
+from headstart.specs import HEAD, LowRank, Phase, StrategyRequest
+from headstart_plugins.strategies import _asked as asked
+from headstart_plugins.strategies._options import (
+    GradualOptions,
+    L2SpOptions,
+    LastKOptions,
+    LoraOptions,
+    ProbeOptions,
+    SoupOptions,
+    SurgicalOptions,
+    WiseFtOptions,
+)
+from headstart_plugins.strategies._phases import fine_tuning, first_head, solved_head, strength_path
 
 VIEWS = 4
 """Augmented views that a probe keeps beside the plain one, unless --views is given."""
+NAME = "fine_tune"
+Phases = tuple[Phase, ...]
 
 
-def probe(request: StrategyRequest) -> tuple[Phase, ...]:
+def probe(request: StrategyRequest) -> Phases:
     """The head alone on frozen features. Raises UsageError where backbone stages are to be trained."""
     options: ProbeOptions = request.options
-    if request.train is not None:
-        raise UsageError(
-            f"the strategy probe trains no backbone stage; received --train {','.join(request.train)}",
-            hint="leave --train out, or use --strategy lp_ft",
-        )
-    views = _views(request, VIEWS)
+    asked.refuse_train(request, "probe trains no backbone stage", "use --strategy lp_ft")
+    views = asked.kept_views(request, VIEWS)
     if request.solvable:
-        _refuse_gradient_values(request)
-        return (_closed_form(strength_path(options), views=views, refit=True),)
+        asked.refuse_gradient_values(request)
+        return (solved_head(strength_path(options), views=views, refit=True),)
     return (
         Phase(
             name="probe",
@@ -37,122 +50,113 @@ def probe(request: StrategyRequest) -> tuple[Phase, ...]:
     )
 
 
-def lp_ft(request: StrategyRequest) -> tuple[Phase, ...]:
-    """A head on frozen features, then backbone and head together (Kumar et al. 2022, arXiv:2202.10054).
-
-    Raises UsageError for a stage that the backbone does not have.
-    """
-    options: LpFtOptions = request.options
-    views = _views(request, 0)
-    if request.solvable:
-        first = _closed_form(strength_path(options), views=views)
-    else:
-        first = Phase(
-            name="probe",
-            train=(HEAD,),
-            solver="gradient",
-            epochs=options.probe_epochs,
-            rates={HEAD: options.head_rate},
-            weight_decay=options.weight_decay,
-            views=max(views, 1) if request.augmented else 0,
-        )
-    return (first, _fine_tune("fine_tune", request, options))
+def lp_ft(request: StrategyRequest) -> Phases:
+    """A head on frozen features, then backbone and head together (Kumar et al. 2022, arXiv:2202.10054)."""
+    return _from_a_head(request, fine_tuning(NAME, request, asked.learning_stages(request)))
 
 
-def full(request: StrategyRequest) -> tuple[Phase, ...]:
-    """Backbone and head together from a random head. Raises UsageError for an unknown stage."""
-    options: FullOptions = request.options
-    if _views(request, 0) and not _keeps_a_prefix(request):
+def full(request: StrategyRequest) -> Phases:
+    """Backbone and head together from a random head."""
+    stages = asked.learning_stages(request)
+    if asked.kept_views(request, 0) and request.stages[0] in stages:
         raise UsageError(
             f"--views {request.views} has nothing to act on: every stage learns, so nothing of a view could be kept",
             hint="leave --views out, or name the stages that learn with --train",
         )
-    return (_fine_tune("full", request, options),)
+    return (fine_tuning("full", request, stages),)
 
 
-def strength_path(options: ProbeOptions | LpFtOptions) -> tuple[float, ...]:
-    """`strengths` values from `weakest` to `strongest`, evenly spaced on a log scale, rising.
-
-    Raises UsageError where `weakest` is above `strongest`.
-    """
-    low, high, count = options.weakest, options.strongest, options.strengths
-    if low > high:
-        raise UsageError(
-            f"weakest regularisation {low} is above strongest {high}", hint="swap `weakest` and `strongest`"
-        )
-    if count == 1 or low == high:
-        return (low,)
-    ratio = (high / low) ** (1 / (count - 1))
-    return tuple(float(f"{low * ratio**step:.6g}") for step in range(count))
+def gradual(request: StrategyRequest) -> Phases:
+    """A head first, then more of the backbone in each step, from the top (Howard & Ruder 2018, arXiv:1801.06146)."""
+    options: GradualOptions = request.options
+    unfrozen = _steps(asked.some_stages(request, "gradual"), options.steps)
+    steps = (fine_tuning(f"unfreeze_{number}", request, stages) for number, stages in enumerate(unfrozen, start=1))
+    return _from_a_head(request, *steps)
 
 
-def _closed_form(strengths: tuple[float, ...], *, views: int = 0, refit: bool = False) -> Phase:
-    return Phase(
-        name="probe",
-        train=(HEAD,),
-        solver="closed_form",
-        strengths=strengths,
-        views=views,
-        refit=refit,
-    )
+def discriminative(request: StrategyRequest) -> Phases:
+    """As lp_ft, rates falling with depth (Howard & Ruder 2018, arXiv:1801.06146, section 3.2)."""
+    return _from_a_head(request, fine_tuning(NAME, request, asked.some_stages(request, "discriminative")))
 
 
-def _fine_tune(name: str, request: StrategyRequest, options: FullOptions) -> Phase:
-    stages = _stages_to_train(request)
-    backbone = request.learning_rate or options.backbone_rate
-    return Phase(
-        name=name,
-        train=(*stages, HEAD),
-        solver="gradient",
-        epochs=request.epochs or options.epochs,
-        rates={**dict.fromkeys(stages, backbone), HEAD: backbone * options.head_factor},
-        warmup=options.warmup,
-        weight_decay=options.weight_decay,
-        patience=options.patience,
-        views=_views(request, 0) if _keeps_a_prefix(request) else 0,
-    )
+def norm_only(request: StrategyRequest) -> Phases:
+    """Scales and shifts of norms (Frankle et al. 2020, arXiv:2003.00152), their statistics fixed, and the head."""
+    stages = asked.some_stages(request, "norm_only")
+    return _from_a_head(request, replace(fine_tuning(NAME, request, stages, "norms"), roles=("gamma", "beta")))
 
 
-def _views(request: StrategyRequest, own: int) -> int:
-    """How many augmented views are kept: what was asked for, else `own`; none where samples do not vary.
-
-    Raises UsageError where views were asked for and samples do not vary.
-    """
-    if not request.augmented:
-        if request.views is not None:
-            raise UsageError(
-                f"--views {request.views} has nothing to act on: training samples do not vary",
-                hint="add --augment NAME, or leave --views out",
-            )
-        return 0
-    return own if request.views is None else request.views
+def bitfit(request: StrategyRequest) -> Phases:
+    """Biases (Ben Zaken et al. 2021, arXiv:2106.10199), the shifts of norms among them, and the head."""
+    stages = asked.some_stages(request, "bitfit")
+    return _from_a_head(request, replace(fine_tuning(NAME, request, stages, "biases"), roles=("bias", "beta")))
 
 
-def _keeps_a_prefix(request: StrategyRequest) -> bool:
-    """Whether the lowest stage stays frozen."""
-    return request.train is not None and request.stages[0] not in request.train
+def lora(request: StrategyRequest) -> Phases:
+    """Low-rank updates of kernels (Hu et al. 2021, arXiv:2106.09685), and the head."""
+    options: LoraOptions = request.options
+    phase = fine_tuning(NAME, request, asked.some_stages(request, "lora"), "low_rank")
+    return _from_a_head(request, replace(phase, adapter=LowRank(options.rank, options.scale)))
 
 
-def _stages_to_train(request: StrategyRequest) -> tuple[str, ...]:
-    """The chosen stages in the backbone's order; all of them where none was chosen."""
+def last_k(request: StrategyRequest) -> Phases:
+    """The topmost stages, and the head. Raises UsageError where stages are named, or where there are not so many."""
+    options: LastKOptions = request.options
+    asked.refuse_train(request, "last_k trains the topmost stages", "use --strategy lp_ft")
+    return _from_a_head(request, fine_tuning(NAME, request, asked.topmost(request, options.k, "k")))
+
+
+def surgical(request: StrategyRequest) -> Phases:
+    """The stages where the loss pulls the hardest, or those named (Lee et al. 2022, arXiv:2210.11466), and the head."""
+    options: SurgicalOptions = request.options
+    phase = fine_tuning(NAME, request, asked.some_stages(request, "surgical"))
     if request.train is None:
-        return request.stages
-    chosen = [stage for stage in request.train if stage != HEAD]
-    for stage in chosen:
-        if stage not in request.stages:
-            near = [f"did you mean {name}?" for name in near_misses(stage, request.stages)[:1]]
-            stages = f"stages, bottom first: {', '.join(request.stages)}"
-            raise UsageError(
-                f"--train names the stage {stage!r}, which this backbone does not have",
-                hint=" ".join([*near, stages]),
-            )
-    return tuple(stage for stage in request.stages if stage in chosen)
+        asked.topmost(request, options.stages, "stages")
+        phase = replace(phase, pick=options.stages)
+    return _from_a_head(request, phase)
 
 
-def _refuse_gradient_values(request: StrategyRequest) -> None:
-    for flag, value in (("--epochs", request.epochs), ("--learning-rate", request.learning_rate)):
-        if value is not None:
-            raise UsageError(
-                f"{flag} {value} has nothing to act on: probe solves this head in closed form",
-                hint=f"leave {flag} out, or use --head mlp or --strategy lp_ft",
-            )
+def l2_sp(request: StrategyRequest) -> Phases:
+    """As lp_ft, the backbone pulled back to where it began (Li et al. 2018, arXiv:1802.01483)."""
+    options: L2SpOptions = request.options
+    phase = fine_tuning(NAME, request, asked.some_stages(request, "l2_sp"))
+    return _from_a_head(request, replace(phase, pull=options.pull))
+
+
+def soup(request: StrategyRequest) -> Phases:
+    """As lp_ft, at several rates, and a greedy soup of what they gave (Wortsman et al. 2022, arXiv:2203.05482)."""
+    options: SoupOptions = request.options
+    factors = tuple(sorted(set(options.rate_factors)))
+    if len(factors) < 2:
+        raise UsageError(
+            f"strategy.rate_factors is {list(options.rate_factors)}; a soup is made of two trainings or more",
+            hint="name several, such as --set 'strategy.rate_factors=[0.3, 1.0, 3.0]', or use --strategy lp_ft",
+        )
+    phase = fine_tuning(NAME, request, asked.learning_stages(request))
+    return _from_a_head(request, replace(phase, rate_factors=factors))
+
+
+def wise_ft(request: StrategyRequest) -> Phases:
+    """As lp_ft, then a mixture with the weights before it (Wortsman et al. 2021, arXiv:2109.01903)."""
+    options: WiseFtOptions = request.options
+    shares = tuple(sorted(set(options.shares)))
+    if len(shares) < 2:
+        raise UsageError(
+            f"strategy.shares is {list(options.shares)}; val chooses among two shares or more",
+            hint="name several, such as --set 'strategy.shares=[0.0, 0.5, 1.0]', or use --strategy lp_ft",
+        )
+    return _from_a_head(
+        request, replace(fine_tuning(NAME, request, asked.some_stages(request, "wise_ft")), shares=shares)
+    )
+
+
+def _from_a_head(request: StrategyRequest, *phases: Phase) -> Phases:
+    """A head on frozen features first: a random one would spoil the features before it fits."""
+    return (first_head(request, request.options), *phases)
+
+
+def _steps(stages: tuple[str, ...], count: int) -> list[tuple[str, ...]]:
+    """What learns in each of at most `count` steps: ever more of the topmost stages, those near the head in smaller
+    groups."""
+    count = min(count, len(stages))
+    learning = (len(stages) * step // count for step in range(1, count + 1))
+    return [stages[len(stages) - number :] for number in learning]

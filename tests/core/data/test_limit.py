@@ -53,3 +53,14 @@ def test_no_limit_or_a_large_one_changes_nothing():
 def test_a_limit_too_small_for_the_classes_says_what_is_needed():
     with pytest.raises(DataError, match=r"limit of 5 records cannot hold 2 classes; 6 are needed"):
         limit_records(many({"a": 50, "b": 50}), 5, 0)
+
+
+def test_a_limit_keeps_ranges_of_numbers_and_labels_in_proportion():
+    numbers = [Record(f"{i:03d}", b"", str(i / 4)) for i in range(400)]
+    kept = [float(r.target) for r in limit_records(numbers, 40, 0, "number")]
+    assert len(kept) == 40
+    assert [sum(low <= value < low + 10 for value in kept) for low in range(0, 100, 10)] == [4] * 10
+    labels = [Record(f"{i:03d}", b"", "a|b" if i % 8 == 0 else "a" if i % 2 else "") for i in range(400)]
+    kept = [r.target for r in limit_records(labels, 80, 0, "labels")]
+    assert kept.count("a|b") == 10
+    assert kept.count("a") == 40

@@ -148,3 +148,56 @@ def test_a_stored_split_is_used_again_only_for_the_same_samples():
         apply_split(rows[1:], split)
     with pytest.raises(DataError, match="a/0000: changed since"):
         apply_split([row("a/0000", content="other"), *rows[1:]], split)
+
+
+def labelled(count, shares, seed=0):
+    """Rows with each label as often as its share, independently."""
+    chance = random.Random(seed)
+    drawn = [[name for name, share in shares.items() if chance.random() < share] for _ in range(count)]
+    return [row(f"{i:04d}", "|".join(names)) for i, names in enumerate(drawn)]
+
+
+def test_every_label_is_spread_over_the_sides_as_all_rows_are():
+    """Within two samples; cutting at random misses the rare ones by more."""
+    rows = labelled(400, {"common": 0.7, "half": 0.5, "rare": 0.05, "scarce": 0.02})
+    split = make_split(rows, 0, "labels")
+    for side, share in (("train", 0.64), ("val", 0.16), ("test", 0.2)):
+        assert abs(split.counts[side] - 400 * share) <= 4
+        for label in ("common", "half", "rare", "scarce"):
+            have = [r.split for r in split.rows if label in r.target.split("|")]
+            assert abs(have.count(side) - share * len(have)) <= 2
+
+
+def test_the_only_sample_of_a_label_is_trained_on():
+    rows = [*labelled(60, {"a": 0.5, "b": 0.5}), row("one", "a|only")]
+    assert sides(make_split(rows, 0, "labels"))["one"] == "train"
+
+
+def test_a_label_that_given_splits_do_not_train_on_is_named():
+    rows = [row("x", "a", split="train"), row("y", "", split="train"), row("z", "a|b", split="test")]
+    with pytest.raises(DataError, match=r"'b' is in test \(z\) but not in train"):
+        make_split([*rows, *many({"a": 9}, split="train")], 0, "labels")
+
+
+def test_numbers_are_spread_by_their_quantiles():
+    chance = random.Random(0)
+    rows = [row(f"{i:03d}", f"{chance.lognormvariate(0, 2):.4f}") for i in range(300)]
+    split = make_split(rows, 0, "number")
+    assert abs(split.counts["test"] - 60) <= 3
+    ordered = sorted(float(r.target) for r in rows)
+    for tenth in range(10):
+        low, high = ordered[30 * tenth], ordered[30 * tenth + 29]
+        there = [r for r in split.rows if low <= float(r.target) <= high and r.split == "test"]
+        assert 5 <= len(there) <= 7
+
+
+def test_equal_numbers_and_groups_of_numbers_split_too():
+    rows = [row(f"{i:03d}", str(i % 3), group=f"g{i // 5}") for i in range(90)]
+    found = make_split(rows, 0, "number")
+    assert min(found.counts.values()) >= 10
+    assert len({(r.group, r.split) for r in found.rows}) == 18
+
+
+def test_too_few_numbers_for_three_sides_are_refused():
+    with pytest.raises(DataError, match="no sample is left for"):
+        make_split([row("a", "1.5"), row("b", "2.5")], 0, "number")

@@ -1,7 +1,9 @@
 import numpy as np
+import pytest
 
-from headstart.data.views import Composed, View, augmented
-from headstart.specs import Transform
+from headstart.data.views import Composed, TrainingSamples, View, augmented, check_mixing, partners
+from headstart.errors import PluginError, UsageError
+from headstart.specs import AugmentationSpec, Colour, Erased, Mix, Transform
 
 
 class Shifts:
@@ -35,19 +37,20 @@ class Fixed:
 
 KEYS = [str(i) for i in range(20)]
 TENSORS = {"x": np.zeros((20, 3), np.int64)}
+SAMPLES = TrainingSamples(TENSORS, KEYS, np.arange(20))
 
 
 def test_each_sample_is_drawn_by_its_key_and_epoch():
     view = View(Adding(), Shifts(), 3)
-    assert augmented(TENSORS, KEYS, np.array([4, 2]), view, 5)["x"].tolist() == [[57] * 3, [55] * 3]
+    assert augmented(SAMPLES, np.array([4, 2]), view, 5)["x"].tolist() == [[57] * 3, [55] * 3]
     assert not TENSORS["x"].any()
 
 
 def test_batch_cuts_do_not_matter():
     view = View(Adding(), Shifts(), 0)
     order = np.random.default_rng(0).permutation(20)
-    whole = augmented(TENSORS, KEYS, order, view, 1)["x"]
-    parts = [augmented(TENSORS, KEYS, order[i : i + 3], view, 1)["x"] for i in range(0, 20, 3)]
+    whole = augmented(SAMPLES, order, view, 1)["x"]
+    parts = [augmented(SAMPLES, order[i : i + 3], view, 1)["x"] for i in range(0, 20, 3)]
     np.testing.assert_array_equal(whole, np.concatenate(parts))
 
 
@@ -57,7 +60,7 @@ def test_an_identity_is_not_applied():
             raise AssertionError("an identity was applied")
 
     view = View(Refusing(), Shifts(still=KEYS), 0)
-    assert not augmented(TENSORS, KEYS, np.arange(5), view, 0)["x"].any()
+    assert not augmented(SAMPLES, np.arange(5), view, 0)["x"].any()
 
 
 def test_composition_is_the_product_with_the_first_part_applied_first():
@@ -74,3 +77,102 @@ def test_parts_draw_with_seeds_of_their_own_and_the_first_with_the_given_one():
     assert parts[0].drawn == [(5, 1, "3")]
     assert parts[1].drawn[0][0] != 5
     assert parts[1].drawn[0][1:] == (1, "3")
+
+
+class Weighing:
+    """A kind whose samples can be mixed; a shift is added to them."""
+
+    def transform(self, prepared, transform):
+        assert transform.mix is None
+        return {"x": prepared["x"] + int(transform.matrix[0][2])}
+
+    def mix(self, prepared, partner, mix):
+        return {"x": (mix.share * prepared["x"] + (1 - mix.share) * partner["x"]).astype(prepared["x"].dtype)}
+
+    def own_share(self, mix):
+        return mix.share
+
+
+class Mixing:
+    """Shifts by the key, and mixes with the partner that it is made with, where the key is even."""
+
+    def __init__(self, partner=0.5, share=0.25):
+        self.mix = Mix(partner, share)
+
+    def draw(self, seed, epoch, key):
+        shift = ((1.0, 0.0, 100.0 * int(key)), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+        return Transform(shift, mix=self.mix if int(key) % 2 == 0 else None)
+
+
+NUMBERED = TrainingSamples({"x": np.arange(20)[:, None] * np.ones((1, 3), np.int64)}, KEYS, np.arange(1, 20, 2) - 1)
+"""Rows 0, 2, ..., 18 are training samples, each of its own value."""
+
+
+def test_a_sample_is_mixed_with_its_partner_as_that_one_varies_but_without_the_partners_own_mix():
+    view = View(Weighing(), Mixing(), 0, mixes=True)
+    # position 1 is row 2, shifted by 200; position floor(0.5 * 10) = 5 is row 10, shifted by 1000
+    mixed = augmented(NUMBERED, np.array([1]), view, 0)["x"]
+    assert mixed.tolist() == [[int(0.25 * 202 + 0.75 * 1010)] * 3]
+
+
+def test_partners_are_positions_in_the_split_with_the_samples_own_share():
+    view = View(Weighing(), Mixing(0.999), 0, mixes=True)
+    mixed = partners(NUMBERED, np.array([4, 0, 4]), view, 3)
+    assert mixed.rows.tolist() == [9, 9, 9]
+    assert mixed.shares.tolist() == [0.25] * 3
+    assert (mixed.rows.dtype, mixed.shares.dtype) == (np.int64, np.float32)
+    odd = TrainingSamples(NUMBERED.tensors, KEYS, np.arange(20))
+    assert partners(odd, np.array([3, 4]), view, 0).rows.tolist() == [3, 19]
+    assert partners(odd, np.array([3, 4]), view, 0).shares.tolist() == [1.0, 0.25]
+
+
+def test_labels_are_mixed_as_the_samples_are():
+    """Of samples that are their own labels, what `partners` says is what `augmented` made."""
+    plain = TrainingSamples({"x": 1000 * np.arange(20)[:, None]}, [str(0)] * 20, np.arange(20))
+    view = View(Weighing(), Mixing(0.73), 0, mixes=True)
+    everything = np.arange(20)
+    mixed = partners(plain, everything, view, 0)
+    labels = 1000 * (mixed.shares * everything + (1 - mixed.shares) * mixed.rows)
+    np.testing.assert_allclose(augmented(plain, everything, view, 0)["x"][:, 0], labels)
+
+
+def test_a_view_that_never_mixes_has_no_partners():
+    assert partners(SAMPLES, np.arange(3), View(Adding(), Shifts(), 0), 0) is None
+    view = View(Weighing(), Mixing(), 0, mixes=True).unmixed()
+    assert partners(NUMBERED, np.arange(3), view, 0) is None
+    assert augmented(NUMBERED, np.array([1]), view, 0)["x"].tolist() == [[202] * 3]
+
+
+def test_a_mix_that_no_spec_announced_is_an_error_and_not_a_wrong_label():
+    with pytest.raises(PluginError, match="drew a mix for '2' in epoch 0, but no spec of those chosen says `mixes`"):
+        augmented(NUMBERED, np.array([1]), View(Weighing(), Mixing(), 0), 0)
+
+
+def test_of_several_mixing_parts_one_mixes_each_sample_as_often_as_the_other():
+    both = Composed((Mixing(0.1), Mixing(0.9), Shifts(still=[str(2 * i) for i in range(2000)])))
+    drawn = [both.draw(0, 0, str(2 * i)).mix.partner for i in range(2000)]
+    assert set(drawn) == {0.1, 0.9}
+    assert abs(np.mean([each == 0.1 for each in drawn]) - 0.5) < 0.04
+    assert Composed((Shifts(still=KEYS), Mixing(0.9))).draw(0, 0, "2").mix.partner == 0.9
+
+
+def test_composition_keeps_colours_and_erased_parts_in_order():
+    class Painting:
+        def __init__(self, name):
+            self.name = name
+
+        def draw(self, seed, epoch, key):
+            return Transform(colours=(Colour(self.name),), erased=(Erased((0.0, 0.0, 0.1, 0.1), seed=len(self.name)),))
+
+    drawn = Composed((Painting("invert"), Painting("equalize"))).draw(0, 0, "k")
+    assert [each.name for each in drawn.colours] == ["invert", "equalize"]
+    assert [each.seed for each in drawn.erased] == [6, 8]
+
+
+def test_augmentations_that_mix_are_refused_by_name_where_the_kind_cannot_mix():
+    spec = AugmentationSpec(name="mine/blend", summary="Mixes.", build="m:f", input="x/x", mixes=True)
+    other = AugmentationSpec(name="mine/shift", summary="Shifts.", build="m:f", input="x/x")
+    assert check_mixing((spec, other), Weighing(), "x/x")
+    assert not check_mixing((other,), Adding(), "x/x")
+    with pytest.raises(UsageError, match="mine/blend mixes samples, which the input kind x/x cannot do"):
+        check_mixing((spec, other), Adding(), "x/x")

@@ -74,6 +74,49 @@ class Bench:
         build = self.registry.load_target(spec, spec.build)
         return View(self.kind, build(AugmentationRequest(spec.options(), frozenset())), 0)
 
+    def view_of(self, *names):
+        """These augmentations with their default options, one after the other."""
+        from headstart.data.views import Composed, View
+        from headstart.specs import AugmentationRequest
+
+        specs = [self.registry.get("augmentations", name) for name in names]
+        parts = [
+            self.registry.load_target(spec, spec.build)(AugmentationRequest(spec.options(), frozenset()))
+            for spec in specs
+        ]
+        return View(self.kind, Composed(tuple(parts)), 0, mixes=any(spec.mixes for spec in specs))
+
+
+@pytest.fixture(scope="session")
+def apply():
+    """One update of an optimizer's variables, in the form that the backend trains with."""
+    import keras
+
+    compiled = {}
+
+    def apply(optimizer, gradients):
+        gradients = [keras.ops.convert_to_tensor(gradient) for gradient in gradients]
+        if keras.backend.backend() == "torch":
+            from headstart.engine.updates_torch import FusedUpdate
+
+            FusedUpdate(optimizer)(gradients)
+            return
+        import jax
+
+        from headstart.engine.optimizer import Moments
+
+        values = [variable.value for variable in optimizer.variables]
+        anchors = [anchor for anchor in optimizer.anchors if anchor is not None]
+        (scale,) = optimizer.scales(np.array([optimizer.count]))
+        state = Moments(values, optimizer.first, optimizer.second, optimizer.averages)
+        run = compiled.setdefault(optimizer, jax.jit(optimizer.updated))
+        state = Moments(*run(state, gradients, anchors, scale))
+        for variable, value in zip(optimizer.variables, state.values, strict=True):
+            variable.assign(value)
+        optimizer.store(state, optimizer.count + 1)
+
+    return apply
+
 
 @pytest.fixture(scope="session")
 def bench(small_registry):
@@ -96,7 +139,7 @@ def training(bench, tmp_path):
 
     with ExitStack() as opened:
 
-        def make(network, view=None, batch_size=8):
+        def make(network, view=None, batch_size=8, reporters=(), **settings):
             folder = tmp_path / f"run-{len(list(tmp_path.iterdir()))}"
             folder.mkdir()
             source = bench.source(network, folder, view)
@@ -108,8 +151,9 @@ def training(bench, tmp_path):
                 targets={split: bench.targets(split) for split in ("train", "val")},
                 seed=0,
                 batch_size=batch_size,
-                log=opened.enter_context(EventLog(folder / "events.jsonl", [], None)),
+                log=opened.enter_context(EventLog(folder / "events.jsonl", list(reporters), None)),
                 checkpoints=Checkpoints(folder / "checkpoints"),
+                **settings,
             )
 
         yield make

@@ -187,17 +187,35 @@ def ranked(bench, made, accuracies):
     return dataclasses.replace(made, task=task)
 
 
-def test_the_best_epoch_by_val_is_restored_and_best_and_last_are_kept(bench, network, training):
-    made = ranked(bench, training(network), [0.0, 0.1, 0.6, 0.3, 0.2])
-    (result,) = run_phases([gradient("head", epochs=4)], made)
+class Watching:
+    """A reporter that reads the checkpoints at hand whenever one was saved: weights by the folder's name."""
 
-    saved = {path.name: read_safetensors(path / "weights.safetensors") for path in made.checkpoints.folder.iterdir()}
-    steps = result.steps // 4
+    def __init__(self):
+        self.folder, self.seen = None, []
+
+    def on_event(self, event, run):
+        if isinstance(event, CheckpointSaved):
+            paths = sorted(self.folder.iterdir())
+            self.seen.append({path.name: read_safetensors(path / "weights.safetensors") for path in paths})
+
+
+def test_the_best_epoch_by_val_is_restored_and_best_and_last_are_kept(bench, network, training):
+    watching = Watching()
+    made = ranked(bench, training(network, reporters=[("watching", watching)]), [0.0, 0.1, 0.6, 0.3, 0.2, 0.1])
+    watching.folder = made.checkpoints.folder
+    (result,) = run_phases([gradient("head", epochs=5)], made)
+
+    steps = result.steps // 5
     assert result.best_epoch == 2
-    assert set(saved) == {f"step.{2 * steps}", f"step.{4 * steps}"}
+    names = [
+        [f"step.{steps * epoch}" for epoch in epochs] for epochs in ([0], [0, 1], [1, 2], [2, 3], [2, 3, 4], [4, 5])
+    ]
+    assert [set(each) for each in watching.seen] == [set(each) for each in names]
     final = read_arrays(network.stages[-1:])
-    assert not changed(saved[f"step.{2 * steps}"], final)
-    assert changed(saved[f"step.{4 * steps}"], final) == {"head/0/kernel", "head/0/bias"}
+    best, end = watching.seen[-2][f"step.{2 * steps}"], watching.seen[-1]
+    assert not changed(best, final)
+    assert changed(end[f"step.{4 * steps}"], final) == {"head/0/kernel", "head/0/bias"}
+    assert not changed(end[f"step.{5 * steps}"], final)
 
 
 def test_a_phase_that_only_makes_it_worse_ends_where_it_began_and_says_so(bench, network, training):
@@ -212,14 +230,17 @@ def test_a_phase_that_only_makes_it_worse_ends_where_it_began_and_says_so(bench,
 
 
 def test_the_checkpoint_of_the_start_is_kept_where_no_epoch_of_the_next_phase_is_better(bench, network, training):
-    made = ranked(bench, training(network), [0.0, 0.9, 0.9, 0.1, 0.2])
-    first, second = run_phases([gradient("head", epochs=1), gradient("head", epochs=2)], made)
+    watching = Watching()
+    made = ranked(bench, training(network, reporters=[("watching", watching)]), [0.0, 0.9, 0.9, 0.1, 0.2, 0.1])
+    watching.folder = made.checkpoints.folder
+    first, second = run_phases([gradient("head", epochs=1), gradient("head", epochs=3)], made)
 
-    kept = {path.name for path in made.checkpoints.folder.iterdir()}
     assert second.best_epoch == 0
-    assert kept == {f"step.{first.steps}", f"step.{first.steps + second.steps}"}
-    saved = read_safetensors(made.checkpoints.folder / f"step.{first.steps}" / "weights.safetensors")
-    assert not changed(saved, read_arrays(network.stages[-1:]))
+    steps = first.steps
+    assert set(watching.seen[-2]) == {f"step.{steps * epoch}" for epoch in (1, 2, 3)}
+    assert set(watching.seen[-1]) == {f"step.{steps * epoch}" for epoch in (3, 4)}
+    for saved in (watching.seen[-2][f"step.{steps}"], watching.seen[-1][f"step.{4 * steps}"]):
+        assert not changed(saved, read_arrays(network.stages[-1:]))
 
 
 def test_patience_ends_a_phase_that_no_longer_gets_better(bench, network, training):
@@ -235,11 +256,13 @@ def test_each_checkpoint_is_whole_and_only_those_of_the_last_phase_remain(bench,
     run_phases([gradient("head", epochs=2), gradient("top", "head", epochs=3)], made)
 
     folders = sorted(made.checkpoints.folder.iterdir())
-    facts = [read_manifest(folder, schema="checkpoint/1") for folder in folders]
-    assert [(each["epoch"], each["best"]) for each in facts] == [(1, True), (3, False)]
+    facts = [read_manifest(folder, schema="checkpoint/2")["state"] for folder in folders]
+    assert [(each["phase"], each["complete"]) for each in facts] == [(1, False), (1, True)]
+    assert facts[0]["standing"]["epoch"] == 3
+    assert [(each["steps"], each["best_epoch"]) for each in facts[1]["results"]] == [(10, 1), (15, 1)]
     told = [event.path for event in read_events(made.log._path) if isinstance(event, CheckpointSaved)]
-    assert len(told) == 5
-    assert {folder.name for folder in folders} <= set(told)
+    assert told == [f"step.{step}" for step in (0, 5, 10, 15, 20, 25)]
+    assert {folder.name for folder in folders} == set(told[-2:])
 
 
 def test_a_loss_that_is_not_finite_stops_with_phase_epoch_step_and_keys(bench, network, training):
@@ -248,7 +271,7 @@ def test_a_loss_that_is_not_finite_stops_with_phase_epoch_step_and_keys(bench, n
     views = made.source.training(4, views=1, fresh=False).samples.views
     features = np.array(views[0]["@pooled"])
     features[3] = np.nan
-    made.source._stored[4, "train", PLAIN] = {"@pooled": features}
+    made.source._stored[4, "train", PLAIN, False] = {"@pooled": features}
     bad = bench.data.keys[bench.data.indices("train")[3]]
     with pytest.raises(DivergedError) as caught:
         run_phases([gradient("head", epochs=3, views=1)], made)

@@ -1,5 +1,7 @@
 """What training and validation see: an order from the seed alone, views that vary, and val that never does."""
 
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -44,15 +46,16 @@ def test_validation_equals_that_of_a_run_without_augmentation(bench, network, tm
 
 
 def test_stored_views_are_the_plain_one_and_as_many_drawn_ones_each_augmented_once(bench, network, tmp_path):
-    from headstart.data.views import augmented
+    from headstart.data.views import TrainingSamples, augmented
     from headstart.engine.compute import forward
 
     view = bench.view()
     samples = bench.source(network, tmp_path, view).training(4, views=2, fresh=False).samples
-    rows = bench.data.indices("train")[:8]
+    rows = bench.data.indices("train")
+    train = TrainingSamples(bench.data.tensors, bench.data.keys, rows)
     pooled = forward(network, 0, 4)
-    expected = [bench.batch(rows)]
-    expected += [augmented(bench.data.tensors, bench.data.keys, rows, view, number) for number in range(2)]
+    expected = [bench.batch(rows[:8])]
+    expected += [augmented(train, np.arange(8), view, number) for number in range(2)]
 
     assert len(samples.views) == 3
     for stored, fresh in zip(samples.views, expected, strict=True):
@@ -83,3 +86,70 @@ def test_tensors_are_stored_up_to_the_limit_and_not_beyond(network):
 
     assert is_storable(network, 4, fitting)
     assert not is_storable(network, 4, fitting + 1)
+
+
+def test_stored_views_of_mixtures_know_the_partners_of_each(bench, network, tmp_path):
+    from headstart.data.views import TrainingSamples, augmented, partners
+    from headstart.engine.compute import forward
+
+    view = bench.view_of("cutmix", "mixup")
+    samples = bench.source(network, tmp_path, view).training(4, views=2, fresh=False).samples
+    train = TrainingSamples(bench.data.tensors, bench.data.keys, bench.data.indices("train"))
+    rows, pooled = np.array([5, 0, 5, 11, 3, 2, 7, 1]), forward(network, 0, 4)
+
+    plain = samples.partners(3, rows)  # epochs go round: the plain view, then two drawn ones
+    assert plain.rows.tolist() == rows.tolist()
+    assert plain.shares.tolist() == [1.0] * 8
+    for epoch, number in ((1, 0), (2, 1), (4, 0)):
+        found, expected = samples.partners(epoch, rows), partners(train, rows, view, number)
+        assert found.rows.tolist() == expected.rows.tolist()
+        assert found.shares.tolist() == expected.shares.tolist()
+        assert (found.shares < 1).mean() > 0.8
+        reference = pooled(augmented(train, rows, view, number))["@pooled"]
+        assert samples.take(epoch, rows)["@pooled"] == pytest.approx(
+            reference, abs=1e-4 * max(1.0, float(reference.std()))
+        )
+
+
+def test_samples_that_are_drawn_anew_know_their_partners_and_those_that_never_mix_have_none(bench, network, tmp_path):
+    rows = np.arange(8)
+    source = bench.source(network, tmp_path, bench.view_of("mixup"))
+    mixing = source.training(4, views=0, fresh=True).samples
+    first, second = mixing.partners(1, rows), mixing.partners(2, rows)
+    assert first.rows.tolist() != second.rows.tolist()
+    assert first.shares.tolist() == mixing.partners(1, rows).shares.tolist()
+    assert source.plain(4, "val").samples.partners(1, rows) is None
+    for view in (None, bench.view()):
+        for fresh in (True, False):
+            other = bench.source(network, tmp_path, view).training(4, views=1, fresh=fresh).samples
+            assert other.partners(1, rows) is None
+
+
+def test_without_mixing_the_same_views_are_stored_apart_from_the_mixed_ones(bench, network, tmp_path):
+    source = bench.source(network, tmp_path, bench.view_of("classic", "mixup"))
+    mixed = source.training(4, views=1, fresh=False).samples
+    alone = source.training(4, views=1, fresh=False, mixing=False).samples
+    other = (
+        bench.source(network, tmp_path / "other", bench.view_of("classic")).training(4, views=1, fresh=False).samples
+    )
+
+    assert alone.partners(1, np.arange(8)) is None
+    assert np.array_equal(alone.views[0]["@pooled"], mixed.views[0]["@pooled"])
+    assert not np.array_equal(alone.views[1]["@pooled"], mixed.views[1]["@pooled"])
+    assert np.array_equal(alone.views[1]["@pooled"], other.views[1]["@pooled"])
+    again = bench.source(network, tmp_path, bench.view_of("classic", "mixup"))  # from the cache on disk
+    assert np.array_equal(
+        again.training(4, views=1, fresh=False).samples.views[1]["@pooled"], mixed.views[1]["@pooled"]
+    )
+
+
+def test_an_epoch_has_the_same_bytes_on_every_backend(bench, network, tmp_path):
+    """The digest is one for both: nothing that is drawn or applied asks which backend is active."""
+    names = ("trivial_augment", "rand_augment", "colour", "random_erasing", "mixup", "cutmix")
+    samples = bench.source(network, tmp_path, bench.view_of(*names)).training(4, views=0, fresh=True).samples
+    digest = hashlib.sha256()
+    for batch in epoch_batches(samples, seed=0, epoch=1, batch_size=16):
+        mixed = samples.partners(1, batch.rows)
+        for array in (batch.tensors["image"], batch.rows, mixed.rows, mixed.shares):
+            digest.update(np.ascontiguousarray(array).tobytes())
+    assert digest.hexdigest() == "PINNED"

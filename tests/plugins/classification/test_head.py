@@ -7,6 +7,7 @@ import pytest
 from scipy.special import log_softmax
 
 from headstart.errors import UsageError
+from headstart_plugins.classification._balance import Balance
 from headstart_plugins.classification._build import Classification
 
 pytestmark = pytest.mark.backend
@@ -54,9 +55,10 @@ def test_an_mlp_head_has_one_hidden_layer_of_the_given_width(name, width):
     np.testing.assert_allclose(answer(model, features), hidden @ arrays["head/1/kernel"], atol=1e-4)
 
 
-def test_dropout_acts_in_training_only_and_owns_no_stored_weight():
-    model = Classification(("a", "b", "c"), dropout=0.5).head("mlp:64", POOLED, seed=0)
-    assert list(weights_of(model)) == ["head/0/kernel", "head/0/bias", "head/1/kernel", "head/1/bias"]
+@pytest.mark.parametrize(("name", "layers"), [("mlp:64", 2), ("linear", 1)])
+def test_dropout_acts_in_training_only_and_owns_no_stored_weight(name, layers):
+    model = Classification(("a", "b", "c"), dropout=0.5).head(name, POOLED, seed=0)
+    assert list(weights_of(model)) == [f"head/{n}/{role}" for n in range(layers) for role in ("kernel", "bias")]
     features = np.ones((2, 6), np.float32)
     np.testing.assert_array_equal(answer(model, features), answer(model, features))
     trained = model({"pooled": features}, training=True)["logits"]
@@ -102,8 +104,53 @@ def test_other_heads_are_refused_by_name(name):
         TASK.head(name, POOLED, seed=0)
 
 
-def test_dropout_on_a_linear_head_and_a_feature_of_another_shape_are_refused():
-    with pytest.raises(UsageError, match="no hidden units"):
-        Classification(("a", "b"), dropout=0.2).head("linear", POOLED, seed=0)
+def loss_of(task, targets, logits):
+    import keras
+
+    tensors = keras.ops.convert_to_tensor(targets), {"logits": keras.ops.convert_to_tensor(logits)}
+    return keras.ops.convert_to_numpy(task.loss(*tensors))
+
+
+LOGITS = np.random.default_rng(1).normal(size=(6, 3)).astype(np.float32)
+TARGETS = np.array([0, 1, 2, 2, 1, 0], np.int32)
+COUNTS = np.array([6, 3, 1])
+
+
+def test_a_smoothed_loss_spreads_a_share_of_the_target():
+    smooth = np.eye(3)[TARGETS] * 0.8 + 0.2 / 3
+    expected = -(smooth * log_softmax(LOGITS.astype(np.float64), axis=1)).sum(1)
+    task = Classification(("a", "b", "c"), label_smoothing=0.2)
+    np.testing.assert_allclose(loss_of(task, TARGETS, LOGITS), expected, rtol=1e-5)
+
+
+def test_weights_multiply_and_adjustment_shifts():
+    plain = -log_softmax(LOGITS.astype(np.float64), axis=1)[np.arange(6), TARGETS]
+    weighted = balanced("class_weights")
+    np.testing.assert_allclose(loss_of(weighted, TARGETS, LOGITS), plain * (10 / (3 * COUNTS))[TARGETS], rtol=1e-5)
+    shifted = -log_softmax(LOGITS + np.log(COUNTS / 10), axis=1)[np.arange(6), TARGETS]
+    np.testing.assert_allclose(loss_of(balanced("logit_adjustment"), TARGETS, LOGITS), shifted, rtol=1e-5)
+    np.testing.assert_allclose(loss_of(balanced("sampling"), TARGETS, LOGITS), plain, rtol=1e-5)
+
+
+@pytest.mark.parametrize("balance", ["none", "class_weights", "logit_adjustment"])
+def test_a_loss_of_mixed_targets_is_the_mean_of_both_losses(balance):
+    """For the plain and the adjusted loss; a weighted one weighs the mean of the losses by the mean weight."""
+    task, partners, shares = balanced(balance), TARGETS[::-1].copy(), np.linspace(0, 1, 6, dtype=np.float32)
+    mixed = loss_of(task, task.mix(TARGETS, partners, shares), LOGITS)
+    own, other = (loss_of(task, each, LOGITS) for each in (TARGETS, partners))
+    expected = shares * own + (1 - shares) * other
+    if balance == "class_weights":
+        weights = 10 / (3 * COUNTS)
+        blended = shares * weights[TARGETS] + (1 - shares) * weights[partners]
+        expected = (shares * own / weights[TARGETS] + (1 - shares) * other / weights[partners]) * blended
+    np.testing.assert_allclose(mixed, expected, rtol=1e-4, atol=1e-5)
+
+
+def balanced(balance):
+    counts = () if balance == "none" else tuple(COUNTS.tolist())
+    return Classification(("a", "b", "c"), balance=Balance(balance, 1.0, counts))
+
+
+def test_a_feature_of_another_shape_is_refused():
     with pytest.raises(UsageError, match="pooled"):
         TASK.head("linear", {"map@8": (None, 4, 4, 6)}, seed=0)

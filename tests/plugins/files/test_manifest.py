@@ -126,7 +126,9 @@ def test_a_missing_column_comes_with_a_suggestion(tmp_path, content, hint):
         ('{"path": "a.png", "label": "cat"}\n{"path": ', "row 2 is no JSON"),
         ("[1, 2]\n", "row 1 is a list; expected an object"),
         ('{"path": "a.png", "label": true}\n', "row 1: label is a bool"),
-        ('{"path": "a.png", "label": 1.5}\n', "row 1: label is a float"),
+        ('{"path": "a.png", "label": NaN}\n', "row 1: label is a float"),
+        ('{"path": "a.png", "label": ["a", "b"]}\n', "row 1: label is a list"),
+        ('{"path": "a.png", "labels": [1]}\n', "row 1: labels is a list"),
         ('{"path": "a.png", "label": null}\n', "row 1: empty label"),
         ('{"path": "a.png", "label": "cat"}\n{"path": "b.png"}\n', "row 2: empty label"),
         ("\n\n", "empty"),
@@ -141,6 +143,49 @@ def test_odd_json_lines_are_refused_by_row(tmp_path, content, said):
 def test_whole_numbers_are_labels(tmp_path):
     content = "".join(json.dumps({"path": f"{n}.png", "label": n}) + "\n" for n in range(2))
     assert found(opened(tmp_path, content, "t.jsonl")) == [("0.png", "0"), ("1.png", "1")]
+
+
+def test_numbers_with_fractions_are_labels_as_they_were_written(tmp_path):
+    content = '{"path": "0.png", "label": 1.5}\n{"path": "1.png", "label": -2e-7}\n'
+    assert found(opened(tmp_path, content, "t.jsonl")) == [("0.png", "1.5"), ("1.png", "-2e-07")]
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "options"),
+    [
+        ("path,labels\na.png,red|round\nb.png,\nc.png,red\n", "t.csv", {}),
+        ("path,labels\na.png,red ; round\nb.png,\nc.png,red\n", "t.csv", {"separator": ";"}),
+        (
+            '{"path": "a.png", "labels": ["red", "round"]}\n{"path": "b.png", "labels": []}\n'
+            '{"path": "c.png", "labels": "red"}\n',
+            "t.jsonl",
+            {},
+        ),
+    ],
+)
+def test_a_column_of_labels_holds_any_number_of_them(tmp_path, content, name, options):
+    records = opened(tmp_path, content, name, **options)
+    assert found(records) == [("a.png", "red|round"), ("b.png", ""), ("c.png", "red")]
+    assert records.targets == "labels"
+    assert opened(tmp_path, PLAIN).targets is None
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "said"),
+    [
+        ("path,labels\na.png,red||round\n", {}, "row 2: empty label in"),
+        ("path,labels\na.png,red|a;round\n", {"separator": ";"}, "row 2: a label in .* has '|' in it"),
+        ("path,label,labels\na.png,red,red\n", {}, "both label and labels"),
+    ],
+)
+def test_odd_labels_are_refused_by_row(tmp_path, content, options, said):
+    with pytest.raises(DataError, match=said):
+        opened(tmp_path, content, **options)
+
+
+def test_a_separator_is_something(tmp_path):
+    with pytest.raises(UsageError, match="separator"):
+        opened(tmp_path, "path,labels\na.png,red\n", separator=" ")
 
 
 def test_absent_files_and_folders_are_usage_errors(tmp_path):

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from headstart.errors import UsageError
-from headstart.specs import StrategyRequest
-from headstart_plugins.strategies import FullOptions, LpFtOptions, ProbeOptions, register_strategies
+from headstart.specs import LowRank, StrategyRequest
+from headstart_plugins.strategies import FullOptions, LpFtOptions, ProbeOptions, _build, register_strategies
 from headstart_plugins.strategies._build import full, lp_ft, probe
 
 STAGES = ("stem", "stage1", "stage2")
@@ -113,6 +113,148 @@ def test_an_unknown_stage_is_refused_with_a_suggestion(plan, options):
     with pytest.raises(UsageError, match="stagge1") as caught:
         plan(request(options, train=("stagge1",)))
     assert "did you mean stage1?" in caught.value.hint
+
+
+SPECS = {spec.short_name: spec for spec in register_strategies()}
+FROM_A_HEAD = sorted(SPECS.keys() - {"probe", "full"})
+NAMES_STAGES = sorted(SPECS.keys() - {"probe", "last_k"})
+
+
+def plan_of(name, chosen=None, **changes):
+    """The phases of a strategy with the options `chosen`."""
+    return getattr(_build, name)(request(SPECS[name].options(**(chosen or {})), **changes))
+
+
+@pytest.mark.parametrize("name", FROM_A_HEAD)
+def test_fine_tuning_starts_from_a_solved_head(name):
+    first, *rest = plan_of(name)
+    assert (first.solver, first.train, first.refit) == ("closed_form", ("head",), False)
+    assert rest
+    assert all(phase.solver == "gradient" and phase.clip == 1.0 and phase.average == 0.0 for phase in rest)
+
+
+@pytest.mark.parametrize("name", FROM_A_HEAD)
+def test_fine_tuning_starts_from_a_trained_head_where_none_can_be_solved_for(name):
+    first = plan_of(name, solvable=False)[0]
+    assert (first.solver, first.train) == ("gradient", ("head",))
+
+
+@pytest.mark.parametrize("name", NAMES_STAGES)
+def test_every_strategy_of_the_backbone_trains_the_named_stages_alone(name):
+    last = plan_of(name, train=("stage2", "stem"))[-1]
+    assert (last.train, last.pick) == (("stem", "stage2", "head"), 0)
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES_STAGES) - {"lp_ft", "full", "soup"}))
+def test_a_strategy_of_the_backbone_refuses_to_train_the_head_alone(name):
+    with pytest.raises(UsageError, match=f"{name} trains the backbone; received --train head"):
+        plan_of(name, train=("head",))
+
+
+@pytest.mark.parametrize("name", FROM_A_HEAD)
+def test_the_users_rate_epochs_and_rules_reach_every_fine_tuning(name):
+    chosen = {"clip": 0.5, "average": 0.99, "weight_decay": 0.2, "warmup": 0.3, "patience": 2, "head_factor": 2.0}
+    for phase in plan_of(name, chosen, epochs=3, learning_rate=2e-4)[1:]:
+        assert (phase.epochs, phase.clip, phase.average, phase.weight_decay) == (3, 0.5, 0.99, 0.2)
+        assert (phase.warmup, phase.patience) == (0.3, 2)
+        assert (max(phase.rates.values()), phase.rates["head"]) == (4e-4, 4e-4)
+        assert phase.rates[phase.train[-2]] <= 2e-4
+
+
+def test_rates_suit_the_family_of_the_backbone():
+    cnn, transformer = (plan_of("lp_ft", family=family)[1].rates for family in ("cnn", "transformer"))
+    assert cnn == pytest.approx({"stem": 3e-4, "stage1": 3e-4, "stage2": 3e-4, "head": 9e-4})
+    assert transformer == pytest.approx({"stem": 1e-4 * 0.75**2, "stage1": 1e-4 * 0.75, "stage2": 1e-4, "head": 3e-4})
+
+
+def test_a_named_rate_and_decay_win_over_the_familys():
+    rates = plan_of("lp_ft", {"backbone_rate": 1e-5, "layer_decay": 0.5}, family="transformer")[1].rates
+    assert rates == pytest.approx({"stem": 2.5e-6, "stage1": 5e-6, "stage2": 1e-5, "head": 3e-5})
+    assert plan_of("lp_ft", {"backbone_rate": 1e-5}, learning_rate=2e-5)[1].rates["stage2"] == 2e-5
+
+
+def test_depth_counts_from_the_top_of_the_backbone_whatever_learns():
+    rates = plan_of("discriminative", train=("stem",))[1].rates
+    assert rates == pytest.approx({"stem": 3e-4 * 0.75**2, "head": 9e-4})
+
+
+def test_discriminative_rates_fall_with_depth_in_any_family():
+    for family in ("cnn", "transformer"):
+        rates = plan_of("discriminative", {"layer_decay": 0.5}, family=family)[1].rates
+        assert rates["stem"] * 4 == pytest.approx(rates["stage1"] * 2) == pytest.approx(rates["stage2"])
+
+
+@pytest.mark.parametrize(
+    ("count", "steps", "learning"),
+    [(3, 4, [1, 2, 3]), (7, 4, [1, 3, 5, 7]), (8, 4, [2, 4, 6, 8]), (10, 3, [3, 6, 10]), (5, 1, [5]), (1, 4, [1])],
+)
+def test_gradual_unfreezes_more_of_the_top_in_each_step_and_all_in_the_last(count, steps, learning):
+    stages = tuple(f"block{number}" for number in range(count))
+    _, *unfrozen = plan_of("gradual", {"steps": steps}, stages=stages)
+    assert [phase.train for phase in unfrozen] == [(*stages[count - number :], "head") for number in learning]
+    assert len({phase.name for phase in unfrozen}) == len(unfrozen)
+
+
+def test_gradual_keeps_views_in_the_steps_that_leave_a_prefix_frozen():
+    assert [phase.views for phase in plan_of("gradual", augmented=True, views=2)] == [2, 2, 2, 0]
+
+
+def test_epochs_of_gradual_are_those_of_each_step():
+    assert [phase.epochs for phase in plan_of("gradual")[1:]] == [2, 2, 2]
+    assert [phase.epochs for phase in plan_of("gradual", epochs=4)[1:]] == [4, 4, 4]
+
+
+@pytest.mark.parametrize(("name", "roles"), [("norm_only", ("gamma", "beta")), ("bitfit", ("bias", "beta"))])
+def test_few_weights_learn_by_their_roles_at_larger_rates(name, roles):
+    few, everything = plan_of(name)[1], plan_of("lp_ft")[1]
+    assert (few.roles, everything.roles) == (roles, ())
+    assert few.rates["stem"] > everything.rates["stem"]
+    assert len(set(plan_of(name, family="transformer")[1].rates.values()) - {few.rates["head"]}) <= 2
+
+
+def test_lora_adapts_kernels_by_its_rank_and_scale():
+    phase = plan_of("lora", {"rank": 4, "scale": 1.5})[1]
+    assert (phase.adapter, phase.roles) == (LowRank(4, 1.5), ())
+    assert plan_of("lp_ft")[1].adapter is None
+
+
+def test_last_k_trains_the_topmost_stages():
+    assert plan_of("last_k")[1].train == ("stage2", "head")
+    assert plan_of("last_k", {"k": 2})[1].train == ("stage1", "stage2", "head")
+    assert plan_of("last_k", {"k": 3})[1].train == (*STAGES, "head")
+
+
+@pytest.mark.parametrize(("name", "option"), [("last_k", "k"), ("surgical", "stages")])
+def test_more_stages_than_there_are_is_refused(name, option):
+    with pytest.raises(UsageError, match=rf"strategy\.{option} is 4; this backbone has 3 stages"):
+        plan_of(name, {option: 4})
+
+
+def test_last_k_refuses_named_stages():
+    with pytest.raises(UsageError, match="last_k trains the topmost stages; received --train stem"):
+        plan_of("last_k", train=("stem",))
+
+
+def test_surgical_picks_among_all_stages_unless_they_are_named():
+    phase = plan_of("surgical", {"stages": 2})[1]
+    assert (phase.train, phase.pick) == ((*STAGES, "head"), 2)
+
+
+def test_l2_sp_pulls_and_the_others_do_not():
+    assert plan_of("l2_sp", {"pull": 3.0})[1].pull == 3.0
+    assert {name for name in FROM_A_HEAD if any(phase.pull for phase in plan_of(name))} == {"l2_sp"}
+
+
+def test_soup_tries_each_rate_once_and_wise_ft_each_share():
+    assert plan_of("soup")[1].rate_factors == (0.3, 1.0, 3.0)
+    assert plan_of("soup", {"rate_factors": (2.0, 1.0, 2.0)})[1].rate_factors == (1.0, 2.0)
+    assert plan_of("wise_ft")[1].shares == (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+@pytest.mark.parametrize(("name", "chosen"), [("soup", {"rate_factors": (1.0,)}), ("wise_ft", {"shares": (1.0, 1.0)})])
+def test_nothing_to_choose_among_is_refused(name, chosen):
+    with pytest.raises(UsageError, match="or more"):
+        plan_of(name, chosen)
 
 
 def test_a_path_that_runs_backwards_is_refused():

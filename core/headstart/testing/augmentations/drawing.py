@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from headstart.options import parse_options
@@ -15,20 +17,19 @@ Draw = tuple[int, int, str]
 
 
 def draw_again(request: Mapping[str, Any]) -> list[Any]:
-    """The matrices of `draws`, as lists."""
+    """The transforms of `draws`, as plain values."""
     registry = load_registry()
     spec = registry.get("augmentations", request["name"])
     options, _ = parse_options(spec.options, request["options"], "options")
     asked = AugmentationRequest(options, frozenset(request["symmetries"]))
-    return matrices(registry.load_target(spec, spec.build)(asked), [tuple(draw) for draw in request["draws"]])
+    return plain_draws(registry.load_target(spec, spec.build)(asked), [tuple(draw) for draw in request["draws"]])
 
 
-def matrices(augmentation: Augmentation, draws: Iterable[Draw]) -> list[Any]:
-    """One matrix a draw, as lists of floats: JSON keeps them to the bit."""
-    return [
-        [[float(value) for value in row] for row in augmentation.draw(seed, epoch, key).matrix]
-        for seed, epoch, key in draws
-    ]
+def plain_draws(augmentation: Augmentation, draws: Iterable[Draw]) -> list[Any]:
+    """One transform a draw, as JSON has it: floats are kept to the bit."""
+    drawn = [asdict(augmentation.draw(seed, epoch, key)) for seed, epoch, key in draws]
+    made: list[Any] = json.loads(json.dumps(drawn, default=float))  # numbers of numpy are numbers
+    return made
 
 
 if __name__ == "__main__":

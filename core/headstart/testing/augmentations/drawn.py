@@ -6,9 +6,9 @@ import random
 from typing import Any
 from unittest import SkipTest
 
-from headstart.specs import Augmentation, AugmentationRequest
-from headstart.testing.augmentations.drawing import Draw, matrices
-from headstart.testing.augmentations.findings import array_problem, determinant, draw_problem
+from headstart.specs import Augmentation, AugmentationRequest, MixesSamples
+from headstart.testing.augmentations.drawing import Draw, plain_draws
+from headstart.testing.augmentations.findings import array_problem, draw_problem, forbidden, mixed_problem
 from headstart.testing.contract import told
 from headstart.testing.fresh_process import run_fresh
 from headstart.testing.input_kinds import make_up
@@ -32,7 +32,8 @@ class AugmentationDrawn(WithInputKind):
     _kind = "augmentations"
 
     def test_it_draws_transforms_with_and_without_symmetries(self) -> None:
-        """A matrix (3, 3) of finite numbers, whose last row is (0, 0, 1) and that does not flatten the sample."""
+        """A matrix (3, 3) of finite numbers, whose last row is (0, 0, 1) and that does not flatten the sample; colours
+        with names and strengths that there are, boxes that are no inside out, shares from 0 to 1."""
         problem = self._problem()
         self._require(problem is None, f"{problem}", "Any seed, epoch and key must give a headstart.specs.Transform.")
 
@@ -40,7 +41,7 @@ class AugmentationDrawn(WithInputKind):
         """Unless `varies` is False: then every draw is the identity."""
         augmentation = self._sound(allowed=True)
         first, *others = (
-            matrices(augmentation, [(seed, epoch, key) for key in KEYS]) for seed, epoch in ((0, 0), (0, 1), (1, 0))
+            plain_draws(augmentation, [(seed, epoch, key) for key in KEYS]) for seed, epoch in ((0, 0), (0, 1), (1, 0))
         )
         if not self.varies:
             same = all(augmentation.draw(*draw).is_identity for draw in DRAWS)
@@ -48,7 +49,7 @@ class AugmentationDrawn(WithInputKind):
             return
         hint = f"where that is meant, set `varies = False` in {type(self).__name__}."
         self._require(
-            any(matrix != first[0] for matrix in first[1:]),
+            any(drawn != first[0] for drawn in first[1:]),
             "it draws the same for each of 64 samples",
             f"Draw from the key as well; {hint}",
         )
@@ -60,17 +61,17 @@ class AugmentationDrawn(WithInputKind):
     def test_its_draws_repeat_in_any_order(self) -> None:
         """Training may be resumed in the middle, and its batches cut otherwise."""
         augmentation = self._sound(allowed=True)
-        first = matrices(augmentation, DRAWS)
-        again = matrices(augmentation, DRAWS[::-1])[::-1]
+        first = plain_draws(augmentation, DRAWS)
+        again = plain_draws(augmentation, DRAWS[::-1])[::-1]
         self._require(first == again, "drawn again, in another order, some transforms differ", PURE)
-        anew = matrices(self._sound(allowed=True), DRAWS)
+        anew = plain_draws(self._sound(allowed=True), DRAWS)
         self._require(first == anew, "another instance draws other transforms", PURE)
 
     def test_its_draws_repeat_in_another_process(self) -> None:
         """Where texts hash to other numbers: Python's own hash differs from process to process."""
         symmetries = sorted(self.spec.uses)
         request = {"name": self.name, "options": dict(self.options), "symmetries": symmetries, "draws": DRAWS}
-        here = matrices(self._sound(allowed=True), DRAWS)
+        here = plain_draws(self._sound(allowed=True), DRAWS)
         seeded = {"PYTHONHASHSEED": "4711"}
         fresh = run_fresh("headstart.testing.augmentations.drawing", request, environment=seeded)
         if fresh.reply is None:
@@ -89,7 +90,7 @@ class AugmentationDrawn(WithInputKind):
                 random.seed(seed)
                 np.random.seed(seed)  # the global state is what this is about
                 before, before_numpy = random.getstate(), np.random.get_state()
-                drawn.append(matrices(augmentation, DRAWS))
+                drawn.append(plain_draws(augmentation, DRAWS))
                 moved = random.getstate() != before or str(np.random.get_state()) != str(before_numpy)
                 self._require(not moved, "drawing moves the global random state", PURE)
             self._require(drawn[0] == drawn[1], "draws depend on the global random state", PURE)
@@ -97,16 +98,48 @@ class AugmentationDrawn(WithInputKind):
             random.setstate(kept)
             np.random.set_state(kept_numpy)
 
-    def test_it_mirrors_nothing_where_no_symmetry_is_allowed(self) -> None:
-        """A mirrored digit is none: the determinant of each matrix stays positive."""
+    def test_it_does_nothing_forbidden_where_no_symmetry_is_allowed(self) -> None:
+        """A mirrored digit is none, nor is an upside-down one; inverted, a negative looks like a picture."""
         augmentation = self._sound(allowed=False)
         for draw in DRAWS:
-            matrix = augmentation.draw(*draw).matrix
+            found = forbidden(augmentation.draw(*draw))
+            what, symmetry = found or ("", "")
             self._require(
-                determinant(matrix) > 0,
-                f"with no symmetry allowed, draw{draw} mirrors the sample: {matrix}",
-                'Mirror only where "horizontal_flip" is in request.symmetries, and name it in `uses` of the spec.',
+                found is None,
+                f"with no symmetry allowed, draw{draw} {what}",
+                f'Do so only where "{symmetry}" is in request.symmetries, and name it in `uses` of the spec.',
             )
+
+    def test_it_mixes_samples_where_its_spec_says_so_and_only_there(self) -> None:
+        """Who mixes samples must mix their labels, and learns from the spec that this is due."""
+        augmentation = self._sound(allowed=True)
+        mixing = [draw for draw in DRAWS if augmentation.draw(*draw).mix is not None]
+        if self.spec.mixes:
+            self._require(bool(mixing), "`mixes` is True, but no draw mixes", "Leave `mixes` out of the spec.")
+            return
+        self._require(
+            not mixing, f"draw{mixing[:1]} mixes samples, which its spec does not say", "Set `mixes=True` in the spec."
+        )
+
+    def test_mixed_samples_are_between_the_two_and_their_labels_too(self) -> None:
+        """By the input kind, which must offer that; neither of the two is changed."""
+        import numpy as np
+
+        kind, samples, augmentation = self._input_kind(), self._samples(), self._sound(allowed=True)
+        if not self.spec.mixes:
+            return
+        if not isinstance(kind, MixesSamples):
+            self._fail(f"its input kind {self.spec.input} cannot mix", "Name one that has `mix` and `own_share`.")
+        own, partner = ({name: array[row] for name, array in samples.items()} for row in (0, 1))
+        before = {name: (own[name].copy(), partner[name].copy()) for name in own}
+        for mix in filter(None, (augmentation.draw(0, 1, key).mix for key in KEYS)):
+            share, mixed = kind.own_share(mix), kind.mix(own, partner, mix)
+            self._require(0 <= share <= 1, f"own_share({mix}) is {share}", f"{self.spec.input} must give 0 to 1.")
+            for name, (first, second) in before.items():
+                problem = mixed_problem(first, second, np.asarray(mixed[name]), share)
+                self._require(problem is None, f"{name} of {mix} {problem}", f"`mix` of {self.spec.input} is at fault.")
+                kept = np.array_equal(own[name], first) and np.array_equal(partner[name], second)
+                self._require(kept, f"mixing changes {name} of a stored sample", "`mix` must return new arrays.")
 
     def test_varied_samples_keep_shape_type_and_range(self) -> None:
         """What the input kind makes of a draw can stand where the sample stood."""
@@ -115,10 +148,11 @@ class AugmentationDrawn(WithInputKind):
         kind, samples, augmentation = self._input_kind(), self._samples(), self._sound(allowed=True)
         for row, key in enumerate(KEYS[: len(next(iter(samples.values())))]):
             sample = {name: array[row] for name, array in samples.items()}
-            varied = kind.transform(sample, augmentation.draw(0, 1, key))
+            drawn = augmentation.draw(0, 1, key)
+            varied = kind.transform(sample, drawn)
             for name, array in sample.items():
                 found = np.asarray(varied[name])
-                problem = array_problem(array, found)
+                problem = array_problem(array, found, drawn)
                 self._require(
                     problem is None,
                     f"applied to a sample, its draw for {key!r} {problem}",
@@ -129,15 +163,15 @@ class AugmentationDrawn(WithInputKind):
         """Epochs of varied training samples leave the samples themselves, and those of val, to the bit."""
         import numpy as np
 
-        from headstart.data.views import View, augmented
+        from headstart.data.views import TrainingSamples, View, augmented
 
         kind, samples = self._input_kind(), self._samples()
-        view = View(kind, self._sound(allowed=True), 0)
+        view = View(kind, self._sound(allowed=True), 0, self.spec.mixes)
         count = len(next(iter(samples.values())))
         before = {name: array.copy() for name, array in samples.items()}
         training = np.arange(0, count, 2)
         for epoch in range(3):
-            varied = augmented(samples, KEYS[:count], training, view, epoch)
+            varied = augmented(TrainingSamples(samples, KEYS[:count], training), np.arange(len(training)), view, epoch)
             shared = [name for name, array in varied.items() if np.shares_memory(array, samples[name])]
             self._require(not shared, f"varied samples share memory with {shared}", "Make new arrays.")
         sample = {name: array[1] for name, array in samples.items()}  # a row of val, handed over as it is

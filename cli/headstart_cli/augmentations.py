@@ -1,0 +1,79 @@
+"""headstart augmentations: what is on offer, everything about one offer, and a picture of what it does to your data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from headstart_cli.listing import Name, show
+from headstart_cli.options import AsJson, Debug, DisablePlugins
+from headstart_cli.output import print_text, say
+
+SHOW = "show"
+
+
+class _Offers(TyperGroup):
+    """A group that takes a NAME too: `augmentations light` shows that one, `augmentations show ...` is a verb."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # Typer's own
+        """The first word is a verb where it is one, and else the name of an offer."""
+        is_verb = args[:1] == [SHOW]
+        ctx.allow_interspersed_args = not is_verb
+        return super().parse_args(ctx, ["", *args] if is_verb else args)
+
+
+app = typer.Typer(cls=_Offers, help="List ways to vary training samples; with NAME: everything about one.")
+
+
+@app.callback(invoke_without_command=True)
+def augmentations(
+    context: typer.Context,
+    name: Name = None,
+    as_json: AsJson = False,
+    disable_plugin: DisablePlugins = None,
+    debug: Debug = False,
+) -> None:
+    """List ways to vary training samples; with NAME: everything about one."""
+    if context.invoked_subcommand is None:
+        show("augmentations", name, as_json, disable_plugin)
+
+
+@app.command(SHOW)
+def contact_sheet(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="A dataset or a path.", show_default=False)],
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Augmentations, in order.", show_default=False)],
+    samples: Annotated[int, typer.Option("--samples", help="Rows: so many training samples.", min=1)] = 6,
+    views: Annotated[int, typer.Option("--views", help="Columns: each sample as so many epochs see it.", min=1)] = 5,
+    seed: Annotated[int, typer.Option("--seed", help="What is drawn is a function of this seed.", min=0)] = 0,
+    image_size: Annotated[
+        int | None, typer.Option("--image-size", metavar="N", help="Side in pixels. Default: the weights' own.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Any value of a recipe. Can be repeated."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE.png", help="The picture. Default: augmentations.png.")
+    ] = None,
+    disable_plugin: DisablePlugins = None,
+    debug: Debug = False,
+) -> None:
+    """Draw samples of DATA and what augmentations make of them, as a picture; print its path."""
+    from headstart.atomic import write_file
+    from headstart.recipe import build_recipe
+    from headstart.recipes.resolve import resolve_recipe
+    from headstart.registry import load_registry
+    from headstart.runs.contact_sheet import contact_sheet as drawn
+
+    registry = load_registry(disable=tuple(disable_plugin or ()))
+    flags = {"data": data, "augment": tuple(names), "seed": seed, "image_size": image_size}
+    resolved = resolve_recipe(build_recipe(flags=flags, sets=tuple(set_ or ())), registry)
+    sheet = drawn(resolved, registry, samples=samples, views=views)
+    path = out if out is not None else Path("augmentations.png")
+    write_file(path, sheet.png)
+    for warning in sheet.warnings:
+        say(warning)
+    print_text(str(path))

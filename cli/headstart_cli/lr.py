@@ -1,0 +1,127 @@
+"""headstart lr."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headstart_cli import fit as choices
+from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins
+from headstart_cli.output import message_console, print_heading, print_json, print_table, print_text, say
+
+if TYPE_CHECKING:
+    from headstart.runs.rate_test import RateTest
+
+Low = Annotated[float, typer.Option("--from", metavar="X", help="The lowest rate that is tried.")]
+High = Annotated[float, typer.Option("--to", metavar="X", help="The highest one.")]
+Steps = Annotated[int, typer.Option("--steps", metavar="N", help="Updates, each at a higher rate than the last.")]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR|FILE.png", help="Where the plot goes. Default: runs/lr.png."),
+]
+DEFAULT_PLOT = Path("runs") / "lr.png"
+
+
+def lr(
+    data: choices.Data = None,
+    recipe: choices.RecipeFile = None,
+    backbone: choices.Backbone = None,
+    weights: choices.Weights = None,
+    backend: BackendName = None,
+    task: choices.Task = None,
+    strategy: choices.Strategy = None,
+    train: choices.Train = None,
+    head: choices.Head = None,
+    augment: choices.Augment = None,
+    views: choices.Views = None,
+    batch_size: choices.BatchSize = None,
+    learning_rate: choices.LearningRate = None,
+    image_size: choices.ImageSize = None,
+    limit: choices.Limit = None,
+    seed: choices.Seed = None,
+    split_seed: choices.SplitSeed = None,
+    engine: choices.Engine = None,
+    precision: choices.Precision = None,
+    batch_norm: choices.BatchNorm = None,
+    deterministic: choices.Deterministic = None,
+    set_: choices.Sets = None,
+    low: Low = 1e-7,
+    high: High = 1.0,
+    steps: Steps = 100,
+    out: Out = None,
+    as_json: AsJson = False,
+    disable_plugin: DisablePlugins = None,
+    debug: Debug = False,
+) -> None:
+    """Try rising learning rates on the phase that `fit` with the same flags would train first by gradient.
+
+    Draws the loss over the rate and suggests one. No run folder, no weights: only the plot is written.
+    """
+    given = {key: value for key, value in locals().items() if key in choices.SETTINGS and key != "out"}
+    flags: dict[str, Any] = {
+        **given,
+        "train": tuple(part.strip() for part in train.split(",")) if train else None,
+        "augment": tuple(augment or ()) or None,
+    }
+    from headstart.recipe import build_recipe
+    from headstart.registry import load_registry
+    from headstart.runs.rate_test import RateRange, rate_test
+
+    sweep = RateRange(low, high, steps)
+    plot = plot_file(out)
+    registry = load_registry(disable=tuple(disable_plugin or ()))
+    stated = build_recipe(flags=flags, file=recipe, sets=tuple(set_ or ()))
+    with ExitStack() as shown:
+        status = shown.enter_context(message_console().status("planning"))
+        found = rate_test(
+            stated, registry, sweep, told=lambda activity, done, total: status.update(f"{activity}: {done} of {total}")
+        )
+    _write_plot(found, plot)
+    print_json({**found.document(), "plot": str(plot)}) if as_json else _show(found, plot)
+
+
+def plot_file(out: Path | None) -> Path:
+    """Where the plot goes: FILE.png as it is, `lr.png` in any other path, which is a folder."""
+    if out is None:
+        return DEFAULT_PLOT
+    return out if out.suffix.lower() == ".png" and not out.is_dir() else out / DEFAULT_PLOT.name
+
+
+def _write_plot(found: RateTest, path: Path) -> None:
+    from headstart.atomic import explained, make_folders, write_file
+    from headstart.runs.rate_plot import draw_png
+
+    with explained(path):
+        if not path.parent.is_dir():
+            make_folders(path.parent)
+    write_file(path, draw_png(found))
+
+
+def _show(found: RateTest, plot: Path) -> None:
+    curve = found.curve
+    print_heading(f"{found.backbone}, {found.strategy}, phase {found.phase}, on {found.backend}")
+    print_table(
+        (f"peak rate of {found.stage}", "value"),
+        [
+            ("steepest fall of the loss: the suggestion", _rate(curve.steepest)),
+            ("a tenth of the least loss' rate", _rate(curve.tenth)),
+            ("the recipe's", _rate(found.planned)),
+        ],
+    )
+    tried = f"{curve.rates[0]:.3g} to {curve.rates[-1]:.3g}" if len(curve.rates) else "none"
+    print_text(f"{len(curve.rates)} steps, rates {tried}: {found.reason}")
+    if curve.is_flat:
+        print_text(
+            "The loss does not fall clearly before it rises: too flat to suggest a rate. More --steps, or a larger "
+            "--batch-size, make it smoother; where training starts near its end, nothing will"
+        )
+    print_text(f"Plot: {plot}")
+    for warning in found.warnings:
+        say(warning)
+
+
+def _rate(value: float | None) -> str | None:
+    return None if value is None else f"{value:.2g}"

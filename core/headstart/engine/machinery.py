@@ -1,0 +1,152 @@
+"""What carries a gradient phase's updates out, and its state as arrays: set, averaged, saved and set again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+
+from headstart.engine.checkpoints import Loaded
+from headstart.engine.compute import Forward, Step, forward
+from headstart.engine.epochs import Epochs
+from headstart.engine.learning import Learning
+from headstart.engine.optimizer import GroupedAdamW, Rules
+from headstart.engine.samples import Samples, in_order
+from headstart.engine.scanned import epochs_of
+from headstart.engine.source import Seen
+from headstart.engine.training import Training
+from headstart.specs import Phase
+
+Arrays = Mapping[str, np.ndarray]
+
+
+class Machinery:
+    """The optimizer, the step and its epochs; the network's variables and the optimizer hold the state in between.
+
+    `start` are the weights that the phase changes, as it began.
+    """
+
+    def __init__(self, phase: Phase, training: Training, learning: Learning, *, seen: Seen, val: Seen) -> None:
+        self._training, self._learning, self._seen, self._val = training, learning, seen, val
+        self.steps = -(-seen.samples.count // training.batch_size)
+        self.start = self.changed()
+        self._initial = {name: _copy(variable) for name, variable in learning.trainable.items()}
+        self._seeds = [_copy(variable) for variable in training.seeds()]
+        self.optimizer = GroupedAdamW(
+            learning.trainable,
+            phase.rates,
+            steps=self.steps * phase.epochs,
+            warmup=phase.warmup,
+            weight_decay=phase.weight_decay,
+            rules=Rules(clip=phase.clip, pull=phase.pull, average=phase.average),
+        )
+        self.step = Step(
+            training.fast,
+            seen.start,
+            learning.trainable,
+            self.optimizer,
+            training.task,
+            training.precision,
+            learning.adapter,
+            learning.training,
+        )
+        self.epochs = self._new_epochs(1)
+        fast = training.fast
+        self._evaluate: Forward = forward(fast, val.start, len(fast.stages), precision=training.precision)
+
+    def answers(self, between: Any = None) -> dict[str, np.ndarray]:
+        """What the network as it is answers on val, (rows, ...); `between` is called after each batch."""
+        return run_samples(self._evaluate, self._val.samples, self._training.batch_size, between)
+
+    def changed(self) -> dict[str, np.ndarray]:
+        """A copy of the network's weights that this phase changes."""
+        return {name: _copy(variable) for name, variable in self._learning.changed.items()}
+
+    def assign(self, arrays: Arrays) -> None:
+        """Set weights that this phase changes."""
+        for name, array in arrays.items():
+            self._learning.changed[name].assign(array)
+
+    def begin_again(self) -> None:
+        """As the phase began."""
+        self.assign(self.start)
+        for name, variable in self._learning.trainable.items():
+            variable.assign(self._initial[name])
+        for variable, array in zip(self._training.seeds(), self._seeds, strict=True):
+            variable.assign(array)
+        self.optimizer.begin_again()
+        self.epochs.reload()
+
+    def in_parts(self, parts: int) -> None:
+        """Compute each batch in so many parts from now on."""
+        self.epochs = self._new_epochs(parts)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Inside, the network has what is validated: the moving average where there is one, an adapter merged."""
+        optimizer = self.optimizer
+        raw = [_copy(variable) for variable in optimizer.variables] if optimizer.averages else []
+        for variable, average in zip(optimizer.variables, optimizer.averages, strict=False):
+            variable.assign(average)
+        self._learning.write()
+        try:
+            yield
+        finally:
+            for variable, array in zip(optimizer.variables, raw, strict=False):
+                variable.assign(array)
+
+    def groups(self) -> dict[str, Arrays]:
+        """The state, for a checkpoint."""
+        optimizer = self.optimizer
+        learned = dict(zip(optimizer.names, optimizer.variables, strict=True)) if self._learning.adapter else {}
+        return {
+            **self._training.shared_groups(self._learning.changed),
+            "learned": {name: _copy(variable) for name, variable in learned.items()},
+            "first": _named(optimizer.names, optimizer.first),
+            "second": _named(optimizer.names, optimizer.second),
+            "averages": _named(optimizer.names, optimizer.averages),
+            "start": self.start,
+        }
+
+    def restore(self, loaded: Loaded) -> None:
+        """Take over what `groups` gave."""
+        self._training.restore_shared(loaded.groups)
+        for name, array in loaded.group("learned").items():
+            self._learning.trainable[name].assign(array)
+        first, second, averages = (loaded.group(group) for group in ("first", "second", "averages"))
+        self.optimizer.restore(first, second, averages, count=loaded.facts["count"])
+        self.epochs.reload()
+
+    def _new_epochs(self, parts: int) -> Epochs:
+        training = self._training
+        return epochs_of(
+            self.step,
+            self._seen.samples,
+            training.targets["train"],
+            order=training.order,
+            batch_size=training.batch_size,
+            parts=parts,
+        )
+
+
+def run_samples(evaluate: Forward, samples: Samples, batch_size: int, between: Any = None) -> dict[str, np.ndarray]:
+    """The outputs (rows, ...) of every row of `samples`, in order; `between` is called after each batch."""
+    collected: dict[str, list[np.ndarray]] = {}
+    for tensors, count in in_order(samples, batch_size):
+        for name, value in evaluate(tensors).items():
+            collected.setdefault(name, []).append(value[:count])
+        if between is not None:
+            between()
+    return {name: np.concatenate(parts) for name, parts in collected.items()}
+
+
+def _copy(variable: keras.Variable) -> np.ndarray:
+    return np.array(keras.ops.convert_to_numpy(variable), copy=True)
+
+
+def _named(names: tuple[str, ...], tensors: Any) -> dict[str, np.ndarray]:
+    """Backend tensors by name; nothing where there are none."""
+    return {name: np.array(keras.ops.convert_to_numpy(each)) for name, each in zip(names, tensors, strict=False)}

@@ -1,0 +1,137 @@
+"""The learning-rate range test: a phase at its real start, at rates that rise from step to step (Smith 2017).
+
+Source: arXiv:1506.01186, section 3.3, with rates that rise exponentially instead of in a line. A loss that is seen
+before an update tells of the rates before it, so that each rate is judged by the batch that follows its update.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from headstart.data.order import batches
+from headstart.engine.compute import Step, train_step
+from headstart.engine.epochs import targets_of
+from headstart.engine.learning import Learning, learning_of
+from headstart.engine.optimizer import GroupedAdamW, Rules
+from headstart.engine.phases import cut_of
+from headstart.engine.source import Seen
+from headstart.engine.surgical import pick_stages
+from headstart.engine.training import Training, is_fresh
+from headstart.rate_curve import STOP, RateCurve, smoothed_so_far
+from headstart.specs import HEAD, Phase
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A curve over the rate of `stage`, the fastest of the backbone's (the head where it learns alone).
+
+    All others keep their ratio to it. `planned` is the peak rate that the phase itself has for that stage.
+    """
+
+    curve: RateCurve
+    stage: str
+    planned: float
+    reason: str
+
+
+class SweptAdamW(GroupedAdamW):
+    """AdamW whose rates are the phase's peaks times a factor that is known for each update."""
+
+    def __init__(
+        self, named: Mapping[str, keras.Variable], peaks: Mapping[str, float], factors: np.ndarray, phase: Phase
+    ) -> None:
+        rules = Rules(clip=phase.clip, pull=phase.pull)
+        super().__init__(named, peaks, steps=len(factors), warmup=0.0, weight_decay=phase.weight_decay, rules=rules)
+        self._factors = factors
+
+    def rates(self, counts: np.ndarray | int) -> np.ndarray:
+        """The rate of each group, (..., group) float64, for the update after `counts` (...) updates."""
+        factors: np.ndarray = self._factors[np.minimum(counts, len(self._factors) - 1)]
+        rates: np.ndarray = factors[..., None] * super().rates(np.zeros_like(counts))
+        return rates
+
+
+def measure_rates(phase: Phase, training: Training, rates: np.ndarray) -> Measured:
+    """Take an update at each of `rates` (step,), rising; stops early where the loss has risen to STOP times its least.
+
+    Everything that learns is afterwards as it was before, to the bit. Raises UsageError as a run of the phase would.
+    """
+    stage, planned = reference_rate(phase)
+    phase = pick_stages(phase, training) if phase.pick else phase
+    learning = learning_of(training.network, phase, seed=training.seed, batch_norm=training.batch_norm)
+    cut = cut_of(training.network, phase)
+    training.source.forget_other_cuts(cut)
+    seen = training.source.training(cut, views=phase.views, fresh=is_fresh(phase))
+    optimizer = SweptAdamW(learning.trainable, phase.rates, rates / planned, phase)
+    with _unchanged(training, learning):
+        losses, reason = _losses(_step_of(training, learning, seen, optimizer), training, seen, len(rates))
+    return Measured(RateCurve(rates[: len(losses)], losses), stage, planned, reason)
+
+
+def reference_rate(phase: Phase) -> tuple[str, float]:
+    """The stage by whose rate all are told, and its peak: the fastest of the backbone's, the upper one of equals."""
+    backbone = {stage: phase.rates[stage] for stage in phase.train if stage != HEAD}
+    if not backbone:
+        return HEAD, phase.rates[HEAD]
+    stage = max(reversed(backbone), key=lambda name: backbone[name])
+    return stage, backbone[stage]
+
+
+def _step_of(training: Training, learning: Learning, seen: Seen, optimizer: GroupedAdamW) -> Step:
+    return Step(
+        training.fast,
+        seen.start,
+        learning.trainable,
+        optimizer,
+        training.task,
+        training.precision,
+        learning.adapter,
+        learning.training,
+    )
+
+
+def _losses(step: Step, training: Training, seen: Seen, count: int) -> tuple[np.ndarray, str]:
+    """The loss after each of `count` updates, (step,) float64, and why it ended."""
+    losses: list[float] = []
+    update, samples = train_step(step), seen.samples
+    for number, (epoch, rows, mask) in enumerate(_endless(training)):
+        targets = targets_of(samples, training.targets["train"], training.task, epoch=epoch, rows=rows)
+        stepped = update(samples.take(epoch, rows), targets, mask)
+        if not stepped.finite:
+            return np.array(losses), "the loss was no longer finite"
+        if number:
+            losses.append(stepped.loss)
+            training.log.progress("range test", number, count, "steps", metrics={"loss": stepped.loss})
+        if len(losses) == count:
+            break
+        so_far = smoothed_so_far(np.array(losses))
+        if losses and so_far[-1] > STOP * so_far.min():
+            return np.array(losses), f"the loss rose to more than {STOP:g} times its least"
+    return np.array(losses), "all rates were tried"
+
+
+def _endless(training: Training) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """(epoch, rows, mask) of batch after batch, in the order of a run."""
+    epoch = 0
+    while True:
+        epoch += 1
+        for rows, mask in batches(training.order(epoch), training.batch_size):
+            yield epoch, rows, mask
+
+
+@contextmanager
+def _unchanged(training: Training, learning: Learning) -> Iterator[None]:
+    """Give every variable that an update moves its numbers back."""
+    moved = [*learning.trainable.values(), *learning.changed.values(), *training.seeds()]
+    kept: list[Any] = [np.array(keras.ops.convert_to_numpy(variable), copy=True) for variable in moved]
+    try:
+        yield
+    finally:
+        for variable, array in zip(moved, kept, strict=True):
+            variable.assign(array)

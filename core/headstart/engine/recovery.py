@@ -1,0 +1,59 @@
+"""What is met by going back to the last epoch's end: a loss that spikes, and too little memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+WINDOW = 8
+"""Steps whose mean loss is looked at: one hard batch is no spike."""
+ABOVE, TIMES = 1.0, 3.0
+"""A spike lies so far above the lowest mean so far, and is so many times as large."""
+MOST = 3
+"""How often a phase goes back for each reason before it goes on as it is."""
+SLOWER = 0.5
+"""By what the rates are multiplied each time that a loss spiked."""
+
+
+class LossSpikedError(Exception):
+    """The mean loss of the last steps is far above what it had been; `step` is that of the epoch, from 1."""
+
+    def __init__(self, step: int, low: float, mean: float) -> None:
+        super().__init__(step, low, mean)
+        self.step, self.low, self.mean = step, low, mean
+
+
+@dataclass
+class SpikeGuard:
+    """Hears the loss of each step in order. `recent` are the last WINDOW of them, `low` the lowest mean of so many."""
+
+    recent: list[float] = field(default_factory=list)
+    low: float | None = None
+    heard: int = 0
+
+    def hear(self, losses: Sequence[float]) -> None:
+        """Hear the losses of an epoch so far, the ones heard before among them. Raises LossSpikedError."""
+        for loss in losses[self.heard :]:
+            self.heard += 1
+            self.recent = [*self.recent, float(loss)][-WINDOW:]
+            if len(self.recent) == WINDOW:
+                self._look(sum(self.recent) / WINDOW)
+
+    def next_epoch(self) -> None:
+        """The next losses are those of another epoch."""
+        self.heard = 0
+
+    def _look(self, mean: float) -> None:
+        if self.low is not None and mean > max(self.low + ABOVE, self.low * TIMES):
+            raise LossSpikedError(self.heard, self.low, mean)
+        self.low = mean if self.low is None else min(self.low, mean)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """True for what PyTorch, JAX and numpy raise where memory does not suffice."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and any(
+        sign in text for sign in ("RESOURCE_EXHAUSTED", "out of memory", "Out of memory", "can't allocate memory")
+    )

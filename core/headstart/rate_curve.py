@@ -1,0 +1,93 @@
+"""What a learning-rate range test says: losses over rising rates, smoothed, and the rates that they suggest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+BETA = 0.9
+"""What a step's average keeps of the one before: about ten steps count."""
+STOP = 4.0
+"""Times its least at which the smoothed loss has risen enough to stop."""
+LEAST = 10
+"""Steps below which a curve says nothing."""
+CLEAR = 2.0
+"""Standard errors of the smoothed loss by which it must have fallen."""
+WORTH = 0.02
+"""Of the first smoothed loss: less than that is no fall to choose a rate by."""
+
+
+def rising_rates(low: float, high: float, steps: int) -> np.ndarray:
+    """`steps` rates from `low` to `high` (0 < low < high), (step,) float64, each one multiple of the one before."""
+    return np.geomspace(low, high, steps)
+
+
+def smoothed_so_far(losses: np.ndarray) -> np.ndarray:
+    """The exponential average of `losses` (step,) up to each, (step,) float64, with its bias corrected.
+
+    average = BETA * average + (1 - BETA) * loss from 0 on, over 1 - BETA ** number (Kingma & Ba 2015, section 3).
+    """
+    average, found = 0.0, []
+    for number, loss in enumerate(np.asarray(losses, np.float64), start=1):
+        average = BETA * average + (1 - BETA) * float(loss)
+        found.append(average / (1 - BETA**number))
+    return np.array(found)
+
+
+def smoothed(losses: np.ndarray) -> np.ndarray:
+    """The average of what came before each step and of what came after it, (step,) float64.
+
+    An average of what came before lags by BETA / (1 - BETA) steps, which on a scale of rates is a factor; looking both
+    ways does not.
+    """
+    losses = np.asarray(losses, np.float64)
+    both: np.ndarray = (smoothed_so_far(losses) + smoothed_so_far(losses[::-1])[::-1]) / 2
+    return both
+
+
+@dataclass(frozen=True)
+class RateCurve:
+    """The loss after an update at each of the rising `rates`; both (step,) float64, all finite.
+
+    `steepest` and `tenth` are rates that it suggests: where the smoothed loss falls the fastest over the logarithm of
+    the rate, and a tenth of where it is the least. `steepest` is None where the curve is too flat to say.
+    """
+
+    rates: np.ndarray
+    losses: np.ndarray
+
+    @cached_property
+    def smoothed(self) -> np.ndarray:
+        """See the function of this name."""
+        return smoothed(self.losses)
+
+    @cached_property
+    def least(self) -> int | None:
+        """The step of the least smoothed loss; None for a curve of fewer than LEAST steps."""
+        return int(np.argmin(self.smoothed)) if len(self.rates) >= LEAST else None
+
+    @property
+    def tenth(self) -> float | None:
+        """A tenth of the rate of the least smoothed loss, not below the lowest rate; None as `least` is."""
+        return None if self.least is None else max(float(self.rates[self.least]) / 10, float(self.rates[0]))
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether the loss fell by no more than chance, or by too little to matter, before its least."""
+        if self.least is None or self.least < 2:
+            return True
+        before = slice(0, self.least + 1)
+        start = float(self.smoothed[0])
+        fall = start - float(self.smoothed[self.least])
+        noise = float(np.std(self.losses[before] - self.smoothed[before])) * np.sqrt((1 - BETA) / (1 + BETA))
+        return bool(fall <= max(CLEAR * noise, WORTH * abs(start)))
+
+    @property
+    def steepest(self) -> float | None:
+        """The rate of the steepest fall before the least loss."""
+        if self.least is None or self.is_flat:
+            return None
+        slopes = np.gradient(self.smoothed, np.log(self.rates))
+        return float(self.rates[int(np.argmin(slopes[: self.least + 1]))])

@@ -1,0 +1,155 @@
+"""`headstart lr`: the range test on the first gradient phase of a recipe. Nothing of it is kept but its answer."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.errors import UsageError
+from headstart.eventlog import EventLog
+from headstart.events import Event, Progress
+from headstart.rate_curve import LEAST, RateCurve, rising_rates
+from headstart.recipe import Recipe
+from headstart.registry import Registry
+from headstart.runs.folder import RunFolder
+from headstart.runs.reporting import SampleView
+from headstart.specs import Phase, RunView
+from headstart.timing import Stopwatch
+
+if TYPE_CHECKING:
+    from headstart.engine.rate_test import Measured
+    from headstart.runs.fitting import Ready
+    from headstart.runs.planning import Plan
+
+Told = Callable[[str, int, int], None]
+"""Hears (activity, done, total)."""
+
+
+@dataclass(frozen=True)
+class RateRange:
+    """`steps` rates from `low` to `high`. Raises UsageError where they make no range."""
+
+    low: float = 1e-7
+    high: float = 1.0
+    steps: int = 100
+
+    def __post_init__(self) -> None:
+        if not 0 < self.low < self.high:
+            raise UsageError(
+                f"rates cannot rise from --from {self.low:g} to --to {self.high:g}",
+                hint="give two rates above 0, the lower one first",
+            )
+        if self.steps < LEAST:
+            raise UsageError(f"--steps {self.steps} are too few to see a curve", hint=f"give {LEAST} or more")
+
+
+@dataclass(frozen=True)
+class RateTest:
+    """A curve over the rate of `stage` in `phase`; `planned` is the peak that the recipe has for it."""
+
+    curve: RateCurve
+    backend: str
+    backbone: str
+    strategy: str
+    phase: str
+    stage: str
+    planned: float
+    reason: str
+    warnings: tuple[str, ...]
+
+    def document(self) -> dict[str, Any]:
+        """What `headstart lr --json` prints."""
+        curve, least = self.curve, self.curve.least
+        return {
+            **{each.name: getattr(self, each.name) for each in dataclasses.fields(self) if each.name != "curve"},
+            "warnings": list(self.warnings),
+            "suggestion": curve.steepest,
+            "flat": curve.is_flat,
+            "minimum": None if least is None else float(curve.rates[least]),
+            "tenth_of_minimum": curve.tenth,
+            "points": [
+                {"rate": float(rate), "loss": float(loss), "smoothed": float(smooth)}
+                for rate, loss, smooth in zip(curve.rates, curve.losses, curve.smoothed, strict=True)
+            ],
+        }
+
+
+def rate_test(
+    stated: Recipe, registry: Registry, sweep: RateRange, *, told: Told = lambda _activity, _done, _total: None
+) -> RateTest:
+    """Plan `stated`, run the phases before its first gradient phase, and test rates from where that one starts.
+
+    Raises UsageError where no phase learns by gradient, and the errors of a run.
+    """
+    from headstart.runs.fitting import make_ready
+
+    ready = make_ready(stated, registry)
+    with tempfile.TemporaryDirectory(prefix="headstart-lr-") as folder:
+        return _in_folder(ready, sweep, RunFolder(Path(folder)), told)
+
+
+def _in_folder(ready: Ready, sweep: RateRange, folder: RunFolder, told: Told) -> RateTest:
+    from headstart.engine.exporting import Exporters
+    from headstart.runs.fitting import plan_run, samples_of
+
+    plans: list[Plan] = []
+    view = SampleView(folder.path, lambda: samples_of(plans[0]))
+    with EventLog(folder.events, [("progress", _Listener(told))], view) as log, Exporters(ready.registry) as exporters:
+        plan = plan_run(
+            ready, folder.scratch, lambda activity, done, total: log.progress(activity, done, total, "samples")
+        )
+        plans.append(plan)
+        place = _first_gradient(plan)
+        from headstart.engine.phases import run_phases
+        from headstart.engine.rate_test import measure_rates
+        from headstart.runs.conclusion import blueprint_of, load_weights, training_of
+        from headstart.runs.engines import open_engine_room
+
+        load_weights(plan)
+        room = open_engine_room(plan, blueprint_of(plan), exporters, folder.scratch, log.warn)
+        training = training_of(plan, room, folder, log, Stopwatch(), None)
+        run_phases(plan.phases[:place], training)
+        measured = measure_rates(plan.phases[place], training, rising_rates(sweep.low, sweep.high, sweep.steps))
+        return _told(plan, plan.phases[place], measured, (*plan.warnings, *log.warnings))
+
+
+def _first_gradient(plan: Plan) -> int:
+    for place, phase in enumerate(plan.phases):
+        if phase.solver == "gradient":
+            return place
+    strategy = plan.resolved.strategy.short_name
+    raise UsageError(
+        f"the strategy {strategy} solves for its head in closed form: there is no rate to choose",
+        hint="test a strategy that learns by gradient, such as --strategy lp_ft, or another head: --head mlp",
+    )
+
+
+def _told(plan: Plan, phase: Phase, measured: Measured, warnings: tuple[str, ...]) -> RateTest:
+    resolved = plan.resolved
+    return RateTest(
+        curve=measured.curve,
+        backend=plan.backend,
+        backbone=resolved.backbone.name,
+        strategy=resolved.strategy.short_name,
+        phase=phase.name,
+        stage=measured.stage,
+        planned=measured.planned,
+        reason=measured.reason,
+        warnings=warnings,
+    )
+
+
+class _Listener:
+    """A reporter that passes progress on."""
+
+    def __init__(self, told: Told) -> None:
+        self._told = told
+
+    def on_event(self, event: Event, run: RunView) -> None:
+        """See `Reporter`."""
+        if isinstance(event, Progress):
+            self._told(event.activity, event.done, event.total)

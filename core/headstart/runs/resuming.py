@@ -1,0 +1,128 @@
+"""Going on with a run: the recipe that it began with, the split it wrote, and its last checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.errors import DataError, Problem, RecipeError, UsageError
+from headstart.eventlog import EventLog, now, read_all_events, read_events
+from headstart.events import RunResumed
+from headstart.recipe import SETTINGS, Recipe, build_recipe
+from headstart.runs.folder import RunFolder
+
+if TYPE_CHECKING:
+    from headstart.engine.checkpoints import Checkpoints, Loaded
+    from headstart.runs.planning import Plan
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """A run that goes on: its checkpoints, the last one, and all its resumptions as `result.json` lists them."""
+
+    checkpoints: Checkpoints
+    loaded: Loaded
+    places: tuple[dict[str, Any], ...]
+
+
+def taken_up(stated: Recipe) -> Recipe:
+    """The recipe of the run in `stated.out`, or `stated` where nothing was written there yet.
+
+    Raises UsageError without a folder, RecipeError naming each value that differs from the run's own.
+    """
+    if stated.out is None:
+        raise UsageError("--resume goes on with the run in a folder", hint="name it: --resume --out DIR")
+    folder = RunFolder(Path(stated.out))
+    if not folder.recipe.is_file():
+        return _not_begun(stated, folder)
+    own = build_recipe(flags={}, file=folder.recipe, sets=())
+    problems = [*stated.problems, *_differences(stated, own)]
+    if problems:
+        raise RecipeError(problems)
+    # A run goes on with its own backend, whatever KERAS_BACKEND says: as if it had been asked for by a flag.
+    return replace(own, out=stated.out, origins={**own.origins, "backend": "flag --backend"})
+
+
+def _not_begun(stated: Recipe, folder: RunFolder) -> Recipe:
+    ours = {folder.events.name, folder.scratch.name, ".lock"}
+    if folder.path.is_dir() and any(path.name not in ours for path in folder.path.iterdir()):
+        raise UsageError(f"{folder.path} holds no run: there is no {folder.recipe.name}", hint="check the folder")
+    return stated
+
+
+def _differences(stated: Recipe, own: Recipe) -> list[Problem]:
+    """Values that were given now and are others in the run's recipe."""
+    found = []
+    for key, origin in stated.origins.items():
+        table, _, name = key.rpartition(".")
+        if (not table and name not in SETTINGS) or key == "out":
+            continue
+        mine = stated.table(table).get(name) if table else getattr(stated, name)
+        yours = own.table(table).get(name) if table else getattr(own, name)
+        if mine != AUTO and not _same(mine, yours):  # what was chosen then is pinned now
+            message = f"{origin} says {mine}, the run has {yours}"
+            found.append(Problem(key, message, "leave it out: a run goes on as it began"))
+    return found
+
+
+def _same(mine: Any, yours: Any) -> bool:
+    """Whether two spellings mean the same: names may be written with their plugin or without."""
+    if isinstance(mine, tuple | list) and isinstance(yours, tuple | list):
+        return len(mine) == len(yours) and all(map(_same, mine, yours))
+    one, other = (str(each).lower() if isinstance(yours, bool) else str(each) for each in (mine, yours))
+    return (
+        one == other or other.endswith(f"/{one}") or _number(one) == _number(other) is not None or _path(one) == other
+    )
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _path(text: str) -> str:
+    kind, colon, path = text.rpartition(":")
+    return f"{kind}{colon}{Path(path).expanduser().absolute()}"
+
+
+def is_finished(recipe: Recipe) -> bool:
+    """Whether the run came to its end: then there is nothing to go on with."""
+    return recipe.out is not None and RunFolder(Path(recipe.out)).result.is_file()
+
+
+def take_up(plan: Plan, folder: RunFolder, log: EventLog, warn: Callable[[str], None]) -> Resumed | None:
+    """Read what a run left, tell its reporters again what they had heard, and say that it goes on.
+
+    None where there is no checkpoint yet: then it starts. Raises DataError where the data is not as the run had it.
+    """
+    from headstart.engine.checkpoints import Checkpoints
+
+    if not (folder.recipe.is_file() and folder.split.is_file()):
+        return None
+    _verify_split(plan, folder)
+    checkpoints = Checkpoints(folder.checkpoints)
+    loaded = checkpoints.load_last(warn)
+    if loaded is None:
+        return None
+    earlier = [event for event in read_all_events(folder.events) if isinstance(event, RunResumed)]
+    after = int(loaded.facts["events"])
+    log.take_up(read_events(folder.events)[:after])
+    here = RunResumed(time=now(), phase=str(loaded.facts["name"]), step=loaded.step, after=after)
+    log.emit(here)
+    return Resumed(checkpoints, loaded, tuple({"phase": each.phase, "step": each.step} for each in (*earlier, here)))
+
+
+def _verify_split(plan: Plan, folder: RunFolder) -> None:
+    from headstart.data.split_file import read_split
+
+    if read_split(folder.split).hash != plan.data.split.hash:
+        raise DataError(
+            f"the data is not what the run began with: it splits otherwise than {folder.split} says",
+            hint="restore the data, or start a new run in another folder",
+        )

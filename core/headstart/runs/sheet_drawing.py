@@ -1,0 +1,120 @@
+"""Draws rows of captioned pictures as one PNG."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+SMALL, LARGE = 120, 168
+"""Sides between which pictures are shown, where whole factors bring them there."""
+GAP, LINE, TEXT = 10, 16, 12
+MOST = 2
+"""Lines below a picture for its labels, and as many for the notes on it."""
+PAPER, INK, GREY, RULE = (255, 255, 255), (20, 20, 20), (105, 105, 105), (200, 200, 200)
+CUT = "..."
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+_Line = tuple[str, tuple[int, int, int]]
+"""A text and its ink."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One picture (height, width, 3) uint8, its labels, and notes on it."""
+
+    pixels: np.ndarray
+    labels: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How large pictures are shown, and how many lines stand below each."""
+
+    width: int
+    height: int
+    lines: int
+    font: Font
+
+    def corner(self, row: int, column: int) -> tuple[int, int]:
+        """Left and top of a picture; the first column stands apart."""
+        left = GAP + column * (self.width + GAP) + (GAP if column else 0)
+        return left, LINE + 2 * GAP + row * (self.height + self.lines * LINE + GAP)
+
+
+def draw_sheet(rows: Sequence[Sequence[Cell]], titles: Sequence[str]) -> bytes:
+    """A PNG of equally many cells a row, under a line of titles; the first column stands apart."""
+    font = ImageFont.load_default(TEXT)
+    width, height = _shown_size(rows[0][0].pixels)
+    captions = [[_caption(cell, font, width) for cell in row] for row in rows]
+    layout = _Layout(width, height, max(len(caption) for row in captions for caption in row), font)
+    sheet = Image.new("RGB", layout.corner(len(rows), len(titles)), PAPER)
+    canvas = ImageDraw.Draw(sheet)
+    rule = layout.corner(0, 1)[0] - GAP
+    canvas.line([(rule, GAP), (rule, sheet.height - GAP)], RULE)
+    for column, title in enumerate(titles):
+        canvas.text((layout.corner(0, column)[0], GAP), title, GREY, font)
+    for line, row in enumerate(rows):
+        for column, cell in enumerate(row):
+            _draw_cell(sheet, cell, captions[line][column], layout.corner(line, column), layout)
+    stream = io.BytesIO()
+    sheet.save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _draw_cell(
+    sheet: Image.Image, cell: Cell, caption: Sequence[_Line], corner: tuple[int, int], layout: _Layout
+) -> None:
+    left, top = corner
+    canvas = ImageDraw.Draw(sheet)
+    sheet.paste(_shown(cell.pixels, (layout.width, layout.height)), corner)
+    canvas.rectangle([left - 1, top - 1, left + layout.width, top + layout.height], outline=RULE)
+    for number, (text, ink) in enumerate(caption):
+        canvas.text((left, top + layout.height + 2 + number * LINE), text, ink, layout.font)
+
+
+def _caption(cell: Cell, font: Font, width: int) -> list[_Line]:
+    """The lines below a picture, and their inks."""
+    labels, notes = (_wrapped(texts, font, width)[:MOST] for texts in (cell.labels, cell.notes))
+    return [(_cut(text, font, width), INK) for text in labels] + [(_cut(text, font, width), GREY) for text in notes]
+
+
+def _shown_size(pixels: np.ndarray) -> tuple[int, int]:
+    """Width and height that pictures of this size are shown at: enlarged by a whole factor, or shrunk."""
+    height, width = pixels.shape[:2]
+    factor = -(-SMALL // max(height, width))
+    if factor > 1:
+        return width * factor, height * factor
+    ratio = min(1.0, LARGE / max(height, width))
+    return max(1, round(width * ratio)), max(1, round(height * ratio))
+
+
+def _shown(pixels: np.ndarray, size: tuple[int, int]) -> Image.Image:
+    picture = Image.fromarray(pixels)
+    larger = size[0] > picture.width
+    return picture.resize(size, Image.Resampling.NEAREST if larger else Image.Resampling.LANCZOS)
+
+
+def _wrapped(notes: Sequence[str], font: Font, width: int) -> list[str]:
+    """Notes joined by commas, as many a line as fit."""
+    lines: list[str] = []
+    for note in notes:
+        joined = f"{lines[-1]}, {note}" if lines else note
+        if lines and font.getlength(joined) <= width:
+            lines[-1] = joined
+        else:
+            lines.append(note)
+    return lines
+
+
+def _cut(text: str, font: Font, width: int) -> str:
+    """`text` without control characters, its end cut off where it is wider than `width` pixels."""
+    shown = "".join(each if each.isprintable() else "?" for each in text)
+    if font.getlength(shown) <= width:
+        return shown
+    while shown and font.getlength(shown + CUT) > width:
+        shown = shown[:-1]
+    return shown + CUT

@@ -1,0 +1,49 @@
+"""Names of labels: their order, and the way from a target to an array of zeros and ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from headstart.data.targets import labels_of
+from headstart.errors import DataError
+from headstart.suggest import suggestion
+from headstart_plugins.classification._labels import MAX_CLASSES, natural_order
+
+
+def labels_among(targets: Sequence[str]) -> tuple[str, ...]:
+    """The labels in any of `targets`, in natural order. Raises DataError where there is none."""
+    found = {label for target in targets for label in labels_of(target)}
+    if not found:
+        raise DataError("no sample has any label", hint="check the column that holds the labels")
+    return tuple(sorted(found, key=natural_order))
+
+
+def stored_labels(labels: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names in labels.json, in stored order. Raises DataError where they are no list of different names."""
+    names = labels.get("classes")
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise DataError(f"labels must hold `classes`, a list of names; received {str(names)[:80]!r}")
+    if not 1 <= len(names) <= MAX_CLASSES or len(set(names)) != len(names):
+        raise DataError(
+            f"labels must hold from 1 to {MAX_CLASSES} different names; received {len(names)}, "
+            f"{len(set(names))} of them different"
+        )
+    return tuple(names)
+
+
+def encode(labels: Sequence[str], targets: Sequence[str], keys: Sequence[str]) -> np.ndarray:
+    """Targets to (batch, label) float32, 1 where the label is given, else 0. Raises DataError naming the key of a
+    sample with a label that is not known."""
+    index = {name: position for position, name in enumerate(labels)}
+    encoded = np.zeros((len(targets), len(labels)), np.float32)
+    for row, (target, key) in enumerate(zip(targets, keys, strict=True)):
+        for name in labels_of(target):
+            if name not in index:
+                raise DataError(
+                    f"{key}: label {name!r} is none of the {len(labels)} known labels", hint=suggestion(name, labels)
+                )
+            encoded[row, index[name]] = 1.0
+    return encoded

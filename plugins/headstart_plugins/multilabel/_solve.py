@@ -1,0 +1,51 @@
+"""The linear head on frozen features: a logistic regression for each label, all together, along a path of strengths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from scipy import special
+
+from headstart.engine.ridge import ridge_weights
+from headstart.engine.rows import Rows
+from headstart.engine.spectrum import Spectrum, spectrum_of
+from headstart.specs import Solved
+from headstart_plugins.classification._links import Sigmoid
+from headstart_plugins.classification._logistic import Weights, fit_logistic, make_design
+from headstart_plugins.classification._solve import regressions
+
+LOGISTIC = "logistic"
+STEEPEST = 4.0
+"""What a logit changes where a probability of a half changes by 1."""
+RAREST = 1e-4
+
+
+def solve_heads(rows: Rows, strengths: Sequence[float]) -> Iterator[Solved]:
+    """Regressions for each strength, strongest first; the first starts from the ridge of its strength.
+
+    The objective is the sum over labels of what each label's own regression would minimise.
+    """
+    path = sorted(set(strengths), reverse=True)
+    spectrum = spectrum_of(rows, _values)
+    shares = np.clip(spectrum.target_mean, RAREST, 1 - RAREST)
+    start = Weights(STEEPEST * ridge_weights(spectrum, path[0]), special.logit(shares))
+    for strength, found in regressions(make_design(rows, spectrum, Sigmoid()), start, path):
+        yield _solved(strength, found, spectrum)
+
+
+def solve_again(rows: Rows, solved: Solved) -> Solved:
+    """The same strength on other rows, starting from what was solved."""
+    spectrum = spectrum_of(rows, _values)
+    start = Weights(*spectrum.unfold(solved.weights["kernel"], solved.weights["bias"]))
+    found = fit_logistic(make_design(rows, spectrum, Sigmoid()), start, solved.strength)
+    return _solved(solved.strength, found, spectrum)
+
+
+def _values(targets: np.ndarray) -> np.ndarray:
+    return targets.astype(np.float64)
+
+
+def _solved(strength: float, weights: Weights, spectrum: Spectrum) -> Solved:
+    kernel, bias = spectrum.fold(weights.kernel, weights.bias)
+    return Solved(LOGISTIC, strength, {"kernel": kernel, "bias": bias})

@@ -1,0 +1,149 @@
+"""Options of the strategies: each adds to, or presets, what the plan that it builds on has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headstart.options import option
+
+
+@dataclass(frozen=True)
+class ProbeOptions:
+    """How a head is trained on frozen features."""
+
+    weakest: float = option(1e-5, "Weakest regularisation tried in closed form.", low=1e-9, high=1e3)
+    strongest: float = option(10.0, "Strongest regularisation tried in closed form.", low=1e-9, high=1e3)
+    strengths: int = option(7, "How many strengths are tried, evenly spaced on a log scale.", low=1, high=50)
+    epochs: int = option(20, "Epochs of any other head, unless --epochs is given.", low=1, high=1000)
+    head_rate: float = option(
+        1e-3,
+        "Peak rate of any other head, unless --learning-rate is given.",
+        low=1e-8,
+        high=1.0,
+    )
+    weight_decay: float = option(0.01, "Decoupled weight decay of any other head.", low=0.0, high=1.0)
+    patience: int = option(
+        5,
+        "Epochs without a better validation metric before it stops; 0 runs them all.",
+        low=0,
+        high=1000,
+    )
+
+
+@dataclass(frozen=True)
+class FullOptions:
+    """How the backbone is trained together with its head."""
+
+    backbone_rate: float | None = option(
+        None,
+        "Peak rate of the backbone's topmost stage, unless --learning-rate is given; none: what suits the backbone.",
+        low=1e-8,
+        high=1.0,
+    )
+    head_factor: float = option(3.0, "The head's rate as a multiple of the backbone's.", low=1e-3, high=1e3)
+    layer_decay: float | None = option(
+        None,
+        "Rates fall by this factor from each stage to the one below; none: what suits the backbone.",
+        low=0.01,
+        high=1.0,
+    )
+    epochs: int = option(5, "Epochs of fine-tuning, unless --epochs is given.", low=1, high=1000)
+    warmup: float = option(0.1, "Share of all steps in which rates rise to their peak.", low=0.0, high=0.9)
+    weight_decay: float = option(0.01, "Decoupled weight decay; biases and norms have none.", low=0.0, high=1.0)
+    clip: float = option(1.0, "Largest norm of all gradients together; 0: any.", low=0.0, high=1e6)
+    average: float = option(
+        0.0, "Decay of a moving average of the weights, which is then what is kept; 0: none.", low=0.0, high=0.99999
+    )
+    patience: int = option(
+        0,
+        "Epochs without a better validation metric before it stops; 0 runs them all.",
+        low=0,
+        high=1000,
+    )
+
+
+@dataclass(frozen=True)
+class LpFtOptions(FullOptions):
+    """How the head is solved first, and how everything is trained from there."""
+
+    weakest: float = option(1e-4, "Weakest regularisation tried for the first head.", low=1e-9, high=1e3)
+    strongest: float = option(1.0, "Strongest regularisation tried for the first head.", low=1e-9, high=1e3)
+    strengths: int = option(5, "How many strengths are tried for the first head.", low=1, high=50)
+    probe_epochs: int = option(10, "Epochs of a first head that has no closed form.", low=1, high=1000)
+    head_rate: float = option(1e-3, "Peak rate of a first head that has no closed form.", low=1e-8, high=1.0)
+
+
+@dataclass(frozen=True)
+class GradualOptions(LpFtOptions):
+    """How many steps the backbone is unfrozen in."""
+
+    steps: int = option(4, "Phases after the first head; several stages start to learn in each.", low=1, high=20)
+    epochs: int = option(2, "Epochs of each step, unless --epochs is given.", low=1, high=1000)
+
+
+@dataclass(frozen=True)
+class DiscriminativeOptions(LpFtOptions):
+    """How fast rates fall with depth."""
+
+    layer_decay: float | None = option(
+        0.75,
+        "Rates fall by this factor from each stage to the one below; none: what suits the backbone.",
+        low=0.01,
+        high=1.0,
+    )
+
+
+@dataclass(frozen=True)
+class FewOptions(LpFtOptions):
+    """How few of the backbone's numbers are trained: fast, and the head, which is solved already, slowly."""
+
+    head_factor: float = option(0.3, "The head's rate as a multiple of the backbone's.", low=1e-3, high=1e3)
+
+
+@dataclass(frozen=True)
+class LoraOptions(FewOptions):
+    """How large the updates of kernels may be."""
+
+    rank: int = option(8, "Rank of each kernel's update.", low=1, high=512)
+    scale: float = option(2.0, "What updates are multiplied by: alpha / rank in the paper.", low=1e-3, high=1e3)
+
+
+@dataclass(frozen=True)
+class LastKOptions(LpFtOptions):
+    """How much of the backbone learns."""
+
+    k: int = option(1, "How many of the topmost stages learn.", low=1, high=1000)
+
+
+@dataclass(frozen=True)
+class SurgicalOptions(LpFtOptions):
+    """How much of the backbone learns."""
+
+    stages: int = option(1, "How many stages are picked, unless --train names them.", low=1, high=1000)
+
+
+@dataclass(frozen=True)
+class L2SpOptions(LpFtOptions):
+    """How firmly the backbone is held where it began."""
+
+    pull: float = option(
+        10.0, "Share of the way back to its start, times the rate, that each update moves a weight.", low=0.0, high=1e3
+    )
+
+
+@dataclass(frozen=True)
+class SoupOptions(LpFtOptions):
+    """Which rates are tried."""
+
+    rate_factors: tuple[float, ...] = option(
+        (0.3, 1.0, 3.0), "All rates times each of these, one training for each.", low=1e-3, high=1e3
+    )
+
+
+@dataclass(frozen=True)
+class WiseFtOptions(LpFtOptions):
+    """Which mixtures of the weights before and after are tried."""
+
+    shares: tuple[float, ...] = option(
+        (0.0, 0.25, 0.5, 0.75, 1.0), "Shares of what was learned that are tried on val.", low=0.0, high=1.0
+    )

@@ -1,0 +1,123 @@
+"""A contact sheet: a picture of data and of what augmentations make of it, without a backend."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from headstart.data.reading import Reading
+from headstart.data.views import Mixed
+from headstart.runs.contact_sheet import _labels, _spread, in_words
+from headstart.specs import Colour, Erased, Mix, Record, Transform
+from headstart_cli.main import run_arguments
+
+
+@pytest.fixture
+def sheet(tmp_path, capsys):
+    def draw(*arguments):
+        out = tmp_path / "sheet.png"
+        assert (
+            run_arguments(["augmentations", "show", "digits", *arguments, "--image-size", "40", "--out", str(out)]) == 0
+        )
+        assert capsys.readouterr().out.strip() == str(out)
+        return np.asarray(Image.open(out))
+
+    return draw
+
+
+def test_a_sheet_has_a_row_a_sample_and_a_column_a_view(sheet):
+    small, wide, tall = (
+        sheet("light", "--samples", str(samples), "--views", str(views)).shape
+        for samples, views in ((1, 1), (1, 3), (4, 1))
+    )
+    assert small[2] == 3
+    assert (wide[1] - small[1]) % 2 == 0
+    assert wide[1] - small[1] >= 2 * 120
+    assert wide[0] == small[0]
+    assert tall[0] - small[0] >= 3 * 120
+    assert tall[1] == small[1]
+
+
+def test_views_are_those_of_the_seed_and_the_augmentation(sheet):
+    first = sheet("light", "--samples", "2", "--views", "2")
+    assert np.array_equal(first, sheet("light", "--samples", "2", "--views", "2"))
+    assert not np.array_equal(first, sheet("light", "--samples", "2", "--views", "2", "--seed", "1"))
+    assert not np.array_equal(first, sheet("cutmix", "--samples", "2", "--views", "2"))
+    set_ = ("--set", "augmentation.light.shift=0.4")
+    assert not np.array_equal(first, sheet("light", "--samples", "2", "--views", "2", *set_))
+
+
+def test_a_name_still_shows_one_offer_with_flags_on_either_side(capsys):
+    for arguments in (("mixup", "--json"), ("--json", "mixup")):
+        assert run_arguments(["augmentations", *arguments]) == 0
+        document = json.loads(capsys.readouterr().out)
+        assert document["name"] == "image_augmentations/mixup"
+        assert document["mixes"] is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["digits", "mixupp"], "did you mean image_augmentations/mixup?"),
+        (["digitz", "mixup"], "digitz"),
+        (["digits", "mixup", "none"], "contradict each other"),
+        (["digits", "mixup", "--samples", "900"], "900 samples with 5 views are 5,400 pictures"),
+        (["digits", "mixup", "--set", "augmentation.mixup.alpha=9"], "augmentation.mixup.alpha"),
+    ],
+)
+def test_what_cannot_be_drawn_is_exit_2_with_a_reason_and_no_file(tmp_path, capsys, arguments, said):
+    out = tmp_path / "sheet.png"
+    assert run_arguments(["augmentations", "show", *arguments, "--out", str(out)]) == 2
+    assert said in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_what_a_dataset_does_not_allow_is_said(tmp_path, capsys):
+    out = tmp_path / "sheet.png"
+    arguments = ["digits", "trivial_augment", "--samples", "1", "--views", "1", "--image-size", "16", "--out", str(out)]
+    assert run_arguments(["augmentations", "show", *arguments]) == 0
+    assert "leaves out colour_inversion, rotation: digits does not say" in capsys.readouterr().err
+
+
+def test_no_framework_is_loaded_for_it(tmp_path):
+    code = (
+        "import sys; from headstart_cli.main import run_arguments; "
+        "code = run_arguments(['augmentations', 'show', 'digits', 'mixup', '--samples', '1', '--image-size', '16', "
+        f"'--out', {str(tmp_path / 'sheet.png')!r}]); "
+        "print(code, sorted({'keras', 'jax', 'torch', 'tensorflow'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 []"
+
+
+def test_samples_are_of_one_target_after_the_other_and_of_the_training_split_where_there_is_one():
+    records = [Record(f"{number:02}", None, target) for number, target in enumerate("aaaabbc")]
+    assert [record.target for record in _spread(records, 5)] == list("abcab")
+    given = [Record(f"{n}", None, "a", split=split) for n, split in enumerate(("test", "train", "val", "train"))]
+    assert [record.key for record in _spread(given, 4)] == ["1", "3"]
+
+
+def test_labels_of_mixtures_have_their_shares():
+    items = tuple(Record(f"{number}", None, target) for number, target in enumerate(("cat", "dog", "cat")))
+    reading = Reading(items, (), {}, {}, {}, ())
+    mixed = Mixed(np.array([1, 1, 0]), np.array([0.3, 1.0, 0.5], np.float32))
+    assert _labels(reading, 0, None) == ("cat",)
+    assert [_labels(reading, place, mixed) for place in range(3)] == [("cat: 30 %", "dog: 70 %"), ("dog",), ("cat",)]
+
+
+def test_what_was_drawn_is_told_in_words_of_the_picture():
+    turn = ((np.cos(0.5), -np.sin(0.5), 0.0), (np.sin(0.5), np.cos(0.5), 0.0), (0.0, 0.0, 1.0))
+    cases = {
+        Transform(): (),
+        Transform(((-1.0, 0.0, 0.1), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))): ("mirrored", "shift -10 +0 %"),
+        Transform(turn): ("turn -29°",),
+        Transform(((1.0, 0.3, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))): ("shear -0.30",),
+        Transform(((0.8, 0.0, 0.0), (0.0, 1.25, 0.0), (0.0, 0.0, 1.0))): ("zoom 1.25 x 0.80",),
+        Transform(colours=(Colour("posterize", 3), Colour("invert"))): ("posterize 3 bits", "invert"),
+        Transform(erased=(Erased((0, 0, 1, 1), "noise"),), mix=Mix(0.1, 0.5)): ("erased: noise", "mixed"),
+        Transform(mix=Mix(0.1, 0.5, (0, 0, 1, 1))): ("cut and mixed",),
+    }
+    assert [in_words(drawn) for drawn in cases] == list(cases.values())

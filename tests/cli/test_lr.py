@@ -1,0 +1,49 @@
+"""`headstart lr` as a user meets it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+SMALL = ("digits", "--backbone", "small/net", "--weights", "none", "--limit", "200", "--strategy", "full")
+
+
+def test_it_prints_one_document_and_writes_the_plot_where_it_says(headstart, small_plugin, tmp_path):
+    done = headstart(
+        *("lr", *SMALL, "--backend", "torch", "--from", "1e-5", "--to", "1", "--steps", "30", "--json"),
+        *("--out", tmp_path / "plots"),
+        PYTHONPATH=str(small_plugin),
+    )
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+
+    assert Path(document["plot"]) == tmp_path / "plots" / "lr.png"
+    assert (tmp_path / "plots" / "lr.png").read_bytes().startswith(b"\x89PNG")
+    assert document["points"][0]["rate"] == pytest.approx(1e-5)
+    assert [path.name for path in tmp_path.iterdir()] == ["plots"]
+
+
+def test_without_json_the_suggestion_stands_beside_the_recipes_own_rate(headstart, small_plugin, tmp_path):
+    done = headstart(
+        *("lr", *SMALL, "--backend", "torch", "--learning-rate", "0.0125", "--steps", "20"),
+        *("--out", tmp_path / "mine.png"),
+        PYTHONPATH=str(small_plugin),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "the suggestion" in done.stdout
+    assert "0.013" in done.stdout
+    assert (tmp_path / "mine.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--from", "1", "--to", "1e-3"), "cannot rise from --from 1 to --to 0.001"),
+        (("--from", "0"), "cannot rise from --from 0"),
+        (("--steps", "3"), "--steps 3 are too few"),
+    ],
+)
+def test_a_range_that_is_none_is_refused_before_anything_is_read(headstart, flags, said):
+    done = headstart("lr", "no-such-data", *flags)
+    assert done.returncode == 2
+    assert said in done.stderr

@@ -1,0 +1,196 @@
+"""What is kept, what is read back, and what happens where a checkpoint is damaged."""
+
+import json
+import random
+
+import numpy as np
+import pytest
+
+from headstart.engine.checkpoints import Checkpoints
+from headstart.errors import DataError, HeadstartError, PluginError
+from headstart.manifest import write_manifest
+
+FLIPS = 500
+
+
+def groups(number):
+    return {
+        "weights": {"head/0/kernel": np.full((3, 2), number, np.float32)},
+        "first": {"head/0/kernel": np.full((3, 2), -number, np.float32)},
+        "averages": {},
+    }
+
+
+def save(checkpoints, step, **more):
+    return checkpoints.save(step, groups(step), facts={"epoch": step * 10}, **more)
+
+
+@pytest.fixture
+def checkpoints(tmp_path):
+    return Checkpoints(tmp_path / "checkpoints")
+
+
+def test_what_was_saved_is_read_back_by_another_process(checkpoints):
+    path = save(checkpoints, 7)
+    told = []
+    loaded = Checkpoints(checkpoints.folder).load_last(told.append)
+
+    assert path == checkpoints.folder / "step.7"
+    assert (loaded.step, loaded.facts, told) == (7, {"epoch": 70}, [])
+    assert set(loaded.groups) == {"weights", "first"}
+    assert loaded.group("averages") == {}
+    np.testing.assert_array_equal(loaded.group("first")["head/0/kernel"], np.full((3, 2), -7, np.float32))
+
+
+def test_the_last_two_the_best_and_the_last_epochs_end_are_kept(checkpoints):
+    """By hand: best 2, epoch's end 4, the last two 5 and 6."""
+    for step in range(1, 7):
+        save(checkpoints, step, best=step == 2, anchor=step == 4)
+
+    assert checkpoints.names() == ["step.2", "step.4", "step.5", "step.6"]
+    again = Checkpoints(checkpoints.folder)
+    again.load_last(print)
+    assert (again.best, again.anchor, again.before, again.last) == ("step.2", "step.4", "step.5", "step.6")
+
+
+def test_names_are_ordered_as_numbers(checkpoints):
+    for step in (9, 10, 100):
+        save(checkpoints, step)
+    assert checkpoints.names()[-2:] == ["step.10", "step.100"]
+    assert checkpoints.last_step == 100
+
+
+def test_another_state_after_as_many_steps_has_a_name_of_its_own(checkpoints):
+    save(checkpoints, 3)
+    checkpoints.save(3, groups(30), facts={"epoch": 1})
+
+    assert checkpoints.names() == ["step.3", "step.3.1"]
+    assert Checkpoints(checkpoints.folder).load_last(print).group("weights")["head/0/kernel"][0, 0] == 30
+
+
+def test_going_back_reads_the_last_epochs_end_and_forgets_what_came_after(checkpoints):
+    for step in range(1, 6):
+        save(checkpoints, step, anchor=step == 3)
+
+    assert checkpoints.go_back().step == 3
+    assert checkpoints.names()[-1] == "step.3"
+    assert save(checkpoints, 4, anchor=False).name == "step.4"
+
+
+def test_without_an_epochs_end_there_is_nothing_to_go_back_to(checkpoints):
+    save(checkpoints, 1, anchor=False)
+    with pytest.raises(ValueError, match="no checkpoint to go back to"):
+        checkpoints.go_back()
+
+
+def test_every_flipped_bit_is_found(checkpoints):
+    """Of the manifest, too: a flipped step or order of the phases would be no smaller harm."""
+    path = save(checkpoints, 1)
+    files = sorted(path.iterdir())
+    draw = random.Random(0)
+    found = 0
+    for _ in range(FLIPS):
+        file = draw.choice(files)
+        content = file.read_bytes()
+        place = draw.randrange(len(content) * 8)
+        flipped = bytearray(content)
+        flipped[place // 8] ^= 1 << place % 8
+        file.write_bytes(flipped)
+        try:
+            checkpoints.load("step.1")
+        except (DataError, PluginError):
+            found += 1
+        file.write_bytes(content)
+    assert found == FLIPS
+    assert checkpoints.load("step.1").step == 1
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "first.safetensors", "manifest.json"])
+@pytest.mark.parametrize("change", ["flipped", "cut", "absent"])
+def test_a_damaged_one_is_told_and_set_aside_and_the_one_before_is_read(checkpoints, name, change):
+    for step in (1, 2, 3):
+        save(checkpoints, step)
+    file = checkpoints.folder / "step.3" / name
+    content = file.read_bytes()
+    middle = len(content) // 2
+    if change == "absent":
+        file.unlink()
+    else:
+        end = content[middle:] if change == "flipped" else b""
+        file.write_bytes(content[: middle - 1] + bytes([content[middle - 1] ^ 1]) + end)
+    told = []
+    again = Checkpoints(checkpoints.folder)
+
+    assert again.load_last(told.append).step == 2
+    (message,) = told
+    assert "step.3" in message
+    assert "renamed to damaged.step.3" in message
+    assert (checkpoints.folder / "damaged.step.3").is_dir()
+    assert again.last == "step.2"
+    save(again, 3)
+    assert Checkpoints(checkpoints.folder).load_last(told.append).step == 3
+
+
+def test_one_that_the_disk_cannot_read_is_told_and_set_aside(checkpoints, monkeypatch):
+    import headstart.manifest
+
+    for step in (1, 2):
+        save(checkpoints, step)
+    real = headstart.manifest.sha256
+
+    def broken(path):
+        if path.parent.name == "step.2":
+            raise OSError(5, "Input/output error")
+        return real(path)
+
+    monkeypatch.setattr(headstart.manifest, "sha256", broken)
+    told = []
+    assert Checkpoints(checkpoints.folder).load_last(told.append).step == 1
+    assert "Input/output error" in told[0]
+
+
+def test_where_all_are_damaged_there_is_none(checkpoints):
+    for step in (1, 2):
+        (save(checkpoints, step) / "manifest.json").unlink()
+    told = []
+    assert Checkpoints(checkpoints.folder).load_last(told.append) is None
+    assert len(told) == 2
+
+
+def test_one_of_another_version_is_told(checkpoints):
+    path = save(checkpoints, 1)
+    (path / "manifest.json").unlink()
+    write_manifest(path, schema="checkpoint/0", facts={})
+    told = []
+    assert Checkpoints(checkpoints.folder).load_last(told.append) is None
+    assert "checkpoint/0" in told[0]
+
+
+def test_what_a_killed_process_was_writing_is_removed(checkpoints):
+    save(checkpoints, 1)
+    left = checkpoints.folder / ".step.2.0123456789abcdef0123456789abcdef"
+    left.mkdir()
+    (left / "weights.safetensors").write_bytes(b"half")
+    assert Checkpoints(checkpoints.folder).load_last(print).step == 1
+    assert not left.exists()
+
+
+def test_no_folder_holds_none(checkpoints):
+    assert checkpoints.load_last(print) is None
+    assert checkpoints.names() == []
+    assert checkpoints.last_step is None
+
+
+def test_a_save_that_fails_leaves_the_others_as_they_were(checkpoints, monkeypatch):
+    save(checkpoints, 1)
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(HeadstartError, match=r"step\.2.*No space left"):
+        save(checkpoints, 2)
+    monkeypatch.undo()
+    assert (checkpoints.last, checkpoints.names()) == ("step.1", ["step.1"])
+    assert json.loads((checkpoints.folder / "step.1" / "manifest.json").read_text())["step"] == 1
+    assert save(checkpoints, 2).name == "step.2"

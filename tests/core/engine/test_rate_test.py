@@ -1,0 +1,125 @@
+"""The range test on a small network: the real start of a phase, and nothing moved afterwards."""
+
+import numpy as np
+import pytest
+
+from headstart.engine.learning import learning_of
+from headstart.engine.optimizer import GroupedAdamW
+from headstart.engine.rate_test import SweptAdamW, measure_rates, reference_rate
+from headstart.engine.stages import read_arrays
+from headstart.rate_curve import STOP, rising_rates, smoothed_so_far
+from headstart.specs import LowRank, Phase
+
+pytestmark = pytest.mark.backend
+
+RATES = rising_rates(1e-5, 10.0, 60)
+PLANNED = {"low": 1e-3, "middle": 2e-3, "top": 4e-3, "head": 8e-3}
+
+
+def phase(*train, **settings):
+    return Phase(
+        name="tune", train=train, solver="gradient", rates={stage: PLANNED[stage] for stage in train}, **settings
+    )
+
+
+def test_the_loss_falls_and_then_rises_until_it_is_stopped(network, training):
+    found = measure_rates(phase("low", "middle", "top", "head"), training(network), RATES)
+    curve = found.curve
+
+    assert found.reason == f"the loss rose to more than {STOP:g} times its least"
+    assert len(curve.rates) < len(RATES)
+    assert smoothed_so_far(curve.losses)[-1] > STOP * smoothed_so_far(curve.losses).min()
+    assert curve.smoothed[curve.least] < 0.8 * curve.smoothed[0]
+    assert RATES[0] < curve.steepest < curve.rates[curve.least] < curve.rates[-1]
+
+
+@pytest.mark.parametrize(
+    "tested",
+    [
+        phase("low", "middle", "top", "head"),
+        phase("top", "head"),
+        phase("middle", "top", "head", adapter=LowRank(rank=2)),
+        phase("low", "middle", "top", "head", roles=("gamma", "beta")),
+        phase("low", "middle", "top", "head", pick=1),
+    ],
+    ids=["everything", "the upper part", "an adapter", "norms", "picked"],
+)
+def test_every_weight_is_afterwards_as_it_was(network, training, tested):
+    before = read_arrays(network.learned)
+    found = measure_rates(tested, training(network), RATES[:20])
+    after = read_arrays(network.learned)
+
+    assert len(found.curve.losses) == 20
+    assert len(set(found.curve.losses)) > 10  # it did train
+    assert {name for name in before if not np.array_equal(before[name], after[name])} == set()
+
+
+def test_statistics_that_move_are_put_back_too(network, training):
+    before = read_arrays(network.learned)
+    measure_rates(phase("low", "middle", "top", "head"), training(network, batch_norm="trainable"), RATES[:20])
+    after = read_arrays(network.learned)
+    assert {name for name in before if not np.array_equal(before[name], after[name])} == set()
+
+
+def test_equal_seeds_give_equal_curves(bench, training):
+    tested = phase("middle", "top", "head")
+    one, other = (measure_rates(tested, training(bench.network()), RATES[:20]).curve for _ in range(2))
+    assert np.array_equal(one.losses, other.losses)
+
+
+def test_the_first_losses_are_those_of_a_run_at_such_rates(network, training):
+    """Rates too low to change anything: the loss of each batch as the untouched network gives it."""
+    from headstart.data.order import batches
+    from headstart.engine.compute import forward
+
+    made = training(network)
+    rates = np.full(8, 1e-12) * (1 + np.arange(8) / 100)
+    losses = measure_rates(phase("low", "middle", "top", "head"), made, rates).curve.losses
+
+    samples = made.source.plain(0, "train").samples
+    answer, expected = forward(network, 0, len(network.stages)), []
+    for epoch in (1, 2):
+        for rows, mask in batches(made.order(epoch), made.batch_size):
+            logits = answer(samples.take(epoch, rows))["logits"].astype(np.float64)
+            logs = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(rows)), made.targets["train"][rows]]
+            expected.append((logs * mask).sum() / mask.sum())
+    assert losses == pytest.approx(expected[1:9], abs=1e-4)
+
+
+def test_stages_keep_their_ratios_at_every_rate(network):
+    tested = phase("low", "middle", "top", "head")
+    named = learning_of(network, tested, seed=0, batch_norm="frozen").trainable
+    swept = SweptAdamW(named, PLANNED, np.array([0.5, 2.0]), tested)
+    stages = [name.partition("/")[0] for name in named]
+
+    for count, factor in enumerate((0.5, 2.0)):
+        of_weights = [swept.rates(count)[group] for group in swept.groups]
+        assert of_weights == pytest.approx([factor * PLANNED[stage] for stage in stages])
+    assert swept.rates(np.arange(2)).shape == (2, 4)
+
+
+def test_at_a_constant_rate_its_update_is_that_of_the_runs_optimizer(bench, apply):
+    tested, updated = phase("top", "head", weight_decay=0.1, clip=0.5), []
+    for swept in (True, False):
+        made = bench.network()
+        named = learning_of(made, tested, seed=0, batch_norm="frozen").trainable
+        if swept:
+            optimizer = SweptAdamW(named, PLANNED, np.array([1.0]), tested)
+        else:
+            from headstart.engine.optimizer import Rules
+
+            optimizer = GroupedAdamW(
+                named, PLANNED, steps=1, warmup=0.0, weight_decay=0.1, rules=Rules(clip=tested.clip)
+            )
+        draw = np.random.default_rng(0)
+        apply(optimizer, [draw.normal(size=variable.shape).astype(np.float32) for variable in named.values()])
+        updated.append(read_arrays(made.learned))
+    for name, array in updated[0].items():
+        assert np.array_equal(array, updated[1][name]), name
+
+
+def test_the_rate_that_is_told_is_the_fastest_stages():
+    assert reference_rate(phase("low", "middle", "top", "head")) == ("top", 4e-3)
+    assert reference_rate(phase("head")) == ("head", 8e-3)
+    even = Phase(name="tune", train=("low", "top", "head"), solver="gradient", rates=dict.fromkeys(PLANNED, 1e-3))
+    assert reference_rate(even) == ("top", 1e-3)

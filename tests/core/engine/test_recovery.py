@@ -1,0 +1,115 @@
+"""When a loss has spiked, worked out by hand; and which errors say that memory did not suffice."""
+
+import numpy as np
+import pytest
+
+from headstart.engine.recovery import ABOVE, TIMES, WINDOW, LossSpikedError, SpikeGuard, is_out_of_memory
+
+
+def spike_by_hand(losses):
+    """The step, from 1, whose mean over the last WINDOW steps is so far above the least such mean before; or None."""
+    means = [np.mean(losses[end - WINDOW : end]) for end in range(WINDOW, len(losses) + 1)]
+    for place in range(1, len(means)):
+        low = min(means[:place])
+        if means[place] > low + ABOVE and means[place] > low * TIMES:
+            return place + WINDOW
+    return None
+
+
+def spike_heard(losses, *, cuts):
+    """The same, by a guard that hears all losses so far again at each of `cuts` and at the end."""
+    guard = SpikeGuard()
+    try:
+        for cut in (*cuts, len(losses)):
+            guard.hear(list(losses[:cut]))
+    except LossSpikedError as spiked:
+        return spiked.step
+    return None
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_spike_is_found_at_the_step_that_the_definition_says_however_losses_come(seed):
+    draw = np.random.default_rng(seed)
+    losses = np.exp(draw.normal(scale=0.7, size=60)) + np.where(np.arange(60) > 40, draw.uniform(0, 12), 0)
+    expected = spike_by_hand(losses)
+
+    assert spike_heard(losses, cuts=range(1, 60)) == expected
+    assert spike_heard(losses, cuts=(7, 30)) == expected
+    assert spike_heard(losses, cuts=()) == expected
+
+
+def test_some_of_those_sequences_spike_and_some_do_not():
+    """Else the test above would show little."""
+    found = []
+    for seed in range(30):
+        draw = np.random.default_rng(seed)
+        losses = np.exp(draw.normal(scale=0.7, size=60)) + np.where(np.arange(60) > 40, draw.uniform(0, 12), 0)
+        found.append(spike_by_hand(losses))
+
+    assert None in found
+    assert len(set(found)) > 3
+
+
+@pytest.mark.parametrize(
+    ("losses", "step"),
+    [
+        ([0.5] * 20, None),
+        ([2.0] * 8 + [17.9], None),  # one hard batch: the mean of eight is less than twice what it was
+        ([2.0] * 8 + [100.0], 9),  # one so hard that the mean itself is large
+        ([0.1] * 8 + [1.2] * 8, 16),  # above 0.1 + 1 only once all eight are
+        ([0.1] * 8 + [1.0] * 40, None),  # ten times as large, but not above by 1
+        ([4.0] * 8 + [11.9] * 40, None),  # far above, but not three times as large
+        ([4.0] * 8 + [12.1] * 8, 16),
+        ([50.0, 40.0, 30.0, 20.0, 10.0, 5.0, 3.0], None),  # too few to have a mean
+        ([9.0] * 8 + [1.0] * 8 + [3.2] * 8, 24),  # above the lowest, though not above the first
+    ],
+)
+def test_what_counts_as_a_spike(losses, step):
+    assert spike_heard(losses, cuts=()) == step
+
+
+def test_the_window_goes_on_across_epochs_while_steps_count_anew():
+    guard = SpikeGuard()
+    guard.hear([1.0] * 10)
+    guard.next_epoch()
+    with pytest.raises(LossSpikedError) as caught:
+        guard.hear([1.0, 30.0])
+
+    assert (caught.value.step, caught.value.low) == (2, 1.0)
+    assert caught.value.mean == pytest.approx((7 * 1.0 + 30.0) / 8)
+
+
+def test_a_guard_made_again_from_what_it_holds_hears_the_same():
+    losses = [1.0] * 11 + [9.0] * 8
+    whole = SpikeGuard()
+    whole.hear(losses[:12])
+    again = SpikeGuard(recent=list(whole.recent), low=whole.low, heard=whole.heard)
+    with pytest.raises(LossSpikedError) as caught:
+        again.hear(losses)
+
+    assert caught.value.step == spike_by_hand(losses)
+
+
+class OutOfMemoryError(RuntimeError):
+    """Named as PyTorch names its own."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:124] . DefaultCPUAllocator: can't allocate memory: you tried"),
+        RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 1099511627776 bytes."),
+        RuntimeError("XLA:GPU: out of memory"),
+    ],
+)
+def test_a_shortage_of_memory_is_told_from_its_error(error):
+    assert is_out_of_memory(error)
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("shapes (3,) and (4,) differ"), ValueError("out of memory"), KeyError("memory")]
+)
+def test_other_errors_are_not_a_shortage_of_memory(error):
+    assert not is_out_of_memory(error)

@@ -1,0 +1,315 @@
+"""A phase that was stopped anywhere and went on ends with the bits of one that was not."""
+
+import dataclasses
+import functools
+
+import numpy as np
+import pytest
+
+from headstart.engine.checkpoints import Checkpoints
+from headstart.engine.phases import run_phases
+from headstart.engine.recovery import MOST
+from headstart.engine.scanned import Pace, Scanned
+from headstart.engine.stages import read_arrays
+from headstart.errors import HeadstartError
+from headstart.eventlog import read_events
+from headstart.events import EpochDone, WeightsAveraged, WentBack
+from headstart.specs import LowRank, Phase, TaskRequest
+
+pytestmark = pytest.mark.backend
+
+EVERY = 2
+
+
+class Fixed(Pace):
+    """So many steps a call, however long they take."""
+
+    def took(self, seconds):
+        pass
+
+
+class Stopped(Exception):
+    """Stands for whatever ends a process."""
+
+
+class Stopping(Checkpoints):
+    """Ends training right after so many checkpoints."""
+
+    left = 0
+
+    def save(self, *args, **kwargs):
+        path = super().save(*args, **kwargs)
+        self.left -= 1
+        if self.left == 0:
+            raise Stopped
+        return path
+
+
+def phase_of(*train, rate=1e-2, name="tune", **settings):
+    settings = {"epochs": 2, "clip": 1.0, "weight_decay": 0.01, **settings}
+    return Phase(name=name, train=train, solver="gradient", rates=dict.fromkeys(train, rate), **settings)
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """Phases, and what else they are run with; `stops` count the checkpoints of one go before it is stopped."""
+
+    phases: tuple[Phase, ...]
+    stops: tuple[int, ...]
+    head: str = "linear"
+    dropout: float = 0.0
+    augmented: bool = False
+    settings: dict = dataclasses.field(default_factory=dict)
+
+
+PROBE = Phase(name="probe", train=("head",), solver="closed_form", strengths=(1.0, 0.1))
+SOUP = {"rate_factors": (1.0, 0.3, 3.0), "shares": (0.25, 0.5), "epochs": 1}
+CASES = {
+    "linear head": Case((phase_of("head"),), (2, 1)),
+    "dropout": Case((phase_of("head"),), (3, 1), head="mlp:16", dropout=0.4),
+    "average": Case((phase_of("head", average=0.9, patience=1),), (2, 2)),
+    "soup and share": Case((phase_of("head", **SOUP),), (3, 2, 1)),
+    "whole stages": Case((phase_of("top", "head", pull=0.1),), (3, 2)),
+    "adapter": Case((phase_of("middle", "top", "head", adapter=LowRank(rank=2), average=0.5),), (2, 3)),
+    "moving statistics": Case((phase_of("top", "head"),), (2, 2), settings={"batch_norm": "trainable"}),
+    "drawn anew": Case((phase_of("head"),), (2, 3), augmented=True),
+    "two phases": Case((PROBE, phase_of("top", "head", epochs=1)), (1, 2)),
+    "picked": Case((phase_of("low", "middle", "top", "head", epochs=1, pick=1),), (2,)),
+}
+ON_BOTH = ("dropout", "soup and share", "adapter", "two phases")
+"""What is tried on JAX too where time is short: each of its cases compiles its own functions."""
+
+
+class Runs:
+    """Runs of one case; each network, log and folder is its own unless a run goes on."""
+
+    def __init__(self, bench, training, case):
+        self._bench, self._training, self._case = bench, training, case
+        spec = bench.registry.get("tasks", "classification")
+        self._task = bench.registry.load_target(spec, spec.build)(
+            TaskRequest(spec.options(dropout=case.dropout), targets=bench.data.targets)
+        )
+
+    def _made(self):
+        network = self._bench.network(self._case.head) if not self._case.dropout else self._with_dropout()
+        view = self._bench.view() if self._case.augmented else None
+        made = self._training(network, view, checkpoint_every=EVERY, **self._case.settings)
+        return dataclasses.replace(made, task=self._task)
+
+    def _with_dropout(self):
+        from headstart.engine.network import Network
+        from headstart.specs import Stage
+
+        network = self._bench.network(self._case.head)
+        head = Stage("head", self._task.head(self._case.head, {"pooled": (None, 12)}, 0))
+        return Network((*network.stages[:-1], head), network.features)
+
+    def whole(self):
+        """A run that nothing stops: (training, results)."""
+        made = self._made()
+        return made, run_phases(self._case.phases, made)
+
+    def stopped(self):
+        """A run that was stopped and went on as often as the case says: (training, results)."""
+        folder = None
+        for left in (*self._case.stops, 0):
+            made = self._made()
+            made.checkpoints = Stopping(folder or made.checkpoints.folder)
+            made.checkpoints.left, folder = left, made.checkpoints.folder
+            if left:
+                with pytest.raises(Stopped):
+                    self.go_on(made)
+        return made, self.go_on(made)
+
+    def go_on(self, made, damage=lambda loaded: loaded):
+        """Run from the last checkpoint of `made`, or from the start where there is none."""
+        loaded = made.checkpoints.load_last(pytest.fail)
+        return run_phases(self._case.phases, made, loaded if loaded is None else damage(loaded))
+
+
+def last_state(made):
+    """The arrays of the last checkpoint, and of the network."""
+    groups = made.checkpoints.load(made.checkpoints.last).groups
+    arrays = {f"{group}/{name}": array for group, found in groups.items() for name, array in found.items()}
+    return {**arrays, **read_arrays(made.network.learned)}
+
+
+def losses_of(made):
+    return {(e.phase, e.epoch): dict(e.train) for e in read_events(made.log._path) if isinstance(e, EpochDone)}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_run_that_was_stopped_ends_with_the_bits_of_one_that_was_not(bench, training, backend, name):
+    runs = Runs(bench, training, CASES[name])
+    (whole, expected), (made, results) = runs.whole(), runs.stopped()
+    ours, theirs = last_state(made), last_state(whole)
+
+    assert set(ours) == set(theirs)
+    assert [key for key in ours if not np.array_equal(ours[key], theirs[key])] == []
+    assert [result.facts() for result in results] == [result.facts() for result in expected]
+    assert made.checkpoints.last == whole.checkpoints.last
+    seen, wanted = losses_of(made), losses_of(whole)
+    assert seen  # what the last go trained again, whole epochs of which the beginning was before it was stopped
+    assert all(wanted[key] == train for key, train in seen.items())
+    start = read_arrays(runs._made().network.learned)
+    assert any(np.abs(start[key] - ours[key]).max() > 1e-3 for key in start)
+
+
+def zeroed(*groups):
+    """A checkpoint whose arrays in these groups are 0."""
+
+    def damage(loaded):
+        assert all(any(array.any() for array in loaded.groups[group].values()) for group in groups)
+        cleared = {
+            group: {name: np.zeros_like(array) for name, array in loaded.groups[group].items()} for group in groups
+        }
+        return dataclasses.replace(loaded, groups={**loaded.groups, **cleared})
+
+    return damage
+
+
+def with_facts(**facts):
+    """A checkpoint that says something else."""
+    return lambda loaded: dataclasses.replace(loaded, facts={**loaded.facts, **facts})
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("average", zeroed("first")),
+        ("average", zeroed("second")),
+        ("average", zeroed("averages")),
+        ("average", with_facts(count=0)),
+        ("dropout", zeroed("seeds")),
+        ("adapter", zeroed("learned")),
+    ],
+    ids=["first moments", "second moments", "average", "count of updates", "seeds", "factors"],
+)
+def test_the_planted_bug_of_forgetting_a_part_of_the_state_would_be_seen(bench, training, backend, name, damage):
+    if backend == "jax" and name != "dropout":
+        pytest.skip("the state is the same; each case would be compiled once more")
+    case = dataclasses.replace(CASES[name], stops=(2,))
+    runs = Runs(bench, training, case)
+    whole, _ = runs.whole()
+    made = runs._made()
+    made.checkpoints = Stopping(made.checkpoints.folder)
+    made.checkpoints.left = 2
+    with pytest.raises(Stopped):
+        runs.go_on(made)
+    again = runs._made()
+    again.checkpoints = Checkpoints(made.checkpoints.folder)
+    runs.go_on(again, damage)
+
+    ours, theirs = last_state(again), last_state(whole)
+    assert any(not np.array_equal(ours[key], theirs[key]) for key in theirs)
+
+
+def test_a_soup_and_a_share_are_told_and_are_no_worse_than_any_leg(bench, training):
+    made, (result,) = Runs(bench, training, CASES["soup and share"]).whole()
+    events = read_events(made.log._path)
+    soup, share = (event for event in events if isinstance(event, WeightsAveraged))
+    legs = {event.phase: event.val for event in events if isinstance(event, EpochDone)}
+
+    assert list(legs) == ["tune x1", "tune x0.3", "tune x3"]
+    assert (soup.kind, share.kind) == ("soup", "share")
+    assert set(soup.values) <= {1.0, 0.3, 3.0}
+    assert share.values[0] in (0.25, 0.5, 1.0)
+    assert share.val == result.best
+    assert result.best["accuracy"] >= max(soup.val["accuracy"], *(val["accuracy"] for val in legs.values()))
+    assert result.steps == 3 * 5
+    answers = made.task.metrics(made.targets["val"], result.answers)
+    assert answers == pytest.approx(dict(result.best), rel=1e-5)
+
+
+def test_a_backbone_that_is_not_the_one_of_the_run_is_refused(bench, training):
+    runs = Runs(bench, training, CASES["linear head"])
+    made = runs._made()
+    made.checkpoints = Stopping(made.checkpoints.folder)
+    made.checkpoints.left = 2
+    with pytest.raises(Stopped):
+        runs.go_on(made)
+    again = runs._made()
+    again.checkpoints = made.checkpoints
+    again.network.stages[1].model.weights[0].assign(again.network.stages[1].model.weights[0] + 1e-6)
+    with pytest.raises(HeadstartError, match="not those that the run began with"):
+        runs.go_on(again)
+
+
+def test_another_plan_of_phases_than_the_checkpoints_is_refused(bench, training):
+    runs = Runs(bench, training, CASES["linear head"])
+    whole, _ = runs.whole()
+    other = Runs(bench, training, Case((phase_of("head", name="other"),), ()))
+    with pytest.raises(HeadstartError, match="the checkpoint is of phase 1, 'tune'; the recipe plans other"):
+        other.go_on(whole)
+
+
+# --- going back after a loss spike ------------------------------------------------------------------------------------
+
+SPIKING = Case((phase_of("head", rate=20.0, warmup=0.5, epochs=4, clip=0.0),), (6, 3))
+"""A rate at which the loss rises to fifty and more without ever being NaN."""
+
+
+def went_back(made):
+    return [event for event in read_events(made.log._path) if isinstance(event, WentBack)]
+
+
+def spiking(bench, training, **settings):
+    return Runs(bench, training, dataclasses.replace(SPIKING, settings={"batch_size": 4, **settings}))
+
+
+def test_a_loss_that_spikes_sends_the_phase_back_at_half_the_rates_and_says_so(bench, training):
+    made, (result,) = spiking(bench, training).whole()
+    went = went_back(made)
+
+    assert 1 <= len(went) <= MOST
+    assert all("the mean loss of the last steps rose from" in event.reason for event in went)
+    told = [f"phase 'tune' goes back to the start of epoch {event.epoch}: {event.reason}" for event in went]
+    assert [message for message in made.log.warnings if "goes back" in message] == told
+    done = [event for event in read_events(made.log._path) if isinstance(event, EpochDone)]
+    assert [event.epoch for event in done] == [1, 2, 3, 4]
+    halvings = [sum(event.epoch <= each.epoch for event in went) for each in done]
+    assert [each.rates["head"] for each in done] == [20.0 * 0.5**times for times in halvings]
+    assert result.steps == 4 * 10
+    assert all(np.isfinite(array).all() for array in read_arrays(made.network.learned).values())
+
+
+def test_a_phase_goes_back_so_often_and_then_goes_on_as_it_is(bench, training, monkeypatch):
+    ends = []
+    for most in (1, 0):
+        monkeypatch.setattr("headstart.engine.loop.MOST", most)
+        made, _ = spiking(bench, training).whole()
+        assert len(went_back(made)) == most
+        ends.append(losses_of(made))
+
+    assert ends[0]["tune", 4] != ends[1]["tune", 4]
+
+
+def at_this_pace(steps, *given, parts, **more):
+    """What `epochs_of` gives for a head on stored features, with so many steps a call."""
+    assert parts == 1
+    return Scanned(*given, pace=Fixed(steps), **more)
+
+
+def test_a_spike_before_a_loss_that_is_not_finite_is_met_first_however_steps_come(bench, training, monkeypatch):
+    """Of many steps in one call the guard hears only afterwards."""
+    case = dataclasses.replace(SPIKING.phases[0], rates={"head": 1e37}, warmup=0.99)
+    ends = []
+    for steps in (1, 1000):
+        monkeypatch.setattr("headstart.engine.machinery.epochs_of", functools.partial(at_this_pace, steps))
+        runs = Runs(bench, training, Case((case,), (), settings={"batch_size": 4}))
+        made = runs._made()
+        with pytest.raises(HeadstartError) as caught:
+            run_phases([case], made)
+        ends.append((str(caught.value), [event.reason for event in went_back(made)]))
+
+    assert ends[0] == ends[1]
+
+
+def test_a_run_that_went_back_and_was_stopped_ends_with_the_bits_of_one_that_was_not(bench, training):
+    runs = spiking(bench, training)
+    (whole, expected), (made, results) = runs.whole(), runs.stopped()
+    ours, theirs = last_state(made), last_state(whole)
+
+    assert went_back(whole)
+    assert [key for key in theirs if not np.array_equal(ours[key], theirs[key])] == []
+    assert [result.facts() for result in results] == [result.facts() for result in expected]

@@ -1,0 +1,132 @@
+"""A strategy is anybody's: what its phases must keep to is checked, and nothing else asks whose they are."""
+
+from dataclasses import replace
+
+import pytest
+
+from headstart.errors import UsageError
+from headstart.recipe import build_recipe
+from headstart.recipes.phases import PhasePlanner
+from headstart.recipes.resolve import resolve_recipe
+from headstart.registry import load_registry
+from headstart.specs import LowRank, Phase, StrategyRequest
+from headstart.testing import write_distribution
+
+THEIRS = """
+from headstart.hookspecs import hookimpl
+from headstart.specs import LowRank, Phase, StrategySpec
+
+@hookimpl
+def register_strategies():
+    return [StrategySpec(name="theirs/tops_first", summary="The top, by norms and by rank.", build="theirs:build")]
+
+def build(request):
+    top = request.stages[-1]
+    rates = {top: 1e-3, "head": 1e-3}
+    first = Phase(name="norms", train=(top, "head"), solver="gradient", roles=("gamma",), rates=rates)
+    return [first, Phase(name="ranks", train=(top, "head"), solver="gradient", adapter=LowRank(2), rates=rates)]
+"""
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("published")
+    write_distribution(folder, "theirs", THEIRS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        yield load_registry()
+
+
+def test_a_third_partys_strategy_is_planned_as_the_built_ins_are(registry):
+    flags = {"data": "digits", "strategy": "tops_first", "backbone": "lite0", "weights": "none", "backend": "torch"}
+    phases = resolve_recipe(build_recipe(flags=flags), registry).phases
+    assert [(phase.name, phase.train) for phase in phases] == [("norms", ("top", "head")), ("ranks", ("top", "head"))]
+    assert (phases[0].roles, phases[1].adapter) == (("gamma",), LowRank(2))
+
+
+GRADIENT = Phase(
+    name="fine_tune",
+    train=("low", "top", "head"),
+    solver="gradient",
+    rates={"low": 1e-4, "top": 1e-4, "head": 1e-3},
+)
+CLOSED = Phase(name="probe", train=("head",), solver="closed_form", strengths=(0.1, 1.0))
+
+
+class Planned:
+    """Stands where a registry does: the strategy's build gives `phases`."""
+
+    def __init__(self, *phases):
+        self.phases = phases
+
+    def load_target(self, spec, target):
+        return lambda request: self.phases
+
+
+def plan(registry, *phases):
+    spec = registry.get("strategies", "lp_ft")
+    request = StrategyRequest(
+        options=spec.options(),
+        stages=(),
+        train=None,
+        solvable=True,
+        augmented=False,
+        views=None,
+        epochs=None,
+        learning_rate=None,
+    )
+    return PhasePlanner(spec, request, Planned(*phases)).plan(("low", "top"))
+
+
+@pytest.mark.parametrize(
+    "phase",
+    [
+        CLOSED,
+        GRADIENT,
+        replace(GRADIENT, roles=("gamma", "beta"), clip=1.0, pull=0.1, average=0.99),
+        replace(GRADIENT, adapter=LowRank(4, 1.0), rate_factors=(0.3, 1.0)),
+        replace(GRADIENT, pick=2, shares=(0.0, 1.0)),
+        replace(GRADIENT, train=("head",), average=0.9, shares=(0.5,)),
+    ],
+)
+def test_a_phase_that_can_be_carried_out_is_planned(registry, phase):
+    assert plan(registry, CLOSED, phase) == (CLOSED, phase)
+
+
+@pytest.mark.parametrize(
+    ("phase", "told"),
+    [
+        (replace(GRADIENT, train=("low", "top")), "expected 'head' among stages"),
+        (replace(GRADIENT, train=("low", "middle", "head")), "expected 'head' among stages"),
+        (replace(GRADIENT, train=("low", "low", "head")), "one of them twice"),
+        (replace(GRADIENT, rates={"head": 1e-3}), "lacks a rate for low, top"),
+        (replace(GRADIENT, rates=GRADIENT.rates | {"top": 0.0}), "has a rate 0.0001, 0, 0.001; expected above 0"),
+        (replace(GRADIENT, epochs=0), "has epochs 0; expected at least 1"),
+        (replace(GRADIENT, warmup=1.0), "has warmup 1.0"),
+        (replace(GRADIENT, average=1.0), "has average 1.0; expected from 0 to below 1"),
+        (replace(GRADIENT, clip=-1.0), "has clip -1.0"),
+        (replace(GRADIENT, pull=float("nan")), "has pull nan"),
+        (replace(GRADIENT, weight_decay=-0.1), "has weight_decay -0.1"),
+        (replace(GRADIENT, adapter=LowRank(0)), "expected of rank 1 or more"),
+        (replace(GRADIENT, shares=(0.5, 1.5)), "has shares 0.5, 1.5; expected from 0 to 1"),
+        (replace(GRADIENT, rate_factors=()), "has rate_factors ; expected one or more"),
+        (replace(GRADIENT, rate_factors=(1.0, 0.0)), "has rate_factors 1, 0; expected one or more, above 0"),
+        (replace(GRADIENT, pick=3), "picks 3 of the 2 stages low, top"),
+        (replace(GRADIENT, roles=("gamma",), adapter=LowRank()), "has roles and an adapter"),
+        (replace(GRADIENT, train=("head",), pull=0.1), "has pull, but trains the head alone"),
+        (replace(GRADIENT, train=("head",), roles=("gamma",)), "has roles, but trains the head alone"),
+        (replace(CLOSED, strengths=()), "needs strengths"),
+        (replace(CLOSED, train=("top", "head")), "trains the head alone"),
+        (replace(CLOSED, average=0.9, rate_factors=(1.0, 2.0)), "nothing of it follows average and rate_factors"),
+    ],
+)
+def test_a_phase_that_cannot_be_carried_out_is_refused_by_name(registry, phase, told):
+    with pytest.raises(UsageError) as caught:
+        plan(registry, phase)
+    assert caught.value.message.startswith(f"strategy strategies/lp_ft: phase {phase.name!r} ")
+    assert told in caught.value.message
+
+
+def test_a_strategy_that_plans_nothing_is_refused(registry):
+    with pytest.raises(UsageError, match="plans no phase"):
+        plan(registry)

@@ -1,0 +1,114 @@
+"""Numbers: their scale, scores, solved heads and the way back to the unit of the data."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+from sklearn.linear_model import Ridge
+
+from headstart.engine.heads import answers
+from headstart.engine.rows import Part, Rows
+from headstart.errors import DataError
+from headstart.specs import TaskRequest
+from headstart_plugins.regression import RegressionOptions
+from headstart_plugins.regression._build import Regression, build
+
+RANDOM = np.random.default_rng(0)
+REAL = 2020 + 3 * RANDOM.normal(size=80)
+
+
+def fitted(real=REAL):
+    task = build(TaskRequest(RegressionOptions(), targets=["1"]))
+    return task.fitted(task.encode([repr(float(value)) for value in real], [str(i) for i in range(len(real))]))
+
+
+def outputs_of(task, predicted):
+    return {"value": ((predicted - task.mean) / task.deviation).astype(np.float32)[:, None]}
+
+
+def test_targets_are_in_units_of_the_training_split_and_large_numbers_keep_their_digits():
+    task = fitted()
+    encoded = task.encode([repr(float(value)) for value in REAL], ["k"] * 80)
+    assert encoded.dtype == np.float32
+    np.testing.assert_allclose(encoded, (REAL - REAL.mean()) / REAL.std(), atol=1e-6)
+    with pytest.raises(DataError, match="r2: the target 'tall'"):
+        task.encode(["1", "tall"], ["r1", "r2"])
+
+
+def test_metrics_are_scikit_learns_in_the_unit_of_the_data():
+    task, predicted = fitted(), REAL + RANDOM.normal(size=80)
+    targets = task.encode([repr(float(value)) for value in REAL], ["k"] * 80)
+    found = task.metrics(targets, outputs_of(task, predicted))
+    assert found["r2"] == pytest.approx(reference.r2_score(REAL, predicted), abs=1e-4)
+    assert found["mae"] == pytest.approx(reference.mean_absolute_error(REAL, predicted), rel=1e-4)
+    assert found["rmse"] == pytest.approx(reference.mean_squared_error(REAL, predicted) ** 0.5, rel=1e-4)
+    assert found["loss"] == pytest.approx(found["rmse"] ** 2 / task.deviation**2, rel=1e-4)
+    for name, (low, high) in task.intervals(targets, outputs_of(task, predicted)).items():
+        assert low < found[name] < high
+
+
+def test_r2_of_equal_targets_is_0_or_1_as_in_scikit_learn():
+    task, same = fitted(), np.zeros(4, np.float32)
+    for predicted, expected in ((np.zeros((4, 1), np.float32), 1.0), (np.ones((4, 1), np.float32), 0.0)):
+        assert task.metrics(same, {"value": predicted})["r2"] == expected
+
+
+def test_the_baseline_is_the_mean_of_train():
+    task = fitted()
+    train, test = (task.encode([repr(float(v)) for v in part], ["k"] * len(part)) for part in (REAL, REAL[:20] + 1))
+    found = task.baseline(train, test)
+    assert found["mean_r2"] == pytest.approx(reference.r2_score(REAL[:20] + 1, np.full(20, REAL.mean())), abs=1e-4)
+    assert found["mean_mae"] == pytest.approx(np.abs(REAL[:20] + 1 - REAL.mean()).mean(), rel=1e-4)
+
+
+def test_answers_are_in_the_unit_of_the_data():
+    task, predicted = fitted(), REAL[:5]
+    columns = task.columns(outputs_of(task, predicted))
+    np.testing.assert_allclose(columns["prediction"], predicted, atol=1e-3)
+    assert [row["prediction"] for row in task.decode(outputs_of(task, predicted), 3)] == columns["prediction"]
+    errors = task.report(np.zeros(5), {"value": np.ones((5, 1))})["absolute_error"]
+    assert errors["100%"] == pytest.approx(task.deviation)
+
+
+def test_solved_heads_are_scikit_learns_ridge():
+    features = RANDOM.normal(size=(80, 6)).astype(np.float32)
+    real = features @ [1, 2, 0, 0, -1, 3] + RANDOM.normal(size=80) + 100
+    task = fitted(real)
+    targets = task.encode([repr(float(value)) for value in real], ["k"] * 80)
+    rows = Rows((Part((features[:30],), targets[:30]), Part((features[30:],), targets[30:])))
+    deviation = features.std(0, dtype=np.float64)
+    inputs = features / np.maximum(deviation, np.sqrt((deviation**2).mean()))
+    path = list(task.solve(rows, (0.01, 1.0, 0.01)))
+    assert [one.strength for one in path] == [1.0, 0.01]
+    for solved in (*path, task.solve_again(rows, path[0])):
+        expected = Ridge(alpha=solved.strength * 80).fit(inputs, real).predict(inputs)
+        found = task.columns(answers(solved, rows))["prediction"]
+        np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_a_stored_task_is_the_same_task_also_through_json():
+    task = fitted()
+    labels = json.loads(json.dumps(task.labels()))
+    assert build(TaskRequest(RegressionOptions(), labels=labels)) == task
+
+
+@pytest.mark.parametrize(
+    "labels", [{}, {"mean": 1.0}, {"mean": "x", "deviation": 1}, {"mean": 0.0, "deviation": 0.0}, {"mean": True}]
+)
+def test_a_stored_scale_that_is_none_is_refused(labels):
+    with pytest.raises(DataError, match="labels must hold"):
+        build(TaskRequest(RegressionOptions(), labels=labels))
+
+
+def test_equal_training_targets_are_refused():
+    with pytest.raises(DataError, match="spread by 0"):
+        Regression().fitted(np.full(4, 2.5))
+
+
+def test_mixed_targets_lie_between():
+    mixed = Regression().mix(np.array([1.0, 2.0]), np.array([3.0, 0.0]), np.array([0.75, 0.5], np.float32))
+    np.testing.assert_allclose(mixed, [1.5, 1.0])
+    assert mixed.dtype == np.float32

@@ -1,0 +1,59 @@
+"""The rig is a package of its own beside the tests. Runs in this process, which cost less than those in others."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+
+@pytest.fixture(scope="session")
+def stress_plugin(small_plugin):
+    """The plugin that ends runs, on this process' path."""
+    sys.path.insert(0, str(HERE / "plugin"))
+    yield
+    sys.path.remove(str(HERE / "plugin"))
+
+
+@pytest.fixture
+def headstart(stress_plugin, monkeypatch, tmp_path, capfd):
+    """`headstart(arguments, wanted, plant=name)`: how one command line ended; a planted bug is gone afterwards."""
+    from rig.runs import Ended
+
+    from headstart.interrupts import prompt
+    from headstart_cli.main import run_arguments
+
+    def headstart(arguments, wanted=None, plant=None):
+        with monkeypatch.context() as patched:
+            _restore_later(patched)
+            patched.setenv("HEADSTART_STRESS", json.dumps({**(wanted or {}), **({"plant": plant} if plant else {})}))
+            with prompt():
+                code = run_arguments([str(each) for each in arguments])
+        out, err = capfd.readouterr()
+        return Ended(code, out, err)
+
+    return headstart
+
+
+def _restore_later(patched):
+    """What the plugin may replace is what it was after the test."""
+    import os
+
+    import headstart.eventlog
+    import headstart_plugins.classification._head as head
+    from headstart.engine import checkpoints, epochs, scanned, standing
+
+    for owner, name in (
+        (os, "fsync"),
+        (head, "cross_entropy"),
+        (headstart.eventlog, "TICK"),
+        (checkpoints, "write_directory"),
+        (checkpoints.Checkpoints, "load"),
+        (epochs, "EpochOutcome"),
+        (scanned, "EpochOutcome"),
+        (standing.Standing, "of"),
+    ):
+        patched.setattr(owner, name, vars(owner)[name])

@@ -1,0 +1,178 @@
+"""The reporter `stress/stress`. The environment variable HEADSTART_STRESS holds JSON, all of whose keys may be absent:
+
+- `event`, `count`, `signal`, `delay`: at the `count`th event of that name, `signal` is sent to this process, `delay`
+  seconds later from another thread where there is a delay. `Progress.train` is a Progress event of that activity. With
+  `resumed` events count from the one on that says that the run goes on.
+  With `told`, a path, the moment of the signal is written there. The event `fsync` is one of a checkpoint's files.
+- `record`: a path to which the digests of each checkpoint's files are appended, a line of JSON each.
+- `plant`: the name of a bug below.
+"""
+
+import json
+import os
+import signal
+import threading
+import time
+
+VARIABLE = "HEADSTART_STRESS"
+
+
+def build(request):
+    """The reporter; every step's progress is told while it is there."""
+    import headstart.eventlog
+
+    headstart.eventlog.TICK = 0.0
+    wanted = json.loads(os.environ.get(VARIABLE, "{}"))
+    if "plant" in wanted:
+        PLANTS[wanted["plant"]]()
+    return Stress(wanted)
+
+
+class Stress:
+    """Counts events of one name."""
+
+    def __init__(self, wanted):
+        self._event, self._left = wanted.get("event"), wanted.get("count", 0)
+        self._signal = getattr(signal, wanted.get("signal", "SIGTERM"))
+        self._delay = wanted.get("delay", 0.0)
+        self._counting = not wanted.get("resumed", False)
+        self._told, self._record = wanted.get("told"), wanted.get("record")
+        if self._event == "fsync":
+            self._listen()
+
+    def on_event(self, event, run):
+        """Send the signal when its time has come."""
+        name = type(event).__name__
+        if self._record and name == "CheckpointSaved":
+            self._append(event.path, run.path)
+        self._counting = self._counting or name == "RunResumed"
+        if self._counting and self._event in (name, f"{name}.{getattr(event, 'activity', '')}"):
+            self._count()
+
+    def _append(self, checkpoint, run):
+        manifest = json.loads((run / "checkpoints" / checkpoint / "manifest.json").read_text(encoding="utf-8"))
+        with open(self._record, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"path": checkpoint, "files": manifest["files"]}) + "\n")
+
+    def _listen(self):
+        real = os.fsync
+
+        def fsync(descriptor):
+            if "/checkpoints/" in os.readlink(f"/proc/self/fd/{descriptor}"):
+                self._count()
+            real(descriptor)
+
+        os.fsync = fsync
+
+    def _count(self):
+        self._left -= 1
+        if self._left == 0:
+            if self._delay:
+                threading.Timer(self._delay, self._send).start()
+            else:
+                self._send()
+
+    def _send(self):
+        if self._told:
+            with open(self._told, "w", encoding="utf-8") as file:
+                file.write(repr(time.time()))
+        os.kill(os.getpid(), self._signal)
+
+
+def _forget(*groups):
+    """A checkpoint is read without some of its arrays."""
+
+    def plant():
+        import dataclasses
+
+        import numpy as np
+
+        from headstart.engine.checkpoints import Checkpoints
+
+        real = Checkpoints.load
+
+        def load(self, name):
+            loaded = real(self, name)
+            kept = {
+                group: {name: np.zeros_like(array) for name, array in arrays.items()} if group in groups else arrays
+                for group, arrays in loaded.groups.items()
+            }
+            return dataclasses.replace(loaded, groups=kept)
+
+        Checkpoints.load = load
+
+    return plant
+
+
+def _in_place():
+    """Checkpoints are written where they are to be."""
+    from headstart.engine import checkpoints
+
+    def write_directory(target, fill):
+        target.mkdir(parents=True)
+        fill(target)
+
+    checkpoints.write_directory = write_directory
+
+
+def _forget_steps():
+    """Only the epoch is known, not how many of its steps were made."""
+    import dataclasses
+
+    from headstart.engine import standing
+
+    real = standing.Standing.of
+
+    def of(*arguments):
+        return dataclasses.replace(real(*arguments), begun=standing.Collected())
+
+    standing.Standing.of = staticmethod(of)
+
+
+def _brittle():
+    """A loss that is no number where a logit is above 2, as the root of a negative number is none."""
+    import keras
+
+    from headstart_plugins.classification import _head
+
+    real = _head.cross_entropy
+
+    def cross_entropy(targets, outputs):
+        highest = keras.ops.max(outputs["logits"], axis=-1)
+        return real(targets, outputs) + 0 * keras.ops.sqrt(2.0 - highest)
+
+    _head.cross_entropy = cross_entropy
+
+
+def _deaf():
+    """The same, and nobody hears that the loss is no number."""
+    from headstart.engine import epochs, scanned
+
+    real = epochs.EpochOutcome
+    _brittle()
+    epochs.EpochOutcome = scanned.EpochOutcome = lambda seen, failure=None: real(seen)
+
+
+def _unsaved():
+    """Between two steps, nothing is saved."""
+    from headstart.engine import loop
+
+    real = loop.GradientPhase._save
+
+    def save(self, *, anchor, best):
+        if anchor:
+            real(self, anchor=anchor, best=best)
+
+    loop.GradientPhase._save = save
+
+
+PLANTS = {
+    "unsaved": _unsaved,
+    "moments": _forget("first", "second"),
+    "averages": _forget("averages"),
+    "seeds": _forget("seeds"),
+    "steps": _forget_steps,
+    "in place": _in_place,
+    "brittle": _brittle,
+    "deaf": _deaf,
+}

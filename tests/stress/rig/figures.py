@@ -1,0 +1,38 @@
+"""A figure of reliability: how often something was tried, and what went wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Figure:
+    """`planted` is the bug that was put in to see it red; then failures are what is wanted."""
+
+    promise: str
+    what: str
+    count: int
+    failures: tuple[str, ...]
+    backend: str = ""
+    planted: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether something was tried, and went well, or badly where a bug was planted."""
+        return self.count > 0 and bool(self.failures) == bool(self.planted)
+
+
+def figure(promise: str, what: str, tried: Iterable[str | None], *, backend: str = "", planted: str = "") -> Figure:
+    """The figure of what each try came to: None, or what went wrong."""
+    outcomes = list(tried)
+    failures = tuple(outcome for outcome in outcomes if outcome is not None)
+    return Figure(promise, what, len(outcomes), failures, backend, planted)
+
+
+def write_figures(figures: Iterable[Figure], path: Path) -> None:
+    """Write them as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps([asdict(each) for each in figures], indent=1) + "\n", encoding="utf-8")

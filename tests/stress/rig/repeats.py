@@ -1,0 +1,63 @@
+"""R12: the same seed gives the same bits. R13: training never goes on from a loss that is no number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from headstart.engine.checkpoints import Checkpoints
+from rig.figures import Figure, figure
+from rig.runs import BASE, CASES, cache_of, differences, ended, fit, keys_of, outcome_of, start
+
+CASE = "lp_ft"
+
+
+def repeated(scratch: Path, backend: str, times: int = 5) -> Figure:
+    """The same run again and again, each in a process of its own and without what another has computed."""
+    return figure("R12", "the same seed, the same bits: runs", _repeated(scratch, backend, times), backend=backend)
+
+
+def other_seed(scratch: Path, backend: str) -> Figure:
+    """Another seed, which must give other bits."""
+    out = scratch / "other-seed"
+    done = ended(start(["fit", *BASE, *CASES[CASE], "--seed", "1", "--out", str(out)], backend, cache=cache_of(out)))
+    first = scratch / "repeated-0"
+    problem = differences(outcome_of(first), outcome_of(out)) if done.code == 0 else None
+    return figure("R12", "another seed", [problem], backend=backend, planted="another seed")
+
+
+def _repeated(scratch: Path, backend: str, times: int) -> Iterator[str | None]:
+    first = None
+    for number in range(times):
+        out = scratch / f"repeated-{number}"
+        done = fit(out, CASE, backend)
+        if done.code != 0:
+            yield done.last_words
+            continue
+        first = first or outcome_of(out)
+        yield differences(first, outcome_of(out))
+
+
+def diverged(scratch: Path, backend: str, plant: str = "brittle") -> Figure:
+    """A run whose loss becomes NaN once it has learned a little; `deaf` is the bug of not looking."""
+    problem = _diverged(scratch / f"diverged-{plant}", backend, plant)
+    what = "NaN stops at that step: exit code 4, the last good checkpoint kept, the batch named"
+    return figure("R13", what, [problem], backend=backend, planted="nobody looks" if plant == "deaf" else "")
+
+
+def _diverged(out: Path, backend: str, plant: str) -> str | None:
+    done = fit(out, "diverging", backend, {"plant": plant})
+    if done.code != 4:
+        return f"it ended with {done.last_words}"
+    words = done.err.replace("\n", " ")
+    if "loss became nan" not in words or not any(f"{key}," in words for key in keys_of(out, "train")):
+        return f"it names no sample of train: {words}"
+    if (out / "artefact").exists() or (out / "result.json").exists():
+        return "it wrote a result"
+    loaded = Checkpoints(out / "checkpoints").load_last(lambda message: None)
+    if loaded is None or loaded.step < 1:
+        return "no checkpoint was kept"
+    odd = [name for group in loaded.groups.values() for name, each in group.items() if not np.isfinite(each).all()]
+    return f"checkpoint {loaded.step} is not finite: {odd[:3]}" if odd else None

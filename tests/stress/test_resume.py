@@ -1,0 +1,128 @@
+"""R4, R5 and R13 in their small form: signals and bugs are real, most runs are in this process, one is killed.
+
+`make stress` does the same in full, in processes of their own.
+"""
+
+import os
+import time
+
+import numpy as np
+import pytest
+from rig.resumes import CODES, Point
+from rig.runs import BASE, CASES, Stop, differences, events_of, fit, keys_of, outcome_of
+from rig.signals import left_wrong
+
+from headstart.engine.checkpoints import Checkpoints
+
+pytestmark = pytest.mark.backend
+
+STOPS = [
+    Point("lp_ft", Stop("Progress.train", 4, "SIGTERM")),  # in the middle of an epoch
+    Point("lp_ft", Stop("PhaseDone", 1, "SIGINT")),  # at a phase change
+    Point("dropout", Stop("EpochDone", 2, "SIGTERM")),  # after evaluation
+    Point("lp_ft", Stop("Progress.evaluate", 1, "SIGINT")),
+]
+PLANTED = [
+    ("moments", Point("dropout", Stop("EpochDone", 2, "SIGTERM"))),
+    ("steps", Point("dropout", Stop("Progress.train", 8, "SIGTERM"))),
+    ("seeds", Point("dropout", Stop("EpochDone", 2, "SIGTERM"))),
+]
+
+
+def fit_here(headstart, out, case, wanted=None):
+    return headstart(["fit", *BASE, *CASES[case], "--out", out], wanted)
+
+
+def resume_here(headstart, out, plant=None):
+    return headstart(["fit", "--resume", "--out", out], plant=plant)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("undisturbed")
+
+
+@pytest.fixture
+def undisturbed(headstart, folder):
+    """`undisturbed(case)`: what that run comes to; made once."""
+
+    def undisturbed(case):
+        if not (folder / case).exists():
+            done = fit_here(headstart, folder / case, case)
+            assert done.code == 0, done.err
+        return outcome_of(folder / case)
+
+    return undisturbed
+
+
+@pytest.mark.parametrize("point", STOPS, ids=str)
+def test_a_run_that_was_interrupted_goes_on_to_the_same_bits(point, headstart, undisturbed, tmp_path):
+    wanted = undisturbed(point.case)
+    out = tmp_path / "run"
+    started = time.monotonic()
+    done = fit_here(headstart, out, point.case, point.stop.wanted)
+    assert done.code == CODES[point.stop.signal], done.err
+    assert f"--resume --out {out}" in done.err.replace("\n", "")
+    assert time.monotonic() - started < 60
+    assert left_wrong(out) is None
+
+    done = resume_here(headstart, out)
+    assert done.code == 0, done.err
+    assert differences(wanted, outcome_of(out)) is None
+    assert len([event for event in events_of(out) if event["event"] == "RunResumed"]) == 1
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_bits(headstart, undisturbed, tmp_path, backend):
+    """By SIGKILL, in a process of its own, after the first checkpoint within an epoch."""
+    wanted = undisturbed("lp_ft")
+    done = fit(tmp_path / "run", "lp_ft", backend, Stop("Progress.train", 4).wanted)
+    assert done.code == -9, done.err
+
+    done = resume_here(headstart, tmp_path / "run")
+    assert done.code == 0, done.err
+    assert differences(wanted, outcome_of(tmp_path / "run")) is None
+
+
+@pytest.mark.parametrize(("bug", "point"), PLANTED, ids=[bug for bug, _ in PLANTED])
+def test_what_a_checkpoint_lacks_shows_in_the_bits(bug, point, headstart, undisturbed, tmp_path):
+    wanted = undisturbed(point.case)
+    out = tmp_path / "run"
+    assert fit_here(headstart, out, point.case, point.stop.wanted).code == 130
+
+    done = resume_here(headstart, out, plant=bug)
+    assert done.code == 0, done.err
+    assert "history" in (differences(wanted, outcome_of(out)) or "nothing differs")
+
+
+def test_events_are_durable_before_a_checkpoint_that_counts_them(headstart, tmp_path, monkeypatch):
+    """Else a loss of power could leave a checkpoint that goes on after events which nobody finds."""
+    synced, real = [], os.fsync
+
+    def fsync(descriptor):
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    assert fit_here(headstart, tmp_path / "run", "dropout").code == 0
+    ours = [path for path in synced if "/checkpoints/" in path or path.endswith("events.jsonl")]
+    saves = [place for place, path in enumerate(ours) if "/.step." in path and "/.step." not in ours[place - 1]]
+    assert len(saves) > 3
+    assert all(ours[place - 1].endswith("events.jsonl") for place in saves)
+
+
+def test_training_stops_at_the_first_loss_that_is_no_number(headstart, tmp_path):
+    out = tmp_path / "run"
+    done = headstart(["fit", *BASE, *CASES["diverging"], "--out", out], plant="brittle")
+
+    assert done.code == 4, done.err
+    assert "loss became nan" in done.err
+    assert any(f"{key}," in done.err for key in keys_of(out, "train"))
+    assert not (out / "artefact").exists()
+    loaded = Checkpoints(out / "checkpoints").load_last(print)
+    assert loaded.step >= 1
+    assert all(np.isfinite(array).all() for group in loaded.groups.values() for array in group.values())
+
+
+def test_a_run_that_nobody_watches_for_that_does_not_end_so(headstart, tmp_path):
+    done = headstart(["fit", *BASE, *CASES["diverging"], "--out", tmp_path / "run"], plant="deaf")
+    assert done.code != 4
