@@ -84,10 +84,10 @@ class CutmixOptions:
 @hookimpl
 def register_augmentations() -> Iterable[AugmentationSpec]:
     """Simple ones, then policies, then single changes, then mixtures."""
-    return [*_simple(), *_policies(), *_single(), *_mixtures()]
+    return [*_plain(), *_automatic(), *_single(), *_mixed()]
 
 
-def _simple() -> Iterable[AugmentationSpec]:
+def _plain() -> Iterable[AugmentationSpec]:
     return [
         AugmentationSpec(
             name="image_augmentations/none",
@@ -115,7 +115,7 @@ def _simple() -> Iterable[AugmentationSpec]:
     ]
 
 
-def _policies() -> Iterable[AugmentationSpec]:
+def _automatic() -> Iterable[AugmentationSpec]:
     return [
         AugmentationSpec(
             name="image_augmentations/trivial_augment",
@@ -155,7 +155,7 @@ def _single() -> Iterable[AugmentationSpec]:
     ]
 
 
-def _mixtures() -> Iterable[AugmentationSpec]:
+def _mixed() -> Iterable[AugmentationSpec]:
     return [
         AugmentationSpec(
             name="image_augmentations/mixup",
