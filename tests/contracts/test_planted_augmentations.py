@@ -101,7 +101,7 @@ DIFFER = "test_its_draws_differ_between_samples_epochs_and_seeds"
 ORDER = "test_its_draws_repeat_in_any_order"
 PROCESS = "test_its_draws_repeat_in_another_process"
 GLOBAL = "test_it_neither_reads_nor_moves_the_random_state_of_the_process"
-FORBIDDEN = "test_it_mirrors_nothing_where_no_symmetry_is_allowed"
+FORBIDDEN = "test_it_does_nothing_forbidden_where_no_symmetry_is_allowed"
 WHOLE = "test_varied_samples_keep_shape_type_and_range"
 VALIDATED = "test_what_is_validated_on_is_never_varied"
 SAYS = "test_it_mixes_samples_where_its_spec_says_so_and_only_there"
@@ -249,7 +249,7 @@ KIND_BUGS = {
 MIXING_BUGS = {
     # name: (edit of the build module or the kind, {test that must fail: why})
     "it never mixes": (
-        (", mix=Mix(chance.random(), 0.75, box)", ""),
+        ("mix=Mix(chance.random(), 0.75, box)", ""),
         {SAYS: "`mixes` is True, but no draw mixes. Leave `mixes` out", DIFFER: "the same for each of 64"},
     ),
     "a partner that there is not": (
@@ -271,7 +271,10 @@ MIXING_BUGS = {
     ),
     "the kind changes the sample in place": (
         ("made = own.copy()", "made = own"),
-        {MIXED: "mixing changes pixels of a stored sample. `mix` must return new arrays"},
+        {
+            MIXED: "mixing changes pixels of a stored sample. `mix` must return new arrays",
+            VALIDATED: "changes the stored pixels, which val is read from",
+        },
     ),
     "a share of nothing": (("return mix.share", "return -mix.share"), {MIXED: r"own_share\(.*\) is -0.75"}),
     "the kind mixes where all is to stay": (
@@ -334,4 +337,4 @@ def test_preprocessing_that_the_kind_does_not_take_is_told(garden):
     garden.plant(PLUGIN, planted_build=BUILD)
     expected = "its input kind 'image/image' cannot be built: .*set `preprocess` in TestPlanted"
     contract = named(AugmentationDrawn, preprocess={"colour": "none"})
-    assert_fails_only(contract, {WHOLE: expected, VALIDATED: expected})
+    assert_fails_only(contract, {WHOLE: expected, VALIDATED: expected, MIXED: expected})

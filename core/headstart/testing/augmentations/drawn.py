@@ -6,6 +6,7 @@ import random
 from typing import Any
 from unittest import SkipTest
 
+from headstart.errors import PluginError
 from headstart.specs import Augmentation, AugmentationRequest, MixesSamples
 from headstart.testing.augmentations.drawing import Draw, plain_draws
 from headstart.testing.augmentations.findings import array_problem, draw_problem, forbidden, mixed_problem
@@ -171,7 +172,12 @@ class AugmentationDrawn(WithInputKind):
         before = {name: array.copy() for name, array in samples.items()}
         training = np.arange(0, count, 2)
         for epoch in range(3):
-            varied = augmented(TrainingSamples(samples, KEYS[:count], training), np.arange(len(training)), view, epoch)
+            try:
+                varied = augmented(
+                    TrainingSamples(samples, KEYS[:count], training), np.arange(len(training)), view, epoch
+                )
+            except PluginError as exc:
+                self._fail(f"an epoch of it raises {exc}", "Correct `draw`, or its spec.")
             shared = [name for name, array in varied.items() if np.shares_memory(array, samples[name])]
             self._require(not shared, f"varied samples share memory with {shared}", "Make new arrays.")
         sample = {name: array[1] for name, array in samples.items()}  # a row of val, handed over as it is

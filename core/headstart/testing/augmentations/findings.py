@@ -123,7 +123,13 @@ def array_problem(before: Any, after: Any, drawn: Transform) -> str | None:
     only_moved = not (drawn.colours or drawn.erased)
     if only_moved and not (float(before.min()) - slack <= low and high <= float(before.max()) + slack):
         return f"has values from {low:g} to {high:g}, where the sample has {before.min():g} to {before.max():g}"
-    return "leaves nothing of it: every value is the same" if low == high and before.min() != before.max() else None
+    return "leaves nothing of it: every value is the same" if _is_plain(after) and not _is_plain(before) else None
+
+
+def _is_plain(array: Any) -> bool:
+    """Whether nothing is to be seen: one value, or one for each of the last axis, as a picture of one colour has."""
+    first = array.reshape(-1, array.shape[-1])[0] if array.ndim > 1 else array[0]
+    return bool((array == first).all())
 
 
 def form_problem(before: Any, after: Any) -> str | None:
