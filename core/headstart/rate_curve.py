@@ -14,7 +14,7 @@ STOP = 4.0
 LEAST = 10
 """Steps below which a curve says nothing."""
 CLEAR = 1.25
-"""Standard deviations of a single loss by which the smoothed loss must have fallen. Of curves of normal noise alone, of up
+"""Standard deviations of a single loss by which the smoothed loss must have fallen. Of curves of normal noise of up
 to 1,000 steps, fewer than 1 in 1,000 fall as far (tests/core/test_rate_curve.py draws some)."""
 WORTH = 0.02
 """Of the first smoothed loss: less than that is no fall to choose a rate by."""
@@ -63,8 +63,9 @@ class RateCurve:
 
     @cached_property
     def smoothed(self) -> np.ndarray:
-        """See the function of this name."""
-        return smoothed(self.losses)
+        """See the function of this name; what is above all of the first LEAST losses counts as the greatest of them, so
+        that the rise at the end does not hide the fall before it."""
+        return smoothed(np.minimum(self.losses, np.max(self.losses[:LEAST], initial=-np.inf)))
 
     @cached_property
     def least(self) -> int | None:

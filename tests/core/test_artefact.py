@@ -198,4 +198,4 @@ def test_a_blueprint_is_a_plain_record(artefact, small_registry):
     blueprint = Artefact.load(artefact, registry=small_registry).blueprint
     assert blueprint.backbone.name == "small/net"
     assert dataclasses.asdict(blueprint.input_options)
-    assert blueprint.labels == {"classes": ["0", "1", "2"]}
+    assert blueprint.labels == {"classes": ["0", "1", "2"], "temperature": 1.0}

@@ -15,7 +15,7 @@ from headstart.runs.rate_test import RateRange, rate_test
 pytestmark = pytest.mark.backend
 
 SMALL = {"data": "digits", "backbone": "small/net", "weights": "none", "limit": 200}
-RANGE = RateRange(1e-5, 10.0, 40)
+RANGE = RateRange(1e-4, 10.0, 200)
 
 
 def measured(registry, sweep=RANGE, **flags):
