@@ -38,12 +38,12 @@ class Pictures:
 
 def digits(_seed: int, _under: Path) -> Pictures:
     """1,797 handwritten digits of scikit-learn."""
-    return Pictures("digits", 64, data="digits")
+    return Pictures("digits", 48, data="digits")
 
 
 def fashion(seed: int, under: Path) -> Pictures:
     """1,000 training and 1,000 test pictures, drawn by the seed; a table of PNG files that is written once."""
-    return Pictures("fashion", 64, data=f"manifest:{_fashion_table(seed, under / f'fashion-{seed}')}")
+    return Pictures("fashion", 48, data=f"manifest:{_fashion_table(seed, under / f'fashion-{seed}')}")
 
 
 def stamps(_seed: int, _under: Path) -> Pictures:
