@@ -67,12 +67,12 @@ def parse() -> argparse.Namespace:
 
 
 def cells_of(given: argparse.Namespace) -> list[Cell]:
-    """All cells: a backend after the other, within it a seed after the other, so that a partial table is of use."""
+    """All cells: a seed after the other, within it a backend after the other, so that a partial table is of use."""
     sides = given.sides or [GUIDE, *strategies(), SCRATCH]
     return [
         Cell(pictures, side, backend, seed, given.limit, given.epochs)
-        for backend in given.backends
         for seed in given.seeds
+        for backend in given.backends
         for pictures in [SETS[name](seed, given.out / "data") for name in given.sets]
         for side in sides
     ]

@@ -25,7 +25,7 @@ GUIDE_EPOCHS = (20, 10)
 """Those of Keras' guide: of the head alone, and of everything."""
 SCRATCH_FLAGS = (
     *("--strategy", "full", "--weights", "none", "--batch-norm", "trainable"),
-    *("--epochs", "20", "--learning-rate", "1e-3"),
+    *("--epochs", "10", "--learning-rate", "1e-3"),
 )
 LIMIT = 3600
 """Seconds after which a cell has failed."""
@@ -42,6 +42,11 @@ class Cell:
     seed: int
     limit: int | None = None
     epochs: int | None = None
+
+    @property
+    def records(self) -> int | None:
+        """How many records are taken, None for all."""
+        return self.limit or self.pictures.records
 
     @property
     def name(self) -> str:
@@ -138,7 +143,7 @@ def _fit(cell: Cell, folder: Path) -> tuple[list[str], Callable[[Measured], Meas
     flags = (
         *(*cell.pictures.flags, "--backbone", BACKBONE, *chosen, "--backend", cell.backend, "--augment", "none"),
         *("--seed", str(cell.seed), "--split-seed", str(cell.seed), "--reporter", "json"),
-        *(("--limit", str(cell.limit)) if cell.limit else ()),
+        *(("--limit", str(cell.records)) if cell.records else ()),
     )
     command = [str(HEADSTART), "fit", *flags, "--out", str(folder / "run"), "--json"]
 
@@ -164,7 +169,7 @@ def _guide(cell: Cell, folder: Path) -> tuple[list[str], Callable[[Measured], Me
         "image_size": cell.pictures.size,
         "seed": cell.seed,
         "split_seed": cell.seed,
-        "limit": cell.limit,
+        "limit": cell.records,
     }
     epochs = GUIDE_EPOCHS if cell.epochs is None else (cell.epochs, cell.epochs)
     job = folder / "job.json"

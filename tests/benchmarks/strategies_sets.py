@@ -22,12 +22,14 @@ TRAINING, TEST = 1000, 1000
 
 @dataclass(frozen=True)
 class Pictures:
-    """What a fit is told of its data: a reference or a recipe that holds it, and pixels a side."""
+    """What a fit is told of its data: a reference or a recipe that holds it, pixels a side, and how many records of it
+    are taken, all of them where None."""
 
     name: str
     size: int
     data: str | None = None
     recipe: str | None = None
+    records: int | None = None
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -37,19 +39,19 @@ class Pictures:
 
 
 def digits(_seed: int, _under: Path) -> Pictures:
-    """1,797 handwritten digits of scikit-learn."""
-    return Pictures("digits", 48, data="digits")
+    """700 of the 1,797 handwritten digits of scikit-learn; which ones, the seed of the split says."""
+    return Pictures("digits", 48, data="digits", records=700)
 
 
 def fashion(seed: int, under: Path) -> Pictures:
     """1,000 training and 1,000 test pictures, drawn by the seed; a table of PNG files that is written once."""
-    return Pictures("fashion", 48, data=f"manifest:{_fashion_table(seed, under / f'fashion-{seed}')}")
+    return Pictures("fashion", 32, data=f"manifest:{_fashion_table(seed, under / f'fashion-{seed}')}")
 
 
 def stamps(_seed: int, _under: Path) -> Pictures:
     """415 small pictures in 14 classes of Debian's package."""
     _require(STAMPS, "tuxpaint-stamps-default")
-    return Pictures("stamps", 96, recipe=str(ROOT / "examples" / "stamps" / "recipe.toml"))
+    return Pictures("stamps", 64, recipe=str(ROOT / "examples" / "stamps" / "recipe.toml"))
 
 
 SETS: Mapping[str, Callable[[int, Path], Pictures]] = {"digits": digits, "fashion": fashion, "stamps": stamps}
