@@ -17,6 +17,7 @@ def pytest_configure(config):
 
     without_telemetry()  # tests import engines themselves, too
     _keep_what_older_code_computed_out()
+    _have_the_threads_that_commands_have()
     if BACKEND not in (None, "jax", "torch"):
         pytest.exit(f"KERAS_BACKEND={BACKEND!r}: these tests run on jax or torch, or without it", returncode=4)
 
@@ -28,6 +29,14 @@ def _keep_what_older_code_computed_out():
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder() / "jax"))
     if "HEADSTART_TEST_CACHE" not in os.environ:
         os.environ["HEADSTART_TEST_CACHE"] = os.environ["HEADSTART_CACHE"] = tempfile.mkdtemp(prefix="headstart-cache-")
+
+
+def _have_the_threads_that_commands_have():
+    """XLA asks once, at whatever it computes first; a run in this process and one in its own have the same bits only
+    with the same number of threads."""
+    from headstart.backend import available_threads
+
+    os.environ.setdefault("NPROC", str(available_threads()))
 
 
 def pytest_ignore_collect(collection_path, config):
