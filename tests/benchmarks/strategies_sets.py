@@ -16,7 +16,7 @@ from headstart_plugins.fashion_mnist._build import CLASSES, DEBIAN
 from headstart_plugins.fashion_mnist._idx import read_idx
 
 STAMPS = Path("/usr/share/tuxpaint/stamps")
-TRAINING, TEST = 1000, 1000
+TRAINING, TEST = 1000, 500
 """Pictures of Fashion-MNIST that are drawn of its training and of its test set, as many of each class."""
 
 
@@ -39,12 +39,12 @@ class Pictures:
 
 
 def digits(_seed: int, _under: Path) -> Pictures:
-    """700 of the 1,797 handwritten digits of scikit-learn; which ones, the seed of the split says."""
-    return Pictures("digits", 48, data="digits", records=700)
+    """500 of the 1,797 handwritten digits of scikit-learn; which ones, the seed of the split says."""
+    return Pictures("digits", 48, data="digits", records=500)
 
 
 def fashion(seed: int, under: Path) -> Pictures:
-    """1,000 training and 1,000 test pictures, drawn by the seed; a table of PNG files that is written once."""
+    """1,000 training and 500 test pictures, drawn by the seed; a table of PNG files that is written once."""
     return Pictures("fashion", 32, data=f"manifest:{_fashion_table(seed, under / f'fashion-{seed}')}")
 
 

@@ -46,6 +46,7 @@ class ClosedFormPhase:
             variable.assign(solved.weights[name.rpartition("/")[2]])
         result = PhaseResult(
             phase.name,
+            phase.train,
             self._best_number,
             chosen.val,
             "all strengths",

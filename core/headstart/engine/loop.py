@@ -206,6 +206,7 @@ class GradientPhase:
         self._machinery.assign(chosen.arrays)
         return PhaseResult(
             phase.name,
+            phase.train,
             standing.best_epochs[soup.members[0]],
             chosen.metrics,
             self._reason,

@@ -160,11 +160,12 @@ def is_fresh(phase: Phase) -> bool:
 class PhaseResult:
     """How a phase ended: `best` are the best epoch's metrics on val, `steps` counts updates.
 
-    A head that was solved for has the `strength` and `solver` that val chose. `answers` are the outputs (rows, ...) on
+    `learned` are the stages that learned: those that were picked, where a phase picks. A head that was solved for has the `strength` and `solver` that val chose. `answers` are the outputs (rows, ...) on
     val of what val chose, before a refit.
     """
 
     phase: str
+    learned: tuple[str, ...]
     best_epoch: int
     best: Mapping[str, float]
     reason: str
@@ -178,6 +179,7 @@ class PhaseResult:
         """What is no array."""
         return {
             "phase": self.phase,
+            "learned": list(self.learned),
             "best_epoch": self.best_epoch,
             "best": without_nan(self.best),
             "reason": self.reason,
@@ -190,7 +192,7 @@ class PhaseResult:
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> PhaseResult:
         """What `facts` were made of, without its answers."""
-        return cls(**{**facts, "best": with_nan(facts["best"])})
+        return cls(**{**facts, "best": with_nan(facts["best"]), "learned": tuple(facts["learned"])})
 
 
 def results_of(facts: Sequence[Mapping[str, Any]], answers: Mapping[str, np.ndarray]) -> list[PhaseResult]:

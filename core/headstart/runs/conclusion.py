@@ -150,11 +150,16 @@ def count_parameters(plan: Plan) -> int:
     return sum(int(np.prod(variable.shape)) for variable in name_variables(plan.network.learned).values())
 
 
-def count_learned(plan: Plan) -> int:
-    """The numbers that learn in any of the phases; those of an adapter are its factors, not the kernels below them."""
+def count_learned(plan: Plan, results: Sequence[PhaseResult] = ()) -> int:
+    """The numbers that learn in any of the phases; those of an adapter are its factors, not the kernels below them.
+
+    Of a phase that picks its stages, those of all from which it may pick, until `results` say which it picked.
+    """
     recipe = plan.resolved.recipe
     learned: dict[str, int] = {}
-    for phase in plan.phases:
+    ran = {result.phase: result.learned for result in results}
+    for planned in plan.phases:
+        phase = dataclasses.replace(planned, train=ran.get(planned.name, planned.train))
         found = learning_of(plan.network, phase, seed=recipe.seed, batch_norm=recipe.batch_norm)
         learned |= {name: int(np.prod(variable.shape)) for name, variable in found.trainable.items()}
     return sum(learned.values())
@@ -336,7 +341,7 @@ def _result(
         "baseline": plain(plan.task.baseline(plan.targets("train"), plan.targets("test"))),
         "parameters": {
             "total": count_parameters(plan),
-            "trainable": count_learned(plan),
+            "trainable": count_learned(plan, results),
         },
         "phases": [plain(result.facts()) for result in results],
         "refit": last.refit,

@@ -47,7 +47,7 @@ class FullOptions:
         low=0.01,
         high=1.0,
     )
-    epochs: int = option(5, "Epochs of fine-tuning, unless --epochs is given.", low=1, high=1000)
+    epochs: int = option(10, "Epochs of fine-tuning, unless --epochs is given.", low=1, high=1000)
     warmup: float = option(0.1, "Share of all steps in which rates rise to their peak.", low=0.0, high=0.9)
     weight_decay: float = option(0.01, "Decoupled weight decay; biases and norms have none.", low=0.0, high=1.0)
     clip: float = option(1.0, "Largest norm of all gradients together; 0: any.", low=0.0, high=1e6)
@@ -78,7 +78,7 @@ class GradualOptions(LpFtOptions):
     """How many steps the backbone is unfrozen in."""
 
     steps: int = option(4, "Phases after the first head; several stages start to learn in each.", low=1, high=20)
-    epochs: int = option(2, "Epochs of each step, unless --epochs is given.", low=1, high=1000)
+    epochs: int = option(3, "Epochs of each step, unless --epochs is given.", low=1, high=1000)
 
 
 @dataclass(frozen=True)
