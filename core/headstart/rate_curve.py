@@ -9,13 +9,15 @@ import numpy as np
 
 BETA = 0.9
 """What a step's average keeps of the one before: about ten steps count."""
+AROUND = 0.8
+"""What a neighbour's weight is times that of the one nearer by, where both sides count: about nine steps do."""
 STOP = 4.0
 """Times its least at which the smoothed loss has risen enough to stop."""
 LEAST = 10
 """Steps below which a curve says nothing."""
-CLEAR = 1.25
+CLEAR = 2.0
 """Standard deviations of a single loss by which the smoothed loss must have fallen. Of curves of normal noise of up
-to 1,000 steps, fewer than 1 in 1,000 fall as far (tests/core/test_rate_curve.py draws some)."""
+to 1,000 steps, fewer than 1 in 500 fall as far (tests/core/test_rate_curve.py draws some)."""
 WORTH = 0.02
 """Of the first smoothed loss: less than that is no fall to choose a rate by."""
 
@@ -38,14 +40,14 @@ def smoothed_so_far(losses: np.ndarray) -> np.ndarray:
 
 
 def smoothed(losses: np.ndarray) -> np.ndarray:
-    """The average of `losses` (step,) around each step, (step,) float64: BETA to the power of its distance is a loss's
-    weight, on both sides, over the sum of the weights.
+    """The average of `losses` (step,) around each step, (step,) float64: AROUND to the power of its distance is the
+    weight of a loss, on both sides, over the sum of the weights.
 
     An average of what came before lags by BETA / (1 - BETA) steps, which on a scale of rates is a factor; looking both
     ways does not.
     """
     steps = np.arange(len(losses))
-    weights = BETA ** np.abs(steps[:, np.newaxis] - steps)
+    weights = AROUND ** np.abs(steps[:, np.newaxis] - steps)
     found: np.ndarray = weights @ np.asarray(losses, np.float64) / weights.sum(axis=1)
     return found
 

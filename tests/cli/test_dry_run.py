@@ -30,7 +30,7 @@ def test_it_counts_what_learns_in_each_stage_of_each_phase(document):
 def test_it_counts_samples_and_steps(document):
     train = document["samples"]["train"]
     assert sum(document["samples"].values()) == 120
-    assert document["phases"][1]["steps"] == 5 * -(-train // 32)
+    assert document["phases"][1]["steps"] == 10 * -(-train // 32)
 
 
 def test_it_says_where_the_network_is_cut_and_what_is_stored_there(document):

@@ -77,10 +77,10 @@ def test_a_curve_that_does_not_clearly_fall_suggests_nothing(losses):
 
 @pytest.mark.parametrize("steps", [LEAST, 50, 211])
 def test_of_curves_of_noise_alone_hardly_any_suggests_a_rate(steps):
-    """At most 1 in 1,000 by chance: of 2,000, five or more are less likely than 6 %, and the draws are always these."""
+    """Fewer than 1 in 500; the draws are always the same."""
     noise = np.random.default_rng(3).normal(0.7, 0.1, (2000, steps))
     curves = [RateCurve(rising_rates(1e-7, 1.0, steps), losses) for losses in noise]
-    assert sum(not curve.is_flat for curve in curves) <= 5
+    assert sum(not curve.is_flat for curve in curves) < 5
 
 
 @pytest.mark.parametrize("count", [0, 1, LEAST - 1])

@@ -83,6 +83,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bits(headstart, undisturbed, 
     assert differences(wanted, outcome_of(tmp_path / "run")) is None
 
 
+@pytest.mark.skipif(os.environ.get("KERAS_BACKEND") == "jax", reason="the state is the same; JAX compiles for each")
 @pytest.mark.parametrize(("bug", "point"), PLANTED, ids=[bug for bug, _ in PLANTED])
 def test_what_a_checkpoint_lacks_shows_in_the_bits(bug, point, headstart, undisturbed, tmp_path):
     wanted = undisturbed(point.case)

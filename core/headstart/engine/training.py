@@ -160,8 +160,9 @@ def is_fresh(phase: Phase) -> bool:
 class PhaseResult:
     """How a phase ended: `best` are the best epoch's metrics on val, `steps` counts updates.
 
-    `learned` are the stages that learned: those that were picked, where a phase picks. A head that was solved for has the `strength` and `solver` that val chose. `answers` are the outputs (rows, ...) on
-    val of what val chose, before a refit.
+    `learned` are the stages that learned: those that were picked, where a phase picks. A head that was solved for has
+    the `strength` and `solver` that val chose. `answers` are the outputs (rows, ...) on val of what val chose, before a
+    refit.
     """
 
     phase: str

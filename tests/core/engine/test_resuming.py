@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import os
 
 import numpy as np
 import pytest
@@ -76,8 +77,17 @@ CASES = {
     "two phases": Case((PROBE, phase_of("top", "head", epochs=1)), (1, 2)),
     "picked": Case((phase_of("low", "middle", "top", "head", epochs=1, pick=1),), (2,)),
 }
-ON_BOTH = ("dropout", "soup and share", "adapter", "two phases")
+ON_BOTH = ("dropout", "moving statistics", "two phases")
 """What is tried on JAX too where time is short: each of its cases compiles its own functions."""
+
+
+def _marked(names):
+    """On JAX all but ON_BOTH are slow."""
+    slow = [name not in ON_BOTH and os.environ.get("KERAS_BACKEND") == "jax" for name in names]
+    return [
+        pytest.param(name, marks=(pytest.mark.slow,) if is_slow else ())
+        for name, is_slow in zip(names, slow, strict=True)
+    ]
 
 
 class Runs:
@@ -138,7 +148,7 @@ def losses_of(made):
     return {(e.phase, e.epoch): dict(e.train) for e in read_events(made.log._path) if isinstance(e, EpochDone)}
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", _marked(CASES))
 def test_a_run_that_was_stopped_ends_with_the_bits_of_one_that_was_not(bench, training, backend, name):
     runs = Runs(bench, training, CASES[name])
     (whole, expected), (made, results) = runs.whole(), runs.stopped()

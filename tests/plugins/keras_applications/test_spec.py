@@ -10,8 +10,6 @@ from headstart.specs import RemoteFile
 from headstart_plugins.keras_applications import register_backbones
 from headstart_plugins.keras_applications._families import FAMILIES
 
-from .conftest import BY_NAME
-
 SPECS = {spec.short_name: spec for spec in register_backbones()}
 
 

@@ -81,7 +81,7 @@ def test_probe_refuses_what_it_would_not_use(changes):
 def test_lp_ft_solves_the_head_then_trains_everything_with_the_head_faster():
     first, second = lp_ft(request(LpFtOptions(), augmented=True))
     assert (first.solver, first.refit, first.views, first.train) == ("closed_form", False, 0, ("head",))
-    assert (second.solver, second.train, second.epochs) == ("gradient", (*STAGES, "head"), 5)
+    assert (second.solver, second.train, second.epochs) == ("gradient", (*STAGES, "head"), 10)
     assert second.rates == {"stem": 3e-4, "stage1": 3e-4, "stage2": 3e-4, "head": pytest.approx(9e-4)}
     assert (second.warmup, second.patience, second.views) == (0.1, 0, 0)
 
