@@ -64,8 +64,9 @@ class FullOptions:
 
 @dataclass(frozen=True)
 class LpFtOptions(FullOptions):
-    """How the head is solved first, and how everything is trained from there."""
+    """How the head is solved first, and how everything is trained from there: the head no faster than the rest."""
 
+    head_factor: float = option(1.0, "The head's rate as a multiple of the backbone's.", low=1e-3, high=1e3)
     weakest: float = option(1e-4, "Weakest regularisation tried for the first head.", low=1e-9, high=1e3)
     strongest: float = option(1.0, "Strongest regularisation tried for the first head.", low=1e-9, high=1e3)
     strengths: int = option(5, "How many strengths are tried for the first head.", low=1, high=50)
