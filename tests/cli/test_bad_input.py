@@ -121,6 +121,7 @@ CAN_MOUNT = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not CAN_MOUNT, reason="a small disk can only be mounted where user namespaces are allowed")
 def test_no_space_for_the_run_folder(fit, tmp_path):
     """A disk of 64 KiB, mounted for this process alone."""

@@ -15,6 +15,7 @@ def test_engines_are_listed_with_what_they_lack(headstart, small_plugin):
     assert "bfloat16" in rows["engines/openvino"]["precisions"]
 
 
+@pytest.mark.slow
 def test_a_backbone_is_measured_in_every_engine_of_one_backend(headstart, small_plugin):
     done = headstart("bench", "small/net", "--backend", "torch", "--json", PYTHONPATH=str(small_plugin))
     assert done.returncode == 0, done.stderr

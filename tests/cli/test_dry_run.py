@@ -41,6 +41,7 @@ def test_it_says_where_the_network_is_cut_and_what_is_stored_there(document):
     assert document["origins"]["train"] == "flag --train"
 
 
+@pytest.mark.slow
 def test_samples_that_are_drawn_anew_are_not_stored(headstart):
     done = headstart("fit", *SHOWN, "--augment", "light", "--json")
     probe, fine_tune = json.loads(done.stdout)["phases"]
@@ -63,6 +64,7 @@ def test_it_says_what_is_particular_to_a_strategy(headstart):
     assert phase["trainable"]["top"] == 4 * (320 + 1280)  # the factors of one 1x1 convolution
 
 
+@pytest.mark.slow
 def test_a_plan_that_has_nothing_to_act_on_is_refused_before_training(headstart):
     done = headstart("fit", *SHOWN, "--strategy", "lora", "--set", "strategy.rank=512")
     assert done.returncode == 2

@@ -23,6 +23,7 @@ def test_it_prints_one_document_and_writes_the_plot_where_it_says(headstart, sma
     assert [path.name for path in tmp_path.iterdir()] == ["plots"]
 
 
+@pytest.mark.slow
 def test_without_json_the_suggestion_stands_beside_the_recipes_own_rate(headstart, small_plugin, tmp_path):
     done = headstart(
         *("lr", *SMALL, "--backend", "torch", "--learning-rate", "0.0125", "--steps", "20"),

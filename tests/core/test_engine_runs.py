@@ -85,6 +85,15 @@ def test_an_engine_that_disagrees_and_was_asked_for_ends_the_run(probe, tmp_path
     assert not (tmp_path / "off" / "result.json").exists()
 
 
+def test_layers_that_answer_otherwise_than_keras_own_are_left_out_and_the_run_says_so(probe, monkeypatch):
+    """Here because nothing at all is allowed: convolutions that took in their norms differ by rounding."""
+    usual = probe("usual")
+    monkeypatch.setattr("headstart.engine.checking.FLOAT32_TOLERANCE", 0.0)
+    told = probe("strict").result
+    assert any("layers as Keras has them are used instead of faster ones" in each for each in told["warnings"])
+    assert told["metrics"]["test"]["accuracy"] == pytest.approx(usual.result["metrics"]["test"]["accuracy"], abs=0.05)
+
+
 def test_an_engine_that_is_not_installed_is_known_before_any_data_is_read(probe):
     with pytest.raises(UsageError, match="no_such_module") as caught:
         probe("absent", engine="small/absent")

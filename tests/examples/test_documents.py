@@ -57,6 +57,8 @@ def parse(command, words):
         return
     if hasattr(command, "commands"):
         rest = [*context._protected_args, *context.args]
+        if not rest:  # a group that takes the name of an offer has it already
+            return
         _, verb, rest = command.resolve_command(context, rest)
         parse(verb, rest)
 

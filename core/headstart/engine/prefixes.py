@@ -138,7 +138,8 @@ class Prefixes:
             "engine_version": spec.version,
             "versions": {**engine_versions(spec), "keras": keras.__version__, "headstart": installed_version()},
             "precision": precision,
-            **({"backend": keras.backend.backend(), "device": device_at_hand()} if spec.export is None else {}),
+            **({} if spec.export else {"backend": keras.backend.backend(), "device": device_at_hand()}),
+            **({"layers": "stock"} if self.fast is self.stock and not spec.export else {}),
         }
 
     def _facts(self, spec: EngineSpec, stop: int, precision: str) -> dict[str, Any]:

@@ -87,7 +87,28 @@ def open_engine_room(plan: Plan, blueprint: Blueprint, exporters: Exporters, scr
     prefixes, native = new_prefixes(plan, blueprint, exporters, scratch, warn), native_engine(plan.registry)
     cut, rows = frozen_work(plan)
     choice = Choice(plan.resolved.engine if rows else native, plan.resolved.recipe.precision, cut, rows)
-    return EngineRoom(prefixes, choose_engine(choice, prefixes, plan.registry.specs("engines")), native, warn)
+    prefixes, chosen = _chosen(choice, prefixes, plan.registry, native)
+    return EngineRoom(prefixes, chosen, native, warn)
+
+
+def _chosen(choice: Choice, prefixes: Prefixes, registry: Registry, native: EngineSpec) -> tuple[Prefixes, Chosen]:
+    """The engine; where the fast layers do not answer as Keras' own do on this network, its own train and compute.
+
+    Deep networks of random weights magnify rounding beyond what is allowed.
+    """
+    offered = registry.specs("engines")
+    try:
+        found = choose_engine(choice, prefixes, offered)
+        refusal = found.refused.get(f"{native.short_name} {FLOAT32}")
+    except EngineRefusal as exc:
+        if choice.engine not in (None, native) or prefixes.fast is prefixes.stock:
+            raise
+        refusal = exc.message
+    if refusal is None or prefixes.fast is prefixes.stock:
+        return prefixes, found
+    prefixes.warn(f"{refusal}; layers as Keras has them are used instead of faster ones")
+    prefixes = dataclasses.replace(prefixes, fast=prefixes.stock)
+    return prefixes, choose_engine(choice, prefixes, offered)
 
 
 def new_prefixes(plan: Plan, blueprint: Blueprint, exporters: Exporters, scratch: Path, warn: Warn) -> Prefixes:
