@@ -49,6 +49,7 @@ def test_samples_that_are_drawn_anew_are_not_stored(headstart):
     assert fine_tune["stored"] == {}
 
 
+@pytest.mark.slow
 def test_people_see_the_same_as_tables(headstart):
     done = headstart("fit", *SHOWN)
     assert done.returncode == 0

@@ -1,6 +1,7 @@
 """A whole fit with an engine: pinned in the recipe, told in the result, checked, and the same answers."""
 
 import json
+import os
 
 import pytest
 
@@ -85,13 +86,16 @@ def test_an_engine_that_disagrees_and_was_asked_for_ends_the_run(probe, tmp_path
     assert not (tmp_path / "off" / "result.json").exists()
 
 
+@pytest.mark.skipif(os.environ.get("KERAS_BACKEND") == "jax", reason="XLA rounds otherwise for another batch size")
 def test_layers_that_answer_otherwise_than_keras_own_are_left_out_and_the_run_says_so(probe, monkeypatch):
     """Here because nothing at all is allowed: convolutions that took in their norms differ by rounding."""
-    usual = probe("usual")
-    monkeypatch.setattr("headstart.engine.checking.FLOAT32_TOLERANCE", 0.0)
-    told = probe("strict").result
+    with monkeypatch.context() as strict:  # first: what was found once to be alike is not compared again
+        strict.setattr("headstart.engine.checking.FLOAT32_TOLERANCE", 0.0)
+        told = probe("strict", seed=5).result
+    usual = probe("usual", seed=5).result
     assert any("layers as Keras has them are used instead of faster ones" in each for each in told["warnings"])
-    assert told["metrics"]["test"]["accuracy"] == pytest.approx(usual.result["metrics"]["test"]["accuracy"], abs=0.05)
+    assert not any("layers as Keras has them" in each for each in usual["warnings"])
+    assert told["metrics"]["test"]["loss"] == pytest.approx(usual["metrics"]["test"]["loss"], abs=1e-4)
 
 
 def test_an_engine_that_is_not_installed_is_known_before_any_data_is_read(probe):

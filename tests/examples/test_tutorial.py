@@ -48,6 +48,7 @@ def test_the_script_writes_the_same_two_classes_every_time(examples, pictures, t
     assert Image.open(pictures / files[0]).size == (128, 128)
 
 
+@pytest.mark.slow
 def test_the_tutorial_runs_without_its_weights_and_draws_its_curves(examples, pictures, fit, tmp_path):
     recipe = examples / "tutorial" / "recipe.toml"
     result = fit(

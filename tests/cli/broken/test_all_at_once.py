@@ -75,6 +75,7 @@ def test_a_name_that_is_taken_stays_the_built_ins(run, site, headstart):
     assert "these plugins failed and are left out" in refused.stderr
 
 
+@pytest.mark.slow
 def test_a_fit_with_built_ins_runs_to_its_end(run, site, small_plugin, every_failing, tmp_path):
     readable = shutil.copytree(site, tmp_path / "site", ignore=shutil.ignore_patterns("headstart_broken_points*"))
     data = ("fit", "digits", "--limit", "60", "--out", tmp_path / "run", "--json")
