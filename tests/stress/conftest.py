@@ -29,6 +29,7 @@ def headstart(stress_plugin, monkeypatch, tmp_path, capfd):
     def headstart(arguments, wanted=None, plant=None):
         with monkeypatch.context() as patched:
             _restore_later(patched)
+            patched.setattr("headstart.interrupts._end", lambda message: None)  # it would end pytest
             patched.setenv("HEADSTART_STRESS", json.dumps({**(wanted or {}), **({"plant": plant} if plant else {})}))
             with prompt():
                 code = run_arguments([str(each) for each in arguments])
