@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -18,6 +19,7 @@ def pytest_configure(config):
     without_telemetry()  # tests import engines themselves, too
     _keep_what_older_code_computed_out()
     _have_the_threads_that_commands_have()
+    _hear_signals_as_in_a_terminal()
     if BACKEND not in (None, "jax", "torch"):
         pytest.exit(f"KERAS_BACKEND={BACKEND!r}: these tests run on jax or torch, or without it", returncode=4)
 
@@ -37,6 +39,12 @@ def _have_the_threads_that_commands_have():
     from headstart.backend import available_threads
 
     os.environ.setdefault("NPROC", str(available_threads()))
+
+
+def _hear_signals_as_in_a_terminal():
+    """A shell's background jobs ignore SIGINT, and so would everything that tests start and interrupt."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_ignore_collect(collection_path, config):
