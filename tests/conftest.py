@@ -5,6 +5,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,12 @@ def _hear_signals_as_in_a_terminal():
     """A shell's background jobs ignore SIGINT, and so would everything that tests start and interrupt."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _tell_a_stray_one)  # or it would end a worker without a word
+
+
+def _tell_a_stray_one(number, frame):
+    traceback.print_stack(frame, file=sys.__stderr__)
+    print("SIGTERM came where no test expects one, see the stack above", file=sys.__stderr__, flush=True)
 
 
 def pytest_ignore_collect(collection_path, config):
