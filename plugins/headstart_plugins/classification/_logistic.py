@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 
 from headstart.engine.rows import Rows
 from headstart.engine.spectrum import Spectrum
-from headstart_plugins.classification._links import Link, Softmax
+from headstart_plugins.classification._links import Link
 
 EXCESS = 1e-7
 """The estimated share of the objective that is left to gain at which a solution is accepted; see `fit_logistic`."""
@@ -46,14 +46,13 @@ class Design:
     link: Link
 
 
-def make_design(rows: Rows, spectrum: Spectrum, link: Link | None = None) -> Design:
+def make_design(rows: Rows, spectrum: Spectrum, link: Link) -> Design:
     """Projected features where rows are few; else scaled ones, kept in float64 where they fit into CACHE_LIMIT.
 
     Beyond that they are float32, as they came, and scaled anew at each evaluation where even those do not fit. Sums
     stay in float64, and a logit's rounding of about 1e-6 averages out over so many rows; over a few hundred it would
-    stop the line search early. Without a `link` targets are classes, and all samples weigh the same.
+    stop the line search early.
     """
-    link = link or Softmax()
     if spectrum.scores is not None:
         kept = [spectrum.scores]
         return Design(lambda: kept, rows.targets, None, spectrum, link)

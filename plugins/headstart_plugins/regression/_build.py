@@ -69,7 +69,7 @@ class Regression:
 
     def fitted(self, targets: np.ndarray) -> Regression:
         """See FitsTargets. Raises DataError where all training targets are the same."""
-        deviation = float(np.std(targets))
+        deviation = float(np.std(targets)) if np.ptp(targets) > 0 else 0.0
         if not 0.0 < deviation < math.inf:
             raise DataError(
                 f"the training targets spread by {deviation}; there is nothing to learn from them",
@@ -134,9 +134,9 @@ class Regression:
         return [{"prediction": value} for value in self.columns(outputs)["prediction"]]
 
     def columns(self, outputs: Mapping[str, np.ndarray]) -> Mapping[str, Sequence[Any]]:
-        """`prediction`: the number, with no more digits than a float32 has."""
-        shortest = self._answers(outputs).astype(np.float32).astype(str).astype(np.float64)
-        return {"prediction": shortest.tolist()}
+        """`prediction`: the number, to a ten-millionth of train's deviation or finer, as far as a float32 tells."""
+        places = 7 - math.floor(math.log10(self.deviation))
+        return {"prediction": [round(value, places) for value in self._answers(outputs).tolist()]}
 
     def report(self, targets: np.ndarray, outputs: Mapping[str, np.ndarray]) -> Mapping[str, Any]:
         """`absolute_error`: how large it is for half of the samples at most, for nine tenths, and for all."""

@@ -13,7 +13,8 @@ def scores(targets: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     Where all targets are the same, R squared is 1 for the right answer and 0 for others, as in scikit-learn.
     """
     errors = predicted - targets
-    squared, spread = float(np.mean(errors**2)), float(np.var(targets))
+    squared = float(np.mean(errors**2))
+    spread = float(np.var(targets)) if np.ptp(targets) > 0 else 0.0  # the variance of equal numbers can be 1e-34
     constant = 1.0 if squared == 0.0 else 0.0
     return {
         "r2": 1.0 - squared / spread if spread > 0.0 else constant,

@@ -9,7 +9,7 @@
 | `gradual` | more in each step, from the top |
 | `lp_ft`, `discriminative`, `l2_sp`, `soup`, `wise_ft`, `full` | everything |
 
-All but `full` start from a head that was solved for on frozen features.
+All but `probe` and `full` start from a head that was fitted to frozen features: solved for where the task can.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from headstart.engine.spectrum import spectrum_of
 from headstart.errors import DataError
 from headstart_plugins.classification import _logistic
 from headstart_plugins.classification._build import Classification
+from headstart_plugins.classification._links import Softmax
 from headstart_plugins.classification._logistic import Weights, fit_logistic, make_design
 from headstart_plugins.classification._ridge import indicators
 
@@ -47,7 +48,7 @@ def optimum(features, targets, strength, classes, start=None):
     rows = rows_of(features, targets)
     spectrum = spectrum_of(rows, indicators(classes))
     start = start or Weights(np.zeros((len(spectrum.values), classes)), np.zeros(classes))
-    return spectrum.basis @ fit_logistic(make_design(rows, spectrum), start, strength, excess=1e-20).kernel
+    return spectrum.basis @ fit_logistic(make_design(rows, spectrum, Softmax()), start, strength, excess=1e-20).kernel
 
 
 def scaling(features):
@@ -98,7 +99,7 @@ def test_rows_beyond_the_cache_are_solved_in_single_precision(monkeypatch, limit
     expected = optimum(features, targets, 0.01, 5)
     monkeypatch.setattr(_logistic, "CACHE_LIMIT", limit)
     rows = rows_of(features, targets)
-    design = make_design(rows, spectrum_of(rows, indicators(5)))
+    design = make_design(rows, spectrum_of(rows, indicators(5)), Softmax())
     assert {block.dtype.name for block in design.blocks()} == {"float32"}
     assert isinstance(design.blocks(), list) == (limit > 0)
     np.testing.assert_allclose(optimum(features, targets, 0.01, 5), expected, atol=5e-4 * np.abs(expected).max())

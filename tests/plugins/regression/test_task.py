@@ -15,6 +15,7 @@ from headstart.errors import DataError
 from headstart.specs import TaskRequest
 from headstart_plugins.regression import RegressionOptions
 from headstart_plugins.regression._build import Regression, build
+from headstart_plugins.regression._metrics import scores
 
 RANDOM = np.random.default_rng(0)
 REAL = 2020 + 3 * RANDOM.normal(size=80)
@@ -54,6 +55,11 @@ def test_r2_of_equal_targets_is_0_or_1_as_in_scikit_learn():
     task, same = fitted(), np.zeros(4, np.float32)
     for predicted, expected in ((np.zeros((4, 1), np.float32), 1.0), (np.ones((4, 1), np.float32), 0.0)):
         assert task.metrics(same, {"value": predicted})["r2"] == expected
+
+
+def test_r2_of_equal_targets_whose_variance_is_not_exactly_0_is_0_too():
+    assert np.var(np.full(3, 0.1)) > 0
+    assert scores(np.full(3, 0.1), np.full(3, 0.2))["r2"] == 0.0
 
 
 def test_the_baseline_is_the_mean_of_train():
@@ -103,9 +109,17 @@ def test_a_stored_scale_that_is_none_is_refused(labels):
         build(TaskRequest(RegressionOptions(), labels=labels))
 
 
-def test_equal_training_targets_are_refused():
+@pytest.mark.parametrize("same", [np.full(4, 2.5), np.full(3, 0.1)], ids=["exact", "whose deviation is 1e-17 in numpy"])
+def test_equal_training_targets_are_refused(same):
     with pytest.raises(DataError, match="spread by 0"):
-        Regression().fitted(np.full(4, 2.5))
+        Regression().fitted(same)
+
+
+def test_answers_far_from_0_are_told_apart_as_the_metrics_tell_them_apart():
+    """As times in seconds since 1970 are: a float32 of 1.7e9 has steps of 128."""
+    task = Regression(mean=1.7e9, deviation=10.0)
+    outputs = {"value": np.array([[0.1], [0.5], [1.0]], np.float32)}
+    assert task.columns(outputs)["prediction"] == pytest.approx([1.7e9 + 1, 1.7e9 + 5, 1.7e9 + 10], abs=1e-5, rel=0)
 
 
 def test_mixed_targets_lie_between():
