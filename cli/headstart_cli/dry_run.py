@@ -77,7 +77,10 @@ def _how(phase: Mapping[str, Any]) -> str | None:
     adapter, learning = phase["adapter"], sum(1 for stage in phase["rates"] if stage != "head")
     told = (
         (phase["roles"], f"only {_listed(phase['roles'])}"),
-        (adapter, f"low-rank updates of kernels, rank {(adapter or {}).get('rank')}"),
+        (
+            adapter,
+            adapter and f"low-rank updates of {sum(adapter['kernels'].values())} kernels, rank {adapter['rank']}",
+        ),
         (phase["pick"], f"{phase['pick']} of {learning} stages, by their gradients"),
         (phase["pull"], f"pulled to its start by {phase['pull']:g}"),
         (phase["clip"], f"clipped to {phase['clip']:g}"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -74,8 +73,7 @@ def lr(
     plot = plot_file(out)
     registry = load_registry(disable=tuple(disable_plugin or ()))
     stated = build_recipe(flags=flags, file=recipe, sets=tuple(set_ or ()))
-    with ExitStack() as shown:
-        status = shown.enter_context(message_console().status("planning"))
+    with message_console().status("planning") as status:
         found = rate_test(
             stated, registry, sweep, told=lambda activity, done, total: status.update(f"{activity}: {done} of {total}")
         )

@@ -21,7 +21,7 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class RunStarted(Event):
-    """A run began; `recipe` holds every value as resolved, `samples` counts by split."""
+    """A run began; `samples` counts by split."""
 
     run: str
     backend: str
@@ -58,7 +58,8 @@ class PhaseStarted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Progress(Event):
-    """Work went on. `activity` is "read", "features", "train" or "evaluate"; `done` of `total` samples or steps.
+    """Work went on. `activity` says at what ("read", "features", "choosing stages", "range test", "train",
+    "evaluate"); `done` of `total` samples or steps.
 
     `unit` names what is counted; `metrics` are running values such as the training loss.
     """

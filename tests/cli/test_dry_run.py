@@ -61,7 +61,11 @@ def test_people_see_the_same_as_tables(headstart):
 def test_it_says_what_is_particular_to_a_strategy(headstart):
     done = headstart("fit", *SHOWN, "--strategy", "lora", "--set", "strategy.rank=4", "--json")
     phase = json.loads(done.stdout)["phases"][1]
-    assert (phase["adapter"], phase["roles"], phase["clip"]) == ({"rank": 4, "scale": 2.0}, [], 1.0)
+    assert (phase["adapter"], phase["roles"], phase["clip"]) == (
+        {"rank": 4, "scale": 2.0, "kernels": {"block7": 3, "top": 1}},
+        [],
+        1.0,
+    )
     assert phase["trainable"]["top"] == 4 * (320 + 1280)  # the factors of one 1x1 convolution
 
 

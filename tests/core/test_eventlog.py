@@ -232,6 +232,19 @@ def test_a_reporter_that_raises_at_what_it_is_told_again_is_switched_off_and_nam
     assert log.count == 4
 
 
+def test_a_start_that_came_to_no_checkpoint_counts_where_the_run_starts_over(tmp_path):
+    """Else the next checkpoint would say that fewer events count than stand before it in the file."""
+    from headstart.runs.folder import RunFolder
+    from headstart.runs.resuming import take_up
+
+    folder = RunFolder(tmp_path)
+    write_events(folder.events, warned("one", "two"))
+    with EventLog(folder.events, [], None) as log:
+        log.warn("three")
+        assert take_up(None, folder, log, pytest.fail) is None  # no recipe yet: the plan is not looked at
+        assert log.count == len(read_events(folder.events)) == 3
+
+
 def test_no_events_at_all_is_said(tmp_path):
     with pytest.raises(HeadstartError, match="cannot be read: No such file"):
         read_events(tmp_path / "events.jsonl")

@@ -7,7 +7,7 @@ shortage of memory is going on from the last epoch's end.
 
 from __future__ import annotations
 
-import math
+import dataclasses
 import time
 from collections.abc import Mapping
 
@@ -30,11 +30,6 @@ from headstart.interrupts import Interrupts, deferred
 from headstart.specs import Phase
 
 ALL = "all epochs"
-
-
-def steps_per_epoch(samples: int, batch_size: int) -> int:
-    """Updates in an epoch; the last batch may be smaller."""
-    return math.ceil(samples / batch_size)
 
 
 class _AskedInValidation(Exception):
@@ -230,10 +225,7 @@ class GradientPhase:
             f"all rates are multiplied by {SLOWER}"
         )
         self._voice.back(before, reason)
-        self._go_on(self._training.checkpoints.go_back())
-        self._standing.slower = before.slower * SLOWER
-        self._standing.spikes = before.spikes + 1
-        self._set_factor()
+        self._go_back(slower=before.slower * SLOWER, spikes=before.spikes + 1)
 
     def _halve(self, error: BaseException) -> bool:
         """Go on with batches in twice as many parts; False where that was done often enough."""
@@ -247,11 +239,17 @@ class GradientPhase:
             f"{-(-size // parts)}, whose gradients are added up"
         )
         self._voice.back(before, reason)
-        self._go_on(self._training.checkpoints.go_back())
-        self._standing.shortages = before.shortages + 1
-        self._standing.parts = parts
+        self._go_back(parts=parts, shortages=before.shortages + 1)
         self._machinery.in_parts(parts)
         return True
+
+    def _go_back(self, **met: float) -> None:
+        """Stand at the last epoch's end, but for what was met since: that holds from there on, of either kind."""
+        before = self._standing
+        self._go_on(self._training.checkpoints.go_back())
+        kept = {name: getattr(before, name) for name in ("parts", "slower", "spikes", "shortages")}
+        self._standing = dataclasses.replace(self._standing, **{**kept, **met})
+        self._set_factor()
 
     def _go_on(self, loaded: Loaded) -> None:
         """Stand where `loaded` stands: in this phase, or at the end of the one before: this one's beginning."""

@@ -107,15 +107,6 @@ class LowRankAdapter:
         for variable, kernel in zip(self.adapted.values(), merged, strict=True):
             variable.assign(kernel)
 
-    def restore(self, base: Mapping[str, np.ndarray]) -> None:
-        """Take over the kernels that a phase had begun from, by name. Raises ValueError for others than `adapted`."""
-        wanted = {name: tuple(variable.shape) for name, variable in self.adapted.items()}
-        given = {name: tuple(array.shape) for name, array in base.items()}
-        if given != wanted:
-            differing = sorted(name for name in {*given, *wanted} if given.get(name) != wanted.get(name))
-            raise ValueError(f"the kernels below an adapter are {wanted}; received others for {', '.join(differing)}")
-        self.base = {name: keras.ops.convert_to_tensor(np.array(base[name], copy=True)) for name in wanted}
-
 
 def _is_kernel(name: str) -> bool:
     return name.rpartition("/")[2].startswith(ROLE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -17,10 +18,15 @@ from headstart.engine.optimizer import GroupedAdamW, Rules
 from headstart.engine.samples import Samples, in_order
 from headstart.engine.scanned import epochs_of
 from headstart.engine.source import Seen
-from headstart.engine.training import Training
+from headstart.engine.training import Training, copy_of
 from headstart.specs import Phase
 
 Arrays = Mapping[str, np.ndarray]
+
+
+def steps_per_epoch(samples: int, batch_size: int) -> int:
+    """Updates in an epoch; the last batch may be smaller."""
+    return math.ceil(samples / batch_size)
 
 
 class Machinery:
@@ -31,10 +37,10 @@ class Machinery:
 
     def __init__(self, phase: Phase, training: Training, learning: Learning, *, seen: Seen, val: Seen) -> None:
         self._training, self._learning, self._seen, self._val = training, learning, seen, val
-        self.steps = -(-seen.samples.count // training.batch_size)
+        self.steps = steps_per_epoch(seen.samples.count, training.batch_size)
         self.start = self.changed()
-        self._initial = {name: _copy(variable) for name, variable in learning.trainable.items()}
-        self._seeds = [_copy(variable) for variable in training.seeds()]
+        self._initial = {name: copy_of(variable) for name, variable in learning.trainable.items()}
+        self._seeds = [copy_of(variable) for variable in training.seeds()]
         self.optimizer = GroupedAdamW(
             learning.trainable,
             phase.rates,
@@ -63,7 +69,7 @@ class Machinery:
 
     def changed(self) -> dict[str, np.ndarray]:
         """A copy of the network's weights that this phase changes."""
-        return {name: _copy(variable) for name, variable in self._learning.changed.items()}
+        return {name: copy_of(variable) for name, variable in self._learning.changed.items()}
 
     def assign(self, arrays: Arrays) -> None:
         """Set weights that this phase changes."""
@@ -88,7 +94,7 @@ class Machinery:
     def averaged(self) -> Iterator[None]:
         """Inside, the network has what is validated: the moving average where there is one, an adapter merged."""
         optimizer = self.optimizer
-        raw = [_copy(variable) for variable in optimizer.variables] if optimizer.averages else []
+        raw = [copy_of(variable) for variable in optimizer.variables] if optimizer.averages else []
         for variable, average in zip(optimizer.variables, optimizer.averages, strict=False):
             variable.assign(average)
         self._learning.write()
@@ -104,7 +110,7 @@ class Machinery:
         learned = dict(zip(optimizer.names, optimizer.variables, strict=True)) if self._learning.adapter else {}
         return {
             **self._training.shared_groups(self._learning.changed),
-            "learned": {name: _copy(variable) for name, variable in learned.items()},
+            "learned": {name: copy_of(variable) for name, variable in learned.items()},
             "first": _named(optimizer.names, optimizer.first),
             "second": _named(optimizer.names, optimizer.second),
             "averages": _named(optimizer.names, optimizer.averages),
@@ -141,10 +147,6 @@ def run_samples(evaluate: Forward, samples: Samples, batch_size: int, between: A
         if between is not None:
             between()
     return {name: np.concatenate(parts) for name, parts in collected.items()}
-
-
-def _copy(variable: keras.Variable) -> np.ndarray:
-    return np.array(keras.ops.convert_to_numpy(variable), copy=True)
 
 
 def _named(names: tuple[str, ...], tensors: Any) -> dict[str, np.ndarray]:

@@ -10,7 +10,8 @@ from headstart.engine.checkpoints import Loaded
 from headstart.engine.closed_form import ClosedFormPhase
 from headstart.engine.frozen import hash_frozen, verify_frozen
 from headstart.engine.learning import Learning, learning_of
-from headstart.engine.loop import GradientPhase, steps_per_epoch
+from headstart.engine.loop import GradientPhase
+from headstart.engine.machinery import steps_per_epoch
 from headstart.engine.network import Network
 from headstart.engine.surgical import pick_stages
 from headstart.engine.training import PhaseResult, Place, Training, digest_of, is_fresh, results_of

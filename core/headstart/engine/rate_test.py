@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import numpy as np
@@ -22,7 +21,7 @@ from headstart.engine.optimizer import GroupedAdamW, Rules
 from headstart.engine.phases import cut_of
 from headstart.engine.source import Seen
 from headstart.engine.surgical import pick_stages
-from headstart.engine.training import Training, is_fresh
+from headstart.engine.training import Training, copy_of, is_fresh
 from headstart.rate_curve import STOP, RateCurve, smoothed_so_far
 from headstart.specs import HEAD, Phase
 
@@ -129,7 +128,7 @@ def _endless(training: Training) -> Iterator[tuple[int, np.ndarray, np.ndarray]]
 def _unchanged(training: Training, learning: Learning) -> Iterator[None]:
     """Give every variable that an update moves its numbers back."""
     moved = [*learning.trainable.values(), *learning.changed.values(), *training.seeds()]
-    kept: list[Any] = [np.array(keras.ops.convert_to_numpy(variable), copy=True) for variable in moved]
+    kept = [copy_of(variable) for variable in moved]
     try:
         yield
     finally:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from headstart.data.order import batches, epoch_order
+from headstart.data.order import batches
 from headstart.data.views import Mixed
 
 Arrays = Mapping[str, np.ndarray]
@@ -78,22 +78,6 @@ class Drawn:
     def partners(self, epoch: int, rows: np.ndarray) -> Mixed | None:
         """See `Samples`."""
         return self.mixed(epoch, rows)
-
-
-@dataclass(frozen=True)
-class EpochBatch:
-    """One batch of fixed size: its tensors, the rows they are of, and the mask (batch,) that is 0 on padding."""
-
-    tensors: dict[str, np.ndarray]
-    rows: np.ndarray
-    mask: np.ndarray
-
-
-def epoch_batches(samples: Samples, *, seed: int, epoch: int, batch_size: int) -> Iterator[EpochBatch]:
-    """The batches of one epoch; their order is a function of (seed, epoch) alone."""
-    order = epoch_order(seed, epoch, samples.count)
-    for rows, mask in batches(order, batch_size):
-        yield EpochBatch(samples.take(epoch, rows), rows, mask)
 
 
 def in_order(samples: Samples, batch_size: int) -> Iterator[tuple[dict[str, np.ndarray], int]]:

@@ -53,7 +53,6 @@ class Standing:
             "leg": self.leg,
             "epoch": self.epoch,
             "taken": self.taken,
-            "losses": self.begun.losses.tolist(),
             "best": {"epoch": self.best.epoch, "metrics": without_nan(self.best.metrics)},
             "guard": {"recent": self.guard.recent, "low": self.guard.low, "heard": self.guard.heard},
             "parts": self.parts,
@@ -66,7 +65,8 @@ class Standing:
 
     def groups(self) -> dict[str, Mapping[str, np.ndarray]]:
         """The arrays, for a checkpoint."""
-        seen = {"rows": self.begun.rows, **{OUTPUT + name: array for name, array in self.begun.outputs.items()}}
+        outputs = {OUTPUT + name: array for name, array in self.begun.outputs.items()}
+        seen = {"losses": self.begun.losses, "rows": self.begun.rows, **outputs}
         return {
             "best": self.best.arrays,
             "best_answers": self.best.answers,
@@ -88,7 +88,7 @@ class Standing:
             leg=facts["leg"],
             epoch=facts["epoch"],
             taken=facts["taken"],
-            begun=Collected(np.array(facts["losses"], np.float64), rows, outputs),
+            begun=Collected(seen.get("losses", np.zeros(0)), rows, outputs),
             best=Best(best["epoch"], with_nan(best["metrics"]), groups.get("best", {}), groups.get("best_answers", {})),
             guard=SpikeGuard(**facts["guard"]),
             parts=facts["parts"],

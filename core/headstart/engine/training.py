@@ -62,7 +62,7 @@ class Training:
         """The network's weights that are no longer as they were loaded, with those that `changing` names."""
         wanted = self.changed | set(changing)
         named = name_variables(self.network.learned)
-        return {name: _copy(variable) for name, variable in named.items() if name in wanted}
+        return {name: copy_of(variable) for name, variable in named.items() if name in wanted}
 
     def assign_weights(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Set weights of the network by name."""
@@ -79,7 +79,7 @@ class Training:
 
     def shared_groups(self, changing: Mapping[str, keras.Variable]) -> dict[str, Mapping[str, np.ndarray]]:
         """What every checkpoint holds: weights, and the states of layers that draw."""
-        seeds = {str(place): _copy(variable) for place, variable in enumerate(self.seeds())}
+        seeds = {str(place): copy_of(variable) for place, variable in enumerate(self.seeds())}
         return {"weights": self.weights_so_far(changing), "seeds": seeds}
 
     def restore_shared(self, groups: Mapping[str, Mapping[str, np.ndarray]]) -> None:
@@ -202,5 +202,6 @@ def results_of(facts: Sequence[Mapping[str, Any]], answers: Mapping[str, np.ndar
     return [*results[:-1], replace(results[-1], answers=answers)] if results else []
 
 
-def _copy(variable: keras.Variable) -> np.ndarray:
+def copy_of(variable: keras.Variable) -> np.ndarray:
+    """Its numbers as they are now, whatever happens to it."""
     return np.array(keras.ops.convert_to_numpy(variable), copy=True)

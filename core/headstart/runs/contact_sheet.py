@@ -66,7 +66,10 @@ def _picture(kind: InputKind, name: str) -> str:
     found = list(kind.tensors.items())
     if len(found) == 1 and found[0][1].dtype == "uint8" and found[0][1].shape[2:] == (3,):
         return found[0][0]
-    raise UsageError(f"a contact sheet shows pictures, and the input kind {name} makes none")
+    raise UsageError(
+        f"a contact sheet shows pictures, and the input kind {name} makes none",
+        hint="name a dataset of pictures; `headstart datasets` lists what there is",
+    )
 
 
 def _spread(items: Sequence[Record], count: int) -> list[Record]:

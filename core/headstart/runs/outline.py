@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from headstart.engine.learning import expected_counts
-from headstart.engine.loop import steps_per_epoch
+from headstart.engine.learning import Learning, learning_of
+from headstart.engine.machinery import steps_per_epoch
 from headstart.engine.phases import cut_of
 from headstart.engine.source import alive_shapes, is_storable
 from headstart.engine.stages import name_variables
@@ -58,7 +58,8 @@ def _stage(plan: Plan, name: str) -> dict[str, Any]:
 def _phase(plan: Plan, phase: Phase) -> dict[str, Any]:
     network, recipe = plan.network, plan.resolved.recipe
     cut, rows = cut_of(network, phase), len(plan.data.indices("train"))
-    trainable = expected_counts(network, phase, batch_norm=recipe.batch_norm)
+    learning = learning_of(network, phase, seed=recipe.seed, batch_norm=recipe.batch_norm)
+    trainable = learning.counts(network)
     gradient = phase.solver == "gradient"
     per_epoch = steps_per_epoch(rows, recipe.batch_size) * len(phase.rate_factors)
     drawn_anew = plan.view is not None and is_fresh(phase)
@@ -75,15 +76,16 @@ def _phase(plan: Plan, phase: Phase) -> dict[str, Any]:
         "trainable_total": sum(trainable.values()),
         "rates": dict(phase.rates),
         "refit": phase.refit,
-        **_rules(phase),
+        **_rules(phase, learning),
     }
 
 
-def _rules(phase: Phase) -> dict[str, Any]:
+def _rules(phase: Phase, learning: Learning) -> dict[str, Any]:
     """What is particular to a phase: which weights of its stages learn, how, and what becomes of them."""
+    kernels = learning.adapter.counts if learning.adapter else {}
     return {
         "roles": list(phase.roles),
-        "adapter": dataclasses.asdict(phase.adapter) if phase.adapter else None,
+        "adapter": {**dataclasses.asdict(phase.adapter), "kernels": kernels} if phase.adapter else None,
         "pick": phase.pick,
         "clip": phase.clip,
         "pull": phase.pull,

@@ -12,6 +12,7 @@ from headstart.eventlog import EventLog, now, read_all_events, read_events
 from headstart.events import RunResumed
 from headstart.recipe import SETTINGS, Recipe, build_recipe
 from headstart.runs.folder import RunFolder
+from headstart.runs.lock import LOCK
 
 if TYPE_CHECKING:
     from headstart.engine.checkpoints import Checkpoints, Loaded
@@ -48,7 +49,7 @@ def taken_up(stated: Recipe) -> Recipe:
 
 
 def _not_begun(stated: Recipe, folder: RunFolder) -> Recipe:
-    ours = {folder.events.name, folder.scratch.name, ".lock"}
+    ours = {folder.events.name, folder.scratch.name, LOCK}
     if folder.path.is_dir() and any(path.name not in ours for path in folder.path.iterdir()):
         raise UsageError(f"{folder.path} holds no run: there is no {folder.recipe.name}", hint="check the folder")
     return stated
@@ -103,6 +104,7 @@ def take_up(plan: Plan, folder: RunFolder, log: EventLog, warn: Callable[[str], 
     """
     from headstart.engine.checkpoints import Checkpoints
 
+    log.count = len(read_events(folder.events))  # of a start that came to no checkpoint, where there is none
     if not (folder.recipe.is_file() and folder.split.is_file()):
         return None
     _verify_split(plan, folder)

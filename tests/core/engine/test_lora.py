@@ -121,27 +121,6 @@ def test_an_adapter_changes_nothing_at_first():
     np.testing.assert_array_equal(values(named)["low/0/kernel"], before["low/0/kernel"])
 
 
-def test_a_restored_base_is_what_updates_are_added_to():
-    named = variables({"low/0/kernel": (9, 9)})
-    adapter = learned(LowRankAdapter(named, LowRank(2), seed=0))
-    adapter.write()
-    merged = values(named)["low/0/kernel"]
-
-    resumed = LowRankAdapter(named, LowRank(2), seed=0)  # begun on merged kernels, as no phase does
-    for name, variable in resumed.factors.items():
-        variable.assign(adapter.factors[name])
-    resumed.restore(values(adapter.base))
-    resumed.write()
-    np.testing.assert_array_equal(values(named)["low/0/kernel"], merged)
-
-
-@pytest.mark.parametrize("wrong", [{}, {"low/0/kernel": (9, 8)}, {"low/0/kernel": (9, 9), "low/1/kernel": (9, 9)}])
-def test_a_base_of_other_kernels_is_refused(wrong):
-    adapter = LowRankAdapter(variables({"low/0/kernel": (9, 9)}), LowRank(2), seed=0)
-    with pytest.raises(ValueError, match=r"received others for low/\d/kernel"):
-        adapter.restore({name: np.zeros(shape, np.float32) for name, shape in wrong.items()})
-
-
 # --- in a network ----------------------------------------------------------------------------------------------------
 
 

@@ -153,6 +153,27 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does_and_the_run_says_so(b
     assert halved == pytest.approx(fitting, rel=1e-4)
 
 
+def test_a_shortage_right_after_a_spike_leaves_what_the_spike_came_to(bench, network, training, backend):
+    """Both go back to the same place; what the first one met must not be forgotten by the second."""
+    if backend == "jax":
+        pytest.skip("what a loss does is traced once")
+    made = training(network, batch_size=4)
+
+    def take(count):
+        if count > 2 and any("mean loss of the last steps rose" in message for message in made.log.warnings):
+            too_many(2)(count)
+
+    rates = {"top": 1e-9, "head": 20.0}
+    phase = Phase(name="tune", train=(*rates,), solver="gradient", rates=rates, warmup=0.5, epochs=4, clip=0.0)
+    run_phases([phase], dataclasses.replace(made, task=Hungry(bench.task, take)))
+
+    went = [event for event in read_events(made.log._path) if isinstance(event, WentBack)]
+    spikes, shortages = (sum(word in event.reason for event in went) for word in ("mean loss", "memory"))
+    assert (spikes >= 1, shortages) == (True, 1)
+    rates = [event.rates["head"] for event in read_events(made.log._path) if isinstance(event, EpochDone)]
+    assert rates[-1] == 20.0 * 0.5**spikes
+
+
 def test_a_fourth_shortage_ends_the_run_with_its_error(bench, network, training):
     made = dataclasses.replace(training(network, batch_size=32), task=Hungry(bench.task, too_many(0)))
     with pytest.raises(RuntimeError, match="ut of memory"):

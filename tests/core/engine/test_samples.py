@@ -5,15 +5,15 @@ import hashlib
 import numpy as np
 import pytest
 
-from headstart.engine.samples import Stored, epoch_batches
+from headstart.data.order import batches, epoch_order
+from headstart.engine.samples import Stored
 from headstart.engine.source import STORED_LIMIT, is_storable
 
 pytestmark = pytest.mark.backend
 
 
 def rows_of(samples, epoch, seed=0):
-    batches = list(epoch_batches(samples, seed=seed, epoch=epoch, batch_size=8))
-    return np.concatenate([each.rows[each.mask > 0] for each in batches])
+    return np.concatenate([rows[mask > 0] for rows, mask in batches(epoch_order(seed, epoch, samples.count), 8)])
 
 
 def test_the_order_is_a_function_of_seed_and_epoch_and_takes_each_row_once():
@@ -148,8 +148,8 @@ def test_an_epoch_has_the_same_bytes_on_every_backend(bench, network, tmp_path):
     names = ("trivial_augment", "rand_augment", "colour", "random_erasing", "mixup", "cutmix")
     samples = bench.source(network, tmp_path, bench.view_of(*names)).training(4, views=0, fresh=True).samples
     digest = hashlib.sha256()
-    for batch in epoch_batches(samples, seed=0, epoch=1, batch_size=16):
-        mixed = samples.partners(1, batch.rows)
-        for array in (batch.tensors["image"], batch.rows, mixed.rows, mixed.shares):
+    for rows, _ in batches(epoch_order(0, 1, samples.count), 16):
+        mixed = samples.partners(1, rows)
+        for array in (samples.take(1, rows)["image"], rows, mixed.rows, mixed.shares):
             digest.update(np.ascontiguousarray(array).tobytes())
     assert digest.hexdigest() == "d9bb1d0da43c81563dc30590fcdc1c779bad565045c918c0285ff55c8bbedce4"

@@ -313,13 +313,14 @@ def test_a_loss_that_is_not_finite_changes_nothing_not_even_the_moments(bench):
 def test_jax_compiles_one_step_for_a_ragged_epoch(bench, network, backend):
     if backend != "jax":
         pytest.skip("PyTorch compiles nothing")
-    from headstart.engine.samples import Drawn, epoch_batches
+    from headstart.data.order import batches, epoch_order
+    from headstart.engine.samples import Drawn
 
     step = step_of(bench, network, **HEAD_ONLY)
     samples = Drawn(21, lambda epoch, rows: pooled(bench, network, rows))
     for epoch in (1, 2):
-        for each in epoch_batches(samples, seed=0, epoch=epoch, batch_size=8):
-            step(each.tensors, bench.targets("train")[each.rows], each.mask)
+        for picked, mask in batches(epoch_order(0, epoch, samples.count), 8):
+            step(samples.take(epoch, picked), bench.targets("train")[picked], mask)
 
     assert step._run._cache_size() == 1
 
