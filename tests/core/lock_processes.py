@@ -50,11 +50,10 @@ def hold(folder):
 
 
 def hold_with_worker(folder):
-    """Own the folder, fork a child that never ends, and say its number."""
+    """Own the folder and fork a child that never ends; it says its number, once it runs: the fork is then behind it."""
     with locked(folder):
-        child = os.fork()
-        if child:
-            print(child, flush=True)
+        if os.fork() == 0:
+            print(os.getpid(), flush=True)
         time.sleep(600)
 
 
