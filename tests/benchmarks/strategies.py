@@ -4,7 +4,7 @@
     python tests/benchmarks/strategies.py --table --write   # nothing is run; BENCHMARKS.md gets the tables
 
 A seed fixes the split (of Fashion-MNIST, which pictures too), initial weights and order; nothing is augmented. Every
-side reads the same pictures and split. A cell is one process on one thread, and one JSON file below `--out`; delete
+side reads the same pictures and split. A cell is one process on one core, and one JSON file below `--out`; delete
 the folder when the code has changed.
 """
 
@@ -55,9 +55,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="N")
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=tuple(SETS), metavar="NAME")
     parser.add_argument("--sides", nargs="+", metavar="NAME", help=f"strategies, {GUIDE}, {SCRATCH}; default: all")
-    parser.add_argument(
-        "--jobs", type=int, default=2, metavar="N", help="cells at a time, one thread each (default: 2)"
-    )
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="cells at a time, one core each (default: 2)")
     parser.add_argument("--limit", type=int, metavar="N", help="records in all; for a quick look")
     parser.add_argument("--epochs", type=int, metavar="N", help="of the controls; for a quick look")
     parser.add_argument("--table", action="store_true", help="run nothing: print what is there")
@@ -103,7 +101,7 @@ def settings(found: list[Found]) -> list[str]:
         f"`{GUIDE}` is Keras' guide in plain Keras on the same rows: {head} epochs of the head alone at 1e-3, then "
         f"{all_of_it} of everything at 1e-5, Adam, dropout 0.2, the last epoch taken. `{SCRATCH}` is "
         f"`headstart fit {' '.join(SCRATCH_FLAGS)}`. Strategies have their defaults. Seconds are of whole processes on "
-        f"one thread each, with programs that JAX compiled before at hand. {machine()}.",
+        f"one core each, with programs that JAX compiled before at hand. {machine()}.",
     ]
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +66,21 @@ def run_cells(cells: Sequence[Cell], out: Path, jobs: int) -> list[str]:
     (out / "cells").mkdir(parents=True, exist_ok=True)
     waiting = [cell for cell in cells if read_cell(cell, out) is None]
     print(f"{len(cells) - len(waiting)} of {len(cells)} cells were finished before", file=sys.stderr, flush=True)
-    with ThreadPoolExecutor(jobs) as pool:
+    free = cycle(sorted(_cores()))
+    with ThreadPoolExecutor(jobs, initializer=lambda: _stay_on(next(free))) as pool:
         problems = list(pool.map(lambda cell: _run(cell, out), waiting))
     return [problem for problem in problems if problem]
+
+
+def _cores() -> set[int]:
+    """Those that this process may use; -1 where the system cannot hold a thread on one."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else {-1}
+
+
+def _stay_on(core: int) -> None:
+    """Hold this thread, and what it starts, on one core: JAX takes as many threads as it sees cores."""
+    if core >= 0:
+        os.sched_setaffinity(0, {core})
 
 
 def read_cell(cell: Cell, out: Path) -> Measured | None:

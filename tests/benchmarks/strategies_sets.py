@@ -40,7 +40,7 @@ class Pictures:
 
 def digits(_seed: int, _under: Path) -> Pictures:
     """500 of the 1,797 handwritten digits of scikit-learn; which ones, the seed of the split says."""
-    return Pictures("digits", 48, data="digits", records=500)
+    return Pictures("digits", 32, data="digits", records=500)
 
 
 def fashion(seed: int, under: Path) -> Pictures:
@@ -51,7 +51,7 @@ def fashion(seed: int, under: Path) -> Pictures:
 def stamps(_seed: int, _under: Path) -> Pictures:
     """415 small pictures in 14 classes of Debian's package."""
     _require(STAMPS, "tuxpaint-stamps-default")
-    return Pictures("stamps", 64, recipe=str(ROOT / "examples" / "stamps" / "recipe.toml"))
+    return Pictures("stamps", 48, recipe=str(ROOT / "examples" / "stamps" / "recipe.toml"))
 
 
 SETS: Mapping[str, Callable[[int, Path], Pictures]] = {"digits": digits, "fashion": fashion, "stamps": stamps}
