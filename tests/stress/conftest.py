@@ -20,19 +20,16 @@ def stress_plugin(small_plugin):
 
 @pytest.fixture
 def headstart(stress_plugin, monkeypatch, tmp_path, capfd):
-    """`headstart(arguments, wanted, plant=name)`: how one command line ended; a planted bug is gone afterwards."""
+    """`headstart(arguments, plant=name)`: how one command line ended; a planted bug is gone afterwards."""
     from rig.runs import Ended
 
-    from headstart.interrupts import prompt
     from headstart_cli.main import run_arguments
 
-    def headstart(arguments, wanted=None, plant=None):
+    def headstart(arguments, plant=None):
         with monkeypatch.context() as patched:
             _restore_later(patched)
-            patched.setattr("headstart.interrupts._end", lambda message: None)  # it would end pytest
-            patched.setenv("HEADSTART_STRESS", json.dumps({**(wanted or {}), **({"plant": plant} if plant else {})}))
-            with prompt():
-                code = run_arguments([str(each) for each in arguments])
+            patched.setenv("HEADSTART_STRESS", json.dumps({"plant": plant} if plant else {}))
+            code = run_arguments([str(each) for each in arguments])
         out, err = capfd.readouterr()
         return Ended(code, out, err)
 

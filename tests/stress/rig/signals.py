@@ -61,6 +61,8 @@ def problem_of(out: Path, backend: str, point: Point, plant: str | None = None) 
     took = time.time() - float(told.read_text()) if told.exists() else math.inf
     if done.code != 130 or took > OUT_WITHIN:
         return f"out after {took:.1f} s with {done.last_words}"
+    if (out / "recipe.toml").exists() and f"--resume --out {out}" not in done.err.replace("\n", ""):
+        return f"not told how to go on: {done.last_words}"
     return left_wrong(out)
 
 
