@@ -21,7 +21,7 @@ def stress_plugin(small_plugin):
 @pytest.fixture
 def headstart(stress_plugin, monkeypatch, tmp_path, capfd):
     """`headstart(arguments, plant=name)`: how one command line ended; a planted bug is gone afterwards."""
-    from rig.runs import Ended
+    from rig.warm import Ended
 
     from headstart_cli.main import run_arguments
 

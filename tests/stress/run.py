@@ -13,8 +13,10 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -88,16 +90,20 @@ def measured(work: Iterable[tuple[str, Measure]], only: Sequence[str]) -> Iterat
             shutil.rmtree(scratch, ignore_errors=True)
 
 
+def measured_on(backend: str, sizes: Sizes, only: Sequence[str]) -> list[Figure]:
+    """The figures of a backend, in a process of its own."""
+    return list(measured(of_a_backend(backend, sizes), only))
+
+
 def main() -> int:
     """Measure, print and write."""
     asked = _arguments()
     sizes = QUICK if asked.quick else Sizes()
-    work = [of_a_backend(backend, sizes) for backend in asked.backend or BACKENDS]
-    figures: list[Figure] = []
-    if not asked.backend:
-        figures += measured(of_the_file_system(sizes), asked.only)
-    with ThreadPoolExecutor(len(work)) as pool:
-        for found in pool.map(lambda each: list(measured(each, asked.only)), work):
+    figures = [] if asked.backend else list(measured(of_the_file_system(sizes), asked.only))
+    backends = asked.backend or BACKENDS
+    # A process each, as one has one backend.
+    with ProcessPoolExecutor(len(backends), get_context("spawn"), max_tasks_per_child=1) as pool:
+        for found in pool.map(measured_on, backends, repeat(sizes), repeat(asked.only)):
             figures += found
     write_figures(figures, asked.json)
     _print_table(figures)

@@ -9,7 +9,7 @@ import numpy as np
 
 from headstart.engine.checkpoints import Checkpoints
 from rig.figures import Figure, figure
-from rig.runs import BASE, CASES, cache_of, differences, ended, fit, keys_of, outcome_of, start
+from rig.runs import BASE, CASES, cache_of, differences, fit, keys_of, outcome_of, run
 
 CASE = "lp_ft"
 
@@ -22,7 +22,7 @@ def repeated(scratch: Path, backend: str, times: int = 5) -> Figure:
 def other_seed(scratch: Path, backend: str) -> Figure:
     """Another seed, which must give other bits."""
     out = scratch / "other-seed"
-    done = ended(start(["fit", *BASE, *CASES[CASE], "--seed", "1", "--out", str(out)], backend, cache=cache_of(out)))
+    done = run(["fit", *BASE, *CASES[CASE], "--seed", "1", "--out", str(out)], backend, cache=cache_of(out))
     first = scratch / "repeated-0"
     problem = differences(outcome_of(first), outcome_of(out)) if done.code == 0 else None
     return figure("R12", "another seed", [problem], backend=backend, planted="another seed")

@@ -9,13 +9,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from headstart.backend import cache_folder
 from headstart.eventlog import read_events
 from headstart.events import EpochDone
+from rig.warm import Ended, run_warm
 
 HERE = Path(__file__).resolve().parents[1]
 PLUGINS = (HERE / "plugin", HERE.parent / "small_plugin")
@@ -68,57 +69,44 @@ class Stop:
         return {"event": self.event, "count": self.count, "signal": self.signal, "delay": self.delay}
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How a process ended: its exit code, negative for a signal, and what it said."""
-
-    code: int
-    out: str
-    err: str = field(repr=False)
-
-    @property
-    def last_words(self) -> str:
-        """The end of what it said on stderr."""
-        return f"exit code {self.code}: {self.err.strip()[-600:]}"
+def run(arguments: Sequence[str], backend: str, wanted: Mapping[str, Any] | None = None, *, cache: Path) -> Ended:
+    """Run `headstart ARGUMENTS` to its end; `wanted` is for the reporter `stress`. Imports are done beforehand."""
+    return run_warm(arguments, _variables(backend, wanted, cache), list(map(str, PLUGINS)), LIMIT)
 
 
 def start(
-    arguments: Sequence[str],
-    backend: str,
-    wanted: Mapping[str, Any] | None = None,
-    *,
-    cache: Path,
-    environment: Mapping[str, str] | None = None,
+    arguments: Sequence[str], backend: str, *, cache: Path, environment: Mapping[str, str]
 ) -> subprocess.Popen[str]:
-    """Start `headstart ARGUMENTS`; `wanted` is for the reporter `stress`. Only compiled programs are shared by all."""
+    """Start `headstart ARGUMENTS` from nothing, with these variables too."""
     path = os.pathsep.join([*map(str, PLUGINS), os.environ.get("PYTHONPATH", "")])
-    ours = {
-        "JAX_COMPILATION_CACHE_DIR": str(cache_folder() / "jax"),
-        **os.environ,
-        "PYTHONPATH": path,
-        "KERAS_BACKEND": backend,
-        "OMP_NUM_THREADS": "1",
-        "HEADSTART_STRESS": json.dumps(dict(wanted or {})),
-        "HEADSTART_CACHE": str(cache),
-        **(environment or {}),
-    }
     return subprocess.Popen(
         [sys.executable, "-P", "-c", COMMAND, *arguments],
-        env=ours,
+        env={**os.environ, **_variables(backend, None, cache), "PYTHONPATH": path, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
-def ended(process: subprocess.Popen[str], limit: float = LIMIT) -> Ended:
-    """Wait for a process. One that takes longer than `limit` is killed and told."""
+def _variables(backend: str, wanted: Mapping[str, Any] | None, cache: Path) -> dict[str, str]:
+    """Only compiled programs are shared by all runs."""
+    return {
+        "JAX_COMPILATION_CACHE_DIR": os.environ.get("JAX_COMPILATION_CACHE_DIR", str(cache_folder() / "jax")),
+        "KERAS_BACKEND": backend,
+        "OMP_NUM_THREADS": "1",
+        "HEADSTART_STRESS": json.dumps(dict(wanted or {})),
+        "HEADSTART_CACHE": str(cache),
+    }
+
+
+def ended(process: subprocess.Popen[str]) -> Ended:
+    """Wait for a process. One that takes too long is killed and told."""
     try:
-        out, err = process.communicate(timeout=limit)
+        out, err = process.communicate(timeout=LIMIT)
     except subprocess.TimeoutExpired:
         process.kill()
         out, err = process.communicate()
-        return Ended(-999, out, f"still there after {limit} s; {err}")
+        return Ended(-999, out, f"still there after {LIMIT} s; {err}")
     return Ended(process.returncode, out, err)
 
 
@@ -126,13 +114,13 @@ def fit(
     out: Path, case: str, backend: str, wanted: Mapping[str, Any] | None = None, *, more: Sequence[str] = ()
 ) -> Ended:
     """A run of a case into `out`, with `more` flags."""
-    return ended(start(["fit", *BASE, *CASES[case], *more, "--out", str(out)], backend, wanted, cache=cache_of(out)))
+    return run(["fit", *BASE, *CASES[case], *more, "--out", str(out)], backend, wanted, cache=cache_of(out))
 
 
 def resume(out: Path, case: str, backend: str, wanted: Mapping[str, Any] | None = None) -> Ended:
     """Go on with the run in `out`, which needs no other flag; a run that was killed before it wrote its recipe does."""
     flags = () if (out / "recipe.toml").exists() else (*BASE, *CASES[case])
-    return ended(start(["fit", "--resume", *flags, "--out", str(out)], backend, wanted, cache=cache_of(out)))
+    return run(["fit", "--resume", *flags, "--out", str(out)], backend, wanted, cache=cache_of(out))
 
 
 def cache_of(out: Path) -> Path:

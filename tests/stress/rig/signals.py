@@ -11,7 +11,7 @@ from pathlib import Path
 from headstart.engine.checkpoints import Checkpoints
 from rig.figures import Figure, figure
 from rig.resumes import Point
-from rig.runs import BASE, CASES, Stop, cache_of, ended, events_of, start
+from rig.runs import BASE, CASES, Stop, cache_of, ended, events_of, run, start
 
 OUT_WITHIN = 10.0
 BATCH = 16
@@ -56,8 +56,7 @@ def problem_of(out: Path, backend: str, point: Point, plant: str | None = None) 
     """What is wrong with a run that is sent a signal at `point`."""
     told = out.with_name(f"{out.name}-told")
     wanted = {**point.stop.wanted, "told": str(told), **({"plant": plant} if plant else {})}
-    process = start(["fit", *BASE, *CASES[point.case], "--out", str(out)], backend, wanted, cache=cache_of(out))
-    done = ended(process)
+    done = run(["fit", *BASE, *CASES[point.case], "--out", str(out)], backend, wanted, cache=cache_of(out))
     took = time.time() - float(told.read_text()) if told.exists() else math.inf
     if done.code != 130 or took > OUT_WITHIN:
         return f"out after {took:.1f} s with {done.last_words}"
