@@ -41,12 +41,12 @@ def _restore_later(patched):
     import os
 
     import headstart.eventlog
-    import headstart_plugins.classification._head as head
+    import headstart_plugins.classification._loss as loss
     from headstart.engine import checkpoints, epochs, scanned, standing
 
     for owner, name in (
         (os, "fsync"),
-        (head, "cross_entropy"),
+        (loss, "cross_entropy"),
         (headstart.eventlog, "TICK"),
         (checkpoints, "write_directory"),
         (checkpoints.Checkpoints, "load"),

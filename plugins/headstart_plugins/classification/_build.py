@@ -84,21 +84,21 @@ class Classification:
 
         Raises UsageError for a name it does not know or a feature of another shape.
         """
-        from headstart_plugins.classification import _head
+        from headstart_plugins.heads.networks import build_head, plan_head
 
-        return _head.build_head(_head.plan_head(name, self.dropout, units=len(self.classes)), features, seed=seed)
+        return build_head(plan_head(name, self.dropout, units=len(self.classes)), features, seed=seed)
 
     def loss(self, targets: Any, outputs: Mapping[str, Any]) -> Any:
         """Softmax cross-entropy in nats, smoothed, weighted and adjusted as asked: (batch,) float32 backend tensor.
 
         `targets` are integers or distributions.
         """
-        from headstart_plugins.classification import _head
+        from headstart_plugins.classification import _loss
 
         weights, shift = self.balance.weights, self.balance.shift
         if len(targets.shape) == 1 and not self.label_smoothing and weights is None and shift is None:
-            return _head.cross_entropy(targets, outputs)
-        return _head.regularised_cross_entropy(
+            return _loss.cross_entropy(targets, outputs)
+        return _loss.regularised_cross_entropy(
             targets, outputs, smoothing=self.label_smoothing, weights=weights, shift=shift
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,17 +10,7 @@ import numpy as np
 
 from headstart.errors import DataError
 from headstart.suggest import suggestion
-
-MAX_CLASSES = 100_000
-
-
-def natural_order(name: str) -> tuple[object, ...]:
-    """A sort key that reads runs of digits as numbers: "2" < "10", "a9" < "a10"; ties by the text."""
-    parts = re.split(r"([0-9]+)", name)
-    numbers = [(len(part.lstrip("0")), part.lstrip("0")) for part in parts[1::2]]
-    texts = parts[0::2]
-    pairs = zip(texts, [*numbers, (0, "")], strict=True)
-    return (*(value for pair in pairs for value in pair), name)
+from headstart_plugins.label_names import natural_order, stored_names
 
 
 def classes_of(targets: Sequence[str]) -> tuple[str, ...]:
@@ -48,15 +37,7 @@ def classes_of(targets: Sequence[str]) -> tuple[str, ...]:
 
 def stored_classes(labels: Mapping[str, Any]) -> tuple[str, ...]:
     """The classes in labels.json, in stored order. Raises DataError where they are no list of names."""
-    classes = labels.get("classes")
-    if not isinstance(classes, list | tuple) or not all(isinstance(name, str) for name in classes):
-        raise DataError(f"labels must hold `classes`, a list of names; received {str(classes)[:80]!r}")
-    if not 2 <= len(classes) <= MAX_CLASSES or len(set(classes)) != len(classes):
-        raise DataError(
-            f"labels must hold from 2 to {MAX_CLASSES} different class names; received {len(classes)}, "
-            f"{len(set(classes))} of them different"
-        )
-    return tuple(classes)
+    return stored_names(labels, fewest=2)
 
 
 def encode(classes: Sequence[str], targets: Sequence[str], keys: Sequence[str]) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -11,9 +10,10 @@ from headstart.engine.ridge import ridge_weights
 from headstart.engine.rows import Rows
 from headstart.engine.spectrum import Spectrum, spectrum_of
 from headstart.specs import Solved
-from headstart_plugins.classification._links import Softmax
-from headstart_plugins.classification._logistic import Design, Weights, fit_logistic, make_design
 from headstart_plugins.classification._ridge import choose_ridge, indicators
+from headstart_plugins.heads.links import Softmax
+from headstart_plugins.heads.logistic import Weights, fit_logistic, make_design
+from headstart_plugins.heads.paths import regressions
 
 RIDGE, LOGISTIC = "ridge", "logistic"
 
@@ -34,26 +34,6 @@ def solve_heads(
     start = centred(Weights(ridge_weights(spectrum, path[0]), spectrum.target_mean))
     for strength, found in regressions(make_design(rows, spectrum, Softmax(weights)), start, path):
         yield _solved(LOGISTIC, strength, found, spectrum)
-
-
-def regressions(design: Design, start: Weights, path: Sequence[float]) -> Iterator[tuple[float, Weights]]:
-    """A regression for each strength of a falling `path`, the first from `start`."""
-    done: list[Weights] = []
-    for index, strength in enumerate(path):
-        if index > 1:
-            step = math.log(path[index - 1] / strength) / math.log(path[index - 2] / path[index - 1])
-            start = _led(done[-2], done[-1], min(step, 1.0))
-        start = fit_logistic(design, start, strength)
-        done = [*done[-1:], start]
-        yield strength, start
-
-
-def _led(before: Weights, last: Weights, step: float) -> Weights:
-    """As far from `last`, times `step`, as that is from the one before: along log strength, weights go nearly straight.
-
-    On features of digits this saves two evaluations in five.
-    """
-    return Weights(last.kernel + step * (last.kernel - before.kernel), last.bias + step * (last.bias - before.bias))
 
 
 def solve_again(rows: Rows, solved: Solved, classes: int, weights: np.ndarray | None = None) -> Solved:

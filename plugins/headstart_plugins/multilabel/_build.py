@@ -80,9 +80,9 @@ class Multilabel:
 
         Raises UsageError for a name it does not know or a feature of another shape.
         """
-        from headstart_plugins.classification import _head
+        from headstart_plugins.heads.networks import build_head, plan_head
 
-        return _head.build_head(_head.plan_head(name, self.dropout, units=len(self.classes)), features, seed=seed)
+        return build_head(plan_head(name, self.dropout, units=len(self.classes)), features, seed=seed)
 
     def loss(self, targets: Any, outputs: Mapping[str, Any]) -> Any:
         """Sigmoid cross-entropy in nats, the mean over labels: (batch,) float32 backend tensor."""

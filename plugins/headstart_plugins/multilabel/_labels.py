@@ -10,7 +10,7 @@ import numpy as np
 from headstart.data.targets import labels_of
 from headstart.errors import DataError
 from headstart.suggest import suggestion
-from headstart_plugins.classification._labels import MAX_CLASSES, natural_order
+from headstart_plugins.label_names import natural_order, stored_names
 
 
 def labels_among(targets: Sequence[str]) -> tuple[str, ...]:
@@ -23,15 +23,7 @@ def labels_among(targets: Sequence[str]) -> tuple[str, ...]:
 
 def stored_labels(labels: Mapping[str, Any]) -> tuple[str, ...]:
     """The names in labels.json, in stored order. Raises DataError where they are no list of different names."""
-    names = labels.get("classes")
-    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-        raise DataError(f"labels must hold `classes`, a list of names; received {str(names)[:80]!r}")
-    if not 1 <= len(names) <= MAX_CLASSES or len(set(names)) != len(names):
-        raise DataError(
-            f"labels must hold from 1 to {MAX_CLASSES} different names; received {len(names)}, "
-            f"{len(set(names))} of them different"
-        )
-    return tuple(names)
+    return stored_names(labels, fewest=1)
 
 
 def encode(labels: Sequence[str], targets: Sequence[str], keys: Sequence[str]) -> np.ndarray:

@@ -86,9 +86,9 @@ class Regression:
 
         Raises UsageError for a name it does not know or a feature of another shape.
         """
-        from headstart_plugins.classification import _head
+        from headstart_plugins.heads.networks import build_head, plan_head
 
-        return _head.build_head(_head.plan_head(name, self.dropout, units=1, output=VALUE), features, seed=seed)
+        return build_head(plan_head(name, self.dropout, units=1, output=VALUE), features, seed=seed)
 
     def loss(self, targets: Any, outputs: Mapping[str, Any]) -> Any:
         """Squared error in units of train's variance: (batch,) float32 backend tensor."""

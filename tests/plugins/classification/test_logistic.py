@@ -10,11 +10,11 @@ from sklearn.linear_model import LogisticRegression
 from headstart.engine.rows import Part, Rows
 from headstart.engine.spectrum import spectrum_of
 from headstart.errors import DataError
-from headstart_plugins.classification import _logistic
 from headstart_plugins.classification._build import Classification
-from headstart_plugins.classification._links import Softmax
-from headstart_plugins.classification._logistic import Weights, fit_logistic, make_design
 from headstart_plugins.classification._ridge import indicators
+from headstart_plugins.heads import logistic
+from headstart_plugins.heads.links import Softmax
+from headstart_plugins.heads.logistic import Weights, fit_logistic, make_design
 
 FEW, TURNED, MANY = (30, 50), (120, 40), (120, 12)
 
@@ -97,7 +97,7 @@ def test_rows_beyond_the_cache_are_solved_in_single_precision(monkeypatch, limit
     """Kept as float32, or scaled anew at each evaluation."""
     features, targets = sample(5, channels=40)
     expected = optimum(features, targets, 0.01, 5)
-    monkeypatch.setattr(_logistic, "CACHE_LIMIT", limit)
+    monkeypatch.setattr(logistic, "CACHE_LIMIT", limit)
     rows = rows_of(features, targets)
     design = make_design(rows, spectrum_of(rows, indicators(5)), Softmax())
     assert {block.dtype.name for block in design.blocks()} == {"float32"}

@@ -125,9 +125,9 @@ def test_equal_strengths_are_tried_once():
 @pytest.mark.slow
 def test_memory_does_not_hold_the_rows(tmp_path, monkeypatch):
     """200 MB of mapped features, with nothing to be kept between evaluations."""
-    from headstart_plugins.classification import _logistic
+    from headstart_plugins.heads import logistic
 
-    monkeypatch.setattr(_logistic, "CACHE_LIMIT", 0)
+    monkeypatch.setattr(logistic, "CACHE_LIMIT", 0)
     count, channels = 200_000, 256
     path = tmp_path / "features.npy"
     written = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(count, channels))

@@ -133,15 +133,15 @@ def _brittle():
     """A loss that is no number where a logit is above 2, as the root of a negative number is none."""
     import keras
 
-    from headstart_plugins.classification import _head
+    from headstart_plugins.classification import _loss
 
-    real = _head.cross_entropy
+    real = _loss.cross_entropy
 
     def cross_entropy(targets, outputs):
         highest = keras.ops.max(outputs["logits"], axis=-1)
         return real(targets, outputs) + 0 * keras.ops.sqrt(2.0 - highest)
 
-    _head.cross_entropy = cross_entropy
+    _loss.cross_entropy = cross_entropy
 
 
 def _deaf():
