@@ -138,7 +138,7 @@ class Classification:
         counts = self._count(targets, outputs)
         adjusted = logits if self.balance.shift is None else logits + self.balance.shift
         values = {
-            "loss": _metrics.mean_loss(targets, adjusted, self.balance.even),
+            "loss": _metrics.mean_loss(targets, adjusted, even=self.balance.even is not None),
             "accuracy": float(np.trace(counts) / counts.sum()),
             "macro_f1": _metrics.macro_f1(counts),
             "balanced_accuracy": _metrics.balanced_accuracy(counts),

@@ -21,14 +21,15 @@ def count_confusions(targets: np.ndarray, predicted: np.ndarray, classes: int) -
     return np.bincount(pairs, minlength=classes**2).astype(np.int64).reshape(classes, classes)
 
 
-def mean_loss(targets: np.ndarray, logits: np.ndarray, weights: np.ndarray | None = None) -> float:
+def mean_loss(targets: np.ndarray, logits: np.ndarray, *, even: bool = False) -> float:
     """Mean negative log likelihood, in nats, of `targets` (batch,) under `logits` (batch, class).
 
-    With `weights` (class,) the mean is weighted by those of the targets' classes.
+    Where `even`, the mean over classes of each one's mean, without those that have no sample here: so that it is the
+    same whether samples were drawn as they are or evened out.
     """
     log_probability = special.log_softmax(logits.astype(np.float64), axis=1)
     losses = -log_probability[np.arange(len(targets)), targets]
-    return float(losses.mean() if weights is None else np.average(losses, weights=weights[targets]))
+    return float(np.average(losses, weights=1.0 / np.bincount(targets)[targets]) if even else losses.mean())
 
 
 def softened_loss(targets: np.ndarray, logits: np.ndarray) -> float:

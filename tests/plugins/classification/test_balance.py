@@ -96,9 +96,9 @@ def test_the_loss_metric_is_what_is_trained_on_and_the_primary_metric_weighs_cla
     logits, targets = random.normal(size=(40, 3)).astype(np.float32), random.integers(0, 3, 40)
     outputs = {"logits": logits}
     each = -log_softmax(logits.astype(np.float64), axis=1)[np.arange(40), targets]
-    weights = sum(COUNTS) / (3 * np.array(COUNTS))
-    expected = (each * weights[targets]).sum() / weights[targets].sum()
+    expected = np.mean([each[targets == index].mean() for index in range(3)])
     assert task("class_weights")[0].metrics(targets, outputs)["loss"] == pytest.approx(expected)
+    assert task("sampling")[0].metrics(targets, outputs)["loss"] == pytest.approx(expected)
     shifted = log_softmax(logits + np.log(np.array(COUNTS) / sum(COUNTS)), axis=1)[np.arange(40), targets]
     assert task("logit_adjustment")[0].metrics(targets, outputs)["loss"] == pytest.approx(-shifted.mean())
     smoothed = task("none", label_smoothing=0.3)[0].metrics(targets, outputs)["loss"]
@@ -107,6 +107,16 @@ def test_the_loss_metric_is_what_is_trained_on_and_the_primary_metric_weighs_cla
     assert task("sampling")[0].primary_metric == "balanced_accuracy"
     baseline = task("sampling")[0].baseline(TARGETS, TARGETS)
     assert baseline == {"majority_accuracy": 90 / 132, "majority_balanced_accuracy": pytest.approx(1 / 3)}
+
+
+def test_the_loss_is_the_same_over_samples_that_were_repeated_until_classes_were_equal():
+    """As an epoch of balanced sampling is, whose loss is told beside that of val."""
+    even = np.repeat(np.arange(len(TARGETS)), np.array([2, 6, 15])[TARGETS])
+    logits = np.random.default_rng(3).normal(size=(len(TARGETS), 3)).astype(np.float32)
+    balanced = task("sampling")[0]
+    assert balanced.metrics(TARGETS[even], {"logits": logits[even]})["loss"] == pytest.approx(
+        balanced.metrics(TARGETS, {"logits": logits})["loss"]
+    )
 
 
 @pytest.mark.parametrize("balance", ["none", "class_weights", "sampling", "logit_adjustment"])
