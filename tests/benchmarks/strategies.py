@@ -20,9 +20,10 @@ from typing import Any
 
 from processes import HEADSTART, HERE, environment
 from ratios import machine
+from sections import with_section
 from strategies_cells import GUIDE_EPOCHS, SCRATCH_FLAGS, Cell, counts_of, found_in, run_cells
 from strategies_sets import SETS
-from strategies_table import GUIDE, SCRATCH, Found, grouped, page, with_section
+from strategies_table import GUIDE, SCRATCH, Found, grouped, page
 from sweep import ROOT
 
 OUT = Path("runs/bench-strategies")
@@ -108,7 +109,7 @@ def settings(found: list[Found]) -> list[str]:
 def write(section: str, found: list[Found]) -> None:
     """Put the section between its marks in BENCHMARKS.md, and what it is made of beside the benchmarks."""
     told = ROOT / "BENCHMARKS.md"
-    told.write_text(with_section(told.read_text(encoding="utf-8"), section), encoding="utf-8")
+    told.write_text(with_section(told.read_text(encoding="utf-8"), "strategies", section), encoding="utf-8")
     rows: list[dict[str, Any]] = [asdict(each) for each in found]
     text = json.dumps({"cells": rows}, indent=1, allow_nan=False) + "\n"
     (HERE / "strategies.json").write_text(text, encoding="utf-8")

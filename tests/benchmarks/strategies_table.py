@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from scipy import stats
+from sections import markdown_table
 
 Key, Each = TypeVar("Key"), TypeVar("Each")
 GUIDE, SCRATCH = "guide", "scratch"
-BEGIN, END = "<!-- strategies: begin -->", "<!-- strategies: end -->"
-"""Between these BENCHMARKS.md has the tables; `table.py` keeps what is there."""
 GOAL_MEAN, GOAL_WORST = 1.5, -0.5
 """P9, in points of accuracy: over the sets, and of the set where a strategy does worst."""
 
@@ -59,8 +58,11 @@ def page(found: Sequence[Found], counts: Mapping[str, Mapping[str, int]], settin
     for name in names:
         here = [each for each in found if each.pictures == name]
         told = " + ".join(str(counts[name][split]) for split in ("train", "val", "test"))
-        parts += [f"### {name}: {told} pictures to train, choose and test on\n", _table(COLUMNS, set_rows(here))]
-    parts += ["### Over the sets, beside the guide (P9)\n", _table(P9_COLUMNS, p9_rows(found))]
+        parts += [
+            f"### {name}: {told} pictures to train, choose and test on\n",
+            markdown_table(COLUMNS, set_rows(here)),
+        ]
+    parts += ["### Over the sets, beside the guide (P9)\n", markdown_table(P9_COLUMNS, p9_rows(found))]
     return "\n".join(parts)
 
 
@@ -131,22 +133,3 @@ def grouped(items: Iterable[Each], key: Callable[[Each], Key]) -> dict[Key, list
     for item in items:
         found[key(item)].append(item)
     return dict(found)
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [tuple(columns), tuple("---" for _ in columns), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
-
-
-def with_section(text: str, section: str) -> str:
-    """`text` with `section` between the marks, at its end where it has none; without it where `section` is empty."""
-    marked = f"{BEGIN}\n{section.strip()}\n{END}" if section else ""
-    if BEGIN in text and END in text:
-        before, _, rest = text.partition(BEGIN)
-        return before + marked + rest.partition(END)[2]
-    return f"{text.rstrip()}\n\n{marked}\n" if marked else text
-
-
-def section_of(text: str) -> str:
-    """What stands between the marks; empty where nothing does."""
-    return text.partition(BEGIN)[2].partition(END)[0].strip() if END in text else ""

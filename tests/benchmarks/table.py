@@ -21,7 +21,7 @@ from typing import Any
 from goals import GOALS, verdict
 from ratio_plot import draw
 from ratios import FOUND, Ratio, middle, read_ratios
-from strategies_table import section_of, with_section
+from sections import sections_of, with_sections
 from sweep import ROOT, show
 
 HERE = Path(__file__).parent
@@ -59,8 +59,8 @@ def main() -> int:
     draw(ratios, beside.with_suffix(".png"))
     if not given.quick:
         page, told = _page(ratios, [(path.stem, document) for path, _, document in documents]), ROOT / "BENCHMARKS.md"
-        kept = section_of(told.read_text(encoding="utf-8")) if told.exists() else ""
-        told.write_text(with_section(page, kept), encoding="utf-8")
+        kept = sections_of(told.read_text(encoding="utf-8")) if told.exists() else {}
+        told.write_text(with_sections(page, kept), encoding="utf-8")
     return 0
 
 

@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # these scripts import one another by bare names
 
-from strategies_table import Found, complete_seeds, mean_of, p9_rows, page, section_of, set_rows, with_section
+from strategies_table import Found, complete_seeds, mean_of, p9_rows, page, set_rows
 
 
 def found(pictures, side, seed, test, *, backend="torch", trained=10, seconds=1.0):
@@ -71,16 +71,6 @@ def test_a_row_tells_each_seed_and_a_range_of_what_learned():
     assert set_rows(cells) == [
         ("surgical", "torch", mean_of([0.91, 0.93]).told(), "91.0, 93.0", "1,000 to 25,000", "2")
     ]
-
-
-def test_the_section_is_put_between_its_marks_again_and_again():
-    told = with_section("# Head\n\ntext\n", "one")
-    assert section_of(told) == "one"
-    assert told.startswith("# Head\n\ntext\n")
-    again = with_section(told, "two")
-    assert section_of(again) == "two"
-    assert "one" not in again
-    assert with_section("# Head\n", "") == "# Head\n"
 
 
 def test_a_page_says_how_many_pictures_each_set_has():

@@ -1,6 +1,7 @@
 """`make stress`: every figure of crash safety in full, on both backends: hours on a small machine.
 
-    python tests/stress/run.py [--quick] [--backend jax] [--only R4] [--json runs/stress/figures.json]
+    python tests/stress/run.py [--quick] [--backend jax] [--only R4]
+    python tests/stress/run.py --table --write      # nothing is run; BENCHMARKS.md gets what was measured last
 
 A line each: the promise, what was tried, how often, how often it failed, and whether that is as it should be; where a
 bug was planted, failures are what is wanted. The exit code is 1 where one is not.
@@ -13,20 +14,23 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 sys.path.insert(0, str(Path(__file__).parent))
 
+from ratios import machine
 from rich.console import Console
 from rich.table import Table
 from rig import faults, kernel, kills, losses, random_kills, repeats, resumes, signals
 from rig.disk import full_disk
-from rig.figures import Figure, write_figures
+from rig.figures import COLUMNS, Figure, read_figures, replaced, told_in_rows, write_figures
 from rig.locks import races
+from sections import markdown_table, with_section
+from sweep import ROOT
 
 BACKENDS = ("jax", "torch")
 RANDOM_MOMENTS = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0)
@@ -96,18 +100,29 @@ def measured_on(backend: str, sizes: Sizes, only: Sequence[str]) -> list[Figure]
 
 
 def main() -> int:
-    """Measure, print and write."""
+    """Measure, print and write. What was not measured this time stays as it was in the file of `--json`."""
     asked = _arguments()
-    sizes = QUICK if asked.quick else Sizes()
-    figures = [] if asked.backend else list(measured(of_the_file_system(sizes), asked.only))
-    backends = asked.backend or BACKENDS
-    # A process each, as one has one backend.
-    with ProcessPoolExecutor(len(backends), get_context("spawn"), max_tasks_per_child=1) as pool:
-        for found in pool.map(measured_on, backends, repeat(sizes), repeat(asked.only)):
-            figures += found
-    write_figures(figures, asked.json)
+    figures = read_figures(asked.json)
+    for found in () if asked.table else all_measured(asked.backend, QUICK if asked.quick else Sizes(), asked.only):
+        figures = replaced(figures, found)
+        write_figures(figures, asked.json)
     _print_table(figures)
+    if asked.write:
+        _write(figures)
     return int(not all(figure.holds for figure in figures))
+
+
+def all_measured(chosen: Sequence[str], sizes: Sizes, only: Sequence[str]) -> Iterator[list[Figure]]:
+    """Those that need no backend where none is chosen, then those of each backend, as they are done.
+
+    A backend has a process of its own, since a process has one.
+    """
+    if not chosen:
+        yield list(measured(of_the_file_system(sizes), only))
+    backends = chosen or BACKENDS
+    with ProcessPoolExecutor(len(backends), get_context("spawn"), max_tasks_per_child=1) as pool:
+        done = as_completed([pool.submit(measured_on, backend, sizes, only) for backend in backends])
+        yield from (each.result() for each in done)
 
 
 def _arguments() -> argparse.Namespace:
@@ -116,6 +131,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--backend", action="append", choices=BACKENDS, help="only what runs on it; can be repeated")
     parser.add_argument("--only", action="append", default=[], metavar="R4", help="a promise; can be repeated")
     parser.add_argument("--json", type=Path, default=Path("runs/stress/figures.json"))
+    parser.add_argument("--table", action="store_true", help="run nothing: print what is there")
+    parser.add_argument("--write", action="store_true", help="put the table into BENCHMARKS.md, and JSON beside this")
     return parser.parse_args()
 
 
@@ -134,12 +151,22 @@ def _tell(figure: Figure) -> None:
 
 
 def _print_table(figures: Sequence[Figure]) -> None:
-    table = Table("promise", "backend", "what", "tried", "failed", "as it should be")
-    for each in figures:
-        what = f"{each.what}; planted: {each.planted}" if each.planted else each.what
-        holds = "yes" if each.holds else "NO"
-        table.add_row(each.promise, each.backend, what, str(each.count), str(len(each.failures)), holds)
+    table = Table(*COLUMNS)
+    for row in told_in_rows(figures):
+        table.add_row(*row)
     Console(width=None if sys.stdout.isatty() else 150).print(table)
+
+
+def _write(figures: Sequence[Figure]) -> None:
+    told = (
+        "## Crash safety, counted\n",
+        "`make stress`: each promise with how often it was tried and how often it failed. Where a bug was planted, "
+        f"failures are what is wanted: they show that the check can see it. {machine()}.\n",
+        markdown_table(COLUMNS, told_in_rows(figures)),
+    )
+    page = ROOT / "BENCHMARKS.md"
+    page.write_text(with_section(page.read_text(encoding="utf-8"), "stress", "\n".join(told)), encoding="utf-8")
+    write_figures(figures, Path(__file__).with_name("figures.json"))
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ HALF = 0.5
 @dataclass(frozen=True)
 class Threshold:
     """A label is given from the probability `threshold` on. The rest was measured on val: `positives` among it, and
-    precision, recall and F1 at the threshold and at 0.5; None where there is nothing to divide by. As val also chose the
-    threshold, its F1 there is optimistic; that of test, in the report, is not."""
+    precision, recall and F1 at the threshold and at 0.5; None where there is nothing to divide by. As val chose the
+    threshold too, its F1 there is optimistic; that of test, in the report, is not."""
 
     threshold: float
     positives: int

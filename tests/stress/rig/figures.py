@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -32,7 +32,32 @@ def figure(promise: str, what: str, tried: Iterable[str | None], *, backend: str
     return Figure(promise, what, len(outcomes), failures, backend, planted)
 
 
+COLUMNS = ("promise", "backend", "what", "tried", "failed", "as it should be")
+
+
+def told_in_rows(figures: Iterable[Figure]) -> Iterator[tuple[str, ...]]:
+    """A row of COLUMNS for each."""
+    for each in figures:
+        what = f"{each.what}; planted: {each.planted}" if each.planted else each.what
+        holds = "yes" if each.holds else "NO"
+        yield each.promise, each.backend or "none", what, str(each.count), str(len(each.failures)), holds
+
+
 def write_figures(figures: Iterable[Figure], path: Path) -> None:
     """Write them as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps([asdict(each) for each in figures], indent=1) + "\n", encoding="utf-8")
+
+
+def read_figures(path: Path) -> list[Figure]:
+    """What `write_figures` wrote; none where there is no such file."""
+    if not path.exists():
+        return []
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return [Figure(**{**each, "failures": tuple(each["failures"])}) for each in found]
+
+
+def replaced(before: Iterable[Figure], measured: Iterable[Figure]) -> list[Figure]:
+    """`before` with each figure that was measured again in its place, and new ones behind."""
+    found = {(each.promise, each.backend, each.what, each.planted): each for each in (*before, *measured)}
+    return list(found.values())
