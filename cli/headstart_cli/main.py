@@ -92,10 +92,15 @@ app = build_app()
 
 def run() -> NoReturn:
     """Run the command line and exit with the code of the contract."""
-    from headstart.interrupts import prompt
+    from headstart.interrupts import leave, prompt
 
-    with prompt():
-        code = run_arguments(sys.argv[1:])
+    try:
+        with prompt():
+            code = run_arguments(sys.argv[1:])
+    except KeyboardInterrupt:  # after the last moment at which it could be heard
+        code = INTERRUPTED
+    if code == INTERRUPTED:
+        leave()
     sys.exit(code)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.errors import UsageError
+from headstart.interrupts import deferred
 
 BACKENDS = ("jax", "torch")
 """The backends we run on, the one taken first where nothing is said first."""
@@ -156,7 +157,8 @@ def _import_keras() -> None:
 def _import_or_explain() -> None:
     """Raise UsageError with what stands in the way of Keras: a broken installation, its own or another package's."""
     try:
-        importlib.import_module("keras")
+        with deferred():  # an exception in the middle of it, as a signal raises, has crashed libraries of C code
+            importlib.import_module("keras")
     except Exception as exc:
         raise UsageError(
             f"keras cannot be imported on the backend {os.environ[VARIABLE]}: {type(exc).__name__}: {exc}",

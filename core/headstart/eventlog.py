@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from headstart.atomic import explained
 from headstart.errors import DataError, HeadstartError
-from headstart.events import Event, Progress, RunResumed, Warned, from_line, to_line
+from headstart.events import Event, Progress, RunResumed, RunStarted, Warned, from_line, to_line
 from headstart.specs import Reporter, RunView
 
 EVENTS = "events.jsonl"
@@ -35,7 +35,7 @@ class EventLog:
         self._file: IO[str] | None = None
         self._told = 0.0
         self.count = 0
-        """How many events of the file count: those of steps that are taken again do not."""
+        """How many events of the file count, see `read_events`."""
         self.warnings: list[str] = []
         self._held: list[str] = []
         """What reporters did while they heard earlier events again; said after the next event."""
@@ -62,7 +62,7 @@ class EventLog:
         with explained(self._path):
             self._file.write(to_line(event) + "\n")
             self._file.flush()
-        self.count += 1
+        self.count = 1 if isinstance(event, RunStarted) else self.count + 1
         self._reporters, failed = tell(event, self._reporters, self._view)
         held, self._held = self._held, []
         for message in [*held, *failed]:
@@ -145,12 +145,15 @@ def close_all(reporters: Sequence[tuple[str, Reporter]]) -> None:
 def read_events(path: Path) -> list[Event]:
     """The events of a run, in order, without those of steps that were taken again when it went on.
 
+    A run begins with its RunStarted: where there are several, those before the last one came to no checkpoint.
     A last line cut short by a crash is left out. Raises DataError naming the line that is damaged, HeadstartError where
     there is no such file.
     """
     counted: list[Event] = []
     for event in read_all_events(path):
-        if isinstance(event, RunResumed):
+        if isinstance(event, RunStarted):
+            counted.clear()
+        elif isinstance(event, RunResumed):
             del counted[event.after :]
         counted.append(event)
     return counted

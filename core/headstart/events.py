@@ -21,7 +21,8 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class RunStarted(Event):
-    """A run began; `samples` counts by split."""
+    """A run began; `samples` counts by split. What was told before it is not part of the run: that data was read, or a
+    start that came to no checkpoint."""
 
     run: str
     backend: str

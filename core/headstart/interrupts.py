@@ -6,6 +6,9 @@ and ends the process when nobody came to look for too long. What is on disk is c
 (headstart.atomic), so that nothing is lost by that but what came after the last checkpoint.
 
 C code that keeps the interpreter's lock for longer stops that thread, too; what compiles, trains or reads gives it up.
+
+Where the handler raises KeyboardInterrupt, it may come within a callback whose exceptions Python only prints, such as
+one of the garbage collector (JAX has one that runs every time). Then it is raised once more, a moment later.
 """
 
 from __future__ import annotations
@@ -13,9 +16,10 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -25,6 +29,8 @@ PATIENCE = 8.0
 """Seconds from the signal until the process is ended; a run promises to be out within ten."""
 EXIT = 130
 """The exit code of a process that was interrupted."""
+AGAIN = 0.02
+"""Seconds after which a KeyboardInterrupt that was lost in a callback is raised again."""
 
 Handler = Callable[[int, FrameType | None], Any]
 
@@ -95,8 +101,19 @@ def prompt(message: Callable[[], str] = nothing_said, *, patience: float = PATIE
     if not _in_main_thread():
         yield
         return
-    with _watched(threading.Event(), patience, message), _handled(_raise):
+    with _watched(threading.Event(), patience, message), _handled(_raise), _insisting():
         yield
+
+
+def leave() -> NoReturn:
+    """End the process with EXIT, all that was printed written, and without taking the interpreter down.
+
+    Libraries that were interrupted in the middle of something have crashed there.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(EXIT)
 
 
 def _in_main_thread() -> bool:
@@ -130,6 +147,40 @@ def _handled(handler: Handler) -> Iterator[None]:
         yield
     finally:
         restore()
+
+
+@contextmanager
+def _insisting() -> Iterator[None]:
+    """Raise a KeyboardInterrupt again that was lost in a callback; at the end of the block, where it comes first."""
+    timers: list[threading.Timer] = []
+    here, before = threading.get_ident(), sys.unraisablehook
+
+    def hook(lost: sys.UnraisableHookArgs) -> None:
+        if not issubclass(lost.exc_type, KeyboardInterrupt) or threading.get_ident() != here:
+            before(lost)
+            return
+        timer = threading.Timer(AGAIN, _send_again, (here,))
+        timer.daemon = True
+        timers.append(timer)
+        timer.start()
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+        unsent = [timer for timer in timers if not timer.finished.is_set()]
+        for timer in unsent:
+            timer.cancel()
+    if unsent:
+        raise KeyboardInterrupt
+
+
+def _send_again(thread: int) -> None:
+    """Send `thread` a signal that asks for the end and that Python handles; one of them does, or nothing was raised."""
+    handled = (number for number in ASKING if callable(signal.getsignal(number)))
+    if (number := next(handled, None)) is not None:
+        signal.pthread_kill(thread, number)
 
 
 @contextmanager

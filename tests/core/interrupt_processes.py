@@ -40,6 +40,39 @@ def stuck_plain():
     stuck()
 
 
+class Collected:
+    """Is asked to end while it is collected, where Python only prints exceptions."""
+
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+
+
+def lost():
+    """A KeyboardInterrupt that nobody gets to see, and then work that goes on."""
+    with prompt(patience=20.0):
+        print("ready", flush=True)
+        Collected()
+        time.sleep(10.0)
+        print("went on", flush=True)
+
+
+def lost_at_the_end():
+    """The same, but there is nothing left to do in which it could be raised again."""
+    with prompt():
+        print("ready", flush=True)
+        Collected()
+    print("went on", flush=True)
+
+
+def lost_plain():
+    """The planted bug: handlers that raise, and nobody who insists."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    print("ready", flush=True)
+    Collected()
+    print("went on", flush=True)
+
+
 def looking():
     """Takes longer than anybody's patience after it has looked; is not ended for that."""
     with deferred(patience=0.2) as interrupts:

@@ -232,17 +232,16 @@ def test_a_reporter_that_raises_at_what_it_is_told_again_is_switched_off_and_nam
     assert log.count == 4
 
 
-def test_a_start_that_came_to_no_checkpoint_counts_where_the_run_starts_over(tmp_path):
-    """Else the next checkpoint would say that fewer events count than stand before it in the file."""
-    from headstart.runs.folder import RunFolder
-    from headstart.runs.resuming import take_up
-
-    folder = RunFolder(tmp_path)
-    write_events(folder.events, warned("one", "two"))
-    with EventLog(folder.events, [], None) as log:
-        log.warn("three")
-        assert take_up(None, folder, log, pytest.fail) is None  # no recipe yet: the plan is not looked at
-        assert log.count == len(read_events(folder.events)) == 3
+def test_a_start_that_came_to_no_checkpoint_does_not_count_where_the_run_starts_over(tmp_path):
+    """Else its epochs would stand twice in the history of the run."""
+    path, (reading, again), (started, *begun) = tmp_path / "events.jsonl", warned("reading", "again"), EVENTS[:4]
+    write_events(path, [reading, started, *begun])
+    with EventLog(path, [], None) as log:
+        for event in (again, started, *begun):
+            log.emit(event)
+        assert log.count == 4
+    assert read_events(path) == [started, *begun]
+    assert read_all_events(path) == [reading, started, *begun, again, started, *begun]
 
 
 def test_no_events_at_all_is_said(tmp_path):

@@ -156,3 +156,19 @@ def test_a_workers_end_is_not_its_parents(start):
 
 def test_what_is_ignored_stays_ignored(start):
     assert asked(start("ignoring", wait=False)) == (0, "None\n", "")
+
+
+@pytest.mark.parametrize("what", ["lost", "lost_at_the_end"])
+def test_what_was_raised_in_a_callback_and_lost_is_raised_again(start, what):
+    started = time.monotonic()
+    code, out, err = asked(start(what))
+    assert (code != 0, out) == (True, "")
+    assert "Exception ignored" not in err
+    assert err.rstrip().endswith("KeyboardInterrupt")
+    assert time.monotonic() - started < 5
+
+
+def test_without_that_it_would_go_on(start):
+    code, out, err = asked(start("lost_plain"))
+    assert (code, out) == (0, "went on\n")
+    assert "Exception ignored" in err

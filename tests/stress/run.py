@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -102,6 +103,7 @@ def measured_on(backend: str, sizes: Sizes, only: Sequence[str]) -> list[Figure]
 def main() -> int:
     """Measure, print and write. What was not measured this time stays as it was in the file of `--json`."""
     asked = _arguments()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background of a shell; runs inherit that
     figures = read_figures(asked.json)
     for found in () if asked.table else all_measured(asked.backend, QUICK if asked.quick else Sizes(), asked.only):
         figures = replaced(figures, found)

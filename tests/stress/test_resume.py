@@ -20,7 +20,10 @@ def slow(*values):
     return pytest.param(*values, marks=pytest.mark.slow)
 
 
-KILLED = Point("lp_ft", Stop("Progress.train", 4))
+KILLED = [
+    Point("lp_ft", Stop("Progress.train", 4)),  # after the first checkpoint within an epoch
+    Point("lp_ft", Stop("EpochDone", 3)),  # before any checkpoint: it starts over
+]
 SIGNALLED = [
     Point("lp_ft", Stop("Progress.train", 4, "SIGTERM")),  # in the middle of an epoch
     Point("lp_ft", Stop("PhaseDone", 1, "SIGINT")),  # at a phase change
@@ -81,10 +84,10 @@ def test_a_run_that_was_signalled_ends_in_time_and_goes_on_to_the_same_bits(
     assert len([event for event in events_of(out) if event["event"] == "RunResumed"]) == 1
 
 
-def test_a_run_that_was_killed_goes_on_to_the_same_bits(headstart, undisturbed, tmp_path, backend):
-    """After the first checkpoint within an epoch."""
-    out = stopped(tmp_path / "run", KILLED, backend)
-    assert what_differs_after(resume_here(headstart, out), out, undisturbed(KILLED.case)) is None
+@pytest.mark.parametrize("point", KILLED, ids=str)
+def test_a_run_that_was_killed_goes_on_to_the_same_bits(point, headstart, undisturbed, tmp_path, backend):
+    out = stopped(tmp_path / "run", point, backend)
+    assert what_differs_after(resume_here(headstart, out), out, undisturbed(point.case)) is None
 
 
 @pytest.mark.skipif(os.environ.get("KERAS_BACKEND") == "jax", reason="the state is the same; JAX compiles for each")

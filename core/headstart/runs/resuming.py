@@ -104,7 +104,6 @@ def take_up(plan: Plan, folder: RunFolder, log: EventLog, warn: Callable[[str], 
     """
     from headstart.engine.checkpoints import Checkpoints
 
-    log.count = len(read_events(folder.events))  # of a start that came to no checkpoint, where there is none
     if not (folder.recipe.is_file() and folder.split.is_file()):
         return None
     _verify_split(plan, folder)

@@ -18,8 +18,9 @@ from rig.runs import Stop, events_of, fit, resume
 STEPS = 5
 """Updates in an epoch of the case `long`."""
 EPOCHS_PER_KILL = 4
-LATEST = 0.7
-"""Seconds of training before a kill, at most."""
+LATEST = 0.3
+"""Seconds from the first save of a process to its kill, at most: what comes before it, compilation on JAX, saves
+nothing, and a kill there would prove nothing."""
 
 Digests = Mapping[str, Mapping[str, object]]
 """What the manifest of a checkpoint says of its files, by the checkpoint's name."""
@@ -39,8 +40,8 @@ def _killed(scratch: Path, backend: str, kills: int, *, seed: int, bug: str) -> 
     plant = {"plant": bug} if bug else {}
     for number in range(kills):
         begun = out.exists()
-        stop = Stop("RunResumed" if begun else "RunStarted", delay=draw.uniform(0.001, LATEST))
-        wanted = {**stop.wanted, **plant}
+        stop = Stop("CheckpointSaved", delay=draw.uniform(0.001, LATEST))
+        wanted = {**stop.wanted, **plant, "resumed": begun}
         done = resume(out, "long", backend, wanted) if begun else fit(out, "long", backend, wanted, more=epochs)
         if done.code != -9:
             yield f"kill {number} after {stop.delay:.3f} s: it ended with {done.last_words}"

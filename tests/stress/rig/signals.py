@@ -12,9 +12,12 @@ from headstart.engine.checkpoints import Checkpoints
 from rig.figures import Figure, figure
 from rig.resumes import Point
 from rig.runs import BASE, CASES, Stop, cache_of, ended, events_of, run, start
+from rig.warm import Ended
 
 OUT_WITHIN = 10.0
 BATCH = 16
+FROM_OUTSIDE = "interrupted within a long computation"
+"""What a run says whose main thread did not come to hear a signal."""
 PLACES = (
     ("lp_ft", "Progress.train", (1, 4, 6, 9)),  # training
     ("dropout", "Progress.train", (8,)),
@@ -62,15 +65,18 @@ def problem_of(out: Path, backend: str, point: Point, plant: str | None = None) 
         return f"out after {took:.1f} s with {done.last_words}"
     if (out / "recipe.toml").exists() and f"--resume --out {out}" not in done.err.replace("\n", ""):
         return f"not told how to go on: {done.last_words}"
-    return left_wrong(out)
+    return left_wrong(out, done)
 
 
-def left_wrong(out: Path) -> str | None:
-    """What is wrong with a run that was interrupted: hidden files left, a checkpoint that is damaged or too old."""
+def left_wrong(out: Path, done: Ended) -> str | None:
+    """What is wrong with a run that was interrupted: hidden files left, a checkpoint that is damaged or too old.
+
+    One that had to be ended from outside leaves what a killed one does.
+    """
     if not out.exists():
         return None
     hidden = [str(path.relative_to(out)) for path in out.rglob(".*")]
-    if hidden:
+    if hidden and FROM_OUTSIDE not in done.err:
         return f"left behind: {hidden}"
     warned: list[str] = []
     loaded = Checkpoints(out / "checkpoints").load_last(warned.append)
@@ -118,5 +124,5 @@ def _at_random(scratch: Path, backend: str, seconds: Sequence[float]) -> Iterato
         done = ended(process)
         took = time.time() - started
         problem = f"out after {took:.1f} s with {done.last_words}" if done.code != 130 or took > OUT_WITHIN else None
-        problem = problem or left_wrong(out)
+        problem = problem or left_wrong(out, done)
         yield f"{wait} s after its start: {problem}" if problem and ran else None
