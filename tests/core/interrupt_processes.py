@@ -40,6 +40,10 @@ def stuck_plain():
     stuck()
 
 
+WENT_ON = 7
+"""The exit code of what did not hear that it was to end."""
+
+
 class Collected:
     """Is asked to end while it is collected, where Python only prints exceptions."""
 
@@ -54,7 +58,7 @@ def lost():
         print("ready", flush=True)
         Collected()
         time.sleep(10.0)
-        print("went on", flush=True)
+        sys.exit(WENT_ON)
 
 
 def lost_at_the_end():
@@ -62,7 +66,7 @@ def lost_at_the_end():
     with prompt():
         print("ready", flush=True)
         Collected()
-    print("went on", flush=True)
+    sys.exit(WENT_ON)
 
 
 def lost_plain():
@@ -70,7 +74,7 @@ def lost_plain():
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     print("ready", flush=True)
     Collected()
-    print("went on", flush=True)
+    sys.exit(WENT_ON)
 
 
 def looking():
