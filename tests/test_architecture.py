@@ -65,7 +65,7 @@ def test_the_arrows_of_the_import_linter_hold():
     linter = Path(sys.executable).with_name("lint-imports")
     done = subprocess.run([linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 kept, 0 broken" in done.stdout
+    assert "3 kept, 0 broken" in done.stdout
 
 
 def test_only_the_engine_imports_a_framework_when_it_is_imported():
@@ -90,7 +90,8 @@ def test_the_source_roots_are_never_import_names():
 
 
 def declarations():
-    return sorted((ROOT / "plugins" / "headstart_plugins").glob("*/__init__.py"))
+    """Of each built-in plugin; what they share begins with an underscore."""
+    return sorted((ROOT / "plugins" / "headstart_plugins").glob("[!_]*/__init__.py"))
 
 
 @pytest.mark.parametrize("path", declarations(), ids=module_name)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.errors import UsageError
-from headstart.interrupts import deferred
+from headstart.imports import import_library
 
 BACKENDS = ("jax", "torch")
 """The backends we run on, the one taken first where nothing is said first."""
@@ -157,8 +157,7 @@ def _import_keras() -> None:
 def _import_or_explain() -> None:
     """Raise UsageError with what stands in the way of Keras: a broken installation, its own or another package's."""
     try:
-        with deferred():  # an exception in the middle of it, as a signal raises, has crashed libraries of C code
-            importlib.import_module("keras")
+        import_library("keras")
     except Exception as exc:
         raise UsageError(
             f"keras cannot be imported on the backend {os.environ[VARIABLE]}: {type(exc).__name__}: {exc}",

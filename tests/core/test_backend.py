@@ -129,33 +129,6 @@ def test_keras_is_never_switched_inside_a_process(tmp_path):
     # Keras itself made this one: a notebook imported it before headstart had any say.
 
 
-def test_a_signal_does_not_come_within_the_import_of_a_backend(tmp_path):
-    """An exception in the middle of it ended one process in forty by a fault of C code."""
-    told = python(
-        """
-        import json, os, signal, sys
-        from headstart.backend import activate, choose_backend
-        from headstart.interrupts import prompt
-
-        def signalled(event, arguments, sent=[]):
-            if event == "import" and arguments[0] == "keras.src.layers" and not sent:
-                sent.append(os.kill(os.getpid(), signal.SIGTERM))
-
-        sys.addaudithook(signalled)
-        came = "nothing"
-        try:
-            with prompt():
-                activate(choose_backend("torch", None))
-                came = "an import that heard nothing"
-        except KeyboardInterrupt:
-            came = "KeyboardInterrupt"
-        print(json.dumps([came, "keras" in sys.modules, hasattr(sys.modules["keras"], "ops")]))
-        """,
-        tmp_path,
-    )
-    assert told == ["KeyboardInterrupt", True, True]
-
-
 def test_keras_on_tensorflow_is_refused_clearly(monkeypatch):
     monkeypatch.setattr(backend, "loaded_backend", lambda: "tensorflow")
     with pytest.raises(UsageError, match="already loaded with the backend tensorflow"):

@@ -84,7 +84,7 @@ class Classification:
 
         Raises UsageError for a name it does not know or a feature of another shape.
         """
-        from headstart_plugins.heads.networks import build_head, plan_head
+        from headstart_plugins._heads.networks import build_head, plan_head
 
         return build_head(plan_head(name, self.dropout, units=len(self.classes)), features, seed=seed)
 

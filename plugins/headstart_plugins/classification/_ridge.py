@@ -12,8 +12,8 @@ from headstart.engine.ridge import leave_out, ridge_weights
 from headstart.engine.rows import Rows
 from headstart.engine.spectrum import Spectrum
 from headstart.engine.sums import Values
+from headstart_plugins._heads.logistic import Weights
 from headstart_plugins.classification._metrics import softened_loss
-from headstart_plugins.heads.logistic import Weights
 
 LEFT_OUT = 4096
 """Samples that are left out in turn, at most: enough for one strength and one number."""

@@ -10,10 +10,10 @@ from headstart.engine.ridge import ridge_weights
 from headstart.engine.rows import Rows
 from headstart.engine.spectrum import Spectrum, spectrum_of
 from headstart.specs import Solved
+from headstart_plugins._heads.links import Softmax
+from headstart_plugins._heads.logistic import Weights, fit_logistic, make_design
+from headstart_plugins._heads.paths import regressions
 from headstart_plugins.classification._ridge import choose_ridge, indicators
-from headstart_plugins.heads.links import Softmax
-from headstart_plugins.heads.logistic import Weights, fit_logistic, make_design
-from headstart_plugins.heads.paths import regressions
 
 RIDGE, LOGISTIC = "ridge", "logistic"
 

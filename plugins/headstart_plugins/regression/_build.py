@@ -86,7 +86,7 @@ class Regression:
 
         Raises UsageError for a name it does not know or a feature of another shape.
         """
-        from headstart_plugins.heads.networks import build_head, plan_head
+        from headstart_plugins._heads.networks import build_head, plan_head
 
         return build_head(plan_head(name, self.dropout, units=1, output=VALUE), features, seed=seed)
 

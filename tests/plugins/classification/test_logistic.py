@@ -10,11 +10,11 @@ from sklearn.linear_model import LogisticRegression
 from headstart.engine.rows import Part, Rows
 from headstart.engine.spectrum import spectrum_of
 from headstart.errors import DataError
+from headstart_plugins._heads import logistic
+from headstart_plugins._heads.links import Softmax
+from headstart_plugins._heads.logistic import Weights, fit_logistic, make_design
 from headstart_plugins.classification._build import Classification
 from headstart_plugins.classification._ridge import indicators
-from headstart_plugins.heads import logistic
-from headstart_plugins.heads.links import Softmax
-from headstart_plugins.heads.logistic import Weights, fit_logistic, make_design
 
 FEW, TURNED, MANY = (30, 50), (120, 40), (120, 12)
 

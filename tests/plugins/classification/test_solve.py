@@ -125,7 +125,7 @@ def test_equal_strengths_are_tried_once():
 @pytest.mark.slow
 def test_memory_does_not_hold_the_rows(tmp_path, monkeypatch):
     """200 MB of mapped features, with nothing to be kept between evaluations."""
-    from headstart_plugins.heads import logistic
+    from headstart_plugins._heads import logistic
 
     monkeypatch.setattr(logistic, "CACHE_LIMIT", 0)
     count, channels = 200_000, 256

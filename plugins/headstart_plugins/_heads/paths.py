@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from headstart_plugins.heads.logistic import Design, Weights, fit_logistic
+from headstart_plugins._heads.logistic import Design, Weights, fit_logistic
 
 
 def regressions(design: Design, start: Weights, path: Sequence[float]) -> Iterator[tuple[float, Weights]]:

@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 
 from headstart.engine.rows import Rows
 from headstart.engine.spectrum import Spectrum
-from headstart_plugins.heads.links import Link
+from headstart_plugins._heads.links import Link
 
 EXCESS = 1e-7
 """The estimated share of the objective that is left to gain at which a solution is accepted; see `fit_logistic`."""

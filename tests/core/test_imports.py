@@ -1,0 +1,68 @@
+"""A signal during the import of a library is heard between two modules, and never while an extension begins."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from headstart.imports import import_library
+
+
+def told_by(program, **environment):
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+SIGNALLED = """
+    import json, os, signal, sys
+    from headstart.imports import import_library
+
+    wanted, number = os.environ["WANTED"], int(os.environ["NUMBER"])
+    seen = []
+
+    def signalled(event, arguments):
+        if event == "import":
+            seen.append(arguments[0])
+            if arguments[0] == wanted and seen.count(wanted) == 1:
+                os.kill(os.getpid(), number)
+
+    sys.addaudithook(signalled)
+    try:
+        import_library("keras")
+        came = "nothing"
+    except KeyboardInterrupt:
+        came = "KeyboardInterrupt"
+    print(json.dumps([came, seen[seen.index(wanted) + 1 :]]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_between_two_modules_ends_the_import_there(number):
+    came, after = told_by(SIGNALLED, WANTED="keras.src.layers", NUMBER=str(int(number)), KERAS_BACKEND="torch")
+    assert came == "KeyboardInterrupt"
+    assert "keras.src.models" not in after
+
+
+def test_a_signal_while_an_extension_begins_is_heard_after_it():
+    """torch._C imports modules of Python's while it begins; what it had begun, it ends."""
+    came, after = told_by(SIGNALLED, WANTED="torch._C", NUMBER=str(int(signal.SIGTERM)), KERAS_BACKEND="torch")
+    assert came == "KeyboardInterrupt"
+    assert len(after) < 200
+
+
+def test_nothing_is_left_behind():
+    before = list(sys.meta_path), signal.getsignal(signal.SIGINT)
+    assert import_library("json") is json
+    with pytest.raises(ModuleNotFoundError):
+        import_library("no_such_library")
+    assert (list(sys.meta_path), signal.getsignal(signal.SIGINT)) == before
