@@ -100,7 +100,7 @@ def test_the_wheel_carries_the_licence_the_command_and_the_plugins(wheel):
         parsed = ConfigParser(delimiters=("=",))
         parsed.read_string(archive.read(entry_points).decode())
     assert dict(parsed["console_scripts"]) == {"headstart": "headstart_cli.main:run"}
-    folders = {path.parent.name for path in (ROOT / "plugins" / "headstart_plugins").glob("*/__init__.py")}
+    folders = {path.parent.name for path in (ROOT / "plugins" / "headstart_plugins").glob("[!_]*/__init__.py")}
     assert dict(parsed["headstart"]) == {name: f"headstart_plugins.{name}" for name in folders}
 
 
