@@ -18,9 +18,10 @@ from rig.runs import Stop, events_of, fit, resume
 STEPS = 5
 """Updates in an epoch of the case `long`."""
 EPOCHS_PER_KILL = 4
-LATEST = 0.3
-"""Seconds from the first save of a process to its kill, at most: what comes before it, compilation on JAX, saves
-nothing, and a kill there would prove nothing."""
+SAVES = 8
+"""So many saves of a process come first: in the epoch until then JAX compiles, and a kill there would prove nothing."""
+LATEST = 0.15
+"""Seconds from then to the kill, at most: several steps and their saves."""
 
 Digests = Mapping[str, Mapping[str, object]]
 """What the manifest of a checkpoint says of its files, by the checkpoint's name."""
@@ -40,8 +41,8 @@ def _killed(scratch: Path, backend: str, kills: int, *, seed: int, bug: str) -> 
     plant = {"plant": bug} if bug else {}
     for number in range(kills):
         begun = out.exists()
-        stop = Stop("CheckpointSaved", delay=draw.uniform(0.001, LATEST))
-        wanted = {**stop.wanted, **plant, "resumed": begun}
+        stop = Stop("CheckpointSaved", SAVES, delay=draw.uniform(0.001, LATEST))
+        wanted = {**stop.wanted, **plant}
         done = resume(out, "long", backend, wanted) if begun else fit(out, "long", backend, wanted, more=epochs)
         if done.code != -9:
             yield f"kill {number} after {stop.delay:.3f} s: it ended with {done.last_words}"

@@ -1,8 +1,9 @@
 """The reporter `stress/stress`. The environment variable HEADSTART_STRESS holds JSON, all of whose keys may be absent:
 
 - `event`, `count`, `signal`, `delay`: at the `count`th event of that name, `signal` is sent to this process, `delay`
-  seconds later from another thread where there is a delay. `Progress.train` is a Progress event of that activity. With
-  `resumed` events count from the one on that says that the run goes on.
+  seconds later from another thread where there is a delay. `Progress.train` is a Progress event of that activity.
+  Events of an earlier process, which a run that goes on tells again, do not count; with `resumed` only those count that
+  come after it went on.
   With `told`, a path, the moment of the signal is written there. The event `fsync` is one of a checkpoint's files.
 - `record`: a path to which the digests of each checkpoint's files are appended, a line of JSON each.
 - `plant`: the name of a bug below.
@@ -36,12 +37,15 @@ class Stress:
         self._signal = getattr(signal, wanted.get("signal", "SIGTERM"))
         self._delay = wanted.get("delay", 0.0)
         self._counting = not wanted.get("resumed", False)
+        self._began = time.time()
         self._told, self._record = wanted.get("told"), wanted.get("record")
         if self._event == "fsync":
             self._listen()
 
     def on_event(self, event, run):
         """Send the signal when its time has come."""
+        if event.time < self._began:
+            return
         name = type(event).__name__
         if self._record and name == "CheckpointSaved":
             self._append(event.path, run.path)
