@@ -20,9 +20,12 @@ OF_EXTENSIONS = {ExtensionFileLoader.create_module.__code__, ExtensionFileLoader
 
 
 def import_library(name: str) -> ModuleType:
-    """The module `name`. Raises KeyboardInterrupt between two modules that it imports, after SIGINT or SIGTERM."""
+    """The module `name`. Raises KeyboardInterrupt after SIGINT or SIGTERM, between two modules that it imports."""
     with deferred() as interrupts, _looking(interrupts):
-        return importlib.import_module(name)
+        module = importlib.import_module(name)
+        if interrupts.asked:  # within the last module, or in one that goes on whatever is raised
+            raise KeyboardInterrupt
+        return module
 
 
 class _Looks(MetaPathFinder):

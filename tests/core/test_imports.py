@@ -60,6 +60,20 @@ def test_a_signal_while_an_extension_begins_is_heard_after_it():
     assert len(after) < 200
 
 
+def test_a_library_that_goes_on_whatever_is_raised_does_not_keep_it(tmp_path):
+    (tmp_path / "stubborn.py").write_text("import signal, os\nos.kill(os.getpid(), signal.SIGTERM)\n"
+                                          "try:\n    import colorsys\nexcept BaseException:\n    pass\n")  # fmt: skip
+    program = """
+        import json, sys
+        from headstart.imports import import_library
+        try:
+            import_library("stubborn")
+        except KeyboardInterrupt:
+            print(json.dumps(["stubborn" in sys.modules, "colorsys" in sys.modules]))
+    """
+    assert told_by(program, PYTHONPATH=str(tmp_path)) == [True, False]
+
+
 def test_nothing_is_left_behind():
     before = list(sys.meta_path), signal.getsignal(signal.SIGINT)
     assert import_library("json") is json
