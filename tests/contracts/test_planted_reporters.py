@@ -170,7 +170,7 @@ BUGS = {
     ),
     "raises when told again": (
         (EVENT, EVENT + "        if not self.request.live:\n            raise KeyError('live')\n"),
-        {AGAIN: "in a run told again from its folder, it raises at Progress: KeyError: 'live'"},
+        {AGAIN: "in a run told again from its folder, it raises at RunStarted: KeyError: 'live'"},
     ),
     "raises": (
         (FINISHED, FINISHED + "            raise KeyError('accuracy')\n"),
