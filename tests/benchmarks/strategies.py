@@ -4,8 +4,9 @@
     python tests/benchmarks/strategies.py --table --write   # nothing is run; BENCHMARKS.md gets the tables
 
 A seed fixes the split (of Fashion-MNIST, which pictures too), initial weights and order; nothing is augmented. Every
-side reads the same pictures and split. A cell is one process on one core, and one JSON file below `--out`; delete
-the folder when the code has changed.
+side reads the same pictures and split. A cell is one process on one core, and one JSON file below `--out`. `--write`
+also keeps cells in strategies.json, and those count as finished in another checkout too; delete both when the code has
+changed.
 """
 
 from __future__ import annotations
@@ -14,14 +15,12 @@ import argparse
 import json
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from processes import HEADSTART, HERE, environment
+from processes import HEADSTART, environment
 from ratios import machine
 from sections import with_section
-from strategies_cells import GUIDE_EPOCHS, SCRATCH_FLAGS, Cell, counts_of, found_in, run_cells
+from strategies_cells import GUIDE_EPOCHS, SCRATCH_FLAGS, Cell, counts_of, found_in, publish, run_cells
 from strategies_sets import SETS
 from strategies_table import GUIDE, SCRATCH, Found, grouped, page
 from sweep import ROOT
@@ -42,7 +41,7 @@ def main() -> int:
         section = page(found, counts_of(cells, given.out), settings(found))
         print(section)
         if given.write:
-            write(section, found)
+            write(section, cells, given.out)
     for problem in failed:
         print(f"FAILED {problem}")
     return 1 if failed or not found else 0
@@ -106,13 +105,11 @@ def settings(found: list[Found]) -> list[str]:
     ]
 
 
-def write(section: str, found: list[Found]) -> None:
+def write(section: str, cells: list[Cell], out: Path) -> None:
     """Put the section between its marks in BENCHMARKS.md, and what it is made of beside the benchmarks."""
     told = ROOT / "BENCHMARKS.md"
     told.write_text(with_section(told.read_text(encoding="utf-8"), "strategies", section), encoding="utf-8")
-    rows: list[dict[str, Any]] = [asdict(each) for each in found]
-    text = json.dumps({"cells": rows}, indent=1, allow_nan=False) + "\n"
-    (HERE / "strategies.json").write_text(text, encoding="utf-8")
+    publish(cells, out)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import cache
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ SCRATCH_FLAGS = (
     *("--strategy", "full", "--weights", "none", "--batch-norm", "trainable"),
     *("--epochs", "10", "--learning-rate", "1e-3"),
 )
+PUBLISHED = HERE / "strategies.json"
+"""What was measured last, of which a sweep measures nothing again."""
 LIMIT = 3600
 """Seconds after which a cell has failed."""
 Measured = dict[str, Any]
@@ -56,8 +59,8 @@ class Cell:
 
     @property
     def key(self) -> str:
-        """What makes a finished cell count: all that it is told."""
-        told = json.dumps([asdict(self), GUIDE_EPOCHS, SCRATCH_FLAGS], sort_keys=True)
+        """What makes a finished cell count: all that it is told, but for where files lie."""
+        told = json.dumps([self.name, self.pictures.size, self.records, self.epochs, GUIDE_EPOCHS, SCRATCH_FLAGS])
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
@@ -87,9 +90,25 @@ def read_cell(cell: Cell, out: Path) -> Measured | None:
     """What a finished cell measured, None where it is not finished or was told something else."""
     path = _path(cell, out)
     if not path.exists():
-        return None
+        return _published().get(cell.key)
     kept = json.loads(path.read_text(encoding="utf-8"))
     return dict(kept) if kept["key"] == cell.key else None
+
+
+@cache
+def _published() -> dict[str, Measured]:
+    """Cells that another checkout finished, by key."""
+    if not PUBLISHED.exists():
+        return {}
+    return {kept["key"]: kept for kept in json.loads(PUBLISHED.read_text(encoding="utf-8"))["cells"]}
+
+
+def publish(cells: Sequence[Cell], out: Path) -> None:
+    """Keep what is finished beside the benchmarks, without what only its process is interested in."""
+    found = [kept for cell in cells if (kept := read_cell(cell, out)) is not None]
+    rows = [{name: value for name, value in kept.items() if name != "told"} for kept in found]
+    lines = ",\n".join(json.dumps(row, allow_nan=False) for row in rows)
+    PUBLISHED.write_text(f'{{"cells": [\n{lines}\n]}}\n', encoding="utf-8")
 
 
 def found_in(cells: Sequence[Cell], out: Path) -> Iterator[Found]:
@@ -191,7 +210,14 @@ def _guide(cell: Cell, folder: Path) -> tuple[list[str], Callable[[Measured], Me
 
 
 def _keep(cell: Cell, measured: Measured, out: Path) -> None:
-    facts = {"key": cell.key, "cell": asdict(cell), "machine": machine(), "load": os.getloadavg()[0], **measured}
+    facts = {
+        "key": cell.key,
+        "name": cell.name,
+        "cell": asdict(cell),
+        "machine": machine(),
+        "load": os.getloadavg()[0],
+        **measured,
+    }
     path = _path(cell, out)
     unfinished = path.with_suffix(".unfinished")
     unfinished.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
