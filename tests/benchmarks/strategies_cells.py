@@ -213,7 +213,6 @@ def _keep(cell: Cell, measured: Measured, out: Path) -> None:
     facts = {
         "key": cell.key,
         "name": cell.name,
-        "cell": asdict(cell),
         "machine": machine(),
         "load": os.getloadavg()[0],
         **measured,
