@@ -16,17 +16,20 @@ from headstart.engine.checkpoints import Checkpoints
 pytestmark = pytest.mark.backend
 
 
-def slow(*values):
-    return pytest.param(*values, marks=pytest.mark.slow)
+ON_JAX = os.environ.get("KERAS_BACKEND") == "jax"
+
+
+def slow(*values, when=True):
+    return pytest.param(*values, marks=[pytest.mark.slow] if when else [])
 
 
 KILLED = [
     Point("lp_ft", Stop("Progress.train", 4)),  # after the first checkpoint within an epoch
-    Point("lp_ft", Stop("EpochDone", 3)),  # before any checkpoint: it starts over
+    slow(Point("lp_ft", Stop("EpochDone", 3)), when=ON_JAX),  # before any checkpoint: it starts over
 ]
 SIGNALLED = [
     Point("lp_ft", Stop("Progress.train", 4, "SIGTERM")),  # in the middle of an epoch
-    Point("lp_ft", Stop("PhaseDone", 1, "SIGINT")),  # at a phase change
+    slow(Point("lp_ft", Stop("PhaseDone", 1, "SIGINT")), when=ON_JAX),  # at a phase change
     slow(Point("dropout", Stop("EpochDone", 2, "SIGTERM"))),  # after evaluation
     slow(Point("lp_ft", Stop("Progress.evaluate", 1, "SIGINT"))),
 ]
@@ -90,7 +93,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bits(point, headstart, undist
     assert what_differs_after(resume_here(headstart, out), out, undisturbed(point.case)) is None
 
 
-@pytest.mark.skipif(os.environ.get("KERAS_BACKEND") == "jax", reason="the state is the same; JAX compiles for each")
+@pytest.mark.skipif(ON_JAX, reason="the state is the same; JAX compiles for each")
 @pytest.mark.parametrize(("bug", "point"), PLANTED, ids=["moments", "steps", "seeds"])
 def test_what_a_checkpoint_lacks_shows_in_the_bits(bug, point, headstart, undisturbed, tmp_path, backend):
     out = stopped(tmp_path / "run", point, backend)
