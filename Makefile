@@ -27,8 +27,8 @@ test-services: $(VENV)/.services
 	env -u KERAS_BACKEND HEADSTART_TEST_MLFLOW=$(CURDIR)/$(VENV)/mlflow/bin/mlflow OMP_NUM_THREADS=1 \
 		$(BIN)/python -m pytest -q -m service
 
-# Kills, losses of power, refusals of the system, signals, stop points: the figures of crash safety in full, three
-# quarters of an hour. Prints a table and puts it into BENCHMARKS.md; tests/stress/run.py --quick is a look at them.
+# Kills, losses of power, refusals of the system, signals, stop points: the figures of crash safety in full. Prints a
+# table and puts it into BENCHMARKS.md; tests/stress/run.py --quick is a look at them.
 stress: $(VENV)/.dev
 	env -u KERAS_BACKEND OMP_NUM_THREADS=1 $(BIN)/python tests/stress/run.py --write
 

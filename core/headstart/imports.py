@@ -1,7 +1,7 @@
 """The import of large libraries, in which a signal is heard between two modules.
 
-A KeyboardInterrupt in the middle of an extension module's own beginning has ended one process in forty by a fault of C
-code (torch and jaxlib), so that none is raised there.
+A KeyboardInterrupt in the middle of an extension module's own beginning can end the process by a fault of C code, as
+was seen while Keras brought in torch and jaxlib, so that none is raised there.
 """
 
 from __future__ import annotations

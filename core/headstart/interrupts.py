@@ -108,7 +108,7 @@ def prompt(message: Callable[[], str] = nothing_said, *, patience: float = PATIE
 def leave() -> NoReturn:
     """End the process with EXIT, all that was printed written, and without taking the interpreter down.
 
-    Libraries that were interrupted in the middle of something have crashed there.
+    What was to be cleaned up is; libraries that were interrupted in the middle of something run no more code of theirs.
     """
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):

@@ -104,9 +104,11 @@ def _published() -> dict[str, Measured]:
 
 
 def publish(cells: Sequence[Cell], out: Path) -> None:
-    """Keep what is finished beside the benchmarks, without what only its process is interested in."""
-    found = [kept for cell in cells if (kept := read_cell(cell, out)) is not None]
-    rows = [{name: value for name, value in kept.items() if name != "told"} for kept in found]
+    """Keep what is finished beside the benchmarks, without what only its process is interested in, and with what lay
+    there of other cells."""
+    found = {cell.key: kept for cell in cells if (kept := read_cell(cell, out)) is not None}
+    every = {**_published(), **found}.values()
+    rows = [{name: value for name, value in kept.items() if name != "told"} for kept in every]
     lines = ",\n".join(json.dumps(row, allow_nan=False) for row in rows)
     PUBLISHED.write_text(f'{{"cells": [\n{lines}\n]}}\n', encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""`make stress`: every figure of crash safety in full, on both backends: hours on a small machine.
+"""`make stress`: every figure of crash safety in full, on both backends.
 
     python tests/stress/run.py [--quick] [--backend jax] [--only R4]
     python tests/stress/run.py --table --write      # nothing is run; BENCHMARKS.md gets what was measured last
