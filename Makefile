@@ -40,7 +40,7 @@ lint: $(VENV)/.dev
 
 # Everything that BENCHMARKS.md tells, hours in all; what is measured already is not measured again. Each can also be
 # run alone, see tests/benchmarks/README.md.
-bench: $(VENV)/.bench
+bench: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks/startup.py
 	$(BIN)/python tests/benchmarks/memory.py
 	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/heads.py
@@ -53,7 +53,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python tests/benchmarks/table.py
 
 # A look in five minutes: fewer pictures, epochs and rounds. BENCHMARKS.md stays as it is.
-bench-quick: $(VENV)/.bench
+bench-quick: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks/startup.py --repeats 3 --plugins 5 --json runs/bench/quick/startup.json
 	$(BIN)/python tests/benchmarks/memory.py --quick
 	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/heads.py --quick
@@ -82,11 +82,8 @@ $(VENV)/.demo: $(VENV)/bin/pip pyproject.toml constraints.txt
 $(VENV)/.dev: $(VENV)/bin/pip pyproject.toml constraints.txt
 	$(INSTALL) --editable '.[all,dev]'
 	$(INSTALL) --no-deps keras-hub  # with its dependencies it would bring TensorFlow
+	$(INSTALL) --no-deps efficientnet-lite-pytorch  # the reference network, for tests and benchmarks
 	touch $@ $(VENV)/.demo
-
-$(VENV)/.bench: $(VENV)/.dev
-	$(INSTALL) --no-deps efficientnet-lite-pytorch  # the reference network, which a control runs
-	touch $@
 
 $(VENV)/.services: $(VENV)/.dev
 	$(INSTALL) --editable '.[all,dev,mlflow]'

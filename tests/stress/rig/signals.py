@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from headstart.engine.checkpoints import Checkpoints
+from headstart.runs.lock import LOCK
 from rig.figures import Figure, figure
 from rig.resumes import Point
 from rig.runs import BASE, CASES, Stop, cache_of, ended, events_of, run, start
@@ -17,7 +18,7 @@ from rig.warm import Ended
 OUT_WITHIN = 10.0
 BATCH = 16
 FROM_OUTSIDE = "interrupted within a long computation"
-"""What a run says whose main thread did not come to hear a signal."""
+"""What a run says whose main thread did not come to hear a signal. It leaves LOCK, which the next one takes over."""
 PLACES = (
     ("lp_ft", "Progress.train", (1, 4, 6, 9)),  # training
     ("dropout", "Progress.train", (8,)),
@@ -69,14 +70,12 @@ def problem_of(out: Path, backend: str, point: Point, plant: str | None = None) 
 
 
 def left_wrong(out: Path, done: Ended) -> str | None:
-    """What is wrong with a run that was interrupted: hidden files left, a checkpoint that is damaged or too old.
-
-    One that had to be ended from outside leaves what a killed one does.
-    """
+    """What is wrong with a run that was interrupted: hidden files left, a checkpoint that is damaged or too old."""
     if not out.exists():
         return None
-    hidden = [str(path.relative_to(out)) for path in out.rglob(".*")]
-    if hidden and FROM_OUTSIDE not in done.err:
+    may_stay = [LOCK] if FROM_OUTSIDE in done.err else []
+    hidden = [name for path in out.rglob(".*") if (name := str(path.relative_to(out))) not in may_stay]
+    if hidden:
         return f"left behind: {hidden}"
     warned: list[str] = []
     loaded = Checkpoints(out / "checkpoints").load_last(warned.append)
