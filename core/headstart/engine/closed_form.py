@@ -13,7 +13,7 @@ from headstart.engine.rows import Part, Rows
 from headstart.engine.samples import Stored
 from headstart.engine.source import Seen
 from headstart.engine.stages import name_variables
-from headstart.engine.training import PhaseResult, Place, Training
+from headstart.engine.training import Conclude, PhaseResult, Place, Training
 from headstart.eventlog import now
 from headstart.events import EpochDone
 from headstart.specs import Phase, Solved
@@ -29,8 +29,9 @@ class ClosedFormPhase:
         self._best_number = 0
         self._clock = time.monotonic()
 
-    def run(self, loaded: Loaded | None = None) -> PhaseResult:
-        """Solve for heads, refit on train and val where the phase says so, and set the head.
+    def run(self, conclude: Conclude, loaded: Loaded | None = None) -> None:
+        """Solve for heads, refit on train and val where the phase says so, and set the head; `conclude` hears how it
+        ended before that is saved.
 
         There is no checkpoint in the middle of it, so that `loaded` is None.
         """
@@ -56,8 +57,8 @@ class ClosedFormPhase:
             refit=phase.refit,
             answers=answers(chosen.solved, val),
         )
+        conclude(result)
         training.save_complete(self._place, phase, result, self._learning.changed)
-        return result
 
     def _solve(self, train: Rows, val: Rows) -> tuple[Solved, Tried]:
         """The head, refitted where the phase says so, and what val chose before that."""

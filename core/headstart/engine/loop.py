@@ -22,7 +22,7 @@ from headstart.engine.machinery import Machinery
 from headstart.engine.recovery import MOST, SLOWER, LossSpikedError, is_out_of_memory
 from headstart.engine.standing import Best, Standing
 from headstart.engine.telling import Voice
-from headstart.engine.training import PhaseResult, Place, Training, is_fresh
+from headstart.engine.training import Conclude, PhaseResult, Place, Training, is_fresh
 from headstart.errors import InterruptedRunError
 from headstart.eventlog import now
 from headstart.events import CheckpointSaved
@@ -49,8 +49,8 @@ class GradientPhase:
         self._interrupts = Interrupts()
         self._reason = ALL
 
-    def run(self, loaded: Loaded | None = None) -> PhaseResult:
-        """Train, from where `loaded` stands if it is given; returns how it ended.
+    def run(self, conclude: Conclude, loaded: Loaded | None = None) -> None:
+        """Train, from where `loaded` stands if it is given; `conclude` hears how it ended before that is saved.
 
         Raises DivergedError at the first loss that is not finite, InterruptedRunError after a signal.
         """
@@ -63,9 +63,9 @@ class GradientPhase:
             while self._standing.leg < len(self._phase.rate_factors):
                 self._train()
             result = self._conclude()
+            conclude(result)
             self._training.save_complete(self._place, self._phase, result, self._learning.changed)
             self._end_if_asked()
-        return result
 
     # --- epochs ------------------------------------------------------------------------------------------------------
 

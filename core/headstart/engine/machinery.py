@@ -22,6 +22,8 @@ from headstart.engine.training import Training, copy_of
 from headstart.specs import Phase
 
 Arrays = Mapping[str, np.ndarray]
+BEGUN_SEEDS = "begun_seeds"
+"""The group of a checkpoint with the states of layers that draw as the phase began: each leg begins there."""
 
 
 def steps_per_epoch(samples: int, batch_size: int) -> int:
@@ -115,11 +117,14 @@ class Machinery:
             "second": _named(optimizer.names, optimizer.second),
             "averages": _named(optimizer.names, optimizer.averages),
             "start": self.start,
+            BEGUN_SEEDS: {str(place): array for place, array in enumerate(self._seeds)},
         }
 
     def restore(self, loaded: Loaded) -> None:
         """Take over what `groups` gave."""
         self._training.restore_shared(loaded.groups)
+        if begun := loaded.group(BEGUN_SEEDS):
+            self._seeds = [begun[str(place)] for place in range(len(begun))]
         for name, array in loaded.group("learned").items():
             self._learning.trainable[name].assign(array)
         first, second, averages = (loaded.group(group) for group in ("first", "second", "averages"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from headstart.engine.checkpoints import Loaded
 from headstart.engine.closed_form import ClosedFormPhase
@@ -69,21 +70,34 @@ def _run_phase(phase: Phase, training: Training, *, index: int, count: int, load
     if loaded is None and phase.pick:
         phase = pick_stages(phase, training)
     elif loaded is not None:
-        phase = dataclasses.replace(phase, train=tuple(loaded.facts["train"]))
+        phase = _as_begun(phase, tuple(loaded.facts["train"]))
         training.assign_weights(loaded.group("start"))  # an adapter, and what weights are drawn to, begin there
     learning = learning_of(network, phase, seed=training.seed, batch_norm=training.batch_norm)
     cut = cut_of(network, phase)
     frozen = hash_frozen(network, learning.changed)
     place = Place(index, cut, sum(result.steps for result in training.results), digest_of(frozen))
     _verify_same_frozen(place, loaded)
-    training.log.emit(_announcement(phase, training, learning, place, count=count))
+    if loaded is None:  # or it is among the events that the checkpoint counts
+        training.log.emit(_announcement(phase, training, learning, place, count=count))
     training.source.forget_other_cuts(cut)
-    result = SOLVERS[phase.solver](phase, training, learning, place).run(loaded)
-    verified = verify_frozen(network, frozen, phase.name)
+    conclude = partial(_conclude, training, frozen, started)
+    SOLVERS[phase.solver](phase, training, learning, place).run(conclude, loaded)
+
+
+def _as_begun(phase: Phase, train: tuple[str, ...]) -> Phase:
+    """`phase` with the stages that it began with: those that were picked, where it picks."""
+    rates = {stage: rate for stage, rate in phase.rates.items() if stage in train}
+    return dataclasses.replace(phase, train=train, rates=rates, pick=0)
+
+
+def _conclude(training: Training, frozen: Mapping[str, str], started: float, result: PhaseResult) -> None:
+    """Prove that nothing frozen moved, and say how the phase ended: before it is saved as complete, so that a run
+    that goes on neither takes over what was not proven nor loses the word of it."""
+    verified = verify_frozen(training.network, frozen, result.phase)
     training.log.emit(
         PhaseDone(
             time=now(),
-            phase=phase.name,
+            phase=result.phase,
             best_epoch=result.best_epoch,
             best=result.best,
             reason=result.reason,

@@ -196,6 +196,10 @@ class PhaseResult:
         return cls(**{**facts, "best": with_nan(facts["best"]), "learned": tuple(facts["learned"])})
 
 
+Conclude = Callable[[PhaseResult], None]
+"""Hears how a phase ended, before its complete checkpoint is saved; what it raises leaves none."""
+
+
 def results_of(facts: Sequence[Mapping[str, Any]], answers: Mapping[str, np.ndarray]) -> list[PhaseResult]:
     """The results that a checkpoint lists; `answers` are those of the last."""
     results = [PhaseResult.of(each) for each in facts]

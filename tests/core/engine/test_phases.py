@@ -72,6 +72,24 @@ def trainable_or_not(network):
     return name_variables(network.learned)
 
 
+def test_a_phase_that_moved_what_was_frozen_is_never_saved_as_complete(bench, network, training):
+    """Or a run that goes on would take it over, unproven."""
+    made = ranked(bench, training(network), [0.0, 0.5, 0.6])
+    real, weight = made.task.metrics, trainable_or_not(network)["low/0/kernel"]
+
+    def drifting(targets, outputs):
+        weight.assign(weight + 1e-6)
+        return real(targets, outputs)
+
+    made.task.metrics = drifting
+    with pytest.raises(HeadstartError, match="'tune' changed 1 weights that were frozen: low/0/kernel"):
+        run_phases([gradient("head", epochs=2)], made)
+    states = [read_manifest(folder, schema="checkpoint/2")["state"] for folder in made.checkpoints.folder.iterdir()]
+    assert states
+    assert not any(state["complete"] for state in states)
+    assert not any(isinstance(event, PhaseDone) for event in read_events(made.log._path))
+
+
 def test_statistics_never_count_as_trainable(network):
     assert count_trainable(network, ("low", "middle", "top", "head")) == {
         "low": 3 * 3 * 3 * 8 + 16,
@@ -327,4 +345,4 @@ def test_events_of_a_phase_are_plain_json(network, training):
 
     kinds = [json.loads(line)["event"] for line in made.log._path.read_text().splitlines()]
     assert kinds[0] == "PhaseStarted"
-    assert kinds[-3:] == ["EpochDone", "CheckpointSaved", "PhaseDone"]
+    assert kinds[-3:] == ["EpochDone", "PhaseDone", "CheckpointSaved"]

@@ -69,7 +69,7 @@ CASES = {
     "linear head": Case((phase_of("head"),), (2, 1)),
     "dropout": Case((phase_of("head"),), (3, 1), head="mlp:16", dropout=0.4),
     "average": Case((phase_of("head", average=0.9, patience=1),), (2, 2)),
-    "soup and share": Case((phase_of("head", **SOUP),), (3, 2, 1)),
+    "soup and share": Case((phase_of("head", **SOUP),), (3, 2, 1), head="mlp:16", dropout=0.4),
     "whole stages": Case((phase_of("top", "head", pull=0.1),), (3, 2)),
     "adapter": Case((phase_of("middle", "top", "head", adapter=LowRank(rank=2), average=0.5),), (2, 3)),
     "moving statistics": Case((phase_of("top", "head"),), (2, 2), settings={"batch_norm": "trainable"}),
@@ -178,6 +178,16 @@ def zeroed(*groups):
     return damage
 
 
+def without(group):
+    """A checkpoint that lacks this group."""
+
+    def damage(loaded):
+        assert loaded.group(group)
+        return dataclasses.replace(loaded, groups={name: each for name, each in loaded.groups.items() if name != group})
+
+    return damage
+
+
 def with_facts(**facts):
     """A checkpoint that says something else."""
     return lambda loaded: dataclasses.replace(loaded, facts={**loaded.facts, **facts})
@@ -192,8 +202,9 @@ def with_facts(**facts):
         ("average", with_facts(count=0)),
         ("dropout", zeroed("seeds")),
         ("adapter", zeroed("learned")),
+        ("soup and share", without("begun_seeds")),
     ],
-    ids=["first moments", "second moments", "average", "count of updates", "seeds", "factors"],
+    ids=["first moments", "second moments", "average", "count of updates", "seeds", "factors", "seeds of the legs"],
 )
 def test_the_planted_bug_of_forgetting_a_part_of_the_state_would_be_seen(bench, training, backend, name, damage):
     if backend == "jax" and name != "dropout":
