@@ -40,7 +40,7 @@ class RunStarted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class PhaseStarted(Event):
-    """A phase began: `trainable` numbers by stage; `cut` is the lowest stage that learns.
+    """A phase began: the numbers that are to learn by stage, `trainable`; `cut` is the lowest stage that learns.
 
     `cached` are the stages below it that are computed once and stored; empty where they run at each step.
     """
@@ -96,7 +96,11 @@ class EpochDone(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class PhaseDone(Event):
-    """A phase ended; `reason` says why ("all epochs", "no better for 3 epochs"); frozen weights were verified."""
+    """A phase ended; `reason` says why ("all epochs", "no better for 3 epochs"); frozen weights were verified.
+
+    `trained` are the numbers that were learned, by stage: those of the optimizer's own variables or of the solved head,
+    which were compared with the `trainable` ones of its start.
+    """
 
     phase: str
     best_epoch: int
@@ -104,6 +108,7 @@ class PhaseDone(Event):
     reason: str
     frozen_verified: int
     seconds: float
+    trained: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

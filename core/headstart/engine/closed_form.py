@@ -16,7 +16,7 @@ from headstart.engine.stages import name_variables
 from headstart.engine.training import Conclude, PhaseResult, Place, Training
 from headstart.eventlog import now
 from headstart.events import EpochDone
-from headstart.specs import Phase, Solved
+from headstart.specs import HEAD, Phase, Solved
 
 
 class ClosedFormPhase:
@@ -55,6 +55,7 @@ class ClosedFormPhase:
             strength=solved.strength,
             solver=solved.solver,
             refit=phase.refit,
+            trained={HEAD: sum(array.size for array in solved.weights.values())},
             answers=answers(chosen.solved, val),
         )
         conclude(result)

@@ -206,6 +206,7 @@ class GradientPhase:
             chosen.metrics,
             self._reason,
             standing.taken,
+            trained=self._machinery.trained(),
             answers=standing.best.answers if self._concludes_at_once() else self._answers(),
         )
 

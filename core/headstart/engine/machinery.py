@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -68,6 +69,13 @@ class Machinery:
     def answers(self, between: Any = None) -> dict[str, np.ndarray]:
         """What the network as it is answers on val, (rows, ...); `between` is called after each batch."""
         return run_samples(self._evaluate, self._val.samples, self._training.batch_size, between)
+
+    def trained(self) -> dict[str, int]:
+        """The numbers that the optimizer moves, by stage; those of an adapter are its factors."""
+        counts: Counter[str] = Counter()
+        for name, variable in zip(self.optimizer.names, self.optimizer.variables, strict=True):
+            counts[name.partition("/")[0]] += math.prod(variable.shape)
+        return dict(counts)
 
     def changed(self) -> dict[str, np.ndarray]:
         """A copy of the network's weights that this phase changes."""

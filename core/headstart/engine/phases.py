@@ -80,7 +80,7 @@ def _run_phase(phase: Phase, training: Training, *, index: int, count: int, load
     if loaded is None:  # or it is among the events that the checkpoint counts
         training.log.emit(_announcement(phase, training, learning, place, count=count))
     training.source.forget_other_cuts(cut)
-    conclude = partial(_conclude, training, frozen, started)
+    conclude = partial(_conclude, training, Expected(learning.counts(network), frozen, started))
     SOLVERS[phase.solver](phase, training, learning, place).run(conclude, loaded)
 
 
@@ -90,10 +90,20 @@ def _as_begun(phase: Phase, train: tuple[str, ...]) -> Phase:
     return dataclasses.replace(phase, train=train, rates=rates, pick=0)
 
 
-def _conclude(training: Training, frozen: Mapping[str, str], started: float, result: PhaseResult) -> None:
-    """Prove that nothing frozen moved, and say how the phase ended: before it is saved as complete, so that a run
-    that goes on neither takes over what was not proven nor loses the word of it."""
-    verified = verify_frozen(training.network, frozen, result.phase)
+@dataclasses.dataclass(frozen=True)
+class Expected:
+    """What must hold at a phase's end: the numbers that learn, by stage, and the hashes of frozen weights, by name."""
+
+    trainable: Mapping[str, int]
+    frozen: Mapping[str, str]
+    started: float
+
+
+def _conclude(training: Training, expected: Expected, result: PhaseResult) -> None:
+    """Prove that what was to learn did and nothing frozen moved, and say how the phase ended: before it is saved as
+    complete, so that a run that goes on neither takes over what was not proven nor loses the word of it."""
+    _verify_trained(expected.trainable, result)
+    verified = verify_frozen(training.network, expected.frozen, result.phase)
     training.log.emit(
         PhaseDone(
             time=now(),
@@ -102,9 +112,24 @@ def _conclude(training: Training, frozen: Mapping[str, str], started: float, res
             best=result.best,
             reason=result.reason,
             frozen_verified=verified,
-            seconds=time.monotonic() - started,
+            seconds=time.monotonic() - expected.started,
+            trained=result.trained,
         )
     )
+
+
+def _verify_trained(trainable: Mapping[str, int], result: PhaseResult) -> None:
+    """Raises HeadstartError naming each stage of which other numbers learned than were to."""
+    stages = [*trainable, *(stage for stage in result.trained if stage not in trainable)]
+    pairs = {stage: (trainable.get(stage, 0), result.trained.get(stage, 0)) for stage in stages}
+    wrong = [
+        f"{stage} ({found:,} instead of {wanted:,})" for stage, (wanted, found) in pairs.items() if found != wanted
+    ]
+    if wrong:
+        raise HeadstartError(
+            f"phase {result.phase!r} trained other numbers than it was to: {', '.join(wrong)}",
+            hint="this is a bug in the strategy or the task that solved the head; please report it",
+        )
 
 
 def _verify_same_frozen(place: Place, loaded: Loaded | None) -> None:

@@ -160,9 +160,9 @@ def is_fresh(phase: Phase) -> bool:
 class PhaseResult:
     """How a phase ended: `best` are the best epoch's metrics on val, `steps` counts updates.
 
-    `learned` are the stages that learned: those that were picked, where a phase picks. A head that was solved for has
-    the `strength` and `solver` that val chose. `answers` are the outputs (rows, ...) on val of what val chose, before a
-    refit.
+    `learned` are the stages that learned: those that were picked, where a phase picks; `trained` counts the numbers
+    that did, by stage. A head that was solved for has the `strength` and `solver` that val chose. `answers` are the
+    outputs (rows, ...) on val of what val chose, before a refit.
     """
 
     phase: str
@@ -174,6 +174,7 @@ class PhaseResult:
     strength: float | None = None
     solver: str | None = None
     refit: bool = False
+    trained: Mapping[str, int] = field(default_factory=dict)
     answers: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
 
     def facts(self) -> dict[str, Any]:
@@ -188,6 +189,7 @@ class PhaseResult:
             "strength": self.strength,
             "solver": self.solver,
             "refit": self.refit,
+            "trained": dict(self.trained),
         }
 
     @classmethod

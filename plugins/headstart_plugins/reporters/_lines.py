@@ -122,9 +122,11 @@ def _columns(metric: str) -> tuple[tuple[str, int], ...]:
 
 
 def phase_end(event: PhaseDone, metric: str) -> str:
-    """How a phase ended, and that what was frozen stayed so."""
+    """How a phase ended, that what was to learn did, and that what was frozen stayed so."""
     best = say.metric(event.best.get(metric))
-    verified = f"; {say.count(event.frozen_verified)} frozen weights verified" if event.frozen_verified else ""
+    trained = sum(event.trained.values())
+    verified = f"; {say.count(trained)} numbers learned, as expected" if trained else ""
+    verified += f"; {say.count(event.frozen_verified)} frozen weights verified" if event.frozen_verified else ""
     ended = f"{event.reason}, {say.duration(event.seconds)}"
     return f"{say.words(event.phase)} done: val {say.words(metric)} {best} ({ended}{verified})"
 

@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from headstart.engine.compute import forward
 from headstart.engine.frozen import count_trainable, hash_frozen, trainable_variables, verify_frozen
 from headstart.engine.heads import is_surer
+from headstart.engine.machinery import Machinery
 from headstart.engine.phases import run_phases
 from headstart.engine.rows import Part, Rows
 from headstart.engine.source import PLAIN
@@ -51,6 +52,7 @@ def test_the_chosen_stages_learn_and_every_other_weight_and_statistic_stays_to_t
     assert started.cut == "middle"
     (done,) = (event for event in read_events(made.log._path) if isinstance(event, PhaseDone))
     assert done.frozen_verified == len(before) - len(learned)
+    assert done.trained == {"middle": 3 * 3 * 8 * 8 + 16, "head": 12 * 10 + 10}  # the optimizer's own
 
 
 def test_a_frozen_weight_or_statistic_that_moved_is_named(network):
@@ -70,6 +72,18 @@ def trainable_or_not(network):
     from headstart.engine.stages import name_variables
 
     return name_variables(network.learned)
+
+
+def test_numbers_that_the_optimizer_lost_are_named_by_their_stage(network, training, monkeypatch):
+    real = Machinery.__init__
+
+    def forgetful(self, phase, training, learning, **kwargs):
+        fewer = {name: variable for name, variable in learning.trainable.items() if name != "middle/1/beta"}
+        real(self, phase, training, dataclasses.replace(learning, trainable=fewer), **kwargs)
+
+    monkeypatch.setattr(Machinery, "__init__", forgetful)
+    with pytest.raises(HeadstartError, match=r"'tune' trained other numbers .* middle \(584 instead of 592\)"):
+        run_phases([gradient("middle", "head", epochs=1)], training(network))
 
 
 def test_a_phase_that_moved_what_was_frozen_is_never_saved_as_complete(bench, network, training):
