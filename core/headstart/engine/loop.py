@@ -23,7 +23,7 @@ from headstart.engine.recovery import MOST, SLOWER, LossSpikedError, is_out_of_m
 from headstart.engine.standing import Best, Standing
 from headstart.engine.telling import Voice
 from headstart.engine.training import Conclude, PhaseResult, Place, Training, is_fresh
-from headstart.errors import InterruptedRunError
+from headstart.errors import HeadstartError, InterruptedRunError
 from headstart.eventlog import now
 from headstart.events import CheckpointSaved
 from headstart.interrupts import Interrupts, deferred
@@ -71,14 +71,18 @@ class GradientPhase:
 
     def _train(self) -> None:
         """One epoch, and what follows it."""
+        ended, shortage = None, ""
         try:
             ended = self._epoch()
         except LossSpikedError as exc:
             self._slow_down(exc)
             return
         except Exception as exc:
-            if not is_out_of_memory(exc) or not self._halve(exc):
+            if not is_out_of_memory(exc):
                 raise
+            shortage = self._shortage(exc)
+        if shortage:  # only here, where the error is gone, and with it the step's tensors that its traceback held
+            self._halve(shortage)
             return
         better = self._standing.best.epoch == self._standing.epoch - 1
         if ended is not None:
@@ -228,21 +232,29 @@ class GradientPhase:
         self._voice.back(before, reason)
         self._go_back(slower=before.slower * SLOWER, spikes=before.spikes + 1)
 
-    def _halve(self, error: BaseException) -> bool:
-        """Go on with batches in twice as many parts; False where that was done often enough."""
+    def _shortage(self, error: BaseException) -> str:
+        """What memory did not suffice for, in a line. Raises HeadstartError where batches were halved often enough."""
+        before, size = self._standing, self._training.batch_size
+        what = next(iter(str(error).splitlines()), "")[:160] or type(error).__name__
+        if before.shortages >= MOST or before.parts * 2 > size:
+            raise HeadstartError(
+                f"memory does not suffice for phase {self._phase.name!r}, with each batch of {size} computed in "
+                f"{before.parts} parts: {what}; {self._training.checkpoints_kept()}",
+                hint="start again with a smaller --image-size or --batch-size, or let fewer stages learn with --train",
+            ) from error
+        return what
+
+    def _halve(self, shortage: str) -> None:
+        """Go on with batches in twice as many parts."""
         before, size = self._standing, self._training.batch_size
         parts = before.parts * 2
-        if before.shortages >= MOST or parts > size:
-            return False
-        what = next(iter(str(error).splitlines()), type(error).__name__)[:160]
         reason = (
-            f"memory did not suffice ({what}); each batch of {size} is now computed in {parts} parts of "
+            f"memory did not suffice ({shortage}); each batch of {size} is now computed in {parts} parts of "
             f"{-(-size // parts)}, whose gradients are added up"
         )
         self._voice.back(before, reason)
         self._go_back(parts=parts, shortages=before.shortages + 1)
         self._machinery.in_parts(parts)
-        return True
 
     def _go_back(self, **met: float) -> None:
         """Stand at the last epoch's end, but for what was met since: that holds from there on, of either kind."""

@@ -55,5 +55,6 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     text = str(error)
     return isinstance(error, RuntimeError) and any(
-        sign in text for sign in ("RESOURCE_EXHAUSTED", "out of memory", "Out of memory", "can't allocate memory")
+        sign in text
+        for sign in ("RESOURCE_EXHAUSTED", "out of memory", "Out of memory", "can't allocate memory", "_ALLOC_FAILED")
     )

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import sys
 from pathlib import Path
 
 import keras
@@ -10,9 +11,11 @@ import pytest
 
 from headstart.engine.compute import Step, forward, in_parts, train_step
 from headstart.engine.frozen import trainable_variables
+from headstart.engine.loop import GradientPhase
 from headstart.engine.optimizer import GroupedAdamW, Rules
 from headstart.engine.phases import run_phases
 from headstart.engine.stages import read_arrays
+from headstart.errors import HeadstartError
 from headstart.eventlog import read_events
 from headstart.events import EpochDone, Warned, WentBack
 from headstart.specs import Phase
@@ -174,10 +177,11 @@ def test_a_shortage_right_after_a_spike_leaves_what_the_spike_came_to(bench, net
     assert rates[-1] == 20.0 * 0.5**spikes
 
 
-def test_a_fourth_shortage_ends_the_run_with_its_error(bench, network, training):
+def test_a_fourth_shortage_ends_the_run_and_says_what_to_do(bench, network, training):
     made = dataclasses.replace(training(network, batch_size=32), task=Hungry(bench.task, too_many(0)))
-    with pytest.raises(RuntimeError, match="ut of memory"):
+    with pytest.raises(HeadstartError, match=r"batch of 32 computed in 8 parts: .*ut of memory") as caught:
         tuned(made, "top", "head")
+    assert "smaller --image-size" in caught.value.hint
 
     went = [event.reason for event in read_events(made.log._path) if isinstance(event, WentBack)]
     assert [reason.partition("computed in ")[2].partition(" parts")[0] for reason in went] == ["2", "4", "8"]
@@ -185,10 +189,24 @@ def test_a_fourth_shortage_ends_the_run_with_its_error(bench, network, training)
 
 def test_a_batch_of_one_sample_cannot_be_halved(bench, network, training):
     made = dataclasses.replace(training(network, batch_size=1), task=Hungry(bench.task, too_many(0)))
-    with pytest.raises(RuntimeError, match="ut of memory"):
+    with pytest.raises(HeadstartError, match="ut of memory"):
         tuned(made, "top", "head")
 
     assert not [event for event in read_events(made.log._path) if isinstance(event, WentBack)]
+
+
+def test_the_failed_step_is_gone_when_its_batch_is_halved(bench, network, training, monkeypatch):
+    """Its tensors are alive as long as the error is, whose traceback holds its frames."""
+    in_the_way = []
+    real = GradientPhase._go_back
+
+    def go_back(self, **met):
+        in_the_way.append(sys.exc_info()[1])
+        real(self, **met)
+
+    monkeypatch.setattr(GradientPhase, "_go_back", go_back)
+    tuned(dataclasses.replace(training(network), task=Hungry(bench.task, too_many(4))), "top", "head")
+    assert in_the_way == [None]
 
 
 def test_another_error_is_no_shortage_and_passes_through(bench, network, training):
