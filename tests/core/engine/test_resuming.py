@@ -14,7 +14,7 @@ from headstart.engine.scanned import Pace, Scanned
 from headstart.engine.stages import read_arrays
 from headstart.errors import HeadstartError
 from headstart.eventlog import read_events
-from headstart.events import EpochDone, WeightsAveraged, WentBack
+from headstart.events import EpochDone, PhaseDone, PhaseStarted, WeightsAveraged, WentBack
 from headstart.specs import LowRank, Phase, TaskRequest
 
 pytestmark = pytest.mark.backend
@@ -144,8 +144,10 @@ def last_state(made):
     return {**arrays, **read_arrays(made.network.learned)}
 
 
-def losses_of(made):
-    return {(e.phase, e.epoch): dict(e.train) for e in read_events(made.log._path) if isinstance(e, EpochDone)}
+def told_of(made):
+    """Losses and rates of each epoch."""
+    events = [event for event in read_events(made.log._path) if isinstance(event, EpochDone)]
+    return {(event.phase, event.epoch): (dict(event.train), dict(event.rates)) for event in events}
 
 
 @pytest.mark.parametrize("name", _marked(CASES))
@@ -158,11 +160,19 @@ def test_a_run_that_was_stopped_ends_with_the_bits_of_one_that_was_not(bench, tr
     assert [key for key in ours if not np.array_equal(ours[key], theirs[key])] == []
     assert [result.facts() for result in results] == [result.facts() for result in expected]
     assert made.checkpoints.last == whole.checkpoints.last
-    seen, wanted = losses_of(made), losses_of(whole)
+    seen, wanted = told_of(made), told_of(whole)
     assert seen  # what the last go trained again, whole epochs of which the beginning was before it was stopped
-    assert all(wanted[key] == train for key, train in seen.items())
+    assert all(wanted[key] == told for key, told in seen.items())
     start = read_arrays(runs._made().network.learned)
     assert any(np.abs(start[key] - ours[key]).max() > 1e-3 for key in start)
+
+
+def test_a_phase_that_goes_on_is_not_begun_again_and_ends_once(bench, training):
+    """What it said at its start is among the events that its checkpoint counts."""
+    made, _ = Runs(bench, training, CASES["linear head"]).stopped()
+    kinds = [type(event) for event in read_events(made.log._path)]
+    assert kinds.count(PhaseStarted) == 0
+    assert kinds.count(PhaseDone) == 1
 
 
 def zeroed(*groups):
@@ -300,7 +310,7 @@ def test_a_phase_goes_back_so_often_and_then_goes_on_as_it_is(bench, training, m
         monkeypatch.setattr("headstart.engine.loop.MOST", most)
         made, _ = spiking(bench, training).whole()
         assert len(went_back(made)) == most
-        ends.append(losses_of(made))
+        ends.append(told_of(made))
 
     assert ends[0]["tune", 4] != ends[1]["tune", 4]
 
