@@ -55,7 +55,7 @@ def lr(
     disable_plugin: DisablePlugins = None,
     debug: Debug = False,
 ) -> None:
-    """Try rising learning rates on the phase that `fit` with the same flags would train first by gradient.
+    """Try rising learning rates on the phase of `fit` with the same flags that --learning-rate is of.
 
     Draws the loss over the rate and suggests one. No run folder, no weights: only the plot is written.
     """

@@ -43,6 +43,16 @@ def test_a_solved_head_is_solved_before_the_rates_are_tried(full, small_registry
     assert after.curve.smoothed[0] < 0.7 * full.curve.smoothed[0]
 
 
+def test_the_phase_that_is_tested_is_the_one_that_the_learning_rate_is_of(small_registry):
+    """A head without a closed form learns by gradient before it, at a rate of its own."""
+    short = RateRange(1e-5, 1e-4, 10)
+    sets = ("strategy.probe_epochs=1",)
+    stated = build_recipe(flags={**SMALL, "strategy": "lp_ft", "head": "mlp:8", "learning_rate": 2e-3}, sets=sets)
+    found = rate_test(stated, small_registry, short)
+    assert found.phase == "fine_tune"
+    assert found.planned == pytest.approx(2e-3)
+
+
 def test_the_recipes_own_rate_stands_beside(full, small_registry):
     named = measured(small_registry, strategy="full", learning_rate=2e-3, sweep=RateRange(1e-5, 1e-4, 10))
     assert named.planned == pytest.approx(2e-3)

@@ -91,7 +91,11 @@ def _check_train_has_all(rows: Sequence[SplitRow], form: TargetForm) -> None:
     for row in rows:
         for name in _names(row, form):
             if name not in trained:
-                raise DataError(f"class {name!r} is in {row.split} ({row.key}) but not in train")
+                what = "label" if form == "labels" else "class"
+                raise DataError(
+                    f"{what} {name!r} is in {row.split} ({row.key}) but not in train",
+                    hint=f"move a sample with that {what} to train, or leave the {what} out",
+                )
 
 
 def _names(row: SplitRow, form: TargetForm) -> tuple[str, ...]:

@@ -195,13 +195,14 @@ class GradientPhase:
         """Set the weights that the phase came to: the best epoch's, or a soup's, or an interpolation with the start."""
         standing, phase = self._standing, self._phase
         soup = greedy_soup(standing.outcomes, self._measured, self._is_better)
-        chosen = soup.outcome
+        chosen, averaged = soup.outcome, {}
         if len(standing.outcomes) > 1:
-            self._voice.averaged("soup", [phase.rate_factors[place] for place in soup.members], chosen)
+            averaged["soup"] = [phase.rate_factors[place] for place in soup.members]
+            self._voice.averaged("soup", averaged["soup"], chosen)
         if phase.shares:
             found = best_share(self._machinery.start, chosen, phase.shares, self._measured, self._is_better)
-            chosen = found.outcome
-            self._voice.averaged("share", [found.share], chosen)
+            chosen, averaged["share"] = found.outcome, [found.share]
+            self._voice.averaged("share", averaged["share"], chosen)
         self._machinery.assign(chosen.arrays)
         return PhaseResult(
             phase.name,
@@ -211,6 +212,7 @@ class GradientPhase:
             self._reason,
             standing.taken,
             trained=self._machinery.trained(),
+            averaged=averaged,
             answers=standing.best.answers if self._concludes_at_once() else self._answers(),
         )
 

@@ -109,7 +109,9 @@ class LowRankAdapter:
 
 
 def _is_kernel(name: str) -> bool:
-    return name.rpartition("/")[2].startswith(ROLE)
+    """Those of separable convolutions and of recurrent layers have a word before it: `pointwise_kernel`."""
+    role = name.rpartition("/")[2]
+    return role.startswith(ROLE) or f"_{ROLE}" in role
 
 
 def _variable(array: np.ndarray) -> keras.Variable:

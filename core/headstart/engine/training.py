@@ -162,7 +162,8 @@ class PhaseResult:
 
     `learned` are the stages that learned: those that were picked, where a phase picks; `trained` counts the numbers
     that did, by stage. A head that was solved for has the `strength` and `solver` that val chose. `answers` are the
-    outputs (rows, ...) on val of what val chose, before a refit.
+    outputs (rows, ...) on val of what val chose, before a refit; `averaged` what it chose to average, the rate factors
+    of a "soup" or the "share" of what was learned.
     """
 
     phase: str
@@ -175,6 +176,7 @@ class PhaseResult:
     solver: str | None = None
     refit: bool = False
     trained: Mapping[str, int] = field(default_factory=dict)
+    averaged: Mapping[str, Sequence[float]] = field(default_factory=dict)
     answers: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
 
     def facts(self) -> dict[str, Any]:
@@ -190,6 +192,7 @@ class PhaseResult:
             "solver": self.solver,
             "refit": self.refit,
             "trained": dict(self.trained),
+            "averaged": {kind: list(values) for kind, values in self.averaged.items()},
         }
 
     @classmethod

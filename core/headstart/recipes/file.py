@@ -12,6 +12,7 @@ from typing import Any
 import tomlkit
 from tomlkit.items import Table
 
+from headstart.atomic import write_file
 from headstart.errors import Problem, RecipeError, UsageError
 from headstart.recipe import SETTINGS, Recipe
 from headstart.recipes.tables import FIT, NAMED_TABLES, OPTION_TABLES, SINGLE_TABLES
@@ -74,10 +75,12 @@ def _items(table: Any) -> list[tuple[str, Any]]:
 
 
 def write_recipe(recipe: Recipe, path: Path) -> None:
-    """Write every value of `recipe`, its origin beside it. A setting that is None is left out: TOML has no
-    null.
+    """Write every value of `recipe`, its origin beside it, in one step: a run goes on by it after a loss of power too.
+    A setting that is None is left out: TOML has no null.
+
+    Raises HeadstartError naming the path and the reason where that fails.
     """
-    path.write_text(render_recipe(recipe), encoding="utf-8")
+    write_file(path, render_recipe(recipe).encode("utf-8"))
 
 
 def render_recipe(recipe: Recipe) -> str:

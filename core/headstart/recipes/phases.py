@@ -22,6 +22,7 @@ class PhasePlanner:
     strategy: StrategySpec
     request: StrategyRequest
     registry: Registry
+    batch_norm: str
 
     def plan(self, stages: tuple[str, ...]) -> tuple[Phase, ...]:
         """The strategy's phases for a backbone of these stages, bottom first.
@@ -35,7 +36,17 @@ class PhasePlanner:
             raise UsageError(f"strategy {strategy.name} plans no phase", hint="tell its author, or choose another one")
         for phase in phases:
             _check_phase(phase, strategy, stages)
+            self._verify_statistics(phase)
         return phases
+
+    def _verify_statistics(self, phase: Phase) -> None:
+        """Scales, shifts and biases that learn alone do so around statistics that stay."""
+        if phase.roles and self.batch_norm == "trainable":
+            raise UsageError(
+                f"--strategy {self.strategy.short_name} trains the {' and '.join(phase.roles)} alone, with BatchNorm "
+                "statistics that stay; received --batch-norm trainable",
+                hint="leave --batch-norm out or use re-estimated, or choose another strategy",
+            )
 
 
 def make_planner(
@@ -56,7 +67,7 @@ def make_planner(
         learning_rate=recipe.learning_rate,
         family=backbone.family,
     )
-    return PhasePlanner(strategy, request, registry)
+    return PhasePlanner(strategy, request, registry, recipe.batch_norm)
 
 
 def is_solvable(task: TaskSpec, head: str) -> bool:

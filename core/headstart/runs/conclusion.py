@@ -137,6 +137,7 @@ def conclude(
     }
     _write_json(folder.result, result)
     log.emit(RunFinished(time=now(), result=result))
+    log.sync()
 
 
 def weights_name(plan: Plan) -> str:

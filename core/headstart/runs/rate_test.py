@@ -17,7 +17,7 @@ from headstart.recipe import Recipe
 from headstart.registry import Registry
 from headstart.runs.folder import RunFolder
 from headstart.runs.reporting import SampleView
-from headstart.specs import Phase, RunView
+from headstart.specs import HEAD, Phase, RunView
 from headstart.timing import Stopwatch
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class RateTest:
 def rate_test(
     stated: Recipe, registry: Registry, sweep: RateRange, *, told: Told = lambda _activity, _done, _total: None
 ) -> RateTest:
-    """Plan `stated`, run the phases before its first gradient phase, and test rates from where that one starts.
+    """Plan `stated`, run the phases before the one that `--learning-rate` is of, and test rates from where it starts.
 
     Raises UsageError where no phase learns by gradient, and the errors of a run.
     """
@@ -103,7 +103,7 @@ def _in_folder(ready: Ready, sweep: RateRange, folder: RunFolder, told: Told) ->
             ready, folder.scratch, lambda activity, done, total: log.progress(activity, done, total, "samples")
         )
         plans.append(plan)
-        place = _first_gradient(plan)
+        place = _governed(plan)
         from headstart.engine.phases import run_phases
         from headstart.engine.rate_test import measure_rates
         from headstart.runs.conclusion import blueprint_of, load_weights, training_of
@@ -117,10 +117,12 @@ def _in_folder(ready: Ready, sweep: RateRange, folder: RunFolder, told: Told) ->
         return _told(plan, plan.phases[place], measured, (*plan.warnings, *log.warnings))
 
 
-def _first_gradient(plan: Plan) -> int:
-    for place, phase in enumerate(plan.phases):
-        if phase.solver == "gradient":
-            return place
+def _governed(plan: Plan) -> int:
+    """The first phase that trains the backbone, for that is what `--learning-rate` is of; else the head alone."""
+    learning = [place for place, phase in enumerate(plan.phases) if phase.solver == "gradient"]
+    of_backbone = [place for place in learning if set(plan.phases[place].train) != {HEAD}]
+    if learning:
+        return (of_backbone or learning)[0]
     strategy = plan.resolved.strategy.short_name
     raise UsageError(
         f"the strategy {strategy} solves for its head in closed form: there is no rate to choose",

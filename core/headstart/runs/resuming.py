@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.errors import DataError, Problem, RecipeError, UsageError
 from headstart.eventlog import EventLog, now, read_all_events, read_events
-from headstart.events import RunResumed
+from headstart.events import RunFinished, RunResumed
 from headstart.recipe import SETTINGS, Recipe, build_recipe
 from headstart.runs.folder import RunFolder
 from headstart.runs.lock import LOCK
@@ -71,13 +71,12 @@ def _differences(stated: Recipe, own: Recipe) -> list[Problem]:
 
 
 def _same(mine: Any, yours: Any) -> bool:
-    """Whether two spellings mean the same: names may be written with their plugin or without."""
+    """Whether two spellings mean the same: names, which no path is, may be written with their plugin or without."""
     if isinstance(mine, tuple | list) and isinstance(yours, tuple | list):
         return len(mine) == len(yours) and all(map(_same, mine, yours))
     one, other = (str(each).lower() if isinstance(yours, bool) else str(each) for each in (mine, yours))
-    return (
-        one == other or other.endswith(f"/{one}") or _number(one) == _number(other) is not None or _path(one) == other
-    )
+    short = other.endswith(f"/{one}") and not other.rpartition(":")[2].startswith(("/", ".", "~"))
+    return one == other or short or _number(one) == _number(other) is not None or _path(one) == other
 
 
 def _number(text: str) -> float | None:
@@ -93,8 +92,13 @@ def _path(text: str) -> str:
 
 
 def is_finished(recipe: Recipe) -> bool:
-    """Whether the run came to its end: then there is nothing to go on with."""
-    return recipe.out is not None and RunFolder(Path(recipe.out)).result.is_file()
+    """Whether the run came to its end and its history says so, which reports need: then nothing is left to do."""
+    if recipe.out is None:
+        return False
+    folder = RunFolder(Path(recipe.out))
+    if not (folder.result.is_file() and folder.events.is_file()):
+        return False
+    return any(isinstance(event, RunFinished) for event in read_events(folder.events))
 
 
 def take_up(plan: Plan, folder: RunFolder, log: EventLog, warn: Callable[[str], None]) -> Resumed | None:

@@ -13,6 +13,7 @@ from headstart.events import (
     RunFinished,
     RunStarted,
     Warned,
+    WeightsAveraged,
 )
 from headstart.specs import Reporter, ReporterRequest, RunView
 from headstart_plugins.reporters import _lines
@@ -61,6 +62,8 @@ class PlainConsole:
             self._epoch(event)
         elif isinstance(event, PhaseDone):
             self._write(_lines.phase_end(event, self._metric))
+        elif isinstance(event, WeightsAveraged):
+            self._write(_lines.averaged(event, self._metric))
         elif isinstance(event, Warned):
             self._warning(event)
         elif isinstance(event, RunFinished):

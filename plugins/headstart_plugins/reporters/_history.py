@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from headstart.events import EpochDone, Event, PhaseDone, PhaseStarted, RunFinished, RunStarted, Warned
 
@@ -42,7 +42,8 @@ class History:
             self.phases.clear()
             self.warnings.clear()
         elif isinstance(event, PhaseStarted):
-            self.phases = [phase for phase in self.phases if phase.started.phase != event.phase]
+            again = f"{event.phase} x"  # its own legs too
+            self.phases = [phase for phase in self.phases if not f"{phase.started.phase} x".startswith(again)]
             self.phases.append(PhaseHistory(event))
         elif isinstance(event, Warned):
             self.warnings.append(event)
@@ -52,7 +53,7 @@ class History:
             self._hear_phase(event)
 
     def _hear_phase(self, event: EpochDone | PhaseDone) -> None:
-        phase = next((one for one in self.phases if one.started.phase == event.phase), None)
+        phase = self._phase_of(event.phase)
         if phase is None:
             return
         if isinstance(event, PhaseDone):
@@ -60,3 +61,12 @@ class History:
         else:
             phase.epochs = [epoch for epoch in phase.epochs if epoch.epoch != event.epoch]
             phase.epochs.append(event)
+
+    def _phase_of(self, name: str) -> PhaseHistory | None:
+        """The phase of this name. One that runs at several rates has a history for each: `fine_tune x0.3`."""
+        found = next((one for one in self.phases if one.started.phase == name), None)
+        whole = next((one for one in self.phases if name.startswith(f"{one.started.phase} x")), None)
+        if found is None and whole is not None:
+            found = PhaseHistory(replace(whole.started, phase=name))
+            self.phases.append(found)
+        return found

@@ -20,6 +20,7 @@ from headstart.events import (
     RunFinished,
     RunStarted,
     Warned,
+    WeightsAveraged,
 )
 from headstart.specs import RunView
 from headstart_plugins.reporters import _lines
@@ -72,6 +73,9 @@ class TerminalConsole:
         elif isinstance(event, PhaseDone):
             self._hide_task()
             self._console.print(Text(_lines.phase_end(event, self._metric), style="dim"))
+        elif isinstance(event, WeightsAveraged):
+            self._hide_task()
+            self._console.print(Text(_lines.averaged(event, self._metric), style="dim"))
         elif isinstance(event, Warned):
             self._warning(event)
         elif isinstance(event, RunFinished):

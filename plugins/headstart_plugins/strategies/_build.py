@@ -44,6 +44,7 @@ def probe(request: StrategyRequest) -> Phases:
             epochs=request.epochs or options.epochs,
             rates={HEAD: request.learning_rate or options.head_rate},
             weight_decay=options.weight_decay,
+            clip=options.clip,
             views=views,
             patience=options.patience,
         ),

@@ -22,6 +22,7 @@ class ProbeOptions:
         high=1.0,
     )
     weight_decay: float = option(0.01, "Decoupled weight decay of any other head.", low=0.0, high=1.0)
+    clip: float = option(1.0, "Largest norm of all gradients of any other head; 0: any.", low=0.0, high=1e6)
     patience: int = option(
         5,
         "Epochs without a better validation metric before it stops; 0 runs them all.",

@@ -49,6 +49,8 @@ def first_head(request: StrategyRequest, options: LpFtOptions) -> Phase:
         epochs=options.probe_epochs,
         rates={HEAD: options.head_rate},
         weight_decay=options.weight_decay,
+        warmup=options.warmup,
+        clip=options.clip,
         views=max(views, 1) if request.augmented else 0,
     )
 
@@ -62,7 +64,7 @@ def fine_tuning(name: str, request: StrategyRequest, stages: tuple[str, ...], ki
         train=(*stages, HEAD),
         solver="gradient",
         epochs=request.epochs or options.epochs,
-        rates={**stage_rates(request.stages, stages, rate), HEAD: rate.peak * options.head_factor},
+        rates={**stage_rates(request.stages, stages, rate), HEAD: rate.peak * (options.head_factor if stages else 1.0)},
         warmup=options.warmup,
         clip=options.clip,
         weight_decay=options.weight_decay,

@@ -80,6 +80,18 @@ def test_what_is_a_kernel_is_said_by_the_last_part_of_its_name():
 def test_a_kernel_that_an_update_would_not_make_smaller_is_left_out():
     assert adaptable({"low/0/kernel": (3, 3, 32, 1)}, 8) == {}
     assert list(adaptable({"low/0/kernel": (3, 3, 32, 1)}, 2)) == ["low/0/kernel"]
+
+
+def test_kernels_of_separable_convolutions_and_recurrent_layers_are_matched():
+    import keras
+
+    separable, lstm = keras.layers.SeparableConv2D(32, 3, depth_multiplier=16), keras.layers.LSTM(16)
+    separable.build((None, 8, 8, 16))
+    lstm.build((None, 5, 16))
+    shapes = {f"top/0/{each.name}": tuple(each.shape) for layer in (separable, lstm) for each in layer.variables}
+    kernels = {name for name in shapes if "kernel" in name}
+    assert len(kernels) == 4
+    assert set(adaptable({name: shapes[name] for name in shapes if "seed" not in name}, 2)) == kernels
     assert adaptable({"low/0/kernel": (4, 4)}, 2) == {}, "2 * 8 numbers for 16"
 
 

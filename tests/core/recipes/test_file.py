@@ -1,10 +1,13 @@
 """TOML in and out: what is written reads back as the same recipe, and shows where each value came from."""
 
 import dataclasses
+import errno
+import os
 import re
 
 import pytest
 
+from headstart.errors import HeadstartError
 from headstart.recipe import build_recipe
 from headstart.recipes.file import render_recipe, write_recipe
 from headstart.recipes.resolve import resolve_recipe
@@ -15,6 +18,18 @@ from headstart.registry import load_registry
 @pytest.fixture(scope="module")
 def registry():
     return load_registry()
+
+
+def test_a_recipe_that_cannot_be_written_leaves_none_and_is_named(resolved, tmp_path, monkeypatch):
+    """A run goes on by its recipe: half of one, or an empty file after a loss of power, would be its end."""
+
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(HeadstartError, match=r"recipe\.toml.*No space left"):
+        write_recipe(resolved.recipe, tmp_path / "recipe.toml")
+    assert list(tmp_path.iterdir()) == []
 
 
 def without_origins(recipe):

@@ -63,7 +63,7 @@ class Planned:
         return lambda request: self.phases
 
 
-def plan(registry, *phases):
+def plan(registry, *phases, batch_norm="frozen"):
     spec = registry.get("strategies", "lp_ft")
     request = StrategyRequest(
         options=spec.options(),
@@ -75,7 +75,7 @@ def plan(registry, *phases):
         epochs=None,
         learning_rate=None,
     )
-    return PhasePlanner(spec, request, Planned(*phases)).plan(("low", "top"))
+    return PhasePlanner(spec, request, Planned(*phases), batch_norm).plan(("low", "top"))
 
 
 @pytest.mark.parametrize(
@@ -125,6 +125,14 @@ def test_a_phase_that_cannot_be_carried_out_is_refused_by_name(registry, phase, 
         plan(registry, phase)
     assert caught.value.message.startswith(f"strategy strategies/lp_ft: phase {phase.name!r} ")
     assert told in caught.value.message
+
+
+def test_scales_and_shifts_learn_around_statistics_that_stay(registry):
+    phase = replace(GRADIENT, roles=("gamma", "beta"))
+    with pytest.raises(UsageError, match=r"trains the gamma and beta alone.*received --batch-norm trainable"):
+        plan(registry, phase, batch_norm="trainable")
+    assert plan(registry, phase, batch_norm="re-estimated") == (phase,)
+    assert plan(registry, GRADIENT, batch_norm="trainable") == (GRADIENT,)
 
 
 def test_a_strategy_that_plans_nothing_is_refused(registry):

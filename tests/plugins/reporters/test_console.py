@@ -9,7 +9,7 @@ import sys
 import pytest
 from rich.console import Console
 
-from headstart.events import EpochDone, Progress
+from headstart.events import EpochDone, Progress, WeightsAveraged
 from headstart.specs import ReporterRequest
 from headstart_plugins.reporters import ConsoleOptions
 from headstart_plugins.reporters._console import PlainConsole, build
@@ -120,6 +120,18 @@ def test_the_console_writes_to_stderr_and_loads_no_framework():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
     assert done.stderr.count("heard") == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "told"),
+    [
+        ("soup", (0.3, 1.0), "soup of the trainings at 0.3, 1 times the rates: val accuracy 0.9500"),
+        ("share", (0.4,), "0.4 of the way from the phase's start to what it learned: val accuracy 0.9500"),
+    ],
+)
+def test_what_val_chose_to_average_is_told(run, kind, values, told):
+    event = WeightsAveraged(time=1.0, phase="fine_tune", kind=kind, values=values, val={"accuracy": 0.95})
+    assert told in plain_log(run, events=[event])
 
 
 def test_a_head_that_was_solved_for_is_told_with_its_solver():

@@ -207,6 +207,20 @@ def test_a_result_without_classes_report_or_epochs_still_gives_a_page(run):
     assert "0.8833" in "".join(page.text)
 
 
+def test_trainings_at_several_rates_are_told_one_after_the_other(run):
+    """Their epochs are of `fine_tune x0.3`, ...; none may be lost."""
+    events = []
+    for event in run.events(str(run.path)):
+        if isinstance(event, EpochDone) and event.phase == "fine_tune":
+            events += [replace(event, phase=f"fine_tune x{factor}") for factor in ("0.3", "3")]
+        else:
+            events.append(event)
+    report("json", run, events=events)
+    phases = json.loads((run.path / "report" / "report.json").read_text(encoding="utf-8"))["phases"]
+    counts = {phase["started"]["phase"]: len(phase["epochs"]) for phase in phases}
+    assert counts == {"probe": 5, "fine_tune": 0, "fine_tune x0.3": 4, "fine_tune x3": 4}
+
+
 def test_drawing_again_from_the_same_events_gives_the_same_bytes(run):
     first = {}
     for _ in range(2):

@@ -103,6 +103,19 @@ def test_lp_ft_starts_an_unsolvable_head_by_gradient():
     assert second.name == "fine_tune"
 
 
+def test_gradients_of_a_head_that_learns_alone_are_clipped_too():
+    assert [phase.clip for phase in lp_ft(request(LpFtOptions(), solvable=False))] == [1.0, 1.0]
+    first, _ = lp_ft(request(LpFtOptions(clip=0.5, warmup=0.2), solvable=False))
+    assert (first.clip, first.warmup) == (0.5, 0.2)
+    (alone,) = probe(request(ProbeOptions(clip=0.3), solvable=False))
+    assert alone.clip == 0.3
+
+
+def test_the_users_rate_is_that_of_a_head_that_learns_alone():
+    (phase,) = full(request(FullOptions(), train=("head",), learning_rate=1e-2))
+    assert phase.rates == {"head": 1e-2}
+
+
 def test_full_is_one_phase_over_everything():
     (phase,) = full(request(FullOptions(weight_decay=0.05)))
     assert (phase.train, phase.solver, phase.weight_decay) == ((*STAGES, "head"), "gradient", 0.05)

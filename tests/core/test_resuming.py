@@ -1,0 +1,62 @@
+"""Going on with a run: when it is finished, and which differences to its recipe are none."""
+
+import pytest
+
+from headstart.errors import RecipeError, UsageError
+from headstart.events import RunFinished, to_line
+from headstart.recipe import build_recipe
+from headstart.recipes.file import write_recipe
+from headstart.runs.resuming import is_finished, taken_up
+
+
+@pytest.fixture
+def begun(tmp_path):
+    """The folder of a run of pictures, with its recipe alone."""
+    flags = {"data": "/data/a/photos", "backbone": "efficientnet_lite/lite0", "epochs": 3, "out": str(tmp_path)}
+    write_recipe(build_recipe(flags=flags), tmp_path / "recipe.toml")
+    return tmp_path
+
+
+def stated(folder, **flags):
+    return build_recipe(flags={"out": str(folder), **flags})
+
+
+def test_a_run_is_finished_once_its_history_says_so(begun):
+    """A run killed between its result and its last event has drawn no report."""
+    assert not is_finished(stated(begun))
+    (begun / "result.json").write_text("{}")
+    (begun / "events.jsonl").write_text("")
+    assert not is_finished(stated(begun))
+    (begun / "events.jsonl").write_text(to_line(RunFinished(time=1.0, result={})) + "\n")
+    assert is_finished(stated(begun))
+
+
+def test_a_run_goes_on_with_its_own_recipe(begun):
+    assert taken_up(stated(begun)).epochs == 3
+    assert taken_up(stated(begun, epochs=3, backbone="lite0")).backbone == "efficientnet_lite/lite0"
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        ({"epochs": 5}, "says 5, the run has 3"),
+        ({"data": "photos"}, "the run has /data/a/photos"),
+        ({"backbone": "lite1"}, "says lite1, the run has efficientnet_lite/lite0"),
+    ],
+    ids=["value", "another folder of that name", "backbone"],
+)
+def test_a_flag_that_differs_is_refused_with_both_values(begun, flags, told):
+    with pytest.raises(RecipeError) as caught:
+        taken_up(stated(begun, **flags))
+    assert told in str(caught.value)
+
+
+def test_without_a_folder_there_is_nothing_to_go_on_with():
+    with pytest.raises(UsageError, match="--resume"):
+        taken_up(build_recipe(flags={}))
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path):
+    (tmp_path / "holiday.jpg").touch()
+    with pytest.raises(UsageError, match="holds no run"):
+        taken_up(stated(tmp_path))
