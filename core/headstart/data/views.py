@@ -79,12 +79,14 @@ class Composed:
 class TrainingSamples:
     """The samples that vary: `rows` (count,) int64 of `tensors` (sample, ...) and `keys`, in the split's fixed order.
 
-    A position is a place in `rows`.
+    A position is a place in `rows`. `chances` (count,) say how often each is seen relative to others, which holds for
+    partners as well: or mixing would bring the classes back that were evened out. None: all alike.
     """
 
     tensors: Mapping[str, np.ndarray]
     keys: Sequence[str]
     rows: np.ndarray
+    chances: np.ndarray | None = None
 
     def at(self, position: int) -> tuple[str, dict[str, np.ndarray]]:
         """The key of a sample, and its tensors without the batch axis; they are no copies."""
@@ -93,7 +95,11 @@ class TrainingSamples:
 
     def partner(self, mix: Mix) -> int:
         """The position that a mix picks."""
-        return min(int(mix.partner * len(self.rows)), len(self.rows) - 1)
+        last = len(self.rows) - 1
+        if self.chances is None:
+            return min(int(mix.partner * len(self.rows)), last)
+        bounds = np.cumsum(self.chances, dtype=np.float64)
+        return min(int(np.searchsorted(bounds, mix.partner * bounds[-1], side="right")), last)
 
 
 @dataclass(frozen=True)

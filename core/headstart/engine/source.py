@@ -44,7 +44,7 @@ class Source:
     """Serves the rows of a split, as tensors at a cut.
 
     `open` gives the prefix below a cut in the run's engine; `view_key` says as plain values how samples vary. `told`
-    hears (done, total) while features are computed.
+    hears (done, total) while features are computed. `chances` (row,) are those of training samples as partners.
     """
 
     network: Network
@@ -55,6 +55,7 @@ class Source:
     store: FeatureStore
     told: Callable[[int, int], None]
     clock: Stopwatch
+    chances: np.ndarray | None = None
     _stored: dict[tuple[int, str, int, bool], dict[str, np.ndarray]] = field(default_factory=dict, init=False)
     _opened: dict[int, Opened] = field(default_factory=dict, init=False)
 
@@ -123,7 +124,7 @@ class Source:
         if cut not in self._opened:
             self._opened[cut] = self.open(cut)
         opened = self._opened[cut]
-        samples = TrainingSamples(self.data.tensors, self.data.keys, rows)
+        samples = self._training_samples()
 
         def compute(allocate: Allocate) -> dict[str, np.ndarray]:
             return extract(
@@ -152,13 +153,15 @@ class Source:
             return {"view": "plain"}
         varied = {"view": number, **self.view_key}
         left_out = self.view is not None and self.view.mixes and not view.mixes
+        if view.mixes and self.chances is not None:
+            varied["partners"] = hashlib.sha256(np.ascontiguousarray(self.chances, np.float64).tobytes()).hexdigest()
         return {**varied, "mixing": False} if left_out else varied
 
     def _pick(self, rows: np.ndarray) -> Tensors:
         return {name: array[rows] for name, array in self.data.tensors.items()}
 
     def _training_samples(self) -> TrainingSamples:
-        return TrainingSamples(self.data.tensors, self.data.keys, self.data.indices("train"))
+        return TrainingSamples(self.data.tensors, self.data.keys, self.data.indices("train"), self.chances)
 
 
 def _draw(samples: TrainingSamples, view: View, epoch: int, picked: np.ndarray) -> Tensors:

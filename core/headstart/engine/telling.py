@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from headstart.engine.averages import Outcome
-from headstart.engine.epochs import Failure, Reached
+from headstart.engine.epochs import Collected, Failure, Reached
 from headstart.engine.standing import Standing
 from headstart.engine.training import Training
 from headstart.errors import DivergedError
@@ -38,13 +38,21 @@ class Voice:
                 phase=self.label(standing.leg),
                 epoch=standing.epoch,
                 epochs=self.phase.epochs,
-                train=training.task.metrics(training.targets["train"][seen.rows], seen.outputs),
+                train=self._of_training(seen),
                 val=val,
                 rates={stage: rate * factor for stage, rate in self.phase.rates.items()},
                 seconds=seconds,
                 best=standing.best.epoch == standing.epoch,
             )
         )
+
+    def _of_training(self, seen: Collected) -> dict[str, float]:
+        """Metrics on what an epoch saw; of samples that were mixed, whose own labels are half the truth, the loss alone
+        that was trained on."""
+        view = self.training.source.view
+        if view is not None and view.mixes:
+            return {"loss": float(seen.losses.mean())}
+        return dict(self.training.task.metrics(self.training.targets["train"][seen.rows], seen.outputs))
 
     def progress(self, standing: Standing, reached: Reached) -> None:
         """Steps were taken."""

@@ -23,6 +23,8 @@ class PhasePlanner:
     request: StrategyRequest
     registry: Registry
     batch_norm: str
+    only_mixing: tuple[str, ...] = ()
+    """The augmentations, where all that were chosen do nothing but mix samples."""
 
     def plan(self, stages: tuple[str, ...]) -> tuple[Phase, ...]:
         """The strategy's phases for a backbone of these stages, bottom first.
@@ -37,7 +39,21 @@ class PhasePlanner:
         for phase in phases:
             _check_phase(phase, strategy, stages)
             self._verify_statistics(phase)
-        return phases
+        return self._without_views_of_nothing(phases)
+
+    def _without_views_of_nothing(self, phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
+        """A head in closed form learns from no mixed label: views that only mix would be the plain one over again."""
+        if not self.only_mixing:
+            return phases
+        if all(phase.solver == "closed_form" for phase in phases):
+            raise UsageError(
+                f"--augment {' '.join(self.only_mixing)} has nothing to act on: it mixes samples and labels, and "
+                f"{self.strategy.short_name} solves this head in closed form, which takes whole labels",
+                hint="leave it out, add one that varies samples themselves, or use --strategy lp_ft",
+            )
+        return tuple(
+            dataclasses.replace(phase, views=0) if phase.solver == "closed_form" else phase for phase in phases
+        )
 
     def _verify_statistics(self, phase: Phase) -> None:
         """Scales, shifts and biases that learn alone do so around statistics that stay."""
@@ -67,7 +83,9 @@ def make_planner(
         learning_rate=recipe.learning_rate,
         family=backbone.family,
     )
-    return PhasePlanner(strategy, request, registry, recipe.batch_norm)
+    mixing = tuple(spec.short_name for spec in choices.augmentations if spec.mixes)
+    only_mixing = mixing if len(mixing) == len(choices.augmentations) else ()
+    return PhasePlanner(strategy, request, registry, recipe.batch_norm, only_mixing)
 
 
 def is_solvable(task: TaskSpec, head: str) -> bool:

@@ -191,6 +191,7 @@ def training_of(
     """What the phases of a run share."""
     recipe = plan.resolved.recipe
     targets = {split: plan.targets(split) for split in ("train", "val")}
+    chances = plan.task.chances(targets["train"]) if isinstance(plan.task, FitsTargets) else None
     if resumed is not None:
         clock.add(resumed.loaded.facts["seconds"])
     source = Source(
@@ -202,6 +203,7 @@ def training_of(
         store=FeatureStore(room.prefixes.cache, folder.scratch, log.warn),
         told=lambda done, total: log.progress("features", done, total, "samples"),
         clock=clock,
+        chances=chances,
     )
     return Training(
         network=plan.network,
@@ -214,7 +216,7 @@ def training_of(
         log=log,
         checkpoints=resumed.checkpoints if resumed else Checkpoints(folder.checkpoints),
         precision=training_precision(recipe.training_precision, room.chosen.precision),
-        chances=plan.task.chances(targets["train"]) if isinstance(plan.task, FitsTargets) else None,
+        chances=chances,
         batch_norm=recipe.batch_norm,
         checkpoint_every=recipe.checkpoint_every,
         elapsed=clock.sums,

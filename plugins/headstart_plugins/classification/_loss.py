@@ -26,7 +26,8 @@ def regularised_cross_entropy(
     """Cross-entropy (batch,) float32 of targets that are integers (batch,), or distributions (batch, class).
 
     `smoothing` is the share of each that is spread over all classes (Szegedy et al. 2016, arXiv:1512.00567);
-    `weights` (class,) multiply a sample's loss by that of its class, `shift` (class,) is added to logits.
+    `weights` (class,) multiply a sample's loss by that of its class, each part of a distribution by that of its own;
+    `shift` (class,) is added to logits.
     """
     logits = keras.ops.cast(outputs["logits"], "float32")
     classes = logits.shape[-1]
@@ -34,8 +35,9 @@ def regularised_cross_entropy(
     shares = keras.ops.cast(targets, "float32") if mixed else keras.ops.one_hot(targets, classes, dtype="float32")
     if shift is not None:
         logits = logits + keras.ops.convert_to_tensor(shift.astype(np.float32))
-    smoothed = shares * (1.0 - smoothing) + smoothing / classes
-    losses = -keras.ops.sum(smoothed * keras.ops.log_softmax(logits, axis=-1), axis=-1)
-    if weights is None:
-        return losses
-    return losses * keras.ops.sum(shares * keras.ops.convert_to_tensor(weights.astype(np.float32)), axis=-1)
+    spread: Any = smoothing / classes
+    if weights is not None:
+        shares = shares * keras.ops.convert_to_tensor(weights.astype(np.float32))
+        spread = spread * keras.ops.sum(shares, axis=-1, keepdims=True)
+    smoothed = shares * (1.0 - smoothing) + spread
+    return -keras.ops.sum(smoothed * keras.ops.log_softmax(logits, axis=-1), axis=-1)

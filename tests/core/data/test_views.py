@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -124,6 +126,15 @@ def test_partners_are_positions_in_the_split_with_the_samples_own_share():
     odd = TrainingSamples(NUMBERED.tensors, KEYS, np.arange(20))
     assert partners(odd, np.array([3, 4]), view, 0).rows.tolist() == [3, 19]
     assert partners(odd, np.array([3, 4]), view, 0).shares.tolist() == [1.0, 0.25]
+
+
+def test_partners_are_drawn_as_often_as_samples_are():
+    """Or mixing would bring classes back that were evened out."""
+    chances = np.where(np.arange(10) == 3, 9.0, 1.0)
+    samples = replace(NUMBERED, chances=chances)
+    picked = [samples.partner(Mix((place + 0.5) / 1800, 0.5)) for place in range(1800)]
+    assert np.bincount(picked, minlength=10).tolist() == (100 * chances).tolist()
+    assert samples.partner(Mix(float(np.nextafter(1.0, 0.0)), 0.5)) == 9
 
 
 def test_labels_are_mixed_as_the_samples_are():

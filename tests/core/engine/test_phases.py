@@ -74,6 +74,24 @@ def trainable_or_not(network):
     return name_variables(network.learned)
 
 
+def test_of_samples_that_are_mixed_the_loss_is_told_that_was_trained_on(bench, network, training):
+    """Against their own labels, half of the truth, a network that learned every mixture would look bad."""
+    made = training(network, view=bench.view_of("mixup"))
+    heard = []
+    real = made.log.progress
+
+    def progress(*args, **more):
+        heard.append(more["metrics"]["loss"])
+        return real(*args, **more)
+
+    made.log.progress = progress
+    run_phases([gradient("top", "head", epochs=1)], made)
+    (done,) = (event for event in read_events(made.log._path) if isinstance(event, EpochDone))
+    assert set(done.train) == {"loss"}
+    assert done.train["loss"] == pytest.approx(heard[-1])
+    assert "accuracy" in done.val
+
+
 def test_numbers_that_the_optimizer_lost_are_named_by_their_stage(network, training, monkeypatch):
     real = Machinery.__init__
 

@@ -63,7 +63,7 @@ class Planned:
         return lambda request: self.phases
 
 
-def plan(registry, *phases, batch_norm="frozen"):
+def plan(registry, *phases, batch_norm="frozen", only_mixing=()):
     spec = registry.get("strategies", "lp_ft")
     request = StrategyRequest(
         options=spec.options(),
@@ -75,7 +75,7 @@ def plan(registry, *phases, batch_norm="frozen"):
         epochs=None,
         learning_rate=None,
     )
-    return PhasePlanner(spec, request, Planned(*phases), batch_norm).plan(("low", "top"))
+    return PhasePlanner(spec, request, Planned(*phases), batch_norm, only_mixing).plan(("low", "top"))
 
 
 @pytest.mark.parametrize(
@@ -133,6 +133,14 @@ def test_scales_and_shifts_learn_around_statistics_that_stay(registry):
         plan(registry, phase, batch_norm="trainable")
     assert plan(registry, phase, batch_norm="re-estimated") == (phase,)
     assert plan(registry, GRADIENT, batch_norm="trainable") == (GRADIENT,)
+
+
+def test_views_that_only_mix_are_not_kept_for_a_head_in_closed_form(registry):
+    closed = replace(CLOSED, views=4)
+    assert plan(registry, closed, GRADIENT, only_mixing=("mixup",)) == (CLOSED, GRADIENT)
+    assert plan(registry, closed, GRADIENT) == (closed, GRADIENT)
+    with pytest.raises(UsageError, match="--augment mixup has nothing to act on"):
+        plan(registry, closed, only_mixing=("mixup",))
 
 
 def test_a_strategy_that_plans_nothing_is_refused(registry):
