@@ -101,6 +101,8 @@ def activate(choice: BackendChoice, threads: int | None = None, *, deterministic
 
     With `deterministic` only operations are used that give the same bits each time, on accelerators too; one that has
     no such form is an error there. On processors all operations do for a given number of threads.
+
+    Raises UsageError where JAX was loaded before without that: it reads it once.
     """
     announce(choice)
     if deterministic:
@@ -122,8 +124,21 @@ def _ask_for_the_same_bits(backend: str) -> None:
     """What is read from the environment when the accelerator is first used."""
     if backend == "torch":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    elif DETERMINISTIC_XLA not in os.environ.get("XLA_FLAGS", ""):
+    elif not is_deterministic(backend):
+        if loaded_backend() is not None:
+            raise UsageError(
+                "the same bits each time were asked for, and this process has loaded JAX without that",
+                hint=f"start a new process, or set XLA_FLAGS={DETERMINISTIC_XLA} before anything imports keras",
+            )
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {DETERMINISTIC_XLA}".strip()
+
+
+def is_deterministic(backend: str) -> bool:
+    """Whether this process takes only operations that give the same bits each time on accelerators too; call it after
+    the backend was loaded."""
+    if backend == "torch":
+        return bool(importlib.import_module("torch").are_deterministic_algorithms_enabled())
+    return DETERMINISTIC_XLA in os.environ.get("XLA_FLAGS", "")
 
 
 def available_threads() -> int:

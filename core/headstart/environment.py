@@ -8,6 +8,8 @@ import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.backend import is_deterministic
+
 if TYPE_CHECKING:
     from headstart.registry import Registry
 
@@ -52,7 +54,7 @@ def describe(registry: Registry, backend: str, *, precision: str, threads: int) 
         "backend": backend,
         "precision": precision,
         "layout": keras.config.image_data_format(),
-        "deterministic": False,
+        "deterministic": is_deterministic(backend),
         "versions": versions(),
         "plugins": [
             {"name": info.name, "distribution": info.distribution, "version": info.version, "error": info.error}

@@ -108,6 +108,45 @@ def test_the_users_keras_settings_are_neither_read_nor_written(name, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["jax", "torch"])
+@pytest.mark.parametrize("asked", [True, False])
+def test_the_same_bits_are_asked_of_the_backend_itself(name, asked, tmp_path):
+    """What environment.json says is what PyTorch answers, or what XLA reads when it starts."""
+    found = python(
+        f"""
+        import json, os
+        from headstart.backend import activate, choose_backend, is_deterministic
+        activate(choose_backend({name!r}, None), deterministic={asked})
+        if {name!r} == "torch":
+            import torch
+            told = torch.are_deterministic_algorithms_enabled()
+        else:
+            told = "deterministic_ops=true" in os.environ.get("XLA_FLAGS", "")
+        print(json.dumps([told, is_deterministic({name!r})]))
+        """,
+        tmp_path,
+    )
+    assert found == [asked, asked]
+
+
+def test_jax_that_was_loaded_without_the_same_bits_is_refused(tmp_path):
+    found = python(
+        """
+        import json
+        from headstart.backend import activate, choose_backend
+        from headstart.errors import UsageError
+        activate(choose_backend("jax", None))
+        try:
+            activate(choose_backend("jax", None), deterministic=True)
+        except UsageError as exc:
+            print(json.dumps(exc.message))
+        """,
+        tmp_path,
+    )
+    assert "has loaded JAX without that" in found
+
+
+@pytest.mark.slow
 def test_keras_is_never_switched_inside_a_process(tmp_path):
     told = python(
         """

@@ -61,7 +61,6 @@ def open_run(plan: Plan, room: EngineRoom, folder: RunFolder, log: EventLog, *, 
     facts = {
         **describe(plan.registry, plan.backend, precision=chosen.precision, threads=chosen.threads),
         "training_precision": training_precision(recipe.training_precision, chosen.precision),
-        "deterministic": recipe.deterministic,  # as asked; on processors all operations are
         "batch_norm": recipe.batch_norm,
     }
     _write_json(folder.environment, facts)
