@@ -16,6 +16,7 @@ from headstart.engine.stages import name_variables
 from headstart.engine.training import Conclude, PhaseResult, Place, Training
 from headstart.eventlog import now
 from headstart.events import EpochDone
+from headstart.interrupts import deferred
 from headstart.specs import HEAD, Phase, Solved
 
 
@@ -58,8 +59,9 @@ class ClosedFormPhase:
             trained={HEAD: sum(array.size for array in solved.weights.values())},
             answers=answers(chosen.solved, val),
         )
-        conclude(result)
-        training.save_complete(self._place, phase, result, self._learning.changed)
+        with deferred(training.checkpoints_kept):  # what was told as done is saved, whatever signal comes
+            conclude(result)
+            training.save_complete(self._place, phase, result, self._learning.changed)
 
     def _solve(self, train: Rows, val: Rows) -> tuple[Solved, Tried]:
         """The head, refitted where the phase says so, and what val chose before that."""
