@@ -55,7 +55,7 @@ def lr(
     disable_plugin: DisablePlugins = None,
     debug: Debug = False,
 ) -> None:
-    """Try rising learning rates on the phase of `fit` with the same flags that --learning-rate is of.
+    """Try rising rates on the phase for which `fit` with the same flags would take --learning-rate.
 
     Draws the loss over the rate and suggests one. No run folder, no weights: only the plot is written.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -98,8 +99,12 @@ class TrainingSamples:
         last = len(self.rows) - 1
         if self.chances is None:
             return min(int(mix.partner * len(self.rows)), last)
-        bounds = np.cumsum(self.chances, dtype=np.float64)
-        return min(int(np.searchsorted(bounds, mix.partner * bounds[-1], side="right")), last)
+        return min(int(np.searchsorted(self._bounds, mix.partner * self._bounds[-1], side="right")), last)
+
+    @cached_property
+    def _bounds(self) -> np.ndarray:
+        """Where the part of each position ends, (count,) float64: summed once, not for each sample."""
+        return np.cumsum(self.chances, dtype=np.float64)
 
 
 @dataclass(frozen=True)

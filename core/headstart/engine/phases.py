@@ -92,7 +92,8 @@ def _as_begun(phase: Phase, train: tuple[str, ...]) -> Phase:
 
 @dataclasses.dataclass(frozen=True)
 class Expected:
-    """What must hold at a phase's end: the numbers that learn, by stage, and the hashes of frozen weights, by name."""
+    """What must hold at a phase's end: the numbers that learn, by stage, and the hashes of frozen weights, by name; it
+    `started` at that second of the monotonic clock."""
 
     trainable: Mapping[str, int]
     frozen: Mapping[str, str]
