@@ -97,14 +97,15 @@ class TrainingSamples:
     def partner(self, mix: Mix) -> int:
         """The position that a mix picks."""
         last = len(self.rows) - 1
-        if self.chances is None:
+        bounds = self._bounds
+        if bounds is None:
             return min(int(mix.partner * len(self.rows)), last)
-        return min(int(np.searchsorted(self._bounds, mix.partner * self._bounds[-1], side="right")), last)
+        return min(int(np.searchsorted(bounds, mix.partner * bounds[-1], side="right")), last)
 
     @cached_property
-    def _bounds(self) -> np.ndarray:
+    def _bounds(self) -> np.ndarray | None:
         """Where the part of each position ends, (count,) float64: summed once, not for each sample."""
-        return np.cumsum(self.chances, dtype=np.float64)
+        return None if self.chances is None else np.cumsum(self.chances, dtype=np.float64)
 
 
 @dataclass(frozen=True)
