@@ -54,7 +54,8 @@ class Blueprint:
 
 
 def write_artefact(target: Path, blueprint: Blueprint, network: Network, *, facts: Mapping[str, Any]) -> None:
-    """Write `target` in one step; `facts` (versions, backend, licence, ...) go into the manifest."""
+    """Write `target` in one step, in place of one that is there; `facts` (versions, backend, licence, ...) go into the
+    manifest."""
     from headstart.engine.stages import read_arrays
     from headstart.weights.files import write_safetensors
 
@@ -64,7 +65,7 @@ def write_artefact(target: Path, blueprint: Blueprint, network: Network, *, fact
             _write_json(folder / name, document)
         write_manifest(folder, schema=SCHEMA, facts=facts)
 
-    write_directory(target, fill)
+    write_directory(target, fill, replace=True)
 
 
 def describe(blueprint: Blueprint) -> dict[str, Any]:

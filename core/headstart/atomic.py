@@ -12,7 +12,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from headstart.errors import HeadstartError
@@ -23,15 +23,16 @@ FOR_RUNS = "free some space or choose another folder with --out"
 _SIBLING = re.compile(r"\..+\.[0-9a-f]{32}", re.DOTALL)
 
 
-def write_directory(target: Path, fill: Callable[[Path], None], *, hint: str = FOR_RUNS) -> None:
-    """Create `target` from what `fill` writes into an empty folder beside it. An existing `target` is an error.
+def write_directory(target: Path, fill: Callable[[Path], None], *, hint: str = FOR_RUNS, replace: bool = False) -> None:
+    """Create `target` from what `fill` writes into an empty folder beside it. An existing `target` is an error, or with
+    `replace` stays until the new one is whole: a kill at any moment leaves the old one, none or the new one.
 
     Raises HeadstartError naming the path and the reason where the disk is full or permission is missing; then
-    nothing is left behind.
+    nothing is left behind, and a `target` that was to be replaced is as it was.
     """
     with explained(target, hint):
         make_folders(target.parent)
-        if target.exists():
+        if target.exists() and not replace:
             raise HeadstartError(f"cannot write {target}: it is there already", hint="choose another folder")
         sibling = _sibling(target)
         try:
@@ -40,15 +41,10 @@ def write_directory(target: Path, fill: Callable[[Path], None], *, hint: str = F
                 fill(sibling)
             for path in _files_first(sibling):
                 _fsync(path)
-            os.rename(sibling, target)
+            with _giving_way(target) if replace else nullcontext():
+                _put_in_place(sibling, target)
         except BaseException:
             shutil.rmtree(sibling, ignore_errors=True)
-            raise
-        try:
-            _fsync(target.parent)
-        except BaseException:
-            with suppress(OSError):  # the error that is on its way matters more
-                remove_directory(target)
             raise
 
 
@@ -81,14 +77,18 @@ def make_folders(folder: Path) -> None:
     Raises OSError as `Path.mkdir` does.
     """
     try:
-        folder.mkdir()
+        make_folder(folder)
     except FileNotFoundError:
         make_folders(folder.parent)
-        folder.mkdir(exist_ok=True)
+        make_folders(folder)
     except OSError:
-        if folder.is_dir():  # such as /, which says that it is read-only
-            return
-        raise
+        if not folder.is_dir():  # such as /, which says that it is read-only
+            raise
+
+
+def make_folder(folder: Path) -> None:
+    """Create `folder`, its name made durable in the folder above it, which is there. Raises OSError as `Path.mkdir`."""
+    folder.mkdir()
     _fsync(folder.parent)
 
 
@@ -110,13 +110,50 @@ def remove_leftovers(folder: Path) -> list[str]:
     """
     found = sorted(path.name for path in folder.iterdir() if _SIBLING.fullmatch(path.name)) if folder.is_dir() else []
     for name in found:
-        path = folder / name
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            with suppress(OSError):  # it is in no one's way
-                path.unlink()
+        _remove(folder / name)
     return found
+
+
+def is_leftover(path: Path, target: Path) -> bool:
+    """Whether a writer of `target` that was killed leaves such a `path` beside it."""
+    return _SIBLING.fullmatch(path.name) is not None and path.stem == _sibling(target).stem
+
+
+def _put_in_place(sibling: Path, target: Path) -> None:
+    """Give `sibling` its name; where that cannot be made durable, nothing has the name."""
+    os.rename(sibling, target)
+    try:
+        _fsync(target.parent)
+    except BaseException:
+        with suppress(OSError):  # the error that is on its way matters more
+            remove_directory(target)
+        raise
+
+
+@contextmanager
+def _giving_way(target: Path) -> Iterator[None]:
+    """Take the name from a `target` that is there while another gets it; where that fails, the old one has it again."""
+    if not os.path.lexists(target):
+        yield
+        return
+    old = _sibling(target)
+    os.rename(target, old)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # the error that is on its way matters more
+            os.rename(old, target)
+        raise
+    _remove(old)
+
+
+def _remove(path: Path) -> None:
+    """Remove what has a name that nobody looks for: what cannot be removed is in no one's way."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
 
 
 def _sibling(target: Path) -> Path:

@@ -11,10 +11,12 @@ import importlib
 import importlib.util
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from headstart.errors import UsageError
+from headstart.errors import HeadstartError, UsageError
 from headstart.imports import import_library
 
 BACKENDS = ("jax", "torch")
@@ -102,7 +104,7 @@ def activate(choice: BackendChoice, threads: int | None = None, *, deterministic
     With `deterministic` only operations are used that give the same bits each time, on accelerators too; one that has
     no such form is an error there. On processors all operations do for a given number of threads.
 
-    Raises UsageError where JAX was loaded before without that: it reads it once.
+    Raises UsageError where JAX was loaded before without that, and runs on an accelerator: it reads it once.
     """
     announce(choice)
     if deterministic:
@@ -125,12 +127,31 @@ def _ask_for_the_same_bits(backend: str) -> None:
     if backend == "torch":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     elif not is_deterministic(backend):
-        if loaded_backend() is not None:
+        if loaded_backend() is not None and importlib.import_module("jax").default_backend() != "cpu":
             raise UsageError(
                 "the same bits each time were asked for, and this process has loaded JAX without that",
                 hint=f"start a new process, or set XLA_FLAGS={DETERMINISTIC_XLA} before anything imports keras",
             )
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {DETERMINISTIC_XLA}".strip()
+
+
+NO_SUCH_FORM = "does not have a deterministic implementation"
+"""How PyTorch says that."""
+
+
+@contextmanager
+def operations_named() -> Iterator[None]:
+    """Inside, an operation that has no form with the same bits each time is an error that says what to do."""
+    try:
+        yield
+    except RuntimeError as exc:
+        if NO_SUCH_FORM not in str(exc):
+            raise
+        operation = str(exc).partition(NO_SUCH_FORM)[0].split()[-1]
+        raise HeadstartError(
+            f"the operation {operation} has no form that gives the same bits each time on this device",
+            hint="leave --deterministic out, or choose a backbone without that operation",
+        ) from exc
 
 
 def is_deterministic(backend: str) -> bool:

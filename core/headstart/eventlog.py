@@ -16,6 +16,8 @@ from headstart.events import Event, Progress, RunResumed, RunStarted, Warned, fr
 from headstart.specs import Reporter, RunView
 
 EVENTS = "events.jsonl"
+LINE = b'{"event": "'
+"""How each line of it begins."""
 TICK = 0.5
 """Seconds between two Progress events of one activity; the last one of each is always told."""
 
@@ -72,11 +74,11 @@ class EventLog:
         """Go on after `events`, those of the file that still count; reporters hear them again. The next event must be
         the RunResumed that says so."""
         self.count = len(events)
+        told = [event.message for event in events if isinstance(event, Warned)]
+        self.warnings = [*(message for message in self.warnings if message not in told), *told]
         for event in events:
-            if isinstance(event, Warned):
-                self.warnings.append(event.message)
             self._reporters, failed = tell(event, self._reporters, self._view)
-            self._held += failed
+            self._held += [message for message in failed if message not in told]
 
     def sync(self) -> None:
         """Make durable what was said so far: a checkpoint that is about to be written counts on it."""
@@ -99,7 +101,10 @@ class EventLog:
 
 
 class HeldWarnings:
-    """Takes warnings before a run has started, and tells them once it has: reporters hear of the run first."""
+    """Takes warnings before a run has started, and tells them once it has: reporters hear of the run first.
+
+    Each is told once: a run that goes on finds again what it warned of when it began, and its log has that already.
+    """
 
     def __init__(self) -> None:
         self._held: list[str] = []
@@ -109,14 +114,14 @@ class HeldWarnings:
         """Tell `message` now, or when there is a log to tell it to."""
         if self._log is None:
             self._held.append(message)
-        else:
+        elif message not in self._log.warnings:
             self._log.warn(message)
 
     def release(self, log: EventLog) -> None:
         """Tell what was held, and everything from now on, to `log`."""
         self._log = log
         for message in self._held:
-            log.warn(message)
+            self(message)
 
 
 def tell(
@@ -157,6 +162,15 @@ def read_events(path: Path) -> list[Event]:
             del counted[event.after :]
         counted.append(event)
     return counted
+
+
+def tells_of_no_run(path: Path) -> bool:
+    """Whether a file holds events and none of them is a RunStarted: those of a run that was killed before it began."""
+    try:
+        events, cut = read_all_events(path), path.read_bytes().rpartition(b"\n")[2]
+    except (HeadstartError, OSError):
+        return False
+    return cut[: len(LINE)] == LINE[: len(cut)] and not any(isinstance(event, RunStarted) for event in events)
 
 
 def drop_cut_line(path: Path) -> bool:

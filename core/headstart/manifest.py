@@ -45,7 +45,7 @@ def read_manifest(folder: Path, *, schema: str) -> dict[str, Any]:
     """Read and verify `folder`: exactly the files listed, each of the stated size and SHA-256.
 
     Raises DataError naming the file that is absent, unexpected, a link or altered, the manifest included, PluginError
-    for another schema, and OSError where a file cannot be read.
+    for another schema, and OSError where a file is there and the system does not let it be read.
     """
     path = folder / MANIFEST
     try:
@@ -54,11 +54,12 @@ def read_manifest(folder: Path, *, schema: str) -> dict[str, Any]:
             raise DataError(f"{path} is larger than any manifest of ours: {path.stat().st_size} bytes")
         content = path.read_bytes()
         document = json.loads(content.decode("utf-8"))
-    except (OSError, ValueError, RecursionError) as exc:
+    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError) as exc:
         raise DataError(f"{folder} has no readable manifest.json: {exc}") from exc
     if not isinstance(document, dict) or not isinstance(document.get("files"), dict):
         raise DataError(f"{path} is not a manifest: expected an object with `files`")
     if document.get("schema") != schema:
+        _verify_seal(path, content, document)  # a flipped bit makes no other version
         raise PluginError(f"{folder} has schema {document.get('schema')!r}; this version reads {schema!r}")
     _verify_files(folder, document["files"])
     _verify_seal(path, content, document)

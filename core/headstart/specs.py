@@ -651,7 +651,8 @@ class TaskBuild(Protocol):
 class TaskSpec(Spec):
     """A task. `feature` is what it asks of a backbone; `heads` are the names `--head` accepts, the default first.
 
-    A head written `mlp:512` has its number after the colon; `closed_form` are the heads that `Task.solve` can fit.
+    A head written `mlp:512` has its number after the colon; `closed_form` are the heads that `Task.solve` can fit, and
+    `gradient_options` the options that training by gradient alone reads: refused where all phases are in closed form.
     `targets` is the form of target that it learns; where the user names no task, the `default` one of the data's form
     is taken.
     """
@@ -660,6 +661,7 @@ class TaskSpec(Spec):
     feature: str
     heads: tuple[str, ...]
     closed_form: frozenset[str] = frozenset()
+    gradient_options: tuple[str, ...] = ()
     targets: TargetForm = "class"
     default: bool = False
     version: int = 1
@@ -745,7 +747,11 @@ class StrategyRequest:
 
 
 class StrategyBuild(Protocol):
-    """Build target of a StrategySpec; imports no framework. Raises UsageError where the request contradicts itself."""
+    """Build target of a StrategySpec; imports no framework. Raises UsageError where the request contradicts itself.
+
+    It is a pure function: called several times, with other options too, and equal requests give equal phases. An
+    option that was set is refused where no other value of it would change a phase.
+    """
 
     def __call__(self, request: StrategyRequest) -> Sequence[Phase]:
         """See the class."""

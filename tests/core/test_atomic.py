@@ -7,7 +7,15 @@ import stat
 import numpy as np
 import pytest
 
-from headstart.atomic import make_folders, remove_directory, remove_leftovers, write_directory, write_file
+from headstart.atomic import (
+    is_leftover,
+    make_folder,
+    make_folders,
+    remove_directory,
+    remove_leftovers,
+    write_directory,
+    write_file,
+)
 from headstart.errors import HeadstartError
 from headstart.manifest import read_manifest, write_manifest
 
@@ -68,6 +76,81 @@ def test_folders_that_were_lacking_are_synced_into_the_folder_above_them(tmp_pat
     calls.clear()
     make_folders(tmp_path / "runs" / "mine")
     assert calls == []
+
+    make_folder(tmp_path / "runs" / "yours")
+    assert calls == [("fsync", "runs")]
+    with pytest.raises(FileExistsError):
+        make_folder(tmp_path / "runs" / "yours")
+
+
+def old_and_new(folder):
+    """An artefact that is there, and what fills the one that takes its place."""
+    write_directory(folder / "artefact", fill)
+
+    def other(folder):
+        (folder / "weights.bin").write_bytes(b"456")
+        write_manifest(folder, schema="test/1", facts={"new": True})
+
+    return other
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="reads open files from /proc")
+def test_a_directory_that_is_replaced_gives_way_only_when_the_new_one_is_whole_and_synced(tmp_path, monkeypatch):
+    other = old_and_new(tmp_path)
+    calls = traced(monkeypatch)
+    removed = []
+    monkeypatch.setattr("shutil.rmtree", lambda path, **more: removed.append((path, list(calls))))
+    write_directory(tmp_path / "artefact", other, replace=True)
+
+    names = ["temporary" if name.startswith(".artefact.") else name for _, name in calls]
+    assert names == ["weights.bin", "manifest.json", "temporary", "temporary", "artefact", tmp_path.name]
+    assert [kind for kind, _ in calls] == ["fsync"] * 3 + ["rename"] * 2 + ["fsync"]
+    assert read_manifest(tmp_path / "artefact", schema="test/1")["new"]
+
+    ((old, before),) = removed  # what was there is whole until the new one is durable
+    assert before == calls
+    assert set(read_manifest(old, schema="test/1")["files"]) == {"assets/words.txt", "weights.bin"}
+    assert is_leftover(old, tmp_path / "artefact")
+    monkeypatch.undo()
+    assert remove_leftovers(tmp_path) == [old.name]
+    assert os.listdir(tmp_path) == ["artefact"]
+
+
+@pytest.mark.parametrize("kind", ["none", "file", "link", "folder"])
+def test_whatever_is_there_is_replaced(tmp_path, kind):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").touch()
+    target = tmp_path / "artefact"
+    make = {"file": target.touch, "folder": target.mkdir, "link": lambda: target.symlink_to(tmp_path / "mine")}
+    make.get(kind, lambda: None)()
+    write_directory(target, fill, replace=True)
+
+    assert read_manifest(target, schema="test/1")
+    assert sorted(os.listdir(tmp_path)) == ["artefact", "mine"]
+    assert os.listdir(tmp_path / "mine") == ["thesis.txt"]
+
+
+@pytest.mark.parametrize(("name", "calls"), [("fsync", 4), ("rename", 2)])
+def test_each_failing_call_leaves_the_directory_that_was_to_be_replaced(tmp_path, monkeypatch, name, calls):
+    other = old_and_new(tmp_path)
+    before = read_manifest(tmp_path / "artefact", schema="test/1")
+    for number in range(1, calls + 1):
+        with monkeypatch.context() as patched:
+            patched.setattr(os, name, failing(getattr(os, name), errno.ENOSPC, number))
+            with pytest.raises(HeadstartError, match="No space left"):
+                write_directory(tmp_path / "artefact", other, replace=True)
+        assert os.listdir(tmp_path) == ["artefact"], (name, number)
+        assert read_manifest(tmp_path / "artefact", schema="test/1") == before
+
+
+@pytest.mark.parametrize("part", ["none", "other", "longer", "shorter"])
+def test_only_what_a_writer_of_that_file_leaves_is_its_leftover(tmp_path, part):
+    number = "0123456789abcdef" * 2
+    name = {
+        "none": f".recipe.toml.{number}", "other": f".split.csv.{number}", "longer": f".recipe.toml.a.{number}",
+        "shorter": f".recipe.toml.{number[1:]}",
+    }[part]  # fmt: skip
+    assert is_leftover(tmp_path / name, tmp_path / "recipe.toml") == (part == "none")
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="reads open files from /proc")

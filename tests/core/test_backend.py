@@ -129,21 +129,47 @@ def test_the_same_bits_are_asked_of_the_backend_itself(name, asked, tmp_path):
     assert found == [asked, asked]
 
 
-def test_jax_that_was_loaded_without_the_same_bits_is_refused(tmp_path):
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+def test_jax_that_was_loaded_without_the_same_bits_is_refused_where_that_changes_anything(device, tmp_path):
+    """On processors every operation gives them. What JAX says of its device stands in for an accelerator."""
     found = python(
-        """
+        f"""
         import json
-        from headstart.backend import activate, choose_backend
+        from headstart.backend import activate, choose_backend, is_deterministic
         from headstart.errors import UsageError
         activate(choose_backend("jax", None))
+        import jax
+        if {device!r} != jax.default_backend():
+            jax.default_backend = lambda: {device!r}
         try:
             activate(choose_backend("jax", None), deterministic=True)
+            print(json.dumps(is_deterministic("jax")))
         except UsageError as exc:
             print(json.dumps(exc.message))
         """,
         tmp_path,
     )
-    assert "has loaded JAX without that" in found
+    assert found is True if device == "cpu" else "has loaded JAX without that" in found
+
+
+def test_an_operation_without_the_same_bits_is_named_with_what_to_do(tmp_path):
+    found = python(
+        """
+        import json
+        from headstart.backend import activate, choose_backend, operations_named
+        from headstart.errors import HeadstartError
+        activate(choose_backend("torch", None), deterministic=True)
+        import torch
+        try:
+            with operations_named():
+                torch.zeros(3).put_(torch.tensor([0, 1]), torch.tensor([1.0, 2.0]))
+        except HeadstartError as exc:
+            print(json.dumps([exc.message, exc.hint]))
+        """,
+        tmp_path,
+    )
+    assert found[0].startswith("the operation put_ has no form")
+    assert "--deterministic" in found[1]
 
 
 @pytest.mark.slow

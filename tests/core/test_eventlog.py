@@ -5,7 +5,7 @@ import json
 import pytest
 
 from headstart.errors import DataError, HeadstartError
-from headstart.eventlog import EventLog, drop_cut_line, read_all_events, read_events
+from headstart.eventlog import EventLog, HeldWarnings, drop_cut_line, read_all_events, read_events
 from headstart.events import (
     CheckpointSaved,
     EpochDone,
@@ -230,6 +230,45 @@ def test_a_reporter_that_raises_at_what_it_is_told_again_is_switched_off_and_nam
     assert whole.events == [a, b, resumed(2), switched]
     assert read_events(path) == [a, b, resumed(2), switched]
     assert log.count == 4
+
+
+def test_a_reporter_that_raises_each_time_it_is_told_is_named_once_in_all(tmp_path):
+    path, (a, b) = tmp_path / "events.jsonl", warned(*"ab")
+    with EventLog(path, [("broken", Heard(ValueError("no"), at=Warned))], None) as log:
+        log.emit(a)
+    begun, whole = read_events(path), Heard()
+    assert len(begun) == 2
+    with EventLog(path, [("broken", Heard(ValueError("no"), at=Warned)), ("whole", whole)], None) as log:
+        log.take_up(begun)
+        log.emit(resumed(2))
+        log.emit(b)
+
+    assert whole.events == read_events(path) == [*begun, resumed(2), b]
+    assert log.warnings == ["a", begun[1].message, "b"]
+
+
+def test_a_warning_from_before_a_log_went_on_that_is_among_its_own_counts_once(tmp_path):
+    with EventLog(tmp_path / "events.jsonl", [], None) as log:
+        for event in warned(*"xa"):
+            log.emit(event)
+        log.take_up(warned(*"aba"))
+    assert log.warnings == [*"xaba"]
+
+
+def test_warnings_that_were_held_are_told_each_once_and_never_those_that_the_log_has(tmp_path):
+    path, held = tmp_path / "events.jsonl", HeldWarnings()
+    write_events(path, warned(*"ab"))
+    with EventLog(path, [], None) as log:
+        for message in "bcc":
+            held(message)
+        log.take_up(read_events(path))
+        log.emit(resumed(2))
+        held.release(log)
+        for message in "acdd":
+            held(message)
+
+    assert log.warnings == [*"abcd"]
+    assert [event.message for event in read_events(path) if isinstance(event, Warned)] == [*"abcd"]
 
 
 def test_a_start_that_came_to_no_checkpoint_does_not_count_where_the_run_starts_over(tmp_path):

@@ -29,6 +29,23 @@ def register_datasets():
 )
 
 
+TASK = """
+from dataclasses import dataclass
+from headstart.hookspecs import hookimpl
+from headstart.options import option
+from headstart.specs import TaskSpec
+
+@dataclass(frozen=True)
+class O:
+    dropout: float = option(0.0, "Of the head.")
+
+@hookimpl
+def register_tasks():
+    return [TaskSpec(name="PLUGIN/guess", summary="A task.", build="x.y:z", feature="pooled", heads=("linear",),
+                     options=O, GIVEN)]
+"""
+
+
 BACKBONE = """
 from pathlib import Path
 
@@ -163,6 +180,14 @@ BROKEN = {
     "weights that no target fetches": (
         BACKBONE.replace("weights=()", "weights=(weights(FetchedFile('nowhere', 'x', 'file')),)"),
         "weights 'own': fetch must be 'module:function'",
+    ),
+    "an option that only training reads, and that is none": (
+        TASK.replace("GIVEN", "gradient_options=('blur',)"),
+        "PLUGIN/guess: gradient_options names 'blur', not one of its options: dropout",
+    ),
+    "one name where a list of options is due": (
+        TASK.replace("GIVEN", "gradient_options='dropout'"),
+        "PLUGIN/guess: gradient_options",
     ),
     "options that are no dataclass": (
         SOUND.replace('photos")', 'photos", options=dict)'),

@@ -51,6 +51,30 @@ def test_a_flag_that_differs_is_refused_with_both_values(begun, flags, told):
     assert told in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("mine", "goes_on"),
+    [
+        ("image_folder:{here}/a/photos", True),
+        ("files/image_folder:{here}/a/photos", True),
+        ("image_folder:a/photos", True),
+        ("image_folder:b/photos", False),
+        ("folder:{here}/a/photos", False),
+        ("image_folder:photos", False),
+        ("photos", False),
+    ],
+)
+def test_a_reference_may_be_spelt_shorter(tmp_path, monkeypatch, mine, goes_on):
+    yours = f"files/image_folder:{tmp_path}/a/photos"
+    write_recipe(build_recipe(flags={"data": yours}), tmp_path / "recipe.toml")
+    monkeypatch.chdir(tmp_path)
+    asked = stated(tmp_path, data=mine.format(here=tmp_path))
+    if goes_on:
+        assert taken_up(asked).data == yours
+    else:
+        with pytest.raises(RecipeError, match="the run has files/image_folder"):
+            taken_up(asked)
+
+
 def test_without_a_folder_there_is_nothing_to_go_on_with():
     with pytest.raises(UsageError, match="--resume"):
         taken_up(build_recipe(flags={}))

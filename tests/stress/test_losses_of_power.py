@@ -2,7 +2,7 @@
 
 import pytest
 from rig.calls import Call
-from rig.losses import PARTS, after_every_call
+from rig.losses import FILE_PARTS, PARTS, after_every_call, files_after_every_call
 from rig.power import disk_after, names_first, only_what_must, write_survivors
 
 
@@ -16,6 +16,17 @@ def test_no_loss_of_power_loses_what_was_saved(tmp_path):
 def test_each_fsync_that_is_left_out_is_missed(tmp_path, part):
     figure = after_every_call(tmp_path, left_out=part, dice=0)
     assert figure.failures
+
+
+def test_no_loss_of_power_loses_or_tears_a_file(tmp_path):
+    figure = files_after_every_call(tmp_path)
+    assert figure.failures == ()
+    assert figure.count > 50
+
+
+@pytest.mark.parametrize("part", FILE_PARTS)
+def test_each_fsync_of_a_file_that_is_left_out_is_missed(tmp_path, part):
+    assert files_after_every_call(tmp_path, left_out=part, dice=0).failures
 
 
 WRITTEN = [Call("create", "a"), Call("write", "a", data=b"1234")]

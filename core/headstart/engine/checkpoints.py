@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from headstart.atomic import explained, remove_directory, remove_leftovers, write_directory
-from headstart.errors import HeadstartError
+from headstart.errors import DataError, HeadstartError
 from headstart.manifest import read_manifest, write_manifest
 from headstart.weights.files import SUFFIX, read_safetensors, write_safetensors
 
-SCHEMA = "checkpoint/2"
+SCHEMA = "checkpoint/3"
 DAMAGED = "damaged"
 NAME = re.compile(r"step\.(\d+)(?:\.(\d+))?")
 Groups = Mapping[str, Mapping[str, np.ndarray]]
@@ -97,14 +97,20 @@ class Checkpoints:
         return Loaded(manifest["step"], manifest["state"], groups)
 
     def load_last(self, warn: Warn) -> Loaded | None:
-        """Read the last one that is whole, None where there is none; those that are damaged are told and set aside."""
+        """Read the last one that is whole, None where there is none; those that are damaged are told and set aside.
+
+        One that cannot be read may be whole: it stays where it is, and nothing is read in its place. Raises
+        HeadstartError with the system's reason, and PluginError for one of another version.
+        """
         remove_leftovers(self.folder)
         for name in reversed(self.names()):
             try:
                 return self.load(name)
-            except (HeadstartError, OSError) as exc:
+            except DataError as exc:
                 aside = self._set_aside(name)
                 warn(f"{exc}; it was renamed to {aside.name}, and training goes on from an earlier checkpoint")
+            except OSError as exc:
+                raise _unreadable(self.folder / name, exc) from exc
         return None
 
     def go_back(self) -> Loaded:
@@ -139,6 +145,14 @@ class Checkpoints:
         with explained(aside):
             (self.folder / name).rename(aside)
         return aside
+
+
+def _unreadable(path: Path, error: OSError) -> HeadstartError:
+    place = error.filename or path
+    return HeadstartError(
+        f"the checkpoint {path} cannot be read: {place}: {error.strerror or error}",
+        hint=f"resume when it can be read, or move {path.name} away to go on from the checkpoint before it",
+    )
 
 
 def _place(name: str) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from headstart.engine.epochs import Collected, EpochPlan, Reached
 from headstart.engine.heads import is_better
 from headstart.engine.learning import Learning
 from headstart.engine.machinery import Machinery
-from headstart.engine.recovery import MOST, SLOWER, LossSpikedError, is_out_of_memory
+from headstart.engine.recovery import LESS_MEMORY, MOST, SLOWER, LossSpikedError, is_out_of_memory, shortage_told
 from headstart.engine.standing import Best, Standing
 from headstart.engine.telling import Voice
 from headstart.engine.training import Conclude, PhaseResult, Place, Training, is_fresh
@@ -58,7 +58,7 @@ class GradientPhase:
             if loaded is not None:
                 self._go_on(loaded)
             else:
-                self._begin_leg()
+                self._begin()
                 self._save_start()
             while self._standing.leg < len(self._phase.rate_factors):
                 self._train()
@@ -163,10 +163,12 @@ class GradientPhase:
 
     # --- legs: the phase once for each rate factor, and what is made of them -----------------------------------------
 
-    def _begin_leg(self) -> None:
-        """The state of a leg before its first update."""
+    def _begin(self) -> None:
+        """The state of the first leg before its first update, which is that of the others too."""
         answers = self._answers()
         self._standing.best = Best(0, self._metrics(answers), self._machinery.start, answers)
+        if len(self._phase.rate_factors) > 1:
+            self._standing.start = self._standing.best
         self._set_factor()
 
     def _next_leg(self) -> None:
@@ -174,18 +176,21 @@ class GradientPhase:
         done = self._standing
         if done.best.epoch == 0:
             self._voice.no_better(done)
+        leg = done.leg + 1
+        is_last = leg == len(self._phase.rate_factors)
         self._standing = Standing(
-            leg=done.leg + 1,
+            leg=leg,
             taken=done.taken,
             parts=done.parts,
             shortages=done.shortages,
-            best=done.best,
+            best=done.best if is_last else done.start,
+            start=done.start,
             outcomes=[*done.outcomes, Outcome(done.best.arrays, done.best.metrics)],
             best_epochs=[*done.best_epochs, done.best.epoch],
         )
-        if self._standing.leg < len(self._phase.rate_factors):
+        if not is_last:
             self._machinery.begin_again()
-            self._begin_leg()
+            self._set_factor()
 
     def _concludes_at_once(self) -> bool:
         """Whether nothing is left to compute after the last epoch."""
@@ -236,13 +241,12 @@ class GradientPhase:
 
     def _shortage(self, error: BaseException) -> str:
         """What memory did not suffice for, in a line. Raises HeadstartError where batches were halved often enough."""
-        before, size = self._standing, self._training.batch_size
-        what = next(iter(str(error).splitlines()), "")[:160] or type(error).__name__
+        before, size, what = self._standing, self._training.batch_size, shortage_told(error)
         if before.shortages >= MOST or before.parts * 2 > size:
             raise HeadstartError(
                 f"memory does not suffice for phase {self._phase.name!r}, with each batch of {size} computed in "
                 f"{before.parts} parts: {what}; {self._training.checkpoints_kept()}",
-                hint="start again with a smaller --image-size or --batch-size, or let fewer stages learn with --train",
+                hint=LESS_MEMORY,
             ) from error
         return what
 
@@ -271,7 +275,7 @@ class GradientPhase:
         if loaded.facts["complete"]:
             self._machinery.begin_again()
             self._standing = Standing()
-            self._begin_leg()
+            self._begin()
             return
         self._standing = Standing.of(loaded.facts["standing"], loaded.groups)
         self._reason = loaded.facts["reason"]

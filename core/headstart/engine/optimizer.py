@@ -42,9 +42,10 @@ class Rules:
     """What an update does beside following its gradient.
 
     Gradients together are clipped to the norm `clip` (0: not at all); weights of the backbone are drawn to where they
-    began by `pull` times their rate (L2-SP of Li et al. 2018, arXiv:1802.01483, decoupled from the moments as weight
-    decay is); `average` is the decay of a moving average of the weights (0: none), smaller in the first updates:
-    (1 + n) / (10 + n) after n, so that it does not stay where training began.
+    began by `pull` times their rate, and are not decayed then (L2-SP of Li et al. 2018, arXiv:1802.01483, which takes
+    the place of weight decay; decoupled from the moments as that is); `average` is the decay of a moving average of the
+    weights (0: none), smaller in the first updates: (1 + n) / (10 + n) after n, so that it does not stay where training
+    began.
     """
 
     clip: float = 0.0
@@ -53,7 +54,8 @@ class Rules:
 
 
 class GroupedAdamW:
-    """AdamW (Loshchilov & Hutter 2019) over named weights, one rate a stage; no decay on biases and norms.
+    """AdamW (Loshchilov & Hutter 2019) over named weights, one rate a stage; no decay on biases and norms, other
+    weights of one axis, and what is drawn to its start.
 
     `first` and `second` are the moments, `averages` the moving average (empty without one): backend tensors in the
     order of `names`; `count` is the number of updates made. These four are all the state there is. Keras' `AdamW` of
@@ -83,13 +85,17 @@ class GroupedAdamW:
         different = sorted({rates[stage] for stage in stages})
         self.groups = [different.index(rates[stage]) for stage in stages]
         """The column of `scales` that each weight follows."""
-        self.decays = [0.0 if is_undecayed(name) else weight_decay for name in named]
-        """By how much of its rate an update shrinks each weight."""
         self.anchors: list[Any | None] = [
             copied(variable) if rules.pull and stage != HEAD else None
             for variable, stage in zip(self.variables, stages, strict=True)
         ]
         """Where each weight is drawn to, None where it is not."""
+        exempt = [
+            anchor is not None or is_undecayed(name, len(variable.shape))
+            for anchor, (name, variable) in zip(self.anchors, named.items(), strict=True)
+        ]
+        self.decays = [0.0 if each else weight_decay for each in exempt]
+        """By how much of its rate an update shrinks each weight."""
         self._rates = np.stack([schedule(rate, steps=steps, warmup=warmup) for rate in different], axis=1)
 
     def rates(self, counts: np.ndarray | int) -> np.ndarray:
@@ -178,6 +184,6 @@ def clipped(gradients: Sequence[Any], limit: float) -> list[Any]:
     return [gradient * factor for gradient in gradients]
 
 
-def is_undecayed(name: str) -> bool:
-    """True for biases and the scales and shifts of norms."""
-    return name.rpartition("/")[2].startswith(NOT_DECAYED)
+def is_undecayed(name: str, axes: int) -> bool:
+    """True for biases, scales and shifts of norms, and any other weight of one axis, such as LayerScale's."""
+    return axes < 2 or name.rpartition("/")[2].startswith(NOT_DECAYED)

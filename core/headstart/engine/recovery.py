@@ -11,6 +11,8 @@ ABOVE, TIMES = 1.0, 3.0
 """A spike lies so far above the lowest mean so far, and is so many times as large."""
 MOST = 3
 """How often a phase goes back for each reason before it goes on as it is."""
+LESS_MEMORY = "start again with a smaller --image-size or --batch-size, or let fewer stages learn with --train"
+"""What to do where memory does not suffice for small batches either."""
 SLOWER = 0.5
 """By what the rates are multiplied each time that a loss spiked."""
 
@@ -58,3 +60,8 @@ def is_out_of_memory(error: BaseException) -> bool:
         sign in text
         for sign in ("RESOURCE_EXHAUSTED", "out of memory", "Out of memory", "can't allocate memory", "_ALLOC_FAILED")
     )
+
+
+def shortage_told(error: BaseException) -> str:
+    """What memory did not suffice for, in a line."""
+    return next(iter(str(error).splitlines()), "")[:160] or type(error).__name__

@@ -31,7 +31,8 @@ class Standing:
     """`leg` is the rate factor that is being tried, `epoch` the next to be trained or the one that `begun` is of.
 
     `taken` are the updates of this phase before that epoch; `parts` and `slower` are what recovering came to, after
-    going back so often (`spikes`, `shortages`). `outcomes` and `best_epochs` are those of the legs before.
+    going back so often (`spikes`, `shortages`). `outcomes` and `best_epochs` are those of the legs before. `start` is
+    that of every leg, where there are several.
     """
 
     leg: int = 0
@@ -39,6 +40,7 @@ class Standing:
     taken: int = 0
     begun: Collected = field(default_factory=Collected)
     best: Best = field(default_factory=Best)
+    start: Best = field(default_factory=Best)
     guard: SpikeGuard = field(default_factory=SpikeGuard)
     parts: int = 1
     slower: float = 1.0
@@ -54,6 +56,7 @@ class Standing:
             "epoch": self.epoch,
             "taken": self.taken,
             "best": {"epoch": self.best.epoch, "metrics": without_nan(self.best.metrics)},
+            "start": without_nan(self.start.metrics),
             "guard": {"recent": self.guard.recent, "low": self.guard.low, "heard": self.guard.heard},
             "parts": self.parts,
             "slower": self.slower,
@@ -70,6 +73,7 @@ class Standing:
         return {
             "best": self.best.arrays,
             "best_answers": self.best.answers,
+            "start_answers": self.start.answers,
             "seen": seen if self.begun.steps else {},
             **{f"outcome.{place}": outcome.arrays for place, outcome in enumerate(self.outcomes)},
         }
@@ -90,6 +94,7 @@ class Standing:
             taken=facts["taken"],
             begun=Collected(seen.get("losses", np.zeros(0)), rows, outputs),
             best=Best(best["epoch"], with_nan(best["metrics"]), groups.get("best", {}), groups.get("best_answers", {})),
+            start=Best(0, with_nan(facts["start"]), groups.get("start", {}), groups.get("start_answers", {})),
             guard=SpikeGuard(**facts["guard"]),
             parts=facts["parts"],
             slower=facts["slower"],

@@ -15,8 +15,10 @@ from headstart.data.order import batches
 from headstart.engine.compute import Step, gradient_step
 from headstart.engine.frozen import trainable_variables
 from headstart.engine.optimizer import GroupedAdamW
+from headstart.engine.recovery import LESS_MEMORY, MOST, is_out_of_memory, shortage_told
 from headstart.engine.stages import read_arrays
 from headstart.engine.training import Training
+from headstart.errors import HeadstartError
 from headstart.specs import HEAD, Phase
 
 
@@ -54,7 +56,34 @@ def relative_gradients(training: Training, phase: Phase) -> dict[str, float]:
 
 
 def _mean_gradients(training: Training, phase: Phase, stages: Sequence[str]) -> dict[str, np.ndarray]:
-    """The gradients, by weight, of the mean loss over the training split; float64."""
+    """The gradients, by weight, of the mean loss over the training split, float64; in smaller batches, which changes
+    nothing but rounding, where memory does not suffice.
+
+    Raises HeadstartError where it does not suffice for these either.
+    """
+    size, halved = training.batch_size, 0
+    while True:
+        try:
+            return _summed(training, phase, stages, size)
+        except Exception as exc:
+            if not is_out_of_memory(exc):
+                raise
+            shortage = shortage_told(exc)
+        if halved == MOST or size == 1:
+            raise HeadstartError(
+                f"memory does not suffice to choose the stages of phase {phase.name!r} in batches of {size}: "
+                f"{shortage}",
+                hint=LESS_MEMORY,
+            )
+        training.log.warn(
+            f"memory did not suffice to choose the stages of phase {phase.name!r} in batches of {size} ({shortage}); "
+            "they are halved"
+        )
+        size, halved = -(-size // 2), halved + 1
+
+
+def _summed(training: Training, phase: Phase, stages: Sequence[str], size: int) -> dict[str, np.ndarray]:
+    """The same in batches of `size`."""
     seen = training.source.plain(min(map(training.network.index, stages)), "train")
     named = trainable_variables(training.network, stages)
     optimizer = GroupedAdamW(named, phase.rates, steps=1, warmup=0.0, weight_decay=0.0)
@@ -62,7 +91,7 @@ def _mean_gradients(training: Training, phase: Phase, stages: Sequence[str]) -> 
     of_batch, targets, count = gradient_step(step), training.targets["train"], seen.samples.count
     sums = {name: np.zeros(tuple(variable.shape), np.float64) for name, variable in named.items()}
     done = 0
-    for rows, mask in batches(np.arange(count), training.batch_size):
+    for rows, mask in batches(np.arange(count), size):
         _, gradients = of_batch(seen.samples.take(0, rows), targets[rows], mask)
         for total, gradient in zip(sums.values(), gradients, strict=True):
             total += gradient.astype(np.float64) * float(mask.sum())

@@ -94,7 +94,7 @@ class Voice:
         return DivergedError(
             f"the {what} in phase {self.label(standing.leg)!r}, epoch {standing.epoch}, step {failure.step} of "
             f"{self.steps}, on the batch with {keys}, ...; {self.training.checkpoints_kept()}",
-            hint="try a smaller --learning-rate, and look at those samples",
+            hint=f"{self._smaller_rate(standing)}, and look at those samples",
         )
 
     def lost(self, standing: Standing) -> DivergedError:
@@ -102,5 +102,12 @@ class Voice:
         return DivergedError(
             f"the network's answers on val are not finite after epoch {standing.epoch} of phase "
             f"{self.label(standing.leg)!r}; {self.training.checkpoints_kept()}",
-            hint="try a smaller --learning-rate",
+            hint=self._smaller_rate(standing),
         )
+
+    def _smaller_rate(self, standing: Standing) -> str:
+        """What to try; a rate is also made smaller by leaving out the largest factors."""
+        factors = self.phase.rate_factors
+        if standing.leg == 0 or len(factors) == 1:
+            return "try a smaller --learning-rate"
+        return f"leave {factors[standing.leg]:g} out of strategy.rate_factors, or try a smaller --learning-rate"

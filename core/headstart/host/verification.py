@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
+from itertools import chain
 from typing import Any, get_type_hints
 
 import pluggy
@@ -130,7 +131,8 @@ def verify_spec(spec: Any, kind: str, plugin: str) -> None:
     if spec.api != API:
         raise PluginFailure(f"{spec.name!r} was written for api {spec.api!r}; this headstart offers api {API}")
     _verify_spec_name(spec, plugin)
-    for problem in (*_field_problems(spec), *check_declaration(spec.options), *_backbone_problems(spec)):
+    declared = chain(_field_problems(spec), check_declaration(spec.options))
+    for problem in chain(declared, _backbone_problems(spec), _task_problems(spec)):
         raise PluginFailure(f"{spec.name}: {problem}")
 
 
@@ -170,6 +172,13 @@ def _backbone_problems(spec: Any) -> Iterable[str]:
         if feature.stage not in (spec.stages or ()):
             yield f"feature {feature.name!r} names the stage {feature.stage!r}, not one of its stages"
     yield from _value_problems(spec)
+
+
+def _task_problems(spec: Any) -> Iterable[str]:
+    names = [option.name for option in fields(spec.options)] if isinstance(spec, TaskSpec) else []
+    for name in spec.gradient_options if isinstance(spec, TaskSpec) else ():
+        if name not in names:
+            yield f"gradient_options names {name!r}, not one of its options: {', '.join(names) or 'it has none'}"
 
 
 def _value_problems(spec: BackboneSpec) -> Iterable[str]:

@@ -11,6 +11,7 @@ from typing import Any
 from headstart.errors import UsageError
 from headstart.recipe import Recipe
 from headstart.recipes.choices import Choices
+from headstart.recipes.unread import changed_options, refuse_unread, spell_options
 from headstart.registry import Registry
 from headstart.specs import HEAD, LowRank, Phase, StrategyRequest, StrategySpec, TaskSpec
 
@@ -25,20 +26,26 @@ class PhasePlanner:
     batch_norm: str
     only_mixing: tuple[str, ...] = ()
     """The augmentations, where all that were chosen do nothing but mix samples."""
+    only_by_gradient: tuple[str, ...] = ()
+    """Options of the task that were set and that training by gradient alone reads, such as `task.dropout=0.1`."""
 
     def plan(self, stages: tuple[str, ...]) -> tuple[Phase, ...]:
         """The strategy's phases for a backbone of these stages, bottom first.
 
-        Raises UsageError where the request contradicts itself, or where a plan could not be carried out.
+        Raises UsageError where the request contradicts itself, where an option has nothing to act on, or where a plan
+        could not be carried out.
         """
         strategy = self.strategy
         build = self.registry.load_target(strategy, strategy.build)
-        phases = tuple(build(dataclasses.replace(self.request, stages=stages)))
+        request = dataclasses.replace(self.request, stages=stages)
+        phases = tuple(build(request))
         if not phases:
             raise UsageError(f"strategy {strategy.name} plans no phase", hint="tell its author, or choose another one")
         for phase in phases:
             _check_phase(phase, strategy, stages)
             self._verify_statistics(phase)
+        refuse_unread(build, request)
+        self._verify_task_options(phases)
         return self._without_views_of_nothing(phases)
 
     def _without_views_of_nothing(self, phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
@@ -54,6 +61,17 @@ class PhasePlanner:
         return tuple(
             dataclasses.replace(phase, views=0) if phase.solver == "closed_form" else phase for phase in phases
         )
+
+    def _verify_task_options(self, phases: tuple[Phase, ...]) -> None:
+        """What changes the loss or the head of training alone changes no head that is solved for."""
+        if self.only_by_gradient and all(phase.solver == "closed_form" for phase in phases):
+            one = len(self.only_by_gradient) == 1
+            raise UsageError(
+                f"{' and '.join(self.only_by_gradient)} {'has' if one else 'have'} nothing to act on: training by "
+                f"gradient alone reads {'it' if one else 'them'}, and {self.strategy.short_name} solves this head in "
+                "closed form",
+                hint=f"leave {'it' if one else 'them'} out, or use --strategy lp_ft",
+            )
 
     def _verify_statistics(self, phase: Phase) -> None:
         """Scales, shifts and biases that learn alone do so around statistics that stay."""
@@ -84,8 +102,21 @@ def make_planner(
         family=backbone.family,
     )
     mixing = tuple(spec.short_name for spec in choices.augmentations if spec.mixes)
-    only_mixing = mixing if len(mixing) == len(choices.augmentations) else ()
-    return PhasePlanner(strategy, request, registry, recipe.batch_norm, only_mixing)
+    return PhasePlanner(
+        strategy,
+        request,
+        registry,
+        recipe.batch_norm,
+        only_mixing=mixing if len(mixing) == len(choices.augmentations) else (),
+        only_by_gradient=_only_by_gradient(task, options.get("task")),
+    )
+
+
+def _only_by_gradient(task: TaskSpec, options: Any) -> tuple[str, ...]:
+    """See PhasePlanner; none where the options were found wrong."""
+    if options is None:
+        return ()
+    return spell_options("task", options, changed_options(options, task.gradient_options))
 
 
 def is_solvable(task: TaskSpec, head: str) -> bool:

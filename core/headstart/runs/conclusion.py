@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -115,8 +114,6 @@ def conclude(
         results = run_phases(plan.phases, training, resumed.loaded if resumed else None)
     task, calibration = calibrated(plan.task, training.targets["val"], results[-1].answers)
     plan = dataclasses.replace(plan, task=task)
-    if resumed is not None and folder.artefact.exists():
-        shutil.rmtree(folder.artefact)  # of an attempt that was stopped after it: the same is written again
     _write_artefact(plan, folder)
     with clock.measure("evaluate"):
         artefact = Artefact.load(folder.artefact, registry=plan.registry)
@@ -199,7 +196,7 @@ def training_of(
         view=plan.view,
         view_key=_view_key(plan),
         open=room.open,
-        store=FeatureStore(room.prefixes.cache, folder.scratch, log.warn),
+        store=FeatureStore(room.prefixes.cache, folder.scratch, room.warn),
         told=lambda done, total: log.progress("features", done, total, "samples"),
         clock=clock,
         chances=chances,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.atomic import remove_leftovers
-from headstart.backend import BackendChoice, announce, choose_backend
+from headstart.backend import BackendChoice, announce, choose_backend, operations_named
 from headstart.errors import InterruptedRunError
 from headstart.eventlog import EventLog, HeldWarnings, drop_cut_line
 from headstart.recipe import Recipe, build_recipe
@@ -20,7 +20,7 @@ from headstart.recipes.resolve import ResolvedRecipe, resolve_recipe
 from headstart.registry import Registry, load_registry
 from headstart.run import Run
 from headstart.runs.folder import RunFolder, claim, how_to_go_on, verify_empty
-from headstart.runs.lock import locked
+from headstart.runs.lock import LOCK, locked
 from headstart.runs.reporting import SampleView, open_live
 from headstart.runs.resuming import is_finished, take_up, taken_up
 from headstart.timing import Stopwatch
@@ -80,28 +80,26 @@ def run_recipe(stated: Recipe, registry: Registry, *, resume: bool = False) -> R
     clock = Stopwatch()
     ready = make_ready(stated, registry)
     folder = claim(stated.out, stem=_stem(ready.resolved), resume=resume)
-    try:
-        _carry_out_alone(ready, folder, clock, resume=resume)
-    finally:
-        _remove_if_nothing_happened(folder)
+    _carry_out_alone(ready, folder, clock, resume=resume)
     return Run.load(folder.path, registry=registry)
 
 
 def _carry_out_alone(ready: Ready, folder: RunFolder, clock: Stopwatch, *, resume: bool) -> None:
     """Hold the folder's lock while the run lasts."""
     with locked(folder.path) as lock:
-        if resume:
-            remove_leftovers(folder.path)
-        else:
+        if not resume:
             verify_empty(folder)  # another run may have been here in the meantime
+        remove_leftovers(folder.path)
         try:
-            _carry_out(ready, folder, clock, taken_over=lock.taken_over)
+            with operations_named():
+                _carry_out(ready, folder, clock, taken_over=lock.taken_over, resume=resume)
         except KeyboardInterrupt as exc:
             raise _interrupted(folder) from exc
         except InterruptedRunError as exc:
             raise InterruptedRunError(exc.message, hint=how_to_go_on(folder.path)) from exc
         finally:
             shutil.rmtree(folder.scratch, ignore_errors=True)
+            _remove_if_nothing_happened(folder)
 
 
 def _interrupted(folder: RunFolder) -> InterruptedRunError:
@@ -111,7 +109,7 @@ def _interrupted(folder: RunFolder) -> InterruptedRunError:
     return InterruptedRunError(f"stopped; {folder.path} keeps what was done", hint=how_to_go_on(folder.path))
 
 
-def _carry_out(ready: Ready, folder: RunFolder, clock: Stopwatch, *, taken_over: str | None) -> None:
+def _carry_out(ready: Ready, folder: RunFolder, clock: Stopwatch, *, taken_over: str | None, resume: bool) -> None:
     from headstart.engine.exporting import Exporters
     from headstart.runs.foresight import foresee_export
 
@@ -119,7 +117,7 @@ def _carry_out(ready: Ready, folder: RunFolder, clock: Stopwatch, *, taken_over:
     plans: list[Plan] = []
     warn = _found_on_opening(folder, taken_over)
     view = SampleView(folder.path, lambda: samples_of(plans[0]))
-    reporters, failures = open_live(resolved, registry, interactive=sys.stderr.isatty())
+    reporters, failures = open_live(resolved, registry, interactive=sys.stderr.isatty(), resumed=resume)
     with EventLog(folder.events, reporters, view) as log, Exporters(registry) as exporters:
         plan = plan_run(
             ready,
@@ -181,8 +179,12 @@ def _stem(resolved: ResolvedRecipe) -> str:
 
 
 def _remove_if_nothing_happened(folder: RunFolder) -> None:
-    """A run that ended before its recipe was written leaves no folder behind that a second try would trip over."""
+    """A run that ended before its recipe was written leaves no folder behind that a second try would trip over.
+
+    Its lock is held until nothing else is in the folder: a folder in which another run makes its own by then stays.
+    """
     with contextlib.suppress(OSError):  # a mount point cannot be removed; what went wrong before matters more
-        if not folder.recipe.exists() and {path.name for path in folder.path.iterdir()} <= {folder.events.name}:
+        if not folder.recipe.exists() and {path.name for path in folder.path.iterdir()} <= {folder.events.name, LOCK}:
             folder.events.unlink(missing_ok=True)
+            (folder.path / LOCK).unlink()
             folder.path.rmdir()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from headstart.atomic import explained, make_folders
+from headstart.atomic import explained, is_leftover, make_folder, make_folders
 from headstart.errors import UsageError
+from headstart.eventlog import tells_of_no_run
 from headstart.runs.lock import LOCK
 
 RUNS = Path("runs")
@@ -82,12 +83,12 @@ def claim(out: str | None, *, stem: str, resume: bool = False) -> RunFolder:
     if out is not None:
         return _claim_named(Path(out), resume=resume)
     with explained(RUNS):
-        RUNS.mkdir(exist_ok=True)
+        make_folders(RUNS)
         number = 1
         while True:
             path = RUNS / f"{stem}-{number}"
             try:
-                path.mkdir()
+                make_folder(path)
             except FileExistsError:
                 number += 1
                 continue
@@ -105,10 +106,20 @@ def _claim_named(path: Path, *, resume: bool) -> RunFolder:
 
 
 def verify_empty(folder: RunFolder) -> None:
-    """Raise UsageError where a folder for a new run holds anything; its lock does not count."""
-    if all(path.name == LOCK for path in folder.path.iterdir()):
+    """Raise UsageError where a folder for a new run holds anything that counts, see `holds_no_run`."""
+    if holds_no_run(folder):
         return
     begun = folder.recipe.is_file() and not folder.result.is_file()
     other = "choose another folder, or remove this one if it is no longer needed"
     hint = f"it holds a run that did not finish: {how_to_go_on(folder.path)}" if begun else other
     raise UsageError(f"--out {folder.path} is not empty", hint=hint)
+
+
+def holds_no_run(folder: RunFolder) -> bool:
+    """Whether a folder is empty but for a lock and what a run leaves that is killed before it has written its recipe:
+    events of reading the data, arrays below `.scratch`, a recipe half written."""
+    others = [path for path in folder.path.iterdir() if path.name != LOCK]
+    if folder.events not in others:
+        return not others
+    ours = {folder.events, folder.scratch}
+    return all(path in ours or is_leftover(path, folder.recipe) for path in others) and tells_of_no_run(folder.events)

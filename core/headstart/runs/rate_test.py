@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.backend import operations_named
 from headstart.errors import UsageError
 from headstart.eventlog import EventLog
 from headstart.events import Event, Progress
@@ -88,7 +89,7 @@ def rate_test(
     from headstart.runs.fitting import make_ready
 
     ready = make_ready(stated, registry)
-    with tempfile.TemporaryDirectory(prefix="headstart-lr-") as folder:
+    with operations_named(), tempfile.TemporaryDirectory(prefix="headstart-lr-") as folder:
         return _in_folder(ready, sweep, RunFolder(Path(folder)), told)
 
 

@@ -35,19 +35,20 @@ def open_reporters(
 
 
 def open_live(
-    resolved: ResolvedRecipe, registry: Registry, *, interactive: bool
+    resolved: ResolvedRecipe, registry: Registry, *, interactive: bool, resumed: bool
 ) -> tuple[list[tuple[str, Reporter]], list[str]]:
     """The reporters of a run, and a message for each that failed though nobody had asked for it: those are left out.
 
-    Raises PluginError where one fails that the recipe names.
+    Raises PluginError where one fails that the recipe names. That of a run that is `resumed` names what there was.
     """
+    asked = resolved.recipe.origin("reporters") != DEFAULT and not resumed
     opened: list[tuple[str, Reporter]] = []
     failures: list[str] = []
     for spec in resolved.reporters:
         try:
             opened += open_reporters([spec], resolved, registry, interactive=interactive, live=True)
         except PluginError as exc:
-            if resolved.recipe.origin("reporters") != DEFAULT:
+            if asked:
                 raise
             failures.append(f"{exc.message}; the run goes on without it")
     return opened, failures

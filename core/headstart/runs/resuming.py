@@ -11,8 +11,7 @@ from headstart.errors import DataError, Problem, RecipeError, UsageError
 from headstart.eventlog import EventLog, now, read_all_events, read_events
 from headstart.events import RunFinished, RunResumed
 from headstart.recipe import SETTINGS, Recipe, build_recipe
-from headstart.runs.folder import RunFolder
-from headstart.runs.lock import LOCK
+from headstart.runs.folder import RunFolder, holds_no_run
 
 if TYPE_CHECKING:
     from headstart.engine.checkpoints import Checkpoints, Loaded
@@ -49,8 +48,7 @@ def taken_up(stated: Recipe) -> Recipe:
 
 
 def _not_begun(stated: Recipe, folder: RunFolder) -> Recipe:
-    ours = {folder.events.name, folder.scratch.name, LOCK}
-    if folder.path.is_dir() and any(path.name not in ours for path in folder.path.iterdir()):
+    if folder.path.is_dir() and not holds_no_run(folder):
         raise UsageError(f"{folder.path} holds no run: there is no {folder.recipe.name}", hint="check the folder")
     return stated
 
@@ -75,8 +73,24 @@ def _same(mine: Any, yours: Any) -> bool:
     if isinstance(mine, tuple | list) and isinstance(yours, tuple | list):
         return len(mine) == len(yours) and all(map(_same, mine, yours))
     one, other = (str(each).lower() if isinstance(yours, bool) else str(each) for each in (mine, yours))
-    short = other.endswith(f"/{one}") and not other.rpartition(":")[2].startswith(("/", ".", "~"))
-    return one == other or short or _number(one) == _number(other) is not None or _path(one) == other
+    return one == other or _number(one) == _number(other) is not None or _same_reference(one, other)
+
+
+def _same_reference(one: str, other: str) -> bool:
+    """Whether `one` is a shorter spelling of `other`: `KIND:PATH`, a name, or a path, which may be relative."""
+    (kind, colon, path), (its_kind, its_colon, its_path) = one.rpartition(":"), other.rpartition(":")
+    if colon and its_colon:
+        return _same_name(kind, its_kind) and (path == its_path or _absolute(path) == its_path)
+    return not its_colon and (_same_name(one, other) or _absolute(one) == other)
+
+
+def _same_name(one: str, other: str) -> bool:
+    """Names, which no path is, may be written with their plugin or without."""
+    return one == other or (other.endswith(f"/{one}") and not other.startswith(("/", ".", "~")))
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().absolute())
 
 
 def _number(text: str) -> float | None:
@@ -84,11 +98,6 @@ def _number(text: str) -> float | None:
         return float(text)
     except ValueError:
         return None
-
-
-def _path(text: str) -> str:
-    kind, colon, path = text.rpartition(":")
-    return f"{kind}{colon}{Path(path).expanduser().absolute()}"
 
 
 def is_finished(recipe: Recipe) -> bool:

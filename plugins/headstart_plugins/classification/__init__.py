@@ -39,6 +39,14 @@ class ClassificationOptions:
         1.0, "How much logit adjustment takes off: 1 evens the classes out, 0 does nothing.", low=0.0, high=3.0
     )
 
+    def __post_init__(self) -> None:
+        """Raises ValueError where `tau` has nothing to act on."""
+        if self.tau != ClassificationOptions.tau and self.balance != "logit_adjustment":
+            raise ValueError(
+                f"task.tau={self.tau} has nothing to act on: task.balance is {self.balance}; leave it out, or add "
+                "--set task.balance=logit_adjustment"
+            )
+
 
 @hookimpl
 def register_tasks() -> Iterable[TaskSpec]:
@@ -52,6 +60,7 @@ def register_tasks() -> Iterable[TaskSpec]:
             feature="pooled",
             heads=("linear", "mlp"),
             closed_form=frozenset({"linear"}),
+            gradient_options=("dropout", "label_smoothing"),
             default=True,
         )
     ]

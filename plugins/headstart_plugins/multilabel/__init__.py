@@ -40,6 +40,7 @@ def register_tasks() -> Iterable[TaskSpec]:
             feature="pooled",
             heads=("linear", "mlp"),
             closed_form=frozenset({"linear"}),
+            gradient_options=("dropout", "label_smoothing"),
             targets="labels",
             default=True,
         )

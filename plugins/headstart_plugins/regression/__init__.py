@@ -34,6 +34,7 @@ def register_tasks() -> Iterable[TaskSpec]:
             feature="pooled",
             heads=("linear", "mlp"),
             closed_form=frozenset({"linear"}),
+            gradient_options=("dropout",),
             targets="number",
             default=True,
         )

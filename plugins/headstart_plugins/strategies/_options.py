@@ -50,7 +50,9 @@ class FullOptions:
     )
     epochs: int = option(10, "Epochs of fine-tuning, unless --epochs is given.", low=1, high=1000)
     warmup: float = option(0.1, "Share of all steps in which rates rise to their peak.", low=0.0, high=0.9)
-    weight_decay: float = option(0.01, "Decoupled weight decay; biases and norms have none.", low=0.0, high=1.0)
+    weight_decay: float = option(
+        0.01, "Decoupled weight decay; biases, norms and others of one axis have none.", low=0.0, high=1.0
+    )
     clip: float = option(1.0, "Largest norm of all gradients together; 0: any.", low=0.0, high=1e6)
     average: float = option(
         0.0, "Decay of a moving average of the weights, which is then what is kept; 0: none.", low=0.0, high=0.99999
@@ -121,7 +123,7 @@ class LastKOptions(LpFtOptions):
 class SurgicalOptions(LpFtOptions):
     """How much of the backbone learns."""
 
-    stages: int = option(1, "How many stages are picked, unless --train names them.", low=1, high=1000)
+    stages: int = option(1, "How many stages are picked, where --train names none.", low=1, high=1000)
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,10 @@ class L2SpOptions(LpFtOptions):
     """How firmly the backbone is held where it began."""
 
     pull: float = option(
-        10.0, "Share of the way back to its start, times the rate, that each update moves a weight.", low=0.0, high=1e3
+        10.0,
+        "Share of the way back to its start, times the rate, that an update moves a weight; in place of weight decay.",
+        low=0.0,
+        high=1e3,
     )
 
 

@@ -1,7 +1,10 @@
 """What is kept, what is read back, and what happens where a checkpoint is damaged."""
 
+import errno
 import json
+import os
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -98,7 +101,7 @@ def test_every_flipped_bit_is_found(checkpoints):
         file.write_bytes(flipped)
         try:
             checkpoints.load("step.1")
-        except (DataError, PluginError):
+        except DataError:
             found += 1
         file.write_bytes(content)
     assert found == FLIPS
@@ -131,7 +134,7 @@ def test_a_damaged_one_is_told_and_set_aside_and_the_one_before_is_read(checkpoi
     assert Checkpoints(checkpoints.folder).load_last(told.append).step == 3
 
 
-def test_one_that_the_disk_cannot_read_is_told_and_set_aside(checkpoints, monkeypatch):
+def test_one_that_cannot_be_read_stays_and_ends_the_run_with_the_reason(checkpoints, monkeypatch):
     import headstart.manifest
 
     for step in (1, 2):
@@ -140,13 +143,32 @@ def test_one_that_the_disk_cannot_read_is_told_and_set_aside(checkpoints, monkey
 
     def broken(path):
         if path.parent.name == "step.2":
-            raise OSError(5, "Input/output error")
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
         return real(path)
 
     monkeypatch.setattr(headstart.manifest, "sha256", broken)
-    told = []
-    assert Checkpoints(checkpoints.folder).load_last(told.append).step == 1
-    assert "Input/output error" in told[0]
+    with pytest.raises(HeadstartError, match="Input/output error") as caught:
+        Checkpoints(checkpoints.folder).load_last(pytest.fail)
+    monkeypatch.undo()
+    assert caught.value.exit_code == 1
+    assert str(checkpoints.folder / "step.2") in caught.value.message
+    assert "move step.2 away" in caught.value.hint
+    assert Checkpoints(checkpoints.folder).load_last(pytest.fail).step == 2
+
+
+def test_a_manifest_that_may_not_be_read_is_no_damage(checkpoints, monkeypatch):
+    path = save(checkpoints, 1) / "manifest.json"
+    real = Path.read_bytes
+
+    def forbidden(self):
+        if self == path:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+        return real(self)
+
+    monkeypatch.setattr(Path, "read_bytes", forbidden)
+    with pytest.raises(HeadstartError, match=r"manifest\.json: Permission denied"):
+        Checkpoints(checkpoints.folder).load_last(pytest.fail)
+    assert path.is_file()
 
 
 def test_where_all_are_damaged_there_is_none(checkpoints):
@@ -157,13 +179,13 @@ def test_where_all_are_damaged_there_is_none(checkpoints):
     assert len(told) == 2
 
 
-def test_one_of_another_version_is_told(checkpoints):
+def test_one_of_another_version_stays_and_is_an_error(checkpoints):
     path = save(checkpoints, 1)
     (path / "manifest.json").unlink()
     write_manifest(path, schema="checkpoint/0", facts={})
-    told = []
-    assert Checkpoints(checkpoints.folder).load_last(told.append) is None
-    assert "checkpoint/0" in told[0]
+    with pytest.raises(PluginError, match="checkpoint/0"):
+        Checkpoints(checkpoints.folder).load_last(pytest.fail)
+    assert path.is_dir()
 
 
 def test_what_a_killed_process_was_writing_is_removed(checkpoints):

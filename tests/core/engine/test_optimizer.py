@@ -11,7 +11,13 @@ from headstart.engine.stages import read_arrays
 
 pytestmark = pytest.mark.backend
 
-SHAPES = {"low/0/kernel": (3, 3, 2, 4), "low/1/gamma": (4,), "head/0/kernel": (80, 5), "head/0/bias": (5,)}
+SHAPES = {
+    "low/0/kernel": (3, 3, 2, 4),
+    "low/1/gamma": (4,),
+    "low/2/lambda": (4,),
+    "head/0/kernel": (80, 5),
+    "head/0/bias": (5,),
+}
 RATES = {"low": 1e-2, "head": 2e-2}
 STEPS, WARMUP, DECAY = 12, 0.25, 0.05
 
@@ -57,8 +63,9 @@ class ByHand:
             root = np.sqrt(self.second[name]) + 1e-8  # before its bias is corrected, as Keras does it
             moved = self.first[name] / (1 - 0.9**number) / (root / np.sqrt(1 - 0.999**number))
             old = self.values[name]
-            decayed = DECAY * old if role == "kernel" else 0.0
             drawn_back = self.pull * (old - self.start[name]) if stage != "head" else 0.0
+            is_decayed = role == "kernel" and not (self.pull and stage != "head")
+            decayed = DECAY * old if is_decayed else 0.0
             self.values[name] = old - rate * (moved + decayed + drawn_back)
             self.averages[name] = (1 - share) * self.averages[name] + share * self.values[name]
         self.count = number

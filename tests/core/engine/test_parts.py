@@ -15,6 +15,7 @@ from headstart.engine.loop import GradientPhase
 from headstart.engine.optimizer import GroupedAdamW, Rules
 from headstart.engine.phases import run_phases
 from headstart.engine.stages import read_arrays
+from headstart.engine.surgical import relative_gradients
 from headstart.errors import HeadstartError
 from headstart.eventlog import read_events
 from headstart.events import EpochDone, Warned, WentBack
@@ -207,6 +208,34 @@ def test_the_failed_step_is_gone_when_its_batch_is_halved(bench, network, traini
     monkeypatch.setattr(GradientPhase, "_go_back", go_back)
     tuned(dataclasses.replace(training(network), task=Hungry(bench.task, too_many(4))), "top", "head")
     assert in_the_way == [None]
+
+
+CHOICE = Phase(
+    name="tune",
+    train=("low", "middle", "top", "head"),
+    solver="gradient",
+    rates=dict.fromkeys(("low", "middle", "top", "head"), RATE),
+    pick=1,
+)
+
+
+def test_stages_are_chosen_in_smaller_batches_where_memory_does_not_suffice(bench, network, training):
+    made = training(network)
+    whole = relative_gradients(made, CHOICE)
+    task = Hungry(bench.task, too_many(2))
+    halved = relative_gradients(dataclasses.replace(made, task=task), CHOICE)
+
+    assert set(task.sizes) == {2}
+    assert halved == pytest.approx(whole, rel=1e-4)
+    assert [message.partition("batches of ")[2].partition(" ")[0] for message in made.log.warnings] == ["8", "4"]
+
+
+@pytest.mark.parametrize(("size", "last"), [(32, 4), (2, 1)])
+def test_where_no_batch_is_small_enough_to_choose_stages_the_run_says_what_to_do(bench, network, training, size, last):
+    made = dataclasses.replace(training(network, batch_size=size), task=Hungry(bench.task, too_many(0)))
+    with pytest.raises(HeadstartError, match=rf"stages of phase 'tune' in batches of {last}: .*ut of memory") as caught:
+        relative_gradients(made, CHOICE)
+    assert "smaller --image-size" in caught.value.hint
 
 
 def test_another_error_is_no_shortage_and_passes_through(bench, network, training):

@@ -31,6 +31,8 @@ POINTS = (
     Point("lp_ft", Stop("Progress.features", 2)),
     Point("lp_ft", Stop("EpochDone", 3)),
     Point("lp_ft", Stop("PhaseDone", 1, "SIGTERM")),
+    Point("lp_ft", Stop("PhaseDone", 1)),
+    Point("lp_ft", Stop("CheckpointSaved", 1)),
     Point("lp_ft", Stop("Progress.train", 3)),
     Point("lp_ft", Stop("EpochDone", 7), Stop("Progress.train", 4)),
     Point("lp_ft", Stop("PhaseDone", 2)),
@@ -41,7 +43,8 @@ POINTS = (
     Point("dropout", Stop("EpochDone", 2, "SIGTERM"), Stop("Progress.train", 2, "SIGTERM")),
     Point("dropout", Stop("Progress.train", 12)),
     Point("soup", Stop("Progress.train", 14)),
-    Point("soup", Stop("EpochDone", 9, "SIGTERM")),
+    Point("soup", Stop("EpochDone", 5, "SIGTERM")),
+    Point("soup", Stop("PhaseDone", 2)),
     Point("gradual", Stop("PhaseStarted", 3)),
     Point("gradual", Stop("Progress.train", 9, "SIGTERM")),
     Point("lora", Stop("Progress.train", 3)),
@@ -55,6 +58,7 @@ PLANTED = {
     "steps": Point("dropout", Stop("Progress.train", 8, "SIGTERM")),
     "seeds": Point("dropout", Stop("EpochDone", 2)),
     "averages": Point("dropout", Stop("EpochDone", 2)),
+    "begun_seeds": Point("soup", Stop("Progress.train", 8)),
 }
 """A bug each, and a point at which it must show."""
 

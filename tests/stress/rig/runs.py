@@ -15,7 +15,7 @@ from typing import Any
 
 from headstart.backend import cache_folder
 from headstart.eventlog import read_events
-from headstart.events import EpochDone
+from headstart.events import EpochDone, PhaseDone, PhaseStarted, WeightsAveraged, WentBack
 from rig.warm import Ended, run_warm
 
 HERE = Path(__file__).resolve().parents[1]
@@ -25,8 +25,10 @@ LIMIT = 300
 """Seconds after which a run is taken for one that hangs."""
 TIMES = ("seconds", "resumed", "run", "path")
 """What a result may tell otherwise after a run was stopped, ..."""
-MEASURED = ("seconds", "samples_per_second")
+MEASURED = ("seconds", "samples_per_second", "time")
 """Times, wherever they stand."""
+HISTORY = (PhaseStarted, EpochDone, WeightsAveraged, WentBack, PhaseDone)
+"""What tells of the training itself."""
 LEFT = (" was left by ", " was cut short")
 """... and the warnings that say so."""
 
@@ -37,8 +39,8 @@ CASES: Mapping[str, tuple[str, ...]] = {
     "lp_ft": ("--epochs", "3", *RATE, "--augment", "classic", "--augment", "mixup", "--set", "checkpoint_every=2"),
     "dropout": ("--strategy", "full", "--epochs", "3", *RATE, "--head", "mlp:16", "--set", "task.dropout=0.3",
                 "--set", "task.balance=sampling", "--set", "strategy.average=0.9", "--set", "checkpoint_every=3"),
-    "soup": ("--strategy", "soup", "--epochs", "2", *RATE, "--batch-norm", "re-estimated",
-             "--set", "checkpoint_every=2"),
+    "soup": ("--strategy", "soup", "--epochs", "2", *RATE, "--batch-norm", "re-estimated", "--head", "mlp:16",
+             "--set", "task.dropout=0.3", "--set", "strategy.probe_epochs=1", "--set", "checkpoint_every=2"),
     "gradual": ("--strategy", "gradual", "--epochs", "1", *RATE, "--batch-norm", "trainable",
                 "--set", "strategy.steps=2", "--set", "checkpoint_every=3"),
     "lora": ("--strategy", "lora", "--epochs", "2", *RATE, "--set", "strategy.rank=2", "--set", "checkpoint_every=2"),
@@ -131,7 +133,7 @@ def cache_of(out: Path) -> Path:
 def outcome_of(out: Path) -> dict[str, str]:
     """What must be equal to the bit: digests of weights and predictions, and the numbers without times.
 
-    The history is that of every epoch, as reporters hear it: what the best epoch does not show is seen there.
+    The history is that of every phase and epoch, as reporters hear it: what the best epoch does not show is seen there.
     """
     digests = {
         name: hashlib.sha256((out / name).read_bytes()).hexdigest()
@@ -140,8 +142,8 @@ def outcome_of(out: Path) -> dict[str, str]:
     result = json.loads((out / "result.json").read_text(encoding="utf-8"))
     numbers = {key: value for key, value in result.items() if key not in TIMES}
     numbers["warnings"] = [told for told in result["warnings"] if not any(words in told for words in LEFT)]
-    epochs = [asdict(event) for event in read_events(out / "events.jsonl") if isinstance(event, EpochDone)]
-    history = [{key: value for key, value in epoch.items() if key != "time"} for epoch in epochs]
+    events = [event for event in read_events(out / "events.jsonl") if isinstance(event, HISTORY)]
+    history = [{"event": type(event).__name__, **asdict(event)} for event in events]
     told = {"result.json": numbers, "history": history}
     return {**digests, **{name: json.dumps(_without_times(each), sort_keys=True) for name, each in told.items()}}
 

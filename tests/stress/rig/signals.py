@@ -111,17 +111,19 @@ def _at_random(scratch: Path, backend: str, seconds: Sequence[float]) -> Iterato
         programs = {"JAX_COMPILATION_CACHE_DIR": str(scratch / f"programs-{number}")}
         process = start(
             ["fit", "digits", "--backbone", "efficientnet_lite/lite0", "--weights", "none", "--image-size", "64",
-             "--limit", "120", "--batch-size", "16", "--engine", "native", "--out", str(out)],
+             "--limit", "120", "--batch-size", "16", "--engine", "native", "--epochs", "200", "--out", str(out)],
             backend,
             cache=cache_of(out),
             environment=programs,
         )  # fmt: skip
         time.sleep(wait)
-        ran = process.poll() is None
+        if process.poll() is not None:
+            yield f"{wait} s after its start: it had ended before, with {ended(process).last_words}"
+            continue
         started = time.time()
         os.kill(process.pid, 15)
         done = ended(process)
         took = time.time() - started
         problem = f"out after {took:.1f} s with {done.last_words}" if done.code != 130 or took > OUT_WITHIN else None
         problem = problem or left_wrong(out, done)
-        yield f"{wait} s after its start: {problem}" if problem and ran else None
+        yield f"{wait} s after its start: {problem}" if problem else None

@@ -175,6 +175,7 @@ PLANTS = {
     "moments": _forget("first", "second"),
     "averages": _forget("averages"),
     "seeds": _forget("seeds"),
+    "begun_seeds": _forget("begun_seeds"),
     "steps": _forget_steps,
     "in place": _in_place,
     "brittle": _brittle,

@@ -1,0 +1,58 @@
+"""A phase that runs once for each rate factor begins each time where it began, and says and saves each end at once."""
+
+import keras
+import pytest
+
+from headstart.engine.machinery import Machinery
+from headstart.engine.phases import run_phases
+from headstart.eventlog import read_events
+from headstart.events import CheckpointSaved, EpochDone
+from headstart.specs import Phase
+
+pytestmark = pytest.mark.backend
+
+FACTORS = (0.3, 1.0, 3.0)
+PHASE = Phase(
+    name="tune", train=("head",), solver="gradient", rates={"head": 1e-2}, epochs=2, rate_factors=FACTORS, patience=2
+)
+
+
+@pytest.fixture
+def validated(monkeypatch):
+    """The head's kernel at each pass over val."""
+    kernels = []
+    real = Machinery.answers
+
+    def answers(self, between=None):
+        kernels.append(keras.ops.convert_to_numpy(self._learning.changed["head/0/kernel"]).copy())
+        return real(self, between)
+
+    monkeypatch.setattr(Machinery, "answers", answers)
+    return kernels
+
+
+def test_the_start_of_all_legs_is_measured_once(network, training, validated):
+    """Nothing is computed between a leg's last epoch and the checkpoint that keeps it."""
+    made = training(network)
+    start = keras.ops.convert_to_numpy(network.learned[-1].model.weights[0]).copy()
+    run_phases([PHASE], made)
+
+    assert [index for index, kernel in enumerate(validated) if (kernel == start).all()] == [0]
+    soup_and_outcome = len(FACTORS) - 1 + 1
+    assert len(validated) == 1 + PHASE.epochs * len(FACTORS) + soup_and_outcome
+    events = [event for event in read_events(made.log._path) if isinstance(event, EpochDone | CheckpointSaved)]
+    ends = [place for place, event in enumerate(events) if isinstance(event, EpochDone) and event.epoch == PHASE.epochs]
+    assert len(ends) == len(FACTORS)
+    assert all(isinstance(events[place + 1], CheckpointSaved) for place in ends)
+
+
+def test_a_leg_that_never_gets_better_keeps_the_start_with_its_metrics(network, training):
+    """At a rate of almost nothing and one of too much no epoch is better than where both began."""
+    made = training(network)
+    (alone,) = run_phases([Phase(**{**vars(PHASE), "rates": {"head": 1e-12}, "rate_factors": (1.0,)})], made)
+    other = training(network)
+    phase = Phase(**{**vars(PHASE), "rates": {"head": 30.0}, "rate_factors": (1e-12, 1.0)})
+    (result,) = run_phases([phase], other)
+
+    assert result.best["loss"] == pytest.approx(alone.best["loss"], rel=1e-4)
+    assert sum("no epoch of phase" in message for message in other.log.warnings) >= 1
