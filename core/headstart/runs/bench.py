@@ -51,8 +51,9 @@ def bench(ref: str, registry: Registry, *, backend: str | None, image_size: int 
         from headstart.runs.fitting import plan_run
 
         plan = plan_run(ready, Path(folder), lambda _activity, _done, _total: None)
-        from headstart.runs.conclusion import blueprint_of, load_weights
         from headstart.runs.engines import new_prefixes
+        from headstart.runs.facts import blueprint_of
+        from headstart.runs.opening import load_weights
 
         load_weights(plan)
         said: list[str] = []

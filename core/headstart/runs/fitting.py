@@ -126,13 +126,10 @@ def _carry_out(ready: Ready, folder: RunFolder, clock: Stopwatch, *, taken_over:
             counted=lambda count: foresee_export(resolved, registry, exporters, count),
         )
         plans.append(plan)
-        from headstart.runs.conclusion import (  # imports keras: after the plan chose its backend
-            blueprint_of,
-            conclude,
-            load_weights,
-            open_run,
-        )
+        from headstart.runs.conclusion import conclude  # imports keras: after the plan chose its backend
         from headstart.runs.engines import open_engine_room
+        from headstart.runs.facts import blueprint_of
+        from headstart.runs.opening import load_weights, open_run
 
         for message in failures:
             warn(message)

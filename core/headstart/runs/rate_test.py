@@ -1,4 +1,8 @@
-"""`headstart lr`: the range test on the first gradient phase of a recipe. Nothing of it is kept but its answer."""
+"""`headstart lr`: the range test on the first gradient phase of a recipe. Nothing of it is kept but its answer.
+
+Its rates are told as the setting that the user would give: `--learning-rate` is the rate of the backbone's topmost
+stage, whichever stages learn.
+"""
 
 from __future__ import annotations
 
@@ -50,14 +54,14 @@ class RateRange:
 
 @dataclass(frozen=True)
 class RateTest:
-    """A curve over the rate of `stage` in `phase`; `planned` is the peak that the recipe has for it."""
+    """A curve over values of the `setting` that the rates of `phase` follow; `planned` is the recipe's own."""
 
     curve: RateCurve
     backend: str
     backbone: str
     strategy: str
     phase: str
-    stage: str
+    setting: str
     planned: float
     reason: str
     warnings: tuple[str, ...]
@@ -104,22 +108,26 @@ def _in_folder(ready: Ready, sweep: RateRange, folder: RunFolder, told: Told) ->
             ready, folder.scratch, lambda activity, done, total: log.progress(activity, done, total, "samples")
         )
         plans.append(plan)
-        place = _governed(plan)
+        place = _tested_place(plan)
+        setting = _setting(plan, place)
         from headstart.engine.phases import run_phases
         from headstart.engine.rate_test import measure_rates
-        from headstart.runs.conclusion import blueprint_of, load_weights, training_of
         from headstart.runs.engines import open_engine_room
+        from headstart.runs.facts import blueprint_of
+        from headstart.runs.opening import load_weights, training_of
 
         load_weights(plan)
         room = open_engine_room(plan, blueprint_of(plan), exporters, folder.scratch, log.warn)
         training = training_of(plan, room, folder, log, Stopwatch(), None)
         run_phases(plan.phases[:place], training)
-        measured = measure_rates(plan.phases[place], training, rising_rates(sweep.low, sweep.high, sweep.steps))
-        return _told(plan, plan.phases[place], measured, (*plan.warnings, *log.warnings))
+        values = rising_rates(sweep.low, sweep.high, sweep.steps)
+        measured = measure_rates(plan.phases[place], training, values, planned=setting.value)
+        test = _without_warnings(plan, plan.phases[place], setting, measured)
+        return dataclasses.replace(test, warnings=(*plan.warnings, *log.warnings))
 
 
-def _governed(plan: Plan) -> int:
-    """The first phase that trains the backbone, for that is what `--learning-rate` is of; else the head alone."""
+def _tested_place(plan: Plan) -> int:
+    """Which phase is tested: the first by gradient that trains the backbone, else the first that trains the head."""
     learning = [place for place, phase in enumerate(plan.phases) if phase.solver == "gradient"]
     of_backbone = [place for place in learning if set(plan.phases[place].train) != {HEAD}]
     if learning:
@@ -131,7 +139,19 @@ def _governed(plan: Plan) -> int:
     )
 
 
-def _told(plan: Plan, phase: Phase, measured: Measured, warnings: tuple[str, ...]) -> RateTest:
+def _setting(plan: Plan, place: int) -> RateSetting:
+    stages = tuple(stage.name for stage in plan.network.backbone)
+    setting = plan.resolved.planner.rate_setting(stages, place)
+    if setting is not None:
+        return setting
+    raise UsageError(
+        f"the rates of phase {plan.phases[place].name!r} follow neither --learning-rate nor an option of the strategy "
+        f"{plan.resolved.strategy.short_name}: there is no rate to choose",
+        hint="choose another strategy, such as --strategy lp_ft, or tell its author",
+    )
+
+
+def _told(plan: Plan, place: int, setting: RateSetting, measured: Measured) -> RateTest:
     resolved = plan.resolved
     return RateTest(
         curve=measured.curve,

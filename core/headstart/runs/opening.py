@@ -1,0 +1,151 @@
+"""The stations of a run before it trains: write down what is known, load weights, gather what the phases share."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from headstart.data.split_file import write_split
+from headstart.engine.calibrate import initialise
+from headstart.engine.checkpoints import Checkpoints
+from headstart.engine.compute import forward
+from headstart.engine.feature_store import FeatureStore
+from headstart.engine.graft import verify_ranges
+from headstart.engine.reestimate import reestimate
+from headstart.engine.source import Source
+from headstart.engine.stages import assign_arrays
+from headstart.engine.training import Training, training_precision
+from headstart.environment import describe
+from headstart.eventlog import EventLog, now
+from headstart.events import BatchNormReestimated, RunStarted
+from headstart.recipe import Recipe
+from headstart.recipes.file import write_recipe
+from headstart.runs.engines import EngineRoom
+from headstart.runs.facts import count_learned, count_parameters, weights_name, write_document
+from headstart.runs.folder import RunFolder
+from headstart.runs.planning import Plan
+from headstart.runs.resuming import Resumed
+from headstart.specs import Backbone, FitsTargets
+from headstart.timing import Stopwatch
+from headstart.weights.source import load_arrays
+
+CALIBRATION_SAMPLES = 32
+REESTIMATED = "re-estimated"
+
+
+def open_run(plan: Plan, room: EngineRoom, folder: RunFolder, log: EventLog, *, reestimated: int = 0) -> None:
+    """Write what is known before training: recipe, split, environment; say what starts and what to mind."""
+    write_recipe(_pinned(plan.resolved.recipe, room), folder.recipe)
+    write_split(plan.data.split, folder.split)
+    chosen = room.chosen
+    recipe = plan.resolved.recipe
+    facts = {
+        **describe(plan.registry, plan.backend, precision=chosen.precision, threads=chosen.threads),
+        "training_precision": training_precision(recipe.training_precision, chosen.precision),
+        "batch_norm": recipe.batch_norm,
+    }
+    write_document(folder.environment, facts)
+    resolved = plan.resolved
+    log.emit(
+        RunStarted(
+            time=now(),
+            run=str(folder.path),
+            backend=plan.backend,
+            backbone=resolved.backbone.name,
+            weights=weights_name(plan),
+            task=resolved.task.name,
+            strategy=resolved.strategy.name,
+            primary_metric=plan.task.primary_metric,
+            higher_is_better=plan.task.higher_is_better,
+            classes=tuple(plan.task.labels().get("classes", ())),
+            samples=plan.samples(),
+            parameters={"total": count_parameters(plan), "trainable": count_learned(plan)},
+            phases=tuple(phase.name for phase in plan.phases),
+        )
+    )
+    if reestimated:
+        log.emit(BatchNormReestimated(time=now(), layers=reestimated, samples=plan.samples()["train"]))
+    for warning in plan.warnings:
+        log.warn(warning)
+
+
+def _pinned(recipe: Recipe, room: EngineRoom) -> Recipe:
+    """The recipe with what was chosen for this machine, so that a run that goes on computes as it began."""
+    chosen = room.chosen
+    return dataclasses.replace(
+        recipe,
+        engine=chosen.engine.name,
+        precision=chosen.precision,
+        training_precision=training_precision(recipe.training_precision, chosen.precision),
+        threads=chosen.threads,
+    )
+
+
+def load_weights(plan: Plan) -> int:
+    """Give the backbone its weights: the published ones, a file's, or calibrated random ones; check a first batch.
+
+    Returns of how many BatchNorm layers the statistics were estimated again, on the training split.
+    """
+    resolved, stages = plan.resolved, plan.network.backbone
+    rows = plan.data.indices("train")[:CALIBRATION_SAMPLES]
+    batch = forward(plan.network, 0, 1)({name: array[rows] for name, array in plan.data.tensors.items()})
+    verify_ranges(batch, plan.kind.output_ranges)
+    if resolved.weights is None:
+        initialise(stages, batch, resolved.recipe.seed)
+    else:
+        arrays = load_arrays(resolved.weights, resolved.backbone, backbone=Backbone(stages), registry=plan.registry)
+        assign_arrays(stages, arrays, source=weights_name(plan))
+    if resolved.recipe.batch_norm != REESTIMATED:
+        return 0
+    return reestimate(plan.network, plan.data.tensors, plan.data.indices("train"))
+
+
+def training_of(
+    plan: Plan, room: EngineRoom, folder: RunFolder, log: EventLog, clock: Stopwatch, resumed: Resumed | None
+) -> Training:
+    """What the phases of a run share."""
+    recipe = plan.resolved.recipe
+    targets = {split: plan.targets(split) for split in ("train", "val")}
+    chances = plan.task.chances(targets["train"]) if isinstance(plan.task, FitsTargets) else None
+    if resumed is not None:
+        clock.add(resumed.loaded.facts["seconds"])
+    source = Source(
+        network=room.fast,
+        data=plan.data,
+        view=plan.view,
+        view_key=_view_key(plan),
+        open=room.open,
+        store=FeatureStore(room.prefixes.cache, folder.scratch, room.warn),
+        told=lambda done, total: log.progress("features", done, total, "samples"),
+        clock=clock,
+        chances=chances,
+    )
+    return Training(
+        network=plan.network,
+        fast=room.fast,
+        task=plan.task,
+        source=source,
+        targets=targets,
+        seed=recipe.seed,
+        batch_size=recipe.batch_size,
+        log=log,
+        checkpoints=resumed.checkpoints if resumed else Checkpoints(folder.checkpoints),
+        precision=training_precision(recipe.training_precision, room.chosen.precision),
+        chances=chances,
+        batch_norm=recipe.batch_norm,
+        checkpoint_every=recipe.checkpoint_every,
+        elapsed=clock.sums,
+    )
+
+
+def _view_key(plan: Plan) -> dict[str, Any]:
+    """How training samples vary, as plain values."""
+    resolved = plan.resolved
+    return {
+        "augmentations": [
+            [spec.name, dataclasses.asdict(resolved.options_of("augmentation", spec))]
+            for spec in resolved.augmentations
+        ],
+        "symmetries": sorted(plan.records.symmetries),
+        "seed": resolved.recipe.seed,
+    }
