@@ -62,18 +62,19 @@ def contact_sheet(
     debug: Debug = False,
 ) -> None:
     """Draw samples of DATA and what augmentations make of them, as a picture; print its path."""
-    from headstart.atomic import write_file
     from headstart.recipe import build_recipe
     from headstart.recipes.resolve import resolve_recipe
     from headstart.registry import load_registry
     from headstart.runs.contact_sheet import contact_sheet as drawn
+    from headstart.runs.pictures import verify_place, write_picture
 
+    path = out if out is not None else Path("augmentations.png")
+    verify_place(path)
     registry = load_registry(disable=tuple(disable_plugin or ()))
     flags = {"data": data, "augment": tuple(names), "seed": seed, "image_size": image_size}
     resolved = resolve_recipe(build_recipe(flags=flags, sets=tuple(set_ or ())), registry)
     sheet = drawn(resolved, registry, samples=samples, views=views)
-    path = out if out is not None else Path("augmentations.png")
-    write_file(path, sheet.png)
+    write_picture(path, sheet.png)
     for warning in sheet.warnings:
         say(warning)
     print_text(str(path))

@@ -55,9 +55,10 @@ def lr(
     disable_plugin: DisablePlugins = None,
     debug: Debug = False,
 ) -> None:
-    """Try rising rates on the phase for which `fit` with the same flags would take --learning-rate.
+    """Try rising rates on the first phase by gradient that trains the backbone, else on the head's.
 
-    Draws the loss over the rate and suggests one. No run folder, no weights: only the plot is written.
+    Draws the loss over the rate and suggests one, as the setting that it names takes it: --learning-rate in most cases.
+    No run folder, no weights: only the plot is written.
     """
     given = {key: value for key, value in locals().items() if key in choices.SETTINGS and key != "out"}
     flags: dict[str, Any] = {
@@ -67,17 +68,20 @@ def lr(
     }
     from headstart.recipe import build_recipe
     from headstart.registry import load_registry
+    from headstart.runs.pictures import verify_place, write_picture
+    from headstart.runs.rate_plot import draw_png
     from headstart.runs.rate_test import RateRange, rate_test
 
     sweep = RateRange(low, high, steps)
     plot = plot_file(out)
+    verify_place(plot)
     registry = load_registry(disable=tuple(disable_plugin or ()))
     stated = build_recipe(flags=flags, file=recipe, sets=tuple(set_ or ()))
     with message_console().status("planning") as status:
         found = rate_test(
             stated, registry, sweep, told=lambda activity, done, total: status.update(f"{activity}: {done} of {total}")
         )
-    _write_plot(found, plot)
+    write_picture(plot, draw_png(found))
     print_json({**found.document(), "plot": str(plot)}) if as_json else _show(found, plot)
 
 
@@ -88,21 +92,11 @@ def plot_file(out: Path | None) -> Path:
     return out if out.suffix.lower() == ".png" and not out.is_dir() else out / DEFAULT_PLOT.name
 
 
-def _write_plot(found: RateTest, path: Path) -> None:
-    from headstart.atomic import explained, make_folders, write_file
-    from headstart.runs.rate_plot import draw_png
-
-    with explained(path):
-        if not path.parent.is_dir():
-            make_folders(path.parent)
-    write_file(path, draw_png(found))
-
-
 def _show(found: RateTest, plot: Path) -> None:
     curve = found.curve
     print_heading(f"{found.backbone}, {found.strategy}, phase {found.phase}, on {found.backend}")
     print_table(
-        (f"peak rate of {found.stage}", "value"),
+        (f"{found.setting} (peak rate)", "value"),
         [
             ("steepest fall of the loss: the suggestion", _rate(curve.steepest)),
             ("a tenth of the least loss' rate", _rate(curve.tenth)),

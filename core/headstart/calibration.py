@@ -17,15 +17,19 @@ LOG_TEMPERATURES = (-4.0, 6.0)
 """Natural logarithms of the lowest and the highest temperature that is looked for."""
 
 
-def expected_calibration_error(probability: np.ndarray, happened: np.ndarray) -> float:
+def expected_calibration_error(
+    probability: np.ndarray, happened: np.ndarray, weights: np.ndarray | None = None
+) -> float:
     """Mean over all answers of |mean probability - share that happened| in the answer's bin (Guo et al. 2017, eq. 3).
 
-    `probability` (answer,) lies in [0, 1]; `happened` (answer,) is 1 where what it speaks of is so, else 0.
+    `probability` (answer,) lies in [0, 1]; `happened` (answer,) is 1 where what it speaks of is so, else 0. With
+    `weights` (answer,) > 0, whole numbers say how often each answer counts; only their ratios matter.
     """
     given, so = np.asarray(probability, np.float64), np.asarray(happened, np.float64)
     place = np.clip(np.ceil(given * BINS).astype(np.int64) - 1, 0, BINS - 1)
-    gaps = np.bincount(place, given - so, BINS)
-    return float(np.abs(gaps).sum() / len(given))
+    if weights is None:
+        return float(np.abs(np.bincount(place, given - so, BINS)).sum() / len(given))
+    return float(np.abs(np.bincount(place, (given - so) * weights, BINS)).sum() / np.sum(weights))
 
 
 def fit_temperature(loss: Callable[[float], float]) -> float:

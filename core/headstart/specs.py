@@ -749,8 +749,8 @@ class StrategyRequest:
 class StrategyBuild(Protocol):
     """Build target of a StrategySpec; imports no framework. Raises UsageError where the request contradicts itself.
 
-    It is a pure function: called several times, with other options too, and equal requests give equal phases. An
-    option that was set is refused where no other value of it would change a phase.
+    It is a pure function: called several times, with other options and learning rates too, and equal requests give
+    equal phases. An option that was set is refused where no other value of it would change a phase.
     """
 
     def __call__(self, request: StrategyRequest) -> Sequence[Phase]:

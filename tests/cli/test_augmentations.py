@@ -10,9 +10,11 @@ from PIL import Image
 
 from headstart.data.reading import Reading
 from headstart.data.views import Mixed
-from headstart.runs.contact_sheet import _labels, _spread, in_words
-from headstart.specs import Colour, Erased, Mix, Record, Transform
+from headstart.runs.contact_sheet import _labels, _read_some, _spread, in_words
+from headstart.specs import Colour, Erased, InputRequest, Mix, Record, Transform
 from headstart_cli.main import run_arguments
+from headstart_plugins.image import ImageOptions
+from headstart_plugins.image._build import build as build_image
 
 
 @pytest.fixture
@@ -82,6 +84,74 @@ def test_what_a_dataset_does_not_allow_is_said(tmp_path, capsys):
     assert "leaves out colour_inversion, rotation: digits does not say" in capsys.readouterr().err
 
 
+@pytest.fixture
+def pictures(tmp_path):
+    """Two folders of ten pictures, the brightness of each is its own."""
+    for label in ("dark", "light"):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for number in range(10):
+            shade = 20 * number + (10 if label == "light" else 0)
+            Image.new("RGB", (40, 40), (shade, shade, 255 - shade)).save(tmp_path / "data" / label / f"{number}.png")
+    return tmp_path / "data"
+
+
+def show(*arguments):
+    return run_arguments(["augmentations", "show", *map(str, arguments), "--image-size", "40", "--views", "1"])
+
+
+def test_what_a_folder_may_say_is_allowed_and_named_until_it_does(pictures, tmp_path, capsys):
+    out = tmp_path / "sheet.png"
+    assert show(pictures, "trivial_augment", "--out", out) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert "where it does, add --set dataset.colour_inversion=true --set dataset.rotation=true" in told
+    allowed = ("--set", "dataset.colour_inversion=true", "--set", "dataset.rotation=true")
+    assert show(pictures, "trivial_augment", *allowed, "--out", out) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_files_that_cannot_be_read_are_told_and_others_take_their_place(pictures, tmp_path, capsys):
+    for number in range(3):
+        (pictures / "dark" / f"{number}.png").write_bytes(b"no picture")
+    out = tmp_path / "sheet.png"
+    assert show(pictures, "light", "--samples", "17", "--out", out) == 0
+    told = capsys.readouterr().err
+    assert all(f"dark/{number}.png" in told for number in range(3))
+    heights = [Image.open(out).height]
+    assert show(pictures, "light", "--samples", "16", "--out", out) == 0
+    heights.append(Image.open(out).height)
+    assert heights[0] > heights[1]  # all that can be read are shown
+
+
+def test_the_pool_is_filled_past_what_cannot_be_read(pictures):
+    kind = build_image(InputRequest({"size": [40, 40]}, ImageOptions()))
+    records = [Record(f"{n}", path, "a") for n, path in enumerate(sorted(pictures.rglob("*.png")))]
+    records[0].payload.write_bytes(b"")
+    found = _read_some(records, kind, 4)
+    assert len(found.items) >= 4
+    assert [each.where for each in found.skipped] == ["0"]
+
+
+@pytest.mark.parametrize("name", ["photo.png", "photo.jpg", "notes.png"])
+def test_no_file_of_the_users_is_replaced(pictures, tmp_path, capsys, name):
+    mine = tmp_path / name
+    if name == "notes.png":
+        mine.write_text("no picture at all")
+    else:
+        Image.new("RGB", (8, 8)).save(mine)
+    before = mine.read_bytes()
+    assert show(pictures, "light", "--out", mine) == 2
+    assert str(mine) in capsys.readouterr().err.replace("\n", "")
+    assert mine.read_bytes() == before
+
+
+def test_a_sheet_of_its_own_is_replaced(pictures, tmp_path):
+    out = tmp_path / "new" / "sheet.png"
+    assert show(pictures, "light", "--samples", "1", "--out", out) == 0
+    small = Image.open(out).height
+    assert show(pictures, "light", "--samples", "2", "--out", out) == 0
+    assert Image.open(out).height > small
+
+
 def test_no_framework_is_loaded_for_it(tmp_path):
     code = (
         "import sys; from headstart_cli.main import run_arguments; "
@@ -95,9 +165,9 @@ def test_no_framework_is_loaded_for_it(tmp_path):
 
 def test_samples_are_of_one_target_after_the_other_and_of_the_training_split_where_there_is_one():
     records = [Record(f"{number:02}", None, target) for number, target in enumerate("aaaabbc")]
-    assert [record.target for record in _spread(records, 5)] == list("abcab")
+    assert [record.target for record in _spread(records)] == list("abcabaa")
     given = [Record(f"{n}", None, "a", split=split) for n, split in enumerate(("test", "train", "val", "train"))]
-    assert [record.key for record in _spread(given, 4)] == ["1", "3"]
+    assert [record.key for record in _spread(given)] == ["1", "3"]
 
 
 def test_labels_of_mixtures_have_their_shares():

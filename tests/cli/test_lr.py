@@ -20,6 +20,7 @@ def test_it_prints_one_document_and_writes_the_plot_where_it_says(headstart, sma
     assert Path(document["plot"]) == tmp_path / "plots" / "lr.png"
     assert (tmp_path / "plots" / "lr.png").read_bytes().startswith(b"\x89PNG")
     assert document["points"][0]["rate"] == pytest.approx(1e-5)
+    assert document["setting"] == "--learning-rate"
     assert [path.name for path in tmp_path.iterdir()] == ["plots"]
 
 
@@ -32,6 +33,7 @@ def test_without_json_the_suggestion_stands_beside_the_recipes_own_rate(headstar
     )
     assert done.returncode == 0, done.stderr
     assert "the suggestion" in done.stdout
+    assert "--learning-rate (peak rate)" in done.stdout
     assert "0.013" in done.stdout
     assert (tmp_path / "mine.png").is_file()
 

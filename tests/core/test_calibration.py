@@ -28,6 +28,15 @@ def test_the_calibration_error_is_the_papers():
     assert by_hand(probability, happened) > 0.1
 
 
+def test_an_answer_that_counts_three_times_is_there_three_times():
+    random = np.random.default_rng(1)
+    probability, often = random.beta(5, 2, 500), random.integers(1, 5, 500)
+    happened = (random.random(500) < probability**2).astype(float)
+    expected = expected_calibration_error(np.repeat(probability, often), np.repeat(happened, often))
+    assert expected_calibration_error(probability, happened, often / 7) == pytest.approx(expected, abs=1e-12)
+    assert expected_calibration_error(probability, happened) != pytest.approx(expected, abs=1e-4)
+
+
 def test_ends_of_bins_belong_below_and_honest_answers_have_no_error():
     assert expected_calibration_error(np.array([0.0, 1.0]), np.array([0, 1])) == 0.0
     edges = np.arange(1, 16) / 15

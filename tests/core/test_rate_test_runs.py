@@ -5,17 +5,34 @@ import os
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from PIL import Image
 
+from headstart.engine import rate_test as rate_test_engine
 from headstart.errors import UsageError
 from headstart.recipe import build_recipe
+from headstart.recipes.resolve import resolve_recipe
+from headstart.registry import load_registry
 from headstart.runs.rate_plot import draw_png
 from headstart.runs.rate_test import RateRange, rate_test
+from headstart.testing import write_distribution
 
 pytestmark = pytest.mark.backend
 
 SMALL = {"data": "digits", "backbone": "small/net", "weights": "none", "limit": 200}
 RANGE = RateRange(1e-4, 10.0, 200)
+FIXED = """
+from headstart.hookspecs import hookimpl
+from headstart.specs import Phase, StrategySpec
+
+@hookimpl
+def register_strategies():
+    return [StrategySpec(name="fixed/rates", summary="At rates of its own.", build="fixed:build")]
+
+def build(request):
+    rates = {"top": request.learning_rate or 1e-3, "head": 1e-2}
+    return [Phase(name="tune", train=("top", "head"), solver="gradient", rates=rates)]
+"""
 
 
 def measured(registry, sweep=RANGE, **flags):
@@ -29,7 +46,7 @@ def full(small_registry):
 
 def test_a_plan_that_starts_from_a_random_head_falls_then_rises(full):
     curve = full.curve
-    assert (full.phase, full.stage, full.strategy) == ("full", "top", "full")
+    assert (full.phase, full.setting, full.strategy) == ("full", "--learning-rate", "full")
     assert curve.smoothed[curve.least] < curve.smoothed[0]
     assert curve.losses[-1] > curve.losses.min()
     assert RANGE.low <= curve.steepest <= RANGE.high
@@ -53,6 +70,60 @@ def test_the_phase_that_is_tested_is_the_one_that_the_learning_rate_is_of(small_
     assert found.planned == pytest.approx(2e-3)
 
 
+@pytest.fixture
+def swept(monkeypatch):
+    """The optimizers that rates are tried with, as they are made."""
+    made = []
+
+    class Kept(rate_test_engine.SweptAdamW):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            made.append(self)
+
+    monkeypatch.setattr(rate_test_engine, "SweptAdamW", Kept)
+    return made
+
+
+def tried(optimizer, step):
+    """The rate of each stage in a step."""
+    rates = optimizer.rates(step)
+    return {name.partition("/")[0]: rates[group] for name, group in zip(optimizer.names, optimizer.groups, strict=True)}
+
+
+@pytest.mark.parametrize(
+    ("flags", "sets", "setting", "place"),
+    [
+        ({"strategy": "discriminative", "train": ("low",)}, ("probe_epochs=1",), "--learning-rate", 1),
+        ({"strategy": "full", "train": ("low", "top")}, ("layer_decay=0.3",), "--learning-rate", 0),
+        ({"strategy": "probe"}, (), "--learning-rate", 0),
+        ({"strategy": "lp_ft", "train": ("head",)}, (), "strategy.head_rate", 0),
+    ],
+    ids=["a lower stage", "two stages", "a head alone", "a head before all else"],
+)
+def test_a_plan_with_the_suggestion_has_the_rates_that_were_tried(small_registry, swept, flags, sets, setting, place):
+    flags, sets = {**SMALL, "head": "mlp:8", **flags}, tuple(f"strategy.{each}" for each in sets)
+    document = rate_test(build_recipe(flags=flags, sets=sets), small_registry, RANGE).document()
+    assert document["setting"] == setting
+
+    suggested = document["suggestion"]
+    if setting == "--learning-rate":
+        flags["learning_rate"] = suggested
+    else:
+        sets = (*sets, f"{setting}={suggested!r}")
+    planned = resolve_recipe(build_recipe(flags=flags, sets=sets), small_registry).phases[place]
+    (optimizer,) = swept
+    step = [point["rate"] for point in document["points"]].index(suggested)
+    assert tried(optimizer, step) == pytest.approx(planned.rates, rel=1e-12)
+    assert planned.name == document["phase"]
+
+
+def test_rates_that_follow_no_setting_are_not_tried(small_plugin, tmp_path, monkeypatch):
+    write_distribution(tmp_path, "fixed", FIXED)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UsageError, match="follow neither --learning-rate nor an option of the strategy rates"):
+        measured(load_registry(), strategy="fixed/rates")
+
+
 def test_the_recipes_own_rate_stands_beside(full, small_registry):
     named = measured(small_registry, strategy="full", learning_rate=2e-3, sweep=RateRange(1e-5, 1e-4, 10))
     assert named.planned == pytest.approx(2e-3)
@@ -66,6 +137,7 @@ def test_the_document_has_every_point_and_no_number_that_json_refuses(full):
     assert [point["loss"] for point in document["points"]] == full.curve.losses.tolist()
     assert [point["rate"] for point in document["points"]] == full.curve.rates.tolist()
     assert (document["suggestion"], document["tenth_of_minimum"]) == (full.curve.steepest, full.curve.tenth)
+    assert document["setting"] == "--learning-rate"
 
 
 def test_nothing_is_left_behind(small_registry, tmp_path, monkeypatch):
@@ -80,8 +152,11 @@ def test_a_plan_without_a_gradient_has_no_rate_to_choose(small_registry):
         measured(small_registry, strategy="probe")
 
 
-def test_the_plot_is_a_picture_with_the_suggestion_drawn_in_its_colour(full):
+def test_the_plot_is_a_picture_with_the_suggestion_drawn_in_its_colour(full, monkeypatch):
+    labels, label = [], Axes.set_xlabel
+    monkeypatch.setattr(Axes, "set_xlabel", lambda axes, text: label(axes, labels.append(text) or text))
     with Image.open(io.BytesIO(draw_png(full))) as picture:
         pixels = np.asarray(picture.convert("RGB"))
     assert pixels.shape == (540, 960, 3)
+    assert labels == ["--learning-rate (peak rate)"]
     assert (pixels == (0xD1, 0x49, 0x5B)).all(axis=2).sum() > 200

@@ -104,6 +104,36 @@ def test_a_run_that_was_stopped_and_goes_on_warns_of_each_thing_once(
     assert [event.message for event in events if isinstance(event, Warned)] == told
 
 
+def kept(run):
+    """The bytes of what a run learned, and of what it answers."""
+    return (run.folder.artefact / "weights.safetensors").read_bytes(), (run.path / "predictions.csv").read_bytes()
+
+
+def test_a_run_that_trains_in_bfloat16_says_so_and_goes_on_to_the_same_bits(
+    finished, stopping, settings, tmp_path, monkeypatch
+):
+    """JAX refuses bfloat16 on the CPU because it is slow there; what it computes is right."""
+    monkeypatch.setattr("headstart.engine.precision.device_at_hand", lambda: "gpu")
+    asked = {**settings, "data": f"image_folder:{finished.pictures}", "strategy": "full", "epochs": 3}
+    narrow = {**asked, "sets": (*asked.pop("sets"), "training_precision=bfloat16"), "reporters": ("stopping",)}
+    whole = fit(out=str(tmp_path / "whole"), registry=stopping, **narrow)
+    monkeypatch.setenv("STOPPED_BY", str(int(signal.SIGTERM)))
+    monkeypatch.setenv("STOPPED_AT", "EpochDone full 1")
+    with pytest.raises(InterruptedRunError):
+        fit(out=str(tmp_path / "run"), registry=stopping, **narrow)
+    monkeypatch.delenv("STOPPED_AT")
+    run = fit(out=str(tmp_path / "run"), registry=stopping, resume=True)
+
+    assert kept(run) == kept(whole)
+    assert len(run.result["resumed"]) == 1
+    assert run.recipe.training_precision == "bfloat16"
+    assert json.loads(run.folder.environment.read_text())["training_precision"] == "bfloat16"
+    assert run.result["phases"][-1]["best_epoch"] > 1  # what was learned after it was stopped is what is kept
+    exact = fit(out=str(tmp_path / "exact"), registry=stopping, **asked, sets=settings["sets"])
+    assert json.loads(exact.folder.environment.read_text())["training_precision"] == "float32"
+    assert kept(exact)[0] != kept(whole)[0]
+
+
 KILLED = """
 import sys
 from headstart.runs.fitting import fit

@@ -59,14 +59,18 @@ def read_all(
     scratch: Path | None,
     on_progress: OnProgress | None,
     store: SampleStore | None = None,
+    any_unreadable: bool = False,
 ) -> Reading:
     """Read `items`, or take what was read of the same files before from `store`.
 
-    Raises DataError listing the first few where more than 1 % are unreadable.
+    Raises DataError listing the first few where more than 1 % are unreadable, unless `any_unreadable` may be.
     """
 
     def read(allocate: Allocate) -> Reading:
-        return _read(items, kind, allocate(kind.tensors, len(items)), on_progress)
+        found = _read(items, kind, allocate(kind.tensors, len(items)), on_progress)
+        if not any_unreadable:
+            check_unreadable(found.skipped, len(items))
+        return found
 
     if store is not None:
         return store.fetch(items, read)
@@ -85,7 +89,6 @@ def _read(
         if on_progress is not None:
             on_progress(len(results), len(items))
     skipped = tuple(result for result in results if isinstance(result, Skipped))
-    check_unreadable(skipped, len(items))
     return _reading(items, results, tensors, skipped)
 
 

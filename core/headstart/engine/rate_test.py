@@ -23,19 +23,14 @@ from headstart.engine.source import Seen
 from headstart.engine.surgical import pick_stages
 from headstart.engine.training import Training, copy_of, is_fresh
 from headstart.rate_curve import STOP, RateCurve, smoothed_so_far
-from headstart.specs import HEAD, Phase
+from headstart.specs import Phase
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A curve over the rate of `stage`, the fastest of the backbone's (the head where it learns alone).
-
-    All others keep their ratio to it. `planned` is the peak rate that the phase itself has for that stage.
-    """
+    """A curve over the values that were tried, and the `reason` why it ends where it does."""
 
     curve: RateCurve
-    stage: str
-    planned: float
     reason: str
 
 
@@ -56,30 +51,21 @@ class SweptAdamW(GroupedAdamW):
         return rates
 
 
-def measure_rates(phase: Phase, training: Training, rates: np.ndarray) -> Measured:
-    """Take an update at each of `rates` (step,), rising; stops early where the loss has risen to STOP times its least.
+def measure_rates(phase: Phase, training: Training, values: np.ndarray, *, planned: float) -> Measured:
+    """Take an update at each of `values` (step,), rising; stops early where the loss has risen to STOP times its least.
 
+    They are of a setting to which the phase's rates are in proportion, and which is `planned` for those that it has.
     Everything that learns is afterwards as it was before, to the bit. Raises UsageError as a run of the phase would.
     """
-    stage, planned = reference_rate(phase)
     phase = pick_stages(phase, training) if phase.pick else phase
     learning = learning_of(training.network, phase, seed=training.seed, batch_norm=training.batch_norm)
     cut = cut_of(training.network, phase)
     training.source.forget_other_cuts(cut)
     seen = training.source.training(cut, views=phase.views, fresh=is_fresh(phase))
-    optimizer = SweptAdamW(learning.trainable, phase.rates, rates / planned, phase)
+    optimizer = SweptAdamW(learning.trainable, phase.rates, values / planned, phase)
     with _unchanged(training, learning):
-        losses, reason = _losses(_step_of(training, learning, seen, optimizer), training, seen, len(rates))
-    return Measured(RateCurve(rates[: len(losses)], losses), stage, planned, reason)
-
-
-def reference_rate(phase: Phase) -> tuple[str, float]:
-    """The stage by whose rate all are told, and its peak: the fastest of the backbone's, the upper one of equals."""
-    backbone = {stage: phase.rates[stage] for stage in phase.train if stage != HEAD}
-    if not backbone:
-        return HEAD, phase.rates[HEAD]
-    stage = max(reversed(backbone), key=lambda name: backbone[name])
-    return stage, backbone[stage]
+        losses, reason = _losses(_step_of(training, learning, seen, optimizer), training, seen, len(values))
+    return Measured(RateCurve(values[: len(losses)], losses), reason)
 
 
 def _step_of(training: Training, learning: Learning, seen: Seen, optimizer: GroupedAdamW) -> Step:

@@ -11,6 +11,7 @@ from typing import Any
 from headstart.errors import UsageError
 from headstart.recipe import Recipe
 from headstart.recipes.choices import Choices
+from headstart.recipes.rate_setting import RateSetting, rate_setting
 from headstart.recipes.unread import changed_options, refuse_unread, spell_options
 from headstart.registry import Registry
 from headstart.specs import HEAD, LowRank, Phase, StrategyRequest, StrategySpec, TaskSpec
@@ -47,6 +48,11 @@ class PhasePlanner:
         refuse_unread(build, request)
         self._verify_task_options(phases)
         return self._without_views_of_nothing(phases)
+
+    def rate_setting(self, stages: tuple[str, ...], place: int) -> RateSetting | None:
+        """What the rates of the phase at `place` follow; None where that is no one setting."""
+        build = self.registry.load_target(self.strategy, self.strategy.build)
+        return rate_setting(build, dataclasses.replace(self.request, stages=stages), place)
 
     def _without_views_of_nothing(self, phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
         """A head in closed form learns from no mixed label: views that only mix would be the plain one over again."""

@@ -135,6 +135,11 @@ def _evaluate(samples: Sequence[Labelled], predictor: Predictor, log: EventLog) 
     ]
 
 
+def _before_refit(plan: Plan, last: PhaseResult) -> Mapping[str, float]:
+    """Metrics on val of the head that val chose: decided as on test, with what the task learned from those answers."""
+    return plan.task.metrics(plan.targets("val"), last.answers) if last.answers else last.best
+
+
 def _result(
     plan: Plan,
     folder: RunFolder,
@@ -148,7 +153,7 @@ def _result(
     measured = measure(plan.task, scored)
     last = results[-1]
     if last.refit:
-        measured["metrics"] = {"val": plain(last.best), **measured["metrics"]}  # from before it was refitted
+        measured["metrics"] = {"val": plain(_before_refit(plan, last)), **measured["metrics"]}
     features = clock.seconds("features")
     return {
         "run": str(folder.path),

@@ -51,7 +51,7 @@ def contact_sheet(resolved: ResolvedRecipe, registry: Registry, *, samples: int,
     name = _picture(kind, resolved.input.name)
     records = open_records(resolved, registry)
     view = build_view(resolved, registry, records, kind) or View(kind, Composed(()), resolved.recipe.seed)
-    reading = read_all(_spread(records.items, max(POOL, samples)), kind, scratch=None, on_progress=None)
+    reading = _read_some(_spread(records.items), kind, max(POOL, samples))
     if not reading.items:
         raise DataError("none of the records can be read", hint="`headstart check DATA` lists what is wrong with them")
     warnings = [*left_out(resolved, records), *(f"{each.where}: {each.reason}" for each in reading.skipped)]
@@ -72,14 +72,25 @@ def _picture(kind: InputKind, name: str) -> str:
     )
 
 
-def _spread(items: Sequence[Record], count: int) -> list[Record]:
+def _read_some(items: Sequence[Record], kind: InputKind, count: int) -> Reading:
+    """The first `count` of `items` that can be read, where there are so many, perhaps some more; those in between that
+    cannot are among the `skipped`."""
+    tried = count
+    while True:
+        reading = read_all(items[:tried], kind, scratch=None, on_progress=None, any_unreadable=True)
+        if len(reading.items) >= count or tried >= len(items):
+            return reading
+        tried *= 2
+
+
+def _spread(items: Sequence[Record]) -> list[Record]:
     """Training records, by key, of one target after the other in turn."""
     given = [record for record in items if record.split == "train"] or items
     groups: defaultdict[str, list[Record]] = defaultdict(list)
     for record in sorted(given, key=lambda record: record.key):
         groups[record.target or ""].append(record)
     in_turn = chain.from_iterable(zip_longest(*(groups[target] for target in sorted(groups))))
-    return [record for record in in_turn if record is not None][:count]
+    return [record for record in in_turn if record is not None]
 
 
 def _rows(reading: Reading, view: View, name: str, *, samples: int, views: int) -> list[list[Cell]]:

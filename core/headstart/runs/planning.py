@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.backend import BackendChoice, activate, available_threads
 from headstart.errors import UsageError
+from headstart.options import describe_options
 from headstart.runs.settling import settle_task
 from headstart.specs import (
     HEAD,
@@ -228,13 +229,17 @@ def _verify_phases(network: Network, phases: Sequence[Phase], batch_norm: str) -
 
 
 def left_out(resolved: ResolvedRecipe, records: Records) -> list[str]:
-    """What the augmentations do not draw, since the dataset does not allow it."""
-    return [
-        f"augmentation {spec.short_name!r} leaves out {', '.join(sorted(spec.uses - records.symmetries))}: "
-        f"{resolved.dataset.short_name} does not say that it keeps the labels true"
-        for spec in resolved.augmentations
-        if spec.uses - records.symmetries
-    ]
+    """What the augmentations do not draw, since the dataset does not allow it, and how it may where it can."""
+    can_say = {each.name for each in describe_options(resolved.dataset.options)}
+    found = []
+    for spec in resolved.augmentations:
+        if lacking := sorted(spec.uses - records.symmetries):
+            settings = " ".join(f"--set dataset.{name}=true" for name in lacking if name in can_say)
+            found.append(
+                f"augmentation {spec.short_name!r} leaves out {', '.join(lacking)}: {resolved.dataset.short_name} does "
+                "not say that it keeps the labels true" + (f"; where it does, add {settings}" if settings else "")
+            )
+    return found
 
 
 def _warnings(resolved: ResolvedRecipe, network: Network, data: PreparedData) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import logging
 
 import numpy as np
 
+from headstart.runs.pictures import SIGN
 from headstart.runs.rate_test import RateTest
 
 RAW, SMOOTHED, SUGGESTED, PLANNED = "#b9c2cb", "#0b6fb8", "#d1495b", "#27313b"
@@ -37,10 +38,10 @@ def draw_png(test: RateTest, dpi: int = 120) -> bytes:
         least, most = float(np.min(curve.losses)), float(np.max(curve.smoothed))
         room = 0.08 * (most - least) or 0.1
         axis.set_ylim(least - room, most + room)
-    axis.set_xlabel(f"peak rate of {test.stage}")
+    axis.set_xlabel(f"{test.setting} (peak rate)")
     axis.set_ylabel("loss")
     axis.set_title(f"{test.backbone}, {test.strategy}, phase {test.phase}, on {test.backend}")
     axis.legend(loc="best", fontsize="small")
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    figure.savefig(buffer, format="png", dpi=dpi, metadata=SIGN)
     return buffer.getvalue()

@@ -22,11 +22,12 @@ from headstart.recipe import Recipe
 from headstart.registry import Registry
 from headstart.runs.folder import RunFolder
 from headstart.runs.reporting import SampleView
-from headstart.specs import HEAD, Phase, RunView
+from headstart.specs import HEAD, RunView
 from headstart.timing import Stopwatch
 
 if TYPE_CHECKING:
     from headstart.engine.rate_test import Measured
+    from headstart.recipes.rate_setting import RateSetting
     from headstart.runs.fitting import Ready
     from headstart.runs.planning import Plan
 
@@ -86,9 +87,9 @@ class RateTest:
 def rate_test(
     stated: Recipe, registry: Registry, sweep: RateRange, *, told: Told = lambda _activity, _done, _total: None
 ) -> RateTest:
-    """Plan `stated`, run the phases before the one that `--learning-rate` is of, and test rates from where it starts.
+    """Plan `stated`, run the phases before the first that trains the backbone by gradient, and test rates from there.
 
-    Raises UsageError where no phase learns by gradient, and the errors of a run.
+    Raises UsageError where no phase learns by gradient or no setting chooses its rates, and the errors of a run.
     """
     from headstart.runs.fitting import make_ready
 
@@ -122,8 +123,7 @@ def _in_folder(ready: Ready, sweep: RateRange, folder: RunFolder, told: Told) ->
         run_phases(plan.phases[:place], training)
         values = rising_rates(sweep.low, sweep.high, sweep.steps)
         measured = measure_rates(plan.phases[place], training, values, planned=setting.value)
-        test = _without_warnings(plan, plan.phases[place], setting, measured)
-        return dataclasses.replace(test, warnings=(*plan.warnings, *log.warnings))
+        return _told(plan, place, measured, setting=setting, warnings=(*plan.warnings, *log.warnings))
 
 
 def _tested_place(plan: Plan) -> int:
@@ -151,16 +151,16 @@ def _setting(plan: Plan, place: int) -> RateSetting:
     )
 
 
-def _told(plan: Plan, place: int, setting: RateSetting, measured: Measured) -> RateTest:
+def _told(plan: Plan, place: int, measured: Measured, *, setting: RateSetting, warnings: tuple[str, ...]) -> RateTest:
     resolved = plan.resolved
     return RateTest(
         curve=measured.curve,
         backend=plan.backend,
         backbone=resolved.backbone.name,
         strategy=resolved.strategy.short_name,
-        phase=phase.name,
-        stage=measured.stage,
-        planned=measured.planned,
+        phase=plan.phases[place].name,
+        setting=setting.name,
+        planned=setting.value,
         reason=measured.reason,
         warnings=warnings,
     )

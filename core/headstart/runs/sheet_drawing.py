@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
+
+from headstart.runs.pictures import SIGN
 
 SMALL, LARGE = 120, 168
 """Sides between which pictures are shown, where whole factors bring them there."""
@@ -60,8 +63,10 @@ def draw_sheet(rows: Sequence[Sequence[Cell]], titles: Sequence[str]) -> bytes:
     for line, row in enumerate(rows):
         for column, cell in enumerate(row):
             _draw_cell(sheet, cell, captions[line][column], layout.corner(line, column), layout)
-    stream = io.BytesIO()
-    sheet.save(stream, "PNG")
+    stream, signed = io.BytesIO(), PngInfo()
+    for name, text in SIGN.items():
+        signed.add_text(name, text)
+    sheet.save(stream, "PNG", pnginfo=signed)
     return stream.getvalue()
 
 

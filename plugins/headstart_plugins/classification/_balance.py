@@ -53,6 +53,28 @@ class Balance:
         shifts: np.ndarray = self.tau * np.log(counts / counts.sum())
         return shifts
 
+    @property
+    def shares(self) -> np.ndarray | None:
+        """The share of each class, (class,) float64 of sum 1, that answers are for: the same where classes are evened
+        out, those of the training split to the power 1 - tau with logit adjustment, whose answers leave out tau * log
+        prior. None without a mechanism: then answers are for classes as frequent as they were seen."""
+        if self.mechanism == "none" or not self.counts:
+            return None
+        counts = np.array(self.counts, np.float64)
+        left = counts ** (1.0 - self.tau) if self.mechanism == "logit_adjustment" else np.ones(len(counts))
+        shares: np.ndarray = left / left.sum()
+        return shares
+
+    def sample_weights(self, targets: np.ndarray) -> np.ndarray | None:
+        """How much each of `targets` (row,) must count so that its split has the classes in `shares`: (row,) float64,
+        of mean 1. None without a mechanism."""
+        shares = self.shares
+        if shares is None:
+            return None
+        weights = (shares / np.maximum(np.bincount(targets, minlength=len(shares)), 1))[targets]
+        counted: np.ndarray = weights / weights.mean()
+        return counted
+
     def chances(self, targets: np.ndarray) -> np.ndarray | None:
         """How often each row is seen, relative to others (row,): inversely as its class is frequent."""
         even = self.even if self.mechanism == "sampling" else None

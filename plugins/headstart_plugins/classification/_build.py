@@ -137,8 +137,9 @@ class Classification:
         logits = outputs[LOGITS]
         counts = self._count(targets, outputs)
         adjusted = logits if self.balance.shift is None else logits + self.balance.shift
+        weights = None if self.balance.even is None else self.balance.sample_weights(targets)
         values = {
-            "loss": _metrics.mean_loss(targets, adjusted, even=self.balance.even is not None),
+            "loss": _metrics.mean_loss(targets, adjusted, weights),
             "accuracy": float(np.trace(counts) / counts.sum()),
             "macro_f1": _metrics.macro_f1(counts),
             "balanced_accuracy": _metrics.balanced_accuracy(counts),
@@ -170,22 +171,29 @@ class Classification:
     ) -> tuple[Classification, Mapping[str, Any]]:
         """See Calibrates: with the temperature of the least cross-entropy (Guo et al. 2017, arXiv:1706.04599).
 
-        No answer changes by it.
+        No answer changes by it. Where classes are evened out, probabilities are for classes that are as frequent as
+        `class_shares` (class,) among the facts; temperature and calibration error are those of samples weighed so.
         """
-        logits = outputs[LOGITS].astype(np.float64)
-        found = fit_temperature(lambda temperature: _metrics.mean_loss(targets, logits / temperature))
-        return replace(self, temperature=found), {"temperature": found}
+        logits, weights = outputs[LOGITS].astype(np.float64), self.balance.sample_weights(targets)
+        found = fit_temperature(lambda temperature: _metrics.mean_loss(targets, logits / temperature, weights))
+        shares = self.balance.shares
+        facts = {} if shares is None else {"class_shares": shares.tolist()}
+        return replace(self, temperature=found), {"temperature": found, **facts}
 
     def calibration(self, targets: np.ndarray, outputs: Mapping[str, np.ndarray]) -> Mapping[str, Any]:
-        """See Calibrates: `ece` is that of the answer given, over 15 bins of equal width; `nll` is in nats."""
+        """See Calibrates: `ece` is that of the answer given, over 15 bins of equal width; `nll` is in nats. Samples are
+        weighed as in `calibrated`."""
         before, after = (self._honesty(targets, outputs[LOGITS], each) for each in (None, self.temperature))
         return {name: {"before": before[name], "after": after[name]} for name in before}
 
     def _honesty(self, targets: np.ndarray, logits: np.ndarray, temperature: float | None) -> dict[str, float]:
         scaled = logits.astype(np.float64) / (temperature or 1.0)
         sure = special.softmax(scaled, axis=1).max(axis=1)
-        right = np.argmax(logits, axis=1) == targets
-        return {"ece": expected_calibration_error(sure, right), "nll": _metrics.mean_loss(targets, scaled)}
+        right, weights = np.argmax(logits, axis=1) == targets, self.balance.sample_weights(targets)
+        return {
+            "ece": expected_calibration_error(sure, right, weights),
+            "nll": _metrics.mean_loss(targets, scaled, weights),
+        }
 
     def decode(self, outputs: Mapping[str, np.ndarray], top_k: int) -> Sequence[Mapping[str, Any]]:
         """`prediction`, `confidence` and the `top_k` most probable classes, best first, of each sample."""

@@ -21,15 +21,12 @@ def count_confusions(targets: np.ndarray, predicted: np.ndarray, classes: int) -
     return np.bincount(pairs, minlength=classes**2).astype(np.int64).reshape(classes, classes)
 
 
-def mean_loss(targets: np.ndarray, logits: np.ndarray, *, even: bool = False) -> float:
-    """Mean negative log likelihood, in nats, of `targets` (batch,) under `logits` (batch, class).
-
-    Where `even`, the mean over classes of each one's mean, without those that have no sample here: so that it is the
-    same whether samples were drawn as they are or evened out.
-    """
+def mean_loss(targets: np.ndarray, logits: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """Mean negative log likelihood, in nats, of `targets` (batch,) under `logits` (batch, class), with `weights`
+    (batch,) the weighted one."""
     log_probability = special.log_softmax(logits.astype(np.float64), axis=1)
     losses = -log_probability[np.arange(len(targets)), targets]
-    return float(np.average(losses, weights=1.0 / np.bincount(targets)[targets]) if even else losses.mean())
+    return float(losses.mean() if weights is None else np.average(losses, weights=weights))
 
 
 def softened_loss(targets: np.ndarray, logits: np.ndarray) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from headstart.hookspecs import hookimpl
@@ -11,11 +11,30 @@ from headstart.options import option
 from headstart.specs import DatasetSpec
 
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
-FLIP_HELP = "A mirrored picture still has its label; switch off for letters, digits, road signs and the like."
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureOptions:
+    """What may be done to pictures without making their labels wrong; augmentations do nothing else."""
+
+    horizontal_flip: bool = option(
+        True, "A mirrored picture still has its label; switch off for letters, digits, road signs and the like."
+    )
+    rotation: bool = option(
+        False, "A picture turned by any angle still has its label: seen from above, or through a microscope."
+    )
+    colour_inversion: bool = option(
+        False, "A picture whose light and dark are exchanged still has its label, as that of a drawing does."
+    )
+
+    @property
+    def symmetries(self) -> frozenset[str]:
+        """The names of those that are switched on."""
+        return frozenset(each.name for each in fields(PictureOptions) if getattr(self, each.name))
 
 
 @dataclass(frozen=True)
-class FolderOptions:
+class FolderOptions(PictureOptions):
     """How class folders are read."""
 
     nested: bool = option(
@@ -26,17 +45,15 @@ class FolderOptions:
         (),
         "Take only these folders as classes, by path below the data; all pictures below each belong to it.",
     )
-    horizontal_flip: bool = option(True, FLIP_HELP)
 
 
 @dataclass(frozen=True)
-class ManifestOptions:
+class ManifestOptions(PictureOptions):
     """How a table of samples is read."""
 
     encoding: str = option("", "Text encoding such as latin-1; UTF-8, or what the file's BOM says, if unset.")
     delimiter: str = option("", "What separates columns; a comma in .csv and a tab in .tsv if unset.")
     separator: str = option("|", "What separates the labels of one sample in the column `labels`.")
-    horizontal_flip: bool = option(True, FLIP_HELP)
 
 
 @hookimpl

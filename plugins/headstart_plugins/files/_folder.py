@@ -30,9 +30,8 @@ def build(request: DatasetRequest) -> Records:
     tree = walk(root)
     tops = _split_folders(root, subfolders(root).files)
     items = tuple(record for top, split in tops for record in _records(_Side(root, top, split), options))
-    symmetries = frozenset({"horizontal_flip"}) if options.horizontal_flip else frozenset[str]()
     skipped = tuple(_skipped(root, tree, items, options))
-    return Records("image/image", items, symmetries, skipped, targets="class")
+    return Records("image/image", items, options.symmetries, skipped, targets="class")
 
 
 def _root(reference: str | None) -> Path:

@@ -41,11 +41,10 @@ def build(request: DatasetRequest) -> Records:
     items = tuple(_records(path, table, column, read))
     if not items:
         raise DataError(f"{path}: a header and no rows")
-    flip = column == "path" and options.horizontal_flip
     return Records(
         INPUTS[column],
         items,
-        frozenset({"horizontal_flip"} if flip else ()),
+        options.symmetries if column == "path" else frozenset(),
         targets="labels" if LABELS in table.columns else None,
     )
 

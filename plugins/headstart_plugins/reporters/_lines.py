@@ -177,6 +177,8 @@ def _calibration_rows(result: Mapping[str, Any]) -> Rows:
     if found.get("temperature") is None:
         return []
     text = f"temperature {say.small(found['temperature'])}"
+    if found.get("class_shares"):
+        text += ", for classes that are evened out"
     error = (found.get("test") or {}).get("ece")
     if error:
         text += f"; calibration error on test {say.metric(error['after'])}, before {say.metric(error['before'])}"

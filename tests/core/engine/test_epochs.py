@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from headstart.data.order import batches, epoch_order
+from headstart.data.views import Mixed
 from headstart.engine import scanned
 from headstart.engine.compute import Step
-from headstart.engine.epochs import EpochPlan, StepByStep
+from headstart.engine.epochs import EpochPlan, StepByStep, targets_of
 from headstart.engine.frozen import trainable_variables
 from headstart.engine.network import Network
 from headstart.engine.optimizer import GroupedAdamW, schedule
@@ -138,6 +139,36 @@ def test_an_epoch_follows_softmax_regression_written_out_in_numpy(case):
     for given, expected in zip(read_arrays(one.network.stages[1:]).values(), weights, strict=True):
         assert expected.std() > 0.01
         assert given == pytest.approx(expected, abs=1e-5)
+
+
+def mixed_samples():
+    """Row 0 with row 2 by 3 to 1, row 1 as it is, row 2 with row 0 by 1 to 3; classes 4, 1 and 7."""
+    mixed = Mixed(np.array([2, 1, 0]), np.array([0.75, 1.0, 0.25], np.float32))
+    blended = np.zeros((3, CLASSES), np.float32)
+    blended[[0, 0, 1, 2, 2], [4, 7, 1, 7, 4]] = 0.75, 0.25, 1.0, 0.25, 0.75
+    return Stored(({"@pooled": samples().views[0]["@pooled"][:3]},), (mixed,)), np.array([4, 1, 7], np.int32), blended
+
+
+def test_targets_are_blended_as_their_samples_are_mixed(case):
+    given, targets, blended = mixed_samples()
+    rows = np.array([2, 0, 1, 2])
+    found = targets_of(given, targets, case().step.task, epoch=1, rows=rows)
+    assert found.tolist() == blended[rows].tolist()
+    plain = targets_of(dataclasses.replace(given, mixed=()), targets, case().step.task, epoch=1, rows=rows)
+    assert plain.tolist() == [7, 4, 1, 7]
+
+
+@pytest.mark.parametrize("form", ["single", "scanned"])
+def test_the_loss_of_mixed_samples_is_that_of_blended_targets(case, form):
+    given, targets, blended = mixed_samples()
+    one, settings = case(), {"order": lambda epoch: np.arange(3), "batch_size": 3}
+    weights, bias = (array.astype(np.float64) for array in read_arrays(one.network.stages[1:]).values())
+    scores = given.views[0]["@pooled"] @ weights + bias
+    logs = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+    epochs = {"single": StepByStep, "scanned": Scanned}[form](one.step, given, targets, **settings)
+    (outcome,) = one.train(epochs, 1)
+
+    assert outcome.seen.losses == pytest.approx([-(blended * logs).sum(axis=1).mean()], rel=1e-5)
 
 
 def test_how_steps_are_cut_into_calls_changes_no_bit(case):

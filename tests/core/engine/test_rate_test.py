@@ -5,7 +5,7 @@ import pytest
 
 from headstart.engine.learning import learning_of
 from headstart.engine.optimizer import GroupedAdamW
-from headstart.engine.rate_test import SweptAdamW, measure_rates, reference_rate
+from headstart.engine.rate_test import SweptAdamW, measure_rates
 from headstart.engine.stages import read_arrays
 from headstart.rate_curve import STOP, rising_rates, smoothed_so_far
 from headstart.specs import LowRank, Phase
@@ -24,7 +24,7 @@ def phase(*train, **settings):
 
 def test_the_loss_falls_and_then_rises_until_it_is_stopped(network, training):
     rates = rising_rates(1e-4, 10.0, 300)
-    found = measure_rates(phase("low", "middle", "top", "head"), training(network), rates)
+    found = measure_rates(phase("low", "middle", "top", "head"), training(network), rates, planned=4e-3)
     curve = found.curve
 
     assert found.reason == f"the loss rose to more than {STOP:g} times its least"
@@ -47,7 +47,7 @@ def test_the_loss_falls_and_then_rises_until_it_is_stopped(network, training):
 )
 def test_every_weight_is_afterwards_as_it_was(network, training, tested):
     before = read_arrays(network.learned)
-    found = measure_rates(tested, training(network), RATES[:20])
+    found = measure_rates(tested, training(network), RATES[:20], planned=4e-3)
     after = read_arrays(network.learned)
 
     assert len(found.curve.losses) == 20
@@ -57,14 +57,15 @@ def test_every_weight_is_afterwards_as_it_was(network, training, tested):
 
 def test_statistics_that_move_are_put_back_too(network, training):
     before = read_arrays(network.learned)
-    measure_rates(phase("low", "middle", "top", "head"), training(network, batch_norm="trainable"), RATES[:20])
+    tested = phase("low", "middle", "top", "head")
+    measure_rates(tested, training(network, batch_norm="trainable"), RATES[:20], planned=4e-3)
     after = read_arrays(network.learned)
     assert {name for name in before if not np.array_equal(before[name], after[name])} == set()
 
 
 def test_equal_seeds_give_equal_curves(bench, training):
     tested = phase("middle", "top", "head")
-    one, other = (measure_rates(tested, training(bench.network()), RATES[:20]).curve for _ in range(2))
+    one, other = (measure_rates(tested, training(bench.network()), RATES[:20], planned=4e-3).curve for _ in range(2))
     assert np.array_equal(one.losses, other.losses)
 
 
@@ -75,7 +76,7 @@ def test_the_first_losses_are_those_of_a_run_at_such_rates(network, training):
 
     made = training(network)
     rates = np.full(8, 1e-12) * (1 + np.arange(8) / 100)
-    losses = measure_rates(phase("low", "middle", "top", "head"), made, rates).curve.losses
+    losses = measure_rates(phase("low", "middle", "top", "head"), made, rates, planned=4e-3).curve.losses
 
     samples = made.source.plain(0, "train").samples
     answer, expected = forward(network, 0, len(network.stages)), []
@@ -119,8 +120,10 @@ def test_at_a_constant_rate_its_update_is_that_of_the_runs_optimizer(bench, appl
         assert np.array_equal(array, updated[1][name]), name
 
 
-def test_the_rate_that_is_told_is_the_fastest_stages():
-    assert reference_rate(phase("low", "middle", "top", "head")) == ("top", 4e-3)
-    assert reference_rate(phase("head")) == ("head", 8e-3)
-    even = Phase(name="tune", train=("low", "top", "head"), solver="gradient", rates=dict.fromkeys(PLANNED, 1e-3))
-    assert reference_rate(even) == ("top", 1e-3)
+def test_values_are_of_the_setting_and_not_of_a_stage(bench, training):
+    """At twice the value that is planned, all rates are half as high."""
+    tested = phase("middle", "top", "head")
+    one = measure_rates(tested, training(bench.network()), RATES[:20], planned=4e-3).curve
+    other = measure_rates(tested, training(bench.network()), 2 * RATES[:20], planned=8e-3).curve
+    assert np.array_equal(other.losses, one.losses)
+    assert np.array_equal(other.rates, 2 * one.rates)

@@ -79,11 +79,29 @@ def test_values_are_the_relative_norms_of_the_mean_gradient(bench, network, trai
         assert value == pytest.approx(norm(found, stage) / norm(weights, stage), rel=1e-3)
 
 
-def test_looking_changes_no_weight_and_is_told(bench, network, training):
-    made, before = training(network), read_arrays(network.learned)
+class Heard:
+    """A reporter that keeps what it hears."""
+
+    def __init__(self):
+        self.events = []
+
+    def on_event(self, event, run):
+        self.events.append(event)
+
+
+def test_looking_changes_no_weight_and_is_told(bench, network, training, monkeypatch):
+    monkeypatch.setattr("headstart.eventlog.TICK", 0.0)
+    heard = Heard()
+    made, before = training(network, reporters=[("heard", heard)]), read_arrays(network.learned)
     relative_gradients(made, PHASE)
     for name, array in read_arrays(network.learned).items():
         np.testing.assert_array_equal(array, before[name])
+
+    count = len(bench.targets("train"))
+    assert [(event.done, event.total) for event in heard.events] == [(min(8 * n, count), count) for n in range(1, 6)]
+    assert {(event.activity, event.unit, event.phase) for event in heard.events} == {
+        ("choosing stages", "samples", "fine_tune")
+    }
 
 
 def test_the_stages_of_a_phase_are_picked_among_those_it_names(network, training):

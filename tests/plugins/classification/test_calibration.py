@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
 
+from headstart.calibration import fit_temperature
 from headstart.runs.calibration import calibrated, calibration_facts
 from headstart.specs import TaskRequest
 from headstart_plugins.classification import ClassificationOptions
@@ -67,3 +68,51 @@ def test_it_is_stored_with_the_labels_and_old_labels_have_none():
     task, _ = calibrated(TASK, *answers(2.0))
     assert build(TaskRequest(ClassificationOptions(), labels=task.labels())) == task
     assert build(TaskRequest(ClassificationOptions(), labels={"classes": ["a", "b", "c"]})) == TASK
+
+
+def skewed(too_sure, seed=0):
+    """As `answers`, which are for classes as frequent as each other, of which all of "a" are kept, a fifth of "b" and a
+    twentieth of "c"; with how often each would have to be there for the classes to be even again."""
+    targets, outputs = answers(too_sure, count=12000, seed=seed)
+    rows = np.sort(np.concatenate([np.flatnonzero(targets == kind)[:count] for kind, count in KEPT.items()]))
+    return targets[rows], {"logits": outputs["logits"][rows]}, np.array([1, 5, 20])[targets[rows]]
+
+
+KEPT = {0: 3000, 1: 600, 2: 150}
+
+
+def of(balance, tau=1.0):
+    task = build(TaskRequest(ClassificationOptions(balance=balance, tau=tau), targets=["a", "b", "c"]))
+    return task.fitted(np.repeat(np.arange(3), list(KEPT.values())))
+
+
+@pytest.mark.parametrize("balance", ["class_weights", "sampling", "logit_adjustment"])
+def test_where_classes_are_evened_out_all_is_as_on_samples_that_are_even(balance):
+    """Each sample of a rarer class repeated, and no weights: the same temperature, error and likelihood."""
+    targets, outputs, often = skewed(3.0)
+    task, facts = calibrated(of(balance), targets, outputs)
+    whole = np.repeat(targets, often), {"logits": np.repeat(outputs["logits"], often, axis=0)}
+    expected, found = calibrated(TASK, *whole)
+
+    assert np.bincount(whole[0]).tolist() == [3000, 3000, 3000]
+    assert facts["class_shares"] == pytest.approx([1 / 3] * 3)
+    assert task.temperature == pytest.approx(expected.temperature, rel=1e-4)
+    for name in ("ece", "nll"):
+        assert facts["val"][name] == pytest.approx(found["val"][name], rel=1e-3), name
+    assert task.temperature == pytest.approx(3.0, rel=0.1)
+    natural, _ = calibrated(TASK, targets, outputs)
+    assert abs(natural.temperature - task.temperature) > 0.1
+
+
+def test_an_adjustment_by_half_is_for_classes_as_frequent_as_the_root_of_what_they_were():
+    _, facts = calibrated(of("logit_adjustment", tau=0.5), *answers(2.0))
+    roots = np.sqrt(list(KEPT.values()))
+    assert facts["class_shares"] == pytest.approx(roots / roots.sum())
+
+
+def test_without_a_mechanism_nothing_is_weighed_and_nothing_said():
+    targets, outputs, _ = skewed(3.0)
+    task, facts = calibrated(of("none"), targets, outputs)
+    logits = outputs["logits"].astype(np.float64)
+    assert task.temperature == fit_temperature(lambda t: likelihood(targets, logits / t))
+    assert set(facts) == {"temperature", "val"}

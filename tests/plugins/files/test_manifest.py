@@ -30,6 +30,8 @@ def test_paths_are_relative_to_the_table(tmp_path):
     assert records.items[0].payload == tmp_path / "a.png"
     assert records.input == "image/image"
     assert records.symmetries == {"horizontal_flip"}
+    allowed = {"rotation", "colour_inversion"}
+    assert opened(tmp_path, PLAIN, horizontal_flip=False, rotation=True, colour_inversion=True).symmetries == allowed
 
 
 def test_split_and_group_are_taken_where_given(tmp_path):
