@@ -62,9 +62,12 @@ def of_the_file_system(sizes: Sizes) -> Iterator[tuple[str, Measure]]:
     yield "R2", lambda at: [losses.after_every_call(at, dice=20)]
     yield "R2", lambda at: [losses.after_every_call(_made(at / part), left_out=part, dice=0) for part in losses.PARTS]
     yield "R2", lambda at: [losses.files_after_every_call(at, dice=20)]
-    yield "R2", lambda at: [
-        losses.files_after_every_call(_made(at / part), left_out=part, dice=0) for part in losses.FILE_PARTS
-    ]
+    yield (
+        "R2",
+        lambda at: [
+            losses.files_after_every_call(_made(at / part), left_out=part, dice=0) for part in losses.FILE_PARTS
+        ],
+    )
     yield "R3", lambda at: [faults.at_every_call(at), faults.at_every_call(at, "silently")]
     if kernel.can_trace():
         yield "R3", lambda at: [kernel.refusals(at)]
