@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from headstart.atomic import explained, remove_directory, remove_leftovers, write_directory
-from headstart.errors import DataError, HeadstartError
+from headstart.errors import DataError, HeadstartError, PluginError
 from headstart.manifest import read_manifest, write_manifest
 from headstart.weights.files import SUFFIX, read_safetensors, write_safetensors
 
 SCHEMA = "checkpoint/3"
 DAMAGED = "damaged"
+OTHER_VERSION = "go on with the headstart that environment.json of the run names, or start a new run in another folder"
 NAME = re.compile(r"step\.(\d+)(?:\.(\d+))?")
 Groups = Mapping[str, Mapping[str, np.ndarray]]
 """Arrays by name, in groups: `weights`, `first`, `best`, ...; each group is one file."""
@@ -109,6 +110,8 @@ class Checkpoints:
             except DataError as exc:
                 aside = self._set_aside(name)
                 warn(f"{exc}; it was renamed to {aside.name}, and training goes on from an earlier checkpoint")
+            except PluginError as exc:
+                raise PluginError(exc.message, hint=OTHER_VERSION) from exc
             except OSError as exc:
                 raise _unreadable(self.folder / name, exc) from exc
         return None

@@ -183,8 +183,9 @@ def test_one_of_another_version_stays_and_is_an_error(checkpoints):
     path = save(checkpoints, 1)
     (path / "manifest.json").unlink()
     write_manifest(path, schema="checkpoint/0", facts={})
-    with pytest.raises(PluginError, match="checkpoint/0"):
+    with pytest.raises(PluginError, match="checkpoint/0") as caught:
         Checkpoints(checkpoints.folder).load_last(pytest.fail)
+    assert "environment.json" in caught.value.hint
     assert path.is_dir()
 
 
