@@ -43,7 +43,7 @@ class PlainConsole:
     def __init__(self, *, log_every: float, live: bool, stream: TextIO | None = None) -> None:
         self._log_every, self._live, self._stream = log_every, live, stream
         self._metric = "accuracy"
-        self._titles = ""
+        self._titles = _lines.EpochTitles()
         self._activity: _lines.Activity | None = None
         self._began = self._told = 0.0
 
@@ -55,7 +55,7 @@ class PlainConsole:
         elif isinstance(event, PhaseStarted):
             self._write(_lines.phase_title(event))
             self._rows(_lines.phase_rows(event))
-            self._titles = _lines.epoch_header(self._metric, event.solver)
+            self._titles.begin(event, self._metric)
         elif isinstance(event, Progress):
             self._progress(event)
         elif isinstance(event, EpochDone):
@@ -70,10 +70,8 @@ class PlainConsole:
             self._finish(event)
 
     def _epoch(self, event: EpochDone) -> None:
-        if self._titles:  # over the first row, below what was said while features were computed
-            self._write(self._titles)
-            self._titles = ""
-        self._write(_lines.epoch_row(event, self._metric))
+        for line in (*self._titles.over(event), _lines.epoch_row(event, self._metric)):
+            self._write(line)
 
     def _progress(self, event: Progress) -> None:
         if not self._live:

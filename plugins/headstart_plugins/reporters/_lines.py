@@ -92,6 +92,26 @@ def _spans(rates: Mapping[str, float]) -> list[str]:
     return [f"{first if first == last else f'{first} to {last}'} {say.small(rate)}" for first, last, rate in spans]
 
 
+class EpochTitles:
+    """What stands over the rows of a phase: column titles once, and the name of each training where there are several,
+    as of a soup."""
+
+    def __init__(self) -> None:
+        self._titles = self._name = ""
+
+    def begin(self, event: PhaseStarted, metric: str) -> None:
+        """A phase starts; its titles come below what is said while features are computed."""
+        self._titles, self._name = epoch_header(metric, event.solver), event.phase
+
+    def over(self, event: EpochDone) -> list[str]:
+        """The lines over the row of an epoch."""
+        lines = [self._titles] if self._titles else []
+        if event.phase != self._name:
+            lines.append(f"{say.words(event.phase)}:")
+        self._titles, self._name = "", event.phase
+        return lines
+
+
 def epoch_header(metric: str, solver: str) -> str:
     """Column titles over the epochs of a phase."""
     first = "strength" if solver == "closed_form" else "epoch"

@@ -55,7 +55,7 @@ class TerminalConsole:
         self._activity: _lines.Activity | None = None
         self._began = 0.0
         self._metric = "accuracy"
-        self._titles = ""
+        self._titles = _lines.EpochTitles()
         if live:
             atexit.register(self.close)
 
@@ -128,13 +128,12 @@ class TerminalConsole:
         self._console.print()
         self._console.print(Text(_lines.phase_title(event), style="bold cyan"))
         self._console.print(self._grid(_lines.phase_rows(event)))
-        self._titles = _lines.epoch_header(self._metric, event.solver)
+        self._titles.begin(event, self._metric)
 
     def _epoch(self, event: EpochDone) -> None:
         self._hide_task()
-        if self._titles:  # over the first row, below what was said while features were computed
-            self._console.print(Text(self._titles, style="dim"))
-            self._titles = ""
+        for line in self._titles.over(event):
+            self._console.print(Text(line, style="dim"))
         row = _lines.epoch_row(event, self._metric)
         self._console.print(Text(row, style="bold green" if event.best else ""))
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from headstart.events import EpochDone, Progress, WeightsAveraged
+from headstart.events import EpochDone, PhaseStarted, Progress, WeightsAveraged
 from headstart.specs import ReporterRequest
 from headstart_plugins.reporters import ConsoleOptions
 from headstart_plugins.reporters._console import PlainConsole, build
@@ -120,6 +121,19 @@ def test_the_console_writes_to_stderr_and_loads_no_framework():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
     assert done.stderr.count("heard") == 2
+
+
+def test_each_training_of_a_soup_has_its_name_over_its_epochs(run):
+    events = [event for event in run.events() if isinstance(event, PhaseStarted | EpochDone) and event.phase != "probe"]
+    started, *epochs = events
+    legs = [replace(event, phase=f"fine_tune x{factor}") for factor in ("0.3", "3") for event in epochs]
+    lines = plain_log(run, events=[started, *legs]).splitlines()
+    names = [place for place, line in enumerate(lines) if line.startswith("fine tune x")]
+    assert [lines[place] for place in names] == ["fine tune x0.3:", "fine tune x3:"]
+    assert names[1] - names[0] == len(epochs) + 1
+    plain = plain_log(run, events=events)
+    assert "fine tune:" not in plain
+    assert plain.count("val loss") == 1
 
 
 @pytest.mark.parametrize(
