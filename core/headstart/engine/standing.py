@@ -94,7 +94,7 @@ class Standing:
             taken=facts["taken"],
             begun=Collected(seen.get("losses", np.zeros(0)), rows, outputs),
             best=Best(best["epoch"], with_nan(best["metrics"]), groups.get("best", {}), groups.get("best_answers", {})),
-            start=Best(0, with_nan(facts["start"]), groups.get("start", {}), groups.get("start_answers", {})),
+            start=_start(with_nan(facts["start"]), groups),
             guard=SpikeGuard(**facts["guard"]),
             parts=facts["parts"],
             slower=facts["slower"],
@@ -103,6 +103,11 @@ class Standing:
             outcomes=outcomes,
             best_epochs=list(facts["best_epochs"]),
         )
+
+
+def _start(metrics: Mapping[str, float], groups: Mapping[str, Mapping[str, np.ndarray]]) -> Best:
+    """Where every leg begins; nothing is known of it where there is one leg."""
+    return Best(0, metrics, groups.get("start", {}), groups.get("start_answers", {})) if metrics else Best()
 
 
 def without_nan(metrics: Mapping[str, float]) -> dict[str, float | None]:
