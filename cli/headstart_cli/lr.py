@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from headstart.runs.rate_test import RateTest
 
 Low = Annotated[float, typer.Option("--from", metavar="X", help="The lowest rate that is tried.")]
-High = Annotated[float, typer.Option("--to", metavar="X", help="The highest one.")]
+High = Annotated[float, typer.Option("--to", metavar="X", help="The highest one.", max=1.0)]
 Steps = Annotated[int, typer.Option("--steps", metavar="N", help="Updates, each at a higher rate than the last.")]
 Out = Annotated[
     Path | None,

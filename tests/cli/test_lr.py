@@ -43,7 +43,7 @@ def test_without_json_the_suggestion_stands_beside_the_recipes_own_rate(headstar
     [
         (("--from", "1", "--to", "1e-3"), "cannot rise from --from 1 to --to 0.001"),
         (("--from", "0"), "cannot rise from --from 0"),
-        (("--to", "10"), "up to 1, the lower one first"),
+        (("--to", "10"), "less than or equal to 1"),
         (("--steps", "3"), "--steps 3 are too few"),
     ],
 )

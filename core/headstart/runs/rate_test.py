@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from headstart.runs.fitting import Ready
     from headstart.runs.planning import Plan
 
-HIGHEST = 1.0
-"""What `--learning-rate` takes at most."""
 Told = Callable[[str, int, int], None]
 """Hears (activity, done, total)."""
 
@@ -42,14 +40,14 @@ class RateRange:
     """`steps` rates from `low` to `high`. Raises UsageError where they make no range."""
 
     low: float = 1e-7
-    high: float = HIGHEST
+    high: float = 1.0
     steps: int = 100
 
     def __post_init__(self) -> None:
-        if not 0 < self.low < self.high <= HIGHEST:
+        if not 0 < self.low < self.high:
             raise UsageError(
                 f"rates cannot rise from --from {self.low:g} to --to {self.high:g}",
-                hint=f"give two rates above 0 and up to {HIGHEST:g}, the lower one first",
+                hint="give two rates above 0, the lower one first",
             )
         if self.steps < LEAST:
             raise UsageError(f"--steps {self.steps} are too few to see a curve", hint=f"give {LEAST} or more")
