@@ -56,7 +56,8 @@ def contact_sheet(
         typer.Option("--set", metavar="KEY=VALUE", help="Any value of a recipe. Can be repeated."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE.png", help="The picture. Default: augmentations.png.")
+        Path | None,
+        typer.Option("--out", metavar="DIR|FILE.png", help="Where the picture goes. Default: augmentations.png."),
     ] = None,
     disable_plugin: DisablePlugins = None,
     debug: Debug = False,
@@ -66,10 +67,9 @@ def contact_sheet(
     from headstart.recipes.resolve import resolve_recipe
     from headstart.registry import load_registry
     from headstart.runs.contact_sheet import contact_sheet as drawn
-    from headstart.runs.pictures import verify_place, write_picture
+    from headstart.runs.pictures import picture_file, write_picture
 
-    path = out if out is not None else Path("augmentations.png")
-    verify_place(path)
+    path = picture_file(out, Path("augmentations.png"))
     registry = load_registry(disable=tuple(disable_plugin or ()))
     flags = {"data": data, "augment": tuple(names), "seed": seed, "image_size": image_size}
     resolved = resolve_recipe(build_recipe(flags=flags, sets=tuple(set_ or ())), registry)

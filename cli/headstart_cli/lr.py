@@ -68,13 +68,12 @@ def lr(
     }
     from headstart.recipe import build_recipe
     from headstart.registry import load_registry
-    from headstart.runs.pictures import verify_place, write_picture
+    from headstart.runs.pictures import picture_file, write_picture
     from headstart.runs.rate_plot import draw_png
     from headstart.runs.rate_test import RateRange, rate_test
 
     sweep = RateRange(low, high, steps)
-    plot = plot_file(out)
-    verify_place(plot)
+    plot = picture_file(out, DEFAULT_PLOT)
     registry = load_registry(disable=tuple(disable_plugin or ()))
     stated = build_recipe(flags=flags, file=recipe, sets=tuple(set_ or ()))
     with message_console().status("planning") as status:
@@ -83,13 +82,6 @@ def lr(
         )
     write_picture(plot, draw_png(found))
     print_json({**found.document(), "plot": str(plot)}) if as_json else _show(found, plot)
-
-
-def plot_file(out: Path | None) -> Path:
-    """Where the plot goes: FILE.png as it is, `lr.png` in any other path, which is a folder."""
-    if out is None:
-        return DEFAULT_PLOT
-    return out if out.suffix.lower() == ".png" and not out.is_dir() else out / DEFAULT_PLOT.name
 
 
 def _show(found: RateTest, plot: Path) -> None:

@@ -89,11 +89,13 @@ def _bounds(declared: Field[Any]) -> Bounds:
     return bounds if isinstance(bounds, Bounds) else Bounds(help="")
 
 
-def parse_options(options: type, values: Mapping[str, Any], where: str) -> tuple[Any | None, tuple[Problem, ...]]:
+def parse_options(
+    options: type, values: Mapping[str, Any], where: str, of: str = ""
+) -> tuple[Any | None, tuple[Problem, ...]]:
     """An instance of the dataclass `options` from plain `values`, or None with everything that is wrong.
 
-    `where` names the table in problems, such as `strategy`. Lists become tuples, whole numbers stand for
-    floats, and a `Text` is read as TOML where the option is no string.
+    `where` names the table in problems, such as `strategy`, and `of` whose options they are. Lists become tuples, whole
+    numbers stand for floats, and a `Text` is read as TOML where the option is no string.
     """
     declared = {each.name: each for each in fields(options)}
     hints = get_type_hints(options)
@@ -103,7 +105,7 @@ def parse_options(options: type, values: Mapping[str, Any], where: str) -> tuple
         place = f"{where}.{name}"
         if name not in declared:
             hint = suggestion(name, declared) or "it has no options"
-            problems.append(Problem(place, "unknown option", hint))
+            problems.append(Problem(place, f"{of} has no such option" if of else "unknown option", hint))
             continue
         try:
             bounds = _bounds(declared[name])

@@ -1,8 +1,11 @@
 """A contact sheet: a picture of data and of what augmentations make of it, without a backend."""
 
+import io
 import json
+import struct
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from PIL import Image
 from headstart.data.reading import Reading
 from headstart.data.views import Mixed
 from headstart.runs.contact_sheet import _labels, _read_some, _spread, in_words
+from headstart.runs.sheet_drawing import Cell, draw_sheet
 from headstart.specs import Colour, Erased, InputRequest, Mix, Record, Transform
 from headstart_cli.main import run_arguments
 from headstart_plugins.image import ImageOptions
@@ -152,6 +156,61 @@ def test_a_sheet_of_its_own_is_replaced(pictures, tmp_path):
     assert Image.open(out).height > small
 
 
+@pytest.mark.parametrize("mirror", [1.0, -1.0])
+@pytest.mark.parametrize("shift", [0.2, -0.1])
+def test_a_shift_is_told_as_it_is_seen(mirror, shift):
+    """A bar in the middle lies where the caption says, in percent of the width."""
+    kind = build_image(InputRequest({"size": [100, 100]}, ImageOptions()))
+    bar = np.zeros((100, 100, 3), np.uint8)
+    bar[:, 48:52] = 255
+    drawn = Transform(((mirror, 0.0, shift), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)))
+    seen = kind.transform({"image": bar}, drawn)["image"][:, :, 0].mean(axis=0)
+    place = (seen * (np.arange(100) + 0.5)).sum() / seen.sum()
+    assert in_words(drawn)[-1] == f"shift {round(place - 50):+} +0 %"
+
+
+def test_every_change_is_told(pictures, tmp_path):
+    """However many lines it takes: erasing and mixing come last."""
+    notes = ("shift +1 +2 %", "brightness 0.50", "saturation 0.50", "contrast 0.50", "erased: noise", "cut and mixed")
+    pixels = np.zeros((40, 40, 3), np.uint8)
+    (one, all_of_them) = (
+        Image.open(io.BytesIO(draw_sheet([[Cell(pixels, ("a",), ()), Cell(pixels, ("a",), some)]], ("", ""))))
+        for some in (notes[:1], notes)
+    )
+    assert all_of_them.height >= one.height + 3 * 16
+
+
+def test_where_nothing_can_be_read_the_reasons_are_given(tmp_path, capsys):
+    for label in ("a", "b"):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        (tmp_path / "data" / label / "1.png").write_bytes(b"no picture")
+    assert show(tmp_path / "data", "light", "--out", tmp_path / "sheet.png") == 3
+    told = capsys.readouterr().err
+    assert "a/1.png" in told
+    assert "b/1.png" in told
+
+
+def test_a_folder_gets_the_picture_by_its_usual_name(pictures, tmp_path, capsys):
+    for out in (tmp_path, tmp_path / "new"):
+        assert show(pictures, "light", "--out", out) == 0
+        assert capsys.readouterr().out.strip() == str(out / "augmentations.png")
+        assert (out / "augmentations.png").is_file()
+
+
+def test_a_huge_picture_of_the_users_is_refused_as_any_other(pictures, tmp_path, capsys):
+    mine = tmp_path / "huge.png"
+    header = struct.pack(">II5B", 30_000, 30_000, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", b""), (b"IEND", b""))
+    body = b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+    mine.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+    assert show(pictures, "light", "--out", mine) == 2
+    told = capsys.readouterr().err
+    assert "headstart did not write it" in told.replace("\n", " ")
+    assert "Warning" not in told
+
+
 def test_no_framework_is_loaded_for_it(tmp_path):
     code = (
         "import sys; from headstart_cli.main import run_arguments; "
@@ -182,7 +241,7 @@ def test_what_was_drawn_is_told_in_words_of_the_picture():
     turn = ((np.cos(0.5), -np.sin(0.5), 0.0), (np.sin(0.5), np.cos(0.5), 0.0), (0.0, 0.0, 1.0))
     cases = {
         Transform(): (),
-        Transform(((-1.0, 0.0, 0.1), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))): ("mirrored", "shift -10 +0 %"),
+        Transform(((-1.0, 0.0, 0.1), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))): ("mirrored", "shift +10 +0 %"),
         Transform(turn): ("turn -29°",),
         Transform(((1.0, 0.3, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))): ("shear -0.30",),
         Transform(((0.8, 0.0, 0.0), (0.0, 1.25, 0.0), (0.0, 0.0, 1.0))): ("zoom 1.25 x 0.80",),

@@ -88,6 +88,12 @@ def test_an_unknown_option_suggests_the_near_miss():
     assert "minimum" in problem.hint
 
 
+def test_an_unknown_option_names_whose_it_is_not():
+    """The data may have chosen another task than the one whose option it is."""
+    _, (problem,) = parse_options(NoOptions, {"balance": "sampling"}, "task", "multilabel/multilabel")
+    assert problem.message == "multilabel/multilabel has no such option"
+
+
 def test_every_problem_is_told_at_once():
     _, problems = parse(minimum=0, zoom=2, other=1)
     assert [problem.where for problem in problems] == ["input.minimum", "input.zoom", "input.other"]

@@ -77,7 +77,11 @@ def test_thresholds_and_temperature_are_in_the_artefact_and_in_the_result(severa
     assert set(told["test"]) == set(told["val"]) == {"ece", "nll"}
     page = (several.path / "report" / "report.html").read_text()
     assert "Calibration" in page
-    assert "threshold" in page
+    row = told["thresholds"]["round"]
+    cells = (row["threshold"], row["precision"], row["recall"], row["f1"], row["f1_at_half"])
+    assert "Thresholds on val" in page
+    assert all(f'<td class="n">{value:.4f}</td>' in page for value in cells if value is not None)
+    assert "All of it is for" not in page  # no classes were evened out
 
 
 def test_after_a_refit_val_is_decided_at_the_thresholds_of_test(pictures, tmp_path, small_registry, monkeypatch):
@@ -144,6 +148,7 @@ def test_a_run_with_sampling_chooses_by_recall_and_keeps_its_counts(finished, tm
     assert sum(stored["counts"]) == run.result["samples"]["train"]
     assert run.result["phases"][0]["solver"] == "logistic"
     assert run.result["calibration"]["temperature"] == stored["temperature"] > 0
+    assert "All of it is for classes that are equally frequent" in (run.path / "report" / "report.html").read_text()
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import numpy as np
 
 from headstart.data.checks import (
     Finding,
+    check_form,
     check_records,
     check_targets,
     duplicate_findings,
@@ -84,6 +85,7 @@ def prepare(
     Raises DataError for what `headstart.data.checks`, `limit` and `split` refuse, naming file, class or key.
     """
     options = options or PrepareOptions()
+    check_form(records.targets, options.form)
     check_records(records.items, options.form)
     check_targets(records.items, options.form)
     items = _chosen(records.items, options)
@@ -106,6 +108,7 @@ def prepare_unsplit(
 ) -> PreparedData:
     """Other data for a finished run: every row counts as test. One class is fine; labels are the task's
     matter."""
+    check_form(records.targets, form)
     check_records(records.items, form)
     items = sorted(records.items, key=_key)
     reading = read_all(items, kind, scratch=scratch, on_progress=on_progress)

@@ -21,7 +21,7 @@ def parse_tables(recipe: Recipe, choices: Choices, problems: Problems) -> Mappin
         if spec is not None:
             values = _values(recipe, table, spec)
             given = spec.given if isinstance(spec, BackboneSpec) else {}
-            parsed, wrong = parse_options(spec.options, {**given, **values}, table)
+            parsed, wrong = parse_options(spec.options, {**given, **values}, table, spec.name)
             problems.extend((*wrong, *_contradictions(spec, table, given, values)))
             options[table] = parsed
     problems.extend(_unused(recipe, used))

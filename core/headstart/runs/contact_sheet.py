@@ -13,6 +13,7 @@ from itertools import chain, zip_longest
 
 import numpy as np
 
+from headstart.data.checks import MAX_LISTED
 from headstart.data.reading import Reading, read_all
 from headstart.data.views import Composed, Mixed, TrainingSamples, View, augmented, partners
 from headstart.errors import DataError, UsageError
@@ -53,7 +54,8 @@ def contact_sheet(resolved: ResolvedRecipe, registry: Registry, *, samples: int,
     view = build_view(resolved, registry, records, kind) or View(kind, Composed(()), resolved.recipe.seed)
     reading = _read_some(_spread(records.items), kind, max(POOL, samples))
     if not reading.items:
-        raise DataError("none of the records can be read", hint="`headstart check DATA` lists what is wrong with them")
+        listed = "".join(f"\n  {each.where}: {each.reason}" for each in reading.skipped[:MAX_LISTED])
+        raise DataError(f"none of the records can be read:{listed}", hint="mend these files, or name other data")
     warnings = [*left_out(resolved, records), *(f"{each.where}: {each.reason}" for each in reading.skipped)]
     rows = _rows(reading, view, name, samples=samples, views=views)
     return ContactSheet(
@@ -128,12 +130,13 @@ def in_words(drawn: Transform) -> tuple[str, ...]:
 
 
 def _moved(matrix: Sequence[Sequence[float]]) -> tuple[str, ...]:
-    """An affine map as a mirror, a shear or turn or zoom, and a shift; of the picture, whence the opposite signs."""
+    """An affine map as a mirror, a shear or turn or zoom, and a shift; of the picture, whence the opposite signs: but
+    what was mirrored comes from the other side."""
     (a, b, c), (d, e, f) = matrix[:2]
     mirrored = ("mirrored",) if a * e - b * d < 0 else ()
     a, d = (-a, -d) if mirrored else (a, d)
     across, down = round(-100 * c), round(-100 * f)
-    shift = (f"shift {across:+} {down:+} %",) if across or down else ()
+    shift = (f"shift {-across if mirrored else across:+} {down:+} %",) if across or down else ()
     return (*mirrored, *_bent(a, b, d, e), *shift)
 
 

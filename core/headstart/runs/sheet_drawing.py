@@ -16,7 +16,7 @@ SMALL, LARGE = 120, 168
 """Sides between which pictures are shown, where whole factors bring them there."""
 GAP, LINE, TEXT = 10, 16, 12
 MOST = 2
-"""Lines below a picture for its labels, and as many for the notes on it."""
+"""Lines below a picture for its labels; the notes on it take what they need."""
 PAPER, INK, GREY, RULE = (255, 255, 255), (20, 20, 20), (105, 105, 105), (200, 200, 200)
 CUT = "..."
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
@@ -83,7 +83,7 @@ def _draw_cell(
 
 def _caption(cell: Cell, font: Font, width: int) -> list[_Line]:
     """The lines below a picture, and their inks."""
-    labels, notes = (_wrapped(texts, font, width)[:MOST] for texts in (cell.labels, cell.notes))
+    labels, notes = _wrapped(cell.labels, font, width)[:MOST], _wrapped(cell.notes, font, width)
     return [(_cut(text, font, width), INK) for text in labels] + [(_cut(text, font, width), GREY) for text in notes]
 
 

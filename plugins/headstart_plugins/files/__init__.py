@@ -15,13 +15,14 @@ TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 
 @dataclass(frozen=True, kw_only=True)
 class PictureOptions:
-    """What may be done to pictures without making their labels wrong; augmentations do nothing else."""
+    """What may be done to pictures without making their labels wrong, beside small changes: turns of 30 degrees at
+    most, shears, shifts, zooms, and changes of colour that leave light and dark."""
 
     horizontal_flip: bool = option(
         True, "A mirrored picture still has its label; switch off for letters, digits, road signs and the like."
     )
     rotation: bool = option(
-        False, "A picture turned by any angle still has its label: seen from above, or through a microscope."
+        False, "A picture turned by more than 30 degrees still has its label: seen from above, or through a microscope."
     )
     colour_inversion: bool = option(
         False, "A picture whose light and dark are exchanged still has its label, as that of a drawing does."

@@ -140,6 +140,7 @@ def _environment() -> jinja2.Environment:
         listing=say.listing,
         words=say.words,
         printable=say.printable,
+        shares=say.shares,
     )
     return environment
 

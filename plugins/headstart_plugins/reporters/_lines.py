@@ -198,7 +198,7 @@ def _calibration_rows(result: Mapping[str, Any]) -> Rows:
         return []
     text = f"temperature {say.small(found['temperature'])}"
     if found.get("class_shares"):
-        text += ", for classes that are evened out"
+        text += f", for {say.shares(found['class_shares'])}"
     error = (found.get("test") or {}).get("ece")
     if error:
         text += f"; calibration error on test {say.metric(error['after'])}, before {say.metric(error['before'])}"

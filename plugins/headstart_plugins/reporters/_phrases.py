@@ -14,9 +14,16 @@ def printable(text: object) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
 
 
+def shares(values: Sequence[float]) -> str:
+    """What classes probabilities are for: of equal `values` (class,) `classes that are equally frequent`."""
+    if max(values) - min(values) < 1e-9:
+        return "classes that are equally frequent"
+    return "classes as frequent as calibration.class_shares in result.json says"
+
+
 def metric(value: float | None, digits: int = 4) -> str:
-    """A metric or loss with fixed digits: 0.9812."""
-    return NOTHING if value is None else f"{value:.{digits}f}"
+    """A metric or loss with fixed digits: 0.9812; none below 0 that would be shown as 0."""
+    return NOTHING if value is None else f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def small(value: float | None) -> str:

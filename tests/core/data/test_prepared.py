@@ -122,6 +122,15 @@ def test_unusable_records_are_named(items, said):
         prepare(records(items), Letters())
 
 
+@pytest.mark.parametrize(("form", "wanted"), [("class", "one class"), ("number", "a number")])
+@pytest.mark.parametrize("prepared", [prepare, lambda *given: prepare_unsplit(*given[:2], form=given[2].form)])
+def test_a_column_of_labels_is_not_taken_for_samples_without_a_label(form, wanted, prepared):
+    several = Records("text/text", (Record("a", "x", "red|round"), Record("b", "y", "")), targets="labels")
+    with pytest.raises(DataError, match=f"several labels a sample .* learns {wanted}") as caught:
+        prepared(several, None, PrepareOptions(form=form))
+    assert "--task multilabel" in caught.value.hint
+
+
 def test_a_limit_is_taken_before_the_split():
     data = prepare(records(texts(100)), Letters(), PrepareOptions(limit=50))
     assert data.split.counts == {"train": 32, "val": 8, "test": 10}

@@ -14,6 +14,8 @@ from headstart.events import EpochDone, PhaseStarted, Progress, WeightsAveraged
 from headstart.specs import ReporterRequest
 from headstart_plugins.reporters import ConsoleOptions
 from headstart_plugins.reporters._console import PlainConsole, build
+from headstart_plugins.reporters._lines import result_rows
+from headstart_plugins.reporters._phrases import metric
 from headstart_plugins.reporters._terminal import TerminalConsole
 
 
@@ -134,6 +136,22 @@ def test_each_training_of_a_soup_has_its_name_over_its_epochs(run):
     plain = plain_log(run, events=events)
     assert "fine tune:" not in plain
     assert plain.count("val loss") == 1
+
+
+@pytest.mark.parametrize(
+    ("shares", "told"),
+    [
+        ([0.25] * 4, "temperature 2, for classes that are equally frequent"),
+        ([0.5, 0.3, 0.2], "temperature 2, for classes as frequent as calibration.class_shares in result.json says"),
+    ],
+)
+def test_what_classes_probabilities_are_for_is_told(shares, told):
+    calibration = {"temperature": 2.0, "class_shares": shares}
+    assert ("calibrated", told) in result_rows({"run": "runs/x", "calibration": calibration})
+
+
+def test_nothing_is_shown_as_less_than_0_that_is_none():
+    assert [metric(value) for value in (-1e-9, -0.00004, -0.0002, 0.5)] == ["0.0000", "0.0000", "-0.0002", "0.5000"]
 
 
 @pytest.mark.parametrize(
