@@ -85,7 +85,9 @@ def test_what_a_dataset_does_not_allow_is_said(tmp_path, capsys):
     out = tmp_path / "sheet.png"
     arguments = ["digits", "trivial_augment", "--samples", "1", "--views", "1", "--image-size", "16", "--out", str(out)]
     assert run_arguments(["augmentations", "show", *arguments]) == 0
-    assert "leaves out colour_inversion, rotation: digits does not say" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "leaves out colour_inversion, rotation: digits does not say" in told
+    assert "--set" not in told  # digits has no such options
 
 
 @pytest.fixture
@@ -119,7 +121,7 @@ def test_files_that_cannot_be_read_are_told_and_others_take_their_place(pictures
     out = tmp_path / "sheet.png"
     assert show(pictures, "light", "--samples", "17", "--out", out) == 0
     told = capsys.readouterr().err
-    assert all(f"dark/{number}.png" in told for number in range(3))
+    assert [told.count(f"dark/{number}.png") for number in range(3)] == [1, 1, 1]
     heights = [Image.open(out).height]
     assert show(pictures, "light", "--samples", "16", "--out", out) == 0
     heights.append(Image.open(out).height)
@@ -146,6 +148,35 @@ def test_no_file_of_the_users_is_replaced(pictures, tmp_path, capsys, name):
     assert show(pictures, "light", "--out", mine) == 2
     assert str(mine) in capsys.readouterr().err.replace("\n", "")
     assert mine.read_bytes() == before
+
+
+def test_a_sheet_is_a_png_file_by_its_name(pictures, tmp_path, capsys):
+    out = tmp_path / "sheet.jpg"
+    assert show(pictures, "light", "--out", out) == 2
+    told = capsys.readouterr().err.replace("\n", " ")
+    assert "sheet.jpg is no PNG file" in told
+    assert "such as sheet.png" in told
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_no_link_is_replaced(pictures, tmp_path, capsys, there):
+    target, link = tmp_path / "sheet.png", tmp_path / "link.png"
+    if there:
+        assert show(pictures, "light", "--out", target) == 0
+    link.symlink_to(target)
+    assert show(pictures, "light", "--out", link) == 2
+    assert str(link) in capsys.readouterr().err.replace("\n", "")
+    assert link.is_symlink()
+    assert target.exists() == there
+
+
+def test_a_file_without_a_suffix_is_no_folder(pictures, tmp_path, capsys):
+    mine = tmp_path / "mine"
+    mine.write_text("mine")
+    assert show(pictures, "light", "--out", mine) == 2
+    assert "is no PNG file" in capsys.readouterr().err.replace("\n", " ")
+    assert mine.read_text() == "mine"
 
 
 def test_a_sheet_of_its_own_is_replaced(pictures, tmp_path):

@@ -35,6 +35,8 @@ def test_an_answer_that_counts_three_times_is_there_three_times():
     expected = expected_calibration_error(np.repeat(probability, often), np.repeat(happened, often))
     assert expected_calibration_error(probability, happened, often / 7) == pytest.approx(expected, abs=1e-12)
     assert expected_calibration_error(probability, happened) != pytest.approx(expected, abs=1e-4)
+    plain = expected_calibration_error(probability, happened)
+    assert expected_calibration_error(probability, happened, np.ones(500)) == plain  # to the bit
 
 
 def test_ends_of_bins_belong_below_and_honest_answers_have_no_error():

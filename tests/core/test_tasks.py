@@ -1,6 +1,7 @@
 """Whole runs of each task, chosen from the data: what they store, and that it answers the same afterwards."""
 
 import csv
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -166,23 +167,45 @@ def skewed(tmp_path_factory, pictures_of):
 
 
 @pytest.fixture(scope="module")
-def recall(skewed, small_registry):
-    """The mean recall over classes of a network that was trained by gradient alone, by what evens its classes out."""
+def trained(skewed, small_registry):
+    """The run of a network that was trained by gradient alone, by what evens its classes out."""
 
-    def found(balance):
+    @functools.cache
+    def run(balance):
         settings = {**SETTINGS, "strategy": "full", "epochs": 3, "learning_rate": 3e-3, "reporters": ("json",)}
         sets, out = ("fit.batch_size=16", f"task.balance={balance}"), str(skewed / balance)
-        run = fit(f"image_folder:{skewed / 'train'}", out=out, registry=small_registry, sets=sets, **settings)
-        return run.evaluate(f"image_folder:{skewed / 'other'}").document["metrics"]["test"]["balanced_accuracy"]
+        return fit(f"image_folder:{skewed / 'train'}", out=out, registry=small_registry, sets=sets, **settings)
 
-    return found
-
-
-@pytest.fixture(scope="module")
-def plain_recall(recall):
-    return recall("none")
+    return run
 
 
 @pytest.mark.parametrize("balance", ["class_weights", "sampling", "logit_adjustment"])
-def test_training_by_gradient_finds_more_of_a_rare_class_where_classes_are_evened_out(recall, plain_recall, balance):
-    assert recall(balance) > plain_recall + 0.1
+def test_training_by_gradient_finds_more_of_a_rare_class_where_classes_are_evened_out(trained, skewed, balance):
+    def recall(run):
+        return run.evaluate(f"image_folder:{skewed / 'other'}").document["metrics"]["test"]["balanced_accuracy"]
+
+    assert recall(trained(balance)) > recall(trained("none")) + 0.1
+
+
+def told_by_hand(rows, weights):
+    """ECE and NLL of the probabilities in predictions.csv, bin by bin, each row weighed."""
+    sure, right = np.array([(float(row["confidence"]), row["prediction"] == row["target"]) for row in rows]).T
+    gaps = [((sure - right) * weights)[np.ceil(sure * 15) == place].sum() for place in range(1, 16)]
+    losses = [-np.log(float(row[f"p:{row['target']}"])) for row in rows]
+    return {"ece": np.abs(gaps).sum() / weights.sum(), "nll": losses @ weights / weights.sum()}
+
+
+@pytest.mark.parametrize("balance", ["none", "class_weights", "sampling", "logit_adjustment"])
+def test_what_is_told_of_probabilities_is_of_classes_that_weigh_the_same_where_they_are_evened_out(trained, balance):
+    run = trained(balance)
+    for split in ("val", "test"):
+        rows = [row for row in rows_of(run) if row["split"] == split]
+        labels = [row["target"] for row in rows]
+        even = np.array([1 / labels.count(label) for label in labels])
+        assert even.max() > 5 * even.min()
+        natural = np.ones(len(rows))
+        used, other = (natural, even) if balance == "none" else (even, natural)
+        told = {name: values["after"] for name, values in run.result["calibration"][split].items()}
+        assert told == pytest.approx(told_by_hand(rows, used), rel=1e-4), split
+        assert told["nll"] != pytest.approx(told_by_hand(rows, other)["nll"], rel=1e-2), split
+    assert ("class_shares" in run.result["calibration"]) == (balance != "none")

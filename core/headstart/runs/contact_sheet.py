@@ -54,9 +54,9 @@ def contact_sheet(resolved: ResolvedRecipe, registry: Registry, *, samples: int,
     view = build_view(resolved, registry, records, kind) or View(kind, Composed(()), resolved.recipe.seed)
     reading = _read_some(_spread(records.items), kind, max(POOL, samples))
     if not reading.items:
-        listed = "".join(f"\n  {each.where}: {each.reason}" for each in reading.skipped[:MAX_LISTED])
+        listed = "".join(f"\n  {each.reason}" for each in reading.skipped[:MAX_LISTED])
         raise DataError(f"none of the records can be read:{listed}", hint="mend these files, or name other data")
-    warnings = [*left_out(resolved, records), *(f"{each.where}: {each.reason}" for each in reading.skipped)]
+    warnings = [*left_out(resolved, records), *(each.reason for each in reading.skipped)]  # reasons name the file
     rows = _rows(reading, view, name, samples=samples, views=views)
     return ContactSheet(
         draw_sheet(rows, ("as it is", *(f"epoch {number + 1}" for number in range(views)))), (*warnings,)

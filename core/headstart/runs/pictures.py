@@ -20,7 +20,7 @@ def picture_file(out: Path | None, default: Path) -> Path:
     """
     if out is None:
         path = default
-    elif out.is_dir() or not out.suffix:
+    elif out.is_dir() or not (out.suffix or out.exists()):
         path = out / default.name
     else:
         path = out
@@ -32,7 +32,7 @@ def verify_place(path: Path) -> None:
     """Raise UsageError where `path` does not end in .png, or something is there that is no picture of ours."""
     if path.suffix.lower() != SUFFIX:
         raise UsageError(f"--out {path} is no PNG file", hint=f"name one, such as {path.stem}{SUFFIX}, or a folder")
-    if path.exists() and not _is_ours(path):
+    if path.is_symlink() or (path.exists() and not _is_ours(path)):  # we write no links
         raise UsageError(f"{path} is there already, and headstart did not write it", hint="choose another with --out")
 
 

@@ -22,7 +22,8 @@ class PictureOptions:
         True, "A mirrored picture still has its label; switch off for letters, digits, road signs and the like."
     )
     rotation: bool = option(
-        False, "A picture turned by more than 30 degrees still has its label: seen from above, or through a microscope."
+        False,
+        "A picture turned by any angle, even upside down, still has its label: one seen from above, for example.",
     )
     colour_inversion: bool = option(
         False, "A picture whose light and dark are exchanged still has its label, as that of a drawing does."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
@@ -74,16 +76,27 @@ def skewed(too_sure, seed=0):
     """As `answers`, which are for classes as frequent as each other, of which all of "a" are kept, a fifth of "b" and a
     twentieth of "c"; with how often each would have to be there for the classes to be even again."""
     targets, outputs = answers(too_sure, count=12000, seed=seed)
-    rows = np.sort(np.concatenate([np.flatnonzero(targets == kind)[:count] for kind, count in KEPT.items()]))
+    rows = np.sort(np.concatenate([np.flatnonzero(targets == kind)[:count] for kind, count in enumerate(KEPT)]))
     return targets[rows], {"logits": outputs["logits"][rows]}, np.array([1, 5, 20])[targets[rows]]
 
 
-KEPT = {0: 3000, 1: 600, 2: 150}
+KEPT = (3000, 600, 150)
 
 
-def of(balance, tau=1.0):
+def of(balance, tau=1.0, counts=KEPT):
     task = build(TaskRequest(ClassificationOptions(balance=balance, tau=tau), targets=["a", "b", "c"]))
-    return task.fitted(np.repeat(np.arange(3), list(KEPT.values())))
+    return task.fitted(np.repeat(np.arange(3), counts))
+
+
+def repeated(targets, outputs, often):
+    """Each sample as many times as `often` says."""
+    return np.repeat(targets, often), {"logits": np.repeat(outputs["logits"], often, axis=0)}
+
+
+def assert_same(found, expected):
+    assert set(found) == {"ece", "nll"}
+    for name, values in expected.items():
+        assert found[name] == pytest.approx(values, rel=1e-9), name
 
 
 @pytest.mark.parametrize("balance", ["class_weights", "sampling", "logit_adjustment"])
@@ -91,23 +104,51 @@ def test_where_classes_are_evened_out_all_is_as_on_samples_that_are_even(balance
     """Each sample of a rarer class repeated, and no weights: the same temperature, error and likelihood."""
     targets, outputs, often = skewed(3.0)
     task, facts = calibrated(of(balance), targets, outputs)
-    whole = np.repeat(targets, often), {"logits": np.repeat(outputs["logits"], often, axis=0)}
-    expected, found = calibrated(TASK, *whole)
+    whole = repeated(targets, outputs, often)
+    expected, _ = calibrated(TASK, *whole)
 
     assert np.bincount(whole[0]).tolist() == [3000, 3000, 3000]
     assert facts["class_shares"] == pytest.approx([1 / 3] * 3)
     assert task.temperature == pytest.approx(expected.temperature, rel=1e-4)
-    for name in ("ece", "nll"):
-        assert facts["val"][name] == pytest.approx(found["val"][name], rel=1e-3), name
+    assert_same(facts["val"], calibration_facts(replace(TASK, temperature=task.temperature), *whole))
     assert task.temperature == pytest.approx(3.0, rel=0.1)
     natural, _ = calibrated(TASK, targets, outputs)
     assert abs(natural.temperature - task.temperature) > 0.1
 
 
+@pytest.mark.parametrize("balance", ["class_weights", "sampling", "logit_adjustment"])
+@pytest.mark.parametrize(("counts", "times"), [((240, 40, 80), (1, 6, 3)), ((90, 0, 30), (1, 1, 3))])
+def test_each_split_is_weighed_by_its_own_counts_and_may_lack_a_class(balance, counts, times):
+    """Neither train nor val has classes of these sizes."""
+    task, _ = calibrated(of(balance), *skewed(3.0)[:2])
+    targets, outputs = answers(3.0, seed=1)
+    rows = np.concatenate([np.flatnonzero(targets == kind)[:count] for kind, count in enumerate(counts)])
+    targets, outputs = targets[rows], {"logits": outputs["logits"][rows]}
+    plain = replace(TASK, temperature=task.temperature)
+    found = calibration_facts(task, targets, outputs)
+    assert_same(found, calibration_facts(plain, *repeated(targets, outputs, np.array(times)[targets])))
+    assert found["ece"]["before"] != pytest.approx(calibration_facts(plain, targets, outputs)["ece"]["before"], 1e-3)
+
+
 def test_an_adjustment_by_half_is_for_classes_as_frequent_as_the_root_of_what_they_were():
-    _, facts = calibrated(of("logit_adjustment", tau=0.5), *answers(2.0))
-    roots = np.sqrt(list(KEPT.values()))
-    assert facts["class_shares"] == pytest.approx(roots / roots.sum())
+    """Of 1600, 400 and 100 that is 4 to 2 to 1, here of a val where classes are even."""
+    targets, outputs = answers(2.0)
+    rows = np.concatenate([np.flatnonzero(targets == kind)[:500] for kind in range(3)])
+    targets, outputs = targets[rows], {"logits": outputs["logits"][rows]}
+    task, facts = calibrated(of("logit_adjustment", tau=0.5, counts=(1600, 400, 100)), targets, outputs)
+    whole = repeated(targets, outputs, np.array([4, 2, 1])[targets])
+    assert facts["class_shares"] == pytest.approx([4 / 7, 2 / 7, 1 / 7])
+    assert task.temperature == pytest.approx(calibrated(TASK, *whole)[0].temperature, rel=1e-4)
+    assert_same(facts["val"], calibration_facts(replace(TASK, temperature=task.temperature), *whole))
+
+
+@pytest.mark.parametrize("balance", ["class_weights", "sampling", "logit_adjustment"])
+def test_the_probabilities_are_those_of_the_classes_that_are_weighed_so(balance):
+    """What is answered are the logits as they are: no prior is put back."""
+    targets, outputs, _ = skewed(3.0)
+    task, _ = calibrated(of(balance), targets, outputs)
+    answered = [task.columns(outputs)[f"p:{name}"] for name in task.classes]
+    np.testing.assert_allclose(np.transpose(answered), softmax(outputs["logits"] / task.temperature, axis=1), atol=1e-6)
 
 
 def test_without_a_mechanism_nothing_is_weighed_and_nothing_said():
@@ -116,3 +157,8 @@ def test_without_a_mechanism_nothing_is_weighed_and_nothing_said():
     logits = outputs["logits"].astype(np.float64)
     assert task.temperature == fit_temperature(lambda t: likelihood(targets, logits / t))
     assert set(facts) == {"temperature", "val"}
+    assert facts["val"]["nll"] == {
+        "before": likelihood(targets, logits),
+        "after": likelihood(targets, logits / task.temperature),
+    }
+    assert_same(facts["val"], calibrated(TASK, targets, outputs)[1]["val"])
