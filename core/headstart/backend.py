@@ -107,12 +107,12 @@ def activate(choice: BackendChoice, threads: int | None = None, *, deterministic
     Raises UsageError where JAX was loaded before without that, and runs on an accelerator: it reads it once.
     """
     announce(choice)
-    if deterministic:
-        _ask_for_the_same_bits(choice.name)
     if choice.name == "jax":
         _keep_compiled()
         if threads is not None:
             os.environ["NPROC"] = str(threads)  # XLA reads it once, when it starts its pool of threads
+    if deterministic:
+        _ask_for_the_same_bits(choice.name)
     if loaded_backend() is None:
         _import_keras()
     if choice.name == "torch" and threads is not None:
@@ -127,12 +127,17 @@ def _ask_for_the_same_bits(backend: str) -> None:
     if backend == "torch":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     elif not is_deterministic(backend):
-        if loaded_backend() is not None and importlib.import_module("jax").default_backend() != "cpu":
+        if _runs_on_an_accelerator():
             raise UsageError(
                 "the same bits each time were asked for, and this process has loaded JAX without that",
                 hint=f"start a new process, or set XLA_FLAGS={DETERMINISTIC_XLA} before anything imports keras",
             )
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {DETERMINISTIC_XLA}".strip()
+
+
+def _runs_on_an_accelerator() -> bool:
+    """Whether JAX has begun to compute on one in this process: asking begins it, where Keras was loaded."""
+    return loaded_backend() is not None and importlib.import_module("jax").default_backend() != "cpu"
 
 
 NO_SUCH_FORM = "does not have a deterministic implementation"

@@ -42,7 +42,8 @@ class RunStarted(Event):
 class PhaseStarted(Event):
     """A phase began: the numbers that are to learn by stage, `trainable`; `cut` is the lowest stage that learns.
 
-    `cached` are the stages below it that are computed once and stored; empty where they run at each step.
+    `cached` are the stages below it that are computed once and stored; empty where they run at each step. `adapted`
+    counts the kernels that low-rank updates are for, by stage; empty where there are none.
     """
 
     phase: str
@@ -55,6 +56,7 @@ class PhaseStarted(Event):
     cached: tuple[str, ...]
     trainable: Mapping[str, int]
     rates: Mapping[str, float]
+    adapted: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

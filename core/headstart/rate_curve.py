@@ -57,7 +57,7 @@ class RateCurve:
     """The loss after an update at each of the rising `rates`; both (step,) float64, all finite.
 
     `steepest` and `tenth` are rates that it suggests: where the smoothed loss falls the fastest over the logarithm of
-    the rate, and a tenth of where it is the least. `steepest` is None where the curve is too flat to say.
+    the rate, and a tenth of where it is the least. Both are None where the curve is too flat to say.
     """
 
     rates: np.ndarray
@@ -76,8 +76,10 @@ class RateCurve:
 
     @property
     def tenth(self) -> float | None:
-        """A tenth of the rate of the least smoothed loss, not below the lowest rate; None as `least` is."""
-        return None if self.least is None else max(float(self.rates[self.least]) / 10, float(self.rates[0]))
+        """A tenth of the rate of the least smoothed loss, not below the lowest rate; None as `steepest` is."""
+        if self.least is None or self.is_flat:
+            return None
+        return max(float(self.rates[self.least]) / 10, float(self.rates[0]))
 
     @property
     def is_flat(self) -> bool:

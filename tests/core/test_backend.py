@@ -152,6 +152,25 @@ def test_jax_that_was_loaded_without_the_same_bits_is_refused_where_that_changes
     assert found is True if device == "cpu" else "has loaded JAX without that" in found
 
 
+def test_threads_are_as_many_as_asked_for_where_jax_is_asked_for_its_device_first(tmp_path):
+    """XLA reads their number once, when it starts."""
+    found = python(
+        """
+        import json
+        import os
+        from headstart.backend import activate, choose_backend
+        activate(choose_backend("jax", None))
+        activate(choose_backend("jax", None), threads=1, deterministic=True)
+        import jax
+        assert jax.numpy.ones((256, 256)).sum() > 0
+        names = [open(f"/proc/self/task/{task}/comm").read() for task in os.listdir("/proc/self/task")]
+        print(json.dumps(sum("XLAEigen" in name for name in names)))
+        """,
+        tmp_path,
+    )
+    assert found == 1
+
+
 def test_an_operation_without_the_same_bits_is_named_with_what_to_do(tmp_path):
     found = python(
         """

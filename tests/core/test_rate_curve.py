@@ -51,6 +51,11 @@ def test_the_alternative_is_a_tenth_of_the_least_losss_rate():
     assert 1e-4 < RATES[curve.least] < 1e-1
 
 
+def test_where_the_curve_is_flat_nothing_is_suggested():
+    curve = RateCurve(RATES, np.full(len(RATES), 2.0))
+    assert (curve.is_flat, curve.steepest, curve.tenth) == (True, None, None)
+
+
 def test_the_suggestion_lies_before_the_rise_even_where_the_loss_falls_again_after_it():
     losses = falling_then_rising(RATES, fall=1e-5, rise=1e-3)
     again = np.minimum(losses, 3.0)

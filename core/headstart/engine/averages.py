@@ -83,13 +83,13 @@ class Interpolation:
 
 
 def best_share(
-    start: Arrays, end: Outcome, shares: Sequence[float], measure: Measure, is_better: IsBetter
+    start: Outcome, end: Outcome, shares: Sequence[float], measure: Measure, is_better: IsBetter
 ) -> Interpolation:
-    """The best of `end` and the interpolations at `shares`; of equal ones the one with the larger share."""
+    """The best of `end`, the interpolations at `shares`, and `start`; of equal ones the one with the larger share."""
     best = Interpolation(end, 1.0)
-    for share in sorted(set(shares) - {1.0}, reverse=True):
-        arrays = interpolated(start, end.arrays, share)
-        outcome = Outcome(arrays, measure(arrays))
+    for share in sorted({*shares, 0.0} - {1.0}, reverse=True):
+        arrays = interpolated(start.arrays, end.arrays, share) if share else start.arrays
+        outcome = Outcome(arrays, measure(arrays)) if share else start
         if is_better(outcome.metrics, best.outcome.metrics):
             best = Interpolation(outcome, share)
     return best

@@ -102,8 +102,8 @@ class GradientPhase:
             raise self._voice.diverged(standing, outcome.failure)
         standing.begun = outcome.seen
         found = self._validated_epoch()
-        if is_better(self._training.task, found.metrics, standing.best.metrics):
-            standing.best = found
+        if self._is_better(found.metrics, standing.best.metrics) or (phase.shares and not standing.best.epoch):
+            standing.best = found  # what is mixed with the start is no start, even if that is better
         factor = self._machinery.optimizer.factor
         self._voice.epoch(standing, found.metrics, factor=factor, seconds=time.monotonic() - started)
         waited = standing.epoch - standing.best.epoch
@@ -167,7 +167,7 @@ class GradientPhase:
         """The state of the first leg before its first update, which is that of the others too."""
         answers = self._answers()
         self._standing.best = Best(0, self._metrics(answers), self._machinery.start, answers)
-        if len(self._phase.rate_factors) > 1:
+        if not self._concludes_at_once():
             self._standing.start = self._standing.best
         self._set_factor()
 
@@ -200,19 +200,21 @@ class GradientPhase:
         """Set the weights that the phase came to: the best epoch's, or a soup's, or an interpolation with the start."""
         standing, phase = self._standing, self._phase
         soup = greedy_soup(standing.outcomes, self._measured, self._is_better)
-        chosen, averaged = soup.outcome, {}
+        chosen, averaged, best_epoch = soup.outcome, {}, standing.best_epochs[soup.members[0]]
         if len(standing.outcomes) > 1:
             averaged["soup"] = [phase.rate_factors[place] for place in soup.members]
             self._voice.averaged("soup", averaged["soup"], chosen)
         if phase.shares:
-            found = best_share(self._machinery.start, chosen, phase.shares, self._measured, self._is_better)
+            start = Outcome(standing.start.arrays, standing.start.metrics)
+            found = best_share(start, chosen, phase.shares, self._measured, self._is_better)
             chosen, averaged["share"] = found.outcome, [found.share]
+            best_epoch = best_epoch if found.share else 0
             self._voice.averaged("share", averaged["share"], chosen)
         self._machinery.assign(chosen.arrays)
         return PhaseResult(
             phase.name,
             phase.train,
-            standing.best_epochs[soup.members[0]],
+            best_epoch,
             chosen.metrics,
             self._reason,
             standing.taken,

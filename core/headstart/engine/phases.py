@@ -159,5 +159,6 @@ def _announcement(phase: Phase, training: Training, learning: Learning, place: P
         cut=network.names[place.cut],
         cached=network.names[: place.cut] if stored else (),
         trainable=learning.counts(network),
+        adapted=learning.adapter.counts if learning.adapter else {},
         rates={stage: rate for stage, rate in phase.rates.items() if stage in (*phase.train, HEAD)},
     )

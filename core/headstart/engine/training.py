@@ -18,6 +18,7 @@ from headstart.engine.precision import FLOAT32, verify_precision
 from headstart.engine.source import Source
 from headstart.engine.stages import name_variables
 from headstart.engine.standing import with_nan, without_nan
+from headstart.errors import EngineRefusal
 from headstart.eventlog import EventLog, now
 from headstart.events import CheckpointSaved
 from headstart.specs import Phase, Task
@@ -147,7 +148,10 @@ def training_precision(asked: str, prefix: str) -> str:
     """
     if asked == AUTO:
         return prefix if device_at_hand() != "cpu" else FLOAT32
-    verify_precision(asked)
+    try:
+        verify_precision(asked)
+    except EngineRefusal as exc:
+        raise EngineRefusal(exc.message, hint="use --set training_precision=float32, or --backend torch") from exc
     return asked
 
 

@@ -45,6 +45,7 @@ class PhasePlanner:
         for phase in phases:
             _check_phase(phase, strategy, stages)
             self._verify_statistics(phase)
+        self._verify_moving(phases)
         refuse_unread(build, request)
         self._verify_task_options(phases)
         return self._without_views_of_nothing(phases)
@@ -77,6 +78,14 @@ class PhasePlanner:
                 f"gradient alone reads {'it' if one else 'them'}, and {self.strategy.short_name} solves this head in "
                 "closed form",
                 hint=f"leave {'it' if one else 'them'} out, or use --strategy lp_ft",
+            )
+
+    def _verify_moving(self, phases: tuple[Phase, ...]) -> None:
+        """Statistics move only in stages of the backbone that train."""
+        if self.batch_norm == "trainable" and all(set(phase.train) == {HEAD} for phase in phases):
+            raise UsageError(
+                "--batch-norm trainable has nothing to act on: no stage of the backbone learns",
+                hint="leave it out or use re-estimated, or choose a strategy that trains the backbone",
             )
 
     def _verify_statistics(self, phase: Phase) -> None:

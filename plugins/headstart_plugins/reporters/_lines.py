@@ -74,6 +74,9 @@ def phase_rows(event: PhaseStarted) -> Rows:
         ("solver", f"{event.solver.replace('_', ' ')}, {how}"),
         ("trains", f"{say.count(sum(trained.values()))} weights: {say.listing(trained)}"),
     ]
+    if event.adapted:
+        kernels = f"{say.count(sum(event.adapted.values()))} kernels: {say.listing(event.adapted)}"
+        rows.append(("adapts", kernels))
     if event.cached:
         rows.append(("cached", f"every stage below {say.printable(event.cut)}, computed once"))
     if event.rates:

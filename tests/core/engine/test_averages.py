@@ -95,9 +95,9 @@ def test_the_best_share_is_the_one_nearest_to_the_least_of_a_parabola(centre):
     measure = Quadratic([centre, centre])
     start, end = measure.outcomes([0.0, 0.0], [1.0, 1.0])
     shares = (0.1, 0.25, 0.5, 0.75)
-    found = best_share(start.arrays, end, shares, measure, is_better)
+    found = best_share(start, end, shares, measure, is_better)
 
-    assert found.share == min((*shares, 1.0), key=lambda share: abs(share - centre))
+    assert found.share == min((0.0, *shares, 1.0), key=lambda share: abs(share - centre))
     assert found.outcome.arrays["w"] == pytest.approx([found.share] * 2, abs=1e-7)
     assert found.outcome.metrics == measure(found.outcome.arrays)
 
@@ -106,8 +106,8 @@ def test_of_equally_good_shares_the_largest_is_taken_and_the_end_before_all():
     measure = Quadratic([0.5, 0.5])
     start, end = measure.outcomes([0.0, 0.0], [1.0, 1.0])
 
-    assert best_share(start.arrays, end, (0.25, 0.75), measure, is_better).share == 0.75
-    assert best_share(start.arrays, end, (0.0, 1.0), measure, is_better).share == 1.0
+    assert best_share(start, end, (0.25, 0.75), measure, is_better).share == 0.75
+    assert best_share(start, end, (0.0, 1.0), measure, is_better).share == 1.0
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])

@@ -3,10 +3,11 @@
 import keras
 import pytest
 
+from headstart.engine import loop
 from headstart.engine.machinery import Machinery
 from headstart.engine.phases import run_phases
 from headstart.eventlog import read_events
-from headstart.events import CheckpointSaved, EpochDone
+from headstart.events import CheckpointSaved, EpochDone, WeightsAveraged
 from headstart.specs import Phase
 
 pytestmark = pytest.mark.backend
@@ -44,6 +45,30 @@ def test_the_start_of_all_legs_is_measured_once(network, training, validated):
     ends = [place for place, event in enumerate(events) if isinstance(event, EpochDone) and event.epoch == PHASE.epochs]
     assert len(ends) == len(FACTORS)
     assert all(isinstance(events[place + 1], CheckpointSaved) for place in ends)
+
+
+def test_what_is_mixed_with_the_start_was_trained_even_where_the_start_is_better(network, training, monkeypatch):
+    """Else every mixture would be the start."""
+    tried = []
+    real = loop.best_share
+
+    def listened(start, end, *rest):
+        tried.append((start, end))
+        return real(start, end, *rest)
+
+    monkeypatch.setattr(loop, "best_share", listened)
+    made = training(network)
+    phase = Phase(name="tune", train=("head",), solver="gradient", rates={"head": 30.0}, epochs=2, shares=(0.25, 0.5))
+    (result,) = run_phases([phase], made)
+
+    ((start, end),) = tried
+    assert end.metrics["loss"] > start.metrics["loss"]
+    assert (end.arrays["head/0/kernel"] != start.arrays["head/0/kernel"]).any()
+    assert result.best["loss"] <= start.metrics["loss"]
+    (told,) = (event for event in read_events(made.log._path) if isinstance(event, WeightsAveraged))
+    assert tuple(told.values) == tuple(result.averaged["share"])
+    if result.averaged["share"] == [0.0]:
+        assert result.best_epoch == 0
 
 
 def test_a_leg_that_never_gets_better_keeps_the_start_with_its_metrics(network, training):

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import dataclasses
+
 import pytest
 
 from headstart.errors import UsageError
@@ -133,6 +135,14 @@ def test_scales_and_shifts_learn_around_statistics_that_stay(registry):
         plan(registry, phase, batch_norm="trainable")
     assert plan(registry, phase, batch_norm="re-estimated") == (phase,)
     assert plan(registry, GRADIENT, batch_norm="trainable") == (GRADIENT,)
+
+
+def test_statistics_cannot_move_where_no_stage_learns(registry):
+    alone = dataclasses.replace(GRADIENT, train=("head",), rates={"head": 1e-3})
+    with pytest.raises(UsageError, match="--batch-norm trainable has nothing to act on"):
+        plan(registry, alone, batch_norm="trainable")
+    assert plan(registry, alone) == (alone,)
+    assert len(plan(registry, alone, GRADIENT, batch_norm="trainable")) == 2
 
 
 def test_views_that_only_mix_are_not_kept_for_a_head_in_closed_form(registry):
