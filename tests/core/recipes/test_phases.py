@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-import dataclasses
-
 import pytest
 
 from headstart.errors import UsageError
@@ -138,7 +136,7 @@ def test_scales_and_shifts_learn_around_statistics_that_stay(registry):
 
 
 def test_statistics_cannot_move_where_no_stage_learns(registry):
-    alone = dataclasses.replace(GRADIENT, train=("head",), rates={"head": 1e-3})
+    alone = replace(GRADIENT, train=("head",), rates={"head": 1e-3})
     with pytest.raises(UsageError, match="--batch-norm trainable has nothing to act on"):
         plan(registry, alone, batch_norm="trainable")
     assert plan(registry, alone) == (alone,)
