@@ -34,6 +34,8 @@ from sections import markdown_table, with_section
 from sweep import ROOT
 
 BACKENDS = ("jax", "torch")
+PUBLISHED = Path(__file__).with_name("figures.json")
+"""What BENCHMARKS.md tells, from which another checkout goes on."""
 RANDOM_MOMENTS = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0)
 """Seconds after the start of a run of a larger network at which it is interrupted."""
 
@@ -108,10 +110,11 @@ def measured_on(backend: str, sizes: Sizes, only: Sequence[str]) -> list[Figure]
 
 
 def main() -> int:
-    """Measure, print and write. What was not measured this time stays as it was in the file of `--json`."""
+    """Measure, print and write. What was not measured this time stays as it was in the file of `--json`, or without
+    one as it was published."""
     asked = _arguments()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background of a shell; runs inherit that
-    figures = read_figures(asked.json)
+    figures = read_figures(asked.json) or read_figures(PUBLISHED)
     for found in () if asked.table else all_measured(asked.backend, QUICK if asked.quick else Sizes(), asked.only):
         figures = replaced(figures, found)
         write_figures(figures, asked.json)
@@ -175,7 +178,7 @@ def _write(figures: Sequence[Figure]) -> None:
     )
     page = ROOT / "BENCHMARKS.md"
     page.write_text(with_section(page.read_text(encoding="utf-8"), "stress", "\n".join(told)), encoding="utf-8")
-    write_figures(figures, Path(__file__).with_name("figures.json"))
+    write_figures(figures, PUBLISHED)
 
 
 if __name__ == "__main__":
