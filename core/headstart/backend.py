@@ -11,12 +11,10 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from headstart.errors import HeadstartError, UsageError
+from headstart.errors import UsageError
 from headstart.imports import import_library
 
 BACKENDS = ("jax", "torch")
@@ -138,25 +136,6 @@ def _ask_for_the_same_bits(backend: str) -> None:
 def _runs_on_an_accelerator() -> bool:
     """Whether JAX has begun to compute on one in this process: asking begins it, where Keras was loaded."""
     return loaded_backend() is not None and importlib.import_module("jax").default_backend() != "cpu"
-
-
-NO_SUCH_FORM = "does not have a deterministic implementation"
-"""How PyTorch says that."""
-
-
-@contextmanager
-def operations_named() -> Iterator[None]:
-    """Inside, an operation that has no form with the same bits each time is an error that says what to do."""
-    try:
-        yield
-    except RuntimeError as exc:
-        if NO_SUCH_FORM not in str(exc):
-            raise
-        operation = str(exc).partition(NO_SUCH_FORM)[0].split()[-1]
-        raise HeadstartError(
-            f"the operation {operation} has no form that gives the same bits each time on this device",
-            hint="leave --deterministic out, or choose a backbone without that operation",
-        ) from exc
 
 
 def is_deterministic(backend: str) -> bool:

@@ -175,12 +175,13 @@ def test_an_operation_without_the_same_bits_is_named_with_what_to_do(tmp_path):
     found = python(
         """
         import json
-        from headstart.backend import activate, choose_backend, operations_named
+        from headstart.backend import activate, choose_backend
         from headstart.errors import HeadstartError
+        from headstart.runs.backend_errors import explained_backend_errors
         activate(choose_backend("torch", None), deterministic=True)
         import torch
         try:
-            with operations_named():
+            with explained_backend_errors():
                 torch.zeros(3).put_(torch.tensor([0, 1]), torch.tensor([1.0, 2.0]))
         except HeadstartError as exc:
             print(json.dumps([exc.message, exc.hint]))

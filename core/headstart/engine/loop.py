@@ -169,7 +169,7 @@ class GradientPhase:
         self._standing.best = Best(0, self._metrics(answers), self._machinery.start, answers)
         if not self._concludes_at_once():
             self._standing.start = self._standing.best
-        self._set_factor()
+        self._follow()
 
     def _next_leg(self) -> None:
         """Keep what a leg came to, and begin the next one where this one began."""
@@ -190,7 +190,7 @@ class GradientPhase:
         )
         if not is_last:
             self._machinery.begin_again()
-            self._set_factor()
+            self._follow()
 
     def _concludes_at_once(self) -> bool:
         """Whether nothing is left to compute after the last epoch."""
@@ -262,7 +262,6 @@ class GradientPhase:
         )
         self._voice.back(before, reason)
         self._go_back(parts=parts, shortages=before.shortages + 1)
-        self._machinery.in_parts(parts)
 
     def _go_back(self, **met: float) -> None:
         """Stand at the last epoch's end, but for what was met since: that holds from there on, of either kind."""
@@ -270,7 +269,7 @@ class GradientPhase:
         self._go_on(self._training.checkpoints.go_back())
         kept = {name: getattr(before, name) for name in ("parts", "slower", "spikes", "shortages")}
         self._standing = dataclasses.replace(self._standing, **{**kept, **met})
-        self._set_factor()
+        self._follow()
 
     def _go_on(self, loaded: Loaded) -> None:
         """Stand where `loaded` stands: in this phase, or at the end of the one before: this one's beginning."""
@@ -281,13 +280,13 @@ class GradientPhase:
             return
         self._standing = Standing.of(loaded.facts["standing"], loaded.groups)
         self._reason = loaded.facts["reason"]
-        if self._standing.parts > 1:
-            self._machinery.in_parts(self._standing.parts)
         self._machinery.restore(loaded)
-        self._set_factor()
+        self._follow()
 
-    def _set_factor(self) -> None:
+    def _follow(self) -> None:
+        """Compute in the parts, and at the rates, of where training stands."""
         standing, factors = self._standing, self._phase.rate_factors
+        self._machinery.in_parts(standing.parts)
         self._machinery.optimizer.factor = factors[min(standing.leg, len(factors) - 1)] * standing.slower
 
     def _save_start(self) -> None:
@@ -301,7 +300,7 @@ class GradientPhase:
         facts = {
             **self._training.shared_facts(self._place, self._phase),
             "complete": False,
-            "count": self._machinery.optimizer.count,
+            **self._machinery.facts(),
             "standing": standing.facts(),
             "reason": self._reason,
         }

@@ -16,7 +16,8 @@ from headstart.engine.compute import Forward, Step, forward
 from headstart.engine.epochs import Epochs
 from headstart.engine.learning import Learning
 from headstart.engine.optimizer import GroupedAdamW, Rules
-from headstart.engine.samples import Samples, in_order
+from headstart.engine.recovery import SmallerBatches
+from headstart.engine.samples import Samples, in_order, size_in_order
 from headstart.engine.scanned import epochs_of
 from headstart.engine.source import Seen
 from headstart.engine.training import Training, copy_of
@@ -62,13 +63,20 @@ class Machinery:
             learning.adapter,
             learning.training,
         )
+        self._parts = 1
         self.epochs = self._new_epochs(1)
+        self._val_batches = SmallerBatches(
+            size_in_order(val.samples, training.batch_size),
+            training.batch_size,
+            f"to answer val in phase {phase.name!r}",
+            training.log.warn,
+        )
         fast = training.fast
         self._evaluate: Forward = forward(fast, val.start, len(fast.stages), precision=training.precision)
 
     def answers(self, between: Any = None) -> dict[str, np.ndarray]:
         """What the network as it is answers on val, (rows, ...); `between` is called after each batch."""
-        return run_samples(self._evaluate, self._val.samples, self._training.batch_size, between)
+        return self._val_batches(lambda size: run_samples(self._evaluate, self._val.samples, size, between))
 
     def trained(self) -> dict[str, int]:
         """The numbers that the optimizer moves, by stage; those of an adapter are its factors."""
@@ -98,7 +106,9 @@ class Machinery:
 
     def in_parts(self, parts: int) -> None:
         """Compute each batch in so many parts from now on."""
-        self.epochs = self._new_epochs(parts)
+        if parts != self._parts:
+            self._parts = parts
+            self.epochs = self._new_epochs(parts)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -114,8 +124,12 @@ class Machinery:
             for variable, array in zip(optimizer.variables, raw, strict=False):
                 variable.assign(array)
 
+    def facts(self) -> dict[str, Any]:
+        """What of the state is no array, for a checkpoint."""
+        return {"count": self.optimizer.count, "val_batch_size": self._val_batches.size}
+
     def groups(self) -> dict[str, Arrays]:
-        """The state, for a checkpoint."""
+        """The arrays of the state, for a checkpoint."""
         optimizer = self.optimizer
         learned = dict(zip(optimizer.names, optimizer.variables, strict=True)) if self._learning.adapter else {}
         return {
@@ -129,12 +143,13 @@ class Machinery:
         }
 
     def restore(self, loaded: Loaded) -> None:
-        """Take over what `groups` gave."""
+        """Take over what `facts` and `groups` gave."""
         self._training.restore_shared(loaded.groups)
         if begun := loaded.group(BEGUN_SEEDS):
             self._seeds = [begun[str(place)] for place in range(len(begun))]
         for name, array in loaded.group("learned").items():
             self._learning.trainable[name].assign(array)
+        self._val_batches.at_most(loaded.facts["val_batch_size"])
         first, second, averages = (loaded.group(group) for group in ("first", "second", "averages"))
         self.optimizer.restore(first, second, averages, count=loaded.facts["count"])
         self.epochs.reload()

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
+
+from headstart.errors import HeadstartError
+
+T = TypeVar("T")
 
 WINDOW = 8
 """Steps whose mean loss is looked at: one hard batch is no spike."""
@@ -60,6 +65,40 @@ def is_out_of_memory(error: BaseException) -> bool:
         sign in text
         for sign in ("RESOURCE_EXHAUSTED", "out of memory", "Out of memory", "can't allocate memory", "_ALLOC_FAILED")
     )
+
+
+@dataclass
+class SmallerBatches:
+    """Computes what does not depend on the size of its batches, but for rounding: in batches of half the `size` from
+    then on where memory does not suffice, as long as they are above an eighth of `batch_size`, like those of training.
+    `what` says in a message what it is for."""
+
+    size: int
+    batch_size: int
+    what: str
+    warn: Callable[[str], None]
+
+    def __call__(self, compute: Callable[[int], T]) -> T:
+        """What `compute` gives for a size. Raises HeadstartError where memory does not suffice for the smallest."""
+        while True:
+            try:
+                return compute(self.size)
+            except Exception as exc:
+                if not is_out_of_memory(exc):
+                    raise
+                shortage = shortage_told(exc)
+            self._halve(shortage)  # here the error is gone, and with it the tensors that its traceback held
+
+    def at_most(self, size: int) -> None:
+        """Take no larger batches than `size`, as a run that goes on had found out."""
+        self.size = min(self.size, size)
+
+    def _halve(self, shortage: str) -> None:
+        told = f"memory does not suffice {self.what} in batches of {self.size}"
+        if self.size <= max(1, self.batch_size / 2**MOST):
+            raise HeadstartError(f"{told}: {shortage}", hint=LESS_MEMORY)
+        self.warn(f"{told} ({shortage}); they are halved")
+        self.size = -(-self.size // 2)
 
 
 def shortage_told(error: BaseException) -> str:

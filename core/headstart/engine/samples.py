@@ -81,15 +81,14 @@ class Drawn:
 
 
 def in_order(samples: Samples, batch_size: int) -> Iterator[tuple[dict[str, np.ndarray], int]]:
-    """All rows as batches of one size, each with the number of its rows that count; the last is padded by repeating.
-
-    Stored samples come in larger batches than `batch_size`, of about LARGE bytes.
-    """
-    size = _large(samples, batch_size) if isinstance(samples, Stored) else batch_size
-    for rows, mask in batches(np.arange(samples.count), size):
+    """All rows as batches of one size, each with the number of its rows that count; the last is padded by repeating."""
+    for rows, mask in batches(np.arange(samples.count), batch_size):
         yield samples.take(0, rows), int(mask.sum())
 
 
-def _large(samples: Stored, batch_size: int) -> int:
+def size_in_order(samples: Samples, batch_size: int) -> int:
+    """The size of batches to go through all rows in: `batch_size`, or of stored samples as many as make LARGE bytes."""
+    if not isinstance(samples, Stored):
+        return batch_size
     bytes_a_row = sum(array[:1].nbytes for array in samples.views[0].values())
     return max(batch_size, min(samples.count, LARGE // max(1, bytes_a_row)))

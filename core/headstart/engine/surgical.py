@@ -15,10 +15,9 @@ from headstart.data.order import batches
 from headstart.engine.compute import Step, gradient_step
 from headstart.engine.frozen import trainable_variables
 from headstart.engine.optimizer import GroupedAdamW
-from headstart.engine.recovery import LESS_MEMORY, MOST, is_out_of_memory, shortage_told
+from headstart.engine.recovery import SmallerBatches
 from headstart.engine.stages import read_arrays
 from headstart.engine.training import Training
-from headstart.errors import HeadstartError
 from headstart.specs import HEAD, Phase
 
 
@@ -61,25 +60,9 @@ def _mean_gradients(training: Training, phase: Phase, stages: Sequence[str]) -> 
 
     Raises HeadstartError where it does not suffice for these either.
     """
-    size, halved = training.batch_size, 0
-    while True:
-        try:
-            return _summed(training, phase, stages, size)
-        except Exception as exc:
-            if not is_out_of_memory(exc):
-                raise
-            shortage = shortage_told(exc)
-        if halved == MOST or size == 1:
-            raise HeadstartError(
-                f"memory does not suffice to choose the stages of phase {phase.name!r} in batches of {size}: "
-                f"{shortage}",
-                hint=LESS_MEMORY,
-            )
-        training.log.warn(
-            f"memory did not suffice to choose the stages of phase {phase.name!r} in batches of {size} ({shortage}); "
-            "they are halved"
-        )
-        size, halved = -(-size // 2), halved + 1
+    told = f"to choose the stages of phase {phase.name!r}"
+    in_batches = SmallerBatches(training.batch_size, training.batch_size, told, training.log.warn)
+    return in_batches(lambda size: _summed(training, phase, stages, size))
 
 
 def _summed(training: Training, phase: Phase, stages: Sequence[str], size: int) -> dict[str, np.ndarray]:

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.atomic import remove_leftovers
-from headstart.backend import BackendChoice, announce, choose_backend, operations_named
+from headstart.backend import BackendChoice, announce, choose_backend
 from headstart.errors import InterruptedRunError
 from headstart.eventlog import EventLog, HeldWarnings, drop_cut_line
 from headstart.recipe import Recipe, build_recipe
 from headstart.recipes.resolve import ResolvedRecipe, resolve_recipe
 from headstart.registry import Registry, load_registry
 from headstart.run import Run
+from headstart.runs.backend_errors import explained_backend_errors
 from headstart.runs.folder import RunFolder, claim, how_to_go_on, verify_empty
 from headstart.runs.lock import LOCK, locked
 from headstart.runs.reporting import SampleView, open_live
@@ -91,7 +92,7 @@ def _carry_out_alone(ready: Ready, folder: RunFolder, clock: Stopwatch, *, resum
             verify_empty(folder)  # another run may have been here in the meantime
         remove_leftovers(folder.path)
         try:
-            with operations_named():
+            with explained_backend_errors():
                 _carry_out(ready, folder, clock, taken_over=lock.taken_over, resume=resume)
         except KeyboardInterrupt as exc:
             raise _interrupted(folder) from exc

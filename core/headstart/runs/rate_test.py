@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.backend import operations_named
 from headstart.errors import UsageError
 from headstart.eventlog import EventLog
 from headstart.events import Event, Progress
 from headstart.rate_curve import LEAST, RateCurve, rising_rates
 from headstart.recipe import Recipe
 from headstart.registry import Registry
+from headstart.runs.backend_errors import explained_backend_errors
 from headstart.runs.folder import RunFolder
 from headstart.runs.reporting import SampleView
 from headstart.specs import HEAD, RunView
@@ -94,7 +94,7 @@ def rate_test(
     from headstart.runs.fitting import make_ready
 
     ready = make_ready(stated, registry)
-    with operations_named(), tempfile.TemporaryDirectory(prefix="headstart-lr-") as folder:
+    with explained_backend_errors(), tempfile.TemporaryDirectory(prefix="headstart-lr-") as folder:
         return _in_folder(ready, sweep, RunFolder(Path(folder)), told)
 
 

@@ -14,7 +14,7 @@ from headstart.engine.epochs import EpochPlan, StepByStep, targets_of
 from headstart.engine.frozen import trainable_variables
 from headstart.engine.network import Network
 from headstart.engine.optimizer import GroupedAdamW, schedule
-from headstart.engine.samples import Drawn, Stored, in_order
+from headstart.engine.samples import Drawn, Stored, in_order, size_in_order
 from headstart.engine.scanned import Pace, Scanned, epochs_of
 from headstart.engine.stages import read_arrays
 from headstart.specs import Stage, TaskRequest
@@ -337,7 +337,7 @@ def test_a_call_is_made_to_last_about_half_a_second(seconds, steps):
 @pytest.mark.parametrize("large", [1, 4 * CHANNELS * 20, 2**20])
 def test_rows_in_order_come_once_each_in_batches_of_one_size(monkeypatch, large):
     monkeypatch.setattr("headstart.engine.samples.LARGE", large)
-    found = list(in_order(samples(), 8))
+    found = list(in_order(samples(), size_in_order(samples(), 8)))
 
     assert len({len(tensors["@pooled"]) for tensors, _ in found}) == 1
     assert len(found) == {1: 7, 4 * CHANNELS * 20: 3, 2**20: 1}[large]

@@ -1,0 +1,34 @@
+"""What a backend refuses in the middle of a run, as errors of ours that say what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from headstart.engine.recovery import LESS_MEMORY, is_out_of_memory, shortage_told
+from headstart.errors import HeadstartError
+
+NO_SUCH_FORM = "does not have a deterministic implementation"
+"""How PyTorch says that an operation has no form with the same bits each time."""
+
+
+@contextmanager
+def explained_backend_errors() -> Iterator[None]:
+    """Inside, a backend's own error for such an operation, or for a shortage of memory that nothing met by smaller
+    batches, is a HeadstartError."""
+    try:
+        yield
+    except Exception as exc:
+        if is_out_of_memory(exc):
+            raise HeadstartError(f"memory does not suffice: {shortage_told(exc)}", hint=LESS_MEMORY) from exc
+        if NO_SUCH_FORM in str(exc):
+            raise _without_such_a_form(exc) from exc
+        raise
+
+
+def _without_such_a_form(error: Exception) -> HeadstartError:
+    operation = str(error).partition(NO_SUCH_FORM)[0].split()[-1]
+    return HeadstartError(
+        f"the operation {operation} has no form that gives the same bits each time on this device",
+        hint="leave --deterministic out, or choose a backbone without that operation",
+    )
