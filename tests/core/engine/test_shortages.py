@@ -110,8 +110,15 @@ def test_a_shortage_right_after_a_spike_leaves_what_the_spike_came_to(bench, net
     assert rates[-1] == 20.0 * 0.5**spikes
 
 
-SPIKING = {"top": 1e-9, "head": 20.0}
-"""Rates at which the loss rises to fifty and more without ever being NaN."""
+class Spiking(Hungry):
+    """A task whose loss is a thousandfold as long as `when` says so."""
+
+    def __init__(self, task, take, when):
+        super().__init__(task, take)
+        self._when = when
+
+    def loss(self, targets, outputs):
+        return super().loss(targets, outputs) * (1000.0 if self._when() else 1.0)
 
 
 def test_a_spike_after_two_shortages_leaves_what_they_came_to(bench, network, training, backend):
@@ -119,25 +126,21 @@ def test_a_spike_after_two_shortages_leaves_what_they_came_to(bench, network, tr
     if backend == "jax":
         pytest.skip("what a loss does is traced once")
     made = training(network, batch_size=4)
-    task = Hungry(bench.task, lambda count: None)
+
+    def told(words):
+        return any(words in message for message in made.log.warnings)
 
     def take(count):
-        if any("mean loss of the last steps rose" in message for message in made.log.warnings):
-            task.after.append(count)
-        else:
+        if not told("mean loss"):
             too_many(1 if made.checkpoints.last_step else 2)(count)
 
-    task.after, task._take = [], take
-    phase = Phase(name="tune", train=(*SPIKING,), solver="gradient", rates=SPIKING, warmup=0.5, epochs=4, clip=0.0)
-    run_phases([phase], dataclasses.replace(made, task=task))
+    task = Spiking(bench.task, take, lambda: told("in 4 parts") and not told("mean loss"))
+    tuned(dataclasses.replace(made, task=task), "top", "head")
 
-    kinds = [
-        "spike" if "mean loss" in event.reason else event.reason.partition(" parts")[0][-1:]
-        for event in went_back(made)
-    ]
-    assert kinds[:3] == ["2", "4", "spike"]
-    assert [event.epoch for event in went_back(made)][:2] == [1, 2]
-    assert set(task.after) == {1}
+    reasons = [(event.epoch, event.reason) for event in went_back(made)]
+    assert [epoch for epoch, _ in reasons] == [1, 2, 2]
+    assert all(part in reason for part, (_, reason) in zip(("2 parts", "4 parts", "mean loss"), reasons, strict=True))
+    assert set(task.sizes[-4 * 10 :]) == {1}
 
 
 def test_a_fourth_shortage_ends_the_run_and_says_what_to_do(bench, network, training):
