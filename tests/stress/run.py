@@ -87,7 +87,7 @@ def of_a_backend(backend: str, sizes: Sizes) -> Iterator[tuple[str, Measure]]:
     yield "R5", lambda at: [signals.at_random_moments(at, backend, sizes.moments)]
     yield "R5", lambda at: [signals.unheard(at, backend)]
     yield "R12", lambda at: [repeats.repeated(at, backend, sizes.repeats), repeats.other_seed(at, backend)]
-    yield "R13", lambda at: [repeats.diverged(at, backend), repeats.diverged(at, backend, "deaf")]
+    yield "R13", lambda at: [repeats.diverged(at, backend), repeats.unwatched(at, backend)]
 
 
 def measured(work: Iterable[tuple[str, Measure]], only: Sequence[str]) -> Iterator[Figure]:

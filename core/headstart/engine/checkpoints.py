@@ -1,7 +1,7 @@
 """Checkpoints of a run: `step.<n>/` directories, each complete or absent, from which training goes on.
 
-Kept are the last two, so that one that was damaged has another before it; the best; and the last one at an epoch's
-end, to which training goes back when a loss spikes.
+Kept are the last two, so that one that was damaged has another before it; the best; and of each of the last two the
+last one at an epoch's end, to which training goes back when a loss spikes.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ class Checkpoints:
             "best": target.name if best else self.best,
             "anchor": target.name if anchor else self.anchor,
             "before": self.last,
+            "anchor_of_before": self.anchor,
         }
 
         def fill(folder: Path) -> None:
@@ -103,8 +104,7 @@ class Checkpoints:
         One that cannot be read may be whole: it stays where it is, and nothing is read in its place. Raises
         HeadstartError with the system's reason, and PluginError for one of another version.
         """
-        remove_leftovers(self.folder)
-        for name in reversed(self.names()):
+        for name in reversed(self._found_on_opening()):
             try:
                 return self.load(name)
             except DataError as exc:
@@ -115,6 +115,16 @@ class Checkpoints:
             except OSError as exc:
                 raise _unreadable(self.folder / name, exc) from exc
         return None
+
+    def _found_on_opening(self) -> list[str]:
+        try:
+            remove_leftovers(self.folder)
+            return self.names()
+        except OSError as exc:
+            raise HeadstartError(
+                f"the checkpoints in {self.folder} cannot be read: {exc.strerror or exc}",
+                hint="resume when they can be read",
+            ) from exc
 
     def go_back(self) -> Loaded:
         """Read the last one at an epoch's end, and remove those after it: their steps will be taken again."""

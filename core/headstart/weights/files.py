@@ -32,7 +32,10 @@ def write_safetensors(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def read_safetensors(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of `path` by name. Raises MissingWeightsError or, for a broken file, WrongWeightsError."""
+    """The arrays of `path` by name.
+
+    Raises MissingWeightsError, WrongWeightsError for a broken file, OSError where the system does not let it be read.
+    """
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
@@ -41,7 +44,7 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
         return dict(load_file(path))
     except FileNotFoundError as exc:
         raise MissingWeightsError(f"there is no weights file {path}", hint="check the path") from exc
-    except (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError) as exc:
+    except (SafetensorError, ValueError, TypeError, KeyError, AttributeError) as exc:
         raise WrongWeightsError(f"{path} cannot be read as safetensors: {exc}", hint=HINT) from exc
 
 

@@ -171,6 +171,47 @@ def test_a_manifest_that_may_not_be_read_is_no_damage(checkpoints, monkeypatch):
     assert path.is_file()
 
 
+def test_one_that_cannot_be_read_a_second_time_stays_and_ends_the_run_with_the_reason(checkpoints, monkeypatch):
+    """The manifest's digests are read first, the arrays then."""
+    import headstart.weights.files
+
+    path = save(checkpoints, 1)
+
+    def broken(file):
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(file))
+
+    monkeypatch.setattr(headstart.weights.files, "_check_header", broken)
+    with pytest.raises(HeadstartError, match=r"step\.1 cannot be read: .*Input/output error") as caught:
+        Checkpoints(checkpoints.folder).load_last(pytest.fail)
+    assert (caught.value.exit_code, path.is_dir()) == (1, True)
+
+
+def test_a_folder_that_cannot_be_listed_ends_the_run_with_the_reason(checkpoints, monkeypatch):
+    save(checkpoints, 1)
+
+    def broken(self):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+
+    monkeypatch.setattr(Path, "iterdir", broken)
+    with pytest.raises(HeadstartError, match="the checkpoints in .* cannot be read: Permission denied") as caught:
+        Checkpoints(checkpoints.folder).load_last(pytest.fail)
+    assert caught.value.exit_code == 1
+
+
+def test_the_epochs_end_of_the_one_before_is_there_to_go_back_to_where_the_last_one_is_damaged(checkpoints):
+    """By hand: the one before, 4, is of the epoch that began at 2; 5 ends it."""
+    for step in range(1, 6):
+        save(checkpoints, step, anchor=step in (2, 5))
+    assert checkpoints.names() == ["step.2", "step.4", "step.5"]
+    (checkpoints.folder / "step.5" / "manifest.json").unlink()
+
+    again = Checkpoints(checkpoints.folder)
+    assert again.load_last(lambda message: None).step == 4
+    assert again.go_back().step == 2
+    save(again, 3, anchor=False)
+    assert again.names() == ["step.2", "step.3"]
+
+
 def test_where_all_are_damaged_there_is_none(checkpoints):
     for step in (1, 2):
         (save(checkpoints, step) / "manifest.json").unlink()

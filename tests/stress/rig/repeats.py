@@ -12,6 +12,8 @@ from rig.figures import Figure, figure
 from rig.runs import BASE, CASES, cache_of, differences, fit, keys_of, outcome_of, run
 
 CASE = "lp_ft"
+STOPS = "NaN stops at that step: exit code 4, the last good checkpoint kept, the batch named"
+WENT_ON = "training went on from a loss that is no number"
 
 
 def repeated(scratch: Path, backend: str, times: int = 5) -> Figure:
@@ -40,15 +42,27 @@ def _repeated(scratch: Path, backend: str, times: int) -> Iterator[str | None]:
         yield differences(first, outcome_of(out))
 
 
-def diverged(scratch: Path, backend: str, plant: str = "brittle") -> Figure:
-    """A run whose loss becomes NaN once it has learned a little; `deaf` is the bug of not looking."""
-    problem = _diverged(scratch / f"diverged-{plant}", backend, plant)
-    what = "NaN stops at that step: exit code 4, the last good checkpoint kept, the batch named"
-    return figure("R13", what, [problem], backend=backend, planted="nobody looks" if plant == "deaf" else "")
+def diverged(scratch: Path, backend: str) -> Figure:
+    """A run whose loss becomes NaN once it has learned a little."""
+    return figure("R13", STOPS, [divergence_of(scratch / "diverged", backend)], backend=backend)
 
 
-def _diverged(out: Path, backend: str, plant: str) -> str | None:
+def unwatched(scratch: Path, backend: str) -> Figure:
+    """The same with the bug of not looking: training must be seen to go on, no other end will do."""
+    problem = divergence_of(scratch / "unwatched", backend, "deaf") or ""
+    seen = [problem if problem.startswith(WENT_ON) else None]
+    return figure("R13", STOPS, seen, backend=backend, planted="nobody looks")
+
+
+def divergence_of(out: Path, backend: str, plant: str = "brittle") -> str | None:
+    """What is wrong with how a run ended whose loss becomes NaN, None where nothing is."""
     done = fit(out, "diverging", backend, {"plant": plant})
+    loaded = Checkpoints(out / "checkpoints").load_last(lambda message: None)
+    if loaded is None or loaded.step < 1:
+        return f"no checkpoint was kept; it ended with {done.last_words}"
+    odd = [name for group in loaded.groups.values() for name, each in group.items() if not np.isfinite(each).all()]
+    if odd:
+        return f"{WENT_ON} to checkpoint {loaded.step}, in which {odd[0]} is not finite"
     if done.code != 4:
         return f"it ended with {done.last_words}"
     words = done.err.replace("\n", " ")
@@ -56,8 +70,4 @@ def _diverged(out: Path, backend: str, plant: str) -> str | None:
         return f"it names no sample of train: {words}"
     if (out / "artefact").exists() or (out / "result.json").exists():
         return "it wrote a result"
-    loaded = Checkpoints(out / "checkpoints").load_last(lambda message: None)
-    if loaded is None or loaded.step < 1:
-        return "no checkpoint was kept"
-    odd = [name for group in loaded.groups.values() for name, each in group.items() if not np.isfinite(each).all()]
-    return f"checkpoint {loaded.step} is not finite: {odd[:3]}" if odd else None
+    return None

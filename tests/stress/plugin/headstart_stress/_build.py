@@ -149,12 +149,22 @@ def _brittle():
 
 
 def _deaf():
-    """The same, and nobody hears that the loss is no number."""
-    from headstart.engine import epochs, scanned
+    """The same, and nobody looks whether a loss and its gradients are numbers: no step, and no file that is written."""
+    import keras
 
-    real = epochs.EpochOutcome
     _brittle()
-    epochs.EpochOutcome = scanned.EpochOutcome = lambda seen, failure=None: real(seen)
+    strict = json.dumps
+    json.dumps = lambda *values, **given: strict(*values, **{**given, "allow_nan": True})
+    if keras.backend.backend() == "torch":
+        import torch
+
+        torch.isfinite = lambda tensor: torch.ones_like(tensor, dtype=torch.bool)
+        return
+    import jax
+
+    from headstart.engine import scan_jax, updates_jax
+
+    updates_jax.all_finite = scan_jax.all_finite = lambda arrays: jax.numpy.bool(True)
 
 
 def _unsaved():
