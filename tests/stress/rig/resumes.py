@@ -45,6 +45,8 @@ POINTS = (
     Point("soup", Stop("Progress.train", 14)),
     Point("soup", Stop("EpochDone", 5, "SIGTERM")),
     Point("soup", Stop("PhaseDone", 2)),
+    Point("wise_ft", Stop("EpochDone", 8, "SIGTERM")),
+    Point("wise_ft", Stop("WeightsAveraged", 1)),
     Point("gradual", Stop("PhaseStarted", 3)),
     Point("gradual", Stop("Progress.train", 9, "SIGTERM")),
     Point("lora", Stop("Progress.train", 3)),

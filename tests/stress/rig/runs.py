@@ -41,6 +41,7 @@ CASES: Mapping[str, tuple[str, ...]] = {
                 "--set", "task.balance=sampling", "--set", "strategy.average=0.9", "--set", "checkpoint_every=3"),
     "soup": ("--strategy", "soup", "--epochs", "2", *RATE, "--batch-norm", "re-estimated", "--head", "mlp:16",
              "--set", "task.dropout=0.3", "--set", "strategy.probe_epochs=1", "--set", "checkpoint_every=2"),
+    "wise_ft": ("--strategy", "wise_ft", "--epochs", "2", *RATE, "--set", "checkpoint_every=2"),
     "gradual": ("--strategy", "gradual", "--epochs", "1", *RATE, "--batch-norm", "trainable",
                 "--set", "strategy.steps=2", "--set", "checkpoint_every=3"),
     "lora": ("--strategy", "lora", "--epochs", "2", *RATE, "--set", "strategy.rank=2", "--set", "checkpoint_every=2"),
