@@ -124,8 +124,9 @@ class WentBack(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class WeightsAveraged(Event):
-    """Weights were averaged: `kind` "soup" of the legs with the rate factors `values`, or "share", an interpolation
-    with the phase's start, of which `values` names the share of what was learned; `val` are its metrics."""
+    """Weights were averaged: `kind` "soup" of the legs with the rate factors `values`, none where all of them kept the
+    phase's start; or "share", an interpolation with that start, of which `values` names the share of what was learned.
+    `val` are its metrics."""
 
     phase: str
     kind: str

@@ -84,7 +84,7 @@ class GradientPhase:
         if shortage:  # only here, where the error is gone, and with it the step's tensors that its traceback held
             self._halve(shortage)
             return
-        better = self._standing.best.epoch == self._standing.epoch - 1
+        better = self._leads(self._standing.epoch - 1)
         if ended is not None:
             self._reason = ended
             self._next_leg()
@@ -105,7 +105,8 @@ class GradientPhase:
         if self._is_better(found.metrics, standing.best.metrics) or (phase.shares and not standing.best.epoch):
             standing.best = found  # what is mixed with the start is no start, even if that is better
         factor = self._machinery.optimizer.factor
-        self._voice.epoch(standing, found.metrics, factor=factor, seconds=time.monotonic() - started)
+        seconds, leads = time.monotonic() - started, self._leads(standing.epoch)
+        self._voice.epoch(standing, found.metrics, factor=factor, seconds=seconds, best=leads)
         waited = standing.epoch - standing.best.epoch
         standing.taken += self._machinery.steps
         standing.epoch += 1
@@ -114,6 +115,11 @@ class GradientPhase:
         if phase.patience and waited >= phase.patience:
             return f"no better for {phase.patience} epochs"
         return ALL if standing.epoch > phase.epochs else None
+
+    def _leads(self, epoch: int) -> bool:
+        """Whether that epoch is the best so far of its leg, the start among them."""
+        best, start = self._standing.best, self._standing.start
+        return best.epoch == epoch and (not self._phase.shares or self._is_better(best.metrics, start.metrics))
 
     def _validated_epoch(self) -> Best:
         try:
@@ -175,7 +181,7 @@ class GradientPhase:
         """Keep what a leg came to, and begin the next one where this one began."""
         done = self._standing
         if done.best.epoch == 0:
-            self._voice.no_better(done)
+            self._voice.no_better(self._voice.label(done.leg))
         leg = done.leg + 1
         is_last = leg == len(self._phase.rate_factors)
         self._standing = Standing(
@@ -202,14 +208,17 @@ class GradientPhase:
         soup = greedy_soup(standing.outcomes, self._measured, self._is_better)
         chosen, averaged, best_epoch = soup.outcome, {}, standing.best_epochs[soup.members[0]]
         if len(standing.outcomes) > 1:
-            averaged["soup"] = [phase.rate_factors[place] for place in soup.members]
+            learned = any(standing.best_epochs[place] for place in soup.members)
+            averaged["soup"] = [phase.rate_factors[place] for place in soup.members] if learned else []
             self._voice.averaged("soup", averaged["soup"], chosen)
         if phase.shares:
             start = Outcome(standing.start.arrays, standing.start.metrics)
             found = best_share(start, chosen, phase.shares, self._measured, self._is_better)
             chosen, averaged["share"] = found.outcome, [found.share]
-            best_epoch = best_epoch if found.share else 0
             self._voice.averaged("share", averaged["share"], chosen)
+            if not found.share:
+                best_epoch = 0
+                self._voice.no_better(phase.name)
         self._machinery.assign(chosen.arrays)
         return PhaseResult(
             phase.name,

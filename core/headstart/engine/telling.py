@@ -29,7 +29,7 @@ class Voice:
         factors = self.phase.rate_factors
         return self.phase.name if len(factors) == 1 else f"{self.phase.name} x{factors[min(leg, len(factors) - 1)]:g}"
 
-    def epoch(self, standing: Standing, val: Mapping[str, float], *, factor: float, seconds: float) -> None:
+    def epoch(self, standing: Standing, val: Mapping[str, float], *, factor: float, seconds: float, best: bool) -> None:
         """An epoch ended; `factor` is what the rates were multiplied by."""
         training, seen = self.training, standing.begun
         training.log.emit(
@@ -42,7 +42,7 @@ class Voice:
                 val=val,
                 rates={stage: rate * factor for stage, rate in self.phase.rates.items()},
                 seconds=seconds,
-                best=standing.best.epoch == standing.epoch,
+                best=best,
             )
         )
 
@@ -74,15 +74,16 @@ class Voice:
         self.training.log.warn(f"phase {label!r} goes back to the start of epoch {standing.epoch}: {reason}")
 
     def averaged(self, kind: str, values: Sequence[float], outcome: Outcome) -> None:
-        """Weights were averaged: of the legs of these rate factors ("soup"), or with this share ("share")."""
+        """Weights were averaged: of the legs of these rate factors ("soup"), none where all of them kept the start; or
+        with this share ("share")."""
         self.training.log.emit(
             WeightsAveraged(time=now(), phase=self.phase.name, kind=kind, values=tuple(values), val=outcome.metrics)
         )
 
-    def no_better(self, standing: Standing) -> None:
-        """No epoch of a leg was better than its start."""
+    def no_better(self, label: str) -> None:
+        """No epoch of a leg, nor a mixture of one with the start, was better than the start."""
         self.training.log.warn(
-            f"no epoch of phase {self.label(standing.leg)!r} was better on val than its start, which is kept",
+            f"no epoch of phase {label!r} was better on val than its start, which is kept",
             hint="try a smaller --learning-rate or more --epochs",
         )
 

@@ -157,7 +157,7 @@ def phase_end(event: PhaseDone, metric: str) -> str:
 def averaged(event: WeightsAveraged, metric: str) -> str:
     """What val chose to average: `soup of the trainings at 0.3, 1 times the rates: val accuracy 0.9500`."""
     values = ", ".join(say.small(value) for value in event.values)
-    soup = f"soup of the trainings at {values} times the rates"
+    soup = f"soup of the trainings at {values} times the rates" if values else "no training was better than the start"
     text = soup if event.kind == "soup" else f"{values} of the way from the phase's start to what it learned"
     return f"{text}: val {say.words(metric)} {say.metric(event.val.get(metric))}"
 

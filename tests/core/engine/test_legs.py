@@ -67,8 +67,39 @@ def test_what_is_mixed_with_the_start_was_trained_even_where_the_start_is_better
     assert result.best["loss"] <= start.metrics["loss"]
     (told,) = (event for event in read_events(made.log._path) if isinstance(event, WeightsAveraged))
     assert tuple(told.values) == tuple(result.averaged["share"])
-    if result.averaged["share"] == [0.0]:
-        assert result.best_epoch == 0
+
+
+def test_training_that_is_worse_than_its_start_is_no_best_epoch_and_is_warned_of(network, training):
+    """Its epochs are what is mixed with the start all the same."""
+    made = training(network)
+    phase = Phase(name="tune", train=("head",), solver="gradient", rates={"head": 1e4}, epochs=2, shares=(0.25, 0.5))
+    (result,) = run_phases([phase], made)
+    epochs = [event for event in read_events(made.log._path) if isinstance(event, EpochDone)]
+
+    assert (result.averaged["share"], result.best_epoch) == ([0.0], 0)
+    assert all(epoch.val["loss"] > result.best["loss"] for epoch in epochs)
+    assert [epoch.best for epoch in epochs] == [False, False]
+    assert "no epoch of phase 'tune' was better on val than its start, which is kept" in made.log.warnings
+
+
+def test_training_that_is_better_than_its_start_is_marked_where_it_is_mixed_too(network, training):
+    made = training(network)
+    phase = Phase(name="tune", train=("head",), solver="gradient", rates={"head": 1e-2}, epochs=2, shares=(0.25, 0.5))
+    (result,) = run_phases([phase], made)
+    epochs = [event for event in read_events(made.log._path) if isinstance(event, EpochDone)]
+
+    assert result.averaged["share"] != [0.0]
+    assert epochs[result.best_epoch - 1].best
+    assert not [message for message in made.log.warnings if "no epoch" in message]
+
+
+def test_a_soup_of_trainings_that_all_kept_the_start_says_so(network, training):
+    made = training(network)
+    phase = Phase(**{**vars(PHASE), "rates": {"head": 1e4}})
+    (result,) = run_phases([phase], made)
+
+    (told,) = (event for event in read_events(made.log._path) if isinstance(event, WeightsAveraged))
+    assert (tuple(told.values), result.averaged["soup"], result.best_epoch) == ((), [], 0)
 
 
 def test_a_leg_that_never_gets_better_keeps_the_start_with_its_metrics(network, training):

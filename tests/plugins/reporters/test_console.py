@@ -158,6 +158,7 @@ def test_nothing_is_shown_as_less_than_0_that_is_none():
     ("kind", "values", "told"),
     [
         ("soup", (0.3, 1.0), "soup of the trainings at 0.3, 1 times the rates: val accuracy 0.9500"),
+        ("soup", (), "no training was better than the start: val accuracy 0.9500"),
         ("share", (0.4,), "0.4 of the way from the phase's start to what it learned: val accuracy 0.9500"),
     ],
 )
