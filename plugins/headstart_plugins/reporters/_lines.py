@@ -65,8 +65,9 @@ def phase_rows(event: PhaseStarted) -> Rows:
     """What learns, at which rate."""
     trained = {name: size for name, size in event.trainable.items() if size}
     gradient = event.solver == "gradient"
+    epochs = "1 epoch" if event.epochs == 1 else f"{event.epochs} epochs"
     how = (
-        f"{event.epochs} epochs, {say.count(event.steps)} steps"
+        f"{epochs}, {say.count(event.steps)} steps"
         if gradient
         else f"{event.epochs} strengths, best by val loss"
     )

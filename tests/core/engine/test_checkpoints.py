@@ -193,7 +193,7 @@ def test_a_folder_that_cannot_be_listed_ends_the_run_with_the_reason(checkpoints
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
 
     monkeypatch.setattr(Path, "iterdir", broken)
-    with pytest.raises(HeadstartError, match="the checkpoints in .* cannot be read: Permission denied") as caught:
+    with pytest.raises(HeadstartError, match=r"the checkpoints in .* cannot be read: Permission denied") as caught:
         Checkpoints(checkpoints.folder).load_last(pytest.fail)
     assert caught.value.exit_code == 1
 
