@@ -80,10 +80,10 @@ def filled(folder, files):
     ],
     ids=["nothing", "lock", "no event", "events", "cut after 5", "cut after all", "half a recipe"],
 )
-def test_what_a_run_leaves_that_was_killed_before_it_began_is_in_no_ones_way(tmp_path, files):
+def test_what_a_run_leaves_that_was_killed_before_it_began_is_in_no_ones_way(tmp_path, files, small_registry):
     folder = filled(tmp_path / "run", files)
     assert claim(str(folder), stem="x").path == folder
-    assert taken_up(build_recipe(flags={"out": str(folder)})).out == str(folder)
+    assert taken_up(build_recipe(flags={"out": str(folder)}), small_registry).out == str(folder)
 
 
 @pytest.mark.parametrize(
@@ -103,12 +103,12 @@ def test_what_a_run_leaves_that_was_killed_before_it_began_is_in_no_ones_way(tmp
     ],
     ids=lambda files: ", ".join(files),
 )
-def test_a_folder_with_anything_else_is_refused_and_stays_as_it_is(tmp_path, files):
+def test_a_folder_with_anything_else_is_refused_and_stays_as_it_is(tmp_path, files, small_registry):
     folder = filled(tmp_path / "run", files)
     with pytest.raises(UsageError, match="is not empty"):
         claim(str(folder), stem="x")
     with pytest.raises(UsageError, match="holds no run"):
-        taken_up(build_recipe(flags={"out": str(folder)}))
+        taken_up(build_recipe(flags={"out": str(folder)}), small_registry)
     assert sorted(path.name for path in folder.iterdir()) == sorted(name.rstrip("/") for name in files)
 
 

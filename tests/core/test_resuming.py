@@ -6,6 +6,7 @@ from headstart.errors import RecipeError, UsageError
 from headstart.events import RunFinished, to_line
 from headstart.recipe import build_recipe
 from headstart.recipes.file import write_recipe
+from headstart.recipes.resolve import resolve_recipe
 from headstart.runs.resuming import is_finished, taken_up
 
 
@@ -31,9 +32,9 @@ def test_a_run_is_finished_once_its_history_says_so(begun):
     assert is_finished(stated(begun))
 
 
-def test_a_run_goes_on_with_its_own_recipe(begun):
-    assert taken_up(stated(begun)).epochs == 3
-    assert taken_up(stated(begun, epochs=3, backbone="lite0")).backbone == "efficientnet_lite/lite0"
+def test_a_run_goes_on_with_its_own_recipe(begun, small_registry):
+    assert taken_up(stated(begun), small_registry).epochs == 3
+    assert taken_up(stated(begun, epochs=3, backbone="lite0"), small_registry).backbone == "efficientnet_lite/lite0"
 
 
 @pytest.mark.parametrize(
@@ -45,10 +46,40 @@ def test_a_run_goes_on_with_its_own_recipe(begun):
     ],
     ids=["value", "another folder of that name", "backbone"],
 )
-def test_a_flag_that_differs_is_refused_with_both_values(begun, flags, told):
+def test_a_flag_that_differs_is_refused_with_both_values(begun, flags, told, small_registry):
     with pytest.raises(RecipeError) as caught:
-        taken_up(stated(begun, **flags))
+        taken_up(stated(begun, **flags), small_registry)
     assert told in str(caught.value)
+
+
+@pytest.fixture
+def left_to_its_strategy(tmp_path, small_registry):
+    """The folder of a run whose strategy said how long and at which rates, with its recipe alone."""
+    flags = {"data": "digits", "task": "classification", "backbone": "small/net", "weights": "none", "backend": "torch"}
+    resolved = resolve_recipe(build_recipe(flags={**flags, "strategy": "lp_ft"}), small_registry)
+    write_recipe(resolved.recipe, tmp_path / "recipe.toml")
+    return tmp_path, resolved
+
+
+def test_a_flag_that_says_what_the_strategy_had_said_is_no_difference(left_to_its_strategy, small_registry):
+    folder, resolved = left_to_its_strategy
+    tuned = resolved.phases[-1]
+    rate = tuned.rates["top"]
+    assert taken_up(stated(folder, epochs=tuned.epochs, learning_rate=rate), small_registry) == taken_up(
+        stated(folder), small_registry
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("epochs", 3), ("learning_rate", 7e-3), ("train", ("head",)), ("limit", 40)]
+)
+def test_a_flag_that_differs_from_what_nobody_had_set_is_refused(left_to_its_strategy, small_registry, key, value):
+    folder, _ = left_to_its_strategy
+    with pytest.raises(RecipeError) as caught:
+        taken_up(stated(folder, **{key: value}), small_registry)
+    told = "the run has none" if key == "limit" else "the run leaves it to its strategy, which has another"
+    assert told in str(caught.value)
+    assert "None" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -63,24 +94,24 @@ def test_a_flag_that_differs_is_refused_with_both_values(begun, flags, told):
         ("photos", False),
     ],
 )
-def test_a_reference_may_be_spelt_shorter(tmp_path, monkeypatch, mine, goes_on):
+def test_a_reference_may_be_spelt_shorter(tmp_path, monkeypatch, mine, goes_on, small_registry):
     yours = f"files/image_folder:{tmp_path}/a/photos"
     write_recipe(build_recipe(flags={"data": yours}), tmp_path / "recipe.toml")
     monkeypatch.chdir(tmp_path)
     asked = stated(tmp_path, data=mine.format(here=tmp_path))
     if goes_on:
-        assert taken_up(asked).data == yours
+        assert taken_up(asked, small_registry).data == yours
     else:
         with pytest.raises(RecipeError, match="the run has files/image_folder"):
-            taken_up(asked)
+            taken_up(asked, small_registry)
 
 
-def test_without_a_folder_there_is_nothing_to_go_on_with():
+def test_without_a_folder_there_is_nothing_to_go_on_with(small_registry):
     with pytest.raises(UsageError, match="--resume"):
-        taken_up(build_recipe(flags={}))
+        taken_up(build_recipe(flags={}), small_registry)
 
 
-def test_a_folder_of_something_else_is_refused(tmp_path):
+def test_a_folder_of_something_else_is_refused(tmp_path, small_registry):
     (tmp_path / "holiday.jpg").touch()
     with pytest.raises(UsageError, match="holds no run"):
-        taken_up(stated(tmp_path))
+        taken_up(stated(tmp_path), small_registry)

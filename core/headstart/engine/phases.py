@@ -15,12 +15,16 @@ from headstart.engine.loop import GradientPhase
 from headstart.engine.machinery import steps_per_epoch
 from headstart.engine.network import Network
 from headstart.engine.surgical import pick_stages
-from headstart.engine.training import PhaseResult, Place, Training, digest_of, is_fresh, results_of
+from headstart.engine.training import PhaseResult, Place, Training, digest_of, digest_of_plan, is_fresh, results_of
 from headstart.errors import HeadstartError
 from headstart.eventlog import now
 from headstart.events import PhaseDone, PhaseStarted
 from headstart.specs import HEAD, Phase
 
+PLAN_CHANGED = (
+    "headstart or the strategy's plugin has changed since: go on with the versions that environment.json of the run "
+    "names, or start a new run in another folder"
+)
 Solver = type[GradientPhase] | type[ClosedFormPhase]
 SOLVERS: Mapping[str, Solver] = {
     "gradient": GradientPhase,
@@ -43,7 +47,7 @@ def run_phases(phases: Sequence[Phase], training: Training, loaded: Loaded | Non
     if loaded is not None:
         first, within = _take_up(phases, training, loaded)
     for index in range(first, len(phases)):
-        _run_phase(phases[index], training, index=index, count=len(phases), loaded=within)
+        _run_phase(phases, index, training, loaded=within)
         within = None
     return training.results
 
@@ -56,7 +60,13 @@ def _take_up(phases: Sequence[Phase], training: Training, loaded: Loaded) -> tup
         raise HeadstartError(
             f"the checkpoint is of phase {index + 1}, {facts['name']!r}; the recipe plans "
             f"{', '.join(phase.name for phase in phases)}",
-            hint="the strategy's plugin has changed since; start a new run in another folder",
+            hint=PLAN_CHANGED,
+        )
+    if facts["plan"] != digest_of_plan(phases):
+        raise HeadstartError(
+            f"the checkpoint is of phases {', '.join(phase.name for phase in phases)} with other rates, epochs or "
+            "options than the recipe plans now",
+            hint=PLAN_CHANGED,
         )
     training.results[:] = results_of(facts["results"], loaded.group("answers"))
     training.changed.update(facts["changed"])
@@ -64,9 +74,9 @@ def _take_up(phases: Sequence[Phase], training: Training, loaded: Loaded) -> tup
     return (index + 1, None) if facts["complete"] else (index, loaded)
 
 
-def _run_phase(phase: Phase, training: Training, *, index: int, count: int, loaded: Loaded | None) -> None:
+def _run_phase(phases: Sequence[Phase], index: int, training: Training, *, loaded: Loaded | None) -> None:
     started = time.monotonic()
-    network = training.network
+    network, phase = training.network, phases[index]
     if loaded is None and phase.pick:
         phase = pick_stages(phase, training)
     elif loaded is not None:
@@ -75,10 +85,11 @@ def _run_phase(phase: Phase, training: Training, *, index: int, count: int, load
     learning = learning_of(network, phase, seed=training.seed, batch_norm=training.batch_norm)
     cut = cut_of(network, phase)
     frozen = hash_frozen(network, learning.changed)
-    place = Place(index, cut, sum(result.steps for result in training.results), digest_of(frozen))
+    steps = sum(result.steps for result in training.results)
+    place = Place(index, cut, steps, digest_of(frozen), digest_of_plan(phases))
     _verify_same_frozen(place, loaded)
     if loaded is None:  # or it is among the events that the checkpoint counts
-        training.log.emit(_announcement(phase, training, learning, place, count=count))
+        training.log.emit(_announcement(phase, training, learning, place, count=len(phases)))
     training.source.forget_other_cuts(cut)
     conclude = partial(_conclude, training, Expected(learning.counts(network), frozen, started))
     SOLVERS[phase.solver](phase, training, learning, place).run(conclude, loaded)

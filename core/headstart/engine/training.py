@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -97,6 +98,7 @@ class Training:
             "name": phase.name,
             "train": list(phase.train),
             "frozen": place.frozen,
+            "plan": place.plan,
             "events": self.log.count,
             "results": [result.facts() for result in self.results],
             "seconds": dict(self.elapsed()),
@@ -124,12 +126,13 @@ class Training:
 @dataclass(frozen=True)
 class Place:
     """Where a phase stands among the others: its `index`, its `cut`, and the updates before it. `frozen` is a digest of
-    the weights that it must not change."""
+    the weights that it must not change, `plan` one of all phases."""
 
     index: int
     cut: int
     first_step: int
     frozen: str
+    plan: str
 
 
 def digest_of(hashes: Mapping[str, str]) -> str:
@@ -138,6 +141,16 @@ def digest_of(hashes: Mapping[str, str]) -> str:
     for name in sorted(hashes):
         digest.update(f"{name} {hashes[name]}\n".encode())
     return digest.hexdigest()
+
+
+def digest_of_plan(phases: Sequence[Phase]) -> str:
+    """One SHA-256 of all that phases are planned with."""
+    text = json.dumps([vars(phase) for phase in phases], sort_keys=True, default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: object) -> Any:
+    return dict(value) if isinstance(value, Mapping) else vars(value)
 
 
 def training_precision(asked: str, prefix: str) -> str:

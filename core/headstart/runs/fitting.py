@@ -75,7 +75,7 @@ def run_recipe(stated: Recipe, registry: Registry, *, resume: bool = False) -> R
     Raises InterruptedRunError after SIGINT or SIGTERM, with what was kept.
     """
     if resume:
-        stated = taken_up(stated)
+        stated = taken_up(stated, registry)
         if is_finished(stated):
             return Run.load(str(stated.out), registry=registry)
     clock = Stopwatch()

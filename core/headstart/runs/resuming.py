@@ -11,6 +11,8 @@ from headstart.errors import DataError, Problem, RecipeError, UsageError
 from headstart.eventlog import EventLog, now, read_all_events, read_events
 from headstart.events import RunFinished, RunResumed
 from headstart.recipe import SETTINGS, Recipe, build_recipe
+from headstart.recipes.resolve import resolve_recipe
+from headstart.registry import Registry
 from headstart.runs.folder import RunFolder, holds_no_run
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from headstart.runs.planning import Plan
 
 AUTO = "auto"
+LEFT_TO_THE_STRATEGY = ("train", "views", "epochs", "learning_rate")
+"""Settings that are none in a recipe whose strategy's options say it."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Resumed:
     places: tuple[dict[str, Any], ...]
 
 
-def taken_up(stated: Recipe) -> Recipe:
+def taken_up(stated: Recipe, registry: Registry) -> Recipe:
     """The recipe of the run in `stated.out`, or `stated` where nothing was written there yet.
 
     Raises UsageError without a folder, RecipeError naming each value that differs from the run's own.
@@ -40,7 +44,7 @@ def taken_up(stated: Recipe) -> Recipe:
     if not folder.recipe.is_file():
         return _not_begun(stated, folder)
     own = build_recipe(flags={}, file=folder.recipe, sets=())
-    problems = [*stated.problems, *_differences(stated, own)]
+    problems = [*stated.problems, *_differences(stated, own, registry)]
     if problems:
         raise RecipeError(problems)
     # A run goes on with its own backend, whatever KERAS_BACKEND says: as if it had been asked for by a flag.
@@ -53,7 +57,7 @@ def _not_begun(stated: Recipe, folder: RunFolder) -> Recipe:
     return stated
 
 
-def _differences(stated: Recipe, own: Recipe) -> list[Problem]:
+def _differences(stated: Recipe, own: Recipe, registry: Registry) -> list[Problem]:
     """Values that were given now and are others in the run's recipe."""
     found = []
     for key, origin in stated.origins.items():
@@ -62,10 +66,26 @@ def _differences(stated: Recipe, own: Recipe) -> list[Problem]:
             continue
         mine = stated.table(table).get(name) if table else getattr(stated, name)
         yours = own.table(table).get(name) if table else getattr(own, name)
-        if mine != AUTO and not _same(mine, yours):  # what was chosen then is pinned now
-            message = f"{origin} says {mine}, the run has {yours}"
-            found.append(Problem(key, message, "leave it out: a run goes on as it began"))
+        if mine == AUTO or _same(mine, yours):  # what was chosen then is pinned now
+            continue
+        if key in LEFT_TO_THE_STRATEGY and yours is None:
+            if _plans_the_same(own, key, mine, registry):
+                continue
+            told = f"{origin} says {mine}, the run leaves it to its strategy, which has another"
+        else:
+            told = f"{origin} says {mine}, the run has {'none' if yours is None else yours}"
+        found.append(Problem(key, told, "leave it out: a run goes on as it began"))
     return found
+
+
+def _plans_the_same(own: Recipe, key: str, value: Any, registry: Registry) -> bool:
+    """Whether the phases are the same with a setting as without it; False where they are not known yet."""
+    given: dict[str, Any] = {key: value}
+    try:
+        plans = [resolve_recipe(recipe, registry).phases for recipe in (own, replace(own, **given))]
+    except RecipeError:
+        return False
+    return plans[0] is not None and plans[0] == plans[1]
 
 
 def _same(mine: Any, yours: Any) -> bool:

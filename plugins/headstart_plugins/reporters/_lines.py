@@ -66,11 +66,7 @@ def phase_rows(event: PhaseStarted) -> Rows:
     trained = {name: size for name, size in event.trainable.items() if size}
     gradient = event.solver == "gradient"
     epochs = "1 epoch" if event.epochs == 1 else f"{event.epochs} epochs"
-    how = (
-        f"{epochs}, {say.count(event.steps)} steps"
-        if gradient
-        else f"{event.epochs} strengths, best by val loss"
-    )
+    how = f"{epochs}, {say.count(event.steps)} steps" if gradient else f"{event.epochs} strengths, best by val loss"
     rows = [
         ("solver", f"{event.solver.replace('_', ' ')}, {how}"),
         ("trains", f"{say.count(sum(trained.values()))} weights: {say.listing(trained)}"),

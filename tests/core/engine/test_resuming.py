@@ -274,6 +274,16 @@ def test_another_plan_of_phases_than_the_checkpoints_is_refused(bench, training)
         other.go_on(whole)
 
 
+def test_the_same_phases_at_other_rates_than_the_checkpoints_are_refused(bench, training):
+    """As where the defaults of a strategy have changed since."""
+    runs = Runs(bench, training, CASES["linear head"])
+    whole, _ = runs.whole()
+    other = Runs(bench, training, Case((phase_of("head", rate=2e-2),), ()))
+    with pytest.raises(HeadstartError, match="phases tune with other rates, epochs or options") as caught:
+        other.go_on(whole)
+    assert "environment.json" in caught.value.hint
+
+
 # --- going back after a loss spike ------------------------------------------------------------------------------------
 
 SPIKING = Case((phase_of("head", rate=20.0, warmup=0.5, epochs=4, clip=0.0),), (6, 3))
