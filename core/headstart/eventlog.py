@@ -173,15 +173,29 @@ def tells_of_no_run(path: Path) -> bool:
     return cut[: len(LINE)] == LINE[: len(cut)] and not any(isinstance(event, RunStarted) for event in events)
 
 
-def drop_cut_line(path: Path) -> bool:
-    """Take away a last line that a crash cut short, so that the next event has a line of its own; True where there was
-    one."""
+def drop_damaged_end(path: Path) -> int:
+    """Take away the lines at the file's end that hold no event, so that the next one has a line of its own: one that a
+    crash cut short, or what a loss of power left in place of several. Returns how many there were.
+
+    Where no line holds an event only a cut one goes: such a file is damaged in another way.
+    """
     content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole == len(content):
+    whole = kept = content.rfind(b"\n") + 1
+    while kept and not _holds_event(content, kept):
+        kept = content.rfind(b"\n", 0, kept - 1) + 1
+    end = kept or whole
+    if end < len(content):
+        with explained(path), path.open("r+b") as file:
+            file.truncate(end)
+    return content[end:whole].count(b"\n") + (whole < len(content))
+
+
+def _holds_event(content: bytes, end: int) -> bool:
+    """Whether the line that ends there does."""
+    try:
+        _event_of(content[content.rfind(b"\n", 0, end - 1) + 1 : end - 1])
+    except ValueError:
         return False
-    with explained(path), path.open("r+b") as file:
-        file.truncate(whole)
     return True
 
 
@@ -194,7 +208,18 @@ def read_all_events(path: Path) -> list[Event]:
     events = []
     for number, line in enumerate(lines[:-1], start=1):  # what follows the last line end is empty or cut short
         try:
-            events.append(from_line(line.decode("utf-8")))
-        except (ValueError, TypeError, AttributeError, KeyError) as exc:
-            raise DataError(f"{path}: line {number} is damaged: {exc}") from exc
+            events.append(_event_of(line))
+        except ValueError as exc:
+            raise DataError(
+                f"{path}: line {number} is damaged: {exc}",
+                hint="restore the file from a copy, or start a new run in another folder",
+            ) from exc
     return events
+
+
+def _event_of(line: bytes) -> Event:
+    """Raises ValueError where it holds none."""
+    try:
+        return from_line(line.decode("utf-8"))
+    except (TypeError, AttributeError, KeyError) as exc:
+        raise ValueError(str(exc)) from exc

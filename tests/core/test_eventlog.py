@@ -5,7 +5,7 @@ import json
 import pytest
 
 from headstart.errors import DataError, HeadstartError
-from headstart.eventlog import EventLog, HeldWarnings, drop_cut_line, read_all_events, read_events
+from headstart.eventlog import EventLog, HeldWarnings, drop_damaged_end, read_all_events, read_events
 from headstart.events import (
     CheckpointSaved,
     EpochDone,
@@ -168,12 +168,12 @@ def test_a_cut_line_is_taken_away_so_that_the_next_event_has_a_line_of_its_own(t
     path, (a, b, c) = tmp_path / "events.jsonl", warned(*"abc")
     write_events(path, [a, b])
     whole = path.read_bytes()
-    assert not drop_cut_line(path)
+    assert drop_damaged_end(path) == 0
     assert path.read_bytes() == whole
 
     for cut in range(1, len(to_line(b)) + 1):
         path.write_bytes(whole[:-cut])
-        assert drop_cut_line(path)
+        assert drop_damaged_end(path) == 1
         with EventLog(path, [], None) as log:
             log.emit(c)
         assert read_events(path) == [a, c]
@@ -188,9 +188,48 @@ def test_a_cut_line_is_taken_away_so_that_the_next_event_has_a_line_of_its_own(t
 def test_what_is_cut_before_the_first_line_end_leaves_an_empty_file(tmp_path):
     path = tmp_path / "events.jsonl"
     path.write_bytes(b'{"event": "Run')
-    assert drop_cut_line(path)
+    assert drop_damaged_end(path) == 1
     assert path.read_bytes() == b""
-    assert not drop_cut_line(path)
+    assert drop_damaged_end(path) == 0
+
+
+@pytest.mark.parametrize(
+    ("end", "lines"),
+    [
+        (b"\0" * 40, 1),
+        (b"\0" * 40 + b"\n", 1),
+        (b'{"event": "Warned"}\n\xff\xfe\n\n{"ev', 4),
+    ],
+    ids=["zeros", "a line of zeros", "several"],
+)
+def test_lines_that_hold_no_event_are_taken_away_at_the_end(tmp_path, end, lines):
+    path, (a, b, c) = tmp_path / "events.jsonl", warned(*"abc")
+    write_events(path, [a, b])
+    whole = path.read_bytes()
+    path.write_bytes(whole + end)
+    assert drop_damaged_end(path) == lines
+    assert path.read_bytes() == whole
+    with EventLog(path, [], None) as log:
+        log.emit(c)
+    assert read_events(path) == [a, b, c]
+
+
+def test_damage_with_events_behind_it_stays_and_is_told_with_what_to_do(tmp_path):
+    path, (a, b) = tmp_path / "events.jsonl", warned(*"ab")
+    content = f"{to_line(a)}\n\0\0\n{to_line(b)}\n".encode()
+    path.write_bytes(content)
+    assert drop_damaged_end(path) == 0
+    assert path.read_bytes() == content
+    with pytest.raises(DataError, match="line 2 is damaged") as caught:
+        read_events(path)
+    assert "another folder" in caught.value.hint
+
+
+def test_a_file_in_which_no_line_holds_an_event_stays(tmp_path):
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"\0\0\n\0\n")
+    assert drop_damaged_end(path) == 0
+    assert path.read_bytes() == b"\0\0\n\0\n"
 
 
 def test_a_log_that_goes_on_tells_reporters_again_counts_on_and_keeps_warnings(tmp_path):

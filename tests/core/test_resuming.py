@@ -30,6 +30,8 @@ def test_a_run_is_finished_once_its_history_says_so(begun):
     assert not is_finished(stated(begun))
     (begun / "events.jsonl").write_text(to_line(RunFinished(time=1.0, result={})) + "\n")
     assert is_finished(stated(begun))
+    (begun / "events.jsonl").write_bytes(b"\0\0\n")
+    assert not is_finished(stated(begun))
 
 
 def test_a_run_goes_on_with_its_own_recipe(begun, small_registry):

@@ -134,6 +134,51 @@ def test_a_run_that_trains_in_bfloat16_says_so_and_goes_on_to_the_same_bits(
     assert kept(exact)[0] != kept(whole)[0]
 
 
+@pytest.fixture
+def interrupted(finished, stopping, settings, tmp_path, monkeypatch):
+    """The folder of a run that was stopped after its second epoch."""
+    asked = {**settings, "data": f"image_folder:{finished.pictures}", "strategy": "full", "epochs": 3}
+    monkeypatch.setenv("STOPPED_BY", str(int(signal.SIGTERM)))
+    monkeypatch.setenv("STOPPED_AT", "EpochDone full 2")
+    with pytest.raises(InterruptedRunError):
+        fit(out=str(tmp_path / "run"), registry=stopping, **{**asked, "reporters": ("stopping", "json")})
+    monkeypatch.delenv("STOPPED_AT")
+    return tmp_path / "run"
+
+
+def test_what_a_loss_of_power_left_at_the_end_of_the_events_stops_no_run_from_going_on(interrupted, stopping):
+    events = interrupted / "events.jsonl"
+    before = len(read_all_events(events))
+    events.write_bytes(events.read_bytes() + b"\0" * 90 + b"\n" + b"\0" * 7)
+    run = fit(out=str(interrupted), registry=stopping, resume=True)
+
+    assert f"each of the last 2 lines of {events} was cut short or damaged; it was taken away" in run.result["warnings"]
+    assert len(read_all_events(events)) > before
+    assert isinstance(read_events(events)[-1], RunFinished)
+
+
+def test_events_that_a_checkpoint_counts_and_that_are_gone_are_told(interrupted, stopping):
+    """The weights are whole, so that training can go on; its history is not."""
+    events = interrupted / "events.jsonl"
+    lines = events.read_bytes().splitlines(keepends=True)
+    last = max(place for place, line in enumerate(lines) if line.startswith(b'{"event": "EpochDone"'))
+    events.write_bytes(b"".join(lines[:last]))
+    run = fit(out=str(interrupted), registry=stopping, resume=True)
+
+    (told,) = (message for message in run.result["warnings"] if "reports lack them" in message)
+    assert told.startswith(f"{events} lacks 1 of the events before step.")
+    assert isinstance(read_events(events)[-1], RunFinished)
+
+
+def test_a_damaged_line_among_the_events_ends_the_run_with_what_to_do(interrupted, stopping):
+    events = interrupted / "events.jsonl"
+    content = events.read_bytes()
+    events.write_bytes(content.replace(b'{"event": "PhaseStarted"', b'{"event": "PhaseSta', 1))
+    with pytest.raises(DataError, match="is damaged") as caught:
+        fit(out=str(interrupted), registry=stopping, resume=True)
+    assert "restore the file from a copy" in caught.value.hint
+
+
 KILLED = """
 import sys
 from headstart.runs.fitting import fit

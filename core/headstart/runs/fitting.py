@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.atomic import remove_leftovers
 from headstart.backend import BackendChoice, announce, choose_backend
 from headstart.errors import InterruptedRunError
-from headstart.eventlog import EventLog, HeldWarnings, drop_cut_line
+from headstart.eventlog import EventLog, HeldWarnings, drop_damaged_end
 from headstart.recipe import Recipe, build_recipe
 from headstart.recipes.resolve import ResolvedRecipe, resolve_recipe
 from headstart.registry import Registry, load_registry
@@ -146,8 +146,9 @@ def _carry_out(ready: Ready, folder: RunFolder, clock: Stopwatch, *, taken_over:
 def _found_on_opening(folder: RunFolder, taken_over: str | None) -> HeldWarnings:
     """What an earlier process left in the folder, to be told once there is a log."""
     warn = HeldWarnings()
-    if folder.events.is_file() and drop_cut_line(folder.events):
-        warn(f"the last line of {folder.events} was cut short; it was taken away")
+    if dropped := drop_damaged_end(folder.events) if folder.events.is_file() else 0:
+        lines = "the last line" if dropped == 1 else f"each of the last {dropped} lines"
+        warn(f"{lines} of {folder.events} was cut short or damaged; it was taken away")
     if taken_over:
         warn(f"{folder.path} was left by {taken_over}")
     return warn

@@ -127,7 +127,10 @@ def is_finished(recipe: Recipe) -> bool:
     folder = RunFolder(Path(recipe.out))
     if not (folder.result.is_file() and folder.events.is_file()):
         return False
-    return any(isinstance(event, RunFinished) for event in read_events(folder.events))
+    try:
+        return any(isinstance(event, RunFinished) for event in read_events(folder.events))
+    except DataError:  # told, or mended at its end, where the run goes on
+        return False
 
 
 def take_up(plan: Plan, folder: RunFolder, log: EventLog, warn: Callable[[str], None]) -> Resumed | None:
@@ -145,9 +148,14 @@ def take_up(plan: Plan, folder: RunFolder, log: EventLog, warn: Callable[[str], 
     if loaded is None:
         return None
     earlier = [event for event in read_all_events(folder.events) if isinstance(event, RunResumed)]
-    after = int(loaded.facts["events"])
-    log.take_up(read_events(folder.events)[:after])
-    here = RunResumed(time=now(), phase=str(loaded.facts["name"]), step=loaded.step, after=after)
+    counted, wanted = read_events(folder.events), int(loaded.facts["events"])
+    if len(counted) < wanted:
+        warn(
+            f"{folder.events} lacks {wanted - len(counted)} of the events before {checkpoints.last}: reports lack them"
+        )
+    told = counted[:wanted]
+    log.take_up(told)
+    here = RunResumed(time=now(), phase=str(loaded.facts["name"]), step=loaded.step, after=len(told))
     log.emit(here)
     return Resumed(checkpoints, loaded, tuple({"phase": each.phase, "step": each.step} for each in (*earlier, here)))
 
