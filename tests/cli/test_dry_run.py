@@ -74,3 +74,11 @@ def test_a_plan_that_has_nothing_to_act_on_is_refused_before_training(headstart)
     done = headstart("fit", *SHOWN, "--strategy", "lora", "--set", "strategy.rank=512")
     assert done.returncode == 2
     assert "match no kernel" in done.stderr
+
+
+def test_it_refuses_a_precision_that_training_has_no_use_for(headstart):
+    narrow = ("fit", "digits", "--limit", "120", "--image-size", "32", "--set", "training_precision=bfloat16")
+    done = headstart(*narrow, "--backend", "jax", "--dry-run")
+    assert done.returncode == 1
+    assert "bfloat16 on the CPU" in done.stderr
+    assert "--set training_precision=float32" in done.stderr

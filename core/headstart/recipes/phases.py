@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, ValuesView
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from headstart.errors import UsageError
 from headstart.recipe import Recipe
 from headstart.recipes.choices import Choices
 from headstart.recipes.rate_setting import RateSetting, rate_setting
-from headstart.recipes.unread import changed_options, refuse_unread, spell_options
+from headstart.recipes.unread import changed_options, nothing_to_act_on, refuse_unread, spell_options
 from headstart.registry import Registry
 from headstart.specs import HEAD, LowRank, Phase, StrategyRequest, StrategySpec, TaskSpec
 
@@ -27,8 +27,8 @@ class PhasePlanner:
     batch_norm: str
     only_mixing: tuple[str, ...] = ()
     """The augmentations, where all that were chosen do nothing but mix samples."""
-    only_by_gradient: tuple[str, ...] = ()
-    """Options of the task that were set and that training by gradient alone reads, such as `task.dropout=0.1`."""
+    only_by_gradient: Mapping[str, str] = field(default_factory=dict)
+    """Values by key of the task's options that were set and that training by gradient alone reads: `task.dropout`."""
 
     def plan(self, stages: tuple[str, ...]) -> tuple[Phase, ...]:
         """The strategy's phases for a backbone of these stages, bottom first.
@@ -72,12 +72,10 @@ class PhasePlanner:
     def _verify_task_options(self, phases: tuple[Phase, ...]) -> None:
         """What changes the loss or the head of training alone changes no head that is solved for."""
         if self.only_by_gradient and all(phase.solver == "closed_form" for phase in phases):
-            one = len(self.only_by_gradient) == 1
-            raise UsageError(
-                f"{' and '.join(self.only_by_gradient)} {'has' if one else 'have'} nothing to act on: training by "
-                f"gradient alone reads {'it' if one else 'them'}, and {self.strategy.short_name} solves this head in "
-                "closed form",
-                hint=f"leave {'it' if one else 'them'} out, or use --strategy lp_ft",
+            raise nothing_to_act_on(
+                self.only_by_gradient,
+                f"training by gradient alone reads it, and {self.strategy.short_name} solves this head in closed form",
+                "leave it out, or use --strategy lp_ft",
             )
 
     def _verify_moving(self, phases: tuple[Phase, ...]) -> None:
@@ -127,10 +125,10 @@ def make_planner(
     )
 
 
-def _only_by_gradient(task: TaskSpec, options: Any) -> tuple[str, ...]:
+def _only_by_gradient(task: TaskSpec, options: Any) -> Mapping[str, str]:
     """See PhasePlanner; none where the options were found wrong."""
     if options is None:
-        return ()
+        return {}
     return spell_options("task", options, changed_options(options, task.gradient_options))
 
 

@@ -27,11 +27,17 @@ class Problems:
         return any(problem.where == key or problem.where.startswith(f"{key} (") for problem in self._found)
 
     def attempt(self, key: str, look_up: Callable[[], T]) -> T | None:
-        """The result of `look_up`; a UsageError becomes a problem of `key`. A PluginError passes."""
+        """The result of `look_up`; a UsageError becomes a problem of `key`, a RecipeError those that it lists.
+
+        A PluginError passes.
+        """
         try:
             return look_up()
         except PluginError:
             raise
+        except RecipeError as exc:
+            self.extend(exc.problems)
+            return None
         except UsageError as exc:
             self.report(key, exc.message, exc.hint)
             return None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import tomlkit
 
-from headstart.errors import HeadstartError, UsageError
+from headstart.errors import HeadstartError, Problem, RecipeError
 from headstart.options import OptionInfo, describe_options
 from headstart.specs import Phase, StrategyRequest
 
@@ -22,13 +22,18 @@ def changed_options(options: Any, names: Collection[str] | None = None) -> tuple
     return tuple(option for option in changed if names is None or option.name in names)
 
 
-def spell_options(table: str, options: Any, chosen: Sequence[OptionInfo]) -> tuple[str, ...]:
-    """The `chosen` ones as on the command line: `strategy.epochs=5`."""
-    return tuple(f"{table}.{option.name}={_spelt(getattr(options, option.name))}" for option in chosen)
+def spell_options(table: str, options: Any, chosen: Sequence[OptionInfo]) -> dict[str, str]:
+    """The values of the `chosen` ones as on the command line, by key: `strategy.epochs` has `5`."""
+    return {f"{table}.{option.name}": _spelt(getattr(options, option.name)) for option in chosen}
+
+
+def nothing_to_act_on(values: Mapping[str, str], why: str, hint: str) -> RecipeError:
+    """The error that names each of these `values`, by key."""
+    return RecipeError([Problem(key, f"{value} has nothing to act on: {why}", hint) for key, value in values.items()])
 
 
 def refuse_unread(build: Build, request: StrategyRequest) -> None:
-    """Raise UsageError naming each option of the strategy that was set while its plan is the same at other values.
+    """Raise RecipeError naming each option of the strategy that was set while its plan is the same at other values.
 
     Flags that stand for an option of a recipe file (`--epochs`, `--learning-rate`) are left out of this: a recipe may
     set what a flag overrides. An option counts as read where the build refuses one of its other values, and where it
@@ -42,11 +47,10 @@ def refuse_unread(build: Build, request: StrategyRequest) -> None:
     unread = [option for option in changed if not _is_read(option, build, request, plan)]
     if unread:
         phases = ", ".join(f"{phase.name} ({phase.solver.replace('_', ' ')})" for phase in plan)
-        one = len(unread) == 1
-        raise UsageError(
-            f"{' and '.join(spell_options('strategy', request.options, unread))} {'has' if one else 'have'} nothing to "
-            f"act on: whatever {'it is' if one else 'they are'}, the phases are {phases}",
-            hint="leave it out" if one else "leave them out",
+        raise nothing_to_act_on(
+            spell_options("strategy", request.options, unread),
+            f"whatever it is, the phases are {phases}",
+            "leave it out, or choose a strategy, head or stages that it acts on",
         )
 
 

@@ -119,6 +119,7 @@ def make_plan(
     network = _build_network(resolved, registry, kind, task)
     phases = resolved.phases or resolved.planner.plan(tuple(stage.name for stage in network.backbone))
     _verify_phases(network, phases, recipe.batch_norm)
+    _verify_training_precision(recipe.training_precision)
     return Plan(
         resolved=resolved,
         registry=registry,
@@ -226,6 +227,14 @@ def _verify_phases(network: Network, phases: Sequence[Phase], batch_norm: str) -
 
     for phase in phases:
         expected_counts(network, phase, batch_norm=batch_norm)
+
+
+def _verify_training_precision(precision: str) -> None:
+    """Raise EngineRefusal now rather than after weights were loaded."""
+    from headstart.engine.precision import FLOAT32
+    from headstart.engine.training import training_precision
+
+    training_precision(precision, FLOAT32)
 
 
 def left_out(resolved: ResolvedRecipe, records: Records) -> list[str]:

@@ -84,10 +84,10 @@ def refusal(registry, *sets, **flags):
 )
 def test_a_probe_that_solves_its_head_has_no_use_for_what_training_needs(registry, option):
     problem = refusal(registry, f"strategy.{option}", strategy="probe")
-    assert problem.message == (
-        f"strategy.{option} has nothing to act on: whatever it is, the phases are probe (closed form)"
-    )
-    assert problem.hint == "leave it out"
+    name, _, value = option.partition("=")
+    assert problem.where == f"strategy.{name} (--set)"
+    assert problem.message == f"{value} has nothing to act on: whatever it is, the phases are probe (closed form)"
+    assert problem.hint.startswith("leave it out")
     assert resolve(registry, f"strategy.{option}", strategy="probe", head="mlp").phases[0].solver == "gradient"
 
 
@@ -104,7 +104,9 @@ def test_a_probe_that_solves_its_head_has_no_use_for_what_training_needs(registr
     ],
 )
 def test_an_option_of_a_part_that_the_plan_lacks_is_refused(registry, option, flags):
-    assert refusal(registry, f"strategy.{option}", **flags).message.startswith(f"strategy.{option} has nothing to act")
+    problem = refusal(registry, f"strategy.{option}", **flags)
+    assert problem.where == f"strategy.{option.partition('=')[0]} (--set)"
+    assert "has nothing to act on" in problem.message
 
 
 @pytest.mark.parametrize(
@@ -129,9 +131,16 @@ def test_an_option_that_acts_is_taken(registry, option, flags):
 
 
 def test_all_of_them_come_in_one_message(registry):
-    problem = refusal(registry, "strategy.epochs=5", "strategy.clip=0.5", strategy="probe")
-    assert "strategy.epochs=5 and strategy.clip=0.5 have nothing to act on: whatever they are" in problem.message
-    assert problem.hint == "leave them out"
+    with pytest.raises(RecipeError) as caught:
+        resolve(registry, "strategy.epochs=5", "strategy.clip=0.5", strategy="probe")
+    assert [problem.where for problem in caught.value.problems] == ["strategy.epochs (--set)", "strategy.clip (--set)"]
+
+
+def test_the_file_that_an_option_came_from_is_named(registry, tmp_path):
+    (tmp_path / "mine.toml").write_text("[strategy]\nepochs = 5\n")
+    flags = {"data": "digits", "backbone": "lite0", "weights": "none", "backend": "torch", "strategy": "probe"}
+    with pytest.raises(RecipeError, match=r"strategy\.epochs .file mine\.toml.: 5 has nothing to act on"):
+        resolve_recipe(build_recipe(flags=flags, file=tmp_path / "mine.toml"), registry)
 
 
 @pytest.mark.parametrize("flags", [{"strategy": "probe", "head": "mlp"}, {"strategy": "lp_ft"}])
@@ -155,7 +164,8 @@ def test_a_recipe_that_states_every_value_resolves_again(registry, flags, tmp_pa
 )
 def test_a_third_partys_option_is_refused_by_what_its_plan_shows(registry, option):
     problem = refusal(registry, f"strategy.{option}", strategy="heads")
-    assert problem.message.startswith(f"strategy.{option} has nothing to act on: whatever it is, the phases are solve")
+    assert problem.where == f"strategy.{option.partition('=')[0]} (--set)"
+    assert "has nothing to act on: whatever it is, the phases are solve" in problem.message
 
 
 def test_a_number_without_bounds_is_tried_far_from_where_it_stands(registry):
@@ -181,9 +191,10 @@ def test_text_and_what_a_plan_fails_at_for_another_value_are_taken(registry, opt
 )
 def test_what_training_alone_reads_of_a_task_is_refused_where_nothing_is_trained(registry, option, form):
     problem = refusal(registry, f"task.{option}", strategy="probe", form=form)
+    name, _, value = option.partition("=")
+    assert problem.where == f"task.{name} (--set)"
     assert problem.message == (
-        f"task.{option} has nothing to act on: training by gradient alone reads it, and probe solves this head in "
-        "closed form"
+        f"{value} has nothing to act on: training by gradient alone reads it, and probe solves this head in closed form"
     )
     assert problem.hint == "leave it out, or use --strategy lp_ft"
     assert resolve(registry, f"task.{option}", form=form).phases
