@@ -197,7 +197,7 @@ def skipped_findings(skipped: Sequence[Skipped]) -> list[Finding]:
     """A warning with the count of what was left out; the list itself is `PreparedData.skipped`."""
     if not skipped:
         return []
-    listed = "; ".join(f"{one.where}: {one.reason}" for one in skipped[:MAX_LISTED])
+    listed = "; ".join(one.reason for one in skipped[:MAX_LISTED])  # which names the file
     return [Finding("warning", f"{len(skipped)} left out: {listed}", len(skipped))]
 
 

@@ -64,7 +64,8 @@ def test_up_to_one_percent_unreadable_is_left_out_and_listed():
     data = prepare(records(items, skipped=(Skipped("x", "hidden"),)), Letters())
     assert len(data.keys) == 199
     assert [one.where for one in data.skipped] == ["x", "bad"]
-    assert ("warning", 1) in [(f.level, f.count) for f in data.findings]
+    (told,) = (finding for finding in data.findings if finding.level == "warning")
+    assert (told.message, told.count) == ("1 left out: bad: not a text", 1)
     for index, key in enumerate(data.keys):
         assert data.tensors["letters"][index].tobytes().decode() == f"t{key[1:]}"
 
