@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins
-from headstart_cli.output import print_json, print_table, say
+from headstart_cli.output import cell, print_json, print_table, say
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run's folder.")]
 Data = Annotated[
@@ -52,7 +52,11 @@ def evaluate(
 def _print_split(name: str, metrics: Mapping[str, Any], document: Mapping[str, Any]) -> None:
     intervals = document["intervals"].get(name, {})
     rows = [
-        (metric, value, f"{intervals[metric][0]:.4f} to {intervals[metric][1]:.4f}" if metric in intervals else None)
+        (
+            metric,
+            value,
+            f"{cell(intervals[metric][0])} to {cell(intervals[metric][1])}" if metric in intervals else None,
+        )
         for metric, value in metrics.items()
     ]
     title = f"{name}: {document['samples'][name]:,} samples, on {document['backend']}"

@@ -65,14 +65,19 @@ class RateCurve:
 
     @cached_property
     def smoothed(self) -> np.ndarray:
-        """See the function of this name; what is above all of the first LEAST losses counts as the greatest of them, so
-        that the rise at the end does not hide the fall before it."""
+        """See the function of this name."""
+        return smoothed(self.losses)
+
+    @cached_property
+    def _judged(self) -> np.ndarray:
+        """As `smoothed`; what is above all of the first LEAST losses counts as the greatest of them, so that the rise
+        at the end does not hide the fall before it."""
         return smoothed(np.minimum(self.losses, np.max(self.losses[:LEAST], initial=-np.inf)))
 
     @cached_property
     def least(self) -> int | None:
         """The step of the least smoothed loss; None for a curve of fewer than LEAST steps."""
-        return int(np.argmin(self.smoothed)) if len(self.rates) >= LEAST else None
+        return int(np.argmin(self._judged)) if len(self.rates) >= LEAST else None
 
     @property
     def tenth(self) -> float | None:
@@ -86,8 +91,8 @@ class RateCurve:
         """Whether the loss fell by no more than chance, or by too little to matter, before its least."""
         if self.least is None or self.least < 2:
             return True
-        start = float(self.smoothed[0])
-        fall = start - float(self.smoothed[self.least])
+        start = float(self._judged[0])
+        fall = start - float(self._judged[self.least])
         return bool(fall <= max(CLEAR * self.noise, WORTH * abs(start)))
 
     @property
@@ -101,5 +106,5 @@ class RateCurve:
         """The rate of the steepest fall before the least loss."""
         if self.least is None or self.is_flat:
             return None
-        slopes = np.gradient(self.smoothed, np.log(self.rates))
+        slopes = np.gradient(self._judged, np.log(self.rates))
         return float(self.rates[int(np.argmin(slopes[: self.least + 1]))])

@@ -9,12 +9,12 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFont
 
 from headstart.data.reading import Reading
 from headstart.data.views import Mixed
 from headstart.runs.contact_sheet import _labels, _read_some, _spread, in_words
-from headstart.runs.sheet_drawing import Cell, draw_sheet
+from headstart.runs.sheet_drawing import Cell, _broken, draw_sheet
 from headstart.specs import Colour, Erased, InputRequest, Mix, Record, Transform
 from headstart_cli.main import run_arguments
 from headstart_plugins.image import ImageOptions
@@ -258,6 +258,24 @@ def test_samples_are_of_one_target_after_the_other_and_of_the_training_split_whe
     assert [record.target for record in _spread(records)] == list("abcabaa")
     given = [Record(f"{n}", None, "a", split=split) for n, split in enumerate(("test", "train", "val", "train"))]
     assert [record.key for record in _spread(given)] == ["1", "3"]
+
+
+def test_the_first_of_many_numbers_are_spread_over_all_of_them():
+    """As text, -0.5 and -1.5 and their like come first."""
+    numbers = [f"{(number - 50) / 2}" for number in range(100)]
+    found = [float(record.target) for record in _spread([Record(text, None, text) for text in numbers])]
+    assert sorted(found) == sorted(map(float, numbers))
+    assert sorted(found[:4]) == [-25.0, -9.0, 7.0, 23.0]
+    assert sum(number < 0 for number in found[:64]) == pytest.approx(32, abs=4)
+
+
+def test_notes_that_are_wider_than_a_picture_are_broken_not_cut():
+    font = ImageFont.load_default(12)
+    note = "affine 1.00 -0.09 0.09 0.97"
+    lines = _broken(note, font, 120)
+    assert " ".join(lines) == note
+    assert len(lines) == 2
+    assert all(font.getlength(line) <= 120 for line in lines)
 
 
 def test_labels_of_mixtures_have_their_shares():

@@ -83,7 +83,7 @@ def filled(folder, files):
 def test_what_a_run_leaves_that_was_killed_before_it_began_is_in_no_ones_way(tmp_path, files, small_registry):
     folder = filled(tmp_path / "run", files)
     assert claim(str(folder), stem="x").path == folder
-    assert taken_up(build_recipe(flags={"out": str(folder)}), small_registry).out == str(folder)
+    assert taken_up(build_recipe(flags={"data": "digits", "out": str(folder)}), small_registry).out == str(folder)
 
 
 @pytest.mark.parametrize(

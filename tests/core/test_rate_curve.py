@@ -56,6 +56,15 @@ def test_where_the_curve_is_flat_nothing_is_suggested():
     assert (curve.is_flat, curve.steepest, curve.tenth) == (True, None, None)
 
 
+def test_what_is_drawn_as_smoothed_rises_as_the_losses_do():
+    """The suggestion is judged by less of that rise, which ends the test where it is far above the least loss."""
+    curve = RateCurve(RATES, falling_then_rising(RATES, rise=3e-2))
+    assert curve.losses[-1] > 100
+    assert np.array_equal(curve.smoothed, smoothed(curve.losses))
+    assert curve.smoothed[-1] > 20 * curve.losses[0]
+    assert curve.steepest == pytest.approx(1e-4, rel=0.25)
+
+
 def test_the_suggestion_lies_before_the_rise_even_where_the_loss_falls_again_after_it():
     losses = falling_then_rising(RATES, fall=1e-5, rise=1e-3)
     again = np.minimum(losses, 3.0)

@@ -92,6 +92,9 @@ def test_a_flag_that_differs_from_what_nobody_had_set_is_refused(left_to_its_str
         ("image_folder:a/photos", True),
         ("image_folder:b/photos", False),
         ("folder:{here}/a/photos", False),
+        ("a/photos", True),
+        ("{here}/a/photos", True),
+        ("b/photos", False),
         ("image_folder:photos", False),
         ("photos", False),
     ],
@@ -111,6 +114,14 @@ def test_a_reference_may_be_spelt_shorter(tmp_path, monkeypatch, mine, goes_on, 
 def test_without_a_folder_there_is_nothing_to_go_on_with(small_registry):
     with pytest.raises(UsageError, match="--resume"):
         taken_up(build_recipe(flags={}), small_registry)
+
+
+@pytest.mark.parametrize("name", ["absent", "."])
+def test_a_folder_without_a_run_is_told_where_no_data_is_named_either(tmp_path, small_registry, name):
+    with pytest.raises(UsageError, match=r"there is no run in .* to go on with") as caught:
+        taken_up(stated(tmp_path / name), small_registry)
+    assert "check the folder" in caught.value.hint
+    assert taken_up(stated(tmp_path / name, data="digits"), small_registry).data == "digits"
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path, small_registry):

@@ -44,13 +44,14 @@ def check_records(items: Sequence[Record], form: TargetForm = "class") -> None:
     check_look_alikes(_names([record.target or "" for record in items], form))
 
 
-def check_form(given: TargetForm | None, form: TargetForm) -> None:
-    """Raises DataError where the dataset says that samples have several labels each, and another form is wanted."""
+def check_form(given: TargetForm | None, form: TargetForm, hint: str) -> None:
+    """Raises DataError with `hint` where the dataset says that samples have several labels each, and another form is
+    wanted."""
     if given == "labels" and form != "labels":
         wanted = "a number" if form == "number" else "one class"
         raise DataError(
             f"the data has several labels a sample (the column `labels`); this task learns {wanted} of each",
-            hint="leave --task out, or name one for labels, such as --task multilabel",
+            hint=hint,
         )
 
 

@@ -85,7 +85,7 @@ def prepare(
     Raises DataError for what `headstart.data.checks`, `limit` and `split` refuse, naming file, class or key.
     """
     options = options or PrepareOptions()
-    check_form(records.targets, options.form)
+    check_form(records.targets, options.form, "leave --task out, or name one for labels, such as --task multilabel")
     check_records(records.items, options.form)
     check_targets(records.items, options.form)
     items = _chosen(records.items, options)
@@ -108,7 +108,7 @@ def prepare_unsplit(
 ) -> PreparedData:
     """Other data for a finished run: every row counts as test. One class is fine; labels are the task's
     matter."""
-    check_form(records.targets, form)
+    check_form(records.targets, form, "name data with one target a sample, or a run whose task learns several labels")
     check_records(records.items, form)
     items = sorted(records.items, key=_key)
     reading = read_all(items, kind, scratch=scratch, on_progress=on_progress)

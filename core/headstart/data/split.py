@@ -15,7 +15,7 @@ from headstart.data.checks import check_given_splits
 from headstart.data.ranking import rank
 from headstart.data.split_file import SPLITS, Split, SplitRow
 from headstart.data.strata import strata_of
-from headstart.data.targets import labels_of
+from headstart.data.targets import labels_of, odd_among_numbers
 from headstart.errors import DataError
 from headstart.specs import TargetForm
 
@@ -196,8 +196,16 @@ def _check_tiny(pieces: Mapping[str, int], samples: Mapping[str, int], sides: in
             plural = "sample" if samples[label] == 1 else "samples"
             raise DataError(
                 f"class {label!r} has {samples[label]} {plural}{apart}; {sides} sides need at least {sides}",
-                hint="add samples, leave the class out, or give the splits yourself",
+                hint=_of_too_few(samples),
             )
+
+
+def _of_too_few(samples: Mapping[str, int]) -> str:
+    """What to do about a class of too few samples."""
+    odd = odd_among_numbers([label for label, count in samples.items() for _ in range(count)])
+    if odd is not None:
+        return f"{odd}: mend it and learn numbers, which --task regression does"
+    return "add samples, leave the class out, or give the splits yourself"
 
 
 def _units(rows: Sequence[SplitRow], form: TargetForm) -> list[Unit]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from headstart.specs import SEPARATOR, Records, TargetForm
@@ -15,6 +15,9 @@ MOST_CODES = 20
 """Up to so many different whole numbers are names of classes, however few records each has."""
 RECORDS_PER_CODE = 10.0
 """With so many records to each different whole number, those are names of classes too."""
+
+NEARLY_ALL = 0.9
+"""With so many numbers among the targets, the others are odd cells in a column of numbers rather than classes."""
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
@@ -45,13 +48,13 @@ def tell_form(records: Records) -> Told:
 
     Labels: some targets are joined by SEPARATOR, and there are fewer labels than combinations of them. Numbers: all
     targets are, with fractions and more than MOST_GRADES different ones, or whole, more than MOST_CODES different ones
-    and fewer than RECORDS_PER_CODE records to each. Everything else are classes.
+    and fewer than RECORDS_PER_CODE records to each. Everything else are classes, told of where nearly all are numbers.
     """
     if records.targets is not None:
         reason = f"the dataset says that its targets are of the form {records.targets!r}"
         return Told(records.targets, reason, False)
     targets = [record.target or "" for record in records.items]
-    return _as_labels(targets) or _as_numbers(targets) or Told("class", f"{len(set(targets))} different labels", False)
+    return _as_labels(targets) or _as_numbers(targets) or _as_classes(targets)
 
 
 def _as_labels(targets: Sequence[str]) -> Told | None:
@@ -72,10 +75,30 @@ def _as_numbers(targets: Sequence[str]) -> Told | None:
     values = {number for number in numbers if number is not None}
     if not targets or None in numbers:
         return None
-    whole = all(value.is_integer() for value in values)
-    said = f"all {len(targets)} targets are {'whole ' if whole else ''}numbers, {len(values)} different ones"
-    if whole:
-        few = len(values) <= MOST_CODES or len(targets) >= RECORDS_PER_CODE * len(values)
-    else:
-        few = len(values) <= MOST_GRADES
+    whole = "whole " if all(value.is_integer() for value in values) else ""
+    said = f"all {len(targets)} targets are {whole}numbers, {len(values)} different ones"
+    few = _are_classes(values, len(targets))
     return Told("class" if few else "number", said, not few or len(values) > MOST_CODES)
+
+
+def _are_classes(values: Collection[float], records: int) -> bool:
+    """Whether these are all the different numbers of classes or grades rather than of something measured."""
+    if all(value.is_integer() for value in values):
+        return len(values) <= MOST_CODES or records >= RECORDS_PER_CODE * len(values)
+    return len(values) <= MOST_GRADES
+
+
+def _as_classes(targets: Sequence[str]) -> Told:
+    if odd := odd_among_numbers(targets):
+        return Told("class", odd, True)
+    return Told("class", f"{len(set(targets))} different labels", False)
+
+
+def odd_among_numbers(targets: Sequence[str]) -> str | None:
+    """What is odd where nearly all targets are numbers of something measured; None where they are not, or all are."""
+    numbers = [number for target in targets if (number := number_of(target)) is not None]
+    share = len(numbers) / max(1, len(targets))
+    if share == 1 or share < NEARLY_ALL or _are_classes(set(numbers), len(numbers)):
+        return None
+    odd = next(target for target in targets if number_of(target) is None)
+    return f"{len(numbers)} of {len(targets)} targets are numbers, and {odd!r} is none"

@@ -10,6 +10,7 @@ from headstart.options import parse_options
 from headstart.recipe import Recipe
 from headstart.recipes.choices import Choices
 from headstart.recipes.problems import Problems
+from headstart.recipes.tables import NAMED_TABLES
 from headstart.specs import BackboneSpec, Spec
 
 
@@ -50,11 +51,17 @@ def _unused(recipe: Recipe, used: Mapping[str, Spec | None]) -> Iterator[Problem
     known = {name for table, spec in used.items() if spec for name in spellings(table, spec)}
     for table, values in recipe.options.items():
         group, dot, name = table.partition(".")
+        if table in NAMED_TABLES:
+            yield from (_nameless(table, key) for key in values)
         if not dot or not values or table in known or _is_asked(recipe, group, name):
             continue
         flag = "--augment" if group == "augmentation" else "--reporter"
         message = f"options for the {group} {name!r}, which this recipe does not use"
         yield Problem(table, message, f"add {flag} {name}, or leave the options out")
+
+
+def _nameless(table: str, key: str) -> Problem:
+    return Problem(f"{table}.{key}", f"does not say which {table} it is for", f"write {table}.NAME.{key}")
 
 
 def _is_asked(recipe: Recipe, group: str, name: str) -> bool:

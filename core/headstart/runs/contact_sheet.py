@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from headstart.data.checks import MAX_LISTED
 from headstart.data.reading import Reading, read_all
+from headstart.data.targets import number_of
 from headstart.data.views import Composed, Mixed, TrainingSamples, View, augmented, partners
 from headstart.errors import DataError, UsageError
 from headstart.recipes.resolve import ResolvedRecipe
@@ -86,13 +87,25 @@ def _read_some(items: Sequence[Record], kind: InputKind, count: int) -> Reading:
 
 
 def _spread(items: Sequence[Record]) -> list[Record]:
-    """Training records, by key, of one target after the other in turn."""
+    """Training records, by key, of one target after the other in turn; of numbers the first few are spread over all."""
     given = [record for record in items if record.split == "train"] or items
     groups: defaultdict[str, list[Record]] = defaultdict(list)
     for record in sorted(given, key=lambda record: record.key):
         groups[record.target or ""].append(record)
-    in_turn = chain.from_iterable(zip_longest(*(groups[target] for target in sorted(groups))))
+    in_turn = chain.from_iterable(zip_longest(*(groups[target] for target in _in_order(groups))))
     return [record for record in in_turn if record is not None]
+
+
+def _in_order(targets: Iterable[str]) -> list[str]:
+    """By name; of more numbers than the pool holds, each halfway between two before it (van der Corput)."""
+    ordered = sorted(targets)
+    numbers = {target: number for target in ordered if (number := number_of(target)) is not None}
+    if len(ordered) <= POOL or len(numbers) < len(ordered):
+        return ordered
+    bits = len(ordered).bit_length()
+    places = sorted(range(len(ordered)), key=lambda place: f"{place:0{bits}b}"[::-1])
+    by_size = sorted(ordered, key=lambda target: numbers[target])
+    return [by_size[place] for place in places]
 
 
 def _rows(reading: Reading, view: View, name: str, *, samples: int, views: int) -> list[list[Cell]]:

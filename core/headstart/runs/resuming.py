@@ -54,6 +54,11 @@ def taken_up(stated: Recipe, registry: Registry) -> Recipe:
 def _not_begun(stated: Recipe, folder: RunFolder) -> Recipe:
     if folder.path.is_dir() and not holds_no_run(folder):
         raise UsageError(f"{folder.path} holds no run: there is no {folder.recipe.name}", hint="check the folder")
+    if stated.data is None:
+        raise UsageError(
+            f"there is no run in {folder.path} to go on with, and no data to begin one with",
+            hint="check the folder, or name a dataset, a path or KIND:PATH too",
+        )
     return stated
 
 
@@ -101,7 +106,7 @@ def _same_reference(one: str, other: str) -> bool:
     (kind, colon, path), (its_kind, its_colon, its_path) = one.rpartition(":"), other.rpartition(":")
     if colon and its_colon:
         return _same_name(kind, its_kind) and (path == its_path or _absolute(path) == its_path)
-    return not its_colon and (_same_name(one, other) or _absolute(one) == other)
+    return _absolute(one) == (other if not its_colon else its_path) or (not its_colon and _same_name(one, other))
 
 
 def _same_name(one: str, other: str) -> bool:

@@ -83,7 +83,8 @@ def _draw_cell(
 
 def _caption(cell: Cell, font: Font, width: int) -> list[_Line]:
     """The lines below a picture, and their inks."""
-    labels, notes = _wrapped(cell.labels, font, width)[:MOST], _wrapped(cell.notes, font, width)
+    labels = _wrapped(cell.labels, font, width)[:MOST]
+    notes = [part for line in _wrapped(cell.notes, font, width) for part in _broken(line, font, width)]
     return [(_cut(text, font, width), INK) for text in labels] + [(_cut(text, font, width), GREY) for text in notes]
 
 
@@ -113,6 +114,18 @@ def _wrapped(notes: Sequence[str], font: Font, width: int) -> list[str]:
         else:
             lines.append(note)
     return lines
+
+
+def _broken(line: str, font: Font, width: int) -> list[str]:
+    """A line in parts that fit, broken at spaces."""
+    parts = [""]
+    for word in line.split(" "):
+        longer = f"{parts[-1]} {word}".lstrip()
+        if parts[-1] and font.getlength(longer) > width:
+            parts.append(word)
+        else:
+            parts[-1] = longer
+    return parts
 
 
 def _cut(text: str, font: Font, width: int) -> str:

@@ -45,7 +45,8 @@ class Classification:
 
     Targets are (batch,) int32 indices into `classes`, mixed ones (batch, class) float32 distributions; the one output
     is "logits" (batch, class) float32. Probabilities are softmax(logits / temperature), without one 1. Where classes
-    are evened out, the primary metric and the metric `loss` are those of classes that all weigh the same.
+    are evened out, the primary metric is that of classes that all weigh the same, and so is the metric `loss` but with
+    logit adjustment, whose own is the mean over samples.
     """
 
     classes: tuple[str, ...]

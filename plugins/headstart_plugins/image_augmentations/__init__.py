@@ -119,7 +119,8 @@ def _automatic() -> Iterable[AugmentationSpec]:
     return [
         AugmentationSpec(
             name="image_augmentations/trivial_augment",
-            summary="One of 13 changes, of any strength (TrivialAugment Wide); large turns where labels survive them.",
+            summary="One of 13 changes, or 14 with inverted colours, of any strength (TrivialAugment Wide); large "
+            "turns where labels survive them.",
             options=NoOptions,
             build=HERE + "_policies:trivial_augment",
             input="image/image",
@@ -127,7 +128,7 @@ def _automatic() -> Iterable[AugmentationSpec]:
         ),
         AugmentationSpec(
             name="image_augmentations/rand_augment",
-            summary="Several of 13 changes, all of one strength (RandAugment).",
+            summary="Several of 13 changes, or 14 with inverted colours, all of one strength (RandAugment).",
             options=RandAugmentOptions,
             build=HERE + "_policies:rand_augment",
             input="image/image",

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 NOTHING = "\u2013"
 SHARES = ("accuracy", "f1", "precision", "recall")
 """Metrics whose names end so lie between 0 and 1."""
+SMALLEST, LARGEST = 1e-3, 1e6
+"""From where to where fixed digits show a number."""
 
 
 def printable(text: object) -> str:
@@ -22,8 +24,13 @@ def shares(values: Sequence[float]) -> str:
 
 
 def metric(value: float | None, digits: int = 4) -> str:
-    """A metric or loss with fixed digits: 0.9812; none below 0 that would be shown as 0."""
-    return NOTHING if value is None else f"{round(value, digits) + 0.0:.{digits}f}"
+    """A metric or loss with fixed digits, 0.9812; what these cannot show, in small or large units, as 2.2e-12. None is
+    shown as below 0 that is so by rounding alone."""
+    if value is None:
+        return NOTHING
+    rounded = round(value, digits) + 0.0
+    shown = SMALLEST <= abs(value) < LARGEST or (rounded == 0 and value <= 0)
+    return f"{rounded:.{digits}f}" if shown else f"{value:.{digits}g}"
 
 
 def small(value: float | None) -> str:

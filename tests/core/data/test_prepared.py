@@ -124,12 +124,22 @@ def test_unusable_records_are_named(items, said):
 
 
 @pytest.mark.parametrize(("form", "wanted"), [("class", "one class"), ("number", "a number")])
-@pytest.mark.parametrize("prepared", [prepare, lambda *given: prepare_unsplit(*given[:2], form=given[2].form)])
-def test_a_column_of_labels_is_not_taken_for_samples_without_a_label(form, wanted, prepared):
+@pytest.mark.parametrize(
+    ("prepared", "hint"),
+    [
+        (prepare, "leave --task out, or name one for labels, such as --task multilabel"),
+        (
+            lambda *given: prepare_unsplit(*given[:2], form=given[2].form),
+            "name data with one target a sample, or a run whose task learns several labels",
+        ),
+    ],
+    ids=["for a run", "for a finished run"],
+)
+def test_a_column_of_labels_is_not_taken_for_samples_without_a_label(form, wanted, prepared, hint):
     several = Records("text/text", (Record("a", "x", "red|round"), Record("b", "y", "")), targets="labels")
     with pytest.raises(DataError, match=f"several labels a sample .* learns {wanted}") as caught:
         prepared(several, None, PrepareOptions(form=form))
-    assert "--task multilabel" in caught.value.hint
+    assert caught.value.hint == hint
 
 
 def test_a_limit_is_taken_before_the_split():

@@ -63,6 +63,14 @@ def test_the_reason_holds_the_counts_and_doubtful_ones_are_marked():
     assert not tell_form(records(["cat", "dog"])).could_differ
 
 
+def test_odd_cells_in_a_column_of_numbers_are_told():
+    told = tell_form(records([*(str(n) for n in range(100)), "unknown", "n/a"]))
+    assert (told.form, told.could_differ) == ("class", True)
+    assert told.reason == "100 of 102 targets are numbers, and 'unknown' is none"
+    assert not tell_form(records([*(str(n) for n in range(30)), *["cat"] * 9])).could_differ  # a quarter is no odd cell
+    assert not tell_form(records([*(str(n % 10) for n in range(100)), "none"])).could_differ  # digits and one more
+
+
 @pytest.mark.parametrize(
     ("targets", "form", "words"),
     [

@@ -178,6 +178,12 @@ def test_options_of_something_unused_are_refused_with_the_flag_that_would_use_it
     assert "add --augment classic" in problem
 
 
+@pytest.mark.parametrize("table", ["augmentation", "reporter"])
+def test_an_option_that_does_not_say_whose_it_is_is_refused(registry, table):
+    (problem,) = refused(registry, [f"{table}.alpha=7"], augment=["cutmix"])
+    assert problem == f"{table}.alpha (--set): does not say which {table} it is for (write {table}.NAME.alpha)"
+
+
 def test_options_can_be_written_under_the_full_name(registry):
     resolved = resolve(registry, ["augmentation.image_augmentations/classic.zoom=0.1"], augment=["classic"])
     assert resolved.options["augmentation.classic"].zoom == 0.1

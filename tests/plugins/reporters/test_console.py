@@ -150,6 +150,11 @@ def test_what_classes_probabilities_are_for_is_told(shares, told):
     assert ("calibrated", told) in result_rows({"run": "runs/x", "calibration": calibration})
 
 
+def test_small_and_large_units_are_shown_too():
+    shown = [metric(value) for value in (2.19896e-12, 0.0004, 0.0012, 0.0, 1234.5, 7.5e27)]
+    assert shown == ["2.199e-12", "0.0004", "0.0012", "0.0000", "1234.5000", "7.5e+27"]
+
+
 def test_nothing_is_shown_as_less_than_0_that_is_none():
     assert [metric(value) for value in (-1e-9, -0.00004, -0.0002, 0.5)] == ["0.0000", "0.0000", "-0.0002", "0.5000"]
 

@@ -162,7 +162,30 @@ def test_the_page_holds_figures_intervals_baseline_and_how_to_repeat(written):
     assert f"headstart fit --recipe {run.path}/recipe.toml" in text
     assert "3f5a" * 16 in text
     assert "versions keras" in text
+    assert "The red mark is the baseline." in text
+    assert "scale" in page.attributes("class")
     assert "3 images were converted from CMYK" in text
+
+
+def test_a_metric_without_a_scale_has_no_mark_that_a_caption_speaks_of(run):
+    """As of a regression: its errors are in the unit of the targets."""
+    (run.path / "predictions.csv").unlink()
+    number = {
+        **{name: value for name, value in run.result(str(run.path)).items() if name != "report"},
+        "primary_metric": "rmse",
+        "higher_is_better": False,
+        "classes": [],
+        "metrics": {split: {"rmse": 2.19896e-12, "loss": 0.31} for split in ("val", "test")},
+        "intervals": {"test": {"rmse": [2.0e-12, 2.4e-12]}},
+        "baseline": {"mean_rmse": 7.5e-12},
+    }
+    events = [*run.events(str(run.path))[:-1], RunFinished(time=1.8e9, result=number)]
+    page = page_of(run, events=events)
+    text = " ".join("".join(page.text).split())
+    for part in ("2.199e-12", "2e-12 to 2.4e-12", "scores 7.5e-12"):
+        assert part in text
+    assert "red mark" not in text
+    assert "scale" not in page.attributes("class")
 
 
 def test_the_most_confident_mistakes_come_first_with_their_pictures(written):
