@@ -198,7 +198,7 @@ def test_what_is_cut_before_the_first_line_end_leaves_an_empty_file(tmp_path):
     [
         (b"\0" * 40, 1),
         (b"\0" * 40 + b"\n", 1),
-        (b'{"event": "Warned"}\n\xff\xfe\n\n{"ev', 4),
+        (b'{"event": "War\n\xff\xfe\n\n{"ev', 4),
     ],
     ids=["zeros", "a line of zeros", "several"],
 )
@@ -223,6 +223,15 @@ def test_damage_with_events_behind_it_stays_and_is_told_with_what_to_do(tmp_path
     with pytest.raises(DataError, match="line 2 is damaged") as caught:
         read_events(path)
     assert "another folder" in caught.value.hint
+
+
+def test_events_of_a_kind_that_this_version_does_not_know_are_no_damage(tmp_path):
+    """A newer version wrote them; it is the checkpoints that say so."""
+    path, (a,) = tmp_path / "events.jsonl", warned("a")
+    content = (to_line(a) + "\n" + '{"event": "MemoryMeasured", "time": 1.0, "bytes": 7}\n').encode()
+    path.write_bytes(content)
+    assert drop_damaged_end(path) == 0
+    assert path.read_bytes() == content
 
 
 def test_a_file_in_which_no_line_holds_an_event_stays(tmp_path):

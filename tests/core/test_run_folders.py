@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 
 from headstart.errors import DataError, InterruptedRunError, UsageError
 from headstart.eventlog import read_all_events, read_events
-from headstart.events import RunFinished, RunStarted, Warned
+from headstart.events import RunFinished, RunResumed, RunStarted, Warned
 from headstart.runs import fitting
 from headstart.runs.fitting import fit
 from headstart.runs.lock import LOCK, locked
@@ -161,8 +162,13 @@ def test_what_a_loss_of_power_left_at_the_end_of_the_events_stops_no_run_from_go
     assert isinstance(read_events(events)[-1], RunFinished)
 
 
-def test_events_that_a_checkpoint_counts_and_that_are_gone_are_told(interrupted, stopping):
-    """The weights are whole, so that training can go on; its history is not."""
+@pytest.mark.parametrize("cache", ["warm", "cold"])
+def test_events_that_a_checkpoint_counts_and_that_are_gone_are_told(
+    interrupted, stopping, tmp_path, monkeypatch, cache
+):
+    """The weights are whole, so that training can go on; its history is not. What is read anew is no event of it."""
+    if cache == "cold":
+        monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "cache"))
     events = interrupted / "events.jsonl"
     lines = events.read_bytes().splitlines(keepends=True)
     last = max(place for place, line in enumerate(lines) if line.startswith(b'{"event": "EpochDone"'))
@@ -171,7 +177,20 @@ def test_events_that_a_checkpoint_counts_and_that_are_gone_are_told(interrupted,
 
     (told,) = (message for message in run.result["warnings"] if "reports lack them" in message)
     assert told.startswith(f"{events} lacks 1 of the events before step.")
+    (resumed,) = (event for event in read_events(events) if isinstance(event, RunResumed))
+    assert resumed.after == last
     assert isinstance(read_events(events)[-1], RunFinished)
+
+
+@pytest.mark.parametrize("name", ["split.csv", "events.jsonl"])
+def test_a_file_that_a_run_goes_on_by_and_that_is_gone_is_named(interrupted, stopping, name):
+    """Starting over would lose what was trained."""
+    before = sorted(path.name for path in (interrupted / "checkpoints").iterdir())
+    (interrupted / name).unlink()
+    with pytest.raises(DataError, match=re.escape(name)) as caught:
+        fit(out=str(interrupted), registry=stopping, resume=True)
+    assert "restore it from a copy" in caught.value.hint
+    assert sorted(path.name for path in (interrupted / "checkpoints").iterdir()) == before
 
 
 def test_a_damaged_line_among_the_events_ends_the_run_with_what_to_do(interrupted, stopping):

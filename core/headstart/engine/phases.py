@@ -71,6 +71,7 @@ def _take_up(phases: Sequence[Phase], training: Training, loaded: Loaded) -> tup
     training.results[:] = results_of(facts["results"], loaded.group("answers"))
     training.changed.update(facts["changed"])
     training.restore_shared(loaded.groups)
+    _verify_untouched(training.network, loaded)
     return (index + 1, None) if facts["complete"] else (index, loaded)
 
 
@@ -86,8 +87,8 @@ def _run_phase(phases: Sequence[Phase], index: int, training: Training, *, loade
     cut = cut_of(network, phase)
     frozen = hash_frozen(network, learning.changed)
     steps = sum(result.steps for result in training.results)
-    place = Place(index, cut, steps, digest_of(frozen), digest_of_plan(phases))
-    _verify_same_frozen(place, loaded)
+    untouched = {name: digest for name, digest in frozen.items() if name not in training.changed}
+    place = Place(index, cut, steps, digest_of(untouched), digest_of_plan(phases))
     if loaded is None:  # or it is among the events that the checkpoint counts
         training.log.emit(_announcement(phase, training, learning, place, count=len(phases)))
     training.source.forget_other_cuts(cut)
@@ -144,9 +145,9 @@ def _verify_trained(trainable: Mapping[str, int], result: PhaseResult) -> None:
         )
 
 
-def _verify_same_frozen(place: Place, loaded: Loaded | None) -> None:
-    """A run that goes on does so on the very weights that it began with."""
-    if loaded is not None and loaded.facts["frozen"] != place.frozen:
+def _verify_untouched(network: Network, loaded: Loaded) -> None:
+    """A run that goes on does so on the very weights that it began with: those that its checkpoint does not hold."""
+    if digest_of(hash_frozen(network, loaded.group("weights"))) != loaded.facts["untouched"]:
         raise HeadstartError(
             "the backbone's weights are not those that the run began with: what is frozen differs from the checkpoint",
             hint="restore the weights file, or start a new run in another folder",

@@ -97,7 +97,7 @@ class Training:
             "phase": place.index,
             "name": phase.name,
             "train": list(phase.train),
-            "frozen": place.frozen,
+            "untouched": place.untouched,
             "plan": place.plan,
             "events": self.log.count,
             "results": [result.facts() for result in self.results],
@@ -125,13 +125,13 @@ class Training:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a phase stands among the others: its `index`, its `cut`, and the updates before it. `frozen` is a digest of
-    the weights that it must not change, `plan` one of all phases."""
+    """Where a phase stands among the others: its `index`, its `cut`, and the updates before it. `untouched` is a digest
+    of the weights that no phase so far may change, `plan` one of all phases."""
 
     index: int
     cut: int
     first_step: int
-    frozen: str
+    untouched: str
     plan: str
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.errors import DataError, Problem, RecipeError, UsageError
 from headstart.eventlog import EventLog, now, read_all_events, read_events
-from headstart.events import RunFinished, RunResumed
+from headstart.events import RunFinished, RunResumed, RunStarted
 from headstart.recipe import SETTINGS, Recipe, build_recipe
 from headstart.recipes.resolve import resolve_recipe
 from headstart.registry import Registry
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from headstart.runs.planning import Plan
 
 AUTO = "auto"
+RESTORE = "restore it from a copy, or start a new run in another folder"
 LEFT_TO_THE_STRATEGY = ("train", "views", "epochs", "learning_rate")
 """Settings that are none in a recipe whose strategy's options say it."""
 
@@ -145,20 +146,22 @@ def take_up(plan: Plan, folder: RunFolder, log: EventLog, warn: Callable[[str], 
     """
     from headstart.engine.checkpoints import Checkpoints
 
-    if not (folder.recipe.is_file() and folder.split.is_file()):
+    checkpoints = Checkpoints(folder.checkpoints)
+    if not folder.split.is_file():
+        if checkpoints.names():
+            raise DataError(f"{folder.split} is gone, by which the run split its data", hint=RESTORE)
         return None
     _verify_split(plan, folder)
-    checkpoints = Checkpoints(folder.checkpoints)
     loaded = checkpoints.load_last(warn)
     if loaded is None:
         return None
-    earlier = [event for event in read_all_events(folder.events) if isinstance(event, RunResumed)]
-    counted, wanted = read_events(folder.events), int(loaded.facts["events"])
-    if len(counted) < wanted:
-        warn(
-            f"{folder.events} lacks {wanted - len(counted)} of the events before {checkpoints.last}: reports lack them"
-        )
-    told = counted[:wanted]
+    earlier = [event for event in read_all_events(folder.events, log.found) if isinstance(event, RunResumed)]
+    wanted = int(loaded.facts["events"])
+    told = read_events(folder.events, log.found)[:wanted]
+    if not any(isinstance(event, RunStarted) for event in told):
+        raise DataError(f"{folder.events} does not hold how the run began", hint=RESTORE)
+    if len(told) < wanted:
+        warn(f"{folder.events} lacks {wanted - len(told)} of the events before {checkpoints.last}: reports lack them")
     log.take_up(told)
     here = RunResumed(time=now(), phase=str(loaded.facts["name"]), step=loaded.step, after=len(told))
     log.emit(here)

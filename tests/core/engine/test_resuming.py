@@ -266,6 +266,27 @@ def test_a_backbone_that_is_not_the_one_of_the_run_is_refused(bench, training):
         runs.go_on(again)
 
 
+def test_that_is_so_between_two_phases_and_after_the_last_too(bench, training):
+    """There a checkpoint is the end of a phase, and none goes on in the middle."""
+    runs = Runs(bench, training, Case((PROBE, phase_of("top", "head", name="top", epochs=1)), ()))
+    for stops in (1, None):
+        made = runs._made()
+        if stops:
+            made.checkpoints = Stopping(made.checkpoints.folder)
+            made.checkpoints.left = stops
+            with pytest.raises(Stopped):
+                runs.go_on(made)
+        else:
+            runs.go_on(made)
+        assert made.checkpoints.load(made.checkpoints.last).facts["complete"]
+        again = runs._made()
+        again.checkpoints = Checkpoints(made.checkpoints.folder)
+        kernel = again.network.stages[1].model.weights[0]
+        kernel.assign(kernel + 1e-6)
+        with pytest.raises(HeadstartError, match="not those that the run began with"):
+            runs.go_on(again)
+
+
 def test_another_plan_of_phases_than_the_checkpoints_is_refused(bench, training):
     runs = Runs(bench, training, CASES["linear head"])
     whole, _ = runs.whole()
