@@ -1,5 +1,6 @@
 """One backend a process: tests marked `backend` run where KERAS_BACKEND is jax or torch, others where it is unset."""
 
+import gc
 import os
 import shutil
 import signal
@@ -69,6 +70,16 @@ def pytest_collection_modifyitems(config, items):
         pytest.exit(f"none of the chosen tests runs in this process: {needed}", returncode=4)
     config.hook.pytest_deselected(items=left_out)
     items[:] = wanted
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item):
+    """What JAX compiled for whole networks would pile up in a process to more than a machine has."""
+    if BACKEND == "jax" and item.get_closest_marker("slow"):
+        import jax
+
+        jax.clear_caches()
+        gc.collect()
 
 
 def pytest_unconfigure(config):

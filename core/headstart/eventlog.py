@@ -172,9 +172,12 @@ def read_events(path: Path, size: int | None = None) -> list[Event]:
 def tells_of_no_run(path: Path) -> bool:
     """Whether a file holds events and none of them is a RunStarted: those of a run that was killed before it began."""
     try:
-        events, cut = read_all_events(path), path.read_bytes().rpartition(b"\n")[2]
+        content = path.read_bytes()
+        whole = content[: _end_of_events(content)]
+        events = _events_in(whole, path)
     except (HeadstartError, OSError):
         return False
+    cut = content[len(whole) :].rstrip(b"\0\n")
     return cut[: len(LINE)] == LINE[: len(cut)] and not any(isinstance(event, RunStarted) for event in events)
 
 
@@ -183,17 +186,22 @@ def drop_damaged_end(path: Path) -> int:
     crash cut short, or what a loss of power left in place of several. Returns how many there were.
 
     An event of a kind that this version does not know is none of these. Where no line holds an event only a cut one
-    goes: such a file is damaged in another way.
+    goes, and zeros: such a file is damaged in another way.
     """
     content = path.read_bytes()
-    whole = kept = content.rfind(b"\n") + 1
-    while kept and not _holds_event(content, kept):
-        kept = content.rfind(b"\n", 0, kept - 1) + 1
-    end = kept or whole
+    end = _end_of_events(content)
     if end < len(content):
         with explained(path), path.open("r+b") as file:
             file.truncate(end)
-    return content[end:whole].count(b"\n") + (whole < len(content))
+    return len(content[end:].splitlines())
+
+
+def _end_of_events(content: bytes) -> int:
+    """Bytes up to the end of the last line that holds an event; see `drop_damaged_end`."""
+    whole = kept = content.rfind(b"\n") + 1
+    while kept and not _holds_event(content, kept):
+        kept = content.rfind(b"\n", 0, kept - 1) + 1
+    return kept or (whole if content[:whole].strip(b"\0\n") else 0)
 
 
 def _holds_event(content: bytes, end: int) -> bool:
@@ -208,10 +216,15 @@ def _holds_event(content: bytes, end: int) -> bool:
 def read_all_events(path: Path, size: int | None = None) -> list[Event]:
     """Every event of a file, those too that were superseded; see `read_events`."""
     try:
-        lines = path.read_bytes()[:size].split(b"\n")
+        content = path.read_bytes()
     except OSError as exc:
         raise HeadstartError(f"{path}: cannot be read: {exc.strerror or exc}") from exc
+    return _events_in(content[:size], path)
+
+
+def _events_in(content: bytes, path: Path) -> list[Event]:
     events = []
+    lines = content.split(b"\n")
     for number, line in enumerate(lines[:-1], start=1):  # what follows the last line end is empty or cut short
         try:
             events.append(_event_of(line))

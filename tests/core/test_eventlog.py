@@ -236,9 +236,9 @@ def test_events_of_a_kind_that_this_version_does_not_know_are_no_damage(tmp_path
 
 def test_a_file_in_which_no_line_holds_an_event_stays(tmp_path):
     path = tmp_path / "events.jsonl"
-    path.write_bytes(b"\0\0\n\0\n")
+    path.write_bytes(b"Dinner\nat eight\n")
     assert drop_damaged_end(path) == 0
-    assert path.read_bytes() == b"\0\0\n\0\n"
+    assert path.read_bytes() == b"Dinner\nat eight\n"
 
 
 def test_a_log_that_goes_on_tells_reporters_again_counts_on_and_keeps_warnings(tmp_path):

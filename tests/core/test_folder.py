@@ -77,8 +77,22 @@ def filled(folder, files):
         {"events.jsonl": READING + READING[:5]},
         {"events.jsonl": READING + READING[:-1], ".scratch/": None, LOCK: ""},
         {"events.jsonl": READING, f".recipe.toml.{HEX}": "[fit", LOCK: ""},
+        {"events.jsonl": READING + "\0" * 30},
+        {"events.jsonl": READING + "\0" * 30 + "\n", LOCK: ""},
+        {"events.jsonl": "\0" * 30 + "\n"},
     ],
-    ids=["nothing", "lock", "no event", "events", "cut after 5", "cut after all", "half a recipe"],
+    ids=[
+        "nothing",
+        "lock",
+        "no event",
+        "events",
+        "cut after 5",
+        "cut after all",
+        "half a recipe",
+        "zeros",
+        "a line of zeros",
+        "zeros alone",
+    ],
 )
 def test_what_a_run_leaves_that_was_killed_before_it_began_is_in_no_ones_way(tmp_path, files, small_registry):
     folder = filled(tmp_path / "run", files)

@@ -4,9 +4,10 @@ import csv
 import hashlib
 import json
 
+import numpy as np
 import pytest
 
-from headstart.errors import DataError, HeadstartError, PluginError, UsageError
+from headstart.errors import DataError, HeadstartError, PluginError, UsageError, WrongWeightsError
 from headstart.eventlog import read_events
 from headstart.events import PhaseDone, RunFinished, RunStarted
 from headstart.run import Run
@@ -147,6 +148,22 @@ def test_a_run_is_evaluated_though_the_weights_file_it_started_from_is_gone(
     start.unlink()
 
     assert run.evaluate().document["metrics"]["test"] == run.result["metrics"]["test"]
+
+
+def test_weights_that_are_not_finite_are_named_and_no_engine_is_blamed(finished, settings, tmp_path):
+    from headstart.weights.files import read_safetensors, write_safetensors
+
+    arrays = read_safetensors(finished.run.path / "artefact" / "weights.safetensors")
+    backbone = {name: array for name, array in arrays.items() if not name.startswith("head/")}
+    backbone["low/0/kernel"] = (
+        np.where(np.arange(backbone["low/0/kernel"].size) == 5, np.nan, 1.0)
+        .astype(np.float32)
+        .reshape(backbone["low/0/kernel"].shape)
+    )
+    write_safetensors(tmp_path / "mine.safetensors", backbone)
+    asked = {**settings, "weights": str(tmp_path / "mine.safetensors"), "out": str(tmp_path / "run")}
+    with pytest.raises(WrongWeightsError, match=r"mine\.safetensors: low/0/kernel holds values that are not finite"):
+        fit(f"image_folder:{finished.pictures}", registry=finished.run.registry, **asked)
 
 
 def test_a_class_whose_name_no_file_can_hold_is_refused_before_training(

@@ -1,7 +1,7 @@
 """Checkpoints of a run: `step.<n>/` directories, each complete or absent, from which training goes on.
 
-Kept are the last two, so that one that was damaged has another before it; the best; and of each of the last two the
-last one at an epoch's end, to which training goes back when a loss spikes.
+Kept are the last two, so that one that was damaged has another before it; the best; and for the same reason the last
+two at an epoch's end, to which training goes back when a loss spikes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from headstart.errors import DataError, HeadstartError, PluginError
 from headstart.manifest import read_manifest, write_manifest
 from headstart.weights.files import SUFFIX, read_safetensors, write_safetensors
 
-SCHEMA = "checkpoint/4"
+SCHEMA = "checkpoint/5"
 DAMAGED = "damaged"
 OTHER_VERSION = "go on with the headstart that environment.json of the run names, or start a new run in another folder"
 NAME = re.compile(r"step\.(\d+)(?:\.(\d+))?")
@@ -44,7 +44,8 @@ class Loaded:
 
 @dataclass
 class Checkpoints:
-    """Writes and reads below `folder`; `best`, `last`, `before` and `anchor` are names, None where there is none.
+    """Writes and reads below `folder`. `best`, `last` and the one `before`, `anchor` and `anchor_before` are names, None
+    where there is none.
 
     A name is `step.<n>`; another state after as many steps, such as that with a phase's outcome set, is `step.<n>.<m>`.
     A phase starts from the best of the phase before, so that one stays the best until an epoch is better.
@@ -55,6 +56,7 @@ class Checkpoints:
     last: str | None = field(default=None, init=False)
     before: str | None = field(default=None, init=False)
     anchor: str | None = field(default=None, init=False)
+    anchor_before: str | None = field(default=None, init=False)
 
     def save(
         self, step: int, groups: Groups, *, facts: Mapping[str, Any], best: bool = False, anchor: bool = True
@@ -65,7 +67,7 @@ class Checkpoints:
             "best": target.name if best else self.best,
             "anchor": target.name if anchor else self.anchor,
             "before": self.last,
-            "anchor_of_before": self.anchor,
+            "anchor_before": self.anchor if anchor else self.anchor_before,
         }
 
         def fill(folder: Path) -> None:
@@ -105,15 +107,8 @@ class Checkpoints:
         HeadstartError with the system's reason, and PluginError for one of another version.
         """
         for name in reversed(self._found_on_opening()):
-            try:
-                return self.load(name)
-            except DataError as exc:
-                aside = self._set_aside(name)
-                warn(f"{exc}; it was renamed to {aside.name}, and training goes on from an earlier checkpoint")
-            except PluginError as exc:
-                raise PluginError(exc.message, hint=OTHER_VERSION) from exc
-            except OSError as exc:
-                raise _unreadable(self.folder / name, exc) from exc
+            if (loaded := self._read(name, warn)) is not None:
+                return loaded
         return None
 
     def _found_on_opening(self) -> list[str]:
@@ -126,17 +121,41 @@ class Checkpoints:
                 hint="resume when they can be read",
             ) from exc
 
-    def go_back(self) -> Loaded:
-        """Read the last one at an epoch's end, and remove those after it: their steps will be taken again."""
+    def go_back(self, warn: Warn, fits: Callable[[Loaded], bool] = lambda loaded: True) -> Loaded:
+        """Read the last one at an epoch's end that `fits`, and remove those after it: their steps will be taken again.
+
+        One that is damaged is told and set aside, as in `load_last`. Raises HeadstartError where none is left, or where
+        one cannot be read.
+        """
         if self.anchor is None:
             raise ValueError("there is no checkpoint to go back to")
-        anchor = self.anchor
-        loaded = self.load(anchor)
-        self._remove([name for name in self.names() if _place(name) > _place(anchor)])
-        return loaded
+        last = _place(self.anchor)
+        for name in [name for name in reversed(self.names()) if _place(name) <= last]:
+            loaded = self._read(name, warn)
+            if loaded is not None and self.anchor == name and fits(loaded):
+                self._remove([other for other in self.names() if _place(other) > _place(name)])
+                return loaded
+        raise HeadstartError(
+            f"no checkpoint in {self.folder} is left that training could go back to",
+            hint="start a new run in another folder",
+        )
+
+    def _read(self, name: str, warn: Warn) -> Loaded | None:
+        """One that is there; None where it was damaged and is set aside."""
+        try:
+            return self.load(name)
+        except DataError as exc:
+            aside = self._set_aside(name)
+            warn(f"{exc}; it was renamed to {aside.name}, and training goes on from an earlier checkpoint")
+            return None
+        except PluginError as exc:
+            raise PluginError(exc.message, hint=OTHER_VERSION) from exc
+        except OSError as exc:
+            raise _unreadable(self.folder / name, exc) from exc
 
     def _know(self, name: str, kept: Mapping[str, str | None]) -> None:
-        self.best, self.anchor, self.before, self.last = kept["best"], kept["anchor"], kept["before"], name
+        self.best, self.before, self.last = kept["best"], kept["before"], name
+        self.anchor, self.anchor_before = kept["anchor"], kept["anchor_before"]
 
     def _free(self, step: int) -> Path:
         target, number = self.folder / f"step.{step}", 0

@@ -275,10 +275,14 @@ class GradientPhase:
     def _go_back(self, **met: float) -> None:
         """Stand at the last epoch's end, but for what was met since: that holds from there on, of either kind."""
         before = self._standing
-        self._go_on(self._training.checkpoints.go_back())
+        self._go_on(self._training.checkpoints.go_back(self._training.log.warn, self._is_of_this_phase))
         kept = {name: getattr(before, name) for name in ("parts", "slower", "spikes", "shortages")}
         self._standing = dataclasses.replace(self._standing, **{**kept, **met})
         self._follow()
+
+    def _is_of_this_phase(self, loaded: Loaded) -> bool:
+        """Whether it is within this phase, or its beginning: the end of the one before."""
+        return int(loaded.facts["phase"]) == self._place.index - bool(loaded.facts["complete"])
 
     def _go_on(self, loaded: Loaded) -> None:
         """Stand where `loaded` stands: in this phase, or at the end of the one before: this one's beginning."""

@@ -15,7 +15,8 @@ WINDOW = 8
 ABOVE, TIMES = 1.0, 3.0
 """A spike lies so far above the lowest mean so far, and is so many times as large."""
 MOST = 3
-"""How often a phase goes back for each reason before it goes on as it is."""
+"""How often training goes back: for losses that spike, in each leg, before it goes on as it is; for shortages of
+memory, in a phase, before it ends."""
 LESS_MEMORY = "start again with a smaller --image-size or --batch-size, or let fewer stages learn with --train"
 """What to do where memory does not suffice for small batches either."""
 SLOWER = 0.5

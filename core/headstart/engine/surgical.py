@@ -16,6 +16,7 @@ from headstart.engine.compute import Step, gradient_step
 from headstart.engine.frozen import trainable_variables
 from headstart.engine.optimizer import GroupedAdamW
 from headstart.engine.recovery import SmallerBatches
+from headstart.engine.source import Seen
 from headstart.engine.stages import read_arrays
 from headstart.engine.training import Training
 from headstart.specs import HEAD, Phase
@@ -61,13 +62,13 @@ def _mean_gradients(training: Training, phase: Phase, stages: Sequence[str]) -> 
     Raises HeadstartError where it does not suffice for these either.
     """
     told = f"to choose the stages of phase {phase.name!r}"
-    in_batches = SmallerBatches(training.batch_size, training.batch_size, told, training.log.warn)
-    return in_batches(lambda size: _summed(training, phase, stages, size))
-
-
-def _summed(training: Training, phase: Phase, stages: Sequence[str], size: int) -> dict[str, np.ndarray]:
-    """The same in batches of `size`."""
     seen = training.source.plain(min(map(training.network.index, stages)), "train")
+    in_batches = SmallerBatches(training.batch_size, training.batch_size, told, training.log.warn)
+    return in_batches(lambda size: _summed(training, phase, stages, seen, size))
+
+
+def _summed(training: Training, phase: Phase, stages: Sequence[str], seen: Seen, size: int) -> dict[str, np.ndarray]:
+    """The same of the samples as `seen`, in batches of `size`."""
     named = trainable_variables(training.network, stages)
     optimizer = GroupedAdamW(named, phase.rates, steps=1, warmup=0.0, weight_decay=0.0)
     step = Step(training.fast, seen.start, named, optimizer, training.task, training.precision, training=frozenset())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from headstart.engine.recovery import LESS_MEMORY, is_out_of_memory, shortage_told
@@ -13,14 +13,15 @@ NO_SUCH_FORM = "does not have a deterministic implementation"
 
 
 @contextmanager
-def explained_backend_errors() -> Iterator[None]:
+def explained_backend_errors(kept: Callable[[], str | None] = lambda: None) -> Iterator[None]:
     """Inside, a backend's own error for such an operation, or for a shortage of memory that nothing met by smaller
-    batches, is a HeadstartError."""
+    batches, is a HeadstartError. `kept` says what was trained before that, and how to go on with it."""
     try:
         yield
     except Exception as exc:
         if is_out_of_memory(exc):
-            raise HeadstartError(f"memory does not suffice: {shortage_told(exc)}", hint=LESS_MEMORY) from exc
+            said = f"memory does not suffice: {shortage_told(exc)}"
+            raise HeadstartError(said, hint=kept() or LESS_MEMORY) from exc
         if NO_SUCH_FORM in str(exc):
             raise _without_such_a_form(exc) from exc
         raise

@@ -92,7 +92,7 @@ def _carry_out_alone(ready: Ready, folder: RunFolder, clock: Stopwatch, *, resum
             verify_empty(folder)  # another run may have been here in the meantime
         remove_leftovers(folder.path)
         try:
-            with explained_backend_errors():
+            with explained_backend_errors(lambda: _what_is_kept(folder)):
                 _carry_out(ready, folder, clock, taken_over=lock.taken_over, resume=resume)
         except KeyboardInterrupt as exc:
             raise _interrupted(folder) from exc
@@ -101,6 +101,13 @@ def _carry_out_alone(ready: Ready, folder: RunFolder, clock: Stopwatch, *, resum
         finally:
             shutil.rmtree(folder.scratch, ignore_errors=True)
             _remove_if_nothing_happened(folder)
+
+
+def _what_is_kept(folder: RunFolder) -> str | None:
+    """What to do where a run ended that had trained; None where it had not."""
+    if not (folder.checkpoints.is_dir() and any(folder.checkpoints.iterdir())):
+        return None
+    return f"what was trained is kept: when more memory is free, {how_to_go_on(folder.path)}"
 
 
 def _interrupted(folder: RunFolder) -> InterruptedRunError:

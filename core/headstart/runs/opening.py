@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from headstart.data.split_file import write_split
 from headstart.engine.calibrate import initialise
@@ -16,6 +19,7 @@ from headstart.engine.source import Source
 from headstart.engine.stages import assign_arrays
 from headstart.engine.training import Training, training_precision
 from headstart.environment import describe
+from headstart.errors import WrongWeightsError
 from headstart.eventlog import EventLog, now
 from headstart.events import BatchNormReestimated, RunStarted
 from headstart.recipe import Recipe
@@ -94,10 +98,20 @@ def load_weights(plan: Plan) -> int:
         initialise(stages, batch, resolved.recipe.seed)
     else:
         arrays = load_arrays(resolved.weights, resolved.backbone, backbone=Backbone(stages), registry=plan.registry)
+        _verify_finite(arrays, weights_name(plan))
         assign_arrays(stages, arrays, source=weights_name(plan))
     if resolved.recipe.batch_norm != REESTIMATED:
         return 0
     return reestimate(plan.network, plan.data.tensors, plan.data.indices("train"))
+
+
+def _verify_finite(arrays: Mapping[str, np.ndarray], source: str) -> None:
+    """Raises WrongWeightsError naming the first array that holds what is no finite number."""
+    for name, array in arrays.items():
+        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(np.sum(array, dtype=np.float64)):
+            raise WrongWeightsError(
+                f"{source}: {name} holds values that are not finite", hint="get another copy of the weights"
+            )
 
 
 def training_of(

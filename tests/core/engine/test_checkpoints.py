@@ -56,6 +56,12 @@ def test_the_last_two_the_best_and_the_last_epochs_end_are_kept(checkpoints):
     assert (again.best, again.anchor, again.before, again.last) == ("step.2", "step.4", "step.5", "step.6")
 
 
+def test_the_last_two_at_an_epochs_end_are_kept_however_many_came_since(checkpoints):
+    for step in range(1, 10):
+        save(checkpoints, step, anchor=step in (1, 3, 5))
+    assert checkpoints.names() == ["step.3", "step.5", "step.8", "step.9"]
+
+
 def test_names_are_ordered_as_numbers(checkpoints):
     for step in (9, 10, 100):
         save(checkpoints, step)
@@ -75,15 +81,60 @@ def test_going_back_reads_the_last_epochs_end_and_forgets_what_came_after(checkp
     for step in range(1, 6):
         save(checkpoints, step, anchor=step == 3)
 
-    assert checkpoints.go_back().step == 3
+    assert checkpoints.go_back(pytest.fail).step == 3
     assert checkpoints.names()[-1] == "step.3"
     assert save(checkpoints, 4, anchor=False).name == "step.4"
+
+
+def damaged(checkpoints, name):
+    file = checkpoints.folder / name / "weights.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+
+
+def test_going_back_passes_over_an_epochs_end_that_is_damaged(checkpoints):
+    """By hand: 2 and 4 end epochs, 5 is within the next."""
+    for step in range(1, 6):
+        save(checkpoints, step, best=step == 2, anchor=step in (2, 4))
+    damaged(checkpoints, "step.4")
+    told = []
+
+    assert checkpoints.go_back(told.append).step == 2
+    (message,) = told
+    assert "renamed to damaged.step.4" in message
+    assert checkpoints.names() == ["step.2"]
+    assert save(checkpoints, 3, anchor=False).name == "step.3"
+
+
+def test_where_no_epochs_end_is_left_or_fits_the_run_says_what_to_do(checkpoints):
+    for step in (1, 2):
+        save(checkpoints, step, anchor=step == 1)
+    with pytest.raises(HeadstartError, match=r"no checkpoint in .* is left that training could go back to") as caught:
+        checkpoints.go_back(pytest.fail, lambda loaded: False)
+    assert "another folder" in caught.value.hint
+
+    damaged(checkpoints, "step.1")
+    with pytest.raises(HeadstartError, match="could go back to"):
+        checkpoints.go_back(lambda message: None)
+
+
+def test_an_epochs_end_that_cannot_be_read_stays_and_ends_the_run_with_the_reason(checkpoints, monkeypatch):
+    path = save(checkpoints, 1)
+
+    def broken(file):
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(file))
+
+    monkeypatch.setattr("headstart.weights.files._check_header", broken)
+    with pytest.raises(HeadstartError, match=r"step\.1 cannot be read: .*Input/output error"):
+        checkpoints.go_back(pytest.fail)
+    assert path.is_dir()
 
 
 def test_without_an_epochs_end_there_is_nothing_to_go_back_to(checkpoints):
     save(checkpoints, 1, anchor=False)
     with pytest.raises(ValueError, match="no checkpoint to go back to"):
-        checkpoints.go_back()
+        checkpoints.go_back(pytest.fail)
 
 
 def test_every_flipped_bit_is_found(checkpoints):
@@ -207,7 +258,7 @@ def test_the_epochs_end_of_the_one_before_is_there_to_go_back_to_where_the_last_
 
     again = Checkpoints(checkpoints.folder)
     assert again.load_last(lambda message: None).step == 4
-    assert again.go_back().step == 2
+    assert again.go_back(pytest.fail).step == 2
     save(again, 3, anchor=False)
     assert again.names() == ["step.2", "step.3"]
 

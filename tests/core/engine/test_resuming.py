@@ -375,3 +375,24 @@ def test_a_run_that_went_back_and_was_stopped_ends_with_the_bits_of_one_that_was
     assert went_back(whole)
     assert [key for key in theirs if not np.array_equal(ours[key], theirs[key])] == []
     assert [result.facts() for result in results] == [result.facts() for result in expected]
+
+
+def test_a_damaged_place_to_go_back_to_is_passed_over_and_stops_no_run(bench, training):
+    """A bit of the epoch's end flips before the loss spikes: training goes on from the one before, or says that none is
+    left."""
+    made = spiking(bench, training)._made()
+
+    class Damaging(Checkpoints):
+        def go_back(self, *given):
+            if not self.folder.joinpath("damaged.step.10").exists() and self.anchor == "step.10":
+                file = self.folder / "step.10" / "first.safetensors"
+                content = bytearray(file.read_bytes())
+                content[-1] ^= 1
+                file.write_bytes(content)
+            return super().go_back(*given)
+
+    made.checkpoints = Damaging(made.checkpoints.folder)
+    (result,) = run_phases(SPIKING.phases, made)
+    assert [message for message in made.log.warnings if "renamed to damaged.step.10" in message]
+    assert result.steps == 4 * 10
+    assert went_back(made)

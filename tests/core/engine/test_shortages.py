@@ -264,6 +264,23 @@ def test_stages_are_chosen_in_smaller_batches_where_memory_does_not_suffice(benc
     assert [message.partition("batches of ")[2].partition(" ")[0] for message in made.log.warnings] == ["8", "4"]
 
 
+def test_what_is_stored_for_that_is_computed_once_and_not_blamed_on_it(bench, network, training, monkeypatch):
+    """Its batches are of another size, which halving those does not change."""
+    made = training(network, batch_size=32)
+    asked, real = [], made.source.plain
+    monkeypatch.setattr(made.source, "plain", lambda cut, split: asked.append(split) or real(cut, split))
+    relative_gradients(dataclasses.replace(made, task=Hungry(bench.task, too_many(8))), CHOICE)
+    assert asked == ["train"]
+
+    def fail(cut, split):
+        too_many(0)(1)
+
+    monkeypatch.setattr(made.source, "plain", fail)
+    with pytest.raises(RuntimeError, match="ut of memory"):
+        relative_gradients(made, CHOICE)
+    assert not [message for message in made.log.warnings if "batches of 4" in message]
+
+
 @pytest.mark.parametrize(("size", "last"), [(32, 4), (2, 1)])
 def test_where_no_batch_is_small_enough_to_choose_stages_the_run_says_what_to_do(bench, network, training, size, last):
     made = dataclasses.replace(training(network, batch_size=size), task=Hungry(bench.task, too_many(0)))

@@ -32,6 +32,11 @@ def figure(promise: str, what: str, tried: Iterable[str | None], *, backend: str
     return Figure(promise, what, len(outcomes), failures, backend, planted)
 
 
+def seen(problem: str | None, *words: str) -> str | None:
+    """What went wrong with a planted bug, where it is what the bug leads to; None where it is anything else."""
+    return problem if problem is not None and all(word in problem for word in words) else None
+
+
 COLUMNS = ("promise", "backend", "what", "tried", "failed", "as it should be")
 
 

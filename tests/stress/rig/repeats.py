@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from headstart.engine.checkpoints import Checkpoints
-from rig.figures import Figure, figure
+from rig.figures import Figure, figure, seen
 from rig.runs import BASE, CASES, cache_of, differences, fit, keys_of, outcome_of, run
 
 CASE = "lp_ft"
@@ -49,9 +49,8 @@ def diverged(scratch: Path, backend: str) -> Figure:
 
 def unwatched(scratch: Path, backend: str) -> Figure:
     """The same with the bug of not looking: training must be seen to go on, no other end will do."""
-    problem = divergence_of(scratch / "unwatched", backend, "deaf") or ""
-    seen = [problem if problem.startswith(WENT_ON) else None]
-    return figure("R13", STOPS, seen, backend=backend, planted="nobody looks")
+    found = seen(divergence_of(scratch / "unwatched", backend, "deaf"), WENT_ON)
+    return figure("R13", STOPS, [found], backend=backend, planted="nobody looks")
 
 
 def divergence_of(out: Path, backend: str, plant: str = "brittle") -> str | None:

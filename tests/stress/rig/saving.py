@@ -16,8 +16,7 @@ from headstart.engine.checkpoints import Checkpoints
 from headstart.errors import HeadstartError
 
 SAFE = 4
-"""Steps that are saved before anything happens; the save of the next one suffers, which also removes those of steps 2
-and 3."""
+"""Steps that are saved before anything happens; the save of the next one suffers, which also removes that of step 3."""
 
 
 def save(checkpoints: Checkpoints, step: int) -> Path:

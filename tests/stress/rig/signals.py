@@ -10,7 +10,7 @@ from pathlib import Path
 
 from headstart.engine.checkpoints import Checkpoints
 from headstart.runs.lock import LOCK
-from rig.figures import Figure, figure
+from rig.figures import Figure, figure, seen
 from rig.resumes import Point
 from rig.runs import BASE, CASES, Stop, cache_of, ended, events_of, run, start
 from rig.warm import Ended
@@ -47,7 +47,8 @@ def unheard(scratch: Path, backend: str) -> Figure:
     """The bug of not saving where a signal came: more than a step is lost."""
     point = Point("unsaved", Stop("Progress.train", 4, "SIGTERM"))
     problem = problem_of(scratch / "unheard", backend, point, "unsaved")
-    return figure("R5", f"{point}", [problem], backend=backend, planted="nothing is saved at a signal")
+    found = seen(problem, "is kept, ", "were heard of; []")
+    return figure("R5", f"{point}", [found], backend=backend, planted="nothing is saved at a signal")
 
 
 def _tried(scratch: Path, backend: str, points: Sequence[Point]) -> Iterator[str | None]:
