@@ -44,8 +44,9 @@ class Loaded:
 
 @dataclass
 class Checkpoints:
-    """Writes and reads below `folder`. `best`, `last` and the one `before`, `anchor` and `anchor_before` are names, None
-    where there is none.
+    """Writes and reads below `folder`.
+
+    `best`, `last` and the one `before`, `anchor` and `anchor_before` are names, None where there is none.
 
     A name is `step.<n>`; another state after as many steps, such as that with a phase's outcome set, is `step.<n>.<m>`.
     A phase starts from the best of the phase before, so that one stays the best until an epoch is better.
