@@ -43,7 +43,8 @@ class PhaseStarted(Event):
     """A phase began: the numbers that are to learn by stage, `trainable`; `cut` is the lowest stage that learns.
 
     `cached` are the stages below it that are computed once and stored; empty where they run at each step. `adapted`
-    counts the kernels that low-rank updates are for, by stage; empty where there are none.
+    counts the kernels that low-rank updates are for, by stage; empty where there are none. Over the first `warmup`
+    steps, of each training where there are several, the rates rise to `rates`; the optimizer's moments begin at 0.
     """
 
     phase: str
@@ -57,6 +58,7 @@ class PhaseStarted(Event):
     trainable: Mapping[str, int]
     rates: Mapping[str, float]
     adapted: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    warmup: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,7 +55,9 @@ class Recipe:
         "auto", "Arithmetic of stages that learn: float32, bfloat16, or auto: that of `precision` on accelerators."
     )
     batch_norm: str = setting(
-        "frozen", "The backbone's BatchNorm statistics: frozen, re-estimated (once, on the training data) or trainable."
+        "frozen",
+        "The backbone's BatchNorm statistics: frozen, re-estimated (once, on the training "
+        "data) or trainable, which lets dropout in the backbone's stages that learn draw too.",
     )
     deterministic: bool = setting(False, "Only operations that give the same bits each time, on accelerators too.")
     checkpoint_every: int | None = setting(

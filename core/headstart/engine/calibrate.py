@@ -149,7 +149,7 @@ def _leaves(layer: keras.Layer) -> Iterator[keras.Layer]:
 def _calibrating(layer: keras.Layer) -> Iterator[None]:
     """While open, the layer sets itself right at its first call."""
     if isinstance(layer, keras.layers.BatchNormalization):
-        call, momentum = _settling_statistics(layer), layer.momentum
+        call, momentum = settling_statistics(layer), layer.momentum
         layer.momentum = 0.0
     elif _kernel(layer) is not None:
         call, momentum = _scaling_kernel(layer), None
@@ -165,7 +165,8 @@ def _calibrating(layer: keras.Layer) -> Iterator[None]:
             layer.momentum = momentum
 
 
-def _settling_statistics(layer: keras.Layer) -> Callable[..., Any]:
+def settling_statistics(layer: keras.Layer) -> Callable[..., Any]:
+    """A call in which BatchNorm takes the statistics of its batch, whatever mode its network runs in."""
     original = layer.call
 
     def call(inputs: Any, training: bool | None = None, mask: Any = None) -> Any:

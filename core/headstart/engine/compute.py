@@ -147,7 +147,7 @@ def train_step(step: Step, *, parts: int = 1) -> TrainStep:
     """The training step on this process' backend. Raises EngineRefusal as `forward` does.
 
     A batch is computed in so many `parts`, one after the other, whose gradients are added up: less memory, and the same
-    update but for rounding.
+    update but for rounding, except where BatchNorm takes the statistics of what it is given: then those of a part.
     """
     verify_precision(step.precision)
     if keras.backend.backend() == "jax":
@@ -209,7 +209,7 @@ def in_parts(batch: Batch, targets: np.ndarray, mask: np.ndarray, parts: int) ->
     """A batch (rows, ...) as so many `parts` of equal size."""
     size = -(-len(mask) // parts)
     for start in range(0, len(mask), size):
-        rows = np.minimum(np.arange(start, start + size), len(mask) - 1)
+        rows = np.arange(start, start + size) % len(mask)  # other samples, where statistics see what only fills up
         real = np.arange(start, start + size) < len(mask)
         part = {name: array[rows] for name, array in batch.items()}
         yield Part(part, targets[rows], mask[rows] * real.astype(np.float32))

@@ -119,6 +119,12 @@ class Gathering:
         return Collected(np.array(self.losses), rows, outputs)
 
 
+def filled_up(rows: np.ndarray, mask: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """The rows (batch,) of a last batch with other samples of `order` where the mask is 0, not one of them many times:
+    for statistics, which see what only fills up, too."""
+    return np.where(mask > 0, rows, np.resize(order, len(rows)))
+
+
 def targets_of(samples: Samples, targets: np.ndarray, task: Task, *, epoch: int, rows: np.ndarray) -> np.ndarray:
     """Encoded targets (batch, ...) of `rows` (batch,) in `epoch`, blended where their samples are mixed."""
     mixed = samples.partners(epoch, rows)
@@ -147,8 +153,8 @@ class StepByStep:
         for number, (rows, mask) in enumerate(batches(order, self._batch_size), start=1):
             if number <= plan.begun.steps:
                 continue
-            if self._statistics_move:  # they see padding too: other samples, not one of them many times
-                rows = np.where(mask > 0, rows, np.resize(order, len(rows)))
+            if self._statistics_move:
+                rows = filled_up(rows, mask, order)
             tensors = self._samples.take(plan.epoch, rows)
             targets = targets_of(self._samples, self._targets, self._task, epoch=plan.epoch, rows=rows)
             stepped = self._step(tensors, targets, mask)

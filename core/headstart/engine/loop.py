@@ -27,7 +27,7 @@ from headstart.errors import HeadstartError, InterruptedRunError
 from headstart.eventlog import now
 from headstart.events import CheckpointSaved
 from headstart.interrupts import Interrupts, deferred
-from headstart.specs import Phase
+from headstart.specs import HEAD, Phase
 
 ALL = "all epochs"
 
@@ -219,6 +219,8 @@ class GradientPhase:
             if not found.share:
                 best_epoch = 0
                 self._voice.no_better(phase.name)
+        if unreached := self._machinery.unreached():
+            self._voice.unreached(unreached)
         self._machinery.assign(chosen.arrays)
         return PhaseResult(
             phase.name,
@@ -269,6 +271,8 @@ class GradientPhase:
             f"memory did not suffice ({shortage}); each batch of {size} is now computed in {parts} parts of "
             f"{-(-size // parts)}, whose gradients are added up"
         )
+        if self._learning.training > {HEAD}:
+            reason += "; BatchNorm takes the statistics of a part"
         self._voice.back(before, reason)
         self._go_back(parts=parts, shortages=before.shortages + 1)
 

@@ -85,6 +85,13 @@ class Machinery:
             counts[name.partition("/")[0]] += math.prod(variable.shape)
         return dict(counts)
 
+    def unreached(self) -> list[str]:
+        """The stages that learn and of which no weight has had a gradient since the phase, or its leg, began."""
+        reached = {name.partition("/")[0]: False for name in self.optimizer.names}
+        for name, second in zip(self.optimizer.names, self.optimizer.second, strict=True):
+            reached[name.partition("/")[0]] |= bool(keras.ops.any(second > 0))
+        return [stage for stage, is_reached in reached.items() if not is_reached]
+
     def changed(self) -> dict[str, np.ndarray]:
         """A copy of the network's weights that this phase changes."""
         return {name: copy_of(variable) for name, variable in self._learning.changed.items()}

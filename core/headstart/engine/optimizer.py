@@ -23,10 +23,15 @@ START_SHARE = 1 / 25
 NOT_DECAYED = ("bias", "gamma", "beta", "scale")
 
 
+def warmup_steps(steps: int, warmup: float) -> int:
+    """The updates over which rates rise: the share `warmup` of `steps`, one at least where it is not 0."""
+    return max(round(warmup * steps), 1) if warmup else 0
+
+
 def schedule(peak: float, *, steps: int, warmup: float) -> np.ndarray:
     """The rate of each update, (steps + 1,) float64: up to `peak` in a line over the first `warmup` share of `steps`,
     then down to zero as a cosine."""
-    rising = max(round(warmup * steps), 1) if warmup else 0
+    rising = warmup_steps(steps, warmup)
     falling = max(1, steps - rising)
     step = np.arange(steps + 1)
     line = peak * (START_SHARE + (1 - START_SHARE) * step / max(1, rising))

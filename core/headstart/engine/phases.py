@@ -14,6 +14,7 @@ from headstart.engine.learning import Learning, learning_of
 from headstart.engine.loop import GradientPhase
 from headstart.engine.machinery import steps_per_epoch
 from headstart.engine.network import Network
+from headstart.engine.optimizer import warmup_steps
 from headstart.engine.surgical import pick_stages
 from headstart.engine.training import PhaseResult, Place, Training, digest_of, digest_of_plan, is_fresh, results_of
 from headstart.errors import HeadstartError
@@ -172,5 +173,6 @@ def _announcement(phase: Phase, training: Training, learning: Learning, place: P
         cached=network.names[: place.cut] if stored else (),
         trainable=learning.counts(network),
         adapted=learning.adapter.counts if learning.adapter else {},
+        warmup=warmup_steps(phase.epochs * per_epoch, phase.warmup) if gradient else 0,
         rates={stage: rate for stage, rate in phase.rates.items() if stage in (*phase.train, HEAD)},
     )

@@ -15,15 +15,16 @@ import numpy as np
 
 from headstart.data.order import batches
 from headstart.engine.compute import Step, train_step
-from headstart.engine.epochs import targets_of
+from headstart.engine.epochs import filled_up, targets_of
 from headstart.engine.learning import Learning, learning_of
 from headstart.engine.optimizer import GroupedAdamW, Rules
 from headstart.engine.phases import cut_of
+from headstart.engine.recovery import SmallerBatches
 from headstart.engine.source import Seen
 from headstart.engine.surgical import pick_stages
 from headstart.engine.training import Training, copy_of, is_fresh
 from headstart.rate_curve import STOP, RateCurve, smoothed_so_far
-from headstart.specs import Phase
+from headstart.specs import HEAD, Phase
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,15 @@ def measure_rates(phase: Phase, training: Training, values: np.ndarray, *, plann
     training.source.forget_other_cuts(cut)
     seen = training.source.training(cut, views=phase.views, fresh=is_fresh(phase))
     optimizer = SweptAdamW(learning.trainable, phase.rates, values / planned, phase)
-    with _unchanged(training, learning):
-        losses, reason = _losses(_step_of(training, learning, seen, optimizer), training, seen, len(values))
+    step = _step_of(training, learning, seen, optimizer)
+
+    def measure(size: int) -> tuple[np.ndarray, str]:
+        with _unchanged(training, learning):
+            optimizer.begin_again()
+            return _losses(step, training, seen, len(values), parts=-(-training.batch_size // size))
+
+    told = f"to test rates of phase {phase.name!r}"
+    losses, reason = SmallerBatches(training.batch_size, training.batch_size, told, training.log.warn)(measure)
     return Measured(RateCurve(values[: len(losses)], losses), reason)
 
 
@@ -81,11 +89,11 @@ def _step_of(training: Training, learning: Learning, seen: Seen, optimizer: Grou
     )
 
 
-def _losses(step: Step, training: Training, seen: Seen, count: int) -> tuple[np.ndarray, str]:
-    """The loss after each of `count` updates, (step,) float64, and why it ended."""
+def _losses(step: Step, training: Training, seen: Seen, count: int, *, parts: int) -> tuple[np.ndarray, str]:
+    """The loss after each of `count` updates, (step,) float64, and why it ended; each batch is computed in `parts`."""
     losses: list[float] = []
-    update, samples = train_step(step), seen.samples
-    for number, (epoch, rows, mask) in enumerate(_endless(training)):
+    update, samples = train_step(step, parts=parts), seen.samples
+    for number, (epoch, rows, mask) in enumerate(_endless(training, statistics_move=step.training > {HEAD})):
         targets = targets_of(samples, training.targets["train"], training.task, epoch=epoch, rows=rows)
         stepped = update(samples.take(epoch, rows), targets, mask)
         if not stepped.finite:
@@ -101,13 +109,14 @@ def _losses(step: Step, training: Training, seen: Seen, count: int) -> tuple[np.
     return np.array(losses), "all rates were tried"
 
 
-def _endless(training: Training) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """(epoch, rows, mask) of batch after batch, in the order of a run."""
+def _endless(training: Training, *, statistics_move: bool) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """(epoch, rows, mask) of batch after batch, as a run has them."""
     epoch = 0
     while True:
         epoch += 1
-        for rows, mask in batches(training.order(epoch), training.batch_size):
-            yield epoch, rows, mask
+        order = training.order(epoch)
+        for rows, mask in batches(order, training.batch_size):
+            yield epoch, filled_up(rows, mask, order) if statistics_move else rows, mask
 
 
 @contextmanager

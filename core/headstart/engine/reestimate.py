@@ -1,9 +1,9 @@
 """BatchNorm statistics taken anew from the training split, once, before anything is trained.
 
-One pass over the samples: the network runs in training mode, each layer on the statistics of its batch, and those of
-all batches are averaged. The source's statistics stay in as if they were of a few more samples (Schneider et al. 2020,
-arXiv:2006.16971, equation 3): a channel that the target hardly excites, such as a colour's on grey pictures, would
-otherwise be divided by next to nothing.
+One pass over the samples: each BatchNorm layer runs on the statistics of its batch, everything else as it answers, so
+that nothing random enters; those of all batches are averaged. The source's statistics stay in as if they were of a few
+more samples (Schneider et al. 2020, arXiv:2006.16971, equation 3): a channel that the target hardly excites, such as a
+colour's on grey pictures, would otherwise be divided by next to nothing.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ import keras
 import numpy as np
 
 from headstart.data.order import epoch_order
+from headstart.engine.calibrate import settling_statistics
 from headstart.engine.compute import without_gradients
+from headstart.engine.frozen import is_statistic
 from headstart.engine.network import Network
+from headstart.engine.stages import name_variables
 
 BATCH = 64
 """Samples whose statistics are taken together."""
@@ -39,9 +42,10 @@ def reestimate(network: Network, tensors: Mapping[str, np.ndarray], rows: np.nda
         for layer in layers:
             layer.momentum = 0.0  # after a batch, the moving statistics are that batch's
             layer.trainable = True
+            vars(layer)["call"] = settling_statistics(layer)  # shadows the method, past Keras' tracking of attributes
         for batch, share in _batches(tensors, rows):
             with without_gradients():
-                network.run(batch, 0, len(network.stages) - 1, training=[stage.name for stage in network.backbone])
+                network.run(batch, 0, len(network.stages) - 1)
             for layer, (mean, variance) in zip(layers, sums, strict=True):
                 mean += (1 - prior) * share * _array(layer.moving_mean)
                 variance += (1 - prior) * share * _array(layer.moving_variance)
@@ -49,10 +53,16 @@ def reestimate(network: Network, tensors: Mapping[str, np.ndarray], rows: np.nda
         for layer, (momentum, trainable) in zip(layers, before, strict=True):
             layer.momentum = momentum
             layer.trainable = trainable
+            vars(layer).pop("call", None)
     for layer, (mean, variance) in zip(layers, sums, strict=True):
         layer.moving_mean.assign(mean.astype(np.float32))
         layer.moving_variance.assign(variance.astype(np.float32))
     return len(layers)
+
+
+def statistics_of(network: Network) -> set[str]:
+    """The names of the backbone's statistics, which differ from the source's afterwards."""
+    return {name for name in name_variables(network.backbone) if is_statistic(name)}
 
 
 def _array(variable: keras.Variable) -> np.ndarray:

@@ -75,7 +75,7 @@ def _summed(training: Training, phase: Phase, stages: Sequence[str], seen: Seen,
     of_batch, targets, count = gradient_step(step), training.targets["train"], seen.samples.count
     sums = {name: np.zeros(tuple(variable.shape), np.float64) for name, variable in named.items()}
     done = 0
-    for rows, mask in batches(np.arange(count), size):
+    for rows, mask in batches(training.order(1), size):  # as often as training sees each, where classes are evened out
         _, gradients = of_batch(seen.samples.take(0, rows), targets[rows], mask)
         for total, gradient in zip(sums.values(), gradients, strict=True):
             total += gradient.astype(np.float64) * float(mask.sum())

@@ -87,6 +87,13 @@ class Voice:
             hint="try a smaller --learning-rate or more --epochs",
         )
 
+    def unreached(self, stages: Sequence[str]) -> None:
+        """No gradient came to stages that were to learn."""
+        self.training.log.warn(
+            f"no gradient came to {', '.join(stages)} in phase {self.phase.name!r}: the loss does not depend on it",
+            hint="leave it out of --train, or choose another feature, backbone or task",
+        )
+
     def diverged(self, standing: Standing, failure: Failure) -> DivergedError:
         """The error for a loss or gradient that is not finite."""
         data = self.training.source.data

@@ -79,6 +79,14 @@ class Training:
         found = {id(v): v for stage in self.fast.stages for v in stage.model.non_trainable_variables}
         return [variable for key, variable in found.items() if key not in ours]
 
+    def seed_backbone(self) -> None:
+        """Let the backbone's layers that draw begin by `seed`: those that were given none have one of their own in each
+        process."""
+        ours = {id(v) for stage in self.fast.backbone for v in stage.model.non_trainable_variables}
+        for place, variable in enumerate(each for each in self.seeds() if id(each) in ours):
+            drawn = np.random.SeedSequence([self.seed, place]).generate_state(1)[0] >> 1
+            variable.assign(np.array([drawn, *[0] * (variable.shape[0] - 1)], np.int64).astype(variable.dtype))
+
     def shared_groups(self, changing: Mapping[str, keras.Variable]) -> dict[str, Mapping[str, np.ndarray]]:
         """What every checkpoint holds: weights, and the states of layers that draw."""
         seeds = {str(place): copy_of(variable) for place, variable in enumerate(self.seeds())}

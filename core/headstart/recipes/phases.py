@@ -43,7 +43,7 @@ class PhasePlanner:
         if not phases:
             raise UsageError(f"strategy {strategy.name} plans no phase", hint="tell its author, or choose another one")
         for phase in phases:
-            _check_phase(phase, strategy, stages)
+            _check_phase(phase, strategy, request)
             self._verify_statistics(phase)
         self._verify_moving(phases)
         refuse_unread(build, request)
@@ -137,10 +137,15 @@ def is_solvable(task: TaskSpec, head: str) -> bool:
     return head.partition(":")[0] in task.closed_form
 
 
-def _check_phase(phase: Phase, strategy: StrategySpec, stages: tuple[str, ...]) -> None:
+def _check_phase(phase: Phase, strategy: StrategySpec, request: StrategyRequest) -> None:
     """What a plan must keep to, whoever wrote the strategy."""
     where = f"strategy {strategy.name}: phase {phase.name!r}"
-    for problem in (_wrong_stages(phase, stages), _wrong_solver(phase), _wrong_number(phase), _wrong_choice(phase)):
+    for problem in (
+        _wrong_stages(phase, request.stages),
+        _wrong_solver(phase, solvable=request.solvable),
+        _wrong_number(phase),
+        _wrong_choice(phase),
+    ):
         if problem:
             raise UsageError(f"{where} {problem}", hint="tell its author, or choose another strategy")
 
@@ -157,10 +162,14 @@ def _wrong_stages(phase: Phase, stages: tuple[str, ...]) -> str | None:
     return None
 
 
-def _wrong_solver(phase: Phase) -> str | None:
-    """A closed form is of the head alone, and knows neither steps nor rates."""
+def _wrong_solver(phase: Phase, *, solvable: bool) -> str | None:
+    """A closed form is of a head alone that the task can solve for, and knows neither steps nor rates."""
     if phase.solver == "gradient":
         return None
+    if phase.solver != "closed_form":
+        return f"has the solver {phase.solver!r}; expected gradient or closed_form"
+    if not solvable:
+        return "is in closed form, and the task cannot solve for this head; StrategyRequest.solvable says so"
     if tuple(phase.train) != (HEAD,) or not phase.strengths:
         return (
             f"is in closed form, so it needs strengths and trains the head alone; received train {phase.train}, "

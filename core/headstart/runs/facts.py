@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,8 @@ def count_learned(plan: Plan, results: Sequence[PhaseResult] = ()) -> int:
     """
     recipe = plan.resolved.recipe
     learned: dict[str, int] = {}
-    ran = {result.phase: result.learned for result in results}
-    for planned in plan.phases:
-        phase = dataclasses.replace(planned, train=ran.get(planned.name, planned.train))
+    for planned, result in zip_longest(plan.phases, results):
+        phase = dataclasses.replace(planned, train=result.learned if result else planned.train)
         found = learning_of(plan.network, phase, seed=recipe.seed, batch_norm=recipe.batch_norm)
         learned |= {name: int(np.prod(variable.shape)) for name, variable in found.trainable.items()}
     return sum(learned.values())

@@ -14,7 +14,7 @@ from headstart.engine.checkpoints import Checkpoints
 from headstart.engine.compute import forward
 from headstart.engine.feature_store import FeatureStore
 from headstart.engine.graft import verify_ranges
-from headstart.engine.reestimate import reestimate
+from headstart.engine.reestimate import reestimate, statistics_of
 from headstart.engine.source import Source
 from headstart.engine.stages import assign_arrays
 from headstart.engine.training import Training, training_precision
@@ -134,7 +134,7 @@ def training_of(
         clock=clock,
         chances=chances,
     )
-    return Training(
+    training = Training(
         network=plan.network,
         fast=room.fast,
         task=plan.task,
@@ -150,6 +150,10 @@ def training_of(
         checkpoint_every=recipe.checkpoint_every,
         elapsed=clock.sums,
     )
+    training.seed_backbone()
+    if recipe.batch_norm == REESTIMATED:
+        training.changed |= statistics_of(plan.network)
+    return training
 
 
 def _view_key(plan: Plan) -> dict[str, Any]:

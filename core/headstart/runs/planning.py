@@ -120,6 +120,7 @@ def make_plan(
     phases = resolved.phases or resolved.planner.plan(tuple(stage.name for stage in network.backbone))
     _verify_phases(network, phases, recipe.batch_norm)
     _verify_training_precision(recipe.training_precision)
+    _verify_statistics(network, phases, recipe.batch_norm)
     return Plan(
         resolved=resolved,
         registry=registry,
@@ -235,6 +236,20 @@ def _verify_training_precision(precision: str) -> None:
     from headstart.engine.training import training_precision
 
     training_precision(precision, FLOAT32)
+
+
+def _verify_statistics(network: Network, phases: Sequence[Phase], batch_norm: str) -> None:
+    """Raise UsageError where a policy for BatchNorm's statistics finds none that it could change."""
+    from headstart.engine.frozen import is_statistic
+    from headstart.engine.stages import name_variables
+
+    trained = {stage for phase in phases for stage in phase.train}
+    asked = [stage for stage in network.backbone if batch_norm != "trainable" or stage.name in trained]
+    if batch_norm != "frozen" and not any(map(is_statistic, name_variables(asked))):
+        where = "the stages that learn have" if batch_norm == "trainable" else "the backbone has"
+        raise UsageError(
+            f"--batch-norm {batch_norm} has nothing to act on: {where} no BatchNorm layer", hint="leave it out"
+        )
 
 
 def left_out(resolved: ResolvedRecipe, records: Records) -> list[str]:

@@ -78,6 +78,8 @@ def phase_rows(event: PhaseStarted) -> Rows:
         rows.append(("cached", f"every stage below {say.printable(event.cut)}, computed once"))
     if event.rates:
         rows.append(("peak rates", ", ".join(_spans(event.rates))))
+    if event.warmup:
+        rows.append(("warm-up", f"{say.count(event.warmup)} step{'s' if event.warmup > 1 else ''}, moments begin at 0"))
     return rows
 
 
@@ -145,7 +147,7 @@ def phase_end(event: PhaseDone, metric: str) -> str:
     """How a phase ended, that what was to learn did, and that what was frozen stayed so."""
     best = say.metric(event.best.get(metric))
     trained = sum(event.trained.values())
-    verified = f"; {say.count(trained)} numbers learned, as expected" if trained else ""
+    verified = f"; {say.count(trained)} numbers trained, as expected" if trained else ""
     verified += f"; {say.count(event.frozen_verified)} frozen weights verified" if event.frozen_verified else ""
     ended = f"{event.reason}, {say.duration(event.seconds)}"
     return f"{say.words(event.phase)} done: val {say.words(metric)} {best} ({ended}{verified})"

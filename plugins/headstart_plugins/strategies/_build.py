@@ -140,10 +140,11 @@ def wise_ft(request: StrategyRequest) -> Phases:
     """As lp_ft, then a mixture with the weights before it (Wortsman et al. 2021, arXiv:2109.01903)."""
     options: WiseFtOptions = request.options
     shares = tuple(sorted(set(options.shares)))
-    if len(shares) < 2:
+    if not any(0 < share < 1 for share in shares):
         raise UsageError(
-            f"strategy.shares is {list(options.shares)}; val chooses among two shares or more",
-            hint="name several, such as --set 'strategy.shares=[0.0, 0.5, 1.0]', or use --strategy lp_ft",
+            f"strategy.shares is {list(options.shares)}; beside 0 and 1, which are tried anyway, val chooses among "
+            "some in between",
+            hint="name some, such as --set 'strategy.shares=[0.25, 0.5, 0.75]', or use --strategy lp_ft",
         )
     return _from_a_head(
         request, replace(fine_tuning(NAME, request, asked.some_stages(request, "wise_ft")), shares=shares)

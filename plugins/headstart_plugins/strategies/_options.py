@@ -152,5 +152,8 @@ class WiseFtOptions(LpFtOptions):
     """Which mixtures of the weights before and after are tried."""
 
     shares: tuple[float, ...] = option(
-        (0.0, 0.25, 0.5, 0.75, 1.0), "Shares of what was learned that are tried on val.", low=0.0, high=1.0
+        (0.0, 0.25, 0.5, 0.75, 1.0),
+        "Shares of what was learned that are tried on val, beside 0 and 1.",
+        low=0.0,
+        high=1.0,
     )

@@ -87,7 +87,7 @@ def test_a_phase_with_an_adapter_changes_those_kernels_and_the_head_alone(networ
 
 def test_statistics_change_only_where_the_policy_is_trainable_and_only_in_stages_that_train(network):
     statistics = {name for name in name_variables(network.learned) if is_statistic(name)}
-    for policy in ("frozen", "reestimated"):
+    for policy in ("frozen", "re-estimated"):
         assert not statistics & set(learned(network, phase_of("middle", "head"), policy).changed)
     found = learned(network, phase_of("middle", "head"), "trainable")
 

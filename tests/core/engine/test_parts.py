@@ -20,6 +20,8 @@ def test_parts_are_of_one_size_and_hold_each_sample_once():
     for parts, sizes in ((1, [8]), (2, [4, 4]), (3, [3, 3, 3]), (4, [2, 2, 2, 2]), (8, [1] * 8)):
         found = list(in_parts({"x": rows}, rows * 10, mask, parts))
         assert [len(part.mask) for part in found] == sizes
+        filling = np.concatenate([part.batch["x"][part.mask == 0] for part in found])
+        assert len(set(filling)) == len(filling)  # other samples, not one of them many times
         kept = np.concatenate([part.batch["x"][part.mask > 0] for part in found])
         assert np.array_equal(kept, np.arange(7))
         assert all(np.array_equal(part.targets, 10 * part.batch["x"]) for part in found)

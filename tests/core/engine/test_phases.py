@@ -346,3 +346,31 @@ def test_events_of_a_phase_are_plain_json(network, training):
     kinds = [json.loads(line)["event"] for line in made.log._path.read_text().splitlines()]
     assert kinds[0] == "PhaseStarted"
     assert kinds[-3:] == ["EpochDone", "PhaseDone", "CheckpointSaved"]
+
+
+class Deaf:
+    """A task whose loss depends on no answer."""
+
+    def __init__(self, task):
+        self._task = task
+
+    def __getattr__(self, name):
+        return getattr(self._task, name)
+
+    def loss(self, targets, outputs):
+        return self._task.loss(targets, {name: 0.0 * each for name, each in outputs.items()})
+
+
+def test_stages_to_which_no_gradient_comes_are_warned_of(bench, network, training):
+    made = training(network)
+    phase = Phase(name="tune", train=("top", "head"), solver="gradient", rates={"top": 1e-3, "head": 1e-3})
+    run_phases([phase], dataclasses.replace(made, task=Deaf(bench.task)))
+    assert any(message.startswith("no gradient came to top, head in phase 'tune'") for message in made.log.warnings)
+
+
+def test_stages_to_which_gradients_come_are_not(network, training):
+    made = training(network)
+    run_phases([Phase(name="tune", train=("top", "head"), solver="gradient", rates={"top": 1e-3, "head": 1e-3})], made)
+    assert not [message for message in made.log.warnings if "no gradient" in message]
+    (started,) = (event for event in read_events(made.log._path) if isinstance(event, PhaseStarted))
+    assert (started.steps, started.warmup) == (5, 1)  # a tenth of five, and one at least

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from headstart.engine import rate_test
+from headstart.engine.epochs import filled_up
 from headstart.engine.learning import learning_of
 from headstart.engine.optimizer import GroupedAdamW
 from headstart.engine.rate_test import SweptAdamW, measure_rates
@@ -127,3 +129,17 @@ def test_values_are_of_the_setting_and_not_of_a_stage(bench, training):
     other = measure_rates(tested, training(bench.network()), 2 * RATES[:20], planned=8e-3).curve
     assert np.array_equal(other.losses, one.losses)
     assert np.array_equal(other.rates, 2 * one.rates)
+
+
+def test_statistics_that_move_see_the_batches_that_a_run_has(network, training, monkeypatch):
+    """The last batch of an epoch is filled up with other samples, not with one of them many times."""
+    made = training(network, batch_size=7, batch_norm="trainable")
+    asked = []
+    monkeypatch.setattr(rate_test, "filled_up", lambda *given: asked.append(filled_up(*given)) or asked[-1])
+    measure_rates(phase("top", "head"), made, RATES[:10], planned=4e-3)
+    assert len(asked) >= 10
+    assert all(len(set(rows)) == 7 for rows in asked)
+    plain = training(network, batch_size=7)
+    before = len(asked)
+    measure_rates(phase("top", "head"), plain, RATES[:10], planned=4e-3)
+    assert len(asked) == before

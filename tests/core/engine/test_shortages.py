@@ -13,6 +13,7 @@ from headstart.engine import machinery
 from headstart.engine.checkpoints import Checkpoints
 from headstart.engine.loop import GradientPhase
 from headstart.engine.phases import run_phases
+from headstart.engine.rate_test import measure_rates
 from headstart.engine.stages import read_arrays
 from headstart.engine.surgical import relative_gradients
 from headstart.errors import HeadstartError
@@ -326,3 +327,25 @@ def test_what_pytorchs_own_allocator_refuses_is_met_too(bench, network, training
     (went,) = (event for event in read_events(made.log._path) if isinstance(event, WentBack))
     assert "can't allocate memory" in went.reason
     assert set(task.sizes) == {4}
+
+
+def test_rates_are_tested_in_smaller_batches_where_memory_does_not_suffice(bench, training):
+    phase = Phase(name="tune", train=("top", "head"), solver="gradient", rates={"top": RATE, "head": RATE})
+    values, ends = np.geomspace(1e-5, 1e-2, 12), []
+    for limit in (8, 2):
+        made = training(bench.network())
+        task = Hungry(bench.task, too_many(limit))
+        ends.append(measure_rates(phase, dataclasses.replace(made, task=task), values, planned=RATE))
+        assert set(task.sizes) == {limit}
+
+    whole, halved = ends
+    assert halved.curve.losses == pytest.approx(whole.curve.losses, rel=1e-3)
+    assert [message.partition("batches of ")[2].partition(" ")[0] for message in made.log.warnings] == ["8", "4"]
+    assert all("to test rates of phase 'tune'" in message for message in made.log.warnings)
+
+
+def test_a_shortage_says_that_statistics_are_those_of_a_part_from_there_on(bench, network, training):
+    made = training(network, batch_norm="trainable")
+    tuned(dataclasses.replace(made, task=Hungry(bench.task, too_many(4))), "top", "head")
+    (went,) = went_back(made)
+    assert went.reason.endswith("whose gradients are added up; BatchNorm takes the statistics of a part")

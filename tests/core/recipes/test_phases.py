@@ -63,13 +63,13 @@ class Planned:
         return lambda request: self.phases
 
 
-def plan(registry, *phases, batch_norm="frozen", only_mixing=()):
+def plan(registry, *phases, batch_norm="frozen", only_mixing=(), solvable=True):
     spec = registry.get("strategies", "lp_ft")
     request = StrategyRequest(
         options=spec.options(),
         stages=(),
         train=None,
-        solvable=True,
+        solvable=solvable,
         augmented=False,
         views=None,
         epochs=None,
@@ -125,6 +125,17 @@ def test_a_phase_that_cannot_be_carried_out_is_refused_by_name(registry, phase, 
         plan(registry, phase)
     assert caught.value.message.startswith(f"strategy strategies/lp_ft: phase {phase.name!r} ")
     assert told in caught.value.message
+
+
+def test_a_closed_form_of_a_head_that_the_task_cannot_solve_for_is_refused(registry):
+    with pytest.raises(UsageError, match="is in closed form, and the task cannot solve for this head"):
+        plan(registry, CLOSED, solvable=False)
+    assert plan(registry, GRADIENT, solvable=False) == (GRADIENT,)
+
+
+def test_a_solver_that_nobody_knows_is_refused(registry):
+    with pytest.raises(UsageError, match="has the solver 'newton'; expected gradient or closed_form"):
+        plan(registry, replace(GRADIENT, solver="newton"))
 
 
 def test_scales_and_shifts_learn_around_statistics_that_stay(registry):

@@ -117,6 +117,7 @@ def _fine_tune(time: float) -> list[Event]:
             cached=(),
             trainable={"stem": 928, "stage1": 3_370_080, "head": 3843},
             rates=rates,
+            warmup=2,
         )
     ]
     for epoch in range(1, 5):

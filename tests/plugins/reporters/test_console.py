@@ -51,6 +51,7 @@ def test_the_plain_log_tells_the_whole_run_in_order(run):
         "0.01      0.3000    0.4400              0.8750       0.4 s  best",
         "phase 2 of 2: fine tune",
         "peak rates:  stem to stage1 0.0003, head 0.0009",
+        "warm-up:     2 steps, moments begin at 0",
         "fine tune: 96 of 192",
         "3/4      0.2333    0.2100              0.9375        18 s  best",
         "test accuracy 0.8833, 95 % interval 0.7785 to 0.9423",
