@@ -10,7 +10,7 @@ from headstart.errors import HeadstartError
 from rig.figures import Figure, figure
 from rig.saving import prepared, problem_of, save
 
-KILOBYTES = 64
+KILOBYTES = 80
 """Room for the checkpoints that `prepared` makes, and for two more at most."""
 
 
