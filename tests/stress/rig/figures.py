@@ -63,6 +63,12 @@ def read_figures(path: Path) -> list[Figure]:
 
 
 def replaced(before: Iterable[Figure], measured: Iterable[Figure]) -> list[Figure]:
-    """`before` with each figure that was measured again in its place, and new ones behind."""
-    found = {(each.promise, each.backend, each.what, each.planted): each for each in (*before, *measured)}
-    return list(found.values())
+    """`before` with the figures of each promise and backend that were measured again in their place, and new ones
+    behind: what is not measured any more goes."""
+    groups: dict[tuple[str, str], list[Figure]] = {}
+    for each in before:
+        groups.setdefault((each.promise, each.backend), []).append(each)
+    new: dict[tuple[str, str], list[Figure]] = {}
+    for each in measured:
+        new.setdefault((each.promise, each.backend), []).append(each)
+    return [each for group in {**groups, **new}.values() for each in group]
