@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -121,6 +121,16 @@ class HeldWarnings:
         elif message not in self._log.warnings:
             self._log.warn(message)
 
+    @contextlib.contextmanager
+    def told_at_the_latest(self, log: EventLog) -> Iterator[None]:
+        """Where what is inside fails, what was held is told to `log` before that is."""
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(HeadstartError):  # what failed matters more
+                self.release(log)
+            raise
+
     def release(self, log: EventLog) -> None:
         """Tell what was held, and everything from now on, to `log`."""
         self._log = log
@@ -188,7 +198,7 @@ def drop_damaged_end(path: Path) -> int:
     An event of a kind that this version does not know is none of these. Where no line holds an event only a cut one
     goes, and zeros: such a file is damaged in another way.
     """
-    content = path.read_bytes()
+    content = _read(path)
     end = _end_of_events(content)
     if end < len(content):
         with explained(path), path.open("r+b") as file:
@@ -215,11 +225,14 @@ def _holds_event(content: bytes, end: int) -> bool:
 
 def read_all_events(path: Path, size: int | None = None) -> list[Event]:
     """Every event of a file, those too that were superseded; see `read_events`."""
+    return _events_in(_read(path)[:size], path)
+
+
+def _read(path: Path) -> bytes:
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as exc:
         raise HeadstartError(f"{path}: cannot be read: {exc.strerror or exc}") from exc
-    return _events_in(content[:size], path)
 
 
 def _events_in(content: bytes, path: Path) -> list[Event]:

@@ -5,8 +5,10 @@ import os
 
 import pytest
 
+from headstart.engine.choosing import Chosen
 from headstart.errors import EngineRefusal, UsageError
 from headstart.run import Run
+from headstart.runs.engines import EngineRoom, Pins
 from headstart.runs.fitting import fit
 
 pytestmark = pytest.mark.backend
@@ -119,3 +121,28 @@ def test_a_run_is_opened_where_its_engine_is_not_installed(probe):
     run.folder.recipe.write_text(text.replace("engines/native", "engines/gone"))
 
     assert Run.load(run.path, registry=run.registry).evaluate().document["metrics"]["test"]
+
+
+def test_what_a_run_found_out_about_its_engines_decides_where_it_goes_on_too(probe, small_registry):
+    """A run that goes on tries the pinned engine alone: without the rate of its first try it would take an export that
+    does not pay, and answer otherwise."""
+    pytest.importorskip("openvino")
+    run = probe("first", engine="native")
+    pins = Pins.of(run.folder.environment)
+    measured = run.result["engine"]["measured"]["native float32"]["samples_per_second"]
+    assert pins == Pins(native_rate=measured, stock_layers=False)
+    assert Pins.of(run.path / "absent.json") is None
+
+    spec = small_registry.get("engines", "openvino")
+
+    class Unknown:
+        def known(self, spec, stop):
+            return False
+
+    def is_worth(pins, rows):
+        room = EngineRoom(None, Chosen(spec, "float32", 1, {}, {}), None, print, pins)
+        return room._is_worth(Unknown(), 4, rows)
+
+    assert not is_worth(pins, 10)
+    assert is_worth(pins, 10**12)
+    assert is_worth(Pins(None, False), 10)  # asked for by name

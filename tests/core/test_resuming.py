@@ -29,7 +29,12 @@ def test_a_run_is_finished_once_its_history_says_so(begun):
     (begun / "events.jsonl").write_text("")
     assert not is_finished(stated(begun))
     (begun / "events.jsonl").write_text(to_line(RunFinished(time=1.0, result={})) + "\n")
+    assert not is_finished(stated(begun))
+    (begun / "artefact").mkdir()
     assert is_finished(stated(begun))
+    (begun / "result.json").write_text("{")
+    assert not is_finished(stated(begun))
+    (begun / "result.json").write_text("{}")
     (begun / "events.jsonl").write_bytes(b"\0\0\n")
     assert not is_finished(stated(begun))
 
@@ -79,7 +84,7 @@ def test_a_flag_that_differs_from_what_nobody_had_set_is_refused(left_to_its_str
     folder, _ = left_to_its_strategy
     with pytest.raises(RecipeError) as caught:
         taken_up(stated(folder, **{key: value}), small_registry)
-    told = "the run has none" if key == "limit" else "the run leaves it to its strategy, which has another"
+    told = "the run has none" if key == "limit" else "the run leaves it to its strategy"
     assert told in str(caught.value)
     assert "None" not in str(caught.value)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from headstart.errors import DataError, InterruptedRunError, UsageError
+from headstart.errors import DataError, HeadstartError, InterruptedRunError, UsageError
 from headstart.eventlog import read_all_events, read_events
 from headstart.events import RunFinished, RunResumed, RunStarted, Warned
 from headstart.runs import fitting
@@ -180,6 +180,29 @@ def test_events_that_a_checkpoint_counts_and_that_are_gone_are_told(
     (resumed,) = (event for event in read_events(events) if isinstance(event, RunResumed))
     assert resumed.after == last
     assert isinstance(read_events(events)[-1], RunFinished)
+
+
+def test_what_was_set_aside_is_told_where_the_run_cannot_go_on_either(interrupted, stopping, monkeypatch):
+    """The next one finds nothing of it."""
+    last = sorted((interrupted / "checkpoints").iterdir(), key=lambda path: int(path.suffix[1:]))[-1]
+    (last / "manifest.json").unlink()
+
+    def fail(*given, **more):
+        raise HeadstartError("no engine today")
+
+    monkeypatch.setattr("headstart.runs.engines.open_engine_room", fail)
+    with pytest.raises(HeadstartError, match="no engine today"):
+        fit(out=str(interrupted), registry=stopping, resume=True)
+    told = [event.message for event in read_all_events(interrupted / "events.jsonl") if isinstance(event, Warned)]
+    assert any(f"renamed to damaged.{last.name}" in message for message in told)
+
+
+def test_a_finished_run_that_lost_its_artefact_or_result_writes_it_again(interrupted, stopping):
+    run = fit(out=str(interrupted), registry=stopping, resume=True)
+    before = kept(run)
+    for lose in (lambda: shutil.rmtree(run.folder.artefact), lambda: (run.path / "result.json").write_text("{")):
+        lose()
+        assert kept(fit(out=str(interrupted), registry=stopping, resume=True)) == before
 
 
 @pytest.mark.parametrize("name", ["split.csv", "events.jsonl"])

@@ -37,7 +37,8 @@ class Soup:
 def greedy_soup(outcomes: Sequence[Outcome], measure: Measure, is_better: IsBetter) -> Soup:
     """The best outcome, then each other one, best first, where the average with it is no worse on val.
 
-    Algorithm 1 of Wortsman et al. 2022 (arXiv:2203.05482).
+    Algorithm 1 of Wortsman et al. 2022 (arXiv:2203.05482), but for metrics that tie: `is_better` may settle these, by
+    the loss.
     """
     order = _best_first(outcomes, is_better)
     members, best = [order[0]], outcomes[order[0]]

@@ -147,7 +147,7 @@ class Checkpoints:
             return self.load(name)
         except DataError as exc:
             aside = self._set_aside(name)
-            warn(f"{exc}; it was renamed to {aside.name}, and training goes on from an earlier checkpoint")
+            warn(f"{exc}; it was renamed to {aside.name}, and training goes on without it")
             return None
         except PluginError as exc:
             raise PluginError(exc.message, hint=OTHER_VERSION) from exc

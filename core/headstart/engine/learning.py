@@ -48,6 +48,7 @@ class Learning:
 def learning_of(network: Network, phase: Phase, *, seed: int, batch_norm: str) -> Learning:
     """What `phase` changes. Raises UsageError where its roles or its adapter match no weight of the backbone."""
     everything = trainable_variables(network, phase.train)
+    _verify_weights(network, phase)
     head = {name: variable for name, variable in everything.items() if _is_of_head(name)}
     backbone = {name: variable for name, variable in everything.items() if not _is_of_head(name)}
     if phase.roles:
@@ -81,6 +82,16 @@ def _is_of_head(name: str) -> bool:
 
 def _role(name: str) -> str:
     return name.rpartition("/")[2]
+
+
+def _verify_weights(network: Network, phase: Phase) -> None:
+    """A phase that trains stages of the backbone finds weights in some of them."""
+    stages = [stage for stage in phase.train if stage != HEAD]
+    if stages and not trainable_variables(network, stages):
+        raise UsageError(
+            f"phase {phase.name!r} trains {', '.join(stages)}, which hold no weights",
+            hint="name other stages with --train, or choose another strategy",
+        )
 
 
 def _verify_some(found: Mapping[str, keras.Variable], phase: Phase) -> None:

@@ -249,8 +249,7 @@ class GradientPhase:
             f"the mean loss of the last steps rose from {spiked.low:.3g} to {spiked.mean:.3g} at step {spiked.step}; "
             f"all rates are multiplied by {SLOWER}"
         )
-        self._voice.back(before, reason)
-        self._go_back(slower=before.slower * SLOWER, spikes=before.spikes + 1)
+        self._go_back(reason, slower=before.slower * SLOWER, spikes=before.spikes + 1)
 
     def _shortage(self, error: BaseException) -> str:
         """What memory did not suffice for, in a line. Raises HeadstartError where batches were halved often enough."""
@@ -273,20 +272,23 @@ class GradientPhase:
         )
         if self._learning.training > {HEAD}:
             reason += "; BatchNorm takes the statistics of a part"
-        self._voice.back(before, reason)
-        self._go_back(parts=parts, shortages=before.shortages + 1)
+        self._go_back(reason, parts=parts, shortages=before.shortages + 1)
 
-    def _go_back(self, **met: float) -> None:
+    def _go_back(self, reason: str, **met: float) -> None:
         """Stand at the last epoch's end, but for what was met since: that holds from there on, of either kind."""
         before = self._standing
-        self._go_on(self._training.checkpoints.go_back(self._training.log.warn, self._is_of_this_phase))
+        self._go_on(self._training.checkpoints.go_back(self._training.log.warn, self._is_of_this_leg))
         kept = {name: getattr(before, name) for name in ("parts", "slower", "spikes", "shortages")}
         self._standing = dataclasses.replace(self._standing, **{**kept, **met})
         self._follow()
+        self._voice.back(self._standing, reason)
 
-    def _is_of_this_phase(self, loaded: Loaded) -> bool:
-        """Whether it is within this phase, or its beginning: the end of the one before."""
-        return int(loaded.facts["phase"]) == self._place.index - bool(loaded.facts["complete"])
+    def _is_of_this_leg(self, loaded: Loaded) -> bool:
+        """Whether it is within this leg of this phase, or the beginning of both: the end of the phase before."""
+        facts = loaded.facts
+        if facts["complete"]:
+            return int(facts["phase"]) == self._place.index - 1 and self._standing.leg == 0
+        return int(facts["phase"]) == self._place.index and facts["standing"]["leg"] == self._standing.leg
 
     def _go_on(self, loaded: Loaded) -> None:
         """Stand where `loaded` stands: in this phase, or at the end of the one before: this one's beginning."""

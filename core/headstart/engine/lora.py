@@ -49,7 +49,7 @@ def adaptable(shapes: Mapping[str, Sequence[int]], rank: int) -> dict[str, Split
     """The kernels among weights of these `shapes` that an update of `rank` makes smaller, by name, in order.
 
     Kernels are weights whose role begins with "kernel". Those with `rank` * (rows + columns) >= rows * columns, such as
-    kernels of most depthwise convolutions, are left out.
+    kernels of depthwise convolutions of few channels, are left out.
     """
     kernels = {n: Split.of(each) for n, each in shapes.items() if _is_kernel(n) and len(each) > 1}
     return {name: each for name, each in kernels.items() if each.numbers(rank) < each.rows * each.columns}

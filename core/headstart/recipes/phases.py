@@ -165,7 +165,8 @@ def _wrong_stages(phase: Phase, stages: tuple[str, ...]) -> str | None:
 def _wrong_solver(phase: Phase, *, solvable: bool) -> str | None:
     """A closed form is of a head alone that the task can solve for, and knows neither steps nor rates."""
     if phase.solver == "gradient":
-        return None
+        unread = [name for name in ("strengths", "refit") if getattr(phase, name)]
+        return f"learns by gradient; nothing of it follows {' and '.join(unread)}" if unread else None
     if phase.solver != "closed_form":
         return f"has the solver {phase.solver!r}; expected gradient or closed_form"
     if not solvable:
@@ -185,7 +186,10 @@ def _wrong_number(phase: Phase) -> str | None:
     adapter = phase.adapter or LowRank()
     bounds = (
         ("a rate", phase.rates.values(), all(0 < rate < math.inf for rate in phase.rates.values()), "above 0"),
-        ("epochs", phase.epochs, phase.epochs >= 1, "at least 1"),
+        ("epochs", phase.epochs, _is_whole(phase.epochs, 1), "a whole number, at least 1"),
+        ("views", phase.views, _is_whole(phase.views, 0), "a whole number, 0 or above"),
+        ("patience", phase.patience, _is_whole(phase.patience, 0), "a whole number, 0 or above"),
+        ("strengths", phase.strengths, all(0 < each < math.inf for each in phase.strengths), "above 0"),
         ("warmup", phase.warmup, 0 <= phase.warmup < 1, "from 0 to below 1"),
         ("average", phase.average, 0 <= phase.average < 1, "from 0 to below 1"),
         ("clip", phase.clip, 0 <= phase.clip < math.inf, "0 or above"),
@@ -211,6 +215,10 @@ def _wrong_choice(phase: Phase) -> str | None:
     if not 0 <= phase.pick <= len(learning):
         return f"picks {phase.pick} of the {len(learning)} stages {', '.join(learning)}"
     return None
+
+
+def _is_whole(value: object, low: int) -> bool:
+    return isinstance(value, int) and value >= low
 
 
 def _are_factors(factors: tuple[float, ...]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,23 @@ Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True)
+class Pins:
+    """What a run found out about its engines as it began, and goes on by: how many samples a second the backend's own
+    computes, None where it was not measured, and whether layers are as Keras has them."""
+
+    native_rate: float | None
+    stock_layers: bool
+
+    @classmethod
+    def of(cls, environment: Path) -> Pins | None:
+        """Those that environment.json holds; None where it holds none."""
+        try:
+            return cls(**json.loads(environment.read_text(encoding="utf-8"))["engine"])
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+
+@dataclass(frozen=True)
 class EngineRoom:
     """The network's prefixes, and the engine that was chosen for them."""
 
@@ -38,6 +56,7 @@ class EngineRoom:
     chosen: Chosen
     native: EngineSpec
     warn: Warn
+    pins: Pins
 
     @property
     def fast(self) -> Network:
@@ -78,17 +97,26 @@ class EngineRoom:
     def _is_worth(self, prefixes: Prefixes, stop: int, rows: int) -> bool:
         """Whether an export of new weights pays for itself; it does where one was asked for by name."""
         spec = self.chosen.engine
-        native = self.chosen.measured.get(f"{NATIVE} {FLOAT32}")
-        return native is None or prefixes.known(spec, stop) or repays(spec, rows, native.rate)
+        rate = self.pins.native_rate
+        return rate is None or prefixes.known(spec, stop) or repays(spec, rows, rate)
 
 
-def open_engine_room(plan: Plan, blueprint: Blueprint, exporters: Exporters, scratch: Path, warn: Warn) -> EngineRoom:
-    """Choose the engine of a run. Raises EngineRefusal where one that was named cannot run its backbone."""
+def open_engine_room(
+    plan: Plan, blueprint: Blueprint, exporters: Exporters, scratch: Path, warn: Warn, *, pins: Pins | None = None
+) -> EngineRoom:
+    """Choose the engine of a run, which goes on by `pins` where it has begun before.
+
+    Raises EngineRefusal where one that was named cannot run its backbone.
+    """
     prefixes, native = new_prefixes(plan, blueprint, exporters, scratch, warn), native_engine(plan.registry)
     cut, rows = frozen_work(plan)
     choice = Choice(plan.resolved.engine if rows else native, plan.resolved.recipe.precision, cut, rows)
+    if pins is not None and pins.stock_layers:
+        prefixes = dataclasses.replace(prefixes, fast=prefixes.stock)
     prefixes, chosen = _chosen(choice, prefixes, plan.registry, native)
-    return EngineRoom(prefixes, chosen, native, warn)
+    measured = chosen.measured.get(f"{NATIVE} {FLOAT32}")
+    found = Pins(measured.rate if measured else None, prefixes.fast is prefixes.stock)
+    return EngineRoom(prefixes, chosen, native, warn, pins or found)
 
 
 def _chosen(choice: Choice, prefixes: Prefixes, registry: Registry, native: EngineSpec) -> tuple[Prefixes, Chosen]:

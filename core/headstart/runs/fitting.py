@@ -126,7 +126,11 @@ def _carry_out(ready: Ready, folder: RunFolder, clock: Stopwatch, *, taken_over:
     warn = _found_on_opening(folder, taken_over)
     view = SampleView(folder.path, lambda: samples_of(plans[0]))
     reporters, failures = open_live(resolved, registry, interactive=sys.stderr.isatty(), resumed=resume)
-    with EventLog(folder.events, reporters, view) as log, Exporters(registry) as exporters:
+    with (
+        EventLog(folder.events, reporters, view) as log,
+        warn.told_at_the_latest(log),
+        Exporters(registry) as exporters,
+    ):
         plan = plan_run(
             ready,
             folder.scratch,
@@ -135,7 +139,7 @@ def _carry_out(ready: Ready, folder: RunFolder, clock: Stopwatch, *, taken_over:
         )
         plans.append(plan)
         from headstart.runs.conclusion import conclude  # imports keras: after the plan chose its backend
-        from headstart.runs.engines import open_engine_room
+        from headstart.runs.engines import Pins, open_engine_room
         from headstart.runs.facts import blueprint_of
         from headstart.runs.opening import load_weights, open_run
 
@@ -143,7 +147,8 @@ def _carry_out(ready: Ready, folder: RunFolder, clock: Stopwatch, *, taken_over:
             warn(message)
         reestimated = load_weights(plan)
         resumed = take_up(plan, folder, log, warn)
-        room = open_engine_room(plan, blueprint_of(plan), exporters, folder.scratch, warn)
+        pins = Pins.of(folder.environment) if resumed else None
+        room = open_engine_room(plan, blueprint_of(plan), exporters, folder.scratch, warn, pins=pins)
         if resumed is None:
             open_run(plan, room, folder, log, reestimated=reestimated)
         warn.release(log)

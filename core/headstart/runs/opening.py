@@ -47,6 +47,7 @@ def open_run(plan: Plan, room: EngineRoom, folder: RunFolder, log: EventLog, *, 
         **describe(plan.registry, plan.backend, precision=chosen.precision, threads=chosen.threads),
         "training_precision": training_precision(recipe.training_precision, chosen.precision),
         "batch_norm": recipe.batch_norm,
+        "engine": dataclasses.asdict(room.pins),
     }
     write_document(folder.environment, facts)
     resolved = plan.resolved

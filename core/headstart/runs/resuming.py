@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.documents import read_object
 from headstart.errors import DataError, Problem, RecipeError, UsageError
 from headstart.eventlog import EventLog, now, read_all_events, read_events
 from headstart.events import RunFinished, RunResumed, RunStarted
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 RESTORE = "restore it from a copy, or start a new run in another folder"
+LARGEST_RESULT = 2**30
 LEFT_TO_THE_STRATEGY = ("train", "views", "epochs", "learning_rate")
 """Settings that are none in a recipe whose strategy's options say it."""
 
@@ -77,7 +79,7 @@ def _differences(stated: Recipe, own: Recipe, registry: Registry) -> list[Proble
         if key in LEFT_TO_THE_STRATEGY and yours is None:
             if _plans_the_same(own, key, mine, registry):
                 continue
-            told = f"{origin} says {mine}, the run leaves it to its strategy, which has another"
+            told = f"{origin} says {mine}, the run leaves it to its strategy"
         else:
             told = f"{origin} says {mine}, the run has {'none' if yours is None else yours}"
         found.append(Problem(key, told, "leave it out: a run goes on as it began"))
@@ -127,13 +129,14 @@ def _number(text: str) -> float | None:
 
 
 def is_finished(recipe: Recipe) -> bool:
-    """Whether the run came to its end and its history says so, which reports need: then nothing is left to do."""
+    """Whether the run came to its end with all that it leaves, and its history says so, which reports need."""
     if recipe.out is None:
         return False
     folder = RunFolder(Path(recipe.out))
-    if not (folder.result.is_file() and folder.events.is_file()):
+    if not (folder.result.is_file() and folder.events.is_file() and folder.artefact.is_dir()):
         return False
     try:
+        read_object(folder.result, LARGEST_RESULT)
         return any(isinstance(event, RunFinished) for event in read_events(folder.events))
     except DataError:  # told, or mended at its end, where the run goes on
         return False

@@ -71,10 +71,12 @@ def converter_of(document: Mapping[str, Any]) -> Any:
 
 
 def cut_stages(whole: keras.Model) -> Iterator[Stage]:
-    """`whole` as stages, bottom first; the last one pools."""
+    """`whole` as stages, bottom first; the last one pools, and holds weights as the others do."""
     cuts = find_cuts(whole)
-    tensors = {"image": cuts.entry}
-    for boundary in cuts.boundaries:
+    tensors, boundaries = {"image": cuts.entry}, list(cuts.boundaries)
+    while boundaries and not between({"x": boundaries[-1].tensor}, {"y": cuts.result}, TOP).weights:
+        boundaries.pop()  # as of VGG, whose blocks end by pooling
+    for boundary in boundaries:
         above = {"x": boundary.tensor}
         yield Stage(boundary.name, between(tensors, above, boundary.name))
         tensors = above

@@ -81,7 +81,7 @@ class LpFtOptions(FullOptions):
 class GradualOptions(LpFtOptions):
     """How many steps the backbone is unfrozen in."""
 
-    steps: int = option(4, "Phases after the first head; several stages start to learn in each.", low=1, high=20)
+    steps: int = option(4, "Phases after the first head; several stages start to learn in each.", low=1, high=100)
     epochs: int = option(3, "Epochs of each step, unless --epochs is given.", low=1, high=1000)
 
 

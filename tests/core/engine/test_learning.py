@@ -1,16 +1,18 @@
 """What a phase changes: by stage, by role, through an adapter, and under each policy for BatchNorm."""
 
+import keras
 import numpy as np
 import pytest
 
 from headstart.engine.frozen import is_statistic
 from headstart.engine.learning import learning_of
+from headstart.engine.network import Network
 from headstart.engine.phases import run_phases
 from headstart.engine.stages import name_variables, read_arrays
 from headstart.errors import HeadstartError, UsageError
 from headstart.eventlog import read_events
 from headstart.events import EpochDone, PhaseDone, PhaseStarted
-from headstart.specs import LowRank, Phase
+from headstart.specs import LowRank, Phase, Stage
 
 pytestmark = pytest.mark.backend
 
@@ -58,6 +60,16 @@ def test_roles_leave_only_such_weights_of_the_backbone_and_all_of_the_head(netwo
 def test_roles_that_no_weight_of_the_stages_has_are_an_error_that_names_both(network):
     with pytest.raises(UsageError, match="'tune' trains the bias and embeddings of low, middle, which have none"):
         learned(network, phase_of("low", "middle", "head", roles=("bias", "embeddings")))
+
+
+def test_a_phase_whose_stages_hold_no_weights_is_refused(network):
+    """As of a strategy that trains the topmost stage of a backbone that ends by pooling."""
+    entry = keras.Input((12,))
+    pooling = Stage("pooling", keras.Model({"pooled": entry}, {"pooled": keras.layers.Activation("linear")(entry)}))
+    ending = Network((*network.stages[:-1], pooling, network.stages[-1]), network.features)
+    with pytest.raises(UsageError, match="phase 'tune' trains pooling, which hold no weights"):
+        learned(ending, phase_of("pooling", "head"))
+    assert "top/0/kernel" in learned(ending, phase_of("top", "pooling", "head")).trainable
 
 
 def test_roles_ask_nothing_of_a_phase_that_trains_the_head_alone(network):

@@ -393,6 +393,7 @@ def test_a_damaged_place_to_go_back_to_is_passed_over_and_stops_no_run(bench, tr
 
     made.checkpoints = Damaging(made.checkpoints.folder)
     (result,) = run_phases(SPIKING.phases, made)
-    assert [message for message in made.log.warnings if "renamed to damaged.step.10" in message]
+    (place,) = (n for n, message in enumerate(made.log.warnings) if "renamed to damaged.step.10" in message)
+    assert made.log.warnings[place + 1].startswith("phase 'tune' goes back to the start of epoch 1: ")
     assert result.steps == 4 * 10
     assert went_back(made)

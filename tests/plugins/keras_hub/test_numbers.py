@@ -68,6 +68,7 @@ def test_each_class_of_image_backbone_equals_kerashub(name, preset, small_regist
     assert_close(run(stages, image), reference(preset(name), image))
     assert len(stages) > 1
     assert stages[-1].name == "top"
+    assert all(stage.model.trainable_weights for stage in stages)  # or a strategy would train what holds nothing
 
 
 STAGES = {
