@@ -24,8 +24,8 @@ NOT_DECAYED = ("bias", "gamma", "beta", "scale")
 
 
 def warmup_steps(steps: int, warmup: float) -> int:
-    """The updates over which rates rise: the share `warmup` of `steps`; unless that is 0 one at least, never all."""
-    return min(max(round(warmup * steps), 1), steps - 1) if warmup else 0
+    """The updates over which rates rise: the share `warmup` of `steps`, one at least where it is not 0."""
+    return max(round(warmup * steps), 1) if warmup else 0
 
 
 def schedule(peak: float, *, steps: int, warmup: float) -> np.ndarray:
