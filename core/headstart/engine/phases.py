@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from headstart.engine.checkpoints import Loaded
+from headstart.engine.checkpoints import OTHER_VERSION, Loaded
 from headstart.engine.closed_form import ClosedFormPhase
 from headstart.engine.frozen import hash_frozen, verify_frozen
 from headstart.engine.learning import Learning, learning_of
@@ -22,10 +22,7 @@ from headstart.eventlog import now
 from headstart.events import PhaseDone, PhaseStarted
 from headstart.specs import HEAD, Phase
 
-PLAN_CHANGED = (
-    "headstart or the strategy's plugin has changed since: go on with the versions that environment.json of the run "
-    "names, or start a new run in another folder"
-)
+PLAN_CHANGED = f"the strategy has changed since: {OTHER_VERSION}"
 Solver = type[GradientPhase] | type[ClosedFormPhase]
 SOLVERS: Mapping[str, Solver] = {
     "gradient": GradientPhase,
