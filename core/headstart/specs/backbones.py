@@ -1,0 +1,178 @@
+"""Backbones, their features, and the weights that go with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from headstart.specs.base import Spec
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+Family = Literal["cnn", "transformer"]
+"""What a backbone is built of; rates that suit one do not suit the other."""
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """A named output that a task can ask for: `pooled`, `tokens`, `map@8`, `map@16`, `map@32`.
+
+    It is the tensor `tensor` in the output dict of stage `stage`. `axes` name its axes, batch first; `channels` is the
+    size of its channel axis, or None where only the built backbone knows it; `stride` is input steps per output step
+    for maps and tokens.
+    """
+
+    name: str
+    stage: str
+    tensor: str
+    axes: tuple[str, ...]
+    channels: int | None
+    stride: int | None = None
+    mask: str | None = None
+
+
+@dataclass(frozen=True)
+class PackageFile:
+    """Weights inside a published Python package: found where it is installed, or fetched by `weights get`."""
+
+    distribution: str
+    version: str
+    path: str
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """Weights at an address that the publisher serves."""
+
+    url: str
+    filename: str
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """Weights at a path that the user named: the reference that the backbone was resolved from."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class FetchedFile:
+    """Weights that the plugin fetches with its publisher's own client, when the user asks for them.
+
+    `fetch` is a WeightsFetch target, `handle` what it is told to fetch, `filename` the file that `load` reads.
+    """
+
+    fetch: str
+    handle: str
+    filename: str
+
+
+class WeightsFetch(Protocol):
+    """Fetch target of a FetchedFile: brings `handle` into the empty `folder`, the named file among what it brings.
+
+    The folder is moved to the local store whole, and only then. Raises MissingWeightsError where it cannot be fetched.
+    """
+
+    def __call__(self, handle: str, folder: Path) -> None:
+        """See the class."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsSpec:
+    """One set of published weights of a backbone.
+
+    `algorithm` and `digest` are those the source publishes (or that were pinned from its one immutable release);
+    `digest` is "unknown" where there is none. `load` is a WeightsLoad target. `preprocess` are the plain values that
+    the backbone's input kind reads: preprocessing belongs to weights, not to architectures.
+    """
+
+    name: str
+    origin: PackageFile | RemoteFile | LocalFile | FetchedFile
+    licence: str
+    source: str
+    size: int | None
+    algorithm: str
+    digest: str
+    load: str
+    preprocess: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A named part of a network: a Functional model from a dict of named tensors to a dict of named tensors."""
+
+    name: str
+    model: keras.Model
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A built backbone: its stages, bottom first. Feeding each stage's output dict to the next gives the whole."""
+
+    stages: tuple[Stage, ...]
+
+
+@dataclass(frozen=True)
+class BackboneRequest:
+    """What a backbone is built from: its options and the shape of each input tensor, without the batch axis."""
+
+    options: Any
+    inputs: Mapping[str, tuple[int, ...]]
+
+
+class BackboneBuild(Protocol):
+    """Build target of a BackboneSpec: architecture with random weights. Never resolves weights, paths or addresses."""
+
+    def __call__(self, request: BackboneRequest) -> Backbone:
+        """See the class."""
+
+
+class WeightsLoad(Protocol):
+    """Load target of a WeightsSpec: reads a published file into arrays under our names, `stage/index/role`.
+
+    `names` are the names and shapes that the built backbone has (see `headstart.engine.stages.name_variables`).
+    Executes nothing from the file. Raises WrongWeightsError listing what differs.
+    """
+
+    def __call__(self, file: Path, backbone: Backbone) -> Mapping[str, np.ndarray]:
+        """See the class."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneSpec(Spec):
+    """A pretrained feature extractor. `build` is a BackboneBuild; `stages` are its stages' names, bottom first.
+
+    `stages` is None where only the built backbone knows them. One that `resolve_backbone` makes of a reference has
+    `builder`, the full name of the plugin's registered backbone that an artefact is built from again without the
+    reference, and `given`, the options that the reference fixes.
+    `preprocess` applies where no published weights are used (`--weights none` or a bare file of ours).
+    `refuses` says, by backend name, why a builder does not run there. `default_for` names the input kind for which
+    this is taken when the user names none. `version` changes when the same arrays would compute something else.
+    """
+
+    build: str
+    input: str
+    stages: tuple[str, ...] | None
+    features: tuple[FeatureSpec, ...]
+    preprocess: Mapping[str, Any]
+    licence: str
+    weights: tuple[WeightsSpec, ...] = ()
+    parameters: int | None = None
+    refuses: Mapping[str, str] = field(default_factory=dict)
+    default_for: str | None = None
+    tiny: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the variant that offline contracts build."""
+    tiny_size: int | None = None
+    """The smallest sensible side length, width or duration for that variant."""
+    version: int = 1
+    builder: str | None = None
+    given: Mapping[str, Any] = field(default_factory=dict)
+    family: Family = "cnn"
+
+    def default_options(self) -> Any:
+        """The options that it is built with where the user says nothing."""
+        return self.options(**self.given)

@@ -1,0 +1,32 @@
+"""What every offer has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headstart.options import NoOptions
+
+API = 1
+"""The version of this boundary. A spec declares the one it was written for."""
+
+BACKENDS = ("jax", "torch")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What every offer has: its full name `plugin/name`, one sentence, and its options."""
+
+    name: str
+    summary: str
+    api: int = API
+    options: type = NoOptions
+
+    @property
+    def plugin(self) -> str:
+        """The plugin's part of the name."""
+        return self.name.partition("/")[0]
+
+    @property
+    def short_name(self) -> str:
+        """The name without its plugin; usable alone where it is unique."""
+        return self.name.partition("/")[2]

@@ -1,0 +1,72 @@
+"""Datasets: sources of records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from headstart.specs.base import Spec
+from headstart.specs.targets import TargetForm
+
+
+@dataclass(frozen=True)
+class Record:
+    """One example. `key` is unique and stable; `payload` is a Path, bytes, str or a numpy array.
+
+    `target` is text whatever it means (see TargetForm): "cat", "red|round", "-3.5"; None where it is not known.
+    `split` is given where the dataset fixes it: "train", "val" or "test". `group` keeps what belongs together
+    (a person, a recording) on one side of every split.
+    """
+
+    key: str
+    payload: Any
+    target: str | None
+    group: str | None = None
+    split: str | None = None
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Something a dataset saw and left out, and why; listed to the user, never silent."""
+
+    where: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Records:
+    """What a dataset gives. `input` is the input kind's name; `symmetries` are changes that keep the labels true.
+
+    `targets` is the form of the targets where the dataset knows it; None: it is told from the targets themselves.
+    """
+
+    input: str
+    items: tuple[Record, ...]
+    symmetries: frozenset[str] = frozenset()
+    skipped: tuple[Skipped, ...] = ()
+    targets: TargetForm | None = None
+
+
+@dataclass(frozen=True)
+class DatasetRequest:
+    """What a dataset is opened from: the path or reference after `KIND:`, or None, and its options."""
+
+    reference: str | None
+    options: Any
+
+
+class DatasetBuild(Protocol):
+    """Build target of a DatasetSpec. Raises UsageError for an absent path, DataError for data that cannot be used."""
+
+    def __call__(self, request: DatasetRequest) -> Records:
+        """See the class."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSpec(Spec):
+    """A source of records. `build` is a DatasetBuild; `takes_path` says whether it needs a path or reference."""
+
+    build: str
+    input: str
+    takes_path: bool
+    licence: str = "the user's own"

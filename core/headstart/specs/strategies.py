@@ -1,0 +1,106 @@
+"""Strategies: plans of phases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from headstart.specs.backbones import Family
+from headstart.specs.base import Spec
+
+INPUT, HEAD = "input", "head"
+"""The names of the first and the last stage of every network."""
+
+
+@dataclass(frozen=True)
+class LowRank:
+    """Low-rank updates of kernels (Hu et al. 2021, arXiv:2106.09685): kernel + `scale` * a @ b, where a is (input,
+    `rank`) and b is (`rank`, output). `scale` is what the paper calls alpha / rank."""
+
+    rank: int = 8
+    scale: float = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """One training period with a fixed cut, optimizer and schedule.
+
+    `train` are the stages that learn, the head among them. `solver` is "closed_form" (the head by convex solving on
+    cached features: what `Task.solve` finds at `strengths`, the least loss on val taken) or "gradient" (AdamW).
+    `roles` are the kinds of weights that learn in the backbone's stages, by how their role begins ("gamma", "beta",
+    "bias"); empty: all. With `adapter` those weights stay, and low-rank updates of kernels learn instead, which are
+    merged at the phase's end. With `pick` only so many of the backbone's stages in `train` learn: those whose
+    gradient, relative to their weights, is the largest in one pass over the training split.
+    `rates` give each learning stage the peak of its update rate; the schedule is a linear warm-up over `warmup` (share
+    of all steps) and a cosine to zero. All gradients together are clipped to the norm `clip` (0: not at all).
+    `weight_decay` pulls weights towards 0, `pull` those of the backbone towards where the phase began; both are
+    decoupled from the gradient, and biases and norms are spared by the former.
+    `average` is the decay of a moving average of the weights, which is what is validated and kept (0: none).
+    The phase runs once for each of `rate_factors`, always from the same start; of several outcomes a greedy soup is
+    made on val. `shares` are tried on val as the share of what was learned in an interpolation with the phase's start.
+    `views` is how many augmented views of a frozen prefix are cached; 0 means that each epoch draws anew.
+    `patience` is the number of epochs without a better validation metric after which the phase ends.
+    `refit` solves for the head once more on train and val together, by the solver and strength that val chose.
+    """
+
+    name: str
+    train: tuple[str, ...]
+    solver: Literal["closed_form", "gradient"]
+    roles: tuple[str, ...] = ()
+    adapter: LowRank | None = None
+    pick: int = 0
+    epochs: int = 1
+    rates: Mapping[str, float] = field(default_factory=dict)
+    warmup: float = 0.1
+    clip: float = 0.0
+    weight_decay: float = 0.0
+    pull: float = 0.0
+    average: float = 0.0
+    rate_factors: tuple[float, ...] = (1.0,)
+    shares: tuple[float, ...] = ()
+    strengths: tuple[float, ...] = ()
+    views: int = 0
+    patience: int = 0
+    refit: bool = False
+
+
+@dataclass(frozen=True)
+class StrategyRequest:
+    """What a strategy plans with.
+
+    `stages` are the backbone's stages, bottom first; `train` the user's choice among them, or None for the
+    strategy's own; `solvable` whether the task can fit this head in closed form; `augmented` whether training
+    samples vary; `views`, `epochs` and `learning_rate` the user's, or None; `family` the backbone's, by which default
+    rates are chosen.
+    """
+
+    options: Any
+    stages: tuple[str, ...]
+    train: tuple[str, ...] | None
+    solvable: bool
+    augmented: bool
+    views: int | None
+    epochs: int | None
+    learning_rate: float | None
+    family: Family = "cnn"
+
+
+class StrategyBuild(Protocol):
+    """Build target of a StrategySpec; imports no framework. Raises UsageError where the request contradicts itself.
+
+    It is a pure function: called several times, with other options and learning rates too, and equal requests give
+    equal phases. An option that was set is refused where no other value of it would change a phase.
+    """
+
+    def __call__(self, request: StrategyRequest) -> Sequence[Phase]:
+        """See the class."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StrategySpec(Spec):
+    """A named plan of phases. `trains_backbone` says whether `--train STAGE,...` makes sense with it."""
+
+    build: str
+    trains_backbone: bool = True
+    default: bool = False
