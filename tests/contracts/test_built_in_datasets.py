@@ -52,7 +52,7 @@ class TestImageFolder(DatasetContract):
 
 class TestImageFolderWithItsOwnSplit(DatasetContract):
     name = "files/image_folder"
-    options = {"horizontal_flip": False}  # noqa: RUF012 - as an author writes it
+    options = {"horizontal_flip": False}
 
     def reference(self, folder):
         for classes, split in ((("cat", "dog"), "train"), (("cat", "dog"), "test")):

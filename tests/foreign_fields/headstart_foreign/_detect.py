@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from headstart.specs import Evaluation, TensorSpec
-
 from headstart_foreign._data import KINDS
 
 GRID = 8

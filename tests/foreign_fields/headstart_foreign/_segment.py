@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from headstart.specs import Evaluation, TensorSpec
-
 from headstart_foreign._inputs import SIDE, resized
 from headstart_foreign._targets import CLASSES, VOID
 
@@ -59,9 +58,7 @@ class Segment:
 
     def decode(self, outputs, facts, top_k):
         masks = np.argmax(outputs["logits"], axis=-1).astype(np.uint8)
-        return [
-            {"mask": resized(mask, fact["height"], fact["width"])} for mask, fact in zip(masks, facts, strict=True)
-        ]
+        return [{"mask": resized(mask, fact["height"], fact["width"])} for mask, fact in zip(masks, facts, strict=True)]
 
     def rows(self, answer):
         shares = np.bincount(answer["mask"].ravel(), minlength=len(CLASSES)) / answer["mask"].size

@@ -4,7 +4,6 @@ import numpy as np
 
 from headstart.errors import DataError
 from headstart.specs import Finding
-
 from headstart_foreign._data import KINDS
 
 CLASSES = ("ground", *KINDS)

@@ -6,7 +6,6 @@ import numpy as np
 
 from headstart.errors import DataError
 from headstart.specs import Evaluation, Search, TensorSpec
-
 from headstart_foreign._data import SYMBOLS, letter_of
 
 PAD, START, END = 0, SYMBOLS, SYMBOLS + 1
