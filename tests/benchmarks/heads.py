@@ -22,13 +22,13 @@ import numpy as np
 from ratios import FOUND, Ratio, middle, show_ratios, write_ratios
 
 from headstart.data.order import epoch_order
-from headstart.engine.compute import Step
-from headstart.engine.epochs import EpochPlan
 from headstart.engine.frozen import trainable_variables
 from headstart.engine.network import Network
-from headstart.engine.optimizer import GroupedAdamW
-from headstart.engine.samples import Stored
-from headstart.engine.scanned import epochs_of
+from headstart.engine.step import Step
+from headstart.engine.train.device_epochs import epochs_of
+from headstart.engine.train.epochs import EpochPlan
+from headstart.engine.train.optimizer import GroupedAdamW
+from headstart.engine.train.samples import Stored
 from headstart.registry import load_registry
 from headstart.specs import Stage, TaskRequest
 

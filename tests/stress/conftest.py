@@ -42,7 +42,7 @@ def _restore_later(patched):
 
     import headstart.eventlog
     import headstart_plugins.classification._loss as loss
-    from headstart.engine import checkpoints, epochs, scanned, standing
+    from headstart.engine.train import checkpoints, device_epochs, epochs, state
 
     for owner, name in (
         (os, "fsync"),
@@ -51,7 +51,7 @@ def _restore_later(patched):
         (checkpoints, "write_directory"),
         (checkpoints.Checkpoints, "load"),
         (epochs, "EpochOutcome"),
-        (scanned, "EpochOutcome"),
-        (standing.Standing, "of"),
+        (device_epochs, "EpochOutcome"),
+        (state.Standing, "of"),
     ):
         patched.setattr(owner, name, vars(owner)[name])

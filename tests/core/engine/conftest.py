@@ -31,7 +31,7 @@ class Bench:
 
     def network(self, head="linear", seed=0):
         from headstart.engine.calibrate import initialise
-        from headstart.engine.compute import forward
+        from headstart.engine.device import forward
         from headstart.engine.graft import build_backbone, graft
 
         inputs = {name: tensor.shape for name, tensor in self.kind.tensors.items()}
@@ -42,7 +42,7 @@ class Bench:
 
     def source(self, network, tmp_path, view=None):
         from headstart.cache import Cache
-        from headstart.engine.compute import forward
+        from headstart.engine.device import forward
         from headstart.engine.feature_store import FeatureStore
         from headstart.engine.identity import hash_arrays
         from headstart.engine.prefixes import Opened
@@ -97,13 +97,13 @@ def apply():
     def apply(optimizer, gradients):
         gradients = [keras.ops.convert_to_tensor(gradient) for gradient in gradients]
         if keras.backend.backend() == "torch":
-            from headstart.engine.updates_torch import FusedUpdate
+            from headstart.engine.torch.step import FusedUpdate
 
             FusedUpdate(optimizer)(gradients)
             return
         import jax
 
-        from headstart.engine.optimizer import Moments
+        from headstart.engine.train.optimizer import Moments
 
         values = [variable.value for variable in optimizer.variables]
         anchors = [anchor for anchor in optimizer.anchors if anchor is not None]
@@ -133,8 +133,8 @@ def training(bench, tmp_path):
     """Builds what the phases of one run share; its event log is open and has no reporters."""
     from contextlib import ExitStack
 
-    from headstart.engine.checkpoints import Checkpoints
-    from headstart.engine.training import Training
+    from headstart.engine.train.checkpoints import Checkpoints
+    from headstart.engine.train.context import Training
     from headstart.eventlog import EventLog
 
     with ExitStack() as opened:

@@ -8,15 +8,15 @@ import pytest
 
 from headstart.data.order import batches, epoch_order
 from headstart.data.views import Mixed
-from headstart.engine import scanned
-from headstart.engine.compute import Step
-from headstart.engine.epochs import EpochPlan, StepByStep, targets_of
 from headstart.engine.frozen import trainable_variables
 from headstart.engine.network import Network
-from headstart.engine.optimizer import GroupedAdamW, schedule
-from headstart.engine.samples import Drawn, Stored, in_order, size_in_order
-from headstart.engine.scanned import Pace, Scanned, epochs_of
 from headstart.engine.stages import read_arrays
+from headstart.engine.step import Step
+from headstart.engine.train import device_epochs as scanned
+from headstart.engine.train.device_epochs import Pace, Scanned, epochs_of
+from headstart.engine.train.epochs import EpochPlan, StepByStep, targets_of
+from headstart.engine.train.optimizer import GroupedAdamW, schedule
+from headstart.engine.train.samples import Drawn, Stored, in_order, size_in_order
 from headstart.specs import Stage, TaskRequest
 
 pytestmark = pytest.mark.backend
@@ -200,7 +200,7 @@ def test_jax_reads_a_file_in_place_and_copies_little_else(case, backend, tmp_pat
     held = case().scanned()._scan
     assert held.can_hold([{"@pooled": mapped[:ROWS]}, {"@pooled": shifted}], labels())
     if backend == "jax":
-        monkeypatch.setattr("headstart.engine.scan_jax.ROOM_ON_CPU", 4 * ROWS * CHANNELS)
+        monkeypatch.setattr("headstart.engine.jax.scan.ROOM_ON_CPU", 4 * ROWS * CHANNELS)
         assert held.can_hold([{"@pooled": mapped[:ROWS]}] * 9, np.zeros(0))
         assert not held.can_hold([{"@pooled": shifted}] * 2, np.zeros(0))
     tensors, _ = held.put({"@pooled": mapped[:ROWS]}, labels())
@@ -225,7 +225,7 @@ def test_samples_that_do_not_stay_on_the_device_come_to_the_same(case, backend, 
 
 
 def without_room(step):
-    from headstart.engine.compute import scan
+    from headstart.engine.device import scan
 
     made = scan(step)
     made.can_hold = lambda views, targets: False
@@ -336,7 +336,7 @@ def test_a_call_is_made_to_last_about_half_a_second(seconds, steps):
 
 @pytest.mark.parametrize("large", [1, 4 * CHANNELS * 20, 2**20])
 def test_rows_in_order_come_once_each_in_batches_of_one_size(monkeypatch, large):
-    monkeypatch.setattr("headstart.engine.samples.LARGE", large)
+    monkeypatch.setattr("headstart.engine.train.samples.LARGE", large)
     found = list(in_order(samples(), size_in_order(samples(), 8)))
 
     assert len({len(tensors["@pooled"]) for tensors, _ in found}) == 1

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from headstart.engine.frozen import is_statistic
-from headstart.engine.learning import learning_of
 from headstart.engine.network import Network
-from headstart.engine.phases import run_phases
 from headstart.engine.stages import name_variables, read_arrays
+from headstart.engine.train.phases import run_phases
+from headstart.engine.train.trainable import learning_of
 from headstart.errors import HeadstartError, UsageError
 from headstart.eventlog import read_events
 from headstart.events import EpochDone, PhaseDone, PhaseStarted

@@ -3,9 +3,9 @@
 import keras
 import pytest
 
-from headstart.engine import loop
-from headstart.engine.machinery import Machinery
-from headstart.engine.phases import run_phases
+from headstart.engine.train import trainer as loop
+from headstart.engine.train.machinery import Machinery
+from headstart.engine.train.phases import run_phases
 from headstart.eventlog import read_events
 from headstart.events import CheckpointSaved, EpochDone, WeightsAveraged
 from headstart.specs import Phase

@@ -4,11 +4,12 @@ import keras
 import numpy as np
 import pytest
 
-from headstart.engine.compute import Step, forward, train_step
+from headstart.engine.device import forward, train_step
 from headstart.engine.frozen import trainable_variables
 from headstart.engine.lora import LowRankAdapter, Split, adaptable
-from headstart.engine.optimizer import GroupedAdamW
 from headstart.engine.stages import read_arrays
+from headstart.engine.step import Step
+from headstart.engine.train.optimizer import GroupedAdamW
 from headstart.errors import UsageError
 from headstart.specs import LowRank
 

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 
 from headstart.engine.calibrate import calibration_batch, initialise
-from headstart.engine.compute import Step, forward, train_step
+from headstart.engine.device import forward, train_step
 from headstart.engine.frozen import trainable_variables
 from headstart.engine.lowering import lower, rules_for
 from headstart.engine.network import Network
-from headstart.engine.optimizer import GroupedAdamW
 from headstart.engine.stages import name_variables, read_arrays
+from headstart.engine.step import Step
+from headstart.engine.train.optimizer import GroupedAdamW
 from headstart.registry import load_registry
 from headstart.specs import BackboneRequest, FeatureSpec, Stage
 

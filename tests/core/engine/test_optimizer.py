@@ -4,10 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from headstart.engine.compute import Step, train_step
+from headstart.engine.device import train_step
 from headstart.engine.frozen import trainable_variables
-from headstart.engine.optimizer import GroupedAdamW, Rules, schedule
 from headstart.engine.stages import read_arrays
+from headstart.engine.step import Step
+from headstart.engine.train.optimizer import GroupedAdamW, Rules, schedule
 
 pytestmark = pytest.mark.backend
 

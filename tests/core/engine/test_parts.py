@@ -4,10 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from headstart.engine.compute import Step, forward, in_parts, train_step
+from headstart.engine.device import forward, train_step
 from headstart.engine.frozen import trainable_variables
-from headstart.engine.optimizer import GroupedAdamW, Rules
 from headstart.engine.stages import read_arrays
+from headstart.engine.step import Step, in_parts
+from headstart.engine.train.optimizer import GroupedAdamW, Rules
 
 pytestmark = pytest.mark.backend
 

@@ -9,14 +9,14 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from headstart.engine.checkpoints import SCHEMA
-from headstart.engine.compute import forward
+from headstart.engine.device import forward
 from headstart.engine.frozen import count_trainable, hash_frozen, trainable_variables, verify_frozen
 from headstart.engine.heads import is_surer
-from headstart.engine.machinery import Machinery
-from headstart.engine.phases import run_phases
 from headstart.engine.rows import Part, Rows
 from headstart.engine.stages import read_arrays
+from headstart.engine.train.checkpoints import SCHEMA
+from headstart.engine.train.machinery import Machinery
+from headstart.engine.train.phases import run_phases
 from headstart.errors import HeadstartError
 from headstart.eventlog import read_events
 from headstart.events import CheckpointSaved, EpochDone, PhaseDone, PhaseStarted

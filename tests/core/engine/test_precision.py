@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from headstart.engine import precision
-from headstart.engine.compute import Step, forward, train_step
+from headstart.engine.device import forward, train_step
 from headstart.engine.frozen import trainable_variables
-from headstart.engine.optimizer import GroupedAdamW
 from headstart.engine.stages import name_variables
+from headstart.engine.step import Step
+from headstart.engine.train.optimizer import GroupedAdamW
 from headstart.errors import EngineRefusal
 
 pytestmark = pytest.mark.backend

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from headstart.engine.recovery import ABOVE, TIMES, WINDOW, LossSpikedError, SpikeGuard, is_out_of_memory
+from headstart.engine.train.recovery import ABOVE, TIMES, WINDOW, LossSpikedError, SpikeGuard, is_out_of_memory
 
 
 def spike_by_hand(losses):

@@ -7,11 +7,11 @@ import os
 import numpy as np
 import pytest
 
-from headstart.engine.checkpoints import Checkpoints
-from headstart.engine.phases import run_phases
-from headstart.engine.recovery import MOST
-from headstart.engine.scanned import Pace, Scanned
 from headstart.engine.stages import read_arrays
+from headstart.engine.train.checkpoints import Checkpoints
+from headstart.engine.train.device_epochs import Pace, Scanned
+from headstart.engine.train.phases import run_phases
+from headstart.engine.train.recovery import MOST
 from headstart.errors import HeadstartError
 from headstart.eventlog import read_events
 from headstart.events import EpochDone, PhaseDone, PhaseStarted, WeightsAveraged, WentBack
@@ -338,7 +338,7 @@ def test_a_loss_that_spikes_sends_the_phase_back_at_half_the_rates_and_says_so(b
 def test_a_phase_goes_back_so_often_and_then_goes_on_as_it_is(bench, training, monkeypatch):
     ends = []
     for most in (1, 0):
-        monkeypatch.setattr("headstart.engine.loop.MOST", most)
+        monkeypatch.setattr("headstart.engine.train.trainer.MOST", most)
         made, _ = spiking(bench, training).whole()
         assert len(went_back(made)) == most
         ends.append(told_of(made))
@@ -357,7 +357,7 @@ def test_a_spike_before_a_loss_that_is_not_finite_is_met_first_however_steps_com
     case = dataclasses.replace(SPIKING.phases[0], rates={"head": 1e37}, warmup=0.99)
     ends = []
     for steps in (1, 1000):
-        monkeypatch.setattr("headstart.engine.machinery.epochs_of", functools.partial(at_this_pace, steps))
+        monkeypatch.setattr("headstart.engine.train.machinery.epochs_of", functools.partial(at_this_pace, steps))
         runs = Runs(bench, training, Case((case,), (), settings={"batch_size": 4}))
         made = runs._made()
         with pytest.raises(HeadstartError) as caught:

@@ -9,13 +9,13 @@ import keras
 import numpy as np
 import pytest
 
-from headstart.engine import machinery
-from headstart.engine.checkpoints import Checkpoints
-from headstart.engine.loop import GradientPhase
-from headstart.engine.phases import run_phases
-from headstart.engine.rate_test import measure_rates
 from headstart.engine.stages import read_arrays
-from headstart.engine.surgical import relative_gradients
+from headstart.engine.train import machinery
+from headstart.engine.train.checkpoints import Checkpoints
+from headstart.engine.train.lr_test import measure_rates
+from headstart.engine.train.phases import run_phases
+from headstart.engine.train.surgical import relative_gradients
+from headstart.engine.train.trainer import GradientPhase
 from headstart.errors import HeadstartError
 from headstart.eventlog import read_events
 from headstart.events import EpochDone, Warned, WentBack

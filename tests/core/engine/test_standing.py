@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from headstart.engine.epochs import Collected
-from headstart.engine.standing import Standing
+from headstart.engine.train.epochs import Collected
+from headstart.engine.train.state import Standing
 
 pytestmark = pytest.mark.backend
 

@@ -8,7 +8,7 @@ import pytest
 
 from headstart.engine.frozen import trainable_variables
 from headstart.engine.stages import read_arrays
-from headstart.engine.surgical import choose_stages, pick_stages, relative_gradients
+from headstart.engine.train.surgical import choose_stages, pick_stages, relative_gradients
 from headstart.specs import Phase
 
 pytestmark = pytest.mark.backend

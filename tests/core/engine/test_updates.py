@@ -8,10 +8,11 @@ import keras
 import numpy as np
 import pytest
 
-from headstart.engine.compute import Step, forward, train_step
+from headstart.engine.device import forward, train_step
 from headstart.engine.frozen import trainable_variables
-from headstart.engine.optimizer import GroupedAdamW, schedule
 from headstart.engine.stages import read_arrays
+from headstart.engine.step import Step
+from headstart.engine.train.optimizer import GroupedAdamW, schedule
 
 pytestmark = pytest.mark.backend
 
@@ -314,7 +315,7 @@ def test_jax_compiles_one_step_for_a_ragged_epoch(bench, network, backend):
     if backend != "jax":
         pytest.skip("PyTorch compiles nothing")
     from headstart.data.order import batches, epoch_order
-    from headstart.engine.samples import Drawn
+    from headstart.engine.train.samples import Drawn
 
     step = step_of(bench, network, **HEAD_ONLY)
     samples = Drawn(21, lambda epoch, rows: pooled(bench, network, rows))

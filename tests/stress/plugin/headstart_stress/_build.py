@@ -91,7 +91,7 @@ def _forget(*groups):
 
         import numpy as np
 
-        from headstart.engine.checkpoints import Checkpoints
+        from headstart.engine.train.checkpoints import Checkpoints
 
         real = Checkpoints.load
 
@@ -110,7 +110,7 @@ def _forget(*groups):
 
 def _in_place():
     """Checkpoints are written where they are to be."""
-    from headstart.engine import checkpoints
+    from headstart.engine.train import checkpoints
 
     def write_directory(target, fill):
         target.mkdir(parents=True)
@@ -123,14 +123,14 @@ def _forget_steps():
     """Only the epoch is known, not how many of its steps were made."""
     import dataclasses
 
-    from headstart.engine import standing
+    from headstart.engine.train import state
 
-    real = standing.Standing.of
+    real = state.Standing.of
 
     def of(*arguments):
-        return dataclasses.replace(real(*arguments), begun=standing.Collected())
+        return dataclasses.replace(real(*arguments), begun=state.Collected())
 
-    standing.Standing.of = staticmethod(of)
+    state.Standing.of = staticmethod(of)
 
 
 def _brittle():
@@ -162,22 +162,22 @@ def _deaf():
         return
     import jax
 
-    from headstart.engine import scan_jax, updates_jax
+    from headstart.engine.jax import scan, step
 
-    updates_jax.all_finite = scan_jax.all_finite = lambda arrays: jax.numpy.bool(True)
+    step.all_finite = scan.all_finite = lambda arrays: jax.numpy.bool(True)
 
 
 def _unsaved():
     """Between two steps, nothing is saved."""
-    from headstart.engine import loop
+    from headstart.engine.train import trainer
 
-    real = loop.GradientPhase._save
+    real = trainer.GradientPhase._save
 
     def save(self, *, anchor, best):
         if anchor:
             real(self, anchor=anchor, best=best)
 
-    loop.GradientPhase._save = save
+    trainer.GradientPhase._save = save
 
 
 PLANTS = {

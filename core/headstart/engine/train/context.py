@@ -12,13 +12,13 @@ import keras
 import numpy as np
 
 from headstart.data.order import epoch_order
-from headstart.engine.checkpoints import Checkpoints
 from headstart.engine.lowering import device_at_hand
 from headstart.engine.network import Network
 from headstart.engine.precision import FLOAT32, verify_precision
 from headstart.engine.source import Source
 from headstart.engine.stages import name_variables
-from headstart.engine.standing import with_nan, without_nan
+from headstart.engine.train.checkpoints import Checkpoints
+from headstart.engine.train.state import with_nan, without_nan
 from headstart.errors import EngineRefusal
 from headstart.eventlog import EventLog, now
 from headstart.events import CheckpointSaved

@@ -13,16 +13,16 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from headstart.engine.averages import Outcome, best_share, greedy_soup
-from headstart.engine.checkpoints import Loaded
-from headstart.engine.epochs import Collected, EpochPlan, Reached
 from headstart.engine.heads import is_better
-from headstart.engine.learning import Learning
-from headstart.engine.machinery import Machinery
-from headstart.engine.recovery import LESS_MEMORY, MOST, SLOWER, LossSpikedError, is_out_of_memory, shortage_told
-from headstart.engine.standing import Best, Standing
-from headstart.engine.telling import Voice
-from headstart.engine.training import Conclude, PhaseResult, Place, Training, is_fresh
+from headstart.engine.train.checkpoints import Loaded
+from headstart.engine.train.context import Conclude, PhaseResult, Place, Training, is_fresh
+from headstart.engine.train.epochs import Collected, EpochPlan, Reached
+from headstart.engine.train.log import Voice
+from headstart.engine.train.machinery import Machinery
+from headstart.engine.train.recovery import LESS_MEMORY, MOST, SLOWER, LossSpikedError, is_out_of_memory, shortage_told
+from headstart.engine.train.state import Best, Standing
+from headstart.engine.train.trainable import Learning
+from headstart.engine.train.weight_averaging import Outcome, best_share, greedy_soup
 from headstart.errors import HeadstartError, InterruptedRunError
 from headstart.eventlog import now
 from headstart.events import CheckpointSaved

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from headstart.engine.compute import Advanced, Batch, Step
-from headstart.engine.on_torch import TorchGradients, all_finite, device, on_device
-from headstart.engine.trace_torch import trace
-from headstart.engine.updates_torch import FusedUpdate
+from headstart.engine.step import Advanced, Batch, Step
+from headstart.engine.torch.forward import device, on_device
+from headstart.engine.torch.step import FusedUpdate, TorchGradients, all_finite
+from headstart.engine.torch.trace import trace
 
 ROOM_ON_DEVICE = 4 * 2**30
 Gradients = Callable[[dict[str, Any], Any, Any], tuple[Any, dict[str, Any], list[Any]]]

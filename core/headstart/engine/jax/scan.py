@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from headstart.engine.compute import Advanced, Batch, Step
-from headstart.engine.updates_jax import Fixed, Learned, Result, Update, all_finite, copied_state
+from headstart.engine.jax.step import Fixed, Learned, Result, Update, all_finite, copied_state
+from headstart.engine.step import Advanced, Batch, Step
 
 ROOM_ON_CPU = 64 * 2**20
 """Bytes of a second copy of the samples; there is none of arrays that begin at a multiple of ALIGNED, as files do."""

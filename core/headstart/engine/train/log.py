@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from headstart.engine.averages import Outcome
-from headstart.engine.epochs import Collected, Failure, Reached
-from headstart.engine.standing import Standing
-from headstart.engine.training import Training
+from headstart.engine.train.context import Training
+from headstart.engine.train.epochs import Collected, Failure, Reached
+from headstart.engine.train.state import Standing
+from headstart.engine.train.weight_averaging import Outcome
 from headstart.errors import DivergedError
 from headstart.eventlog import now
 from headstart.events import EpochDone, WeightsAveraged, WentBack

@@ -9,8 +9,9 @@ from typing import Protocol
 import numpy as np
 
 from headstart.data.order import batches
-from headstart.engine.compute import Step, train_step
-from headstart.engine.samples import Samples
+from headstart.engine.device import train_step
+from headstart.engine.step import Step
+from headstart.engine.train.samples import Samples
 from headstart.specs import HEAD, Task
 
 Order = Callable[[int], np.ndarray]

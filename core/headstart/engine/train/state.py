@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from headstart.engine.averages import Outcome
-from headstart.engine.epochs import Collected
-from headstart.engine.recovery import SpikeGuard
+from headstart.engine.train.epochs import Collected
+from headstart.engine.train.recovery import SpikeGuard
+from headstart.engine.train.weight_averaging import Outcome
 
 OUTPUT = "output."
 

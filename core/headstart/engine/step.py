@@ -1,8 +1,7 @@
-"""What the engine asks of a backend: a forward pass and a training step over numpy batches."""
+"""What the engine asks of a backend: records and Protocols of forward passes and training steps over numpy batches."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,13 +11,12 @@ import numpy as np
 
 from headstart.engine.frozen import is_statistic
 from headstart.engine.network import Network
-from headstart.engine.optimizer import GroupedAdamW
-from headstart.engine.precision import FLOAT32, verify_precision
 from headstart.engine.stages import name_variables
 from headstart.specs import HEAD, Task
 
 if TYPE_CHECKING:
     from headstart.engine.lora import LowRankAdapter
+    from headstart.engine.train.optimizer import GroupedAdamW
 
 Batch = Mapping[str, np.ndarray]
 
@@ -44,7 +42,7 @@ class Step:
     trainable: Mapping[str, keras.Variable]
     optimizer: GroupedAdamW
     task: Task
-    precision: str = FLOAT32
+    precision: str = "float32"
     adapter: LowRankAdapter | None = None
     training: frozenset[str] = frozenset({HEAD})
 
@@ -127,73 +125,8 @@ class Scan(Protocol):
         """See `TrainStep`."""
 
 
-def forward(network: Network, start: int, stop: int, *, precision: str = FLOAT32) -> Forward:
-    """Stages `start` to `stop` - 1 in inference mode on this process' backend; outputs are float32.
-
-    `precision` is "float32" or "bfloat16", for all stages but the head. Raises EngineRefusal where the backend's device
-    gains nothing from bfloat16.
-    """
-    verify_precision(precision)
-    if keras.backend.backend() == "jax":
-        from headstart.engine import on_jax
-
-        return on_jax.JaxForward(network, start, stop, precision)
-    from headstart.engine import on_torch
-
-    return on_torch.TorchForward(network, start, stop, precision)
-
-
-def train_step(step: Step, *, parts: int = 1) -> TrainStep:
-    """The training step on this process' backend. Raises EngineRefusal as `forward` does.
-
-    A batch is computed in so many `parts`, one after the other, whose gradients are added up: less memory, and the same
-    update but for rounding, except where BatchNorm takes the statistics of what it is given: then those of a part.
-    """
-    verify_precision(step.precision)
-    if keras.backend.backend() == "jax":
-        from headstart.engine import on_jax
-
-        return on_jax.JaxTrainStep(step, parts)
-    from headstart.engine import on_torch
-
-    return on_torch.TorchTrainStep(step, parts)
-
-
 GradientStep = Callable[[Batch, np.ndarray, np.ndarray], tuple[float, list[np.ndarray]]]
-
-
-def gradient_step(step: Step) -> GradientStep:
-    """From (batch, targets, mask) the mean loss and a gradient for each of `step.trainable`, in order; no update."""
-    verify_precision(step.precision)
-    if keras.backend.backend() == "jax":
-        from headstart.engine import on_jax
-
-        return on_jax.gradients_of(step)
-    from headstart.engine import on_torch
-
-    return on_torch.gradients_of(step)
-
-
-def scan(step: Step) -> Scan:
-    """Many training steps at once on this process' backend; for stages so small that a step takes microseconds."""
-    verify_precision(step.precision)
-    if keras.backend.backend() == "jax":
-        from headstart.engine import scan_jax
-
-        return scan_jax.JaxScan(step)
-    from headstart.engine import scan_torch
-
-    return scan_torch.TorchScan(step)
-
-
-def without_gradients() -> contextlib.AbstractContextManager[Any]:
-    """Inference outside of `forward`: nothing is kept for a backward pass."""
-    if keras.backend.backend() == "torch":
-        import torch
-
-        context: contextlib.AbstractContextManager[Any] = torch.no_grad()
-        return context
-    return contextlib.nullcontext()
+"""From (batch, targets, mask) the mean loss and a gradient for each of a step's `trainable`, in order; no update."""
 
 
 @dataclass(frozen=True)

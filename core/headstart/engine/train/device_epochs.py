@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from headstart.engine.compute import Step, scan
-from headstart.engine.epochs import (
+from headstart.engine.device import scan
+from headstart.engine.step import Step
+from headstart.engine.train.epochs import (
     Collected,
     EpochOutcome,
     EpochPlan,
@@ -26,7 +27,7 @@ from headstart.engine.epochs import (
     StepByStep,
     targets_of,
 )
-from headstart.engine.samples import Samples, Stored
+from headstart.engine.train.samples import Samples, Stored
 
 BLOCK = 8 * 2**20
 """Bytes of samples that are put on the device at a time where not all of them stay there."""

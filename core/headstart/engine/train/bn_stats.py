@@ -15,7 +15,7 @@ import numpy as np
 
 from headstart.data.order import epoch_order
 from headstart.engine.calibrate import settling_statistics
-from headstart.engine.compute import without_gradients
+from headstart.engine.device import without_gradients
 from headstart.engine.frozen import is_statistic
 from headstart.engine.network import Network
 from headstart.engine.stages import name_variables

@@ -14,15 +14,16 @@ import keras
 import numpy as np
 
 from headstart.data.order import batches
-from headstart.engine.compute import Step, train_step
-from headstart.engine.epochs import filled_up, targets_of
-from headstart.engine.learning import Learning, learning_of
-from headstart.engine.optimizer import GroupedAdamW, Rules
-from headstart.engine.phases import cut_of
-from headstart.engine.recovery import SmallerBatches
+from headstart.engine.device import train_step
 from headstart.engine.source import Seen
-from headstart.engine.surgical import pick_stages
-from headstart.engine.training import Training, copy_of, is_fresh
+from headstart.engine.step import Step
+from headstart.engine.train.context import Training, copy_of, is_fresh
+from headstart.engine.train.epochs import filled_up, targets_of
+from headstart.engine.train.optimizer import GroupedAdamW, Rules
+from headstart.engine.train.phases import cut_of
+from headstart.engine.train.recovery import SmallerBatches
+from headstart.engine.train.surgical import pick_stages
+from headstart.engine.train.trainable import Learning, learning_of
 from headstart.rate_curve import STOP, RateCurve, smoothed_so_far
 from headstart.specs import HEAD, Phase
 

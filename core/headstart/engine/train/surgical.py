@@ -12,13 +12,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from headstart.data.order import batches
-from headstart.engine.compute import Step, gradient_step
+from headstart.engine.device import gradient_step
 from headstart.engine.frozen import trainable_variables
-from headstart.engine.optimizer import GroupedAdamW
-from headstart.engine.recovery import SmallerBatches
 from headstart.engine.source import Seen
 from headstart.engine.stages import read_arrays
-from headstart.engine.training import Training
+from headstart.engine.step import Step
+from headstart.engine.train.context import Training
+from headstart.engine.train.optimizer import GroupedAdamW
+from headstart.engine.train.recovery import SmallerBatches
 from headstart.specs import HEAD, Phase
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import torch
 
-from headstart.engine.compute import Step
+from headstart.engine.step import Step
 
 ATEN = torch.ops.aten
 NARROW = 64

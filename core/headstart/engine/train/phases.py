@@ -7,16 +7,16 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from headstart.engine.checkpoints import OTHER_VERSION, Loaded
 from headstart.engine.closed_form import ClosedFormPhase
 from headstart.engine.frozen import hash_frozen, verify_frozen
-from headstart.engine.learning import Learning, learning_of
-from headstart.engine.loop import GradientPhase
-from headstart.engine.machinery import steps_per_epoch
 from headstart.engine.network import Network
-from headstart.engine.optimizer import warmup_steps
-from headstart.engine.surgical import pick_stages
-from headstart.engine.training import PhaseResult, Place, Training, digest_of, digest_of_plan, is_fresh, results_of
+from headstart.engine.train.checkpoints import OTHER_VERSION, Loaded
+from headstart.engine.train.context import PhaseResult, Place, Training, digest_of, digest_of_plan, is_fresh, results_of
+from headstart.engine.train.machinery import steps_per_epoch
+from headstart.engine.train.optimizer import warmup_steps
+from headstart.engine.train.surgical import pick_stages
+from headstart.engine.train.trainable import Learning, learning_of
+from headstart.engine.train.trainer import GradientPhase
 from headstart.errors import HeadstartError
 from headstart.eventlog import now
 from headstart.events import PhaseDone, PhaseStarted

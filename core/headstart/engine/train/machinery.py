@@ -11,16 +11,17 @@ from typing import Any
 import keras
 import numpy as np
 
-from headstart.engine.checkpoints import Loaded
-from headstart.engine.compute import Forward, Step, forward
-from headstart.engine.epochs import Epochs
-from headstart.engine.learning import Learning
-from headstart.engine.optimizer import GroupedAdamW, Rules
-from headstart.engine.recovery import SmallerBatches
-from headstart.engine.samples import Samples, in_order, size_in_order
-from headstart.engine.scanned import epochs_of
+from headstart.engine.device import forward
 from headstart.engine.source import Seen
-from headstart.engine.training import Training, copy_of
+from headstart.engine.step import Forward, Step
+from headstart.engine.train.checkpoints import Loaded
+from headstart.engine.train.context import Training, copy_of
+from headstart.engine.train.device_epochs import epochs_of
+from headstart.engine.train.epochs import Epochs
+from headstart.engine.train.optimizer import GroupedAdamW, Rules
+from headstart.engine.train.recovery import SmallerBatches
+from headstart.engine.train.samples import Samples, in_order, size_in_order
+from headstart.engine.train.trainable import Learning
 from headstart.specs import Phase
 
 Arrays = Mapping[str, np.ndarray]
