@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-    from headstart.engine.compute import Forward
+    from headstart.engine.step import Forward
     from headstart.specs import InputKind, Task
 
 BATCH = 32

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from headstart.engine.recovery import LESS_MEMORY, is_out_of_memory, shortage_told
+from headstart.engine.train.recovery import LESS_MEMORY, is_out_of_memory, shortage_told
 from headstart.errors import HeadstartError
 
 NO_SUCH_FORM = "does not have a deterministic implementation"

@@ -11,10 +11,10 @@ import numpy as np
 
 from headstart.artefact import Artefact, write_artefact
 from headstart.engine.choosing import plain as plain_choice
-from headstart.engine.compute import forward
-from headstart.engine.phases import run_phases
+from headstart.engine.device import forward
 from headstart.engine.precision import FLOAT32
-from headstart.engine.training import PhaseResult, Training
+from headstart.engine.train.context import PhaseResult, Training
+from headstart.engine.train.phases import run_phases
 from headstart.environment import versions
 from headstart.errors import HeadstartError
 from headstart.eventlog import EventLog, now

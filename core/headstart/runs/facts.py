@@ -13,9 +13,9 @@ import numpy as np
 
 from headstart.artefact import Blueprint
 from headstart.atomic import write_file
-from headstart.engine.learning import learning_of
 from headstart.engine.stages import name_variables
-from headstart.engine.training import PhaseResult
+from headstart.engine.train.context import PhaseResult
+from headstart.engine.train.trainable import learning_of
 from headstart.runs.evaluation import plain
 from headstart.runs.planning import Plan, preprocess_of
 from headstart.specs import WeightsSpec

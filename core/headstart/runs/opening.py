@@ -10,14 +10,14 @@ import numpy as np
 
 from headstart.data.split_file import write_split
 from headstart.engine.calibrate import initialise
-from headstart.engine.checkpoints import Checkpoints
-from headstart.engine.compute import forward
+from headstart.engine.device import forward
 from headstart.engine.feature_store import FeatureStore
 from headstart.engine.graft import verify_ranges
-from headstart.engine.reestimate import reestimate, statistics_of
 from headstart.engine.source import Source
 from headstart.engine.stages import assign_arrays
-from headstart.engine.training import Training, training_precision
+from headstart.engine.train.bn_stats import reestimate, statistics_of
+from headstart.engine.train.checkpoints import Checkpoints
+from headstart.engine.train.context import Training, training_precision
 from headstart.environment import describe
 from headstart.errors import WrongWeightsError
 from headstart.eventlog import EventLog, now

@@ -224,7 +224,7 @@ def _build_network(resolved: ResolvedRecipe, registry: Registry, kind: InputKind
 
 
 def _verify_phases(network: Network, phases: Sequence[Phase], batch_norm: str) -> None:
-    from headstart.engine.learning import expected_counts
+    from headstart.engine.train.trainable import expected_counts
 
     for phase in phases:
         expected_counts(network, phase, batch_norm=batch_norm)
@@ -233,7 +233,7 @@ def _verify_phases(network: Network, phases: Sequence[Phase], batch_norm: str) -
 def _verify_training_precision(precision: str) -> None:
     """Raise EngineRefusal now rather than after weights were loaded."""
     from headstart.engine.precision import FLOAT32
-    from headstart.engine.training import training_precision
+    from headstart.engine.train.context import training_precision
 
     training_precision(precision, FLOAT32)
 

@@ -26,7 +26,7 @@ from headstart.specs import HEAD, RunView
 from headstart.timing import Stopwatch
 
 if TYPE_CHECKING:
-    from headstart.engine.rate_test import Measured
+    from headstart.engine.train.lr_test import Measured
     from headstart.recipes.rate_setting import RateSetting
     from headstart.runs.fitting import Ready
     from headstart.runs.planning import Plan
@@ -111,8 +111,8 @@ def _in_folder(ready: Ready, sweep: RateRange, folder: RunFolder, told: Told) ->
         plans.append(plan)
         place = _tested_place(plan)
         setting = _setting(plan, place)
-        from headstart.engine.phases import run_phases
-        from headstart.engine.rate_test import measure_rates
+        from headstart.engine.train.lr_test import measure_rates
+        from headstart.engine.train.phases import run_phases
         from headstart.runs.engines import open_engine_room
         from headstart.runs.facts import blueprint_of
         from headstart.runs.opening import load_weights, training_of

@@ -17,7 +17,7 @@ from headstart.registry import Registry
 from headstart.runs.folder import RunFolder, holds_no_run
 
 if TYPE_CHECKING:
-    from headstart.engine.checkpoints import Checkpoints, Loaded
+    from headstart.engine.train.checkpoints import Checkpoints, Loaded
     from headstart.runs.planning import Plan
 
 AUTO = "auto"
@@ -147,7 +147,7 @@ def take_up(plan: Plan, folder: RunFolder, log: EventLog, warn: Callable[[str], 
 
     None where there is no checkpoint yet: then it starts. Raises DataError where the data is not as the run had it.
     """
-    from headstart.engine.checkpoints import Checkpoints
+    from headstart.engine.train.checkpoints import Checkpoints
 
     checkpoints = Checkpoints(folder.checkpoints)
     if not folder.split.is_file():
