@@ -23,11 +23,12 @@ from torch_training import hand_written_step
 
 from headstart.data.order import batches
 from headstart.data.prepared import PrepareOptions, prepare
+from headstart.engine.batch import Batch
 from headstart.engine.device import forward, train_step
 from headstart.engine.frozen import trainable_variables
 from headstart.engine.lowering import lower, rules_for
 from headstart.engine.network import Network
-from headstart.engine.step import Batch, Step
+from headstart.engine.step import Step
 from headstart.engine.train.optimizer import GroupedAdamW
 from headstart.registry import load_registry
 from headstart.specs import DatasetRequest, InputRequest, Task

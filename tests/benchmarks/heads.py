@@ -26,9 +26,8 @@ from headstart.engine.frozen import trainable_variables
 from headstart.engine.network import Network
 from headstart.engine.step import Step
 from headstart.engine.train.device_epochs import epochs_of
-from headstart.engine.train.epochs import EpochPlan
+from headstart.engine.train.epochs import EpochPlan, Stored
 from headstart.engine.train.optimizer import GroupedAdamW
-from headstart.engine.train.samples import Stored
 from headstart.registry import load_registry
 from headstart.specs import Stage, TaskRequest
 

@@ -18,6 +18,7 @@ import keras
 import numpy as np
 from sweep import show
 
+from headstart.engine.batch import Batch
 from headstart.engine.calibrate import calibration_batch, initialise
 from headstart.engine.device import forward, train_step
 from headstart.engine.frozen import trainable_variables
@@ -25,7 +26,7 @@ from headstart.engine.graft import build_backbone, graft
 from headstart.engine.lowering import lower, rules_for
 from headstart.engine.network import Network
 from headstart.engine.stages import assign_arrays
-from headstart.engine.step import Batch, Step
+from headstart.engine.step import Step
 from headstart.engine.train.optimizer import GroupedAdamW
 from headstart.environment import processor
 from headstart.registry import load_registry

@@ -11,7 +11,8 @@ import keras
 
 from headstart.engine.network import Network
 from headstart.engine.precision import FLOAT32, verify_precision
-from headstart.engine.step import Forward, GradientStep, Scan, Step, TrainStep
+from headstart.engine.step import Forward, GradientStep, LossStep, Scan, ScoreStep, Step, TrainStep
+from headstart.specs import Task
 
 
 def backend_module() -> ModuleType:
@@ -26,7 +27,20 @@ def forward(network: Network, start: int, stop: int, *, precision: str = FLOAT32
     gains nothing from bfloat16.
     """
     verify_precision(precision)
-    made: Forward = backend_module().forward(network, start, stop, precision)
+    made: Forward = backend_module().Forward(network, start, stop, precision)
+    return made
+
+
+def score_step(network: Network, start: int, task: Task, *, precision: str = FLOAT32) -> ScoreStep:
+    """Stages from `start` on in inference mode, and the loss of each row. Raises EngineRefusal as `forward` does."""
+    verify_precision(precision)
+    made: ScoreStep = backend_module().ScoreStep(network, start, task, precision)
+    return made
+
+
+def loss_step(task: Task) -> LossStep:
+    """The loss of each row for outputs that are at hand."""
+    made: LossStep = backend_module().LossStep(task)
     return made
 
 
@@ -37,21 +51,21 @@ def train_step(step: Step, *, parts: int = 1) -> TrainStep:
     update but for rounding, except where BatchNorm takes the statistics of what it is given: then those of a part.
     """
     verify_precision(step.precision)
-    made: TrainStep = backend_module().train_step(step, parts)
+    made: TrainStep = backend_module().TrainStep(step, parts)
     return made
 
 
 def gradient_step(step: Step) -> GradientStep:
     """Mean loss and gradients without an update."""
     verify_precision(step.precision)
-    made: GradientStep = backend_module().gradient_step(step)
+    made: GradientStep = backend_module().gradients_of(step)
     return made
 
 
 def scan(step: Step) -> Scan:
     """Many training steps at once; for stages so small that a step takes microseconds."""
     verify_precision(step.precision)
-    made: Scan = backend_module().scan(step)
+    made: Scan = backend_module().Scan(step)
     return made
 
 

@@ -22,9 +22,11 @@ class Bench:
         spec = registry.get("tasks", "classification")
         self.task = registry.load_target(spec, spec.build)(TaskRequest(spec.options(), targets=self.data.targets))
 
-    def targets(self, split):
-        rows = self.data.indices(split)
-        return self.task.encode([self.data.targets[row] for row in rows], [self.data.keys[row] for row in rows])
+    def targets(self, split, picked=slice(None)):
+        """Encoded targets of a split, or of some of its rows."""
+        rows = self.data.indices(split)[picked]
+        keys = [self.data.keys[row] for row in rows]
+        return self.task.encode([self.data.targets[row] for row in rows], [{}] * len(rows), keys)
 
     def batch(self, rows):
         return {name: array[rows] for name, array in self.data.tensors.items()}
@@ -134,7 +136,7 @@ def training(bench, tmp_path):
     from contextlib import ExitStack
 
     from headstart.engine.train.checkpoints import Checkpoints
-    from headstart.engine.train.context import Training
+    from headstart.engine.train.context import TrainContext
     from headstart.eventlog import EventLog
 
     with ExitStack() as opened:
@@ -143,7 +145,7 @@ def training(bench, tmp_path):
             folder = tmp_path / f"run-{len(list(tmp_path.iterdir()))}"
             folder.mkdir()
             source = bench.source(network, folder, view)
-            return Training(
+            return TrainContext(
                 network=network,
                 fast=network,
                 task=bench.task,

@@ -175,8 +175,8 @@ def one_step(bench, network, adapter, rate=1e-2):
     optimizer = GroupedAdamW(trainable, rates, steps=10, warmup=0.0, weight_decay=0.0)
     rows = np.arange(8)
     step = train_step(Step(network, 0, trainable, optimizer, bench.task, adapter=adapter))
-    step(bench.batch(rows), bench.targets("train")[rows], np.ones(8, np.float32))
-    step(bench.batch(rows), bench.targets("train")[rows], np.ones(8, np.float32))
+    step(bench.batch(rows), bench.targets("train", rows), np.ones(8, np.float32))
+    step(bench.batch(rows), bench.targets("train", rows), np.ones(8, np.float32))
     step.sync()
 
 

@@ -8,7 +8,7 @@ from headstart.engine.train import lr_test
 from headstart.engine.train.epochs import filled_up
 from headstart.engine.train.lr_test import SweptAdamW, measure_rates
 from headstart.engine.train.optimizer import GroupedAdamW
-from headstart.engine.train.trainable import learning_of
+from headstart.engine.train.trainable import select_trainable
 from headstart.rate_curve import STOP, rising_rates, smoothed_so_far
 from headstart.specs import LowRank, Phase
 
@@ -85,14 +85,16 @@ def test_the_first_losses_are_those_of_a_run_at_such_rates(network, training):
     for epoch in (1, 2):
         for rows, mask in batches(made.order(epoch), made.batch_size):
             logits = answer(samples.take(epoch, rows))["logits"].astype(np.float64)
-            logs = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(rows)), made.targets["train"][rows]]
+            logs = (
+                np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(rows)), made.targets["train"]["class"][rows]]
+            )
             expected.append((logs * mask).sum() / mask.sum())
     assert losses == pytest.approx(expected[1:9], abs=1e-4)
 
 
 def test_stages_keep_their_ratios_at_every_rate(network):
     tested = phase("low", "middle", "top", "head")
-    named = learning_of(network, tested, seed=0, batch_norm="frozen").trainable
+    named = select_trainable(network, tested, seed=0, batch_norm="frozen").variables
     swept = SweptAdamW(named, PLANNED, np.array([0.5, 2.0]), tested)
     stages = [name.partition("/")[0] for name in named]
 
@@ -106,7 +108,7 @@ def test_at_a_constant_rate_its_update_is_that_of_the_runs_optimizer(bench, appl
     tested, updated = phase("top", "head", weight_decay=0.1, clip=0.5), []
     for swept in (True, False):
         made = bench.network()
-        named = learning_of(made, tested, seed=0, batch_norm="frozen").trainable
+        named = select_trainable(made, tested, seed=0, batch_norm="frozen").variables
         if swept:
             optimizer = SweptAdamW(named, PLANNED, np.array([1.0]), tested)
         else:

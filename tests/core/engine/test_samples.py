@@ -7,7 +7,7 @@ import pytest
 
 from headstart.data.order import batches, epoch_order
 from headstart.engine.source import STORED_LIMIT, is_storable
-from headstart.engine.train.samples import Stored
+from headstart.engine.train.epochs import Stored
 
 pytestmark = pytest.mark.backend
 

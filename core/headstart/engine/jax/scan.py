@@ -15,8 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from headstart.engine.batch import Batch
 from headstart.engine.jax.step import Fixed, Learned, Result, Update, all_finite, copied_state
-from headstart.engine.step import Advanced, Batch, Step
+from headstart.engine.step import ROOM_FOR_OUTPUTS, Advanced, Step
 
 ROOM_ON_CPU = 64 * 2**20
 """Bytes of a second copy of the samples; there is none of arrays that begin at a multiple of ALIGNED, as files do."""
@@ -24,9 +25,11 @@ ALIGNED = 64
 ROOM_ON_DEVICE = 4 * 2**30
 
 
-class Told(NamedTuple):
-    """What is left for the host to read: the loss of each step, and the outputs (step, batch, ...)."""
+class Kept(NamedTuple):
+    """What one call keeps for the host: the mean loss of each step, the losses (step, batch) of its rows, and the
+    outputs (step, batch, ...). There is room for so many steps in every call, so that one compilation serves all."""
 
+    means: Any
     losses: Any
     outputs: dict[str, Any]
 
@@ -39,48 +42,51 @@ class JaxScan:
 
     def __init__(self, step: Step) -> None:
         self._update, self._optimizer = Update(step), step.optimizer
-        self._taken = 0
         self.reload()
-        self._told: Told | None = None
+        self._kept: Kept | None = None
+        self._steps = 0
         self._fast = jax.jit(self._all, donate_argnums=1)
         self._careful = jax.jit(self._up_to_the_first_bad, donate_argnums=1)
 
-    def can_hold(self, views: Sequence[Batch], targets: np.ndarray) -> bool:
+    def can_hold(self, views: Sequence[Batch], targets: Batch) -> bool:
         """See `Scan`."""
-        arrays = [targets, *(array for view in views for array in view.values())]
+        arrays = [array for each in (targets, *views) for array in each.values()]
         if jax.default_backend() != "cpu":
             return sum(array.nbytes for array in arrays) <= ROOM_ON_DEVICE
         return sum(array.nbytes for array in arrays if array.ctypes.data % ALIGNED) <= ROOM_ON_CPU
 
-    def put(self, tensors: Batch, targets: np.ndarray) -> Any:
+    def put(self, tensors: Batch, targets: Batch) -> Any:
         """See `Scan`."""
-        return jax.device_put((dict(tensors), targets))
+        return jax.device_put((dict(tensors), dict(targets)))
 
     def begin(self, held: Any, rows: np.ndarray, mask: np.ndarray, *, taken: int = 0) -> None:
         """See `Scan`."""
-        self._taken = taken
         scales = self._optimizer.scales(self._count - taken + np.arange(len(rows)))
         self._given = (self._update.frozen(), held, jax.device_put((rows.astype(np.int32), mask, scales)))
-        if self._told is None or len(self._told.losses) != len(rows):
-            self._told = self._room_to_tell(len(rows))
+        if self._kept is None or self._steps != len(rows):
+            self._steps, self._kept = len(rows), self._room(len(rows))
 
     def advance(self, start: int, stop: int) -> Advanced:
         """See `Scan`."""
+        if self._kept is None:
+            raise ValueError("no steps were begun")
+        stop = min(stop, start + len(self._kept.means))
         bounds = np.int32(start), np.int32(stop)
-        learned, told, finite = self._fast(self._learned, self._told, *bounds, *self._given)
-        reached, taken = stop, stop
-        if not finite:  # once more, from where it was good
-            learned, told, place = self._careful(self._learned, told, *bounds, *self._given)
+        learned, kept, is_finite = self._fast(self._learned, self._kept, *bounds, *self._given)
+        reached = stop
+        if not is_finite:  # once more, from where it was good
+            learned, kept, place = self._careful(self._learned, kept, *bounds, *self._given)
             reached = int(place)
-            taken = min(reached + 1, stop)
-        self._learned, self._told = learned, told
+        self._learned, self._kept = learned, kept if reached == stop else None  # what was not finite stays in it
         self._count += reached - start
-        return Advanced(reached, np.array(told.losses)[start:taken])
-
-    def outputs(self, count: int) -> dict[str, np.ndarray]:
-        """See `Scan`."""
-        told = {} if self._told is None else self._told.outputs
-        return {name: np.array(output)[self._taken : count] for name, output in told.items()}
+        done, seen = reached - start, min(reached + 1, stop) - start
+        return Advanced(
+            reached,
+            np.asarray(kept.means)[:seen].copy(),  # the next call takes their memory
+            np.asarray(kept.losses)[:done].copy(),
+            {name: np.asarray(output)[:done].copy() for name, output in kept.outputs.items()},
+            reached == stop,
+        )
 
     def sync(self) -> None:
         """See `Scan`."""
@@ -91,38 +97,42 @@ class JaxScan:
         self._learned = copied_state(self._update.begin())
         self._count = self._optimizer.count
 
-    def _room_to_tell(self, steps: int) -> Told:
+    def _room(self, steps: int) -> Kept:
+        """Room for what a call keeps: of so many `steps`, or of as many as fit."""
         step = functools.partial(self._step, self._update)
         result, _, _ = jax.eval_shape(step, self._learned, np.int32(0), *self._given)
+        bytes_a_step = sum(each.size * each.dtype.itemsize for each in result.outputs.values())
+        steps = max(1, min(steps, ROOM_FOR_OUTPUTS // max(1, bytes_a_step)))
         outputs = {name: jnp.zeros((steps, *each.shape), each.dtype) for name, each in result.outputs.items()}
-        return Told(jnp.zeros(steps, jnp.float32), outputs)
+        losses = jnp.zeros((steps, *result.losses.shape), result.losses.dtype)
+        return Kept(jnp.zeros(steps, jnp.float32), losses, outputs)
 
-    def _all(self, learned: Learned, told: Told, start: Any, stop: Any, *given: Any) -> tuple[Learned, Told, Any]:
+    def _all(self, learned: Learned, kept: Kept, start: Any, stop: Any, *given: Any) -> tuple[Learned, Kept, Any]:
         """Steps `start` to `stop` - 1, and whether all was finite: what was not stays in a first moment for good."""
 
         def body(place: Any, carry: Any) -> Any:
-            learned, told = carry
+            learned, kept = carry
             result, _, learned = self._step(self._update, learned, place, *given)
-            return learned, _with(told, place, result)
+            return learned, _with(kept, place - start, result)
 
-        learned, told = jax.lax.fori_loop(start, stop, body, (learned, told))
-        return learned, told, all_finite([told.losses, *learned.first])
+        learned, kept = jax.lax.fori_loop(start, stop, body, (learned, kept))
+        return learned, kept, all_finite([kept.means, *learned.first])
 
     def _up_to_the_first_bad(
-        self, learned: Learned, told: Told, start: Any, stop: Any, *given: Any
-    ) -> tuple[Learned, Told, Any]:
+        self, learned: Learned, kept: Kept, start: Any, stop: Any, *given: Any
+    ) -> tuple[Learned, Kept, Any]:
         """The same steps with a flag that ends them; the number after the last good one."""
 
         def goes_on(carry: Any) -> Any:
             return (carry[2] < stop) & carry[3]
 
         def body(carry: Any) -> Any:
-            learned, told, place, _finite = carry
+            learned, kept, place, _finite = carry
             result, finite, learned = self._step(self._update.guarded, learned, place, *given)
-            return learned, _with(told, place, result), place + finite, finite
+            return learned, _with(kept, place - start, result), place + finite, finite
 
-        learned, told, place, _ = jax.lax.while_loop(goes_on, body, (learned, told, start, jnp.bool(True)))
-        return learned, told, place
+        learned, kept, place, _ = jax.lax.while_loop(goes_on, body, (learned, kept, start, jnp.bool(True)))
+        return learned, kept, place
 
     @staticmethod
     def _step(update: Any, learned: Learned, place: Any, frozen: Fixed, held: Any, plan: Any) -> Any:
@@ -131,6 +141,7 @@ class JaxScan:
         return update(learned, frozen, batch, targets, mask, scales)
 
 
-def _with(told: Told, place: Any, result: Result) -> Told:
-    outputs = {name: told.outputs[name].at[place].set(each) for name, each in result.outputs.items()}
-    return Told(told.losses.at[place].set(result.loss), outputs)
+def _with(kept: Kept, place: Any, result: Result) -> Kept:
+    outputs = {name: kept.outputs[name].at[place].set(each) for name, each in result.outputs.items()}
+    means, losses = kept.means.at[place].set(result.loss), kept.losses.at[place].set(result.losses)
+    return Kept(means, losses, outputs)

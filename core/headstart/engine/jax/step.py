@@ -11,9 +11,10 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
+from headstart.engine.batch import Batch
 from headstart.engine.jax.forward import state_of
 from headstart.engine.precision import run_network
-from headstart.engine.step import Batch, GradientStep, Step, Stepped, in_parts
+from headstart.engine.step import GradientStep, Step, Stepped, in_parts, with_head_inputs
 from headstart.engine.train.optimizer import Moments
 
 NARROW = 64
@@ -42,9 +43,10 @@ class Fixed(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What a step saw before its update."""
+    """What a step saw before its update: the mean loss, that of each row, and the head's outputs."""
 
     loss: Any
+    losses: Any
     outputs: Mapping[str, Any]
 
 
@@ -111,10 +113,10 @@ class Update:
         self, learned: Learned, frozen: Fixed, batch: Mapping[str, Any], targets: Any, mask: Any, total: Any
     ) -> Gradients:
         """Traceable: the gradients of the losses' sum over `total`, how many samples the whole batch has."""
-        (loss, (moving, outputs)), gradients = jax.value_and_grad(self._loss, has_aux=True)(
+        (loss, (moving, losses, outputs)), gradients = jax.value_and_grad(self._loss, has_aux=True)(
             learned.values, learned.moving, frozen, batch, targets, (mask, total)
         )
-        return Gradients(Result(loss, outputs), gradients, moving)
+        return Gradients(Result(loss, losses, outputs), gradients, moving)
 
     def apply(self, learned: Learned, frozen: Fixed, found: Gradients, scale: Any) -> tuple[Any, Learned]:
         """Traceable: whether loss and gradients were finite, and the next state."""
@@ -136,16 +138,15 @@ class Update:
         batch: Mapping[str, Any],
         targets: Any,
         weights: tuple[Any, Any],
-    ) -> tuple[Any, tuple[list[Any], dict[str, Any]]]:
+    ) -> tuple[Any, tuple[list[Any], Any, dict[str, Any]]]:
         step, (mask, total) = self.step, weights
         with keras.StatelessScope(state_mapping=self._mapping(values, moving, frozen)) as scope:
             last = len(step.network.stages)
-            outputs = run_network(
-                step.network, batch, step.start, last, precision=step.precision, training=step.training
-            )
-            losses = step.task.loss(targets, outputs)
+            fed = with_head_inputs(step.task, batch, targets)
+            outputs = run_network(step.network, fed, step.start, last, precision=step.precision, training=step.training)
+            losses = step.task.loss(targets, outputs, training=True)
         moved = [scope.get_current_value(variable) for variable in self._moving]
-        return jnp.sum(losses * mask) / total, (moved, outputs)
+        return jnp.sum(losses * mask) / total, (moved, losses, outputs)
 
     def _mapping(self, values: list[Any], moving: list[Any], frozen: Fixed) -> list[tuple[keras.Variable, Any]]:
         shaped = self.shaped(values)
@@ -209,18 +210,19 @@ class JaxTrainStep:
         self._apply = jax.jit(self._guarded_apply, donate_argnums=0)
         self.reload()
 
-    def __call__(self, batch: Batch, targets: np.ndarray, mask: np.ndarray) -> Stepped:
+    def __call__(self, batch: Batch, targets: Batch, mask: np.ndarray) -> Stepped:
         """See `TrainStep`."""
         scale = self._optimizer.scales(np.array([self._count]))[0]
         if self._parts == 1:
             result, flag, self._learned = self._run(
-                self._learned, self._update.frozen(), dict(batch), targets, mask, scale
+                self._learned, self._update.frozen(), dict(batch), dict(targets), mask, scale
             )
         else:
             result, flag = self._by_parts(batch, targets, mask, scale)
         finite = bool(flag)
         self._count += finite
-        return Stepped(float(result.loss), {name: np.asarray(each) for name, each in result.outputs.items()}, finite)
+        outputs = {name: np.asarray(each) for name, each in result.outputs.items()}
+        return Stepped(float(result.loss), np.asarray(result.losses), outputs, finite)
 
     def sync(self) -> None:
         """See `TrainStep`."""
@@ -231,20 +233,20 @@ class JaxTrainStep:
         self._learned = copied_state(self._update.begin())
         self._count = self._optimizer.count
 
-    def _by_parts(self, batch: Batch, targets: np.ndarray, mask: np.ndarray, scale: np.ndarray) -> tuple[Result, Any]:
+    def _by_parts(self, batch: Batch, targets: Batch, mask: np.ndarray, scale: np.ndarray) -> tuple[Result, Any]:
         frozen, total, before = self._update.frozen(), np.float32(mask.sum()), self._learned
         found: Gradients | None = None
-        outputs: list[Any] = []
+        seen: list[Any] = []
         for part in in_parts(batch, targets, mask, self._parts):
             state = before if found is None else before._replace(moving=found.moving)
-            new = self._gradients(state, frozen, dict(part.batch), part.targets, part.mask, total)
-            outputs.append(new.result.outputs)
+            new = self._gradients(state, frozen, dict(part.batch), dict(part.targets), part.mask, total)
+            seen.append((new.result.losses, new.result.outputs))
             found = new if found is None else self._add(found, new)
         if found is None:
             raise ValueError("a batch without samples")
         flag, self._learned = self._apply(self._learned, frozen, found, scale)
-        together = jax.tree.map(lambda *each: jnp.concatenate(each)[: len(mask)], *outputs)
-        return Result(found.result.loss, together), flag
+        losses, outputs = jax.tree.map(lambda *each: jnp.concatenate(each)[: len(mask)], *seen)
+        return Result(found.result.loss, losses, outputs), flag
 
     def _guarded_apply(self, learned: Learned, frozen: Fixed, found: Gradients, scale: Any) -> tuple[Any, Learned]:
         finite, new = self._update.apply(learned, frozen, found, scale)
@@ -254,7 +256,7 @@ class JaxTrainStep:
 def _added(one: Gradients, other: Gradients) -> Gradients:
     """The sum of two parts' losses and gradients, with what moved last."""
     gradients = [mine + yours for mine, yours in zip(one.gradients, other.gradients, strict=True)]
-    return Gradients(Result(one.result.loss + other.result.loss, {}), gradients, other.moving)
+    return Gradients(Result(one.result.loss + other.result.loss, None, {}), gradients, other.moving)
 
 
 def gradients_of(step: Step) -> GradientStep:
@@ -262,8 +264,8 @@ def gradients_of(step: Step) -> GradientStep:
     update = Update(step)
     run = jax.jit(update.gradients)
 
-    def gradients(batch: Batch, targets: np.ndarray, mask: np.ndarray) -> tuple[float, list[np.ndarray]]:
-        found = run(update.begin(), update.frozen(), dict(batch), targets, mask, np.float32(mask.sum()))
+    def gradients(batch: Batch, targets: Batch, mask: np.ndarray) -> tuple[float, list[np.ndarray]]:
+        found = run(update.begin(), update.frozen(), dict(batch), dict(targets), mask, np.float32(mask.sum()))
         return float(found.result.loss), [np.asarray(each) for each in update.shaped(found.gradients)]
 
     return gradients

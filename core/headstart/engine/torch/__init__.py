@@ -2,9 +2,11 @@
 
 from torch import no_grad as without_gradients
 
-from headstart.engine.torch.forward import TorchForward as forward
-from headstart.engine.torch.scan import TorchScan as scan
-from headstart.engine.torch.step import TorchTrainStep as train_step
-from headstart.engine.torch.step import gradients_of as gradient_step
+from headstart.engine.torch.forward import TorchForward as Forward
+from headstart.engine.torch.forward import TorchLossStep as LossStep
+from headstart.engine.torch.forward import TorchScoreStep as ScoreStep
+from headstart.engine.torch.scan import TorchScan as Scan
+from headstart.engine.torch.step import TorchTrainStep as TrainStep
+from headstart.engine.torch.step import gradients_of
 
-__all__ = ["forward", "gradient_step", "scan", "train_step", "without_gradients"]
+__all__ = ["Forward", "LossStep", "Scan", "ScoreStep", "TrainStep", "gradients_of", "without_gradients"]

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import torch
 
+from headstart.engine.batch import Batch
 from headstart.engine.precision import run_network
-from headstart.engine.step import Batch, GradientStep, Step, Stepped, in_parts
-from headstart.engine.torch.forward import device, on_device
+from headstart.engine.step import GradientStep, Step, Stepped, in_parts, with_head_inputs
+from headstart.engine.torch.forward import arrays_of, device, on_device, put
 from headstart.engine.train.optimizer import BETA_1, BETA_2, EPSILON, GroupedAdamW
 
 
@@ -107,6 +108,16 @@ def all_finite(tensors: Sequence[Any]) -> bool:
     return bool(torch.isfinite(torch.stack(torch._foreach_norm(list(tensors), float("inf")))).all())
 
 
+class Found(NamedTuple):
+    """What a batch, or a part of one, gives: its mean loss, that of each row, the head's outputs, and a gradient a
+    weight: device tensors, cut from what computed them."""
+
+    loss: Any
+    losses: Any
+    outputs: dict[str, Any]
+    gradients: list[Any]
+
+
 class TorchGradients:
     """Losses, outputs and gradients of batches; the variables hold the state."""
 
@@ -119,23 +130,24 @@ class TorchGradients:
         self._factors = [step.trainable[name] for name in step.adapter.factors] if step.adapter else []
 
     def __call__(
-        self, batch: dict[str, Any], targets: Any, mask: Any, total: Any | None = None
-    ) -> tuple[Any, dict[str, Any], list[Any]]:
-        """The losses' sum over `total` (default: the samples here), the outputs, and a gradient a weight: device
-        tensors, cut from what computed them."""
+        self, batch: Mapping[str, Any], targets: Mapping[str, Any], mask: Any, total: Any | None = None
+    ) -> Found:
+        """The loss is the losses' sum over `total`, by default the samples here."""
         step = self._step
         with torch.no_grad():
+            fed = with_head_inputs(step.task, batch, targets)
             alive = run_network(
-                step.network, batch, step.start, self._first, precision=step.precision, training=step.training
+                step.network, fed, step.start, self._first, precision=step.precision, training=step.training
             )
         parameters = [variable.value for variable in step.trainable.values()]
         with torch.enable_grad():
             outputs = self._outputs(alive)
-            losses = step.task.loss(targets, outputs)
+            losses = step.task.loss(targets, outputs, training=True)
             loss = (losses * mask).sum() / (mask.sum() if total is None else total)
         # As on JAX, a weight that the loss does not reach has the gradient 0.
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
-        return loss.detach(), {name: each.detach() for name, each in outputs.items()}, list(gradients)
+        cut = {name: each.detach() for name, each in outputs.items()}
+        return Found(loss.detach(), losses.detach(), cut, list(gradients))
 
     def _outputs(self, alive: dict[str, Any]) -> dict[str, Any]:
         step, last = self._step, len(self._step.network.stages)
@@ -162,15 +174,15 @@ class TorchTrainStep:
         self._gradients, self._device = TorchGradients(step), device()
         self.reload()
 
-    def __call__(self, batch: Batch, targets: np.ndarray, mask: np.ndarray) -> Stepped:
+    def __call__(self, batch: Batch, targets: Batch, mask: np.ndarray) -> Stepped:
         """See `TrainStep`."""
-        loss, outputs, gradients = self._of(batch, targets, mask)
+        found = self._of(batch, targets, mask)
         # A finite loss can have gradients that are not: a root at zero, an exponential that overflows.
-        norm = norm_of(gradients)
-        finite = bool(torch.isfinite(torch.stack([loss, norm])).all())
+        norm = norm_of(found.gradients)
+        finite = bool(torch.isfinite(torch.stack([found.loss, norm])).all())
         if finite:
-            self._apply(gradients, norm)
-        return Stepped(float(loss), {name: each.cpu().numpy() for name, each in outputs.items()}, finite)
+            self._apply(found.gradients, norm)
+        return Stepped(float(found.loss), found.losses.cpu().numpy(), arrays_of(found.outputs), finite)
 
     def sync(self) -> None:
         """See `TrainStep`; nothing to do, the variables hold the state."""
@@ -179,32 +191,28 @@ class TorchTrainStep:
         """See `TrainStep`."""
         self._apply = FusedUpdate(self._step.optimizer)
 
-    def _of(self, batch: Batch, targets: np.ndarray, mask: np.ndarray) -> tuple[Any, dict[str, Any], list[Any]]:
+    def _of(self, batch: Batch, targets: Batch, mask: np.ndarray) -> Found:
+        where = self._device
         if self._parts == 1:
-            return self._gradients(*self._put(batch, targets, mask))
-        losses: list[Any] = []
-        outputs: list[dict[str, Any]] = []
+            return self._gradients(put(batch, where), put(targets, where), on_device(mask, where))
+        parts: list[Found] = []
         gradients: list[Any] = []
         for part in in_parts(batch, targets, mask, self._parts):
-            loss, seen, found = self._gradients(*self._put(part.batch, part.targets, part.mask), float(mask.sum()))
-            losses.append(loss)
-            outputs.append(seen)
-            gradients = found if not gradients else torch._foreach_add(gradients, found)
-        together = {name: torch.cat([each[name] for each in outputs])[: len(mask)] for name in outputs[0]}
-        return torch.stack(losses).sum(), together, list(gradients)
-
-    def _put(self, batch: Batch, targets: np.ndarray, mask: np.ndarray) -> tuple[dict[str, Any], Any, Any]:
-        tensors = {name: on_device(array, self._device) for name, array in batch.items()}
-        return tensors, on_device(targets, self._device), on_device(mask, self._device)
+            tensors, encoded = put(part.batch, where), put(part.targets, where)
+            found = self._gradients(tensors, encoded, on_device(part.mask, where), float(mask.sum()))
+            gradients = found.gradients if not gradients else torch._foreach_add(gradients, found.gradients)
+            parts.append(found._replace(gradients=[]))  # or those of all parts would be alive at once
+        outputs = {name: torch.cat([each.outputs[name] for each in parts])[: len(mask)] for name in parts[0].outputs}
+        losses = torch.cat([each.losses for each in parts])[: len(mask)]
+        return Found(torch.stack([each.loss for each in parts]).sum(), losses, outputs, list(gradients))
 
 
 def gradients_of(step: Step) -> GradientStep:
     """See `headstart.engine.device.gradient_step`."""
     found, where = TorchGradients(step), device()
 
-    def gradients(batch: Batch, targets: np.ndarray, mask: np.ndarray) -> tuple[float, list[np.ndarray]]:
-        tensors = {name: on_device(array, where) for name, array in batch.items()}
-        loss, _, each = found(tensors, on_device(targets, where), on_device(mask, where))
-        return float(loss), [gradient.cpu().numpy() for gradient in each]
+    def gradients(batch: Batch, targets: Batch, mask: np.ndarray) -> tuple[float, list[np.ndarray]]:
+        of_batch = found(put(batch, where), put(targets, where), on_device(mask, where))
+        return float(of_batch.loss), [gradient.cpu().numpy() for gradient in of_batch.gradients]
 
     return gradients

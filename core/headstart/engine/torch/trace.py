@@ -9,15 +9,17 @@ import keras
 import torch
 
 from headstart.engine.step import Step
+from headstart.engine.torch.step import Found
 
 ATEN = torch.ops.aten
 NARROW = 64
 """Outputs of a layer below which its kernel's gradient is worth turning."""
-Result = tuple[Any, dict[str, Any], list[Any]]
-Gradients = Callable[[dict[str, Any], Any, Any], Result]
+Gradients = Callable[[dict[str, Any], dict[str, Any], Any], Found]
 
 
-def trace(step: Step, gradients_of: Gradients, batch: dict[str, Any], targets: Any, mask: Any) -> Gradients | None:
+def trace(
+    step: Step, gradients_of: Gradients, batch: dict[str, Any], targets: dict[str, Any], mask: Any
+) -> Gradients | None:
     """`gradients_of` recorded on one batch and played back on others of the same shapes.
 
     None for a step whose operations are not the same each time: layers that draw random numbers or keep statistics,
@@ -30,20 +32,23 @@ def trace(step: Step, gradients_of: Gradients, batch: dict[str, Any], targets: A
     names: list[str] = []
 
     def recorded(*tensors: Any) -> list[Any]:
-        given, rest = tensors[: len(variables)], tensors[len(variables) :]
+        given, rest = tensors[: len(variables)], tensors[len(variables) : -1]
+        samples = dict(zip(batch, rest[: len(batch)], strict=True))
+        encoded = dict(zip(targets, rest[len(batch) :], strict=True))
         with keras.StatelessScope(state_mapping=list(zip(variables, given, strict=True))):
-            loss, outputs, gradients = gradients_of(dict(zip(batch, rest[:-2], strict=True)), *rest[-2:])
-        names[:] = outputs
-        return [loss, *outputs.values(), *gradients]
+            found = gradients_of(samples, encoded, tensors[-1])
+        names[:] = found.outputs
+        return [found.loss, found.losses, *found.outputs.values(), *found.gradients]
 
-    run = _record(recorded, [*(value.detach().requires_grad_() for value in values), *batch.values(), targets, mask])
+    learning = [value.detach().requires_grad_() for value in values]
+    run = _record(recorded, [*learning, *batch.values(), *targets.values(), mask])
     if run is None:
         return None
 
-    def played(batch: dict[str, Any], targets: Any, mask: Any) -> Result:
+    def played(batch: dict[str, Any], targets: dict[str, Any], mask: Any) -> Found:
         with torch.no_grad():
-            loss, *found = run(*values, *batch.values(), targets, mask)
-        return loss, dict(zip(names, found, strict=False)), found[len(names) :]
+            loss, losses, *found = run(*values, *batch.values(), *targets.values(), mask)
+        return Found(loss, losses, dict(zip(names, found, strict=False)), found[len(names) :])
 
     return played
 

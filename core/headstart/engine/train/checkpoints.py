@@ -20,7 +20,7 @@ from headstart.errors import DataError, HeadstartError, PluginError
 from headstart.manifest import read_manifest, write_manifest
 from headstart.weights.files import SUFFIX, read_safetensors, write_safetensors
 
-SCHEMA = "checkpoint/5"
+SCHEMA = "checkpoint/6"
 DAMAGED = "damaged"
 OTHER_VERSION = "go on with the headstart that environment.json of the run names, or start a new run in another folder"
 NAME = re.compile(r"step\.(\d+)(?:\.(\d+))?")

@@ -1,38 +1,43 @@
-"""What the phases of one run share, and how a phase ended."""
+"""What the phases of one run share."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 import numpy as np
 
 from headstart.data.order import epoch_order
+from headstart.engine.batch import Batch, count_rows
 from headstart.engine.lowering import device_at_hand
 from headstart.engine.network import Network
 from headstart.engine.precision import FLOAT32, verify_precision
 from headstart.engine.source import Source
 from headstart.engine.stages import name_variables
+from headstart.engine.step import Step
 from headstart.engine.train.checkpoints import Checkpoints
-from headstart.engine.train.state import with_nan, without_nan
+from headstart.engine.train.optimizer import GroupedAdamW
+from headstart.engine.train.state import PhaseResult
+from headstart.engine.train.trainable import Trainable
 from headstart.errors import EngineRefusal
 from headstart.eventlog import EventLog, now
 from headstart.events import CheckpointSaved
-from headstart.specs import Phase, Task
+from headstart.specs import Facts, Phase, Task
 
 AUTO = "auto"
 FROZEN = "frozen"
 
 
 @dataclass
-class Training:
+class TrainContext:
     """`network` is made of stock layers and names the weights; `fast` is the same network lowered, which computes.
 
-    `targets` holds the encoded targets by split, each in the order of `source.data.indices(split)`; `chances` (row,)
+    `targets` holds the encoded targets by split, each in the order of `source.data.indices(split)`; `facts`, in the
+    same order, what is known of each row (absent: nothing), `owners` the record that it belongs to; `chances` (row,)
     how often each training sample is seen, None for once an epoch. `precision` is that of the stages that learn;
     heads and losses are float32. `batch_norm` is the policy for the backbone's statistics; with `checkpoint_every` a
     checkpoint is saved after so many steps within an epoch too. `elapsed` tells the seconds so far, by activity.
@@ -42,7 +47,7 @@ class Training:
     fast: Network
     task: Task
     source: Source
-    targets: Mapping[str, np.ndarray]
+    targets: Mapping[str, Batch]
     seed: int
     batch_size: int
     log: EventLog
@@ -52,13 +57,28 @@ class Training:
     batch_norm: str = FROZEN
     checkpoint_every: int | None = None
     elapsed: Callable[[], Mapping[str, float]] = dict
+    facts: Mapping[str, Sequence[Facts]] = field(default_factory=dict)
+    owners: Mapping[str, np.ndarray] = field(default_factory=dict)
     results: list[PhaseResult] = field(default_factory=list)
     changed: set[str] = field(default_factory=set)
     """The network's weights that phases so far have changed: what a checkpoint must hold."""
 
     def order(self, epoch: int) -> np.ndarray:
         """The rows of the training split (row,) int64 in the order of an epoch."""
-        return epoch_order(self.seed, epoch, len(self.targets["train"]), self.chances)
+        return epoch_order(self.seed, epoch, count_rows(self.targets["train"]), self.chances)
+
+    def step(self, start: int, trainable: Trainable, optimizer: GroupedAdamW) -> Step:
+        """What a training step is made of, for samples that enter at stage `start`."""
+        return Step(
+            self.fast,
+            start,
+            trainable.variables,
+            optimizer,
+            self.task,
+            self.precision,
+            trainable.adapter,
+            trainable.training,
+        )
 
     def weights_so_far(self, changing: Mapping[str, keras.Variable]) -> dict[str, np.ndarray]:
         """The network's weights that are no longer as they were loaded, with those that `changing` names."""
@@ -108,7 +128,7 @@ class Training:
             "untouched": place.untouched,
             "plan": place.plan,
             "events": self.log.count,
-            "results": [result.facts() for result in self.results],
+            "results": [result.saved() for result in self.results],
             "seconds": dict(self.elapsed()),
             "changed": sorted(self.changed),
         }
@@ -120,9 +140,8 @@ class Training:
         self.results.append(result)
         self.changed |= set(changed)
         facts = {**self.shared_facts(place, phase), "complete": True}
-        groups = {**self.shared_groups(changed), "answers": result.answers}
         step = place.first_step + result.steps
-        path = self.checkpoints.save(step, groups, facts=facts, best=True)
+        path = self.checkpoints.save(step, self.shared_groups(changed), facts=facts, best=True)
         self.log.emit(CheckpointSaved(time=now(), path=path.name, step=step, best=True))
 
     def checkpoints_kept(self) -> str:
@@ -133,14 +152,15 @@ class Training:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a phase stands among the others: its `index`, its `cut`, and the updates before it. `untouched` is a digest
-    of the weights that no phase so far may change, `plan` one of all phases."""
+    """Where a phase stands among the others: its `index`, its `cut`, and the updates before it; whether it `is_last`.
+    `untouched` is a digest of the weights that no phase so far may change, `plan` one of all phases."""
 
     index: int
     cut: int
     first_step: int
     untouched: str
     plan: str
+    is_last: bool = False
 
 
 def digest_of(hashes: Mapping[str, str]) -> str:
@@ -181,59 +201,8 @@ def is_fresh(phase: Phase) -> bool:
     return phase.solver == "gradient" and phase.views == 0
 
 
-@dataclass(frozen=True)
-class PhaseResult:
-    """How a phase ended: `best` are the best epoch's metrics on val, `steps` counts updates.
-
-    `learned` are the stages that learned: those that were picked, where a phase picks; `trained` counts the numbers
-    that did, by stage. A head that was solved for has the `strength` and `solver` that val chose. `answers` are the
-    outputs (rows, ...) on val of what val chose, before a refit; `averaged` what it chose to average, the rate factors
-    of a "soup" or the "share" of what was learned.
-    """
-
-    phase: str
-    learned: tuple[str, ...]
-    best_epoch: int
-    best: Mapping[str, float]
-    reason: str
-    steps: int
-    strength: float | None = None
-    solver: str | None = None
-    refit: bool = False
-    trained: Mapping[str, int] = field(default_factory=dict)
-    averaged: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    answers: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
-
-    def facts(self) -> dict[str, Any]:
-        """What is no array."""
-        return {
-            "phase": self.phase,
-            "learned": list(self.learned),
-            "best_epoch": self.best_epoch,
-            "best": without_nan(self.best),
-            "reason": self.reason,
-            "steps": self.steps,
-            "strength": self.strength,
-            "solver": self.solver,
-            "refit": self.refit,
-            "trained": dict(self.trained),
-            "averaged": {kind: list(values) for kind, values in self.averaged.items()},
-        }
-
-    @classmethod
-    def of(cls, facts: Mapping[str, Any]) -> PhaseResult:
-        """What `facts` were made of, without its answers."""
-        return cls(**{**facts, "best": with_nan(facts["best"]), "learned": tuple(facts["learned"])})
-
-
 Conclude = Callable[[PhaseResult], None]
-"""Hears how a phase ended, before its complete checkpoint is saved; what it raises leaves none."""
-
-
-def results_of(facts: Sequence[Mapping[str, Any]], answers: Mapping[str, np.ndarray]) -> list[PhaseResult]:
-    """The results that a checkpoint lists; `answers` are those of the last."""
-    results = [PhaseResult.of(each) for each in facts]
-    return [*results[:-1], replace(results[-1], answers=answers)] if results else []
+"""Called with how a phase ended, before its complete checkpoint is saved; what it raises leaves none."""
 
 
 def copy_of(variable: keras.Variable) -> np.ndarray:

@@ -1,123 +1,132 @@
-"""Epochs of updates, in the form that suits what is trained: a batch at a time, or many steps on the device."""
+"""Epochs of updates: where batches come from, and training on them one at a time.
+
+`device_epochs` has the other form, many steps a call, for small heads on stored features.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
 from headstart.data.order import batches
+from headstart.data.views import Mixed
+from headstart.engine.batch import Batch, take
 from headstart.engine.device import train_step
+from headstart.engine.scoring import Scores
 from headstart.engine.step import Step
-from headstart.engine.train.samples import Samples
-from headstart.specs import HEAD, Task
+from headstart.errors import UsageError
+from headstart.specs import HEAD, Facts, MixesTargets, Task
 
 Order = Callable[[int], np.ndarray]
 """The rows of an epoch (row,) int64 in order: a pure function of the epoch's number."""
+LARGE = 8 * 2**20
+"""Bytes in a batch where no weight learns and nothing is drawn: it costs one call instead of many."""
 
 
-@dataclass(frozen=True)
-class Failure:
-    """The step, from 1 in its epoch, that met a loss or gradient that is not finite, and the rows of its batch."""
-
-    step: int
-    loss: float
-    rows: np.ndarray
-
-
-@dataclass(frozen=True)
-class Collected:
-    """What the first batches of an epoch saw before their updates: the loss of each step, the `rows` (n,) in order, and
-    the head's `outputs` (n, ...); rows of padding are left out."""
-
-    losses: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    rows: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-    outputs: dict[str, np.ndarray] = field(default_factory=dict)
+class Samples(Protocol):
+    """Samples as seen from a cut: `count` rows, each epoch in a given order."""
 
     @property
-    def steps(self) -> int:
-        """How many steps were taken."""
-        return len(self.losses)
+    def count(self) -> int:
+        """Rows in an epoch."""
+
+    def take(self, epoch: int, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """The tensors (batch, ...) of `rows` (batch,) in `epoch`."""
+
+    def partners(self, epoch: int, rows: np.ndarray) -> Mixed | None:
+        """Whom `rows` (batch,) are mixed with in `epoch`, by which their targets are to be mixed; None where no sample
+        ever is."""
 
 
 @dataclass(frozen=True)
-class EpochOutcome:
-    """What an epoch's batches saw. With a `failure` the epoch ended there; that step changed nothing, and there was
-    none after it."""
+class Stored:
+    """Samples whose tensors are at hand, one set of arrays (rows, ...) a view; epochs go round the views.
 
-    seen: Collected
-    failure: Failure | None = None
+    `mixed` says for each view whom all rows were mixed with; it is empty where none ever is.
+    """
 
-
-@dataclass(frozen=True)
-class Reached:
-    """Where an epoch is between two steps: the loss of each step so far; `collect` gives all that was seen."""
-
-    losses: np.ndarray
-    collect: Callable[[], Collected]
+    views: tuple[Batch, ...]
+    mixed: tuple[Mixed, ...] = ()
 
     @property
-    def steps(self) -> int:
-        """How many steps were taken."""
-        return len(self.losses)
+    def count(self) -> int:
+        """Rows in a view."""
+        return len(next(iter(self.views[0].values())))
+
+    def take(self, epoch: int, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """See `Samples`."""
+        return take(self.views[epoch % len(self.views)], rows)
+
+    def partners(self, epoch: int, rows: np.ndarray) -> Mixed | None:
+        """See `Samples`."""
+        if not self.mixed:
+            return None
+        view = self.mixed[epoch % len(self.mixed)]
+        return Mixed(view.rows[rows], view.shares[rows])
 
 
-Watch = Callable[[Reached], None]
-"""Hears between steps. What it raises ends the epoch there; the steps before it stay taken."""
+def _never_mixed(_epoch: int, _rows: np.ndarray) -> None:
+    return None
 
 
 @dataclass(frozen=True)
-class EpochPlan:
-    """One epoch: its number, what was taken of it before, and after how many steps, at every multiple, to call `watch`
-    for certain (0: as it comes)."""
+class Drawn:
+    """Samples that are augmented anew each epoch: `draw(epoch, rows)` gives their tensors, `mixed` their partners."""
 
-    epoch: int
-    watch: Watch
-    begun: Collected = field(default_factory=Collected)
-    every: int = 0
+    count: int
+    draw: Callable[[int, np.ndarray], Mapping[str, np.ndarray]]
+    mixed: Callable[[int, np.ndarray], Mixed | None] = _never_mixed
 
+    def take(self, epoch: int, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """See `Samples`."""
+        return dict(self.draw(epoch, rows))
 
-class Epochs(Protocol):
-    """Trains epoch by epoch. The numbers are a function of (seed, epoch, step) and of nothing that was measured."""
-
-    def run(self, plan: EpochPlan) -> EpochOutcome:
-        """Train one epoch, or the rest of one, and put what was learned into the step's variables."""
-
-    def sync(self) -> None:
-        """Put what was learned so far into the step's variables, and the moments into the optimizer."""
-
-    def reload(self) -> None:
-        """Take the variables and the optimizer as they are now: they were set from outside."""
+    def partners(self, epoch: int, rows: np.ndarray) -> Mixed | None:
+        """See `Samples`."""
+        return self.mixed(epoch, rows)
 
 
-@dataclass
-class Gathering:
-    """Gathers what batches saw."""
+@dataclass(frozen=True)
+class Examples:
+    """Samples with their encoded targets (rows, ...), and the facts of each row where there are some."""
 
-    losses: list[float] = field(default_factory=list)
-    rows: list[np.ndarray] = field(default_factory=list)
-    outputs: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    samples: Samples
+    targets: Batch
+    facts: Sequence[Facts] = ()
 
-    @classmethod
-    def after(cls, begun: Collected) -> Gathering:
-        """Goes on after what was seen before."""
-        outputs = {name: [output] for name, output in begun.outputs.items()}
-        return cls(begun.losses.tolist(), [begun.rows] if begun.steps else [], outputs)
+    def targets_of(self, task: Task, epoch: int, rows: np.ndarray) -> Batch:
+        """Encoded targets (batch, ...) of `rows` (batch,) in `epoch`, blended where their samples are mixed."""
+        own, mixed = take(self.targets, rows), self.samples.partners(epoch, rows)
+        if mixed is None:
+            return own
+        if not isinstance(task, MixesTargets):
+            raise UsageError(
+                "an augmentation mixes samples, and the task cannot mix their targets",
+                hint="leave the augmentation out that mixes, or choose another task",
+            )
+        return task.mix(own, take(self.targets, mixed.rows), mixed.shares)
 
-    def add(self, rows: np.ndarray, mask: np.ndarray, outputs: dict[str, np.ndarray]) -> None:
-        """Rows (n,), their mask (n,) and outputs (n, ...)."""
-        real = mask > 0
-        self.rows.append(rows[real])
-        for name, output in outputs.items():
-            self.outputs.setdefault(name, []).append(output[real])
+    def facts_of(self, rows: np.ndarray) -> Sequence[Facts]:
+        """Those of `rows`, none where there are none."""
+        return [self.facts[row] for row in rows] if len(self.facts) else ()
 
-    def collected(self) -> Collected:
-        """All that was added."""
-        rows = np.concatenate(self.rows) if self.rows else np.zeros(0, np.int64)
-        outputs = {name: np.concatenate(parts) for name, parts in self.outputs.items()}
-        return Collected(np.array(self.losses), rows, outputs)
+
+def in_order(samples: Samples, batch_size: int) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray], int]]:
+    """All rows as batches of one size: the rows (batch,), their tensors, and how many of them count; the last batch is
+    padded by repeating."""
+    for rows, mask in batches(np.arange(samples.count), batch_size):
+        yield rows, samples.take(0, rows), int(mask.sum())
+
+
+def size_in_order(samples: Samples, batch_size: int) -> int:
+    """The size of batches to go through all rows in: `batch_size`, or of stored samples as many as make LARGE bytes."""
+    if not isinstance(samples, Stored):
+        return batch_size
+    bytes_a_row = sum(array[:1].nbytes for array in samples.views[0].values())
+    return max(batch_size, min(samples.count, LARGE // max(1, bytes_a_row)))
 
 
 def filled_up(rows: np.ndarray, mask: np.ndarray, order: np.ndarray) -> np.ndarray:
@@ -126,47 +135,93 @@ def filled_up(rows: np.ndarray, mask: np.ndarray, order: np.ndarray) -> np.ndarr
     return np.where(mask > 0, rows, np.resize(order, len(rows)))
 
 
-def targets_of(samples: Samples, targets: np.ndarray, task: Task, *, epoch: int, rows: np.ndarray) -> np.ndarray:
-    """Encoded targets (batch, ...) of `rows` (batch,) in `epoch`, blended where their samples are mixed."""
-    mixed = samples.partners(epoch, rows)
-    own: np.ndarray = targets[rows]
-    if mixed is None:
-        return own
-    blended: np.ndarray = task.mix(own, targets[mixed.rows], mixed.shares)
-    return blended
+@dataclass(frozen=True)
+class Failure:
+    """The step, from 1 in its epoch, that met a loss or gradient that is not finite, and the rows of its batch. It
+    changed nothing, and there was none after it."""
+
+    step: int
+    loss: float
+    rows: np.ndarray
+
+
+@dataclass
+class EpochRecord:
+    """What the steps of an epoch so far saw before their updates: the mean loss of each, and running scores of their
+    rows, None where samples are mixed, whose own targets are half the truth."""
+
+    scores: Scores | None = None
+    losses: list[float] = field(default_factory=list)
+
+    @property
+    def steps(self) -> int:
+        """How many steps were taken."""
+        return len(self.losses)
+
+    def add(self, loss: float, losses: np.ndarray, outputs: Batch, targets: Batch, real: np.ndarray) -> None:
+        """A step: its mean loss, and losses (batch,), outputs and targets (batch, ...) of its rows, of which `real`
+        (batch,) bool count."""
+        self.losses.append(loss)
+        if self.scores is not None:
+            if real.all():
+                self.scores.update(targets, outputs, losses)
+            else:
+                self.scores.update(take(targets, real), take(outputs, real), losses[real])
+
+    def metrics(self) -> dict[str, float]:
+        """Metrics of the training split."""
+        if self.scores is None:
+            return {"loss": float(np.mean(self.losses))}
+        return self.scores.metrics()
+
+
+Watch = Callable[[EpochRecord], None]
+"""Called between steps. What it raises ends the epoch there; the steps before it stay taken."""
+
+
+class Epochs(Protocol):
+    """Trains epoch by epoch. The numbers are a function of (seed, epoch, step) and of nothing that was measured."""
+
+    def run(self, epoch: int, record: EpochRecord, watch: Watch, *, every: int = 0) -> Failure | None:
+        """Train one epoch, or what is left of it after the steps that `record` has, and add to that.
+
+        `watch` is called after every multiple of `every` steps for certain (0: as it comes). What was learned is put
+        into the step's variables.
+        """
+
+    def sync(self) -> None:
+        """Put what was learned so far into the step's variables, and the moments into the optimizer."""
+
+    def reload(self) -> None:
+        """Take the variables and the optimizer as they are now: they were set from outside."""
 
 
 class StepByStep:
     """A batch at a time: for samples that are drawn anew, and for stages that take long."""
 
-    def __init__(
-        self, step: Step, samples: Samples, targets: np.ndarray, *, order: Order, batch_size: int, parts: int = 1
-    ) -> None:
-        self._samples, self._targets, self._task = samples, targets, step.task
+    def __init__(self, step: Step, examples: Examples, *, order: Order, batch_size: int, parts: int = 1) -> None:
+        self._examples, self._task = examples, step.task
         self._order, self._batch_size = order, batch_size
         self._step = train_step(step, parts=parts)
         self._statistics_move = step.training > {HEAD}
 
-    def run(self, plan: EpochPlan) -> EpochOutcome:
-        """See `Epochs`."""
-        gathering, failure = Gathering.after(plan.begun), None
-        order = self._order(plan.epoch)
+    def run(self, epoch: int, record: EpochRecord, watch: Watch, *, every: int = 0) -> Failure | None:
+        """See `Epochs`; `watch` is called after each step."""
+        failure, order, begun = None, self._order(epoch), record.steps
         for number, (rows, mask) in enumerate(batches(order, self._batch_size), start=1):
-            if number <= plan.begun.steps:
+            if number <= begun:
                 continue
             if self._statistics_move:
                 rows = filled_up(rows, mask, order)
-            tensors = self._samples.take(plan.epoch, rows)
-            targets = targets_of(self._samples, self._targets, self._task, epoch=plan.epoch, rows=rows)
-            stepped = self._step(tensors, targets, mask)
+            targets = self._examples.targets_of(self._task, epoch, rows)
+            stepped = self._step(self._examples.samples.take(epoch, rows), targets, mask)
             if not stepped.finite:
                 failure = Failure(number, stepped.loss, rows[mask > 0])
                 break
-            gathering.losses.append(stepped.loss)
-            gathering.add(rows, mask, dict(stepped.outputs))
-            plan.watch(Reached(np.array(gathering.losses), gathering.collected))
+            record.add(stepped.loss, stepped.losses, stepped.outputs, targets, mask > 0)
+            watch(record)
         self._step.sync()
-        return EpochOutcome(gathering.collected(), failure)
+        return failure
 
     def sync(self) -> None:
         """See `Epochs`."""

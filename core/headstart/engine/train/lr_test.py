@@ -15,15 +15,14 @@ import numpy as np
 
 from headstart.data.order import batches
 from headstart.engine.device import train_step
-from headstart.engine.source import Seen
 from headstart.engine.step import Step
-from headstart.engine.train.context import Training, copy_of, is_fresh
-from headstart.engine.train.epochs import filled_up, targets_of
+from headstart.engine.train.context import TrainContext, copy_of, is_fresh
+from headstart.engine.train.epochs import Examples, filled_up
 from headstart.engine.train.optimizer import GroupedAdamW, Rules
 from headstart.engine.train.phases import cut_of
 from headstart.engine.train.recovery import SmallerBatches
 from headstart.engine.train.surgical import pick_stages
-from headstart.engine.train.trainable import Learning, learning_of
+from headstart.engine.train.trainable import Trainable, select_trainable
 from headstart.rate_curve import STOP, RateCurve, smoothed_so_far
 from headstart.specs import HEAD, Phase
 
@@ -53,55 +52,43 @@ class SweptAdamW(GroupedAdamW):
         return rates
 
 
-def measure_rates(phase: Phase, training: Training, values: np.ndarray, *, planned: float) -> Measured:
+def measure_rates(phase: Phase, context: TrainContext, values: np.ndarray, *, planned: float) -> Measured:
     """Take an update at each of `values` (step,), rising; stops early where the loss has risen to STOP times its least.
 
     They are of a setting to which the phase's rates are in proportion, and which is `planned` for those that it has.
     Everything that learns is afterwards as it was before, to the bit. Raises UsageError as a run of the phase would.
     """
-    phase = pick_stages(phase, training) if phase.pick else phase
-    learning = learning_of(training.network, phase, seed=training.seed, batch_norm=training.batch_norm)
-    cut = cut_of(training.network, phase)
-    training.source.forget_other_cuts(cut)
-    seen = training.source.training(cut, views=phase.views, fresh=is_fresh(phase))
-    optimizer = SweptAdamW(learning.trainable, phase.rates, values / planned, phase)
-    step = _step_of(training, learning, seen, optimizer)
+    phase = pick_stages(phase, context) if phase.pick else phase
+    trainable = select_trainable(context.network, phase, seed=context.seed, batch_norm=context.batch_norm)
+    cut = cut_of(context.network, phase)
+    context.source.forget_other_cuts(cut)
+    seen = context.source.training(cut, views=phase.views, fresh=is_fresh(phase))
+    optimizer = SweptAdamW(trainable.variables, phase.rates, values / planned, phase)
+    step = context.step(seen.start, trainable, optimizer)
+    examples = Examples(seen.samples, context.targets["train"])
 
     def measure(size: int) -> tuple[np.ndarray, str]:
-        with _unchanged(training, learning):
+        with _unchanged(context, trainable):
             optimizer.begin_again()
-            return _losses(step, training, seen, len(values), parts=-(-training.batch_size // size))
+            return _losses(step, context, examples, len(values), parts=-(-context.batch_size // size))
 
     told = f"to test rates of phase {phase.name!r}"
-    losses, reason = SmallerBatches(training.batch_size, training.batch_size, told, training.log.warn)(measure)
+    losses, reason = SmallerBatches(context.batch_size, context.batch_size, told, context.log.warn)(measure)
     return Measured(RateCurve(values[: len(losses)], losses), reason)
 
 
-def _step_of(training: Training, learning: Learning, seen: Seen, optimizer: GroupedAdamW) -> Step:
-    return Step(
-        training.fast,
-        seen.start,
-        learning.trainable,
-        optimizer,
-        training.task,
-        training.precision,
-        learning.adapter,
-        learning.training,
-    )
-
-
-def _losses(step: Step, training: Training, seen: Seen, count: int, *, parts: int) -> tuple[np.ndarray, str]:
+def _losses(step: Step, context: TrainContext, examples: Examples, count: int, *, parts: int) -> tuple[np.ndarray, str]:
     """The loss after each of `count` updates, (step,) float64, and why it ended; each batch is computed in `parts`."""
     losses: list[float] = []
-    update, samples = train_step(step, parts=parts), seen.samples
-    for number, (epoch, rows, mask) in enumerate(_endless(training, statistics_move=step.training > {HEAD})):
-        targets = targets_of(samples, training.targets["train"], training.task, epoch=epoch, rows=rows)
-        stepped = update(samples.take(epoch, rows), targets, mask)
+    update = train_step(step, parts=parts)
+    for number, (epoch, rows, mask) in enumerate(_endless(context, statistics_move=step.training > {HEAD})):
+        targets = examples.targets_of(context.task, epoch, rows)
+        stepped = update(examples.samples.take(epoch, rows), targets, mask)
         if not stepped.finite:
             return np.array(losses), "the loss was no longer finite"
         if number:
             losses.append(stepped.loss)
-            training.log.progress("range test", number, count, "steps", metrics={"loss": stepped.loss})
+            context.log.progress("range test", number, count, "steps", metrics={"loss": stepped.loss})
         if len(losses) == count:
             break
         so_far = smoothed_so_far(np.array(losses))
@@ -110,20 +97,20 @@ def _losses(step: Step, training: Training, seen: Seen, count: int, *, parts: in
     return np.array(losses), "all rates were tried"
 
 
-def _endless(training: Training, *, statistics_move: bool) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+def _endless(context: TrainContext, *, statistics_move: bool) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """(epoch, rows, mask) of batch after batch, as a run has them."""
     epoch = 0
     while True:
         epoch += 1
-        order = training.order(epoch)
-        for rows, mask in batches(order, training.batch_size):
+        order = context.order(epoch)
+        for rows, mask in batches(order, context.batch_size):
             yield epoch, filled_up(rows, mask, order) if statistics_move else rows, mask
 
 
 @contextmanager
-def _unchanged(training: Training, learning: Learning) -> Iterator[None]:
+def _unchanged(context: TrainContext, trainable: Trainable) -> Iterator[None]:
     """Give every variable that an update moves its numbers back."""
-    moved = [*learning.trainable.values(), *learning.changed.values(), *training.seeds()]
+    moved = [*trainable.variables.values(), *trainable.changed.values(), *context.seeds()]
     kept = [copy_of(variable) for variable in moved]
     try:
         yield

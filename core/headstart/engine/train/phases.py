@@ -11,21 +11,21 @@ from headstart.engine.closed_form import ClosedFormPhase
 from headstart.engine.frozen import hash_frozen, verify_frozen
 from headstart.engine.network import Network
 from headstart.engine.train.checkpoints import OTHER_VERSION, Loaded
-from headstart.engine.train.context import PhaseResult, Place, Training, digest_of, digest_of_plan, is_fresh, results_of
-from headstart.engine.train.machinery import steps_per_epoch
+from headstart.engine.train.context import Place, TrainContext, digest_of, digest_of_plan, is_fresh
 from headstart.engine.train.optimizer import warmup_steps
+from headstart.engine.train.state import PhaseResult
 from headstart.engine.train.surgical import pick_stages
-from headstart.engine.train.trainable import Learning, learning_of
-from headstart.engine.train.trainer import GradientPhase
+from headstart.engine.train.trainable import Trainable, select_trainable
+from headstart.engine.train.trainer import Trainer, steps_per_epoch
 from headstart.errors import HeadstartError
 from headstart.eventlog import now
 from headstart.events import PhaseDone, PhaseStarted
 from headstart.specs import HEAD, Phase
 
 PLAN_CHANGED = f"the strategy has changed since: {OTHER_VERSION}"
-Solver = type[GradientPhase] | type[ClosedFormPhase]
+Solver = type[Trainer] | type[ClosedFormPhase]
 SOLVERS: Mapping[str, Solver] = {
-    "gradient": GradientPhase,
+    "gradient": Trainer,
     "closed_form": ClosedFormPhase,
 }
 
@@ -35,7 +35,7 @@ def cut_of(network: Network, phase: Phase) -> int:
     return min(network.index(stage) for stage in phase.train)
 
 
-def run_phases(phases: Sequence[Phase], training: Training, loaded: Loaded | None = None) -> list[PhaseResult]:
+def run_phases(phases: Sequence[Phase], context: TrainContext, loaded: Loaded | None = None) -> list[PhaseResult]:
     """Train, from where `loaded` stands if it is given.
 
     Raises DivergedError for a loss that is not finite, HeadstartError for a frozen weight that moved, and
@@ -43,14 +43,14 @@ def run_phases(phases: Sequence[Phase], training: Training, loaded: Loaded | Non
     """
     first, within = 0, None
     if loaded is not None:
-        first, within = _take_up(phases, training, loaded)
+        first, within = _take_up(phases, context, loaded)
     for index in range(first, len(phases)):
-        _run_phase(phases, index, training, loaded=within)
+        _run_phase(phases, index, context, loaded=within)
         within = None
-    return training.results
+    return context.results
 
 
-def _take_up(phases: Sequence[Phase], training: Training, loaded: Loaded) -> tuple[int, Loaded | None]:
+def _take_up(phases: Sequence[Phase], context: TrainContext, loaded: Loaded) -> tuple[int, Loaded | None]:
     """Stand where a checkpoint stands: the phase to run next, and the checkpoint itself where it is of its middle."""
     facts = loaded.facts
     index = int(facts["phase"])
@@ -66,32 +66,32 @@ def _take_up(phases: Sequence[Phase], training: Training, loaded: Loaded) -> tup
             "options than the recipe plans now",
             hint=PLAN_CHANGED,
         )
-    training.results[:] = results_of(facts["results"], loaded.group("answers"))
-    training.changed.update(facts["changed"])
-    training.restore_shared(loaded.groups)
-    _verify_untouched(training.network, loaded)
+    context.results[:] = [PhaseResult.of(each) for each in facts["results"]]
+    context.changed.update(facts["changed"])
+    context.restore_shared(loaded.groups)
+    _verify_untouched(context.network, loaded)
     return (index + 1, None) if facts["complete"] else (index, loaded)
 
 
-def _run_phase(phases: Sequence[Phase], index: int, training: Training, *, loaded: Loaded | None) -> None:
+def _run_phase(phases: Sequence[Phase], index: int, context: TrainContext, *, loaded: Loaded | None) -> None:
     started = time.monotonic()
-    network, phase = training.network, phases[index]
+    network, phase = context.network, phases[index]
     if loaded is None and phase.pick:
-        phase = pick_stages(phase, training)
+        phase = pick_stages(phase, context)
     elif loaded is not None:
         phase = _as_begun(phase, tuple(loaded.facts["train"]))
-        training.assign_weights(loaded.group("start"))  # an adapter, and what weights are drawn to, begin there
-    learning = learning_of(network, phase, seed=training.seed, batch_norm=training.batch_norm)
+        context.assign_weights(loaded.group("start"))  # an adapter, and what weights are drawn to, begin there
+    trainable = select_trainable(network, phase, seed=context.seed, batch_norm=context.batch_norm)
     cut = cut_of(network, phase)
-    frozen = hash_frozen(network, learning.changed)
-    steps = sum(result.steps for result in training.results)
-    untouched = {name: digest for name, digest in frozen.items() if name not in training.changed}
-    place = Place(index, cut, steps, digest_of(untouched), digest_of_plan(phases))
+    frozen = hash_frozen(network, trainable.changed)
+    steps = sum(result.steps for result in context.results)
+    untouched = {name: digest for name, digest in frozen.items() if name not in context.changed}
+    place = Place(index, cut, steps, digest_of(untouched), digest_of_plan(phases), index == len(phases) - 1)
     if loaded is None:  # or it is among the events that the checkpoint counts
-        training.log.emit(_announcement(phase, training, learning, place, count=len(phases)))
-    training.source.forget_other_cuts(cut)
-    conclude = partial(_conclude, training, Expected(learning.counts(network), frozen, started))
-    SOLVERS[phase.solver](phase, training, learning, place).run(conclude, loaded)
+        context.log.emit(_announcement(phase, context, trainable, place, count=len(phases)))
+    context.source.forget_other_cuts(cut)
+    conclude = partial(_conclude, context, Expected(trainable.counts(network), frozen, started))
+    SOLVERS[phase.solver](phase, context, trainable, place).run(conclude, loaded)
 
 
 def _as_begun(phase: Phase, train: tuple[str, ...]) -> Phase:
@@ -110,12 +110,12 @@ class Expected:
     started: float
 
 
-def _conclude(training: Training, expected: Expected, result: PhaseResult) -> None:
+def _conclude(context: TrainContext, expected: Expected, result: PhaseResult) -> None:
     """Prove that what was to learn did and nothing frozen moved, and say how the phase ended: before it is saved as
     complete, so that a run that goes on neither takes over what was not proven nor loses the word of it."""
     _verify_trained(expected.trainable, result)
-    verified = verify_frozen(training.network, expected.frozen, result.phase)
-    training.log.emit(
+    verified = verify_frozen(context.network, expected.frozen, result.phase)
+    context.log.emit(
         PhaseDone(
             time=now(),
             phase=result.phase,
@@ -152,12 +152,14 @@ def _verify_untouched(network: Network, loaded: Loaded) -> None:
         )
 
 
-def _announcement(phase: Phase, training: Training, learning: Learning, place: Place, *, count: int) -> PhaseStarted:
-    network = training.network
-    rows = len(training.source.data.indices("train"))
+def _announcement(
+    phase: Phase, context: TrainContext, trainable: Trainable, place: Place, *, count: int
+) -> PhaseStarted:
+    network = context.network
+    rows = len(context.source.data.indices("train"))
     gradient = phase.solver == "gradient"
-    per_epoch = steps_per_epoch(rows, training.batch_size)
-    stored = training.source.is_stored_in_training(place.cut, fresh=is_fresh(phase))
+    per_epoch = steps_per_epoch(rows, context.batch_size)
+    stored = context.source.is_stored_in_training(place.cut, fresh=is_fresh(phase))
     return PhaseStarted(
         time=now(),
         phase=phase.name,
@@ -168,8 +170,8 @@ def _announcement(phase: Phase, training: Training, learning: Learning, place: P
         solver=phase.solver,
         cut=network.names[place.cut],
         cached=network.names[: place.cut] if stored else (),
-        trainable=learning.counts(network),
-        adapted=learning.adapter.counts if learning.adapter else {},
+        trainable=trainable.counts(network),
+        adapted=trainable.adapter.counts if trainable.adapter else {},
         warmup=warmup_steps(phase.epochs * per_epoch, phase.warmup) if gradient else 0,
         rates={stage: rate for stage, rate in phase.rates.items() if stage in (*phase.train, HEAD)},
     )

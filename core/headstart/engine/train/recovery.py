@@ -33,27 +33,27 @@ class LossSpikedError(Exception):
 
 @dataclass
 class SpikeGuard:
-    """Hears the loss of each step in order. `recent` are the last WINDOW of them, `low` the lowest mean of so many."""
+    """Observes the loss of each step. `recent` are the last WINDOW of them, `low` the lowest mean of so many."""
 
     recent: list[float] = field(default_factory=list)
     low: float | None = None
-    heard: int = 0
+    observed: int = 0
 
-    def hear(self, losses: Sequence[float]) -> None:
-        """Hear the losses of an epoch so far, the ones heard before among them. Raises LossSpikedError."""
-        for loss in losses[self.heard :]:
-            self.heard += 1
+    def observe(self, losses: Sequence[float]) -> None:
+        """Observe the losses of an epoch so far, those observed before among them. Raises LossSpikedError."""
+        for loss in losses[self.observed :]:
+            self.observed += 1
             self.recent = [*self.recent, float(loss)][-WINDOW:]
             if len(self.recent) == WINDOW:
                 self._look(sum(self.recent) / WINDOW)
 
     def next_epoch(self) -> None:
         """The next losses are those of another epoch."""
-        self.heard = 0
+        self.observed = 0
 
     def _look(self, mean: float) -> None:
         if self.low is not None and mean > max(self.low + ABOVE, self.low * TIMES):
-            raise LossSpikedError(self.heard, self.low, mean)
+            raise LossSpikedError(self.observed, self.low, mean)
         self.low = mean if self.low is None else min(self.low, mean)
 
 
@@ -87,7 +87,7 @@ class SmallerBatches:
             except Exception as exc:
                 if not is_out_of_memory(exc):
                     raise
-                shortage = shortage_told(exc)
+                shortage = describe_shortage(exc)
             self._halve(shortage)  # here the error is gone, and with it the tensors that its traceback held
 
     def at_most(self, size: int) -> None:
@@ -102,6 +102,6 @@ class SmallerBatches:
         self.size = -(-self.size // 2)
 
 
-def shortage_told(error: BaseException) -> str:
+def describe_shortage(error: BaseException) -> str:
     """What memory did not suffice for, in a line."""
     return next(iter(str(error).splitlines()), "")[:160] or type(error).__name__

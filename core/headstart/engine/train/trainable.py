@@ -20,14 +20,14 @@ TRAINABLE = "trainable"
 
 
 @dataclass(frozen=True)
-class Learning:
-    """`trainable` are the variables that updates move, by name: weights of the network, or an adapter's factors.
+class Trainable:
+    """`variables` are what updates move, by name: weights of the network, or an adapter's factors.
 
     `changed` are the network's weights that may differ after the phase; all others are frozen. `training` are the
     stages that run in training mode.
     """
 
-    trainable: Mapping[str, keras.Variable]
+    variables: Mapping[str, keras.Variable]
     changed: Mapping[str, keras.Variable]
     adapter: LowRankAdapter | None
     training: frozenset[str]
@@ -40,12 +40,12 @@ class Learning:
     def counts(self, network: Network) -> dict[str, int]:
         """Learned numbers by stage, every stage named, 0 where it is frozen."""
         counts = {stage.name: 0 for stage in network.learned}
-        for name, variable in self.trainable.items():
+        for name, variable in self.variables.items():
             counts[name.partition("/")[0]] += int(np.prod(variable.shape))
         return counts
 
 
-def learning_of(network: Network, phase: Phase, *, seed: int, batch_norm: str) -> Learning:
+def select_trainable(network: Network, phase: Phase, *, seed: int, batch_norm: str) -> Trainable:
     """What `phase` changes. Raises UsageError where its roles or its adapter match no weight of the backbone."""
     everything = trainable_variables(network, phase.train)
     _verify_weights(network, phase)
@@ -58,17 +58,17 @@ def learning_of(network: Network, phase: Phase, *, seed: int, batch_norm: str) -
     training = frozenset({HEAD, *phase.train} if batch_norm == TRAINABLE else {HEAD})
     if phase.adapter is None:
         learned = {**backbone, **head}
-        return Learning(learned, {**learned, **moved}, None, training)
+        return Trainable(learned, {**learned, **moved}, None, training)
     adapter = LowRankAdapter(backbone, phase.adapter, seed=seed)
-    return Learning({**adapter.factors, **head}, {**adapter.adapted, **head, **moved}, adapter, training)
+    return Trainable({**adapter.factors, **head}, {**adapter.adapted, **head, **moved}, adapter, training)
 
 
 def expected_counts(network: Network, phase: Phase, *, batch_norm: str) -> dict[str, int]:
     """The numbers that `phase` would learn, by stage, before anything has run; of stages to pick from, those of all.
 
-    Raises UsageError as `learning_of` does.
+    Raises UsageError as `select_trainable` does.
     """
-    return learning_of(network, phase, seed=0, batch_norm=batch_norm).counts(network)
+    return select_trainable(network, phase, seed=0, batch_norm=batch_norm).counts(network)
 
 
 def _statistics(network: Network, phase: Phase) -> dict[str, keras.Variable]:

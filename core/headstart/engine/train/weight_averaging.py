@@ -20,10 +20,11 @@ IsBetter = Callable[[Metrics, Metrics], bool]
 
 @dataclass(frozen=True)
 class Outcome:
-    """Weights that training came to, with their metrics on val."""
+    """Weights, with their metrics on val and the epoch after which they were reached, 0 being the start."""
 
     arrays: Arrays
     metrics: Metrics
+    epoch: int = 0
 
 
 @dataclass(frozen=True)

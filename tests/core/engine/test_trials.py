@@ -3,8 +3,7 @@
 import keras
 import pytest
 
-from headstart.engine.train import trainer as loop
-from headstart.engine.train.machinery import Machinery
+from headstart.engine.train import trainer
 from headstart.engine.train.phases import run_phases
 from headstart.eventlog import read_events
 from headstart.events import CheckpointSaved, EpochDone, WeightsAveraged
@@ -22,25 +21,25 @@ PHASE = Phase(
 def validated(monkeypatch):
     """The head's kernel at each pass over val."""
     kernels = []
-    real = Machinery.answers
+    real = trainer.Trainer._validate
 
-    def answers(self, between=None):
-        kernels.append(keras.ops.convert_to_numpy(self._learning.changed["head/0/kernel"]).copy())
-        return real(self, between)
+    def validate(self, **settings):
+        kernels.append(keras.ops.convert_to_numpy(self._trainable.changed["head/0/kernel"]).copy())
+        return real(self, **settings)
 
-    monkeypatch.setattr(Machinery, "answers", answers)
+    monkeypatch.setattr(trainer.Trainer, "_validate", validate)
     return kernels
 
 
 def test_the_start_of_all_legs_is_measured_once(network, training, validated):
-    """Nothing is computed between a leg's last epoch and the checkpoint that keeps it."""
+    """Nothing is computed between a trial's last epoch and the checkpoint that keeps it."""
     made = training(network)
     start = keras.ops.convert_to_numpy(network.learned[-1].model.weights[0]).copy()
     run_phases([PHASE], made)
 
     assert [index for index, kernel in enumerate(validated) if (kernel == start).all()] == [0]
-    soup_and_outcome = len(FACTORS) - 1 + 1
-    assert len(validated) == 1 + PHASE.epochs * len(FACTORS) + soup_and_outcome
+    soup = len(FACTORS) - 1
+    assert len(validated) == 1 + PHASE.epochs * len(FACTORS) + soup
     events = [event for event in read_events(made.log._path) if isinstance(event, EpochDone | CheckpointSaved)]
     ends = [place for place, event in enumerate(events) if isinstance(event, EpochDone) and event.epoch == PHASE.epochs]
     assert len(ends) == len(FACTORS)
@@ -50,13 +49,13 @@ def test_the_start_of_all_legs_is_measured_once(network, training, validated):
 def test_what_is_mixed_with_the_start_was_trained_even_where_the_start_is_better(network, training, monkeypatch):
     """Else every mixture would be the start."""
     tried = []
-    real = loop.best_share
+    real = trainer.best_share
 
     def listened(start, end, *rest):
         tried.append((start, end))
         return real(start, end, *rest)
 
-    monkeypatch.setattr(loop, "best_share", listened)
+    monkeypatch.setattr(trainer, "best_share", listened)
     made = training(network)
     phase = Phase(name="tune", train=("head",), solver="gradient", rates={"head": 30.0}, epochs=2, shares=(0.25, 0.5))
     (result,) = run_phases([phase], made)

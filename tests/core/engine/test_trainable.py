@@ -8,7 +8,7 @@ from headstart.engine.frozen import is_statistic
 from headstart.engine.network import Network
 from headstart.engine.stages import name_variables, read_arrays
 from headstart.engine.train.phases import run_phases
-from headstart.engine.train.trainable import learning_of
+from headstart.engine.train.trainable import select_trainable
 from headstart.errors import HeadstartError, UsageError
 from headstart.eventlog import read_events
 from headstart.events import EpochDone, PhaseDone, PhaseStarted
@@ -24,7 +24,7 @@ def phase_of(*train, rate=1e-2, **settings):
 
 
 def learned(network, phase, batch_norm="frozen"):
-    return learning_of(network, phase, seed=0, batch_norm=batch_norm)
+    return select_trainable(network, phase, seed=0, batch_norm=batch_norm)
 
 
 def changed(before, after):
@@ -39,7 +39,7 @@ def test_without_roles_all_weights_of_the_stages_learn_and_no_statistic(network)
     found = learned(network, phase_of("low", "top", "head"))
 
     names = {f"{stage}/{role}" for stage in ("low", "top") for role in ("0/kernel", "1/gamma", "1/beta")}
-    assert set(found.trainable) == set(found.changed) == names | HEAD_NAMES
+    assert set(found.variables) == set(found.changed) == names | HEAD_NAMES
     assert found.counts(network) == {
         "low": 3 * 3 * 3 * 8 + 8 + 8, "middle": 0, "top": 3 * 3 * 8 * 12 + 12 + 12, "head": 12 * 10 + 10
     }  # fmt: skip
@@ -53,7 +53,7 @@ def test_without_roles_all_weights_of_the_stages_learn_and_no_statistic(network)
 def test_roles_leave_only_such_weights_of_the_backbone_and_all_of_the_head(network, roles, names, count):
     found = learned(network, phase_of("middle", "head", roles=roles))
 
-    assert set(found.trainable) == {f"middle/{name}" for name in names} | HEAD_NAMES
+    assert set(found.variables) == {f"middle/{name}" for name in names} | HEAD_NAMES
     assert found.counts(network) == {"low": 0, "middle": count, "top": 0, "head": 130}
 
 
@@ -73,14 +73,14 @@ def test_a_phase_whose_stages_hold_no_weights_is_refused(network):
 
 
 def test_roles_ask_nothing_of_a_phase_that_trains_the_head_alone(network):
-    assert set(learned(network, phase_of("head", roles=("bias",))).trainable) == HEAD_NAMES
+    assert set(learned(network, phase_of("head", roles=("bias",))).variables) == HEAD_NAMES
 
 
 def test_an_adapters_factors_learn_and_its_kernels_change(network):
     found = learned(network, phase_of("middle", "top", "head", adapter=LowRank(rank=2)))
 
     kernels = {"middle/0/kernel", "top/0/kernel"}
-    assert set(found.trainable) == {f"{name}:{factor}" for name in kernels for factor in "ab"} | HEAD_NAMES
+    assert set(found.variables) == {f"{name}:{factor}" for name in kernels for factor in "ab"} | HEAD_NAMES
     assert set(found.changed) == kernels | HEAD_NAMES
     assert found.counts(network) == {"low": 0, "middle": 2 * (9 + 64), "top": 2 * (72 + 12), "head": 130}
 
@@ -104,7 +104,7 @@ def test_statistics_change_only_where_the_policy_is_trainable_and_only_in_stages
     found = learned(network, phase_of("middle", "head"), "trainable")
 
     assert statistics & set(found.changed) == {"middle/1/moving_mean", "middle/1/moving_variance"}
-    assert not statistics & set(found.trainable)
+    assert not statistics & set(found.variables)
     assert found.training == {"middle", "head"}
     assert found.counts(network) == learned(network, phase_of("middle", "head")).counts(network)
 
