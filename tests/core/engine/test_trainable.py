@@ -69,7 +69,7 @@ def test_a_phase_whose_stages_hold_no_weights_is_refused(network):
     ending = Network((*network.stages[:-1], pooling, network.stages[-1]), network.features)
     with pytest.raises(UsageError, match="phase 'tune' trains pooling, which hold no weights"):
         learned(ending, phase_of("pooling", "head"))
-    assert "top/0/kernel" in learned(ending, phase_of("top", "pooling", "head")).trainable
+    assert "top/0/kernel" in learned(ending, phase_of("top", "pooling", "head")).variables
 
 
 def test_roles_ask_nothing_of_a_phase_that_trains_the_head_alone(network):
