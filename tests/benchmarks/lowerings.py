@@ -164,7 +164,7 @@ def prepare_training(named: Network, computed: Network, task: Task, batch: Batch
     step = train_step(Step(computed, 0, trainable, optimizer, task))
     count = len(batch["image"])
     targets, mask = np.arange(count, dtype=np.int32) % 10, np.ones(count, np.float32)
-    return lambda: step(batch, targets, mask)
+    return lambda: step(batch, {"class": targets}, mask)
 
 
 def in_turn(calls: Sequence[Callable[[], object]], repeats: int) -> list[list[float]]:

@@ -121,31 +121,31 @@ def _in_place():
 
 def _forget_steps():
     """Only the epoch is known, not how many of its steps were made."""
-    import dataclasses
-
     from headstart.engine.train import state
 
-    real = state.Standing.of
+    real = state.TrainState.of
 
-    def of(*arguments):
-        return dataclasses.replace(real(*arguments), begun=state.Collected())
+    def of(facts, groups, record):
+        return real(facts, {**groups, "epoch": {}}, record)
 
-    state.Standing.of = staticmethod(of)
+    state.TrainState.of = staticmethod(of)
 
 
 def _brittle():
-    """A loss that is no number where a logit is above 2, as the root of a negative number is none."""
+    """A training loss that is no number where a logit is above 2, as the root of a negative number is none."""
     import keras
 
-    from headstart_plugins.classification import _loss
+    from headstart_plugins.classification._build import Classification
 
-    real = _loss.cross_entropy
+    real = Classification.loss
 
-    def cross_entropy(targets, outputs):
-        highest = keras.ops.max(outputs["logits"], axis=-1)
-        return real(targets, outputs) + 0 * keras.ops.sqrt(2.0 - highest)
+    def loss(self, targets, outputs, *, training):
+        found = real(self, targets, outputs, training=training)
+        if not training:
+            return found
+        return found + 0 * keras.ops.sqrt(2.0 - keras.ops.max(outputs["logits"], axis=-1))
 
-    _loss.cross_entropy = cross_entropy
+    Classification.loss = loss
 
 
 def _deaf():
@@ -171,13 +171,13 @@ def _unsaved():
     """Between two steps, nothing is saved."""
     from headstart.engine.train import trainer
 
-    real = trainer.GradientPhase._save
+    real = trainer.Trainer._save
 
     def save(self, *, anchor, best):
         if anchor:
             real(self, anchor=anchor, best=best)
 
-    trainer.GradientPhase._save = save
+    trainer.Trainer._save = save
 
 
 PLANTS = {
