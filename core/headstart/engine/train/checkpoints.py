@@ -102,7 +102,7 @@ class Checkpoints:
         return Loaded(manifest["step"], manifest["state"], groups)
 
     def load_last(self, warn: Warn) -> Loaded | None:
-        """Read the last one that is whole, None where there is none; those that are damaged are told and set aside.
+        """Read the last one that is whole, None where there is none; those that are damaged are reported and set aside.
 
         One that cannot be read may be whole: it stays where it is, and nothing is read in its place. Raises
         HeadstartError with the system's reason, and PluginError for one of another version.
@@ -125,7 +125,7 @@ class Checkpoints:
     def go_back(self, warn: Warn, fits: Callable[[Loaded], bool] = lambda loaded: True) -> Loaded:
         """Read the last one at an epoch's end that `fits`, and remove those after it: their steps will be taken again.
 
-        One that is damaged is told and set aside, as in `load_last`. Raises HeadstartError where none is left, or where
+        One that is damaged is reported and set aside, as in `load_last`. Raises HeadstartError where none is left, or where
         one cannot be read.
         """
         if self.anchor is None:

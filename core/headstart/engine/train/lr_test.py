@@ -72,8 +72,8 @@ def measure_rates(phase: Phase, context: TrainContext, values: np.ndarray, *, pl
             optimizer.begin_again()
             return _losses(step, context, examples, len(values), parts=-(-context.batch_size // size))
 
-    told = f"to test rates of phase {phase.name!r}"
-    losses, reason = SmallerBatches(context.batch_size, context.batch_size, told, context.log.warn)(measure)
+    purpose = f"to test rates of phase {phase.name!r}"
+    losses, reason = SmallerBatches(context.batch_size, context.batch_size, purpose, context.log.warn)(measure)
     return Measured(RateCurve(values[: len(losses)], losses), reason)
 
 

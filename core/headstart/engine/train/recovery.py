@@ -15,7 +15,7 @@ WINDOW = 8
 ABOVE, TIMES = 1.0, 3.0
 """A spike lies so far above the lowest mean so far, and is so many times as large."""
 MOST = 3
-"""How often training goes back: for losses that spike, in each leg, before it goes on as it is; for shortages of
+"""How often training goes back: for losses that spike, in each trial, before it goes on as it is; for shortages of
 memory, in a phase, before it ends."""
 LESS_MEMORY = "start again with a smaller --image-size or --batch-size, or let fewer stages learn with --train"
 """What to do where memory does not suffice for small batches either."""
@@ -95,10 +95,10 @@ class SmallerBatches:
         self.size = min(self.size, size)
 
     def _halve(self, shortage: str) -> None:
-        told = f"memory does not suffice {self.what} in batches of {self.size}"
+        shortfall = f"memory does not suffice {self.what} in batches of {self.size}"
         if self.size <= max(1, self.batch_size / 2**MOST):
-            raise HeadstartError(f"{told}: {shortage}", hint=LESS_MEMORY)
-        self.warn(f"{told} ({shortage}); they are halved")
+            raise HeadstartError(f"{shortfall}: {shortage}", hint=LESS_MEMORY)
+        self.warn(f"{shortfall} ({shortage}); they are halved")
         self.size = -(-self.size // 2)
 
 

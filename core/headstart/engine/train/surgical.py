@@ -63,9 +63,9 @@ def _mean_gradients(context: TrainContext, phase: Phase, stages: Sequence[str]) 
 
     Raises HeadstartError where it does not suffice for these either.
     """
-    told = f"to choose the stages of phase {phase.name!r}"
+    purpose = f"to choose the stages of phase {phase.name!r}"
     seen = context.source.plain(min(map(context.network.index, stages)), "train")
-    in_batches = SmallerBatches(context.batch_size, context.batch_size, told, context.log.warn)
+    in_batches = SmallerBatches(context.batch_size, context.batch_size, purpose, context.log.warn)
     return in_batches(lambda size: _summed(context, phase, stages, seen, size))
 
 
