@@ -125,8 +125,8 @@ class Checkpoints:
     def go_back(self, warn: Warn, fits: Callable[[Loaded], bool] = lambda loaded: True) -> Loaded:
         """Read the last one at an epoch's end that `fits`, and remove those after it: their steps will be taken again.
 
-        One that is damaged is reported and set aside, as in `load_last`. Raises HeadstartError where none is left, or where
-        one cannot be read.
+        One that is damaged is reported and set aside, as in `load_last`. Raises HeadstartError where none is left, or
+        where one cannot be read.
         """
         if self.anchor is None:
             raise ValueError("there is no checkpoint to go back to")
