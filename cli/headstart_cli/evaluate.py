@@ -38,9 +38,8 @@ def evaluate(
     from headstart.run import Run
 
     opened = Run.load(run, registry=load_registry(disable=tuple(disable_plugin or ())))
-    evaluation = opened.evaluate(data, split=split, backend=backend)
+    evaluation = opened.evaluate(data, split=split, backend=backend, predictions=predictions)
     if predictions is not None:
-        evaluation.write_predictions(predictions)
         say(f"answers written to {predictions}")
     if as_json:
         print_json(dict(evaluation.document))

@@ -78,7 +78,10 @@ def lr(
     stated = build_recipe(flags=flags, file=recipe, sets=tuple(set_ or ()))
     with message_console().status("planning") as status:
         found = rate_test(
-            stated, registry, sweep, told=lambda activity, done, total: status.update(f"{activity}: {done} of {total}")
+            stated,
+            registry,
+            sweep,
+            on_progress=lambda activity, done, total: status.update(f"{activity}: {done} of {total}"),
         )
     write_picture(plot, draw_png(found))
     print_json({**found.document(), "plot": str(plot)}) if as_json else _show(found, plot)

@@ -51,7 +51,10 @@ def predict(
 
 
 def tabulate(answers: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[Any]]]:
-    """Answers as columns and rows; of lists of mappings (`top_k`), each place gets its own columns."""
+    """Answers as columns and rows; of lists of mappings, each place gets its own columns.
+
+    But for a `top_k` of one, which says again what the answer says.
+    """
     flat = [_flatten(answer) for answer in answers]
     columns = list(dict.fromkeys(key for row in flat for key in row))
     return columns, [[row.get(column, "") for column in columns] for row in flat]
@@ -62,7 +65,7 @@ def _flatten(answer: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in answer.items():
         if not isinstance(value, list):
             flat[key] = value
-        elif len(value) > 1:
+        elif key != "top_k" or len(value) > 1:
             for place, item in enumerate(value, start=1):
                 flat |= {f"{name}_{place}": part for name, part in item.items()}
     return flat

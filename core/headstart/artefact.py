@@ -156,7 +156,7 @@ class Artefact:
     def predictor(self) -> Predictor:
         """From raw input to answer."""
         network = self.network  # builds, and so chooses the backend, before the engine is imported
-        from headstart.engine.compute import forward
+        from headstart.engine.device import forward
         from headstart.predictor import Predictor
 
         return Predictor(self.kind, self.task, forward(network, 0, len(network.stages)))

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from headstart.errors import HeadstartError
 
@@ -54,21 +55,32 @@ def write_file(target: Path, content: bytes) -> None:
     Raises HeadstartError where that fails, and where `target` is there and no regular file: a device or a pipe would
     be replaced, not written to.
     """
+    with opened(target) as file, explained(target):
+        file.write(content)
+
+
+@contextmanager
+def opened(target: Path) -> Iterator[BinaryIO]:
+    """As `write_file`, for content that comes piece by piece: what is written into the file has the name `target` once
+    the block has ended without an error. What writing into it raises is the caller's to explain."""
     if target.exists() and not target.is_file():
         raise HeadstartError(f"cannot write {target}: it is no regular file", hint="name a file, or a new one")
-    with explained(target):
-        sibling = _sibling(target)
-        try:
-            with sibling.open("xb") as file:
-                file.write(content)
+    sibling = _sibling(target)
+    try:
+        with explained(target):
+            file = sibling.open("xb")
+        with file:
+            yield file
+            with explained(target):
                 file.flush()
                 os.fsync(file.fileno())
+        with explained(target):
             os.replace(sibling, target)
             _fsync(target.parent)
-        except BaseException:
-            with suppress(OSError):  # the error that is on its way matters more
-                sibling.unlink(missing_ok=True)
-            raise
+    except BaseException:
+        with suppress(OSError):  # the error that is on its way matters more
+            sibling.unlink(missing_ok=True)
+        raise
 
 
 def make_folders(folder: Path) -> None:

@@ -17,6 +17,12 @@ LOG_TEMPERATURES = (-4.0, 6.0)
 """Natural logarithms of the lowest and the highest temperature that is looked for."""
 
 
+def bins_of(probability: np.ndarray) -> np.ndarray:
+    """The bin (answer,) int64, from 0, of each `probability` (answer,) in [0, 1]."""
+    places: np.ndarray = np.clip(np.ceil(probability * BINS).astype(np.int64) - 1, 0, BINS - 1)
+    return places
+
+
 def expected_calibration_error(
     probability: np.ndarray, happened: np.ndarray, weights: np.ndarray | None = None
 ) -> float:
@@ -26,7 +32,7 @@ def expected_calibration_error(
     `weights` (answer,) > 0, whole numbers say how often each answer counts; only their ratios matter.
     """
     given, so = np.asarray(probability, np.float64), np.asarray(happened, np.float64)
-    place = np.clip(np.ceil(given * BINS).astype(np.int64) - 1, 0, BINS - 1)
+    place = bins_of(given)
     if weights is None:
         return float(np.abs(np.bincount(place, given - so, BINS)).sum() / len(given))
     return float(np.abs(np.bincount(place, (given - so) * weights, BINS)).sum() / np.sum(weights))

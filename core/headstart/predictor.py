@@ -9,10 +9,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-    from headstart.engine.compute import Forward
-    from headstart.specs import InputKind, Task
+    from headstart.engine.step import Forward
+    from headstart.specs import Facts, InputKind, Sample, Task
 
 BATCH = 32
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A batch of inputs: the head's `outputs` (batch, ...) float32, and of each input the `facts` that preparing it
+    told and the `notes` of what reading it took."""
+
+    outputs: Mapping[str, np.ndarray]
+    facts: tuple[Facts, ...]
+    notes: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -26,60 +36,55 @@ class Predictor:
     def predict(self, raw: Any, *, top_k: int = 1) -> Any:
         """Answer one raw input (path, bytes or array), or a list of them.
 
-        Returns the task's columns for it as a mapping, or a list of mappings in the order of the inputs; `notes` is
-        there where reading took a conversion, such as "converted from CMYK". Raises DataError naming an input that
-        cannot be read.
+        Returns the task's answer as a mapping, or a list of mappings in the order of the inputs; `notes` is there where
+        reading took a conversion, such as "converted from CMYK". Raises DataError naming an input that cannot be read.
         """
         several = isinstance(raw, list | tuple)
-        payloads = list(raw) if several else [raw]
-        notes: list[tuple[str, ...]] = []
-        answers = self.task.decode(self._run(payloads, notes), top_k) if payloads else []
-        noted = [
-            {**answer, "notes": "; ".join(found)} if found else answer
-            for answer, found in zip(answers, notes, strict=True)
-        ]
-        return noted if several else noted[0]
+        answers = []
+        for batch in self.answer(raw if several else [raw]):
+            decoded = self.task.decode(batch.outputs, batch.facts, top_k)
+            for answer, notes in zip(decoded, batch.notes, strict=True):
+                answers.append({**answer, "notes": "; ".join(notes)} if notes else answer)
+        return answers if several else answers[0]
 
-    def outputs(
-        self, payloads: Sequence[Any], on_progress: Callable[[int, int], None] | None = None
-    ) -> dict[str, np.ndarray]:
-        """The head's named outputs, (inputs, ...) float32, in the order of `payloads` (not empty)."""
-        return self._run(payloads, [], on_progress)
-
-    def _run(
-        self,
-        payloads: Sequence[Any],
-        notes: list[tuple[str, ...]],
-        on_progress: Callable[[int, int], None] | None = None,
-    ) -> dict[str, np.ndarray]:
-        """As `outputs`; what reading each input took is added to `notes`. The next are read while one batch runs."""
+    def outputs(self, payloads: Sequence[Any]) -> dict[str, np.ndarray]:
+        """The head's named outputs, (inputs, ...) float32, in the order of a few `payloads` (not empty)."""
         import numpy as np
 
+        parts = [batch.outputs for batch in self.answer(payloads)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def answer(
+        self, payloads: Sequence[Any], on_progress: Callable[[int, int], None] | None = None
+    ) -> Iterator[Answered]:
+        """Answer inputs in order, BATCH at a time; the next are read while one batch runs."""
         from headstart.data.ahead import ahead
 
-        parts: dict[str, list[np.ndarray]] = {}
         done = 0
-        for batch, real in ahead(self._batches(payloads, notes)):
-            for name, value in self.forward(batch).items():
-                parts.setdefault(name, []).append(value[:real])
-            done += real
+        for tensors, facts, notes in ahead(self._batches(payloads)):
+            outputs = {name: array[: len(facts)] for name, array in self.forward(tensors).items()}
+            done += len(facts)
             if on_progress is not None:
                 on_progress(done, len(payloads))
-        return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+            yield Answered(outputs, facts, notes)
 
     def _batches(
-        self, payloads: Sequence[Any], notes: list[tuple[str, ...]]
-    ) -> Iterator[tuple[Mapping[str, np.ndarray], int]]:
-        """Batches of one static shape, the last padded with its last sample, and how many rows are real."""
+        self, payloads: Sequence[Any]
+    ) -> Iterator[tuple[Mapping[str, np.ndarray], tuple[Facts, ...], tuple[tuple[str, ...], ...]]]:
+        """Batches of one static shape, the last padded with its last sample; facts and notes of the real rows."""
         import numpy as np
 
         for first in range(0, len(payloads), BATCH):
             chunk = payloads[first : first + BATCH]
             samples = [self.kind.read(payload, _where(payload)) for payload in chunk]
-            notes += [sample.notes for sample in samples]
-            prepared = [self.kind.prepare(sample) for sample in samples]
-            prepared += [prepared[-1]] * (BATCH - len(chunk))
-            yield {name: np.stack([sample[name] for sample in prepared]) for name in self.kind.tensors}, len(chunk)
+            prepared = [self._prepare(sample) for sample in samples]
+            rows = [tensors for tensors, _ in prepared]
+            rows += [rows[-1]] * (BATCH - len(chunk))
+            tensors = {name: np.stack([row[name] for row in rows]) for name in self.kind.tensors}
+            yield tensors, tuple(facts for _, facts in prepared), tuple(sample.notes for sample in samples)
+
+    def _prepare(self, sample: Sample) -> tuple[Mapping[str, np.ndarray], Facts]:
+        return self.kind.prepare(sample), {}
 
 
 def _where(payload: Any) -> str:

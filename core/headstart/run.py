@@ -6,6 +6,7 @@ import dataclasses
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +21,7 @@ from headstart.runs.folder import RunFolder
 if TYPE_CHECKING:
     from headstart.data.split_file import SplitRow
     from headstart.recipes.resolve import ResolvedRecipe
-    from headstart.runs.evaluation import Labelled, Scored
+    from headstart.runs.evaluation import Labelled
     from headstart.specs import Records
 
 ALL = "all"
@@ -33,14 +34,6 @@ class Evaluation:
     """Scores of one evaluation: `document` is what `evaluate --json` prints."""
 
     document: Mapping[str, Any]
-    scored: Sequence[Scored]
-    artefact: Artefact
-
-    def write_predictions(self, path: Path) -> None:
-        """Write key, split, target and the task's columns of every scored sample."""
-        from headstart.runs.evaluation import write_predictions
-
-        write_predictions(path, self.artefact.task, self.scored)
 
 
 @dataclass(frozen=True)
@@ -146,31 +139,38 @@ class Run:
         *,
         split: str = "test",
         backend: str | None = None,
+        predictions: Path | None = None,
         on_progress: OnProgress | None = None,
     ) -> Evaluation:
-        """Score one split of the run's own data (or `all` of them), or every row of other `data` under `test`."""
-        from headstart.runs.evaluation import measure, plain, score
+        """Score one split of the run's own data (or `all` of them), or every row of other `data` under `test`.
+
+        Each sample's key, split, target and the task's columns are written to `predictions`, a CSV file, as answers
+        come.
+        """
+        from headstart.runs.evaluation import documents, plain, score
+        from headstart.runs.predictions import open_predictions
 
         name = self.use_backend(backend)
         samples = self._own(split) if data is None else self._other(data)
-        predictor = self.artefact.predictor
-        scored = [score(predictor, each, on_progress) for each in samples]
-        measured = measure(self.artefact.task, scored)
+        predictor, task = self.artefact.predictor, self.artefact.task
+        with open_predictions(predictions, task) if predictions else nullcontext() as table:
+            scored = {
+                each.split: score(predictor, each, predictions=table, on_progress=on_progress) for each in samples
+            }
         document = {
             "run": str(self.path),
             "backend": name,
             "data": data or self.recipe.data,
-            "samples": {each.split: len(each.keys) for each in scored},
-            "primary_metric": self.artefact.task.primary_metric,
-            "higher_is_better": self.artefact.task.higher_is_better,
-            **measured,
+            "samples": {each.split: len(each.keys) for each in samples},
+            "primary_metric": task.primary_metric,
+            "higher_is_better": task.higher_is_better,
+            **documents(scored),
         }
-        return Evaluation(plain(document), scored, self.artefact)
+        return Evaluation(plain(document))
 
     def _own(self, split: str) -> list[Labelled]:
         """The run's own samples, read again, each checked against the hash that split.csv keeps."""
         from headstart.data.split_file import read_split
-        from headstart.runs.evaluation import Labelled
 
         if split not in (*SPLITS, ALL):
             raise UsageError(f"unknown split {split!r}", hint=f"expected one of {', '.join((*SPLITS, ALL))}")
@@ -181,11 +181,18 @@ class Run:
             rows = written.only(each).rows
             for row in rows:
                 _verify_unchanged(row, payloads)
-            keys = tuple(row.key for row in rows)
-            samples.append(
-                Labelled(each, keys, tuple(payloads[key] for key in keys), tuple(row.target for row in rows))
-            )
+            samples.append(self._labelled(each, [row.key for row in rows], [row.target for row in rows], payloads))
         return samples
+
+    def _labelled(
+        self, split: str, keys: Sequence[str], targets: Sequence[str], payloads: Mapping[str, Any]
+    ) -> Labelled:
+        from headstart.data.targets import read_target
+        from headstart.runs.evaluation import Labelled
+
+        form = self.artefact.blueprint.task.targets
+        values = tuple(read_target(form, target, key) for key, target in zip(keys, targets, strict=True))
+        return Labelled(split, tuple(keys), tuple(payloads[key] for key in keys), tuple(targets), values)
 
     def open_records(self) -> Records:
         """The run's own dataset, opened again."""
@@ -197,7 +204,6 @@ class Run:
         """Every labelled row of other data, under `test`."""
         from headstart.data.prepared import prepare_unsplit
         from headstart.recipes.resolve import resolve_recipe
-        from headstart.runs.evaluation import Labelled
         from headstart.runs.planning import open_records
 
         other = build_recipe(flags={"data": data}, file=None, sets=())
@@ -215,7 +221,7 @@ class Run:
         with tempfile.TemporaryDirectory() as scratch:
             form = self.artefact.blueprint.task.targets
             checked = prepare_unsplit(records, self.artefact.kind, form=form, scratch=Path(scratch))
-        return [Labelled("test", checked.keys, tuple(payloads[key] for key in checked.keys), checked.targets)]
+        return [self._labelled("test", checked.keys, checked.targets, payloads)]
 
     def report(self, reporters: Sequence[str] | None = None, *, interactive: bool = False) -> list[str]:
         """Draw the reports again from the folder; returns a message for each reporter that raised."""

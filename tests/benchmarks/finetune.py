@@ -23,11 +23,13 @@ from torch_training import hand_written_step
 
 from headstart.data.order import batches
 from headstart.data.prepared import PrepareOptions, prepare
-from headstart.engine.compute import Batch, Step, forward, train_step
+from headstart.engine.batch import Batch
+from headstart.engine.device import forward, train_step
 from headstart.engine.frozen import trainable_variables
 from headstart.engine.lowering import lower, rules_for
 from headstart.engine.network import Network
-from headstart.engine.optimizer import GroupedAdamW
+from headstart.engine.step import Step
+from headstart.engine.train.optimizer import GroupedAdamW
 from headstart.registry import load_registry
 from headstart.specs import DatasetRequest, InputRequest, Task
 
@@ -89,7 +91,7 @@ def whole_network(pictures: np.ndarray, targets: np.ndarray, given: argparse.Nam
     ours = our_step(network, 0, task)
     mask = np.ones(len(first), np.float32)
     sides = {
-        "ours": lambda: ours({"image": first}, answers, mask),
+        "ours": lambda: ours({"image": first}, {"class": answers}, mask),
         "by hand": hand_written_step(network, first, answers, rate=RATE, fixed=True),
         "by hand, BatchNorm on the batch's statistics": hand_written_step(
             network, first, answers, rate=RATE, fixed=False
@@ -120,7 +122,7 @@ def top_quarter(pictures: np.ndarray, targets: np.ndarray, given: argparse.Names
 
     def epoch() -> None:
         for rows, mask in batches(generator.permutation(len(pictures)), given.batch_size):
-            step({name: array[rows] for name, array in stored.items()}, targets[rows], mask)
+            step({name: array[rows] for name, array in stored.items()}, {"class": targets[rows]}, mask)
 
     learning = len(network.stages) - cut
     sides = [epoch, stock_epoch(network, learning, pictures, targets, given.batch_size)]

@@ -22,13 +22,13 @@ import numpy as np
 from ratios import FOUND, Ratio, middle, show_ratios, write_ratios
 
 from headstart.data.order import epoch_order
-from headstart.engine.compute import Step
-from headstart.engine.epochs import EpochPlan
 from headstart.engine.frozen import trainable_variables
 from headstart.engine.network import Network
-from headstart.engine.optimizer import GroupedAdamW
-from headstart.engine.samples import Stored
-from headstart.engine.scanned import epochs_of
+from headstart.engine.scoring import Scores
+from headstart.engine.step import Step
+from headstart.engine.train.device_epochs import make_epochs
+from headstart.engine.train.epochs import EpochRecord, Examples, Stored
+from headstart.engine.train.optimizer import GroupedAdamW
 from headstart.registry import load_registry
 from headstart.specs import Stage, TaskRequest
 
@@ -143,7 +143,8 @@ def build_ours(head: str, features: np.ndarray, labels: np.ndarray) -> Epochs:
     optimizer = GroupedAdamW(learning, {"head": RATE}, steps=10**6, warmup=0.0, weight_decay=DECAY)
     step = Step(network, 1, learning, optimizer, task)
     stored = Stored(({"@pooled": features},))
-    epochs = epochs_of(step, stored, labels, order=lambda epoch: epoch_order(0, epoch, len(labels)), batch_size=BATCH)
+    examples = Examples(stored, {"class": labels})
+    epochs = make_epochs(step, examples, order=lambda epoch: epoch_order(0, epoch, len(labels)), batch_size=BATCH)
     done = 0
 
     def train(count: int) -> float:
@@ -151,8 +152,9 @@ def build_ours(head: str, features: np.ndarray, labels: np.ndarray) -> Epochs:
         accuracy = 0.0
         for _ in range(count):
             done += 1
-            seen = epochs.run(EpochPlan(done, lambda _reached: None)).seen
-            accuracy = task.metrics(labels[seen.rows], seen.outputs)["accuracy"]
+            record = EpochRecord(Scores(task, running=True))
+            epochs.run(done, record, lambda _record: None)
+            accuracy = record.metrics()["accuracy"]
         return accuracy
 
     return train

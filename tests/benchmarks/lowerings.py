@@ -18,14 +18,16 @@ import keras
 import numpy as np
 from sweep import show
 
+from headstart.engine.batch import Batch
 from headstart.engine.calibrate import calibration_batch, initialise
-from headstart.engine.compute import Batch, Step, forward, train_step
+from headstart.engine.device import forward, train_step
 from headstart.engine.frozen import trainable_variables
 from headstart.engine.graft import build_backbone, graft
 from headstart.engine.lowering import lower, rules_for
 from headstart.engine.network import Network
-from headstart.engine.optimizer import GroupedAdamW
 from headstart.engine.stages import assign_arrays
+from headstart.engine.step import Step
+from headstart.engine.train.optimizer import GroupedAdamW
 from headstart.environment import processor
 from headstart.registry import load_registry
 from headstart.specs import Backbone, FeatureSpec, InputRequest, PackageFile, Stage, Task, TaskRequest
@@ -162,7 +164,7 @@ def prepare_training(named: Network, computed: Network, task: Task, batch: Batch
     step = train_step(Step(computed, 0, trainable, optimizer, task))
     count = len(batch["image"])
     targets, mask = np.arange(count, dtype=np.int32) % 10, np.ones(count, np.float32)
-    return lambda: step(batch, targets, mask)
+    return lambda: step(batch, {"class": targets}, mask)
 
 
 def in_turn(calls: Sequence[Callable[[], object]], repeats: int) -> list[list[float]]:

@@ -5,7 +5,6 @@ import pytest
 
 from headstart.calibration import BINS, expected_calibration_error, fit_temperature, stored_temperature
 from headstart.errors import DataError
-from headstart.runs.calibration import calibrated, calibration_facts
 
 
 def by_hand(probability, happened):
@@ -58,12 +57,3 @@ def test_a_stored_temperature_is_a_number_above_0(value):
     assert stored_temperature({"temperature": 2}) == 2.0
     with pytest.raises(DataError, match="temperature"):
         stored_temperature({"temperature": value})
-
-
-def test_a_task_that_knows_no_calibration_is_left_as_it_is():
-    class Plain:
-        pass
-
-    task = Plain()
-    assert calibrated(task, np.zeros(3), {"logits": np.zeros((3, 2))}) == (task, {})
-    assert calibration_facts(task, np.zeros(3), {"logits": np.zeros((3, 2))}) == {}

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.axes import Axes
 from PIL import Image
 
-from headstart.engine import rate_test as rate_test_engine
+from headstart.engine.train import lr_test as rate_test_engine
 from headstart.errors import UsageError
 from headstart.recipe import build_recipe
 from headstart.recipes.resolve import resolve_recipe

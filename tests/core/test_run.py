@@ -70,8 +70,7 @@ def test_evaluate_finds_the_same_test_metrics_again(finished):
 
 
 def test_evaluate_scores_any_split_or_all_and_writes_predictions(finished, tmp_path):
-    evaluation = finished.run.evaluate(split="all")
-    evaluation.write_predictions(tmp_path / "all.csv")
+    evaluation = finished.run.evaluate(split="all", predictions=tmp_path / "all.csv")
 
     assert evaluation.document["samples"] == {"train": 38, "val": 10, "test": 12}
     assert len((tmp_path / "all.csv").read_text().splitlines()) == 61
@@ -110,13 +109,13 @@ def test_a_file_that_is_gone_is_named(own):
 def test_other_data_is_matched_by_the_names_of_its_classes(finished, tmp_path, pictures_of):
     """Fewer classes, so that their numbers would differ: 1 and 2 would be 0 and 1."""
     other = pictures_of(tmp_path / "other", classes=("1", "2"), each=15)
-    evaluation = finished.run.evaluate(f"image_folder:{other}")
+    evaluation = finished.run.evaluate(f"image_folder:{other}", predictions=tmp_path / "other.csv")
 
-    (scored,) = evaluation.scored
     assert evaluation.document["samples"] == {"test": 30}
-    assert sorted(set(scored.targets.tolist())) == [1, 2]
-    counts = [(label, scored.outputs["logits"][row].argmax()) for row, label in enumerate(scored.labels)]
-    right = sum(finished.run.result["classes"][guess] == label for label, guess in counts)
+    support = {name: each["support"] for name, each in evaluation.document["report"]["test"]["per_class"].items()}
+    assert support == {"0": 0, "1": 15, "2": 15}
+    rows = list(csv.DictReader((tmp_path / "other.csv").open()))
+    right = sum(row["prediction"] == row["target"] for row in rows)
     assert evaluation.document["metrics"]["test"]["accuracy"] == pytest.approx(right / 30)
     assert right > 15
 
@@ -305,10 +304,9 @@ def test_a_run_that_fails_before_it_began_leaves_no_folder(tmp_path, small_regis
 
 
 def test_a_reloaded_artefact_that_answers_differently_is_refused(finished, settings, small_registry, tmp_path):
-    from headstart.engine.compute import forward
+    from headstart.engine.device import forward
     from headstart.recipe import build_recipe
     from headstart.runs.conclusion import verify_reload
-    from headstart.runs.evaluation import Scored
     from headstart.runs.fitting import make_ready, plan_run
     from headstart.runs.opening import load_weights
 
@@ -322,9 +320,9 @@ def test_a_reloaded_artefact_that_answers_differently_is_refused(finished, setti
     answers = whole({name: array[rows] for name, array in plan.data.tensors.items()})
     logits = answers["logits"]
 
-    verify_reload(answers, Scored("val", (), (), rows, {"logits": logits}), tmp_path)
+    verify_reload(answers, {"logits": logits}, tmp_path)
     with pytest.raises(HeadstartError, match="answers differently"):
-        verify_reload(answers, Scored("val", (), (), rows, {"logits": logits + 1e-2}), tmp_path)
+        verify_reload(answers, {"logits": logits + 1e-2}, tmp_path)
 
 
 def test_a_refitted_head_is_not_judged_on_val_which_it_has_seen(finished, settings, small_registry, tmp_path):

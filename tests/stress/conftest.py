@@ -41,17 +41,15 @@ def _restore_later(patched):
     import os
 
     import headstart.eventlog
-    import headstart_plugins.classification._loss as loss
-    from headstart.engine import checkpoints, epochs, scanned, standing
+    from headstart.engine.train import checkpoints, state
+    from headstart_plugins.classification._build import Classification
 
     for owner, name in (
         (os, "fsync"),
-        (loss, "cross_entropy"),
+        (Classification, "loss"),
         (headstart.eventlog, "TICK"),
         (checkpoints, "write_directory"),
         (checkpoints.Checkpoints, "load"),
-        (epochs, "EpochOutcome"),
-        (scanned, "EpochOutcome"),
-        (standing.Standing, "of"),
+        (state.TrainState, "of"),
     ):
         patched.setattr(owner, name, vars(owner)[name])

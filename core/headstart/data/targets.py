@@ -6,7 +6,9 @@ import math
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from headstart.errors import DataError
 from headstart.specs import SEPARATOR, Records, TargetForm
 
 MOST_GRADES = 4
@@ -41,6 +43,21 @@ def number_of(target: str) -> float | None:
     text = target.strip()
     value = float(text) if _NUMBER.fullmatch(text) else math.nan
     return value if math.isfinite(value) else None
+
+
+def read_target(form: TargetForm, target: str, where: str) -> Any:
+    """The value that a target is: the name of a class, a tuple of labels, or a float.
+
+    Raises DataError naming `where` for what is no number.
+    """
+    if form == "class":
+        return target
+    if form == "labels":
+        return labels_of(target)
+    number = number_of(target)
+    if number is None:
+        raise DataError(f"{where}: the target {target!r} is no number", hint="write it as -3.5 or 1e3")
+    return number
 
 
 def tell_form(records: Records) -> Told:

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from headstart.data.noise import smooth_noise
-from headstart.engine.compute import without_gradients
+from headstart.engine.device import without_gradients
 from headstart.engine.stages import name_variables, weighted_layers
 from headstart.specs import Stage
 

@@ -3,50 +3,71 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
-from headstart.engine.checkpoints import Loaded
-from headstart.engine.heads import Tried, answers, is_surer, solve_path
-from headstart.engine.learning import Learning
+from headstart.engine.device import loss_step
+from headstart.engine.heads import Tried, answers, is_surer, score, solve_path
 from headstart.engine.linear_algebra import suited_threads
 from headstart.engine.network import TAP
 from headstart.engine.rows import Part, Rows
-from headstart.engine.samples import Stored
+from headstart.engine.scoring import Scores
 from headstart.engine.source import Seen
 from headstart.engine.stages import name_variables
-from headstart.engine.training import Conclude, PhaseResult, Place, Training
+from headstart.engine.train.checkpoints import Loaded
+from headstart.engine.train.context import Conclude, Place, TrainContext
+from headstart.engine.train.epochs import Stored
+from headstart.engine.train.state import PhaseResult, without_nan
+from headstart.engine.train.trainable import Trainable
 from headstart.eventlog import now
 from headstart.events import EpochDone
 from headstart.interrupts import deferred
-from headstart.specs import HEAD, Phase, Solved
+from headstart.specs import HEAD, Calibrates, Phase, SolvesHead
 
 
 class ClosedFormPhase:
     """The cut is the head: everything below is frozen, its features stored."""
 
-    def __init__(self, phase: Phase, training: Training, learning: Learning, place: Place) -> None:
-        self._phase, self._training, self._learning, self._place = phase, training, learning, place
+    def __init__(self, phase: Phase, context: TrainContext, trainable: Trainable, place: Place) -> None:
+        self._phase, self._context, self._trainable, self._place = phase, context, trainable, place
         self._best: Tried | None = None
         self._tried = 0
         self._best_number = 0
         self._clock = time.monotonic()
 
     def run(self, conclude: Conclude, loaded: Loaded | None = None) -> None:
-        """Solve for heads, refit on train and val where the phase says so, and set the head; `conclude` hears how it
-        ended before that is saved.
+        """Solve for heads, refit on train and val where the phase says so, and set the head; `conclude` is called with
+        how it ended before that is saved.
 
         There is no checkpoint in the middle of it, so that `loaded` is None.
         """
-        training, phase = self._training, self._phase
-        source = training.source
-        cut = self._place.cut
+        context, phase, task = self._context, self._phase, self._context.task
+        source, cut = context.source, self._place.cut
         train = self._rows(source.training(cut, views=phase.views, fresh=False, mixing=False), "train")
         val = self._rows(source.plain(cut, "val"), "val")
         self._clock = time.monotonic()
         with suited_threads(len(train), train.channels):
-            solved, chosen = self._solve(train, val)
-        for name, variable in name_variables(training.network.stages[-1:]).items():
+            solve_path(task, train, val, phase.strengths, self._on_tried)
+            if self._best is None or not isinstance(task, SolvesHead):
+                raise ValueError(f"the task solved no head for strengths {phase.strengths}")
+            chosen = self._best
+            solved = task.solve_again(train + val, chosen.solved) if phase.refit else chosen.solved
+        for name, variable in name_variables(context.network.stages[-1:]).items():
             variable.assign(solved.weights[name.rpartition("/")[2]])
-        result = PhaseResult(
+
+        found: Mapping[str, Any] = {}
+        if self._place.is_last and isinstance(task, Calibrates):
+            calibrator = task.calibrator()
+            for targets, outputs in answers(chosen.solved, val):
+                calibrator.update(targets, outputs)
+            found = calibrator.found()
+            task = task.calibrated(found)
+        before_refit: Mapping[str, Any] = {}
+        if self._place.is_last and phase.refit:  # the refitted head has seen val, so that only this one tells of it
+            result = score(Scores(task), chosen.solved, val, loss_step(task)).result()
+            before_refit = {"metrics": without_nan(result.metrics), "calibration": dict(result.calibration)}
+
+        done = PhaseResult(
             phase.name,
             phase.train,
             self._best_number,
@@ -57,20 +78,12 @@ class ClosedFormPhase:
             solver=solved.solver,
             refit=phase.refit,
             trained={HEAD: sum(array.size for array in solved.weights.values())},
-            answers=answers(chosen.solved, val),
+            found=found,
+            before_refit=before_refit,
         )
-        with deferred(training.checkpoints_kept):  # what was told as done is saved, whatever signal comes
-            conclude(result)
-            training.save_complete(self._place, phase, result, self._learning.changed)
-
-    def _solve(self, train: Rows, val: Rows) -> tuple[Solved, Tried]:
-        """The head, refitted where the phase says so, and what val chose before that."""
-        task, phase = self._training.task, self._phase
-        solve_path(task, train, val, phase.strengths, self._heard)
-        if self._best is None:
-            raise ValueError(f"the task solved no head for strengths {phase.strengths}")
-        solved = self._best.solved
-        return (task.solve_again(train + val, solved) if phase.refit else solved), self._best
+        with deferred(context.checkpoints_kept):  # what was reported as done is saved, whatever signal comes
+            conclude(done)
+            context.save_complete(self._place, phase, done, self._trainable.changed)
 
     def _rows(self, seen: Seen, split: str) -> Rows:
         """Every view of a split, its one feature flattened to (sample, channel)."""
@@ -79,15 +92,15 @@ class ClosedFormPhase:
         views = seen.samples.views
         (name,) = (name for name in views[0] if name.startswith(TAP))
         flat = tuple(view[name].reshape(len(view[name]), -1) for view in views)
-        return Rows((Part(flat, self._training.targets[split]),))
+        return Rows((Part(flat, self._context.targets[split]),))
 
-    def _heard(self, tried: Tried) -> None:
+    def _on_tried(self, tried: Tried) -> None:
         self._tried += 1
-        better = self._best is None or is_surer(self._training.task, tried.val, self._best.val)
+        better = self._best is None or is_surer(self._context.task, tried.val, self._best.val)
         if better:
             self._best, self._best_number = tried, self._tried
         elapsed, self._clock = time.monotonic() - self._clock, time.monotonic()
-        self._training.log.emit(
+        self._context.log.emit(
             EpochDone(
                 time=now(),
                 phase=self._phase.name,

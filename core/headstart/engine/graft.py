@@ -59,7 +59,7 @@ def graft(
     seed: int,
 ) -> Network:
     """The whole network; `head` as in `--head`, its weights drawn from `seed`."""
-    features = choose_features(offered, (task.feature,))
+    features = choose_features(offered, task.features)
     shapes = {feature.name: _shape(backbone, feature) for feature in features}
     stages = (
         Stage(INPUT, kind.stage()),

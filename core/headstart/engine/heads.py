@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from headstart.engine.batch import Batch
+from headstart.engine.device import loss_step
 from headstart.engine.rows import Rows
-from headstart.specs import Solved, Task
+from headstart.engine.scoring import Scores
+from headstart.engine.step import LossStep
+from headstart.specs import Solved, SolvesHead, Task
 
 
 @dataclass(frozen=True)
@@ -23,21 +27,27 @@ class Tried:
 def solve_path(
     task: Task, train: Rows, val: Rows, strengths: Sequence[float], on_tried: Callable[[Tried], None]
 ) -> None:
-    """Let the task solve on `train`; tell each solution with its metrics as soon as it is there."""
+    """Let the task solve on `train`; report each solution with its metrics as soon as it is there."""
+    if not isinstance(task, SolvesHead):
+        raise ValueError("the task solves for no head in closed form")
+    losses = loss_step(task)
     for solved in task.solve(train, strengths):
-        on_tried(Tried(solved, score(task, solved, train), score(task, solved, val)))
+        of_train = score(Scores(task, running=True), solved, train, losses)
+        on_tried(Tried(solved, of_train.metrics(), score(Scores(task), solved, val, losses).metrics()))
 
 
-def score(task: Task, solved: Solved, rows: Rows) -> Mapping[str, float]:
-    """Metrics of a linear head on features."""
-    return task.metrics(rows.targets, answers(solved, rows))
+def score(scores: Scores, solved: Solved, rows: Rows, losses: LossStep) -> Scores:
+    """Add what a linear head gives on features to `scores`, a block at a time, and return them."""
+    for targets, outputs in answers(solved, rows):
+        scores.update(targets, outputs, losses(targets, outputs))
+    return scores
 
 
-def answers(solved: Solved, rows: Rows) -> dict[str, np.ndarray]:
-    """What a linear head gives on features: (row, output) are features @ kernel + bias, a block at a time."""
+def answers(solved: Solved, rows: Rows) -> Iterator[tuple[Batch, Batch]]:
+    """Encoded targets, and what a linear head gives on features: (row, output) are features @ kernel + bias."""
     kernel, bias = solved.weights["kernel"], solved.weights["bias"]
-    given = [(features @ kernel + bias).astype(np.float32) for features, _ in rows.blocks()]
-    return {solved.output: np.concatenate(given)}
+    for features, targets in rows.blocks():
+        yield targets, {solved.output: (features @ kernel + bias).astype(np.float32)}
 
 
 def is_better(task: Task, new: Mapping[str, float], old: Mapping[str, float]) -> bool:

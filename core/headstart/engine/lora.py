@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from headstart.engine.optimizer import copied
+from headstart.engine.train.optimizer import copied
 from headstart.errors import UsageError
 from headstart.specs import LowRank
 

@@ -16,7 +16,7 @@ import numpy as np
 from headstart.artefact import Blueprint, write_artefact
 from headstart.cache import Cache
 from headstart.engine.checking import CHECKED, verify_equal
-from headstart.engine.compute import forward
+from headstart.engine.device import forward
 from headstart.engine.exporting import Exporters, Job
 from headstart.engine.identity import identify
 from headstart.engine.lowering import device_at_hand

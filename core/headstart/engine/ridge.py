@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from headstart.engine.batch import Batch, concatenated
 from headstart.engine.rows import Rows
 from headstart.engine.spectrum import Spectrum
 from headstart.engine.sums import Values
@@ -20,11 +21,11 @@ BATCH = 256
 class LeftOut:
     """`answers` (strength, sample, output): of the plain view of each sample, by a ridge that saw none of its views.
 
-    `targets` (sample, ...) are theirs.
+    `targets` (sample, ...) are theirs, encoded.
     """
 
     answers: np.ndarray
-    targets: np.ndarray
+    targets: Batch
 
 
 def ridge_weights(spectrum: Spectrum, strength: float) -> np.ndarray:
@@ -43,12 +44,13 @@ def leave_out(spectrum: Spectrum, rows: Rows, values: Values, strengths: Sequenc
     own share in them stays. At most about `limit` samples are asked, evenly spaced.
     """
     every = max(1, math.ceil(rows.samples / limit))
-    answers, targets = [], []
+    answers: list[list[np.ndarray]] = []
+    targets: list[Batch] = []
     for features, encoded in rows.by_sample(every, BATCH):
         along, outputs = spectrum.project(features), values(encoded).astype(np.float64)
         answers.append([_left_out(spectrum, along, outputs, strength) for strength in strengths])
         targets.append(encoded)
-    return LeftOut(np.concatenate(answers, axis=1), np.concatenate(targets))
+    return LeftOut(np.concatenate(answers, axis=1), concatenated(targets))
 
 
 def _left_out(spectrum: Spectrum, along: np.ndarray, outputs: np.ndarray, strength: float) -> np.ndarray:

@@ -7,16 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from headstart.engine.batch import Batch, concatenated, count_rows, take
+
 BLOCK = 4096
 """Rows in a block. It is fixed, so that sums over blocks are the same to the bit wherever they are taken."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Samples with one array (sample, channel) float32 a view, in memory or mapped; `targets` are (sample, ...)."""
+    """Samples with one array (sample, channel) float32 a view, in memory or mapped; `targets` are named
+    arrays (sample, ...)."""
 
     views: tuple[np.ndarray, ...]
-    targets: np.ndarray
+    targets: Batch
 
 
 @dataclass(frozen=True)
@@ -39,27 +42,27 @@ class Rows:
     @property
     def samples(self) -> int:
         """Samples, each counted once however many views it has."""
-        return sum(len(part.targets) for part in self.parts)
+        return sum(count_rows(part.targets) for part in self.parts)
 
     @property
-    def targets(self) -> np.ndarray:
-        """The target of each row (row, ...), in the order of the blocks."""
-        return np.concatenate([part.targets for part in self.parts for _ in part.views])
+    def targets(self) -> Batch:
+        """The targets of each row (row, ...), in the order of the blocks."""
+        return concatenated([part.targets for part in self.parts for _ in part.views])
 
-    def blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def blocks(self) -> Iterator[tuple[np.ndarray, Batch]]:
         """Features (block, channel) and targets (block, ...), BLOCK rows or fewer; none crosses the end of an array."""
         for part in self.parts:
             for view in part.views:
                 for start in range(0, len(view), BLOCK):
                     rows = slice(start, start + BLOCK)
-                    yield view[rows], part.targets[rows]
+                    yield view[rows], take(part.targets, rows)
 
-    def by_sample(self, every: int, batch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def by_sample(self, every: int, batch: int) -> Iterator[tuple[np.ndarray, Batch]]:
         """All views of every `every`-th sample of each part: (sample, view, channel) and targets, `batch` at a time."""
         for part in self.parts:
-            for start in range(0, len(part.targets), every * batch):
+            for start in range(0, count_rows(part.targets), every * batch):
                 picked = slice(start, start + every * batch, every)
-                yield np.stack([view[picked] for view in part.views], axis=1), part.targets[picked]
+                yield np.stack([view[picked] for view in part.views], axis=1), take(part.targets, picked)
 
     def columns(self, start: int, stop: int) -> np.ndarray:
         """Channels `start` to `stop` of every row, (row, channel) float64."""

@@ -16,7 +16,7 @@ from headstart.engine.feature_store import FeatureStore
 from headstart.engine.features import Allocate, extract
 from headstart.engine.network import Network
 from headstart.engine.prefixes import Opened
-from headstart.engine.samples import Drawn, Samples, Stored
+from headstart.engine.train.epochs import Drawn, Samples, Stored
 from headstart.timing import Stopwatch
 
 STORED_LIMIT = 8 * 2**30

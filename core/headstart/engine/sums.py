@@ -8,8 +8,10 @@ from functools import reduce
 
 import numpy as np
 
-Values = Callable[[np.ndarray], np.ndarray]
-"""Targets (block, ...) to the numbers (block, output) that they stand for, such as indicators of classes."""
+from headstart.engine.batch import Batch
+
+Values = Callable[[Batch], np.ndarray]
+"""Encoded targets (block, ...) to the numbers (block, output) that they stand for, such as indicators of classes."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,12 @@ class Sums:
         )
 
 
-def moments_of(blocks: Iterable[tuple[np.ndarray, np.ndarray]]) -> Moments:
+def moments_of(blocks: Iterable[tuple[np.ndarray, Batch]]) -> Moments:
     """Moments of the features of all blocks, merged in their order; memory as for one block."""
     return reduce(Moments.merge, (_block_moments(features) for features, _ in blocks))
 
 
-def sums_of(blocks: Iterable[tuple[np.ndarray, np.ndarray]], values: Values) -> Sums:
+def sums_of(blocks: Iterable[tuple[np.ndarray, Batch]], values: Values) -> Sums:
     """Sums over all blocks, one record a block, merged in their order; memory as for one block and one record."""
     return reduce(Sums.merge, (_block_sums(features, values(targets)) for features, targets in blocks))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from headstart.engine.recovery import LESS_MEMORY, is_out_of_memory, shortage_told
+from headstart.engine.train.recovery import LESS_MEMORY, describe_shortage, is_out_of_memory
 from headstart.errors import HeadstartError
 
 NO_SUCH_FORM = "does not have a deterministic implementation"
@@ -20,7 +20,7 @@ def explained_backend_errors(kept: Callable[[], str | None] = lambda: None) -> I
         yield
     except Exception as exc:
         if is_out_of_memory(exc):
-            said = f"memory does not suffice: {shortage_told(exc)}"
+            said = f"memory does not suffice: {describe_shortage(exc)}"
             raise HeadstartError(said, hint=kept() or LESS_MEMORY) from exc
         if NO_SUCH_FORM in str(exc):
             raise _without_such_a_form(exc) from exc

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from headstart.artefact import Artefact, write_artefact
+from headstart.data.targets import read_target
 from headstart.engine.choosing import plain as plain_choice
-from headstart.engine.compute import forward
-from headstart.engine.phases import run_phases
+from headstart.engine.device import forward
 from headstart.engine.precision import FLOAT32
-from headstart.engine.training import PhaseResult, Training
+from headstart.engine.train.context import TrainContext
+from headstart.engine.train.phases import run_phases
+from headstart.engine.train.state import PhaseResult
 from headstart.environment import versions
 from headstart.errors import HeadstartError
 from headstart.eventlog import EventLog, now
 from headstart.events import RunFinished
-from headstart.predictor import Predictor
-from headstart.runs.calibration import calibrated, calibration_facts
 from headstart.runs.engines import EngineRoom
-from headstart.runs.evaluation import Labelled, Scored, measure, plain, score, write_predictions
+from headstart.runs.evaluation import Labelled, OnProgress, documents, plain, score
 from headstart.runs.facts import blueprint_of, count_learned, count_parameters, weights_name, write_document
 from headstart.runs.folder import RunFolder
 from headstart.runs.opening import training_of
 from headstart.runs.planning import Plan
+from headstart.runs.predictions import open_predictions
 from headstart.runs.resuming import Resumed
-from headstart.specs import WeightsSpec
+from headstart.specs import Calibrates, Evaluation, WeightsSpec
 from headstart.timing import Stopwatch
 
 RELOADED = 32
@@ -50,22 +51,28 @@ def conclude(
     training = training_of(plan, room, folder, log, clock, resumed)
     with clock.measure("phases"):
         results = run_phases(plan.phases, training, resumed.loaded if resumed else None)
-    task, calibration = calibrated(plan.task, training.targets["val"], results[-1].answers)
-    plan = dataclasses.replace(plan, task=task)
+    last = results[-1]
+    if isinstance(plan.task, Calibrates) and last.found:
+        plan = dataclasses.replace(plan, task=plan.task.calibrated(last.found))
     _write_artefact(plan, folder)
     with clock.measure("evaluate"):
         artefact = Artefact.load(folder.artefact, registry=plan.registry)
-        refitted = results[-1].refit  # then the head has seen val: its answers there prove the reload and nothing else
-        samples = [_labelled(plan, "val", RELOADED if refitted else None), _labelled(plan, "test")]
-        scored = _evaluate(samples, room.predictor(artefact, sum(len(each.keys) for each in samples)), log)
+        val, test = _labelled(plan, "val"), _labelled(plan, "test")
+        samples = [test] if last.refit else [val, test]  # a head that was refitted has seen val
+        predictor = room.predictor(artefact, RELOADED + sum(len(each.keys) for each in samples))
         expected = answers_in_memory(training, exact=room.chosen.precision == FLOAT32)
-        verify_reload(expected, scored[0], artefact.path)
-    if refitted:
-        scored = scored[1:]
-    write_predictions(folder.predictions, plan.task, scored)
+        verify_reload(expected, predictor.outputs(val.payloads[:RELOADED]), artefact.path)
+        with open_predictions(folder.predictions, plan.task) as predictions:
+            scored = {
+                each.split: score(predictor, each, predictions=predictions, on_progress=_progress(log))
+                for each in samples
+            }
+    # of a head that was refitted: as val chose it, and by what the task learned from those answers
+    before = {"val": Evaluation(**last.before_refit)} if last.refit else {}
     result = {
         **_result(plan, folder, scored, results, log=log, clock=clock),
-        "calibration": plain(_calibration(plan, calibration, scored)),
+        "metrics": documents({**before, **scored})["metrics"],
+        "calibration": plain(_calibration(last.found, {**before, **scored})),
         "resumed": list(resumed.places) if resumed else [],
         "engine": plain_choice(room.chosen),
     }
@@ -74,10 +81,13 @@ def conclude(
     log.sync()
 
 
-def _calibration(plan: Plan, facts: Mapping[str, Any], scored: Sequence[Scored]) -> Mapping[str, Any]:
-    """What calibrating came to on val, and what it is worth on the splits that nothing was chosen on."""
-    found = {one.split: calibration_facts(plan.task, one.targets, one.outputs) for one in scored if one.split != "val"}
-    return {**facts, **{split: each for split, each in found.items() if each}}
+def _progress(log: EventLog) -> OnProgress:
+    return lambda done, total: log.progress("evaluate", done, total, "samples")
+
+
+def _calibration(found: Mapping[str, Any], scored: Mapping[str, Evaluation]) -> Mapping[str, Any]:
+    """What val told, and what it is worth by split: on val, and where nothing was chosen."""
+    return {**found, **{split: each.calibration for split, each in scored.items() if each.calibration}}
 
 
 def _write_artefact(plan: Plan, folder: RunFolder) -> None:
@@ -93,16 +103,18 @@ def _write_artefact(plan: Plan, folder: RunFolder) -> None:
     write_artefact(folder.artefact, blueprint_of(plan), plan.network, facts=facts)
 
 
-def _labelled(plan: Plan, split: str, count: int | None = None) -> Labelled:
-    """The raw samples of a split, or the first `count` of them."""
+def _labelled(plan: Plan, split: str) -> Labelled:
+    """The raw samples of a split."""
     payloads = {record.key: record.payload for record in plan.records.items}
-    rows = plan.data.indices(split)[:count]
+    rows = plan.data.indices(split)
     keys = tuple(plan.data.keys[row] for row in rows)
-    labels = tuple(plan.data.targets[row] for row in rows)
-    return Labelled(split, keys, tuple(payloads[key] for key in keys), labels)
+    words = tuple(plan.data.targets[row] for row in rows)
+    form = plan.resolved.task.targets
+    values = tuple(read_target(form, target, key) for key, target in zip(keys, words, strict=True))
+    return Labelled(split, keys, tuple(payloads[key] for key in keys), words, values)
 
 
-def answers_in_memory(training: Training, *, exact: bool) -> dict[str, np.ndarray]:
+def answers_in_memory(training: TrainContext, *, exact: bool) -> dict[str, np.ndarray]:
     """The outputs (rows, ...) of the first RELOADED samples of val, by the network as it was trained.
 
     What is frozen was computed in the run's engine, which is held against stock layers; where that is not `exact`, the
@@ -113,14 +125,14 @@ def answers_in_memory(training: Training, *, exact: bool) -> dict[str, np.ndarra
     return forward(training.fast, seen.start, len(training.fast.stages))(seen.samples.take(0, rows))
 
 
-def verify_reload(expected: Mapping[str, np.ndarray], reloaded: Scored, artefact: Path) -> None:
+def verify_reload(expected: Mapping[str, np.ndarray], reloaded: Mapping[str, np.ndarray], artefact: Path) -> None:
     """A run is done only after its artefact answers val, from the raw samples on, as the network in memory does.
 
     Raises HeadstartError naming the output and the difference.
     """
     for name, reference in expected.items():
         allowed = TOLERANCE * max(1.0, float(reference.std()))
-        difference = float(np.abs(reloaded.outputs[name][: len(reference)] - reference).max())
+        difference = float(np.abs(reloaded[name] - reference).max())
         if not difference <= allowed:
             raise HeadstartError(
                 f"the reloaded artefact answers differently: output {name!r} is off by {difference:.3g}, "
@@ -129,31 +141,17 @@ def verify_reload(expected: Mapping[str, np.ndarray], reloaded: Scored, artefact
             )
 
 
-def _evaluate(samples: Sequence[Labelled], predictor: Predictor, log: EventLog) -> list[Scored]:
-    return [
-        score(predictor, each, lambda done, total: log.progress("evaluate", done, total, "samples")) for each in samples
-    ]
-
-
-def _before_refit(plan: Plan, last: PhaseResult) -> Mapping[str, float]:
-    """Metrics on val of the head that val chose: decided as on test, with what the task learned from those answers."""
-    return plan.task.metrics(plan.targets("val"), last.answers) if last.answers else last.best
-
-
 def _result(
     plan: Plan,
     folder: RunFolder,
-    scored: list[Scored],
+    scored: Mapping[str, Evaluation],
     results: list[PhaseResult],
     *,
     log: EventLog,
     clock: Stopwatch,
 ) -> dict[str, Any]:
     resolved = plan.resolved
-    measured = measure(plan.task, scored)
-    last = results[-1]
-    if last.refit:
-        measured["metrics"] = {"val": plain(_before_refit(plan, last)), **measured["metrics"]}
+    measured = documents(scored)
     features = clock.seconds("features")
     return {
         "run": str(folder.path),
@@ -164,7 +162,7 @@ def _result(
         "strategy": resolved.strategy.short_name,
         "primary_metric": plan.task.primary_metric,
         "higher_is_better": plan.task.higher_is_better,
-        "classes": list(plan.task.labels().get("classes", ())),
+        "classes": list(plan.task.summary().get("classes", ())),
         "samples": plan.samples(),
         "metrics": measured["metrics"],
         "intervals": measured["intervals"],
@@ -174,7 +172,7 @@ def _result(
             "trainable": count_learned(plan, results),
         },
         "phases": [plain(result.facts()) for result in results],
-        "refit": last.refit,
+        "refit": results[-1].refit,
         "report": measured["report"],
         "split_hash": plan.data.split.hash,
         "seconds": {

@@ -1,57 +1,63 @@
-"""Score samples through the Predictor, and write what it answered."""
+"""Score samples through the Predictor, in one pass that keeps no outputs."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.atomic import write_file
-
 if TYPE_CHECKING:
-    import numpy as np
-
     from headstart.predictor import Predictor
-    from headstart.specs import Task
+    from headstart.runs.predictions import PredictionsFile
+    from headstart.specs import Evaluation
 
-
-@dataclass(frozen=True)
-class Scored:
-    """The samples of one split with their outputs: `outputs` arrays (rows, ...), `targets` encoded (rows, ...)."""
-
-    split: str
-    keys: tuple[str, ...]
-    labels: tuple[str, ...]
-    targets: np.ndarray
-    outputs: Mapping[str, np.ndarray]
+OnProgress = Callable[[int, int], None]
+"""Hears how many samples are answered, of how many."""
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Raw samples of one split."""
+    """Raw samples of one split, in parallel: their targets as `words` for people, and as `values` for the task."""
 
     split: str
     keys: tuple[str, ...]
     payloads: tuple[Any, ...]
-    labels: tuple[str, ...]
+    words: tuple[str, ...]
+    values: tuple[Any, ...]
 
 
-def score(predictor: Predictor, samples: Labelled, on_progress: Callable[[int, int], None] | None = None) -> Scored:
-    """Answer every sample. Raises DataError naming the key of a label that the task does not know."""
-    targets = predictor.task.encode(samples.labels, samples.keys)
-    outputs = predictor.outputs(samples.payloads, on_progress)
-    return Scored(samples.split, samples.keys, samples.labels, targets, outputs)
+def score(
+    predictor: Predictor,
+    samples: Labelled,
+    *,
+    predictions: PredictionsFile | None = None,
+    on_progress: OnProgress | None = None,
+) -> Evaluation:
+    """Answer every sample, a batch at a time; answers are written to `predictions` as they come.
+
+    Losses are those of `Task.loss` on the device, without what regularises. Raises DataError naming the key of a target
+    that the task does not know.
+    """
+    from headstart.engine.device import loss_step
+    from headstart.engine.scoring import Scores
+
+    task = predictor.task
+    losses, scores, done = loss_step(task), Scores(task), 0
+    for batch in predictor.answer(samples.payloads, on_progress):
+        rows = slice(done, done + len(batch.facts))
+        done = rows.stop
+        targets = task.encode(samples.values[rows], batch.facts, samples.keys[rows])
+        scores.update(targets, batch.outputs, losses(targets, batch.outputs), facts=batch.facts)
+        if predictions is not None:
+            predictions.write(samples, rows, batch)
+    return scores.result()
 
 
-def measure(task: Task, scored: Sequence[Scored]) -> dict[str, dict[str, Any]]:
+def documents(evaluations: Mapping[str, Evaluation]) -> dict[str, dict[str, Any]]:
     """`metrics`, `intervals` and `report` by split, as plain values; None where a value is not finite."""
     return {
-        "metrics": {one.split: plain(task.metrics(one.targets, one.outputs)) for one in scored},
-        "intervals": {one.split: plain(task.intervals(one.targets, one.outputs)) for one in scored},
-        "report": {one.split: plain(task.report(one.targets, one.outputs)) for one in scored},
+        name: {split: plain(getattr(each, name)) for split, each in evaluations.items()}
+        for name in ("metrics", "intervals", "report")
     }
 
 
@@ -66,21 +72,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return None
     return value
-
-
-def write_predictions(path: Path, task: Task, scored: Sequence[Scored]) -> None:
-    """predictions.csv: key, split, target and the task's columns; floats in shortest round-trip form."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    for number, one in enumerate(scored):
-        columns = task.columns(one.outputs)
-        if number == 0:
-            writer.writerow(["key", "split", "target", *columns])
-        for row, (key, label) in enumerate(zip(one.keys, one.labels, strict=True)):
-            writer.writerow([key, one.split, label, *(_cell(values[row]) for values in columns.values())])
-    write_file(path, text.getvalue().encode("utf-8", "surrogateescape"))  # a file name may be no UTF-8
-
-
-def _cell(value: Any) -> str:
-    value = plain(value)
-    return repr(value) if isinstance(value, float) else str(value)

@@ -13,9 +13,9 @@ import numpy as np
 
 from headstart.artefact import Blueprint
 from headstart.atomic import write_file
-from headstart.engine.learning import learning_of
 from headstart.engine.stages import name_variables
-from headstart.engine.training import PhaseResult
+from headstart.engine.train.state import PhaseResult
+from headstart.engine.train.trainable import select_trainable
 from headstart.runs.evaluation import plain
 from headstart.runs.planning import Plan, preprocess_of
 from headstart.specs import WeightsSpec
@@ -41,8 +41,8 @@ def count_learned(plan: Plan, results: Sequence[PhaseResult] = ()) -> int:
     learned: dict[str, int] = {}
     for planned, result in zip_longest(plan.phases, results):
         phase = dataclasses.replace(planned, train=result.learned if result else planned.train)
-        found = learning_of(plan.network, phase, seed=recipe.seed, batch_norm=recipe.batch_norm)
-        learned |= {name: int(np.prod(variable.shape)) for name, variable in found.trainable.items()}
+        found = select_trainable(plan.network, phase, seed=recipe.seed, batch_norm=recipe.batch_norm)
+        learned |= {name: int(np.prod(variable.shape)) for name, variable in found.variables.items()}
     return sum(learned.values())
 
 

@@ -10,14 +10,14 @@ import numpy as np
 
 from headstart.data.split_file import write_split
 from headstart.engine.calibrate import initialise
-from headstart.engine.checkpoints import Checkpoints
-from headstart.engine.compute import forward
+from headstart.engine.device import forward
 from headstart.engine.feature_store import FeatureStore
 from headstart.engine.graft import verify_ranges
-from headstart.engine.reestimate import reestimate, statistics_of
 from headstart.engine.source import Source
 from headstart.engine.stages import assign_arrays
-from headstart.engine.training import Training, training_precision
+from headstart.engine.train.bn_stats import reestimate, statistics_of
+from headstart.engine.train.checkpoints import Checkpoints
+from headstart.engine.train.context import TrainContext, training_precision
 from headstart.environment import describe
 from headstart.errors import WrongWeightsError
 from headstart.eventlog import EventLog, now
@@ -62,7 +62,7 @@ def open_run(plan: Plan, room: EngineRoom, folder: RunFolder, log: EventLog, *, 
             strategy=resolved.strategy.name,
             primary_metric=plan.task.primary_metric,
             higher_is_better=plan.task.higher_is_better,
-            classes=tuple(plan.task.labels().get("classes", ())),
+            classes=tuple(plan.task.summary().get("classes", ())),
             samples=plan.samples(),
             parameters={"total": count_parameters(plan), "trainable": count_learned(plan)},
             phases=tuple(phase.name for phase in plan.phases),
@@ -117,7 +117,7 @@ def _verify_finite(arrays: Mapping[str, np.ndarray], source: str) -> None:
 
 def training_of(
     plan: Plan, room: EngineRoom, folder: RunFolder, log: EventLog, clock: Stopwatch, resumed: Resumed | None
-) -> Training:
+) -> TrainContext:
     """What the phases of a run share."""
     recipe = plan.resolved.recipe
     targets = {split: plan.targets(split) for split in ("train", "val")}
@@ -135,7 +135,7 @@ def training_of(
         clock=clock,
         chances=chances,
     )
-    training = Training(
+    training = TrainContext(
         network=plan.network,
         fast=room.fast,
         task=plan.task,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from headstart.engine.learning import Learning, learning_of
-from headstart.engine.machinery import steps_per_epoch
-from headstart.engine.phases import cut_of
 from headstart.engine.source import alive_shapes, is_storable
 from headstart.engine.stages import name_variables
 from headstart.engine.summary import summarise_stage, uncuttable
-from headstart.engine.training import is_fresh
+from headstart.engine.train.context import is_fresh
+from headstart.engine.train.phases import cut_of
+from headstart.engine.train.trainable import Trainable, select_trainable
+from headstart.engine.train.trainer import steps_per_epoch
 from headstart.runs.planning import Plan
 from headstart.specs import Phase
 
@@ -28,7 +28,7 @@ def outline(plan: Plan) -> dict[str, Any]:
         "head": resolved.head,
         "strategy": resolved.strategy.name,
         "augment": list(resolved.recipe.augment),
-        "classes": list(plan.task.labels().get("classes", ())),
+        "classes": list(plan.task.summary().get("classes", ())),
         "samples": plan.samples(),
         "parameters": {"total": _total(plan)},
         "stages": [_stage(plan, name) for name in plan.network.names],
@@ -58,8 +58,8 @@ def _stage(plan: Plan, name: str) -> dict[str, Any]:
 def _phase(plan: Plan, phase: Phase) -> dict[str, Any]:
     network, recipe = plan.network, plan.resolved.recipe
     cut, rows = cut_of(network, phase), len(plan.data.indices("train"))
-    learning = learning_of(network, phase, seed=recipe.seed, batch_norm=recipe.batch_norm)
-    trainable = learning.counts(network)
+    trained = select_trainable(network, phase, seed=recipe.seed, batch_norm=recipe.batch_norm)
+    trainable = trained.counts(network)
     gradient = phase.solver == "gradient"
     per_epoch = steps_per_epoch(rows, recipe.batch_size) * len(phase.rate_factors)
     drawn_anew = plan.view is not None and is_fresh(phase)
@@ -76,13 +76,13 @@ def _phase(plan: Plan, phase: Phase) -> dict[str, Any]:
         "trainable_total": sum(trainable.values()),
         "rates": dict(phase.rates),
         "refit": phase.refit,
-        **_rules(phase, learning),
+        **_rules(phase, trained),
     }
 
 
-def _rules(phase: Phase, learning: Learning) -> dict[str, Any]:
+def _rules(phase: Phase, trained: Trainable) -> dict[str, Any]:
     """What is particular to a phase: which weights of its stages learn, how, and what becomes of them."""
-    kernels = learning.adapter.counts if learning.adapter else {}
+    kernels = trained.adapter.counts if trained.adapter else {}
     return {
         "roles": list(phase.roles),
         "adapter": {**dataclasses.asdict(phase.adapter), "kernels": kernels} if phase.adapter else None,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.backend import BackendChoice, activate, available_threads
+from headstart.data.targets import read_target
 from headstart.errors import UsageError
 from headstart.options import describe_options
 from headstart.runs.settling import settle_task
@@ -22,8 +23,10 @@ from headstart.specs import (
     FitsTargets,
     InputKind,
     InputRequest,
+    MixesTargets,
     Phase,
     Records,
+    TargetForm,
     Task,
     TaskRequest,
     WeightsSpec,
@@ -33,11 +36,14 @@ OnProgress = Callable[[str, int, int], None]
 """Hears (activity, done, total)."""
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from headstart.data.prepared import PreparedData
     from headstart.data.views import View
     from headstart.engine.network import Network
     from headstart.recipes.resolve import ResolvedRecipe
     from headstart.registry import Registry
+    from headstart.specs.tasks import Batch
 
 READERS = ("headstart", "pillow", "numpy")
 """Packages whose releases may read the same file otherwise."""
@@ -61,10 +67,9 @@ class Plan:
     view: View | None
     warnings: tuple[str, ...]
 
-    def targets(self, split: str) -> Any:
-        """Encoded targets (rows, ...) of a split."""
-        rows = self.data.indices(split)
-        return self.task.encode([self.data.targets[i] for i in rows], [self.data.keys[i] for i in rows])
+    def targets(self, split: str) -> Batch:
+        """Encoded targets (rows, ...) of a split, by name."""
+        return encoded(self.task, self.data, self.resolved.task.targets, self.data.indices(split))
 
     def samples(self) -> dict[str, int]:
         """Rows by split."""
@@ -200,18 +205,26 @@ def _read_by(resolved: ResolvedRecipe) -> dict[str, Any]:
 
 def _build_task(resolved: ResolvedRecipe, registry: Registry, data: PreparedData) -> Task:
     """The task, bound to its labels and to what it reads off the training split."""
-    request = TaskRequest(resolved.options["task"], targets=data.targets)
+    form = resolved.task.targets
+    values = [read_target(form, target, key) for target, key in zip(data.targets, data.keys, strict=True)]
+    request = TaskRequest(resolved.options["task"], targets=values)
     task: Task = registry.load_target(resolved.task, resolved.task.build)(request)
     mixing = [spec.name for spec in resolved.augmentations if spec.mixes]
-    if mixing and not hasattr(task, "mix"):
+    if mixing and not isinstance(task, MixesTargets):
         raise UsageError(
             f"{resolved.task.name} cannot mix targets, as {', '.join(mixing)} would need",
             hint="leave that augmentation out, or choose another task",
         )
     if not isinstance(task, FitsTargets):
         return task
-    rows = data.indices("train")
-    return task.fitted(task.encode([data.targets[row] for row in rows], [data.keys[row] for row in rows]))
+    return task.fitted(encoded(task, data, form, data.indices("train")))
+
+
+def encoded(task: Task, data: PreparedData, form: TargetForm, rows: np.ndarray) -> Batch:
+    """The targets of some `rows` (row,) of the data, encoded."""
+    keys = [data.keys[row] for row in rows]
+    values = [read_target(form, data.targets[row], data.keys[row]) for row in rows]
+    return task.encode(values, [{} for _ in keys], keys)
 
 
 def _build_network(resolved: ResolvedRecipe, registry: Registry, kind: InputKind, task: Task) -> Network:
@@ -224,7 +237,7 @@ def _build_network(resolved: ResolvedRecipe, registry: Registry, kind: InputKind
 
 
 def _verify_phases(network: Network, phases: Sequence[Phase], batch_norm: str) -> None:
-    from headstart.engine.learning import expected_counts
+    from headstart.engine.train.trainable import expected_counts
 
     for phase in phases:
         expected_counts(network, phase, batch_norm=batch_norm)
@@ -233,7 +246,7 @@ def _verify_phases(network: Network, phases: Sequence[Phase], batch_norm: str) -
 def _verify_training_precision(precision: str) -> None:
     """Raise EngineRefusal now rather than after weights were loaded."""
     from headstart.engine.precision import FLOAT32
-    from headstart.engine.training import training_precision
+    from headstart.engine.train.context import training_precision
 
     training_precision(precision, FLOAT32)
 

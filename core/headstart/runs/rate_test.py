@@ -1,6 +1,6 @@
 """`headstart lr`: the range test on the first gradient phase of a recipe. Nothing of it is kept but its answer.
 
-Its rates are told as the setting that the user would give: `--learning-rate` is the rate of the backbone's topmost
+Its rates are given as the setting that the user would give: `--learning-rate` is the rate of the backbone's topmost
 stage, whichever stages learn.
 """
 
@@ -26,13 +26,13 @@ from headstart.specs import HEAD, RunView
 from headstart.timing import Stopwatch
 
 if TYPE_CHECKING:
-    from headstart.engine.rate_test import Measured
+    from headstart.engine.train.lr_test import Measured
     from headstart.recipes.rate_setting import RateSetting
     from headstart.runs.fitting import Ready
     from headstart.runs.planning import Plan
 
-Told = Callable[[str, int, int], None]
-"""Hears (activity, done, total)."""
+OnProgress = Callable[[str, int, int], None]
+"""Called with (activity, done, total)."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,11 @@ class RateTest:
 
 
 def rate_test(
-    stated: Recipe, registry: Registry, sweep: RateRange, *, told: Told = lambda _activity, _done, _total: None
+    stated: Recipe,
+    registry: Registry,
+    sweep: RateRange,
+    *,
+    on_progress: OnProgress = lambda _activity, _done, _total: None,
 ) -> RateTest:
     """Plan `stated`, run the phases before the first that trains the backbone by gradient, and test rates from there.
 
@@ -95,24 +99,27 @@ def rate_test(
 
     ready = make_ready(stated, registry)
     with explained_backend_errors(), tempfile.TemporaryDirectory(prefix="headstart-lr-") as folder:
-        return _in_folder(ready, sweep, RunFolder(Path(folder)), told)
+        return _in_folder(ready, sweep, RunFolder(Path(folder)), on_progress)
 
 
-def _in_folder(ready: Ready, sweep: RateRange, folder: RunFolder, told: Told) -> RateTest:
+def _in_folder(ready: Ready, sweep: RateRange, folder: RunFolder, on_progress: OnProgress) -> RateTest:
     from headstart.engine.exporting import Exporters
     from headstart.runs.fitting import plan_run, samples_of
 
     plans: list[Plan] = []
     view = SampleView(folder.path, lambda: samples_of(plans[0]))
-    with EventLog(folder.events, [("progress", _Listener(told))], view) as log, Exporters(ready.registry) as exporters:
+    with (
+        EventLog(folder.events, [("progress", _Listener(on_progress))], view) as log,
+        Exporters(ready.registry) as exporters,
+    ):
         plan = plan_run(
             ready, folder.scratch, lambda activity, done, total: log.progress(activity, done, total, "samples")
         )
         plans.append(plan)
         place = _tested_place(plan)
         setting = _setting(plan, place)
-        from headstart.engine.phases import run_phases
-        from headstart.engine.rate_test import measure_rates
+        from headstart.engine.train.lr_test import measure_rates
+        from headstart.engine.train.phases import run_phases
         from headstart.runs.engines import open_engine_room
         from headstart.runs.facts import blueprint_of
         from headstart.runs.opening import load_weights, training_of
@@ -123,7 +130,7 @@ def _in_folder(ready: Ready, sweep: RateRange, folder: RunFolder, told: Told) ->
         run_phases(plan.phases[:place], training)
         values = rising_rates(sweep.low, sweep.high, sweep.steps)
         measured = measure_rates(plan.phases[place], training, values, planned=setting.value)
-        return _told(plan, place, measured, setting=setting, warnings=(*plan.warnings, *log.warnings))
+        return _as_test(plan, place, measured, setting=setting, warnings=(*plan.warnings, *log.warnings))
 
 
 def _tested_place(plan: Plan) -> int:
@@ -151,7 +158,9 @@ def _setting(plan: Plan, place: int) -> RateSetting:
     )
 
 
-def _told(plan: Plan, place: int, measured: Measured, *, setting: RateSetting, warnings: tuple[str, ...]) -> RateTest:
+def _as_test(
+    plan: Plan, place: int, measured: Measured, *, setting: RateSetting, warnings: tuple[str, ...]
+) -> RateTest:
     resolved = plan.resolved
     return RateTest(
         curve=measured.curve,
@@ -169,10 +178,10 @@ def _told(plan: Plan, place: int, measured: Measured, *, setting: RateSetting, w
 class _Listener:
     """A reporter that passes progress on."""
 
-    def __init__(self, told: Told) -> None:
-        self._told = told
+    def __init__(self, on_progress: OnProgress) -> None:
+        self._on_progress = on_progress
 
     def on_event(self, event: Event, run: RunView) -> None:
         """See `Reporter`."""
         if isinstance(event, Progress):
-            self._told(event.activity, event.done, event.total)
+            self._on_progress(event.activity, event.done, event.total)

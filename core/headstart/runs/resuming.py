@@ -17,7 +17,7 @@ from headstart.registry import Registry
 from headstart.runs.folder import RunFolder, holds_no_run
 
 if TYPE_CHECKING:
-    from headstart.engine.checkpoints import Checkpoints, Loaded
+    from headstart.engine.train.checkpoints import Checkpoints, Loaded
     from headstart.runs.planning import Plan
 
 AUTO = "auto"
@@ -79,10 +79,10 @@ def _differences(stated: Recipe, own: Recipe, registry: Registry) -> list[Proble
         if key in LEFT_TO_THE_STRATEGY and yours is None:
             if _plans_the_same(own, key, mine, registry):
                 continue
-            told = f"{origin} says {mine}, the run leaves it to its strategy"
+            difference = f"{origin} says {mine}, the run leaves it to its strategy"
         else:
-            told = f"{origin} says {mine}, the run has {'none' if yours is None else yours}"
-        found.append(Problem(key, told, "leave it out: a run goes on as it began"))
+            difference = f"{origin} says {mine}, the run has {'none' if yours is None else yours}"
+        found.append(Problem(key, difference, "leave it out: a run goes on as it began"))
     return found
 
 
@@ -138,16 +138,16 @@ def is_finished(recipe: Recipe) -> bool:
     try:
         read_object(folder.result, LARGEST_RESULT)
         return any(isinstance(event, RunFinished) for event in read_events(folder.events))
-    except DataError:  # told, or mended at its end, where the run goes on
+    except DataError:  # reported, or repaired at its end, where the run goes on
         return False
 
 
 def take_up(plan: Plan, folder: RunFolder, log: EventLog, warn: Callable[[str], None]) -> Resumed | None:
-    """Read what a run left, tell its reporters again what they had heard, and say that it goes on.
+    """Read what a run left, replay to its reporters what they had seen, and say that it goes on.
 
     None where there is no checkpoint yet: then it starts. Raises DataError where the data is not as the run had it.
     """
-    from headstart.engine.checkpoints import Checkpoints
+    from headstart.engine.train.checkpoints import Checkpoints
 
     checkpoints = Checkpoints(folder.checkpoints)
     if not folder.split.is_file():
@@ -160,13 +160,13 @@ def take_up(plan: Plan, folder: RunFolder, log: EventLog, warn: Callable[[str], 
         return None
     earlier = [event for event in read_all_events(folder.events, log.found) if isinstance(event, RunResumed)]
     wanted = int(loaded.facts["events"])
-    told = read_events(folder.events, log.found)[:wanted]
-    if not any(isinstance(event, RunStarted) for event in told):
+    seen = read_events(folder.events, log.found)[:wanted]
+    if not any(isinstance(event, RunStarted) for event in seen):
         raise DataError(f"{folder.events} does not hold how the run began", hint=RESTORE)
-    if len(told) < wanted:
-        warn(f"{folder.events} lacks {wanted - len(told)} of the events before {checkpoints.last}: reports lack them")
-    log.take_up(told)
-    here = RunResumed(time=now(), phase=str(loaded.facts["name"]), step=loaded.step, after=len(told))
+    if len(seen) < wanted:
+        warn(f"{folder.events} lacks {wanted - len(seen)} of the events before {checkpoints.last}: reports lack them")
+    log.take_up(seen)
+    here = RunResumed(time=now(), phase=str(loaded.facts["name"]), step=loaded.step, after=len(seen))
     log.emit(here)
     return Resumed(checkpoints, loaded, tuple({"phase": each.phase, "step": each.step} for each in (*earlier, here)))
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+Facts = Mapping[str, Any]
+"""What is known of one row besides its tensors: small plain JSON values, such as its original size."""
+
+
 @dataclass(frozen=True)
 class TensorSpec:
     """One named tensor of a sample, without the batch axis. `dtype` is a numpy name such as "uint8"."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from headstart.specs.base import Spec
+from headstart.specs.inputs import Facts, TensorSpec
 from headstart.specs.targets import TargetForm
 
 if TYPE_CHECKING:
@@ -15,69 +16,124 @@ if TYPE_CHECKING:
 
     from headstart.engine.rows import Rows
 
+    Batch = Mapping[str, np.ndarray]
+    """Named arrays of the same rows, first axis batch: encoded targets, or a head's outputs."""
+
 
 class Task(Protocol):
-    """What is predicted: encoding, head, loss, metrics, baselines and columns together, so that they always agree.
+    """What is predicted: encoding, head, loss, metrics, baselines and answers together, so that they always agree.
 
-    Bound to its labels. `targets` are encoded arrays, first axis batch; `outputs` are the head's named outputs as
-    float32 numpy arrays unless said otherwise. A task may be a FitsTargets and a Calibrates as well.
+    Bound to its labels. Encoded targets and the head's outputs are named arrays, first axis batch; outputs are float32
+    numpy arrays unless said otherwise. What a task offers beyond this is in the optional Protocols of this module.
     """
 
-    feature: str
+    features: tuple[str, ...]
+    """What it asks of a backbone."""
     primary_metric: str
     higher_is_better: bool
+
+    @property
+    def targets(self) -> Mapping[str, TensorSpec]:
+        """What `encode` gives, by name, a row each."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of predictions.csv after key, split and target."""
 
     def labels(self) -> Mapping[str, Any]:
         """What labels.json holds: enough to build the task again."""
 
-    def encode(self, targets: Sequence[str], keys: Sequence[str]) -> np.ndarray:
-        """Labels to (batch, ...) arrays. Raises DataError naming the key of a label it does not know."""
+    def summary(self) -> Mapping[str, Any]:
+        """Plain facts for events and reports, `classes` (a list of names) among them where there are some."""
+
+    def encode(self, values: Sequence[Any], facts: Sequence[Facts], keys: Sequence[str]) -> Batch:
+        """The values that a target kind read, as arrays (batch, ...) of `targets`.
+
+        Raises DataError naming the key of a value it does not know.
+        """
 
     def head(self, name: str, features: Mapping[str, tuple[int | None, ...]], seed: int) -> keras.Model:
-        """A Functional model from {feature name: tensor} to named outputs, `name` as in `--head` ("mlp:512")."""
+        """A Functional model from {feature name: tensor} to named outputs, `name` as in `--head` ("mlp:512").
 
-    def loss(self, targets: Any, outputs: Mapping[str, Any]) -> Any:
-        """Backend tensors in, (batch,) float32 backend tensor of per-sample losses out.
+        `features` holds the shape of each feature, and of its mask under "<name>.mask" where it has one; the model
+        takes what it wants.
+        """
+
+    def loss(self, targets: Mapping[str, Any], outputs: Mapping[str, Any], *, training: bool) -> Any:
+        """Backend tensors in, (batch,) float32 backend tensor of per-row losses out.
 
         It takes targets as `encode` gives them, and as `mix` does. What regularises (label smoothing, weights of
-        classes) belongs here, and not into `metrics`.
+        classes) acts only where `training`.
         """
 
-    def mix(self, targets: np.ndarray, partners: np.ndarray, shares: np.ndarray) -> np.ndarray:
-        """The targets of mixed samples: `shares` (batch,) float32 in [0, 1] of `targets`, the rest of `partners`.
+    def evaluator(self, *, running: bool = False) -> Evaluator:
+        """A new evaluator; a `running` one is a RunningEvaluator, for what training steps see."""
 
-        Both are (batch, ...) as encoded; what comes back has the batch axis, and another dtype or axis where the mean
-        of two targets needs it. Called only where an augmentation mixes samples.
-        """
-
-    def solve(self, rows: Rows, strengths: Sequence[float]) -> Iterable[Solved]:
-        """Linear heads on frozen features, one after the other, to be chosen among on val.
-
-        The task owns its loss and how `strengths` (each > 0) weigh |W|^2 in it; it reads `rows` block by block and
-        holds no copy of them that grows without a bound. Equal rows give equal bits. Raises DataError where rows
-        cannot be learned from.
-        """
-
-    def solve_again(self, rows: Rows, solved: Solved) -> Solved:
-        """The solver of `solved` at its strength, on other rows: a refit on train and val together."""
-
-    def metrics(self, targets: np.ndarray, outputs: Mapping[str, np.ndarray]) -> Mapping[str, float]:
-        """Scalar metrics by name, `loss` and the primary metric among them."""
-
-    def intervals(self, targets: np.ndarray, outputs: Mapping[str, np.ndarray]) -> Mapping[str, tuple[float, float]]:
-        """95 % intervals by metric name."""
-
-    def baseline(self, train: np.ndarray, test: np.ndarray) -> Mapping[str, float]:
+    def baseline(self, train: Batch, test: Batch) -> Mapping[str, float]:
         """What an answer that ignores the input would score on `test`."""
 
-    def decode(self, outputs: Mapping[str, np.ndarray], top_k: int) -> Sequence[Mapping[str, Any]]:
-        """One mapping of column -> plain value a sample; names, not indices. The only place probabilities appear."""
+    def decode(self, outputs: Batch, facts: Sequence[Facts], top_k: int) -> Sequence[Mapping[str, Any]]:
+        """The answer for each row, as plain values with names and not indices; the only place probabilities appear.
 
-    def columns(self, outputs: Mapping[str, np.ndarray]) -> Mapping[str, Sequence[Any]]:
-        """The columns of predictions.csv after key, split and target: name -> one plain value a sample."""
+        `top_k` may exceed what there is: predictions.csv is written from answers that hold everything.
+        """
 
-    def report(self, targets: np.ndarray, outputs: Mapping[str, np.ndarray]) -> Mapping[str, Any]:
-        """Larger evaluation results as plain values, such as a confusion matrix."""
+    def rows(self, answer: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+        """An answer, decoded with everything in it, as 0 to n rows of predictions.csv: a plain value for each of
+        `columns`."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a split was answered: scalar `metrics`, their 95 % `intervals`, and larger results as plain values.
+
+    `calibration` says how honest probabilities are: `ece` and `nll`, each {"before": float, "after": float}; empty for
+    tasks without any.
+    """
+
+    metrics: Mapping[str, float]
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    report: Mapping[str, Any] = field(default_factory=dict)
+    calibration: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Evaluator(Protocol):
+    """Scores rows as they come. Any cut into batches and any grouping of merges give the same scores, up to the
+    rounding of sums."""
+
+    def update(self, targets: Batch, outputs: Batch, facts: Sequence[Facts], losses: np.ndarray) -> None:
+        """Add rows: `targets` as encoded, `losses` (batch,) as `Task.loss` gives them without training."""
+
+    def merge(self, other: Any) -> None:
+        """Add the rows of another evaluator of the same task, after its own."""
+
+    def metrics(self) -> Mapping[str, float]:
+        """Scalar metrics by name, the primary one among them. The mean of the losses is added as `loss` where it is not
+        there."""
+
+    def result(self) -> Evaluation:
+        """Everything there is to say about the rows, for reports; a running evaluator may know the metrics alone."""
+
+
+class RunningEvaluator(Evaluator, Protocol):
+    """An evaluator whose size does not grow with the rows: what a checkpoint in the middle of an epoch holds."""
+
+    def state(self) -> Mapping[str, np.ndarray]:
+        """All that it knows, as arrays."""
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take over what `state` gave, in place of all rows so far."""
+
+
+@runtime_checkable
+class MixesTargets(Protocol):
+    """What a Task offers too whose targets can be mixed; without it, augmentations that mix samples are refused."""
+
+    def mix(self, targets: Batch, partners: Batch, shares: np.ndarray) -> Batch:
+        """The targets of mixed samples: `shares` (batch,) float32 in [0, 1] of `targets`, the rest of `partners`.
+
+        Both are as encoded; what comes back may have another dtype or axis where the mean of two targets needs it.
+        """
 
 
 @dataclass(frozen=True)
@@ -95,35 +151,120 @@ class Solved:
 
 
 @runtime_checkable
+class SolvesHead(Protocol):
+    """What a Task offers too whose TaskSpec names heads that are solved for in closed form."""
+
+    def solve(self, rows: Rows, strengths: Sequence[float]) -> Iterable[Solved]:
+        """Linear heads on frozen features, one after the other, to be chosen among on val.
+
+        The task owns its loss and how `strengths` (each > 0) weigh |W|^2 in it; it reads `rows` block by block and
+        holds no copy of them that grows without a bound. Equal rows give equal bits. Raises DataError where rows
+        cannot be learned from.
+        """
+
+    def solve_again(self, rows: Rows, solved: Solved) -> Solved:
+        """The solver of `solved` at its strength, on other rows: a refit on train and val together."""
+
+
+@runtime_checkable
 class FitsTargets(Protocol):
     """What a Task offers too that reads numbers off the training split: priors of classes, a scale of targets."""
 
-    def fitted(self, targets: np.ndarray) -> Task:
+    def fitted(self, targets: Batch) -> Task:
         """This task bound to what the encoded `targets` (row, ...) of the training split say; called once, before
         anything else is encoded. What it takes from them is in its `labels`."""
 
-    def chances(self, targets: np.ndarray) -> np.ndarray | None:
+    def chances(self, targets: Batch) -> np.ndarray | None:
         """How often each training row is to be seen, relative to the others: (row,) float64 > 0, or None for once an
         epoch."""
+
+
+@runtime_checkable
+class FeedsTargets(Protocol):
+    """What a Task offers too whose head sees targets: teacher forcing, lengths of what is to be answered."""
+
+    def head_inputs(self, targets: Mapping[str, Any]) -> Mapping[str, Any]:
+        """More inputs of the head, from encoded targets: backend tensors in and out, with keras.ops."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """How a sequence is searched for: from the token `start` to `end`, `most` tokens long at most, filled with `pad`.
+
+    The score of a sequence is the sum of log probabilities over its new tokens ** `length_penalty`; `banned` tokens
+    are never given. One beam is a greedy search.
+    """
+
+    start: int
+    end: int
+    pad: int
+    most: int
+    beams: int = 1
+    length_penalty: float = 1.0
+    banned: tuple[int, ...] = ()
+
+
+@runtime_checkable
+class Generates(Protocol):
+    """What a Task offers too whose answers are sequences, each token given those before it."""
+
+    search: Search
+
+    def start(self, head: keras.Model, features: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The state before the first token: backend tensors of static shapes, batch axis first."""
+
+    def step(self, head: keras.Model, state: Mapping[str, Any], last: Any, position: Any) -> tuple[Any, Any]:
+        """The next state, and logits (batch, vocabulary), after the tokens `last` (batch,) int32 at `position`."""
+
+
+@runtime_checkable
+class PoolsRows(Protocol):
+    """What a Task offers too that knows how the rows of one record become one; without it, the mean of each float
+    output."""
+
+    def pool(self, outputs: Batch, facts: Sequence[Facts]) -> Batch:
+        """The outputs (row, ...) of one record as a single row (1, ...)."""
+
+
+@runtime_checkable
+class WritesFiles(Protocol):
+    """What a Task offers too whose answers are files as well: masks, pictures."""
+
+    def files(self, answer: Mapping[str, Any]) -> Mapping[str, bytes]:
+        """Contents by suffix, such as ".png": written to predictions/<key><suffix>."""
+
+
+class Calibrator(Protocol):
+    """Collects what a task is to be calibrated on."""
+
+    def update(self, targets: Batch, outputs: Batch) -> None:
+        """Add rows of val."""
+
+    def found(self) -> Mapping[str, Any]:
+        """What all rows tell, as plain facts for `calibrated` and result.json: temperature, thresholds, class_shares.
+
+        Raises ValueError where outputs are not finite.
+        """
 
 
 @runtime_checkable
 class Calibrates(Protocol):
     """What a Task offers too whose probabilities can be calibrated, and whose decisions can be tuned, on val."""
 
-    def calibrated(self, targets: np.ndarray, outputs: Mapping[str, np.ndarray]) -> tuple[Task, Mapping[str, Any]]:
-        """This task with what val tells (it is in its `labels`), and that as plain facts, `temperature` among them."""
+    def calibrator(self) -> Calibrator:
+        """A new calibrator. It may hold the outputs of val: for tasks whose outputs are small."""
 
-    def calibration(self, targets: np.ndarray, outputs: Mapping[str, np.ndarray]) -> Mapping[str, Any]:
-        """How honest the probabilities of a split are: `ece` and `nll`, each {"before": float, "after": float}."""
+    def calibrated(self, found: Mapping[str, Any]) -> Task:
+        """This task with what a calibrator found; it is in its `labels`."""
 
 
 @dataclass(frozen=True)
 class TaskRequest:
-    """A new task is built from the records' `targets`; a stored one from its `labels` (then `targets` is None)."""
+    """A new task is built from the records' `targets`, as their target kind read them; a stored one from its `labels`
+    (then `targets` is None)."""
 
     options: Any
-    targets: Sequence[str] | None = None
+    targets: Sequence[Any] | None = None
     labels: Mapping[str, Any] | None = None
 
 
@@ -136,16 +277,16 @@ class TaskBuild(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class TaskSpec(Spec):
-    """A task. `feature` is what it asks of a backbone; `heads` are the names `--head` accepts, the default first.
+    """A task. `features` are what it asks of a backbone; `heads` are the names `--head` accepts, the default first.
 
-    A head written `mlp:512` has its number after the colon; `closed_form` are the heads that `Task.solve` can fit, and
-    `gradient_options` the options that training by gradient alone reads: refused where all phases are in closed form.
-    `targets` is the form of target that it learns; where the user names no task, the `default` one of the data's form
-    is taken.
+    A head written `mlp:512` has its number after the colon; `closed_form` are the heads that `SolvesHead.solve` can
+    fit, and `gradient_options` the options that training by gradient alone reads: refused where all phases are in
+    closed form. `targets` is the form of target that it learns; where the user names no task, the `default` one of the
+    data's form is taken.
     """
 
     build: str
-    feature: str
+    features: tuple[str, ...]
     heads: tuple[str, ...]
     closed_form: frozenset[str] = frozenset()
     gradient_options: tuple[str, ...] = ()

@@ -46,30 +46,30 @@ class Design:
     link: Link
 
 
-def make_design(rows: Rows, spectrum: Spectrum, link: Link) -> Design:
+def make_design(rows: Rows, targets: np.ndarray, spectrum: Spectrum, link: Link) -> Design:
     """Projected features where rows are few; else scaled ones, kept in float64 where they fit into CACHE_LIMIT.
 
     Beyond that they are float32, as they came, and scaled anew at each evaluation where even those do not fit. Sums
     stay in float64, and a logit's rounding of about 1e-6 averages out over so many rows; over a few hundred it would
-    stop the line search early.
+    stop the line search early. `targets` (row, ...) are what `link` takes.
     """
     if spectrum.scores is not None:
         kept = [spectrum.scores]
-        return Design(lambda: kept, rows.targets, None, spectrum, link)
+        return Design(lambda: kept, targets, None, spectrum, link)
     numbers = len(rows) * rows.channels
     fits = 8 * numbers <= CACHE_LIMIT
     if fits and len(rows) <= TURNED * rows.channels:
         kept = [spectrum.project(features) for features, _ in rows.blocks()]
-        return Design(lambda: kept, rows.targets, None, spectrum, link)
+        return Design(lambda: kept, targets, None, spectrum, link)
     dtype = np.float64 if fits else np.float32
 
     def scaled() -> Iterator[np.ndarray]:
         return (spectrum.scaling.apply(features, dtype) for features, _ in rows.blocks())
 
     if np.dtype(dtype).itemsize * numbers > CACHE_LIMIT:
-        return Design(scaled, rows.targets, spectrum.basis, spectrum, link)
+        return Design(scaled, targets, spectrum.basis, spectrum, link)
     kept = list(scaled())
-    return Design(lambda: kept, rows.targets, spectrum.basis, spectrum, link)
+    return Design(lambda: kept, targets, spectrum.basis, spectrum, link)
 
 
 def fit_logistic(design: Design, start: Weights, strength: float, excess: float = EXCESS) -> Weights:

@@ -9,21 +9,16 @@ from typing import Literal
 from headstart.hookspecs import hookimpl
 from headstart.options import option
 from headstart.specs import TaskSpec
+from headstart_plugins._heads.options import HeadOptions
 
 Mechanism = Literal["none", "class_weights", "sampling", "logit_adjustment"]
 """What evens out classes of different sizes: one at a time, for two would even them out twice."""
 
 
 @dataclass(frozen=True)
-class ClassificationOptions:
+class ClassificationOptions(HeadOptions):
     """What a user can choose about the head, its loss, and classes of different sizes."""
 
-    dropout: float = option(
-        0.0,
-        "Share of an mlp head's hidden units, or of a linear head's features, that each training step leaves out.",
-        low=0.0,
-        high=0.95,
-    )
     label_smoothing: float = option(
         0.0,
         "Share of each target that gradient training spreads over all classes; metrics stay plain.",
@@ -57,7 +52,7 @@ def register_tasks() -> Iterable[TaskSpec]:
             summary="One label a sample, two classes or more: softmax cross-entropy on a linear or mlp head.",
             options=ClassificationOptions,
             build="headstart_plugins.classification._build:build",
-            feature="pooled",
+            features=("pooled",),
             heads=("linear", "mlp"),
             closed_form=frozenset({"linear"}),
             gradient_options=("dropout", "label_smoothing"),

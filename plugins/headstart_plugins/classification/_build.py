@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
-from headstart.calibration import expected_calibration_error, fit_temperature, stored_temperature
+from headstart.calibration import fit_temperature, stored_temperature
 from headstart.errors import DataError
-from headstart.specs import Solved, TaskRequest
+from headstart.specs import Facts, Solved, TaskRequest, TensorSpec
+from headstart_plugins._heads.evaluators import Kept
+from headstart_plugins._heads.task import LOGITS, LinearHeadTask, blend
 from headstart_plugins.classification import ClassificationOptions, _labels, _metrics
 from headstart_plugins.classification._balance import Balance, stored_counts
+from headstart_plugins.classification._evaluator import CLASS, ClassificationEvaluator
 
 if TYPE_CHECKING:
-    import keras
-
     from headstart.engine.rows import Rows
-
-LOGITS = "logits"
+    from headstart.specs.tasks import Batch
 
 
 def build(request: TaskRequest) -> Classification:
@@ -31,7 +31,7 @@ def build(request: TaskRequest) -> Classification:
     counts = () if stored is None else stored_counts(stored, len(classes))
     return Classification(
         classes,
-        options.dropout,
+        dropout=options.dropout,
         label_smoothing=options.label_smoothing,
         balance=Balance(options.balance, options.tau, counts),
         temperature=None if stored is None else stored_temperature(stored),
@@ -40,23 +40,37 @@ def build(request: TaskRequest) -> Classification:
 
 
 @dataclass(frozen=True)
-class Classification:
-    """Single-label classification over `classes`; fulfils `headstart.specs.Task`, FitsTargets and Calibrates.
+class Classification(LinearHeadTask):
+    """Single-label classification over `classes`; fulfils `headstart.specs.Task`, MixesTargets, SolvesHead, FitsTargets
+    and Calibrates.
 
-    Targets are (batch,) int32 indices into `classes`, mixed ones (batch, class) float32 distributions; the one output
-    is "logits" (batch, class) float32. Probabilities are softmax(logits / temperature), without one 1. Where classes
-    are evened out, the primary metric is that of classes that all weigh the same, and so is the metric `loss` but with
-    logit adjustment, whose own is the mean over samples.
+    Targets are "class" (batch,) int32 indices into `classes`, mixed ones (batch, class) float32 distributions; the one
+    output is "logits" (batch, class) float32. Probabilities are softmax(logits / temperature), without one 1. Where
+    classes are evened out, the primary metric is that of classes that all weigh the same, and so is the metric `loss`
+    but with logit adjustment, whose own is the mean over samples.
     """
 
     classes: tuple[str, ...]
-    dropout: float = 0.0
     label_smoothing: float = 0.0
     balance: Balance = Balance()  # noqa: RUF009 - frozen
     temperature: float | None = None
-    feature: str = "pooled"
     primary_metric: str = "accuracy"
     higher_is_better: bool = True
+
+    @property
+    def units(self) -> int:
+        """A logit a class."""
+        return len(self.classes)
+
+    @property
+    def targets(self) -> Mapping[str, TensorSpec]:
+        """The index of the class."""
+        return {CLASS: TensorSpec((), "int32")}
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """`prediction`, `confidence`, then `p:CLASS` for each class."""
+        return ("prediction", "confidence", *(f"p:{name}" for name in self.classes))
 
     def labels(self) -> Mapping[str, Any]:
         """The class names, in the order of the logits; counts of the training split where they matter; temperature."""
@@ -66,49 +80,44 @@ class Classification:
             **({"temperature": self.temperature} if self.temperature is not None else {}),
         }
 
-    def fitted(self, targets: np.ndarray) -> Classification:
+    def summary(self) -> Mapping[str, Any]:
+        """The `classes`, in the order of the logits."""
+        return {"classes": list(self.classes)}
+
+    def fitted(self, targets: Batch) -> Classification:
         """See FitsTargets. Raises DataError where a class that is to be evened out has no training sample."""
         if self.balance.mechanism != "none":
-            self._check_classes(targets)
-        return replace(self, balance=self.balance.bound(targets, len(self.classes)))
+            self._check_classes(targets[CLASS])
+        return replace(self, balance=self.balance.bound(targets[CLASS], len(self.classes)))
 
-    def chances(self, targets: np.ndarray) -> np.ndarray | None:
+    def chances(self, targets: Batch) -> np.ndarray | None:
         """See FitsTargets: with `balance` "sampling", each class is seen equally often."""
-        return self.balance.chances(targets)
+        return self.balance.chances(targets[CLASS])
 
-    def encode(self, targets: Sequence[str], keys: Sequence[str]) -> np.ndarray:
-        """Labels to (batch,) int32. Raises DataError naming the key of a label it does not know."""
-        return _labels.encode(self.classes, targets, keys)
+    def encode(self, values: Sequence[str], facts: Sequence[Facts], keys: Sequence[str]) -> dict[str, np.ndarray]:
+        """Names of classes to "class" (batch,) int32. Raises DataError naming the key of one it does not know."""
+        return {CLASS: _labels.encode(self.classes, values, keys)}
 
-    def head(self, name: str, features: Mapping[str, tuple[int | None, ...]], seed: int) -> keras.Model:
-        """A model {"pooled": (None, channel)} -> {"logits": (None, class)}: "linear", "mlp" or "mlp:512".
+    def loss(self, targets: Mapping[str, Any], outputs: Mapping[str, Any], *, training: bool) -> Any:
+        """Softmax cross-entropy in nats: (batch,) float32 backend tensor, of adjusted logits with logit adjustment, and
+        in training smoothed and weighted as asked.
 
-        Raises UsageError for a name it does not know or a feature of another shape.
-        """
-        from headstart_plugins._heads.networks import build_head, plan_head
-
-        return build_head(plan_head(name, self.dropout, units=len(self.classes)), features, seed=seed)
-
-    def loss(self, targets: Any, outputs: Mapping[str, Any]) -> Any:
-        """Softmax cross-entropy in nats, smoothed, weighted and adjusted as asked: (batch,) float32 backend tensor.
-
-        `targets` are integers or distributions.
+        The classes are integers or distributions.
         """
         from headstart_plugins.classification import _loss
 
-        weights, shift = self.balance.weights, self.balance.shift
-        if len(targets.shape) == 1 and not self.label_smoothing and weights is None and shift is None:
-            return _loss.cross_entropy(targets, outputs)
+        shift = self.balance.shift
+        weights, smoothing = (self.balance.weights, self.label_smoothing) if training else (None, 0.0)
+        if len(targets[CLASS].shape) == 1 and not smoothing and weights is None and shift is None:
+            return _loss.cross_entropy(targets[CLASS], outputs)
         return _loss.regularised_cross_entropy(
-            targets, outputs, smoothing=self.label_smoothing, weights=weights, shift=shift
+            targets[CLASS], outputs, smoothing=smoothing, weights=weights, shift=shift
         )
 
-    def mix(self, targets: np.ndarray, partners: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    def mix(self, targets: Batch, partners: Batch, shares: np.ndarray) -> dict[str, np.ndarray]:
         """Distributions (batch, class) float32: `shares` of the targets' classes, the rest of the partners'."""
         kinds = np.eye(len(self.classes), dtype=np.float32)
-        own = shares.astype(np.float32)[:, None]
-        mixed: np.ndarray = own * kinds[targets] + (1 - own) * kinds[partners]
-        return mixed
+        return {CLASS: blend(kinds[targets[CLASS]], kinds[partners[CLASS]], shares)}
 
     def solve(self, rows: Rows, strengths: Sequence[float]) -> Iterable[Solved]:
         """A ridge regression, then multinomial logistic regressions; see `solve_heads`.
@@ -118,7 +127,7 @@ class Classification:
         """
         from headstart_plugins.classification._solve import solve_heads
 
-        self._check_classes(rows.targets)
+        self._check_classes(rows.targets[CLASS])
         found = solve_heads(rows, strengths, len(self.classes), self.balance.even)
         return (self.balance.adjusted(solved) for solved in found)
 
@@ -126,77 +135,36 @@ class Classification:
         """The same solver at the same strength on `rows`. Raises DataError as `solve` does."""
         from headstart_plugins.classification._solve import solve_again
 
-        self._check_classes(rows.targets)
+        self._check_classes(rows.targets[CLASS])
         plain = self.balance.adjusted(solved, 1.0)
         return self.balance.adjusted(solve_again(rows, plain, len(self.classes), self.balance.even))
 
-    def metrics(self, targets: np.ndarray, outputs: Mapping[str, np.ndarray]) -> Mapping[str, float]:
-        """`loss`, `accuracy`, `macro_f1`, `balanced_accuracy`, and `top5_accuracy` from six classes on.
+    def evaluator(self, *, running: bool = False) -> ClassificationEvaluator:
+        """See `ClassificationEvaluator`: counts and sums, of constant size in any case."""
+        return ClassificationEvaluator(self.classes, self.balance, self.temperature, running=running)
 
-        `loss` is what is trained on, but not smoothed.
-        """
-        logits = outputs[LOGITS]
-        counts = self._count(targets, outputs)
-        adjusted = logits if self.balance.shift is None else logits + self.balance.shift
-        weights = None if self.balance.even is None else self.balance.sample_weights(targets)
-        values = {
-            "loss": _metrics.mean_loss(targets, adjusted, weights),
-            "accuracy": float(np.trace(counts) / counts.sum()),
-            "macro_f1": _metrics.macro_f1(counts),
-            "balanced_accuracy": _metrics.balanced_accuracy(counts),
-        }
-        if len(self.classes) >= _metrics.TOP5_FROM:
-            values["top5_accuracy"] = _metrics.top_accuracy(targets, logits, 5)
-        return values
-
-    def intervals(self, targets: np.ndarray, outputs: Mapping[str, np.ndarray]) -> Mapping[str, tuple[float, float]]:
-        """95 %: Wilson for `accuracy`, seeded stratified bootstrap for `macro_f1`, `balanced_accuracy`."""
-        counts = self._count(targets, outputs)
-        accuracy = _metrics.wilson_interval(int(np.trace(counts)), int(counts.sum()))
-        return {"accuracy": accuracy, **_metrics.bootstrap_intervals(counts)}
-
-    def baseline(self, train: np.ndarray, test: np.ndarray) -> Mapping[str, float]:
+    def baseline(self, train: Batch, test: Batch) -> Mapping[str, float]:
         """`majority_accuracy`: the commonest class of `train` (first of equals) as the answer to all.
 
         Where classes are evened out, `majority_balanced_accuracy` too.
         """
-        commonest = int(np.argmax(np.bincount(train, minlength=len(self.classes))))
-        found = {"majority_accuracy": float(np.mean(test == commonest))}
+        commonest = int(np.argmax(np.bincount(train[CLASS], minlength=len(self.classes))))
+        right = test[CLASS] == commonest
+        found = {"majority_accuracy": float(np.mean(right))}
         if self.balance.mechanism != "none":
-            counts = _metrics.count_confusions(test, np.full_like(test, commonest), len(self.classes))
-            found["majority_balanced_accuracy"] = _metrics.balanced_accuracy(counts)
+            present = len(np.unique(test[CLASS]))
+            found["majority_balanced_accuracy"] = float(right.any()) / present
         return found
 
-    def calibrated(
-        self, targets: np.ndarray, outputs: Mapping[str, np.ndarray]
-    ) -> tuple[Classification, Mapping[str, Any]]:
-        """See Calibrates: with the temperature of the least cross-entropy (Guo et al. 2017, arXiv:1706.04599).
+    def calibrator(self) -> ClassificationCalibrator:
+        """See Calibrates."""
+        return ClassificationCalibrator(self.balance)
 
-        No answer changes by it. Where classes are evened out, probabilities are for classes that are as frequent as
-        `class_shares` (class,) among the facts; temperature and calibration error are those of samples weighed so.
-        """
-        logits, weights = outputs[LOGITS].astype(np.float64), self.balance.sample_weights(targets)
-        found = fit_temperature(lambda temperature: _metrics.mean_loss(targets, logits / temperature, weights))
-        shares = self.balance.shares
-        facts = {} if shares is None else {"class_shares": shares.tolist()}
-        return replace(self, temperature=found), {"temperature": found, **facts}
+    def calibrated(self, found: Mapping[str, Any]) -> Classification:
+        """See Calibrates: with the temperature that was found. No answer changes by it."""
+        return replace(self, temperature=stored_temperature(found))
 
-    def calibration(self, targets: np.ndarray, outputs: Mapping[str, np.ndarray]) -> Mapping[str, Any]:
-        """See Calibrates: `ece` is that of the answer given, over 15 bins of equal width; `nll` is in nats. Samples are
-        weighed as in `calibrated`."""
-        before, after = (self._honesty(targets, outputs[LOGITS], each) for each in (None, self.temperature))
-        return {name: {"before": before[name], "after": after[name]} for name in before}
-
-    def _honesty(self, targets: np.ndarray, logits: np.ndarray, temperature: float | None) -> dict[str, float]:
-        scaled = logits.astype(np.float64) / (temperature or 1.0)
-        sure = special.softmax(scaled, axis=1).max(axis=1)
-        right, weights = np.argmax(logits, axis=1) == targets, self.balance.sample_weights(targets)
-        return {
-            "ece": expected_calibration_error(sure, right, weights),
-            "nll": _metrics.mean_loss(targets, scaled, weights),
-        }
-
-    def decode(self, outputs: Mapping[str, np.ndarray], top_k: int) -> Sequence[Mapping[str, Any]]:
+    def decode(self, outputs: Batch, facts: Sequence[Facts], top_k: int) -> Sequence[Mapping[str, Any]]:
         """`prediction`, `confidence` and the `top_k` most probable classes, best first, of each sample."""
         probability = _probabilities(outputs[LOGITS], self.temperature)
         ranked = np.argsort(-outputs[LOGITS], axis=1, kind="stable")
@@ -206,25 +174,10 @@ class Classification:
             rows.append({"prediction": best[0]["label"], "confidence": best[0]["probability"], "top_k": best})
         return rows
 
-    def columns(self, outputs: Mapping[str, np.ndarray]) -> Mapping[str, Sequence[Any]]:
-        """`prediction`, `confidence`, then `p:CLASS` for each class."""
-        probability = _probabilities(outputs[LOGITS], self.temperature)
-        predicted = np.argmax(outputs[LOGITS], axis=1)
-        confidence = probability[np.arange(len(predicted)), predicted]
-        named = {f"p:{name}": probability[:, index].tolist() for index, name in enumerate(self.classes)}
-        return {
-            "prediction": [self.classes[index] for index in predicted],
-            "confidence": confidence.tolist(),
-            **named,
-        }
-
-    def report(self, targets: np.ndarray, outputs: Mapping[str, np.ndarray]) -> Mapping[str, Any]:
-        """`confusion_matrix` (rows true, columns predicted, as in `classes`) and `per_class` scores."""
-        counts = self._count(targets, outputs)
-        return {
-            "confusion_matrix": counts.tolist(),
-            "per_class": _metrics.describe_classes(counts, self.classes),
-        }
+    def rows(self, answer: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+        """One row."""
+        named = {f"p:{each['label']}": each["probability"] for each in answer["top_k"]}
+        return [{"prediction": answer["prediction"], "confidence": answer["confidence"], **named}]
 
     def _check_classes(self, targets: np.ndarray) -> None:
         counts = np.bincount(targets, minlength=len(self.classes))
@@ -236,8 +189,27 @@ class Classification:
                 hint="add samples of it, leave the class out, or let the split be stratified",
             )
 
-    def _count(self, targets: np.ndarray, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        return _metrics.count_confusions(targets, np.argmax(outputs[LOGITS], axis=1), len(self.classes))
+
+class ClassificationCalibrator:
+    """Keeps the logits of val; the temperature is that of the least cross-entropy (Guo et al. 2017, arXiv:1706.04599).
+
+    Where classes are evened out, probabilities are for classes that are as frequent as `class_shares` (class,) among
+    what is found; the temperature is that of samples weighed so.
+    """
+
+    def __init__(self, balance: Balance) -> None:
+        self._balance, self._kept = balance, Kept()
+
+    def update(self, targets: Batch, outputs: Batch) -> None:
+        """See `headstart.specs.Calibrator`."""
+        self._kept.keep(true=targets[CLASS], logits=outputs[LOGITS])
+
+    def found(self) -> Mapping[str, Any]:
+        """`temperature`, and `class_shares` where classes are evened out."""
+        true, logits = self._kept["true"], self._kept["logits"].astype(np.float64)
+        weights, shares = self._balance.sample_weights(true), self._balance.shares
+        found = fit_temperature(lambda temperature: _metrics.mean_loss(true, logits / temperature, weights))
+        return {"temperature": found, **({} if shares is None else {"class_shares": shares.tolist()})}
 
 
 def _probabilities(logits: np.ndarray, temperature: float | None) -> np.ndarray:

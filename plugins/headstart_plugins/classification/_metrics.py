@@ -1,4 +1,4 @@
-"""Scores of single-label predictions, all from one confusion matrix, and their 95 % intervals."""
+"""Scores of single-label predictions, all from counts, and their 95 % intervals."""
 
 from __future__ import annotations
 
@@ -13,12 +13,6 @@ NORMAL_95 = 1.959963984540054
 RESAMPLES = 1000
 TOP5_FROM = 6
 """top5_accuracy says something only where there are at least this many classes."""
-
-
-def count_confusions(targets: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Counts (true class, predicted class) int64."""
-    pairs = np.asarray(targets, np.int64) * classes + predicted
-    return np.bincount(pairs, minlength=classes**2).astype(np.int64).reshape(classes, classes)
 
 
 def mean_loss(targets: np.ndarray, logits: np.ndarray, weights: np.ndarray | None = None) -> float:
@@ -36,10 +30,11 @@ def softened_loss(targets: np.ndarray, logits: np.ndarray) -> float:
     return float(-np.mean((1.0 - share) * logs[np.arange(len(targets)), targets] + share * logs.mean(axis=1)))
 
 
-def top_accuracy(targets: np.ndarray, logits: np.ndarray, k: int) -> float:
-    """Share of samples whose class is among the `k` largest logits; of equal ones the first counts."""
+def is_among_top(targets: np.ndarray, logits: np.ndarray, k: int) -> np.ndarray:
+    """Whether each sample's class is among the `k` largest logits, (batch,) bool; of equal ones the first counts."""
     ranked = np.argsort(-logits, axis=1, kind="stable")[:, :k]
-    return float(np.mean(np.any(ranked == targets[:, None], axis=1)))
+    among: np.ndarray = np.any(ranked == targets[:, None], axis=1)
+    return among
 
 
 def f1_scores(correct: np.ndarray, true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
@@ -47,14 +42,14 @@ def f1_scores(correct: np.ndarray, true: np.ndarray, predicted: np.ndarray) -> n
     return _ratio(2.0 * correct, true + predicted)
 
 
-def macro_f1(counts: np.ndarray) -> float:
+def macro_f1(correct: np.ndarray, true: np.ndarray, predicted: np.ndarray) -> float:
     """Mean F1 over the classes present or predicted, as `sklearn.metrics.f1_score(average="macro")`."""
-    return float(np.nanmean(f1_scores(np.diagonal(counts), counts.sum(axis=1), counts.sum(axis=0))))
+    return float(np.nanmean(f1_scores(correct, true, predicted)))
 
 
-def balanced_accuracy(counts: np.ndarray) -> float:
+def balanced_accuracy(correct: np.ndarray, true: np.ndarray) -> float:
     """Mean recall over the classes that are present, as `sklearn.metrics.balanced_accuracy_score`."""
-    return float(np.nanmean(_ratio(np.diagonal(counts), counts.sum(axis=1))))
+    return float(np.nanmean(_ratio(correct, true)))
 
 
 def wilson_interval(hits: int, total: int) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -14,6 +15,9 @@ from headstart.engine.spectrum import Spectrum
 from headstart.engine.sums import Values
 from headstart_plugins._heads.logistic import Weights
 from headstart_plugins.classification._metrics import softened_loss
+
+if TYPE_CHECKING:
+    from headstart.specs.tasks import Batch
 
 LEFT_OUT = 4096
 """Samples that are left out in turn, at most: enough for one strength and one number."""
@@ -35,11 +39,12 @@ class Ridge:
 
 
 def indicators(classes: int) -> Values:
-    """Targets (row,) to (row, class) float64: 1 for the row's class, 0 elsewhere."""
+    """The "class" (row,) of targets to (row, class) float64: 1 for the row's class, 0 elsewhere."""
 
-    def values(targets: np.ndarray) -> np.ndarray:
-        rows = np.zeros((len(targets), classes))
-        rows[np.arange(len(targets)), targets] = 1.0
+    def values(targets: Batch) -> np.ndarray:
+        true = targets["class"]
+        rows = np.zeros((len(true), classes))
+        rows[np.arange(len(true)), true] = 1.0
         return rows
 
     return values
@@ -54,9 +59,8 @@ def choose_ridge(rows: Rows, spectrum: Spectrum, strengths: Sequence[float], cla
     1 / (samples + 2) to all classes, after Platt 1999.
     """
     left = leave_out(spectrum, rows, indicators(classes), strengths, LEFT_OUT)
-    tried = [
-        _scaled(strength, answers, left.targets) for strength, answers in zip(strengths, left.answers, strict=True)
-    ]
+    true = left.targets["class"]
+    tried = [_scaled(strength, answers, true) for strength, answers in zip(strengths, left.answers, strict=True)]
     return min(tried, key=lambda ridge: ridge.loss)
 
 

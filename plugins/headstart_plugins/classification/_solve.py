@@ -32,7 +32,9 @@ def solve_heads(
         ridge = choose_ridge(rows, spectrum, path, classes)
         yield _solved(RIDGE, ridge.strength, ridge.weights(spectrum), spectrum)
     start = centred(Weights(ridge_weights(spectrum, path[0]), spectrum.target_mean))
-    for strength, found in regressions(make_design(rows, spectrum, Softmax(weights)), start, path):
+    for strength, found in regressions(
+        make_design(rows, rows.targets["class"], spectrum, Softmax(weights)), start, path
+    ):
         yield _solved(LOGISTIC, strength, found, spectrum)
 
 
@@ -43,7 +45,7 @@ def solve_again(rows: Rows, solved: Solved, classes: int, weights: np.ndarray | 
         ridge = choose_ridge(rows, spectrum, (solved.strength,), classes)
         return _solved(RIDGE, ridge.strength, ridge.weights(spectrum), spectrum)
     start = centred(Weights(*spectrum.unfold(solved.weights["kernel"], solved.weights["bias"])))
-    found = fit_logistic(make_design(rows, spectrum, Softmax(weights)), start, solved.strength)
+    found = fit_logistic(make_design(rows, rows.targets["class"], spectrum, Softmax(weights)), start, solved.strength)
     return _solved(LOGISTIC, solved.strength, found, spectrum)
 
 

@@ -8,18 +8,13 @@ from dataclasses import dataclass
 from headstart.hookspecs import hookimpl
 from headstart.options import option
 from headstart.specs import TaskSpec
+from headstart_plugins._heads.options import HeadOptions
 
 
 @dataclass(frozen=True)
-class MultilabelOptions:
+class MultilabelOptions(HeadOptions):
     """What a user can choose about the head and its loss."""
 
-    dropout: float = option(
-        0.0,
-        "Share of an mlp head's hidden units, or of a linear head's features, that each training step leaves out.",
-        low=0.0,
-        high=0.95,
-    )
     label_smoothing: float = option(
         0.0,
         "How far gradient training moves each target towards the middle of yes and no; metrics stay plain.",
@@ -37,7 +32,7 @@ def register_tasks() -> Iterable[TaskSpec]:
             summary="Any number of labels a sample: a sigmoid and a threshold for each, on a linear or mlp head.",
             options=MultilabelOptions,
             build="headstart_plugins.multilabel._build:build",
-            feature="pooled",
+            features=("pooled",),
             heads=("linear", "mlp"),
             closed_form=frozenset({"linear"}),
             gradient_options=("dropout", "label_smoothing"),

@@ -54,31 +54,44 @@ def average_precision(targets: np.ndarray, scores: np.ndarray, weights: np.ndarr
     ends = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)  # equal scores are one rank
     counted = np.cumsum(weights[:, order], axis=1)[:, ends]
     hits = np.cumsum(weights[:, order] * targets[order], axis=1)[:, ends]
-    precision = np.divide(hits, counted, out=np.zeros_like(hits), where=counted > 0)
-    rise = np.diff(hits, axis=1, prepend=0.0)
-    total = hits[:, -1]
-    found = np.full(len(weights), np.nan)
-    np.divide(np.sum(rise * precision, axis=1), total, out=found, where=total > 0)
+    return precision_of_ranks(hits, counted)
+
+
+def precision_of_ranks(hits: np.ndarray, counted: np.ndarray) -> np.ndarray:
+    """Average precision (...) from how many positives, and how many rows, there are up to each rank (..., rank)."""
+    precision = np.divide(hits, counted, out=np.zeros(hits.shape), where=counted > 0)
+    rise = np.diff(hits, axis=-1, prepend=0.0)
+    total = hits[..., -1]
+    found = np.full(total.shape, np.nan)
+    np.divide(np.sum(rise * precision, axis=-1), total, out=found, where=total > 0)
     return found
+
+
+def scores_of_counts(
+    precisions: np.ndarray, hits: np.ndarray, given: np.ndarray, true: np.ndarray, *, same: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Each score (resample,) from what is counted by label (resample, label) and the share of samples answered wholly
+    right, `same` (resample,); labels that a resample lacks are left out of macro means, which are 0 without any."""
+    whole = given + true
+    f1 = np.divide(2 * hits, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+    together = np.maximum(whole.sum(axis=1), 1.0)
+    return {
+        "macro_average_precision": _mean_of_known(precisions),
+        "micro_f1": 2 * hits.sum(axis=1) / together,
+        "macro_f1": _mean_of_known(f1),
+        "subset_accuracy": same,
+    }
 
 
 def _weighted(
     targets: np.ndarray, logits: np.ndarray, given: np.ndarray, weights: np.ndarray
 ) -> Mapping[str, np.ndarray]:
-    """Each score (resample,); labels that a resample lacks are left out of macro means, which are 0 without any."""
+    """Each score (resample,)."""
     labels = range(targets.shape[1])
     precisions = np.stack([average_precision(targets[:, i], logits[:, i], weights) for i in labels], axis=1)
-    hits, given_all, true = weights @ (targets * given), weights @ given, weights @ targets
-    whole = given_all + true
-    f1 = np.divide(2 * hits, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
-    together = np.maximum(whole.sum(axis=1), 1.0)
     same = np.all(targets == given, axis=1).astype(np.float64)
-    return {
-        "macro_average_precision": _mean_of_known(precisions),
-        "micro_f1": 2 * hits.sum(axis=1) / together,
-        "macro_f1": _mean_of_known(f1),
-        "subset_accuracy": weights @ same / weights.sum(axis=1),
-    }
+    hits, given_all, true = weights @ (targets * given), weights @ given, weights @ targets
+    return scores_of_counts(precisions, hits, given_all, true, same=weights @ same / weights.sum(axis=1))
 
 
 def _mean_of_known(values: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import special
@@ -14,6 +15,9 @@ from headstart.specs import Solved
 from headstart_plugins._heads.links import Sigmoid
 from headstart_plugins._heads.logistic import Weights, fit_logistic, make_design
 from headstart_plugins._heads.paths import regressions
+
+if TYPE_CHECKING:
+    from headstart.specs.tasks import Batch
 
 LOGISTIC = "logistic"
 STEEPEST = 4.0
@@ -30,7 +34,7 @@ def solve_heads(rows: Rows, strengths: Sequence[float]) -> Iterator[Solved]:
     spectrum = spectrum_of(rows, _values)
     shares = np.clip(spectrum.target_mean, RAREST, 1 - RAREST)
     start = Weights(STEEPEST * ridge_weights(spectrum, path[0]), special.logit(shares))
-    for strength, found in regressions(make_design(rows, spectrum, Sigmoid()), start, path):
+    for strength, found in regressions(make_design(rows, rows.targets["labels"], spectrum, Sigmoid()), start, path):
         yield _solved(strength, found, spectrum)
 
 
@@ -38,12 +42,12 @@ def solve_again(rows: Rows, solved: Solved) -> Solved:
     """The same strength on other rows, starting from what was solved."""
     spectrum = spectrum_of(rows, _values)
     start = Weights(*spectrum.unfold(solved.weights["kernel"], solved.weights["bias"]))
-    found = fit_logistic(make_design(rows, spectrum, Sigmoid()), start, solved.strength)
+    found = fit_logistic(make_design(rows, rows.targets["labels"], spectrum, Sigmoid()), start, solved.strength)
     return _solved(solved.strength, found, spectrum)
 
 
-def _values(targets: np.ndarray) -> np.ndarray:
-    return targets.astype(np.float64)
+def _values(targets: Batch) -> np.ndarray:
+    return targets["labels"].astype(np.float64)
 
 
 def _solved(strength: float, weights: Weights, spectrum: Spectrum) -> Solved:

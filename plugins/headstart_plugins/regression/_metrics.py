@@ -15,12 +15,13 @@ def scores(targets: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     errors = predicted - targets
     squared = float(np.mean(errors**2))
     spread = float(np.var(targets)) if np.ptp(targets) > 0 else 0.0  # the variance of equal numbers can be 1e-34
+    return {"r2": r_squared(squared, spread), "rmse": float(np.sqrt(squared)), "mae": float(np.mean(np.abs(errors)))}
+
+
+def r_squared(squared: float, spread: float) -> float:
+    """R squared from the mean squared error and the variance of the targets, `spread`."""
     constant = 1.0 if squared == 0.0 else 0.0
-    return {
-        "r2": 1.0 - squared / spread if spread > 0.0 else constant,
-        "rmse": float(np.sqrt(squared)),
-        "mae": float(np.mean(np.abs(errors))),
-    }
+    return 1.0 - squared / spread if spread > 0.0 else constant
 
 
 def intervals(targets: np.ndarray, predicted: np.ndarray, seed: int = 0) -> dict[str, tuple[float, float]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from headstart.engine.ridge import ridge_weights
 from headstart.engine.rows import Rows
 from headstart.engine.spectrum import Spectrum, spectrum_of
 from headstart.specs import Solved
+
+if TYPE_CHECKING:
+    from headstart.specs.tasks import Batch
 
 RIDGE = "ridge"
 VALUE = "value"
@@ -27,8 +31,8 @@ def solve_again(rows: Rows, solved: Solved) -> Solved:
     return _solved(spectrum_of(rows, _values), solved.strength)
 
 
-def _values(targets: np.ndarray) -> np.ndarray:
-    return targets.astype(np.float64)[:, None]
+def _values(targets: Batch) -> np.ndarray:
+    return targets["number"].astype(np.float64)[:, None]
 
 
 def _solved(spectrum: Spectrum, strength: float) -> Solved:

@@ -42,7 +42,7 @@ class History:
             self.phases.clear()
             self.warnings.clear()
         elif isinstance(event, PhaseStarted):
-            again = f"{event.phase} x"  # its own legs too
+            again = f"{event.phase} x"  # its own trials too
             self.phases = [phase for phase in self.phases if not f"{phase.started.phase} x".startswith(again)]
             self.phases.append(PhaseHistory(event))
         elif isinstance(event, Warned):

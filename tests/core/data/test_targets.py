@@ -3,7 +3,7 @@
 import pytest
 
 from headstart.data.checks import check_records, check_targets
-from headstart.data.targets import labels_of, number_of, tell_form
+from headstart.data.targets import labels_of, number_of, read_target, tell_form
 from headstart.errors import DataError
 from headstart.specs import Record, Records
 
@@ -29,6 +29,14 @@ def test_labels_are_what_stands_between_the_separators():
     assert labels_of("red|round ") == ("red", "round")
     assert labels_of("red") == ("red",)
     assert labels_of("") == labels_of("|") == ()
+
+
+def test_a_target_is_read_in_its_form_and_what_is_no_number_is_named():
+    assert read_target("class", "red|round", "r1") == "red|round"
+    assert read_target("labels", "red|round", "r1") == ("red", "round")
+    assert read_target("number", "-3.5", "r1") == -3.5
+    with pytest.raises(DataError, match="r2: the target 'tall'"):
+        read_target("number", "tall", "r2")
 
 
 @pytest.mark.parametrize(

@@ -22,16 +22,18 @@ class Bench:
         spec = registry.get("tasks", "classification")
         self.task = registry.load_target(spec, spec.build)(TaskRequest(spec.options(), targets=self.data.targets))
 
-    def targets(self, split):
-        rows = self.data.indices(split)
-        return self.task.encode([self.data.targets[row] for row in rows], [self.data.keys[row] for row in rows])
+    def targets(self, split, picked=slice(None)):
+        """Encoded targets of a split, or of some of its rows."""
+        rows = self.data.indices(split)[picked]
+        keys = [self.data.keys[row] for row in rows]
+        return self.task.encode([self.data.targets[row] for row in rows], [{}] * len(rows), keys)
 
     def batch(self, rows):
         return {name: array[rows] for name, array in self.data.tensors.items()}
 
     def network(self, head="linear", seed=0):
         from headstart.engine.calibrate import initialise
-        from headstart.engine.compute import forward
+        from headstart.engine.device import forward
         from headstart.engine.graft import build_backbone, graft
 
         inputs = {name: tensor.shape for name, tensor in self.kind.tensors.items()}
@@ -42,7 +44,7 @@ class Bench:
 
     def source(self, network, tmp_path, view=None):
         from headstart.cache import Cache
-        from headstart.engine.compute import forward
+        from headstart.engine.device import forward
         from headstart.engine.feature_store import FeatureStore
         from headstart.engine.identity import hash_arrays
         from headstart.engine.prefixes import Opened
@@ -97,13 +99,13 @@ def apply():
     def apply(optimizer, gradients):
         gradients = [keras.ops.convert_to_tensor(gradient) for gradient in gradients]
         if keras.backend.backend() == "torch":
-            from headstart.engine.updates_torch import FusedUpdate
+            from headstart.engine.torch.step import FusedUpdate
 
             FusedUpdate(optimizer)(gradients)
             return
         import jax
 
-        from headstart.engine.optimizer import Moments
+        from headstart.engine.train.optimizer import Moments
 
         values = [variable.value for variable in optimizer.variables]
         anchors = [anchor for anchor in optimizer.anchors if anchor is not None]
@@ -133,8 +135,8 @@ def training(bench, tmp_path):
     """Builds what the phases of one run share; its event log is open and has no reporters."""
     from contextlib import ExitStack
 
-    from headstart.engine.checkpoints import Checkpoints
-    from headstart.engine.training import Training
+    from headstart.engine.train.checkpoints import Checkpoints
+    from headstart.engine.train.context import TrainContext
     from headstart.eventlog import EventLog
 
     with ExitStack() as opened:
@@ -143,7 +145,7 @@ def training(bench, tmp_path):
             folder = tmp_path / f"run-{len(list(tmp_path.iterdir()))}"
             folder.mkdir()
             source = bench.source(network, folder, view)
-            return Training(
+            return TrainContext(
                 network=network,
                 fast=network,
                 task=bench.task,

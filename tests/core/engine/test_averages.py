@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from headstart.engine.averages import Outcome, best_share, greedy_soup, interpolated, mean_of
+from headstart.engine.train.weight_averaging import Outcome, best_share, greedy_soup, interpolated, mean_of
 
 
 def is_better(new, old):

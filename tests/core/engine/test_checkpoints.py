@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.engine.checkpoints import Checkpoints
+from headstart.engine.train.checkpoints import Checkpoints
 from headstart.errors import DataError, HeadstartError, PluginError
 from headstart.manifest import write_manifest
 

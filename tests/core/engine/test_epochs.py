@@ -8,15 +8,23 @@ import pytest
 
 from headstart.data.order import batches, epoch_order
 from headstart.data.views import Mixed
-from headstart.engine import scanned
-from headstart.engine.compute import Step
-from headstart.engine.epochs import EpochPlan, StepByStep, targets_of
 from headstart.engine.frozen import trainable_variables
 from headstart.engine.network import Network
-from headstart.engine.optimizer import GroupedAdamW, schedule
-from headstart.engine.samples import Drawn, Stored, in_order, size_in_order
-from headstart.engine.scanned import Pace, Scanned, epochs_of
 from headstart.engine.stages import read_arrays
+from headstart.engine.step import Step
+from headstart.engine.train import device_epochs as module
+from headstart.engine.train.device_epochs import DeviceEpochs, Pace, make_epochs
+from headstart.engine.train.epochs import (
+    Drawn,
+    EpochRecord,
+    Examples,
+    Failure,
+    StepByStep,
+    Stored,
+    in_order,
+    size_in_order,
+)
+from headstart.engine.train.optimizer import GroupedAdamW, schedule
 from headstart.specs import Stage, TaskRequest
 
 pytestmark = pytest.mark.backend
@@ -31,7 +39,7 @@ SETTINGS = {"order": lambda epoch: epoch_order(SEED, epoch, ROWS), "batch_size":
 class Fixed(Pace):
     """So many steps a call, however long they take."""
 
-    def took(self, seconds):
+    def observe(self, seconds):
         pass
 
 
@@ -43,6 +51,36 @@ def samples(views=1):
 
 def labels():
     return np.random.default_rng(2).integers(0, CLASSES, ROWS).astype(np.int32)
+
+
+class Kept:
+    """Stands for running scores: keeps the rows and outputs of an epoch."""
+
+    def __init__(self):
+        self.rows, self.logits, self.losses = [], [], []
+
+    def update(self, targets, outputs, losses):
+        self.rows += targets["row"].tolist()
+        self.logits += list(outputs["logits"])
+        self.losses += list(losses)
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What an epoch's steps saw, and the one that was not finite."""
+
+    steps: list[float]
+    rows: list[int]
+    logits: np.ndarray
+    losses: np.ndarray
+    failure: Failure | None
+
+
+def run(epochs, epoch, watch=lambda record: None, *, kept=True):
+    record = EpochRecord(Kept() if kept else None)
+    failure = epochs.run(epoch, record, watch)
+    seen = record.scores or Kept()
+    return Outcome(record.losses, seen.rows, np.array(seen.logits), np.array(seen.losses), failure)
 
 
 class Case:
@@ -59,9 +97,9 @@ class Case:
         self.optimizer = GroupedAdamW(learning, {"head": 1e-2}, steps=EPOCHS * 7, warmup=0.1, weight_decay=0.01)
         self.step = Step(self.network, 1, learning, self.optimizer, loss or task)
 
-    def train(self, epochs, count=EPOCHS):
+    def train(self, epochs, count=EPOCHS, **settings):
         """The outcomes of `count` epochs."""
-        return [epochs.run(EpochPlan(epoch, lambda reached: None)) for epoch in range(1, count + 1)]
+        return [run(epochs, epoch, **settings) for epoch in range(1, count + 1)]
 
     def end(self):
         """All that training came to: weights, moments, and how many updates."""
@@ -70,10 +108,16 @@ class Case:
         return [np.array(array) for array in arrays], self.optimizer.count
 
     def single(self, given=None, targets=None):
-        return StepByStep(self.step, given or samples(), labels() if targets is None else targets, **SETTINGS)
+        return StepByStep(self.step, examples(given, targets), **SETTINGS)
 
     def scanned(self, given=None, targets=None, **more):
-        return Scanned(self.step, given or samples(), labels() if targets is None else targets, **SETTINGS, **more)
+        return DeviceEpochs(self.step, examples(given, targets), **SETTINGS, **more)
+
+
+def examples(given=None, targets=None):
+    """Samples with their classes, and the number of each row beside them."""
+    given = given or samples()
+    return Examples(given, {"class": labels() if targets is None else targets, "row": np.arange(given.count)})
 
 
 def bench_input():
@@ -107,10 +151,12 @@ def test_both_forms_come_to_the_same_weights_moments_and_outputs(case, backend, 
 
     assert_same(one.end(), other.end(), backend)
     for ours, theirs in zip(given, expected, strict=True):
-        assert np.array_equal(ours.seen.rows, theirs.seen.rows)
-        assert sorted(ours.seen.rows) == list(range(ROWS))
-        assert theirs.seen.outputs["logits"].std() > 0.01
-        assert ours.seen.outputs["logits"] == pytest.approx(theirs.seen.outputs["logits"], abs=1e-6)
+        assert ours.rows == theirs.rows
+        assert sorted(ours.rows) == list(range(ROWS))
+        assert theirs.logits.std() > 0.01
+        assert ours.logits == pytest.approx(theirs.logits, abs=1e-6)
+        assert ours.losses == pytest.approx(theirs.losses, abs=1e-5)
+        assert ours.losses.mean() == pytest.approx(np.average(ours.steps, weights=[8] * 6 + [ROWS - 48]), rel=1e-5)
         assert ours.failure is theirs.failure is None
 
 
@@ -152,9 +198,9 @@ def mixed_samples():
 def test_targets_are_blended_as_their_samples_are_mixed(case):
     given, targets, blended = mixed_samples()
     rows = np.array([2, 0, 1, 2])
-    found = targets_of(given, targets, case().step.task, epoch=1, rows=rows)
+    found = examples(given, targets).targets_of(case().step.task, 1, rows)["class"]
     assert found.tolist() == blended[rows].tolist()
-    plain = targets_of(dataclasses.replace(given, mixed=()), targets, case().step.task, epoch=1, rows=rows)
+    plain = examples(dataclasses.replace(given, mixed=()), targets).targets_of(case().step.task, 1, rows)["class"]
     assert plain.tolist() == [7, 4, 1, 7]
 
 
@@ -165,10 +211,10 @@ def test_the_loss_of_mixed_samples_is_that_of_blended_targets(case, form):
     weights, bias = (array.astype(np.float64) for array in read_arrays(one.network.stages[1:]).values())
     scores = given.views[0]["@pooled"] @ weights + bias
     logs = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
-    epochs = {"single": StepByStep, "scanned": Scanned}[form](one.step, given, targets, **settings)
-    (outcome,) = one.train(epochs, 1)
+    form_of = {"single": StepByStep, "scanned": DeviceEpochs}[form]
+    (outcome,) = one.train(form_of(one.step, examples(given, targets), **settings), 1, kept=False)
 
-    assert outcome.seen.losses == pytest.approx([-(blended * logs).sum(axis=1).mean()], rel=1e-5)
+    assert outcome.steps == pytest.approx([-(blended * logs).sum(axis=1).mean()], rel=1e-5)
 
 
 def test_how_steps_are_cut_into_calls_changes_no_bit(case):
@@ -186,7 +232,7 @@ def test_how_steps_are_cut_into_calls_changes_no_bit(case):
 def test_all_batches_at_once_are_the_batches_one_by_one():
     for count, size in ((21, 8), (16, 8), (3, 8), (7, 1)):
         order = np.random.default_rng(0).permutation(count)
-        rows, mask = scanned.all_batches(order, size)
+        rows, mask = module.all_batches(order, size)
         expected = list(batches(order, size))
         assert np.array_equal(rows, [each for each, _ in expected])
         assert np.array_equal(mask, [each for _, each in expected])
@@ -198,34 +244,34 @@ def test_jax_reads_a_file_in_place_and_copies_little_else(case, backend, tmp_pat
     mapped = np.memmap(tmp_path / "features", np.float32, "w+", shape=(ROWS + 1, CHANNELS))
     shifted = mapped.reshape(-1)[1 : 1 + ROWS * CHANNELS].reshape(ROWS, CHANNELS)
     held = case().scanned()._scan
-    assert held.can_hold([{"@pooled": mapped[:ROWS]}, {"@pooled": shifted}], labels())
+    assert held.can_hold([{"@pooled": mapped[:ROWS]}, {"@pooled": shifted}], {"class": labels()})
     if backend == "jax":
-        monkeypatch.setattr("headstart.engine.scan_jax.ROOM_ON_CPU", 4 * ROWS * CHANNELS)
-        assert held.can_hold([{"@pooled": mapped[:ROWS]}] * 9, np.zeros(0))
-        assert not held.can_hold([{"@pooled": shifted}] * 2, np.zeros(0))
-    tensors, _ = held.put({"@pooled": mapped[:ROWS]}, labels())
+        monkeypatch.setattr("headstart.engine.jax.scan.ROOM_ON_CPU", 4 * ROWS * CHANNELS)
+        assert held.can_hold([{"@pooled": mapped[:ROWS]}] * 9, {})
+        assert not held.can_hold([{"@pooled": shifted}] * 2, {})
+    tensors, _ = held.put({"@pooled": mapped[:ROWS]}, {"class": labels()})
     pointer = tensors["@pooled"].unsafe_buffer_pointer() if backend == "jax" else tensors["@pooled"].data_ptr()
     assert pointer == mapped.ctypes.data
 
 
 @pytest.mark.parametrize("block", [1, 2 * 8 * 4 * CHANNELS, 2**20])
 def test_samples_that_do_not_stay_on_the_device_come_to_the_same(case, backend, monkeypatch, tmp_path, block):
-    monkeypatch.setattr(scanned, "BLOCK", block)
+    monkeypatch.setattr(module, "BLOCK", block)
     mapped = np.memmap(tmp_path / "features", np.float32, "w+", shape=(ROWS, CHANNELS))
     mapped[:] = samples().views[0]["@pooled"]
     one, other = case(), case()
-    monkeypatch.setattr(scanned, "scan", lambda step: without_room(step))
+    monkeypatch.setattr(module, "scan", lambda step: without_room(step))
     epochs = one.scanned(Stored(({"@pooled": mapped},)))
     monkeypatch.undo()
     given, expected = one.train(epochs), other.train(other.scanned())
 
     assert_same(one.end(), other.end(), backend)
-    assert [list(each.seen.rows) for each in given] == [list(each.seen.rows) for each in expected]
-    assert given[-1].seen.outputs["logits"] == pytest.approx(expected[-1].seen.outputs["logits"], abs=1e-6)
+    assert [each.rows for each in given] == [each.rows for each in expected]
+    assert given[-1].logits == pytest.approx(expected[-1].logits, abs=1e-6)
 
 
 def without_room(step):
-    from headstart.engine.compute import scan
+    from headstart.engine.device import scan
 
     made = scan(step)
     made.can_hold = lambda views, targets: False
@@ -238,8 +284,8 @@ class RootOnOneRow:
     def __init__(self, bad):
         self.bad = bad
 
-    def loss(self, targets, outputs):
-        ops = keras.ops
+    def loss(self, targets, outputs, *, training):
+        ops, targets = keras.ops, targets["class"]
         plain = ops.sparse_categorical_crossentropy(ops.minimum(targets, 9), outputs["logits"], from_logits=True)
         zero_there = ops.where(targets == self.bad, ops.sum(outputs["logits"], axis=1) * 0.0, 1.0)
         return plain + ops.where(targets == self.bad, zero_there**0.5, 0.0)
@@ -266,38 +312,38 @@ def test_the_step_that_is_not_finite_is_named_and_changes_nothing(case, backend,
     assert np.isnan(theirs.failure.loss) == (what == "loss")
     assert one.optimizer.count == theirs.failure.step - 1
     assert_same(one.end(), other.end(), backend)
-    assert np.array_equal(ours.seen.rows, theirs.seen.rows)
-    assert len(ours.seen.outputs["logits"]) == 8 * (theirs.failure.step - 1)
+    assert ours.rows == theirs.rows
+    assert len(ours.logits) == 8 * (theirs.failure.step - 1)
 
 
 def test_progress_is_told_after_each_call_and_an_interrupt_acts_there(case):
     one, told = case(), []
     epochs = one.scanned(pace=Fixed(2))
-    epochs.run(EpochPlan(1, lambda reached: told.append(reached.losses)))
+    run(epochs, 1, lambda record: told.append(list(record.losses)))
     assert [len(losses) for losses in told] == [2, 4, 6, 7]
     assert all(0 < loss < 20 for loss in told[-1])
 
-    def interrupt(reached):
+    def interrupt(record):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        epochs.run(EpochPlan(2, interrupt))
+        run(epochs, 2, interrupt)
 
 
 def test_only_a_head_on_stored_features_takes_many_steps_a_call(case):
     one = case()
     drawn = Drawn(ROWS, lambda epoch, rows: samples().take(epoch, rows))
-    assert isinstance(epochs_of(one.step, samples(), labels(), **SETTINGS), Scanned)
-    assert isinstance(epochs_of(one.step, drawn, labels(), **SETTINGS), StepByStep)
+    assert isinstance(make_epochs(one.step, examples(), **SETTINGS), DeviceEpochs)
+    assert isinstance(make_epochs(one.step, examples(drawn), **SETTINGS), StepByStep)
     below = dataclasses.replace(one.step, start=0)
-    assert isinstance(epochs_of(below, samples(), labels(), **SETTINGS), StepByStep)
+    assert isinstance(make_epochs(below, examples(), **SETTINGS), StepByStep)
 
 
 def test_jax_compiles_one_loop_for_all_calls_and_blocks(case, backend, monkeypatch):
     if backend != "jax":
         pytest.skip("PyTorch compiles nothing")
-    monkeypatch.setattr(scanned, "BLOCK", 3 * 8 * 4 * CHANNELS)
-    monkeypatch.setattr(scanned, "scan", lambda step: without_room(step))
+    monkeypatch.setattr(module, "BLOCK", 3 * 8 * 4 * CHANNELS)
+    monkeypatch.setattr(module, "scan", lambda step: without_room(step))
     one = case()
     epochs = one.scanned(pace=Fixed(2))
     one.train(epochs, 2)
@@ -310,8 +356,10 @@ def test_torch_plays_back_what_is_the_same_each_time_and_nothing_else(case, back
         pytest.skip("JAX traces by itself")
 
     class Looks(RootOnOneRow):
-        def loss(self, targets, outputs):
-            return super().loss(targets, outputs) * (2.0 if float(outputs["logits"].sum()) > 0 else 1.0)
+        def loss(self, targets, outputs, *, training):
+            return super().loss(targets, outputs, training=training) * (
+                2.0 if float(outputs["logits"].sum()) > 0 else 1.0
+            )
 
     made = [case(), case(head="mlp:16", dropout=0.4), case(loss=Looks(77))]
     eager = []
@@ -329,17 +377,17 @@ def test_torch_plays_back_what_is_the_same_each_time_and_nothing_else(case, back
 def test_a_call_is_made_to_last_about_half_a_second(seconds, steps):
     pace = Pace()
     for each in seconds:
-        pace.took(each)
+        pace.observe(each)
 
     assert pace.steps == steps
 
 
 @pytest.mark.parametrize("large", [1, 4 * CHANNELS * 20, 2**20])
 def test_rows_in_order_come_once_each_in_batches_of_one_size(monkeypatch, large):
-    monkeypatch.setattr("headstart.engine.samples.LARGE", large)
+    monkeypatch.setattr("headstart.engine.train.epochs.LARGE", large)
     found = list(in_order(samples(), size_in_order(samples(), 8)))
 
-    assert len({len(tensors["@pooled"]) for tensors, _ in found}) == 1
+    assert len({len(tensors["@pooled"]) for _, tensors, _ in found}) == 1
     assert len(found) == {1: 7, 4 * CHANNELS * 20: 3, 2**20: 1}[large]
-    joined = np.concatenate([tensors["@pooled"][:count] for tensors, count in found])
+    joined = np.concatenate([tensors["@pooled"][:count] for _, tensors, count in found])
     assert np.array_equal(joined, samples().views[0]["@pooled"])

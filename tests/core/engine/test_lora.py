@@ -4,11 +4,12 @@ import keras
 import numpy as np
 import pytest
 
-from headstart.engine.compute import Step, forward, train_step
+from headstart.engine.device import forward, train_step
 from headstart.engine.frozen import trainable_variables
 from headstart.engine.lora import LowRankAdapter, Split, adaptable
-from headstart.engine.optimizer import GroupedAdamW
 from headstart.engine.stages import read_arrays
+from headstart.engine.step import Step
+from headstart.engine.train.optimizer import GroupedAdamW
 from headstart.errors import UsageError
 from headstart.specs import LowRank
 
@@ -174,8 +175,8 @@ def one_step(bench, network, adapter, rate=1e-2):
     optimizer = GroupedAdamW(trainable, rates, steps=10, warmup=0.0, weight_decay=0.0)
     rows = np.arange(8)
     step = train_step(Step(network, 0, trainable, optimizer, bench.task, adapter=adapter))
-    step(bench.batch(rows), bench.targets("train")[rows], np.ones(8, np.float32))
-    step(bench.batch(rows), bench.targets("train")[rows], np.ones(8, np.float32))
+    step(bench.batch(rows), bench.targets("train", rows), np.ones(8, np.float32))
+    step(bench.batch(rows), bench.targets("train", rows), np.ones(8, np.float32))
     step.sync()
 
 

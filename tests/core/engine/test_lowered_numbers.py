@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 
 from headstart.engine.calibrate import calibration_batch, initialise
-from headstart.engine.compute import Step, forward, train_step
+from headstart.engine.device import forward, train_step
 from headstart.engine.frozen import trainable_variables
 from headstart.engine.lowering import lower, rules_for
 from headstart.engine.network import Network
-from headstart.engine.optimizer import GroupedAdamW
 from headstart.engine.stages import name_variables, read_arrays
+from headstart.engine.step import Step
+from headstart.engine.train.optimizer import GroupedAdamW
 from headstart.registry import load_registry
 from headstart.specs import BackboneRequest, FeatureSpec, Stage
 
@@ -292,7 +293,7 @@ def test_outputs_and_updates_agree_with_the_stock_network(networks):
         rates = dict.fromkeys(stock.names, 1e-3)
         optimizer = GroupedAdamW(trainable, rates, steps=10, warmup=0.0, weight_decay=0.0)
         step = train_step(Step(network, 0, trainable, optimizer, Task()))
-        step(batch, np.array([0, 1, 2, 0], "int32"), np.ones(4, "float32"))
+        step(batch, {"class": np.array([0, 1, 2, 0], "int32")}, np.ones(4, "float32"))
         step.sync()
         moments.append([keras.ops.convert_to_numpy(slot) for slot in (*optimizer.first, *optimizer.second)])
     np.testing.assert_allclose(outputs[1], outputs[0], atol=1e-4 * max(1.0, outputs[0].std()))
@@ -304,5 +305,5 @@ def test_outputs_and_updates_agree_with_the_stock_network(networks):
 class Task:
     """Cross-entropy, and nothing else of a task."""
 
-    def loss(self, targets, outputs):
-        return keras.losses.sparse_categorical_crossentropy(targets, outputs["logits"], from_logits=True)
+    def loss(self, targets, outputs, *, training):
+        return keras.losses.sparse_categorical_crossentropy(targets["class"], outputs["logits"], from_logits=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from headstart.data.array_folder import create_arrays
-from headstart.engine.compute import forward
+from headstart.engine.device import forward
 from headstart.engine.features import extract
 from headstart.engine.network import Network, choose_features
 from headstart.engine.source import alive_shapes
@@ -118,7 +118,7 @@ import sys; sys.path[:0] = [{str(small_plugin)!r}, {os.path.dirname(__file__)!r}
 import numpy as np
 from conftest import Bench
 from headstart.registry import load_registry
-from headstart.engine.compute import forward
+from headstart.engine.device import forward
 from headstart.engine.stages import assign_arrays
 network = Bench(load_registry()).network(seed=7)
 arrays = {{k.replace("|", "/"): v for k, v in np.load({str(tmp_path / "weights.npz")!r}).items()}}

@@ -4,10 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from headstart.engine.compute import Step, train_step
+from headstart.engine.device import train_step
 from headstart.engine.frozen import trainable_variables
-from headstart.engine.optimizer import GroupedAdamW, Rules, schedule
 from headstart.engine.stages import read_arrays
+from headstart.engine.step import Step
+from headstart.engine.train.optimizer import GroupedAdamW, Rules, schedule
 
 pytestmark = pytest.mark.backend
 
@@ -155,7 +156,7 @@ def test_after_many_updates_the_average_changes_by_its_decay_alone():
 class NoGradient:
     """A loss of 0, whose gradients are 0."""
 
-    def loss(self, targets, outputs):
+    def loss(self, targets, outputs, *, training):
         return keras.ops.sum(outputs["logits"], axis=1) * 0.0
 
 
@@ -172,7 +173,7 @@ def test_without_a_gradient_the_backbone_goes_back_towards_its_start_and_the_hea
     away = read_arrays(network.learned)
     step.reload()
     rows = np.arange(8)
-    assert step(bench.batch(rows), bench.targets("train")[rows], np.ones(8, np.float32)).finite
+    assert step(bench.batch(rows), bench.targets("train", rows), np.ones(8, np.float32)).finite
     step.sync()
 
     for name, array in read_arrays(network.learned).items():

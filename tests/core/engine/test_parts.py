@@ -4,10 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from headstart.engine.compute import Step, forward, in_parts, train_step
+from headstart.engine.device import forward, train_step
 from headstart.engine.frozen import trainable_variables
-from headstart.engine.optimizer import GroupedAdamW, Rules
 from headstart.engine.stages import read_arrays
+from headstart.engine.step import Step, in_parts
+from headstart.engine.train.optimizer import GroupedAdamW, Rules
 
 pytestmark = pytest.mark.backend
 
@@ -18,13 +19,13 @@ def test_parts_are_of_one_size_and_hold_each_sample_once():
     rows = np.arange(8)
     mask = np.array([1, 1, 1, 1, 1, 1, 1, 0], np.float32)
     for parts, sizes in ((1, [8]), (2, [4, 4]), (3, [3, 3, 3]), (4, [2, 2, 2, 2]), (8, [1] * 8)):
-        found = list(in_parts({"x": rows}, rows * 10, mask, parts))
+        found = list(in_parts({"x": rows}, {"y": rows * 10}, mask, parts))
         assert [len(part.mask) for part in found] == sizes
         filling = np.concatenate([part.batch["x"][part.mask == 0] for part in found])
         assert len(set(filling)) == len(filling)  # other samples, not one of them many times
         kept = np.concatenate([part.batch["x"][part.mask > 0] for part in found])
         assert np.array_equal(kept, np.arange(7))
-        assert all(np.array_equal(part.targets, 10 * part.batch["x"]) for part in found)
+        assert all(np.array_equal(part.targets["y"], 10 * part.batch["x"]) for part in found)
 
 
 def stepped(bench, network, *, parts, train, start, task=None):
@@ -35,7 +36,7 @@ def stepped(bench, network, *, parts, train, start, task=None):
     step = train_step(Step(network, start, trainable, optimizer, task or bench.task), parts=parts)
     rows, mask = np.arange(8), np.array([1] * 7 + [0], np.float32)
     batch = forward(network, 0, start)(bench.batch(rows))
-    seen = step(batch, bench.targets("train")[rows], mask)
+    seen = step(batch, bench.targets("train", rows), mask)
     step.sync()
     first = [keras.ops.convert_to_numpy(each) / 0.1 for each in optimizer.first]
     return seen, dict(zip(optimizer.names, first, strict=True)), read_arrays(network.learned)
@@ -54,6 +55,8 @@ def test_an_update_in_parts_is_that_of_the_whole_batch(bench, parts, train):
     assert other.finite
     assert other.loss == pytest.approx(whole.loss, rel=1e-6)
     assert other.outputs["logits"].shape == whole.outputs["logits"].shape
+    assert other.losses[:7] == pytest.approx(whole.losses[:7], rel=1e-5)
+    assert whole.losses[:7].mean() == pytest.approx(whole.loss, rel=1e-6)
     assert other.outputs["logits"][:7] == pytest.approx(whole.outputs["logits"][:7], abs=1e-5)
     largest = max(np.abs(gradient).max() for gradient in gradients.values())
     for name, gradient in gradients.items():
@@ -68,15 +71,15 @@ class NotFinite:
     def __init__(self, task, target):
         self._task, self._target = task, target
 
-    def loss(self, targets, outputs):
-        losses = self._task.loss(targets, outputs)
-        return keras.ops.where(targets == self._target, float("nan"), losses)
+    def loss(self, targets, outputs, *, training):
+        losses = self._task.loss(targets, outputs, training=training)
+        return keras.ops.where(targets["class"] == self._target, float("nan"), losses)
 
 
 def test_a_part_that_is_not_finite_changes_nothing(bench):
     network = bench.network()
     before = read_arrays(network.learned)
-    bad = NotFinite(bench.task, int(bench.targets("train")[6]))
+    bad = NotFinite(bench.task, int(bench.targets("train", [6])["class"][0]))
     seen, gradients, after = stepped(bench, network, parts=4, train=("head",), start=4, task=bad)
 
     assert not seen.finite

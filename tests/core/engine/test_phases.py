@@ -9,14 +9,14 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from headstart.engine.checkpoints import SCHEMA
-from headstart.engine.compute import forward
+from headstart.engine.device import forward
 from headstart.engine.frozen import count_trainable, hash_frozen, trainable_variables, verify_frozen
 from headstart.engine.heads import is_surer
-from headstart.engine.machinery import Machinery
-from headstart.engine.phases import run_phases
 from headstart.engine.rows import Part, Rows
 from headstart.engine.stages import read_arrays
+from headstart.engine.train.checkpoints import SCHEMA
+from headstart.engine.train.phases import run_phases
+from headstart.engine.train.trainer import Trainer
 from headstart.errors import HeadstartError
 from headstart.eventlog import read_events
 from headstart.events import CheckpointSaved, EpochDone, PhaseDone, PhaseStarted
@@ -93,13 +93,13 @@ def test_of_samples_that_are_mixed_the_loss_is_told_that_was_trained_on(bench, n
 
 
 def test_numbers_that_the_optimizer_lost_are_named_by_their_stage(network, training, monkeypatch):
-    real = Machinery.__init__
+    real = Trainer.__init__
 
-    def forgetful(self, phase, training, learning, **kwargs):
-        fewer = {name: variable for name, variable in learning.trainable.items() if name != "middle/1/beta"}
-        real(self, phase, training, dataclasses.replace(learning, trainable=fewer), **kwargs)
+    def forgetful(self, phase, context, trainable, place):
+        fewer = {name: variable for name, variable in trainable.variables.items() if name != "middle/1/beta"}
+        real(self, phase, context, dataclasses.replace(trainable, variables=fewer), place)
 
-    monkeypatch.setattr(Machinery, "__init__", forgetful)
+    monkeypatch.setattr(Trainer, "__init__", forgetful)
     with pytest.raises(HeadstartError, match=r"'tune' trained other numbers .* middle \(584 instead of 592\)"):
         run_phases([gradient("middle", "head", epochs=1)], training(network))
 
@@ -107,13 +107,13 @@ def test_numbers_that_the_optimizer_lost_are_named_by_their_stage(network, train
 def test_a_phase_that_moved_what_was_frozen_is_never_saved_as_complete(bench, network, training):
     """Or a run that goes on would take it over, unproven."""
     made = ranked(bench, training(network), [0.0, 0.5, 0.6])
-    real, weight = made.task.metrics, trainable_or_not(network)["low/0/kernel"]
+    real, weight = made.task.evaluator, trainable_or_not(network)["low/0/kernel"]
 
-    def drifting(targets, outputs):
+    def drifting(**settings):
         weight.assign(weight + 1e-6)
-        return real(targets, outputs)
+        return real(**settings)
 
-    made.task.metrics = drifting
+    made.task.evaluator = drifting
     with pytest.raises(HeadstartError, match="'tune' changed 1 weights that were frozen: low/0/kernel"):
         run_phases([gradient("head", epochs=2)], made)
     states = [read_manifest(folder, schema=SCHEMA)["state"] for folder in made.checkpoints.folder.iterdir()]
@@ -142,7 +142,7 @@ def test_the_closed_form_chooses_on_val_and_solves_again_on_train_and_val(bench,
         split: np.concatenate([pooled(bench.batch(np.array([row] * 8)))["@pooled"][:1] for row in rows])
         for split, rows in ((split, bench.data.indices(split)) for split in ("train", "val"))
     }
-    targets = {split: bench.targets(split) for split in features}
+    targets = {split: bench.targets(split)["class"] for split in features}
     expected = {strength: val_scores(features, targets, strength) for strength in strengths}
     ridge, *path = [event for event in read_events(made.log._path) if isinstance(event, EpochDone)]
     assert (ridge.solver, {event.solver for event in path}) == ("ridge", {"logistic"})
@@ -172,7 +172,7 @@ def test_views_are_rows_below_one_another(bench, network, training):
     (result,) = run_phases([closed_form(0.1, views=2)], made)
     views = made.source.training(4, views=2, fresh=False).samples.views
     rows = Rows((Part(tuple(view["@pooled"] for view in views), bench.targets("train")),))
-    assert len(rows) == 3 * len(bench.targets("train"))
+    assert len(rows) == 3 * len(bench.targets("train")["class"])
     same = [one for one in bench.task.solve(rows, (0.1,)) if one.solver == result.solver]
     assert np.array_equal(read_arrays(network.stages[-1:])["head/0/kernel"], same[0].weights["kernel"])
 
@@ -206,7 +206,9 @@ def val_scores(features, targets, strength):
 
 def test_without_refit_the_head_has_not_seen_val(bench, network, training):
     made = training(network)
-    made = dataclasses.replace(made, targets={**made.targets, "val": np.roll(made.targets["val"], 1)})
+    made = dataclasses.replace(
+        made, targets={**made.targets, "val": {"class": np.roll(made.targets["val"]["class"], 1)}}
+    )
     run_phases([closed_form(0.1)], made)
     first = read_arrays(network.stages[-1:])
     run_phases([closed_form(0.1)], training(network))
@@ -223,18 +225,27 @@ class Ranked:
     def __getattr__(self, name):
         return getattr(self._task, name)
 
-    def metrics(self, targets, outputs):
-        scores = dict(self._task.metrics(targets, outputs))
-        if len(targets) == self.val_rows:
-            scores["accuracy"] = self._accuracies[self.seen]
-            self.seen += 1
-        return scores
+    def evaluator(self, *, running=False):
+        real = self._task.evaluator(running=running)
+        return real if running else RankedEvaluator(self, real)
+
+    def next_accuracy(self):
+        self.seen += 1
+        return self._accuracies[self.seen - 1]
+
+
+class RankedEvaluator:
+    """Gives the next accuracy in place of its own."""
+
+    def __init__(self, task, real):
+        self._task, self.update, self._real = task, real.update, real
+
+    def metrics(self):
+        return {**self._real.metrics(), "accuracy": self._task.next_accuracy()}
 
 
 def ranked(bench, made, accuracies):
-    task = Ranked(bench.task, accuracies)
-    task.val_rows = len(made.targets["val"])
-    return dataclasses.replace(made, task=task)
+    return dataclasses.replace(made, task=Ranked(bench.task, accuracies))
 
 
 class Watching:
@@ -308,7 +319,7 @@ def test_each_checkpoint_is_whole_and_only_those_of_the_last_phase_remain(bench,
     folders = sorted(made.checkpoints.folder.iterdir())
     facts = [read_manifest(folder, schema=SCHEMA)["state"] for folder in folders]
     assert [(each["phase"], each["complete"]) for each in facts] == [(1, False), (1, True)]
-    assert facts[0]["standing"]["epoch"] == 3
+    assert facts[0]["trainer"]["epoch"] == 3
     assert [(each["steps"], each["best_epoch"]) for each in facts[1]["results"]] == [(10, 1), (15, 1)]
     told = [event.path for event in read_events(made.log._path) if isinstance(event, CheckpointSaved)]
     assert told == [f"step.{step}" for step in (0, 5, 10, 15, 20, 25)]
@@ -357,8 +368,9 @@ class Deaf:
     def __getattr__(self, name):
         return getattr(self._task, name)
 
-    def loss(self, targets, outputs):
-        return self._task.loss(targets, {name: 0.0 * each for name, each in outputs.items()})
+    def loss(self, targets, outputs, *, training):
+        outputs = {name: 0.0 * each for name, each in outputs.items()}
+        return self._task.loss(targets, outputs, training=training)
 
 
 def test_stages_to_which_no_gradient_comes_are_warned_of(bench, network, training):

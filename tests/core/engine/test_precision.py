@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from headstart.engine import precision
-from headstart.engine.compute import Step, forward, train_step
+from headstart.engine.device import forward, train_step
 from headstart.engine.frozen import trainable_variables
-from headstart.engine.optimizer import GroupedAdamW
 from headstart.engine.stages import name_variables
+from headstart.engine.step import Step
+from headstart.engine.train.optimizer import GroupedAdamW
 from headstart.errors import EngineRefusal
 
 pytestmark = pytest.mark.backend
@@ -61,7 +62,7 @@ def first_moments(bench, network, asked):
     rates = dict.fromkeys(network.names, 1e-12)
     optimizer = GroupedAdamW(learning, rates, steps=10, warmup=0.0, weight_decay=0.0)
     step = train_step(Step(network, 0, learning, optimizer, bench.task, asked))
-    stepped = step(bench.batch(ROWS), bench.targets("train")[ROWS], np.ones(8, np.float32))
+    stepped = step(bench.batch(ROWS), bench.targets("train", ROWS), np.ones(8, np.float32))
     step.sync()
     moments = [keras.ops.convert_to_numpy(each) for each in optimizer.first]
     return stepped, dict(zip(optimizer.names, moments, strict=True))

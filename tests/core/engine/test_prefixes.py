@@ -7,7 +7,7 @@ from headstart.artefact import Blueprint
 from headstart.cache import Cache
 from headstart.engine import prefixes as module
 from headstart.engine.choosing import Choice, choose_engine
-from headstart.engine.compute import forward
+from headstart.engine.device import forward
 from headstart.engine.exporting import Exporters
 from headstart.engine.identity import identify
 from headstart.engine.prefixes import BATCH, Prefixes

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from headstart.engine import rate_test
-from headstart.engine.epochs import filled_up
-from headstart.engine.learning import learning_of
-from headstart.engine.optimizer import GroupedAdamW
-from headstart.engine.rate_test import SweptAdamW, measure_rates
 from headstart.engine.stages import read_arrays
+from headstart.engine.train import lr_test
+from headstart.engine.train.epochs import filled_up
+from headstart.engine.train.lr_test import SweptAdamW, measure_rates
+from headstart.engine.train.optimizer import GroupedAdamW
+from headstart.engine.train.trainable import select_trainable
 from headstart.rate_curve import STOP, rising_rates, smoothed_so_far
 from headstart.specs import LowRank, Phase
 
@@ -74,7 +74,7 @@ def test_equal_seeds_give_equal_curves(bench, training):
 def test_the_first_losses_are_those_of_a_run_at_such_rates(network, training):
     """Rates too low to change anything: the loss of each batch as the untouched network gives it."""
     from headstart.data.order import batches
-    from headstart.engine.compute import forward
+    from headstart.engine.device import forward
 
     made = training(network)
     rates = np.full(8, 1e-12) * (1 + np.arange(8) / 100)
@@ -85,14 +85,16 @@ def test_the_first_losses_are_those_of_a_run_at_such_rates(network, training):
     for epoch in (1, 2):
         for rows, mask in batches(made.order(epoch), made.batch_size):
             logits = answer(samples.take(epoch, rows))["logits"].astype(np.float64)
-            logs = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(rows)), made.targets["train"][rows]]
+            logs = (
+                np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(rows)), made.targets["train"]["class"][rows]]
+            )
             expected.append((logs * mask).sum() / mask.sum())
     assert losses == pytest.approx(expected[1:9], abs=1e-4)
 
 
 def test_stages_keep_their_ratios_at_every_rate(network):
     tested = phase("low", "middle", "top", "head")
-    named = learning_of(network, tested, seed=0, batch_norm="frozen").trainable
+    named = select_trainable(network, tested, seed=0, batch_norm="frozen").variables
     swept = SweptAdamW(named, PLANNED, np.array([0.5, 2.0]), tested)
     stages = [name.partition("/")[0] for name in named]
 
@@ -106,11 +108,11 @@ def test_at_a_constant_rate_its_update_is_that_of_the_runs_optimizer(bench, appl
     tested, updated = phase("top", "head", weight_decay=0.1, clip=0.5), []
     for swept in (True, False):
         made = bench.network()
-        named = learning_of(made, tested, seed=0, batch_norm="frozen").trainable
+        named = select_trainable(made, tested, seed=0, batch_norm="frozen").variables
         if swept:
             optimizer = SweptAdamW(named, PLANNED, np.array([1.0]), tested)
         else:
-            from headstart.engine.optimizer import Rules
+            from headstart.engine.train.optimizer import Rules
 
             optimizer = GroupedAdamW(
                 named, PLANNED, steps=1, warmup=0.0, weight_decay=0.1, rules=Rules(clip=tested.clip)
@@ -135,7 +137,7 @@ def test_statistics_that_move_see_the_batches_that_a_run_has(network, training, 
     """The last batch of an epoch is filled up with other samples, not with one of them many times."""
     made = training(network, batch_size=7, batch_norm="trainable")
     asked = []
-    monkeypatch.setattr(rate_test, "filled_up", lambda *given: asked.append(filled_up(*given)) or asked[-1])
+    monkeypatch.setattr(lr_test, "filled_up", lambda *given: asked.append(filled_up(*given)) or asked[-1])
     measure_rates(phase("top", "head"), made, RATES[:10], planned=4e-3)
     assert len(asked) >= 10
     assert all(len(set(rows)) == 7 for rows in asked)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from headstart.engine.recovery import ABOVE, TIMES, WINDOW, LossSpikedError, SpikeGuard, is_out_of_memory
+from headstart.engine.train.recovery import ABOVE, TIMES, WINDOW, LossSpikedError, SpikeGuard, is_out_of_memory
 
 
 def spike_by_hand(losses):
@@ -21,7 +21,7 @@ def spike_heard(losses, *, cuts):
     guard = SpikeGuard()
     try:
         for cut in (*cuts, len(losses)):
-            guard.hear(list(losses[:cut]))
+            guard.observe(list(losses[:cut]))
     except LossSpikedError as spiked:
         return spiked.step
     return None
@@ -70,10 +70,10 @@ def test_what_counts_as_a_spike(losses, step):
 
 def test_the_window_goes_on_across_epochs_while_steps_count_anew():
     guard = SpikeGuard()
-    guard.hear([1.0] * 10)
+    guard.observe([1.0] * 10)
     guard.next_epoch()
     with pytest.raises(LossSpikedError) as caught:
-        guard.hear([1.0, 30.0])
+        guard.observe([1.0, 30.0])
 
     assert (caught.value.step, caught.value.low) == (2, 1.0)
     assert caught.value.mean == pytest.approx((7 * 1.0 + 30.0) / 8)
@@ -82,10 +82,10 @@ def test_the_window_goes_on_across_epochs_while_steps_count_anew():
 def test_a_guard_made_again_from_what_it_holds_hears_the_same():
     losses = [1.0] * 11 + [9.0] * 8
     whole = SpikeGuard()
-    whole.hear(losses[:12])
-    again = SpikeGuard(recent=list(whole.recent), low=whole.low, heard=whole.heard)
+    whole.observe(losses[:12])
+    again = SpikeGuard(recent=list(whole.recent), low=whole.low, observed=whole.observed)
     with pytest.raises(LossSpikedError) as caught:
-        again.hear(losses)
+        again.observe(losses)
 
     assert caught.value.step == spike_by_hand(losses)
 

@@ -7,11 +7,13 @@ import os
 import numpy as np
 import pytest
 
-from headstart.engine.checkpoints import Checkpoints
-from headstart.engine.phases import run_phases
-from headstart.engine.recovery import MOST
-from headstart.engine.scanned import Pace, Scanned
+from headstart.engine.device import score_step
+from headstart.engine.scoring import Scores
 from headstart.engine.stages import read_arrays
+from headstart.engine.train.checkpoints import Checkpoints
+from headstart.engine.train.device_epochs import DeviceEpochs, Pace
+from headstart.engine.train.phases import run_phases
+from headstart.engine.train.recovery import MOST
 from headstart.errors import HeadstartError
 from headstart.eventlog import read_events
 from headstart.events import EpochDone, PhaseDone, PhaseStarted, WeightsAveraged, WentBack
@@ -25,7 +27,7 @@ EVERY = 2
 class Fixed(Pace):
     """So many steps a call, however long they take."""
 
-    def took(self, seconds):
+    def observe(self, seconds):
         pass
 
 
@@ -248,8 +250,11 @@ def test_a_soup_and_a_share_are_told_and_are_no_worse_than_any_leg(bench, traini
     assert share.val == result.best
     assert result.best["accuracy"] >= max(soup.val["accuracy"], *(val["accuracy"] for val in legs.values()))
     assert result.steps == 3 * 5
-    answers = made.task.metrics(made.targets["val"], result.answers)
-    assert answers == pytest.approx(dict(result.best), rel=1e-5)
+    val = made.source.plain(0, "val").samples.take(0, np.arange(len(made.targets["val"]["class"])))
+    answered = score_step(made.fast, 0, made.task)(val, made.targets["val"])
+    scores = Scores(made.task)
+    scores.update(made.targets["val"], answered.outputs, answered.losses)
+    assert scores.metrics() == pytest.approx(dict(result.best), rel=1e-5)
 
 
 def test_a_backbone_that_is_not_the_one_of_the_run_is_refused(bench, training):
@@ -338,7 +343,7 @@ def test_a_loss_that_spikes_sends_the_phase_back_at_half_the_rates_and_says_so(b
 def test_a_phase_goes_back_so_often_and_then_goes_on_as_it_is(bench, training, monkeypatch):
     ends = []
     for most in (1, 0):
-        monkeypatch.setattr("headstart.engine.loop.MOST", most)
+        monkeypatch.setattr("headstart.engine.train.trainer.MOST", most)
         made, _ = spiking(bench, training).whole()
         assert len(went_back(made)) == most
         ends.append(told_of(made))
@@ -347,9 +352,9 @@ def test_a_phase_goes_back_so_often_and_then_goes_on_as_it_is(bench, training, m
 
 
 def at_this_pace(steps, *given, parts, **more):
-    """What `epochs_of` gives for a head on stored features, with so many steps a call."""
+    """What `make_epochs` gives for a head on stored features, with so many steps a call."""
     assert parts == 1
-    return Scanned(*given, pace=Fixed(steps), **more)
+    return DeviceEpochs(*given, pace=Fixed(steps), **more)
 
 
 def test_a_spike_before_a_loss_that_is_not_finite_is_met_first_however_steps_come(bench, training, monkeypatch):
@@ -357,7 +362,7 @@ def test_a_spike_before_a_loss_that_is_not_finite_is_met_first_however_steps_com
     case = dataclasses.replace(SPIKING.phases[0], rates={"head": 1e37}, warmup=0.99)
     ends = []
     for steps in (1, 1000):
-        monkeypatch.setattr("headstart.engine.machinery.epochs_of", functools.partial(at_this_pace, steps))
+        monkeypatch.setattr("headstart.engine.train.trainer.make_epochs", functools.partial(at_this_pace, steps))
         runs = Runs(bench, training, Case((case,), (), settings={"batch_size": 4}))
         made = runs._made()
         with pytest.raises(HeadstartError) as caught:

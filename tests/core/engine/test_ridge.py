@@ -16,7 +16,11 @@ FEW, MANY = (40, 90), (200, 30)
 
 
 def values(targets):
-    return np.eye(3)[targets]
+    return np.eye(3)[targets["class"]]
+
+
+def of(targets):
+    return {"class": targets}
 
 
 def sample(count, channels, offset=0.0, seed=0):
@@ -27,7 +31,7 @@ def sample(count, channels, offset=0.0, seed=0):
 
 
 def rows_of(features, targets, cut):
-    return Rows((Part((features[:cut],), targets[:cut]), Part((features[cut:],), targets[cut:])))
+    return Rows((Part((features[:cut],), of(targets[:cut])), Part((features[cut:],), of(targets[cut:]))))
 
 
 def scaled(features):
@@ -42,7 +46,7 @@ def scaled(features):
 def test_the_path_equals_the_normal_equations_and_scikit_learn(shape, offset):
     features, targets = sample(*shape, offset=offset)
     spectrum = spectrum_of(rows_of(features, targets, 11), values)
-    inputs, outputs = scaled(features), values(targets)
+    inputs, outputs = scaled(features), values(of(targets))
     for strength in STRENGTHS:
         kernel = spectrum.basis @ ridge_weights(spectrum, strength)
         penalty = len(inputs) * strength
@@ -81,14 +85,14 @@ def test_left_out_answers_equal_refits_without_each_sample(shape, views):
     features, targets = sample(*shape)
     random = np.random.default_rng(1)
     seen = [features, *(features + 0.1 * random.normal(size=shape).astype(np.float32) for _ in range(views - 1))]
-    rows = Rows((Part(tuple(seen), targets),))
+    rows = Rows((Part(tuple(seen), of(targets)),))
     spectrum = spectrum_of(rows, values)
     left = leave_out(spectrum, rows, values, STRENGTHS, limit=1000)
-    assert np.array_equal(left.targets, targets)
+    assert np.array_equal(left.targets["class"], targets)
     inputs = np.stack([spectrum.project(view) for view in seen], axis=1)
     for index in range(0, len(features), 5):
         kept = np.arange(len(features)) != index
-        x, y = inputs[kept].reshape(-1, inputs.shape[2]), np.repeat(values(targets[kept]), views, axis=0)
+        x, y = inputs[kept].reshape(-1, inputs.shape[2]), np.repeat(values(of(targets[kept])), views, axis=0)
         for answers, strength in zip(left.answers, STRENGTHS, strict=True):
             reference = Ridge(alpha=strength * len(rows), solver="cholesky").fit(x, y)
             np.testing.assert_allclose(answers[index], reference.predict(inputs[index, :1])[0], atol=1e-6)
@@ -102,7 +106,7 @@ def test_no_more_samples_are_asked_than_allowed_evenly_spaced():
     whole, some = (leave_out(spectrum, rows, values, STRENGTHS, limit) for limit in (100, 40))
     picked = np.r_[np.arange(0, 50, 3), np.arange(50, 100, 3)]
     np.testing.assert_allclose(some.answers, whole.answers[:, picked], atol=1e-12)
-    assert np.array_equal(some.targets, targets[picked])
+    assert np.array_equal(some.targets["class"], targets[picked])
 
 
 @pytest.mark.parametrize("shape", [FEW, MANY])

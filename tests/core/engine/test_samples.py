@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from headstart.data.order import batches, epoch_order
-from headstart.engine.samples import Stored
 from headstart.engine.source import STORED_LIMIT, is_storable
+from headstart.engine.train.epochs import Stored
 
 pytestmark = pytest.mark.backend
 
@@ -47,7 +47,7 @@ def test_validation_equals_that_of_a_run_without_augmentation(bench, network, tm
 
 def test_stored_views_are_the_plain_one_and_as_many_drawn_ones_each_augmented_once(bench, network, tmp_path):
     from headstart.data.views import TrainingSamples, augmented
-    from headstart.engine.compute import forward
+    from headstart.engine.device import forward
 
     view = bench.view()
     samples = bench.source(network, tmp_path, view).training(4, views=2, fresh=False).samples
@@ -90,7 +90,7 @@ def test_tensors_are_stored_up_to_the_limit_and_not_beyond(network):
 
 def test_stored_views_of_mixtures_know_the_partners_of_each(bench, network, tmp_path):
     from headstart.data.views import TrainingSamples, augmented, partners
-    from headstart.engine.compute import forward
+    from headstart.engine.device import forward
 
     view = bench.view_of("cutmix", "mixup")
     samples = bench.source(network, tmp_path, view).training(4, views=2, fresh=False).samples

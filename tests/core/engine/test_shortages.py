@@ -9,13 +9,13 @@ import keras
 import numpy as np
 import pytest
 
-from headstart.engine import machinery
-from headstart.engine.checkpoints import Checkpoints
-from headstart.engine.loop import GradientPhase
-from headstart.engine.phases import run_phases
-from headstart.engine.rate_test import measure_rates
 from headstart.engine.stages import read_arrays
-from headstart.engine.surgical import relative_gradients
+from headstart.engine.train import trainer
+from headstart.engine.train.checkpoints import Checkpoints
+from headstart.engine.train.lr_test import measure_rates
+from headstart.engine.train.phases import run_phases
+from headstart.engine.train.surgical import relative_gradients
+from headstart.engine.train.trainer import Trainer
 from headstart.errors import HeadstartError
 from headstart.eventlog import read_events
 from headstart.events import EpochDone, Warned, WentBack
@@ -35,10 +35,11 @@ class Hungry:
     def __getattr__(self, name):
         return getattr(self._task, name)
 
-    def loss(self, targets, outputs):
-        self._take(len(targets))
-        self.sizes.append(len(targets))
-        return self._task.loss(targets, outputs)
+    def loss(self, targets, outputs, *, training):
+        if training:
+            self._take(len(targets["class"]))
+            self.sizes.append(len(targets["class"]))
+        return self._task.loss(targets, outputs, training=training)
 
 
 def too_many(limit):
@@ -118,8 +119,8 @@ class Spiking(Hungry):
         super().__init__(task, take)
         self._when = when
 
-    def loss(self, targets, outputs):
-        return super().loss(targets, outputs) * (1000.0 if self._when() else 1.0)
+    def loss(self, targets, outputs, *, training):
+        return super().loss(targets, outputs, training=training) * (1000.0 if self._when() else 1.0)
 
 
 def test_a_spike_after_two_shortages_leaves_what_they_came_to(bench, network, training, backend):
@@ -165,13 +166,13 @@ def test_a_batch_of_one_sample_cannot_be_halved(bench, network, training):
 def test_the_failed_step_is_gone_when_its_batch_is_halved(bench, network, training, monkeypatch):
     """Its tensors are alive as long as the error is, whose traceback holds its frames."""
     in_the_way = []
-    real = GradientPhase._go_back
+    real = Trainer._go_back
 
     def go_back(self, *given, **met):
         in_the_way.append(sys.exc_info()[1])
         real(self, *given, **met)
 
-    monkeypatch.setattr(GradientPhase, "_go_back", go_back)
+    monkeypatch.setattr(Trainer, "_go_back", go_back)
     tuned(dataclasses.replace(training(network), task=Hungry(bench.task, too_many(4))), "top", "head")
     assert in_the_way == [None]
 
@@ -179,21 +180,21 @@ def test_the_failed_step_is_gone_when_its_batch_is_halved(bench, network, traini
 @pytest.fixture
 def answered(monkeypatch):
     """Lets a pass over val need memory for each sample of a batch: call it with what takes it. Gives what had it."""
-    real, sizes = machinery.forward, []
+    real, sizes = trainer.score_step, []
 
     def needing(take):
-        def forward(*args, **settings):
+        def score_step(*args, **settings):
             run = real(*args, **settings)
 
-            def answer(tensors):
+            def answer(tensors, targets):
                 count = len(next(iter(tensors.values())))
                 take(count)
                 sizes.append(count)
-                return run(tensors)
+                return run(tensors, targets)
 
             return answer
 
-        monkeypatch.setattr(machinery, "forward", forward)
+        monkeypatch.setattr(trainer, "score_step", score_step)
         return sizes
 
     return needing

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from headstart.data.order import batches, epoch_order
-from headstart.engine import reestimate as module
-from headstart.engine.compute import forward
+from headstart.engine.device import forward
 from headstart.engine.network import Network
-from headstart.engine.phases import run_phases
-from headstart.engine.reestimate import reestimate
 from headstart.engine.stages import read_arrays
+from headstart.engine.train import bn_stats as module
+from headstart.engine.train.bn_stats import reestimate
+from headstart.engine.train.phases import run_phases
 from headstart.specs import Phase, Stage
 
 pytestmark = pytest.mark.backend

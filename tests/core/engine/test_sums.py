@@ -14,7 +14,7 @@ OUTPUTS = np.random.default_rng(5).normal(size=(3, 2))
 
 
 def values(targets):
-    return OUTPUTS[targets]
+    return OUTPUTS[targets["class"]]
 
 
 def sample(count, channels=4, offset=0.0, seed=0):
@@ -25,7 +25,7 @@ def sample(count, channels=4, offset=0.0, seed=0):
 
 def rows_of(features, targets, *cuts):
     pieces = zip(np.split(features, cuts), np.split(targets, cuts), strict=True)
-    return Rows(tuple(Part((part,), labels) for part, labels in pieces))
+    return Rows(tuple(Part((part,), {"class": labels}) for part, labels in pieces))
 
 
 def plain(sums):
@@ -35,7 +35,7 @@ def plain(sums):
 def test_sums_are_those_that_numpy_takes_of_everything_at_once():
     features, targets = sample(2 * BLOCK + 77)
     sums = sums_of(rows_of(features, targets).blocks(), values)
-    wide, outputs = features.astype(np.float64), values(targets)
+    wide, outputs = features.astype(np.float64), values({"class": targets})
     assert sums.count == len(features)
     np.testing.assert_allclose(sums.mean, wide.mean(0), atol=1e-12)
     np.testing.assert_allclose(sums.target_mean, outputs.mean(0), atol=1e-12)
@@ -85,13 +85,13 @@ def test_mapped_arrays_give_the_same_bits(tmp_path):
 
 def test_views_stand_below_one_another_with_the_targets_of_their_samples():
     features, targets = sample(10)
-    rows = Rows((Part((features, features + 1), targets),)) + rows_of(features[:3], targets[:3])
+    rows = Rows((Part((features, features + 1), {"class": targets}),)) + rows_of(features[:3], targets[:3])
     assert (len(rows), rows.samples, rows.channels) == (23, 13, 4)
     stacked = np.concatenate([features, features + 1, features[:3]])
     assert np.array_equal(np.concatenate([block for block, _ in rows.blocks()]), stacked)
-    assert np.array_equal(np.concatenate([labels for _, labels in rows.blocks()]), rows.targets)
-    assert np.array_equal(rows.targets, np.concatenate([targets, targets, targets[:3]]))
+    assert np.array_equal(np.concatenate([labels["class"] for _, labels in rows.blocks()]), rows.targets["class"])
+    assert np.array_equal(rows.targets["class"], np.concatenate([targets, targets, targets[:3]]))
     assert rows.columns(1, 3) == pytest.approx(stacked[:, 1:3])
     views, labels = next(rows.by_sample(every=2, batch=3))
     assert np.array_equal(views, np.stack([features, features + 1], axis=1)[[0, 2, 4]])
-    assert np.array_equal(labels, targets[[0, 2, 4]])
+    assert np.array_equal(labels["class"], targets[[0, 2, 4]])

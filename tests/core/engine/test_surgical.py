@@ -8,7 +8,7 @@ import pytest
 
 from headstart.engine.frozen import trainable_variables
 from headstart.engine.stages import read_arrays
-from headstart.engine.surgical import choose_stages, pick_stages, relative_gradients
+from headstart.engine.train.surgical import choose_stages, pick_stages, relative_gradients
 from headstart.specs import Phase
 
 pytestmark = pytest.mark.backend
@@ -41,7 +41,8 @@ def mean_loss(bench, network, training):
     rows = training.source.data.indices("train")
     tensors = {name: keras.ops.convert_to_tensor(array) for name, array in bench.batch(rows).items()}
     outputs = network.run(tensors, 0, len(network.stages))
-    return keras.ops.mean(bench.task.loss(keras.ops.convert_to_tensor(bench.targets("train")), outputs))
+    targets = {name: keras.ops.convert_to_tensor(array) for name, array in bench.targets("train").items()}
+    return keras.ops.mean(bench.task.loss(targets, outputs, training=True))
 
 
 def gradients(bench, network, training):
@@ -69,7 +70,7 @@ def norm(arrays, stage):
 
 def test_values_are_the_relative_norms_of_the_mean_gradient(bench, network, training):
     made = training(network)  # batches of 8 that do not divide the split: its last one is padded
-    assert len(bench.targets("train")) % made.batch_size
+    assert len(bench.targets("train")["class"]) % made.batch_size
     found = gradients(bench, network, made)
     weights = {name: array for name, array in read_arrays(network.learned).items() if name in found}
 
@@ -97,7 +98,7 @@ def test_looking_changes_no_weight_and_is_told(bench, network, training, monkeyp
     for name, array in read_arrays(network.learned).items():
         np.testing.assert_array_equal(array, before[name])
 
-    count = len(bench.targets("train"))
+    count = len(bench.targets("train")["class"])
     assert [(event.done, event.total) for event in heard.events] == [(min(8 * n, count), count) for n in range(1, 6)]
     assert {(event.activity, event.unit, event.phase) for event in heard.events} == {
         ("choosing stages", "samples", "fine_tune")

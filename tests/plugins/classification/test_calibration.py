@@ -9,12 +9,38 @@ import pytest
 from scipy.special import log_softmax, softmax
 
 from headstart.calibration import fit_temperature
-from headstart.runs.calibration import calibrated, calibration_facts
 from headstart.specs import TaskRequest
 from headstart_plugins.classification import ClassificationOptions
 from headstart_plugins.classification._build import Classification, build
 
 TASK = Classification(("a", "b", "c"))
+
+
+def evaluated(task, targets, outputs, losses=None):
+    evaluator = task.evaluator()
+    no_facts, no_losses = [{}] * len(targets), np.zeros(len(targets), np.float32)
+    evaluator.update({"class": targets}, outputs, no_facts, no_losses if losses is None else losses)
+    return evaluator.result()
+
+
+def calibrated(task, targets, outputs):
+    """The task with what these answers tell, and that as result.json has it for val."""
+    calibrator = task.calibrator()
+    calibrator.update({"class": targets}, outputs)
+    found = calibrator.found()
+    made = task.calibrated(found)
+    return made, {**found, "val": calibration_facts(made, targets, outputs)}
+
+
+def calibration_facts(task, targets, outputs):
+    return evaluated(task, targets, outputs).calibration
+
+
+def table_of(task, outputs):
+    """The columns of predictions.csv."""
+    count = len(next(iter(outputs.values())))
+    rows = [row for answer in task.decode(outputs, [{}] * count, 2**31) for row in task.rows(answer)]
+    return {name: [row[name] for row in rows] for name in task.columns}
 
 
 def answers(too_sure, count=3000, seed=0):
@@ -52,11 +78,11 @@ def test_the_facts_are_error_and_likelihood_before_and_after_also_on_samples_tha
 def test_answers_and_metrics_stay_and_probabilities_are_the_calibrated_ones():
     targets, outputs = answers(3.0, count=200)
     task, _ = calibrated(TASK, targets, outputs)
-    before, after = TASK.columns(outputs), task.columns(outputs)
+    before, after = table_of(TASK, outputs), table_of(task, outputs)
     assert before["prediction"] == after["prediction"]
-    assert TASK.metrics(targets, outputs) == task.metrics(targets, outputs)
+    assert evaluated(TASK, targets, outputs).metrics == evaluated(task, targets, outputs).metrics
     np.testing.assert_allclose(after["p:b"], softmax(outputs["logits"] / task.temperature, axis=1)[:, 1], atol=1e-6)
-    decoded = [row["confidence"] for row in task.decode(outputs, 1)]
+    decoded = [row["confidence"] for row in task.decode(outputs, [{}] * 200, 1)]
     assert decoded == after["confidence"] != before["confidence"]
 
 
@@ -85,7 +111,7 @@ KEPT = (3000, 600, 150)
 
 def of(balance, tau=1.0, counts=KEPT):
     task = build(TaskRequest(ClassificationOptions(balance=balance, tau=tau), targets=["a", "b", "c"]))
-    return task.fitted(np.repeat(np.arange(3), counts))
+    return task.fitted({"class": np.repeat(np.arange(3), counts)})
 
 
 def repeated(targets, outputs, often):
@@ -147,7 +173,7 @@ def test_the_probabilities_are_those_of_the_classes_that_are_weighed_so(balance)
     """What is answered are the logits as they are: no prior is put back."""
     targets, outputs, _ = skewed(3.0)
     task, _ = calibrated(of(balance), targets, outputs)
-    answered = [task.columns(outputs)[f"p:{name}"] for name in task.classes]
+    answered = [table_of(task, outputs)[f"p:{name}"] for name in task.classes]
     np.testing.assert_allclose(np.transpose(answered), softmax(outputs["logits"] / task.temperature, axis=1), atol=1e-6)
 
 
@@ -157,8 +183,7 @@ def test_without_a_mechanism_nothing_is_weighed_and_nothing_said():
     logits = outputs["logits"].astype(np.float64)
     assert task.temperature == fit_temperature(lambda t: likelihood(targets, logits / t))
     assert set(facts) == {"temperature", "val"}
-    assert facts["val"]["nll"] == {
-        "before": likelihood(targets, logits),
-        "after": likelihood(targets, logits / task.temperature),
-    }
+    assert facts["val"]["nll"] == pytest.approx(
+        {"before": likelihood(targets, logits), "after": likelihood(targets, logits / task.temperature)}, rel=1e-12
+    )
     assert_same(facts["val"], calibrated(TASK, targets, outputs)[1]["val"])

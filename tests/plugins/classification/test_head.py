@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
+from sklearn.metrics import log_loss
 
 from headstart.errors import UsageError
 from headstart_plugins.classification._balance import Balance
@@ -73,7 +74,7 @@ def test_solved_weights_fit_the_linear_head_and_give_the_same_logits():
     random = np.random.default_rng(0)
     targets = np.arange(60, dtype=np.int32) % 3
     features = (random.normal(size=(60, 6)) + targets[:, None]).astype(np.float32)
-    *_, best = TASK.solve(Rows((Part((features,), targets),)), (0.01,))
+    *_, best = TASK.solve(Rows((Part((features,), {"class": targets}),)), (0.01,))
     solved = best.weights
     model = TASK.head("linear", POOLED, seed=0)
     named = {f"head/0/{role}": array for role, array in solved.items()}
@@ -84,13 +85,10 @@ def test_solved_weights_fit_the_linear_head_and_give_the_same_logits():
 
 
 def test_the_loss_is_minus_log_softmax_of_the_target_even_for_extreme_logits():
-    import keras
-
     random = np.random.default_rng(0)
     logits = random.normal(size=(8, 3)).astype(np.float32) * np.array([[1], [10], [100], [1000]] * 2, np.float32)
     targets = np.array([0, 1, 2, 0, 1, 2, 0, 1], np.int32)
-    tensors = keras.ops.convert_to_tensor(targets), {"logits": keras.ops.convert_to_tensor(logits)}
-    loss = keras.ops.convert_to_numpy(TASK.loss(*tensors))
+    loss = loss_of(TASK, targets, logits)
     expected = -log_softmax(logits.astype(np.float64), axis=1)[np.arange(8), targets]
     assert loss.shape == (8,)
     assert loss.dtype == np.float32
@@ -104,11 +102,11 @@ def test_other_heads_are_refused_by_name(name):
         TASK.head(name, POOLED, seed=0)
 
 
-def loss_of(task, targets, logits):
+def loss_of(task, targets, logits, training=True):
     import keras
 
-    tensors = keras.ops.convert_to_tensor(targets), {"logits": keras.ops.convert_to_tensor(logits)}
-    return keras.ops.convert_to_numpy(task.loss(*tensors))
+    tensors = {"class": keras.ops.convert_to_tensor(targets)}, {"logits": keras.ops.convert_to_tensor(logits)}
+    return keras.ops.convert_to_numpy(task.loss(*tensors, training=training))
 
 
 LOGITS = np.random.default_rng(1).normal(size=(6, 3)).astype(np.float32)
@@ -136,10 +134,21 @@ def test_weights_multiply_and_adjustment_shifts():
 def test_a_loss_of_mixed_targets_is_the_mean_of_both_losses(balance):
     """In a weighted one each part has the weight of its own class, or rare classes would lose some of theirs."""
     task, partners, shares = balanced(balance), TARGETS[::-1].copy(), np.linspace(0, 1, 6, dtype=np.float32)
-    mixed = loss_of(task, task.mix(TARGETS, partners, shares), LOGITS)
+    mixed = loss_of(task, task.mix({"class": TARGETS}, {"class": partners}, shares)["class"], LOGITS)
     own, other = (loss_of(task, each, LOGITS) for each in (TARGETS, partners))
     expected = shares * own + (1 - shares) * other
     np.testing.assert_allclose(mixed, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_without_training_nothing_regularises_and_an_adjustment_stays():
+    """What is told of val is the plain loss, or that of the adjusted logits, as log_loss has it."""
+    probability = softmax(LOGITS.astype(np.float64), axis=1)
+    for task in (Classification(("a", "b", "c"), label_smoothing=0.3), balanced("class_weights"), balanced("sampling")):
+        losses = loss_of(task, TARGETS, LOGITS, training=False)
+        assert losses.mean() == pytest.approx(log_loss(TARGETS, probability), rel=1e-6)
+    shifted = softmax(LOGITS + np.log(COUNTS / 10), axis=1)
+    adjusted = loss_of(balanced("logit_adjustment"), TARGETS, LOGITS, training=False)
+    assert adjusted.mean() == pytest.approx(log_loss(TARGETS, shifted), rel=1e-6)
 
 
 def balanced(balance):

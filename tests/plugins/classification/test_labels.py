@@ -22,7 +22,7 @@ def test_digits_are_ordered_as_numbers_and_names_as_text():
 
 
 def test_labels_become_int32_indices_in_the_order_of_the_classes():
-    encoded = task_of(["dog", "cat"]).encode(["dog", "cat", "dog"], ["a", "b", "c"])
+    encoded = task_of(["dog", "cat"]).encode(["dog", "cat", "dog"], [{}] * 3, ["a", "b", "c"])["class"]
     assert encoded.dtype == np.int32
     assert encoded.tolist() == [1, 0, 1]
 
@@ -34,7 +34,7 @@ def test_a_task_built_from_its_stored_labels_is_the_same_task():
 
 def test_an_unknown_label_names_its_key_and_suggests_the_near_class():
     with pytest.raises(DataError, match=r"photos/7\.jpg.*'dgo'") as caught:
-        task_of(["dog", "cat"]).encode(["cat", "dgo"], ["photos/1.jpg", "photos/7.jpg"])
+        task_of(["dog", "cat"]).encode(["cat", "dgo"], [{}] * 2, ["photos/1.jpg", "photos/7.jpg"])
     assert "dog" in caught.value.hint
 
 

@@ -33,7 +33,7 @@ def named(classes):
 
 
 def rows_of(features, targets):
-    return Rows((Part((features[:17],), targets[:17]), Part((features[17:],), targets[17:])))
+    return Rows((Part((features[:17],), {"class": targets[:17]}), Part((features[17:],), {"class": targets[17:]})))
 
 
 def solve(features, targets, strength, classes):
@@ -48,7 +48,12 @@ def optimum(features, targets, strength, classes, start=None):
     rows = rows_of(features, targets)
     spectrum = spectrum_of(rows, indicators(classes))
     start = start or Weights(np.zeros((len(spectrum.values), classes)), np.zeros(classes))
-    return spectrum.basis @ fit_logistic(make_design(rows, spectrum, Softmax()), start, strength, excess=1e-20).kernel
+    return (
+        spectrum.basis
+        @ fit_logistic(
+            make_design(rows, rows.targets["class"], spectrum, Softmax()), start, strength, excess=1e-20
+        ).kernel
+    )
 
 
 def scaling(features):
@@ -99,7 +104,7 @@ def test_rows_beyond_the_cache_are_solved_in_single_precision(monkeypatch, limit
     expected = optimum(features, targets, 0.01, 5)
     monkeypatch.setattr(logistic, "CACHE_LIMIT", limit)
     rows = rows_of(features, targets)
-    design = make_design(rows, spectrum_of(rows, indicators(5)), Softmax())
+    design = make_design(rows, rows.targets["class"], spectrum_of(rows, indicators(5)), Softmax())
     assert {block.dtype.name for block in design.blocks()} == {"float32"}
     assert isinstance(design.blocks(), list) == (limit > 0)
     np.testing.assert_allclose(optimum(features, targets, 0.01, 5), expected, atol=5e-4 * np.abs(expected).max())

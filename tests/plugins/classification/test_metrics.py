@@ -13,6 +13,13 @@ from headstart_plugins.classification import _metrics
 from headstart_plugins.classification._build import Classification
 
 
+def evaluated(task, targets, outputs, losses=None):
+    evaluator = task.evaluator()
+    no_facts, no_losses = [{}] * len(targets), np.zeros(len(targets), np.float32)
+    evaluator.update({"class": targets}, outputs, no_facts, no_losses if losses is None else losses)
+    return evaluator.result()
+
+
 @pytest.fixture(params=[2, 3, 8])
 def scored(request):
     random = np.random.default_rng(request.param)
@@ -25,14 +32,11 @@ def scored(request):
 
 def test_metrics_equal_those_of_scikit_learn(scored):
     task, targets, outputs = scored
-    values = task.metrics(targets, outputs)
+    values = evaluated(task, targets, outputs).metrics
     predicted = outputs["logits"].argmax(1)
-    probability = np.exp(outputs["logits"].astype(float))
-    probability /= probability.sum(1, keepdims=True)
     assert values["accuracy"] == reference.accuracy_score(targets, predicted)
     assert values["macro_f1"] == pytest.approx(reference.f1_score(targets, predicted, average="macro"))
     assert values["balanced_accuracy"] == pytest.approx(reference.balanced_accuracy_score(targets, predicted))
-    assert values["loss"] == pytest.approx(reference.log_loss(targets, probability))
     assert ("top5_accuracy" in values) == (len(task.classes) >= 6)
     if "top5_accuracy" in values:
         assert values["top5_accuracy"] == reference.top_k_accuracy_score(targets, outputs["logits"], k=5)
@@ -42,13 +46,14 @@ def test_absent_classes_count_as_scikit_learn_counts_them():
     task = Classification(("a", "b", "c", "d"))
     targets = np.array([0, 0, 1, 1])
     outputs = {"logits": np.eye(4, dtype=np.float32)[[0, 2, 1, 1]]}
-    values = task.metrics(targets, outputs)
+    found = evaluated(task, targets, outputs)
+    values = found.metrics
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         f1 = reference.f1_score(targets, [0, 2, 1, 1], average="macro", zero_division=0)
         recall = reference.balanced_accuracy_score(targets, [0, 2, 1, 1])
     assert (values["macro_f1"], values["balanced_accuracy"]) == pytest.approx((f1, recall))
-    described = task.report(targets, outputs)["per_class"]
+    described = found.report["per_class"]
     assert described["d"] == {"precision": None, "recall": None, "f1": None, "support": 0}
 
 
@@ -92,21 +97,24 @@ def test_bootstrap_spread_of_balanced_accuracy_equals_its_binomial_standard_erro
 
 def test_intervals_hold_their_metric_and_repeat_to_the_bit(scored):
     task, targets, outputs = scored
-    values, intervals = task.metrics(targets, outputs), task.intervals(targets, outputs)
+    found = evaluated(task, targets, outputs)
+    values, intervals = found.metrics, found.intervals
     assert set(intervals) == {"accuracy", "macro_f1", "balanced_accuracy"}
     for name, (low, high) in intervals.items():
         assert 0 <= low <= values[name] <= high <= 1
-    assert task.intervals(targets, outputs) == intervals
+    assert evaluated(task, targets, outputs).intervals == intervals
 
 
 def test_the_baseline_answers_the_commonest_training_class():
     task = Classification(("a", "b"))
-    assert task.baseline(np.array([0, 1, 1]), np.array([1, 0, 0, 0])) == {"majority_accuracy": 0.25}
+    assert task.baseline({"class": np.array([0, 1, 1])}, {"class": np.array([1, 0, 0, 0])}) == {
+        "majority_accuracy": 0.25
+    }
 
 
 def test_the_confusion_matrix_has_true_rows_and_plain_values(scored):
     task, targets, outputs = scored
-    report = task.report(targets, outputs)
+    report = evaluated(task, targets, outputs).report
     expected = reference.confusion_matrix(targets, outputs["logits"].argmax(1))
     assert report["confusion_matrix"] == expected.tolist()
     assert json.loads(json.dumps(report, allow_nan=False)) == report
@@ -120,22 +128,24 @@ def test_the_confusion_matrix_has_true_rows_and_plain_values(scored):
 
 def test_decoding_gives_names_best_first_and_probabilities_that_sum_to_one(scored):
     task, _, outputs = scored
-    rows = task.decode(outputs, top_k=len(task.classes) + 3)
+    rows = task.decode(outputs, [{}] * 200, top_k=len(task.classes) + 3)
     for row, logits in zip(rows, outputs["logits"], strict=True):
         assert row["prediction"] == task.classes[logits.argmax()] == row["top_k"][0]["label"]
         chances = [entry["probability"] for entry in row["top_k"]]
         assert chances == sorted(chances, reverse=True)
         assert sum(chances) == pytest.approx(1, abs=1e-5)
         assert row["confidence"] == chances[0]
-    assert len(task.decode(outputs, top_k=1)[0]["top_k"]) == 1
+    assert len(task.decode(outputs, [{}] * 200, top_k=1)[0]["top_k"]) == 1
 
 
-def test_columns_agree_with_decoding_and_print_short(scored):
+def test_a_row_of_the_table_agrees_with_the_answer_and_prints_short(scored):
     task, _, outputs = scored
-    columns, rows = task.columns(outputs), task.decode(outputs, top_k=1)
-    assert list(columns) == ["prediction", "confidence", *(f"p:{name}" for name in task.classes)]
-    assert columns["prediction"] == [row["prediction"] for row in rows]
-    assert columns["confidence"] == [row["confidence"] for row in rows]
-    for value in columns["confidence"]:
-        assert type(value) is float
-        assert repr(value) == repr(float(str(np.float32(value))))
+    assert task.columns == ("prediction", "confidence", *(f"p:{name}" for name in task.classes))
+    for answer in task.decode(outputs, [{}] * 200, top_k=len(task.classes)):
+        (row,) = task.rows(answer)
+        assert set(row) == set(task.columns)
+        assert (row["prediction"], row["confidence"]) == (answer["prediction"], answer["confidence"])
+        assert {f"p:{each['label']}": each["probability"] for each in answer["top_k"]}.items() <= row.items()
+        for name in task.columns[1:]:
+            assert type(row[name]) is float
+            assert repr(row[name]) == repr(float(str(np.float32(row[name]))))

@@ -26,7 +26,7 @@ def sample(count=90, channels=30, seed=0, noise=1.5):
 
 
 def rows_of(features, targets):
-    return Rows((Part((features,), targets),))
+    return Rows((Part((features,), {"class": targets}),))
 
 
 def cross_entropy(logits, targets):
@@ -135,7 +135,7 @@ def test_memory_does_not_hold_the_rows(tmp_path, monkeypatch):
         written[start : start + 20_000], targets = sample(20_000, channels, seed=start, noise=4.0)
     written.flush()
     targets = np.tile(targets, count // 20_000)
-    rows = Rows((Part((np.load(path, mmap_mode="r"),), targets),))
+    rows = Rows((Part((np.load(path, mmap_mode="r"),), {"class": targets}),))
     tracemalloc.start()
     solved: list[Solved] = list(TASK.solve(rows, (1.0, 0.1)))
     TASK.solve_again(rows, solved[-1])

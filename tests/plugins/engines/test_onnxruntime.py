@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.engine.compute import forward
+from headstart.engine.device import forward
 from headstart.errors import EngineRefusal
 from headstart.specs import EngineExport, EngineRequest
 

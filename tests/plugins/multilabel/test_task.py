@@ -12,11 +12,37 @@ from sklearn.metrics import f1_score
 
 from headstart.engine.rows import Part, Rows
 from headstart.errors import DataError
-from headstart.runs.calibration import calibrated, calibration_facts
 from headstart.specs import TaskRequest
 from headstart_plugins.multilabel import MultilabelOptions
 from headstart_plugins.multilabel._build import Multilabel, build
 from headstart_plugins.multilabel._thresholds import choose_threshold
+
+
+def evaluated(task, targets, outputs, losses=None):
+    evaluator = task.evaluator()
+    no_facts, no_losses = [{}] * len(targets), np.zeros(len(targets), np.float32)
+    evaluator.update({"labels": targets}, outputs, no_facts, no_losses if losses is None else losses)
+    return evaluator.result()
+
+
+def calibrated(task, targets, outputs):
+    """The task with what these answers tell, and that as result.json has it for val."""
+    calibrator = task.calibrator()
+    calibrator.update({"labels": targets}, outputs)
+    found = calibrator.found()
+    made = task.calibrated(found)
+    return made, {**found, "val": calibration_facts(made, targets, outputs)}
+
+
+def calibration_facts(task, targets, outputs):
+    return evaluated(task, targets, outputs).calibration
+
+
+def table_of(task, outputs):
+    """The columns of predictions.csv."""
+    count = len(next(iter(outputs.values())))
+    rows = [row for answer in task.decode(outputs, [{}] * count, 2**31) for row in task.rows(answer)]
+    return {name: [row[name] for row in rows] for name in task.columns}
 
 
 def task_of(targets=None, labels=None):
@@ -31,13 +57,13 @@ def answers(too_sure=2.0, count=800, seed=0):
 
 
 def test_labels_become_ones_in_natural_order_and_no_label_a_row_of_zeros():
-    task = task_of(["b|a10", "a9", ""])
+    task = task_of([("b", "a10"), ("a9",), ()])
     assert task.classes == ("a9", "a10", "b")
-    encoded = task.encode(["b|a10", "", "a9"], ["x", "y", "z"])
+    encoded = task.encode([("b", "a10"), (), ("a9",)], [{}] * 3, ["x", "y", "z"])["labels"]
     assert encoded.dtype == np.float32
     assert encoded.tolist() == [[0, 1, 1], [0, 0, 0], [1, 0, 0]]
     with pytest.raises(DataError, match="y: label 'c'"):
-        task.encode(["b", "b|c"], ["x", "y"])
+        task.encode([("b",), ("b", "c")], [{}] * 2, ["x", "y"])
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -66,12 +92,12 @@ def test_val_gives_a_temperature_and_thresholds_that_decoding_uses():
     limits = [facts["thresholds"][name]["threshold"] for name in "abc"]
     probability = expit(outputs["logits"] / task.temperature)
     expected = ["|".join(np.array(list("abc"))[row]) for row in probability >= limits]
-    assert task.columns(outputs)["prediction"] == expected
-    assert [row["prediction"] for row in task.decode(outputs, 2)] == expected
+    assert table_of(task, outputs)["prediction"] == expected
+    assert [row["prediction"] for row in task.decode(outputs, [{}] * 800, 2)] == expected
     assert limits != [0.5] * 3
-    plain = Multilabel(("a", "b", "c")).metrics(targets, outputs)
-    assert task.metrics(targets, outputs)["macro_f1"] > plain["macro_f1"]
-    top = task.decode(outputs, 2)[0]["top_k"]
+    plain = evaluated(Multilabel(("a", "b", "c")), targets, outputs).metrics
+    assert evaluated(task, targets, outputs).metrics["macro_f1"] > plain["macro_f1"]
+    top = task.decode(outputs, [{}] * 800, 2)[0]["top_k"]
     assert [each["probability"] for each in top] == pytest.approx(sorted(probability[0])[:0:-1], abs=1e-6)
 
 
@@ -105,7 +131,7 @@ def test_solved_heads_are_scikit_learns_regression_for_each_label():
     random = np.random.default_rng(0)
     targets = (random.random((160, 3)) < [0.5, 0.3, 0.15]).astype(np.float32)
     features = (targets @ random.normal(size=(3, 8)) + random.normal(size=(160, 8))).astype(np.float32)
-    rows = Rows((Part((features[:50],), targets[:50]), Part((features[50:],), targets[50:])))
+    rows = Rows((Part((features[:50],), {"labels": targets[:50]}), Part((features[50:],), {"labels": targets[50:]})))
     task, strength = Multilabel(("a", "b", "c")), 0.02
     path = list(task.solve(rows, (1.0, strength)))
     assert [one.strength for one in path] == [1.0, strength]
@@ -124,7 +150,7 @@ def test_a_label_that_nobody_trains_on_still_solves():
     features = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
     targets = np.zeros((40, 2), np.float32)
     targets[::2, 0] = 1
-    (solved,) = Multilabel(("a", "b")).solve(Rows((Part((features,), targets),)), (0.1,))
+    (solved,) = Multilabel(("a", "b")).solve(Rows((Part((features,), {"labels": targets}),)), (0.1,))
     assert np.isfinite(solved.weights["bias"]).all()
     assert (features @ solved.weights["kernel"] + solved.weights["bias"])[:, 1].max() < -4
 
@@ -132,6 +158,6 @@ def test_a_label_that_nobody_trains_on_still_solves():
 def test_mixed_targets_lie_between():
     task = Multilabel(("a", "b"))
     one, other = np.array([[1, 0], [0, 0]], np.float32), np.array([[1, 1], [0, 1]], np.float32)
-    mixed = task.mix(one, other, np.array([0.75, 0.5], np.float32))
+    mixed = task.mix({"labels": one}, {"labels": other}, np.array([0.75, 0.5], np.float32))["labels"]
     np.testing.assert_allclose(mixed, [[1, 0.25], [0, 0.5]])
     assert mixed.dtype == np.float32

@@ -14,8 +14,8 @@ def test_the_loss_is_the_squared_error_of_each_sample():
     import keras
 
     value, targets = np.array([[1.5], [-2.0], [0.0]], np.float32), np.array([1.0, 1.0, 0.0], np.float32)
-    tensors = keras.ops.convert_to_tensor(targets), {"value": keras.ops.convert_to_tensor(value)}
-    found = keras.ops.convert_to_numpy(Regression().loss(*tensors))
+    tensors = {"number": keras.ops.convert_to_tensor(targets)}, {"value": keras.ops.convert_to_tensor(value)}
+    found = keras.ops.convert_to_numpy(Regression().loss(*tensors, training=True))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, [0.25, 9.0, 0.0])
 

@@ -1,6 +1,6 @@
 """An engine with a planted mistake."""
 
-from headstart.engine.compute import forward
+from headstart.engine.device import forward
 
 
 def build(request):

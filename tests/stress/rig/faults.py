@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from headstart.engine.checkpoints import Checkpoints
+from headstart.engine.train.checkpoints import Checkpoints
 from headstart.errors import HeadstartError
 from rig.calls import Calls, failing
 from rig.figures import Figure, figure

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from headstart.engine.checkpoints import Checkpoints
+from headstart.engine.train.checkpoints import Checkpoints
 from rig.calls import Call, Calls, killer
 from rig.figures import Figure, figure
 from rig.saving import SAFE, planted, prepared, problem_of, save

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from headstart.atomic import write_file
-from headstart.engine.checkpoints import Checkpoints
+from headstart.engine.train.checkpoints import Checkpoints
 from rig.calls import Call, Calls
 from rig.figures import Figure, figure
 from rig.power import Survives, by_dice, disk_after, names_first, only_what_must, write_survivors

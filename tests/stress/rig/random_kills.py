@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from headstart.engine.checkpoints import Checkpoints
+from headstart.engine.train.checkpoints import Checkpoints
 from headstart.errors import HeadstartError
 from rig.figures import Figure, figure
 from rig.runs import Stop, events_of, fit, resume

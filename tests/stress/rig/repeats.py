@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.engine.checkpoints import Checkpoints
+from headstart.engine.train.checkpoints import Checkpoints
 from rig.figures import Figure, figure, seen
 from rig.runs import BASE, CASES, cache_of, differences, fit, keys_of, outcome_of, run
 

@@ -11,8 +11,8 @@ from unittest.mock import patch
 
 import numpy as np
 
-from headstart.engine import checkpoints as module
-from headstart.engine.checkpoints import Checkpoints
+from headstart.engine.train import checkpoints as module
+from headstart.engine.train.checkpoints import Checkpoints
 from headstart.errors import HeadstartError
 
 SAFE = 4

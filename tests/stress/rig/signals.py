@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from headstart.engine.checkpoints import Checkpoints
+from headstart.engine.train.checkpoints import Checkpoints
 from headstart.runs.lock import LOCK
 from rig.figures import Figure, figure, seen
 from rig.resumes import Point

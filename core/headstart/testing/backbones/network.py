@@ -12,14 +12,25 @@ from typing import Any
 import numpy as np
 
 from headstart.engine.calibrate import initialise
-from headstart.engine.compute import Step, forward, train_step, without_gradients
+from headstart.engine.device import forward, train_step, without_gradients
 from headstart.engine.frozen import trainable_variables
 from headstart.engine.graft import graft
 from headstart.engine.network import TAP, Network
-from headstart.engine.optimizer import GroupedAdamW
 from headstart.engine.stages import name_variables, read_arrays
+from headstart.engine.step import Step
+from headstart.engine.train.optimizer import GroupedAdamW
 from headstart.registry import Registry
-from headstart.specs import HEAD, BackboneRequest, BackboneSpec, InputKind, Stage, Task, TaskRequest, TaskSpec
+from headstart.specs import (
+    HEAD,
+    BackboneRequest,
+    BackboneSpec,
+    InputKind,
+    Stage,
+    TargetForm,
+    Task,
+    TaskRequest,
+    TaskSpec,
+)
 
 CLASSES = 4
 RATE = 1e-3
@@ -83,26 +94,33 @@ def run_stages(stages: Sequence[Stage], tensors: Arrays) -> Outputs:
 
 @dataclass(frozen=True)
 class Headed:
-    """The whole network, and the task that its head is for."""
+    """The whole network, the task that its head is for, and the form of target that it learns."""
 
     network: Network
     task: Task
+    form: TargetForm
 
 
 def with_head(kind: InputKind, stages: Sequence[Stage], spec: BackboneSpec, registry: Registry) -> Headed | None:
-    """The stages below a head of the first task that takes one of their features; None where none does."""
+    """The stages below a head of the first task whose features they all have; None where there is none."""
     names = {feature.name for feature in spec.features}
-    found: Iterator[TaskSpec] = (each for each in registry.specs("tasks") if each.feature in names)
+    found: Iterator[TaskSpec] = (each for each in registry.specs("tasks") if names.issuperset(each.features))
     task_spec = next(found, None)
     if task_spec is None:
         return None
-    request = TaskRequest(task_spec.options(), targets=_targets(CLASSES))
+    request = TaskRequest(task_spec.options(), targets=_values(task_spec.targets, CLASSES))
     task: Task = registry.load_target(task_spec, task_spec.build)(request)
-    return Headed(graft(kind, stages, spec.features, task=task, head=task_spec.heads[0], seed=SEED), task)
+    return Headed(
+        graft(kind, stages, spec.features, task=task, head=task_spec.heads[0], seed=SEED), task, task_spec.targets
+    )
 
 
-def _targets(count: int) -> list[str]:
-    return [f"class {number % CLASSES}" for number in range(count)]
+def _values(form: TargetForm, count: int) -> list[Any]:
+    """Targets as a task of that form takes them: CLASSES different ones."""
+    numbers = [number % CLASSES for number in range(count)]
+    if form == "number":
+        return [float(number) for number in numbers]
+    return [f"class {number}" if form == "class" else (f"label {number}",) for number in numbers]
 
 
 def train_once(headed: Headed, batch: Arrays, train: Sequence[str]) -> Trained:
@@ -113,8 +131,9 @@ def train_once(headed: Headed, batch: Arrays, train: Sequence[str]) -> Trained:
     optimizer = GroupedAdamW(learning, rates, steps=10, warmup=0.0, weight_decay=0.0)
     step = train_step(Step(network, 0, learning, optimizer, task))
     before = read_arrays(network.learned)
-    labels = _targets(len(next(iter(batch.values()))))
-    stepped = step(batch, task.encode(labels, labels), np.ones(len(labels), np.float32))
+    values = _values(headed.form, len(next(iter(batch.values()))))
+    targets = task.encode(values, [{}] * len(values), [f"sample {number}" for number in range(len(values))])
+    stepped = step(batch, targets, np.ones(len(values), np.float32))
     step.sync()
     return Trained(before, read_arrays(network.learned), frozenset(learning), stepped.loss, stepped.finite)
 

@@ -91,7 +91,7 @@ def _forget(*groups):
 
         import numpy as np
 
-        from headstart.engine.checkpoints import Checkpoints
+        from headstart.engine.train.checkpoints import Checkpoints
 
         real = Checkpoints.load
 
@@ -110,7 +110,7 @@ def _forget(*groups):
 
 def _in_place():
     """Checkpoints are written where they are to be."""
-    from headstart.engine import checkpoints
+    from headstart.engine.train import checkpoints
 
     def write_directory(target, fill):
         target.mkdir(parents=True)
@@ -121,31 +121,31 @@ def _in_place():
 
 def _forget_steps():
     """Only the epoch is known, not how many of its steps were made."""
-    import dataclasses
+    from headstart.engine.train import state
 
-    from headstart.engine import standing
+    real = state.TrainState.of
 
-    real = standing.Standing.of
+    def of(facts, groups, record):
+        return real(facts, {**groups, "epoch": {}}, record)
 
-    def of(*arguments):
-        return dataclasses.replace(real(*arguments), begun=standing.Collected())
-
-    standing.Standing.of = staticmethod(of)
+    state.TrainState.of = staticmethod(of)
 
 
 def _brittle():
-    """A loss that is no number where a logit is above 2, as the root of a negative number is none."""
+    """A training loss that is no number where a logit is above 2, as the root of a negative number is none."""
     import keras
 
-    from headstart_plugins.classification import _loss
+    from headstart_plugins.classification._build import Classification
 
-    real = _loss.cross_entropy
+    real = Classification.loss
 
-    def cross_entropy(targets, outputs):
-        highest = keras.ops.max(outputs["logits"], axis=-1)
-        return real(targets, outputs) + 0 * keras.ops.sqrt(2.0 - highest)
+    def loss(self, targets, outputs, *, training):
+        found = real(self, targets, outputs, training=training)
+        if not training:
+            return found
+        return found + 0 * keras.ops.sqrt(2.0 - keras.ops.max(outputs["logits"], axis=-1))
 
-    _loss.cross_entropy = cross_entropy
+    Classification.loss = loss
 
 
 def _deaf():
@@ -162,22 +162,22 @@ def _deaf():
         return
     import jax
 
-    from headstart.engine import scan_jax, updates_jax
+    from headstart.engine.jax import scan, step
 
-    updates_jax.all_finite = scan_jax.all_finite = lambda arrays: jax.numpy.bool(True)
+    step.all_finite = scan.all_finite = lambda arrays: jax.numpy.bool(True)
 
 
 def _unsaved():
     """Between two steps, nothing is saved."""
-    from headstart.engine import loop
+    from headstart.engine.train import trainer
 
-    real = loop.GradientPhase._save
+    real = trainer.Trainer._save
 
     def save(self, *, anchor, best):
         if anchor:
             real(self, anchor=anchor, best=best)
 
-    loop.GradientPhase._save = save
+    trainer.Trainer._save = save
 
 
 PLANTS = {

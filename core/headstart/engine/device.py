@@ -1,0 +1,75 @@
+"""The door to the backend of this process: JAX or PyTorch, chosen in one place."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from types import ModuleType
+from typing import Any
+
+import keras
+
+from headstart.engine.network import Network
+from headstart.engine.precision import FLOAT32, verify_precision
+from headstart.engine.step import Forward, GradientStep, LossStep, Scan, ScoreStep, Step, TrainStep
+from headstart.specs import Task
+
+
+def backend_module() -> ModuleType:
+    """The package of this process' backend: `headstart.engine.jax` or `headstart.engine.torch`."""
+    return importlib.import_module(f"headstart.engine.{keras.backend.backend()}")
+
+
+def forward(network: Network, start: int, stop: int, *, precision: str = FLOAT32) -> Forward:
+    """Stages `start` to `stop` - 1 in inference mode; outputs are float32.
+
+    `precision` is "float32" or "bfloat16", for all stages but the head. Raises EngineRefusal where the backend's device
+    gains nothing from bfloat16.
+    """
+    verify_precision(precision)
+    made: Forward = backend_module().Forward(network, start, stop, precision)
+    return made
+
+
+def score_step(network: Network, start: int, task: Task, *, precision: str = FLOAT32) -> ScoreStep:
+    """Stages from `start` on in inference mode, and the loss of each row. Raises EngineRefusal as `forward` does."""
+    verify_precision(precision)
+    made: ScoreStep = backend_module().ScoreStep(network, start, task, precision)
+    return made
+
+
+def loss_step(task: Task) -> LossStep:
+    """The loss of each row for outputs that are at hand."""
+    made: LossStep = backend_module().LossStep(task)
+    return made
+
+
+def train_step(step: Step, *, parts: int = 1) -> TrainStep:
+    """The training step. Raises EngineRefusal as `forward` does.
+
+    A batch is computed in so many `parts`, one after the other, whose gradients are added up: less memory, and the same
+    update but for rounding, except where BatchNorm takes the statistics of what it is given: then those of a part.
+    """
+    verify_precision(step.precision)
+    made: TrainStep = backend_module().TrainStep(step, parts)
+    return made
+
+
+def gradient_step(step: Step) -> GradientStep:
+    """Mean loss and gradients without an update."""
+    verify_precision(step.precision)
+    made: GradientStep = backend_module().gradients_of(step)
+    return made
+
+
+def scan(step: Step) -> Scan:
+    """Many training steps at once; for stages so small that a step takes microseconds."""
+    verify_precision(step.precision)
+    made: Scan = backend_module().Scan(step)
+    return made
+
+
+def without_gradients() -> contextlib.AbstractContextManager[Any]:
+    """Inference outside of `forward`: nothing is kept for a backward pass."""
+    made: contextlib.AbstractContextManager[Any] = backend_module().without_gradients()
+    return made

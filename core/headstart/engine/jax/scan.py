@@ -1,0 +1,147 @@
+"""Many updates in one call on JAX: a loop on the device.
+
+Its bounds are arguments, so that one compilation serves every length, and a length never changes a bit. Looking at
+each gradient would cost as much as the update, so the loop looks once at its end; where something was not finite, a
+second loop takes the same steps again, with a flag that ends it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from headstart.engine.batch import Batch
+from headstart.engine.jax.step import Fixed, Learned, Result, Update, all_finite, copied_state
+from headstart.engine.step import ROOM_FOR_OUTPUTS, Advanced, Step
+
+ROOM_ON_CPU = 64 * 2**20
+"""Bytes of a second copy of the samples; there is none of arrays that begin at a multiple of ALIGNED, as files do."""
+ALIGNED = 64
+ROOM_ON_DEVICE = 4 * 2**30
+
+
+class Kept(NamedTuple):
+    """What one call keeps for the host: the mean loss of each step, the losses (step, batch) of its rows, and the
+    outputs (step, batch, ...). There is room for so many steps in every call, so that one compilation serves all."""
+
+    means: Any
+    losses: Any
+    outputs: dict[str, Any]
+
+
+class JaxScan:
+    """Fulfils `Scan`; the state lives in this object and reaches the variables by `sync`."""
+
+    _learned: Learned
+    _count: int
+
+    def __init__(self, step: Step) -> None:
+        self._update, self._optimizer = Update(step), step.optimizer
+        self.reload()
+        self._kept: Kept | None = None
+        self._steps = 0
+        self._fast = jax.jit(self._all, donate_argnums=1)
+        self._careful = jax.jit(self._up_to_the_first_bad, donate_argnums=1)
+
+    def can_hold(self, views: Sequence[Batch], targets: Batch) -> bool:
+        """See `Scan`."""
+        arrays = [array for each in (targets, *views) for array in each.values()]
+        if jax.default_backend() != "cpu":
+            return sum(array.nbytes for array in arrays) <= ROOM_ON_DEVICE
+        return sum(array.nbytes for array in arrays if array.ctypes.data % ALIGNED) <= ROOM_ON_CPU
+
+    def put(self, tensors: Batch, targets: Batch) -> Any:
+        """See `Scan`."""
+        return jax.device_put((dict(tensors), dict(targets)))
+
+    def begin(self, held: Any, rows: np.ndarray, mask: np.ndarray, *, taken: int = 0) -> None:
+        """See `Scan`."""
+        scales = self._optimizer.scales(self._count - taken + np.arange(len(rows)))
+        self._given = (self._update.frozen(), held, jax.device_put((rows.astype(np.int32), mask, scales)))
+        if self._kept is None or self._steps != len(rows):
+            self._steps, self._kept = len(rows), self._room(len(rows))
+
+    def advance(self, start: int, stop: int) -> Advanced:
+        """See `Scan`."""
+        if self._kept is None:
+            raise ValueError("no steps were begun")
+        stop = min(stop, start + len(self._kept.means))
+        bounds = np.int32(start), np.int32(stop)
+        learned, kept, is_finite = self._fast(self._learned, self._kept, *bounds, *self._given)
+        reached = stop
+        if not is_finite:  # once more, from where it was good
+            learned, kept, place = self._careful(self._learned, kept, *bounds, *self._given)
+            reached = int(place)
+        self._learned, self._kept = learned, kept if reached == stop else None  # what was not finite stays in it
+        self._count += reached - start
+        done, seen = reached - start, min(reached + 1, stop) - start
+        return Advanced(
+            reached,
+            np.asarray(kept.means)[:seen].copy(),  # the next call takes their memory
+            np.asarray(kept.losses)[:done].copy(),
+            {name: np.asarray(output)[:done].copy() for name, output in kept.outputs.items()},
+            reached == stop,
+        )
+
+    def sync(self) -> None:
+        """See `Scan`."""
+        self._update.end(copied_state(self._learned), self._count)
+
+    def reload(self) -> None:
+        """See `Scan`."""
+        self._learned = copied_state(self._update.begin())
+        self._count = self._optimizer.count
+
+    def _room(self, steps: int) -> Kept:
+        """Room for what a call keeps: of so many `steps`, or of as many as fit."""
+        step = functools.partial(self._step, self._update)
+        result, _, _ = jax.eval_shape(step, self._learned, np.int32(0), *self._given)
+        bytes_a_step = sum(each.size * each.dtype.itemsize for each in result.outputs.values())
+        steps = max(1, min(steps, ROOM_FOR_OUTPUTS // max(1, bytes_a_step)))
+        outputs = {name: jnp.zeros((steps, *each.shape), each.dtype) for name, each in result.outputs.items()}
+        losses = jnp.zeros((steps, *result.losses.shape), result.losses.dtype)
+        return Kept(jnp.zeros(steps, jnp.float32), losses, outputs)
+
+    def _all(self, learned: Learned, kept: Kept, start: Any, stop: Any, *given: Any) -> tuple[Learned, Kept, Any]:
+        """Steps `start` to `stop` - 1, and whether all was finite: what was not stays in a first moment for good."""
+
+        def body(place: Any, carry: Any) -> Any:
+            learned, kept = carry
+            result, _, learned = self._step(self._update, learned, place, *given)
+            return learned, _with(kept, place - start, result)
+
+        learned, kept = jax.lax.fori_loop(start, stop, body, (learned, kept))
+        return learned, kept, all_finite([kept.means, *learned.first])
+
+    def _up_to_the_first_bad(
+        self, learned: Learned, kept: Kept, start: Any, stop: Any, *given: Any
+    ) -> tuple[Learned, Kept, Any]:
+        """The same steps with a flag that ends them; the number after the last good one."""
+
+        def goes_on(carry: Any) -> Any:
+            return (carry[2] < stop) & carry[3]
+
+        def body(carry: Any) -> Any:
+            learned, kept, place, _finite = carry
+            result, finite, learned = self._step(self._update.guarded, learned, place, *given)
+            return learned, _with(kept, place - start, result), place + finite, finite
+
+        learned, kept, place, _ = jax.lax.while_loop(goes_on, body, (learned, kept, start, jnp.bool(True)))
+        return learned, kept, place
+
+    @staticmethod
+    def _step(update: Any, learned: Learned, place: Any, frozen: Fixed, held: Any, plan: Any) -> Any:
+        rows, mask, scales = (each[place] for each in plan)
+        batch, targets = jax.tree.map(lambda each: each.at[rows].get(mode="promise_in_bounds"), held)
+        return update(learned, frozen, batch, targets, mask, scales)
+
+
+def _with(kept: Kept, place: Any, result: Result) -> Kept:
+    outputs = {name: kept.outputs[name].at[place].set(each) for name, each in result.outputs.items()}
+    means, losses = kept.means.at[place].set(result.loss), kept.losses.at[place].set(result.losses)
+    return Kept(means, losses, outputs)

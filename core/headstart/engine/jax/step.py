@@ -1,0 +1,271 @@
+"""Training steps on JAX: an AdamW update is a pure function from one state and a batch to the next state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+
+from headstart.engine.batch import Batch
+from headstart.engine.jax.forward import state_of
+from headstart.engine.precision import run_network
+from headstart.engine.step import GradientStep, Step, Stepped, in_parts, with_head_inputs
+from headstart.engine.train.optimizer import Moments
+
+NARROW = 64
+"""Columns of a matrix below which its products, and their gradients, take half as long where it lies by columns."""
+
+
+class Learned(NamedTuple):
+    """What an update changes: weights, both moments of their gradients, their average, what moves without gradients.
+
+    Weights and moments are flat, narrow matrices by columns: an update then runs along memory, whatever the shapes.
+    """
+
+    values: list[Any]
+    first: list[Any]
+    second: list[Any]
+    averages: list[Any]
+    moving: list[Any]
+
+
+class Fixed(NamedTuple):
+    """What an update reads: weights that do not learn, the kernels below an adapter, and what weights are drawn to."""
+
+    weights: list[Any]
+    base: list[Any]
+    anchors: list[Any]
+
+
+class Result(NamedTuple):
+    """What a step saw before its update: the mean loss, that of each row, and the head's outputs."""
+
+    loss: Any
+    losses: Any
+    outputs: Mapping[str, Any]
+
+
+class Gradients(NamedTuple):
+    """Of one batch, or a part of one: what it saw, its gradients (flat), and what moved."""
+
+    result: Result
+    gradients: list[Any]
+    moving: list[Any]
+
+
+@dataclass
+class Update:
+    """One update as a pure function, and the state it starts from."""
+
+    step: Step
+
+    def __post_init__(self) -> None:
+        step = self.step
+        self._trainable = list(step.trainable.values())
+        self._moving = step.moving()
+        self._adapted = list(step.adapter.adapted.values()) if step.adapter else []
+        known = {id(variable) for variable in (*self._trainable, *self._moving, *self._adapted)}
+        everything = state_of(step.network, step.start, len(step.network.stages))
+        self._frozen = [variable for variable in everything if id(variable) not in known]
+        self._anchors: list[Any] = []
+        self._factors = [step.adapter is not None and name in step.adapter.factors for name in step.trainable]
+
+    def begin(self) -> Learned:
+        """The state of the variables and of the optimizer."""
+        optimizer = self.step.optimizer
+        self._anchors = [_flat(each) for each in optimizer.anchors if each is not None]
+        values = [variable.value for variable in self._trainable]
+        state = (values, optimizer.first, optimizer.second, optimizer.averages)
+        flat = [[_flat(array) for array in each] for each in state]
+        return Learned(flat[0], flat[1], flat[2], flat[3], [variable.value for variable in self._moving])
+
+    def end(self, learned: Learned, count: int) -> None:
+        """Put what was learned, after `count` updates, into the variables and the optimizer."""
+        moments = Moments(*(self.shaped(each) for each in learned[:4]))
+        for variable, value in zip(self._trainable, moments.values, strict=True):
+            variable.assign(value)
+        for variable, value in zip(self._moving, learned.moving, strict=True):
+            variable.assign(value)
+        self.step.optimizer.store(moments, count)
+
+    def frozen(self) -> Fixed:
+        """What is read and does not learn."""
+        base = list(self.step.adapter.base.values()) if self.step.adapter else []
+        return Fixed([variable.value for variable in self._frozen], base, self._anchors)
+
+    def __call__(
+        self, learned: Learned, frozen: Fixed, batch: Mapping[str, Any], targets: Any, mask: Any, scale: Any
+    ) -> tuple[Result, Any, Learned]:
+        """Traceable: what was seen, whether loss and gradients were finite, and the next state.
+
+        `scale` is a row of the optimizer's `scales`.
+        """
+        found = self.gradients(learned, frozen, batch, targets, mask, jnp.sum(mask))
+        finite, new = self.apply(learned, frozen, found, scale)
+        return found.result, finite, new
+
+    def gradients(
+        self, learned: Learned, frozen: Fixed, batch: Mapping[str, Any], targets: Any, mask: Any, total: Any
+    ) -> Gradients:
+        """Traceable: the gradients of the losses' sum over `total`, how many samples the whole batch has."""
+        (loss, (moving, losses, outputs)), gradients = jax.value_and_grad(self._loss, has_aux=True)(
+            learned.values, learned.moving, frozen, batch, targets, (mask, total)
+        )
+        return Gradients(Result(loss, losses, outputs), gradients, moving)
+
+    def apply(self, learned: Learned, frozen: Fixed, found: Gradients, scale: Any) -> tuple[Any, Learned]:
+        """Traceable: whether loss and gradients were finite, and the next state."""
+        # A finite loss can have gradients that are not: a root at zero, an exponential that overflows.
+        finite = all_finite([found.result.loss, *found.gradients])
+        new = self.step.optimizer.updated(Moments(*learned[:4]), found.gradients, frozen.anchors, scale)
+        return finite, Learned(list(new.values), list(new.first), list(new.second), list(new.averages), found.moving)
+
+    def guarded(self, learned: Learned, *given: Any) -> tuple[Result, Any, Learned]:
+        """As a call; where something was not finite, nothing changes."""
+        result, finite, new = self(learned, *given)
+        return result, finite, kept_unless(finite, new, learned)
+
+    def _loss(
+        self,
+        values: list[Any],
+        moving: list[Any],
+        frozen: Fixed,
+        batch: Mapping[str, Any],
+        targets: Any,
+        weights: tuple[Any, Any],
+    ) -> tuple[Any, tuple[list[Any], Any, dict[str, Any]]]:
+        step, (mask, total) = self.step, weights
+        with keras.StatelessScope(state_mapping=self._mapping(values, moving, frozen)) as scope:
+            last = len(step.network.stages)
+            fed = with_head_inputs(step.task, batch, targets)
+            outputs = run_network(step.network, fed, step.start, last, precision=step.precision, training=step.training)
+            losses = step.task.loss(targets, outputs, training=True)
+        moved = [scope.get_current_value(variable) for variable in self._moving]
+        return jnp.sum(losses * mask) / total, (moved, losses, outputs)
+
+    def _mapping(self, values: list[Any], moving: list[Any], frozen: Fixed) -> list[tuple[keras.Variable, Any]]:
+        shaped = self.shaped(values)
+        mapping = [
+            *zip(self._trainable, shaped, strict=True),
+            *zip(self._frozen, frozen.weights, strict=True),
+            *zip(self._moving, moving, strict=True),
+        ]
+        if self.step.adapter is None:
+            return mapping
+        factors = [value for value, is_factor in zip(shaped, self._factors, strict=True) if is_factor]
+        merged = self.step.adapter.merged(factors, frozen.base)
+        return [*mapping, *zip(self._adapted, merged, strict=True)]
+
+    def shaped(self, flat: Sequence[Any]) -> list[Any]:
+        """Flat arrays, one a weight or none at all, in the weights' shapes."""
+        return [_shaped(value, tuple(each.shape)) for value, each in zip(flat, self._trainable, strict=bool(flat))]
+
+
+def copied_state(learned: Learned) -> Learned:
+    """A call gives its arguments' memory to its results, and what the variables hold must stay readable."""
+    copied: Learned = jax.tree.map(jnp.array, learned)
+    return copied
+
+
+def kept_unless(finite: Any, new: Learned, old: Learned) -> Learned:
+    """`new` where `finite`, else `old`."""
+    kept: Learned = jax.tree.map(lambda ours, theirs: jnp.where(finite, ours, theirs), new, old)
+    return kept
+
+
+def _is_narrow(shape: tuple[int, ...]) -> bool:
+    """True for a matrix of few columns and many rows, such as the kernel of a linear head."""
+    return len(shape) == 2 and shape[1] < NARROW < shape[0]
+
+
+def _flat(array: Any) -> Any:
+    return jnp.ravel(jnp.transpose(array) if _is_narrow(tuple(array.shape)) else array)
+
+
+def _shaped(flat: Any, shape: tuple[int, ...]) -> Any:
+    return jnp.transpose(jnp.reshape(flat, shape[::-1])) if _is_narrow(shape) else jnp.reshape(flat, shape)
+
+
+def all_finite(arrays: Sequence[Any]) -> Any:
+    """True, as a scalar on the device, where no number is infinite or NaN."""
+    return jnp.all(jnp.stack([jnp.isfinite(each).all() for each in arrays]))
+
+
+class JaxTrainStep:
+    """Training on JAX; the state lives in this object between steps and reaches the variables by `sync`."""
+
+    _learned: Learned
+    _count: int
+
+    def __init__(self, step: Step, parts: int = 1) -> None:
+        self._update, self._optimizer, self._parts = Update(step), step.optimizer, parts
+        self._run = jax.jit(self._update.guarded, donate_argnums=0)
+        self._gradients = jax.jit(self._update.gradients)
+        self._add = jax.jit(_added)
+        self._apply = jax.jit(self._guarded_apply, donate_argnums=0)
+        self.reload()
+
+    def __call__(self, batch: Batch, targets: Batch, mask: np.ndarray) -> Stepped:
+        """See `TrainStep`."""
+        scale = self._optimizer.scales(np.array([self._count]))[0]
+        if self._parts == 1:
+            result, flag, self._learned = self._run(
+                self._learned, self._update.frozen(), dict(batch), dict(targets), mask, scale
+            )
+        else:
+            result, flag = self._by_parts(batch, targets, mask, scale)
+        finite = bool(flag)
+        self._count += finite
+        outputs = {name: np.asarray(each) for name, each in result.outputs.items()}
+        return Stepped(float(result.loss), np.asarray(result.losses), outputs, finite)
+
+    def sync(self) -> None:
+        """See `TrainStep`."""
+        self._update.end(copied_state(self._learned), self._count)
+
+    def reload(self) -> None:
+        """See `TrainStep`."""
+        self._learned = copied_state(self._update.begin())
+        self._count = self._optimizer.count
+
+    def _by_parts(self, batch: Batch, targets: Batch, mask: np.ndarray, scale: np.ndarray) -> tuple[Result, Any]:
+        frozen, total, before = self._update.frozen(), np.float32(mask.sum()), self._learned
+        found: Gradients | None = None
+        seen: list[Any] = []
+        for part in in_parts(batch, targets, mask, self._parts):
+            state = before if found is None else before._replace(moving=found.moving)
+            new = self._gradients(state, frozen, dict(part.batch), dict(part.targets), part.mask, total)
+            seen.append((new.result.losses, new.result.outputs))
+            found = new if found is None else self._add(found, new)
+        if found is None:
+            raise ValueError("a batch without samples")
+        flag, self._learned = self._apply(self._learned, frozen, found, scale)
+        losses, outputs = jax.tree.map(lambda *each: jnp.concatenate(each)[: len(mask)], *seen)
+        return Result(found.result.loss, losses, outputs), flag
+
+    def _guarded_apply(self, learned: Learned, frozen: Fixed, found: Gradients, scale: Any) -> tuple[Any, Learned]:
+        finite, new = self._update.apply(learned, frozen, found, scale)
+        return finite, kept_unless(finite, new, learned)
+
+
+def _added(one: Gradients, other: Gradients) -> Gradients:
+    """The sum of two parts' losses and gradients, with what moved last."""
+    gradients = [mine + yours for mine, yours in zip(one.gradients, other.gradients, strict=True)]
+    return Gradients(Result(one.result.loss + other.result.loss, None, {}), gradients, other.moving)
+
+
+def gradients_of(step: Step) -> GradientStep:
+    """See `headstart.engine.device.gradient_step`."""
+    update = Update(step)
+    run = jax.jit(update.gradients)
+
+    def gradients(batch: Batch, targets: Batch, mask: np.ndarray) -> tuple[float, list[np.ndarray]]:
+        found = run(update.begin(), update.frozen(), dict(batch), dict(targets), mask, np.float32(mask.sum()))
+        return float(found.result.loss), [np.asarray(each) for each in update.shaped(found.gradients)]
+
+    return gradients

@@ -1,0 +1,100 @@
+"""Many updates without a wait on PyTorch: the device is asked once a call whether all numbers were finite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from headstart.engine.batch import Batch
+from headstart.engine.step import ROOM_FOR_OUTPUTS, Advanced, Step
+from headstart.engine.torch.forward import device, on_device, put
+from headstart.engine.torch.step import Found, FusedUpdate, TorchGradients, all_finite
+from headstart.engine.torch.trace import trace
+
+ROOM_ON_DEVICE = 4 * 2**30
+Gradients = Callable[[dict[str, Any], dict[str, Any], Any], Found]
+
+
+class TorchScan:
+    """Fulfils `Scan`; the variables hold the state."""
+
+    def __init__(self, step: Step) -> None:
+        self._optimizer, self._eager = step.optimizer, TorchGradients(step)
+        self._gradients: Gradients | None = None
+        self._step, self._device = step, device()
+        self.reload()
+
+    def can_hold(self, views: Sequence[Batch], targets: Batch) -> bool:
+        """See `Scan`."""
+        arrays = [array for each in (targets, *views) for array in each.values()]
+        in_place = self._device.type == "cpu"  # the same memory, a file's too
+        return in_place or sum(array.nbytes for array in arrays) <= ROOM_ON_DEVICE
+
+    def put(self, tensors: Batch, targets: Batch) -> Any:
+        """See `Scan`."""
+        return put(tensors, self._device), put(targets, self._device)
+
+    def begin(self, held: Any, rows: np.ndarray, mask: np.ndarray, *, taken: int = 0) -> None:
+        """See `Scan`."""
+        self._held = held
+        self._rows, self._mask = (on_device(each, self._device).unbind(0) for each in (rows, mask))
+        if self._gradients is None:
+            self._gradients = trace(self._step, self._eager, *self._batch(0)) or self._eager
+
+    def advance(self, start: int, stop: int) -> Advanced:
+        """See `Scan`."""
+        kept, count = [tensor.detach().clone() for tensor in self._state], self._optimizer.count
+        advanced = self._take(start, stop, careful=False)
+        # A gradient that is not finite stays in the first moment for good.
+        if np.isfinite(advanced.means).all() and all_finite(self._optimizer.first):
+            return advanced
+        with torch.no_grad():
+            torch._foreach_copy_(self._state, kept)
+        self._optimizer.count = count
+        return self._take(start, stop, careful=True)
+
+    def sync(self) -> None:
+        """See `Scan`; nothing to do, the variables hold the state."""
+
+    def reload(self) -> None:
+        """See `Scan`."""
+        step, optimizer = self._step, self._optimizer
+        self._apply = FusedUpdate(optimizer)
+        read = [variable for stage in step.network.stages[step.start :] for variable in stage.model.variables]
+        moments = optimizer.first + optimizer.second + optimizer.averages
+        self._state = [variable.value for variable in read] + moments
+
+    def _batch(self, place: int) -> tuple[dict[str, Any], dict[str, Any], Any]:
+        rows = self._rows[place]
+        tensors, targets = ({name: each.index_select(0, rows) for name, each in held.items()} for held in self._held)
+        return tensors, targets, self._mask[place]
+
+    def _take(self, start: int, stop: int, *, careful: bool) -> Advanced:
+        """Steps `start` to `stop` - 1, or as many as there is room for; where `careful`, up to the first that is not
+        finite."""
+        gradients_of = self._gradients or self._eager
+        means: list[Any] = []
+        losses: list[Any] = []
+        outputs: list[dict[str, Any]] = []
+        room = ROOM_FOR_OUTPUTS
+        for place in range(start, stop):
+            found = gradients_of(*self._batch(place))
+            means.append(found.loss)
+            if careful and not all_finite([found.loss, *found.gradients]):
+                break
+            self._apply(found.gradients)
+            losses.append(found.losses)
+            outputs.append(found.outputs)
+            room -= sum(each.nbytes for each in found.outputs.values())
+            if room < 0:
+                break
+        return Advanced(
+            start + len(losses),
+            torch.stack(means).cpu().numpy(),
+            torch.stack(losses).cpu().numpy() if losses else np.zeros((0, 0), np.float32),
+            {name: torch.stack([each[name] for each in outputs]).cpu().numpy() for name in (outputs or [{}])[0]},
+            len(means) == len(losses),
+        )

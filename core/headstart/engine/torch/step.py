@@ -1,0 +1,218 @@
+"""Training steps on PyTorch: eager, gradients only where weights learn, updates in place by its own fused kernel."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import torch
+
+from headstart.engine.batch import Batch
+from headstart.engine.precision import run_network
+from headstart.engine.step import GradientStep, Step, Stepped, in_parts, with_head_inputs
+from headstart.engine.torch.forward import arrays_of, device, on_device, put
+from headstart.engine.train.optimizer import BETA_1, BETA_2, EPSILON, GroupedAdamW
+
+
+@dataclass(frozen=True)
+class Together:
+    """Weights of one rate and decay, by their places among all, their moments, and what they are drawn to, if so."""
+
+    group: int
+    decay: float
+    places: Sequence[int]
+    values: list[Any]
+    first: list[Any]
+    second: list[Any]
+    numbers: list[Any]
+    anchors: list[Any]
+
+
+class FusedUpdate:
+    """Applies gradients to an optimizer's weights and moments."""
+
+    def __init__(self, optimizer: GroupedAdamW) -> None:
+        self._optimizer = optimizer
+        self._number: Any = torch.zeros((), dtype=torch.float32, device=optimizer.first[0].device)
+        places: dict[tuple[int, float, bool], list[int]] = defaultdict(list)
+        drawn = [anchor is not None for anchor in optimizer.anchors]
+        for place, key in enumerate(zip(optimizer.groups, optimizer.decays, drawn, strict=True)):
+            places[key].append(place)
+        self._together = [self._gather(group, decay, places) for (group, decay, _), places in places.items()]
+        self._values = [variable.value for variable in optimizer.variables]
+
+    def _gather(self, group: int, decay: float, places: Sequence[int]) -> Together:
+        optimizer = self._optimizer
+        values = [optimizer.variables[place].value for place in places]
+        for value in values:
+            value.data = value.data.contiguous()  # as the moments are: the kernel ignores strides
+        first, second = ([moments[place] for place in places] for moments in (optimizer.first, optimizer.second))
+        anchors = [optimizer.anchors[place] for place in places if optimizer.anchors[place] is not None]
+        return Together(group, decay, places, values, first, second, [self._number] * len(places), anchors)
+
+    def __call__(self, gradients: Sequence[Any], norm: Any | None = None) -> None:
+        """Update once; `gradients` are in the order of the weights, `norm` is their norm together where it is known."""
+        optimizer, number = self._optimizer, self._optimizer.count + 1
+        self._number.fill_(number)
+        rates = optimizer.rates(optimizer.count)
+        # The kernel divides the root by this correction before it adds epsilon; Keras adds epsilon to the root alone.
+        epsilon = EPSILON / math.sqrt(1 - BETA_2**number)
+        with torch.no_grad():
+            shrunk = self._shrunk_by(gradients, norm)
+            for each in self._together:
+                rate = float(rates[each.group])
+                before = torch._foreach_sub(each.values, each.anchors) if each.anchors else []
+                torch._fused_adamw_(
+                    each.values,
+                    [gradients[place].contiguous() for place in each.places],
+                    each.first,
+                    each.second,
+                    [],
+                    each.numbers,
+                    lr=rate,
+                    beta1=BETA_1,
+                    beta2=BETA_2,
+                    weight_decay=each.decay,
+                    eps=epsilon,
+                    amsgrad=False,
+                    maximize=False,
+                    grad_scale=shrunk,
+                )
+                if before:
+                    torch._foreach_add_(each.values, before, alpha=-rate * optimizer.rules.pull)
+            if optimizer.averages:
+                share = float(optimizer.average_share(optimizer.count))
+                torch._foreach_lerp_(optimizer.averages, self._values, weight=share)
+        optimizer.count = number
+
+    def _shrunk_by(self, gradients: Sequence[Any], norm: Any | None) -> Any | None:
+        """What the kernel is to divide gradients by, so that their norm together is at most the limit."""
+        clip = self._optimizer.rules.clip
+        if not clip:
+            return None
+        return (norm_of(gradients) if norm is None else norm).div(clip).clamp(min=1.0)
+
+
+def norm_of(tensors: Sequence[Any]) -> Any:
+    """The norm of all numbers together, a scalar on the device; not finite where one of them is not."""
+    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(list(tensors))))
+
+
+def all_finite(tensors: Sequence[Any]) -> bool:
+    """True where no number is infinite or NaN; asks the device once."""
+    return bool(torch.isfinite(torch.stack(torch._foreach_norm(list(tensors), float("inf")))).all())
+
+
+class Found(NamedTuple):
+    """What a batch, or a part of one, gives: its mean loss, that of each row, the head's outputs, and a gradient a
+    weight: device tensors, cut from what computed them."""
+
+    loss: Any
+    losses: Any
+    outputs: dict[str, Any]
+    gradients: list[Any]
+
+
+class TorchGradients:
+    """Losses, outputs and gradients of batches; the variables hold the state."""
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+        stages = [name.partition("/")[0] for name in step.trainable]
+        first = min(step.network.index(stage) for stage in stages)
+        self._first = max(step.start, first)
+        self._moving = step.moving()
+        self._factors = [step.trainable[name] for name in step.adapter.factors] if step.adapter else []
+
+    def __call__(
+        self, batch: Mapping[str, Any], targets: Mapping[str, Any], mask: Any, total: Any | None = None
+    ) -> Found:
+        """The loss is the losses' sum over `total`, by default the samples here."""
+        step = self._step
+        with torch.no_grad():
+            fed = with_head_inputs(step.task, batch, targets)
+            alive = run_network(
+                step.network, fed, step.start, self._first, precision=step.precision, training=step.training
+            )
+        parameters = [variable.value for variable in step.trainable.values()]
+        with torch.enable_grad():
+            outputs = self._outputs(alive)
+            losses = step.task.loss(targets, outputs, training=True)
+            loss = (losses * mask).sum() / (mask.sum() if total is None else total)
+        # As on JAX, a weight that the loss does not reach has the gradient 0.
+        gradients = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
+        cut = {name: each.detach() for name, each in outputs.items()}
+        return Found(loss.detach(), losses.detach(), cut, list(gradients))
+
+    def _outputs(self, alive: dict[str, Any]) -> dict[str, Any]:
+        step, last = self._step, len(self._step.network.stages)
+        if step.adapter is None:
+            return run_network(step.network, alive, self._first, last, precision=step.precision, training=step.training)
+        factors = [variable.value for variable in self._factors]
+        merged = step.adapter.merged(factors, list(step.adapter.base.values()))
+        mapping = list(zip(step.adapter.adapted.values(), merged, strict=True))
+        with keras.StatelessScope(state_mapping=mapping) as scope:
+            outputs = run_network(
+                step.network, alive, self._first, last, precision=step.precision, training=step.training
+            )
+        for variable in self._moving:  # the scope kept what layers assigned
+            if (value := scope.get_current_value(variable)) is not None:
+                variable.assign(value)
+        return outputs
+
+
+class TorchTrainStep:
+    """Training on PyTorch; the variables hold the state."""
+
+    def __init__(self, step: Step, parts: int = 1) -> None:
+        self._step, self._parts = step, parts
+        self._gradients, self._device = TorchGradients(step), device()
+        self.reload()
+
+    def __call__(self, batch: Batch, targets: Batch, mask: np.ndarray) -> Stepped:
+        """See `TrainStep`."""
+        found = self._of(batch, targets, mask)
+        # A finite loss can have gradients that are not: a root at zero, an exponential that overflows.
+        norm = norm_of(found.gradients)
+        finite = bool(torch.isfinite(torch.stack([found.loss, norm])).all())
+        if finite:
+            self._apply(found.gradients, norm)
+        return Stepped(float(found.loss), found.losses.cpu().numpy(), arrays_of(found.outputs), finite)
+
+    def sync(self) -> None:
+        """See `TrainStep`; nothing to do, the variables hold the state."""
+
+    def reload(self) -> None:
+        """See `TrainStep`."""
+        self._apply = FusedUpdate(self._step.optimizer)
+
+    def _of(self, batch: Batch, targets: Batch, mask: np.ndarray) -> Found:
+        where = self._device
+        if self._parts == 1:
+            return self._gradients(put(batch, where), put(targets, where), on_device(mask, where))
+        parts: list[Found] = []
+        gradients: list[Any] = []
+        for part in in_parts(batch, targets, mask, self._parts):
+            tensors, encoded = put(part.batch, where), put(part.targets, where)
+            found = self._gradients(tensors, encoded, on_device(part.mask, where), float(mask.sum()))
+            gradients = found.gradients if not gradients else torch._foreach_add(gradients, found.gradients)
+            parts.append(found._replace(gradients=[]))  # or those of all parts would be alive at once
+        outputs = {name: torch.cat([each.outputs[name] for each in parts])[: len(mask)] for name in parts[0].outputs}
+        losses = torch.cat([each.losses for each in parts])[: len(mask)]
+        return Found(torch.stack([each.loss for each in parts]).sum(), losses, outputs, list(gradients))
+
+
+def gradients_of(step: Step) -> GradientStep:
+    """See `headstart.engine.device.gradient_step`."""
+    found, where = TorchGradients(step), device()
+
+    def gradients(batch: Batch, targets: Batch, mask: np.ndarray) -> tuple[float, list[np.ndarray]]:
+        of_batch = found(put(batch, where), put(targets, where), on_device(mask, where))
+        return float(of_batch.loss), [gradient.cpu().numpy() for gradient in of_batch.gradients]
+
+    return gradients

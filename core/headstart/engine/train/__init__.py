@@ -1,0 +1,1 @@
+"""Training: the phases of a strategy, one after the other."""

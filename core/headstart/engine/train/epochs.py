@@ -1,0 +1,232 @@
+"""Epochs of updates: where batches come from, and training on them one at a time.
+
+`device_epochs` has the other form, many steps a call, for small heads on stored features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from headstart.data.order import batches
+from headstart.data.views import Mixed
+from headstart.engine.batch import Batch, take
+from headstart.engine.device import train_step
+from headstart.engine.scoring import Scores
+from headstart.engine.step import Step
+from headstart.errors import UsageError
+from headstart.specs import HEAD, Facts, MixesTargets, Task
+
+Order = Callable[[int], np.ndarray]
+"""The rows of an epoch (row,) int64 in order: a pure function of the epoch's number."""
+LARGE = 8 * 2**20
+"""Bytes in a batch where no weight learns and nothing is drawn: it costs one call instead of many."""
+
+
+class Samples(Protocol):
+    """Samples as seen from a cut: `count` rows, each epoch in a given order."""
+
+    @property
+    def count(self) -> int:
+        """Rows in an epoch."""
+
+    def take(self, epoch: int, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """The tensors (batch, ...) of `rows` (batch,) in `epoch`."""
+
+    def partners(self, epoch: int, rows: np.ndarray) -> Mixed | None:
+        """Whom `rows` (batch,) are mixed with in `epoch`, by which their targets are to be mixed; None where no sample
+        ever is."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Samples whose tensors are at hand, one set of arrays (rows, ...) a view; epochs go round the views.
+
+    `mixed` says for each view whom all rows were mixed with; it is empty where none ever is.
+    """
+
+    views: tuple[Batch, ...]
+    mixed: tuple[Mixed, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """Rows in a view."""
+        return len(next(iter(self.views[0].values())))
+
+    def take(self, epoch: int, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """See `Samples`."""
+        return take(self.views[epoch % len(self.views)], rows)
+
+    def partners(self, epoch: int, rows: np.ndarray) -> Mixed | None:
+        """See `Samples`."""
+        if not self.mixed:
+            return None
+        view = self.mixed[epoch % len(self.mixed)]
+        return Mixed(view.rows[rows], view.shares[rows])
+
+
+def _never_mixed(_epoch: int, _rows: np.ndarray) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Samples that are augmented anew each epoch: `draw(epoch, rows)` gives their tensors, `mixed` their partners."""
+
+    count: int
+    draw: Callable[[int, np.ndarray], Mapping[str, np.ndarray]]
+    mixed: Callable[[int, np.ndarray], Mixed | None] = _never_mixed
+
+    def take(self, epoch: int, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """See `Samples`."""
+        return dict(self.draw(epoch, rows))
+
+    def partners(self, epoch: int, rows: np.ndarray) -> Mixed | None:
+        """See `Samples`."""
+        return self.mixed(epoch, rows)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Samples with their encoded targets (rows, ...), and the facts of each row where there are some."""
+
+    samples: Samples
+    targets: Batch
+    facts: Sequence[Facts] = ()
+
+    def targets_of(self, task: Task, epoch: int, rows: np.ndarray) -> Batch:
+        """Encoded targets (batch, ...) of `rows` (batch,) in `epoch`, blended where their samples are mixed."""
+        own, mixed = take(self.targets, rows), self.samples.partners(epoch, rows)
+        if mixed is None:
+            return own
+        if not isinstance(task, MixesTargets):
+            raise UsageError(
+                "an augmentation mixes samples, and the task cannot mix their targets",
+                hint="leave the augmentation out that mixes, or choose another task",
+            )
+        return task.mix(own, take(self.targets, mixed.rows), mixed.shares)
+
+    def facts_of(self, rows: np.ndarray) -> Sequence[Facts]:
+        """Those of `rows`, none where there are none."""
+        return [self.facts[row] for row in rows] if len(self.facts) else ()
+
+
+def in_order(samples: Samples, batch_size: int) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray], int]]:
+    """All rows as batches of one size: the rows (batch,), their tensors, and how many of them count; the last batch is
+    padded by repeating."""
+    for rows, mask in batches(np.arange(samples.count), batch_size):
+        yield rows, samples.take(0, rows), int(mask.sum())
+
+
+def size_in_order(samples: Samples, batch_size: int) -> int:
+    """The size of batches to go through all rows in: `batch_size`, or of stored samples as many as make LARGE bytes."""
+    if not isinstance(samples, Stored):
+        return batch_size
+    bytes_a_row = sum(array[:1].nbytes for array in samples.views[0].values())
+    return max(batch_size, min(samples.count, LARGE // max(1, bytes_a_row)))
+
+
+def filled_up(rows: np.ndarray, mask: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """The rows (batch,) of a last batch with other samples of `order` where the mask is 0, not one of them many times:
+    for statistics, which see what only fills up, too."""
+    return np.where(mask > 0, rows, np.resize(order, len(rows)))
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The step, from 1 in its epoch, that met a loss or gradient that is not finite, and the rows of its batch. It
+    changed nothing, and there was none after it."""
+
+    step: int
+    loss: float
+    rows: np.ndarray
+
+
+@dataclass
+class EpochRecord:
+    """What the steps of an epoch so far saw before their updates: the mean loss of each, and running scores of their
+    rows, None where samples are mixed, whose own targets are half the truth."""
+
+    scores: Scores | None = None
+    losses: list[float] = field(default_factory=list)
+
+    @property
+    def steps(self) -> int:
+        """How many steps were taken."""
+        return len(self.losses)
+
+    def add(self, loss: float, losses: np.ndarray, outputs: Batch, targets: Batch, real: np.ndarray) -> None:
+        """A step: its mean loss, and losses (batch,), outputs and targets (batch, ...) of its rows, of which `real`
+        (batch,) bool count."""
+        self.losses.append(loss)
+        if self.scores is not None:
+            if real.all():
+                self.scores.update(targets, outputs, losses)
+            else:
+                self.scores.update(take(targets, real), take(outputs, real), losses[real])
+
+    def metrics(self) -> dict[str, float]:
+        """Metrics of the training split."""
+        if self.scores is None:
+            return {"loss": float(np.mean(self.losses))}
+        return self.scores.metrics()
+
+
+Watch = Callable[[EpochRecord], None]
+"""Called between steps. What it raises ends the epoch there; the steps before it stay taken."""
+
+
+class Epochs(Protocol):
+    """Trains epoch by epoch. The numbers are a function of (seed, epoch, step) and of nothing that was measured."""
+
+    def run(self, epoch: int, record: EpochRecord, watch: Watch, *, every: int = 0) -> Failure | None:
+        """Train one epoch, or what is left of it after the steps that `record` has, and add to that.
+
+        `watch` is called after every multiple of `every` steps for certain (0: as it comes). What was learned is put
+        into the step's variables.
+        """
+
+    def sync(self) -> None:
+        """Put what was learned so far into the step's variables, and the moments into the optimizer."""
+
+    def reload(self) -> None:
+        """Take the variables and the optimizer as they are now: they were set from outside."""
+
+
+class StepByStep:
+    """A batch at a time: for samples that are drawn anew, and for stages that take long."""
+
+    def __init__(self, step: Step, examples: Examples, *, order: Order, batch_size: int, parts: int = 1) -> None:
+        self._examples, self._task = examples, step.task
+        self._order, self._batch_size = order, batch_size
+        self._step = train_step(step, parts=parts)
+        self._statistics_move = step.training > {HEAD}
+
+    def run(self, epoch: int, record: EpochRecord, watch: Watch, *, every: int = 0) -> Failure | None:
+        """See `Epochs`; `watch` is called after each step."""
+        failure, order, begun = None, self._order(epoch), record.steps
+        for number, (rows, mask) in enumerate(batches(order, self._batch_size), start=1):
+            if number <= begun:
+                continue
+            if self._statistics_move:
+                rows = filled_up(rows, mask, order)
+            targets = self._examples.targets_of(self._task, epoch, rows)
+            stepped = self._step(self._examples.samples.take(epoch, rows), targets, mask)
+            if not stepped.finite:
+                failure = Failure(number, stepped.loss, rows[mask > 0])
+                break
+            record.add(stepped.loss, stepped.losses, stepped.outputs, targets, mask > 0)
+            watch(record)
+        self._step.sync()
+        return failure
+
+    def sync(self) -> None:
+        """See `Epochs`."""
+        self._step.sync()
+
+    def reload(self) -> None:
+        """See `Epochs`."""
+        self._step.reload()

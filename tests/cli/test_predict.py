@@ -1,0 +1,25 @@
+"""Answers as a table: each place of a list has its own columns, a list of one too."""
+
+from __future__ import annotations
+
+from headstart_cli.predict import tabulate
+
+
+def test_each_place_of_a_list_has_its_own_columns():
+    top = [{"label": "cat", "probability": 0.75}, {"label": "dog", "probability": 0.25}]
+    columns, rows = tabulate([{"input": "a", "prediction": "cat", "top_k": top}])
+    assert columns == ["input", "prediction", "label_1", "probability_1", "label_2", "probability_2"]
+    assert rows == [["a", "cat", "cat", 0.75, "dog", 0.25]]
+
+
+def test_an_answer_of_exactly_one_box_shows_it_beside_answers_of_two_or_none():
+    one, two = {"label": "cat", "x": 1.0}, {"label": "dog", "x": 2.0}
+    columns, rows = tabulate([{"boxes": [one]}, {"boxes": []}, {"boxes": [one, two]}])
+    assert columns == ["label_1", "x_1", "label_2", "x_2"]
+    assert rows == [["cat", 1.0, "", ""], ["", "", "", ""], ["cat", 1.0, "dog", 2.0]]
+
+
+def test_the_best_alone_is_not_said_twice():
+    best = [{"label": "cat", "probability": 0.75}]
+    columns, rows = tabulate([{"prediction": "cat", "confidence": 0.75, "top_k": best}])
+    assert (columns, rows) == (["prediction", "confidence"], [["cat", 0.75]])
