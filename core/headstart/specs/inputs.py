@@ -37,7 +37,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class Preview:
-    """A sample as something a report can show: `media_type` such as "image/png", and its bytes."""
+    """A sample as something a report can show: `media_type`, and its bytes.
+
+    Reports show "image/png" and other pictures, "audio/wav", and "text/plain" in UTF-8.
+    """
 
     media_type: str
     data: bytes
