@@ -72,8 +72,9 @@ class InputKind(Protocol):
     def stage(self) -> keras.Model:
         """A Functional model from `tensors` to the backbone's inputs: preprocessing, without weights."""
 
-    def find(self, path: Path) -> Sequence[Path]:
-        """The files of this kind at `path` (a file, or a folder searched recursively), sorted."""
+    def find(self, raw: str | Path) -> Sequence[Any]:
+        """What `raw`, as it stands on a command line, means, as payloads: the files of this kind at a path (a file, or
+        a folder searched recursively), sorted; or the text itself. Raises UsageError where it means nothing."""
 
     def fingerprint(self, sample: Sample) -> int | None:
         """A hash that near-identical samples share, or None where the kind has none."""

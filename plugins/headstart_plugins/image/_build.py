@@ -14,6 +14,7 @@ from PIL import Image
 from headstart.data.folders import walk
 from headstart.errors import UsageError
 from headstart.specs import Change, InputKind, InputRequest, Mix, Preview, Sample, Shown, TensorSpec
+from headstart_plugins._picture_suffixes import is_picture
 from headstart_plugins.image import ImageOptions
 from headstart_plugins.image._changes import fused, symmetries
 from headstart_plugins.image._colours import coloured
@@ -26,10 +27,6 @@ from headstart_plugins.image._read import read_picture
 if TYPE_CHECKING:
     import keras
 
-COMMON = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".tif", ".tiff", ".webp")
-RARE = (".dib", ".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".jp2", ".j2k")
-SUFFIXES = frozenset({*COMMON, *RARE})
-"""Names that `find` takes for pictures, in lower case."""
 PREVIEW_SIDE = 160
 
 
@@ -95,14 +92,14 @@ class ImageKind:
 
         return image_stage(self.preprocess)
 
-    def find(self, path: Path) -> Sequence[Path]:
-        """A file itself, whatever its name; of a folder, what its suffix says is a picture. Links as in
-        `walk`."""
+    def find(self, raw: str | Path) -> Sequence[Path]:
+        """A file itself, whatever its name; of a folder, what its suffix says is a picture. Links as in `walk`."""
+        path = Path(raw)
         if not path.exists():
-            raise UsageError(f"{path}: no such file or folder")
+            raise UsageError(f"no such file or folder: {raw}")
         if not path.is_dir():
             return [path]
-        return [file for file in walk(path).files if file.suffix.lower() in SUFFIXES]
+        return [file for file in walk(path).files if is_picture(file)]
 
     def fingerprint(self, sample: Sample) -> int | None:
         """The 64-bit difference hash; None for tiny or even pictures."""

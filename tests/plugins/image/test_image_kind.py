@@ -7,9 +7,8 @@ from PIL import Image
 from headstart.errors import DataError, PluginError, UsageError
 from headstart.specs import Change, InputRequest
 from headstart_plugins._affine import STILL
-from headstart_plugins.files._pictures import SUFFIXES as FOLDER_SUFFIXES
 from headstart_plugins.image import ImageOptions
-from headstart_plugins.image._build import SUFFIXES, build
+from headstart_plugins.image._build import build
 
 FLIP = (Change("matrix", ((-1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))),)
 
@@ -171,6 +170,9 @@ def test_find_lists_pictures_sorted_without_hidden_ones(tmp_path):
     found = [path.relative_to(tmp_path).as_posix() for path in kind.find(tmp_path)]
     assert found == ["a.webp", "b/1.jpg", "b/2.PNG"]
     assert kind.find(tmp_path / "notes.txt") == [tmp_path / "notes.txt"]
+    assert (
+        kind.find(str(tmp_path / "b")) == kind.find(tmp_path / "b") == [tmp_path / "b" / n for n in ("1.jpg", "2.PNG")]
+    )
     with pytest.raises(UsageError, match="no such file"):
         kind.find(tmp_path / "gone")
 
@@ -180,7 +182,3 @@ def test_find_refuses_links_that_loop_or_leave(tmp_path):
     (tmp_path / "in" / "loop").symlink_to(tmp_path / "in")
     with pytest.raises(DataError, match=r"loop: symbolic link"):
         make().find(tmp_path / "in")
-
-
-def test_both_plugins_mean_the_same_suffixes():
-    assert SUFFIXES == FOLDER_SUFFIXES
