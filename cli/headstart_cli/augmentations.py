@@ -67,14 +67,14 @@ def contact_sheet(
     from headstart.recipes.resolve import resolve_recipe
     from headstart.registry import load_registry
     from headstart.runs.contact_sheet import contact_sheet as drawn
-    from headstart.runs.pictures import picture_file, write_picture
+    from headstart_cli.pictures import picture_file, write_picture
 
     path = picture_file(out, Path("augmentations.png"))
     registry = load_registry(disable=tuple(disable_plugin or ()))
     flags = {"data": data, "augment": tuple(names), "seed": seed, "image_size": image_size}
     resolved = resolve_recipe(build_recipe(flags=flags, sets=tuple(set_ or ())), registry)
     sheet = drawn(resolved, registry, samples=samples, views=views)
-    write_picture(path, sheet.png)
+    write_picture(path, sheet.preview.data)
     for warning in sheet.warnings:
         say(warning)
     print_text(str(path))

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "backbones": ("name", "input", "parameters", "summary"),
     "datasets": ("name", "input", "takes_path", "summary"),
-    "augmentations": ("name", "input", "summary"),
     "strategies": ("name", "default", "summary"),
     "tasks": ("name", "feature", "heads", "summary"),
     "reporters": ("name", "default", "summary"),
@@ -77,8 +76,11 @@ def show_details(registry: Registry, spec: Spec, *, skip: tuple[str, ...] = ()) 
     plugin = described["plugin"]
     print_text(f"plugin: {plugin['name']} ({plugin['distribution']} {plugin['version']})")
     for name, value in described.items():
-        if name not in (*INTERNAL, "plugin", *skip) and cell(value) != "-":
+        if name not in (*INTERNAL, "plugin", "changes", *skip) and cell(value) != "-":
             print_text(f"{name.replace('_', ' ')}: {cell(value)}")
+    if changes := described.get("changes"):
+        print_text()
+        print_table(("change that augmentations may draw", "what it does"), list(changes.items()))
     show_options(described["options"])
 
 

@@ -68,9 +68,9 @@ def lr(
     }
     from headstart.recipe import build_recipe
     from headstart.registry import load_registry
-    from headstart.runs.pictures import picture_file, write_picture
     from headstart.runs.rate_plot import draw_png
     from headstart.runs.rate_test import RateRange, rate_test
+    from headstart_cli.pictures import picture_file, write_picture
 
     sweep = RateRange(low, high, steps)
     plot = picture_file(out, DEFAULT_PLOT)

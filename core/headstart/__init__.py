@@ -3,8 +3,8 @@ worth.
 
     import headstart
 
-    run = headstart.fit("photos/", backbone="efficientnet_lite/lite0")
-    run.predict(["new.jpg"])
+    run = headstart.fit("data/", backbone="NAME")
+    run.predict(["data/new/"])
 
 `import headstart` loads no framework and no numpy: each name below is imported when it is first used.
 """

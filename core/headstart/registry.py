@@ -73,7 +73,7 @@ class Registry:
         return bool(self.get(kind, one).name == self.get(kind, other).name)
 
     def input_of(self, spec: Any) -> InputSpec:
-        """The input kind that a backbone, dataset or augmentation names. Raises like `get`."""
+        """The input kind that a backbone or dataset names. Raises like `get`."""
         return cast("InputSpec", self.get("inputs", spec.input))
 
     def default_backbone(self, input: str) -> BackboneSpec:

@@ -113,8 +113,8 @@ class Run:
     def predict(self, inputs: Sequence[Any], *, top_k: int = 1, backend: str | None = None) -> list[dict[str, Any]]:
         """Answer files, folders, bytes or arrays: one mapping each with `input` and the task's columns.
 
-        Folders are searched for files of the run's input kind. Raises UsageError for a path that is not there and
-        DataError naming a file that cannot be read.
+        What a text or a path means, the run's input kind says: of a folder, the files of this kind. Raises UsageError
+        for a path that is not there and DataError naming a file that cannot be read.
         """
         self.use_backend(backend)
         found = [raw for each in inputs for raw in self._expand(each)]
@@ -125,10 +125,7 @@ class Run:
     def _expand(self, raw: Any) -> list[Any]:
         if not isinstance(raw, str | Path):
             return [raw]
-        path = Path(raw)
-        if not path.exists():
-            raise UsageError(f"no such file or folder: {raw}")
-        found: list[Any] = list(self.artefact.kind.find(path))
+        found: list[Any] = list(self.artefact.kind.find(raw))
         if not found:
             raise DataError(f"{raw} holds nothing that this run's input kind reads")
         return found

@@ -74,7 +74,7 @@ def register_datasets():
 
 @hookimpl
 def register_augmentations():
-    return [AugmentationSpec(name="startup_NUMBER/vary", summary="Varies.", build=BUILD, input="image/image")]
+    return [AugmentationSpec(name="startup_NUMBER/vary", summary="Varies.", build=BUILD)]
 
 
 @hookimpl

@@ -13,12 +13,13 @@ from PIL import Image, ImageFont
 
 from headstart.data.reading import Reading
 from headstart.data.views import Mixed
-from headstart.runs.contact_sheet import _labels, _read_some, _spread, in_words
-from headstart.runs.sheet_drawing import Cell, _broken, draw_sheet
-from headstart.specs import Colour, Erased, InputRequest, Mix, Record, Transform
+from headstart.runs.contact_sheet import _labels, _read_some, _spread
+from headstart.specs import Change, Drawn, DrawsSheets, InputRequest, Mix, Record, Shown
 from headstart_cli.main import run_arguments
 from headstart_plugins.image import ImageOptions
 from headstart_plugins.image._build import build as build_image
+from headstart_plugins.image._sheet import Cell, _broken, draw_sheet
+from headstart_plugins.image._words import in_words
 
 
 @pytest.fixture
@@ -187,6 +188,10 @@ def test_a_sheet_of_its_own_is_replaced(pictures, tmp_path):
     assert Image.open(out).height > small
 
 
+def moved(across, down=(0.0, 1.0, 0.0)):
+    return Drawn((Change("matrix", (across, down, (0.0, 0.0, 1.0))),))
+
+
 @pytest.mark.parametrize("mirror", [1.0, -1.0])
 @pytest.mark.parametrize("shift", [0.2, -0.1])
 def test_a_shift_is_told_as_it_is_seen(mirror, shift):
@@ -194,8 +199,8 @@ def test_a_shift_is_told_as_it_is_seen(mirror, shift):
     kind = build_image(InputRequest({"size": [100, 100]}, ImageOptions()))
     bar = np.zeros((100, 100, 3), np.uint8)
     bar[:, 48:52] = 255
-    drawn = Transform(((mirror, 0.0, shift), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)))
-    seen = kind.transform({"image": bar}, drawn)["image"][:, :, 0].mean(axis=0)
+    drawn = moved((mirror, 0.0, shift))
+    seen = kind.transform({"image": bar}, drawn.changes)["image"][:, :, 0].mean(axis=0)
     place = (seen * (np.arange(100) + 0.5)).sum() / seen.sum()
     assert in_words(drawn)[-1] == f"shift {round(place - 50):+} +0 %"
 
@@ -287,15 +292,29 @@ def test_labels_of_mixtures_have_their_shares():
 
 
 def test_what_was_drawn_is_told_in_words_of_the_picture():
-    turn = ((np.cos(0.5), -np.sin(0.5), 0.0), (np.sin(0.5), np.cos(0.5), 0.0), (0.0, 0.0, 1.0))
+    erased = Change("erase", ((0, 0, 1, 1), "noise", 0))
     cases = {
-        Transform(): (),
-        Transform(((-1.0, 0.0, 0.1), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))): ("mirrored", "shift +10 +0 %"),
-        Transform(turn): ("turn -29°",),
-        Transform(((1.0, 0.3, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))): ("shear -0.30",),
-        Transform(((0.8, 0.0, 0.0), (0.0, 1.25, 0.0), (0.0, 0.0, 1.0))): ("zoom 1.25 x 0.80",),
-        Transform(colours=(Colour("posterize", 3), Colour("invert"))): ("posterize 3 bits", "invert"),
-        Transform(erased=(Erased((0, 0, 1, 1), "noise"),), mix=Mix(0.1, 0.5)): ("erased: noise", "mixed"),
-        Transform(mix=Mix(0.1, 0.5, (0, 0, 1, 1))): ("cut and mixed",),
+        Drawn(): (),
+        moved((-1.0, 0.0, 0.1)): ("mirrored", "shift +10 +0 %"),
+        moved((np.cos(0.5), -np.sin(0.5), 0.0), (np.sin(0.5), np.cos(0.5), 0.0)): ("turn -29°",),
+        moved((1.0, 0.3, 0.0)): ("shear -0.30",),
+        moved((0.8, 0.0, 0.0), (0.0, 1.25, 0.0)): ("zoom 1.25 x 0.80",),
+        Drawn((Change("posterize", 3), Change("invert"))): ("posterize 3 bits", "invert"),
+        Drawn((erased,), mix=Mix(0.1, 0.5)): ("erased: noise", "mixed"),
+        Drawn(mix=Mix(0.1, 0.5, (0, 0, 1, 1))): ("cut and mixed",),
     }
     assert [in_words(drawn) for drawn in cases] == list(cases.values())
+
+
+def test_a_sheet_is_the_input_kinds_own():
+    """The kind renders what it is given: another draw, other words below the same pixels."""
+    kind = build_image(InputRequest({"size": [40, 40]}, ImageOptions()))
+    assert isinstance(kind, DrawsSheets)
+    tensors = {"image": np.full((40, 40, 3), 90, np.uint8)}
+    plain, told, noted = (
+        kind.sheet([[Shown(tensors, ("cat",)), Shown(tensors, ("cat",), drawn, notes)]], ("as it is", "epoch 1"))
+        for drawn, notes in ((Drawn(), ()), (moved((-1.0, 0.0, 0.0)), ()), (Drawn(), ("mirrored",)))
+    )
+    assert plain.media_type == "image/png"
+    assert plain.data != told.data
+    assert told.data == noted.data

@@ -54,8 +54,8 @@ def register_datasets():
 @hookimpl
 def register_augmentations():
     return [AugmentationSpec(
-        name="planted/it", summary="Varies.", build="planted_build:build", input="image",
-        uses=frozenset({"horizontal_flip"}),
+        name="planted/it", summary="Varies.", build="planted_build:build",
+        draws=frozenset({"matrix"}), uses=frozenset({"horizontal_flip"}),
     )]
 
 @hookimpl
@@ -283,10 +283,13 @@ OTHER_BUGS = {
         ('input="image/image"', 'input="image/imago"'),
         {"test_its_input_kind_is_installed": "did you mean image/image"},
     ),
-    "input kind of an augmentation not installed": (
+    "changes that no installed input kind applies": (
         AugmentationDeclared,
-        ('input="image",\n        uses', 'input="smell",\n        uses'),
-        {"test_its_input_kind_is_installed": "no input is named 'smell'"},
+        ('draws=frozenset({"matrix"})', 'draws=frozenset({"matrix", "smell"})'),
+        {
+            "test_an_input_kind_is_installed_that_applies_what_it_draws": r"draws is \['matrix', 'smell'\], and no .*"
+            "Name changes of one kind: image/image applies matrix, brightness"
+        },
     ),
     "a symmetry in other letters": (
         AugmentationDeclared,

@@ -24,7 +24,7 @@ EXPLAINED = [
     *("Spec", "BackboneSpec", "FeatureSpec", "BackboneRequest", "WeightsSpec"),
     *("PackageFile", "RemoteFile", "LocalFile", "FetchedFile"),
     *("DatasetSpec", "DatasetRequest", "Records", "Record", "Skipped"),
-    *("AugmentationSpec", "AugmentationRequest", "Transform", "ReporterSpec", "ReporterRequest"),
+    *("AugmentationSpec", "AugmentationRequest", "Drawn", "ReporterSpec", "ReporterRequest"),
 ]
 
 

@@ -71,7 +71,7 @@ def test_a_mirrored_picture_is_drawn_only_where_the_labels_survive_it():
     for symmetries in (frozenset(), frozenset({"horizontal_flip"})):
         built = build(AugmentationRequest(spec.options(), symmetries))
         draws[bool(symmetries)] = [built.draw(0, epoch, "a picture \udcff") for epoch in range(64)]
-    signs = {allowed: {drawn.matrix[0][0] > 0 for drawn in each} for allowed, each in draws.items()}
+    signs = {allowed: {drawn.changes[0].value[0][0] > 0 for drawn in each} for allowed, each in draws.items()}
     assert signs == {False: {True}, True: {True, False}}
 
 

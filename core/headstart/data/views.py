@@ -3,37 +3,43 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from headstart.errors import PluginError, UsageError
-from headstart.specs import Augmentation, InputKind, Mix, MixesSamples, Transform
+from headstart.specs import Augmentation, Change, Drawn, InputKind, Mix, MixesSamples
 
 if TYPE_CHECKING:
     from headstart.specs import AugmentationSpec
 
 Sample = Mapping[str, np.ndarray]
+MoveTargets = Callable[[Mapping[str, np.ndarray], Sequence[Change], Mapping[str, Any]], Mapping[str, np.ndarray]]
+"""Encoded targets of one row, the changes of its sample and its facts, to the targets as the varied sample has them."""
 
 
 @dataclass(frozen=True)
 class View:
-    """How training samples vary: what is drawn, who applies it, and the seed. With `mixes`, some are mixed."""
+    """How training samples vary: what is drawn, who applies it, and the seed. With `mixes`, some are mixed.
+
+    `targets` moves the targets of a row along with its sample; None where targets stay as they are.
+    """
 
     kind: InputKind
     augmentation: Augmentation
     seed: int
     mixes: bool = False
+    targets: MoveTargets | None = None
 
     def unmixed(self) -> View:
         """The same draws without their mixes: for what cannot learn from mixed labels."""
         return replace(self, augmentation=Unmixed(self.augmentation), mixes=False)
 
-    def draw(self, epoch: int, key: str) -> Transform:
-        """The transform of a sample. Raises PluginError for a mix where the augmentation's spec promised none."""
+    def draw(self, epoch: int, key: str) -> Drawn:
+        """What happens to a sample. Raises PluginError for a mix where the augmentation's spec promised none."""
         drawn = self.augmentation.draw(self.seed, epoch, key)
         if drawn.mix is not None and not self.mixes:
             raise PluginError(
@@ -49,7 +55,7 @@ class Unmixed:
 
     augmentation: Augmentation
 
-    def draw(self, seed: int, epoch: int, key: str) -> Transform:
+    def draw(self, seed: int, epoch: int, key: str) -> Drawn:
         """What it draws, each sample for itself."""
         drawn = self.augmentation.draw(seed, epoch, key)
         return drawn if drawn.mix is None else replace(drawn, mix=None)
@@ -57,23 +63,19 @@ class Unmixed:
 
 @dataclass(frozen=True)
 class Composed:
-    """Several augmentations, applied one after the other, as one.
+    """Several augmentations as one: the changes of the first, then those of the next.
 
-    Matrices are multiplied, colours and erased parts follow each other, in this order: all matrices come first. A
-    sample has one partner at most: where several parts mix it, each has the same chance to be the one that does.
+    A sample has one partner at most: where several parts mix it, each has the same chance to be the one that does.
     """
 
     parts: tuple[Augmentation, ...]
 
-    def draw(self, seed: int, epoch: int, key: str) -> Transform:
+    def draw(self, seed: int, epoch: int, key: str) -> Drawn:
         """What the parts draw; each part has its own seed, so that two flips do not cancel each other."""
-        whole = Transform()
-        mixes: list[Mix] = []
-        for position, part in enumerate(self.parts):
-            drawn = part.draw(_seed_at(seed, position), epoch, key)
-            whole = whole.then(drawn)
-            mixes += [drawn.mix] if drawn.mix is not None else []
-        return replace(whole, mix=_one_of(mixes, f"{seed}/{epoch}/{key}")) if len(mixes) > 1 else whole
+        drawn = [part.draw(_seed_at(seed, position), epoch, key) for position, part in enumerate(self.parts)]
+        mixes = [each.mix for each in drawn if each.mix is not None]
+        changes = tuple(change for each in drawn for change in each.changes)
+        return Drawn(changes, _one_of(mixes, f"{seed}/{epoch}/{key}") if len(mixes) > 1 else next(iter(mixes), None))
 
 
 @dataclass(frozen=True)
@@ -81,13 +83,16 @@ class TrainingSamples:
     """The samples that vary: `rows` (count,) int64 of `tensors` (sample, ...) and `keys`, in the split's fixed order.
 
     A position is a place in `rows`. `chances` (count,) say how often each is seen relative to others, which holds for
-    partners as well: or mixing would bring the classes back that were evened out. None: all alike.
+    partners as well: or mixing would bring the classes back that were evened out. None: all alike. `targets`
+    (sample, ...) are encoded, and `facts` those of each sample; both may be empty where no view moves targets.
     """
 
     tensors: Mapping[str, np.ndarray]
     keys: Sequence[str]
     rows: np.ndarray
     chances: np.ndarray | None = None
+    targets: Mapping[str, np.ndarray] = field(default_factory=dict)
+    facts: Sequence[Mapping[str, Any]] = ()
 
     def at(self, position: int) -> tuple[str, dict[str, np.ndarray]]:
         """The key of a sample, and its tensors without the batch axis; they are no copies."""
@@ -117,23 +122,52 @@ class Mixed:
     shares: np.ndarray
 
 
-def augmented(samples: TrainingSamples, positions: np.ndarray, view: View, epoch: int) -> dict[str, np.ndarray]:
-    """The samples at `positions` (batch,) as varied in `epoch`: name -> (batch, ...) arrays, new ones.
+@dataclass(frozen=True)
+class Varied:
+    """Samples as varied, all of it from one draw for each: new arrays, name -> (batch, ...).
+
+    `targets` are those of the samples, moved along; `partner_targets` those of whom each is mixed with, moved as the
+    partner is. Both are empty where the samples have no targets, and the second where no sample is ever mixed.
+    """
+
+    tensors: dict[str, np.ndarray]
+    targets: dict[str, np.ndarray]
+    mixed: Mixed | None
+    partner_targets: dict[str, np.ndarray]
+
+
+def varied(samples: TrainingSamples, positions: np.ndarray, view: View, epoch: int) -> Varied:
+    """The samples at `positions` (batch,) with their targets, as varied in `epoch`.
 
     Each depends on (seed, epoch, key), and where it is mixed on its partner's key, never on its batch.
     """
     rows = samples.rows[positions]
-    batch = {name: np.array(array[rows]) for name, array in samples.tensors.items()}
+    tensors = {name: np.array(array[rows]) for name, array in samples.tensors.items()}
+    targets = {name: np.array(array[rows]) for name, array in samples.targets.items()}
+    others = {name: np.array(array) for name, array in targets.items()} if view.mixes else {}
+    partner_rows, shares = np.array(positions, np.int64), np.ones(len(positions), np.float32)
     for place, position in enumerate(positions):
         key, sample = samples.at(position)
         drawn = view.draw(epoch, key)
-        if drawn.is_identity:
-            continue
-        own = _transformed(sample, drawn, view.kind)
-        varied = own if drawn.mix is None else _mixed(samples, own, drawn.mix, view, epoch)
-        for name, array in varied.items():
-            batch[name][place] = array
-    return batch
+        if drawn != Drawn():
+            own = _changed(sample, drawn.changes, view.kind)
+            _put(targets, place, _moved(samples, position, drawn.changes, view))
+            if drawn.mix is not None:
+                mixing, partner = cast("MixesSamples", view.kind), samples.partner(drawn.mix)
+                other_key, other = samples.at(partner)
+                changes = view.draw(epoch, other_key).changes  # the partner varies too, but for its own mix
+                own = mixing.mix(own, _changed(other, changes, view.kind), drawn.mix)
+                partner_rows[place], shares[place] = partner, mixing.own_share(drawn.mix)
+                _put(others, place, _moved(samples, partner, changes, view))
+            elif view.mixes:
+                _put(others, place, {name: array[place] for name, array in targets.items()})
+            _put(tensors, place, own)
+    return Varied(tensors, targets, Mixed(partner_rows, shares) if view.mixes else None, others)
+
+
+def augmented(samples: TrainingSamples, positions: np.ndarray, view: View, epoch: int) -> dict[str, np.ndarray]:
+    """The tensors of `varied` alone."""
+    return varied(samples, positions, view, epoch).tensors
 
 
 def partners(samples: TrainingSamples, positions: np.ndarray, view: View, epoch: int) -> Mixed | None:
@@ -161,17 +195,22 @@ def check_mixing(specs: Sequence[AugmentationSpec], kind: InputKind, name: str) 
     return bool(mixing)
 
 
-def _mixed(samples: TrainingSamples, own: Sample, mix: Mix, view: View, epoch: int) -> Sample:
-    """A varied sample mixed with its partner, which varies by its own draw."""
-    key, partner = samples.at(samples.partner(mix))
-    varied = _transformed(partner, view.draw(epoch, key), view.kind)
-    return cast("MixesSamples", view.kind).mix(own, varied, mix)
+def _changed(sample: Sample, changes: Sequence[Change], kind: InputKind) -> Sample:
+    return kind.transform(sample, changes) if changes else sample
 
 
-def _transformed(sample: Sample, drawn: Transform, kind: InputKind) -> Sample:
-    """A sample as varied, but for its mix."""
-    alone = replace(drawn, mix=None)
-    return sample if alone.is_identity else kind.transform(sample, alone)
+def _moved(samples: TrainingSamples, position: int, changes: Sequence[Change], view: View) -> Sample:
+    """The targets of the sample at `position` after the changes of its sample; they are no copies where none move."""
+    row = int(samples.rows[position])
+    targets = {name: array[row] for name, array in samples.targets.items()}
+    if view.targets is None or not targets or not changes:
+        return targets
+    return view.targets(targets, changes, samples.facts[row] if samples.facts else {})
+
+
+def _put(batch: Mapping[str, np.ndarray], place: int, row: Sample) -> None:
+    for name, array in row.items():
+        batch[name][place] = array
 
 
 def _one_of(mixes: Sequence[Mix], drawn_from: str) -> Mix:

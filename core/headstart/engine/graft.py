@@ -75,11 +75,14 @@ def _shape(backbone: Sequence[Stage], feature: FeatureSpec) -> tuple[int | None,
     return tuple(stage.model.output[feature.tensor].shape)
 
 
-def verify_ranges(outputs: Mapping[str, np.ndarray], expected: Mapping[str, tuple[float, float]]) -> None:
+def verify_ranges(
+    outputs: Mapping[str, np.ndarray], expected: Mapping[str, tuple[float, float]], hint: str | None = None
+) -> None:
     """Check preprocessed tensors (batch, ...) of a first batch against what the weights expect.
 
     Finite and inside the range; and not so narrow that they were scaled twice: the spread of a real batch is more than
-    one part in a hundred of the range. Raises DataError naming the tensor, the range seen and the range expected.
+    one part in a hundred of the range. Raises DataError naming the tensor, the range seen and the range expected, with
+    the input kind's `hint` where a tensor hardly varies.
     """
     for name, (low, high) in expected.items():
         values = outputs[name]
@@ -94,5 +97,5 @@ def verify_ranges(outputs: Mapping[str, np.ndarray], expected: Mapping[str, tupl
         if seen[1] - seen[0] < 0.01 * (high - low):
             raise DataError(
                 f"input tensor {name!r} hardly varies: {seen[0]:.4g} to {seen[1]:.4g} of {low:.4g} to {high:.4g}",
-                hint="were the pictures scaled to 0..1 before? Give them as 0..255; nothing else may scale them",
+                hint=hint,
             )

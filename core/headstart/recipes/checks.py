@@ -8,7 +8,16 @@ from headstart.errors import UsageError
 from headstart.host.installed import require_engine
 from headstart.recipe import Recipe
 from headstart.registry import Registry
-from headstart.specs import BACKENDS, HEAD, PRECISIONS, BackboneSpec, EngineSpec, StrategySpec, TaskSpec
+from headstart.specs import (
+    BACKENDS,
+    HEAD,
+    PRECISIONS,
+    AugmentationSpec,
+    BackboneSpec,
+    EngineSpec,
+    StrategySpec,
+    TaskSpec,
+)
 from headstart.suggest import suggestion
 
 MAX_WIDTH = 65536
@@ -72,7 +81,15 @@ def check_train(train: tuple[str, ...] | None, backbone: BackboneSpec, strategy:
 
 
 def check_inputs(registry: Registry, spec: Any, backbone: BackboneSpec) -> None:
-    """A dataset or augmentation must be of the input kind that the backbone takes."""
+    """A dataset must be of the input kind that the backbone takes; that kind must apply what an augmentation draws."""
+    if isinstance(spec, AugmentationSpec):
+        kind = registry.input_of(backbone)
+        if missing := sorted(spec.draws - kind.changes.keys()):
+            raise UsageError(
+                f"{spec.name} draws {', '.join(missing)}, which the input kind {kind.name} does not apply",
+                hint=f"leave it out of --augment; `headstart inputs {kind.short_name}` lists what it applies",
+            )
+        return
     given, wanted = registry.input_of(spec), registry.input_of(backbone)
     if given.name != wanted.name:
         raise UsageError(

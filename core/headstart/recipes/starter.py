@@ -25,11 +25,11 @@ SINGLE = (
 NAMED = (("augmentation", "augmentations"), ("reporter", "reporters"))
 
 EXAMPLES = {
-    "data": "./photos",
+    "data": "./data",
     "backbone": "NAME",
-    "weights": "imagenet",
+    "weights": "NAME",
     "backend": "jax",
-    "task": "classification",
+    "task": "NAME",
     "strategy": "NAME",
     "train": ["STAGE"],
     "head": "mlp:512",

@@ -1,13 +1,12 @@
-"""A picture of what augmentations do to a data set: some samples, and each as the first epochs would see it.
+"""What augmentations do to a data set: some samples, and each as the first epochs would see it, as the kind draws it.
 
 Builds no network: it needs no backend.
 """
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
@@ -16,13 +15,12 @@ import numpy as np
 from headstart.data.checks import MAX_LISTED
 from headstart.data.reading import Reading, read_all
 from headstart.data.targets import number_of
-from headstart.data.views import Composed, Mixed, TrainingSamples, View, augmented, partners
+from headstart.data.views import Composed, Mixed, TrainingSamples, View, varied
 from headstart.errors import DataError, UsageError
 from headstart.recipes.resolve import ResolvedRecipe
 from headstart.registry import Registry
 from headstart.runs.planning import build_kind, build_view, left_out, open_records
-from headstart.runs.sheet_drawing import Cell, draw_sheet
-from headstart.specs import Colour, InputKind, Mix, Record, Transform
+from headstart.specs import DrawsSheets, InputKind, Preview, Record, Shown
 
 POOL = 64
 """Samples that are read at least, where there are so many: partners of mixtures are picked among them."""
@@ -31,9 +29,9 @@ MOST_CELLS = 2_000
 
 @dataclass(frozen=True)
 class ContactSheet:
-    """The picture as a PNG, and what should be said about it."""
+    """The sheet as the input kind rendered it, and what should be said about it."""
 
-    png: bytes
+    preview: Preview
     warnings: tuple[str, ...]
 
 
@@ -41,7 +39,7 @@ def contact_sheet(resolved: ResolvedRecipe, registry: Registry, *, samples: int,
     """A row for each of so many samples: the sample, then how epochs 1 to `views` of a run with this seed vary it.
 
     Only partners differ from a run's, which picks them among all of its training samples. Raises UsageError where the
-    input kind makes no pictures or the sheet would be huge, DataError where no record can be read.
+    input kind draws no sheets or the sheet would be huge, DataError where no record can be read.
     """
     cells = samples * (views + 1)
     if cells > MOST_CELLS:
@@ -50,7 +48,11 @@ def contact_sheet(resolved: ResolvedRecipe, registry: Registry, *, samples: int,
             hint="ask for fewer --samples or --views",
         )
     kind = build_kind(resolved, registry)
-    name = _picture(kind, resolved.input.name)
+    if not isinstance(kind, DrawsSheets):
+        raise UsageError(
+            f"the input kind {resolved.input.name} draws no contact sheets",
+            hint="name a dataset of another kind; `headstart datasets` lists what there is",
+        )
     records = open_records(resolved, registry)
     view = build_view(resolved, registry, records, kind) or View(kind, Composed(()), resolved.recipe.seed)
     reading = _read_some(_spread(records.items), kind, max(POOL, samples))
@@ -58,21 +60,9 @@ def contact_sheet(resolved: ResolvedRecipe, registry: Registry, *, samples: int,
         listed = "".join(f"\n  {each.reason}" for each in reading.skipped[:MAX_LISTED])
         raise DataError(f"none of the records can be read:{listed}", hint="mend these files, or name other data")
     warnings = [*left_out(resolved, records), *(each.reason for each in reading.skipped)]  # reasons name the file
-    rows = _rows(reading, view, name, samples=samples, views=views)
-    return ContactSheet(
-        draw_sheet(rows, ("as it is", *(f"epoch {number + 1}" for number in range(views)))), (*warnings,)
-    )
-
-
-def _picture(kind: InputKind, name: str) -> str:
-    """The name of the one tensor, which must be a picture (height, width, 3) uint8."""
-    found = list(kind.tensors.items())
-    if len(found) == 1 and found[0][1].dtype == "uint8" and found[0][1].shape[2:] == (3,):
-        return found[0][0]
-    raise UsageError(
-        f"a contact sheet shows pictures, and the input kind {name} makes none",
-        hint="name a dataset of pictures; `headstart datasets` lists what there is",
-    )
+    rows = _rows(reading, view, samples=samples, views=views)
+    titles = ("as it is", *(f"epoch {number + 1}" for number in range(views)))
+    return ContactSheet(kind.sheet(rows, titles), (*warnings,))
 
 
 def _read_some(items: Sequence[Record], kind: InputKind, count: int) -> Reading:
@@ -108,17 +98,17 @@ def _in_order(targets: Iterable[str]) -> list[str]:
     return [by_size[place] for place in places]
 
 
-def _rows(reading: Reading, view: View, name: str, *, samples: int, views: int) -> list[list[Cell]]:
+def _rows(reading: Reading, view: View, *, samples: int, views: int) -> list[list[Shown]]:
     keys = tuple(record.key for record in reading.items)
     pool = TrainingSamples(reading.tensors, keys, np.arange(len(keys)))
     count = min(samples, len(keys))
-    rows = [[Cell(reading.tensors[name][place], (_label(reading, place),), (keys[place],))] for place in range(count)]
+    rows = [[Shown(pool.at(place)[1], (_label(reading, place),), notes=(keys[place],))] for place in range(count)]
     for epoch in range(1, views + 1):
-        varied = augmented(pool, np.arange(count), view, epoch)[name]
-        mixed = partners(pool, np.arange(count), view, epoch)
+        found = varied(pool, np.arange(count), view, epoch)
         for place in range(count):
-            notes = in_words(view.draw(epoch, keys[place]))
-            rows[place].append(Cell(varied[place], _labels(reading, place, mixed), notes))
+            tensors = {name: array[place] for name, array in found.tensors.items()}
+            labels = _labels(reading, place, found.mixed)
+            rows[place].append(Shown(tensors, labels, view.draw(epoch, keys[place])))
     return rows
 
 
@@ -134,46 +124,3 @@ def _labels(reading: Reading, place: int, mixed: Mixed | None) -> tuple[str, ...
         return (own,)
     percent = round(100 * float(mixed.shares[place]))
     return f"{own}: {percent} %", f"{other}: {100 - percent} %"
-
-
-def in_words(drawn: Transform) -> tuple[str, ...]:
-    """What was drawn, in the order in which it is applied."""
-    erased = tuple(f"erased: {part.fill}" for part in drawn.erased)
-    return (*_moved(drawn.matrix), *(_coloured(each) for each in drawn.colours), *erased, *_mixed(drawn.mix))
-
-
-def _moved(matrix: Sequence[Sequence[float]]) -> tuple[str, ...]:
-    """An affine map as a mirror, a shear or turn or zoom, and a shift; of the picture, whence the opposite signs: but
-    what was mirrored comes from the other side."""
-    (a, b, c), (d, e, f) = matrix[:2]
-    mirrored = ("mirrored",) if a * e - b * d < 0 else ()
-    a, d = (-a, -d) if mirrored else (a, d)
-    across, down = round(-100 * c), round(-100 * f)
-    shift = (f"shift {-across if mirrored else across:+} {down:+} %",) if across or down else ()
-    return (*mirrored, *_bent(a, b, d, e), *shift)
-
-
-def _bent(a: float, b: float, d: float, e: float) -> tuple[str, ...]:
-    if max(abs(a - 1), abs(b), abs(d), abs(e - 1)) < 1e-3:
-        return ()
-    if max(abs(a - e), abs(b + d), abs(math.hypot(a, d) - 1)) < 1e-3:
-        return (f"turn {-math.degrees(math.atan2(d, a)):+.0f}°",)
-    if max(abs(a - 1), abs(e - 1)) < 1e-3 and min(abs(b), abs(d)) < 1e-3:
-        return (f"shear {-(b + d):+.2f}",)
-    if max(abs(b), abs(d)) < 0.01:
-        return (f"zoom {1 / a:.2f} x {1 / e:.2f}",)
-    return (f"affine {a:.2f} {b:.2f} {d:.2f} {e:.2f}",)
-
-
-UNITS: Mapping[str, str] = {"posterize": "{:.0f} bits", "solarize": "{:.0f}", "hue": "{:+.2f}"}
-BARE = ("autocontrast", "equalize", "invert")
-
-
-def _coloured(colour: Colour) -> str:
-    if colour.name in BARE:
-        return colour.name
-    return f"{colour.name} {UNITS.get(colour.name, '{:.2f}').format(colour.strength)}"
-
-
-def _mixed(mix: Mix | None) -> tuple[str, ...]:
-    return () if mix is None else ("mixed",) if mix.box is None else ("cut and mixed",)

@@ -94,7 +94,7 @@ def load_weights(plan: Plan) -> int:
     resolved, stages = plan.resolved, plan.network.backbone
     rows = plan.data.indices("train")[:CALIBRATION_SAMPLES]
     batch = forward(plan.network, 0, 1)({name: array[rows] for name, array in plan.data.tensors.items()})
-    verify_ranges(batch, plan.kind.output_ranges)
+    verify_ranges(batch, plan.kind.output_ranges, plan.kind.hint)
     if resolved.weights is None:
         initialise(stages, batch, resolved.recipe.seed)
     else:

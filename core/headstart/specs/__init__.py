@@ -11,12 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from headstart.specs.augmentations import (
-    Augmentation,
-    AugmentationBuild,
-    AugmentationRequest,
-    AugmentationSpec,
-)
+from headstart.specs.augmentations import Augmentation, AugmentationBuild, AugmentationRequest, AugmentationSpec
 from headstart.specs.backbones import (
     Backbone,
     BackboneBuild,
@@ -33,28 +28,9 @@ from headstart.specs.backbones import (
     WeightsLoad,
     WeightsSpec,
 )
-from headstart.specs.base import (
-    API,
-    BACKENDS,
-    Spec,
-)
-from headstart.specs.changes import (
-    Box,
-    Colour,
-    ColourName,
-    Erased,
-    Matrix,
-    Mix,
-    Transform,
-)
-from headstart.specs.datasets import (
-    DatasetBuild,
-    DatasetRequest,
-    DatasetSpec,
-    Record,
-    Records,
-    Skipped,
-)
+from headstart.specs.base import API, BACKENDS, Spec
+from headstart.specs.changes import Change, Drawn, Mix
+from headstart.specs.datasets import DatasetBuild, DatasetRequest, DatasetSpec, Record, Records, Skipped
 from headstart.specs.engines import (
     PRECISIONS,
     Compiled,
@@ -65,41 +41,23 @@ from headstart.specs.engines import (
     EngineSpec,
 )
 from headstart.specs.inputs import (
+    DrawsSheets,
     Facts,
     InputBuild,
     InputKind,
     InputRequest,
     InputSpec,
+    JudgesChanges,
     MixesSamples,
     Preview,
     Sample,
+    Shown,
     TensorSpec,
 )
-from headstart.specs.lowerings import (
-    LoweringBuild,
-    LoweringSpec,
-    LowersItself,
-)
-from headstart.specs.reporters import (
-    Reporter,
-    ReporterBuild,
-    ReporterRequest,
-    ReporterSpec,
-    RunView,
-)
-from headstart.specs.strategies import (
-    HEAD,
-    INPUT,
-    LowRank,
-    Phase,
-    StrategyBuild,
-    StrategyRequest,
-    StrategySpec,
-)
-from headstart.specs.targets import (
-    SEPARATOR,
-    TargetForm,
-)
+from headstart.specs.lowerings import LoweringBuild, LoweringSpec, LowersItself
+from headstart.specs.reporters import Reporter, ReporterBuild, ReporterRequest, ReporterSpec, RunView
+from headstart.specs.strategies import HEAD, INPUT, LowRank, Phase, StrategyBuild, StrategyRequest, StrategySpec
+from headstart.specs.targets import SEPARATOR, TargetForm
 from headstart.specs.tasks import (
     Calibrates,
     Calibrator,
@@ -122,15 +80,15 @@ from headstart.specs.tasks import (
 )
 
 AnySpec = (
-    BackboneSpec
+    AugmentationSpec
+    | BackboneSpec
     | DatasetSpec
-    | AugmentationSpec
-    | ReporterSpec
-    | InputSpec
-    | TaskSpec
-    | StrategySpec
-    | LoweringSpec
     | EngineSpec
+    | InputSpec
+    | LoweringSpec
+    | ReporterSpec
+    | StrategySpec
+    | TaskSpec
 )
 Specs = Iterable[AnySpec]
 
@@ -146,21 +104,20 @@ __all__ = [
     "BackboneBuild",
     "BackboneRequest",
     "BackboneSpec",
-    "Box",
     "Calibrates",
     "Calibrator",
-    "Colour",
-    "ColourName",
+    "Change",
     "Compiled",
     "DatasetBuild",
     "DatasetRequest",
     "DatasetSpec",
+    "Drawn",
+    "DrawsSheets",
     "EngineBuild",
     "EngineExport",
     "EngineExporter",
     "EngineRequest",
     "EngineSpec",
-    "Erased",
     "Evaluation",
     "Evaluator",
     "Facts",
@@ -176,12 +133,12 @@ __all__ = [
     "InputKind",
     "InputRequest",
     "InputSpec",
+    "JudgesChanges",
     "LocalFile",
     "LowRank",
     "LoweringBuild",
     "LoweringSpec",
     "LowersItself",
-    "Matrix",
     "Mix",
     "MixesSamples",
     "MixesTargets",
@@ -202,6 +159,7 @@ __all__ = [
     "SEPARATOR",
     "Sample",
     "Search",
+    "Shown",
     "Skipped",
     "Solved",
     "SolvesHead",
@@ -217,7 +175,6 @@ __all__ = [
     "TaskRequest",
     "TaskSpec",
     "TensorSpec",
-    "Transform",
     "WeightsFetch",
     "WeightsLoad",
     "WeightsSpec",

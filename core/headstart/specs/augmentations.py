@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from headstart.specs.base import Spec
-from headstart.specs.changes import Transform
+from headstart.specs.changes import Drawn
 
 
 class Augmentation(Protocol):
-    """Draws one transform per sample and epoch: a pure function, so that order and batch cuts never matter."""
+    """Draws once per sample and epoch: a pure function, so that order and batch cuts never matter."""
 
-    def draw(self, seed: int, epoch: int, key: str) -> Transform:
-        """The transform of sample `key` in `epoch`; equal arguments give equal results on every machine."""
+    def draw(self, seed: int, epoch: int, key: str) -> Drawn:
+        """What happens to sample `key` in `epoch`; equal arguments give equal results on every machine."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,11 @@ class AugmentationBuild(Protocol):
 class AugmentationSpec(Spec):
     """A way to vary training samples. `uses` names the symmetries it would use; those not allowed are left out.
 
-    `mixes` says that it draws a `Mix` for some samples: labels are then mixed with them.
+    `draws` are the names of all changes that it may draw: it fits each input kind whose `changes` cover them. `mixes`
+    says that it draws a `Mix` for some samples: labels are then mixed with them.
     """
 
     build: str
-    input: str
+    draws: frozenset[str] = frozenset()
     uses: frozenset[str] = frozenset()
     mixes: bool = False

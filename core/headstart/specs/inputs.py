@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from headstart.specs.base import Spec
-from headstart.specs.changes import Mix, Transform
+from headstart.specs.changes import Change, Drawn, Mix
 
 if TYPE_CHECKING:
     import keras
@@ -41,7 +41,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class Preview:
-    """A sample as something a report can show: `media_type` such as "image/png", and its bytes."""
+    """A sample as something a report can show: `media_type`, and its bytes.
+
+    Reports show "image/png" and other pictures, "audio/wav", and "text/plain" in UTF-8.
+    """
 
     media_type: str
     data: bytes
@@ -57,6 +60,8 @@ class InputKind(Protocol):
     """What `prepare` returns, by name; fixed shapes."""
     output_ranges: Mapping[str, tuple[float, float]]
     """Lowest and highest value each tensor of `stage` can take after preprocessing; checked on the first batch."""
+    hint: str
+    """What to look at where tensors have odd values, in a sentence for users: who may have scaled them before."""
 
     def read(self, payload: Any, where: str) -> Sample:
         """Decode `payload` (Path, bytes, str or numpy array). Raises DataError naming `where`."""
@@ -64,20 +69,24 @@ class InputKind(Protocol):
     def prepare(self, sample: Sample) -> Mapping[str, np.ndarray]:
         """Bring a sample to the fixed shapes of `tensors`; deterministic, the same in training and prediction."""
 
-    def transform(self, prepared: Mapping[str, np.ndarray], transform: Transform) -> Mapping[str, np.ndarray]:
-        """Apply a drawn transform, but for its `mix`, to a prepared sample; new arrays of equal shapes and dtypes."""
+    def transform(self, tensors: Mapping[str, np.ndarray], changes: Sequence[Change]) -> Mapping[str, np.ndarray]:
+        """Apply drawn changes to a prepared sample; new arrays of equal shapes and dtypes.
+
+        Raises PluginError naming a change that the kind does not know, or whose value it cannot apply.
+        """
 
     def stage(self) -> keras.Model:
         """A Functional model from `tensors` to the backbone's inputs: preprocessing, without weights."""
 
-    def find(self, path: Path) -> Sequence[Path]:
-        """The files of this kind at `path` (a file, or a folder searched recursively), sorted."""
+    def find(self, raw: str | Path) -> Sequence[Any]:
+        """What `raw`, as it stands on a command line, means, as payloads: the files of this kind at a path (a file, or
+        a folder searched recursively), sorted; or the text itself. Raises UsageError where it means nothing."""
 
     def fingerprint(self, sample: Sample) -> int | None:
         """A hash that near-identical samples share, or None where the kind has none."""
 
-    def preview(self, sample: Sample) -> Preview | None:
-        """A small rendering for reports, or None."""
+    def preview(self, sample: Sample, changes: Sequence[Change] = ()) -> Preview | None:
+        """A small rendering of a sample, as `changes` vary it, for reports; None where the kind has none."""
 
 
 @dataclass(frozen=True)
@@ -93,13 +102,48 @@ class MixesSamples(Protocol):
     """What an InputKind offers too whose samples can be mixed; without it, augmentations that mix are refused."""
 
     def mix(
-        self, prepared: Mapping[str, np.ndarray], partner: Mapping[str, np.ndarray], mix: Mix
+        self, tensors: Mapping[str, np.ndarray], partner: Mapping[str, np.ndarray], mix: Mix
     ) -> Mapping[str, np.ndarray]:
-        """Two prepared samples as one; keeps shapes and dtypes, returns new arrays."""
+        """Two prepared samples as one; keeps shapes and dtypes, returns new arrays. Raises PluginError for a region
+        that the kind does not know."""
 
     def own_share(self, mix: Mix) -> float:
-        """The exact share in [0, 1] of the sample's own in what `mix` gives: `mix.share`, or with a box the elements
+        """The exact share in [0, 1] of the sample's own in what `mix` gives: `mix.share`, or with a region the elements
         outside of it divided by all."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A sample on a contact sheet: its tensors as varied, without the batch axis, its labels, what was drawn for it,
+    and further notes."""
+
+    tensors: Mapping[str, np.ndarray]
+    labels: tuple[str, ...]
+    drawn: Drawn = field(default_factory=Drawn)
+    notes: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class DrawsSheets(Protocol):
+    """What an InputKind offers too whose samples can be shown side by side."""
+
+    def sheet(self, rows: Sequence[Sequence[Shown]], titles: Sequence[str]) -> Preview:
+        """An "image/png" of equally many samples a row, under a line of `titles`; says below each what was drawn.
+
+        The first column holds the samples as they are.
+        """
+
+
+@runtime_checkable
+class JudgesChanges(Protocol):
+    """What an InputKind offers too that can say what changes do to a sample; the contract kit asks it."""
+
+    def symmetries(self, changes: Sequence[Change]) -> Mapping[str, str]:
+        """The symmetries that labels must survive for these changes, each with what is done, such as
+        {"horizontal_flip": "mirrors the sample"}."""
+
+    def only_moves(self, changes: Sequence[Change]) -> bool:
+        """True where values are moved or interpolated, so that none lies outside of the sample's own range."""
 
 
 class InputBuild(Protocol):
@@ -111,7 +155,11 @@ class InputBuild(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class InputSpec(Spec):
-    """An input kind. `build` is an InputBuild; `version` changes when the same bytes would read differently."""
+    """An input kind. `build` is an InputBuild; `version` changes when the same bytes would read differently.
+
+    `changes` are the names that augmentations may draw for it, each with a sentence: what it does, and its value.
+    """
 
     build: str
     version: int = 1
+    changes: Mapping[str, str] = field(default_factory=dict)

@@ -19,7 +19,7 @@ class RunView(Protocol):
     path: Path
 
     def preview(self, key: str) -> Preview | None:
-        """The sample `key` as a picture or clip for a report; None where the data is not at hand."""
+        """The sample `key` as a picture, sound or text for a report; None where the data is not at hand."""
 
 
 class Reporter(Protocol):

@@ -25,13 +25,16 @@ class WithInputKind(Contract):
 
     def _build_input_kind(self) -> InputKind:
         try:
-            spec = self.registry.input_of(self.spec)
+            spec = self.registry.get("inputs", self._input_name())
             return build_kind(self.registry, spec, self._preprocess(), self.size)
         except HeadstartError as exc:
             self._fail(
-                f"its input kind {self.spec.input!r} cannot be built: {exc}",
+                f"its input kind {self._input_name()!r} cannot be built: {exc}",
                 f"Name an installed kind, and set `preprocess` in {type(self).__name__} to values that it takes.",
             )
+
+    def _input_name(self) -> str:
+        return str(self.spec.input)
 
     def _preprocess(self) -> Mapping[str, Any]:
         if self.preprocess is not None:
@@ -41,6 +44,6 @@ class WithInputKind(Contract):
 
     def _is_same_input(self, name: str) -> bool:
         try:
-            return self.registry.same("inputs", name, self.spec.input)
+            return self.registry.same("inputs", name, self._input_name())
         except HeadstartError:
             return False

@@ -93,7 +93,7 @@ def register_augmentations() -> Iterable[AugmentationSpec]:
             summary="Small turns, and mirroring where the labels survive it.",
             options=TurnOptions,
             build="headstart_template._augmentation:build",
-            input="image/image",
+            draws=frozenset({"matrix"}),
             uses=frozenset({"horizontal_flip"}),
         )
     ]

@@ -6,7 +6,7 @@ import math
 import random
 from dataclasses import dataclass
 
-from headstart.specs import AugmentationRequest, Transform
+from headstart.specs import AugmentationRequest, Change, Drawn
 
 
 def build(request: AugmentationRequest) -> Turn:
@@ -22,11 +22,11 @@ class Turn:
     degrees: float
     flip: bool
 
-    def draw(self, seed: int, epoch: int, key: str) -> Transform:
+    def draw(self, seed: int, epoch: int, key: str) -> Drawn:
         """The same for equal arguments, on every machine: nothing else may have a say."""
         chance = random.Random(f"turn {seed} {epoch} {key!a}")
         angle = math.radians(chance.uniform(-self.degrees, self.degrees))
         side = -1.0 if self.flip and chance.random() < 0.5 else 1.0
         across = (side * math.cos(angle), -math.sin(angle), 0.0)
         down = (side * math.sin(angle), math.cos(angle), 0.0)
-        return Transform((across, down, (0.0, 0.0, 1.0)))
+        return Drawn((Change("matrix", (across, down, (0.0, 0.0, 1.0))),))

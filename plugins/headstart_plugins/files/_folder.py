@@ -11,8 +11,9 @@ from headstart.data.folders import Walk, subfolders, walk
 from headstart.errors import DataError, UsageError
 from headstart.specs import DatasetRequest, Record, Records, Skipped
 from headstart.suggest import suggestion
+from headstart_plugins._picture_suffixes import is_picture
 from headstart_plugins.files import FolderOptions
-from headstart_plugins.files._pictures import is_picture, other_files
+from headstart_plugins.files._pictures import other_files
 from headstart_plugins.files._splits import SPLIT_NAMES
 
 SHAPE = "expected a folder for each class with pictures in it, or train, val and test folders above those"

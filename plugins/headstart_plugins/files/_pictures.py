@@ -1,4 +1,4 @@
-"""Which files a folder of pictures offers."""
+"""What a folder of pictures holds besides them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from headstart.specs import Skipped
-
-COMMON = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".tif", ".tiff", ".webp")
-RARE = (".dib", ".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".jp2", ".j2k")
-SUFFIXES = frozenset({*COMMON, *RARE})
-"""Suffixes of pictures, in lower case. Whether a file is one is for the input kind to say."""
-
-
-def is_picture(path: Path) -> bool:
-    """By suffix."""
-    return path.suffix.lower() in SUFFIXES
+from headstart_plugins._picture_suffixes import is_picture
 
 
 def other_files(files: Iterable[Path], root: Path) -> list[Skipped]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from headstart.hookspecs import hookimpl
@@ -28,6 +28,27 @@ class ImageOptions:
     )
 
 
+FACTOR = "the factor, at least 0; 1 changes nothing"
+CHANGES: Mapping[str, str] = {
+    "matrix": "Moves pixels, bilinear: three rows of three numbers that map output to input, homogeneous (x, y, 1), "
+    "with the centre at the origin, x to the right and y down, and sides from -0.5 to 0.5; the last row is (0, 0, 1).",
+    "brightness": f"Away from black: {FACTOR}.",
+    "contrast": f"Away from the grey of the mean: {FACTOR}.",
+    "saturation": f"Away from shades of grey: {FACTOR}.",
+    "sharpness": f"Away from the smoothed picture: {FACTOR}.",
+    "hue": "Moves hues: the share of the full circle, -0.5 to 0.5.",
+    "posterize": "Keeps the high bits of each value: how many, 1 to 8.",
+    "solarize": "Inverts values from one on: which, 0 to 256.",
+    "autocontrast": "Stretches each channel over the whole range: no value.",
+    "equalize": "Distributes the values of each channel evenly: no value.",
+    "invert": "Inverts all values: no value.",
+    "erase": "Overwrites a box: (left, top, right, bottom) in the coordinates of the matrix, it may stick out; "
+    "mean or noise; the seed of the noise, 0 to 2**53.",
+}
+"""What can be drawn for pictures: matrices are multiplied and applied first, then come colours in order, then what is
+erased."""
+
+
 @hookimpl
 def register_inputs() -> Iterable[InputSpec]:
     """The kind `image`."""
@@ -37,5 +58,6 @@ def register_inputs() -> Iterable[InputSpec]:
             summary="Pictures (JPEG, PNG, WebP, TIFF, GIF, BMP, AVIF, ...) or pixel arrays, as RGB.",
             options=ImageOptions,
             build="headstart_plugins.image._build:build",
+            changes=CHANGES,
         )
     ]

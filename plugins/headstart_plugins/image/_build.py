@@ -13,8 +13,10 @@ from PIL import Image
 
 from headstart.data.folders import walk
 from headstart.errors import UsageError
-from headstart.specs import InputKind, InputRequest, Mix, Preview, Sample, TensorSpec, Transform
+from headstart.specs import Change, InputKind, InputRequest, Mix, Preview, Sample, Shown, TensorSpec
+from headstart_plugins._picture_suffixes import is_picture
 from headstart_plugins.image import ImageOptions
+from headstart_plugins.image._changes import fused, symmetries
 from headstart_plugins.image._colours import coloured
 from headstart_plugins.image._fingerprint import difference_hash
 from headstart_plugins.image._geometry import fitted, warped
@@ -25,10 +27,6 @@ from headstart_plugins.image._read import read_picture
 if TYPE_CHECKING:
     import keras
 
-COMMON = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".tif", ".tiff", ".webp")
-RARE = (".dib", ".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".jp2", ".j2k")
-SUFFIXES = frozenset({*COMMON, *RARE})
-"""Names that `find` takes for pictures, in lower case."""
 PREVIEW_SIDE = 160
 
 
@@ -47,6 +45,8 @@ class ImageKind:
     """See `headstart.specs.InputKind`. A Sample's value is RGB pixels (height, width, 3) uint8 at their own
     size."""
 
+    hint = "were the pictures scaled to 0..1 before? Give them as 0..255; nothing else may scale them"
+
     def __init__(self, preprocess: Preprocess) -> None:
         self.preprocess = preprocess
         self.tensors: Mapping[str, TensorSpec] = {
@@ -62,16 +62,27 @@ class ImageKind:
         """{"image": (height, width, 3) uint8} at the weights' size."""
         return {"image": fitted(sample.value, self.preprocess)}
 
-    def transform(self, prepared: Mapping[str, np.ndarray], transform: Transform) -> Mapping[str, np.ndarray]:
-        """Affine and bilinear, beyond the border the nearest border pixel; then colours, then what is erased."""
-        moved = warped(prepared["image"], transform)
-        return {"image": erased(coloured(moved, transform.colours), transform.erased)}
+    def transform(self, tensors: Mapping[str, np.ndarray], changes: Sequence[Change]) -> Mapping[str, np.ndarray]:
+        """All matrices as one, affine and bilinear, beyond the border the nearest border pixel; then colours in order,
+        then what is erased."""
+        whole = fused(changes)
+        moved = warped(tensors["image"], whole.matrix)
+        return {"image": erased(coloured(moved, whole.colours), whole.erased)}
+
+    def symmetries(self, changes: Sequence[Change]) -> Mapping[str, str]:
+        """Mirroring, turns by more than 90 degrees, and inverted values."""
+        return symmetries(fused(changes))
+
+    def only_moves(self, changes: Sequence[Change]) -> bool:
+        """Where no colour changes and nothing is erased."""
+        whole = fused(changes)
+        return not (whole.colours or whole.erased)
 
     def mix(
-        self, prepared: Mapping[str, np.ndarray], partner: Mapping[str, np.ndarray], mix: Mix
+        self, tensors: Mapping[str, np.ndarray], partner: Mapping[str, np.ndarray], mix: Mix
     ) -> Mapping[str, np.ndarray]:
         """Averaged and rounded to whole grey levels, or the partner's pixels in a box; see `_mixing.mixed`."""
-        return {"image": mixed(prepared["image"], partner["image"], mix)}
+        return {"image": mixed(tensors["image"], partner["image"], mix)}
 
     def own_share(self, mix: Mix) -> float:
         """Of the pixels where there is a box."""
@@ -83,23 +94,26 @@ class ImageKind:
 
         return image_stage(self.preprocess)
 
-    def find(self, path: Path) -> Sequence[Path]:
-        """A file itself, whatever its name; of a folder, what its suffix says is a picture. Links as in
-        `walk`."""
+    def find(self, raw: str | Path) -> Sequence[Path]:
+        """A file itself, whatever its name; of a folder, what its suffix says is a picture. Links as in `walk`."""
+        path = Path(raw)
         if not path.exists():
-            raise UsageError(f"{path}: no such file or folder")
+            raise UsageError(f"no such file or folder: {raw}")
         if not path.is_dir():
             return [path]
-        return [file for file in walk(path).files if file.suffix.lower() in SUFFIXES]
+        return [file for file in walk(path).files if is_picture(file)]
 
     def fingerprint(self, sample: Sample) -> int | None:
         """The 64-bit difference hash; None for tiny or even pictures."""
         return difference_hash(sample.value)
 
-    def preview(self, sample: Sample) -> Preview:
-        """A PNG of at most 160 pixels a side; tiny pictures are enlarged by a whole factor so that they can
-        be seen."""
-        picture = Image.fromarray(sample.value)
+    def preview(self, sample: Sample, changes: Sequence[Change] = ()) -> Preview:
+        """A PNG of at most 160 pixels a side; tiny pictures are enlarged by a whole factor so that they can be seen.
+
+        As it came without changes; with some as the network sees it: fitted, then varied.
+        """
+        pixels = self.transform(self.prepare(sample), changes)["image"] if changes else sample.value
+        picture = Image.fromarray(pixels)
         factor = PREVIEW_SIDE // (2 * max(picture.size))
         if factor > 1:
             size = (picture.width * factor, picture.height * factor)
@@ -108,6 +122,12 @@ class ImageKind:
         stream = io.BytesIO()
         picture.save(stream, "PNG")
         return Preview("image/png", stream.getvalue())
+
+    def sheet(self, rows: Sequence[Sequence[Shown]], titles: Sequence[str]) -> Preview:
+        """A PNG of captioned pictures; see `_sheet.contact_sheet`."""
+        from headstart_plugins.image._sheet import contact_sheet
+
+        return contact_sheet(rows, titles)
 
 
 def _output_range(preprocess: Preprocess) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
-from headstart.specs import Colour, ColourName
+from headstart_plugins.image._changes import Colour
 
 TURN = 256
 """Pillow's hues: a full circle."""
@@ -21,7 +21,7 @@ def _shifted_hue(picture: Image.Image, share: float) -> Image.Image:
     return Image.merge("HSV", (moved, saturation, value)).convert("RGB")
 
 
-CHANGES: Mapping[ColourName, Callable[[Image.Image, float], Image.Image]] = {
+COLOURS: Mapping[str, Callable[[Image.Image, float], Image.Image]] = {
     "brightness": lambda picture, factor: ImageEnhance.Brightness(picture).enhance(factor),
     "contrast": lambda picture, factor: ImageEnhance.Contrast(picture).enhance(factor),
     "saturation": lambda picture, factor: ImageEnhance.Color(picture).enhance(factor),
@@ -33,7 +33,7 @@ CHANGES: Mapping[ColourName, Callable[[Image.Image, float], Image.Image]] = {
     "equalize": lambda picture, _: ImageOps.equalize(picture),
     "invert": lambda picture, _: ImageOps.invert(picture),
 }
-"""What each change is; the strengths are those of `headstart.specs.Colour`, in Pillow's own units but for hue's."""
+"""What each change is; the strengths are those of `image.CHANGES`, in Pillow's own units but for hue's."""
 
 
 def coloured(pixels: np.ndarray, colours: Sequence[Colour]) -> np.ndarray:
@@ -42,5 +42,5 @@ def coloured(pixels: np.ndarray, colours: Sequence[Colour]) -> np.ndarray:
         return pixels
     picture = Image.fromarray(pixels)
     for colour in colours:
-        picture = CHANGES[colour.name](picture, colour.strength)
+        picture = COLOURS[colour.name](picture, colour.strength)
     return np.array(picture)

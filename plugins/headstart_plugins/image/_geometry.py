@@ -7,7 +7,7 @@ import math
 import numpy as np
 from PIL import Image
 
-from headstart.specs import Transform
+from headstart_plugins._affine import STILL, Matrix
 from headstart_plugins.image._preprocess import Preprocess
 
 RESAMPLING = {
@@ -15,7 +15,6 @@ RESAMPLING = {
     "bicubic": Image.Resampling.BICUBIC,
     "nearest": Image.Resampling.NEAREST,
 }
-STILL = Transform().matrix
 MAX_MARGIN = 2
 """How far beyond the picture the border is continued, in sides; farther out is the background of Pillow,
 black."""
@@ -56,19 +55,17 @@ def _framed(inner: np.ndarray, preprocess: Preprocess) -> np.ndarray:
     return framed
 
 
-def warped(pixels: np.ndarray, transform: Transform) -> np.ndarray:
-    """`pixels` (height, width, 3) uint8 moved by an affine transform, bilinear.
+def warped(pixels: np.ndarray, matrix: Matrix) -> np.ndarray:
+    """`pixels` (height, width, 3) uint8 moved by an affine `matrix`, output to input, bilinear.
 
     Places that come from outside the picture take its nearest border pixel, as Keras' ImageDataGenerator does
     by default: no colour is invented. Flips and whole-pixel shifts are exact; in between, Pillow rounds down
-    to whole grey levels. Raises ValueError for a perspective matrix.
+    to whole grey levels.
     """
-    if transform.matrix == STILL:
+    if matrix == STILL:
         return pixels.copy()
-    if transform.matrix[2] != (0.0, 0.0, 1.0):
-        raise ValueError(f"expected an affine matrix with last row (0, 0, 1), received {transform.matrix[2]}")
     height, width = pixels.shape[:2]
-    across, down = _pixel_rows(transform, height, width)
+    across, down = _pixel_rows(matrix, height, width)
     margin_x = _margin(across, width, height, width)
     margin_y = _margin(down, width, height, height)
     bordered = np.pad(pixels, ((margin_y, margin_y), (margin_x, margin_x), (0, 0)), mode="edge")
@@ -79,9 +76,9 @@ def warped(pixels: np.ndarray, transform: Transform) -> np.ndarray:
     return np.array(moved)
 
 
-def _pixel_rows(transform: Transform, height: int, width: int) -> tuple[tuple[float, float, float], ...]:
+def _pixel_rows(matrix: Matrix, height: int, width: int) -> tuple[tuple[float, float, float], ...]:
     """The matrix' two rows in continuous pixel coordinates: (0, 0) is the top left corner of the picture."""
-    (a, b, c), (d, e, f) = transform.matrix[:2]
+    (a, b, c), (d, e, f) = matrix[:2]
     return (
         (a, b * width / height, width * (c + 0.5 - 0.5 * a - 0.5 * b)),
         (d * height / width, e, height * (f + 0.5 - 0.5 * d - 0.5 * e)),

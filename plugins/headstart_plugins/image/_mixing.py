@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from headstart.specs import Box, Erased, Mix
+from headstart.specs import Mix
+from headstart_plugins.image._changes import Box, Erased, parse_box
 
 
 def erased(pixels: np.ndarray, parts: Sequence[Erased]) -> np.ndarray:
@@ -27,12 +28,12 @@ def erased(pixels: np.ndarray, parts: Sequence[Erased]) -> np.ndarray:
 def mixed(pixels: np.ndarray, partner: np.ndarray, mix: Mix) -> np.ndarray:
     """Two pictures (height, width, 3) uint8 as a new one.
 
-    With a box: `partner` inside of it, to the pixel. Without: share * pixels + (1 - share) * partner in float64,
-    rounded half to even.
+    The region is a box: `partner` inside of it, to the pixel. Without one: share * pixels + (1 - share) * partner in
+    float64, rounded half to even.
     """
-    if mix.box is not None:
+    if mix.region is not None:
         made = pixels.copy()
-        inside = inner(mix.box, *pixels.shape[:2])
+        inside = inner(parse_box(mix.region, "mix"), *pixels.shape[:2])
         made[inside] = partner[inside]
         return made
     return np.rint(mix.share * pixels.astype(np.float64) + (1 - mix.share) * partner).astype(np.uint8)
@@ -40,9 +41,9 @@ def mixed(pixels: np.ndarray, partner: np.ndarray, mix: Mix) -> np.ndarray:
 
 def own_share(mix: Mix, height: int, width: int) -> float:
     """The share of the first picture in what `mixed` makes: of its pixels where there is a box."""
-    if mix.box is None:
+    if mix.region is None:
         return mix.share
-    down, across = inner(mix.box, height, width)
+    down, across = inner(parse_box(mix.region, "mix"), height, width)
     pasted = int(down.stop - down.start) * int(across.stop - across.start)
     return 1 - pasted / (height * width)
 

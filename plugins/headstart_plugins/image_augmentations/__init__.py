@@ -12,6 +12,17 @@ from headstart.specs import AugmentationSpec
 HERE = "headstart_plugins.image_augmentations."
 BUILD = HERE + "_build:"
 FLIP = frozenset({"horizontal_flip"})
+MOVES = frozenset({"matrix"})
+POLICY = MOVES | {
+    "brightness",
+    "contrast",
+    "saturation",
+    "sharpness",
+    "posterize",
+    "solarize",
+    "autocontrast",
+    "equalize",
+}
 
 
 @dataclass(frozen=True)
@@ -94,14 +105,13 @@ def _plain() -> Iterable[AugmentationSpec]:
             summary="Training pictures as they are.",
             options=NoOptions,
             build=BUILD + "none",
-            input="image/image",
         ),
         AugmentationSpec(
             name="image_augmentations/light",
             summary="Small shifts, and mirroring where the labels survive it.",
             options=LightOptions,
             build=BUILD + "light",
-            input="image/image",
+            draws=MOVES,
             uses=FLIP,
         ),
         AugmentationSpec(
@@ -109,7 +119,7 @@ def _plain() -> Iterable[AugmentationSpec]:
             summary="The classic tutorial's: shear 0.2 degrees, zoom 0.2, mirroring where labels survive it.",
             options=ClassicOptions,
             build=BUILD + "classic",
-            input="image/image",
+            draws=MOVES,
             uses=FLIP,
         ),
     ]
@@ -123,7 +133,7 @@ def _automatic() -> Iterable[AugmentationSpec]:
             "turns where labels survive them.",
             options=NoOptions,
             build=HERE + "_policies:trivial_augment",
-            input="image/image",
+            draws=POLICY,
             uses=frozenset({"rotation", "colour_inversion"}),
         ),
         AugmentationSpec(
@@ -131,7 +141,7 @@ def _automatic() -> Iterable[AugmentationSpec]:
             summary="Several of 13 changes, or 14 with inverted colours, all of one strength (RandAugment).",
             options=RandAugmentOptions,
             build=HERE + "_policies:rand_augment",
-            input="image/image",
+            draws=POLICY,
             uses=frozenset({"colour_inversion"}),
         ),
     ]
@@ -144,14 +154,14 @@ def _single() -> Iterable[AugmentationSpec]:
             summary="Brightness, contrast, saturation and hue.",
             options=ColourOptions,
             build=HERE + "_colour:colour",
-            input="image/image",
+            draws=frozenset({"brightness", "contrast", "saturation", "hue"}),
         ),
         AugmentationSpec(
             name="image_augmentations/random_erasing",
             summary="A rectangle of some pictures is overwritten.",
             options=ErasingOptions,
             build=HERE + "_erasing:random_erasing",
-            input="image/image",
+            draws=frozenset({"erase"}),
         ),
     ]
 
@@ -163,7 +173,6 @@ def _mixed() -> Iterable[AugmentationSpec]:
             summary="The average of two pictures, and of their labels.",
             options=MixupOptions,
             build=HERE + "_mixing:mixup",
-            input="image/image",
             mixes=True,
         ),
         AugmentationSpec(
@@ -171,7 +180,6 @@ def _mixed() -> Iterable[AugmentationSpec]:
             summary="A rectangle of another picture, and as much of its label.",
             options=CutmixOptions,
             build=HERE + "_mixing:cutmix",
-            input="image/image",
             mixes=True,
         ),
     ]

@@ -1,4 +1,4 @@
-"""Draws the transforms: pure functions of (seed, epoch, key), the same on every machine and backend."""
+"""Draws how pictures are moved: pure functions of (seed, epoch, key), the same on every machine and backend."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import math
 from dataclasses import dataclass
 from itertools import islice
 
-from headstart.specs import AugmentationRequest, Transform
+from headstart.specs import AugmentationRequest, Change, Drawn
+from headstart_plugins._affine import Matrix
 from headstart_plugins.image_augmentations._draws import numbers
-
-IDENTITY = Transform()
 
 
 def none(request: AugmentationRequest) -> Unchanged:
@@ -32,9 +31,9 @@ def classic(request: AugmentationRequest) -> Classic:
 class Unchanged:
     """Every sample as it is."""
 
-    def draw(self, seed: int, epoch: int, key: str) -> Transform:
-        """The identity."""
-        return IDENTITY
+    def draw(self, seed: int, epoch: int, key: str) -> Drawn:
+        """Nothing."""
+        return Drawn()
 
 
 @dataclass(frozen=True)
@@ -45,12 +44,12 @@ class Light:
     shift: float
     flip: bool
 
-    def draw(self, seed: int, epoch: int, key: str) -> Transform:
+    def draw(self, seed: int, epoch: int, key: str) -> Drawn:
         """See `headstart.specs.Augmentation`."""
         across, down, coin, *_ = _four("light", seed, epoch, key)
         sign = _sign(coin, self.flip)
         right, below = self.shift * (2 * across - 1), self.shift * (2 * down - 1)
-        return Transform(((sign, 0.0, right), (0.0, 1.0, below), (0.0, 0.0, 1.0)))
+        return Drawn((Change("matrix", ((sign, 0.0, right), (0.0, 1.0, below), (0.0, 0.0, 1.0))),))
 
 
 @dataclass(frozen=True)
@@ -67,24 +66,25 @@ class Classic:
     zoom: float
     flip: bool
 
-    def draw(self, seed: int, epoch: int, key: str) -> Transform:
+    def draw(self, seed: int, epoch: int, key: str) -> Drawn:
         """See `headstart.specs.Augmentation`."""
         tilt, wide, tall, coin = _four("classic", seed, epoch, key)
-        return self.transform(
+        matrix = self.matrix(
             shear=self.shear * (2 * tilt - 1),
             zx=1 + self.zoom * (2 * wide - 1),
             zy=1 + self.zoom * (2 * tall - 1),
             flipped=_sign(coin, self.flip) < 0,
         )
+        return Drawn((Change("matrix", matrix),))
 
     @staticmethod
-    def transform(*, shear: float, zx: float, zy: float, flipped: bool) -> Transform:
-        """The transform for a shear in degrees and zooms along x and y; a flip comes after both."""
+    def matrix(*, shear: float, zx: float, zy: float, flipped: bool) -> Matrix:
+        """The matrix (3, 3) for a shear in degrees and zooms along x and y; a flip comes after both."""
         sign = -1.0 if flipped else 1.0
         angle = math.radians(shear)
         across = (sign * zx, -math.sin(angle) * zy, 0.0)
         down = (0.0, math.cos(angle) * zy, 0.0)
-        return Transform((across, down, (0.0, 0.0, 1.0)))
+        return across, down, (0.0, 0.0, 1.0)
 
 
 def _sign(coin: float, flip: bool) -> float:

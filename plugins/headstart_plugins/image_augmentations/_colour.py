@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import permutations
 
-from headstart.specs import AugmentationRequest, Colour, Transform
+from headstart.specs import AugmentationRequest, Change, Drawn
 from headstart_plugins.image_augmentations._draws import between, numbers
 
 ORDERS = tuple(permutations(range(4)))
@@ -27,18 +27,18 @@ class Jitter:
     saturation: float
     hue: float
 
-    def draw(self, seed: int, epoch: int, key: str) -> Transform:
+    def draw(self, seed: int, epoch: int, key: str) -> Drawn:
         """See `headstart.specs.Augmentation`."""
         drawn = numbers("colour", seed, epoch, key)
         changes = (
-            Colour("brightness", _factor(self.brightness, next(drawn))),
-            Colour("contrast", _factor(self.contrast, next(drawn))),
-            Colour("saturation", _factor(self.saturation, next(drawn))),
-            Colour("hue", between(-self.hue, self.hue, next(drawn))),
+            Change("brightness", _factor(self.brightness, next(drawn))),
+            Change("contrast", _factor(self.contrast, next(drawn))),
+            Change("saturation", _factor(self.saturation, next(drawn))),
+            Change("hue", between(-self.hue, self.hue, next(drawn))),
         )
         reaches = (self.brightness, self.contrast, self.saturation, self.hue)
         order = ORDERS[int(next(drawn) * len(ORDERS))]
-        return Transform(colours=tuple(changes[place] for place in order if reaches[place]))
+        return Drawn(tuple(changes[place] for place in order if reaches[place]))
 
 
 def _factor(reach: float, number: float) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from headstart.specs import AugmentationRequest, Box, Erased, Transform
+from headstart.specs import AugmentationRequest, Change, Drawn
 from headstart_plugins.image_augmentations._draws import between, log_between, numbers
 
 if TYPE_CHECKING:
@@ -30,17 +30,16 @@ class RandomErasing:
 
     options: ErasingOptions
 
-    def draw(self, seed: int, epoch: int, key: str) -> Transform:
+    def draw(self, seed: int, epoch: int, key: str) -> Drawn:
         """See `headstart.specs.Augmentation`."""
         drawn = numbers("random_erasing", seed, epoch, key)
         if next(drawn) >= self.options.probability:
-            return Transform()
+            return Drawn()
         box = self._box(drawn)
-        if self.options.fill == "mean":
-            return Transform(erased=(Erased(box),))
-        return Transform(erased=(Erased(box, "noise", int(next(drawn) * 2**53)),))
+        seed = 0 if self.options.fill == "mean" else int(next(drawn) * 2**53)
+        return Drawn((Change("erase", (box, self.options.fill, seed)),))
 
-    def _box(self, drawn: Iterator[float]) -> Box:
+    def _box(self, drawn: Iterator[float]) -> tuple[float, float, float, float]:
         options = self.options
         area = between(options.smallest, options.largest, next(drawn))
         low, high = max(options.flattest, area), min(1 / options.flattest, 1 / area)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from headstart.specs import AugmentationRequest, Box, Mix, Transform
+from headstart.specs import AugmentationRequest, Drawn, Mix
 from headstart_plugins.image_augmentations._draws import beta, numbers
 
 
@@ -27,12 +27,12 @@ class Mixup:
     alpha: float
     probability: float
 
-    def draw(self, seed: int, epoch: int, key: str) -> Transform:
+    def draw(self, seed: int, epoch: int, key: str) -> Drawn:
         """See `headstart.specs.Augmentation`."""
         drawn = numbers("mixup", seed, epoch, key)
         if next(drawn) >= self.probability:
-            return Transform()
-        return Transform(mix=Mix(next(drawn), beta(self.alpha, drawn)))
+            return Drawn()
+        return Drawn(mix=Mix(next(drawn), beta(self.alpha, drawn)))
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class Cutmix:
     alpha: float
     probability: float
 
-    def draw(self, seed: int, epoch: int, key: str) -> Transform:
+    def draw(self, seed: int, epoch: int, key: str) -> Drawn:
         """See `headstart.specs.Augmentation`."""
         drawn = numbers("cutmix", seed, epoch, key)
         if next(drawn) >= self.probability:
-            return Transform()
+            return Drawn()
         partner, across, down = next(drawn), next(drawn) - 0.5, next(drawn) - 0.5
         half = math.sqrt(1 - beta(self.alpha, drawn)) / 2
         box = (
@@ -57,9 +57,9 @@ class Cutmix:
             min(across + half, 0.5),
             min(down + half, 0.5),
         )
-        return Transform(mix=Mix(partner, 1 - _area(box), box))
+        return Drawn(mix=Mix(partner, 1 - _area(box), box))
 
 
-def _area(box: Box) -> float:
+def _area(box: tuple[float, float, float, float]) -> float:
     left, top, right, bottom = box
     return (right - left) * (bottom - top)

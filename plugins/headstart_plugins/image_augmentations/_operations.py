@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from headstart.specs import Colour, ColourName, Transform
+from headstart.specs import Change
 
-Operation = Callable[[float, float], Transform]
+Operation = Callable[[float, float], tuple[Change, ...]]
 """Of a strength from 0 (next to nothing, for most) to 1 (the end of its range), and a sign, 1 or -1."""
 INVERSION = "colour_inversion"
 ROTATION = "rotation"
@@ -33,9 +33,9 @@ def operations(ranges: Ranges, *, inversion: bool) -> Mapping[str, Operation]:
     Geometry is around the centre, in shares of each side. Identity, autocontrast and equalize have no strength;
     posterize keeps 8 bits at strength 0, solarize inverts values from 255 on; neither has a sign.
     """
-    enhancing: tuple[ColourName, ...] = ("brightness", "saturation", "contrast", "sharpness")
+    enhancing = ("brightness", "saturation", "contrast", "sharpness")
     found: dict[str, Operation] = {
-        "identity": lambda strength, sign: Transform(),
+        "identity": lambda strength, sign: (),
         "shear_x": lambda strength, sign: _affine(b=sign * strength * ranges.shear),
         "shear_y": lambda strength, sign: _affine(d=sign * strength * ranges.shear),
         "translate_x": lambda strength, sign: _affine(c=sign * strength * ranges.shift),
@@ -51,18 +51,20 @@ def operations(ranges: Ranges, *, inversion: bool) -> Mapping[str, Operation]:
     return found
 
 
-def _enhancing(name: ColourName, factor: float) -> Operation:
+def _enhancing(name: str, factor: float) -> Operation:
     return lambda strength, sign: _coloured(name, 1 + sign * strength * factor)
 
 
-def _coloured(name: ColourName, strength: float = 0.0) -> Transform:
-    return Transform(colours=(Colour(name, float(strength)),))
+def _coloured(name: str, strength: float | None = None) -> tuple[Change, ...]:
+    return (Change(name, None if strength is None else float(strength)),)
 
 
-def _turned(degrees: float) -> Transform:
+def _turned(degrees: float) -> tuple[Change, ...]:
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    return Transform(((cosine, -sine, 0.0), (sine, cosine, 0.0), (0.0, 0.0, 1.0)))
+    return _affine(a=cosine, b=-sine, d=sine, e=cosine)
 
 
-def _affine(*, b: float = 0.0, c: float = 0.0, d: float = 0.0, f: float = 0.0) -> Transform:
-    return Transform(((1.0, b, c), (d, 1.0, f), (0.0, 0.0, 1.0)))
+def _affine(
+    *, a: float = 1.0, b: float = 0.0, c: float = 0.0, d: float = 0.0, e: float = 1.0, f: float = 0.0
+) -> tuple[Change, ...]:
+    return (Change("matrix", ((a, b, c), (d, e, f), (0.0, 0.0, 1.0))),)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headstart.specs import AugmentationRequest, Transform
+from headstart.specs import AugmentationRequest, Change, Drawn
+from headstart_plugins._affine import STILL, after
 from headstart_plugins.image_augmentations._draws import numbers
 from headstart_plugins.image_augmentations._operations import INVERSION, ROTATION, Operation, Ranges, operations
 
@@ -39,32 +40,38 @@ class TrivialAugment:
 
     operations: tuple[Operation, ...]
 
-    def draw(self, seed: int, epoch: int, key: str) -> Transform:
+    def draw(self, seed: int, epoch: int, key: str) -> Drawn:
         """See `headstart.specs.Augmentation`."""
         drawn = numbers("trivial_augment", seed, epoch, key)
         operation = self.operations[int(next(drawn) * len(self.operations))]
         strength = int(next(drawn) * BINS) / (BINS - 1)
-        return operation(strength, _sign(next(drawn)))
+        return Drawn(operation(strength, _sign(next(drawn))))
 
 
 @dataclass(frozen=True)
 class RandAugment:
     """Cubuk et al. 2019 (arXiv:1909.13719): `count` operations, each drawn anew, all of `magnitude` (0 to 30), each
-    with a sign of its own. All that moves pixels comes before all that changes their values. Borders as in
-    `TrivialAugment`."""
+    with a sign of its own. All that moves pixels comes before all that changes their values, as one matrix. Borders as
+    in `TrivialAugment`."""
 
     operations: tuple[Operation, ...]
     count: int
     magnitude: int
 
-    def draw(self, seed: int, epoch: int, key: str) -> Transform:
+    def draw(self, seed: int, epoch: int, key: str) -> Drawn:
         """See `headstart.specs.Augmentation`."""
         drawn = numbers("rand_augment", seed, epoch, key)
-        whole = Transform()
+        matrix = STILL
+        others: list[Change] = []
         for _ in range(self.count):
             operation = self.operations[int(next(drawn) * len(self.operations))]
-            whole = whole.then(operation(self.magnitude / (BINS - 1), _sign(next(drawn))))
-        return whole
+            for change in operation(self.magnitude / (BINS - 1), _sign(next(drawn))):
+                if change.name == "matrix":
+                    matrix = after(matrix, change.value)
+                else:
+                    others.append(change)
+        moved = () if matrix == STILL else (Change("matrix", matrix),)
+        return Drawn((*moved, *others))
 
 
 def _sign(number: float) -> float:

@@ -16,7 +16,7 @@ from headstart.specs import Reporter, ReporterRequest, RunView
 from headstart_plugins.reporters import _phrases as say
 from headstart_plugins.reporters._confusions import commonest, shade
 from headstart_plugins.reporters._history import History
-from headstart_plugins.reporters._mistakes import find_mistakes, with_picture
+from headstart_plugins.reporters._mistakes import find_mistakes, with_sample
 
 if TYPE_CHECKING:
     import jinja2
@@ -57,7 +57,7 @@ def page_context(history: History, result: Mapping[str, Any], run: RunView, opti
         "scores": _scores(result),
         "curves": _curves(history),
         "mistakes": mistakes,
-        "shown_mistakes": [with_picture(mistake, run) for mistake in mistakes.shown] if mistakes else [],
+        "shown_mistakes": [with_sample(mistake, run) for mistake in mistakes.shown] if mistakes else [],
         "recipe": _read(run.path / "recipe.toml"),
         "environment": _environment_rows(run.path / "environment.json"),
         "calibration": result.get("calibration") or {},

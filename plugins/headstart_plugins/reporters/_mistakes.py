@@ -5,24 +5,27 @@ from __future__ import annotations
 import base64
 import csv
 import heapq
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headstart.errors import HeadstartError
-from headstart.specs import RunView
+from headstart.specs import Preview, RunView
 
-SHOWN_TYPES = ("image/png", "image/jpeg", "image/webp", "image/gif")
+MOST_CHARACTERS = 400
+"""Of a text sample; the rest is cut off."""
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """One wrong answer; `picture` is a data URI, or None where the sample cannot be shown."""
+    """One wrong answer, and its sample where it can be shown: `picture` and `sound` are data URIs."""
 
     key: str
     target: str
     prediction: str
     confidence: float
     picture: str | None = None
+    sound: str | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,14 +61,24 @@ def find_mistakes(predictions: Path, limit: int) -> Mistakes | None:
     return Mistakes(tuple(shown), len(wrong), samples)
 
 
-def with_picture(mistake: Mistake, run: RunView) -> Mistake:
-    """The mistake with its sample as a data URI, where the data is at hand and is a picture."""
+def with_sample(mistake: Mistake, run: RunView) -> Mistake:
+    """The mistake with its sample, where the data is at hand and is a picture, a sound or a text."""
     try:
         preview = run.preview(mistake.key)
     except (HeadstartError, OSError):
         return mistake
-    if preview is None or preview.media_type not in SHOWN_TYPES:
+    if preview is None:
         return mistake
-    encoded = base64.b64encode(preview.data).decode("ascii")
-    picture = f"data:{preview.media_type};base64,{encoded}"
-    return Mistake(mistake.key, mistake.target, mistake.prediction, mistake.confidence, picture)
+    kind = preview.media_type.partition("/")[0]
+    if kind == "image":
+        return replace(mistake, picture=_data_uri(preview))
+    if kind == "audio":
+        return replace(mistake, sound=_data_uri(preview))
+    if preview.media_type.partition(";")[0] == "text/plain":
+        text = " ".join(preview.data.decode("utf-8", "replace").split())
+        return replace(mistake, text=text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + "...")
+    return mistake
+
+
+def _data_uri(preview: Preview) -> str:
+    return f"data:{preview.media_type};base64,{base64.b64encode(preview.data).decode('ascii')}"

@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from headstart.data.views import Composed, TrainingSamples, View, augmented, check_mixing, partners
+from headstart.data.views import Composed, TrainingSamples, View, augmented, check_mixing, partners, varied
 from headstart.errors import PluginError, UsageError
-from headstart.specs import AugmentationSpec, Colour, Erased, Mix, Transform
+from headstart.specs import AugmentationSpec, Change, Drawn, Mix
 
 
 class Shifts:
@@ -18,23 +18,23 @@ class Shifts:
     def draw(self, seed, epoch, key):
         self.drawn.append((seed, epoch, key))
         if key in self.still:
-            return Transform()
-        return Transform(((1.0, 0.0, float(seed + 10 * epoch + int(key))), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)))
+            return Drawn()
+        return Drawn((Change("shift", seed + 10 * epoch + int(key)),))
 
 
 class Adding:
     """Applies a shift by adding it, so that what was drawn can be read off."""
 
-    def transform(self, prepared, transform):
-        return {"x": prepared["x"] + int(transform.matrix[0][2])}
+    def transform(self, tensors, changes):
+        return {"x": tensors["x"] + sum(change.value for change in changes)}
 
 
 class Fixed:
-    def __init__(self, matrix):
-        self.matrix = matrix
+    def __init__(self, *changes):
+        self.changes = changes
 
     def draw(self, seed, epoch, key):
-        return Transform(self.matrix)
+        return Drawn(self.changes)
 
 
 KEYS = [str(i) for i in range(20)]
@@ -56,26 +56,23 @@ def test_batch_cuts_do_not_matter():
     np.testing.assert_array_equal(whole, np.concatenate(parts))
 
 
-def test_an_identity_is_not_applied():
+def test_where_nothing_is_drawn_nothing_is_applied():
     class Refusing:
-        def transform(self, prepared, transform):
-            raise AssertionError("an identity was applied")
+        def transform(self, tensors, changes):
+            raise AssertionError("no change was applied")
 
     view = View(Refusing(), Shifts(still=KEYS), 0)
     assert not augmented(SAMPLES, np.arange(5), view, 0)["x"].any()
 
 
-def test_composition_is_the_product_with_the_first_part_applied_first():
-    shift = ((1.0, 0.0, 0.25), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
-    flip = ((-1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
-    drawn = Composed((Fixed(shift), Fixed(flip))).draw(0, 0, "k")
-    np.testing.assert_allclose(drawn.matrix, np.array(shift) @ np.array(flip))
-    assert Composed((Fixed(flip), Fixed(flip))).draw(0, 0, "k").is_identity
+def test_composition_is_the_changes_of_the_first_part_then_those_of_the_next():
+    first, second, third = Change("shift", 1), Change("scale", 2), Change("shift", 3)
+    assert Composed((Fixed(first, second), Fixed(), Fixed(third))).draw(0, 0, "k") == Drawn((first, second, third))
 
 
 def test_parts_draw_with_seeds_of_their_own_and_the_first_with_the_given_one():
     parts = (Shifts(still=KEYS), Shifts(still=KEYS))
-    assert Composed(parts).draw(5, 1, "3").is_identity
+    assert Composed(parts).draw(5, 1, "3") == Drawn()
     assert parts[0].drawn == [(5, 1, "3")]
     assert parts[1].drawn[0][0] != 5
     assert parts[1].drawn[0][1:] == (1, "3")
@@ -84,9 +81,8 @@ def test_parts_draw_with_seeds_of_their_own_and_the_first_with_the_given_one():
 class Weighing:
     """A kind whose samples can be mixed; a shift is added to them."""
 
-    def transform(self, prepared, transform):
-        assert transform.mix is None
-        return {"x": prepared["x"] + int(transform.matrix[0][2])}
+    def transform(self, tensors, changes):
+        return {"x": tensors["x"] + sum(change.value for change in changes)}
 
     def mix(self, prepared, partner, mix):
         return {"x": (mix.share * prepared["x"] + (1 - mix.share) * partner["x"]).astype(prepared["x"].dtype)}
@@ -102,8 +98,7 @@ class Mixing:
         self.mix = Mix(partner, share)
 
     def draw(self, seed, epoch, key):
-        shift = ((1.0, 0.0, 100.0 * int(key)), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
-        return Transform(shift, mix=self.mix if int(key) % 2 == 0 else None)
+        return Drawn((Change("shift", 100 * int(key)),), self.mix if int(key) % 2 == 0 else None)
 
 
 NUMBERED = TrainingSamples({"x": np.arange(20)[:, None] * np.ones((1, 3), np.int64)}, KEYS, np.arange(1, 20, 2) - 1)
@@ -167,22 +162,75 @@ def test_of_several_mixing_parts_one_mixes_each_sample_as_often_as_the_other():
     assert Composed((Shifts(still=KEYS), Mixing(0.9))).draw(0, 0, "2").mix.partner == 0.9
 
 
-def test_composition_keeps_colours_and_erased_parts_in_order():
-    class Painting:
-        def __init__(self, name):
-            self.name = name
+class Mirroring:
+    """Rows of pixels; `mirror` turns them round."""
 
-        def draw(self, seed, epoch, key):
-            return Transform(colours=(Colour(self.name),), erased=(Erased((0.0, 0.0, 0.1, 0.1), seed=len(self.name)),))
+    def transform(self, tensors, changes):
+        return {"x": tensors["x"][::-1].copy()} if Change("mirror") in changes else tensors
 
-    drawn = Composed((Painting("invert"), Painting("equalize"))).draw(0, 0, "k")
-    assert [each.name for each in drawn.colours] == ["invert", "equalize"]
-    assert [each.seed for each in drawn.erased] == [6, 8]
+
+def move_boxes(targets, changes, facts):
+    """Left and right edges in pixels of a row of `width`, moved along with a mirrored row."""
+    if Change("mirror") not in changes:
+        return targets
+    return {"box": np.array([facts["width"] - targets["box"][1], facts["width"] - targets["box"][0]])}
+
+
+def boxed_samples(count):
+    """Rows of 8 pixels, of which those in the box shine."""
+    lefts = np.arange(count) % 5
+    boxes = np.stack([lefts, lefts + 2], axis=1)
+    pixels = np.zeros((count, 8), np.int64)
+    for row, (left, right) in enumerate(boxes):
+        pixels[row, left:right] = 9
+    facts = [{"width": 8}] * count
+    return TrainingSamples(
+        {"x": pixels}, [str(i) for i in range(count)], np.arange(count), targets={"box": boxes}, facts=facts
+    )
+
+
+class MirrorsOdd:
+    """Mirrors samples whose key is odd, and mixes number 4 with the last."""
+
+    def draw(self, seed, epoch, key):
+        mix = Mix(0.99, 0.5) if key == "4" else None
+        return Drawn((Change("mirror"),) if int(key) % 2 else (), mix)
+
+
+def shining(pixels):
+    (places,) = np.nonzero(pixels)
+    return [places[0], places[-1] + 1]
+
+
+def test_targets_move_along_with_their_samples():
+    samples = boxed_samples(10)
+    before = {name: array.copy() for name, array in samples.targets.items()}
+    found = varied(samples, np.arange(4), View(Mirroring(), MirrorsOdd(), 0, targets=move_boxes), 0)
+    assert found.targets["box"].tolist() == [shining(pixels) for pixels in found.tensors["x"]]
+    assert found.targets["box"][1].tolist() == [8 - 3, 8 - 1]
+    assert found.mixed is None
+    np.testing.assert_array_equal(samples.targets["box"], before["box"])
+    still = varied(samples, np.arange(4), View(Mirroring(), MirrorsOdd(), 0), 0)
+    np.testing.assert_array_equal(still.targets["box"], before["box"][:4])
+
+
+def test_targets_of_partners_move_as_the_partner_does():
+    class Adding(Mirroring, Weighing):
+        def transform(self, tensors, changes):
+            return Mirroring.transform(self, tensors, changes)
+
+    samples = boxed_samples(10)
+    found = varied(samples, np.array([3, 4]), View(Adding(), MirrorsOdd(), 0, mixes=True, targets=move_boxes), 0)
+    assert found.mixed.rows.tolist() == [3, 9]
+    assert found.mixed.shares.tolist() == [1.0, 0.5]
+    assert found.targets["box"].tolist() == [[3, 5], [4, 6]]
+    assert found.partner_targets["box"].tolist() == [[3, 5], [8 - 6, 8 - 4]]  # number 9 is mirrored
+    assert np.nonzero(found.tensors["x"][1])[0].tolist() == [2, 3, 4, 5]
 
 
 def test_augmentations_that_mix_are_refused_by_name_where_the_kind_cannot_mix():
-    spec = AugmentationSpec(name="mine/blend", summary="Mixes.", build="m:f", input="x/x", mixes=True)
-    other = AugmentationSpec(name="mine/shift", summary="Shifts.", build="m:f", input="x/x")
+    spec = AugmentationSpec(name="mine/blend", summary="Mixes.", build="m:f", mixes=True)
+    other = AugmentationSpec(name="mine/shift", summary="Shifts.", build="m:f")
     assert check_mixing((spec, other), Weighing(), "x/x")
     assert not check_mixing((other,), Adding(), "x/x")
     with pytest.raises(UsageError, match="mine/blend mixes samples, which the input kind x/x cannot do"):

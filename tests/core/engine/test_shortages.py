@@ -149,7 +149,7 @@ def test_a_fourth_shortage_ends_the_run_and_says_what_to_do(bench, network, trai
     made = dataclasses.replace(training(network, batch_size=32), task=Hungry(bench.task, too_many(0)))
     with pytest.raises(HeadstartError, match=r"batch of 32 computed in 8 parts: .*ut of memory") as caught:
         tuned(made, "top", "head")
-    assert "smaller --image-size" in caught.value.hint
+    assert "smaller --batch-size" in caught.value.hint
 
     went = [event.reason for event in read_events(made.log._path) if isinstance(event, WentBack)]
     assert [reason.partition("computed in ")[2].partition(" parts")[0] for reason in went] == ["2", "4", "8"]
@@ -242,7 +242,7 @@ def test_where_no_batch_is_small_enough_to_answer_val_the_run_says_so(bench, net
         HeadstartError, match=r"to answer val in phase 'tune' in batches of 1: .*ut of memory"
     ) as caught:
         tuned(made, "top", "head")
-    assert "smaller --image-size" in caught.value.hint
+    assert "smaller --batch-size" in caught.value.hint
     assert not went_back(made)
 
 
@@ -288,7 +288,7 @@ def test_where_no_batch_is_small_enough_to_choose_stages_the_run_says_what_to_do
     made = dataclasses.replace(training(network, batch_size=size), task=Hungry(bench.task, too_many(0)))
     with pytest.raises(HeadstartError, match=rf"stages of phase 'tune' in batches of {last}: .*ut of memory") as caught:
         relative_gradients(made, CHOICE)
-    assert "smaller --image-size" in caught.value.hint
+    assert "smaller --batch-size" in caught.value.hint
 
 
 def test_another_error_is_no_shortage_and_passes_through(bench, network, training):

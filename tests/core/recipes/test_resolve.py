@@ -31,7 +31,7 @@ def register_datasets():
 
 @hookimpl
 def register_augmentations():
-    return [AugmentationSpec(name="odd/noise", summary="Noise.", build="odd:build", input="sound")]
+    return [AugmentationSpec(name="odd/noise", summary="Noise.", build="odd:build", draws=frozenset({"pitch"}))]
 
 @hookimpl
 def register_backbones():
@@ -135,7 +135,7 @@ def test_a_task_needs_a_feature_that_the_backbone_offers(registry):
 def test_input_kinds_must_agree(registry):
     problems = refused(registry, data="talks", backbone="lite0", augment=["odd/noise"])
     assert any("odd/talks is for sound data" in each for each in problems)
-    assert any("odd/noise is for sound data" in each for each in problems)
+    assert any("odd/noise draws pitch, which the input kind image/image does not apply" in each for each in problems)
 
 
 @pytest.mark.parametrize("head", ["mlp:0", "mlp:x", "mlp:65537", "mlp:", "linearr", "mlp:\u0661"])

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headstart.errors import DataError, UsageError
-from headstart.specs import InputRequest, Transform
-from headstart_plugins.files._pictures import SUFFIXES as FOLDER_SUFFIXES
+from headstart.errors import DataError, PluginError, UsageError
+from headstart.specs import Change, InputRequest
+from headstart_plugins._affine import STILL
 from headstart_plugins.image import ImageOptions
-from headstart_plugins.image._build import SUFFIXES, build
+from headstart_plugins.image._build import build
 
-FLIP = Transform(((-1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)))
+FLIP = (Change("matrix", ((-1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))),)
 
 
 def make(size=(32, 32), options=None, **values):
@@ -22,7 +22,7 @@ def noise(height, width, seed=0):
 
 
 def moved(kind, pixels, matrix):
-    return kind.transform({"image": pixels}, Transform(matrix))["image"]
+    return kind.transform({"image": pixels}, (Change("matrix", matrix),))["image"]
 
 
 def test_pad_keeps_the_whole_picture_in_the_middle_of_the_background():
@@ -87,7 +87,7 @@ def test_unknown_preprocessing_is_refused_by_name(values, said):
 
 def test_identity_changes_nothing_and_returns_a_new_array():
     pixels = noise(32, 32)
-    result = moved(make(), pixels, Transform().matrix)
+    result = moved(make(), pixels, STILL)
     np.testing.assert_array_equal(result, pixels)
     assert result is not pixels
 
@@ -131,7 +131,7 @@ def test_a_general_affine_equals_bilinear_interpolation_by_scipy():
 
 
 def test_perspective_is_refused():
-    with pytest.raises(ValueError, match="affine"):
+    with pytest.raises(PluginError, match=r"change .matrix.: the last row .* affine"):
         moved(make(), noise(32, 32), ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.1, 0.0, 1.0)))
 
 
@@ -170,6 +170,9 @@ def test_find_lists_pictures_sorted_without_hidden_ones(tmp_path):
     found = [path.relative_to(tmp_path).as_posix() for path in kind.find(tmp_path)]
     assert found == ["a.webp", "b/1.jpg", "b/2.PNG"]
     assert kind.find(tmp_path / "notes.txt") == [tmp_path / "notes.txt"]
+    assert (
+        kind.find(str(tmp_path / "b")) == kind.find(tmp_path / "b") == [tmp_path / "b" / n for n in ("1.jpg", "2.PNG")]
+    )
     with pytest.raises(UsageError, match="no such file"):
         kind.find(tmp_path / "gone")
 
@@ -179,7 +182,3 @@ def test_find_refuses_links_that_loop_or_leave(tmp_path):
     (tmp_path / "in" / "loop").symlink_to(tmp_path / "in")
     with pytest.raises(DataError, match=r"loop: symbolic link"):
         make().find(tmp_path / "in")
-
-
-def test_both_plugins_mean_the_same_suffixes():
-    assert SUFFIXES == FOLDER_SUFFIXES

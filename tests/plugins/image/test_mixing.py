@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from headstart.specs import Erased, InputRequest, Mix, MixesSamples, Transform
+from headstart.specs import Change, InputRequest, Mix, MixesSamples
 from headstart_plugins.image import ImageOptions
 from headstart_plugins.image._build import build
 
@@ -21,7 +21,7 @@ def mixed(mix):
 
 
 def erased(*parts, pixels=OWN):
-    return KIND.transform({"image": pixels}, Transform(erased=parts))["image"]
+    return KIND.transform({"image": pixels}, [Change("erase", part) for part in parts])["image"]
 
 
 def test_the_image_kind_mixes_samples():
@@ -64,7 +64,7 @@ def test_a_box_outside_of_the_picture_leaves_it_as_it_is():
 
 
 def test_erasing_writes_the_mean_colour_of_the_picture():
-    after = erased(Erased((0.0, 0.0, 0.5, 0.5)))
+    after = erased(((0.0, 0.0, 0.5, 0.5), "mean", 0))
     np.testing.assert_array_equal(after[10:, 16:], np.broadcast_to(np.rint(OWN.mean((0, 1))), (10, 16, 3)))
     np.testing.assert_array_equal(after[:10], OWN[:10])
     np.testing.assert_array_equal(after[10:, :16], OWN[10:, :16])
@@ -75,8 +75,7 @@ def test_noise_fills_the_range_evenly_and_is_a_function_of_its_seed():
     black = np.zeros((128, 128, 3), np.uint8)
     whole = (-0.5, -0.5, 0.5, 0.5)
     first, again, other = (
-        kind.transform({"image": black}, Transform(erased=(Erased(whole, "noise", seed),)))["image"]
-        for seed in (5, 5, 6)
+        kind.transform({"image": black}, (Change("erase", (whole, "noise", seed)),))["image"] for seed in (5, 5, 6)
     )
     np.testing.assert_array_equal(first, again)
     assert (first != other).mean() > 0.98
@@ -87,5 +86,5 @@ def test_noise_fills_the_range_evenly_and_is_a_function_of_its_seed():
 
 def test_the_stored_sample_is_never_written_to():
     before = OWN.copy()
-    erased(Erased((-0.5, -0.5, 0.5, 0.5)))
+    erased(((-0.5, -0.5, 0.5, 0.5), "mean", 0))
     np.testing.assert_array_equal(OWN, before)

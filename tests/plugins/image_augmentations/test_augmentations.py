@@ -3,7 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from headstart.specs import AugmentationRequest, Transform
+from headstart.specs import AugmentationRequest, Change, Drawn
+from headstart_plugins.image._changes import fused
 from headstart_plugins.image_augmentations import ClassicOptions, LightOptions
 from headstart_plugins.image_augmentations._build import Classic, classic, light
 
@@ -12,7 +13,7 @@ KEYS = [f"sample-{index}" for index in range(400)]
 
 
 def draws(augmentation, seed=0, epoch=0):
-    return np.array([augmentation.draw(seed, epoch, key).matrix for key in KEYS])
+    return np.array([fused(augmentation.draw(seed, epoch, key).changes).matrix for key in KEYS])
 
 
 @pytest.mark.parametrize(("build", "options"), [(light, LightOptions()), (classic, ClassicOptions())])
@@ -45,7 +46,8 @@ def test_classic_shears_by_a_fifth_of_a_degree_at_most():
 
 def test_draws_are_pinned_so_that_old_runs_can_be_repeated():
     drawn = light(AugmentationRequest(LightOptions(), FLIP)).draw(0, 0, "sample")
-    assert drawn == Transform(((1.0, 0.0, -0.0032044726459335856), (0.0, 1.0, 0.049851374429324864), (0.0, 0.0, 1.0)))
+    shifted = ((1.0, 0.0, -0.0032044726459335856), (0.0, 1.0, 0.049851374429324864), (0.0, 0.0, 1.0))
+    assert drawn == Drawn((Change("matrix", shifted),))
 
 
 @pytest.mark.backend
@@ -66,7 +68,7 @@ def test_classic_equals_keras_image_data_generator(shear, zx, zy, flipped):
     parameters = {"shear": shear, "zx": zx, "zy": zy, "flip_horizontal": flipped}
     expected = ImageDataGenerator().apply_transform(pixels.astype(np.float32), parameters)
     kind = build(InputRequest({"size": [33, 33]}, ImageOptions()))
-    drawn = Classic.transform(shear=shear, zx=zx, zy=zy, flipped=flipped)
+    drawn = (Change("matrix", Classic.matrix(shear=shear, zx=zx, zy=zy, flipped=flipped)),)
     ours = kind.transform({"image": pixels}, drawn)["image"]
     assert expected.std() > 10
     assert np.abs(ours - expected).max() <= 1.0 + 1e-3  # Pillow rounds down to whole grey levels

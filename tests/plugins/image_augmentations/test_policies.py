@@ -6,9 +6,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from headstart.specs import AugmentationRequest, Colour, Transform
+from headstart.specs import AugmentationRequest, Change, Drawn
+from headstart_plugins._affine import STILL
+from headstart_plugins.image._changes import Fused, fused
 from headstart_plugins.image_augmentations import RandAugmentOptions
-from headstart_plugins.image_augmentations._operations import operations
+from headstart_plugins.image_augmentations._operations import operations as drawn_operations
 from headstart_plugins.image_augmentations._policies import USUAL, WIDE, rand_augment, trivial_augment
 
 EVERYTHING = frozenset({"horizontal_flip", "rotation", "colour_inversion"})
@@ -21,7 +23,13 @@ RAND_BITS = [8, 8, 8, 8, 7, 7, 7, 7, 7, 7, 7, 7, 6, 6, 6, 6, 6, 6, 6, 5, 5, 5, 5
 
 
 def draw_all(augmentation, keys=KEYS[:1500]):
-    return [augmentation.draw(0, 1, key) for key in keys]
+    return [fused(augmentation.draw(0, 1, key).changes) for key in keys]
+
+
+def operations(ranges, *, inversion):
+    """Each operation as the image kind applies what it draws."""
+    found = drawn_operations(ranges, inversion=inversion)
+    return {name: lambda *strength, drawn=drawn: fused(drawn(*strength)) for name, drawn in found.items()}
 
 
 def strengths(drawn, name):
@@ -53,13 +61,13 @@ def test_the_other_ranges_end_where_the_published_ones_end(ranges, shear, shift,
         for name in ("brightness", "saturation", "contrast", "sharpness"):
             assert found[name](1, sign).colours[0].strength == pytest.approx(1 + sign * factor)
             assert found[name](0, sign).colours[0].strength == 1
-    assert found["identity"](1, 1).is_identity
+    assert found["identity"](1, 1) == Fused()
     assert "solarize" not in found
 
 
 def test_trivial_augment_draws_each_operation_and_strength_as_often():
     drawn = draw_all(trivial_augment(AugmentationRequest(None, EVERYTHING)), KEYS)
-    assert all(len(each.colours) + (each.matrix != Transform().matrix) <= 1 for each in drawn)
+    assert all(len(each.colours) + (each.matrix != STILL) <= 1 for each in drawn)
     names = Counter(each.colours[0].name for each in drawn if each.colours)
     expected = len(KEYS) / 14
     assert set(names) == {
@@ -108,7 +116,7 @@ def test_rand_augment_draws_n_operations_of_one_magnitude():
     once = {round(abs(value), 6) for value in moved[:, 0, 2] if value and abs(value) < 0.23}
     assert round(150 / 331 / 2, 6) in once
     # identity three times, or shears, shifts and turns that cancel out: (1 + ...)/14^3 of the draws are the identity
-    assert sum(each.is_identity for each in drawn) < 10
+    assert sum(each == Fused() for each in drawn) < 10
 
 
 def test_the_strongest_rand_augment_never_turns_a_picture_upside_down():
@@ -120,5 +128,5 @@ def test_draws_are_pinned_so_that_old_runs_can_be_repeated():
     trivial = trivial_augment(AugmentationRequest(None, frozenset()))
     rand = rand_augment(AugmentationRequest(RandAugmentOptions(), frozenset()))
     shifted = ((1.0, 0.0, 0.13595166163141995), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
-    assert trivial.draw(0, 0, "sample") == Transform(colours=(Colour("autocontrast"),))
-    assert rand.draw(0, 0, "sample") == Transform(shifted, (Colour("saturation", 1.27),))
+    assert trivial.draw(0, 0, "sample") == Drawn((Change("autocontrast"),))
+    assert rand.draw(0, 0, "sample") == Drawn((Change("matrix", shifted), Change("saturation", 1.27)))

@@ -8,7 +8,8 @@ import pytest
 from scipy import stats
 
 from headstart.options import parse_options
-from headstart.specs import AugmentationRequest, Colour, Erased, Mix, Transform
+from headstart.specs import AugmentationRequest, Change, Drawn, Mix
+from headstart_plugins.image._changes import fused
 from headstart_plugins.image_augmentations import ColourOptions, CutmixOptions, ErasingOptions, MixupOptions
 from headstart_plugins.image_augmentations._colour import colour
 from headstart_plugins.image_augmentations._erasing import random_erasing
@@ -40,23 +41,23 @@ def test_colour_draws_factors_and_hues_evenly_in_every_order():
         ("saturation", 0.6, 1.4),
         ("hue", -0.1, 0.1),
     ):
-        strengths = [each.strength for one in found for each in one.colours if each.name == name]
+        strengths = [each.value for one in found for each in one.changes if each.name == name]
         assert len(strengths) == len(KEYS)
         assert p_value(strengths, uniform(low, high)) > SURE
-    orders = Counter(tuple(each.name for each in one.colours) for one in found)
+    orders = Counter(tuple(each.name for each in one.changes) for one in found)
     assert len(orders) == 24
     assert stats.chisquare(list(orders.values())).pvalue > SURE
 
 
 def test_a_property_with_no_reach_is_left_out_and_factors_stay_above_0():
     found = drawn(colour, ColourOptions(brightness=0.0, contrast=2.0, saturation=0.0, hue=0.0))
-    assert {tuple(each.name for each in one.colours) for one in found} == {("contrast",)}
-    assert min(one.colours[0].strength for one in found) >= 0
-    assert max(one.colours[0].strength for one in found) > 2.9
+    assert {tuple(each.name for each in one.changes) for one in found} == {("contrast",)}
+    assert min(one.changes[0].value for one in found) >= 0
+    assert max(one.changes[0].value for one in found) > 2.9
 
 
 def boxes(found):
-    return np.array([one.erased[0].box for one in found if one.erased])
+    return np.array([fused(one.changes).erased[0].box for one in found if one.changes])
 
 
 def test_erasing_leaves_half_alone_and_draws_areas_ratios_and_places_evenly():
@@ -74,7 +75,9 @@ def test_erasing_leaves_half_alone_and_draws_areas_ratios_and_places_evenly():
 
 
 def test_erasing_fills_with_noise_of_its_own_for_each_picture():
-    found = [one.erased[0] for one in drawn(random_erasing, ErasingOptions(fill="noise", probability=1.0))]
+    found = [
+        fused(one.changes).erased[0] for one in drawn(random_erasing, ErasingOptions(fill="noise", probability=1.0))
+    ]
     assert {each.fill for each in found} == {"noise"}
     assert len({each.seed for each in found}) == len(KEYS)
 
@@ -93,7 +96,7 @@ def test_bounds_that_contradict_each_other_are_refused_by_name():
 def test_shares_of_mixup_have_the_beta_distribution_and_partners_are_evenly_drawn(alpha):
     found = [one.mix for one in drawn(mixup, MixupOptions(alpha=alpha))]
     assert None not in found
-    assert all(mix.box is None for mix in found)
+    assert all(mix.region is None for mix in found)
     shares = np.array([mix.share for mix in found])
     # for small alpha much of the distribution lies closer to 0 and 1 than the digits that are kept
     assert np.abs(np.quantile(shares, [0.3, 0.5, 0.7]) - stats.beta(alpha, alpha).ppf([0.3, 0.5, 0.7])).max() < 0.08
@@ -105,7 +108,7 @@ def test_shares_of_mixup_have_the_beta_distribution_and_partners_are_evenly_draw
 
 def test_boxes_of_cutmix_have_the_area_and_centres_of_the_paper():
     found = [one.mix for one in drawn(cutmix, CutmixOptions())]
-    left, top, right, bottom = np.array([mix.box for mix in found]).T
+    left, top, right, bottom = np.array([mix.region for mix in found]).T
     inner = (left > -0.5) & (right < 0.5) & (top > -0.5) & (bottom < 0.5)
     np.testing.assert_allclose(right[inner] - left[inner], bottom[inner] - top[inner])  # the picture's proportions
     shares = np.array([mix.share for mix in found])
@@ -121,30 +124,33 @@ def test_boxes_of_cutmix_have_the_area_and_centres_of_the_paper():
 def test_a_probability_leaves_the_others_unmixed(build, options):
     found = drawn(build, options(probability=0.25))
     assert abs(np.mean([one.mix is not None for one in found]) - 0.25) < 0.03
-    assert all(one.is_identity for one in found if one.mix is None)
+    assert all(one == Drawn() for one in found if one.mix is None)
 
 
 def test_draws_are_pinned_so_that_old_runs_can_be_repeated():
     expected = {
-        (colour, ColourOptions()): Transform(
-            colours=(
-                Colour("hue", 0.05563809496853109),
-                Colour("saturation", 0.947313289242274),
-                Colour("brightness", 0.8052167226610765),
-                Colour("contrast", 1.0676986885066633),
+        (colour, ColourOptions()): Drawn(
+            (
+                Change("hue", 0.05563809496853109),
+                Change("saturation", 0.947313289242274),
+                Change("brightness", 0.8052167226610765),
+                Change("contrast", 1.0676986885066633),
             )
         ),
-        (random_erasing, ErasingOptions(probability=1.0, fill="noise")): Transform(
-            erased=(
-                Erased(
-                    (-0.40844831795646186, 0.058460477160802715, -0.056605979549745944, 0.3111148107100891),
-                    "noise",
-                    5273750200150783,
+        (random_erasing, ErasingOptions(probability=1.0, fill="noise")): Drawn(
+            (
+                Change(
+                    "erase",
+                    (
+                        (-0.40844831795646186, 0.058460477160802715, -0.056605979549745944, 0.3111148107100891),
+                        "noise",
+                        5273750200150783,
+                    ),
                 ),
             )
         ),
-        (mixup, MixupOptions()): Transform(mix=Mix(0.3073519151236681, 0.44217437)),
-        (cutmix, CutmixOptions()): Transform(
+        (mixup, MixupOptions()): Drawn(mix=Mix(0.3073519151236681, 0.44217437)),
+        (cutmix, CutmixOptions()): Drawn(
             mix=Mix(
                 0.1971140016268682,
                 0.6305905090302744,
@@ -152,5 +158,5 @@ def test_draws_are_pinned_so_that_old_runs_can_be_repeated():
             )
         ),
     }
-    for (build, options), transform in expected.items():
-        assert build(AugmentationRequest(options, frozenset())).draw(0, 0, "sample") == transform
+    for (build, options), pinned in expected.items():
+        assert build(AugmentationRequest(options, frozenset())).draw(0, 0, "sample") == pinned

@@ -236,7 +236,7 @@ from headstart.specs import AugmentationSpec
 
 @hookimpl
 def register_augmentations():
-    return [AugmentationSpec(name="breaks/now", summary="Breaks.", build="breaks:Breaks", input="image/image")]
+    return [AugmentationSpec(name="breaks/now", summary="Breaks.", build="breaks:Breaks")]
 
 class Breaks:
     def __init__(self, request):

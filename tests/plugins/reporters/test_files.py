@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from headstart.events import EpochDone, PhaseDone, RunFinished
-from headstart.specs import ReporterRequest
+from headstart.specs import Preview, ReporterRequest
 from headstart_plugins.reporters import CurvesOptions, HtmlOptions, register_reporters
 
 SPECS = {spec.short_name: spec for spec in register_reporters()}
@@ -208,6 +208,30 @@ def test_mistakes_whose_data_is_gone_are_listed_without_pictures(run):
 
     page = page_of(Gone(run.path), HtmlOptions(mistakes=3))
     assert "".join(page.text).count("no picture") == 3
+
+
+def test_mistakes_of_texts_and_sounds_show_them_as_such(run):
+    """A text is no markup, whatever stands in it, and a long one is cut."""
+    texts = iter((b"<u>fine</u> & \x00\xff dandy\n", b"word " * 1000))
+    sounds = iter((Preview("audio/wav", b"RIFF...."), Preview("model/obj", b"v 0 0 0")))
+
+    class Mixed(type(run)):
+        def preview(self, key):
+            text = next(texts, None)
+            return next(sounds, None) if text is None else Preview("text/plain", text)
+
+    page = page_of(Mixed(run.path), HtmlOptions(mistakes=4))
+    shown = "".join(page.text)
+    assert "<u>fine</u> & " in shown
+    assert " dandy" in shown
+    assert "word word" in shown
+    assert shown.count("word") < 100
+    tags = [tag for tag, _ in page.tags]
+    assert "u" not in tags
+    assert tags.count("audio") == 1
+    assert page.attributes("src").count("data:audio/wav;base64,UklGRi4uLi4=") == 1
+    assert shown.count("no picture") == 1
+    assert any("media-src data:" in each for each in page.attributes("content"))
 
 
 def test_many_classes_give_the_commonest_confusions_instead_of_a_matrix(run):

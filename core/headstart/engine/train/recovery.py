@@ -17,7 +17,9 @@ ABOVE, TIMES = 1.0, 3.0
 MOST = 3
 """How often training goes back: for losses that spike, in each trial, before it goes on as it is; for shortages of
 memory, in a phase, before it ends."""
-LESS_MEMORY = "start again with a smaller --image-size or --batch-size, or let fewer stages learn with --train"
+LESS_MEMORY = (
+    "start again with a smaller --batch-size or smaller samples (see [input]), or let fewer stages learn with --train"
+)
 """What to do where memory does not suffice for small batches either."""
 SLOWER = 0.5
 """By what the rates are multiplied each time that a loss spiked."""

@@ -12,9 +12,15 @@ class AugmentationDeclared(Declared):
 
     _kind = "augmentations"
 
-    def test_its_input_kind_is_installed(self) -> None:
-        """The kind applies what is drawn."""
-        self._input_spec()
+    def test_an_input_kind_is_installed_that_applies_what_it_draws(self) -> None:
+        """`changes` of the kind have every name in `draws`."""
+        kinds = self.registry.specs("inputs")
+        known = "; ".join(f"{kind.name} applies {', '.join(kind.changes) or 'none'}" for kind in kinds)
+        self._require(
+            any(self.spec.draws <= kind.changes.keys() for kind in kinds),
+            f"draws is {sorted(self.spec.draws)}, and no installed input kind applies all of that",
+            f"Name changes of one kind: {known}.",
+        )
 
     def test_the_symmetries_that_it_uses_are_named_as_datasets_name_them(self) -> None:
         """A dataset allows `horizontal_flip`; another spelling would never be allowed."""

@@ -17,7 +17,7 @@ Draw = tuple[int, int, str]
 
 
 def draw_again(request: Mapping[str, Any]) -> list[Any]:
-    """The transforms of `draws`, as plain values."""
+    """What is drawn for `draws`, as plain values."""
     registry = load_registry()
     spec = registry.get("augmentations", request["name"])
     options, _ = parse_options(spec.options, request["options"], "options")
@@ -26,7 +26,7 @@ def draw_again(request: Mapping[str, Any]) -> list[Any]:
 
 
 def plain_draws(augmentation: Augmentation, draws: Iterable[Draw]) -> list[Any]:
-    """One transform a draw, as JSON has it: floats are kept to the bit."""
+    """What is drawn, one a draw, as JSON has it: floats are kept to the bit."""
     drawn = [asdict(augmentation.draw(seed, epoch, key)) for seed, epoch, key in draws]
     made: list[Any] = json.loads(json.dumps(drawn, default=float))  # numbers of numpy are numbers
     return made

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
+import struct
+import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 from headstart.atomic import explained, make_folders, write_file
 from headstart.errors import UsageError
 
 SUFFIX = ".png"
-SIGN = {"Software": "headstart"}
+SIGN = b"Software\0headstart"
 """The text in a PNG file that says that we wrote it (PNG specification, section 11.3.3.2)."""
+MAGIC = b"\x89PNG\r\n\x1a\n"
+HEADER_END = 33
+"""Bytes of the magic and the header chunk, which is the first of each file and has one size."""
 
 
 def picture_file(out: Path | None, default: Path) -> Path:
@@ -37,21 +42,31 @@ def verify_place(path: Path) -> None:
 
 
 def write_picture(path: Path, png: bytes) -> None:
-    """Write a picture in one step, and make its folder. Raises the errors of `verify_place` and `write_file`."""
+    """Sign a picture, make its folder and write it in one step. Raises the errors of `verify_place`, `write_file`."""
     verify_place(path)
     with explained(path):
         if not path.parent.is_dir():
             make_folders(path.parent)
-    write_file(path, png)
+    chunk = b"tEXt" + SIGN
+    signed = struct.pack(">I", len(SIGN)) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    write_file(path, png[:HEADER_END] + signed + png[HEADER_END:])
 
 
 def _is_ours(path: Path) -> bool:
-    from PIL import Image
+    try:
+        with path.open("rb") as file:
+            return file.read(len(MAGIC)) == MAGIC and _is_signed(file)
+    except OSError:
+        return False
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a huge one: it is only asked for its name
-        try:
-            with Image.open(path) as picture:
-                return picture.info.items() >= SIGN.items()
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+
+def _is_signed(file: BinaryIO) -> bool:
+    """Whether our text stands among the chunks before the pixels; no pixel is decoded."""
+    while len(head := file.read(8)) == 8:
+        size, kind = struct.unpack(">I4s", head)
+        if kind == b"IDAT":
             return False
+        if kind == b"tEXt" and size == len(SIGN) and file.read(size) == SIGN:
+            return True
+        file.seek(size + 4 if kind != b"tEXt" or size != len(SIGN) else 4, 1)
+    return False

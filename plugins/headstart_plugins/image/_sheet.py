@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from PIL.PngImagePlugin import PngInfo
 
-from headstart.runs.pictures import SIGN
+from headstart.specs import Preview, Shown
+from headstart_plugins.image._words import in_words
 
 SMALL, LARGE = 120, 168
 """Sides between which pictures are shown, where whole factors bring them there."""
@@ -48,6 +48,15 @@ class _Layout:
         return left, LINE + 2 * GAP + row * (self.height + self.lines * LINE + GAP)
 
 
+def contact_sheet(rows: Sequence[Sequence[Shown]], titles: Sequence[str]) -> Preview:
+    """The pictures with their labels, what was drawn for each, and its notes, as a PNG."""
+    cells = [
+        [Cell(shown.tensors["image"], shown.labels, (*in_words(shown.drawn), *shown.notes)) for shown in row]
+        for row in rows
+    ]
+    return Preview("image/png", draw_sheet(cells, titles))
+
+
 def draw_sheet(rows: Sequence[Sequence[Cell]], titles: Sequence[str]) -> bytes:
     """A PNG of equally many cells a row, under a line of titles; the first column stands apart."""
     font = ImageFont.load_default(TEXT)
@@ -63,10 +72,8 @@ def draw_sheet(rows: Sequence[Sequence[Cell]], titles: Sequence[str]) -> bytes:
     for line, row in enumerate(rows):
         for column, cell in enumerate(row):
             _draw_cell(sheet, cell, captions[line][column], layout.corner(line, column), layout)
-    stream, signed = io.BytesIO(), PngInfo()
-    for name, text in SIGN.items():
-        signed.add_text(name, text)
-    sheet.save(stream, "PNG", pnginfo=signed)
+    stream = io.BytesIO()
+    sheet.save(stream, "PNG")
     return stream.getvalue()
 
 
