@@ -63,7 +63,7 @@ def contact_sheet(
     debug: Debug = False,
 ) -> None:
     """Draw samples of DATA and what augmentations make of them, as a picture; print its path."""
-    from headstart.recipe import build_recipe
+    from headstart.recipes.build import build_recipe
     from headstart.recipes.resolve import resolve_recipe
     from headstart.registry import load_registry
     from headstart.runs.contact_sheet import contact_sheet as drawn

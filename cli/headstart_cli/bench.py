@@ -38,7 +38,7 @@ def bench(
         from headstart.runs.bench import bench as measure
 
         registry = load_registry(disable=tuple(disable_plugin or ()))
-        documents = [measure(ref, registry, backend=backend, image_size=image_size)]
+        documents = [measure(ref, registry, backend=backend, flags={"image_size": image_size})]
     merged = {**documents[0], "rows": [row for each in documents for row in each["rows"]]}
     print_json(merged) if as_json else _show(merged)
 

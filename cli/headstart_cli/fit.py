@@ -122,7 +122,7 @@ def fit(
         "augment": tuple(augment or ()) or None,
         "reporters": tuple(reporter or ()) or None,
     }
-    from headstart.recipe import build_recipe
+    from headstart.recipes.build import build_recipe
     from headstart.registry import load_registry
 
     registry = load_registry(disable=tuple(disable_plugin or ()))

@@ -66,7 +66,7 @@ def lr(
         "train": tuple(part.strip() for part in train.split(",")) if train else None,
         "augment": tuple(augment or ()) or None,
     }
-    from headstart.recipe import build_recipe
+    from headstart.recipes.build import build_recipe
     from headstart.registry import load_registry
     from headstart.runs.pictures import picture_file, write_picture
     from headstart.runs.rate_plot import draw_png

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.artefact import Artefact
 from headstart.errors import DataError, UsageError
-from headstart.recipe import Recipe, build_recipe
+from headstart.recipe import Recipe
+from headstart.recipes.build import build_recipe
 from headstart.registry import Registry, load_registry
 from headstart.runs.folder import RunFolder
 

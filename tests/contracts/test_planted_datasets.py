@@ -23,7 +23,7 @@ class Options:
 
 def spec(name, **changes):
     return DatasetSpec(
-        name=name, summary="Arrays.", build="planted_build:build", input="image/image", options=Options, **changes
+        name=name, summary="Arrays.", build="planted_build:build", medium="image", options=Options, **changes
     )
 
 @hookimpl
@@ -52,7 +52,7 @@ def build(request):
         raise UsageError(f"{folder}: no such folder")
     files = sorted(folder.glob("*" + request.options.suffix))
     items = [record(file) for file in files]
-    return Records(input="image", items=tuple(items), symmetries=frozenset(), skipped=())
+    return Records(medium="image", items=tuple(items), symmetries=frozenset(), skipped=())
 
 def record(file):
     return Record(key=file.stem, payload=np.load(file), target=file.stem.partition("-")[0])

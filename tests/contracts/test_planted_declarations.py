@@ -36,7 +36,7 @@ def weights(name, **changes):
 @hookimpl
 def register_backbones():
     return [BackboneSpec(
-        name="planted/it", summary="A network.", build="planted_build:build", input="image", stages=("low", "top"),
+        name="planted/it", summary="A network.", build="planted_build:build", takes="image", stages=("low", "top"),
         features=(
             FeatureSpec("pooled", "top", "x", ("batch", "channel"), 8),
             FeatureSpec("map@8", "low", "x", ("batch", "height", "width", "channel"), None, 8),
@@ -48,7 +48,7 @@ def register_backbones():
 @hookimpl
 def register_datasets():
     return [DatasetSpec(
-        name="planted/it", summary="Data.", build="planted_build:build", input="image/image", takes_path=True
+        name="planted/it", summary="Data.", build="planted_build:build", medium="image", takes_path=True
     )]
 
 @hookimpl

@@ -15,7 +15,7 @@ from headstart.options import option
 from headstart.specs import DatasetSpec
 
 def spec(name, **changes):
-    return DatasetSpec(**{"name": name, "summary": "Some data.", "build": "x.y:z", "input": "image",
+    return DatasetSpec(**{"name": name, "summary": "Some data.", "build": "x.y:z", "medium": "image",
                           "takes_path": False} | changes)
 """
 
@@ -58,7 +58,7 @@ def weights(origin):
 
 @hookimpl
 def register_backbones():
-    return [BackboneSpec(name="PLUGIN/net", summary="A net.", build="x.y:z", input="image/image", stages=("low",),
+    return [BackboneSpec(name="PLUGIN/net", summary="A net.", build="x.y:z", takes="image", stages=("low",),
                          features=(), preprocess={}, licence="MIT", weights=())]
 """
 
@@ -147,7 +147,7 @@ BROKEN = {
         SOUND.replace("register_datasets", "register_backbones"),
         "must offer BackboneSpec, not DatasetSpec",
     ),
-    "another api": (SOUND.replace('photos")', 'photos", api=2)'), "was written for api 2"),
+    "another api": (SOUND.replace('photos")', 'photos", api=1)'), "was written for api 1"),
     "a foreign name": (SOUND.replace("PLUGIN/photos", "digits/digits"), "must be PLUGIN/"),
     "a bare name": (SOUND.replace("PLUGIN/photos", "photos"), "must be PLUGIN/"),
     "a name twice": (

@@ -15,7 +15,7 @@ from tomlkit.items import Table
 from headstart.atomic import write_file
 from headstart.errors import Problem, RecipeError, UsageError
 from headstart.recipe import SETTINGS, Recipe
-from headstart.recipes.tables import FIT, NAMED_TABLES, OPTION_TABLES, SINGLE_TABLES
+from headstart.recipes.sections import FIT, NAMED_TABLES, OPTION_TABLES, SINGLE_TABLES
 from headstart.suggest import suggestion
 
 Options = Mapping[str, Mapping[str, Any]]

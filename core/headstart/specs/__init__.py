@@ -35,6 +35,7 @@ from headstart.specs.backbones import (
 )
 from headstart.specs.base import (
     API,
+    AUTO,
     BACKENDS,
     Spec,
 )
@@ -65,6 +66,7 @@ from headstart.specs.engines import (
     EngineSpec,
 )
 from headstart.specs.inputs import (
+    HasAssets,
     InputBuild,
     InputKind,
     InputRequest,
@@ -124,6 +126,7 @@ Specs = Iterable[AnySpec]
 
 __all__ = [
     "API",
+    "AUTO",
     "AnySpec",
     "Augmentation",
     "AugmentationBuild",
@@ -153,6 +156,7 @@ __all__ = [
     "FetchedFile",
     "FitsTargets",
     "HEAD",
+    "HasAssets",
     "INPUT",
     "InputBuild",
     "InputKind",

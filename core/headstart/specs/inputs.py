@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -66,8 +66,12 @@ class InputKind(Protocol):
     def stage(self) -> keras.Model:
         """A Functional model from `tensors` to the backbone's inputs: preprocessing, without weights."""
 
-    def find(self, path: Path) -> Sequence[Path]:
-        """The files of this kind at `path` (a file, or a folder searched recursively), sorted."""
+    def find(self, raw: str | Path) -> Sequence[Any]:
+        """The payloads that one raw input of a command line means: of a path the file itself or, of a folder, the files
+        of this kind below it, sorted; of a text, where the kind reads texts, that text alone.
+
+        Raises UsageError for a path that is not there.
+        """
 
     def fingerprint(self, sample: Sample) -> int | None:
         """A hash that near-identical samples share, or None where the kind has none."""
@@ -78,10 +82,25 @@ class InputKind(Protocol):
 
 @dataclass(frozen=True)
 class InputRequest:
-    """What an input kind is built from: the weights' preprocessing (plain values) and the user's options."""
+    """What an input kind is built from: the weights' preprocessing (plain values) and the user's options.
+
+    `assets` are files by name: those that come with the weights, or those that an artefact keeps of an earlier build.
+    """
 
     preprocess: Mapping[str, Any]
     options: Any
+    assets: Mapping[str, Path] = field(default_factory=dict)
+
+
+@runtime_checkable
+class HasAssets(Protocol):
+    """What an input kind or a task offers too that needs files, such as a vocabulary, to be built again.
+
+    They are copied to the artefact; when that is loaded, the request that builds it again holds them.
+    """
+
+    def assets(self) -> Mapping[str, Path]:
+        """Every file that it is built from, by a name that can be a file's (`tokenizer.json`)."""
 
 
 @runtime_checkable
@@ -107,7 +126,19 @@ class InputBuild(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class InputSpec(Spec):
-    """An input kind. `build` is an InputBuild; `version` changes when the same bytes would read differently."""
+    """An input kind. `build` is an InputBuild; `version` changes when the same bytes would read differently.
+
+    `reads` are the media of its payloads, such as ("image",); `produces` is the kind of tensors that it makes of them,
+    which meets a backbone's `takes`. `changes` are the names of the changes that it applies to prepared samples, each
+    with a sentence. `readers` are packages whose releases may read the same payload otherwise. `flags` are command-line
+    aliases of its options: {"image-size": "size"}. Where several kinds fit a run, the `native` one is taken.
+    """
 
     build: str
+    reads: tuple[str, ...]
+    produces: str
     version: int = 1
+    changes: Mapping[str, str] = field(default_factory=dict)
+    readers: tuple[str, ...] = ()
+    flags: Mapping[str, str] = field(default_factory=dict)
+    native: bool = False

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from headstart.specs.base import Spec
@@ -120,11 +121,13 @@ class Calibrates(Protocol):
 
 @dataclass(frozen=True)
 class TaskRequest:
-    """A new task is built from the records' `targets`; a stored one from its `labels` (then `targets` is None)."""
+    """A new task is built from the records' `targets`; a stored one from its `labels` (then `targets` is None) and the
+    `assets` that the artefact keeps of it."""
 
     options: Any
     targets: Sequence[str] | None = None
     labels: Mapping[str, Any] | None = None
+    assets: Mapping[str, Path] = field(default_factory=dict)
 
 
 class TaskBuild(Protocol):

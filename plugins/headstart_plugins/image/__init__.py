@@ -37,5 +37,10 @@ def register_inputs() -> Iterable[InputSpec]:
             summary="Pictures (JPEG, PNG, WebP, TIFF, GIF, BMP, AVIF, ...) or pixel arrays, as RGB.",
             options=ImageOptions,
             build="headstart_plugins.image._build:build",
+            reads=("image",),
+            produces="image",
+            readers=("pillow", "numpy"),
+            flags={"image-size": "size"},
+            native=True,
         )
     ]

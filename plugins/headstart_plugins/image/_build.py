@@ -83,9 +83,10 @@ class ImageKind:
 
         return image_stage(self.preprocess)
 
-    def find(self, path: Path) -> Sequence[Path]:
+    def find(self, raw: str | Path) -> Sequence[Path]:
         """A file itself, whatever its name; of a folder, what its suffix says is a picture. Links as in
         `walk`."""
+        path = Path(raw)
         if not path.exists():
             raise UsageError(f"{path}: no such file or folder")
         if not path.is_dir():

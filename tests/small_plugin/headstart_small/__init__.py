@@ -23,7 +23,7 @@ def register_backbones():
             name="small/net",
             summary="Three stages for tests.",
             build="headstart_small._build:build",
-            input="image/image",
+            takes="image",
             stages=("low", "middle", "top"),
             features=(FeatureSpec("pooled", "top", "pooled", ("batch", "channel"), 12),),
             preprocess=PREPROCESS,

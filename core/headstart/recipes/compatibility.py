@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from headstart.errors import UsageError
 from headstart.host.installed import require_engine
 from headstart.recipe import Recipe
 from headstart.registry import Registry
-from headstart.specs import BACKENDS, HEAD, PRECISIONS, BackboneSpec, EngineSpec, StrategySpec, TaskSpec
+from headstart.specs import (
+    AUTO,
+    BACKENDS,
+    HEAD,
+    PRECISIONS,
+    AugmentationSpec,
+    BackboneSpec,
+    EngineSpec,
+    InputSpec,
+    StrategySpec,
+    TaskSpec,
+)
 from headstart.suggest import suggestion
 
 MAX_WIDTH = 65536
 BATCH_NORM = ("frozen", "re-estimated", "trainable")
-AUTO = "auto"
-"""`--engine auto`, `--precision auto`: what turns out to be the fastest here."""
 
 
 def check_head(task: TaskSpec, head: str | None) -> str:
@@ -71,13 +78,13 @@ def check_train(train: tuple[str, ...] | None, backbone: BackboneSpec, strategy:
         )
 
 
-def check_inputs(registry: Registry, spec: Any, backbone: BackboneSpec) -> None:
-    """A dataset or augmentation must be of the input kind that the backbone takes."""
-    given, wanted = registry.input_of(spec), registry.input_of(backbone)
-    if given.name != wanted.name:
+def check_augmentation(registry: Registry, augmentation: AugmentationSpec, kind: InputSpec) -> None:
+    """An augmentation must be for the input kind of the run."""
+    wanted = registry.get("inputs", augmentation.input)
+    if wanted.name != kind.name:
         raise UsageError(
-            f"{spec.name} is for {given.short_name} data; {backbone.name} takes {wanted.short_name}",
-            hint="choose ones of the same input kind",
+            f"{augmentation.name} is for {wanted.name}; the samples are read by {kind.name}",
+            hint="choose an augmentation for that input kind",
         )
 
 
