@@ -134,9 +134,9 @@ def _declare(plugin: FoundPlugin, info: PluginInfo) -> LoadedPlugin:
         hooks = verify_hooks(plugin.entry_point.load(), plugin.name)
         loaded = LoadedPlugin(replace(info, hooks=tuple(hooks)), hooks, {})
         specs = {
-            kind: verify_specs(loaded.call(f"register_{kind}"), kind, plugin.name)
-            for kind in KINDS
-            if f"register_{kind}" in hooks
+            name: verify_specs(loaded.call(kind.hook), name, plugin.name)
+            for name, kind in KINDS.items()
+            if kind.hook in hooks
         }
     return replace(loaded, specs=specs)
 
