@@ -22,7 +22,8 @@ def register_augmentations():
 
 @hookimpl
 def register_inputs():
-    return [InputSpec(name="planted/pixels", summary="Pixels.", build="planted_kind:build")]
+    return [InputSpec(name="planted/pixels", summary="Pixels.", build="planted_kind:build",
+                      reads=("pixels",), produces="pixels")]
 """
 
 BUILD = """
@@ -341,6 +342,6 @@ def test_an_augmentation_that_says_wrongly_that_it_changes_nothing_is_told(garde
 
 def test_preprocessing_that_the_kind_does_not_take_is_told(garden):
     garden.plant(PLUGIN, planted_build=BUILD)
-    expected = "its input kind 'image/image' cannot be built: .*set `preprocess` in TestPlanted"
+    expected = "its input kind cannot be built: .*set `preprocess` in TestPlanted"
     contract = named(AugmentationDrawn, preprocess={"colour": "none"})
     assert_fails_only(contract, {WHOLE: expected, VALIDATED: expected, MIXED: expected})

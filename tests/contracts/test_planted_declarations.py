@@ -258,9 +258,9 @@ BACKBONE_BUGS = {
         "preprocess of the weights 'first' is refused",
     ),
     "input kind not installed": (
-        ('input="image", stages', 'input="smell", stages'),
+        ('takes="image", stages', 'takes="smell", stages'),
         PREPROCESS,
-        "no input is named 'smell'.*headstart inputs",
+        "no installed input kind makes the tensors 'smell'.*headstart inputs",
     ),
 }
 
@@ -280,8 +280,8 @@ OTHER_BUGS = {
     ),
     "input kind of data not installed": (
         DatasetDeclared,
-        ('input="image/image"', 'input="image/imago"'),
-        {"test_its_input_kind_is_installed": "did you mean image/image"},
+        ('medium="image"', 'medium="imago"'),
+        {"test_its_input_kind_is_installed": "no installed input kind reads imago data"},
     ),
     "input kind of an augmentation not installed": (
         AugmentationDeclared,

@@ -66,8 +66,8 @@ KINDS: Mapping[str, Kind] = {
 
 CHANGES: Mapping[int, str] = {
     1: (
-        "BackboneSpec.input is takes; DatasetSpec.input and Records.input are medium; InputSpec has reads and produces; "
-        "InputKind.find takes text too, prepare gives Prepared; TargetForm is a target kind; Transform is Change"
+        "BackboneSpec.input is takes; DatasetSpec.input and Records.input are medium; InputSpec has reads and "
+        "produces; InputKind.prepare gives Prepared; TargetForm is a target kind; Transform is Change"
     ),
 }
 """What is called otherwise since each earlier api: old name, new name."""

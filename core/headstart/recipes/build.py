@@ -16,7 +16,7 @@ from typing import Any
 from headstart.errors import Problem
 from headstart.options import Text
 from headstart.recipe import SETTINGS, Recipe, convert_setting, help_of
-from headstart.recipes.file import read_recipe
+from headstart.recipes.file import read_recipe, verify_form
 from headstart.recipes.sections import FIT, OPTION_TABLES, split_key, unknown_key
 
 FLAG_SPELLINGS: Mapping[str, str] = {"reporters": "reporter"}
@@ -41,6 +41,12 @@ def build_recipe(*, flags: Mapping[str, Any], file: Path | None = None, sets: Se
     values.add_sets(sets)
     values.add_flags(flags)
     return values.recipe()
+
+
+def recipe_of_run(file: Path) -> Recipe:
+    """The recipe that a run wrote. Raises PluginError for one of another form."""
+    verify_form(file)
+    return build_recipe(flags={}, file=file)
 
 
 @dataclass

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.artefact import assets_of, digests_of
 from headstart.backend import BackendChoice, activate, available_threads
+from headstart.environment import installed_release
 from headstart.errors import UsageError
 from headstart.options import describe_options
 from headstart.recipes.resolve import bind
@@ -39,8 +41,6 @@ if TYPE_CHECKING:
     from headstart.recipes.resolve import BoundRecipe, ResolvedRecipe
     from headstart.registry import Registry
 
-READERS = ("headstart", "pillow", "numpy")
-"""Packages whose releases may read the same file otherwise."""
 PARAMETERS_PER_SAMPLE = 100
 """Learned numbers per training sample of a head above which a warning is due (guards.md 18)."""
 
@@ -80,7 +80,11 @@ def preprocess_of(resolved: BoundRecipe) -> Mapping[str, Any]:
 
 def build_kind(resolved: BoundRecipe, registry: Registry) -> InputKind:
     """The input kind, with the weights' preprocessing and the user's options."""
-    request = InputRequest(preprocess_of(resolved), resolved.options["input"])
+    from headstart.weights.source import locate_assets
+
+    weights = resolved.weights
+    assets = locate_assets(resolved.backbone, weights, registry) if isinstance(weights, WeightsSpec) else {}
+    request = InputRequest(preprocess_of(resolved), resolved.options["input"], assets)
     kind: InputKind = registry.load_target(resolved.input, resolved.input.build)(request)
     return kind
 
@@ -156,10 +160,11 @@ def build_view(resolved: BoundRecipe, registry: Registry, records: Records, kind
 
 def check_weights_present(resolved: ResolvedRecipe, registry: Registry) -> None:
     """Raise MissingWeightsError now rather than after the data was read."""
-    from headstart.weights.source import locate
+    from headstart.weights.source import locate, locate_assets
 
     if isinstance(resolved.weights, WeightsSpec) and resolved.backbone is not None:
         locate(resolved.backbone, resolved.weights, registry)
+        locate_assets(resolved.backbone, resolved.weights, registry)
 
 
 def _prepare(
@@ -175,7 +180,7 @@ def _prepare(
     from headstart.data.sample_store import SampleStore
 
     recipe = resolved.recipe
-    store = SampleStore(open_cache(warn), _read_by(resolved), scratch, warn)
+    store = SampleStore(open_cache(warn), _read_by(resolved, kind), scratch, warn)
     options = PrepareOptions(
         limit=recipe.limit,
         split_seed=recipe.split_seed,
@@ -186,17 +191,15 @@ def _prepare(
     return prepare(records, kind, options, on_progress=lambda done, total: told("read", done, total))
 
 
-def _read_by(resolved: BoundRecipe) -> dict[str, Any]:
+def _read_by(resolved: BoundRecipe, kind: InputKind) -> dict[str, Any]:
     """What turns a record into tensors, as plain values."""
-    from headstart.environment import versions
-
-    installed = versions()
     return {
         "input": resolved.input.name,
         "version": resolved.input.version,
         "options": dataclasses.asdict(resolved.options["input"]),
         "preprocess": dict(preprocess_of(resolved)),
-        "packages": {name: installed[name] for name in READERS},
+        "assets": digests_of(assets_of(kind)),
+        "packages": {name: installed_release(name) for name in ("headstart", *resolved.input.readers)},
     }
 
 

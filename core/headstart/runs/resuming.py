@@ -12,7 +12,7 @@ from headstart.errors import DataError, Problem, RecipeError, UsageError
 from headstart.eventlog import EventLog, now, read_all_events, read_events
 from headstart.events import RunFinished, RunResumed, RunStarted
 from headstart.recipe import LEFT_TO_THE_STRATEGY, SETTINGS, Recipe
-from headstart.recipes.build import build_recipe
+from headstart.recipes.build import recipe_of_run
 from headstart.recipes.flags import look_up_flags
 from headstart.recipes.problems import Problems
 from headstart.recipes.resolve import bind_to, resolve_recipe
@@ -48,9 +48,11 @@ def taken_up(stated: Recipe, registry: Registry) -> Recipe:
     folder = RunFolder(Path(stated.out))
     if not folder.recipe.is_file():
         return _not_begun(stated, folder)
-    own = build_recipe(flags={}, file=folder.recipe, sets=())
+    own = recipe_of_run(folder.recipe)
     given = Problems(stated)
-    stated = look_up_flags(stated, registry.input_kind(name=own.table("input").get(KIND)), registry, given)
+    named = own.table("input").get(KIND)
+    kind = None if named is None else registry.input_kind(name=str(named))
+    stated = look_up_flags(stated, kind, registry, given)
     problems = [*stated.problems, *given.new, *_differences(stated, own, registry)]
     if problems:
         raise RecipeError(problems)

@@ -50,10 +50,14 @@ class Records:
 
 @dataclass(frozen=True)
 class DatasetRequest:
-    """What a dataset is opened from: the path or reference after `KIND:`, or None, and its options."""
+    """What a dataset is opened from: the path or reference after `KIND:`, or None, and its options.
+
+    `labelled` is False where records are wanted for an answer: then they need no target.
+    """
 
     reference: str | None
     options: Any
+    labelled: bool = True
 
 
 class DatasetBuild(Protocol):

@@ -27,7 +27,7 @@ MEDIA: Mapping[str, frozenset[str]] = {
 """What files of a suffix, in lower case, hold."""
 LABELS = "labels"
 """The column of several labels a sample."""
-ReadTarget = Callable[[str, Mapping[str, str]], str]
+ReadTarget = Callable[[str, Mapping[str, str]], str | None]
 """From where a row is, for messages, and the row to its target."""
 TYPICAL: Mapping[str, Sequence[str]] = {
     "path": ("file", "filename", "filepath", "image", "picture", "paths"),
@@ -47,8 +47,8 @@ def build(request: DatasetRequest) -> Records:
     options: ManifestOptions = request.options if request.options is not None else ManifestOptions()
     path = _path(request.reference)
     table = read_table(path, options)
-    column = _sample_column(path, table.columns)
-    read = _several(options.separator) if LABELS in table.columns else _label
+    column = _sample_column(path, table.columns, labelled=request.labelled)
+    read = (_several(options.separator) if LABELS in table.columns else _label) if request.labelled else _unlabelled
     items = tuple(_records(path, table, column, read))
     if not items:
         raise DataError(f"{path}: a header and no rows")
@@ -56,7 +56,7 @@ def build(request: DatasetRequest) -> Records:
         _medium(path, items) if column == "path" else "text",
         items,
         options.symmetries if column == "path" else frozenset(),
-        targets="labels" if LABELS in table.columns else None,
+        targets="labels" if request.labelled and LABELS in table.columns else None,
     )
 
 
@@ -71,7 +71,7 @@ def _path(reference: str | None) -> Path:
     return path
 
 
-def _sample_column(path: Path, columns: Sequence[str]) -> str:
+def _sample_column(path: Path, columns: Sequence[str], *, labelled: bool) -> str:
     given = [name for name in SAMPLES if name in columns]
     if len(given) == 2:
         raise DataError(f"{path}: both path and text; expected one of them", hint="keep what the model shall read")
@@ -79,6 +79,8 @@ def _sample_column(path: Path, columns: Sequence[str]) -> str:
         raise _missing(path, "path", columns)
     if PAIRED in columns and given[0] != "text":
         raise DataError(f"{path}: {PAIRED} without text", hint="a pair of texts stands in the columns text and text2")
+    if not labelled:
+        return given[0]
     if "label" in columns and LABELS in columns:
         raise DataError(f"{path}: both label and labels; expected one of them", hint="keep what shall be learned")
     if "label" not in columns and LABELS not in columns:
@@ -137,6 +139,10 @@ def _medium(path: Path, items: Sequence[Record]) -> str:
         told = " and ".join(f"{key!r} ({medium})" for medium, key in first.items())
         raise DataError(f"{path}: files of several kinds: {told}", hint="make a table for each kind")
     return next(iter(first), "image")
+
+
+def _unlabelled(where: str, row: Mapping[str, str]) -> None:
+    """Records for an answer have no target."""
 
 
 def _label(where: str, row: Mapping[str, str]) -> str:
