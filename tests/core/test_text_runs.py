@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from headstart.errors import DataError, UsageError
+from headstart.manifest import sha256
 from headstart.run import Run
 from headstart_cli.main import run_arguments
 
@@ -50,6 +51,8 @@ def texts(tmp_path_factory, small_registry):
 def test_the_artefact_holds_what_its_input_kind_needs(texts, tmp_path):
     kept = texts.run.path / "artefact" / "assets" / "input" / "vocabulary.txt"
     assert "superb" in kept.read_text()
+    described = json.loads((texts.run.path / "artefact" / "preprocess.json").read_text())
+    assert described["assets"] == {"vocabulary.txt": sha256(kept)}
     copied = shutil.copytree(texts.run.path, tmp_path / "run")
     (copied / "artefact" / "assets" / "input" / "vocabulary.txt").write_text("altered")
     with pytest.raises(DataError, match=r"vocabulary\.txt"):
