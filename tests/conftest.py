@@ -93,6 +93,18 @@ def backend():
     return BACKEND
 
 
+@pytest.fixture(scope="session")
+def bound():
+    """Resolves a recipe and binds it to the task that it names, or that for `targets`, and to data of pictures."""
+    from headstart.recipes.resolve import bind_to, resolve_recipe
+
+    def bind(recipe, registry, targets="class"):
+        task = registry.get("tasks", recipe.task) if recipe.task else registry.default_task(targets)
+        return bind_to(resolve_recipe(recipe, registry), registry, task=task, medium="image")
+
+    return bind
+
+
 SMALL_PLUGIN = Path(__file__).with_name("small_plugin")
 
 

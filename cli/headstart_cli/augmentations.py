@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from headstart_cli.listing import Name, show
 from headstart_cli.options import AsJson, Debug, DisablePlugins
 from headstart_cli.output import print_text, say
+from headstart_cli.recipe_flags import ImageSize, InputFlags, TakesInputFlags, flags_of
 
 SHOW = "show"
 
@@ -41,16 +42,15 @@ def augmentations(
         show("augmentations", name, as_json, disable_plugin)
 
 
-@app.command(SHOW)
+@app.command(SHOW, cls=TakesInputFlags)
 def contact_sheet(
     data: Annotated[str, typer.Argument(metavar="DATA", help="A dataset or a path.", show_default=False)],
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Augmentations, in order.", show_default=False)],
     samples: Annotated[int, typer.Option("--samples", help="Rows: so many training samples.", min=1)] = 6,
     views: Annotated[int, typer.Option("--views", help="Columns: each sample as so many epochs see it.", min=1)] = 5,
     seed: Annotated[int, typer.Option("--seed", help="What is drawn is a function of this seed.", min=0)] = 0,
-    image_size: Annotated[
-        int | None, typer.Option("--image-size", metavar="N", help="Side in pixels. Default: the weights' own.")
-    ] = None,
+    image_size: ImageSize = None,
+    input_flags: InputFlags = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Any value of a recipe. Can be repeated."),
@@ -63,7 +63,8 @@ def contact_sheet(
     debug: Debug = False,
 ) -> None:
     """Draw samples of DATA and what augmentations make of them, as a picture; print its path."""
-    from headstart.recipe import build_recipe
+    given = flags_of({"image_size": image_size, "input_flags": input_flags})
+    from headstart.recipes.build import build_recipe
     from headstart.recipes.resolve import resolve_recipe
     from headstart.registry import load_registry
     from headstart.runs.contact_sheet import contact_sheet as drawn
@@ -71,7 +72,7 @@ def contact_sheet(
 
     path = picture_file(out, Path("augmentations.png"))
     registry = load_registry(disable=tuple(disable_plugin or ()))
-    flags = {"data": data, "augment": tuple(names), "seed": seed, "image_size": image_size}
+    flags = {"data": data, "augment": tuple(names), "seed": seed, **given}
     resolved = resolve_recipe(build_recipe(flags=flags, sets=tuple(set_ or ())), registry)
     sheet = drawn(resolved, registry, samples=samples, views=views)
     write_picture(path, sheet.preview.data)

@@ -5,48 +5,49 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
 from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins
 from headstart_cli.output import print_heading, print_json, print_table, print_text, say
+from headstart_cli.recipe_flags import ImageSize, InputFlags, flags_of
 
 Ref = Annotated[str, typer.Argument(metavar="BACKBONE", help="A backbone's name or reference.", show_default=False)]
-ImageSize = Annotated[
-    int | None, typer.Option("--image-size", metavar="N", help="Pixels a side, instead of the native size.")
-]
 COMMAND = "from headstart_cli.main import run; run()"
 
 
 def bench(
     ref: Ref,
     image_size: ImageSize = None,
+    input_flags: InputFlags = None,
     backend: BackendName = None,
     as_json: AsJson = False,
     disable_plugin: DisablePlugins = None,
     debug: Debug = False,
 ) -> None:
     """Measure what this machine does with a backbone under each backend and engine, and what `auto` would take."""
+    flags = flags_of({"image_size": image_size, "input_flags": input_flags})
     from headstart.backend import installed_backends
 
     backends = (backend,) if backend is not None else installed_backends()
     if len(backends) > 1:
-        documents = [_elsewhere(ref, image_size, each, disable_plugin) for each in backends]
+        documents = [_elsewhere(ref, flags, each, disable_plugin) for each in backends]
     else:
         from headstart.registry import load_registry
         from headstart.runs.bench import bench as measure
 
         registry = load_registry(disable=tuple(disable_plugin or ()))
-        documents = [measure(ref, registry, backend=backend, image_size=image_size)]
+        documents = [measure(ref, registry, backend=backend, flags=flags)]
     merged = {**documents[0], "rows": [row for each in documents for row in each["rows"]]}
     print_json(merged) if as_json else _show(merged)
 
 
-def _elsewhere(ref: str, image_size: int | None, backend: str, disable: list[str] | None) -> dict[str, Any]:
+def _elsewhere(ref: str, given: Mapping[str, Any], backend: str, disable: list[str] | None) -> dict[str, Any]:
     """One backend's document: a process has one backend, so each gets its own."""
     flags = ["--backend", backend, "--json"]
-    flags += ["--image-size", str(image_size)] if image_size is not None else []
+    flags += [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
     flags += [part for name in disable or () for part in ("--disable-plugin", name)]
     command = [sys.executable, "-P", "-c", COMMAND, "bench", ref, *flags]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=False)

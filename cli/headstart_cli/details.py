@@ -12,16 +12,6 @@ from headstart_cli.output import cell, print_heading, print_table, print_text
 if TYPE_CHECKING:
     from headstart.registry import Registry
 
-COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "backbones": ("name", "input", "parameters", "summary"),
-    "datasets": ("name", "input", "takes_path", "summary"),
-    "strategies": ("name", "default", "summary"),
-    "tasks": ("name", "feature", "heads", "summary"),
-    "reporters": ("name", "default", "summary"),
-    "engines": ("name", "precisions", "missing", "summary"),
-}
-"""What a listing shows of each kind."""
-
 ORIGINS = ("PackageFile", "RemoteFile", "LocalFile", "FetchedFile")
 """What a weights file can come from: told apart in JSON by their names."""
 INTERNAL = ("name", "summary", "api", "options", "build")
@@ -30,7 +20,9 @@ INTERNAL = ("name", "summary", "api", "options", "build")
 
 def list_columns(kind: str) -> tuple[str, ...]:
     """The columns of the listing of a kind."""
-    return COLUMNS.get(kind, ("name", "summary"))
+    from headstart.host.verification import KINDS
+
+    return KINDS[kind].columns
 
 
 def list_row(kind: str, spec: Spec) -> tuple[Any, ...]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins
 from headstart_cli.output import print_json, print_text
+from headstart_cli.recipe_flags import ImageSize, InputFlags, flags_of
 
 Data = Annotated[
     str | None, typer.Argument(help="A dataset's name, a path, or KIND:PATH. A recipe can hold it instead.")
@@ -37,9 +38,6 @@ BatchSize = Annotated[int | None, typer.Option("--batch-size", metavar="N", help
 LearningRate = Annotated[
     float | None,
     typer.Option("--learning-rate", metavar="X", help="Peak rate: of the backbone where it learns, else the head."),
-]
-ImageSize = Annotated[
-    int | None, typer.Option("--image-size", metavar="N", help="Pixels a side, instead of the native size.")
 ]
 Limit = Annotated[
     int | None,
@@ -103,8 +101,9 @@ def fit(
     batch_norm: BatchNorm = None,
     deterministic: Deterministic = None,
     out: Out = None,
-    reporter: Reporter = None,
+    reporters: Reporter = None,
     set_: Sets = None,
+    input_flags: InputFlags = None,
     resume: Resume = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
@@ -115,14 +114,8 @@ def fit(
 
     Writes a run folder: recipe, split, events, checkpoints, the trained artefact, predictions, numbers and reports.
     """
-    given = {key: value for key, value in locals().items() if key in SETTINGS and value is not None}
-    flags: dict[str, Any] = {
-        **given,
-        "train": tuple(part.strip() for part in train.split(",")) if train else None,
-        "augment": tuple(augment or ()) or None,
-        "reporters": tuple(reporter or ()) or None,
-    }
-    from headstart.recipe import build_recipe
+    flags = flags_of(locals())
+    from headstart.recipes.build import build_recipe
     from headstart.registry import load_registry
 
     registry = load_registry(disable=tuple(disable_plugin or ()))
@@ -139,11 +132,3 @@ def fit(
         print_json(dict(run.result))
     else:
         print_text(str(run.path))
-
-
-SETTINGS = (
-    "data", "backbone", "weights", "backend", "task", "strategy", "head", "views", "epochs", "batch_size",
-    "learning_rate", "image_size", "limit", "seed", "split_seed", "engine", "precision", "batch_norm",
-    "deterministic", "out",
-)  # fmt: skip
-"""The parameters of `fit` that are a recipe's settings under the same name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -30,46 +31,24 @@ def backbones(
     show_backbone(registry, registry.resolve_backbone(name), backend, as_json=as_json)
 
 
-def datasets(
-    name: Name = None, as_json: AsJson = False, disable_plugin: DisablePlugins = None, debug: Debug = False
-) -> None:
-    """List sources of data."""
-    show("datasets", name, as_json, disable_plugin)
+def _verb(kind: str, help: str) -> Callable[..., None]:
+    """The verb that lists the offers of a kind, and with NAME shows one of them."""
+
+    def listed(
+        name: Name = None, as_json: AsJson = False, disable_plugin: DisablePlugins = None, debug: Debug = False
+    ) -> None:
+        show(kind, name, as_json, disable_plugin)
+
+    listed.__doc__ = help
+    return listed
 
 
-def inputs(
-    name: Name = None, as_json: AsJson = False, disable_plugin: DisablePlugins = None, debug: Debug = False
-) -> None:
-    """List input kinds."""
-    show("inputs", name, as_json, disable_plugin)
-
-
-def strategies(
-    name: Name = None, as_json: AsJson = False, disable_plugin: DisablePlugins = None, debug: Debug = False
-) -> None:
-    """List plans of training phases."""
-    show("strategies", name, as_json, disable_plugin)
-
-
-def tasks(
-    name: Name = None, as_json: AsJson = False, disable_plugin: DisablePlugins = None, debug: Debug = False
-) -> None:
-    """List tasks."""
-    show("tasks", name, as_json, disable_plugin)
-
-
-def reporters(
-    name: Name = None, as_json: AsJson = False, disable_plugin: DisablePlugins = None, debug: Debug = False
-) -> None:
-    """List ways to tell about a run."""
-    show("reporters", name, as_json, disable_plugin)
-
-
-def engines(
-    name: Name = None, as_json: AsJson = False, disable_plugin: DisablePlugins = None, debug: Debug = False
-) -> None:
-    """List ways to run the frozen part of a network."""
-    show("engines", name, as_json, disable_plugin)
+datasets = _verb("datasets", "List sources of data.")
+inputs = _verb("inputs", "List input kinds.")
+strategies = _verb("strategies", "List plans of training phases.")
+tasks = _verb("tasks", "List tasks.")
+reporters = _verb("reporters", "List ways to tell about a run.")
+engines = _verb("engines", "List ways to run the frozen part of a network.")
 
 
 def show(kind: str, name: str | None, as_json: bool, disable: list[str] | None) -> None:

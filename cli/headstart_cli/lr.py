@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from headstart_cli import fit as choices
 from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins
 from headstart_cli.output import message_console, print_heading, print_json, print_table, print_text, say
+from headstart_cli.recipe_flags import ImageSize, InputFlags, flags_of
 
 if TYPE_CHECKING:
     from headstart.runs.rate_test import RateTest
@@ -38,7 +39,7 @@ def lr(
     views: choices.Views = None,
     batch_size: choices.BatchSize = None,
     learning_rate: choices.LearningRate = None,
-    image_size: choices.ImageSize = None,
+    image_size: ImageSize = None,
     limit: choices.Limit = None,
     seed: choices.Seed = None,
     split_seed: choices.SplitSeed = None,
@@ -47,6 +48,7 @@ def lr(
     batch_norm: choices.BatchNorm = None,
     deterministic: choices.Deterministic = None,
     set_: choices.Sets = None,
+    input_flags: InputFlags = None,
     low: Low = 1e-7,
     high: High = 1.0,
     steps: Steps = 100,
@@ -60,13 +62,8 @@ def lr(
     Draws the loss over the rate and suggests one, as the setting that it names takes it: --learning-rate in most cases.
     No run folder, no weights: only the plot is written.
     """
-    given = {key: value for key, value in locals().items() if key in choices.SETTINGS and key != "out"}
-    flags: dict[str, Any] = {
-        **given,
-        "train": tuple(part.strip() for part in train.split(",")) if train else None,
-        "augment": tuple(augment or ()) or None,
-    }
-    from headstart.recipe import build_recipe
+    flags = {name: value for name, value in flags_of(locals()).items() if name != "out"}
+    from headstart.recipes.build import build_recipe
     from headstart.registry import load_registry
     from headstart.runs.rate_plot import draw_png
     from headstart.runs.rate_test import RateRange, rate_test

@@ -14,6 +14,7 @@ import typer
 from headstart.errors import HeadstartError
 from headstart_cli.options import Debug
 from headstart_cli.output import print_error, print_text
+from headstart_cli.recipe_flags import TakesInputFlags
 
 INTERRUPTED = 130
 
@@ -37,6 +38,9 @@ VERBS = (
     ("engines", "headstart_cli.listing:engines"),
 )
 """Each verb and its function. These modules are thin: they import the library when they are called."""
+
+TAKE_RECIPES = ("fit", "lr", "bench")
+"""Verbs that take the flags of input kinds."""
 
 GROUPS = (
     ("augmentations", "headstart_cli.augmentations:app"),
@@ -63,7 +67,8 @@ def build_app() -> typer.Typer:
     )
     built.callback()(_root)
     for name, target in VERBS:
-        built.command(name)(_target(target))  # type: ignore[type-var]  # importlib knows no types
+        command = TakesInputFlags if name in TAKE_RECIPES else None
+        built.command(name, cls=command)(_target(target))  # type: ignore[type-var]  # importlib knows no types
     for name, target in GROUPS:
         built.add_typer(_target(target), name=name)  # type: ignore[arg-type]  # as above
     return built

@@ -14,30 +14,47 @@ from headstart.errors import UsageError
 from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins
 from headstart_cli.output import print_json, print_table
 
+STDIN = "-"
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run's folder.")]
-Inputs = Annotated[list[str], typer.Argument(metavar="INPUT...", help="Files, or folders searched for files.")]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[INPUT]...",
+        help="Files, folders searched for files, tables with a column path or text; texts, where the run reads texts. "
+        "- reads one input a line from stdin.",
+    ),
+]
+Texts = Annotated[list[str] | None, typer.Option("--text", metavar="TEXT", help="A text to answer. Can be repeated.")]
 TopK = Annotated[int, typer.Option("--top-k", metavar="N", min=1, help="How many answers an input.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Write the files that the task makes of its answers.")
+]
 
 
 def predict(
     run: RunPath,
-    inputs: Inputs,
+    inputs: Inputs = None,
+    texts: Texts = None,
     top_k: TopK = 1,
+    out: Out = None,
     backend: BackendName = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
     disable_plugin: DisablePlugins = None,
     debug: Debug = False,
 ) -> None:
-    """Answer files and folders with a run's model: names, keyed by input."""
+    """Answer files, folders, tables or texts with a run's model: names, keyed by input."""
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other", hint="give one of them")
+    if not inputs and not texts:
+        raise UsageError("nothing to answer", hint="name files or folders, give --text TEXT, or - to read stdin")
     from headstart.registry import load_registry
     from headstart.run import Run
 
     opened = Run.load(run, registry=load_registry(disable=tuple(disable_plugin or ())))
-    answers = opened.predict(inputs, top_k=top_k, backend=backend)
+    given = [line for each in inputs or () for line in (_lines() if each == STDIN else (each,))]
+    answers = opened.predict(given, texts=texts or (), top_k=top_k, backend=backend, out=out)
     if as_json:
         print_json(answers)
         return
@@ -48,6 +65,14 @@ def predict(
         writer.writerows(rows)
     else:
         print_table(columns, rows)
+
+
+def _lines() -> list[str]:
+    """The inputs on stdin, one a line; empty lines are none."""
+    lines = [line for line in sys.stdin.read().splitlines() if line.strip()]
+    if not lines:
+        raise UsageError("stdin holds no input", hint="write one path or text on each line")
+    return lines
 
 
 def tabulate(answers: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[Any]]]:

@@ -5,6 +5,7 @@
              model.json           backbone and head apart: builder, builder_version, options
              preprocess.json      the input kind, its options, the weights' own preprocessing
              labels.json          what the task needs to answer in names
+             assets/input/, assets/task/    files that these are built from, such as a tokenizer, where there are some
 
 Loading checks sizes and hashes, then the schema, builds from the registry with typed options, and assigns arrays by
 name with exact shapes.
@@ -14,8 +15,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,8 +26,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from headstart.atomic import write_directory
 from headstart.documents import read_object
 from headstart.errors import DataError, PluginError, UsageError
-from headstart.manifest import read_manifest, write_manifest
+from headstart.manifest import read_manifest, sha256, write_manifest
 from headstart.options import parse_options
+from headstart.schemas import ARTEFACT
 
 if TYPE_CHECKING:
     from headstart.engine.network import Network
@@ -33,14 +37,19 @@ if TYPE_CHECKING:
     from headstart.specs import BackboneSpec, InputKind, InputSpec, Spec, Task, TaskSpec
 
 T = TypeVar("T")
-SCHEMA = "artefact/1"
 LARGEST_JSON = 64 * 2**20
 WEIGHTS = "weights.safetensors"
+ASSETS, INPUT, TASK = "assets", "input", "task"
+"""The folder of assets, and one in it for each of those who need some."""
+_ASSET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 @dataclass(frozen=True)
 class Blueprint:
-    """What an artefact is built from again: specs with their options, the weights' preprocessing, and the labels."""
+    """What an artefact is built from again: specs with their options, the weights' preprocessing, and the labels.
+
+    `input_assets` and `task_assets` are the files that go with it, by name.
+    """
 
     backbone: BackboneSpec
     backbone_options: Any
@@ -51,6 +60,28 @@ class Blueprint:
     task_options: Any
     head: str
     labels: Mapping[str, Any]
+    input_assets: Mapping[str, Path] = field(default_factory=dict)
+    task_assets: Mapping[str, Path] = field(default_factory=dict)
+
+
+def assets_of(built: InputKind | Task) -> Mapping[str, Path]:
+    """The files that an input kind or a task needs to be built again. Raises DataError for a name that is no file's."""
+    from headstart.specs import HasAssets
+
+    found = dict(built.assets()) if isinstance(built, HasAssets) else {}
+    for name in found:
+        _verify_asset_name(name)
+    return found
+
+
+def digests_of(assets: Mapping[str, Path]) -> dict[str, str]:
+    """The SHA-256 (hex) of each file, by name."""
+    return {name: sha256(path) for name, path in sorted(assets.items())}
+
+
+def _verify_asset_name(name: str) -> None:
+    if not _ASSET.fullmatch(name):
+        raise DataError(f"an asset is called {name!r}; expected the name of a file, such as tokenizer.json")
 
 
 def write_artefact(target: Path, blueprint: Blueprint, network: Network, *, facts: Mapping[str, Any]) -> None:
@@ -63,7 +94,12 @@ def write_artefact(target: Path, blueprint: Blueprint, network: Network, *, fact
         write_safetensors(folder / WEIGHTS, read_arrays(network.learned))
         for name, document in describe(blueprint).items():
             _write_json(folder / name, document)
-        write_manifest(folder, schema=SCHEMA, facts=facts)
+        for part, assets in ((INPUT, blueprint.input_assets), (TASK, blueprint.task_assets)):
+            for name, path in assets.items():
+                target = folder / ASSETS / part / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target)
+        write_manifest(folder, schema=ARTEFACT, facts=facts)
 
     write_directory(target, fill, replace=True)
 
@@ -73,11 +109,16 @@ def describe(blueprint: Blueprint) -> dict[str, Any]:
     return {
         "model.json": {
             "backbone": _builder(blueprint.backbone, blueprint.backbone_options),
-            "head": {**_builder(blueprint.task, blueprint.task_options), "head": blueprint.head},
+            "head": {
+                **_builder(blueprint.task, blueprint.task_options),
+                "head": blueprint.head,
+                "assets": digests_of(blueprint.task_assets),
+            },
         },
         "preprocess.json": {
             **_builder(blueprint.input, blueprint.input_options),
             "preprocess": dict(blueprint.preprocess),
+            "assets": digests_of(blueprint.input_assets),
         },
         "labels.json": dict(blueprint.labels),
     }
@@ -112,7 +153,7 @@ class Artefact:
         folder = Path(path)
         if not folder.is_dir():
             raise UsageError(f"no artefact at {folder}", hint="give the `artefact` folder of a finished run")
-        manifest = read_manifest(folder, schema=SCHEMA)
+        manifest = read_manifest(folder, schema=ARTEFACT)
         known = registry or load_registry()
         return cls(folder, manifest, _read_blueprint(folder, known), known)
 
@@ -121,8 +162,9 @@ class Artefact:
         """The input kind with this artefact's preprocessing."""
         from headstart.specs import InputRequest
 
-        build = self.registry.load_target(self.blueprint.input, self.blueprint.input.build)
-        kind: InputKind = build(InputRequest(self.blueprint.preprocess, self.blueprint.input_options))
+        blueprint = self.blueprint
+        build = self.registry.load_target(blueprint.input, blueprint.input.build)
+        kind: InputKind = build(InputRequest(blueprint.preprocess, blueprint.input_options, blueprint.input_assets))
         return kind
 
     @cached_property
@@ -131,7 +173,9 @@ class Artefact:
         from headstart.specs import TaskRequest
 
         build = self.registry.load_target(self.blueprint.task, self.blueprint.task.build)
-        task: Task = build(TaskRequest(self.blueprint.task_options, labels=self.blueprint.labels))
+        blueprint = self.blueprint
+        request = TaskRequest(blueprint.task_options, labels=blueprint.labels, assets=blueprint.task_assets)
+        task: Task = build(request)
         return task
 
     @cached_property
@@ -182,7 +226,20 @@ def _read_blueprint(folder: Path, registry: Registry) -> Blueprint:
         task_options=task_options,
         head=_part(model["head"], "head", str),
         labels=labels,
+        input_assets=_read_assets(folder, INPUT, reading),
+        task_assets=_read_assets(folder, TASK, model["head"]),
     )
+
+
+def _read_assets(folder: Path, part: str, document: Mapping[str, Any]) -> dict[str, Path]:
+    """The files that a document lists; the manifest has vouched for what is in them."""
+    listed = _part(document, "assets", dict)
+    for name, digest in listed.items():
+        _verify_asset_name(name)
+        path = folder / ASSETS / part / name
+        if not path.is_file() or sha256(path) != digest:
+            raise DataError(f"{path} is not the file that the artefact was made with")
+    return {name: folder / ASSETS / part / name for name in listed}
 
 
 def _read_builder(document: Mapping[str, Any], part: str, kind: str, registry: Registry) -> tuple[Any, Any]:

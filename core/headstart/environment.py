@@ -21,10 +21,11 @@ PACKAGES = (
 
 def versions() -> dict[str, str | None]:
     """Installed versions by distribution; None where one is absent."""
-    return {name: _version(name) for name in PACKAGES}
+    return {name: installed_release(name) for name in PACKAGES}
 
 
-def _version(distribution: str) -> str | None:
+def installed_release(distribution: str) -> str | None:
+    """The installed version of a distribution; None where it is absent."""
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:

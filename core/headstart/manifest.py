@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.errors import DataError, PluginError
+from headstart.schemas import how_to_read
 
 MANIFEST = "manifest.json"
 LARGEST_MANIFEST = 2**20
@@ -25,7 +26,7 @@ _SEAL_LINE = b',\n  "%s": "' % SEAL.encode()
 
 
 def write_manifest(folder: Path, *, schema: str, facts: Mapping[str, Any]) -> None:
-    """Write manifest.json over every file now in `folder`, with `schema` ("artefact/1") and `facts` beside them."""
+    """Write manifest.json over every file now in `folder`, with `schema` and `facts` beside them."""
     files = {
         path.relative_to(folder).as_posix(): {"size": path.stat().st_size, "sha256": sha256(path)}
         for path in sorted(folder.rglob("*"))
@@ -60,7 +61,8 @@ def read_manifest(folder: Path, *, schema: str) -> dict[str, Any]:
         raise DataError(f"{path} is not a manifest: expected an object with `files`")
     if document.get("schema") != schema:
         _verify_seal(path, content, document)  # a flipped bit makes no other version
-        raise PluginError(f"{folder} has schema {document.get('schema')!r}; this version reads {schema!r}")
+        found = document.get("schema")
+        raise PluginError(f"{folder} has schema {found!r}; this version reads {schema!r}", hint=how_to_read(found))
     _verify_files(folder, document["files"])
     _verify_seal(path, content, document)
     document.pop(SEAL, None)

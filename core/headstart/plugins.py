@@ -7,6 +7,7 @@ The order of plugins is that of their names, and nothing depends on it.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import metadata
@@ -17,8 +18,8 @@ import pluggy
 from headstart.errors import UsageError
 from headstart.host.discovery import FoundPlugin, find_plugins
 from headstart.host.guard import PluginFailure, declaring
-from headstart.host.verification import KINDS, verify_hooks, verify_name, verify_specs
-from headstart.specs import AnySpec
+from headstart.host.verification import KINDS, verify_hooks, verify_name, verify_specs, what_changed
+from headstart.specs import API, AnySpec
 from headstart.suggest import suggestion
 
 DISABLE_VARIABLE = "HEADSTART_DISABLE_PLUGINS"
@@ -124,8 +125,16 @@ def _load(plugin: FoundPlugin, taken: dict[str, FoundPlugin]) -> _Result:
             taken[claim] = plugin
         loaded = _declare(plugin, info)
     except PluginFailure as exc:
-        return _Result(replace(info, error=str(exc)), cause=exc.__cause__ or exc)
+        return _Result(replace(info, error=f"{exc}{_of_an_earlier_api(exc)}"), cause=exc.__cause__ or exc)
     return _Result(loaded.info, loaded)
+
+
+def _of_an_earlier_api(failure: PluginFailure) -> str:
+    """What to tell of a plugin that fails at names of ours as one written for an earlier api does; else empty."""
+    cause = failure.__cause__
+    fields = isinstance(cause, TypeError) and re.search(r"\b(\w+Spec|Records?)\.__init__\(\)", str(cause))
+    names = isinstance(cause, ImportError) and str(cause.name).startswith("headstart.specs")
+    return f"; written for api {API - 1}?{what_changed(API - 1).removeprefix(':')}" if fields or names else ""
 
 
 def _declare(plugin: FoundPlugin, info: PluginInfo) -> LoadedPlugin:
@@ -134,9 +143,9 @@ def _declare(plugin: FoundPlugin, info: PluginInfo) -> LoadedPlugin:
         hooks = verify_hooks(plugin.entry_point.load(), plugin.name)
         loaded = LoadedPlugin(replace(info, hooks=tuple(hooks)), hooks, {})
         specs = {
-            kind: verify_specs(loaded.call(f"register_{kind}"), kind, plugin.name)
-            for kind in KINDS
-            if f"register_{kind}" in hooks
+            name: verify_specs(loaded.call(kind.hook), name, plugin.name)
+            for name, kind in KINDS.items()
+            if kind.hook in hooks
         }
     return replace(loaded, specs=specs)
 

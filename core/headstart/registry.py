@@ -14,7 +14,7 @@ from headstart.host.lookup import find_spec
 from headstart.host.references import ResolvedDataset, find_backbone, find_dataset
 from headstart.host.verification import KINDS
 from headstart.plugins import PluginHost, PluginInfo, load_plugins
-from headstart.specs import AnySpec, BackboneSpec, InputSpec, Spec, StrategySpec, TargetForm, TaskSpec
+from headstart.specs import AnySpec, BackboneSpec, InputSpec, Spec, StrategySpec, TaskSpec
 
 if TYPE_CHECKING:
     from headstart.recipe import Recipe
@@ -68,19 +68,45 @@ class Registry:
         """The dataset that a name, a path or `KIND:REF` means. Raises UsageError or PluginError."""
         return find_dataset(self, ref)
 
-    def same(self, kind: str, one: str, other: str) -> bool:
-        """Whether two names, full or bare, mean the same offer. Raises like `get`."""
-        return bool(self.get(kind, one).name == self.get(kind, other).name)
+    def input_kind(self, *, medium: str | None = None, takes: str | None = None, name: str | None = None) -> InputSpec:
+        """The input kind that reads `medium` and produces the tensors that a backbone `takes`; None stands for any.
 
-    def input_of(self, spec: Any) -> InputSpec:
-        """The input kind that a backbone or dataset names. Raises like `get`."""
-        return cast("InputSpec", self.get("inputs", spec.input))
+        With `name` that one, which must do both; else the only one there is, or the one marked native. Raises
+        UsageError naming medium, tensors and what is offered.
+        """
+        if name is not None:
+            named: InputSpec = self.get("inputs", name)
+            if wrong := _unfit(named, medium, takes):
+                raise UsageError(
+                    f"{named.name} {wrong}", hint=f"leave input.kind out; offered are {self._told_inputs()}"
+                )
+            return named
+        fitting = [spec for spec in self.specs("inputs") if not _unfit(spec, medium, takes)]
+        chosen = fitting if len(fitting) == 1 else [spec for spec in fitting if spec.native]
+        if len(chosen) == 1:
+            return cast("InputSpec", chosen[0])
+        asked = " and ".join(
+            part
+            for part in (medium and f"reads {medium} data", takes and f"makes the tensors {takes!r} of a backbone")
+            if part
+        )
+        if not fitting:
+            hint = f"install a plugin that brings one, or choose others; offered are {self._told_inputs()}"
+            raise UsageError(f"no installed input kind {asked}", hint=hint)
+        names = " and ".join(spec.name for spec in fitting)
+        raise UsageError(f"{names}: each {asked}", hint=f"name one with --set input.kind={fitting[0].name}")
 
-    def default_backbone(self, input: str) -> BackboneSpec:
-        """The backbone taken for the input kind `input` where the user names none. Raises UsageError."""
-        wanted = self.get("inputs", input)
-        marked = [spec for spec in self.specs("backbones") if spec.default_for in (wanted.name, wanted.short_name)]
-        return cast("BackboneSpec", _only(marked, f"backbone for {wanted.short_name} data", "--backbone"))
+    def _told_inputs(self) -> str:
+        offers = (f"{each.name} ({', '.join(each.reads)} to {each.produces})" for each in self.specs("inputs"))
+        return ", ".join(offers) or "none"
+
+    def default_backbone(self, medium: str) -> BackboneSpec:
+        """The backbone taken for data of `medium` where the user names none. Raises UsageError, too, where no installed
+        input kind reads that medium."""
+        marked = [spec for spec in self.specs("backbones") if spec.default_for == medium]
+        if not marked and not any(medium in spec.reads for spec in self.specs("inputs")):
+            self.input_kind(medium=medium)
+        return cast("BackboneSpec", _only(marked, f"backbone for {medium} data", "--backbone"))
 
     def default_strategy(self) -> StrategySpec:
         """The strategy taken where the user names none. Raises UsageError where no one, or several, are
@@ -89,10 +115,14 @@ class Registry:
         marked = [spec for spec in self.specs("strategies") if spec.default]
         return cast("StrategySpec", _only(marked, "strategy", "--strategy"))
 
-    def default_task(self, form: TargetForm) -> TaskSpec:
-        """The task taken for targets of this form where the user names none. Raises UsageError."""
-        marked = [spec for spec in self.specs("tasks") if spec.default and spec.targets == form]
-        return cast("TaskSpec", _only(marked, f"task for targets of the form {form!r}", "--task"))
+    def default_task(self, targets: str) -> TaskSpec:
+        """The task taken for targets of this kind where the user names none. Raises UsageError."""
+        marked = [spec for spec in self.default_tasks() if _is_called(spec.targets, targets)]
+        return _only(marked, f"task for targets of the kind {targets!r}", "--task")
+
+    def default_tasks(self) -> tuple[TaskSpec, ...]:
+        """The tasks that are taken by what the targets are, where the user names none."""
+        return tuple(spec for spec in self.specs("tasks") if spec.default)
 
     def load_target(self, spec: Spec, target: str) -> Callable[..., Any]:
         """Import what a spec names as `module:function`; this may load keras.
@@ -175,6 +205,20 @@ class Checked:
 def load_registry(disable: Sequence[str] = (), allow: Sequence[str] | None = None) -> Registry:
     """Load all plugins and say what they offer; see `plugins.load_plugins` for `disable` and `allow`."""
     return Registry(load_plugins(disable=disable, allow=allow))
+
+
+def _is_called(name: str, other: str) -> bool:
+    """Whether two names, full or bare, can mean the same."""
+    return name == other or name.endswith(f"/{other}") or other.endswith(f"/{name}")
+
+
+def _unfit(spec: InputSpec, medium: str | None, takes: str | None) -> str | None:
+    """Why an input kind does not fit; None where it does."""
+    if medium is not None and medium not in spec.reads:
+        return f"reads {', '.join(spec.reads)}; the data is {medium}"
+    if takes is not None and takes != spec.produces:
+        return f"makes the tensors {spec.produces!r}; the backbone takes {takes!r}"
+    return None
 
 
 def _only(marked: Sequence[S], what: str, flag: str) -> S:

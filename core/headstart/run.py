@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.artefact import Artefact
+from headstart.atomic import write_file
 from headstart.errors import DataError, UsageError
-from headstart.recipe import Recipe, build_recipe
+from headstart.recipe import Recipe
+from headstart.recipes.build import build_recipe, recipe_of_run
+from headstart.recipes.file import verify_form
 from headstart.registry import Registry, load_registry
 from headstart.runs.folder import RunFolder
 
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from headstart.specs import Records
 
 ALL = "all"
+TEXT = "text"
+"""The medium of payloads that a command line can hold."""
 SPLITS = ("train", "val", "test")
 OnProgress = Callable[[int, int], None]
 
@@ -53,6 +58,7 @@ class Run:
             known = folder.recipe.is_file() or folder.events.is_file()
             hint = "it did not finish; see its events.jsonl" if known else "expected a folder that `headstart fit` made"
             raise UsageError(f"{path} is not a finished run", hint=hint)
+        verify_form(folder.recipe)
         return cls(folder.path, registry or load_registry())
 
     @property
@@ -74,7 +80,7 @@ class Run:
     @cached_property
     def recipe(self) -> Recipe:
         """The recipe as it ran."""
-        return build_recipe(flags={}, file=self.folder.recipe, sets=())
+        return recipe_of_run(self.folder.recipe)
 
     @cached_property
     def resolved(self) -> ResolvedRecipe:
@@ -110,25 +116,66 @@ class Run:
         activate(choice)
         return choice.name
 
-    def predict(self, inputs: Sequence[Any], *, top_k: int = 1, backend: str | None = None) -> list[dict[str, Any]]:
-        """Answer files, folders, bytes or arrays: one mapping each with `input` and the task's columns.
+    def predict(
+        self,
+        inputs: Sequence[Any] = (),
+        *,
+        texts: Sequence[str] = (),
+        top_k: int = 1,
+        backend: str | None = None,
+        out: str | Path | None = None,
+    ) -> list[dict[str, Any]]:
+        """Answer files, folders, tables, bytes, arrays or texts: one mapping each with `input` and the task's columns.
 
-        What a text or a path means, the run's input kind says: of a folder, the files of this kind. Raises UsageError
-        for a path that is not there and DataError naming a file that cannot be read.
+        What a path or a text among `inputs` means is for the run's input kind to say: folders are searched for its
+        files. A table that an installed dataset opens stands for its rows. `texts` are texts even where a file is
+        called so. With `out`, files that the task makes of its answers are written into that folder. Raises UsageError
+        for a path that is not there or a kind that reads no texts, and DataError naming a file that cannot be read.
         """
         self.use_backend(backend)
-        found = [raw for each in inputs for raw in self._expand(each)]
-        answers = self.artefact.predict(found, top_k=top_k)
-        names = [_name_of(raw, number) for number, raw in enumerate(found)]
+        if texts and TEXT not in self.artefact.blueprint.input.reads:
+            reads = ", ".join(self.artefact.blueprint.input.reads)
+            raise UsageError(
+                f"this run answers {reads} data, not texts", hint="leave out --text; name files or folders"
+            )
+        found = [pair for each in inputs for pair in self._expand(each)]
+        found += [(text, text) for text in texts]
+        payloads = [payload for _, payload in found]
+        names = [_name_of(name, number) for number, (name, _) in enumerate(found)]
+        answers = self.artefact.predict(payloads, top_k=top_k)
+        if out is not None:
+            _write_files(Path(out), self.artefact.task, dict(zip(names, answers, strict=True)))
         return [{"input": name, **answer} for name, answer in zip(names, answers, strict=True)]
 
-    def _expand(self, raw: Any) -> list[Any]:
+    def _expand(self, raw: Any) -> list[tuple[Any, Any]]:
+        """The payloads that a raw input means, each with its name."""
         if not isinstance(raw, str | Path):
-            return [raw]
-        found: list[Any] = list(self.artefact.kind.find(raw))
+            return [(raw, raw)]
+        if (records := self._rows_of(raw)) is not None:
+            return [(record.key, record.payload) for record in records.items]
+        found = [(payload, payload) for payload in self.artefact.kind.find(raw)]
         if not found:
             raise DataError(f"{raw} holds nothing that this run's input kind reads")
         return found
+
+    def _rows_of(self, raw: str | Path) -> Records | None:
+        """The records of a table; None for anything else. Raises DataError for rows that the run cannot answer."""
+        from headstart.host.references import looks_like_path
+        from headstart.specs import DatasetRequest
+
+        if not looks_like_path(str(raw)) or not Path(raw).expanduser().is_file():
+            return None
+        path = Path(raw).expanduser().absolute()
+        try:
+            opens = self.registry.resolve_dataset(str(path))
+        except UsageError:  # an input by itself
+            return None
+        request = DatasetRequest(str(path), opens.spec.options(), labelled=False)
+        records: Records = self.registry.load_target(opens.spec, opens.spec.build)(request)
+        reads = self.artefact.blueprint.input.reads
+        if records.medium not in reads:
+            raise DataError(f"the rows of {raw} are {records.medium}; this run reads {', '.join(reads)}")
+        return records
 
     def evaluate(
         self,
@@ -231,6 +278,23 @@ class Run:
     def _samples(self) -> tuple[dict[str, Any], Any]:
         payloads = {record.key: record.payload for record in self.open_records().items}
         return payloads, self.artefact.kind
+
+
+def _write_files(folder: Path, task: Any, answers: Mapping[str, Mapping[str, Any]]) -> None:
+    """The files of every answer, named after its input, in `folder`. Raises UsageError where the task makes none."""
+    if not hasattr(task, "files"):
+        raise UsageError("the task of this run makes no files", hint="leave out --out; --csv and --json print answers")
+    folder.mkdir(parents=True, exist_ok=True)
+    taken: set[str] = set()
+    for name, answer in answers.items():
+        stem = base = Path(name).name or "input"
+        number = 1
+        while stem in taken:
+            number += 1
+            stem = f"{base}-{number}"
+        taken.add(stem)
+        for suffix, content in task.files(answer).items():
+            write_file(folder / f"{stem}{suffix}", content)
 
 
 def _name_of(raw: Any, number: int) -> str:

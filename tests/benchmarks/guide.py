@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from headstart.recipe import build_recipe
+from headstart.recipes.build import build_recipe
 from headstart.registry import load_registry
 from headstart.runs.fitting import make_ready, plan_run
 

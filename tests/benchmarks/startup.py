@@ -62,13 +62,13 @@ class Options:
 def register_backbones():
     axes = ("batch", "height", "width", "channel")
     features = tuple(FeatureSpec(f"map@{2**n}", f"s{n}", "x", axes, 8) for n in (3, 4))
-    return [BackboneSpec(name="startup_NUMBER/net", summary="A net.", build=BUILD, options=Options, input="image/image",
+    return [BackboneSpec(name="startup_NUMBER/net", summary="A net.", build=BUILD, options=Options, takes="image",
                          stages=("s3", "s4"), features=features, preprocess={"size": [16, 16]}, licence="MIT")]
 
 
 @hookimpl
 def register_datasets():
-    return [DatasetSpec(name="startup_NUMBER/data", summary="Data.", build=BUILD, options=Options, input="image/image",
+    return [DatasetSpec(name="startup_NUMBER/data", summary="Data.", build=BUILD, options=Options, medium="image",
                         takes_path=True)]
 
 

@@ -1,6 +1,6 @@
 """headstart init writes a recipe to start from, and never writes over one."""
 
-from headstart.recipe import build_recipe
+from headstart.recipes.build import build_recipe
 from headstart_cli.main import run_arguments
 
 

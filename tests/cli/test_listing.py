@@ -4,10 +4,11 @@ import json
 
 import pytest
 
+from headstart.host import verification
 from headstart.registry import load_registry
 from headstart_cli.main import run_arguments
 
-KINDS = ("backbones", "datasets", "inputs", "augmentations", "strategies", "tasks", "reporters")
+KINDS = tuple(kind for kind in verification.KINDS if kind != "lowerings")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from headstart.registry import load_registry
 from headstart.testing.backbones.agrees import TOLERANCE
 from headstart.testing.backbones.network import bring_alive, preprocessed, run_stages
 from headstart.testing.backbones.segments import cut_finely
-from headstart.testing.input_kinds import build_kind, make_up
+from headstart.testing.input_kinds import build_kind, input_of, make_up
 
 pytestmark = pytest.mark.backend
 
@@ -46,7 +46,7 @@ def shares(low, high, images):
 def test_float32_of_a_deep_stage_is_further_from_float64_than_allowed_and_its_pieces_are_not(doubled):
     registry = load_registry()
     spec = registry.get("backbones", "keras_applications/resnet101")
-    kind = build_kind(registry, registry.input_of(spec), spec.preprocess, spec.tiny_size)
+    kind = build_kind(registry, input_of(registry, spec), spec.preprocess, spec.tiny_size)
     inputs = {name: tensor.shape for name, tensor in kind.tensors.items()}
     low = build_backbone(spec, registry, options=spec.default_options(), inputs=inputs)
     images = preprocessed(kind, make_up(kind.tensors, 16))

@@ -24,8 +24,8 @@ def register_augmentations():
 
 @hookimpl
 def register_inputs():
-    changes = {"matrix": "Mirrors."}
-    return [InputSpec(name="planted/pixels", summary="Pixels.", build="planted_kind:build", changes=changes)]
+    return [InputSpec(name="planted/pixels", summary="Pixels.", build="planted_kind:build",
+                      reads=("pixels",), produces="pixels", changes={"matrix": "Mirrors."})]
 """
 
 BUILD = """
@@ -359,6 +359,6 @@ def test_an_augmentation_that_says_wrongly_that_it_changes_nothing_is_told(garde
 
 def test_preprocessing_that_the_kind_does_not_take_is_told(garden):
     garden.plant(PLUGIN, planted_build=BUILD)
-    expected = "its input kind 'image/image' cannot be built: .*set `preprocess` in TestPlanted"
+    expected = "its input kind cannot be built: .*set `preprocess` in TestPlanted"
     contract = named(AugmentationDrawn, preprocess={"colour": "none"})
     assert_fails_only(contract, dict.fromkeys((WHOLE, VALIDATED, MIXED, FORBIDDEN), expected))

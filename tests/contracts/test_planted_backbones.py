@@ -29,7 +29,7 @@ class Options:
 @hookimpl
 def register_backbones():
     return [BackboneSpec(
-        name="planted/it", summary="Two stages.", build="planted_build:build", input="image/image",
+        name="planted/it", summary="Two stages.", build="planted_build:build", takes="image",
         options=Options, stages=("low", "top"), parameters=856,
         features=(
             FeatureSpec("pooled", "top", "pooled", ("batch", "channel"), 8),

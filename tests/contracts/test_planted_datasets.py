@@ -23,7 +23,7 @@ class Options:
 
 def spec(name, **changes):
     return DatasetSpec(
-        name=name, summary="Arrays.", build="planted_build:build", input="image/image", options=Options, **changes
+        name=name, summary="Arrays.", build="planted_build:build", medium="image", options=Options, **changes
     )
 
 @hookimpl
@@ -52,7 +52,7 @@ def build(request):
         raise UsageError(f"{folder}: no such folder")
     files = sorted(folder.glob("*" + request.options.suffix))
     items = [record(file) for file in files]
-    return Records(input="image", items=tuple(items), symmetries=frozenset(), skipped=())
+    return Records(medium="image", items=tuple(items), symmetries=frozenset(), skipped=())
 
 def record(file):
     return Record(key=file.stem, payload=np.load(file), target=file.stem.partition("-")[0])
@@ -84,7 +84,7 @@ OPENING = (SOUND, CLASSES, READ, TWICE, DISJOINT, SPLIT, UNTOUCHED)
 """What needs records."""
 
 KEY, PAYLOAD, TARGET = "key=file.stem", "payload=np.load(file)", 'target=file.stem.partition("-")[0]'
-RETURN = "    return Records(input="
+RETURN = "    return Records(medium="
 
 BUGS = {
     # name: ((old, new) in the build module, {test that must fail: why})
@@ -129,8 +129,8 @@ BUGS = {
     ),
     "a list": (("tuple(items)", "items"), {SOUND: "`items` is list of 12 records; expected a tuple"}),
     "another input kind than the spec says": (
-        ('input="image"', 'input="text/text"'),
-        {SOUND: "of the input kind 'text/text', its spec says 'image/image'"},
+        ('Records(medium="image"', 'Records(medium="text"'),
+        {SOUND: "the medium of its records is 'text', its spec says 'image'"},
     ),
     "payloads that nobody can read": (
         (PAYLOAD, 'payload=np.load(file).astype("complex64")'),

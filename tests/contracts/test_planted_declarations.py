@@ -36,7 +36,7 @@ def weights(name, **changes):
 @hookimpl
 def register_backbones():
     return [BackboneSpec(
-        name="planted/it", summary="A network.", build="planted_build:build", input="image", stages=("low", "top"),
+        name="planted/it", summary="A network.", build="planted_build:build", takes="image", stages=("low", "top"),
         features=(
             FeatureSpec("pooled", "top", "x", ("batch", "channel"), 8),
             FeatureSpec("map@8", "low", "x", ("batch", "height", "width", "channel"), None, 8),
@@ -48,7 +48,7 @@ def register_backbones():
 @hookimpl
 def register_datasets():
     return [DatasetSpec(
-        name="planted/it", summary="Data.", build="planted_build:build", input="image/image", takes_path=True
+        name="planted/it", summary="Data.", build="planted_build:build", medium="image", takes_path=True
     )]
 
 @hookimpl
@@ -258,9 +258,9 @@ BACKBONE_BUGS = {
         "preprocess of the weights 'first' is refused",
     ),
     "input kind not installed": (
-        ('input="image", stages', 'input="smell", stages'),
+        ('takes="image", stages', 'takes="smell", stages'),
         PREPROCESS,
-        "no input is named 'smell'.*headstart inputs",
+        "no installed input kind makes the tensors 'smell'.*headstart inputs",
     ),
 }
 
@@ -280,8 +280,8 @@ OTHER_BUGS = {
     ),
     "input kind of data not installed": (
         DatasetDeclared,
-        ('input="image/image"', 'input="image/imago"'),
-        {"test_its_input_kind_is_installed": "did you mean image/image"},
+        ('medium="image"', 'medium="imago"'),
+        {"test_its_input_kind_is_installed": "no installed input kind reads imago data"},
     ),
     "changes that no installed input kind applies": (
         AugmentationDeclared,

@@ -11,6 +11,7 @@ import pytest
 from headstart.artefact import Artefact
 from headstart.errors import DataError, HeadstartError, PluginError, UsageError, WrongWeightsError
 from headstart.manifest import MANIFEST, read_manifest, write_manifest
+from headstart.schemas import ARTEFACT
 
 pytestmark = pytest.mark.backend
 FILES = {"manifest.json", "weights.safetensors", "model.json", "preprocess.json", "labels.json"}
@@ -25,7 +26,7 @@ def artefact(finished, tmp_path):
 def sealed(folder):
     """Write the manifest anew, as somebody who means harm would."""
     (folder / MANIFEST).unlink()
-    write_manifest(folder, schema="artefact/1", facts={})
+    write_manifest(folder, schema=ARTEFACT, facts={})
 
 
 def edited(folder, name, change):
@@ -101,7 +102,7 @@ def test_every_file_is_data_without_pickle_code_or_python_names(artefact):
 
 
 def test_the_manifest_says_what_made_it(artefact, backend):
-    manifest = read_manifest(artefact, schema="artefact/1")
+    manifest = read_manifest(artefact, schema=ARTEFACT)
     assert manifest["backend"] == backend
     assert manifest["source"] == {"weights": "none", "licence": "Apache-2.0"}
     assert manifest["versions"]["keras"]

@@ -1,6 +1,7 @@
 """The cache in one process: what is found, verified, kept within the limit, and never touched."""
 
 import errno
+import hashlib
 import json
 import os
 import stat
@@ -12,7 +13,7 @@ import pytest
 
 from headstart.cache import Cache, open_cache, parse_size
 from headstart.errors import DataError, HeadstartError, UsageError
-from headstart.manifest import sha256, write_manifest
+from headstart.manifest import LARGEST_MANIFEST, sha256, write_manifest
 
 BYTES = 1000
 
@@ -40,7 +41,7 @@ def added(cache, number, hours=0.0, kind="features"):
 
 
 def numbers(entries):
-    return [entry.facts["key"]["number"] for entry in entries]
+    return [entry.facts["rows"] for entry in entries]
 
 
 def test_what_was_added_is_found_by_its_key_in_any_order(cache):
@@ -50,9 +51,18 @@ def test_what_was_added_is_found_by_its_key_in_any_order(cache):
     assert cache.get("features", {"a": 1, "b": [1, {"c": 0}]}) is None
     assert cache.get("graphs", {"a": 1, "b": [1, {"c": None}]}) is None
     (entry,) = cache.entries()
-    assert entry.facts == {"rows": 3, "key": {"a": 1, "b": [1, {"c": None}]}}
+    canonical = b'{"a":1,"b":[1,{"c":null}]}'
+    assert entry.facts == {"rows": 3, "key": hashlib.sha256(canonical).hexdigest()}
     assert entry.size == BYTES + (folder / "manifest.json").stat().st_size
     assert (entry.kind, entry.path, entry.name) == ("features", folder, f"features/{folder.name}")
+
+
+def test_a_key_may_be_larger_than_any_manifest(cache, told):
+    key = {"vocabulary": [f"word-{number:06d}" for number in range(120_000)]}
+    assert len(json.dumps(key)) > LARGEST_MANIFEST
+    folder = cache.add("samples", key, fill)
+    assert cache.get("samples", key) == folder
+    assert told == []
 
 
 def test_the_digest_is_the_start_of_the_sha256_of_the_canonical_key(cache):
@@ -170,13 +180,13 @@ def test_the_least_recently_used_go_first_and_a_read_counts_as_use(cache):
 
 
 def test_adding_keeps_within_the_limit_and_never_removes_what_was_just_added(tmp_path):
-    cache = Cache(tmp_path, 3 * 1350)
+    cache = Cache(tmp_path, 3 * 1450)
     for number in range(5):
         added(cache, number, hours=9 - number)
     assert numbers(cache.entries()) == [4, 3, 2]
 
     tight = Cache(tmp_path, 10)
-    tight.add("graphs", {"number": 9}, fill)
+    tight.add("graphs", {"number": 9}, fill, {"rows": 9})
     assert numbers(tight.entries()) == [9]
 
 

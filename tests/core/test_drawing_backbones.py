@@ -21,7 +21,7 @@ from headstart_small import PREPROCESS
 def register_backbones():
     return [
         BackboneSpec(
-            name=f"drawing/{name}", summary="x.", build=f"drawing_build:{name}", input="image/image",
+            name=f"drawing/{name}", summary="x.", build=f"drawing_build:{name}", takes="image",
             stages=("low", "top"), features=(FeatureSpec("pooled", "top", "pooled", ("batch", "channel"), 12),),
             preprocess=PREPROCESS, licence="Apache-2.0",
         )

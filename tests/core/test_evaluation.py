@@ -121,7 +121,7 @@ def test_a_key_that_leads_out_of_the_folder_is_refused_and_nothing_is_left(tmp_p
 class Pages:
     """An input kind whose payloads are numbers, and a network that answers each with a large page full of it."""
 
-    tensors = {"number": TensorSpec((), "float32")}  # noqa: RUF012
+    tensors = {"number": TensorSpec((), "float32")}
 
     def read(self, payload, where):
         return Sample(float(payload))

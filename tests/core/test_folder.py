@@ -8,7 +8,7 @@ import pytest
 from headstart.errors import UsageError
 from headstart.eventlog import EventLog
 from headstart.events import Progress, Warned, to_line
-from headstart.recipe import build_recipe
+from headstart.recipes.build import build_recipe
 from headstart.runs.folder import RunFolder, claim, verify_empty
 from headstart.runs.lock import LOCK
 from headstart.runs.resuming import taken_up

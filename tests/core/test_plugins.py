@@ -15,7 +15,7 @@ from headstart.options import option
 from headstart.specs import DatasetSpec
 
 def spec(name, **changes):
-    return DatasetSpec(**{"name": name, "summary": "Some data.", "build": "x.y:z", "input": "image",
+    return DatasetSpec(**{"name": name, "summary": "Some data.", "build": "x.y:z", "medium": "image",
                           "takes_path": False} | changes)
 """
 
@@ -58,7 +58,7 @@ def weights(origin):
 
 @hookimpl
 def register_backbones():
-    return [BackboneSpec(name="PLUGIN/net", summary="A net.", build="x.y:z", input="image/image", stages=("low",),
+    return [BackboneSpec(name="PLUGIN/net", summary="A net.", build="x.y:z", takes="image", stages=("low",),
                          features=(), preprocess={}, licence="MIT", weights=())]
 """
 
@@ -92,6 +92,15 @@ def test_a_plugin_that_is_published_is_found_with_its_version_and_hooks(publish)
     assert (info.distribution, info.version, info.module) == ("headstart-sound", "3.2", "sound")
     assert info.hooks == ("register_datasets",)
     assert info.error is None
+
+
+KINDLESS = """
+from headstart.specs import InputSpec
+
+@hookimpl
+def register_inputs():
+    return [InputSpec(name="PLUGIN/kind", summary="A kind.", build="x.y:z", reads=READS, produces="x", flags=FLAGS)]
+"""
 
 
 BROKEN = {
@@ -147,7 +156,30 @@ BROKEN = {
         SOUND.replace("register_datasets", "register_backbones"),
         "must offer BackboneSpec, not DatasetSpec",
     ),
-    "another api": (SOUND.replace('photos")', 'photos", api=2)'), "was written for api 2"),
+    "another api": (
+        SOUND.replace('photos")', 'photos", api=1)'),
+        "written for api 1; this headstart offers api 2: BackboneSpec.input is",
+    ),
+    "a field of api 1": (
+        SOUND.replace('photos")', 'photos", input="image/image")'),
+        "unexpected keyword argument 'input'; written for api 1? BackboneSpec.input is takes",
+    ),
+    "a name of api 1": (
+        "from headstart.specs import TargetFormOfApi1",
+        "written for api 1? BackboneSpec.input is takes",
+    ),
+    "an input kind that reads nothing": (
+        HEADER + KINDLESS.replace("READS", "()").replace("FLAGS", "{}"),
+        "reads and produces must name something",
+    ),
+    "a flag that is a setting": (
+        HEADER + KINDLESS.replace("READS", "('x',)").replace("FLAGS", "{'epochs': 'size'}"),
+        "flags names 'epochs'; expected",
+    ),
+    "a flag for no option": (
+        HEADER + KINDLESS.replace("READS", "('x',)").replace("FLAGS", "{'max-size': 'size'}"),
+        "flag 'max-size' stands for 'size', not one of its options",
+    ),
     "a foreign name": (SOUND.replace("PLUGIN/photos", "digits/digits"), "must be PLUGIN/"),
     "a bare name": (SOUND.replace("PLUGIN/photos", "photos"), "must be PLUGIN/"),
     "a name twice": (

@@ -10,8 +10,7 @@ from PIL import Image
 
 from headstart.engine.train import lr_test as rate_test_engine
 from headstart.errors import UsageError
-from headstart.recipe import build_recipe
-from headstart.recipes.resolve import resolve_recipe
+from headstart.recipes.build import build_recipe
 from headstart.registry import load_registry
 from headstart.runs.rate_plot import draw_png
 from headstart.runs.rate_test import RateRange, rate_test
@@ -100,7 +99,9 @@ def tried(optimizer, step):
     ],
     ids=["a lower stage", "two stages", "a head alone", "a head before all else"],
 )
-def test_a_plan_with_the_suggestion_has_the_rates_that_were_tried(small_registry, swept, flags, sets, setting, place):
+def test_a_plan_with_the_suggestion_has_the_rates_that_were_tried(
+    small_registry, bound, swept, flags, sets, setting, place
+):
     flags, sets = {**SMALL, "head": "mlp:8", **flags}, tuple(f"strategy.{each}" for each in sets)
     document = rate_test(build_recipe(flags=flags, sets=sets), small_registry, RANGE).document()
     assert document["setting"] == setting
@@ -110,7 +111,7 @@ def test_a_plan_with_the_suggestion_has_the_rates_that_were_tried(small_registry
         flags["learning_rate"] = suggested
     else:
         sets = (*sets, f"{setting}={suggested!r}")
-    planned = resolve_recipe(build_recipe(flags=flags, sets=sets), small_registry).phases[place]
+    planned = bound(build_recipe(flags=flags, sets=sets), small_registry).phases[place]
     (optimizer,) = swept
     step = [point["rate"] for point in document["points"]].index(suggested)
     assert tried(optimizer, step) == pytest.approx(planned.rates, rel=1e-12)

@@ -3,7 +3,8 @@
 import pytest
 
 from headstart.errors import RecipeError, UsageError
-from headstart.recipe import Recipe, build_recipe
+from headstart.recipe import LEFT_TO_THE_STRATEGY, Recipe, convert_setting
+from headstart.recipes.build import build_recipe
 
 
 @pytest.fixture
@@ -44,10 +45,19 @@ def test_flags_win_over_set_which_wins_over_the_file_which_wins_over_defaults(fi
     ]
 
 
-def test_the_image_size_flag_is_the_input_option_size():
-    recipe = build_recipe(flags={"image_size": 96})
-    assert recipe.options == {"input": {"size": 96}}
-    assert recipe.origin("input.size") == "flag --image-size"
+def test_a_flag_that_is_no_setting_is_kept_for_the_input_kind():
+    recipe = build_recipe(flags={"image_size": 96, "epochs": None, "max_tokens": None})
+    assert recipe.flags == {"image_size": 96}
+    assert recipe.origin("image_size") == "flag --image-size"
+    assert recipe.options == {}
+    assert problems(recipe) == []
+
+
+def test_settings_say_themselves_which_are_numbers_and_which_the_strategy_may_hold():
+    for name in ("checkpoint_every", "epochs", "learning_rate", "limit", "threads", "views"):
+        assert convert_setting(name, "none") is None
+    assert convert_setting("head", "none") == "none"
+    assert set(LEFT_TO_THE_STRATEGY) == {"train", "views", "epochs", "learning_rate"}
 
 
 def test_set_reaches_settings_and_option_tables():

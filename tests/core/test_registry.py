@@ -11,11 +11,11 @@ from headstart.hookspecs import hookimpl
 from headstart.specs import BackboneSpec, DatasetSpec, InputSpec
 
 def dataset(name, **changes):
-    return DatasetSpec(**{"name": name, "summary": "Some data.", "build": "one:build", "input": "points",
+    return DatasetSpec(**{"name": name, "summary": "Some data.", "build": "one:build", "medium": "points",
                           "takes_path": False} | changes)
 
 def backbone(name, **changes):
-    return BackboneSpec(**{"name": name, "summary": "A network.", "build": "one:build", "input": "points",
+    return BackboneSpec(**{"name": name, "summary": "A network.", "build": "one:build", "takes": "points",
                            "stages": ("a",), "features": (), "preprocess": {}, "licence": "MIT"} | changes)
 """
 
@@ -28,7 +28,10 @@ def register_datasets():
 
 @hookimpl
 def register_inputs():
-    return [InputSpec(name="one/points", summary="Points.", build="one:build")]
+    return [InputSpec(name="one/points", summary="Points.", build="one:build", reads=("points",), produces="points",
+                      native=True),
+            InputSpec(name="one/beeps", summary="Beeps.", build="one:build", reads=("beeps",), produces="points"),
+            InputSpec(name="one/clicks", summary="Clicks.", build="one:build", reads=("beeps",), produces="clicks")]
 
 @hookimpl
 def register_backbones():
@@ -143,9 +146,31 @@ def test_provenance_names_distribution_and_version(registry):
     assert (info.distribution, info.version) == ("headstart-one", "1.5")
 
 
-def test_the_default_backbone_is_the_one_marked_for_the_input_kind(registry):
+def test_the_default_backbone_is_the_one_marked_for_the_medium(registry):
     assert registry.default_backbone("points").name == "one/net"
-    assert registry.default_backbone("one/points").name == "one/net"
+
+
+def test_a_medium_that_nothing_reads_is_told_before_a_backbone_is_missed(registry):
+    with pytest.raises(UsageError, match="no installed input kind reads smells data") as caught:
+        registry.default_backbone("smells")
+    assert "one/points (points to points)" in caught.value.hint
+
+
+def test_the_input_kind_of_a_run_reads_its_medium_and_makes_what_the_backbone_takes(registry):
+    assert registry.input_kind(medium="points", takes="points").name == "one/points"
+    assert registry.input_kind(medium="beeps", takes="points").name == "one/beeps"
+    with pytest.raises(UsageError, match="reads points data and makes the tensors 'image' of a backbone"):
+        registry.input_kind(medium="points", takes="image")
+
+
+def test_of_several_input_kinds_the_native_one_is_taken_and_else_they_must_be_named(registry):
+    assert registry.input_kind(takes="points").name == "one/points"
+    with pytest.raises(UsageError, match=r"one/beeps and one/clicks") as caught:
+        registry.input_kind(medium="beeps")
+    assert "--set input.kind=one/beeps" in caught.value.hint
+    assert registry.input_kind(medium="beeps", takes="points", name="beeps").name == "one/beeps"
+    with pytest.raises(UsageError, match="one/clicks makes the tensors 'clicks'; the backbone takes 'points'"):
+        registry.input_kind(medium="beeps", takes="points", name="clicks")
 
 
 def test_a_name_a_kind_and_a_path_each_find_their_dataset(registry, here):

@@ -4,9 +4,8 @@ import pytest
 
 from headstart.errors import RecipeError, UsageError
 from headstart.events import RunFinished, to_line
-from headstart.recipe import build_recipe
+from headstart.recipes.build import build_recipe
 from headstart.recipes.file import write_recipe
-from headstart.recipes.resolve import resolve_recipe
 from headstart.runs.resuming import is_finished, taken_up
 
 
@@ -60,10 +59,10 @@ def test_a_flag_that_differs_is_refused_with_both_values(begun, flags, told, sma
 
 
 @pytest.fixture
-def left_to_its_strategy(tmp_path, small_registry):
+def left_to_its_strategy(tmp_path, small_registry, bound):
     """The folder of a run whose strategy said how long and at which rates, with its recipe alone."""
     flags = {"data": "digits", "task": "classification", "backbone": "small/net", "weights": "none", "backend": "torch"}
-    resolved = resolve_recipe(build_recipe(flags={**flags, "strategy": "lp_ft"}), small_registry)
+    resolved = bound(build_recipe(flags={**flags, "strategy": "lp_ft"}), small_registry)
     write_recipe(resolved.recipe, tmp_path / "recipe.toml")
     return tmp_path, resolved
 

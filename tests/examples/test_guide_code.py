@@ -11,7 +11,7 @@ import pytest
 
 from headstart import errors
 from headstart.options import check_declaration, parse_options
-from headstart.recipe import build_recipe
+from headstart.recipes.build import build_recipe
 from headstart.recipes.resolve import resolve_recipe
 from headstart.registry import load_registry
 from headstart.specs import DatasetRequest
@@ -156,7 +156,7 @@ def test_a_folder_is_resolved_as_the_backbone_that_it_describes(folder, tmp_path
 
 
 @pytest.mark.usefixtures("extended")
-def test_the_check_tells_of_a_size_that_the_network_cannot_halve(tmp_path):
+def test_the_check_tells_of_a_size_that_the_network_cannot_halve(tmp_path, bound):
     registry, steps = load_registry(), {"backbone": "template/steps", "weights": "none"}
     with pytest.raises(errors.RecipeError) as caught:
         resolve_recipe(recipe(tmp_path, image_size=30, **steps), registry)
@@ -164,7 +164,7 @@ def test_the_check_tells_of_a_size_that_the_network_cannot_halve(tmp_path):
     assert problem.message == "template/steps takes multiples of 8, not 30"
     assert problem.hint == "write 24"
     for sound in ({"image_size": 40, **steps}, steps, {"image_size": 30, "weights": "none"}):
-        assert resolve_recipe(recipe(tmp_path, **sound), registry).phases
+        assert bound(recipe(tmp_path, **sound), registry).phases
 
 
 def write_published(file, stages):

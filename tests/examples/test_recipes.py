@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from headstart.recipe import build_recipe
+from headstart.recipes.build import build_recipe
 from headstart.recipes.resolve import resolve_recipe
 from headstart.registry import load_registry
 

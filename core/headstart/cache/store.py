@@ -17,8 +17,8 @@ from headstart.cache.removing import discard, remove_all, remove_oldest
 from headstart.cache.verifying import find_problem, fingerprint
 from headstart.errors import HeadstartError
 from headstart.manifest import write_manifest
+from headstart.schemas import CACHE
 
-SCHEMA = "cache/1"
 ATTEMPTS = 3
 WHAT_TO_DO = "free some space, set HEADSTART_CACHE to another folder, or run `headstart cache prune`"
 
@@ -42,7 +42,7 @@ class Cache:
             known = fingerprint(folder)
             if known is None:
                 return None
-            problem = find_problem(folder, known, SCHEMA)
+            problem = find_problem(folder, known, CACHE)
             if problem is None:
                 return folder if _note_use(folder) else None
             if fingerprint(folder) == known:  # or else another process has just removed or replaced it
@@ -64,7 +64,7 @@ class Cache:
         cannot be written. Either leaves nothing behind.
         """
         folder = self._folder(kind, key)
-        filling = _Filling(fill, {**(facts or {}), "key": dict(key)})
+        filling = _Filling(fill, {**(facts or {}), "key": _digest(key)})
         lost: HeadstartError | None = None
         for _ in range(ATTEMPTS):
             if theirs := self.get(kind, key):
@@ -121,8 +121,7 @@ class Cache:
     def _folder(self, kind: str, key: Mapping[str, Any]) -> Path:
         if not KIND.fullmatch(kind) or kind == COMPILED:
             raise ValueError(f"{kind!r} cannot be a kind of entry")
-        text = json.dumps(key, sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return self.root / kind / hashlib.sha256(text.encode()).hexdigest()[:32]
+        return self.root / kind / _digest(key)[:32]
 
     def _give_up(self, folder: Path, problem: Exception) -> None:
         if isinstance(problem, OSError):
@@ -152,8 +151,14 @@ class _Filling:
     def __call__(self, folder: Path) -> None:
         self.running = True
         self._fill(folder)
-        write_manifest(folder, schema=SCHEMA, facts=self._facts)
+        write_manifest(folder, schema=CACHE, facts=self._facts)
         self.running = False
+
+
+def _digest(key: Mapping[str, Any]) -> str:
+    """The SHA-256 (hex) of a key: the key itself can be larger than any manifest, as with a vocabulary in it."""
+    text = json.dumps(key, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _note_use(folder: Path) -> bool:

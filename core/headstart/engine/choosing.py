@@ -8,8 +8,7 @@ from typing import Any
 
 from headstart.engine.prefixes import Measured, Opened, Prefixes
 from headstart.errors import EngineRefusal
-from headstart.recipes.checks import AUTO
-from headstart.specs import EngineSpec
+from headstart.specs import AUTO, EngineSpec
 
 NATIVE = "native"
 WORTH = 2.0

@@ -30,7 +30,7 @@ class StageSummary:
 
 def summarise(spec: BackboneSpec, registry: Registry) -> tuple[StageSummary, ...]:
     """Build `spec` at its native size with random weights and describe its stages. Needs the backend to be set."""
-    reading = registry.get("inputs", spec.input)
+    reading = registry.input_kind(takes=spec.takes)
     options = reading.options()
     kind = registry.load_target(reading, reading.build)(InputRequest(spec.preprocess, options))
     inputs = {name: tensor.shape for name, tensor in kind.tensors.items()}

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from itertools import chain
-from typing import Any, get_type_hints
+from typing import Any, NamedTuple, get_type_hints
 
 import pluggy
 
@@ -20,6 +20,8 @@ from headstart.hookspecs import PROJECT
 from headstart.host.guard import PluginFailure
 from headstart.host.typing_checks import mismatch
 from headstart.options import check_declaration
+from headstart.recipe import SETTINGS
+from headstart.recipes.sections import KIND
 from headstart.specs import (
     API,
     BACKENDS,
@@ -40,20 +42,39 @@ from headstart.specs import (
 )
 from headstart.suggest import suggestion
 
-KINDS: Mapping[str, type[Spec]] = {
-    "backbones": BackboneSpec,
-    "datasets": DatasetSpec,
-    "inputs": InputSpec,
-    "augmentations": AugmentationSpec,
-    "strategies": StrategySpec,
-    "tasks": TaskSpec,
-    "reporters": ReporterSpec,
-    "lowerings": LoweringSpec,
-    "engines": EngineSpec,
+
+class Kind(NamedTuple):
+    """A kind of offer: its spec, the hook that offers it, and the fields that a listing shows."""
+
+    spec: type[Spec]
+    hook: str
+    columns: tuple[str, ...]
+
+
+KINDS: Mapping[str, Kind] = {
+    "backbones": Kind(BackboneSpec, "register_backbones", ("name", "takes", "parameters", "summary")),
+    "datasets": Kind(DatasetSpec, "register_datasets", ("name", "medium", "takes_path", "summary")),
+    "inputs": Kind(InputSpec, "register_inputs", ("name", "reads", "produces", "summary")),
+    "augmentations": Kind(AugmentationSpec, "register_augmentations", ("name", "input", "summary")),
+    "strategies": Kind(StrategySpec, "register_strategies", ("name", "default", "summary")),
+    "tasks": Kind(TaskSpec, "register_tasks", ("name", "feature", "heads", "summary")),
+    "reporters": Kind(ReporterSpec, "register_reporters", ("name", "default", "summary")),
+    "lowerings": Kind(LoweringSpec, "register_lowerings", ("name", "summary")),
+    "engines": Kind(EngineSpec, "register_engines", ("name", "precisions", "missing", "summary")),
 }
-"""Each kind of offer and its spec; the hook that offers it is `register_` and the kind."""
+"""Everything that a plugin can offer, by the name that users call it."""
+
+CHANGES: Mapping[int, str] = {
+    1: (
+        "BackboneSpec.input is takes; DatasetSpec.input and Records.input are medium; InputSpec has reads and "
+        "produces; InputKind.prepare gives Prepared; TargetForm is a target kind; Transform is Change"
+    ),
+}
+"""What is called otherwise since each earlier api: old name, new name."""
+GUIDE = "see `What changed` in the plugin guide"
 
 _SHORT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_FLAG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _PLUGIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -125,15 +146,22 @@ def verify_specs(offered: Any, kind: str, plugin: str) -> tuple[AnySpec, ...]:
 
 def verify_spec(spec: Any, kind: str, plugin: str) -> None:
     """Raise PluginFailure where `spec` is not a sound offer of `plugin`, of this kind."""
-    expected = KINDS[kind]
+    expected, hook, _ = KINDS[kind]
     if type(spec) is not expected:  # a subclass could answer anything where its name is asked for
-        raise PluginFailure(f"register_{kind} must offer {expected.__name__}, not {type(spec).__name__}")
+        raise PluginFailure(f"{hook} must offer {expected.__name__}, not {type(spec).__name__}")
     if spec.api != API:
-        raise PluginFailure(f"{spec.name!r} was written for api {spec.api!r}; this headstart offers api {API}")
+        raise PluginFailure(
+            f"{spec.name!r} was written for api {spec.api!r}; this headstart offers api {API}{what_changed(spec.api)}"
+        )
     _verify_spec_name(spec, plugin)
     declared = chain(_field_problems(spec), check_declaration(spec.options))
-    for problem in chain(declared, _backbone_problems(spec), _task_problems(spec)):
+    for problem in chain(declared, _backbone_problems(spec), _input_problems(spec), _task_problems(spec)):
         raise PluginFailure(f"{spec.name}: {problem}")
+
+
+def what_changed(api: Any) -> str:
+    """What an author must rename who wrote for an earlier `api`; empty for another one."""
+    return f": {CHANGES[api]}; {GUIDE}" if api in CHANGES else ""
 
 
 def _verify_spec_name(spec: Spec, plugin: str) -> None:
@@ -174,6 +202,21 @@ def _backbone_problems(spec: Any) -> Iterable[str]:
     yield from _value_problems(spec)
 
 
+def _input_problems(spec: Any) -> Iterable[str]:
+    if not isinstance(spec, InputSpec):
+        return
+    if not spec.reads or not all(medium.strip() for medium in (*spec.reads, spec.produces)):
+        yield 'reads and produces must name something, such as ("image",) and "image"'
+    names = [option.name for option in fields(spec.options)]
+    if KIND in names:
+        yield f"no option may be called {KIND!r}: that names the input kind itself in [input]"
+    for flag, option in spec.flags.items():
+        if not _FLAG.fullmatch(flag) or flag.replace("-", "_") in SETTINGS:
+            yield f"flags names {flag!r}; expected small letters, digits and '-', and no setting of a recipe"
+        if option not in names:
+            yield f"flag {flag!r} stands for {option!r}, not one of its options: {', '.join(names) or 'it has none'}"
+
+
 def _task_problems(spec: Any) -> Iterable[str]:
     names = [option.name for option in fields(spec.options)] if isinstance(spec, TaskSpec) else []
     for name in spec.gradient_options if isinstance(spec, TaskSpec) else ():
@@ -203,6 +246,9 @@ def _weights_problems(weights: WeightsSpec) -> Iterable[str]:
         yield f"fetch must be 'module:function', not {weights.origin.fetch!r}"
     if wrong := _not_plain(weights.preprocess):
         yield f"preprocess {wrong}"
+    for name in weights.assets:
+        if not _SHORT_NAME.fullmatch(name):
+            yield f"assets names {name!r}; expected the name of a file"
 
 
 def _not_plain(values: Mapping[str, Any]) -> str | None:

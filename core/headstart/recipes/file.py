@@ -13,11 +13,13 @@ import tomlkit
 from tomlkit.items import Table
 
 from headstart.atomic import write_file
-from headstart.errors import Problem, RecipeError, UsageError
+from headstart.errors import PluginError, Problem, RecipeError, UsageError
 from headstart.recipe import SETTINGS, Recipe
-from headstart.recipes.tables import FIT, NAMED_TABLES, OPTION_TABLES, SINGLE_TABLES
+from headstart.recipes.sections import FIT, NAMED_TABLES, OPTION_TABLES, SINGLE_TABLES
+from headstart.schemas import RUN, how_to_read
 from headstart.suggest import suggestion
 
+SCHEMA = "schema"
 Options = Mapping[str, Mapping[str, Any]]
 
 
@@ -27,6 +29,8 @@ def read_recipe(path: Path) -> tuple[Mapping[str, Any], Options]:
     Raises UsageError for a file that cannot be read, RecipeError for tables that no recipe has.
     """
     document = _parse(path)
+    if (form := document.pop(SCHEMA, RUN)) != RUN:
+        raise PluginError(f"{path} has schema {form!r}; this version reads {RUN!r}", hint=how_to_read(form))
     problems = [*_misplaced(document, path)]
     options: dict[str, Mapping[str, Any]] = {}
     for table in SINGLE_TABLES:
@@ -42,6 +46,14 @@ def read_recipe(path: Path) -> tuple[Mapping[str, Any], Options]:
     if problems:
         raise RecipeError(problems)
     return document.get(FIT, {}), options
+
+
+def verify_form(path: Path) -> None:
+    """Raise PluginError where the recipe that a run wrote, and so the run, is of another form."""
+    if SCHEMA not in _parse(path):
+        raise PluginError(
+            f"{path.parent} is a run of an earlier form; this version reads {RUN!r}", hint=how_to_read("run/1")
+        )
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -86,6 +98,7 @@ def write_recipe(recipe: Recipe, path: Path) -> None:
 def render_recipe(recipe: Recipe) -> str:
     """`recipe` as TOML text; reading it gives the same settings and options."""
     document = tomlkit.document()
+    document.add(SCHEMA, tomlkit.item(RUN))
     fit = tomlkit.table()
     for name in SETTINGS:
         if (value := getattr(recipe, name)) is not None:

@@ -8,15 +8,16 @@ from typing import Any
 from headstart.errors import Problem
 from headstart.options import parse_options
 from headstart.recipe import Recipe
-from headstart.recipes.choices import Choices
 from headstart.recipes.problems import Problems
-from headstart.recipes.tables import NAMED_TABLES
-from headstart.specs import BackboneSpec, Spec
+from headstart.recipes.sections import KIND, NAMED_TABLES
+from headstart.specs import BackboneSpec, InputSpec, Spec
 
 
-def parse_tables(recipe: Recipe, choices: Choices, problems: Problems) -> Mapping[str, Any]:
-    """An instance of the options of everything that is used, by table; what is wrong goes to `problems`."""
-    used = choices.tables()
+def parse_tables(recipe: Recipe, used: Mapping[str, Spec | None], problems: Problems) -> dict[str, Any]:
+    """An instance of the options of everything that is used, by table; what is wrong goes to `problems`.
+
+    None stands for what is not known yet, or was found wrong.
+    """
     options: dict[str, Any] = {}
     for table, spec in used.items():
         if spec is not None:
@@ -25,8 +26,12 @@ def parse_tables(recipe: Recipe, choices: Choices, problems: Problems) -> Mappin
             parsed, wrong = parse_options(spec.options, {**given, **values}, table, spec.name)
             problems.extend((*wrong, *_contradictions(spec, table, given, values)))
             options[table] = parsed
-    problems.extend(_unused(recipe, used))
     return options
+
+
+def refuse_unused(recipe: Recipe, used: Mapping[str, Spec | None], problems: Problems) -> None:
+    """A problem for each table of options whose augmentation or reporter is not among the `used`."""
+    problems.extend(_unused(recipe, used))
 
 
 def _contradictions(spec: Spec, table: str, given: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Problem]:
@@ -44,7 +49,10 @@ def spellings(table: str, spec: Spec) -> tuple[str, ...]:
 
 
 def _values(recipe: Recipe, table: str, spec: Spec) -> Mapping[str, Any]:
-    return {key: value for name in spellings(table, spec) for key, value in recipe.table(name).items()}
+    values = {key: value for name in spellings(table, spec) for key, value in recipe.table(name).items()}
+    if isinstance(spec, InputSpec):
+        values.pop(KIND, None)  # chooses the input kind itself
+    return values
 
 
 def _unused(recipe: Recipe, used: Mapping[str, Spec | None]) -> Iterator[Problem]:

@@ -10,9 +10,9 @@ from typing import Any
 
 from headstart.errors import UsageError
 from headstart.recipe import Recipe
-from headstart.recipes.choices import Choices
+from headstart.recipes.lookup import Choices
 from headstart.recipes.rate_setting import RateSetting, rate_setting
-from headstart.recipes.unread import changed_options, nothing_to_act_on, refuse_unread, spell_options
+from headstart.recipes.unused_options import changed_options, nothing_to_act_on, refuse_unread, spell_options
 from headstart.registry import Registry
 from headstart.specs import HEAD, LowRank, Phase, StrategyRequest, StrategySpec, TaskSpec
 
@@ -97,11 +97,17 @@ class PhasePlanner:
 
 
 def make_planner(
-    recipe: Recipe, choices: Choices, options: Mapping[str, Any], registry: Registry
+    recipe: Recipe,
+    choices: Choices,
+    options: Mapping[str, Any],
+    registry: Registry,
+    *,
+    task: TaskSpec,
+    head: str | None,
 ) -> PhasePlanner | None:
     """What plans the phases; None where something that they hang on was already found wrong."""
-    strategy, backbone, task, head = choices.strategy, choices.backbone, choices.task, choices.head
-    if strategy is None or backbone is None or task is None or head is None or options.get("strategy") is None:
+    strategy, backbone = choices.strategy, choices.network.backbone
+    if strategy is None or backbone is None or head is None or options.get("strategy") is None:
         return None
     request = StrategyRequest(
         options=options["strategy"],

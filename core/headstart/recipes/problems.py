@@ -15,12 +15,27 @@ T = TypeVar("T")
 class Problems:
     """The problems of one recipe, each with the origin of the value that causes it."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, found: Iterable[Problem] | None = None) -> None:
         self._recipe = recipe
-        self._found: list[Problem] = list(recipe.problems)
+        self._found: list[Problem] = list(recipe.problems if found is None else found)
+        self._before = len(self._found)
 
-    def __bool__(self) -> bool:
-        return bool(self._found)
+    @property
+    def new(self) -> tuple[Problem, ...]:
+        """What was found since these were made."""
+        return tuple(self._found[self._before :])
+
+    def fork(self) -> Problems:
+        """Problems that go on from these, and may be thrown away: of one of several ways to read the recipe."""
+        return Problems(self._recipe, self._found)
+
+    def join(self, fork: Problems) -> None:
+        """Keep what a fork found."""
+        self._found += fork.new
+
+    def follow(self, recipe: Recipe) -> None:
+        """Take the origins of values from `recipe`, which is the same with some of its values elsewhere."""
+        self._recipe = recipe
 
     def about(self, key: str) -> bool:
         """Whether the value `key` was already found wrong, so that what follows from it need not be told."""

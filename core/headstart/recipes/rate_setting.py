@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from headstart.errors import HeadstartError
-from headstart.recipes.unread import Build
+from headstart.recipes.unused_options import Build
 from headstart.specs import StrategyRequest
 
 Rates = Mapping[str, float]

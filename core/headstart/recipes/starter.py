@@ -10,8 +10,8 @@ from typing import Any
 import tomlkit
 
 from headstart.options import OptionInfo, describe_options
-from headstart.recipe import SETTINGS, default_of, help_of
-from headstart.recipes.tables import FIT
+from headstart.recipe import SETTINGS, default_of, example_of, help_of
+from headstart.recipes.sections import FIT
 from headstart.registry import Registry
 from headstart.specs import Spec
 
@@ -23,26 +23,6 @@ SINGLE = (
     ("strategy", "strategies"),
 )
 NAMED = (("augmentation", "augmentations"), ("reporter", "reporters"))
-
-EXAMPLES = {
-    "data": "./data",
-    "backbone": "NAME",
-    "weights": "NAME",
-    "backend": "jax",
-    "task": "NAME",
-    "strategy": "NAME",
-    "train": ["STAGE"],
-    "head": "mlp:512",
-    "views": 4,
-    "epochs": 10,
-    "learning_rate": 0.001,
-    "limit": 1000,
-    "checkpoint_every": 100,
-    "threads": 2,
-    "out": "runs/mine",
-    "reporters": ["NAME"],
-}
-"""What stands beside a setting whose default is to be chosen by headstart."""
 
 INTRODUCTION = """\
 # A recipe: everything that a run needs, in one file.
@@ -65,7 +45,7 @@ def _settings(registry: Registry) -> Iterator[str]:
             yield _line(name, data)
         else:
             default = default_of(name)
-            yield "# " + _line(name, EXAMPLES[name] if default is None else default)
+            yield "# " + _line(name, example_of(name) if default is None else default)
         yield ""
 
 

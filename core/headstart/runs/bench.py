@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.errors import EngineRefusal, MissingWeightsError, UsageError
-from headstart.recipe import build_recipe
+from headstart.recipes.build import build_recipe
 from headstart.registry import Registry
 from headstart.specs import BackboneSpec, DatasetSpec, EngineSpec
 
@@ -38,13 +38,17 @@ class Line:
     auto: bool = False
 
 
-def bench(ref: str, registry: Registry, *, backend: str | None, image_size: int | None = None) -> dict[str, Any]:
+def bench(
+    ref: str, registry: Registry, *, backend: str | None, flags: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Measure the backbone `ref`, whole, as a frozen prefix. Uses published weights where they are at hand.
+
+    `flags` are those of its input kind, by name with underscores.
 
     Raises UsageError for an unknown name, or where no built-in data of its input kind is installed to measure on.
     """
     spec = registry.resolve_backbone(ref)
-    weights, ready = _ready(ref, registry, backend, image_size, spec)
+    weights, ready = _ready(ref, registry, backend, flags or {}, spec)
     from headstart.engine.exporting import Exporters
 
     with tempfile.TemporaryDirectory() as folder, Exporters(registry) as exporters:
@@ -72,29 +76,31 @@ def bench(ref: str, registry: Registry, *, backend: str | None, image_size: int 
 
 
 def _ready(
-    ref: str, registry: Registry, backend: str | None, image_size: int | None, spec: BackboneSpec
+    ref: str, registry: Registry, backend: str | None, given: Mapping[str, Any], spec: BackboneSpec
 ) -> tuple[str, Ready]:
     """The weights that are used, and a recipe that probes the backbone on a few samples of a built-in dataset."""
     from headstart.runs.fitting import make_ready
     from headstart.runs.planning import check_weights_present
 
     flags = {"data": _data(registry, spec), "backbone": ref, "strategy": "probe", "limit": SAMPLES, "backend": backend}
-    sized = {**flags, "image_size": image_size}
-    ready = make_ready(build_recipe(flags=sized), registry)
+    flags |= given
+    ready = make_ready(build_recipe(flags=flags), registry)
     try:
         check_weights_present(ready.resolved, registry)
     except MissingWeightsError:
-        ready = make_ready(build_recipe(flags={**sized, "weights": "none"}), registry)
+        ready = make_ready(build_recipe(flags={**flags, "weights": "none"}), registry)
     return str(ready.resolved.recipe.weights), ready
 
 
 def _data(registry: Registry, spec: BackboneSpec) -> str:
     offered: tuple[DatasetSpec, ...] = registry.specs("datasets")
     for dataset in offered:
-        if not dataset.takes_path and registry.same("inputs", dataset.input, spec.input):
+        if not dataset.takes_path and any(
+            dataset.medium in kind.reads and kind.produces == spec.takes for kind in registry.specs("inputs")
+        ):
             return dataset.name
     raise UsageError(
-        f"no installed dataset gives {spec.input} samples without a path, so there is nothing to measure on",
+        f"no installed dataset without a path gives samples for the tensors {spec.takes!r}: nothing to measure on",
         hint="install a plugin that brings one",
     )
 

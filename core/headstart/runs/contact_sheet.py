@@ -17,7 +17,7 @@ from headstart.data.reading import Reading, read_all
 from headstart.data.targets import number_of
 from headstart.data.views import Composed, Mixed, TrainingSamples, View, varied
 from headstart.errors import DataError, UsageError
-from headstart.recipes.resolve import ResolvedRecipe
+from headstart.recipes.resolve import ResolvedRecipe, bind
 from headstart.registry import Registry
 from headstart.runs.planning import build_kind, build_view, left_out, open_records
 from headstart.specs import DrawsSheets, InputKind, Preview, Record, Shown
@@ -47,19 +47,20 @@ def contact_sheet(resolved: ResolvedRecipe, registry: Registry, *, samples: int,
             f"{samples} samples with {views} views are {cells:,} pictures; expected {MOST_CELLS:,} at most",
             hint="ask for fewer --samples or --views",
         )
-    kind = build_kind(resolved, registry)
+    records = open_records(resolved, registry)
+    bound = bind(resolved, registry, records)
+    kind = build_kind(bound, registry)
     if not isinstance(kind, DrawsSheets):
         raise UsageError(
-            f"the input kind {resolved.input.name} draws no contact sheets",
+            f"the input kind {bound.input.name} draws no contact sheets",
             hint="name a dataset of another kind; `headstart datasets` lists what there is",
         )
-    records = open_records(resolved, registry)
-    view = build_view(resolved, registry, records, kind) or View(kind, Composed(()), resolved.recipe.seed)
+    view = build_view(bound, registry, records, kind) or View(kind, Composed(()), resolved.recipe.seed)
     reading = _read_some(_spread(records.items), kind, max(POOL, samples))
     if not reading.items:
         listed = "".join(f"\n  {each.reason}" for each in reading.skipped[:MAX_LISTED])
         raise DataError(f"none of the records can be read:{listed}", hint="mend these files, or name other data")
-    warnings = [*left_out(resolved, records), *(each.reason for each in reading.skipped)]  # reasons name the file
+    warnings = [*left_out(bound, records), *(each.reason for each in reading.skipped)]  # reasons name the file
     rows = _rows(reading, view, samples=samples, views=views)
     titles = ("as it is", *(f"epoch {number + 1}" for number in range(views)))
     return ContactSheet(kind.sheet(rows, titles), (*warnings,))

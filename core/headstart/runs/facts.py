@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.artefact import Blueprint
+from headstart.artefact import Blueprint, assets_of
 from headstart.atomic import write_file
 from headstart.engine.stages import name_variables
 from headstart.engine.train.state import PhaseResult
@@ -59,6 +59,8 @@ def blueprint_of(plan: Plan) -> Blueprint:
         task_options=resolved.options["task"],
         head=resolved.head,
         labels=plan.task.labels(),
+        input_assets=assets_of(plan.kind),
+        task_assets=assets_of(plan.task),
     )
 
 

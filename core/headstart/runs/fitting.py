@@ -15,8 +15,9 @@ from headstart.atomic import remove_leftovers
 from headstart.backend import BackendChoice, announce, choose_backend
 from headstart.errors import InterruptedRunError
 from headstart.eventlog import EventLog, HeldWarnings, drop_damaged_end
-from headstart.recipe import Recipe, build_recipe
-from headstart.recipes.resolve import ResolvedRecipe, resolve_recipe
+from headstart.recipe import Recipe
+from headstart.recipes.build import build_recipe
+from headstart.recipes.resolve import BoundRecipe, ResolvedRecipe, resolve_recipe
 from headstart.registry import Registry, load_registry
 from headstart.run import Run
 from headstart.runs.backend_errors import explained_backend_errors
@@ -50,7 +51,7 @@ def fit(
 ) -> Run:
     """Fine-tune a pretrained backbone on `data`; returns the finished run.
 
-    `settings` are the long options of `headstart fit` with underscores (`backbone=`, `epochs=`, `image_size=`, ...),
+    `settings` are the long options of `headstart fit` with underscores (`backbone=`, `epochs=`, ...),
     `sets` its `--set key=value`; with `resume` the run in `out` goes on. Raises the errors of headstart.errors, each
     with the exit code of its class.
     """
@@ -135,7 +136,7 @@ def _carry_out(ready: Ready, folder: RunFolder, clock: Stopwatch, *, taken_over:
             ready,
             folder.scratch,
             lambda activity, done, total: log.progress(activity, done, total, "samples"),
-            counted=lambda count: foresee_export(resolved, registry, exporters, count),
+            counted=lambda bound, count: foresee_export(bound, registry, exporters, count),
         )
         plans.append(plan)
         from headstart.runs.conclusion import conclude  # imports keras: after the plan chose its backend
@@ -171,7 +172,7 @@ def plan_run(
     scratch: Path,
     told: Callable[[str, int, int], None],
     *,
-    counted: Callable[[int], None] = lambda count: None,
+    counted: Callable[[BoundRecipe, int], None] = lambda bound, count: None,
 ) -> Plan:
     """Read the data, build the network and plan the phases of a recipe that is ready."""
     from headstart.runs.planning import make_plan
@@ -186,7 +187,8 @@ def samples_of(plan: Plan) -> tuple[dict[str, Any], Any]:
 
 def _stem(resolved: ResolvedRecipe) -> str:
     reference = Path(resolved.reference).stem if resolved.reference else resolved.dataset.short_name
-    return f"{reference}-{resolved.backbone.short_name}-{resolved.strategy.short_name}"
+    parts = (reference, resolved.backbone and resolved.backbone.short_name, resolved.strategy.short_name)
+    return "-".join(part for part in parts if part)
 
 
 def _remove_if_nothing_happened(folder: RunFolder) -> None:

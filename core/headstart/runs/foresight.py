@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headstart.cache import open_cache
 from headstart.engine.exporting import Exporters
-from headstart.recipes.resolve import ResolvedRecipe
+from headstart.recipes.resolve import BoundRecipe
 from headstart.registry import Registry
 from headstart.specs import EngineSpec
 
@@ -12,7 +12,7 @@ MANY = 500
 """Samples from which an export is likely to be worth its start."""
 
 
-def foresee_export(resolved: ResolvedRecipe, registry: Registry, exporters: Exporters, samples: int) -> None:
+def foresee_export(resolved: BoundRecipe, registry: Registry, exporters: Exporters, samples: int) -> None:
     """Start the process that exports the backbone for the engine that will probably run it, where none was exported."""
     spec = resolved.engine or _likely(registry)
     if spec is None or spec.export is None or min(samples, resolved.recipe.limit or samples) < MANY:
@@ -28,6 +28,6 @@ def _likely(registry: Registry) -> EngineSpec | None:
     return min(offered, key=lambda spec: (spec.startup, spec.name), default=None)
 
 
-def _is_of(facts: object, resolved: ResolvedRecipe, spec: EngineSpec) -> bool:
+def _is_of(facts: object, resolved: BoundRecipe, spec: EngineSpec) -> bool:
     known = dict(facts) if isinstance(facts, dict) else {}
     return (known.get("backbone"), known.get("engine")) == (resolved.backbone.name, spec.name)

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.artefact import assets_of, digests_of
 from headstart.backend import BackendChoice, activate, available_threads
 from headstart.data.targets import read_target
+from headstart.environment import installed_release
 from headstart.errors import UsageError
 from headstart.options import describe_options
-from headstart.runs.settling import settle_task
+from headstart.recipes.resolve import bind
 from headstart.specs import (
     HEAD,
     AugmentationRequest,
@@ -41,12 +43,10 @@ if TYPE_CHECKING:
     from headstart.data.prepared import PreparedData
     from headstart.data.views import View
     from headstart.engine.network import Network
-    from headstart.recipes.resolve import ResolvedRecipe
+    from headstart.recipes.resolve import BoundRecipe, ResolvedRecipe
     from headstart.registry import Registry
     from headstart.specs.tasks import Batch
 
-READERS = ("headstart", "pillow", "numpy")
-"""Packages whose releases may read the same file otherwise."""
 PARAMETERS_PER_SAMPLE = 100
 """Learned numbers per training sample of a head above which a warning is due (guards.md 18)."""
 
@@ -55,7 +55,7 @@ PARAMETERS_PER_SAMPLE = 100
 class Plan:
     """A run, ready to start."""
 
-    resolved: ResolvedRecipe
+    resolved: BoundRecipe
     registry: Registry
     backend: str
     records: Records
@@ -76,16 +76,20 @@ class Plan:
         return {split: len(self.data.indices(split)) for split in ("train", "val", "test")}
 
 
-def preprocess_of(resolved: ResolvedRecipe) -> Mapping[str, Any]:
+def preprocess_of(resolved: BoundRecipe) -> Mapping[str, Any]:
     """The preprocessing that goes with the chosen weights."""
     if isinstance(resolved.weights, WeightsSpec):
         return resolved.weights.preprocess
     return resolved.backbone.preprocess
 
 
-def build_kind(resolved: ResolvedRecipe, registry: Registry) -> InputKind:
+def build_kind(resolved: BoundRecipe, registry: Registry) -> InputKind:
     """The input kind, with the weights' preprocessing and the user's options."""
-    request = InputRequest(preprocess_of(resolved), resolved.options["input"])
+    from headstart.weights.source import locate_assets
+
+    weights = resolved.weights
+    assets = locate_assets(resolved.backbone, weights, registry) if isinstance(weights, WeightsSpec) else {}
+    request = InputRequest(preprocess_of(resolved), resolved.options["input"], assets)
     kind: InputKind = registry.load_target(resolved.input, resolved.input.build)(request)
     return kind
 
@@ -104,30 +108,32 @@ def make_plan(
     choice: BackendChoice,
     scratch: Path,
     told: OnProgress,
-    counted: Callable[[int], None] = lambda count: None,
+    counted: Callable[[BoundRecipe, int], None] = lambda resolved, count: None,
 ) -> Plan:
-    """Read the data, build the network. `told` hears (activity, done, total), `counted` how many records there are.
+    """Read the data, build the network. `told` hears (activity, done, total), `counted` the recipe as it is bound to
+    its records, and how many those are.
 
     Keras is imported only when the data turned out to be good, so that everything wrong with it is told at once.
     Raises UsageError, too, where a phase has nothing of the backbone to act on.
     """
     check_weights_present(resolved, registry)
-    kind = build_kind(resolved, registry)
     records = open_records(resolved, registry)
-    counted(len(records.items))
-    resolved = settle_task(resolved, registry, records)
+    bound = bind(resolved, registry, records)
+    check_weights_present(bound, registry)
+    counted(bound, len(records.items))
+    kind = build_kind(bound, registry)
     said: list[str] = []
-    data = _prepare(resolved, records, kind, scratch, told, said.append)
-    task = _build_task(resolved, registry, data)
-    recipe = resolved.recipe  # the threads are those that the run will pin
+    data = _prepare(bound, records, kind, scratch, told, said.append)
+    task = _build_task(bound, registry, data)
+    recipe = bound.recipe  # the threads are those that the run will pin
     activate(choice, recipe.threads or available_threads(), deterministic=recipe.deterministic)
-    network = _build_network(resolved, registry, kind, task)
-    phases = resolved.phases or resolved.planner.plan(tuple(stage.name for stage in network.backbone))
+    network = _build_network(bound, registry, kind, task)
+    phases = bound.phases or bound.planner.plan(tuple(stage.name for stage in network.backbone))
     _verify_phases(network, phases, recipe.batch_norm)
     _verify_training_precision(recipe.training_precision)
     _verify_statistics(network, phases, recipe.batch_norm)
     return Plan(
-        resolved=resolved,
+        resolved=bound,
         registry=registry,
         backend=choice.name,
         records=records,
@@ -136,12 +142,12 @@ def make_plan(
         task=task,
         network=network,
         phases=phases,
-        view=build_view(resolved, registry, records, kind),
-        warnings=(*resolved.warnings, *said, *left_out(resolved, records), *_warnings(resolved, network, data)),
+        view=build_view(bound, registry, records, kind),
+        warnings=(*bound.warnings, *said, *left_out(bound, records), *_warnings(bound, network, data)),
     )
 
 
-def build_view(resolved: ResolvedRecipe, registry: Registry, records: Records, kind: InputKind) -> View | None:
+def build_view(resolved: BoundRecipe, registry: Registry, records: Records, kind: InputKind) -> View | None:
     """How training samples vary, or None. Raises UsageError where they would be mixed and the input kind cannot."""
     from headstart.data.views import Composed, View, check_mixing
 
@@ -159,14 +165,15 @@ def build_view(resolved: ResolvedRecipe, registry: Registry, records: Records, k
 
 def check_weights_present(resolved: ResolvedRecipe, registry: Registry) -> None:
     """Raise MissingWeightsError now rather than after the data was read."""
-    from headstart.weights.source import locate
+    from headstart.weights.source import locate, locate_assets
 
-    if isinstance(resolved.weights, WeightsSpec):
+    if isinstance(resolved.weights, WeightsSpec) and resolved.backbone is not None:
         locate(resolved.backbone, resolved.weights, registry)
+        locate_assets(resolved.backbone, resolved.weights, registry)
 
 
 def _prepare(
-    resolved: ResolvedRecipe,
+    resolved: BoundRecipe,
     records: Records,
     kind: InputKind,
     scratch: Path,
@@ -178,7 +185,7 @@ def _prepare(
     from headstart.data.sample_store import SampleStore
 
     recipe = resolved.recipe
-    store = SampleStore(open_cache(warn), _read_by(resolved), scratch, warn)
+    store = SampleStore(open_cache(warn), _read_by(resolved, kind), scratch, warn)
     options = PrepareOptions(
         limit=recipe.limit,
         split_seed=recipe.split_seed,
@@ -189,21 +196,19 @@ def _prepare(
     return prepare(records, kind, options, on_progress=lambda done, total: told("read", done, total))
 
 
-def _read_by(resolved: ResolvedRecipe) -> dict[str, Any]:
+def _read_by(resolved: BoundRecipe, kind: InputKind) -> dict[str, Any]:
     """What turns a record into tensors, as plain values."""
-    from headstart.environment import versions
-
-    installed = versions()
     return {
         "input": resolved.input.name,
         "version": resolved.input.version,
         "options": dataclasses.asdict(resolved.options["input"]),
         "preprocess": dict(preprocess_of(resolved)),
-        "packages": {name: installed[name] for name in READERS},
+        "assets": digests_of(assets_of(kind)),
+        "packages": {name: installed_release(name) for name in ("headstart", *resolved.input.readers)},
     }
 
 
-def _build_task(resolved: ResolvedRecipe, registry: Registry, data: PreparedData) -> Task:
+def _build_task(resolved: BoundRecipe, registry: Registry, data: PreparedData) -> Task:
     """The task, bound to its labels and to what it reads off the training split."""
     form = resolved.task.targets
     values = [read_target(form, target, key) for target, key in zip(data.targets, data.keys, strict=True)]
@@ -227,7 +232,7 @@ def encoded(task: Task, data: PreparedData, form: TargetForm, rows: np.ndarray) 
     return task.encode(values, [{} for _ in keys], keys)
 
 
-def _build_network(resolved: ResolvedRecipe, registry: Registry, kind: InputKind, task: Task) -> Network:
+def _build_network(resolved: BoundRecipe, registry: Registry, kind: InputKind, task: Task) -> Network:
     from headstart.engine.graft import build_backbone, graft
 
     inputs = {name: spec.shape for name, spec in kind.tensors.items()}
@@ -265,7 +270,7 @@ def _verify_statistics(network: Network, phases: Sequence[Phase], batch_norm: st
         )
 
 
-def left_out(resolved: ResolvedRecipe, records: Records) -> list[str]:
+def left_out(resolved: BoundRecipe, records: Records) -> list[str]:
     """What the augmentations do not draw, since the dataset does not allow it, and how it may where it can."""
     can_say = {each.name for each in describe_options(resolved.dataset.options)}
     found = []
@@ -279,7 +284,7 @@ def left_out(resolved: ResolvedRecipe, records: Records) -> list[str]:
     return found
 
 
-def _warnings(resolved: ResolvedRecipe, network: Network, data: PreparedData) -> tuple[str, ...]:
+def _warnings(resolved: BoundRecipe, network: Network, data: PreparedData) -> tuple[str, ...]:
     from headstart.engine.frozen import count_trainable
     from headstart.recipes.phases import is_solvable
 

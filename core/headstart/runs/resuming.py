@@ -11,20 +11,22 @@ from headstart.documents import read_object
 from headstart.errors import DataError, Problem, RecipeError, UsageError
 from headstart.eventlog import EventLog, now, read_all_events, read_events
 from headstart.events import RunFinished, RunResumed, RunStarted
-from headstart.recipe import SETTINGS, Recipe, build_recipe
-from headstart.recipes.resolve import resolve_recipe
+from headstart.recipe import LEFT_TO_THE_STRATEGY, SETTINGS, Recipe
+from headstart.recipes.build import recipe_of_run
+from headstart.recipes.flags import look_up_flags
+from headstart.recipes.problems import Problems
+from headstart.recipes.resolve import bind_to, resolve_recipe
+from headstart.recipes.sections import KIND
 from headstart.registry import Registry
 from headstart.runs.folder import RunFolder, holds_no_run
+from headstart.specs import AUTO
 
 if TYPE_CHECKING:
     from headstart.engine.train.checkpoints import Checkpoints, Loaded
     from headstart.runs.planning import Plan
 
-AUTO = "auto"
 RESTORE = "restore it from a copy, or start a new run in another folder"
 LARGEST_RESULT = 2**30
-LEFT_TO_THE_STRATEGY = ("train", "views", "epochs", "learning_rate")
-"""Settings that are none in a recipe whose strategy's options say it."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,12 @@ def taken_up(stated: Recipe, registry: Registry) -> Recipe:
     folder = RunFolder(Path(stated.out))
     if not folder.recipe.is_file():
         return _not_begun(stated, folder)
-    own = build_recipe(flags={}, file=folder.recipe, sets=())
-    problems = [*stated.problems, *_differences(stated, own, registry)]
+    own = recipe_of_run(folder.recipe)
+    given = Problems(stated)
+    named = own.table("input").get(KIND)
+    kind = None if named is None else registry.input_kind(name=str(named))
+    stated = look_up_flags(stated, kind, registry, given)
+    problems = [*stated.problems, *given.new, *_differences(stated, own, registry)]
     if problems:
         raise RecipeError(problems)
     # A run goes on with its own backend, whatever KERAS_BACKEND says: as if it had been asked for by a flag.
@@ -89,8 +95,10 @@ def _differences(stated: Recipe, own: Recipe, registry: Registry) -> list[Proble
 def _plans_the_same(own: Recipe, key: str, value: Any, registry: Registry) -> bool:
     """Whether the phases are the same with a setting as without it; False where they are not known yet."""
     given: dict[str, Any] = {key: value}
+    task = registry.get("tasks", str(own.task))
     try:
-        plans = [resolve_recipe(recipe, registry).phases for recipe in (own, replace(own, **given))]
+        resolved = [resolve_recipe(recipe, registry) for recipe in (own, replace(own, **given))]
+        plans = [bind_to(each, registry, task=task, medium=None).phases for each in resolved]
     except RecipeError:
         return False
     return plans[0] is not None and plans[0] == plans[1]

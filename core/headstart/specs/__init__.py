@@ -28,7 +28,7 @@ from headstart.specs.backbones import (
     WeightsLoad,
     WeightsSpec,
 )
-from headstart.specs.base import API, BACKENDS, Spec
+from headstart.specs.base import API, AUTO, BACKENDS, Spec
 from headstart.specs.changes import Change, Drawn, Mix
 from headstart.specs.datasets import DatasetBuild, DatasetRequest, DatasetSpec, Record, Records, Skipped
 from headstart.specs.engines import (
@@ -43,6 +43,7 @@ from headstart.specs.engines import (
 from headstart.specs.inputs import (
     DrawsSheets,
     Facts,
+    HasAssets,
     InputBuild,
     InputKind,
     InputRequest,
@@ -94,6 +95,7 @@ Specs = Iterable[AnySpec]
 
 __all__ = [
     "API",
+    "AUTO",
     "AnySpec",
     "Augmentation",
     "AugmentationBuild",
@@ -128,6 +130,7 @@ __all__ = [
     "FitsTargets",
     "Generates",
     "HEAD",
+    "HasAssets",
     "INPUT",
     "InputBuild",
     "InputKind",

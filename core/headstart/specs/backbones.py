@@ -87,7 +87,8 @@ class WeightsSpec:
 
     `algorithm` and `digest` are those the source publishes (or that were pinned from its one immutable release);
     `digest` is "unknown" where there is none. `load` is a WeightsLoad target. `preprocess` are the plain values that
-    the backbone's input kind reads: preprocessing belongs to weights, not to architectures.
+    the backbone's input kind reads: preprocessing belongs to weights, not to architectures. `assets` are files that
+    the input kind needs beside them, such as `tokenizer.json`, by name; they are located as the weights are.
     """
 
     name: str
@@ -99,6 +100,7 @@ class WeightsSpec:
     digest: str
     load: str
     preprocess: Mapping[str, Any]
+    assets: Mapping[str, PackageFile | RemoteFile | LocalFile | FetchedFile] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -150,12 +152,13 @@ class BackboneSpec(Spec):
     `builder`, the full name of the plugin's registered backbone that an artefact is built from again without the
     reference, and `given`, the options that the reference fixes.
     `preprocess` applies where no published weights are used (`--weights none` or a bare file of ours).
-    `refuses` says, by backend name, why a builder does not run there. `default_for` names the input kind for which
-    this is taken when the user names none. `version` changes when the same arrays would compute something else.
+    `refuses` says, by backend name, why a builder does not run there. `takes` is the kind of tensors that it is fed,
+    which an input kind `produces`; `default_for` names the medium ("image") for which this is taken where the user
+    names none. `version` changes when the same arrays would compute something else.
     """
 
     build: str
-    input: str
+    takes: str
     stages: tuple[str, ...] | None
     features: tuple[FeatureSpec, ...]
     preprocess: Mapping[str, Any]

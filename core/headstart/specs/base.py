@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 from headstart.options import NoOptions
 
-API = 1
+API = 2
 """The version of this boundary. A spec declares the one it was written for."""
+
+AUTO = "auto"
+"""The value of a setting that leaves the choice to headstart: `--engine auto`, `--precision auto`."""
 
 BACKENDS = ("jax", "torch")
 

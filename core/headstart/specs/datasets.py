@@ -35,12 +35,13 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Records:
-    """What a dataset gives. `input` is the input kind's name; `symmetries` are changes that keep the labels true.
+    """What a dataset gives. `medium` is what its payloads are: "image", "text", "audio" or another one that an input
+    kind reads; `symmetries` are changes that keep the labels true.
 
     `targets` is the form of the targets where the dataset knows it; None: it is told from the targets themselves.
     """
 
-    input: str
+    medium: str
     items: tuple[Record, ...]
     symmetries: frozenset[str] = frozenset()
     skipped: tuple[Skipped, ...] = ()
@@ -49,10 +50,14 @@ class Records:
 
 @dataclass(frozen=True)
 class DatasetRequest:
-    """What a dataset is opened from: the path or reference after `KIND:`, or None, and its options."""
+    """What a dataset is opened from: the path or reference after `KIND:`, or None, and its options.
+
+    `labelled` is False where records are wanted for an answer: then they need no target.
+    """
 
     reference: str | None
     options: Any
+    labelled: bool = True
 
 
 class DatasetBuild(Protocol):
@@ -64,9 +69,12 @@ class DatasetBuild(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetSpec(Spec):
-    """A source of records. `build` is a DatasetBuild; `takes_path` says whether it needs a path or reference."""
+    """A source of records. `build` is a DatasetBuild; `takes_path` says whether it needs a path or reference.
+
+    `medium` is that of its records, or None where it is known only once they are opened.
+    """
 
     build: str
-    input: str
+    medium: str | None
     takes_path: bool
     licence: str = "the user's own"

@@ -79,8 +79,11 @@ class InputKind(Protocol):
         """A Functional model from `tensors` to the backbone's inputs: preprocessing, without weights."""
 
     def find(self, raw: str | Path) -> Sequence[Any]:
-        """What `raw`, as it stands on a command line, means, as payloads: the files of this kind at a path (a file, or
-        a folder searched recursively), sorted; or the text itself. Raises UsageError where it means nothing."""
+        """The payloads that one raw input of a command line means: of a path the file itself or, of a folder, the files
+        of this kind below it, sorted; of a text, where the kind reads texts, that text alone.
+
+        Raises UsageError for a path that is not there.
+        """
 
     def fingerprint(self, sample: Sample) -> int | None:
         """A hash that near-identical samples share, or None where the kind has none."""
@@ -91,10 +94,25 @@ class InputKind(Protocol):
 
 @dataclass(frozen=True)
 class InputRequest:
-    """What an input kind is built from: the weights' preprocessing (plain values) and the user's options."""
+    """What an input kind is built from: the weights' preprocessing (plain values) and the user's options.
+
+    `assets` are files by name: those that come with the weights, or those that an artefact keeps of an earlier build.
+    """
 
     preprocess: Mapping[str, Any]
     options: Any
+    assets: Mapping[str, Path] = field(default_factory=dict)
+
+
+@runtime_checkable
+class HasAssets(Protocol):
+    """What an input kind or a task offers too that needs files, such as a vocabulary, to be built again.
+
+    They are copied to the artefact; when that is loaded, the request that builds it again holds them.
+    """
+
+    def assets(self) -> Mapping[str, Path]:
+        """Every file that it is built from, by a name that can be a file's (`tokenizer.json`)."""
 
 
 @runtime_checkable
@@ -157,9 +175,18 @@ class InputBuild(Protocol):
 class InputSpec(Spec):
     """An input kind. `build` is an InputBuild; `version` changes when the same bytes would read differently.
 
-    `changes` are the names that augmentations may draw for it, each with a sentence: what it does, and its value.
+    `reads` are the media of its payloads, such as ("image",); `produces` is the kind of tensors that it makes of them,
+    which meets a backbone's `takes`. `changes` are the names that augmentations may draw for it, each with a sentence:
+    what it does, and its value. `readers` are packages whose releases may read the same payload otherwise. `flags` are
+    command-line aliases of its options: {"image-size": "size"}. Where several kinds fit a run, the `native` one is
+    taken.
     """
 
     build: str
+    reads: tuple[str, ...]
+    produces: str
     version: int = 1
     changes: Mapping[str, str] = field(default_factory=dict)
+    readers: tuple[str, ...] = ()
+    flags: Mapping[str, str] = field(default_factory=dict)
+    native: bool = False

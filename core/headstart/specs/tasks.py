@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from headstart.specs.base import Spec
@@ -261,11 +262,12 @@ class Calibrates(Protocol):
 @dataclass(frozen=True)
 class TaskRequest:
     """A new task is built from the records' `targets`, as their target kind read them; a stored one from its `labels`
-    (then `targets` is None)."""
+    (then `targets` is None) and the `assets` that the artefact keeps of it."""
 
     options: Any
     targets: Sequence[Any] | None = None
     labels: Mapping[str, Any] | None = None
+    assets: Mapping[str, Path] = field(default_factory=dict)
 
 
 class TaskBuild(Protocol):

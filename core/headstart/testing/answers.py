@@ -15,7 +15,7 @@ from headstart.options import parse_options
 from headstart.registry import Registry, load_registry
 from headstart.specs import BackboneSpec, InputKind, Stage
 from headstart.testing.fresh_process import answer
-from headstart.testing.input_kinds import build_kind
+from headstart.testing.input_kinds import build_kind, input_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,7 @@ def answer_batch(request: Mapping[str, Any]) -> dict[str, str | None]:
     activate(choose_backend(None))
     registry = load_registry()
     spec = _spec(registry, request["name"])
-    kind = build_kind(registry, registry.input_of(spec), spec.preprocess, request["size"])
+    kind = build_kind(registry, input_of(registry, spec), spec.preprocess, request["size"])
     try:
         _write_answers(request, spec, registry, kind)
     except HeadstartError as exc:

@@ -13,6 +13,7 @@ from headstart.host.guard import PluginFailure
 from headstart.host.verification import verify_spec
 from headstart.testing.contract import PUBLISH, Contract
 from headstart.testing.fresh_process import Told, run_fresh
+from headstart.testing.input_kinds import input_of
 from headstart.testing.targets import target_problem
 
 PLACEHOLDERS = ("todo", "tbd", "fixme", "?", "none", "n/a")
@@ -93,12 +94,12 @@ class Declared(Contract):
         )
 
     def _input_spec(self) -> Any:
-        """The input kind that the offer names."""
+        """An input kind that the offer fits."""
         try:
-            return self.registry.input_of(self.spec)
+            return input_of(self.registry, self.spec)
         except HeadstartError as exc:
             hint = f" ({exc.hint})" if exc.hint else ""
-            self._fail(f"input is {self.spec.input!r}: {exc}{hint}", "Name an installed kind: `headstart inputs`.")
+            self._fail(f"{exc}{hint}", "Name what an installed input kind reads or makes: `headstart inputs`.")
 
 
 @lru_cache(maxsize=8)

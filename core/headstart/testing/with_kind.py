@@ -8,7 +8,7 @@ from typing import Any
 from headstart.errors import HeadstartError
 from headstart.specs import InputKind
 from headstart.testing.contract import Contract
-from headstart.testing.input_kinds import build_kind
+from headstart.testing.input_kinds import build_kind, input_of
 
 
 class WithInputKind(Contract):
@@ -25,12 +25,12 @@ class WithInputKind(Contract):
 
     def _build_input_kind(self) -> InputKind:
         try:
-            spec = self.registry.get("inputs", self._input_name())
+            spec = input_of(self.registry, self.spec)
             return build_kind(self.registry, spec, self._preprocess(), self.size)
         except HeadstartError as exc:
             self._fail(
-                f"its input kind {self._input_name()!r} cannot be built: {exc}",
-                f"Name an installed kind, and set `preprocess` in {type(self).__name__} to values that it takes.",
+                f"its input kind cannot be built: {exc}",
+                f"Name one that is installed, and set `preprocess` in {type(self).__name__} to values that it takes.",
             )
 
     def _input_name(self) -> str:
@@ -39,11 +39,6 @@ class WithInputKind(Contract):
     def _preprocess(self) -> Mapping[str, Any]:
         if self.preprocess is not None:
             return self.preprocess
-        found = (spec.preprocess for spec in self.registry.specs("backbones") if self._is_same_input(spec.input))
+        made = input_of(self.registry, self.spec).produces
+        found = (spec.preprocess for spec in self.registry.specs("backbones") if spec.takes == made)
         return next(found, {})
-
-    def _is_same_input(self, name: str) -> bool:
-        try:
-            return self.registry.same("inputs", name, self._input_name())
-        except HeadstartError:
-            return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import re
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from headstart.errors import HeadstartError, MissingWeightsError, WrongWeightsError
 from headstart.specs import Backbone, BackboneSpec, FetchedFile, PackageFile, WeightsLoad, WeightsSpec
-from headstart.weights.digests import verify_file
+from headstart.weights.digests import UNKNOWN, verify_file
 from headstart.weights.fetching import OTHER_WAYS, OnBytes
 from headstart.weights.store import find, get_weights
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from headstart.registry import Registry
 
-__all__ = ["load_arrays", "locate", "verify_file"]
+__all__ = ["load_arrays", "locate", "locate_assets", "verify_file"]
 
 
 def locate(spec: BackboneSpec, weights: WeightsSpec, registry: Registry, progress: OnBytes | None = None) -> Path:
@@ -39,6 +40,14 @@ def locate(spec: BackboneSpec, weights: WeightsSpec, registry: Registry, progres
             hint=f"{install}`headstart weights get {spec.name}`; or {OTHER_WAYS}",
         )
     return get_weights(spec, weights, registry, progress)
+
+
+def locate_assets(spec: BackboneSpec, weights: WeightsSpec, registry: Registry) -> dict[str, Path]:
+    """The files that go with `weights`, by name, each located as the weights are. Raises MissingWeightsError."""
+    return {
+        name: locate(spec, dataclasses.replace(weights, origin=origin, size=None, digest=UNKNOWN, assets={}), registry)
+        for name, origin in weights.assets.items()
+    }
 
 
 def load_arrays(

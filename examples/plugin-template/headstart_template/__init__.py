@@ -49,11 +49,11 @@ def register_backbones() -> Iterable[BackboneSpec]:
     return [
         BackboneSpec(
             name="template/steps",
-            api=1,
+            api=2,
             summary="A small residual network of three stages, 32 px, without published weights.",
             options=StepsOptions,
             build="headstart_template._backbone:build",
-            input="image/image",
+            takes="image",
             stages=("stem", "middle", "top"),
             features=(
                 FeatureSpec("pooled", stage="top", tensor="pooled", axes=("batch", "channel"), channels=64),
@@ -73,11 +73,11 @@ def register_datasets() -> Iterable[DatasetSpec]:
     return [
         DatasetSpec(
             name="template/arrays",
-            api=1,
+            api=2,
             summary="Pictures and labels in one file of numpy.savez: `arrays:FILE.npz`.",
             options=ArraysOptions,
             build="headstart_template._dataset:build",
-            input="image/image",
+            medium="image",
             takes_path=True,
         )
     ]
@@ -89,7 +89,7 @@ def register_augmentations() -> Iterable[AugmentationSpec]:
     return [
         AugmentationSpec(
             name="template/turn",
-            api=1,
+            api=2,
             summary="Small turns, and mirroring where the labels survive it.",
             options=TurnOptions,
             build="headstart_template._augmentation:build",
@@ -105,7 +105,7 @@ def register_reporters() -> Iterable[ReporterSpec]:
     return [
         ReporterSpec(
             name="template/table",
-            api=1,
+            api=2,
             summary="One row for each epoch, for spreadsheets.",
             options=TableOptions,
             build="headstart_template._reporter:build",

@@ -25,7 +25,7 @@ def build(request: DatasetRequest) -> Records:
         for index, (picture, label) in enumerate(zip(pictures, labels, strict=True))
     )
     symmetries = frozenset({"horizontal_flip"}) if options.horizontal_flip else frozenset[str]()
-    return Records(input="image/image", items=items, symmetries=symmetries)
+    return Records(medium="image", items=items, symmetries=symmetries)
 
 
 def _read(path: Path, options: Any) -> tuple[np.ndarray, np.ndarray]:

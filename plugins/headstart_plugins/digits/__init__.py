@@ -16,7 +16,7 @@ def register_datasets() -> Iterable[DatasetSpec]:
             name="digits/digits",
             summary="1,797 handwritten digits, 8 x 8 grey, 10 classes; part of scikit-learn.",
             build="headstart_plugins.digits._build:build",
-            input="image/image",
+            medium="image",
             takes_path=False,
             licence="CC BY 4.0 (UCI Optical Recognition of Handwritten Digits)",
         )

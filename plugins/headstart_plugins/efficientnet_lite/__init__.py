@@ -118,7 +118,7 @@ def _spec(variant: _Variant) -> BackboneSpec:
         summary=f"EfficientNet-Lite{variant.number}, {variant.size} px, ImageNet-1k.",
         options=LiteOptions,
         build=f"headstart_plugins.efficientnet_lite._build:lite{variant.number}",
-        input="image",
+        takes="image",
         stages=STAGES,
         features=_features(variant.maps),
         preprocess=_preprocess(variant.size),

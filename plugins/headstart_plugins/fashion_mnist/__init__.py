@@ -17,7 +17,7 @@ def register_datasets() -> Iterable[DatasetSpec]:
             summary="70,000 pictures of clothes, 28 x 28 grey, 10 classes, fixed test set; IDX files in a "
             "folder (`fashion_mnist:FOLDER`) or Debian's package dataset-fashion-mnist.",
             build="headstart_plugins.fashion_mnist._build:build",
-            input="image/image",
+            medium="image",
             takes_path=False,
             licence="MIT (Zalando SE)",
         )

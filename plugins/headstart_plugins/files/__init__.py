@@ -67,16 +67,16 @@ def register_datasets() -> Iterable[DatasetSpec]:
             summary="Pictures in a folder for each class, with or without train, val and test above them.",
             options=FolderOptions,
             build="headstart_plugins.files._folder:build",
-            input="image/image",
+            medium="image",
             takes_path=True,
         ),
         DatasetSpec(
             name="files/manifest",
-            summary="A CSV, TSV, JSONL or Parquet table: path or text, label (a class or a number) or labels, "
-            "and split and group if any.",
+            summary="A CSV, TSV, JSONL or Parquet table: path or text (and text2), label (a class or a number) "
+            "or labels, and split and group if any.",
             options=ManifestOptions,
             build="headstart_plugins.files._manifest:build",
-            input="image/image",
+            medium=None,
             takes_path=True,
         ),
     ]

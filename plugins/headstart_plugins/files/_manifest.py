@@ -5,19 +5,29 @@ from __future__ import annotations
 import os.path
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from headstart.errors import DataError, UsageError
 from headstart.specs import SEPARATOR, DatasetRequest, Record, Records
 from headstart.suggest import suggestion
+from headstart_plugins._picture_suffixes import SUFFIXES
 from headstart_plugins.files import ManifestOptions
 from headstart_plugins.files._splits import SPLIT_NAMES
 from headstart_plugins.files._tables import Table, read_table
 
-INPUTS: Mapping[str, str] = {"path": "image/image", "text": "text/text"}
-"""What the samples' column is called -> the input kind that reads it."""
+SAMPLES = ("path", "text")
+"""What the samples' column can be called."""
+PAIRED = "text2"
+"""The column of a second text, where a sample is a pair of texts."""
+MEDIA: Mapping[str, frozenset[str]] = {
+    "image": SUFFIXES,
+    "audio": frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff"}),
+    "text": frozenset({".txt", ".md"}),
+}
+"""What files of a suffix, in lower case, hold."""
 LABELS = "labels"
 """The column of several labels a sample."""
-ReadTarget = Callable[[str, Mapping[str, str]], str]
+ReadTarget = Callable[[str, Mapping[str, str]], str | None]
 """From where a row is, for messages, and the row to its target."""
 TYPICAL: Mapping[str, Sequence[str]] = {
     "path": ("file", "filename", "filepath", "image", "picture", "paths"),
@@ -27,7 +37,8 @@ TYPICAL: Mapping[str, Sequence[str]] = {
 
 def build(request: DatasetRequest) -> Records:
     """Records of a table: key is the path as written, or `row-000002` for a text; paths are relative to the
-    table. The column `label` is one class or number; instead of it `labels` holds any number of labels.
+    table. A column `text2` beside `text` makes each payload a pair (text, text2). The column `label` is one class or
+    number; instead of it `labels` holds any number of labels. The medium is "text", or what the paths' suffixes say.
 
     Raises UsageError for an absent path or a missing extra; DataError naming the row for an empty or padded
     label, an unknown split, a path listed twice, and what `_tables` cannot read; naming the columns where one
@@ -36,16 +47,16 @@ def build(request: DatasetRequest) -> Records:
     options: ManifestOptions = request.options if request.options is not None else ManifestOptions()
     path = _path(request.reference)
     table = read_table(path, options)
-    column = _sample_column(path, table.columns)
-    read = _several(options.separator) if LABELS in table.columns else _label
+    column = _sample_column(path, table.columns, labelled=request.labelled)
+    read = (_several(options.separator) if LABELS in table.columns else _label) if request.labelled else _unlabelled
     items = tuple(_records(path, table, column, read))
     if not items:
         raise DataError(f"{path}: a header and no rows")
     return Records(
-        INPUTS[column],
+        _medium(path, items) if column == "path" else "text",
         items,
         options.symmetries if column == "path" else frozenset(),
-        targets="labels" if LABELS in table.columns else None,
+        targets="labels" if request.labelled and LABELS in table.columns else None,
     )
 
 
@@ -60,12 +71,16 @@ def _path(reference: str | None) -> Path:
     return path
 
 
-def _sample_column(path: Path, columns: Sequence[str]) -> str:
-    given = [name for name in INPUTS if name in columns]
+def _sample_column(path: Path, columns: Sequence[str], *, labelled: bool) -> str:
+    given = [name for name in SAMPLES if name in columns]
     if len(given) == 2:
         raise DataError(f"{path}: both path and text; expected one of them", hint="keep what the model shall read")
     if not given:
         raise _missing(path, "path", columns)
+    if PAIRED in columns and given[0] != "text":
+        raise DataError(f"{path}: {PAIRED} without text", hint="a pair of texts stands in the columns text and text2")
+    if not labelled:
+        return given[0]
     if "label" in columns and LABELS in columns:
         raise DataError(f"{path}: both label and labels; expected one of them", hint="keep what shall be learned")
     if "label" not in columns and LABELS not in columns:
@@ -92,19 +107,42 @@ def _records(path: Path, table: Table, column: str, read: ReadTarget) -> Iterato
         if not value.strip():
             raise DataError(f"{where}: no {column}")
         target, split = read(where, row), _split(where, row)
-        key, payload = f"row-{number:06d}", value
+        key = f"row-{number:06d}"
+        payload: Any = value
+        if PAIRED in table.columns:
+            if not row.get(PAIRED, "").strip():
+                raise DataError(f"{where}: no {PAIRED}")
+            payload = (value, row[PAIRED])
         if column == "path":
+            payload = path.parent / value
             key = os.path.normpath(value).replace(os.sep, "/")
             if key in seen:
                 raise DataError(f"{where}: {value!r} is already listed in row {seen[key]}", hint="keep one of them")
             seen[key] = number
         yield Record(
             key=key,
-            payload=path.parent / value if column == "path" else payload,
+            payload=payload,
             target=target,
             group=row.get("group") or None,
             split=split,
         )
+
+
+def _medium(path: Path, items: Sequence[Record]) -> str:
+    """What the files hold, by their suffixes; pictures where these say nothing. Raises DataError where they differ."""
+    first: dict[str, str] = {}
+    for item in items:
+        suffix = Path(item.payload).suffix.lower()
+        for medium in (name for name, suffixes in MEDIA.items() if suffix in suffixes):
+            first.setdefault(medium, item.key)
+    if len(first) > 1:
+        told = " and ".join(f"{key!r} ({medium})" for medium, key in first.items())
+        raise DataError(f"{path}: files of several kinds: {told}", hint="make a table for each kind")
+    return next(iter(first), "image")
+
+
+def _unlabelled(where: str, row: Mapping[str, str]) -> None:
+    """Records for an answer have no target."""
 
 
 def _label(where: str, row: Mapping[str, str]) -> str:

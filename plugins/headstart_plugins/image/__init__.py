@@ -59,5 +59,10 @@ def register_inputs() -> Iterable[InputSpec]:
             options=ImageOptions,
             build="headstart_plugins.image._build:build",
             changes=CHANGES,
+            reads=("image",),
+            produces="image",
+            readers=("pillow", "numpy"),
+            flags={"image-size": "size"},
+            native=True,
         )
     ]

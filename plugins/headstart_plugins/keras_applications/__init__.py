@@ -34,7 +34,7 @@ def _backbone(network: Network, family: Family) -> BackboneSpec:
         summary=f"{network.function}, {family.title}, {network.size} px.",
         options=family.options,
         build=f"{__name__}._build:{network.name}",
-        input="image",
+        takes="image",
         stages=tuple(cut.stage for cut in network.cuts),
         features=(*_maps(network), _pooled(network)),
         preprocess=preprocess,

@@ -38,7 +38,7 @@ REGISTERED = BackboneSpec(
     summary="Any image backbone of KerasHub: write keras_hub/PRESET, or the folder of a preset.",
     options=PresetOptions,
     build=f"{__name__}._build:build",
-    input="image/image",
+    takes="image",
     stages=None,
     features=(FeatureSpec("pooled", TOP, "pooled", ("batch", "channel"), channels=None),),
     preprocess={"size": [224, 224]},

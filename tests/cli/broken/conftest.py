@@ -35,7 +35,7 @@ from headstart.hookspecs import hookimpl
 from headstart.specs import DatasetSpec
 
 def spec(name, **changes):
-    return DatasetSpec(**{"name": name, "summary": "Some data.", "build": "nowhere.at:all", "input": "image",
+    return DatasetSpec(**{"name": name, "summary": "Some data.", "build": "nowhere.at:all", "medium": "image",
                           "takes_path": False} | changes)
 """
 

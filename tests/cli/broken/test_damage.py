@@ -96,7 +96,7 @@ from headstart.specs import BackboneSpec, PackageFile, WeightsSpec
 def register_backbones():
     weights = WeightsSpec(name="own", origin=PackageFile("", "1", "file"), licence="MIT", source="mine", size=None,
                           algorithm="sha256", digest="unknown", load="nowhere.at:all", preprocess={})
-    return [BackboneSpec(name="broken_prints/net", summary="A net.", build="nowhere.at:all", input="image/image",
+    return [BackboneSpec(name="broken_prints/net", summary="A net.", build="nowhere.at:all", takes="image",
                          stages=("low",), features=(), preprocess={}, licence="MIT", weights=(weights,))]
 """
 

@@ -10,7 +10,7 @@ from headstart.specs import Record, Records
 
 def records(targets, form=None):
     items = tuple(Record(f"r{index}", b"", target) for index, target in enumerate(targets))
-    return Records("image/image", items, targets=form)
+    return Records("image", items, targets=form)
 
 
 @pytest.mark.parametrize(

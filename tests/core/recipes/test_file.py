@@ -8,7 +8,7 @@ import re
 import pytest
 
 from headstart.errors import HeadstartError
-from headstart.recipe import build_recipe
+from headstart.recipes.build import build_recipe
 from headstart.recipes.file import render_recipe, write_recipe
 from headstart.recipes.resolve import resolve_recipe
 from headstart.recipes.starter import starter_recipe
@@ -37,17 +37,17 @@ def without_origins(recipe):
 
 
 @pytest.fixture
-def resolved(registry):
+def resolved(registry, bound):
     flags = {"data": "digits", "augment": ["classic"], "image_size": 96, "epochs": 3, "backend": "jax"}
-    return resolve_recipe(build_recipe(flags=flags, sets=["strategy.backbone_rate=1e-4"]), registry)
+    return bound(build_recipe(flags=flags, sets=["strategy.backbone_rate=1e-4"]), registry)
 
 
-def test_a_resolved_recipe_round_trips_and_resolves_to_the_same(resolved, registry, tmp_path):
+def test_a_resolved_recipe_round_trips_and_resolves_to_the_same(resolved, registry, tmp_path, bound):
     path = tmp_path / "recipe.toml"
     write_recipe(resolved.recipe, path)
     again = build_recipe(flags={}, file=path)
     assert without_origins(again) == without_origins(resolved.recipe)
-    second = resolve_recipe(again, registry)
+    second = bound(again, registry)
     assert second.options == resolved.options
     assert without_origins(second.recipe) == without_origins(resolved.recipe)
 

@@ -5,9 +5,8 @@ from dataclasses import replace
 import pytest
 
 from headstart.errors import UsageError
-from headstart.recipe import build_recipe
+from headstart.recipes.build import build_recipe
 from headstart.recipes.phases import PhasePlanner
-from headstart.recipes.resolve import resolve_recipe
 from headstart.registry import load_registry
 from headstart.specs import LowRank, Phase, StrategyRequest
 from headstart.testing import write_distribution
@@ -37,9 +36,9 @@ def registry(tmp_path_factory):
         yield load_registry()
 
 
-def test_a_third_partys_strategy_is_planned_as_the_built_ins_are(registry):
+def test_a_third_partys_strategy_is_planned_as_the_built_ins_are(registry, bound):
     flags = {"data": "digits", "strategy": "tops_first", "backbone": "lite0", "weights": "none", "backend": "torch"}
-    phases = resolve_recipe(build_recipe(flags=flags), registry).phases
+    phases = bound(build_recipe(flags=flags), registry).phases
     assert [(phase.name, phase.train) for phase in phases] == [("norms", ("top", "head")), ("ranks", ("top", "head"))]
     assert (phases[0].roles, phases[1].adapter) == (("gamma",), LowRank(2))
 

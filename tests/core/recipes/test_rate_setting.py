@@ -4,9 +4,8 @@ import pytest
 
 from headstart.errors import UsageError
 from headstart.options import NoOptions
-from headstart.recipe import build_recipe
+from headstart.recipes.build import build_recipe
 from headstart.recipes.rate_setting import RateSetting, rate_setting
-from headstart.recipes.resolve import resolve_recipe
 from headstart.registry import load_registry
 from headstart.specs import Phase, StrategyRequest
 
@@ -27,17 +26,17 @@ def registry():
         (4, {"strategy": "gradual", "learning_rate": 2e-3}, ("layer_decay=0.5",), "--learning-rate", 2e-3),
     ],
 )
-def test_what_a_phase_follows_has_the_value_that_the_recipe_gives_it(registry, place, flags, sets, name, value):
+def test_what_a_phase_follows_has_the_value_that_the_recipe_gives_it(registry, bound, place, flags, sets, name, value):
     given = {"data": "digits", "backbone": "lite0", "weights": "none", "backend": "torch", **flags}
     stated = build_recipe(flags=given, sets=[f"strategy.{each}" for each in sets])
-    resolved = resolve_recipe(stated, registry)
+    resolved = bound(stated, registry)
     found = resolved.planner.rate_setting(resolved.backbone.stages, place)
     assert found == RateSetting(name, pytest.approx(value, rel=1e-12))
 
 
-def test_a_closed_form_follows_none(registry):
+def test_a_closed_form_follows_none(registry, bound):
     given = {"data": "digits", "backbone": "lite0", "weights": "none", "backend": "torch"}
-    resolved = resolve_recipe(build_recipe(flags=given), registry)
+    resolved = bound(build_recipe(flags=given), registry)
     assert resolved.planner.rate_setting(resolved.backbone.stages, 0) is None
 
 

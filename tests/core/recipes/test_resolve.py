@@ -3,7 +3,7 @@
 import pytest
 
 from headstart.errors import PluginError, RecipeError, UsageError
-from headstart.recipe import build_recipe
+from headstart.recipes.build import build_recipe
 from headstart.recipes.resolve import resolve_recipe
 from headstart.registry import load_registry
 from headstart.testing import write_distribution
@@ -22,11 +22,11 @@ class Options:
 
 @hookimpl
 def register_inputs():
-    return [InputSpec(name="odd/sound", summary="Sound.", build="odd:build")]
+    return [InputSpec(name="odd/sound", summary="Sound.", build="odd:build", reads=("sound",), produces="sound")]
 
 @hookimpl
 def register_datasets():
-    return [DatasetSpec(name="odd/talks", summary="Talks.", build="odd:build", input="sound",
+    return [DatasetSpec(name="odd/talks", summary="Talks.", build="odd:build", medium="sound",
                         takes_path=False)]
 
 @hookimpl
@@ -35,10 +35,10 @@ def register_augmentations():
 
 @hookimpl
 def register_backbones():
-    return [BackboneSpec(name="odd/net", summary="A network.", build="odd:build", input="image",
+    return [BackboneSpec(name="odd/net", summary="A network.", build="odd:build", takes="image",
                          stages=("a", "b"), features=(), preprocess={}, licence="MIT",
                          refuses={"torch": "it needs a scan"}),
-            BackboneSpec(name="odd/later", summary="A network.", build="odd:build", input="image", stages=None,
+            BackboneSpec(name="odd/later", summary="A network.", build="odd:build", takes="image", stages=None,
                          features=(FeatureSpec("pooled", "top", "pooled", ("batch", "channel"), None),),
                          preprocess={}, licence="MIT", given={"config": "small"}, options=Options)]
 
@@ -78,8 +78,8 @@ def refused(registry, sets=(), **flags):
     return [str(problem) for problem in caught.value.problems]
 
 
-def test_what_is_left_out_is_chosen_and_written_out(registry):
-    resolved = resolve(registry)
+def test_what_is_left_out_is_chosen_and_written_out(registry, bound):
+    resolved = bound(build_recipe(flags={"data": "digits"}), registry)
     assert resolved.backbone.default_for == "image"
     assert resolved.strategy.default
     assert resolved.head == resolved.task.heads[0]
@@ -90,6 +90,7 @@ def test_what_is_left_out_is_chosen_and_written_out(registry):
     assert resolved.recipe.backbone == resolved.backbone.name
     assert resolved.recipe.strategy == "strategies/lp_ft"
     assert resolved.recipe.weights == "imagenet"
+    assert resolved.recipe.options["input"]["kind"] == "image/image"
     assert isinstance(resolved.options["strategy"], resolved.strategy.options)
     assert resolved.recipe.options["strategy"]["head_factor"] == resolved.options["strategy"].head_factor
 
@@ -134,8 +135,11 @@ def test_a_task_needs_a_feature_that_the_backbone_offers(registry):
 
 def test_input_kinds_must_agree(registry):
     problems = refused(registry, data="talks", backbone="lite0", augment=["odd/noise"])
-    assert any("odd/talks is for sound data" in each for each in problems)
-    assert any("odd/noise draws pitch, which the input kind image/image does not apply" in each for each in problems)
+    (problem,) = problems
+    assert "no installed input kind reads sound data and makes the tensors 'image' of a backbone" in problem
+    assert "image/image (image to image), odd/sound (sound to sound)" in problem
+    (problem,) = refused(registry, augment=["odd/noise"])
+    assert "odd/noise draws pitch, which the input kind image/image does not apply" in problem
 
 
 @pytest.mark.parametrize("head", ["mlp:0", "mlp:x", "mlp:65537", "mlp:", "linearr", "mlp:\u0661"])
@@ -143,8 +147,8 @@ def test_a_head_that_the_task_does_not_have_is_refused(registry, head):
     assert any(problem.startswith("head (flag --head)") for problem in refused(registry, head=head))
 
 
-def test_a_head_with_a_number_is_kept(registry):
-    assert resolve(registry, head="mlp:512").head == "mlp:512"
+def test_a_head_with_a_number_is_kept(registry, bound):
+    assert bound(build_recipe(flags={"data": "digits", "head": "mlp:512"}), registry).head == "mlp:512"
 
 
 def test_stages_must_be_the_backbones(registry):
@@ -229,8 +233,9 @@ def test_what_a_strategy_refuses_stands_beside_every_other_problem(registry):
     assert "did you mean image_augmentations/classic" in text
 
 
-def test_the_phases_of_the_strategy_come_with_the_recipe(registry):
-    phases = resolve(registry, strategy="lp_ft", train=("block7", "top"), learning_rate=1e-4).phases
+def test_the_phases_of_the_strategy_come_with_the_recipe(registry, bound):
+    flags = {"data": "digits", "strategy": "lp_ft", "train": ("block7", "top"), "learning_rate": 1e-4}
+    phases = bound(build_recipe(flags=flags), registry).phases
     assert [phase.name for phase in phases] == ["probe", "fine_tune"]
     assert phases[1].train == ("block7", "top", "head")
     assert phases[1].rates == {"block7": 1e-4, "top": 1e-4, "head": 1e-4}
@@ -265,8 +270,9 @@ def test_two_that_share_a_bare_name_keep_their_own_options(registry, tmp_path, m
     assert resolve(both, reporters=names[:1]).options_of("reporter", second).depth == 1
 
 
-def test_phases_of_a_backbone_with_unknown_stages_are_planned_when_they_are_known(registry):
-    resolved = resolve(registry, data="digits", backbone="odd/later", train=("b",))
+def test_phases_of_a_backbone_with_unknown_stages_are_planned_when_they_are_known(registry, bound):
+    flags = {"data": "digits", "backbone": "odd/later", "train": ("b",)}
+    resolved = bound(build_recipe(flags=flags), registry)
 
     assert resolved.phases is None
     assert [phase.train for phase in resolved.planner.plan(("a", "b"))] == [("head",), ("b", "head")]

@@ -45,7 +45,7 @@ def spec_of(*weights):
         name="mine/tiny",
         summary="Four numbers.",
         build="nowhere:build",
-        input="image",
+        takes="image",
         stages=(),
         features=(),
         preprocess={},

@@ -38,7 +38,7 @@ def test_a_folder_is_a_class_and_keys_are_relative_paths(tmp_path):
         ("dog/c.webp", "dog", None),
     ]
     assert records.items[0].payload == root / "cat/b.JPG"
-    assert records.input == "image/image"
+    assert records.medium == "image"
     assert records.symmetries == {"horizontal_flip"}
     allowed = {"rotation", "colour_inversion"}
     assert opened(root, horizontal_flip=False, rotation=True, colour_inversion=True).symmetries == allowed

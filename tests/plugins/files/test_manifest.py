@@ -28,7 +28,7 @@ def test_paths_are_relative_to_the_table(tmp_path):
     records = opened(tmp_path, PLAIN)
     assert found(records) == [("a.png", "cat"), ("b.png", "dog")]
     assert records.items[0].payload == tmp_path / "a.png"
-    assert records.input == "image/image"
+    assert records.medium == "image"
     assert records.symmetries == {"horizontal_flip"}
     allowed = {"rotation", "colour_inversion"}
     assert opened(tmp_path, PLAIN, horizontal_flip=False, rotation=True, colour_inversion=True).symmetries == allowed
@@ -44,8 +44,25 @@ def test_texts_are_keyed_by_row(tmp_path):
     records = opened(tmp_path, 'text,label\n"one, two",good\n"three\nlines",bad\nfour,bad\n')
     assert found(records) == [("row-000002", "good"), ("row-000003", "bad"), ("row-000005", "bad")]
     assert records.items[1].payload == "three\nlines"
-    assert records.input == "text/text"
+    assert records.medium == "text"
     assert records.symmetries == frozenset()
+
+
+def test_a_second_text_makes_pairs(tmp_path):
+    records = opened(tmp_path, "text,text2,label\nit rains,it is wet,follows\nit rains,it is dry,contradicts\n")
+    assert [record.payload for record in records.items] == [("it rains", "it is wet"), ("it rains", "it is dry")]
+    with pytest.raises(DataError, match="row 2: no text2"):
+        opened(tmp_path, "text,text2,label\nit rains,,follows\n")
+    with pytest.raises(DataError, match="text2 without text"):
+        opened(tmp_path, "path,text2,label\na.png,it rains,follows\n")
+
+
+def test_the_suffixes_say_what_the_files_hold(tmp_path):
+    assert opened(tmp_path, "path,label\na.wav,cat\nb.FLAC,dog\n").medium == "audio"
+    assert opened(tmp_path, "path,label\na.txt,cat\nb.txt,dog\n").medium == "text"
+    assert opened(tmp_path, "path,label\na.xyz,cat\nb,dog\n").medium == "image"
+    with pytest.raises(DataError, match=r"files of several kinds: 'a.png' .image. and 'b.wav' .audio."):
+        opened(tmp_path, "path,label\na.png,cat\nb.wav,dog\n")
 
 
 @pytest.mark.parametrize(

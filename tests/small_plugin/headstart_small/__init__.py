@@ -1,7 +1,10 @@
 """A third party's plugin for tests: a backbone of three stages that trains in a second."""
 
+from dataclasses import dataclass
+
 from headstart.hookspecs import hookimpl
-from headstart.specs import BackboneSpec, EngineSpec, FeatureSpec
+from headstart.options import option
+from headstart.specs import BackboneSpec, EngineSpec, FeatureSpec, InputSpec
 
 PREPROCESS = {
     "size": [16, 16],
@@ -23,11 +26,33 @@ def register_backbones():
             name="small/net",
             summary="Three stages for tests.",
             build="headstart_small._build:build",
-            input="image/image",
+            takes="image",
             stages=("low", "middle", "top"),
             features=(FeatureSpec("pooled", "top", "pooled", ("batch", "channel"), 12),),
             preprocess=PREPROCESS,
             licence="Apache-2.0",
+        )
+    ]
+
+
+@dataclass(frozen=True)
+class WordOptions:
+    """How texts are read."""
+
+    vocabulary: str = option("", "A file of the words that are known.")
+
+
+@hookimpl
+def register_inputs():
+    """Offer an input kind that makes pictures of texts, and needs a file for it."""
+    return [
+        InputSpec(
+            name="small/words",
+            summary="Texts as pictures of their words, for tests.",
+            options=WordOptions,
+            build="headstart_small._text:build",
+            reads=("text",),
+            produces="image",
         )
     ]
 

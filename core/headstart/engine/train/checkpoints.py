@@ -18,9 +18,9 @@ import numpy as np
 from headstart.atomic import explained, remove_directory, remove_leftovers, write_directory
 from headstart.errors import DataError, HeadstartError, PluginError
 from headstart.manifest import read_manifest, write_manifest
+from headstart.schemas import CHECKPOINT
 from headstart.weights.files import SUFFIX, read_safetensors, write_safetensors
 
-SCHEMA = "checkpoint/6"
 DAMAGED = "damaged"
 OTHER_VERSION = "go on with the headstart that environment.json of the run names, or start a new run in another folder"
 NAME = re.compile(r"step\.(\d+)(?:\.(\d+))?")
@@ -75,7 +75,7 @@ class Checkpoints:
             for name, arrays in groups.items():
                 if arrays:
                     write_safetensors(folder / f"{name}{SUFFIX}", arrays)
-            write_manifest(folder, schema=SCHEMA, facts={"step": step, "kept": kept, "state": dict(facts)})
+            write_manifest(folder, schema=CHECKPOINT, facts={"step": step, "kept": kept, "state": dict(facts)})
 
         write_directory(target, fill)
         self._know(target.name, kept)
@@ -95,7 +95,7 @@ class Checkpoints:
     def load(self, name: str) -> Loaded:
         """Read one. Raises DataError naming the file that is absent or altered."""
         path = self.folder / name
-        manifest = read_manifest(path, schema=SCHEMA)
+        manifest = read_manifest(path, schema=CHECKPOINT)
         files = [file for file in manifest["files"] if file.endswith(SUFFIX)]
         groups = {file.removesuffix(SUFFIX): read_safetensors(path / file) for file in files}
         self._know(name, manifest["kept"])

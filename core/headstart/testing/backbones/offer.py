@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.errors import HeadstartError
 from headstart.specs import InputKind
 from headstart.testing.contract import Contract
-from headstart.testing.input_kinds import build_kind, make_up
+from headstart.testing.input_kinds import build_kind, input_of, make_up
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,7 +54,10 @@ class BackboneOffer(Contract):
 
     def _build_input_kind(self) -> InputKind:
         try:
-            spec = self.registry.input_of(self.spec)
+            spec = input_of(self.registry, self.spec)
             return build_kind(self.registry, spec, self.spec.preprocess, self.size or self.spec.tiny_size)
         except Exception as exc:  # of a third party's input kind
-            self._fail(f"the input kind {self.spec.input!r} cannot be built: {exc}", "See level A: BackboneDeclared.")
+            self._fail(
+                f"the input kind of the tensors {self.spec.takes!r} cannot be built: {exc}",
+                "See level A: BackboneDeclared.",
+            )

@@ -88,8 +88,8 @@ def first_difference(one: Records, other: Records) -> str | None:
     for number, (first, second) in enumerate(zip(one.items, other.items, strict=True)):
         if described(first) != described(second):
             return f"record {number} is {first.key!r} and then {second.key!r}, or differs in another field"
-    if (one.input, one.symmetries, one.skipped) != (other.input, other.symmetries, other.skipped):
-        return "input, symmetries or skipped differ"
+    if (one.medium, one.symmetries, one.skipped) != (other.medium, other.symmetries, other.skipped):
+        return "medium, symmetries or skipped differ"
     return None
 
 
@@ -148,4 +148,4 @@ def _rows(items: Sequence[Record]) -> list[SplitRow]:
 
 def summary(records: Records) -> Mapping[str, Any]:
     """What another process must find too: every record, in order."""
-    return {"records": [described(item) for item in records.items], "input": records.input}
+    return {"records": [described(item) for item in records.items], "medium": records.medium}

@@ -24,9 +24,9 @@ class DatasetOpened(DatasetSource):
         for problem in record_problems(records):
             self._fail(problem, "Correct the records that the build target gives.")
         self._require(
-            self._is_same_input(records.input),
-            f"its records are of the input kind {records.input!r}, its spec says {self.spec.input!r}",
-            "Name the same kind in both.",
+            self.spec.medium in (None, records.medium),
+            f"the medium of its records is {records.medium!r}, its spec says {self.spec.medium!r}",
+            "Name the same in both.",
         )
 
     def test_it_has_several_classes(self) -> None:
@@ -46,7 +46,9 @@ class DatasetOpened(DatasetSource):
         for item in chosen(records):
             problem = reading_problem(item, kind)
             self._require(
-                problem is None, f"{problem}", f"Give payloads that {self.spec.input} reads, or leave them out."
+                problem is None,
+                f"{problem}",
+                "Give payloads that an input kind of this medium reads, or leave them out.",
             )
 
     def test_opened_twice_it_gives_the_same_records_in_the_same_order(self) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from headstart.eventlog import EVENTS, read_events
 from headstart.events import Event, RunFinished, to_line
+from headstart.schemas import ARTEFACT, RUN
 from headstart.specs import Preview, Reporter
 from headstart.testing.reporters.recorded_events import (
     BACKBONE,
@@ -23,6 +24,7 @@ from headstart.testing.reporters.recorded_events import (
 )
 
 RECIPE = f"""\
+schema = "{RUN}"
 data = "photos"
 backbone = "{BACKBONE}"
 strategy = "{STRATEGY}"
@@ -84,7 +86,7 @@ def _write_end(folder: Path) -> None:
     """What exists when RunFinished is told."""
     artefact = folder / "artefact"
     artefact.mkdir(exist_ok=True)
-    (artefact / "manifest.json").write_text('{"schema": "artefact/1", "files": {}}\n', encoding="utf-8")
+    (artefact / "manifest.json").write_text(f'{{"schema": "{ARTEFACT}", "files": {{}}}}\n', encoding="utf-8")
     (artefact / "labels.json").write_text(json.dumps({"classes": CLASSES}), encoding="utf-8")
     header = ["key", "split", "target", "prediction", "confidence", *(f"p:{name}" for name in CLASSES)]
     _write_table(folder / "predictions.csv", [header, *_predictions()])

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from headstart.errors import UsageError
 from headstart.host.installed import require_engine
 from headstart.recipe import Recipe
 from headstart.registry import Registry
 from headstart.specs import (
+    AUTO,
     BACKENDS,
     HEAD,
     PRECISIONS,
     AugmentationSpec,
     BackboneSpec,
     EngineSpec,
+    InputSpec,
     StrategySpec,
     TaskSpec,
 )
@@ -22,8 +22,6 @@ from headstart.suggest import suggestion
 
 MAX_WIDTH = 65536
 BATCH_NORM = ("frozen", "re-estimated", "trainable")
-AUTO = "auto"
-"""`--engine auto`, `--precision auto`: what turns out to be the fastest here."""
 
 
 def check_head(task: TaskSpec, head: str | None) -> str:
@@ -80,21 +78,12 @@ def check_train(train: tuple[str, ...] | None, backbone: BackboneSpec, strategy:
         )
 
 
-def check_inputs(registry: Registry, spec: Any, backbone: BackboneSpec) -> None:
-    """A dataset must be of the input kind that the backbone takes; that kind must apply what an augmentation draws."""
-    if isinstance(spec, AugmentationSpec):
-        kind = registry.input_of(backbone)
-        if missing := sorted(spec.draws - kind.changes.keys()):
-            raise UsageError(
-                f"{spec.name} draws {', '.join(missing)}, which the input kind {kind.name} does not apply",
-                hint=f"leave it out of --augment; `headstart inputs {kind.short_name}` lists what it applies",
-            )
-        return
-    given, wanted = registry.input_of(spec), registry.input_of(backbone)
-    if given.name != wanted.name:
+def check_augmentation(augmentation: AugmentationSpec, kind: InputSpec) -> None:
+    """The input kind of the run must apply what an augmentation draws."""
+    if missing := sorted(augmentation.draws - kind.changes.keys()):
         raise UsageError(
-            f"{spec.name} is for {given.short_name} data; {backbone.name} takes {wanted.short_name}",
-            hint="choose ones of the same input kind",
+            f"{augmentation.name} draws {', '.join(missing)}, which the input kind {kind.name} does not apply",
+            hint=f"leave it out of --augment; `headstart inputs {kind.short_name}` lists what it applies",
         )
 
 

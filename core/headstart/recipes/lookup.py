@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from headstart.host.references import ResolvedDataset, looks_like_path
-from headstart.options import parse_options
 from headstart.recipe import Recipe
-from headstart.recipes.checks import (
+from headstart.recipes.compatibility import (
+    check_augmentation,
     check_backbone,
     check_batch_norm,
     check_engine,
-    check_feature,
-    check_head,
-    check_inputs,
     check_train,
     check_training_precision,
 )
 from headstart.recipes.problems import Problems
+from headstart.recipes.sections import KIND
 from headstart.registry import Registry
 from headstart.specs import (
     AugmentationSpec,
@@ -30,40 +29,41 @@ from headstart.specs import (
     ReporterSpec,
     Spec,
     StrategySpec,
-    TargetForm,
-    TaskSpec,
     WeightsSpec,
 )
 from headstart.suggest import suggestion
 
 NONE = "none"
 """`--weights none`: random weights. `--augment none`: training samples do not vary."""
-EXPECTED: TargetForm = "class"
-"""The form of targets that is expected before any was seen."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """What a recipe starts from, and what reads for it; None where that is not known yet or was found wrong."""
+
+    backbone: BackboneSpec | None = None
+    input: InputSpec | None = None
+    weights: WeightsSpec | Path | None = None
+    """None, too, for random ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choices:
-    """What a recipe names, as specs; None where a name was wrong, or stands for none or any (`weights`, `engine`)."""
+    """What a recipe names, as specs; None where a name was wrong, or stands for any (`engine`)."""
 
     dataset: ResolvedDataset | None
-    backbone: BackboneSpec | None
-    input: InputSpec | None
-    task: TaskSpec | None
+    network: Network
     strategy: StrategySpec | None
     augmentations: tuple[AugmentationSpec, ...]
     reporters: tuple[ReporterSpec, ...]
-    weights: WeightsSpec | Path | None
-    head: str | None
     engine: EngineSpec | None
 
     def tables(self) -> dict[str, Spec | None]:
         """The option tables of what is used, such as `augmentation.classic`: bare names where unique."""
         tables: dict[str, Spec | None] = {
             "dataset": self.dataset.spec if self.dataset else None,
-            "backbone": self.backbone,
-            "input": self.input,
-            "task": self.task,
+            "backbone": self.network.backbone,
+            "input": self.network.input,
             "strategy": self.strategy,
         }
         named: tuple[tuple[str, tuple[Spec, ...]], ...] = (
@@ -78,32 +78,54 @@ class Choices:
         return tables
 
 
-def choose(recipe: Recipe, registry: Registry, problems: Problems, form: TargetForm | None = None) -> Choices:
-    """Look up every name in `recipe`, and check what must fit together. Raises PluginError.
+def choose(recipe: Recipe, registry: Registry, problems: Problems) -> Choices:
+    """Look up what `recipe` names, and check what must fit together. Raises PluginError.
 
-    Where it names no task, the one for targets of this `form` is taken; without one, that which the options suit.
+    The network is looked up as far as it is known before the data is opened; see `choose_network`.
     """
     looked_up = _LookUp(recipe, registry, problems)
     dataset = looked_up.dataset()
-    backbone = looked_up.backbone(dataset)
-    task = problems.attempt("task", lambda: looked_up.task(form))
     choices = Choices(
         dataset=dataset,
-        backbone=backbone,
-        input=problems.attempt("backbone", lambda: registry.input_of(backbone)) if backbone else None,
-        task=task,
+        network=Network(),
         strategy=problems.attempt("strategy", looked_up.strategy),
         augmentations=looked_up.augmentations(),
         reporters=looked_up.reporters(),
-        weights=looked_up.weights(backbone) if backbone else None,
-        head=problems.attempt("head", lambda: check_head(task, recipe.head)) if task else None,
         engine=problems.attempt("engine", lambda: check_engine(recipe, registry)),
     )
     problems.attempt("training_precision", lambda: check_training_precision(recipe.training_precision))
     problems.attempt("batch_norm", lambda: check_batch_norm(recipe.batch_norm))
-    if backbone is not None:
-        _check_fit(choices, backbone, looked_up)
-    return choices
+    return choose_network(choices, recipe, registry, problems, medium=dataset.spec.medium if dataset else None)
+
+
+def choose_network(
+    choices: Choices, recipe: Recipe, registry: Registry, problems: Problems, *, medium: str | None
+) -> Choices:
+    """`choices` with the backbone, its weights and the input kind, and what must fit them checked.
+
+    Where the recipe names no backbone, that for data of `medium`; without a medium, none yet.
+    """
+    looked_up = _LookUp(recipe, registry, problems)
+    backbone = choices.network.backbone or looked_up.backbone(medium)
+    if backbone is None:
+        return choices
+    named = recipe.table("input").get(KIND)
+    kind = None
+    if medium is not None or named is not None:
+        key = f"input.{KIND}" if named is not None else "data" if recipe.backbone is None else "backbone"
+        kind = problems.attempt(
+            key,
+            lambda: registry.input_kind(
+                medium=medium, takes=backbone.takes, name=None if named is None else str(named)
+            ),
+        )
+    network = Network(backbone=backbone, input=kind, weights=looked_up.weights(backbone))
+    problems.attempt("backend", lambda: check_backbone(backbone, recipe.backend))
+    problems.attempt("train", lambda: check_train(recipe.train, backbone, choices.strategy))
+    if kind is not None:
+        for spec in choices.augmentations:
+            problems.attempt("augment", partial(check_augmentation, spec, kind))
+    return replace(choices, network=network)
 
 
 @dataclass(frozen=True)
@@ -121,26 +143,13 @@ class _LookUp:
             return None
         return self.problems.attempt("data", lambda: self.registry.resolve_dataset(data))
 
-    def backbone(self, dataset: ResolvedDataset | None) -> BackboneSpec | None:
+    def backbone(self, medium: str | None) -> BackboneSpec | None:
         name = self.recipe.backbone
         if name is not None:
             return self.problems.attempt("backbone", lambda: self.registry.resolve_backbone(name))
-        if dataset is None:
+        if medium is None:
             return None
-        return self.problems.attempt("backbone", lambda: self.registry.default_backbone(dataset.spec.input))
-
-    def task(self, form: TargetForm | None) -> TaskSpec:
-        if self.recipe.task is not None:
-            named: TaskSpec = self.registry.get("tasks", self.recipe.task)
-            return named
-        if form is not None:
-            return self.registry.default_task(form)
-        first = self.registry.default_task(EXPECTED)
-        others = (spec for spec in self.registry.specs("tasks") if spec.default and spec != first)
-        return next((spec for spec in (first, *others) if self._takes_options(spec)), first)
-
-    def _takes_options(self, task: TaskSpec) -> bool:
-        return not parse_options(task.options, self.recipe.table("task"), "task")[1]
+        return self.problems.attempt("backbone", lambda: self.registry.default_backbone(medium))
 
     def strategy(self) -> StrategySpec:
         name = self.recipe.strategy
@@ -190,19 +199,3 @@ class _LookUp:
         hint = f"{suggestion(name, [*published, NONE])}; or the path of a weights file"
         self.problems.report("weights", f"{what}: {name}", hint)
         return None
-
-
-def _check_fit(choices: Choices, backbone: BackboneSpec, looked_up: _LookUp) -> None:
-    """What must fit the backbone: backend, stages, the task's feature, and the input kinds."""
-    recipe, problems, task = looked_up.recipe, looked_up.problems, choices.task
-    problems.attempt("backend", lambda: check_backbone(backbone, recipe.backend))
-    problems.attempt("train", lambda: check_train(recipe.train, backbone, choices.strategy))
-    if task is not None:
-        problems.attempt("task", lambda: check_feature(task, backbone))
-    if choices.input is None:
-        return
-    specs: list[tuple[str, Any]] = [("augment", spec) for spec in choices.augmentations]
-    if choices.dataset is not None:
-        specs.insert(0, ("data", choices.dataset.spec))
-    for key, spec in specs:
-        problems.attempt(key, lambda spec=spec: check_inputs(looked_up.registry, spec, backbone))  # type: ignore[misc]

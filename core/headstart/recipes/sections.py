@@ -13,6 +13,8 @@ SINGLE_TABLES = ("dataset", "backbone", "input", "task", "strategy")
 """Tables of options, one each."""
 NAMED_TABLES = ("augmentation", "reporter")
 """Tables of which there is one for each name that is used, such as [augmentation.classic]."""
+KIND = "kind"
+"""The one key of [input] that is no option: it names the input kind, where several could read the data."""
 OPTION_TABLES = (*SINGLE_TABLES, *NAMED_TABLES)
 
 

@@ -5,9 +5,9 @@ import pytest
 
 from headstart.engine.rows import Part, Rows
 from headstart.errors import RecipeError
-from headstart.recipe import build_recipe
+from headstart.recipes.build import build_recipe
 from headstart.recipes.file import write_recipe
-from headstart.recipes.resolve import resolve_recipe
+from headstart.recipes.resolve import bind_to, resolve_recipe
 from headstart.registry import load_registry
 from headstart.specs import TaskRequest
 from headstart.testing import write_distribution
@@ -68,7 +68,8 @@ def registry(tmp_path_factory):
 
 def resolve(registry, *sets, form=None, **flags):
     given = {"data": "digits", "backbone": "lite0", "weights": "none", "backend": "torch", **flags}
-    return resolve_recipe(build_recipe(flags=given, sets=sets), registry, form)
+    resolved = resolve_recipe(build_recipe(flags=given, sets=sets), registry)
+    return bind_to(resolved, registry, task=registry.default_task(form or "class"), medium="image")
 
 
 def refusal(registry, *sets, **flags):
@@ -151,10 +152,10 @@ def test_a_flag_may_stand_for_an_option_of_the_recipe(registry, flags):
 
 
 @pytest.mark.parametrize("flags", [{"strategy": "probe"}, {"head": "mlp"}, {"strategy": "surgical", "train": ("top",)}])
-def test_a_recipe_that_states_every_value_resolves_again(registry, flags, tmp_path):
+def test_a_recipe_that_states_every_value_resolves_again(registry, flags, tmp_path, bound):
     resolved = resolve(registry, **flags)
     write_recipe(resolved.recipe, tmp_path / "recipe.toml")
-    again = resolve_recipe(build_recipe(flags={}, file=tmp_path / "recipe.toml"), registry)
+    again = bound(build_recipe(flags={}, file=tmp_path / "recipe.toml"), registry)
     assert again.phases == resolved.phases
 
 

@@ -10,28 +10,30 @@ from typing import Any
 from headstart.host.references import ResolvedDataset, looks_like_path
 from headstart.options import describe_options
 from headstart.recipe import Recipe
-from headstart.recipes.checks import AUTO
-from headstart.recipes.choices import NONE, Choices
+from headstart.recipes.lookup import NONE, Choices
 from headstart.recipes.option_tables import spellings
-from headstart.specs import BackboneSpec, WeightsSpec
+from headstart.recipes.sections import KIND, SINGLE_TABLES
+from headstart.specs import AUTO, BackboneSpec, Spec, WeightsSpec
 
 
 def write_out(recipe: Recipe, choices: Choices, options: Mapping[str, Any]) -> Recipe:
-    """`recipe` with everything that was chosen for it; resolving that gives the same again."""
+    """`recipe` with everything that was chosen for it so far; resolving that gives the same again."""
+    network = choices.network
     tables = {table: _plain(instance) for table, instance in options.items()}
+    if network.input is not None:
+        tables["input"] = {KIND: network.input.name, **tables.get("input", {})}
+    tables |= {table: dict(recipe.table(table)) for table in SINGLE_TABLES if table not in tables}  # not known yet
     return replace(
         recipe,
         data=_data(choices.dataset),
-        backbone=_backbone(recipe.backbone, choices.backbone),
-        weights=_weights(choices.weights),
-        task=choices.task.name if choices.task else recipe.task,
+        backbone=_backbone(recipe.backbone, network.backbone),
+        weights=_weights(network.weights) if network.backbone else recipe.weights,
         strategy=choices.strategy.name if choices.strategy else recipe.strategy,
-        head=choices.head,
         engine=choices.engine.name if choices.engine else AUTO,
         augment=tuple(spec.name for spec in choices.augmentations) or (NONE,),
         reporters=tuple(spec.name for spec in choices.reporters),
         options={table: values for table, values in tables.items() if values},
-        origins=_origins(recipe, choices),
+        origins=_origins(recipe, choices.tables()),
         problems=(),
     )
 
@@ -67,10 +69,10 @@ def _plain(instance: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None or defaults[name] is not None}
 
 
-def _origins(recipe: Recipe, choices: Choices) -> Mapping[str, str]:
+def _origins(recipe: Recipe, used: Mapping[str, Spec | None]) -> Mapping[str, str]:
     """Origins under the names of tables that the explicit recipe uses."""
     origins = dict(recipe.origins)
-    for table, spec in choices.tables().items():
+    for table, spec in used.items():
         if spec is None:
             continue
         for spelling in spellings(table, spec):

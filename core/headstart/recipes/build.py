@@ -1,0 +1,134 @@
+"""A recipe from what the user gives.
+
+    recipe = build_recipe(flags={"epochs": 5}, file=Path("recipe.toml"), sets=["strategy.backbone_rate=1e-4"])
+    recipe.epochs, recipe.origins["epochs"]  # 5, "flag --epochs"
+
+A flag wins over `--set`, which wins over the file, which wins over the default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from headstart.errors import Problem
+from headstart.options import Text
+from headstart.recipe import SETTINGS, Recipe, convert_setting, help_of
+from headstart.recipes.file import read_recipe, verify_form
+from headstart.recipes.sections import FIT, OPTION_TABLES, split_key, unknown_key
+
+FLAG_SPELLINGS: Mapping[str, str] = {"reporters": "reporter"}
+"""Flags that are not spelt like their setting."""
+
+
+def build_recipe(*, flags: Mapping[str, Any], file: Path | None = None, sets: Sequence[str] = ()) -> Recipe:
+    """A recipe from flags (by name with underscores; None or empty: not given), a TOML file and `--set`s.
+
+    A flag that is no setting is kept in `flags`: which option of the input kind it stands for is looked up later. What
+    is wrong with keys and values is kept in `problems`, so that it is told together with the rest. Raises UsageError
+    where the file cannot be read at all.
+    """
+    values = _Values()
+    if file is not None:
+        table, options = read_recipe(file)
+        for key, value in table.items():
+            values.add(key, value, f"file {file.name}")
+        for name, chosen in options.items():
+            for key, value in chosen.items():
+                values.add(f"{name}.{key}", value, f"file {file.name}")
+    values.add_sets(sets)
+    values.add_flags(flags)
+    return values.recipe()
+
+
+def recipe_of_run(file: Path) -> Recipe:
+    """The recipe that a run wrote. Raises PluginError for one of another form."""
+    verify_form(file)
+    return build_recipe(flags={}, file=file)
+
+
+@dataclass
+class _Values:
+    """Values by key, later ones over earlier ones, while a recipe is put together."""
+
+    chosen: dict[str, Any] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+    flags: dict[str, Any] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def add(self, key: str, value: Any, origin: str) -> None:
+        table, name = split_key(key)
+        if table == FIT and name not in SETTINGS:
+            self.problems.append(unknown_key(name, origin, SETTINGS))
+            return
+        self.chosen[key], self.origins[key] = value, origin
+
+    def add_sets(self, sets: Sequence[str]) -> None:
+        for written in sets:
+            key, equals, text = written.partition("=")
+            key = key.strip().removeprefix(f"{FIT}.").replace("-", "_" if "." not in key else "-")
+            if not equals or not key:
+                self.problems.append(Problem(f"--set {written}", "expected key=value", "as in --set epochs=5"))
+            elif _is_unknown(key):
+                self.problems.append(unknown_key(key, "--set", SETTINGS))
+            elif self.origins.get(key) == "--set" and self.chosen[key] != text:
+                self.problems.append(Problem(f"--set {key}", f"given twice: {self.chosen[key]} and {text}"))
+            else:
+                self.add(key, Text(text.strip()), "--set")
+
+    def add_flags(self, flags: Mapping[str, Any]) -> None:
+        for name, value in flags.items():
+            if value is None or (isinstance(value, (list, tuple)) and not value):
+                continue
+            flag = "flag --" + FLAG_SPELLINGS.get(name, name.replace("_", "-"))
+            if name == "data":
+                flag = "argument DATA"
+            if name not in SETTINGS:
+                self.flags[name], self.origins[name] = value, flag
+                continue
+            self._refuse_contradiction(name, value, flag)
+            self.add(name, value, flag)
+
+    def _refuse_contradiction(self, key: str, value: Any, flag: str) -> None:
+        if self.origins.get(key) == "--set" and not _same(key, self.chosen[key], value):
+            message = f"{flag} says {value}, --set says {self.chosen[key]}"
+            self.problems.append(Problem(key, message, "give it once"))
+
+    def recipe(self) -> Recipe:
+        """Convert the settings to their types and gather the options by table."""
+        settings: dict[str, Any] = {}
+        options: dict[str, dict[str, Any]] = {}
+        for key, value in self.chosen.items():
+            table, name = split_key(key)
+            if table != FIT:
+                options.setdefault(table, {})[name] = value
+                continue
+            try:
+                settings[name] = convert_setting(name, value)
+            except ValueError as exc:
+                self.problems.append(Problem(f"{name} ({self.origins[key]})", str(exc), help_of(name)))
+        return Recipe(
+            **settings,
+            options=options,
+            origins=dict(self.origins),
+            flags=dict(self.flags),
+            problems=tuple(self.problems),
+        )
+
+
+def _is_unknown(key: str) -> bool:
+    """Whether a key of `--set` is neither a setting nor in one of the option tables."""
+    table, name = split_key(key)
+    return name not in SETTINGS if table == FIT else table.partition(".")[0] not in OPTION_TABLES
+
+
+def _same(key: str, one: Any, other: Any) -> bool:
+    """Whether two spellings of a value mean the same, as far as can be known before plugins are loaded."""
+    if str(one) == str(other):
+        return True
+    try:
+        return key in SETTINGS and convert_setting(key, one) == convert_setting(key, other)
+    except ValueError:
+        return False
