@@ -127,8 +127,8 @@ class WentBack(Event):
 @dataclass(frozen=True, kw_only=True)
 class WeightsAveraged(Event):
     """Weights were averaged: `kind` "soup" of the trials with the rate factors `values`, none where all of them kept
-    the phase's start; or "share", an interpolation with that start, `values` naming the share of what was learned.
-    `val` are its metrics."""
+    the phase's start; or "share", an interpolation with that start, of which `values` names the share of what was
+    learned. `val` are its metrics."""
 
     phase: str
     kind: str
