@@ -17,6 +17,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "datasets": ("name", "input", "takes_path", "summary"),
     "augmentations": ("name", "input", "summary"),
     "strategies": ("name", "default", "summary"),
+    "targets": ("name", "means", "summary"),
     "tasks": ("name", "feature", "heads", "summary"),
     "reporters": ("name", "default", "summary"),
     "engines": ("name", "precisions", "missing", "summary"),

@@ -51,6 +51,13 @@ def strategies(
     show("strategies", name, as_json, disable_plugin)
 
 
+def targets(
+    name: Name = None, as_json: AsJson = False, disable_plugin: DisablePlugins = None, debug: Debug = False
+) -> None:
+    """List kinds of targets."""
+    show("targets", name, as_json, disable_plugin)
+
+
 def tasks(
     name: Name = None, as_json: AsJson = False, disable_plugin: DisablePlugins = None, debug: Debug = False
 ) -> None:

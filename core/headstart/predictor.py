@@ -77,7 +77,7 @@ class Predictor:
             chunk = payloads[first : first + BATCH]
             samples = [self.kind.read(payload, _where(payload)) for payload in chunk]
             notes += [sample.notes for sample in samples]
-            prepared = [self.kind.prepare(sample) for sample in samples]
+            prepared = [self.kind.prepare(sample).tensors for sample in samples]
             prepared += [prepared[-1]] * (BATCH - len(chunk))
             yield {name: np.stack([sample[name] for sample in prepared]) for name in self.kind.tensors}, len(chunk)
 

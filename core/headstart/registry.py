@@ -14,7 +14,7 @@ from headstart.host.lookup import find_spec
 from headstart.host.references import ResolvedDataset, find_backbone, find_dataset
 from headstart.host.verification import KINDS
 from headstart.plugins import PluginHost, PluginInfo, load_plugins
-from headstart.specs import AnySpec, BackboneSpec, InputSpec, Spec, StrategySpec, TargetForm, TaskSpec
+from headstart.specs import AnySpec, BackboneSpec, InputSpec, Spec, StrategySpec, TaskSpec
 
 if TYPE_CHECKING:
     from headstart.recipe import Recipe
@@ -26,8 +26,8 @@ S = TypeVar("S", bound=AnySpec)
 
 @dataclass(frozen=True)
 class Registry:
-    """What is on offer. Kinds are "backbones", "datasets", "inputs", "augmentations", "strategies", "tasks",
-    "reporters", "lowerings" and "engines".
+    """What is on offer. Kinds are "backbones", "datasets", "inputs", "augmentations", "strategies", "targets",
+    "tasks", "reporters", "lowerings" and "engines".
     """
 
     host: PluginHost
@@ -89,10 +89,12 @@ class Registry:
         marked = [spec for spec in self.specs("strategies") if spec.default]
         return cast("StrategySpec", _only(marked, "strategy", "--strategy"))
 
-    def default_task(self, form: TargetForm) -> TaskSpec:
-        """The task taken for targets of this form where the user names none. Raises UsageError."""
-        marked = [spec for spec in self.specs("tasks") if spec.default and spec.targets == form]
-        return cast("TaskSpec", _only(marked, f"task for targets of the form {form!r}", "--task"))
+    def default_task(self, targets: str) -> TaskSpec:
+        """The task taken for targets of the kind `targets` where the user names none. Raises UsageError."""
+        kind = self.get("targets", targets)
+        named = (kind.name, kind.short_name)
+        marked = [spec for spec in self.specs("tasks") if spec.default and spec.targets in named]
+        return cast("TaskSpec", _only(marked, f"task for targets of the kind {kind.short_name!r}", "--task"))
 
     def load_target(self, spec: Spec, target: str) -> Callable[..., Any]:
         """Import what a spec names as `module:function`; this may load keras.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from headstart.data.split_file import SplitRow
     from headstart.recipes.resolve import ResolvedRecipe
     from headstart.runs.evaluation import Labelled, Scored
-    from headstart.specs import Records
+    from headstart.specs import Record, Records
 
 ALL = "all"
 SPLITS = ("train", "val", "test")
@@ -175,16 +175,17 @@ class Run:
         if split not in (*SPLITS, ALL):
             raise UsageError(f"unknown split {split!r}", hint=f"expected one of {', '.join((*SPLITS, ALL))}")
         written = read_split(self.folder.split)
-        payloads = {record.key: record.payload for record in self.open_records().items}
+        records = {record.key: record for record in self.open_records().items}
         samples = []
         for each in SPLITS if split == ALL else (split,):
             rows = written.only(each).rows
             for row in rows:
-                _verify_unchanged(row, payloads)
+                _verify_unchanged(row, records)
             keys = tuple(row.key for row in rows)
-            samples.append(
-                Labelled(each, keys, tuple(payloads[key] for key in keys), tuple(row.target for row in rows))
+            targets = tuple(
+                row.target if isinstance(records[row.key].target, str) else records[row.key].target for row in rows
             )
+            samples.append(Labelled(each, keys, tuple(records[key].payload for key in keys), targets))
         return samples
 
     def open_records(self) -> Records:
@@ -195,7 +196,9 @@ class Run:
 
     def _other(self, data: str) -> list[Labelled]:
         """Every labelled row of other data, under `test`."""
+        from headstart.data.array_store import ArrayStore
         from headstart.data.prepared import prepare_unsplit
+        from headstart.data.targets import build_target_kind, other_kind
         from headstart.recipes.resolve import resolve_recipe
         from headstart.runs.evaluation import Labelled
         from headstart.runs.planning import open_records
@@ -211,11 +214,18 @@ class Run:
                 f"{data} has samples without labels, so there is nothing to score them against",
                 hint="`headstart predict RUN INPUT...` answers samples without labels",
             )
+        wanted = self.registry.get("targets", self.artefact.blueprint.task.targets)
+        if refused := other_kind(records, wanted, self.registry):
+            means = self.registry.get("targets", str(records.targets)).means
+            raise DataError(
+                refused.message, hint=f"name data with {wanted.means} a sample, or a run whose task learns {means}"
+            )
+        targets = build_target_kind(self.registry, wanted.name)
         payloads = {record.key: record.payload for record in records.items}
         with tempfile.TemporaryDirectory() as scratch:
-            form = self.artefact.blueprint.task.targets
-            checked = prepare_unsplit(records, self.artefact.kind, form=form, scratch=Path(scratch))
-        return [Labelled("test", checked.keys, tuple(payloads[key] for key in checked.keys), checked.targets)]
+            store = ArrayStore(scratch=Path(scratch))
+            checked = prepare_unsplit(records, self.artefact.kind, targets, store=store)
+        return [Labelled("test", checked.keys, tuple(payloads[key] for key in checked.keys), checked.values)]
 
     def report(self, reporters: Sequence[str] | None = None, *, interactive: bool = False) -> list[str]:
         """Draw the reports again from the folder; returns a message for each reporter that raised."""
@@ -235,12 +245,15 @@ def _name_of(raw: Any, number: int) -> str:
     return str(raw) if isinstance(raw, str | Path) else f"{type(raw).__name__} {number}"
 
 
-def _verify_unchanged(row: SplitRow, payloads: Mapping[str, Any]) -> None:
-    from headstart.data.hashing import content_hash
+def _verify_unchanged(row: SplitRow, records: Mapping[str, Record]) -> None:
+    """Contents must be those of the run, and targets that are no text; of texts those of the run are taken."""
+    from headstart.data.hashing import content_hash, written_target
 
-    if row.key not in payloads:
+    if row.key not in records:
         raise DataError(f"{row.key} was in the run's data and is not there any more")
-    if content_hash(payloads[row.key], row.key) != row.content_hash:
+    record = records[row.key]
+    same_target = isinstance(record.target, str) or written_target(record.target, row.key) == row.target
+    if not same_target or content_hash(record.payload, row.key) != row.content_hash:
         raise DataError(
             f"{row.key} has changed since the run was made",
             hint="restore it, or score the new data with `headstart evaluate RUN DATA`",

@@ -35,6 +35,7 @@ from headstart.specs import (
     ReporterSpec,
     Spec,
     StrategySpec,
+    TargetSpec,
     TaskSpec,
     WeightsSpec,
 )
@@ -46,6 +47,7 @@ KINDS: Mapping[str, type[Spec]] = {
     "inputs": InputSpec,
     "augmentations": AugmentationSpec,
     "strategies": StrategySpec,
+    "targets": TargetSpec,
     "tasks": TaskSpec,
     "reporters": ReporterSpec,
     "lowerings": LoweringSpec,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headstart.errors import UsageError
 from headstart.host.references import ResolvedDataset, looks_like_path
 from headstart.options import parse_options
 from headstart.recipe import Recipe
@@ -30,7 +31,6 @@ from headstart.specs import (
     ReporterSpec,
     Spec,
     StrategySpec,
-    TargetForm,
     TaskSpec,
     WeightsSpec,
 )
@@ -38,8 +38,6 @@ from headstart.suggest import suggestion
 
 NONE = "none"
 """`--weights none`: random weights. `--augment none`: training samples do not vary."""
-EXPECTED: TargetForm = "class"
-"""The form of targets that is expected before any was seen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,15 +76,15 @@ class Choices:
         return tables
 
 
-def choose(recipe: Recipe, registry: Registry, problems: Problems, form: TargetForm | None = None) -> Choices:
+def choose(recipe: Recipe, registry: Registry, problems: Problems, targets: str | None = None) -> Choices:
     """Look up every name in `recipe`, and check what must fit together. Raises PluginError.
 
-    Where it names no task, the one for targets of this `form` is taken; without one, that which the options suit.
+    Where it names no task, the one for this kind of `targets` is taken; without one, the first that the options suit.
     """
     looked_up = _LookUp(recipe, registry, problems)
     dataset = looked_up.dataset()
     backbone = looked_up.backbone(dataset)
-    task = problems.attempt("task", lambda: looked_up.task(form))
+    task = problems.attempt("task", lambda: looked_up.task(targets))
     choices = Choices(
         dataset=dataset,
         backbone=backbone,
@@ -129,15 +127,16 @@ class _LookUp:
             return None
         return self.problems.attempt("backbone", lambda: self.registry.default_backbone(dataset.spec.input))
 
-    def task(self, form: TargetForm | None) -> TaskSpec:
+    def task(self, targets: str | None) -> TaskSpec:
         if self.recipe.task is not None:
             named: TaskSpec = self.registry.get("tasks", self.recipe.task)
             return named
-        if form is not None:
-            return self.registry.default_task(form)
-        first = self.registry.default_task(EXPECTED)
-        others = (spec for spec in self.registry.specs("tasks") if spec.default and spec != first)
-        return next((spec for spec in (first, *others) if self._takes_options(spec)), first)
+        if targets is not None:
+            return self.registry.default_task(targets)
+        likely: list[TaskSpec] = [spec for spec in self.registry.specs("tasks") if spec.default]
+        if not likely:
+            raise UsageError("no plugin offers a default task", hint="name one with --task")
+        return next((spec for spec in likely if self._takes_options(spec)), likely[0])
 
     def _takes_options(self, task: TaskSpec) -> bool:
         return not parse_options(task.options, self.recipe.table("task"), "task")[1]

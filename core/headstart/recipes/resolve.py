@@ -29,7 +29,6 @@ from headstart.specs import (
     Phase,
     ReporterSpec,
     StrategySpec,
-    TargetForm,
     TaskSpec,
     WeightsSpec,
 )
@@ -76,15 +75,15 @@ class ResolvedRecipe:
         return self.options[full if full in self.options else f"{group}.{spec.short_name}"]
 
 
-def resolve_recipe(recipe: Recipe, registry: Registry, form: TargetForm | None = None) -> ResolvedRecipe:
+def resolve_recipe(recipe: Recipe, registry: Registry, targets: str | None = None) -> ResolvedRecipe:
     """Look up and check everything in `recipe`; reads no data.
 
-    A recipe that names no task gets the one for targets of this `form`. Before the data was seen that is None, and a
+    A recipe that names no task gets the one for this kind of `targets`. Before the data was seen that is None, and a
     likely task stands in for it: see `headstart.runs.settling`.
     Raises RecipeError with all problems at once, PluginError where something that the recipe names failed.
     """
     problems = Problems(recipe)
-    choices = choose(recipe, registry, problems, form)
+    choices = choose(recipe, registry, problems, targets)
     options = parse_tables(recipe, choices, problems)
     planner = make_planner(recipe, choices, options, registry)
     stages = choices.backbone.stages if choices.backbone else None

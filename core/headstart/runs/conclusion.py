@@ -97,8 +97,9 @@ def _labelled(plan: Plan, split: str, count: int | None = None) -> Labelled:
     """The raw samples of a split, or the first `count` of them."""
     payloads = {record.key: record.payload for record in plan.records.items}
     rows = plan.data.indices(split)[:count]
-    keys = tuple(plan.data.keys[row] for row in rows)
-    labels = tuple(plan.data.targets[row] for row in rows)
+    owners = list(dict.fromkeys(int(plan.data.owners[row]) for row in rows))
+    keys = tuple(plan.data.keys[owner] for owner in owners)
+    labels = tuple(plan.data.values[owner] for owner in owners)
     return Labelled(split, keys, tuple(payloads[key] for key in keys), labels)
 
 

@@ -7,22 +7,23 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
 import numpy as np
 
+from headstart.data.array_store import ArrayStore
 from headstart.data.checks import MAX_LISTED
 from headstart.data.reading import Reading, read_all
-from headstart.data.targets import number_of
+from headstart.data.targets import build_target_kind, find_targets, rarest
 from headstart.data.views import Composed, Mixed, TrainingSamples, View, augmented, partners
 from headstart.errors import DataError, UsageError
 from headstart.recipes.resolve import ResolvedRecipe
 from headstart.registry import Registry
 from headstart.runs.planning import build_kind, build_view, left_out, open_records
 from headstart.runs.sheet_drawing import Cell, draw_sheet
-from headstart.specs import Colour, InputKind, Mix, Record, Transform
+from headstart.specs import Colour, InputKind, Mix, Record, TargetKind, Transform
 
 POOL = 64
 """Samples that are read at least, where there are so many: partners of mixtures are picked among them."""
@@ -53,12 +54,14 @@ def contact_sheet(resolved: ResolvedRecipe, registry: Registry, *, samples: int,
     name = _picture(kind, resolved.input.name)
     records = open_records(resolved, registry)
     view = build_view(resolved, registry, records, kind) or View(kind, Composed(()), resolved.recipe.seed)
-    reading = _read_some(_spread(records.items), kind, max(POOL, samples))
+    targets = build_target_kind(registry, find_targets(records, registry).spec.name)
+    reading = _read_some(_spread(records.items, targets), kind, max(POOL, samples))
     if not reading.items:
         listed = "".join(f"\n  {each.reason}" for each in reading.skipped[:MAX_LISTED])
         raise DataError(f"none of the records can be read:{listed}", hint="mend these files, or name other data")
     warnings = [*left_out(resolved, records), *(each.reason for each in reading.skipped)]  # reasons name the file
-    rows = _rows(reading, view, name, samples=samples, views=views)
+    words = ["no label" if item.target is None else targets.words(item.target) for item in reading.items]
+    rows = _rows(reading, words, view, name, samples=samples, views=views)
     return ContactSheet(
         draw_sheet(rows, ("as it is", *(f"epoch {number + 1}" for number in range(views)))), (*warnings,)
     )
@@ -80,56 +83,56 @@ def _read_some(items: Sequence[Record], kind: InputKind, count: int) -> Reading:
     cannot are among the `skipped`."""
     tried = count
     while True:
-        reading = read_all(items[:tried], kind, scratch=None, on_progress=None, any_unreadable=True)
+        reading = read_all(items[:tried], kind, store=ArrayStore(), any_unreadable=True)
         if len(reading.items) >= count or tried >= len(items):
             return reading
         tried *= 2
 
 
-def _spread(items: Sequence[Record]) -> list[Record]:
-    """Training records, by key, of one target after the other in turn; of numbers the first few are spread over all."""
+def _spread(items: Sequence[Record], targets: TargetKind) -> list[Record]:
+    """Training records, by key, of one stratum after the other in turn, each in its rarest.
+
+    Where strata overlap, the first few are spread over all of them, such as over all sizes of numbers.
+    """
     given = [record for record in items if record.split == "train"] or items
+    ordered = sorted(given, key=lambda record: record.key)
     groups: defaultdict[str, list[Record]] = defaultdict(list)
-    for record in sorted(given, key=lambda record: record.key):
-        groups[record.target or ""].append(record)
-    in_turn = chain.from_iterable(zip_longest(*(groups[target] for target in _in_order(groups))))
+    known = [record for record in ordered if record.target is not None]
+    for record, name in zip(known, rarest(targets.strata([record.target for record in known])), strict=True):
+        groups[name].append(record)
+    groups[""] += [record for record in ordered if record.target is None]
+    names = sorted(groups) if targets.exclusive else _far_apart(sorted(groups))
+    in_turn = chain.from_iterable(zip_longest(*(groups[name] for name in names)))
     return [record for record in in_turn if record is not None]
 
 
-def _in_order(targets: Iterable[str]) -> list[str]:
-    """By name; of more numbers than the pool holds, each halfway between two before it (van der Corput)."""
-    ordered = sorted(targets)
-    numbers = {target: number for target in ordered if (number := number_of(target)) is not None}
-    if len(ordered) <= POOL or len(numbers) < len(ordered):
-        return ordered
-    bits = len(ordered).bit_length()
-    places = sorted(range(len(ordered)), key=lambda place: f"{place:0{bits}b}"[::-1])
-    by_size = sorted(ordered, key=lambda target: numbers[target])
-    return [by_size[place] for place in places]
+def _far_apart(names: Sequence[str]) -> list[str]:
+    """In an order in which each stands halfway between two before it (van der Corput)."""
+    bits = len(names).bit_length()
+    places = sorted(range(len(names)), key=lambda place: f"{place:0{bits}b}"[::-1])
+    return [names[place] for place in places]
 
 
-def _rows(reading: Reading, view: View, name: str, *, samples: int, views: int) -> list[list[Cell]]:
+def _rows(
+    reading: Reading, words: Sequence[str], view: View, name: str, *, samples: int, views: int
+) -> list[list[Cell]]:
     keys = tuple(record.key for record in reading.items)
     pool = TrainingSamples(reading.tensors, keys, np.arange(len(keys)))
     count = min(samples, len(keys))
-    rows = [[Cell(reading.tensors[name][place], (_label(reading, place),), (keys[place],))] for place in range(count)]
+    rows = [[Cell(reading.tensors[name][place], (words[place],), (keys[place],))] for place in range(count)]
     for epoch in range(1, views + 1):
         varied = augmented(pool, np.arange(count), view, epoch)[name]
         mixed = partners(pool, np.arange(count), view, epoch)
         for place in range(count):
             notes = in_words(view.draw(epoch, keys[place]))
-            rows[place].append(Cell(varied[place], _labels(reading, place, mixed), notes))
+            rows[place].append(Cell(varied[place], _labels(words, place, mixed), notes))
     return rows
 
 
-def _label(reading: Reading, place: int) -> str:
-    return reading.items[place].target or "no label"
-
-
-def _labels(reading: Reading, place: int, mixed: Mixed | None) -> tuple[str, ...]:
-    """The label; of a mixture both with their shares, or one where they are the same."""
-    own = _label(reading, place)
-    other = own if mixed is None else _label(reading, int(mixed.rows[place]))
+def _labels(words: Sequence[str], place: int, mixed: Mixed | None) -> tuple[str, ...]:
+    """The target in words; of a mixture both with their shares, or one where they are the same."""
+    own = words[place]
+    other = own if mixed is None else words[int(mixed.rows[place])]
     if mixed is None or other == own:
         return (own,)
     percent = round(100 * float(mixed.shares[place]))

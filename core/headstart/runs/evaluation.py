@@ -24,7 +24,7 @@ class Scored:
 
     split: str
     keys: tuple[str, ...]
-    labels: tuple[str, ...]
+    labels: tuple[Any, ...]
     targets: np.ndarray
     outputs: Mapping[str, np.ndarray]
 
@@ -36,7 +36,7 @@ class Labelled:
     split: str
     keys: tuple[str, ...]
     payloads: tuple[Any, ...]
-    labels: tuple[str, ...]
+    labels: tuple[Any, ...]
 
 
 def score(predictor: Predictor, samples: Labelled, on_progress: Callable[[int, int], None] | None = None) -> Scored:

@@ -33,7 +33,9 @@ OnProgress = Callable[[str, int, int], None]
 """Hears (activity, done, total)."""
 
 if TYPE_CHECKING:
-    from headstart.data.prepared import PreparedData
+    import numpy as np
+
+    from headstart.data.prepared import PreparedData, PrepareOptions
     from headstart.data.views import View
     from headstart.engine.network import Network
     from headstart.recipes.resolve import ResolvedRecipe
@@ -63,12 +65,17 @@ class Plan:
 
     def targets(self, split: str) -> Any:
         """Encoded targets (rows, ...) of a split."""
-        rows = self.data.indices(split)
-        return self.task.encode([self.data.targets[i] for i in rows], [self.data.keys[i] for i in rows])
+        return encoded(self.task, self.data, self.data.indices(split))
 
     def samples(self) -> dict[str, int]:
         """Rows by split."""
         return {split: len(self.data.indices(split)) for split in ("train", "val", "test")}
+
+
+def encoded(task: Task, data: PreparedData, rows: np.ndarray) -> Any:
+    """Encoded targets of `rows` (row,) int64. Tasks take texts as yet; `data.read_values` has what kinds read."""
+    owners = [int(data.owners[row]) for row in rows]
+    return task.encode([data.values[owner] for owner in owners], [data.keys[owner] for owner in owners])
 
 
 def preprocess_of(resolved: ResolvedRecipe) -> Mapping[str, Any]:
@@ -112,7 +119,7 @@ def make_plan(
     counted(len(records.items))
     resolved = settle_task(resolved, registry, records)
     said: list[str] = []
-    data = _prepare(resolved, records, kind, scratch, told, said.append)
+    data = _prepare(resolved, registry, records, kind, scratch, told, said.append)
     task = _build_task(resolved, registry, data)
     recipe = resolved.recipe  # the threads are those that the run will pin
     activate(choice, recipe.threads or available_threads(), deterministic=recipe.deterministic)
@@ -162,26 +169,37 @@ def check_weights_present(resolved: ResolvedRecipe, registry: Registry) -> None:
 
 def _prepare(
     resolved: ResolvedRecipe,
+    registry: Registry,
     records: Records,
     kind: InputKind,
     scratch: Path,
     told: OnProgress,
     warn: Callable[[str], None],
 ) -> PreparedData:
-    from headstart.cache import open_cache
-    from headstart.data.prepared import PrepareOptions, prepare
-    from headstart.data.sample_store import SampleStore
+    from headstart.data.checks import raise_errors
+    from headstart.data.prepared import prepare
+    from headstart.data.targets import build_target_kind, other_kind
 
-    recipe = resolved.recipe
-    store = SampleStore(open_cache(warn), _read_by(resolved), scratch, warn)
-    options = PrepareOptions(
-        limit=recipe.limit,
-        split_seed=recipe.split_seed,
-        scratch=scratch,
-        store=store,
-        form=resolved.task.targets,
+    wanted = registry.get("targets", resolved.task.targets)
+    if other := other_kind(records, wanted, registry):
+        raise_errors([other])
+    targets = build_target_kind(registry, wanted.name)
+    options = prepare_options(resolved, scratch, warn)
+    return prepare(records, kind, targets, options, on_progress=lambda done, total: told("read", done, total))
+
+
+def prepare_options(resolved: ResolvedRecipe, scratch: Path, warn: Callable[[str], None]) -> PrepareOptions:
+    """How a recipe's data is prepared; what was read is kept in the user's cache."""
+    from headstart.cache import open_cache
+    from headstart.data.array_store import ArrayStore
+    from headstart.data.prepared import PrepareOptions
+
+    return PrepareOptions(
+        limit=resolved.recipe.limit,
+        split_seed=resolved.recipe.split_seed,
+        store=ArrayStore(open_cache(warn), scratch, warn),
+        read_by=_read_by(resolved),
     )
-    return prepare(records, kind, options, on_progress=lambda done, total: told("read", done, total))
 
 
 def _read_by(resolved: ResolvedRecipe) -> dict[str, Any]:
@@ -200,7 +218,7 @@ def _read_by(resolved: ResolvedRecipe) -> dict[str, Any]:
 
 def _build_task(resolved: ResolvedRecipe, registry: Registry, data: PreparedData) -> Task:
     """The task, bound to its labels and to what it reads off the training split."""
-    request = TaskRequest(resolved.options["task"], targets=data.targets)
+    request = TaskRequest(resolved.options["task"], targets=data.values)
     task: Task = registry.load_target(resolved.task, resolved.task.build)(request)
     mixing = [spec.name for spec in resolved.augmentations if spec.mixes]
     if mixing and not hasattr(task, "mix"):
@@ -210,8 +228,7 @@ def _build_task(resolved: ResolvedRecipe, registry: Registry, data: PreparedData
         )
     if not isinstance(task, FitsTargets):
         return task
-    rows = data.indices("train")
-    return task.fitted(task.encode([data.targets[row] for row in rows], [data.keys[row] for row in rows]))
+    return task.fitted(encoded(task, data, data.indices("train")))
 
 
 def _build_network(resolved: ResolvedRecipe, registry: Registry, kind: InputKind, task: Task) -> Network:

@@ -40,6 +40,7 @@ from headstart.specs.base import (
 )
 from headstart.specs.changes import (
     Box,
+    Change,
     Colour,
     ColourName,
     Erased,
@@ -65,14 +66,18 @@ from headstart.specs.engines import (
     EngineSpec,
 )
 from headstart.specs.inputs import (
+    Facts,
     InputBuild,
     InputKind,
     InputRequest,
     InputSpec,
     MixesSamples,
+    Prepared,
+    PreparesSeveral,
     Preview,
     Sample,
     TensorSpec,
+    Trims,
 )
 from headstart.specs.lowerings import (
     LoweringBuild,
@@ -96,8 +101,13 @@ from headstart.specs.strategies import (
     StrategySpec,
 )
 from headstart.specs.targets import (
-    SEPARATOR,
-    TargetForm,
+    AdvisesOnFew,
+    Finding,
+    Recognised,
+    TargetBuild,
+    TargetKind,
+    TargetRequest,
+    TargetSpec,
 )
 from headstart.specs.tasks import (
     Calibrates,
@@ -119,11 +129,13 @@ AnySpec = (
     | StrategySpec
     | LoweringSpec
     | EngineSpec
+    | TargetSpec
 )
 Specs = Iterable[AnySpec]
 
 __all__ = [
     "API",
+    "AdvisesOnFew",
     "AnySpec",
     "Augmentation",
     "AugmentationBuild",
@@ -136,6 +148,7 @@ __all__ = [
     "BackboneSpec",
     "Box",
     "Calibrates",
+    "Change",
     "Colour",
     "ColourName",
     "Compiled",
@@ -148,9 +161,11 @@ __all__ = [
     "EngineRequest",
     "EngineSpec",
     "Erased",
+    "Facts",
     "Family",
     "FeatureSpec",
     "FetchedFile",
+    "Finding",
     "FitsTargets",
     "HEAD",
     "INPUT",
@@ -169,7 +184,10 @@ __all__ = [
     "PRECISIONS",
     "PackageFile",
     "Phase",
+    "Prepared",
+    "PreparesSeveral",
     "Preview",
+    "Recognised",
     "Record",
     "Records",
     "RemoteFile",
@@ -178,7 +196,6 @@ __all__ = [
     "ReporterRequest",
     "ReporterSpec",
     "RunView",
-    "SEPARATOR",
     "Sample",
     "Skipped",
     "Solved",
@@ -188,13 +205,17 @@ __all__ = [
     "StrategyBuild",
     "StrategyRequest",
     "StrategySpec",
-    "TargetForm",
+    "TargetBuild",
+    "TargetKind",
+    "TargetRequest",
+    "TargetSpec",
     "Task",
     "TaskBuild",
     "TaskRequest",
     "TaskSpec",
     "TensorSpec",
     "Transform",
+    "Trims",
     "WeightsFetch",
     "WeightsLoad",
     "WeightsSpec",

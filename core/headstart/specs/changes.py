@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Matrix = tuple[tuple[float, float, float], ...]
 Box = tuple[float, float, float, float]
@@ -20,6 +20,14 @@ ColourName = Literal[
     "equalize",
     "invert",
 ]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change of a sample: a name that its input kind knows, and a plain value that means nothing to core."""
+
+    name: str
+    value: Any = None
 
 
 @dataclass(frozen=True)

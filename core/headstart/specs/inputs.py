@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -15,12 +15,20 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+Facts = Mapping[str, Any]
+"""Small plain JSON values about one row that `prepare` knew: original size, scale, offset, length, source text."""
+
+
 @dataclass(frozen=True)
 class TensorSpec:
-    """One named tensor of a sample, without the batch axis. `dtype` is a numpy name such as "uint8"."""
+    """One named tensor of a sample, without the batch axis. `dtype` is a numpy name such as "uint8".
+
+    `length_axis` is the axis that varies in length up to its size in `shape`; None where all are fixed.
+    """
 
     shape: tuple[int, ...]
     dtype: str
+    length_axis: int | None = None
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,18 @@ class Sample:
 
     value: Any
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One row: tensors padded to the shapes of `InputKind.tensors`, and what else was known when they were made.
+
+    `length` says how much of the length axes is used; None where the kind has none.
+    """
+
+    tensors: Mapping[str, np.ndarray]
+    facts: Facts = field(default_factory=dict)
+    length: int | None = None
 
 
 @dataclass(frozen=True)
@@ -50,14 +70,14 @@ class InputKind(Protocol):
     """
 
     tensors: Mapping[str, TensorSpec]
-    """What `prepare` returns, by name; fixed shapes."""
+    """The tensors of what `prepare` returns, by name; fixed shapes."""
     output_ranges: Mapping[str, tuple[float, float]]
     """Lowest and highest value each tensor of `stage` can take after preprocessing; checked on the first batch."""
 
     def read(self, payload: Any, where: str) -> Sample:
         """Decode `payload` (Path, bytes, str or numpy array). Raises DataError naming `where`."""
 
-    def prepare(self, sample: Sample) -> Mapping[str, np.ndarray]:
+    def prepare(self, sample: Sample) -> Prepared:
         """Bring a sample to the fixed shapes of `tensors`; deterministic, the same in training and prediction."""
 
     def transform(self, prepared: Mapping[str, np.ndarray], transform: Transform) -> Mapping[str, np.ndarray]:
@@ -96,6 +116,22 @@ class MixesSamples(Protocol):
     def own_share(self, mix: Mix) -> float:
         """The exact share in [0, 1] of the sample's own in what `mix` gives: `mix.share`, or with a box the elements
         outside of it divided by all."""
+
+
+@runtime_checkable
+class PreparesSeveral(Protocol):
+    """What an InputKind offers too that makes several rows of one record: windows, tiles, passages."""
+
+    def prepare_several(self, sample: Sample) -> Sequence[Prepared]:
+        """The rows of a sample, in order, one or more; deterministic, as `prepare` is."""
+
+
+@runtime_checkable
+class Trims(Protocol):
+    """What an InputKind offers too whose rows are shorter than their tensors: batches may be cut to a few lengths."""
+
+    lengths: tuple[int, ...]
+    """The static lengths, ascending; the last one is the stored one."""
 
 
 class InputBuild(Protocol):

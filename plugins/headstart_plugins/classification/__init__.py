@@ -58,6 +58,7 @@ def register_tasks() -> Iterable[TaskSpec]:
             options=ClassificationOptions,
             build="headstart_plugins.classification._build:build",
             feature="pooled",
+            targets="targets/class",
             heads=("linear", "mlp"),
             closed_form=frozenset({"linear"}),
             gradient_options=("dropout", "label_smoothing"),

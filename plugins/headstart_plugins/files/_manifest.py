@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from headstart.errors import DataError, UsageError
-from headstart.specs import SEPARATOR, DatasetRequest, Record, Records
+from headstart.specs import DatasetRequest, Record, Records
 from headstart.suggest import suggestion
+from headstart_plugins._target_texts import SEPARATOR
 from headstart_plugins.files import ManifestOptions
 from headstart_plugins.files._splits import SPLIT_NAMES
 from headstart_plugins.files._tables import Table, read_table
@@ -45,7 +46,7 @@ def build(request: DatasetRequest) -> Records:
         INPUTS[column],
         items,
         options.symmetries if column == "path" else frozenset(),
-        targets="labels" if LABELS in table.columns else None,
+        targets="targets/labels" if LABELS in table.columns else None,
     )
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from headstart.data.folders import walk
 from headstart.errors import UsageError
-from headstart.specs import InputKind, InputRequest, Mix, Preview, Sample, TensorSpec, Transform
+from headstart.specs import InputKind, InputRequest, Mix, Prepared, Preview, Sample, TensorSpec, Transform
 from headstart_plugins.image import ImageOptions
 from headstart_plugins.image._colours import coloured
 from headstart_plugins.image._fingerprint import difference_hash
@@ -58,9 +58,10 @@ class ImageKind:
         """A picture as RGB pixels; how odd ones are converted stands in `_read`."""
         return read_picture(payload, where, self.preprocess.background)
 
-    def prepare(self, sample: Sample) -> Mapping[str, np.ndarray]:
-        """{"image": (height, width, 3) uint8} at the weights' size."""
-        return {"image": fitted(sample.value, self.preprocess)}
+    def prepare(self, sample: Sample) -> Prepared:
+        """{"image": (height, width, 3) uint8} at the weights' size; facts are `height` and `width` as they were."""
+        height, width = sample.value.shape[:2]
+        return Prepared({"image": fitted(sample.value, self.preprocess)}, {"height": height, "width": width})
 
     def transform(self, prepared: Mapping[str, np.ndarray], transform: Transform) -> Mapping[str, np.ndarray]:
         """Affine and bilinear, beyond the border the nearest border pixel; then colours, then what is erased."""

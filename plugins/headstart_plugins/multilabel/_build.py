@@ -10,7 +10,8 @@ import numpy as np
 from scipy import special
 
 from headstart.calibration import expected_calibration_error, fit_temperature, stored_temperature
-from headstart.specs import SEPARATOR, Solved, TaskRequest
+from headstart.specs import Solved, TaskRequest
+from headstart_plugins._target_texts import SEPARATOR
 from headstart_plugins.multilabel import MultilabelOptions, _labels, _metrics
 from headstart_plugins.multilabel._thresholds import (
     HALF,

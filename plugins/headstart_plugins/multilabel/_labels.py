@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from headstart.data.targets import labels_of
 from headstart.errors import DataError
 from headstart.suggest import suggestion
 from headstart_plugins._label_names import natural_order, stored_names
+from headstart_plugins._target_texts import labels_of
 
 
 def labels_among(targets: Sequence[str]) -> tuple[str, ...]:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.data.targets import number_of
 from headstart.errors import DataError
 from headstart.specs import Solved, TaskRequest
+from headstart_plugins._target_texts import number_of
 from headstart_plugins.regression import RegressionOptions, _metrics
 from headstart_plugins.regression._solve import VALUE
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-
 from headstart.data.array_folder import NAMES, create_arrays, open_arrays, seal_arrays
+
 from headstart.specs import TensorSpec
 
 SPECS = {"@pooled": TensorSpec((3,), "float32"), "image": TensorSpec((2, 2, 3), "uint8")}

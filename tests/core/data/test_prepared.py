@@ -3,10 +3,10 @@
 import os
 import threading
 
+import headstart.data.storage
 import numpy as np
 import pytest
 
-import headstart.data.storage
 from headstart.data.prepared import PrepareOptions, prepare, prepare_unsplit
 from headstart.errors import DataError
 from headstart.specs import Record, Records, Sample, Skipped, TensorSpec

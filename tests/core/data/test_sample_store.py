@@ -4,11 +4,11 @@ import os
 
 import numpy as np
 import pytest
+from headstart.data.sample_store import SampleStore
 from PIL import Image
 
 from headstart.cache import Cache
 from headstart.data.reading import read_all
-from headstart.data.sample_store import SampleStore
 from headstart.errors import DataError
 from headstart.registry import load_registry
 from headstart.specs import InputRequest, Record

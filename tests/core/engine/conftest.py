@@ -41,9 +41,10 @@ class Bench:
         return made
 
     def source(self, network, tmp_path, view=None):
+        from headstart.engine.feature_store import FeatureStore
+
         from headstart.cache import Cache
         from headstart.engine.compute import forward
-        from headstart.engine.feature_store import FeatureStore
         from headstart.engine.identity import hash_arrays
         from headstart.engine.prefixes import Opened
         from headstart.engine.source import Source

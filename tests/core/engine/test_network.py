@@ -7,8 +7,8 @@ import sys
 import keras
 import numpy as np
 import pytest
-
 from headstart.data.array_folder import create_arrays
+
 from headstart.engine.compute import forward
 from headstart.engine.features import extract
 from headstart.engine.network import Network, choose_features
