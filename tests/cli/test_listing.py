@@ -7,7 +7,7 @@ import pytest
 from headstart.registry import load_registry
 from headstart_cli.main import run_arguments
 
-KINDS = ("backbones", "datasets", "inputs", "augmentations", "strategies", "tasks", "reporters")
+KINDS = ("backbones", "datasets", "inputs", "augmentations", "strategies", "targets", "tasks", "reporters")
 
 
 @pytest.fixture

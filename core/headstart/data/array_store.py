@@ -170,7 +170,7 @@ class _Kept:
 
 def _nameless(folder: Path) -> IO[bytes]:
     """A new file without a name."""
-    return tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - who asked for it closes it
+    return tempfile.TemporaryFile(dir=folder)
 
 
 def _write(folder: Path, fill: Fill) -> None:

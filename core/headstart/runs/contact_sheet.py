@@ -16,14 +16,14 @@ import numpy as np
 from headstart.data.array_store import ArrayStore
 from headstart.data.checks import MAX_LISTED
 from headstart.data.reading import Reading, read_all
-from headstart.data.targets import build_target_kind, find_targets, rarest
+from headstart.data.targets import build_target_kind, find_targets
 from headstart.data.views import Composed, Mixed, TrainingSamples, View, augmented, partners
 from headstart.errors import DataError, UsageError
 from headstart.recipes.resolve import ResolvedRecipe
 from headstart.registry import Registry
 from headstart.runs.planning import build_kind, build_view, left_out, open_records
 from headstart.runs.sheet_drawing import Cell, draw_sheet
-from headstart.specs import Colour, InputKind, Mix, Record, TargetKind, Transform
+from headstart.specs import Colour, HasScale, InputKind, Mix, Record, TargetKind, Transform
 
 POOL = 64
 """Samples that are read at least, where there are so many: partners of mixtures are picked among them."""
@@ -90,27 +90,26 @@ def _read_some(items: Sequence[Record], kind: InputKind, count: int) -> Reading:
 
 
 def _spread(items: Sequence[Record], targets: TargetKind) -> list[Record]:
-    """Training records, by key, of one stratum after the other in turn, each in its rarest.
-
-    Where strata overlap, the first few are spread over all of them, such as over all sizes of numbers.
-    """
+    """Training records, by key, of one target after the other in turn; where targets lie on a line, the first few are
+    spread over all of it."""
     given = [record for record in items if record.split == "train"] or items
-    ordered = sorted(given, key=lambda record: record.key)
     groups: defaultdict[str, list[Record]] = defaultdict(list)
-    known = [record for record in ordered if record.target is not None]
-    for record, name in zip(known, rarest(targets.strata([record.target for record in known])), strict=True):
-        groups[name].append(record)
-    groups[""] += [record for record in ordered if record.target is None]
-    names = sorted(groups) if targets.exclusive else _far_apart(sorted(groups))
-    in_turn = chain.from_iterable(zip_longest(*(groups[name] for name in names)))
+    for record in sorted(given, key=lambda record: record.key):
+        groups["" if record.target is None else targets.words(record.target)].append(record)
+    in_turn = chain.from_iterable(zip_longest(*(groups[name] for name in _in_order(groups, targets))))
     return [record for record in in_turn if record is not None]
 
 
-def _far_apart(names: Sequence[str]) -> list[str]:
-    """In an order in which each stands halfway between two before it (van der Corput)."""
-    bits = len(names).bit_length()
-    places = sorted(range(len(names)), key=lambda place: f"{place:0{bits}b}"[::-1])
-    return [names[place] for place in places]
+def _in_order(groups: Mapping[str, Sequence[Record]], targets: TargetKind) -> list[str]:
+    """By name; of more places on a line than the pool holds, each halfway between two before it (van der Corput)."""
+    ordered = sorted(groups)
+    if len(ordered) <= POOL or not isinstance(targets, HasScale):
+        return ordered
+    known = [name for name in ordered if groups[name][0].target is not None]
+    along = sorted(known, key=lambda name: targets.place(groups[name][0].target))
+    bits = len(along).bit_length()
+    places = sorted(range(len(along)), key=lambda place: f"{place:0{bits}b}"[::-1])
+    return [*(along[place] for place in places), *(name for name in ordered if groups[name][0].target is None)]
 
 
 def _rows(

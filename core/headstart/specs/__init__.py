@@ -103,6 +103,7 @@ from headstart.specs.strategies import (
 from headstart.specs.targets import (
     AdvisesOnFew,
     Finding,
+    HasScale,
     Recognised,
     TargetBuild,
     TargetKind,
@@ -168,6 +169,7 @@ __all__ = [
     "Finding",
     "FitsTargets",
     "HEAD",
+    "HasScale",
     "INPUT",
     "InputBuild",
     "InputKind",

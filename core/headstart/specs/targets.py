@@ -91,6 +91,14 @@ class AdvisesOnFew(Protocol):
         """What to do about it, in place of the general hint; None for that one. `targets` are those of all records."""
 
 
+@runtime_checkable
+class HasScale(Protocol):
+    """What a TargetKind offers too whose targets lie on a line, as numbers do."""
+
+    def place(self, target: Any) -> float:
+        """Where on the line."""
+
+
 @dataclass(frozen=True)
 class TargetRequest:
     """What a kind of targets is built from."""

@@ -189,7 +189,11 @@ class NumberTargets(TextTargets):
     def strata(self, targets: Sequence[Any]) -> list[tuple[str, ...]]:
         """All, and the quantile bin of each: MOST_BINS bins, fewer where each would hold less than RECORDS_PER_BIN;
         equal numbers share one."""
-        return [(ALL, name) for name in _bins([number_of(target) or 0.0 for target in targets])]
+        return [(ALL, name) for name in _bins([self.place(target) for target in targets])]
+
+    def place(self, target: Any) -> float:
+        """See HasScale: the number itself; 0 for what is none."""
+        return number_of(target) or 0.0
 
     def read(self, target: Any, where: str) -> float:
         """The number. Raises DataError where it is none."""
