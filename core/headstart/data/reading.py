@@ -15,7 +15,7 @@ import numpy as np
 
 from headstart.data.array_store import Append, ArrayStore
 from headstart.data.checks import raise_errors, unreadable_findings
-from headstart.data.facts import RowFacts, facts_arrays
+from headstart.data.facts import ENDS, RowFacts, facts_arrays
 from headstart.data.hashing import content_hash
 from headstart.errors import DataError
 from headstart.specs import Facts, InputKind, Prepared, PreparesSeveral, Record, Sample, Skipped
@@ -120,8 +120,7 @@ def _read_into(
 ) -> list[Skipped]:
     """Append the rows of every record that can be read, and at last what reading them gave; those that cannot."""
     append({name: np.empty((0, *spec.shape), spec.dtype) for name, spec in kind.tensors.items()})
-    append(facts_arrays([], 0))
-    append({OWNERS: np.empty(0, np.int64), LENGTHS: np.empty(0, np.int64)})
+    append({**facts_arrays([], 0), OWNERS: np.empty(0, np.int64), LENGTHS: np.empty(0, np.int64)})
     kept: list[Record] = []
     hashes: list[str] = []
     fingerprints: dict[str, int] = {}
@@ -129,21 +128,26 @@ def _read_into(
     skipped: list[Skipped] = []
     size = done = 0
     for block in _blocks(items, kind):
+        done += len(block)
+        rows: list[Prepared] = []
+        owners: list[int] = []
         for item, found in block:
-            done += 1
             if isinstance(found, Skipped):
                 skipped.append(found)
                 continue
-            append({name: _stacked(found.rows, name, spec.dtype) for name, spec in kind.tensors.items()})
-            facts = facts_arrays([row.facts for row in found.rows], size)
-            size = int(facts["/facts.ends"][-1])
-            lengths = [NO_LENGTH if row.length is None else row.length for row in found.rows]
-            append({**facts, OWNERS: np.full(len(lengths), len(kept), np.int64), LENGTHS: np.array(lengths, np.int64)})
+            rows += found.rows
+            owners += [len(kept)] * len(found.rows)
             kept.append(item)
             hashes.append(found.content_hash)
             notes.update(found.notes)
             if found.fingerprint is not None:
                 fingerprints[item.key] = found.fingerprint
+        if rows:
+            append({name: _stacked(rows, name, spec.dtype) for name, spec in kind.tensors.items()})
+            facts = facts_arrays([row.facts for row in rows], size)
+            size = int(facts[ENDS][-1])
+            lengths = [NO_LENGTH if row.length is None else row.length for row in rows]
+            append({**facts, OWNERS: np.array(owners, np.int64), LENGTHS: np.array(lengths, np.int64)})
         if on_progress is not None:
             on_progress(done, len(items))
     document = {
