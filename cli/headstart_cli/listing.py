@@ -46,6 +46,7 @@ def _verb(kind: str, help: str) -> Callable[..., None]:
 datasets = _verb("datasets", "List sources of data.")
 inputs = _verb("inputs", "List input kinds.")
 strategies = _verb("strategies", "List plans of training phases.")
+targets = _verb("targets", "List kinds of targets.")
 tasks = _verb("tasks", "List tasks.")
 reporters = _verb("reporters", "List ways to tell about a run.")
 engines = _verb("engines", "List ways to run the frozen part of a network.")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         LoweringSpec,
         ReporterSpec,
         StrategySpec,
+        TargetSpec,
         TaskSpec,
     )
 
@@ -65,6 +66,12 @@ def register_reporters() -> Iterable[ReporterSpec]:
 @hookspec
 def register_inputs() -> Iterable[InputSpec]:
     """Offer input kinds."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def register_targets() -> Iterable[TargetSpec]:
+    """Offer kinds of targets."""
     raise AssertionError("a specification is never called")
 
 

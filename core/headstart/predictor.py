@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from headstart.engine.step import Forward
-    from headstart.specs import Facts, InputKind, Sample, Task
+    from headstart.specs import Facts, InputKind, Task
 
 BATCH = 32
 
@@ -77,14 +77,11 @@ class Predictor:
         for first in range(0, len(payloads), BATCH):
             chunk = payloads[first : first + BATCH]
             samples = [self.kind.read(payload, _where(payload)) for payload in chunk]
-            prepared = [self._prepare(sample) for sample in samples]
-            rows = [tensors for tensors, _ in prepared]
+            prepared = [self.kind.prepare(sample) for sample in samples]
+            rows = [each.tensors for each in prepared]
             rows += [rows[-1]] * (BATCH - len(chunk))
             tensors = {name: np.stack([row[name] for row in rows]) for name in self.kind.tensors}
-            yield tensors, tuple(facts for _, facts in prepared), tuple(sample.notes for sample in samples)
-
-    def _prepare(self, sample: Sample) -> tuple[Mapping[str, np.ndarray], Facts]:
-        return self.kind.prepare(sample), {}
+            yield tensors, tuple(each.facts for each in prepared), tuple(sample.notes for sample in samples)
 
 
 def _where(payload: Any) -> str:

@@ -26,8 +26,8 @@ S = TypeVar("S", bound=AnySpec)
 
 @dataclass(frozen=True)
 class Registry:
-    """What is on offer. Kinds are "backbones", "datasets", "inputs", "augmentations", "strategies", "tasks",
-    "reporters", "lowerings" and "engines".
+    """What is on offer. Kinds are "backbones", "datasets", "inputs", "augmentations", "strategies", "targets",
+    "tasks", "reporters", "lowerings" and "engines".
     """
 
     host: PluginHost
@@ -116,9 +116,11 @@ class Registry:
         return cast("StrategySpec", _only(marked, "strategy", "--strategy"))
 
     def default_task(self, targets: str) -> TaskSpec:
-        """The task taken for targets of this kind where the user names none. Raises UsageError."""
-        marked = [spec for spec in self.default_tasks() if _is_called(spec.targets, targets)]
-        return _only(marked, f"task for targets of the kind {targets!r}", "--task")
+        """The task taken for targets of the kind `targets` where the user names none. Raises UsageError."""
+        kind = self.get("targets", targets)
+        named = (kind.name, kind.short_name)
+        marked = [spec for spec in self.default_tasks() if spec.targets in named]
+        return _only(marked, f"task for targets of the kind {kind.short_name!r}", "--task")
 
     def default_tasks(self) -> tuple[TaskSpec, ...]:
         """The tasks that are taken by what the targets are, where the user names none."""
@@ -205,11 +207,6 @@ class Checked:
 def load_registry(disable: Sequence[str] = (), allow: Sequence[str] | None = None) -> Registry:
     """Load all plugins and say what they offer; see `plugins.load_plugins` for `disable` and `allow`."""
     return Registry(load_plugins(disable=disable, allow=allow))
-
-
-def _is_called(name: str, other: str) -> bool:
-    """Whether two names, full or bare, can mean the same."""
-    return name == other or name.endswith(f"/{other}") or other.endswith(f"/{name}")
 
 
 def _unfit(spec: InputSpec, medium: str | None, takes: str | None) -> str | None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from headstart.data.split_file import SplitRow
     from headstart.recipes.resolve import ResolvedRecipe
     from headstart.runs.evaluation import Labelled
-    from headstart.specs import Records
+    from headstart.specs import Record, Records, TargetKind
 
 ALL = "all"
 TEXT = "text"
@@ -215,28 +215,31 @@ class Run:
     def _own(self, split: str) -> list[Labelled]:
         """The run's own samples, read again, each checked against the hash that split.csv keeps."""
         from headstart.data.split_file import read_split
+        from headstart.runs.evaluation import Labelled
 
         if split not in (*SPLITS, ALL):
             raise UsageError(f"unknown split {split!r}", hint=f"expected one of {', '.join((*SPLITS, ALL))}")
         written = read_split(self.folder.split)
-        payloads = {record.key: record.payload for record in self.open_records().items}
+        records = {record.key: record for record in self.open_records().items}
         samples = []
         for each in SPLITS if split == ALL else (split,):
             rows = written.only(each).rows
             for row in rows:
-                _verify_unchanged(row, payloads)
-            samples.append(self._labelled(each, [row.key for row in rows], [row.target for row in rows], payloads))
+                _verify_unchanged(row, records)
+            keys = tuple(row.key for row in rows)
+            targets = tuple(
+                row.target if isinstance(records[row.key].target, str) else records[row.key].target for row in rows
+            )
+            payloads = tuple(records[key].payload for key in keys)
+            samples.append(Labelled(each, keys, payloads, targets, self._target_kind))
         return samples
 
-    def _labelled(
-        self, split: str, keys: Sequence[str], targets: Sequence[str], payloads: Mapping[str, Any]
-    ) -> Labelled:
-        from headstart.data.targets import read_target
-        from headstart.runs.evaluation import Labelled
+    @cached_property
+    def _target_kind(self) -> TargetKind:
+        """The kind of targets that the run's task learns."""
+        from headstart.data.targets import build_target_kind
 
-        form = self.artefact.blueprint.task.targets
-        values = tuple(read_target(form, target, key) for key, target in zip(keys, targets, strict=True))
-        return Labelled(split, tuple(keys), tuple(payloads[key] for key in keys), tuple(targets), values)
+        return build_target_kind(self.registry, self.artefact.blueprint.task.targets)
 
     def open_records(self) -> Records:
         """The run's own dataset, opened again."""
@@ -246,8 +249,11 @@ class Run:
 
     def _other(self, data: str) -> list[Labelled]:
         """Every labelled row of other data, under `test`."""
+        from headstart.data.array_store import ArrayStore
         from headstart.data.prepared import prepare_unsplit
+        from headstart.data.targets import other_kind
         from headstart.recipes.resolve import resolve_recipe
+        from headstart.runs.evaluation import Labelled
         from headstart.runs.planning import open_records
 
         other = build_recipe(flags={"data": data}, file=None, sets=())
@@ -261,11 +267,18 @@ class Run:
                 f"{data} has samples without labels, so there is nothing to score them against",
                 hint="`headstart predict RUN INPUT...` answers samples without labels",
             )
+        wanted = self.registry.get("targets", self.artefact.blueprint.task.targets)
+        if refused := other_kind(records, wanted, self.registry):
+            means = self.registry.get("targets", str(records.targets)).means
+            raise DataError(
+                refused.message, hint=f"name data with {wanted.means} a sample, or a run whose task learns {means}"
+            )
         payloads = {record.key: record.payload for record in records.items}
         with tempfile.TemporaryDirectory() as scratch:
-            form = self.artefact.blueprint.task.targets
-            checked = prepare_unsplit(records, self.artefact.kind, form=form, scratch=Path(scratch))
-        return [self._labelled("test", checked.keys, checked.targets, payloads)]
+            store = ArrayStore(scratch=Path(scratch))
+            checked = prepare_unsplit(records, self.artefact.kind, self._target_kind, store=store)
+        ordered = tuple(payloads[key] for key in checked.keys)
+        return [Labelled("test", checked.keys, ordered, checked.values, self._target_kind)]
 
     def report(self, reporters: Sequence[str] | None = None, *, interactive: bool = False) -> list[str]:
         """Draw the reports again from the folder; returns a message for each reporter that raised."""
@@ -302,12 +315,15 @@ def _name_of(raw: Any, number: int) -> str:
     return str(raw) if isinstance(raw, str | Path) else f"{type(raw).__name__} {number}"
 
 
-def _verify_unchanged(row: SplitRow, payloads: Mapping[str, Any]) -> None:
-    from headstart.data.hashing import content_hash
+def _verify_unchanged(row: SplitRow, records: Mapping[str, Record]) -> None:
+    """Contents must be those of the run, and targets that are no text; of texts those of the run are taken."""
+    from headstart.data.hashing import content_hash, written_target
 
-    if row.key not in payloads:
+    if row.key not in records:
         raise DataError(f"{row.key} was in the run's data and is not there any more")
-    if content_hash(payloads[row.key], row.key) != row.content_hash:
+    record = records[row.key]
+    same_target = isinstance(record.target, str) or written_target(record.target, row.key) == row.target
+    if not same_target or content_hash(record.payload, row.key) != row.content_hash:
         raise DataError(
             f"{row.key} has changed since the run was made",
             hint="restore it, or score the new data with `headstart evaluate RUN DATA`",

@@ -23,6 +23,7 @@ from torch_training import hand_written_step
 
 from headstart.data.order import batches
 from headstart.data.prepared import PrepareOptions, prepare
+from headstart.data.targets import build_target_kind
 from headstart.engine.batch import Batch
 from headstart.engine.device import forward, train_step
 from headstart.engine.frozen import trainable_variables
@@ -79,9 +80,10 @@ def read_pictures(name: str, count: int, size: int) -> tuple[np.ndarray, np.ndar
     spec = registry.get("backbones", "efficientnet_lite/lite0")
     kind = registry.load_target(reading, reading.build)(InputRequest(spec.preprocess, reading.options(size=size)))
     records = registry.load_target(dataset, dataset.build)(DatasetRequest(None, dataset.options()))
-    data = prepare(records, kind, PrepareOptions(limit=count))
-    classes = sorted(set(data.targets))
-    return np.asarray(data.tensors["image"]), np.array([classes.index(each) for each in data.targets], np.int32)
+    targets = build_target_kind(registry, "class")
+    data = prepare(records, kind, targets, PrepareOptions(limit=count))
+    classes = sorted(set(data.values))
+    return np.asarray(data.tensors["image"]), np.array([classes.index(each) for each in data.values], np.int32)
 
 
 def whole_network(pictures: np.ndarray, targets: np.ndarray, given: argparse.Namespace) -> list[Ratio]:

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFont
 
-from headstart.data.reading import Reading
+from headstart.data.targets import build_target_kind
 from headstart.data.views import Mixed
+from headstart.registry import load_registry
 from headstart.runs.contact_sheet import _labels, _read_some, _spread
 from headstart.specs import Change, Drawn, DrawsSheets, InputRequest, Mix, Record, Shown
 from headstart_cli.main import run_arguments
@@ -20,6 +21,8 @@ from headstart_plugins.image import ImageOptions
 from headstart_plugins.image._build import build as build_image
 from headstart_plugins.image._sheet import Cell, _broken, draw_sheet
 from headstart_plugins.image._words import in_words
+
+KINDS = {name: build_target_kind(load_registry(), name) for name in ("class", "number")}
 
 
 @pytest.fixture
@@ -260,15 +263,16 @@ def test_no_framework_is_loaded_for_it(tmp_path):
 
 def test_samples_are_of_one_target_after_the_other_and_of_the_training_split_where_there_is_one():
     records = [Record(f"{number:02}", None, target) for number, target in enumerate("aaaabbc")]
-    assert [record.target for record in _spread(records)] == list("abcabaa")
+    assert [record.target for record in _spread(records, KINDS["class"])] == list("abcabaa")
     given = [Record(f"{n}", None, "a", split=split) for n, split in enumerate(("test", "train", "val", "train"))]
-    assert [record.key for record in _spread(given)] == ["1", "3"]
+    assert [record.key for record in _spread(given, KINDS["class"])] == ["1", "3"]
 
 
 def test_the_first_of_many_numbers_are_spread_over_all_of_them():
     """As text, -0.5 and -1.5 and their like come first."""
     numbers = [f"{(number - 50) / 2}" for number in range(100)]
-    found = [float(record.target) for record in _spread([Record(text, None, text) for text in numbers])]
+    records = [Record(text, None, text) for text in numbers]
+    found = [float(record.target) for record in _spread(records, KINDS["number"])]
     assert sorted(found) == sorted(map(float, numbers))
     assert sorted(found[:4]) == [-25.0, -9.0, 7.0, 23.0]
     assert sum(number < 0 for number in found[:64]) == pytest.approx(32, abs=4)
@@ -284,11 +288,10 @@ def test_notes_that_are_wider_than_a_picture_are_broken_not_cut():
 
 
 def test_labels_of_mixtures_have_their_shares():
-    items = tuple(Record(f"{number}", None, target) for number, target in enumerate(("cat", "dog", "cat")))
-    reading = Reading(items, (), {}, {}, {}, ())
+    words = ("cat", "dog", "cat")
     mixed = Mixed(np.array([1, 1, 0]), np.array([0.3, 1.0, 0.5], np.float32))
-    assert _labels(reading, 0, None) == ("cat",)
-    assert [_labels(reading, place, mixed) for place in range(3)] == [("cat: 30 %", "dog: 70 %"), ("dog",), ("cat",)]
+    assert _labels(words, 0, None) == ("cat",)
+    assert [_labels(words, place, mixed) for place in range(3)] == [("cat: 30 %", "dog: 70 %"), ("dog",), ("cat",)]
 
 
 def test_what_was_drawn_is_told_in_words_of_the_picture():

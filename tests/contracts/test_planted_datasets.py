@@ -73,14 +73,14 @@ def write_arrays(self, folder):
 
 
 SOUND = "test_its_records_are_sound"
-CLASSES = "test_it_has_several_classes"
+LEARNED = "test_its_targets_can_be_learned"
 READ = "test_its_payloads_can_be_read"
 TWICE = "test_opened_twice_it_gives_the_same_records_in_the_same_order"
 DISJOINT = "test_its_own_splits_are_disjoint"
 SPLIT = "test_headstart_can_split_it"
 ABSENT = "test_a_reference_that_leads_nowhere_is_refused"
 UNTOUCHED = "test_opening_it_changes_nothing_on_disk"
-OPENING = (SOUND, CLASSES, READ, TWICE, DISJOINT, SPLIT, UNTOUCHED)
+OPENING = (SOUND, LEARNED, READ, TWICE, DISJOINT, SPLIT, UNTOUCHED)
 """What needs records."""
 
 KEY, PAYLOAD, TARGET = "key=file.stem", "payload=np.load(file)", 'target=file.stem.partition("-")[0]'
@@ -105,10 +105,10 @@ BUGS = {
         (TARGET, "target=int(file.stem[2:]) % 2"),
         {SOUND: "a-00: target is 0; expected a text"},
     ),
-    "one class": ((TARGET, 'target="a"'), {CLASSES: r"its classes are \['a'\]; learning needs at least two"}),
+    "one class": ((TARGET, 'target="a"'), {LEARNED: "all samples have the label 'a'; learning needs at least two"}),
     "classes that look alike": (
         (TARGET, 'target="Aa"[int(file.stem[2:]) % 2]'),
-        {CLASSES: "'A' and 'a' differ only by case"},
+        {LEARNED: "'A' and 'a' differ only by case"},
     ),
     "a split that is none": (
         (TARGET, TARGET + ', split="dev"'),

@@ -41,7 +41,8 @@ class O:
 
 @hookimpl
 def register_tasks():
-    return [TaskSpec(name="PLUGIN/guess", summary="A task.", build="x.y:z", features=("pooled",), heads=("linear",),
+    return [TaskSpec(name="PLUGIN/guess", summary="A task.", build="x.y:z", features=("pooled",), targets="class",
+                     heads=("linear",),
                      options=O, GIVEN)]
 """
 

@@ -1,11 +1,16 @@
-"""The folders of the cache: which are ours, and how large they are."""
+"""The folders of the cache: which are ours, how large they are, and how they are removed.
+
+One that is removed is hidden by one rename first, so that nobody sees a part of it.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import shutil
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,6 +23,8 @@ from headstart.manifest import LARGEST_MANIFEST, MANIFEST, SEAL
 COMPILED = "jax"
 """The folder that JAX keeps its compiled programs in; it removes none, and we remove all of them or none."""
 KIND = re.compile(r"[a-z][a-z0-9_-]*")
+
+DAY = 24 * 3600
 
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 _HIDDEN = re.compile(rf"\.(?:[0-9a-f]{{32}}|{COMPILED})\.[0-9a-f]{{32}}(?P<removed>\.removed)?")
@@ -124,3 +131,63 @@ def _read_facts(path: Path) -> dict[str, Any]:
             if isinstance(document, dict):
                 return {key: value for key, value in document.items() if key not in ("schema", "files", SEAL)}
     return {}
+
+
+def remove_oldest(root: Path, limit: int, keep: Path | None = None) -> list[Entry]:
+    """Remove the least recently used entries, never `keep`, until the rest has at most `limit` bytes, and leftovers."""
+    removed = [entry for entry in _stale(root, None) if _remove(entry)]
+    entries = sorted((entry for entry in find_entries(root) if entry.kind != COMPILED), key=lambda entry: entry.used)
+    total = sum(entry.size for entry in entries)
+    for entry in entries:
+        if total <= limit:
+            break
+        if entry.path != keep:
+            total -= entry.size
+            removed += [entry] if _remove(entry) else []
+    return removed
+
+
+def remove_all(root: Path, kind: str | None) -> list[Entry]:
+    """Remove every entry and every leftover, or those of one kind."""
+    wanted = [entry for entry in find_entries(root) if kind in (None, entry.kind)]
+    return [entry for entry in (*wanted, *_stale(root, kind)) if _remove(entry)]
+
+
+def _stale(root: Path, kind: str | None) -> Iterator[Entry]:
+    return (entry for entry in find_leftovers(root, older_than=DAY) if kind in (None, entry.kind))
+
+
+def _remove(entry: Entry) -> bool:
+    if not discard(entry.path):
+        return False
+    if entry.kind == COMPILED and not entry.is_leftover:
+        entry.path.mkdir(exist_ok=True)  # a process that compiles now can still write there
+    return True
+
+
+def discard(path: Path) -> bool:
+    """Take the name from what `path` is, then remove it; False where another process was faster.
+
+    Raises HeadstartError where it may not be removed.
+    """
+    hidden = path if path.name.endswith(".removed") else path.with_name(_hidden_name(path.name))
+    try:
+        if hidden != path:
+            os.rename(path, hidden)
+        _remove_tree(hidden)
+    except FileNotFoundError:
+        return False
+    except OSError as exc:
+        raise HeadstartError(f"cannot remove {path}: {exc.strerror or exc}") from exc
+    return True
+
+
+def _hidden_name(name: str) -> str:
+    return f".{name.lstrip('.')[:32].partition('.')[0]}.{uuid.uuid4().hex}.removed"
+
+
+def _remove_tree(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)  # another process may be removing it as well
+    else:
+        path.unlink()

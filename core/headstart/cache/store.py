@@ -1,4 +1,7 @@
-"""Find, write and remove entries of the cache."""
+"""Find, write and remove entries of the cache.
+
+Every byte of an entry is verified once a process, later only what the file system knows of it.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,28 @@ from pathlib import Path
 from typing import Any
 
 from headstart.atomic import write_directory
-from headstart.cache.folders import COMPILED, KIND, Entry, find_entries, find_kinds, find_leftovers
-from headstart.cache.removing import discard, remove_all, remove_oldest
-from headstart.cache.verifying import find_problem, fingerprint
-from headstart.errors import HeadstartError
-from headstart.manifest import write_manifest
+from headstart.cache.folders import (
+    COMPILED,
+    KIND,
+    Entry,
+    discard,
+    find_entries,
+    find_kinds,
+    find_leftovers,
+    remove_all,
+    remove_oldest,
+)
+from headstart.errors import DataError, HeadstartError, PluginError
+from headstart.manifest import read_manifest, write_manifest
 from headstart.schemas import CACHE
 
 ATTEMPTS = 3
 WHAT_TO_DO = "free some space, set HEADSTART_CACHE to another folder, or run `headstart cache prune`"
+
+Fingerprint = tuple[tuple[str, int, int, int], ...]
+"""Name, inode, size in bytes and time of change (ns) of everything in a folder. Writing to a file alters it."""
+
+_verified: dict[Path, Fingerprint] = {}
 
 
 class Cache:
@@ -39,13 +55,13 @@ class Cache:
         """
         folder = self._folder(kind, key)
         for _ in range(ATTEMPTS):
-            known = fingerprint(folder)
+            known = _fingerprint(folder)
             if known is None:
                 return None
-            problem = find_problem(folder, known, CACHE)
+            problem = _problem(folder, known, CACHE)
             if problem is None:
                 return folder if _note_use(folder) else None
-            if fingerprint(folder) == known:  # or else another process has just removed or replaced it
+            if _fingerprint(folder) == known:  # or else another process has just removed or replaced it
                 self._give_up(folder, problem)
                 return None
         return None
@@ -176,3 +192,25 @@ def _is_taken(error: HeadstartError) -> bool:
     """Whether a folder could not be written because its name was taken, before or meanwhile; it may be free again."""
     cause = error.__cause__
     return cause is None or (isinstance(cause, OSError) and cause.errno in (errno.EEXIST, errno.ENOTEMPTY))
+
+
+def _fingerprint(folder: Path) -> Fingerprint | None:
+    """The fingerprint of `folder`; None where it is not there, cannot be read, or vanishes meanwhile."""
+    try:
+        os.listdir(folder)
+        found = [(path.relative_to(folder).as_posix(), path.lstat()) for path in sorted(folder.rglob("*"))]
+    except OSError:
+        return None
+    return tuple((name, facts.st_ino, facts.st_size, facts.st_ctime_ns) for name, facts in found)
+
+
+def _problem(folder: Path, known: Fingerprint, schema: str) -> Exception | None:
+    """What is wrong with `folder`, whose fingerprint is `known`; an OSError where it cannot be read; None if whole."""
+    if _verified.get(folder) == known:
+        return None
+    try:
+        read_manifest(folder, schema=schema)
+    except (DataError, PluginError, OSError) as exc:
+        return exc
+    _verified[folder] = known
+    return None

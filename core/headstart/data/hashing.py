@@ -1,9 +1,11 @@
-"""Content hashes: what makes two payloads the same, whatever they are called."""
+"""Content hashes: what makes two payloads, or two targets, the same, whatever they are called."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +13,56 @@ import numpy as np
 
 from headstart.errors import DataError
 
+HASHED = "sha256:"
+"""Begins what split.csv holds of a target that is no text."""
+
 
 def content_hash(payload: Any, where: str) -> str:
-    """SHA-256 (hex) of a file's bytes, of bytes, of a text's UTF-8, or of an array's dtype, shape and
-    elements.
+    """SHA-256 (hex) of a file's bytes, of bytes, of a text's UTF-8, or of an array's dtype, shape and elements.
 
-    Raises DataError naming `where` for a file that cannot be read or a payload of another type.
+    Of several (a tuple, a list or a mapping with names, within each other too) that of what each is, in order; a
+    mapping's order does not matter. There may be numbers and None in them. Raises DataError naming `where` for a file
+    that cannot be read or a payload of another type.
     """
     if isinstance(payload, Path):
         return _file_hash(payload, where)
+    if isinstance(payload, str):
+        return hashlib.sha256(payload.encode("utf-8", "surrogateescape")).hexdigest()
     if isinstance(payload, bytes):
         return hashlib.sha256(payload).hexdigest()
-    if isinstance(payload, str):
-        return hashlib.sha256(payload.encode()).hexdigest()
-    if isinstance(payload, np.ndarray):
+    if isinstance(payload, np.ndarray) and payload.dtype != object:
         head = f"{payload.dtype.str} {payload.shape}\n".encode()
         return hashlib.sha256(head + np.ascontiguousarray(payload).tobytes()).hexdigest()
-    raise DataError(f"{where}: expected a path, bytes, text or a numpy array, received {type(payload).__name__}")
+    return hashlib.sha256(b"\0headstart\0" + json.dumps(_described(payload, where)).encode()).hexdigest()
+
+
+def written_target(target: Any, where: str) -> str:
+    """A target as split.csv holds it: the text itself, or HASHED and the hash of its content; None is empty text."""
+    if target is None or isinstance(target, str):
+        return target or ""
+    return HASHED + content_hash(target, where)
+
+
+def _described(payload: Any, where: str) -> Any:
+    """A payload as JSON in which no two that differ look alike: each with its type, contents as their hash."""
+    if payload is None or isinstance(payload, bool):
+        return payload
+    if isinstance(payload, np.generic):
+        payload = payload.item()
+    if isinstance(payload, int | float):
+        return [type(payload).__name__, repr(payload)]
+    if isinstance(payload, tuple | list):
+        return ["several", [_described(each, f"{where}, part {place}") for place, each in enumerate(payload)]]
+    if isinstance(payload, Mapping) and all(isinstance(name, str) for name in payload):
+        parts = [[name, _described(payload[name], f"{where}, {name}")] for name in sorted(payload)]
+        return ["named", parts]
+    if isinstance(payload, Path | bytes | str) or (isinstance(payload, np.ndarray) and payload.dtype != object):
+        kind = "text" if isinstance(payload, str) else "array" if isinstance(payload, np.ndarray) else "bytes"
+        return [kind, content_hash(payload, where)]
+    raise DataError(
+        f"{where}: expected a path, bytes, text, a numpy array or number, or a tuple or mapping of these, "
+        f"received {type(payload).__name__}"
+    )
 
 
 def _file_hash(path: Path, where: str) -> str:

@@ -2,125 +2,227 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
+from typing import Any, overload
 
 import numpy as np
 
+from headstart.data.array_store import ArrayStore
 from headstart.data.checks import (
-    Finding,
-    check_form,
-    check_records,
-    check_targets,
     duplicate_findings,
+    errors_among,
     near_duplicate_findings,
     note_findings,
-    skipped_findings,
+    raise_errors,
+    record_findings,
+    target_findings,
+    unreadable_findings,
 )
+from headstart.data.hashing import written_target
 from headstart.data.limit import limit_records
 from headstart.data.reading import OnProgress, Reading, read_all
-from headstart.data.sample_store import SampleStore
-from headstart.data.split import apply_split, make_split
+from headstart.data.split import apply_split, make_split, try_split
 from headstart.data.split_file import SPLITS, Split, SplitRow
 from headstart.errors import DataError
-from headstart.specs import InputKind, Record, Records, Skipped, TargetForm
+from headstart.specs import Facts, Finding, InputKind, Record, Records, Skipped, TargetKind
 
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareOptions:
-    """How to prepare: `limit` records in all, the seed of limit and split, and where large arrays may be put.
+    """How to prepare: `limit` records in all, the seed of limit and split, and where arrays are kept.
 
     `split` is a stored split to use again (all of it, or `Split.only` some sides); then `limit` and
-    `split_seed` have no say and only its samples are read. `store` keeps what was read from run to run. `form` is
-    that of the targets.
+    `split_seed` have no say and only its samples are read. `read_by` says as plain values what reads: with it `store`
+    keeps what was read from run to run.
     """
 
     limit: int | None = None
     split_seed: int = 0
-    scratch: Path | None = None
     split: Split | None = None
-    store: SampleStore | None = None
-    form: TargetForm = "class"
+    store: ArrayStore = field(default_factory=ArrayStore)
+    read_by: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class PreparedData:
-    """All samples, sorted by key, in parallel: row i of every field and array is the same sample.
+    """All samples, sorted by key. A record gives one row of the arrays, or several that follow each other.
 
-    `tensors` are (samples, ...) arrays as the input kind's `tensors` says. `skipped` lists what was left out.
+    By record: `keys`, `values` (their targets as the dataset gave them), `groups`, `hashes` and the rows of `split`. By
+    row: `tensors` (row, ...) as the input kind's `tensors` says, `owners` (row,) int64 with the position of its record,
+    `lengths` (row,) int64 or None, and `facts`. `skipped` lists what was left out.
     """
 
     keys: tuple[str, ...]
-    targets: tuple[str, ...]
+    values: tuple[Any, ...]
     groups: tuple[str | None, ...]
     hashes: tuple[str, ...]
     split: Split
     tensors: Mapping[str, np.ndarray]
+    owners: np.ndarray
+    lengths: np.ndarray | None
+    facts: Sequence[Facts]
     findings: tuple[Finding, ...]
     skipped: tuple[Skipped, ...]
 
     def indices(self, split: str) -> np.ndarray:
-        """Rows (samples,) int64 of one side, in key order. Raises ValueError for a name that is no side."""
+        """Rows (row,) int64 of one side, in key order. Raises ValueError for a name that is no side."""
         if split not in SPLITS:
             raise ValueError(f"{split!r} is no split; expected {', '.join(SPLITS)}")
         return self._sides[split]
 
     @cached_property
     def _sides(self) -> Mapping[str, np.ndarray]:
-        sides = np.array([row.split for row in self.split.rows])
+        sides = np.array([row.split for row in self.split.rows])[self.owners]
         return {name: np.flatnonzero(sides == name).astype(np.int64) for name in SPLITS}
+
+    @cached_property
+    def row_keys(self) -> Sequence[str]:
+        """A key for each row: its record's, with "#1", "#2", ... for those after its first."""
+        return self._by_row(self.keys)
+
+    @cached_property
+    def row_hashes(self) -> Sequence[str]:
+        """What each row is: the content hash of its record, told apart as `row_keys` are."""
+        return self._by_row(self.hashes)
+
+    def _by_row(self, by_record: tuple[str, ...]) -> tuple[str, ...]:
+        if len(self.owners) == len(by_record):
+            return by_record
+        first = np.searchsorted(self.owners, self.owners)
+        numbers = np.arange(len(self.owners)) - first
+        return tuple(
+            by_record[owner] if number == 0 else f"{by_record[owner]}#{number}"
+            for owner, number in zip(self.owners, numbers, strict=True)
+        )
+
+    def read_values(self, kind: TargetKind, rows: np.ndarray) -> RowValues:
+        """The values of `rows` (row,) int64: each target is read by its kind when it is asked for."""
+        return RowValues(self, kind, rows)
+
+
+class RowValues(Sequence[Any]):
+    """The values of some rows, read from their records' targets when they are asked for."""
+
+    def __init__(self, data: PreparedData, kind: TargetKind, rows: np.ndarray) -> None:
+        self._data, self._kind, self._rows = data, kind, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, place: int) -> Any: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Any]: ...
+
+    def __getitem__(self, place: int | slice) -> Any:
+        if isinstance(place, slice):
+            return [self[each] for each in range(len(self))[place]]
+        owner = self._data.owners[self._rows[place]]
+        return self._kind.read(self._data.values[owner], self._data.keys[owner])
 
 
 def prepare(
     records: Records,
     kind: InputKind,
+    targets: TargetKind,
     options: PrepareOptions | None = None,
     *,
     on_progress: OnProgress | None = None,
 ) -> PreparedData:
-    """Check, limit, read, split: everything before the first feature.
+    """Check, limit, read, split: everything before the first feature. `targets` is the kind of the records' targets.
 
-    Raises DataError for what `headstart.data.checks`, `limit` and `split` refuse, naming file, class or key.
+    Raises one DataError with all errors that `headstart.data.checks` and the kinds find before anything is read; then
+    one for what cannot be read, and one for what `split` refuses.
     """
     options = options or PrepareOptions()
-    check_form(records.targets, options.form, "leave --task out, or name one for labels, such as --task multilabel")
-    check_records(records.items, options.form)
-    check_targets(records.items, options.form)
-    items = _chosen(records.items, options)
-    reading = read_all(items, kind, scratch=options.scratch, on_progress=on_progress, store=options.store)
+    told = record_findings(records.items, targets.check)
+    raise_errors(told)
+    items = _chosen(records.items, targets, options)
+    reading = read_all(items, kind, store=options.store, read_by=options.read_by, on_progress=on_progress)
     rows = _rows(reading)
     if options.split is None:
-        split = make_split(rows, options.split_seed, options.form)
+        split = make_split(rows, options.split_seed, targets, _by_key(reading))
     else:
         split = apply_split(rows, options.split)
-    return _assembled(reading, split, records.skipped, near=True)
+    told += reading_findings(reading, len(items), split.rows)
+    told += near_duplicate_findings(split.rows, reading.fingerprints)
+    return _assembled(reading, split, records.skipped, told)
 
 
 def prepare_unsplit(
     records: Records,
     kind: InputKind,
+    targets: TargetKind,
     *,
-    form: TargetForm = "class",
-    scratch: Path | None = None,
+    store: ArrayStore | None = None,
     on_progress: OnProgress | None = None,
 ) -> PreparedData:
     """Other data for a finished run: every row counts as test. One class is fine; labels are the task's
     matter."""
-    check_form(records.targets, form, "name data with one target a sample, or a run whose task learns several labels")
-    check_records(records.items, form)
+    told = record_findings(records.items, lambda items: target_findings(items, targets))
+    raise_errors(told)
     items = sorted(records.items, key=_key)
-    reading = read_all(items, kind, scratch=scratch, on_progress=on_progress)
-    split = Split(tuple(_row(item, digest, "test") for item, digest in _pairs(reading)))
-    return _assembled(reading, split, records.skipped, near=False)
+    reading = read_all(items, kind, store=store or ArrayStore(), on_progress=on_progress)
+    split = Split(tuple(_rows(reading, side="test")))
+    told += reading_findings(reading, len(items), split.rows)
+    return _assembled(reading, split, records.skipped, told)
 
 
-def _chosen(items: Sequence[Record], options: PrepareOptions) -> list[Record]:
+def examine(
+    records: Records,
+    kind: InputKind,
+    targets: TargetKind,
+    options: PrepareOptions,
+    *,
+    on_progress: OnProgress | None = None,
+) -> list[Finding]:
+    """All that is to be said of the data: what `prepare` would note, and every error that would stop it.
+
+    The split is tried where the records themselves have no error.
+    """
+    found = record_findings(records.items, targets.check)
+    sound = not errors_among(found)
+    try:
+        items = _chosen(records.items, targets, options) if sound else sorted(records.items, key=_key)
+        reading = read_all(
+            items,
+            kind,
+            store=options.store,
+            read_by=options.read_by,
+            on_progress=on_progress,
+            any_unreadable=True,
+        )
+        rows = _rows(reading)
+    except DataError as error:
+        return [*found, Finding("error", error.message, 1, error.hint)]
+    found += reading_findings(reading, len(items), rows)
+    if records.skipped:
+        listed = "; ".join(f"{each.where}: {each.reason}" for each in records.skipped[:5])
+        found.append(Finding("note", f"the dataset left out {len(records.skipped)}: {listed}", len(records.skipped)))
+    if sound and reading.items:
+        split, errors = try_split(rows, options.split_seed, targets, _by_key(reading))
+        found += near_duplicate_findings(split.rows, reading.fingerprints) if split is not None else errors
+    return found
+
+
+def reading_findings(reading: Reading, total: int, rows: Sequence[SplitRow]) -> list[Finding]:
+    """What reading `total` records told: what could not be read, conversions, and equal contents among `rows`."""
+    return [
+        *unreadable_findings(reading.skipped, total),
+        *note_findings(reading.notes),
+        *duplicate_findings(rows),
+    ]
+
+
+def _chosen(items: Sequence[Record], targets: TargetKind, options: PrepareOptions) -> list[Record]:
     """The records to read, sorted by key."""
     ordered = sorted(items, key=_key)
     if options.split is None:
-        return list(limit_records(ordered, options.limit, options.split_seed, options.form))
+        return list(limit_records(ordered, options.limit, options.split_seed, targets))
     wanted = {row.key for row in options.split.rows}
     chosen = [record for record in ordered if record.key in wanted]
     if not chosen:
@@ -128,35 +230,38 @@ def _chosen(items: Sequence[Record], options: PrepareOptions) -> list[Record]:
     return chosen
 
 
-def _rows(reading: Reading) -> list[SplitRow]:
-    return [_row(item, digest, item.split or "") for item, digest in _pairs(reading)]
+def _rows(reading: Reading, side: str | None = None) -> list[SplitRow]:
+    """The rows of split.csv, on the side that the dataset fixed or else on `side`; targets that are files are hashed in
+    threads."""
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        targets = pool.map(lambda item: written_target(item.target, item.key), reading.items, chunksize=16)
+        return [
+            SplitRow(item.key, item.split or "" if side is None else side, target, item.group, digest)
+            for item, target, digest in zip(reading.items, targets, reading.hashes, strict=True)
+        ]
 
 
-def _row(item: Record, digest: str, split: str) -> SplitRow:
-    return SplitRow(item.key, split, item.target or "", item.group, digest)
-
-
-def _pairs(reading: Reading) -> zip[tuple[Record, str]]:
-    return zip(reading.items, reading.hashes, strict=True)
+def _by_key(reading: Reading) -> dict[str, Any]:
+    return {item.key: item.target for item in reading.items}
 
 
 def _key(record: Record) -> str:
     return record.key
 
 
-def _assembled(reading: Reading, split: Split, listed: tuple[Skipped, ...], *, near: bool) -> PreparedData:
-    skipped = (*listed, *reading.skipped)
-    findings = [*skipped_findings(reading.skipped), *note_findings(reading.notes)]
-    findings += duplicate_findings(split.rows)
-    if near:
-        findings += near_duplicate_findings(split.rows, reading.fingerprints)
+def _assembled(
+    reading: Reading, split: Split, listed: tuple[Skipped, ...], findings: Sequence[Finding]
+) -> PreparedData:
     return PreparedData(
         keys=tuple(item.key for item in reading.items),
-        targets=tuple(item.target or "" for item in reading.items),
+        values=tuple(item.target for item in reading.items),
         groups=tuple(item.group for item in reading.items),
         hashes=reading.hashes,
         split=split,
         tensors=reading.tensors,
+        owners=reading.owners,
+        lengths=reading.lengths,
+        facts=reading.facts,
         findings=tuple(findings),
-        skipped=skipped,
+        skipped=(*listed, *reading.skipped),
     )

@@ -1,45 +1,54 @@
-"""Reads and prepares every record once, in threads; memory beside the result does not grow with their
-number."""
+"""Reads and prepares every record once, in threads; memory beside the result does not grow with their number."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
-from headstart.data.checks import check_unreadable
+from headstart.data.array_store import Append, ArrayStore
+from headstart.data.checks import raise_errors, unreadable_findings
+from headstart.data.facts import ENDS, RowFacts, facts_arrays
 from headstart.data.hashing import content_hash
-from headstart.data.storage import allocate, compact
 from headstart.errors import DataError
-from headstart.specs import InputKind, Record, Skipped, TensorSpec
-
-if TYPE_CHECKING:
-    from headstart.data.sample_store import SampleStore
+from headstart.specs import Facts, InputKind, Prepared, PreparesSeveral, Record, Sample, Skipped
 
 OnProgress = Callable[[int, int], None]
 """Called with how many of how many records were read, in the calling thread."""
-Allocate = Callable[[Mapping[str, TensorSpec], int], dict[str, np.ndarray]]
-"""Room for so many prepared samples."""
 
+KIND = "samples"
+"""What readings are called in the cache."""
+LAYOUT = 2
+"""Changes when readings lie otherwise in the cache."""
+OWNERS, LENGTHS, READING = "/owners", "/lengths", "/reading"
+"""Arrays beside the tensors: no tensor is called so."""
+NO_LENGTH = -1
 BLOCK = 64
-"""Records handed to the threads at once: an interrupt waits for no more than these."""
+"""Records handed to the threads at once: an interrupt waits for no more than these, and so many wait to be written."""
 MAX_THREADS = 8
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What reading gave: the readable `items` in order, their content hashes and `tensors` (rows, ...) in
-    that order."""
+    """What reading gave: the readable `items` in order with their content hashes, and their rows.
+
+    `tensors` are (row, ...), `owners` (row,) int64 the position in `items` of the record that each row is of, `lengths`
+    (row,) int64 or None, `facts` those of each row. Fingerprints are by key, notes counted.
+    """
 
     items: tuple[Record, ...]
     hashes: tuple[str, ...]
     tensors: Mapping[str, np.ndarray]
+    owners: np.ndarray
+    lengths: np.ndarray | None
+    facts: Sequence[Facts]
     fingerprints: Mapping[str, int]
     notes: Mapping[str, int]
     skipped: tuple[Skipped, ...]
@@ -50,78 +59,152 @@ class _Read:
     content_hash: str
     fingerprint: int | None
     notes: tuple[str, ...]
+    rows: Sequence[Prepared]
+
+
+def prepared_of(kind: InputKind, sample: Sample) -> Sequence[Prepared]:
+    """The rows of one sample: one, or several where the kind makes several."""
+    return kind.prepare_several(sample) if isinstance(kind, PreparesSeveral) else (kind.prepare(sample),)
 
 
 def read_all(
     items: Sequence[Record],
     kind: InputKind,
     *,
-    scratch: Path | None,
-    on_progress: OnProgress | None,
-    store: SampleStore | None = None,
+    store: ArrayStore,
+    read_by: Mapping[str, Any] | None = None,
+    on_progress: OnProgress | None = None,
     any_unreadable: bool = False,
 ) -> Reading:
-    """Read `items`, or take what was read of the same files before from `store`.
+    """Read `items`, or take what was read of the same contents before from `store`.
 
-    Raises DataError listing the first few where more than 1 % are unreadable, unless `any_unreadable` may be.
+    `read_by` says as plain values what reads: the input kind, its options, the weights' preprocessing, versions;
+    without it nothing is kept. Raises DataError listing the first few where more than 1 % are unreadable, unless
+    `any_unreadable` may be.
     """
 
-    def read(allocate: Allocate) -> Reading:
-        found = _read(items, kind, allocate(kind.tensors, len(items)), on_progress)
+    def fill(append: Append) -> None:
+        skipped = _read_into(append, items, kind, on_progress)
         if not any_unreadable:
-            check_unreadable(found.skipped, len(items))
-        return found
+            raise_errors(unreadable_findings(skipped, len(items)))
 
-    if store is not None:
-        return store.fetch(items, read)
-    return read(lambda specs, count: allocate(specs, count, scratch))
+    if read_by is None:
+        arrays = store.keep(fill)
+    else:
+        key = {"read_by": read_by, "files": _hash_contents(items), "count": len(items), "layout": LAYOUT}
+        arrays = store.fetch(KIND, key, {"input": read_by.get("input"), "records": len(items)}, fill)
+    reading = _reading(items, kind, arrays)
+    if not any_unreadable:  # it may have been read where any number could be
+        raise_errors(unreadable_findings(reading.skipped, len(items)))
+    return reading
 
 
-def _read(
-    items: Sequence[Record], kind: InputKind, tensors: dict[str, np.ndarray], on_progress: OnProgress | None
-) -> Reading:
-    def read(index: int) -> _Read | Skipped:
-        return _read_into(tensors, index, items[index], kind)
+def _hash_contents(items: Sequence[Record]) -> str:
+    """One SHA-256 over the keys and contents of all records, in order; what cannot be read counts as such."""
+    digest = hashlib.sha256()
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for item, content in zip(items, pool.map(_content, items, chunksize=16), strict=True):
+            digest.update(f"{item.key}\0{content}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
-    results: list[_Read | Skipped] = []
-    for block in _blocks(read, len(items)):
-        results.extend(block)
+
+def _content(item: Record) -> str:
+    try:
+        return content_hash(item.payload, item.key)
+    except DataError:
+        return "unreadable"
+
+
+def _read_into(
+    append: Append, items: Sequence[Record], kind: InputKind, on_progress: OnProgress | None
+) -> list[Skipped]:
+    """Append the rows of every record that can be read, and at last what reading them gave; those that cannot."""
+    append({name: np.empty((0, *spec.shape), spec.dtype) for name, spec in kind.tensors.items()})
+    append({**facts_arrays([], 0), OWNERS: np.empty(0, np.int64), LENGTHS: np.empty(0, np.int64)})
+    kept: list[Record] = []
+    hashes: list[str] = []
+    fingerprints: dict[str, int] = {}
+    notes: Counter[str] = Counter()
+    skipped: list[Skipped] = []
+    size = done = 0
+    for block in _blocks(items, kind):
+        done += len(block)
+        rows: list[Prepared] = []
+        owners: list[int] = []
+        for item, found in block:
+            if isinstance(found, Skipped):
+                skipped.append(found)
+                continue
+            rows += found.rows
+            owners += [len(kept)] * len(found.rows)
+            kept.append(item)
+            hashes.append(found.content_hash)
+            notes.update(found.notes)
+            if found.fingerprint is not None:
+                fingerprints[item.key] = found.fingerprint
+        if rows:
+            append({name: _stacked(rows, name, spec.dtype) for name, spec in kind.tensors.items()})
+            facts = facts_arrays([row.facts for row in rows], size)
+            size = int(facts[ENDS][-1])
+            lengths = [NO_LENGTH if row.length is None else row.length for row in rows]
+            append({**facts, OWNERS: np.array(owners, np.int64), LENGTHS: np.array(lengths, np.int64)})
         if on_progress is not None:
-            on_progress(len(results), len(items))
-    skipped = tuple(result for result in results if isinstance(result, Skipped))
-    return _reading(items, results, tensors, skipped)
+            on_progress(done, len(items))
+    document = {
+        "keys": [item.key for item in kept],
+        "hashes": hashes,
+        "fingerprints": fingerprints,
+        "notes": notes,
+        "skipped": [[each.where, each.reason] for each in skipped],
+    }
+    append({READING: np.frombuffer(json.dumps(document).encode(), np.uint8)})
+    return skipped
 
 
-def _blocks(read: Callable[[int], _Read | Skipped], count: int) -> Iterator[list[_Read | Skipped]]:
-    with ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as pool:
-        for start in range(0, count, BLOCK):
-            yield list(pool.map(read, range(start, min(start + BLOCK, count))))
+def _stacked(rows: Sequence[Prepared], name: str, dtype: str) -> np.ndarray:
+    return np.stack([np.asarray(row.tensors[name], dtype) for row in rows])
 
 
-def _read_into(tensors: Mapping[str, np.ndarray], index: int, record: Record, kind: InputKind) -> _Read | Skipped:
+def _blocks(items: Sequence[Record], kind: InputKind) -> Iterator[list[tuple[Record, _Read | Skipped]]]:
+    """The records in order with what reading each gave, so many at once as may wait for being written."""
+    threads = min(MAX_THREADS, os.cpu_count() or 1)
+    size = threads if isinstance(kind, PreparesSeveral) else BLOCK
+    with ThreadPoolExecutor(threads) as pool:
+        for start in range(0, len(items), size):
+            block = items[start : start + size]
+            yield list(zip(block, pool.map(lambda record: _read(record, kind), block), strict=True))
+
+
+def _read(record: Record, kind: InputKind) -> _Read | Skipped:
     try:
         digest = content_hash(record.payload, record.key)
         sample = kind.read(record.payload, record.key)
     except DataError as error:
         return Skipped(record.key, error.message)
-    for name, array in kind.prepare(sample).items():
-        tensors[name][index] = array
-    return _Read(digest, kind.fingerprint(sample), sample.notes)
+    return _Read(digest, kind.fingerprint(sample), sample.notes, prepared_of(kind, sample))
 
 
-def _reading(
-    items: Sequence[Record],
-    results: Sequence[_Read | Skipped],
-    tensors: Mapping[str, np.ndarray],
-    skipped: tuple[Skipped, ...],
-) -> Reading:
-    good = [(index, result) for index, result in enumerate(results) if isinstance(result, _Read)]
-    kept = np.array([index for index, _ in good], np.int64)
+def _reading(items: Sequence[Record], kind: InputKind, arrays: Mapping[str, np.ndarray]) -> Reading:
+    document = json.loads(arrays[READING].tobytes())
+    lengths = arrays[LENGTHS]
     return Reading(
-        items=tuple(items[index] for index, _ in good),
-        hashes=tuple(result.content_hash for _, result in good),
-        tensors=compact(tensors, kept),
-        fingerprints={items[i].key: r.fingerprint for i, r in good if r.fingerprint is not None},
-        notes=Counter(note for _, result in good for note in result.notes),
-        skipped=skipped,
+        items=tuple(_kept(items, document["keys"])),
+        hashes=tuple(document["hashes"]),
+        tensors={name: arrays[name] for name in kind.tensors},
+        owners=arrays[OWNERS],
+        lengths=None if (lengths == NO_LENGTH).all() else lengths,
+        facts=RowFacts(arrays),
+        fingerprints=document["fingerprints"],
+        notes=document["notes"],
+        skipped=tuple(Skipped(where, reason) for where, reason in document["skipped"]),
     )
+
+
+def _kept(items: Sequence[Record], keys: Sequence[str]) -> Iterator[Record]:
+    """The records with `keys`, which come in the same order."""
+    wanted = iter(keys)
+    following = next(wanted, None)
+    for item in items:
+        if item.key == following:
+            yield item
+            following = next(wanted, None)

@@ -1,8 +1,8 @@
 """The split: who trains, who chooses, who judges; a function of the seed and the keys alone.
 
-Stratified by class, by label (in the manner of iterative stratification, Sechidis et al. 2011) or by quantiles of
-numbers. What belongs together (a group, or exact copies) stays on one side. Sides that the dataset fixes are kept; a
-missing one is cut from train.
+Stratified as the kind of targets says: each record in one stratum, such as its class, or in several that overlap, such
+as its labels (in the manner of iterative stratification, Sechidis et al. 2011). What belongs together (a group, or
+exact copies) stays on one side. Sides that the dataset fixes are kept; a missing one is cut from train.
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from headstart.data.checks import check_given_splits
+from headstart.data.checks import given_split_findings, raise_errors
 from headstart.data.ranking import rank
 from headstart.data.split_file import SPLITS, Split, SplitRow
-from headstart.data.strata import strata_of
-from headstart.data.targets import labels_of, odd_among_numbers
 from headstart.errors import DataError
-from headstart.specs import TargetForm
+from headstart.specs import AdvisesOnFew, Finding, TargetKind
 
 TEST_SHARE = 0.2
 VAL_SHARE = 0.2
 """Of what is left after test: 64/16/20 in all."""
+EVERY = ""
+"""The stratum of records for which the kind of targets gives none."""
 
 
 @dataclass(frozen=True)
@@ -38,27 +39,59 @@ class Unit:
         return len(self.keys)
 
 
-def make_split(rows: Iterable[SplitRow], seed: int, form: TargetForm = "class") -> Split:
-    """Fill in the sides: `rows` have "" as `split` where the dataset gives none.
+@dataclass(frozen=True)
+class _Targets:
+    """What `rows` are to be answered with: the `kind`, and the target of each key."""
 
-    Raises DataError where some rows have a side and others none, where nothing is given for training, where
-    given sides share contents or groups, where a class has too few samples to be on every side or a label is not in
-    train (naming it), and where a side would have no sample.
+    kind: TargetKind
+    by_key: Mapping[str, Any]
+
+    def of(self, rows: Sequence[SplitRow]) -> list[Any]:
+        """Their targets."""
+        return [self.by_key[row.key] for row in rows]
+
+
+def make_split(
+    rows: Iterable[SplitRow], seed: int, kind: TargetKind, targets: Mapping[str, Any] | None = None
+) -> Split:
+    """Fill in the sides: `rows` have "" as `split` where the dataset gives none. `targets` are those by key; without
+    them the texts of the rows.
+
+    Raises DataError with everything that `try_split` finds.
+    """
+    split, findings = try_split(rows, seed, kind, targets)
+    raise_errors(findings)
+    if split is None:
+        raise AssertionError("without an error there is a split")
+    return split
+
+
+def try_split(
+    rows: Iterable[SplitRow], seed: int, kind: TargetKind, targets: Mapping[str, Any] | None = None
+) -> tuple[Split | None, list[Finding]]:
+    """As `make_split`; None where there are errors, and those.
+
+    Some rows have a side and others none; nothing is given for training; given sides share contents or groups; an
+    exclusive stratum has too few samples to be on every side; something that train must have is on another side only;
+    a side would have no sample.
     """
     ordered = sorted(rows, key=lambda row: row.key)
+    known = _Targets(kind, {row.key: row.target for row in ordered} if targets is None else targets)
     given = {row.split for row in ordered}
-    if given == {""}:
-        ordered = _cut(ordered, {"test": TEST_SHARE, "val": VAL_SHARE}, seed, form)
-    else:
-        _check_given(ordered, given)
-        check_given_splits(ordered)
-        missing = {"test": TEST_SHARE, "val": VAL_SHARE}
-        missing = {name: share for name, share in missing.items() if name not in given}
-        train = _cut([row for row in ordered if row.split == "train"], missing, seed, form)
-        ordered = sorted([*train, *(r for r in ordered if r.split != "train")], key=lambda row: row.key)
-    _check_train_has_all(ordered, form)
-    _check_sides(ordered)
-    return Split(tuple(ordered))
+    shares = {name: share for name, share in {"test": TEST_SHARE, "val": VAL_SHARE}.items() if name not in given}
+    if given != {""}:
+        errors = _given_findings(ordered, given) or given_split_findings(ordered)
+        if errors:
+            return None, errors
+    to_cut = [row for row in ordered if row.split in ("", "train")]
+    units = _units(to_cut, known)
+    errors = _tiny_findings(units, len(shares) + 1, known.of(to_cut), kind) if shares and kind.exclusive else []
+    if errors:
+        return None, errors
+    sides = _cut(units, shares, seed, kind) if shares else {row.key: "train" for row in to_cut}
+    split = Split(tuple(replace(row, split=sides.get(row.key, row.split)) for row in ordered))
+    errors = [*_lacking_in_train(split.rows, known), *_empty_sides(split.rows)]
+    return (None if errors else split), errors
 
 
 def apply_split(rows: Iterable[SplitRow], split: Split) -> Split:
@@ -76,61 +109,62 @@ def apply_split(rows: Iterable[SplitRow], split: Split) -> Split:
     return split
 
 
-def _check_given(rows: Sequence[SplitRow], given: set[str]) -> None:
-    if "" in given:
-        without = next(row.key for row in rows if row.split == "")
-        raise DataError(f"{without}: no split given, while others have one", hint="give a split to all or to none")
+def _given_findings(rows: Sequence[SplitRow], given: set[str]) -> list[Finding]:
+    without = [row.key for row in rows if row.split == ""]
+    if without:
+        message = f"{without[0]}: no split given, while others have one"
+        return [Finding("error", message, len(without), "give a split to all or to none")]
     if "train" not in given:
-        raise DataError(f"the data gives {', '.join(sorted(given))} but nothing to train on")
+        return [Finding("error", f"the data gives {', '.join(sorted(given))} but nothing to train on", len(rows))]
+    return []
 
 
-def _check_train_has_all(rows: Sequence[SplitRow], form: TargetForm) -> None:
-    if form == "number":
-        return
-    trained = {name for row in rows if row.split == "train" for name in _names(row, form)}
-    for row in rows:
-        for name in _names(row, form):
+def _lacking_in_train(rows: Sequence[SplitRow], targets: _Targets) -> list[Finding]:
+    named = [(row, targets.kind.names(targets.by_key[row.key])) for row in rows]
+    trained = {name for row, names in named if row.split == "train" for name in names}
+    lacking: dict[str, list[SplitRow]] = {}
+    for row, names in named:
+        for name in names:
             if name not in trained:
-                what = "label" if form == "labels" else "class"
-                raise DataError(
-                    f"{what} {name!r} is in {row.split} ({row.key}) but not in train",
-                    hint=f"move a sample with that {what} to train, or leave the {what} out",
-                )
+                lacking.setdefault(name, []).append(row)
+    noun = targets.kind.noun
+    return [
+        Finding(
+            "error",
+            f"{noun} {name!r} is in {same[0].split} ({same[0].key}) but not in train",
+            len(same),
+            f"move a sample with that {noun} to train, or leave the {noun} out",
+        )
+        for name, same in lacking.items()
+    ]
 
 
-def _names(row: SplitRow, form: TargetForm) -> tuple[str, ...]:
-    return labels_of(row.target) if form == "labels" else (row.target,)
-
-
-def _check_sides(rows: Sequence[SplitRow]) -> None:
+def _empty_sides(rows: Sequence[SplitRow]) -> list[Finding]:
     there = {row.split for row in rows}
-    for side in SPLITS:
-        if side not in there:
-            raise DataError(
-                f"no sample is left for {side}, of {len(rows)} in all",
-                hint="add samples, or give the splits yourself",
-            )
+    hint = "add samples, or give the splits yourself"
+    return [
+        Finding("error", f"no sample is left for {side}, of {len(rows)} in all", len(rows), hint)
+        for side in SPLITS
+        if side not in there
+    ]
 
 
-def _cut(rows: Sequence[SplitRow], shares: Mapping[str, float], seed: int, form: TargetForm) -> list[SplitRow]:
-    """Cut each side of `shares` in turn: its share of what is still left; the rest is train."""
-    if not shares:
-        return list(rows)
-    units = _units(rows, form)
-    quotas = _quotas(units, shares, has_least=form == "class")
+def _cut(units: Sequence[Unit], shares: Mapping[str, float], seed: int, kind: TargetKind) -> dict[str, str]:
+    """The side of each key: each side of `shares` in turn gets its share of what is still left; the rest is train."""
+    quotas = _quotas(units, shares, has_least=kind.exclusive)
     sides: dict[str, str] = {}
     left = {name: dict(quota) for name, quota in quotas.items()}
-    for unit in _in_order(units, seed, form):
+    for unit in _in_order(units, seed, overlap=not kind.exclusive):
         side = _neediest(unit, left, quotas)
         for label, count in unit.counts.items():
             left[side][label] -= count
         sides.update(dict.fromkeys(unit.keys, side))
-    return [replace(row, split=sides[row.key]) for row in rows]
+    return sides
 
 
-def _in_order(units: Sequence[Unit], seed: int, form: TargetForm) -> list[Unit]:
+def _in_order(units: Sequence[Unit], seed: int, *, overlap: bool) -> list[Unit]:
     """Large units first, which are hardest to place; where strata overlap, those with the rarest stratum before."""
-    if form == "class":
+    if not overlap:
         return sorted(units, key=lambda unit: (-unit.size, rank(seed, "split", unit.name)))
     totals: Counter[str] = Counter()
     for unit in units:
@@ -156,12 +190,8 @@ def _quotas(units: Sequence[Unit], shares: Mapping[str, float], *, has_least: bo
     """How many samples of each stratum each side should get, in proportion; with `has_least` at least one, and sums
     right to a sample."""
     samples: Counter[str] = Counter()
-    pieces: Counter[str] = Counter()
     for unit in units:
         samples.update(unit.counts)
-        pieces.update(unit.counts.keys())
-    if has_least:
-        _check_tiny(pieces, samples, len(shares) + 1)
     labels = sorted(samples)
     left = {label: samples[label] for label in labels}
     quotas: dict[str, dict[str, int]] = {}
@@ -187,30 +217,31 @@ def _proportional(left: Mapping[str, int], share: float, *, keep: int) -> dict[s
     return taken
 
 
-def _check_tiny(pieces: Mapping[str, int], samples: Mapping[str, int], sides: int) -> None:
-    for label, count in sorted(pieces.items()):
-        if count < sides:
-            apart = (
-                "" if count == samples[label] else f" in {count} group{'s' if count > 1 else ''} that cannot be divided"
-            )
-            plural = "sample" if samples[label] == 1 else "samples"
-            raise DataError(
-                f"class {label!r} has {samples[label]} {plural}{apart}; {sides} sides need at least {sides}",
-                hint=_of_too_few(samples),
-            )
+def _tiny_findings(units: Sequence[Unit], sides: int, targets: Sequence[Any], kind: TargetKind) -> list[Finding]:
+    """An error for each stratum that has fewer units than there are sides."""
+    samples: Counter[str] = Counter()
+    pieces: Counter[str] = Counter()
+    for unit in units:
+        samples.update(unit.counts)
+        pieces.update(unit.counts.keys())
+    tiny = [name for name, count in sorted(pieces.items()) if count < sides]
+    advice = kind.advice(targets) if tiny and isinstance(kind, AdvisesOnFew) else None
+    hint = advice or f"add samples, leave the {kind.noun} out, or give the splits yourself"
+    found = []
+    for name in tiny:
+        groups = f" in {pieces[name]} group{'s' if pieces[name] > 1 else ''} that cannot be divided"
+        apart = "" if pieces[name] == samples[name] else groups
+        plural = "sample" if samples[name] == 1 else "samples"
+        message = f"{kind.noun} {name!r} has {samples[name]} {plural}{apart}; {sides} sides need at least {sides}"
+        found.append(Finding("error", message, samples[name], hint))
+    return found
 
 
-def _of_too_few(samples: Mapping[str, int]) -> str:
-    """What to do about a class of too few samples."""
-    odd = odd_among_numbers([label for label, count in samples.items() for _ in range(count)])
-    if odd is not None:
-        return f"{odd}: mend it and learn numbers, which --task regression does"
-    return "add samples, leave the class out, or give the splits yourself"
-
-
-def _units(rows: Sequence[SplitRow], form: TargetForm) -> list[Unit]:
-    """Connect rows that share a group or a content hash."""
-    strata = {row.key: names for row, names in zip(rows, strata_of([row.target for row in rows], form), strict=True)}
+def _units(rows: Sequence[SplitRow], targets: _Targets) -> list[Unit]:
+    """Connect rows that share a group or a content hash. Where the kind spreads nothing, all are of one stratum."""
+    strata = {
+        row.key: names or (EVERY,) for row, names in zip(rows, targets.kind.strata(targets.of(rows)), strict=True)
+    }
     parent = {row.key: row.key for row in rows}
 
     def root(key: str) -> str:

@@ -7,33 +7,27 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from headstart.data.ahead import ahead
+from headstart.data.array_store import Append
 from headstart.data.order import batches
-from headstart.specs import Compiled, TensorSpec
+from headstart.specs import Compiled
 
 Take = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 OnProgress = Callable[[int, int], None]
-Allocate = Callable[[Mapping[str, TensorSpec]], dict[str, np.ndarray]]
 
 
 def extract(
-    compiled: Compiled, take: Take, count: int, *, batch_size: int, allocate: Allocate, on_progress: OnProgress
-) -> dict[str, np.ndarray]:
-    """Run `compiled` over rows 0 to `count` - 1 of `take`; returns (count, ...) arrays by name, from `allocate`.
+    compiled: Compiled, take: Take, count: int, *, batch_size: int, append: Append, on_progress: OnProgress
+) -> None:
+    """Run `compiled` over rows 0 to `count` - 1 of `take`, and `append` what it gives, (row, ...) arrays by name.
 
     The last batch is padded to `batch_size`, so that a compiled prefix sees one shape. The next batches are taken in a
     thread while one is computed; memory beside the arrays does not grow with `count`.
     """
-    arrays: dict[str, np.ndarray] = {}
     done = 0
     for batch, real in ahead(_taken(take, count, batch_size)):
-        outputs = compiled(batch)
-        if not arrays:
-            arrays = allocate({n: TensorSpec(value.shape[1:], value.dtype.name) for n, value in outputs.items()})
-        for name, value in outputs.items():
-            arrays[name][done : done + real] = value[:real]
+        append({name: value[:real] for name, value in compiled(batch).items()})
         done += real
         on_progress(done, count)
-    return arrays
 
 
 def _taken(take: Take, count: int, batch_size: int) -> Iterator[tuple[Mapping[str, np.ndarray], int]]:

@@ -10,15 +10,17 @@ from typing import Any
 
 import numpy as np
 
+from headstart.data.array_store import Append, ArrayStore
 from headstart.data.prepared import PreparedData
 from headstart.data.views import Mixed, TrainingSamples, View, augmented, partners
-from headstart.engine.feature_store import FeatureStore
-from headstart.engine.features import Allocate, extract
+from headstart.engine.features import extract
 from headstart.engine.network import Network
 from headstart.engine.prefixes import Opened
 from headstart.engine.train.epochs import Drawn, Samples, Stored
 from headstart.timing import Stopwatch
 
+KIND = "features"
+"""What they are called in the cache."""
 STORED_LIMIT = 8 * 2**30
 """Tensors at a cut above this many bytes are computed again each step instead of stored."""
 FIRST_LEARNED = 1
@@ -52,7 +54,7 @@ class Source:
     view: View | None
     view_key: Mapping[str, Any]
     open: Callable[[int], Opened]
-    store: FeatureStore
+    store: ArrayStore
     told: Callable[[int, int], None]
     clock: Stopwatch
     chances: np.ndarray | None = None
@@ -90,7 +92,7 @@ class Source:
 
     def is_stored(self, cut: int) -> bool:
         """See `is_storable`."""
-        return is_storable(self.network, cut, len(self.data.keys))
+        return is_storable(self.network, cut, len(self.data.owners))
 
     def is_stored_in_training(self, cut: int, *, fresh: bool) -> bool:
         """True where training samples are stored at `cut` too: not where each epoch draws them anew."""
@@ -126,26 +128,26 @@ class Source:
         opened = self._opened[cut]
         samples = self._training_samples()
 
-        def compute(allocate: Allocate) -> dict[str, np.ndarray]:
-            return extract(
+        def compute(append: Append) -> None:
+            extract(
                 opened.compiled,
                 lambda picked: self._pick(rows[picked]) if view is None else _draw(samples, view, number, picked),
                 len(rows),
                 batch_size=opened.batch_size,
-                allocate=allocate,
+                append=append,
                 on_progress=self.told,
             )
 
         key = {**opened.key, **self._rows_key(rows, number, view)}
         facts = {**opened.facts, "rows": len(rows), "view": "plain" if view is None else number}
-        return self.store.fetch(key, len(rows), facts, compute)
+        return self.store.fetch(KIND, key, facts, compute)
 
     def _rows_key(self, rows: np.ndarray, number: int, view: View | None) -> dict[str, Any]:
         """What the samples are: their contents in order; where they vary, how, and the keys that they are drawn by."""
         digest = hashlib.sha256()
         for row in rows:
-            name = self.data.keys[row] if view is not None else ""
-            digest.update(f"{self.data.hashes[row]} {name}\n".encode("utf-8", "surrogateescape"))
+            name = self.data.row_keys[row] if view is not None else ""
+            digest.update(f"{self.data.row_hashes[row]} {name}\n".encode("utf-8", "surrogateescape"))
         return {"rows": digest.hexdigest(), "count": len(rows), "varied": self._varied_key(number, view)}
 
     def _varied_key(self, number: int, view: View | None) -> dict[str, Any]:
@@ -161,7 +163,7 @@ class Source:
         return {name: array[rows] for name, array in self.data.tensors.items()}
 
     def _training_samples(self) -> TrainingSamples:
-        return TrainingSamples(self.data.tensors, self.data.keys, self.data.indices("train"), self.chances)
+        return TrainingSamples(self.data.tensors, self.data.row_keys, self.data.indices("train"), self.chances)
 
 
 def _draw(samples: TrainingSamples, view: View, epoch: int, picked: np.ndarray) -> Tensors:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from headstart.data.targets import tell_form
+from headstart.data.targets import find_targets
 from headstart.host.references import ResolvedDataset
 from headstart.recipe import Recipe
 from headstart.recipes.compatibility import check_feature, check_head
@@ -144,26 +144,21 @@ def bind(resolved: ResolvedRecipe, registry: Registry, records: Records) -> Boun
     """`resolved` with what hangs on its records: their medium's backbone and input kind, and the task of their targets.
 
     The reason for a task that was not named is its origin in the recipe, and a warning where the targets could be meant
-    otherwise. Raises RecipeError where other settings do not suit the data.
+    otherwise. Raises RecipeError where other settings do not suit the data, DataError where no offered kind recognises
+    the targets.
     """
     if resolved.stated.task is not None:
         task: TaskSpec = registry.get("tasks", resolved.stated.task)
         return bind_to(resolved, registry, task=task, medium=records.medium)
-    targets, reason, could_differ = recognised_kind(records, registry)
-    bound = bind_to(resolved, registry, task=registry.default_task(targets), medium=records.medium)
-    said = f"the task is {bound.task.short_name}, since {reason}; --task NAME chooses another one"
-    origins = {**bound.recipe.origins, "task": f"the data: {reason}"}
+    found = find_targets(records, registry)
+    bound = bind_to(resolved, registry, task=registry.default_task(found.spec.name), medium=records.medium)
+    said = f"the task is {bound.task.short_name}, since {found.reason}; --task NAME chooses another one"
+    origins = {**bound.recipe.origins, "task": f"the data: {found.reason}"}
     return replace(
         bound,
         recipe=replace(bound.recipe, origins=origins),
-        warnings=(*bound.warnings, said) if could_differ else bound.warnings,
+        warnings=(*bound.warnings, said) if found.could_differ else bound.warnings,
     )
-
-
-def recognised_kind(records: Records, registry: Registry) -> tuple[str, str, bool]:
-    """The name of the records' target kind, the reason for it, and whether another could be meant."""
-    told = tell_form(records)
-    return told.form, told.reason, told.could_differ
 
 
 def bind_to(resolved: ResolvedRecipe, registry: Registry, *, task: TaskSpec, medium: str | None) -> BoundRecipe:

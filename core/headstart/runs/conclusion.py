@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from headstart.artefact import Artefact, write_artefact
-from headstart.data.targets import read_target
 from headstart.engine.choosing import plain as plain_choice
 from headstart.engine.device import forward
 from headstart.engine.precision import FLOAT32
@@ -106,12 +105,10 @@ def _write_artefact(plan: Plan, folder: RunFolder) -> None:
 def _labelled(plan: Plan, split: str) -> Labelled:
     """The raw samples of a split."""
     payloads = {record.key: record.payload for record in plan.records.items}
-    rows = plan.data.indices(split)
-    keys = tuple(plan.data.keys[row] for row in rows)
-    words = tuple(plan.data.targets[row] for row in rows)
-    form = plan.resolved.task.targets
-    values = tuple(read_target(form, target, key) for key, target in zip(keys, words, strict=True))
-    return Labelled(split, keys, tuple(payloads[key] for key in keys), words, values)
+    owners = list(dict.fromkeys(int(plan.data.owners[row]) for row in plan.data.indices(split)))
+    keys = tuple(plan.data.keys[owner] for owner in owners)
+    targets = tuple(plan.data.values[owner] for owner in owners)
+    return Labelled(split, keys, tuple(payloads[key] for key in keys), targets, plan.target_kind)
 
 
 def answers_in_memory(training: TrainContext, *, exact: bool) -> dict[str, np.ndarray]:

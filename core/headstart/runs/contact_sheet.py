@@ -6,21 +6,22 @@ Builds no network: it needs no backend.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
 import numpy as np
 
+from headstart.data.array_store import ArrayStore
 from headstart.data.checks import MAX_LISTED
 from headstart.data.reading import Reading, read_all
-from headstart.data.targets import number_of
+from headstart.data.targets import build_target_kind, find_targets
 from headstart.data.views import Composed, Mixed, TrainingSamples, View, varied
 from headstart.errors import DataError, UsageError
 from headstart.recipes.resolve import ResolvedRecipe, bind
 from headstart.registry import Registry
 from headstart.runs.planning import build_kind, build_view, left_out, open_records
-from headstart.specs import DrawsSheets, InputKind, Preview, Record, Shown
+from headstart.specs import DrawsSheets, HasScale, InputKind, Preview, Record, Shown, TargetKind
 
 POOL = 64
 """Samples that are read at least, where there are so many: partners of mixtures are picked among them."""
@@ -56,12 +57,14 @@ def contact_sheet(resolved: ResolvedRecipe, registry: Registry, *, samples: int,
             hint="name a dataset of another kind; `headstart datasets` lists what there is",
         )
     view = build_view(bound, registry, records, kind) or View(kind, Composed(()), resolved.recipe.seed)
-    reading = _read_some(_spread(records.items), kind, max(POOL, samples))
+    targets = build_target_kind(registry, find_targets(records, registry).spec.name)
+    reading = _read_some(_spread(records.items, targets), kind, max(POOL, samples))
     if not reading.items:
         listed = "".join(f"\n  {each.reason}" for each in reading.skipped[:MAX_LISTED])
         raise DataError(f"none of the records can be read:{listed}", hint="mend these files, or name other data")
     warnings = [*left_out(bound, records), *(each.reason for each in reading.skipped)]  # reasons name the file
-    rows = _rows(reading, view, samples=samples, views=views)
+    words = ["no label" if item.target is None else targets.words(item.target) for item in reading.items]
+    rows = _rows(reading, words, view, samples=samples, views=views)
     titles = ("as it is", *(f"epoch {number + 1}" for number in range(views)))
     return ContactSheet(kind.sheet(rows, titles), (*warnings,))
 
@@ -71,56 +74,53 @@ def _read_some(items: Sequence[Record], kind: InputKind, count: int) -> Reading:
     cannot are among the `skipped`."""
     tried = count
     while True:
-        reading = read_all(items[:tried], kind, scratch=None, on_progress=None, any_unreadable=True)
+        reading = read_all(items[:tried], kind, store=ArrayStore(), any_unreadable=True)
         if len(reading.items) >= count or tried >= len(items):
             return reading
         tried *= 2
 
 
-def _spread(items: Sequence[Record]) -> list[Record]:
-    """Training records, by key, of one target after the other in turn; of numbers the first few are spread over all."""
+def _spread(items: Sequence[Record], targets: TargetKind) -> list[Record]:
+    """Training records, by key, of one target after the other in turn; where targets lie on a line, the first few are
+    spread over all of it."""
     given = [record for record in items if record.split == "train"] or items
     groups: defaultdict[str, list[Record]] = defaultdict(list)
     for record in sorted(given, key=lambda record: record.key):
-        groups[record.target or ""].append(record)
-    in_turn = chain.from_iterable(zip_longest(*(groups[target] for target in _in_order(groups))))
+        groups["" if record.target is None else targets.words(record.target)].append(record)
+    in_turn = chain.from_iterable(zip_longest(*(groups[name] for name in _in_order(groups, targets))))
     return [record for record in in_turn if record is not None]
 
 
-def _in_order(targets: Iterable[str]) -> list[str]:
-    """By name; of more numbers than the pool holds, each halfway between two before it (van der Corput)."""
-    ordered = sorted(targets)
-    numbers = {target: number for target in ordered if (number := number_of(target)) is not None}
-    if len(ordered) <= POOL or len(numbers) < len(ordered):
+def _in_order(groups: Mapping[str, Sequence[Record]], targets: TargetKind) -> list[str]:
+    """By name; of more places on a line than the pool holds, each halfway between two before it (van der Corput)."""
+    ordered = sorted(groups)
+    if len(ordered) <= POOL or not isinstance(targets, HasScale):
         return ordered
-    bits = len(ordered).bit_length()
-    places = sorted(range(len(ordered)), key=lambda place: f"{place:0{bits}b}"[::-1])
-    by_size = sorted(ordered, key=lambda target: numbers[target])
-    return [by_size[place] for place in places]
+    known = [name for name in ordered if groups[name][0].target is not None]
+    along = sorted(known, key=lambda name: targets.place(groups[name][0].target))
+    bits = len(along).bit_length()
+    places = sorted(range(len(along)), key=lambda place: f"{place:0{bits}b}"[::-1])
+    return [*(along[place] for place in places), *(name for name in ordered if groups[name][0].target is None)]
 
 
-def _rows(reading: Reading, view: View, *, samples: int, views: int) -> list[list[Shown]]:
+def _rows(reading: Reading, words: Sequence[str], view: View, *, samples: int, views: int) -> list[list[Shown]]:
     keys = tuple(record.key for record in reading.items)
     pool = TrainingSamples(reading.tensors, keys, np.arange(len(keys)))
     count = min(samples, len(keys))
-    rows = [[Shown(pool.at(place)[1], (_label(reading, place),), notes=(keys[place],))] for place in range(count)]
+    rows = [[Shown(pool.at(place)[1], (words[place],), notes=(keys[place],))] for place in range(count)]
     for epoch in range(1, views + 1):
         found = varied(pool, np.arange(count), view, epoch)
         for place in range(count):
             tensors = {name: array[place] for name, array in found.tensors.items()}
-            labels = _labels(reading, place, found.mixed)
+            labels = _labels(words, place, found.mixed)
             rows[place].append(Shown(tensors, labels, view.draw(epoch, keys[place])))
     return rows
 
 
-def _label(reading: Reading, place: int) -> str:
-    return reading.items[place].target or "no label"
-
-
-def _labels(reading: Reading, place: int, mixed: Mixed | None) -> tuple[str, ...]:
-    """The label; of a mixture both with their shares, or one where they are the same."""
-    own = _label(reading, place)
-    other = own if mixed is None else _label(reading, int(mixed.rows[place]))
+def _labels(words: Sequence[str], place: int, mixed: Mixed | None) -> tuple[str, ...]:
+    """The target in words; of a mixture both with their shares, or one where they are the same."""
+    own = words[place]
+    other = own if mixed is None else words[int(mixed.rows[place])]
     if mixed is None or other == own:
         return (own,)
     percent = round(100 * float(mixed.shares[place]))

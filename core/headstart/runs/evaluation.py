@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from headstart.predictor import Predictor
     from headstart.runs.predictions import PredictionsFile
-    from headstart.specs import Evaluation
+    from headstart.specs import Evaluation, TargetKind
 
 OnProgress = Callable[[int, int], None]
 """Hears how many samples are answered, of how many."""
@@ -22,8 +22,16 @@ class Labelled:
     split: str
     keys: tuple[str, ...]
     payloads: tuple[Any, ...]
-    words: tuple[str, ...]
-    values: tuple[Any, ...]
+    targets: tuple[Any, ...]
+    kind: TargetKind
+
+    def words(self, rows: slice) -> list[str]:
+        """The targets of some samples, as text."""
+        return [self.kind.words(target) for target in self.targets[rows]]
+
+    def values(self, rows: slice) -> list[Any]:
+        """The targets of some samples, as their kind reads them."""
+        return [self.kind.read(*each) for each in zip(self.targets[rows], self.keys[rows], strict=True)]
 
 
 def score(
@@ -46,7 +54,7 @@ def score(
     for batch in predictor.answer(samples.payloads, on_progress):
         rows = slice(done, done + len(batch.facts))
         done = rows.stop
-        targets = task.encode(samples.values[rows], batch.facts, samples.keys[rows])
+        targets = task.encode(samples.values(rows), batch.facts, samples.keys[rows])
         scores.update(targets, batch.outputs, losses(targets, batch.outputs), facts=batch.facts)
         if predictions is not None:
             predictions.write(samples, rows, batch)

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from headstart.data.array_store import ArrayStore
 from headstart.data.split_file import write_split
 from headstart.engine.calibrate import initialise
 from headstart.engine.device import forward
-from headstart.engine.feature_store import FeatureStore
 from headstart.engine.graft import verify_ranges
 from headstart.engine.source import Source
 from headstart.engine.stages import assign_arrays
@@ -130,7 +130,7 @@ def training_of(
         view=plan.view,
         view_key=_view_key(plan),
         open=room.open,
-        store=FeatureStore(room.prefixes.cache, folder.scratch, room.warn),
+        store=ArrayStore(room.prefixes.cache, folder.scratch, room.warn),
         told=lambda done, total: log.progress("features", done, total, "samples"),
         clock=clock,
         chances=chances,

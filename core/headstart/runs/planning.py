@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.artefact import assets_of, digests_of
 from headstart.backend import BackendChoice, activate, available_threads
-from headstart.data.targets import read_target
+from headstart.data.targets import build_target_kind
 from headstart.environment import installed_release
 from headstart.errors import UsageError
 from headstart.options import describe_options
@@ -28,7 +28,7 @@ from headstart.specs import (
     MixesTargets,
     Phase,
     Records,
-    TargetForm,
+    TargetKind,
     Task,
     TaskRequest,
     WeightsSpec,
@@ -40,7 +40,7 @@ OnProgress = Callable[[str, int, int], None]
 if TYPE_CHECKING:
     import numpy as np
 
-    from headstart.data.prepared import PreparedData
+    from headstart.data.prepared import PreparedData, PrepareOptions
     from headstart.data.views import View
     from headstart.engine.network import Network
     from headstart.recipes.resolve import BoundRecipe, ResolvedRecipe
@@ -61,19 +61,36 @@ class Plan:
     records: Records
     data: PreparedData
     kind: InputKind
+    target_kind: TargetKind
     task: Task
     network: Network
     phases: tuple[Phase, ...]
     view: View | None
+    scratch: Path
     warnings: tuple[str, ...]
 
     def targets(self, split: str) -> Batch:
-        """Encoded targets (rows, ...) of a split, by name."""
-        return encoded(self.task, self.data, self.resolved.task.targets, self.data.indices(split))
+        """Encoded targets (rows, ...) of a split, by name; large ones lie in files of the run's scratch folder."""
+        return encoded(self.task, self.target_kind, self.data, self.data.indices(split), self.scratch)
 
     def samples(self) -> dict[str, int]:
         """Rows by split."""
         return {split: len(self.data.indices(split)) for split in ("train", "val", "test")}
+
+
+def encoded(task: Task, kind: TargetKind, data: PreparedData, rows: np.ndarray, scratch: Path) -> Batch:
+    """Encoded targets of `rows` (row,) int64 of the data, by name."""
+    from headstart.data.array_store import ArrayStore
+    from headstart.data.encoding import encode_targets
+
+    return encode_targets(
+        task.encode,
+        task.targets,
+        values=data.read_values(kind, rows),
+        facts=[data.facts[row] for row in rows],
+        keys=[data.row_keys[row] for row in rows],
+        store=ArrayStore(scratch=scratch),
+    )
 
 
 def preprocess_of(resolved: BoundRecipe) -> Mapping[str, Any]:
@@ -123,8 +140,9 @@ def make_plan(
     counted(bound, len(records.items))
     kind = build_kind(bound, registry)
     said: list[str] = []
-    data = _prepare(bound, records, kind, scratch, told, said.append)
-    task = _build_task(bound, registry, data)
+    targets = build_target_kind(registry, bound.task.targets)
+    data = _prepare(bound, registry, records, (kind, targets), scratch, told, said.append)
+    task = _build_task(bound, registry, data, targets, scratch)
     recipe = bound.recipe  # the threads are those that the run will pin
     activate(choice, recipe.threads or available_threads(), deterministic=recipe.deterministic)
     network = _build_network(bound, registry, kind, task)
@@ -139,10 +157,12 @@ def make_plan(
         records=records,
         data=data,
         kind=kind,
+        target_kind=targets,
         task=task,
         network=network,
         phases=phases,
         view=build_view(bound, registry, records, kind),
+        scratch=scratch,
         warnings=(*bound.warnings, *said, *left_out(bound, records), *_warnings(bound, network, data)),
     )
 
@@ -174,26 +194,39 @@ def check_weights_present(resolved: ResolvedRecipe, registry: Registry) -> None:
 
 def _prepare(
     resolved: BoundRecipe,
+    registry: Registry,
     records: Records,
-    kind: InputKind,
+    kinds: tuple[InputKind, TargetKind],
     scratch: Path,
     told: OnProgress,
     warn: Callable[[str], None],
 ) -> PreparedData:
-    from headstart.cache import open_cache
-    from headstart.data.prepared import PrepareOptions, prepare
-    from headstart.data.sample_store import SampleStore
+    from headstart.data.checks import raise_errors
+    from headstart.data.prepared import prepare
+    from headstart.data.targets import other_kind
 
-    recipe = resolved.recipe
-    store = SampleStore(open_cache(warn), _read_by(resolved, kind), scratch, warn)
-    options = PrepareOptions(
-        limit=recipe.limit,
-        split_seed=recipe.split_seed,
-        scratch=scratch,
-        store=store,
-        form=resolved.task.targets,
+    wanted = registry.get("targets", resolved.task.targets)
+    if other := other_kind(records, wanted, registry):
+        raise_errors([other])
+    kind, targets = kinds
+    options = prepare_options(resolved, kind, scratch, warn)
+    return prepare(records, kind, targets, options, on_progress=lambda done, total: told("read", done, total))
+
+
+def prepare_options(
+    resolved: BoundRecipe, kind: InputKind, scratch: Path, warn: Callable[[str], None]
+) -> PrepareOptions:
+    """How a recipe's data is prepared; what was read is kept in the user's cache."""
+    from headstart.cache import open_cache
+    from headstart.data.array_store import ArrayStore
+    from headstart.data.prepared import PrepareOptions
+
+    return PrepareOptions(
+        limit=resolved.recipe.limit,
+        split_seed=resolved.recipe.split_seed,
+        store=ArrayStore(open_cache(warn), scratch, warn),
+        read_by=_read_by(resolved, kind),
     )
-    return prepare(records, kind, options, on_progress=lambda done, total: told("read", done, total))
 
 
 def _read_by(resolved: BoundRecipe, kind: InputKind) -> dict[str, Any]:
@@ -208,11 +241,12 @@ def _read_by(resolved: BoundRecipe, kind: InputKind) -> dict[str, Any]:
     }
 
 
-def _build_task(resolved: BoundRecipe, registry: Registry, data: PreparedData) -> Task:
+def _build_task(resolved: BoundRecipe, registry: Registry, data: PreparedData, kind: TargetKind, scratch: Path) -> Task:
     """The task, bound to its labels and to what it reads off the training split."""
-    form = resolved.task.targets
-    values = [read_target(form, target, key) for target, key in zip(data.targets, data.keys, strict=True)]
-    request = TaskRequest(resolved.options["task"], targets=values)
+    import numpy as np
+
+    everything = np.arange(len(data.owners))
+    request = TaskRequest(resolved.options["task"], targets=data.read_values(kind, everything))
     task: Task = registry.load_target(resolved.task, resolved.task.build)(request)
     mixing = [spec.name for spec in resolved.augmentations if spec.mixes]
     if mixing and not isinstance(task, MixesTargets):
@@ -222,14 +256,7 @@ def _build_task(resolved: BoundRecipe, registry: Registry, data: PreparedData) -
         )
     if not isinstance(task, FitsTargets):
         return task
-    return task.fitted(encoded(task, data, form, data.indices("train")))
-
-
-def encoded(task: Task, data: PreparedData, form: TargetForm, rows: np.ndarray) -> Batch:
-    """The targets of some `rows` (row,) of the data, encoded."""
-    keys = [data.keys[row] for row in rows]
-    values = [read_target(form, data.targets[row], data.keys[row]) for row in rows]
-    return task.encode(values, [{} for _ in keys], keys)
+    return task.fitted(encoded(task, kind, data, data.indices("train"), scratch))
 
 
 def _build_network(resolved: BoundRecipe, registry: Registry, kind: InputKind, task: Task) -> Network:

@@ -39,7 +39,7 @@ class PredictionsFile:
         """Add the answers `batch` of these `rows` of `samples`: 0 to n rows of the table each."""
         answers = self.task.decode(batch.outputs, batch.facts, EVERYTHING)
         lines = []
-        for key, words, answer in zip(samples.keys[rows], samples.words[rows], answers, strict=True):
+        for key, words, answer in zip(samples.keys[rows], samples.words(rows), answers, strict=True):
             for row in self.task.rows(answer):
                 lines.append([key, samples.split, words, *(_cell(row[column]) for column in self.task.columns)])
             if isinstance(self.task, WritesFiles):

@@ -50,15 +50,28 @@ from headstart.specs.inputs import (
     InputSpec,
     JudgesChanges,
     MixesSamples,
+    Prepared,
+    PreparesSeveral,
     Preview,
     Sample,
     Shown,
     TensorSpec,
+    Trims,
 )
 from headstart.specs.lowerings import LoweringBuild, LoweringSpec, LowersItself
 from headstart.specs.reporters import Reporter, ReporterBuild, ReporterRequest, ReporterSpec, RunView
 from headstart.specs.strategies import HEAD, INPUT, LowRank, Phase, StrategyBuild, StrategyRequest, StrategySpec
-from headstart.specs.targets import SEPARATOR, TargetForm
+from headstart.specs.targets import (
+    AdvisesOnFew,
+    Finding,
+    GivesExamples,
+    HasScale,
+    Recognised,
+    TargetBuild,
+    TargetKind,
+    TargetRequest,
+    TargetSpec,
+)
 from headstart.specs.tasks import (
     Calibrates,
     Calibrator,
@@ -89,6 +102,7 @@ AnySpec = (
     | LoweringSpec
     | ReporterSpec
     | StrategySpec
+    | TargetSpec
     | TaskSpec
 )
 Specs = Iterable[AnySpec]
@@ -96,6 +110,7 @@ Specs = Iterable[AnySpec]
 __all__ = [
     "API",
     "AUTO",
+    "AdvisesOnFew",
     "AnySpec",
     "Augmentation",
     "AugmentationBuild",
@@ -127,10 +142,13 @@ __all__ = [
     "FeatureSpec",
     "FeedsTargets",
     "FetchedFile",
+    "Finding",
     "FitsTargets",
     "Generates",
+    "GivesExamples",
     "HEAD",
     "HasAssets",
+    "HasScale",
     "INPUT",
     "InputBuild",
     "InputKind",
@@ -149,7 +167,10 @@ __all__ = [
     "PackageFile",
     "Phase",
     "PoolsRows",
+    "Prepared",
+    "PreparesSeveral",
     "Preview",
+    "Recognised",
     "Record",
     "Records",
     "RemoteFile",
@@ -159,7 +180,6 @@ __all__ = [
     "ReporterSpec",
     "RunView",
     "RunningEvaluator",
-    "SEPARATOR",
     "Sample",
     "Search",
     "Shown",
@@ -172,12 +192,16 @@ __all__ = [
     "StrategyBuild",
     "StrategyRequest",
     "StrategySpec",
-    "TargetForm",
+    "TargetBuild",
+    "TargetKind",
+    "TargetRequest",
+    "TargetSpec",
     "Task",
     "TaskBuild",
     "TaskRequest",
     "TaskSpec",
     "TensorSpec",
+    "Trims",
     "WeightsFetch",
     "WeightsLoad",
     "WeightsSpec",

@@ -6,21 +6,22 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from headstart.specs.base import Spec
-from headstart.specs.targets import TargetForm
 
 
 @dataclass(frozen=True)
 class Record:
-    """One example. `key` is unique and stable; `payload` is a Path, bytes, str or a numpy array.
+    """One example. `key` is unique and stable; `payload` is a Path, bytes, str or a numpy array, or a tuple or mapping
+    of several.
 
-    `target` is text whatever it means (see TargetForm): "cat", "red|round", "-3.5"; None where it is not known.
+    `target` is text such as "cat", "red|round" or "-3.5", or a Path, a numpy array, a tuple or a mapping: a TargetKind
+    knows what it means. None where it is not known.
     `split` is given where the dataset fixes it: "train", "val" or "test". `group` keeps what belongs together
     (a person, a recording) on one side of every split.
     """
 
     key: str
     payload: Any
-    target: str | None
+    target: Any = None
     group: str | None = None
     split: str | None = None
 
@@ -38,14 +39,14 @@ class Records:
     """What a dataset gives. `medium` is what its payloads are: "image", "text", "audio" or another one that an input
     kind reads; `symmetries` are changes that keep the labels true.
 
-    `targets` is the form of the targets where the dataset knows it; None: it is told from the targets themselves.
+    `targets` names the kind of the targets where the dataset knows it; None: they are recognised by their looks.
     """
 
     medium: str
     items: tuple[Record, ...]
     symmetries: frozenset[str] = frozenset()
     skipped: tuple[Skipped, ...] = ()
-    targets: TargetForm | None = None
+    targets: str | None = None
 
 
 @dataclass(frozen=True)

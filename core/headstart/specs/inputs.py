@@ -16,15 +16,19 @@ if TYPE_CHECKING:
 
 
 Facts = Mapping[str, Any]
-"""What is known of one row besides its tensors: small plain JSON values, such as its original size."""
+"""Small plain JSON values about one row that `prepare` knew: original size, scale, offset, length, source text."""
 
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """One named tensor of a sample, without the batch axis. `dtype` is a numpy name such as "uint8"."""
+    """One named tensor of a sample, without the batch axis. `dtype` is a numpy name such as "uint8".
+
+    `length_axis` is the axis that varies in length up to its size in `shape`; None where all are fixed.
+    """
 
     shape: tuple[int, ...]
     dtype: str
+    length_axis: int | None = None
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,18 @@ class Sample:
 
     value: Any
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One row: tensors padded to the shapes of `InputKind.tensors`, and what else was known when they were made.
+
+    `length` says how much of the length axes is used; None where the kind has none.
+    """
+
+    tensors: Mapping[str, np.ndarray]
+    facts: Facts = field(default_factory=dict)
+    length: int | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +73,7 @@ class InputKind(Protocol):
     """
 
     tensors: Mapping[str, TensorSpec]
-    """What `prepare` returns, by name; fixed shapes."""
+    """The tensors of what `prepare` returns, by name; fixed shapes."""
     output_ranges: Mapping[str, tuple[float, float]]
     """Lowest and highest value each tensor of `stage` can take after preprocessing; checked on the first batch."""
     hint: str
@@ -66,7 +82,7 @@ class InputKind(Protocol):
     def read(self, payload: Any, where: str) -> Sample:
         """Decode `payload` (Path, bytes, str or numpy array). Raises DataError naming `where`."""
 
-    def prepare(self, sample: Sample) -> Mapping[str, np.ndarray]:
+    def prepare(self, sample: Sample) -> Prepared:
         """Bring a sample to the fixed shapes of `tensors`; deterministic, the same in training and prediction."""
 
     def transform(self, tensors: Mapping[str, np.ndarray], changes: Sequence[Change]) -> Mapping[str, np.ndarray]:
@@ -162,6 +178,22 @@ class JudgesChanges(Protocol):
 
     def only_moves(self, changes: Sequence[Change]) -> bool:
         """True where values are moved or interpolated, so that none lies outside of the sample's own range."""
+
+
+@runtime_checkable
+class PreparesSeveral(Protocol):
+    """What an InputKind offers too that makes several rows of one record: windows, tiles, passages."""
+
+    def prepare_several(self, sample: Sample) -> Sequence[Prepared]:
+        """The rows of a sample, in order, one or more; deterministic, as `prepare` is."""
+
+
+@runtime_checkable
+class Trims(Protocol):
+    """What an InputKind offers too whose rows are shorter than their tensors: batches may be cut to a few lengths."""
+
+    lengths: tuple[int, ...]
+    """The static lengths, ascending; the last one is the stored one."""
 
 
 class InputBuild(Protocol):

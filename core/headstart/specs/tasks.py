@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from headstart.specs.base import Spec
 from headstart.specs.inputs import Facts, TensorSpec
-from headstart.specs.targets import TargetForm
 
 if TYPE_CHECKING:
     import keras
@@ -283,15 +282,15 @@ class TaskSpec(Spec):
 
     A head written `mlp:512` has its number after the colon; `closed_form` are the heads that `SolvesHead.solve` can
     fit, and `gradient_options` the options that training by gradient alone reads: refused where all phases are in
-    closed form. `targets` is the form of target that it learns; where the user names no task, the `default` one of the
-    data's form is taken.
+    closed form. `targets` names the kind of targets that it learns; where the user names no task, the `default` one of
+    the data's kind is taken.
     """
 
     build: str
     features: tuple[str, ...]
+    targets: str
     heads: tuple[str, ...]
     closed_form: frozenset[str] = frozenset()
     gradient_options: tuple[str, ...] = ()
-    targets: TargetForm = "class"
     default: bool = False
     version: int = 1

@@ -53,6 +53,7 @@ def register_tasks() -> Iterable[TaskSpec]:
             options=ClassificationOptions,
             build="headstart_plugins.classification._build:build",
             features=("pooled",),
+            targets="targets/class",
             heads=("linear", "mlp"),
             closed_form=frozenset({"linear"}),
             gradient_options=("dropout", "label_smoothing"),

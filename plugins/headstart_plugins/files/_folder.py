@@ -32,7 +32,7 @@ def build(request: DatasetRequest) -> Records:
     tops = _split_folders(root, subfolders(root).files)
     items = tuple(record for top, split in tops for record in _records(_Side(root, top, split), options))
     skipped = tuple(_skipped(root, tree, items, options))
-    return Records("image", items, options.symmetries, skipped, targets="class")
+    return Records("image", items, options.symmetries, skipped, targets="targets/class")
 
 
 def _root(reference: str | None) -> Path:

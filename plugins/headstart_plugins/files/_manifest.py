@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from headstart.errors import DataError, UsageError
-from headstart.specs import SEPARATOR, DatasetRequest, Record, Records
+from headstart.specs import DatasetRequest, Record, Records
 from headstart.suggest import suggestion
 from headstart_plugins._picture_suffixes import SUFFIXES
+from headstart_plugins._target_texts import SEPARATOR
 from headstart_plugins.files import ManifestOptions
 from headstart_plugins.files._splits import SPLIT_NAMES
 from headstart_plugins.files._tables import Table, read_table
@@ -56,7 +57,7 @@ def build(request: DatasetRequest) -> Records:
         _medium(path, items) if column == "path" else "text",
         items,
         options.symmetries if column == "path" else frozenset(),
-        targets="labels" if request.labelled and LABELS in table.columns else None,
+        targets="targets/labels" if request.labelled and LABELS in table.columns else None,
     )
 
 

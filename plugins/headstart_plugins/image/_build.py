@@ -13,7 +13,7 @@ from PIL import Image
 
 from headstart.data.folders import walk
 from headstart.errors import UsageError
-from headstart.specs import Change, InputKind, InputRequest, Mix, Preview, Sample, Shown, TensorSpec
+from headstart.specs import Change, InputKind, InputRequest, Mix, Prepared, Preview, Sample, Shown, TensorSpec
 from headstart_plugins._picture_suffixes import is_picture
 from headstart_plugins.image import ImageOptions
 from headstart_plugins.image._changes import fused, symmetries
@@ -58,9 +58,10 @@ class ImageKind:
         """A picture as RGB pixels; how odd ones are converted stands in `_read`."""
         return read_picture(payload, where, self.preprocess.background)
 
-    def prepare(self, sample: Sample) -> Mapping[str, np.ndarray]:
-        """{"image": (height, width, 3) uint8} at the weights' size."""
-        return {"image": fitted(sample.value, self.preprocess)}
+    def prepare(self, sample: Sample) -> Prepared:
+        """{"image": (height, width, 3) uint8} at the weights' size; facts are `height` and `width` as they were."""
+        height, width = sample.value.shape[:2]
+        return Prepared({"image": fitted(sample.value, self.preprocess)}, {"height": height, "width": width})
 
     def transform(self, tensors: Mapping[str, np.ndarray], changes: Sequence[Change]) -> Mapping[str, np.ndarray]:
         """All matrices as one, affine and bilinear, beyond the border the nearest border pixel; then colours in order,
@@ -112,7 +113,7 @@ class ImageKind:
 
         As it came without changes; with some as the network sees it: fitted, then varied.
         """
-        pixels = self.transform(self.prepare(sample), changes)["image"] if changes else sample.value
+        pixels = self.transform(self.prepare(sample).tensors, changes)["image"] if changes else sample.value
         picture = Image.fromarray(pixels)
         factor = PREVIEW_SIDE // (2 * max(picture.size))
         if factor > 1:

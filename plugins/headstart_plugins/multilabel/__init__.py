@@ -36,7 +36,7 @@ def register_tasks() -> Iterable[TaskSpec]:
             heads=("linear", "mlp"),
             closed_form=frozenset({"linear"}),
             gradient_options=("dropout", "label_smoothing"),
-            targets="labels",
+            targets="targets/labels",
             default=True,
         )
     ]

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.calibration import fit_temperature, stored_temperature
-from headstart.specs import SEPARATOR, Facts, Solved, TaskRequest, TensorSpec
+from headstart.specs import Facts, Solved, TaskRequest, TensorSpec
 from headstart_plugins._heads.evaluators import Kept
 from headstart_plugins._heads.task import LOGITS, LinearHeadTask
+from headstart_plugins._target_texts import SEPARATOR
 from headstart_plugins.multilabel import MultilabelOptions, _labels, _metrics
 from headstart_plugins.multilabel._evaluator import LABELS, MultilabelEvaluator, RunningMultilabelEvaluator
 from headstart_plugins.multilabel._solve import solve_again, solve_heads

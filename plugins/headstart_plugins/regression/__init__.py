@@ -22,7 +22,7 @@ def register_tasks() -> Iterable[TaskSpec]:
             heads=("linear", "mlp"),
             closed_form=frozenset({"linear"}),
             gradient_options=("dropout",),
-            targets="number",
+            targets="targets/number",
             default=True,
         )
     ]

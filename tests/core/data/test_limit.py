@@ -3,9 +3,18 @@ from collections import Counter
 
 import pytest
 
-from headstart.data.limit import limit_records
+from headstart.data import limit
+from headstart.data.targets import build_target_kind
 from headstart.errors import DataError
+from headstart.registry import load_registry
 from headstart.specs import Record
+
+REGISTRY = load_registry()
+KINDS = {name: build_target_kind(REGISTRY, name) for name in ("class", "labels", "number")}
+
+
+def limit_records(items, most, seed, kind="class"):
+    return limit.limit_records(items, most, seed, KINDS[kind])
 
 
 def many(counts, split=None):

@@ -6,10 +6,21 @@ import threading
 import numpy as np
 import pytest
 
-import headstart.data.storage
-from headstart.data.prepared import PrepareOptions, prepare, prepare_unsplit
+import headstart.data.array_store
+from headstart.cache import Cache
+from headstart.data import prepared
+from headstart.data.array_store import ArrayStore
+from headstart.data.prepared import PrepareOptions
+from headstart.data.targets import build_target_kind
 from headstart.errors import DataError
-from headstart.specs import Record, Records, Sample, Skipped, TensorSpec
+from headstart.registry import load_registry
+from headstart.specs import Finding, Prepared, Record, Records, Sample, Skipped, TensorSpec
+
+CLASS = build_target_kind(load_registry(), "class")
+
+
+def prepare(records, kind, options=None, **told):
+    return prepared.prepare(records, kind, CLASS, options, **told)
 
 
 class Letters:
@@ -25,7 +36,8 @@ class Letters:
         return Sample(payload.lower(), notes + (("warning: cut short",) if len(payload) > 4 else ()))
 
     def prepare(self, sample):
-        return {"letters": np.frombuffer(sample.value.ljust(4)[:4].encode(), np.uint8)}
+        letters = np.frombuffer(sample.value.ljust(4)[:4].encode(), np.uint8)
+        return Prepared({"letters": letters}, {"text": sample.value})
 
     def fingerprint(self, sample):
         return hash(sample.value[:2]) if sample.value.startswith("zz") else None
@@ -46,7 +58,7 @@ def test_rows_are_parallel_and_sorted_by_key():
         assert data.tensors["letters"][index].tobytes().decode() == f"t{key[1:]}"
         assert data.split.rows[index].key == key
         assert data.split.rows[index].content_hash == data.hashes[index]
-    assert data.targets[:2] == ("a", "b")
+    assert data.values[:2] == ("a", "b")
 
 
 def test_sides_are_disjoint_and_complete():
@@ -123,25 +135,6 @@ def test_unusable_records_are_named(items, said):
         prepare(records(items), Letters())
 
 
-@pytest.mark.parametrize(("form", "wanted"), [("class", "one class"), ("number", "a number")])
-@pytest.mark.parametrize(
-    ("prepared", "hint"),
-    [
-        (prepare, "leave --task out, or name one for labels, such as --task multilabel"),
-        (
-            lambda *given: prepare_unsplit(*given[:2], form=given[2].form),
-            "name data with one target a sample, or a run whose task learns several labels",
-        ),
-    ],
-    ids=["for a run", "for a finished run"],
-)
-def test_a_column_of_labels_is_not_taken_for_samples_without_a_label(form, wanted, prepared, hint):
-    several = Records("text/text", (Record("a", "x", "red|round"), Record("b", "y", "")), targets="labels")
-    with pytest.raises(DataError, match=f"several labels a sample .* learns {wanted}") as caught:
-        prepared(several, None, PrepareOptions(form=form))
-    assert caught.value.hint == hint
-
-
 def test_a_limit_is_taken_before_the_split():
     data = prepare(records(texts(100)), Letters(), PrepareOptions(limit=50))
     assert data.split.counts == {"train": 32, "val": 8, "test": 10}
@@ -157,7 +150,8 @@ def test_a_stored_split_reads_only_its_samples():
 
 
 def test_other_data_is_all_test_and_may_have_one_class():
-    data = prepare_unsplit(records([Record("b", "x", "a", split="train"), Record("a", "y", "a")]), Letters())
+    items = [Record("b", "x", "a", split="train"), Record("a", "y", "a")]
+    data = prepared.prepare_unsplit(records(items), Letters(), CLASS)
     assert data.split.counts == {"train": 0, "val": 0, "test": 2}
     assert data.keys == ("a", "b")
 
@@ -174,9 +168,9 @@ def test_progress_is_told_in_the_calling_thread():
 
 
 def test_large_data_is_mapped_below_scratch_without_leaving_a_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(headstart.data.storage, "IN_MEMORY", 10)
+    monkeypatch.setattr(headstart.data.array_store, "IN_MEMORY", 10)
     scratch = tmp_path / "scratch"
-    data = prepare(records(texts(200)), Letters(), PrepareOptions(scratch=scratch))
+    data = prepare(records(texts(200)), Letters(), PrepareOptions(store=ArrayStore(scratch=scratch)))
     assert isinstance(data.tensors["letters"], np.memmap)
     assert os.listdir(scratch) == []
     plain = prepare(records(texts(200)), Letters())
@@ -191,3 +185,183 @@ def test_a_bug_in_an_input_kind_is_not_taken_for_bad_data():
 
     with pytest.raises(ZeroDivisionError):
         prepare(records(texts()), Broken())
+
+
+def test_everything_wrong_with_the_records_is_told_in_one_error():
+    items = [Record("k", "x", "Cat"), Record("k", "y", "cat"), Record("l", "z", None)]
+    with pytest.raises(DataError, match="3 things are wrong with the data") as caught:
+        prepare(records(items), Letters())
+    for words in ("keys are not unique", "l: no label", "'Cat' and 'cat'"):
+        assert words in caught.value.message
+
+
+def test_every_class_that_is_too_small_is_named_at_once():
+    items = [*texts(), Record("x", "xx", "c"), Record("y", "yy", "d")]
+    with pytest.raises(DataError, match="2 things are wrong") as caught:
+        prepare(records(items), Letters())
+    assert "class 'c' has 1 sample; 3 sides need at least 3" in caught.value.message
+    assert "class 'd'" in caught.value.message
+
+
+def test_facts_are_those_of_each_row():
+    data = prepare(records(texts()), Letters())
+    assert [each["text"] for each in data.facts] == [f"t{key[1:]}" for key in data.keys]
+    assert data.facts[-1] == {"text": "t039"}
+    assert data.lengths is None
+    assert data.owners.tolist() == list(range(40))
+
+
+class Pieces(Letters):
+    """Each text in pieces of two letters, as rows of their own; how many letters a piece has is its length."""
+
+    def __init__(self):
+        self.tensors = {"letters": TensorSpec((2,), "uint8", length_axis=0)}
+        self.reads = 0
+
+    def read(self, payload, where):
+        self.reads += 1
+        return super().read(payload, where)
+
+    def prepare_several(self, sample):
+        parts = [sample.value[start : start + 2] for start in range(0, len(sample.value), 2)]
+        return [
+            Prepared({"letters": np.frombuffer(part.ljust(2).encode(), np.uint8)}, {"start": 2 * place}, len(part))
+            for place, part in enumerate(parts)
+        ]
+
+
+def words(count=40):
+    """Texts of 3 to 7 letters, no two alike."""
+    return [Record(f"k{i:03d}", f"{i % 100:02d}{'abcde'[: 1 + i % 5]}{i // 100}", "ab"[i % 2]) for i in range(count)]
+
+
+def pieces_of(item):
+    return [item.payload[start : start + 2] for start in range(0, len(item.payload), 2)]
+
+
+def test_a_record_may_give_several_rows_that_stay_on_one_side():
+    items = words()
+    data = prepare(records(items), Pieces())
+    pieces = [piece for item in items for piece in pieces_of(item)]
+    assert [row.tobytes().decode().strip() for row in data.tensors["letters"]] == pieces
+    assert data.lengths.tolist() == [len(piece) for piece in pieces]
+    assert [each["start"] for each in data.facts[:5]] == [0, 2, 0, 2, 4]
+    sides = {row.key: row.split for row in data.split.rows}
+    assert data.split.counts == {"train": 26, "val": 6, "test": 8}
+    for side in ("train", "val", "test"):
+        found = data.indices(side)
+        assert {sides[data.keys[data.owners[row]]] for row in found} == {side}
+        assert len(found) == sum(len(pieces_of(item)) for item in items if sides[item.key] == side)
+
+
+def test_rows_of_one_record_have_keys_and_hashes_of_their_own():
+    data = prepare(records(words()), Pieces())
+    assert data.row_keys[:5] == ("k000", "k000#1", "k001", "k001#1", "k001#2")
+    assert len(set(data.row_keys)) == len(set(data.row_hashes)) == len(data.owners)
+    assert [data.row_hashes[0], data.row_hashes[2]] == list(data.hashes[:2])
+
+
+def test_several_rows_a_record_come_from_the_cache_again(tmp_path):
+    store, kind = ArrayStore(Cache(tmp_path / "cache", 2**30), tmp_path / "scratch", print), Pieces()
+    options = PrepareOptions(store=store, read_by={"input": "pieces"})
+    items = [*words(120), Record("bad", "!", "a")]
+    first, second = (prepare(records(items), kind, options) for _ in range(2))
+    assert kind.reads == 121
+    for each in (first, second):
+        assert isinstance(each.tensors["letters"], np.memmap)
+        assert each.skipped[0].where == "bad"
+    assert np.array_equal(first.tensors["letters"], second.tensors["letters"])
+    assert first.owners.tolist() == second.owners.tolist()
+    assert first.lengths.tolist() == second.lengths.tolist()
+    assert list(first.facts) == list(second.facts)
+    assert first.split == second.split
+
+
+class Masks:
+    """A kind of targets that are files: a value is their content."""
+
+    noun = "mask"
+    exclusive = False
+
+    def check(self, items):
+        return [Finding("note", "masks were seen", len(items))]
+
+    def names(self, target):
+        return ()
+
+    def strata(self, targets):
+        return [()] * len(targets)
+
+    def read(self, target, where):
+        return target.read_text()
+
+
+def masks(folder, count=40):
+    made = []
+    for number in range(count):
+        path = folder / f"{number}.mask"
+        path.write_text(f"mask {number}")
+        made.append(Record(f"k{number:03d}", f"t{number:03d}", path))
+    return made
+
+
+def test_targets_that_are_files_are_kept_by_hash_and_read_when_asked_for(tmp_path):
+    items = masks(tmp_path)
+    data = prepared.prepare(records(items), Letters(), Masks())
+    assert [len(data.indices(side)) for side in ("train", "val", "test")] == [26, 6, 8]
+    assert {len(row.target) for row in data.split.rows} == {len("sha256:") + 64}
+    assert len({row.target for row in data.split.rows}) == 40
+    assert data.values == tuple(item.target for item in items)
+    rows = data.indices("test")
+    assert list(data.read_values(Masks(), rows)) == [f"mask {row}" for row in rows]
+    assert data.findings == (Finding("note", "masks were seen", 40),)
+
+
+def test_a_changed_target_file_is_a_changed_sample(tmp_path):
+    items = masks(tmp_path)
+    first = prepared.prepare(records(items), Letters(), Masks())
+    again = PrepareOptions(split=first.split)
+    assert prepared.prepare(records(items), Letters(), Masks(), again).split == first.split
+    items[7].target.write_text("another mask")
+    with pytest.raises(DataError, match="k007: changed since the run's split was written"):
+        prepared.prepare(records(items), Letters(), Masks(), again)
+    items[7].target.unlink()
+    with pytest.raises(DataError, match="k007: cannot be read"):
+        prepared.prepare(records(items), Letters(), Masks())
+
+
+def test_other_data_has_targets_that_can_be_read():
+    number = build_target_kind(load_registry(), "number")
+    items = [Record("a", "x", "1.5"), Record("b", "y", "tall"), Record("c", "z", "wide")]
+    with pytest.raises(DataError, match="b: the target 'tall' is no number"):
+        prepared.prepare_unsplit(records(items), Letters(), number)
+
+
+def test_data_is_examined_to_the_end():
+    bad = [Record(f"bad{i}", "!", "a") for i in range(3)]
+    items = [*texts(), *bad, Record("x", "t000", "b"), Record("y", "yy", "c")]
+    found = prepared.examine(records(items), Letters(), CLASS, PrepareOptions())
+    told = [(each.level, each.message.partition(":")[0], each.count) for each in found]
+    assert told == [
+        ("error", "3 of 45 samples cannot be read (up to 1 % would be left out)", 3),
+        ("note", "1 sample repeated exactly; copies stay on one side", 1),
+        ("warning", "1 contents under contradicting labels, such as k000 (a) and x (b)", 1),
+        ("error", "class 'c' has 1 sample; 3 sides need at least 3", 1),
+    ]
+
+
+def test_what_is_wrong_with_records_does_not_hide_what_cannot_be_read():
+    items = [*texts(), Record("l", "x", None), Record("bad", "!", "a")]
+    found = prepared.examine(records(items), Letters(), CLASS, PrepareOptions())
+    assert [each.message.partition(":")[0] for each in found if each.level == "error"] == [
+        "l",
+        "1 of 42 samples cannot be read (up to 1 % would be left out)",
+    ]
+
+
+def test_what_a_check_has_read_is_still_refused_by_a_run(tmp_path):
+    options = PrepareOptions(store=ArrayStore(Cache(tmp_path / "cache", 2**30)), read_by={"input": "letters"})
+    items = [*texts(), Record("bad", "!", "a")]
+    prepared.examine(records(items), Letters(), CLASS, options)
+    with pytest.raises(DataError, match="1 of 41 samples cannot be read"):
+        prepare(records(items), Letters(), options)

@@ -3,9 +3,19 @@ from collections import Counter
 
 import pytest
 
-from headstart.data.split import apply_split, make_split
+from headstart.data import split as splitting
+from headstart.data.split import apply_split
 from headstart.data.split_file import Split, SplitRow, read_split, write_split
+from headstart.data.targets import build_target_kind
 from headstart.errors import DataError
+from headstart.registry import load_registry
+
+REGISTRY = load_registry()
+KINDS = {name: build_target_kind(REGISTRY, name) for name in ("class", "labels", "number")}
+
+
+def make_split(rows, seed, kind="class"):
+    return splitting.make_split(rows, seed, KINDS[kind])
 
 
 def row(key, target="a", *, split="", group=None, content=None):

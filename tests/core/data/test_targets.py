@@ -2,10 +2,14 @@
 
 import pytest
 
-from headstart.data.checks import check_records, check_targets
-from headstart.data.targets import labels_of, number_of, read_target, tell_form
+from headstart.data.checks import raise_errors, record_findings
+from headstart.data.targets import build_target_kind, find_targets, other_kind
 from headstart.errors import DataError
-from headstart.specs import Record, Records
+from headstart.registry import load_registry
+from headstart.specs import Finding, Recognised, Record, Records
+
+REGISTRY = load_registry()
+KINDS = {name: build_target_kind(REGISTRY, name) for name in ("class", "labels", "number")}
 
 
 def records(targets, form=None):
@@ -13,30 +17,35 @@ def records(targets, form=None):
     return Records("image", items, targets=form)
 
 
+def found_in(targets):
+    return find_targets(records(targets), REGISTRY)
+
+
 @pytest.mark.parametrize(
     ("text", "value"), [("3", 3.0), ("-3.5", -3.5), (" 1e3 ", 1000.0), (".5", 0.5), ("+2.", 2.0), ("0", 0.0)]
 )
 def test_numbers_are_read_as_people_write_them(text, value):
-    assert number_of(text) == value
+    assert KINDS["number"].read(text, "r0") == value
 
 
 @pytest.mark.parametrize("text", ["", "nan", "inf", "1_000", "1,5", "3 kg", "0x10", "1e999", "٣"])
 def test_everything_else_is_no_number(text):
-    assert number_of(text) is None
+    with pytest.raises(DataError, match="r0: "):
+        KINDS["number"].read(text, "r0")
 
 
 def test_labels_are_what_stands_between_the_separators():
-    assert labels_of("red|round ") == ("red", "round")
-    assert labels_of("red") == ("red",)
-    assert labels_of("") == labels_of("|") == ()
+    read = KINDS["labels"].read
+    assert read("red|round ", "r0") == ("red", "round")
+    assert read("red", "r0") == ("red",)
+    assert read("", "r0") == read("|", "r0") == ()
 
 
-def test_a_target_is_read_in_its_form_and_what_is_no_number_is_named():
-    assert read_target("class", "red|round", "r1") == "red|round"
-    assert read_target("labels", "red|round", "r1") == ("red", "round")
-    assert read_target("number", "-3.5", "r1") == -3.5
+def test_a_target_is_read_as_its_kind_and_what_is_no_number_is_named():
+    assert KINDS["class"].read("red|round", "r1") == "red|round"
+    assert KINDS["number"].read("-3.5", "r1") == -3.5
     with pytest.raises(DataError, match="r2: the target 'tall'"):
-        read_target("number", "tall", "r2")
+        KINDS["number"].read("tall", "r2")
 
 
 @pytest.mark.parametrize(
@@ -56,27 +65,28 @@ def test_a_target_is_read_in_its_form_and_what_is_no_number_is_named():
     ],
 )
 def test_the_targets_tell_their_form(targets, form):
-    assert tell_form(records(targets)).form == form
+    assert find_targets(records(targets), REGISTRY).spec.short_name == form
 
 
 def test_what_the_dataset_says_comes_first():
-    assert tell_form(records(["1.5", "2.5", "9.1", "7.3", "8.2"], "class")).form == "class"
-    assert tell_form(records(["cat", "dog"], "labels")).form == "labels"
+    found = find_targets(records(["1.5", "2.5", "9.1", "7.3", "8.2"], "class"), REGISTRY)
+    assert (found.spec.name, found.could_differ) == ("targets/class", False)
+    assert find_targets(records(["cat", "dog"], "targets/labels"), REGISTRY).spec.name == "targets/labels"
 
 
 def test_the_reason_holds_the_counts_and_doubtful_ones_are_marked():
-    told = tell_form(records([str(n) for n in range(100)]))
+    told = found_in([str(n) for n in range(100)])
     assert told.could_differ
     assert "100 targets are whole numbers, 100 different" in told.reason
-    assert not tell_form(records(["cat", "dog"])).could_differ
+    assert not found_in(["cat", "dog"]).could_differ
 
 
 def test_odd_cells_in_a_column_of_numbers_are_told():
-    told = tell_form(records([*(str(n) for n in range(100)), "unknown", "n/a"]))
-    assert (told.form, told.could_differ) == ("class", True)
+    told = found_in([*(str(n) for n in range(100)), "unknown", "n/a"])
+    assert (told.spec.short_name, told.could_differ) == ("class", True)
     assert told.reason == "100 of 102 targets are numbers, and 'unknown' is none"
-    assert not tell_form(records([*(str(n) for n in range(30)), *["cat"] * 9])).could_differ  # a quarter is no odd cell
-    assert not tell_form(records([*(str(n % 10) for n in range(100)), "none"])).could_differ  # digits and one more
+    assert not found_in([*(str(n) for n in range(30)), *["cat"] * 9]).could_differ  # a quarter is no odd cell
+    assert not found_in([*(str(n % 10) for n in range(100)), "none"]).could_differ  # digits and one more
 
 
 @pytest.mark.parametrize(
@@ -93,17 +103,129 @@ def test_odd_cells_in_a_column_of_numbers_are_told():
 )
 def test_targets_that_nothing_can_be_learned_from_are_refused(targets, form, words):
     with pytest.raises(DataError, match=words):
-        check_targets(records(targets).items, form)
+        raise_errors(KINDS[form].check(records(targets).items))
+
+
+def check_records(targets, form):
+    raise_errors(finding for finding in record_findings(records(targets).items, KINDS[form].check))
 
 
 def test_a_record_may_be_without_labels_but_not_without_a_class():
-    check_records(records(["a", ""]).items, "labels")
+    check_records(["a", ""], "labels")
     for form in ("class", "number"):
         with pytest.raises(DataError, match="r1: no label"):
-            check_records(records(["1", ""]).items, form)
+            check_records(["1", ""], form)
 
 
 def test_labels_that_look_alike_are_refused_and_numbers_never_are():
     with pytest.raises(DataError, match="'Cat' and 'cat'"):
-        check_records(records(["Cat|dog", "cat"]).items, "labels")
-    check_records(records(["1E3", "1e3"]).items, "number")
+        check_records(["Cat|dog", "cat"], "labels")
+    check_records(["1E3", "1e3", "2"], "number")
+
+
+def test_all_that_is_wrong_is_told_at_once():
+    items = (
+        Record("k", b"", "Cat"),
+        Record("k", b"", "cat"),
+        Record("l", b"", None),
+        Record("m", b"", "a", split="dev"),
+    )
+    with pytest.raises(DataError, match="4 things are wrong with the data") as caught:
+        raise_errors(record_findings(items, KINDS["class"].check))
+    for words in ("'k'", "l: no label", "m: split is 'dev'", "'Cat' and 'cat'"):
+        assert words in caught.value.message
+
+
+def test_a_finding_counts_the_records_that_it_is_about():
+    targets = ["1", "2", "tall", "wide", "3"]
+    (found,) = KINDS["number"].check(records(targets).items)
+    assert (found.level, found.count) == ("error", 2)
+    assert "r2: the target 'tall' is no number" in found.message
+
+
+@pytest.mark.parametrize("form", KINDS)
+def test_targets_that_are_no_text_are_refused_by_kinds_of_text(form):
+    (found,) = KINDS[form].check(records([7, "a", 8]).items)
+    assert found.message == "r0: the target is int; expected text"
+    assert found.count == 2
+    assert KINDS[form].recognise(records([7, "a"])) is None
+    with pytest.raises(DataError, match="r0: the target is int"):
+        KINDS[form].read(7, "r0")
+
+
+def test_what_no_kind_recognises_asks_for_a_task_or_a_plugin():
+    with pytest.raises(DataError, match="no kind of targets recognises") as caught:
+        found_in([(1, 2), (3, 4)])
+    assert "--task" in caught.value.hint
+
+
+class Kind:
+    """A stand-in for an offered kind that is as sure as it is told."""
+
+    def __init__(self, confidence):
+        self.confidence = confidence
+
+    def recognise(self, records):
+        return Recognised("it is told so", self.confidence)
+
+
+@pytest.mark.parametrize(("confidence", "name"), [(0.4, "targets/class"), (0.9, "aaa/mine")])
+def test_the_surest_kind_wins(monkeypatch, confidence, name):
+    found = find_targets(records(["cat", "dog"]), Offering(confidence))
+    assert found.spec.name == name
+    assert not found.could_differ
+
+
+def test_of_equally_sure_kinds_the_first_by_name_is_taken_and_the_tie_is_told():
+    found = find_targets(records(["cat", "dog"]), Offering(0.5))
+    assert found.spec.name == "aaa/mine"
+    assert found.could_differ
+    assert "targets/class is as sure" in found.reason
+
+
+class Offering:
+    """The registry with one more kind of targets."""
+
+    def __init__(self, confidence):
+        from headstart.specs import TargetSpec
+
+        self.own = TargetSpec(name="aaa/mine", summary="Mine.", build="mine:build", means="mine")
+        self.kind = Kind(confidence)
+
+    def specs(self, kind):
+        return (self.own, *REGISTRY.specs(kind))
+
+    def get(self, kind, name):
+        return self.own if name == self.own.name else REGISTRY.get(kind, name)
+
+    def load_target(self, spec, target):
+        return (lambda request: self.kind) if spec is self.own else REGISTRY.load_target(spec, target)
+
+
+@pytest.mark.parametrize(("form", "wanted"), [("class", "one class"), ("number", "a number")])
+def test_a_column_of_labels_is_not_taken_for_samples_without_a_label(form, wanted):
+    several = Records("text/text", (Record("a", "x", "red|round"), Record("b", "y", "")), targets="labels")
+    found = other_kind(several, REGISTRY.get("targets", form), REGISTRY)
+    assert f"several labels a sample (the dataset says so); this task learns {wanted} of each" in found.message
+    assert found.level == "error"
+    assert found.hint == "leave --task out, or name one for labels, such as --task multilabel"
+
+
+@pytest.mark.parametrize(("given", "wanted"), [("class", "number"), ("class", "labels"), (None, "number")])
+def test_names_of_classes_may_be_learned_as_what_else_they_are(given, wanted):
+    assert other_kind(records(["1", "2"], given), REGISTRY.get("targets", wanted), REGISTRY) is None
+
+
+def test_encoded_targets_stay_where_samples_are_changed():
+    targets = {"classes": object()}
+    assert all(kind.transform(targets, (), {}) is targets for kind in KINDS.values())
+
+
+def test_targets_in_words_are_their_text_or_that_there_is_none():
+    assert KINDS["labels"].words("red|round") == "red|round"
+    assert KINDS["labels"].words("") == "no label"
+    assert KINDS["number"].words("-3.5") == "-3.5"
+
+
+def test_a_finding_without_an_error_stops_nothing():
+    raise_errors([Finding("warning", "odd"), Finding("note", "fine")])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from headstart.data.prepared import PrepareOptions, prepare
+from headstart.data.targets import build_target_kind
 from headstart.specs import DatasetRequest, InputRequest, TaskRequest
 
 
@@ -18,15 +19,16 @@ class Bench:
         self.kind = registry.load_target(reading, reading.build)(request)
         digits = registry.get("datasets", "digits")
         records = registry.load_target(digits, digits.build)(DatasetRequest(None, digits.options()))
-        self.data = prepare(records, self.kind, PrepareOptions(limit=60))
+        targets = build_target_kind(registry, "class")
+        self.data = prepare(records, self.kind, targets, PrepareOptions(limit=60))
         spec = registry.get("tasks", "classification")
-        self.task = registry.load_target(spec, spec.build)(TaskRequest(spec.options(), targets=self.data.targets))
+        self.task = registry.load_target(spec, spec.build)(TaskRequest(spec.options(), targets=self.data.values))
 
     def targets(self, split, picked=slice(None)):
         """Encoded targets of a split, or of some of its rows."""
         rows = self.data.indices(split)[picked]
         keys = [self.data.keys[row] for row in rows]
-        return self.task.encode([self.data.targets[row] for row in rows], [{}] * len(rows), keys)
+        return self.task.encode([self.data.values[row] for row in rows], [{}] * len(rows), keys)
 
     def batch(self, rows):
         return {name: array[rows] for name, array in self.data.tensors.items()}
@@ -44,8 +46,8 @@ class Bench:
 
     def source(self, network, tmp_path, view=None):
         from headstart.cache import Cache
+        from headstart.data.array_store import ArrayStore
         from headstart.engine.device import forward
-        from headstart.engine.feature_store import FeatureStore
         from headstart.engine.identity import hash_arrays
         from headstart.engine.prefixes import Opened
         from headstart.engine.source import Source
@@ -62,7 +64,7 @@ class Bench:
             view=view,
             view_key={"seed": 0},
             open=opened,
-            store=FeatureStore(Cache(tmp_path / "cache", 2**30), tmp_path / "scratch", print),
+            store=ArrayStore(Cache(tmp_path / "cache", 2**30), tmp_path / "scratch", print),
             told=lambda done, total: None,
             clock=Stopwatch(),
         )

@@ -89,7 +89,7 @@ class Case:
     def __init__(self, bench, registry, *, head="linear", dropout=0.0, loss=None):
         spec = registry.get("tasks", "classification")
         task = registry.load_target(spec, spec.build)(
-            TaskRequest(spec.options(dropout=dropout), targets=bench.data.targets)
+            TaskRequest(spec.options(dropout=dropout), targets=bench.data.values)
         )
         stage = Stage("head", task.head(head, {"pooled": (None, CHANNELS)}, 0))
         self.network = Network((bench_input(), stage), ())

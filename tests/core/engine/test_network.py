@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from headstart.data.array_folder import create_arrays
+from headstart.data.array_store import ArrayStore
 from headstart.engine.device import forward
 from headstart.engine.features import extract
 from headstart.engine.network import Network, choose_features
@@ -64,14 +64,11 @@ def test_a_feature_from_the_middle_is_carried_to_the_head_past_the_stages_above(
 def test_stored_features_have_every_row_once_also_where_the_last_batch_is_padded(bench, network, tmp_path):
     told = []
     pooled = forward(network, 0, 4)
-    stored = extract(
-        pooled,
-        bench.batch,
-        21,
-        batch_size=8,
-        allocate=lambda specs: create_arrays(tmp_path, specs, 21),
-        on_progress=lambda *each: told.append(each),
-    )
+
+    def compute(append):
+        extract(pooled, bench.batch, 21, batch_size=8, append=append, on_progress=lambda *each: told.append(each))
+
+    stored = ArrayStore(scratch=tmp_path).keep(compute)
 
     rows = [pooled(bench.batch(np.array([row] * 8)))["@pooled"][0] for row in range(21)]
 

@@ -99,7 +99,7 @@ class Runs:
         self._bench, self._training, self._case = bench, training, case
         spec = bench.registry.get("tasks", "classification")
         self._task = bench.registry.load_target(spec, spec.build)(
-            TaskRequest(spec.options(dropout=case.dropout), targets=bench.data.targets)
+            TaskRequest(spec.options(dropout=case.dropout), targets=bench.data.values)
         )
 
     def _made(self):

@@ -354,7 +354,7 @@ def test_dropout_draws_anew_each_step_in_training_and_never_in_inference(bench, 
 
     spec = small_registry.get("tasks", "classification")
     task = small_registry.load_target(spec, spec.build)(
-        TaskRequest(spec.options(dropout=0.5), targets=bench.data.targets)
+        TaskRequest(spec.options(dropout=0.5), targets=bench.data.values)
     )
     network = bench.network()
     head = Stage("head", task.head("mlp:64", {"pooled": (None, 12)}, 0))

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from headstart.data.prepared import PrepareOptions, prepare
+from headstart.data.targets import build_target_kind
 from headstart.errors import UsageError
 from headstart.options import NoOptions
+from headstart.registry import load_registry
 from headstart.specs import DatasetRequest, InputRequest
 from headstart_plugins.digits._build import build
 from headstart_plugins.image import ImageOptions
@@ -41,7 +43,8 @@ def test_a_reference_is_refused():
 
 def test_they_split_64_16_20_and_repeat(digits):
     kind = build_kind(InputRequest({"size": [16, 16]}, ImageOptions()))
-    first = prepare(digits, kind, PrepareOptions(split_seed=0))
+    targets = build_target_kind(load_registry(), "class")
+    first = prepare(digits, kind, targets, PrepareOptions(split_seed=0))
     assert first.split.counts == {"train": 1150, "val": 288, "test": 359}
     assert first.findings == ()
-    assert prepare(digits, kind, PrepareOptions(split_seed=0)).split.hash == first.split.hash
+    assert prepare(digits, kind, targets, PrepareOptions(split_seed=0)).split.hash == first.split.hash

@@ -5,13 +5,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headstart.data.prepared import PrepareOptions, prepare
+from headstart.data import prepared
+from headstart.data.array_store import ArrayStore
+from headstart.data.prepared import PrepareOptions
+from headstart.data.targets import build_target_kind
 from headstart.errors import DataError, UsageError
+from headstart.registry import load_registry
 from headstart.specs import DatasetRequest, InputRequest
 from headstart_plugins.files import FolderOptions, resolve_dataset
 from headstart_plugins.files._folder import build
 from headstart_plugins.image import ImageOptions
 from headstart_plugins.image._build import build as build_kind
+
+
+def prepare(records, kind, options=None):
+    return prepared.prepare(records, kind, build_target_kind(load_registry(), "class"), options)
 
 
 def touch(root, *names):
@@ -213,7 +221,7 @@ def kind():
 
 def test_reading_changes_nothing_in_the_users_folder(pictures, kind, tmp_path):
     before = tree_hash(pictures)
-    first = prepare(opened(pictures), kind, PrepareOptions(scratch=tmp_path / "scratch"))
+    first = prepare(opened(pictures), kind, PrepareOptions(store=ArrayStore(scratch=tmp_path / "scratch")))
     again = prepare(opened(pictures), kind)
     assert tree_hash(pictures) == before
     assert first.split.hash == again.split.hash

@@ -28,7 +28,7 @@ def moved(kind, pixels, matrix):
 def test_pad_keeps_the_whole_picture_in_the_middle_of_the_background():
     kind = make((20, 40), background=7)
     red = np.full((10, 10, 3), (200, 0, 0), np.uint8)
-    prepared = kind.prepare(kind.read(red, "x"))["image"]
+    prepared = kind.prepare(kind.read(red, "x")).tensors["image"]
     assert prepared.shape == (20, 40, 3)
     assert (prepared[:, 10:30] == (200, 0, 0)).all()
     assert (prepared[:, :10] == 7).all()
@@ -39,19 +39,19 @@ def test_crop_takes_the_centre():
     kind = make((10, 10), resize="crop")
     wide = np.zeros((10, 30, 3), np.uint8)
     wide[:, 10:20] = 99
-    assert (kind.prepare(kind.read(wide, "x"))["image"] == 99).all()
+    assert (kind.prepare(kind.read(wide, "x")).tensors["image"] == 99).all()
 
 
 def test_stretch_equals_pillow_itself():
     kind = make((17, 23), resize="stretch", interpolation="bilinear")
     pixels = noise(50, 40)
     expected = np.asarray(Image.fromarray(pixels).resize((23, 17), Image.Resampling.BILINEAR))
-    np.testing.assert_array_equal(kind.prepare(kind.read(pixels, "x"))["image"], expected)
+    np.testing.assert_array_equal(kind.prepare(kind.read(pixels, "x")).tensors["image"], expected)
 
 
 def test_a_picture_of_the_right_size_is_left_alone():
     kind = make((32, 32))
-    np.testing.assert_array_equal(kind.prepare(kind.read(noise(32, 32), "x"))["image"], noise(32, 32))
+    np.testing.assert_array_equal(kind.prepare(kind.read(noise(32, 32), "x")).tensors["image"], noise(32, 32))
 
 
 def test_options_override_the_native_size_and_fit():

@@ -217,7 +217,7 @@ def test_a_picture_without_pixels_is_refused(kind):
 def test_one_pixel_and_a_long_strip_are_pictures(kind):
     for size in ((1, 1), (3000, 1)):
         sample = kind.read(encoded(Image.new("RGB", size, RED), "PNG"), "x")
-        prepared = kind.prepare(sample)["image"]
+        prepared = kind.prepare(sample).tensors["image"]
         assert prepared.shape == (32, 32, 3)
         assert (prepared == RED).all(axis=-1).any()
 

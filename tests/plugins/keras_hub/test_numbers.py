@@ -106,7 +106,7 @@ def test_pictures_are_prepared_as_kerashubs_converter_does(preset, small_registr
     kind = small_registry.load_target(reading, reading.build)(InputRequest(spec.preprocess, reading.options()))
     images = pixels()
 
-    prepared = np.stack([kind.prepare(kind.read(image, "a test"))["image"] for image in images])
+    prepared = np.stack([kind.prepare(kind.read(image, "a test")).tensors["image"] for image in images])
     found = keras.ops.convert_to_numpy(kind.stage()({"image": prepared})["image"])
     converter = keras_hub.layers.ImageConverter.from_preset(str(folder))
 

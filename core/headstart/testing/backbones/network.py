@@ -5,12 +5,13 @@ The backend was activated before: the engine imports Keras.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from headstart.data.targets import build_target_kind
 from headstart.engine.calibrate import initialise
 from headstart.engine.device import forward, train_step, without_gradients
 from headstart.engine.frozen import trainable_variables
@@ -24,15 +25,16 @@ from headstart.specs import (
     HEAD,
     BackboneRequest,
     BackboneSpec,
+    GivesExamples,
     InputKind,
     Stage,
-    TargetForm,
+    TargetKind,
     Task,
     TaskRequest,
-    TaskSpec,
 )
 
-CLASSES = 4
+EXAMPLES = 4
+"""Targets that a task is made of."""
 RATE = 1e-3
 SEED = 7
 Arrays = Mapping[str, np.ndarray]
@@ -94,33 +96,33 @@ def run_stages(stages: Sequence[Stage], tensors: Arrays) -> Outputs:
 
 @dataclass(frozen=True)
 class Headed:
-    """The whole network, the task that its head is for, and the form of target that it learns."""
+    """The whole network, the task that its head is for, and the kind of targets that it learns."""
 
     network: Network
     task: Task
-    form: TargetForm
+    targets: TargetKind
 
 
 def with_head(kind: InputKind, stages: Sequence[Stage], spec: BackboneSpec, registry: Registry) -> Headed | None:
-    """The stages below a head of the first task whose features they all have; None where there is none."""
+    """The stages below a head of the first task whose features they all have, and whose kind of targets gives examples;
+    None where there is none."""
     names = {feature.name for feature in spec.features}
-    found: Iterator[TaskSpec] = (each for each in registry.specs("tasks") if names.issuperset(each.features))
-    task_spec = next(found, None)
-    if task_spec is None:
-        return None
-    request = TaskRequest(task_spec.options(), targets=_values(task_spec.targets, CLASSES))
-    task: Task = registry.load_target(task_spec, task_spec.build)(request)
-    return Headed(
-        graft(kind, stages, spec.features, task=task, head=task_spec.heads[0], seed=SEED), task, task_spec.targets
-    )
+    for task_spec in registry.specs("tasks"):
+        targets = build_target_kind(registry, task_spec.targets)
+        if names.issuperset(task_spec.features) and isinstance(targets, GivesExamples):
+            request = TaskRequest(task_spec.options(), targets=_values(targets, EXAMPLES))
+            task: Task = registry.load_target(task_spec, task_spec.build)(request)
+            return Headed(
+                graft(kind, stages, spec.features, task=task, head=task_spec.heads[0], seed=SEED), task, targets
+            )
+    return None
 
 
-def _values(form: TargetForm, count: int) -> list[Any]:
-    """Targets as a task of that form takes them: CLASSES different ones."""
-    numbers = [number % CLASSES for number in range(count)]
-    if form == "number":
-        return [float(number) for number in numbers]
-    return [f"class {number}" if form == "class" else (f"label {number}",) for number in numbers]
+def _values(targets: TargetKind, count: int) -> list[Any]:
+    """What the kind reads of so many examples; one that gives none has no head."""
+    if not isinstance(targets, GivesExamples):
+        raise TypeError("the kind of targets gives no examples")
+    return [targets.read(each, f"example {number}") for number, each in enumerate(targets.examples(count))]
 
 
 def train_once(headed: Headed, batch: Arrays, train: Sequence[str]) -> Trained:
@@ -131,7 +133,7 @@ def train_once(headed: Headed, batch: Arrays, train: Sequence[str]) -> Trained:
     optimizer = GroupedAdamW(learning, rates, steps=10, warmup=0.0, weight_decay=0.0)
     step = train_step(Step(network, 0, learning, optimizer, task))
     before = read_arrays(network.learned)
-    values = _values(headed.form, len(next(iter(batch.values()))))
+    values = _values(headed.targets, len(next(iter(batch.values()))))
     targets = task.encode(values, [{}] * len(values), [f"sample {number}" for number in range(len(values))])
     stepped = step(batch, targets, np.ones(len(values), np.float32))
     step.sync()

@@ -9,15 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from headstart.data.checks import check_given_splits, check_look_alikes
-from headstart.data.hashing import content_hash
+from headstart.data.checks import errors_among, given_split_findings
+from headstart.data.hashing import content_hash, written_target
+from headstart.data.reading import prepared_of
 from headstart.data.split import make_split
 from headstart.data.split_file import SPLITS, SplitRow
+from headstart.data.targets import rarest
 from headstart.errors import DataError
-from headstart.specs import InputKind, Record, Records
+from headstart.specs import Finding, InputKind, Record, Records, TargetKind
 
 FIRST = 50
-"""Payloads that are read: the first ones, and one of every class."""
+"""Payloads that are read: the first ones, and one of every stratum."""
 LARGEST_SPLIT = 4000
 """Records that headstart's own split is tried on."""
 
@@ -41,31 +43,33 @@ def record_problems(records: Records) -> Iterator[str]:
 def _item_problems(item: Record) -> Iterator[str]:
     if not isinstance(item.key, str) or not item.key.strip():
         yield f"the key {item.key!r} of a record is not a text with something in it"
-    if not isinstance(item.payload, Path | bytes | str | np.ndarray):
-        yield f"{item.key}: the payload is {type(item.payload).__name__}; expected Path, bytes, str or a numpy array"
-    for field in ("target", "group"):
-        value = getattr(item, field)
-        if value is not None and (not isinstance(value, str) or not value.strip()):
-            yield f"{item.key}: {field} is {value!r}; expected a text with something in it, or None"
+    if not isinstance(item.payload, Path | bytes | str | np.ndarray | tuple | Mapping):
+        yield (
+            f"{item.key}: the payload is {type(item.payload).__name__}; "
+            "expected Path, bytes, str or a numpy array, or a tuple or mapping of these"
+        )
+    if item.target is not None and not isinstance(item.target, Path | str | np.ndarray | tuple | Mapping):
+        yield (f"{item.key}: target is {item.target!r}; expected a text, Path, numpy array, tuple or mapping, or None")
+    if item.group is not None and (not isinstance(item.group, str) or not item.group.strip()):
+        yield f"{item.key}: group is {item.group!r}; expected a text with something in it, or None"
     if item.split not in (None, *SPLITS):
         yield f"{item.key}: split is {item.split!r}; expected {', '.join(SPLITS)} or None"
 
 
-def class_problem(records: Records) -> str | None:
-    """Fewer than two classes, or two that a reader cannot tell apart."""
-    names = {item.target for item in records.items if item.target is not None}
-    if len(names) < 2:
-        return f"its classes are {sorted(names)}; learning needs at least two"
-    try:
-        check_look_alikes(names)
-    except DataError as exc:
-        return str(exc)
-    return None
+def target_problems(records: Records, targets: TargetKind) -> list[Finding]:
+    """What the kind of targets finds that would stop a run."""
+    return errors_among(targets.check(_labelled(records)))
 
 
-def chosen(records: Records) -> list[Record]:
-    """The first 50 records, and the first of every class."""
-    firsts = {item.target: item for item in reversed(records.items)}
+def _labelled(records: Records) -> list[Record]:
+    return [item for item in records.items if item.target is not None]
+
+
+def chosen(records: Records, targets: TargetKind) -> list[Record]:
+    """The first 50 records, and the first of every stratum."""
+    labelled = _labelled(records)
+    strata = targets.strata([item.target for item in labelled])
+    firsts = {name: item for item, names in reversed(list(zip(labelled, strata, strict=True))) for name in names}
     picked = {item.key: item for item in (*records.items[:FIRST], *firsts.values())}
     return list(picked.values())
 
@@ -73,12 +77,15 @@ def chosen(records: Records) -> list[Record]:
 def reading_problem(item: Record, kind: InputKind) -> str | None:
     """Why the kind does not read this payload and prepare it to its declared tensors; None where it does."""
     try:
-        prepared = kind.prepare(kind.read(item.payload, item.key))
+        rows = prepared_of(kind, kind.read(item.payload, item.key))
     except Exception as exc:
         return f"{item.key}: the input kind cannot read it: {type(exc).__name__}: {exc}"
-    found = {name: (array.shape, array.dtype.name) for name, array in prepared.items()}
     expected = {name: (spec.shape, spec.dtype) for name, spec in kind.tensors.items()}
-    return None if found == expected else f"{item.key}: prepared to {found}; the kind declares {expected}"
+    for row in rows:
+        found = {name: (array.shape, array.dtype.name) for name, array in row.tensors.items()}
+        if found != expected:
+            return f"{item.key}: prepared to {found}; the kind declares {expected}"
+    return None if rows else f"{item.key}: prepared to no row"
 
 
 def first_difference(one: Records, other: Records) -> str | None:
@@ -96,23 +103,22 @@ def first_difference(one: Records, other: Records) -> str | None:
 def described(item: Record) -> tuple[str, ...]:
     """A record as plain values that compare; payloads of files by their path, others by their content."""
     payload = str(item.payload) if isinstance(item.payload, Path) else content_hash(item.payload, item.key)
-    return item.key, payload, *(str(value) for value in (item.target, item.group, item.split))
+    target = "None" if item.target is None else written_target(item.target, item.key)
+    return item.key, payload, target, str(item.group), str(item.split)
 
 
 def given_split_problem(records: Records) -> str | None:
     """Equal content, or one group, on two sides that the dataset fixes."""
-    try:
-        check_given_splits([row for row in _rows(records.items) if row.split])
-    except DataError as exc:
-        return str(exc)
-    return None
+    found = given_split_findings([row for row in _rows(records.items) if row.split])
+    return found[0].message if found else None
 
 
-def own_split_problem(records: Records) -> str | None:
+def own_split_problem(records: Records, targets: TargetKind) -> str | None:
     """Why headstart cannot split it into sides that are disjoint and cover everything."""
-    rows = _rows(_thinned([item for item in records.items if item.target is not None]))
+    items = _thinned(_labelled(records), targets)
+    rows = _rows(items)
     try:
-        split = make_split(rows, seed=0)
+        split = make_split(rows, 0, targets, {item.key: item.target for item in items})
     except DataError as exc:
         return f"{exc}" + (f" ({exc.hint})" if exc.hint else "")
     sides: dict[str, set[str]] = {side: {row.key for row in split.rows if row.split == side} for side in SPLITS}
@@ -130,18 +136,24 @@ def _content_on_two_sides(rows: Sequence[SplitRow]) -> str | None:
     return None
 
 
-def _thinned(items: Sequence[Record]) -> list[Record]:
-    """Every n-th record, so that splitting stays quick; every class keeps some where the data is not sorted oddly."""
-    by_class: dict[str | None, list[Record]] = {}
-    for item in items:
-        by_class.setdefault(item.target, []).append(item)
+def _thinned(items: Sequence[Record], targets: TargetKind) -> list[Record]:
+    """Every n-th record, so that splitting stays quick; every stratum keeps some where the data is not sorted oddly."""
+    by_stratum: dict[str, list[Record]] = {}
+    for item, name in zip(items, rarest(targets.strata([item.target for item in items])), strict=True):
+        by_stratum.setdefault(name, []).append(item)
     step = max(1, len(items) // LARGEST_SPLIT)
-    return [item for same in by_class.values() for item in (same[::step] if len(same) >= 10 * step else same)]
+    return [item for same in by_stratum.values() for item in (same[::step] if len(same) >= 10 * step else same)]
 
 
 def _rows(items: Sequence[Record]) -> list[SplitRow]:
     return [
-        SplitRow(item.key, item.split or "", item.target or "", item.group, content_hash(item.payload, item.key))
+        SplitRow(
+            item.key,
+            item.split or "",
+            written_target(item.target, item.key),
+            item.group,
+            content_hash(item.payload, item.key),
+        )
         for item in items
     ]
 

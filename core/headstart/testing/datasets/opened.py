@@ -29,21 +29,22 @@ class DatasetOpened(DatasetSource):
             "Name the same in both.",
         )
 
-    def test_it_has_several_classes(self) -> None:
-        """One class teaches nothing, and two that look alike cannot be told apart in a report."""
+    def test_its_targets_can_be_learned(self) -> None:
+        """The kind of its targets finds no error in them: one class teaches nothing, look-alikes are told apart by
+        nobody."""
         records = self._records()
-        from headstart.testing.datasets.findings import class_problem
+        from headstart.testing.datasets.findings import target_problems
 
-        problem = class_problem(records)
-        self._require(problem is None, f"{problem}", "Label the records, or give the sample more classes.")
+        for problem in target_problems(records, self._target_kind()):
+            self._fail(problem.message, problem.hint or "Correct the targets, or give the sample more of them.")
 
     def test_its_payloads_can_be_read(self) -> None:
-        """The input kind reads the first 50 and one of every class, and prepares them to its tensors."""
+        """The input kind reads the first 50 and one of every stratum, and prepares them to its tensors."""
         records = self._records()
         from headstart.testing.datasets.findings import chosen, reading_problem
 
         kind = self._input_kind()
-        for item in chosen(records):
+        for item in chosen(records, self._target_kind()):
             problem = reading_problem(item, kind)
             self._require(
                 problem is None,
@@ -82,7 +83,7 @@ class DatasetOpened(DatasetSource):
 
         if given_split_problem(records) is not None:
             raise SkipTest(f"the splits that {self.name} fixes share records, see the test of its own splits")
-        problem = own_split_problem(records)
+        problem = own_split_problem(records, self._target_kind())
         self._require(problem is None, f"it cannot be split: {problem}", "A class needs at least three samples.")
 
     def test_a_reference_that_leads_nowhere_is_refused(self) -> None:
@@ -101,7 +102,7 @@ class DatasetOpened(DatasetSource):
 
         left = self._opened().left
         self._require(not left, f"opening it writes into the working directory: {', '.join(left[:6])}", WRITES)
-        for item in chosen(records):
+        for item in chosen(records, self._target_kind()):
             reading_problem(item, self._input_kind())
         odd = changes(self._sample().files, tree_of(self._folder()))
         self._require(not odd, f"opening it changes the data: {', '.join(odd[:6])}", WRITES)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import SkipTest
 
-from headstart.errors import UsageError
-from headstart.specs import DatasetRequest, Records
+from headstart.errors import HeadstartError, UsageError
+from headstart.specs import DatasetRequest, Records, TargetKind
 from headstart.testing.contract import told
 from headstart.testing.trees import own_place, tree_of
 from headstart.testing.with_kind import WithInputKind
@@ -87,6 +87,18 @@ class DatasetSource(WithInputKind):
         if any(record_problems(records)):
             raise SkipTest(f"the records of {self.name} are not sound, see the test of that name")
         return records
+
+    def _target_kind(self) -> TargetKind:
+        """The kind that the records name, or the one that recognises their targets."""
+        return self._once("targets", self._find_targets)
+
+    def _find_targets(self) -> TargetKind:
+        from headstart.data.targets import build_target_kind, find_targets
+
+        try:
+            return build_target_kind(self.registry, find_targets(self._records(), self.registry).spec.name)
+        except HeadstartError as exc:
+            self._fail(f"the kind of its targets is not known: {exc}", "Name an installed one in `Records.targets`.")
 
     def _opened(self) -> Opened:
         """The sample, opened once a class."""

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from headstart.cache import Cache
+from headstart.data.array_store import ArrayStore
 from headstart.data.reading import read_all
-from headstart.data.sample_store import SampleStore
 from headstart.errors import DataError
 from headstart.registry import load_registry
 from headstart.specs import InputRequest, Record
@@ -43,16 +43,16 @@ def records(tmp_path):
 
 @pytest.fixture
 def store(tmp_path):
-    return SampleStore(Cache(tmp_path / "cache", 2**30), {"input": "image"}, tmp_path / "scratch", print)
+    return ArrayStore(Cache(tmp_path / "cache", 2**30), tmp_path / "scratch", print)
 
 
-def read(records, kind, store):
-    return read_all(records, kind, scratch=None, on_progress=None, store=store)
+def read(records, kind, store, **read_by):
+    return read_all(records, kind, store=store, read_by={"input": "image", **read_by})
 
 
 def test_a_second_reading_is_the_same_and_decodes_nothing(records, store):
     kind = Counting()
-    direct = read_all(records, kind.kind, scratch=None, on_progress=None)
+    direct = read_all(records, kind.kind, store=ArrayStore())
     first, second = read(records, kind, store), read(records, kind, store)
 
     assert kind.reads == len(records)
@@ -78,7 +78,7 @@ def test_a_changed_picture_is_read_again(records, store):
 def test_another_way_of_reading_reads_again(records, store):
     kind = Counting()
     read(records, kind, store)
-    read(records, kind, SampleStore(store.cache, {"input": "image", "size": 9}, None, print))
+    read(records, kind, store, size=9)
 
     assert kind.reads == 2 * len(records)
 
@@ -107,9 +107,13 @@ def test_where_the_cache_cannot_be_written_the_run_goes_on_and_says_so(records, 
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     said = []
-    store = SampleStore(Cache(blocked / "cache", 2**30), {}, tmp_path / "scratch", said.append)
+    store = ArrayStore(Cache(blocked / "cache", 2**30), tmp_path / "scratch", said.append)
 
     assert len(read(records, Counting(), store).items) == len(records)
     assert len(said) == 1
     assert "for this run alone" in said[0]
     assert os.listdir(tmp_path / "pictures")
+
+
+def test_the_size_that_pictures_had_is_among_the_facts(records, store):
+    assert all(each == {"height": 12, "width": 9} for each in read(records, Counting(), store).facts)

@@ -1,0 +1,49 @@
+"""headstart check: everything that is to be said of data before a run."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated
+
+import typer
+
+from headstart_cli.options import AsJson, Debug, DisablePlugins
+from headstart_cli.output import print_json, print_table, print_text
+
+
+def check(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="A dataset or a path.", show_default=False)],
+    task: Annotated[
+        str | None, typer.Option("--task", metavar="NAME", help="What is to be learned. Default: as the targets say.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="N", help="Check so many records in all, as a run would take.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="dataset.KEY=VALUE", help="An option of the dataset. Can be repeated."),
+    ] = None,
+    as_json: AsJson = False,
+    disable_plugin: DisablePlugins = None,
+    debug: Debug = False,
+) -> None:
+    """Read all of DATA and print everything that is wrong with it or worth knowing; exit 3 where `fit` would stop."""
+    from headstart.errors import DataError
+    from headstart.recipes.build import build_recipe
+    from headstart.recipes.resolve import resolve_recipe
+    from headstart.registry import load_registry
+    from headstart.runs.checking import check_data
+
+    registry = load_registry(disable=tuple(disable_plugin or ()))
+    flags = {"data": data, "task": task, "limit": limit}
+    resolved = resolve_recipe(build_recipe(flags=flags, sets=tuple(set_ or ())), registry)
+    findings = check_data(resolved, registry)
+    if as_json:
+        print_json([dataclasses.asdict(finding) for finding in findings])
+    elif findings:
+        rows = [(finding.level, finding.message, finding.count, finding.hint) for finding in findings]
+        print_table(("level", "message", "count", "hint"), rows)
+    else:
+        print_text("nothing to say: the data is sound")
+    if any(finding.level == "error" for finding in findings):
+        raise typer.Exit(DataError.exit_code)

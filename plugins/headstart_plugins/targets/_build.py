@@ -1,0 +1,246 @@
+"""Build targets of class, labels and number; each fulfils `headstart.specs.TargetKind`. No framework is imported."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from headstart.errors import DataError
+from headstart.specs import Change, Facts, Finding, Recognised, Record, Records, TargetRequest
+from headstart_plugins._target_texts import labels_of, number_of
+from headstart_plugins.targets._recognise import CLASS, LABELS, NUMBER, odd_among_numbers, recognised
+
+if TYPE_CHECKING:
+    import numpy as np
+
+ALL, UNLABELLED = "all", "no label"
+"""Strata of every record, and of those without any label. A label's begins with "label "."""
+MOST_BINS = 10
+RECORDS_PER_BIN = 10
+
+
+def classes(request: TargetRequest) -> ClassTargets:
+    """The kind `class`, which has no options."""
+    return ClassTargets()
+
+
+def labels(request: TargetRequest) -> LabelsTargets:
+    """The kind `labels`, which has no options."""
+    return LabelsTargets()
+
+
+def numbers(request: TargetRequest) -> NumberTargets:
+    """The kind `number`, which has no options."""
+    return NumberTargets()
+
+
+class TextTargets:
+    """What the three have in common: a target is a text."""
+
+    look: ClassVar[str]
+    """Its name for `recognised`."""
+    may_be_empty: ClassVar[bool] = False
+
+    def recognise(self, records: Records) -> Recognised | None:
+        """By what all texts look like together; see `_recognise.look_of`."""
+        return recognised(records, self.look)
+
+    def words(self, target: Any) -> str:
+        """The text itself."""
+        return str(target) if str(target).strip() else UNLABELLED
+
+    def transform(
+        self, targets: Mapping[str, np.ndarray], changes: Sequence[Change], facts: Facts
+    ) -> Mapping[str, np.ndarray]:
+        """As they are: no change of a sample alters what it is called."""
+        return targets
+
+    def examples(self, count: int) -> Sequence[str]:
+        """Four different ones in turn."""
+        return [str(number % 4) for number in range(count)]
+
+    def text(self, target: Any, where: str) -> str:
+        """The target, if it is a text that may stand here. Raises DataError naming `where`."""
+        if not isinstance(target, str):
+            raise DataError(f"{where}: the target is {type(target).__name__}; expected text")
+        if not target.strip() and not self.may_be_empty:
+            raise DataError(f"{where}: no label", hint="give every sample a label, or leave it out")
+        return target
+
+    def unsound(self, items: Sequence[Record]) -> list[Finding]:
+        """An error for each way in which some targets are no text that may stand here."""
+        found: dict[str, list[DataError]] = {}
+        for record in items:
+            try:
+                self.text(record.target, record.key)
+            except DataError as error:
+                found.setdefault(error.message.removeprefix(record.key), []).append(error)
+        return [Finding("error", same[0].message, len(same), same[0].hint) for same in found.values()]
+
+
+class ClassTargets(TextTargets):
+    """A target is the name of one class, and a value the same text."""
+
+    look = CLASS
+    noun = "class"
+    exclusive = True
+
+    def check(self, items: Sequence[Record]) -> Iterable[Finding]:
+        """Errors for empty names, look-alikes, names that are no UTF-8, and fewer than two classes."""
+        if unsound := self.unsound(items):
+            yield from unsound
+            return
+        found = {record.target for record in items}
+        yield from _look_alikes(found)
+        yield from _not_utf8(found)
+        if len(found) < 2:
+            yield Finding(
+                "error",
+                f"all samples have the label {next(iter(found), '')!r}; learning needs at least two classes",
+                len(items),
+                "check that the path is the folder above the class folders",
+            )
+
+    def names(self, target: Any) -> tuple[str, ...]:
+        """The class."""
+        return (target,)
+
+    def strata(self, targets: Sequence[Any]) -> list[tuple[str, ...]]:
+        """The class of each."""
+        return [(target,) for target in targets]
+
+    def read(self, target: Any, where: str) -> str:
+        """The name. Raises DataError where it is empty or no text."""
+        return self.text(target, where)
+
+    def advice(self, targets: Sequence[Any]) -> str | None:
+        """See AdvisesOnFew: a few odd cells in a column of numbers are no classes."""
+        odd = odd_among_numbers(targets)
+        return None if odd is None else f"{odd}: mend it and learn numbers, which --task regression does"
+
+
+class LabelsTargets(TextTargets):
+    """A target holds any number of labels, joined by SEPARATOR; a value is the tuple of them."""
+
+    look = LABELS
+    may_be_empty = True
+    noun = "label"
+    exclusive = False
+
+    def check(self, items: Sequence[Record]) -> Iterable[Finding]:
+        """Errors for look-alikes, a label given twice, names that are no UTF-8, no labels, and all the same ones."""
+        if unsound := self.unsound(items):
+            yield from unsound
+            return
+        given = {record.key: labels_of(record.target) for record in items}
+        found = {label for each in given.values() for label in each}
+        yield from _look_alikes(found)
+        twice = [record for record in items if len(set(given[record.key])) < len(given[record.key])]
+        if twice:
+            message = f"{twice[0].key}: a label is given twice in {twice[0].target!r}"
+            yield Finding("error", message, len(twice), "give each one once")
+        yield from _not_utf8(found)
+        if not found:
+            hint = "check the column that holds the labels"
+            yield Finding("error", "no sample has any label", len(items), hint)
+        elif len({frozenset(each) for each in given.values()}) < 2:
+            message = f"all samples have the same labels, {items[0].target!r}; there is nothing to tell apart"
+            yield Finding("error", message, len(items))
+
+    def names(self, target: Any) -> tuple[str, ...]:
+        """The labels."""
+        return labels_of(target)
+
+    def strata(self, targets: Sequence[Any]) -> list[tuple[str, ...]]:
+        """All, and each label or none."""
+        return [_label_strata(target) for target in targets]
+
+    def read(self, target: Any, where: str) -> tuple[str, ...]:
+        """The labels in their order. Raises DataError where the target is no text."""
+        return labels_of(self.text(target, where))
+
+
+class NumberTargets(TextTargets):
+    """A target is a finite number as text, and a value the float."""
+
+    look = NUMBER
+    noun = "number"
+    exclusive = False
+
+    def check(self, items: Sequence[Record]) -> Iterable[Finding]:
+        """Errors for what is no number, and where all are the same."""
+        if unsound := self.unsound(items):
+            yield from unsound
+            return
+        values = [number_of(record.target) for record in items]
+        odd = [record for record, value in zip(items, values, strict=True) if value is None]
+        if odd:
+            yield Finding(
+                "error",
+                f"{odd[0].key}: the target {odd[0].target!r} is no number",
+                len(odd),
+                "write numbers as -3.5 or 1e3, or learn classes with `--task classification`",
+            )
+        elif len(set(values)) < 2:
+            first = items[0].target if items else ""
+            yield Finding("error", f"all samples have the target {first!r}; there is nothing to learn", len(items))
+
+    def names(self, target: Any) -> tuple[str, ...]:
+        """Nothing: a number that train lacks can be learned from its neighbours."""
+        return ()
+
+    def strata(self, targets: Sequence[Any]) -> list[tuple[str, ...]]:
+        """All, and the quantile bin of each: MOST_BINS bins, fewer where each would hold less than RECORDS_PER_BIN;
+        equal numbers share one."""
+        return [(ALL, name) for name in _bins([self.place(target) for target in targets])]
+
+    def place(self, target: Any) -> float:
+        """See HasScale: the number itself; 0 for what is none."""
+        return number_of(target) or 0.0
+
+    def read(self, target: Any, where: str) -> float:
+        """The number. Raises DataError where it is none."""
+        value = number_of(self.text(target, where))
+        if value is None:
+            raise DataError(f"{where}: the target {target!r} is no number", hint="write it as -3.5 or 1e3")
+        return value
+
+
+def _label_strata(target: str) -> tuple[str, ...]:
+    found = sorted(set(labels_of(target)))
+    return (ALL, *(f"label {label}" for label in found)) if found else (ALL, UNLABELLED)
+
+
+def _bins(values: Sequence[float]) -> list[str]:
+    count = min(MOST_BINS, max(1, len(values) // RECORDS_PER_BIN))
+    below: dict[float, int] = {}
+    for place, value in enumerate(sorted(values)):
+        below.setdefault(value, place)
+    return [f"bin {below[value] * count // len(values)}" for value in values]
+
+
+def _look_alikes(names: Iterable[str]) -> Iterator[Finding]:
+    """An error for each two names that differ only by case or Unicode form."""
+    seen: dict[str, str] = {}
+    for name in sorted(names):
+        plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+        if plain in seen:
+            yield Finding(
+                "error",
+                f"the classes {seen[plain]!r} and {name!r} differ only by case or Unicode form "
+                f"({seen[plain]!a}, {name!a})",
+                hint="give both the same name, or names that a reader can tell apart",
+            )
+        seen[plain] = name
+
+
+def _not_utf8(names: Iterable[str]) -> Iterator[Finding]:
+    odd = [name for name in sorted(names) if any("\ud800" <= letter <= "\udfff" for letter in name)]
+    if odd:
+        yield Finding(
+            "error",
+            f"the class {odd[0]!a} is not valid UTF-8, so no model file could name it",
+            len(odd),
+            "rename its folder, or convert the label file to UTF-8",
+        )

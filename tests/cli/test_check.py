@@ -1,0 +1,121 @@
+"""headstart check: every finding at once, as a table or as JSON, and exit 3 where a run would stop."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from headstart_cli.main import run_arguments
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Two classes of ten pictures, no two alike."""
+    for label in ("dark", "light"):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for number in range(10):
+            Image.new("RGB", (20, 20), (10 * number, 0 if label == "dark" else 200, 0)).save(
+                tmp_path / "data" / label / f"{number}.png"
+            )
+    return tmp_path / "data"
+
+
+def findings(capsys, *arguments):
+    code = run_arguments(["check", *map(str, arguments), "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_sound_data_is_exit_0_and_an_empty_list(pictures, capsys):
+    assert findings(capsys, pictures) == (0, [])
+    assert run_arguments(["check", str(pictures)]) == 0
+    assert "the data is sound" in capsys.readouterr().out
+
+
+@pytest.fixture
+def broken(pictures):
+    """A class that is too small, files that cannot be read, and copies under two labels."""
+    (pictures / "rare").mkdir()
+    Image.new("RGB", (20, 20), (0, 0, 99)).save(pictures / "rare" / "1.png")
+    for number in range(2):
+        (pictures / "dark" / f"bad{number}.png").write_bytes(b"no picture")
+    (pictures / "light" / "copy.png").write_bytes((pictures / "dark" / "1.png").read_bytes())
+    return pictures
+
+
+def test_everything_is_told_at_once_errors_first(broken, capsys):
+    code, found = findings(capsys, broken)
+    assert code == 3
+    assert [set(each) for each in found] == [{"level", "message", "count", "hint"}] * len(found)
+    told = [(each["level"], each["count"]) for each in found]
+    assert told == [("error", 2), ("error", 1), ("warning", 1), ("note", 1)]
+    assert "2 of 24 samples cannot be read" in found[0]["message"]
+    assert found[1]["message"] == "class 'rare' has 1 sample; 3 sides need at least 3"
+    assert found[1]["hint"] == "add samples, leave the class out, or give the splits yourself"
+    assert "contradicting labels" in found[2]["message"]
+
+
+def test_the_table_has_a_row_for_each_finding(broken, capsys):
+    assert run_arguments(["check", str(broken)]) == 3
+    shown = capsys.readouterr().out
+    for words in (
+        "level",
+        "hint",
+        "2 of 24 samples",
+        "class 'rare' has 1 sample",
+        "contradicting labels",
+        "copies stay",
+    ):
+        assert words in shown
+
+
+def test_warnings_alone_are_exit_0(pictures, capsys):
+    (pictures / "light" / "copy.png").write_bytes((pictures / "dark" / "1.png").read_bytes())
+    code, found = findings(capsys, pictures)
+    assert code == 0
+    assert {each["level"] for each in found} == {"note", "warning"}
+
+
+def test_options_of_the_data_the_task_and_a_limit_are_taken(tmp_path, pictures, capsys):
+    table = tmp_path / "table.csv"
+    rows = [f"data/{name}/{number}.png,{number}.5" for name in ("dark", "light") for number in range(10)]
+    table.write_text("\n".join(["path,label", *rows]))
+    _, found = findings(capsys, table)
+    assert "the task is regression" in found[0]["message"]
+    code, found = findings(capsys, table, "--task", "classification")
+    assert code == 3
+    assert len(found) == 10
+    assert found[0]["message"] == "class '0.5' has 2 samples; 3 sides need at least 3"
+    code, found = findings(capsys, pictures, "--limit", "5")
+    assert code == 3
+    assert "a limit of 5 records cannot hold 2 classes" in found[0]["message"]
+    assert run_arguments(["check", str(table), "--set", "dataset.colour=red"]) == 2
+
+
+def test_labels_for_a_task_of_classes_are_a_finding(tmp_path, pictures, capsys):
+    table = tmp_path / "table.csv"
+    rows = [f"data/dark/{number}.png,{'red|round' if number % 2 else 'red'}" for number in range(10)]
+    table.write_text("\n".join(["path,labels", *rows]))
+    code, (found,) = findings(capsys, table, "--task", "classification")
+    assert code == 3
+    assert "several labels a sample (the dataset says so); this task learns one class" in found["message"]
+    assert found["hint"] == "leave --task out, or name one for labels, such as --task multilabel"
+
+
+def test_data_that_cannot_be_opened_is_a_finding_and_a_wrong_name_is_usage(tmp_path, capsys):
+    table = tmp_path / "table.csv"
+    table.write_text("path,label\na.png,\n")
+    code, (found,) = findings(capsys, table)
+    assert code == 3
+    assert "empty label" in found["message"]
+    assert run_arguments(["check", "digitz"]) == 2
+
+
+def test_no_framework_is_loaded_for_it():
+    code = (
+        "import sys; from headstart_cli.main import run_arguments; code = run_arguments(['check', 'digits']); "
+        "print(code, sorted({'keras', 'jax', 'torch', 'tensorflow'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 []"
