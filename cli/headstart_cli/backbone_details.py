@@ -102,6 +102,8 @@ def _show_weights(spec: BackboneSpec) -> None:
         print_text(f"{weights.name}: {weights.licence}, {size}, {weights.algorithm} {weights.digest}")
         print_text(f"  source: {weights.source}")
         print_text(f"  file: {_origin(weights.origin)}")
+        for name, origin in weights.assets.items():
+            print_text(f"  {name}: {_origin(origin)}")
         print_text(f"  preprocessing: {cell(dict(weights.preprocess))}")
     print_text("none: random weights, calibrated; or a weights file")
     print_text(f"  preprocessing: {cell(dict(spec.preprocess))}")

@@ -46,6 +46,7 @@ def get(
     debug: Debug = False,
 ) -> None:
     """Fetch weights into the local store, checked against their digest."""
+    from headstart.weights.source import assets_by_name
     from headstart.weights.store import get_weights
 
     rows = []
@@ -54,6 +55,8 @@ def get(
         say(f"{spec.name}: {weights.name}, {weights.licence}, from {weights.source}")
         with message_console().status("fetching"):
             path = get_weights(spec, weights, registry)
+            for asset in assets_by_name(weights).values():
+                get_weights(spec, asset, registry)
         rows.append({**_facts(spec, weights), "path": str(path)})
     _show(rows, ("name", "weights", "path"), as_json=as_json)
 

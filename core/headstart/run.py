@@ -172,10 +172,14 @@ class Run:
             return None
         request = DatasetRequest(str(path), opens.spec.options(), labelled=False)
         records: Records = self.registry.load_target(opens.spec, opens.spec.build)(request)
+        self._verify_medium(records, str(raw))
+        return records
+
+    def _verify_medium(self, records: Records, data: str) -> None:
+        """Raise DataError where the run's input kind does not read what the records hold."""
         reads = self.artefact.blueprint.input.reads
         if records.medium not in reads:
-            raise DataError(f"the rows of {raw} are {records.medium}; this run reads {', '.join(reads)}")
-        return records
+            raise DataError(f"the rows of {data} are {records.medium}; this run reads {', '.join(reads)}")
 
     def evaluate(
         self,
@@ -262,6 +266,7 @@ class Run:
             options = {**resolved.options, "dataset": self.resolved.options["dataset"]}
             resolved = dataclasses.replace(resolved, options=options)
         records = open_records(resolved, self.registry)
+        self._verify_medium(records, data)
         if not records.items or any(record.target is None for record in records.items):
             raise DataError(
                 f"{data} has samples without labels, so there is nothing to score them against",

@@ -162,12 +162,14 @@ def bind(resolved: ResolvedRecipe, registry: Registry, records: Records) -> Boun
 
 
 def bind_to(resolved: ResolvedRecipe, registry: Registry, *, task: TaskSpec, medium: str | None) -> BoundRecipe:
-    """`resolved` with `task`, for data of `medium`; None: the recipe names its backbone and input kind.
+    """`resolved` with `task`, for data of `medium`; None: that of the dataset's spec, or the recipe names its backbone
+    and input kind.
 
     Raises RecipeError.
     """
     stated = resolved.stated
     problems = Problems(stated)
+    medium = resolved.dataset.medium if medium is None else medium
     choices = choose_network(resolved.choices, stated, registry, problems, medium=medium)
     recipe = look_up_flags(stated, choices.network.input, registry, problems)
     problems.follow(recipe)
@@ -232,15 +234,22 @@ def _refuse_what_no_task_takes(
     recipe: Recipe, choices: Choices, options: Mapping[str, Any], registry: Registry, problems: Problems
 ) -> None:
     """Problems of the task that is named; without one, those of the task that has fewest, where each has some."""
-    tasks: tuple[TaskSpec | None, ...] = registry.default_tasks()
+    tasks: tuple[TaskSpec, ...]
     if (name := recipe.task) is not None:
-        tasks = (problems.attempt("task", lambda: registry.get("tasks", name)),)
-    elif not tasks:
-        problems.report("task", "no plugin offers a default task", "name one with --task")
-    forks = [problems.fork() for task in tasks if task is not None]
-    for task, fork in zip((task for task in tasks if task is not None), forks, strict=True):
+        named: TaskSpec | None = problems.attempt("task", lambda: registry.get("tasks", name))
+        tasks = () if named is None else (named,)
+    else:
+        tasks = registry.default_tasks()
+        if not tasks:
+            problems.report("task", "no plugin offers a default task", "name one with --task")
+    forks: list[Problems] = []
+    for task in tasks:
+        fork = problems.fork()
         _learn(task, recipe, choices, options, registry, fork)
-    if forks and all(fork.new for fork in forks):
+        if not fork.new:
+            return
+        forks.append(fork)
+    if forks:
         problems.join(min(forks, key=lambda fork: len(fork.new)))
 
 

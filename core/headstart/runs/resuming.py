@@ -95,11 +95,11 @@ def _differences(stated: Recipe, own: Recipe, registry: Registry) -> list[Proble
 def _plans_the_same(own: Recipe, key: str, value: Any, registry: Registry) -> bool:
     """Whether the phases are the same with a setting as without it; False where they are not known yet."""
     given: dict[str, Any] = {key: value}
-    task = registry.get("tasks", str(own.task))
     try:
+        task = registry.get("tasks", str(own.task))
         resolved = [resolve_recipe(recipe, registry) for recipe in (own, replace(own, **given))]
         plans = [bind_to(each, registry, task=task, medium=None).phases for each in resolved]
-    except RecipeError:
+    except UsageError:
         return False
     return plans[0] is not None and plans[0] == plans[1]
 

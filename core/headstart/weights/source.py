@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from headstart.registry import Registry
 
-__all__ = ["load_arrays", "locate", "locate_assets", "verify_file"]
+__all__ = ["assets_by_name", "load_arrays", "locate", "locate_assets", "verify_file"]
 
 
 def locate(spec: BackboneSpec, weights: WeightsSpec, registry: Registry, progress: OnBytes | None = None) -> Path:
@@ -44,8 +44,13 @@ def locate(spec: BackboneSpec, weights: WeightsSpec, registry: Registry, progres
 
 def locate_assets(spec: BackboneSpec, weights: WeightsSpec, registry: Registry) -> dict[str, Path]:
     """The files that go with `weights`, by name, each located as the weights are. Raises MissingWeightsError."""
+    return {name: locate(spec, each, registry) for name, each in assets_by_name(weights).items()}
+
+
+def assets_by_name(weights: WeightsSpec) -> dict[str, WeightsSpec]:
+    """Each of the files that go with `weights` as a set of its own, whose size and digest nobody states."""
     return {
-        name: locate(spec, dataclasses.replace(weights, origin=origin, size=None, digest=UNKNOWN, assets={}), registry)
+        name: dataclasses.replace(weights, origin=origin, size=None, digest=UNKNOWN, assets={})
         for name, origin in weights.assets.items()
     }
 

@@ -7,12 +7,13 @@ import re
 
 import pytest
 
-from headstart.errors import HeadstartError
-from headstart.recipes.build import build_recipe
+from headstart.errors import HeadstartError, PluginError
+from headstart.recipes.build import build_recipe, recipe_of_run
 from headstart.recipes.file import render_recipe, write_recipe
 from headstart.recipes.resolve import resolve_recipe
 from headstart.recipes.starter import starter_recipe
 from headstart.registry import load_registry
+from headstart.schemas import RUN
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +96,21 @@ def test_a_line_of_the_starter_recipe_can_be_uncommented(registry, tmp_path):
     path.write_text(text.replace("# backbone_rate = ", "backbone_rate = ", 1), encoding="utf-8")
     resolved = resolve_recipe(build_recipe(flags={}, file=path), registry)
     assert resolved.recipe.batch_size == 16
+
+
+def test_a_run_of_an_earlier_form_is_refused_by_name(resolved, tmp_path):
+    path = tmp_path / "recipe.toml"
+    write_recipe(resolved.recipe, path)
+    assert recipe_of_run(path).data == "digits/digits"
+    text = path.read_text()
+    for earlier in (text.replace(f'schema = "{RUN}"\n', ""), text.replace(RUN, "run/1")):
+        path.write_text(earlier)
+        with pytest.raises(PluginError, match="this version reads 'run/2'") as caught:
+            recipe_of_run(path)
+        assert "headstart 0.1 reads it" in caught.value.hint
+
+
+def test_a_users_recipe_need_not_say_its_form(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('[fit]\ndata = "digits"\n')
+    assert build_recipe(flags={}, file=path).data == "digits"

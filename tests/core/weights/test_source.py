@@ -14,9 +14,9 @@ import pytest
 from headstart.errors import MissingWeightsError, UsageError, WrongWeightsError
 from headstart.plugins import PluginHost
 from headstart.registry import Registry
-from headstart.specs import BackboneSpec, PackageFile, RemoteFile, WeightsSpec
+from headstart.specs import BackboneSpec, LocalFile, PackageFile, RemoteFile, WeightsSpec
 from headstart.weights.files import read_safetensors, write_safetensors
-from headstart.weights.source import load_arrays, locate, verify_file
+from headstart.weights.source import load_arrays, locate, locate_assets, verify_file
 from headstart.weights.store import find, get_weights, store_root, stored_path
 
 REGISTRY = Registry(PluginHost((), ()))
@@ -412,3 +412,23 @@ def place(path: Path, content: bytes = CONTENT) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return path
+
+
+def test_assets_are_located_as_the_weights_are(server, home):
+    folder, address = server
+    (folder / "tokenizer.json").write_text("{}")
+    weights = weights_of(
+        LocalFile("/nowhere/w.bin"), assets={"words": RemoteFile(f"{address}/tokenizer.json", "tokenizer.json")}
+    )
+    spec = spec_of(weights)
+    found = locate_assets(spec, weights, REGISTRY)
+    assert found == {"words": home / "weights" / "mine" / "tiny" / "imagenet" / "tokenizer.json"}
+    (folder / "tokenizer.json").unlink()
+    assert locate_assets(spec, weights, REGISTRY) == found
+    assert found["words"].read_text() == "{}"
+
+
+def test_assets_that_are_nowhere_are_missing_as_weights_are():
+    weights = weights_of(LocalFile("/nowhere/w.bin"), assets={"words": LocalFile("/nowhere/words.txt")})
+    with pytest.raises(MissingWeightsError, match=r"/nowhere/words\.txt"):
+        locate_assets(spec_of(weights), weights, REGISTRY)
