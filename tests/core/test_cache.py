@@ -55,6 +55,16 @@ def test_what_was_added_is_found_by_its_key_in_any_order(cache):
     assert (entry.kind, entry.path, entry.name) == ("features", folder, f"features/{folder.name}")
 
 
+def test_a_key_longer_than_a_manifest_is_found_again(cache, told):
+    key = {"vocabulary": [f"word {number}" for number in range(200_000)]}
+    folder = cache.add("samples", key, fill)
+    assert cache.get("samples", key) == folder
+    assert cache.get("samples", {"vocabulary": [*key["vocabulary"], "more"]}) is None
+    (entry,) = cache.entries()
+    assert entry.facts["key"] == {"sha256": folder.name}
+    assert told == []
+
+
 def test_the_digest_is_the_start_of_the_sha256_of_the_canonical_key(cache):
     done = subprocess.run(["sha256sum"], input=b'{"a":"\\u00e9","b":2}', capture_output=True, check=True)
     folder = cache.add("features", {"b": 2, "a": "é"}, fill)

@@ -31,6 +31,8 @@ from headstart.manifest import read_manifest, write_manifest
 
 SCHEMA = "cache/1"
 ATTEMPTS = 3
+LONGEST_KEY = 64 * 1024
+"""Bytes of a key that an entry's manifest holds; of a longer one, such as with a vocabulary in it, only its digest."""
 WHAT_TO_DO = "free some space, set HEADSTART_CACHE to another folder, or run `headstart cache prune`"
 
 Fingerprint = tuple[tuple[str, int, int, int], ...]
@@ -80,7 +82,8 @@ class Cache:
         cannot be written. Either leaves nothing behind.
         """
         folder = self._folder(kind, key)
-        filling = _Filling(fill, {**(facts or {}), "key": dict(key)})
+        kept = dict(key) if len(_canonical(key)) <= LONGEST_KEY else {"sha256": folder.name}
+        filling = _Filling(fill, {**(facts or {}), "key": kept})
         lost: HeadstartError | None = None
         for _ in range(ATTEMPTS):
             if theirs := self.get(kind, key):
@@ -137,8 +140,7 @@ class Cache:
     def _folder(self, kind: str, key: Mapping[str, Any]) -> Path:
         if not KIND.fullmatch(kind) or kind == COMPILED:
             raise ValueError(f"{kind!r} cannot be a kind of entry")
-        text = json.dumps(key, sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return self.root / kind / hashlib.sha256(text.encode()).hexdigest()[:32]
+        return self.root / kind / hashlib.sha256(_canonical(key)).hexdigest()[:32]
 
     def _give_up(self, folder: Path, problem: Exception) -> None:
         if isinstance(problem, OSError):
@@ -155,6 +157,10 @@ class Cache:
             remove_oldest(self.root, self.limit, keep=newest)
         except HeadstartError as exc:  # what was to be written is written
             self._warn(exc.message)
+
+
+def _canonical(key: Mapping[str, Any]) -> bytes:
+    return json.dumps(key, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
 class _Filling:
