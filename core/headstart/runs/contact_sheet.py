@@ -116,9 +116,11 @@ def _rows(
     reading: Reading, words: Sequence[str], view: View, name: str, *, samples: int, views: int
 ) -> list[list[Cell]]:
     keys = tuple(record.key for record in reading.items)
-    pool = TrainingSamples(reading.tensors, keys, np.arange(len(keys)))
+    first = np.searchsorted(reading.owners, np.arange(len(keys)))  # of the rows of each record
+    tensors = {each: array[first] for each, array in reading.tensors.items()}
+    pool = TrainingSamples(tensors, keys, np.arange(len(keys)))
     count = min(samples, len(keys))
-    rows = [[Cell(reading.tensors[name][place], (words[place],), (keys[place],))] for place in range(count)]
+    rows = [[Cell(tensors[name][place], (words[place],), (keys[place],))] for place in range(count)]
     for epoch in range(1, views + 1):
         varied = augmented(pool, np.arange(count), view, epoch)[name]
         mixed = partners(pool, np.arange(count), view, epoch)
