@@ -62,6 +62,7 @@ def test_a_key_may_be_larger_than_any_manifest(cache, told):
     assert len(json.dumps(key)) > LARGEST_MANIFEST
     folder = cache.add("samples", key, fill)
     assert cache.get("samples", key) == folder
+    assert cache.get("samples", {"vocabulary": [*key["vocabulary"], "more"]}) is None
     assert told == []
 
 

@@ -105,7 +105,9 @@ def _in_order(groups: Mapping[str, Sequence[Record]], targets: TargetKind) -> li
 
 def _rows(reading: Reading, words: Sequence[str], view: View, *, samples: int, views: int) -> list[list[Shown]]:
     keys = tuple(record.key for record in reading.items)
-    pool = TrainingSamples(reading.tensors, keys, np.arange(len(keys)))
+    first = np.searchsorted(reading.owners, np.arange(len(keys)))  # of the rows of each record
+    firsts = {each: array[first] for each, array in reading.tensors.items()}
+    pool = TrainingSamples(firsts, keys, np.arange(len(keys)))
     count = min(samples, len(keys))
     rows = [[Shown(pool.at(place)[1], (words[place],), notes=(keys[place],))] for place in range(count)]
     for epoch in range(1, views + 1):

@@ -186,7 +186,7 @@ def test_numbers_with_fractions_are_labels_as_they_were_written(tmp_path):
 def test_a_column_of_labels_holds_any_number_of_them(tmp_path, content, name, options):
     records = opened(tmp_path, content, name, **options)
     assert found(records) == [("a.png", "red|round"), ("b.png", ""), ("c.png", "red")]
-    assert records.targets == "labels"
+    assert records.targets == "targets/labels"
     assert opened(tmp_path, PLAIN).targets is None
 
 
