@@ -13,14 +13,14 @@ import keras
 import numpy as np
 from stock_backbone import load_stages
 
-from headstart.artefact import Blueprint
 from headstart.cache import Cache
-from headstart.engine.choosing import Choice, Chosen, choose_engine
-from headstart.engine.exporting import Exporters
-from headstart.engine.graft import graft
-from headstart.engine.lowering import lower, rules_for
-from headstart.engine.network import Network
-from headstart.engine.prefixes import Prefixes
+from headstart.engine.features.export import Exporters
+from headstart.engine.features.prefix import Prefixes
+from headstart.engine.features.selection import Choice, Chosen, choose_engine
+from headstart.engine.lowering.registry import lower, rules_for
+from headstart.engine.network.assemble import graft
+from headstart.engine.network.blueprint import Blueprint
+from headstart.engine.network.network import Network
 from headstart.registry import Registry, load_registry
 from headstart.specs import InputRequest, TaskRequest
 

@@ -24,9 +24,9 @@ from torch_training import hand_written_step
 from headstart.data.order import batches
 from headstart.data.prepared import PrepareOptions, prepare
 from headstart.engine.compute import Batch, Step, forward, train_step
-from headstart.engine.frozen import trainable_variables
-from headstart.engine.lowering import lower, rules_for
-from headstart.engine.network import Network
+from headstart.engine.lowering.registry import lower, rules_for
+from headstart.engine.network.frozen import trainable_variables
+from headstart.engine.network.network import Network
 from headstart.engine.optimizer import GroupedAdamW
 from headstart.registry import load_registry
 from headstart.specs import DatasetRequest, InputRequest, Task

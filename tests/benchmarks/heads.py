@@ -24,8 +24,8 @@ from ratios import FOUND, Ratio, middle, show_ratios, write_ratios
 from headstart.data.order import epoch_order
 from headstart.engine.compute import Step
 from headstart.engine.epochs import EpochPlan
-from headstart.engine.frozen import trainable_variables
-from headstart.engine.network import Network
+from headstart.engine.network.frozen import trainable_variables
+from headstart.engine.network.network import Network
 from headstart.engine.optimizer import GroupedAdamW
 from headstart.engine.samples import Stored
 from headstart.engine.scanned import epochs_of

@@ -18,14 +18,14 @@ import keras
 import numpy as np
 from sweep import show
 
-from headstart.engine.calibrate import calibration_batch, initialise
 from headstart.engine.compute import Batch, Step, forward, train_step
-from headstart.engine.frozen import trainable_variables
-from headstart.engine.graft import build_backbone, graft
-from headstart.engine.lowering import lower, rules_for
-from headstart.engine.network import Network
+from headstart.engine.lowering.registry import lower, rules_for
+from headstart.engine.network.assemble import build_backbone, graft
+from headstart.engine.network.frozen import trainable_variables
+from headstart.engine.network.lsuv_init import calibration_batch, initialise
+from headstart.engine.network.network import Network
+from headstart.engine.network.stages import assign_arrays
 from headstart.engine.optimizer import GroupedAdamW
-from headstart.engine.stages import assign_arrays
 from headstart.environment import processor
 from headstart.registry import load_registry
 from headstart.specs import Backbone, FeatureSpec, InputRequest, PackageFile, Stage, Task, TaskRequest

@@ -16,9 +16,9 @@ from typing import Any
 
 import keras
 
-from headstart.engine.calibrate import calibration_batch, initialise
-from headstart.engine.graft import build_backbone
-from headstart.engine.stages import assign_arrays, name_variables
+from headstart.engine.network.assemble import build_backbone
+from headstart.engine.network.lsuv_init import calibration_batch, initialise
+from headstart.engine.network.stages import assign_arrays, name_variables
 from headstart.registry import Registry, load_registry
 from headstart.specs import Backbone, BackboneSpec, PackageFile, Stage
 from headstart.weights.files import write_safetensors

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from headstart.engine.graft import build_backbone
-from headstart.engine.stages import assign_arrays, read_arrays
+from headstart.engine.network.assemble import build_backbone
+from headstart.engine.network.stages import assign_arrays, read_arrays
 from headstart.registry import load_registry
 from headstart.testing.backbones.agrees import TOLERANCE
 from headstart.testing.backbones.network import bring_alive, preprocessed, run_stages

@@ -169,7 +169,7 @@ def test_the_check_tells_of_a_size_that_the_network_cannot_halve(tmp_path):
 
 def write_published(file, stages):
     """Write random arrays as others publish them, in torch's layout; returns the same under our names, in Keras'."""
-    from headstart.engine.stages import read_arrays
+    from headstart.engine.network.stages import read_arrays
     from headstart.weights.files import write_safetensors
 
     draw = np.random.default_rng(0)
@@ -187,7 +187,7 @@ def write_published(file, stages):
 @pytest.mark.backend
 @pytest.mark.usefixtures("extended")
 def test_weights_that_others_published_are_found_and_read(tmp_path, monkeypatch):
-    from headstart.engine.graft import build_backbone
+    from headstart.engine.network.assemble import build_backbone
     from headstart.specs import Backbone
     from headstart.weights.source import load_arrays
 
@@ -214,7 +214,7 @@ import numpy as np
 import headstart
 from headstart.backend import activate, choose_backend
 activate(choose_backend("torch"))
-from headstart.engine.graft import build_backbone
+from headstart.engine.network.assemble import build_backbone
 from headstart.weights.files import read_safetensors
 from bars import write_bars
 from test_guide_code import write_published

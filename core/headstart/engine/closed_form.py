@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 
 from headstart.engine.checkpoints import Loaded
+from headstart.engine.features.source import Seen
 from headstart.engine.heads import Tried, answers, is_surer, solve_path
 from headstart.engine.learning import Learning
-from headstart.engine.linear_algebra import suited_threads
-from headstart.engine.network import TAP
-from headstart.engine.rows import Part, Rows
+from headstart.engine.linear.blas import suited_threads
+from headstart.engine.linear.rows import Part, Rows
+from headstart.engine.network.network import TAP
+from headstart.engine.network.stages import name_variables
 from headstart.engine.samples import Stored
-from headstart.engine.source import Seen
-from headstart.engine.stages import name_variables
 from headstart.engine.training import Conclude, PhaseResult, Place, Training
 from headstart.eventlog import now
 from headstart.events import EpochDone

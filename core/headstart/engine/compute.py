@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import keras
 import numpy as np
 
-from headstart.engine.frozen import is_statistic
-from headstart.engine.network import Network
+from headstart.engine.network.frozen import is_statistic
+from headstart.engine.network.network import Network
+from headstart.engine.network.stages import name_variables
 from headstart.engine.optimizer import GroupedAdamW
 from headstart.engine.precision import FLOAT32, verify_precision
-from headstart.engine.stages import name_variables
 from headstart.specs import HEAD, Task
 
 if TYPE_CHECKING:
-    from headstart.engine.lora import LowRankAdapter
+    from headstart.engine.network.lora import LowRankAdapter
 
 Batch = Mapping[str, np.ndarray]
 

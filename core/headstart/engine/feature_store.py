@@ -13,7 +13,7 @@ import numpy as np
 from headstart.cache import Cache
 from headstart.data.array_folder import create_arrays, open_arrays, seal_arrays
 from headstart.data.storage import allocate
-from headstart.engine.features import Allocate
+from headstart.engine.features.extract import Allocate
 from headstart.errors import HeadstartError
 
 KIND = "features"

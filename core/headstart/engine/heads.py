@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headstart.engine.rows import Rows
+from headstart.engine.linear.rows import Rows
 from headstart.specs import Solved, Task
 
 

@@ -14,12 +14,12 @@ import numpy as np
 from headstart.engine.checkpoints import Loaded
 from headstart.engine.compute import Forward, Step, forward
 from headstart.engine.epochs import Epochs
+from headstart.engine.features.source import Seen
 from headstart.engine.learning import Learning
 from headstart.engine.optimizer import GroupedAdamW, Rules
 from headstart.engine.recovery import SmallerBatches
 from headstart.engine.samples import Samples, in_order, size_in_order
 from headstart.engine.scanned import epochs_of
-from headstart.engine.source import Seen
 from headstart.engine.training import Training, copy_of
 from headstart.specs import Phase
 

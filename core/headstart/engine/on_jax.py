@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from headstart.engine.compute import Batch, GradientStep, Step, Stepped, in_parts
-from headstart.engine.network import Network
+from headstart.engine.network.network import Network
 from headstart.engine.precision import run_network
 from headstart.engine.updates_jax import Fixed, Gradients, Learned, Result, Update, copied_state, kept_unless, state_of
 

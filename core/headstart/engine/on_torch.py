@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from headstart.engine.compute import Batch, GradientStep, Step, Stepped, in_parts
-from headstart.engine.network import Network
+from headstart.engine.network.network import Network
 from headstart.engine.precision import run_network
 from headstart.engine.updates_torch import FusedUpdate, norm_of
 

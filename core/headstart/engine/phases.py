@@ -9,11 +9,11 @@ from functools import partial
 
 from headstart.engine.checkpoints import OTHER_VERSION, Loaded
 from headstart.engine.closed_form import ClosedFormPhase
-from headstart.engine.frozen import hash_frozen, verify_frozen
 from headstart.engine.learning import Learning, learning_of
 from headstart.engine.loop import GradientPhase
 from headstart.engine.machinery import steps_per_epoch
-from headstart.engine.network import Network
+from headstart.engine.network.frozen import hash_frozen, verify_frozen
+from headstart.engine.network.network import Network
 from headstart.engine.optimizer import warmup_steps
 from headstart.engine.surgical import pick_stages
 from headstart.engine.training import PhaseResult, Place, Training, digest_of, digest_of_plan, is_fresh, results_of

@@ -16,11 +16,11 @@ import numpy as np
 from headstart.data.order import batches
 from headstart.engine.compute import Step, train_step
 from headstart.engine.epochs import filled_up, targets_of
+from headstart.engine.features.source import Seen
 from headstart.engine.learning import Learning, learning_of
 from headstart.engine.optimizer import GroupedAdamW, Rules
 from headstart.engine.phases import cut_of
 from headstart.engine.recovery import SmallerBatches
-from headstart.engine.source import Seen
 from headstart.engine.surgical import pick_stages
 from headstart.engine.training import Training, copy_of, is_fresh
 from headstart.rate_curve import STOP, RateCurve, smoothed_so_far

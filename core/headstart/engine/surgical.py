@@ -13,11 +13,11 @@ import numpy as np
 
 from headstart.data.order import batches
 from headstart.engine.compute import Step, gradient_step
-from headstart.engine.frozen import trainable_variables
+from headstart.engine.features.source import Seen
+from headstart.engine.network.frozen import trainable_variables
+from headstart.engine.network.stages import read_arrays
 from headstart.engine.optimizer import GroupedAdamW
 from headstart.engine.recovery import SmallerBatches
-from headstart.engine.source import Seen
-from headstart.engine.stages import read_arrays
 from headstart.engine.training import Training
 from headstart.specs import HEAD, Phase
 

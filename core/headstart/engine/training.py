@@ -13,18 +13,17 @@ import numpy as np
 
 from headstart.data.order import epoch_order
 from headstart.engine.checkpoints import Checkpoints
-from headstart.engine.lowering import device_at_hand
-from headstart.engine.network import Network
+from headstart.engine.features.source import Source
+from headstart.engine.lowering.registry import device_at_hand
+from headstart.engine.network.network import Network
+from headstart.engine.network.stages import name_variables
 from headstart.engine.precision import FLOAT32, verify_precision
-from headstart.engine.source import Source
-from headstart.engine.stages import name_variables
 from headstart.engine.standing import with_nan, without_nan
 from headstart.errors import EngineRefusal
 from headstart.eventlog import EventLog, now
 from headstart.events import CheckpointSaved
-from headstart.specs import Phase, Task
+from headstart.specs import AUTO, Phase, Task
 
-AUTO = "auto"
 FROZEN = "frozen"
 
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import keras
 
 from headstart.engine.compute import Step
-from headstart.engine.network import Network
+from headstart.engine.network.network import Network
 from headstart.engine.optimizer import Moments
 from headstart.engine.precision import run_network
 

@@ -8,13 +8,11 @@ from headstart.errors import UsageError
 from headstart.host.installed import require_engine
 from headstart.recipe import Recipe
 from headstart.registry import Registry
-from headstart.specs import BACKENDS, HEAD, PRECISIONS, BackboneSpec, EngineSpec, StrategySpec, TaskSpec
+from headstart.specs import AUTO, BACKENDS, HEAD, PRECISIONS, BackboneSpec, EngineSpec, StrategySpec, TaskSpec
 from headstart.suggest import suggestion
 
 MAX_WIDTH = 65536
 BATCH_NORM = ("frozen", "re-estimated", "trainable")
-AUTO = "auto"
-"""`--engine auto`, `--precision auto`: what turns out to be the fastest here."""
 
 
 def check_head(task: TaskSpec, head: str | None) -> str:

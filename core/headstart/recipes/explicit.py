@@ -10,10 +10,9 @@ from typing import Any
 from headstart.host.references import ResolvedDataset, looks_like_path
 from headstart.options import describe_options
 from headstart.recipe import Recipe
-from headstart.recipes.checks import AUTO
 from headstart.recipes.choices import NONE, Choices
 from headstart.recipes.option_tables import spellings
-from headstart.specs import BackboneSpec, WeightsSpec
+from headstart.specs import AUTO, BackboneSpec, WeightsSpec
 
 
 def write_out(recipe: Recipe, choices: Choices, options: Mapping[str, Any]) -> Recipe:

@@ -16,7 +16,7 @@ from headstart.registry import Registry
 from headstart.specs import BackboneSpec, DatasetSpec, EngineSpec
 
 if TYPE_CHECKING:
-    from headstart.engine.prefixes import Prefixes
+    from headstart.engine.features.prefix import Prefixes
     from headstart.runs.fitting import Ready
 
 SAMPLES = 200
@@ -45,7 +45,7 @@ def bench(ref: str, registry: Registry, *, backend: str | None, image_size: int 
     """
     spec = registry.resolve_backbone(ref)
     weights, ready = _ready(ref, registry, backend, image_size, spec)
-    from headstart.engine.exporting import Exporters
+    from headstart.engine.features.export import Exporters
 
     with tempfile.TemporaryDirectory() as folder, Exporters(registry) as exporters:
         from headstart.runs.fitting import plan_run

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from headstart.artefact import Artefact, write_artefact
-from headstart.engine.choosing import plain as plain_choice
+from headstart.artefact import Artefact
 from headstart.engine.compute import forward
+from headstart.engine.features.selection import plain as plain_choice
+from headstart.engine.network.saved import save_network
 from headstart.engine.phases import run_phases
 from headstart.engine.precision import FLOAT32
 from headstart.engine.training import PhaseResult, Training
@@ -90,7 +91,7 @@ def _write_artefact(plan: Plan, folder: RunFolder) -> None:
             "licence": weights.licence if isinstance(weights, WeightsSpec) else resolved.backbone.licence,
         },
     }
-    write_artefact(folder.artefact, blueprint_of(plan), plan.network, facts=facts)
+    save_network(folder.artefact, blueprint_of(plan), plan.network, facts=facts)
 
 
 def _labelled(plan: Plan, split: str, count: int | None = None) -> Labelled:

@@ -10,18 +10,19 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.artefact import Artefact, Blueprint
+from headstart.artefact import Artefact
 from headstart.backend import available_threads, loaded_backend
 from headstart.cache import open_cache
-from headstart.engine.choosing import NATIVE, Choice, Chosen, choose_engine, repays
 from headstart.engine.compute import Batch, forward
-from headstart.engine.exporting import Exporters
-from headstart.engine.lowering import lower, rules_for
-from headstart.engine.network import Network
+from headstart.engine.features.export import Exporters
+from headstart.engine.features.prefix import Opened, Prefixes, samples_a_call
+from headstart.engine.features.selection import NATIVE, Choice, Chosen, choose_engine, repays
+from headstart.engine.features.source import is_storable
+from headstart.engine.lowering.registry import lower, rules_for
+from headstart.engine.network.blueprint import Blueprint
+from headstart.engine.network.network import Network
 from headstart.engine.phases import cut_of
 from headstart.engine.precision import FLOAT32
-from headstart.engine.prefixes import Opened, Prefixes, samples_a_call
-from headstart.engine.source import is_storable
 from headstart.errors import EngineRefusal
 from headstart.predictor import BATCH, Predictor
 from headstart.registry import Registry

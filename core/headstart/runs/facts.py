@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from headstart.artefact import Blueprint
 from headstart.atomic import write_file
 from headstart.engine.learning import learning_of
-from headstart.engine.stages import name_variables
+from headstart.engine.network.blueprint import Blueprint
+from headstart.engine.network.stages import name_variables
 from headstart.engine.training import PhaseResult
 from headstart.runs.evaluation import plain
 from headstart.runs.planning import Plan, preprocess_of

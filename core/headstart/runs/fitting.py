@@ -118,7 +118,7 @@ def _interrupted(folder: RunFolder) -> InterruptedRunError:
 
 
 def _carry_out(ready: Ready, folder: RunFolder, clock: Stopwatch, *, taken_over: str | None, resume: bool) -> None:
-    from headstart.engine.exporting import Exporters
+    from headstart.engine.features.export import Exporters
     from headstart.runs.foresight import foresee_export
 
     resolved, registry = ready.resolved, ready.registry

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headstart.cache import open_cache
-from headstart.engine.exporting import Exporters
+from headstart.engine.features.export import Exporters
 from headstart.recipes.resolve import ResolvedRecipe
 from headstart.registry import Registry
 from headstart.specs import EngineSpec

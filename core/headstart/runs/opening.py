@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from headstart.data.split_file import write_split
-from headstart.engine.calibrate import initialise
 from headstart.engine.checkpoints import Checkpoints
 from headstart.engine.compute import forward
 from headstart.engine.feature_store import FeatureStore
-from headstart.engine.graft import verify_ranges
+from headstart.engine.features.source import Source
+from headstart.engine.network.assemble import verify_ranges
+from headstart.engine.network.lsuv_init import initialise
+from headstart.engine.network.stages import assign_arrays
 from headstart.engine.reestimate import reestimate, statistics_of
-from headstart.engine.source import Source
-from headstart.engine.stages import assign_arrays
 from headstart.engine.training import Training, training_precision
 from headstart.environment import describe
 from headstart.errors import WrongWeightsError

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from headstart.engine.features.source import alive_shapes, is_storable
 from headstart.engine.learning import Learning, learning_of
 from headstart.engine.machinery import steps_per_epoch
+from headstart.engine.network.stages import name_variables
+from headstart.engine.network.summary import summarise_stage, uncuttable
 from headstart.engine.phases import cut_of
-from headstart.engine.source import alive_shapes, is_storable
-from headstart.engine.stages import name_variables
-from headstart.engine.summary import summarise_stage, uncuttable
 from headstart.engine.training import is_fresh
 from headstart.runs.planning import Plan
 from headstart.specs import Phase

@@ -35,7 +35,7 @@ OnProgress = Callable[[str, int, int], None]
 if TYPE_CHECKING:
     from headstart.data.prepared import PreparedData
     from headstart.data.views import View
-    from headstart.engine.network import Network
+    from headstart.engine.network.network import Network
     from headstart.recipes.resolve import ResolvedRecipe
     from headstart.registry import Registry
 
@@ -215,7 +215,7 @@ def _build_task(resolved: ResolvedRecipe, registry: Registry, data: PreparedData
 
 
 def _build_network(resolved: ResolvedRecipe, registry: Registry, kind: InputKind, task: Task) -> Network:
-    from headstart.engine.graft import build_backbone, graft
+    from headstart.engine.network.assemble import build_backbone, graft
 
     inputs = {name: spec.shape for name, spec in kind.tensors.items()}
     stages = build_backbone(resolved.backbone, registry, options=resolved.options["backbone"], inputs=inputs)
@@ -240,8 +240,8 @@ def _verify_training_precision(precision: str) -> None:
 
 def _verify_statistics(network: Network, phases: Sequence[Phase], batch_norm: str) -> None:
     """Raise UsageError where a policy for BatchNorm's statistics finds none that it could change."""
-    from headstart.engine.frozen import is_statistic
-    from headstart.engine.stages import name_variables
+    from headstart.engine.network.frozen import is_statistic
+    from headstart.engine.network.stages import name_variables
 
     trained = {stage for phase in phases for stage in phase.train}
     asked = [stage for stage in network.backbone if batch_norm != "trainable" or stage.name in trained]
@@ -267,7 +267,7 @@ def left_out(resolved: ResolvedRecipe, records: Records) -> list[str]:
 
 
 def _warnings(resolved: ResolvedRecipe, network: Network, data: PreparedData) -> tuple[str, ...]:
-    from headstart.engine.frozen import count_trainable
+    from headstart.engine.network.frozen import count_trainable
     from headstart.recipes.phases import is_solvable
 
     found = [finding.message for finding in data.findings if finding.level == "warning"]

@@ -99,7 +99,7 @@ def rate_test(
 
 
 def _in_folder(ready: Ready, sweep: RateRange, folder: RunFolder, told: Told) -> RateTest:
-    from headstart.engine.exporting import Exporters
+    from headstart.engine.features.export import Exporters
     from headstart.runs.fitting import plan_run, samples_of
 
     plans: list[Plan] = []

@@ -15,12 +15,12 @@ from headstart.recipe import SETTINGS, Recipe, build_recipe
 from headstart.recipes.resolve import resolve_recipe
 from headstart.registry import Registry
 from headstart.runs.folder import RunFolder, holds_no_run
+from headstart.specs import AUTO
 
 if TYPE_CHECKING:
     from headstart.engine.checkpoints import Checkpoints, Loaded
     from headstart.runs.planning import Plan
 
-AUTO = "auto"
 RESTORE = "restore it from a copy, or start a new run in another folder"
 LARGEST_RESULT = 2**30
 LEFT_TO_THE_STRATEGY = ("train", "views", "epochs", "learning_rate")

@@ -35,6 +35,7 @@ from headstart.specs.backbones import (
 )
 from headstart.specs.base import (
     API,
+    AUTO,
     BACKENDS,
     Spec,
 )
@@ -124,6 +125,7 @@ Specs = Iterable[AnySpec]
 
 __all__ = [
     "API",
+    "AUTO",
     "AnySpec",
     "Augmentation",
     "AugmentationBuild",

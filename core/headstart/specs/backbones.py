@@ -134,7 +134,7 @@ class BackboneBuild(Protocol):
 class WeightsLoad(Protocol):
     """Load target of a WeightsSpec: reads a published file into arrays under our names, `stage/index/role`.
 
-    `names` are the names and shapes that the built backbone has (see `headstart.engine.stages.name_variables`).
+    `names` are the names and shapes that the built backbone has (see `headstart.engine.network.stages.name_variables`).
     Executes nothing from the file. Raises WrongWeightsError listing what differs.
     """
 

@@ -9,6 +9,9 @@ from headstart.options import NoOptions
 API = 1
 """The version of this boundary. A spec declares the one it was written for."""
 
+AUTO = "auto"
+"""The value of a setting that is chosen by measuring."""
+
 BACKENDS = ("jax", "torch")
 
 

@@ -14,7 +14,7 @@ from headstart.specs.base import Spec
 if TYPE_CHECKING:
     import numpy as np
 
-    from headstart.engine.network import Network
+    from headstart.engine.network.network import Network
 
 PRECISIONS = ("float32", "bfloat16")
 """What arithmetic can be asked for by name. Heads and losses are float32 in both."""

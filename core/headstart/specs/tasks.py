@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
-    from headstart.engine.rows import Rows
+    from headstart.engine.linear.rows import Rows
 
 
 class Task(Protocol):

@@ -89,7 +89,7 @@ def _give_weights(
     stages: tuple[Stage, ...], request: Mapping[str, Any], folder: Path, kind: InputKind, batch: Mapping[str, Any]
 ) -> None:
     """Those in the file, or calibrated ones that are written to it."""
-    from headstart.engine import stages as engine
+    from headstart.engine.network import stages as engine
     from headstart.testing.backbones.network import bring_alive, preprocessed
     from headstart.weights.files import read_safetensors, write_safetensors
 

@@ -18,7 +18,7 @@ from headstart_plugins.classification._balance import Balance, stored_counts
 if TYPE_CHECKING:
     import keras
 
-    from headstart.engine.rows import Rows
+    from headstart.engine.linear.rows import Rows
 
 LOGITS = "logits"
 

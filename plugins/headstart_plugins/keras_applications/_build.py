@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from headstart.engine.cutting import between
+from headstart.engine.network.cutting import between
 from headstart.errors import UsageError
 from headstart.specs import Backbone, BackboneBuild, BackboneRequest, Stage
 from headstart_plugins.keras_applications._families import CHANNELS_FIRST, FAMILIES, Family

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from headstart.engine.cutting import between
+from headstart.engine.network.cutting import between
 from headstart.errors import UsageError
 from headstart.specs import Backbone, BackboneRequest, Stage
 from headstart_plugins.keras_hub import TOP

@@ -23,7 +23,7 @@ from headstart_plugins.multilabel._thresholds import (
 if TYPE_CHECKING:
     import keras
 
-    from headstart.engine.rows import Rows
+    from headstart.engine.linear.rows import Rows
 
 LOGITS = "logits"
 

@@ -18,7 +18,7 @@ from headstart_plugins.regression._solve import VALUE
 if TYPE_CHECKING:
     import keras
 
-    from headstart.engine.rows import Rows
+    from headstart.engine.linear.rows import Rows
 
 QUANTILES = (0.5, 0.9, 1.0)
 

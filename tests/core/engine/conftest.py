@@ -30,9 +30,9 @@ class Bench:
         return {name: array[rows] for name, array in self.data.tensors.items()}
 
     def network(self, head="linear", seed=0):
-        from headstart.engine.calibrate import initialise
         from headstart.engine.compute import forward
-        from headstart.engine.graft import build_backbone, graft
+        from headstart.engine.network.assemble import build_backbone, graft
+        from headstart.engine.network.lsuv_init import initialise
 
         inputs = {name: tensor.shape for name, tensor in self.kind.tensors.items()}
         stages = build_backbone(self.spec, self.registry, options=self.spec.options(), inputs=inputs)
@@ -44,10 +44,10 @@ class Bench:
         from headstart.cache import Cache
         from headstart.engine.compute import forward
         from headstart.engine.feature_store import FeatureStore
-        from headstart.engine.identity import hash_arrays
-        from headstart.engine.prefixes import Opened
-        from headstart.engine.source import Source
-        from headstart.engine.stages import read_arrays
+        from headstart.engine.features.prefix import Opened
+        from headstart.engine.features.prefix_key import hash_arrays
+        from headstart.engine.features.source import Source
+        from headstart.engine.network.stages import read_arrays
         from headstart.timing import Stopwatch
 
         def opened(cut):

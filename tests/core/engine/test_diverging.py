@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from headstart.engine.features.source import PLAIN
+from headstart.engine.network.stages import read_arrays
 from headstart.engine.phases import run_phases
-from headstart.engine.source import PLAIN
-from headstart.engine.stages import read_arrays
 from headstart.errors import DivergedError
 from headstart.specs import Phase
 from headstart.weights.files import read_safetensors

@@ -11,12 +11,12 @@ from headstart.data.views import Mixed
 from headstart.engine import scanned
 from headstart.engine.compute import Step
 from headstart.engine.epochs import EpochPlan, StepByStep, targets_of
-from headstart.engine.frozen import trainable_variables
-from headstart.engine.network import Network
+from headstart.engine.network.frozen import trainable_variables
+from headstart.engine.network.network import Network
+from headstart.engine.network.stages import read_arrays
 from headstart.engine.optimizer import GroupedAdamW, schedule
 from headstart.engine.samples import Drawn, Stored, in_order, size_in_order
 from headstart.engine.scanned import Pace, Scanned, epochs_of
-from headstart.engine.stages import read_arrays
 from headstart.specs import Stage, TaskRequest
 
 pytestmark = pytest.mark.backend

@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from headstart.engine.frozen import is_statistic
 from headstart.engine.learning import learning_of
-from headstart.engine.network import Network
+from headstart.engine.network.frozen import is_statistic
+from headstart.engine.network.network import Network
+from headstart.engine.network.stages import name_variables, read_arrays
 from headstart.engine.phases import run_phases
-from headstart.engine.stages import name_variables, read_arrays
 from headstart.errors import HeadstartError, UsageError
 from headstart.eventlog import read_events
 from headstart.events import EpochDone, PhaseDone, PhaseStarted

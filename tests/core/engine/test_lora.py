@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from headstart.engine.compute import Step, forward, train_step
-from headstart.engine.frozen import trainable_variables
-from headstart.engine.lora import LowRankAdapter, Split, adaptable
+from headstart.engine.network.frozen import trainable_variables
+from headstart.engine.network.lora import LowRankAdapter, Split, adaptable
+from headstart.engine.network.stages import read_arrays
 from headstart.engine.optimizer import GroupedAdamW
-from headstart.engine.stages import read_arrays
 from headstart.errors import UsageError
 from headstart.specs import LowRank
 

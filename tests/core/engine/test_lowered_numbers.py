@@ -4,13 +4,13 @@ import keras
 import numpy as np
 import pytest
 
-from headstart.engine.calibrate import calibration_batch, initialise
 from headstart.engine.compute import Step, forward, train_step
-from headstart.engine.frozen import trainable_variables
-from headstart.engine.lowering import lower, rules_for
-from headstart.engine.network import Network
+from headstart.engine.lowering.registry import lower, rules_for
+from headstart.engine.network.frozen import trainable_variables
+from headstart.engine.network.lsuv_init import calibration_batch, initialise
+from headstart.engine.network.network import Network
+from headstart.engine.network.stages import name_variables, read_arrays
 from headstart.engine.optimizer import GroupedAdamW
-from headstart.engine.stages import name_variables, read_arrays
 from headstart.registry import load_registry
 from headstart.specs import BackboneRequest, FeatureSpec, Stage
 

@@ -10,10 +10,10 @@ import pytest
 
 from headstart.data.array_folder import create_arrays
 from headstart.engine.compute import forward
-from headstart.engine.features import extract
-from headstart.engine.network import Network, choose_features
-from headstart.engine.source import alive_shapes
-from headstart.engine.stages import assign_arrays, name_variables, read_arrays
+from headstart.engine.features.extract import extract
+from headstart.engine.features.source import alive_shapes
+from headstart.engine.network.network import Network, choose_features
+from headstart.engine.network.stages import assign_arrays, name_variables, read_arrays
 from headstart.errors import PluginError, WrongWeightsError
 from headstart.specs import FeatureSpec, Stage
 
@@ -119,7 +119,7 @@ import numpy as np
 from conftest import Bench
 from headstart.registry import load_registry
 from headstart.engine.compute import forward
-from headstart.engine.stages import assign_arrays
+from headstart.engine.network.stages import assign_arrays
 network = Bench(load_registry()).network(seed=7)
 arrays = {{k.replace("|", "/"): v for k, v in np.load({str(tmp_path / "weights.npz")!r}).items()}}
 assign_arrays(network.learned, arrays, source="the other backend")
@@ -148,7 +148,7 @@ def test_weights_that_do_not_fit_are_listed_and_nothing_is_assigned(bench, netwo
 def test_a_backbone_that_breaks_its_word_is_refused(bench):
     from dataclasses import replace
 
-    from headstart.engine.graft import build_backbone
+    from headstart.engine.network.assemble import build_backbone
 
     inputs = {"image": (16, 16, 3)}
     for broken, words in (

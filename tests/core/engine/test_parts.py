@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from headstart.engine.compute import Step, forward, in_parts, train_step
-from headstart.engine.frozen import trainable_variables
+from headstart.engine.network.frozen import trainable_variables
+from headstart.engine.network.stages import read_arrays
 from headstart.engine.optimizer import GroupedAdamW, Rules
-from headstart.engine.stages import read_arrays
 
 pytestmark = pytest.mark.backend
 

@@ -11,12 +11,12 @@ from sklearn.preprocessing import StandardScaler
 
 from headstart.engine.checkpoints import SCHEMA
 from headstart.engine.compute import forward
-from headstart.engine.frozen import count_trainable, hash_frozen, trainable_variables, verify_frozen
 from headstart.engine.heads import is_surer
+from headstart.engine.linear.rows import Part, Rows
 from headstart.engine.machinery import Machinery
+from headstart.engine.network.frozen import count_trainable, hash_frozen, trainable_variables, verify_frozen
+from headstart.engine.network.stages import read_arrays
 from headstart.engine.phases import run_phases
-from headstart.engine.rows import Part, Rows
-from headstart.engine.stages import read_arrays
 from headstart.errors import HeadstartError
 from headstart.eventlog import read_events
 from headstart.events import CheckpointSaved, EpochDone, PhaseDone, PhaseStarted
@@ -69,7 +69,7 @@ def test_a_frozen_weight_or_statistic_that_moved_is_named(network):
 
 
 def trainable_or_not(network):
-    from headstart.engine.stages import name_variables
+    from headstart.engine.network.stages import name_variables
 
     return name_variables(network.learned)
 

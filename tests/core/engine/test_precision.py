@@ -6,9 +6,9 @@ import pytest
 
 from headstart.engine import precision
 from headstart.engine.compute import Step, forward, train_step
-from headstart.engine.frozen import trainable_variables
+from headstart.engine.network.frozen import trainable_variables
+from headstart.engine.network.stages import name_variables
 from headstart.engine.optimizer import GroupedAdamW
-from headstart.engine.stages import name_variables
 from headstart.errors import EngineRefusal
 
 pytestmark = pytest.mark.backend

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from headstart.artefact import Blueprint
 from headstart.cache import Cache
-from headstart.engine import prefixes as module
-from headstart.engine.choosing import Choice, choose_engine
 from headstart.engine.compute import forward
-from headstart.engine.exporting import Exporters
-from headstart.engine.identity import identify
-from headstart.engine.prefixes import BATCH, Prefixes
-from headstart.engine.stages import name_variables
+from headstart.engine.features import prefix as module
+from headstart.engine.features.export import Exporters
+from headstart.engine.features.prefix import BATCH, Prefixes
+from headstart.engine.features.prefix_key import identify
+from headstart.engine.features.selection import Choice, choose_engine
+from headstart.engine.network.blueprint import Blueprint
+from headstart.engine.network.stages import name_variables
 from headstart.errors import EngineRefusal
 
 pytestmark = pytest.mark.backend

@@ -6,9 +6,9 @@ import pytest
 from headstart.engine import rate_test
 from headstart.engine.epochs import filled_up
 from headstart.engine.learning import learning_of
+from headstart.engine.network.stages import read_arrays
 from headstart.engine.optimizer import GroupedAdamW
 from headstart.engine.rate_test import SweptAdamW, measure_rates
-from headstart.engine.stages import read_arrays
 from headstart.rate_curve import STOP, rising_rates, smoothed_so_far
 from headstart.specs import LowRank, Phase
 

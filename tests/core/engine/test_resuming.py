@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from headstart.engine.checkpoints import Checkpoints
+from headstart.engine.network.stages import read_arrays
 from headstart.engine.phases import run_phases
 from headstart.engine.recovery import MOST
 from headstart.engine.scanned import Pace, Scanned
-from headstart.engine.stages import read_arrays
 from headstart.errors import HeadstartError
 from headstart.eventlog import read_events
 from headstart.events import EpochDone, PhaseDone, PhaseStarted, WeightsAveraged, WentBack
@@ -107,7 +107,7 @@ class Runs:
         return dataclasses.replace(made, task=self._task)
 
     def _with_dropout(self):
-        from headstart.engine.network import Network
+        from headstart.engine.network.network import Network
         from headstart.specs import Stage
 
         network = self._bench.network(self._case.head)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from headstart.data.order import batches, epoch_order
+from headstart.engine.features.source import STORED_LIMIT, is_storable
 from headstart.engine.samples import Stored
-from headstart.engine.source import STORED_LIMIT, is_storable
 
 pytestmark = pytest.mark.backend
 

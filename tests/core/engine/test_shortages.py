@@ -12,9 +12,9 @@ import pytest
 from headstart.engine import machinery
 from headstart.engine.checkpoints import Checkpoints
 from headstart.engine.loop import GradientPhase
+from headstart.engine.network.stages import read_arrays
 from headstart.engine.phases import run_phases
 from headstart.engine.rate_test import measure_rates
-from headstart.engine.stages import read_arrays
 from headstart.engine.surgical import relative_gradients
 from headstart.errors import HeadstartError
 from headstart.eventlog import read_events

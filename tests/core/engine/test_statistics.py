@@ -7,10 +7,10 @@ import pytest
 from headstart.data.order import batches, epoch_order
 from headstart.engine import reestimate as module
 from headstart.engine.compute import forward
-from headstart.engine.network import Network
+from headstart.engine.network.network import Network
+from headstart.engine.network.stages import read_arrays
 from headstart.engine.phases import run_phases
 from headstart.engine.reestimate import reestimate
-from headstart.engine.stages import read_arrays
 from headstart.specs import Phase, Stage
 
 pytestmark = pytest.mark.backend

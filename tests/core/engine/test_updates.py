@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from headstart.engine.compute import Step, forward, train_step
-from headstart.engine.frozen import trainable_variables
+from headstart.engine.network.frozen import trainable_variables
+from headstart.engine.network.stages import read_arrays
 from headstart.engine.optimizer import GroupedAdamW, schedule
-from headstart.engine.stages import read_arrays
 
 pytestmark = pytest.mark.backend
 
@@ -70,8 +70,8 @@ def test_the_first_update_of_each_kernel_is_its_stages_rate_on_published_weights
     """Over the numbers that have a gradient: at 64 px the outer taps of a 5 x 5 kernel on a 2 x 2 map have none."""
     from pathlib import Path
 
-    from headstart.engine.graft import build_backbone, graft
-    from headstart.engine.stages import assign_arrays
+    from headstart.engine.network.assemble import build_backbone, graft
+    from headstart.engine.network.stages import assign_arrays
     from headstart.specs import Backbone, InputRequest
 
     spec = small_registry.get("backbones", "lite0")
@@ -341,7 +341,7 @@ def test_variables_stay_readable_while_a_step_holds_their_successors(bench, netw
 
 
 def test_dropout_draws_anew_each_step_in_training_and_never_in_inference(bench, small_registry):
-    from headstart.engine.network import Network
+    from headstart.engine.network.network import Network
     from headstart.specs import Stage, TaskRequest
 
     spec = small_registry.get("tasks", "classification")

@@ -77,7 +77,7 @@ def pixels(spec):
 @pytest.fixture(scope="session")
 def network(spec, weights_file):
     """(stages, whole): the variant with its published weights, and one model of all its stages."""
-    from headstart.engine.stages import assign_arrays
+    from headstart.engine.network.stages import assign_arrays
     from headstart_plugins.efficientnet_lite import _build
     from headstart_plugins.efficientnet_lite._weights import load
 

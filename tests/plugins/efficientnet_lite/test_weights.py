@@ -20,7 +20,7 @@ def build(spec, **options):
 
 
 def test_every_weight_gets_an_array_of_its_shape(spec, weights_file):
-    from headstart.engine.stages import name_variables
+    from headstart.engine.network.stages import name_variables
     from headstart_plugins.efficientnet_lite._weights import load
 
     backbone = build(spec)

@@ -111,7 +111,7 @@ def bring_alive(model, pixels):
     """Calibrate a whole Keras model on the pixels that it will be compared on."""
     import keras
 
-    from headstart.engine.calibrate import initialise
+    from headstart.engine.network.lsuv_init import initialise
 
     model.input.name = "image"
     dicts = keras.Model({"image": model.input}, {"pooled": model.output})

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from keras.src.legacy.saving import legacy_h5_format
 
-from headstart.engine.calibrate import initialise
-from headstart.engine.stages import assign_arrays, name_variables, verify_composition
+from headstart.engine.network.lsuv_init import initialise
+from headstart.engine.network.stages import assign_arrays, name_variables, verify_composition
 from headstart.errors import UsageError
 from headstart.specs import BackboneRequest
 from headstart_plugins.keras_applications import NETWORKS, _build, _load

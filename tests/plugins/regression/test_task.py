@@ -10,7 +10,7 @@ from sklearn import metrics as reference
 from sklearn.linear_model import Ridge
 
 from headstart.engine.heads import answers
-from headstart.engine.rows import Part, Rows
+from headstart.engine.linear.rows import Part, Rows
 from headstart.errors import DataError
 from headstart.specs import TaskRequest
 from headstart_plugins.regression import RegressionOptions

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from headstart.engine.calibrate import initialise
 from headstart.engine.compute import Step, forward, train_step, without_gradients
-from headstart.engine.frozen import trainable_variables
-from headstart.engine.graft import graft
-from headstart.engine.network import TAP, Network
+from headstart.engine.network.assemble import graft
+from headstart.engine.network.frozen import trainable_variables
+from headstart.engine.network.lsuv_init import initialise
+from headstart.engine.network.network import TAP, Network
+from headstart.engine.network.stages import name_variables, read_arrays
 from headstart.engine.optimizer import GroupedAdamW
-from headstart.engine.stages import name_variables, read_arrays
 from headstart.registry import Registry
 from headstart.specs import HEAD, BackboneRequest, BackboneSpec, InputKind, Stage, Task, TaskRequest, TaskSpec
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from headstart.artefact import Blueprint, describe
-from headstart.engine.network import Network
-from headstart.engine.stages import read_arrays
+from headstart.engine.network.blueprint import Blueprint, describe
+from headstart.engine.network.network import Network
+from headstart.engine.network.stages import read_arrays
 
 
 def identify(network: Network, stop: int, blueprint: Blueprint) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
-from headstart.engine.graft import build_backbone
-from headstart.engine.stages import name_variables
+from headstart.engine.network.assemble import build_backbone
+from headstart.engine.network.stages import name_variables
 from headstart.specs import BackboneSpec, InputRequest, Stage
 
 if TYPE_CHECKING:

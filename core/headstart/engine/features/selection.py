@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from headstart.engine.prefixes import Measured, Opened, Prefixes
+from headstart.engine.features.prefix import Measured, Opened, Prefixes
 from headstart.errors import EngineRefusal
-from headstart.recipes.checks import AUTO
-from headstart.specs import EngineSpec
+from headstart.specs import AUTO, EngineSpec
 
 NATIVE = "native"
 WORTH = 2.0

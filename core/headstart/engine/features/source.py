@@ -13,9 +13,9 @@ import numpy as np
 from headstart.data.prepared import PreparedData
 from headstart.data.views import Mixed, TrainingSamples, View, augmented, partners
 from headstart.engine.feature_store import FeatureStore
-from headstart.engine.features import Allocate, extract
-from headstart.engine.network import Network
-from headstart.engine.prefixes import Opened
+from headstart.engine.features.extract import Allocate, extract
+from headstart.engine.features.prefix import Opened
+from headstart.engine.network.network import Network
 from headstart.engine.samples import Drawn, Samples, Stored
 from headstart.timing import Stopwatch
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from headstart.data.noise import smooth_noise
 from headstart.engine.compute import without_gradients
-from headstart.engine.stages import name_variables, weighted_layers
+from headstart.engine.network.stages import name_variables, weighted_layers
 from headstart.specs import Stage
 
 LOWEST_STD, HIGHEST_STD = 0.05, 20.0

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.engine.network import Network, choose_features
-from headstart.engine.stages import verify_composition, verify_names
+from headstart.engine.network.network import Network, choose_features
+from headstart.engine.network.stages import verify_composition, verify_names
 from headstart.errors import DataError, PluginError
 from headstart.specs import HEAD, INPUT, BackboneRequest, BackboneSpec, FeatureSpec, InputKind, Stage, Task
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from headstart.engine.cutting import single_readers
-from headstart.engine.network import Network
+from headstart.engine.network.cutting import single_readers
+from headstart.engine.network.network import Network
 from headstart.errors import HeadstartError, PluginError
 from headstart.specs import LoweringSpec, Stage
 

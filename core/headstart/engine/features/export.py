@@ -17,7 +17,7 @@ from headstart.errors import EngineRefusal
 from headstart.registry import Registry
 from headstart.specs import EngineSpec
 
-MODULE = "headstart.engine.worker"
+MODULE = "headstart.engine.features.export_worker"
 Process = subprocess.Popen[str]
 
 

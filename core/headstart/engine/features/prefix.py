@@ -13,14 +13,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from headstart.artefact import Blueprint, write_artefact
 from headstart.cache import Cache
-from headstart.engine.checking import CHECKED, verify_equal
 from headstart.engine.compute import forward
-from headstart.engine.exporting import Exporters, Job
-from headstart.engine.identity import identify
-from headstart.engine.lowering import device_at_hand
-from headstart.engine.network import Network
+from headstart.engine.features.export import Exporters, Job
+from headstart.engine.features.parity import CHECKED, verify_equal
+from headstart.engine.features.prefix_key import identify
+from headstart.engine.lowering.registry import device_at_hand
+from headstart.engine.network.blueprint import Blueprint
+from headstart.engine.network.network import Network
+from headstart.engine.network.saved import save_network
 from headstart.environment import processor
 from headstart.errors import EngineRefusal, HeadstartError
 from headstart.host.installed import engine_versions
@@ -173,7 +174,7 @@ class Prefixes:
         if self._written is None:
             self.scratch.mkdir(parents=True, exist_ok=True)
             self._written = self.scratch / f"described-{uuid.uuid4().hex}"
-            write_artefact(self._written, self.blueprint, self.stock, facts={})
+            save_network(self._written, self.blueprint, self.stock, facts={})
         return self._written
 
     def _remember(self, key: Mapping[str, Any], found: Measured, facts: Mapping[str, Any]) -> None:
