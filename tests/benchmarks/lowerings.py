@@ -28,7 +28,7 @@ from headstart.engine.network.stages import assign_arrays
 from headstart.engine.optimizer import GroupedAdamW
 from headstart.environment import processor
 from headstart.registry import load_registry
-from headstart.specs import Backbone, FeatureSpec, InputRequest, PackageFile, Stage, Task, TaskRequest
+from headstart.specs import Backbone, FeatureSpec, InputRequest, PackageFile, Stage, Task, TaskRequest, TensorSpec
 from headstart.weights.source import load_arrays
 
 layers = keras.layers
@@ -139,7 +139,8 @@ def build(size: int, name: str = NETWORKS[0]) -> tuple[Network, Task]:
     request = InputRequest(weights.preprocess if weights else spec.preprocess, reading.options(size=size))
     kind, task = registry.load_target(reading, reading.build)(request), _task()
     shapes = {"image": (size, size, 3)}
-    stages = build_backbone(spec, registry, options=spec.options(), inputs=shapes)
+    inputs = {name: TensorSpec(shape, "float32") for name, shape in shapes.items()}
+    stages = build_backbone(spec, registry, options=spec.options(), inputs=inputs)
     if weights is None:
         initialise(stages, calibration_batch(shapes))
     else:

@@ -41,7 +41,7 @@ class O:
 
 @hookimpl
 def register_tasks():
-    return [TaskSpec(name="PLUGIN/guess", summary="A task.", build="x.y:z", feature="pooled", heads=("linear",),
+    return [TaskSpec(name="PLUGIN/guess", summary="A task.", build="x.y:z", features=("pooled",), heads=("linear",),
                      options=O, GIVEN)]
 """
 

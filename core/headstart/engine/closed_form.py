@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 
 from headstart.engine.checkpoints import Loaded
+from headstart.engine.features.extract import flattened
 from headstart.engine.features.source import Seen
 from headstart.engine.heads import Tried, answers, is_surer, solve_path
 from headstart.engine.learning import Learning
 from headstart.engine.linear.blas import suited_threads
 from headstart.engine.linear.rows import Part, Rows
-from headstart.engine.network.network import TAP
 from headstart.engine.network.stages import name_variables
 from headstart.engine.samples import Stored
 from headstart.engine.training import Conclude, PhaseResult, Place, Training
@@ -73,12 +73,11 @@ class ClosedFormPhase:
         return (task.solve_again(train + val, solved) if phase.refit else solved), self._best
 
     def _rows(self, seen: Seen, split: str) -> Rows:
-        """Every view of a split, its one feature flattened to (sample, channel)."""
+        """Every view of a split, what the head takes flattened to (sample, channel)."""
         if not isinstance(seen.samples, Stored):
             raise ValueError("a closed-form phase needs stored features")
-        views = seen.samples.views
-        (name,) = (name for name in views[0] if name.startswith(TAP))
-        flat = tuple(view[name].reshape(len(view[name]), -1) for view in views)
+        features = self._training.network.features
+        flat = tuple(flattened(view, features) for view in seen.samples.views)
         return Rows((Part(flat, self._training.targets[split]),))
 
     def _heard(self, tried: Tried) -> None:

@@ -80,11 +80,12 @@ def check_inputs(registry: Registry, spec: Any, backbone: BackboneSpec) -> None:
 
 
 def check_feature(task: TaskSpec, backbone: BackboneSpec) -> None:
-    """The backbone must offer the feature that the task asks for."""
+    """The backbone must offer the features that the task asks for."""
     offered = [feature.name for feature in backbone.features]
-    if task.feature not in offered:
+    missing = [name for name in task.features if name not in offered]
+    if missing:
         raise UsageError(
-            f"{task.name} needs the feature {task.feature!r}; {backbone.name} offers {', '.join(offered) or 'none'}",
+            f"{task.name} needs the feature {missing[0]!r}; {backbone.name} offers {', '.join(offered) or 'none'}",
             hint="choose another backbone or task",
         )
 

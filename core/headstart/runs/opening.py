@@ -94,9 +94,9 @@ def load_weights(plan: Plan) -> int:
     resolved, stages = plan.resolved, plan.network.backbone
     rows = plan.data.indices("train")[:CALIBRATION_SAMPLES]
     batch = forward(plan.network, 0, 1)({name: array[rows] for name, array in plan.data.tensors.items()})
-    verify_ranges(batch, plan.kind.output_ranges)
+    verify_ranges(batch, plan.kind.output_ranges, hint=plan.kind.hint)
     if resolved.weights is None:
-        initialise(stages, batch, resolved.recipe.seed)
+        initialise(stages, batch, resolved.recipe.seed, features=resolved.backbone.features)
     else:
         arrays = load_arrays(resolved.weights, resolved.backbone, backbone=Backbone(stages), registry=plan.registry)
         _verify_finite(arrays, weights_name(plan))

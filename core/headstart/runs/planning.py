@@ -215,9 +215,9 @@ def _build_task(resolved: ResolvedRecipe, registry: Registry, data: PreparedData
 
 
 def _build_network(resolved: ResolvedRecipe, registry: Registry, kind: InputKind, task: Task) -> Network:
-    from headstart.engine.network.assemble import build_backbone, graft
+    from headstart.engine.network.assemble import backbone_inputs, build_backbone, graft
 
-    inputs = {name: spec.shape for name, spec in kind.tensors.items()}
+    inputs = backbone_inputs(kind)
     stages = build_backbone(resolved.backbone, registry, options=resolved.options["backbone"], inputs=inputs)
     offered = resolved.backbone.features
     return graft(kind, stages, offered, task=task, head=resolved.head, seed=resolved.recipe.seed)

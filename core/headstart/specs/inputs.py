@@ -53,6 +53,8 @@ class InputKind(Protocol):
     """What `prepare` returns, by name; fixed shapes."""
     output_ranges: Mapping[str, tuple[float, float]]
     """Lowest and highest value each tensor of `stage` can take after preprocessing; checked on the first batch."""
+    hint: str
+    """One sentence of advice where tensors have odd ranges."""
 
     def read(self, payload: Any, where: str) -> Sample:
         """Decode `payload` (Path, bytes, str or numpy array). Raises DataError naming `where`."""

@@ -23,7 +23,7 @@ class Task(Protocol):
     float32 numpy arrays unless said otherwise. A task may be a FitsTargets and a Calibrates as well.
     """
 
-    feature: str
+    features: tuple[str, ...]
     primary_metric: str
     higher_is_better: bool
 
@@ -34,7 +34,11 @@ class Task(Protocol):
         """Labels to (batch, ...) arrays. Raises DataError naming the key of a label it does not know."""
 
     def head(self, name: str, features: Mapping[str, tuple[int | None, ...]], seed: int) -> keras.Model:
-        """A Functional model from {feature name: tensor} to named outputs, `name` as in `--head` ("mlp:512")."""
+        """A Functional model to named outputs, `name` as in `--head` ("mlp:512").
+
+        `features` holds the shapes (batch first) of "<name>" and, where a feature has one, of "<name>.mask"; the model
+        takes those of them that it wants, by name.
+        """
 
     def loss(self, targets: Any, outputs: Mapping[str, Any]) -> Any:
         """Backend tensors in, (batch,) float32 backend tensor of per-sample losses out.
@@ -136,7 +140,7 @@ class TaskBuild(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class TaskSpec(Spec):
-    """A task. `feature` is what it asks of a backbone; `heads` are the names `--head` accepts, the default first.
+    """A task. `features` are what it asks of a backbone; `heads` are the names `--head` accepts, the default first.
 
     A head written `mlp:512` has its number after the colon; `closed_form` are the heads that `Task.solve` can fit, and
     `gradient_options` the options that training by gradient alone reads: refused where all phases are in closed form.
@@ -145,7 +149,7 @@ class TaskSpec(Spec):
     """
 
     build: str
-    feature: str
+    features: tuple[str, ...]
     heads: tuple[str, ...]
     closed_form: frozenset[str] = frozenset()
     gradient_options: tuple[str, ...] = ()

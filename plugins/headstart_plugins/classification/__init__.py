@@ -57,7 +57,7 @@ def register_tasks() -> Iterable[TaskSpec]:
             summary="One label a sample, two classes or more: softmax cross-entropy on a linear or mlp head.",
             options=ClassificationOptions,
             build="headstart_plugins.classification._build:build",
-            feature="pooled",
+            features=("pooled",),
             heads=("linear", "mlp"),
             closed_form=frozenset({"linear"}),
             gradient_options=("dropout", "label_smoothing"),

@@ -54,7 +54,7 @@ class Classification:
     label_smoothing: float = 0.0
     balance: Balance = Balance()  # noqa: RUF009 - frozen
     temperature: float | None = None
-    feature: str = "pooled"
+    features: tuple[str, ...] = ("pooled",)
     primary_metric: str = "accuracy"
     higher_is_better: bool = True
 

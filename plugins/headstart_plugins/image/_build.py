@@ -47,6 +47,8 @@ class ImageKind:
     """See `headstart.specs.InputKind`. A Sample's value is RGB pixels (height, width, 3) uint8 at their own
     size."""
 
+    hint = "were the pictures scaled to 0..1 before? Give them as 0..255; nothing else may scale them"
+
     def __init__(self, preprocess: Preprocess) -> None:
         self.preprocess = preprocess
         self.tensors: Mapping[str, TensorSpec] = {

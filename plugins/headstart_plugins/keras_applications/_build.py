@@ -36,7 +36,7 @@ def build(network: Network, request: BackboneRequest) -> Backbone:
     Raises UsageError for a backend, layout or size that the network does not take.
     """
     family = FAMILIES[network.family]
-    shape = tuple(request.inputs["image"])
+    shape = request.inputs["image"].shape
     _check(network, family, shape)
     whole = whole_network(network, request.options, shape)
     return Backbone(tuple(_stages(network.cuts, whole, family.entry)))

@@ -37,7 +37,7 @@ def register_tasks() -> Iterable[TaskSpec]:
             summary="Any number of labels a sample: a sigmoid and a threshold for each, on a linear or mlp head.",
             options=MultilabelOptions,
             build="headstart_plugins.multilabel._build:build",
-            feature="pooled",
+            features=("pooled",),
             heads=("linear", "mlp"),
             closed_form=frozenset({"linear"}),
             gradient_options=("dropout", "label_smoothing"),

@@ -59,7 +59,7 @@ class Multilabel:
     label_smoothing: float = 0.0
     temperature: float | None = None
     thresholds: tuple[Threshold, ...] = ()
-    feature: str = "pooled"
+    features: tuple[str, ...] = ("pooled",)
     primary_metric: str = "macro_average_precision"
     higher_is_better: bool = True
 

@@ -31,7 +31,7 @@ def register_tasks() -> Iterable[TaskSpec]:
             summary="One number a sample: squared error of a linear or mlp head, in units of train's deviation.",
             options=RegressionOptions,
             build="headstart_plugins.regression._build:build",
-            feature="pooled",
+            features=("pooled",),
             heads=("linear", "mlp"),
             closed_form=frozenset({"linear"}),
             gradient_options=("dropout",),

@@ -47,7 +47,7 @@ class Regression:
     mean: float = 0.0
     deviation: float = 1.0
     dropout: float = 0.0
-    feature: str = "pooled"
+    features: tuple[str, ...] = ("pooled",)
     primary_metric: str = "r2"
     higher_is_better: bool = True
 

@@ -31,10 +31,10 @@ class Bench:
 
     def network(self, head="linear", seed=0):
         from headstart.engine.compute import forward
-        from headstart.engine.network.assemble import build_backbone, graft
+        from headstart.engine.network.assemble import backbone_inputs, build_backbone, graft
         from headstart.engine.network.lsuv_init import initialise
 
-        inputs = {name: tensor.shape for name, tensor in self.kind.tensors.items()}
+        inputs = backbone_inputs(self.kind)
         stages = build_backbone(self.spec, self.registry, options=self.spec.options(), inputs=inputs)
         made = graft(self.kind, stages, self.spec.features, task=self.task, head=head, seed=seed)
         initialise(made.backbone, forward(made, 0, 1)(self.batch(np.arange(32))), seed)

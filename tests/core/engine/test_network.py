@@ -15,7 +15,7 @@ from headstart.engine.features.source import alive_shapes
 from headstart.engine.network.network import Network, choose_features
 from headstart.engine.network.stages import assign_arrays, name_variables, read_arrays
 from headstart.errors import PluginError, WrongWeightsError
-from headstart.specs import FeatureSpec, Stage
+from headstart.specs import FeatureSpec, Stage, TensorSpec
 
 pytestmark = pytest.mark.backend
 
@@ -41,7 +41,7 @@ def test_a_feature_from_the_middle_is_carried_to_the_head_past_the_stages_above(
     class Pooled:
         """A head on the map that the stage `middle` gives."""
 
-        feature = "map@2"
+        features = ("map@2",)
 
         def head(self, name, features, seed):
             entry = keras.Input(features["map@2"][1:], name="map@2")
@@ -150,7 +150,7 @@ def test_a_backbone_that_breaks_its_word_is_refused(bench):
 
     from headstart.engine.network.assemble import build_backbone
 
-    inputs = {"image": (16, 16, 3)}
+    inputs = {"image": TensorSpec((16, 16, 3), "float32")}
     for broken, words in (
         (replace(bench.spec, stages=("low", "top")), "declares stages"),
         (replace(bench.spec, features=(replace(bench.spec.features[0], channels=99),)), "99 channels"),

@@ -72,7 +72,7 @@ def test_the_first_update_of_each_kernel_is_its_stages_rate_on_published_weights
 
     from headstart.engine.network.assemble import build_backbone, graft
     from headstart.engine.network.stages import assign_arrays
-    from headstart.specs import Backbone, InputRequest
+    from headstart.specs import Backbone, InputRequest, TensorSpec
 
     spec = small_registry.get("backbones", "lite0")
     origin = spec.weights[0].origin
@@ -84,7 +84,9 @@ def test_the_first_update_of_each_kernel_is_its_stages_rate_on_published_weights
     kind = small_registry.load_target(reading, reading.build)(
         InputRequest({**spec.weights[0].preprocess, "size": [64, 64]}, reading.options())
     )
-    stages = build_backbone(spec, small_registry, options=spec.options(), inputs={"image": (64, 64, 3)})
+    stages = build_backbone(
+        spec, small_registry, options=spec.options(), inputs={"image": TensorSpec((64, 64, 3), "float32")}
+    )
     arrays = small_registry.load_target(spec, spec.weights[0].load)(file, Backbone(stages))
     assign_arrays(stages, arrays, source=str(file))
     whole = graft(kind, stages, spec.features, task=bench.task, head="linear", seed=0)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.specs import BackboneRequest
+from headstart.specs import BackboneRequest, TensorSpec
 from headstart_plugins.efficientnet_lite import register_backbones
 
 pytestmark = pytest.mark.backend
@@ -27,7 +27,7 @@ larger_ones_slow = pytest.mark.parametrize(
 def build(spec, *sides, **options):
     from headstart_plugins.efficientnet_lite import _build
 
-    request = BackboneRequest(spec.options(**options), {"image": (*sides, 3)})
+    request = BackboneRequest(spec.options(**options), {"image": TensorSpec((*sides, 3), "float32")})
     return getattr(_build, spec.build.partition(":")[2])(request).stages
 
 

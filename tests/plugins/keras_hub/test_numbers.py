@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from presets import SIDE, TINY, converted, final, pixels, write_hugging_face, write_timm
 
-from headstart.specs import Backbone, InputRequest
+from headstart.specs import Backbone, InputRequest, TensorSpec
 
 pytestmark = pytest.mark.backend
 
@@ -31,7 +31,7 @@ def loaded(registry, folder, side=SIDE):
 
     spec = registry.resolve_backbone(str(folder))
     options = spec.default_options()
-    stages = build_backbone(spec, registry, options=options, inputs={"image": (side, side, 3)})
+    stages = build_backbone(spec, registry, options=options, inputs={"image": TensorSpec((side, side, 3), "float32")})
     weights = spec.weights[0]
     arrays = registry.load_target(spec, weights.load)(folder / weights.origin.path, Backbone(stages))
     assign_arrays(stages, arrays, source=str(folder))
@@ -211,7 +211,7 @@ def test_a_configuration_that_names_code_is_refused_where_networks_are_built_and
     settings = {**TINY["HGNetV2Backbone"], "hidden_act": where}
     options = spec.options(config=json.dumps({"class_name": "HGNetV2Backbone", "config": settings}))
     with pytest.raises(UsageError, match="hidden_act describes another object"):
-        build_backbone(spec, small_registry, options=options, inputs={"image": (SIDE, SIDE, 3)})
+        build_backbone(spec, small_registry, options=options, inputs={"image": TensorSpec((SIDE, SIDE, 3), "float32")})
     assert "antigravity" not in sys.modules
 
 

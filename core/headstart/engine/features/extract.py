@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from headstart.data.ahead import ahead
 from headstart.data.order import batches
-from headstart.specs import Compiled, TensorSpec
+from headstart.engine.network.network import TAP
+from headstart.specs import Compiled, FeatureSpec, TensorSpec
 
 Take = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 OnProgress = Callable[[int, int], None]
@@ -34,6 +35,13 @@ def extract(
         done += real
         on_progress(done, count)
     return arrays
+
+
+def flattened(arrays: Mapping[str, np.ndarray], features: Sequence[FeatureSpec]) -> np.ndarray:
+    """Stored features, as `@name` (row, ...), as one array (row, channel): flattened and joined in the order of
+    `features`, without masks. Of one feature nothing is copied."""
+    flat = [arrays[TAP + feature.name].reshape(len(arrays[TAP + feature.name]), -1) for feature in features]
+    return flat[0] if len(flat) == 1 else np.concatenate(flat, axis=1)
 
 
 def _taken(take: Take, count: int, batch_size: int) -> Iterator[tuple[Mapping[str, np.ndarray], int]]:

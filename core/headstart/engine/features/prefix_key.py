@@ -23,7 +23,7 @@ def identify(network: Network, stop: int, blueprint: Blueprint) -> dict[str, Any
     return {
         "backbone": documents["model.json"]["backbone"],
         "input": documents["preprocess.json"],
-        "features": [feature.name for feature in network.features],
+        "features": sorted(network.taps),
         "stages": [stage.name for stage in stages],
         "weights": hash_arrays(read_arrays(stages[1:])),
     }

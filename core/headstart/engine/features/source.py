@@ -15,7 +15,7 @@ from headstart.data.views import Mixed, TrainingSamples, View, augmented, partne
 from headstart.engine.feature_store import FeatureStore
 from headstart.engine.features.extract import Allocate, extract
 from headstart.engine.features.prefix import Opened
-from headstart.engine.network.network import Network
+from headstart.engine.network.network import TAP, Network
 from headstart.engine.samples import Drawn, Samples, Stored
 from headstart.timing import Stopwatch
 
@@ -174,19 +174,11 @@ def _partners(samples: TrainingSamples, view: View, epoch: int, picked: np.ndarr
 
 def is_storable(network: Network, cut: int, samples: int) -> bool:
     """True where the tensors at `cut` of so many samples are worth storing, and fit."""
-    per_sample = 4 * sum(int(np.prod(shape)) for shape in alive_shapes(network, cut).values())
+    alive = network.alive(cut).values()
+    per_sample = sum(int(np.prod(each.shape[1:])) * np.dtype(each.dtype).itemsize for each in alive)
     return cut > FIRST_LEARNED and per_sample * samples <= STORED_LIMIT
 
 
 def alive_shapes(network: Network, cut: int) -> dict[str, tuple[int, ...]]:
     """Shapes, without the batch axis, of everything that stages from `cut` on still need."""
-    below = network.stages[:cut]
-    taps = {
-        feature.name: stage.model.output[feature.tensor].shape[1:]
-        for stage in below
-        for feature in network.features
-        if feature.stage == stage.name
-    }
-    above = network.stages[cut]
-    wanted = {} if cut == len(network.stages) - 1 else {n: t.shape[1:] for n, t in above.model.input.items()}
-    return {**wanted, **taps}
+    return {name.removeprefix(TAP): tuple(tensor.shape[1:]) for name, tensor in network.alive(cut).items()}

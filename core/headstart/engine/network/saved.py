@@ -105,13 +105,13 @@ class SavedNetwork:
 
         if loaded_backend() is None:
             activate(choose_backend(None))
-        from headstart.engine.network.assemble import build_backbone, graft
+        from headstart.engine.network.assemble import backbone_inputs, build_backbone, graft
         from headstart.engine.network.stages import assign_arrays
         from headstart.weights.files import read_safetensors
 
         blueprint = self.blueprint
-        inputs = {name: spec.shape for name, spec in self.kind.tensors.items()}
-        stages = build_backbone(blueprint.backbone, self.registry, options=blueprint.backbone_options, inputs=inputs)
+        inputs, options = backbone_inputs(self.kind), blueprint.backbone_options
+        stages = build_backbone(blueprint.backbone, self.registry, options=options, inputs=inputs)
         network = graft(self.kind, stages, blueprint.backbone.features, task=self.task, head=blueprint.head, seed=0)
         assign_arrays(network.learned, read_safetensors(self.path / WEIGHTS), source=str(self.path / WEIGHTS))
         return network

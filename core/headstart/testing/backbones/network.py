@@ -12,14 +12,24 @@ from typing import Any
 import numpy as np
 
 from headstart.engine.compute import Step, forward, train_step, without_gradients
-from headstart.engine.network.assemble import graft
+from headstart.engine.network.assemble import backbone_inputs, graft
 from headstart.engine.network.frozen import trainable_variables
 from headstart.engine.network.lsuv_init import initialise
 from headstart.engine.network.network import TAP, Network
 from headstart.engine.network.stages import name_variables, read_arrays
 from headstart.engine.optimizer import GroupedAdamW
 from headstart.registry import Registry
-from headstart.specs import HEAD, BackboneRequest, BackboneSpec, InputKind, Stage, Task, TaskRequest, TaskSpec
+from headstart.specs import (
+    HEAD,
+    BackboneRequest,
+    BackboneSpec,
+    FeatureSpec,
+    InputKind,
+    Stage,
+    Task,
+    TaskRequest,
+    TaskSpec,
+)
 
 CLASSES = 4
 RATE = 1e-3
@@ -46,8 +56,7 @@ class Trained:
 
 def build_stages(build: Callable[[BackboneRequest], Any], options: Any, kind: InputKind) -> tuple[Stage, ...]:
     """What a build target gives for the tensors of `kind`. Raises ValueError where two weights have one name."""
-    inputs = {name: tensor.shape for name, tensor in kind.tensors.items()}
-    stages = tuple(build(BackboneRequest(options=options, inputs=inputs)).stages)
+    stages = tuple(build(BackboneRequest(options=options, inputs=backbone_inputs(kind))).stages)
     name_variables(stages)
     return stages
 
@@ -58,10 +67,12 @@ def preprocessed(kind: InputKind, batch: Arrays) -> dict[str, np.ndarray]:
     return {name: array for (_, name), array in given.items()}
 
 
-def bring_alive(stages: Sequence[Stage], images: Arrays, seed: int = SEED) -> str | None:
+def bring_alive(
+    stages: Sequence[Stage], images: Arrays, seed: int = SEED, *, features: Sequence[FeatureSpec] | None = None
+) -> str | None:
     """Seed and calibrate; returns what is dead, or None. Every weight was seeded in either case."""
     try:
-        initialise(stages, images, seed)
+        initialise(stages, images, seed, features=features)
     except ValueError as exc:
         return str(exc)
     return None
@@ -92,7 +103,7 @@ class Headed:
 def with_head(kind: InputKind, stages: Sequence[Stage], spec: BackboneSpec, registry: Registry) -> Headed | None:
     """The stages below a head of the first task that takes one of their features; None where none does."""
     names = {feature.name for feature in spec.features}
-    found: Iterator[TaskSpec] = (each for each in registry.specs("tasks") if each.feature in names)
+    found: Iterator[TaskSpec] = (each for each in registry.specs("tasks") if names.issuperset(each.features))
     task_spec = next(found, None)
     if task_spec is None:
         return None

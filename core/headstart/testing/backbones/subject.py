@@ -63,7 +63,7 @@ class BackboneSubject(BackboneOffer):
         from headstart.testing.backbones.network import bring_alive
 
         try:
-            return bring_alive(stages, self._images())
+            return bring_alive(stages, self._images(), features=self.spec.features)
         except Exception as exc:  # of the author's layers
             self._fail(f"running its stages raises {told(exc)}", RUNS)
 
