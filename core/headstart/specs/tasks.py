@@ -156,3 +156,37 @@ class TaskSpec(Spec):
     targets: TargetForm = "class"
     default: bool = False
     version: int = 1
+
+
+@dataclass(frozen=True)
+class Search:
+    """How a sequence is looked for: from the token `start` until `end`, at most `most` tokens, `pad` behind the end.
+
+    With `beams` above 1, so many sequences are followed at once. The best has the highest score: the sum of log p of
+    its new tokens over their number ** `length_penalty`; the end is counted, the start is not. `banned` are never taken.
+    """
+
+    start: int
+    end: int
+    pad: int
+    most: int
+    beams: int = 1
+    length_penalty: float = 1.0
+    banned: tuple[int, ...] = ()
+
+
+@runtime_checkable
+class Generates(Protocol):
+    """What a Task offers too whose answer is a sequence that the head continues, a token at a time.
+
+    Both functions are traced: keras.ops on backend tensors, and no branch on a value.
+    """
+
+    search: Search
+
+    def start(self, head: keras.Model, features: Mapping[str, Any]) -> dict[str, Any]:
+        """The state before the first token: tensors by name, batch axis first, of shapes that no step changes."""
+
+    def step(self, head: keras.Model, state: dict[str, Any], last: Any, position: Any) -> tuple[dict[str, Any], Any]:
+        """The next state, and logits (batch, vocabulary) of the token at `position` (from 0), after the token `last`
+        (batch,) int32."""
