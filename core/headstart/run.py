@@ -213,7 +213,7 @@ class Run:
             )
         payloads = {record.key: record.payload for record in records.items}
         with tempfile.TemporaryDirectory() as scratch:
-            form = self.artefact.blueprint.task.targets
+            form = self.artefact.task_spec.targets
             checked = prepare_unsplit(records, self.artefact.kind, form=form, scratch=Path(scratch))
         return [Labelled("test", checked.keys, tuple(payloads[key] for key in checked.keys), checked.targets)]
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from headstart.artefact import Artefact
 from headstart.engine.compute import forward
-from headstart.engine.features.selection import plain as plain_choice
+from headstart.engine.features.extractor import FeatureExtractor
 from headstart.engine.network.saved import save_network
 from headstart.engine.phases import run_phases
 from headstart.engine.precision import FLOAT32
@@ -22,7 +22,7 @@ from headstart.eventlog import EventLog, now
 from headstart.events import RunFinished
 from headstart.predictor import Predictor
 from headstart.runs.calibration import calibrated, calibration_facts
-from headstart.runs.engines import EngineRoom
+from headstart.runs.engines import predictor_of
 from headstart.runs.evaluation import Labelled, Scored, measure, plain, score, write_predictions
 from headstart.runs.facts import blueprint_of, count_learned, count_parameters, weights_name, write_document
 from headstart.runs.folder import RunFolder
@@ -40,7 +40,7 @@ TOLERANCE = 1e-4
 
 def conclude(
     plan: Plan,
-    room: EngineRoom,
+    extractor: FeatureExtractor,
     folder: RunFolder,
     log: EventLog,
     clock: Stopwatch,
@@ -48,7 +48,7 @@ def conclude(
     resumed: Resumed | None = None,
 ) -> None:
     """Train, write and reload the artefact, evaluate through it, and say how it went."""
-    training = training_of(plan, room, folder, log, clock, resumed)
+    training = training_of(plan, extractor, folder, log, clock, resumed)
     with clock.measure("phases"):
         results = run_phases(plan.phases, training, resumed.loaded if resumed else None)
     task, calibration = calibrated(plan.task, training.targets["val"], results[-1].answers)
@@ -58,8 +58,8 @@ def conclude(
         artefact = Artefact.load(folder.artefact, registry=plan.registry)
         refitted = results[-1].refit  # then the head has seen val: its answers there prove the reload and nothing else
         samples = [_labelled(plan, "val", RELOADED if refitted else None), _labelled(plan, "test")]
-        scored = _evaluate(samples, room.predictor(artefact, sum(len(each.keys) for each in samples)), log)
-        expected = answers_in_memory(training, exact=room.chosen.precision == FLOAT32)
+        scored = _evaluate(samples, predictor_of(extractor, artefact), log)
+        expected = answers_in_memory(training, exact=extractor.decided.precision == FLOAT32)
         verify_reload(expected, scored[0], artefact.path)
     if refitted:
         scored = scored[1:]
@@ -68,7 +68,7 @@ def conclude(
         **_result(plan, folder, scored, results, log=log, clock=clock),
         "calibration": plain(_calibration(plan, calibration, scored)),
         "resumed": list(resumed.places) if resumed else [],
-        "engine": plain_choice(room.chosen),
+        "engine": extractor.decided.result(),
     }
     write_document(folder.result, result)
     log.emit(RunFinished(time=now(), result=result))

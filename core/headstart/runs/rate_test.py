@@ -113,13 +113,13 @@ def _in_folder(ready: Ready, sweep: RateRange, folder: RunFolder, told: Told) ->
         setting = _setting(plan, place)
         from headstart.engine.phases import run_phases
         from headstart.engine.rate_test import measure_rates
-        from headstart.runs.engines import open_engine_room
+        from headstart.runs.engines import open_extractor
         from headstart.runs.facts import blueprint_of
         from headstart.runs.opening import load_weights, training_of
 
         load_weights(plan)
-        room = open_engine_room(plan, blueprint_of(plan), exporters, folder.scratch, log.warn)
-        training = training_of(plan, room, folder, log, Stopwatch(), None)
+        extractor = open_extractor(plan, blueprint_of(plan), exporters, folder.scratch, log.warn)
+        training = training_of(plan, extractor, folder, log, Stopwatch(), None)
         run_phases(plan.phases[:place], training)
         values = rising_rates(sweep.low, sweep.high, sweep.steps)
         measured = measure_rates(plan.phases[place], training, values, planned=setting.value)

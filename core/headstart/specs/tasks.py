@@ -163,7 +163,8 @@ class Search:
     """How a sequence is looked for: from the token `start` until `end`, at most `most` tokens, `pad` behind the end.
 
     With `beams` above 1, so many sequences are followed at once. The best has the highest score: the sum of log p of
-    its new tokens over their number ** `length_penalty`; the end is counted, the start is not. `banned` are never taken.
+    its new tokens over their number ** `length_penalty`; the start is not counted, the end is. What is `banned` is
+    never taken.
     """
 
     start: int

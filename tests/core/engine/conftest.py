@@ -44,7 +44,7 @@ class Bench:
         from headstart.cache import Cache
         from headstart.engine.compute import forward
         from headstart.engine.feature_store import FeatureStore
-        from headstart.engine.features.prefix import Opened
+        from headstart.engine.features.extractor import Opened
         from headstart.engine.features.prefix_key import hash_arrays
         from headstart.engine.features.source import Source
         from headstart.engine.network.stages import read_arrays

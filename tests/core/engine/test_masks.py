@@ -127,7 +127,7 @@ def test_a_mask_is_stored_and_trained_on_as_bools(network, batch, tmp_path):
 
 def test_what_an_engine_gives_as_float_is_cast_back(network, batch):
     from headstart.engine.compute import forward
-    from headstart.engine.features.prefix import with_own_dtypes
+    from headstart.engine.features.extractor import with_own_dtypes
 
     native = forward(network, 0, 3)
     floats = with_own_dtypes(lambda each: {n: a.astype(np.float32) for n, a in native(each).items()}, network, 3)

@@ -13,8 +13,8 @@ import numpy as np
 from headstart.data.prepared import PreparedData
 from headstart.data.views import Mixed, TrainingSamples, View, augmented, partners
 from headstart.engine.feature_store import FeatureStore
-from headstart.engine.features.extract import Allocate, extract
-from headstart.engine.features.prefix import Opened
+from headstart.engine.features.extractor import Opened
+from headstart.engine.features.stored import Passing, fetch_features, plain_rows, rows_key
 from headstart.engine.network.network import TAP, Network
 from headstart.engine.samples import Drawn, Samples, Stored
 from headstart.timing import Stopwatch
@@ -123,34 +123,16 @@ class Source:
     def _fetch(self, cut: int, rows: np.ndarray, number: int, view: View | None) -> dict[str, np.ndarray]:
         if cut not in self._opened:
             self._opened[cut] = self.open(cut)
-        opened = self._opened[cut]
+        passing = plain_rows(self.data, rows) if view is None else self._varied(rows, number, view)
+        return fetch_features(self.store, self._opened[cut], passing, self.told)
+
+    def _varied(self, rows: np.ndarray, number: int, view: View) -> Passing:
+        """Training samples in a view: what they are, how they vary, and the keys that they are drawn by."""
         samples = self._training_samples()
+        key = rows_key(self.data, rows, self._varied_key(number, view), named=True)
+        return Passing(partial(_draw, samples, view, number), len(rows), key, number)
 
-        def compute(allocate: Allocate) -> dict[str, np.ndarray]:
-            return extract(
-                opened.compiled,
-                lambda picked: self._pick(rows[picked]) if view is None else _draw(samples, view, number, picked),
-                len(rows),
-                batch_size=opened.batch_size,
-                allocate=allocate,
-                on_progress=self.told,
-            )
-
-        key = {**opened.key, **self._rows_key(rows, number, view)}
-        facts = {**opened.facts, "rows": len(rows), "view": "plain" if view is None else number}
-        return self.store.fetch(key, len(rows), facts, compute)
-
-    def _rows_key(self, rows: np.ndarray, number: int, view: View | None) -> dict[str, Any]:
-        """What the samples are: their contents in order; where they vary, how, and the keys that they are drawn by."""
-        digest = hashlib.sha256()
-        for row in rows:
-            name = self.data.keys[row] if view is not None else ""
-            digest.update(f"{self.data.hashes[row]} {name}\n".encode("utf-8", "surrogateescape"))
-        return {"rows": digest.hexdigest(), "count": len(rows), "varied": self._varied_key(number, view)}
-
-    def _varied_key(self, number: int, view: View | None) -> dict[str, Any]:
-        if view is None:
-            return {"view": "plain"}
+    def _varied_key(self, number: int, view: View) -> dict[str, Any]:
         varied = {"view": number, **self.view_key}
         left_out = self.view is not None and self.view.mixes and not view.mixes
         if view.mixes and self.chances is not None:

@@ -47,6 +47,11 @@ def rules_for(
     return rules
 
 
+def lowered(network: Network, registry: Registry, warn: Warn | None = None) -> Network:
+    """The network on the fastest layers that are offered for this backend and device."""
+    return lower(network, rules_for(str(keras.backend.backend()), registry, warn), warn)
+
+
 def device_at_hand() -> str:
     """What this process' backend computes on: "cpu", "gpu" or "tpu"."""
     if keras.backend.backend() == "jax":

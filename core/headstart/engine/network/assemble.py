@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 
 from headstart.engine.network.network import Network, choose_features
@@ -110,6 +111,17 @@ def graft(
     )
     verify_composition(stages[:-1])
     return Network(stages, features)
+
+
+def without_head(
+    kind: InputKind, backbone: Sequence[Stage], offered: Sequence[FeatureSpec], names: Sequence[str]
+) -> Network:
+    """A network that gives the features `names`, and their masks, as they are. Raises KeyError for one not offered."""
+    features = choose_features(offered, names)
+    by_name = {stage.name: stage for stage in backbone}
+    given = {name: by_name[stage].model.output[tensor] for name, (stage, tensor) in Network((), features).taps.items()}
+    entries = {name: keras.Input(x.shape[1:], dtype=x.dtype, name=name) for name, x in given.items()}
+    return Network((Stage(INPUT, kind.stage()), *backbone, Stage(HEAD, keras.Model(entries, entries))), features)
 
 
 def verify_ranges(outputs: Mapping[str, np.ndarray], expected: Mapping[str, tuple[float, float]], *, hint: str) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from headstart.engine.network.network import Network
     from headstart.registry import Registry
-    from headstart.specs import InputKind, Spec, Task
+    from headstart.specs import InputKind, Spec, Task, TaskSpec
 
 T = TypeVar("T")
 SCHEMA = "artefact/1"
@@ -89,12 +89,19 @@ class SavedNetwork:
         kind: InputKind = build(InputRequest(self.blueprint.preprocess, self.blueprint.input_options))
         return kind
 
+    @property
+    def task_spec(self) -> TaskSpec:
+        """The task that the head is for. Raises ValueError where the network was saved without one."""
+        if self.blueprint.task is None:
+            raise ValueError(f"{self.path} holds a network without a task")
+        return self.blueprint.task
+
     @cached_property
     def task(self) -> Task:
         """The task with this artefact's labels."""
         from headstart.specs import TaskRequest
 
-        build = self.registry.load_target(self.blueprint.task, self.blueprint.task.build)
+        build = self.registry.load_target(self.task_spec, self.task_spec.build)
         task: Task = build(TaskRequest(self.blueprint.task_options, labels=self.blueprint.labels))
         return task
 
@@ -105,14 +112,18 @@ class SavedNetwork:
 
         if loaded_backend() is None:
             activate(choose_backend(None))
-        from headstart.engine.network.assemble import backbone_inputs, build_backbone, graft
+        from headstart.engine.network.assemble import backbone_inputs, build_backbone, graft, without_head
         from headstart.engine.network.stages import assign_arrays
         from headstart.weights.files import read_safetensors
 
         blueprint = self.blueprint
         inputs, options = backbone_inputs(self.kind), blueprint.backbone_options
         stages = build_backbone(blueprint.backbone, self.registry, options=options, inputs=inputs)
-        network = graft(self.kind, stages, blueprint.backbone.features, task=self.task, head=blueprint.head, seed=0)
+        offered = blueprint.backbone.features
+        if blueprint.task is None:
+            network = without_head(self.kind, stages, offered, blueprint.features)
+        else:
+            network = graft(self.kind, stages, offered, task=self.task, head=blueprint.head, seed=0)
         assign_arrays(network.learned, read_safetensors(self.path / WEIGHTS), source=str(self.path / WEIGHTS))
         return network
 
@@ -121,17 +132,23 @@ def _read_blueprint(folder: Path, registry: Registry) -> Blueprint:
     files = ("model.json", "preprocess.json", "labels.json")
     model, reading, labels = (read_object(folder / name, LARGEST_JSON) for name in files)
     backbone, backbone_options = _read_builder(model, "backbone", "backbones", registry)
-    task, task_options = _read_builder(model, "head", "tasks", registry)
     kind, input_options = _read_builder({"input": reading}, "input", "inputs", registry)
-    return Blueprint(
+    whole = Blueprint(
         backbone=backbone,
         backbone_options=backbone_options,
         input=kind,
         input_options=input_options,
         preprocess=_part(reading, "preprocess", dict),
+    )
+    head = _part(model, "head", dict)
+    if "features" in head:
+        return replace(whole, features=tuple(_part(head, "features", list)))
+    task, task_options = _read_builder(model, "head", "tasks", registry)
+    return replace(
+        whole,
         task=task,
         task_options=task_options,
-        head=_part(model["head"], "head", str),
+        head=_part(head, "head", str),
         labels=labels,
     )
 
