@@ -243,7 +243,7 @@ class Run:
         """The kind of targets that the run's task learns."""
         from headstart.data.targets import build_target_kind
 
-        return build_target_kind(self.registry, self.artefact.blueprint.task.targets)
+        return build_target_kind(self.registry, self.artefact.task_spec.targets)
 
     def open_records(self) -> Records:
         """The run's own dataset, opened again."""
@@ -272,7 +272,7 @@ class Run:
                 f"{data} has samples without labels, so there is nothing to score them against",
                 hint="`headstart predict RUN INPUT...` answers samples without labels",
             )
-        wanted = self.registry.get("targets", self.artefact.blueprint.task.targets)
+        wanted = self.registry.get("targets", self.artefact.task_spec.targets)
         if refused := other_kind(records, wanted, self.registry):
             means = self.registry.get("targets", str(records.targets)).means
             raise DataError(

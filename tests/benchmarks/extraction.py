@@ -25,7 +25,7 @@ from extraction_sides import BACKBONES, Side, open_ours
 from ratios import FOUND, Ratio, middle, show_ratios, write_ratios
 from torch_networks import by_hand
 
-from headstart.engine.prefixes import BATCH
+from headstart.engine.features.extractor import BATCH
 
 SLOW = {"vit": 4, "resnet50": 2}
 """Networks that get fewer pictures, by how many times fewer."""

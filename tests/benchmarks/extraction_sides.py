@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 from stock_backbone import load_stages
 
-from headstart.artefact import Blueprint
 from headstart.cache import Cache
-from headstart.engine.choosing import Choice, Chosen, choose_engine
-from headstart.engine.exporting import Exporters
-from headstart.engine.graft import graft
-from headstart.engine.lowering import lower, rules_for
-from headstart.engine.network import Network
-from headstart.engine.prefixes import Prefixes
+from headstart.engine.features.decision import EngineDecision
+from headstart.engine.features.export import Exporters
+from headstart.engine.features.extractor import FeatureExtractor
+from headstart.engine.features.selection import Workload, decide
+from headstart.engine.lowering.registry import lowered
+from headstart.engine.network.assemble import graft
+from headstart.engine.network.blueprint import Blueprint
+from headstart.engine.network.network import Network
 from headstart.registry import Registry, load_registry
 from headstart.specs import InputRequest, TaskRequest
 
@@ -52,9 +52,9 @@ def open_ours(name: str, precision: str, engine: str, *, batch: np.ndarray, scra
     """The prefix up to the head. Raises EngineRefusal where no engine can run it."""
     registry = load_registry()
     network, blueprint = build(name, registry)
-    prefixes = Prefixes(
+    extractor = FeatureExtractor(
         stock=network,
-        fast=lower(network, rules_for(keras.backend.backend(), registry)),
+        fast=lowered(network, registry),
         blueprint=blueprint,
         registry=registry,
         exporters=Exporters(registry),
@@ -66,17 +66,17 @@ def open_ours(name: str, precision: str, engine: str, *, batch: np.ndarray, scra
     )
     stop = len(network.stages) - 1
     spec = None if engine == "auto" else registry.get("engines", engine)
-    chosen = choose_engine(Choice(spec, precision, stop, MANY), prefixes, list(registry.specs("engines")))
-    compiled = prefixes.open(chosen.engine, stop, chosen.precision).compiled
+    extractor = decide(extractor, spec, precision, Workload(stop, MANY))
+    compiled, chosen = extractor.open(stop).compiled, extractor.decided
     return Side(
         extract=lambda pictures: compiled({"image": pictures})["@pooled"],
-        engine="; ".join([f"{chosen.engine.short_name} {chosen.precision}", *_refusals(chosen)]),
+        engine="; ".join([f"{chosen.engine.rpartition('/')[2]} {chosen.precision}", *_refusals(chosen)]),
         scale=blueprint.preprocess["scale"][0],
         offset=blueprint.preprocess["offset"][0],
     )
 
 
-def _refusals(chosen: Chosen) -> list[str]:
+def _refusals(chosen: EngineDecision) -> list[str]:
     return [f"{engine} was refused: {reason}" for engine, reason in chosen.refused.items()]
 
 

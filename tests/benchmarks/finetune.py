@@ -26,9 +26,9 @@ from headstart.data.prepared import PrepareOptions, prepare
 from headstart.data.targets import build_target_kind
 from headstart.engine.batch import Batch
 from headstart.engine.device import forward, train_step
-from headstart.engine.frozen import trainable_variables
-from headstart.engine.lowering import lower, rules_for
-from headstart.engine.network import Network
+from headstart.engine.lowering.registry import lower, rules_for
+from headstart.engine.network.frozen import trainable_variables
+from headstart.engine.network.network import Network
 from headstart.engine.step import Step
 from headstart.engine.train.optimizer import GroupedAdamW
 from headstart.registry import load_registry

@@ -19,18 +19,18 @@ import numpy as np
 from sweep import show
 
 from headstart.engine.batch import Batch
-from headstart.engine.calibrate import calibration_batch, initialise
 from headstart.engine.device import forward, train_step
-from headstart.engine.frozen import trainable_variables
-from headstart.engine.graft import build_backbone, graft
-from headstart.engine.lowering import lower, rules_for
-from headstart.engine.network import Network
-from headstart.engine.stages import assign_arrays
+from headstart.engine.lowering.registry import lower, rules_for
+from headstart.engine.network.assemble import build_backbone, graft
+from headstart.engine.network.frozen import trainable_variables
+from headstart.engine.network.lsuv_init import calibration_batch, initialise
+from headstart.engine.network.network import Network
+from headstart.engine.network.stages import assign_arrays
 from headstart.engine.step import Step
 from headstart.engine.train.optimizer import GroupedAdamW
 from headstart.environment import processor
 from headstart.registry import load_registry
-from headstart.specs import Backbone, FeatureSpec, InputRequest, PackageFile, Stage, Task, TaskRequest
+from headstart.specs import Backbone, FeatureSpec, InputRequest, PackageFile, Stage, Task, TaskRequest, TensorSpec
 from headstart.weights.source import load_arrays
 
 layers = keras.layers
@@ -141,7 +141,8 @@ def build(size: int, name: str = NETWORKS[0]) -> tuple[Network, Task]:
     request = InputRequest(weights.preprocess if weights else spec.preprocess, reading.options(size=size))
     kind, task = registry.load_target(reading, reading.build)(request), _task()
     shapes = {"image": (size, size, 3)}
-    stages = build_backbone(spec, registry, options=spec.options(), inputs=shapes)
+    inputs = {name: TensorSpec(shape, "float32") for name, shape in shapes.items()}
+    stages = build_backbone(spec, registry, options=spec.options(), inputs=inputs)
     if weights is None:
         initialise(stages, calibration_batch(shapes))
     else:

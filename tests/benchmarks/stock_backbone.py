@@ -16,11 +16,11 @@ from typing import Any
 
 import keras
 
-from headstart.engine.calibrate import calibration_batch, initialise
-from headstart.engine.graft import build_backbone
-from headstart.engine.stages import assign_arrays, name_variables
+from headstart.engine.network.assemble import build_backbone
+from headstart.engine.network.lsuv_init import calibration_batch, initialise
+from headstart.engine.network.stages import assign_arrays, name_variables
 from headstart.registry import Registry, load_registry
-from headstart.specs import Backbone, BackboneSpec, PackageFile, Stage
+from headstart.specs import Backbone, BackboneSpec, PackageFile, Stage, TensorSpec
 from headstart.weights.files import write_safetensors
 from headstart.weights.source import load_arrays
 
@@ -47,7 +47,8 @@ def load_stages(
     weights = next((each for each in spec.weights if isinstance(each.origin, PackageFile)), None)
     preprocess = weights.preprocess if weights else spec.preprocess
     shapes = {"image": (*preprocess["size"], 3)}
-    stages = build_backbone(spec, registry, options=options, inputs=shapes)
+    inputs = {name: TensorSpec(shape, "float32") for name, shape in shapes.items()}
+    stages = build_backbone(spec, registry, options=options, inputs=inputs)
     if weights is None:
         initialise(stages, calibration_batch(shapes))
     else:

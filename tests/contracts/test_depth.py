@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from headstart.engine.graft import build_backbone
-from headstart.engine.stages import assign_arrays, read_arrays
+from headstart.engine.network.assemble import backbone_inputs, build_backbone
+from headstart.engine.network.stages import assign_arrays, read_arrays
 from headstart.registry import load_registry
 from headstart.testing.backbones.agrees import TOLERANCE
 from headstart.testing.backbones.network import bring_alive, preprocessed, run_stages
@@ -47,7 +47,7 @@ def test_float32_of_a_deep_stage_is_further_from_float64_than_allowed_and_its_pi
     registry = load_registry()
     spec = registry.get("backbones", "keras_applications/resnet101")
     kind = build_kind(registry, input_of(registry, spec), spec.preprocess, spec.tiny_size)
-    inputs = {name: tensor.shape for name, tensor in kind.tensors.items()}
+    inputs = backbone_inputs(kind)
     low = build_backbone(spec, registry, options=spec.default_options(), inputs=inputs)
     images = preprocessed(kind, make_up(kind.tensors, 16))
     assert bring_alive(low, images) is None

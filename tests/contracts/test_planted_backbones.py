@@ -56,7 +56,7 @@ COUNTER = itertools.count()
 
 def build(request):
     width = request.options.width
-    image = keras.Input(request.inputs["image"], name="image")
+    image = keras.Input(request.inputs["image"].shape, name="image")
     hidden = block(image, width)
     low = Stage("low", keras.Model({"image": image}, {"hidden": hidden}))
     entry = keras.Input(hidden.shape[1:], name="hidden")

@@ -49,7 +49,7 @@ from headstart.specs import Backbone, Stage
 from headstart_small._build import _block, _draw
 
 def drops(request):
-    image = keras.Input(request.inputs["image"], name="image")
+    image = keras.Input(request.inputs["image"].shape, name="image")
     hidden = _block(image, 8, stride=2)
     hidden = layers.add([hidden, layers.Dropout(0.4, noise_shape=(None, 1, 1, 1))(_block(hidden, 8))])
     low = Stage("low", keras.Model({"image": image}, {"hidden": hidden}))
@@ -61,7 +61,7 @@ def bare(request):
     def convolution(tensor, filters):
         return layers.Conv2D(filters, 3, strides=2, padding="same", activation="relu", kernel_initializer=_draw)(tensor)
 
-    image = keras.Input(request.inputs["image"], name="image")
+    image = keras.Input(request.inputs["image"].shape, name="image")
     hidden = convolution(image, 8)
     low = Stage("low", keras.Model({"image": image}, {"hidden": hidden}))
     entry = keras.Input(hidden.shape[1:], name="hidden")

@@ -5,10 +5,9 @@ import os
 
 import pytest
 
-from headstart.engine.choosing import Chosen
+from headstart.engine.features.decision import EngineDecision
 from headstart.errors import EngineRefusal, UsageError
 from headstart.run import Run
-from headstart.runs.engines import EngineRoom, Pins
 from headstart.runs.fitting import fit
 
 pytestmark = pytest.mark.backend
@@ -23,11 +22,10 @@ def probe(finished, small_registry, tmp_path):
             f"image_folder:{finished.pictures}",
             backbone="small/net",
             weights="none",
-            strategy="probe",
             reporters=("json",),
             out=str(tmp_path / name),
             registry=small_registry,
-            **settings,
+            **{"strategy": "probe", **settings},
         )
 
     return run
@@ -60,7 +58,9 @@ def test_engine_precision_and_threads_are_pinned_in_the_recipe_and_it_runs_again
 
 def test_a_second_run_computes_no_feature_again(probe, monkeypatch):
     first = probe("first", engine="native")
-    monkeypatch.setattr("headstart.engine.source.extract", lambda *_, **__: pytest.fail("it was computed before"))
+    monkeypatch.setattr(
+        "headstart.engine.features.stored.extract", lambda *_, **__: pytest.fail("it was computed before")
+    )
     second = probe("second", engine="native")
 
     assert second.result["metrics"] == first.result["metrics"]
@@ -69,7 +69,7 @@ def test_a_second_run_computes_no_feature_again(probe, monkeypatch):
 def test_another_augmentation_seed_is_another_view(probe, monkeypatch):
     settings = {"engine": "native", "augment": ("classic",), "views": 1}
     probe("first", **settings)
-    monkeypatch.setattr("headstart.engine.source.extract", _computed)
+    monkeypatch.setattr("headstart.engine.features.stored.extract", _computed)
     with pytest.raises(_Computed):
         probe("second", seed=1, **settings)
 
@@ -92,7 +92,7 @@ def test_an_engine_that_disagrees_and_was_asked_for_ends_the_run(probe, tmp_path
 def test_layers_that_answer_otherwise_than_keras_own_are_left_out_and_the_run_says_so(probe, monkeypatch):
     """Here because nothing at all is allowed: convolutions that took in their norms differ by rounding."""
     with monkeypatch.context() as strict:  # first: what was found once to be alike is not compared again
-        strict.setattr("headstart.engine.checking.FLOAT32_TOLERANCE", 0.0)
+        strict.setattr("headstart.engine.features.parity.FLOAT32_TOLERANCE", 0.0)
         told = probe("strict", seed=5).result
     usual = probe("usual", seed=5).result
     assert any("layers as Keras has them are used instead of faster ones" in each for each in told["warnings"])
@@ -123,26 +123,27 @@ def test_a_run_is_opened_where_its_engine_is_not_installed(probe):
     assert Run.load(run.path, registry=run.registry).evaluate().document["metrics"]["test"]
 
 
-def test_what_a_run_found_out_about_its_engines_decides_where_it_goes_on_too(probe, small_registry):
-    """A run that goes on tries the pinned engine alone: without the rate of its first try it would take an export that
-    does not pay, and answer otherwise."""
-    pytest.importorskip("openvino")
+def test_what_a_run_decided_about_its_engines_is_written_down_whole(probe):
+    """A run that goes on obeys it: trying again, it might take another engine, or an export that does not pay."""
     run = probe("first", engine="native")
-    pins = Pins.of(run.folder.environment)
+    decision = EngineDecision.of(run.folder.environment)
     measured = run.result["engine"]["measured"]["native float32"]["samples_per_second"]
-    assert pins == Pins(native_rate=measured, stock_layers=False)
-    assert Pins.of(run.path / "absent.json") is None
 
-    spec = small_registry.get("engines", "openvino")
+    assert (decision.engine, decision.precision, decision.threads) == ("engines/native", "float32", run.recipe.threads)
+    assert (decision.native_rate, decision.stock_layers, decision.exports) == (measured, False, False)
+    assert decision.result() == run.result["engine"]
+    assert EngineDecision.of(run.path / "absent.json") is None
 
-    class Unknown:
-        def known(self, spec, stop):
-            return False
 
-    def is_worth(pins, rows):
-        room = EngineRoom(None, Chosen(spec, "float32", 1, {}, {}), None, print, pins)
-        return room._is_worth(Unknown(), 4, rows)
+def test_a_run_that_goes_on_obeys_its_decision_and_measures_nothing(probe, small_registry, monkeypatch):
+    run = probe("first", engine="native", strategy="lp_ft", epochs=1)
+    facts = json.loads(run.folder.environment.read_text())
+    facts["engine"]["native_rate"] = 12345.0
+    run.folder.environment.write_text(json.dumps(facts))
+    (run.path / "result.json").unlink()
+    monkeypatch.setattr("headstart.runs.engines.decide", lambda *_, **__: pytest.fail("it was decided before"))
 
-    assert not is_worth(pins, 10)
-    assert is_worth(pins, 10**12)
-    assert is_worth(Pins(None, False), 10)  # asked for by name
+    again = fit(out=str(run.path), resume=True, registry=small_registry)
+
+    assert again.result["metrics"] == run.result["metrics"]
+    assert EngineDecision.of(again.folder.environment).native_rate == 12345.0

@@ -14,7 +14,7 @@ from headstart.options import check_declaration, parse_options
 from headstart.recipes.build import build_recipe
 from headstart.recipes.resolve import resolve_recipe
 from headstart.registry import load_registry
-from headstart.specs import DatasetRequest
+from headstart.specs import DatasetRequest, TensorSpec
 
 CONTINUED = "headstart_template/__init__.py, continued"
 EXTRA = ("headstart_template/_published.py", "headstart_template/_weights.py")
@@ -169,7 +169,7 @@ def test_the_check_tells_of_a_size_that_the_network_cannot_halve(tmp_path, bound
 
 def write_published(file, stages):
     """Write random arrays as others publish them, in torch's layout; returns the same under our names, in Keras'."""
-    from headstart.engine.stages import read_arrays
+    from headstart.engine.network.stages import read_arrays
     from headstart.weights.files import write_safetensors
 
     draw = np.random.default_rng(0)
@@ -187,14 +187,15 @@ def write_published(file, stages):
 @pytest.mark.backend
 @pytest.mark.usefixtures("extended")
 def test_weights_that_others_published_are_found_and_read(tmp_path, monkeypatch):
-    from headstart.engine.graft import build_backbone
+    from headstart.engine.network.assemble import build_backbone
     from headstart.specs import Backbone
     from headstart.weights.source import load_arrays
 
     registry = load_registry()
     spec = registry.get("backbones", "template/steps")
     (shapes,) = spec.weights
-    stages = build_backbone(spec, registry, options=spec.options(width=4), inputs=BACKBONE_SIZE)
+    inputs = {"image": TensorSpec(BACKBONE_SIZE["image"], "float32")}
+    stages = build_backbone(spec, registry, options=spec.options(width=4), inputs=inputs)
     expected = write_published(tmp_path / shapes.origin.filename, stages)
     monkeypatch.setenv("HEADSTART_WEIGHTS", str(tmp_path))
     arrays = load_arrays(shapes, spec, backbone=Backbone(stages), registry=registry)
@@ -214,14 +215,16 @@ import numpy as np
 import headstart
 from headstart.backend import activate, choose_backend
 activate(choose_backend("torch"))
-from headstart.engine.graft import build_backbone
+from headstart.engine.network.assemble import build_backbone
+from headstart.specs import TensorSpec
 from headstart.weights.files import read_safetensors
 from bars import write_bars
 from test_guide_code import write_published
 
 registry, folder = headstart.load_registry(), Path("some network")
 spec = registry.resolve_backbone(str(folder.absolute()))
-stages = build_backbone(spec, registry, options=spec.options(width=24), inputs={"image": (32, 32, 3)})
+inputs = {"image": TensorSpec((32, 32, 3), "float32")}
+stages = build_backbone(spec, registry, options=spec.options(width=24), inputs=inputs)
 ours = write_published(folder / "weights.safetensors", stages)
 write_bars(Path("bars.npz"))
 headstart.fit("arrays:bars.npz", backbone="./some network", strategy="probe", reporters=["table"], out="run")

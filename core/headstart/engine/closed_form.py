@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from headstart.engine.device import loss_step
+from headstart.engine.features.extract import flattened
+from headstart.engine.features.source import Seen
 from headstart.engine.heads import Tried, answers, is_surer, score, solve_path
-from headstart.engine.linear_algebra import suited_threads
-from headstart.engine.network import TAP
-from headstart.engine.rows import Part, Rows
+from headstart.engine.linear.blas import suited_threads
+from headstart.engine.linear.rows import Part, Rows
+from headstart.engine.network.stages import name_variables
 from headstart.engine.scoring import Scores
-from headstart.engine.source import Seen
-from headstart.engine.stages import name_variables
 from headstart.engine.train.checkpoints import Loaded
 from headstart.engine.train.context import Conclude, Place, TrainContext
 from headstart.engine.train.epochs import Stored
@@ -86,12 +86,11 @@ class ClosedFormPhase:
             context.save_complete(self._place, phase, done, self._trainable.changed)
 
     def _rows(self, seen: Seen, split: str) -> Rows:
-        """Every view of a split, its one feature flattened to (sample, channel)."""
+        """Every view of a split, what the head takes flattened to (sample, channel)."""
         if not isinstance(seen.samples, Stored):
             raise ValueError("a closed-form phase needs stored features")
-        views = seen.samples.views
-        (name,) = (name for name in views[0] if name.startswith(TAP))
-        flat = tuple(view[name].reshape(len(view[name]), -1) for view in views)
+        features = self._context.network.features
+        flat = tuple(flattened(view, features) for view in seen.samples.views)
         return Rows((Part(flat, self._context.targets[split]),))
 
     def _on_tried(self, tried: Tried) -> None:

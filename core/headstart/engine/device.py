@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from headstart.engine.network import Network
+from headstart.engine.network.network import Network
 from headstart.engine.precision import FLOAT32, verify_precision
 from headstart.engine.step import Forward, GradientStep, LossStep, Scan, ScoreStep, Step, TrainStep
 from headstart.specs import Task

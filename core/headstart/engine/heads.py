@@ -9,7 +9,7 @@ import numpy as np
 
 from headstart.engine.batch import Batch
 from headstart.engine.device import loss_step
-from headstart.engine.rows import Rows
+from headstart.engine.linear.rows import Rows
 from headstart.engine.scoring import Scores
 from headstart.engine.step import LossStep
 from headstart.specs import Solved, SolvesHead, Task

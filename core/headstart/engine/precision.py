@@ -8,8 +8,8 @@ from typing import Any
 
 import keras
 
-from headstart.engine.lowering import device_at_hand
-from headstart.engine.network import Network
+from headstart.engine.lowering.registry import device_at_hand
+from headstart.engine.network.network import Network
 from headstart.errors import EngineRefusal
 from headstart.specs import INPUT, Stage
 

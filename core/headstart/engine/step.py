@@ -10,13 +10,13 @@ import keras
 import numpy as np
 
 from headstart.engine.batch import Batch, take
-from headstart.engine.frozen import is_statistic
-from headstart.engine.network import TAP, Network
-from headstart.engine.stages import name_variables
+from headstart.engine.network.frozen import is_statistic
+from headstart.engine.network.network import TAP, Network
+from headstart.engine.network.stages import name_variables
 from headstart.specs import HEAD, FeedsTargets, Task
 
 if TYPE_CHECKING:
-    from headstart.engine.lora import LowRankAdapter
+    from headstart.engine.network.lora import LowRankAdapter
     from headstart.engine.train.optimizer import GroupedAdamW
 
 

@@ -196,8 +196,6 @@ def _backbone_problems(spec: Any) -> Iterable[str]:
         return
     if spec.stages is not None and (not spec.stages or len(set(spec.stages)) != len(spec.stages)):
         yield "stages must be named, each once"
-    if spec.builder is not None and spec.builder.partition("/")[0] != spec.plugin:
-        yield f"builder must be a backbone of {spec.plugin}, not {spec.builder!r}"
     for feature in spec.features if spec.stages is not None else ():
         if feature.stage not in (spec.stages or ()):
             yield f"feature {feature.name!r} names the stage {feature.stage!r}, not one of its stages"

@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.errors import EngineRefusal, MissingWeightsError, UsageError
-from headstart.recipes.build import build_recipe
+from headstart.backend import activate, announce, available_threads, choose_backend
+from headstart.engine.features.export import Exporters
+from headstart.engine.network.blueprint import BackboneUse
+from headstart.errors import EngineRefusal, MissingWeightsError, RecipeError, UsageError
+from headstart.options import parse_options
 from headstart.registry import Registry
-from headstart.specs import BackboneSpec, DatasetSpec, EngineSpec
+from headstart.specs import BackboneSpec, DatasetRequest, DatasetSpec, EngineSpec, WeightsSpec
+from headstart.weights.source import locate
 
 if TYPE_CHECKING:
-    from headstart.engine.prefixes import Prefixes
-    from headstart.runs.fitting import Ready
+    from headstart.engine.features.extractor import FeatureExtractor
 
 SAMPLES = 200
 """Records that are read; the first batch of them is what is computed."""
@@ -48,64 +51,72 @@ def bench(
     Raises UsageError for an unknown name, or where no built-in data of its input kind is installed to measure on.
     """
     spec = registry.resolve_backbone(ref)
-    weights, ready = _ready(ref, registry, backend, flags or {}, spec)
-    from headstart.engine.exporting import Exporters
+    dataset = _data(registry, spec)
+    choice = choose_backend(backend)
+    if reason := spec.refuses.get(choice.name):
+        raise UsageError(f"{spec.name} does not run on {choice.name}: {reason}", hint="measure it on another backend")
+    announce(choice)
+    said: list[str] = []
+    from headstart.cache import open_cache
+    from headstart.data.array_store import ArrayStore
+    from headstart.data.prepared import PrepareOptions, prepare
+    from headstart.data.targets import build_target_kind, find_targets
 
     with tempfile.TemporaryDirectory() as folder, Exporters(registry) as exporters:
-        from headstart.runs.fitting import plan_run
+        records = registry.load_target(dataset, dataset.build)(DatasetRequest(None, dataset.options()))
+        use = _use(spec, registry, flags or {})
+        kind = use.kind(registry)
+        targets = build_target_kind(registry, find_targets(records, registry).spec.name)
+        store = ArrayStore(scratch=Path(folder))
+        data = prepare(records, kind, targets, PrepareOptions(limit=SAMPLES, store=store))
+        threads = available_threads()
+        activate(choice, threads)
+        from headstart.engine.features.backbone import Place, open_backbone
 
-        plan = plan_run(ready, Path(folder), lambda _activity, _done, _total: None)
-        from headstart.runs.engines import new_prefixes
-        from headstart.runs.facts import blueprint_of
-        from headstart.runs.opening import load_weights
-
-        load_weights(plan)
-        said: list[str] = []
-        prefixes = new_prefixes(plan, blueprint_of(plan), exporters, Path(folder), said.append)
-        stop = len(plan.network.stages) - 1
-        lines = _marked([line for engine in registry.specs("engines") for line in _lines(engine, prefixes, stop)])
+        place = Place(open_cache(said.append), Path(folder), threads, said.append)
+        extractor = open_backbone(use, data, exporters, place, kind=kind)
+        lines = _marked([line for engine in registry.specs("engines") for line in _lines(engine, extractor)])
     return {
         "backbone": spec.name,
-        "weights": weights,
-        "data": plan.resolved.dataset.name,
-        "inputs": {name: list(tensor.shape) for name, tensor in plan.kind.tensors.items()},
-        "threads": prefixes.threads,
+        "weights": use.weights.name if isinstance(use.weights, WeightsSpec) else "none",
+        "data": dataset.name,
+        "inputs": {name: list(tensor.shape) for name, tensor in kind.tensors.items()},
+        "threads": threads,
         "rows": [dataclasses.asdict(line) for line in lines],
         "warnings": said,
     }
 
 
-def _ready(
-    ref: str, registry: Registry, backend: str | None, given: Mapping[str, Any], spec: BackboneSpec
-) -> tuple[str, Ready]:
-    """The weights that are used, and a recipe that probes the backbone on a few samples of a built-in dataset."""
-    from headstart.runs.fitting import make_ready
-    from headstart.runs.planning import check_weights_present
-
-    flags = {"data": _data(registry, spec), "backbone": ref, "strategy": "probe", "limit": SAMPLES, "backend": backend}
-    flags |= given
-    ready = make_ready(build_recipe(flags=flags), registry)
+def _use(spec: BackboneSpec, registry: Registry, flags: Mapping[str, Any]) -> BackboneUse:
+    """The first of its published weights where they are at hand, else random ones; its input kind as `flags` say."""
+    reading = registry.input_kind(takes=spec.takes)
+    given = {reading.flags[flag.replace("_", "-")]: value for flag, value in flags.items() if value is not None}
+    options, problems = parse_options(reading.options, given, "input")
+    if problems:
+        raise RecipeError(problems)
+    weights = next(iter(spec.weights), None)
     try:
-        check_weights_present(ready.resolved, registry)
+        if weights is not None:
+            locate(spec, weights, registry)
     except MissingWeightsError:
-        ready = make_ready(build_recipe(flags={**flags, "weights": "none"}), registry)
-    return str(ready.resolved.recipe.weights), ready
+        weights = None
+    return BackboneUse(spec, weights, input_options=options)
 
 
-def _data(registry: Registry, spec: BackboneSpec) -> str:
+def _data(registry: Registry, spec: BackboneSpec) -> DatasetSpec:
     offered: tuple[DatasetSpec, ...] = registry.specs("datasets")
     for dataset in offered:
         if not dataset.takes_path and any(
             dataset.medium in kind.reads and kind.produces == spec.takes for kind in registry.specs("inputs")
         ):
-            return dataset.name
+            return dataset
     raise UsageError(
         f"no installed dataset without a path gives samples for the tensors {spec.takes!r}: nothing to measure on",
         hint="install a plugin that brings one",
     )
 
 
-def _lines(spec: EngineSpec, prefixes: Prefixes, stop: int) -> Iterator[Line]:
+def _lines(spec: EngineSpec, extractor: FeatureExtractor) -> Iterator[Line]:
     """One line for each precision; one for an engine that is not installed."""
     import keras
 
@@ -115,13 +126,14 @@ def _lines(spec: EngineSpec, prefixes: Prefixes, stop: int) -> Iterator[Line]:
         yield Line(name, backend, "-", None, None, 0.0, f"needs {', '.join(spec.missing)}: {hint}")
         return
     for precision in spec.precisions:
-        yield _measured(Line(name, backend, precision, None, None, 0.0), spec, prefixes, stop)
+        yield _measured(Line(name, backend, precision, None, None, 0.0), spec, extractor)
 
 
-def _measured(line: Line, spec: EngineSpec, prefixes: Prefixes, stop: int) -> Line:
+def _measured(line: Line, spec: EngineSpec, extractor: FeatureExtractor) -> Line:
     started = time.perf_counter()
     try:
-        found = prefixes.measure(spec, prefixes.open(spec, stop, line.precision), stop)
+        stop = len(extractor.stock.stages) - 1
+        found = extractor.measure(spec, extractor.open_in(spec, stop, line.precision), stop)
     except EngineRefusal as exc:
         return dataclasses.replace(line, opened=time.perf_counter() - started, refused=exc.message)
     opened = time.perf_counter() - started

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from headstart.artefact import Artefact, write_artefact
-from headstart.engine.choosing import plain as plain_choice
+from headstart.artefact import Artefact
 from headstart.engine.device import forward
+from headstart.engine.features.extractor import FeatureExtractor
+from headstart.engine.network.saved import save_network
 from headstart.engine.precision import FLOAT32
 from headstart.engine.train.context import TrainContext
 from headstart.engine.train.phases import run_phases
@@ -20,7 +21,7 @@ from headstart.environment import versions
 from headstart.errors import HeadstartError
 from headstart.eventlog import EventLog, now
 from headstart.events import RunFinished
-from headstart.runs.engines import EngineRoom
+from headstart.runs.engines import predictor_of
 from headstart.runs.evaluation import Labelled, OnProgress, documents, plain, score
 from headstart.runs.facts import blueprint_of, count_learned, count_parameters, weights_name, write_document
 from headstart.runs.folder import RunFolder
@@ -39,7 +40,7 @@ TOLERANCE = 1e-4
 
 def conclude(
     plan: Plan,
-    room: EngineRoom,
+    extractor: FeatureExtractor,
     folder: RunFolder,
     log: EventLog,
     clock: Stopwatch,
@@ -47,7 +48,7 @@ def conclude(
     resumed: Resumed | None = None,
 ) -> None:
     """Train, write and reload the artefact, evaluate through it, and say how it went."""
-    training = training_of(plan, room, folder, log, clock, resumed)
+    training = training_of(plan, extractor, folder, log, clock, resumed)
     with clock.measure("phases"):
         results = run_phases(plan.phases, training, resumed.loaded if resumed else None)
     last = results[-1]
@@ -58,8 +59,8 @@ def conclude(
         artefact = Artefact.load(folder.artefact, registry=plan.registry)
         val, test = _labelled(plan, "val"), _labelled(plan, "test")
         samples = [test] if last.refit else [val, test]  # a head that was refitted has seen val
-        predictor = room.predictor(artefact, RELOADED + sum(len(each.keys) for each in samples))
-        expected = answers_in_memory(training, exact=room.chosen.precision == FLOAT32)
+        predictor = predictor_of(extractor, artefact)
+        expected = answers_in_memory(training, exact=extractor.decided.precision == FLOAT32)
         verify_reload(expected, predictor.outputs(val.payloads[:RELOADED]), artefact.path)
         with open_predictions(folder.predictions, plan.task) as predictions:
             scored = {
@@ -73,7 +74,7 @@ def conclude(
         "metrics": documents({**before, **scored})["metrics"],
         "calibration": plain(_calibration(last.found, {**before, **scored})),
         "resumed": list(resumed.places) if resumed else [],
-        "engine": plain_choice(room.chosen),
+        "engine": extractor.decided.result(),
     }
     write_document(folder.result, result)
     log.emit(RunFinished(time=now(), result=result))
@@ -99,7 +100,7 @@ def _write_artefact(plan: Plan, folder: RunFolder) -> None:
             "licence": weights.licence if isinstance(weights, WeightsSpec) else resolved.backbone.licence,
         },
     }
-    write_artefact(folder.artefact, blueprint_of(plan), plan.network, facts=facts)
+    save_network(folder.artefact, blueprint_of(plan), plan.network, facts=facts)
 
 
 def _labelled(plan: Plan, split: str) -> Labelled:

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from headstart.artefact import Blueprint, assets_of
 from headstart.atomic import write_file
-from headstart.engine.stages import name_variables
+from headstart.engine.network.blueprint import Blueprint, assets_of
+from headstart.engine.network.stages import name_variables
 from headstart.engine.train.state import PhaseResult
 from headstart.engine.train.trainable import select_trainable
 from headstart.runs.evaluation import plain

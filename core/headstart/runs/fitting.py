@@ -119,8 +119,8 @@ def _interrupted(folder: RunFolder) -> InterruptedRunError:
 
 
 def _carry_out(ready: Ready, folder: RunFolder, clock: Stopwatch, *, taken_over: str | None, resume: bool) -> None:
-    from headstart.engine.exporting import Exporters
-    from headstart.runs.foresight import foresee_export
+    from headstart.engine.features.decision import EngineDecision
+    from headstart.engine.features.export import Exporters
 
     resolved, registry = ready.resolved, ready.registry
     plans: list[Plan] = []
@@ -136,11 +136,13 @@ def _carry_out(ready: Ready, folder: RunFolder, clock: Stopwatch, *, taken_over:
             ready,
             folder.scratch,
             lambda activity, done, total: log.progress(activity, done, total, "samples"),
-            counted=lambda bound, count: foresee_export(bound, registry, exporters, count),
+            counted=lambda bound, count: exporters.foresee(
+                bound.backbone, bound.engine, min(count, bound.recipe.limit or count)
+            ),
         )
         plans.append(plan)
         from headstart.runs.conclusion import conclude  # imports keras: after the plan chose its backend
-        from headstart.runs.engines import Pins, open_engine_room
+        from headstart.runs.engines import open_extractor
         from headstart.runs.facts import blueprint_of
         from headstart.runs.opening import load_weights, open_run
 
@@ -148,12 +150,12 @@ def _carry_out(ready: Ready, folder: RunFolder, clock: Stopwatch, *, taken_over:
             warn(message)
         reestimated = load_weights(plan)
         resumed = take_up(plan, folder, log, warn)
-        pins = Pins.of(folder.environment) if resumed else None
-        room = open_engine_room(plan, blueprint_of(plan), exporters, folder.scratch, warn, pins=pins)
+        decision = EngineDecision.of(folder.environment) if resumed else None
+        extractor = open_extractor(plan, blueprint_of(plan), exporters, folder.scratch, warn, decision=decision)
         if resumed is None:
-            open_run(plan, room, folder, log, reestimated=reestimated)
+            open_run(plan, extractor.decided, folder, log, reestimated=reestimated)
         warn.release(log)
-        conclude(plan, room, folder, log, clock, resumed=resumed)
+        conclude(plan, extractor, folder, log, clock, resumed=resumed)
 
 
 def _found_on_opening(folder: RunFolder, taken_over: str | None) -> HeldWarnings:

@@ -3,51 +3,43 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
 
 from headstart.data.array_store import ArrayStore
 from headstart.data.split_file import write_split
-from headstart.engine.calibrate import initialise
-from headstart.engine.device import forward
-from headstart.engine.graft import verify_ranges
-from headstart.engine.source import Source
-from headstart.engine.stages import assign_arrays
+from headstart.engine.features.decision import KEY, EngineDecision
+from headstart.engine.features.extractor import FeatureExtractor
+from headstart.engine.features.source import Source
+from headstart.engine.network import loading
+from headstart.engine.network.loading import CALIBRATION_SAMPLES
 from headstart.engine.train.bn_stats import reestimate, statistics_of
 from headstart.engine.train.checkpoints import Checkpoints
 from headstart.engine.train.context import TrainContext, training_precision
 from headstart.environment import describe
-from headstart.errors import WrongWeightsError
 from headstart.eventlog import EventLog, now
 from headstart.events import BatchNormReestimated, RunStarted
 from headstart.recipe import Recipe
 from headstart.recipes.file import write_recipe
-from headstart.runs.engines import EngineRoom
 from headstart.runs.facts import count_learned, count_parameters, weights_name, write_document
 from headstart.runs.folder import RunFolder
 from headstart.runs.planning import Plan
 from headstart.runs.resuming import Resumed
-from headstart.specs import Backbone, FitsTargets
+from headstart.specs import FitsTargets
 from headstart.timing import Stopwatch
-from headstart.weights.source import load_arrays
 
-CALIBRATION_SAMPLES = 32
 REESTIMATED = "re-estimated"
 
 
-def open_run(plan: Plan, room: EngineRoom, folder: RunFolder, log: EventLog, *, reestimated: int = 0) -> None:
+def open_run(plan: Plan, decision: EngineDecision, folder: RunFolder, log: EventLog, *, reestimated: int = 0) -> None:
     """Write what is known before training: recipe, split, environment; say what starts and what to mind."""
-    write_recipe(_pinned(plan.resolved.recipe, room), folder.recipe)
+    write_recipe(_pinned(plan.resolved.recipe, decision), folder.recipe)
     write_split(plan.data.split, folder.split)
-    chosen = room.chosen
     recipe = plan.resolved.recipe
     facts = {
-        **describe(plan.registry, plan.backend, precision=chosen.precision, threads=chosen.threads),
-        "training_precision": training_precision(recipe.training_precision, chosen.precision),
+        **describe(plan.registry, plan.backend, precision=decision.precision, threads=decision.threads),
+        "training_precision": training_precision(recipe.training_precision, decision.precision),
         "batch_norm": recipe.batch_norm,
-        "engine": dataclasses.asdict(room.pins),
+        KEY: decision.facts(),
     }
     write_document(folder.environment, facts)
     resolved = plan.resolved
@@ -74,15 +66,14 @@ def open_run(plan: Plan, room: EngineRoom, folder: RunFolder, log: EventLog, *, 
         log.warn(warning)
 
 
-def _pinned(recipe: Recipe, room: EngineRoom) -> Recipe:
+def _pinned(recipe: Recipe, decision: EngineDecision) -> Recipe:
     """The recipe with what was chosen for this machine, so that a run that goes on computes as it began."""
-    chosen = room.chosen
     return dataclasses.replace(
         recipe,
-        engine=chosen.engine.name,
-        precision=chosen.precision,
-        training_precision=training_precision(recipe.training_precision, chosen.precision),
-        threads=chosen.threads,
+        engine=decision.engine,
+        precision=decision.precision,
+        training_precision=training_precision(recipe.training_precision, decision.precision),
+        threads=decision.threads,
     )
 
 
@@ -91,32 +82,29 @@ def load_weights(plan: Plan) -> int:
 
     Returns of how many BatchNorm layers the statistics were estimated again, on the training split.
     """
-    resolved, stages = plan.resolved, plan.network.backbone
+    resolved = plan.resolved
     rows = plan.data.indices("train")[:CALIBRATION_SAMPLES]
-    batch = forward(plan.network, 0, 1)({name: array[rows] for name, array in plan.data.tensors.items()})
-    verify_ranges(batch, plan.kind.output_ranges, plan.kind.hint)
-    if resolved.weights is None:
-        initialise(stages, batch, resolved.recipe.seed)
-    else:
-        arrays = load_arrays(resolved.weights, resolved.backbone, backbone=Backbone(stages), registry=plan.registry)
-        _verify_finite(arrays, weights_name(plan))
-        assign_arrays(stages, arrays, source=weights_name(plan))
+    loading.load_weights(
+        plan.network,
+        {name: array[rows] for name, array in plan.data.tensors.items()},
+        plan.kind,
+        spec=resolved.backbone,
+        source=resolved.weights,
+        registry=plan.registry,
+        seed=resolved.recipe.seed,
+    )
     if resolved.recipe.batch_norm != REESTIMATED:
         return 0
     return reestimate(plan.network, plan.data.tensors, plan.data.indices("train"))
 
 
-def _verify_finite(arrays: Mapping[str, np.ndarray], source: str) -> None:
-    """Raises WrongWeightsError naming the first array that holds what is no finite number."""
-    for name, array in arrays.items():
-        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(np.sum(array, dtype=np.float64)):
-            raise WrongWeightsError(
-                f"{source}: {name} holds values that are not finite", hint="get another copy of the weights"
-            )
-
-
 def training_of(
-    plan: Plan, room: EngineRoom, folder: RunFolder, log: EventLog, clock: Stopwatch, resumed: Resumed | None
+    plan: Plan,
+    extractor: FeatureExtractor,
+    folder: RunFolder,
+    log: EventLog,
+    clock: Stopwatch,
+    resumed: Resumed | None,
 ) -> TrainContext:
     """What the phases of a run share."""
     recipe = plan.resolved.recipe
@@ -125,19 +113,19 @@ def training_of(
     if resumed is not None:
         clock.add(resumed.loaded.facts["seconds"])
     source = Source(
-        network=room.fast,
+        network=extractor.fast,
         data=plan.data,
         view=plan.view,
         view_key=_view_key(plan),
-        open=room.open,
-        store=ArrayStore(room.prefixes.cache, folder.scratch, room.warn),
+        open=extractor.open,
+        store=ArrayStore(extractor.cache, folder.scratch, extractor.warn),
         told=lambda done, total: log.progress("features", done, total, "samples"),
         clock=clock,
         chances=chances,
     )
     training = TrainContext(
         network=plan.network,
-        fast=room.fast,
+        fast=extractor.fast,
         task=plan.task,
         source=source,
         targets=targets,
@@ -145,7 +133,7 @@ def training_of(
         batch_size=recipe.batch_size,
         log=log,
         checkpoints=resumed.checkpoints if resumed else Checkpoints(folder.checkpoints),
-        precision=training_precision(recipe.training_precision, room.chosen.precision),
+        precision=training_precision(recipe.training_precision, extractor.decided.precision),
         chances=chances,
         batch_norm=recipe.batch_norm,
         checkpoint_every=recipe.checkpoint_every,

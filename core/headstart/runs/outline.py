@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from headstart.engine.source import alive_shapes, is_storable
-from headstart.engine.stages import name_variables
-from headstart.engine.summary import summarise_stage, uncuttable
+from headstart.engine.features.source import alive_shapes, is_storable
+from headstart.engine.network.stages import name_variables
+from headstart.engine.network.summary import summarise_stage, uncuttable
 from headstart.engine.train.context import is_fresh
 from headstart.engine.train.phases import cut_of
 from headstart.engine.train.trainable import Trainable, select_trainable

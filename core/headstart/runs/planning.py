@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.artefact import assets_of, digests_of
 from headstart.backend import BackendChoice, activate, available_threads
 from headstart.data.targets import build_target_kind
+from headstart.engine.network.blueprint import assets_of, digests_of
 from headstart.environment import installed_release
 from headstart.errors import UsageError
 from headstart.options import describe_options
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from headstart.data.prepared import PreparedData, PrepareOptions
     from headstart.data.views import View
-    from headstart.engine.network import Network
+    from headstart.engine.network.network import Network
     from headstart.recipes.resolve import BoundRecipe, ResolvedRecipe
     from headstart.registry import Registry
     from headstart.specs.tasks import Batch
@@ -260,9 +260,9 @@ def _build_task(resolved: BoundRecipe, registry: Registry, data: PreparedData, k
 
 
 def _build_network(resolved: BoundRecipe, registry: Registry, kind: InputKind, task: Task) -> Network:
-    from headstart.engine.graft import build_backbone, graft
+    from headstart.engine.network.assemble import backbone_inputs, build_backbone, graft
 
-    inputs = {name: spec.shape for name, spec in kind.tensors.items()}
+    inputs = backbone_inputs(kind)
     stages = build_backbone(resolved.backbone, registry, options=resolved.options["backbone"], inputs=inputs)
     offered = resolved.backbone.features
     return graft(kind, stages, offered, task=task, head=resolved.head, seed=resolved.recipe.seed)
@@ -285,8 +285,8 @@ def _verify_training_precision(precision: str) -> None:
 
 def _verify_statistics(network: Network, phases: Sequence[Phase], batch_norm: str) -> None:
     """Raise UsageError where a policy for BatchNorm's statistics finds none that it could change."""
-    from headstart.engine.frozen import is_statistic
-    from headstart.engine.stages import name_variables
+    from headstart.engine.network.frozen import is_statistic
+    from headstart.engine.network.stages import name_variables
 
     trained = {stage for phase in phases for stage in phase.train}
     asked = [stage for stage in network.backbone if batch_norm != "trainable" or stage.name in trained]
@@ -312,7 +312,7 @@ def left_out(resolved: BoundRecipe, records: Records) -> list[str]:
 
 
 def _warnings(resolved: BoundRecipe, network: Network, data: PreparedData) -> tuple[str, ...]:
-    from headstart.engine.frozen import count_trainable
+    from headstart.engine.network.frozen import count_trainable
     from headstart.recipes.phases import is_solvable
 
     found = [finding.message for finding in data.findings if finding.level == "warning"]

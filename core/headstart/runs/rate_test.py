@@ -103,7 +103,7 @@ def rate_test(
 
 
 def _in_folder(ready: Ready, sweep: RateRange, folder: RunFolder, on_progress: OnProgress) -> RateTest:
-    from headstart.engine.exporting import Exporters
+    from headstart.engine.features.export import Exporters
     from headstart.runs.fitting import plan_run, samples_of
 
     plans: list[Plan] = []
@@ -120,13 +120,13 @@ def _in_folder(ready: Ready, sweep: RateRange, folder: RunFolder, on_progress: O
         setting = _setting(plan, place)
         from headstart.engine.train.lr_test import measure_rates
         from headstart.engine.train.phases import run_phases
-        from headstart.runs.engines import open_engine_room
+        from headstart.runs.engines import open_extractor
         from headstart.runs.facts import blueprint_of
         from headstart.runs.opening import load_weights, training_of
 
         load_weights(plan)
-        room = open_engine_room(plan, blueprint_of(plan), exporters, folder.scratch, log.warn)
-        training = training_of(plan, room, folder, log, Stopwatch(), None)
+        extractor = open_extractor(plan, blueprint_of(plan), exporters, folder.scratch, log.warn)
+        training = training_of(plan, extractor, folder, log, Stopwatch(), None)
         run_phases(plan.phases[:place], training)
         values = rising_rates(sweep.low, sweep.high, sweep.steps)
         measured = measure_rates(plan.phases[place], training, values, planned=setting.value)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from headstart.specs.base import Spec
+from headstart.specs.inputs import TensorSpec
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
-
-Family = Literal["cnn", "transformer"]
-"""What a backbone is built of; rates that suit one do not suit the other."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,8 @@ class FeatureSpec:
 
     It is the tensor `tensor` in the output dict of stage `stage`. `axes` name its axes, batch first; `channels` is the
     size of its channel axis, or None where only the built backbone knows it; `stride` is input steps per output step
-    for maps and tokens.
+    for maps and tokens. `mask` is another tensor of that stage, True where a step counts; heads get it
+    as "<name>.mask".
     """
 
     name: str
@@ -120,10 +119,10 @@ class Backbone:
 
 @dataclass(frozen=True)
 class BackboneRequest:
-    """What a backbone is built from: its options and the shape of each input tensor, without the batch axis."""
+    """What a backbone is built from: options, and the tensors that the input kind's stage gives."""
 
     options: Any
-    inputs: Mapping[str, tuple[int, ...]]
+    inputs: Mapping[str, TensorSpec]
 
 
 class BackboneBuild(Protocol):
@@ -136,7 +135,7 @@ class BackboneBuild(Protocol):
 class WeightsLoad(Protocol):
     """Load target of a WeightsSpec: reads a published file into arrays under our names, `stage/index/role`.
 
-    `names` are the names and shapes that the built backbone has (see `headstart.engine.stages.name_variables`).
+    `names` are the names and shapes that the built backbone has (see `headstart.engine.network.stages.name_variables`).
     Executes nothing from the file. Raises WrongWeightsError listing what differs.
     """
 
@@ -149,9 +148,10 @@ class BackboneSpec(Spec):
     """A pretrained feature extractor. `build` is a BackboneBuild; `stages` are its stages' names, bottom first.
 
     `stages` is None where only the built backbone knows them. One that `resolve_backbone` makes of a reference has
-    `builder`, the full name of the plugin's registered backbone that an artefact is built from again without the
+    `builder`, the full name of the registered backbone, of any plugin, that an artefact is built from again without the
     reference, and `given`, the options that the reference fixes.
     `preprocess` applies where no published weights are used (`--weights none` or a bare file of ours).
+    `family` says what it is built of, such as "cnn" or "transformer": rates that suit one do not suit the other.
     `refuses` says, by backend name, why a builder does not run there. `takes` is the kind of tensors that it is fed,
     which an input kind `produces`; `default_for` names the medium ("image") for which this is taken where the user
     names none. `version` changes when the same arrays would compute something else.
@@ -174,7 +174,7 @@ class BackboneSpec(Spec):
     version: int = 1
     builder: str | None = None
     given: Mapping[str, Any] = field(default_factory=dict)
-    family: Family = "cnn"
+    family: str = "cnn"
 
     def default_options(self) -> Any:
         """The options that it is built with where the user says nothing."""

@@ -14,7 +14,7 @@ from headstart.specs.base import Spec
 if TYPE_CHECKING:
     import numpy as np
 
-    from headstart.engine.network import Network
+    from headstart.engine.network.network import Network
 
 PRECISIONS = ("float32", "bfloat16")
 """What arithmetic can be asked for by name. Heads and losses are float32 in both."""
@@ -25,7 +25,8 @@ class EngineExport:
     """What an engine's exporter is given, in a process of its own: the first `stop` stages of a stock network.
 
     The exporter writes its graph, with the weights in it, as files below the empty `folder`. Graphs have a free batch
-    axis, the tensors' own names for inputs, and for outputs the names that `network.run` gives them.
+    axis, the tensors' own names for inputs, and for outputs the names that `network.run` gives them. All outputs are
+    float32: of bools (masks) and integers the same numbers, which whoever opens the engine casts back.
     """
 
     network: Network

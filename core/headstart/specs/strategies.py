@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from headstart.specs.backbones import Family
 from headstart.specs.base import Spec
 
 INPUT, HEAD = "input", "head"
@@ -83,7 +82,7 @@ class StrategyRequest:
     views: int | None
     epochs: int | None
     learning_rate: float | None
-    family: Family = "cnn"
+    family: str = "cnn"
 
 
 class StrategyBuild(Protocol):

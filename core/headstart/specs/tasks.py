@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
-    from headstart.engine.rows import Rows
+    from headstart.engine.linear.rows import Rows
 
     Batch = Mapping[str, np.ndarray]
     """Named arrays of the same rows, first axis batch: encoded targets, or a head's outputs."""
@@ -53,7 +53,10 @@ class Task(Protocol):
         """
 
     def head(self, name: str, features: Mapping[str, tuple[int | None, ...]], seed: int) -> keras.Model:
-        """A Functional model from {feature name: tensor} to named outputs, `name` as in `--head` ("mlp:512").
+        """A Functional model to named outputs, `name` as in `--head` ("mlp:512").
+
+        `features` holds the shapes (batch first) of "<name>" and, where a feature has one, of "<name>.mask"; the model
+        takes those of them that it wants, by name.
 
         `features` holds the shape of each feature, and of its mask under "<name>.mask" where it has one; the model
         takes what it wants.
@@ -189,10 +192,11 @@ class FeedsTargets(Protocol):
 
 @dataclass(frozen=True)
 class Search:
-    """How a sequence is searched for: from the token `start` to `end`, `most` tokens long at most, filled with `pad`.
+    """How a sequence is looked for: from the token `start` until `end`, at most `most` tokens, `pad` behind the end.
 
-    The score of a sequence is the sum of log probabilities over its new tokens ** `length_penalty`; `banned` tokens
-    are never given. One beam is a greedy search.
+    With `beams` above 1, so many sequences are followed at once. The best has the highest score: the sum of log p of
+    its new tokens over their number ** `length_penalty`; the start is not counted, the end is. What is `banned` is
+    never taken.
     """
 
     start: int
@@ -206,15 +210,19 @@ class Search:
 
 @runtime_checkable
 class Generates(Protocol):
-    """What a Task offers too whose answers are sequences, each token given those before it."""
+    """What a Task offers too whose answer is a sequence that the head continues, a token at a time.
+
+    Both functions are traced: keras.ops on backend tensors, and no branch on a value.
+    """
 
     search: Search
 
-    def start(self, head: keras.Model, features: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The state before the first token: backend tensors of static shapes, batch axis first."""
+    def start(self, head: keras.Model, features: Mapping[str, Any]) -> dict[str, Any]:
+        """The state before the first token: tensors by name, batch axis first, of shapes that no step changes."""
 
-    def step(self, head: keras.Model, state: Mapping[str, Any], last: Any, position: Any) -> tuple[Any, Any]:
-        """The next state, and logits (batch, vocabulary), after the tokens `last` (batch,) int32 at `position`."""
+    def step(self, head: keras.Model, state: dict[str, Any], last: Any, position: Any) -> tuple[dict[str, Any], Any]:
+        """The next state, and logits (batch, vocabulary) of the token at `position` (from 0), after the token `last`
+        (batch,) int32."""
 
 
 @runtime_checkable

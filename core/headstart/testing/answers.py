@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,14 +44,22 @@ def _spec(registry: Registry, name: str) -> BackboneSpec:
 
 
 def _write_answers(request: Mapping[str, Any], spec: BackboneSpec, registry: Registry, kind: InputKind) -> None:
-    from headstart.testing.backbones.network import build_stages, stage_by_stage, with_all_features, with_head
+    from headstart.testing.backbones.network import (
+        bring_alive,
+        build_stages,
+        preprocessed,
+        stage_by_stage,
+        with_all_features,
+        with_head,
+    )
     from headstart.testing.backbones.segments import cut_finely
 
     folder = Path(request["folder"])
     batch = read_arrays(folder / request["batch"])
     options, _ = parse_options(spec.options, request["options"], "options")
     stages = build_stages(registry.load_target(spec, spec.build), options, kind)
-    _give_weights(stages, request, folder, kind, batch)
+    calibrate = partial(bring_alive, stages, preprocessed(kind, batch), features=spec.features)
+    _give_weights(stages, request, folder, calibrate)
     headed = with_head(kind, cut_finely(stages), spec, registry)
     if headed is None:
         raise HeadstartError("no installed task takes one of its features")
@@ -86,18 +95,17 @@ def _parted(arrays: Mapping[str, np.ndarray]) -> list[tuple[tuple[str, str, str]
 
 
 def _give_weights(
-    stages: tuple[Stage, ...], request: Mapping[str, Any], folder: Path, kind: InputKind, batch: Mapping[str, Any]
+    stages: tuple[Stage, ...], request: Mapping[str, Any], folder: Path, calibrate: Callable[[], str | None]
 ) -> None:
     """Those in the file, or calibrated ones that are written to it."""
-    from headstart.engine import stages as engine
-    from headstart.testing.backbones.network import bring_alive, preprocessed
+    from headstart.engine.network import stages as engine
     from headstart.weights.files import read_safetensors, write_safetensors
 
     file = folder / request["weights"]
     if request["inputs"]:
         engine.assign_arrays(stages, read_safetensors(file), source="the weights written on the other backend")
         return
-    if dead := bring_alive(stages, preprocessed(kind, batch)):
+    if dead := calibrate():
         raise HeadstartError(dead)
     write_safetensors(file, engine.read_arrays(stages))
 

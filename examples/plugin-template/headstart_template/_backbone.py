@@ -10,7 +10,7 @@ from keras import layers
 def build(request: BackboneRequest) -> Backbone:
     """`image` (batch, height, width, 3) float32, preprocessed, to `pooled` (batch, 4 * options.width)."""
     width = request.options.width
-    image = keras.Input(request.inputs["image"], name="image")
+    image = keras.Input(request.inputs["image"].shape, name="image")
     hidden = _convolved(image, width, stride=2)
     stem = Stage("stem", keras.Model({"image": image}, {"hidden": hidden}))
 

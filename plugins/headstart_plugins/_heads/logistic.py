@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 
-from headstart.engine.rows import Rows
-from headstart.engine.spectrum import Spectrum
+from headstart.engine.linear.pca import EigenBasis
+from headstart.engine.linear.rows import Rows
 from headstart_plugins._heads.links import Link
 
 EXCESS = 1e-7
@@ -42,11 +42,11 @@ class Design:
     blocks: Callable[[], Iterable[np.ndarray]]
     targets: np.ndarray
     basis: np.ndarray | None
-    spectrum: Spectrum
+    spectrum: EigenBasis
     link: Link
 
 
-def make_design(rows: Rows, targets: np.ndarray, spectrum: Spectrum, link: Link) -> Design:
+def make_design(rows: Rows, targets: np.ndarray, spectrum: EigenBasis, link: Link) -> Design:
     """Projected features where rows are few; else scaled ones, kept in float64 where they fit into CACHE_LIMIT.
 
     Beyond that they are float32, as they came, and scaled anew at each evaluation where even those do not fit. Sums

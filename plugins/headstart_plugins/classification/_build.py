@@ -19,7 +19,7 @@ from headstart_plugins.classification._balance import Balance, stored_counts
 from headstart_plugins.classification._evaluator import CLASS, ClassificationEvaluator
 
 if TYPE_CHECKING:
-    from headstart.engine.rows import Rows
+    from headstart.engine.linear.rows import Rows
     from headstart.specs.tasks import Batch
 
 

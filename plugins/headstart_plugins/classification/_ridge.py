@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from headstart.engine.ridge import leave_out, ridge_weights
-from headstart.engine.rows import Rows
-from headstart.engine.spectrum import Spectrum
-from headstart.engine.sums import Values
+from headstart.engine.linear.moments import Values
+from headstart.engine.linear.pca import EigenBasis
+from headstart.engine.linear.ridge import leave_out, ridge_weights
+from headstart.engine.linear.rows import Rows
 from headstart_plugins._heads.logistic import Weights
 from headstart_plugins.classification._metrics import softened_loss
 
@@ -33,7 +33,7 @@ class Ridge:
     scale: float
     loss: float
 
-    def weights(self, spectrum: Spectrum) -> Weights:
+    def weights(self, spectrum: EigenBasis) -> Weights:
         """The head on projected features."""
         return Weights(self.scale * ridge_weights(spectrum, self.strength), self.scale * spectrum.target_mean)
 
@@ -50,7 +50,7 @@ def indicators(classes: int) -> Values:
     return values
 
 
-def choose_ridge(rows: Rows, spectrum: Spectrum, strengths: Sequence[float], classes: int) -> Ridge:
+def choose_ridge(rows: Rows, spectrum: EigenBasis, strengths: Sequence[float], classes: int) -> Ridge:
     """The strength whose left-out answers have the least cross-entropy at their best scale, and that scale.
 
     A ridge on indicators answers with numbers near 0 and 1, not with logits. One factor for all of them, as in

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from headstart.engine.ridge import ridge_weights
-from headstart.engine.rows import Rows
-from headstart.engine.spectrum import Spectrum, spectrum_of
+from headstart.engine.linear.pca import EigenBasis, eigenbasis_of
+from headstart.engine.linear.ridge import ridge_weights
+from headstart.engine.linear.rows import Rows
 from headstart.specs import Solved
 from headstart_plugins._heads.links import Softmax
 from headstart_plugins._heads.logistic import Weights, fit_logistic, make_design
@@ -27,7 +27,7 @@ def solve_heads(
     The first regression starts from the ridge of its strength, each other one from where the last two lead.
     """
     path = sorted(set(strengths), reverse=True)
-    spectrum = spectrum_of(rows, indicators(classes))
+    spectrum = eigenbasis_of(rows, indicators(classes))
     if weights is None:
         ridge = choose_ridge(rows, spectrum, path, classes)
         yield _solved(RIDGE, ridge.strength, ridge.weights(spectrum), spectrum)
@@ -40,7 +40,7 @@ def solve_heads(
 
 def solve_again(rows: Rows, solved: Solved, classes: int, weights: np.ndarray | None = None) -> Solved:
     """The same solver at the same strength on other rows; a regression starts from what was solved."""
-    spectrum = spectrum_of(rows, indicators(classes))
+    spectrum = eigenbasis_of(rows, indicators(classes))
     if solved.solver == RIDGE:
         ridge = choose_ridge(rows, spectrum, (solved.strength,), classes)
         return _solved(RIDGE, ridge.strength, ridge.weights(spectrum), spectrum)
@@ -54,6 +54,6 @@ def centred(weights: Weights) -> Weights:
     return Weights(weights.kernel, weights.bias - weights.bias.mean())
 
 
-def _solved(solver: str, strength: float, weights: Weights, spectrum: Spectrum) -> Solved:
+def _solved(solver: str, strength: float, weights: Weights, spectrum: EigenBasis) -> Solved:
     kernel, bias = spectrum.fold(weights.kernel, weights.bias)
     return Solved(solver, strength, {"kernel": kernel, "bias": bias})

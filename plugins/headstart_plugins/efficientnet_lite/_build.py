@@ -90,7 +90,7 @@ def lite2(request: BackboneRequest) -> Backbone:
 
 def _build(request: BackboneRequest, *, width: float, depth: float) -> Backbone:
     scale = _Scale(width, depth, request.options)
-    stages = [_stem(request.inputs["image"], scale)]
+    stages = [_stem(request.inputs["image"].shape, scale)]
     for index, group in enumerate(GROUPS):
         end = index in (0, len(GROUPS) - 1)
         repeats = scale.repeats(group.repeats, end=end)

@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from headstart.engine.stages import name_variables, weighted_layers, wrong_weights
+from headstart.engine.network.stages import name_variables, weighted_layers, wrong_weights
 from headstart.errors import WrongWeightsError
 from headstart.specs import Backbone, Stage
 from headstart.weights.torch_file import read_torch_file

@@ -23,11 +23,12 @@ HINT = "use another engine, or --engine native"
 
 
 def export(request: EngineExport) -> None:
-    """Write graph.onnx into the folder: inputs of the types that the input stage takes, outputs float32.
+    """Write graph.onnx into the folder: inputs of the types that the input stage takes, outputs float32, masks
+    and ids among them.
 
     Inputs and outputs have the names of the network's tensors, each sorted, and a free batch axis; what Keras
     computes from the batch size in Python is fixed at the one sample of the trace. Raises EngineRefusal naming the
-    operation that has no form in ONNX, the tensor that is no float, or the size of weights that are too large.
+    operation that has no form in ONNX, or the size of weights that are too large.
     """
     import torch
 
@@ -37,7 +38,7 @@ def export(request: EngineExport) -> None:
     network, path = request.network, request.folder / GRAPH
     samples = _samples(network.stages[0].model.input)
     with torch.no_grad(), channels_first(stage.model for stage in network.stages[: request.stop]):
-        outputs = _output_names(network.run(samples, 0, request.stop))
+        outputs = sorted(network.run(samples, 0, request.stop))
         module = Positional(network, request.stop, tuple(samples), outputs).eval()
         _require_room(module)
         _trace(module, samples, outputs, path)
@@ -61,13 +62,6 @@ def _require_room(module: Any) -> None:
     size = sum(weight.nbytes for weight in module.parameters())
     if size > LARGEST:
         raise EngineRefusal(f"weights of {size / 2**30:.1f} GiB do not fit an ONNX file, which ends at 2", hint=HINT)
-
-
-def _output_names(outputs: Mapping[str, Any]) -> list[str]:
-    for name, tensor in outputs.items():
-        if not tensor.is_floating_point():
-            raise EngineRefusal(f"tensor {name!r} is {tensor.dtype}, and engines give float32 only", hint=HINT)
-    return sorted(outputs)
 
 
 def _trace(module: Any, samples: Mapping[str, Any], outputs: Sequence[str], path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from headstart.engine.network import Network
+from headstart.engine.network.network import Network
 
 SHAPES = (torch.Tensor.shape.__get__, torch.Tensor.size)
 

@@ -20,13 +20,13 @@ NAMES = "graph.json"
 def export(request: EngineExport) -> None:
     """Write graph.xml, graph.bin and graph.json (names) into the folder.
 
-    Inputs have a free batch axis and the type that the input stage takes; outputs are float32. Raises EngineRefusal
-    naming the layer that Keras' OpenVINO backend has no form for, or the tensor that is no float.
+    Inputs have a free batch axis and the type that the input stage takes; outputs are float32, masks and ids among
+    them. Raises EngineRefusal naming the layer that Keras' OpenVINO backend has no form for.
     """
     import openvino
 
     parameters = _parameters(request)
-    outputs = {name: _as_float(name, output) for name, output in _trace(request, parameters).items()}
+    outputs = {name: _as_float(output) for name, output in _trace(request, parameters).items()}
     model = openvino.Model(list(outputs.values()), list(parameters.values()))
     move_transposes(model, known_rules())
     openvino.save_model(model, request.folder / GRAPH, compress_to_fp16=False)
@@ -96,13 +96,8 @@ def _reason(exc: Exception) -> str:
     return lines[0] if lines else type(exc).__name__
 
 
-def _as_float(name: str, output: Any) -> Any:
+def _as_float(output: Any) -> Any:
     import openvino
     import openvino.opset15 as ov
 
-    if not output.get_element_type().is_real():
-        raise EngineRefusal(
-            f"tensor {name!r} is {output.get_element_type().get_type_name()}, and engines give float32 only",
-            hint="use another engine, or --engine native",
-        )
     return output if output.get_element_type() == openvino.Type.f32 else ov.convert(output, "f32").output(0)

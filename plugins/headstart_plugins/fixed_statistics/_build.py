@@ -11,7 +11,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from headstart.engine.lowered import Lowered
+from headstart.engine.lowering.applied import Lowered
 
 
 class FixedStatsBatchNorm(Lowered):

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from headstart.engine.lowered import LoweredConvolution, read_convolution
+from headstart.engine.lowering.applied import LoweredConvolution, read_convolution
 
 
 class _Finished(LoweredConvolution):

@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from headstart.engine.lowered import Extent
+from headstart.engine.lowering.applied import Extent
 
 Pair = tuple[int, int]
 

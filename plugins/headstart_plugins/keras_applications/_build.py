@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from headstart.engine.cutting import between
+from headstart.engine.network.cutting import between
 from headstart.errors import UsageError
 from headstart.specs import Backbone, BackboneBuild, BackboneRequest, Stage
 from headstart_plugins.keras_applications._families import CHANNELS_FIRST, FAMILIES, Family
@@ -36,7 +36,7 @@ def build(network: Network, request: BackboneRequest) -> Backbone:
     Raises UsageError for a backend, layout or size that the network does not take.
     """
     family = FAMILIES[network.family]
-    shape = tuple(request.inputs["image"])
+    shape = request.inputs["image"].shape
     _check(network, family, shape)
     whole = whole_network(network, request.options, shape)
     return Backbone(tuple(_stages(network.cuts, whole, family.entry)))

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headstart.options import NoOptions, option
-from headstart.specs import Family as Kind
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -66,7 +65,7 @@ class Family:
     entry: str | None = None
     refuses: Mapping[str, str] = field(default_factory=dict)
     layouts: Mapping[str, str] = field(default_factory=dict)
-    tuned: Kind = "cnn"
+    tuned: str = "cnn"
 
 
 def _no_channels_first(title: str) -> Mapping[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from headstart.engine.names import kind_of, own_number
+from headstart.engine.network.keras_names import kind_of, own_number
 
 
 def stable_names(model: keras.Model) -> dict[str, Any]:

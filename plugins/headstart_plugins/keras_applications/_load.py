@@ -11,8 +11,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from headstart.engine.names import kind_of, own_number
-from headstart.engine.stages import name_variables, weighted_layers, wrong_weights
+from headstart.engine.network.keras_names import kind_of, own_number
+from headstart.engine.network.stages import name_variables, weighted_layers, wrong_weights
 from headstart.specs import Backbone, Stage
 from headstart_plugins.keras_applications._families import IMAGENET_MEAN, IMAGENET_STD
 from headstart_plugins.keras_applications._file import Entry, read_file

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from headstart.engine.cutting import between
+from headstart.engine.network.cutting import between
 from headstart.errors import UsageError
 from headstart.specs import Backbone, BackboneRequest, Stage
 from headstart_plugins.keras_hub import TOP
@@ -25,7 +25,7 @@ def build(request: BackboneRequest) -> Backbone:
     lies "x": a map (batch, height, width, channel) or tokens (batch, time, channel); the last one, `top`, gives
     "pooled" (batch, channel). All float32. Raises UsageError for a configuration that KerasHub does not build.
     """
-    whole = whole_network(request.options.config, tuple(request.inputs["image"]))
+    whole = whole_network(request.options.config, request.inputs["image"].shape)
     return Backbone(tuple(cut_stages(whole)))
 
 

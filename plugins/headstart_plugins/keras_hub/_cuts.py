@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from headstart.engine.cutting import lone_tensors, nodes_of
+from headstart.engine.network.cutting import lone_tensors, nodes_of
 from headstart_plugins.keras_hub._encoders import is_chain, run_blocks
 
 MAP_RANK, TOKENS_RANK = 4, 3

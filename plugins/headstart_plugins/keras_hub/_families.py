@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from headstart.specs import Family
-
 Pooling = Literal["mean", "class_token"]
 
 POOLING: Mapping[str, Pooling] = {
@@ -40,7 +38,7 @@ TRANSFORMERS = frozenset(
 """Those made of blocks of attention; the others are convolutional."""
 
 
-def family_of(class_name: str) -> Family:
+def family_of(class_name: str) -> str:
     """Whose rates suit a backbone."""
     return "transformer" if class_name in TRANSFORMERS else "cnn"
 

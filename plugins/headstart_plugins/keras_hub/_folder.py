@@ -10,7 +10,6 @@ from typing import Any
 
 from headstart.documents import read_object
 from headstart.errors import UsageError
-from headstart.specs import Family
 from headstart_plugins.keras_hub._families import HUGGING_FACE, POOLING, family_of
 from headstart_plugins.keras_hub._pixels import of_hugging_face, of_keras, of_timm
 from headstart_plugins.keras_hub._plain import require_plain
@@ -33,7 +32,7 @@ class Folder:
     weights: str
     preprocess: Mapping[str, Any]
     what: str
-    family: Family
+    family: str
 
     @property
     def size(self) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from headstart.engine.stages import read_arrays
+from headstart.engine.network.stages import read_arrays
 from headstart.errors import WrongWeightsError
 from headstart.specs import Backbone
 from headstart_plugins.keras_hub._build import converter_of, cut_stages, whole_network

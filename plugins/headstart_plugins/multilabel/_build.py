@@ -25,7 +25,7 @@ from headstart_plugins.multilabel._thresholds import (
 )
 
 if TYPE_CHECKING:
-    from headstart.engine.rows import Rows
+    from headstart.engine.linear.rows import Rows
     from headstart.specs.tasks import Batch
 
 

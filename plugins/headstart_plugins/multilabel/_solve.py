@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import special
 
-from headstart.engine.ridge import ridge_weights
-from headstart.engine.rows import Rows
-from headstart.engine.spectrum import Spectrum, spectrum_of
+from headstart.engine.linear.pca import EigenBasis, eigenbasis_of
+from headstart.engine.linear.ridge import ridge_weights
+from headstart.engine.linear.rows import Rows
 from headstart.specs import Solved
 from headstart_plugins._heads.links import Sigmoid
 from headstart_plugins._heads.logistic import Weights, fit_logistic, make_design
@@ -31,7 +31,7 @@ def solve_heads(rows: Rows, strengths: Sequence[float]) -> Iterator[Solved]:
     The objective is the sum over labels of what each label's own regression would minimise.
     """
     path = sorted(set(strengths), reverse=True)
-    spectrum = spectrum_of(rows, _values)
+    spectrum = eigenbasis_of(rows, _values)
     shares = np.clip(spectrum.target_mean, RAREST, 1 - RAREST)
     start = Weights(STEEPEST * ridge_weights(spectrum, path[0]), special.logit(shares))
     for strength, found in regressions(make_design(rows, rows.targets["labels"], spectrum, Sigmoid()), start, path):
@@ -40,7 +40,7 @@ def solve_heads(rows: Rows, strengths: Sequence[float]) -> Iterator[Solved]:
 
 def solve_again(rows: Rows, solved: Solved) -> Solved:
     """The same strength on other rows, starting from what was solved."""
-    spectrum = spectrum_of(rows, _values)
+    spectrum = eigenbasis_of(rows, _values)
     start = Weights(*spectrum.unfold(solved.weights["kernel"], solved.weights["bias"]))
     found = fit_logistic(make_design(rows, rows.targets["labels"], spectrum, Sigmoid()), start, solved.strength)
     return _solved(solved.strength, found, spectrum)
@@ -50,6 +50,6 @@ def _values(targets: Batch) -> np.ndarray:
     return targets["labels"].astype(np.float64)
 
 
-def _solved(strength: float, weights: Weights, spectrum: Spectrum) -> Solved:
+def _solved(strength: float, weights: Weights, spectrum: EigenBasis) -> Solved:
     kernel, bias = spectrum.fold(weights.kernel, weights.bias)
     return Solved(LOGISTIC, strength, {"kernel": kernel, "bias": bias})

@@ -18,7 +18,7 @@ from headstart_plugins.regression._evaluator import NUMBER, RegressionEvaluator,
 from headstart_plugins.regression._solve import VALUE, solve_again, solve_heads
 
 if TYPE_CHECKING:
-    from headstart.engine.rows import Rows
+    from headstart.engine.linear.rows import Rows
     from headstart.specs.tasks import Batch
 
 

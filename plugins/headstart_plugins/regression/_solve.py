@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.engine.ridge import ridge_weights
-from headstart.engine.rows import Rows
-from headstart.engine.spectrum import Spectrum, spectrum_of
+from headstart.engine.linear.pca import EigenBasis, eigenbasis_of
+from headstart.engine.linear.ridge import ridge_weights
+from headstart.engine.linear.rows import Rows
 from headstart.specs import Solved
 
 if TYPE_CHECKING:
@@ -21,20 +21,20 @@ VALUE = "value"
 
 def solve_heads(rows: Rows, strengths: Sequence[float]) -> Iterator[Solved]:
     """The ridge regression of each strength, strongest first: all from one eigendecomposition."""
-    spectrum = spectrum_of(rows, _values)
+    spectrum = eigenbasis_of(rows, _values)
     for strength in sorted(set(strengths), reverse=True):
         yield _solved(spectrum, strength)
 
 
 def solve_again(rows: Rows, solved: Solved) -> Solved:
     """The same strength on other rows."""
-    return _solved(spectrum_of(rows, _values), solved.strength)
+    return _solved(eigenbasis_of(rows, _values), solved.strength)
 
 
 def _values(targets: Batch) -> np.ndarray:
     return targets["number"].astype(np.float64)[:, None]
 
 
-def _solved(spectrum: Spectrum, strength: float) -> Solved:
+def _solved(spectrum: EigenBasis, strength: float) -> Solved:
     kernel, bias = spectrum.fold(ridge_weights(spectrum, strength), spectrum.target_mean)
     return Solved(RIDGE, strength, {"kernel": kernel, "bias": bias}, VALUE)

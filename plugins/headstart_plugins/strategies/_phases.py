@@ -75,7 +75,12 @@ def fine_tuning(name: str, request: StrategyRequest, stages: tuple[str, ...], ki
 
 
 def _rate(request: StrategyRequest, options: FullOptions, kind: Kind) -> Rate:
-    """The rate that the user named, or the family's."""
-    suited = RATES[request.family, kind]
+    """The rate that the user named, or the family's. Raises UsageError for a family without one."""
+    suited = RATES.get((request.family, kind), Rate(0.0))
     peak = request.learning_rate or options.backbone_rate or suited.peak
+    if not peak:
+        raise UsageError(
+            f"no rate is known to suit backbones of the family {request.family!r}",
+            hint="give --learning-rate; `headstart lr` finds one",
+        )
     return Rate(peak, suited.layer_decay if options.layer_decay is None else options.layer_decay)

@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from headstart.specs import Family
-
 Kind = Literal["everything", "norms", "biases", "low_rank"]
 """What learns in the backbone."""
 
@@ -27,7 +25,7 @@ class Rate:
     layer_decay: float = 1.0
 
 
-RATES: Mapping[tuple[Family, Kind], Rate] = {
+RATES: Mapping[tuple[str, Kind], Rate] = {
     ("cnn", "everything"): Rate(3e-4),
     ("cnn", "norms"): Rate(1e-2),
     ("cnn", "biases"): Rate(1e-2),

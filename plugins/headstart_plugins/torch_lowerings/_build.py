@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from torch.nn import functional
 
-from headstart.engine.lowered import Extent, LoweredConvolution, read_convolution
+from headstart.engine.lowering.applied import Extent, LoweredConvolution, read_convolution
 from headstart_plugins.torch_lowerings._convolve import Shape, convolve
 
 

@@ -34,11 +34,11 @@ class Bench:
         return {name: array[rows] for name, array in self.data.tensors.items()}
 
     def network(self, head="linear", seed=0):
-        from headstart.engine.calibrate import initialise
         from headstart.engine.device import forward
-        from headstart.engine.graft import build_backbone, graft
+        from headstart.engine.network.assemble import backbone_inputs, build_backbone, graft
+        from headstart.engine.network.lsuv_init import initialise
 
-        inputs = {name: tensor.shape for name, tensor in self.kind.tensors.items()}
+        inputs = backbone_inputs(self.kind)
         stages = build_backbone(self.spec, self.registry, options=self.spec.options(), inputs=inputs)
         made = graft(self.kind, stages, self.spec.features, task=self.task, head=head, seed=seed)
         initialise(made.backbone, forward(made, 0, 1)(self.batch(np.arange(32))), seed)
@@ -48,10 +48,10 @@ class Bench:
         from headstart.cache import Cache
         from headstart.data.array_store import ArrayStore
         from headstart.engine.device import forward
-        from headstart.engine.identity import hash_arrays
-        from headstart.engine.prefixes import Opened
-        from headstart.engine.source import Source
-        from headstart.engine.stages import read_arrays
+        from headstart.engine.features.extractor import Opened
+        from headstart.engine.features.prefix_key import hash_arrays
+        from headstart.engine.features.source import Source
+        from headstart.engine.network.stages import read_arrays
         from headstart.timing import Stopwatch
 
         def opened(cut):

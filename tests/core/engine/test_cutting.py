@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from headstart.engine.cutting import lone_tensors
-from headstart.engine.stages import name_variables
+from headstart.engine.network.cutting import lone_tensors
+from headstart.engine.network.stages import name_variables
 from headstart.specs import Stage
 from headstart.testing.backbones.network import run_stages
 from headstart.testing.backbones.segments import LONGEST, cut_finely

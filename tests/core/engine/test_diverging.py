@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from headstart.engine.source import PLAIN
-from headstart.engine.stages import read_arrays
+from headstart.engine.features.source import PLAIN
+from headstart.engine.network.stages import read_arrays
 from headstart.engine.train.phases import run_phases
 from headstart.errors import DivergedError
 from headstart.specs import Phase

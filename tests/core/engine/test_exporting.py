@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from headstart.engine.exporting import Exporters, Job
+from headstart.engine.features.export import Exporters, Job
 from headstart.errors import EngineRefusal
 from headstart.specs import EngineSpec
 

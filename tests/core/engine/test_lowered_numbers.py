@@ -4,16 +4,16 @@ import keras
 import numpy as np
 import pytest
 
-from headstart.engine.calibrate import calibration_batch, initialise
 from headstart.engine.device import forward, train_step
-from headstart.engine.frozen import trainable_variables
-from headstart.engine.lowering import lower, rules_for
-from headstart.engine.network import Network
-from headstart.engine.stages import name_variables, read_arrays
+from headstart.engine.lowering.registry import lower, rules_for
+from headstart.engine.network.frozen import trainable_variables
+from headstart.engine.network.lsuv_init import calibration_batch, initialise
+from headstart.engine.network.network import Network
+from headstart.engine.network.stages import name_variables, read_arrays
 from headstart.engine.step import Step
 from headstart.engine.train.optimizer import GroupedAdamW
 from headstart.registry import load_registry
-from headstart.specs import BackboneRequest, FeatureSpec, Stage
+from headstart.specs import BackboneRequest, FeatureSpec, Stage, TensorSpec
 
 pytestmark = pytest.mark.backend
 layers = keras.layers
@@ -191,7 +191,8 @@ def built(registry, name, variant=None, size=64):
     spec = registry.get("backbones", name)
     options = spec.options(**(variant if variant is not None else spec.tiny))
     shapes = {"image": (size, size, 3)}
-    stages = registry.load_target(spec, spec.build)(BackboneRequest(options=options, inputs=shapes)).stages
+    inputs = {name: TensorSpec(shape, "float32") for name, shape in shapes.items()}
+    stages = registry.load_target(spec, spec.build)(BackboneRequest(options=options, inputs=inputs)).stages
     batch = calibration_batch(shapes, count=16)
     initialise(stages, batch)
     return stages, batch

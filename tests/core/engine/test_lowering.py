@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from headstart.engine.lowering import device_at_hand, lower, rules_for
-from headstart.engine.network import Network
+from headstart.engine.lowering.registry import device_at_hand, lower, rules_for
+from headstart.engine.network.network import Network
 from headstart.errors import PluginError
 from headstart.specs import LoweringSpec, Stage
 

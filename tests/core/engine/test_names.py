@@ -3,7 +3,7 @@
 import keras
 import pytest
 
-from headstart.engine.stages import name_variables
+from headstart.engine.network.stages import name_variables
 from headstart.specs import Stage
 
 pytestmark = pytest.mark.backend

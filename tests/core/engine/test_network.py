@@ -10,12 +10,12 @@ import pytest
 
 from headstart.data.array_store import ArrayStore
 from headstart.engine.device import forward
-from headstart.engine.features import extract
-from headstart.engine.network import Network, choose_features
-from headstart.engine.source import alive_shapes
-from headstart.engine.stages import assign_arrays, name_variables, read_arrays
+from headstart.engine.features.extract import extract
+from headstart.engine.features.source import alive_shapes
+from headstart.engine.network.network import Network, choose_features
+from headstart.engine.network.stages import assign_arrays, name_variables, read_arrays
 from headstart.errors import PluginError, WrongWeightsError
-from headstart.specs import FeatureSpec, Stage
+from headstart.specs import FeatureSpec, Stage, TensorSpec
 
 pytestmark = pytest.mark.backend
 
@@ -41,7 +41,7 @@ def test_a_feature_from_the_middle_is_carried_to_the_head_past_the_stages_above(
     class Pooled:
         """A head on the map that the stage `middle` gives."""
 
-        feature = "map@2"
+        features = ("map@2",)
 
         def head(self, name, features, seed):
             entry = keras.Input(features["map@2"][1:], name="map@2")
@@ -116,7 +116,8 @@ import numpy as np
 from conftest import Bench
 from headstart.registry import load_registry
 from headstart.engine.device import forward
-from headstart.engine.stages import assign_arrays
+from headstart.engine.network.stages import assign_arrays
+from headstart.engine.network.stages import assign_arrays
 network = Bench(load_registry()).network(seed=7)
 arrays = {{k.replace("|", "/"): v for k, v in np.load({str(tmp_path / "weights.npz")!r}).items()}}
 assign_arrays(network.learned, arrays, source="the other backend")
@@ -145,9 +146,9 @@ def test_weights_that_do_not_fit_are_listed_and_nothing_is_assigned(bench, netwo
 def test_a_backbone_that_breaks_its_word_is_refused(bench):
     from dataclasses import replace
 
-    from headstart.engine.graft import build_backbone
+    from headstart.engine.network.assemble import build_backbone
 
-    inputs = {"image": (16, 16, 3)}
+    inputs = {"image": TensorSpec((16, 16, 3), "float32")}
     for broken, words in (
         (replace(bench.spec, stages=("low", "top")), "declares stages"),
         (replace(bench.spec, features=(replace(bench.spec.features[0], channels=99),)), "99 channels"),

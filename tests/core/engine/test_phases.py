@@ -10,10 +10,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from headstart.engine.device import forward
-from headstart.engine.frozen import count_trainable, hash_frozen, trainable_variables, verify_frozen
 from headstart.engine.heads import is_surer
-from headstart.engine.rows import Part, Rows
-from headstart.engine.stages import read_arrays
+from headstart.engine.linear.rows import Part, Rows
+from headstart.engine.network.frozen import count_trainable, hash_frozen, trainable_variables, verify_frozen
+from headstart.engine.network.stages import read_arrays
 from headstart.engine.train.checkpoints import SCHEMA
 from headstart.engine.train.phases import run_phases
 from headstart.engine.train.trainer import Trainer
@@ -69,7 +69,7 @@ def test_a_frozen_weight_or_statistic_that_moved_is_named(network):
 
 
 def trainable_or_not(network):
-    from headstart.engine.stages import name_variables
+    from headstart.engine.network.stages import name_variables
 
     return name_variables(network.learned)
 

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.backend
 
 
 def test_values_in_range_pass_and_others_are_named():
-    from headstart.engine.graft import verify_ranges
+    from headstart.engine.network.assemble import verify_ranges
 
     values = np.linspace(-1, 1, 24, dtype=np.float32).reshape(2, 3, 4)
     verify_ranges({"x": values}, {"x": (-1.0, 1.0)})
@@ -18,7 +18,7 @@ def test_values_in_range_pass_and_others_are_named():
 
 
 def test_a_tensor_that_hardly_varies_gets_the_advice_of_its_kind():
-    from headstart.engine.graft import verify_ranges
+    from headstart.engine.network.assemble import verify_ranges
 
     values = np.linspace(0, 1 / 255, 24, dtype=np.float32)
     with pytest.raises(DataError, match="'x' hardly varies") as caught:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from headstart.engine.stages import read_arrays
+from headstart.engine.network.stages import read_arrays
 from headstart.engine.train import lr_test
 from headstart.engine.train.epochs import filled_up
 from headstart.engine.train.lr_test import SweptAdamW, measure_rates

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from headstart.engine.device import score_step
+from headstart.engine.network.stages import read_arrays
 from headstart.engine.scoring import Scores
-from headstart.engine.stages import read_arrays
 from headstart.engine.train.checkpoints import Checkpoints
 from headstart.engine.train.device_epochs import DeviceEpochs, Pace
 from headstart.engine.train.phases import run_phases
@@ -109,7 +109,7 @@ class Runs:
         return dataclasses.replace(made, task=self._task)
 
     def _with_dropout(self):
-        from headstart.engine.network import Network
+        from headstart.engine.network.network import Network
         from headstart.specs import Stage
 
         network = self._bench.network(self._case.head)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from headstart.engine.ridge import leave_out, ridge_weights
-from headstart.engine.rows import Part, Rows
-from headstart.engine.spectrum import spectrum_of
+from headstart.engine.linear.pca import eigenbasis_of
+from headstart.engine.linear.ridge import leave_out, ridge_weights
+from headstart.engine.linear.rows import Part, Rows
 from headstart.errors import DataError
 
 STRENGTHS = (10.0, 0.1, 1e-3)
@@ -45,7 +45,7 @@ def scaled(features):
 @pytest.mark.parametrize("shape", [FEW, MANY])
 def test_the_path_equals_the_normal_equations_and_scikit_learn(shape, offset):
     features, targets = sample(*shape, offset=offset)
-    spectrum = spectrum_of(rows_of(features, targets, 11), values)
+    spectrum = eigenbasis_of(rows_of(features, targets, 11), values)
     inputs, outputs = scaled(features), values(of(targets))
     for strength in STRENGTHS:
         kernel = spectrum.basis @ ridge_weights(spectrum, strength)
@@ -61,7 +61,7 @@ def test_the_path_equals_the_normal_equations_and_scikit_learn(shape, offset):
 @pytest.mark.parametrize("shape", [FEW, MANY])
 def test_folded_weights_answer_raw_features_and_unfold_again(shape):
     features, targets = sample(*shape, offset=5.0)
-    spectrum = spectrum_of(rows_of(features, targets, 7), values)
+    spectrum = eigenbasis_of(rows_of(features, targets, 7), values)
     weights, bias = ridge_weights(spectrum, 0.1), spectrum.target_mean
     kernel, folded = spectrum.fold(weights, bias)
     assert (kernel.dtype, folded.dtype) == (np.float32, np.float32)
@@ -73,10 +73,10 @@ def test_folded_weights_answer_raw_features_and_unfold_again(shape):
 
 def test_scores_are_the_rows_along_the_axes():
     features, targets = sample(*FEW)
-    spectrum = spectrum_of(rows_of(features, targets, 11), values)
+    spectrum = eigenbasis_of(rows_of(features, targets, 11), values)
     np.testing.assert_allclose(spectrum.scores, spectrum.project(features), atol=1e-5)
     np.testing.assert_allclose(spectrum.basis.T @ spectrum.basis, np.eye(len(spectrum.values)), atol=1e-8)
-    assert spectrum_of(rows_of(*sample(*MANY), 11), values).scores is None
+    assert eigenbasis_of(rows_of(*sample(*MANY), 11), values).scores is None
 
 
 @pytest.mark.parametrize("views", [1, 3])
@@ -86,7 +86,7 @@ def test_left_out_answers_equal_refits_without_each_sample(shape, views):
     random = np.random.default_rng(1)
     seen = [features, *(features + 0.1 * random.normal(size=shape).astype(np.float32) for _ in range(views - 1))]
     rows = Rows((Part(tuple(seen), of(targets)),))
-    spectrum = spectrum_of(rows, values)
+    spectrum = eigenbasis_of(rows, values)
     left = leave_out(spectrum, rows, values, STRENGTHS, limit=1000)
     assert np.array_equal(left.targets["class"], targets)
     inputs = np.stack([spectrum.project(view) for view in seen], axis=1)
@@ -102,7 +102,7 @@ def test_left_out_answers_equal_refits_without_each_sample(shape, views):
 def test_no_more_samples_are_asked_than_allowed_evenly_spaced():
     features, targets = sample(100, 5)
     rows = rows_of(features, targets, 50)
-    spectrum = spectrum_of(rows, values)
+    spectrum = eigenbasis_of(rows, values)
     whole, some = (leave_out(spectrum, rows, values, STRENGTHS, limit) for limit in (100, 40))
     picked = np.r_[np.arange(0, 50, 3), np.arange(50, 100, 3)]
     np.testing.assert_allclose(some.answers, whole.answers[:, picked], atol=1e-12)
@@ -114,11 +114,11 @@ def test_a_channel_that_is_not_finite_is_named(shape):
     features, targets = sample(*shape)
     features[3, 7] = np.nan
     with np.errstate(invalid="ignore"), pytest.raises(DataError, match="channel 7 first"):
-        spectrum_of(rows_of(features, targets, 5), values)
+        eigenbasis_of(rows_of(features, targets, 5), values)
 
 
 def test_the_same_rows_give_the_same_bits():
     features, targets = sample(*MANY)
-    one, other = (spectrum_of(rows_of(features, targets, 64), values) for _ in range(2))
+    one, other = (eigenbasis_of(rows_of(features, targets, 64), values) for _ in range(2))
     assert np.array_equal(one.basis, other.basis)
     assert np.array_equal(one.cross, other.cross)

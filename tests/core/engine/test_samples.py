@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from headstart.data.order import batches, epoch_order
-from headstart.engine.source import STORED_LIMIT, is_storable
+from headstart.engine.features.source import STORED_LIMIT, is_storable
 from headstart.engine.train.epochs import Stored
 
 pytestmark = pytest.mark.backend

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from headstart.engine.device import forward, loss_step, score_step
-from headstart.engine.network import Network
+from headstart.engine.network.network import Network
 from headstart.engine.scoring import Scores
 from headstart.engine.step import Step
 from headstart.engine.train.checkpoints import Checkpoints
@@ -248,7 +248,7 @@ class Forced:
 
 def test_a_head_that_is_fed_targets_gets_them_in_training_and_scoring(bench, network):
     from headstart.engine.device import train_step
-    from headstart.engine.frozen import trainable_variables
+    from headstart.engine.network.frozen import trainable_variables
     from headstart.engine.train.optimizer import GroupedAdamW
 
     pooled, hint = keras.Input((12,), name="pooled"), keras.Input((CLASSES,), name="hint")

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from headstart.engine.stages import read_arrays
+from headstart.engine.network.stages import read_arrays
 from headstart.engine.train import trainer
 from headstart.engine.train.checkpoints import Checkpoints
 from headstart.engine.train.lr_test import measure_rates

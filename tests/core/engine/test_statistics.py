@@ -6,8 +6,8 @@ import pytest
 
 from headstart.data.order import batches, epoch_order
 from headstart.engine.device import forward
-from headstart.engine.network import Network
-from headstart.engine.stages import read_arrays
+from headstart.engine.network.network import Network
+from headstart.engine.network.stages import read_arrays
 from headstart.engine.train import bn_stats as module
 from headstart.engine.train.bn_stats import reestimate
 from headstart.engine.train.phases import run_phases

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from headstart.engine.frozen import trainable_variables
-from headstart.engine.stages import read_arrays
+from headstart.engine.network.frozen import trainable_variables
+from headstart.engine.network.stages import read_arrays
 from headstart.engine.train.surgical import choose_stages, pick_stages, relative_gradients
 from headstart.specs import Phase
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from headstart.engine.device import forward, train_step
-from headstart.engine.frozen import trainable_variables
-from headstart.engine.stages import read_arrays
+from headstart.engine.network.frozen import trainable_variables
+from headstart.engine.network.stages import read_arrays
 from headstart.engine.step import Step
 from headstart.engine.train.optimizer import GroupedAdamW, schedule
 
@@ -71,9 +71,9 @@ def test_the_first_update_of_each_kernel_is_its_stages_rate_on_published_weights
     """Over the numbers that have a gradient: at 64 px the outer taps of a 5 x 5 kernel on a 2 x 2 map have none."""
     from pathlib import Path
 
-    from headstart.engine.graft import build_backbone, graft
-    from headstart.engine.stages import assign_arrays
-    from headstart.specs import Backbone, InputRequest
+    from headstart.engine.network.assemble import build_backbone, graft
+    from headstart.engine.network.stages import assign_arrays
+    from headstart.specs import Backbone, InputRequest, TensorSpec
 
     spec = small_registry.get("backbones", "lite0")
     origin = spec.weights[0].origin
@@ -85,7 +85,9 @@ def test_the_first_update_of_each_kernel_is_its_stages_rate_on_published_weights
     kind = small_registry.load_target(reading, reading.build)(
         InputRequest({**spec.weights[0].preprocess, "size": [64, 64]}, reading.options())
     )
-    stages = build_backbone(spec, small_registry, options=spec.options(), inputs={"image": (64, 64, 3)})
+    stages = build_backbone(
+        spec, small_registry, options=spec.options(), inputs={"image": TensorSpec((64, 64, 3), "float32")}
+    )
     arrays = small_registry.load_target(spec, spec.weights[0].load)(file, Backbone(stages))
     assign_arrays(stages, arrays, source=str(file))
     whole = graft(kind, stages, spec.features, task=bench.task, head="linear", seed=0)
@@ -349,7 +351,7 @@ def test_variables_stay_readable_while_a_step_holds_their_successors(bench, netw
 
 
 def test_dropout_draws_anew_each_step_in_training_and_never_in_inference(bench, small_registry):
-    from headstart.engine.network import Network
+    from headstart.engine.network.network import Network
     from headstart.specs import Stage, TaskRequest
 
     spec = small_registry.get("tasks", "classification")

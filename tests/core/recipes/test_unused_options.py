@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from headstart.engine.rows import Part, Rows
+from headstart.engine.linear.rows import Part, Rows
 from headstart.errors import RecipeError
 from headstart.recipes.build import build_recipe
 from headstart.recipes.file import write_recipe

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 
-from headstart.engine.rows import Part, Rows
+from headstart.engine.linear.rows import Part, Rows
 from headstart.errors import DataError
 from headstart.options import parse_options
 from headstart.specs import TaskRequest

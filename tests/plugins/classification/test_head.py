@@ -24,7 +24,7 @@ def answer(model, features):
 
 
 def weights_of(model):
-    from headstart.engine.stages import read_arrays
+    from headstart.engine.network.stages import read_arrays
     from headstart.specs import Stage
 
     return read_arrays([Stage("head", model)])
@@ -67,8 +67,8 @@ def test_dropout_acts_in_training_only_and_owns_no_stored_weight(name, layers):
 
 
 def test_solved_weights_fit_the_linear_head_and_give_the_same_logits():
-    from headstart.engine.rows import Part, Rows
-    from headstart.engine.stages import assign_arrays
+    from headstart.engine.linear.rows import Part, Rows
+    from headstart.engine.network.stages import assign_arrays
     from headstart.specs import Stage
 
     random = np.random.default_rng(0)

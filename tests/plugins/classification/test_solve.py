@@ -10,7 +10,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from sklearn.linear_model import Ridge
 
-from headstart.engine.rows import Part, Rows
+from headstart.engine.linear.rows import Part, Rows
 from headstart.specs import Solved
 from headstart_plugins.classification._build import Classification
 

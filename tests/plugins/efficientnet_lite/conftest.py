@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.specs import BackboneRequest
+from headstart.specs import BackboneRequest, TensorSpec
 from headstart_plugins.efficientnet_lite import register_backbones
 
 
@@ -77,12 +77,12 @@ def pixels(spec):
 @pytest.fixture(scope="session")
 def network(spec, weights_file):
     """(stages, whole): the variant with its published weights, and one model of all its stages."""
-    from headstart.engine.stages import assign_arrays
+    from headstart.engine.network.stages import assign_arrays
     from headstart_plugins.efficientnet_lite import _build
     from headstart_plugins.efficientnet_lite._weights import load
 
     size = spec.preprocess["size"][0]
-    request = BackboneRequest(spec.options(), {"image": (size, size, 3)})
+    request = BackboneRequest(spec.options(), {"image": TensorSpec((size, size, 3), "float32")})
     backbone = getattr(_build, spec.build.partition(":")[2])(request)
     assign_arrays(backbone.stages, load(weights_file, backbone), source=str(weights_file))
     return backbone.stages, joined(backbone.stages)

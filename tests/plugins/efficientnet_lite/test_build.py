@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.specs import BackboneRequest
+from headstart.specs import BackboneRequest, TensorSpec
 from headstart_plugins.efficientnet_lite import register_backbones
 
 pytestmark = pytest.mark.backend
@@ -27,7 +27,7 @@ larger_ones_slow = pytest.mark.parametrize(
 def build(spec, *sides, **options):
     from headstart_plugins.efficientnet_lite import _build
 
-    request = BackboneRequest(spec.options(**options), {"image": (*sides, 3)})
+    request = BackboneRequest(spec.options(**options), {"image": TensorSpec((*sides, 3), "float32")})
     return getattr(_build, spec.build.partition(":")[2])(request).stages
 
 
@@ -77,7 +77,7 @@ def test_stages_one_after_another_equal_the_whole(network, pixels):
 
 
 def test_the_parts_that_the_spec_promises_are_there(spec):
-    from headstart.engine.stages import read_arrays, verify_composition
+    from headstart.engine.network.stages import read_arrays, verify_composition
 
     size = spec.preprocess["size"][0]
     stages = build(spec, size, size)
@@ -92,7 +92,7 @@ def test_the_parts_that_the_spec_promises_are_there(spec):
 
 
 def test_the_tiny_variant_is_tiny_and_has_every_stage(spec):
-    from headstart.engine.stages import read_arrays
+    from headstart.engine.network.stages import read_arrays
 
     stages = build(spec, spec.tiny_size, spec.tiny_size, **spec.tiny)
 
@@ -110,7 +110,7 @@ def test_the_input_may_have_another_size_and_shape(spec):
 def test_equal_seeds_give_equal_weights_of_the_authors_scale(spec):
     import keras
 
-    from headstart.engine.stages import read_arrays
+    from headstart.engine.network.stages import read_arrays
 
     drawn = []
     for _ in range(2):

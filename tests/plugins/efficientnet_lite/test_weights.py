@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from headstart.errors import WrongWeightsError
-from headstart.specs import BackboneRequest
+from headstart.specs import BackboneRequest, TensorSpec
 from headstart_plugins.efficientnet_lite import register_backbones
 
 pytestmark = pytest.mark.backend
@@ -15,12 +15,12 @@ SPECS = {spec.short_name: spec for spec in register_backbones()}
 def build(spec, **options):
     from headstart_plugins.efficientnet_lite import _build
 
-    request = BackboneRequest(spec.options(**options), {"image": (64, 64, 3)})
+    request = BackboneRequest(spec.options(**options), {"image": TensorSpec((64, 64, 3), "float32")})
     return getattr(_build, spec.build.partition(":")[2])(request)
 
 
 def test_every_weight_gets_an_array_of_its_shape(spec, weights_file):
-    from headstart.engine.stages import name_variables
+    from headstart.engine.network.stages import name_variables
     from headstart_plugins.efficientnet_lite._weights import load
 
     backbone = build(spec)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import keras
 
-from headstart.engine.network import Network
+from headstart.engine.network.network import Network
 from headstart.specs import EngineExport, FeatureSpec, Stage
 
 SPEC = importlib.util.spec_from_file_location("small_networks", Path(__file__).with_name("small_networks.py"))

@@ -12,8 +12,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from headstart.engine.network import Network
-from headstart.engine.stages import name_variables
+from headstart.engine.network.network import Network
+from headstart.engine.network.stages import name_variables
 from headstart.specs import EngineExport, FeatureSpec, Stage
 
 layers = keras.layers

@@ -3,8 +3,8 @@
 import keras
 import pytest
 
-from headstart.engine.lowering import lower, rules_for
-from headstart.engine.network import Network
+from headstart.engine.lowering.registry import lower, rules_for
+from headstart.engine.network.network import Network
 from headstart.registry import load_registry
 from headstart.specs import Stage
 

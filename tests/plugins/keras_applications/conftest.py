@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 
-from headstart.specs import BackboneRequest, Stage
+from headstart.specs import BackboneRequest, Stage, TensorSpec
 from headstart_plugins.keras_applications import FAMILIES, NETWORKS, register_backbones
 
 collect_ignore = [] if os.environ.get("KERAS_BACKEND") else ["test_build.py", "test_load.py"]
@@ -37,7 +37,7 @@ class Kit:
     def build(self):
         from headstart_plugins.keras_applications import _build
 
-        request = BackboneRequest(self.spec.options(), {"image": self.shape})
+        request = BackboneRequest(self.spec.options(), {"image": TensorSpec(self.shape, "float32")})
         return getattr(_build, self.network.name)(request)
 
     def keras_model(self, **arguments):
@@ -111,7 +111,7 @@ def bring_alive(model, pixels):
     """Calibrate a whole Keras model on the pixels that it will be compared on."""
     import keras
 
-    from headstart.engine.calibrate import initialise
+    from headstart.engine.network.lsuv_init import initialise
 
     model.input.name = "image"
     dicts = keras.Model({"image": model.input}, {"pooled": model.output})

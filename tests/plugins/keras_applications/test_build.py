@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from keras.src.legacy.saving import legacy_h5_format
 
-from headstart.engine.calibrate import initialise
-from headstart.engine.stages import assign_arrays, name_variables, verify_composition
+from headstart.engine.network.lsuv_init import initialise
+from headstart.engine.network.stages import assign_arrays, name_variables, verify_composition
 from headstart.errors import UsageError
-from headstart.specs import BackboneRequest
+from headstart.specs import BackboneRequest, TensorSpec
 from headstart_plugins.keras_applications import NETWORKS, _build, _load
 from headstart_plugins.keras_applications._families import FAMILIES
 
@@ -119,14 +119,14 @@ def test_channels_first_is_refused_with_the_reason(name, monkeypatch):
 
 @pytest.mark.parametrize("shape", [(31, 64, 3), (64, 64, 1), (64, 64)])
 def test_a_size_that_the_network_cannot_take_is_refused(shape):
-    request = BackboneRequest(SPECS["vgg16"].options(), {"image": shape})
+    request = BackboneRequest(SPECS["vgg16"].options(), {"image": TensorSpec(shape, "float32")})
     with pytest.raises(UsageError, match="at least 32 px"):
         _build.vgg16(request)
 
 
 def test_alpha_narrows_a_mobilenet():
     spec = SPECS["mobilenet"]
-    narrow = _build.mobilenet(BackboneRequest(spec.options(alpha=0.25), {"image": (32, 32, 3)}))
+    narrow = _build.mobilenet(BackboneRequest(spec.options(alpha=0.25), {"image": TensorSpec((32, 32, 3), "float32")}))
     assert narrow.stages[-1].model.output["pooled"].shape == (None, 256)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from keras.src.legacy.saving import legacy_h5_format
 
-from headstart.engine.stages import assign_arrays, read_arrays
+from headstart.engine.network.stages import assign_arrays, read_arrays
 from headstart.errors import WrongWeightsError
 from headstart_plugins.keras_applications import _load
 from headstart_plugins.keras_applications._build import BY_NAME

@@ -110,7 +110,7 @@ def enliven(whole, image):
     """Weights drawn by name and calibrated on `image` (batch, height, width, 3)."""
     import keras
 
-    from headstart.engine.calibrate import initialise
+    from headstart.engine.network.lsuv_init import initialise
     from headstart.specs import Stage
 
     (entry,) = whole.inputs

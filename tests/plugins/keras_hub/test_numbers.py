@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from presets import SIDE, TINY, converted, final, pixels, write_hugging_face, write_timm
 
-from headstart.specs import Backbone, InputRequest
+from headstart.specs import Backbone, InputRequest, TensorSpec
 
 pytestmark = pytest.mark.backend
 
@@ -26,12 +26,12 @@ each_class = pytest.mark.parametrize(
 
 def loaded(registry, folder, side=SIDE):
     """The spec of a folder, and its stages with the folder's weights."""
-    from headstart.engine.graft import build_backbone
-    from headstart.engine.stages import assign_arrays
+    from headstart.engine.network.assemble import build_backbone
+    from headstart.engine.network.stages import assign_arrays
 
     spec = registry.resolve_backbone(str(folder))
     options = spec.default_options()
-    stages = build_backbone(spec, registry, options=options, inputs={"image": (side, side, 3)})
+    stages = build_backbone(spec, registry, options=options, inputs={"image": TensorSpec((side, side, 3), "float32")})
     weights = spec.weights[0]
     arrays = registry.load_target(spec, weights.load)(folder / weights.origin.path, Backbone(stages))
     assign_arrays(stages, arrays, source=str(folder))
@@ -91,7 +91,7 @@ def test_stages_are_the_levels_of_a_pyramid_or_the_blocks_of_an_encoder(name, pr
 
 @each_class
 def test_names_of_weights_do_not_depend_on_what_was_built_before(name, preset, small_registry):
-    from headstart.engine.stages import name_variables
+    from headstart.engine.network.stages import name_variables
 
     first, second = (name_variables(loaded(small_registry, preset(name))[1]) for _ in range(2))
 
@@ -204,14 +204,14 @@ def test_a_configuration_that_names_code_is_refused_where_networks_are_built_and
     """As in an artefact of a stranger, whose options go straight to the build target."""
     import sys
 
-    from headstart.engine.graft import build_backbone
+    from headstart.engine.network.assemble import build_backbone
     from headstart.errors import UsageError
 
     spec = small_registry.get("backbones", "keras_hub/preset")
     settings = {**TINY["HGNetV2Backbone"], "hidden_act": where}
     options = spec.options(config=json.dumps({"class_name": "HGNetV2Backbone", "config": settings}))
     with pytest.raises(UsageError, match="hidden_act describes another object"):
-        build_backbone(spec, small_registry, options=options, inputs={"image": (SIDE, SIDE, 3)})
+        build_backbone(spec, small_registry, options=options, inputs={"image": TensorSpec((SIDE, SIDE, 3), "float32")})
     assert "antigravity" not in sys.modules
 
 

@@ -10,7 +10,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 
-from headstart.engine.rows import Part, Rows
+from headstart.engine.linear.rows import Part, Rows
 from headstart.errors import DataError
 from headstart.specs import TaskRequest
 from headstart_plugins.multilabel import MultilabelOptions

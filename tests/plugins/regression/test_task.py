@@ -9,7 +9,7 @@ import pytest
 from sklearn import metrics as reference
 from sklearn.linear_model import Ridge
 
-from headstart.engine.rows import Part, Rows
+from headstart.engine.linear.rows import Part, Rows
 from headstart.errors import DataError
 from headstart.specs import TaskRequest
 from headstart_plugins._heads.options import HeadOptions

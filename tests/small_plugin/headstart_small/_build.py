@@ -9,7 +9,7 @@ from headstart.specs import Backbone, Stage
 
 def build(request):
     """(batch, height, width, 3) float32 to `pooled` (batch, 12)."""
-    image = keras.Input(request.inputs["image"], name="image")
+    image = keras.Input(request.inputs["image"].shape, name="image")
     hidden = _block(image, 8, stride=2)
     low = Stage("low", keras.Model({"image": image}, {"hidden": hidden}))
 

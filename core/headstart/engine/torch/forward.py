@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from headstart.engine.batch import Batch
-from headstart.engine.network import Network
+from headstart.engine.network.network import Network
 from headstart.engine.precision import run_network
 from headstart.engine.step import Scored, with_head_inputs
 from headstart.specs import Task

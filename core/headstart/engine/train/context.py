@@ -13,11 +13,11 @@ import numpy as np
 
 from headstart.data.order import epoch_order
 from headstart.engine.batch import Batch, count_rows
-from headstart.engine.lowering import device_at_hand
-from headstart.engine.network import Network
+from headstart.engine.features.source import Source
+from headstart.engine.lowering.registry import device_at_hand
+from headstart.engine.network.network import Network
+from headstart.engine.network.stages import name_variables
 from headstart.engine.precision import FLOAT32, verify_precision
-from headstart.engine.source import Source
-from headstart.engine.stages import name_variables
 from headstart.engine.step import Step
 from headstart.engine.train.checkpoints import Checkpoints
 from headstart.engine.train.optimizer import GroupedAdamW
@@ -26,9 +26,8 @@ from headstart.engine.train.trainable import Trainable
 from headstart.errors import EngineRefusal
 from headstart.eventlog import EventLog, now
 from headstart.events import CheckpointSaved
-from headstart.specs import Facts, Phase, Task
+from headstart.specs import AUTO, Facts, Phase, Task
 
-AUTO = "auto"
 FROZEN = "frozen"
 
 

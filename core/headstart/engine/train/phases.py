@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from headstart.engine.closed_form import ClosedFormPhase
-from headstart.engine.frozen import hash_frozen, verify_frozen
-from headstart.engine.network import Network
+from headstart.engine.network.frozen import hash_frozen, verify_frozen
+from headstart.engine.network.network import Network
 from headstart.engine.train.checkpoints import OTHER_VERSION, Loaded
 from headstart.engine.train.context import Place, TrainContext, digest_of, digest_of_plan, is_fresh
 from headstart.engine.train.optimizer import warmup_steps

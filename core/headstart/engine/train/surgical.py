@@ -14,9 +14,9 @@ import numpy as np
 from headstart.data.order import batches
 from headstart.engine.batch import take
 from headstart.engine.device import gradient_step
-from headstart.engine.frozen import trainable_variables
-from headstart.engine.source import Seen
-from headstart.engine.stages import read_arrays
+from headstart.engine.features.source import Seen
+from headstart.engine.network.frozen import trainable_variables
+from headstart.engine.network.stages import read_arrays
 from headstart.engine.step import Step
 from headstart.engine.train.context import TrainContext
 from headstart.engine.train.optimizer import GroupedAdamW

@@ -62,8 +62,8 @@ class BackboneBuilt(BackboneTrained):
     def test_saved_and_loaded_it_answers_the_same(self) -> None:
         """Weights written by name and read into a new network give equal outputs, to the bit."""
         stages, twin = self._alive(), self._twin()
-        from headstart.engine.calibrate import seed_arrays
-        from headstart.engine.stages import assign_arrays, read_arrays
+        from headstart.engine.network.lsuv_init import seed_arrays
+        from headstart.engine.network.stages import assign_arrays, read_arrays
         from headstart.testing.backbones.findings import differences
         from headstart.weights.files import read_safetensors, write_safetensors
 
@@ -85,7 +85,7 @@ class BackboneBuilt(BackboneTrained):
     def test_names_of_weights_do_not_depend_on_what_was_built_before(self) -> None:
         """Weights are stored as `stage/index/role`; counters of the process must not be in the role."""
         stages, twin = self._built(), self._twin()
-        from headstart.engine.stages import name_variables
+        from headstart.engine.network.stages import name_variables
 
         first, second = list(name_variables(stages)), list(name_variables(twin))
         odd = ", ".join(sorted(set(first) ^ set(second))[:6]) or "in their order"
@@ -94,7 +94,7 @@ class BackboneBuilt(BackboneTrained):
     def test_the_same_seed_gives_the_same_bits(self) -> None:
         """Two networks from one seed have equal weights and equal outputs."""
         stages, twin = self._alive(), self._twin()
-        from headstart.engine.stages import read_arrays
+        from headstart.engine.network.stages import read_arrays
         from headstart.testing.backbones.findings import differences
 
         self._bring_alive(twin)  # whatever another test put into it
@@ -106,7 +106,7 @@ class BackboneBuilt(BackboneTrained):
     def test_answering_twice_gives_the_same_and_changes_no_weight(self) -> None:
         """Inference is a function of weights and input, and leaves both alone."""
         stages = self._alive()
-        from headstart.engine.stages import read_arrays
+        from headstart.engine.network.stages import read_arrays
         from headstart.testing.backbones.findings import differences
 
         before = read_arrays(stages)

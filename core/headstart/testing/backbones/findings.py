@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from headstart.engine.frozen import is_statistic, trainable_variables
-from headstart.engine.network import Network
-from headstart.engine.stages import name_variables, verify_composition, verify_names, weighted_layers
+from headstart.engine.network.frozen import is_statistic, trainable_variables
+from headstart.engine.network.network import Network
+from headstart.engine.network.stages import name_variables, verify_composition, verify_names, weighted_layers
 from headstart.specs import FeatureSpec, Stage
 from headstart.testing.backbones.network import Arrays, Outputs
 

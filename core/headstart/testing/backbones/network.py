@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from headstart.data.targets import build_target_kind
-from headstart.engine.calibrate import initialise
 from headstart.engine.device import forward, train_step, without_gradients
-from headstart.engine.frozen import trainable_variables
-from headstart.engine.graft import graft
-from headstart.engine.network import TAP, Network
-from headstart.engine.stages import name_variables, read_arrays
+from headstart.engine.network.assemble import backbone_inputs, graft
+from headstart.engine.network.frozen import trainable_variables
+from headstart.engine.network.lsuv_init import initialise
+from headstart.engine.network.network import TAP, Network
+from headstart.engine.network.stages import name_variables, read_arrays
 from headstart.engine.step import Step
 from headstart.engine.train.optimizer import GroupedAdamW
 from headstart.registry import Registry
@@ -25,6 +25,7 @@ from headstart.specs import (
     HEAD,
     BackboneRequest,
     BackboneSpec,
+    FeatureSpec,
     GivesExamples,
     InputKind,
     Stage,
@@ -59,8 +60,7 @@ class Trained:
 
 def build_stages(build: Callable[[BackboneRequest], Any], options: Any, kind: InputKind) -> tuple[Stage, ...]:
     """What a build target gives for the tensors of `kind`. Raises ValueError where two weights have one name."""
-    inputs = {name: tensor.shape for name, tensor in kind.tensors.items()}
-    stages = tuple(build(BackboneRequest(options=options, inputs=inputs)).stages)
+    stages = tuple(build(BackboneRequest(options=options, inputs=backbone_inputs(kind))).stages)
     name_variables(stages)
     return stages
 
@@ -71,10 +71,12 @@ def preprocessed(kind: InputKind, batch: Arrays) -> dict[str, np.ndarray]:
     return {name: array for (_, name), array in given.items()}
 
 
-def bring_alive(stages: Sequence[Stage], images: Arrays, seed: int = SEED) -> str | None:
+def bring_alive(
+    stages: Sequence[Stage], images: Arrays, seed: int = SEED, *, features: Sequence[FeatureSpec] | None = None
+) -> str | None:
     """Seed and calibrate; returns what is dead, or None. Every weight was seeded in either case."""
     try:
-        initialise(stages, images, seed)
+        initialise(stages, images, seed, features=features)
     except ValueError as exc:
         return str(exc)
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from headstart.engine.cutting import between, lone_tensors, nodes_of
+from headstart.engine.network.cutting import between, lone_tensors, nodes_of
 from headstart.specs import Stage
 
 if TYPE_CHECKING:

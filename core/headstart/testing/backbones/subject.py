@@ -63,7 +63,7 @@ class BackboneSubject(BackboneOffer):
         from headstart.testing.backbones.network import bring_alive
 
         try:
-            return bring_alive(stages, self._images())
+            return bring_alive(stages, self._images(), features=self.spec.features)
         except Exception as exc:  # of the author's layers
             self._fail(f"running its stages raises {told(exc)}", RUNS)
 
@@ -114,7 +114,7 @@ class BackboneSubject(BackboneOffer):
         stages = self._alive()
         if self._dead() is not None:
             raise SkipTest(f"{self.name} is dead, so nothing can be learned: see the test of dead tensors")
-        from headstart.engine.stages import assign_arrays
+        from headstart.engine.network.stages import assign_arrays
         from headstart.testing.backbones.network import train_once, with_head
 
         upper = tuple(stage.name for stage in stages[1:] or stages)

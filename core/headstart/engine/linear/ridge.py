@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from headstart.engine.batch import Batch, concatenated
-from headstart.engine.rows import Rows
-from headstart.engine.spectrum import Spectrum
-from headstart.engine.sums import Values
+from headstart.engine.linear.moments import Values
+from headstart.engine.linear.pca import EigenBasis
+from headstart.engine.linear.rows import Rows
 
 BATCH = 256
 """Samples whose left-out answers are computed at a time."""
@@ -28,7 +28,7 @@ class LeftOut:
     targets: Batch
 
 
-def ridge_weights(spectrum: Spectrum, strength: float) -> np.ndarray:
+def ridge_weights(spectrum: EigenBasis, strength: float) -> np.ndarray:
     """Weights W (axis, output) that minimise mean |y - W'z - b|^2 + `strength` |W|^2 on projected features z.
 
     The bias b is free, and equals the outputs' mean (Hoerl & Kennard 1970). `strength` > 0.
@@ -36,7 +36,7 @@ def ridge_weights(spectrum: Spectrum, strength: float) -> np.ndarray:
     return spectrum.cross / (spectrum.values + strength)[:, None]
 
 
-def leave_out(spectrum: Spectrum, rows: Rows, values: Values, strengths: Sequence[float], limit: int) -> LeftOut:
+def leave_out(spectrum: EigenBasis, rows: Rows, values: Values, strengths: Sequence[float], limit: int) -> LeftOut:
     """For each strength, the answer to each sample of a ridge on all other samples, in closed form.
 
     With hat matrix H over a sample's views, its residuals r become (I - H)^-1 r when it is left out: Allen 1974's
@@ -53,7 +53,7 @@ def leave_out(spectrum: Spectrum, rows: Rows, values: Values, strengths: Sequenc
     return LeftOut(np.concatenate(answers, axis=1), concatenated(targets))
 
 
-def _left_out(spectrum: Spectrum, along: np.ndarray, outputs: np.ndarray, strength: float) -> np.ndarray:
+def _left_out(spectrum: EigenBasis, along: np.ndarray, outputs: np.ndarray, strength: float) -> np.ndarray:
     """Answers (sample, output) to first views; `along` (sample, view, axis), `outputs` (sample, output)."""
     shrunk = along / (spectrum.values + strength)
     hat = (shrunk @ along.transpose(0, 2, 1) + 1.0) / spectrum.count

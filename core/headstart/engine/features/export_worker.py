@@ -1,6 +1,6 @@
 """A process of its own in which an engine exports a graph: another Keras backend than that of the run.
 
-    python -P -m headstart.engine.worker BACKEND < job.json
+    python -P -m headstart.engine.features.export_worker BACKEND < job.json
 
 Keras and the plugins are loaded first, so that a process can be started before there is a job. The job names an
 artefact, the engine, how many stages are exported, and where to; the answer is a JSON file. No job is no mistake.
@@ -38,13 +38,13 @@ def _attempt(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _export(job: dict[str, Any]) -> None:
-    from headstart.artefact import Artefact
+    from headstart.engine.network.saved import SavedNetwork
     from headstart.registry import load_registry
     from headstart.specs import EngineExport
 
     registry = load_registry(disable=tuple(job["disable"]))
     spec = registry.get("engines", job["engine"])
-    network = Artefact.load(job["artefact"], registry=registry).network
+    network = SavedNetwork.load(job["artefact"], registry=registry).network
     export = registry.load_target(spec, spec.export)
     export(EngineExport(network, job["stop"], Path(job["folder"])))
 

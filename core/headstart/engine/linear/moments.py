@@ -15,22 +15,22 @@ Values = Callable[[Batch], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Moments:
+class ChannelMoments:
     """`count` rows: their `mean` (channel,), and the sum of squared deviations from it, `squares` (channel,)."""
 
     count: int
     mean: np.ndarray
     squares: np.ndarray
 
-    def merge(self, other: Moments) -> Moments:
-        """The moments of both sets of rows; see `Sums.merge`."""
+    def merge(self, other: ChannelMoments) -> ChannelMoments:
+        """The moments of both sets of rows; see `Moments.merge`."""
         count, gap, weight = _joined(self.count, other.count, self.mean, other.mean)
         squares = self.squares + other.squares + self.count * weight * gap**2
-        return Moments(count, self.mean + weight * gap, squares)
+        return ChannelMoments(count, self.mean + weight * gap, squares)
 
 
 @dataclass(frozen=True)
-class Sums:
+class Moments:
     """`count` rows: the means of features x (channel,) and outputs y (output,), and products of deviations from them.
 
     `scatter` (channel, channel) is the sum of (x - mean)(x - mean)', `cross` (channel, output) that of
@@ -43,7 +43,7 @@ class Sums:
     scatter: np.ndarray
     cross: np.ndarray
 
-    def merge(self, other: Sums) -> Sums:
+    def merge(self, other: Moments) -> Moments:
         """The sums of both sets of rows: pairwise update of centred products (Chan, Golub & LeVeque 1983, eq. 2.1).
 
         Nothing large is ever subtracted from something large, so features far from zero lose no digits.
@@ -51,7 +51,7 @@ class Sums:
         count, gap, weight = _joined(self.count, other.count, self.mean, other.mean)
         target_gap = other.target_mean - self.target_mean
         share = self.count * weight
-        return Sums(
+        return Moments(
             count,
             self.mean + weight * gap,
             self.target_mean + weight * target_gap,
@@ -60,29 +60,29 @@ class Sums:
         )
 
 
-def moments_of(blocks: Iterable[tuple[np.ndarray, Batch]]) -> Moments:
+def channel_moments_of(blocks: Iterable[tuple[np.ndarray, Batch]]) -> ChannelMoments:
     """Moments of the features of all blocks, merged in their order; memory as for one block."""
-    return reduce(Moments.merge, (_block_moments(features) for features, _ in blocks))
+    return reduce(ChannelMoments.merge, (_channels_of(features) for features, _ in blocks))
 
 
-def sums_of(blocks: Iterable[tuple[np.ndarray, Batch]], values: Values) -> Sums:
+def moments_of(blocks: Iterable[tuple[np.ndarray, Batch]], values: Values) -> Moments:
     """Sums over all blocks, one record a block, merged in their order; memory as for one block and one record."""
-    return reduce(Sums.merge, (_block_sums(features, values(targets)) for features, targets in blocks))
+    return reduce(Moments.merge, (_block_moments(features, values(targets)) for features, targets in blocks))
 
 
-def _block_moments(features: np.ndarray) -> Moments:
+def _channels_of(features: np.ndarray) -> ChannelMoments:
     rows = features.astype(np.float64)
     mean = rows.mean(axis=0)
     rows -= mean
-    return Moments(len(rows), mean, np.einsum("nc,nc->c", rows, rows))
+    return ChannelMoments(len(rows), mean, np.einsum("nc,nc->c", rows, rows))
 
 
-def _block_sums(features: np.ndarray, outputs: np.ndarray) -> Sums:
+def _block_moments(features: np.ndarray, outputs: np.ndarray) -> Moments:
     rows, answers = features.astype(np.float64), outputs.astype(np.float64)
     mean, target_mean = rows.mean(axis=0), answers.mean(axis=0)
     rows -= mean
     answers -= target_mean
-    return Sums(len(rows), mean, target_mean, rows.T @ rows, rows.T @ answers)
+    return Moments(len(rows), mean, target_mean, rows.T @ rows, rows.T @ answers)
 
 
 def _joined(mine: int, yours: int, mean: np.ndarray, other: np.ndarray) -> tuple[int, np.ndarray, float]:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from headstart.engine.cutting import single_readers
-from headstart.engine.network import Network
+from headstart.engine.network.cutting import single_readers
+from headstart.engine.network.network import Network
 from headstart.errors import HeadstartError, PluginError
 from headstart.specs import LoweringSpec, Stage
 
@@ -45,6 +45,11 @@ def rules_for(
             with _told(warn):
                 rules[chain] = _careful(registry.load_target(spec, spec.build), warn)
     return rules
+
+
+def lowered(network: Network, registry: Registry, warn: Warn | None = None) -> Network:
+    """The network on the fastest layers that are offered for this backend and device."""
+    return lower(network, rules_for(str(keras.backend.backend()), registry, warn), warn)
 
 
 def device_at_hand() -> str:

@@ -13,11 +13,14 @@ from types import TracebackType
 from typing import Any
 
 from headstart.backend import VARIABLE
+from headstart.cache import open_cache
 from headstart.errors import EngineRefusal
 from headstart.registry import Registry
-from headstart.specs import EngineSpec
+from headstart.specs import BackboneSpec, EngineSpec
 
-MODULE = "headstart.engine.worker"
+MANY = 500
+"""Samples from which an export is likely to be worth its start."""
+MODULE = "headstart.engine.features.export_worker"
 Process = subprocess.Popen[str]
 
 
@@ -51,6 +54,18 @@ class Exporters:
         """Start a process now, that will be ready when there is something to export for `spec`."""
         if spec.name not in self._waiting:
             self._waiting[spec.name] = _start(spec)
+
+    def foresee(self, backbone: BackboneSpec, engine: EngineSpec | None, samples: int) -> None:
+        """Start the process that exports `backbone` for the `engine` that was named, or that `auto` would probably try
+        after the backend itself, where so many samples are likely to be worth it and none was exported before."""
+        offered = [spec for spec in self.registry.specs("engines") if spec.export and not spec.missing]
+        spec = engine or min(offered, key=lambda spec: (spec.startup, spec.name), default=None)
+        if spec is None or spec.export is None or samples < MANY:
+            return
+        wanted = {"backbone": self.registry.builder_of(backbone).name, "engine": spec.name}
+        kept = (dict(entry.facts) for entry in open_cache().entries() if entry.kind == "graphs")
+        if not any(wanted.items() <= facts.items() for facts in kept):
+            self.expect(spec)
 
     def export(self, job: Job, folder: Path) -> None:
         """Write the graph below `folder`. Raises EngineRefusal with the exporter's reason, or its last line."""

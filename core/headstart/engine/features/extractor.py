@@ -6,21 +6,24 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from headstart.artefact import Blueprint, write_artefact
 from headstart.cache import Cache
-from headstart.engine.checking import CHECKED, verify_equal
 from headstart.engine.device import forward
-from headstart.engine.exporting import Exporters, Job
-from headstart.engine.identity import identify
-from headstart.engine.lowering import device_at_hand
-from headstart.engine.network import Network
+from headstart.engine.features.decision import EngineDecision, Measured
+from headstart.engine.features.export import Exporters, Job
+from headstart.engine.features.parity import CHECKED, verify_equal
+from headstart.engine.features.prefix_key import identify
+from headstart.engine.lowering.registry import device_at_hand
+from headstart.engine.network.blueprint import Blueprint
+from headstart.engine.network.network import Network
+from headstart.engine.network.saved import save_network
+from headstart.engine.precision import FLOAT32
 from headstart.environment import processor
 from headstart.errors import EngineRefusal, HeadstartError
 from headstart.host.installed import engine_versions
@@ -28,6 +31,7 @@ from headstart.plugins import installed_version
 from headstart.registry import Registry
 from headstart.specs import Compiled, EngineRequest, EngineSpec
 
+NATIVE = "native"
 BATCH = 32
 """Samples a call on a processor; the one shape that a prefix is compiled for."""
 ACCELERATED_BATCH = 256
@@ -50,18 +54,9 @@ class Opened:
     """Samples that each call brings."""
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What an engine does with a prefix here: samples a second, and how far it is from the stock network's answers."""
-
-    rate: float
-    largest: float
-    relative: float
-
-
 @dataclass
-class Prefixes:
-    """Opens the first `stop` stages of a network in an engine.
+class FeatureExtractor:
+    """Opens the first stages of a network in an engine: in any (`open_in`), or in the one decided on (`open`).
 
     `stock` is the network on stock layers, the reference; `fast` the same weights on lowered layers. `blueprint` says
     how another process builds it; `batch` are real samples (batch, ...) as the network takes them, as many as each call
@@ -80,17 +75,70 @@ class Prefixes:
     batch: Batch
     warn: Callable[[str], None]
     artefact: Path | None = None
+    decision: EngineDecision | None = None
     _identities: dict[int, dict[str, Any]] = field(default_factory=dict, init=False)
     _references: dict[int, dict[str, np.ndarray]] = field(default_factory=dict, init=False)
     _written: Path | None = field(default=None, init=False)
 
-    def open(self, spec: EngineSpec, stop: int, precision: str) -> Opened:
-        """Raises EngineRefusal where the engine cannot run it."""
+    @property
+    def native(self) -> EngineSpec:
+        """The engine that is always there. Raises UsageError where its plugin is disabled."""
+        spec: EngineSpec = self.registry.get("engines", NATIVE)
+        return spec
+
+    @property
+    def has_stock_layers(self) -> bool:
+        """Whether layers are as Keras has them."""
+        return self.fast is self.stock
+
+    @property
+    def decided(self) -> EngineDecision:
+        """The decision. Raises ValueError where there is none yet."""
+        if self.decision is None:
+            raise ValueError("no engine was decided on: see `headstart.engine.features.selection.decide`")
+        return self.decision
+
+    def on_stock_layers(self) -> FeatureExtractor:
+        """The same on layers as Keras has them."""
+        return replace(self, fast=self.stock)
+
+    def obeying(self, decision: EngineDecision) -> FeatureExtractor:
+        """The same, by a decision of before."""
+        fast = self.stock if decision.stock_layers else self.fast
+        return replace(self, fast=fast, threads=decision.threads, decision=decision)
+
+    def of_artefact(self, network: Network, folder: Path, batch_size: int) -> FeatureExtractor:
+        """For the stock network that `folder` holds, on `batch_size` samples a call, in float32."""
+        batch = {name: array[:batch_size] for name, array in self.batch.items()}
+        exact = replace(self.decided, precision=FLOAT32)
+        return replace(self, stock=network, fast=network, batch=batch, artefact=folder, decision=exact)
+
+    def open(self, cut: int) -> Opened:
+        """The prefix below `cut` in the engine decided on, held against the stock network; natively where it refuses.
+
+        The weights may have changed since another one was opened.
+        """
+        decision = self.decided
+        spec: EngineSpec = self.registry.get("engines", decision.engine)
+        self.forget()
+        try:
+            opened = self.open_in(spec, cut, decision.precision)
+            self.measure(spec, opened, cut)
+        except EngineRefusal as exc:
+            if spec.name == self.native.name:
+                raise
+            self.warn(f"{exc.message}; the stages below {self.stock.names[cut]} run natively")
+            return self.open_in(self.native, cut, FLOAT32)
+        return opened
+
+    def open_in(self, spec: EngineSpec, stop: int, precision: str) -> Opened:
+        """The first `stop` stages in this engine. Raises EngineRefusal where it cannot run them."""
         graph = self._graph(spec, stop) if spec.export else None
         build = self.registry.load_target(spec, spec.build)
         size = len(next(iter(self.batch.values())))
         request = EngineRequest(self.fast, stop, graph, size, precision, self.threads)
-        return Opened(build(request), self._key(spec, stop, precision), self._facts(spec, stop, precision), size)
+        compiled = with_own_dtypes(build(request), self.stock, stop)
+        return Opened(compiled, self._key(spec, stop, precision), self._facts(spec, stop, precision), size)
 
     def measure(self, spec: EngineSpec, opened: Opened, stop: int) -> Measured:
         """Speed and difference on `batch`; found once, then known.
@@ -173,7 +221,7 @@ class Prefixes:
         if self._written is None:
             self.scratch.mkdir(parents=True, exist_ok=True)
             self._written = self.scratch / f"described-{uuid.uuid4().hex}"
-            write_artefact(self._written, self.blueprint, self.stock, facts={})
+            save_network(self._written, self.blueprint, self.stock, facts={})
         return self._written
 
     def _remember(self, key: Mapping[str, Any], found: Measured, facts: Mapping[str, Any]) -> None:
@@ -181,6 +229,22 @@ class Prefixes:
             self.cache.add("engines", key, lambda folder: _write_facts(folder, found), facts)
         except HeadstartError as exc:
             self.warn(exc.message)
+
+
+def with_own_dtypes(compiled: Compiled, network: Network, stop: int) -> Compiled:
+    """`compiled`, what it gives as float32 cast back to bools and integers where the stages give such."""
+    if stop >= len(network.stages):
+        return compiled
+    dtypes = {name: keras.backend.standardize_dtype(each.dtype) for name, each in network.alive(stop).items()}
+    exact = {name: dtype for name, dtype in dtypes.items() if "float" not in dtype}
+    if not exact:
+        return compiled
+
+    def cast(batch: Batch) -> dict[str, np.ndarray]:
+        outputs = compiled(batch)
+        return outputs | {name: outputs[name].astype(dtype, copy=False) for name, dtype in exact.items()}
+
+    return cast
 
 
 def samples_a_call() -> int:

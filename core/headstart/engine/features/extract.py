@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from headstart.data.ahead import ahead
 from headstart.data.array_store import Append
 from headstart.data.order import batches
-from headstart.specs import Compiled
+from headstart.engine.network.network import TAP
+from headstart.specs import Compiled, FeatureSpec
 
 Take = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 OnProgress = Callable[[int, int], None]
@@ -28,6 +29,13 @@ def extract(
         append({name: value[:real] for name, value in compiled(batch).items()})
         done += real
         on_progress(done, count)
+
+
+def flattened(arrays: Mapping[str, np.ndarray], features: Sequence[FeatureSpec]) -> np.ndarray:
+    """Stored features, as `@name` (row, ...), as one array (row, channel): flattened and joined in the order of
+    `features`, without masks. Of one feature nothing is copied."""
+    flat = [arrays[TAP + feature.name].reshape(len(arrays[TAP + feature.name]), -1) for feature in features]
+    return flat[0] if len(flat) == 1 else np.concatenate(flat, axis=1)
 
 
 def _taken(take: Take, count: int, batch_size: int) -> Iterator[tuple[Mapping[str, np.ndarray], int]]:

@@ -18,8 +18,8 @@ import numpy as np
 
 from headstart.data.noise import smooth_noise
 from headstart.engine.device import without_gradients
-from headstart.engine.stages import name_variables, weighted_layers
-from headstart.specs import Stage
+from headstart.engine.network.stages import name_variables, weighted_layers
+from headstart.specs import FeatureSpec, Stage
 
 LOWEST_STD, HIGHEST_STD = 0.05, 20.0
 """Bounds on the deviation of every tensor between stages, after calibration."""
@@ -35,15 +35,21 @@ TRANSFORMER_STD = 0.02
 """Deviation of weights inside composite layers and of embeddings (Devlin et al. 2019, appendix A.2)."""
 
 
-def initialise(stages: Sequence[Stage], batch: Mapping[str, np.ndarray], seed: int = 0) -> None:
+def initialise(
+    stages: Sequence[Stage],
+    batch: Mapping[str, np.ndarray],
+    seed: int = 0,
+    *,
+    features: Sequence[FeatureSpec] | None = None,
+) -> None:
     """Random weights from `seed`, calibrated on `batch`: what `--weights none` and tiny builds use.
 
     `batch` maps the first stage's inputs to (batch, ...) arrays, preprocessed as the weights expect. The same
-    seed and batch give the same network on every backend, within float32 rounding. Raises ValueError as
-    `calibrate` does.
+    seed and batch give the same network on every backend, within float32 rounding. `features` and ValueError as in
+    `calibrate`.
     """
     seed_arrays(stages, seed)
-    calibrate(stages, batch)
+    calibrate(stages, batch, features=features)
 
 
 def calibration_batch(
@@ -112,7 +118,9 @@ def _is_constant(variable: keras.Variable) -> bool:
     return len(np.unique(values)) <= 2
 
 
-def calibrate(stages: Sequence[Stage], batch: Mapping[str, np.ndarray]) -> None:
+def calibrate(
+    stages: Sequence[Stage], batch: Mapping[str, np.ndarray], *, features: Sequence[FeatureSpec] | None = None
+) -> None:
     """Bring random stages to life on `batch` ({input: (batch, ...) float32}), bottom first, in one pass.
 
     Each BatchNorm takes the batch's mean and variance as its statistics (training mode with momentum 0; its
@@ -121,11 +129,12 @@ def calibrate(stages: Sequence[Stage], batch: Mapping[str, np.ndarray]) -> None:
     "All you need is a good init", algorithm 1 with one step, exact because biases are zero. All else runs in
     inference mode, so nothing random enters.
     Raises ValueError naming stage, tensor and deviation where an output of a stage, in plain inference, has a
-    deviation outside [0.05, 20].
+    deviation outside [0.05, 20]. Only float tensors are judged that a later stage or one of `features` uses as values
+    (None: any may be used); a mask or an id may well be the same everywhere.
     """
     tensors = {name: keras.ops.convert_to_tensor(array) for name, array in batch.items()}
     with without_gradients():
-        for stage in stages:
+        for place, stage in enumerate(stages):
             inputs = {name: tensors[name] for name in stage.model.input}
             with contextlib.ExitStack() as stack:
                 for layer in weighted_layers(stage.model):
@@ -133,7 +142,8 @@ def calibrate(stages: Sequence[Stage], batch: Mapping[str, np.ndarray]) -> None:
                         stack.enter_context(_calibrating(leaf))
                 stage.model(inputs, training=False)
             tensors = stage.model(inputs, training=False)
-            _check_alive(stage.name, tensors)
+            values = _used_as_values(stage, stages[place + 1 : place + 2], features)
+            _check_alive(stage.name, {name: tensor for name, tensor in tensors.items() if name in values})
 
 
 def _leaves(layer: keras.Layer) -> Iterator[keras.Layer]:
@@ -211,6 +221,17 @@ def _kernel(layer: keras.Layer) -> Any:
 
 def _std(tensor: Any) -> float:
     return float(keras.ops.convert_to_numpy(tensor).astype(np.float64).std())
+
+
+def _used_as_values(stage: Stage, above: Sequence[Stage], features: Sequence[FeatureSpec] | None) -> set[str]:
+    """The float outputs of `stage` that are read above it, without those that are some feature's mask."""
+    outputs = stage.model.output
+    floats = {name for name, tensor in outputs.items() if "float" in keras.backend.standardize_dtype(tensor.dtype)}
+    if features is None:
+        return floats
+    used = {name for upper in above for name in upper.model.input}
+    used |= {feature.tensor for feature in features if feature.stage == stage.name}
+    return (floats & used) - {feature.mask for feature in features if feature.mask is not None}
 
 
 def _check_alive(stage: str, outputs: Mapping[str, Any]) -> None:

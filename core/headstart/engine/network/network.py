@@ -1,7 +1,8 @@
 """A network: the input stage, the backbone's stages and the head, run one after the other.
 
 Between stages travels a dict of named tensors: everything the stages above still need. A feature that a task asked for
-is carried along under `@name` from the stage that gives it up to the head.
+is carried along under `@name` from the stage that gives it up to the head, its mask under `@name.mask`. Whatever else
+is put in under `@` reaches the head untouched: it is an input of the head by the name behind the sign.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any
 from headstart.specs import HEAD, FeatureSpec, Stage
 
 TAP = "@"
+MASK = ".mask"
+"""Follows a feature's name in that of its mask."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,28 @@ class Network:
         """The position of `stage` among `stages`."""
         return self.names.index(stage)
 
+    @property
+    def taps(self) -> dict[str, tuple[str, str]]:
+        """What the backbone's stages give to the head: (stage, tensor) by the head's name for it."""
+        found = {}
+        for feature in self.features:
+            found[feature.name] = (feature.stage, feature.tensor)
+            if feature.mask is not None:
+                found[feature.name + MASK] = (feature.stage, feature.mask)
+        return found
+
+    def alive(self, cut: int) -> dict[str, Any]:
+        """Symbolic tensors, batch axis first, of everything that stages from `cut` on still need, as `run` names it."""
+        below = {stage.name: stage for stage in self.stages[:cut]}
+        above = self.stages[cut]
+        wanted = {} if above.name == HEAD else dict(above.model.input)
+        taps = {
+            TAP + name: below[stage].model.output[tensor]
+            for name, (stage, tensor) in self.taps.items()
+            if stage in below
+        }
+        return {**wanted, **taps}
+
     def run(
         self, tensors: Mapping[str, Any], start: int, stop: int, *, training: Container[str] = ()
     ) -> dict[str, Any]:
@@ -61,9 +86,7 @@ class Network:
         if stage.name == HEAD:
             return outputs
         taps = {name: tensor for name, tensor in alive.items() if name.startswith(TAP)}
-        taps |= {
-            TAP + feature.name: outputs[feature.tensor] for feature in self.features if feature.stage == stage.name
-        }
+        taps |= {TAP + name: outputs[tensor] for name, (giver, tensor) in self.taps.items() if giver == stage.name}
         return self._needed_above(stage, outputs) | taps
 
     def _needed_above(self, stage: Stage, outputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from headstart.engine.rows import BLOCK, Part, Rows
-from headstart.engine.sums import moments_of, sums_of
+from headstart.engine.linear.moments import channel_moments_of, moments_of
+from headstart.engine.linear.rows import BLOCK, Part, Rows
 
 OUTPUTS = np.random.default_rng(5).normal(size=(3, 2))
 
@@ -34,7 +34,7 @@ def plain(sums):
 
 def test_sums_are_those_that_numpy_takes_of_everything_at_once():
     features, targets = sample(2 * BLOCK + 77)
-    sums = sums_of(rows_of(features, targets).blocks(), values)
+    sums = moments_of(rows_of(features, targets).blocks(), values)
     wide, outputs = features.astype(np.float64), values({"class": targets})
     assert sums.count == len(features)
     np.testing.assert_allclose(sums.mean, wide.mean(0), atol=1e-12)
@@ -47,18 +47,18 @@ def test_sums_are_those_that_numpy_takes_of_everything_at_once():
 
 def test_merged_shards_equal_the_whole_and_the_order_of_blocks_fixes_every_bit():
     features, targets = sample(3 * BLOCK)
-    whole = sums_of(rows_of(features, targets).blocks(), values)
-    first = sums_of(rows_of(features[:BLOCK], targets[:BLOCK]).blocks(), values)
-    rest = sums_of(rows_of(features[BLOCK:], targets[BLOCK:]).blocks(), values)
+    whole = moments_of(rows_of(features, targets).blocks(), values)
+    first = moments_of(rows_of(features[:BLOCK], targets[:BLOCK]).blocks(), values)
+    rest = moments_of(rows_of(features[BLOCK:], targets[BLOCK:]).blocks(), values)
     for got, expected in zip(plain(first.merge(rest)), plain(whole), strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-8)
-    cut = sums_of(rows_of(features, targets, BLOCK, 2 * BLOCK).blocks(), values)
+    cut = moments_of(rows_of(features, targets, BLOCK, 2 * BLOCK).blocks(), values)
     assert all(np.array_equal(got, expected) for got, expected in zip(plain(cut), plain(whole), strict=True))
 
 
 def test_features_far_from_zero_lose_no_digits():
     features, targets = sample(2 * BLOCK, offset=1e4)
-    sums = sums_of(rows_of(features, targets).blocks(), values)
+    sums = moments_of(rows_of(features, targets).blocks(), values)
     exact = features.astype(np.longdouble)
     exact -= exact.mean(0)
     np.testing.assert_allclose(sums.scatter, (exact.T @ exact).astype(np.float64), rtol=1e-9)
@@ -69,7 +69,7 @@ def test_features_far_from_zero_lose_no_digits():
 def test_moments_are_the_diagonal_of_the_sums():
     features, targets = sample(BLOCK + 5, offset=100.0)
     blocks = rows_of(features, targets)
-    moments, sums = moments_of(blocks.blocks()), sums_of(blocks.blocks(), values)
+    moments, sums = channel_moments_of(blocks.blocks()), moments_of(blocks.blocks(), values)
     assert moments.count == sums.count
     np.testing.assert_allclose(moments.mean, sums.mean, rtol=1e-12)
     np.testing.assert_allclose(moments.squares, np.diagonal(sums.scatter), rtol=1e-10)
@@ -79,7 +79,7 @@ def test_mapped_arrays_give_the_same_bits(tmp_path):
     features, targets = sample(BLOCK + 5)
     np.save(tmp_path / "features.npy", features)
     mapped = np.load(tmp_path / "features.npy", mmap_mode="r")
-    pair = [sums_of(rows_of(array, targets).blocks(), values) for array in (features, mapped)]
+    pair = [moments_of(rows_of(array, targets).blocks(), values) for array in (features, mapped)]
     assert all(np.array_equal(one, other) for one, other in zip(*map(plain, pair), strict=True))
 
 

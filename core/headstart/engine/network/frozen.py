@@ -8,8 +8,8 @@ from collections.abc import Container, Mapping, Sequence
 import keras
 import numpy as np
 
-from headstart.engine.network import Network
-from headstart.engine.stages import name_variables
+from headstart.engine.network.network import Network
+from headstart.engine.network.stages import name_variables
 from headstart.errors import HeadstartError
 
 STATISTICS = ("moving_mean", "moving_variance")

@@ -10,17 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from headstart.data.array_store import Append, ArrayStore
+from headstart.data.array_store import ArrayStore
 from headstart.data.prepared import PreparedData
 from headstart.data.views import Mixed, TrainingSamples, View, augmented, partners
-from headstart.engine.features import extract
-from headstart.engine.network import Network
-from headstart.engine.prefixes import Opened
+from headstart.engine.features.extractor import Opened
+from headstart.engine.features.stored import Passing, fetch_features, plain_rows, rows_key
+from headstart.engine.network.network import TAP, Network
 from headstart.engine.train.epochs import Drawn, Samples, Stored
 from headstart.timing import Stopwatch
 
-KIND = "features"
-"""What they are called in the cache."""
 STORED_LIMIT = 8 * 2**30
 """Tensors at a cut above this many bytes are computed again each step instead of stored."""
 FIRST_LEARNED = 1
@@ -125,34 +123,16 @@ class Source:
     def _fetch(self, cut: int, rows: np.ndarray, number: int, view: View | None) -> dict[str, np.ndarray]:
         if cut not in self._opened:
             self._opened[cut] = self.open(cut)
-        opened = self._opened[cut]
+        passing = plain_rows(self.data, rows) if view is None else self._varied(rows, number, view)
+        return fetch_features(self.store, self._opened[cut], passing, self.told)
+
+    def _varied(self, rows: np.ndarray, number: int, view: View) -> Passing:
+        """Training samples in a view: what they are, how they vary, and the keys that they are drawn by."""
         samples = self._training_samples()
+        key = rows_key(self.data, rows, self._varied_key(number, view), named=True)
+        return Passing(partial(_draw, samples, view, number), len(rows), key, number)
 
-        def compute(append: Append) -> None:
-            extract(
-                opened.compiled,
-                lambda picked: self._pick(rows[picked]) if view is None else _draw(samples, view, number, picked),
-                len(rows),
-                batch_size=opened.batch_size,
-                append=append,
-                on_progress=self.told,
-            )
-
-        key = {**opened.key, **self._rows_key(rows, number, view)}
-        facts = {**opened.facts, "rows": len(rows), "view": "plain" if view is None else number}
-        return self.store.fetch(KIND, key, facts, compute)
-
-    def _rows_key(self, rows: np.ndarray, number: int, view: View | None) -> dict[str, Any]:
-        """What the samples are: their contents in order; where they vary, how, and the keys that they are drawn by."""
-        digest = hashlib.sha256()
-        for row in rows:
-            name = self.data.row_keys[row] if view is not None else ""
-            digest.update(f"{self.data.row_hashes[row]} {name}\n".encode("utf-8", "surrogateescape"))
-        return {"rows": digest.hexdigest(), "count": len(rows), "varied": self._varied_key(number, view)}
-
-    def _varied_key(self, number: int, view: View | None) -> dict[str, Any]:
-        if view is None:
-            return {"view": "plain"}
+    def _varied_key(self, number: int, view: View) -> dict[str, Any]:
         varied = {"view": number, **self.view_key}
         left_out = self.view is not None and self.view.mixes and not view.mixes
         if view.mixes and self.chances is not None:
@@ -176,19 +156,11 @@ def _partners(samples: TrainingSamples, view: View, epoch: int, picked: np.ndarr
 
 def is_storable(network: Network, cut: int, samples: int) -> bool:
     """True where the tensors at `cut` of so many samples are worth storing, and fit."""
-    per_sample = 4 * sum(int(np.prod(shape)) for shape in alive_shapes(network, cut).values())
+    alive = network.alive(cut).values()
+    per_sample = sum(int(np.prod(each.shape[1:])) * np.dtype(each.dtype).itemsize for each in alive)
     return cut > FIRST_LEARNED and per_sample * samples <= STORED_LIMIT
 
 
 def alive_shapes(network: Network, cut: int) -> dict[str, tuple[int, ...]]:
     """Shapes, without the batch axis, of everything that stages from `cut` on still need."""
-    below = network.stages[:cut]
-    taps = {
-        feature.name: stage.model.output[feature.tensor].shape[1:]
-        for stage in below
-        for feature in network.features
-        if feature.stage == stage.name
-    }
-    above = network.stages[cut]
-    wanted = {} if cut == len(network.stages) - 1 else {n: t.shape[1:] for n, t in above.model.input.items()}
-    return {**wanted, **taps}
+    return {name.removeprefix(TAP): tuple(tensor.shape[1:]) for name, tensor in network.alive(cut).items()}

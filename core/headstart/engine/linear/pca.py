@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headstart.engine.rows import Rows
-from headstart.engine.scaling import Scaling, scaling_of
-from headstart.engine.sums import Values, moments_of, sums_of
+from headstart.engine.linear.moments import Values, channel_moments_of, moments_of
+from headstart.engine.linear.rows import Rows
+from headstart.engine.linear.scaling import Scaling, scaling_of
 from headstart.errors import DataError
 
 CHUNK = 512
@@ -16,7 +16,7 @@ CHUNK = 512
 
 
 @dataclass(frozen=True)
-class Spectrum:
+class EigenBasis:
     """Variances of scaled features along their principal axes: `values` (axis,), falling, and `basis` (channel, axis).
 
     `centre` (channel,) is the mean of the scaled features, all but zero. `target_mean` (output,) is the outputs' mean,
@@ -49,7 +49,7 @@ class Spectrum:
         return self.basis.T @ scaled, shifted + self.centre @ scaled
 
 
-def spectrum_of(rows: Rows, values: Values) -> Spectrum:
+def eigenbasis_of(rows: Rows, values: Values) -> EigenBasis:
     """Decompose `rows`, their outputs given by `values`; one eigendecomposition of min(rows, channels) squared.
 
     Memory beside the rows is that of a block and of channels x min(rows, channels) numbers. With no more rows than
@@ -59,15 +59,15 @@ def spectrum_of(rows: Rows, values: Values) -> Spectrum:
     return _of_few(rows, values) if len(rows) <= rows.channels else _of_many(rows, values)
 
 
-def _of_many(rows: Rows, values: Values) -> Spectrum:
-    sums = sums_of(rows.blocks(), values)
+def _of_many(rows: Rows, values: Values) -> EigenBasis:
+    sums = moments_of(rows.blocks(), values)
     covariance = sums.scatter / sums.count
     scaling = _finite_scaling(sums.mean, np.diagonal(covariance))
     scale = scaling.scale.astype(np.float64)
     covariance /= scale
     covariance /= scale[:, None]
     eigenvalues, basis = _decompose(covariance, rows.channels)
-    return Spectrum(
+    return EigenBasis(
         sums.count,
         scaling,
         scaling.apply(sums.mean),
@@ -79,8 +79,8 @@ def _of_many(rows: Rows, values: Values) -> Spectrum:
     )
 
 
-def _of_few(rows: Rows, values: Values) -> Spectrum:
-    moments = moments_of(rows.blocks())
+def _of_few(rows: Rows, values: Values) -> EigenBasis:
+    moments = channel_moments_of(rows.blocks())
     scaling = _finite_scaling(moments.mean, moments.squares / moments.count)
     centre, scale = moments.mean, scaling.scale.astype(np.float64)
     gram = np.zeros((moments.count, moments.count))
@@ -96,7 +96,7 @@ def _of_few(rows: Rows, values: Values) -> Spectrum:
         basis[chunk] = part.T @ axes / lengths
     outputs = values(rows.targets).astype(np.float64)
     target_mean = outputs.mean(axis=0)
-    return Spectrum(
+    return EigenBasis(
         moments.count,
         scaling,
         scaling.apply(moments.mean),

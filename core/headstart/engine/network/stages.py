@@ -12,7 +12,7 @@ from itertools import pairwise
 import keras
 import numpy as np
 
-from headstart.engine.names import stable_paths
+from headstart.engine.network.keras_names import stable_paths
 from headstart.errors import WrongWeightsError
 from headstart.specs import HEAD, INPUT, Stage
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from headstart.artefact import Blueprint, describe
-from headstart.engine.network import Network
-from headstart.engine.stages import read_arrays
+from headstart.engine.network.blueprint import Blueprint, describe
+from headstart.engine.network.network import Network
+from headstart.engine.network.stages import read_arrays
 
 
 def identify(network: Network, stop: int, blueprint: Blueprint) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def identify(network: Network, stop: int, blueprint: Blueprint) -> dict[str, Any
     return {
         "backbone": documents["model.json"]["backbone"],
         "input": documents["preprocess.json"],
-        "features": [feature.name for feature in network.features],
+        "features": sorted(network.taps),
         "stages": [stage.name for stage in stages],
         "weights": hash_arrays(read_arrays(stages[1:])),
     }

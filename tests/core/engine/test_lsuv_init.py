@@ -52,7 +52,7 @@ def _numpy(tensor):
 
 
 def batch_of(seed=0, scale=1.0):
-    from headstart.engine.calibrate import calibration_batch
+    from headstart.engine.network.lsuv_init import calibration_batch
 
     return {name: scale * array for name, array in calibration_batch({"image": SHAPE}, seed=seed).items()}
 
@@ -64,7 +64,7 @@ def close(actual, reference):
 @pytest.mark.parametrize("norm", [True, False], ids=["batch norm", "plain"])
 @pytest.mark.parametrize("scale", [1.0, 60.0], ids=["standardised", "pixels minus mean"])
 def test_every_boundary_is_alive_after_initialise(norm, scale):
-    from headstart.engine.calibrate import initialise
+    from headstart.engine.network.lsuv_init import initialise
 
     stages, batch = stages_of(norm=norm), batch_of(scale=scale)
     initialise(stages, batch, seed=1)
@@ -73,8 +73,8 @@ def test_every_boundary_is_alive_after_initialise(norm, scale):
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_another_network():
-    from headstart.engine.calibrate import seed_arrays
-    from headstart.engine.stages import read_arrays
+    from headstart.engine.network.lsuv_init import seed_arrays
+    from headstart.engine.network.stages import read_arrays
 
     networks = [stages_of(), stages_of(), stages_of()]
     for stages, seed in zip(networks, (1, 1, 2), strict=True):
@@ -85,8 +85,8 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_another_network():
 
 
 def test_kernels_are_he_normal_and_normalisations_start_at_the_identity():
-    from headstart.engine.calibrate import seed_arrays
-    from headstart.engine.stages import read_arrays
+    from headstart.engine.network.lsuv_init import seed_arrays
+    from headstart.engine.network.stages import read_arrays
 
     stages = stages_of()
     seed_arrays(stages, 5)
@@ -101,7 +101,7 @@ def test_kernels_are_he_normal_and_normalisations_start_at_the_identity():
 def test_statistics_are_those_of_the_batch_and_momentum_is_restored():
     import keras
 
-    from headstart.engine.calibrate import initialise
+    from headstart.engine.network.lsuv_init import initialise
 
     stages, batch = stages_of(), batch_of()
     initialise(stages, batch)
@@ -113,7 +113,7 @@ def test_statistics_are_those_of_the_batch_and_momentum_is_restored():
 
 
 def test_layers_work_as_before_after_calibration():
-    from headstart.engine.calibrate import initialise
+    from headstart.engine.network.lsuv_init import initialise
 
     stages, batch = stages_of(), batch_of()
     initialise(stages, batch)
@@ -124,7 +124,7 @@ def test_layers_work_as_before_after_calibration():
 def test_a_dead_stage_is_named_with_its_deviation():
     import keras
 
-    from headstart.engine.calibrate import calibrate
+    from headstart.engine.network.lsuv_init import calibrate
 
     image = keras.Input(SHAPE, name="image")
     dead = keras.Model({"image": image}, {"x": keras.layers.Rescaling(1e-11)(image)})
@@ -144,7 +144,7 @@ def test_calibration_batches_are_fixed_smooth_and_standard():
 
 
 def test_shapes_of_other_ranks_have_batches():
-    from headstart.engine.calibrate import calibration_batch
+    from headstart.engine.network.lsuv_init import calibration_batch
 
     batch = calibration_batch({"sound": (400,), "flag": (), "one": (1, 1, 2)}, count=3)
     assert {name: array.shape for name, array in batch.items()} == {
@@ -157,14 +157,14 @@ def test_shapes_of_other_ranks_have_batches():
 def test_both_backends_make_the_same_network(tmp_path):
     import keras
 
-    from headstart.engine.calibrate import initialise
+    from headstart.engine.network.lsuv_init import initialise
 
     other = {"jax": "torch", "torch": "jax"}[keras.backend.backend()]
     script = (
         "import importlib.util, json, sys\n"
         f"spec = importlib.util.spec_from_file_location('calibrate_tests', {__file__!r})\n"
         "tests = importlib.util.module_from_spec(spec); spec.loader.exec_module(tests)\n"
-        "from headstart.engine.calibrate import initialise\n"
+        "from headstart.engine.network.lsuv_init import initialise\n"
         "stages, batch = tests.stages_of(), tests.batch_of()\n"
         "initialise(stages, batch, seed=4)\n"
         "json.dump(tests.run(stages, batch)['pooled'].tolist(), open(sys.argv[1], 'w'))\n"
@@ -200,7 +200,7 @@ def composite(filters):
 def test_layers_inside_composite_ones_are_brought_to_life_too():
     import keras
 
-    from headstart.engine.calibrate import calibration_batch, initialise
+    from headstart.engine.network.lsuv_init import calibration_batch, initialise
 
     entry = keras.Input((64, 64, 3), name="x")
     tensor = entry

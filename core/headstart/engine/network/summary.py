@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
-from headstart.engine.graft import build_backbone
-from headstart.engine.stages import name_variables
+from headstart.engine.network.assemble import backbone_inputs, build_backbone
+from headstart.engine.network.stages import name_variables
 from headstart.specs import BackboneSpec, InputRequest, Stage
 
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ def summarise(spec: BackboneSpec, registry: Registry) -> tuple[StageSummary, ...
     reading = registry.input_kind(takes=spec.takes)
     options = reading.options()
     kind = registry.load_target(reading, reading.build)(InputRequest(spec.preprocess, options))
-    inputs = {name: tensor.shape for name, tensor in kind.tensors.items()}
-    stages = build_backbone(spec, registry, options=spec.default_options(), inputs=inputs)
+    stages = build_backbone(spec, registry, options=spec.default_options(), inputs=backbone_inputs(kind))
     return tuple(summarise_stage(stage) for stage in stages)
 
 

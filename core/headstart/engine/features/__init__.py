@@ -1,0 +1,1 @@
+"""Features: what a frozen prefix gives, in the engine that a run takes."""

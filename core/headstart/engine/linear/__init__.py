@@ -1,0 +1,1 @@
+"""Linear heads on frozen features: sums over blocks, principal axes, ridge regression."""

@@ -1,0 +1,1 @@
+"""Faster, numerically equal forms of layers."""

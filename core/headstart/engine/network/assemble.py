@@ -1,0 +1,148 @@
+"""Put a network together: the input kind's stage, a backbone's stages, and the head that the task asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from headstart.engine.network.network import Network, choose_features
+from headstart.engine.network.stages import verify_composition, verify_names
+from headstart.errors import DataError, PluginError
+from headstart.specs import HEAD, INPUT, BackboneRequest, BackboneSpec, FeatureSpec, InputKind, Stage, Task, TensorSpec
+
+if TYPE_CHECKING:
+    from headstart.registry import Registry
+
+TOLERANCE = 1e-3
+PLAIN = TensorSpec((), "float32")
+FEW_STEPS = 4
+"""Steps of a map below which its stride cannot be told from its size."""
+
+
+def build_backbone(
+    spec: BackboneSpec, registry: Registry, *, options: Any, inputs: Mapping[str, TensorSpec]
+) -> tuple[Stage, ...]:
+    """Build `spec` with random weights for `inputs`; checks that it keeps its word. Raises PluginError where not."""
+    backbone = registry.load_target(spec, spec.build)(BackboneRequest(options=options, inputs=inputs))
+    stages: tuple[Stage, ...] = backbone.stages
+    built = tuple(stage.name for stage in stages)
+    if spec.stages is not None and built != spec.stages:
+        raise PluginError(f"backbone {spec.name} declares stages {spec.stages} but built {built}")
+    try:
+        verify_names(stages)
+    except ValueError as exc:
+        raise PluginError(f"backbone {spec.name}: {exc}", hint="tell its author, or choose another backbone") from exc
+    _verify_features(spec, stages, inputs, narrowed=options != spec.default_options())
+    return stages
+
+
+def _verify_features(
+    spec: BackboneSpec, stages: Sequence[Stage], inputs: Mapping[str, TensorSpec], *, narrowed: bool
+) -> None:
+    """The declared channels are those of the default options; others (a narrower `tiny`) may give fewer."""
+    by_name = {stage.name: stage for stage in stages}
+    for feature in spec.features:
+        outputs = by_name[feature.stage].model.output if feature.stage in by_name else {}
+        given = outputs[feature.tensor].shape[-1] if feature.tensor in outputs else None
+        if given is None or (feature.channels is not None and given != feature.channels and not narrowed):
+            shapes = {name: tuple(tensor.shape) for name, tensor in outputs.items()}
+            raise PluginError(
+                f"backbone {spec.name}: feature {feature.name!r} should be tensor {feature.tensor!r} with "
+                f"{feature.channels or 'some'} channels of stage {feature.stage!r}, which gives {shapes}"
+            )
+        if problem := _shape_problem(feature, outputs, inputs):
+            raise PluginError(
+                f"backbone {spec.name}: feature {feature.name!r} {problem}",
+                hint="tell its author, or choose another backbone",
+            )
+
+
+def _shape_problem(feature: FeatureSpec, outputs: Mapping[str, Any], inputs: Mapping[str, TensorSpec]) -> str | None:
+    """Where the built shape contradicts the declared axes, mask or stride; what only a run knows is not judged."""
+    shape = tuple(outputs[feature.tensor].shape)
+    if len(shape) != len(feature.axes):
+        return f"declares the axes {', '.join(feature.axes)} and has the shape {shape}"
+    if feature.mask is not None:
+        mask = tuple(outputs[feature.mask].shape) if feature.mask in outputs else None
+        if mask is None or mask != shape[: len(mask)]:
+            return f"has the shape {shape}, and its mask {feature.mask!r} {mask or 'does not exist'}"
+    pictures = [spec.shape[:2] for spec in inputs.values() if len(spec.shape) == 3]
+    if feature.stride is None or len(pictures) != 1 or not {"height", "width"} <= set(feature.axes):
+        return None
+    for axis, length in zip(("height", "width"), pictures[0], strict=True):
+        size = shape[feature.axes.index(axis)]
+        # Convolutions without padding lose a margin, which outweighs the stride where few steps are left.
+        is_known = size is not None and length is not None and size >= FEW_STEPS
+        if is_known and not 0.5 < length / size / feature.stride < 2:
+            return f"declares the stride {feature.stride}, but {length} of {axis} became {size}"
+    return None
+
+
+def backbone_inputs(kind: InputKind) -> dict[str, TensorSpec]:
+    """What the input kind's stage gives to the backbone, by name."""
+    return {
+        name: replace(kind.tensors.get(name, PLAIN), shape=tuple(tensor.shape[1:]), dtype=tensor.dtype)
+        for name, tensor in kind.stage().output.items()
+    }
+
+
+def graft(
+    kind: InputKind,
+    backbone: Sequence[Stage],
+    offered: Sequence[FeatureSpec],
+    *,
+    task: Task,
+    head: str,
+    seed: int,
+) -> Network:
+    """The whole network; `head` as in `--head`, its weights drawn from `seed`."""
+    features = choose_features(offered, task.features)
+    by_name = {stage.name: stage for stage in backbone}
+    taps = Network((), features).taps
+    shapes = {name: tuple(by_name[stage].model.output[tensor].shape) for name, (stage, tensor) in taps.items()}
+    stages = (
+        Stage(INPUT, kind.stage()),
+        *backbone,
+        Stage(HEAD, task.head(head, shapes, seed)),
+    )
+    verify_composition(stages[:-1])
+    return Network(stages, features)
+
+
+def without_head(
+    kind: InputKind, backbone: Sequence[Stage], offered: Sequence[FeatureSpec], names: Sequence[str]
+) -> Network:
+    """A network that gives the features `names`, and their masks, as they are. Raises KeyError for one not offered."""
+    features = choose_features(offered, names)
+    by_name = {stage.name: stage for stage in backbone}
+    given = {name: by_name[stage].model.output[tensor] for name, (stage, tensor) in Network((), features).taps.items()}
+    entries = {name: keras.Input(x.shape[1:], dtype=x.dtype, name=name) for name, x in given.items()}
+    return Network((Stage(INPUT, kind.stage()), *backbone, Stage(HEAD, keras.Model(entries, entries))), features)
+
+
+def verify_ranges(outputs: Mapping[str, np.ndarray], expected: Mapping[str, tuple[float, float]], *, hint: str) -> None:
+    """Check preprocessed tensors (batch, ...) of a first batch against what the weights expect.
+
+    Finite and inside the range; and not so narrow that they were scaled twice: the spread of a real batch is more than
+    one part in a hundred of the range. Tensors of bools and integers are masks and ids: they may well be all the same.
+    Raises DataError naming the tensor, the range seen and the range expected, with `hint`, the input kind's advice.
+    """
+    for name, (low, high) in expected.items():
+        values = outputs[name]
+        slack = TOLERANCE * (high - low)
+        seen = (float(values.min()), float(values.max()))
+        if not np.isfinite(values).all() or seen[0] < low - slack or seen[1] > high + slack:
+            raise DataError(
+                f"input tensor {name!r} has values from {seen[0]:.4g} to {seen[1]:.4g} after preprocessing; the "
+                f"backbone's weights expect {low:.4g} to {high:.4g}",
+                hint="the preprocessing in the weights' spec or the input kind scales something twice",
+            )
+        if np.issubdtype(values.dtype, np.floating) and seen[1] - seen[0] < 0.01 * (high - low):
+            raise DataError(
+                f"input tensor {name!r} hardly varies: {seen[0]:.4g} to {seen[1]:.4g} of {low:.4g} to {high:.4g}",
+                hint=hint,
+            )
