@@ -90,8 +90,9 @@ class ClosedFormPhase:
         if not isinstance(seen.samples, Stored):
             raise ValueError("a closed-form phase needs stored features")
         views = seen.samples.views
-        (name,) = (name for name in views[0] if name.startswith(TAP))
-        flat = tuple(view[name].reshape(len(view[name]), -1) for view in views)
+        (feature,) = self._context.network.features
+        features = [view[TAP + feature.name] for view in views]
+        flat = tuple(array.reshape(len(array), -1) for array in features)
         return Rows((Part(flat, self._context.targets[split]),))
 
     def _on_tried(self, tried: Tried) -> None:
