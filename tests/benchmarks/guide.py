@@ -53,7 +53,7 @@ def train(plan: Any, job: dict[str, Any]) -> dict[str, Any]:
     inputs = keras.Input(plan.kind.tensors["image"].shape)
     x = plan.kind.stage()({"image": inputs})["image"]
     x = keras.layers.Dropout(0.2)(base(x, training=False))
-    model = keras.Model(inputs, keras.layers.Dense(len(plan.task.labels()["classes"]))(x))
+    model = keras.Model(inputs, keras.layers.Dense(len(plan.task.summary()["classes"]))(x))
     best = _Best(keras)
     for epochs, rate in zip(job["epochs"], (1e-3, 1e-5), strict=True):
         model.compile(
@@ -108,7 +108,7 @@ class _Best:
 
 def _rows(plan: Any, split: str) -> tuple[Any, Any]:
     """Pictures (row, height, width, channel) uint8 and classes (row,) of a split."""
-    return plan.data.tensors["image"][plan.data.indices(split)], plan.targets(split)
+    return plan.data.tensors["image"][plan.data.indices(split)], plan.targets(split)["class"]
 
 
 def _accuracy(model: Any, rows: tuple[Any, Any]) -> float:

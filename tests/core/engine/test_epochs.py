@@ -229,6 +229,19 @@ def test_how_steps_are_cut_into_calls_changes_no_bit(case):
         assert all(np.array_equal(ours, theirs) for ours, theirs in zip(arrays, ends[0][0], strict=True))
 
 
+@pytest.mark.parametrize("steps", [0, 1, 3])
+def test_a_call_takes_no_more_steps_than_there_is_room_for_their_outputs(case, backend, monkeypatch, steps):
+    """One at least; the numbers are the same."""
+    one, other, reached = case(), case(), []
+    other.train(other.scanned(pace=Fixed(1000)), 1)
+    monkeypatch.setattr(f"headstart.engine.{backend}.scan.ROOM_FOR_OUTPUTS", steps * 8 * 4 * CLASSES)
+    run(one.scanned(pace=Fixed(1000)), 1, lambda record: reached.append(record.steps))
+
+    assert reached[0] <= steps + 1
+    assert reached[-1] == 7
+    assert all(np.array_equal(ours, theirs) for ours, theirs in zip(one.end()[0], other.end()[0], strict=True))
+
+
 def test_all_batches_at_once_are_the_batches_one_by_one():
     for count, size in ((21, 8), (16, 8), (3, 8), (7, 1)):
         order = np.random.default_rng(0).permutation(count)
