@@ -17,17 +17,20 @@ BATCH = "batch"
 """The name of the free axis in the graph."""
 LARGEST = 2**31 - 2**24
 """Bytes of weights that fit a file of the format beside the operations (protocol buffers end at 2 GiB)."""
+OUTPUT = "output:"
+"""What stands before the name of an output in the graph where an input has the same: names there are unique."""
 NOISE = ("You are using the legacy TorchScript-based ONNX export", "Constant folding - ")
 """How warnings begin that nobody can act on."""
 HINT = "use another engine, or --engine native"
 
 
 def export(request: EngineExport) -> None:
-    """Write graph.onnx into the folder: inputs of the types that the input stage takes, outputs float32.
+    """Write graph.onnx into the folder: inputs of the types that the input stage takes, float outputs in float32.
 
-    Inputs and outputs have the names of the network's tensors, each sorted, and a free batch axis; what Keras
-    computes from the batch size in Python is fixed at the one sample of the trace. Raises EngineRefusal naming the
-    operation that has no form in ONNX, the tensor that is no float, or the size of weights that are too large.
+    Inputs and outputs have the names of the network's tensors, each sorted, with OUTPUT before those of outputs that
+    inputs have too, and a free batch axis; what Keras computes from the batch size in Python is fixed at the one sample
+    of the trace.
+    Raises EngineRefusal naming the operation that has no form in ONNX, or the size of weights that are too large.
     """
     import torch
 
@@ -37,7 +40,7 @@ def export(request: EngineExport) -> None:
     network, path = request.network, request.folder / GRAPH
     samples = _samples(network.stages[0].model.input)
     with torch.no_grad(), channels_first(stage.model for stage in network.stages[: request.stop]):
-        outputs = _output_names(network.run(samples, 0, request.stop))
+        outputs = sorted(network.run(samples, 0, request.stop))
         module = Positional(network, request.stop, tuple(samples), outputs).eval()
         _require_room(module)
         _trace(module, samples, outputs, path)
@@ -63,16 +66,10 @@ def _require_room(module: Any) -> None:
         raise EngineRefusal(f"weights of {size / 2**30:.1f} GiB do not fit an ONNX file, which ends at 2", hint=HINT)
 
 
-def _output_names(outputs: Mapping[str, Any]) -> list[str]:
-    for name, tensor in outputs.items():
-        if not tensor.is_floating_point():
-            raise EngineRefusal(f"tensor {name!r} is {tensor.dtype}, and engines give float32 only", hint=HINT)
-    return sorted(outputs)
-
-
 def _trace(module: Any, samples: Mapping[str, Any], outputs: Sequence[str], path: Path) -> None:
     import torch
 
+    marked = [OUTPUT + name if name in samples else name for name in outputs]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # lengths are fixed by design
         for message in NOISE:
@@ -83,8 +80,8 @@ def _trace(module: Any, samples: Mapping[str, Any], outputs: Sequence[str], path
                 tuple(samples.values()),
                 path,
                 input_names=list(samples),
-                output_names=list(outputs),
-                dynamic_axes={name: {0: BATCH} for name in (*samples, *outputs)},
+                output_names=marked,
+                dynamic_axes={name: {0: BATCH} for name in (*samples, *marked)},
                 opset_version=OPSET,
                 dynamo=False,  # the newer exporter needs onnxscript
             )
