@@ -58,7 +58,8 @@ class EngineRequest:
 
 
 class Compiled(Protocol):
-    """Inference in an engine: (batch, ...) arrays by name in, new (batch, ...) float32 arrays by name out."""
+    """Inference in an engine: (batch, ...) arrays by name in, new ones by name out: floats as float32, masks and whole
+    numbers in the types of the network."""
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """See the class."""

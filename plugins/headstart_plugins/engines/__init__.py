@@ -28,6 +28,7 @@ def register_engines() -> Iterable[EngineSpec]:
             extra="openvino",
             precisions=PRECISIONS,
             startup=4.0,
+            version=2,
         ),
         EngineSpec(
             name="engines/onnxruntime",
@@ -38,5 +39,6 @@ def register_engines() -> Iterable[EngineSpec]:
             needs=("onnxruntime", "onnx", "torch"),
             extra="onnxruntime",
             startup=10.0,
+            version=2,
         ),
     )

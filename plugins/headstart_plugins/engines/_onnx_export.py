@@ -17,18 +17,20 @@ BATCH = "batch"
 """The name of the free axis in the graph."""
 LARGEST = 2**31 - 2**24
 """Bytes of weights that fit a file of the format beside the operations (protocol buffers end at 2 GiB)."""
+OUTPUT = "output:"
+"""What stands before the name of an output in the graph where an input has the same: names there are unique."""
 NOISE = ("You are using the legacy TorchScript-based ONNX export", "Constant folding - ")
 """How warnings begin that nobody can act on."""
 HINT = "use another engine, or --engine native"
 
 
 def export(request: EngineExport) -> None:
-    """Write graph.onnx into the folder: inputs of the types that the input stage takes, outputs float32, masks
-    and ids among them.
+    """Write graph.onnx into the folder: inputs of the types that the input stage takes, float outputs in float32.
 
-    Inputs and outputs have the names of the network's tensors, each sorted, and a free batch axis; what Keras
-    computes from the batch size in Python is fixed at the one sample of the trace. Raises EngineRefusal naming the
-    operation that has no form in ONNX, or the size of weights that are too large.
+    Inputs and outputs have the names of the network's tensors, each sorted, with OUTPUT before those of outputs that
+    inputs have too, and a free batch axis; what Keras computes from the batch size in Python is fixed at the one sample
+    of the trace.
+    Raises EngineRefusal naming the operation that has no form in ONNX, or the size of weights that are too large.
     """
     import torch
 
@@ -67,6 +69,7 @@ def _require_room(module: Any) -> None:
 def _trace(module: Any, samples: Mapping[str, Any], outputs: Sequence[str], path: Path) -> None:
     import torch
 
+    marked = [OUTPUT + name if name in samples else name for name in outputs]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # lengths are fixed by design
         for message in NOISE:
@@ -77,8 +80,8 @@ def _trace(module: Any, samples: Mapping[str, Any], outputs: Sequence[str], path
                 tuple(samples.values()),
                 path,
                 input_names=list(samples),
-                output_names=list(outputs),
-                dynamic_axes={name: {0: BATCH} for name in (*samples, *outputs)},
+                output_names=marked,
+                dynamic_axes={name: {0: BATCH} for name in (*samples, *marked)},
                 opset_version=OPSET,
                 dynamo=False,  # the newer exporter needs onnxscript
             )

@@ -14,8 +14,9 @@ SHAPES = (torch.Tensor.shape.__get__, torch.Tensor.size)
 
 
 class Positional(torch.nn.Module):  # type: ignore[misc]  # torch is not read for types
-    """The first `stop` stages of a network in inference: tensors in the order of `inputs` in, float32 ones in the
-    order of `outputs` out. The stages are modules of it, so that their weights are stored once and under names."""
+    """The first `stop` stages of a network in inference: tensors in the order of `inputs` in, in that of `outputs`
+    out: floats as float32, masks and whole numbers in their own types. The stages are modules of it, so that their
+    weights are stored once and under names."""
 
     def __init__(self, network: Network, stop: int, inputs: Sequence[str], outputs: Sequence[str]) -> None:
         super().__init__()
@@ -27,7 +28,8 @@ class Positional(torch.nn.Module):  # type: ignore[misc]  # torch is not read fo
         """(batch, ...) tensors in and out."""
         with _KnownLengths():
             outputs = self._network.run(dict(zip(self._inputs, tensors, strict=True)), 0, self._stop)
-        return tuple(outputs[name].float() for name in self._outputs)
+        found = (outputs[name] for name in self._outputs)
+        return tuple(tensor.float() if tensor.is_floating_point() else tensor for tensor in found)
 
 
 class _KnownLengths(TorchFunctionMode):  # type: ignore[misc]  # torch is not read for types

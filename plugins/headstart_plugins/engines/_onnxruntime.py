@@ -13,7 +13,7 @@ import numpy as np
 from headstart.errors import EngineRefusal
 from headstart.host.telemetry import without_telemetry
 from headstart.specs import EngineRequest
-from headstart_plugins.engines._onnx_export import BATCH, GRAPH, HINT
+from headstart_plugins.engines._onnx_export import BATCH, GRAPH, HINT, OUTPUT
 
 PROVIDER = "CPUExecutionProvider"
 ERRORS = 3
@@ -63,7 +63,7 @@ def build(request: EngineRequest) -> Opened:
     return Opened(
         session=session,
         inputs={port.name: _dtype(port.type) for port in session.get_inputs()},
-        outputs=tuple(port.name for port in session.get_outputs()),
+        outputs=tuple(port.name.removeprefix(OUTPUT) for port in session.get_outputs()),
         threads=request.threads,
     )
 

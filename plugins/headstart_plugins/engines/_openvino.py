@@ -30,7 +30,10 @@ class Opened:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     types: tuple[np.dtype[Any], ...]
-    shapes: tuple[tuple[int, ...], ...]
+    answers: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
+    """The shape of each output without the batch axis, and its type."""
+    carried: Mapping[str, str]
+    """Outputs that are inputs as they came: the input of each."""
     requests: tuple[Any, ...]
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -40,7 +43,7 @@ class Opened:
         """
         given = [_taken(batch[name], dtype) for name, dtype in zip(self.inputs, self.types, strict=True)]
         rows = len(given[0])
-        results = [np.empty((rows, *shape), np.float32) for shape in self.shapes]
+        results = [np.empty((rows, *shape), dtype) for shape, dtype in self.answers]
         running: deque[Any] = deque()
         try:
             for row, request in zip(range(rows), cycle(self.requests), strict=False):
@@ -52,7 +55,10 @@ class Opened:
                 running.popleft().wait()
         finally:
             _settle(running)
-        return dict(zip(self.outputs, results, strict=True))
+        kept = {name: np.array(given[self.inputs.index(source)]) for name, source in self.carried.items()}
+        return dict(zip(self.outputs, results, strict=True)) | {
+            name: array.astype(np.float32) if array.dtype.kind == "f" else array for name, array in kept.items()
+        }
 
 
 def _taken(array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
@@ -99,7 +105,10 @@ def build(request: EngineRequest) -> Opened:
         inputs=tuple(names["inputs"]),
         outputs=tuple(names["outputs"]),
         types=tuple(np.dtype(port.get_element_type().to_dtype()) for port in compiled.inputs),
-        shapes=tuple(tuple(port.get_shape())[1:] for port in compiled.outputs),
+        answers=tuple(
+            (tuple(port.get_shape())[1:], np.dtype(port.get_element_type().to_dtype())) for port in compiled.outputs
+        ),
+        carried=names["carried"],
         requests=tuple(compiled.create_infer_request() for _ in range(REQUESTS_A_STREAM * request.threads)),
     )
 

@@ -14,23 +14,28 @@ from headstart_plugins.engines._layout_rules import known_rules
 
 GRAPH = "graph.xml"
 NAMES = "graph.json"
-"""The names of inputs and outputs, in the order that the graph has them."""
+"""Names: of inputs and outputs in the order that the graph has them, and of outputs that are inputs as they came."""
 
 
 def export(request: EngineExport) -> None:
     """Write graph.xml, graph.bin and graph.json (names) into the folder.
 
-    Inputs have a free batch axis and the type that the input stage takes; outputs are float32, masks and ids among
-    them. Raises EngineRefusal naming the layer that Keras' OpenVINO backend has no form for.
+    Inputs have a free batch axis and the type that the input stage takes; float outputs are float32, masks and whole
+    numbers keep their types. Raises EngineRefusal naming the layer that Keras' OpenVINO backend has no form for.
     """
     import openvino
 
     parameters = _parameters(request)
-    outputs = {name: _as_float(output) for name, output in _trace(request, parameters).items()}
+    found = _trace(request, parameters)
+    inputs = {parameter.get_name(): name for name, parameter in parameters.items()}
+    carried = {name: inputs[source] for name, output in found.items() if (source := _source(output)) in inputs}
+    outputs = {name: _with_float32(output) for name, output in found.items() if name not in carried}
+    if not outputs:
+        raise EngineRefusal("nothing is computed before the cut", hint="use --engine native")
     model = openvino.Model(list(outputs.values()), list(parameters.values()))
     move_transposes(model, known_rules())
     openvino.save_model(model, request.folder / GRAPH, compress_to_fp16=False)
-    names = {"inputs": list(parameters), "outputs": list(outputs)}
+    names = {"inputs": list(parameters), "outputs": list(outputs), "carried": carried}
     (request.folder / NAMES).write_text(json.dumps(names), encoding="utf-8")
 
 
@@ -96,8 +101,21 @@ def _reason(exc: Exception) -> str:
     return lines[0] if lines else type(exc).__name__
 
 
-def _as_float(output: Any) -> Any:
+def _source(output: Any) -> str:
+    """The name in the graph of the node that computes an output, or of the input that it is as it came.
+
+    Those are carried around the graph: the memory of such an output would stand in for that of the input.
+    """
+    node = output.get_node()
+    while node.get_type_name() == "Convert" and node.get_element_type() == node.input_value(0).get_element_type():
+        node = node.input_value(0).get_node()
+    return str(node.get_name())
+
+
+def _with_float32(output: Any) -> Any:
+    """The output, in float32 where it is a float of another width."""
     import openvino
     import openvino.opset15 as ov
 
-    return output if output.get_element_type() == openvino.Type.f32 else ov.convert(output, "f32").output(0)
+    kind = output.get_element_type()
+    return ov.convert(output, "f32").output(0) if kind.is_real() and kind != openvino.Type.f32 else output

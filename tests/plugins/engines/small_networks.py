@@ -131,6 +131,57 @@ def cut():
     return seeded(Network(stages, (FeatureSpec("low", "lower", "map", axes, 4),)))
 
 
+LENGTH, WORDS = 6, 11
+
+
+def masked():
+    """Whole numbers and a mask: those that came, which upper stages take, and one of each that is computed."""
+    ids = keras.Input((LENGTH,), name="ids", dtype="int32")
+    mask = keras.Input((LENGTH,), name="mask", dtype="bool")
+    entry = Stage("input", keras.Model({"ids": ids, "mask": mask}, {"ids": ids, "mask": mask}))
+    below = {"ids": keras.Input((LENGTH,), name="ids", dtype="int32")}
+    below["mask"] = keras.Input((LENGTH,), name="mask", dtype="bool")
+    weights = keras.ops.cast(below["mask"], "float32")[:, :, None]
+    embedded = layers.Embedding(WORDS, 4, embeddings_initializer="zeros")(below["ids"]) * weights
+    made = {
+        "x": dense(5)(embedded),
+        "mask": below["mask"],
+        "high": below["ids"] > 5,
+        "next": below["ids"] + 2**24,  # float32 has no odd numbers beyond
+    }
+    above = {"x": keras.Input((LENGTH, 5), name="x")}
+    above |= {name: keras.Input((LENGTH,), name=name, dtype="bool") for name in ("mask", "high")}
+    above["next"] = keras.Input((LENGTH,), name="next", dtype="int32")
+    kept = keras.ops.cast(keras.ops.logical_and(above["mask"], above["high"]), "float32")
+    odd = keras.ops.cast(above["next"] % 2, "float32")
+    upper = keras.Model(above, {"y": keras.ops.sum(above["x"] * (kept + odd)[:, :, None], axis=1)})
+    stages = (
+        entry,
+        Stage("lower", keras.Model(below, made)),
+        Stage("upper", upper),
+        stage("head", (5,), dense(2), "out", "logits"),
+    )
+    return seeded(Network(stages, (FeatureSpec("out", "upper", "y", ("batch", "channel"), 5),)))
+
+
+def masked_batch(rows):
+    """Ids and masks of `rows` sentences."""
+    generator = np.random.default_rng(5)
+    ids = generator.integers(0, WORDS, (rows, LENGTH), dtype="int32")
+    return {"ids": ids, "mask": np.arange(LENGTH) < generator.integers(1, LENGTH + 1, (rows, 1))}
+
+
+def assert_same_types_and_values(given, expected):
+    """Masks and whole numbers to the bit, floats nearly."""
+    assert {name: array.dtype for name, array in given.items()} == {name: a.dtype for name, a in expected.items()}
+    for name, reference in expected.items():
+        assert len(np.unique(reference)) > 1
+        if reference.dtype.kind == "f":
+            np.testing.assert_allclose(given[name], reference, atol=1e-4)
+        else:
+            np.testing.assert_array_equal(given[name], reference)
+
+
 def seeded(network):
     """Set every weight from its name: the same in every process, and such that no number dies."""
     for name, variable in name_variables(network.learned).items():
@@ -145,7 +196,11 @@ def seeded(network):
 
 def networks():
     """Every network by name, with the stage where its prefix ends."""
-    return {body.__name__: (whole(body), 2) for body in BODIES} | {"cut": (cut(), 2), "head": (whole(plain), 3)}
+    return {body.__name__: (whole(body), 2) for body in BODIES} | {
+        "cut": (cut(), 2),
+        "head": (whole(plain), 3),
+        "masked": (masked(), 2),
+    }
 
 
 def refused():

@@ -80,6 +80,15 @@ def test_the_engine_answers_as_the_backend_does(exported, networks, name):
     assert_equal(opened(exported, name)({"image": IMAGES}), forward(network, 0, stop)({"image": IMAGES}))
 
 
+def test_masks_and_whole_numbers_at_a_cut_keep_their_types_and_values(exported, networks):
+    network, stop = networks["masked"]
+    batch = small.masked_batch(7)
+    expected = forward(network, 0, stop)(batch)
+    assert {array.dtype.name for array in expected.values()} == {"bool", "int32", "float32"}
+    for threads in (1, 2):
+        small.assert_same_types_and_values(opened(exported, "masked", threads=threads)(batch), expected)
+
+
 def test_inputs_and_outputs_keep_their_names_whatever_their_order(exported, networks):
     generator = np.random.default_rng(2)
     batch = {"zeta": generator.integers(-9, 9, (6, 4), dtype="int32"), "alpha": generator.normal(size=(6, 3))}

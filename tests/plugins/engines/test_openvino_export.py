@@ -61,6 +61,15 @@ def test_the_engine_answers_as_the_backend_does(exported, networks, name):
         assert np.abs(given[label] - reference).max() <= 1e-4 * max(1, reference.std())
 
 
+def test_masks_and_whole_numbers_at_a_cut_keep_their_types_and_values(exported, networks):
+    network, stop = networks["masked"]
+    batch = small.masked_batch(7)
+    expected = forward(network, 0, stop)(batch)
+    assert {array.dtype.name for array in expected.values()} == {"bool", "int32", "float32"}
+    for threads in (1, 2):
+        small.assert_same_types_and_values(opened(exported, "masked", threads=threads)(batch), expected)
+
+
 def test_any_number_of_samples_on_several_threads_comes_in_order(exported, answers_in_order):
     answers_in_order(opened(exported, "plain"), opened(exported, "plain", threads=2), small.SIDE)
 
