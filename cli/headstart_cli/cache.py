@@ -113,15 +113,14 @@ def _row(entry: Entry) -> tuple[str, str, str, str]:
 
 
 def _what(entry: Entry) -> str:
-    """An entry in words: the facts written with it, or else its key, so far as they are single values."""
+    """An entry in words: the facts written with it, so far as they are single values, or else the digest of its key."""
     if entry.is_leftover:
         return "left by a process that was stopped"
     if not entry.digest:
         return "compiled programs"
-    facts = {name: value for name, value in entry.facts.items() if name != "key"} or entry.facts.get("key")
-    plain = facts.items() if isinstance(facts, dict) else ()
-    words = [f"{name} {cell(value)}" for name, value in plain if isinstance(value, (str, int, float))]
-    return ", ".join(words) or "unknown"
+    plain = [(name, value) for name, value in entry.facts.items() if isinstance(value, (str, int, float))]
+    words = [f"{name} {cell(value)}" for name, value in plain if name != "key"]
+    return ", ".join(words) or " ".join(f"{name} {cell(value)}" for name, value in plain) or "unknown"
 
 
 def in_words(size: int) -> str:

@@ -109,7 +109,7 @@ ALL = (
     Broken("misspelt", "0.9", HOOK + "def register_dataset():\n    return []", "'register_dataset' is no hook"),
     Broken("arguments", "0.10", HOOK + "def resolve_dataset(path):\n    return None", "resolve_dataset(path)"),
     Broken("raises", "0.11", HOOK + "def register_datasets():\n    return 1 / 0", "ZeroDivisionError: division"),
-    Broken("api", "0.12", SOUND.replace('photos")', 'photos", api=2)'), "was written for api 2"),
+    Broken("api", "0.12", SOUND.replace('photos")', 'photos", api=1)'), "was written for api 1"),
     Broken("twice", "0.13", SOUND.replace("[spec(", '[spec("PLUGIN/photos"), spec('), "'broken_twice/photos' twice"),
     Broken("foreign", "0.14", SOUND.replace("PLUGIN/", "digits/"), "the name 'digits/photos' must be broken_foreign/"),
     Broken("nowhere", "0.15", SOUND, "there is no module 'headstart_nowhere'", value="headstart_nowhere:plugin"),
