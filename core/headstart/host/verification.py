@@ -32,6 +32,7 @@ from headstart.specs import (
     InputSpec,
     LoweringSpec,
     PackageFile,
+    PretrainedHead,
     ReporterSpec,
     Spec,
     StrategySpec,
@@ -201,6 +202,18 @@ def _weights_problems(weights: WeightsSpec) -> Iterable[str]:
         yield f"fetch must be 'module:function', not {weights.origin.fetch!r}"
     if wrong := _not_plain(weights.preprocess):
         yield f"preprocess {wrong}"
+    for name in weights.assets:
+        if not name.strip() or name != name.rpartition("/")[2]:
+            yield f"the asset {name!r} must have the bare name of a file"
+    if weights.head is not None:
+        yield from (f"head: {problem}" for problem in _head_problems(weights.head))
+
+
+def _head_problems(head: PretrainedHead) -> Iterable[str]:
+    if not _TARGET.fullmatch(head.load):
+        yield f"load must be 'module:function', not {head.load!r}"
+    if wrong := _not_plain(head.labels):
+        yield f"labels {wrong}"
 
 
 def _not_plain(values: Mapping[str, Any]) -> str | None:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from headstart.errors import UsageError
 from headstart.host.installed import require_engine
 from headstart.recipe import Recipe
 from headstart.registry import Registry
-from headstart.specs import AUTO, BACKENDS, HEAD, PRECISIONS, BackboneSpec, EngineSpec, StrategySpec, TaskSpec
+from headstart.specs import (
+    AUTO,
+    BACKENDS,
+    HEAD,
+    PRECISIONS,
+    PRETRAINED,
+    BackboneSpec,
+    EngineSpec,
+    StrategySpec,
+    TaskSpec,
+    WeightsSpec,
+)
 from headstart.suggest import suggestion
 
 MAX_WIDTH = 65536
@@ -33,6 +45,22 @@ def check_head(task: TaskSpec, head: str | None) -> str:
             hint=f"as in {name}:512",
         )
     return head
+
+
+def check_pretrained_head(task: TaskSpec, weights: WeightsSpec | Path | None, registry: Registry) -> str:
+    """The name for the head that comes with the weights; they must have one, for this task."""
+    head = weights.head if isinstance(weights, WeightsSpec) else None
+    if not isinstance(weights, WeightsSpec) or head is None:
+        raise UsageError(
+            "these weights come without a head", hint=f"leave out --head {PRETRAINED}, or choose other --weights"
+        )
+    if not registry.same("tasks", head.task, task.name):
+        raise UsageError(
+            f"the head of the weights {weights.name!r} is for {head.task}, and the task is {task.name}",
+            hint=f"leave out --head {PRETRAINED} or --task",
+        )
+    check_head(task, head.head)
+    return PRETRAINED
 
 
 def check_backbone(backbone: BackboneSpec, backend: str | None) -> None:

@@ -17,12 +17,14 @@ from headstart.recipes.checks import (
     check_feature,
     check_head,
     check_inputs,
+    check_pretrained_head,
     check_train,
     check_training_precision,
 )
 from headstart.recipes.problems import Problems
 from headstart.registry import Registry
 from headstart.specs import (
+    PRETRAINED,
     AugmentationSpec,
     BackboneSpec,
     EngineSpec,
@@ -86,7 +88,8 @@ def choose(recipe: Recipe, registry: Registry, problems: Problems, form: TargetF
     looked_up = _LookUp(recipe, registry, problems)
     dataset = looked_up.dataset()
     backbone = looked_up.backbone(dataset)
-    task = problems.attempt("task", lambda: looked_up.task(form))
+    weights = looked_up.weights(backbone) if backbone else None
+    task = problems.attempt("task", lambda: looked_up.task(form, weights))
     choices = Choices(
         dataset=dataset,
         backbone=backbone,
@@ -95,8 +98,8 @@ def choose(recipe: Recipe, registry: Registry, problems: Problems, form: TargetF
         strategy=problems.attempt("strategy", looked_up.strategy),
         augmentations=looked_up.augmentations(),
         reporters=looked_up.reporters(),
-        weights=looked_up.weights(backbone) if backbone else None,
-        head=problems.attempt("head", lambda: check_head(task, recipe.head)) if task else None,
+        weights=weights,
+        head=problems.attempt("head", lambda: looked_up.head(task, weights)) if task else None,
         engine=problems.attempt("engine", lambda: check_engine(recipe, registry)),
     )
     problems.attempt("training_precision", lambda: check_training_precision(recipe.training_precision))
@@ -129,10 +132,18 @@ class _LookUp:
             return None
         return self.problems.attempt("backbone", lambda: self.registry.default_backbone(dataset.spec.input))
 
-    def task(self, form: TargetForm | None) -> TaskSpec:
+    def head(self, task: TaskSpec, weights: WeightsSpec | Path | None) -> str:
+        if self.recipe.head == PRETRAINED:
+            return check_pretrained_head(task, weights, self.registry)
+        return check_head(task, self.recipe.head)
+
+    def task(self, form: TargetForm | None, weights: WeightsSpec | Path | None) -> TaskSpec:
         if self.recipe.task is not None:
             named: TaskSpec = self.registry.get("tasks", self.recipe.task)
             return named
+        if self.recipe.head == PRETRAINED and isinstance(weights, WeightsSpec) and weights.head is not None:
+            its: TaskSpec = self.registry.get("tasks", weights.head.task)
+            return its
         if form is not None:
             return self.registry.default_task(form)
         first = self.registry.default_task(EXPECTED)

@@ -21,12 +21,14 @@ from headstart.recipes.phases import PhasePlanner, make_planner
 from headstart.recipes.problems import Problems
 from headstart.registry import Registry
 from headstart.specs import (
+    PRETRAINED,
     AugmentationSpec,
     BackboneSpec,
     DatasetSpec,
     EngineSpec,
     InputSpec,
     Phase,
+    PretrainedHead,
     ReporterSpec,
     StrategySpec,
     TargetForm,
@@ -67,6 +69,16 @@ class ResolvedRecipe:
     planner: PhasePlanner
     phases: tuple[Phase, ...] | None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def pretrained_head(self) -> PretrainedHead | None:
+        """The head that comes with the weights, where it was asked for."""
+        return self.weights.head if self.head == PRETRAINED and isinstance(self.weights, WeightsSpec) else None
+
+    @property
+    def built_head(self) -> str:
+        """The head as the task builds it."""
+        return self.pretrained_head.head if self.pretrained_head else self.head
 
     def options_of(self, group: str, spec: AugmentationSpec | ReporterSpec) -> Any:
         """The options of one augmentation or reporter (`group`); its defaults where this recipe does not use it."""

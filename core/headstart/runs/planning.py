@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.backend import BackendChoice, activate, available_threads
-from headstart.errors import UsageError
+from headstart.errors import DataError, UsageError
 from headstart.options import describe_options
 from headstart.runs.settling import settle_task
 from headstart.specs import (
     HEAD,
+    PRETRAINED,
     AugmentationRequest,
     DatasetRequest,
     FitsTargets,
@@ -200,8 +201,16 @@ def _read_by(resolved: ResolvedRecipe) -> dict[str, Any]:
 
 def _build_task(resolved: ResolvedRecipe, registry: Registry, data: PreparedData) -> Task:
     """The task, bound to its labels and to what it reads off the training split."""
-    request = TaskRequest(resolved.options["task"], targets=data.targets)
+    head = resolved.pretrained_head
+    options = resolved.options["task"]
+    request = TaskRequest(options, labels=head.labels) if head else TaskRequest(options, targets=data.targets)
     task: Task = registry.load_target(resolved.task, resolved.task.build)(request)
+    if head is not None:
+        try:
+            task.encode(data.targets, data.keys)
+        except DataError as exc:
+            message = f"the pretrained head does not know these targets: {exc.message}"
+            raise DataError(message, hint=f"leave out --head {PRETRAINED}, and a new head is trained") from exc
     mixing = [spec.name for spec in resolved.augmentations if spec.mixes]
     if mixing and not hasattr(task, "mix"):
         raise UsageError(
@@ -220,7 +229,7 @@ def _build_network(resolved: ResolvedRecipe, registry: Registry, kind: InputKind
     inputs = backbone_inputs(kind)
     stages = build_backbone(resolved.backbone, registry, options=resolved.options["backbone"], inputs=inputs)
     offered = resolved.backbone.features
-    return graft(kind, stages, offered, task=task, head=resolved.head, seed=resolved.recipe.seed)
+    return graft(kind, stages, offered, task=task, head=resolved.built_head, seed=resolved.recipe.seed)
 
 
 def _verify_phases(network: Network, phases: Sequence[Phase], batch_norm: str) -> None:

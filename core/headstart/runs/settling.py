@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from headstart.data.targets import tell_form
+from headstart.specs import PRETRAINED
 
 if TYPE_CHECKING:
     from headstart.recipes.resolve import ResolvedRecipe
@@ -14,14 +15,15 @@ if TYPE_CHECKING:
 
 
 def settle_task(resolved: ResolvedRecipe, registry: Registry, records: Records) -> ResolvedRecipe:
-    """`resolved` with the task that the form of the records' targets asks for; as it is where the user named one.
+    """`resolved` with the task that the form of the records' targets asks for; as it is where the user named one, or
+    a head that comes with the weights.
 
     The reason is the task's origin in the recipe, and a warning where the targets could be meant otherwise. Raises
     RecipeError where other settings do not suit that task.
     """
     from headstart.recipes.resolve import resolve_recipe
 
-    if resolved.stated.task is not None:
+    if resolved.stated.task is not None or resolved.head == PRETRAINED:
         return resolved
     told = tell_form(records)
     if registry.default_task(told.form) != resolved.task:

@@ -80,17 +80,50 @@ class WeightsFetch(Protocol):
         """See the class."""
 
 
+Origin = PackageFile | RemoteFile | LocalFile | FetchedFile
+"""Where a file is from."""
+
+PRETRAINED = "pretrained"
+"""`--head pretrained`: the head that comes with the weights."""
+
+
+class HeadLoad(Protocol):
+    """Load target of a PretrainedHead: reads a published file into the head's arrays, `head/index/role`.
+
+    `head` is the built head, whose names and shapes are to be met. Executes nothing from the file. Raises
+    WrongWeightsError listing what differs.
+    """
+
+    def __call__(self, file: Path, head: Stage) -> Mapping[str, np.ndarray]:
+        """See the class."""
+
+
+@dataclass(frozen=True)
+class PretrainedHead:
+    """A head that comes with weights: taken with `--head pretrained`, left out with any other head.
+
+    It is the head `head` of the task `task`, bound to `labels` (what labels.json holds); `load` is a HeadLoad target.
+    """
+
+    task: str
+    head: str
+    load: str
+    labels: Mapping[str, Any]
+
+
 @dataclass(frozen=True, kw_only=True)
 class WeightsSpec:
     """One set of published weights of a backbone.
 
     `algorithm` and `digest` are those the source publishes (or that were pinned from its one immutable release);
     `digest` is "unknown" where there is none. `load` is a WeightsLoad target. `preprocess` are the plain values that
-    the backbone's input kind reads: preprocessing belongs to weights, not to architectures.
+    the backbone's input kind reads: preprocessing belongs to weights, not to architectures. `assets` are files beside
+    the weights, such as a tokenizer, by the name under which the input kind asks for them; `head` is a head that was
+    trained with them.
     """
 
     name: str
-    origin: PackageFile | RemoteFile | LocalFile | FetchedFile
+    origin: Origin
     licence: str
     source: str
     size: int | None
@@ -98,6 +131,8 @@ class WeightsSpec:
     digest: str
     load: str
     preprocess: Mapping[str, Any]
+    assets: Mapping[str, Origin] = field(default_factory=dict)
+    head: PretrainedHead | None = None
 
 
 @dataclass(frozen=True)
