@@ -131,6 +131,24 @@ def cut():
     return seeded(Network(stages, (FeatureSpec("low", "lower", "map", axes, 4),)))
 
 
+def masked():
+    """A feature with a mask, and whole numbers for the stage above the cut."""
+    image = keras.Input((SIDE, SIDE, 3), name="image", dtype="uint8")
+    entry = Stage("input", keras.Model({"image": image}, {"image": layers.Rescaling(1 / 64, -2.0)(image)}))
+
+    def lower(x):
+        rows = keras.ops.mean(x, axis=(2, 3))
+        return {"x": conv(4, 3)(x), "mask": rows > 0, "ids": keras.ops.cast(rows * 50, "int32")}
+
+    ids = keras.Input((SIDE,), name="ids", dtype="int32")
+    upper = Stage("upper", keras.Model({"ids": ids}, {"ids": ids}))
+    out = keras.Input((10, 10, 4), name="out")
+    head = Stage("head", keras.Model({"out": out}, {"logits": layers.GlobalAveragePooling2D()(out)}))
+    axes = ("batch", "height", "width", "channel")
+    stages = (entry, stage("lower", (SIDE, SIDE, 3), lower, "image", None), upper, head)
+    return seeded(Network(stages, (FeatureSpec("out", "lower", "x", axes, 4, mask="mask"),)))
+
+
 def seeded(network):
     """Set every weight from its name: the same in every process, and such that no number dies."""
     for name, variable in name_variables(network.learned).items():
@@ -145,7 +163,11 @@ def seeded(network):
 
 def networks():
     """Every network by name, with the stage where its prefix ends."""
-    return {body.__name__: (whole(body), 2) for body in BODIES} | {"cut": (cut(), 2), "head": (whole(plain), 3)}
+    return {body.__name__: (whole(body), 2) for body in BODIES} | {
+        "cut": (cut(), 2),
+        "head": (whole(plain), 3),
+        "masked": (masked(), 2),
+    }
 
 
 def refused():

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from headstart.engine.compute import forward
+from headstart.engine.features.extractor import with_own_dtypes
 from headstart.errors import EngineRefusal
 from headstart.specs import EngineExport, EngineRequest
 
@@ -59,6 +60,19 @@ def test_the_engine_answers_as_the_backend_does(exported, networks, name):
         assert given[label].shape == reference.shape
         assert reference.std() > 0.01
         assert np.abs(given[label] - reference).max() <= 1e-4 * max(1, reference.std())
+
+
+def test_masks_and_ids_come_as_numbers_and_are_cast_back(exported, networks):
+    network, stop = networks["masked"]
+    expected = forward(network, 0, stop)({"image": IMAGES})
+    engine = opened(exported, "masked")
+
+    assert {array.dtype for array in engine({"image": IMAGES}).values()} == {np.dtype("float32")}
+    given = with_own_dtypes(engine, network, stop)({"image": IMAGES})
+    assert {name: array.dtype for name, array in given.items()} == {n: array.dtype for n, array in expected.items()}
+    assert 0 < expected["@out.mask"].mean() < 1
+    assert np.array_equal(given["@out.mask"], expected["@out.mask"])
+    assert np.array_equal(given["ids"], expected["ids"])
 
 
 def test_any_number_of_samples_on_several_threads_comes_in_order(exported, answers_in_order):
