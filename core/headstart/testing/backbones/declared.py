@@ -127,6 +127,8 @@ class BackboneDeclared(BackboneOffer, Declared):
         yield from super()._targets()
         for weights in self.spec.weights:
             yield f"load of the weights {weights.name!r}", weights.load
+            if weights.head is not None:
+                yield f"load of the head of the weights {weights.name!r}", weights.head.load
             fetch: Any = getattr(weights.origin, "fetch", None)
             if fetch is not None:
                 yield f"fetch of the weights {weights.name!r}", fetch
