@@ -72,6 +72,8 @@ def resolve_dataset(ref):
 def resolve_backbone(ref):
     if ref in ("two/made", "one/made"):
         return backbone(ref, stages=None, builder="two/net", given={})
+    if ref == "two/over":
+        return backbone(ref, builder="one/other", family="recurrent", given={})
     return backbone("two/opened") if ref.endswith(".net") else None
 
 @hookimpl
@@ -285,6 +287,14 @@ def test_a_name_below_a_plugin_that_resolves_references_is_its_to_answer(registr
     assert (made.name, made.stages) == ("two/made", None)
     assert registry.builder_of(made).name == "two/net"
     assert registry.builder_of(registry.resolve_backbone("two/net")).name == "two/net"
+
+
+def test_a_builder_may_be_a_backbone_of_another_plugin_and_a_family_any_word(registry):
+    """As for sound that is read as pictures, or low-rank variants."""
+    over = registry.resolve_backbone("two/over")
+
+    assert registry.builder_of(over).name == "one/other"
+    assert over.family == "recurrent"
 
 
 def test_a_name_below_a_plugin_that_resolves_none_is_not_offered_to_others(registry):

@@ -34,6 +34,7 @@ from headstart.specs import (
     InputSpec,
     LoweringSpec,
     PackageFile,
+    PretrainedHead,
     ReporterSpec,
     Spec,
     StrategySpec,
@@ -249,6 +250,15 @@ def _weights_problems(weights: WeightsSpec) -> Iterable[str]:
     for name in weights.assets:
         if not _SHORT_NAME.fullmatch(name):
             yield f"assets names {name!r}; expected the name of a file"
+    if weights.head is not None:
+        yield from (f"head: {problem}" for problem in _head_problems(weights.head))
+
+
+def _head_problems(head: PretrainedHead) -> Iterable[str]:
+    if not _TARGET.fullmatch(head.load):
+        yield f"load must be 'module:function', not {head.load!r}"
+    if wrong := _not_plain(head.labels):
+        yield f"labels {wrong}"
 
 
 def _not_plain(values: Mapping[str, Any]) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from headstart.errors import UsageError
 from headstart.host.installed import require_engine
 from headstart.recipe import Recipe
@@ -11,12 +13,14 @@ from headstart.specs import (
     BACKENDS,
     HEAD,
     PRECISIONS,
+    PRETRAINED,
     AugmentationSpec,
     BackboneSpec,
     EngineSpec,
     InputSpec,
     StrategySpec,
     TaskSpec,
+    WeightsSpec,
 )
 from headstart.suggest import suggestion
 
@@ -42,6 +46,22 @@ def check_head(task: TaskSpec, head: str | None) -> str:
             hint=f"as in {name}:512",
         )
     return head
+
+
+def check_pretrained_head(task: TaskSpec, weights: WeightsSpec | Path | None, registry: Registry) -> str:
+    """The name for the head that comes with the weights; they must have one, for this task."""
+    head = weights.head if isinstance(weights, WeightsSpec) else None
+    if not isinstance(weights, WeightsSpec) or head is None:
+        raise UsageError(
+            "these weights come without a head", hint=f"leave out --head {PRETRAINED}, or choose other --weights"
+        )
+    if registry.get("tasks", head.task).name != task.name:
+        raise UsageError(
+            f"the head of the weights {weights.name!r} is for {head.task}, and the task is {task.name}",
+            hint=f"leave out --head {PRETRAINED} or --task",
+        )
+    check_head(task, head.head)
+    return PRETRAINED
 
 
 def check_backbone(backbone: BackboneSpec, backend: str | None) -> None:

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from headstart.data.targets import find_targets
 from headstart.host.references import ResolvedDataset
 from headstart.recipe import Recipe
-from headstart.recipes.compatibility import check_feature, check_head
+from headstart.recipes.compatibility import check_feature, check_head, check_pretrained_head
 from headstart.recipes.effective import write_out
 from headstart.recipes.flags import look_up_flags
 from headstart.recipes.lookup import Choices, Network, choose, choose_network
@@ -28,12 +28,14 @@ from headstart.recipes.phases import PhasePlanner, make_planner
 from headstart.recipes.problems import Problems
 from headstart.registry import Registry
 from headstart.specs import (
+    PRETRAINED,
     AugmentationSpec,
     BackboneSpec,
     DatasetSpec,
     EngineSpec,
     InputSpec,
     Phase,
+    PretrainedHead,
     Records,
     ReporterSpec,
     StrategySpec,
@@ -105,6 +107,16 @@ class BoundRecipe(ResolvedRecipe):
     planner: PhasePlanner
     phases: tuple[Phase, ...] | None
 
+    @property
+    def pretrained_head(self) -> PretrainedHead | None:
+        """The head that comes with the weights, where it was asked for."""
+        return self.weights.head if self.head == PRETRAINED and isinstance(self.weights, WeightsSpec) else None
+
+    @property
+    def built_head(self) -> str:
+        """The head as the task builds it."""
+        return self.pretrained_head.head if self.pretrained_head else self.head
+
 
 def resolve_recipe(recipe: Recipe, registry: Registry) -> ResolvedRecipe:
     """Look up and check everything in `recipe` that does not hang on its data; reads none.
@@ -147,6 +159,9 @@ def bind(resolved: ResolvedRecipe, registry: Registry, records: Records) -> Boun
     otherwise. Raises RecipeError where other settings do not suit the data, DataError where no offered kind recognises
     the targets.
     """
+    head = resolved.weights.head if isinstance(resolved.weights, WeightsSpec) else None
+    if resolved.stated.task is None and resolved.stated.head == PRETRAINED and head is not None:
+        return bind_to(resolved, registry, task=registry.get("tasks", head.task), medium=records.medium)
     if resolved.stated.task is not None:
         task: TaskSpec = registry.get("tasks", resolved.stated.task)
         return bind_to(resolved, registry, task=task, medium=records.medium)
@@ -217,7 +232,13 @@ def _learn(
 ) -> _Learning:
     """The task's head and options, and the phases where the backbone's stages are known."""
     backbone = choices.network.backbone
-    head = problems.attempt("head", lambda: check_head(task, recipe.head))
+    weights = choices.network.weights
+    if recipe.head != PRETRAINED:
+        head = problems.attempt("head", lambda: check_head(task, recipe.head))
+    elif backbone is None:  # whose weights may come with one
+        head = None
+    else:
+        head = problems.attempt("head", lambda: check_pretrained_head(task, weights, registry))
     parsed = parse_tables(recipe, {"task": task}, problems)["task"]
     if backbone is None:
         return _Learning(head=head, options=parsed, planner=None, phases=None)

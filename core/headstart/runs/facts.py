@@ -57,7 +57,7 @@ def blueprint_of(plan: Plan) -> Blueprint:
         preprocess=preprocess_of(resolved),
         task=resolved.task,
         task_options=resolved.options["task"],
-        head=resolved.head,
+        head=resolved.built_head,
         labels=plan.task.labels(),
         input_assets=assets_of(plan.kind),
         task_assets=assets_of(plan.task),

@@ -24,7 +24,7 @@ from headstart.runs.facts import count_learned, count_parameters, weights_name, 
 from headstart.runs.folder import RunFolder
 from headstart.runs.planning import Plan
 from headstart.runs.resuming import Resumed
-from headstart.specs import FitsTargets
+from headstart.specs import FitsTargets, WeightsSpec
 from headstart.timing import Stopwatch
 
 REESTIMATED = "re-estimated"
@@ -93,6 +93,8 @@ def load_weights(plan: Plan) -> int:
         registry=plan.registry,
         seed=resolved.recipe.seed,
     )
+    if resolved.pretrained_head is not None and isinstance(resolved.weights, WeightsSpec):
+        loading.load_head(plan.network, resolved.backbone, resolved.weights, plan.registry)
     if resolved.recipe.batch_norm != REESTIMATED:
         return 0
     return reestimate(plan.network, plan.data.tensors, plan.data.indices("train"))

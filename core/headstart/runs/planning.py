@@ -15,11 +15,12 @@ from headstart.backend import BackendChoice, activate, available_threads
 from headstart.data.targets import build_target_kind
 from headstart.engine.network.blueprint import assets_of, digests_of
 from headstart.environment import installed_release
-from headstart.errors import UsageError
+from headstart.errors import DataError, UsageError
 from headstart.options import describe_options
 from headstart.recipes.resolve import bind
 from headstart.specs import (
     HEAD,
+    PRETRAINED,
     AugmentationRequest,
     DatasetRequest,
     FitsTargets,
@@ -245,9 +246,16 @@ def _build_task(resolved: BoundRecipe, registry: Registry, data: PreparedData, k
     """The task, bound to its labels and to what it reads off the training split."""
     import numpy as np
 
-    everything = np.arange(len(data.owners))
-    request = TaskRequest(resolved.options["task"], targets=data.read_values(kind, everything))
+    head, options = resolved.pretrained_head, resolved.options["task"]
+    values = data.read_values(kind, np.arange(len(data.owners)))
+    request = TaskRequest(options, labels=head.labels) if head else TaskRequest(options, targets=values)
     task: Task = registry.load_target(resolved.task, resolved.task.build)(request)
+    if head is not None:
+        try:
+            encoded(task, kind, data, np.arange(len(data.owners)), scratch)
+        except DataError as exc:
+            message = f"the pretrained head does not know these targets: {exc.message}"
+            raise DataError(message, hint=f"leave out --head {PRETRAINED}, and a new head is trained") from exc
     mixing = [spec.name for spec in resolved.augmentations if spec.mixes]
     if mixing and not isinstance(task, MixesTargets):
         raise UsageError(
@@ -265,7 +273,7 @@ def _build_network(resolved: BoundRecipe, registry: Registry, kind: InputKind, t
     inputs = backbone_inputs(kind)
     stages = build_backbone(resolved.backbone, registry, options=resolved.options["backbone"], inputs=inputs)
     offered = resolved.backbone.features
-    return graft(kind, stages, offered, task=task, head=resolved.head, seed=resolved.recipe.seed)
+    return graft(kind, stages, offered, task=task, head=resolved.built_head, seed=resolved.recipe.seed)
 
 
 def _verify_phases(network: Network, phases: Sequence[Phase], batch_norm: str) -> None:

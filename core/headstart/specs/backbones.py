@@ -80,6 +80,37 @@ class WeightsFetch(Protocol):
         """See the class."""
 
 
+Origin = PackageFile | RemoteFile | LocalFile | FetchedFile
+"""Where a file is from."""
+
+PRETRAINED = "pretrained"
+"""`--head pretrained`: the head that comes with the weights."""
+
+
+class HeadLoad(Protocol):
+    """Load target of a PretrainedHead: reads a published file into the head's arrays, `head/index/role`.
+
+    `head` is the built head, whose names and shapes are to be met. Executes nothing from the file. Raises
+    WrongWeightsError listing what differs.
+    """
+
+    def __call__(self, file: Path, head: Stage) -> Mapping[str, np.ndarray]:
+        """See the class."""
+
+
+@dataclass(frozen=True)
+class PretrainedHead:
+    """A head that comes with weights: taken with `--head pretrained`, left out with any other head.
+
+    It is the head `head` of the task `task`, bound to `labels` (what labels.json holds); `load` is a HeadLoad target.
+    """
+
+    task: str
+    head: str
+    load: str
+    labels: Mapping[str, Any]
+
+
 @dataclass(frozen=True, kw_only=True)
 class WeightsSpec:
     """One set of published weights of a backbone.
@@ -87,11 +118,12 @@ class WeightsSpec:
     `algorithm` and `digest` are those the source publishes (or that were pinned from its one immutable release);
     `digest` is "unknown" where there is none. `load` is a WeightsLoad target. `preprocess` are the plain values that
     the backbone's input kind reads: preprocessing belongs to weights, not to architectures. `assets` are files that
-    the input kind needs beside them, such as `tokenizer.json`, by name; they are located as the weights are.
+    the input kind needs beside them, such as `tokenizer.json`, by name; they are located as the weights are. `head` is
+    a head that was trained with them.
     """
 
     name: str
-    origin: PackageFile | RemoteFile | LocalFile | FetchedFile
+    origin: Origin
     licence: str
     source: str
     size: int | None
@@ -99,7 +131,8 @@ class WeightsSpec:
     digest: str
     load: str
     preprocess: Mapping[str, Any]
-    assets: Mapping[str, PackageFile | RemoteFile | LocalFile | FetchedFile] = field(default_factory=dict)
+    assets: Mapping[str, Origin] = field(default_factory=dict)
+    head: PretrainedHead | None = None
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headstart.errors import HeadstartError, MissingWeightsError, WrongWeightsError
-from headstart.specs import Backbone, BackboneSpec, FetchedFile, PackageFile, WeightsLoad, WeightsSpec
+from headstart.specs import Backbone, BackboneSpec, FetchedFile, HeadLoad, PackageFile, Stage, WeightsLoad, WeightsSpec
 from headstart.weights.digests import UNKNOWN, verify_file
 from headstart.weights.fetching import OTHER_WAYS, OnBytes
 from headstart.weights.store import find, get_weights
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from headstart.registry import Registry
 
-__all__ = ["assets_by_name", "load_arrays", "locate", "locate_assets", "verify_file"]
+__all__ = ["assets_by_name", "load_arrays", "load_head_arrays", "locate", "locate_assets", "verify_file"]
 
 
 def locate(spec: BackboneSpec, weights: WeightsSpec, registry: Registry, progress: OnBytes | None = None) -> Path:
@@ -80,13 +81,35 @@ def load_arrays(
     return _load(source, spec, spec.weights[0], backbone=backbone, registry=registry)
 
 
+def load_head_arrays(
+    weights: WeightsSpec, spec: BackboneSpec, *, head: Stage, registry: Registry
+) -> Mapping[str, np.ndarray]:
+    """The arrays of the head that comes with `weights`, `head/index/role`; see `load_arrays`.
+
+    Raises ValueError where they come without one.
+    """
+    if weights.head is None:
+        raise ValueError(f"the weights {weights.name!r} come without a head")
+    path = locate(spec, weights, registry)
+    verify_file(path, weights)
+    load: HeadLoad = registry.load_target(spec, weights.head.load)
+    with _explained(path, spec, weights, registry):
+        return load(path, head)
+
+
 def _load(
     path: Path, spec: BackboneSpec, weights: WeightsSpec, *, backbone: Backbone, registry: Registry
 ) -> Mapping[str, np.ndarray]:
-    """Call the load target; what it does not explain itself is explained here."""
     load: WeightsLoad = registry.load_target(spec, weights.load)
-    try:
+    with _explained(path, spec, weights, registry):
         return load(path, backbone)
+
+
+@contextlib.contextmanager
+def _explained(path: Path, spec: BackboneSpec, weights: WeightsSpec, registry: Registry) -> Iterator[None]:
+    """What a load target does not explain itself is explained here."""
+    try:
+        yield
     except HeadstartError:
         raise
     except (OSError, ValueError, KeyError, EOFError) as exc:

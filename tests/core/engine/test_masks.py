@@ -80,7 +80,7 @@ def batch():
 
 
 def test_a_masked_mean_over_tokens_is_numpys(network, batch):
-    from headstart.engine.compute import forward
+    from headstart.engine.device import forward
 
     top = forward(network, 0, 3)(batch)
     answer = forward(network, 0, 4)(batch)["answer"]
@@ -93,8 +93,7 @@ def test_a_masked_mean_over_tokens_is_numpys(network, batch):
 
 @pytest.mark.parametrize("cut", [1, 2, 3])
 def test_a_cut_keeps_the_mask_and_the_answer(network, batch, cut):
-    from headstart.engine.compute import forward
-
+    from headstart.engine.device import forward
     from headstart.engine.features.source import alive_shapes
 
     lower = forward(network, 0, cut)(batch)
@@ -107,40 +106,25 @@ def test_a_cut_keeps_the_mask_and_the_answer(network, batch, cut):
 
 
 def test_a_mask_is_stored_and_trained_on_as_bools(network, batch, tmp_path):
-    from headstart.data.array_folder import create_arrays
-    from headstart.engine.compute import forward
-
+    from headstart.data.array_store import ArrayStore
+    from headstart.engine.device import forward
     from headstart.engine.features.extract import extract, flattened
 
-    stored = extract(
-        forward(network, 0, 3),
-        lambda rows: {name: array[rows] for name, array in batch.items()},
-        8,
-        batch_size=4,
-        allocate=lambda specs: create_arrays(tmp_path, specs, 8),
-        on_progress=lambda done, total: None,
+    stored = ArrayStore().keep(
+        lambda append: extract(
+            forward(network, 0, 3),
+            lambda rows: {name: array[rows] for name, array in batch.items()},
+            8,
+            batch_size=4,
+            append=append,
+            on_progress=lambda done, total: None,
+        )
     )
 
     assert np.array_equal(stored["@tokens.mask"], batch["mask"])
     together = flattened(stored, network.features)
     assert np.array_equal(together[:, : TOKENS * WIDTH], stored["@tokens"].reshape(8, -1))
     assert np.array_equal(together[:, TOKENS * WIDTH :], stored["@pooled"])
-
-
-def test_what_an_engine_gives_as_float_is_cast_back(network, batch):
-    from headstart.engine.compute import forward
-
-    from headstart.engine.features.extractor import with_own_dtypes
-
-    native = forward(network, 0, 3)
-    floats = with_own_dtypes(lambda each: {n: a.astype(np.float32) for n, a in native(each).items()}, network, 3)
-
-    assert all(np.array_equal(a, b) and a.dtype == b.dtype for a, b in _pairs(floats(batch), native(batch)))
-
-
-def _pairs(one, other):
-    assert one.keys() == other.keys()
-    return [(one[name], other[name]) for name in one]
 
 
 def test_what_is_merged_in_for_the_head_reaches_it_untouched(network, batch):

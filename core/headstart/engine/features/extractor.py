@@ -137,8 +137,7 @@ class FeatureExtractor:
         build = self.registry.load_target(spec, spec.build)
         size = len(next(iter(self.batch.values())))
         request = EngineRequest(self.fast, stop, graph, size, precision, self.threads)
-        compiled = with_own_dtypes(build(request), self.stock, stop)
-        return Opened(compiled, self._key(spec, stop, precision), self._facts(spec, stop, precision), size)
+        return Opened(build(request), self._key(spec, stop, precision), self._facts(spec, stop, precision), size)
 
     def measure(self, spec: EngineSpec, opened: Opened, stop: int) -> Measured:
         """Speed and difference on `batch`; found once, then known.
@@ -229,22 +228,6 @@ class FeatureExtractor:
             self.cache.add("engines", key, lambda folder: _write_facts(folder, found), facts)
         except HeadstartError as exc:
             self.warn(exc.message)
-
-
-def with_own_dtypes(compiled: Compiled, network: Network, stop: int) -> Compiled:
-    """`compiled`, what it gives as float32 cast back to bools and integers where the stages give such."""
-    if stop >= len(network.stages):
-        return compiled
-    dtypes = {name: keras.backend.standardize_dtype(each.dtype) for name, each in network.alive(stop).items()}
-    exact = {name: dtype for name, dtype in dtypes.items() if "float" not in dtype}
-    if not exact:
-        return compiled
-
-    def cast(batch: Batch) -> dict[str, np.ndarray]:
-        outputs = compiled(batch)
-        return outputs | {name: outputs[name].astype(dtype, copy=False) for name, dtype in exact.items()}
-
-    return cast
 
 
 def samples_a_call() -> int:

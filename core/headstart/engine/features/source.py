@@ -157,7 +157,7 @@ def _partners(samples: TrainingSamples, view: View, epoch: int, picked: np.ndarr
 def is_storable(network: Network, cut: int, samples: int) -> bool:
     """True where the tensors at `cut` of so many samples are worth storing, and fit."""
     alive = network.alive(cut).values()
-    per_sample = sum(int(np.prod(each.shape[1:])) * np.dtype(each.dtype).itemsize for each in alive)
+    per_sample = sum(int(np.prod(each.shape[1:])) * (1 if each.dtype == "bool" else 4) for each in alive)
     return cut > FIRST_LEARNED and per_sample * samples <= STORED_LIMIT
 
 

@@ -119,9 +119,11 @@ def without_head(
     """A network that gives the features `names`, and their masks, as they are. Raises KeyError for one not offered."""
     features = choose_features(offered, names)
     by_name = {stage.name: stage for stage in backbone}
+    stages = (Stage(INPUT, kind.stage()), *backbone)
+    verify_composition(stages)
     given = {name: by_name[stage].model.output[tensor] for name, (stage, tensor) in Network((), features).taps.items()}
     entries = {name: keras.Input(x.shape[1:], dtype=x.dtype, name=name) for name, x in given.items()}
-    return Network((Stage(INPUT, kind.stage()), *backbone, Stage(HEAD, keras.Model(entries, entries))), features)
+    return Network((*stages, Stage(HEAD, keras.Model(entries, entries))), features)
 
 
 def verify_ranges(outputs: Mapping[str, np.ndarray], expected: Mapping[str, tuple[float, float]], *, hint: str) -> None:

@@ -15,7 +15,7 @@ from headstart.engine.network.stages import assign_arrays
 from headstart.errors import WrongWeightsError
 from headstart.registry import Registry
 from headstart.specs import Backbone, BackboneSpec, InputKind, WeightsSpec
-from headstart.weights.source import load_arrays
+from headstart.weights.source import load_arrays, load_head_arrays
 
 CALIBRATION_SAMPLES = 32
 """Prepared samples that a first batch is checked, and random weights calibrated, on."""
@@ -46,6 +46,14 @@ def load_weights(
     arrays = load_arrays(source, spec, backbone=Backbone(stages), registry=registry)
     verify_finite(arrays, name)
     assign_arrays(stages, arrays, source=name)
+
+
+def load_head(network: Network, spec: BackboneSpec, weights: WeightsSpec, registry: Registry) -> None:
+    """Set the head's weights from those that come with `weights`. Raises as `load_arrays` does."""
+    head, name = network.stages[-1], f"the head of {weights.name}"
+    arrays = load_head_arrays(weights, spec, head=head, registry=registry)
+    verify_finite(arrays, name)
+    assign_arrays([head], arrays, source=name)
 
 
 def verify_finite(arrays: Mapping[str, np.ndarray], source: str) -> None:

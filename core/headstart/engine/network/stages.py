@@ -77,7 +77,7 @@ def wrong_weights(source: str, problems: Sequence[str]) -> WrongWeightsError:
     listed = "; ".join(problems[:MAX_LISTED])
     more = len(problems) - MAX_LISTED
     return WrongWeightsError(
-        f"{source} does not fit this backbone: {listed}" + (f"; and {more} more" if more > 0 else ""),
+        f"{source} does not fit this network: {listed}" + (f"; and {more} more" if more > 0 else ""),
         hint="check that the file belongs to this backbone and variant (`headstart backbones NAME` shows its weights)",
     )
 

@@ -14,7 +14,7 @@ from headstart.testing.declared import Declared
 from headstart.testing.input_kinds import build_kind
 from headstart.weights.digests import ALGORITHMS, UNKNOWN
 
-AXES = ("batch", "height", "width", "time", "channel")
+AXES = ("batch", "height", "width", "time", "token", "channel")
 MAP = re.compile(r"map@([1-9]\d*)")
 FEATURES = "`pooled`, `tokens`, or `map@` and a stride, such as map@32"
 
@@ -88,8 +88,11 @@ class BackboneDeclared(BackboneOffer, Declared):
 
     def _require_feature(self, feature: FeatureSpec) -> None:
         where, stride = f"the feature {feature.name!r}", MAP.fullmatch(feature.name)
+        asked = {name for task in self.registry.specs("tasks") for name in task.features}
         self._require(
-            stride or feature.name in ("pooled", "tokens"), f"{where} is in no task's words", f"Call it {FEATURES}."
+            stride or feature.name in {"pooled", "tokens", *asked},
+            f"{where} is in no task's words",
+            f"Call it {FEATURES}, or what an installed task asks for.",
         )
         axes = feature.axes
         self._require(
@@ -124,6 +127,8 @@ class BackboneDeclared(BackboneOffer, Declared):
         yield from super()._targets()
         for weights in self.spec.weights:
             yield f"load of the weights {weights.name!r}", weights.load
+            if weights.head is not None:
+                yield f"load of the head of the weights {weights.name!r}", weights.head.load
             fetch: Any = getattr(weights.origin, "fetch", None)
             if fetch is not None:
                 yield f"fetch of the weights {weights.name!r}", fetch

@@ -1,0 +1,142 @@
+"""`--head pretrained`: the head that comes with the weights, or a clear word on why it cannot be taken."""
+
+import sys
+from dataclasses import replace
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from headstart.errors import DataError, RecipeError
+from headstart.registry import Registry
+from headstart.specs import LocalFile, PretrainedHead, WeightsSpec
+from headstart.weights.files import read_safetensors
+from headstart.weights.source import locate_assets
+
+pytestmark = pytest.mark.backend
+
+PUBLISHED = "published_by_a_test"
+
+
+class WithWeights(Registry):
+    """The small plugin's backbone with one set of weights."""
+
+    def specs(self, kind):
+        found = super().specs(kind)
+        if kind != "backbones":
+            return found
+        return tuple(replace(spec, weights=(self.weights,)) if spec.name == "small/net" else spec for spec in found)
+
+
+@pytest.fixture(scope="module")
+def published(finished, small_registry, tmp_path_factory):
+    """A trained network as one file, and the labels of its head."""
+    from headstart.runs.fitting import fit
+
+    folder = tmp_path_factory.mktemp("published")
+    run = fit(
+        f"image_folder:{finished.pictures}",
+        backbone="small/net",
+        weights="none",
+        strategy="probe",
+        engine="native",
+        reporters=("json",),
+        out=str(folder / "run"),
+        registry=small_registry,
+    )
+    (folder / "tokenizer.json").write_text("{}")
+    return run.folder.artefact / "weights.safetensors", dict(run.artefact.blueprint.labels), folder
+
+
+@pytest.fixture
+def weights(published, monkeypatch):
+    module = ModuleType(PUBLISHED)
+    module.load = lambda file, backbone: _part(file, lambda name: not name.startswith("head/"))
+    module.load_head = lambda file, head: _part(file, lambda name: name.startswith(f"{head.name}/"))
+    monkeypatch.setitem(sys.modules, PUBLISHED, module)
+    file, labels, folder = published
+    return WeightsSpec(
+        name="whole",
+        origin=LocalFile(str(file)),
+        licence="Apache-2.0",
+        source="a test",
+        size=None,
+        algorithm="sha256",
+        digest="unknown",
+        load=f"{PUBLISHED}:load",
+        preprocess={},
+        assets={"tokenizer.json": LocalFile(str(folder / "tokenizer.json"))},
+        head=PretrainedHead("classification/classification", "linear", f"{PUBLISHED}:load_head", labels),
+    )
+
+
+def _part(file, wanted):
+    return {name: array for name, array in read_safetensors(file).items() if wanted(name)}
+
+
+@pytest.fixture
+def make(small_registry, finished, tmp_path):
+    """A plan, its weights loaded, for these published weights."""
+
+    def planned(weights, **settings):
+        from headstart.recipe import build_recipe
+        from headstart.runs.fitting import make_ready, plan_run
+        from headstart.runs.opening import load_weights
+
+        registry = WithWeights(small_registry.host)
+        (spec,) = (each for each in small_registry.specs("backbones") if each.name == "small/net")
+        registry.weights = replace(weights, preprocess=spec.preprocess)
+        flags = {
+            "data": f"image_folder:{finished.pictures}",
+            "backbone": "small/net",
+            "strategy": "lp_ft",
+            "head": "pretrained",
+            **settings,
+        }
+        plan = plan_run(make_ready(build_recipe(flags=flags), registry), tmp_path, lambda *_: None)
+        load_weights(plan)
+        return plan
+
+    return planned
+
+
+def test_the_head_and_its_labels_come_with_the_weights(make, weights, published):
+    from headstart.engine.network.stages import read_arrays
+    from headstart.runs.facts import blueprint_of
+
+    plan = make(weights)
+    head = read_arrays(plan.network.stages[-1:])
+
+    assert set(head) == {"head/0/kernel", "head/0/bias"}
+    assert all(np.array_equal(array, read_safetensors(published[0])[name]) for name, array in head.items())
+    assert plan.task.labels()["classes"] == published[1]["classes"]
+    assert blueprint_of(plan).head == "linear"
+    assert plan.resolved.recipe.head == "pretrained"
+
+
+def test_another_head_leaves_it_out(make, weights, published):
+    from headstart.engine.network.stages import read_arrays
+
+    kernel = read_arrays(make(weights, head="linear").network.stages[-1:])["head/0/kernel"]
+
+    assert not np.array_equal(kernel, read_safetensors(published[0])["head/0/kernel"])
+
+
+def test_weights_without_a_head_and_heads_of_another_task_are_told_before_data_is_read(make, weights):
+    with pytest.raises(RecipeError, match="come without a head"):
+        make(replace(weights, head=None))
+    with pytest.raises(RecipeError, match=r"is for classification/classification, and the task is multilabel"):
+        make(weights, task="multilabel")
+
+
+def test_targets_that_the_head_does_not_know_are_told(make, weights):
+    labels = {**weights.head.labels, "classes": ["one", "other"]}
+    with pytest.raises(DataError, match="the pretrained head does not know these targets") as caught:
+        make(replace(weights, head=replace(weights.head, labels=labels)))
+    assert "--head pretrained" in caught.value.hint
+
+
+def test_files_beside_the_weights_are_found_by_name(small_registry, weights, published):
+    spec = small_registry.get("backbones", "small/net")
+
+    assert locate_assets(spec, weights, small_registry) == {"tokenizer.json": published[2] / "tokenizer.json"}
