@@ -23,10 +23,17 @@ class Artefact(SavedNetwork):
     def predictor(self) -> Predictor:
         """From raw input to answer."""
         network = self.network  # builds, and so chooses the backend, before the engine is imported
-        from headstart.engine.device import forward
+        from headstart.engine.device import forward, score_step
+        from headstart.engine.generation import generator
         from headstart.predictor import Predictor
+        from headstart.specs import FeedsTargets, Generates
 
-        return Predictor(self.kind, self.task, forward(network, 0, len(network.stages)))
+        score = score_step(network, 0, self.task) if isinstance(self.task, FeedsTargets) else None
+        if isinstance(self.task, Generates):
+            return Predictor(self.kind, self.task, generator(network, self.task), score)
+        open_axes = ((name, [*tensor.shape[1:]]) for name, tensor in network.stages[-1].model.output.items())
+        axes = {name: sizes.index(None) for name, sizes in open_axes if None in sizes}
+        return Predictor(self.kind, self.task, forward(network, 0, len(network.stages)), score, axes)
 
     def predict(self, raw: Any, *, top_k: int = 1) -> Any:
         """See `Predictor.predict`."""

@@ -3,35 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from headstart.engine.step import Forward
-    from headstart.specs import Facts, InputKind, Task
+    from headstart.engine.step import Forward, ScoreStep
+    from headstart.specs import Facts, InputKind, Prepared, Task
+
+    Batch = Mapping[str, np.ndarray]
 
 BATCH = 32
+"""Rows a call: the one static shape of a batch, but for its length where rows differ in length."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of some inputs, in order: their `tensors` and the head's `outputs` (row, ...), the `facts` of each, and
+    the `owners` (row,) int64, the place of the input that each row is of."""
+
+    tensors: Batch
+    outputs: Batch
+    facts: tuple[Facts, ...]
+    owners: np.ndarray
 
 
 @dataclass(frozen=True)
 class Answered:
-    """A batch of inputs: the head's `outputs` (batch, ...) float32, and of each input the `facts` that preparing it
-    told and the `notes` of what reading it took."""
+    """Some inputs: the `outputs` (input, ...) that their rows came to, of each the `facts` of its first row and the
+    `notes` of what reading it took, and the `rows` themselves."""
 
-    outputs: Mapping[str, np.ndarray]
+    outputs: Batch
     facts: tuple[Facts, ...]
     notes: tuple[tuple[str, ...], ...]
+    rows: Rows
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """Reads raw inputs with the artefact's own preprocessing, runs the network, and answers in names."""
+    """Reads raw inputs with the artefact's own preprocessing, runs the network, and answers in names.
+
+    `forward` is from (batch, ...) input tensors to the head's outputs, or to what the task generates; `axes` are the
+    length axes of those that have one, without the batch axis. `score` is there where a head is fed its targets:
+    teacher-forced outputs and losses.
+    """
 
     kind: InputKind
     task: Task
     forward: Forward
+    score: ScoreStep | None = None
+    axes: Mapping[str, int] = field(default_factory=dict)
 
     def predict(self, raw: Any, *, top_k: int = 1) -> Any:
         """Answer one raw input (path, bytes or array), or a list of them.
@@ -48,40 +70,94 @@ class Predictor:
         return answers if several else answers[0]
 
     def outputs(self, payloads: Sequence[Any]) -> dict[str, np.ndarray]:
-        """The head's named outputs, (inputs, ...) float32, in the order of a few `payloads` (not empty)."""
+        """The head's named outputs, (row, ...) float32, of a few `payloads` (not empty), in order."""
+        from headstart.engine.batch import concatenated
+
+        return dict(concatenated([batch.rows.outputs for batch in self.answer(payloads)]))
+
+    def losses(self) -> Callable[[Rows, Batch], np.ndarray]:
+        """From rows and their encoded targets (row, ...) the loss (row,) of each; teacher-forced where
+        the head is fed its targets."""
         import numpy as np
 
-        parts = [batch.outputs for batch in self.answer(payloads)]
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        from headstart.engine.batch import take
+        from headstart.engine.device import loss_step
+
+        score = self.score
+        if score is None:
+            of_outputs = loss_step(self.task)
+            return lambda rows, targets: of_outputs(targets, rows.outputs)
+
+        def teacher_forced(rows: Rows, targets: Batch) -> np.ndarray:
+            found = []
+            for start in range(0, len(rows.facts), BATCH):
+                picked = np.arange(start, min(start + BATCH, len(rows.facts)))
+                padded = np.resize(picked, BATCH)
+                scored = score(take(rows.tensors, padded), take(targets, padded))
+                found.append(scored.losses[: len(picked)])
+            return np.concatenate(found)
+
+        return teacher_forced
 
     def answer(
         self, payloads: Sequence[Any], on_progress: Callable[[int, int], None] | None = None
     ) -> Iterator[Answered]:
         """Answer inputs in order, BATCH at a time; the next are read while one batch runs."""
-        from headstart.data.ahead import ahead
-
-        done = 0
-        for tensors, facts, notes in ahead(self._batches(payloads)):
-            outputs = {name: array[: len(facts)] for name, array in self.forward(tensors).items()}
-            done += len(facts)
-            if on_progress is not None:
-                on_progress(done, len(payloads))
-            yield Answered(outputs, facts, notes)
-
-    def _batches(
-        self, payloads: Sequence[Any]
-    ) -> Iterator[tuple[Mapping[str, np.ndarray], tuple[Facts, ...], tuple[tuple[str, ...], ...]]]:
-        """Batches of one static shape, the last padded with its last sample; facts and notes of the real rows."""
         import numpy as np
 
+        from headstart.data.ahead import ahead
+        from headstart.engine.batch import concatenated, take
+        from headstart.engine.scoring import pooled
+
+        done = 0
+        for prepared, notes in ahead(self._prepared(payloads)):
+            flat = [row for rows in prepared for row in rows]
+            owners = np.repeat(np.arange(len(prepared)), [len(rows) for rows in prepared])
+            facts = tuple(row.facts for row in flat)
+            parts = [self._run(flat[start : start + BATCH]) for start in range(0, len(flat), BATCH)]
+            tensors, outputs = (concatenated(each) for each in zip(*parts, strict=True))
+            rows = Rows(tensors, outputs, facts, owners)
+            firsts = np.searchsorted(owners, np.arange(len(prepared)))
+            answers = outputs
+            if len(flat) > len(prepared):
+                pieces = [slice(start, start + len(of)) for start, of in zip(firsts, prepared, strict=True)]
+                answers = concatenated([pooled(self.task, take(outputs, piece), facts[piece]) for piece in pieces])
+            done += len(prepared)
+            if on_progress is not None:
+                on_progress(done, len(payloads))
+            yield Answered(answers, tuple(facts[first] for first in firsts), notes, rows)
+
+    def _prepared(
+        self, payloads: Sequence[Any]
+    ) -> Iterator[tuple[list[Sequence[Prepared]], tuple[tuple[str, ...], ...]]]:
+        """The rows of BATCH inputs at a time, and the notes of each."""
+        from headstart.data.reading import prepared_of
+
         for first in range(0, len(payloads), BATCH):
-            chunk = payloads[first : first + BATCH]
-            samples = [self.kind.read(payload, _where(payload)) for payload in chunk]
-            prepared = [self.kind.prepare(sample) for sample in samples]
-            rows = [each.tensors for each in prepared]
-            rows += [rows[-1]] * (BATCH - len(chunk))
-            tensors = {name: np.stack([row[name] for row in rows]) for name in self.kind.tensors}
-            yield tensors, tuple(each.facts for each in prepared), tuple(sample.notes for sample in samples)
+            samples = [self.kind.read(each, _where(each)) for each in payloads[first : first + BATCH]]
+            yield [prepared_of(self.kind, sample) for sample in samples], tuple(sample.notes for sample in samples)
+
+    def _run(self, rows: Sequence[Prepared]) -> tuple[Batch, Batch]:
+        """Tensors and outputs of some rows, BATCH at most: computed as a whole batch, filled up with the last row, as
+        long as the longest of them needs. Both are returned at their full length."""
+        import numpy as np
+
+        from headstart.data.lengths import Lengths, cut_to, padded_from
+        from headstart.engine.batch import take
+        from headstart.specs import Trims
+
+        filled = [*rows, *[rows[-1]] * (BATCH - len(rows))]
+        tensors = {name: np.stack([row.tensors[name] for row in filled]) for name in self.kind.tensors}
+        real = slice(0, len(rows))
+        if not isinstance(self.kind, Trims):
+            return take(tensors, real), take(self.forward(tensors), real)
+        longest = self.kind.lengths[-1]
+        used = np.array([longest if row.length is None else row.length for row in filled])
+        lengths = Lengths(used, self.kind.lengths)
+        axes = {name: spec.length_axis for name, spec in self.kind.tensors.items() if spec.length_axis is not None}
+        static = lengths.of_batch(np.arange(BATCH))
+        outputs = padded_from(self.forward(cut_to(tensors, axes, static, longest)), self.axes, static, longest)
+        return take(tensors, real), take(outputs, real)
 
 
 def _where(payload: Any) -> str:

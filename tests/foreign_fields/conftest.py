@@ -36,3 +36,15 @@ def region_files(tmp_path_factory, foreign_registry):
         np.save(folder / f"r{number:03d}.npy", picture)
         np.save(folder / f"r{number:03d}.mask.npy", mask)
     return folder
+
+
+@pytest.fixture(scope="session")
+def fields(region_files):
+    """What each field is trained with, as arguments of `fit`."""
+    return {
+        "marks": {"data": "foreign/marks", "epochs": 3},
+        "scenes": {"data": "foreign/scenes", "epochs": 3, "augment": ("foreign/mirror",)},
+        "regions": {"data": f"foreign/regions:{region_files}", "epochs": 3, "augment": ("foreign/mirror",)},
+        "phrases": {"data": "foreign/phrases", "epochs": 3},
+        "waves": {"data": "foreign/waves", "epochs": 3},
+    }

@@ -16,29 +16,26 @@ pytestmark = pytest.mark.backend
 
 SETTINGS = {"weights": "none", "reporters": ("json",), "engine": "native", "batch_size": 16}
 RATE = {"learning_rate": 1e-2}
-FIELDS = {
-    "marks": {"data": "foreign/marks", "epochs": 3},
-    "scenes": {"data": "foreign/scenes", "epochs": 3, "augment": ("foreign/mirror",)},
-    "regions": {"epochs": 3, "augment": ("foreign/mirror",)},
-    "phrases": {"data": "foreign/phrases", "epochs": 3},
-    "waves": {"data": "foreign/waves", "epochs": 3},
-}
-
-
-def fitted(name, out, registry, regions, **more):
-    settings = {**SETTINGS, **RATE, **FIELDS[name], **more}
-    data = settings.pop("data", None) or f"foreign/regions:{regions}"
-    return fit(data, out=str(out), registry=registry, **settings)
+NAMES = ("marks", "scenes", "regions", "phrases", "waves")
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory, foreign_registry, region_files):
+def fitted(fields, foreign_registry):
+    def run(name, out, **more):
+        settings = {**SETTINGS, **RATE, **fields[name], **more}
+        return fit(settings.pop("data"), out=str(out), registry=foreign_registry, **settings)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory, fitted):
     """Runs by field, each made when it is first asked for."""
     made = {}
 
     def run(name):
         if name not in made:
-            made[name] = fitted(name, tmp_path_factory.mktemp(name) / "run", foreign_registry, region_files)
+            made[name] = fitted(name, tmp_path_factory.mktemp(name) / "run")
         return made[name]
 
     return run
@@ -53,7 +50,7 @@ def epochs_of(run):
     return [event for event in read_events(run.path / "events.jsonl") if isinstance(event, EpochDone)]
 
 
-@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_field_learns_and_its_artefact_scores_as_the_run_did(name, runs, foreign_registry):
     run = runs(name)
     losses = [event.train["loss"] for event in epochs_of(run) if event.rates]
@@ -129,20 +126,18 @@ def test_a_recording_of_several_windows_has_one_answer(runs, foreign_registry):
 
 
 @pytest.mark.parametrize("name", ["marks", "waves"])
-def test_a_head_is_solved_for_where_the_task_can(name, tmp_path, foreign_registry, region_files):
-    run = fitted(
-        name, tmp_path / "run", foreign_registry, region_files, strategy="probe", epochs=None, learning_rate=None
-    )
+def test_a_head_is_solved_for_where_the_task_can(name, tmp_path, fitted):
+    run = fitted(name, tmp_path / "run", strategy="probe", epochs=None, learning_rate=None)
     assert run.result["phases"][0]["solver"]
     assert run.result["metrics"]["test"]["accuracy"] > 0.6
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", FIELDS)
-def test_a_field_is_cut_in_the_middle_and_its_features_are_found_again(name, tmp_path, foreign_registry, region_files):
+@pytest.mark.parametrize("name", NAMES)
+def test_a_field_is_cut_in_the_middle_and_its_features_are_found_again(name, tmp_path, fitted):
     settings = {"strategy": "last_k", "augment": ("none",), "sets": ("strategy.stages=1",)}
-    first = fitted(name, tmp_path / "first", foreign_registry, region_files, **settings)
-    second = fitted(name, tmp_path / "second", foreign_registry, region_files, **settings)
+    first = fitted(name, tmp_path / "first", **settings)
+    second = fitted(name, tmp_path / "second", **settings)
     cut = [event for event in read_events(first.path / "events.jsonl") if isinstance(event, PhaseStarted)][-1]
     assert cut.cached
     assert cut.cut != "head"

@@ -45,3 +45,23 @@ class RowFacts(Sequence[Facts]):
         start = int(self._ends[place - 1]) if place else 0
         found: Facts = json.loads(self._text[start : int(self._ends[place])].tobytes())
         return found
+
+
+class Picked(Sequence[Facts]):
+    """Those of some `rows` (row,) int64 among `facts`, read when they are asked for."""
+
+    def __init__(self, facts: Sequence[Facts], rows: np.ndarray) -> None:
+        self._facts, self._rows = facts, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, place: int) -> Facts: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Facts]: ...
+
+    def __getitem__(self, place: int | slice) -> Facts | Sequence[Facts]:
+        if isinstance(place, slice):
+            return Picked(self._facts, self._rows[place])
+        return self._facts[int(self._rows[place])]

@@ -7,15 +7,13 @@ length, so that little is computed on padding.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 WINDOW = 64
 """Batches among whose rows those of like length are put together: an epoch stays well shuffled."""
-BATCHES = 1
-"""Part of the seed that the order of batches is drawn from, so that it is not drawn from that of the rows."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,8 @@ class Lengths:
     @property
     def places(self) -> np.ndarray:
         """For each row (row,) int64 the place of the smallest static length that holds it."""
-        return np.searchsorted(self.static, self.used)
+        places: np.ndarray = np.searchsorted(self.static, self.used)
+        return places
 
     def only(self, rows: np.ndarray) -> Lengths:
         """Those of `rows`."""
@@ -46,38 +45,52 @@ class Lengths:
         """The static length for a batch of `rows`."""
         return self.static[int(np.searchsorted(self.static, self.used[rows].max()))]
 
-    def together(self, order: np.ndarray, batch_size: int, *, seed: int, epoch: int) -> np.ndarray:
+    def together(self, order: np.ndarray, batch_size: int) -> np.ndarray:
         """`order` (count,) with rows of like length in the same batch of `batch_size`; what is left is the last one.
 
-        Within windows of WINDOW batches rows are sorted by their static length, stably; then the batches are shuffled:
-        a function of `order`, the lengths, `seed` and `epoch` alone.
+        Within windows of WINDOW batches rows are sorted by their static length, stably. Then the batches are put in the
+        order in which their first rows came, so that short and long ones alternate as the rows did.
         """
         places = self.places
         size = WINDOW * batch_size
-        windows = [order[start : start + size] for start in range(0, len(order), size)]
-        by_length = [window[np.argsort(places[window], kind="stable")] for window in windows]
-        row = np.concatenate(by_length) if by_length else order
-        whole = len(row) // batch_size
-        bits = np.random.Philox(np.random.SeedSequence([seed, epoch, BATCHES]))
-        shuffled = np.argsort(bits.random_raw(whole), kind="stable") if whole else np.zeros(0, np.int64)
-        batches = row[: whole * batch_size].reshape(whole, batch_size)[shuffled]
-        return np.concatenate([batches.ravel(), row[whole * batch_size :]])
+        windows = [np.arange(start, min(start + size, len(order))) for start in range(0, len(order), size)]
+        sorted_windows = [window[np.argsort(places[order[window]], kind="stable")] for window in windows]
+        came = np.concatenate(sorted_windows) if windows else np.zeros(0, np.int64)  # places in `order`
+        whole = len(came) // batch_size * batch_size
+        batches = came[:whole].reshape(-1, batch_size)
+        batches = batches[np.argsort(batches.min(axis=1), kind="stable")]
+        together: np.ndarray = order[np.concatenate([batches.ravel(), came[whole:]])]
+        return together
 
     def ascending(self) -> np.ndarray:
         """All rows (row,) int64, the shortest first, for passes whose order does not matter."""
         return np.argsort(self.places, kind="stable").astype(np.int64)
 
 
-def cut_to(tensors: Mapping[str, np.ndarray], axes: Mapping[str, int], lengths: Sequence[int]) -> dict[str, np.ndarray]:
-    """Tensors (batch, ...) with their length axes cut from the longest of two `lengths`, (static, longest), to the
-    static one. `axes` has the length axis of each tensor that has one, without the batch axis.
+def cut_to(
+    tensors: Mapping[str, np.ndarray], axes: Mapping[str, int], static: int, longest: int
+) -> dict[str, np.ndarray]:
+    """Tensors (batch, ...) with their length axes cut from those of rows `longest` long to those of `static` long ones.
 
-    An axis that a stage made shorter is cut in proportion, rounded up.
+    `axes` has the length axis of each tensor that has one, without the batch axis. An axis that a stage made shorter is
+    cut in proportion, rounded up.
     """
-    static, longest = lengths
     cut = dict(tensors)
     for name, axis in axes.items():
         if name in cut and static < longest:
             size = -(-cut[name].shape[axis + 1] * static // longest)
             cut[name] = cut[name][(slice(None),) * (axis + 1) + (slice(size),)]
     return cut
+
+
+def padded_from(
+    tensors: Mapping[str, np.ndarray], axes: Mapping[str, int], static: int, longest: int
+) -> dict[str, np.ndarray]:
+    """What `cut_to` was given, with zeros where it cut."""
+    padded = dict(tensors)
+    for name, axis in axes.items():
+        if name in padded and static < longest:
+            array = padded[name]
+            missing = -(-array.shape[axis + 1] * longest // static) - array.shape[axis + 1]
+            padded[name] = np.pad(array, [(0, missing if place == axis + 1 else 0) for place in range(array.ndim)])
+    return padded

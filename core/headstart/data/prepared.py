@@ -23,12 +23,13 @@ from headstart.data.checks import (
     unreadable_findings,
 )
 from headstart.data.hashing import written_target
+from headstart.data.lengths import Lengths
 from headstart.data.limit import limit_records
-from headstart.data.reading import OnProgress, Reading, read_all
+from headstart.data.reading import NO_LENGTH, OnProgress, Reading, read_all
 from headstart.data.split import apply_split, make_split, try_split
 from headstart.data.split_file import SPLITS, Split, SplitRow
 from headstart.errors import DataError
-from headstart.specs import Facts, Finding, InputKind, Record, Records, Skipped, TargetKind
+from headstart.specs import Facts, Finding, InputKind, Record, Records, Skipped, TargetKind, Trims
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +54,7 @@ class PreparedData:
 
     By record: `keys`, `values` (their targets as the dataset gave them), `groups`, `hashes` and the rows of `split`. By
     row: `tensors` (row, ...) as the input kind's `tensors` says, `owners` (row,) int64 with the position of its record,
-    `lengths` (row,) int64 or None, and `facts`. `skipped` lists what was left out.
+    `lengths` where they differ, and `facts`. `skipped` lists what was left out.
     """
 
     keys: tuple[str, ...]
@@ -63,10 +64,15 @@ class PreparedData:
     split: Split
     tensors: Mapping[str, np.ndarray]
     owners: np.ndarray
-    lengths: np.ndarray | None
+    lengths: Lengths | None
     facts: Sequence[Facts]
     findings: tuple[Finding, ...]
     skipped: tuple[Skipped, ...]
+
+    @property
+    def has_several_rows(self) -> bool:
+        """True where a record gives several rows."""
+        return len(self.owners) != len(self.keys)
 
     def indices(self, split: str) -> np.ndarray:
         """Rows (row,) int64 of one side, in key order. Raises ValueError for a name that is no side."""
@@ -150,7 +156,7 @@ def prepare(
         split = apply_split(rows, options.split)
     told += reading_findings(reading, len(items), split.rows)
     told += near_duplicate_findings(split.rows, reading.fingerprints)
-    return _assembled(reading, split, records.skipped, told)
+    return _assembled(reading, kind, split, records.skipped, told)
 
 
 def prepare_unsplit(
@@ -169,7 +175,7 @@ def prepare_unsplit(
     reading = read_all(items, kind, store=store or ArrayStore(), on_progress=on_progress)
     split = Split(tuple(_rows(reading, side="test")))
     told += reading_findings(reading, len(items), split.rows)
-    return _assembled(reading, split, records.skipped, told)
+    return _assembled(reading, kind, split, records.skipped, told)
 
 
 def examine(
@@ -250,8 +256,12 @@ def _key(record: Record) -> str:
 
 
 def _assembled(
-    reading: Reading, split: Split, listed: tuple[Skipped, ...], findings: Sequence[Finding]
+    reading: Reading, kind: InputKind, split: Split, listed: tuple[Skipped, ...], findings: Sequence[Finding]
 ) -> PreparedData:
+    lengths = None
+    if reading.lengths is not None and isinstance(kind, Trims):
+        used = np.where(reading.lengths == NO_LENGTH, kind.lengths[-1], reading.lengths)
+        lengths = Lengths(used, kind.lengths)
     return PreparedData(
         keys=tuple(item.key for item in reading.items),
         values=tuple(item.target for item in reading.items),
@@ -260,7 +270,7 @@ def _assembled(
         split=split,
         tensors=reading.tensors,
         owners=reading.owners,
-        lengths=reading.lengths,
+        lengths=lengths,
         facts=reading.facts,
         findings=tuple(findings),
         skipped=(*listed, *reading.skipped),

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from headstart.errors import PluginError, UsageError
-from headstart.specs import Augmentation, Change, Drawn, InputKind, Mix, MixesSamples
+from headstart.specs import Augmentation, Change, Drawn, Facts, InputKind, Mix, MixesSamples
 
 if TYPE_CHECKING:
     from headstart.specs import AugmentationSpec
 
 Sample = Mapping[str, np.ndarray]
-MoveTargets = Callable[[Mapping[str, np.ndarray], Sequence[Change], Mapping[str, Any]], Mapping[str, np.ndarray]]
+MoveTargets = Callable[[Mapping[str, np.ndarray], Sequence[Change], Facts], Mapping[str, np.ndarray]]
 """Encoded targets of one row, the changes of its sample and its facts, to the targets as the varied sample has them."""
 
 
@@ -83,16 +83,15 @@ class TrainingSamples:
     """The samples that vary: `rows` (count,) int64 of `tensors` (sample, ...) and `keys`, in the split's fixed order.
 
     A position is a place in `rows`. `chances` (count,) say how often each is seen relative to others, which holds for
-    partners as well: or mixing would bring the classes back that were evened out. None: all alike. `targets`
-    (sample, ...) are encoded, and `facts` those of each sample; both may be empty where no view moves targets.
+    partners as well: or mixing would bring the classes back that were evened out. None: all alike. `facts` are those of
+    each sample; they may be empty where no view moves targets.
     """
 
     tensors: Mapping[str, np.ndarray]
     keys: Sequence[str]
     rows: np.ndarray
     chances: np.ndarray | None = None
-    targets: Mapping[str, np.ndarray] = field(default_factory=dict)
-    facts: Sequence[Mapping[str, Any]] = ()
+    facts: Sequence[Facts] = ()
 
     def at(self, position: int) -> tuple[str, dict[str, np.ndarray]]:
         """The key of a sample, and its tensors without the batch axis; they are no copies."""
@@ -124,45 +123,53 @@ class Mixed:
 
 @dataclass(frozen=True)
 class Varied:
-    """Samples as varied, all of it from one draw for each: new arrays, name -> (batch, ...).
-
-    `targets` are those of the samples, moved along; `partner_targets` those of whom each is mixed with, moved as the
-    partner is. Both are empty where the samples have no targets, and the second where no sample is ever mixed.
-    """
+    """Samples as varied: new arrays, name -> (batch, ...), and whom they are mixed with, None where none ever is."""
 
     tensors: dict[str, np.ndarray]
-    targets: dict[str, np.ndarray]
     mixed: Mixed | None
-    partner_targets: dict[str, np.ndarray]
 
 
 def varied(samples: TrainingSamples, positions: np.ndarray, view: View, epoch: int) -> Varied:
-    """The samples at `positions` (batch,) with their targets, as varied in `epoch`.
+    """The samples at `positions` (batch,) as varied in `epoch`.
 
     Each depends on (seed, epoch, key), and where it is mixed on its partner's key, never on its batch.
     """
     rows = samples.rows[positions]
     tensors = {name: np.array(array[rows]) for name, array in samples.tensors.items()}
-    targets = {name: np.array(array[rows]) for name, array in samples.targets.items()}
-    others = {name: np.array(array) for name, array in targets.items()} if view.mixes else {}
     partner_rows, shares = np.array(positions, np.int64), np.ones(len(positions), np.float32)
     for place, position in enumerate(positions):
         key, sample = samples.at(position)
         drawn = view.draw(epoch, key)
-        if drawn != Drawn():
-            own = _changed(sample, drawn.changes, view.kind)
-            _put(targets, place, _moved(samples, position, drawn.changes, view))
-            if drawn.mix is not None:
-                mixing, partner = cast("MixesSamples", view.kind), samples.partner(drawn.mix)
-                other_key, other = samples.at(partner)
-                changes = view.draw(epoch, other_key).changes  # the partner varies too, but for its own mix
-                own = mixing.mix(own, _changed(other, changes, view.kind), drawn.mix)
-                partner_rows[place], shares[place] = partner, mixing.own_share(drawn.mix)
-                _put(others, place, _moved(samples, partner, changes, view))
-            elif view.mixes:
-                _put(others, place, {name: array[place] for name, array in targets.items()})
-            _put(tensors, place, own)
-    return Varied(tensors, targets, Mixed(partner_rows, shares) if view.mixes else None, others)
+        if drawn == Drawn():
+            continue
+        own = _changed(sample, drawn.changes, view.kind)
+        if drawn.mix is not None:
+            mixing, partner = cast("MixesSamples", view.kind), samples.partner(drawn.mix)
+            other_key, other = samples.at(partner)
+            changes = view.draw(epoch, other_key).changes  # the partner varies too, but for its own mix
+            own = mixing.mix(own, _changed(other, changes, view.kind), drawn.mix)
+            partner_rows[place], shares[place] = partner, mixing.own_share(drawn.mix)
+        for name, array in own.items():
+            tensors[name][place] = array
+    return Varied(tensors, Mixed(partner_rows, shares) if view.mixes else None)
+
+
+def moved(
+    samples: TrainingSamples, targets: Mapping[str, np.ndarray], positions: np.ndarray, view: View, epoch: int
+) -> dict[str, np.ndarray]:
+    """Of the encoded `targets` (position, ...) of all samples those at `positions` (batch,), moved as the changes of
+    `epoch` move their samples: new arrays."""
+    found = {name: np.array(array[positions]) for name, array in targets.items()}
+    if view.targets is None:
+        return found
+    for place, position in enumerate(positions):
+        row = int(samples.rows[position])
+        if changes := view.draw(epoch, samples.keys[row]).changes:
+            own = {name: array[place] for name, array in found.items()}
+            facts = samples.facts[row] if len(samples.facts) else {}
+            for name, array in view.targets(own, changes, facts).items():
+                found[name][place] = array
+    return found
 
 
 def augmented(samples: TrainingSamples, positions: np.ndarray, view: View, epoch: int) -> dict[str, np.ndarray]:
@@ -197,20 +204,6 @@ def check_mixing(specs: Sequence[AugmentationSpec], kind: InputKind, name: str) 
 
 def _changed(sample: Sample, changes: Sequence[Change], kind: InputKind) -> Sample:
     return kind.transform(sample, changes) if changes else sample
-
-
-def _moved(samples: TrainingSamples, position: int, changes: Sequence[Change], view: View) -> Sample:
-    """The targets of the sample at `position` after the changes of its sample; they are no copies where none move."""
-    row = int(samples.rows[position])
-    targets = {name: array[row] for name, array in samples.targets.items()}
-    if view.targets is None or not targets or not changes:
-        return targets
-    return view.targets(targets, changes, samples.facts[row] if samples.facts else {})
-
-
-def _put(batch: Mapping[str, np.ndarray], place: int, row: Sample) -> None:
-    for name, array in row.items():
-        batch[name][place] = array
 
 
 def _one_of(mixes: Sequence[Mix], drawn_from: str) -> Mix:

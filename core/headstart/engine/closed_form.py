@@ -16,7 +16,7 @@ from headstart.engine.network.stages import name_variables
 from headstart.engine.scoring import Scores
 from headstart.engine.train.checkpoints import Loaded
 from headstart.engine.train.context import Conclude, Place, TrainContext
-from headstart.engine.train.epochs import Stored
+from headstart.engine.train.epochs import Stored, Trimmed
 from headstart.engine.train.state import PhaseResult, without_nan
 from headstart.engine.train.trainable import Trainable
 from headstart.eventlog import now
@@ -87,10 +87,11 @@ class ClosedFormPhase:
 
     def _rows(self, seen: Seen, split: str) -> Rows:
         """Every view of a split, what the head takes flattened to (sample, channel)."""
-        if not isinstance(seen.samples, Stored):
+        samples = seen.samples.samples if isinstance(seen.samples, Trimmed) else seen.samples
+        if not isinstance(samples, Stored):
             raise ValueError("a closed-form phase needs stored features")
         features = self._context.network.features
-        flat = tuple(flattened(view, features) for view in seen.samples.views)
+        flat = tuple(flattened(view, features) for view in samples.views)
         return Rows((Part(flat, self._context.targets[split]),))
 
     def _on_tried(self, tried: Tried) -> None:

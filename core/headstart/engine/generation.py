@@ -7,7 +7,7 @@ their number to the power of the length penalty.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from keras import ops
 from headstart.engine.device import forward
 from headstart.engine.network.network import TAP, Network
 from headstart.engine.precision import FLOAT32
+from headstart.engine.step import Forward
 from headstart.specs import Generates, Search
 
 NEVER = float("-inf")
@@ -25,9 +26,7 @@ NEVER = float("-inf")
 State = dict[str, Any]
 
 
-def generator(
-    network: Network, task: Generates, *, precision: str = FLOAT32
-) -> Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]:
+def generator(network: Network, task: Generates, *, precision: str = FLOAT32) -> Forward:
     """From (batch, ...) input tensors to {"tokens": (batch, most) int32, "score": (batch,) float32}.
 
     The stages below the head run once, then the head a token at a time. Raises EngineRefusal as `forward` does.

@@ -53,7 +53,7 @@ class Scores:
         may hold some. Their outputs are pooled by the task, or else by the mean of each float output; their losses by
         the mean.
         """
-        rows = _Rows(targets, outputs, losses, facts or [{}] * len(losses))
+        rows = _Rows(targets, outputs, losses, facts if len(facts) else [{}] * len(losses))
         if owners is None:
             self._add(rows)
             return

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from headstart.artefact import Artefact
-from headstart.engine.device import forward
+from headstart.engine.batch import take
+from headstart.engine.device import forward, score_step
 from headstart.engine.features.extractor import FeatureExtractor
 from headstart.engine.network.saved import save_network
 from headstart.engine.precision import FLOAT32
@@ -21,6 +22,7 @@ from headstart.environment import versions
 from headstart.errors import HeadstartError
 from headstart.eventlog import EventLog, now
 from headstart.events import RunFinished
+from headstart.predictor import Predictor
 from headstart.runs.engines import predictor_of
 from headstart.runs.evaluation import Labelled, OnProgress, documents, plain, score
 from headstart.runs.facts import blueprint_of, count_learned, count_parameters, weights_name, write_document
@@ -29,7 +31,7 @@ from headstart.runs.opening import training_of
 from headstart.runs.planning import Plan
 from headstart.runs.predictions import open_predictions
 from headstart.runs.resuming import Resumed
-from headstart.specs import Calibrates, Evaluation, WeightsSpec
+from headstart.specs import Calibrates, Evaluation, FeedsTargets, WeightsSpec
 from headstart.timing import Stopwatch
 
 RELOADED = 32
@@ -61,7 +63,7 @@ def conclude(
         samples = [test] if last.refit else [val, test]  # a head that was refitted has seen val
         predictor = predictor_of(extractor, artefact)
         expected = answers_in_memory(training, exact=extractor.decided.precision == FLOAT32)
-        verify_reload(expected, predictor.outputs(val.payloads[:RELOADED]), artefact.path)
+        verify_reload(expected, reloaded_answers(predictor, val), artefact.path)
         with open_predictions(folder.predictions, plan.task) as predictions:
             scored = {
                 each.split: score(predictor, each, predictions=predictions, on_progress=_progress(log))
@@ -113,14 +115,32 @@ def _labelled(plan: Plan, split: str) -> Labelled:
 
 
 def answers_in_memory(training: TrainContext, *, exact: bool) -> dict[str, np.ndarray]:
-    """The outputs (rows, ...) of the first RELOADED samples of val, by the network as it was trained.
+    """The outputs (rows, ...) of the first RELOADED rows of val, by the network as it was trained; teacher-forced where
+    its head is fed targets.
 
     What is frozen was computed in the run's engine, which is held against stock layers; where that is not `exact`, the
     network computes it again.
     """
     seen = training.source.latest("val") if exact else training.source.plain(0, "val")
     rows = np.arange(min(RELOADED, seen.samples.count))
-    return forward(training.fast, seen.start, len(training.fast.stages))(seen.samples.take(0, rows))
+    tensors, network = seen.samples.take(0, rows), training.fast
+    if isinstance(training.task, FeedsTargets):
+        return dict(
+            score_step(network, seen.start, training.task)(tensors, take(training.targets["val"], rows)).outputs
+        )
+    return forward(network, seen.start, len(network.stages))(tensors)
+
+
+def reloaded_answers(predictor: Predictor, val: Labelled) -> dict[str, np.ndarray]:
+    """What a reloaded artefact gives for the first RELOADED samples of val, from the raw samples on."""
+    first = slice(0, RELOADED)
+    if predictor.score is None:
+        return predictor.outputs(val.payloads[first])
+    (answered,) = predictor.answer(val.payloads[first])
+    rows, values = answered.rows, val.values(first)
+    keys = [val.keys[of] for of in rows.owners]
+    targets = predictor.task.encode([values[of] for of in rows.owners], rows.facts, keys)
+    return dict(predictor.score(rows.tensors, targets).outputs)
 
 
 def verify_reload(expected: Mapping[str, np.ndarray], reloaded: Mapping[str, np.ndarray], artefact: Path) -> None:
@@ -130,7 +150,7 @@ def verify_reload(expected: Mapping[str, np.ndarray], reloaded: Mapping[str, np.
     """
     for name, reference in expected.items():
         allowed = TOLERANCE * max(1.0, float(reference.std()))
-        difference = float(np.abs(reloaded[name] - reference).max())
+        difference = float(np.abs(reloaded[name][: len(reference)] - reference).max())
         if not difference <= allowed:
             raise HeadstartError(
                 f"the reloaded artefact answers differently: output {name!r} is off by {difference:.3g}, "

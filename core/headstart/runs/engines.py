@@ -21,6 +21,7 @@ from headstart.engine.network.blueprint import Blueprint
 from headstart.engine.train.phases import cut_of
 from headstart.predictor import BATCH, Predictor
 from headstart.runs.planning import Plan
+from headstart.specs import FeedsTargets, Generates
 
 Warn = Callable[[str], None]
 
@@ -65,7 +66,7 @@ def workload_of(plan: Plan) -> Workload:
     cuts = [cut_of(plan.network, phase) for phase in plan.phases]
     found = [(head, 0)]
     for phase, cut in zip(plan.phases, cuts, strict=True):
-        if is_storable(plan.network, cut, len(plan.data.keys)):
+        if is_storable(plan.network, cut, plan.data):
             views = 1 + phase.views if plan.view is not None else 1
             found.append((cut, views * samples["train"] + samples["val"]))
     stop, rows = max(found)
@@ -78,7 +79,7 @@ def predictor_of(extractor: FeatureExtractor, artefact: Artefact) -> Predictor:
     Where the run decided that its engine is worth an export, the backbone runs as a graph of the artefact's own stock
     layers, held against them on real samples first. The head runs on the backend.
     """
-    if not extractor.decided.exports:
+    if not extractor.decided.exports or isinstance(artefact.task, FeedsTargets | Generates):
         return artefact.predictor
     network = artefact.network
     stop = len(network.stages) - 1

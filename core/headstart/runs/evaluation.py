@@ -43,21 +43,22 @@ def score(
 ) -> Evaluation:
     """Answer every sample, a batch at a time; answers are written to `predictions` as they come.
 
-    Losses are those of `Task.loss` on the device, without what regularises. Raises DataError naming the key of a target
-    that the task does not know.
+    Losses are those of `Task.loss` on the device, without what regularises. A record of several rows counts once.
+    Raises DataError naming the key of a target that the task does not know.
     """
-    from headstart.engine.device import loss_step
     from headstart.engine.scoring import Scores
 
     task = predictor.task
-    losses, scores, done = loss_step(task), Scores(task), 0
+    losses, scores, done = predictor.losses(), Scores(task), 0
     for batch in predictor.answer(samples.payloads, on_progress):
-        rows = slice(done, done + len(batch.facts))
-        done = rows.stop
-        targets = task.encode(samples.values(rows), batch.facts, samples.keys[rows])
-        scores.update(targets, batch.outputs, losses(targets, batch.outputs), facts=batch.facts)
+        answered, rows = slice(done, done + len(batch.facts)), batch.rows
+        owners = rows.owners + done
+        values = samples.values(answered)
+        targets = task.encode([values[of] for of in rows.owners], rows.facts, [samples.keys[of] for of in owners])
+        scores.update(targets, rows.outputs, losses(rows, targets), facts=rows.facts, owners=owners)
         if predictions is not None:
-            predictions.write(samples, rows, batch)
+            predictions.write(samples, answered, batch)
+        done = answered.stop
     return scores.result()
 
 

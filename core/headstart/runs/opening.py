@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from headstart.data.array_store import ArrayStore
+from headstart.data.facts import Picked
 from headstart.data.split_file import write_split
 from headstart.engine.features.decision import KEY, EngineDecision
 from headstart.engine.features.extractor import FeatureExtractor
@@ -131,6 +132,8 @@ def training_of(
         task=plan.task,
         source=source,
         targets=targets,
+        facts={split: Picked(plan.data.facts, plan.data.indices(split)) for split in targets},
+        owners={split: plan.data.owners[plan.data.indices(split)] for split in targets if plan.data.has_several_rows},
         seed=recipe.seed,
         batch_size=recipe.batch_size,
         log=log,

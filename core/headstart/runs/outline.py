@@ -63,7 +63,7 @@ def _phase(plan: Plan, phase: Phase) -> dict[str, Any]:
     gradient = phase.solver == "gradient"
     per_epoch = steps_per_epoch(rows, recipe.batch_size) * len(phase.rate_factors)
     drawn_anew = plan.view is not None and is_fresh(phase)
-    stored = is_storable(network, cut, len(plan.data.keys)) and not drawn_anew
+    stored = is_storable(network, cut, plan.data) and not drawn_anew
     return {
         "name": phase.name,
         "solver": phase.solver,

@@ -83,12 +83,13 @@ def encoded(task: Task, kind: TargetKind, data: PreparedData, rows: np.ndarray, 
     """Encoded targets of `rows` (row,) int64 of the data, by name."""
     from headstart.data.array_store import ArrayStore
     from headstart.data.encoding import encode_targets
+    from headstart.data.facts import Picked
 
     return encode_targets(
         task.encode,
         task.targets,
         values=data.read_values(kind, rows),
-        facts=[data.facts[row] for row in rows],
+        facts=Picked(data.facts, rows),
         keys=[data.row_keys[row] for row in rows],
         store=ArrayStore(scratch=scratch),
     )
@@ -151,6 +152,9 @@ def make_plan(
     _verify_phases(network, phases, recipe.batch_norm)
     _verify_training_precision(recipe.training_precision)
     _verify_statistics(network, phases, recipe.batch_norm)
+    view = build_view(bound, registry, records, kind)
+    if view is not None and targets.moves:
+        view = dataclasses.replace(view, targets=targets.transform)
     return Plan(
         resolved=bound,
         registry=registry,
@@ -162,7 +166,7 @@ def make_plan(
         task=task,
         network=network,
         phases=phases,
-        view=build_view(bound, registry, records, kind),
+        view=view,
         scratch=scratch,
         warnings=(*bound.warnings, *said, *left_out(bound, records), *_warnings(bound, network, data)),
     )

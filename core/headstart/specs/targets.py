@@ -51,6 +51,8 @@ class TargetKind(Protocol):
     """What one target names, in the singular, for messages: "class", "label", "number", "box"."""
     exclusive: bool
     """Each record lies in exactly one stratum, and each side of a split must hold some of every stratum."""
+    moves: bool
+    """Changes of a sample change its target too: then `transform` is asked."""
 
     def recognise(self, records: Records) -> Recognised | None:
         """Whether these look like targets of this kind; None where they do not. `Records.targets` is None here."""

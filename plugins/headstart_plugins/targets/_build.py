@@ -41,6 +41,7 @@ class TextTargets:
     look: ClassVar[str]
     """Its name for `recognised`."""
     may_be_empty: ClassVar[bool] = False
+    moves: ClassVar[bool] = False
 
     def recognise(self, records: Records) -> Recognised | None:
         """By what all texts look like together; see `_recognise.look_of`."""

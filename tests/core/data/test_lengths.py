@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from headstart.data.lengths import Lengths, cut_to
+from headstart.data.lengths import Lengths, cut_to, padded_from
 from headstart.data.order import batches, epoch_order
 
 STATIC = (8, 32, 128)
@@ -15,12 +15,12 @@ def lengths():
 
 
 def test_every_row_comes_once_an_epoch(lengths):
-    order = lengths.together(epoch_order(3, 5, 1000), 16, seed=3, epoch=5)
+    order = lengths.together(epoch_order(3, 5, 1000), 16)
     assert sorted(order) == list(range(1000))
 
 
 def test_the_order_is_that_of_the_seed_and_the_epoch(lengths):
-    drawn = [lengths.together(epoch_order(3, epoch, 1000), 16, seed=3, epoch=epoch).tolist() for epoch in (1, 1, 2)]
+    drawn = [lengths.together(epoch_order(3, epoch, 1000), 16).tolist() for epoch in (1, 1, 2)]
     assert drawn[0] == drawn[1] != drawn[2]
 
 
@@ -30,12 +30,12 @@ def test_batches_of_like_lengths_compute_on_little_padding(lengths):
 
     order = epoch_order(0, 1, 1000)
     least = int(np.array(STATIC)[lengths.places].sum())  # each row at its own static length
-    assert computed(lengths.together(order, 16, seed=0, epoch=1)) < 1.2 * least
+    assert computed(lengths.together(order, 16)) < 1.2 * least
     assert computed(order) > 2 * least
 
 
 def test_short_batches_do_not_all_come_first(lengths):
-    order = lengths.together(epoch_order(0, 1, 1000), 16, seed=0, epoch=1)
+    order = lengths.together(epoch_order(0, 1, 1000), 16)
     firsts = [lengths.of_batch(rows) for rows, mask in batches(order, 16) if mask.all()]
     assert firsts != sorted(firsts)
 
@@ -43,7 +43,7 @@ def test_short_batches_do_not_all_come_first(lengths):
 def test_all_rows_of_one_length_keep_whole_batches_of_the_given_order():
     same = Lengths(np.full(40, 5), STATIC)
     order = epoch_order(1, 1, 40)
-    found = same.together(order, 8, seed=1, epoch=1).reshape(5, 8).tolist()
+    found = same.together(order, 8).reshape(5, 8).tolist()
     assert sorted(found) == sorted(order.reshape(5, 8).tolist())
 
 
@@ -54,8 +54,17 @@ def test_a_batch_is_cut_to_the_static_length_of_its_longest_row():
 
 def test_what_a_stage_made_shorter_is_cut_in_proportion():
     tensors = {"x": np.zeros((2, 64, 3)), "mask": np.zeros((2, 128)), "pooled": np.zeros((2, 5))}
-    cut = cut_to(tensors, {"x": 0, "mask": 0}, (32, 128))
+    cut = cut_to(tensors, {"x": 0, "mask": 0}, 32, 128)
     assert {name: array.shape for name, array in cut.items()} == {"x": (2, 16, 3), "mask": (2, 32), "pooled": (2, 5)}
+    back = padded_from(cut, {"x": 0, "mask": 0}, 32, 128)
+    assert {name: array.shape for name, array in back.items()} == {n: array.shape for n, array in tensors.items()}
+
+
+def test_padding_brings_back_what_was_no_padding():
+    row = np.arange(1, 9)[None, :] * (np.arange(8) < 3)
+    cut = cut_to({"x": row}, {"x": 0}, 4, 8)
+    assert cut["x"].tolist() == [[1, 2, 3, 0]]
+    assert np.array_equal(padded_from(cut, {"x": 0}, 4, 8)["x"], row)
 
 
 @pytest.mark.parametrize(("used", "static"), [([129], STATIC), ([3], (8, 8)), ([3], ())])

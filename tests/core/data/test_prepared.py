@@ -222,6 +222,8 @@ class Pieces(Letters):
         self.reads += 1
         return super().read(payload, where)
 
+    lengths = (1, 2)
+
     def prepare_several(self, sample):
         parts = [sample.value[start : start + 2] for start in range(0, len(sample.value), 2)]
         return [
@@ -244,7 +246,7 @@ def test_a_record_may_give_several_rows_that_stay_on_one_side():
     data = prepare(records(items), Pieces())
     pieces = [piece for item in items for piece in pieces_of(item)]
     assert [row.tobytes().decode().strip() for row in data.tensors["letters"]] == pieces
-    assert data.lengths.tolist() == [len(piece) for piece in pieces]
+    assert data.lengths.used.tolist() == [len(piece) for piece in pieces]
     assert [each["start"] for each in data.facts[:5]] == [0, 2, 0, 2, 4]
     sides = {row.key: row.split for row in data.split.rows}
     assert data.split.counts == {"train": 26, "val": 6, "test": 8}
@@ -272,7 +274,7 @@ def test_several_rows_a_record_come_from_the_cache_again(tmp_path):
         assert each.skipped[0].where == "bad"
     assert np.array_equal(first.tensors["letters"], second.tensors["letters"])
     assert first.owners.tolist() == second.owners.tolist()
-    assert first.lengths.tolist() == second.lengths.tolist()
+    assert first.lengths.used.tolist() == second.lengths.used.tolist()
     assert list(first.facts) == list(second.facts)
     assert first.split == second.split
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from headstart.data.views import Composed, TrainingSamples, View, augmented, check_mixing, partners, varied
+from headstart.data.views import Composed, TrainingSamples, View, augmented, check_mixing, moved, partners, varied
 from headstart.errors import PluginError, UsageError
 from headstart.specs import AugmentationSpec, Change, Drawn, Mix
 
@@ -184,9 +184,7 @@ def boxed_samples(count):
     for row, (left, right) in enumerate(boxes):
         pixels[row, left:right] = 9
     facts = [{"width": 8}] * count
-    return TrainingSamples(
-        {"x": pixels}, [str(i) for i in range(count)], np.arange(count), targets={"box": boxes}, facts=facts
-    )
+    return TrainingSamples({"x": pixels}, [str(i) for i in range(count)], np.arange(count), facts=facts), {"box": boxes}
 
 
 class MirrorsOdd:
@@ -203,15 +201,16 @@ def shining(pixels):
 
 
 def test_targets_move_along_with_their_samples():
-    samples = boxed_samples(10)
-    before = {name: array.copy() for name, array in samples.targets.items()}
-    found = varied(samples, np.arange(4), View(Mirroring(), MirrorsOdd(), 0, targets=move_boxes), 0)
-    assert found.targets["box"].tolist() == [shining(pixels) for pixels in found.tensors["x"]]
-    assert found.targets["box"][1].tolist() == [8 - 3, 8 - 1]
-    assert found.mixed is None
-    np.testing.assert_array_equal(samples.targets["box"], before["box"])
-    still = varied(samples, np.arange(4), View(Mirroring(), MirrorsOdd(), 0), 0)
-    np.testing.assert_array_equal(still.targets["box"], before["box"][:4])
+    samples, targets = boxed_samples(10)
+    before = targets["box"].copy()
+    view = View(Mirroring(), MirrorsOdd(), 0, targets=move_boxes)
+    pixels = varied(samples, np.arange(4), view, 0).tensors["x"]
+    found = moved(samples, targets, np.arange(4), view, 0)
+    assert found["box"].tolist() == [shining(row) for row in pixels]
+    assert found["box"][1].tolist() == [8 - 3, 8 - 1]
+    np.testing.assert_array_equal(targets["box"], before)
+    still = moved(samples, targets, np.arange(4), View(Mirroring(), MirrorsOdd(), 0), 0)
+    np.testing.assert_array_equal(still["box"], before[:4])
 
 
 def test_targets_of_partners_move_as_the_partner_does():
@@ -219,12 +218,14 @@ def test_targets_of_partners_move_as_the_partner_does():
         def transform(self, tensors, changes):
             return Mirroring.transform(self, tensors, changes)
 
-    samples = boxed_samples(10)
-    found = varied(samples, np.array([3, 4]), View(Adding(), MirrorsOdd(), 0, mixes=True, targets=move_boxes), 0)
+    samples, targets = boxed_samples(10)
+    view = View(Adding(), MirrorsOdd(), 0, mixes=True, targets=move_boxes)
+    found = varied(samples, np.array([3, 4]), view, 0)
     assert found.mixed.rows.tolist() == [3, 9]
     assert found.mixed.shares.tolist() == [1.0, 0.5]
-    assert found.targets["box"].tolist() == [[3, 5], [4, 6]]
-    assert found.partner_targets["box"].tolist() == [[3, 5], [8 - 6, 8 - 4]]  # number 9 is mirrored
+    assert moved(samples, targets, np.array([3, 4]), view, 0)["box"].tolist() == [[3, 5], [4, 6]]
+    partners_targets = moved(samples, targets, found.mixed.rows, view, 0)
+    assert partners_targets["box"].tolist() == [[3, 5], [8 - 6, 8 - 4]]  # number 9 is mirrored
     assert np.nonzero(found.tensors["x"][1])[0].tolist() == [2, 3, 4, 5]
 
 

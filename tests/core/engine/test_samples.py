@@ -1,6 +1,7 @@
 """What training and validation see: an order from the seed alone, views that vary, and val that never does."""
 
 import hashlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -84,8 +85,8 @@ def test_nothing_is_stored_where_nothing_below_the_cut_is_worth_it(bench, networ
 def test_tensors_are_stored_up_to_the_limit_and_not_beyond(network):
     fitting = STORED_LIMIT // (4 * 12)  # at the head: 12 channels of float32 a sample
 
-    assert is_storable(network, 4, fitting)
-    assert not is_storable(network, 4, fitting + 1)
+    assert is_storable(network, 4, SimpleNamespace(owners=range(fitting), lengths=None))
+    assert not is_storable(network, 4, SimpleNamespace(owners=range(fitting + 1), lengths=None))
 
 
 def test_stored_views_of_mixtures_know_the_partners_of_each(bench, network, tmp_path):

@@ -63,9 +63,24 @@ def register_inputs():
 @hookimpl
 def register_targets():
     return [
-        TargetSpec(name="foreign/boxes", summary="Boxes in pixels, 0 to 40.", build="headstart_foreign._targets:Boxes"),
-        TargetSpec(name="foreign/mask", summary="A class a pixel, in a file.", build="headstart_foreign._targets:Mask"),
-        TargetSpec(name="foreign/phrase", summary="A text of symbols.", build="headstart_foreign._targets:Phrase"),
+        TargetSpec(
+            name="foreign/boxes",
+            summary="Boxes in pixels, 0 to 40.",
+            build="headstart_foreign._targets:Boxes",
+            means="boxes",
+        ),
+        TargetSpec(
+            name="foreign/mask",
+            summary="A class a pixel, in a file.",
+            build="headstart_foreign._targets:Mask",
+            means="a mask",
+        ),
+        TargetSpec(
+            name="foreign/phrase",
+            summary="A text of symbols.",
+            build="headstart_foreign._targets:Phrase",
+            means="a text",
+        ),
     ]
 
 

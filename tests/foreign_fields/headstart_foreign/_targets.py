@@ -12,6 +12,7 @@ VOID = 255
 
 class _Kind:
     exclusive = False
+    moves = True
 
     def __init__(self, request):
         pass
@@ -87,6 +88,7 @@ class Mask(_Kind):
 
 class Phrase(_Kind):
     noun = "text"
+    moves = False
 
     def check(self, items):
         for record in items:

@@ -14,9 +14,11 @@ import keras
 import numpy as np
 
 from headstart.cache import Cache
+from headstart.data.lengths import Lengths
 from headstart.engine.device import forward
 from headstart.engine.features.decision import EngineDecision, Measured
 from headstart.engine.features.export import Exporters, Job
+from headstart.engine.features.extract import Varying
 from headstart.engine.features.parity import CHECKED, verify_equal
 from headstart.engine.features.prefix_key import identify
 from headstart.engine.lowering.registry import device_at_hand
@@ -52,6 +54,12 @@ class Opened:
     """Backbone, cut, engine and precision, for people."""
     batch_size: int
     """Samples that each call brings."""
+    axes: tuple[Mapping[str, int], Mapping[str, int]] = ({}, {})
+    """The length axes of what goes in and of what comes out; see `Network.length_axes`."""
+
+    def varying(self, lengths: Lengths) -> Varying:
+        """Rows of these lengths on their way through."""
+        return Varying(lengths, *self.axes)
 
 
 @dataclass
@@ -137,7 +145,9 @@ class FeatureExtractor:
         build = self.registry.load_target(spec, spec.build)
         size = len(next(iter(self.batch.values())))
         request = EngineRequest(self.fast, stop, graph, size, precision, self.threads)
-        return Opened(build(request), self._key(spec, stop, precision), self._facts(spec, stop, precision), size)
+        key, facts = self._key(spec, stop, precision), self._facts(spec, stop, precision)
+        axes = self.stock.length_axes(0), self.stock.length_axes(stop)
+        return Opened(build(request), key, facts, size, axes)
 
     def measure(self, spec: EngineSpec, opened: Opened, stop: int) -> Measured:
         """Speed and difference on `batch`; found once, then known.

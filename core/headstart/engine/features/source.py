@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,11 +13,12 @@ import numpy as np
 
 from headstart.data.array_store import ArrayStore
 from headstart.data.prepared import PreparedData
-from headstart.data.views import Mixed, TrainingSamples, View, augmented, partners
+from headstart.data.views import Mixed, TrainingSamples, View, augmented, moved, partners
+from headstart.engine.batch import Batch
 from headstart.engine.features.extractor import Opened
-from headstart.engine.features.stored import Passing, fetch_features, plain_rows, rows_key
+from headstart.engine.features.stored import Passing, fetch_features, lengths_of, plain_rows, rows_key
 from headstart.engine.network.network import TAP, Network
-from headstart.engine.train.epochs import Drawn, Samples, Stored
+from headstart.engine.train.epochs import Drawn, MoveTargets, Samples, Stored, Trimmed
 from headstart.timing import Stopwatch
 
 STORED_LIMIT = 8 * 2**30
@@ -71,7 +73,8 @@ class Source:
         if not self.is_stored_in_training(cut, fresh=fresh):
             samples = self._training_samples()
             draw, mixed = partial(_draw, samples, view), partial(_partners, samples, view)
-            return Seen(Drawn(len(samples.rows), draw, mixed), 0)
+            moved = partial(_moved, samples, view)
+            return Seen(self._trimmed(Drawn(len(samples.rows), draw, mixed, moved), 0, "train"), 0)
         return self._seen(cut, "train", (*_PLAIN_ALONE, *((number, view) for number in range(views))))
 
     def plain(self, cut: int, split: str) -> Seen:
@@ -90,7 +93,7 @@ class Source:
 
     def is_stored(self, cut: int) -> bool:
         """See `is_storable`."""
-        return is_storable(self.network, cut, len(self.data.owners))
+        return is_storable(self.network, cut, self.data)
 
     def is_stored_in_training(self, cut: int, *, fresh: bool) -> bool:
         """True where training samples are stored at `cut` too: not where each epoch draws them anew."""
@@ -99,9 +102,21 @@ class Source:
     def _seen(self, cut: int, split: str, views: Views) -> Seen:
         if self.is_stored(cut):
             stored = tuple(self._at(cut, split, number, view) for number, view in views)
-            return Seen(Stored(stored, self._mixed(views)), cut)
+            return Seen(self._trimmed(Stored(stored, self._mixed(views), self._moved(views)), cut, split), cut)
         rows = self.data.indices(split)
-        return Seen(Drawn(len(rows), lambda _epoch, picked: self._pick(rows[picked])), 0)
+        return Seen(self._trimmed(Drawn(len(rows), lambda _epoch, picked: self._pick(rows[picked])), 0, split), 0)
+
+    def _trimmed(self, samples: Samples, cut: int, split: str) -> Samples:
+        """Samples whose batches are cut to few lengths, where rows differ in length and their tensors show it."""
+        lengths, axes = lengths_of(self.data, self.data.indices(split)), self.network.length_axes(cut)
+        return samples if lengths is None or not axes else Trimmed(samples, lengths, axes)
+
+    def _moved(self, views: Views) -> tuple[MoveTargets | None, ...]:
+        """How the targets of all training samples move in each view; none where no view moves any."""
+        samples = self._training_samples()
+        if all(view is None or view.targets is None for _, view in views):
+            return ()
+        return tuple(None if view is None else partial(_moved, samples, view, number) for number, view in views)
 
     def _mixed(self, views: Views) -> tuple[Mixed, ...]:
         """The partners of all training samples in each view; none where no view mixes."""
@@ -130,7 +145,8 @@ class Source:
         """Training samples in a view: what they are, how they vary, and the keys that they are drawn by."""
         samples = self._training_samples()
         key = rows_key(self.data, rows, self._varied_key(number, view), named=True)
-        return Passing(partial(_draw, samples, view, number), len(rows), key, number)
+        draw = partial(_draw, samples, view, number)
+        return Passing(draw, len(rows), key, number, lengths_of(self.data, rows))
 
     def _varied_key(self, number: int, view: View) -> dict[str, Any]:
         varied = {"view": number, **self.view_key}
@@ -143,7 +159,8 @@ class Source:
         return {name: array[rows] for name, array in self.data.tensors.items()}
 
     def _training_samples(self) -> TrainingSamples:
-        return TrainingSamples(self.data.tensors, self.data.row_keys, self.data.indices("train"), self.chances)
+        rows = self.data.indices("train")
+        return TrainingSamples(self.data.tensors, self.data.row_keys, rows, self.chances, self.data.facts)
 
 
 def _draw(samples: TrainingSamples, view: View, epoch: int, picked: np.ndarray) -> Tensors:
@@ -154,11 +171,19 @@ def _partners(samples: TrainingSamples, view: View, epoch: int, picked: np.ndarr
     return partners(samples, picked, view, epoch)
 
 
-def is_storable(network: Network, cut: int, samples: int) -> bool:
-    """True where the tensors at `cut` of so many samples are worth storing, and fit."""
-    alive = network.alive(cut).values()
-    per_sample = sum(int(np.prod(each.shape[1:])) * (1 if each.dtype == "bool" else 4) for each in alive)
-    return cut > FIRST_LEARNED and per_sample * samples <= STORED_LIMIT
+def _moved(samples: TrainingSamples, view: View, epoch: int, picked: np.ndarray, targets: Batch) -> Batch:
+    return moved(samples, targets, picked, view, epoch)
+
+
+def is_storable(network: Network, cut: int, data: PreparedData) -> bool:
+    """True where the tensors at `cut` of all samples are worth storing, and fit; those that vary in length are stored
+    as long as the longest may be."""
+    longest = 1 if data.lengths is None else data.lengths.static[-1]
+    per_sample = 0
+    for tensor in network.alive(cut).values():
+        numbers = math.prod(longest if size is None else size for size in tensor.shape[1:])
+        per_sample += numbers * (1 if tensor.dtype == "bool" else 4)
+    return cut > FIRST_LEARNED and per_sample * len(data.owners) <= STORED_LIMIT
 
 
 def alive_shapes(network: Network, cut: int) -> dict[str, tuple[int, ...]]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from headstart.data.array_store import Append, ArrayStore
+from headstart.data.lengths import Lengths
 from headstart.data.prepared import PreparedData
 from headstart.engine.features.extract import OnProgress, Take, extract
 from headstart.engine.features.extractor import FeatureExtractor, Opened
@@ -23,12 +24,13 @@ PLAIN: Mapping[str, Any] = {"view": "plain"}
 @dataclass(frozen=True)
 class Passing:
     """Samples that pass a prefix: `take` gives those of some of `count` rows, `key` says as plain values what they are,
-    `view` the same to a person."""
+    `view` the same to a person, `lengths` how long they are where they differ."""
 
     take: Take
     count: int
     key: Mapping[str, Any]
     view: str | int = "plain"
+    lengths: Lengths | None = None
 
 
 def features_of(
@@ -62,6 +64,7 @@ def fetch_features(
             batch_size=opened.batch_size,
             append=append,
             on_progress=on_progress,
+            varying=None if passing.lengths is None else opened.varying(passing.lengths),
         )
 
     facts = {**opened.facts, "rows": passing.count, "view": passing.view}
@@ -74,7 +77,13 @@ def plain_rows(data: PreparedData, rows: np.ndarray) -> Passing:
         lambda picked: {name: array[rows[picked]] for name, array in data.tensors.items()},
         len(rows),
         rows_key(data, rows, PLAIN),
+        lengths=lengths_of(data, rows),
     )
+
+
+def lengths_of(data: PreparedData, rows: np.ndarray) -> Lengths | None:
+    """How long `rows` are, None where rows are of one length."""
+    return None if data.lengths is None else data.lengths.only(rows)
 
 
 def rows_key(data: PreparedData, rows: np.ndarray, varied: Mapping[str, Any], *, named: bool = False) -> dict[str, Any]:

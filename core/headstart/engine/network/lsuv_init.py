@@ -29,10 +29,10 @@ NORMALISATIONS = (
     keras.layers.GroupNormalization,
 )
 NORMALISATION_VALUES = {"gamma": 1.0, "beta": 0.0, "moving_mean": 0.0, "moving_variance": 1.0}
-KERNELS = ("pointwise_kernel", "kernel")
+KERNELS = ("pointwise_kernel", "kernel", "embeddings")
 """Names of the weight that scales a layer's output, the one that acts last first."""
 TRANSFORMER_STD = 0.02
-"""Deviation of weights inside composite layers and of embeddings (Devlin et al. 2019, appendix A.2)."""
+"""Deviation of weights inside composite layers (Devlin et al. 2019, appendix A.2); embeddings begin there too."""
 
 
 def initialise(

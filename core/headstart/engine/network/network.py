@@ -66,6 +66,15 @@ class Network:
         }
         return {**wanted, **taps}
 
+    def length_axes(self, cut: int) -> dict[str, int]:
+        """The axis, without the batch axis, that is as long as the rows of a batch are, of each tensor alive at `cut`
+        that has one: the first whose size was left open."""
+        open_axes = {
+            name: [place for place, size in enumerate(tensor.shape[1:]) if size is None]
+            for name, tensor in self.alive(cut).items()
+        }
+        return {name: places[0] for name, places in open_axes.items() if places}
+
     def run(
         self, tensors: Mapping[str, Any], start: int, stop: int, *, training: Container[str] = ()
     ) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from headstart.engine.batch import Batch, take
 from headstart.engine.device import scan
-from headstart.engine.step import Step
+from headstart.engine.step import Step, Stepped
 from headstart.engine.train.epochs import EpochRecord, Epochs, Examples, Failure, Order, StepByStep, Stored, Watch
 
 BLOCK = 8 * 2**20
@@ -91,7 +91,8 @@ class DeviceEpochs:
                     targets = self._targets(epoch, rows[place + done])
                     outputs = {name: output[done] for name, output in advanced.outputs.items()}
                     real = mask[place + done] > 0
-                    record.add(float(advanced.means[done]), advanced.losses[done], outputs, targets, real)
+                    seen = Stepped(float(advanced.means[done]), advanced.losses[done], outputs, True)
+                    record.add(seen, targets, real, facts=self.examples.facts_of(rows[place + done]))
                 if not advanced.finite:
                     place = record.steps
                     failure = Failure(place + 1, float(advanced.means[-1]), rows[place][mask[place] > 0])

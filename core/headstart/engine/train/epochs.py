@@ -11,12 +11,14 @@ from typing import Protocol
 
 import numpy as np
 
+from headstart.data.facts import Picked
+from headstart.data.lengths import Lengths, cut_to
 from headstart.data.order import batches
 from headstart.data.views import Mixed
 from headstart.engine.batch import Batch, take
 from headstart.engine.device import train_step
 from headstart.engine.scoring import Scores
-from headstart.engine.step import Step
+from headstart.engine.step import Step, Stepped
 from headstart.errors import UsageError
 from headstart.specs import HEAD, Facts, MixesTargets, Task
 
@@ -40,16 +42,25 @@ class Samples(Protocol):
         """Whom `rows` (batch,) are mixed with in `epoch`, by which their targets are to be mixed; None where no sample
         ever is."""
 
+    def targets(self, epoch: int, rows: np.ndarray, encoded: Batch) -> Batch:
+        """Of the `encoded` targets (row, ...) of all samples those of `rows` (batch,), moved as samples in `epoch`."""
+
+
+MoveTargets = Callable[[np.ndarray, Batch], Batch]
+"""Some rows (batch,), and the encoded targets (row, ...) of all, to those of the rows as their samples are varied."""
+
 
 @dataclass(frozen=True)
 class Stored:
     """Samples whose tensors are at hand, one set of arrays (rows, ...) a view; epochs go round the views.
 
-    `mixed` says for each view whom all rows were mixed with; it is empty where none ever is.
+    `mixed` says for each view whom all rows were mixed with; it is empty where none ever is. So does `moved` say how
+    targets move in each view, None where they stay; it is empty where none ever moves.
     """
 
     views: tuple[Batch, ...]
     mixed: tuple[Mixed, ...] = ()
+    moved: tuple[MoveTargets | None, ...] = ()
 
     @property
     def count(self) -> int:
@@ -67,18 +78,29 @@ class Stored:
         view = self.mixed[epoch % len(self.mixed)]
         return Mixed(view.rows[rows], view.shares[rows])
 
+    def targets(self, epoch: int, rows: np.ndarray, encoded: Batch) -> Batch:
+        """See `Samples`."""
+        move = self.moved[epoch % len(self.moved)] if self.moved else None
+        return take(encoded, rows) if move is None else move(rows, encoded)
+
 
 def _never_mixed(_epoch: int, _rows: np.ndarray) -> None:
     return None
 
 
+def _never_moved(_epoch: int, rows: np.ndarray, encoded: Batch) -> Batch:
+    return take(encoded, rows)
+
+
 @dataclass(frozen=True)
 class Drawn:
-    """Samples that are augmented anew each epoch: `draw(epoch, rows)` gives their tensors, `mixed` their partners."""
+    """Samples that are augmented anew each epoch: `draw(epoch, rows)` gives their tensors, `mixed` their partners, and
+    `moved` their targets out of those of all samples."""
 
     count: int
     draw: Callable[[int, np.ndarray], Mapping[str, np.ndarray]]
     mixed: Callable[[int, np.ndarray], Mixed | None] = _never_mixed
+    moved: Callable[[int, np.ndarray, Batch], Batch] = _never_moved
 
     def take(self, epoch: int, rows: np.ndarray) -> dict[str, np.ndarray]:
         """See `Samples`."""
@@ -87,6 +109,40 @@ class Drawn:
     def partners(self, epoch: int, rows: np.ndarray) -> Mixed | None:
         """See `Samples`."""
         return self.mixed(epoch, rows)
+
+    def targets(self, epoch: int, rows: np.ndarray, encoded: Batch) -> Batch:
+        """See `Samples`."""
+        return self.moved(epoch, rows, encoded)
+
+
+@dataclass(frozen=True)
+class Trimmed:
+    """Samples of different lengths: batches are cut to the static length of their longest row.
+
+    `lengths` are those of the rows, `axes` the length axis of each tensor that has one, without the batch axis.
+    """
+
+    samples: Samples
+    lengths: Lengths
+    axes: Mapping[str, int]
+
+    @property
+    def count(self) -> int:
+        """Rows in an epoch."""
+        return self.samples.count
+
+    def take(self, epoch: int, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """See `Samples`."""
+        static, longest = self.lengths.of_batch(rows), self.lengths.static[-1]
+        return cut_to(self.samples.take(epoch, rows), self.axes, static, longest)
+
+    def partners(self, epoch: int, rows: np.ndarray) -> Mixed | None:
+        """See `Samples`."""
+        return self.samples.partners(epoch, rows)
+
+    def targets(self, epoch: int, rows: np.ndarray, encoded: Batch) -> Batch:
+        """See `Samples`."""
+        return self.samples.targets(epoch, rows, encoded)
 
 
 @dataclass(frozen=True)
@@ -99,7 +155,7 @@ class Examples:
 
     def targets_of(self, task: Task, epoch: int, rows: np.ndarray) -> Batch:
         """Encoded targets (batch, ...) of `rows` (batch,) in `epoch`, blended where their samples are mixed."""
-        own, mixed = take(self.targets, rows), self.samples.partners(epoch, rows)
+        own, mixed = self.samples.targets(epoch, rows, self.targets), self.samples.partners(epoch, rows)
         if mixed is None:
             return own
         if not isinstance(task, MixesTargets):
@@ -107,17 +163,24 @@ class Examples:
                 "an augmentation mixes samples, and the task cannot mix their targets",
                 hint="leave the augmentation out that mixes, or choose another task",
             )
-        return task.mix(own, take(self.targets, mixed.rows), mixed.shares)
+        return task.mix(own, self.samples.targets(epoch, mixed.rows, self.targets), mixed.shares)
 
     def facts_of(self, rows: np.ndarray) -> Sequence[Facts]:
-        """Those of `rows`, none where there are none."""
-        return [self.facts[row] for row in rows] if len(self.facts) else ()
+        """Those of `rows`, read when they are asked for; none where there are none."""
+        return Picked(self.facts, rows) if len(self.facts) else ()
+
+    def order(self, order: np.ndarray, batch_size: int) -> np.ndarray:
+        """The `order` of an epoch, with rows of like length put together where they differ."""
+        return self.samples.lengths.together(order, batch_size) if isinstance(self.samples, Trimmed) else order
 
 
-def in_order(samples: Samples, batch_size: int) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray], int]]:
+def in_order(
+    samples: Samples, batch_size: int, *, by_length: bool = False
+) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray], int]]:
     """All rows as batches of one size: the rows (batch,), their tensors, and how many of them count; the last batch is
-    padded by repeating."""
-    for rows, mask in batches(np.arange(samples.count), batch_size):
+    padded by repeating. With `by_length`, rows that differ in length come from the shortest on."""
+    order = samples.lengths.ascending() if by_length and isinstance(samples, Trimmed) else np.arange(samples.count)
+    for rows, mask in batches(order, batch_size):
         yield rows, samples.take(0, rows), int(mask.sum())
 
 
@@ -158,15 +221,16 @@ class EpochRecord:
         """How many steps were taken."""
         return len(self.losses)
 
-    def add(self, loss: float, losses: np.ndarray, outputs: Batch, targets: Batch, real: np.ndarray) -> None:
-        """A step: its mean loss, and losses (batch,), outputs and targets (batch, ...) of its rows, of which `real`
-        (batch,) bool count."""
-        self.losses.append(loss)
-        if self.scores is not None:
-            if real.all():
-                self.scores.update(targets, outputs, losses)
-            else:
-                self.scores.update(take(targets, real), take(outputs, real), losses[real])
+    def add(self, seen: Stepped, targets: Batch, real: np.ndarray, *, facts: Sequence[Facts] = ()) -> None:
+        """What a step saw, with the targets (batch, ...) and facts of its rows, of which `real` (batch,) bool count."""
+        self.losses.append(seen.loss)
+        if self.scores is None:
+            return
+        if real.all():
+            self.scores.update(targets, seen.outputs, seen.losses, facts=facts)
+            return
+        counted = Picked(facts, np.flatnonzero(real)) if len(facts) else ()
+        self.scores.update(take(targets, real), take(seen.outputs, real), seen.losses[real], facts=counted)
 
     def metrics(self) -> dict[str, float]:
         """Metrics of the training split."""
@@ -207,7 +271,8 @@ class StepByStep:
 
     def run(self, epoch: int, record: EpochRecord, watch: Watch, *, every: int = 0) -> Failure | None:
         """See `Epochs`; `watch` is called after each step."""
-        failure, order, begun = None, self._order(epoch), record.steps
+        failure, begun = None, record.steps
+        order = self._examples.order(self._order(epoch), self._batch_size)
         for number, (rows, mask) in enumerate(batches(order, self._batch_size), start=1):
             if number <= begun:
                 continue
@@ -218,7 +283,7 @@ class StepByStep:
             if not stepped.finite:
                 failure = Failure(number, stepped.loss, rows[mask > 0])
                 break
-            record.add(stepped.loss, stepped.losses, stepped.outputs, targets, mask > 0)
+            record.add(stepped, targets, mask > 0, facts=self._examples.facts_of(rows))
             watch(record)
         self._step.sync()
         return failure

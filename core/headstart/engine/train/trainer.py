@@ -222,7 +222,8 @@ class Trainer:
 
     def _scored_val(self, size: int) -> Iterator[tuple[np.ndarray, Batch, Batch, np.ndarray]]:
         """Rows of val, their targets, outputs and losses, a batch at a time and without padding."""
-        for rows, tensors, count in in_order(self._val.samples, size):
+        by_length = "val" not in self._context.owners  # rows of one record must follow each other
+        for rows, tensors, count in in_order(self._val.samples, size, by_length=by_length):
             scored = self._score(tensors, take(self._val.targets, rows))
             real = slice(0, count)
             outputs, losses = take(scored.outputs, real), scored.losses[real]

@@ -32,7 +32,14 @@ def register_inputs():
 
 @hookimpl
 def register_targets():
-    return [TargetSpec(name="dense/mask", summary="A mask drawn from a number.", build="headstart_dense._build:Mask")]
+    return [
+        TargetSpec(
+            name="dense/mask",
+            summary="A mask drawn from a number.",
+            build="headstart_dense._build:Mask",
+            means="a mask",
+        )
+    ]
 
 
 @hookimpl

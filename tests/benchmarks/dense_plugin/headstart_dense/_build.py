@@ -62,6 +62,7 @@ class Squares:
 class Mask:
     noun = "mask"
     exclusive = False
+    moves = False
 
     def __init__(self, request):
         pass
