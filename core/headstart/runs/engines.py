@@ -10,6 +10,7 @@ import numpy as np
 from headstart.artefact import Artefact
 from headstart.backend import available_threads
 from headstart.cache import open_cache
+from headstart.data.split_file import SPLITS
 from headstart.engine.device import forward
 from headstart.engine.features.decision import EngineDecision
 from headstart.engine.features.export import Exporters
@@ -62,15 +63,16 @@ def open_extractor(
 def workload_of(plan: Plan) -> Workload:
     """The largest frozen prefix that is stored, and how many samples pass it: those of the cut of the head, and none,
     where nothing is stored; then the samples of val and test that the artefact answers about."""
-    samples, head = plan.samples(), len(plan.network.stages) - 1
+    train, val, test = (len(plan.data.indices(split)) for split in SPLITS)
+    head = len(plan.network.stages) - 1
     cuts = [cut_of(plan.network, phase) for phase in plan.phases]
     found = [(head, 0)]
     for phase, cut in zip(plan.phases, cuts, strict=True):
         if is_storable(plan.network, cut, plan.data):
             views = 1 + phase.views if plan.view is not None else 1
-            found.append((cut, views * samples["train"] + samples["val"]))
+            found.append((cut, views * train + val))
     stop, rows = max(found)
-    return Workload(stop, rows, answers=samples["val"] + samples["test"], changes=min(cuts) < head)
+    return Workload(stop, rows, answers=val + test, changes=min(cuts) < head)
 
 
 def predictor_of(extractor: FeatureExtractor, artefact: Artefact) -> Predictor:

@@ -75,8 +75,8 @@ class Plan:
         return encoded(self.task, self.target_kind, self.data, self.data.indices(split), self.scratch)
 
     def samples(self) -> dict[str, int]:
-        """Rows by split."""
-        return {split: len(self.data.indices(split)) for split in ("train", "val", "test")}
+        """Samples by split; each may give several rows."""
+        return self.data.split.counts
 
 
 def encoded(task: Task, kind: TargetKind, data: PreparedData, rows: np.ndarray, scratch: Path) -> Batch:

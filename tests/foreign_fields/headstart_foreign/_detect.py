@@ -51,7 +51,7 @@ class Detect:
     def head(self, name, features, seed):
         import keras
 
-        feature = keras.Input(features["map@4"][1:], name="map")
+        feature = keras.Input(features["map@4"][1:], name="map@4")
         draw = keras.initializers.GlorotUniform(seed)
         hidden = keras.layers.Conv2D(32, 3, padding="same", activation="relu", kernel_initializer=draw)(feature)
         heat = keras.layers.Conv2D(len(KINDS), 1, kernel_initializer=draw)(hidden)

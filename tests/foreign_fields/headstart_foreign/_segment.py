@@ -34,7 +34,7 @@ class Segment:
     def head(self, name, features, seed):
         import keras
 
-        feature = keras.Input(features["map@4"][1:], name="map")
+        feature = keras.Input(features["map@4"][1:], name="map@4")
         draw = keras.initializers.GlorotUniform(seed)
         hidden = keras.layers.Conv2D(4 * 4 * len(CLASSES), 1, kernel_initializer=draw)(feature)
         blocks = keras.layers.Reshape((8, 8, 4, 4, len(CLASSES)))(hidden)

@@ -50,7 +50,7 @@ class Translate:
 
         draw = keras.initializers.RandomNormal(0.0, 0.3, seed=seed)
         tokens = keras.Input(features["tokens"][1:], name="tokens")
-        mask = keras.Input(features["tokens.mask"][1:], dtype="bool", name="tokens_mask")
+        mask = keras.Input(features["tokens.mask"][1:], dtype="bool", name="tokens.mask")
         previous = keras.Input((MOST,), dtype="int32", name="previous")
         places = ops.cumsum(ops.ones_like(previous), axis=1) - 1
         asked = layers.add(

@@ -123,7 +123,7 @@ class Pixels:
     def head(self, name, features, seed):
         import keras
 
-        x = keras.Input(features["map@1"][1:], name="map")
+        x = keras.Input(features["map@1"][1:], name="map@1")
         draw = keras.initializers.GlorotUniform(seed)
         small = keras.layers.Conv2D(CLASSES, 1, kernel_initializer=draw)(x)
         return keras.Model({"map@1": x}, {"logits": keras.layers.UpSampling2D(LARGE // SMALL)(small)})
