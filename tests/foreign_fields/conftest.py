@@ -43,7 +43,7 @@ def fields(region_files):
     """What each field is trained with, as arguments of `fit`."""
     return {
         "marks": {"data": "foreign/marks", "epochs": 3},
-        "scenes": {"data": "foreign/scenes", "epochs": 12, "augment": ("foreign/mirror",)},
+        "scenes": {"data": "foreign/scenes", "epochs": 12, "learning_rate": 3e-2, "augment": ("foreign/mirror",)},
         "regions": {"data": f"foreign/regions:{region_files}", "epochs": 3, "augment": ("foreign/mirror",)},
         "phrases": {"data": "foreign/phrases", "epochs": 3},
         "waves": {"data": "foreign/waves", "epochs": 3},

@@ -74,7 +74,7 @@ class Plan:
         """Encoded targets (rows, ...) of a split, by name; large ones lie in files of the run's scratch folder."""
         return encoded(self.task, self.target_kind, self.data, self.data.indices(split), self.scratch)
 
-    def samples(self) -> dict[str, int]:
+    def samples(self) -> Mapping[str, int]:
         """Samples by split; each may give several rows."""
         return self.data.split.counts
 
