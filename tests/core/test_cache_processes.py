@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from headstart.cache import Cache
+from tests.core.cache_processes import KEYS, KINDS
 
 SCRIPT = Path(__file__).with_name("cache_processes.py")
 
@@ -39,8 +40,8 @@ def test_four_processes_read_write_and_remove_and_nobody_meets_a_half_entry(tmp_
 
     cache = Cache(root, 10**9)
     assert cache.leftovers() == []
-    for entry in cache.entries():
-        assert cache.get(entry.kind, entry.facts["key"]) == entry.path
+    whole = {cache.get(kind, {"number": number}) for kind in KINDS for number in range(KEYS)} - {None}
+    assert {entry.path for entry in cache.entries()} == whole
 
 
 def test_two_that_write_the_same_share_one_entry(tmp_path):
