@@ -95,7 +95,7 @@ def declarations():
 
 
 def plugin_files(name):
-    """What runs when a module of the built-in plugins is imported: its own file, and those of the packages around it."""
+    """What runs when a module of the built-in plugins is imported: its own file and its packages'."""
     parts = name.split(".")
     places = [ROOT.joinpath("plugins", *parts[:depth]) for depth in range(2, len(parts) + 1)]
     return {place / "__init__.py" if place.is_dir() else place.with_suffix(".py") for place in places}
