@@ -94,18 +94,24 @@ def declarations():
     return sorted((ROOT / "plugins" / "headstart_plugins").glob("[!_]*/__init__.py"))
 
 
+def plugin_files(name):
+    """What runs when a module of the built-in plugins is imported: its own file and its packages'."""
+    parts = name.split(".")
+    places = [ROOT.joinpath("plugins", *parts[:depth]) for depth in range(2, len(parts) + 1)]
+    return {place / "__init__.py" if place.is_dir() else place.with_suffix(".py") for place in places}
+
+
 @pytest.mark.parametrize("path", declarations(), ids=module_name)
 def test_a_plugins_declarations_import_only_the_standard_library_and_the_contract(path):
-    seen, waiting = set(), [path]
+    beside = (module_name(path) + ".", "headstart_plugins._")  # tables of its own, and what several plugins share
+    seen, waiting = set(), {path}
     while waiting:
         current = waiting.pop()
         seen.add(current)
         names = on_import(current)
-        own = {name for name in names if name.startswith(module_name(path) + ".")}
-        for name in own:  # tables of data beside the declarations, held to the same rule
-            file = ROOT / "plugins" / Path(*name.split("."))
-            waiting += {file.with_suffix(".py")} - seen
-        foreign = {name for name in names - own - DECLARING if name.partition(".")[0] not in sys.stdlib_module_names}
+        held = {name for name in names if name.startswith(beside)}  # to the same rule
+        waiting |= {file for name in held for file in plugin_files(name)} - seen
+        foreign = {name for name in names - held - DECLARING if name.partition(".")[0] not in sys.stdlib_module_names}
         assert foreign == set(), f"{current} imports {foreign}"
 
 

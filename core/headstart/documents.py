@@ -1,8 +1,9 @@
-"""JSON objects from files that others may have written: capped in size, and told by name where they cannot be read."""
+"""What goes into JSON, as plain values; and objects from files that others may have written, capped in size."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,3 +21,16 @@ def read_object(path: Path, largest: int, error: type[HeadstartError] = DataErro
     if not isinstance(document, dict):
         raise error(f"{path} should hold an object, holds {type(document).__name__}")
     return document
+
+
+def plain(value: Any) -> Any:
+    """Plain Python values for JSON; a number that is not finite becomes None."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return value

@@ -113,5 +113,9 @@ def resolve_dataset(ref: str) -> str | None:
 
 @hookspec
 def check_recipe(recipe: Recipe, registry: Registry) -> Iterable[Problem]:
-    """What this plugin finds wrong with a whole recipe."""
+    """What this plugin finds wrong with a whole recipe, every value explicit.
+
+    Task and head, and the backbone of data whose medium its dataset does not say, are None where nobody named them and
+    the data was not seen yet; the hook is called again once they are known.
+    """
     raise AssertionError("a specification is never called")

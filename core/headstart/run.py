@@ -24,7 +24,7 @@ from headstart.runs.folder import RunFolder
 if TYPE_CHECKING:
     from headstart.data.split_file import SplitRow
     from headstart.recipes.resolve import ResolvedRecipe
-    from headstart.runs.evaluation import Labelled
+    from headstart.runs.predictions import Labelled
     from headstart.specs import Record, Records, TargetKind
 
 ALL = "all"
@@ -195,7 +195,8 @@ class Run:
         Each sample's key, split, target and the task's columns are written to `predictions`, a CSV file, as answers
         come.
         """
-        from headstart.runs.evaluation import documents, plain, score
+        from headstart.documents import plain
+        from headstart.runs.evaluation import documents, score
         from headstart.runs.predictions import open_predictions
 
         name = self.use_backend(backend)
@@ -219,7 +220,7 @@ class Run:
     def _own(self, split: str) -> list[Labelled]:
         """The run's own samples, read again, each checked against the hash that split.csv keeps."""
         from headstart.data.split_file import read_split
-        from headstart.runs.evaluation import Labelled
+        from headstart.runs.predictions import Labelled
 
         if split not in (*SPLITS, ALL):
             raise UsageError(f"unknown split {split!r}", hint=f"expected one of {', '.join((*SPLITS, ALL))}")
@@ -257,8 +258,8 @@ class Run:
         from headstart.data.prepared import prepare_unsplit
         from headstart.data.targets import other_kind
         from headstart.recipes.resolve import resolve_recipe
-        from headstart.runs.evaluation import Labelled
         from headstart.runs.planning import open_records
+        from headstart.runs.predictions import Labelled
 
         other = build_recipe(flags={"data": data}, file=None, sets=())
         resolved = resolve_recipe(self._from_the_artefact(other), self.registry)

@@ -48,7 +48,7 @@ def test_a_name_of_the_broken_plugin_is_exit_5(capsys):
 
 
 def test_disabling_a_plugin_that_is_not_there_is_exit_2(capsys):
-    assert run_arguments(["plugins", "--disable-plugin", "stratgies"]) == 2
+    assert run_arguments(["plugins", "--disable-plugin", "strategis"]) == 2
     assert "did you mean strategies?" in capsys.readouterr().err
 
 

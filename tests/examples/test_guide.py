@@ -21,7 +21,7 @@ TARGETS = {
     if getattr(kind, "_is_protocol", False) and "__call__" in vars(kind)
 }
 EXPLAINED = [
-    *("Spec", "BackboneSpec", "FeatureSpec", "BackboneRequest", "WeightsSpec"),
+    *("Spec", "BackboneSpec", "FeatureSpec", "BackboneRequest", "WeightsSpec", "PretrainedHead"),
     *("PackageFile", "RemoteFile", "LocalFile", "FetchedFile"),
     *("DatasetSpec", "DatasetRequest", "Records", "Record", "Skipped"),
     *("AugmentationSpec", "AugmentationRequest", "Drawn", "ReporterSpec", "ReporterRequest"),

@@ -50,10 +50,10 @@ def _refuse_failed_plugin(host: PluginHost, name: str) -> None:
         return
     for info in host.failed:
         if info.name == wanted:
-            raise failed_plugin(host, info, name) from host.causes.get(info)
+            raise failed_plugin(info, name) from host.causes.get(info)
 
 
-def failed_plugin(host: PluginHost, info: PluginInfo, name: str) -> PluginError:
+def failed_plugin(info: PluginInfo, name: str) -> PluginError:
     """The error for a name of a plugin that failed while it was loaded."""
     return PluginError(
         f"{name!r} is not available: {info.origin} failed: {info.error}",

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from headstart.artefact import Artefact
+from headstart.documents import plain
 from headstart.engine.batch import take
 from headstart.engine.device import forward, score_step
 from headstart.engine.features.extractor import FeatureExtractor
@@ -24,12 +25,12 @@ from headstart.eventlog import EventLog, now
 from headstart.events import RunFinished
 from headstart.predictor import Predictor
 from headstart.runs.engines import predictor_of
-from headstart.runs.evaluation import Labelled, OnProgress, documents, plain, score
+from headstart.runs.evaluation import OnProgress, documents, score
 from headstart.runs.facts import blueprint_of, count_learned, count_parameters, weights_name, write_document
 from headstart.runs.folder import RunFolder
 from headstart.runs.opening import training_of
 from headstart.runs.planning import Plan
-from headstart.runs.predictions import open_predictions
+from headstart.runs.predictions import Labelled, open_predictions
 from headstart.runs.resuming import Resumed
 from headstart.specs import Calibrates, Evaluation, FeedsTargets, WeightsSpec
 from headstart.timing import Stopwatch

@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from headstart.documents import plain
+from headstart.runs.predictions import Labelled, PredictionsFile
 
 if TYPE_CHECKING:
     from headstart.predictor import Predictor
-    from headstart.runs.predictions import PredictionsFile
-    from headstart.specs import Evaluation, TargetKind
+    from headstart.specs import Evaluation
 
 OnProgress = Callable[[int, int], None]
 """Hears how many samples are answered, of how many."""
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """Raw samples of one split, in parallel: their targets as `words` for people, and as `values` for the task."""
-
-    split: str
-    keys: tuple[str, ...]
-    payloads: tuple[Any, ...]
-    targets: tuple[Any, ...]
-    kind: TargetKind
-
-    def words(self, rows: slice) -> list[str]:
-        """The targets of some samples, as text."""
-        return [self.kind.words(target) for target in self.targets[rows]]
-
-    def values(self, rows: slice) -> list[Any]:
-        """The targets of some samples, as their kind reads them."""
-        return [self.kind.read(*each) for each in zip(self.targets[rows], self.keys[rows], strict=True)]
 
 
 def score(
@@ -68,16 +50,3 @@ def documents(evaluations: Mapping[str, Evaluation]) -> dict[str, dict[str, Any]
         name: {split: plain(getattr(each, name)) for split, each in evaluations.items()}
         for name in ("metrics", "intervals", "report")
     }
-
-
-def plain(value: Any) -> Any:
-    """Plain Python values for JSON; a number that is not finite becomes None."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        return None
-    return value

@@ -12,19 +12,37 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from headstart.atomic import explained, make_folders, opened, write_file
+from headstart.documents import plain
 from headstart.errors import DataError
-from headstart.runs.evaluation import plain
 from headstart.specs import WritesFiles
 
 if TYPE_CHECKING:
     from headstart.predictor import Answered
-    from headstart.runs.evaluation import Labelled
-    from headstart.specs import Task
+    from headstart.specs import TargetKind, Task
 
 EVERYTHING = sys.maxsize
 """As `top_k`: all that an answer can hold."""
 FILES = "predictions"
 """The folder, beside predictions.csv, of the files of a task that is a WritesFiles."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Raw samples of one split, in parallel: their targets as `words` for people, and as `values` for the task."""
+
+    split: str
+    keys: tuple[str, ...]
+    payloads: tuple[Any, ...]
+    targets: tuple[Any, ...]
+    kind: TargetKind
+
+    def words(self, rows: slice) -> list[str]:
+        """The targets of some samples, as text."""
+        return [self.kind.words(target) for target in self.targets[rows]]
+
+    def values(self, rows: slice) -> list[Any]:
+        """The targets of some samples, as their kind reads them."""
+        return [self.kind.read(*each) for each in zip(self.targets[rows], self.keys[rows], strict=True)]
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ import keras
 from headstart.engine.network.cutting import between
 from headstart.errors import UsageError
 from headstart.specs import Backbone, BackboneRequest, Stage
-from headstart_plugins.keras_hub import TOP
 from headstart_plugins.keras_hub._cuts import find_cuts
 from headstart_plugins.keras_hub._families import POOLING, Pooling
 from headstart_plugins.keras_hub._needs import require_installed
 from headstart_plugins.keras_hub._plain import require_plain
+from headstart_plugins.keras_hub._registered import TOP
 
 
 def build(request: BackboneRequest) -> Backbone:

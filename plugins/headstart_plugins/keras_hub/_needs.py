@@ -33,7 +33,9 @@ def _is(absent: list[str]) -> str:
 
 def missing(recipe: Recipe, registry: Registry) -> Iterator[Problem]:
     """What is wrong with a recipe whose backbone is of KerasHub: the package, or the preset's own files."""
-    spec = registry.resolve_backbone(str(recipe.backbone))
+    if recipe.backbone is None:  # chosen once the data is seen, and never one of these
+        return
+    spec = registry.resolve_backbone(recipe.backbone)
     if spec.plugin != PLUGIN:
         return
     try:

@@ -10,10 +10,10 @@ from headstart.errors import UsageError
 from headstart.specs import BackboneSpec, FetchedFile, LocalFile, WeightsSpec
 from headstart.suggest import suggestion
 from headstart.weights.store import store_root
-from headstart_plugins.keras_hub import NAME, REGISTERED
 from headstart_plugins.keras_hub._catalogue import Preset, presets
 from headstart_plugins.keras_hub._folder import CONFIG, Folder, read_folder
 from headstart_plugins.keras_hub._needs import PREFIX
+from headstart_plugins.keras_hub._registered import NAME, REGISTERED
 
 WEIGHTS = "preset"
 """The name of a preset's one weights set."""

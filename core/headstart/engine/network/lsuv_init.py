@@ -76,7 +76,7 @@ def seed_arrays(stages: Sequence[Stage], seed: int = 0) -> None:
     """
     layers = _owners(stages)
     for name, variable in name_variables(stages).items():
-        value = _drawn(layers[id(variable)], variable, name, _generator(name, seed))
+        value = _drawn(layers[id(variable)], variable, _generator(name, seed))
         if value is not None:
             variable.assign(value)
 
@@ -86,9 +86,7 @@ def _owners(stages: Sequence[Stage]) -> dict[int, keras.Layer]:
     return {id(variable): layer for layer in layers for variable in layer.weights}
 
 
-def _drawn(
-    layer: keras.Layer, variable: keras.Variable, name: str, generator: np.random.Generator
-) -> np.ndarray | None:
+def _drawn(layer: keras.Layer, variable: keras.Variable, generator: np.random.Generator) -> np.ndarray | None:
     """The start value of a weight as float32, or None where the built one stays."""
     shape = tuple(variable.shape)
     if isinstance(layer, NORMALISATIONS) and variable.name in NORMALISATION_VALUES:

@@ -11,7 +11,8 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from headstart.specs import HEAD, FeatureSpec, Stage
+from headstart.specs.backbones import FeatureSpec, Stage
+from headstart.specs.strategies import HEAD
 
 TAP = "@"
 MASK = ".mask"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 from unittest import SkipTest
 
 from headstart.errors import PluginError
-from headstart.specs import Augmentation, AugmentationRequest, Drawn, InputKind, JudgesChanges, MixesSamples
+from headstart.specs import Augmentation, AugmentationRequest, Drawn, InputKind, InputSpec, JudgesChanges, MixesSamples
 from headstart.testing.augmentations.drawing import Draw, plain_draws
 from headstart.testing.augmentations.findings import array_problem, draw_problem, forbidden, mixed_problem, refusal
 from headstart.testing.contract import told
@@ -129,7 +129,7 @@ class AugmentationDrawn(WithInputKind):
         import numpy as np
 
         kind, samples, augmentation = self._input_kind(), self._samples(), self._sound(allowed=True)
-        kind_name = self._input_name()
+        kind_name = self._kind_spec().name
         if not self.spec.mixes:
             return
         if not isinstance(kind, MixesSamples):
@@ -192,7 +192,7 @@ class AugmentationDrawn(WithInputKind):
         self._require(
             not odd,
             f"varying samples changes the stored {', '.join(odd)}, which val is read from",
-            f"`transform` of the input kind {self._input_name()} must return new arrays.",
+            f"`transform` of the input kind {self._kind_spec().name} must return new arrays.",
         )
 
     def _built(self, *, allowed: bool) -> Augmentation:
@@ -235,14 +235,14 @@ class AugmentationDrawn(WithInputKind):
                     return f"draw{draw} gives {drawn}: {problem}"
         return None
 
-    def _input_name(self) -> str:
-        """Of the kind that applies what is drawn. Fails where none is installed."""
+    def _kind_spec(self) -> InputSpec:
         if self.input_kind is not None:
-            return self.input_kind
-        fitting = [kind.name for kind in self.registry.specs("inputs") if self.spec.draws <= kind.changes.keys()]
+            named: InputSpec = self.registry.get("inputs", self.input_kind)
+            return named
+        fitting = [kind for kind in self.registry.specs("inputs") if self.spec.draws <= kind.changes.keys()]
         if not fitting:
             self._fail(f"no input kind applies {sorted(self.spec.draws)}", "See level A: AugmentationDeclared.")
-        return str(fitting[0])
+        return cast("InputSpec", fitting[0])
 
     def _samples(self) -> dict[str, Any]:
         return make_up(self._input_kind().tensors, 8)

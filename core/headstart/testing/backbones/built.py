@@ -39,7 +39,7 @@ class BackboneBuilt(BackboneTrained):
         stages = self._alive()
         from headstart.testing.backbones.findings import feature_problems
 
-        problems = feature_problems(self.spec.features, stages, self._outputs(stages), inputs=self._images())
+        problems = feature_problems(self.spec.features, self._outputs(stages), inputs=self._images())
         self._report(problems, "Correct the FeatureSpec, or what the stage gives.")
 
     def test_its_default_options_give_the_declared_channels_and_parameters(self) -> None:

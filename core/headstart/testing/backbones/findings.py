@@ -33,9 +33,7 @@ def stage_problems(stages: Sequence[Stage], declared: Sequence[str] | None) -> I
             yield str(exc)
 
 
-def feature_problems(
-    features: Sequence[FeatureSpec], stages: Sequence[Stage], outputs: Outputs, *, inputs: Arrays
-) -> Iterator[str]:
+def feature_problems(features: Sequence[FeatureSpec], outputs: Outputs, *, inputs: Arrays) -> Iterator[str]:
     """Where a feature is not in the outputs of its stage, not finite, or of another shape than declared."""
     for feature in features:
         where = f"the feature {feature.name!r} should be the tensor {feature.tensor!r} of stage {feature.stage!r}"
