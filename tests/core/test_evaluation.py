@@ -11,11 +11,12 @@ from headstart.errors import DataError
 from headstart.predictor import BATCH, Answered, Predictor
 from headstart.runs.evaluation import Labelled, score
 from headstart.runs.predictions import open_predictions
-from headstart.specs import Evaluation, Sample, TensorSpec
+from headstart.specs import Evaluation, Prepared, Sample, TensorSpec
 from headstart_plugins.classification._build import Classification
 from headstart_plugins.multilabel._build import Multilabel
 from headstart_plugins.multilabel._thresholds import Threshold
 from headstart_plugins.regression._build import Regression
+from headstart_plugins.targets._build import ClassTargets, LabelsTargets, NumberTargets
 
 CLASSES = ("cat", "dog, big", "owl")
 KEYS = ("a,b.png", "caf\udce9.png", 'q"t.png', "z.png")
@@ -52,8 +53,11 @@ WORDS = {
 }
 
 
-def labelled(split, keys, words):
-    return Labelled(split, tuple(keys), tuple(keys), tuple(words), tuple(words))
+KINDS = {"classification": ClassTargets(), "multilabel": LabelsTargets(), "regression": NumberTargets()}
+
+
+def labelled(split, keys, words, kind=KINDS["classification"]):
+    return Labelled(split, tuple(keys), tuple(keys), tuple(words), kind)
 
 
 def answered(outputs, rows):
@@ -65,8 +69,8 @@ def answered(outputs, rows):
 def test_predictions_are_the_recorded_bytes_whatever_the_batches(name, tmp_path):
     (task, outputs), words = TASKS[name], WORDS[name]
     with open_predictions(tmp_path / "predictions.csv", task) as table:
-        table.write(labelled("val", KEYS[:1], words[:1]), slice(0, 1), answered(outputs, slice(0, 1)))
-        test = labelled("test", KEYS[1:], words[1:])
+        table.write(labelled("val", KEYS[:1], words[:1], KINDS[name]), slice(0, 1), answered(outputs, slice(0, 1)))
+        test = labelled("test", KEYS[1:], words[1:], KINDS[name])
         table.write(test, slice(0, 1), answered(outputs, slice(1, 2)))
         table.write(test, slice(1, 3), answered(outputs, slice(2, 4)))
     assert (tmp_path / "predictions.csv").read_bytes() == RECORDED[name]
@@ -127,7 +131,7 @@ class Pages:
         return Sample(float(payload))
 
     def prepare(self, sample):
-        return {"number": np.float32(sample.value)}
+        return Prepared({"number": np.float32(sample.value)})
 
 
 SIDE = 200
@@ -183,7 +187,7 @@ def evaluated(count, path):
     """Scores of `count` pages answered with their own number where half a unit more was right."""
     predictor, numbers, heard = Predictor(Pages(), Read(), pages), tuple(range(count)), []
     words = tuple(map(str, numbers))
-    samples = Labelled("test", words, numbers, words, tuple(number + 0.5 for number in numbers))
+    samples = Labelled("test", words, numbers, tuple(str(number + 0.5) for number in numbers), NumberTargets())
     with open_predictions(path, predictor.task) as table:
         found = score(predictor, samples, predictions=table, on_progress=lambda *told: heard.append(told))
     assert heard[-1] == (count, count)

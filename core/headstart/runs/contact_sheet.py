@@ -63,7 +63,8 @@ def contact_sheet(resolved: ResolvedRecipe, registry: Registry, *, samples: int,
         listed = "".join(f"\n  {each.reason}" for each in reading.skipped[:MAX_LISTED])
         raise DataError(f"none of the records can be read:{listed}", hint="mend these files, or name other data")
     warnings = [*left_out(bound, records), *(each.reason for each in reading.skipped)]  # reasons name the file
-    words = ["no label" if item.target is None else targets.words(item.target) for item in reading.items]
+    words = ["" if item.target is None else targets.words(item.target) for item in reading.items]
+    words = [each if each.strip() else "no label" for each in words]
     rows = _rows(reading, words, view, samples=samples, views=views)
     titles = ("as it is", *(f"epoch {number + 1}" for number in range(views)))
     return ContactSheet(kind.sheet(rows, titles), (*warnings,))

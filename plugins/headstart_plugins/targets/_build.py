@@ -48,7 +48,7 @@ class TextTargets:
 
     def words(self, target: Any) -> str:
         """The text itself."""
-        return str(target) if str(target).strip() else UNLABELLED
+        return str(target)
 
     def transform(
         self, targets: Mapping[str, np.ndarray], changes: Sequence[Change], facts: Facts

@@ -221,9 +221,9 @@ def test_encoded_targets_stay_where_samples_are_changed():
     assert all(kind.transform(targets, (), {}) is targets for kind in KINDS.values())
 
 
-def test_targets_in_words_are_their_text_or_that_there_is_none():
+def test_targets_in_words_are_their_text():
     assert KINDS["labels"].words("red|round") == "red|round"
-    assert KINDS["labels"].words("") == "no label"
+    assert KINDS["labels"].words("") == ""
     assert KINDS["number"].words("-3.5") == "-3.5"
 
 
