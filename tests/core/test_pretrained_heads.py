@@ -79,7 +79,7 @@ def make(small_registry, finished, tmp_path):
     """A plan, its weights loaded, for these published weights."""
 
     def planned(weights, **settings):
-        from headstart.recipe import build_recipe
+        from headstart.recipes.build import build_recipe
         from headstart.runs.fitting import make_ready, plan_run
         from headstart.runs.opening import load_weights
 

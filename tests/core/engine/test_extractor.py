@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from headstart.engine.compute import forward
-from headstart.engine.feature_store import FeatureStore
 
 from headstart.cache import Cache
+from headstart.data.array_store import ArrayStore
+from headstart.engine.device import forward
+from headstart.engine.features import extractor as module
 from headstart.engine.features.backbone import Place, open_backbone
 from headstart.engine.features.decision import EngineDecision, Measured
 from headstart.engine.features.export import Exporters
-from headstart.engine.features.extract import extractor as module
 from headstart.engine.features.extractor import BATCH, FeatureExtractor
 from headstart.engine.features.prefix_key import identify
 from headstart.engine.features.selection import Workload, decide
@@ -178,7 +178,7 @@ def test_features_of_a_backbone_alone_are_those_of_a_run_on_it(bench, tmp_path):
     """And are kept under the key that the run looks them up by: nothing is computed twice."""
     cache = Cache(tmp_path / "cache", 2**30)
     exporters = Exporters(bench.registry)
-    store = FeatureStore(cache, tmp_path / "scratch", print)
+    store = ArrayStore(cache, tmp_path / "scratch", print)
     use = BackboneUse(bench.spec, features=("pooled",))
     alone = open_backbone(use, bench.data, exporters, Place(cache, tmp_path / "scratch", 1, print))
     alone = decide(alone, alone.native, "float32", Workload(TOP, 60))

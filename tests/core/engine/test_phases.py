@@ -14,13 +14,13 @@ from headstart.engine.heads import is_surer
 from headstart.engine.linear.rows import Part, Rows
 from headstart.engine.network.frozen import count_trainable, hash_frozen, trainable_variables, verify_frozen
 from headstart.engine.network.stages import read_arrays
-from headstart.engine.train.checkpoints import SCHEMA
 from headstart.engine.train.phases import run_phases
 from headstart.engine.train.trainer import Trainer
 from headstart.errors import HeadstartError
 from headstart.eventlog import read_events
 from headstart.events import CheckpointSaved, EpochDone, PhaseDone, PhaseStarted
 from headstart.manifest import read_manifest
+from headstart.schemas import CHECKPOINT
 from headstart.specs import Phase
 from headstart.weights.files import read_safetensors
 
@@ -116,7 +116,7 @@ def test_a_phase_that_moved_what_was_frozen_is_never_saved_as_complete(bench, ne
     made.task.evaluator = drifting
     with pytest.raises(HeadstartError, match="'tune' changed 1 weights that were frozen: low/0/kernel"):
         run_phases([gradient("head", epochs=2)], made)
-    states = [read_manifest(folder, schema=SCHEMA)["state"] for folder in made.checkpoints.folder.iterdir()]
+    states = [read_manifest(folder, schema=CHECKPOINT)["state"] for folder in made.checkpoints.folder.iterdir()]
     assert states
     assert not any(state["complete"] for state in states)
     assert not any(isinstance(event, PhaseDone) for event in read_events(made.log._path))
@@ -317,7 +317,7 @@ def test_each_checkpoint_is_whole_and_only_those_of_the_last_phase_remain(bench,
     run_phases([gradient("head", epochs=2), gradient("top", "head", epochs=3)], made)
 
     folders = sorted(made.checkpoints.folder.iterdir())
-    facts = [read_manifest(folder, schema=SCHEMA)["state"] for folder in folders]
+    facts = [read_manifest(folder, schema=CHECKPOINT)["state"] for folder in folders]
     assert [(each["phase"], each["complete"]) for each in facts] == [(1, False), (1, True)]
     assert facts[0]["trainer"]["epoch"] == 3
     assert [(each["steps"], each["best_epoch"]) for each in facts[1]["results"]] == [(10, 1), (15, 1)]

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from headstart.errors import UsageError
-from headstart.specs import Preview, Sample, TensorSpec
+from headstart.specs import Prepared, Preview, Sample, TensorSpec
 
 SIDE = 16
 FILE = "vocabulary.txt"
@@ -21,6 +21,8 @@ def build(request):
 
 
 class Words:
+    hint = "does the vocabulary hold the words of these texts?"
+
     def __init__(self, file):
         self.file = Path(file)
         self.tensors = {"image": TensorSpec((SIDE, SIDE, 3), "uint8")}
@@ -38,7 +40,7 @@ class Words:
         for row, word in enumerate(sample.value.split()[:SIDE]):
             if word in self.words:
                 picture[row] = 255 * (self.words.index(word) + 1) // len(self.words)
-        return {"image": picture}
+        return Prepared({"image": picture})
 
     def stage(self):
         given = keras.Input((SIDE, SIDE, 3), dtype="uint8", name="image")
@@ -51,5 +53,5 @@ class Words:
     def fingerprint(self, sample):
         return None
 
-    def preview(self, sample):
+    def preview(self, sample, changes=()):
         return Preview("text/plain", sample.value.encode())
