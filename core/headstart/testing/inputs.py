@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 from unittest import SkipTest
 
@@ -69,7 +68,7 @@ class InputKindSubject(Contract):
     preprocess: Mapping[str, Any] | None = None
     size: int | None = 32
     changes: Sequence[Change] = ()
-    unreadable: Sequence[Any] = (Path("no-such-file"), MappingProxyType({"no": "such thing"}))
+    unreadable: Sequence[Any] = (Path("no-such-file"), {"no": "such thing"})
 
     _kind = "inputs"
     _place: tempfile.TemporaryDirectory[str] | None = None
@@ -150,11 +149,11 @@ class InputKindSubject(Contract):
         return rows
 
     def _rows(self) -> list[Prepared]:
-        """All prepared rows. Skips where their form is wrong: one test is about that."""
+        """All prepared rows, copied. Skips where their form is wrong: one test is about that."""
         rows = self._prepared()
         if any(tensors_problem(row.tensors, self._input_kind().tensors) for row in rows):
             raise SkipTest(f"what {self.name} prepares is not what it declares, see the test of that")
-        return rows
+        return [replace(row, tensors={name: array.copy() for name, array in row.tensors.items()}) for row in rows]
 
     def _prepared(self) -> list[Prepared]:
         def prepare() -> list[Prepared]:
@@ -229,25 +228,27 @@ class InputKindPrepared(InputKindSubject):
         kind, row = self._input_kind(), self._rows()[0]
         missing = sorted(self.spec.changes.keys() - {change.name for change in self.changes})
         self._require(not missing, f"there is no example of the changes {missing}", "Put one into `changes` here.")
-        before = {name: array.copy() for name, array in row.tensors.items()}
+        before = dict(row.tensors)
+        sample = {name: array.copy() for name, array in before.items()}
         self._require(
-            is_same(before, dict(kind.transform(row.tensors, ()))), "without changes, it changes samples", "Leave them."
+            is_same(before, dict(kind.transform(sample, ()))), "without changes, it changes samples", "Leave them."
         )
         for changes in (*((change,) for change in self.changes), tuple(self.changes)):
             try:
-                varied = kind.transform(row.tensors, changes)
+                varied = kind.transform(sample, changes)
             except Exception as exc:  # of the author's code
                 self._fail(f"{changes} raises {told(exc)}", "Apply what `changes` of the spec names.")
             problem = tensors_problem(varied, kind.tensors)
             self._require(problem is None, f"varied by {changes}, {problem}", "Keep names, shapes and dtypes.")
-            self._require(is_same(before, dict(row.tensors)), f"{changes} alters the sample", "Make new arrays.")
+            self._require(is_same(before, sample), f"{changes} alters the sample", "Make new arrays.")
 
     def test_an_unknown_change_is_refused_by_name(self) -> None:
         """PluginError: an augmentation must not be silently without effect."""
+        kind, tensors = self._input_kind(), self._rows()[0].tensors
         for changes in ((Change(UNKNOWN),), (*self.changes, Change(UNKNOWN, 1.0))):
             change = "Raise headstart.errors.PluginError that names it."
             try:
-                self._input_kind().transform(self._rows()[0].tensors, changes)
+                kind.transform(tensors, changes)
             except PluginError as exc:
                 self._require(UNKNOWN in str(exc), f"refusing the change {UNKNOWN!r}, it says {str(exc)!r}", change)
             except Exception as exc:  # of the author's code

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 EXAMPLES = 12
 MOST_LETTERS = 200
 """Of a few words."""
-RUBBISH: tuple[Any, ...] = (Path("no-such-file"), MappingProxyType({"no": "such thing"}))
+RUBBISH: tuple[Any, ...] = (Path("no-such-file"), {"no": "such thing"})
 PURE = "It may depend on the target alone."
 
 

@@ -346,12 +346,14 @@ class TaskAnswered(TaskSubject):
             )
 
     def test_each_row_has_one_answer_with_its_columns(self) -> None:
-        """Plain values; `rows` gives 0 to n rows of predictions.csv with exactly `columns`."""
+        """Values that JSON takes, or arrays; `rows` gives 0 to n rows of predictions.csv with exactly `columns`."""
+        from headstart.runs.evaluation import plain
+
         task = self._task()
         for top_k in (1, EVERYTHING):
             answers = self._answers(task, top_k)
-            problem = next(filter(None, map(plain_problem, answers)), None)
-            self._require(problem is None, f"an answer is {problem}", "Decode to plain values: float(), str(), lists.")
+            problem = next(filter(None, (plain_problem(plain(answer)) for answer in answers)), None)
+            self._require(problem is None, f"an answer is {problem}", "Decode to plain values, lists and arrays.")
         for answer in self._answers(task, EVERYTHING):
             for row in task.rows(answer):
                 self._require(
@@ -368,7 +370,7 @@ class TaskAnswered(TaskSubject):
         for each in tasks:
             again = self._answers(self._rebuilt(each), EVERYTHING)
             self._require(
-                self._answers(each, EVERYTHING) == again,
+                is_same(self._answers(each, EVERYTHING), again),
                 "built from its labels, it answers otherwise",
                 "Keep in its labels all that `decode` needs.",
             )
