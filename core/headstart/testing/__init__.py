@@ -1,4 +1,4 @@
-"""The contract kit: what every backbone, dataset, augmentation and reporter must do, as tests for its author.
+"""The contract kit: what every offer of a plugin must do, as tests for its author.
 
 Name an offer in a class, and run pytest where the plugin is installed:
 
@@ -13,8 +13,10 @@ Name an offer in a class, and run pytest where the plugin is installed:
         def reference(self, folder):    # where it opens a path: write a small sample below `folder`, return its path
             return write_photos(folder)
 
-A contract is made of levels that can also be used alone: `...Declared` needs no backend; `BackboneBuilt` runs on
-KERAS_BACKEND, or the first backend that is installed; `BackboneAgrees` starts a process on each and compares.
+There are contracts for backbones, datasets, augmentations, reporters, input kinds, target kinds and tasks. Each is made
+of levels that can also be used alone: `...Declared` needs no backend; `BackboneBuilt`, `InputKindStaged` and
+`TaskAnswered` run on KERAS_BACKEND, or the first backend that is installed; `BackboneAgrees` starts a process on each
+and compares.
 Values of the option table go into `options = {...}`, modules that the offer needs into `requires = ("mlflow",)`.
 What a failure says is what to change. `write_distribution` publishes a plugin for one test, without installing it.
 
@@ -38,9 +40,20 @@ if TYPE_CHECKING:
     from headstart.testing.datasets import DatasetDeclared as DatasetDeclared
     from headstart.testing.datasets import DatasetOpened as DatasetOpened
     from headstart.testing.distributions import write_distribution as write_distribution
+    from headstart.testing.inputs import InputKindContract as InputKindContract
+    from headstart.testing.inputs import InputKindDeclared as InputKindDeclared
+    from headstart.testing.inputs import InputKindPrepared as InputKindPrepared
+    from headstart.testing.inputs import InputKindStaged as InputKindStaged
     from headstart.testing.reporters import ReporterContract as ReporterContract
     from headstart.testing.reporters import ReporterDeclared as ReporterDeclared
     from headstart.testing.reporters import ReporterTold as ReporterTold
+    from headstart.testing.target_kinds import TargetKindContract as TargetKindContract
+    from headstart.testing.target_kinds import TargetKindDeclared as TargetKindDeclared
+    from headstart.testing.target_kinds import TargetKindRead as TargetKindRead
+    from headstart.testing.tasks import TaskAnswered as TaskAnswered
+    from headstart.testing.tasks import TaskContract as TaskContract
+    from headstart.testing.tasks import TaskDeclared as TaskDeclared
+    from headstart.testing.tasks import TaskEncoded as TaskEncoded
 
 _HOMES = {
     "BackboneContract": "backbones",
@@ -56,6 +69,17 @@ _HOMES = {
     "ReporterContract": "reporters",
     "ReporterDeclared": "reporters",
     "ReporterTold": "reporters",
+    "InputKindContract": "inputs",
+    "InputKindDeclared": "inputs",
+    "InputKindPrepared": "inputs",
+    "InputKindStaged": "inputs",
+    "TargetKindContract": "target_kinds",
+    "TargetKindDeclared": "target_kinds",
+    "TargetKindRead": "target_kinds",
+    "TaskContract": "tasks",
+    "TaskDeclared": "tasks",
+    "TaskEncoded": "tasks",
+    "TaskAnswered": "tasks",
     "write_distribution": "distributions",
 }
 
@@ -73,6 +97,17 @@ __all__ = [
     "ReporterContract",
     "ReporterDeclared",
     "ReporterTold",
+    "InputKindContract",
+    "InputKindDeclared",
+    "InputKindPrepared",
+    "InputKindStaged",
+    "TargetKindContract",
+    "TargetKindDeclared",
+    "TargetKindRead",
+    "TaskContract",
+    "TaskDeclared",
+    "TaskEncoded",
+    "TaskAnswered",
     "write_distribution",
 ]
 

@@ -1,11 +1,13 @@
 """In a fresh process: import a plugin's module and call its `register_*` hooks; tell which frameworks that loads.
 
-`python -m headstart.testing.importing`, told the plugin's name and its entry point's value.
+`python -m headstart.testing.importing`, told the plugin's name and its entry point's value; with `target` too, only the
+module of that build target is imported.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import EntryPoint
@@ -23,7 +25,10 @@ def declare(request: Mapping[str, str]) -> dict[str, Any]:
     """{"loaded": {framework: the line that imports it}, "error": what the plugin raised, or None}."""
     with _watching() as loaded:
         try:
-            _declare(EntryPoint(request["plugin"], request["value"], GROUP), request["plugin"])
+            if "target" in request:
+                importlib.import_module(request["target"].partition(":")[0])
+            else:
+                _declare(EntryPoint(request["plugin"], request["value"], GROUP), request["plugin"])
         except BaseException as exc:  # SystemExit too: it is the plugin's
             return {"loaded": loaded, "error": describe(exc)}
     return {"loaded": loaded, "error": None}

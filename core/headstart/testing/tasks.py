@@ -1,0 +1,589 @@
+"""The contract of tasks, in levels: declared, encoded without a backend, answered on one."""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, cast
+from unittest import SkipTest
+
+from headstart.backend import activate, choose_backend
+from headstart.errors import HeadstartError, UsageError
+from headstart.specs import (
+    Calibrates,
+    Evaluation,
+    Facts,
+    FeedsTargets,
+    FitsTargets,
+    Generates,
+    GivesExamples,
+    HasAssets,
+    MixesTargets,
+    PoolsRows,
+    SolvesHead,
+    Task,
+    TaskRequest,
+    WritesFiles,
+)
+from headstart.testing.contract import Contract, told
+from headstart.testing.declared import Declared
+from headstart.testing.sameness import is_same, plain_problem, tensors_problem
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+    Batch = Mapping[str, np.ndarray]
+    Scored = tuple[Batch, Batch, Sequence[Facts], np.ndarray]
+    """Targets, outputs, facts and losses of some rows."""
+
+EXAMPLES = 12
+SEED = 7
+MASK = ".mask"
+EVERYTHING = 10**9
+"""As `top_k`: all that an answer can hold."""
+CLOSE = 1e-5
+"""Of max(1, the larger of two numbers): sums in another order are rounded otherwise."""
+SHAPES: Mapping[str, tuple[int, ...]] = {"pooled": (8,), "tokens": (6, 8)}
+"""Features are made up with these shapes; a map is (4, 4, 8)."""
+PURE = "It may depend on its arguments and the task's labels alone."
+
+
+class TaskDeclared(Declared):
+    """The spec of a task is complete."""
+
+    _kind = "tasks"
+
+    def test_the_kind_of_its_targets_is_installed(self) -> None:
+        """It reads what the task encodes."""
+        try:
+            self.registry.get("targets", self.spec.targets)
+        except HeadstartError as exc:
+            self._fail(f"targets is {self.spec.targets!r}: {exc}", "Name an installed kind: `headstart targets`.")
+
+    def test_its_heads_and_features_are_named(self) -> None:
+        """One of each at least, no name twice; what is solved in closed form is a head of its own."""
+        for field in ("heads", "features"):
+            names = getattr(self.spec, field)
+            sound = names and len(set(names)) == len(names) and all(name.strip() for name in names)
+            self._require(sound, f"{field} is {names!r}", "Name one at least, each once.")
+        odd = sorted(self.spec.closed_form - set(self.spec.heads))
+        self._require(not odd, f"closed_form names {odd}, which are none of its heads", "Name them in `heads` too.")
+
+
+class TaskSubject(Contract):
+    """Base of the levels that build it, from a dozen examples.
+
+    `facts` are what the input kind knows of each example; `features` are shapes, without the batch axis, of the
+    features that the head is built on where made-up ones do not fit, with "NAME.mask" for their masks; `heads` are
+    those that are tried, all of the spec where None.
+    """
+
+    facts: Facts = MappingProxyType({})
+    features: Mapping[str, tuple[int, ...]] = MappingProxyType({})
+    heads: tuple[str, ...] | None = None
+
+    _kind = "tasks"
+    _place: tempfile.TemporaryDirectory[str] | None = None
+
+    def targets(self, folder: Path) -> Sequence[Any]:
+        """Sound targets, different ones, as a dataset gives them; four at least. Files are written below `folder`.
+        Where the kind of targets is a GivesExamples, its own are taken."""
+        from headstart.data.targets import build_target_kind
+
+        kind = build_target_kind(self.registry, self.spec.targets)
+        return kind.examples(EXAMPLES) if isinstance(kind, GivesExamples) else ()
+
+    @classmethod
+    def teardown_class(cls) -> None:
+        """Remove the examples' files."""
+        super().teardown_class()
+        if cls._place is not None:
+            cls._place.cleanup()
+            cls._place = None
+
+    def _values(self) -> list[Any]:
+        return self._once("values", self._read_values)
+
+    def _read_values(self) -> list[Any]:
+        from headstart.data.targets import build_target_kind
+
+        type(self)._place = tempfile.TemporaryDirectory(prefix="headstart-")
+        found = self.targets(Path(cast("Any", self._place).name))
+        self._require(
+            len(found) >= 4,
+            f"there are {len(found)} targets to test with",
+            f"Write `targets(self, folder)` in {type(self).__name__}: it returns four or more sound ones.",
+        )
+        kind = build_target_kind(self.registry, self.spec.targets)
+        return [kind.read(each, _key(row)) for row, each in enumerate(found)]
+
+    def _new(self) -> Task:
+        """The task bound to the examples, before any is encoded."""
+        return self._built(TaskRequest(self._chosen_options(), targets=self._values()))
+
+    def _built(self, request: TaskRequest) -> Task:
+        build = self._load(self.spec.build)
+        try:
+            return cast("Task", build(request))
+        except Exception as exc:  # of the author's code
+            what = "its own labels" if request.targets is None else f"{len(request.targets)} targets"
+            self._fail(f"building it from {what} raises {told(exc)}", "Correct the build target.")
+
+    def _task(self) -> Task:
+        """The task as training uses it: bound to statistics of the training split, where it takes some."""
+        return self._once("task", self._bind)
+
+    def _bind(self) -> Task:
+        task = self._new()
+        return task.fitted(self._encoded_by(task)) if isinstance(task, FitsTargets) else task
+
+    def _rebuilt(self, task: Task) -> Task:
+        """As an artefact builds it again: from its labels, written as JSON and read."""
+        labels = dict(task.labels())
+        problem = plain_problem(labels)
+        self._require(problem is None, f"its labels are {problem}", "labels.json holds plain values.")
+        assets = task.assets() if isinstance(task, HasAssets) else {}
+        return self._built(TaskRequest(self._chosen_options(), labels=json.loads(json.dumps(labels)), assets=assets))
+
+    def _encoded_by(self, task: Task, rows: slice = slice(None)) -> Batch:
+        values = self._values()[rows]
+        keys = [_key(row) for row in range(len(self._values()))][rows]
+        try:
+            return dict(task.encode(values, [self.facts] * len(values), keys))
+        except Exception as exc:  # of the author's code
+            self._fail(
+                f"encoding its examples raises {told(exc)}",
+                f"Correct `encode`, or set `facts` in {type(self).__name__} where it needs some.",
+            )
+
+    def _encoded(self) -> Batch:
+        """All examples. Skips where their form is wrong: one test is about that."""
+        task = self._task()
+        encoded = self._once("encoded", lambda: self._encoded_by(task))
+        if tensors_problem(encoded, task.targets, rows=len(self._values())):
+            raise SkipTest(f"what {self.name} encodes is not what it declares, see the test of that")
+        return encoded
+
+    def _cases(self) -> list[Facts]:
+        return [self.facts] * len(self._values())
+
+
+class TaskEncoded(TaskSubject):
+    """Encodes its targets, and is built again from its labels; needs no backend."""
+
+    def test_it_says_what_it_is(self) -> None:
+        """The features of its spec; metric, columns and a summary of plain values."""
+        task = self._task()
+        self._require(
+            tuple(task.features) == self.spec.features,
+            f"its features are {task.features}, those of the spec {self.spec.features}",
+            "Name the same in both.",
+        )
+        sound = isinstance(task.primary_metric, str) and isinstance(task.higher_is_better, bool)
+        self._require(
+            sound and task.primary_metric.strip(),
+            f"primary_metric is {task.primary_metric!r}, higher_is_better {task.higher_is_better!r}",
+            "Name a metric of the evaluator, and say which way is better.",
+        )
+        columns = tuple(task.columns)
+        sound = len(set(columns)) == len(columns) and not {"key", "split", "target"} & set(columns)
+        self._require(sound, f"columns are {columns}", "Name each once; key, split and target are there already.")
+        problem = plain_problem(dict(task.summary()))
+        self._require(problem is None, f"its summary is {problem}", "Keep plain values.")
+
+    def test_encoded_targets_are_what_it_declares(self) -> None:
+        """Names, shapes and dtypes of `targets`, finite; a row does not depend on what it is encoded with."""
+        task, count = self._task(), len(self._values())
+        encoded = self._encoded_by(task)
+        problem = tensors_problem(encoded, task.targets, rows=count)
+        self._require(problem is None, f"encoded, {problem}", "Correct `encode`, or `targets` of the task.")
+        for row in range(count):
+            alone = self._encoded_by(task, slice(row, row + 1))
+            same = is_same(alone, {name: array[row : row + 1] for name, array in encoded.items()})
+            self._require(same, f"encoded alone, {_key(row)} has other targets", PURE)
+
+    def test_it_is_built_again_from_its_labels(self) -> None:
+        """An artefact has nothing else of it: equal labels, columns, summary and encoded targets."""
+        task = self._task()
+        again = self._rebuilt(task)
+        for name in ("labels", "summary"):
+            own, other = dict(getattr(task, name)()), dict(getattr(again, name)())
+            self._require(own == other, f"built from its labels, its {name} are {other}, not {own}"[:400], "Keep all.")
+        self._require(tuple(task.columns) == tuple(again.columns), "its columns differ", "Keep all in the labels.")
+        same = is_same(self._encoded_by(again), self._encoded_by(task))
+        self._require(same, "built from its labels, it encodes otherwise", "Keep in its labels what `encode` needs.")
+
+    def test_its_baseline_is_finite(self) -> None:
+        """What an answer that ignores the input would score."""
+        encoded = self._encoded()
+        found = self._task().baseline(encoded, encoded)
+        odd = [name for name, value in found.items() if not (isinstance(name, str) and math.isfinite(value))]
+        self._require(not odd, f"the baselines {odd} are no finite numbers", "Leave out what cannot be told.")
+
+    def test_what_it_offers_for_training_is_sound(self) -> None:
+        """FitsTargets, MixesTargets and HasAssets, where it has their methods."""
+        import numpy as np
+
+        task, encoded, count = self._task(), self._encoded(), len(self._values())
+        if isinstance(task, FitsTargets):
+            chances = task.chances(encoded)
+            sound = chances is None or (np.shape(chances) == (count,) and bool((np.asarray(chances) > 0).all()))
+            self._require(sound, f"chances gives {chances!r}"[:300], "Return (row,) numbers above 0, or None.")
+        if isinstance(task, MixesTargets):
+            partners = {name: array[::-1] for name, array in encoded.items()}
+            mixed = task.mix(encoded, partners, np.linspace(0, 1, count, dtype=np.float32))
+            sound = mixed.keys() == encoded.keys() and all(len(array) == count for array in mixed.values())
+            self._require(sound, f"mixed targets are {sorted(mixed)}, or other rows", "Keep names and rows.")
+        if isinstance(task, HasAssets):
+            odd = [name for name, path in task.assets().items() if not Path(path).is_file() or Path(name).name != name]
+            self._require(not odd, f"assets names {odd}", "Give an existing file for each name without folders.")
+
+
+class TaskAnswered(TaskSubject):
+    """Builds heads on made-up features, scores and decodes what they give, on KERAS_BACKEND or the first backend."""
+
+    def test_each_head_gives_finite_outputs(self) -> None:
+        """A model from the features that it wants, by name, to a dict of named outputs (batch, ...)."""
+        for name in self.spec.heads if self.heads is None else self.heads:
+            outputs = self._outputs_of(self._head(name))
+            odd = [each for each, array in outputs.items() if array.shape[:1] != (len(self._values()),)]
+            self._require(outputs and not odd, f"the outputs {odd} of head {name!r} have no batch axis", "Keep it.")
+            dead = [each for each, array in outputs.items() if not _is_finite(array)]
+            self._require(not dead, f"the outputs {dead} of head {name!r} are not finite", "Look for divisions by 0.")
+
+    def test_its_loss_is_one_number_a_row(self) -> None:
+        """(batch,) float32 and finite, in training and outside of it."""
+        for training in (False, True):
+            losses = self._losses(training=training)
+            self._require(
+                losses.shape == (len(self._values()),) and str(losses.dtype) == "float32",
+                f"the loss has the shape {losses.shape} and type {losses.dtype}",
+                f"Return (batch,) float32: here ({len(self._values())},).",
+            )
+            self._require(_is_finite(losses), "a loss is not finite", "Look for logarithms and divisions of 0.")
+
+    def test_the_loss_of_a_row_does_not_depend_on_the_others(self) -> None:
+        """Alone and in a batch, in any order: else scores would depend on how a split is cut."""
+        losses, count = self._losses(), len(self._values())
+        if losses.shape != (count,):
+            raise SkipTest(f"the loss of {self.name} is not one number a row, see the test of that")
+        for row in range(count):
+            self._require_close(self._losses(slice(row, row + 1)), losses[row : row + 1], f"the loss of {_key(row)}")
+        self._require_close(self._losses(slice(None, None, -1)), losses[::-1], "in another order, the loss")
+
+    def test_mixed_with_nothing_a_row_keeps_its_loss(self) -> None:
+        """Where it is a MixesTargets: with a share of 1 of its own."""
+        import numpy as np
+
+        task, encoded = self._task(), self._encoded()
+        if not isinstance(task, MixesTargets):
+            return
+        partners = {name: array[::-1] for name, array in encoded.items()}
+        mixed = task.mix(encoded, partners, np.ones(len(self._values()), np.float32))
+        found = _on_device(lambda targets, outputs: task.loss(targets, outputs, training=False), mixed, self._outputs())
+        self._require_close(found, self._losses(), "mixed with a share of 1, the loss")
+
+    def test_any_cut_into_batches_gives_the_same_scores(self) -> None:
+        """One batch, rows one by one, and merges in any grouping: equal metrics up to rounding, the same names."""
+        whole, count = self._scored([slice(None)]).metrics(), len(self._values())
+        self._require(
+            self._task().primary_metric in {*whole, "loss"},
+            f"its metrics are {sorted(whole)}, without its primary one, {self._task().primary_metric!r}",
+            "Give it a number.",
+        )
+        rows = [slice(row, row + 1) for row in range(count)]
+        third, half = count // 3, count // 2
+        for name, found in (
+            ("row by row", self._scored(rows)),
+            ("merged of two", self._scored([slice(0, third)], [slice(third, count)])),
+            ("merged of three", self._scored([slice(0, third)], [slice(third, half)], rows[half:])),
+        ):
+            metrics = found.metrics()
+            self._require(metrics.keys() == whole.keys(), f"{name}, its metrics are {sorted(metrics)}", "Name all.")
+            for each, value in whole.items():
+                self._require(
+                    _is_close(metrics[each], value),
+                    f"{name}, {each} is {metrics[each]:g}, and of one batch {value:g}",
+                    "Keep sums over rows, or the rows; divide at the end.",
+                )
+
+    def test_its_result_is_an_evaluation(self) -> None:
+        """The same metrics, intervals from low to high, and a report of plain values."""
+        evaluator = self._scored([slice(None)])
+        result = evaluator.result()
+        self._require(isinstance(result, Evaluation), f"result gives {type(result).__name__}", "Return Evaluation.")
+        for name, value in evaluator.metrics().items():
+            same = name in result.metrics and _is_close(result.metrics[name], value)
+            self._require(same, f"result has other metrics: {name} is {result.metrics.get(name)}", "Give the same.")
+        odd = [name for name, (low, high) in result.intervals.items() if not low <= high]
+        self._require(not odd, f"the intervals of {odd} do not run from low to high", "Swap their ends.")
+        from headstart.runs.evaluation import plain
+
+        problem = plain_problem(plain({"report": result.report, "calibration": result.calibration}))
+        self._require(problem is None, f"its report is {problem}", "Keep plain values.")
+
+    def test_a_running_evaluator_has_a_size_that_does_not_grow(self) -> None:
+        """Its state goes into checkpoints, and is all that it knows: restored, it goes on to the same metrics."""
+        count = len(self._values())
+        half, whole = [slice(0, count // 2)], [slice(0, count // 2), slice(count // 2, count)]
+        expected = self._scored(whole, running=True)
+        sizes = [_size(self._scored(cuts, running=True).state()) for cuts in (half, whole, whole * 3)]
+        self._require(len(set(sizes)) == 1, f"its state takes {sizes} bytes as rows come", "Keep sums, not rows.")
+        begun, restored = self._scored(half, running=True), self._task().evaluator(running=True)
+        cast("Any", restored).restore({name: array.copy() for name, array in begun.state().items()})
+        self._feed(restored, slice(count // 2, count))
+        for name, value in expected.metrics().items():
+            found = restored.metrics().get(name, math.nan)
+            self._require(
+                _is_close(found, value),
+                f"restored from its state, {name} is {found:g}, not {value:g}",
+                "Put all that it knows into `state`.",
+            )
+
+    def test_each_row_has_one_answer_with_its_columns(self) -> None:
+        """Values that JSON takes, or arrays; `rows` gives 0 to n rows of predictions.csv with exactly `columns`."""
+        from headstart.runs.evaluation import plain
+
+        task = self._task()
+        for top_k in (1, EVERYTHING):
+            answers = self._answers(task, top_k)
+            problem = next(filter(None, (plain_problem(plain(answer)) for answer in answers)), None)
+            self._require(problem is None, f"an answer is {problem}", "Decode to plain values, lists and arrays.")
+        for answer in self._answers(task, EVERYTHING):
+            for row in task.rows(answer):
+                self._require(
+                    row.keys() == set(task.columns), f"a row has {sorted(row)}, not {task.columns}"[:300], "Fill them."
+                )
+            files = dict(task.files(answer)) if isinstance(task, WritesFiles) else {}
+            odd = [name for name, data in files.items() if name[:1] != "." or not isinstance(data, bytes)]
+            self._require(not odd, f"files gives {odd}", 'Give bytes by suffix, such as ".png".')
+
+    def test_the_task_of_an_artefact_answers_the_same(self) -> None:
+        """Built again from its labels, also once it is calibrated."""
+        task = self._task()
+        tasks = [task, *([self._calibrated(task)] if isinstance(task, Calibrates) else [])]
+        for each in tasks:
+            again = self._answers(self._rebuilt(each), EVERYTHING)
+            self._require(
+                is_same(self._answers(each, EVERYTHING), again),
+                "built from its labels, it answers otherwise",
+                "Keep in its labels all that `decode` needs.",
+            )
+
+    def test_pooled_rows_are_one_row(self) -> None:
+        """Where it is a PoolsRows: several rows of one record become one that can be answered."""
+        task, outputs = self._task(), self._final()
+        if not isinstance(task, PoolsRows):
+            return
+        pooled = task.pool({name: array[:3] for name, array in outputs.items()}, self._cases()[:3])
+        odd = [name for name, array in pooled.items() if len(array) != 1]
+        self._require(not odd, f"pooled, {odd} have other than one row", "Return (1, ...) of each.")
+        self._require(
+            len(task.decode(pooled, self._cases()[:1], 1)) == 1, "it has no answer", "Give what decode reads."
+        )
+
+    def test_heads_in_closed_form_are_solved(self) -> None:
+        """Where the spec has `closed_form`: kernel (channel, output) and bias (output,) float32 and finite, each time
+        the same."""
+        import numpy as np
+
+        task, encoded = self._task(), self._encoded()
+        if not self.spec.closed_form:
+            return
+        if not isinstance(task, SolvesHead):
+            self._fail("closed_form names heads, and the task has no `solve`", "Offer SolvesHead, or name none.")
+        self._backend()
+        from headstart.engine.linear.rows import Part, Rows
+
+        feature = np.asarray(self._features()[self.spec.features[0]], np.float32)
+        rows = Rows((Part((feature,), encoded),))
+        found = [next(iter(task.solve(rows, (1.0,)))) for _ in range(2)]
+        for name, axes in (("kernel", 2), ("bias", 1)):
+            first, again = (np.asarray(each.weights[name]) for each in found)
+            sound = first.ndim == axes and str(first.dtype) == "float32" and _is_finite(first)
+            self._require(sound, f"its {name} has the shape {first.shape} and type {first.dtype}", "See Solved.")
+            self._require(np.array_equal(first, again), f"solved twice, its {name} differs", PURE)
+
+    def _backend(self) -> None:
+        try:
+            activate(choose_backend(None))
+        except UsageError as exc:
+            raise SkipTest(f"{exc}: {exc.hint}") from exc
+
+    def _features(self) -> dict[str, np.ndarray]:
+        """Made-up features (row, ...) by name, with masks of which each row has another length."""
+        import numpy as np
+
+        generator, count = np.random.default_rng(SEED), len(self._values())
+        found: dict[str, np.ndarray] = {}
+        for name in self.spec.features:
+            shape = self.features.get(name, SHAPES.get(name, (4, 4, 8)))
+            found[name] = generator.standard_normal((count, *shape)).astype(np.float32)
+            masked = self.features.get(name + MASK, shape[:1] if name == "tokens" else None)
+            if masked is not None:
+                places = np.arange(math.prod(masked)).reshape(masked)
+                found[name + MASK] = np.stack([places <= row % math.prod(masked) for row in range(count)])
+        return found
+
+    def _head(self, name: str) -> keras.Model:
+        self._backend()
+        shapes = {each: (None, *array.shape[1:]) for each, array in self._features().items()}
+        try:
+            model = self._task().head(name, shapes, SEED)
+        except Exception as exc:  # of the author's code
+            self._fail(
+                f"building the head {name!r} on {shapes} raises {told(exc)}",
+                f"Correct `head`, or set `features` in {type(self).__name__} to shapes that fit.",
+            )
+        sound = isinstance(model.input, dict) and isinstance(model.output, dict)
+        self._require(sound, f"the head {name!r} is no model from a dict to a dict", "keras.Model({...}, {...}).")
+        return model
+
+    def _outputs_of(self, model: keras.Model, rows: slice = slice(None)) -> dict[str, np.ndarray]:
+        """What a head gives in inference mode, fed with targets where the task does that."""
+        task, features = self._task(), {name: array[rows] for name, array in self._features().items()}
+        encoded = {name: array[rows] for name, array in self._encoded().items()}
+
+        def run(features: Mapping[str, Any], targets: Mapping[str, Any]) -> Mapping[str, Any]:
+            given = {**features, **(task.head_inputs(targets) if isinstance(task, FeedsTargets) else {})}
+            missing = sorted(model.input.keys() - given.keys())
+            self._require(not missing, f"its head takes {missing}", "Take features of the spec, or offer FeedsTargets.")
+            return cast("Mapping[str, Any]", model({name: given[name] for name in model.input}, training=False))
+
+        return _arrays(_on_device(run, features, encoded))
+
+    def _first_head(self) -> keras.Model:
+        heads = self.spec.heads if self.heads is None else self.heads
+        return self._once("head", lambda: self._head(heads[0]))
+
+    def _outputs(self) -> dict[str, np.ndarray]:
+        """What the first head gives for the examples; of a task that generates, fed with their targets."""
+        return self._once("outputs", lambda: self._outputs_of(self._first_head()))
+
+    def _final(self) -> dict[str, np.ndarray]:
+        """What answers are decoded from: the generated outputs, where the task is a Generates."""
+        return self._once("final", self._generate) if isinstance(self._task(), Generates) else self._outputs()
+
+    def _generate(self) -> dict[str, np.ndarray]:
+        task, head = self._task(), self._first_head()
+        from headstart.engine.generation import generate
+
+        try:
+            return _arrays(
+                _on_device(lambda features: generate(cast("Generates", task), head, features), self._features())
+            )
+        except Exception as exc:  # of the author's code
+            self._fail(f"generating an answer raises {told(exc)}", "Correct `start` and `step`; see Generates.")
+
+    def _losses(self, rows: slice = slice(None), *, training: bool = False) -> np.ndarray:
+        targets = {name: array[rows] for name, array in self._encoded().items()}
+        outputs = {name: array[rows] for name, array in self._outputs().items()}
+        try:
+            found = _on_device(lambda *both: self._task().loss(*both, training=training), targets, outputs)
+        except Exception as exc:  # of the author's code
+            self._fail(f"the loss of {len(next(iter(outputs.values())))} rows raises {told(exc)}", "Use keras.ops.")
+        return _array(found)
+
+    def _scored(self, *parts: Sequence[slice], running: bool = False) -> Any:
+        """An evaluator for each part, fed cut by cut, all merged into the first."""
+        evaluators = []
+        for cuts in parts:
+            evaluators.append(self._task().evaluator(running=running))
+            for rows in cuts:
+                self._feed(evaluators[-1], rows)
+        first, *others = evaluators
+        for other in others:
+            first.merge(other)
+        return first
+
+    def _feed(self, evaluator: Any, rows: slice) -> None:
+        outputs = self._final()
+        losses = self._losses()
+        cut = ({name: array[rows] for name, array in each.items()} for each in (self._encoded(), outputs))
+        try:
+            evaluator.update(*cut, self._cases()[rows], losses[rows])
+        except Exception as exc:  # of the author's code
+            self._fail(f"the evaluator's update raises {told(exc)}", "It takes any rows, one at a time too.")
+
+    def _answers(self, task: Task, top_k: int) -> list[dict[str, Any]]:
+        try:
+            answers = [dict(each) for each in task.decode(self._final(), self._cases(), top_k)]
+        except Exception as exc:  # of the author's code
+            self._fail(f"decode with top_k={top_k} raises {told(exc)}", "It takes any top_k from 1 on.")
+        self._require(
+            len(answers) == len(self._values()),
+            f"decode gives {len(answers)} answers for {len(self._values())} rows",
+            "Give one answer a row, in order.",
+        )
+        return answers
+
+    def _calibrated(self, task: Any) -> Task:
+        calibrator = task.calibrator()
+        calibrator.update(self._encoded(), self._final())
+        found = calibrator.found()
+        problem = plain_problem(dict(found))
+        self._require(problem is None, f"what its calibrator found is {problem}", "Keep plain values.")
+        return cast("Task", task.calibrated(json.loads(json.dumps(dict(found)))))
+
+    def _require_close(self, found: Any, expected: np.ndarray, what: str) -> None:
+        import numpy as np
+
+        apart = np.abs(_array(found).astype(np.float64) - expected)
+        self._require(
+            bool((apart <= CLOSE * np.maximum(1.0, np.abs(expected))).all()),
+            f"{what} is {_array(found)[:3]}, not {expected[:3]}",
+            "Compute each row from that row alone: no mean over the batch, no statistics of it.",
+        )
+
+
+class TaskContract(TaskDeclared, TaskEncoded, TaskAnswered):
+    """All that a task must do. Set `name`, and write `targets` where their kind gives no examples."""
+
+
+def _key(row: int) -> str:
+    return f"record {row}"
+
+
+def _on_device(compute: Callable[..., Any], *batches: Mapping[str, np.ndarray]) -> Any:
+    """What `compute` gives for batches as backend tensors."""
+    import keras
+
+    from headstart.engine.device import without_gradients
+
+    with without_gradients():
+        return compute(
+            *[{name: keras.ops.convert_to_tensor(array) for name, array in each.items()} for each in batches]
+        )
+
+
+def _array(tensor: Any) -> np.ndarray:
+    import keras
+    import numpy as np
+
+    return np.array(keras.ops.convert_to_numpy(tensor), copy=True)
+
+
+def _arrays(tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    return {name: _array(tensor) for name, tensor in tensors.items()}
+
+
+def _is_finite(array: np.ndarray) -> bool:
+    import numpy as np
+
+    return bool(np.isfinite(array).all())
+
+
+def _is_close(found: float, expected: float) -> bool:
+    both_unknown = math.isnan(found) and math.isnan(expected)
+    return both_unknown or abs(found - expected) <= CLOSE * max(1.0, abs(expected))
+
+
+def _size(state: Mapping[str, np.ndarray]) -> int:
+    import numpy as np
+
+    return sum(np.asarray(array).nbytes for array in state.values())

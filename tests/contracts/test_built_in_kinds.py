@@ -1,0 +1,75 @@
+"""The contracts of input kinds, target kinds and tasks over every built-in one."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from headstart.specs import Change
+from headstart.testing import (
+    InputKindDeclared,
+    InputKindPrepared,
+    InputKindStaged,
+    TargetKindContract,
+    TaskAnswered,
+    TaskDeclared,
+    TaskEncoded,
+)
+
+from .built_ins import built_ins, contract_of, covered
+
+for offer in built_ins("targets"):
+    made = contract_of(offer, TargetKindContract)
+    globals()[made.__name__] = made
+for offer in built_ins("tasks"):
+    for made in (
+        contract_of(offer, TaskDeclared),
+        contract_of(offer, TaskEncoded),
+        contract_of(offer, TaskAnswered, marks=(pytest.mark.backend,), heads=("linear", "mlp:4")),
+    ):
+        globals()[made.__name__] = made
+del made
+
+
+class Pictures:
+    """The image kind with an example of each change."""
+
+    name = "image/image"
+    changes = (
+        Change("matrix", ((0.9, -0.2, 0.1), (0.2, 0.9, 0.0), (0.0, 0.0, 1.0))),
+        *(Change(name, 1.3) for name in ("brightness", "contrast", "saturation", "sharpness")),
+        Change("hue", 0.1),
+        Change("posterize", 4),
+        Change("solarize", 200.0),
+        *(Change(name) for name in ("autocontrast", "equalize", "invert")),
+        Change("erase", ((-0.2, -0.2, 0.1, 0.2), "mean", 1)),
+    )
+
+    def payloads(self, folder):
+        generator = np.random.default_rng(0)
+        for number, size in enumerate(((20, 24), (40, 30))):
+            pixels = generator.integers(0, 256, (*size, 3), np.uint8)
+            Image.fromarray(pixels).save(folder / f"{number}.png")
+        return [folder / "0.png", folder / "1.png", generator.integers(0, 256, (16, 16), np.uint8)]
+
+
+class TestImage(Pictures, InputKindDeclared, InputKindPrepared):
+    pass
+
+
+@pytest.mark.backend
+class TestImageStaged(Pictures, InputKindStaged):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("kind", "level"),
+    [
+        ("targets", TargetKindContract),
+        ("inputs", InputKindPrepared),
+        ("inputs", InputKindStaged),
+        ("tasks", TaskEncoded),
+        ("tasks", TaskAnswered),
+    ],
+)
+def test_every_built_in_kind_has_its_contract(kind, level):
+    assert covered(globals(), level) == {spec.name for spec in built_ins(kind)}

@@ -1,0 +1,288 @@
+"""Tasks: each bug turns red what asserts it, for that reason, and nothing else."""
+
+import pytest
+
+from headstart.testing import TaskAnswered, TaskContract, TaskDeclared, TaskEncoded
+
+from .planting import assert_fails_only, changed, failures, named
+
+PLUGIN = """
+from headstart.hookspecs import hookimpl
+from headstart.specs import TaskSpec
+
+@hookimpl
+def register_tasks():
+    return [TaskSpec(
+        name="planted/it", summary="Spells a number.", build="planted_build:Spells", features=("tokens",),
+        targets="targets/number", heads=("letters",),
+    )]
+"""
+
+BUILD = '''
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from headstart.specs import Evaluation, Search, TensorSpec
+
+MOST, END, START = 3, 5, 6
+"""Tokens are 0 to 4, then the end, the start."""
+
+
+@dataclass(frozen=True)
+class Spells:
+    """A number n is answered with n times the token 1, a token at a time; knows the largest n."""
+
+    request: object = None
+    largest: int = 0
+    scale: float = 1.0
+
+    features = ("tokens",)
+    primary_metric = "right"
+    higher_is_better = True
+    columns = ("number", "score")
+    targets = {"letters": TensorSpec((MOST,), "int32"), "weight": TensorSpec((), "float32")}
+    search = Search(start=START, end=END, pad=0, most=MOST)
+
+    def __post_init__(self):
+        stored = self.request.labels
+        if stored is not None and not self.largest:
+            object.__setattr__(self, "largest", stored["largest"])
+            object.__setattr__(self, "scale", stored["scale"])
+
+    def labels(self):
+        return {"largest": self.largest, "scale": self.scale}
+
+    def summary(self):
+        return {"largest": self.largest}
+
+    def fitted(self, targets):
+        return replace(self, largest=int((targets["letters"] == 1).sum(axis=1).max()))
+
+    def chances(self, targets):
+        return np.ones(len(targets["weight"]))
+
+    def encode(self, values, facts, keys):
+        letters = np.full((len(values), MOST), END, np.int32)
+        for row, value in enumerate(values):
+            letters[row, : min(int(value), MOST)] = 1
+        return {"letters": letters, "weight": np.ones(len(values), np.float32)}
+
+    def head(self, name, features, seed):
+        import keras
+
+        draw = keras.initializers.GlorotUniform(seed)
+        tokens = keras.Input(features["tokens"][1:], name="tokens")
+        mask = keras.Input(features["tokens.mask"][1:], name="mask", dtype="bool")
+        fed = keras.Input((MOST,), name="fed", dtype="int32")
+        pooled = keras.layers.GlobalAveragePooling1D()(tokens, mask=mask)
+        seen = keras.layers.Embedding(7, 4, embeddings_initializer=draw)(fed)
+        hidden = keras.layers.Concatenate()([seen, keras.layers.RepeatVector(MOST)(pooled)])
+        logits = keras.layers.Dense(6, kernel_initializer=draw)(hidden)
+        return keras.Model({"tokens": tokens, "tokens.mask": mask, "fed": fed}, {"logits": logits})
+
+    def head_inputs(self, targets):
+        from keras import ops
+
+        letters = targets["letters"]
+        return {"fed": ops.concatenate([ops.full_like(letters[:, :1], START), letters[:, :-1]], axis=1)}
+
+    def start(self, head, features):
+        return dict(features)
+
+    def step(self, head, state, last, position):
+        from keras import ops
+
+        fed = ops.repeat(last[:, None], MOST, axis=1)
+        return state, head({**state, "fed": fed}, training=False)["logits"][:, 0]
+
+    def loss(self, targets, outputs, *, training):
+        from keras import ops
+
+        losses = ops.sparse_categorical_crossentropy(targets["letters"], outputs["logits"], from_logits=True)
+        return ops.mean(losses, axis=1) * targets["weight"]
+
+    def mix(self, targets, partners, shares):
+        return {"letters": targets["letters"], "weight": targets["weight"] * shares}
+
+    def evaluator(self, *, running=False):
+        return Right()
+
+    def baseline(self, train, test):
+        return {"nothing_right": 0.0}
+
+    def decode(self, outputs, facts, top_k):
+        counts = (outputs["tokens"] == 1).sum(axis=1)
+        return [{"number": int(n), "score": float(s) * self.scale} for n, s in zip(counts, outputs["score"])]
+
+    def rows(self, answer):
+        yield dict(answer)
+
+    def files(self, answer):
+        return {".txt": str(answer["number"]).encode()}
+
+    def pool(self, outputs, facts):
+        return {name: array[:1] for name, array in outputs.items()}
+
+    def calibrator(self):
+        return Scale()
+
+    def calibrated(self, found):
+        return replace(self, scale=found["scale"])
+
+
+class Scale:
+    def update(self, targets, outputs):
+        self.scale = 2.0
+
+    def found(self):
+        return {"scale": self.scale}
+
+
+@dataclass
+class Right:
+    sums: np.ndarray = field(default_factory=lambda: np.zeros(2))
+
+    def update(self, targets, outputs, facts, losses):
+        self.sums += [(targets["letters"] == outputs["tokens"]).all(axis=1).sum() + losses.sum(), len(losses)]
+
+    def merge(self, other):
+        self.sums += other.sums
+
+    def metrics(self):
+        return {"right": float(self.sums[0] / self.sums[1])}
+
+    def result(self):
+        return Evaluation(self.metrics(), {"right": (0.0, 1.0)}, {"rows": int(self.sums[1])})
+
+    def state(self):
+        return {"sums": self.sums.copy()}
+
+    def restore(self, state):
+        self.sums = state["sums"]
+'''
+
+SAYS = "test_it_says_what_it_is"
+ENCODES = "test_encoded_targets_are_what_it_declares"
+AGAIN = "test_it_is_built_again_from_its_labels"
+BASELINE = "test_its_baseline_is_finite"
+OFFERS = "test_what_it_offers_for_training_is_sound"
+
+ENCODED_BUGS = {
+    # name: ((old, new) in the build module, {test that must fail: why})
+    "another dtype": (("END, np.int32", "END, np.int64"), {ENCODES: "type int64, not .* int32"}),
+    "a row that depends on the others": (
+        ("np.ones(len(values), np.float32)}", "np.full(len(values), len(values), np.float32)}"),
+        {ENCODES: "encoded alone, record 0 has other targets"},
+    ),
+    "labels that lack something": (('{"largest": self.largest, "scale": self.scale}', '{"largest": 0, "scale": 1.0}'), {
+        AGAIN: r"its summary are \{'largest': 0\}, not \{'largest': 3\}"
+    }),
+    "a column that is there already": (('columns = ("number"', 'columns = ("key", "number"'), {SAYS: "columns are"}),
+    "other features": (('    features = ("tokens",)', '    features = ("pooled",)'), {SAYS: "features are .'pooled'"}),
+    "a baseline of nothing": (('"nothing_right": 0.0', '"nothing_right": float("nan")'), {BASELINE: "nothing_right"}),
+    "chances of nothing": (("return np.ones(len(targets", "return np.zeros(len(targets"), {OFFERS: "chances gives"}),
+}  # fmt: skip
+
+HEADS = "test_each_head_gives_finite_outputs"
+LOSS = "test_its_loss_is_one_number_a_row"
+ALONE = "test_the_loss_of_a_row_does_not_depend_on_the_others"
+MIXED = "test_mixed_with_nothing_a_row_keeps_its_loss"
+CUTS = "test_any_cut_into_batches_gives_the_same_scores"
+RESULT = "test_its_result_is_an_evaluation"
+RUNNING = "test_a_running_evaluator_has_a_size_that_does_not_grow"
+ANSWERS = "test_each_row_has_one_answer_with_its_columns"
+ARTEFACT = "test_the_task_of_an_artefact_answers_the_same"
+POOLED = "test_pooled_rows_are_one_row"
+
+ANSWERED_BUGS = {
+    "a loss of the batch": (
+        ("ops.mean(losses, axis=1) * targets", "ops.mean(losses, axis=1) + ops.mean(losses) * targets"),
+        {ALONE: "the loss of record 0 is"},
+    ),
+    "a mean of all": (
+        ("        return ops.mean(", "        if training:\n            return losses\n        return ops.mean("),
+        {LOSS: r"the loss has the shape \(12, 3\)"},
+    ),
+    "a loss that is not finite": (
+        ('targets["weight"]\n', 'targets["weight"] * (float("inf") if training else 1.0)\n'),
+        {LOSS: "a loss is not finite"},
+    ),
+    "targets mixed though the share is 1": (('"] * shares', '"] * shares / 2'), {MIXED: "a share of 1"}),
+    "an average of batches": (
+        ("losses.sum(), len(losses)]", "losses.mean(), len(losses)]"),
+        {CUTS: "row by row, right is .* and of one batch"},
+    ),
+    "a merge that forgets": (("self.sums += other.sums", "pass"), {CUTS: "merged of two, right is"}),
+    "a result of its own": (("Evaluation(self.metrics(),", 'Evaluation({"right": 9.0},'), {RESULT: "right is 9"}),
+    "an interval backwards": (("(0.0, 1.0)}", "(1.0, 0.0)}"), {RESULT: "do not run from low to high"}),
+    "a state that grows": (
+        ('return {"sums": self.sums.copy()}', 'return {"sums": self.sums.copy(), "more": np.zeros(int(self.sums[1]))}'),
+        {RUNNING: "its state takes .* bytes as rows come"},
+    ),
+    "a state that forgets": (('self.sums = state["sums"]', "pass"), {RUNNING: "restored from its state, right is"}),
+    "an answer too few": (("zip(counts, outputs", "zip(counts[1:], outputs"), {
+        ANSWERS: "decode gives 11 answers for 12 rows", ARTEFACT: "decode gives 11", POOLED: "it has no answer"
+    }),
+    "a column that is not filled": (
+        ("yield dict(answer)", 'yield {"number": answer["number"]}'),
+        {ANSWERS: "a row has .'number'."},
+    ),
+    "a file without a suffix": (('{".txt"', '{"txt"'), {ANSWERS: r"files gives \['txt'\]"}),
+    "a calibration that is lost": (
+        ('largest, "scale": self.scale}', 'largest, "scale": 1.0}'), {ARTEFACT: "its labels, it answers otherwise"}
+    ),
+    "rows that are not pooled": (("array[:1] for name", "array for name"), {POOLED: "have other than one row"}),
+    "a head that takes what nobody gives": (
+        ('"fed": fed}, {"logits"', '"food": fed}, {"logits"'), dict.fromkeys(
+            (HEADS, LOSS, ALONE, MIXED), r"its head takes \['food'\]"
+        ) | dict.fromkeys(
+            (CUTS, RESULT, RUNNING, ANSWERS, ARTEFACT, POOLED), "generating an answer raises"),
+    ),
+    "a step that raises": (('["logits"][:, 0]', '["letters"][:, 0]'), dict.fromkeys(
+        (CUTS, RESULT, RUNNING, ANSWERS, ARTEFACT, POOLED), "generating an answer raises KeyError"
+    )),
+}  # fmt: skip
+
+
+def plant(garden, edit=None):
+    garden.plant(PLUGIN, planted_build=changed(BUILD, *[edit] * (edit is not None)))
+
+
+@pytest.mark.backend
+def test_a_sound_task_passes(garden):
+    plant(garden)
+    assert failures(named(TaskContract)) == {}
+
+
+@pytest.mark.parametrize("bug", ENCODED_BUGS)
+def test_a_bug_in_what_a_task_encodes_is_told_by_what_asserts_it(garden, bug):
+    edit, expected = ENCODED_BUGS[bug]
+    plant(garden, edit)
+    assert_fails_only(named(TaskEncoded), expected)
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("bug", ANSWERED_BUGS)
+def test_a_bug_in_what_a_task_answers_is_told_by_what_asserts_it(garden, bug):
+    edit, expected = ANSWERED_BUGS[bug]
+    plant(garden, edit)
+    assert_fails_only(named(TaskAnswered), expected)
+
+
+@pytest.mark.parametrize(
+    ("edit", "expected"),
+    [
+        (('"targets/number"', '"targets/none"'), {"test_the_kind_of_its_targets_is_installed": "no target"}),
+        (('heads=("letters",)', 'heads=("a", "a")'), {"test_its_heads_and_features_are_named": "heads is"}),
+    ],
+)  # fmt: skip
+def test_a_bug_in_the_spec_of_a_task_is_told(garden, edit, expected):
+    garden.plant(changed(PLUGIN, edit), planted_build=BUILD)
+    assert_fails_only(named(TaskDeclared), expected)
+
+
+def test_a_task_whose_targets_have_no_examples_is_told_what_to_write(garden):
+    plant(garden)
+    (message, *_) = failures(named(TaskEncoded, targets=lambda self, folder: ())).values()
+    assert "Write `targets(self, folder)` in TestPlanted" in message
