@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from headstart.errors import DataError
-from headstart.predictor import BATCH, Answered, Predictor
+from headstart.predictor import BATCH, Answered, Predictor, Rows
 from headstart.runs.evaluation import score
 from headstart.runs.predictions import Labelled, open_predictions
 from headstart.specs import Evaluation, Prepared, Sample, TensorSpec
@@ -62,7 +62,8 @@ def labelled(split, keys, targets, kind="classification"):
 
 def answered(outputs, rows):
     count = rows.stop - rows.start
-    return Answered({name: array[rows] for name, array in outputs.items()}, ({},) * count, ((),) * count)
+    picked = {name: array[rows] for name, array in outputs.items()}
+    return Answered(picked, ({},) * count, ((),) * count, Rows({}, picked, ({},) * count, np.arange(count)))
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -322,7 +322,7 @@ class TaskAnswered(TaskSubject):
             self._require(same, f"result has other metrics: {name} is {result.metrics.get(name)}", "Give the same.")
         odd = [name for name, (low, high) in result.intervals.items() if not low <= high]
         self._require(not odd, f"the intervals of {odd} do not run from low to high", "Swap their ends.")
-        from headstart.runs.evaluation import plain
+        from headstart.documents import plain
 
         problem = plain_problem(plain({"report": result.report, "calibration": result.calibration}))
         self._require(problem is None, f"its report is {problem}", "Keep plain values.")
@@ -347,7 +347,7 @@ class TaskAnswered(TaskSubject):
 
     def test_each_row_has_one_answer_with_its_columns(self) -> None:
         """Values that JSON takes, or arrays; `rows` gives 0 to n rows of predictions.csv with exactly `columns`."""
-        from headstart.runs.evaluation import plain
+        from headstart.documents import plain
 
         task = self._task()
         for top_k in (1, EVERYTHING):
