@@ -1,0 +1,88 @@
+"""Rows that vary in length are computed at a few static lengths, and what comes out is that of the full length."""
+
+import numpy as np
+import pytest
+
+from headstart.data.array_store import ArrayStore
+from headstart.data.lengths import Lengths
+from headstart.data.order import epoch_order
+from headstart.engine.device import forward
+from headstart.engine.features.extract import Varying, extract
+from headstart.engine.network.assemble import backbone_inputs, build_backbone, without_head
+from headstart.engine.network.lsuv_init import initialise
+from headstart.engine.train.epochs import Examples, Stored, Trimmed
+from headstart.specs import InputRequest
+
+pytestmark = pytest.mark.backend
+
+
+@pytest.fixture(scope="module")
+def kind(foreign_registry):
+    spec = foreign_registry.get("inputs", "foreign/marks")
+    return foreign_registry.load_target(spec, spec.build)(InputRequest({}, spec.options()))
+
+
+@pytest.fixture(scope="module")
+def network(kind, foreign_registry):
+    spec = foreign_registry.get("backbones", "foreign/words")
+    stages = build_backbone(spec, foreign_registry, options=spec.options(), inputs=backbone_inputs(kind))
+    network = without_head(kind, stages, spec.features, ("tokens", "pooled"))
+    initialise(network.backbone, forward(network, 0, 1)(tensors_of(kind)[0]), features=spec.features)
+    return network
+
+
+def tensors_of(kind, count=50):
+    """Sequences of 1 to 120 symbols, most of them short, and their lengths."""
+    random = np.random.default_rng(0)
+    used = np.minimum(120, random.geometric(0.1, count))
+    rows = [kind.prepare(kind.read(random.integers(1, 12, length), "")) for length in used]
+    return {name: np.stack([row.tensors[name] for row in rows]) for name in kind.tensors}, used
+
+
+@pytest.mark.parametrize("cut", [1, 2, 4])
+def test_what_is_computed_at_few_lengths_is_what_the_full_length_gives(cut, kind, network):
+    tensors, used = tensors_of(kind)
+    run, shapes = forward(network, 0, cut), []
+
+    def compiled(batch):
+        shapes.append(batch["tokens"].shape)
+        return run(batch)
+
+    def extracted(varying):
+        return ArrayStore().keep(
+            lambda append: extract(
+                compiled,
+                lambda rows: {name: array[rows] for name, array in tensors.items()},
+                len(used),
+                batch_size=8,
+                append=append,
+                on_progress=lambda done, total: None,
+                varying=varying,
+            )
+        )
+
+    whole = extracted(None)
+    lengths = Lengths(used, kind.lengths)
+    shapes.clear()
+    found = extracted(Varying(lengths, network.length_axes(0), network.length_axes(cut)))
+    assert {length for _, length in shapes} == {8, 32, 128}
+    assert sum(length for _, length in shapes) < 0.5 * 128 * len(shapes)
+    real = np.arange(128) < used[:, None]
+    for name, reference in whole.items():
+        assert found[name].shape == reference.shape
+        counts = real if reference.ndim > 1 and reference.shape[1] == 128 else np.ones(len(used), bool)
+        allowed = 1e-4 * max(1.0, float(reference[counts].std()))
+        assert np.abs(found[name][counts].astype(float) - reference[counts].astype(float)).max() <= allowed
+
+
+def test_an_epoch_has_batches_of_like_lengths_and_each_row_once(kind):
+    tensors, used = tensors_of(kind, 200)
+    lengths, axes = Lengths(used, kind.lengths), {"tokens": 0, "mask": 0}
+    samples = Trimmed(Stored((tensors,)), lengths, axes)
+    order = Examples(samples, {}).order(epoch_order(0, 1, 200), 16)
+    assert sorted(order) == list(range(200))
+    seen = [samples.take(1, order[start : start + 16]) for start in range(0, 192, 16)]
+    assert {batch["tokens"].shape[1] for batch in seen} <= set(kind.lengths)
+    assert min(batch["tokens"].shape[1] for batch in seen) == 8
+    for batch, start in zip(seen, range(0, 192, 16), strict=True):
+        assert batch["mask"].sum() == used[order[start : start + 16]].sum()  # nothing is cut off
