@@ -151,5 +151,6 @@ def test_what_is_written_is_found_as_a_plugin_that_declares_one_offer_of_each_ki
         "backbones": ["my-nets/steps"],
         "datasets": ["my-nets/arrays"],
         "augmentations": ["my-nets/turn"],
+        "targets": ["my-nets/point"],
         "reporters": ["my-nets/table"],
     }

@@ -21,10 +21,24 @@ TARGETS = {
     if getattr(kind, "_is_protocol", False) and "__call__" in vars(kind)
 }
 EXPLAINED = [
+<<<<<<< HEAD
     *("Spec", "BackboneSpec", "FeatureSpec", "BackboneRequest", "WeightsSpec", "PretrainedHead"),
     *("PackageFile", "RemoteFile", "LocalFile", "FetchedFile"),
+||||||| 5c10694
+    *("Spec", "BackboneSpec", "FeatureSpec", "BackboneRequest", "WeightsSpec"),
+    *("PackageFile", "RemoteFile", "LocalFile", "FetchedFile"),
+=======
+    *("Spec", "BackboneSpec", "FeatureSpec", "BackboneRequest", "WeightsSpec"),
+    *("PackageFile", "RemoteFile", "LocalFile", "FetchedFile", "PretrainedHead"),
+>>>>>>> 6786ee54463f58fc79a0f50ae0873458c43b97f2
     *("DatasetSpec", "DatasetRequest", "Records", "Record", "Skipped"),
     *("AugmentationSpec", "AugmentationRequest", "Drawn", "ReporterSpec", "ReporterRequest"),
+    *("InputSpec", "InputRequest", "TensorSpec", "Prepared"),
+    *("TargetSpec", "TargetRequest", "Recognised", "Finding"),
+    *("TaskSpec", "TaskRequest", "Evaluation", "Search"),
+]
+OFFERED_TOO = [
+    kind for _, kind in inspect.getmembers(specs, inspect.isclass) if getattr(kind, "_is_runtime_protocol", False)
 ]
 
 
@@ -80,6 +94,24 @@ def test_every_table_of_fields_is_held_by_the_test_above(guide):
     assert {title for title in tables(guide) if hasattr(specs, title)} == set(EXPLAINED)
 
 
+def members(kind):
+    """What a Protocol asks for, by name."""
+    return {name for name in (*vars(kind), *inspect.get_annotations(kind)) if name[0] != "_"}
+
+
+@pytest.mark.parametrize("name", ["InputKind", "TargetKind", "Task", "Evaluator"])
+def test_everything_that_authors_build_is_explained_member_by_member(guide, name):
+    article = "an" if name[0] in "EI" else "a"
+    rows = re.search(rf"^\| {article} `{name}` has \|.*\n((?:\|.*\n)+)", guide.text, re.M)[1]
+    assert set(re.findall(r"^\| `(\w+)` \| \S", rows, re.M)) == members(getattr(specs, name))
+
+
+@pytest.mark.parametrize("kind", OFFERED_TOO, ids=lambda kind: kind.__name__)
+def test_everything_that_can_be_offered_too_is_named_with_its_members(guide, kind):
+    named = "".join(re.findall(rf"^.*`{kind.__name__}`.*$", guide.text, re.M))
+    assert [name for name in sorted(members(kind)) if f"`{name}" not in named] == []
+
+
 def test_every_event_is_listed_with_its_fields(guide):
     rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", guide.text, re.M))
     for name, kind in events.KINDS.items():
@@ -107,7 +139,7 @@ def test_every_attribute_that_authors_set_in_a_contract_is_explained_and_no_othe
 
 def test_the_table_of_contents_leads_to_every_section(guide):
     titles = re.findall(r"^## (.*)$", guide.text, re.M)
-    sections = {re.sub(r"[^a-z -]", "", title.lower()).replace(" ", "-") for title in titles}
+    sections = {re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in titles}
     assert set(re.findall(r"\]\(#(.*?)\)", guide.text)) == sections
 
 

@@ -12,10 +12,16 @@ from headstart.template import write_plugin
 from headstart.testing import BackboneDeclared
 from headstart_cli.main import run_arguments
 
-OFFERS = {"backbones": "steps", "datasets": "arrays", "augmentations": "turn", "reporters": "table"}
+OFFERS = {
+    "backbones": "steps",
+    "datasets": "arrays",
+    "augmentations": "turn",
+    "targets": "point",
+    "reporters": "table",
+}
 CONTRACTS = "tests/test_contracts.py"
 WITHOUT_BACKEND = (
-    *(f"{CONTRACTS}::{name}" for name in ("TestArrays", "TestTurn", "TestTable")),
+    *(f"{CONTRACTS}::{name}" for name in ("TestArrays", "TestTurn", "TestPoint", "TestTable")),
     *(f"{CONTRACTS}::TestSteps::{name}" for name in dir(BackboneDeclared) if name.startswith("test_")),
 )
 
@@ -118,7 +124,7 @@ def test_a_project_written_by_the_wheels_headstart_passes_all_its_tests_too(whee
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["torch", "jax"])
-def test_a_run_of_the_wheels_uses_all_four(examples, wheels, run, tmp_path, backend):
+def test_a_run_of_the_wheels_uses_four_of_them(examples, wheels, run, tmp_path, backend):
     make = "from pathlib import Path\nfrom bars import write_bars\nwrite_bars(Path('bars.npz'))"
     run(sys.executable, "-c", make, cwd=tmp_path, site=examples / "plugin-template" / "tests")
     chosen = ("--backbone", "template/steps", "--augment", "turn", "--reporter", "table", "--backend", backend)

@@ -74,7 +74,7 @@ CHANGES: Mapping[int, str] = {
     ),
 }
 """What is called otherwise since each earlier api: old name, new name."""
-GUIDE = "see `What changed` in the plugin guide"
+GUIDE = "see `What changed from api 1` in the plugin guide"
 
 _SHORT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _FLAG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")

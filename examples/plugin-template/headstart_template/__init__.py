@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from headstart.hookspecs import hookimpl
 from headstart.options import option
-from headstart.specs import AugmentationSpec, BackboneSpec, DatasetSpec, FeatureSpec, ReporterSpec
+from headstart.specs import AugmentationSpec, BackboneSpec, DatasetSpec, FeatureSpec, ReporterSpec, TargetSpec
 
 MAP_AXES = ("batch", "height", "width", "channel")
 
@@ -95,6 +95,20 @@ def register_augmentations() -> Iterable[AugmentationSpec]:
             build="headstart_template._augmentation:build",
             draws=frozenset({"matrix"}),
             uses=frozenset({"horizontal_flip"}),
+        )
+    ]
+
+
+@hookimpl
+def register_targets() -> Iterable[TargetSpec]:
+    """The kind of targets `point`."""
+    return [
+        TargetSpec(
+            name="template/point",
+            api=2,
+            summary='A point of a picture, as shares of width and height: "0.25 0.5".',
+            build="headstart_template._point:build",
+            means="a point",
         )
     ]
 

@@ -1,4 +1,4 @@
-"""All four at work in one run, in a process of its own: a process has one backend."""
+"""Four of them at work in one run, in a process of its own: a process has one backend."""
 
 import csv
 import json
