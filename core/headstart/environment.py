@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.backend import is_deterministic
+from headstart.host.installed import installed_release
 
 if TYPE_CHECKING:
     from headstart.registry import Registry
@@ -22,14 +22,6 @@ PACKAGES = (
 def versions() -> dict[str, str | None]:
     """Installed versions by distribution; None where one is absent."""
     return {name: installed_release(name) for name in PACKAGES}
-
-
-def installed_release(distribution: str) -> str | None:
-    """The installed version of a distribution; None where it is absent."""
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def processor() -> str:

@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib import metadata
 from typing import Any
 
 import pluggy
@@ -164,11 +163,3 @@ def _require_known(names: Iterable[str], found: Sequence[FoundPlugin]) -> None:
     for name in names:
         if name not in known:
             raise UsageError(f"no plugin is named {name!r}", hint=suggestion(name, known))
-
-
-def installed_version() -> str:
-    """The version of headstart that is installed; "unknown" where it runs from a bare checkout."""
-    try:
-        return metadata.version("headstart")
-    except metadata.PackageNotFoundError:
-        return "unknown"

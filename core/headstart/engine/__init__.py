@@ -1,1 +1,1 @@
-"""The engine: graft, stages, features, heads, phases and the loop. The only place in core that imports keras."""
+"""Networks, features, training, linear heads, and a package for each backend. In core, only this imports keras."""

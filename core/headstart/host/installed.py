@@ -1,4 +1,4 @@
-"""What an engine needs of this installation; nothing is imported."""
+"""What is installed, by the metadata of distributions, and what an engine needs of it; nothing is imported."""
 
 from __future__ import annotations
 
@@ -6,6 +6,19 @@ import importlib.metadata
 
 from headstart.errors import UsageError
 from headstart.specs import EngineSpec
+
+
+def installed_release(distribution: str) -> str | None:
+    """The installed version of a distribution; None where it is absent."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def installed_version() -> str:
+    """The version of headstart that is installed; "unknown" where it runs from a bare checkout."""
+    return installed_release("headstart") or "unknown"
 
 
 def require_engine(spec: EngineSpec) -> None:
@@ -17,11 +30,4 @@ def require_engine(spec: EngineSpec) -> None:
 
 def engine_versions(spec: EngineSpec) -> dict[str, str | None]:
     """Installed versions of what `spec` needs, by module name; None where a module is no distribution's."""
-    return {name: _version(name) for name in spec.needs}
-
-
-def _version(module: str) -> str | None:
-    try:
-        return importlib.metadata.version(module)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    return {name: installed_release(name) for name in spec.needs}

@@ -73,7 +73,7 @@ def read_entries(distribution: Distribution, group: str) -> tuple[Entry, ...]:
 
 
 def normalise(name: str) -> str:
-    """A distribution's name as package indexes compare it."""
+    """A distribution's name as package indexes compare it (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

@@ -41,23 +41,24 @@ def write_out(recipe: Recipe, choices: Choices, options: Mapping[str, Any]) -> R
 def _data(dataset: ResolvedDataset | None) -> str | None:
     if dataset is None or dataset.reference is None or not looks_like_path(dataset.reference):
         return None if dataset is None else str(dataset)
-    return str(replace(dataset, reference=_absolute(dataset.reference)))
+    return str(replace(dataset, reference=absolute(dataset.reference)))
 
 
 def _backbone(written: str | None, spec: BackboneSpec | None) -> str | None:
     """A registered backbone's full name; a path or KIND:REF stays: only that opens it again."""
     if spec is None or written is None or written in (spec.name, spec.short_name):
         return None if spec is None else spec.name
-    return _absolute(written) if looks_like_path(written) else written
+    return absolute(written) if looks_like_path(written) else written
 
 
 def _weights(weights: WeightsSpec | Path | None) -> str:
     if isinstance(weights, Path):
-        return _absolute(str(weights))
+        return absolute(str(weights))
     return NONE if weights is None else weights.name
 
 
-def _absolute(path: str) -> str:
+def absolute(path: str) -> str:
+    """A path as it is written in recipes: absolute, `~` opened, links as they are."""
     return str(Path(path).expanduser().absolute())
 
 

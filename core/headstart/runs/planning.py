@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from headstart.backend import BackendChoice, activate, available_threads
 from headstart.data.targets import build_target_kind
 from headstart.engine.network.blueprint import assets_of, digests_of
-from headstart.environment import installed_release
 from headstart.errors import DataError, UsageError
+from headstart.host.installed import installed_release
 from headstart.options import describe_options
 from headstart.recipes.resolve import bind
 from headstart.specs import (

@@ -13,6 +13,7 @@ from headstart.eventlog import EventLog, now, read_all_events, read_events
 from headstart.events import RunFinished, RunResumed, RunStarted
 from headstart.recipe import LEFT_TO_THE_STRATEGY, SETTINGS, Recipe
 from headstart.recipes.build import recipe_of_run
+from headstart.recipes.effective import absolute
 from headstart.recipes.flags import look_up_flags
 from headstart.recipes.problems import Problems
 from headstart.recipes.resolve import bind_to, resolve_recipe
@@ -116,17 +117,13 @@ def _same_reference(one: str, other: str) -> bool:
     """Whether `one` is a shorter spelling of `other`: `KIND:PATH`, a name, or a path, which may be relative."""
     (kind, colon, path), (its_kind, its_colon, its_path) = one.rpartition(":"), other.rpartition(":")
     if colon and its_colon:
-        return _same_name(kind, its_kind) and (path == its_path or _absolute(path) == its_path)
-    return _absolute(one) == (other if not its_colon else its_path) or (not its_colon and _same_name(one, other))
+        return _same_name(kind, its_kind) and (path == its_path or absolute(path) == its_path)
+    return absolute(one) == (other if not its_colon else its_path) or (not its_colon and _same_name(one, other))
 
 
 def _same_name(one: str, other: str) -> bool:
     """Names, which no path is, may be written with their plugin or without."""
     return one == other or (other.endswith(f"/{one}") and not other.startswith(("/", ".", "~")))
-
-
-def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().absolute())
 
 
 def _number(text: str) -> float | None:

@@ -57,9 +57,6 @@ class Task(Protocol):
 
         `features` holds the shapes (batch first) of "<name>" and, where a feature has one, of "<name>.mask"; the model
         takes those of them that it wants, by name.
-
-        `features` holds the shape of each feature, and of its mask under "<name>.mask" where it has one; the model
-        takes what it wants.
         """
 
     def loss(self, targets: Mapping[str, Any], outputs: Mapping[str, Any], *, training: bool) -> Any:

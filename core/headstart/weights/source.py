@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headstart.errors import HeadstartError, MissingWeightsError, WrongWeightsError
+from headstart.host.published import normalise
 from headstart.specs import Backbone, BackboneSpec, FetchedFile, HeadLoad, PackageFile, Stage, WeightsLoad, WeightsSpec
 from headstart.weights.digests import UNKNOWN, verify_file
 from headstart.weights.fetching import OTHER_WAYS, OnBytes
@@ -126,13 +127,8 @@ def _installation(origin: PackageFile) -> str:
     extras: dict[str, list[str]] = {}
     for requirement in importlib.metadata.requires("headstart") or ():
         if found := re.match(r"([\w.-]+).*;\s*extra\s*==\s*['\"]([\w-]+)['\"]", requirement):
-            extras.setdefault(found[2], []).append(_normal(found[1]))
-    holding = [extra for extra, names in extras.items() if _normal(origin.distribution) in names]
+            extras.setdefault(found[2], []).append(normalise(found[1]))
+    holding = [extra for extra, names in extras.items() if normalise(origin.distribution) in names]
     if holding:
         return f"`pip install 'headstart[{min(holding, key=lambda extra: len(extras[extra]))}]'`"
     return f"`pip install --no-deps {origin.distribution}=={origin.version}`"
-
-
-def _normal(name: str) -> str:
-    """A distribution's name as indexes compare it (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from headstart_plugins._heads.intervals import middle_95
+
 NORMAL_95 = 1.959963984540054
 """The 97.5 % quantile of the standard normal distribution."""
 RESAMPLES = 1000
@@ -72,7 +74,7 @@ def bootstrap_intervals(counts: np.ndarray, seed: int = 0) -> dict[str, tuple[fl
     true = counts.sum(axis=1)
     f1 = np.nanmean(f1_scores(correct, true[None, :], predicted), axis=1)
     recall = np.nanmean(_ratio(correct, true[None, :]), axis=1)
-    return {"macro_f1": _middle_95(f1), "balanced_accuracy": _middle_95(recall)}
+    return {"macro_f1": middle_95(f1), "balanced_accuracy": middle_95(recall)}
 
 
 def describe_classes(counts: np.ndarray, classes: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -102,11 +104,6 @@ def _resample(counts: np.ndarray, random: np.random.Generator) -> tuple[np.ndarr
         if row[true]:
             correct[:, true] = drawn[:, np.searchsorted(given, true)]
     return correct, predicted
-
-
-def _middle_95(values: np.ndarray) -> tuple[float, float]:
-    low, high = np.quantile(values, [0.025, 0.975])
-    return float(low), float(high)
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any
 
 from headstart.errors import EngineRefusal
 from headstart.specs import EngineExport
+from headstart_plugins.engines._reasons import first_line
 
 GRAPH = "graph.onnx"
 OPSET = 20
@@ -86,13 +87,7 @@ def _trace(module: Any, samples: Mapping[str, Any], outputs: Sequence[str], path
                 dynamo=False,  # the newer exporter needs onnxscript
             )
         except Exception as exc:
-            raise EngineRefusal(f"PyTorch cannot write this network as ONNX: {_reason(exc)}", hint=HINT) from exc
-
-
-def _reason(exc: Exception) -> str:
-    """The first line of what went wrong, which names the operation, and its kind where that is all there is to say."""
-    lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
-    return lines[0] if lines else type(exc).__name__
+            raise EngineRefusal(f"PyTorch cannot write this network as ONNX: {first_line(exc)}", hint=HINT) from exc
 
 
 def _trim(path: Path) -> None:

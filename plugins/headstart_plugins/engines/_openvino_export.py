@@ -11,6 +11,7 @@ from headstart.errors import EngineRefusal
 from headstart.specs import EngineExport
 from headstart_plugins.engines._layout import move_transposes
 from headstart_plugins.engines._layout_rules import known_rules
+from headstart_plugins.engines._reasons import first_line
 
 GRAPH = "graph.xml"
 NAMES = "graph.json"
@@ -65,7 +66,7 @@ def _trace(request: EngineExport, parameters: Mapping[str, Any]) -> dict[str, An
         return {name: tensor.output for name, tensor in request.network.run(tensors, 0, request.stop).items()}
     except Exception as exc:
         raise EngineRefusal(
-            f"Keras' OpenVINO backend cannot run {_layer(exc.__traceback__)}: {_reason(exc)}",
+            f"Keras' OpenVINO backend cannot run {_layer(exc.__traceback__)}: {first_line(exc)}",
             hint="use another engine, or --engine native",
         ) from exc
 
@@ -93,12 +94,6 @@ def _layer(trace: TracebackType | None) -> str:
             found = f"{type(running).__name__} {running.name!r}"
         trace = trace.tb_next
     return found
-
-
-def _reason(exc: Exception) -> str:
-    """The first line of what went wrong, and its kind where that is all there is to say."""
-    lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
-    return lines[0] if lines else type(exc).__name__
 
 
 def _source(output: Any) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from scipy import special
 
+from headstart_plugins._heads.intervals import middle_95
+
 RESAMPLES, FEWEST = 1000, 100
 """Of the bootstrap: as a rule, and where there are very many samples and labels."""
 MOST_CELLS = 2 * 10**8
@@ -41,7 +43,7 @@ def intervals(
     for weights in _resamples(len(targets), targets.shape[1], seed):
         for name, values in _weighted(targets, logits, given, weights).items():
             found.setdefault(name, []).append(values)
-    return {name: _middle_95(np.concatenate(parts)) for name, parts in found.items()}
+    return {name: middle_95(np.concatenate(parts)) for name, parts in found.items()}
 
 
 def average_precision(targets: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -108,8 +110,3 @@ def _resamples(rows: int, labels: int, seed: int) -> Iterator[np.ndarray]:
     for start in range(0, count, CHUNK):
         drawn = random.integers(0, rows, (min(CHUNK, count - start), rows))
         yield np.stack([np.bincount(each, minlength=rows) for each in drawn]).astype(np.float64)
-
-
-def _middle_95(values: np.ndarray) -> tuple[float, float]:
-    low, high = np.quantile(values, [0.025, 0.975])
-    return float(low), float(high)

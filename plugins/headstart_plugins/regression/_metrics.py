@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from headstart_plugins._heads.intervals import middle_95
+
 RESAMPLES = 1000
 
 
@@ -28,14 +30,9 @@ def intervals(targets: np.ndarray, predicted: np.ndarray, seed: int = 0) -> dict
     """95 % percentile intervals of `scores` from 1000 resamples (Efron & Tibshirani 1993, chapter 13)."""
     random = np.random.default_rng(seed)
     parts = [_resampled(targets, predicted, random) for _ in range(RESAMPLES)]
-    return {name: _middle_95(np.array([part[name] for part in parts])) for name in parts[0]}
+    return {name: middle_95(np.array([part[name] for part in parts])) for name in parts[0]}
 
 
 def _resampled(targets: np.ndarray, predicted: np.ndarray, random: np.random.Generator) -> dict[str, float]:
     drawn = random.integers(0, len(targets), len(targets))
     return scores(targets[drawn], predicted[drawn])
-
-
-def _middle_95(values: np.ndarray) -> tuple[float, float]:
-    low, high = np.quantile(values, [0.025, 0.975])
-    return float(low), float(high)

@@ -28,8 +28,7 @@ from headstart.engine.network.saved import save_network
 from headstart.engine.precision import FLOAT32
 from headstart.environment import processor
 from headstart.errors import EngineRefusal, HeadstartError
-from headstart.host.installed import engine_versions
-from headstart.plugins import installed_version
+from headstart.host.installed import engine_versions, installed_version
 from headstart.registry import Registry
 from headstart.specs import Compiled, EngineRequest, EngineSpec
 
