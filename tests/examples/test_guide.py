@@ -21,16 +21,8 @@ TARGETS = {
     if getattr(kind, "_is_protocol", False) and "__call__" in vars(kind)
 }
 EXPLAINED = [
-<<<<<<< HEAD
-    *("Spec", "BackboneSpec", "FeatureSpec", "BackboneRequest", "WeightsSpec", "PretrainedHead"),
-    *("PackageFile", "RemoteFile", "LocalFile", "FetchedFile"),
-||||||| 5c10694
-    *("Spec", "BackboneSpec", "FeatureSpec", "BackboneRequest", "WeightsSpec"),
-    *("PackageFile", "RemoteFile", "LocalFile", "FetchedFile"),
-=======
     *("Spec", "BackboneSpec", "FeatureSpec", "BackboneRequest", "WeightsSpec"),
     *("PackageFile", "RemoteFile", "LocalFile", "FetchedFile", "PretrainedHead"),
->>>>>>> 6786ee54463f58fc79a0f50ae0873458c43b97f2
     *("DatasetSpec", "DatasetRequest", "Records", "Record", "Skipped"),
     *("AugmentationSpec", "AugmentationRequest", "Drawn", "ReporterSpec", "ReporterRequest"),
     *("InputSpec", "InputRequest", "TensorSpec", "Prepared"),
