@@ -47,6 +47,7 @@ class Stars:
 
     noun = "rating"
     exclusive = True
+    moves = False
 
     def __init__(self, request):
         pass

@@ -23,6 +23,7 @@ class Point:
 
     noun = "point"
     exclusive = False
+    moves = True
 
     def recognise(self, records: Records) -> Recognised | None:
         """Never: two numbers could mean anything, so a dataset of points says so."""

@@ -284,6 +284,7 @@ class Masks:
 
     noun = "mask"
     exclusive = False
+    moves = False
 
     def check(self, items):
         return [Finding("note", "masks were seen", len(items))]
