@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from headstart.specs import AnySpec, BackboneSpec, DatasetSpec, InputKind, InputRequest, InputSpec, TensorSpec
+from headstart.specs import BackboneSpec, DatasetSpec, InputKind, InputRequest, InputSpec, TensorSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,17 +14,14 @@ if TYPE_CHECKING:
     from headstart.registry import Registry
 
 
-def input_of(registry: Registry, spec: AnySpec) -> InputSpec:
-    """The input kind of an offer: that which reads a dataset's medium, feeds a backbone, or is an augmentation's own.
+def input_of(registry: Registry, spec: BackboneSpec | DatasetSpec) -> InputSpec:
+    """The input kind of an offer: that which feeds a backbone, or reads a dataset's medium.
 
     Raises UsageError where none is installed.
     """
     if isinstance(spec, BackboneSpec):
         return registry.input_kind(takes=spec.takes)
-    if isinstance(spec, DatasetSpec):
-        return registry.input_kind(medium=spec.medium)
-    named: InputSpec = registry.get("inputs", getattr(spec, "input"))  # noqa: B009 - of an AugmentationSpec
-    return named
+    return registry.input_kind(medium=spec.medium)
 
 
 def build_kind(

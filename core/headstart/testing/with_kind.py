@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from headstart.errors import HeadstartError
-from headstart.specs import InputKind
+from headstart.specs import InputKind, InputSpec
 from headstart.testing.contract import Contract
 from headstart.testing.input_kinds import build_kind, input_of
 
@@ -25,20 +25,20 @@ class WithInputKind(Contract):
 
     def _build_input_kind(self) -> InputKind:
         try:
-            spec = input_of(self.registry, self.spec)
-            return build_kind(self.registry, spec, self._preprocess(), self.size)
+            return build_kind(self.registry, self._kind_spec(), self._preprocess(), self.size)
         except HeadstartError as exc:
             self._fail(
                 f"its input kind cannot be built: {exc}",
                 f"Name one that is installed, and set `preprocess` in {type(self).__name__} to values that it takes.",
             )
 
-    def _input_name(self) -> str:
-        return str(self.spec.input)
+    def _kind_spec(self) -> InputSpec:
+        """The input kind that the offer fits. Raises UsageError where none is installed."""
+        return input_of(self.registry, self.spec)
 
     def _preprocess(self) -> Mapping[str, Any]:
         if self.preprocess is not None:
             return self.preprocess
-        made = input_of(self.registry, self.spec).produces
+        made = self._kind_spec().produces
         found = (spec.preprocess for spec in self.registry.specs("backbones") if spec.takes == made)
         return next(found, {})

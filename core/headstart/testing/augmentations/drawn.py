@@ -8,7 +8,7 @@ from typing import Any
 from unittest import SkipTest
 
 from headstart.errors import PluginError
-from headstart.specs import Augmentation, AugmentationRequest, Drawn, InputKind, JudgesChanges, MixesSamples
+from headstart.specs import Augmentation, AugmentationRequest, Drawn, InputKind, InputSpec, JudgesChanges, MixesSamples
 from headstart.testing.augmentations.drawing import Draw, plain_draws
 from headstart.testing.augmentations.findings import array_problem, draw_problem, forbidden, mixed_problem, refusal
 from headstart.testing.contract import told
@@ -235,14 +235,20 @@ class AugmentationDrawn(WithInputKind):
                     return f"draw{draw} gives {drawn}: {problem}"
         return None
 
-    def _input_name(self) -> str:
-        """Of the kind that applies what is drawn. Fails where none is installed."""
+    def _kind_spec(self) -> InputSpec:
+        """The kind that applies what is drawn. Fails where none is installed."""
         if self.input_kind is not None:
-            return self.input_kind
-        fitting = [kind.name for kind in self.registry.specs("inputs") if self.spec.draws <= kind.changes.keys()]
+            named: InputSpec = self.registry.get("inputs", self.input_kind)
+            return named
+        fitting: list[InputSpec] = [
+            kind for kind in self.registry.specs("inputs") if self.spec.draws <= kind.changes.keys()
+        ]
         if not fitting:
             self._fail(f"no input kind applies {sorted(self.spec.draws)}", "See level A: AugmentationDeclared.")
-        return str(fitting[0])
+        return fitting[0]
+
+    def _input_name(self) -> str:
+        return self._kind_spec().name
 
     def _samples(self) -> dict[str, Any]:
         return make_up(self._input_kind().tensors, 8)
