@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 MAX_SUGGESTED = 3
 MAX_LISTED = 12
 CUTOFF = 0.6
+NEARLY = 0.2
+"""How much less like it than the nearest name another one may be to be named beside it."""
 
 
 def near_misses(name: str, known: Iterable[str]) -> tuple[str, ...]:
@@ -19,7 +21,9 @@ def near_misses(name: str, known: Iterable[str]) -> tuple[str, ...]:
         by_spelling.setdefault(full.lower(), full)
         by_spelling.setdefault(full.rpartition("/")[2].lower(), full)
     close = difflib.get_close_matches(name.lower(), by_spelling, n=2 * MAX_SUGGESTED, cutoff=CUTOFF)
-    return tuple(dict.fromkeys(by_spelling[spelling] for spelling in close))[:MAX_SUGGESTED]
+    alike = [difflib.SequenceMatcher(None, spelling, name.lower()).ratio() for spelling in close]
+    near = [spelling for spelling, ratio in zip(close, alike, strict=True) if ratio >= alike[0] - NEARLY]
+    return tuple(dict.fromkeys(by_spelling[spelling] for spelling in near))[:MAX_SUGGESTED]
 
 
 def suggestion(name: str, known: Iterable[str]) -> str | None:

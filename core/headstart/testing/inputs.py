@@ -29,7 +29,7 @@ from headstart.specs import (
 )
 from headstart.testing.contract import Contract, told
 from headstart.testing.declared import Declared
-from headstart.testing.sameness import is_same, plain_problem, tensors_problem
+from headstart.testing.values import is_same, plain_problem, tensors_problem
 
 if TYPE_CHECKING:
     import numpy as np

@@ -30,7 +30,7 @@ from headstart.specs import (
 from headstart.testing.contract import Contract, told
 from headstart.testing.declared import Declared
 from headstart.testing.fresh_process import run_fresh
-from headstart.testing.sameness import is_same
+from headstart.testing.values import is_same
 
 if TYPE_CHECKING:
     import numpy as np

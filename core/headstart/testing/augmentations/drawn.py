@@ -236,13 +236,19 @@ class AugmentationDrawn(WithInputKind):
         return None
 
     def _kind_spec(self) -> InputSpec:
+        """The kind that applies what is drawn. Fails where none is installed."""
         if self.input_kind is not None:
             named: InputSpec = self.registry.get("inputs", self.input_kind)
             return named
-        fitting = [kind for kind in self.registry.specs("inputs") if self.spec.draws <= kind.changes.keys()]
+        fitting: list[InputSpec] = [
+            kind for kind in self.registry.specs("inputs") if self.spec.draws <= kind.changes.keys()
+        ]
         if not fitting:
             self._fail(f"no input kind applies {sorted(self.spec.draws)}", "See level A: AugmentationDeclared.")
-        return cast("InputSpec", fitting[0])
+        return fitting[0]
+
+    def _input_name(self) -> str:
+        return self._kind_spec().name
 
     def _samples(self) -> dict[str, Any]:
         return make_up(self._input_kind().tensors, 8)

@@ -1,4 +1,4 @@
-"""Whether two plain values are equal, whatever arrays they hold."""
+"""What contracts ask of values: that they are equal, of a declared form, plain."""
 
 from __future__ import annotations
 
