@@ -21,8 +21,8 @@ TARGETS = {
     if getattr(kind, "_is_protocol", False) and "__call__" in vars(kind)
 }
 EXPLAINED = [
-    *("Spec", "BackboneSpec", "FeatureSpec", "BackboneRequest", "WeightsSpec", "PretrainedHead"),
-    *("PackageFile", "RemoteFile", "LocalFile", "FetchedFile"),
+    *("Spec", "BackboneSpec", "FeatureSpec", "BackboneRequest", "WeightsSpec"),
+    *("PackageFile", "RemoteFile", "LocalFile", "FetchedFile", "PretrainedHead"),
     *("DatasetSpec", "DatasetRequest", "Records", "Record", "Skipped"),
     *("AugmentationSpec", "AugmentationRequest", "Drawn", "ReporterSpec", "ReporterRequest"),
 ]

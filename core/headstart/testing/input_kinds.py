@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def input_of(registry: Registry, spec: BackboneSpec | DatasetSpec) -> InputSpec:
-    """The input kind of an offer: that which reads a dataset's medium, or feeds a backbone.
+    """The input kind of an offer: that which feeds a backbone, or reads a dataset's medium.
 
     Raises UsageError where none is installed.
     """

@@ -33,7 +33,7 @@ class WithInputKind(Contract):
             )
 
     def _kind_spec(self) -> InputSpec:
-        """The input kind of the offer. Raises UsageError where none is installed."""
+        """The input kind that the offer fits. Raises UsageError where none is installed."""
         return input_of(self.registry, self.spec)
 
     def _preprocess(self) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 from unittest import SkipTest
 
 from headstart.errors import PluginError
@@ -129,7 +129,7 @@ class AugmentationDrawn(WithInputKind):
         import numpy as np
 
         kind, samples, augmentation = self._input_kind(), self._samples(), self._sound(allowed=True)
-        kind_name = self._kind_spec().name
+        kind_name = self._input_name()
         if not self.spec.mixes:
             return
         if not isinstance(kind, MixesSamples):
@@ -192,7 +192,7 @@ class AugmentationDrawn(WithInputKind):
         self._require(
             not odd,
             f"varying samples changes the stored {', '.join(odd)}, which val is read from",
-            f"`transform` of the input kind {self._kind_spec().name} must return new arrays.",
+            f"`transform` of the input kind {self._input_name()} must return new arrays.",
         )
 
     def _built(self, *, allowed: bool) -> Augmentation:
@@ -236,13 +236,19 @@ class AugmentationDrawn(WithInputKind):
         return None
 
     def _kind_spec(self) -> InputSpec:
+        """The kind that applies what is drawn. Fails where none is installed."""
         if self.input_kind is not None:
             named: InputSpec = self.registry.get("inputs", self.input_kind)
             return named
-        fitting = [kind for kind in self.registry.specs("inputs") if self.spec.draws <= kind.changes.keys()]
+        fitting: list[InputSpec] = [
+            kind for kind in self.registry.specs("inputs") if self.spec.draws <= kind.changes.keys()
+        ]
         if not fitting:
             self._fail(f"no input kind applies {sorted(self.spec.draws)}", "See level A: AugmentationDeclared.")
-        return cast("InputSpec", fitting[0])
+        return fitting[0]
+
+    def _input_name(self) -> str:
+        return self._kind_spec().name
 
     def _samples(self) -> dict[str, Any]:
         return make_up(self._input_kind().tensors, 8)
