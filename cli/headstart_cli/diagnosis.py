@@ -86,7 +86,7 @@ def _backend(flag: str | None) -> dict[str, Any]:
 def _advice(packages: Mapping[str, str | None], backend: Mapping[str, Any]) -> Iterator[str]:
     if backend["problem"]:
         yield f"{backend['problem']}: {backend['hint']}"
-    from headstart.backend import BACKENDS
+    from headstart.specs import BACKENDS
 
     for name in BACKENDS:
         if name not in backend["installed"] and not backend["problem"]:

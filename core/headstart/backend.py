@@ -1,4 +1,4 @@
-"""Choose the Keras backend before Keras exists. Standard library only.
+"""Choose the Keras backend before Keras exists. Imports no framework.
 
 `--backend` wins over the variable KERAS_BACKEND, which wins over the recipe, which wins over the first
 installed of jax and torch. The file keras.json of the user is neither read nor written: Keras writes
@@ -16,9 +16,8 @@ from pathlib import Path
 
 from headstart.errors import UsageError
 from headstart.imports import import_library
+from headstart.specs.base import BACKENDS
 
-BACKENDS = ("jax", "torch")
-"""The backends we run on, the one taken first where nothing is said first."""
 VARIABLE = "KERAS_BACKEND"
 HOME_VARIABLE = "KERAS_HOME"
 

@@ -13,6 +13,7 @@ from typing import Any, get_args, get_type_hints
 
 from headstart.errors import Problem
 from headstart.options import Bounds, convert, says_none
+from headstart.specs.base import AUTO
 
 MAX_SEED = 2**32 - 1
 DEFAULT = "default"
@@ -70,10 +71,10 @@ class Recipe:
     limit: int | None = setting(None, "Records in all, stratified, before the split.", low=1, example=1000)
     seed: int = setting(0, "Fixes initial weights, order and augmentation.", low=0, high=MAX_SEED)
     split_seed: int = setting(0, "Fixes which records are held out.", low=0, high=MAX_SEED)
-    engine: str = setting("auto", "What runs the frozen part: auto, native, openvino or onnxruntime.")
+    engine: str = setting(AUTO, "What runs the frozen part: auto, native, openvino or onnxruntime.")
     precision: str = setting("float32", "Arithmetic of the backbone: float32, bfloat16, or auto: where it is faster.")
     training_precision: str = setting(
-        "auto", "Arithmetic of stages that learn: float32, bfloat16, or auto: that of `precision` on accelerators."
+        AUTO, "Arithmetic of stages that learn: float32, bfloat16, or auto: that of `precision` on accelerators."
     )
     batch_norm: str = setting(
         "frozen",

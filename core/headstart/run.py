@@ -20,6 +20,7 @@ from headstart.recipes.build import build_recipe, recipe_of_run
 from headstart.recipes.file import verify_form
 from headstart.registry import Registry, load_registry
 from headstart.runs.folder import RunFolder
+from headstart.specs.base import AUTO
 
 if TYPE_CHECKING:
     from headstart.data.split_file import SplitRow
@@ -101,7 +102,7 @@ class Run:
         return dataclasses.replace(
             recipe,
             weights="none",
-            engine="auto",
+            engine=AUTO,
             backbone=self.artefact.blueprint.backbone.name,
             reporters=tuple(name for name in recipe.reporters or () if name in known),
             options={**options, "backbone": self.recipe.table("backbone")},

@@ -18,6 +18,7 @@ from headstart.runs.contact_sheet import _labels, _read_some, _spread
 from headstart.specs import Change, Drawn, DrawsSheets, InputRequest, Mix, Record, Shown
 from headstart_cli.main import run_arguments
 from headstart_plugins.image import ImageOptions
+from headstart_plugins.image._build import ImageKind
 from headstart_plugins.image._build import build as build_image
 from headstart_plugins.image._sheet import Cell, _broken, draw_sheet
 from headstart_plugins.image._words import in_words
@@ -307,6 +308,15 @@ def test_what_was_drawn_is_told_in_words_of_the_picture():
         Drawn(mix=Mix(0.1, 0.5, (0, 0, 1, 1))): ("cut and mixed",),
     }
     assert [in_words(drawn) for drawn in cases] == list(cases.values())
+
+
+def test_a_sheet_says_which_samples_have_no_label(pictures, tmp_path, monkeypatch):
+    shown, drawn = [], ImageKind.sheet
+    monkeypatch.setattr(ImageKind, "sheet", lambda kind, rows, titles: shown.extend(rows) or drawn(kind, rows, titles))
+    lines = [f"data/dark/{number}.png,{'' if number % 2 else 'a|b'}" for number in range(10)]
+    (tmp_path / "table.csv").write_text("\n".join(["path,labels", *lines]))
+    assert show(tmp_path / "table.csv", "light", "--samples", "4", "--out", tmp_path / "sheet.png") == 0
+    assert [row[0].labels for row in shown] == [("no label",), ("a|b",)] * 2
 
 
 def test_a_sheet_is_the_input_kinds_own():

@@ -56,8 +56,8 @@ WORDS = {
 KINDS = {"classification": ClassTargets(), "multilabel": LabelsTargets(), "regression": NumberTargets()}
 
 
-def labelled(split, keys, targets, kind="classification"):
-    return Labelled(split, tuple(keys), tuple(keys), tuple(targets), KINDS[kind])
+def labelled(split, keys, words, kind=KINDS["classification"]):
+    return Labelled(split, tuple(keys), tuple(keys), tuple(words), kind)
 
 
 def answered(outputs, rows):
@@ -70,8 +70,8 @@ def answered(outputs, rows):
 def test_predictions_are_the_recorded_bytes_whatever_the_batches(name, tmp_path):
     (task, outputs), words = TASKS[name], WORDS[name]
     with open_predictions(tmp_path / "predictions.csv", task) as table:
-        table.write(labelled("val", KEYS[:1], words[:1], name), slice(0, 1), answered(outputs, slice(0, 1)))
-        test = labelled("test", KEYS[1:], words[1:], name)
+        table.write(labelled("val", KEYS[:1], words[:1], KINDS[name]), slice(0, 1), answered(outputs, slice(0, 1)))
+        test = labelled("test", KEYS[1:], words[1:], KINDS[name])
         table.write(test, slice(0, 1), answered(outputs, slice(1, 2)))
         table.write(test, slice(1, 3), answered(outputs, slice(2, 4)))
     assert (tmp_path / "predictions.csv").read_bytes() == RECORDED[name]
@@ -187,8 +187,8 @@ class Read:
 def evaluated(count, path):
     """Scores of `count` pages answered with their own number where half a unit more was right."""
     predictor, numbers, heard = Predictor(Pages(), Read(), pages), tuple(range(count)), []
-    keys, targets = tuple(map(str, numbers)), tuple(str(number + 0.5) for number in numbers)
-    samples = Labelled("test", keys, numbers, targets, NumberTargets())
+    words = tuple(map(str, numbers))
+    samples = Labelled("test", words, numbers, tuple(str(number + 0.5) for number in numbers), NumberTargets())
     with open_predictions(path, predictor.task) as table:
         found = score(predictor, samples, predictions=table, on_progress=lambda *told: heard.append(told))
     assert heard[-1] == (count, count)

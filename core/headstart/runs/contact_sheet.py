@@ -63,7 +63,8 @@ def contact_sheet(resolved: ResolvedRecipe, registry: Registry, *, samples: int,
         listed = "".join(f"\n  {each.reason}" for each in reading.skipped[:MAX_LISTED])
         raise DataError(f"none of the records can be read:{listed}", hint="mend these files, or name other data")
     warnings = [*left_out(bound, records), *(each.reason for each in reading.skipped)]  # reasons name the file
-    words = [_words(item, targets) or "no label" for item in reading.items]
+    words = ["" if item.target is None else targets.words(item.target) for item in reading.items]
+    words = [each if each.strip() else "no label" for each in words]
     rows = _rows(reading, words, view, samples=samples, views=views)
     titles = ("as it is", *(f"epoch {number + 1}" for number in range(views)))
     return ContactSheet(kind.sheet(rows, titles), (*warnings,))
@@ -86,13 +87,9 @@ def _spread(items: Sequence[Record], targets: TargetKind) -> list[Record]:
     given = [record for record in items if record.split == "train"] or items
     groups: defaultdict[str, list[Record]] = defaultdict(list)
     for record in sorted(given, key=lambda record: record.key):
-        groups[_words(record, targets)].append(record)
+        groups["" if record.target is None else targets.words(record.target)].append(record)
     in_turn = chain.from_iterable(zip_longest(*(groups[name] for name in _in_order(groups, targets))))
     return [record for record in in_turn if record is not None]
-
-
-def _words(record: Record, targets: TargetKind) -> str:
-    return "" if record.target is None else targets.words(record.target)
 
 
 def _in_order(groups: Mapping[str, Sequence[Record]], targets: TargetKind) -> list[str]:

@@ -13,6 +13,7 @@ AUTO = "auto"
 """The value of a setting that leaves the choice to headstart: `--engine auto`, `--precision auto`."""
 
 BACKENDS = ("jax", "torch")
+"""The backends we run on, the one taken first where nothing is said first."""
 
 
 @dataclass(frozen=True, kw_only=True)

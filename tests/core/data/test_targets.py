@@ -223,7 +223,7 @@ def test_encoded_targets_stay_where_samples_are_changed():
 
 def test_targets_in_words_are_their_text():
     assert KINDS["labels"].words("red|round") == "red|round"
-    assert KINDS["labels"].words("") == ""  # as an answer without labels is written
+    assert KINDS["labels"].words("") == ""
     assert KINDS["number"].words("-3.5") == "-3.5"
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from headstart.errors import RecipeError
+from headstart.plugins import DISABLE_VARIABLE
 from headstart.recipes.build import build_recipe
 from headstart.recipes.resolve import bind, resolve_recipe
 from headstart.registry import load_registry
@@ -90,6 +91,7 @@ class Options:
 @pytest.fixture
 def with_kinds(tmp_path, monkeypatch):
     write_distribution(tmp_path, "read", OPTIONS + KINDS)
+    monkeypatch.setenv(DISABLE_VARIABLE, "small")  # other tests may have put it on the path, and it reads texts too
     monkeypatch.syspath_prepend(tmp_path)
     return load_registry()
 

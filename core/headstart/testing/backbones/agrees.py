@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest import SkipTest
 
-from headstart.backend import BACKENDS, VARIABLE, installed_backends
+from headstart.backend import VARIABLE, installed_backends
+from headstart.specs import BACKENDS
 from headstart.testing.answers import read_outputs, write_arrays
 from headstart.testing.backbones.offer import SAMPLES, BackboneOffer
 from headstart.testing.fresh_process import run_fresh
