@@ -247,8 +247,5 @@ class AugmentationDrawn(WithInputKind):
             self._fail(f"no input kind applies {sorted(self.spec.draws)}", "See level A: AugmentationDeclared.")
         return fitting[0]
 
-    def _input_name(self) -> str:
-        return self._kind_spec().name
-
     def _samples(self) -> dict[str, Any]:
         return make_up(self._input_kind().tensors, 8)
