@@ -129,7 +129,7 @@ class AugmentationDrawn(WithInputKind):
         import numpy as np
 
         kind, samples, augmentation = self._input_kind(), self._samples(), self._sound(allowed=True)
-        kind_name = self._input_name()
+        kind_name = self._kind_spec().name
         if not self.spec.mixes:
             return
         if not isinstance(kind, MixesSamples):
@@ -192,7 +192,7 @@ class AugmentationDrawn(WithInputKind):
         self._require(
             not odd,
             f"varying samples changes the stored {', '.join(odd)}, which val is read from",
-            f"`transform` of the input kind {self._input_name()} must return new arrays.",
+            f"`transform` of the input kind {self._kind_spec().name} must return new arrays.",
         )
 
     def _built(self, *, allowed: bool) -> Augmentation:
