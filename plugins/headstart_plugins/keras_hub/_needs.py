@@ -33,6 +33,8 @@ def _is(absent: list[str]) -> str:
 
 def missing(recipe: Recipe, registry: Registry) -> Iterator[Problem]:
     """What is wrong with a recipe whose backbone is of KerasHub: the package, or the preset's own files."""
+    if recipe.backbone is None:  # it hangs on the data, which are not open yet
+        return
     spec = registry.resolve_backbone(str(recipe.backbone))
     if spec.plugin != PLUGIN:
         return

@@ -42,7 +42,7 @@ def load_weights(
     if source is None:
         initialise(stages, batch, seed, features=spec.features)
         return
-    name = source.name if isinstance(source, WeightsSpec) else "file"
+    name = source.name if isinstance(source, WeightsSpec) else str(source)
     arrays = load_arrays(source, spec, backbone=Backbone(stages), registry=registry)
     verify_finite(arrays, name)
     assign_arrays(stages, arrays, source=name)
