@@ -214,7 +214,7 @@ def test_logit_adjustments_share_without_logit_adjustment_is_refused(registry):
         assert "--set task.balance=logit_adjustment" in message
 
 
-TARGETS = {"classification": list("ab"), "multilabel": ["a|b", "b"], "regression": ["0.5", "2.0"]}
+TARGETS = {"classification": list("ab"), "multilabel": [("a", "b"), ("b",)], "regression": [0.5, 2.0]}
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -225,6 +225,6 @@ def test_no_head_that_is_solved_depends_on_what_its_task_says_training_alone_rea
     for value in (0.0, 0.4):
         options = spec.options(**dict.fromkeys(spec.gradient_options, value))
         task = registry.load_target(spec, spec.build)(TaskRequest(options, targets=TARGETS[name] * 20))
-        rows = Rows((Part((features,), task.encode(TARGETS[name] * 20, [""] * 40)),))
+        rows = Rows((Part((features,), task.encode(TARGETS[name] * 20, [{}] * 40, [""] * 40)),))
         solved.append([(each.solver, each.weights["kernel"].tolist()) for each in task.solve(rows, (0.1, 1.0))])
     assert solved[0] == solved[1]
