@@ -156,10 +156,6 @@ class Cache:
             self._warn(exc.message)
 
 
-def _canonical(key: Mapping[str, Any]) -> bytes:
-    return json.dumps(key, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-
-
 class _Filling:
     """Fills a folder and writes its manifest; `running` stays true where that failed."""
 
