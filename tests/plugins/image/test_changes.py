@@ -111,6 +111,6 @@ def test_a_preview_shows_the_sample_as_it_is_varied():
     sample = KIND.read(np.repeat(PIXELS["image"], 10, axis=0).repeat(10, axis=1), "x")
     plain, flipped = KIND.preview(sample), KIND.preview(sample, [Change("matrix", FLIP)])
     assert plain.media_type == flipped.media_type == "image/png"
-    as_varied = KIND.transform(KIND.prepare(sample), [Change("matrix", FLIP)])["image"]
+    as_varied = KIND.transform(KIND.prepare(sample).tensors, [Change("matrix", FLIP)])["image"]
     assert flipped.data == KIND.preview(KIND.read(as_varied, "x")).data
     assert plain.data != flipped.data
