@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from headstart.errors import UsageError
 from headstart.specs import AnySpec, BackboneSpec, DatasetSpec, InputKind, InputRequest, InputSpec, TensorSpec
 
 if TYPE_CHECKING:
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
 
 def input_of(registry: Registry, spec: AnySpec) -> InputSpec:
-    """The input kind of an offer: that which reads a dataset's medium, feeds a backbone, or is an augmentation's own.
+    """The input kind of an offer: that which reads a dataset's medium, feeds a backbone, or applies all that an
+    augmentation draws, a native one where several do.
 
     Raises UsageError where none is installed.
     """
@@ -23,8 +25,14 @@ def input_of(registry: Registry, spec: AnySpec) -> InputSpec:
         return registry.input_kind(takes=spec.takes)
     if isinstance(spec, DatasetSpec):
         return registry.input_kind(medium=spec.medium)
-    named: InputSpec = registry.get("inputs", getattr(spec, "input"))  # noqa: B009 - of an AugmentationSpec
-    return named
+    drawn: frozenset[str] = getattr(spec, "draws", frozenset())
+    fitting: list[InputSpec] = [each for each in registry.specs("inputs") if drawn <= set(each.changes)]
+    if not fitting:
+        raise UsageError(
+            f"no input kind applies all that {spec.name} draws: {', '.join(sorted(drawn))}",
+            hint="install the plugin of one whose `changes` name them",
+        )
+    return max(fitting, key=lambda each: each.native)
 
 
 def build_kind(

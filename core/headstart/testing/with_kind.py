@@ -34,7 +34,7 @@ class WithInputKind(Contract):
             )
 
     def _input_name(self) -> str:
-        return str(self.spec.input)
+        return input_of(self.registry, self.spec).name
 
     def _preprocess(self) -> Mapping[str, Any]:
         if self.preprocess is not None:
