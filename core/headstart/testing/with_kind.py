@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from headstart.errors import HeadstartError
-from headstart.specs import InputKind
+from headstart.specs import InputKind, InputSpec
 from headstart.testing.contract import Contract
 from headstart.testing.input_kinds import build_kind, input_of
 
@@ -25,8 +25,7 @@ class WithInputKind(Contract):
 
     def _build_input_kind(self) -> InputKind:
         try:
-            spec = input_of(self.registry, self.spec)
-            return build_kind(self.registry, spec, self._preprocess(), self.size)
+            return build_kind(self.registry, self._input(), self._preprocess(), self.size)
         except HeadstartError as exc:
             self._fail(
                 f"its input kind cannot be built: {exc}",
@@ -34,11 +33,14 @@ class WithInputKind(Contract):
             )
 
     def _input_name(self) -> str:
-        return input_of(self.registry, self.spec).name
+        return self._input().name
+
+    def _input(self) -> InputSpec:
+        return input_of(self.registry, self.spec)
 
     def _preprocess(self) -> Mapping[str, Any]:
         if self.preprocess is not None:
             return self.preprocess
-        made = input_of(self.registry, self.spec).produces
+        made = self._input().produces
         found = (spec.preprocess for spec in self.registry.specs("backbones") if spec.takes == made)
         return next(found, {})

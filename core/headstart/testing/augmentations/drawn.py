@@ -8,7 +8,7 @@ from typing import Any
 from unittest import SkipTest
 
 from headstart.errors import PluginError
-from headstart.specs import Augmentation, AugmentationRequest, Drawn, InputKind, JudgesChanges, MixesSamples
+from headstart.specs import Augmentation, AugmentationRequest, Drawn, InputKind, InputSpec, JudgesChanges, MixesSamples
 from headstart.testing.augmentations.drawing import Draw, plain_draws
 from headstart.testing.augmentations.findings import array_problem, draw_problem, forbidden, mixed_problem, refusal
 from headstart.testing.contract import told
@@ -234,6 +234,10 @@ class AugmentationDrawn(WithInputKind):
                 if kind is not None and (problem := refusal(drawn, kind, sample)):
                     return f"draw{draw} gives {drawn}: {problem}"
         return None
+
+    def _input(self) -> InputSpec:
+        spec: InputSpec = self.registry.get("inputs", self._input_name())
+        return spec
 
     def _input_name(self) -> str:
         """Of the kind that applies what is drawn. Fails where none is installed."""
