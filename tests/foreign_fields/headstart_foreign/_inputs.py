@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from headstart.errors import DataError
+from headstart.errors import DataError, PluginError
 from headstart.specs import Prepared, Preview, Sample, TensorSpec
 
 LONGEST = 128
@@ -36,7 +36,9 @@ class Marks:
         return Prepared({"tokens": tokens, "mask": np.arange(LONGEST) < length}, {"symbols": length}, length)
 
     def transform(self, tensors, changes):
-        raise AssertionError("no change is declared")
+        for change in changes:
+            raise PluginError(f"cannot apply {change.name!r}: no change is declared")
+        return tensors
 
     def stage(self):
         import keras
@@ -68,7 +70,7 @@ class Scenes:
     def read(self, payload, where):
         try:
             picture = payload if isinstance(payload, np.ndarray) else np.load(payload)
-        except (OSError, ValueError) as exc:
+        except (OSError, TypeError, ValueError) as exc:
             raise DataError(f"{where}: cannot be read: {exc}") from exc
         if picture.ndim != 2 or picture.dtype != np.uint8:
             raise DataError(f"{where}: expected (height, width) uint8, received {picture.shape} {picture.dtype}")
@@ -81,7 +83,8 @@ class Scenes:
     def transform(self, tensors, changes):
         picture = tensors["scene"]
         for change in changes:
-            assert change.name == "mirror"
+            if change.name != "mirror":
+                raise PluginError(f"cannot apply {change.name!r}: only mirror is declared")
             picture = picture[:, ::-1]
         return {"scene": np.ascontiguousarray(picture)}
 
@@ -131,7 +134,9 @@ class Waves:
         ]
 
     def transform(self, tensors, changes):
-        raise AssertionError("no change is declared")
+        for change in changes:
+            raise PluginError(f"cannot apply {change.name!r}: no change is declared")
+        return tensors
 
     def stage(self):
         import keras

@@ -50,7 +50,10 @@ class Boxes(_Kind):
         return f"{len(target)} boxes"
 
     def read(self, target, where):
-        return target
+        try:
+            return tuple((kind, *map(float, (left, top, right, bottom))) for kind, left, top, right, bottom in target)
+        except (TypeError, ValueError) as exc:
+            raise DataError(f"{where}: {target!r} is no list of (kind, left, top, right, bottom)") from exc
 
     def transform(self, targets, changes, facts):
         boxes = targets["boxes"].copy()
@@ -73,7 +76,7 @@ class Mask(_Kind):
     def read(self, target, where):
         try:
             mask = np.load(target)
-        except (OSError, ValueError) as exc:
+        except (OSError, TypeError, ValueError) as exc:
             raise DataError(f"{where}: its mask {target} cannot be read: {exc}") from exc
         if not np.isin(mask, (*range(len(CLASSES)), VOID)).all():
             raise DataError(f"{where}: {target} holds classes beyond {len(CLASSES) - 1}")
@@ -99,6 +102,8 @@ class Phrase(_Kind):
         return target
 
     def read(self, target, where):
+        if not isinstance(target, str):
+            raise DataError(f"{where}: {target!r} is no text")
         return target
 
     def transform(self, targets, changes, facts):
