@@ -43,6 +43,7 @@ lint: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks/startup.py
 	$(BIN)/python tests/benchmarks/memory.py
+	$(BIN)/python tests/benchmarks/dense.py
 	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/heads.py
 	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/heads.py
 	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/extraction.py

@@ -126,6 +126,7 @@ class Predictor:
             if on_progress is not None:
                 on_progress(done, len(payloads))
             yield Answered(answers, tuple(facts[first] for first in firsts), notes, rows)
+            del parts, tensors, outputs, answers, rows  # or two batches of dense outputs are there at a time
 
     def _prepared(
         self, payloads: Sequence[Any]

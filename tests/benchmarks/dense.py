@@ -41,7 +41,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("runs/bench-dense"), help="runs and measurements")
     parser.add_argument("--json", type=Path, default=FOUND / "dense.json", help="where the ratios go")
     parser.add_argument("--backends", nargs="+", default=["torch", "jax"], choices=("jax", "torch"), metavar="NAME")
-    parser.add_argument("--count", type=int, default=160, metavar="N", help="samples; then ten times as many")
+    parser.add_argument("--count", type=int, default=400, metavar="N", help="samples; then ten times as many")
     parser.add_argument("--rounds", type=int, default=1, metavar="N")
     return parser.parse_args()
 

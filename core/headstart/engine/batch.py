@@ -21,5 +21,7 @@ def count_rows(batch: Batch) -> int:
 
 
 def concatenated(parts: Sequence[Batch]) -> dict[str, np.ndarray]:
-    """The rows of all parts, one part after the other; every part has the same names."""
+    """The rows of all parts, one part after the other; every part has the same names. A single part is not copied."""
+    if len(parts) == 1:
+        return dict(parts[0])
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

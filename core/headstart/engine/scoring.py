@@ -55,6 +55,7 @@ class Scores:
         """
         rows = _Rows(targets, outputs, losses, facts if len(facts) else [{}] * len(losses))
         if owners is None:
+            self._close()
             self._add(rows)
             return
         starts = np.flatnonzero(np.diff(owners, prepend=owners[:1] - 1))

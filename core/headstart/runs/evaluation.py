@@ -37,7 +37,8 @@ def score(
         owners = rows.owners + done
         values = samples.values(answered)
         targets = task.encode([values[of] for of in rows.owners], rows.facts, [samples.keys[of] for of in owners])
-        scores.update(targets, rows.outputs, losses(rows, targets), facts=rows.facts, owners=owners)
+        several = owners if len(owners) > len(batch.facts) else None  # a batch holds whole records
+        scores.update(targets, rows.outputs, losses(rows, targets), facts=rows.facts, owners=several)
         if predictions is not None:
             predictions.write(samples, answered, batch)
         done = answered.stop
