@@ -41,7 +41,7 @@ def test_running_scores_come_back_and_go_on_to_the_same_bits(bench):
     again = TrainState.of(saved.facts(), groups, EpochRecord(Scores(bench.task, running=True))).record
     for targets, outputs, losses in steps[2:]:
         for each in (record, again):
-            each.add(float(losses.mean()), losses, outputs, targets, np.ones(8, bool))
+            each.add(Stepped(float(losses.mean()), losses, outputs, True), targets, np.ones(8, bool))
 
     assert again.losses == record.losses
     assert again.metrics() == record.metrics()
