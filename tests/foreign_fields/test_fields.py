@@ -129,6 +129,9 @@ def test_a_recording_of_several_windows_has_one_answer(runs, foreign_registry):
 def test_a_head_is_solved_for_where_the_task_can(name, tmp_path, fitted):
     run = fitted(name, tmp_path / "run", strategy="probe", epochs=None, learning_rate=None)
     assert run.result["phases"][0]["solver"]
+    found, count = run.result["phases"][0]["best"]["accuracy"], run.result["samples"]["val"]
+    assert found * count == pytest.approx(round(found * count))  # records count once, however many rows they have
+    assert run.result["metrics"]["val"]["accuracy"] == pytest.approx(found)
     assert run.result["metrics"]["test"]["accuracy"] > 0.6
 
 

@@ -92,7 +92,9 @@ class ClosedFormPhase:
             raise ValueError("a closed-form phase needs stored features")
         features = self._context.network.features
         flat = tuple(flattened(view, features) for view in samples.views)
-        return Rows((Part(flat, self._context.targets[split]),))
+        context = self._context
+        owners = context.owners.get(split) if split == "val" else None  # training is scored row by row
+        return Rows((Part(flat, context.targets[split], context.facts.get(split, ()), owners),))
 
     def _on_tried(self, tried: Tried) -> None:
         self._tried += 1

@@ -38,8 +38,9 @@ def solve_path(
 
 def score(scores: Scores, solved: Solved, rows: Rows, losses: LossStep) -> Scores:
     """Add what a linear head gives on features to `scores`, a block at a time, and return them."""
-    for targets, outputs in answers(solved, rows):
-        scores.update(targets, outputs, losses(targets, outputs))
+    for (targets, outputs), (part, samples) in zip(answers(solved, rows), rows.places(), strict=True):
+        owners = None if part.owners is None else part.owners[samples]
+        scores.update(targets, outputs, losses(targets, outputs), facts=part.facts[samples], owners=owners)
     return scores
 
 

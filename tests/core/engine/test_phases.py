@@ -6,14 +6,16 @@ import json
 import keras
 import numpy as np
 import pytest
+from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from headstart.engine.device import forward
-from headstart.engine.heads import is_surer
+from headstart.engine.device import forward, loss_step
+from headstart.engine.heads import is_surer, score
 from headstart.engine.linear.rows import Part, Rows
 from headstart.engine.network.frozen import count_trainable, hash_frozen, trainable_variables, verify_frozen
 from headstart.engine.network.stages import read_arrays
+from headstart.engine.scoring import Scores
 from headstart.engine.train.phases import run_phases
 from headstart.engine.train.trainer import Trainer
 from headstart.errors import HeadstartError
@@ -21,7 +23,7 @@ from headstart.eventlog import read_events
 from headstart.events import CheckpointSaved, EpochDone, PhaseDone, PhaseStarted
 from headstart.manifest import read_manifest
 from headstart.schemas import CHECKPOINT
-from headstart.specs import Phase
+from headstart.specs import Phase, Solved
 from headstart.weights.files import read_safetensors
 
 pytestmark = pytest.mark.backend
@@ -175,6 +177,20 @@ def test_views_are_rows_below_one_another(bench, network, training):
     assert len(rows) == 3 * len(bench.targets("train")["class"])
     same = [one for one in bench.task.solve(rows, (0.1,)) if one.solver == result.solver]
     assert np.array_equal(read_arrays(network.stages[-1:])["head/0/kernel"], same[0].weights["kernel"])
+
+
+def test_records_of_several_rows_count_once_where_a_head_is_chosen(bench):
+    random = np.random.default_rng(0)
+    features, classes = random.normal(size=(5, 12)).astype(np.float32), np.array([1, 1, 1, 4, 4], np.int32)
+    kernel = random.normal(size=(12, 10)).astype(np.float32)
+    given = Solved("ridge", 0.1, {"kernel": kernel, "bias": np.zeros(10, np.float32)})
+    part = Part((features,), {"class": classes}, owners=np.array([7, 7, 7, 9, 9]))
+    found = score(Scores(bench.task), given, Rows((part,)), loss_step(bench.task)).metrics()
+    logits = features @ kernel
+    of_rows = -log_softmax(logits.astype(np.float64), axis=1)[np.arange(5), classes]
+    assert found["loss"] == pytest.approx(np.mean([of_rows[:3].mean(), of_rows[3:].mean()]), rel=1e-5)
+    pooled = np.array([logits[:3].mean(axis=0), logits[3:].mean(axis=0)])
+    assert found["accuracy"] == (pooled.argmax(axis=1) == [1, 4]).mean()
 
 
 def test_the_surer_of_two_heads_has_the_lower_loss_and_then_the_better_metric(bench):
