@@ -73,7 +73,7 @@ class Spells:
 
         draw = keras.initializers.GlorotUniform(seed)
         tokens = keras.Input(features["tokens"][1:], name="tokens")
-        mask = keras.Input(features["tokens.mask"][1:], name="mask", dtype="bool")
+        mask = keras.Input(features["tokens.mask"][1:], name="tokens.mask", dtype="bool")
         fed = keras.Input((MOST,), name="fed", dtype="int32")
         pooled = keras.layers.GlobalAveragePooling1D()(tokens, mask=mask)
         seen = keras.layers.Embedding(7, 4, embeddings_initializer=draw)(fed)

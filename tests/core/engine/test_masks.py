@@ -19,10 +19,11 @@ def text_stages():
     ids = keras.Input((TOKENS,), dtype="int32", name="ids")
     mask = keras.Input((TOKENS,), dtype="bool", name="mask")
     entry = keras.Model({"ids": ids, "mask": mask}, {"ids": ids, "mask": mask})
-    low = {"ids": keras.Input((TOKENS,), dtype="int32"), "mask": keras.Input((TOKENS,), dtype="bool")}
+    low = {"ids": keras.Input((TOKENS,), dtype="int32", name="ids")}
+    low["mask"] = keras.Input((TOKENS,), dtype="bool", name="mask")
     vectors = keras.layers.LayerNormalization()(keras.layers.Embedding(VOCABULARY, WIDTH)(low["ids"]))
     embed = keras.Model(low, {"x": vectors, "mask": low["mask"]})
-    high = {"x": keras.Input((TOKENS, WIDTH)), "mask": keras.Input((TOKENS,), dtype="bool")}
+    high = {"x": keras.Input((TOKENS, WIDTH), name="x"), "mask": keras.Input((TOKENS,), dtype="bool", name="mask")}
     tokens = keras.layers.Dense(WIDTH, activation="tanh")(high["x"])
     pooled = keras.layers.Dense(3)(keras.layers.Flatten()(tokens))
     top = keras.Model(high, {"tokens": tokens, "pooled": pooled, "mask": high["mask"]})

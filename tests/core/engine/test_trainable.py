@@ -64,7 +64,7 @@ def test_roles_that_no_weight_of_the_stages_has_are_an_error_that_names_both(net
 
 def test_a_phase_whose_stages_hold_no_weights_is_refused(network):
     """As of a strategy that trains the topmost stage of a backbone that ends by pooling."""
-    entry = keras.Input((12,))
+    entry = keras.Input((12,), name="pooled")
     pooling = Stage("pooling", keras.Model({"pooled": entry}, {"pooled": keras.layers.Activation("linear")(entry)}))
     ending = Network((*network.stages[:-1], pooling, network.stages[-1]), network.features)
     with pytest.raises(UsageError, match="phase 'tune' trains pooling, which hold no weights"):
