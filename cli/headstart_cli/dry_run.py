@@ -82,11 +82,11 @@ def _how(phase: Mapping[str, Any]) -> str | None:
             adapter and f"low-rank updates of {sum(adapter['kernels'].values())} kernels, rank {adapter['rank']}",
         ),
         (phase["pick"], f"{phase['pick']} of {learning} stages, by their gradients"),
-        (phase["pull"], f"pulled to its start by {phase['pull']:g}"),
+        (phase["l2_sp"], f"pulled to its start by {phase['l2_sp']:g}"),
         (phase["clip"], f"clipped to {phase['clip']:g}"),
         (phase["average"], f"averaged by {phase['average']:g}"),
         (len(phase["rate_factors"]) > 1, f"a soup of the rates times {_listed(phase['rate_factors'])}"),
-        (phase["shares"], f"mixed with its start by {_listed(phase['shares'])}"),
+        (phase["wise_ft"], f"mixed with its start by {_listed(phase['wise_ft'])}"),
     )
     return "; ".join(text for applies, text in told if applies) or None
 

@@ -59,7 +59,7 @@ class Spells:
     def fitted(self, targets):
         return replace(self, largest=int((targets["letters"] == 1).sum(axis=1).max()))
 
-    def chances(self, targets):
+    def sampling_weights(self, targets):
         return np.ones(len(targets["weight"]))
 
     def encode(self, values, facts, keys):
@@ -181,7 +181,7 @@ ENCODED_BUGS = {
     "a column that is there already": (('columns = ("number"', 'columns = ("key", "number"'), {SAYS: "columns are"}),
     "other features": (('    features = ("tokens",)', '    features = ("pooled",)'), {SAYS: "features are .'pooled'"}),
     "a baseline of nothing": (('"nothing_right": 0.0', '"nothing_right": float("nan")'), {BASELINE: "nothing_right"}),
-    "chances of nothing": (("return np.ones(len(targets", "return np.zeros(len(targets"), {OFFERS: "chances gives"}),
+    "no weights": (("return np.ones(len(targets", "return np.zeros(len(targets"), {OFFERS: "sampling_weights gives"}),
 }  # fmt: skip
 
 HEADS = "test_each_head_gives_finite_outputs"

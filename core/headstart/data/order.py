@@ -8,32 +8,32 @@ from collections.abc import Iterator
 import numpy as np
 
 
-def epoch_order(seed: int, epoch: int, count: int, chances: np.ndarray | None = None) -> np.ndarray:
+def epoch_order(seed: int, epoch: int, count: int, sampling_weights: np.ndarray | None = None) -> np.ndarray:
     """A permutation (count,) int64 of range(count), drawn from `seed` >= 0 and `epoch` >= 0 alone.
 
     Sorts the raw 64-bit output of Philox (Salmon et al. 2011) instead of calling `Generator.permutation`:
     numpy keeps the stream of a bit generator from release to release, and promises nothing about the methods
     of a Generator.
 
-    With `chances` (row,) float64 >= 0, not all 0, it is `count` rows of range(len(chances)) with repetition, each
-    expected count * chance / sum of chances times, which it misses by less than one: systematic resampling (Kitagawa
-    1996), then shuffled.
+    With `sampling_weights` (row,) float64 >= 0, not all 0, it is `count` rows of range(len(sampling_weights)) with
+    repetition, each expected count * weight / sum of weights times, which it misses by less than one: systematic
+    resampling (Kitagawa 1996), then shuffled.
     """
     bits = np.random.Philox(np.random.SeedSequence([seed, epoch]))
-    if chances is None:
+    if sampling_weights is None:
         return np.argsort(bits.random_raw(count), kind="stable").astype(np.int64)
     start = (int(bits.random_raw()) >> 11) * 2.0**-53
-    drawn = _systematic(start, count, np.asarray(chances, np.float64))
+    drawn = _systematic(start, count, np.asarray(sampling_weights, np.float64))
     return drawn[np.argsort(bits.random_raw(count), kind="stable")]
 
 
-def _systematic(start: float, count: int, chances: np.ndarray) -> np.ndarray:
+def _systematic(start: float, count: int, sampling_weights: np.ndarray) -> np.ndarray:
     """The rows (count,) whose spans, laid end to end, hold the points (start + 0, 1, ..., count - 1) / count."""
-    ends = np.cumsum(chances)
-    if not (np.isfinite(ends[-1]) and ends[-1] > 0 and chances.min() >= 0):
-        raise ValueError("chances must be finite, none below 0, and not all 0")
+    ends = np.cumsum(sampling_weights)
+    if not (np.isfinite(ends[-1]) and ends[-1] > 0 and sampling_weights.min() >= 0):
+        raise ValueError("sampling_weights must be finite, none below 0, and not all 0")
     points = (start + np.arange(count)) / count
-    last = np.flatnonzero(chances)[-1]  # where rounding puts a point at the very end
+    last = np.flatnonzero(sampling_weights)[-1]  # where rounding puts a point at the very end
     rows: np.ndarray = np.minimum(np.searchsorted(ends / ends[-1], points, side="right"), last).astype(np.int64)
     return rows
 

@@ -82,15 +82,15 @@ class Composed:
 class TrainingSamples:
     """The samples that vary: `rows` (count,) int64 of `tensors` (sample, ...) and `keys`, in the split's fixed order.
 
-    A position is a place in `rows`. `chances` (count,) say how often each is seen relative to others, which holds for
-    partners as well: or mixing would bring the classes back that were evened out. None: all alike. `facts` are those of
-    each sample; they may be empty where no view moves targets.
+    A position is a place in `rows`. `sampling_weights` (count,) say how often each is seen relative to others, which
+    holds for partners as well: or mixing would bring the classes back that were evened out. None: all alike. `facts`
+    are those of each sample; they may be empty where no view moves targets.
     """
 
     tensors: Mapping[str, np.ndarray]
     keys: Sequence[str]
     rows: np.ndarray
-    chances: np.ndarray | None = None
+    sampling_weights: np.ndarray | None = None
     facts: Sequence[Facts] = ()
 
     def at(self, position: int) -> tuple[str, dict[str, np.ndarray]]:
@@ -109,7 +109,7 @@ class TrainingSamples:
     @cached_property
     def _bounds(self) -> np.ndarray | None:
         """Where the part of each position ends, (count,) float64: summed once, not for each sample."""
-        return None if self.chances is None else np.cumsum(self.chances, dtype=np.float64)
+        return None if self.sampling_weights is None else np.cumsum(self.sampling_weights, dtype=np.float64)
 
 
 @dataclass(frozen=True)

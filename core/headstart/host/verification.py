@@ -70,7 +70,8 @@ KINDS: Mapping[str, Kind] = {
 CHANGES: Mapping[int, str] = {
     1: (
         "BackboneSpec.input is takes; DatasetSpec.input and Records.input are medium; InputSpec has reads and "
-        "produces; InputKind.prepare gives Prepared; TargetForm is a target kind; Transform is Change"
+        "produces; InputKind.prepare gives Prepared; TargetForm is a target kind; Transform is Change; "
+        "Phase.pull is l2_sp, Phase.shares wise_ft, FitsTargets.chances sampling_weights"
     ),
 }
 """What is called otherwise since each earlier api: old name, new name."""

@@ -182,7 +182,7 @@ def _wrong_solver(phase: Phase, *, solvable: bool) -> str | None:
             f"is in closed form, so it needs strengths and trains the head alone; received train {phase.train}, "
             f"strengths {phase.strengths}"
         )
-    unused = [name for name in ("pull", "average", "shares") if getattr(phase, name)]
+    unused = [name for name in ("l2_sp", "average", "wise_ft") if getattr(phase, name)]
     unused += ["rate_factors"] if phase.rate_factors != (1.0,) else []
     return f"is in closed form; nothing of it follows {' and '.join(unused)}" if unused else None
 
@@ -199,10 +199,10 @@ def _wrong_number(phase: Phase) -> str | None:
         ("warmup", phase.warmup, 0 <= phase.warmup < 1, "from 0 to below 1"),
         ("average", phase.average, 0 <= phase.average < 1, "from 0 to below 1"),
         ("clip", phase.clip, 0 <= phase.clip < math.inf, "0 or above"),
-        ("pull", phase.pull, 0 <= phase.pull < math.inf, "0 or above"),
+        ("l2_sp", phase.l2_sp, 0 <= phase.l2_sp < math.inf, "0 or above"),
         ("weight_decay", phase.weight_decay, 0 <= phase.weight_decay < math.inf, "0 or above"),
         ("the adapter", phase.adapter, adapter.rank >= 1 and adapter.scale > 0, "of rank 1 or more, scaled above 0"),
-        ("shares", phase.shares, all(0 <= share <= 1 for share in phase.shares), "from 0 to 1"),
+        ("wise_ft", phase.wise_ft, all(0 <= share <= 1 for share in phase.wise_ft), "from 0 to 1"),
         ("rate_factors", phase.rate_factors, _are_factors(phase.rate_factors), "one or more, above 0"),
     )
     return next(
@@ -213,7 +213,7 @@ def _wrong_number(phase: Phase) -> str | None:
 def _wrong_choice(phase: Phase) -> str | None:
     """What chooses among the weights of the backbone's stages needs stages, and one way to choose."""
     learning = [stage for stage in phase.train if stage != HEAD]
-    chosen = {"roles": phase.roles, "an adapter": phase.adapter, "pick": phase.pick, "pull": phase.pull}
+    chosen = {"roles": phase.roles, "an adapter": phase.adapter, "pick": phase.pick, "l2_sp": phase.l2_sp}
     if not learning and any(chosen.values()):
         return f"has {' and '.join(name for name, value in chosen.items() if value)}, but trains the head alone"
     if phase.roles and phase.adapter:

@@ -112,7 +112,7 @@ def training_of(
     """What the phases of a run share."""
     recipe = plan.resolved.recipe
     targets = {split: plan.targets(split) for split in ("train", "val")}
-    chances = plan.task.chances(targets["train"]) if isinstance(plan.task, FitsTargets) else None
+    sampling_weights = plan.task.sampling_weights(targets["train"]) if isinstance(plan.task, FitsTargets) else None
     if resumed is not None:
         clock.add(resumed.loaded.facts["seconds"])
     source = Source(
@@ -124,7 +124,7 @@ def training_of(
         store=ArrayStore(extractor.cache, folder.scratch, extractor.warn),
         told=lambda done, total: log.progress("features", done, total, "samples"),
         clock=clock,
-        chances=chances,
+        sampling_weights=sampling_weights,
     )
     training = TrainContext(
         network=plan.network,
@@ -139,7 +139,7 @@ def training_of(
         log=log,
         checkpoints=resumed.checkpoints if resumed else Checkpoints(folder.checkpoints),
         precision=training_precision(recipe.training_precision, extractor.decided.precision),
-        chances=chances,
+        sampling_weights=sampling_weights,
         batch_norm=recipe.batch_norm,
         checkpoint_every=recipe.checkpoint_every,
         elapsed=clock.sums,

@@ -91,8 +91,8 @@ def _rules(phase: Phase, trained: Trainable) -> dict[str, Any]:
         "patience": phase.patience,
         "weight_decay": phase.weight_decay,
         "clip": phase.clip,
-        "pull": phase.pull,
+        "l2_sp": phase.l2_sp,
         "average": phase.average,
         "rate_factors": list(phase.rate_factors),
-        "shares": list(phase.shares),
+        "wise_ft": list(phase.wise_ft),
     }

@@ -33,11 +33,11 @@ class Phase:
     gradient, relative to their weights, is the largest in one pass over the training split.
     `rates` give each learning stage the peak of its update rate; the schedule is a linear warm-up over `warmup` (share
     of all steps) and a cosine to zero. All gradients together are clipped to the norm `clip` (0: not at all).
-    `weight_decay` pulls weights towards 0, `pull` those of the backbone towards where the phase began; both are
+    `weight_decay` pulls weights towards 0, `l2_sp` those of the backbone towards where the phase began; both are
     decoupled from the gradient, and biases and norms are spared by the former.
     `average` is the decay of a moving average of the weights, which is what is validated and kept (0: none).
     The phase runs once for each of `rate_factors`, always from the same start; of several outcomes a greedy soup is
-    made on val. `shares` are tried on val as the share of what was learned in an interpolation with the phase's start.
+    made on val. `wise_ft` are tried on val as the share of what was learned in an interpolation with the phase's start.
     `views` is how many augmented views of a frozen prefix are cached; 0 means that each epoch draws anew.
     `patience` is the number of epochs without a better validation metric after which the phase ends.
     `refit` solves for the head once more on train and val together, by the solver and strength that val chose.
@@ -54,10 +54,10 @@ class Phase:
     warmup: float = 0.1
     clip: float = 0.0
     weight_decay: float = 0.0
-    pull: float = 0.0
+    l2_sp: float = 0.0
     average: float = 0.0
     rate_factors: tuple[float, ...] = (1.0,)
-    shares: tuple[float, ...] = ()
+    wise_ft: tuple[float, ...] = ()
     strengths: tuple[float, ...] = ()
     views: int = 0
     patience: int = 0

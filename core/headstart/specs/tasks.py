@@ -174,7 +174,7 @@ class FitsTargets(Protocol):
         """This task bound to what the encoded `targets` (row, ...) of the training split say; called once, before
         anything else is encoded. What it takes from them is in its `labels`."""
 
-    def chances(self, targets: Batch) -> np.ndarray | None:
+    def sampling_weights(self, targets: Batch) -> np.ndarray | None:
         """How often each training row is to be seen, relative to the others: (row,) float64 > 0, or None for once an
         epoch."""
 

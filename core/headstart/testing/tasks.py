@@ -231,9 +231,9 @@ class TaskEncoded(TaskSubject):
 
         task, encoded, count = self._task(), self._encoded(), len(self._values())
         if isinstance(task, FitsTargets):
-            chances = task.chances(encoded)
-            sound = chances is None or (np.shape(chances) == (count,) and bool((np.asarray(chances) > 0).all()))
-            self._require(sound, f"chances gives {chances!r}"[:300], "Return (row,) numbers above 0, or None.")
+            given = task.sampling_weights(encoded)
+            sound = given is None or (np.shape(given) == (count,) and bool((np.asarray(given) > 0).all()))
+            self._require(sound, f"sampling_weights gives {given!r}"[:300], "Return (row,) numbers above 0, or None.")
         if isinstance(task, MixesTargets):
             partners = {name: array[::-1] for name, array in encoded.items()}
             mixed = task.mix(encoded, partners, np.linspace(0, 1, count, dtype=np.float32))

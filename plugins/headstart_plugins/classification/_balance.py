@@ -75,7 +75,7 @@ class Balance:
         counted: np.ndarray = weights / weights.mean()
         return counted
 
-    def chances(self, targets: np.ndarray) -> np.ndarray | None:
+    def sampling_weights(self, targets: np.ndarray) -> np.ndarray | None:
         """How often each row is seen, relative to others (row,): inversely as its class is frequent."""
         even = self.even if self.mechanism == "sampling" else None
         return None if even is None else even[targets]

@@ -90,9 +90,9 @@ class Classification(LinearHeadTask):
             self._check_classes(targets[CLASS])
         return replace(self, balance=self.balance.bound(targets[CLASS], len(self.classes)))
 
-    def chances(self, targets: Batch) -> np.ndarray | None:
+    def sampling_weights(self, targets: Batch) -> np.ndarray | None:
         """See FitsTargets: with `balance` "sampling", each class is seen equally often."""
-        return self.balance.chances(targets[CLASS])
+        return self.balance.sampling_weights(targets[CLASS])
 
     def encode(self, values: Sequence[str], facts: Sequence[Facts], keys: Sequence[str]) -> dict[str, np.ndarray]:
         """Names of classes to "class" (batch,) int32. Raises DataError naming the key of one it does not know."""

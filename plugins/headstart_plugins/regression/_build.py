@@ -89,7 +89,7 @@ class Regression(LinearHeadTask):
             )
         return replace(self, mean=float(np.mean(numbers)), deviation=deviation)
 
-    def chances(self, targets: Batch) -> np.ndarray | None:
+    def sampling_weights(self, targets: Batch) -> np.ndarray | None:
         """See FitsTargets: every sample once an epoch."""
         return None
 

@@ -120,7 +120,7 @@ def l2_sp(request: StrategyRequest) -> Phases:
     """As lp_ft, the backbone pulled back to where it began (Li et al. 2018, arXiv:1802.01483)."""
     options: L2SpOptions = request.options
     phase = fine_tuning(NAME, request, asked.some_stages(request, "l2_sp"))
-    return _from_a_head(request, replace(phase, pull=options.pull))
+    return _from_a_head(request, replace(phase, l2_sp=options.pull))
 
 
 def soup(request: StrategyRequest) -> Phases:
@@ -147,7 +147,7 @@ def wise_ft(request: StrategyRequest) -> Phases:
             hint="name some, such as --set 'strategy.shares=[0.25, 0.5, 0.75]', or use --strategy lp_ft",
         )
     return _from_a_head(
-        request, replace(fine_tuning(NAME, request, asked.some_stages(request, "wise_ft")), shares=shares)
+        request, replace(fine_tuning(NAME, request, asked.some_stages(request, "wise_ft")), wise_ft=shares)
     )
 
 

@@ -39,29 +39,29 @@ def test_no_samples_give_no_batches_and_a_batch_has_at_least_one():
 
 
 def test_chances_say_how_often_each_row_is_drawn_to_less_than_one():
-    chances = np.array([1.0, 5.0, 0.0, 2.0, 0.5])
+    sampling_weights = np.array([1.0, 5.0, 0.0, 2.0, 0.5])
     for epoch in range(50):
-        drawn = np.bincount(epoch_order(0, epoch, 85, chances), minlength=5)
+        drawn = np.bincount(epoch_order(0, epoch, 85, sampling_weights), minlength=5)
         assert drawn.sum() == 85
-        assert (abs(drawn - 85 * chances / chances.sum()) < 1).all()
+        assert (abs(drawn - 85 * sampling_weights / sampling_weights.sum()) < 1).all()
 
 
 def test_over_epochs_the_counts_come_to_their_chances_exactly_and_in_any_order():
-    chances = np.array([3.0, 1.0, 1.0])
-    orders = np.stack([epoch_order(1, epoch, 4, chances) for epoch in range(2000)])
-    expected = 4 * chances / chances.sum()
+    sampling_weights = np.array([3.0, 1.0, 1.0])
+    orders = np.stack([epoch_order(1, epoch, 4, sampling_weights) for epoch in range(2000)])
+    expected = 4 * sampling_weights / sampling_weights.sum()
     np.testing.assert_allclose([(orders == row).sum(axis=1).mean() for row in range(3)], expected, atol=0.04)
     np.testing.assert_allclose([(orders[:, 0] == row).mean() for row in range(3)], expected / 4, atol=0.04)
 
 
 def test_draws_repeat_and_are_pinned_and_differ_between_epochs():
-    chances = np.arange(1.0, 9.0)
-    assert epoch_order(0, 0, 8, chances).tolist() == epoch_order(0, 0, 8, chances).tolist()
-    assert epoch_order(0, 0, 8, chances).tolist() == [7, 3, 6, 5, 0, 2, 6, 4]
-    assert epoch_order(0, 1, 8, chances).tolist() != epoch_order(0, 0, 8, chances).tolist()
+    sampling_weights = np.arange(1.0, 9.0)
+    assert epoch_order(0, 0, 8, sampling_weights).tolist() == epoch_order(0, 0, 8, sampling_weights).tolist()
+    assert epoch_order(0, 0, 8, sampling_weights).tolist() == [7, 3, 6, 5, 0, 2, 6, 4]
+    assert epoch_order(0, 1, 8, sampling_weights).tolist() != epoch_order(0, 0, 8, sampling_weights).tolist()
 
 
-@pytest.mark.parametrize("chances", [[0.0, 0.0], [1.0, -1.0, 3.0], [1.0, np.nan]])
-def test_chances_that_are_none_are_refused(chances):
-    with pytest.raises(ValueError, match="chances"):
-        epoch_order(0, 0, 4, np.array(chances))
+@pytest.mark.parametrize("sampling_weights", [[0.0, 0.0], [1.0, -1.0, 3.0], [1.0, np.nan]])
+def test_weights_that_are_none_are_refused(sampling_weights):
+    with pytest.raises(ValueError, match="sampling_weights"):
+        epoch_order(0, 0, 4, np.array(sampling_weights))

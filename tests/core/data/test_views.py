@@ -125,10 +125,10 @@ def test_partners_are_positions_in_the_split_with_the_samples_own_share():
 
 def test_partners_are_drawn_as_often_as_samples_are():
     """Or mixing would bring classes back that were evened out."""
-    chances = np.where(np.arange(10) == 3, 9.0, 1.0)
-    samples = replace(NUMBERED, chances=chances)
+    sampling_weights = np.where(np.arange(10) == 3, 9.0, 1.0)
+    samples = replace(NUMBERED, sampling_weights=sampling_weights)
     picked = [samples.partner(Mix((place + 0.5) / 1800, 0.5)) for place in range(1800)]
-    assert np.bincount(picked, minlength=10).tolist() == (100 * chances).tolist()
+    assert np.bincount(picked, minlength=10).tolist() == (100 * sampling_weights).tolist()
     assert samples.partner(Mix(float(np.nextafter(1.0, 0.0)), 0.5)) == 9
 
 

@@ -41,12 +41,12 @@ def arrays_of(optimizer):
 class ByHand:
     """The same update written out in numpy, in float64."""
 
-    def __init__(self, start, *, clip=0.0, pull=0.0, average=0.0):
+    def __init__(self, start, *, clip=0.0, l2_sp=0.0, average=0.0):
         self.values = {name: array.astype(np.float64) for name, array in start.items()}
         self.start = dict(self.values)
         self.first, self.second = ({name: np.zeros_like(v) for name, v in self.values.items()} for _ in range(2))
         self.averages, self.count = dict(self.values), 0
-        self.clip, self.pull, self.average = clip, pull, average
+        self.clip, self.l2_sp, self.average = clip, l2_sp, average
         self.norms = []
 
     def update(self, gradients):
@@ -64,8 +64,8 @@ class ByHand:
             root = np.sqrt(self.second[name]) + 1e-8  # before its bias is corrected, as Keras does it
             moved = self.first[name] / (1 - 0.9**number) / (root / np.sqrt(1 - 0.999**number))
             old = self.values[name]
-            drawn_back = self.pull * (old - self.start[name]) if stage != "head" else 0.0
-            is_decayed = role == "kernel" and not (self.pull and stage != "head")
+            drawn_back = self.l2_sp * (old - self.start[name]) if stage != "head" else 0.0
+            is_decayed = role == "kernel" and not (self.l2_sp and stage != "head")
             decayed = DECAY * old if is_decayed else 0.0
             self.values[name] = old - rate * (moved + decayed + drawn_back)
             self.averages[name] = (1 - share) * self.averages[name] + share * self.values[name]
@@ -74,8 +74,8 @@ class ByHand:
 
 @pytest.mark.parametrize(
     "rules",
-    [{"clip": 3.0}, {"pull": 5.0}, {"average": 0.5}, {"clip": 3.0, "pull": 5.0, "average": 0.9}],
-    ids=["clip", "pull", "average", "all"],
+    [{"clip": 3.0}, {"l2_sp": 5.0}, {"average": 0.5}, {"clip": 3.0, "l2_sp": 5.0, "average": 0.9}],
+    ids=["clip", "l2_sp", "average", "all"],
 )
 def test_updates_follow_the_rules_written_out_in_numpy(apply, rules):
     start = drawn(0)
@@ -93,9 +93,9 @@ def test_updates_follow_the_rules_written_out_in_numpy(apply, rules):
         assert keras.ops.convert_to_numpy(average) == pytest.approx(reference.averages[name], abs=5e-6), name
 
 
-@pytest.mark.parametrize("rule", ["clip", "pull", "average"])
+@pytest.mark.parametrize("rule", ["clip", "l2_sp", "average"])
 def test_each_rule_makes_a_difference_that_the_test_above_would_see(rule):
-    start, given = drawn(0), {"clip": 3.0, "pull": 5.0, "average": 0.9}
+    start, given = drawn(0), {"clip": 3.0, "l2_sp": 5.0, "average": 0.9}
     whole, without = ByHand(start, **given), ByHand(start, **{**given, rule: 0.0})
     for step in range(STEPS):
         for each in (whole, without):
@@ -161,10 +161,10 @@ class NoGradient:
 
 
 def test_without_a_gradient_the_backbone_goes_back_towards_its_start_and_the_head_stays(bench, network):
-    """w - w0 becomes (1 - rate x pull) (w - w0), through the compiled step with its own layout of weights."""
+    """w - w0 becomes (1 - rate x l2_sp) (w - w0), through the compiled step with its own layout of weights."""
     rates = {"middle": 1e-2, "top": 2e-2, "head": 3e-2}
     trainable = trainable_variables(network, tuple(rates))
-    rules = Rules(pull=4.0)
+    rules = Rules(l2_sp=4.0)
     optimizer = GroupedAdamW(trainable, rates, steps=9, warmup=0.0, weight_decay=0.0, rules=rules)
     step = train_step(Step(network, 0, trainable, optimizer, NoGradient()))
     start, draw = read_arrays(network.learned), np.random.default_rng(0)

@@ -66,13 +66,13 @@ class Case:
 
 
 PROBE = Phase(name="probe", train=("head",), solver="closed_form", strengths=(1.0, 0.1))
-SOUP = {"rate_factors": (1.0, 0.3, 3.0), "shares": (0.25, 0.5), "epochs": 1}
+SOUP = {"rate_factors": (1.0, 0.3, 3.0), "wise_ft": (0.25, 0.5), "epochs": 1}
 CASES = {
     "linear head": Case((phase_of("head"),), (2, 1)),
     "dropout": Case((phase_of("head"),), (3, 1), head="mlp:16", dropout=0.4),
     "average": Case((phase_of("head", average=0.9, patience=1),), (2, 2)),
     "soup and share": Case((phase_of("head", **SOUP),), (3, 2, 1), head="mlp:16", dropout=0.4),
-    "whole stages": Case((phase_of("top", "head", pull=0.1),), (3, 2)),
+    "whole stages": Case((phase_of("top", "head", l2_sp=0.1),), (3, 2)),
     "adapter": Case((phase_of("middle", "top", "head", adapter=LowRank(rank=2), average=0.5),), (2, 3)),
     "moving statistics": Case((phase_of("top", "head"),), (2, 2), settings={"batch_norm": "trainable"}),
     "drawn anew": Case((phase_of("head"),), (2, 3), augmented=True),

@@ -57,7 +57,7 @@ def test_what_is_mixed_with_the_start_was_trained_even_where_the_start_is_better
 
     monkeypatch.setattr(trainer, "best_share", listened)
     made = training(network)
-    phase = Phase(name="tune", train=("head",), solver="gradient", rates={"head": 30.0}, epochs=2, shares=(0.25, 0.5))
+    phase = Phase(name="tune", train=("head",), solver="gradient", rates={"head": 30.0}, epochs=2, wise_ft=(0.25, 0.5))
     (result,) = run_phases([phase], made)
 
     ((start, end),) = tried
@@ -71,7 +71,7 @@ def test_what_is_mixed_with_the_start_was_trained_even_where_the_start_is_better
 def test_training_that_is_worse_than_its_start_is_no_best_epoch_and_is_warned_of(network, training):
     """Its epochs are what is mixed with the start all the same."""
     made = training(network)
-    phase = Phase(name="tune", train=("head",), solver="gradient", rates={"head": 1e4}, epochs=2, shares=(0.25, 0.5))
+    phase = Phase(name="tune", train=("head",), solver="gradient", rates={"head": 1e4}, epochs=2, wise_ft=(0.25, 0.5))
     (result,) = run_phases([phase], made)
     epochs = [event for event in read_events(made.log._path) if isinstance(event, EpochDone)]
 
@@ -83,7 +83,7 @@ def test_training_that_is_worse_than_its_start_is_no_best_epoch_and_is_warned_of
 
 def test_training_that_is_better_than_its_start_is_marked_where_it_is_mixed_too(network, training):
     made = training(network)
-    phase = Phase(name="tune", train=("head",), solver="gradient", rates={"head": 1e-2}, epochs=2, shares=(0.25, 0.5))
+    phase = Phase(name="tune", train=("head",), solver="gradient", rates={"head": 1e-2}, epochs=2, wise_ft=(0.25, 0.5))
     (result,) = run_phases([phase], made)
     epochs = [event for event in read_events(made.log._path) if isinstance(event, EpochDone)]
 

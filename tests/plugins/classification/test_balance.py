@@ -93,11 +93,12 @@ def test_all_mechanisms_find_the_rare_class_more_often():
 
 
 def test_sampling_gives_each_class_the_same_chance_and_the_others_give_none():
-    chances = task("sampling")[0].chances({"class": TARGETS})
-    sums = np.bincount(TARGETS, chances)
+    sampling_weights = task("sampling")[0].sampling_weights({"class": TARGETS})
+    sums = np.bincount(TARGETS, sampling_weights)
     np.testing.assert_allclose(sums, sums[0])
     assert all(
-        task(other)[0].chances({"class": TARGETS}) is None for other in ("none", "class_weights", "logit_adjustment")
+        task(other)[0].sampling_weights({"class": TARGETS}) is None
+        for other in ("none", "class_weights", "logit_adjustment")
     )
 
 

@@ -254,21 +254,21 @@ def test_surgical_picks_among_all_stages_unless_they_are_named():
 
 
 def test_l2_sp_pulls_and_the_others_do_not():
-    assert plan_of("l2_sp", {"pull": 3.0})[1].pull == 3.0
-    assert {name for name in FROM_A_HEAD if any(phase.pull for phase in plan_of(name))} == {"l2_sp"}
+    assert plan_of("l2_sp", {"pull": 3.0})[1].l2_sp == 3.0
+    assert {name for name in FROM_A_HEAD if any(phase.l2_sp for phase in plan_of(name))} == {"l2_sp"}
 
 
 def test_soup_tries_each_rate_once_and_wise_ft_each_share():
     assert plan_of("soup")[1].rate_factors == (0.3, 1.0, 3.0)
     assert plan_of("soup", {"rate_factors": (2.0, 1.0, 2.0)})[1].rate_factors == (1.0, 2.0)
-    assert plan_of("wise_ft")[1].shares == (0.0, 0.25, 0.5, 0.75, 1.0)
+    assert plan_of("wise_ft")[1].wise_ft == (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 @pytest.mark.parametrize(("name", "chosen"), [("soup", {"rate_factors": (1.0,)}), ("wise_ft", {"shares": (1.0, 1.0)})])
 def test_nothing_to_choose_among_is_refused(name, chosen):
     with pytest.raises(UsageError, match=r"or more|some in between"):
         plan_of(name, chosen)
-    assert plan_of("wise_ft", {"shares": (0.5,)})[1].shares == (0.5,)  # beside 0 and 1, which are tried anyway
+    assert plan_of("wise_ft", {"shares": (0.5,)})[1].wise_ft == (0.5,)  # beside 0 and 1, which are tried anyway
 
 
 def test_a_path_that_runs_backwards_is_refused():

@@ -46,7 +46,8 @@ class Source:
     """Serves the rows of a split, as tensors at a cut.
 
     `open` gives the prefix below a cut in the run's engine; `view_key` says as plain values how samples vary. `told`
-    hears (done, total) while features are computed. `chances` (row,) are those of training samples as partners.
+    hears (done, total) while features are computed. `sampling_weights` (row,) are those of training samples as
+    partners.
     """
 
     network: Network
@@ -57,7 +58,7 @@ class Source:
     store: ArrayStore
     told: Callable[[int, int], None]
     clock: Stopwatch
-    chances: np.ndarray | None = None
+    sampling_weights: np.ndarray | None = None
     _stored: dict[tuple[int, str, int, bool], dict[str, np.ndarray]] = field(default_factory=dict, init=False)
     _opened: dict[int, Opened] = field(default_factory=dict, init=False)
 
@@ -151,8 +152,10 @@ class Source:
     def _varied_key(self, number: int, view: View) -> dict[str, Any]:
         varied = {"view": number, **self.view_key}
         left_out = self.view is not None and self.view.mixes and not view.mixes
-        if view.mixes and self.chances is not None:
-            varied["partners"] = hashlib.sha256(np.ascontiguousarray(self.chances, np.float64).tobytes()).hexdigest()
+        if view.mixes and self.sampling_weights is not None:
+            varied["partners"] = hashlib.sha256(
+                np.ascontiguousarray(self.sampling_weights, np.float64).tobytes()
+            ).hexdigest()
         return {**varied, "mixing": False} if left_out else varied
 
     def _pick(self, rows: np.ndarray) -> Tensors:
@@ -160,7 +163,7 @@ class Source:
 
     def _training_samples(self) -> TrainingSamples:
         rows = self.data.indices("train")
-        return TrainingSamples(self.data.tensors, self.data.row_keys, rows, self.chances, self.data.facts)
+        return TrainingSamples(self.data.tensors, self.data.row_keys, rows, self.sampling_weights, self.data.facts)
 
 
 def _draw(samples: TrainingSamples, view: View, epoch: int, picked: np.ndarray) -> Tensors:

@@ -84,7 +84,7 @@ class FusedUpdate:
                     grad_scale=shrunk,
                 )
                 if before:
-                    torch._foreach_add_(each.values, before, alpha=-rate * optimizer.rules.pull)
+                    torch._foreach_add_(each.values, before, alpha=-rate * optimizer.rules.l2_sp)
             if optimizer.averages:
                 share = float(optimizer.average_share(optimizer.count))
                 torch._foreach_lerp_(optimizer.averages, self._values, weight=share)

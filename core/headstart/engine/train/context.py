@@ -36,10 +36,11 @@ class TrainContext:
     """`network` is made of stock layers and names the weights; `fast` is the same network lowered, which computes.
 
     `targets` holds the encoded targets by split, each in the order of `source.data.indices(split)`; `facts`, in the
-    same order, what is known of each row (absent: nothing), `owners` the record that it belongs to; `chances` (row,)
-    how often each training sample is seen, None for once an epoch. `precision` is that of the stages that learn;
-    heads and losses are float32. `batch_norm` is the policy for the backbone's statistics; with `checkpoint_every` a
-    checkpoint is saved after so many steps within an epoch too. `elapsed` tells the seconds so far, by activity.
+    same order, what is known of each row (absent: nothing), `owners` the record that it belongs to;
+    `sampling_weights` (row,) how often each training sample is seen, None for once an epoch. `precision` is that of the
+    stages that learn; heads and losses are float32. `batch_norm` is the policy for the backbone's statistics; with
+    `checkpoint_every` a checkpoint is saved after so many steps within an epoch too. `elapsed` tells the seconds so
+    far, by activity.
     """
 
     network: Network
@@ -52,7 +53,7 @@ class TrainContext:
     log: EventLog
     checkpoints: Checkpoints
     precision: str = FLOAT32
-    chances: np.ndarray | None = None
+    sampling_weights: np.ndarray | None = None
     batch_norm: str = FROZEN
     checkpoint_every: int | None = None
     elapsed: Callable[[], Mapping[str, float]] = dict
@@ -64,7 +65,7 @@ class TrainContext:
 
     def order(self, epoch: int) -> np.ndarray:
         """The rows of the training split (row,) int64 in the order of an epoch."""
-        return epoch_order(self.seed, epoch, count_rows(self.targets["train"]), self.chances)
+        return epoch_order(self.seed, epoch, count_rows(self.targets["train"]), self.sampling_weights)
 
     def step(self, start: int, trainable: Trainable, optimizer: GroupedAdamW) -> Step:
         """What a training step is made of, for samples that enter at stage `start`."""

@@ -41,7 +41,7 @@ class SweptAdamW(GroupedAdamW):
     def __init__(
         self, named: Mapping[str, keras.Variable], peaks: Mapping[str, float], factors: np.ndarray, phase: Phase
     ) -> None:
-        rules = Rules(clip=phase.clip, pull=phase.pull)
+        rules = Rules(clip=phase.clip, l2_sp=phase.l2_sp)
         super().__init__(named, peaks, steps=len(factors), warmup=0.0, weight_decay=phase.weight_decay, rules=rules)
         self._factors = factors
 

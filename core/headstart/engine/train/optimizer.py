@@ -47,14 +47,14 @@ class Rules:
     """What an update does beside following its gradient.
 
     Gradients together are clipped to the norm `clip` (0: not at all); weights of the backbone are drawn to where they
-    began by `pull` times their rate, and are not decayed then (L2-SP of Li et al. 2018, arXiv:1802.01483, which takes
+    began by `l2_sp` times their rate, and are not decayed then (L2-SP of Li et al. 2018, arXiv:1802.01483, which takes
     the place of weight decay; decoupled from the moments as that is); `average` is the decay of a moving average of the
     weights (0: none), smaller in the first updates: (1 + n) / (10 + n) after n, so that it does not stay where training
     began.
     """
 
     clip: float = 0.0
-    pull: float = 0.0
+    l2_sp: float = 0.0
     average: float = 0.0
 
 
@@ -91,7 +91,7 @@ class GroupedAdamW:
         self.groups = [different.index(rates[stage]) for stage in stages]
         """The column of `scales` that each weight follows."""
         self.anchors: list[Any | None] = [
-            copied(variable) if rules.pull and stage != HEAD else None
+            copied(variable) if rules.l2_sp and stage != HEAD else None
             for variable, stage in zip(self.variables, stages, strict=True)
         ]
         """Where each weight is drawn to, None where it is not."""
@@ -135,7 +135,7 @@ class GroupedAdamW:
             rate, corrected = scale[self.groups[place]]
             kept = value - value * (self.decays[place] * rate) if self.decays[place] else value
             if self.anchors[place] is not None:
-                kept = kept - (value - next(pulled)) * (self.rules.pull * rate)
+                kept = kept - (value - next(pulled)) * (self.rules.l2_sp * rate)
             values.append(kept - first[place] * corrected / (keras.ops.sqrt(second[place]) + EPSILON))
         averages = [old + (new - old) * scale[-1][0] for old, new in zip(state.averages, values, strict=False)]
         return Moments(values, first, second, averages)

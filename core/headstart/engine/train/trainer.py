@@ -84,7 +84,7 @@ class Trainer:
             steps=self._steps * phase.epochs,
             warmup=phase.warmup,
             weight_decay=phase.weight_decay,
-            rules=Rules(clip=phase.clip, pull=phase.pull, average=phase.average),
+            rules=Rules(clip=phase.clip, l2_sp=phase.l2_sp, average=phase.average),
         )
         self._step = context.step(train.start, trainable, self._optimizer)
         self._parts = 1
@@ -161,7 +161,7 @@ class Trainer:
             self._save(anchor=False, best=False)
             self._end_if_interrupted()
             raise
-        if self._is_better(found.metrics, state.best.metrics) or (phase.shares and not state.best.epoch):
+        if self._is_better(found.metrics, state.best.metrics) or (phase.wise_ft and not state.best.epoch):
             state.best = found  # what is mixed with the start is no start, even if that is better
 
         factor, seconds = self._optimizer.factor, time.monotonic() - started
@@ -198,7 +198,7 @@ class Trainer:
     def _leads(self, epoch: int) -> bool:
         """Whether that epoch is the best so far of its trial, the start among them."""
         best, start = self._state.best, self._state.start
-        return best.epoch == epoch and (not self._phase.shares or self._is_better(best.metrics, start.metrics))
+        return best.epoch == epoch and (not self._phase.wise_ft or self._is_better(best.metrics, start.metrics))
 
     def _is_better(self, new: Mapping[str, float], old: Mapping[str, float]) -> bool:
         return is_better(self._context.task, new, old)
@@ -277,7 +277,7 @@ class Trainer:
 
     def _concludes_at_once(self) -> bool:
         """Whether nothing is left to compute after the last epoch."""
-        return len(self._phase.rate_factors) == 1 and not self._phase.shares
+        return len(self._phase.rate_factors) == 1 and not self._phase.wise_ft
 
     def _conclude(self) -> PhaseResult:
         """Set the weights that the phase came to: the best epoch's, or a soup's, or an interpolation with the start."""
@@ -288,8 +288,8 @@ class Trainer:
             learned = any(state.trials[place].epoch for place in soup.members)
             averaged["soup"] = [phase.rate_factors[place] for place in soup.members] if learned else []
             self._log.averaged("soup", averaged["soup"], chosen)
-        if phase.shares:
-            found = best_share(state.start, chosen, phase.shares, self._measure, self._is_better)
+        if phase.wise_ft:
+            found = best_share(state.start, chosen, phase.wise_ft, self._measure, self._is_better)
             chosen, averaged["share"] = found.outcome, [found.share]
             self._log.averaged("share", averaged["share"], chosen)
             if not found.share:
