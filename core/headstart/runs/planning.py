@@ -115,7 +115,8 @@ def build_kind(resolved: BoundRecipe, registry: Registry) -> InputKind:
 
 def open_records(resolved: ResolvedRecipe, registry: Registry) -> Records:
     """The dataset's records."""
-    request = DatasetRequest(resolved.reference, resolved.options["dataset"])
+    kinds = registry.specs("targets")
+    request = DatasetRequest(resolved.reference, resolved.options["dataset"], target_kinds=kinds)
     records: Records = registry.load_target(resolved.dataset, resolved.dataset.build)(request)
     return records
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from headstart.specs.base import Spec
+
+if TYPE_CHECKING:
+    from headstart.specs.targets import TargetSpec
 
 
 @dataclass(frozen=True)
@@ -53,12 +57,14 @@ class Records:
 class DatasetRequest:
     """What a dataset is opened from: the path or reference after `KIND:`, or None, and its options.
 
-    `labelled` is False where records are wanted for an answer: then they need no target.
+    `labelled` is False where records are wanted for an answer: then they need no target. `target_kinds` are those that
+    are installed, with the columns of tables that hold them.
     """
 
     reference: str | None
     options: Any
     labelled: bool = True
+    target_kinds: Sequence[TargetSpec] = ()
 
 
 class DatasetBuild(Protocol):

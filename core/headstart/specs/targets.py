@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from headstart.specs.base import Spec
@@ -129,9 +129,12 @@ class TargetSpec(Spec):
 
     `means` says in a few words what a record is answered with, for messages: "one class", "several labels". Where a
     dataset says that its targets are of this kind, a task for another one is refused, but for those in `read_as`.
+    `columns` are the names that a table's column of such targets can have, each with what stands there: the "text" that
+    becomes the record's target, or the path of a "file", relative to the table.
     """
 
     build: str
     means: str
     read_as: tuple[str, ...] = ()
+    columns: Mapping[str, Literal["text", "file"]] = field(default_factory=dict)
     version: int = 1

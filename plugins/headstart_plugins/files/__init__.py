@@ -56,6 +56,7 @@ class ManifestOptions(PictureOptions):
     encoding: str = option("", "Text encoding such as latin-1; UTF-8, or what the file's BOM says, if unset.")
     delimiter: str = option("", "What separates columns; a comma in .csv and a tab in .tsv if unset.")
     separator: str = option("|", "What separates the labels of one sample in the column `labels`.")
+    target: str = option("", "The column of what is learned, where a table has several that could be.")
 
 
 @hookimpl
@@ -72,8 +73,8 @@ def register_datasets() -> Iterable[DatasetSpec]:
         ),
         DatasetSpec(
             name="files/manifest",
-            summary="A CSV, TSV, JSONL or Parquet table: path or text (and text2), label (a class or a number) "
-            "or labels, and split and group if any.",
+            summary="A CSV, TSV, JSONL or Parquet table: path or text (and text2), label (a class or a number), "
+            "labels or a column of another kind of targets, and split and group if any.",
             options=ManifestOptions,
             build="headstart_plugins.files._manifest:build",
             medium=None,

@@ -14,7 +14,7 @@ from headstart_plugins._picture_suffixes import SUFFIXES
 from headstart_plugins._target_texts import SEPARATOR
 from headstart_plugins.files import ManifestOptions
 from headstart_plugins.files._splits import SPLIT_NAMES
-from headstart_plugins.files._tables import Table, read_table
+from headstart_plugins.files._tables import USED, Table, read_table
 
 SAMPLES = ("path", "text")
 """What the samples' column can be called."""
@@ -28,7 +28,7 @@ MEDIA: Mapping[str, frozenset[str]] = {
 """What files of a suffix, in lower case, hold."""
 LABELS = "labels"
 """The column of several labels a sample."""
-ReadTarget = Callable[[str, Mapping[str, str]], str | None]
+ReadTarget = Callable[[str, Mapping[str, str]], str | Path | None]
 """From where a row is, for messages, and the row to its target."""
 TYPICAL: Mapping[str, Sequence[str]] = {
     "path": ("file", "filename", "filepath", "image", "picture", "paths"),
@@ -39,7 +39,8 @@ TYPICAL: Mapping[str, Sequence[str]] = {
 def build(request: DatasetRequest) -> Records:
     """Records of a table: key is the path as written, or `row-000002` for a text; paths are relative to the
     table. A column `text2` beside `text` makes each payload a pair (text, text2). The column `label` is one class or
-    number; instead of it `labels` holds any number of labels. The medium is "text", or what the paths' suffixes say.
+    number; instead of it `labels` holds any number of labels, or a column of a kind of targets its texts or files.
+    The medium is "text", or what the paths' suffixes say.
 
     Raises UsageError for an absent path or a missing extra; DataError naming the row for an empty or padded
     label, an unknown split, a path listed twice, and what `_tables` cannot read; naming the columns where one
@@ -47,9 +48,21 @@ def build(request: DatasetRequest) -> Records:
     """
     options: ManifestOptions = request.options if request.options is not None else ManifestOptions()
     path = _path(request.reference)
-    table = read_table(path, options)
-    column = _sample_column(path, table.columns, labelled=request.labelled)
-    read = (_several(options.separator) if LABELS in table.columns else _label) if request.labelled else _unlabelled
+    declared = [(name, (kind.name, holds)) for kind in request.target_kinds for name, holds in kind.columns.items()]
+    kinds = {name: found for name, found in declared if name not in USED}
+    table = read_table(path, options, tuple(kinds))
+    column = _sample_column(path, table.columns)
+    targets: str | None = None
+    read: ReadTarget = _unlabelled
+    if request.labelled:
+        target = _target_column(path, table.columns, ("label", LABELS, *kinds), options.target)
+        if target in kinds:
+            targets, holds = kinds[target]
+            read = _given(target, path.parent if holds == "file" else None)
+        elif target == LABELS:
+            targets, read = "targets/labels", _several(options.separator)
+        else:
+            read = _label
     items = tuple(_records(path, table, column, read))
     if not items:
         raise DataError(f"{path}: a header and no rows")
@@ -57,7 +70,7 @@ def build(request: DatasetRequest) -> Records:
         _medium(path, items) if column == "path" else "text",
         items,
         options.symmetries if column == "path" else frozenset(),
-        targets="targets/labels" if request.labelled and LABELS in table.columns else None,
+        targets=targets,
     )
 
 
@@ -72,25 +85,29 @@ def _path(reference: str | None) -> Path:
     return path
 
 
-def _sample_column(path: Path, columns: Sequence[str], *, labelled: bool) -> str:
+def _sample_column(path: Path, columns: Sequence[str]) -> str:
     given = [name for name in SAMPLES if name in columns]
     if len(given) == 2:
         raise DataError(f"{path}: both path and text; expected one of them", hint="keep what the model shall read")
     if not given:
-        raise _missing(path, "path", columns)
+        raise _missing(path, "path", columns, SAMPLES)
     if PAIRED in columns and given[0] != "text":
         raise DataError(f"{path}: {PAIRED} without text", hint="a pair of texts stands in the columns text and text2")
-    if not labelled:
-        return given[0]
-    if "label" in columns and LABELS in columns:
-        raise DataError(f"{path}: both label and labels; expected one of them", hint="keep what shall be learned")
-    if "label" not in columns and LABELS not in columns:
-        raise _missing(path, "label", columns)
     return given[0]
 
 
-def _missing(path: Path, name: str, columns: Sequence[str]) -> DataError:
-    wanted = "path or text" if name == "path" else "label or labels"
+def _target_column(path: Path, columns: Sequence[str], known: Sequence[str], chosen: str) -> str:
+    given = [name for name in known if name in columns and chosen in ("", name)]
+    if len(given) > 1:
+        hint = f"say what shall be learned: --set dataset.target={given[0]}"
+        raise DataError(f"{path}: both {given[0]} and {given[1]}; expected one of them", hint=hint)
+    if not given:
+        raise _missing(path, "label", columns, (chosen,) if chosen else known)
+    return given[0]
+
+
+def _missing(path: Path, name: str, columns: Sequence[str], known: Sequence[str]) -> DataError:
+    wanted = " or ".join(known)
     if len(columns) == 1 and any(mark in columns[0] for mark in ";\t|,"):
         mark = next(mark for mark in ";\t|," if mark in columns[0])
         hint: str | None = f"columns seem to be separated by {mark!r}: --set dataset.delimiter={mark!r}"
@@ -140,6 +157,20 @@ def _medium(path: Path, items: Sequence[Record]) -> str:
         told = " and ".join(f"{key!r} ({medium})" for medium, key in first.items())
         raise DataError(f"{path}: files of several kinds: {told}", hint="make a table for each kind")
     return next(iter(first), "image")
+
+
+def _given(column: str, folder: Path | None) -> ReadTarget:
+    """Reads the text of a column, or with `folder` the path of a file, relative to that."""
+
+    def read(where: str, row: Mapping[str, str]) -> str | Path:
+        text = row.get(column, "")
+        if folder is None:
+            return text
+        if not text.strip():
+            raise DataError(f"{where}: no {column}", hint="give every row a file, or leave the row out")
+        return folder / text
+
+    return read
 
 
 def _unlabelled(where: str, row: Mapping[str, str]) -> None:

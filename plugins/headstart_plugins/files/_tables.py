@@ -35,15 +35,15 @@ class Table:
     rows: tuple[tuple[int, Mapping[str, str]], ...]
 
 
-def read_table(path: Path, options: ManifestOptions) -> Table:
-    """Read by suffix. Raises DataError naming the row or byte that cannot be read, UsageError for a missing
-    extra."""
+def read_table(path: Path, options: ManifestOptions, targets: Sequence[str] = ()) -> Table:
+    """Read by suffix. What is no text in the columns `targets` becomes JSON. Raises DataError naming the row or byte
+    that cannot be read, UsageError for a missing extra."""
     suffix = path.suffix.lower()
     if suffix == ".parquet":
-        return _parquet(path, options.separator)
+        return _parquet(path, options.separator, targets)
     text = _text(path, options.encoding)
     if suffix == ".jsonl":
-        return _jsonl(path, text, options.separator)
+        return _jsonl(path, text, options.separator, targets)
     return _delimited(path, text, options.delimiter or DELIMITERS.get(suffix, ","))
 
 
@@ -99,27 +99,27 @@ def _row(path: Path, columns: Sequence[str], number: int, fields: Sequence[str])
     return number, dict(zip(columns, fields, strict=True))
 
 
-def _jsonl(path: Path, text: str, separator: str) -> Table:
+def _jsonl(path: Path, text: str, separator: str, targets: Sequence[str]) -> Table:
     rows: list[tuple[int, Mapping[str, str]]] = []
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
-            rows.append((number, _object(path, number, line, separator)))
+            rows.append((number, _object(path, number, line, separator, targets)))
     if not rows:
         raise DataError(f"{path}: empty", hint='one object a line: {"path": "a.jpg", "label": "cat"}')
     return Table(tuple(dict.fromkeys(name for _, row in rows for name in row)), tuple(rows))
 
 
-def _object(path: Path, number: int, line: str, separator: str) -> Mapping[str, str]:
+def _object(path: Path, number: int, line: str, separator: str, targets: Sequence[str]) -> Mapping[str, str]:
     try:
         values = json.loads(line)
     except (ValueError, RecursionError) as exc:
         raise DataError(f"{path}: row {number} is no JSON: {exc}") from exc
     if not isinstance(values, dict):
         raise DataError(f"{path}: row {number} is a {type(values).__name__}; expected an object")
-    return {name: _plain(path, number, name, value, separator) for name, value in values.items()}
+    return {name: _plain(path, number, name, value, separator, targets) for name, value in values.items()}
 
 
-def _parquet(path: Path, separator: str) -> Table:
+def _parquet(path: Path, separator: str, targets: Sequence[str]) -> Table:
     try:
         import pyarrow
         import pyarrow.parquet
@@ -130,16 +130,18 @@ def _parquet(path: Path, separator: str) -> Table:
     except (OSError, ValueError, pyarrow.ArrowException) as exc:
         raise DataError(f"{path}: no readable Parquet file: {exc}") from exc
     columns = _columns(path, table.column_names)
-    return Table(columns, tuple(_parquet_rows(path, table, separator)))
+    return Table(columns, tuple(_parquet_rows(path, table, separator, targets)))
 
 
-def _parquet_rows(path: Path, table: Any, separator: str) -> Iterator[tuple[int, Mapping[str, str]]]:
-    used = [name for name in table.column_names if name in USED]
+def _parquet_rows(
+    path: Path, table: Any, separator: str, targets: Sequence[str]
+) -> Iterator[tuple[int, Mapping[str, str]]]:
+    used = [name for name in table.column_names if name in (*USED, *targets)]
     for number, row in enumerate(table.select(used).to_pylist(), start=1):
-        yield number, {name: _plain(path, number, name, value, separator) for name, value in row.items()}
+        yield number, {name: _plain(path, number, name, value, separator, targets) for name, value in row.items()}
 
 
-def _plain(path: Path, number: int, name: str, value: Any, separator: str) -> str:
+def _plain(path: Path, number: int, name: str, value: Any, separator: str, targets: Sequence[str]) -> str:
     """A value as text: numbers as labels too, and a list of labels joined by `separator`."""
     if value is None:
         return ""
@@ -147,6 +149,11 @@ def _plain(path: Path, number: int, name: str, value: Any, separator: str) -> st
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
+    if name in targets:
+        try:
+            return json.dumps(value, ensure_ascii=False)
+        except (TypeError, ValueError) as exc:
+            raise DataError(f"{path}: row {number}: {name} is no text and no JSON: {exc}") from exc
     if name not in USED:
         return ""
     if name == "label" and isinstance(value, float) and math.isfinite(value):

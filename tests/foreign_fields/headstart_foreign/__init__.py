@@ -68,18 +68,21 @@ def register_targets():
             summary="Boxes in pixels, 0 to 40.",
             build="headstart_foreign._targets:Boxes",
             means="boxes",
+            columns={"boxes": "text"},
         ),
         TargetSpec(
             name="foreign/mask",
             summary="A class a pixel, in a file.",
             build="headstart_foreign._targets:Mask",
             means="a mask",
+            columns={"mask": "file"},
         ),
         TargetSpec(
             name="foreign/phrase",
             summary="A text of symbols.",
             build="headstart_foreign._targets:Phrase",
             means="a text",
+            columns={"phrase": "text"},
         ),
     ]
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from headstart.errors import DataError, UsageError
-from headstart.specs import DatasetRequest
+from headstart.specs import DatasetRequest, TargetSpec
 from headstart_plugins.files import ManifestOptions
 from headstart_plugins.files._manifest import build
 
@@ -234,3 +234,43 @@ def test_parquet_without_its_extra_says_what_to_install(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="needs pyarrow") as caught:
         opened(tmp_path, "x", "t.parquet")
     assert "headstart[parquet]" in caught.value.hint
+
+
+KINDS = (
+    TargetSpec(name="p/boxes", summary="Boxes.", build="p:Boxes", means="boxes", columns={"boxes": "text"}),
+    TargetSpec(
+        name="p/mask", summary="A mask.", build="p:Mask", means="a mask", columns={"mask": "file", "path": "text"}
+    ),
+)
+
+
+def with_kinds(folder, content, name="table.csv", **options):
+    file = folder / name
+    file.write_text(content)
+    return build(DatasetRequest(str(file), ManifestOptions(**options), target_kinds=KINDS))
+
+
+def test_columns_of_other_kinds_of_targets_are_their_texts_and_files(tmp_path):
+    """A column that a kind names stands for its targets; the table's own columns keep their meaning."""
+    masks = with_kinds(tmp_path, "path,mask\na.png,masks/a.png\n")
+    assert masks.targets == "p/mask"
+    assert found(masks) == [("a.png", tmp_path / "masks" / "a.png")]
+    boxes = with_kinds(tmp_path, '{"path": "a.png", "boxes": [["cat", 1, 2.5]]}\n{"path": "b.png"}\n', "table.jsonl")
+    assert boxes.targets == "p/boxes"
+    assert found(boxes) == [("a.png", '[["cat", 1, 2.5]]'), ("b.png", "")]
+
+
+def test_a_table_with_targets_of_two_kinds_says_which_are_learned(tmp_path):
+    table = "path,label,mask\na.png,cat,a.mask.png\n"
+    with pytest.raises(DataError, match="both label and mask") as raised:
+        with_kinds(tmp_path, table)
+    assert raised.value.hint == "say what shall be learned: --set dataset.target=label"
+    assert found(with_kinds(tmp_path, table, target="label")) == [("a.png", "cat")]
+    assert with_kinds(tmp_path, table, target="mask").targets == "p/mask"
+    with pytest.raises(DataError, match="no column boxes; found"):
+        with_kinds(tmp_path, table, target="boxes")
+
+
+def test_a_row_without_the_file_of_its_target_is_named(tmp_path):
+    with pytest.raises(DataError, match="row 3: no mask"):
+        with_kinds(tmp_path, "path,mask\na.png,a.mask.png\nb.png,\n")
