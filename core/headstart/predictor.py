@@ -135,8 +135,10 @@ class Predictor:
         from headstart.data.reading import prepared_of
 
         for first in range(0, len(payloads), BATCH):
-            samples = [self.kind.read(each, _where(each)) for each in payloads[first : first + BATCH]]
-            yield [prepared_of(self.kind, sample) for sample in samples], tuple(sample.notes for sample in samples)
+            places = [_where(each) for each in payloads[first : first + BATCH]]
+            read = [self.kind.read(*each) for each in zip(payloads[first : first + BATCH], places, strict=True)]
+            prepared = [prepared_of(self.kind, *each) for each in zip(read, places, strict=True)]
+            yield prepared, tuple(sample.notes for sample in read)
 
     def _run(self, rows: Sequence[Prepared]) -> tuple[Batch, Batch]:
         """Tensors and outputs of some rows, BATCH at most: computed as a whole batch, filled up with the last row, as

@@ -122,10 +122,8 @@ class Scores:
 
 def pooled(task: Task, outputs: Batch, facts: Sequence[Facts]) -> Batch:
     """The outputs (row, ...) of one record as a single row."""
-    if count_rows(outputs) == 1:
-        return outputs
     if isinstance(task, PoolsRows):
-        return task.pool(outputs, facts)
+        return outputs if count_rows(outputs) == 1 else task.pool(outputs, facts)
     return {
         name: output.mean(axis=0, keepdims=True)
         for name, output in outputs.items()
