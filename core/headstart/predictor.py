@@ -45,8 +45,8 @@ class Predictor:
     """Reads raw inputs with the artefact's own preprocessing, runs the network, and answers in names.
 
     `forward` is from (batch, ...) input tensors to the head's outputs, or to what the task generates; `axes` are the
-    length axes of those that have one, without the batch axis. `score` is there where a head is fed its targets:
-    teacher-forced outputs and losses.
+    length axes of those that have one, without the batch axis. `score` is there where a head is fed its targets, or
+    where the task generates: teacher-forced outputs and losses.
     """
 
     kind: InputKind
@@ -76,8 +76,8 @@ class Predictor:
         return dict(concatenated([batch.rows.outputs for batch in self.answer(payloads)]))
 
     def losses(self) -> Callable[[Rows, Batch], np.ndarray]:
-        """From rows and their encoded targets (row, ...) the loss (row,) of each; teacher-forced where
-        the head is fed its targets."""
+        """From rows and their encoded targets (row, ...) the loss (row,) of each; teacher-forced where the head is fed
+        its targets, and of the head's own outputs where the task generates."""
         import numpy as np
 
         from headstart.engine.batch import take
