@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
+    from headstart.engine.batch import Batch
     from headstart.engine.step import Forward, ScoreStep
     from headstart.specs import Facts, InputKind, Prepared, Task
-
-    Batch = Mapping[str, np.ndarray]
 
 BATCH = 32
 """Rows a call: the one static shape of a batch, but for its length where rows differ in length."""

@@ -146,6 +146,16 @@ def test_a_head_brings_its_task_which_need_be_no_default_one(medium, weights, fi
     assert bound.head == "pretrained"
 
 
+def test_a_finished_run_is_resolved_without_the_weights_that_its_head_came_with(published, small_registry):
+    from headstart.run import Run
+
+    run = Run.load(published[2] / "run", registry=small_registry)
+    vars(run)["recipe"] = replace(run.recipe, head="pretrained")
+
+    assert run.resolved.dataset.short_name == "image_folder"
+    assert len(run.open_records().items) > 0
+
+
 def test_another_head_leaves_it_out(make, weights, published):
     from headstart.engine.network.stages import read_arrays
 

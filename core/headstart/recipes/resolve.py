@@ -271,8 +271,9 @@ def _refuse_what_no_task_takes(
         named: TaskSpec | None = problems.attempt("task", lambda: registry.get("tasks", name))
         tasks = () if named is None else (named,)
     else:
+        before = len(problems.new)
         of_head = problems.attempt("head", lambda: _task_of_the_head(recipe, choices.network, registry))
-        if problems.about("head"):
+        if len(problems.new) > before:
             return
         tasks = registry.default_tasks() if of_head is None else (of_head,)
         if not tasks:
