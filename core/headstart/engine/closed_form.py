@@ -12,11 +12,11 @@ from headstart.data.facts import Picked
 from headstart.engine.device import loss_step
 from headstart.engine.features.extract import flattened
 from headstart.engine.features.source import Seen
-from headstart.engine.heads import Held, Tried, answers, is_surer, score, solve_path
+from headstart.engine.heads import Held, Tried, is_surer, score, solve_path
 from headstart.engine.linear.blas import suited_threads
 from headstart.engine.linear.rows import Part, Rows
 from headstart.engine.network.stages import name_variables
-from headstart.engine.scoring import Scores
+from headstart.engine.scoring import Calibrated, Scores
 from headstart.engine.train.checkpoints import Loaded
 from headstart.engine.train.context import Conclude, Place, TrainContext
 from headstart.engine.train.epochs import Stored, Trimmed
@@ -63,10 +63,7 @@ class ClosedFormPhase:
 
         found: Mapping[str, Any] = {}
         if self._place.is_last and isinstance(task, Calibrates):
-            calibrator = task.calibrator()
-            for targets, outputs in answers(chosen.solved, val):
-                calibrator.update(targets, outputs)
-            found = calibrator.found()
+            found = score(Calibrated(task), chosen.solved, judged, loss_step(task)).found()
             task = task.calibrated(found)
         before_refit: Mapping[str, Any] = {}
         if self._place.is_last and phase.refit:  # the refitted head has seen val, so that only this one tells of it

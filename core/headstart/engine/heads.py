@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from headstart.engine.batch import Batch
 from headstart.engine.device import loss_step
 from headstart.engine.linear.rows import Rows
-from headstart.engine.scoring import Scores
+from headstart.engine.scoring import ByRecord, Scores
 from headstart.engine.step import LossStep
 from headstart.specs import Facts, Solved, SolvesHead, Task
+
+R = TypeVar("R", bound=ByRecord)
 
 
 @dataclass(frozen=True)
@@ -46,16 +49,16 @@ def solve_path(
         on_tried(Tried(solved, of_train.metrics(), score(Scores(task), solved, val, losses).metrics()))
 
 
-def score(scores: Scores, solved: Solved, held: Held, losses: LossStep) -> Scores:
-    """Add what a linear head gives on features to `scores`, a block at a time, and return them."""
+def score(records: R, solved: Solved, held: Held, losses: LossStep) -> R:
+    """Add what a linear head gives on features to `records`, a block at a time, and return them."""
     done = 0
     for targets, outputs in answers(solved, held.rows):
         found = losses(targets, outputs)
         block = slice(done, done + len(found))
         owners = None if held.owners is None else held.owners[block]
-        scores.update(targets, outputs, found, facts=held.facts[block], owners=owners)
+        records.update(targets, outputs, found, facts=held.facts[block], owners=owners)
         done = block.stop
-    return scores
+    return records
 
 
 def answers(solved: Solved, rows: Rows) -> Iterator[tuple[Batch, Batch]]:

@@ -11,7 +11,7 @@ from headstart.engine.device import forward, loss_step, score_step
 from headstart.engine.heads import Held, score
 from headstart.engine.linear.rows import Part, Rows
 from headstart.engine.network.network import Network
-from headstart.engine.scoring import Scores, pooled
+from headstart.engine.scoring import Calibrated, Scores, pooled
 from headstart.engine.step import Step
 from headstart.engine.train.checkpoints import Checkpoints
 from headstart.engine.train.phases import run_phases
@@ -113,6 +113,27 @@ def test_solved_heads_are_judged_by_record_with_what_is_known_of_its_rows(bench)
 
     assert scores.metrics() == {"loss": (2 + 5) / 2}
     assert seen == [([[2.0, 0.0]], [{"row": 0}], [2.0]), ([[0.0, 5.0]], [{"row": 2}], [5.0])]
+
+
+def test_a_task_is_calibrated_on_records_as_it_answers_them():
+    class Task:
+        def calibrator(self):
+            return self
+
+        def update(self, targets, outputs):
+            seen.extend(outputs["logits"].tolist())
+
+        def found(self):
+            return {"records": len(seen)}
+
+    seen, calibrated = [], Calibrated(Task())
+    logits = np.array([[1, 0], [3, 0], [0, 5]], np.float32)
+    for start, stop in ((0, 1), (1, 3)):
+        calibrated.update(
+            {}, {"logits": logits[start:stop]}, np.zeros(stop - start), owners=np.array([4, 4, 6])[start:stop]
+        )
+    assert calibrated.found() == {"records": 2}
+    assert seen == [[2.0, 0.0], [0.0, 5.0]]
 
 
 def test_pooled_rows_have_the_same_outputs_however_many_they_are():
