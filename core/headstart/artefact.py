@@ -28,7 +28,8 @@ class Artefact(SavedNetwork):
         from headstart.predictor import Predictor
         from headstart.specs import FeedsTargets, Generates
 
-        score = score_step(network, 0, self.task) if isinstance(self.task, FeedsTargets) else None
+        # What is generated has no loss, and what a head gives without targets none of its own.
+        score = score_step(network, 0, self.task) if isinstance(self.task, FeedsTargets | Generates) else None
         if isinstance(self.task, Generates):
             return Predictor(self.kind, self.task, generator(network, self.task), score)
         open_axes = ((name, [*tensor.shape[1:]]) for name, tensor in network.stages[-1].model.output.items())

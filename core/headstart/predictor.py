@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
+    from headstart.engine.batch import Batch
     from headstart.engine.step import Forward, ScoreStep
     from headstart.specs import Facts, InputKind, Prepared, Task
-
-    Batch = Mapping[str, np.ndarray]
 
 BATCH = 32
 """Rows a call: the one static shape of a batch, but for its length where rows differ in length."""
@@ -45,8 +44,8 @@ class Predictor:
     """Reads raw inputs with the artefact's own preprocessing, runs the network, and answers in names.
 
     `forward` is from (batch, ...) input tensors to the head's outputs, or to what the task generates; `axes` are the
-    length axes of those that have one, without the batch axis. `score` is there where a head is fed its targets:
-    teacher-forced outputs and losses.
+    length axes of those that have one, without the batch axis. `score` is there where a head is fed its targets, or
+    where the task generates: teacher-forced outputs and losses.
     """
 
     kind: InputKind
@@ -76,8 +75,8 @@ class Predictor:
         return dict(concatenated([batch.rows.outputs for batch in self.answer(payloads)]))
 
     def losses(self) -> Callable[[Rows, Batch], np.ndarray]:
-        """From rows and their encoded targets (row, ...) the loss (row,) of each; teacher-forced where
-        the head is fed its targets."""
+        """From rows and their encoded targets (row, ...) the loss (row,) of each; teacher-forced where the head is fed
+        its targets, and of the head's own outputs where the task generates."""
         import numpy as np
 
         from headstart.engine.batch import take
@@ -135,8 +134,10 @@ class Predictor:
         from headstart.data.reading import prepared_of
 
         for first in range(0, len(payloads), BATCH):
-            samples = [self.kind.read(each, _where(each)) for each in payloads[first : first + BATCH]]
-            yield [prepared_of(self.kind, sample) for sample in samples], tuple(sample.notes for sample in samples)
+            places = [_where(each) for each in payloads[first : first + BATCH]]
+            read = [self.kind.read(*each) for each in zip(payloads[first : first + BATCH], places, strict=True)]
+            prepared = [prepared_of(self.kind, *each) for each in zip(read, places, strict=True)]
+            yield prepared, tuple(sample.notes for sample in read)
 
     def _run(self, rows: Sequence[Prepared]) -> tuple[Batch, Batch]:
         """Tensors and outputs of some rows, BATCH at most: computed as a whole batch, filled up with the last row, as

@@ -20,6 +20,7 @@ from headstart.recipes.build import build_recipe, recipe_of_run
 from headstart.recipes.file import verify_form
 from headstart.registry import Registry, load_registry
 from headstart.runs.folder import RunFolder
+from headstart.specs.backbones import PRETRAINED
 from headstart.specs.base import AUTO
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ class Run:
         return resolve_recipe(self._from_the_artefact(self.recipe), self.registry)
 
     def _from_the_artefact(self, recipe: Recipe) -> Recipe:
-        """`recipe` with the backbone as the artefact is built: by a registered name, without weights or a path.
+        """`recipe` with the network as the artefact is built: by a registered name, without weights, and so with a head
+        of its own.
 
         Reporters that are not installed here are left out: answers do not need them.
         """
@@ -102,6 +104,7 @@ class Run:
         return dataclasses.replace(
             recipe,
             weights="none",
+            head=self.artefact.blueprint.head if recipe.head == PRETRAINED else recipe.head,
             engine=AUTO,
             backbone=self.artefact.blueprint.backbone.name,
             reporters=tuple(name for name in recipe.reporters or () if name in known),

@@ -44,3 +44,11 @@ def test_an_unknown_backbone_is_a_usage_error(headstart):
 
     assert done.returncode == 2
     assert "no/such" in done.stderr
+
+
+def test_a_flag_of_another_input_kind_is_a_usage_error(small_registry):
+    from headstart.errors import UsageError
+    from headstart.runs.bench import bench
+
+    with pytest.raises(UsageError, match="image has no --seconds"):
+        bench("small/net", small_registry, backend="torch", flags={"seconds": 3})

@@ -114,6 +114,48 @@ def test_the_head_and_its_labels_come_with_the_weights(make, weights, published)
     assert plan.resolved.recipe.head == "pretrained"
 
 
+class Undecided(WithWeights):
+    """The head's task is no default one; the dataset, where `medium` is None, says only once opened what it holds."""
+
+    medium = "image"
+
+    def specs(self, kind):
+        found = super().specs(kind)
+        if kind == "tasks":
+            return tuple(replace(spec, default=spec.default and spec.short_name != "classification") for spec in found)
+        if kind == "datasets":
+            return tuple(replace(spec, medium=self.medium) for spec in found)
+        if kind == "backbones":
+            return tuple(replace(each, default_for="image" if each.name == "small/net" else None) for each in found)
+        return found
+
+
+@pytest.mark.parametrize("medium", ["image", None])
+def test_a_head_brings_its_task_which_need_be_no_default_one(medium, weights, finished, small_registry):
+    from headstart.recipes.build import build_recipe
+    from headstart.recipes.resolve import bind, resolve_recipe
+    from headstart.runs.planning import open_records
+
+    registry = Undecided(small_registry.host)
+    registry.weights, registry.medium = weights, medium
+    flags = {"data": f"image_folder:{finished.pictures}", "strategy": "lp_ft", "head": "pretrained"}
+    resolved = resolve_recipe(build_recipe(flags=flags), registry)
+    bound = bind(resolved, registry, open_records(resolved, registry))
+
+    assert bound.task.name == "classification/classification"
+    assert bound.head == "pretrained"
+
+
+def test_a_finished_run_is_resolved_without_the_weights_that_its_head_came_with(published, small_registry):
+    from headstart.run import Run
+
+    run = Run.load(published[2] / "run", registry=small_registry)
+    vars(run)["recipe"] = replace(run.recipe, head="pretrained")
+
+    assert run.resolved.dataset.short_name == "image_folder"
+    assert len(run.open_records().items) > 0
+
+
 def test_another_head_leaves_it_out(make, weights, published):
     from headstart.engine.network.stages import read_arrays
 

@@ -325,6 +325,15 @@ def test_a_reloaded_artefact_that_answers_differently_is_refused(finished, setti
         verify_reload(answers, {"logits": logits + 1e-2}, tmp_path)
 
 
+def test_answers_that_are_padded_to_the_longest_are_compared_where_both_are(tmp_path):
+    from headstart.runs.conclusion import verify_reload
+
+    marks = np.ones((2, 3, 4), np.float32)
+    verify_reload({"marks": marks}, {"marks": np.pad(marks, ((0, 1), (0, 5), (0, 0)))}, tmp_path)
+    with pytest.raises(HeadstartError, match="answers differently"):
+        verify_reload({"marks": marks}, {"marks": np.pad(2 * marks, ((0, 1), (0, 5), (0, 0)))}, tmp_path)
+
+
 def test_a_refitted_head_is_not_judged_on_val_which_it_has_seen(finished, settings, small_registry, tmp_path):
     settings |= {"strategy": "probe", "epochs": None, "learning_rate": None}
     data = f"image_folder:{finished.pictures}"

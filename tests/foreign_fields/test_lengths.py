@@ -6,6 +6,7 @@ import pytest
 from headstart.data.array_store import ArrayStore
 from headstart.data.lengths import Lengths
 from headstart.data.order import epoch_order
+from headstart.data.views import Mixed
 from headstart.engine.device import forward
 from headstart.engine.features.extract import Varying, extract
 from headstart.engine.network.assemble import backbone_inputs, build_backbone, without_head
@@ -73,6 +74,14 @@ def test_what_is_computed_at_few_lengths_is_what_the_full_length_gives(cut, kind
         counts = real if reference.ndim > 1 and reference.shape[1] == 128 else np.ones(len(used), bool)
         allowed = 1e-4 * max(1.0, float(reference[counts].std()))
         assert np.abs(found[name][counts].astype(float) - reference[counts].astype(float)).max() <= allowed
+
+
+def test_a_batch_is_as_long_as_those_whom_its_rows_are_mixed_with(kind):
+    tensors, _ = tensors_of(kind, 4)
+    mixed = Mixed(np.array([3, 1, 2, 3]), np.full(4, 0.5, np.float32))
+    samples = Trimmed(Stored((tensors,), (mixed,)), Lengths(np.array([4, 5, 6, 100]), kind.lengths), {"tokens": 0})
+    assert samples.take(0, np.array([1, 2]))["tokens"].shape == (2, 8)
+    assert samples.take(0, np.array([0, 1]))["tokens"].shape == (2, 128)
 
 
 def test_an_epoch_has_batches_of_like_lengths_and_each_row_once(kind):

@@ -85,6 +85,12 @@ class PreparedData:
         sides = np.array([row.split for row in self.split.rows])[self.owners]
         return {name: np.flatnonzero(sides == name).astype(np.int64) for name in SPLITS}
 
+    def firsts(self, split: str) -> np.ndarray:
+        """The first row (record,) int64 of each record of one side: each record once."""
+        rows = self.indices(split)
+        found: np.ndarray = rows[np.unique(self.owners[rows], return_index=True)[1]]
+        return found
+
     @cached_property
     def row_keys(self) -> Sequence[str]:
         """A key for each row: its record's, with "#1", "#2", ... for those after its first."""

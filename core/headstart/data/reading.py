@@ -17,7 +17,7 @@ from headstart.data.array_store import Append, ArrayStore
 from headstart.data.checks import raise_errors, unreadable_findings
 from headstart.data.facts import ENDS, RowFacts, facts_arrays
 from headstart.data.hashing import content_hash
-from headstart.errors import DataError
+from headstart.errors import DataError, PluginError
 from headstart.specs import Facts, InputKind, Prepared, PreparesSeveral, Record, Sample, Skipped
 
 OnProgress = Callable[[int, int], None]
@@ -62,9 +62,18 @@ class _Read:
     rows: Sequence[Prepared]
 
 
-def prepared_of(kind: InputKind, sample: Sample) -> Sequence[Prepared]:
-    """The rows of one sample: one, or several where the kind makes several."""
-    return kind.prepare_several(sample) if isinstance(kind, PreparesSeveral) else (kind.prepare(sample),)
+def prepared_of(kind: InputKind, sample: Sample, where: str) -> Sequence[Prepared]:
+    """The rows of one sample: one, or several where the kind makes several. Raises PluginError naming `where` for
+    none."""
+    if not isinstance(kind, PreparesSeveral):
+        return (kind.prepare(sample),)
+    rows = kind.prepare_several(sample)
+    if not rows:
+        raise PluginError(
+            f"{where}: the input kind made no row of it",
+            hint="leave the sample out; the kind's author should give one row at least, or refuse it in `read`",
+        )
+    return rows
 
 
 def read_all(
@@ -144,7 +153,14 @@ def _read_into(
                 fingerprints[item.key] = found.fingerprint
         if rows:
             append({name: _stacked(rows, name, spec.dtype) for name, spec in kind.tensors.items()})
-            facts = facts_arrays([row.facts for row in rows], size)
+            try:
+                facts = facts_arrays([row.facts for row in rows], size)
+            except (TypeError, ValueError) as exc:
+                raise PluginError(
+                    f"the input kind gives facts that are no plain JSON values, in {block[0][0].key} or the "
+                    f"{len(block) - 1} records behind it: {exc}",
+                    hint="its author should give numbers, texts, lists and mappings of Python's own",
+                ) from exc
             size = int(facts[ENDS][-1])
             lengths = [NO_LENGTH if row.length is None else row.length for row in rows]
             append({**facts, OWNERS: np.array(owners, np.int64), LENGTHS: np.array(lengths, np.int64)})
@@ -181,7 +197,7 @@ def _read(record: Record, kind: InputKind) -> _Read | Skipped:
         sample = kind.read(record.payload, record.key)
     except DataError as error:
         return Skipped(record.key, error.message)
-    return _Read(digest, kind.fingerprint(sample), sample.notes, prepared_of(kind, sample))
+    return _Read(digest, kind.fingerprint(sample), sample.notes, prepared_of(kind, sample, record.key))
 
 
 def _reading(items: Sequence[Record], kind: InputKind, arrays: Mapping[str, np.ndarray]) -> Reading:

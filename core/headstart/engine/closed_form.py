@@ -6,14 +6,17 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from headstart.data.facts import Picked
 from headstart.engine.device import loss_step
 from headstart.engine.features.extract import flattened
 from headstart.engine.features.source import Seen
-from headstart.engine.heads import Tried, answers, is_surer, score, solve_path
+from headstart.engine.heads import Held, Tried, is_surer, score, solve_path
 from headstart.engine.linear.blas import suited_threads
 from headstart.engine.linear.rows import Part, Rows
 from headstart.engine.network.stages import name_variables
-from headstart.engine.scoring import Scores
+from headstart.engine.scoring import Calibrated, Scores
 from headstart.engine.train.checkpoints import Loaded
 from headstart.engine.train.context import Conclude, Place, TrainContext
 from headstart.engine.train.epochs import Stored, Trimmed
@@ -45,9 +48,12 @@ class ClosedFormPhase:
         source, cut = context.source, self._place.cut
         train = self._rows(source.training(cut, views=phase.views, fresh=False, mixing=False), "train")
         val = self._rows(source.plain(cut, "val"), "val")
+        facts, places = context.facts.get("train", ()), np.resize(np.arange(train.samples), len(train))  # of each view
+        learned = Held(train, Picked(facts, places) if len(facts) else ())
+        judged = Held(val, context.facts.get("val", ()), context.owners.get("val"))
         self._clock = time.monotonic()
         with suited_threads(len(train), train.channels):
-            solve_path(task, train, val, phase.strengths, self._on_tried)
+            solve_path(task, learned, judged, phase.strengths, self._on_tried)
             if self._best is None or not isinstance(task, SolvesHead):
                 raise ValueError(f"the task solved no head for strengths {phase.strengths}")
             chosen = self._best
@@ -57,14 +63,11 @@ class ClosedFormPhase:
 
         found: Mapping[str, Any] = {}
         if self._place.is_last and isinstance(task, Calibrates):
-            calibrator = task.calibrator()
-            for targets, outputs in answers(chosen.solved, val):
-                calibrator.update(targets, outputs)
-            found = calibrator.found()
+            found = score(Calibrated(task), chosen.solved, judged, loss_step(task)).found()
             task = task.calibrated(found)
         before_refit: Mapping[str, Any] = {}
         if self._place.is_last and phase.refit:  # the refitted head has seen val, so that only this one tells of it
-            result = score(Scores(task), chosen.solved, val, loss_step(task)).result()
+            result = score(Scores(task), chosen.solved, judged, loss_step(task)).result()
             before_refit = {"metrics": without_nan(result.metrics), "calibration": dict(result.calibration)}
 
         done = PhaseResult(
@@ -92,9 +95,7 @@ class ClosedFormPhase:
             raise ValueError("a closed-form phase needs stored features")
         features = self._context.network.features
         flat = tuple(flattened(view, features) for view in samples.views)
-        context = self._context
-        owners = context.owners.get(split) if split == "val" else None  # training is scored row by row
-        return Rows((Part(flat, context.targets[split], context.facts.get(split, ()), owners),))
+        return Rows((Part(flat, self._context.targets[split]),))
 
     def _on_tried(self, tried: Tried) -> None:
         self._tried += 1

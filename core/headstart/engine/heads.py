@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from headstart.engine.batch import Batch
 from headstart.engine.device import loss_step
 from headstart.engine.linear.rows import Rows
-from headstart.engine.scoring import Scores
+from headstart.engine.scoring import ByRecord, Scores
 from headstart.engine.step import LossStep
-from headstart.specs import Solved, SolvesHead, Task
+from headstart.specs import Facts, Solved, SolvesHead, Task
+
+R = TypeVar("R", bound=ByRecord)
+
+
+@dataclass(frozen=True)
+class Held:
+    """Rows of a split to score heads on, with the `facts` of each; with `owners` (row,) int64, those of one record are
+    pooled."""
+
+    rows: Rows
+    facts: Sequence[Facts] = ()
+    owners: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -25,23 +38,27 @@ class Tried:
 
 
 def solve_path(
-    task: Task, train: Rows, val: Rows, strengths: Sequence[float], on_tried: Callable[[Tried], None]
+    task: Task, train: Held, val: Held, strengths: Sequence[float], on_tried: Callable[[Tried], None]
 ) -> None:
     """Let the task solve on `train`; report each solution with its metrics as soon as it is there."""
     if not isinstance(task, SolvesHead):
         raise ValueError("the task solves for no head in closed form")
     losses = loss_step(task)
-    for solved in task.solve(train, strengths):
+    for solved in task.solve(train.rows, strengths):
         of_train = score(Scores(task, running=True), solved, train, losses)
         on_tried(Tried(solved, of_train.metrics(), score(Scores(task), solved, val, losses).metrics()))
 
 
-def score(scores: Scores, solved: Solved, rows: Rows, losses: LossStep) -> Scores:
-    """Add what a linear head gives on features to `scores`, a block at a time, and return them."""
-    for (targets, outputs), (part, samples) in zip(answers(solved, rows), rows.places(), strict=True):
-        owners = None if part.owners is None else part.owners[samples]
-        scores.update(targets, outputs, losses(targets, outputs), facts=part.facts[samples], owners=owners)
-    return scores
+def score(records: R, solved: Solved, held: Held, losses: LossStep) -> R:
+    """Add what a linear head gives on features to `records`, a block at a time, and return them."""
+    done = 0
+    for targets, outputs in answers(solved, held.rows):
+        found = losses(targets, outputs)
+        block = slice(done, done + len(found))
+        owners = None if held.owners is None else held.owners[block]
+        records.update(targets, outputs, found, facts=held.facts[block], owners=owners)
+        done = block.stop
+    return records
 
 
 def answers(solved: Solved, rows: Rows) -> Iterator[tuple[Batch, Batch]]:

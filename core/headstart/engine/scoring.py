@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from headstart.engine.batch import Batch, concatenated, count_rows, take
-from headstart.specs import Evaluation, Facts, PoolsRows, Task
+from headstart.specs import Calibrates, Evaluation, Facts, PoolsRows, Task
 
 TOTALS = "totals"
 EVALUATOR = "evaluator."
 
 
 @dataclass(frozen=True)
-class _Rows:
+class Rows:
     """Rows to score, all of the same length; no facts where none are known."""
 
     targets: Batch
@@ -25,18 +26,17 @@ class _Rows:
     facts: Sequence[Facts]
 
 
-class Scores:
-    """Sums losses in float64 and feeds the task's evaluator.
+class ByRecord(ABC):
+    """Takes rows as they come, and hands them on with those of each record as one."""
 
-    A `running` one is for training steps: its size does not grow with the rows, and it can be saved and restored.
-    """
-
-    def __init__(self, task: Task, *, running: bool = False) -> None:
+    def __init__(self, task: Task) -> None:
         self._task = task
-        self._evaluator: Any = task.evaluator(running=running)  # a RunningEvaluator where it is running
-        self._loss, self._count = 0.0, 0
-        self._open: tuple[int, list[_Rows]] | None = None
+        self._open: tuple[int, list[Rows]] | None = None
         """The record whose rows may go on in the next batch, and its rows so far."""
+
+    @abstractmethod
+    def add(self, rows: Rows) -> None:
+        """Take rows each of which is a record, or counts for itself."""
 
     def update(
         self,
@@ -53,36 +53,82 @@ class Scores:
         may hold some. Their outputs are pooled by the task, or else by the mean of each float output; their losses by
         the mean.
         """
-        rows = _Rows(targets, outputs, losses, facts if len(facts) else [{}] * len(losses))
+        rows = Rows(targets, outputs, losses, facts if len(facts) else [{}] * len(losses))
         if owners is None:
-            self._close()
-            self._add(rows)
+            self.close()
+            self.add(rows)
             return
         starts = np.flatnonzero(np.diff(owners, prepend=owners[:1] - 1))
         for start, stop in zip(starts, [*starts[1:], len(owners)], strict=True):
             piece = slice(int(start), int(stop))
-            part = _Rows(take(targets, piece), take(outputs, piece), losses[piece], rows.facts[piece])
+            part = Rows(take(targets, piece), take(outputs, piece), losses[piece], rows.facts[piece])
             if self._open is not None and self._open[0] == owners[start]:
                 self._open[1].append(part)
                 continue
-            self._close()
+            self.close()
             self._open = (int(owners[start]), [part])
+
+    def close(self) -> None:
+        """Add the record whose rows are complete."""
+        if self._open is None:
+            return
+        (_, parts), self._open = self._open, None
+        facts = [each for part in parts for each in part.facts]
+        outputs = concatenated([part.outputs for part in parts])
+        losses = np.concatenate([part.losses for part in parts])
+        targets = take(parts[0].targets, slice(0, 1))
+        self.add(Rows(targets, pooled(self._task, outputs, facts), losses.mean(keepdims=True), facts[:1]))
+
+
+class Calibrated(ByRecord):
+    """Feeds a task's calibrator, which is to judge what is answered: records."""
+
+    def __init__(self, task: Calibrates) -> None:
+        super().__init__(cast("Task", task))
+        self._calibrator = task.calibrator()
+
+    def add(self, rows: Rows) -> None:
+        """See `ByRecord`."""
+        self._calibrator.update(rows.targets, rows.outputs)
+
+    def found(self) -> Mapping[str, Any]:
+        """See `Calibrator`."""
+        self.close()
+        return self._calibrator.found()
+
+
+class Scores(ByRecord):
+    """Sums losses in float64 and feeds the task's evaluator.
+
+    A `running` one is for training steps: its size does not grow with the rows, and it can be saved and restored.
+    """
+
+    def __init__(self, task: Task, *, running: bool = False) -> None:
+        super().__init__(task)
+        self._evaluator: Any = task.evaluator(running=running)  # a RunningEvaluator where it is running
+        self._loss, self._count = 0.0, 0
+
+    def add(self, rows: Rows) -> None:
+        """See `ByRecord`."""
+        self._loss += float(rows.losses.sum(dtype=np.float64))
+        self._count += len(rows.losses)
+        self._evaluator.update(rows.targets, rows.outputs, rows.facts, rows.losses)
 
     def merge(self, other: Scores) -> None:
         """Add the rows of another one of the same task, after its own."""
-        self._close()
-        other._close()
+        self.close()
+        other.close()
         self._evaluator.merge(other._evaluator)
         self._loss, self._count = self._loss + other._loss, self._count + other._count
 
     def metrics(self) -> dict[str, float]:
         """The mean loss, unless the evaluator gives its own, and the evaluator's metrics."""
-        self._close()
+        self.close()
         return {**self._mean_loss(), **self._evaluator.metrics()}
 
     def result(self) -> Evaluation:
         """Everything that the evaluator has to say; its metrics are those of `metrics`."""
-        self._close()
+        self.close()
         found: Evaluation = self._evaluator.result()
         return replace(found, metrics={**self._mean_loss(), **found.metrics})
 
@@ -103,29 +149,11 @@ class Scores:
     def _mean_loss(self) -> dict[str, float]:
         return {"loss": self._loss / self._count if self._count else float("nan")}
 
-    def _close(self) -> None:
-        """Add the record whose rows are complete."""
-        if self._open is None:
-            return
-        (_, parts), self._open = self._open, None
-        facts = [each for part in parts for each in part.facts]
-        outputs = concatenated([part.outputs for part in parts])
-        losses = np.concatenate([part.losses for part in parts])
-        targets = take(parts[0].targets, slice(0, 1))
-        self._add(_Rows(targets, pooled(self._task, outputs, facts), losses.mean(keepdims=True), facts[:1]))
-
-    def _add(self, rows: _Rows) -> None:
-        self._loss += float(rows.losses.sum(dtype=np.float64))
-        self._count += len(rows.losses)
-        self._evaluator.update(rows.targets, rows.outputs, rows.facts, rows.losses)
-
 
 def pooled(task: Task, outputs: Batch, facts: Sequence[Facts]) -> Batch:
     """The outputs (row, ...) of one record as a single row."""
-    if count_rows(outputs) == 1:
-        return outputs
     if isinstance(task, PoolsRows):
-        return task.pool(outputs, facts)
+        return outputs if count_rows(outputs) == 1 else task.pool(outputs, facts)
     return {
         name: output.mean(axis=0, keepdims=True)
         for name, output in outputs.items()

@@ -159,11 +159,12 @@ def bind(resolved: ResolvedRecipe, registry: Registry, records: Records) -> Boun
     otherwise. Raises RecipeError where other settings do not suit the data, DataError where no offered kind recognises
     the targets.
     """
-    head = resolved.weights.head if isinstance(resolved.weights, WeightsSpec) else None
-    if resolved.stated.task is None and resolved.stated.head == PRETRAINED and head is not None:
-        return bind_to(resolved, registry, task=registry.get("tasks", head.task), medium=records.medium)
-    if resolved.stated.task is not None:
-        task: TaskSpec = registry.get("tasks", resolved.stated.task)
+    stated = resolved.stated  # what is wrong with its network, `bind_to` tells
+    network = choose_network(resolved.choices, stated, registry, Problems(stated), medium=records.medium).network
+    task = _task_of_the_head(stated, network, registry)
+    if stated.task is not None:
+        task = registry.get("tasks", stated.task)
+    if task is not None:
         return bind_to(resolved, registry, task=task, medium=records.medium)
     found = find_targets(records, registry)
     bound = bind_to(resolved, registry, task=registry.default_task(found.spec.name), medium=records.medium)
@@ -212,6 +213,15 @@ def bind_to(resolved: ResolvedRecipe, registry: Registry, *, task: TaskSpec, med
     )
 
 
+def _task_of_the_head(recipe: Recipe, network: Network, registry: Registry) -> TaskSpec | None:
+    """The task of the head that comes with the weights, where the recipe asks for it and names no task."""
+    head = network.weights.head if isinstance(network.weights, WeightsSpec) else None
+    if recipe.task is not None or recipe.head != PRETRAINED or head is None:
+        return None
+    task: TaskSpec = registry.get("tasks", head.task)
+    return task
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Learning:
     """What hangs on the task; None where something that it hangs on is not known or was found wrong."""
@@ -254,13 +264,18 @@ def _learn(
 def _refuse_what_no_task_takes(
     recipe: Recipe, choices: Choices, options: Mapping[str, Any], registry: Registry, problems: Problems
 ) -> None:
-    """Problems of the task that is named; without one, those of the task that has fewest, where each has some."""
+    """Problems of the task that is named, or that a pretrained head is for; without one, those of the task that has
+    fewest, where each has some."""
     tasks: tuple[TaskSpec, ...]
     if (name := recipe.task) is not None:
         named: TaskSpec | None = problems.attempt("task", lambda: registry.get("tasks", name))
         tasks = () if named is None else (named,)
     else:
-        tasks = registry.default_tasks()
+        before = len(problems.new)
+        of_head = problems.attempt("head", lambda: _task_of_the_head(recipe, choices.network, registry))
+        if len(problems.new) > before:
+            return
+        tasks = registry.default_tasks() if of_head is None else (of_head,)
         if not tasks:
             problems.report("task", "no plugin offers a default task", "name one with --task")
     forks: list[Problems] = []

@@ -90,7 +90,11 @@ def bench(
 def _use(spec: BackboneSpec, registry: Registry, flags: Mapping[str, Any]) -> BackboneUse:
     """The first of its published weights where they are at hand, else random ones; its input kind as `flags` say."""
     reading = registry.input_kind(takes=spec.takes)
-    given = {reading.flags[flag.replace("_", "-")]: value for flag, value in flags.items() if value is not None}
+    named = {flag.replace("_", "-"): value for flag, value in flags.items() if value is not None}
+    if unknown := [flag for flag in named if flag not in reading.flags]:
+        offered = ", ".join(f"--{flag}" for flag in reading.flags) or "none"
+        raise UsageError(f"{reading.name} has no --{unknown[0]}", hint=f"leave it out; it has {offered}")
+    given = {reading.flags[flag]: value for flag, value in named.items()}
     options, problems = parse_options(reading.options, given, "input")
     if problems:
         raise RecipeError(problems)

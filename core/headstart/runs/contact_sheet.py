@@ -15,7 +15,7 @@ import numpy as np
 from headstart.data.array_store import ArrayStore
 from headstart.data.checks import MAX_LISTED
 from headstart.data.reading import Reading, read_all
-from headstart.data.targets import build_target_kind, find_targets
+from headstart.data.targets import build_target_kind
 from headstart.data.views import Composed, Mixed, TrainingSamples, View, varied
 from headstart.errors import DataError, UsageError
 from headstart.recipes.resolve import ResolvedRecipe, bind
@@ -57,7 +57,7 @@ def contact_sheet(resolved: ResolvedRecipe, registry: Registry, *, samples: int,
             hint="name a dataset of another kind; `headstart datasets` lists what there is",
         )
     view = build_view(bound, registry, records, kind) or View(kind, Composed(()), resolved.recipe.seed)
-    targets = build_target_kind(registry, find_targets(records, registry).spec.name)
+    targets = build_target_kind(registry, bound.task.targets)
     reading = _read_some(_spread(records.items, targets), kind, max(POOL, samples))
     if not reading.items:
         listed = "".join(f"\n  {each.reason}" for each in reading.skipped[:MAX_LISTED])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -87,4 +88,4 @@ def predictor_of(extractor: FeatureExtractor, artefact: Artefact) -> Predictor:
     stop = len(network.stages) - 1
     backbone = extractor.of_artefact(network, artefact.path, BATCH).open(stop).compiled
     head = forward(network, stop, stop + 1)
-    return Predictor(artefact.kind, artefact.task, lambda batch: head(backbone(batch)))
+    return replace(artefact.predictor, forward=lambda batch: head(backbone(batch)))

@@ -74,6 +74,10 @@ class Plan:
         """Encoded targets (rows, ...) of a split, by name; large ones lie in files of the run's scratch folder."""
         return encoded(self.task, self.target_kind, self.data, self.data.indices(split), self.scratch)
 
+    def targets_once(self, split: str) -> Batch:
+        """The same with each record of a split once, however many rows it gives."""
+        return encoded(self.task, self.target_kind, self.data, self.data.firsts(split), self.scratch)
+
     def samples(self) -> Mapping[str, int]:
         """Samples by split; each may give several rows."""
         return self.data.split.counts
@@ -252,7 +256,7 @@ def _build_task(resolved: BoundRecipe, registry: Registry, data: PreparedData, k
     import numpy as np
 
     head, options = resolved.pretrained_head, resolved.options["task"]
-    values = data.read_values(kind, np.arange(len(data.owners)))
+    values = data.read_values(kind, np.unique(data.owners, return_index=True)[1])  # of each record once
     request = TaskRequest(options, labels=head.labels) if head else TaskRequest(options, targets=values)
     task: Task = registry.load_target(resolved.task, resolved.task.build)(request)
     if head is not None:

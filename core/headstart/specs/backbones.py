@@ -168,8 +168,9 @@ class BackboneBuild(Protocol):
 class WeightsLoad(Protocol):
     """Load target of a WeightsSpec: reads a published file into arrays under our names, `stage/index/role`.
 
-    `names` are the names and shapes that the built backbone has (see `headstart.engine.network.stages.name_variables`).
-    Executes nothing from the file. Raises WrongWeightsError listing what differs.
+    `backbone` is the built one, whose names and shapes are to be met (see
+    `headstart.engine.network.stages.name_variables`). Executes nothing from the file. Raises WrongWeightsError listing
+    what differs.
     """
 
     def __call__(self, file: Path, backbone: Backbone) -> Mapping[str, np.ndarray]:

@@ -243,7 +243,7 @@ class Calibrator(Protocol):
     """Collects what a task is to be calibrated on."""
 
     def update(self, targets: Batch, outputs: Batch) -> None:
-        """Add rows of val."""
+        """Add records of val: of several rows, their pooled outputs."""
 
     def found(self) -> Mapping[str, Any]:
         """What all rows tell, as plain facts for `calibrated` and result.json: temperature, thresholds, class_shares.

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from headstart.data import prepared
 from headstart.data.array_store import ArrayStore
 from headstart.data.prepared import PrepareOptions
 from headstart.data.targets import build_target_kind
-from headstart.errors import DataError
+from headstart.errors import DataError, PluginError
 from headstart.registry import load_registry
 from headstart.specs import Finding, Prepared, Record, Records, Sample, Skipped, TensorSpec
 
@@ -254,6 +255,30 @@ def test_a_record_may_give_several_rows_that_stay_on_one_side():
         found = data.indices(side)
         assert {sides[data.keys[data.owners[row]]] for row in found} == {side}
         assert len(found) == sum(len(pieces_of(item)) for item in items if sides[item.key] == side)
+
+
+def test_each_record_of_a_side_is_found_once():
+    data = prepare(records(words()), Pieces())
+    firsts = data.firsts("test")
+    assert [data.row_keys[row] for row in firsts] == [row.key for row in data.split.rows if row.split == "test"]
+
+
+def test_a_kind_that_makes_no_row_of_a_record_is_refused_by_the_records_key():
+    class Nothing(Pieces):
+        def prepare_several(self, sample):
+            return super().prepare_several(sample) if len(sample.value) > 4 else []
+
+    with pytest.raises(PluginError, match="k000: the input kind made no row of it"):
+        prepare(records(words()), Nothing())
+
+
+def test_facts_that_are_no_plain_values_are_refused():
+    class Odd(Pieces):
+        def prepare_several(self, sample):
+            return [replace(row, facts={"start": np.int64(0)}) for row in super().prepare_several(sample)]
+
+    with pytest.raises(PluginError, match=r"facts that are no plain JSON values, in k000"):
+        prepare(records(words()), Odd())
 
 
 def test_rows_of_one_record_have_keys_and_hashes_of_their_own():

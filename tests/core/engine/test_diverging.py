@@ -1,11 +1,16 @@
 """A loss, a gradient or an answer that is not finite ends the run: where, on what, and what is left."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from headstart.engine.features.source import PLAIN
 from headstart.engine.network.stages import read_arrays
+from headstart.engine.train.epochs import Failure
+from headstart.engine.train.log import PhaseLog
 from headstart.engine.train.phases import run_phases
+from headstart.engine.train.state import TrainState
 from headstart.errors import DivergedError
 from headstart.specs import Phase
 from headstart.weights.files import read_safetensors
@@ -39,6 +44,13 @@ def test_a_loss_that_is_not_finite_stops_with_phase_epoch_step_and_keys(bench, n
     last = read_safetensors(made.checkpoints.folder / f"step.{steps}" / "weights.safetensors")
     assert all(np.isfinite(array).all() for array in last.values())
     assert all(np.isfinite(array).all() for array in read_arrays(network.learned).values())
+
+
+def test_a_row_is_named_by_its_own_key_where_records_give_several():
+    data = SimpleNamespace(keys=("a",), row_keys=("a", "a#1", "a#2"), indices=lambda split: np.arange(3))
+    context = SimpleNamespace(source=SimpleNamespace(data=data), checkpoints_kept=lambda: "nothing is kept")
+    log = PhaseLog(gradient("head"), context, steps=1, samples=3)
+    assert "on the batch with a#2, ..." in log.diverged(TrainState(), Failure(1, np.nan, np.array([2]))).message
 
 
 def test_weights_that_explode_in_the_last_step_are_found_on_val(network, training):

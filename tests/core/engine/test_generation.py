@@ -230,3 +230,17 @@ def test_what_else_is_in_the_batch_does_not_matter(sources, search, beams, biase
 
     assert np.array_equal(together["tokens"], np.concatenate([each["tokens"] for each in alone]))
     np.testing.assert_allclose(together["score"], np.concatenate([each["score"] for each in alone]), atol=1e-6)
+
+
+def test_a_task_that_generates_is_scored_by_what_its_head_gives(bench, network):
+    """Its answers have no loss, whether or not the head is fed targets."""
+    from headstart.artefact import Artefact
+
+    class Task(Continues):
+        def loss(self, targets, outputs, *, training):
+            return bench.task.loss(targets, outputs, training=training)
+
+    artefact = object.__new__(Artefact)
+    vars(artefact).update(network=network, task=Task(SEARCH), kind=bench.kind)
+    rows, targets = bench.batch(np.arange(32)), bench.targets("train", slice(0, 32))
+    assert artefact.predictor.score(rows, targets).losses.shape == (32,)

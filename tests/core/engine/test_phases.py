@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from headstart.engine.device import forward, loss_step
-from headstart.engine.heads import is_surer, score
+from headstart.engine.heads import Held, is_surer, score
 from headstart.engine.linear.rows import Part, Rows
 from headstart.engine.network.frozen import count_trainable, hash_frozen, trainable_variables, verify_frozen
 from headstart.engine.network.stages import read_arrays
@@ -184,8 +184,9 @@ def test_records_of_several_rows_count_once_where_a_head_is_chosen(bench):
     features, classes = random.normal(size=(5, 12)).astype(np.float32), np.array([1, 1, 1, 4, 4], np.int32)
     kernel = random.normal(size=(12, 10)).astype(np.float32)
     given = Solved("ridge", 0.1, {"kernel": kernel, "bias": np.zeros(10, np.float32)})
-    part = Part((features,), {"class": classes}, owners=np.array([7, 7, 7, 9, 9]))
-    found = score(Scores(bench.task), given, Rows((part,)), loss_step(bench.task)).metrics()
+    rows = Rows((Part((features,), {"class": classes}),))
+    held = Held(rows, owners=np.array([7, 7, 7, 9, 9]))
+    found = score(Scores(bench.task), given, held, loss_step(bench.task)).metrics()
     logits = features @ kernel
     of_rows = -log_softmax(logits.astype(np.float64), axis=1)[np.arange(5), classes]
     assert found["loss"] == pytest.approx(np.mean([of_rows[:3].mean(), of_rows[3:].mean()]), rel=1e-5)

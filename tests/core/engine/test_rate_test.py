@@ -1,5 +1,7 @@
 """The range test on a small network: the real start of a phase, and nothing moved afterwards."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -22,6 +24,13 @@ def phase(*train, **settings):
     return Phase(
         name="tune", train=train, solver="gradient", rates={stage: PLANNED[stage] for stage in train}, **settings
     )
+
+
+def test_batches_are_put_together_as_those_of_a_run(network, training):
+    """Rows of like length are: here the first of them all."""
+    examples = SimpleNamespace(order=lambda order, batch_size: np.sort(order))
+    _, rows, _ = next(lr_test._endless(training(network), examples, statistics_move=False))
+    assert rows.tolist() == list(range(8))
 
 
 def test_the_loss_falls_and_then_rises_until_it_is_stopped(network, training):

@@ -6,16 +6,19 @@ import keras
 import numpy as np
 import pytest
 
+from headstart.engine.batch import take
 from headstart.engine.device import forward, loss_step, score_step
+from headstart.engine.heads import Held, score
+from headstart.engine.linear.rows import Part, Rows
 from headstart.engine.network.network import Network
-from headstart.engine.scoring import Scores
+from headstart.engine.scoring import Calibrated, Scores, pooled
 from headstart.engine.step import Step
 from headstart.engine.train.checkpoints import Checkpoints
 from headstart.engine.train.phases import run_phases
 from headstart.engine.train.trainer import Trainer
 from headstart.eventlog import read_events
 from headstart.events import EpochDone
-from headstart.specs import Evaluation, Phase, Stage
+from headstart.specs import Evaluation, Phase, Solved, Stage
 from headstart.weights.files import read_safetensors
 
 pytestmark = pytest.mark.backend
@@ -87,6 +90,57 @@ def test_rows_of_one_record_count_once_wherever_batches_are_cut(bench, cuts):
         np.array([losses[:3].mean(), *losses[3:]]),
     )
     assert pooled.metrics() == pytest.approx(alone.metrics())
+
+
+def test_solved_heads_are_judged_by_record_with_what_is_known_of_its_rows(bench):
+    class Task:
+        def evaluator(self, *, running=False):
+            return self
+
+        def update(self, targets, outputs, facts, losses):
+            seen.append((outputs["logits"].tolist(), [dict(each) for each in facts], losses.tolist()))
+
+        def metrics(self):
+            return {}
+
+    seen, identity = [], {"kernel": np.eye(2, dtype=np.float32), "bias": np.zeros(2, np.float32)}
+    features = np.array([[1, 0], [3, 0], [0, 5]], np.float32)
+    rows = Rows((Part((features,), {"class": np.zeros(3, np.int32)}),))
+    held = Held(rows, [{"row": row} for row in range(3)], np.array([4, 4, 6]))
+    scores = score(
+        Scores(Task()), Solved("none", 1.0, identity), held, lambda _, outputs: outputs["logits"].sum(axis=1)
+    )
+
+    assert scores.metrics() == {"loss": (2 + 5) / 2}
+    assert seen == [([[2.0, 0.0]], [{"row": 0}], [2.0]), ([[0.0, 5.0]], [{"row": 2}], [5.0])]
+
+
+def test_a_task_is_calibrated_on_records_as_it_answers_them():
+    class Task:
+        def calibrator(self):
+            return self
+
+        def update(self, targets, outputs):
+            seen.extend(outputs["logits"].tolist())
+
+        def found(self):
+            return {"records": len(seen)}
+
+    seen, calibrated = [], Calibrated(Task())
+    logits = np.array([[1, 0], [3, 0], [0, 5]], np.float32)
+    for start, stop in ((0, 1), (1, 3)):
+        calibrated.update(
+            {}, {"logits": logits[start:stop]}, np.zeros(stop - start), owners=np.array([4, 4, 6])[start:stop]
+        )
+    assert calibrated.found() == {"records": 2}
+    assert seen == [[2.0, 0.0], [0.0, 5.0]]
+
+
+def test_pooled_rows_have_the_same_outputs_however_many_they_are():
+    outputs = {"logits": np.ones((2, 3), np.float32), "tokens": np.ones((2, 4), np.int32)}
+    two = pooled(object(), outputs, [{}, {}])
+    one = pooled(object(), take(outputs, slice(0, 1)), [{}])
+    assert set(two) == set(one) == {"logits"}
 
 
 def test_a_score_step_answers_as_inference_does_with_losses_that_nothing_regularises(bench, network):

@@ -43,7 +43,7 @@ def open_backbone(
     network = without_head(kind, stages, use.spec.features, blueprint.features)
     first = {name: array[:CALIBRATION_SAMPLES] for name, array in data.tensors.items()}
     load_weights(network, first, kind, spec=use.spec, source=use.weights, registry=registry, seed=use.seed)
-    rows = np.resize(np.arange(len(data.keys)), samples_a_call())
+    rows = np.resize(np.arange(len(data.owners)), samples_a_call())
     return FeatureExtractor(
         stock=network,
         fast=lowered(network, registry, place.warn),

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from headstart.data.array_store import ArrayStore
+from headstart.data.lengths import Lengths
 from headstart.data.prepared import PreparedData
 from headstart.data.views import Mixed, TrainingSamples, View, augmented, moved, partners
 from headstart.engine.batch import Batch
@@ -147,7 +148,10 @@ class Source:
         samples = self._training_samples()
         key = rows_key(self.data, rows, self._varied_key(number, view), named=True)
         draw = partial(_draw, samples, view, number)
-        return Passing(draw, len(rows), key, number, lengths_of(self.data, rows))
+        lengths, mixed = lengths_of(self.data, rows), _partners(samples, view, number, np.arange(len(rows)))
+        if lengths is not None and mixed is not None:  # a partner may be the longer one
+            lengths = Lengths(np.maximum(lengths.used, lengths.used[mixed.rows]), lengths.static)
+        return Passing(draw, len(rows), key, number, lengths)
 
     def _varied_key(self, number: int, view: View) -> dict[str, Any]:
         varied = {"view": number, **self.view_key}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from headstart.engine.batch import Batch, concatenated, count_rows, take
-from headstart.specs import Facts
 
 BLOCK = 4096
 """Rows in a block. It is fixed, so that sums over blocks are the same to the bit wherever they are taken."""
@@ -17,13 +16,10 @@ BLOCK = 4096
 @dataclass(frozen=True)
 class Part:
     """Samples with one array (sample, channel) float32 a view, in memory or mapped; `targets` are named
-    arrays (sample, ...). For scores: the `facts` of each sample, none where there are none, and the `owners` (sample,)
-    int64 where several samples are one record."""
+    arrays (sample, ...)."""
 
     views: tuple[np.ndarray, ...]
     targets: Batch
-    facts: Sequence[Facts] = ()
-    owners: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -60,13 +56,6 @@ class Rows:
                 for start in range(0, len(view), BLOCK):
                     rows = slice(start, start + BLOCK)
                     yield view[rows], take(part.targets, rows)
-
-    def places(self) -> Iterator[tuple[Part, slice]]:
-        """Of each block, the part and the samples of it."""
-        for part in self.parts:
-            for view in part.views:
-                for start in range(0, len(view), BLOCK):
-                    yield part, slice(start, min(start + BLOCK, len(view)))
 
     def by_sample(self, every: int, batch: int) -> Iterator[tuple[np.ndarray, Batch]]:
         """All views of every `every`-th sample of each part: (sample, view, channel) and targets, `batch` at a time."""

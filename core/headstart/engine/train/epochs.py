@@ -117,7 +117,7 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Trimmed:
-    """Samples of different lengths: batches are cut to the static length of their longest row.
+    """Samples of different lengths: batches are cut to the static length of their longest row, partners among them.
 
     `lengths` are those of the rows, `axes` the length axis of each tensor that has one, without the batch axis.
     """
@@ -133,7 +133,9 @@ class Trimmed:
 
     def take(self, epoch: int, rows: np.ndarray) -> dict[str, np.ndarray]:
         """See `Samples`."""
-        static, longest = self.lengths.of_batch(rows), self.lengths.static[-1]
+        mixed = self.samples.partners(epoch, rows)  # who may be longer
+        seen = rows if mixed is None else np.concatenate([rows, mixed.rows])
+        static, longest = self.lengths.of_batch(seen), self.lengths.static[-1]
         return cut_to(self.samples.take(epoch, rows), self.axes, static, longest)
 
     def partners(self, epoch: int, rows: np.ndarray) -> Mixed | None:

@@ -88,7 +88,7 @@ class PhaseLog:
     def diverged(self, state: TrainState, failure: Failure) -> DivergedError:
         """The error for a loss or gradient that is not finite."""
         data = self.context.source.data
-        keys = ", ".join(data.keys[row] for row in data.indices("train")[failure.rows][:4])
+        keys = ", ".join(data.row_keys[row] for row in data.indices("train")[failure.rows][:4])
         what = f"loss became {failure.loss}" if failure.loss - failure.loss else "gradients stopped being finite"
         return DivergedError(
             f"the {what} in phase {self.label(state.trial)!r}, epoch {state.epoch}, step {failure.step} of "

@@ -81,7 +81,7 @@ def _losses(step: Step, context: TrainContext, examples: Examples, count: int, *
     """The loss after each of `count` updates, (step,) float64, and why it ended; each batch is computed in `parts`."""
     losses: list[float] = []
     update = train_step(step, parts=parts)
-    for number, (epoch, rows, mask) in enumerate(_endless(context, statistics_move=step.training > {HEAD})):
+    for number, (epoch, rows, mask) in enumerate(_endless(context, examples, statistics_move=step.training > {HEAD})):
         targets = examples.targets_of(context.task, epoch, rows)
         stepped = update(examples.samples.take(epoch, rows), targets, mask)
         if not stepped.finite:
@@ -97,12 +97,14 @@ def _losses(step: Step, context: TrainContext, examples: Examples, count: int, *
     return np.array(losses), "all rates were tried"
 
 
-def _endless(context: TrainContext, *, statistics_move: bool) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+def _endless(
+    context: TrainContext, examples: Examples, *, statistics_move: bool
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """(epoch, rows, mask) of batch after batch, as a run has them."""
     epoch = 0
     while True:
         epoch += 1
-        order = context.order(epoch)
+        order = examples.order(context.order(epoch), context.batch_size)
         for rows, mask in batches(order, context.batch_size):
             yield epoch, filled_up(rows, mask, order) if statistics_move else rows, mask
 

@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -21,7 +21,7 @@ import numpy as np
 from headstart.engine.batch import Batch, take
 from headstart.engine.device import score_step
 from headstart.engine.heads import is_better
-from headstart.engine.scoring import Scores
+from headstart.engine.scoring import ByRecord, Calibrated, Scores
 from headstart.engine.train.checkpoints import Loaded
 from headstart.engine.train.context import Conclude, Place, TrainContext, copy_of, is_fresh
 from headstart.engine.train.device_epochs import make_epochs
@@ -45,6 +45,8 @@ from headstart.eventlog import now
 from headstart.events import CheckpointSaved
 from headstart.interrupts import Interrupts, deferred
 from headstart.specs import HEAD, Calibrates, Phase
+
+R = TypeVar("R", bound=ByRecord)
 
 ALL = "all epochs"
 BEGUN_SEEDS = "begun_seeds"
@@ -209,16 +211,19 @@ class Trainer:
         """Metrics on val of the network as it is. Raises DivergedError where its answers are not finite."""
 
         def scored(size: int) -> Scores:
-            scores = Scores(self._context.task)
-            owners = self._context.owners.get("val")
-            for rows, targets, outputs, losses in self._scored_val(size):
-                owner = None if owners is None else owners[rows]
-                scores.update(targets, outputs, losses, facts=self._val.facts_of(rows), owners=owner)
-                if interruptible and self._interrupts.asked:
-                    raise _InterruptedInValidationError
-            return scores
+            return self._fed(Scores(self._context.task), size, interruptible=interruptible)
 
         return self._val_batches(scored).metrics()
+
+    def _fed(self, records: R, size: int, *, interruptible: bool = False) -> R:
+        """`records` with all rows of val added, in batches of `size`."""
+        owners = self._context.owners.get("val")
+        for rows, targets, outputs, losses in self._scored_val(size):
+            owner = None if owners is None else owners[rows]
+            records.update(targets, outputs, losses, facts=self._val.facts_of(rows), owners=owner)
+            if interruptible and self._interrupts.asked:
+                raise _InterruptedInValidationError
+        return records
 
     def _scored_val(self, size: int) -> Iterator[tuple[np.ndarray, Batch, Batch, np.ndarray]]:
         """Rows of val, their targets, outputs and losses, a batch at a time and without padding."""
@@ -238,10 +243,7 @@ class Trainer:
             return {}
 
         def found(size: int) -> Mapping[str, Any]:
-            calibrator = task.calibrator()
-            for _rows, targets, outputs, _losses in self._scored_val(size):
-                calibrator.update(targets, outputs)
-            return calibrator.found()
+            return self._fed(Calibrated(task), size).found()
 
         return self._val_batches(found)
 

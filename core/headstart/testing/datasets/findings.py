@@ -77,7 +77,7 @@ def chosen(records: Records, targets: TargetKind) -> list[Record]:
 def reading_problem(item: Record, kind: InputKind) -> str | None:
     """Why the kind does not read this payload and prepare it to its declared tensors; None where it does."""
     try:
-        rows = prepared_of(kind, kind.read(item.payload, item.key))
+        rows = prepared_of(kind, kind.read(item.payload, item.key), item.key)
     except Exception as exc:
         return f"{item.key}: the input kind cannot read it: {type(exc).__name__}: {exc}"
     expected = {name: (spec.shape, spec.dtype) for name, spec in kind.tensors.items()}
@@ -85,7 +85,7 @@ def reading_problem(item: Record, kind: InputKind) -> str | None:
         found = {name: (array.shape, array.dtype.name) for name, array in row.tensors.items()}
         if found != expected:
             return f"{item.key}: prepared to {found}; the kind declares {expected}"
-    return None if rows else f"{item.key}: prepared to no row"
+    return None
 
 
 def first_difference(one: Records, other: Records) -> str | None:
