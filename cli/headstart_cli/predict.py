@@ -68,8 +68,8 @@ def predict(
 
 
 def _lines() -> list[str]:
-    """The inputs on stdin, one a line; empty lines are none."""
-    lines = [line for line in sys.stdin.read().splitlines() if line.strip()]
+    """The inputs on stdin, one a line; empty lines are none. Only a newline ends one: texts hold other separators."""
+    lines = [line for line in sys.stdin.read().split("\n") if line.strip()]
     if not lines:
         raise UsageError("stdin holds no input", hint="write one path or text on each line")
     return lines
@@ -88,7 +88,7 @@ def tabulate(answers: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list
 def _flatten(answer: Mapping[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in answer.items():
-        if not isinstance(value, list):
+        if not isinstance(value, list) or not all(isinstance(item, Mapping) for item in value):
             flat[key] = value
         elif key != "top_k" or len(value) > 1:
             for place, item in enumerate(value, start=1):

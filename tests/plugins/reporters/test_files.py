@@ -230,7 +230,7 @@ def test_mistakes_of_texts_and_sounds_show_them_as_such(run):
     assert "u" not in tags
     assert tags.count("audio") == 1
     assert page.attributes("src").count("data:audio/wav;base64,UklGRi4uLi4=") == 1
-    assert shown.count("no picture") == 1
+    assert shown.count("not shown") == 1
     assert any("media-src data:" in each for each in page.attributes("content"))
 
 
