@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import sys
 
+import numpy as np
+
 from headstart_cli.predict import _lines, tabulate
 
 
@@ -31,6 +33,11 @@ def test_the_best_alone_is_not_said_twice():
 def test_a_list_of_plain_values_is_one_column():
     columns, rows = tabulate([{"input": "a", "tokens": ["x", "y"]}, {"input": "b", "tokens": ["z"]}])
     assert (columns, rows) == (["input", "tokens"], [["a", ["x", "y"]], ["b", ["z"]]])
+
+
+def test_of_an_array_the_shape_is_shown():
+    columns, rows = tabulate([{"input": "a", "mask": np.zeros((3, 5), np.uint8)}])
+    assert (columns, rows) == (["input", "mask"], [["a", "3 x 5"]])
 
 
 def test_a_newline_alone_ends_an_input_on_stdin(monkeypatch):

@@ -11,6 +11,7 @@ from headstart.eventlog import read_events
 from headstart.events import EpochDone, PhaseStarted
 from headstart.run import Run
 from headstart.runs.fitting import fit
+from headstart_cli.main import run_arguments
 
 pytestmark = pytest.mark.backend
 
@@ -108,6 +109,20 @@ def test_masks_are_files_of_the_original_size(runs, region_files):
         header, values = written[: -height * width], written[-height * width :]
         assert header == f"P5 {width} {height} 255\n".encode()
         assert max(values) <= 2
+
+
+def test_predict_prints_masks_and_writes_their_files(runs, region_files, tmp_path, capsys):
+    picture = region_files / "r000.npy"
+    height, width = np.load(picture).shape
+    command = ["predict", str(runs("regions").path), str(picture)]
+    assert run_arguments([*command, "--json", "--out", str(tmp_path)]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)
+    mask = np.array(answer["mask"], np.uint8)
+    assert mask.shape == (height, width)
+    (written,) = tmp_path.iterdir()
+    assert written.read_bytes().endswith(mask.tobytes())
+    assert run_arguments(command) == 0
+    assert f"{height} x {width}" in capsys.readouterr().out
 
 
 def test_a_phrase_is_generated_and_scored_as_generated(runs):
