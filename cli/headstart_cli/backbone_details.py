@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from headstart.errors import HeadstartError
+from headstart.specs import PRETRAINED
 from headstart_cli.details import document, show_details
 from headstart_cli.output import cell, print_heading, print_json, print_table, print_text, say
 
@@ -104,6 +105,8 @@ def _show_weights(spec: BackboneSpec) -> None:
         print_text(f"  file: {_origin(weights.origin)}")
         for name, origin in weights.assets.items():
             print_text(f"  {name}: {_origin(origin)}")
+        if weights.head is not None:
+            print_text(f"  head: {weights.head.head} of {weights.head.task}, taken with --head {PRETRAINED}")
         print_text(f"  preprocessing: {cell(dict(weights.preprocess))}")
     print_text("none: random weights, calibrated; or a weights file")
     print_text(f"  preprocessing: {cell(dict(spec.preprocess))}")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from headstart_cli.options import AsJson, Debug, DisablePlugins
-from headstart_cli.output import print_json, print_table, print_text
+from headstart_cli.output import message_console, print_json, print_table, print_text
 
 
 def check(
@@ -21,7 +21,7 @@ def check(
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="dataset.KEY=VALUE", help="An option of the dataset. Can be repeated."),
+        typer.Option("--set", metavar="KEY=VALUE", help="Any value of a recipe, as dataset.KEY. Can be repeated."),
     ] = None,
     as_json: AsJson = False,
     disable_plugin: DisablePlugins = None,
@@ -37,7 +37,10 @@ def check(
     registry = load_registry(disable=tuple(disable_plugin or ()))
     flags = {"data": data, "task": task, "limit": limit}
     resolved = resolve_recipe(build_recipe(flags=flags, sets=tuple(set_ or ())), registry)
-    findings = check_data(resolved, registry)
+    with message_console().status("reading") as status:
+        findings = check_data(
+            resolved, registry, on_progress=lambda done, total: status.update(f"reading: {done} of {total}")
+        )
     if as_json:
         print_json([dataclasses.asdict(finding) for finding in findings])
     elif findings:

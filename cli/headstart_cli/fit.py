@@ -24,7 +24,12 @@ Weights = Annotated[
 Task = Annotated[str | None, typer.Option("--task", metavar="NAME", help="What is predicted.")]
 Strategy = Annotated[str | None, typer.Option("--strategy", metavar="NAME", help="The plan of phases.")]
 Train = Annotated[str | None, typer.Option("--train", metavar="STAGE,...", help="The backbone's stages that learn.")]
-Head = Annotated[str | None, typer.Option("--head", metavar="linear|mlp[:512]", help="The new layers on top.")]
+Head = Annotated[
+    str | None,
+    typer.Option(
+        "--head", metavar="linear|mlp[:512]|pretrained", help="The layers on top: new ones, or those of the weights."
+    ),
+]
 Augment = Annotated[
     list[str] | None,
     typer.Option("--augment", metavar="NAME", help="How training samples vary. Can be repeated."),

@@ -28,7 +28,7 @@ def new_plugin(
     disable_plugin: DisablePlugins = None,
     debug: Debug = False,
 ) -> None:
-    """Write the project of a new plugin: a backbone, a dataset, an augmentation, a reporter, and their tests."""
+    """Write the project of a new plugin: a backbone, a dataset, an augmentation, targets, a reporter, and tests."""
     import shlex
 
     from headstart.template import PluginNames, write_plugin

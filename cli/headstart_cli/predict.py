@@ -49,6 +49,7 @@ def predict(
         raise UsageError("--json and --csv exclude each other", hint="give one of them")
     if not inputs and not texts:
         raise UsageError("nothing to answer", hint="name files or folders, give --text TEXT, or - to read stdin")
+    from headstart.documents import plain
     from headstart.registry import load_registry
     from headstart.run import Run
 
@@ -56,7 +57,7 @@ def predict(
     given = [line for each in inputs or () for line in (_lines() if each == STDIN else (each,))]
     answers = opened.predict(given, texts=texts or (), top_k=top_k, backend=backend, out=out)
     if as_json:
-        print_json(answers)
+        print_json(plain(answers))
         return
     columns, rows = tabulate(answers)
     if as_csv:
@@ -68,8 +69,8 @@ def predict(
 
 
 def _lines() -> list[str]:
-    """The inputs on stdin, one a line; empty lines are none."""
-    lines = [line for line in sys.stdin.read().splitlines() if line.strip()]
+    """The inputs on stdin, one a line; empty lines are none. Only a newline ends one: texts hold other separators."""
+    lines = [line for line in sys.stdin.read().split("\n") if line.strip()]
     if not lines:
         raise UsageError("stdin holds no input", hint="write one path or text on each line")
     return lines
@@ -78,7 +79,7 @@ def _lines() -> list[str]:
 def tabulate(answers: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[Any]]]:
     """Answers as columns and rows; of lists of mappings, each place gets its own columns.
 
-    But for a `top_k` of one, which says again what the answer says.
+    But for a `top_k` of one, which says again what the answer says. Of an array, such as a mask, its shape is shown.
     """
     flat = [_flatten(answer) for answer in answers]
     columns = list(dict.fromkeys(key for row in flat for key in row))
@@ -88,7 +89,9 @@ def tabulate(answers: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list
 def _flatten(answer: Mapping[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in answer.items():
-        if not isinstance(value, list):
+        if shape := getattr(value, "shape", ()):
+            flat[key] = " x ".join(map(str, shape))
+        elif not isinstance(value, list) or not all(isinstance(item, Mapping) for item in value):
             flat[key] = value
         elif key != "top_k" or len(value) > 1:
             for place, item in enumerate(value, start=1):

@@ -51,7 +51,11 @@ class Recipe:
         example=("STAGE",),
         left_to_strategy=True,
     )
-    head: str | None = setting(None, "The new layers on top, such as linear or mlp:512.", example="mlp:512")
+    head: str | None = setting(
+        None,
+        "The layers on top, such as linear or mlp:512; pretrained: those that come with the weights.",
+        example="mlp:512",
+    )
     augment: tuple[str, ...] = setting(("none",), "How training samples vary.")
     views: int | None = setting(
         None,

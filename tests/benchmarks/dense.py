@@ -2,8 +2,8 @@
 
     python tests/benchmarks/dense.py
 
-`headstart fit` for one epoch of everything, with validation, the test and predictions, then `headstart evaluate` of val
-and test. Every output array of a sample has 4.2 MB: what keeps those of a split cannot stay below the goal. Memory is
+`headstart fit` for one epoch of everything, with validation, the test and predictions, then `headstart evaluate` of all
+its splits. Every output array of a sample has 4.2 MB: what keeps those of a split cannot stay below the goal. Memory is
 read as `memory.py` reads it.
 """
 

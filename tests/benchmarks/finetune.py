@@ -29,7 +29,7 @@ from headstart.engine.device import forward, train_step
 from headstart.engine.lowering.registry import lower, rules_for
 from headstart.engine.network.frozen import trainable_variables
 from headstart.engine.network.network import Network
-from headstart.engine.step import Step
+from headstart.engine.step import Step, TrainStep
 from headstart.engine.train.optimizer import GroupedAdamW
 from headstart.registry import load_registry
 from headstart.specs import DatasetRequest, InputRequest, Task
@@ -136,7 +136,7 @@ def top_quarter(pictures: np.ndarray, targets: np.ndarray, given: argparse.Names
     return Ratio("P5", what, "plain Keras fit", ratios_of(seconds, "plain fit"), note=told(seconds))
 
 
-def our_step(network: Network, start: int, task: Task) -> Callable[[Batch, np.ndarray, np.ndarray], object]:
+def our_step(network: Network, start: int, task: Task) -> TrainStep:
     """The engine's update of every stage from `start` on, in lowered layers."""
     fast = lower(network, rules_for(keras.backend.backend(), load_registry()))
     trainable = trainable_variables(network, network.names[max(start, 1) :])

@@ -1,10 +1,13 @@
 """headstart backbones NAME builds the network and shows it stage by stage."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from headstart.registry import load_registry
+from headstart.specs import PretrainedHead
+from headstart_cli.backbone_details import _show_weights
 from headstart_cli.main import run_arguments
 
 pytestmark = pytest.mark.backend
@@ -27,3 +30,12 @@ def test_the_text_shows_the_same_numbers(backend, capsys):
     assert "outputs (batch first)" in out
     assert "total" in out
     assert "1280" in out
+
+
+def test_a_head_that_comes_with_the_weights_is_named(capsys):
+    spec = load_registry().get("backbones", "lite0")
+    _show_weights(spec)
+    assert "pretrained" not in capsys.readouterr().out
+    head = PretrainedHead("classification/classification", "linear", "nowhere.at:all", {"classes": ["cat", "dog"]})
+    _show_weights(replace(spec, weights=(replace(spec.weights[0], head=head),)))
+    assert "head: linear of classification/classification, taken with --head pretrained" in capsys.readouterr().out

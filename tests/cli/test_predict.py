@@ -1,8 +1,13 @@
-"""Answers as a table: each place of a list has its own columns, a list of one too."""
+"""Inputs on stdin, and answers as a table: each place of a list has its own columns, a list of one too."""
 
 from __future__ import annotations
 
-from headstart_cli.predict import tabulate
+import io
+import sys
+
+import numpy as np
+
+from headstart_cli.predict import _lines, tabulate
 
 
 def test_each_place_of_a_list_has_its_own_columns():
@@ -23,3 +28,18 @@ def test_the_best_alone_is_not_said_twice():
     best = [{"label": "cat", "probability": 0.75}]
     columns, rows = tabulate([{"prediction": "cat", "confidence": 0.75, "top_k": best}])
     assert (columns, rows) == (["prediction", "confidence"], [["cat", 0.75]])
+
+
+def test_a_list_of_plain_values_is_one_column():
+    columns, rows = tabulate([{"input": "a", "tokens": ["x", "y"]}, {"input": "b", "tokens": ["z"]}])
+    assert (columns, rows) == (["input", "tokens"], [["a", ["x", "y"]], ["b", ["z"]]])
+
+
+def test_of_an_array_the_shape_is_shown():
+    columns, rows = tabulate([{"input": "a", "mask": np.zeros((3, 5), np.uint8)}])
+    assert (columns, rows) == (["input", "mask"], [["a", "3 x 5"]])
+
+
+def test_a_newline_alone_ends_an_input_on_stdin(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("it rains\u2028and pours\n\n  \na\x0cb.png\n"))
+    assert _lines() == ["it rains\u2028and pours", "a\x0cb.png"]

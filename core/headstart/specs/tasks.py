@@ -73,7 +73,8 @@ class Task(Protocol):
         """What an answer that ignores the input would score on `test`."""
 
     def decode(self, outputs: Batch, facts: Sequence[Facts], top_k: int) -> Sequence[Mapping[str, Any]]:
-        """The answer for each row, as plain values with names and not indices; the only place probabilities appear.
+        """The answer for each row, as plain values and arrays, with names and not indices; the only place probabilities
+        appear.
 
         `top_k` may exceed what there is: predictions.csv is written from answers that hold everything.
         """

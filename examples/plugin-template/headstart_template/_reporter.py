@@ -11,7 +11,7 @@ COLUMNS = ("phase", "epoch", "train loss", "val loss", "seconds")
 
 
 def build(request: ReporterRequest) -> Table:
-    """A reporter for one run, live or told again from its folder."""
+    """A reporter for one run, live or replayed from its folder."""
     return Table(request.options.separator)
 
 
@@ -23,7 +23,7 @@ class Table:
         self._rows: list[tuple[object, ...]] = []
 
     def on_event(self, event: Event, run: RunView) -> None:
-        """Hear one event. Below `run.path / "report"` is the only place to write."""
+        """Take one event. Below `run.path / "report"` is the only place to write."""
         if isinstance(event, EpochDone):
             losses = (event.train.get("loss"), event.val.get("loss"))
             self._rows.append((event.phase, event.epoch, *losses, event.seconds))

@@ -1,4 +1,4 @@
-"""The loss of several labels a sample; with the heads of `classification`, all that this task asks of keras."""
+"""The loss of several labels a sample; the only module of this task that imports keras."""
 
 from __future__ import annotations
 

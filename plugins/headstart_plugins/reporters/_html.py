@@ -90,9 +90,11 @@ def _scores(result: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _per_class(result: Mapping[str, Any], options: HtmlOptions) -> dict[str, Any]:
-    """Confusions and per-class scores on test, where the task reports them."""
+    """Confusions and per-class scores on test, where the task reports them and names its classes."""
     report = (result.get("report") or {}).get("test") or {}
     matrix, classes = report.get("confusion_matrix"), list(result.get("classes") or ())
+    if len(matrix or ()) != len(classes):  # nothing says what its rows are
+        matrix = None
     drawn = len(matrix or ()) <= options.matrix_classes
     return {
         "classes": classes,

@@ -81,6 +81,6 @@ def _rate(request: StrategyRequest, options: FullOptions, kind: Kind) -> Rate:
     if not peak:
         raise UsageError(
             f"no rate is known to suit backbones of the family {request.family!r}",
-            hint="give --learning-rate; `headstart lr` finds one",
+            hint="give --learning-rate; `headstart lr` with that rate suggests a better one",
         )
     return Rate(peak, suited.layer_decay if options.layer_decay is None else options.layer_decay)

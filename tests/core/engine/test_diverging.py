@@ -65,7 +65,7 @@ def test_weights_that_explode_in_the_last_step_are_found_on_val(network, trainin
 @pytest.mark.parametrize(
     ("factors", "hint"),
     [((1.0, 1e38), "leave 1e+38 out of strategy.rate_factors"), ((1e38, 1.0), "try a smaller --learning-rate")],
-    ids=["a later leg", "the first"],
+    ids=["a later trial", "the first"],
 )
 def test_of_several_rates_the_one_that_diverged_is_named(network, training, factors, hint):
     made = training(network, batch_size=64)

@@ -216,7 +216,7 @@ def with_facts(**facts):
         ("adapter", zeroed("learned")),
         ("soup and share", without("begun_seeds")),
     ],
-    ids=["first moments", "second moments", "average", "count of updates", "seeds", "factors", "seeds of the legs"],
+    ids=["first moments", "second moments", "average", "count of updates", "seeds", "factors", "seeds of the trials"],
 )
 def test_the_planted_bug_of_forgetting_a_part_of_the_state_would_be_seen(bench, training, backend, name, damage):
     if backend == "jax" and name != "dropout":
@@ -241,14 +241,14 @@ def test_a_soup_and_a_share_are_told_and_are_no_worse_than_any_leg(bench, traini
     made, (result,) = Runs(bench, training, CASES["soup and share"]).whole()
     events = read_events(made.log._path)
     soup, share = (event for event in events if isinstance(event, WeightsAveraged))
-    legs = {event.phase: event.val for event in events if isinstance(event, EpochDone)}
+    trials = {event.phase: event.val for event in events if isinstance(event, EpochDone)}
 
-    assert list(legs) == ["tune x1", "tune x0.3", "tune x3"]
+    assert list(trials) == ["tune x1", "tune x0.3", "tune x3"]
     assert (soup.kind, share.kind) == ("soup", "share")
     assert set(soup.values) <= {1.0, 0.3, 3.0}
     assert share.values[0] in (0.25, 0.5, 1.0)
     assert share.val == result.best
-    assert result.best["accuracy"] >= max(soup.val["accuracy"], *(val["accuracy"] for val in legs.values()))
+    assert result.best["accuracy"] >= max(soup.val["accuracy"], *(val["accuracy"] for val in trials.values()))
     assert result.steps == 3 * 5
     val = made.source.plain(0, "val").samples.take(0, np.arange(len(made.targets["val"]["class"])))
     answered = score_step(made.fast, 0, made.task)(val, made.targets["val"])

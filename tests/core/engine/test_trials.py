@@ -31,7 +31,7 @@ def validated(monkeypatch):
     return kernels
 
 
-def test_the_start_of_all_legs_is_measured_once(network, training, validated):
+def test_the_start_of_all_trials_is_measured_once(network, training, validated):
     """Nothing is computed between a trial's last epoch and the checkpoint that keeps it."""
     made = training(network)
     start = keras.ops.convert_to_numpy(network.learned[-1].model.weights[0]).copy()
@@ -101,7 +101,7 @@ def test_a_soup_of_trainings_that_all_kept_the_start_says_so(network, training):
     assert (tuple(told.values), result.averaged["soup"], result.best_epoch) == ((), [], 0)
 
 
-def test_a_leg_that_never_gets_better_keeps_the_start_with_its_metrics(network, training):
+def test_a_trial_that_never_gets_better_keeps_the_start_with_its_metrics(network, training):
     """At a rate of almost nothing and one of too much no epoch is better than where both began."""
     made = training(network)
     (alone,) = run_phases([Phase(**{**vars(PHASE), "rates": {"head": 1e-12}, "rate_factors": (1.0,)})], made)

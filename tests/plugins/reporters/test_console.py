@@ -129,8 +129,8 @@ def test_the_console_writes_to_stderr_and_loads_no_framework():
 def test_each_training_of_a_soup_has_its_name_over_its_epochs(run):
     events = [event for event in run.events() if isinstance(event, PhaseStarted | EpochDone) and event.phase != "probe"]
     started, *epochs = events
-    legs = [replace(event, phase=f"fine_tune x{factor}") for factor in ("0.3", "3") for event in epochs]
-    lines = plain_log(run, events=[started, *legs]).splitlines()
+    trials = [replace(event, phase=f"fine_tune x{factor}") for factor in ("0.3", "3") for event in epochs]
+    lines = plain_log(run, events=[started, *trials]).splitlines()
     names = [place for place, line in enumerate(lines) if line.startswith("fine tune x")]
     assert [lines[place] for place in names] == ["fine tune x0.3:", "fine tune x3:"]
     assert names[1] - names[0] == len(epochs) + 1

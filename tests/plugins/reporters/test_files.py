@@ -207,7 +207,7 @@ def test_mistakes_whose_data_is_gone_are_listed_without_pictures(run):
             raise FileNotFoundError(key)
 
     page = page_of(Gone(run.path), HtmlOptions(mistakes=3))
-    assert "".join(page.text).count("no picture") == 3
+    assert "".join(page.text).count("not shown") == 3
 
 
 def test_mistakes_of_texts_and_sounds_show_them_as_such(run):
@@ -230,7 +230,7 @@ def test_mistakes_of_texts_and_sounds_show_them_as_such(run):
     assert "u" not in tags
     assert tags.count("audio") == 1
     assert page.attributes("src").count("data:audio/wav;base64,UklGRi4uLi4=") == 1
-    assert shown.count("no picture") == 1
+    assert shown.count("not shown") == 1
     assert any("media-src data:" in each for each in page.attributes("content"))
 
 
@@ -238,6 +238,15 @@ def test_many_classes_give_the_commonest_confusions_instead_of_a_matrix(run):
     text = "".join(page_of(run, HtmlOptions(matrix_classes=2)).text)
     assert "Commonest confusions on test" in text
     assert "Confusion matrix" not in text
+
+
+@pytest.mark.parametrize("most", [2, 9])
+def test_a_matrix_whose_classes_nobody_names_is_left_out(run, most):
+    bare = {name: value for name, value in run.result("x").items() if name != "classes"}
+    events = [replace(each, result=bare) if isinstance(each, RunFinished) else each for each in run.events("x")]
+    text = "".join(page_of(run, HtmlOptions(matrix_classes=most), events).text)
+    assert "onfusion" not in text
+    assert "macro f1" in text
 
 
 def test_a_result_without_classes_report_or_epochs_still_gives_a_page(run):
