@@ -142,7 +142,10 @@ class Run:
         found = [pair for each in inputs for pair in self._expand(each)]
         found += [(text, text) for text in texts]
         payloads = [payload for _, payload in found]
-        names = [_name_of(name, number) for number, (name, _) in enumerate(found)]
+        names = [
+            str(name) if isinstance(name, str | Path) else f"{type(name).__name__} {number}"
+            for number, (name, _) in enumerate(found)
+        ]
         answers = self.artefact.predict(payloads, top_k=top_k)
         if out is not None:
             _write_files(Path(out), self.artefact.task, dict(zip(names, answers, strict=True)))
@@ -315,11 +318,6 @@ def _write_files(folder: Path, task: Any, answers: Mapping[str, Mapping[str, Any
         taken.add(stem)
         for suffix, content in task.files(answer).items():
             write_file(folder / f"{stem}{suffix}", content)
-
-
-def _name_of(raw: Any, number: int) -> str:
-    """A path as it is; bytes and arrays by their position, for their contents are no name."""
-    return str(raw) if isinstance(raw, str | Path) else f"{type(raw).__name__} {number}"
 
 
 def _verify_unchanged(row: SplitRow, records: Mapping[str, Record]) -> None:

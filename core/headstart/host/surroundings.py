@@ -73,11 +73,7 @@ def kept_backend() -> Iterator[list[str]]:
         for name, value in before.items():
             if os.environ.get(name) != value:
                 changed.append(name)
-                _set(name, value)
-
-
-def _set(name: str, value: str | None) -> None:
-    if value is None:
-        del os.environ[name]
-    else:
-        os.environ[name] = value
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value

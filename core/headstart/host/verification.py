@@ -156,7 +156,9 @@ def verify_spec(spec: Any, kind: str, plugin: str) -> None:
         raise PluginFailure(
             f"{spec.name!r} was written for api {spec.api!r}; this headstart offers api {API}{what_changed(spec.api)}"
         )
-    _verify_spec_name(spec, plugin)
+    prefix, slash, short = str(spec.name).partition("/")
+    if prefix != plugin or not slash or not _SHORT_NAME.fullmatch(short):
+        raise PluginFailure(f"the name {spec.name!r} must be {plugin}/ and letters, digits, '_', '-' or '.'")
     declared = chain(_field_problems(spec), check_declaration(spec.options))
     for problem in chain(declared, _backbone_problems(spec), _input_problems(spec), _task_problems(spec)):
         raise PluginFailure(f"{spec.name}: {problem}")
@@ -165,12 +167,6 @@ def verify_spec(spec: Any, kind: str, plugin: str) -> None:
 def what_changed(api: Any) -> str:
     """What an author must rename who wrote for an earlier `api`; empty for another one."""
     return f": {CHANGES[api]}; {GUIDE}" if api in CHANGES else ""
-
-
-def _verify_spec_name(spec: Spec, plugin: str) -> None:
-    prefix, slash, short = str(spec.name).partition("/")
-    if prefix != plugin or not slash or not _SHORT_NAME.fullmatch(short):
-        raise PluginFailure(f"the name {spec.name!r} must be {plugin}/ and letters, digits, '_', '-' or '.'")
 
 
 def _field_problems(spec: Any) -> Iterable[str]:
@@ -200,7 +196,14 @@ def _backbone_problems(spec: Any) -> Iterable[str]:
     for feature in spec.features if spec.stages is not None else ():
         if feature.stage not in (spec.stages or ()):
             yield f"feature {feature.name!r} names the stage {feature.stage!r}, not one of its stages"
-    yield from _value_problems(spec)
+    for backend in spec.refuses:
+        if backend not in BACKENDS:
+            yield f"refuses names {backend!r}; backends are {', '.join(BACKENDS)}"
+    for table in ("preprocess", "tiny", "given"):
+        if wrong := _not_plain(getattr(spec, table)):
+            yield f"{table} {wrong}"
+    for weights in spec.weights:
+        yield from (f"weights {weights.name!r}: {problem}" for problem in _weights_problems(weights))
 
 
 def _input_problems(spec: Any) -> Iterable[str]:
@@ -223,17 +226,6 @@ def _task_problems(spec: Any) -> Iterable[str]:
     for name in spec.gradient_options if isinstance(spec, TaskSpec) else ():
         if name not in names:
             yield f"gradient_options names {name!r}, not one of its options: {', '.join(names) or 'it has none'}"
-
-
-def _value_problems(spec: BackboneSpec) -> Iterable[str]:
-    for backend in spec.refuses:
-        if backend not in BACKENDS:
-            yield f"refuses names {backend!r}; backends are {', '.join(BACKENDS)}"
-    for table in ("preprocess", "tiny", "given"):
-        if wrong := _not_plain(getattr(spec, table)):
-            yield f"{table} {wrong}"
-    for weights in spec.weights:
-        yield from (f"weights {weights.name!r}: {problem}" for problem in _weights_problems(weights))
 
 
 def _weights_problems(weights: WeightsSpec) -> Iterable[str]:

@@ -61,8 +61,13 @@ def _unused(recipe: Recipe, used: Mapping[str, Spec | None]) -> Iterator[Problem
         group, dot, name = table.partition(".")
         if table in NAMED_TABLES:
             yield from (_nameless(table, key) for key in values)
-        if not dot or not values or table in known or _is_asked(recipe, group, name):
-            continue
+        if (
+            not dot
+            or not values
+            or table in known
+            or name in (recipe.augment if group == "augmentation" else recipe.reporters or ())
+        ):
+            continue  # a name that the recipe asks for was already found wrong, and needs no second complaint
         flag = "--augment" if group == "augmentation" else "--reporter"
         message = f"options for the {group} {name!r}, which this recipe does not use"
         yield Problem(table, message, f"add {flag} {name}, or leave the options out")
@@ -70,8 +75,3 @@ def _unused(recipe: Recipe, used: Mapping[str, Spec | None]) -> Iterator[Problem
 
 def _nameless(table: str, key: str) -> Problem:
     return Problem(f"{table}.{key}", f"does not say which {table} it is for", f"write {table}.NAME.{key}")
-
-
-def _is_asked(recipe: Recipe, group: str, name: str) -> bool:
-    """Whether the recipe names it: then its name was already found wrong, and needs no second complaint."""
-    return name in (recipe.augment if group == "augmentation" else recipe.reporters or ())

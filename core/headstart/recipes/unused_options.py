@@ -55,20 +55,14 @@ def refuse_unread(build: Build, request: StrategyRequest) -> None:
 
 
 def _is_read(option: OptionInfo, build: Build, request: StrategyRequest, plan: tuple[Phase, ...]) -> bool:
-    others = _others(request, option)
-    return not others or any(_built(build, other) != plan for other in others)
-
-
-def _others(request: StrategyRequest, option: OptionInfo) -> list[StrategyRequest]:
-    """The request with each other value of one option, but those that its options refuse together."""
-    found = []
+    others = []  # the request with each other value of the option, but those that its options refuse together
     for value in _other_values(option, getattr(request.options, option.name)):
         try:
             options = dataclasses.replace(request.options, **{option.name: value})
         except ValueError:  # a dataclass may check its fields together
             continue
-        found.append(dataclasses.replace(request, options=options))
-    return found
+        others.append(dataclasses.replace(request, options=options))
+    return not others or any(_built(build, other) != plan for other in others)
 
 
 def _other_values(option: OptionInfo, value: Any) -> list[Any]:

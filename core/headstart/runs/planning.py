@@ -147,10 +147,18 @@ def make_plan(
     task = _build_task(bound, registry, data, targets, scratch)
     recipe = bound.recipe  # the threads are those that the run will pin
     activate(choice, recipe.threads or available_threads(), deterministic=recipe.deterministic)
-    network = _build_network(bound, registry, kind, task)
+    from headstart.engine.network.assemble import backbone_inputs, build_backbone, graft
+    from headstart.engine.precision import FLOAT32
+    from headstart.engine.train.context import training_precision
+    from headstart.engine.train.trainable import expected_counts
+
+    inputs = backbone_inputs(kind)
+    stages = build_backbone(bound.backbone, registry, options=bound.options["backbone"], inputs=inputs)
+    network = graft(kind, stages, bound.backbone.features, task=task, head=bound.built_head, seed=bound.recipe.seed)
     phases = bound.phases or bound.planner.plan(tuple(stage.name for stage in network.backbone))
-    _verify_phases(network, phases, recipe.batch_norm)
-    _verify_training_precision(recipe.training_precision)
+    for phase in phases:
+        expected_counts(network, phase, batch_norm=recipe.batch_norm)
+    training_precision(recipe.training_precision, FLOAT32)  # raises now rather than after weights were loaded
     _verify_statistics(network, phases, recipe.batch_norm)
     view = build_view(bound, registry, records, kind)
     if view is not None and targets.moves:
@@ -230,20 +238,15 @@ def prepare_options(
         limit=resolved.recipe.limit,
         split_seed=resolved.recipe.split_seed,
         store=ArrayStore(open_cache(warn), scratch, warn),
-        read_by=_read_by(resolved, kind),
+        read_by={
+            "input": resolved.input.name,
+            "version": resolved.input.version,
+            "options": dataclasses.asdict(resolved.options["input"]),
+            "preprocess": dict(preprocess_of(resolved)),
+            "assets": digests_of(assets_of(kind)),
+            "packages": {name: installed_release(name) for name in ("headstart", *resolved.input.readers)},
+        },
     )
-
-
-def _read_by(resolved: BoundRecipe, kind: InputKind) -> dict[str, Any]:
-    """What turns a record into tensors, as plain values."""
-    return {
-        "input": resolved.input.name,
-        "version": resolved.input.version,
-        "options": dataclasses.asdict(resolved.options["input"]),
-        "preprocess": dict(preprocess_of(resolved)),
-        "assets": digests_of(assets_of(kind)),
-        "packages": {name: installed_release(name) for name in ("headstart", *resolved.input.readers)},
-    }
 
 
 def _build_task(resolved: BoundRecipe, registry: Registry, data: PreparedData, kind: TargetKind, scratch: Path) -> Task:
@@ -269,30 +272,6 @@ def _build_task(resolved: BoundRecipe, registry: Registry, data: PreparedData, k
     if not isinstance(task, FitsTargets):
         return task
     return task.fitted(encoded(task, kind, data, data.indices("train"), scratch))
-
-
-def _build_network(resolved: BoundRecipe, registry: Registry, kind: InputKind, task: Task) -> Network:
-    from headstart.engine.network.assemble import backbone_inputs, build_backbone, graft
-
-    inputs = backbone_inputs(kind)
-    stages = build_backbone(resolved.backbone, registry, options=resolved.options["backbone"], inputs=inputs)
-    offered = resolved.backbone.features
-    return graft(kind, stages, offered, task=task, head=resolved.built_head, seed=resolved.recipe.seed)
-
-
-def _verify_phases(network: Network, phases: Sequence[Phase], batch_norm: str) -> None:
-    from headstart.engine.train.trainable import expected_counts
-
-    for phase in phases:
-        expected_counts(network, phase, batch_norm=batch_norm)
-
-
-def _verify_training_precision(precision: str) -> None:
-    """Raise EngineRefusal now rather than after weights were loaded."""
-    from headstart.engine.precision import FLOAT32
-    from headstart.engine.train.context import training_precision
-
-    training_precision(precision, FLOAT32)
 
 
 def _verify_statistics(network: Network, phases: Sequence[Phase], batch_norm: str) -> None:

@@ -122,10 +122,6 @@ class TaskSubject(Contract):
         kind = build_target_kind(self.registry, self.spec.targets)
         return [kind.read(each, _key(row)) for row, each in enumerate(found)]
 
-    def _new(self) -> Task:
-        """The task bound to the examples, before any is encoded."""
-        return self._built(TaskRequest(self._chosen_options(), targets=self._values()))
-
     def _built(self, request: TaskRequest) -> Task:
         build = self._load(self.spec.build)
         try:
@@ -139,7 +135,7 @@ class TaskSubject(Contract):
         return self._once("task", self._bind)
 
     def _bind(self) -> Task:
-        task = self._new()
+        task = self._built(TaskRequest(self._chosen_options(), targets=self._values()))
         return task.fitted(self._encoded_by(task)) if isinstance(task, FitsTargets) else task
 
     def _rebuilt(self, task: Task) -> Task:

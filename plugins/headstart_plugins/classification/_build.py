@@ -166,7 +166,9 @@ class Classification(LinearHeadTask):
 
     def decode(self, outputs: Batch, facts: Sequence[Facts], top_k: int) -> Sequence[Mapping[str, Any]]:
         """`prediction`, `confidence` and the `top_k` most probable classes, best first, of each sample."""
-        probability = _probabilities(outputs[LOGITS], self.temperature)
+        scaled = outputs[LOGITS].astype(np.float64) / (self.temperature or 1.0)
+        probability: np.ndarray = special.softmax(scaled, axis=1).astype(np.float32)
+        probability = probability.astype(str).astype(np.float64)  # prints as the shortest decimal of the float32
         ranked = np.argsort(-outputs[LOGITS], axis=1, kind="stable")
         rows = []
         for order, values in zip(ranked[:, : max(1, top_k)], probability, strict=True):
@@ -210,10 +212,3 @@ class ClassificationCalibrator:
         weights, shares = self._balance.sample_weights(true), self._balance.shares
         found = fit_temperature(lambda temperature: _metrics.mean_loss(true, logits / temperature, weights))
         return {"temperature": found, **({} if shares is None else {"class_shares": shares.tolist()})}
-
-
-def _probabilities(logits: np.ndarray, temperature: float | None) -> np.ndarray:
-    """Softmax of (batch, class) logits: float64 that prints as the shortest decimal of the float32 value."""
-    scaled = logits.astype(np.float64) / (temperature or 1.0)
-    probability: np.ndarray = special.softmax(scaled, axis=1).astype(np.float32)
-    return probability.astype(str).astype(np.float64)

@@ -60,17 +60,13 @@ def _split_folders(root: Path, folders: Sequence[Path]) -> list[tuple[Path, str 
             hint="move or rename what is no split",
         )
     named = [(folder, SPLIT_NAMES[folder.name.lower()]) for folder in sides]
-    _check_once(root, named)
-    return [(folder, split) for folder, split in named]
-
-
-def _check_once(root: Path, named: Sequence[tuple[Path, str]]) -> None:
     for side in ("train", "val", "test"):
         names = [folder.name for folder, split in named if split == side]
         if len(names) > 1:
             raise DataError(f"{root}: {' and '.join(names)} both mean {side}", hint="keep one of them")
     if "train" not in {split for _, split in named}:
         raise DataError(f"{root}: {', '.join(f.name for f, _ in named)}, but no train folder", hint=SHAPE)
+    return [(folder, split) for folder, split in named]
 
 
 @dataclass(frozen=True)
@@ -112,19 +108,15 @@ def _classes(side: _Side, options: FolderOptions) -> Iterator[tuple[str, Sequenc
     for folder in folders:
         pictures = side.pictures(folder)
         if options.nested:
-            yield from _nested_classes(side, folder, pictures)
+            # Every folder that directly holds pictures; where there is none, `folder` is an empty class.
+            holders: defaultdict[str, list[Path]] = defaultdict(list)
+            for path in pictures:
+                holders[path.parent.relative_to(side.top).as_posix()].append(path)
+            if not holders:
+                yield folder.name, []
+            yield from sorted(holders.items())
         else:
             yield folder.name, pictures
-
-
-def _nested_classes(side: _Side, folder: Path, pictures: Sequence[Path]) -> Iterator[tuple[str, Sequence[Path]]]:
-    """Every folder that directly holds pictures; where there is none, `folder` is an empty class."""
-    holders: defaultdict[str, list[Path]] = defaultdict(list)
-    for path in pictures:
-        holders[path.parent.relative_to(side.top).as_posix()].append(path)
-    if not holders:
-        yield folder.name, []
-    yield from sorted(holders.items())
 
 
 def _named_classes(side: _Side, classes: Sequence[str]) -> Iterator[tuple[str, Sequence[Path]]]:

@@ -47,21 +47,18 @@ def read_picture(payload: Any, where: str, background: int) -> Sample:
     if isinstance(payload, np.ndarray):
         return from_array(payload, where, background)
     if isinstance(payload, str | Path):
-        return _decode(_regular(Path(payload), where), where, background)
+        path = Path(payload)
+        try:
+            mode = path.stat().st_mode
+        except OSError as exc:
+            raise DataError(f"{where}: cannot be read: {exc.strerror or exc}") from exc
+        if not stat.S_ISREG(mode):
+            raise DataError(f"{where}: not a regular file")
+        return _decode(path, where, background)
     if isinstance(payload, bytes):
         return _decode(io.BytesIO(payload), where, background)
     kind = type(payload).__name__
     raise DataError(f"{where}: a picture is a path, encoded bytes or a pixel array; received {kind}")
-
-
-def _regular(path: Path, where: str) -> Path:
-    try:
-        mode = path.stat().st_mode
-    except OSError as exc:
-        raise DataError(f"{where}: cannot be read: {exc.strerror or exc}") from exc
-    if not stat.S_ISREG(mode):
-        raise DataError(f"{where}: not a regular file")
-    return path
 
 
 def _decode(source: Path | io.BytesIO, where: str, background: int) -> Sample:
@@ -100,7 +97,8 @@ def _first_frame(picture: Image.Image, notes: list[str]) -> Image.Image:
     """Decoded, upright; noted where there were more frames, a rotation or 16 bits."""
     if getattr(picture, "is_animated", False):
         notes.append("warning: with several frames, of which the first was read")
-    if _has_16_bit_colour(picture):
+    tiles = getattr(picture, "tile", None) or ()
+    if picture.mode in ("RGB", "RGBA") and any(";16" in str(tile.args) for tile in tiles):
         notes.append("scaled from 16 bits")  # Pillow itself keeps the high byte of 16-bit colour
     before = _orientation(picture, notes) if picture.format == "TIFF" else None
     picture.load()
@@ -112,13 +110,6 @@ def _first_frame(picture: Image.Image, notes: list[str]) -> Image.Image:
         notes.append("turned by EXIF orientation")
         return picture.transpose(UPRIGHT[after])
     return picture
-
-
-def _has_16_bit_colour(picture: Image.Image) -> bool:
-    """Whether the file's pixels are 16-bit colour that Pillow reads as 8-bit: seen in the decoder's raw
-    mode."""
-    tiles = getattr(picture, "tile", None) or ()
-    return picture.mode in ("RGB", "RGBA") and any(";16" in str(tile.args) for tile in tiles)
 
 
 def _orientation(picture: Image.Image, notes: list[str]) -> int:

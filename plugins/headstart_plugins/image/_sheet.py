@@ -82,7 +82,10 @@ def _draw_cell(
 ) -> None:
     left, top = corner
     canvas = ImageDraw.Draw(sheet)
-    sheet.paste(_shown(cell.pixels, (layout.width, layout.height)), corner)
+    size = (layout.width, layout.height)
+    picture = Image.fromarray(cell.pixels)
+    larger = size[0] > picture.width
+    sheet.paste(picture.resize(size, Image.Resampling.NEAREST if larger else Image.Resampling.LANCZOS), corner)
     canvas.rectangle([left - 1, top - 1, left + layout.width, top + layout.height], outline=RULE)
     for number, (text, ink) in enumerate(caption):
         canvas.text((left, top + layout.height + 2 + number * LINE), text, ink, layout.font)
@@ -103,12 +106,6 @@ def _shown_size(pixels: np.ndarray) -> tuple[int, int]:
         return width * factor, height * factor
     ratio = min(1.0, LARGE / max(height, width))
     return max(1, round(width * ratio)), max(1, round(height * ratio))
-
-
-def _shown(pixels: np.ndarray, size: tuple[int, int]) -> Image.Image:
-    picture = Image.fromarray(pixels)
-    larger = size[0] > picture.width
-    return picture.resize(size, Image.Resampling.NEAREST if larger else Image.Resampling.LANCZOS)
 
 
 def _wrapped(notes: Sequence[str], font: Font, width: int) -> list[str]:

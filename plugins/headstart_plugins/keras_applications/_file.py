@@ -89,9 +89,5 @@ def _new_entries(group: Any) -> Iterator[Entry]:
             continue
         if "vars" in child and len(child["vars"]):
             arrays = tuple(np.asarray(child["vars"][i]) for i in sorted(child["vars"], key=int))
-            yield Entry(str(_own_name(child) or key), arrays)
+            yield Entry(str(child.attrs.get("name") or child["vars"].attrs.get("name") or key), arrays)
         yield from _new_entries(child)
-
-
-def _own_name(child: Any) -> Any:
-    return child.attrs.get("name") or child["vars"].attrs.get("name")

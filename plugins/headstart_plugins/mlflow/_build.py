@@ -64,8 +64,11 @@ class MlflowReporter:
             with mannerly(RUNNING):
                 self._upload_reports(self._run, self._finished)
         else:
-            with mannerly(ENDING):
-                self._run.end(_status_of(sys.exc_info()[1]), _milliseconds(time()))
+            with mannerly(ENDING):  # the log closes its reporters while it handles what ended the run
+                self._run.end(
+                    "KILLED" if isinstance(sys.exc_info()[1], KeyboardInterrupt | InterruptedRunError) else "FAILED",
+                    _milliseconds(time()),
+                )
 
     def _tell(self, event: Event, run: RunView) -> None:
         if isinstance(event, RunStarted):
@@ -135,11 +138,6 @@ class MlflowReporter:
         if self._live and self._run is not None and self._finished is None:
             with contextlib.suppress(Exception), mannerly(ENDING):
                 self._run.end("FAILED", _milliseconds(time()))
-
-
-def _status_of(ended_by: BaseException | None) -> str:
-    """The log closes its reporters while it handles what ended the run."""
-    return "KILLED" if isinstance(ended_by, KeyboardInterrupt | InterruptedRunError) else "FAILED"
 
 
 def _milliseconds(seconds: float) -> int:

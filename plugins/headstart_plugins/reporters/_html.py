@@ -50,6 +50,7 @@ class HtmlReporter:
 def page_context(history: History, result: Mapping[str, Any], run: RunView, options: HtmlOptions) -> dict[str, Any]:
     """Everything the template shows, as plain values."""
     mistakes = find_mistakes(run.path / "predictions.csv", options.mistakes)
+    text = _read(run.path / "environment.json")
     return {
         "css": _asset("report.css"),
         "result": result,
@@ -59,7 +60,7 @@ def page_context(history: History, result: Mapping[str, Any], run: RunView, opti
         "mistakes": mistakes,
         "shown_mistakes": [with_sample(mistake, run) for mistake in mistakes.shown] if mistakes else [],
         "recipe": _read(run.path / "recipe.toml"),
-        "environment": _environment_rows(run.path / "environment.json"),
+        "environment": list(_flatten("", json.loads(text))) if text else [],
         "calibration": result.get("calibration") or {},
         "command": f"headstart fit --recipe {shlex.quote(str(run.path / 'recipe.toml'))} --out NEW_FOLDER",
         **_per_class(result, options),
@@ -108,12 +109,6 @@ def _curves(history: History) -> str | None:
     from headstart_plugins.reporters._curves import draw_png
 
     return "data:image/png;base64," + base64.b64encode(draw_png(history)).decode("ascii")
-
-
-def _environment_rows(path: Path) -> list[tuple[str, str]]:
-    """environment.json as rows: nested names joined by spaces, lists of records one a row."""
-    text = _read(path)
-    return list(_flatten("", json.loads(text))) if text else []
 
 
 def _flatten(prefix: str, value: Any) -> list[tuple[str, str]]:

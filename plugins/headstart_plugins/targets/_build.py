@@ -194,7 +194,12 @@ class NumberTargets(TextTargets):
     def strata(self, targets: Sequence[Any]) -> list[tuple[str, ...]]:
         """All, and the quantile bin of each: MOST_BINS bins, fewer where each would hold less than RECORDS_PER_BIN;
         equal numbers share one."""
-        return [(ALL, name) for name in _bins([self.place(target) for target in targets])]
+        values = [self.place(target) for target in targets]
+        count = min(MOST_BINS, max(1, len(values) // RECORDS_PER_BIN))
+        below: dict[float, int] = {}
+        for place, value in enumerate(sorted(values)):
+            below.setdefault(value, place)
+        return [(ALL, f"bin {below[value] * count // len(values)}") for value in values]
 
     def place(self, target: Any) -> float:
         """See HasScale: the number itself; 0 for what is none."""
@@ -211,14 +216,6 @@ class NumberTargets(TextTargets):
 def _label_strata(target: str) -> tuple[str, ...]:
     found = sorted(set(labels_of(target)))
     return (ALL, *(f"label {label}" for label in found)) if found else (ALL, UNLABELLED)
-
-
-def _bins(values: Sequence[float]) -> list[str]:
-    count = min(MOST_BINS, max(1, len(values) // RECORDS_PER_BIN))
-    below: dict[float, int] = {}
-    for place, value in enumerate(sorted(values)):
-        below.setdefault(value, place)
-    return [f"bin {below[value] * count // len(values)}" for value in values]
 
 
 def _look_alikes(names: Iterable[str]) -> Iterator[Finding]:

@@ -60,7 +60,9 @@ class _Convolve(torch.autograd.Function):  # type: ignore[misc]  # torch is not 
             to_weights = _scaled(to_weights, scale)
         return (
             to_inputs.permute(0, 2, 3, 1) if for_inputs else None,
-            _out_last(to_weights, shape) if for_kernel else None,
+            (to_weights.permute(2, 3, 0, 1) if shape.depthwise else to_weights.permute(2, 3, 1, 0))
+            if for_kernel
+            else None,
             to_scale,
             flow.sum((0, 2, 3)) if for_shift else None,
             None,
@@ -74,10 +76,6 @@ def _channels_first(images: Any) -> Any:
 
 def _out_first(kernel: Any, shape: Shape) -> Any:
     return kernel.permute(2, 3, 0, 1) if shape.depthwise else kernel.permute(3, 2, 0, 1)
-
-
-def _out_last(weights: Any, shape: Shape) -> Any:
-    return weights.permute(2, 3, 0, 1) if shape.depthwise else weights.permute(2, 3, 1, 0)
 
 
 def _scaled(weights: Any, scale: Any, like: Any = torch.preserve_format) -> Any:

@@ -38,10 +38,6 @@ def _add_parts(total: Any, flow: Any, padded: Any) -> None:
         for column in STARTS:
             seen = padded[:, :, row : row + height, column : column + width]
             part = total[:, :, row : row + PART, column : column + PART]
-            part += _three_by_three(flow, seen, part)
-
-
-def _three_by_three(flow: Any, seen: Any, like: Any) -> Any:
-    return torch.ops.aten.convolution_backward(
-        flow, seen, like, None, (1, 1), (0, 0), (1, 1), False, (0, 0), len(like), (False, True, False)
-    )[1]
+            part += torch.ops.aten.convolution_backward(
+                flow, seen, part, None, (1, 1), (0, 0), (1, 1), False, (0, 0), len(part), (False, True, False)
+            )[1]

@@ -158,7 +158,10 @@ class FeatureExtractor:
             return Measured(**_facts(known))
         checked = {name: array[:CHECKED] for name, array in opened.compiled(self.batch).items()}
         try:
-            off = verify_equal(checked, self._reference(stop), str(opened.key["precision"]))
+            if stop not in self._references:
+                few = {name: array[:CHECKED] for name, array in self.batch.items()}
+                self._references[stop] = forward(self.stock, 0, stop)(few)
+            off = verify_equal(checked, self._references[stop], str(opened.key["precision"]))
         except EngineRefusal as exc:
             raise EngineRefusal(f"{spec.name} {exc.message}", hint="use another engine, or --engine native") from exc
         found = Measured(_rate(opened.compiled, self.batch), off.largest, off.relative)
@@ -180,12 +183,6 @@ class FeatureExtractor:
         if stop not in self._identities:
             self._identities[stop] = identify(self.stock, stop, self.blueprint)
         return self._identities[stop]
-
-    def _reference(self, stop: int) -> dict[str, np.ndarray]:
-        if stop not in self._references:
-            few = {name: array[:CHECKED] for name, array in self.batch.items()}
-            self._references[stop] = forward(self.stock, 0, stop)(few)
-        return self._references[stop]
 
     def _key(self, spec: EngineSpec, stop: int, precision: str) -> dict[str, Any]:
         return {

@@ -132,28 +132,23 @@ class Source:
         key = (cut, split, number, view is not None and view.mixes)
         if key not in self._stored:
             with self.clock.measure("features"):
-                self._stored[key] = self._fetch(cut, self.data.indices(split), number, view)
+                rows = self.data.indices(split)
+                if cut not in self._opened:
+                    self._opened[cut] = self.open(cut)
+                passing = plain_rows(self.data, rows) if view is None else self._varied(rows, number, view)
+                self._stored[key] = fetch_features(self.store, self._opened[cut], passing, self.told)
         return self._stored[key]
-
-    def _fetch(self, cut: int, rows: np.ndarray, number: int, view: View | None) -> dict[str, np.ndarray]:
-        if cut not in self._opened:
-            self._opened[cut] = self.open(cut)
-        passing = plain_rows(self.data, rows) if view is None else self._varied(rows, number, view)
-        return fetch_features(self.store, self._opened[cut], passing, self.told)
 
     def _varied(self, rows: np.ndarray, number: int, view: View) -> Passing:
         """Training samples in a view: what they are, how they vary, and the keys that they are drawn by."""
         samples = self._training_samples()
-        key = rows_key(self.data, rows, self._varied_key(number, view), named=True)
-        draw = partial(_draw, samples, view, number)
-        return Passing(draw, len(rows), key, number, lengths_of(self.data, rows))
-
-    def _varied_key(self, number: int, view: View) -> dict[str, Any]:
         varied = {"view": number, **self.view_key}
         left_out = self.view is not None and self.view.mixes and not view.mixes
         if view.mixes and self.chances is not None:
             varied["partners"] = hashlib.sha256(np.ascontiguousarray(self.chances, np.float64).tobytes()).hexdigest()
-        return {**varied, "mixing": False} if left_out else varied
+        key = rows_key(self.data, rows, {**varied, "mixing": False} if left_out else varied, named=True)
+        draw = partial(_draw, samples, view, number)
+        return Passing(draw, len(rows), key, number, lengths_of(self.data, rows))
 
     def _pick(self, rows: np.ndarray) -> Tensors:
         return {name: array[rows] for name, array in self.data.tensors.items()}

@@ -182,7 +182,12 @@ def _read_builder(document: Mapping[str, Any], part: str, kind: str, registry: R
     described = _part(document, part, dict)
     name, values = _part(described, "builder", str), _part(described, "options", dict)
     version = _part(described, "builder_version", int)
-    spec = _find(registry, kind, name)
+    try:
+        spec: Spec = registry.get(kind, name)
+    except UsageError as exc:
+        raise PluginError(
+            f"the artefact needs {name!r}, which no installed plugin offers", hint=exc.hint or exc.message
+        ) from exc
     if spec.version != version:
         raise PluginError(
             f"the artefact was made with version {version} of {name}; installed is version {spec.version}",
@@ -199,14 +204,3 @@ def _part(document: Mapping[str, Any], name: str, kind: type[T]) -> T:
     if not isinstance(value, kind):
         raise DataError(f"the artefact's description should have {name!r} as {kind.__name__}, has {value!r:.100}")
     return value
-
-
-def _find(registry: Registry, kind: str, name: str) -> Any:
-    found: Spec
-    try:
-        found = registry.get(kind, name)
-    except UsageError as exc:
-        raise PluginError(
-            f"the artefact needs {name!r}, which no installed plugin offers", hint=exc.hint or exc.message
-        ) from exc
-    return found

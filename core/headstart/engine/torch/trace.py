@@ -65,7 +65,11 @@ def _record(function: Callable[..., list[Any]], examples: list[Any]) -> Callable
             node.replace_all_uses_with(node.args[0])
             module.graph.erase_node(node)
         elif _is_narrow_gradient(node):
-            _turn(module.graph, node)
+            with module.graph.inserting_before(node):  # a^T @ b as (b^T @ a)^T
+                turned = module.graph.call_function(ATEN.t.default, (node.args[1],))
+                product = module.graph.call_function(ATEN.mm.default, (turned, node.args[0].args[0]))
+                node.replace_all_uses_with(module.graph.call_function(ATEN.t.default, (product,)))
+            module.graph.erase_node(node)
     module.graph.set_codegen(torch.fx.graph.CodeGen())  # lists in and out, nothing to unpack
     module.recompile()
     run: Callable[..., list[Any]] = module.forward
@@ -77,12 +81,3 @@ def _is_narrow_gradient(node: Any) -> bool:
     if node.target is not ATEN.mm.default or node.args[0].target is not ATEN.t.default:
         return False
     return int(node.args[1].meta["tensor_meta"].shape[1]) < NARROW
-
-
-def _turn(graph: Any, node: Any) -> None:
-    """a^T @ b as (b^T @ a)^T."""
-    with graph.inserting_before(node):
-        turned = graph.call_function(ATEN.t.default, (node.args[1],))
-        product = graph.call_function(ATEN.mm.default, (turned, node.args[0].args[0]))
-        node.replace_all_uses_with(graph.call_function(ATEN.t.default, (product,)))
-    graph.erase_node(node)

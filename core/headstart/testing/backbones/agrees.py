@@ -36,7 +36,12 @@ class BackboneAgrees(BackboneOffer):
 
     def test_both_backends_answer_alike(self) -> None:
         """Every tensor of every stage, features among them, within 1e-4 of its scale, which is more than 0.01."""
-        self._skip_where_one_is_missing()
+        for backend in BACKENDS:
+            if reason := self.spec.refuses.get(backend):
+                raise SkipTest(f"{self.name} refuses the backend {backend}: {reason}")
+            if backend not in installed_backends():
+                raise SkipTest(f'the backend {backend} is not installed: pip install "headstart[{backend}]"')
+        self._skip_without_requirements()
         with tempfile.TemporaryDirectory(prefix="headstart-") as place:
             folder = Path(place)
             write_arrays(folder / BATCH, self.batch(self._input_kind(), SAMPLES))
@@ -44,14 +49,6 @@ class BackboneAgrees(BackboneOffer):
             found = self._answers(OTHER, folder, inputs=f"{REFERENCE}.npz")
         for (stage, name), array in expected.items():
             self._compare(f"tensor {name!r} of stage {stage!r}", array, found[stage, name])
-
-    def _skip_where_one_is_missing(self) -> None:
-        for backend in BACKENDS:
-            if reason := self.spec.refuses.get(backend):
-                raise SkipTest(f"{self.name} refuses the backend {backend}: {reason}")
-            if backend not in installed_backends():
-                raise SkipTest(f'the backend {backend} is not installed: pip install "headstart[{backend}]"')
-        self._skip_without_requirements()
 
     def _answers(self, backend: str, folder: Path, *, inputs: str | None) -> dict[tuple[str, str], np.ndarray]:
         """What each stage gives; weights are made, or read where there are `inputs` from another backend."""

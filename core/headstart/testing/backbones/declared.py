@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from headstart.errors import HeadstartError
-from headstart.specs import FeatureSpec, RemoteFile, WeightsSpec
+from headstart.specs import RemoteFile
 from headstart.testing.backbones.offer import BackboneOffer
 from headstart.testing.declared import Declared
 from headstart.testing.input_kinds import build_kind
@@ -42,21 +42,18 @@ class BackboneDeclared(BackboneOffer, Declared):
                 "State the size of the file, or None where the publisher does not.",
             )
             if weights.digest != UNKNOWN:
-                self._require_digest(weights)
-
-    def _require_digest(self, weights: WeightsSpec) -> None:
-        self._require(
-            weights.algorithm in ALGORITHMS,
-            f"the weights {weights.name!r} name the digest algorithm {weights.algorithm!r}",
-            f"Use what the publisher states, one of {', '.join(ALGORITHMS)}; or set digest to {UNKNOWN!r}.",
-        )
-        digits = 2 * hashlib.new(weights.algorithm, usedforsecurity=False).digest_size
-        self._require(
-            re.fullmatch(rf"[0-9a-fA-F]{{{digits}}}", weights.digest),
-            f"the digest of the weights {weights.name!r} is {weights.digest!r} ({len(weights.digest)} characters), "
-            f"and {weights.algorithm} has {digits} hex digits",
-            f"Copy the digest that the publisher states, or set it to {UNKNOWN!r}.",
-        )
+                self._require(
+                    weights.algorithm in ALGORITHMS,
+                    f"the weights {weights.name!r} name the digest algorithm {weights.algorithm!r}",
+                    f"Use what the publisher states, one of {', '.join(ALGORITHMS)}; or set digest to {UNKNOWN!r}.",
+                )
+                digits = 2 * hashlib.new(weights.algorithm, usedforsecurity=False).digest_size
+                self._require(
+                    re.fullmatch(rf"[0-9a-fA-F]{{{digits}}}", weights.digest),
+                    f"the digest of the weights {weights.name!r} is {weights.digest!r} ({len(weights.digest)} "
+                    f"characters), and {weights.algorithm} has {digits} hex digits",
+                    f"Copy the digest that the publisher states, or set it to {UNKNOWN!r}.",
+                )
 
     def test_weights_have_names_of_their_own_and_a_place(self) -> None:
         """`--weights NAME` finds one set, and `weights get` knows what to fetch."""
@@ -84,32 +81,29 @@ class BackboneDeclared(BackboneOffer, Declared):
             f"Offer at least one feature, each under a name of its own: {FEATURES}.",
         )
         for feature in self.spec.features:
-            self._require_feature(feature)
-
-    def _require_feature(self, feature: FeatureSpec) -> None:
-        where, stride = f"the feature {feature.name!r}", MAP.fullmatch(feature.name)
-        asked = {name for task in self.registry.specs("tasks") for name in task.features}
-        self._require(
-            stride or feature.name in {"pooled", "tokens", *asked},
-            f"{where} is in no task's words",
-            f"Call it {FEATURES}, or what an installed task asks for.",
-        )
-        axes = feature.axes
-        self._require(
-            axes and axes[0] == "batch" and axes[-1] == "channel" and set(axes) <= set(AXES),
-            f"{where} has the axes {axes}",
-            f"Name them in order, batch first and channel last, out of {', '.join(AXES)}.",
-        )
-        self._require(
-            feature.channels is None or feature.channels > 0,
-            f"{where} has {feature.channels} channels",
-            "State the size of its channel axis, or None where only the built network knows it.",
-        )
-        self._require(
-            stride is None or feature.stride == int(stride[1]),
-            f"{where} has the stride {feature.stride}",
-            "The number after map@ is the stride: input pixels per pixel of the map.",
-        )
+            where, stride = f"the feature {feature.name!r}", MAP.fullmatch(feature.name)
+            asked = {name for task in self.registry.specs("tasks") for name in task.features}
+            self._require(
+                stride or feature.name in {"pooled", "tokens", *asked},
+                f"{where} is in no task's words",
+                f"Call it {FEATURES}, or what an installed task asks for.",
+            )
+            axes = feature.axes
+            self._require(
+                axes and axes[0] == "batch" and axes[-1] == "channel" and set(axes) <= set(AXES),
+                f"{where} has the axes {axes}",
+                f"Name them in order, batch first and channel last, out of {', '.join(AXES)}.",
+            )
+            self._require(
+                feature.channels is None or feature.channels > 0,
+                f"{where} has {feature.channels} channels",
+                "State the size of its channel axis, or None where only the built network knows it.",
+            )
+            self._require(
+                stride is None or feature.stride == int(stride[1]),
+                f"{where} has the stride {feature.stride}",
+                "The number after map@ is the stride: input pixels per pixel of the map.",
+            )
 
     def test_its_preprocessing_is_one_that_the_input_kind_knows(self) -> None:
         """Preprocessing belongs to the weights; the input kind reads it, so it must know every value."""

@@ -51,10 +51,22 @@ class RecordedRun:
     def happen(self, reporters: Sequence[Reporter], events: Sequence[Event] | None = None) -> None:
         """Live: write each file when a run does, and tell each event. An exception of a reporter comes out."""
         self.path.mkdir(parents=True, exist_ok=True)
-        _write_start(self.path)
+        (self.path / "recipe.toml").write_text(RECIPE, encoding="utf-8")
+        (self.path / "environment.json").write_text(json.dumps(ENVIRONMENT, indent=2), encoding="utf-8")
+        rows = [["key", "split", "target", "group", "content_hash"]]
+        rows += [[key, split, target, "", "0" * 64] for key, split, target, _ in _answers()]
+        _write_table(self.path / "split.csv", rows)
         for event in recorded_events() if events is None else events:
             if isinstance(event, RunFinished):
-                _write_end(self.path)
+                artefact = self.path / "artefact"
+                artefact.mkdir(exist_ok=True)
+                (artefact / "manifest.json").write_text(
+                    f'{{"schema": "{ARTEFACT}", "files": {{}}}}\n', encoding="utf-8"
+                )
+                (artefact / "labels.json").write_text(json.dumps({"classes": CLASSES}), encoding="utf-8")
+                header = ["key", "split", "target", "prediction", "confidence", *(f"p:{name}" for name in CLASSES)]
+                _write_table(self.path / "predictions.csv", [header, *_predictions()])
+                (self.path / "result.json").write_text(json.dumps(recorded_result(), indent=2), encoding="utf-8")
             with (self.path / EVENTS).open("a", encoding="utf-8") as log:
                 log.write(to_line(event) + "\n")
             for reporter in reporters:
@@ -72,25 +84,6 @@ def _picture(key: str) -> bytes:
     stream = io.BytesIO()
     Image.new("RGB", (32, 24), (sum(key.encode()) % 256, 120, 160)).save(stream, "PNG")
     return stream.getvalue()
-
-
-def _write_start(folder: Path) -> None:
-    (folder / "recipe.toml").write_text(RECIPE, encoding="utf-8")
-    (folder / "environment.json").write_text(json.dumps(ENVIRONMENT, indent=2), encoding="utf-8")
-    rows = [["key", "split", "target", "group", "content_hash"]]
-    rows += [[key, split, target, "", "0" * 64] for key, split, target, _ in _answers()]
-    _write_table(folder / "split.csv", rows)
-
-
-def _write_end(folder: Path) -> None:
-    """What exists when RunFinished is told."""
-    artefact = folder / "artefact"
-    artefact.mkdir(exist_ok=True)
-    (artefact / "manifest.json").write_text(f'{{"schema": "{ARTEFACT}", "files": {{}}}}\n', encoding="utf-8")
-    (artefact / "labels.json").write_text(json.dumps({"classes": CLASSES}), encoding="utf-8")
-    header = ["key", "split", "target", "prediction", "confidence", *(f"p:{name}" for name in CLASSES)]
-    _write_table(folder / "predictions.csv", [header, *_predictions()])
-    (folder / "result.json").write_text(json.dumps(recorded_result(), indent=2), encoding="utf-8")
 
 
 def _predictions() -> Iterator[list[Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from headstart.events import EpochDone, Event, PhaseDone, PhaseStarted, RunStarted, Warned
@@ -64,7 +63,12 @@ class ReporterTold(ReporterSubject):
     def test_it_survives_a_run_that_breaks_off(self) -> None:
         """Events may end anywhere; then `close` is called, where there is one."""
         events = recorded_events()
-        for number, stop in enumerate(_stops(events)):
+        # Before anything, after the first of each kind that matters, and just before the end.
+        found = {0, len(events) - 1}
+        for kind in (RunStarted, PhaseStarted, EpochDone, PhaseDone):
+            found |= {1 + next(i for i, event in enumerate(events) if isinstance(event, kind))}
+        last = max(i for i, event in enumerate(events) if isinstance(event, EpochDone))
+        for number, stop in enumerate(sorted(found | {last})):
             with own_place() as place:
                 run = RecordedRun(place / "run")
                 reporter = self._built(place, interactive=number % 2 == 1, live=True)
@@ -109,12 +113,3 @@ class ReporterTold(ReporterSubject):
                 self._happens(RecordedRun(place / f"run-{len(events)}"), reporter, events)
                 self._close(reporter)
                 self._close(reporter)
-
-
-def _stops(events: Sequence[Event]) -> list[int]:
-    """Before anything, after the first of each kind that matters, and just before the end."""
-    found = {0, len(events) - 1}
-    for kind in (RunStarted, PhaseStarted, EpochDone, PhaseDone):
-        found |= {1 + next(i for i, event in enumerate(events) if isinstance(event, kind))}
-    last = max(i for i, event in enumerate(events) if isinstance(event, EpochDone))
-    return sorted(found | {last})
