@@ -47,12 +47,12 @@ def _write_answers(request: Mapping[str, Any], spec: BackboneSpec, registry: Reg
     from headstart.testing.backbones.network import (
         bring_alive,
         build_stages,
+        cut_finely,
         preprocessed,
         stage_by_stage,
         with_all_features,
         with_head,
     )
-    from headstart.testing.backbones.segments import cut_finely
 
     folder = Path(request["folder"])
     batch = read_arrays(folder / request["batch"])
