@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from typing import Any
+
+from threadpoolctl import threadpool_limits
 
 from headstart.engine.device import loss_step
 from headstart.engine.features.extract import flattened
 from headstart.engine.features.source import Seen
 from headstart.engine.heads import Tried, answers, is_surer, score, solve_path
-from headstart.engine.linear.blas import suited_threads
 from headstart.engine.linear.rows import Part, Rows
 from headstart.engine.network.stages import name_variables
 from headstart.engine.scoring import Scores
@@ -23,6 +25,14 @@ from headstart.eventlog import now
 from headstart.events import EpochDone
 from headstart.interrupts import deferred
 from headstart.specs import HEAD, Calibrates, Phase, SolvesHead
+
+SMALL = 2**24
+"""Numbers in a matrix below which one thread is taken: several would wait for each other longer than they compute."""
+
+
+def suited_threads(rows: int, channels: int) -> contextlib.AbstractContextManager[Any]:
+    """While open, products of matrices of this size run on as many threads as are worth it."""
+    return threadpool_limits(1, user_api="blas") if rows * channels < SMALL else contextlib.nullcontext()
 
 
 class ClosedFormPhase:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -13,8 +13,21 @@ from headstart.specs import DatasetRequest, Record, Records, Skipped
 from headstart.suggest import suggestion
 from headstart_plugins._picture_suffixes import is_picture
 from headstart_plugins.files import FolderOptions
-from headstart_plugins.files._pictures import other_files
 from headstart_plugins.files._splits import SPLIT_NAMES
+
+
+def other_files(files: Iterable[Path], root: Path) -> list[Skipped]:
+    """What is no picture by its suffix, counted by suffix: folders often hold thousands of such files."""
+    counts = Counter(path.suffix.lower() for path in files if not is_picture(path))
+    return [
+        Skipped(str(root), f"{count} file{'s' if count > 1 else ''} {_ending(suffix)}: no pictures")
+        for suffix, count in sorted(counts.items())
+    ]
+
+
+def _ending(suffix: str) -> str:
+    return f"ending in {suffix}" if suffix else "without an ending"
+
 
 SHAPE = "expected a folder for each class with pictures in it, or train, val and test folders above those"
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
+import csv
+import io
+import json
+import math
 import os.path
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +20,162 @@ from headstart_plugins._picture_suffixes import SUFFIXES
 from headstart_plugins._target_texts import SEPARATOR
 from headstart_plugins.files import ManifestOptions
 from headstart_plugins.files._splits import SPLIT_NAMES
-from headstart_plugins.files._tables import Table, read_table
+
+BOMS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+USED = ("path", "text", "text2", "label", "labels", "split", "group")
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Column names, and rows as (row number as an editor counts it, column -> text); no value is empty
+    text."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[int, Mapping[str, str]], ...]
+
+
+def read_table(path: Path, options: ManifestOptions) -> Table:
+    """Read by suffix. Raises DataError naming the row or byte that cannot be read, UsageError for a missing
+    extra."""
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
+        return _parquet(path, options.separator)
+    text = _text(path, options.encoding)
+    if suffix == ".jsonl":
+        return _jsonl(path, text, options.separator)
+    return _delimited(path, text, options.delimiter or DELIMITERS.get(suffix, ","))
+
+
+def _text(path: Path, encoding: str) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as exc:
+        raise DataError(f"{path}: cannot be read: {exc.strerror or exc}") from exc
+    chosen = encoding or next((name for bom, name in BOMS if content.startswith(bom)), "utf-8")
+    try:
+        return content.decode(chosen)
+    except LookupError as exc:
+        raise UsageError(f"{encoding!r} is no known encoding", hint="such as utf-8, latin-1 or cp1252") from exc
+    except UnicodeDecodeError as exc:
+        raise DataError(
+            f"{path}: byte {exc.start} ({content[exc.start : exc.start + 1].hex()}) is no valid {chosen}",
+            hint="say what it is: --set dataset.encoding=latin-1 (or cp1252, ...)",
+        ) from exc
+
+
+def _delimited(path: Path, text: str, delimiter: str) -> Table:
+    if len(delimiter) != 1:
+        raise UsageError(f"delimiter is {delimiter!r}; expected one character")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    table: list[tuple[int, list[str]]] = []
+    start = 1
+    try:
+        for fields in reader:
+            if fields:
+                table.append((start, fields))
+            start = reader.line_num + 1
+    except csv.Error as exc:
+        raise DataError(f"{path}: row {start} cannot be read: {exc}") from exc
+    if not table:
+        raise DataError(f"{path}: empty", hint="the first row names the columns: path,label")
+    columns = _columns(path, [name.strip() for name in table[0][1]])
+    return Table(columns, tuple(_row(path, columns, number, fields) for number, fields in table[1:]))
+
+
+def _columns(path: Path, names: Sequence[str]) -> tuple[str, ...]:
+    for name in names:
+        if names.count(name) > 1:
+            raise DataError(f"{path}: two columns are named {name!r}")
+    return tuple(names)
+
+
+def _row(path: Path, columns: Sequence[str], number: int, fields: Sequence[str]) -> tuple[int, Mapping[str, str]]:
+    if len(fields) != len(columns):
+        raise DataError(
+            f"{path}: row {number} has {len(fields)} fields, the header {len(columns)}",
+            hint="put quotes around values that contain the separator",
+        )
+    return number, dict(zip(columns, fields, strict=True))
+
+
+def _jsonl(path: Path, text: str, separator: str) -> Table:
+    rows: list[tuple[int, Mapping[str, str]]] = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            rows.append((number, _object(path, number, line, separator)))
+    if not rows:
+        raise DataError(f"{path}: empty", hint='one object a line: {"path": "a.jpg", "label": "cat"}')
+    return Table(tuple(dict.fromkeys(name for _, row in rows for name in row)), tuple(rows))
+
+
+def _object(path: Path, number: int, line: str, separator: str) -> Mapping[str, str]:
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError) as exc:
+        raise DataError(f"{path}: row {number} is no JSON: {exc}") from exc
+    if not isinstance(values, dict):
+        raise DataError(f"{path}: row {number} is a {type(values).__name__}; expected an object")
+    return {name: _plain(path, number, name, value, separator) for name, value in values.items()}
+
+
+def _parquet(path: Path, separator: str) -> Table:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as exc:
+        raise UsageError(f"{path}: reading Parquet needs pyarrow", hint="pip install 'headstart[parquet]'") from exc
+    try:
+        table = pyarrow.parquet.read_table(path)
+    except (OSError, ValueError, pyarrow.ArrowException) as exc:
+        raise DataError(f"{path}: no readable Parquet file: {exc}") from exc
+    columns = _columns(path, table.column_names)
+    return Table(columns, tuple(_parquet_rows(path, table, separator)))
+
+
+def _parquet_rows(path: Path, table: Any, separator: str) -> Iterator[tuple[int, Mapping[str, str]]]:
+    used = [name for name in table.column_names if name in USED]
+    for number, row in enumerate(table.select(used).to_pylist(), start=1):
+        yield number, {name: _plain(path, number, name, value, separator) for name, value in row.items()}
+
+
+def _plain(path: Path, number: int, name: str, value: Any, separator: str) -> str:
+    """A value as text: numbers as labels too, and a list of labels joined by `separator`."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if name not in USED:
+        return ""
+    if name == "label" and isinstance(value, float) and math.isfinite(value):
+        return repr(value)
+    if name == "labels" and isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return _joined(path, number, value, separator)
+    wanted = {"labels": "text or a list of texts", "label": "text or a finite number"}.get(name, "text")
+    raise DataError(
+        f"{path}: row {number}: {name} is a {type(value).__name__}; expected {wanted}",
+        hint="correct the row, or leave it out",
+    )
+
+
+def _joined(path: Path, number: int, labels: list[str], separator: str) -> str:
+    """Raises DataError for a label that would be taken apart again."""
+    for label in labels:
+        if separator in label:
+            raise DataError(
+                f"{path}: row {number}: the label {label!r} has {separator!r} in it, which stands between labels",
+                hint="name another with --set dataset.separator=';', or rename the label",
+            )
+    return separator.join(labels)
+
 
 SAMPLES = ("path", "text")
 """What the samples' column can be called."""

@@ -2,11 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
 from headstart.errors import UsageError
 from headstart.specs import HEAD, Phase, StrategyRequest
 from headstart_plugins.strategies._asked import kept_views, views_below
 from headstart_plugins.strategies._options import FullOptions, LpFtOptions, ProbeOptions
-from headstart_plugins.strategies._rates import RATES, Kind, Rate, stage_rates
+
+Kind = Literal["everything", "norms", "biases", "low_rank"]
+"""What learns in the backbone."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """The `peak` of the topmost stage, and the factor by which the rate falls from each stage to the one below."""
+
+    peak: float
+    layer_decay: float = 1.0
+
+
+RATES: Mapping[tuple[str, Kind], Rate] = {
+    ("cnn", "everything"): Rate(3e-4),
+    ("cnn", "norms"): Rate(1e-2),
+    ("cnn", "biases"): Rate(1e-2),
+    ("cnn", "low_rank"): Rate(2e-3),
+    ("transformer", "everything"): Rate(1e-4, 0.75),
+    ("transformer", "norms"): Rate(1e-3),
+    ("transformer", "biases"): Rate(1e-3),
+    ("transformer", "low_rank"): Rate(1e-3),
+}
+
+
+def stage_rates(stages: tuple[str, ...], learning: tuple[str, ...], rate: Rate) -> dict[str, float]:
+    """The peak rate of each of the backbone's `stages`, bottom first, that is `learning`.
+
+    How deep a stage lies counts from the topmost one of the backbone, whatever else learns.
+    """
+    depths = {stage: depth for depth, stage in enumerate(reversed(stages))}
+    return {stage: rate.peak * rate.layer_decay ** depths[stage] for stage in learning}
 
 
 def strength_path(options: ProbeOptions | LpFtOptions) -> tuple[float, ...]:
