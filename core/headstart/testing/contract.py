@@ -6,7 +6,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, wraps
 from types import MappingProxyType
 from typing import Any, ClassVar, NoReturn, TypeVar, cast
 from unittest import SkipTest
@@ -19,6 +19,7 @@ from headstart.plugins import ALLOW_VARIABLE, DISABLE_VARIABLE, PluginInfo
 from headstart.registry import Registry, load_registry
 
 T = TypeVar("T")
+C = TypeVar("C", bound="Contract")
 PUBLISH = '[project.entry-points.headstart] with the line `{plugin} = "your_module"`'
 
 
@@ -139,6 +140,16 @@ class Contract:
         """Fail with what was found, and what the author should change."""
         __tracebackhide__ = True
         raise AssertionError(f"{self.name or type(self).__name__}: {found}. {change}")
+
+
+def shared(make: Callable[[C], T]) -> Callable[[C], T]:
+    """Give or raise what `make` did for the first test of a class to all of its tests."""
+
+    @wraps(make)
+    def kept(contract: C) -> T:
+        return contract._once(make.__name__, lambda: make(contract))
+
+    return kept
 
 
 def told(exc: BaseException) -> str:

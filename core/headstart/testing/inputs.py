@@ -27,7 +27,7 @@ from headstart.specs import (
     Shown,
     Trims,
 )
-from headstart.testing.contract import Contract, told
+from headstart.testing.contract import Contract, shared, told
 from headstart.testing.declared import Declared
 from headstart.testing.values import is_same, plain_problem, tensors_problem
 
@@ -155,11 +155,9 @@ class InputKindSubject(Contract):
             raise SkipTest(f"what {self.name} prepares is not what it declares, see the test of that")
         return [replace(row, tensors={name: array.copy() for name, array in row.tensors.items()}) for row in rows]
 
+    @shared
     def _prepared(self) -> list[Prepared]:
-        def prepare() -> list[Prepared]:
-            return [row for sample in self._samples() for row in self._rows_of(self._input_kind(), sample)]
-
-        return self._once("rows", prepare)
+        return [row for sample in self._samples() for row in self._rows_of(self._input_kind(), sample)]
 
 
 class InputKindPrepared(InputKindSubject):

@@ -27,7 +27,7 @@ from headstart.specs import (
     TargetRequest,
     TaskRequest,
 )
-from headstart.testing.contract import Contract, told
+from headstart.testing.contract import Contract, shared, told
 from headstart.testing.declared import Declared
 from headstart.testing.fresh_process import run_fresh
 from headstart.testing.values import is_same
@@ -240,10 +240,8 @@ class TargetKindRead(Contract):
         except Exception as exc:  # of the author's code
             self._fail(f"building it raises {told(exc)}", "Correct the build target.")
 
+    @shared
     def _examples(self) -> Sequence[Any]:
-        return self._once("targets", self._make_examples)
-
-    def _make_examples(self) -> Sequence[Any]:
         type(self)._place = tempfile.TemporaryDirectory(prefix="headstart-")
         found = tuple(self.targets(Path(cast("Any", self._place).name)))
         self._require(
@@ -253,11 +251,9 @@ class TargetKindRead(Contract):
         )
         return found
 
+    @shared
     def _values(self) -> list[Any]:
-        def read() -> list[Any]:
-            return [self._read(self._target_kind(), target, row) for row, target in enumerate(self._examples())]
-
-        return self._once("values", read)
+        return [self._read(self._target_kind(), target, row) for row, target in enumerate(self._examples())]
 
     def _read(self, kind: TargetKind, target: Any, row: int) -> Any:
         try:

@@ -29,7 +29,7 @@ from headstart.specs import (
     TaskRequest,
     WritesFiles,
 )
-from headstart.testing.contract import Contract, told
+from headstart.testing.contract import Contract, shared, told
 from headstart.testing.declared import Declared
 from headstart.testing.values import is_same, plain_problem, tensors_problem
 
@@ -106,10 +106,8 @@ class TaskSubject(Contract):
             cls._place.cleanup()
             cls._place = None
 
+    @shared
     def _values(self) -> list[Any]:
-        return self._once("values", self._read_values)
-
-    def _read_values(self) -> list[Any]:
         from headstart.data.targets import build_target_kind
 
         type(self)._place = tempfile.TemporaryDirectory(prefix="headstart-")
@@ -130,11 +128,9 @@ class TaskSubject(Contract):
             what = "its own labels" if request.targets is None else f"{len(request.targets)} targets"
             self._fail(f"building it from {what} raises {told(exc)}", "Correct the build target.")
 
+    @shared
     def _task(self) -> Task:
         """The task as training uses it: bound to statistics of the training split, where it takes some."""
-        return self._once("task", self._bind)
-
-    def _bind(self) -> Task:
         task = self._built(TaskRequest(self._chosen_options(), targets=self._values()))
         return task.fitted(self._encoded_by(task)) if isinstance(task, FitsTargets) else task
 

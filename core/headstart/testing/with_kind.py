@@ -7,7 +7,7 @@ from typing import Any
 
 from headstart.errors import HeadstartError
 from headstart.specs import InputKind, InputSpec
-from headstart.testing.contract import Contract
+from headstart.testing.contract import Contract, shared
 from headstart.testing.input_kinds import build_kind, input_of
 
 
@@ -20,10 +20,8 @@ class WithInputKind(Contract):
     preprocess: Mapping[str, Any] | None = None
     size: int | None = 32
 
+    @shared
     def _input_kind(self) -> InputKind:
-        return self._once("kind", self._build_input_kind)
-
-    def _build_input_kind(self) -> InputKind:
         try:
             return build_kind(self.registry, self._kind_spec(), self._preprocess(), self.size)
         except HeadstartError as exc:

@@ -12,7 +12,7 @@ from headstart.errors import PluginError
 from headstart.specs import Augmentation, AugmentationRequest, Drawn, InputKind, InputSpec, JudgesChanges, MixesSamples
 from headstart.testing.augmentations.drawing import Draw, plain_draws
 from headstart.testing.augmentations.findings import array_problem, draw_problem, forbidden, mixed_problem, refusal
-from headstart.testing.contract import told
+from headstart.testing.contract import shared, told
 from headstart.testing.declared import Declared
 from headstart.testing.fresh_process import run_fresh
 from headstart.testing.input_kinds import make_up
@@ -244,11 +244,9 @@ class AugmentationDrawn(WithInputKind):
             raise SkipTest(f"what {self.name} draws is not sound, see the test of what it draws")
         return self._built(allowed=allowed)
 
+    @shared
     def _problem(self) -> str | None:
         """What is wrong with the first draw that is not sound; None where all are."""
-        return self._once("problem", self._find_problem)
-
-    def _find_problem(self) -> str | None:
         kind: InputKind | None = None
         with suppress(AssertionError):  # tests that need the kind tell that it cannot be built
             kind = self._input_kind()

@@ -15,7 +15,7 @@ from headstart.backend import VARIABLE, activate, choose_backend, installed_back
 from headstart.errors import HeadstartError, PluginError, UsageError
 from headstart.specs import BACKENDS, InputKind, RemoteFile
 from headstart.testing.answers import read_outputs, write_arrays
-from headstart.testing.contract import Contract, told
+from headstart.testing.contract import Contract, shared, told
 from headstart.testing.declared import Declared
 from headstart.testing.fresh_process import run_fresh
 from headstart.testing.input_kinds import build_kind, input_of, make_up
@@ -63,10 +63,8 @@ class BackboneOffer(Contract):
         """The options of the small network that is built."""
         return self._chosen_options({**self.spec.given, **self.spec.tiny, **self.options})
 
+    @shared
     def _input_kind(self) -> InputKind:
-        return self._once("kind", self._build_input_kind)
-
-    def _build_input_kind(self) -> InputKind:
         try:
             spec = input_of(self.registry, self.spec)
             return build_kind(self.registry, spec, self.spec.preprocess, self.size or self.spec.tiny_size)
@@ -214,9 +212,14 @@ class BackboneSubject(BackboneOffer):
         """The small network, seeded and calibrated."""
         return self._calibrated()[0]
 
+    @shared
     def _twin(self) -> tuple[Stage, ...]:
         """The same network, built a second time and seeded alike."""
-        return self._once("twin", self._make_twin)
+        self._built()
+        import keras
+
+        keras.layers.Dense(1).build((None, 1))  # so that Keras' counters have moved when the second one is built
+        return self._build(self._variant())
 
     def _dead(self) -> str | None:
         """What calibration found dead in the small network."""
@@ -225,13 +228,6 @@ class BackboneSubject(BackboneOffer):
     def _calibrated(self) -> tuple[tuple[Stage, ...], str | None]:
         stages = self._built()
         return self._once("calibrated", lambda: (stages, self._bring_alive(stages)))
-
-    def _make_twin(self) -> tuple[Stage, ...]:
-        self._built()
-        import keras
-
-        keras.layers.Dense(1).build((None, 1))  # so that Keras' counters have moved when the second one is built
-        return self._build(self._variant())
 
     def _bring_alive(self, stages: tuple[Stage, ...]) -> str | None:
         from headstart.testing.backbones.network import bring_alive
@@ -261,11 +257,9 @@ class BackboneSubject(BackboneOffer):
         """Prepared samples."""
         return self._once("batch", lambda: self.batch(self._input_kind(), SAMPLES))
 
+    @shared
     def _images(self) -> Mapping[str, np.ndarray]:
         """The batch after the input kind's stage."""
-        return self._once("images", self._preprocess)
-
-    def _preprocess(self) -> Mapping[str, np.ndarray]:
         self._backend()
         from headstart.testing.backbones.network import preprocessed
 
@@ -280,11 +274,9 @@ class BackboneSubject(BackboneOffer):
         except Exception as exc:  # of the author's layers
             self._fail(f"running its stages raises {told(exc)}", RUNS)
 
+    @shared
     def _trained(self) -> Trained:
         """The small network before and after one update of all stages but the lowest."""
-        return self._once("trained", self._train)
-
-    def _train(self) -> Trained:
         stages = self._alive()
         if self._dead() is not None:
             raise SkipTest(f"{self.name} is dead, so nothing can be learned: see the test of dead tensors")

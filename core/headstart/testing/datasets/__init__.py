@@ -12,7 +12,7 @@ from unittest import SkipTest
 
 from headstart.errors import HeadstartError, UsageError
 from headstart.specs import DatasetRequest, Records, TargetKind
-from headstart.testing.contract import told
+from headstart.testing.contract import shared, told
 from headstart.testing.datasets.opening import digest
 from headstart.testing.declared import Declared
 from headstart.testing.fresh_process import run_fresh
@@ -75,11 +75,9 @@ class DatasetSource(WithInputKind):
             cls._place.cleanup()
             cls._place = None
 
+    @shared
     def _sample(self) -> Sample:
         """The sample, written once a class."""
-        return self._once("sample", self._write_sample)
-
-    def _write_sample(self) -> Sample:
         self._skip_without_requirements()
         if reason := self.missing():
             raise SkipTest(f"{self.name}: {reason}")
@@ -105,11 +103,9 @@ class DatasetSource(WithInputKind):
             raise SkipTest(f"the records of {self.name} are not sound, see the test of that name")
         return records
 
+    @shared
     def _target_kind(self) -> TargetKind:
         """The kind that the records name, or the one that recognises their targets."""
-        return self._once("targets", self._find_targets)
-
-    def _find_targets(self) -> TargetKind:
         from headstart.data.targets import build_target_kind, find_targets
 
         try:

@@ -17,7 +17,7 @@ from typing import Any
 from headstart.backend import VARIABLE, installed_backends
 from headstart.events import EpochDone, Event, PhaseDone, PhaseStarted, RunStarted, Warned
 from headstart.specs import Reporter, ReporterRequest
-from headstart.testing.contract import Contract, told
+from headstart.testing.contract import Contract, shared, told
 from headstart.testing.declared import Declared
 from headstart.testing.fresh_process import run_fresh
 from headstart.testing.reporters.recorded_run import START, RecordedRun, recorded_events
@@ -115,11 +115,9 @@ class ReporterSubject(Contract):
         """The values of its options; `folder` is empty, outside the run's, and may be written to."""
         return self.options
 
+    @shared
     def _alone(self) -> Telling:
         """A whole live run, told in a process of its own with a home folder of its own."""
-        return self._once("alone", self._tell_alone)
-
-    def _tell_alone(self) -> Telling:
         self._load(self.spec.build)
         telling = tell_alone(self.name, self.options_in)
         self._require(telling.error is None, f"told a whole run it fails: {telling.error}", "Any legal run must do.")
