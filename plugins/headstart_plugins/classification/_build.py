@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -12,14 +13,68 @@ from scipy import special
 from headstart.calibration import BINS, bins_of, fit_temperature, stored_temperature
 from headstart.errors import DataError
 from headstart.specs import Evaluation, Facts, Solved, TaskRequest, TensorSpec
+from headstart.suggest import suggestion
 from headstart_plugins._heads.evaluators import Kept, Sums
 from headstart_plugins._heads.task import LOGITS, LinearHeadTask, blend
-from headstart_plugins.classification import ClassificationOptions, _labels, _metrics
+from headstart_plugins._label_names import natural_order, stored_names
+from headstart_plugins.classification import ClassificationOptions, _metrics
 from headstart_plugins.classification._balance import Balance, stored_counts
 
 if TYPE_CHECKING:
     from headstart.engine.linear.rows import Rows
     from headstart.specs.tasks import Batch
+
+
+def classes_of(targets: Sequence[str]) -> tuple[str, ...]:
+    """The classes among `targets`, in natural order.
+
+    Raises DataError for an empty name, fewer than two classes, or names that differ only by case or
+    Unicode form.
+    """
+    classes = tuple(sorted(set(targets), key=natural_order))
+    if any(not name.strip() for name in classes):
+        raise DataError(
+            "a record has an empty label; expected the name of a class",
+            hint="fill in the label or leave the row out",
+        )
+    if len(classes) < 2:
+        received = f"one class, {classes[0]!r}" if classes else "no labels"
+        raise DataError(
+            f"classification needs two classes or more, and the data has {received}",
+            hint="check that each class has a folder, or a label column, of its own",
+        )
+    _refuse_lookalikes(classes)
+    return classes
+
+
+def stored_classes(labels: Mapping[str, Any]) -> tuple[str, ...]:
+    """The classes in labels.json, in stored order. Raises DataError where they are no list of names."""
+    return stored_names(labels, fewest=2)
+
+
+def encode(classes: Sequence[str], targets: Sequence[str], keys: Sequence[str]) -> np.ndarray:
+    """Labels to (batch,) int32 in [0, classes). Raises DataError naming the key of an unknown label."""
+    index = {name: position for position, name in enumerate(classes)}
+    for target, key in zip(targets, keys, strict=True):
+        if target not in index:
+            raise DataError(
+                f"{key}: label {target!r} is none of the {len(classes)} known classes",
+                hint=suggestion(target, classes),
+            )
+    return np.array([index[target] for target in targets], dtype=np.int32)
+
+
+def _refuse_lookalikes(classes: Sequence[str]) -> None:
+    seen: dict[str, str] = {}
+    for name in classes:
+        folded = unicodedata.normalize("NFKC", name).casefold().strip()
+        if folded in seen:
+            raise DataError(
+                f"classes {seen[folded]!r} and {name!r} differ only by case, spaces or Unicode form",
+                hint="give both the same spelling, or names that a reader can tell apart",
+            )
+        seen[folded] = name
+
 
 CLASS = "class"
 BEFORE_AFTER = ("before", "after")
@@ -130,7 +185,7 @@ def build(request: TaskRequest) -> Classification:
     """The task bound to the classes of `request`. Raises DataError for fewer than two classes."""
     options: ClassificationOptions = request.options
     stored = request.labels
-    classes = _labels.classes_of(request.targets or ()) if stored is None else _labels.stored_classes(stored)
+    classes = classes_of(request.targets or ()) if stored is None else stored_classes(stored)
     counts = () if stored is None else stored_counts(stored, len(classes))
     return Classification(
         classes,
@@ -199,7 +254,7 @@ class Classification(LinearHeadTask):
 
     def encode(self, values: Sequence[str], facts: Sequence[Facts], keys: Sequence[str]) -> dict[str, np.ndarray]:
         """Names of classes to "class" (batch,) int32. Raises DataError naming the key of one it does not know."""
-        return {CLASS: _labels.encode(self.classes, values, keys)}
+        return {CLASS: encode(self.classes, values, keys)}
 
     def loss(self, targets: Mapping[str, Any], outputs: Mapping[str, Any], *, training: bool) -> Any:
         """Softmax cross-entropy in nats: (batch,) float32 backend tensor, of adjusted logits with logit adjustment, and

@@ -13,14 +13,17 @@ from headstart.calibration import expected_calibration_error, fit_temperature, s
 from headstart.engine.linear.pca import EigenBasis, eigenbasis_of
 from headstart.engine.linear.ridge import ridge_weights
 from headstart.engine.linear.rows import Rows
+from headstart.errors import DataError
 from headstart.specs import Evaluation, Facts, Solved, TaskRequest, TensorSpec
+from headstart.suggest import suggestion
 from headstart_plugins._heads.evaluators import Kept, Sums
 from headstart_plugins._heads.links import Sigmoid
 from headstart_plugins._heads.logistic import Weights, fit_logistic, make_design
 from headstart_plugins._heads.paths import regressions
 from headstart_plugins._heads.task import LOGITS, LinearHeadTask
+from headstart_plugins._label_names import natural_order, stored_names
 from headstart_plugins._target_texts import SEPARATOR
-from headstart_plugins.multilabel import MultilabelOptions, _labels, _metrics
+from headstart_plugins.multilabel import MultilabelOptions, _metrics
 from headstart_plugins.multilabel._thresholds import (
     HALF,
     Threshold,
@@ -32,6 +35,37 @@ from headstart_plugins.multilabel._thresholds import (
 if TYPE_CHECKING:
     from headstart.engine.linear.rows import Rows
     from headstart.specs.tasks import Batch
+
+
+def labels_among(targets: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    """The labels in any of `targets`, in natural order. Raises DataError where there is none."""
+    found = {label for target in targets for label in target}
+    if not found:
+        raise DataError("no sample has any label", hint="check the column that holds the labels")
+    return tuple(sorted(found, key=natural_order))
+
+
+def stored_labels(labels: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names in labels.json, in stored order. Raises DataError where they are no list of different names."""
+    return stored_names(labels, fewest=1)
+
+
+def encode(labels: Sequence[str], targets: Sequence[Sequence[str]], keys: Sequence[str]) -> np.ndarray:
+    """The labels of each sample to (batch, label) float32, 1 where the label is given, else 0.
+
+    Raises DataError naming the key of a sample with a label that is not known.
+    """
+    index = {name: position for position, name in enumerate(labels)}
+    encoded = np.zeros((len(targets), len(labels)), np.float32)
+    for row, (target, key) in enumerate(zip(targets, keys, strict=True)):
+        for name in target:
+            if name not in index:
+                raise DataError(
+                    f"{key}: label {name!r} is none of the {len(labels)} known labels", hint=suggestion(name, labels)
+                )
+            encoded[row, index[name]] = 1.0
+    return encoded
+
 
 LABELS = "labels"
 BINS = 512
@@ -200,9 +234,9 @@ def build(request: TaskRequest) -> Multilabel:
     options: MultilabelOptions = request.options
     stored = request.labels
     if stored is None:
-        labels = _labels.labels_among(request.targets or ())
+        labels = labels_among(request.targets or ())
         return Multilabel(labels, options.label_smoothing, dropout=options.dropout)
-    labels = _labels.stored_labels(stored)
+    labels = stored_labels(stored)
     return Multilabel(
         labels,
         options.label_smoothing,
@@ -260,7 +294,7 @@ class Multilabel(LinearHeadTask):
     ) -> dict[str, np.ndarray]:
         """Names of labels to "labels" (batch, label) float32. Raises DataError naming the key of a sample with an
         unknown one."""
-        return {LABELS: _labels.encode(self.classes, values, keys)}
+        return {LABELS: encode(self.classes, values, keys)}
 
     def loss(self, targets: Mapping[str, Any], outputs: Mapping[str, Any], *, training: bool) -> Any:
         """Sigmoid cross-entropy in nats, the mean over labels, in training smoothed: (batch,) float32 tensor."""
