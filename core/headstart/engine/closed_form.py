@@ -30,11 +30,6 @@ SMALL = 2**24
 """Numbers in a matrix below which one thread is taken: several would wait for each other longer than they compute."""
 
 
-def suited_threads(rows: int, channels: int) -> contextlib.AbstractContextManager[Any]:
-    """While open, products of matrices of this size run on as many threads as are worth it."""
-    return threadpool_limits(1, user_api="blas") if rows * channels < SMALL else contextlib.nullcontext()
-
-
 class ClosedFormPhase:
     """The cut is the head: everything below is frozen, its features stored."""
 
@@ -56,7 +51,8 @@ class ClosedFormPhase:
         train = self._rows(source.training(cut, views=phase.views, fresh=False, mixing=False), "train")
         val = self._rows(source.plain(cut, "val"), "val")
         self._clock = time.monotonic()
-        with suited_threads(len(train), train.channels):
+        # Products of small matrices are fastest on one thread.
+        with threadpool_limits(1, user_api="blas") if len(train) * train.channels < SMALL else contextlib.nullcontext():
             solve_path(task, train, val, phase.strengths, self._on_tried)
             if self._best is None or not isinstance(task, SolvesHead):
                 raise ValueError(f"the task solved no head for strengths {phase.strengths}")

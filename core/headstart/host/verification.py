@@ -82,18 +82,6 @@ _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _PLUGIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
-def new_manager() -> pluggy.PluginManager:
-    """A pluggy manager that knows our hooks and no plugin: each plugin is verified in its own."""
-    manager = pluggy.PluginManager(PROJECT)
-    manager.add_hookspecs(hookspecs)
-    return manager
-
-
-def hook_names(manager: pluggy.PluginManager) -> tuple[str, ...]:
-    """The names of all hooks, sorted."""
-    return tuple(sorted(name for name in dir(manager.hook) if not name.startswith("_")))
-
-
 def verify_name(name: str) -> None:
     """Raise PluginFailure where an entry point's name could not stand in `plugin/name`."""
     if not _PLUGIN_NAME.fullmatch(name):
@@ -104,8 +92,9 @@ def verify_hooks(plugin: object, name: str) -> Mapping[str, pluggy.HookImpl]:
     """The hooks that `plugin` implements, by name. Raises PluginFailure for names and arguments we do not
     know.
     """
-    manager = new_manager()
-    known = hook_names(manager)
+    manager = pluggy.PluginManager(PROJECT)  # knows our hooks and no plugin: each is verified in its own
+    manager.add_hookspecs(hookspecs)
+    known = tuple(sorted(name for name in dir(manager.hook) if not name.startswith("_")))
     for attribute in dir(plugin):
         _verify_attribute(manager, plugin, attribute, known)
     try:

@@ -148,9 +148,11 @@ def make_plan(
     recipe = bound.recipe  # the threads are those that the run will pin
     activate(choice, recipe.threads or available_threads(), deterministic=recipe.deterministic)
     from headstart.engine.network.assemble import backbone_inputs, build_backbone, graft
+    from headstart.engine.network.frozen import count_trainable
     from headstart.engine.precision import FLOAT32
     from headstart.engine.train.context import training_precision
     from headstart.engine.train.trainable import expected_counts
+    from headstart.recipes.phases import is_solvable
 
     inputs = backbone_inputs(kind)
     stages = build_backbone(bound.backbone, registry, options=bound.options["backbone"], inputs=inputs)
@@ -163,6 +165,14 @@ def make_plan(
     view = build_view(bound, registry, records, kind)
     if view is not None and targets.moves:
         view = dataclasses.replace(view, targets=targets.transform)
+    found = [finding.message for finding in data.findings if finding.level == "warning"]
+    rows = len(data.indices("train"))
+    head = count_trainable(network, (HEAD,))[HEAD]
+    is_wide = not is_solvable(bound.task, bound.head)  # solved ones are regularised
+    if is_wide and head > PARAMETERS_PER_SAMPLE * rows:
+        found.append(
+            f"the head has {head:,} numbers to learn from {rows:,} samples; --head {bound.task.heads[0]} is safer"
+        )
     return Plan(
         resolved=bound,
         registry=registry,
@@ -176,7 +186,7 @@ def make_plan(
         phases=phases,
         view=view,
         scratch=scratch,
-        warnings=(*bound.warnings, *said, *left_out(bound, records), *_warnings(bound, network, data)),
+        warnings=(*bound.warnings, *said, *left_out(bound, records), *found),
     )
 
 
@@ -300,18 +310,3 @@ def left_out(resolved: BoundRecipe, records: Records) -> list[str]:
                 "not say that it keeps the labels true" + (f"; where it does, add {settings}" if settings else "")
             )
     return found
-
-
-def _warnings(resolved: BoundRecipe, network: Network, data: PreparedData) -> tuple[str, ...]:
-    from headstart.engine.network.frozen import count_trainable
-    from headstart.recipes.phases import is_solvable
-
-    found = [finding.message for finding in data.findings if finding.level == "warning"]
-    rows = len(data.indices("train"))
-    head = count_trainable(network, (HEAD,))[HEAD]
-    is_wide = not is_solvable(resolved.task, resolved.head)  # solved ones are regularised
-    if is_wide and head > PARAMETERS_PER_SAMPLE * rows:
-        found.append(
-            f"the head has {head:,} numbers to learn from {rows:,} samples; --head {resolved.task.heads[0]} is safer"
-        )
-    return tuple(found)

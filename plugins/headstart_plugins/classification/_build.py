@@ -47,11 +47,6 @@ def classes_of(targets: Sequence[str]) -> tuple[str, ...]:
     return classes
 
 
-def stored_classes(labels: Mapping[str, Any]) -> tuple[str, ...]:
-    """The classes in labels.json, in stored order. Raises DataError where they are no list of names."""
-    return stored_names(labels, fewest=2)
-
-
 def encode(classes: Sequence[str], targets: Sequence[str], keys: Sequence[str]) -> np.ndarray:
     """Labels to (batch,) int32 in [0, classes). Raises DataError naming the key of an unknown label."""
     index = {name: position for position, name in enumerate(classes)}
@@ -185,7 +180,7 @@ def build(request: TaskRequest) -> Classification:
     """The task bound to the classes of `request`. Raises DataError for fewer than two classes."""
     options: ClassificationOptions = request.options
     stored = request.labels
-    classes = classes_of(request.targets or ()) if stored is None else stored_classes(stored)
+    classes = classes_of(request.targets or ()) if stored is None else stored_names(stored, fewest=2)
     counts = () if stored is None else stored_counts(stored, len(classes))
     return Classification(
         classes,

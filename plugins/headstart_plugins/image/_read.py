@@ -41,14 +41,10 @@ def from_array(array: np.ndarray, where: str, background: int) -> Sample:
         raise DataError(f"{where}: shape {array.shape}; expected (height, width) or (height, width, 1, 3 or 4)")
     if array.shape[2] == 4:
         notes.append(f"with transparency laid on {'white' if background == 255 else f'grey {background}'}")
-        array = _without_alpha(array, background)
+        alpha = array[:, :, 3:].astype(np.float32) / 255
+        array = np.rint(array[:, :, :3] * alpha + background * (1 - alpha)).astype(np.uint8)
     pixels = np.broadcast_to(array, (*array.shape[:2], 3))
     return Sample(np.ascontiguousarray(pixels), tuple(notes))
-
-
-def _without_alpha(array: np.ndarray, background: int) -> np.ndarray:
-    alpha = array[:, :, 3:].astype(np.float32) / 255
-    return np.rint(array[:, :, :3] * alpha + background * (1 - alpha)).astype(np.uint8)
 
 
 MAX_PIXELS = 64_000_000

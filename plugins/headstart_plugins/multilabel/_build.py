@@ -37,19 +37,6 @@ if TYPE_CHECKING:
     from headstart.specs.tasks import Batch
 
 
-def labels_among(targets: Iterable[Sequence[str]]) -> tuple[str, ...]:
-    """The labels in any of `targets`, in natural order. Raises DataError where there is none."""
-    found = {label for target in targets for label in target}
-    if not found:
-        raise DataError("no sample has any label", hint="check the column that holds the labels")
-    return tuple(sorted(found, key=natural_order))
-
-
-def stored_labels(labels: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names in labels.json, in stored order. Raises DataError where they are no list of different names."""
-    return stored_names(labels, fewest=1)
-
-
 def encode(labels: Sequence[str], targets: Sequence[Sequence[str]], keys: Sequence[str]) -> np.ndarray:
     """The labels of each sample to (batch, label) float32, 1 where the label is given, else 0.
 
@@ -234,9 +221,13 @@ def build(request: TaskRequest) -> Multilabel:
     options: MultilabelOptions = request.options
     stored = request.labels
     if stored is None:
-        labels = labels_among(request.targets or ())
+        targets = request.targets or ()
+        found = {label for target in targets for label in target}
+        if not found:
+            raise DataError("no sample has any label", hint="check the column that holds the labels")
+        labels = tuple(sorted(found, key=natural_order))
         return Multilabel(labels, options.label_smoothing, dropout=options.dropout)
-    labels = stored_labels(stored)
+    labels = stored_names(stored, fewest=1)
     return Multilabel(
         labels,
         options.label_smoothing,

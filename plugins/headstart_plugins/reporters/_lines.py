@@ -99,7 +99,9 @@ class EpochTitles:
 
     def begin(self, event: PhaseStarted, metric: str) -> None:
         """A phase starts; its titles come below what is said while features are computed."""
-        self._titles, self._name = epoch_header(metric, event.solver), event.phase
+        first = "strength" if event.solver == "closed_form" else "epoch"
+        titles = (f"{title:>{width}}" for title, width in _columns(metric))
+        self._titles, self._name = f"{first:>10}" + "".join(titles).rstrip(), event.phase
 
     def over(self, event: EpochDone) -> list[str]:
         """The lines over the row of an epoch."""
@@ -108,13 +110,6 @@ class EpochTitles:
             lines.append(f"{say.words(event.phase)}:")
         self._titles, self._name = "", event.phase
         return lines
-
-
-def epoch_header(metric: str, solver: str) -> str:
-    """Column titles over the epochs of a phase."""
-    first = "strength" if solver == "closed_form" else "epoch"
-    titles = (f"{title:>{width}}" for title, width in _columns(metric))
-    return f"{first:>10}" + "".join(titles).rstrip()
 
 
 def epoch_row(event: EpochDone, metric: str) -> str:
