@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from functools import lru_cache, wraps
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, NoReturn, TypeVar, cast
 from unittest import SkipTest
@@ -43,7 +45,9 @@ class Contract:
 
     @classmethod
     def teardown_class(cls) -> None:
-        """Let go of what the tests of this class shared; pytest calls it after the last one."""
+        """Let go of what the tests of this class shared, files too; pytest calls it after the last one."""
+        if isinstance(place := cls._kept.get("place"), tempfile.TemporaryDirectory):
+            place.cleanup()
         cls._kept.clear()
 
     @property
@@ -63,6 +67,10 @@ class Contract:
         if not (plugin and slash and short):
             self._fail(f"the class {type(self).__name__} has name = {self.name!r}", 'Set name = "plugin/offer".')
         return plugin
+
+    def _place(self) -> Path:
+        """A folder that is there as long as the tests of this class run."""
+        return Path(self._once("place", lambda: tempfile.TemporaryDirectory(prefix="headstart-")).name).resolve()
 
     def _find_spec(self) -> Any:
         self._require_loaded()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -71,7 +70,6 @@ class InputKindSubject(Contract):
     unreadable: Sequence[Any] = (Path("no-such-file"), {"no": "such thing"})
 
     _kind = "inputs"
-    _place: tempfile.TemporaryDirectory[str] | None = None
 
     def payloads(self, folder: Path) -> Sequence[Any]:
         """Payloads that it reads, two different ones at least; files are written below `folder`, which is empty."""
@@ -80,14 +78,6 @@ class InputKindSubject(Contract):
     def assets(self, folder: Path) -> Mapping[str, Path]:
         """The files that it is built from, by name, such as a small vocabulary; written into `folder`."""
         return {}
-
-    @classmethod
-    def teardown_class(cls) -> None:
-        """Remove the payloads' files."""
-        super().teardown_class()
-        if cls._place is not None:
-            cls._place.cleanup()
-            cls._place = None
 
     def _input_kind(self) -> InputKind:
         return self._once("kind", lambda: self._build(self._assets()))
@@ -107,11 +97,7 @@ class InputKindSubject(Contract):
             )
 
     def _folder(self, name: str) -> Path:
-        def make() -> Path:
-            type(self)._place = tempfile.TemporaryDirectory(prefix="headstart-")
-            return Path(cast("Any", self._place).name)
-
-        folder = self._once("folder", make) / name
+        folder = self._place() / name
         folder.mkdir(exist_ok=True)
         return folder
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -72,7 +71,6 @@ class TargetKindRead(Contract):
     facts: Facts = MappingProxyType({})
 
     _kind = "targets"
-    _place: tempfile.TemporaryDirectory[str] | None = None
 
     def targets(self, folder: Path) -> Sequence[Any]:
         """Sound targets, two different ones at least, as a dataset gives them. Files are written below `folder`, which
@@ -88,14 +86,6 @@ class TargetKindRead(Contract):
                 keys = [f"example {row}" for row in range(len(values))]
                 return cast("Mapping[str, np.ndarray]", task.encode(values, [self.facts] * len(values), keys))
         return None
-
-    @classmethod
-    def teardown_class(cls) -> None:
-        """Remove the examples' files."""
-        super().teardown_class()
-        if cls._place is not None:
-            cls._place.cleanup()
-            cls._place = None
 
     def test_it_reads_its_targets_the_same_each_time(self) -> None:
         """`read` is a function of the target; a kind that is built again reads the same."""
@@ -242,8 +232,7 @@ class TargetKindRead(Contract):
 
     @shared
     def _examples(self) -> Sequence[Any]:
-        type(self)._place = tempfile.TemporaryDirectory(prefix="headstart-")
-        found = tuple(self.targets(Path(cast("Any", self._place).name)))
+        found = tuple(self.targets(self._place()))
         self._require(
             len(found) >= 2,
             f"there are {len(found)} targets to test with",

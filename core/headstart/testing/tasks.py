@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -88,7 +87,6 @@ class TaskSubject(Contract):
     heads: tuple[str, ...] | None = None
 
     _kind = "tasks"
-    _place: tempfile.TemporaryDirectory[str] | None = None
 
     def targets(self, folder: Path) -> Sequence[Any]:
         """Sound targets, different ones, as a dataset gives them; four at least. Files are written below `folder`.
@@ -98,20 +96,11 @@ class TaskSubject(Contract):
         kind = build_target_kind(self.registry, self.spec.targets)
         return kind.examples(EXAMPLES) if isinstance(kind, GivesExamples) else ()
 
-    @classmethod
-    def teardown_class(cls) -> None:
-        """Remove the examples' files."""
-        super().teardown_class()
-        if cls._place is not None:
-            cls._place.cleanup()
-            cls._place = None
-
     @shared
     def _values(self) -> list[Any]:
         from headstart.data.targets import build_target_kind
 
-        type(self)._place = tempfile.TemporaryDirectory(prefix="headstart-")
-        found = self.targets(Path(cast("Any", self._place).name))
+        found = self.targets(self._place())
         self._require(
             len(found) >= 4,
             f"there are {len(found)} targets to test with",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +53,6 @@ class DatasetSource(WithInputKind):
     """Base of level B. A dataset that opens a path writes a sample in `reference`."""
 
     _kind = "datasets"
-    _place: tempfile.TemporaryDirectory[str] | None = None
 
     def reference(self, folder: Path) -> str | Path | None:
         """What to open: None, or the path of a small sample that this writes below `folder`, which is empty.
@@ -67,32 +65,19 @@ class DatasetSource(WithInputKind):
         """Why the dataset cannot be opened on this machine, such as "needs the package X"; None where it can."""
         return None
 
-    @classmethod
-    def teardown_class(cls) -> None:
-        """Remove the sample."""
-        super().teardown_class()
-        if cls._place is not None:
-            cls._place.cleanup()
-            cls._place = None
-
     @shared
     def _sample(self) -> Sample:
         """The sample, written once a class."""
         self._skip_without_requirements()
         if reason := self.missing():
             raise SkipTest(f"{self.name}: {reason}")
-        type(self)._place = tempfile.TemporaryDirectory(prefix="headstart-")
-        found = self.reference(self._folder())
+        found = self.reference(self._place())
         self._require(
             found is not None or not self.spec.takes_path,
             "it opens a path, and there is none to open",
             f"Write `reference(self, folder)` in {type(self).__name__}: it makes a small sample and returns its path.",
         )
-        return Sample(None if found is None else os.fspath(found), tree_of(self._folder()))
-
-    def _folder(self) -> Path:
-        place = type(self)._place
-        return Path(place.name).resolve() if place is not None else Path()
+        return Sample(None if found is None else os.fspath(found), tree_of(self._place()))
 
     def _records(self) -> Records:
         """The records of the sample. Skips where they are not sound: one test is about that."""
@@ -249,7 +234,7 @@ class DatasetOpened(DatasetSource):
         self._require(not left, f"opening it writes into the working directory: {', '.join(left[:6])}", WRITES)
         for item in chosen(records, self._target_kind()):
             reading_problem(item, self._input_kind())
-        odd = changes(self._sample().files, tree_of(self._folder()))
+        odd = changes(self._sample().files, tree_of(self._place()))
         self._require(not odd, f"opening it changes the data: {', '.join(odd[:6])}", WRITES)
 
 
