@@ -29,11 +29,6 @@ def parse_tables(recipe: Recipe, used: Mapping[str, Spec | None], problems: Prob
     return options
 
 
-def refuse_unused(recipe: Recipe, used: Mapping[str, Spec | None], problems: Problems) -> None:
-    """A problem for each table of options whose augmentation or reporter is not among the `used`."""
-    problems.extend(_unused(recipe, used))
-
-
 def _contradictions(spec: Spec, table: str, given: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Problem]:
     """What the reference fixes can be repeated, as a run's recipe does, and not be changed."""
     for name, fixed in given.items():
@@ -55,12 +50,14 @@ def _values(recipe: Recipe, table: str, spec: Spec) -> Mapping[str, Any]:
     return values
 
 
-def _unused(recipe: Recipe, used: Mapping[str, Spec | None]) -> Iterator[Problem]:
+def unused_tables(recipe: Recipe, used: Mapping[str, Spec | None]) -> Iterator[Problem]:
+    """A problem for each table of options whose augmentation or reporter is not among the `used`."""
     known = {name for table, spec in used.items() if spec for name in spellings(table, spec)}
     for table, values in recipe.options.items():
         group, dot, name = table.partition(".")
         if table in NAMED_TABLES:
-            yield from (_nameless(table, key) for key in values)
+            for key in values:
+                yield Problem(f"{table}.{key}", f"does not say which {table} it is for", f"write {table}.NAME.{key}")
         if (
             not dot
             or not values
@@ -71,7 +68,3 @@ def _unused(recipe: Recipe, used: Mapping[str, Spec | None]) -> Iterator[Problem
         flag = "--augment" if group == "augmentation" else "--reporter"
         message = f"options for the {group} {name!r}, which this recipe does not use"
         yield Problem(table, message, f"add {flag} {name}, or leave the options out")
-
-
-def _nameless(table: str, key: str) -> Problem:
-    return Problem(f"{table}.{key}", f"does not say which {table} it is for", f"write {table}.NAME.{key}")
