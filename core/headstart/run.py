@@ -20,13 +20,13 @@ from headstart.recipes.build import build_recipe, recipe_of_run
 from headstart.recipes.file import verify_form
 from headstart.registry import Registry, load_registry
 from headstart.runs.folder import RunFolder
+from headstart.specs import DatasetRequest, Record, Records, TargetKind
 from headstart.specs.base import AUTO
 
 if TYPE_CHECKING:
     from headstart.data.split_file import SplitRow
     from headstart.recipes.resolve import ResolvedRecipe
     from headstart.runs.predictions import Labelled
-    from headstart.specs import Record, Records, TargetKind
 
 ALL = "all"
 TEXT = "text"
@@ -165,7 +165,6 @@ class Run:
     def _rows_of(self, raw: str | Path) -> Records | None:
         """The records of a table; None for anything else. Raises DataError for rows that the run cannot answer."""
         from headstart.host.references import looks_like_path
-        from headstart.specs import DatasetRequest
 
         if not looks_like_path(str(raw)) or not Path(raw).expanduser().is_file():
             return None

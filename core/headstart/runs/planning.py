@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.backend import BackendChoice, activate, available_threads
-from headstart.data.targets import build_target_kind
+from headstart.data.targets import build_target_kind, other_kind
 from headstart.engine.network.blueprint import assets_of, digests_of
 from headstart.errors import DataError, UsageError
 from headstart.host.installed import installed_release
 from headstart.options import describe_options
-from headstart.recipes.resolve import bind
+from headstart.recipes.phases import is_solvable
+from headstart.recipes.resolve import BoundRecipe, ResolvedRecipe, bind
+from headstart.registry import Registry
 from headstart.specs import (
     HEAD,
     PRETRAINED,
@@ -34,6 +36,7 @@ from headstart.specs import (
     TaskRequest,
     WeightsSpec,
 )
+from headstart.specs.tasks import Batch
 
 OnProgress = Callable[[str, int, int], None]
 """Hears (activity, done, total)."""
@@ -44,9 +47,6 @@ if TYPE_CHECKING:
     from headstart.data.prepared import PreparedData, PrepareOptions
     from headstart.data.views import View
     from headstart.engine.network.network import Network
-    from headstart.recipes.resolve import BoundRecipe, ResolvedRecipe
-    from headstart.registry import Registry
-    from headstart.specs.tasks import Batch
 
 PARAMETERS_PER_SAMPLE = 100
 """Learned numbers per training sample of a head above which a warning is due (guards.md 18)."""
@@ -152,7 +152,6 @@ def make_plan(
     from headstart.engine.precision import FLOAT32
     from headstart.engine.train.context import training_precision
     from headstart.engine.train.trainable import expected_counts
-    from headstart.recipes.phases import is_solvable
 
     inputs = backbone_inputs(kind)
     stages = build_backbone(bound.backbone, registry, options=bound.options["backbone"], inputs=inputs)
@@ -226,7 +225,6 @@ def _prepare(
 ) -> PreparedData:
     from headstart.data.checks import raise_errors
     from headstart.data.prepared import prepare
-    from headstart.data.targets import other_kind
 
     wanted = registry.get("targets", resolved.task.targets)
     if other := other_kind(records, wanted, registry):

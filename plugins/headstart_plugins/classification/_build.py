@@ -13,6 +13,7 @@ from scipy import special
 from headstart.calibration import BINS, bins_of, fit_temperature, stored_temperature
 from headstart.errors import DataError
 from headstart.specs import Evaluation, Facts, Solved, TaskRequest, TensorSpec
+from headstart.specs.tasks import Batch
 from headstart.suggest import suggestion
 from headstart_plugins._heads.evaluators import Kept, Sums
 from headstart_plugins._heads.task import LOGITS, LinearHeadTask, blend
@@ -22,7 +23,6 @@ from headstart_plugins.classification._balance import Balance, stored_counts
 
 if TYPE_CHECKING:
     from headstart.engine.linear.rows import Rows
-    from headstart.specs.tasks import Batch
 
 
 def classes_of(targets: Sequence[str]) -> tuple[str, ...]:

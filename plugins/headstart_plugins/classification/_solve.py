@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -14,13 +13,11 @@ from headstart.engine.linear.pca import EigenBasis, eigenbasis_of
 from headstart.engine.linear.ridge import leave_out, ridge_weights
 from headstart.engine.linear.rows import Rows
 from headstart.specs import Solved
+from headstart.specs.tasks import Batch
 from headstart_plugins._heads.links import Softmax
 from headstart_plugins._heads.logistic import Weights, fit_logistic, make_design
 from headstart_plugins._heads.paths import regressions
 from headstart_plugins.classification._metrics import softened_loss
-
-if TYPE_CHECKING:
-    from headstart.specs.tasks import Batch
 
 LEFT_OUT = 4096
 """Samples that are left out in turn, at most: enough for one strength and one number."""

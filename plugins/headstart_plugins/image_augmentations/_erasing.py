@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from headstart.specs import AugmentationRequest, Change, Drawn
+from headstart_plugins.image_augmentations import ErasingOptions
 from headstart_plugins.image_augmentations._draws import between, log_between, numbers
-
-if TYPE_CHECKING:
-    from headstart_plugins.image_augmentations import ErasingOptions
 
 
 def random_erasing(request: AugmentationRequest) -> RandomErasing:

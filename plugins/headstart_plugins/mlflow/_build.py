@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 from headstart.errors import InterruptedRunError, UsageError
 from headstart.events import EpochDone, Event, RunFinished, RunStarted
 from headstart.specs import Reporter, ReporterRequest, RunView
-from headstart_plugins.mlflow import RECORD, _values
+from headstart_plugins.mlflow import RECORD, MlflowOptions, _values
 
 if TYPE_CHECKING:
-    from headstart_plugins.mlflow import MlflowOptions
     from headstart_plugins.mlflow._tracked import TrackedRun
 
 QUIET = {
@@ -121,6 +120,7 @@ class MlflowReporter:
 
     def _open(self, event: RunStarted, run: RunView) -> TrackedRun:
         """A new MLflow run, or the one that report/mlflow.json names."""
+
         from headstart_plugins.mlflow import _tracked
 
         kept = run.path / RECORD

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy import special
@@ -15,6 +15,7 @@ from headstart.engine.linear.ridge import ridge_weights
 from headstart.engine.linear.rows import Rows
 from headstart.errors import DataError
 from headstart.specs import Evaluation, Facts, Solved, TaskRequest, TensorSpec
+from headstart.specs.tasks import Batch
 from headstart.suggest import suggestion
 from headstart_plugins._heads.evaluators import Kept, Sums
 from headstart_plugins._heads.links import Sigmoid
@@ -31,10 +32,6 @@ from headstart_plugins.multilabel._thresholds import (
     described,
     stored_thresholds,
 )
-
-if TYPE_CHECKING:
-    from headstart.engine.linear.rows import Rows
-    from headstart.specs.tasks import Batch
 
 
 def encode(labels: Sequence[str], targets: Sequence[Sequence[str]], keys: Sequence[str]) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,14 +14,11 @@ from headstart.engine.linear.ridge import ridge_weights
 from headstart.engine.linear.rows import Rows
 from headstart.errors import DataError
 from headstart.specs import Evaluation, Facts, Solved, TaskRequest, TensorSpec
+from headstart.specs.tasks import Batch
 from headstart_plugins._heads.evaluators import Kept, Sums
 from headstart_plugins._heads.options import HeadOptions
 from headstart_plugins._heads.task import LinearHeadTask
 from headstart_plugins.regression import _metrics
-
-if TYPE_CHECKING:
-    from headstart.engine.linear.rows import Rows
-    from headstart.specs.tasks import Batch
 
 RIDGE = "ridge"
 VALUE = "value"

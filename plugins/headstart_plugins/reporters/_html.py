@@ -17,13 +17,13 @@ from headstart.atomic import write_file
 from headstart.errors import HeadstartError
 from headstart.events import Event, RunFinished
 from headstart.specs import Preview, Reporter, ReporterRequest, RunView
+from headstart_plugins.reporters import HtmlOptions
 from headstart_plugins.reporters import _phrases as say
 from headstart_plugins.reporters._history import History
 
 if TYPE_CHECKING:
     import jinja2
 
-    from headstart_plugins.reporters import HtmlOptions
 
 MOST_CHARACTERS = 400
 """Of a text sample; the rest is cut off."""

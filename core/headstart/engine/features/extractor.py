@@ -16,6 +16,7 @@ import numpy as np
 
 from headstart.cache import Cache
 from headstart.data.lengths import Lengths
+from headstart.engine.batch import Batch
 from headstart.engine.device import forward
 from headstart.engine.features.decision import EngineDecision, Measured
 from headstart.engine.features.export import Exporters, Job
@@ -115,7 +116,6 @@ ACCELERATED_BATCH = 256
 TIMED = 0.2
 """Seconds for which an engine's speed is measured."""
 FACTS = "measured.json"
-Batch = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)

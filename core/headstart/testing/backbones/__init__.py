@@ -13,7 +13,7 @@ from unittest import SkipTest
 
 from headstart.backend import VARIABLE, activate, choose_backend, installed_backends
 from headstart.errors import HeadstartError, PluginError, UsageError
-from headstart.specs import BACKENDS, InputKind, RemoteFile
+from headstart.specs import BACKENDS, InputKind, RemoteFile, Stage
 from headstart.testing.answers import read_outputs, write_arrays
 from headstart.testing.contract import Contract, shared, told
 from headstart.testing.declared import Declared
@@ -24,7 +24,6 @@ from headstart.weights.digests import ALGORITHMS, UNKNOWN
 if TYPE_CHECKING:
     import numpy as np
 
-    from headstart.specs import Stage
     from headstart.testing.backbones.network import Outputs, Trained
 
 SAMPLES = 16
