@@ -26,9 +26,8 @@ from headstart.data.checks import (
 )
 from headstart.data.hashing import written_target
 from headstart.data.lengths import Lengths
-from headstart.data.ranking import rank
 from headstart.data.reading import NO_LENGTH, OnProgress, Reading, read_all
-from headstart.data.split import apply_split, make_split, try_split
+from headstart.data.split import apply_split, make_split, rank, try_split
 from headstart.data.split_file import SPLITS, Split, SplitRow
 from headstart.data.targets import plural, rarest
 from headstart.errors import DataError

@@ -7,16 +7,22 @@ exact copies) stays on one side. Sides that the dataset fixes are kept; a missin
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from headstart.data.checks import given_split_findings, raise_errors
-from headstart.data.ranking import rank
 from headstart.data.split_file import SPLITS, Split, SplitRow
 from headstart.errors import DataError
 from headstart.specs import AdvisesOnFew, Finding, TargetKind
+
+
+def rank(seed: int, purpose: str, key: str) -> bytes:
+    """32 bytes to sort by: SHA-256 of seed, purpose and key. Different purposes give unrelated orders."""
+    return hashlib.sha256(f"{seed}\0{purpose}\0{key}".encode("utf-8", "surrogateescape")).digest()
+
 
 TEST_SHARE = 0.2
 VAL_SHARE = 0.2

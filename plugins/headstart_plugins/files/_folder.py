@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -13,7 +13,16 @@ from headstart.specs import DatasetRequest, Record, Records, Skipped
 from headstart.suggest import suggestion
 from headstart_plugins._picture_suffixes import is_picture
 from headstart_plugins.files import FolderOptions
-from headstart_plugins.files._splits import SPLIT_NAMES
+
+SPLIT_NAMES: Mapping[str, str] = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+}
+"""Accepted name, in lower case -> ours."""
 
 
 def other_files(files: Iterable[Path], root: Path) -> list[Skipped]:

@@ -14,7 +14,7 @@ from headstart.engine.features.decision import EngineDecision, Measured
 from headstart.engine.features.export import Exporters
 from headstart.engine.features.extractor import BATCH, FeatureExtractor, identify
 from headstart.engine.features.selection import Workload, decide
-from headstart.engine.features.stored import features_of, plain_rows
+from headstart.engine.features.source import features_of, plain_rows
 from headstart.engine.lowering.registry import lowered
 from headstart.engine.network.blueprint import BackboneUse, Blueprint
 from headstart.engine.network.stages import name_variables

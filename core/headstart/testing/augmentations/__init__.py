@@ -15,8 +15,7 @@ from headstart.testing.augmentations.findings import array_problem, draw_problem
 from headstart.testing.contract import shared, told
 from headstart.testing.declared import Declared
 from headstart.testing.fresh_process import run_fresh
-from headstart.testing.input_kinds import make_up
-from headstart.testing.with_kind import WithInputKind
+from headstart.testing.input_kinds import WithInputKind, make_up
 
 
 class AugmentationDeclared(Declared):

@@ -15,8 +15,8 @@ from headstart.testing.contract import shared, told
 from headstart.testing.datasets.opening import digest
 from headstart.testing.declared import Declared
 from headstart.testing.fresh_process import run_fresh
+from headstart.testing.input_kinds import WithInputKind
 from headstart.testing.trees import changes, own_place, tree_of
-from headstart.testing.with_kind import WithInputKind
 
 
 class DatasetDeclared(Declared):
