@@ -28,7 +28,7 @@ from headstart.errors import DataError, PluginError, UsageError
 from headstart.manifest import read_manifest, sha256, write_manifest
 from headstart.options import parse_options
 from headstart.schemas import ARTEFACT
-from headstart.specs import InputKind, InputRequest, Spec, Task, TaskRequest, TaskSpec
+from headstart.specs import InputKind, InputRequest, Task, TaskRequest, TaskSpec
 
 if TYPE_CHECKING:
     from headstart.engine.network.network import Network
@@ -179,7 +179,7 @@ def _read_builder(document: Mapping[str, Any], part: str, kind: str, registry: R
     name, values = _part(described, "builder", str), _part(described, "options", dict)
     version = _part(described, "builder_version", int)
     try:
-        spec: Spec = registry.get(kind, name)
+        spec: Any = registry.get(kind, name)
     except UsageError as exc:
         raise PluginError(
             f"the artefact needs {name!r}, which no installed plugin offers", hint=exc.hint or exc.message
