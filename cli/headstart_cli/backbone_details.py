@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from headstart.errors import HeadstartError
-from headstart.specs import PRETRAINED
+from headstart.specs import PRETRAINED, BackboneSpec
 from headstart_cli.details import document, show_details
 from headstart_cli.output import cell, print_heading, print_json, print_table, print_text, say
 
 if TYPE_CHECKING:
     from headstart.registry import Registry
-    from headstart.specs import BackboneSpec
 
 SHOWN_APART = ("stages", "features", "weights", "preprocess", "refuses", "tiny", "tiny_size", "version", "given")
 

@@ -28,30 +28,22 @@ def show(stated: Recipe, registry: Registry, *, as_json: bool) -> None:
     if as_json:
         print_json({**document, "origins": dict(recipe.origins)})
         return
-    _print_choices(document, recipe)
-    _print_stages(document)
-    _print_phases(document["phases"])
-    for line in (*document["notes"], *document["warnings"]):
-        print_text(f"- {line}")
-    print_text("Nothing was trained or written.")
-
-
-def _print_choices(document: Mapping[str, Any], recipe: Recipe) -> None:
     print_heading("What would run")
     keys = ("data", "backbone", "weights", "backend", "task", "head", "strategy", "augment")
     print_table(("choice", "value", "from"), [(key, document[key], recipe.origin(key)) for key in keys])
     print_table(("split", "samples"), list(document["samples"].items()))
     if document["classes"]:
         print_text(f"{len(document['classes'])} classes: {', '.join(document['classes'])}")
-
-
-def _print_stages(document: Mapping[str, Any]) -> None:
     phases = document["phases"]
     columns = ("stage", "layers", "parameters", "gives", *(f"learns in {phase['name']}" for phase in phases))
     print_heading("Stages")
     print_table(columns, [_stage_row(stage, phases) for stage in document["stages"]])
     composites = ", ".join(document["uncuttable"]) or "nothing: every layer is on its own"
     print_text(f"Cannot be cut inside: {composites}")
+    _print_phases(document["phases"])
+    for line in (*document["notes"], *document["warnings"]):
+        print_text(f"- {line}")
+    print_text("Nothing was trained or written.")
 
 
 def _stage_row(stage: Mapping[str, Any], phases: Sequence[Mapping[str, Any]]) -> list[Any]:
@@ -69,11 +61,6 @@ def _print_phases(phases: Sequence[Mapping[str, Any]]) -> None:
 def _phase_row(phase: Mapping[str, Any]) -> list[Any]:
     shown = ("name", "solver", "epochs", "steps", "trainable_total", "cut")
     stored = {name: "x".join(map(str, shape)) for name, shape in phase["stored"].items()}
-    return [*(phase[key] for key in shown), stored, _rates(phase["rates"]), _how(phase)]
-
-
-def _how(phase: Mapping[str, Any]) -> str | None:
-    """What is particular to a phase: `only gamma, beta; clipped to 1`."""
     adapter, learning = phase["adapter"], sum(1 for stage in phase["rates"] if stage != "head")
     told = (
         (phase["roles"], f"only {_listed(phase['roles'])}"),
@@ -88,7 +75,12 @@ def _how(phase: Mapping[str, Any]) -> str | None:
         (len(phase["rate_factors"]) > 1, f"a soup of the rates times {_listed(phase['rate_factors'])}"),
         (phase["wise_ft"], f"mixed with its start by {_listed(phase['wise_ft'])}"),
     )
-    return "; ".join(text for applies, text in told if applies) or None
+    return [
+        *(phase[key] for key in shown),
+        stored,
+        _rates(phase["rates"]),
+        "; ".join(text for applies, text in told if applies) or None,
+    ]
 
 
 def _listed(values: Sequence[Any]) -> str:

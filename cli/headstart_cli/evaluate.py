@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -45,18 +44,14 @@ def evaluate(
         print_json(dict(evaluation.document))
         return
     for name, metrics in evaluation.document["metrics"].items():
-        _print_split(name, metrics, evaluation.document)
-
-
-def _print_split(name: str, metrics: Mapping[str, Any], document: Mapping[str, Any]) -> None:
-    intervals = document["intervals"].get(name, {})
-    rows = [
-        (
-            metric,
-            value,
-            f"{cell(intervals[metric][0])} to {cell(intervals[metric][1])}" if metric in intervals else None,
-        )
-        for metric, value in metrics.items()
-    ]
-    title = f"{name}: {document['samples'][name]:,} samples, on {document['backend']}"
-    print_table(("metric", "value", "95 % interval"), rows, title=title)
+        intervals = evaluation.document["intervals"].get(name, {})
+        rows = [
+            (
+                metric,
+                value,
+                f"{cell(intervals[metric][0])} to {cell(intervals[metric][1])}" if metric in intervals else None,
+            )
+            for metric, value in metrics.items()
+        ]
+        title = f"{name}: {evaluation.document['samples'][name]:,} samples, on {evaluation.document['backend']}"
+        print_table(("metric", "value", "95 % interval"), rows, title=title)

@@ -80,23 +80,19 @@ def _registry(disable_plugin: Sequence[str] | None) -> Registry:
 
 def _chosen(registry: Registry, names: Sequence[str]) -> Iterator[tuple[BackboneSpec, WeightsSpec]]:
     """The weights sets that `names` mean, all where there are none. Raises UsageError for an unknown name."""
+    from headstart.errors import UsageError
+
     if not names:
         for spec in registry.specs("backbones"):
             yield from ((spec, weights) for weights in spec.weights)
     for name in names:
         backbone, _, wanted = name.partition(":")
         spec = registry.resolve_backbone(backbone)
-        yield from ((spec, weights) for weights in _sets(spec, wanted))
-
-
-def _sets(spec: BackboneSpec, wanted: str) -> Sequence[WeightsSpec]:
-    from headstart.errors import UsageError
-
-    found = [weights for weights in spec.weights if wanted in ("", weights.name)]
-    if not found:
-        known = ", ".join(weights.name for weights in spec.weights) or "none"
-        raise UsageError(f"{spec.name} has no published weights {wanted!r}", hint=f"it has: {known}")
-    return found
+        found = [weights for weights in spec.weights if wanted in ("", weights.name)]
+        if not found:
+            known = ", ".join(weights.name for weights in spec.weights) or "none"
+            raise UsageError(f"{spec.name} has no published weights {wanted!r}", hint=f"it has: {known}")
+        yield from ((spec, weights) for weights in found)
 
 
 def _facts(spec: BackboneSpec, weights: WeightsSpec) -> dict[str, Any]:

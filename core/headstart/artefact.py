@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from headstart.engine.network.saved import SavedNetwork
+from headstart.specs import FeedsTargets, Generates
 
 if TYPE_CHECKING:
     from headstart.predictor import Predictor
@@ -26,7 +27,6 @@ class Artefact(SavedNetwork):
         from headstart.engine.device import forward, score_step
         from headstart.engine.generation import generator
         from headstart.predictor import Predictor
-        from headstart.specs import FeedsTargets, Generates
 
         # What is generated has no loss, and what a head gives without targets none of its own.
         score = score_step(network, 0, self.task) if isinstance(self.task, FeedsTargets | Generates) else None

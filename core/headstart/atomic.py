@@ -43,7 +43,13 @@ def write_directory(target: Path, fill: Callable[[Path], None], *, hint: str = F
             for path in _files_first(sibling):
                 _fsync(path)
             with _giving_way(target) if replace else nullcontext():
-                _put_in_place(sibling, target)
+                os.rename(sibling, target)
+                try:
+                    _fsync(target.parent)
+                except BaseException:
+                    with suppress(OSError):  # the error that is on its way matters more
+                        remove_directory(target)
+                    raise
         except BaseException:
             shutil.rmtree(sibling, ignore_errors=True)
             raise
@@ -129,17 +135,6 @@ def remove_leftovers(folder: Path) -> list[str]:
 def is_leftover(path: Path, target: Path) -> bool:
     """Whether a writer of `target` that was killed leaves such a `path` beside it."""
     return _SIBLING.fullmatch(path.name) is not None and path.stem == _sibling(target).stem
-
-
-def _put_in_place(sibling: Path, target: Path) -> None:
-    """Give `sibling` its name; where that cannot be made durable, nothing has the name."""
-    os.rename(sibling, target)
-    try:
-        _fsync(target.parent)
-    except BaseException:
-        with suppress(OSError):  # the error that is on its way matters more
-            remove_directory(target)
-        raise
 
 
 @contextmanager

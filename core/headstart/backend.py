@@ -104,12 +104,24 @@ def activate(choice: BackendChoice, threads: int | None = None, *, deterministic
     Raises UsageError where JAX was loaded before without that, and runs on an accelerator: it reads it once.
     """
     announce(choice)
-    if choice.name == "jax":
-        _keep_compiled()
+    if (
+        choice.name == "jax"
+    ):  # compile once a machine, not a run; small programs too: Keras draws each weight's shape by one
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder() / "jax"))
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
         if threads is not None:
             os.environ["NPROC"] = str(threads)  # XLA reads it once, when it starts its pool of threads
     if deterministic:
-        _ask_for_the_same_bits(choice.name)
+        if choice.name == "torch":
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        elif not is_deterministic(choice.name):
+            # Asking JAX where it computes begins it, where Keras was loaded.
+            if loaded_backend() is not None and importlib.import_module("jax").default_backend() != "cpu":
+                raise UsageError(
+                    "the same bits each time were asked for, and this process has loaded JAX without that",
+                    hint=f"start a new process, or set XLA_FLAGS={DETERMINISTIC_XLA} before anything imports keras",
+                )
+            os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {DETERMINISTIC_XLA}".strip()
     if loaded_backend() is None:
         _import_keras()
     if choice.name == "torch" and threads is not None:
@@ -117,24 +129,6 @@ def activate(choice: BackendChoice, threads: int | None = None, *, deterministic
     if choice.name == "torch":
         importlib.import_module("torch").use_deterministic_algorithms(deterministic)
     configure_keras()
-
-
-def _ask_for_the_same_bits(backend: str) -> None:
-    """What is read from the environment when the accelerator is first used."""
-    if backend == "torch":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    elif not is_deterministic(backend):
-        if _runs_on_an_accelerator():
-            raise UsageError(
-                "the same bits each time were asked for, and this process has loaded JAX without that",
-                hint=f"start a new process, or set XLA_FLAGS={DETERMINISTIC_XLA} before anything imports keras",
-            )
-        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {DETERMINISTIC_XLA}".strip()
-
-
-def _runs_on_an_accelerator() -> bool:
-    """Whether JAX has begun to compute on one in this process: asking begins it, where Keras was loaded."""
-    return loaded_backend() is not None and importlib.import_module("jax").default_backend() != "cpu"
 
 
 def is_deterministic(backend: str) -> bool:
@@ -150,12 +144,6 @@ def available_threads() -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     asked = os.environ.get("OMP_NUM_THREADS", "")
     return min(cores, int(asked)) if asked.isdecimal() and int(asked) > 0 else cores
-
-
-def _keep_compiled() -> None:
-    """Let JAX compile once a machine, not a run. Small programs too: Keras draws each weight's shape by one."""
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder() / "jax"))
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 
 def _import_keras() -> None:

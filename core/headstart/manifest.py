@@ -63,7 +63,15 @@ def read_manifest(folder: Path, *, schema: str) -> dict[str, Any]:
         _verify_seal(path, content, document)  # a flipped bit makes no other version
         found = document.get("schema")
         raise PluginError(f"{folder} has schema {found!r}; this version reads {schema!r}", hint=how_to_read(found))
-    _verify_files(folder, document["files"])
+    listed = document["files"]
+    present = {
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir() or path.is_symlink()
+    } - {MANIFEST}
+    if present != set(listed):
+        odd = sorted(present ^ set(listed))
+        raise DataError(f"{folder} does not match its manifest: {', '.join(odd[:5])}")
+    for name, facts in listed.items():
+        _verify_file(folder / name, facts)
     _verify_seal(path, content, document)
     document.pop(SEAL, None)
     return document
@@ -74,17 +82,6 @@ def _verify_seal(path: Path, content: bytes, document: Mapping[str, Any]) -> Non
         return
     if content != _sealed(content.rpartition(_SEAL_LINE)[0]):
         raise DataError(f"{path} was altered: its SHA-256 is not the one in its last line")
-
-
-def _verify_files(folder: Path, listed: Mapping[str, Any]) -> None:
-    present = {
-        path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir() or path.is_symlink()
-    } - {MANIFEST}
-    if present != set(listed):
-        odd = sorted(present ^ set(listed))
-        raise DataError(f"{folder} does not match its manifest: {', '.join(odd[:5])}")
-    for name, facts in listed.items():
-        _verify_file(folder / name, facts)
 
 
 def _verify_file(path: Path, facts: object) -> None:

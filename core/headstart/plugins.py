@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -89,7 +89,11 @@ def load_plugins(*, disable: Sequence[str] = (), allow: Sequence[str] | None = N
     ones to load. Raises UsageError for a name in `disable` or `allow` that no installed plugin has.
     """
     found = find_plugins()
-    _require_known((*disable, *(allow or ())), found)
+    names = (*disable, *(allow or ()))
+    known = {plugin.name for plugin in found}
+    for name in names:
+        if name not in known:
+            raise UsageError(f"no plugin is named {name!r}", hint=suggestion(name, known))
     off = {*disable, *(_names_in(DISABLE_VARIABLE) or ())}
     only = allow if allow is not None else _names_in(ALLOW_VARIABLE)
     results = []
@@ -156,10 +160,3 @@ def _info(plugin: FoundPlugin) -> PluginInfo:
 def _names_in(variable: str) -> tuple[str, ...] | None:
     value = os.environ.get(variable)
     return None if value is None else tuple(name.strip() for name in value.split(",") if name.strip())
-
-
-def _require_known(names: Iterable[str], found: Sequence[FoundPlugin]) -> None:
-    known = {plugin.name for plugin in found}
-    for name in names:
-        if name not in known:
-            raise UsageError(f"no plugin is named {name!r}", hint=suggestion(name, known))

@@ -20,6 +20,7 @@ from headstart.recipes.build import build_recipe, recipe_of_run
 from headstart.recipes.file import verify_form
 from headstart.registry import Registry, load_registry
 from headstart.runs.folder import RunFolder
+from headstart.specs import DatasetRequest, Record, Records, TargetKind
 from headstart.specs.backbones import PRETRAINED
 from headstart.specs.base import AUTO
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from headstart.data.split_file import SplitRow
     from headstart.recipes.resolve import ResolvedRecipe
     from headstart.runs.predictions import Labelled
-    from headstart.specs import Record, Records, TargetKind
 
 ALL = "all"
 TEXT = "text"
@@ -145,7 +145,10 @@ class Run:
         found = [pair for each in inputs for pair in self._expand(each)]
         found += [(text, text) for text in texts]
         payloads = [payload for _, payload in found]
-        names = [_name_of(name, number) for number, (name, _) in enumerate(found)]
+        names = [
+            str(name) if isinstance(name, str | Path) else f"{type(name).__name__} {number}"
+            for number, (name, _) in enumerate(found)
+        ]
         answers = self.artefact.predict(payloads, top_k=top_k)
         if out is not None:
             _write_files(Path(out), self.artefact.task, dict(zip(names, answers, strict=True)))
@@ -165,7 +168,6 @@ class Run:
     def _rows_of(self, raw: str | Path) -> Records | None:
         """The records of a table; None for anything else. Raises DataError for rows that the run cannot answer."""
         from headstart.host.references import looks_like_path
-        from headstart.specs import DatasetRequest
 
         if not looks_like_path(str(raw)) or not Path(raw).expanduser().is_file():
             return None
@@ -318,11 +320,6 @@ def _write_files(folder: Path, task: Any, answers: Mapping[str, Mapping[str, Any
         taken.add(stem)
         for suffix, content in task.files(answer).items():
             write_file(folder / f"{stem}{suffix}", content)
-
-
-def _name_of(raw: Any, number: int) -> str:
-    """A path as it is; bytes and arrays by their position, for their contents are no name."""
-    return str(raw) if isinstance(raw, str | Path) else f"{type(raw).__name__} {number}"
 
 
 def _verify_unchanged(row: SplitRow, records: Mapping[str, Record]) -> None:

@@ -55,9 +55,17 @@ def write_plugin(name: str, folder: Path) -> tuple[Path, ...]:
     where it cannot be written.
     """
     names = PluginNames(name)
-    _check_name(name)
+    if not _NAME.fullmatch(name):
+        message = f"a plugin's name has letters, digits, '-' and '_', and no '-' or '_' at its ends; received {name!r}"
+        raise UsageError(message, hint="as in my-networks")
+    if name.lower().startswith(("headstart-", "headstart_")):
+        raise UsageError(f"{name!r}: headstart- is put before the name", hint=f"write {name[10:]}")
     _check_free(names)
-    _check_empty(folder)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file", hint="name a folder with --out")
+    with explained(folder):
+        if folder.is_dir() and any(folder.iterdir()):
+            raise UsageError(f"{folder} is not empty", hint="name another folder with --out")
     written = {folder / names.put_into(str(path)): names.put_into(text) for path, text in template_files().items()}
     for file, text in written.items():
         with explained(file):
@@ -75,14 +83,6 @@ def template_files() -> Mapping[PurePosixPath, str]:
     return {PurePosixPath(path.relative_to(root).as_posix()): path.read_text("utf-8") for path in found}
 
 
-def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name):
-        message = f"a plugin's name has letters, digits, '-' and '_', and no '-' or '_' at its ends; received {name!r}"
-        raise UsageError(message, hint="as in my-networks")
-    if name.lower().startswith(("headstart-", "headstart_")):
-        raise UsageError(f"{name!r}: headstart- is put before the name", hint=f"write {name[10:]}")
-
-
 def _check_free(names: PluginNames) -> None:
     wanted = _compared(names.distribution)
     for plugin in find_plugins():
@@ -93,14 +93,6 @@ def _check_free(names: PluginNames) -> None:
         raise UsageError(
             f"{names.plugin!r} is taken: the module {names.module} is installed here", hint="choose another name"
         )
-
-
-def _check_empty(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is a file", hint="name a folder with --out")
-    with explained(folder):
-        if folder.is_dir() and any(folder.iterdir()):
-            raise UsageError(f"{folder} is not empty", hint="name another folder with --out")
 
 
 def _compared(distribution: str) -> str:

@@ -11,8 +11,7 @@ import numpy as np
 from PIL import Image
 from sweep import ROOT
 
-from headstart_plugins.fashion_mnist._build import CLASSES, DEBIAN
-from headstart_plugins.fashion_mnist._idx import read_idx
+from headstart_plugins.fashion_mnist._build import CLASSES, DEBIAN, read_idx
 
 STAMPS = Path("/usr/share/tuxpaint/stamps")
 DONE = ".complete"

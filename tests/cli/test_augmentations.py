@@ -20,8 +20,7 @@ from headstart_cli.main import run_arguments
 from headstart_plugins.image import ImageOptions
 from headstart_plugins.image._build import ImageKind
 from headstart_plugins.image._build import build as build_image
-from headstart_plugins.image._sheet import Cell, _broken, draw_sheet
-from headstart_plugins.image._words import in_words
+from headstart_plugins.image._sheet import Cell, _broken, draw_sheet, in_words
 
 KINDS = {name: build_target_kind(load_registry(), name) for name in ("class", "number")}
 

@@ -7,9 +7,8 @@ import pytest
 from headstart.engine.network.assemble import backbone_inputs, build_backbone
 from headstart.engine.network.stages import assign_arrays, read_arrays
 from headstart.registry import load_registry
-from headstart.testing.backbones.agrees import TOLERANCE
-from headstart.testing.backbones.network import bring_alive, preprocessed, run_stages
-from headstart.testing.backbones.segments import cut_finely
+from headstart.testing.backbones import TOLERANCE
+from headstart.testing.backbones.network import bring_alive, cut_finely, preprocessed, run_stages
 from headstart.testing.input_kinds import build_kind, input_of, make_up
 
 pytestmark = pytest.mark.backend

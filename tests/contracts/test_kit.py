@@ -8,7 +8,7 @@ import pytest
 
 import headstart.testing
 from headstart.testing import DatasetDeclared
-from headstart.testing.targets import target_problem
+from headstart.testing.declared import target_problem
 
 from .planting import failures
 

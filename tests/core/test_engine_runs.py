@@ -59,7 +59,7 @@ def test_engine_precision_and_threads_are_pinned_in_the_recipe_and_it_runs_again
 def test_a_second_run_computes_no_feature_again(probe, monkeypatch):
     first = probe("first", engine="native")
     monkeypatch.setattr(
-        "headstart.engine.features.stored.extract", lambda *_, **__: pytest.fail("it was computed before")
+        "headstart.engine.features.source.extract", lambda *_, **__: pytest.fail("it was computed before")
     )
     second = probe("second", engine="native")
 
@@ -69,7 +69,7 @@ def test_a_second_run_computes_no_feature_again(probe, monkeypatch):
 def test_another_augmentation_seed_is_another_view(probe, monkeypatch):
     settings = {"engine": "native", "augment": ("classic",), "views": 1}
     probe("first", **settings)
-    monkeypatch.setattr("headstart.engine.features.stored.extract", _computed)
+    monkeypatch.setattr("headstart.engine.features.source.extract", _computed)
     with pytest.raises(_Computed):
         probe("second", seed=1, **settings)
 
@@ -92,7 +92,7 @@ def test_an_engine_that_disagrees_and_was_asked_for_ends_the_run(probe, tmp_path
 def test_layers_that_answer_otherwise_than_keras_own_are_left_out_and_the_run_says_so(probe, monkeypatch):
     """Here because nothing at all is allowed: convolutions that took in their norms differ by rounding."""
     with monkeypatch.context() as strict:  # first: what was found once to be alike is not compared again
-        strict.setattr("headstart.engine.features.parity.FLOAT32_TOLERANCE", 0.0)
+        strict.setattr("headstart.engine.features.extractor.FLOAT32_TOLERANCE", 0.0)
         told = probe("strict", seed=5).result
     usual = probe("usual", seed=5).result
     assert any("layers as Keras has them are used instead of faster ones" in each for each in told["warnings"])

@@ -170,24 +170,20 @@ def discard(path: Path) -> bool:
 
     Raises HeadstartError where it may not be removed.
     """
-    hidden = path if path.name.endswith(".removed") else path.with_name(_hidden_name(path.name))
+    hidden = (
+        path
+        if path.name.endswith(".removed")
+        else path.with_name(f".{path.name.lstrip('.')[:32].partition('.')[0]}.{uuid.uuid4().hex}.removed")
+    )
     try:
         if hidden != path:
             os.rename(path, hidden)
-        _remove_tree(hidden)
+        if hidden.is_dir() and not hidden.is_symlink():
+            shutil.rmtree(hidden, ignore_errors=True)  # another process may be removing it as well
+        else:
+            hidden.unlink()
     except FileNotFoundError:
         return False
     except OSError as exc:
         raise HeadstartError(f"cannot remove {path}: {exc.strerror or exc}") from exc
     return True
-
-
-def _hidden_name(name: str) -> str:
-    return f".{name.lstrip('.')[:32].partition('.')[0]}.{uuid.uuid4().hex}.removed"
-
-
-def _remove_tree(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)  # another process may be removing it as well
-    else:
-        path.unlink()

@@ -25,7 +25,13 @@ def content_hash(payload: Any, where: str) -> str:
     that cannot be read or a payload of another type.
     """
     if isinstance(payload, Path):
-        return _file_hash(payload, where)
+        try:
+            if not stat.S_ISREG(payload.stat().st_mode):
+                raise DataError(f"{where}: not a regular file")  # a folder, or a pipe that would block
+            with payload.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as exc:
+            raise DataError(f"{where}: cannot be read: {exc.strerror or exc}") from exc
     if isinstance(payload, str):
         return hashlib.sha256(payload.encode("utf-8", "surrogateescape")).hexdigest()
     if isinstance(payload, bytes):
@@ -63,14 +69,3 @@ def _described(payload: Any, where: str) -> Any:
         f"{where}: expected a path, bytes, text, a numpy array or number, or a tuple or mapping of these, "
         f"received {type(payload).__name__}"
     )
-
-
-def _file_hash(path: Path, where: str) -> str:
-    """Of a regular file; anything else (a folder, a pipe that would block) is refused."""
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise DataError(f"{where}: not a regular file")
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as exc:
-        raise DataError(f"{where}: cannot be read: {exc.strerror or exc}") from exc

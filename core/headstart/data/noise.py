@@ -20,17 +20,13 @@ def smooth_noise(shape: tuple[int, ...], generator: np.random.Generator) -> np.n
     coarse = [min(COARSE, size) if axis in axes else size for axis, size in enumerate(shape)]
     slow = generator.standard_normal(coarse)
     for axis in axes:
-        slow = _stretched(slow, axis, shape[axis])
+        # Linear interpolation of the axis to its full size, ends kept.
+        places = np.linspace(0.0, slow.shape[axis] - 1.0, shape[axis])
+        lower = np.minimum(places.astype(int), max(slow.shape[axis] - 2, 0))
+        upper = np.minimum(lower + 1, slow.shape[axis] - 1)
+        share = (places - lower).reshape([-1 if i == axis else 1 for i in range(slow.ndim)])
+        below, above = np.take(slow, lower, axis), np.take(slow, upper, axis)
+        slow = np.asarray(below * (1 - share) + above * share)
     slow /= max(float(slow.std()), 1e-6)
     noise = math.sqrt(0.5) * (slow + generator.standard_normal(shape))
     return noise.astype(np.float32)
-
-
-def _stretched(values: np.ndarray, axis: int, size: int) -> np.ndarray:
-    """Linear interpolation of `axis` to `size` points, ends kept."""
-    places = np.linspace(0.0, values.shape[axis] - 1.0, size)
-    lower = np.minimum(places.astype(int), max(values.shape[axis] - 2, 0))
-    upper = np.minimum(lower + 1, values.shape[axis] - 1)
-    share = (places - lower).reshape([-1 if i == axis else 1 for i in range(values.ndim)])
-    below, above = np.take(values, lower, axis), np.take(values, upper, axis)
-    return np.asarray(below * (1 - share) + above * share)

@@ -7,16 +7,22 @@ exact copies) stays on one side. Sides that the dataset fixes are kept; a missin
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from headstart.data.checks import given_split_findings, raise_errors
-from headstart.data.ranking import rank
 from headstart.data.split_file import SPLITS, Split, SplitRow
 from headstart.errors import DataError
 from headstart.specs import AdvisesOnFew, Finding, TargetKind
+
+
+def rank(seed: int, purpose: str, key: str) -> bytes:
+    """32 bytes to sort by: SHA-256 of seed, purpose and key. Different purposes give unrelated orders."""
+    return hashlib.sha256(f"{seed}\0{purpose}\0{key}".encode("utf-8", "surrogateescape")).digest()
+
 
 TEST_SHARE = 0.2
 VAL_SHARE = 0.2
@@ -90,7 +96,16 @@ def try_split(
         return None, errors
     sides = _cut(units, shares, seed, kind) if shares else {row.key: "train" for row in to_cut}
     split = Split(tuple(replace(row, split=sides.get(row.key, row.split)) for row in ordered))
-    errors = [*_lacking_in_train(split.rows, known), *_empty_sides(split.rows)]
+    there = {row.split for row in split.rows}
+    hint = "add samples, or give the splits yourself"
+    errors = [
+        *_lacking_in_train(split.rows, known),
+        *[
+            Finding("error", f"no sample is left for {side}, of {len(split.rows)} in all", len(split.rows), hint)
+            for side in SPLITS
+            if side not in there
+        ],
+    ]
     return (None if errors else split), errors
 
 
@@ -136,16 +151,6 @@ def _lacking_in_train(rows: Sequence[SplitRow], targets: _Targets) -> list[Findi
             f"move a sample with that {noun} to train, or leave the {noun} out",
         )
         for name, same in lacking.items()
-    ]
-
-
-def _empty_sides(rows: Sequence[SplitRow]) -> list[Finding]:
-    there = {row.split for row in rows}
-    hint = "add samples, or give the splits yourself"
-    return [
-        Finding("error", f"no sample is left for {side}, of {len(rows)} in all", len(rows), hint)
-        for side in SPLITS
-        if side not in there
     ]
 
 
@@ -196,14 +201,14 @@ def _quotas(units: Sequence[Unit], shares: Mapping[str, float], *, has_least: bo
     left = {label: samples[label] for label in labels}
     quotas: dict[str, dict[str, int]] = {}
     for later, (side, share) in zip(range(len(shares), 0, -1), shares.items(), strict=True):
-        quotas[side] = _proportional(left, share, keep=later) if has_least else _rounded(left, share)
+        quotas[side] = (
+            _proportional(left, share, keep=later)
+            if has_least
+            # Each rounded by itself: strata overlap, and a single sample is for train.
+            else {label: int(share * count + 0.5) for label, count in left.items()}
+        )
         left = {label: left[label] - quotas[side][label] for label in labels}
     return {**quotas, "train": left}
-
-
-def _rounded(left: Mapping[str, int], share: float) -> dict[str, int]:
-    """`share` of each count, each rounded by itself: strata overlap, and a single sample is for train."""
-    return {label: int(share * count + 0.5) for label, count in left.items()}
 
 
 def _proportional(left: Mapping[str, int], share: float, *, keep: int) -> dict[str, int]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from headstart.data.facts import Picked
 from headstart.engine.device import loss_step
 from headstart.engine.features.extract import flattened
 from headstart.engine.features.source import Seen
 from headstart.engine.heads import Held, Tried, is_surer, score, solve_path
-from headstart.engine.linear.blas import suited_threads
 from headstart.engine.linear.rows import Part, Rows
 from headstart.engine.network.stages import name_variables
 from headstart.engine.scoring import Calibrated, Scores
@@ -26,6 +27,9 @@ from headstart.eventlog import now
 from headstart.events import EpochDone
 from headstart.interrupts import deferred
 from headstart.specs import HEAD, Calibrates, Phase, SolvesHead
+
+SMALL = 2**24
+"""Numbers in a matrix below which one thread is taken: several would wait for each other longer than they compute."""
 
 
 class ClosedFormPhase:
@@ -52,7 +56,8 @@ class ClosedFormPhase:
         learned = Held(train, Picked(facts, places) if len(facts) else ())
         judged = Held(val, context.facts.get("val", ()), context.owners.get("val"))
         self._clock = time.monotonic()
-        with suited_threads(len(train), train.channels):
+        # Products of small matrices are fastest on one thread.
+        with threadpool_limits(1, user_api="blas") if len(train) * train.channels < SMALL else contextlib.nullcontext():
             solve_path(task, learned, judged, phase.strengths, self._on_tried)
             if self._best is None or not isinstance(task, SolvesHead):
                 raise ValueError(f"the task solved no head for strengths {phase.strengths}")

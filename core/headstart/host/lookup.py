@@ -29,7 +29,12 @@ def find_spec(specs: Sequence[S], host: PluginHost, kind: str, name: str) -> S:
         spellings = " and ".join(spec.name for spec in matches)
         raise UsageError(f"{name!r} is ambiguous: {spellings}", hint="write the full name")
     _refuse_failed_plugin(host, name)
-    _refuse_disabled_plugin(host, kind, name)
+    wanted, slash, _ = name.partition("/")
+    if slash and any(info.name == wanted and info.disabled for info in host.infos):
+        raise UsageError(
+            f"no {singular(kind)} is named {name!r}: plugin {wanted!r} is disabled",
+            hint="see --disable-plugin and the variables HEADSTART_DISABLE_PLUGINS and HEADSTART_PLUGINS",
+        )
     hint = suggestion(name, [spec.name for spec in specs])
     failed = ", ".join(info.name for info in host.failed)
     note = f"these plugins failed and are left out: {failed} (`headstart plugins` says why)" if failed else None
@@ -59,12 +64,3 @@ def failed_plugin(info: PluginInfo, name: str) -> PluginError:
         f"{name!r} is not available: {info.origin} failed: {info.error}",
         hint="install what it needs or another version of it; `headstart plugins` lists all failures",
     )
-
-
-def _refuse_disabled_plugin(host: PluginHost, kind: str, name: str) -> None:
-    wanted, slash, _ = name.partition("/")
-    if slash and any(info.name == wanted and info.disabled for info in host.infos):
-        raise UsageError(
-            f"no {singular(kind)} is named {name!r}: plugin {wanted!r} is disabled",
-            hint="see --disable-plugin and the variables HEADSTART_DISABLE_PLUGINS and HEADSTART_PLUGINS",
-        )

@@ -25,7 +25,11 @@ def mismatch(value: Any, hint: Any) -> str | None:
     if origin in (tuple, frozenset):
         return _collection_mismatch(value, hint)
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        return _mapping_mismatch(value, arguments)
+        if not isinstance(value, Mapping):
+            return _wrong(value, "a mapping")
+        pairs = ((key, arguments[0]) for key in value)
+        values = ((each, arguments[1]) for each in value.values())
+        return next((wrong for each, hint in (*pairs, *values) if (wrong := mismatch(each, hint))), None)
     return _class_mismatch(value, origin or hint)
 
 
@@ -36,14 +40,6 @@ def _collection_mismatch(value: Any, hint: Any) -> str | None:
     if origin is tuple and Ellipsis not in arguments:
         return None if len(value) == len(arguments) else _wrong(value, f"a list of {len(arguments)}")
     return next((wrong for each in value if (wrong := mismatch(each, arguments[0]))), None)
-
-
-def _mapping_mismatch(value: Any, arguments: tuple[Any, ...]) -> str | None:
-    if not isinstance(value, Mapping):
-        return _wrong(value, "a mapping")
-    pairs = ((key, arguments[0]) for key in value)
-    values = ((each, arguments[1]) for each in value.values())
-    return next((wrong for each, hint in (*pairs, *values) if (wrong := mismatch(each, hint))), None)
 
 
 def _class_mismatch(value: Any, expected: Any) -> str | None:

@@ -83,18 +83,6 @@ _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _PLUGIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
-def new_manager() -> pluggy.PluginManager:
-    """A pluggy manager that knows our hooks and no plugin: each plugin is verified in its own."""
-    manager = pluggy.PluginManager(PROJECT)
-    manager.add_hookspecs(hookspecs)
-    return manager
-
-
-def hook_names(manager: pluggy.PluginManager) -> tuple[str, ...]:
-    """The names of all hooks, sorted."""
-    return tuple(sorted(name for name in dir(manager.hook) if not name.startswith("_")))
-
-
 def verify_name(name: str) -> None:
     """Raise PluginFailure where an entry point's name could not stand in `plugin/name`."""
     if not _PLUGIN_NAME.fullmatch(name):
@@ -105,8 +93,9 @@ def verify_hooks(plugin: object, name: str) -> Mapping[str, pluggy.HookImpl]:
     """The hooks that `plugin` implements, by name. Raises PluginFailure for names and arguments we do not
     know.
     """
-    manager = new_manager()
-    known = hook_names(manager)
+    manager = pluggy.PluginManager(PROJECT)  # knows our hooks and no plugin: each is verified in its own
+    manager.add_hookspecs(hookspecs)
+    known = tuple(sorted(name for name in dir(manager.hook) if not name.startswith("_")))
     for attribute in dir(plugin):
         _verify_attribute(manager, plugin, attribute, known)
     try:
@@ -157,7 +146,9 @@ def verify_spec(spec: Any, kind: str, plugin: str) -> None:
         raise PluginFailure(
             f"{spec.name!r} was written for api {spec.api!r}; this headstart offers api {API}{what_changed(spec.api)}"
         )
-    _verify_spec_name(spec, plugin)
+    prefix, slash, short = str(spec.name).partition("/")
+    if prefix != plugin or not slash or not _SHORT_NAME.fullmatch(short):
+        raise PluginFailure(f"the name {spec.name!r} must be {plugin}/ and letters, digits, '_', '-' or '.'")
     declared = chain(_field_problems(spec), check_declaration(spec.options))
     for problem in chain(declared, _backbone_problems(spec), _input_problems(spec), _task_problems(spec)):
         raise PluginFailure(f"{spec.name}: {problem}")
@@ -166,12 +157,6 @@ def verify_spec(spec: Any, kind: str, plugin: str) -> None:
 def what_changed(api: Any) -> str:
     """What an author must rename who wrote for an earlier `api`; empty for another one."""
     return f": {CHANGES[api]}; {GUIDE}" if api in CHANGES else ""
-
-
-def _verify_spec_name(spec: Spec, plugin: str) -> None:
-    prefix, slash, short = str(spec.name).partition("/")
-    if prefix != plugin or not slash or not _SHORT_NAME.fullmatch(short):
-        raise PluginFailure(f"the name {spec.name!r} must be {plugin}/ and letters, digits, '_', '-' or '.'")
 
 
 def _field_problems(spec: Any) -> Iterable[str]:
@@ -201,7 +186,14 @@ def _backbone_problems(spec: Any) -> Iterable[str]:
     for feature in spec.features if spec.stages is not None else ():
         if feature.stage not in (spec.stages or ()):
             yield f"feature {feature.name!r} names the stage {feature.stage!r}, not one of its stages"
-    yield from _value_problems(spec)
+    for backend in spec.refuses:
+        if backend not in BACKENDS:
+            yield f"refuses names {backend!r}; backends are {', '.join(BACKENDS)}"
+    for table in ("preprocess", "tiny", "given"):
+        if wrong := _not_plain(getattr(spec, table)):
+            yield f"{table} {wrong}"
+    for weights in spec.weights:
+        yield from (f"weights {weights.name!r}: {problem}" for problem in _weights_problems(weights))
 
 
 def _input_problems(spec: Any) -> Iterable[str]:
@@ -224,17 +216,6 @@ def _task_problems(spec: Any) -> Iterable[str]:
     for name in spec.gradient_options if isinstance(spec, TaskSpec) else ():
         if name not in names:
             yield f"gradient_options names {name!r}, not one of its options: {', '.join(names) or 'it has none'}"
-
-
-def _value_problems(spec: BackboneSpec) -> Iterable[str]:
-    for backend in spec.refuses:
-        if backend not in BACKENDS:
-            yield f"refuses names {backend!r}; backends are {', '.join(BACKENDS)}"
-    for table in ("preprocess", "tiny", "given"):
-        if wrong := _not_plain(getattr(spec, table)):
-            yield f"{table} {wrong}"
-    for weights in spec.weights:
-        yield from (f"weights {weights.name!r}: {problem}" for problem in _weights_problems(weights))
 
 
 def _weights_problems(weights: WeightsSpec) -> Iterable[str]:

@@ -88,13 +88,10 @@ class _Values:
             if name not in SETTINGS:
                 self.flags[name], self.origins[name] = value, flag
                 continue
-            self._refuse_contradiction(name, value, flag)
+            if self.origins.get(name) == "--set" and not _same(name, self.chosen[name], value):
+                message = f"{flag} says {value}, --set says {self.chosen[name]}"
+                self.problems.append(Problem(name, message, "give it once"))
             self.add(name, value, flag)
-
-    def _refuse_contradiction(self, key: str, value: Any, flag: str) -> None:
-        if self.origins.get(key) == "--set" and not _same(key, self.chosen[key], value):
-            message = f"{flag} says {value}, --set says {self.chosen[key]}"
-            self.problems.append(Problem(key, message, "give it once"))
 
     def recipe(self) -> Recipe:
         """Convert the settings to their types and gather the options by table."""

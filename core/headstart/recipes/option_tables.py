@@ -29,11 +29,6 @@ def parse_tables(recipe: Recipe, used: Mapping[str, Spec | None], problems: Prob
     return options
 
 
-def refuse_unused(recipe: Recipe, used: Mapping[str, Spec | None], problems: Problems) -> None:
-    """A problem for each table of options whose augmentation or reporter is not among the `used`."""
-    problems.extend(_unused(recipe, used))
-
-
 def _contradictions(spec: Spec, table: str, given: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Problem]:
     """What the reference fixes can be repeated, as a run's recipe does, and not be changed."""
     for name, fixed in given.items():
@@ -55,23 +50,21 @@ def _values(recipe: Recipe, table: str, spec: Spec) -> Mapping[str, Any]:
     return values
 
 
-def _unused(recipe: Recipe, used: Mapping[str, Spec | None]) -> Iterator[Problem]:
+def unused_tables(recipe: Recipe, used: Mapping[str, Spec | None]) -> Iterator[Problem]:
+    """A problem for each table of options whose augmentation or reporter is not among the `used`."""
     known = {name for table, spec in used.items() if spec for name in spellings(table, spec)}
     for table, values in recipe.options.items():
         group, dot, name = table.partition(".")
         if table in NAMED_TABLES:
-            yield from (_nameless(table, key) for key in values)
-        if not dot or not values or table in known or _is_asked(recipe, group, name):
-            continue
+            for key in values:
+                yield Problem(f"{table}.{key}", f"does not say which {table} it is for", f"write {table}.NAME.{key}")
+        if (
+            not dot
+            or not values
+            or table in known
+            or name in (recipe.augment if group == "augmentation" else recipe.reporters or ())
+        ):
+            continue  # a name that the recipe asks for was already found wrong, and needs no second complaint
         flag = "--augment" if group == "augmentation" else "--reporter"
         message = f"options for the {group} {name!r}, which this recipe does not use"
         yield Problem(table, message, f"add {flag} {name}, or leave the options out")
-
-
-def _nameless(table: str, key: str) -> Problem:
-    return Problem(f"{table}.{key}", f"does not say which {table} it is for", f"write {table}.NAME.{key}")
-
-
-def _is_asked(recipe: Recipe, group: str, name: str) -> bool:
-    """Whether the recipe names it: then its name was already found wrong, and needs no second complaint."""
-    return name in (recipe.augment if group == "augmentation" else recipe.reporters or ())

@@ -45,9 +45,18 @@ class PhasePlanner:
         for phase in phases:
             _check_phase(phase, strategy, request)
             self._verify_statistics(phase)
-        self._verify_moving(phases)
+        if self.batch_norm == "trainable" and all(set(phase.train) == {HEAD} for phase in phases):
+            raise UsageError(
+                "--batch-norm trainable has nothing to act on: no stage of the backbone learns",
+                hint="leave it out or use re-estimated, or choose a strategy that trains the backbone",
+            )
         refuse_unread(build, request)
-        self._verify_task_options(phases)
+        if self.only_by_gradient and all(phase.solver == "closed_form" for phase in phases):
+            raise nothing_to_act_on(
+                self.only_by_gradient,
+                f"training by gradient alone reads it, and {self.strategy.short_name} solves this head in closed form",
+                "leave it out, or use --strategy lp_ft",
+            )
         return self._without_views_of_nothing(phases)
 
     def rate_setting(self, stages: tuple[str, ...], place: int) -> RateSetting | None:
@@ -68,23 +77,6 @@ class PhasePlanner:
         return tuple(
             dataclasses.replace(phase, views=0) if phase.solver == "closed_form" else phase for phase in phases
         )
-
-    def _verify_task_options(self, phases: tuple[Phase, ...]) -> None:
-        """What changes the loss or the head of training alone changes no head that is solved for."""
-        if self.only_by_gradient and all(phase.solver == "closed_form" for phase in phases):
-            raise nothing_to_act_on(
-                self.only_by_gradient,
-                f"training by gradient alone reads it, and {self.strategy.short_name} solves this head in closed form",
-                "leave it out, or use --strategy lp_ft",
-            )
-
-    def _verify_moving(self, phases: tuple[Phase, ...]) -> None:
-        """Statistics move only in stages of the backbone that train."""
-        if self.batch_norm == "trainable" and all(set(phase.train) == {HEAD} for phase in phases):
-            raise UsageError(
-                "--batch-norm trainable has nothing to act on: no stage of the backbone learns",
-                hint="leave it out or use re-estimated, or choose a strategy that trains the backbone",
-            )
 
     def _verify_statistics(self, phase: Phase) -> None:
         """Scales, shifts and biases that learn alone do so around statistics that stay."""
@@ -203,7 +195,12 @@ def _wrong_number(phase: Phase) -> str | None:
         ("weight_decay", phase.weight_decay, 0 <= phase.weight_decay < math.inf, "0 or above"),
         ("the adapter", phase.adapter, adapter.rank >= 1 and adapter.scale > 0, "of rank 1 or more, scaled above 0"),
         ("wise_ft", phase.wise_ft, all(0 <= share <= 1 for share in phase.wise_ft), "from 0 to 1"),
-        ("rate_factors", phase.rate_factors, _are_factors(phase.rate_factors), "one or more, above 0"),
+        (
+            "rate_factors",
+            phase.rate_factors,
+            bool(phase.rate_factors) and all(0 < factor < math.inf for factor in phase.rate_factors),
+            "one or more, above 0",
+        ),
     )
     return next(
         (f"has {name} {_spelt(value)}; expected {wanted}" for name, value, fits, wanted in bounds if not fits), None
@@ -225,10 +222,6 @@ def _wrong_choice(phase: Phase) -> str | None:
 
 def _is_whole(value: object, low: int) -> bool:
     return isinstance(value, int) and value >= low
-
-
-def _are_factors(factors: tuple[float, ...]) -> bool:
-    return bool(factors) and all(0 < factor < math.inf for factor in factors)
 
 
 def _spelt(value: object) -> str:

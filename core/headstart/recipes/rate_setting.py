@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from headstart.errors import HeadstartError
-from headstart.recipes.unused_options import Build
+from headstart.recipes.unused_options import Build, built, with_option
 from headstart.specs import StrategyRequest
 
 Rates = Mapping[str, float]
@@ -46,22 +45,12 @@ def _settings(request: StrategyRequest) -> Iterator[tuple[str, Callable[[float],
     yield LEARNING_RATE, lambda value: dataclasses.replace(request, learning_rate=value)
     for option in dataclasses.fields(request.options):
         if isinstance(getattr(request.options, option.name), float):
-            yield f"strategy.{option.name}", partial(_with_option, request, option.name)
-
-
-def _with_option(request: StrategyRequest, name: str, value: float) -> StrategyRequest | None:
-    try:
-        return dataclasses.replace(request, options=dataclasses.replace(request.options, **{name: value}))
-    except ValueError:  # a dataclass may check its fields together
-        return None
+            yield f"strategy.{option.name}", partial(with_option, request, option.name)
 
 
 def _rates(build: Build, request: StrategyRequest | None, place: int) -> Rates:
     """The rates that are planned; none where the strategy refuses the request, or plans fewer phases."""
-    try:
-        phases = () if request is None else tuple(build(request))
-    except HeadstartError:
-        return {}
+    phases = (request and built(build, request)) or ()
     return phases[place].rates if place < len(phases) else {}
 
 

@@ -23,7 +23,7 @@ from headstart.recipes.compatibility import check_feature, check_head, check_pre
 from headstart.recipes.effective import write_out
 from headstart.recipes.flags import look_up_flags
 from headstart.recipes.lookup import Choices, Network, choose, choose_network
-from headstart.recipes.option_tables import parse_tables, refuse_unused
+from headstart.recipes.option_tables import parse_tables, unused_tables
 from headstart.recipes.phases import PhasePlanner, make_planner
 from headstart.recipes.problems import Problems
 from headstart.registry import Registry
@@ -129,7 +129,7 @@ def resolve_recipe(recipe: Recipe, registry: Registry) -> ResolvedRecipe:
     recipe_now = look_up_flags(recipe, choices.network.input, registry, problems)
     problems.follow(recipe_now)
     options = parse_tables(recipe_now, choices.tables(), problems)
-    refuse_unused(recipe_now, choices.tables(), problems)
+    problems.extend(unused_tables(recipe_now, choices.tables()))
     _refuse_what_no_task_takes(recipe_now, choices, options, registry, problems)
     problems.raise_if_any()
     explicit = write_out(recipe_now, choices, options)

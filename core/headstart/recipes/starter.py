@@ -41,17 +41,14 @@ def _settings(registry: Registry) -> Iterator[str]:
     yield f"[{FIT}]"
     for name in SETTINGS:
         yield f"# {help_of(name)}"
-        if name == "data" and (data := _ready_dataset(registry)):
+        if name == "data" and (
+            data := next((spec.name for spec in registry.specs("datasets") if not spec.takes_path), None)
+        ):
             yield _line(name, data)
         else:
             default = default_of(name)
             yield "# " + _line(name, example_of(name) if default is None else default)
         yield ""
-
-
-def _ready_dataset(registry: Registry) -> str | None:
-    """The first dataset that needs no path, so that the recipe runs before anything was changed."""
-    return next((spec.name for spec in registry.specs("datasets") if not spec.takes_path), None)
 
 
 def _tables(registry: Registry) -> Iterator[str]:

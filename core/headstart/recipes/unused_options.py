@@ -41,7 +41,7 @@ def refuse_unread(build: Build, request: StrategyRequest) -> None:
     """
     changed = changed_options(request.options)
     request = dataclasses.replace(request, epochs=None, learning_rate=None)
-    plan = _built(build, request) if changed else None
+    plan = built(build, request) if changed else None
     if plan is None:
         return
     unread = [option for option in changed if not _is_read(option, build, request, plan)]
@@ -55,20 +55,9 @@ def refuse_unread(build: Build, request: StrategyRequest) -> None:
 
 
 def _is_read(option: OptionInfo, build: Build, request: StrategyRequest, plan: tuple[Phase, ...]) -> bool:
-    others = _others(request, option)
-    return not others or any(_built(build, other) != plan for other in others)
-
-
-def _others(request: StrategyRequest, option: OptionInfo) -> list[StrategyRequest]:
-    """The request with each other value of one option, but those that its options refuse together."""
-    found = []
-    for value in _other_values(option, getattr(request.options, option.name)):
-        try:
-            options = dataclasses.replace(request.options, **{option.name: value})
-        except ValueError:  # a dataclass may check its fields together
-            continue
-        found.append(dataclasses.replace(request, options=options))
-    return found
+    values = _other_values(option, getattr(request.options, option.name))
+    others = [other for value in values if (other := with_option(request, option.name, value))]
+    return not others or any(built(build, other) != plan for other in others)
 
 
 def _other_values(option: OptionInfo, value: Any) -> list[Any]:
@@ -96,7 +85,15 @@ def _single_values(option: OptionInfo, given: Any) -> tuple[Any, ...]:
     return (type(given)(low), type(given)(high))
 
 
-def _built(build: Build, request: StrategyRequest) -> tuple[Phase, ...] | None:
+def with_option(request: StrategyRequest, name: str, value: Any) -> StrategyRequest | None:
+    """The request at another value of one option; None where the options refuse it together with the others."""
+    try:
+        return dataclasses.replace(request, options=dataclasses.replace(request.options, **{name: value}))
+    except ValueError:  # a dataclass may check its fields together
+        return None
+
+
+def built(build: Build, request: StrategyRequest) -> tuple[Phase, ...] | None:
     """The phases; None where the strategy refuses the request, or fails at it."""
     try:
         return tuple(build(request))

@@ -23,13 +23,9 @@ def explained_backend_errors(kept: Callable[[], str | None] = lambda: None) -> I
             said = f"memory does not suffice: {describe_shortage(exc)}"
             raise HeadstartError(said, hint=kept() or LESS_MEMORY) from exc
         if NO_SUCH_FORM in str(exc):
-            raise _without_such_a_form(exc) from exc
+            operation = str(exc).partition(NO_SUCH_FORM)[0].split()[-1]
+            raise HeadstartError(
+                f"the operation {operation} has no form that gives the same bits each time on this device",
+                hint="leave --deterministic out, or choose a backbone without that operation",
+            ) from exc
         raise
-
-
-def _without_such_a_form(error: Exception) -> HeadstartError:
-    operation = str(error).partition(NO_SUCH_FORM)[0].split()[-1]
-    return HeadstartError(
-        f"the operation {operation} has no form that gives the same bits each time on this device",
-        hint="leave --deterministic out, or choose a backbone without that operation",
-    )

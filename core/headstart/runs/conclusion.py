@@ -57,7 +57,16 @@ def conclude(
     last = results[-1]
     if isinstance(plan.task, Calibrates) and last.found:
         plan = dataclasses.replace(plan, task=plan.task.calibrated(last.found))
-    _write_artefact(plan, folder)
+    resolved, weights = plan.resolved, plan.resolved.weights
+    facts = {
+        "versions": versions(),
+        "backend": plan.backend,
+        "source": {
+            "weights": weights_name(plan) if isinstance(weights, WeightsSpec) else "file" if weights else "none",
+            "licence": weights.licence if isinstance(weights, WeightsSpec) else resolved.backbone.licence,
+        },
+    }
+    save_network(folder.artefact, blueprint_of(plan), plan.network, facts=facts)
     with clock.measure("evaluate"):
         artefact = Artefact.load(folder.artefact, registry=plan.registry)
         val, test = _labelled(plan, "val"), _labelled(plan, "test")
@@ -91,19 +100,6 @@ def _progress(log: EventLog) -> OnProgress:
 def _calibration(found: Mapping[str, Any], scored: Mapping[str, Evaluation]) -> Mapping[str, Any]:
     """What val told, and what it is worth by split: on val, and where nothing was chosen."""
     return {**found, **{split: each.calibration for split, each in scored.items() if each.calibration}}
-
-
-def _write_artefact(plan: Plan, folder: RunFolder) -> None:
-    resolved, weights = plan.resolved, plan.resolved.weights
-    facts = {
-        "versions": versions(),
-        "backend": plan.backend,
-        "source": {
-            "weights": weights_name(plan) if isinstance(weights, WeightsSpec) else "file" if weights else "none",
-            "licence": weights.licence if isinstance(weights, WeightsSpec) else resolved.backbone.licence,
-        },
-    }
-    save_network(folder.artefact, blueprint_of(plan), plan.network, facts=facts)
 
 
 def _labelled(plan: Plan, split: str) -> Labelled:

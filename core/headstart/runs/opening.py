@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from headstart.data.array_store import ArrayStore
 from headstart.data.facts import Picked
@@ -115,11 +114,19 @@ def training_of(
     sampling_weights = plan.task.sampling_weights(targets["train"]) if isinstance(plan.task, FitsTargets) else None
     if resumed is not None:
         clock.add(resumed.loaded.facts["seconds"])
+    resolved = plan.resolved
     source = Source(
         network=extractor.fast,
         data=plan.data,
         view=plan.view,
-        view_key=_view_key(plan),
+        view_key={
+            "augmentations": [
+                [spec.name, dataclasses.asdict(resolved.options_of("augmentation", spec))]
+                for spec in resolved.augmentations
+            ],
+            "symmetries": sorted(plan.records.symmetries),
+            "seed": resolved.recipe.seed,
+        },
         open=extractor.open,
         store=ArrayStore(extractor.cache, folder.scratch, extractor.warn),
         told=lambda done, total: log.progress("features", done, total, "samples"),
@@ -148,16 +155,3 @@ def training_of(
     if recipe.batch_norm == REESTIMATED:
         training.changed |= statistics_of(plan.network)
     return training
-
-
-def _view_key(plan: Plan) -> dict[str, Any]:
-    """How training samples vary, as plain values."""
-    resolved = plan.resolved
-    return {
-        "augmentations": [
-            [spec.name, dataclasses.asdict(resolved.options_of("augmentation", spec))]
-            for spec in resolved.augmentations
-        ],
-        "symmetries": sorted(plan.records.symmetries),
-        "seed": resolved.recipe.seed,
-    }

@@ -10,7 +10,7 @@ from headstart.engine.network.stages import name_variables
 from headstart.engine.network.summary import summarise_stage, uncuttable
 from headstart.engine.train.context import is_fresh
 from headstart.engine.train.phases import cut_of
-from headstart.engine.train.trainable import Trainable, select_trainable
+from headstart.engine.train.trainable import select_trainable
 from headstart.engine.train.trainer import steps_per_epoch
 from headstart.runs.planning import Plan
 from headstart.specs import Phase
@@ -30,17 +30,13 @@ def outline(plan: Plan) -> dict[str, Any]:
         "augment": list(resolved.recipe.augment),
         "classes": list(plan.task.summary().get("classes", ())),
         "samples": plan.samples(),
-        "parameters": {"total": _total(plan)},
+        "parameters": {"total": sum(summarise_stage(stage).parameters for stage in plan.network.learned)},
         "stages": [_stage(plan, name) for name in plan.network.names],
         "phases": [_phase(plan, phase) for phase in plan.phases],
         "uncuttable": list(uncuttable(plan.network.learned)),
         "warnings": list(plan.warnings),
         "notes": [finding.message for finding in plan.data.findings if finding.level != "warning"],
     }
-
-
-def _total(plan: Plan) -> int:
-    return sum(summarise_stage(stage).parameters for stage in plan.network.learned)
 
 
 def _stage(plan: Plan, name: str) -> dict[str, Any]:
@@ -64,6 +60,7 @@ def _phase(plan: Plan, phase: Phase) -> dict[str, Any]:
     per_epoch = steps_per_epoch(rows, recipe.batch_size) * len(phase.rate_factors)
     drawn_anew = plan.view is not None and is_fresh(phase)
     stored = is_storable(network, cut, plan.data) and not drawn_anew
+    kernels = trained.adapter.counts if trained.adapter else {}
     return {
         "name": phase.name,
         "solver": phase.solver,
@@ -76,14 +73,6 @@ def _phase(plan: Plan, phase: Phase) -> dict[str, Any]:
         "trainable_total": sum(trainable.values()),
         "rates": dict(phase.rates),
         "refit": phase.refit,
-        **_rules(phase, trained),
-    }
-
-
-def _rules(phase: Phase, trained: Trainable) -> dict[str, Any]:
-    """What is particular to a phase: which weights of its stages learn, how, and what becomes of them."""
-    kernels = trained.adapter.counts if trained.adapter else {}
-    return {
         "roles": list(phase.roles),
         "adapter": {**dataclasses.asdict(phase.adapter), "kernels": kernels} if phase.adapter else None,
         "pick": phase.pick,

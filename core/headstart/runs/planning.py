@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.backend import BackendChoice, activate, available_threads
-from headstart.data.targets import build_target_kind
+from headstart.data.targets import build_target_kind, other_kind
 from headstart.engine.network.blueprint import assets_of, digests_of
 from headstart.errors import DataError, UsageError
 from headstart.host.installed import installed_release
 from headstart.options import describe_options
-from headstart.recipes.resolve import bind
+from headstart.recipes.phases import is_solvable
+from headstart.recipes.resolve import BoundRecipe, ResolvedRecipe, bind
+from headstart.registry import Registry
 from headstart.specs import (
     HEAD,
     PRETRAINED,
@@ -34,6 +36,7 @@ from headstart.specs import (
     TaskRequest,
     WeightsSpec,
 )
+from headstart.specs.tasks import Batch
 
 OnProgress = Callable[[str, int, int], None]
 """Hears (activity, done, total)."""
@@ -44,9 +47,6 @@ if TYPE_CHECKING:
     from headstart.data.prepared import PreparedData, PrepareOptions
     from headstart.data.views import View
     from headstart.engine.network.network import Network
-    from headstart.recipes.resolve import BoundRecipe, ResolvedRecipe
-    from headstart.registry import Registry
-    from headstart.specs.tasks import Batch
 
 PARAMETERS_PER_SAMPLE = 100
 """Learned numbers per training sample of a head above which a warning is due (guards.md 18)."""
@@ -152,14 +152,31 @@ def make_plan(
     task = _build_task(bound, registry, data, targets, scratch)
     recipe = bound.recipe  # the threads are those that the run will pin
     activate(choice, recipe.threads or available_threads(), deterministic=recipe.deterministic)
-    network = _build_network(bound, registry, kind, task)
+    from headstart.engine.network.assemble import backbone_inputs, build_backbone, graft
+    from headstart.engine.network.frozen import count_trainable
+    from headstart.engine.precision import FLOAT32
+    from headstart.engine.train.context import training_precision
+    from headstart.engine.train.trainable import expected_counts
+
+    inputs = backbone_inputs(kind)
+    stages = build_backbone(bound.backbone, registry, options=bound.options["backbone"], inputs=inputs)
+    network = graft(kind, stages, bound.backbone.features, task=task, head=bound.built_head, seed=bound.recipe.seed)
     phases = bound.phases or bound.planner.plan(tuple(stage.name for stage in network.backbone))
-    _verify_phases(network, phases, recipe.batch_norm)
-    _verify_training_precision(recipe.training_precision)
+    for phase in phases:
+        expected_counts(network, phase, batch_norm=recipe.batch_norm)
+    training_precision(recipe.training_precision, FLOAT32)  # raises now rather than after weights were loaded
     _verify_statistics(network, phases, recipe.batch_norm)
     view = build_view(bound, registry, records, kind)
     if view is not None and targets.moves:
         view = dataclasses.replace(view, targets=targets.transform)
+    found = [finding.message for finding in data.findings if finding.level == "warning"]
+    rows = len(data.indices("train"))
+    head = count_trainable(network, (HEAD,))[HEAD]
+    is_wide = not is_solvable(bound.task, bound.head)  # solved ones are regularised
+    if is_wide and head > PARAMETERS_PER_SAMPLE * rows:
+        found.append(
+            f"the head has {head:,} numbers to learn from {rows:,} samples; --head {bound.task.heads[0]} is safer"
+        )
     return Plan(
         resolved=bound,
         registry=registry,
@@ -173,7 +190,7 @@ def make_plan(
         phases=phases,
         view=view,
         scratch=scratch,
-        warnings=(*bound.warnings, *said, *left_out(bound, records), *_warnings(bound, network, data)),
+        warnings=(*bound.warnings, *said, *left_out(bound, records), *found),
     )
 
 
@@ -213,7 +230,6 @@ def _prepare(
 ) -> PreparedData:
     from headstart.data.checks import raise_errors
     from headstart.data.prepared import prepare
-    from headstart.data.targets import other_kind
 
     wanted = registry.get("targets", resolved.task.targets)
     if other := other_kind(records, wanted, registry):
@@ -235,20 +251,15 @@ def prepare_options(
         limit=resolved.recipe.limit,
         split_seed=resolved.recipe.split_seed,
         store=ArrayStore(open_cache(warn), scratch, warn),
-        read_by=_read_by(resolved, kind),
+        read_by={
+            "input": resolved.input.name,
+            "version": resolved.input.version,
+            "options": dataclasses.asdict(resolved.options["input"]),
+            "preprocess": dict(preprocess_of(resolved)),
+            "assets": digests_of(assets_of(kind)),
+            "packages": {name: installed_release(name) for name in ("headstart", *resolved.input.readers)},
+        },
     )
-
-
-def _read_by(resolved: BoundRecipe, kind: InputKind) -> dict[str, Any]:
-    """What turns a record into tensors, as plain values."""
-    return {
-        "input": resolved.input.name,
-        "version": resolved.input.version,
-        "options": dataclasses.asdict(resolved.options["input"]),
-        "preprocess": dict(preprocess_of(resolved)),
-        "assets": digests_of(assets_of(kind)),
-        "packages": {name: installed_release(name) for name in ("headstart", *resolved.input.readers)},
-    }
 
 
 def _build_task(resolved: BoundRecipe, registry: Registry, data: PreparedData, kind: TargetKind, scratch: Path) -> Task:
@@ -274,30 +285,6 @@ def _build_task(resolved: BoundRecipe, registry: Registry, data: PreparedData, k
     if not isinstance(task, FitsTargets):
         return task
     return task.fitted(encoded(task, kind, data, data.indices("train"), scratch))
-
-
-def _build_network(resolved: BoundRecipe, registry: Registry, kind: InputKind, task: Task) -> Network:
-    from headstart.engine.network.assemble import backbone_inputs, build_backbone, graft
-
-    inputs = backbone_inputs(kind)
-    stages = build_backbone(resolved.backbone, registry, options=resolved.options["backbone"], inputs=inputs)
-    offered = resolved.backbone.features
-    return graft(kind, stages, offered, task=task, head=resolved.built_head, seed=resolved.recipe.seed)
-
-
-def _verify_phases(network: Network, phases: Sequence[Phase], batch_norm: str) -> None:
-    from headstart.engine.train.trainable import expected_counts
-
-    for phase in phases:
-        expected_counts(network, phase, batch_norm=batch_norm)
-
-
-def _verify_training_precision(precision: str) -> None:
-    """Raise EngineRefusal now rather than after weights were loaded."""
-    from headstart.engine.precision import FLOAT32
-    from headstart.engine.train.context import training_precision
-
-    training_precision(precision, FLOAT32)
 
 
 def _verify_statistics(network: Network, phases: Sequence[Phase], batch_norm: str) -> None:
@@ -326,18 +313,3 @@ def left_out(resolved: BoundRecipe, records: Records) -> list[str]:
                 "not say that it keeps the labels true" + (f"; where it does, add {settings}" if settings else "")
             )
     return found
-
-
-def _warnings(resolved: BoundRecipe, network: Network, data: PreparedData) -> tuple[str, ...]:
-    from headstart.engine.network.frozen import count_trainable
-    from headstart.recipes.phases import is_solvable
-
-    found = [finding.message for finding in data.findings if finding.level == "warning"]
-    rows = len(data.indices("train"))
-    head = count_trainable(network, (HEAD,))[HEAD]
-    is_wide = not is_solvable(resolved.task, resolved.head)  # solved ones are regularised
-    if is_wide and head > PARAMETERS_PER_SAMPLE * rows:
-        found.append(
-            f"the head has {head:,} numbers to learn from {rows:,} samples; --head {resolved.task.heads[0]} is safer"
-        )
-    return tuple(found)

@@ -26,7 +26,6 @@ from headstart.specs import HEAD, RunView
 from headstart.timing import Stopwatch
 
 if TYPE_CHECKING:
-    from headstart.engine.train.lr_test import Measured
     from headstart.recipes.rate_setting import RateSetting
     from headstart.runs.fitting import Ready
     from headstart.runs.planning import Plan
@@ -130,7 +129,18 @@ def _in_folder(ready: Ready, sweep: RateRange, folder: RunFolder, on_progress: O
         run_phases(plan.phases[:place], training)
         values = rising_rates(sweep.low, sweep.high, sweep.steps)
         measured = measure_rates(plan.phases[place], training, values, planned=setting.value)
-        return _as_test(plan, place, measured, setting=setting, warnings=(*plan.warnings, *log.warnings))
+        resolved = plan.resolved
+        return RateTest(
+            curve=measured.curve,
+            backend=plan.backend,
+            backbone=resolved.backbone.name,
+            strategy=resolved.strategy.short_name,
+            phase=plan.phases[place].name,
+            setting=setting.name,
+            planned=setting.value,
+            reason=measured.reason,
+            warnings=(*plan.warnings, *log.warnings),
+        )
 
 
 def _tested_place(plan: Plan) -> int:
@@ -155,23 +165,6 @@ def _setting(plan: Plan, place: int) -> RateSetting:
         f"the rates of phase {plan.phases[place].name!r} follow neither --learning-rate nor an option of the strategy "
         f"{plan.resolved.strategy.short_name}: there is no rate to choose",
         hint="choose another strategy, such as --strategy lp_ft, or tell its author",
-    )
-
-
-def _as_test(
-    plan: Plan, place: int, measured: Measured, *, setting: RateSetting, warnings: tuple[str, ...]
-) -> RateTest:
-    resolved = plan.resolved
-    return RateTest(
-        curve=measured.curve,
-        backend=plan.backend,
-        backbone=resolved.backbone.name,
-        strategy=resolved.strategy.short_name,
-        phase=plan.phases[place].name,
-        setting=setting.name,
-        planned=setting.value,
-        reason=measured.reason,
-        warnings=warnings,
     )
 
 

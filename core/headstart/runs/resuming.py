@@ -48,7 +48,14 @@ def taken_up(stated: Recipe, registry: Registry) -> Recipe:
         raise UsageError("--resume goes on with the run in a folder", hint="name it: --resume --out DIR")
     folder = RunFolder(Path(stated.out))
     if not folder.recipe.is_file():
-        return _not_begun(stated, folder)
+        if folder.path.is_dir() and not holds_no_run(folder):
+            raise UsageError(f"{folder.path} holds no run: there is no {folder.recipe.name}", hint="check the folder")
+        if stated.data is None:
+            raise UsageError(
+                f"there is no run in {folder.path} to go on with, and no data to begin one with",
+                hint="check the folder, or name a dataset, a path or KIND:PATH too",
+            )
+        return stated
     own = recipe_of_run(folder.recipe)
     given = Problems(stated)
     named = own.table("input").get(KIND)
@@ -59,17 +66,6 @@ def taken_up(stated: Recipe, registry: Registry) -> Recipe:
         raise RecipeError(problems)
     # A run goes on with its own backend, whatever KERAS_BACKEND says: as if it had been asked for by a flag.
     return replace(own, out=stated.out, origins={**own.origins, "backend": "flag --backend"})
-
-
-def _not_begun(stated: Recipe, folder: RunFolder) -> Recipe:
-    if folder.path.is_dir() and not holds_no_run(folder):
-        raise UsageError(f"{folder.path} holds no run: there is no {folder.recipe.name}", hint="check the folder")
-    if stated.data is None:
-        raise UsageError(
-            f"there is no run in {folder.path} to go on with, and no data to begin one with",
-            hint="check the folder, or name a dataset, a path or KIND:PATH too",
-        )
-    return stated
 
 
 def _differences(stated: Recipe, own: Recipe, registry: Registry) -> list[Problem]:
@@ -159,7 +155,13 @@ def take_up(plan: Plan, folder: RunFolder, log: EventLog, warn: Callable[[str], 
         if checkpoints.names():
             raise DataError(f"{folder.split} is gone, by which the run split its data", hint=RESTORE)
         return None
-    _verify_split(plan, folder)
+    from headstart.data.split_file import read_split
+
+    if read_split(folder.split).hash != plan.data.split.hash:
+        raise DataError(
+            f"the data is not what the run began with: it splits otherwise than {folder.split} says",
+            hint="restore the data, or start a new run in another folder",
+        )
     loaded = checkpoints.load_last(warn)
     if loaded is None:
         return None
@@ -174,13 +176,3 @@ def take_up(plan: Plan, folder: RunFolder, log: EventLog, warn: Callable[[str], 
     here = RunResumed(time=now(), phase=str(loaded.facts["name"]), step=loaded.step, after=len(seen))
     log.emit(here)
     return Resumed(checkpoints, loaded, tuple({"phase": each.phase, "step": each.step} for each in (*earlier, here)))
-
-
-def _verify_split(plan: Plan, folder: RunFolder) -> None:
-    from headstart.data.split_file import read_split
-
-    if read_split(folder.split).hash != plan.data.split.hash:
-        raise DataError(
-            f"the data is not what the run began with: it splits otherwise than {folder.split} says",
-            hint="restore the data, or start a new run in another folder",
-        )

@@ -32,7 +32,6 @@ from headstart.specs.backbones import (
     WeightsSpec,
 )
 from headstart.specs.base import API, AUTO, BACKENDS, Spec
-from headstart.specs.changes import Change, Drawn, Mix
 from headstart.specs.datasets import DatasetBuild, DatasetRequest, DatasetSpec, Record, Records, Skipped
 from headstart.specs.engines import (
     PRECISIONS,
@@ -44,6 +43,8 @@ from headstart.specs.engines import (
     EngineSpec,
 )
 from headstart.specs.inputs import (
+    Change,
+    Drawn,
     DrawsSheets,
     Facts,
     HasAssets,
@@ -52,6 +53,7 @@ from headstart.specs.inputs import (
     InputRequest,
     InputSpec,
     JudgesChanges,
+    Mix,
     MixesSamples,
     Prepared,
     PreparesSeveral,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from headstart.specs.base import Spec
-from headstart.specs.changes import Drawn
+from headstart.specs.inputs import Drawn
 
 
 class Augmentation(Protocol):

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from headstart.specs.base import Spec
-from headstart.specs.changes import Change
 from headstart.specs.datasets import Record, Records
-from headstart.specs.inputs import Facts
+from headstart.specs.inputs import Change, Facts
 
 if TYPE_CHECKING:
     import numpy as np

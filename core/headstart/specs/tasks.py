@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from headstart.engine.linear.rows import Rows
 
-    Batch = Mapping[str, np.ndarray]
-    """Named arrays of the same rows, first axis batch: encoded targets, or a head's outputs."""
+Batch = Mapping[str, "np.ndarray"]
+"""Named arrays of the same rows, first axis batch: encoded targets, or a head's outputs."""
 
 
 class Task(Protocol):

@@ -29,31 +29,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from headstart.testing.augmentations import AugmentationContract as AugmentationContract
-    from headstart.testing.augmentations import AugmentationDeclared as AugmentationDeclared
-    from headstart.testing.augmentations import AugmentationDrawn as AugmentationDrawn
-    from headstart.testing.backbones import BackboneAgrees as BackboneAgrees
-    from headstart.testing.backbones import BackboneBuilt as BackboneBuilt
-    from headstart.testing.backbones import BackboneContract as BackboneContract
-    from headstart.testing.backbones import BackboneDeclared as BackboneDeclared
-    from headstart.testing.datasets import DatasetContract as DatasetContract
-    from headstart.testing.datasets import DatasetDeclared as DatasetDeclared
-    from headstart.testing.datasets import DatasetOpened as DatasetOpened
-    from headstart.testing.distributions import write_distribution as write_distribution
-    from headstart.testing.inputs import InputKindContract as InputKindContract
-    from headstart.testing.inputs import InputKindDeclared as InputKindDeclared
-    from headstart.testing.inputs import InputKindPrepared as InputKindPrepared
-    from headstart.testing.inputs import InputKindStaged as InputKindStaged
-    from headstart.testing.reporters import ReporterContract as ReporterContract
-    from headstart.testing.reporters import ReporterDeclared as ReporterDeclared
-    from headstart.testing.reporters import ReporterTold as ReporterTold
-    from headstart.testing.target_kinds import TargetKindContract as TargetKindContract
-    from headstart.testing.target_kinds import TargetKindDeclared as TargetKindDeclared
-    from headstart.testing.target_kinds import TargetKindRead as TargetKindRead
-    from headstart.testing.tasks import TaskAnswered as TaskAnswered
-    from headstart.testing.tasks import TaskContract as TaskContract
-    from headstart.testing.tasks import TaskDeclared as TaskDeclared
-    from headstart.testing.tasks import TaskEncoded as TaskEncoded
+    from headstart.testing.augmentations import AugmentationContract, AugmentationDeclared, AugmentationDrawn
+    from headstart.testing.backbones import BackboneAgrees, BackboneBuilt, BackboneContract, BackboneDeclared
+    from headstart.testing.datasets import DatasetContract, DatasetDeclared, DatasetOpened
+    from headstart.testing.distributions import write_distribution
+    from headstart.testing.inputs import InputKindContract, InputKindDeclared, InputKindPrepared, InputKindStaged
+    from headstart.testing.reporters import ReporterContract, ReporterDeclared, ReporterTold
+    from headstart.testing.target_kinds import TargetKindContract, TargetKindDeclared, TargetKindRead
+    from headstart.testing.tasks import TaskAnswered, TaskContract, TaskDeclared, TaskEncoded
 
 _HOMES = {
     "BackboneContract": "backbones",

@@ -47,12 +47,12 @@ def _write_answers(request: Mapping[str, Any], spec: BackboneSpec, registry: Reg
     from headstart.testing.backbones.network import (
         bring_alive,
         build_stages,
+        cut_finely,
         preprocessed,
         stage_by_stage,
         with_all_features,
         with_head,
     )
-    from headstart.testing.backbones.segments import cut_finely
 
     folder = Path(request["folder"])
     batch = read_arrays(folder / request["batch"])
@@ -87,11 +87,8 @@ def read_arrays(file: Path) -> dict[str, np.ndarray]:
 
 def read_outputs(file: Path) -> dict[tuple[str, str], np.ndarray]:
     """What each stage gave, by stage and tensor, in the order of the stages."""
-    return {(stage, name): array for (stage, _, name), array in _parted(read_arrays(file))}
-
-
-def _parted(arrays: Mapping[str, np.ndarray]) -> list[tuple[tuple[str, str, str], np.ndarray]]:
-    return [(key.partition(SEPARATOR), array) for key, array in arrays.items()]
+    parted = ((key.partition(SEPARATOR), array) for key, array in read_arrays(file).items())
+    return {(stage, name): array for (stage, _, name), array in parted}
 
 
 def _give_weights(

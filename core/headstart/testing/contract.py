@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, wraps
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, NoReturn, TypeVar, cast
 from unittest import SkipTest
@@ -19,6 +21,7 @@ from headstart.plugins import ALLOW_VARIABLE, DISABLE_VARIABLE, PluginInfo
 from headstart.registry import Registry, load_registry
 
 T = TypeVar("T")
+C = TypeVar("C", bound="Contract")
 PUBLISH = '[project.entry-points.headstart] with the line `{plugin} = "your_module"`'
 
 
@@ -42,7 +45,9 @@ class Contract:
 
     @classmethod
     def teardown_class(cls) -> None:
-        """Let go of what the tests of this class shared; pytest calls it after the last one."""
+        """Let go of what the tests of this class shared, files too; pytest calls it after the last one."""
+        if isinstance(place := cls._kept.get("place"), tempfile.TemporaryDirectory):
+            place.cleanup()
         cls._kept.clear()
 
     @property
@@ -62,6 +67,10 @@ class Contract:
         if not (plugin and slash and short):
             self._fail(f"the class {type(self).__name__} has name = {self.name!r}", 'Set name = "plugin/offer".')
         return plugin
+
+    def _place(self) -> Path:
+        """A folder that is there as long as the tests of this class run."""
+        return Path(self._once("place", lambda: tempfile.TemporaryDirectory(prefix="headstart-")).name).resolve()
 
     def _find_spec(self) -> Any:
         self._require_loaded()
@@ -139,6 +148,16 @@ class Contract:
         """Fail with what was found, and what the author should change."""
         __tracebackhide__ = True
         raise AssertionError(f"{self.name or type(self).__name__}: {found}. {change}")
+
+
+def shared(make: Callable[[C], T]) -> Callable[[C], T]:
+    """Give or raise what `make` did for the first test of a class to all of its tests."""
+
+    @wraps(make)
+    def kept(contract: C) -> T:
+        return contract._once(make.__name__, lambda: make(contract))
+
+    return kept
 
 
 def told(exc: BaseException) -> str:

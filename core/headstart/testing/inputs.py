@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -27,7 +26,7 @@ from headstart.specs import (
     Shown,
     Trims,
 )
-from headstart.testing.contract import Contract, told
+from headstart.testing.contract import Contract, shared, told
 from headstart.testing.declared import Declared
 from headstart.testing.values import is_same, plain_problem, tensors_problem
 
@@ -71,7 +70,6 @@ class InputKindSubject(Contract):
     unreadable: Sequence[Any] = (Path("no-such-file"), {"no": "such thing"})
 
     _kind = "inputs"
-    _place: tempfile.TemporaryDirectory[str] | None = None
 
     def payloads(self, folder: Path) -> Sequence[Any]:
         """Payloads that it reads, two different ones at least; files are written below `folder`, which is empty."""
@@ -80,14 +78,6 @@ class InputKindSubject(Contract):
     def assets(self, folder: Path) -> Mapping[str, Path]:
         """The files that it is built from, by name, such as a small vocabulary; written into `folder`."""
         return {}
-
-    @classmethod
-    def teardown_class(cls) -> None:
-        """Remove the payloads' files."""
-        super().teardown_class()
-        if cls._place is not None:
-            cls._place.cleanup()
-            cls._place = None
 
     def _input_kind(self) -> InputKind:
         return self._once("kind", lambda: self._build(self._assets()))
@@ -107,11 +97,7 @@ class InputKindSubject(Contract):
             )
 
     def _folder(self, name: str) -> Path:
-        def make() -> Path:
-            type(self)._place = tempfile.TemporaryDirectory(prefix="headstart-")
-            return Path(cast("Any", self._place).name)
-
-        folder = self._once("folder", make) / name
+        folder = self._place() / name
         folder.mkdir(exist_ok=True)
         return folder
 
@@ -155,11 +141,9 @@ class InputKindSubject(Contract):
             raise SkipTest(f"what {self.name} prepares is not what it declares, see the test of that")
         return [replace(row, tensors={name: array.copy() for name, array in row.tensors.items()}) for row in rows]
 
+    @shared
     def _prepared(self) -> list[Prepared]:
-        def prepare() -> list[Prepared]:
-            return [row for sample in self._samples() for row in self._rows_of(self._input_kind(), sample)]
-
-        return self._once("rows", prepare)
+        return [row for sample in self._samples() for row in self._rows_of(self._input_kind(), sample)]
 
 
 class InputKindPrepared(InputKindSubject):

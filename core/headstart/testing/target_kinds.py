@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -27,7 +26,7 @@ from headstart.specs import (
     TargetRequest,
     TaskRequest,
 )
-from headstart.testing.contract import Contract, told
+from headstart.testing.contract import Contract, shared, told
 from headstart.testing.declared import Declared
 from headstart.testing.fresh_process import run_fresh
 from headstart.testing.values import is_same
@@ -72,7 +71,6 @@ class TargetKindRead(Contract):
     facts: Facts = MappingProxyType({})
 
     _kind = "targets"
-    _place: tempfile.TemporaryDirectory[str] | None = None
 
     def targets(self, folder: Path) -> Sequence[Any]:
         """Sound targets, two different ones at least, as a dataset gives them. Files are written below `folder`, which
@@ -88,14 +86,6 @@ class TargetKindRead(Contract):
                 keys = [f"example {row}" for row in range(len(values))]
                 return cast("Mapping[str, np.ndarray]", task.encode(values, [self.facts] * len(values), keys))
         return None
-
-    @classmethod
-    def teardown_class(cls) -> None:
-        """Remove the examples' files."""
-        super().teardown_class()
-        if cls._place is not None:
-            cls._place.cleanup()
-            cls._place = None
 
     def test_it_reads_its_targets_the_same_each_time(self) -> None:
         """`read` is a function of the target; a kind that is built again reads the same."""
@@ -240,12 +230,9 @@ class TargetKindRead(Contract):
         except Exception as exc:  # of the author's code
             self._fail(f"building it raises {told(exc)}", "Correct the build target.")
 
+    @shared
     def _examples(self) -> Sequence[Any]:
-        return self._once("targets", self._make_examples)
-
-    def _make_examples(self) -> Sequence[Any]:
-        type(self)._place = tempfile.TemporaryDirectory(prefix="headstart-")
-        found = tuple(self.targets(Path(cast("Any", self._place).name)))
+        found = tuple(self.targets(self._place()))
         self._require(
             len(found) >= 2,
             f"there are {len(found)} targets to test with",
@@ -253,11 +240,9 @@ class TargetKindRead(Contract):
         )
         return found
 
+    @shared
     def _values(self) -> list[Any]:
-        def read() -> list[Any]:
-            return [self._read(self._target_kind(), target, row) for row, target in enumerate(self._examples())]
-
-        return self._once("values", read)
+        return [self._read(self._target_kind(), target, row) for row, target in enumerate(self._examples())]
 
     def _read(self, kind: TargetKind, target: Any, row: int) -> Any:
         try:

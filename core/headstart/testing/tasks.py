@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -29,7 +28,7 @@ from headstart.specs import (
     TaskRequest,
     WritesFiles,
 )
-from headstart.testing.contract import Contract, told
+from headstart.testing.contract import Contract, shared, told
 from headstart.testing.declared import Declared
 from headstart.testing.values import is_same, plain_problem, tensors_problem
 
@@ -88,7 +87,6 @@ class TaskSubject(Contract):
     heads: tuple[str, ...] | None = None
 
     _kind = "tasks"
-    _place: tempfile.TemporaryDirectory[str] | None = None
 
     def targets(self, folder: Path) -> Sequence[Any]:
         """Sound targets, different ones, as a dataset gives them; four at least. Files are written below `folder`.
@@ -98,22 +96,11 @@ class TaskSubject(Contract):
         kind = build_target_kind(self.registry, self.spec.targets)
         return kind.examples(EXAMPLES) if isinstance(kind, GivesExamples) else ()
 
-    @classmethod
-    def teardown_class(cls) -> None:
-        """Remove the examples' files."""
-        super().teardown_class()
-        if cls._place is not None:
-            cls._place.cleanup()
-            cls._place = None
-
+    @shared
     def _values(self) -> list[Any]:
-        return self._once("values", self._read_values)
-
-    def _read_values(self) -> list[Any]:
         from headstart.data.targets import build_target_kind
 
-        type(self)._place = tempfile.TemporaryDirectory(prefix="headstart-")
-        found = self.targets(Path(cast("Any", self._place).name))
+        found = self.targets(self._place())
         self._require(
             len(found) >= 4,
             f"there are {len(found)} targets to test with",
@@ -121,10 +108,6 @@ class TaskSubject(Contract):
         )
         kind = build_target_kind(self.registry, self.spec.targets)
         return [kind.read(each, _key(row)) for row, each in enumerate(found)]
-
-    def _new(self) -> Task:
-        """The task bound to the examples, before any is encoded."""
-        return self._built(TaskRequest(self._chosen_options(), targets=self._values()))
 
     def _built(self, request: TaskRequest) -> Task:
         build = self._load(self.spec.build)
@@ -134,12 +117,10 @@ class TaskSubject(Contract):
             what = "its own labels" if request.targets is None else f"{len(request.targets)} targets"
             self._fail(f"building it from {what} raises {told(exc)}", "Correct the build target.")
 
+    @shared
     def _task(self) -> Task:
         """The task as training uses it: bound to statistics of the training split, where it takes some."""
-        return self._once("task", self._bind)
-
-    def _bind(self) -> Task:
-        task = self._new()
+        task = self._built(TaskRequest(self._chosen_options(), targets=self._values()))
         return task.fitted(self._encoded_by(task)) if isinstance(task, FitsTargets) else task
 
     def _rebuilt(self, task: Task) -> Task:

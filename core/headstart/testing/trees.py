@@ -14,7 +14,11 @@ def tree_of(root: Path) -> dict[str, str]:
     """{path below `root`: digest of content, mode and time of change} of every file, links included."""
     if root.is_file():
         return {root.name: _fingerprint(root)}
-    return {path.relative_to(root).as_posix(): _fingerprint(path) for path in sorted(root.rglob("*")) if _is_file(path)}
+    return {
+        path.relative_to(root).as_posix(): _fingerprint(path)
+        for path in sorted(root.rglob("*"))
+        if path.is_symlink() or path.is_file()
+    }
 
 
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
@@ -23,10 +27,6 @@ def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
     found += [f"{path} (gone)" for path in before if path not in after]
     found += [f"{path} (altered)" for path in after if before.get(path, after[path]) != after[path]]
     return sorted(found)
-
-
-def _is_file(path: Path) -> bool:
-    return path.is_symlink() or path.is_file()
 
 
 def _fingerprint(path: Path) -> str:

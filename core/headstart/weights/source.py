@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headstart.errors import HeadstartError, MissingWeightsError, WrongWeightsError
-from headstart.host.published import normalise
+from headstart.host.discovery import normalise
 from headstart.specs import Backbone, BackboneSpec, FetchedFile, HeadLoad, PackageFile, Stage, WeightsLoad, WeightsSpec
 from headstart.weights.digests import UNKNOWN, verify_file
 from headstart.weights.fetching import OTHER_WAYS, OnBytes

@@ -8,6 +8,12 @@ from typing import Any
 import numpy as np
 
 
+def middle_95(values: np.ndarray) -> tuple[float, float]:
+    """The 2.5 % and 97.5 % quantiles of `values` (resample,)."""
+    low, high = np.quantile(values, [0.025, 0.975])
+    return float(low), float(high)
+
+
 class Sums:
     """Named arrays of sums over rows: all that a RunningEvaluator knows, whatever the number of rows."""
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.specs import TensorSpec
+from headstart.specs.tasks import Batch
 
 if TYPE_CHECKING:
     import keras
 
-    from headstart.specs.tasks import Batch
 
 LOGITS = "logits"
 

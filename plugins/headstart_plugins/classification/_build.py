@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -9,25 +10,177 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
-from headstart.calibration import fit_temperature, stored_temperature
+from headstart.calibration import BINS, bins_of, fit_temperature, stored_temperature
 from headstart.errors import DataError
-from headstart.specs import Facts, Solved, TaskRequest, TensorSpec
-from headstart_plugins._heads.evaluators import Kept
+from headstart.specs import Evaluation, Facts, Solved, TaskRequest, TensorSpec
+from headstart.specs.tasks import Batch
+from headstart.suggest import suggestion
+from headstart_plugins._heads.evaluators import Kept, Sums
 from headstart_plugins._heads.task import LOGITS, LinearHeadTask, blend
-from headstart_plugins.classification import ClassificationOptions, _labels, _metrics
+from headstart_plugins._label_names import natural_order, stored_names
+from headstart_plugins.classification import ClassificationOptions, _metrics
 from headstart_plugins.classification._balance import Balance, stored_counts
-from headstart_plugins.classification._evaluator import CLASS, ClassificationEvaluator
 
 if TYPE_CHECKING:
     from headstart.engine.linear.rows import Rows
-    from headstart.specs.tasks import Batch
+
+
+def classes_of(targets: Sequence[str]) -> tuple[str, ...]:
+    """The classes among `targets`, in natural order.
+
+    Raises DataError for an empty name, fewer than two classes, or names that differ only by case or
+    Unicode form.
+    """
+    classes = tuple(sorted(set(targets), key=natural_order))
+    if any(not name.strip() for name in classes):
+        raise DataError(
+            "a record has an empty label; expected the name of a class",
+            hint="fill in the label or leave the row out",
+        )
+    if len(classes) < 2:
+        received = f"one class, {classes[0]!r}" if classes else "no labels"
+        raise DataError(
+            f"classification needs two classes or more, and the data has {received}",
+            hint="check that each class has a folder, or a label column, of its own",
+        )
+    _refuse_lookalikes(classes)
+    return classes
+
+
+def encode(classes: Sequence[str], targets: Sequence[str], keys: Sequence[str]) -> np.ndarray:
+    """Labels to (batch,) int32 in [0, classes). Raises DataError naming the key of an unknown label."""
+    index = {name: position for position, name in enumerate(classes)}
+    for target, key in zip(targets, keys, strict=True):
+        if target not in index:
+            raise DataError(
+                f"{key}: label {target!r} is none of the {len(classes)} known classes",
+                hint=suggestion(target, classes),
+            )
+    return np.array([index[target] for target in targets], dtype=np.int32)
+
+
+def _refuse_lookalikes(classes: Sequence[str]) -> None:
+    seen: dict[str, str] = {}
+    for name in classes:
+        folded = unicodedata.normalize("NFKC", name).casefold().strip()
+        if folded in seen:
+            raise DataError(
+                f"classes {seen[folded]!r} and {name!r} differ only by case, spaces or Unicode form",
+                hint="give both the same spelling, or names that a reader can tell apart",
+            )
+        seen[folded] = name
+
+
+CLASS = "class"
+BEFORE_AFTER = ("before", "after")
+"""Without the temperature, and with it."""
+
+
+class ClassificationEvaluator(Sums):
+    """Counts by class, and sums of losses. One that is `running` has no confusion matrix and nothing about calibration:
+    3 counts and a sum a class instead of (class, class).
+
+    All sums that samples may be weighed in are kept by class: a weight is a function of the class alone.
+    """
+
+    def __init__(
+        self, classes: Sequence[str], balance: Balance, temperature: float | None = None, *, running: bool = False
+    ) -> None:
+        self._classes, self._balance, self._temperature, self._running = classes, balance, temperature, running
+        count = len(classes)
+        sums = {
+            "correct": np.zeros(count, np.int64),
+            "true": np.zeros(count, np.int64),
+            "predicted": np.zeros(count, np.int64),
+            "among_five": np.zeros(1, np.int64),
+            "losses": np.zeros(count),
+        }
+        if not running:
+            sums |= {
+                "confusions": np.zeros((count, count), np.int64),
+                "likelihoods": np.zeros((2, count)),
+                "gaps": np.zeros((2, count, BINS)),
+            }
+        super().__init__(sums)
+
+    def update(self, targets: Batch, outputs: Batch, facts: Sequence[Facts], losses: np.ndarray) -> None:
+        """See `headstart.specs.Evaluator`."""
+        true, logits, sums = targets[CLASS], outputs[LOGITS], self.sums
+        predicted = np.argmax(logits, axis=1)
+        np.add.at(sums["true"], true, 1)
+        np.add.at(sums["predicted"], predicted, 1)
+        np.add.at(sums["correct"], true[true == predicted], 1)
+        np.add.at(sums["losses"], true, losses.astype(np.float64))
+        if len(self._classes) >= _metrics.TOP5_FROM:
+            sums["among_five"] += int(_metrics.is_among_top(true, logits, 5).sum())
+        if self._running:
+            return
+        np.add.at(sums["confusions"], (true, predicted), 1)
+        for place, temperature in enumerate((1.0, self._temperature or 1.0)):
+            scaled = logits.astype(np.float64) / temperature
+            logs, sure = special.log_softmax(scaled, axis=1), special.softmax(scaled, axis=1).max(axis=1)
+            np.add.at(sums["likelihoods"][place], true, -logs[np.arange(len(true)), true])
+            np.add.at(sums["gaps"][place], (true, bins_of(sure)), sure - (predicted == true))
+
+    def metrics(self) -> Mapping[str, float]:
+        """`accuracy`, `macro_f1`, `balanced_accuracy`, `top5_accuracy` from six classes on; where samples are weighed
+        or repeated, `loss` too, that of classes that all weigh the same."""
+        sums = self.sums
+        correct, true, predicted = sums["correct"], sums["true"], sums["predicted"]
+        values = {} if self._balance.even is None else {"loss": float(self._weighed(sums["losses"]))}
+        values |= {
+            "accuracy": float(correct.sum() / true.sum()),
+            "macro_f1": _metrics.macro_f1(correct, true, predicted),
+            "balanced_accuracy": _metrics.balanced_accuracy(correct, true),
+        }
+        if len(self._classes) >= _metrics.TOP5_FROM:
+            values["top5_accuracy"] = float(sums["among_five"][0] / true.sum())
+        return values
+
+    def result(self) -> Evaluation:
+        """95 % `intervals`: Wilson for `accuracy`, seeded stratified bootstrap for `macro_f1`, `balanced_accuracy`.
+
+        The `report` has `confusion_matrix` (rows true, columns predicted, as in `classes`) and `per_class` scores. In
+        `calibration`, `ece` is that of the answer given, over 15 bins of equal width, and `nll` is in nats; samples are
+        weighed so that classes have the shares that answers are for.
+        """
+        if self._running:
+            return Evaluation(self.metrics())
+        counts = self.sums["confusions"]
+        accuracy = _metrics.wilson_interval(int(np.trace(counts)), int(counts.sum()))
+        return Evaluation(
+            metrics=self.metrics(),
+            intervals={"accuracy": accuracy, **_metrics.bootstrap_intervals(counts)},
+            report={
+                "confusion_matrix": counts.tolist(),
+                "per_class": _metrics.describe_classes(counts, self._classes),
+            },
+            calibration=self._calibration(),
+        )
+
+    def _calibration(self) -> dict[str, Any]:
+        gaps = (np.abs(self._weighed(each.T)).sum() for each in self.sums["gaps"])
+        likelihoods = (self._weighed(each) for each in self.sums["likelihoods"])
+        return {
+            name: dict(zip(BEFORE_AFTER, map(float, found), strict=True))
+            for name, found in (("ece", gaps), ("nll", likelihoods))
+        }
+
+    def _weighed(self, sums: np.ndarray) -> np.ndarray:
+        """The mean over samples of `sums` (..., class), weighed as `Balance.sample_weights` does: (...)."""
+        true, shares = self.sums["true"], self._balance.shares
+        if shares is None:
+            plain: np.ndarray = sums.sum(axis=-1) / true.sum()
+            return plain
+        mean: np.ndarray = (sums / np.maximum(true, 1)) @ shares / shares[true > 0].sum()
+        return mean
 
 
 def build(request: TaskRequest) -> Classification:
     """The task bound to the classes of `request`. Raises DataError for fewer than two classes."""
     options: ClassificationOptions = request.options
     stored = request.labels
-    classes = _labels.classes_of(request.targets or ()) if stored is None else _labels.stored_classes(stored)
+    classes = classes_of(request.targets or ()) if stored is None else stored_names(stored, fewest=2)
     counts = () if stored is None else stored_counts(stored, len(classes))
     return Classification(
         classes,
@@ -96,7 +249,7 @@ class Classification(LinearHeadTask):
 
     def encode(self, values: Sequence[str], facts: Sequence[Facts], keys: Sequence[str]) -> dict[str, np.ndarray]:
         """Names of classes to "class" (batch,) int32. Raises DataError naming the key of one it does not know."""
-        return {CLASS: _labels.encode(self.classes, values, keys)}
+        return {CLASS: encode(self.classes, values, keys)}
 
     def loss(self, targets: Mapping[str, Any], outputs: Mapping[str, Any], *, training: bool) -> Any:
         """Softmax cross-entropy in nats: (batch,) float32 backend tensor, of adjusted logits with logit adjustment, and
@@ -166,7 +319,9 @@ class Classification(LinearHeadTask):
 
     def decode(self, outputs: Batch, facts: Sequence[Facts], top_k: int) -> Sequence[Mapping[str, Any]]:
         """`prediction`, `confidence` and the `top_k` most probable classes, best first, of each sample."""
-        probability = _probabilities(outputs[LOGITS], self.temperature)
+        scaled = outputs[LOGITS].astype(np.float64) / (self.temperature or 1.0)
+        probability: np.ndarray = special.softmax(scaled, axis=1).astype(np.float32)
+        probability = probability.astype(str).astype(np.float64)  # prints as the shortest decimal of the float32
         ranked = np.argsort(-outputs[LOGITS], axis=1, kind="stable")
         rows = []
         for order, values in zip(ranked[:, : max(1, top_k)], probability, strict=True):
@@ -210,10 +365,3 @@ class ClassificationCalibrator:
         weights, shares = self._balance.sample_weights(true), self._balance.shares
         found = fit_temperature(lambda temperature: _metrics.mean_loss(true, logits / temperature, weights))
         return {"temperature": found, **({} if shares is None else {"class_shares": shares.tolist()})}
-
-
-def _probabilities(logits: np.ndarray, temperature: float | None) -> np.ndarray:
-    """Softmax of (batch, class) logits: float64 that prints as the shortest decimal of the float32 value."""
-    scaled = logits.astype(np.float64) / (temperature or 1.0)
-    probability: np.ndarray = special.softmax(scaled, axis=1).astype(np.float32)
-    return probability.astype(str).astype(np.float64)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from headstart_plugins._heads.intervals import middle_95
+from headstart_plugins._heads.evaluators import middle_95
 
 NORMAL_95 = 1.959963984540054
 """The 97.5 % quantile of the standard normal distribution."""

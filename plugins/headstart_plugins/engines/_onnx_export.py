@@ -43,9 +43,20 @@ def export(request: EngineExport) -> None:
     with torch.no_grad(), channels_first(stage.model for stage in network.stages[: request.stop]):
         outputs = sorted(network.run(samples, 0, request.stop))
         module = Positional(network, request.stop, tuple(samples), outputs).eval()
-        _require_room(module)
+        size = sum(weight.nbytes for weight in module.parameters())
+        if size > LARGEST:
+            raise EngineRefusal(
+                f"weights of {size / 2**30:.1f} GiB do not fit an ONNX file, which ends at 2", hint=HINT
+            )
         _trace(module, samples, outputs, path)
-    _trim(path)
+    import onnx
+
+    model = onnx.load(path)
+    # Without the empty inputs at its end, which say nothing, a `Pad` merges into convolutions.
+    for node in model.graph.node:
+        while node.op_type == "Pad" and not node.input[-1]:
+            node.input.pop()
+    onnx.save(model, path)
 
 
 def _samples(inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,12 +70,6 @@ def _samples(inputs: Mapping[str, Any]) -> dict[str, Any]:
                 hint="build the network for one size, or use --engine native",
             )
     return {name: keras.ops.zeros((1, *inputs[name].shape[1:]), inputs[name].dtype) for name in sorted(inputs)}
-
-
-def _require_room(module: Any) -> None:
-    size = sum(weight.nbytes for weight in module.parameters())
-    if size > LARGEST:
-        raise EngineRefusal(f"weights of {size / 2**30:.1f} GiB do not fit an ONNX file, which ends at 2", hint=HINT)
 
 
 def _trace(module: Any, samples: Mapping[str, Any], outputs: Sequence[str], path: Path) -> None:
@@ -88,14 +93,3 @@ def _trace(module: Any, samples: Mapping[str, Any], outputs: Sequence[str], path
             )
         except Exception as exc:
             raise EngineRefusal(f"PyTorch cannot write this network as ONNX: {first_line(exc)}", hint=HINT) from exc
-
-
-def _trim(path: Path) -> None:
-    """Leave out empty inputs at the end of each `Pad`: they say nothing, and keep it from merging into convolutions."""
-    import onnx
-
-    model = onnx.load(path)
-    for node in model.graph.node:
-        while node.op_type == "Pad" and not node.input[-1]:
-            node.input.pop()
-    onnx.save(model, path)

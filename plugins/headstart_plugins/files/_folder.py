@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -13,8 +13,30 @@ from headstart.specs import DatasetRequest, Record, Records, Skipped
 from headstart.suggest import suggestion
 from headstart_plugins._picture_suffixes import is_picture
 from headstart_plugins.files import FolderOptions
-from headstart_plugins.files._pictures import other_files
-from headstart_plugins.files._splits import SPLIT_NAMES
+
+SPLIT_NAMES: Mapping[str, str] = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+}
+"""Accepted name, in lower case -> ours."""
+
+
+def other_files(files: Iterable[Path], root: Path) -> list[Skipped]:
+    """What is no picture by its suffix, counted by suffix: folders often hold thousands of such files."""
+    counts = Counter(path.suffix.lower() for path in files if not is_picture(path))
+    return [
+        Skipped(str(root), f"{count} file{'s' if count > 1 else ''} {_ending(suffix)}: no pictures")
+        for suffix, count in sorted(counts.items())
+    ]
+
+
+def _ending(suffix: str) -> str:
+    return f"ending in {suffix}" if suffix else "without an ending"
+
 
 SHAPE = "expected a folder for each class with pictures in it, or train, val and test folders above those"
 
@@ -60,17 +82,13 @@ def _split_folders(root: Path, folders: Sequence[Path]) -> list[tuple[Path, str 
             hint="move or rename what is no split",
         )
     named = [(folder, SPLIT_NAMES[folder.name.lower()]) for folder in sides]
-    _check_once(root, named)
-    return [(folder, split) for folder, split in named]
-
-
-def _check_once(root: Path, named: Sequence[tuple[Path, str]]) -> None:
     for side in ("train", "val", "test"):
         names = [folder.name for folder, split in named if split == side]
         if len(names) > 1:
             raise DataError(f"{root}: {' and '.join(names)} both mean {side}", hint="keep one of them")
     if "train" not in {split for _, split in named}:
         raise DataError(f"{root}: {', '.join(f.name for f, _ in named)}, but no train folder", hint=SHAPE)
+    return [(folder, split) for folder, split in named]
 
 
 @dataclass(frozen=True)
@@ -112,19 +130,15 @@ def _classes(side: _Side, options: FolderOptions) -> Iterator[tuple[str, Sequenc
     for folder in folders:
         pictures = side.pictures(folder)
         if options.nested:
-            yield from _nested_classes(side, folder, pictures)
+            # Every folder that directly holds pictures; where there is none, `folder` is an empty class.
+            holders: defaultdict[str, list[Path]] = defaultdict(list)
+            for path in pictures:
+                holders[path.parent.relative_to(side.top).as_posix()].append(path)
+            if not holders:
+                yield folder.name, []
+            yield from sorted(holders.items())
         else:
             yield folder.name, pictures
-
-
-def _nested_classes(side: _Side, folder: Path, pictures: Sequence[Path]) -> Iterator[tuple[str, Sequence[Path]]]:
-    """Every folder that directly holds pictures; where there is none, `folder` is an empty class."""
-    holders: defaultdict[str, list[Path]] = defaultdict(list)
-    for path in pictures:
-        holders[path.parent.relative_to(side.top).as_posix()].append(path)
-    if not holders:
-        yield folder.name, []
-    yield from sorted(holders.items())
 
 
 def _named_classes(side: _Side, classes: Sequence[str]) -> Iterator[tuple[str, Sequence[Path]]]:

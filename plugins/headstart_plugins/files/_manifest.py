@@ -13,7 +13,7 @@ from headstart.suggest import suggestion
 from headstart_plugins._picture_suffixes import SUFFIXES
 from headstart_plugins._target_texts import SEPARATOR
 from headstart_plugins.files import ManifestOptions
-from headstart_plugins.files._splits import SPLIT_NAMES
+from headstart_plugins.files._folder import SPLIT_NAMES
 from headstart_plugins.files._tables import USED, Table, read_table
 
 SAMPLES = ("path", "text")

@@ -65,7 +65,10 @@ def warped(pixels: np.ndarray, matrix: Matrix) -> np.ndarray:
     if matrix == STILL:
         return pixels.copy()
     height, width = pixels.shape[:2]
-    across, down = _pixel_rows(matrix, height, width)
+    (a, b, c), (d, e, f) = matrix[:2]
+    # In continuous pixel coordinates: (0, 0) is the top left corner of the picture.
+    across = (a, b * width / height, width * (c + 0.5 - 0.5 * a - 0.5 * b))
+    down = (d * height / width, e, height * (f + 0.5 - 0.5 * d - 0.5 * e))
     margin_x = _margin(across, width, height, width)
     margin_y = _margin(down, width, height, height)
     bordered = np.pad(pixels, ((margin_y, margin_y), (margin_x, margin_x), (0, 0)), mode="edge")
@@ -74,15 +77,6 @@ def warped(pixels: np.ndarray, matrix: Matrix) -> np.ndarray:
         (width, height), Image.Transform.AFFINE, data, Image.Resampling.BILINEAR
     )
     return np.array(moved)
-
-
-def _pixel_rows(matrix: Matrix, height: int, width: int) -> tuple[tuple[float, float, float], ...]:
-    """The matrix' two rows in continuous pixel coordinates: (0, 0) is the top left corner of the picture."""
-    (a, b, c), (d, e, f) = matrix[:2]
-    return (
-        (a, b * width / height, width * (c + 0.5 - 0.5 * a - 0.5 * b)),
-        (d * height / width, e, height * (f + 0.5 - 0.5 * d - 0.5 * e)),
-    )
 
 
 def _margin(row: tuple[float, float, float], width: int, height: int, side: int) -> int:

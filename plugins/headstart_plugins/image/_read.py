@@ -17,7 +17,35 @@ from PIL import Image, UnidentifiedImageError
 
 from headstart.errors import DataError
 from headstart.specs import Sample
-from headstart_plugins.image._arrays import from_array
+
+
+def from_array(array: np.ndarray, where: str, background: int) -> Sample:
+    """An array (height, width) or (height, width, 1, 3 or 4), uint8 or uint16, as RGB pixels (height, width,
+    3) uint8.
+
+    uint16 keeps its high byte; a fourth channel is alpha, laid on `background`. Raises DataError for other
+    shapes and dtypes: floats could be 0..1, 0..255 or already scaled, and a guess would be silent.
+    """
+    notes: list[str] = []
+    if array.dtype.kind == "u" and array.dtype.itemsize == 2:
+        array = (array >> 8).astype(np.uint8)
+        notes.append("scaled from 16 bits")
+    if array.dtype != np.uint8:
+        raise DataError(
+            f"{where}: pixels are {array.dtype}; expected uint8 (0..255) or uint16 (0..65535)",
+            hint="convert with (pixels * 255).round().astype('uint8') if they run from 0 to 1",
+        )
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or 0 in array.shape:
+        raise DataError(f"{where}: shape {array.shape}; expected (height, width) or (height, width, 1, 3 or 4)")
+    if array.shape[2] == 4:
+        notes.append(f"with transparency laid on {'white' if background == 255 else f'grey {background}'}")
+        alpha = array[:, :, 3:].astype(np.float32) / 255
+        array = np.rint(array[:, :, :3] * alpha + background * (1 - alpha)).astype(np.uint8)
+    pixels = np.broadcast_to(array, (*array.shape[:2], 3))
+    return Sample(np.ascontiguousarray(pixels), tuple(notes))
+
 
 MAX_PIXELS = 64_000_000
 """Largest picture that is decoded: 64 megapixels, 192 MB as RGB."""
@@ -47,21 +75,18 @@ def read_picture(payload: Any, where: str, background: int) -> Sample:
     if isinstance(payload, np.ndarray):
         return from_array(payload, where, background)
     if isinstance(payload, str | Path):
-        return _decode(_regular(Path(payload), where), where, background)
+        path = Path(payload)
+        try:
+            mode = path.stat().st_mode
+        except OSError as exc:
+            raise DataError(f"{where}: cannot be read: {exc.strerror or exc}") from exc
+        if not stat.S_ISREG(mode):
+            raise DataError(f"{where}: not a regular file")
+        return _decode(path, where, background)
     if isinstance(payload, bytes):
         return _decode(io.BytesIO(payload), where, background)
     kind = type(payload).__name__
     raise DataError(f"{where}: a picture is a path, encoded bytes or a pixel array; received {kind}")
-
-
-def _regular(path: Path, where: str) -> Path:
-    try:
-        mode = path.stat().st_mode
-    except OSError as exc:
-        raise DataError(f"{where}: cannot be read: {exc.strerror or exc}") from exc
-    if not stat.S_ISREG(mode):
-        raise DataError(f"{where}: not a regular file")
-    return path
 
 
 def _decode(source: Path | io.BytesIO, where: str, background: int) -> Sample:
@@ -100,7 +125,8 @@ def _first_frame(picture: Image.Image, notes: list[str]) -> Image.Image:
     """Decoded, upright; noted where there were more frames, a rotation or 16 bits."""
     if getattr(picture, "is_animated", False):
         notes.append("warning: with several frames, of which the first was read")
-    if _has_16_bit_colour(picture):
+    tiles = getattr(picture, "tile", None) or ()
+    if picture.mode in ("RGB", "RGBA") and any(";16" in str(tile.args) for tile in tiles):
         notes.append("scaled from 16 bits")  # Pillow itself keeps the high byte of 16-bit colour
     before = _orientation(picture, notes) if picture.format == "TIFF" else None
     picture.load()
@@ -112,13 +138,6 @@ def _first_frame(picture: Image.Image, notes: list[str]) -> Image.Image:
         notes.append("turned by EXIF orientation")
         return picture.transpose(UPRIGHT[after])
     return picture
-
-
-def _has_16_bit_colour(picture: Image.Image) -> bool:
-    """Whether the file's pixels are 16-bit colour that Pillow reads as 8-bit: seen in the decoder's raw
-    mode."""
-    tiles = getattr(picture, "tile", None) or ()
-    return picture.mode in ("RGB", "RGBA") and any(";16" in str(tile.args) for tile in tiles)
 
 
 def _orientation(picture: Image.Image, notes: list[str]) -> int:

@@ -95,10 +95,6 @@ class CutmixOptions:
 @hookimpl
 def register_augmentations() -> Iterable[AugmentationSpec]:
     """Simple ones, then policies, then single changes, then mixtures."""
-    return [*_plain(), *_automatic(), *_single(), *_mixed()]
-
-
-def _plain() -> Iterable[AugmentationSpec]:
     return [
         AugmentationSpec(
             name="image_augmentations/none",
@@ -122,11 +118,6 @@ def _plain() -> Iterable[AugmentationSpec]:
             draws=MOVES,
             uses=FLIP,
         ),
-    ]
-
-
-def _automatic() -> Iterable[AugmentationSpec]:
-    return [
         AugmentationSpec(
             name="image_augmentations/trivial_augment",
             summary="One of 13 changes, or 14 with inverted colours, of any strength (TrivialAugment Wide); large "
@@ -144,11 +135,6 @@ def _automatic() -> Iterable[AugmentationSpec]:
             draws=POLICY,
             uses=frozenset({"colour_inversion"}),
         ),
-    ]
-
-
-def _single() -> Iterable[AugmentationSpec]:
-    return [
         AugmentationSpec(
             name="image_augmentations/colour",
             summary="Brightness, contrast, saturation and hue.",
@@ -163,11 +149,6 @@ def _single() -> Iterable[AugmentationSpec]:
             build=HERE + "_erasing:random_erasing",
             draws=frozenset({"erase"}),
         ),
-    ]
-
-
-def _mixed() -> Iterable[AugmentationSpec]:
-    return [
         AugmentationSpec(
             name="image_augmentations/mixup",
             summary="The average of two pictures, and of their labels.",

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from headstart.specs import AugmentationRequest, Change, Drawn
+from headstart_plugins.image_augmentations import ErasingOptions
 from headstart_plugins.image_augmentations._draws import between, log_between, numbers
-
-if TYPE_CHECKING:
-    from headstart_plugins.image_augmentations import ErasingOptions
 
 
 def random_erasing(request: AugmentationRequest) -> RandomErasing:
@@ -35,15 +31,12 @@ class RandomErasing:
         drawn = numbers("random_erasing", seed, epoch, key)
         if next(drawn) >= self.options.probability:
             return Drawn()
-        box = self._box(drawn)
-        seed = 0 if self.options.fill == "mean" else int(next(drawn) * 2**53)
-        return Drawn((Change("erase", (box, self.options.fill, seed)),))
-
-    def _box(self, drawn: Iterator[float]) -> tuple[float, float, float, float]:
         options = self.options
         area = between(options.smallest, options.largest, next(drawn))
         low, high = max(options.flattest, area), min(1 / options.flattest, 1 / area)
         ratio = log_between(low, high, next(drawn))
         height, width = min(1.0, math.sqrt(area * ratio)), min(1.0, math.sqrt(area / ratio))
         left, top = between(-0.5, 0.5 - width, next(drawn)), between(-0.5, 0.5 - height, next(drawn))
-        return left, top, left + width, top + height
+        box = left, top, left + width, top + height
+        seed = 0 if self.options.fill == "mean" else int(next(drawn) * 2**53)
+        return Drawn((Change("erase", (box, self.options.fill, seed)),))

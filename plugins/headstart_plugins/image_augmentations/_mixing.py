@@ -57,9 +57,5 @@ class Cutmix:
             min(across + half, 0.5),
             min(down + half, 0.5),
         )
-        return Drawn(mix=Mix(partner, 1 - _area(box), box))
-
-
-def _area(box: tuple[float, float, float, float]) -> float:
-    left, top, right, bottom = box
-    return (right - left) * (bottom - top)
+        left, top, right, bottom = box
+        return Drawn(mix=Mix(partner, 1 - ((right - left) * (bottom - top)), box))

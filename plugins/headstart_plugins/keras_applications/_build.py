@@ -81,10 +81,6 @@ def _stages(cuts: tuple[Cut, ...], whole: keras.Model, entry: str | None) -> Ite
         if cut is cuts[-1]:
             outputs = {"map": layers[cut.layers[0]].output, "pooled": whole.output}
         else:
-            outputs = {_tensor(i): layers[name].output for i, name in enumerate(cut.layers)}
+            outputs = {(f"x{i}" if i else "x"): layers[name].output for i, name in enumerate(cut.layers)}
         yield Stage(cut.stage, between(inputs, outputs, cut.stage))
         inputs = outputs
-
-
-def _tensor(index: int) -> str:
-    return f"x{index}" if index else "x"

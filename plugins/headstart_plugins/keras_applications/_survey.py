@@ -200,7 +200,11 @@ def survey(function_name: str) -> Network:
     """Build the network on no memory (torch's meta device) and read its row. The rules must know the name."""
     family, rules = next(rule for pattern, rule in RULES.items() if re.fullmatch(pattern, function_name))
     function = getattr(keras.applications, function_name)
-    plain = {"include_preprocessing": False} if _rescales(family) else {}
+    plain = (
+        {"include_preprocessing": False}
+        if (family in {"mobilenet_v3", "efficientnet_v2", "efficientnet_v2b", "convnext"})
+        else {}
+    )
     place = keras.device("meta") if keras.backend.backend() == "torch" else contextlib.nullcontext()
     with place:
         size = function(weights=None).input_shape[1] or 224
@@ -210,10 +214,6 @@ def survey(function_name: str) -> Network:
     parameters = model.count_params() - (7 if family == "efficientnet" else 0)  # its Normalization is not ours
     name = function_name.lower()
     return Network(name, function_name, family, size, parameters, file, url, digest, tuple(_cuts(model, rules)))
-
-
-def _rescales(family: str) -> bool:
-    return family in {"mobilenet_v3", "efficientnet_v2", "efficientnet_v2b", "convnext"}
 
 
 def main() -> None:

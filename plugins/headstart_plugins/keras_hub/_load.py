@@ -27,29 +27,21 @@ def load(file: Path, backbone: Backbone) -> Mapping[str, np.ndarray]:
         raise AssertionError("a folder that is insisted on is read or refused")
     shape = tuple(backbone.stages[0].model.input["image"].shape[1:])
     whole = whole_network(folder.config, shape)
-    _blank(whole)
+    # Keras passes over what a file does not hold, and would keep random numbers there.
+    for variable in whole.weights:
+        if keras.backend.is_float_dtype(variable.dtype):
+            variable.assign(np.full(variable.shape, np.nan, dtype=np.float32))
     try:
         _fill(whole, file, folder.config)
-        _require_filled(whole)
+        empty = [v.path for v in whole.weights if not np.isfinite(keras.ops.convert_to_numpy(v)).all()]
+        if empty:
+            raise ValueError(f"{len(empty)} of {len(whole.weights)} weights are not in it, or not finite: {empty[0]}")
     except Exception as exc:  # each format has its own exceptions for a file that does not fit
         raise WrongWeightsError(
             f"{file} does not fit the {type(whole).__name__} of {file.parent / 'config.json'} at {shape[:2]} px: {exc}",
             hint="take the preset's own picture size, and fetch the folder again if that is not it",
         ) from exc
     return read_arrays(tuple(cut_stages(whole)))
-
-
-def _blank(whole: keras.Model) -> None:
-    """Set every weight to NaN: Keras passes over what a file does not hold, and would keep random numbers there."""
-    for variable in whole.weights:
-        if keras.backend.is_float_dtype(variable.dtype):
-            variable.assign(np.full(variable.shape, np.nan, dtype=np.float32))
-
-
-def _require_filled(whole: keras.Model) -> None:
-    empty = [v.path for v in whole.weights if not np.isfinite(keras.ops.convert_to_numpy(v)).all()]
-    if empty:
-        raise ValueError(f"{len(empty)} of {len(whole.weights)} weights are not in it, or not finite: {empty[0]}")
 
 
 def _fill(whole: keras.Model, file: Path, config: str) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING
@@ -11,12 +13,42 @@ from typing import TYPE_CHECKING
 from headstart.errors import InterruptedRunError, UsageError
 from headstart.events import EpochDone, Event, RunFinished, RunStarted
 from headstart.specs import Reporter, ReporterRequest, RunView
-from headstart_plugins.mlflow import RECORD, _values
-from headstart_plugins.mlflow._manners import ENDING, RUNNING, mannerly
+from headstart_plugins.mlflow import RECORD, MlflowOptions, _values
 
 if TYPE_CHECKING:
-    from headstart_plugins.mlflow import MlflowOptions
     from headstart_plugins.mlflow._tracked import TrackedRun
+
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # on by default from MLflow 3; nobody asked for it
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+RUNNING: Mapping[str, str] = {
+    **QUIET,
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+}
+"""Seconds a try, and tries after the first: a server that does not answer holds a run up for two tries, once."""
+ENDING: Mapping[str, str] = {
+    **QUIET,
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "3",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+}
+"""Somebody who stopped a run wants it to end now."""
+
+
+@contextlib.contextmanager
+def mannerly(settings: Mapping[str, str]) -> Iterator[None]:
+    """Run a block under `settings`, what it prints on stderr: stdout is data."""
+    added = {name: value for name, value in settings.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
 
 FILES = ("recipe.toml", "result.json", "predictions.csv")
 
@@ -64,8 +96,11 @@ class MlflowReporter:
             with mannerly(RUNNING):
                 self._upload_reports(self._run, self._finished)
         else:
-            with mannerly(ENDING):
-                self._run.end(_status_of(sys.exc_info()[1]), _milliseconds(time()))
+            with mannerly(ENDING):  # the log closes its reporters while it handles what ended the run
+                self._run.end(
+                    "KILLED" if isinstance(sys.exc_info()[1], KeyboardInterrupt | InterruptedRunError) else "FAILED",
+                    _milliseconds(time()),
+                )
 
     def _tell(self, event: Event, run: RunView) -> None:
         if isinstance(event, RunStarted):
@@ -85,6 +120,7 @@ class MlflowReporter:
 
     def _open(self, event: RunStarted, run: RunView) -> TrackedRun:
         """A new MLflow run, or the one that report/mlflow.json names."""
+
         from headstart_plugins.mlflow import _tracked
 
         kept = run.path / RECORD
@@ -135,11 +171,6 @@ class MlflowReporter:
         if self._live and self._run is not None and self._finished is None:
             with contextlib.suppress(Exception), mannerly(ENDING):
                 self._run.end("FAILED", _milliseconds(time()))
-
-
-def _status_of(ended_by: BaseException | None) -> str:
-    """The log closes its reporters while it handles what ended the run."""
-    return "KILLED" if isinstance(ended_by, KeyboardInterrupt | InterruptedRunError) else "FAILED"
 
 
 def _milliseconds(seconds: float) -> int:

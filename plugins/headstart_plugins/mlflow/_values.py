@@ -36,7 +36,10 @@ def cut(text: str, longest: int) -> str:
 def parameters(recipe: str) -> dict[str, str]:
     """Every value of recipe.toml, named as `--set` names it. What reporters were told is no parameter of the run."""
     tables = {table: value for table, value in tomllib.loads(recipe).items() if table != "reporter"}
-    return {name(key): cut(_spell(value), LONGEST_PARAMETER) for key, value in _flatten("", tables)}
+    return {
+        name(key): cut(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), LONGEST_PARAMETER)
+        for key, value in _flatten("", tables)
+    }
 
 
 def _flatten(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -45,10 +48,6 @@ def _flatten(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield from _flatten(f"{prefix}.{key}" if prefix else key, inner)
     else:
         yield prefix, value
-
-
-def _spell(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def epoch_metrics(event: EpochDone) -> dict[str, float]:

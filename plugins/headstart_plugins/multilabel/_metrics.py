@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from scipy import special
 
-from headstart_plugins._heads.intervals import middle_95
+from headstart_plugins._heads.evaluators import middle_95
 
 RESAMPLES, FEWEST = 1000, 100
 """Of the bootstrap: as a rule, and where there are very many samples and labels."""

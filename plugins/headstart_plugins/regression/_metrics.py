@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from headstart_plugins._heads.intervals import middle_95
+from headstart_plugins._heads.evaluators import middle_95
 
 RESAMPLES = 1000
 

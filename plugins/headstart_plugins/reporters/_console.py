@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TextIO
 
 from headstart.events import (
     EpochDone,
@@ -16,13 +16,8 @@ from headstart.events import (
     WeightsAveraged,
 )
 from headstart.specs import Reporter, ReporterRequest, RunView
-from headstart_plugins.reporters import _lines
+from headstart_plugins.reporters import ConsoleOptions, _lines
 from headstart_plugins.reporters import _phrases as say
-
-if TYPE_CHECKING:
-    from typing import TextIO
-
-    from headstart_plugins.reporters import ConsoleOptions
 
 LABEL = 12
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from headstart.atomic import write_file
 from headstart.events import EpochDone, Event, PhaseDone, RunFinished
 from headstart.specs import Reporter, ReporterRequest, RunView
+from headstart_plugins.reporters import CurvesOptions
 from headstart_plugins.reporters import _phrases as say
 from headstart_plugins.reporters._history import History, PhaseHistory
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from headstart_plugins.reporters import CurvesOptions
 
 TRAIN, VAL, BEST, INK = "#7a8794", "#0b6fb8", "#d1495b", "#27313b"
 WIDTH = 11.0

@@ -53,7 +53,11 @@ class History:
             self._hear_phase(event)
 
     def _hear_phase(self, event: EpochDone | PhaseDone) -> None:
-        phase = self._phase_of(event.phase)
+        phase = next((one for one in self.phases if one.started.phase == event.phase), None)
+        whole = next((one for one in self.phases if event.phase.startswith(f"{one.started.phase} x")), None)
+        if phase is None and whole is not None:  # it runs at several rates, with a history for each: `fine_tune x0.3`
+            phase = PhaseHistory(replace(whole.started, phase=event.phase))
+            self.phases.append(phase)
         if phase is None:
             return
         if isinstance(event, PhaseDone):
@@ -61,12 +65,3 @@ class History:
         else:
             phase.epochs = [epoch for epoch in phase.epochs if epoch.epoch != event.epoch]
             phase.epochs.append(event)
-
-    def _phase_of(self, name: str) -> PhaseHistory | None:
-        """The phase of this name. One that runs at several rates has a history for each: `fine_tune x0.3`."""
-        found = next((one for one in self.phases if one.started.phase == name), None)
-        whole = next((one for one in self.phases if name.startswith(f"{one.started.phase} x")), None)
-        if found is None and whole is not None:
-            found = PhaseHistory(replace(whole.started, phase=name))
-            self.phases.append(found)
-        return found

@@ -3,25 +3,149 @@
 from __future__ import annotations
 
 import base64
+import csv
+import heapq
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.atomic import write_file
+from headstart.errors import HeadstartError
 from headstart.events import Event, RunFinished
-from headstart.specs import Reporter, ReporterRequest, RunView
+from headstart.specs import Preview, Reporter, ReporterRequest, RunView
+from headstart_plugins.reporters import HtmlOptions
 from headstart_plugins.reporters import _phrases as say
-from headstart_plugins.reporters._confusions import commonest, shade
 from headstart_plugins.reporters._history import History
-from headstart_plugins.reporters._mistakes import find_mistakes, with_sample
 
 if TYPE_CHECKING:
     import jinja2
 
-    from headstart_plugins.reporters import HtmlOptions
+
+MOST_CHARACTERS = 400
+"""Of a text sample; the rest is cut off."""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One wrong answer, and its sample where it can be shown: `picture` and `sound` are data URIs."""
+
+    key: str
+    target: str
+    prediction: str
+    confidence: float
+    picture: str | None = None
+    sound: str | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class Mistakes:
+    """The shown ones, most confident first, and how many there are of how many test samples."""
+
+    shown: tuple[Mistake, ...]
+    wrong: int
+    samples: int
+
+
+def find_mistakes(predictions: Path, limit: int) -> Mistakes | None:
+    """Read the test rows of predictions.csv in one pass; None without prediction and confidence columns.
+
+    Of equal confidence, the smaller key comes first.
+    """
+    if not predictions.is_file():
+        return None
+    wrong: list[Mistake] = []
+    samples = 0
+    with predictions.open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        if not {"key", "split", "target", "prediction", "confidence"} <= set(rows.fieldnames or ()):
+            return None
+        for row in rows:
+            if row["split"] != "test":
+                continue
+            samples += 1
+            if row["prediction"] != row["target"]:
+                sure = float(row["confidence"])
+                wrong.append(Mistake(row["key"], row["target"], row["prediction"], sure))
+    shown = heapq.nsmallest(limit, wrong, key=lambda mistake: (-mistake.confidence, mistake.key))
+    return Mistakes(tuple(shown), len(wrong), samples)
+
+
+def with_sample(mistake: Mistake, run: RunView) -> Mistake:
+    """The mistake with its sample, where the data is at hand and is a picture, a sound or a text."""
+    try:
+        preview = run.preview(mistake.key)
+    except (HeadstartError, OSError):
+        return mistake
+    if preview is None:
+        return mistake
+    kind = preview.media_type.partition("/")[0]
+    if kind == "image":
+        return replace(mistake, picture=_data_uri(preview))
+    if kind == "audio":
+        return replace(mistake, sound=_data_uri(preview))
+    if preview.media_type.partition(";")[0] == "text/plain":
+        text = " ".join(preview.data.decode("utf-8", "replace").split())
+        return replace(mistake, text=text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + "...")
+    return mistake
+
+
+def _data_uri(preview: Preview) -> str:
+    return f"data:{preview.media_type};base64,{base64.b64encode(preview.data).decode('ascii')}"
+
+
+MOST = 20
+RIGHT, WRONG = (11, 111, 184), (209, 73, 91)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A count, the share it is of its true class, and the colours it is shown in."""
+
+    count: int
+    share: float
+    background: str
+    ink: str
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How often `target` was called `prediction`, of how many samples of `target`."""
+
+    target: str
+    prediction: str
+    count: int
+    support: int
+
+
+def shade(matrix: Sequence[Sequence[int]]) -> list[list[Cell]]:
+    """Cells (true class, predicted class): right answers blue, wrong ones red, deeper for a larger share."""
+    return [
+        [_cell(count, sum(row), right=true == predicted) for predicted, count in enumerate(row)]
+        for true, row in enumerate(matrix)
+    ]
+
+
+def commonest(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> list[Confusion]:
+    """The most frequent wrong answers, most frequent first."""
+    found = [
+        Confusion(classes[true], classes[predicted], count, sum(row))
+        for true, row in enumerate(matrix)
+        for predicted, count in enumerate(row)
+        if count and true != predicted
+    ]
+    return sorted(found, key=lambda one: -one.count)[:MOST]
+
+
+def _cell(count: int, support: int, *, right: bool) -> Cell:
+    share = count / support if support else 0.0
+    red, green, blue = RIGHT if right else WRONG
+    depth = 0.12 + 0.88 * share if count else 0.0
+    return Cell(count, share, f"rgba({red},{green},{blue},{depth:.2f})", "#fff" if depth > 0.55 else "inherit")
 
 
 def build(request: ReporterRequest) -> Reporter:
@@ -50,6 +174,7 @@ class HtmlReporter:
 def page_context(history: History, result: Mapping[str, Any], run: RunView, options: HtmlOptions) -> dict[str, Any]:
     """Everything the template shows, as plain values."""
     mistakes = find_mistakes(run.path / "predictions.csv", options.mistakes)
+    text = _read(run.path / "environment.json")
     return {
         "css": _asset("report.css"),
         "result": result,
@@ -59,7 +184,7 @@ def page_context(history: History, result: Mapping[str, Any], run: RunView, opti
         "mistakes": mistakes,
         "shown_mistakes": [with_sample(mistake, run) for mistake in mistakes.shown] if mistakes else [],
         "recipe": _read(run.path / "recipe.toml"),
-        "environment": _environment_rows(run.path / "environment.json"),
+        "environment": list(_flatten("", json.loads(text))) if text else [],
         "calibration": result.get("calibration") or {},
         "command": f"headstart fit --recipe {shlex.quote(str(run.path / 'recipe.toml'))} --out NEW_FOLDER",
         **_per_class(result, options),
@@ -110,12 +235,6 @@ def _curves(history: History) -> str | None:
     from headstart_plugins.reporters._curves import draw_png
 
     return "data:image/png;base64," + base64.b64encode(draw_png(history)).decode("ascii")
-
-
-def _environment_rows(path: Path) -> list[tuple[str, str]]:
-    """environment.json as rows: nested names joined by spaces, lists of records one a row."""
-    text = _read(path)
-    return list(_flatten("", json.loads(text))) if text else []
 
 
 def _flatten(prefix: str, value: Any) -> list[tuple[str, str]]:

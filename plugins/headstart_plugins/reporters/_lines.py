@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,21 +77,17 @@ def phase_rows(event: PhaseStarted) -> Rows:
     if event.cached:
         rows.append(("cached", f"every stage below {say.printable(event.cut)}, computed once"))
     if event.rates:
-        rows.append(("peak rates", ", ".join(_spans(event.rates))))
+        spans: list[tuple[str, str, float]] = []  # neighbouring stages of one rate together: `stem to top 0.0003`
+        for stage, rate in event.rates.items():
+            if spans and spans[-1][2] == rate:
+                spans[-1] = (spans[-1][0], stage, rate)
+            else:
+                spans.append((stage, stage, rate))
+        named = (f"{low if low == high else f'{low} to {high}'} {say.small(rate)}" for low, high, rate in spans)
+        rows.append(("peak rates", ", ".join(named)))
     if event.warmup:
         rows.append(("warm-up", f"{say.count(event.warmup)} step{'s' if event.warmup > 1 else ''}, moments begin at 0"))
     return rows
-
-
-def _spans(rates: Mapping[str, float]) -> list[str]:
-    """Neighbouring stages of one rate together: `stem to top 0.0003`."""
-    spans: list[tuple[str, str, float]] = []
-    for stage, rate in rates.items():
-        if spans and spans[-1][2] == rate:
-            spans[-1] = (spans[-1][0], stage, rate)
-        else:
-            spans.append((stage, stage, rate))
-    return [f"{first if first == last else f'{first} to {last}'} {say.small(rate)}" for first, last, rate in spans]
 
 
 class EpochTitles:
@@ -103,7 +99,9 @@ class EpochTitles:
 
     def begin(self, event: PhaseStarted, metric: str) -> None:
         """A phase starts; its titles come below what is said while features are computed."""
-        self._titles, self._name = epoch_header(metric, event.solver), event.phase
+        first = "strength" if event.solver == "closed_form" else "epoch"
+        titles = (f"{title:>{width}}" for title, width in _columns(metric))
+        self._titles, self._name = f"{first:>10}" + "".join(titles).rstrip(), event.phase
 
     def over(self, event: EpochDone) -> list[str]:
         """The lines over the row of an epoch."""
@@ -112,13 +110,6 @@ class EpochTitles:
             lines.append(f"{say.words(event.phase)}:")
         self._titles, self._name = "", event.phase
         return lines
-
-
-def epoch_header(metric: str, solver: str) -> str:
-    """Column titles over the epochs of a phase."""
-    first = "strength" if solver == "closed_form" else "epoch"
-    titles = (f"{title:>{width}}" for title, width in _columns(metric))
-    return f"{first:>10}" + "".join(titles).rstrip()
 
 
 def epoch_row(event: EpochDone, metric: str) -> str:
@@ -190,7 +181,14 @@ def result_rows(result: Mapping[str, Any]) -> Rows:
     if "total" in seconds:
         detail = f" ({', '.join(parts)})" if parts else ""
         rows.append(("time", say.duration(seconds["total"]) + detail))
-    return [*rows, ("artefact", f"{run}/artefact"), *_next_commands(run)]
+    quoted = shlex.quote(run)
+    return [
+        *rows,
+        ("artefact", f"{run}/artefact"),
+        ("predict", f"headstart predict {quoted} FILE..."),
+        ("evaluate", f"headstart evaluate {quoted}"),
+        ("reports", f"{run}/report"),
+    ]
 
 
 def _calibration_rows(result: Mapping[str, Any]) -> Rows:
@@ -205,12 +203,3 @@ def _calibration_rows(result: Mapping[str, Any]) -> Rows:
     if error:
         text += f"; calibration error on test {say.metric(error['after'])}, before {say.metric(error['before'])}"
     return [("calibrated", text)]
-
-
-def _next_commands(run: str) -> Sequence[tuple[str, str]]:
-    quoted = shlex.quote(run)
-    return (
-        ("predict", f"headstart predict {quoted} FILE..."),
-        ("evaluate", f"headstart evaluate {quoted}"),
-        ("reports", f"{run}/report"),
-    )

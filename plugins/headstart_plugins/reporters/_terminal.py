@@ -50,7 +50,15 @@ class TerminalConsole:
     def __init__(self, *, live: bool, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True, highlight=False)
         self._live = live
-        self._bar = self._new_bar()
+        self._bar = ProgressBar(
+            SpinnerColumn(),
+            TextColumn("{task.description}", style="bold"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f} {task.fields[unit]}"),
+            _Pace(),
+            console=self._console,
+            transient=True,
+        )
         self._task: TaskID | None = None
         self._activity: _lines.Activity | None = None
         self._began = 0.0
@@ -86,23 +94,18 @@ class TerminalConsole:
         self._hide_task()
         self._bar.stop()
 
-    def _new_bar(self) -> ProgressBar:
-        return ProgressBar(
-            SpinnerColumn(),
-            TextColumn("{task.description}", style="bold"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.completed:,.0f}/{task.total:,.0f} {task.fields[unit]}"),
-            _Pace(),
-            console=self._console,
-            transient=True,
-        )
-
     def _progress(self, event: Progress) -> None:
         if not self._live:
             return
         activity = _lines.activity_of(event)
         if activity != self._activity or self._task is None:
-            self._show_task(activity, event)
+            self._hide_task()
+            self._activity, self._began = activity, event.time
+            of = f"/{event.epochs}" if event.epochs else ""
+            self._bar.start()
+            self._task = self._bar.add_task(
+                activity.title + of, total=event.total, unit=event.unit, metrics=event.metrics
+            )
         if self._task is not None:
             self._bar.update(self._task, completed=event.done, total=event.total, metrics=event.metrics, refresh=True)
         if event.done >= event.total:
@@ -110,13 +113,6 @@ class TerminalConsole:
             if event.activity != "train":
                 line = _lines.activity_end(event, event.time - self._began)
                 self._console.print(Text(line, style="dim"))
-
-    def _show_task(self, activity: _lines.Activity, event: Progress) -> None:
-        self._hide_task()
-        self._activity, self._began = activity, event.time
-        of = f"/{event.epochs}" if event.epochs else ""
-        self._bar.start()
-        self._task = self._bar.add_task(activity.title + of, total=event.total, unit=event.unit, metrics=event.metrics)
 
     def _hide_task(self) -> None:
         if self._task is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from headstart.data.limit import limit_records
+from headstart.data.prepared import limit_records
 from headstart.data.split import make_split
 from headstart.data.split_file import SplitRow, split_bytes
 from headstart.data.targets import build_target_kind

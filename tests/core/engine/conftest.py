@@ -48,8 +48,7 @@ class Bench:
         from headstart.cache import Cache
         from headstart.data.array_store import ArrayStore
         from headstart.engine.device import forward
-        from headstart.engine.features.extractor import Opened
-        from headstart.engine.features.prefix_key import hash_arrays
+        from headstart.engine.features.extractor import Opened, hash_arrays
         from headstart.engine.features.source import Source
         from headstart.engine.network.stages import read_arrays
         from headstart.timing import Stopwatch

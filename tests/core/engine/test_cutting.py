@@ -7,8 +7,7 @@ import pytest
 from headstart.engine.network.cutting import lone_tensors
 from headstart.engine.network.stages import name_variables
 from headstart.specs import Stage
-from headstart.testing.backbones.network import run_stages
-from headstart.testing.backbones.segments import LONGEST, cut_finely
+from headstart.testing.backbones.network import LONGEST, cut_finely, run_stages
 
 pytestmark = pytest.mark.backend
 

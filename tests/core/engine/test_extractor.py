@@ -12,10 +12,9 @@ from headstart.engine.features import extractor as module
 from headstart.engine.features.backbone import Place, open_backbone
 from headstart.engine.features.decision import EngineDecision, Measured
 from headstart.engine.features.export import Exporters
-from headstart.engine.features.extractor import BATCH, FeatureExtractor
-from headstart.engine.features.prefix_key import identify
+from headstart.engine.features.extractor import BATCH, FeatureExtractor, identify
 from headstart.engine.features.selection import Workload, decide
-from headstart.engine.features.stored import features_of, plain_rows
+from headstart.engine.features.source import features_of, plain_rows
 from headstart.engine.lowering.registry import lowered
 from headstart.engine.network.blueprint import BackboneUse, Blueprint
 from headstart.engine.network.stages import name_variables

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from headstart.engine.features.parity import compare, verify_equal
+from headstart.engine.features.extractor import compare, verify_equal
 from headstart.errors import EngineRefusal
 
 pytestmark = pytest.mark.backend

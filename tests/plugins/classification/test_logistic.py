@@ -14,7 +14,7 @@ from headstart_plugins._heads import logistic
 from headstart_plugins._heads.links import Softmax
 from headstart_plugins._heads.logistic import Weights, fit_logistic, make_design
 from headstart_plugins.classification._build import Classification
-from headstart_plugins.classification._ridge import indicators
+from headstart_plugins.classification._solve import indicators
 
 FEW, TURNED, MANY = (30, 50), (120, 40), (120, 12)
 

@@ -8,8 +8,7 @@ import pytest
 from headstart.errors import DataError, UsageError
 from headstart.options import NoOptions
 from headstart.specs import DatasetRequest
-from headstart_plugins.fashion_mnist._build import CLASSES, DEBIAN, build
-from headstart_plugins.fashion_mnist._idx import read_idx
+from headstart_plugins.fashion_mnist._build import CLASSES, DEBIAN, build, read_idx
 
 
 def idx(array):

@@ -10,8 +10,8 @@ from headstart.specs import AugmentationRequest, Change, Drawn
 from headstart_plugins._affine import STILL
 from headstart_plugins.image._changes import Fused, fused
 from headstart_plugins.image_augmentations import RandAugmentOptions
-from headstart_plugins.image_augmentations._operations import operations as drawn_operations
 from headstart_plugins.image_augmentations._policies import USUAL, WIDE, rand_augment, trivial_augment
+from headstart_plugins.image_augmentations._policies import operations as drawn_operations
 
 EVERYTHING = frozenset({"horizontal_flip", "rotation", "colour_inversion"})
 KEYS = [f"sample-{index}" for index in range(6000)]

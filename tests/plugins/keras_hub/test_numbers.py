@@ -217,8 +217,8 @@ def test_a_configuration_that_names_code_is_refused_where_networks_are_built_and
 
 def test_the_presets_listed_are_those_that_keras_hub_itself_lists():
     """They are read from its source without running it."""
-    from headstart_plugins.keras_hub._catalogue import presets
     from headstart_plugins.keras_hub._families import POOLING
+    from headstart_plugins.keras_hub._reference import presets
 
     assert set(presets()) == {name for kind in POOLING for name in getattr(keras_hub.models, kind).presets}
 

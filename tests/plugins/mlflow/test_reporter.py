@@ -18,8 +18,7 @@ from headstart.eventlog import EventLog
 from headstart.events import EpochDone, RunFinished, RunStarted, Warned
 from headstart.specs import ReporterRequest
 from headstart_plugins.mlflow import MlflowOptions, register_reporters
-from headstart_plugins.mlflow._build import build
-from headstart_plugins.mlflow._manners import RUNNING, mannerly
+from headstart_plugins.mlflow._build import RUNNING, build, mannerly
 
 with mannerly(RUNNING):
     pytest.importorskip("mlflow", reason="pip install 'headstart[mlflow]'")

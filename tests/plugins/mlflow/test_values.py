@@ -15,7 +15,7 @@ from headstart.options import parse_options
 from headstart.specs import ReporterRequest
 from headstart_cli.main import run_arguments
 from headstart_plugins.mlflow import MlflowOptions, _values
-from headstart_plugins.mlflow._manners import ENDING, RUNNING, mannerly
+from headstart_plugins.mlflow._build import ENDING, RUNNING, mannerly
 
 TAKEN_BY_MLFLOW = re.compile(r"[/\w.\- ]+", re.ASCII)
 RECIPE = """

@@ -83,7 +83,7 @@ class Exporters:
             _finish(self._waiting.pop(job.engine.name), document, job.engine)
             if refused := json.loads(answer.read_text(encoding="utf-8")):
                 reason = f"{job.engine.name} cannot take this network: {refused['message']}"
-                raise EngineRefusal(reason, **_hint(refused))
+                raise EngineRefusal(reason, hint=refused["hint"] or "use another engine, or --engine native")
         finally:
             answer.unlink(missing_ok=True)
 
@@ -117,7 +117,3 @@ def _finish(process: Process, document: Mapping[str, Any], spec: EngineSpec) -> 
 def _last_line(said: str) -> str:
     """A traceback ends with what went wrong."""
     return (said.strip().splitlines() or ["it said nothing"])[-1]
-
-
-def _hint(refused: Mapping[str, Any]) -> dict[str, Any]:
-    return {"hint": refused["hint"] or "use another engine, or --engine native"}

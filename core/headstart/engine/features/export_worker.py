@@ -31,22 +31,18 @@ def _attempt(job: dict[str, Any]) -> dict[str, Any]:
     from headstart.errors import HeadstartError
 
     try:
-        _export(job)
+        from headstart.engine.network.saved import SavedNetwork
+        from headstart.registry import load_registry
+        from headstart.specs import EngineExport
+
+        registry = load_registry(disable=tuple(job["disable"]))
+        spec = registry.get("engines", job["engine"])
+        network = SavedNetwork.load(job["artefact"], registry=registry).network
+        export = registry.load_target(spec, spec.export)
+        export(EngineExport(network, job["stop"], Path(job["folder"])))
     except HeadstartError as exc:
         return {"message": exc.message, "hint": exc.hint}
     return {}
-
-
-def _export(job: dict[str, Any]) -> None:
-    from headstart.engine.network.saved import SavedNetwork
-    from headstart.registry import load_registry
-    from headstart.specs import EngineExport
-
-    registry = load_registry(disable=tuple(job["disable"]))
-    spec = registry.get("engines", job["engine"])
-    network = SavedNetwork.load(job["artefact"], registry=registry).network
-    export = registry.load_target(spec, spec.export)
-    export(EngineExport(network, job["stop"], Path(job["folder"])))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 import uuid
@@ -20,18 +21,92 @@ from headstart.engine.device import forward
 from headstart.engine.features.decision import EngineDecision, Measured
 from headstart.engine.features.export import Exporters, Job
 from headstart.engine.features.extract import Varying
-from headstart.engine.features.parity import CHECKED, verify_equal
-from headstart.engine.features.prefix_key import identify
 from headstart.engine.lowering.registry import device_at_hand
-from headstart.engine.network.blueprint import Blueprint
+from headstart.engine.network.blueprint import Blueprint, describe
 from headstart.engine.network.network import Network
 from headstart.engine.network.saved import save_network
+from headstart.engine.network.stages import read_arrays
 from headstart.engine.precision import FLOAT32
 from headstart.environment import processor
 from headstart.errors import EngineRefusal, HeadstartError
 from headstart.host.installed import engine_versions, installed_version
 from headstart.registry import Registry
 from headstart.specs import Compiled, EngineRequest, EngineSpec
+
+CHECKED = 8
+"""Real samples on which an engine is held against the stock network."""
+FLOAT32_TOLERANCE = 1e-4
+"""Largest difference in float32, as a share of max(1, standard deviation): design.md, section 4."""
+BFLOAT16_TOLERANCE = 0.1
+"""Largest root mean square of the difference in bfloat16, as a share of the standard deviation. One rounding to 8 bits
+costs up to 0.4 % (half of 2^-7); over fifty layers they add up. `headstart bench` shows what a backbone comes to."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The largest absolute difference over all tensors, and the largest of their relative root mean squares."""
+
+    largest: float
+    relative: float
+
+
+def compare(outputs: Mapping[str, np.ndarray], reference: Mapping[str, np.ndarray]) -> Difference:
+    """Compare (batch, ...) float32 arrays by name. Raises EngineRefusal where names, shapes or finiteness differ."""
+    if {name: array.shape for name, array in outputs.items()} != {n: array.shape for n, array in reference.items()}:
+        raise EngineRefusal(f"gives {_shapes(outputs)}, expected {_shapes(reference)}")
+    largest = relative = 0.0
+    for name, wanted in reference.items():
+        off = np.abs(outputs[name].astype(np.float64) - wanted)
+        if not np.isfinite(off).all():
+            raise EngineRefusal(f"gives values of {name!r} that are not finite")
+        largest = max(largest, float(off.max(initial=0.0)))
+        relative = max(relative, float(np.sqrt(np.mean(off**2))) / max(float(wanted.std()), 1e-12))
+    return Difference(largest, relative)
+
+
+def verify_equal(outputs: Mapping[str, np.ndarray], reference: Mapping[str, np.ndarray], precision: str) -> Difference:
+    """As `compare`; raises EngineRefusal with the difference and the bound where it is too large at `precision`."""
+    found = compare(outputs, reference)
+    if precision == "float32":
+        bound = FLOAT32_TOLERANCE * max(1.0, max(float(wanted.std()) for wanted in reference.values()))
+        if found.largest > bound:
+            raise EngineRefusal(f"differs from the stock network by up to {found.largest:.3g}, allowed {bound:.3g}")
+    elif found.relative > BFLOAT16_TOLERANCE:
+        raise EngineRefusal(
+            f"differs from the stock network by {found.relative:.2%} of its deviation, allowed {BFLOAT16_TOLERANCE:.0%}"
+        )
+    return found
+
+
+def _shapes(arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
+    return {name: array.shape for name, array in arrays.items()}
+
+
+def identify(network: Network, stop: int, blueprint: Blueprint) -> dict[str, Any]:
+    """The first `stop` stages as plain values: builders with versions and options, preprocessing, features, weights.
+
+    The weights are one SHA-256 over names, shapes and numbers; where a cut leaves stages out, theirs do not count.
+    """
+    documents = describe(blueprint)
+    stages = network.stages[:stop]
+    return {
+        "backbone": documents["model.json"]["backbone"],
+        "input": documents["preprocess.json"],
+        "features": sorted(network.taps),
+        "stages": [stage.name for stage in stages],
+        "weights": hash_arrays(read_arrays(stages[1:])),
+    }
+
+
+def hash_arrays(arrays: Mapping[str, np.ndarray]) -> str:
+    """The SHA-256 (hex) of named arrays, in the order of their names."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.data)
+    return digest.hexdigest()
+
 
 NATIVE = "native"
 BATCH = 32
@@ -158,7 +233,10 @@ class FeatureExtractor:
             return Measured(**_facts(known))
         checked = {name: array[:CHECKED] for name, array in opened.compiled(self.batch).items()}
         try:
-            off = verify_equal(checked, self._reference(stop), str(opened.key["precision"]))
+            if stop not in self._references:
+                few = {name: array[:CHECKED] for name, array in self.batch.items()}
+                self._references[stop] = forward(self.stock, 0, stop)(few)
+            off = verify_equal(checked, self._references[stop], str(opened.key["precision"]))
         except EngineRefusal as exc:
             raise EngineRefusal(f"{spec.name} {exc.message}", hint="use another engine, or --engine native") from exc
         found = Measured(_rate(opened.compiled, self.batch), off.largest, off.relative)
@@ -180,12 +258,6 @@ class FeatureExtractor:
         if stop not in self._identities:
             self._identities[stop] = identify(self.stock, stop, self.blueprint)
         return self._identities[stop]
-
-    def _reference(self, stop: int) -> dict[str, np.ndarray]:
-        if stop not in self._references:
-            few = {name: array[:CHECKED] for name, array in self.batch.items()}
-            self._references[stop] = forward(self.stock, 0, stop)(few)
-        return self._references[stop]
 
     def _key(self, spec: EngineSpec, stop: int, precision: str) -> dict[str, Any]:
         return {

@@ -11,16 +11,96 @@ from typing import Any
 
 import numpy as np
 
-from headstart.data.array_store import ArrayStore
+from headstart.data.array_store import Append, ArrayStore
 from headstart.data.lengths import Lengths
 from headstart.data.prepared import PreparedData
 from headstart.data.views import Mixed, TrainingSamples, View, augmented, moved, partners
 from headstart.engine.batch import Batch
-from headstart.engine.features.extractor import Opened
-from headstart.engine.features.stored import Passing, fetch_features, lengths_of, plain_rows, rows_key
+from headstart.engine.features.extract import OnProgress, Take, extract
+from headstart.engine.features.extractor import FeatureExtractor, Opened
 from headstart.engine.network.network import TAP, Network
 from headstart.engine.train.epochs import Drawn, MoveTargets, Samples, Stored, Trimmed
 from headstart.timing import Stopwatch
+
+KIND = "features"
+"""Of cache entries."""
+_PLAIN_VIEW: Mapping[str, Any] = {"view": "plain"}
+"""How samples vary that do not."""
+
+
+@dataclass(frozen=True)
+class Passing:
+    """Samples that pass a prefix: `take` gives those of some of `count` rows, `key` says as plain values what they are,
+    `view` the same to a person, `lengths` how long they are where they differ."""
+
+    take: Take
+    count: int
+    key: Mapping[str, Any]
+    view: str | int = "plain"
+    lengths: Lengths | None = None
+
+
+def features_of(
+    data: PreparedData,
+    extractor: FeatureExtractor,
+    store: ArrayStore,
+    *,
+    rows: np.ndarray | None = None,
+    on_progress: OnProgress = lambda done, total: None,
+) -> dict[str, np.ndarray]:
+    """Features (row, ...) by `@name`, of all samples or of `rows` (row,), in the engine that was decided on.
+
+    They are those that a run on the same backbone, weights and samples trains its head on, and are kept for it.
+    """
+    opened = extractor.open(len(extractor.stock.stages) - 1)
+    return fetch_features(
+        store, opened, plain_rows(data, np.arange(len(data.owners)) if rows is None else rows), on_progress
+    )
+
+
+def fetch_features(
+    store: ArrayStore, opened: Opened, passing: Passing, on_progress: OnProgress
+) -> dict[str, np.ndarray]:
+    """What the prefix gives for these samples, from the store or computed now."""
+
+    def compute(append: Append) -> None:
+        extract(
+            opened.compiled,
+            passing.take,
+            passing.count,
+            batch_size=opened.batch_size,
+            append=append,
+            on_progress=on_progress,
+            varying=None if passing.lengths is None else opened.varying(passing.lengths),
+        )
+
+    facts = {**opened.facts, "rows": passing.count, "view": passing.view}
+    return store.fetch(KIND, {**opened.key, **passing.key}, facts, compute)
+
+
+def plain_rows(data: PreparedData, rows: np.ndarray) -> Passing:
+    """The samples of `rows` as they were prepared."""
+    return Passing(
+        lambda picked: {name: array[rows[picked]] for name, array in data.tensors.items()},
+        len(rows),
+        rows_key(data, rows, _PLAIN_VIEW),
+        lengths=lengths_of(data, rows),
+    )
+
+
+def lengths_of(data: PreparedData, rows: np.ndarray) -> Lengths | None:
+    """How long `rows` are, None where rows are of one length."""
+    return None if data.lengths is None else data.lengths.only(rows)
+
+
+def rows_key(data: PreparedData, rows: np.ndarray, varied: Mapping[str, Any], *, named: bool = False) -> dict[str, Any]:
+    """What samples are: their contents in order, how they vary, and, where they are drawn by their keys, these."""
+    digest = hashlib.sha256()
+    for row in rows:
+        name = data.row_keys[row] if named else ""
+        digest.update(f"{data.row_hashes[row]} {name}\n".encode("utf-8", "surrogateescape"))
+    return {"rows": digest.hexdigest(), "count": len(rows), "varied": dict(varied)}
+
 
 STORED_LIMIT = 8 * 2**30
 """Tensors at a cut above this many bytes are computed again each step instead of stored."""
@@ -134,33 +214,27 @@ class Source:
         key = (cut, split, number, view is not None and view.mixes)
         if key not in self._stored:
             with self.clock.measure("features"):
-                self._stored[key] = self._fetch(cut, self.data.indices(split), number, view)
+                rows = self.data.indices(split)
+                if cut not in self._opened:
+                    self._opened[cut] = self.open(cut)
+                passing = plain_rows(self.data, rows) if view is None else self._varied(rows, number, view)
+                self._stored[key] = fetch_features(self.store, self._opened[cut], passing, self.told)
         return self._stored[key]
-
-    def _fetch(self, cut: int, rows: np.ndarray, number: int, view: View | None) -> dict[str, np.ndarray]:
-        if cut not in self._opened:
-            self._opened[cut] = self.open(cut)
-        passing = plain_rows(self.data, rows) if view is None else self._varied(rows, number, view)
-        return fetch_features(self.store, self._opened[cut], passing, self.told)
 
     def _varied(self, rows: np.ndarray, number: int, view: View) -> Passing:
         """Training samples in a view: what they are, how they vary, and the keys that they are drawn by."""
         samples = self._training_samples()
-        key = rows_key(self.data, rows, self._varied_key(number, view), named=True)
+        varied = {"view": number, **self.view_key}
+        left_out = self.view is not None and self.view.mixes and not view.mixes
+        if view.mixes and self.sampling_weights is not None:
+            weights = np.ascontiguousarray(self.sampling_weights, np.float64)
+            varied["partners"] = hashlib.sha256(weights.tobytes()).hexdigest()
+        key = rows_key(self.data, rows, {**varied, "mixing": False} if left_out else varied, named=True)
         draw = partial(_draw, samples, view, number)
         lengths, mixed = lengths_of(self.data, rows), _partners(samples, view, number, np.arange(len(rows)))
         if lengths is not None and mixed is not None:  # a partner may be the longer one
             lengths = Lengths(np.maximum(lengths.used, lengths.used[mixed.rows]), lengths.static)
         return Passing(draw, len(rows), key, number, lengths)
-
-    def _varied_key(self, number: int, view: View) -> dict[str, Any]:
-        varied = {"view": number, **self.view_key}
-        left_out = self.view is not None and self.view.mixes and not view.mixes
-        if view.mixes and self.sampling_weights is not None:
-            varied["partners"] = hashlib.sha256(
-                np.ascontiguousarray(self.sampling_weights, np.float64).tobytes()
-            ).hexdigest()
-        return {**varied, "mixing": False} if left_out else varied
 
     def _pick(self, rows: np.ndarray) -> Tensors:
         return {name: array[rows] for name, array in self.data.tensors.items()}

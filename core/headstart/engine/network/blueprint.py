@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.errors import DataError
 from headstart.manifest import sha256
-from headstart.specs import HasAssets
+from headstart.specs import BackboneSpec, HasAssets, InputKind, InputRequest, InputSpec, Task, TaskSpec, WeightsSpec
 
 if TYPE_CHECKING:
     from headstart.registry import Registry
-    from headstart.specs import BackboneSpec, InputKind, InputSpec, Task, TaskSpec, WeightsSpec
 
 _ASSET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -77,7 +76,6 @@ class BackboneUse:
 
     def assets(self, registry: Registry) -> Mapping[str, Path]:
         """The files that go with published weights, by name. Raises MissingWeightsError where one is not here."""
-        from headstart.specs import WeightsSpec
         from headstart.weights.source import locate_assets
 
         return locate_assets(self.spec, self.weights, registry) if isinstance(self.weights, WeightsSpec) else {}
@@ -85,7 +83,6 @@ class BackboneUse:
     def kind(self, registry: Registry) -> InputKind:
         """The input kind with the weights' preprocessing; imports no framework."""
         blueprint = self.blueprint(registry)
-        from headstart.specs import InputRequest
 
         request = InputRequest(blueprint.preprocess, blueprint.input_options, blueprint.input_assets)
         kind: InputKind = registry.load_target(blueprint.input, blueprint.input.build)(request)

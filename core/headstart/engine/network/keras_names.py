@@ -36,14 +36,12 @@ def stable_paths(layer: keras.Layer, paths: Sequence[str]) -> tuple[str, ...]:
     """
     numbers = {sub.name: (kind_of(sub), number) for sub in _inside(layer) if (number := own_number(sub)) is not None}
     numbers |= {
-        name: (UNNAMED, int(match[1] or 0)) for name in _own_names(paths) if (match := _UNNAMED.fullmatch(name))
+        name: (UNNAMED, int(match[1] or 0))
+        for name in {path.rpartition("/")[2] for path in paths}
+        if (match := _UNNAMED.fullmatch(name))
     }
     ranks = _ranks(paths, numbers)
     return tuple(_renamed(path, numbers, ranks) for path in paths)
-
-
-def _own_names(paths: Sequence[str]) -> set[str]:
-    return {path.rpartition("/")[2] for path in paths}
 
 
 def _inside(layer: keras.Layer) -> Sequence[keras.Layer]:

@@ -73,7 +73,13 @@ class LowRankAdapter:
     def __init__(self, named: Mapping[str, keras.Variable], plan: LowRank, *, seed: int) -> None:
         splits = adaptable({name: tuple(variable.shape) for name, variable in named.items()}, plan.rank)
         if not splits:
-            raise _nothing_to_adapt(named, plan.rank)
+            stages = ", ".join(dict.fromkeys(name.partition("/")[0] for name in named)) or "none"
+            kernels = sum(_is_kernel(name) for name in named)
+            raise UsageError(
+                f"low-rank updates of rank {plan.rank} match no kernel in the stages {stages}: of {len(named)} "
+                f"weights {kernels} are kernels, and none is larger than such an update",
+                hint="choose a smaller --set strategy.rank, other stages with --train, or another strategy",
+            )
         self._scale = plan.scale
         self.adapted = {name: named[name] for name in splits}
         self.base = {name: copied(variable) for name, variable in self.adapted.items()}
@@ -116,13 +122,3 @@ def _is_kernel(name: str) -> bool:
 
 def _variable(array: np.ndarray) -> keras.Variable:
     return keras.Variable(array, dtype="float32")
-
-
-def _nothing_to_adapt(named: Mapping[str, Any], rank: int) -> UsageError:
-    stages = ", ".join(dict.fromkeys(name.partition("/")[0] for name in named)) or "none"
-    kernels = sum(_is_kernel(name) for name in named)
-    return UsageError(
-        f"low-rank updates of rank {rank} match no kernel in the stages {stages}: of {len(named)} weights {kernels} "
-        f"are kernels, and none is larger than such an update",
-        hint="choose a smaller --set strategy.rank, other stages with --train, or another strategy",
-    )

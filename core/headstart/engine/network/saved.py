@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from headstart.atomic import write_directory
 from headstart.documents import read_object
@@ -28,13 +28,11 @@ from headstart.errors import DataError, PluginError, UsageError
 from headstart.manifest import read_manifest, sha256, write_manifest
 from headstart.options import parse_options
 from headstart.schemas import ARTEFACT
+from headstart.specs import InputKind, InputRequest, Task, TaskRequest, TaskSpec
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from headstart.engine.network.network import Network
     from headstart.registry import Registry
-    from headstart.specs import InputKind, Spec, Task, TaskSpec
 
 T = TypeVar("T")
 LARGEST_JSON = 64 * 2**20
@@ -92,7 +90,6 @@ class SavedNetwork:
     @cached_property
     def kind(self) -> InputKind:
         """The input kind with this artefact's preprocessing."""
-        from headstart.specs import InputRequest
 
         blueprint = self.blueprint
         build = self.registry.load_target(blueprint.input, blueprint.input.build)
@@ -109,7 +106,6 @@ class SavedNetwork:
     @cached_property
     def task(self) -> Task:
         """The task with this artefact's labels."""
-        from headstart.specs import TaskRequest
 
         build = self.registry.load_target(self.task_spec, self.task_spec.build)
         blueprint = self.blueprint
@@ -182,7 +178,12 @@ def _read_builder(document: Mapping[str, Any], part: str, kind: str, registry: R
     described = _part(document, part, dict)
     name, values = _part(described, "builder", str), _part(described, "options", dict)
     version = _part(described, "builder_version", int)
-    spec = _find(registry, kind, name)
+    try:
+        spec: Any = registry.get(kind, name)
+    except UsageError as exc:
+        raise PluginError(
+            f"the artefact needs {name!r}, which no installed plugin offers", hint=exc.hint or exc.message
+        ) from exc
     if spec.version != version:
         raise PluginError(
             f"the artefact was made with version {version} of {name}; installed is version {spec.version}",
@@ -199,14 +200,3 @@ def _part(document: Mapping[str, Any], name: str, kind: type[T]) -> T:
     if not isinstance(value, kind):
         raise DataError(f"the artefact's description should have {name!r} as {kind.__name__}, has {value!r:.100}")
     return value
-
-
-def _find(registry: Registry, kind: str, name: str) -> Any:
-    found: Spec
-    try:
-        found = registry.get(kind, name)
-    except UsageError as exc:
-        raise PluginError(
-            f"the artefact needs {name!r}, which no installed plugin offers", hint=exc.hint or exc.message
-        ) from exc
-    return found

@@ -33,17 +33,14 @@ def name_variables(stages: Sequence[Stage]) -> dict[str, keras.Variable]:
     named: dict[str, keras.Variable] = {}
     for stage in stages:
         for index, layer in enumerate(weighted_layers(stage.model)):
-            for variable, role in zip(layer.weights, _roles(layer), strict=True):
+            for variable, role in zip(
+                layer.weights, stable_paths(layer, [_role(layer, variable) for variable in layer.weights]), strict=True
+            ):
                 name = f"{stage.name}/{index}/{role}"
                 if name in named:
                     raise ValueError(f"layer {layer.name!r} of stage {stage.name!r} has two weights called {name}")
                 named[name] = variable
     return named
-
-
-def _roles(layer: keras.Layer) -> tuple[str, ...]:
-    """One role a weight: `kernel`, or the path inside a composite layer such as `attention/query/kernel`."""
-    return stable_paths(layer, [_role(layer, variable) for variable in layer.weights])
 
 
 def _role(layer: keras.Layer, variable: keras.Variable) -> str:

@@ -1,11 +1,279 @@
-"""The contract of augmentations, in two levels: declared, drawn."""
+"""The contract of augmentations, in levels: declared, drawn."""
 
 from __future__ import annotations
 
-from headstart.testing.augmentations.declared import AugmentationDeclared
-from headstart.testing.augmentations.drawn import AugmentationDrawn
+import random
+import re
+from contextlib import suppress
+from typing import Any
+from unittest import SkipTest
 
-__all__ = ["AugmentationContract", "AugmentationDeclared", "AugmentationDrawn"]
+from headstart.errors import PluginError
+from headstart.specs import Augmentation, AugmentationRequest, Drawn, InputKind, InputSpec, JudgesChanges, MixesSamples
+from headstart.testing.augmentations.drawing import Draw, plain_draws
+from headstart.testing.augmentations.findings import array_problem, draw_problem, forbidden, mixed_problem, refusal
+from headstart.testing.contract import shared, told
+from headstart.testing.declared import Declared
+from headstart.testing.fresh_process import run_fresh
+from headstart.testing.input_kinds import WithInputKind, make_up
+
+
+class AugmentationDeclared(Declared):
+    """The spec of an augmentation is complete."""
+
+    _kind = "augmentations"
+
+    def test_an_input_kind_is_installed_that_applies_what_it_draws(self) -> None:
+        """`changes` of the kind have every name in `draws`."""
+        kinds = self.registry.specs("inputs")
+        known = "; ".join(f"{kind.name} applies {', '.join(kind.changes) or 'none'}" for kind in kinds)
+        self._require(
+            any(self.spec.draws <= kind.changes.keys() for kind in kinds),
+            f"draws is {sorted(self.spec.draws)}, and no installed input kind applies all of that",
+            f"Name changes of one kind: {known}.",
+        )
+
+    def test_the_symmetries_that_it_uses_are_named_as_datasets_name_them(self) -> None:
+        """A dataset allows `horizontal_flip`; another spelling would never be allowed."""
+        odd = [name for name in self.spec.uses if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name)]
+        self._require(
+            not odd,
+            f"uses has {sorted(odd)}",
+            "Name symmetries in small letters and underscores, such as horizontal_flip.",
+        )
+
+
+ODD = ("folder/caf\udce9.jpg", "猫/1")
+"""Names of files that are not UTF-8, or not ASCII."""
+KEYS = (*(f"sample-{number}" for number in range(62)), *ODD)
+DRAWS: tuple[Draw, ...] = tuple((seed, epoch, key) for seed in (0, 5) for epoch in (0, 1, 7) for key in KEYS)
+PURE = "Make each draw from its arguments alone, as from random.Random(f'{seed} {epoch} {key!a}')."
+
+
+class AugmentationDrawn(WithInputKind):
+    """Draws for 64 samples, and applies what is drawn to made-up ones by the input kind.
+
+    `varies` is False for an augmentation that leaves every sample as it is, on purpose. `input_kind` names the kind;
+    None is the first by name of those that apply what it draws.
+    """
+
+    varies: bool = True
+    input_kind: str | None = None
+
+    _kind = "augmentations"
+
+    def test_it_draws_what_its_input_kind_applies_with_and_without_symmetries(self) -> None:
+        """Changes that the spec names, with values that the kind takes; shares from 0 to 1."""
+        problem = self._problem()
+        self._require(problem is None, f"{problem}", "Any seed, epoch and key must give a headstart.specs.Drawn.")
+
+    def test_its_draws_differ_between_samples_epochs_and_seeds(self) -> None:
+        """Unless `varies` is False: then nothing is ever drawn."""
+        augmentation = self._sound(allowed=True)
+        first, *others = (
+            plain_draws(augmentation, [(seed, epoch, key) for key in KEYS]) for seed, epoch in ((0, 0), (0, 1), (1, 0))
+        )
+        if not self.varies:
+            same = all(augmentation.draw(*draw) == Drawn() for draw in DRAWS)
+            self._require(same, "`varies` is False, but it draws something", "Remove `varies = False`.")
+            return
+        hint = f"where that is meant, set `varies = False` in {type(self).__name__}."
+        self._require(
+            any(drawn != first[0] for drawn in first[1:]),
+            "it draws the same for each of 64 samples",
+            f"Draw from the key as well; {hint}",
+        )
+        for other, what in zip(others, ("epoch", "seed"), strict=True):
+            self._require(
+                other != first, f"64 samples are varied the same for another {what}", f"Draw from the {what}; {hint}"
+            )
+
+    def test_its_draws_repeat_in_any_order(self) -> None:
+        """Training may be resumed in the middle, and its batches cut otherwise."""
+        augmentation = self._sound(allowed=True)
+        first = plain_draws(augmentation, DRAWS)
+        again = plain_draws(augmentation, DRAWS[::-1])[::-1]
+        self._require(first == again, "drawn again, in another order, some draws differ", PURE)
+        anew = plain_draws(self._sound(allowed=True), DRAWS)
+        self._require(first == anew, "another instance draws otherwise", PURE)
+
+    def test_its_draws_repeat_in_another_process(self) -> None:
+        """Where texts hash to other numbers: Python's own hash differs from process to process."""
+        symmetries = sorted(self.spec.uses)
+        request = {"name": self.name, "options": dict(self.options), "symmetries": symmetries, "draws": DRAWS}
+        here = plain_draws(self._sound(allowed=True), DRAWS)
+        seeded = {"PYTHONHASHSEED": "4711"}
+        fresh = run_fresh("headstart.testing.augmentations.drawing", request, environment=seeded)
+        if fresh.reply is None:
+            self._fail(f"drawing in another process fails: {fresh.error}", PURE)
+        self._require(fresh.reply == here, "another process draws otherwise", PURE + " Not from hash().")
+
+    def test_it_neither_reads_nor_moves_the_random_state_of_the_process(self) -> None:
+        """`random` and `numpy.random` belong to whoever seeded them."""
+        import numpy as np
+
+        augmentation = self._sound(allowed=True)
+        kept, kept_numpy = random.getstate(), np.random.get_state()
+        try:
+            drawn = []
+            for seed in (1, 2):
+                random.seed(seed)
+                np.random.seed(seed)  # the global state is what this is about
+                before, before_numpy = random.getstate(), np.random.get_state()
+                drawn.append(plain_draws(augmentation, DRAWS))
+                moved = random.getstate() != before or str(np.random.get_state()) != str(before_numpy)
+                self._require(not moved, "drawing moves the global random state", PURE)
+            self._require(drawn[0] == drawn[1], "draws depend on the global random state", PURE)
+        finally:
+            random.setstate(kept)
+            np.random.set_state(kept_numpy)
+
+    def test_it_does_nothing_forbidden_where_no_symmetry_is_allowed(self) -> None:
+        """A mirrored digit is none, nor is an upside-down one; inverted, a negative looks like a picture."""
+        augmentation, kind = self._sound(allowed=False), self._input_kind()
+        for draw in DRAWS:
+            found = forbidden(augmentation.draw(*draw), kind)
+            what, symmetry = found or ("", "")
+            self._require(
+                found is None,
+                f"with no symmetry allowed, draw{draw} {what}",
+                f'Do so only where "{symmetry}" is in request.symmetries, and name it in `uses` of the spec.',
+            )
+
+    def test_it_mixes_samples_where_its_spec_says_so_and_only_there(self) -> None:
+        """Who mixes samples must mix their labels, and learns from the spec that this is due."""
+        augmentation = self._sound(allowed=True)
+        mixing = [draw for draw in DRAWS if augmentation.draw(*draw).mix is not None]
+        if self.spec.mixes:
+            self._require(bool(mixing), "`mixes` is True, but no draw mixes", "Leave `mixes` out of the spec.")
+            return
+        self._require(
+            not mixing, f"draw{mixing[:1]} mixes samples, which its spec does not say", "Set `mixes=True` in the spec."
+        )
+
+    def test_mixed_samples_are_between_the_two_and_their_labels_too(self) -> None:
+        """By the input kind, which must offer that; neither of the two is changed."""
+        import numpy as np
+
+        kind, samples, augmentation = self._input_kind(), self._samples(), self._sound(allowed=True)
+        kind_name = self._kind_spec().name
+        if not self.spec.mixes:
+            return
+        if not isinstance(kind, MixesSamples):
+            self._fail(f"its input kind {kind_name} cannot mix", "Name one that has `mix` and `own_share`.")
+        own, partner = ({name: array[row] for name, array in samples.items()} for row in (0, 1))
+        before = {name: (own[name].copy(), partner[name].copy()) for name in own}
+        for mix in filter(None, (augmentation.draw(0, 1, key).mix for key in KEYS)):
+            share, mixed = kind.own_share(mix), kind.mix(own, partner, mix)
+            self._require(0 <= share <= 1, f"own_share({mix}) is {share}", f"{kind_name} must give 0 to 1.")
+            for name, (first, second) in before.items():
+                problem = mixed_problem(first, second, np.asarray(mixed[name]), share)
+                self._require(problem is None, f"{name} of {mix} {problem}", f"Correct `mix` of {kind_name}.")
+                kept = np.array_equal(own[name], first) and np.array_equal(partner[name], second)
+                self._require(kept, f"mixing changes {name} of a stored sample", "`mix` must return new arrays.")
+
+    def test_varied_samples_keep_shape_type_and_range(self) -> None:
+        """What the input kind makes of a draw can stand where the sample stood."""
+        import numpy as np
+
+        kind, samples, augmentation = self._input_kind(), self._samples(), self._sound(allowed=True)
+        for row, key in enumerate(KEYS[: len(next(iter(samples.values())))]):
+            sample = {name: array[row] for name, array in samples.items()}
+            drawn = augmentation.draw(0, 1, key)
+            varied = kind.transform(sample, drawn.changes)
+            only_moved = isinstance(kind, JudgesChanges) and kind.only_moves(drawn.changes)
+            for name, array in sample.items():
+                found = np.asarray(varied[name])
+                problem = array_problem(array, found, only_moved=only_moved)
+                self._require(
+                    problem is None,
+                    f"applied to a sample, its draw for {key!r} {problem}",
+                    "Draw changes that leave most of a sample as it is.",
+                )
+
+    def test_what_is_validated_on_is_never_varied(self) -> None:
+        """Epochs of varied training samples leave the samples themselves, and those of val, to the bit."""
+        import numpy as np
+
+        from headstart.data.views import TrainingSamples, View, augmented
+
+        kind, samples = self._input_kind(), self._samples()
+        view = View(kind, self._sound(allowed=True), 0, self.spec.mixes)
+        if self.spec.mixes and not isinstance(kind, MixesSamples):  # which another test tells
+            view = view.unmixed()
+        count = len(next(iter(samples.values())))
+        before = {name: array.copy() for name, array in samples.items()}
+        training = np.arange(0, count, 2)
+        for epoch in range(3):
+            try:
+                varied = augmented(
+                    TrainingSamples(samples, KEYS[:count], training), np.arange(len(training)), view, epoch
+                )
+            except PluginError as exc:
+                self._fail(f"an epoch of it raises {exc}", "Correct `draw`, or its spec.")
+            shared = [name for name, array in varied.items() if np.shares_memory(array, samples[name])]
+            self._require(not shared, f"varied samples share memory with {shared}", "Make new arrays.")
+        sample = {name: array[1] for name, array in samples.items()}  # a row of val, handed over as it is
+        kind.transform(sample, view.augmentation.draw(0, 0, KEYS[1]).changes)
+        odd = [name for name, array in samples.items() if not np.array_equal(array, before[name], equal_nan=True)]
+        self._require(
+            not odd,
+            f"varying samples changes the stored {', '.join(odd)}, which val is read from",
+            f"`transform` of the input kind {self._kind_spec().name} must return new arrays.",
+        )
+
+    def _built(self, *, allowed: bool) -> Augmentation:
+        """With every symmetry that it uses, or with none."""
+        target = self._load(self.spec.build)
+        request = AugmentationRequest(self._chosen_options(), self.spec.uses if allowed else frozenset())
+        try:
+            built: Augmentation = target(request)
+        except Exception as exc:  # of the author's code
+            self._fail(f"building it raises {told(exc)}", "Correct the build target.")
+        self._require(
+            callable(getattr(built, "draw", None)),
+            f"its build target returned {type(built).__name__}",
+            "Return an object with draw(seed, epoch, key).",
+        )
+        return built
+
+    def _sound(self, *, allowed: bool) -> Augmentation:
+        """The augmentation where each draw is sound; else skips, for one test is about that."""
+        if self._problem() is not None:
+            raise SkipTest(f"what {self.name} draws is not sound, see the test of what it draws")
+        return self._built(allowed=allowed)
+
+    @shared
+    def _problem(self) -> str | None:
+        """What is wrong with the first draw that is not sound; None where all are."""
+        kind: InputKind | None = None
+        with suppress(AssertionError):  # tests that need the kind tell that it cannot be built
+            kind = self._input_kind()
+        sample = {} if kind is None else {name: array[0] for name, array in self._samples().items()}
+        for allowed in (False, True):
+            augmentation = self._built(allowed=allowed)
+            for draw in DRAWS:
+                if problem := draw_problem(augmentation, draw, self.spec.draws):
+                    return problem
+                drawn = augmentation.draw(*draw)
+                if kind is not None and (problem := refusal(drawn, kind, sample)):
+                    return f"draw{draw} gives {drawn}: {problem}"
+        return None
+
+    def _kind_spec(self) -> InputSpec:
+        """The kind that applies what is drawn. Fails where none is installed."""
+        if self.input_kind is not None:
+            named: InputSpec = self.registry.get("inputs", self.input_kind)
+            return named
+        fitting: list[InputSpec] = [
+            kind for kind in self.registry.specs("inputs") if self.spec.draws <= kind.changes.keys()
+        ]
+        if not fitting:
+            self._fail(f"no input kind applies {sorted(self.spec.draws)}", "See level A: AugmentationDeclared.")
+        return fitting[0]
+
+    def _samples(self) -> dict[str, Any]:
+        return make_up(self._input_kind().tensors, 8)
 
 
 class AugmentationContract(AugmentationDeclared, AugmentationDrawn):

@@ -1,12 +1,577 @@
-"""The contract of backbones, in three levels: declared, built on one backend, equal on both."""
+"""The contract of backbones, in levels: declared, built and trained on one backend, alike on both."""
 
 from __future__ import annotations
 
-from headstart.testing.backbones.agrees import BackboneAgrees
-from headstart.testing.backbones.built import BackboneBuilt
-from headstart.testing.backbones.declared import BackboneDeclared
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest import SkipTest
 
-__all__ = ["BackboneAgrees", "BackboneBuilt", "BackboneContract", "BackboneDeclared"]
+from headstart.backend import VARIABLE, activate, choose_backend, installed_backends
+from headstart.errors import HeadstartError, PluginError, UsageError
+from headstart.specs import BACKENDS, InputKind, RemoteFile, Stage
+from headstart.testing.answers import read_outputs, write_arrays
+from headstart.testing.contract import Contract, shared, told
+from headstart.testing.declared import Declared
+from headstart.testing.fresh_process import run_fresh
+from headstart.testing.input_kinds import build_kind, input_of, make_up
+from headstart.weights.digests import ALGORITHMS, UNKNOWN
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from headstart.testing.backbones.network import Outputs, Trained
+
+SAMPLES = 16
+"""Rows of a batch; with fewer, statistics of a deep network magnify rounding."""
+
+
+class BackboneOffer(Contract):
+    """Base of the levels. `name` may also be a reference that its plugin resolves, such as `hub/resnet50`.
+
+    `size` is the side length, width or duration that networks are built for: the spec's `tiny_size` where it is None.
+    `options` go on top of the spec's `tiny`.
+    """
+
+    size: int | None = None
+
+    _kind = "backbones"
+
+    def batch(self, kind: InputKind, count: int) -> Mapping[str, np.ndarray]:
+        """Prepared samples {name: (count, ...)} as `kind.tensors` says. Override it where made-up ones make no sense.
+
+        Must give the same ones each time, without Keras.
+        """
+        return make_up(kind.tensors, count)
+
+    def _find_spec(self) -> Any:
+        self._require_loaded()
+        registered = {spec.name for spec in self.registry.specs(self._kind)}
+        if self.name in registered or "resolve_backbone" not in self._published().hooks:
+            return super()._find_spec()
+        try:
+            return self.registry.resolve_backbone(self.name)
+        except HeadstartError as exc:
+            self._fail(f"it is not registered, and resolve_backbone does not open it: {exc}", "Correct one of them.")
+
+    def _variant(self) -> Any:
+        """The options of the small network that is built."""
+        return self._chosen_options({**self.spec.given, **self.spec.tiny, **self.options})
+
+    @shared
+    def _input_kind(self) -> InputKind:
+        try:
+            spec = input_of(self.registry, self.spec)
+            return build_kind(self.registry, spec, self.spec.preprocess, self.size or self.spec.tiny_size)
+        except Exception as exc:  # of a third party's input kind
+            self._fail(
+                f"the input kind of the tensors {self.spec.takes!r} cannot be built: {exc}",
+                "See level A: BackboneDeclared.",
+            )
+
+
+AXES = ("batch", "height", "width", "time", "token", "channel")
+MAP = re.compile(r"map@([1-9]\d*)")
+FEATURES = "`pooled`, `tokens`, or `map@` and a stride, such as map@32"
+
+
+class BackboneDeclared(BackboneOffer, Declared):
+    """The spec of a backbone is complete and says what can be true."""
+
+    def test_the_licence_of_network_and_weights_is_stated(self) -> None:
+        """A user must know what may be done with each file."""
+        self._require_licence(self.spec.licence, "the network")
+        for weights in self.spec.weights:
+            self._require_licence(weights.licence, f"the weights {weights.name!r}")
+            self._require(
+                weights.source.strip(),
+                f"the weights {weights.name!r} do not say where they are from",
+                "Fill `source`: who trained them, and on what.",
+            )
+
+    def test_sizes_and_digests_are_given_or_unknown(self) -> None:
+        """Digests are those that the publisher states: an algorithm and that many hex digits, or "unknown"."""
+        for weights in self.spec.weights:
+            self._require(
+                weights.size is None or weights.size > 0,
+                f"the weights {weights.name!r} have a size of {weights.size} bytes",
+                "State the size of the file, or None where the publisher does not.",
+            )
+            if weights.digest != UNKNOWN:
+                self._require(
+                    weights.algorithm in ALGORITHMS,
+                    f"the weights {weights.name!r} name the digest algorithm {weights.algorithm!r}",
+                    f"Use what the publisher states, one of {', '.join(ALGORITHMS)}; or set digest to {UNKNOWN!r}.",
+                )
+                digits = 2 * hashlib.new(weights.algorithm, usedforsecurity=False).digest_size
+                self._require(
+                    re.fullmatch(rf"[0-9a-fA-F]{{{digits}}}", weights.digest),
+                    f"the digest of the weights {weights.name!r} is {weights.digest!r} ({len(weights.digest)} "
+                    f"characters), and {weights.algorithm} has {digits} hex digits",
+                    f"Copy the digest that the publisher states, or set it to {UNKNOWN!r}.",
+                )
+
+    def test_weights_have_names_of_their_own_and_a_place(self) -> None:
+        """`--weights NAME` finds one set, and `weights get` knows what to fetch."""
+        names = [weights.name for weights in self.spec.weights]
+        for weights in self.spec.weights:
+            self._require(
+                weights.name.strip() and names.count(weights.name) == 1,
+                f"its weights are called {names}",
+                "Give each set a name of its own.",
+            )
+            origin = weights.origin
+            if isinstance(origin, RemoteFile):
+                self._require(
+                    origin.url.startswith("https://") and origin.filename and "/" not in origin.filename,
+                    f"the weights {weights.name!r} come from {origin}",
+                    "Give an address that starts with https:// and the bare name of the file.",
+                )
+
+    def test_features_are_named_and_shaped_in_known_words(self) -> None:
+        """Names and axes are those that tasks ask for; the batch comes first, channels last."""
+        names = [feature.name for feature in self.spec.features]
+        self._require(
+            names and len(set(names)) == len(names),
+            f"its features are called {names}",
+            f"Offer at least one feature, each under a name of its own: {FEATURES}.",
+        )
+        for feature in self.spec.features:
+            where, stride = f"the feature {feature.name!r}", MAP.fullmatch(feature.name)
+            asked = {name for task in self.registry.specs("tasks") for name in task.features}
+            self._require(
+                stride or feature.name in {"pooled", "tokens", *asked},
+                f"{where} is in no task's words",
+                f"Call it {FEATURES}, or what an installed task asks for.",
+            )
+            axes = feature.axes
+            self._require(
+                axes and axes[0] == "batch" and axes[-1] == "channel" and set(axes) <= set(AXES),
+                f"{where} has the axes {axes}",
+                f"Name them in order, batch first and channel last, out of {', '.join(AXES)}.",
+            )
+            self._require(
+                feature.channels is None or feature.channels > 0,
+                f"{where} has {feature.channels} channels",
+                "State the size of its channel axis, or None where only the built network knows it.",
+            )
+            self._require(
+                stride is None or feature.stride == int(stride[1]),
+                f"{where} has the stride {feature.stride}",
+                "The number after map@ is the stride: input pixels per pixel of the map.",
+            )
+
+    def test_its_preprocessing_is_one_that_the_input_kind_knows(self) -> None:
+        """Preprocessing belongs to the weights; the input kind reads it, so it must know every value."""
+        kind = self._input_spec()
+        stated = [("preprocess", self.spec.preprocess)]
+        stated += [(f"preprocess of the weights {weights.name!r}", weights.preprocess) for weights in self.spec.weights]
+        for where, preprocess in stated:
+            try:
+                build_kind(self.registry, kind, preprocess)
+            except HeadstartError as exc:
+                hint = f" ({exc.hint})" if exc.hint else ""
+                self._fail(f"{where} is refused by {kind.name}: {exc}{hint}", "Correct the value.")
+
+    def _targets(self) -> Iterator[tuple[str, str]]:
+        yield from super()._targets()
+        for weights in self.spec.weights:
+            yield f"load of the weights {weights.name!r}", weights.load
+            if weights.head is not None:
+                yield f"load of the head of the weights {weights.name!r}", weights.head.load
+            fetch: Any = getattr(weights.origin, "fetch", None)
+            if fetch is not None:
+                yield f"fetch of the weights {weights.name!r}", fetch
+
+
+RUNS = "Each stage must take what the stage below gives, in training and in inference."
+
+
+class BackboneSubject(BackboneOffer):
+    """Base of level B. Everything here is made once a class, when it is first asked for."""
+
+    def _backend(self) -> str:
+        """The backend of this process: KERAS_BACKEND, or the first installed one."""
+        try:
+            choice = choose_backend(None)
+        except UsageError as exc:
+            raise SkipTest(f"{exc}: {exc.hint}") from exc
+        activate(choice)
+        return choice.name
+
+    def _built(self) -> tuple[Stage, ...]:
+        """The small network as the build target gives it, or as `_alive` left it."""
+        return self._once("built", lambda: self._build(self._variant()))
+
+    def _alive(self) -> tuple[Stage, ...]:
+        """The small network, seeded and calibrated."""
+        return self._calibrated()[0]
+
+    @shared
+    def _twin(self) -> tuple[Stage, ...]:
+        """The same network, built a second time and seeded alike."""
+        self._built()
+        import keras
+
+        keras.layers.Dense(1).build((None, 1))  # so that Keras' counters have moved when the second one is built
+        return self._build(self._variant())
+
+    def _dead(self) -> str | None:
+        """What calibration found dead in the small network."""
+        return self._calibrated()[1]
+
+    def _calibrated(self) -> tuple[tuple[Stage, ...], str | None]:
+        stages = self._built()
+        return self._once("calibrated", lambda: (stages, self._bring_alive(stages)))
+
+    def _bring_alive(self, stages: tuple[Stage, ...]) -> str | None:
+        from headstart.testing.backbones.network import bring_alive
+
+        try:
+            return bring_alive(stages, self._images(), features=self.spec.features)
+        except Exception as exc:  # of the author's layers
+            self._fail(f"running its stages raises {told(exc)}", RUNS)
+
+    def _build(self, options: Any) -> tuple[Stage, ...]:
+        """Call the build target; skips where it refuses this backend."""
+        backend = self._backend()
+        if reason := self.spec.refuses.get(backend):
+            raise SkipTest(f"{self.name} refuses the backend {backend}: {reason}")
+        from headstart.testing.backbones.network import build_stages
+
+        target = self._load(self.spec.build)
+        try:
+            return build_stages(target, options, self._input_kind())
+        except Exception as exc:  # of the author's code
+            self._fail(
+                f"building it with {options} on {backend} raises {told(exc)}",
+                f"Correct the build target, or say in the spec why not: refuses={{{backend!r}: 'the reason'}}.",
+            )
+
+    def _batch(self) -> Mapping[str, np.ndarray]:
+        """Prepared samples."""
+        return self._once("batch", lambda: self.batch(self._input_kind(), SAMPLES))
+
+    @shared
+    def _images(self) -> Mapping[str, np.ndarray]:
+        """The batch after the input kind's stage."""
+        self._backend()
+        from headstart.testing.backbones.network import preprocessed
+
+        return preprocessed(self._input_kind(), self._batch())
+
+    def _outputs(self, stages: tuple[Stage, ...]) -> Outputs:
+        """What `stages` give for the batch, now."""
+        from headstart.testing.backbones.network import run_stages
+
+        try:
+            return run_stages(stages, self._images())
+        except Exception as exc:  # of the author's layers
+            self._fail(f"running its stages raises {told(exc)}", RUNS)
+
+    @shared
+    def _trained(self) -> Trained:
+        """The small network before and after one update of all stages but the lowest."""
+        stages = self._alive()
+        if self._dead() is not None:
+            raise SkipTest(f"{self.name} is dead, so nothing can be learned: see the test of dead tensors")
+        from headstart.engine.network.stages import assign_arrays
+        from headstart.testing.backbones.network import train_once, with_head
+
+        upper = tuple(stage.name for stage in stages[1:] or stages)
+        try:
+            headed = with_head(self._input_kind(), stages, self.spec, self.registry)
+            if headed is None:
+                raise SkipTest(f"no installed task takes a feature of {self.name}")
+            trained = train_once(headed, self._batch(), upper)
+        except Exception as exc:  # of the author's layers
+            if isinstance(exc, SkipTest):
+                raise
+            self._fail(f"one step of training raises {told(exc)}", RUNS)
+        assign_arrays(headed.network.learned, trained.before, source="the weights from before the step")
+        return trained
+
+
+class BackboneTrained(BackboneSubject):
+    """One update of all stages but the lowest, below a linear head, on made-up classes.
+
+    `without_gradient` names the weights (`stage/index/role`) that no gradient reaches, on purpose.
+    """
+
+    without_gradient: tuple[str, ...] = ()
+
+    def test_freezing_each_stage_leaves_exactly_the_others_to_learn(self) -> None:
+        """Phases freeze by name; a backbone that freezes layers itself takes that choice from its user."""
+        stages = self._built()
+        from headstart.testing.backbones.findings import freezing_problems, frozen_layers
+
+        frozen = frozen_layers(stages)
+        self._require(
+            not frozen,
+            f"these layers are built with trainable=False: {', '.join(frozen[:6])}",
+            "Remove it: what learns is the choice of the strategy and of the user.",
+        )
+        for problem in freezing_problems(stages):
+            self._fail(problem, "Give each stage weights of its own.")
+
+    def test_a_training_step_changes_nothing_that_is_frozen(self) -> None:
+        """The lowest stage does not learn here, nor do weights that were made with trainable=False."""
+        trained = self._trained()
+        from headstart.testing.backbones.findings import statistics
+
+        self._require(
+            trained.finite,
+            f"after one step the loss is {trained.loss}, or a gradient is not finite",
+            "Look for divisions by zero, roots at zero and exponentials that overflow.",
+        )
+        moved = sorted(trained.changed() - trained.learning - statistics(trained.before))
+        self._require(
+            not moved,
+            f"an update of the upper stages changed weights that do not learn: {', '.join(moved[:6])}",
+            "A layer changes its own weights when it is called; leave that to the optimizer.",
+        )
+
+    def test_a_training_step_leaves_statistics_of_normalisation_fixed(self) -> None:
+        """A backbone always runs in inference mode: moving means and variances stay those of its source."""
+        trained = self._trained()
+        from headstart.testing.backbones.findings import statistics
+
+        fixed = statistics(trained.before)
+        if not fixed:
+            raise SkipTest(f"{self.name} has no moving statistics")
+        moved = sorted(trained.changed() & fixed)
+        self._require(
+            not moved,
+            f"a training step moved the statistics {', '.join(moved[:6])}",
+            "Update them only where a layer is called with training=True.",
+        )
+
+    def test_a_training_step_changes_every_weight_that_learns(self) -> None:
+        """At least one number of each; see `without_gradient` for those that are meant to stay."""
+        trained = self._trained()
+        still = sorted(trained.learning - trained.changed() - set(self.without_gradient))
+        self._require(
+            not still,
+            f"an update leaves these weights exactly as they were: {', '.join(still[:6])}",
+            "No gradient reaches them: look for stop_gradient, rounding, or a branch that nothing uses; where that is "
+            f"meant, name them in `without_gradient` of {type(self).__name__}.",
+        )
+
+
+DRAWS = "Draw nothing while it is built or called: random numbers, clocks and counters of the process differ each time."
+NAMES = "Name the sublayers of composite layers yourself, by their place, and make all weights when it is built."
+
+
+class BackboneBuilt(BackboneTrained):
+    """Builds the `tiny` variant with random weights, calibrated, on KERAS_BACKEND or the first installed backend."""
+
+    def test_its_stages_are_those_that_it_declares(self) -> None:
+        """Each a model from named tensors to named tensors; together a chain."""
+        stages = self._built()
+        from headstart.testing.backbones.findings import stage_problems
+
+        self._report(stage_problems(stages, self.spec.stages), "Correct `stages` in the spec, or the build target.")
+
+    def test_no_tensor_between_its_stages_is_dead(self) -> None:
+        """Random networks are often dead, and on a dead one everything is equal: activations need a sensible scale."""
+        dead = self._dead()
+        self._require(
+            dead is None,
+            f"its calibrated tiny variant is dead: {dead}",
+            "Look for constants that scale a branch to nothing, and for normalisation that is missing.",
+        )
+
+    def test_its_features_are_where_it_says_and_finite(self) -> None:
+        """Stage, tensor, axes, stride and mask of each feature, and no NaN or infinity in any."""
+        stages = self._alive()
+        from headstart.testing.backbones.findings import feature_problems
+
+        problems = feature_problems(self.spec.features, self._outputs(stages), inputs=self._images())
+        self._report(problems, "Correct the FeatureSpec, or what the stage gives.")
+
+    def test_its_default_options_give_the_declared_channels_and_parameters(self) -> None:
+        """What a listing shows is about the network that users get, not about the tiny one."""
+        channels = [feature for feature in self.spec.features if feature.channels is not None]
+        if not channels and self.spec.parameters is None:
+            raise SkipTest(f"{self.name} declares neither channels nor parameters")
+        default = self._chosen_options(self.spec.given)
+        stages = self._built() if default == self._variant() else self._build(default)
+        from headstart.testing.backbones.findings import count_parameters, wrong_channels
+
+        self._report(wrong_channels(channels, stages), "State what the default options give; `tiny` has no say.")
+        found = count_parameters(stages)
+        self._require(
+            self.spec.parameters in (None, found),
+            f"it declares {self.spec.parameters} parameters and has {found}",
+            "Count every number in its weights, statistics of normalisation included; or leave `parameters` out.",
+        )
+
+    def test_saved_and_loaded_it_answers_the_same(self) -> None:
+        """Weights written by name and read into a new network give equal outputs, to the bit."""
+        stages, twin = self._alive(), self._twin()
+        from headstart.engine.network.lsuv_init import seed_arrays
+        from headstart.engine.network.stages import assign_arrays, read_arrays
+        from headstart.testing.backbones.findings import differences
+        from headstart.weights.files import read_safetensors, write_safetensors
+
+        seed_arrays(twin, seed=1)  # other weights, so that all of them have to come from the file
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "weights.safetensors"
+            write_safetensors(file, read_arrays(stages))
+            try:
+                assign_arrays(twin, read_safetensors(file), source="what it saved itself")
+            except HeadstartError as exc:
+                self._fail(f"a second build cannot take the weights of the first: {exc}", NAMES)
+        found = differences(self._outputs(stages), self._outputs(twin))
+        self._require(
+            not found,
+            f"loaded into a new network, its weights give other outputs: {found}",
+            "Something that it computes with is no weight: keep it in a variable of a layer (add_weight).",
+        )
+
+    def test_names_of_weights_do_not_depend_on_what_was_built_before(self) -> None:
+        """Weights are stored as `stage/index/role`; counters of the process must not be in the role."""
+        stages, twin = self._built(), self._twin()
+        from headstart.engine.network.stages import name_variables
+
+        first, second = list(name_variables(stages)), list(name_variables(twin))
+        odd = ", ".join(sorted(set(first) ^ set(second))[:6]) or "in their order"
+        self._require(first == second, f"built twice in one process, the names of its weights differ: {odd}", NAMES)
+
+    def test_the_same_seed_gives_the_same_bits(self) -> None:
+        """Two networks from one seed have equal weights and equal outputs."""
+        stages, twin = self._alive(), self._twin()
+        from headstart.engine.network.stages import read_arrays
+        from headstart.testing.backbones.findings import differences
+
+        self._bring_alive(twin)  # whatever another test put into it
+        weights = differences(read_arrays(stages), read_arrays(twin))
+        self._require(not weights, f"two builds from one seed have other weights: {weights}", DRAWS)
+        outputs = differences(self._outputs(stages), self._outputs(twin))
+        self._require(not outputs, f"two builds from one seed give other outputs: {outputs}", DRAWS)
+
+    def test_answering_twice_gives_the_same_and_changes_no_weight(self) -> None:
+        """Inference is a function of weights and input, and leaves both alone."""
+        stages = self._alive()
+        from headstart.engine.network.stages import read_arrays
+        from headstart.testing.backbones.findings import differences
+
+        before = read_arrays(stages)
+        first, second = self._outputs(stages), self._outputs(stages)
+        moved = differences(before, read_arrays(stages))
+        self._require(
+            not moved,
+            f"answering changes its weights: {moved}",
+            "A layer updates itself although it was called with training=False: look at its `call`.",
+        )
+        odd = differences(first, second)
+        self._require(not odd, f"the same input is answered in two ways: {odd}", DRAWS)
+
+    def test_a_backend_that_it_refuses_is_refused_with_the_reason(self) -> None:
+        """`refuses` in the spec is tested, not trusted."""
+        backend = self._backend()
+        if backend not in self.spec.refuses:
+            return
+        target = self._load(self.spec.build)
+        from headstart.testing.backbones.network import build_stages
+
+        try:
+            build_stages(target, self._variant(), self._input_kind())
+        except PluginError as exc:
+            self._fail(f"on {backend} it raises {told(exc)}", "Raise UsageError with the reason instead.")
+        except HeadstartError as exc:
+            self._require(
+                backend in str(exc), f"the refusal does not name {backend}: {exc}", "Say what is refused, and why."
+            )
+        else:
+            self._fail(f"the spec says that it refuses {backend}, but it builds there", "Take it out of `refuses`.")
+
+    def _report(self, problems: Iterable[str], change: str) -> None:
+        for problem in problems:
+            self._fail(problem, change)
+
+
+TOLERANCE = 1e-4
+"""Of max(1, standard deviation of the reference)."""
+LOWEST_STD = 0.01
+"""Below it a tensor is dead, and equal to anything."""
+REFERENCE, OTHER = "torch", "jax"
+WEIGHTS, BATCH = "weights.safetensors", "batch.npz"
+
+
+class BackboneAgrees(BackboneOffer):
+    """The `tiny` variant on torch, and again on jax with the weights that torch wrote. Needs both installed.
+
+    Stages are compared in pieces of about a dozen layers, and each piece on jax reads what the piece below it gave on
+    torch. A random network with BatchNorm magnifies the smallest difference on its way up, exponentially with depth
+    (Yang et al. 2019, "A mean field theory of batch normalization"): whole deep ones do not agree to 1e-4 in float32,
+    not even with themselves in float64.
+    """
+
+    def test_both_backends_answer_alike(self) -> None:
+        """Every tensor of every stage, features among them, within 1e-4 of its scale, which is more than 0.01."""
+        for backend in BACKENDS:
+            if reason := self.spec.refuses.get(backend):
+                raise SkipTest(f"{self.name} refuses the backend {backend}: {reason}")
+            if backend not in installed_backends():
+                raise SkipTest(f'the backend {backend} is not installed: pip install "headstart[{backend}]"')
+        self._skip_without_requirements()
+        with tempfile.TemporaryDirectory(prefix="headstart-") as place:
+            folder = Path(place)
+            write_arrays(folder / BATCH, self.batch(self._input_kind(), SAMPLES))
+            expected = self._answers(REFERENCE, folder, inputs=None)
+            found = self._answers(OTHER, folder, inputs=f"{REFERENCE}.npz")
+        for (stage, name), array in expected.items():
+            self._compare(f"tensor {name!r} of stage {stage!r}", array, found[stage, name])
+
+    def _answers(self, backend: str, folder: Path, *, inputs: str | None) -> dict[tuple[str, str], np.ndarray]:
+        """What each stage gives; weights are made, or read where there are `inputs` from another backend."""
+        request = {
+            "name": self.name,
+            "size": self.size or self.spec.tiny_size,
+            "options": {**self.spec.given, **self.spec.tiny, **self.options},
+            "folder": str(folder),
+            "batch": BATCH,
+            "weights": WEIGHTS,
+            "inputs": inputs,
+            "answers": f"{backend}.npz",
+        }
+        fresh = run_fresh("headstart.testing.answers", request, environment={VARIABLE: backend})
+        if fresh.reply is None:
+            self._fail(f"on {backend} it does not answer:{os.linesep}{fresh.error}", "See level B on that backend.")
+        error = fresh.reply["error"]
+        self._require(error is None, f"on {backend}: {error}", "See level B on that backend.")
+        return read_outputs(folder / f"{backend}.npz")
+
+    def _compare(self, what: str, expected: np.ndarray, found: np.ndarray) -> None:
+        import numpy as np
+
+        self._require(
+            expected.shape == found.shape,
+            f"the {what} has the shape {expected.shape} on {REFERENCE} and {found.shape} on {OTHER}",
+            "Build the same layers on both.",
+        )
+        is_float = np.issubdtype(expected.dtype, np.floating)
+        spread = float(expected.std())
+        self._require(
+            spread > LOWEST_STD or not is_float,
+            f"the {what} has a standard deviation of {spread:.2g}: too dead to be compared",
+            "See level B: no tensor may be dead.",
+        )
+        apart = float(np.abs(expected.astype(np.float64) - found).max())
+        allowed = TOLERANCE * max(1.0, spread) if is_float else 0.0
+        self._require(
+            apart <= allowed,
+            f"with equal weights and inputs, the {what} differs between {REFERENCE} and {OTHER} by {apart:.2g}, "
+            f"of {allowed:.2g} allowed",
+            "Look for code that asks for the backend, for layers that pad or round by themselves, and for values that "
+            f"are no weights. A composite layer of very many others magnifies rounding: make a Functional model of it, "
+            f"or try a larger `size` in {type(self).__name__}.",
+        )
 
 
 class BackboneContract(BackboneDeclared, BackboneBuilt, BackboneAgrees):
