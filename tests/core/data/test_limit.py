@@ -3,7 +3,7 @@ from collections import Counter
 
 import pytest
 
-from headstart.data import limit
+from headstart.data import prepared
 from headstart.data.targets import build_target_kind
 from headstart.errors import DataError
 from headstart.registry import load_registry
@@ -14,7 +14,7 @@ KINDS = {name: build_target_kind(REGISTRY, name) for name in ("class", "labels",
 
 
 def limit_records(items, most, seed, kind="class"):
-    return limit.limit_records(items, most, seed, KINDS[kind])
+    return prepared.limit_records(items, most, seed, KINDS[kind])
 
 
 def many(counts, split=None):
