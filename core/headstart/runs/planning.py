@@ -119,8 +119,9 @@ def build_kind(resolved: BoundRecipe, registry: Registry) -> InputKind:
 
 def open_records(resolved: ResolvedRecipe, registry: Registry) -> Records:
     """The dataset's records."""
-    kinds = registry.specs("targets")
-    request = DatasetRequest(resolved.reference, resolved.options["dataset"], target_kinds=kinds)
+    kinds = [(kind.name, kind.columns) for kind in registry.specs("targets")]
+    columns = {column: (name, holds) for name, each in kinds for column, holds in each.items()}
+    request = DatasetRequest(resolved.reference, resolved.options["dataset"], target_columns=columns)
     records: Records = registry.load_target(resolved.dataset, resolved.dataset.build)(request)
     return records
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
 from headstart.specs.base import Spec
-
-if TYPE_CHECKING:
-    from headstart.specs.targets import TargetSpec
 
 
 @dataclass(frozen=True)
@@ -57,14 +54,14 @@ class Records:
 class DatasetRequest:
     """What a dataset is opened from: the path or reference after `KIND:`, or None, and its options.
 
-    `labelled` is False where records are wanted for an answer: then they need no target. `target_kinds` are those that
-    are installed, with the columns of tables that hold them.
+    `labelled` is False where records are wanted for an answer: then they need no target. `target_columns` are what
+    columns of tables mean to the installed kinds of targets: (kind, "text" or "file") by column, see TargetSpec.
     """
 
     reference: str | None
     options: Any
     labelled: bool = True
-    target_kinds: Sequence[TargetSpec] = ()
+    target_columns: Mapping[str, tuple[str, Literal["text", "file"]]] = field(default_factory=dict)
 
 
 class DatasetBuild(Protocol):

@@ -48,8 +48,7 @@ def build(request: DatasetRequest) -> Records:
     """
     options: ManifestOptions = request.options if request.options is not None else ManifestOptions()
     path = _path(request.reference)
-    declared = [(name, (kind.name, holds)) for kind in request.target_kinds for name, holds in kind.columns.items()]
-    kinds = {name: found for name, found in declared if name not in USED}
+    kinds = {name: found for name, found in request.target_columns.items() if name not in USED}
     table = read_table(path, options, tuple(kinds))
     column = _sample_column(path, table.columns)
     targets: str | None = None

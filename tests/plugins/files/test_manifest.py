@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from headstart.errors import DataError, UsageError
-from headstart.specs import DatasetRequest, TargetSpec
+from headstart.specs import DatasetRequest
 from headstart_plugins.files import ManifestOptions
 from headstart_plugins.files._manifest import build
 
@@ -236,18 +236,13 @@ def test_parquet_without_its_extra_says_what_to_install(tmp_path, monkeypatch):
     assert "headstart[parquet]" in caught.value.hint
 
 
-KINDS = (
-    TargetSpec(name="p/boxes", summary="Boxes.", build="p:Boxes", means="boxes", columns={"boxes": "text"}),
-    TargetSpec(
-        name="p/mask", summary="A mask.", build="p:Mask", means="a mask", columns={"mask": "file", "path": "text"}
-    ),
-)
+COLUMNS = {"boxes": ("p/boxes", "text"), "mask": ("p/mask", "file"), "path": ("p/mask", "text")}
 
 
 def with_kinds(folder, content, name="table.csv", **options):
     file = folder / name
     file.write_text(content)
-    return build(DatasetRequest(str(file), ManifestOptions(**options), target_kinds=KINDS))
+    return build(DatasetRequest(str(file), ManifestOptions(**options), target_columns=COLUMNS))
 
 
 def test_columns_of_other_kinds_of_targets_are_their_texts_and_files(tmp_path):
