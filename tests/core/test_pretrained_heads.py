@@ -182,3 +182,18 @@ def test_files_beside_the_weights_are_found_by_name(small_registry, weights, pub
     spec = small_registry.get("backbones", "small/net")
 
     assert locate_assets(spec, weights, small_registry) == {"tokenizer.json": published[2] / "tokenizer.json"}
+
+
+def test_the_heads_task_gets_the_files_beside_its_weights(make, weights, published, monkeypatch):
+    """Such as the vocabulary of what it answers in."""
+    asked, load = [], Registry.load_target
+
+    def noted(self, spec, target):
+        build = load(self, spec, target)
+        if spec.name != weights.head.task:
+            return build
+        return lambda request: asked.append(request.assets) or build(request)
+
+    monkeypatch.setattr(Registry, "load_target", noted)
+    make(weights)
+    assert asked == [{"tokenizer.json": published[2] / "tokenizer.json"}]

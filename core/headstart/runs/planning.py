@@ -108,13 +108,17 @@ def preprocess_of(resolved: BoundRecipe) -> Mapping[str, Any]:
 
 def build_kind(resolved: BoundRecipe, registry: Registry) -> InputKind:
     """The input kind, with the weights' preprocessing and the user's options."""
+    request = InputRequest(preprocess_of(resolved), resolved.options["input"], _assets(resolved, registry))
+    kind: InputKind = registry.load_target(resolved.input, resolved.input.build)(request)
+    return kind
+
+
+def _assets(resolved: BoundRecipe, registry: Registry) -> Mapping[str, Path]:
+    """The files beside the weights, by name."""
     from headstart.weights.source import locate_assets
 
     weights = resolved.weights
-    assets = locate_assets(resolved.backbone, weights, registry) if isinstance(weights, WeightsSpec) else {}
-    request = InputRequest(preprocess_of(resolved), resolved.options["input"], assets)
-    kind: InputKind = registry.load_target(resolved.input, resolved.input.build)(request)
-    return kind
+    return locate_assets(resolved.backbone, weights, registry) if isinstance(weights, WeightsSpec) else {}
 
 
 def open_records(resolved: ResolvedRecipe, registry: Registry) -> Records:
@@ -269,7 +273,9 @@ def _build_task(resolved: BoundRecipe, registry: Registry, data: PreparedData, k
 
     head, options = resolved.pretrained_head, resolved.options["task"]
     values = data.read_values(kind, np.unique(data.owners, return_index=True)[1])  # of each record once
-    request = TaskRequest(options, labels=head.labels) if head else TaskRequest(options, targets=values)
+    request = TaskRequest(options, targets=values)
+    if head is not None:
+        request = TaskRequest(options, labels=head.labels, assets=_assets(resolved, registry))
     task: Task = registry.load_target(resolved.task, resolved.task.build)(request)
     if head is not None:
         try:

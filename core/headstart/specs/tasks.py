@@ -267,7 +267,8 @@ class Calibrates(Protocol):
 @dataclass(frozen=True)
 class TaskRequest:
     """A new task is built from the records' `targets`, as their target kind read them; a stored one from its `labels`
-    (then `targets` is None) and the `assets` that the artefact keeps of it."""
+    (then `targets` is None) and the `assets` that the artefact keeps of it, that of a pretrained head from the head's
+    `labels` and all `assets` of its weights."""
 
     options: Any
     targets: Sequence[Any] | None = None
