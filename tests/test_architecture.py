@@ -153,3 +153,10 @@ def test_importing_headstart_loads_no_framework_and_no_numpy():
     code = "import sys, headstart, headstart_cli.main; print(' '.join(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert roots(loaded) & (FRAMEWORKS | {"numpy", "sklearn", "PIL", "matplotlib", "tensorflow", "click"}) == set()
+
+
+def test_the_plugin_of_foreign_fields_imports_headstart_and_nothing_of_the_built_in_plugins():
+    files = sources("tests/foreign_fields/headstart_foreign")
+    names = {name for path in files for name in anywhere(path)}
+    assert "headstart" in roots(names)
+    assert roots(names) - sys.stdlib_module_names <= {"headstart", "headstart_foreign", "numpy", "keras"}
