@@ -19,8 +19,8 @@ import pluggy
 
 if TYPE_CHECKING:
     from headstart.errors import Problem
+    from headstart.host.registry import Registry
     from headstart.recipe import Recipe
-    from headstart.registry import Registry
     from headstart.specs import (
         AugmentationSpec,
         BackboneSpec,

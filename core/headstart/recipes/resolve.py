@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from headstart.data.targets import find_targets
-from headstart.host.references import ResolvedDataset
+from headstart.host.offers import ResolvedDataset
 from headstart.recipe import Recipe
 from headstart.recipes.compatibility import check_feature, check_head, check_pretrained_head
 from headstart.recipes.effective import write_out
