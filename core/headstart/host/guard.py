@@ -103,14 +103,25 @@ class PluginFailure(Exception):
         super().__init__(in_one_line(message))
 
 
-class _Refusal(Loader):
-    """Refuses to execute one framework package. It is a loader, so that looking for the package still finds
-    it.
+class _FrameworkRefusal(MetaPathFinder, Loader):
+    """Finds frameworks for this thread only, and refuses to execute them.
+
+    It is the loader of what it finds, so that looking for a package without importing it still works.
     """
 
-    def __init__(self, plugin: str, refused: list[str]) -> None:
+    def __init__(self, plugin: str) -> None:
         self.plugin = plugin
-        self.refused = refused
+        self.refused: list[str] = []
+        self._thread = threading.get_ident()
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname not in FORBIDDEN or threading.get_ident() != self._thread:
+            return None
+        if PathFinder.find_spec(fullname, path) is None:
+            return None  # not installed: the ordinary error says so
+        return ModuleSpec(fullname, self)
 
     def exec_module(self, module: ModuleType) -> None:
         self.refused.append(module.__name__)
@@ -121,24 +132,6 @@ class _Refusal(Loader):
         )
 
 
-class _FrameworkFinder(MetaPathFinder):
-    """Finds frameworks for this thread only, and gives them a loader that refuses."""
-
-    def __init__(self, plugin: str) -> None:
-        self.refused: list[str] = []
-        self._loader = _Refusal(plugin, self.refused)
-        self._thread = threading.get_ident()
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if fullname not in FORBIDDEN or threading.get_ident() != self._thread:
-            return None
-        if PathFinder.find_spec(fullname, path) is None:
-            return None  # not installed: the ordinary error says so
-        return ModuleSpec(fullname, self._loader)
-
-
 @contextlib.contextmanager
 def declaring(plugin: str) -> Iterator[None]:
     """Guard the code of `plugin` while it declares. Raises PluginFailure for whatever it raised.
@@ -146,7 +139,7 @@ def declaring(plugin: str) -> Iterator[None]:
     A framework that is already loaded (a notebook) can be named without cost, so it is not refused. A refusal
     that the plugin swallowed is a failure too: modules that believe a framework is absent would stay loaded.
     """
-    finder = _FrameworkFinder(plugin)
+    finder = _FrameworkRefusal(plugin)
     sys.meta_path.insert(0, finder)
     try:
         with kept_backend() as changed, warnings.catch_warnings(), kept_descriptor(), guarded():
