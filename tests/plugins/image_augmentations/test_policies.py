@@ -33,14 +33,14 @@ def operations(ranges, *, inversion):
 
 
 def strengths(drawn, name):
-    return [colour.strength for each in drawn for colour in each.colours if colour.name == name]
+    return [colour.value for each in drawn for colour in each.colours if colour.name == name]
 
 
 @pytest.mark.parametrize(("ranges", "bits"), [(WIDE, TRIVIAL_BITS), (USUAL, RAND_BITS)])
 def test_bits_and_thresholds_are_the_published_ones_in_each_of_31_bins(ranges, bits):
     found = operations(ranges, inversion=True)
-    assert [found["posterize"](bin / 30, 1).colours[0].strength for bin in BINS] == bits
-    thresholds = [found["solarize"](bin / 30, 1).colours[0].strength for bin in BINS]
+    assert [found["posterize"](bin / 30, 1).colours[0].value for bin in BINS] == bits
+    thresholds = [found["solarize"](bin / 30, 1).colours[0].value for bin in BINS]
     assert thresholds == pytest.approx(np.linspace(255, 0, 31))
 
 
@@ -59,8 +59,8 @@ def test_the_other_ranges_end_where_the_published_ones_end(ranges, shear, shift,
         assert (a, e) == pytest.approx((math.cos(math.radians(turn)),) * 2)
         assert (d, -b) == pytest.approx((sign * math.sin(math.radians(turn)),) * 2)
         for name in ("brightness", "saturation", "contrast", "sharpness"):
-            assert found[name](1, sign).colours[0].strength == pytest.approx(1 + sign * factor)
-            assert found[name](0, sign).colours[0].strength == 1
+            assert found[name](1, sign).colours[0].value == pytest.approx(1 + sign * factor)
+            assert found[name](0, sign).colours[0].value == 1
     assert found["identity"](1, 1) == Fused()
     assert "solarize" not in found
 
