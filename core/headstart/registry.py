@@ -87,9 +87,9 @@ def _load(plugin: PluginInfo, taken: dict[str, PluginInfo]) -> LoadedPlugin:
     with declaring(plugin.name):
         hooks = verify_hooks(_import(plugin), plugin.name)
         specs = {
-            name: verify_specs(hooks[kind.hook].function(), name, plugin.name)
-            for name, kind in KINDS.items()
-            if kind.hook in hooks
+            kind: verify_specs(hooks[f"register_{kind}"].function(), kind, plugin.name)
+            for kind in KINDS
+            if f"register_{kind}" in hooks
         }
     return LoadedPlugin(replace(plugin, hooks=tuple(hooks)), hooks, specs)
 

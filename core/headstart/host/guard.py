@@ -17,7 +17,6 @@ from collections.abc import Iterator, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
-from typing import TextIO
 
 from headstart.backend import HOME_VARIABLE, VARIABLE
 
@@ -34,17 +33,14 @@ def kept_streams() -> Iterator[None]:
     finally:
         replaced = sys.stdout, sys.stderr
         sys.stdout, sys.stderr = before
+        ours = (*before, sys.__stdout__, sys.__stderr__)
         for stream in replaced:
-            _release(stream, (*before, sys.__stdout__, sys.__stderr__))
-
-
-def _release(stream: TextIO, ours: tuple[TextIO | None, ...]) -> None:
-    """Part a stream that a plugin put around one of ours from what it wraps: once dropped, it would close that."""
-    if not isinstance(stream, io.TextIOWrapper) or any(stream is each for each in ours):
-        return
-    with contextlib.suppress(ValueError):  # it was closed, or parted, by the plugin
-        if any(stream.buffer is getattr(each, "buffer", None) for each in ours):
-            stream.detach()
+            if not isinstance(stream, io.TextIOWrapper) or any(stream is each for each in ours):
+                continue
+            # What a plugin put around one of ours would close that once it is dropped, unless it is parted from it.
+            with contextlib.suppress(ValueError):  # it was closed, or parted, by the plugin
+                if any(stream.buffer is getattr(each, "buffer", None) for each in ours):
+                    stream.detach()
 
 
 @contextlib.contextmanager
@@ -80,13 +76,10 @@ def kept_backend() -> Iterator[list[str]]:
     try:
         yield changed
     finally:
-        for name, value in before.items():
-            if os.environ.get(name) != value:
-                changed.append(name)
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
+        changed += [name for name, value in before.items() if os.environ.get(name) != value]
+        for name in changed:
+            os.environ.pop(name, None)
+        os.environ.update({name: value for name, value in before.items() if value is not None})
 
 
 FORBIDDEN = frozenset({"keras", "jax", "torch", "tensorflow", "numpy"})

@@ -108,6 +108,44 @@ class Offers:
             hint="; ".join(part for part in (hint, note) if part) or None,
         )
 
+    def resolve_backbone(self, ref: str) -> BackboneSpec:
+        """The backbone that a name, a path or `KIND:REF` means. Raises UsageError or PluginError."""
+        _require_written(ref, "backbone")
+        named = matching(self.specs("backbones"), ref)
+        if looks_like_path(ref):
+            return _opened_backbone(self.loaded, ref, _path(ref, named))
+        if ":" in ref and not named:
+            return _opened_backbone(self.loaded, ref, ref)
+        plugin, slash, _ = ref.partition("/")
+        owners = [each for each in self.loaded if each.info.name == plugin and "resolve_backbone" in each.hooks]
+        if slash and owners and not named:  # where a plugin resolves references, `plugin/anything` is its to answer
+            return _opened_backbone(owners, ref, ref)
+        found: BackboneSpec = self.get("backbones", ref)
+        return found
+
+    def resolve_dataset(self, ref: str) -> ResolvedDataset:
+        """The dataset that a name, a path or `KIND:REF` means. Raises UsageError or PluginError."""
+        _require_written(ref, "dataset")
+        named = matching(self.specs("datasets"), ref)
+        if looks_like_path(ref):
+            return _dataset_at(self, ref, _path(ref, named))
+        kind, colon, rest = ref.partition(":")
+        if colon and not named:
+            spec = self.get("datasets", kind)
+            if not spec.takes_path:
+                raise UsageError(f"{spec.name} opens no path, received {rest!r}", hint=f"write {kind}")
+            _require_written(rest, f"path after {kind}:")
+            return ResolvedDataset(spec, str(Path(rest).expanduser()) if rest.startswith("~") else rest)
+        try:
+            spec = self.get("datasets", ref)
+        except UsageError as exc:
+            if named:
+                raise
+            raise UsageError(f"no such path, and {exc.message}: {ref}", hint=exc.hint) from exc
+        if spec.takes_path:
+            raise UsageError(f"{spec.name} needs a path", hint=f"write {ref}:PATH")
+        return ResolvedDataset(spec, None)
+
 
 def matching(specs: Sequence[S], name: str) -> list[S]:
     """The specs that `name` could mean: the one of that full name, or all of that bare name."""
@@ -139,30 +177,6 @@ def _exists(ref: str) -> bool:
         return False
 
 
-def find_dataset(offers: Offers, ref: str) -> ResolvedDataset:
-    """The dataset that `ref` means; see `Registry.resolve_dataset`."""
-    _require_written(ref, "dataset")
-    named = matching(offers.specs("datasets"), ref)
-    if looks_like_path(ref):
-        return _dataset_at(offers, ref, _path(ref, named))
-    kind, colon, rest = ref.partition(":")
-    if colon and not named:
-        spec = offers.get("datasets", kind)
-        if not spec.takes_path:
-            raise UsageError(f"{spec.name} opens no path, received {rest!r}", hint=f"write {kind}")
-        _require_written(rest, f"path after {kind}:")
-        return ResolvedDataset(spec, str(Path(rest).expanduser()) if rest.startswith("~") else rest)
-    try:
-        spec = offers.get("datasets", ref)
-    except UsageError as exc:
-        if named:
-            raise
-        raise UsageError(f"no such path, and {exc.message}: {ref}", hint=exc.hint) from exc
-    if spec.takes_path:
-        raise UsageError(f"{spec.name} needs a path", hint=f"write {ref}:PATH")
-    return ResolvedDataset(spec, None)
-
-
 def _dataset_at(offers: Offers, ref: str, path: str) -> ResolvedDataset:
     """The dataset that opens `path`, which was written as `ref`."""
     specs = {spec.name: spec for spec in offers.specs("datasets")}
@@ -182,22 +196,6 @@ def _dataset_at(offers: Offers, ref: str, path: str) -> ResolvedDataset:
         spellings = " or ".join(f"{name}:{ref}" for name in names)
         raise UsageError(f"{' and '.join(names)} would both open {ref}", hint=f"write {spellings}")
     return ResolvedDataset(specs[names[0]], path)
-
-
-def find_backbone(offers: Offers, ref: str) -> BackboneSpec:
-    """The backbone that `ref` means; see `Registry.resolve_backbone`."""
-    _require_written(ref, "backbone")
-    named = matching(offers.specs("backbones"), ref)
-    if looks_like_path(ref):
-        return _opened_backbone(offers.loaded, ref, _path(ref, named))
-    if ":" in ref and not named:
-        return _opened_backbone(offers.loaded, ref, ref)
-    plugin, slash, _ = ref.partition("/")
-    owners = [each for each in offers.loaded if each.info.name == plugin and "resolve_backbone" in each.hooks]
-    if slash and owners and not named:  # where a plugin resolves references, `plugin/anything` is its to answer
-        return _opened_backbone(owners, ref, ref)
-    found: BackboneSpec = offers.get("backbones", ref)
-    return found
 
 
 def _opened_backbone(plugins: Sequence[LoadedPlugin], ref: str, asked: str) -> BackboneSpec:

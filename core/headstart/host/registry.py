@@ -6,13 +6,12 @@ import functools
 import importlib
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from headstart.errors import HeadstartError, PluginError, Problem, UsageError
 from headstart.host.discovery import PluginInfo
 from headstart.host.guard import PluginFailure, guarded
-from headstart.host.offers import Offers, ResolvedDataset, find_backbone, find_dataset
+from headstart.host.offers import Offers
 from headstart.specs import AnySpec, BackboneSpec, InputSpec, Spec, StrategySpec, TaskSpec
 
 if TYPE_CHECKING:
@@ -28,17 +27,9 @@ class Registry(Offers):
         """The plugin that offers `spec`."""
         return next(plugin.info for plugin in self.loaded if plugin.info.name == spec.plugin)
 
-    def resolve_backbone(self, ref: str) -> BackboneSpec:
-        """The backbone that a name, a path or `KIND:REF` means. Raises UsageError or PluginError."""
-        return find_backbone(self, ref)
-
     def builder_of(self, spec: BackboneSpec) -> BackboneSpec:
         """The registered backbone that builds `spec`: itself, but where it came by reference. Raises like `get`."""
         return spec if spec.builder is None else cast("BackboneSpec", self.get("backbones", spec.builder))
-
-    def resolve_dataset(self, ref: str) -> ResolvedDataset:
-        """The dataset that a name, a path or `KIND:REF` means. Raises UsageError or PluginError."""
-        return find_dataset(self, ref)
 
     def input_kind(self, *, medium: str | None = None, takes: str | None = None, name: str | None = None) -> InputSpec:
         """The input kind that reads `medium` and produces the tensors that a backbone `takes`; None stands for any.
@@ -46,12 +37,12 @@ class Registry(Offers):
         With `name` that one, which must do both; else the only one there is, or the one marked native. Raises
         UsageError naming medium, tensors and what is offered.
         """
+        told = (f"{each.name} ({', '.join(each.reads)} to {each.produces})" for each in self.specs("inputs"))
+        offered = f"offered are {', '.join(told) or 'none'}"
         if name is not None:
             named: InputSpec = self.get("inputs", name)
             if wrong := _unfit(named, medium, takes):
-                raise UsageError(
-                    f"{named.name} {wrong}", hint=f"leave input.kind out; offered are {self._told_inputs()}"
-                )
+                raise UsageError(f"{named.name} {wrong}", hint=f"leave input.kind out; {offered}")
             return named
         fitting = [spec for spec in self.specs("inputs") if not _unfit(spec, medium, takes)]
         chosen = fitting if len(fitting) == 1 else [spec for spec in fitting if spec.native]
@@ -63,14 +54,10 @@ class Registry(Offers):
             if part
         )
         if not fitting:
-            hint = f"install a plugin that brings one, or choose others; offered are {self._told_inputs()}"
+            hint = f"install a plugin that brings one, or choose others; {offered}"
             raise UsageError(f"no installed input kind {asked}", hint=hint)
         names = " and ".join(spec.name for spec in fitting)
         raise UsageError(f"{names}: each {asked}", hint=f"name one with --set input.kind={fitting[0].name}")
-
-    def _told_inputs(self) -> str:
-        offers = (f"{each.name} ({', '.join(each.reads)} to {each.produces})" for each in self.specs("inputs"))
-        return ", ".join(offers) or "none"
 
     def default_backbone(self, medium: str) -> BackboneSpec:
         """The backbone taken for data of `medium` where the user names none. Raises UsageError, too, where no installed
@@ -139,10 +126,11 @@ class Registry(Offers):
             hint="tell its author, or choose another one; --debug shows the whole error",
         )
 
-    def check_recipe(self, recipe: Recipe, used: Container[str]) -> Checked:
-        """What the plugins find wrong with a whole recipe. A check that fails stops nobody who does not use its plugin.
+    def check_recipe(self, recipe: Recipe, used: Container[str]) -> tuple[list[Problem], list[str]]:
+        """What the plugins find wrong with a whole recipe, and a message for each check that failed itself.
 
-        `used` are the plugins that the recipe takes something of. Raises PluginError where the check of one fails.
+        A check that fails stops nobody who does not use its plugin. `used` are the plugins that the recipe takes
+        something of. Raises PluginError where the check of one fails.
         """
         problems: list[Problem] = []
         failures: list[str] = []
@@ -161,15 +149,7 @@ class Registry(Offers):
                 if plugin.info.name in used:
                     raise failure from exc.__cause__
                 failures.append(failure.message)
-        return Checked(tuple(problems), tuple(failures))
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What the checks of plugins found, and a message for each check that failed itself."""
-
-    problems: tuple[Problem, ...]
-    failures: tuple[str, ...]
+        return problems, failures
 
 
 def _unfit(spec: InputSpec, medium: str | None, takes: str | None) -> str | None:

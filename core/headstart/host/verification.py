@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from itertools import chain
 from typing import Any, NamedTuple, get_type_hints
 
@@ -76,9 +76,9 @@ def verify_specs(offered: Any, kind: str, plugin: str) -> tuple[AnySpec, ...]:
 
 def verify_spec(spec: Any, kind: str, plugin: str) -> None:
     """Raise PluginFailure where `spec` is not a sound offer of `plugin`, of this kind."""
-    expected, hook, _, further_problems = KINDS[kind]
+    expected, _, further_problems = KINDS[kind]
     if type(spec) is not expected:  # a subclass could answer anything where its name is asked for
-        raise PluginFailure(f"{hook} must offer {expected.__name__}, not {type(spec).__name__}")
+        raise PluginFailure(f"register_{kind} must offer {expected.__name__}, not {type(spec).__name__}")
     if spec.api != API:
         raise PluginFailure(
             f"{spec.name!r} was written for api {spec.api!r}; this headstart offers api {API}{what_changed(spec.api)}"
@@ -99,12 +99,9 @@ def _field_problems(spec: Any) -> Iterable[str]:
     """Dataclasses do not check their fields' types; a plugin's mistakes should not surface in the middle of a
     run.
     """
-    params = getattr(type(spec), "__dataclass_params__", None)
-    if not is_dataclass(spec) or params is None or not params.frozen:
-        yield "the spec must be a frozen dataclass"
     hints = get_type_hints(type(spec))
     for field in fields(spec):
-        if field.name in hints and (wrong := mismatch(getattr(spec, field.name), hints[field.name])):
+        if wrong := mismatch(getattr(spec, field.name), hints[field.name]):
             yield f"{field.name} {wrong}"
     if not str(spec.summary).strip():
         yield "summary is empty; say in one sentence what this is"
@@ -187,27 +184,26 @@ def _value_problems(record: Any, *, targets: Iterable[str] = (), plain: Iterable
 
 
 class Kind(NamedTuple):
-    """A kind of offer: its spec, the hook that offers it, the fields that a listing shows, and what can be wrong with
-    such a spec beyond the types of its fields."""
+    """A kind of offer: its spec, the fields that a listing shows, and what else can be wrong than the types of fields.
+
+    The hook that offers it is `register_` and the kind's name.
+    """
 
     spec: type[Spec]
-    hook: str
     columns: tuple[str, ...]
     problems: Callable[[Any], Iterable[str]] = _no_problems
 
 
 KINDS: Mapping[str, Kind] = {
-    "backbones": Kind(
-        BackboneSpec, "register_backbones", ("name", "takes", "parameters", "summary"), _backbone_problems
-    ),
-    "datasets": Kind(DatasetSpec, "register_datasets", ("name", "medium", "takes_path", "summary")),
-    "inputs": Kind(InputSpec, "register_inputs", ("name", "reads", "produces", "summary"), _input_problems),
-    "augmentations": Kind(AugmentationSpec, "register_augmentations", ("name", "draws", "summary")),
-    "strategies": Kind(StrategySpec, "register_strategies", ("name", "default", "summary")),
-    "targets": Kind(TargetSpec, "register_targets", ("name", "means", "summary")),
-    "tasks": Kind(TaskSpec, "register_tasks", ("name", "features", "heads", "summary"), _task_problems),
-    "reporters": Kind(ReporterSpec, "register_reporters", ("name", "default", "summary")),
-    "lowerings": Kind(LoweringSpec, "register_lowerings", ("name", "summary")),
-    "engines": Kind(EngineSpec, "register_engines", ("name", "precisions", "missing", "summary"), _engine_problems),
+    "backbones": Kind(BackboneSpec, ("name", "takes", "parameters", "summary"), _backbone_problems),
+    "datasets": Kind(DatasetSpec, ("name", "medium", "takes_path", "summary")),
+    "inputs": Kind(InputSpec, ("name", "reads", "produces", "summary"), _input_problems),
+    "augmentations": Kind(AugmentationSpec, ("name", "draws", "summary")),
+    "strategies": Kind(StrategySpec, ("name", "default", "summary")),
+    "targets": Kind(TargetSpec, ("name", "means", "summary")),
+    "tasks": Kind(TaskSpec, ("name", "features", "heads", "summary"), _task_problems),
+    "reporters": Kind(ReporterSpec, ("name", "default", "summary")),
+    "lowerings": Kind(LoweringSpec, ("name", "summary")),
+    "engines": Kind(EngineSpec, ("name", "precisions", "missing", "summary"), _engine_problems),
 }
 """Everything that a plugin can offer, by the name that users call it."""

@@ -21,7 +21,6 @@ STRENGTHS: Mapping[str, tuple[float, float]] = {
     "solarize": (0.0, 256.0),
 }
 """The colours that have a strength, and where it ends."""
-BARE = ("autocontrast", "equalize", "invert")
 INVERTING = ("invert", "solarize")
 FILLS = ("mean", "noise")
 FLAT = 1e-3
@@ -109,7 +108,7 @@ def _parse_matrix(value: Any) -> Matrix:
 
 
 def _check_colour(change: Change) -> None:
-    if change.name in BARE:
+    if change.name not in STRENGTHS:
         if change.value is not None:
             raise _refusal(change.name, f"its value is {change.value!r}", "none")
         return

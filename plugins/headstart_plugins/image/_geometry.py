@@ -11,11 +11,6 @@ from headstart_plugins._affine import STILL, Matrix
 from headstart_plugins.image._changes import Box
 from headstart_plugins.image._preprocess import Preprocess
 
-RESAMPLING = {
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "nearest": Image.Resampling.NEAREST,
-}
 MAX_MARGIN = 2
 """How far beyond the picture the border is continued, in sides; farther out is the background of Pillow,
 black."""
@@ -38,7 +33,7 @@ def fitted(pixels: np.ndarray, preprocess: Preprocess) -> np.ndarray:
         ratio = min(ratios) if preprocess.resize == "pad" else max(ratios)
         size = (max(1, round(picture.width * ratio)), max(1, round(picture.height * ratio)))
     if picture.size != size:
-        picture = picture.resize(size, RESAMPLING[preprocess.interpolation])
+        picture = picture.resize(size, Image.Resampling[preprocess.interpolation.upper()])
     if picture.size == wanted:
         return np.asarray(picture)
     framed = Image.new("RGB", wanted, (preprocess.background,) * 3)
