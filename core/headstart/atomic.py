@@ -66,21 +66,21 @@ def write_file(target: Path, content: bytes) -> None:
 
 
 @contextmanager
-def opened(target: Path) -> Iterator[BinaryIO]:
+def opened(target: Path, *, hint: str = FOR_RUNS) -> Iterator[BinaryIO]:
     """As `write_file`, for content that comes piece by piece: what is written into the file has the name `target` once
     the block has ended without an error. What writing into it raises is the caller's to explain."""
     if target.exists() and not target.is_file():
         raise HeadstartError(f"cannot write {target}: it is no regular file", hint="name a file, or a new one")
     sibling = _sibling(target)
     try:
-        with explained(target):
+        with explained(target, hint):
             file = sibling.open("xb")
         with file:
             yield file
-            with explained(target):
+            with explained(target, hint):
                 file.flush()
                 os.fsync(file.fileno())
-        with explained(target):
+        with explained(target, hint):
             os.replace(sibling, target)
             _fsync(target.parent)
     except BaseException:

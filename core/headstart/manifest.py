@@ -18,7 +18,6 @@ from headstart.schemas import how_to_read
 
 MANIFEST = "manifest.json"
 LARGEST_MANIFEST = 2**20
-CHUNK = 2**20
 SEAL = "sha256"
 """The last key of a manifest; those of the first versions end with `files` and have none."""
 
@@ -103,8 +102,5 @@ def _refuse_odd_file(path: Path) -> None:
 
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hex, read in pieces."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
