@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from headstart.engine.linear.moments import Values
-from headstart.engine.linear.pca import EigenBasis, eigenbasis_of
+from headstart.engine.linear.pca import EigenBasis, Values, eigenbasis_of
 from headstart.engine.linear.ridge import leave_out, ridge_weights
 from headstart.engine.linear.rows import Rows
 from headstart.specs import Solved
