@@ -71,7 +71,7 @@ def bench(
         data = prepare(records, kind, targets, PrepareOptions(limit=SAMPLES, store=store))
         threads = available_threads()
         activate(choice, threads)
-        from headstart.engine.features.backbone import Place, open_backbone
+        from headstart.engine.features.extract import Place, open_backbone
 
         place = Place(open_cache(said.append), Path(folder), threads, said.append)
         extractor = open_backbone(use, data, exporters, place, kind=kind)

@@ -39,7 +39,7 @@ def open_run(plan: Plan, decision: EngineDecision, folder: RunFolder, log: Event
         **describe(plan.registry, plan.backend, precision=decision.precision, threads=decision.threads),
         "training_precision": training_precision(recipe.training_precision, decision.precision),
         "batch_norm": recipe.batch_norm,
-        KEY: decision.facts(),
+        KEY: dataclasses.asdict(decision),
     }
     write_document(folder.environment, facts)
     resolved = plan.resolved
