@@ -65,7 +65,7 @@ def bench(
     with tempfile.TemporaryDirectory() as folder, Exporters(registry) as exporters:
         records = registry.load_target(dataset, dataset.build)(DatasetRequest(None, dataset.options()))
         use = _use(spec, registry, flags or {})
-        kind = use.kind(registry)
+        kind = use.blueprint(registry).kind(registry)
         targets = build_target_kind(registry, find_targets(records, registry).spec.name)
         store = ArrayStore(scratch=Path(folder))
         data = prepare(records, kind, targets, PrepareOptions(limit=SAMPLES, store=store))

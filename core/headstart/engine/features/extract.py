@@ -23,9 +23,14 @@ from headstart.engine.batch import take
 from headstart.engine.features.export import Exporters
 from headstart.engine.features.extractor import FeatureExtractor, Opened, samples_a_call
 from headstart.engine.lowering.registry import lowered
-from headstart.engine.network.assemble import backbone_inputs, build_backbone, without_head
+from headstart.engine.network.assemble import (
+    CALIBRATION_SAMPLES,
+    backbone_inputs,
+    build_backbone,
+    load_weights,
+    without_head,
+)
 from headstart.engine.network.blueprint import BackboneUse
-from headstart.engine.network.loading import CALIBRATION_SAMPLES, load_weights
 from headstart.engine.network.network import TAP
 from headstart.specs import FeatureSpec, InputKind
 
@@ -137,8 +142,8 @@ def open_backbone(
     Raises as `build_backbone` and `load_weights` do. Needs the backend to be set.
     """
     registry = exporters.registry
-    kind = kind or use.kind(registry)
     blueprint = use.blueprint(registry)
+    kind = kind or blueprint.kind(registry)
     stages = build_backbone(use.spec, registry, options=blueprint.backbone_options, inputs=backbone_inputs(kind))
     network = without_head(kind, stages, use.spec.features, blueprint.features)
     first = {name: array[:CALIBRATION_SAMPLES] for name, array in data.tensors.items()}

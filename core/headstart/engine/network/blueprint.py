@@ -40,6 +40,12 @@ class Blueprint:
     input_assets: Mapping[str, Path] = field(default_factory=dict)
     task_assets: Mapping[str, Path] = field(default_factory=dict)
 
+    def kind(self, registry: Registry) -> InputKind:
+        """The input kind with the weights' preprocessing; imports no framework."""
+        request = InputRequest(self.preprocess, self.input_options, self.input_assets)
+        kind: InputKind = registry.load_target(self.input, self.input.build)(request)
+        return kind
+
 
 @dataclass(frozen=True)
 class BackboneUse:
@@ -56,37 +62,22 @@ class BackboneUse:
     features: tuple[str, ...] = ()
     seed: int = 0
 
-    @property
-    def preprocess(self) -> Mapping[str, Any]:
-        """That of the weights, where they are published."""
-        return getattr(self.weights, "preprocess", self.spec.preprocess)
-
     def blueprint(self, registry: Registry) -> Blueprint:
-        """What the network is built from again."""
+        """What the network is built from again; the preprocessing and the files beside it are those of the weights,
+        where they are published. Raises MissingWeightsError where such a file is not here."""
+        from headstart.weights.source import locate_assets
+
         reading = registry.input_kind(takes=self.spec.takes)
+        published = self.weights if isinstance(self.weights, WeightsSpec) else None
         return Blueprint(
             backbone=registry.builder_of(self.spec),
             backbone_options=self.spec.default_options() if self.options is None else self.options,
             input=reading,
             input_options=reading.options() if self.input_options is None else self.input_options,
-            preprocess=self.preprocess,
+            preprocess=published.preprocess if published else self.spec.preprocess,
             features=self.features or tuple(feature.name for feature in self.spec.features),
-            input_assets=self.assets(registry),
+            input_assets=locate_assets(self.spec, published, registry) if published else {},
         )
-
-    def assets(self, registry: Registry) -> Mapping[str, Path]:
-        """The files that go with published weights, by name. Raises MissingWeightsError where one is not here."""
-        from headstart.weights.source import locate_assets
-
-        return locate_assets(self.spec, self.weights, registry) if isinstance(self.weights, WeightsSpec) else {}
-
-    def kind(self, registry: Registry) -> InputKind:
-        """The input kind with the weights' preprocessing; imports no framework."""
-        blueprint = self.blueprint(registry)
-
-        request = InputRequest(blueprint.preprocess, blueprint.input_options, blueprint.input_assets)
-        kind: InputKind = registry.load_target(blueprint.input, blueprint.input.build)(request)
-        return kind
 
 
 def assets_of(built: InputKind | Task) -> Mapping[str, Path]:

@@ -87,9 +87,9 @@ class LowRankAdapter:
         draw = np.random.default_rng(seed)
         for name, split in splits.items():
             bound = 1 / math.sqrt(split.rows)
-            drawn = draw.uniform(-bound, bound, (split.rows, plan.rank)).astype(np.float32)
-            self.factors[f"{name}:a"] = _variable(drawn)
-            self.factors[f"{name}:b"] = _variable(np.zeros((plan.rank, split.columns), np.float32))
+            drawn = draw.uniform(-bound, bound, (split.rows, plan.rank))
+            self.factors[f"{name}:a"] = keras.Variable(drawn, dtype="float32")
+            self.factors[f"{name}:b"] = keras.Variable(np.zeros((plan.rank, split.columns)), dtype="float32")
 
     @property
     def counts(self) -> dict[str, int]:
@@ -118,7 +118,3 @@ def _is_kernel(name: str) -> bool:
     """Those of separable convolutions and of recurrent layers have a word before it: `pointwise_kernel`."""
     role = name.rpartition("/")[2]
     return role.startswith(ROLE) or f"_{ROLE}" in role
-
-
-def _variable(array: np.ndarray) -> keras.Variable:
-    return keras.Variable(array, dtype="float32")

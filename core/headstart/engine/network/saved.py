@@ -28,7 +28,7 @@ from headstart.errors import DataError, PluginError, UsageError
 from headstart.manifest import read_manifest, sha256, write_manifest
 from headstart.options import parse_options
 from headstart.schemas import ARTEFACT
-from headstart.specs import InputKind, InputRequest, Task, TaskRequest, TaskSpec
+from headstart.specs import InputKind, Task, TaskRequest, TaskSpec
 
 if TYPE_CHECKING:
     from headstart.engine.network.network import Network
@@ -90,11 +90,7 @@ class SavedNetwork:
     @cached_property
     def kind(self) -> InputKind:
         """The input kind with this artefact's preprocessing."""
-
-        blueprint = self.blueprint
-        build = self.registry.load_target(blueprint.input, blueprint.input.build)
-        kind: InputKind = build(InputRequest(blueprint.preprocess, blueprint.input_options, blueprint.input_assets))
-        return kind
+        return self.blueprint.kind(self.registry)
 
     @property
     def task_spec(self) -> TaskSpec:
@@ -106,11 +102,9 @@ class SavedNetwork:
     @cached_property
     def task(self) -> Task:
         """The task with this artefact's labels."""
-
-        build = self.registry.load_target(self.task_spec, self.task_spec.build)
         blueprint = self.blueprint
         request = TaskRequest(blueprint.task_options, labels=blueprint.labels, assets=blueprint.task_assets)
-        task: Task = build(request)
+        task: Task = self.registry.load_target(self.task_spec, self.task_spec.build)(request)
         return task
 
     @cached_property
