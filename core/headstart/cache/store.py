@@ -29,8 +29,7 @@ from headstart.cache.folders import (
     remove_entry,
 )
 from headstart.errors import DataError, HeadstartError, PluginError, UsageError
-from headstart.manifest import read_manifest, write_manifest
-from headstart.schemas import CACHE
+from headstart.manifest import CACHE, read_manifest, write_manifest
 
 ATTEMPTS = 3
 DAY = 24 * 3600

@@ -14,9 +14,9 @@ from tomlkit.items import Table
 
 from headstart.atomic import write_file
 from headstart.errors import PluginError, Problem, RecipeError, UsageError
+from headstart.manifest import RUN, how_to_read
 from headstart.recipe import SETTINGS, Recipe
 from headstart.recipes.sections import FIT, NAMED_TABLES, OPTION_TABLES, SINGLE_TABLES
-from headstart.schemas import RUN, how_to_read
 from headstart.suggest import suggestion
 
 SCHEMA = "schema"

@@ -25,9 +25,8 @@ from headstart.atomic import write_directory
 from headstart.documents import read_object
 from headstart.engine.network.blueprint import Blueprint, describe, verify_asset_name
 from headstart.errors import DataError, PluginError, UsageError
-from headstart.manifest import read_manifest, sha256, write_manifest
+from headstart.manifest import ARTEFACT, read_manifest, sha256, write_manifest
 from headstart.options import parse_options
-from headstart.schemas import ARTEFACT
 from headstart.specs import InputKind, Task, TaskRequest, TaskSpec
 
 if TYPE_CHECKING:
