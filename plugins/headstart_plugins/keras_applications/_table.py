@@ -1,4 +1,4 @@
-"""The networks of keras.applications in Keras 3.15, as `_survey` reads them; not edited by hand."""
+"""The networks of keras.applications in Keras 3.15, as `make_table.py` of the tests reads them; not edited by hand."""
 
 from __future__ import annotations
 

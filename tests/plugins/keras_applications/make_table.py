@@ -1,9 +1,11 @@
-"""Regenerates `_table.py` from the installed Keras: `KERAS_BACKEND=torch python -m ..._survey > _table.py`.
+"""Prints the rows of the plugin's `_table.py` from the installed Keras.
+
+    KERAS_BACKEND=torch python tests/plugins/keras_applications/make_table.py
 
 Cuts lie between groups of blocks, where one tensor is alive; the rules below name the topmost layer of
-each stage and the survey reads channels, strides, other alive layers (NASNet's cells see two layers back),
+each stage and `survey` reads channels, strides, other alive layers (NASNet's cells see two layers back),
 parameter counts and the address and digest of the published file, exactly as the installed Keras would ask
-for them. NASNetMobile cannot be built on torch: `KERAS_BACKEND=jax ... _survey nasnetmobile` prints its row.
+for them. NASNetMobile cannot be built on torch: `KERAS_BACKEND=jax ... make_table.py nasnetmobile` prints its row.
 """
 
 from __future__ import annotations
