@@ -12,8 +12,7 @@ from typing import Any
 
 from headstart.hookspecs import hookimpl
 from headstart.specs import BackboneSpec, FeatureSpec, RemoteFile, WeightsSpec
-from headstart_plugins.keras_applications._families import FAMILIES, Family
-from headstart_plugins.keras_applications._records import Network
+from headstart_plugins.keras_applications._families import FAMILIES, Family, Network
 from headstart_plugins.keras_applications._table import NETWORKS
 
 IMAGE_AXES = ("batch", "height", "width", "channel")
@@ -36,7 +35,7 @@ def _backbone(network: Network, family: Family) -> BackboneSpec:
         build=f"{__name__}._build:{network.name}",
         takes="image",
         stages=tuple(cut.stage for cut in network.cuts),
-        features=(*_maps(network), _pooled(network)),
+        features=tuple(_features(network)),
         preprocess=preprocess,
         licence=family.licence,
         weights=(_weights(network, family, preprocess),),
@@ -72,16 +71,13 @@ def _weights(network: Network, family: Family, preprocess: Mapping[str, Any]) ->
     )
 
 
-def _maps(network: Network) -> Iterable[FeatureSpec]:
-    """The deepest map at each stride of 8, 16 and 32."""
+def _features(network: Network) -> Iterable[FeatureSpec]:
+    """The deepest map at each stride of 8, 16 and 32, and the mean over the last one."""
+    last = network.cuts[-1]
     deepest = {cut.stride: cut for cut in network.cuts}
     for stride in (8, 16, 32):
         if stride in deepest:
             cut = deepest[stride]
-            tensor = "map" if cut is network.cuts[-1] else "x"
+            tensor = "map" if cut is last else "x"
             yield FeatureSpec(f"map@{stride}", cut.stage, tensor, IMAGE_AXES, cut.channels, stride)
-
-
-def _pooled(network: Network) -> FeatureSpec:
-    last = network.cuts[-1]
-    return FeatureSpec("pooled", last.stage, "pooled", ("batch", "channel"), last.channels)
+    yield FeatureSpec("pooled", last.stage, "pooled", ("batch", "channel"), last.channels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headstart_plugins.keras_applications._records import Cut, Network
+from headstart_plugins.keras_applications._families import Cut, Network
 
 NETWORKS: tuple[Network, ...] = (
     Network(

@@ -20,8 +20,8 @@ from typing import Any
 import keras
 from keras.src.utils import file_utils
 
+from headstart_plugins.keras_applications._families import Cut, Network
 from headstart_plugins.keras_applications._graph import stable_names
-from headstart_plugins.keras_applications._records import Cut, Network
 
 Rules = Sequence[tuple[str, str]]
 """(stage, pattern): a stage ends at the last layer whose stable name matches; `stride:N` is the last map with
@@ -174,7 +174,7 @@ def _alive(operations: Sequence[Any], end: int) -> list[Any]:
 
 
 def _ends(model: keras.Model, rules: Rules) -> Iterator[tuple[str, int]]:
-    names = {id(operation): name for name, operation in stable_names(model).items()}
+    names = {id(operation): name for name, operation in stable_names(model.operations).items()}
     maps = [i for i, operation in enumerate(model.operations) if len(operation.output.shape) == 4]
     for stage, pattern in rules:
         if pattern == "last":
@@ -191,7 +191,7 @@ def _stride(model: keras.Model, operation: Any) -> int:
 
 
 def _cuts(model: keras.Model, rules: Rules) -> Iterator[Cut]:
-    names = {id(operation): name for name, operation in stable_names(model).items()}
+    names = {id(operation): name for name, operation in stable_names(model.operations).items()}
     for stage, end in _ends(model, rules):
         alive = _alive(model.operations, end)
         layers = tuple(names[id(operation)] for operation in alive)
