@@ -24,11 +24,8 @@ def require_installed() -> None:
     """Raise UsageError with the pip lines where KerasHub cannot be imported; imports nothing."""
     absent = [name for name in IMPORTED if importlib.util.find_spec(name) is None]
     if absent:
-        raise UsageError(f"KerasHub needs {', '.join(absent)}, which {_is(absent)} not installed", hint=INSTALL)
-
-
-def _is(absent: list[str]) -> str:
-    return "is" if len(absent) == 1 else "are"
+        are = "is" if len(absent) == 1 else "are"
+        raise UsageError(f"KerasHub needs {', '.join(absent)}, which {are} not installed", hint=INSTALL)
 
 
 def missing(recipe: Recipe, registry: Registry) -> Iterator[Problem]:
