@@ -36,7 +36,7 @@ def encode_targets(
         append({name: np.empty((0, *spec.shape), spec.dtype) for name, spec in specs.items()})
         for start in range(0, len(keys), BLOCK):
             rows = slice(start, start + BLOCK)
-            found = encode(values[rows], facts[rows], keys[rows])
+            found = encode(list(values[rows]), facts[rows], keys[rows])  # each value is read once
             if found.keys() != specs.keys():
                 raise ValueError(f"encoded targets are {sorted(found)}; expected {sorted(specs)}")
             append(found)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from headstart.data.checks import (
     target_findings,
     unreadable_findings,
 )
+from headstart.data.facts import Picked
 from headstart.data.hashing import written_target
 from headstart.data.lengths import Lengths
 from headstart.data.reading import NO_LENGTH, OnProgress, Reading, read_all
@@ -100,14 +101,13 @@ class PrepareOptions:
 class PreparedData:
     """All samples, sorted by key. A record gives one row of the arrays, or several that follow each other.
 
-    By record: `keys`, `values` (their targets as the dataset gave them), `groups`, `hashes` and the rows of `split`. By
+    By record: `keys`, `values` (their targets as the dataset gave them), `hashes` and the rows of `split`. By
     row: `tensors` (row, ...) as the input kind's `tensors` says, `owners` (row,) int64 with the position of its record,
     `lengths` where they differ, and `facts`. `skipped` lists what was left out.
     """
 
     keys: tuple[str, ...]
     values: tuple[Any, ...]
-    groups: tuple[str | None, ...]
     hashes: tuple[str, ...]
     split: Split
     tensors: Mapping[str, np.ndarray]
@@ -159,30 +159,21 @@ class PreparedData:
             for owner, number in zip(self.owners, numbers, strict=True)
         )
 
-    def read_values(self, kind: TargetKind, rows: np.ndarray) -> RowValues:
+    def read_values(self, kind: TargetKind, rows: np.ndarray) -> Sequence[Any]:
         """The values of `rows` (row,) int64: each target is read by its kind when it is asked for."""
-        return RowValues(self, kind, rows)
+        return Picked(_Values(self, kind), rows)
 
 
-class RowValues(Sequence[Any]):
-    """The values of some rows, read from their records' targets when they are asked for."""
+@dataclass(frozen=True)
+class _Values:
+    """The value of each row, read from its record's target."""
 
-    def __init__(self, data: PreparedData, kind: TargetKind, rows: np.ndarray) -> None:
-        self._data, self._kind, self._rows = data, kind, rows
+    data: PreparedData
+    kind: TargetKind
 
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @overload
-    def __getitem__(self, place: int) -> Any: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Any]: ...
-
-    def __getitem__(self, place: int | slice) -> Any:
-        if isinstance(place, slice):
-            return [self[each] for each in range(len(self))[place]]
-        owner = self._data.owners[self._rows[place]]
-        return self._kind.read(self._data.values[owner], self._data.keys[owner])
+    def __getitem__(self, row: int) -> Any:
+        owner = self.data.owners[row]
+        return self.kind.read(self.data.values[owner], self.data.keys[owner])
 
 
 def prepare(
@@ -319,7 +310,6 @@ def _assembled(
     return PreparedData(
         keys=tuple(item.key for item in reading.items),
         values=tuple(item.target for item in reading.items),
-        groups=tuple(item.group for item in reading.items),
         hashes=reading.hashes,
         split=split,
         tensors=reading.tensors,

@@ -51,7 +51,7 @@ def build(request: DatasetRequest) -> Records:
     options: FolderOptions = request.options if request.options is not None else FolderOptions()
     root = _root(request.reference)
     tree = walk(root)
-    tops = _split_folders(root, subfolders(root).files)
+    tops = _split_folders(root, subfolders(root))
     items = tuple(record for top, split in tops for record in _records(_Side(root, top, split), options))
     skipped = tuple(_skipped(root, tree, items, options))
     return Records("image", items, options.symmetries, skipped, targets="targets/class")
@@ -105,7 +105,7 @@ class _Side:
 
     def folders(self) -> Sequence[Path]:
         """The class folders."""
-        return subfolders(self.top, within=self.root).files
+        return subfolders(self.top, within=self.root)
 
 
 def _records(side: _Side, options: FolderOptions) -> Iterator[Record]:
