@@ -75,7 +75,10 @@ class Composed:
         drawn = [part.draw(_seed_at(seed, position), epoch, key) for position, part in enumerate(self.parts)]
         mixes = [each.mix for each in drawn if each.mix is not None]
         changes = tuple(change for each in drawn for change in each.changes)
-        return Drawn(changes, _one_of(mixes, f"{seed}/{epoch}/{key}") if len(mixes) > 1 else next(iter(mixes), None))
+        if len(mixes) < 2:
+            return Drawn(changes, next(iter(mixes), None))
+        digest = hashlib.sha256(f"mix/{seed}/{epoch}/{key}".encode("utf-8", "surrogateescape")).digest()
+        return Drawn(changes, mixes[int.from_bytes(digest[:8], "little") * len(mixes) >> 64])
 
 
 @dataclass(frozen=True)
@@ -204,12 +207,6 @@ def check_mixing(specs: Sequence[AugmentationSpec], kind: InputKind, name: str) 
 
 def _changed(sample: Sample, changes: Sequence[Change], kind: InputKind) -> Sample:
     return kind.transform(sample, changes) if changes else sample
-
-
-def _one_of(mixes: Sequence[Mix], drawn_from: str) -> Mix:
-    """Any of them, with equal chances."""
-    digest = hashlib.sha256(f"mix/{drawn_from}".encode("utf-8", "surrogateescape")).digest()
-    return mixes[int.from_bytes(digest[:8], "little") * len(mixes) >> 64]
 
 
 def _seed_at(seed: int, position: int) -> int:
