@@ -101,14 +101,13 @@ class PrepareOptions:
 class PreparedData:
     """All samples, sorted by key. A record gives one row of the arrays, or several that follow each other.
 
-    By record: `keys`, `values` (their targets as the dataset gave them), `hashes` and the rows of `split`. By
-    row: `tensors` (row, ...) as the input kind's `tensors` says, `owners` (row,) int64 with the position of its record,
-    `lengths` where they differ, and `facts`. `skipped` lists what was left out.
+    By record: `keys`, `values` (their targets as the dataset gave them) and the rows of `split`. By row: `tensors`
+    (row, ...) as the input kind's `tensors` says, `owners` (row,) int64 with the position of its record, `lengths`
+    where they differ, and `facts`. `skipped` lists what was left out.
     """
 
     keys: tuple[str, ...]
     values: tuple[Any, ...]
-    hashes: tuple[str, ...]
     split: Split
     tensors: Mapping[str, np.ndarray]
     owners: np.ndarray
@@ -147,7 +146,7 @@ class PreparedData:
     @cached_property
     def row_hashes(self) -> Sequence[str]:
         """What each row is: the content hash of its record, told apart as `row_keys` are."""
-        return self._by_row(self.hashes)
+        return self._by_row(tuple(row.content_hash for row in self.split.rows))
 
     def _by_row(self, by_record: tuple[str, ...]) -> tuple[str, ...]:
         if len(self.owners) == len(by_record):
@@ -310,7 +309,6 @@ def _assembled(
     return PreparedData(
         keys=tuple(item.key for item in reading.items),
         values=tuple(item.target for item in reading.items),
-        hashes=reading.hashes,
         split=split,
         tensors=reading.tensors,
         owners=reading.owners,

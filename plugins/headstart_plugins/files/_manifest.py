@@ -110,9 +110,9 @@ def _target_column(path: Path, columns: Sequence[str], known: Sequence[str], cho
 
 def _missing(path: Path, name: str, columns: Sequence[str], known: Sequence[str]) -> DataError:
     wanted = " or ".join(known)
-    if len(columns) == 1 and any(mark in columns[0] for mark in ";\t|,"):
-        mark = next(mark for mark in ";\t|," if mark in columns[0])
-        hint: str | None = f"columns seem to be separated by {mark!r}: --set dataset.delimiter={mark!r}"
+    marks = [mark for mark in ";\t|," if mark in columns[0]] if len(columns) == 1 else []
+    if marks:
+        hint: str | None = f"columns seem to be separated by {marks[0]!r}: --set dataset.delimiter={marks[0]!r}"
     else:
         alike = next((c for c in columns if c.lower() in (name, *TYPICAL[name])), None)
         hint = f"rename the column {alike!r} to {name}" if alike else suggestion(name, columns)

@@ -7,6 +7,7 @@ import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +72,8 @@ def _open(path: Path) -> Any:
 
 def _attribute(group: Any, name: str) -> list[str]:
     """A list of strings; Keras spreads long ones over `name0`, `name1`, ..."""
-    if name in group.attrs:
-        chunks = [group.attrs[name]]
-    else:
-        count = 0
-        while f"{name}{count}" in group.attrs:
-            count += 1
-        chunks = [group.attrs[f"{name}{i}"] for i in range(count)]
+    spread = takewhile(lambda each: each in group.attrs, (f"{name}{place}" for place in count()))
+    chunks = [group.attrs[each] for each in ([name] if name in group.attrs else spread)]
     return [item.decode() if isinstance(item, bytes) else str(item) for chunk in chunks for item in chunk]
 
 
@@ -164,10 +160,8 @@ def _differences(slots: Sequence[Slot], named: Mapping[str, Entry]) -> list[str]
     wanted = {slot.name for slot in slots}
     problems = [f"missing {slot.name}" for slot in slots if slot.name not in named]
     problems += [f"unexpected {name}" for name in named if name not in wanted and not TOP.fullmatch(name)]
-    for slot in slots:
-        if slot.name in named:
-            problems += _shape_problems(slot, named[slot.name])
-    return problems
+    there = (slot for slot in slots if slot.name in named)
+    return [*problems, *(problem for slot in there for problem in _shape_problems(slot, named[slot.name]))]
 
 
 def _shape_problems(slot: Slot, entry: Entry) -> Iterator[str]:
@@ -197,14 +191,11 @@ def _assigned(slots: Sequence[Slot], entries: Sequence[Entry]) -> dict[str, np.n
 
 def _without_preprocessing(entries: Sequence[Entry], source: str) -> list[Entry]:
     """Leave out a Normalization of ImageNet's values: the input kind does it from plain values."""
-    kept = []
     for entry in entries:
-        if not PREPROCESSING.fullmatch(entry.name):
-            kept.append(entry)
-        elif not _is_imagenet(entry):
+        if PREPROCESSING.fullmatch(entry.name) and not _is_imagenet(entry):
             values = [np.round(array, 4).tolist() for array in entry.arrays[:2]]
             raise wrong_weights(source, [f"{entry.name} normalises by {values}, not by ImageNet's mean"])
-    return kept
+    return [entry for entry in entries if not PREPROCESSING.fullmatch(entry.name)]
 
 
 def _is_imagenet(entry: Entry) -> bool:
