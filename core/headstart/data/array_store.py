@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, TypeAlias
@@ -20,17 +20,22 @@ import numpy as np
 from headstart.atomic import explained
 from headstart.cache import Cache
 from headstart.errors import HeadstartError
+from headstart.specs import Facts, TensorSpec
 
 IN_MEMORY = 32 * 1024**2
 """Bytes up to which arrays that are not in the cache stay in memory."""
 NAMES = "arrays.json"
 """Names, dtypes and shapes of the arrays in a folder, written last: a folder without it is not finished."""
+BLOCK = 256
+"""Rows of targets that are encoded at once."""
 
 Arrays: TypeAlias = Mapping[str, np.ndarray]
 Append: TypeAlias = Callable[[Arrays], None]
 """Adds rows (row, ...) at the end of the arrays named; the first call for a name settles its dtype and row shape."""
 Fill: TypeAlias = Callable[[Append], None]
 """Writes all rows of all arrays."""
+Encode: TypeAlias = Callable[[Sequence[Any], Sequence[Facts], Sequence[str]], Mapping[str, np.ndarray]]
+"""Values, facts and keys of some rows to (row, ...) arrays by name, as `Task.encode`."""
 
 
 def ignore(message: str) -> None:
@@ -76,6 +81,33 @@ class ArrayStore:
         finally:
             with contextlib.suppress(OSError):  # what could not be written was told when it was flushed
                 rows.open.close()  # what was mapped stays
+
+
+def encode_targets(
+    encode: Encode,
+    specs: Mapping[str, TensorSpec],
+    *,
+    values: Sequence[Any],
+    facts: Sequence[Facts],
+    keys: Sequence[str],
+    store: ArrayStore,
+) -> dict[str, np.ndarray]:
+    """The encoded targets of rows, (row, ...) by name, as `specs` say: in memory while small, in files when large.
+
+    `values`, `facts` and `keys` are parallel, by row; `values` may read each when it is asked for. Only BLOCK rows are
+    held beside the arrays. Raises ValueError where `encode` gives other names, shapes or dtypes than `specs`.
+    """
+
+    def fill(append: Append) -> None:
+        append({name: np.empty((0, *spec.shape), spec.dtype) for name, spec in specs.items()})
+        for start in range(0, len(keys), BLOCK):
+            rows = slice(start, start + BLOCK)
+            found = encode(list(values[rows]), facts[rows], keys[rows])  # each value is read once
+            if found.keys() != specs.keys():
+                raise ValueError(f"encoded targets are {sorted(found)}; expected {sorted(specs)}")
+            append(found)
+
+    return store.keep(fill)
 
 
 @dataclass

@@ -27,12 +27,12 @@ from headstart.data.checks import (
 from headstart.data.facts import Picked
 from headstart.data.hashing import written_target
 from headstart.data.lengths import Lengths
-from headstart.data.reading import NO_LENGTH, OnProgress, Reading, read_all
+from headstart.data.reading import OnProgress, Reading, read_all
 from headstart.data.split import apply_split, make_split, rank, try_split
 from headstart.data.split_file import SPLITS, Split, SplitRow
 from headstart.data.targets import plural, rarest
 from headstart.errors import DataError
-from headstart.specs import Facts, Finding, InputKind, Record, Records, Skipped, TargetKind, Trims
+from headstart.specs import Facts, Finding, InputKind, Record, Records, Skipped, TargetKind
 
 SMALLEST = 3
 """Records that each exclusive stratum keeps where it has them: one a side."""
@@ -200,7 +200,7 @@ def prepare(
         split = apply_split(rows, options.split)
     told += reading_findings(reading, len(items), split.rows)
     told += near_duplicate_findings(split.rows, reading.fingerprints)
-    return _assembled(reading, kind, split, records.skipped, told)
+    return _assembled(reading, split, records.skipped, told)
 
 
 def prepare_unsplit(
@@ -219,7 +219,7 @@ def prepare_unsplit(
     reading = read_all(items, kind, store=store or ArrayStore(), on_progress=on_progress)
     split = Split(tuple(_rows(reading, side="test")))
     told += reading_findings(reading, len(items), split.rows)
-    return _assembled(reading, kind, split, records.skipped, told)
+    return _assembled(reading, split, records.skipped, told)
 
 
 def examine(
@@ -300,19 +300,15 @@ def _key(record: Record) -> str:
 
 
 def _assembled(
-    reading: Reading, kind: InputKind, split: Split, listed: tuple[Skipped, ...], findings: Sequence[Finding]
+    reading: Reading, split: Split, listed: tuple[Skipped, ...], findings: Sequence[Finding]
 ) -> PreparedData:
-    lengths = None
-    if reading.lengths is not None and isinstance(kind, Trims):
-        used = np.where(reading.lengths == NO_LENGTH, kind.lengths[-1], reading.lengths)
-        lengths = Lengths(used, kind.lengths)
     return PreparedData(
         keys=tuple(item.key for item in reading.items),
         values=tuple(item.target for item in reading.items),
         split=split,
         tensors=reading.tensors,
         owners=reading.owners,
-        lengths=lengths,
+        lengths=reading.lengths,
         facts=reading.facts,
         findings=tuple(findings),
         skipped=(*listed, *reading.skipped),

@@ -17,8 +17,9 @@ from headstart.data.array_store import Append, ArrayStore
 from headstart.data.checks import raise_errors, unreadable_findings
 from headstart.data.facts import ENDS, FactLines, Picked, facts_arrays
 from headstart.data.hashing import content_hash
+from headstart.data.lengths import Lengths
 from headstart.errors import DataError, PluginError
-from headstart.specs import Facts, InputKind, Prepared, PreparesSeveral, Record, Sample, Skipped
+from headstart.specs import Facts, InputKind, Prepared, PreparesSeveral, Record, Sample, Skipped, Trims
 
 OnProgress = Callable[[int, int], None]
 """Called with how many of how many records were read, in the calling thread."""
@@ -40,14 +41,14 @@ class Reading:
     """What reading gave: the readable `items` in order with their content hashes, and their rows.
 
     `tensors` are (row, ...), `owners` (row,) int64 the position in `items` of the record that each row is of, `lengths`
-    (row,) int64 or None, `facts` those of each row. Fingerprints are by key, notes counted.
+    those of the rows where they differ, `facts` those of each row. Fingerprints are by key, notes counted.
     """
 
     items: tuple[Record, ...]
     hashes: tuple[str, ...]
     tensors: Mapping[str, np.ndarray]
     owners: np.ndarray
-    lengths: np.ndarray | None
+    lengths: Lengths | None
     facts: Sequence[Facts]
     fingerprints: Mapping[str, int]
     notes: Mapping[str, int]
@@ -103,14 +104,17 @@ def read_all(
         key = {"read_by": read_by, "files": _hash_contents(items), "count": len(items), "layout": LAYOUT}
         arrays = store.fetch(KIND, key, {"input": read_by.get("input"), "records": len(items)}, fill)
     document = json.loads(arrays[READING].tobytes())
-    lengths = arrays[LENGTHS]
+    used = arrays[LENGTHS]
+    lengths = None
+    if isinstance(kind, Trims) and not (used == NO_LENGTH).all():
+        lengths = Lengths(np.where(used == NO_LENGTH, kind.lengths[-1], used), kind.lengths)
     reading = Reading(
         items=tuple(items[place] for place in document["kept"]),
         hashes=tuple(document["hashes"]),
         tensors={name: arrays[name] for name in kind.tensors},
         owners=arrays[OWNERS],
-        lengths=None if (lengths == NO_LENGTH).all() else lengths,
-        facts=Picked(FactLines(arrays), range(len(lengths))),
+        lengths=lengths,
+        facts=Picked(FactLines(arrays), range(len(used))),
         fingerprints=document["fingerprints"],
         notes=document["notes"],
         skipped=tuple(Skipped(where, reason) for where, reason in document["skipped"]),
