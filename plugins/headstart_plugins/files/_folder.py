@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from headstart.data.folders import Walk, subfolders, walk
 from headstart.errors import DataError, UsageError
@@ -35,7 +36,8 @@ def build(request: DatasetRequest) -> Records:
     and links as in `walk`.
     """
     options: FolderOptions = request.options if request.options is not None else FolderOptions()
-    root = _root(request.reference)
+    tables = "a table of samples is opened with manifest:PATH"
+    root = given_path(request.reference, "folder", usage="image_folder:PATH", otherwise=tables)
     tree = walk(root)
     items: list[Record] = []
     for top, split in _split_folders(root):
@@ -59,15 +61,17 @@ def build(request: DatasetRequest) -> Records:
     return Records("image", tuple(items), options.symmetries, skipped, targets="targets/class")
 
 
-def _root(reference: str | None) -> Path:
+def given_path(reference: str | None, what: Literal["file", "folder"], *, usage: str, otherwise: str) -> Path:
+    """The path of a `file` or `folder` that a dataset is opened from. Raises UsageError, with the hint `usage` for no
+    path, and `otherwise` for one that is something else."""
     if reference is None:
-        raise UsageError("image_folder needs a path", hint="image_folder:PATH")
-    root = Path(reference).expanduser()
-    if not root.exists():
-        raise UsageError(f"{root}: no such folder")
-    if not root.is_dir():
-        raise UsageError(f"{root}: not a folder", hint="a table of samples is opened with manifest:PATH")
-    return root
+        raise UsageError(f"{usage.partition(':')[0]} needs a path", hint=usage)
+    path = Path(reference).expanduser()
+    if not path.exists():
+        raise UsageError(f"{path}: no such {what}")
+    if not (path.is_dir() if what == "folder" else path.is_file()):
+        raise UsageError(f"{path}: not a {what}", hint=otherwise)
+    return path
 
 
 def _split_folders(root: Path) -> list[tuple[Path, str | None]]:

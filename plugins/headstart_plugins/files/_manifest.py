@@ -14,7 +14,7 @@ from headstart.suggest import suggestion
 from headstart_plugins._picture_suffixes import SUFFIXES
 from headstart_plugins._target_texts import SEPARATOR
 from headstart_plugins.files import ManifestOptions
-from headstart_plugins.files._folder import SPLIT_NAMES
+from headstart_plugins.files._folder import SPLIT_NAMES, given_path
 from headstart_plugins.files._tables import USED, Table, read_table
 
 SAMPLES = ("path", "text")
@@ -48,7 +48,8 @@ def build(request: DatasetRequest) -> Records:
     is missing.
     """
     options: ManifestOptions = request.options if request.options is not None else ManifestOptions()
-    path = _path(request.reference)
+    folders = "a folder of class folders is opened with image_folder:PATH"
+    path = given_path(request.reference, "file", usage="manifest:TABLE.csv", otherwise=folders)
     kinds = {name: found for name, found in request.target_columns.items() if name not in USED}
     table = read_table(path, options, tuple(kinds))
     column = _sample_column(path, table.columns)
@@ -74,17 +75,6 @@ def build(request: DatasetRequest) -> Records:
         options.symmetries if column == "path" else frozenset(),
         targets=targets,
     )
-
-
-def _path(reference: str | None) -> Path:
-    if reference is None:
-        raise UsageError("manifest needs a path", hint="manifest:TABLE.csv")
-    path = Path(reference).expanduser()
-    if not path.exists():
-        raise UsageError(f"{path}: no such file")
-    if not path.is_file():
-        raise UsageError(f"{path}: not a file", hint="a folder of class folders is opened with image_folder:PATH")
-    return path
 
 
 def _sample_column(path: Path, columns: Sequence[str]) -> str:

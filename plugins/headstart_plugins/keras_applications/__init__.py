@@ -7,8 +7,7 @@ weights read in `_load`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from headstart.hookspecs import hookimpl
 from headstart.specs import BackboneSpec, FeatureSpec, RemoteFile, WeightsSpec
@@ -27,7 +26,25 @@ def register_backbones() -> Iterable[BackboneSpec]:
 
 
 def _backbone(network: Network, family: Family) -> BackboneSpec:
-    preprocess = _preprocess(network, family)
+    preprocess = {
+        "size": [network.size, network.size],
+        **family.pixels,
+        "resize": "crop",
+        "interpolation": family.interpolation,
+        "background": 255,
+        "range": [0, 255],
+    }
+    weights = WeightsSpec(
+        name="imagenet",
+        origin=RemoteFile(network.url, network.file),
+        licence=family.licence,
+        source=f"keras.applications.{network.function}, ImageNet-1k, without top",
+        size=None,
+        algorithm=DIGESTS.get(len(network.digest), "unknown"),
+        digest=network.digest,
+        load=f"{__name__}._load:load",
+        preprocess=preprocess,
+    )
     return BackboneSpec(
         name=f"keras_applications/{network.name}",
         summary=f"{network.function}, {family.title}, {network.size} px.",
@@ -38,36 +55,11 @@ def _backbone(network: Network, family: Family) -> BackboneSpec:
         features=tuple(_features(network)),
         preprocess=preprocess,
         licence=family.licence,
-        weights=(_weights(network, family, preprocess),),
+        weights=(weights,),
         parameters=network.parameters,
         refuses=family.refuses,
         tiny_size=family.tiny,
         family=family.tuned,
-    )
-
-
-def _preprocess(network: Network, family: Family) -> Mapping[str, Any]:
-    return {
-        "size": [network.size, network.size],
-        **family.pixels,
-        "resize": "crop",
-        "interpolation": family.interpolation,
-        "background": 255,
-        "range": [0, 255],
-    }
-
-
-def _weights(network: Network, family: Family, preprocess: Mapping[str, Any]) -> WeightsSpec:
-    return WeightsSpec(
-        name="imagenet",
-        origin=RemoteFile(network.url, network.file),
-        licence=family.licence,
-        source=f"keras.applications.{network.function}, ImageNet-1k, without top",
-        size=None,
-        algorithm=DIGESTS.get(len(network.digest), "unknown"),
-        digest=network.digest,
-        load=f"{__name__}._load:load",
-        preprocess=preprocess,
     )
 
 

@@ -32,27 +32,22 @@ class Entry:
     arrays: tuple[np.ndarray, ...]
 
 
-@dataclass(frozen=True)
-class WeightFile:
-    """The weighted layers of a file. `ordered`: in the model's order, a nested model being one layer."""
+def read_file(path: Path) -> tuple[list[Entry], bool]:
+    """The weighted layers in `path`; and whether they are in the model's order, a nested model being one layer.
 
-    entries: tuple[Entry, ...]
-    ordered: bool
-
-
-def read_file(path: Path) -> WeightFile:
-    """Every array in `path`. Raises WrongWeightsError where it is no weight file of Keras."""
+    Raises WrongWeightsError where it is no weight file of Keras.
+    """
     try:
         with h5py.File(_open(path), "r") as file:
             group = file.get("model_weights", file)
             names = _attribute(group, "layer_names")
             if not names:
-                return WeightFile(tuple(_new_entries(group)), ordered=False)
+                return list(_new_entries(group)), False
             entries = []
             for name in names:
                 if weights := _attribute(group[name], "weight_names"):
                     entries.append(Entry(name, tuple(np.asarray(group[name][weight]) for weight in weights)))
-            return WeightFile(tuple(entries), ordered=True)
+            return entries, True
     except (OSError, KeyError, zipfile.BadZipFile) as exc:
         raise WrongWeightsError(
             f"{path}: expected a weight file of Keras (.h5, .weights.h5 or .keras), received something else",
@@ -112,15 +107,15 @@ def load(file: Path, backbone: Backbone) -> Mapping[str, np.ndarray]:
     fit (older releases named layers otherwise) and counts and shapes do, by order, as Keras itself does.
     Preprocessing inside the file must be the one declared. Raises WrongWeightsError listing what differs.
     """
-    content = read_file(file)
-    slots = list(_slots(backbone.stages, nested=content.ordered))
+    found, ordered = read_file(file)
+    slots = list(_slots(backbone.stages, nested=ordered))
     numbered = {slot.name.partition("#")[0] for slot in slots if "#" in slot.name}
-    entries = _without_preprocessing(content.entries, str(file))
+    entries = _without_preprocessing(found, str(file))
     named = _stable(entries, numbered)
     problems = _differences(slots, named)
     if not problems:
         return _assigned(slots, [named[slot.name] for slot in slots])
-    in_order = _in_order(slots, entries) if content.ordered else None
+    in_order = _in_order(slots, entries) if ordered else None
     if in_order is None:
         raise wrong_weights(str(file), problems)
     return _assigned(slots, in_order)

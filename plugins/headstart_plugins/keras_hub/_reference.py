@@ -91,7 +91,7 @@ def _published(name: str) -> BackboneSpec:
         folder = read_folder(place)
         file = folder.weights
         described = _described(folder)
-    origin = FetchedFile("headstart_plugins.keras_hub._fetch:fetch", preset.handle, file)
+    origin = FetchedFile("headstart_plugins.keras_hub._needs:fetch", preset.handle, file)
     return _spec(name, origin, preset.handle, parameters=preset.parameters, **described)
 
 
