@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Mapping, ValuesView
 from dataclasses import dataclass, field
 from typing import Any
 
-from headstart.errors import UsageError
+from headstart.errors import HeadstartError, UsageError
 from headstart.recipe import Recipe
 from headstart.recipes.lookup import Choices
-from headstart.recipes.rate_setting import RateSetting, rate_setting
-from headstart.recipes.unused_options import changed_options, nothing_to_act_on, refuse_unread, spell_options
+from headstart.recipes.unused_options import (
+    changed_options,
+    note_reads,
+    nothing_to_act_on,
+    spell_options,
+    unread_options,
+)
 from headstart.registry import Registry
 from headstart.specs import HEAD, LowRank, Phase, StrategyRequest, StrategySpec, TaskSpec
 
@@ -38,7 +44,8 @@ class PhasePlanner:
         """
         strategy = self.strategy
         build = self.registry.load_target(strategy, strategy.build)
-        request = dataclasses.replace(self.request, stages=stages)
+        options, read = note_reads(self.request.options)
+        request = dataclasses.replace(self.request, stages=stages, options=options)
         phases = tuple(build(request))
         if not phases:
             raise UsageError(f"strategy {strategy.name} plans no phase", hint="tell its author, or choose another one")
@@ -50,7 +57,18 @@ class PhasePlanner:
                 "--batch-norm trainable has nothing to act on: no stage of the backbone learns",
                 hint="leave it out or use re-estimated, or choose a strategy that trains the backbone",
             )
-        refuse_unread(build, request)
+        if unread_options(self.request.options, read):  # a recipe may set the options that a flag stands for
+            for flag in ("epochs", "learning_rate"):
+                without: dict[str, Any] = {flag: None}
+                with contextlib.suppress(HeadstartError):
+                    build(dataclasses.replace(request, **without))
+        if unread := unread_options(self.request.options, read):
+            told = ", ".join(f"{phase.name} ({phase.solver.replace('_', ' ')})" for phase in phases)
+            raise nothing_to_act_on(
+                spell_options("strategy", self.request.options, unread),
+                f"whatever it is, the phases are {told}",
+                "leave it out, or choose a strategy, head or stages that it acts on",
+            )
         if self.only_by_gradient and all(phase.solver == "closed_form" for phase in phases):
             raise nothing_to_act_on(
                 self.only_by_gradient,
@@ -58,11 +76,6 @@ class PhasePlanner:
                 "leave it out, or use --strategy lp_ft",
             )
         return self._without_views_of_nothing(phases)
-
-    def rate_setting(self, stages: tuple[str, ...], place: int) -> RateSetting | None:
-        """What the rates of the phase at `place` follow; None where that is no one setting."""
-        build = self.registry.load_target(self.strategy, self.strategy.build)
-        return rate_setting(build, dataclasses.replace(self.request, stages=stages), place)
 
     def _without_views_of_nothing(self, phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
         """A head in closed form learns from no mixed label: views that only mix would be the plain one over again."""
@@ -181,12 +194,13 @@ def _wrong_solver(phase: Phase, *, solvable: bool) -> str | None:
 
 def _wrong_number(phase: Phase) -> str | None:
     """Each number that is outside of what it can mean."""
-    adapter = phase.adapter or LowRank()
+    adapter, setting = phase.adapter or LowRank(), phase.rate_setting
     bounds = (
         ("a rate", phase.rates.values(), all(0 < rate < math.inf for rate in phase.rates.values()), "above 0"),
         ("epochs", phase.epochs, _is_whole(phase.epochs, 1), "a whole number, at least 1"),
         ("views", phase.views, _is_whole(phase.views, 0), "a whole number, 0 or above"),
         ("patience", phase.patience, _is_whole(phase.patience, 0), "a whole number, 0 or above"),
+        ("the rate setting", phase.rate_setting, setting is None or 0 < setting.value < math.inf, "of a value above 0"),
         ("strengths", phase.strengths, all(0 < each < math.inf for each in phase.strengths), "above 0"),
         ("warmup", phase.warmup, 0 <= phase.warmup < 1, "from 0 to below 1"),
         ("average", phase.average, 0 <= phase.average < 1, "from 0 to below 1"),

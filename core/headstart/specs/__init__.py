@@ -65,7 +65,16 @@ from headstart.specs.inputs import (
 )
 from headstart.specs.lowerings import LoweringBuild, LoweringSpec, LowersItself
 from headstart.specs.reporters import Reporter, ReporterBuild, ReporterRequest, ReporterSpec, RunView
-from headstart.specs.strategies import HEAD, INPUT, LowRank, Phase, StrategyBuild, StrategyRequest, StrategySpec
+from headstart.specs.strategies import (
+    HEAD,
+    INPUT,
+    LowRank,
+    Phase,
+    RateSetting,
+    StrategyBuild,
+    StrategyRequest,
+    StrategySpec,
+)
 from headstart.specs.targets import (
     AdvisesOnFew,
     Finding,
@@ -178,6 +187,7 @@ __all__ = [
     "PreparesSeveral",
     "PretrainedHead",
     "Preview",
+    "RateSetting",
     "Recognised",
     "Record",
     "Records",
