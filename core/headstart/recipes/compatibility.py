@@ -21,10 +21,10 @@ from headstart.specs import (
     StrategySpec,
     TaskSpec,
     WeightsSpec,
+    read_head,
 )
 from headstart.suggest import suggestion
 
-MAX_WIDTH = 65536
 BATCH_NORM = ("frozen", "re-estimated", "trainable")
 
 
@@ -34,18 +34,12 @@ def check_head(task: TaskSpec, head: str | None) -> str:
     """
     if head is None:
         return task.heads[0]
-    name, colon, number = head.partition(":")
-    known = {each.partition(":")[0] for each in task.heads}
+    name = head.partition(":")[0]
+    known = {each.partition(":")[0]: each for each in reversed(task.heads)}  # the first of a name
     if name not in known:
-        raise UsageError(f"{task.name} has no head {name!r}", hint=suggestion(name, sorted(known)))
-    if not colon:
-        return next((each for each in task.heads if each.partition(":")[0] == name), name)
-    if not number.isascii() or not number.isdigit() or not 1 <= int(number) <= MAX_WIDTH:
-        raise UsageError(
-            f"the number of head {head!r} must be a whole number from 1 to {MAX_WIDTH}, not {number!r}",
-            hint=f"as in {name}:512",
-        )
-    return head
+        raise UsageError(f"{task.name} has no head {name!r}", hint=suggestion(name, known))
+    _, number = read_head(head)
+    return known[name] if number is None else head
 
 
 def check_pretrained_head(task: TaskSpec, weights: WeightsSpec | Path | None, registry: Registry) -> str:

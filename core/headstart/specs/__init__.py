@@ -105,6 +105,7 @@ from headstart.specs.tasks import (
     TaskRequest,
     TaskSpec,
     WritesFiles,
+    read_head,
 )
 
 AnySpec = (
@@ -224,4 +225,5 @@ __all__ = [
     "WeightsLoad",
     "WeightsSpec",
     "WritesFiles",
+    "read_head",
 ]
