@@ -13,28 +13,24 @@ from headstart.recipes.sections import KIND, NAMED_TABLES
 from headstart.specs import BackboneSpec, InputSpec, Spec
 
 
-def parse_tables(recipe: Recipe, used: Mapping[str, Spec | None], problems: Problems) -> dict[str, Any]:
+def parse_tables(recipe: Recipe, used: Mapping[str, Spec], problems: Problems) -> dict[str, Any]:
     """An instance of the options of everything that is used, by table; what is wrong goes to `problems`.
 
-    None stands for what is not known yet, or was found wrong.
+    None stands for what was found wrong.
     """
     options: dict[str, Any] = {}
     for table, spec in used.items():
-        if spec is not None:
-            values = _values(recipe, table, spec)
-            given = spec.given if isinstance(spec, BackboneSpec) else {}
-            parsed, wrong = parse_options(spec.options, {**given, **values}, table, spec.name)
-            problems.extend((*wrong, *_contradictions(spec, table, given, values)))
-            options[table] = parsed
+        values = {key: value for name in spellings(table, spec) for key, value in recipe.table(name).items()}
+        if isinstance(spec, InputSpec):
+            values.pop(KIND, None)  # chooses the input kind itself
+        given = spec.given if isinstance(spec, BackboneSpec) else {}
+        options[table], wrong = parse_options(spec.options, {**given, **values}, table, spec.name)
+        problems.extend(wrong)
+        for name, fixed in given.items():  # what the reference fixes can be repeated, as a run's recipe does
+            if values.get(name, fixed) != fixed:
+                message = f"differs from what {spec.name} fixes"
+                problems.report(f"{table}.{name}", message, "leave it out; it is read from the backbone's reference")
     return options
-
-
-def _contradictions(spec: Spec, table: str, given: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Problem]:
-    """What the reference fixes can be repeated, as a run's recipe does, and not be changed."""
-    for name, fixed in given.items():
-        if values.get(name, fixed) != fixed:
-            message = f"differs from what {spec.name} fixes"
-            yield Problem(f"{table}.{name}", message, "leave it out; it is read from the backbone's reference")
 
 
 def spellings(table: str, spec: Spec) -> tuple[str, ...]:
@@ -43,16 +39,9 @@ def spellings(table: str, spec: Spec) -> tuple[str, ...]:
     return (f"{group}.{spec.short_name}", f"{group}.{spec.name}") if dot else (table,)
 
 
-def _values(recipe: Recipe, table: str, spec: Spec) -> Mapping[str, Any]:
-    values = {key: value for name in spellings(table, spec) for key, value in recipe.table(name).items()}
-    if isinstance(spec, InputSpec):
-        values.pop(KIND, None)  # chooses the input kind itself
-    return values
-
-
-def unused_tables(recipe: Recipe, used: Mapping[str, Spec | None]) -> Iterator[Problem]:
+def unused_tables(recipe: Recipe, used: Mapping[str, Spec]) -> Iterator[Problem]:
     """A problem for each table of options whose augmentation or reporter is not among the `used`."""
-    known = {name for table, spec in used.items() if spec for name in spellings(table, spec)}
+    known = {name for table, spec in used.items() for name in spellings(table, spec)}
     for table, values in recipe.options.items():
         group, dot, name = table.partition(".")
         if table in NAMED_TABLES:

@@ -111,7 +111,7 @@ def make_planner(
     head: str | None,
 ) -> PhasePlanner | None:
     """What plans the phases; None where something that they hang on was already found wrong."""
-    strategy, backbone = choices.strategy, choices.network.backbone
+    strategy, backbone = choices.strategy, choices.backbone
     if strategy is None or backbone is None or head is None or options.get("strategy") is None:
         return None
     request = StrategyRequest(
