@@ -17,7 +17,8 @@ from headstart.errors import Problem
 from headstart.options import Text
 from headstart.recipe import SETTINGS, Recipe, convert_setting, help_of
 from headstart.recipes.file import read_recipe, verify_form
-from headstart.recipes.sections import FIT, OPTION_TABLES, split_key, unknown_key
+from headstart.recipes.sections import FIT, OPTION_TABLES, split_key
+from headstart.suggest import suggestion
 
 FLAG_SPELLINGS: Mapping[str, str] = {"reporters": "reporter"}
 """Flags that are not spelt like their setting."""
@@ -61,9 +62,12 @@ class _Values:
     def add(self, key: str, value: Any, origin: str) -> None:
         table, name = split_key(key)
         if table == FIT and name not in SETTINGS:
-            self.problems.append(unknown_key(name, origin, SETTINGS))
-            return
-        self.chosen[key], self.origins[key] = value, origin
+            self.problems.append(Problem(f"{name} ({origin})", "no such setting", suggestion(name, SETTINGS)))
+        elif table != FIT and table.partition(".")[0] not in OPTION_TABLES:
+            hint = suggestion(table, (FIT, *OPTION_TABLES))
+            self.problems.append(Problem(f"{key} ({origin})", f"no such table: {table}", hint))
+        else:
+            self.chosen[key], self.origins[key] = value, origin
 
     def add_sets(self, sets: Sequence[str]) -> None:
         for written in sets:
@@ -71,8 +75,6 @@ class _Values:
             key = key.strip().removeprefix(f"{FIT}.").replace("-", "_" if "." not in key else "-")
             if not equals or not key:
                 self.problems.append(Problem(f"--set {written}", "expected key=value", "as in --set epochs=5"))
-            elif _is_unknown(key):
-                self.problems.append(unknown_key(key, "--set", SETTINGS))
             elif self.origins.get(key) == "--set" and self.chosen[key] != text:
                 self.problems.append(Problem(f"--set {key}", f"given twice: {self.chosen[key]} and {text}"))
             else:
@@ -115,17 +117,11 @@ class _Values:
         )
 
 
-def _is_unknown(key: str) -> bool:
-    """Whether a key of `--set` is neither a setting nor in one of the option tables."""
-    table, name = split_key(key)
-    return name not in SETTINGS if table == FIT else table.partition(".")[0] not in OPTION_TABLES
-
-
 def _same(key: str, one: Any, other: Any) -> bool:
     """Whether two spellings of a value mean the same, as far as can be known before plugins are loaded."""
     if str(one) == str(other):
         return True
     try:
-        return key in SETTINGS and convert_setting(key, one) == convert_setting(key, other)
+        return bool(convert_setting(key, one) == convert_setting(key, other))
     except ValueError:
         return False

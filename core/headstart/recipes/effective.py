@@ -12,7 +12,7 @@ from headstart.options import describe_options
 from headstart.recipe import Recipe
 from headstart.recipes.lookup import NONE, Choices
 from headstart.recipes.option_tables import spellings
-from headstart.recipes.sections import KIND, SINGLE_TABLES
+from headstart.recipes.sections import KIND, NAMED_TABLES, OPTION_TABLES
 from headstart.specs import AUTO, BackboneSpec, DatasetSpec, Spec, WeightsSpec
 
 
@@ -21,7 +21,8 @@ def write_out(recipe: Recipe, choices: Choices, options: Mapping[str, Any]) -> R
     tables = {table: _plain(instance) for table, instance in options.items()}
     if choices.input is not None:
         tables["input"] = {KIND: choices.input.name, **tables.get("input", {})}
-    tables |= {table: dict(recipe.table(table)) for table in SINGLE_TABLES if table not in tables}  # not known yet
+    unknown_yet = [table for table in OPTION_TABLES if table not in (*tables, *NAMED_TABLES)]
+    tables |= {table: dict(recipe.table(table)) for table in unknown_yet}
     return replace(
         recipe,
         data=_data(choices.dataset, choices.reference),

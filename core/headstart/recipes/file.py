@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import tomlkit
-from tomlkit.items import Table
 
 from headstart.atomic import write_file
 from headstart.errors import PluginError, Problem, RecipeError, UsageError
 from headstart.recipe import SETTINGS, Recipe
-from headstart.recipes.sections import FIT, NAMED_TABLES, OPTION_TABLES, SINGLE_TABLES
+from headstart.recipes.sections import FIT, NAMED_TABLES, OPTION_TABLES
 from headstart.schemas import RUN, how_to_read
 from headstart.suggest import suggestion
 
@@ -31,21 +30,28 @@ def read_recipe(path: Path) -> tuple[Mapping[str, Any], Options]:
     document = _parse(path)
     if (form := document.pop(SCHEMA, RUN)) != RUN:
         raise PluginError(f"{path} has schema {form!r}; this version reads {RUN!r}", hint=how_to_read(form))
-    problems = [*_misplaced(document, path)]
     options: dict[str, Mapping[str, Any]] = {}
-    for table in SINGLE_TABLES:
-        if isinstance(document.get(table), dict):
-            options[table] = document[table]
-    for table in NAMED_TABLES:
-        for name, chosen in _items(document.get(table)):
-            if isinstance(chosen, dict):
-                options[f"{table}.{name}"] = chosen
-            else:
-                hint = f"write [{table}.NAME] and the option below it"
-                problems.append(Problem(f"{table}.{name} (file {path.name})", "expected a table", hint))
+    problems = []
+    for key, value in document.items():
+        where = f"{key} (file {path.name})"
+        if key in SETTINGS and key not in OPTION_TABLES:
+            problems.append(Problem(where, "stands outside a table", f"move it below a line [{FIT}]"))
+        elif key not in (FIT, *OPTION_TABLES):
+            what = "no such table" if isinstance(value, dict) else "no such setting"
+            problems.append(Problem(where, what, suggestion(key, (FIT, *OPTION_TABLES, *SETTINGS))))
+        elif not isinstance(value, dict):
+            problems.append(Problem(where, "expected a table", f"write [{key}] on a line of its own"))
+        elif key not in NAMED_TABLES:
+            options[key] = value
+        else:
+            for name, chosen in value.items():
+                options[f"{key}.{name}"] = chosen
+                if not isinstance(chosen, dict):
+                    hint = f"write [{key}.NAME] and the option below it"
+                    problems.append(Problem(f"{key}.{name} (file {path.name})", "expected a table", hint))
     if problems:
         raise RecipeError(problems)
-    return document.get(FIT, {}), options
+    return options.pop(FIT, {}), options
 
 
 def verify_form(path: Path) -> None:
@@ -67,25 +73,6 @@ def _parse(path: Path) -> dict[str, Any]:
         raise UsageError(f"the recipe {path} is not TOML: {exc}") from exc
 
 
-def _misplaced(document: Mapping[str, Any], path: Path) -> list[Problem]:
-    problems = []
-    for key, value in document.items():
-        where = f"{key} (file {path.name})"
-        if key in (FIT, *OPTION_TABLES):
-            if not isinstance(value, dict):
-                problems.append(Problem(where, "expected a table", f"write [{key}] on a line of its own"))
-        elif key in SETTINGS:
-            problems.append(Problem(where, "stands outside a table", f"move it below a line [{FIT}]"))
-        else:
-            what = "no such table" if isinstance(value, dict) else "no such setting"
-            problems.append(Problem(where, what, suggestion(key, (FIT, *OPTION_TABLES, *SETTINGS))))
-    return problems
-
-
-def _items(table: Any) -> list[tuple[str, Any]]:
-    return list(table.items()) if isinstance(table, dict) else []
-
-
 def write_recipe(recipe: Recipe, path: Path) -> None:
     """Write every value of `recipe`, its origin beside it, in one step: a run goes on by it after a loss of power too.
     A setting that is None is left out: TOML has no null.
@@ -97,37 +84,21 @@ def write_recipe(recipe: Recipe, path: Path) -> None:
 
 def render_recipe(recipe: Recipe) -> str:
     """`recipe` as TOML text; reading it gives the same settings and options."""
+    settings = {name: value for name in SETTINGS if (value := getattr(recipe, name)) is not None}
     document = tomlkit.document()
     document.add(SCHEMA, tomlkit.item(RUN))
-    fit = tomlkit.table()
-    for name in SETTINGS:
-        if (value := getattr(recipe, name)) is not None:
-            _add(fit, name, value, recipe.origin(name))
-    document.add(FIT, fit)
-    for table, values in recipe.options.items():
-        if values:
-            _place(document, table, _option_table(recipe, table, values))
+    for name, values in {FIT: settings, **recipe.options}.items():
+        if not values:
+            continue
+        table = tomlkit.table()
+        for key, value in values.items():
+            item = tomlkit.item("none" if value is None else list(value) if isinstance(value, tuple) else value)
+            table.add(key, item.comment(recipe.origin(key if name == FIT else f"{name}.{key}")))
+        outer, dot, inner = name.partition(".")
+        if not dot:
+            document.add(name, table)
+            continue
+        if outer not in document:  # [augmentation.classic] is the table `classic` in the table `augmentation`
+            document.add(outer, tomlkit.table(is_super_table=True))
+        document[outer].add(inner, table)  # type: ignore[union-attr]
     return tomlkit.dumps(document)
-
-
-def _option_table(recipe: Recipe, name: str, values: Mapping[str, Any]) -> Table:
-    table = tomlkit.table()
-    for key, value in values.items():
-        _add(table, key, "none" if value is None else value, recipe.origin(f"{name}.{key}"))
-    return table
-
-
-def _place(document: tomlkit.TOMLDocument, name: str, table: Table) -> None:
-    """Put a table under its name; `augmentation.classic` is `classic` in the table `augmentation`."""
-    outer, dot, inner = name.partition(".")
-    if not dot:
-        document.add(outer, table)
-        return
-    if outer not in document:
-        document.add(outer, tomlkit.table(is_super_table=True))
-    document[outer].add(inner, table)  # type: ignore[union-attr]
-
-
-def _add(table: Table, name: str, value: Any, origin: str) -> None:
-    item = tomlkit.item(list(value) if isinstance(value, tuple) else value)
-    table.add(name, item.comment(origin))

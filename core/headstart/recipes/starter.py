@@ -4,25 +4,15 @@ comments.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import tomlkit
 
-from headstart.options import OptionInfo, describe_options
+from headstart.options import describe_options
 from headstart.recipe import SETTINGS, default_of, example_of, help_of
-from headstart.recipes.sections import FIT
+from headstart.recipes.sections import FIT, NAMED_TABLES, OPTION_TABLES
 from headstart.registry import Registry
-from headstart.specs import Spec
-
-SINGLE = (
-    ("dataset", "datasets"),
-    ("backbone", "backbones"),
-    ("input", "inputs"),
-    ("task", "tasks"),
-    ("strategy", "strategies"),
-)
-NAMED = (("augmentation", "augmentations"), ("reporter", "reporters"))
 
 INTRODUCTION = """\
 # A recipe: everything that a run needs, in one file.
@@ -52,31 +42,18 @@ def _settings(registry: Registry) -> Iterator[str]:
 
 
 def _tables(registry: Registry) -> Iterator[str]:
-    for table, kind in SINGLE:
+    for table, kind in OPTION_TABLES.items():
         described = [(spec, options) for spec in registry.specs(kind) if (options := describe_options(spec.options))]
-        if described:
-            yield f"[{table}]"
-            for spec, options in described:
-                yield f"# of {spec.name}: {spec.summary}"
-                yield from _options(options)
-    for group, kind in NAMED:
-        for spec in registry.specs(kind):
-            yield from _named_table(group, spec)
-
-
-def _named_table(group: str, spec: Spec) -> Iterator[str]:
-    options = describe_options(spec.options)
-    if options:
-        yield f"[{group}.{tomlkit.key(spec.short_name).as_string()}]"
-        yield f"# of {spec.name}: {spec.summary}"
-        yield from _options(options)
-
-
-def _options(options: Sequence[OptionInfo]) -> Iterator[str]:
-    for option in options:
-        yield f"# {' '.join(option.help.split())}"
-        yield "# " + _line(option.name, "none" if option.default is None else option.default)
-    yield ""
+        for place, (spec, options) in enumerate(described):
+            if table in NAMED_TABLES:
+                yield f"[{table}.{tomlkit.key(spec.short_name).as_string()}]"
+            elif place == 0:
+                yield f"[{table}]"
+            yield f"# of {spec.name}: {spec.summary}"
+            for option in options:
+                yield f"# {' '.join(option.help.split())}"
+                yield "# " + _line(option.name, "none" if option.default is None else option.default)
+            yield ""
 
 
 def _line(name: str, value: Any) -> str:
