@@ -15,13 +15,10 @@ from typing import Any
 
 from headstart.errors import Problem
 from headstart.options import Text
-from headstart.recipe import SETTINGS, Recipe, convert_setting, help_of
+from headstart.recipe import SETTINGS, Recipe, convert_setting
 from headstart.recipes.file import read_recipe, verify_form
 from headstart.recipes.sections import FIT, OPTION_TABLES, split_key
 from headstart.suggest import suggestion
-
-FLAG_SPELLINGS: Mapping[str, str] = {"reporters": "reporter"}
-"""Flags that are not spelt like their setting."""
 
 
 def build_recipe(*, flags: Mapping[str, Any], file: Path | None = None, sets: Sequence[str] = ()) -> Recipe:
@@ -84,12 +81,11 @@ class _Values:
         for name, value in flags.items():
             if value is None or (isinstance(value, (list, tuple)) and not value):
                 continue
-            flag = "flag --" + FLAG_SPELLINGS.get(name, name.replace("_", "-"))
-            if name == "data":
-                flag = "argument DATA"
+            flag = f"flag --{name.replace('_', '-')}"
             if name not in SETTINGS:
                 self.flags[name], self.origins[name] = value, flag
                 continue
+            flag = SETTINGS[name].given_by or flag
             if self.origins.get(name) == "--set" and not _same(name, self.chosen[name], value):
                 message = f"{flag} says {value}, --set says {self.chosen[name]}"
                 self.problems.append(Problem(name, message, "give it once"))
@@ -107,7 +103,7 @@ class _Values:
             try:
                 settings[name] = convert_setting(name, value)
             except ValueError as exc:
-                self.problems.append(Problem(f"{name} ({self.origins[key]})", str(exc), help_of(name)))
+                self.problems.append(Problem(f"{name} ({self.origins[key]})", str(exc), SETTINGS[name].help))
         return Recipe(
             **settings,
             options=options,

@@ -10,7 +10,7 @@ from typing import Any
 import tomlkit
 
 from headstart.options import describe_options
-from headstart.recipe import SETTINGS, default_of, example_of, help_of
+from headstart.recipe import SETTINGS
 from headstart.recipes.sections import FIT, NAMED_TABLES, OPTION_TABLES
 from headstart.registry import Registry
 
@@ -29,15 +29,14 @@ def starter_recipe(registry: Registry) -> str:
 
 def _settings(registry: Registry) -> Iterator[str]:
     yield f"[{FIT}]"
-    for name in SETTINGS:
-        yield f"# {help_of(name)}"
+    for name, setting in SETTINGS.items():
+        yield f"# {setting.help}"
         if name == "data" and (
             data := next((spec.name for spec in registry.specs("datasets") if not spec.takes_path), None)
         ):
             yield _line(name, data)
         else:
-            default = default_of(name)
-            yield "# " + _line(name, example_of(name) if default is None else default)
+            yield "# " + _line(name, setting.example if setting.default is None else setting.default)
         yield ""
 
 

@@ -33,11 +33,12 @@ def note_reads(options: Any) -> tuple[Any, set[str]]:
     """The same `options`, of a class that notes which of them are read, and the names of those that were so far."""
     read: set[str] = set()
 
+    kind = type(options)
+
     def note(self: Any, name: str) -> Any:
         read.add(name)
         return object.__getattribute__(self, name)
 
-    kind = type(options)
     noting = type(kind.__name__, (kind,), {"__getattribute__": note})
     noted = noting(**{each.name: getattr(options, each.name) for each in dataclasses.fields(options)})
     read.clear()  # of what the class checks itself
