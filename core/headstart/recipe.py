@@ -13,7 +13,7 @@ from typing import Any, get_args, get_type_hints
 
 from headstart.errors import Problem
 from headstart.options import Bounds, convert, says_none
-from headstart.specs.base import AUTO
+from headstart.specs import AUTO, BACKENDS, PRECISIONS
 
 MAX_SEED = 2**32 - 1
 DEFAULT = "default"
@@ -45,7 +45,7 @@ class Recipe:
     )
     backbone: str | None = setting(None, "The pretrained network to start from.", example="NAME")
     weights: str | None = setting(None, "imagenet, none, or a weights file.", example="imagenet")
-    backend: str | None = setting(None, "jax or torch.", example="jax")
+    backend: str | None = setting(None, "jax or torch.", choices=BACKENDS, example="jax")
     task: str | None = setting(
         None, "What is predicted; what suits the data's targets if left out.", example="classification"
     )
@@ -81,14 +81,21 @@ class Recipe:
     seed: int = setting(0, "Fixes initial weights, order and augmentation.", low=0, high=MAX_SEED)
     split_seed: int = setting(0, "Fixes which records are held out.", low=0, high=MAX_SEED)
     engine: str = setting(AUTO, "What runs the frozen part: auto, native, openvino or onnxruntime.")
-    precision: str = setting("float32", "Arithmetic of the backbone: float32, bfloat16, or auto: where it is faster.")
+    precision: str = setting(
+        "float32",
+        "Arithmetic of the backbone: float32, bfloat16, or auto: where it is faster.",
+        choices=(*PRECISIONS, AUTO),
+    )
     training_precision: str = setting(
-        AUTO, "Arithmetic of stages that learn: float32, bfloat16, or auto: that of `precision` on accelerators."
+        AUTO,
+        "Arithmetic of stages that learn: float32, bfloat16, or auto: that of `precision` on accelerators.",
+        choices=(*PRECISIONS, AUTO),
     )
     batch_norm: str = setting(
         "frozen",
         "The backbone's BatchNorm statistics: frozen, re-estimated (once, on the training "
         "data) or trainable, which lets dropout in the backbone's stages that learn draw too.",
+        choices=("frozen", "re-estimated", "trainable"),
     )
     deterministic: bool = setting(False, "Only operations that give the same bits each time, on accelerators too.")
     checkpoint_every: int | None = setting(

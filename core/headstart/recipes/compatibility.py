@@ -12,7 +12,6 @@ from headstart.specs import (
     AUTO,
     BACKENDS,
     HEAD,
-    PRECISIONS,
     PRETRAINED,
     AugmentationSpec,
     BackboneSpec,
@@ -24,8 +23,6 @@ from headstart.specs import (
     read_head,
 )
 from headstart.suggest import suggestion
-
-BATCH_NORM = ("frozen", "re-estimated", "trainable")
 
 
 def check_head(task: TaskSpec, head: str | None) -> str:
@@ -59,11 +56,9 @@ def check_pretrained_head(task: TaskSpec, weights: WeightsSpec | Path | None, re
 
 
 def check_backbone(backbone: BackboneSpec, backend: str | None) -> None:
-    """The backend must be one of ours, and the backbone must not refuse it."""
+    """The backbone must not refuse the backend."""
     if backend is None:
         return
-    if backend not in BACKENDS:
-        raise UsageError(f"unknown backend {backend!r}", hint=f"expected {' or '.join(BACKENDS)}")
     if reason := backbone.refuses.get(backend):
         others = [name for name in BACKENDS if name not in backbone.refuses]
         hint = f"use --backend {others[0]}" if others else "choose another backbone"
@@ -113,9 +108,6 @@ def check_feature(task: TaskSpec, backbone: BackboneSpec) -> None:
 
 def check_engine(recipe: Recipe, registry: Registry) -> EngineSpec | None:
     """The engine that was named, None for `auto`: installed, and able to compute in the precision that was named."""
-    if recipe.precision not in (*PRECISIONS, AUTO):
-        choices = f"{', '.join(PRECISIONS)} or {AUTO}"
-        raise UsageError(f"unknown precision {recipe.precision!r}", hint=f"expected {choices}")
     if recipe.engine == AUTO:
         return None
     spec: EngineSpec = registry.get("engines", recipe.engine)
@@ -125,16 +117,3 @@ def check_engine(recipe: Recipe, registry: Registry) -> EngineSpec | None:
             f"{spec.name} does not compute in {recipe.precision}", hint=f"it knows {', '.join(spec.precisions)}"
         )
     return spec
-
-
-def check_training_precision(precision: str) -> None:
-    """A precision by name, or `auto`."""
-    if precision not in (*PRECISIONS, AUTO):
-        choices = f"{', '.join(PRECISIONS)} or {AUTO}"
-        raise UsageError(f"unknown precision {precision!r} of training", hint=f"expected {choices}")
-
-
-def check_batch_norm(policy: str) -> None:
-    """One of the policies for the statistics of the backbone's BatchNorm layers."""
-    if policy not in BATCH_NORM:
-        raise UsageError(f"unknown policy {policy!r} for BatchNorm", hint=f"expected {', '.join(BATCH_NORM)}")

@@ -12,10 +12,8 @@ from headstart.recipe import Recipe
 from headstart.recipes.compatibility import (
     check_augmentation,
     check_backbone,
-    check_batch_norm,
     check_engine,
     check_train,
-    check_training_precision,
 )
 from headstart.recipes.problems import Problems
 from headstart.recipes.sections import KIND
@@ -99,8 +97,6 @@ def choose(recipe: Recipe, registry: Registry, problems: Problems) -> Choices:
     else:
         reporters = _several("reporters", "reporters", recipe.reporters, registry, problems)
     engine = problems.attempt("engine", check_engine, recipe, registry)
-    problems.attempt("training_precision", check_training_precision, recipe.training_precision)
-    problems.attempt("batch_norm", check_batch_norm, recipe.batch_norm)
     choices = Choices(
         dataset=dataset.spec if dataset else None,
         reference=dataset.reference if dataset else None,
