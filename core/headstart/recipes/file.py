@@ -1,25 +1,34 @@
 """Recipes as TOML: settings in [fit], options in [dataset], [backbone], [input], [task], [strategy],
-[augmentation.NAME] and [reporter.NAME].
+[augmentation.NAME] and [reporter.NAME]. Read, written, and the one to start from.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import tomlkit
+from tomlkit.items import Item
 
 from headstart.atomic import write_file
 from headstart.errors import PluginError, Problem, RecipeError, UsageError
+from headstart.options import describe_options
 from headstart.recipe import SETTINGS, Recipe
 from headstart.recipes.sections import FIT, NAMED_TABLES, OPTION_TABLES
+from headstart.registry import Registry
 from headstart.schemas import RUN, how_to_read
 from headstart.suggest import suggestion
 
 SCHEMA = "schema"
 Options = Mapping[str, Mapping[str, Any]]
+INTRODUCTION = """\
+# A recipe: everything that a run needs, in one file.
+#     headstart fit --recipe THIS_FILE
+# Flags win over --set key=value, which wins over this file, which wins over the defaults shown here.
+# Remove the # before a line to change its value.
+"""
 
 
 def read_recipe(path: Path) -> tuple[Mapping[str, Any], Options]:
@@ -92,8 +101,7 @@ def render_recipe(recipe: Recipe) -> str:
             continue
         table = tomlkit.table()
         for key, value in values.items():
-            item = tomlkit.item("none" if value is None else list(value) if isinstance(value, tuple) else value)
-            table.add(key, item.comment(recipe.origin(key if name == FIT else f"{name}.{key}")))
+            table.add(key, toml_item(value).comment(recipe.origin(key if name == FIT else f"{name}.{key}")))
         outer, dot, inner = name.partition(".")
         if not dot:
             document.add(name, table)
@@ -102,3 +110,45 @@ def render_recipe(recipe: Recipe) -> str:
             document.add(outer, tomlkit.table(is_super_table=True))
         document[outer].add(inner, table)  # type: ignore[union-attr]
     return tomlkit.dumps(document)
+
+
+def starter_recipe(registry: Registry) -> str:
+    """A commented recipe with every setting and every option of what is installed; it runs as it is."""
+    return "\n".join([INTRODUCTION, *_settings(registry), *_tables(registry)]) + "\n"
+
+
+def _settings(registry: Registry) -> Iterator[str]:
+    yield f"[{FIT}]"
+    for name, setting in SETTINGS.items():
+        yield f"# {setting.help}"
+        if name == "data" and (
+            data := next((spec.name for spec in registry.specs("datasets") if not spec.takes_path), None)
+        ):
+            yield _line(name, data)
+        else:
+            yield "# " + _line(name, setting.example if setting.default is None else setting.default)
+        yield ""
+
+
+def _tables(registry: Registry) -> Iterator[str]:
+    for table, kind in OPTION_TABLES.items():
+        described = [(spec, options) for spec in registry.specs(kind) if (options := describe_options(spec.options))]
+        for place, (spec, options) in enumerate(described):
+            if table in NAMED_TABLES:
+                yield f"[{table}.{tomlkit.key(spec.short_name).as_string()}]"
+            elif place == 0:
+                yield f"[{table}]"
+            yield f"# of {spec.name}: {spec.summary}"
+            for option in options:
+                yield f"# {' '.join(option.help.split())}"
+                yield "# " + _line(option.name, option.default)
+            yield ""
+
+
+def _line(name: str, value: Any) -> str:
+    return f"{name} = {toml_item(value).as_string()}"
+
+
+def toml_item(value: Any) -> Item:
+    """A value as TOML has it: a tuple is a list, and none a word."""
+    return tomlkit.item("none" if value is None else list(value) if isinstance(value, tuple) else value)

@@ -5,20 +5,15 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-from collections.abc import Mapping, ValuesView
+from collections.abc import Collection, Mapping, Sequence, ValuesView
 from dataclasses import dataclass, field
 from typing import Any
 
-from headstart.errors import HeadstartError, UsageError
+from headstart.errors import HeadstartError, Problem, RecipeError, UsageError
+from headstart.options import OptionInfo, describe_options
 from headstart.recipe import Recipe
+from headstart.recipes.file import toml_item
 from headstart.recipes.lookup import Choices
-from headstart.recipes.unused_options import (
-    changed_options,
-    note_reads,
-    nothing_to_act_on,
-    spell_options,
-    unread_options,
-)
 from headstart.registry import Registry
 from headstart.specs import HEAD, LowRank, Phase, StrategyRequest, StrategySpec, TaskSpec
 
@@ -44,7 +39,7 @@ class PhasePlanner:
         """
         strategy = self.strategy
         build = self.registry.load_target(strategy, strategy.build)
-        options, read = note_reads(self.request.options)
+        options, read = _note_reads(self.request.options)
         request = dataclasses.replace(self.request, stages=stages, options=options)
         phases = tuple(build(request))
         if not phases:
@@ -57,20 +52,20 @@ class PhasePlanner:
                 "--batch-norm trainable has nothing to act on: no stage of the backbone learns",
                 hint="leave it out or use re-estimated, or choose a strategy that trains the backbone",
             )
-        if unread_options(self.request.options, read):  # a recipe may set the options that a flag stands for
+        if _unread(self.request.options, read):  # a recipe may set the options that a flag stands for
             for flag in ("epochs", "learning_rate"):
                 without: dict[str, Any] = {flag: None}
                 with contextlib.suppress(HeadstartError):
                     build(dataclasses.replace(request, **without))
-        if unread := unread_options(self.request.options, read):
+        if unread := _unread(self.request.options, read):
             told = ", ".join(f"{phase.name} ({phase.solver.replace('_', ' ')})" for phase in phases)
-            raise nothing_to_act_on(
-                spell_options("strategy", self.request.options, unread),
+            raise _nothing_to_act_on(
+                _spell("strategy", self.request.options, unread),
                 f"whatever it is, the phases are {told}",
                 "leave it out, or choose a strategy, head or stages that it acts on",
             )
         if self.only_by_gradient and all(phase.solver == "closed_form" for phase in phases):
-            raise nothing_to_act_on(
+            raise _nothing_to_act_on(
                 self.only_by_gradient,
                 f"training by gradient alone reads it, and {self.strategy.short_name} solves this head in closed form",
                 "leave it out, or use --strategy lp_ft",
@@ -126,21 +121,57 @@ def make_planner(
         family=backbone.family,
     )
     mixing = tuple(spec.short_name for spec in choices.augmentations if spec.mixes)
+    of_task = options.get("task")
+    changed = [] if of_task is None else _changed(of_task)
+    by_gradient = [option for option in changed if option.name in task.gradient_options]
     return PhasePlanner(
         strategy,
         request,
         registry,
         recipe.batch_norm,
         only_mixing=mixing if len(mixing) == len(choices.augmentations) else (),
-        only_by_gradient=_only_by_gradient(task, options.get("task")),
+        only_by_gradient=_spell("task", of_task, by_gradient),
     )
 
 
-def _only_by_gradient(task: TaskSpec, options: Any) -> Mapping[str, str]:
-    """See PhasePlanner; none where the options were found wrong."""
-    if options is None:
-        return {}
-    return spell_options("task", options, changed_options(options, task.gradient_options))
+def _note_reads(options: Any) -> tuple[Any, set[str]]:
+    """The same `options`, of a class that notes which of them are read, and the names of those that were so far."""
+    read: set[str] = set()
+    kind = type(options)
+
+    def note(self: Any, name: str) -> Any:
+        read.add(name)
+        return object.__getattribute__(self, name)
+
+    noting = type(kind.__name__, (kind,), {"__getattribute__": note})
+    noted = noting(**{each.name: getattr(options, each.name) for each in dataclasses.fields(options)})
+    read.clear()  # of what the class checks itself
+    return noted, read
+
+
+def _changed(options: Any) -> list[OptionInfo]:
+    """The options that differ from their defaults."""
+    return [option for option in describe_options(type(options)) if getattr(options, option.name) != option.default]
+
+
+def _unread(options: Any, read: Collection[str]) -> list[OptionInfo]:
+    """The options that were set and are not among those `read`; free text is no mistake where it is not read."""
+    unread = (option for option in _changed(options) if option.name not in read)
+    return [option for option in unread if option.choices or "str" not in option.type]
+
+
+def _spell(table: str, options: Any, chosen: Sequence[OptionInfo]) -> dict[str, str]:
+    """The values of the `chosen` ones as on the command line, by key: `strategy.epochs` has `5`."""
+    values = {f"{table}.{option.name}": getattr(options, option.name) for option in chosen}
+    return {
+        key: str(value) if value is None or isinstance(value, str) else toml_item(value).as_string()
+        for key, value in values.items()
+    }
+
+
+def _nothing_to_act_on(values: Mapping[str, str], why: str, hint: str) -> RecipeError:
+    """The error that names each of these `values`, by key."""
+    return RecipeError([Problem(key, f"{value} has nothing to act on: {why}", hint) for key, value in values.items()])
 
 
 def is_solvable(task: TaskSpec, head: str) -> bool:
