@@ -9,9 +9,9 @@ import keras
 import numpy as np
 
 from headstart.errors import UsageError
+from headstart.specs import read_head
 
 DEFAULT_WIDTH = 512
-MAX_WIDTH = 65_536
 
 
 @dataclass(frozen=True)
@@ -27,15 +27,12 @@ class HeadPlan:
 
 def plan_head(name: str, dropout: float, *, units: int, output: str = "logits") -> HeadPlan:
     """Read "linear", "mlp" or "mlp:512". Raises UsageError for another name."""
-    kind, colon, number = name.partition(":")
+    kind, width = read_head(name)
     if name == "linear":
         return HeadPlan(None, dropout, units, output)
-    if kind != "mlp" or (colon and not number.isdecimal()):
+    if kind != "mlp":
         raise UsageError(f"unknown head {name!r}; expected linear, mlp or mlp:WIDTH", hint="try `--head linear`")
-    width = int(number) if number else DEFAULT_WIDTH
-    if not 1 <= width <= MAX_WIDTH:
-        raise UsageError(f"head {name!r} has {width} hidden units; expected 1 to {MAX_WIDTH}")
-    return HeadPlan(width, dropout, units, output)
+    return HeadPlan(width or DEFAULT_WIDTH, dropout, units, output)
 
 
 def build_head(plan: HeadPlan, features: Mapping[str, tuple[int | None, ...]], *, seed: int) -> keras.Model:
