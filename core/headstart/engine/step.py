@@ -20,11 +20,8 @@ if TYPE_CHECKING:
     from headstart.engine.train.optimizer import GroupedAdamW
 
 
-class Forward(Protocol):
-    """Inference: (batch, ...) arrays in, (batch, ...) float32 arrays out; one compilation a shape."""
-
-    def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
-        """See the class."""
+Forward = Callable[[Batch], dict[str, np.ndarray]]
+"""Inference: (batch, ...) arrays in, (batch, ...) float32 arrays out; one compilation a shape."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +33,9 @@ class Scored:
     losses: np.ndarray
 
 
-class ScoreStep(Protocol):
-    """Inference up to the head, and what the task's loss says of it; one compilation a shape."""
-
-    def __call__(self, batch: Batch, targets: Batch) -> Scored:
-        """Arrays (batch, ...) as they enter, and encoded targets (batch, ...)."""
-
-
+ScoreStep = Callable[[Batch, Batch], Scored]
+"""From arrays (batch, ...) as they enter and encoded targets (batch, ...): inference up to the head, and what the
+task's loss says of it; one compilation a shape."""
 LossStep = Callable[[Batch, Batch], np.ndarray]
 """From encoded targets and a head's outputs, both (batch, ...), the loss of each row (batch,) without what
 regularises."""

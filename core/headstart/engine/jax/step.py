@@ -70,7 +70,7 @@ class Update:
         self._moving = step.moving()
         self._adapted = list(step.adapter.adapted.values()) if step.adapter else []
         known = {id(variable) for variable in (*self._trainable, *self._moving, *self._adapted)}
-        everything = state_of(step.network, step.start, len(step.network.stages))
+        everything = state_of(step.network.stages[step.start :])
         self._frozen = [variable for variable in everything if id(variable) not in known]
         self._anchors: list[Any] = []
         self._factors = [step.adapter is not None and name in step.adapter.factors for name in step.trainable]

@@ -1,9 +1,9 @@
-"""Forward passes on PyTorch: eager, without gradients."""
+"""Inference on PyTorch: eager, without gradients."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -11,10 +11,7 @@ import numpy as np
 import torch
 
 from headstart.engine.batch import Batch
-from headstart.engine.network.network import Network
-from headstart.engine.precision import run_network
-from headstart.engine.step import Scored, with_head_inputs
-from headstart.specs import Task
+from headstart.specs import Stage
 
 
 def device() -> Any:
@@ -42,47 +39,14 @@ def arrays_of(tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
     return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
 
 
-class TorchForward:
-    """Inference on PyTorch."""
+def inference(compute: Callable[..., Any], stages: Sequence[Stage]) -> Callable[..., Any]:
+    """See `headstart.engine.device.inference`; the variables of `stages` are read as they are."""
+    where = device()
 
-    def __init__(self, network: Network, start: int, stop: int, precision: str) -> None:
-        self._network, self._start, self._stop = network, start, stop
-        self._precision, self._device = precision, device()
-
-    def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
-        """See `Forward`."""
-        tensors = put(batch, self._device)
+    def on_arrays(*batches: Batch) -> Any:
+        tensors = [put(batch, where) for batch in batches]
         with torch.no_grad():
-            outputs = run_network(self._network, tensors, self._start, self._stop, precision=self._precision)
-        return arrays_of(outputs)
+            found = compute(*tensors)
+        return keras.tree.map_structure(lambda tensor: tensor.cpu().numpy(), found)
 
-
-class TorchScoreStep:
-    """Outputs and losses on PyTorch."""
-
-    def __init__(self, network: Network, start: int, task: Task, precision: str) -> None:
-        self._network, self._start, self._task = network, start, task
-        self._precision, self._device = precision, device()
-
-    def __call__(self, batch: Batch, targets: Batch) -> Scored:
-        """See `ScoreStep`."""
-        tensors, encoded = put(batch, self._device), put(targets, self._device)
-        with torch.no_grad():
-            fed, last = with_head_inputs(self._task, tensors, encoded), len(self._network.stages)
-            outputs = run_network(self._network, fed, self._start, last, precision=self._precision)
-            losses = self._task.loss(encoded, outputs, training=False)
-        return Scored(arrays_of(outputs), losses.cpu().numpy())
-
-
-class TorchLossStep:
-    """Losses of outputs at hand."""
-
-    def __init__(self, task: Task) -> None:
-        self._task, self._device = task, device()
-
-    def __call__(self, targets: Batch, outputs: Batch) -> np.ndarray:
-        """See `LossStep`."""
-        with torch.no_grad():
-            losses = self._task.loss(put(targets, self._device), put(outputs, self._device), training=False)
-        found: np.ndarray = losses.cpu().numpy()
-        return found
+    return on_arrays
