@@ -63,7 +63,9 @@ class FusedUpdate:
         # The kernel divides the root by this correction before it adds epsilon; Keras adds epsilon to the root alone.
         epsilon = EPSILON / math.sqrt(1 - BETA_2**number)
         with torch.no_grad():
-            shrunk = self._shrunk_by(gradients, norm)
+            shrunk = None
+            if clip := optimizer.rules.clip:  # what the kernel is to divide by, so that the norm is at most that
+                shrunk = (norm_of(gradients) if norm is None else norm).div(clip).clamp(min=1.0)
             for each in self._together:
                 rate = float(rates[each.group])
                 before = torch._foreach_sub(each.values, each.anchors) if each.anchors else []
@@ -89,13 +91,6 @@ class FusedUpdate:
                 share = float(optimizer.average_share(optimizer.count))
                 torch._foreach_lerp_(optimizer.averages, self._values, weight=share)
         optimizer.count = number
-
-    def _shrunk_by(self, gradients: Sequence[Any], norm: Any | None) -> Any | None:
-        """What the kernel is to divide gradients by, so that their norm together is at most the limit."""
-        clip = self._optimizer.rules.clip
-        if not clip:
-            return None
-        return (norm_of(gradients) if norm is None else norm).div(clip).clamp(min=1.0)
 
 
 def norm_of(tensors: Sequence[Any]) -> Any:
@@ -185,10 +180,10 @@ class TorchTrainStep:
         return Stepped(float(found.loss), found.losses.cpu().numpy(), arrays_of(found.outputs), finite)
 
     def sync(self) -> None:
-        """See `TrainStep`; nothing to do, the variables hold the state."""
+        """See `Trains`; nothing to do, the variables hold the state."""
 
     def reload(self) -> None:
-        """See `TrainStep`."""
+        """See `Trains`."""
         self._apply = FusedUpdate(self._step.optimizer)
 
     def _of(self, batch: Batch, targets: Batch, mask: np.ndarray) -> Found:
@@ -197,9 +192,8 @@ class TorchTrainStep:
             return self._gradients(put(batch, where), put(targets, where), on_device(mask, where))
         parts: list[Found] = []
         gradients: list[Any] = []
-        for part in in_parts(batch, targets, mask, self._parts):
-            tensors, encoded = put(part.batch, where), put(part.targets, where)
-            found = self._gradients(tensors, encoded, on_device(part.mask, where), float(mask.sum()))
+        for samples, encoded, real in in_parts(batch, targets, mask, self._parts):
+            found = self._gradients(put(samples, where), put(encoded, where), on_device(real, where), float(mask.sum()))
             gradients = found.gradients if not gradients else torch._foreach_add(gradients, found.gradients)
             parts.append(found._replace(gradients=[]))  # or those of all parts would be alive at once
         outputs = {name: torch.cat([each.outputs[name] for each in parts])[: len(mask)] for name in parts[0].outputs}
