@@ -76,6 +76,7 @@ class TrainState:
         """What `facts` and `groups` were made of; the new `record` takes over that of the epoch that was begun."""
         if epoch := groups.get("epoch", {}):
             record.losses = epoch[LOSSES].tolist()
+            record.total = sum(record.losses)
             if record.scores is not None:
                 saved = {name.removeprefix(SCORES): each for name, each in epoch.items() if name.startswith(SCORES)}
                 record.scores.restore(saved)

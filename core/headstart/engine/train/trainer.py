@@ -13,15 +13,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import keras
 import numpy as np
 
 from headstart.engine.batch import Batch, take
 from headstart.engine.device import score_step
-from headstart.engine.heads import is_better
-from headstart.engine.scoring import ByRecord, Calibrated, Scores
+from headstart.engine.scoring import ScoredRows, Scores, found_by_calibrator, is_better, scores_of
 from headstart.engine.train.checkpoints import Loaded
 from headstart.engine.train.context import Conclude, Place, TrainContext, copy_of, is_fresh
 from headstart.engine.train.device_epochs import make_epochs
@@ -45,8 +44,6 @@ from headstart.eventlog import now
 from headstart.events import CheckpointSaved
 from headstart.interrupts import Interrupts, deferred
 from headstart.specs import HEAD, Calibrates, Phase
-
-R = TypeVar("R", bound=ByRecord)
 
 ALL = "all epochs"
 BEGUN_SEEDS = "begun_seeds"
@@ -184,7 +181,7 @@ class Trainer:
         self._log.progress(self._state, record)
         due = every is not None and record.steps % every == 0 and record.steps < self._steps
         if due or self._interrupts.asked:
-            self._epochs.sync()
+            self._epochs.trains.sync()
             self._save(anchor=False, best=False)
         self._end_if_interrupted()
 
@@ -211,30 +208,24 @@ class Trainer:
         """Metrics on val of the network as it is. Raises DivergedError where its answers are not finite."""
 
         def scored(size: int) -> Scores:
-            return self._fed(Scores(self._context.task), size, interruptible=interruptible)
+            return scores_of(self._context.task, self._scored_val(size, interruptible=interruptible))
 
         return self._val_batches(scored).metrics()
 
-    def _fed(self, records: R, size: int, *, interruptible: bool = False) -> R:
-        """`records` with all rows of val added, in batches of `size`."""
+    def _scored_val(self, size: int, *, interruptible: bool = False) -> Iterator[ScoredRows]:
+        """All rows of val, in batches of `size` and without padding."""
         owners = self._context.owners.get("val")
-        for rows, targets, outputs, losses in self._scored_val(size):
-            owner = None if owners is None else owners[rows]
-            records.update(targets, outputs, losses, facts=self._val.facts_of(rows), owners=owner)
+        by_length = owners is None  # rows of one record must follow each other
+        for rows, tensors, count in in_order(self._val.samples, size, by_length=by_length):
+            targets, owner = take(self._val.targets, rows), None if owners is None else owners[rows]
+            scored = self._score(tensors, targets)
+            found = ScoredRows(targets, scored.outputs, scored.losses, self._val.facts_of(rows), owner)
+            found = found.only(slice(0, count))
+            if not all(np.isfinite(each).all() for each in (found.losses, *found.outputs.values())):
+                raise self._log.val_diverged(self._state)
+            yield found
             if interruptible and self._interrupts.asked:
                 raise _InterruptedInValidationError
-        return records
-
-    def _scored_val(self, size: int) -> Iterator[tuple[np.ndarray, Batch, Batch, np.ndarray]]:
-        """Rows of val, their targets, outputs and losses, a batch at a time and without padding."""
-        by_length = "val" not in self._context.owners  # rows of one record must follow each other
-        for rows, tensors, count in in_order(self._val.samples, size, by_length=by_length):
-            scored = self._score(tensors, take(self._val.targets, rows))
-            real = slice(0, count)
-            outputs, losses = take(scored.outputs, real), scored.losses[real]
-            if not all(np.isfinite(each).all() for each in (losses, *outputs.values())):
-                raise self._log.val_diverged(self._state)
-            yield rows[real], take(self._val.targets, rows[real]), outputs, losses
 
     def _calibrate(self) -> Mapping[str, Any]:
         """What the task's calibrator finds on val, with the network as it is; nothing but at the end of a run."""
@@ -243,7 +234,7 @@ class Trainer:
             return {}
 
         def found(size: int) -> Mapping[str, Any]:
-            return self._fed(Calibrated(task), size).found()
+            return found_by_calibrator(task, self._scored_val(size))
 
         return self._val_batches(found)
 
@@ -396,7 +387,7 @@ class Trainer:
         self._val_batches.at_most(loaded.facts["val_batch_size"])
         first, second, averages = (loaded.group(group) for group in ("first", "second", "averages"))
         self._optimizer.restore(first, second, averages, count=loaded.facts["count"])
-        self._epochs.reload()
+        self._epochs.trains.reload()
         self._apply_state()
 
     def _save(self, *, anchor: bool, best: bool) -> None:
@@ -444,7 +435,7 @@ class Trainer:
         for variable, array in zip(self._context.seeds(), self._seeds, strict=True):
             variable.assign(array)
         self._optimizer.begin_again()
-        self._epochs.reload()
+        self._epochs.trains.reload()
 
     def _apply_state(self) -> None:
         """Compute in the parts, and at the rates, of the state."""
