@@ -35,21 +35,14 @@ class Measured:
     reason: str
 
 
-class SweptAdamW(GroupedAdamW):
-    """AdamW whose rates are the phase's peaks times a factor that is known for each update."""
-
-    def __init__(
-        self, named: Mapping[str, keras.Variable], peaks: Mapping[str, float], factors: np.ndarray, phase: Phase
-    ) -> None:
-        rules = Rules(clip=phase.clip, l2_sp=phase.l2_sp)
-        super().__init__(named, peaks, steps=len(factors), warmup=0.0, weight_decay=phase.weight_decay, rules=rules)
-        self._factors = factors
-
-    def rates(self, counts: np.ndarray | int) -> np.ndarray:
-        """The rate of each group, (..., group) float64, for the update after `counts` (...) updates."""
-        factors: np.ndarray = self._factors[np.minimum(counts, len(self._factors) - 1)]
-        rates: np.ndarray = factors[..., None] * super().rates(np.zeros_like(counts))
-        return rates
+def sweeping(named: Mapping[str, keras.Variable], phase: Phase, factors: np.ndarray) -> GroupedAdamW:
+    """AdamW whose rates are the phase's peaks times one of `factors` (step,) for each update."""
+    rules = Rules(clip=phase.clip, l2_sp=phase.l2_sp)
+    made = GroupedAdamW(
+        named, phase.rates, steps=len(factors), warmup=0.0, weight_decay=phase.weight_decay, rules=rules
+    )
+    made.table = factors[:, np.newaxis] * made.table[0]  # without a warm-up the first rates are the peaks
+    return made
 
 
 def measure_rates(phase: Phase, context: TrainContext, values: np.ndarray, *, planned: float) -> Measured:
@@ -58,12 +51,12 @@ def measure_rates(phase: Phase, context: TrainContext, values: np.ndarray, *, pl
     They are of a setting to which the phase's rates are in proportion, and which is `planned` for those that it has.
     Everything that learns is afterwards as it was before, to the bit. Raises UsageError as a run of the phase would.
     """
-    phase = pick_stages(phase, context) if phase.pick else phase
+    phase = pick_stages(phase, context)
     trainable = select_trainable(context.network, phase, seed=context.seed, batch_norm=context.batch_norm)
     cut = cut_of(context.network, phase)
     context.source.forget_other_cuts(cut)
     seen = context.source.training(cut, views=phase.views, fresh=is_fresh(phase))
-    optimizer = SweptAdamW(trainable.variables, phase.rates, values / planned, phase)
+    optimizer = sweeping(trainable.variables, phase, values / planned)
     step = context.step(seen.start, trainable, optimizer)
     examples = Examples(seen.samples, context.targets["train"])
 

@@ -101,11 +101,12 @@ class GroupedAdamW:
         ]
         self.decays = [0.0 if each else weight_decay for each in exempt]
         """By how much of its rate an update shrinks each weight."""
-        self._rates = np.stack([schedule(rate, steps=steps, warmup=warmup) for rate in different], axis=1)
+        self.table = np.stack([schedule(rate, steps=steps, warmup=warmup) for rate in different], axis=1)
+        """The rate of each group (update, group), float64; the last row is that of all updates after it."""
 
     def rates(self, counts: np.ndarray | int) -> np.ndarray:
         """The rate of each group, (..., group) float64, for the update after `counts` (...) updates."""
-        rows: np.ndarray = self._rates[np.minimum(counts, len(self._rates) - 1)]
+        rows: np.ndarray = self.table[np.minimum(counts, len(self.table) - 1)]
         return rows * self.factor
 
     def average_share(self, counts: np.ndarray | int) -> Any:

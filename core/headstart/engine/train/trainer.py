@@ -206,11 +206,10 @@ class Trainer:
 
     def _validate(self, *, interruptible: bool = False) -> dict[str, float]:
         """Metrics on val of the network as it is. Raises DivergedError where its answers are not finite."""
-
-        def scored(size: int) -> Scores:
-            return scores_of(self._context.task, self._scored_val(size, interruptible=interruptible))
-
-        return self._val_batches(scored).metrics()
+        scores = self._val_batches(
+            lambda size: scores_of(self._context.task, self._scored_val(size, interruptible=interruptible))
+        )
+        return scores.metrics()
 
     def _scored_val(self, size: int, *, interruptible: bool = False) -> Iterator[ScoredRows]:
         """All rows of val, in batches of `size` and without padding."""
@@ -232,11 +231,7 @@ class Trainer:
         task = self._context.task
         if not self._place.is_last or not isinstance(task, Calibrates):
             return {}
-
-        def found(size: int) -> Mapping[str, Any]:
-            return found_by_calibrator(task, self._scored_val(size))
-
-        return self._val_batches(found)
+        return self._val_batches(lambda size: found_by_calibrator(task, self._scored_val(size)))
 
     # --- trials: the phase once for each rate factor, and what is made of them ---------------------------------------
 
@@ -274,7 +269,7 @@ class Trainer:
 
     def _conclude(self) -> PhaseResult:
         """Set the weights that the phase came to: the best epoch's, or a soup's, or an interpolation with the start."""
-        state, phase = self._state, self._phase
+        context, state, phase = self._context, self._state, self._phase
         soup = greedy_soup(state.trials, self._measure, self._is_better)
         chosen, averaged, best_epoch = soup.outcome, {}, state.trials[soup.members[0]].epoch
         if len(state.trials) > 1:
@@ -290,7 +285,7 @@ class Trainer:
                 self._log.no_better(phase.name)
         if unreached := self._unreached():
             self._log.unreached(unreached)
-        self._assign(chosen.arrays)
+        context.assign_weights(chosen.arrays)
         return PhaseResult(
             phase.name,
             phase.train,
@@ -304,7 +299,7 @@ class Trainer:
         )
 
     def _measure(self, arrays: Batch) -> Mapping[str, float]:
-        self._assign(arrays)
+        self._context.assign_weights(arrays)
         return self._validate()
 
     def _trained(self) -> dict[str, int]:
@@ -422,14 +417,9 @@ class Trainer:
         """A copy of the network's weights that this phase changes."""
         return {name: copy_of(variable) for name, variable in self._trainable.changed.items()}
 
-    def _assign(self, arrays: Batch) -> None:
-        """Set weights that this phase changes."""
-        for name, array in arrays.items():
-            self._trainable.changed[name].assign(array)
-
     def _reset(self) -> None:
         """Set everything that updates move as the phase began."""
-        self._assign(self._start)
+        self._context.assign_weights(self._start)
         for name, variable in self._trainable.variables.items():
             variable.assign(self._initial[name])
         for variable, array in zip(self._context.seeds(), self._seeds, strict=True):
