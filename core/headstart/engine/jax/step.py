@@ -1,8 +1,11 @@
-"""Training steps on JAX: an AdamW update is a pure function from one state and a batch to the next state."""
+"""Inference and training steps on JAX: pure functions, compiled once a shape.
+
+An AdamW update is one from one state and a batch to the next state.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -11,13 +14,36 @@ import keras
 import numpy as np
 
 from headstart.engine.batch import Batch
-from headstart.engine.jax.forward import state_of
 from headstart.engine.precision import run_network
 from headstart.engine.step import GradientStep, Step, Stepped, in_parts, with_head_inputs
 from headstart.engine.train.optimizer import Moments
+from headstart.specs import Stage
 
 NARROW = 64
 """Columns of a matrix below which its products, and their gradients, take half as long where it lies by columns."""
+
+
+def state_of(stages: Sequence[Stage]) -> list[keras.Variable]:
+    """Every variable that `stages` read, seeds of random layers included."""
+    found = {id(variable): variable for stage in stages for variable in stage.model.variables}
+    return list(found.values())
+
+
+def inference(compute: Callable[..., Any], stages: Sequence[Stage]) -> Callable[..., Any]:
+    """See `headstart.engine.device.inference`; weights are arguments, so later updates of the variables are seen."""
+    variables = state_of(stages)
+
+    def run(values: list[Any], *batches: dict[str, Any]) -> Any:
+        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+            return compute(*batches)
+
+    compiled = jax.jit(run)
+
+    def on_arrays(*batches: Batch) -> Any:
+        found = compiled([variable.value for variable in variables], *map(dict, batches))
+        return jax.tree.map(np.asarray, found)
+
+    return on_arrays
 
 
 class Learned(NamedTuple):

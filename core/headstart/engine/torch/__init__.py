@@ -2,9 +2,8 @@
 
 from torch import no_grad as without_gradients
 
-from headstart.engine.torch.forward import inference
 from headstart.engine.torch.scan import TorchScan as Scan
 from headstart.engine.torch.step import TorchTrainStep as TrainStep
-from headstart.engine.torch.step import gradients_of
+from headstart.engine.torch.step import gradients_of, inference
 
 __all__ = ["Scan", "TrainStep", "gradients_of", "inference", "without_gradients"]

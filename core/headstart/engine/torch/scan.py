@@ -11,8 +11,7 @@ import torch
 
 from headstart.engine.batch import Batch
 from headstart.engine.step import ROOM_FOR_OUTPUTS, ROOM_ON_DEVICE, Advanced, Step
-from headstart.engine.torch.forward import device, on_device, put
-from headstart.engine.torch.step import Found, FusedUpdate, TorchGradients, all_finite
+from headstart.engine.torch.step import Found, FusedUpdate, TorchGradients, all_finite, device, on_device, put
 
 ATEN = torch.ops.aten
 NARROW = 64

@@ -6,8 +6,8 @@ before an update tells of the rates before it, so that each rate is judged by th
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import keras
@@ -22,7 +22,7 @@ from headstart.engine.train.optimizer import GroupedAdamW, Rules
 from headstart.engine.train.phases import cut_of
 from headstart.engine.train.recovery import SmallerBatches
 from headstart.engine.train.surgical import pick_stages
-from headstart.engine.train.trainable import Trainable, select_trainable
+from headstart.engine.train.trainable import select_trainable
 from headstart.rate_curve import STOP, RateCurve, smoothed_so_far
 from headstart.specs import HEAD, Phase
 
@@ -59,11 +59,16 @@ def measure_rates(phase: Phase, context: TrainContext, values: np.ndarray, *, pl
     optimizer = sweeping(trainable.variables, phase, values / planned)
     step = context.step(seen.start, trainable, optimizer)
     examples = Examples(seen.samples, context.targets["train"])
+    moved = [*trainable.variables.values(), *trainable.changed.values(), *context.seeds()]
 
     def measure(size: int) -> tuple[np.ndarray, str]:
-        with _unchanged(context, trainable):
+        kept = [copy_of(variable) for variable in moved]
+        try:
             optimizer.begin_again()
             return _losses(step, context, examples, len(values), parts=-(-context.batch_size // size))
+        finally:
+            for variable, array in zip(moved, kept, strict=True):
+                variable.assign(array)
 
     purpose = f"to test rates of phase {phase.name!r}"
     losses, reason = SmallerBatches(context.batch_size, context.batch_size, purpose, context.log.warn)(measure)
@@ -94,21 +99,7 @@ def _endless(
     context: TrainContext, examples: Examples, *, statistics_move: bool
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """(epoch, rows, mask) of batch after batch, as a run has them."""
-    epoch = 0
-    while True:
-        epoch += 1
+    for epoch in itertools.count(1):
         order = examples.order(context.order(epoch), context.batch_size)
         for rows, mask in batches(order, context.batch_size):
             yield epoch, filled_up(rows, mask, order) if statistics_move else rows, mask
-
-
-@contextmanager
-def _unchanged(context: TrainContext, trainable: Trainable) -> Iterator[None]:
-    """Give every variable that an update moves its numbers back."""
-    moved = [*trainable.variables.values(), *trainable.changed.values(), *context.seeds()]
-    kept = [copy_of(variable) for variable in moved]
-    try:
-        yield
-    finally:
-        for variable, array in zip(moved, kept, strict=True):
-            variable.assign(array)

@@ -80,10 +80,7 @@ class GroupedAdamW:
         self.names = tuple(named)
         self.variables = list(named.values())
         self.rules = rules
-        self.first = [keras.ops.zeros(variable.shape, dtype="float32") for variable in self.variables]
-        self.second = [keras.ops.zeros(variable.shape, dtype="float32") for variable in self.variables]
-        self.averages = [copied(variable) for variable in self.variables] if rules.average else []
-        self.count = 0
+        self.begin_again()
         self.factor = 1.0
         """By which every rate of the schedule is multiplied."""
         stages = [name.partition("/")[0] for name in named]
@@ -154,12 +151,10 @@ class GroupedAdamW:
 
     def begin_again(self) -> None:
         """As before the first update, the weights as they are now."""
-        zeros = {
-            name: np.zeros(variable.shape, np.float32)
-            for name, variable in zip(self.names, self.variables, strict=True)
-        }
-        values = {name: keras.ops.convert_to_numpy(each) for name, each in zip(self.names, self.variables, strict=True)}
-        self.restore(zeros, zeros, values, count=0)
+        self.first = [keras.ops.zeros(variable.shape, dtype="float32") for variable in self.variables]
+        self.second = [keras.ops.zeros(variable.shape, dtype="float32") for variable in self.variables]
+        self.averages = [copied(variable) for variable in self.variables] if self.rules.average else []
+        self.count = 0
 
     def _tensors(self, arrays: Arrays) -> list[Any]:
         return [keras.ops.convert_to_tensor(np.array(arrays[name], copy=True)) for name in self.names]

@@ -270,17 +270,17 @@ class Trainer:
     def _conclude(self) -> PhaseResult:
         """Set the weights that the phase came to: the best epoch's, or a soup's, or an interpolation with the start."""
         context, state, phase = self._context, self._state, self._phase
-        soup = greedy_soup(state.trials, self._measure, self._is_better)
-        chosen, averaged, best_epoch = soup.outcome, {}, state.trials[soup.members[0]].epoch
+        chosen, members = greedy_soup(state.trials, self._measure, self._is_better)
+        averaged, best_epoch = {}, state.trials[members[0]].epoch
         if len(state.trials) > 1:
-            learned = any(state.trials[place].epoch for place in soup.members)
-            averaged["soup"] = [phase.rate_factors[place] for place in soup.members] if learned else []
+            learned = any(state.trials[place].epoch for place in members)
+            averaged["soup"] = [phase.rate_factors[place] for place in members] if learned else []
             self._log.averaged("soup", averaged["soup"], chosen)
         if phase.wise_ft:
-            found = best_share(state.start, chosen, phase.wise_ft, self._measure, self._is_better)
-            chosen, averaged["share"] = found.outcome, [found.share]
+            chosen, share = best_share(state.start, chosen, phase.wise_ft, self._measure, self._is_better)
+            averaged["share"] = [share]
             self._log.averaged("share", averaged["share"], chosen)
-            if not found.share:
+            if not share:
                 best_epoch = 0
                 self._log.no_better(phase.name)
         if unreached := self._unreached():
