@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.errors import UsageError
-from headstart.imports import import_library
+from headstart.interrupts import import_library
 from headstart.specs.base import BACKENDS
 
 VARIABLE = "KERAS_BACKEND"

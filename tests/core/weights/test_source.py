@@ -15,8 +15,16 @@ from headstart.errors import MissingWeightsError, UsageError, WrongWeightsError
 from headstart.registry import Registry
 from headstart.specs import BackboneSpec, LocalFile, PackageFile, RemoteFile, WeightsSpec
 from headstart.weights.files import read_safetensors, write_safetensors
-from headstart.weights.source import load_arrays, locate, locate_assets, verify_file
-from headstart.weights.store import find, get_weights, store_root, stored_path
+from headstart.weights.source import (
+    find,
+    get_weights,
+    load_arrays,
+    locate,
+    locate_assets,
+    store_root,
+    stored_path,
+    verify_file,
+)
 
 REGISTRY = Registry((), ())
 """No plugin takes part where a file is of a package or at an address."""
