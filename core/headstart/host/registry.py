@@ -6,6 +6,7 @@ import functools
 import importlib
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=AnySpec)
 
 
+@dataclass(frozen=True)
 class Registry(Offers):
     """What is on offer; everything that can be chosen by name or reference is looked up here."""
 
