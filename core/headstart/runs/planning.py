@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.backend import BackendChoice, activate, available_threads
 from headstart.data.targets import build_target_kind, other_kind
-from headstart.engine.network.blueprint import assets_of, digests_of
+from headstart.engine.network.saved import assets_of, digests_of
 from headstart.errors import DataError, UsageError
 from headstart.host.installed import installed_release
 from headstart.options import describe_options

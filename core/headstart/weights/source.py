@@ -13,10 +13,10 @@ import hashlib
 import importlib.metadata
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
@@ -26,12 +26,10 @@ from headstart.specs import (
     Backbone,
     BackboneSpec,
     FetchedFile,
-    HeadLoad,
     LocalFile,
     PackageFile,
     RemoteFile,
     Stage,
-    WeightsLoad,
     WeightsSpec,
 )
 from headstart.weights.fetching import (
@@ -192,7 +190,7 @@ def load_arrays(
     if isinstance(source, WeightsSpec):
         path = locate(spec, source, registry)
         verify_file(path, source)
-        return _load(path, spec, source, backbone=backbone, registry=registry)
+        return _read_by(source.load, spec, path, backbone, source=source.source, registry=registry)
     if not source.is_file():
         raise MissingWeightsError(f"there is no weights file {source}", hint="check the path of --weights")
     if source.suffix == ".safetensors":
@@ -201,7 +199,8 @@ def load_arrays(
         return read_safetensors(source)
     if not spec.weights:
         raise WrongWeightsError(f"{spec.name} cannot read {source}", hint="it takes .safetensors files under our names")
-    return _load(source, spec, spec.weights[0], backbone=backbone, registry=registry)
+    first = spec.weights[0]
+    return _read_by(first.load, spec, source, backbone, source=first.source, registry=registry)
 
 
 def load_head_arrays(
@@ -215,30 +214,22 @@ def load_head_arrays(
         raise ValueError(f"the weights {weights.name!r} come without a head")
     path = locate(spec, weights, registry)
     verify_file(path, weights)
-    load: HeadLoad = registry.load_target(spec, weights.head.load)
-    with _explained(path, spec, weights, registry):
-        return load(path, head)
+    return _read_by(weights.head.load, spec, path, head, source=weights.source, registry=registry)
 
 
-def _load(
-    path: Path, spec: BackboneSpec, weights: WeightsSpec, *, backbone: Backbone, registry: Registry
+def _read_by(
+    target: str, spec: BackboneSpec, path: Path, filled: Backbone | Stage, *, source: str, registry: Registry
 ) -> Mapping[str, np.ndarray]:
-    load: WeightsLoad = registry.load_target(spec, weights.load)
-    with _explained(path, spec, weights, registry):
-        return load(path, backbone)
-
-
-@contextlib.contextmanager
-def _explained(path: Path, spec: BackboneSpec, weights: WeightsSpec, registry: Registry) -> Iterator[None]:
-    """What a load target does not explain itself is explained here."""
+    """What a load target of `spec` reads for what is `filled`; what it does not explain itself is explained here."""
+    load: Callable[[Path, Any], Mapping[str, np.ndarray]] = registry.load_target(spec, target)
     try:
-        yield
+        return load(path, filled)
     except HeadstartError:
         raise
     except (OSError, ValueError, KeyError, EOFError) as exc:
         raise WrongWeightsError(
             f"{path} cannot be read as weights of {spec.name}: {exc}",
-            hint=f"expected the format of {weights.source}",
+            hint=f"expected the format of {source}",
         ) from exc
     except Exception as exc:
         raise registry.failure(spec, f"reading {path} failed: {exc!r}") from exc

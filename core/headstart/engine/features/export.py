@@ -6,11 +6,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from headstart.backend import VARIABLE
 from headstart.cache import open_cache
@@ -83,28 +81,21 @@ class Exporters:
         }
         try:
             self.expect(engine)
-            _finish(self._waiting.pop(engine.name), document, engine)
+            process = self._waiting.pop(engine.name)
+            try:
+                _, said = process.communicate(json.dumps(document))
+            except BaseException:
+                process.kill()
+                process.wait()
+                raise
+            if process.returncode != 0:
+                last = (said.strip().splitlines() or ["it said nothing"])[-1]  # a traceback ends with what went wrong
+                raise EngineRefusal(
+                    f"the process that exports for {engine.name} ended with {process.returncode}: {last}",
+                    hint="use another engine, or --engine native",
+                )
             if refused := json.loads(answer.read_text(encoding="utf-8")):
                 reason = f"{engine.name} cannot take this network: {refused['message']}"
                 raise EngineRefusal(reason, hint=refused["hint"] or "use another engine, or --engine native")
         finally:
             answer.unlink(missing_ok=True)
-
-
-def _finish(process: Process, document: Mapping[str, Any], spec: EngineSpec) -> None:
-    try:
-        _, said = process.communicate(json.dumps(document))
-    except BaseException:
-        process.kill()
-        process.wait()
-        raise
-    if process.returncode != 0:
-        raise EngineRefusal(
-            f"the process that exports for {spec.name} ended with {process.returncode}: {_last_line(said)}",
-            hint="use another engine, or --engine native",
-        )
-
-
-def _last_line(said: str) -> str:
-    """A traceback ends with what went wrong."""
-    return (said.strip().splitlines() or ["it said nothing"])[-1]

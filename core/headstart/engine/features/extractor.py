@@ -21,9 +21,8 @@ from headstart.engine.device import forward
 from headstart.engine.features.decision import EngineDecision, Measured
 from headstart.engine.features.export import Exporters
 from headstart.engine.lowering.registry import device_at_hand
-from headstart.engine.network.blueprint import Blueprint, describe
 from headstart.engine.network.network import Network
-from headstart.engine.network.saved import save_network
+from headstart.engine.network.saved import Blueprint, describe, save_network
 from headstart.engine.network.stages import read_arrays
 from headstart.engine.precision import FLOAT32
 from headstart.environment import processor
@@ -41,16 +40,11 @@ BFLOAT16_TOLERANCE = 0.1
 costs up to 0.4 % (half of 2^-7); over fifty layers they add up. `headstart bench` shows what a backbone comes to."""
 
 
-@dataclass(frozen=True)
-class Difference:
-    """The largest absolute difference over all tensors, and the largest of their relative root mean squares."""
-
-    largest: float
-    relative: float
-
-
-def verify_equal(outputs: Mapping[str, np.ndarray], reference: Mapping[str, np.ndarray], precision: str) -> Difference:
-    """Compare (batch, ...) float32 arrays by name. Raises EngineRefusal where names, shapes or finiteness differ, and
+def verify_equal(
+    outputs: Mapping[str, np.ndarray], reference: Mapping[str, np.ndarray], precision: str
+) -> tuple[float, float]:
+    """Compare (batch, ...) float32 arrays by name: the largest absolute difference over all tensors, and the largest of
+    their relative root mean squares. Raises EngineRefusal where names, shapes or finiteness differ, and
     with the difference and the bound where it is too large at `precision`."""
     if _shapes(outputs) != _shapes(reference):
         raise EngineRefusal(f"gives {_shapes(outputs)}, expected {_shapes(reference)}")
@@ -68,7 +62,7 @@ def verify_equal(outputs: Mapping[str, np.ndarray], reference: Mapping[str, np.n
         raise EngineRefusal(
             f"differs from the stock network by {relative:.2%} of its deviation, allowed {BFLOAT16_TOLERANCE:.0%}"
         )
-    return Difference(largest, relative)
+    return largest, relative
 
 
 def _shapes(arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
@@ -187,7 +181,9 @@ class FeatureExtractor:
         """
         decision = self.decided
         spec: EngineSpec = self.registry.get("engines", decision.engine)
-        self.forget()
+        self._identities.clear()
+        self._references.clear()
+        self._written = None
         try:
             opened = self.open_in(spec, cut, decision.precision)
             self.measure(spec, opened, cut)
@@ -221,10 +217,10 @@ class FeatureExtractor:
             if stop not in self._references:
                 few = {name: array[:CHECKED] for name, array in self.batch.items()}
                 self._references[stop] = forward(self.stock, 0, stop)(few)
-            off = verify_equal(checked, self._references[stop], str(opened.key["precision"]))
+            largest, relative = verify_equal(checked, self._references[stop], str(opened.key["precision"]))
         except EngineRefusal as exc:
             raise EngineRefusal(f"{spec.name} {exc.message}", hint="use another engine, or --engine native") from exc
-        found = Measured(_rate(opened.compiled, self.batch), off.largest, off.relative)
+        found = Measured(_rate(opened.compiled, self.batch), largest, relative)
 
         def write(folder: Path) -> None:
             (folder / FACTS).write_text(json.dumps(asdict(found)), encoding="utf-8")
@@ -239,21 +235,11 @@ class FeatureExtractor:
         """Whether the graph of `spec` is in the cache, so that opening it costs no start."""
         return spec.export is not None and self.cache.get("graphs", self._key(spec, stop, "any")) is not None
 
-    def forget(self) -> None:
-        """Let go of what is known of the weights, before they change."""
-        self._identities.clear()
-        self._references.clear()
-        self._written = None
-
-    def identity(self, stop: int) -> dict[str, Any]:
-        """What the prefix is; see `identify`. Its weights must not change from then on."""
+    def _key(self, spec: EngineSpec, stop: int, precision: str) -> dict[str, Any]:
         if stop not in self._identities:
             self._identities[stop] = identify(self.stock, stop, self.blueprint)
-        return self._identities[stop]
-
-    def _key(self, spec: EngineSpec, stop: int, precision: str) -> dict[str, Any]:
         return {
-            "prefix": self.identity(stop),
+            "prefix": self._identities[stop],
             "engine": spec.name,
             "engine_version": spec.version,
             "versions": {**engine_versions(spec), "keras": keras.__version__, "headstart": installed_version()},

@@ -92,16 +92,12 @@ class Source:
         self._stored = {key: value for key, value in self._stored.items() if key[0] == cut}
         self._opened.clear()
 
-    def is_stored(self, cut: int) -> bool:
-        """See `is_storable`."""
-        return is_storable(self.network, cut, self.data)
-
     def is_stored_in_training(self, cut: int, *, fresh: bool) -> bool:
         """True where training samples are stored at `cut` too: not where each epoch draws them anew."""
-        return self.is_stored(cut) and not (fresh and self.view is not None)
+        return is_storable(self.network, cut, self.data) and not (fresh and self.view is not None)
 
     def _seen(self, cut: int, split: str, views: Views) -> Seen:
-        if self.is_stored(cut):
+        if is_storable(self.network, cut, self.data):
             stored = tuple(self._at(cut, split, number, view) for number, view in views)
             return Seen(self._trimmed(Stored(stored, self._mixed(views), self._moved(views)), cut, split), cut)
         rows = self.data.indices(split)

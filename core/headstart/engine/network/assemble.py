@@ -7,15 +7,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
 
 from headstart.engine.device import forward
-from headstart.engine.network.blueprint import BackboneUse
 from headstart.engine.network.lsuv_init import initialise
 from headstart.engine.network.network import Network, choose_features
+from headstart.engine.network.saved import BackboneUse
 from headstart.engine.network.stages import (
     StageSummary,
     assign_arrays,
@@ -24,6 +24,7 @@ from headstart.engine.network.stages import (
     verify_names,
 )
 from headstart.errors import DataError, PluginError, WrongWeightsError
+from headstart.registry import Registry
 from headstart.specs import (
     HEAD,
     INPUT,
@@ -38,9 +39,6 @@ from headstart.specs import (
     WeightsSpec,
 )
 from headstart.weights.source import load_arrays, load_head_arrays
-
-if TYPE_CHECKING:
-    from headstart.registry import Registry
 
 TOLERANCE = 1e-3
 PLAIN = TensorSpec((), "float32")

@@ -66,10 +66,6 @@ class LowRankAdapter:
     Raises UsageError naming the stages of `named` where no kernel is one that `plan.rank` makes smaller.
     """
 
-    factors: dict[str, keras.Variable]
-    adapted: dict[str, keras.Variable]
-    base: dict[str, Any]
-
     def __init__(self, named: Mapping[str, keras.Variable], plan: LowRank, *, seed: int) -> None:
         splits = adaptable({name: tuple(variable.shape) for name, variable in named.items()}, plan.rank)
         if not splits:
@@ -81,9 +77,9 @@ class LowRankAdapter:
                 hint="choose a smaller --set strategy.rank, other stages with --train, or another strategy",
             )
         self._scale = plan.scale
-        self.adapted = {name: named[name] for name in splits}
-        self.base = {name: copied(variable) for name, variable in self.adapted.items()}
-        self.factors = {}
+        self.adapted: dict[str, keras.Variable] = {name: named[name] for name in splits}
+        self.base: dict[str, Any] = {name: copied(variable) for name, variable in self.adapted.items()}
+        self.factors: dict[str, keras.Variable] = {}
         draw = np.random.default_rng(seed)
         for name, split in splits.items():
             bound = 1 / math.sqrt(split.rows)
