@@ -97,8 +97,8 @@ def _advice(packages: Mapping[str, str | None], backend: Mapping[str, Any]) -> I
 
 
 def _plugin_advice(registry: Registry) -> Iterator[str]:
-    used = {plugin.info.name for plugin in registry.host.loaded}
-    for info in registry.host.failed:
+    used = {plugin.info.name for plugin in registry.loaded}
+    for info in registry.failed:
         # --disable-plugin goes by name: it would leave out the one that is used as well
         otherwise = "" if info.name in used else f", or --disable-plugin {info.name}"
         yield f"{info.origin} failed: update or remove {info.distribution}{otherwise}"

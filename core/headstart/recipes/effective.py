@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from headstart.host.references import ResolvedDataset, looks_like_path
+from headstart.host.offers import ResolvedDataset, looks_like_path
 from headstart.options import describe_options
 from headstart.recipe import Recipe
 from headstart.recipes.lookup import NONE, Choices

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from headstart.host.references import ResolvedDataset, looks_like_path
+from headstart.host.offers import ResolvedDataset, looks_like_path
 from headstart.recipe import Recipe
 from headstart.recipes.compatibility import (
     check_augmentation,

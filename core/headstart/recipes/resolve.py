@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from headstart.data.targets import find_targets
-from headstart.host.references import ResolvedDataset
+from headstart.host.offers import ResolvedDataset
 from headstart.recipe import Recipe
 from headstart.recipes.compatibility import check_feature, check_head, check_pretrained_head
 from headstart.recipes.effective import write_out
@@ -293,10 +293,12 @@ def _checked_by_plugins(
     recipe: Recipe, choices: Choices, registry: Registry, problems: Problems, task: TaskSpec | None = None
 ) -> tuple[str, ...]:
     """Raise what the plugins find wrong with the recipe; returns what to tell of checks that failed themselves."""
-    checked = registry.check_recipe(recipe, {spec.plugin for spec in (*choices.tables().values(), task) if spec})
-    problems.extend(checked.problems)
+    found, failures = registry.check_recipe(
+        recipe, {spec.plugin for spec in (*choices.tables().values(), task) if spec}
+    )
+    problems.extend(found)
     problems.raise_if_any()
-    return checked.failures
+    return tuple(failures)
 
 
 def _found(value: T | None) -> T:

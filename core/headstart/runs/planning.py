@@ -85,8 +85,7 @@ class Plan:
 
 def encoded(task: Task, kind: TargetKind, data: PreparedData, rows: np.ndarray, scratch: Path) -> Batch:
     """Encoded targets of `rows` (row,) int64 of the data, by name."""
-    from headstart.data.array_store import ArrayStore
-    from headstart.data.encoding import encode_targets
+    from headstart.data.array_store import ArrayStore, encode_targets
     from headstart.data.facts import Picked
 
     return encode_targets(

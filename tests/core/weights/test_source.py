@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from headstart.errors import MissingWeightsError, UsageError, WrongWeightsError
-from headstart.plugins import PluginHost
 from headstart.registry import Registry
 from headstart.specs import BackboneSpec, LocalFile, PackageFile, RemoteFile, WeightsSpec
 from headstart.weights.files import read_safetensors, write_safetensors
@@ -27,7 +26,7 @@ from headstart.weights.source import (
     verify_file,
 )
 
-REGISTRY = Registry(PluginHost((), ()))
+REGISTRY = Registry((), ())
 """No plugin takes part where a file is of a package or at an address."""
 CONTENT = b"four numbers and a bias" * 1000
 PACKAGE = PackageFile("tiny-weights", "1.0", "tiny_weights/models/tiny.pth")
