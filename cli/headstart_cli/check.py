@@ -32,7 +32,7 @@ def check(
     from headstart.recipes.build import build_recipe
     from headstart.recipes.resolve import resolve_recipe
     from headstart.registry import load_registry
-    from headstart.runs.checking import check_data
+    from headstart.runs.planning import check_data
 
     registry = load_registry(disable=tuple(disable_plugin or ()))
     flags = {"data": data, "task": task, "limit": limit}

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 def show(stated: Recipe, registry: Registry, *, as_json: bool) -> None:
     """Plan the recipe without training or writing a run folder, and print the plan."""
-    from headstart.runs.fitting import make_ready, plan_run
+    from headstart.runs.fitting import make_ready
+    from headstart.runs.planning import make_plan
 
     ready = make_ready(stated, registry)
     with tempfile.TemporaryDirectory() as scratch:
-        plan = plan_run(ready, Path(scratch), lambda *told: None)
+        plan = make_plan(ready, Path(scratch), lambda *told: None)
         from headstart.runs.outline import outline  # imports keras: after the plan chose its backend
 
         document = outline(plan)

@@ -27,7 +27,7 @@ from headstart.specs.base import AUTO
 if TYPE_CHECKING:
     from headstart.data.split_file import SplitRow
     from headstart.recipes.resolve import ResolvedRecipe
-    from headstart.runs.predictions import Labelled
+    from headstart.runs.evaluation import Labelled
 
 ALL = "all"
 TEXT = "text"
@@ -202,8 +202,7 @@ class Run:
         come.
         """
         from headstart.documents import plain
-        from headstart.runs.evaluation import documents, score
-        from headstart.runs.predictions import open_predictions
+        from headstart.runs.evaluation import documents, open_predictions, score
 
         name = self.use_backend(backend)
         samples = self._own(split) if data is None else self._other(data)
@@ -226,7 +225,7 @@ class Run:
     def _own(self, split: str) -> list[Labelled]:
         """The run's own samples, read again, each checked against the hash that split.csv keeps."""
         from headstart.data.split_file import read_split
-        from headstart.runs.predictions import Labelled
+        from headstart.runs.evaluation import Labelled
 
         if split not in (*SPLITS, ALL):
             raise UsageError(f"unknown split {split!r}", hint=f"expected one of {', '.join((*SPLITS, ALL))}")
@@ -264,8 +263,8 @@ class Run:
         from headstart.data.prepared import prepare_unsplit
         from headstart.data.targets import other_kind
         from headstart.recipes.resolve import resolve_recipe
+        from headstart.runs.evaluation import Labelled
         from headstart.runs.planning import open_records
-        from headstart.runs.predictions import Labelled
 
         other = build_recipe(flags={"data": data}, file=None, sets=())
         resolved = resolve_recipe(self._from_the_artefact(other), self.registry)
@@ -297,12 +296,8 @@ class Run:
         from headstart.runs.reporting import SampleView, open_reporters, replay
 
         specs = [self.registry.get("reporters", name) for name in reporters or self.recipe.reporters or ()]
-        opened = open_reporters(specs, self.resolved, self.registry, interactive=interactive, live=False)
-        return replay(opened, SampleView(self.path, self._samples))
-
-    def _samples(self) -> tuple[dict[str, Any], Any]:
-        payloads = {record.key: record.payload for record in self.open_records().items}
-        return payloads, self.artefact.kind
+        opened, _ = open_reporters(specs, self.resolved, self.registry, interactive=interactive, live=False)
+        return replay(opened, SampleView(self.path, lambda: (self.open_records(), self.artefact.kind)))
 
 
 def _write_files(folder: Path, task: Any, answers: Mapping[str, Mapping[str, Any]]) -> None:

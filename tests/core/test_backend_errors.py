@@ -4,8 +4,7 @@ import keras
 import pytest
 
 from headstart.errors import HeadstartError
-from headstart.runs.backend_errors import explained_backend_errors
-from headstart.runs.fitting import fit
+from headstart.runs.fitting import explained_backend_errors, fit
 
 pytestmark = pytest.mark.backend
 

@@ -307,13 +307,14 @@ def test_a_reloaded_artefact_that_answers_differently_is_refused(finished, setti
     from headstart.engine.device import forward
     from headstart.recipes.build import build_recipe
     from headstart.runs.conclusion import verify_reload
-    from headstart.runs.fitting import make_ready, plan_run
+    from headstart.runs.fitting import make_ready
     from headstart.runs.opening import load_weights
+    from headstart.runs.planning import make_plan
 
     sets = settings.pop("sets")
     flags = {**settings, "data": f"image_folder:{finished.pictures}"}
     ready = make_ready(build_recipe(flags=flags, sets=sets), small_registry)
-    plan = plan_run(ready, tmp_path, lambda *told: None)
+    plan = make_plan(ready, tmp_path, lambda *told: None)
     load_weights(plan)
     rows = plan.data.indices("val")
     whole = forward(plan.network, 0, len(plan.network.stages))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,21 +17,17 @@ from headstart.engine.network.saved import save_network
 from headstart.engine.precision import FLOAT32
 from headstart.engine.train.context import TrainContext
 from headstart.engine.train.phases import run_phases
-from headstart.engine.train.state import PhaseResult
 from headstart.environment import versions
 from headstart.errors import HeadstartError
 from headstart.eventlog import EventLog, now
 from headstart.events import RunFinished
-from headstart.predictor import Predictor
-from headstart.runs.engines import predictor_of
-from headstart.runs.evaluation import OnProgress, documents, score
-from headstart.runs.facts import blueprint_of, count_learned, count_parameters, weights_name, write_document
-from headstart.runs.folder import RunFolder
-from headstart.runs.opening import training_of
+from headstart.predictor import BATCH, Predictor
+from headstart.runs.evaluation import Labelled, documents, open_predictions, score
+from headstart.runs.folder import RunFolder, write_document
+from headstart.runs.opening import count_learned, count_parameters, training_of
 from headstart.runs.planning import Plan
-from headstart.runs.predictions import Labelled, open_predictions
 from headstart.runs.resuming import Resumed
-from headstart.specs import Calibrates, Evaluation, FeedsTargets, WeightsSpec
+from headstart.specs import Calibrates, Evaluation, FeedsTargets, Generates, WeightsSpec
 from headstart.timing import Stopwatch
 
 RELOADED = 32
@@ -62,11 +57,11 @@ def conclude(
         "versions": versions(),
         "backend": plan.backend,
         "source": {
-            "weights": weights_name(plan) if isinstance(weights, WeightsSpec) else "file" if weights else "none",
+            "weights": plan.weights_name if isinstance(weights, WeightsSpec) else "file" if weights else "none",
             "licence": weights.licence if isinstance(weights, WeightsSpec) else resolved.backbone.licence,
         },
     }
-    save_network(folder.artefact, blueprint_of(plan), plan.network, facts=facts)
+    save_network(folder.artefact, plan.blueprint(), plan.network, facts=facts)
     with clock.measure("evaluate"):
         artefact = Artefact.load(folder.artefact, registry=plan.registry)
         val, test = _labelled(plan, "val"), _labelled(plan, "test")
@@ -76,15 +71,46 @@ def conclude(
         verify_reload(expected, reloaded_answers(predictor, val), artefact.path)
         with open_predictions(folder.predictions, plan.task) as predictions:
             scored = {
-                each.split: score(predictor, each, predictions=predictions, on_progress=_progress(log))
+                each.split: score(
+                    predictor,
+                    each,
+                    predictions=predictions,
+                    on_progress=lambda done, total: log.progress("evaluate", done, total, "samples"),
+                )
                 for each in samples
             }
     # of a head that was refitted: as val chose it, and by what the task learned from those answers
     before = {"val": Evaluation(**last.before_refit)} if last.refit else {}
+    calibrated = {split: each.calibration for split, each in {**before, **scored}.items() if each.calibration}
+    measured = documents(scored)
+    features = clock.seconds("features")
     result = {
-        **_result(plan, folder, scored, results, log=log, clock=clock),
+        "run": str(folder.path),
+        "backend": plan.backend,
+        "task": resolved.task.short_name,
+        "backbone": resolved.backbone.name,
+        "weights": plan.weights_name,
+        "strategy": resolved.strategy.short_name,
+        "primary_metric": plan.task.primary_metric,
+        "higher_is_better": plan.task.higher_is_better,
+        "classes": list(plan.task.summary().get("classes", ())),
+        "samples": plan.samples(),
         "metrics": documents({**before, **scored})["metrics"],
-        "calibration": plain(_calibration(last.found, {**before, **scored})),
+        "intervals": measured["intervals"],
+        "baseline": plain(plan.task.baseline(plan.targets_once("train"), plan.targets_once("test"))),
+        "parameters": {"total": count_parameters(plan), "trainable": count_learned(plan, results)},
+        "phases": [plain(each.facts()) for each in results],
+        "refit": last.refit,
+        "report": measured["report"],
+        "split_hash": plan.data.split.hash,
+        "seconds": {
+            "total": clock.total,
+            "features": features,
+            "train": clock.seconds("phases") - features,
+            "evaluate": clock.seconds("evaluate"),
+        },
+        "warnings": list(log.warnings),
+        "calibration": plain({**last.found, **calibrated}),  # what val told, and what it is worth by split
         "resumed": list(resumed.places) if resumed else [],
         "engine": extractor.decided.result(),
     }
@@ -93,13 +119,19 @@ def conclude(
     log.sync()
 
 
-def _progress(log: EventLog) -> OnProgress:
-    return lambda done, total: log.progress("evaluate", done, total, "samples")
+def predictor_of(extractor: FeatureExtractor, artefact: Artefact) -> Predictor:
+    """What answers about raw samples with a reloaded artefact.
 
-
-def _calibration(found: Mapping[str, Any], scored: Mapping[str, Evaluation]) -> Mapping[str, Any]:
-    """What val told, and what it is worth by split: on val, and where nothing was chosen."""
-    return {**found, **{split: each.calibration for split, each in scored.items() if each.calibration}}
+    Where the run decided that its engine is worth an export, the backbone runs as a graph of the artefact's own stock
+    layers, held against them on real samples first. The head runs on the backend.
+    """
+    if not extractor.decided.exports or isinstance(artefact.task, FeedsTargets | Generates):
+        return artefact.predictor
+    network = artefact.network
+    stop = len(network.stages) - 1
+    backbone = extractor.of_artefact(network, artefact.path, BATCH).open(stop).compiled
+    head = forward(network, stop, stop + 1)
+    return dataclasses.replace(artefact.predictor, forward=lambda batch: head(backbone(batch)))
 
 
 def _labelled(plan: Plan, split: str) -> Labelled:
@@ -155,47 +187,3 @@ def verify_reload(expected: Mapping[str, np.ndarray], reloaded: Mapping[str, np.
                 f"allowed {allowed:.3g}; {artefact} must not be used",
                 hint="please report this: a weight is missing from the artefact, or a layer's state is",
             )
-
-
-def _result(
-    plan: Plan,
-    folder: RunFolder,
-    scored: Mapping[str, Evaluation],
-    results: list[PhaseResult],
-    *,
-    log: EventLog,
-    clock: Stopwatch,
-) -> dict[str, Any]:
-    resolved = plan.resolved
-    measured = documents(scored)
-    features = clock.seconds("features")
-    return {
-        "run": str(folder.path),
-        "backend": plan.backend,
-        "task": resolved.task.short_name,
-        "backbone": resolved.backbone.name,
-        "weights": weights_name(plan),
-        "strategy": resolved.strategy.short_name,
-        "primary_metric": plan.task.primary_metric,
-        "higher_is_better": plan.task.higher_is_better,
-        "classes": list(plan.task.summary().get("classes", ())),
-        "samples": plan.samples(),
-        "metrics": measured["metrics"],
-        "intervals": measured["intervals"],
-        "baseline": plain(plan.task.baseline(plan.targets_once("train"), plan.targets_once("test"))),
-        "parameters": {
-            "total": count_parameters(plan),
-            "trainable": count_learned(plan, results),
-        },
-        "phases": [plain(result.facts()) for result in results],
-        "refit": results[-1].refit,
-        "report": measured["report"],
-        "split_hash": plan.data.split.hash,
-        "seconds": {
-            "total": clock.total,
-            "features": features,
-            "train": clock.seconds("phases") - features,
-            "evaluate": clock.seconds("evaluate"),
-        },
-        "warnings": list(log.warnings),
-    }

@@ -46,17 +46,10 @@ class Owner:
         return f"process {self.pid} on {self.host}, since {self.started}: {self.command}"
 
 
-@dataclass(frozen=True)
-class Lock:
-    """A lock that is held; `taken_over` tells of the owner that died with it, None where there was none."""
-
-    path: Path
-    taken_over: str | None
-
-
 @contextmanager
-def locked(folder: Path) -> Iterator[Lock]:
-    """Hold the lock of `folder`, which must exist, until the block ends.
+def locked(folder: Path) -> Iterator[str | None]:
+    """Hold the lock of `folder`, which must exist, until the block ends. Gives who died with it before, in words, or
+    None where nobody did.
 
     Raises UsageError naming the owner where another run holds it, or where the system has no such locks, and
     HeadstartError where the file cannot be written. A child process neither inherits the lock nor keeps it alive.
@@ -74,7 +67,7 @@ def locked(folder: Path) -> Iterator[Lock]:
         with explained(path):
             before = _read(path)
             _sign(descriptor)
-        yield Lock(path, before)
+        yield before
     finally:
         _remove(path, descriptor)
         _close(held)

@@ -1,80 +1,45 @@
-"""The stations of a run before it trains: write down what is known, load weights, gather what the phases share."""
+"""The stations of a run before it trains: load weights, decide on an engine, write down what is known, gather what the
+phases share."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
 
+import numpy as np
+
+from headstart.backend import available_threads
+from headstart.cache import open_cache
 from headstart.data.array_store import ArrayStore
 from headstart.data.facts import Picked
-from headstart.data.split_file import write_split
+from headstart.data.split_file import SPLITS, write_split
 from headstart.engine.features.decision import KEY, EngineDecision
-from headstart.engine.features.extractor import FeatureExtractor
-from headstart.engine.features.source import Source
+from headstart.engine.features.export import Exporters
+from headstart.engine.features.extractor import FeatureExtractor, samples_a_call
+from headstart.engine.features.selection import Workload, decide
+from headstart.engine.features.source import Source, is_storable
+from headstart.engine.lowering.registry import lowered
 from headstart.engine.network import loading
 from headstart.engine.network.loading import CALIBRATION_SAMPLES
+from headstart.engine.network.stages import name_variables
 from headstart.engine.train.bn_stats import reestimate, statistics_of
 from headstart.engine.train.checkpoints import Checkpoints
 from headstart.engine.train.context import TrainContext, training_precision
+from headstart.engine.train.phases import cut_of
+from headstart.engine.train.state import PhaseResult
+from headstart.engine.train.trainable import select_trainable
 from headstart.environment import describe
 from headstart.eventlog import EventLog, now
 from headstart.events import BatchNormReestimated, RunStarted
-from headstart.recipe import Recipe
 from headstart.recipes.file import write_recipe
-from headstart.runs.facts import count_learned, count_parameters, weights_name, write_document
-from headstart.runs.folder import RunFolder
+from headstart.runs.folder import RunFolder, write_document
 from headstart.runs.planning import Plan
 from headstart.runs.resuming import Resumed
 from headstart.specs import FitsTargets, WeightsSpec
 from headstart.timing import Stopwatch
 
 REESTIMATED = "re-estimated"
-
-
-def open_run(plan: Plan, decision: EngineDecision, folder: RunFolder, log: EventLog, *, reestimated: int = 0) -> None:
-    """Write what is known before training: recipe, split, environment; say what starts and what to mind."""
-    write_recipe(_pinned(plan.resolved.recipe, decision), folder.recipe)
-    write_split(plan.data.split, folder.split)
-    recipe = plan.resolved.recipe
-    facts = {
-        **describe(plan.registry, plan.backend, precision=decision.precision, threads=decision.threads),
-        "training_precision": training_precision(recipe.training_precision, decision.precision),
-        "batch_norm": recipe.batch_norm,
-        KEY: decision.facts(),
-    }
-    write_document(folder.environment, facts)
-    resolved = plan.resolved
-    log.emit(
-        RunStarted(
-            time=now(),
-            run=str(folder.path),
-            backend=plan.backend,
-            backbone=resolved.backbone.name,
-            weights=weights_name(plan),
-            task=resolved.task.name,
-            strategy=resolved.strategy.name,
-            primary_metric=plan.task.primary_metric,
-            higher_is_better=plan.task.higher_is_better,
-            classes=tuple(plan.task.summary().get("classes", ())),
-            samples=plan.samples(),
-            parameters={"total": count_parameters(plan), "trainable": count_learned(plan)},
-            phases=tuple(phase.name for phase in plan.phases),
-        )
-    )
-    if reestimated:
-        log.emit(BatchNormReestimated(time=now(), layers=reestimated, samples=plan.samples()["train"]))
-    for warning in plan.warnings:
-        log.warn(warning)
-
-
-def _pinned(recipe: Recipe, decision: EngineDecision) -> Recipe:
-    """The recipe with what was chosen for this machine, so that a run that goes on computes as it began."""
-    return dataclasses.replace(
-        recipe,
-        engine=decision.engine,
-        precision=decision.precision,
-        training_precision=training_precision(recipe.training_precision, decision.precision),
-        threads=decision.threads,
-    )
 
 
 def load_weights(plan: Plan) -> int:
@@ -98,6 +63,112 @@ def load_weights(plan: Plan) -> int:
     if resolved.recipe.batch_norm != REESTIMATED:
         return 0
     return reestimate(plan.network, plan.data.tensors, plan.data.indices("train"))
+
+
+def open_extractor(
+    plan: Plan, exporters: Exporters, warn: Callable[[str], None], *, decision: EngineDecision | None = None
+) -> FeatureExtractor:
+    """The extractor of a plan's network, its weights loaded: its engine is decided once, before anything is written, or
+    by the `decision` of a run that goes on.
+
+    Raises EngineRefusal where an engine that was named cannot run its backbone.
+    """
+    rows = np.resize(plan.data.indices("train"), samples_a_call())
+    extractor = FeatureExtractor(
+        stock=plan.network,
+        fast=lowered(plan.network, plan.registry, warn),
+        blueprint=plan.blueprint(),
+        registry=plan.registry,
+        exporters=exporters,
+        cache=open_cache(warn),
+        scratch=plan.scratch,
+        threads=plan.resolved.recipe.threads or available_threads(),
+        batch={name: array[rows] for name, array in plan.data.tensors.items()},
+        warn=warn,
+    )
+    if decision is not None:
+        return extractor.obeying(decision)
+    work = workload_of(plan)
+    engine = plan.resolved.engine if work.rows else extractor.native
+    return decide(extractor, engine, plan.resolved.recipe.precision, work)
+
+
+def workload_of(plan: Plan) -> Workload:
+    """The largest frozen prefix that is stored, and how many samples pass it: those of the cut of the head, and none,
+    where nothing is stored; then the samples of val and test that the artefact answers about."""
+    train, val, test = (len(plan.data.indices(split)) for split in SPLITS)
+    head = len(plan.network.stages) - 1
+    cuts = [cut_of(plan.network, phase) for phase in plan.phases]
+    found = [(head, 0)]
+    for phase, cut in zip(plan.phases, cuts, strict=True):
+        if is_storable(plan.network, cut, plan.data):
+            views = 1 + phase.views if plan.view is not None else 1
+            found.append((cut, views * train + val))
+    stop, rows = max(found)
+    return Workload(stop, rows, answers=val + test, changes=min(cuts) < head)
+
+
+def open_run(plan: Plan, decision: EngineDecision, folder: RunFolder, log: EventLog, *, reestimated: int = 0) -> None:
+    """Write what is known before training: recipe, split, environment; say what starts and what to mind."""
+    resolved, recipe = plan.resolved, plan.resolved.recipe
+    precision = training_precision(recipe.training_precision, decision.precision)
+    # what was chosen for this machine is pinned, so that a run that goes on computes as it began
+    pinned = dataclasses.replace(
+        recipe,
+        engine=decision.engine,
+        precision=decision.precision,
+        training_precision=precision,
+        threads=decision.threads,
+    )
+    write_recipe(pinned, folder.recipe)
+    write_split(plan.data.split, folder.split)
+    facts = {
+        **describe(plan.registry, plan.backend, precision=decision.precision, threads=decision.threads),
+        "training_precision": precision,
+        "batch_norm": recipe.batch_norm,
+        KEY: decision.facts(),
+    }
+    write_document(folder.environment, facts)
+    log.emit(
+        RunStarted(
+            time=now(),
+            run=str(folder.path),
+            backend=plan.backend,
+            backbone=resolved.backbone.name,
+            weights=plan.weights_name,
+            task=resolved.task.name,
+            strategy=resolved.strategy.name,
+            primary_metric=plan.task.primary_metric,
+            higher_is_better=plan.task.higher_is_better,
+            classes=tuple(plan.task.summary().get("classes", ())),
+            samples=plan.samples(),
+            parameters={"total": count_parameters(plan), "trainable": count_learned(plan)},
+            phases=tuple(phase.name for phase in plan.phases),
+        )
+    )
+    if reestimated:
+        log.emit(BatchNormReestimated(time=now(), layers=reestimated, samples=plan.samples()["train"]))
+    for warning in plan.warnings:
+        log.warn(warning)
+
+
+def count_parameters(plan: Plan) -> int:
+    """Every number in the network's weights, statistics included."""
+    return sum(int(np.prod(variable.shape)) for variable in name_variables(plan.network.learned).values())
+
+
+def count_learned(plan: Plan, results: Sequence[PhaseResult] = ()) -> int:
+    """The numbers that learn in any of the phases; those of an adapter are its factors, not the kernels below them.
+
+    Of a phase that picks its stages, those of all from which it may pick, until `results` say which it picked.
+    """
+    recipe = plan.resolved.recipe
+    learned: dict[str, int] = {}
+    for planned, result in zip_longest(plan.phases, results):
+        phase = dataclasses.replace(planned, train=result.learned if result else planned.train)
+        found = select_trainable(plan.network, phase, seed=recipe.seed, batch_norm=recipe.batch_norm)
+        learned |= {name: int(np.prod(variable.shape)) for name, variable in found.variables.items()}
+    return sum(learned.values())
 
 
 def training_of(
