@@ -10,16 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from headstart.atomic import explained, make_folders, opened, write_file
 from headstart.documents import plain
 from headstart.errors import DataError
-from headstart.specs import WritesFiles
-
-if TYPE_CHECKING:
-    from headstart.predictor import Answered, Predictor
-    from headstart.specs import Evaluation, TargetKind, Task
+from headstart.predictor import Answered, Predictor
+from headstart.specs import Evaluation, TargetKind, Task, WritesFiles
 
 OnProgress = Callable[[int, int], None]
 """Hears how many samples are answered, of how many."""

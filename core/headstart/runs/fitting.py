@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,7 @@ def run_recipe(stated: Recipe, registry: Registry, *, resume: bool = False) -> R
             verify_empty(folder)  # another run may have been here in the meantime
         remove_leftovers(folder.path)
         try:
-            with explained_backend_errors(lambda: _what_is_kept(folder)):
+            with explained_backend_errors(folder):
                 _carry_out(ready, folder, clock, taken_over=taken_over, resume=resume)
         except KeyboardInterrupt as exc:
             raise _interrupted(folder) from exc
@@ -100,16 +100,18 @@ def run_recipe(stated: Recipe, registry: Registry, *, resume: bool = False) -> R
 
 
 @contextlib.contextmanager
-def explained_backend_errors(kept: Callable[[], str | None] = lambda: None) -> Iterator[None]:
+def explained_backend_errors(folder: RunFolder | None = None) -> Iterator[None]:
     """Inside, a backend's own error for an operation without a deterministic form, or for a shortage of memory that
-    nothing met by smaller batches, is a HeadstartError that says what to do. `kept` says what was trained before that,
-    and how to go on with it."""
+    nothing met by smaller batches, is a HeadstartError that says what to do: to go on with the run in `folder`, where
+    it had trained."""
     try:
         yield
     except Exception as exc:
         if is_out_of_memory(exc):
-            said = f"memory does not suffice: {describe_shortage(exc)}"
-            raise HeadstartError(said, hint=kept() or LESS_MEMORY) from exc
+            hint = LESS_MEMORY
+            if folder is not None and folder.checkpoints.is_dir() and any(folder.checkpoints.iterdir()):
+                hint = f"what was trained is kept: when more memory is free, {how_to_go_on(folder.path)}"
+            raise HeadstartError(f"memory does not suffice: {describe_shortage(exc)}", hint=hint) from exc
         if NO_SUCH_FORM in str(exc):
             operation = str(exc).partition(NO_SUCH_FORM)[0].split()[-1]
             raise HeadstartError(
@@ -117,13 +119,6 @@ def explained_backend_errors(kept: Callable[[], str | None] = lambda: None) -> I
                 hint="leave --deterministic out, or choose a backbone without that operation",
             ) from exc
         raise
-
-
-def _what_is_kept(folder: RunFolder) -> str | None:
-    """What to do where a run ended that had trained; None where it had not."""
-    if not (folder.checkpoints.is_dir() and any(folder.checkpoints.iterdir())):
-        return None
-    return f"what was trained is kept: when more memory is free, {how_to_go_on(folder.path)}"
 
 
 def _interrupted(folder: RunFolder) -> InterruptedRunError:

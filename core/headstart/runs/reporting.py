@@ -6,15 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from headstart.errors import PluginError
 from headstart.eventlog import EVENTS, close_all, read_events, tell
+from headstart.recipes.resolve import ResolvedRecipe
+from headstart.registry import Registry
 from headstart.specs import InputKind, Preview, Records, Reporter, ReporterRequest, ReporterSpec
-
-if TYPE_CHECKING:
-    from headstart.recipes.resolve import ResolvedRecipe
-    from headstart.registry import Registry
 
 
 def open_reporters(
