@@ -43,7 +43,7 @@ def train(plan: Any, job: dict[str, Any]) -> dict[str, Any]:
     import keras
     from stock_backbone import as_keras
 
-    from headstart.runs.opening import load_weights
+    from headstart.runs.execution import load_weights
 
     keras.utils.set_random_seed(job["flags"]["seed"])
     load_weights(plan)

@@ -153,8 +153,8 @@ def _carry_out(ready: Ready, folder: RunFolder, clock: Stopwatch, *, taken_over:
                 bound.backbone, bound.engine, min(count, bound.recipe.limit or count)
             ),
         )
-        from headstart.runs.conclusion import conclude  # imports keras: after the plan chose its backend
-        from headstart.runs.opening import load_weights, open_extractor, open_run
+        # imports keras: after the plan chose its backend
+        from headstart.runs.execution import conclude, load_weights, open_extractor, open_run
 
         for message in failures:
             warn(message)

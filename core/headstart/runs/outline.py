@@ -12,7 +12,7 @@ from headstart.engine.train.context import is_fresh
 from headstart.engine.train.phases import cut_of
 from headstart.engine.train.trainable import select_trainable
 from headstart.engine.train.trainer import steps_per_epoch
-from headstart.runs.opening import count_parameters
+from headstart.runs.execution import count_parameters
 from headstart.runs.planning import Plan
 from headstart.specs import Phase, Stage
 

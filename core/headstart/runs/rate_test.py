@@ -121,7 +121,7 @@ def rate_test(
                 )
             from headstart.engine.train.lr_test import measure_rates  # imports keras: after its backend was chosen
             from headstart.engine.train.phases import run_phases
-            from headstart.runs.opening import load_weights, open_extractor, training_of
+            from headstart.runs.execution import load_weights, open_extractor, training_of
 
             load_weights(plan)
             extractor = open_extractor(plan, exporters, log.warn)
