@@ -21,7 +21,7 @@ def show(stated: Recipe, registry: Registry, *, as_json: bool) -> None:
 
     ready = make_ready(stated, registry)
     with tempfile.TemporaryDirectory() as scratch:
-        plan = make_plan(ready, Path(scratch), lambda *told: None)
+        plan = make_plan(ready, Path(scratch))
         from headstart.runs.outline import outline  # imports keras: after the plan chose its backend
 
         document = outline(plan)

@@ -34,7 +34,7 @@ def main() -> None:
     registry = load_registry()
     stated = build_recipe(flags=job["flags"], file=Path(job["recipe"]) if job["recipe"] else None)
     with tempfile.TemporaryDirectory() as scratch:
-        plan = make_plan(make_ready(stated, registry), Path(scratch), lambda *told: None)
+        plan = make_plan(make_ready(stated, registry), Path(scratch))
         print(json.dumps({"samples": plan.samples(), **train(plan, job)}))
 
 

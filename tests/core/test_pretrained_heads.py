@@ -94,7 +94,7 @@ def make(small_registry, finished, tmp_path):
             "head": "pretrained",
             **settings,
         }
-        plan = make_plan(make_ready(build_recipe(flags=flags), registry), tmp_path, lambda *_: None)
+        plan = make_plan(make_ready(build_recipe(flags=flags), registry), tmp_path)
         load_weights(plan)
         return plan
 

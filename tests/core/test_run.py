@@ -313,7 +313,7 @@ def test_a_reloaded_artefact_that_answers_differently_is_refused(finished, setti
     sets = settings.pop("sets")
     flags = {**settings, "data": f"image_folder:{finished.pictures}"}
     ready = make_ready(build_recipe(flags=flags, sets=sets), small_registry)
-    plan = make_plan(ready, tmp_path, lambda *told: None)
+    plan = make_plan(ready, tmp_path)
     load_weights(plan)
     rows = plan.data.indices("val")
     whole = forward(plan.network, 0, len(plan.network.stages))

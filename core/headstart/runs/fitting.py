@@ -89,8 +89,11 @@ def run_recipe(stated: Recipe, registry: Registry, *, resume: bool = False) -> R
         try:
             with explained_backend_errors(folder):
                 _carry_out(ready, folder, clock, taken_over=taken_over, resume=resume)
-        except KeyboardInterrupt as exc:
-            raise _interrupted(folder) from exc
+        except KeyboardInterrupt as exc:  # a signal that came outside of training
+            if not folder.recipe.exists():
+                raise InterruptedRunError("stopped before training began; nothing was written") from exc
+            kept = f"stopped; {folder.path} keeps what was done"
+            raise InterruptedRunError(kept, hint=how_to_go_on(folder.path)) from exc
         except InterruptedRunError as exc:
             raise InterruptedRunError(exc.message, hint=how_to_go_on(folder.path)) from exc
         finally:
@@ -121,13 +124,6 @@ def explained_backend_errors(folder: RunFolder | None = None) -> Iterator[None]:
         raise
 
 
-def _interrupted(folder: RunFolder) -> InterruptedRunError:
-    """The error for a signal that came outside of training."""
-    if not folder.recipe.exists():
-        return InterruptedRunError("stopped before training began; nothing was written")
-    return InterruptedRunError(f"stopped; {folder.path} keeps what was done", hint=how_to_go_on(folder.path))
-
-
 def _carry_out(ready: Ready, folder: RunFolder, clock: Stopwatch, *, taken_over: str | None, resume: bool) -> None:
     from headstart.engine.features.decision import EngineDecision
     from headstart.engine.features.export import Exporters
@@ -148,7 +144,7 @@ def _carry_out(ready: Ready, folder: RunFolder, clock: Stopwatch, *, taken_over:
         plan = make_plan(
             ready,
             folder.scratch,
-            lambda activity, done, total: log.progress(activity, done, total, "samples"),
+            on_progress=lambda done, total: log.progress("read", done, total, "samples"),
             counted=lambda bound, count: exporters.foresee(
                 bound.backbone, bound.engine, min(count, bound.recipe.limit or count)
             ),

@@ -53,7 +53,14 @@ def claim(out: str | None, *, stem: str, resume: bool = False) -> RunFolder:
     Raises UsageError where `out` holds something already, HeadstartError where it cannot be created.
     """
     if out is not None:
-        return _claim_named(Path(out), resume=resume)
+        path = Path(out)
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"--out {path} is a file", hint="choose a folder that does not exist yet")
+        with explained(path):
+            if path.is_dir() and not resume:
+                verify_empty(RunFolder(path))
+            make_folders(path)
+        return RunFolder(path)
     with explained(RUNS):
         make_folders(RUNS)
         number = 1
@@ -65,16 +72,6 @@ def claim(out: str | None, *, stem: str, resume: bool = False) -> RunFolder:
                 number += 1
                 continue
             return RunFolder(path)
-
-
-def _claim_named(path: Path, *, resume: bool) -> RunFolder:
-    if path.exists() and not path.is_dir():
-        raise UsageError(f"--out {path} is a file", hint="choose a folder that does not exist yet")
-    with explained(path):
-        if path.is_dir() and not resume:
-            verify_empty(RunFolder(path))
-        make_folders(path)
-    return RunFolder(path)
 
 
 def verify_empty(folder: RunFolder) -> None:

@@ -69,7 +69,9 @@ def locked(folder: Path) -> Iterator[str | None]:
             _sign(descriptor)
         yield before
     finally:
-        _remove(path, descriptor)
+        with suppress(OSError):
+            if _is_named(path, descriptor):  # or the folder was removed and made again, and the file there is another's
+                path.unlink()
         _close(held)
 
 
@@ -95,13 +97,6 @@ def _is_named(path: Path, descriptor: int) -> bool:
         return os.path.samestat(os.stat(path), os.fstat(descriptor))
     except FileNotFoundError:
         return False
-
-
-def _remove(path: Path, descriptor: int) -> None:
-    """Remove our file. Where the folder was removed and made again meanwhile, the file there is another's."""
-    with suppress(OSError):
-        if _is_named(path, descriptor):
-            path.unlink()
 
 
 def _refusal(path: Path) -> HeadstartError:

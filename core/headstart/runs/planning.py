@@ -179,12 +179,12 @@ def check_data(
 def make_plan(
     ready: Ready,
     scratch: Path,
-    told: Callable[[str, int, int], None],
     *,
+    on_progress: OnProgress | None = None,
     counted: Callable[[BoundRecipe, int], None] = lambda bound, count: None,
 ) -> Plan:
-    """Read the data, build the network, plan the phases. `told` hears (activity, done, total), `counted` the recipe as
-    it is bound to its records, and how many those are.
+    """Read the data, build the network, plan the phases. `on_progress` hears how many samples are read, of how
+    many, `counted` the recipe as it is bound to its records, and how many those are.
 
     Keras is imported only when the data turned out to be good, so that everything wrong with it is told at once.
     Raises UsageError, too, where a phase has nothing of the backbone to act on.
@@ -202,7 +202,7 @@ def make_plan(
     targets = build_target_kind(registry, wanted.name)
     said: list[str] = []
     options = _prepare_options(bound, kind, scratch, said.append)
-    data = prepare(records, kind, targets, options, on_progress=lambda done, total: told("read", done, total))
+    data = prepare(records, kind, targets, options, on_progress=on_progress)
     task = _build_task(bound, registry, data, targets, scratch)
     recipe = bound.recipe  # the threads are those that the run will pin
     activate(ready.choice, recipe.threads or available_threads(), deterministic=recipe.deterministic)

@@ -107,7 +107,7 @@ def rate_test(
             Exporters(registry) as exporters,
         ):
             plan = make_plan(
-                ready, folder.scratch, lambda activity, done, total: log.progress(activity, done, total, "samples")
+                ready, folder.scratch, on_progress=lambda done, total: log.progress("read", done, total, "samples")
             )
             resolved, place = plan.resolved, _tested_place(plan)
             phase = plan.phases[place]
