@@ -25,7 +25,7 @@ Names = Annotated[
 @app.command("list")
 def list_weights(as_json: AsJson = False, disable_plugin: DisablePlugins = None, debug: Debug = False) -> None:
     """List weights: licence, size, and where they lie on this machine."""
-    from headstart.weights.store import find
+    from headstart.weights.source import find
 
     rows = [_facts(spec, weights, find(spec, weights)) for spec, weights in _chosen(_registry(disable_plugin), ())]
     if not as_json:
@@ -41,8 +41,7 @@ def get(
     debug: Debug = False,
 ) -> None:
     """Fetch weights into the local store, checked against their digest."""
-    from headstart.weights.source import assets_by_name
-    from headstart.weights.store import get_weights
+    from headstart.weights.source import assets_by_name, get_weights
 
     rows = []
     registry = _registry(disable_plugin)
@@ -105,8 +104,7 @@ def _facts(spec: BackboneSpec, weights: WeightsSpec, path: Path | None) -> dict[
 def _verified(spec: BackboneSpec, weights: WeightsSpec) -> dict[str, Any]:
     """One row of `verify`; a file whose source publishes no digest is `unknown` rather than ok."""
     from headstart.errors import WrongWeightsError
-    from headstart.weights.source import verify_file
-    from headstart.weights.store import find
+    from headstart.weights.source import find, verify_file
 
     path = find(spec, weights)
     state, problem = "absent", None

@@ -84,7 +84,7 @@ def make(small_registry, finished, tmp_path):
         from headstart.runs.fitting import make_ready
         from headstart.runs.planning import make_plan
 
-        registry = WithWeights(small_registry.host)
+        registry = WithWeights(small_registry.plugins, small_registry.loaded)
         (spec,) = (each for each in small_registry.specs("backbones") if each.name == "small/net")
         registry.weights = replace(weights, preprocess=spec.preprocess)
         flags = {
@@ -136,7 +136,7 @@ def test_a_head_brings_its_task_which_need_be_no_default_one(medium, weights, fi
     from headstart.recipes.resolve import bind, resolve_recipe
     from headstart.runs.planning import open_records
 
-    registry = Undecided(small_registry.host)
+    registry = Undecided(small_registry.plugins, small_registry.loaded)
     registry.weights, registry.medium = weights, medium
     flags = {"data": f"image_folder:{finished.pictures}", "strategy": "lp_ft", "head": "pretrained"}
     resolved = resolve_recipe(build_recipe(flags=flags), registry)

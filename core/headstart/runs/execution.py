@@ -25,8 +25,8 @@ from headstart.engine.features.extractor import FeatureExtractor, samples_a_call
 from headstart.engine.features.selection import Workload, decide
 from headstart.engine.features.source import Source, is_storable
 from headstart.engine.lowering.registry import lowered
-from headstart.engine.network import loading
-from headstart.engine.network.loading import CALIBRATION_SAMPLES
+from headstart.engine.network import assemble
+from headstart.engine.network.assemble import CALIBRATION_SAMPLES
 from headstart.engine.network.saved import save_network
 from headstart.engine.network.stages import name_variables
 from headstart.engine.precision import FLOAT32
@@ -63,7 +63,7 @@ def load_weights(plan: Plan) -> int:
     """
     resolved = plan.resolved
     rows = plan.data.indices("train")[:CALIBRATION_SAMPLES]
-    loading.load_weights(
+    assemble.load_weights(
         plan.network,
         {name: array[rows] for name, array in plan.data.tensors.items()},
         plan.kind,
@@ -73,7 +73,7 @@ def load_weights(plan: Plan) -> int:
         seed=resolved.recipe.seed,
     )
     if resolved.pretrained_head is not None and isinstance(resolved.weights, WeightsSpec):
-        loading.load_head(plan.network, resolved.backbone, resolved.weights, plan.registry)
+        assemble.load_head(plan.network, resolved.backbone, resolved.weights, plan.registry)
     if resolved.recipe.batch_norm != REESTIMATED:
         return 0
     return reestimate(plan.network, plan.data.tensors, plan.data.indices("train"))
@@ -140,7 +140,7 @@ def open_run(plan: Plan, decision: EngineDecision, folder: RunFolder, log: Event
         **describe(plan.registry, plan.backend, precision=decision.precision, threads=decision.threads),
         "training_precision": precision,
         "batch_norm": recipe.batch_norm,
-        KEY: decision.facts(),
+        KEY: dataclasses.asdict(decision),
     }
     write_document(folder.environment, facts)
     log.emit(

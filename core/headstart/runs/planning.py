@@ -10,21 +10,20 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from headstart.backend import activate, available_threads
 from headstart.cache import open_cache
-from headstart.data.array_store import ArrayStore
+from headstart.data.array_store import ArrayStore, encode_targets
 from headstart.data.checks import raise_errors
-from headstart.data.encoding import encode_targets
 from headstart.data.facts import Picked
 from headstart.data.prepared import PreparedData, PrepareOptions, examine, prepare
 from headstart.data.reading import OnProgress
 from headstart.data.targets import build_target_kind, other_kind
 from headstart.data.views import Composed, View, check_mixing
-from headstart.engine.network.blueprint import BackboneUse, Blueprint, assets_of, digests_of
+from headstart.engine.network.saved import Blueprint, assets_of, digests_of
 from headstart.errors import DataError, UsageError
 from headstart.host.installed import installed_release
 from headstart.options import describe_options
@@ -93,7 +92,7 @@ class Plan:
             backbone_options=resolved.options["backbone"],
             input=resolved.input,
             input_options=resolved.options["input"],
-            preprocess=_backbone_use(resolved).preprocess,
+            preprocess=_preprocess(resolved),
             task=resolved.task,
             task_options=resolved.options["task"],
             head=resolved.built_head,
@@ -127,15 +126,21 @@ def encoded(task: Task, kind: TargetKind, data: PreparedData, rows: np.ndarray, 
     )
 
 
-def _backbone_use(resolved: BoundRecipe) -> BackboneUse:
-    """The backbone by itself, with the chosen weights."""
-    return BackboneUse(resolved.backbone, resolved.weights)
+def _preprocess(resolved: BoundRecipe) -> Mapping[str, Any]:
+    """The preprocessing that goes with the chosen weights."""
+    weights = resolved.weights
+    return weights.preprocess if isinstance(weights, WeightsSpec) else resolved.backbone.preprocess
+
+
+def _assets(resolved: BoundRecipe, registry: Registry) -> Mapping[str, Path]:
+    """The files beside the weights, by name."""
+    weights = resolved.weights
+    return locate_assets(resolved.backbone, weights, registry) if isinstance(weights, WeightsSpec) else {}
 
 
 def build_kind(resolved: BoundRecipe, registry: Registry) -> InputKind:
     """The input kind, with the weights' preprocessing and the user's options."""
-    use = _backbone_use(resolved)
-    request = InputRequest(use.preprocess, resolved.options["input"], use.assets(registry))
+    request = InputRequest(_preprocess(resolved), resolved.options["input"], _assets(resolved, registry))
     kind: InputKind = registry.load_target(resolved.input, resolved.input.build)(request)
     return kind
 
@@ -281,7 +286,7 @@ def _prepare_options(
             "input": resolved.input.name,
             "version": resolved.input.version,
             "options": dataclasses.asdict(resolved.options["input"]),
-            "preprocess": dict(_backbone_use(resolved).preprocess),
+            "preprocess": dict(_preprocess(resolved)),
             "assets": digests_of(assets_of(kind)),
             "packages": {name: installed_release(name) for name in ("headstart", *resolved.input.readers)},
         },
@@ -294,7 +299,7 @@ def _build_task(resolved: BoundRecipe, registry: Registry, data: PreparedData, k
     values = data.read_values(kind, np.unique(data.owners, return_index=True)[1])  # of each record once
     request = TaskRequest(options, targets=values)
     if head is not None:
-        request = TaskRequest(options, labels=head.labels, assets=_backbone_use(resolved).assets(registry))
+        request = TaskRequest(options, labels=head.labels, assets=_assets(resolved, registry))
     task: Task = registry.load_target(resolved.task, resolved.task.build)(request)
     if head is not None:
         try:

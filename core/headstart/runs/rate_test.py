@@ -111,8 +111,7 @@ def rate_test(
             )
             resolved, place = plan.resolved, _tested_place(plan)
             phase = plan.phases[place]
-            stages = tuple(stage.name for stage in plan.network.backbone)
-            setting = resolved.planner.rate_setting(stages, place)
+            setting = phase.rate_setting
             if setting is None:
                 raise UsageError(
                     f"the rates of phase {phase.name!r} follow neither --learning-rate nor an option of the strategy "
