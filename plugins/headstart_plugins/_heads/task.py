@@ -11,7 +11,7 @@ import numpy as np
 
 from headstart.engine.linear.pca import EigenBasis
 from headstart.errors import UsageError
-from headstart.specs import Solved, TensorSpec
+from headstart.specs import Solved, TensorSpec, read_head
 from headstart.specs.tasks import Batch
 from headstart_plugins._heads.logistic import Weights
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import keras
 
 DEFAULT_WIDTH = 512
-MAX_WIDTH = 65_536
 
 
 @dataclass(frozen=True)
@@ -99,12 +98,9 @@ def blend(own: np.ndarray, other: np.ndarray, shares: np.ndarray) -> np.ndarray:
 
 def hidden_width(name: str) -> int | None:
     """The hidden units of the head `name`, None for a linear one. Raises UsageError for a name that is none."""
-    kind, colon, number = name.partition(":")
+    kind, width = read_head(name)
     if name == "linear":
         return None
-    if kind != "mlp" or (colon and not number.isdecimal()):
+    if kind != "mlp":
         raise UsageError(f"unknown head {name!r}; expected linear, mlp or mlp:WIDTH", hint="try `--head linear`")
-    width = int(number) if number else DEFAULT_WIDTH
-    if not 1 <= width <= MAX_WIDTH:
-        raise UsageError(f"head {name!r} has {width} hidden units; expected 1 to {MAX_WIDTH}")
-    return width
+    return width or DEFAULT_WIDTH
