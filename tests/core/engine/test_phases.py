@@ -21,8 +21,7 @@ from headstart.engine.train.trainer import Trainer
 from headstart.errors import HeadstartError
 from headstart.eventlog import read_events
 from headstart.events import CheckpointSaved, EpochDone, PhaseDone, PhaseStarted
-from headstart.manifest import read_manifest
-from headstart.schemas import CHECKPOINT
+from headstart.manifest import CHECKPOINT, read_manifest
 from headstart.specs import Phase, Solved
 from headstart.weights.files import read_safetensors
 

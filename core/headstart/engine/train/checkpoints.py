@@ -17,8 +17,7 @@ import numpy as np
 
 from headstart.atomic import explained, remove_directory, remove_leftovers, write_directory
 from headstart.errors import DataError, HeadstartError, PluginError
-from headstart.manifest import read_manifest, write_manifest
-from headstart.schemas import CHECKPOINT
+from headstart.manifest import CHECKPOINT, read_manifest, write_manifest
 from headstart.weights.files import SUFFIX, read_safetensors, write_safetensors
 
 DAMAGED = "damaged"
