@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.errors import UsageError
-from headstart.imports import import_library
+from headstart.interrupts import import_library
 from headstart.specs.base import BACKENDS
 
 VARIABLE = "KERAS_BACKEND"
@@ -47,31 +47,24 @@ def choose_backend(flag: str | None, recipe: str | None = None) -> BackendChoice
 
     Where Keras is already loaded (a notebook) and nothing else says otherwise, its backend is followed.
     """
-    choice = _wanted(flag, recipe)
-    if choice.name not in BACKENDS:
-        raise UsageError(f"unknown backend {choice.name!r} ({choice.origin})", hint=f"expected {' or '.join(BACKENDS)}")
-    if choice.name not in installed_backends():
-        raise UsageError(
-            f"the backend {choice.name} ({choice.origin}) is not installed", hint=_how_to_install(choice.name)
-        )
-    return choice
-
-
-def _wanted(flag: str | None, recipe: str | None) -> BackendChoice:
-    loaded = loaded_backend()
+    loaded, installed = loaded_backend(), installed_backends()
     sources = (
         (flag, "flag --backend"),
         (os.environ.get(VARIABLE), f"variable {VARIABLE}"),
         (recipe, "the recipe"),
         (loaded if loaded in BACKENDS else None, "keras is already loaded with it"),
+        (installed[0] if installed else None, f"the first installed of {', '.join(BACKENDS)}"),
     )
-    for name, origin in sources:
-        if name:
-            return BackendChoice(name, origin)
-    installed = installed_backends()
-    if not installed:
+    choice = next((BackendChoice(name, origin) for name, origin in sources if name), None)
+    if choice is None:
         raise UsageError("no backend is installed", hint=" or ".join(map(_how_to_install, BACKENDS)))
-    return BackendChoice(installed[0], f"the first installed of {', '.join(BACKENDS)}")
+    if choice.name not in BACKENDS:
+        raise UsageError(f"unknown backend {choice.name!r} ({choice.origin})", hint=f"expected {' or '.join(BACKENDS)}")
+    if choice.name not in installed:
+        raise UsageError(
+            f"the backend {choice.name} ({choice.origin}) is not installed", hint=_how_to_install(choice.name)
+        )
+    return choice
 
 
 def _how_to_install(name: str) -> str:
@@ -149,20 +142,11 @@ def available_threads() -> int:
 def _import_keras() -> None:
     """Import Keras with a home of ours, so that it neither reads nor creates a keras.json of the user.
 
-    A KERAS_HOME that is set stays: then the user has named the place.
+    A KERAS_HOME that is set stays: then the user has named the place. Raises UsageError with what stands in the way of
+    Keras: a broken installation, its own or another package's.
     """
-    if HOME_VARIABLE in os.environ:
-        _import_or_explain()
-        return
-    os.environ[HOME_VARIABLE] = str(keras_home())
-    try:
-        _import_or_explain()
-    finally:
-        del os.environ[HOME_VARIABLE]  # read at import only; other programs started from here keep their own
-
-
-def _import_or_explain() -> None:
-    """Raise UsageError with what stands in the way of Keras: a broken installation, its own or another package's."""
+    named = HOME_VARIABLE in os.environ
+    os.environ.setdefault(HOME_VARIABLE, str(keras_home()))
     try:
         import_library("keras")
     except Exception as exc:
@@ -170,6 +154,9 @@ def _import_or_explain() -> None:
             f"keras cannot be imported on the backend {os.environ[VARIABLE]}: {type(exc).__name__}: {exc}",
             hint="`headstart doctor` names packages whose files are damaged; install what it names again",
         ) from exc
+    finally:
+        if not named:
+            del os.environ[HOME_VARIABLE]  # read at import only; other programs started from here keep their own
 
 
 def keras_home() -> Path:

@@ -12,8 +12,7 @@ from headstart.engine.train import lr_test as rate_test_engine
 from headstart.errors import UsageError
 from headstart.recipes.build import build_recipe
 from headstart.registry import load_registry
-from headstart.runs.rate_plot import draw_png
-from headstart.runs.rate_test import RateRange, rate_test
+from headstart.runs.rate_test import RateRange, draw_png, rate_test
 from headstart.testing import write_distribution
 
 pytestmark = pytest.mark.backend
@@ -74,12 +73,13 @@ def swept(monkeypatch):
     """The optimizers that rates are tried with, as they are made."""
     made = []
 
-    class Kept(rate_test_engine.SweptAdamW):
-        def __init__(self, *args, **kwargs):
-            super().__init__(*args, **kwargs)
-            made.append(self)
+    real = rate_test_engine.sweeping
 
-    monkeypatch.setattr(rate_test_engine, "SweptAdamW", Kept)
+    def kept(*given):
+        made.append(real(*given))
+        return made[-1]
+
+    monkeypatch.setattr(rate_test_engine, "sweeping", kept)
     return made
 
 
