@@ -14,11 +14,11 @@ from tomlkit.items import Item
 
 from headstart.atomic import write_file
 from headstart.errors import PluginError, Problem, RecipeError, UsageError
+from headstart.host.registry import Registry
+from headstart.manifest import RUN, how_to_read
 from headstart.options import describe_options
 from headstart.recipe import SETTINGS, Recipe
 from headstart.recipes.sections import FIT, NAMED_TABLES, OPTION_TABLES
-from headstart.registry import Registry
-from headstart.schemas import RUN, how_to_read
 from headstart.suggest import suggestion
 
 SCHEMA = "schema"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from headstart.host.references import looks_like_path
+from headstart.host.offers import looks_like_path
 from headstart.options import describe_options
 from headstart.recipe import Recipe
 from headstart.recipes.compatibility import (

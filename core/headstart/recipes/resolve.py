@@ -237,7 +237,9 @@ def _checked_by_plugins(
     recipe: Recipe, choices: Choices, registry: Registry, problems: Problems, task: TaskSpec | None = None
 ) -> tuple[str, ...]:
     """Raise what the plugins find wrong with the recipe; returns what to tell of checks that failed themselves."""
-    checked = registry.check_recipe(recipe, {spec.plugin for spec in (*choices.tables().values(), task) if spec})
-    problems.extend(checked.problems)
+    found, failures = registry.check_recipe(
+        recipe, {spec.plugin for spec in (*choices.tables().values(), task) if spec}
+    )
+    problems.extend(found)
     problems.raise_if_any()
-    return checked.failures
+    return tuple(failures)

@@ -114,7 +114,7 @@ class Declared(Contract):
             f"no installed distribution publishes the plugin {self.plugin!r}",
             f"Write {PUBLISH.format(plugin=self.plugin)} into pyproject.toml, and install it: pip install -e .",
         )
-        origins = " and ".join(f"{plugin.origin} ({plugin.module})" for plugin in found)
+        origins = " and ".join(f"{plugin.distribution} {plugin.version} ({plugin.module})" for plugin in found)
         self._require(
             len(found) == 1,
             f"the name {self.plugin!r} is published {len(found)} times: by {origins}",

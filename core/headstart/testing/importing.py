@@ -17,7 +17,8 @@ from typing import Any, cast
 
 from headstart.host.discovery import GROUP
 from headstart.host.guard import FORBIDDEN, describe
-from headstart.host.verification import KINDS, verify_hooks
+from headstart.host.verification import KINDS
+from headstart.registry import verify_hooks
 from headstart.testing.fresh_process import answer
 
 

@@ -109,16 +109,15 @@ def test_a_cut_keeps_the_mask_and_the_answer(network, batch, cut):
 def test_a_mask_is_stored_and_trained_on_as_bools(network, batch, tmp_path):
     from headstart.data.array_store import ArrayStore
     from headstart.engine.device import forward
-    from headstart.engine.features.extract import extract, flattened
+    from headstart.engine.features.extract import Passing, extract, flattened
+    from headstart.engine.features.extractor import Opened
 
     stored = ArrayStore().keep(
         lambda append: extract(
-            forward(network, 0, 3),
-            lambda rows: {name: array[rows] for name, array in batch.items()},
-            8,
-            batch_size=4,
-            append=append,
-            on_progress=lambda done, total: None,
+            Opened(forward(network, 0, 3), {}, {}, 4),
+            Passing(lambda rows: {name: array[rows] for name, array in batch.items()}, 8, {}),
+            append,
+            lambda done, total: None,
         )
     )
 
