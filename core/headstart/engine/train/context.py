@@ -172,12 +172,12 @@ def digest_of(hashes: Mapping[str, str]) -> str:
 
 def digest_of_plan(phases: Sequence[Phase]) -> str:
     """One SHA-256 of all that phases are planned with."""
-    text = json.dumps([vars(phase) for phase in phases], sort_keys=True, default=_plain)
+    text = json.dumps(
+        [vars(phase) for phase in phases],
+        sort_keys=True,
+        default=lambda value: dict(value) if isinstance(value, Mapping) else vars(value),
+    )
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _plain(value: object) -> Any:
-    return dict(value) if isinstance(value, Mapping) else vars(value)
 
 
 def training_precision(asked: str, prefix: str) -> str:
