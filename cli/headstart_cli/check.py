@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from headstart_cli.options import AsJson, Debug, DisablePlugins
+from headstart_cli.options import AsJson, Debug, DisablePlugins, registry_without
 from headstart_cli.output import message_console, print_rows, print_text
 
 
@@ -31,10 +31,9 @@ def check(
     from headstart.errors import DataError
     from headstart.recipes.build import build_recipe
     from headstart.recipes.resolve import resolve_recipe
-    from headstart.registry import load_registry
     from headstart.runs.planning import check_data
 
-    registry = load_registry(disable=tuple(disable_plugin or ()))
+    registry = registry_without(disable_plugin)
     flags = {"data": data, "task": task, "limit": limit}
     resolved = resolve_recipe(build_recipe(flags=flags, sets=tuple(set_ or ())), registry)
     with message_console().status("reading") as status:

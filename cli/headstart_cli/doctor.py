@@ -12,7 +12,7 @@ from dataclasses import asdict
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins
+from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins, registry_without
 from headstart_cli.output import cell, print_heading, print_json, print_table, print_text
 
 if TYPE_CHECKING:
@@ -47,9 +47,8 @@ OPTIONAL = {
 
 def plugins(as_json: AsJson = False, disable_plugin: DisablePlugins = None, debug: Debug = False) -> None:
     """List plugins: versions, the hooks they implement, and why one was left out."""
-    from headstart.registry import load_registry
 
-    infos = load_registry(disable=tuple(disable_plugin or ())).plugins
+    infos = registry_without(disable_plugin).plugins
     if as_json:
         print_json([asdict(info) for info in infos])
         return
@@ -64,7 +63,7 @@ def doctor(
     debug: Debug = False,
 ) -> None:
     """Say what is installed, which backend would be taken and why, and what is missing."""
-    found = diagnose(backend, tuple(disable_plugin or ()))
+    found = diagnose(backend, disable_plugin)
     print_json(found) if as_json else _show(found)
 
 
@@ -93,12 +92,11 @@ def _state(plugin: Mapping[str, Any]) -> str:
     return f"FAILED: {plugin['error']}" if plugin["error"] else "ready"
 
 
-def diagnose(backend: str | None, disable: tuple[str, ...]) -> dict[str, Any]:
+def diagnose(backend: str | None, disable: list[str] | None) -> dict[str, Any]:
     """Everything there is to say about this installation; problems are part of the answer, not exceptions."""
-    from headstart.registry import load_registry
     from headstart.weights.source import store_root
 
-    registry = load_registry(disable=disable)
+    registry = registry_without(disable)
     packages = {name: _version(name) for name in PACKAGES}
     chosen = _backend(backend)
     root = store_root()

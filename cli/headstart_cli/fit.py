@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins
+from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins, registry_without
 from headstart_cli.output import print_json, print_text
 from headstart_cli.recipe_flags import ImageSize, InputFlags, flags_of
 
@@ -118,9 +118,8 @@ def fit(
     """
     flags = flags_of(locals())
     from headstart.recipes.build import build_recipe
-    from headstart.registry import load_registry
 
-    registry = load_registry(disable=tuple(disable_plugin or ()))
+    registry = registry_without(disable_plugin)
     stated = build_recipe(flags=flags, file=recipe, sets=tuple(set_ or ()))
     if dry_run:
         from headstart_cli.dry_run import show

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headstart_cli import fit as choices
-from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins
+from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins, registry_without
 from headstart_cli.output import message_console, print_heading, print_json, print_table, print_text, say
 from headstart_cli.recipe_flags import ImageSize, InputFlags, flags_of
 
@@ -62,13 +62,12 @@ def lr(
     """
     flags = {name: value for name, value in flags_of(locals()).items() if name != "out"}
     from headstart.recipes.build import build_recipe
-    from headstart.registry import load_registry
     from headstart.runs.rate_test import RateRange, draw_png, rate_test
     from headstart_cli.pictures import picture_file, write_picture
 
     sweep = RateRange(low, high, steps)
     plot = picture_file(out, DEFAULT_PLOT)
-    registry = load_registry(disable=tuple(disable_plugin or ()))
+    registry = registry_without(disable_plugin)
     stated = build_recipe(flags=flags, file=recipe, sets=tuple(set_ or ()))
     with message_console().status("planning") as status:
         found = rate_test(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headstart.errors import HeadstartError, UsageError
-from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins
+from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins, registry_without
 from headstart_cli.output import cell, print_json, print_table, print_text, say
 
 if TYPE_CHECKING:
@@ -162,7 +162,6 @@ def report(
 
 
 def _open(path: Path, disable: list[str] | None) -> Run:
-    from headstart.registry import load_registry
     from headstart.run import Run
 
-    return Run.load(path, registry=load_registry(disable=tuple(disable or ())))
+    return Run.load(path, registry=registry_without(disable))

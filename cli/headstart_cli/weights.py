@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headstart_cli.options import AsJson, Debug, DisablePlugins
+from headstart_cli.options import AsJson, Debug, DisablePlugins, registry_without
 from headstart_cli.output import message_console, print_rows, say
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ def list_weights(as_json: AsJson = False, disable_plugin: DisablePlugins = None,
     """List weights: licence, size, and where they lie on this machine."""
     from headstart.weights.source import find
 
-    rows = [_facts(spec, weights, find(spec, weights)) for spec, weights in _chosen(_registry(disable_plugin), ())]
+    registry = registry_without(disable_plugin)
+    rows = [_facts(spec, weights, find(spec, weights)) for spec, weights in _chosen(registry, ())]
     if not as_json:
         rows = [{**row, "path": row["path"] or "not here"} for row in rows]
     print_rows(rows, ("name", "weights", "licence", "bytes", "digest", "path"), as_json=as_json)
@@ -44,7 +45,7 @@ def get(
     from headstart.weights.source import assets_by_name, get_weights
 
     rows = []
-    registry = _registry(disable_plugin)
+    registry = registry_without(disable_plugin)
     for spec, weights in list(_chosen(registry, names)):
         say(f"{spec.name}: {weights.name}, {weights.licence}, from {weights.source}")
         with message_console().status("fetching"):
@@ -60,16 +61,10 @@ def verify(
     names: Names = None, as_json: AsJson = False, disable_plugin: DisablePlugins = None, debug: Debug = False
 ) -> None:
     """Compare the weights on this machine with their size and digest; exit code 1 where one differs."""
-    rows = [_verified(spec, weights) for spec, weights in _chosen(_registry(disable_plugin), names or ())]
+    rows = [_verified(spec, weights) for spec, weights in _chosen(registry_without(disable_plugin), names or ())]
     print_rows(rows, ("name", "weights", "state", "path", "problem"), as_json=as_json)
     if any(row["state"] == "differs" for row in rows):
         raise typer.Exit(1)
-
-
-def _registry(disable_plugin: Sequence[str] | None) -> Registry:
-    from headstart.registry import load_registry
-
-    return load_registry(disable=tuple(disable_plugin or ()))
 
 
 def _chosen(registry: Registry, names: Sequence[str]) -> Iterator[tuple[BackboneSpec, WeightsSpec]]:

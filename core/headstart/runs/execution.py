@@ -65,7 +65,7 @@ def load_weights(plan: Plan) -> int:
     rows = plan.data.indices("train")[:CALIBRATION_SAMPLES]
     assemble.load_weights(
         plan.network,
-        {name: array[rows] for name, array in plan.data.tensors.items()},
+        take(plan.data.tensors, rows),
         plan.kind,
         spec=resolved.backbone,
         source=resolved.weights,
@@ -97,7 +97,7 @@ def open_extractor(
         cache=open_cache(warn),
         scratch=plan.scratch,
         threads=plan.resolved.recipe.threads or available_threads(),
-        batch={name: array[rows] for name, array in plan.data.tensors.items()},
+        batch=take(plan.data.tensors, rows),
         warn=warn,
     )
     if decision is not None:
