@@ -13,8 +13,7 @@ from headstart.engine.linear.rows import Part, Rows
 from headstart.errors import DataError
 from headstart.specs import TaskRequest
 from headstart_plugins._heads.options import HeadOptions
-from headstart_plugins.regression._build import Regression, build
-from headstart_plugins.regression._metrics import scores
+from headstart_plugins.regression._build import Regression, build, scores
 
 
 def evaluated(task, targets, outputs, losses=None):
