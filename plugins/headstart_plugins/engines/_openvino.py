@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -53,8 +54,10 @@ class Opened:
                 running.append(request)
             while running:
                 running.popleft().wait()
-        finally:
-            _settle(running)
+        finally:  # what still runs after one of them failed writes on: the error of that one is what counts
+            for request in running:
+                with contextlib.suppress(RuntimeError):
+                    request.wait()
         kept = {name: np.array(given[self.inputs.index(source)]) for name, source in self.carried.items()}
         return dict(zip(self.outputs, results, strict=True)) | {
             name: array.astype(np.float32) if array.dtype.kind == "f" else array for name, array in kept.items()
@@ -75,15 +78,6 @@ def _start(request: Any, given: Sequence[np.ndarray], results: Sequence[np.ndarr
     for place, array in enumerate(results):
         request.set_output_tensor(place, openvino.Tensor(array, shared_memory=True))
     request.start_async()
-
-
-def _settle(running: Sequence[Any]) -> None:
-    """Wait for requests that still write, after one of them failed: its error is the one that counts."""
-    for request in running:
-        try:
-            request.wait()
-        except RuntimeError:
-            continue
 
 
 def build(request: EngineRequest) -> Opened:

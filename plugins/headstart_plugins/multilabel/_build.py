@@ -130,10 +130,6 @@ class RunningMultilabelEvaluator(Sums):
         found = _metrics.scores_of_counts(precisions[None], hits, given, true, same=sums["same"] / sums["rows"])
         return {name: float(values[0]) for name, values in found.items()}
 
-    def result(self) -> Evaluation:
-        """The metrics."""
-        return Evaluation(self.metrics())
-
 
 STEEPEST = 4.0
 """What a logit changes where a probability of a half changes by 1."""
