@@ -65,8 +65,7 @@ def lr(
     flags = {name: value for name, value in flags_of(locals()).items() if name != "out"}
     from headstart.recipes.build import build_recipe
     from headstart.registry import load_registry
-    from headstart.runs.rate_plot import draw_png
-    from headstart.runs.rate_test import RateRange, rate_test
+    from headstart.runs.rate_test import RateRange, draw_png, rate_test
     from headstart_cli.pictures import picture_file, write_picture
 
     sweep = RateRange(low, high, steps)

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from headstart.errors import EngineRefusal
 from headstart.host.telemetry import without_telemetry
 from headstart.specs import EngineRequest
 from headstart_plugins.engines._openvino_export import GRAPH, NAMES
+from headstart_plugins.engines._reasons import first_line
 
 DEVICE = "CPU"
 TYPES = {"float32": "f32", "bfloat16": "bf16"}
@@ -98,9 +98,26 @@ def build(request: EngineRequest) -> Opened:
     if request.graph is None:
         raise EngineRefusal("OpenVINO runs exported graphs, and none was given", hint="export the network first")
     core = openvino.Core()
-    _require(core, request.precision)
+    offered = core.get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
+    if request.precision == "bfloat16" and "BF16" not in offered:
+        raise EngineRefusal(
+            f"OpenVINO has no bfloat16 on this processor, only {', '.join(offered)}", hint="use --precision float32"
+        )
+    settings = {
+        "INFERENCE_PRECISION_HINT": TYPES[request.precision],
+        "INFERENCE_NUM_THREADS": request.threads,
+        "NUM_STREAMS": request.threads,
+    }
     names = json.loads((request.graph / NAMES).read_text(encoding="utf-8"))
-    compiled = _compile(core, request.graph / GRAPH, request)
+    try:
+        model = core.read_model(request.graph / GRAPH)
+        model.reshape({port: [1, *list(port.get_partial_shape())[1:]] for port in model.inputs})
+        compiled = core.compile_model(model, DEVICE, settings)
+    except RuntimeError as exc:
+        raise EngineRefusal(
+            f"OpenVINO cannot compile the graph in {request.graph}: {first_line(exc)}",
+            hint="use another engine, or --engine native",
+        ) from exc
     return Opened(
         inputs=tuple(names["inputs"]),
         outputs=tuple(names["outputs"]),
@@ -111,28 +128,3 @@ def build(request: EngineRequest) -> Opened:
         carried=names["carried"],
         requests=tuple(compiled.create_infer_request() for _ in range(REQUESTS_A_STREAM * request.threads)),
     )
-
-
-def _require(core: Any, precision: str) -> None:
-    offered = core.get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
-    if precision == "bfloat16" and "BF16" not in offered:
-        raise EngineRefusal(
-            f"OpenVINO has no bfloat16 on this processor, only {', '.join(offered)}", hint="use --precision float32"
-        )
-
-
-def _compile(core: Any, path: Path, request: EngineRequest) -> Any:
-    settings = {
-        "INFERENCE_PRECISION_HINT": TYPES[request.precision],
-        "INFERENCE_NUM_THREADS": request.threads,
-        "NUM_STREAMS": request.threads,
-    }
-    try:
-        model = core.read_model(path)
-        model.reshape({port: [1, *list(port.get_partial_shape())[1:]] for port in model.inputs})
-        return core.compile_model(model, DEVICE, settings)
-    except RuntimeError as exc:
-        raise EngineRefusal(
-            f"OpenVINO cannot compile the graph in {path.parent}: {str(exc).splitlines()[0]}",
-            hint="use another engine, or --engine native",
-        ) from exc
