@@ -164,10 +164,8 @@ class Place:
 
 def digest_of(hashes: Mapping[str, str]) -> str:
     """One SHA-256 of the hashes of weights by name."""
-    digest = hashlib.sha256()
-    for name in sorted(hashes):
-        digest.update(f"{name} {hashes[name]}\n".encode())
-    return digest.hexdigest()
+    lines = [f"{name} {hashes[name]}\n" for name in sorted(hashes)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def digest_of_plan(phases: Sequence[Phase]) -> str:
