@@ -30,10 +30,15 @@ def build_kind(
     registry: Registry, spec: InputSpec, preprocess: Mapping[str, Any], side: int | None = None
 ) -> InputKind:
     """The kind for `preprocess`; its option `size` is `side` where it has one. Raises what its build target raises."""
-    sized = side is not None and "size" in {field.name for field in fields(spec.options)}
-    options = spec.options(size=side) if sized else spec.options()
+    options = spec.options(**sized(spec, side))
     kind: InputKind = registry.load_target(spec, spec.build)(InputRequest(preprocess, options))
     return kind
+
+
+def sized(spec: InputSpec, side: int | None) -> dict[str, Any]:
+    """The option `size`, where the kind has one and a side is given."""
+    takes = side is not None and "size" in {field.name for field in fields(spec.options)}
+    return {"size": side} if takes else {}
 
 
 def make_up(tensors: Mapping[str, TensorSpec], count: int, seed: int = 0) -> dict[str, np.ndarray]:
@@ -79,7 +84,7 @@ class WithInputKind(Contract):
         except HeadstartError as exc:
             self._fail(
                 f"its input kind cannot be built: {exc}",
-                f"Name one that is installed, and set `preprocess` in {type(self).__name__} to values that it takes.",
+                f"Name one that is installed, and set `preprocess` in {self._title} to values that it takes.",
             )
 
     def _kind_spec(self) -> InputSpec:
