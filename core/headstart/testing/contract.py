@@ -215,8 +215,9 @@ class Contract:
     def _require_none(self, odd: Iterable[object], found: str, change: str) -> None:
         """Fail where anything is `odd`; it is listed in `found` in the place of {odd}."""
         __tracebackhide__ = True
-        if listed := ", ".join(map(str, [*odd][:MOST_LISTED])):
-            self._fail(found.replace("{odd}", listed), change)
+        listed = [str(each) for each in odd]
+        if listed:
+            self._fail(found.replace("{odd}", ", ".join(listed[:MOST_LISTED])), change)
 
     def _require(self, condition: object, found: str, change: str) -> None:
         __tracebackhide__ = True
@@ -226,7 +227,7 @@ class Contract:
     def _fail(self, found: str, change: str) -> NoReturn:
         """Fail with what was found, and what the author should change."""
         __tracebackhide__ = True
-        raise ContractFailure(f"{self.name or type(self).__name__}: {found}. {change}")
+        raise ContractFailure(f"{self.name or self._title}: {found}. {change}")
 
 
 def told(exc: BaseException) -> str:
