@@ -45,7 +45,7 @@ def _built_stages(registry: Registry, spec: BackboneSpec, backend: str | None) -
         say(f"shapes are not shown: this backbone does not run on {choice.name} ({choice.origin}): {reason}")
         return None
     activate(choice)
-    from headstart.engine.network.summary import summarise
+    from headstart.engine.network.assemble import summarise
 
     try:
         rows = summarise(spec, registry)

@@ -44,7 +44,7 @@ OPTIONAL = {
 def diagnose(backend: str | None, disable: tuple[str, ...]) -> dict[str, Any]:
     """Everything there is to say about this installation; problems are part of the answer, not exceptions."""
     from headstart.registry import load_registry
-    from headstart.weights.store import store_root
+    from headstart.weights.source import store_root
 
     registry = load_registry(disable=disable)
     packages = {name: _version(name) for name in PACKAGES}
@@ -97,8 +97,8 @@ def _advice(packages: Mapping[str, str | None], backend: Mapping[str, Any]) -> I
 
 
 def _plugin_advice(registry: Registry) -> Iterator[str]:
-    used = {plugin.info.name for plugin in registry.host.loaded}
-    for info in registry.host.failed:
+    used = {plugin.info.name for plugin in registry.loaded}
+    for info in registry.failed:
         # --disable-plugin goes by name: it would leave out the one that is used as well
         otherwise = "" if info.name in used else f", or --disable-plugin {info.name}"
         yield f"{info.origin} failed: update or remove {info.distribution}{otherwise}"
@@ -108,12 +108,12 @@ def _weights_advice(registry: Registry) -> Iterator[str]:
     """Backbones whose published weights are in packages, and not on this machine."""
     from headstart.errors import HeadstartError
     from headstart.specs import PackageFile
-    from headstart.weights import store
+    from headstart.weights.source import find
 
     for spec in registry.specs("backbones"):
         for weights in spec.weights:
             try:
-                missing = isinstance(weights.origin, PackageFile) and store.find(spec, weights) is None
+                missing = isinstance(weights.origin, PackageFile) and find(spec, weights) is None
             except HeadstartError as exc:
                 yield exc.message
                 return

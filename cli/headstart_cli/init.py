@@ -22,7 +22,7 @@ def init(
 ) -> None:
     """Write a commented recipe: every setting and option with its default and a sentence."""
     from headstart.errors import UsageError
-    from headstart.recipes.starter import starter_recipe
+    from headstart.recipes.file import starter_recipe
     from headstart.registry import load_registry
 
     text = starter_recipe(load_registry(disable=tuple(disable_plugin or ())))

@@ -25,7 +25,7 @@ Names = Annotated[
 @app.command("list")
 def list_weights(as_json: AsJson = False, disable_plugin: DisablePlugins = None, debug: Debug = False) -> None:
     """List weights: licence, size, and where they lie on this machine."""
-    from headstart.weights.store import find
+    from headstart.weights.source import find
 
     rows = [
         {**_facts(spec, weights), "path": _text(find(spec, weights))}
@@ -46,8 +46,7 @@ def get(
     debug: Debug = False,
 ) -> None:
     """Fetch weights into the local store, checked against their digest."""
-    from headstart.weights.source import assets_by_name
-    from headstart.weights.store import get_weights
+    from headstart.weights.source import assets_by_name, get_weights
 
     rows = []
     registry = _registry(disable_plugin)
@@ -109,8 +108,7 @@ def _facts(spec: BackboneSpec, weights: WeightsSpec) -> dict[str, Any]:
 def _verified(spec: BackboneSpec, weights: WeightsSpec) -> dict[str, Any]:
     """One row of `verify`; a file whose source publishes no digest is `unknown` rather than ok."""
     from headstart.errors import WrongWeightsError
-    from headstart.weights.source import verify_file
-    from headstart.weights.store import find
+    from headstart.weights.source import find, verify_file
 
     row = {**_facts(spec, weights), "state": "absent", "path": None, "problem": None}
     path = find(spec, weights)

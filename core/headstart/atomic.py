@@ -66,21 +66,21 @@ def write_file(target: Path, content: bytes) -> None:
 
 
 @contextmanager
-def opened(target: Path) -> Iterator[BinaryIO]:
+def opened(target: Path, *, hint: str = FOR_RUNS) -> Iterator[BinaryIO]:
     """As `write_file`, for content that comes piece by piece: what is written into the file has the name `target` once
     the block has ended without an error. What writing into it raises is the caller's to explain."""
     if target.exists() and not target.is_file():
         raise HeadstartError(f"cannot write {target}: it is no regular file", hint="name a file, or a new one")
     sibling = _sibling(target)
     try:
-        with explained(target):
+        with explained(target, hint):
             file = sibling.open("xb")
         with file:
             yield file
-            with explained(target):
+            with explained(target, hint):
                 file.flush()
                 os.fsync(file.fileno())
-        with explained(target):
+        with explained(target, hint):
             os.replace(sibling, target)
             _fsync(target.parent)
     except BaseException:
@@ -128,7 +128,7 @@ def remove_leftovers(folder: Path) -> list[str]:
     """
     found = sorted(path.name for path in folder.iterdir() if _SIBLING.fullmatch(path.name)) if folder.is_dir() else []
     for name in found:
-        _remove(folder / name)
+        remove_unnamed(folder / name)
     return found
 
 
@@ -151,11 +151,12 @@ def _giving_way(target: Path) -> Iterator[None]:
         with suppress(OSError):  # the error that is on its way matters more
             os.rename(old, target)
         raise
-    _remove(old)
+    remove_unnamed(old)
 
 
-def _remove(path: Path) -> None:
-    """Remove what has a name that nobody looks for: what cannot be removed is in no one's way."""
+def remove_unnamed(path: Path) -> None:
+    """Remove what has a name that nobody looks for: what cannot be removed, or is being removed by another process, is
+    in no one's way."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.errors import UsageError
-from headstart.imports import import_library
+from headstart.interrupts import import_library
 from headstart.specs.base import BACKENDS
 
 VARIABLE = "KERAS_BACKEND"
@@ -149,20 +149,11 @@ def available_threads() -> int:
 def _import_keras() -> None:
     """Import Keras with a home of ours, so that it neither reads nor creates a keras.json of the user.
 
-    A KERAS_HOME that is set stays: then the user has named the place.
+    A KERAS_HOME that is set stays: then the user has named the place. Raises UsageError with what stands in the way of
+    Keras: a broken installation, its own or another package's.
     """
-    if HOME_VARIABLE in os.environ:
-        _import_or_explain()
-        return
-    os.environ[HOME_VARIABLE] = str(keras_home())
-    try:
-        _import_or_explain()
-    finally:
-        del os.environ[HOME_VARIABLE]  # read at import only; other programs started from here keep their own
-
-
-def _import_or_explain() -> None:
-    """Raise UsageError with what stands in the way of Keras: a broken installation, its own or another package's."""
+    named = HOME_VARIABLE in os.environ
+    os.environ.setdefault(HOME_VARIABLE, str(keras_home()))
     try:
         import_library("keras")
     except Exception as exc:
@@ -170,6 +161,9 @@ def _import_or_explain() -> None:
             f"keras cannot be imported on the backend {os.environ[VARIABLE]}: {type(exc).__name__}: {exc}",
             hint="`headstart doctor` names packages whose files are damaged; install what it names again",
         ) from exc
+    finally:
+        if not named:
+            del os.environ[HOME_VARIABLE]  # read at import only; other programs started from here keep their own
 
 
 def keras_home() -> Path:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import platform
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from headstart.backend import is_deterministic
 from headstart.host.installed import installed_release
-
-if TYPE_CHECKING:
-    from headstart.registry import Registry
+from headstart.registry import Registry
 
 PACKAGES = (
     "headstart", "keras", "jax", "jaxlib", "torch", "numpy", "pillow", "scikit-learn", "pluggy", "typer", "rich",

@@ -240,18 +240,10 @@ def _events_in(content: bytes, path: Path) -> list[Event]:
     lines = content.split(b"\n")
     for number, line in enumerate(lines[:-1], start=1):  # what follows the last line end is empty or cut short
         try:
-            events.append(_event_of(line))
-        except ValueError as exc:
+            events.append(from_line(line.decode("utf-8")))
+        except (ValueError, TypeError, AttributeError, KeyError) as exc:
             raise DataError(
                 f"{path}: line {number} is damaged: {exc}",
                 hint="restore the file from a copy, or start a new run in another folder",
             ) from exc
     return events
-
-
-def _event_of(line: bytes) -> Event:
-    """Raises ValueError where it holds none."""
-    try:
-        return from_line(line.decode("utf-8"))
-    except (TypeError, AttributeError, KeyError) as exc:
-        raise ValueError(str(exc)) from exc

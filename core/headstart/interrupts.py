@@ -9,18 +9,26 @@ C code that keeps the interpreter's lock for longer stops that thread, too; what
 
 Where the handler raises KeyboardInterrupt, it may come within a callback whose exceptions Python only prints, such as
 one of the garbage collector (JAX has one that runs every time). Then it is raised once more, a moment later.
+
+In the import of a large library a signal is heard between two modules: a KeyboardInterrupt in the middle of an
+extension module's own beginning can end the process by a fault of C code, as was seen while Keras brought in torch and
+jaxlib.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from types import FrameType
+from dataclasses import dataclass
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ExtensionFileLoader, ModuleSpec
+from types import FrameType, ModuleType
 from typing import Any, NoReturn
 
 ASKING = (signal.SIGINT, signal.SIGTERM)
@@ -31,6 +39,8 @@ EXIT = 130
 """The exit code of a process that was interrupted."""
 AGAIN = 0.02
 """Seconds after which a KeyboardInterrupt that was lost in a callback is raised again."""
+OF_EXTENSIONS = {ExtensionFileLoader.create_module.__code__, ExtensionFileLoader.exec_module.__code__}
+"""Code that is running while an extension module begins."""
 
 Handler = Callable[[int, FrameType | None], Any]
 
@@ -101,8 +111,45 @@ def prompt(message: Callable[[], str] = nothing_said, *, patience: float = PATIE
     if not _in_main_thread():
         yield
         return
-    with _watched(threading.Event(), patience, message), _handled(_raise), _insisting():
+    with _watched(threading.Event(), patience, message), _handled(signal.default_int_handler), _insisting():
         yield
+
+
+def import_library(name: str) -> ModuleType:
+    """The module `name`. Raises KeyboardInterrupt after SIGINT or SIGTERM, between two modules that it imports."""
+    with deferred() as interrupts:
+        finder = _Looks(interrupts)
+        sys.meta_path.insert(0, finder)
+        try:
+            module = importlib.import_module(name)
+        finally:
+            sys.meta_path.remove(finder)
+        if interrupts.asked:  # within the last module, or in one that goes on whatever is raised
+            raise KeyboardInterrupt
+        return module
+
+
+@dataclass
+class _Looks(MetaPathFinder):
+    """Finds nothing; it is asked before each module is looked for."""
+
+    interrupts: Interrupts
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """None. Raises KeyboardInterrupt where one is due, again and again where somebody catches it."""
+        if not _within_extension(sys._getframe()) and self.interrupts.asked:
+            raise KeyboardInterrupt
+        return None
+
+
+def _within_extension(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code in OF_EXTENSIONS:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def leave() -> NoReturn:
@@ -124,10 +171,6 @@ def _around() -> Interrupts | None:
     """Those of the block around this one, which are known by the handler that they installed."""
     owners = (getattr(signal.getsignal(number), "__self__", None) for number in ASKING)
     return next((owner for owner in owners if isinstance(owner, Interrupts)), None)
-
-
-def _raise(number: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 Neither safetensors nor JSON carries a checksum, so that a flipped bit is found here or nowhere. The manifest's last key
 is its seal: the SHA-256 of all its bytes before.
+
+The forms of what we write have one name each, which changes when an older headstart could not read it.
 """
 
 from __future__ import annotations
@@ -14,15 +16,29 @@ from pathlib import Path
 from typing import Any
 
 from headstart.errors import DataError, PluginError
-from headstart.schemas import how_to_read
+
+ARTEFACT = "artefact/2"
+"""The form of an artefact's documents."""
+RUN = "run/2"
+"""The form of a run folder: its recipe, split, events and result."""
+CHECKPOINT = "checkpoint/6"
+CACHE = "cache/1"
+
+READ_BY: Mapping[str, str] = {"artefact/1": "0.1", "run/1": "0.1", "checkpoint/5": "0.1"}
+"""The release of headstart that reads an earlier form."""
 
 MANIFEST = "manifest.json"
 LARGEST_MANIFEST = 2**20
-CHUNK = 2**20
 SEAL = "sha256"
 """The last key of a manifest; those of the first versions end with `files` and have none."""
 
 _SEAL_LINE = b',\n  "%s": "' % SEAL.encode()
+
+
+def how_to_read(schema: object) -> str | None:
+    """What to do with something of another form; None where that is not known."""
+    release = READ_BY.get(str(schema))
+    return f"headstart {release} reads it; make it anew with this one" if release else None
 
 
 def write_manifest(folder: Path, *, schema: str, facts: Mapping[str, Any]) -> None:
@@ -103,8 +119,5 @@ def _refuse_odd_file(path: Path) -> None:
 
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hex, read in pieces."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

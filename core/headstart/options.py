@@ -59,17 +59,13 @@ class Text(str):
     __slots__ = ()
 
 
-@dataclass(frozen=True)
-class OptionInfo:
+@dataclass(frozen=True, kw_only=True)
+class OptionInfo(Bounds):
     """One option as a listing shows it. `type` is spelt for readers, such as `int` or `list of float`."""
 
     name: str
     type: str
     default: Any
-    help: str
-    low: float | None = None
-    high: float | None = None
-    choices: tuple[Any, ...] | None = None
 
 
 def describe_options(options: type) -> tuple[OptionInfo, ...]:
@@ -81,7 +77,8 @@ def describe_options(options: type) -> tuple[OptionInfo, ...]:
 def _describe(declared: Field[Any], hint: Any) -> OptionInfo:
     bounds = _bounds(declared)
     choices = bounds.choices or (get_args(hint) if get_origin(hint) is Literal else None)
-    return OptionInfo(declared.name, spell(hint), declared.default, bounds.help, bounds.low, bounds.high, choices)
+    known = {**vars(bounds), "choices": choices}
+    return OptionInfo(name=declared.name, type=spell(hint), default=declared.default, **known)
 
 
 def _bounds(declared: Field[Any]) -> Bounds:
@@ -141,14 +138,10 @@ def says_none(value: Any, hint: Any) -> bool:
 
 
 def _read_text(text: Text, hint: Any) -> Any:
+    """`text` as a TOML value, such as 1e-4, true or ["a", "b"]; the text itself where it is none, or is asked for."""
     kinds = _alternatives(hint)
     if str in kinds or any(get_origin(kind) is Literal for kind in kinds):
         return str(text)
-    return read_toml_value(text)
-
-
-def read_toml_value(text: str) -> Any:
-    """`text` as a TOML value, such as 1e-4, true or ["a", "b"]; the text itself where it is none."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

@@ -6,12 +6,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
-    from headstart.engine.batch import Batch
+from headstart.data.ahead import ahead
+from headstart.data.lengths import Lengths, cut_to, padded_from
+from headstart.data.reading import prepared_of
+from headstart.engine.batch import Batch, concatenated, take
+from headstart.engine.scoring import pooled
+from headstart.specs import Facts, InputKind, Prepared, Task, Trims
+
+if TYPE_CHECKING:
     from headstart.engine.step import Forward, ScoreStep
-    from headstart.specs import Facts, InputKind, Prepared, Task
 
 BATCH = 32
 """Rows a call: the one static shape of a batch, but for its length where rows differ in length."""
@@ -70,16 +75,11 @@ class Predictor:
 
     def outputs(self, payloads: Sequence[Any]) -> dict[str, np.ndarray]:
         """The head's named outputs, (row, ...) float32, of a few `payloads` (not empty), in order."""
-        from headstart.engine.batch import concatenated
-
         return dict(concatenated([batch.rows.outputs for batch in self.answer(payloads)]))
 
     def losses(self) -> Callable[[Rows, Batch], np.ndarray]:
         """From rows and their encoded targets (row, ...) the loss (row,) of each; teacher-forced where the head is fed
         its targets, and of the head's own outputs where the task generates."""
-        import numpy as np
-
-        from headstart.engine.batch import take
         from headstart.engine.device import loss_step
 
         score = self.score
@@ -102,12 +102,6 @@ class Predictor:
         self, payloads: Sequence[Any], on_progress: Callable[[int, int], None] | None = None
     ) -> Iterator[Answered]:
         """Answer inputs in order, BATCH at a time; the next are read while one batch runs."""
-        import numpy as np
-
-        from headstart.data.ahead import ahead
-        from headstart.engine.batch import concatenated, take
-        from headstart.engine.scoring import pooled
-
         done = 0
         for prepared, notes in ahead(self._prepared(payloads)):
             flat = [row for rows in prepared for row in rows]
@@ -131,8 +125,6 @@ class Predictor:
         self, payloads: Sequence[Any]
     ) -> Iterator[tuple[list[Sequence[Prepared]], tuple[tuple[str, ...], ...]]]:
         """The rows of BATCH inputs at a time, and the notes of each."""
-        from headstart.data.reading import prepared_of
-
         for first in range(0, len(payloads), BATCH):
             places = [_where(each) for each in payloads[first : first + BATCH]]
             read = [self.kind.read(*each) for each in zip(payloads[first : first + BATCH], places, strict=True)]
@@ -142,12 +134,6 @@ class Predictor:
     def _run(self, rows: Sequence[Prepared]) -> tuple[Batch, Batch]:
         """Tensors and outputs of some rows, BATCH at most: computed as a whole batch, filled up with the last row, as
         long as the longest of them needs. Both are returned at their full length."""
-        import numpy as np
-
-        from headstart.data.lengths import Lengths, cut_to, padded_from
-        from headstart.engine.batch import take
-        from headstart.specs import Trims
-
         filled = [*rows, *[rows[-1]] * (BATCH - len(rows))]
         tensors = {name: np.stack([row.tensors[name] for row in filled]) for name in self.kind.tensors}
         real = slice(0, len(rows))

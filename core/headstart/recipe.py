@@ -13,34 +13,39 @@ from typing import Any, get_args, get_type_hints
 
 from headstart.errors import Problem
 from headstart.options import Bounds, convert, says_none
-from headstart.specs.base import AUTO
+from headstart.specs import AUTO, BACKENDS, PRECISIONS
 
 MAX_SEED = 2**32 - 1
 DEFAULT = "default"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Setting(Bounds):
-    """What is declared of one scalar. `example` stands in the starter recipe where there is no default;
-    `left_to_strategy` says that None leaves it to the strategy's own options."""
+    """What is declared of one scalar. `example` stands in the starter recipe where there is no default; `given_by` is
+    how it is given on the command line, where that is not by the flag of its name; `left_to_strategy` says that None
+    leaves it to the strategy's own options."""
 
+    default: Any
     example: Any = None
+    given_by: str | None = None
     left_to_strategy: bool = False
 
 
 def setting(default: Any, help: str, **declared: Any) -> Any:
     """Declare one scalar of a recipe: its default, its sentence, and the fields of `Setting`."""
-    return field(default=default, metadata={"option": Setting(help=help, **declared)})
+    return field(default=default, metadata={"option": Setting(help=help, default=default, **declared)})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """What to run. None means that the choice is made when the recipe is resolved."""
 
-    data: str | None = setting(None, "A dataset's name, a path, or KIND:PATH.", example="./photos")
+    data: str | None = setting(
+        None, "A dataset's name, a path, or KIND:PATH.", example="./photos", given_by="argument DATA"
+    )
     backbone: str | None = setting(None, "The pretrained network to start from.", example="NAME")
     weights: str | None = setting(None, "imagenet, none, or a weights file.", example="imagenet")
-    backend: str | None = setting(None, "jax or torch.", example="jax")
+    backend: str | None = setting(None, "jax or torch.", choices=BACKENDS, example="jax")
     task: str | None = setting(
         None, "What is predicted; what suits the data's targets if left out.", example="classification"
     )
@@ -76,14 +81,21 @@ class Recipe:
     seed: int = setting(0, "Fixes initial weights, order and augmentation.", low=0, high=MAX_SEED)
     split_seed: int = setting(0, "Fixes which records are held out.", low=0, high=MAX_SEED)
     engine: str = setting(AUTO, "What runs the frozen part: auto, native, openvino or onnxruntime.")
-    precision: str = setting("float32", "Arithmetic of the backbone: float32, bfloat16, or auto: where it is faster.")
+    precision: str = setting(
+        "float32",
+        "Arithmetic of the backbone: float32, bfloat16, or auto: where it is faster.",
+        choices=(*PRECISIONS, AUTO),
+    )
     training_precision: str = setting(
-        AUTO, "Arithmetic of stages that learn: float32, bfloat16, or auto: that of `precision` on accelerators."
+        AUTO,
+        "Arithmetic of stages that learn: float32, bfloat16, or auto: that of `precision` on accelerators.",
+        choices=(*PRECISIONS, AUTO),
     )
     batch_norm: str = setting(
         "frozen",
         "The backbone's BatchNorm statistics: frozen, re-estimated (once, on the training "
         "data) or trainable, which lets dropout in the backbone's stages that learn draw too.",
+        choices=("frozen", "re-estimated", "trainable"),
     )
     deterministic: bool = setting(False, "Only operations that give the same bits each time, on accelerators too.")
     checkpoint_every: int | None = setting(
@@ -94,7 +106,7 @@ class Recipe:
     )
     out: str | None = setting(None, "The run's folder.", example="runs/mine")
     reporters: tuple[str, ...] | None = setting(
-        None, "Who tells about the run; the usual ones if left out.", example=("NAME",)
+        None, "Who tells about the run; the usual ones if left out.", example=("NAME",), given_by="flag --reporter"
     )
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Options of what is chosen, by table: `dataset`, `backbone`, `input`, `task`, `strategy`,
@@ -119,35 +131,13 @@ class Recipe:
         return self.options.get(name, {})
 
 
-SETTINGS: tuple[str, ...] = tuple(each.name for each in fields(Recipe) if "option" in each.metadata)
-"""The names of a recipe's scalars, in order; in a file they stand in the table [fit]."""
-
-
-_HINTS: Mapping[str, Any] = get_type_hints(Recipe)
-_SETTINGS: Mapping[str, Setting] = {
+SETTINGS: Mapping[str, Setting] = {
     each.name: each.metadata["option"] for each in fields(Recipe) if "option" in each.metadata
 }
-LEFT_TO_THE_STRATEGY: tuple[str, ...] = tuple(name for name, each in _SETTINGS.items() if each.left_to_strategy)
+"""A recipe's scalars by name, in order; in a file they stand in the table [fit]."""
+LEFT_TO_THE_STRATEGY: tuple[str, ...] = tuple(name for name, each in SETTINGS.items() if each.left_to_strategy)
 """Settings that are None in a recipe whose strategy's options say it."""
-_NUMBERS: tuple[str, ...] = tuple(
-    name for name in _SETTINGS if {int, float} & {*get_args(_HINTS[name])} and type(None) in get_args(_HINTS[name])
-)
-"""Settings that are a number or none. In others the word has its own meaning, as in `weights = "none"`."""
-
-
-def help_of(name: str) -> str:
-    """The sentence of a setting."""
-    return _SETTINGS[name].help
-
-
-def example_of(name: str) -> Any:
-    """What stands in the starter recipe beside a setting whose default is to be chosen by headstart."""
-    return _SETTINGS[name].example
-
-
-def default_of(name: str) -> Any:
-    """The default of a setting."""
-    return Recipe.__dataclass_fields__[name].default
+_HINTS: Mapping[str, Any] = get_type_hints(Recipe)
 
 
 def convert_setting(name: str, value: Any) -> Any:
@@ -155,14 +145,15 @@ def convert_setting(name: str, value: Any) -> Any:
 
     Names that come in lists can be written with commas.
     """
-    if says_none(value, _HINTS[name]) and name in _NUMBERS:
+    hint = _HINTS[name]
+    is_number = bool({int, float} & {*get_args(hint)})  # the word has its own meaning elsewhere: `weights = "none"`
+    if is_number and says_none(value, hint):
         return None
-    several = "tuple" in str(_HINTS[name])
-    if several and isinstance(value, str) and not value.lstrip().startswith("["):
+    if "tuple" in str(hint) and isinstance(value, str) and not value.lstrip().startswith("["):
         value = [part.strip() for part in value.split(",") if part.strip()]
     if isinstance(value, Path):
         value = str(value)
-    converted = convert(value, _HINTS[name], _SETTINGS[name])
+    converted = convert(value, hint, SETTINGS[name])
     if name == "learning_rate" and converted is not None and converted <= 0:
         raise ValueError(f"must be above 0, not {converted!r}")
     if isinstance(converted, str) and not converted.strip():

@@ -1,227 +1,148 @@
-"""Names and references to specs, with provenance. Everything that can be chosen by name is looked up here."""
+"""The registry of all plugins: found, declared, verified. Plugins are independent: each fails alone, and is told about
+by name.
+
+The order of plugins is that of their names, and nothing depends on it.
+"""
 
 from __future__ import annotations
 
-import functools
-import importlib
-from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import EntryPoint
 
-from headstart.errors import HeadstartError, PluginError, Problem, UsageError
-from headstart.host.guard import PluginFailure, guarded
-from headstart.host.lookup import find_spec
-from headstart.host.references import ResolvedDataset, find_backbone, find_dataset
-from headstart.host.verification import KINDS
-from headstart.plugins import PluginHost, PluginInfo, load_plugins
-from headstart.specs import AnySpec, BackboneSpec, InputSpec, Spec, StrategySpec, TaskSpec
+import pluggy
 
-if TYPE_CHECKING:
-    from headstart.recipe import Recipe
+from headstart import hookspecs
+from headstart.errors import UsageError
+from headstart.host.discovery import PluginInfo, find_plugins
+from headstart.host.guard import PluginFailure, declaring
+from headstart.host.offers import LoadedPlugin
+from headstart.host.registry import Registry
+from headstart.host.verification import KINDS, verify_name, verify_specs, what_changed
+from headstart.specs import API
+from headstart.suggest import suggestion
 
-__all__ = ["Registry", "ResolvedDataset", "load_registry"]
+__all__ = ["ALLOW_VARIABLE", "DISABLE_VARIABLE", "Registry", "load_registry", "verify_hooks"]
 
-S = TypeVar("S", bound=AnySpec)
-
-
-@dataclass(frozen=True)
-class Registry:
-    """What is on offer. Kinds are "backbones", "datasets", "inputs", "augmentations", "strategies", "targets",
-    "tasks", "reporters", "lowerings" and "engines".
-    """
-
-    host: PluginHost
-
-    @property
-    def plugins(self) -> tuple[PluginInfo, ...]:
-        """Every installed plugin, those that failed or are disabled among them, sorted by name."""
-        return self.host.infos
-
-    def specs(self, kind: str) -> tuple[Any, ...]:
-        """All offers of a kind, sorted by name. Raises UsageError for an unknown kind."""
-        if kind not in KINDS:
-            raise UsageError(f"{kind!r} is no kind of offer", hint=f"kinds are {', '.join(KINDS)}")
-        offers = (spec for plugin in self.host.loaded for spec in plugin.specs.get(kind, ()))
-        return tuple(sorted(offers, key=lambda spec: spec.name))
-
-    def get(self, kind: str, name: str) -> Any:
-        """The offer called `name`: full `plugin/name`, or bare where that is unique.
-
-        Raises UsageError for an unknown name (with near misses) or one that several plugins use, PluginError
-        where the plugin that it names failed.
-        """
-        return find_spec(self.specs(kind), self.host, kind, name)
-
-    def provenance(self, spec: Spec) -> PluginInfo:
-        """The plugin that offers `spec`."""
-        return next(plugin.info for plugin in self.host.loaded if plugin.info.name == spec.plugin)
-
-    def resolve_backbone(self, ref: str) -> BackboneSpec:
-        """The backbone that a name, a path or `KIND:REF` means. Raises UsageError or PluginError."""
-        return find_backbone(self, ref)
-
-    def builder_of(self, spec: BackboneSpec) -> BackboneSpec:
-        """The registered backbone that builds `spec`: itself, but where it came by reference. Raises like `get`."""
-        return spec if spec.builder is None else cast("BackboneSpec", self.get("backbones", spec.builder))
-
-    def resolve_dataset(self, ref: str) -> ResolvedDataset:
-        """The dataset that a name, a path or `KIND:REF` means. Raises UsageError or PluginError."""
-        return find_dataset(self, ref)
-
-    def input_kind(self, *, medium: str | None = None, takes: str | None = None, name: str | None = None) -> InputSpec:
-        """The input kind that reads `medium` and produces the tensors that a backbone `takes`; None stands for any.
-
-        With `name` that one, which must do both; else the only one there is, or the one marked native. Raises
-        UsageError naming medium, tensors and what is offered.
-        """
-        if name is not None:
-            named: InputSpec = self.get("inputs", name)
-            if wrong := _unfit(named, medium, takes):
-                raise UsageError(
-                    f"{named.name} {wrong}", hint=f"leave input.kind out; offered are {self._told_inputs()}"
-                )
-            return named
-        fitting = [spec for spec in self.specs("inputs") if not _unfit(spec, medium, takes)]
-        chosen = fitting if len(fitting) == 1 else [spec for spec in fitting if spec.native]
-        if len(chosen) == 1:
-            return cast("InputSpec", chosen[0])
-        asked = " and ".join(
-            part
-            for part in (medium and f"reads {medium} data", takes and f"makes the tensors {takes!r} of a backbone")
-            if part
-        )
-        if not fitting:
-            hint = f"install a plugin that brings one, or choose others; offered are {self._told_inputs()}"
-            raise UsageError(f"no installed input kind {asked}", hint=hint)
-        names = " and ".join(spec.name for spec in fitting)
-        raise UsageError(f"{names}: each {asked}", hint=f"name one with --set input.kind={fitting[0].name}")
-
-    def _told_inputs(self) -> str:
-        offers = (f"{each.name} ({', '.join(each.reads)} to {each.produces})" for each in self.specs("inputs"))
-        return ", ".join(offers) or "none"
-
-    def default_backbone(self, medium: str) -> BackboneSpec:
-        """The backbone taken for data of `medium` where the user names none. Raises UsageError, too, where no installed
-        input kind reads that medium."""
-        marked = [spec for spec in self.specs("backbones") if spec.default_for == medium]
-        if not marked and not any(medium in spec.reads for spec in self.specs("inputs")):
-            self.input_kind(medium=medium)
-        return cast("BackboneSpec", _only(marked, f"backbone for {medium} data", "--backbone"))
-
-    def default_strategy(self) -> StrategySpec:
-        """The strategy taken where the user names none. Raises UsageError where no one, or several, are
-        marked.
-        """
-        marked = [spec for spec in self.specs("strategies") if spec.default]
-        return cast("StrategySpec", _only(marked, "strategy", "--strategy"))
-
-    def default_task(self, targets: str) -> TaskSpec:
-        """The task taken for targets of the kind `targets` where the user names none. Raises UsageError."""
-        kind = self.get("targets", targets)
-        named = (kind.name, kind.short_name)
-        marked = [spec for spec in self.default_tasks() if spec.targets in named]
-        return _only(marked, f"task for targets of the kind {kind.short_name!r}", "--task")
-
-    def default_tasks(self) -> tuple[TaskSpec, ...]:
-        """The tasks that are taken by what the targets are, where the user names none."""
-        return tuple(spec for spec in self.specs("tasks") if spec.default)
-
-    def load_target(self, spec: Spec, target: str) -> Callable[..., Any]:
-        """Import what a spec names as `module:function`; this may load keras.
-
-        Raises PluginError naming the plugin and its version where that fails, and so does what it returns.
-        """
-        module, _, path = target.partition(":")
-        try:
-            with guarded():
-                found: Any = importlib.import_module(module)
-                for part in path.split("."):
-                    found = getattr(found, part)
-        except PluginFailure as exc:
-            if isinstance(exc.__cause__, HeadstartError):
-                raise exc.__cause__ from exc
-            raise self.failure(spec, f"could not load {target}: {exc}") from exc.__cause__
-        if not callable(found):
-            raise self.failure(spec, f"{target} is not a function")
-        return self._answerable(spec, target, found)
-
-    def _answerable(self, spec: Spec, target: str, build: Callable[..., Any]) -> Callable[..., Any]:
-        """`build`, so that what it prints goes to stderr, and what it raises names its plugin.
-
-        Our own errors, and those of the system, say what the user can do: they pass.
-        """
-
-        @functools.wraps(build)
-        def call(*arguments: Any, **named: Any) -> Any:
-            try:
-                with guarded():
-                    return build(*arguments, **named)
-            except PluginFailure as exc:
-                if isinstance(exc.__cause__, HeadstartError | OSError | MemoryError):
-                    raise exc.__cause__ from exc.__cause__.__cause__
-                raise self.failure(spec, f"{target} failed: {exc}") from exc.__cause__
-
-        return call
-
-    def failure(self, spec: Spec, what: str) -> PluginError:
-        """A PluginError for something that the plugin of `spec` did."""
-        plugin = self.provenance(spec)
-        return PluginError(
-            f"{plugin.origin}: {spec.name}: {what}",
-            hint="tell its author, or choose another one; --debug shows the whole error",
-        )
-
-    def check_recipe(self, recipe: Recipe, used: Container[str]) -> Checked:
-        """What the plugins find wrong with a whole recipe. A check that fails stops nobody who does not use its plugin.
-
-        `used` are the plugins that the recipe takes something of. Raises PluginError where the check of one fails.
-        """
-        problems: list[Problem] = []
-        failures: list[str] = []
-        for plugin in self.host.loaded:
-            try:
-                with guarded():
-                    found = tuple(plugin.call("check_recipe", recipe=recipe, registry=self) or ())
-                    if not all(isinstance(problem, Problem) for problem in found):
-                        raise PluginFailure("check_recipe must give Problems")
-                problems += found
-            except PluginFailure as exc:
-                failure = PluginError(
-                    f"{plugin.info.origin}: its check of the recipe failed: {exc}",
-                    hint=f"leave it out with --disable-plugin {plugin.info.name}",
-                )
-                if plugin.info.name in used:
-                    raise failure from exc.__cause__
-                failures.append(failure.message)
-        return Checked(tuple(problems), tuple(failures))
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What the checks of plugins found, and a message for each check that failed itself."""
-
-    problems: tuple[Problem, ...]
-    failures: tuple[str, ...]
+DISABLE_VARIABLE = "HEADSTART_DISABLE_PLUGINS"
+"""Names of plugins to leave out, separated by commas; added to `--disable-plugin`."""
+ALLOW_VARIABLE = "HEADSTART_PLUGINS"
+"""The only plugins to load, separated by commas; unset means all, empty means none."""
+_ENTRY = re.compile(r"\w+(\.\w+)*(\s*:\s*\w+(\.\w+)*)?(\s*\[.*\])?")
 
 
 def load_registry(disable: Sequence[str] = (), allow: Sequence[str] | None = None) -> Registry:
-    """Load all plugins and say what they offer; see `plugins.load_plugins` for `disable` and `allow`."""
-    return Registry(load_plugins(disable=disable, allow=allow))
+    """Find every installed plugin and load those that are not disabled; a broken one is recorded and left
+    out.
+
+    `disable` is added to `HEADSTART_DISABLE_PLUGINS`; `allow`, or else `HEADSTART_PLUGINS`, names the only
+    ones to load. Raises UsageError for a name in `disable` or `allow` that no installed plugin has.
+    """
+    found = find_plugins()
+    known = {plugin.name for plugin in found}
+    for name in (*disable, *(allow or ())):
+        if name not in known:
+            raise UsageError(f"no plugin is named {name!r}", hint=suggestion(name, known))
+    off = {*disable, *(_names_in(DISABLE_VARIABLE) or ())}
+    only = allow if allow is not None else _names_in(ALLOW_VARIABLE)
+    told: list[PluginInfo] = []
+    loaded: list[LoadedPlugin] = []
+    causes: dict[PluginInfo, BaseException] = {}
+    taken: dict[str, PluginInfo] = {}
+    for plugin in found:
+        if plugin.name in off or (only is not None and plugin.name not in only):
+            told.append(replace(plugin, error=None, disabled=True))
+            continue
+        try:
+            loaded.append(_load(plugin, taken))
+        except PluginFailure as exc:
+            failed = replace(plugin, error=f"{exc}{_of_an_earlier_api(exc)}")
+            causes[failed] = exc.__cause__ or exc
+            told.append(failed)
+        else:
+            told.append(loaded[-1].info)
+    return Registry(tuple(told), tuple(loaded), causes)
 
 
-def _unfit(spec: InputSpec, medium: str | None, takes: str | None) -> str | None:
-    """Why an input kind does not fit; None where it does."""
-    if medium is not None and medium not in spec.reads:
-        return f"reads {', '.join(spec.reads)}; the data is {medium}"
-    if takes is not None and takes != spec.produces:
-        return f"makes the tensors {spec.produces!r}; the backbone takes {takes!r}"
-    return None
+def _names_in(variable: str) -> tuple[str, ...] | None:
+    value = os.environ.get(variable)
+    return None if value is None else tuple(name.strip() for name in value.split(",") if name.strip())
 
 
-def _only(marked: Sequence[S], what: str, flag: str) -> S:
-    if len(marked) == 1:
-        return marked[0]
-    if not marked:
-        raise UsageError(f"no plugin offers a default {what}", hint=f"name one with {flag}")
-    names = " and ".join(spec.name for spec in marked)
-    raise UsageError(f"{names} both want to be the default {what}", hint=f"name one with {flag}")
+def _load(plugin: PluginInfo, taken: dict[str, PluginInfo]) -> LoadedPlugin:
+    """Import a plugin's module and call its `register_*` hooks. Raises PluginFailure.
+
+    `taken` holds the plugins of the same walk by name and by module, and grows.
+    """
+    verify_name(plugin.name)
+    for claim in (plugin.name, f"module {plugin.module}"):
+        if other := taken.get(claim):
+            origin = f"{other.distribution} {other.version}"
+            raise PluginFailure(f"{claim!r} is already taken by {other.name!r} of {origin}")
+        taken[claim] = plugin
+    if plugin.error is not None:
+        raise PluginFailure(plugin.error)
+    with declaring(plugin.name):
+        hooks = verify_hooks(_import(plugin), plugin.name)
+        specs = {
+            kind: verify_specs(hooks[f"register_{kind}"].function(), kind, plugin.name)
+            for kind in KINDS
+            if f"register_{kind}" in hooks
+        }
+    return LoadedPlugin(replace(plugin, hooks=tuple(hooks)), hooks, specs)
+
+
+def _import(plugin: PluginInfo) -> object:
+    """What the entry point names. Raises PluginFailure where it names nothing."""
+    if not _ENTRY.fullmatch(plugin.module):
+        raise PluginFailure(f"its entry point names {plugin.module!r}; expected module or module:object")
+    point = EntryPoint(plugin.name, plugin.module, "")
+    try:
+        imported: object = point.load()
+    except ModuleNotFoundError as exc:
+        if f"{point.module}.".startswith(f"{exc.name}."):
+            raise PluginFailure(f"its entry point names {plugin.module!r}; there is no module {exc.name!r}") from exc
+        raise  # the module is there; something that it imports is not
+    return imported
+
+
+def verify_hooks(plugin: object, name: str) -> Mapping[str, pluggy.HookImpl]:
+    """The hooks that `plugin` implements, by name. Raises PluginFailure for names and arguments we do not
+    know.
+    """
+    manager = pluggy.PluginManager(hookspecs.PROJECT)  # knows our hooks and no plugin: each is verified in its own
+    manager.add_hookspecs(hookspecs)
+    known = tuple(sorted(name for name in dir(manager.hook) if not name.startswith("_")))
+    for attribute in dir(plugin):
+        _verify_attribute(manager, plugin, attribute, known)
+    try:
+        manager.register(plugin, name)
+    except pluggy.PluginValidationError as exc:
+        raise PluginFailure(" ".join(str(exc).split())) from exc
+    implemented = {hook: impls[0] for hook in known if (impls := getattr(manager.hook, hook).get_hookimpls())}
+    if not implemented:
+        raise PluginFailure("implements no hook; mark functions such as register_datasets with @hookimpl")
+    return implemented
+
+
+def _verify_attribute(manager: pluggy.PluginManager, plugin: object, attribute: str, known: tuple[str, ...]) -> None:
+    declared = manager.parse_hookimpl_opts(plugin, attribute)
+    if declared is None:
+        if attribute in known and callable(getattr(plugin, attribute)):
+            raise PluginFailure(f"{attribute} is not marked with @hookimpl")
+        return
+    hook = declared.get("specname") or attribute
+    if hook not in known and not declared.get("optionalhook"):
+        raise PluginFailure(f"{hook!r} is no hook; {suggestion(hook, known)}")
+    if declared.get("hookwrapper") or declared.get("wrapper"):
+        raise PluginFailure(f"{hook} is a hook wrapper; hooks are called one by one and cannot be wrapped")
+
+
+def _of_an_earlier_api(failure: PluginFailure) -> str:
+    """What to tell of a plugin that fails at names of ours as one written for an earlier api does; else empty."""
+    cause = failure.__cause__
+    fields = isinstance(cause, TypeError) and re.search(r"\b(\w+Spec|Records?)\.__init__\(\)", str(cause))
+    names = isinstance(cause, ImportError) and str(cause.name).startswith("headstart.specs")
+    return f"; written for api {API - 1}?{what_changed(API - 1).removeprefix(':')}" if fields or names else ""

@@ -167,7 +167,7 @@ class Run:
 
     def _rows_of(self, raw: str | Path) -> Records | None:
         """The records of a table; None for anything else. Raises DataError for rows that the run cannot answer."""
-        from headstart.host.references import looks_like_path
+        from headstart.host.offers import looks_like_path
 
         if not looks_like_path(str(raw)) or not Path(raw).expanduser().is_file():
             return None

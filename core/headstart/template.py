@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from headstart.atomic import explained
 from headstart.errors import HeadstartError, UsageError
-from headstart.host.discovery import find_plugins
+from headstart.host.discovery import find_plugins, normalise
 
 TEMPLATE = "template"
 PACKAGED = Path(__file__).with_name("plugin_template")
@@ -84,17 +84,14 @@ def template_files() -> Mapping[PurePosixPath, str]:
 
 
 def _check_free(names: PluginNames) -> None:
-    wanted = _compared(names.distribution)
+    wanted = normalise(names.distribution)
     for plugin in find_plugins():
-        if wanted in (_compared(f"headstart-{plugin.name}"), plugin.distribution):
-            message = f"{names.plugin!r} is taken by the plugin {plugin.name!r} of {plugin.origin}"
+        if wanted in (normalise(f"headstart-{plugin.name}"), plugin.distribution):
+            message = (
+                f"{names.plugin!r} is taken by the plugin {plugin.name!r} of {plugin.distribution} {plugin.version}"
+            )
             raise UsageError(message, hint="choose another name; `headstart plugins` lists those that are taken")
     if importlib.util.find_spec(names.module) is not None:
         raise UsageError(
             f"{names.plugin!r} is taken: the module {names.module} is installed here", hint="choose another name"
         )
-
-
-def _compared(distribution: str) -> str:
-    """A distribution's name as indexes compare it (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", distribution).lower()

@@ -20,7 +20,7 @@ from headstart_cli.main import run_arguments
 from headstart_plugins.image import ImageOptions
 from headstart_plugins.image._build import ImageKind
 from headstart_plugins.image._build import build as build_image
-from headstart_plugins.image._sheet import Cell, _broken, draw_sheet, in_words
+from headstart_plugins.image._sheet import _packed, contact_sheet, in_words
 
 KINDS = {name: build_target_kind(load_registry(), name) for name in ("class", "number")}
 
@@ -211,11 +211,12 @@ def test_a_shift_is_told_as_it_is_seen(mirror, shift):
 def test_every_change_is_told(pictures, tmp_path):
     """However many lines it takes: erasing and mixing come last."""
     notes = ("shift +1 +2 %", "brightness 0.50", "saturation 0.50", "contrast 0.50", "erased: noise", "cut and mixed")
-    pixels = np.zeros((40, 40, 3), np.uint8)
-    (one, all_of_them) = (
-        Image.open(io.BytesIO(draw_sheet([[Cell(pixels, ("a",), ()), Cell(pixels, ("a",), some)]], ("", ""))))
+    tensors = {"image": np.zeros((40, 40, 3), np.uint8)}
+    sheets = (
+        contact_sheet([[Shown(tensors, ("a",)), Shown(tensors, ("a",), notes=some)]], ("", ""))
         for some in (notes[:1], notes)
     )
+    one, all_of_them = (Image.open(io.BytesIO(sheet.data)) for sheet in sheets)
     assert all_of_them.height >= one.height + 3 * 16
 
 
@@ -281,7 +282,7 @@ def test_the_first_of_many_numbers_are_spread_over_all_of_them():
 def test_notes_that_are_wider_than_a_picture_are_broken_not_cut():
     font = ImageFont.load_default(12)
     note = "affine 1.00 -0.09 0.09 0.97"
-    lines = _broken(note, font, 120)
+    lines = _packed(note.split(" "), " ", font, 120)
     assert " ".join(lines) == note
     assert len(lines) == 2
     assert all(font.getlength(line) <= 120 for line in lines)

@@ -5,7 +5,7 @@ import tomllib
 
 import pytest
 
-from headstart.plugins import load_plugins
+from headstart.registry import load_registry
 from headstart.template import CHECKOUT, template_files
 from headstart.testing import write_distribution
 from headstart_cli.main import run_arguments
@@ -146,7 +146,7 @@ def test_what_is_written_is_found_as_a_plugin_that_declares_one_offer_of_each_ki
     source = (folder / "headstart_my_nets" / "__init__.py").read_text(encoding="utf-8")
     write_distribution(tmp_path / "site", "my-nets", source, module="declared_alone")
     monkeypatch.syspath_prepend(tmp_path / "site")
-    (plugin,) = (each for each in load_plugins(allow=["my-nets"]).loaded)
+    (plugin,) = (each for each in load_registry(allow=["my-nets"]).loaded)
     assert {kind: [spec.name for spec in specs] for kind, specs in plugin.specs.items()} == {
         "backbones": ["my-nets/steps"],
         "datasets": ["my-nets/arrays"],

@@ -10,8 +10,7 @@ import pytest
 
 from headstart.artefact import Artefact
 from headstart.errors import DataError, HeadstartError, PluginError, UsageError, WrongWeightsError
-from headstart.manifest import MANIFEST, read_manifest, write_manifest
-from headstart.schemas import ARTEFACT
+from headstart.manifest import ARTEFACT, MANIFEST, read_manifest, write_manifest
 
 pytestmark = pytest.mark.backend
 FILES = {"manifest.json", "weights.safetensors", "model.json", "preprocess.json", "labels.json"}

@@ -24,7 +24,7 @@ def shortage():
 @pytest.mark.parametrize(
     ("place", "hint"),
     [
-        ("headstart.engine.features.source.extract", "start again with a smaller --batch-size"),
+        ("headstart.engine.features.extract.extract", "start again with a smaller --batch-size"),
         ("headstart.runs.conclusion.score", "what was trained is kept: when more memory is free, go on with"),
     ],
     ids=["extraction", "evaluation"],

@@ -59,7 +59,7 @@ def test_engine_precision_and_threads_are_pinned_in_the_recipe_and_it_runs_again
 def test_a_second_run_computes_no_feature_again(probe, monkeypatch):
     first = probe("first", engine="native")
     monkeypatch.setattr(
-        "headstart.engine.features.source.extract", lambda *_, **__: pytest.fail("it was computed before")
+        "headstart.engine.features.extract.extract", lambda *_, **__: pytest.fail("it was computed before")
     )
     second = probe("second", engine="native")
 
@@ -69,7 +69,7 @@ def test_a_second_run_computes_no_feature_again(probe, monkeypatch):
 def test_another_augmentation_seed_is_another_view(probe, monkeypatch):
     settings = {"engine": "native", "augment": ("classic",), "views": 1}
     probe("first", **settings)
-    monkeypatch.setattr("headstart.engine.features.source.extract", _computed)
+    monkeypatch.setattr("headstart.engine.features.extract.extract", _computed)
     with pytest.raises(_Computed):
         probe("second", seed=1, **settings)
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from headstart.errors import DataError
+from headstart.options import NoOptions
 from headstart.predictor import BATCH, Answered, Predictor, Rows
 from headstart.runs.evaluation import score
 from headstart.runs.predictions import Labelled, open_predictions
-from headstart.specs import Evaluation, Prepared, Sample, TensorSpec
+from headstart.specs import Evaluation, Prepared, Sample, TargetRequest, TensorSpec
 from headstart_plugins.classification._build import Classification
 from headstart_plugins.multilabel._build import Multilabel
 from headstart_plugins.multilabel._thresholds import Threshold
@@ -53,7 +54,12 @@ WORDS = {
 }
 
 
-KINDS = {"classification": ClassTargets(), "multilabel": LabelsTargets(), "regression": NumberTargets()}
+TEXTS = TargetRequest(NoOptions())
+KINDS = {
+    "classification": ClassTargets(TEXTS),
+    "multilabel": LabelsTargets(TEXTS),
+    "regression": NumberTargets(TEXTS),
+}
 
 
 def labelled(split, keys, words, kind=KINDS["classification"]):
@@ -188,7 +194,7 @@ def evaluated(count, path):
     """Scores of `count` pages answered with their own number where half a unit more was right."""
     predictor, numbers, heard = Predictor(Pages(), Read(), pages), tuple(range(count)), []
     words = tuple(map(str, numbers))
-    samples = Labelled("test", words, numbers, tuple(str(number + 0.5) for number in numbers), NumberTargets())
+    samples = Labelled("test", words, numbers, tuple(str(number + 0.5) for number in numbers), NumberTargets(TEXTS))
     with open_predictions(path, predictor.task) as table:
         found = score(predictor, samples, predictions=table, on_progress=lambda *told: heard.append(told))
     assert heard[-1] == (count, count)

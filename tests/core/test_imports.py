@@ -9,7 +9,7 @@ import textwrap
 
 import pytest
 
-from headstart.imports import import_library
+from headstart.interrupts import import_library
 
 
 def told_by(program, **environment):
@@ -25,7 +25,7 @@ def told_by(program, **environment):
 
 SIGNALLED = """
     import json, os, signal, sys, traceback
-    from headstart.imports import OF_EXTENSIONS, _within_extension, import_library
+    from headstart.interrupts import OF_EXTENSIONS, _within_extension, import_library
 
     wanted, number = os.environ["WANTED"], int(os.environ["NUMBER"])
     seen, sent = [], []
@@ -70,7 +70,7 @@ def test_a_library_that_goes_on_whatever_is_raised_does_not_keep_it(tmp_path):
                                           "try:\n    import colorsys\nexcept BaseException:\n    pass\n")  # fmt: skip
     program = """
         import json, sys
-        from headstart.imports import import_library
+        from headstart.interrupts import import_library
         try:
             import_library("stubborn")
         except KeyboardInterrupt:

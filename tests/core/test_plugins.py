@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from headstart.errors import UsageError
-from headstart.plugins import load_plugins
+from headstart.registry import load_registry
 from headstart.testing import write_distribution
 
 HEADER = """
@@ -82,9 +82,9 @@ def publish(tmp_path, monkeypatch):
             del sys.modules[name]
 
 
-def told(name, host=None):
-    """What the host tells about the plugin called `name`."""
-    return next(info for info in (host or load_plugins()).infos if info.name == name)
+def told(name, registry=None):
+    """What the registry tells about the plugin called `name`."""
+    return next(info for info in (registry or load_registry()).plugins if info.name == name)
 
 
 def test_a_plugin_that_is_published_is_found_with_its_version_and_hooks(publish):
@@ -259,17 +259,17 @@ def test_a_broken_plugin_is_left_out_and_the_rest_works(kind, publish):
     source, message = BROKEN[kind]
     publish("broken", source)
     publish("sound", SOUND)
-    host = load_plugins()
-    assert message.replace("PLUGIN", "broken") in told("broken", host).error
-    loaded = [plugin.info.name for plugin in host.loaded]
+    registry = load_registry()
+    assert message.replace("PLUGIN", "broken") in told("broken", registry).error
+    loaded = [plugin.info.name for plugin in registry.loaded]
     assert "broken" not in loaded
     assert {"sound", "classification", "strategies"} <= set(loaded)
-    assert told("broken", host) in host.causes
+    assert told("broken", registry) in registry.causes
 
 
 def test_a_name_taken_is_the_failure_of_the_later_plugin_and_never_of_a_built_in(publish):
     publish("strategies", SOUND, distribution="a-comes-first", module="takes_strategies")
-    first, second = (info for info in load_plugins().infos if info.name == "strategies")
+    first, second = (info for info in load_registry().plugins if info.name == "strategies")
     assert (first.distribution, first.error) == ("headstart", None)
     assert "'strategies' is already taken by 'strategies' of headstart" in second.error
 
@@ -316,13 +316,13 @@ def without_numpy(monkeypatch, request):
 def test_keyboard_interrupt_is_the_users_and_passes(publish):
     publish("slow", "raise KeyboardInterrupt")
     with pytest.raises(KeyboardInterrupt):
-        load_plugins()
+        load_registry()
     assert not any("Framework" in type(finder).__name__ for finder in sys.meta_path)
 
 
 def test_a_disabled_plugin_is_not_even_imported(publish):
     publish("never", "raise KeyboardInterrupt")
-    info = told("never", load_plugins(disable=["never"]))
+    info = told("never", load_registry(disable=["never"]))
     assert info.disabled
     assert info.error is None
 
@@ -336,13 +336,13 @@ def test_the_variable_disables_plugins_and_forgives_names_that_are_not_installed
 def test_an_allow_list_leaves_out_all_others_built_ins_too(publish, monkeypatch):
     publish("sound", SOUND)
     monkeypatch.setenv("HEADSTART_PLUGINS", "sound,strategies")
-    assert [plugin.info.name for plugin in load_plugins().loaded] == ["sound", "strategies"]
-    assert [plugin.info.name for plugin in load_plugins(allow=["sound"]).loaded] == ["sound"]
+    assert [plugin.info.name for plugin in load_registry().loaded] == ["sound", "strategies"]
+    assert [plugin.info.name for plugin in load_registry(allow=["sound"]).loaded] == ["sound"]
 
 
 def test_disabling_a_name_that_is_not_installed_suggests_the_right_one():
     with pytest.raises(UsageError) as caught:
-        load_plugins(disable=["strategy"])
+        load_registry(disable=["strategy"])
     assert "no plugin is named 'strategy'" in caught.value.message
     assert "strategies" in caught.value.hint
 
@@ -350,5 +350,5 @@ def test_disabling_a_name_that_is_not_installed_suggests_the_right_one():
 def test_plugins_come_sorted_whatever_the_order_of_the_path(publish):
     publish("zz_last", SOUND)
     publish("aa_first", SOUND)
-    names = [info.name for info in load_plugins().infos]
+    names = [info.name for info in load_registry().plugins]
     assert names == sorted(names)

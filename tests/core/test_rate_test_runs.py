@@ -74,12 +74,13 @@ def swept(monkeypatch):
     """The optimizers that rates are tried with, as they are made."""
     made = []
 
-    class Kept(rate_test_engine.SweptAdamW):
-        def __init__(self, *args, **kwargs):
-            super().__init__(*args, **kwargs)
-            made.append(self)
+    real = rate_test_engine.sweeping
 
-    monkeypatch.setattr(rate_test_engine, "SweptAdamW", Kept)
+    def kept(*given):
+        made.append(real(*given))
+        return made[-1]
+
+    monkeypatch.setattr(rate_test_engine, "sweeping", kept)
     return made
 
 

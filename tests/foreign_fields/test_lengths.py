@@ -8,7 +8,8 @@ from headstart.data.lengths import Lengths
 from headstart.data.order import epoch_order
 from headstart.data.views import Mixed
 from headstart.engine.device import forward
-from headstart.engine.features.extract import Varying, extract
+from headstart.engine.features.extract import Passing, extract
+from headstart.engine.features.extractor import Opened
 from headstart.engine.network.assemble import backbone_inputs, build_backbone, without_head
 from headstart.engine.network.lsuv_init import initialise
 from headstart.engine.train.epochs import Examples, Stored, Trimmed
@@ -49,23 +50,22 @@ def test_what_is_computed_at_few_lengths_is_what_the_full_length_gives(cut, kind
         shapes.append(batch["tokens"].shape)
         return run(batch)
 
-    def extracted(varying):
+    def extracted(lengths):
         return ArrayStore().keep(
             lambda append: extract(
-                compiled,
-                lambda rows: {name: array[rows] for name, array in tensors.items()},
-                len(used),
-                batch_size=8,
-                append=append,
-                on_progress=lambda done, total: None,
-                varying=varying,
+                Opened(compiled, {}, {}, 8, (network.length_axes(0), network.length_axes(cut))),
+                Passing(
+                    lambda rows: {name: array[rows] for name, array in tensors.items()}, len(used), {}, "", lengths
+                ),
+                append,
+                lambda done, total: None,
             )
         )
 
     whole = extracted(None)
     lengths = Lengths(used, kind.lengths)
     shapes.clear()
-    found = extracted(Varying(lengths, network.length_axes(0), network.length_axes(cut)))
+    found = extracted(lengths)
     assert {length for _, length in shapes} == {8, 32, 128}
     assert sum(length for _, length in shapes) < 0.5 * 128 * len(shapes)
     real = np.arange(128) < used[:, None]

@@ -186,13 +186,13 @@ def test_sums_by_class_tell_what_whole_arrays_told(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_loss_of_a_split_is_scikit_learns_or_the_weighed_one(name):
     from headstart.engine.device import loss_step
-    from headstart.engine.scoring import Scores
+    from headstart.engine.scoring import ScoredRows, Scores
 
     task, targets, outputs, _ = drawn(name)
     scores, losses = Scores(task), loss_step(task)
     for rows in (slice(0, 100), slice(100, ROWS)):
         batch = [{key: array[rows] for key, array in each.items()} for each in (targets, outputs)]
-        scores.update(*batch, losses(*batch))
+        scores.add(ScoredRows(*batch, losses(*batch)))
     found = scores.result().metrics
     assert next(iter(found)) == "loss"
     if name == "regression":

@@ -6,7 +6,6 @@ where it is seen, and what a process has mapped into memory stays its own. Stand
 """
 
 from headstart.cache.folders import COMPILED, Entry
-from headstart.cache.settings import LIMIT_VARIABLE, open_cache, parse_size
-from headstart.cache.store import Cache
+from headstart.cache.store import LIMIT_VARIABLE, Cache, open_cache, parse_size
 
 __all__ = ["COMPILED", "LIMIT_VARIABLE", "Cache", "Entry", "open_cache", "parse_size"]

@@ -5,10 +5,8 @@ One that is removed is hidden by one rename first, so that nobody sees a part of
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import shutil
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -17,14 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from headstart.errors import HeadstartError
+from headstart.atomic import remove_unnamed
+from headstart.documents import read_object
+from headstart.errors import DataError, HeadstartError
 from headstart.manifest import LARGEST_MANIFEST, MANIFEST, SEAL
 
 COMPILED = "jax"
 """The folder that JAX keeps its compiled programs in; it removes none, and we remove all of them or none."""
 KIND = re.compile(r"[a-z][a-z0-9_-]*")
-
-DAY = 24 * 3600
 
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 _HIDDEN = re.compile(rf"\.(?:[0-9a-f]{{32}}|{COMPILED})\.[0-9a-f]{{32}}(?P<removed>\.removed)?")
@@ -68,7 +66,9 @@ def find_entries(root: Path) -> Iterator[Entry]:
     """Everything complete below `root`, in no order. Folders of other programs are passed over."""
     for kind in find_kinds(root):
         if kind == COMPILED:
-            yield from _compiled(root / kind)
+            if files := list(_files(root / kind)):
+                size = sum(facts.st_size for facts in files)
+                yield Entry(COMPILED, "", root / kind, size, max(facts.st_mtime for facts in files))
             continue
         for path in _folders(root / kind):
             if _DIGEST.fullmatch(path.name) and (path / MANIFEST).is_file():
@@ -97,13 +97,6 @@ def _folders(folder: Path) -> list[Path]:
         return []
 
 
-def _compiled(folder: Path) -> Iterator[Entry]:
-    files = list(_files(folder))
-    if files:
-        size = sum(facts.st_size for facts in files)
-        yield Entry(COMPILED, "", folder, size, max(facts.st_mtime for facts in files))
-
-
 def _measured(kind: str, digest: str, path: Path, facts: Mapping[str, Any]) -> Iterator[Entry]:
     with suppress(FileNotFoundError):  # removed by another process
         used = path.stat().st_mtime
@@ -125,39 +118,14 @@ def _last_change(folder: Path) -> float:
 
 def _read_facts(path: Path) -> dict[str, Any]:
     """What stands in a manifest, unverified; empty where it is damaged: then it can be listed and removed still."""
-    with suppress(OSError, ValueError, RecursionError):
-        if path.stat().st_size <= LARGEST_MANIFEST:
-            document = json.loads(path.read_text(encoding="utf-8"))
-            if isinstance(document, dict):
-                return {key: value for key, value in document.items() if key not in ("schema", "files", SEAL)}
+    with suppress(DataError):
+        document = read_object(path, LARGEST_MANIFEST)
+        return {key: value for key, value in document.items() if key not in ("schema", "files", SEAL)}
     return {}
 
 
-def remove_oldest(root: Path, limit: int, keep: Path | None = None) -> list[Entry]:
-    """Remove the least recently used entries, never `keep`, until the rest has at most `limit` bytes, and leftovers."""
-    removed = [entry for entry in _stale(root, None) if _remove(entry)]
-    entries = sorted((entry for entry in find_entries(root) if entry.kind != COMPILED), key=lambda entry: entry.used)
-    total = sum(entry.size for entry in entries)
-    for entry in entries:
-        if total <= limit:
-            break
-        if entry.path != keep:
-            total -= entry.size
-            removed += [entry] if _remove(entry) else []
-    return removed
-
-
-def remove_all(root: Path, kind: str | None) -> list[Entry]:
-    """Remove every entry and every leftover, or those of one kind."""
-    wanted = [entry for entry in find_entries(root) if kind in (None, entry.kind)]
-    return [entry for entry in (*wanted, *_stale(root, kind)) if _remove(entry)]
-
-
-def _stale(root: Path, kind: str | None) -> Iterator[Entry]:
-    return (entry for entry in find_leftovers(root, older_than=DAY) if kind in (None, entry.kind))
-
-
-def _remove(entry: Entry) -> bool:
+def remove_entry(entry: Entry) -> bool:
+    """Remove an entry or a leftover; False where another process was faster. Raises as `discard` does."""
     if not discard(entry.path):
         return False
     if entry.kind == COMPILED and not entry.is_leftover:
@@ -178,12 +146,9 @@ def discard(path: Path) -> bool:
     try:
         if hidden != path:
             os.rename(path, hidden)
-        if hidden.is_dir() and not hidden.is_symlink():
-            shutil.rmtree(hidden, ignore_errors=True)  # another process may be removing it as well
-        else:
-            hidden.unlink()
     except FileNotFoundError:
         return False
     except OSError as exc:
         raise HeadstartError(f"cannot remove {path}: {exc.strerror or exc}") from exc
+    remove_unnamed(hidden)
     return True

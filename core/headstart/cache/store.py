@@ -9,12 +9,15 @@ import errno
 import hashlib
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from headstart.atomic import write_directory
+from headstart.backend import cache_folder
 from headstart.cache.folders import (
     COMPILED,
     KIND,
@@ -23,20 +26,46 @@ from headstart.cache.folders import (
     find_entries,
     find_kinds,
     find_leftovers,
-    remove_all,
-    remove_oldest,
+    remove_entry,
 )
-from headstart.errors import DataError, HeadstartError, PluginError
-from headstart.manifest import read_manifest, write_manifest
-from headstart.schemas import CACHE
+from headstart.errors import DataError, HeadstartError, PluginError, UsageError
+from headstart.manifest import CACHE, read_manifest, write_manifest
 
 ATTEMPTS = 3
+DAY = 24 * 3600
+LIMIT_VARIABLE = "HEADSTART_CACHE_LIMIT"
+DEFAULT_LIMIT = "20GB"
 WHAT_TO_DO = "free some space, set HEADSTART_CACHE to another folder, or run `headstart cache prune`"
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(I?)B?", re.IGNORECASE | re.ASCII)
 
 Fingerprint = tuple[tuple[str, int, int, int], ...]
 """Name, inode, size in bytes and time of change (ns) of everything in a folder. Writing to a file alters it."""
 
 _verified: dict[Path, Fingerprint] = {}
+
+
+def open_cache(warn: Callable[[str], None] | None = None) -> Cache:
+    """The user's cache: at HEADSTART_CACHE or in the user's cache folder, of at most HEADSTART_CACHE_LIMIT.
+
+    Reads no file and makes no folder. `warn` hears of damage. Raises UsageError where the limit is no size.
+    """
+    limit = parse_size(os.environ.get(LIMIT_VARIABLE) or DEFAULT_LIMIT, LIMIT_VARIABLE)
+    return Cache(cache_folder().absolute(), limit, warn)
+
+
+def parse_size(text: str, origin: str) -> int:
+    """`text` in bytes: "512MB", "1.5 GB", "2GiB" or plain bytes; a factor is 1000, with an `i` 1024.
+
+    Raises UsageError naming `origin`, the flag or variable that said it.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None or (match[3] and not match[2]):
+        raise UsageError(
+            f"{origin}: {text!r} is no size", hint="expected bytes, or a number with KB, MB, GB or TB, such as 20GB"
+        )
+    factor = 1024 if match[3] else 1000
+    return int(float(match[1]) * factor ** " KMGT".index(match[2].upper() or " "))
 
 
 class Cache:
@@ -58,12 +87,18 @@ class Cache:
             known = _fingerprint(folder)
             if known is None:
                 return None
-            problem = _problem(folder, known, CACHE)
-            if problem is None:
-                return folder if _note_use(folder) else None
-            if _fingerprint(folder) == known:  # or else another process has just removed or replaced it
-                self._give_up(folder, problem)
-                return None
+            try:
+                if _verified.get(folder) != known:
+                    read_manifest(folder, schema=CACHE)
+                    _verified[folder] = known
+            except (DataError, PluginError, OSError) as problem:
+                if _fingerprint(folder) == known:  # or else another process has just removed or replaced it
+                    self._give_up(folder, problem)
+                    return None
+            else:
+                with suppress(OSError):  # on a disk that only others may write to, its use is not noted
+                    os.utime(folder)
+                return folder if folder.is_dir() else None
         return None
 
     def add(
@@ -80,20 +115,31 @@ class Cache:
         cannot be written. Either leaves nothing behind.
         """
         folder = self._folder(kind, key)
-        filling = _Filling(fill, {**(facts or {}), "key": _digest(key)})
+        filling = False
+
+        def write(empty: Path) -> None:
+            nonlocal filling
+            filling = True
+            fill(empty)
+            write_manifest(empty, schema=CACHE, facts={**(facts or {}), "key": _digest(key)})
+            filling = False
+
         lost: HeadstartError | None = None
         for _ in range(ATTEMPTS):
             if theirs := self.get(kind, key):
                 return theirs
             try:
-                write_directory(folder, filling, hint=WHAT_TO_DO)
+                write_directory(folder, write, hint=WHAT_TO_DO)
             except HeadstartError as exc:
-                if filling.running or not _is_taken(exc):
+                if filling or not _is_taken(exc):
                     raise
                 lost = exc
-            else:
-                self._make_room(folder)
-                return folder
+                continue
+            try:
+                self.prune(keep=folder)
+            except HeadstartError as exc:  # what was to be written is written
+                self._warn(exc.message)
+            return folder
         raise HeadstartError(f"cannot write {folder}: something is in its place", hint=WHAT_TO_DO) from lost
 
     def entries(self) -> list[Entry]:
@@ -115,20 +161,31 @@ class Cache:
             total[entry.kind] += entry.size
         return dict(total.most_common())
 
-    def prune(self, limit: int | None = None) -> list[Entry]:
-        """Remove the least recently used until the rest has at most `limit` bytes, and leftovers; what was removed.
+    def prune(self, limit: int | None = None, *, keep: Path | None = None) -> list[Entry]:
+        """Remove the least recently used, never `keep`, until the rest has at most `limit` bytes, and leftovers; what
+        was removed.
 
         Compiled programs are neither counted nor removed. A leftover is removed once nothing in it has changed for a
         day. Raises HeadstartError where something may not be removed.
         """
-        return remove_oldest(self.root, self.limit if limit is None else limit)
+        removed = [entry for entry in find_leftovers(self.root, older_than=DAY) if remove_entry(entry)]
+        entries = [entry for entry in self.entries() if entry.kind != COMPILED]
+        total = sum(entry.size for entry in entries)
+        for entry in reversed(entries):
+            if total <= (self.limit if limit is None else limit):
+                break
+            if entry.path != keep:
+                total -= entry.size
+                removed += [entry] if remove_entry(entry) else []
+        return removed
 
     def clear(self, kind: str | None = None) -> list[Entry]:
         """Remove everything, or everything of one kind, and leftovers as `prune` does; what was removed.
 
         What processes are writing just now stays. Raises HeadstartError where something may not be removed.
         """
-        return remove_all(self.root, kind)
+        found = (*find_entries(self.root), *find_leftovers(self.root, older_than=DAY))
+        return [entry for entry in found if kind in (None, entry.kind) and remove_entry(entry)]
 
     def kinds(self) -> list[str]:
         """The kinds that there is a folder for, by name."""
@@ -149,43 +206,11 @@ class Cache:
         except HeadstartError as exc:
             self._warn(exc.message)
 
-    def _make_room(self, newest: Path) -> None:
-        try:
-            remove_oldest(self.root, self.limit, keep=newest)
-        except HeadstartError as exc:  # what was to be written is written
-            self._warn(exc.message)
-
-
-class _Filling:
-    """Fills a folder and writes its manifest; `running` stays true where that failed."""
-
-    def __init__(self, fill: Callable[[Path], None], facts: Mapping[str, Any]) -> None:
-        self._fill = fill
-        self._facts = facts
-        self.running = False
-
-    def __call__(self, folder: Path) -> None:
-        self.running = True
-        self._fill(folder)
-        write_manifest(folder, schema=CACHE, facts=self._facts)
-        self.running = False
-
 
 def _digest(key: Mapping[str, Any]) -> str:
     """The SHA-256 (hex) of a key: the key itself can be larger than any manifest, as with a vocabulary in it."""
     text = json.dumps(key, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _note_use(folder: Path) -> bool:
-    """Whether `folder` is still there; on a disk that only others may write to, its use is not noted."""
-    try:
-        os.utime(folder)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def _is_taken(error: HeadstartError) -> bool:
@@ -202,15 +227,3 @@ def _fingerprint(folder: Path) -> Fingerprint | None:
     except OSError:
         return None
     return tuple((name, facts.st_ino, facts.st_size, facts.st_ctime_ns) for name, facts in found)
-
-
-def _problem(folder: Path, known: Fingerprint, schema: str) -> Exception | None:
-    """What is wrong with `folder`, whose fingerprint is `known`; an OSError where it cannot be read; None if whole."""
-    if _verified.get(folder) == known:
-        return None
-    try:
-        read_manifest(folder, schema=schema)
-    except (DataError, PluginError, OSError) as exc:
-        return exc
-    _verified[folder] = known
-    return None

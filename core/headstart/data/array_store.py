@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, TypeAlias
@@ -20,17 +20,22 @@ import numpy as np
 from headstart.atomic import explained
 from headstart.cache import Cache
 from headstart.errors import HeadstartError
+from headstart.specs import Facts, TensorSpec
 
 IN_MEMORY = 32 * 1024**2
 """Bytes up to which arrays that are not in the cache stay in memory."""
 NAMES = "arrays.json"
 """Names, dtypes and shapes of the arrays in a folder, written last: a folder without it is not finished."""
+BLOCK = 256
+"""Rows of targets that are encoded at once."""
 
 Arrays: TypeAlias = Mapping[str, np.ndarray]
 Append: TypeAlias = Callable[[Arrays], None]
 """Adds rows (row, ...) at the end of the arrays named; the first call for a name settles its dtype and row shape."""
 Fill: TypeAlias = Callable[[Append], None]
 """Writes all rows of all arrays."""
+Encode: TypeAlias = Callable[[Sequence[Any], Sequence[Facts], Sequence[str]], Mapping[str, np.ndarray]]
+"""Values, facts and keys of some rows to (row, ...) arrays by name, as `Task.encode`."""
 
 
 def ignore(message: str) -> None:
@@ -69,12 +74,40 @@ class ArrayStore:
 
     def keep(self, fill: Fill) -> dict[str, np.ndarray]:
         """Arrays as `fill` writes them, for this process alone. Raises HeadstartError where `scratch` has no space."""
-        kept = _Kept(self.scratch)
+        rows = _Rows(self.scratch)
         try:
-            fill(kept.append)
-            return kept.arrays()
+            fill(rows.append)
+            return rows.arrays()
         finally:
-            kept.close()
+            with contextlib.suppress(OSError):  # what could not be written was told when it was flushed
+                rows.open.close()  # what was mapped stays
+
+
+def encode_targets(
+    encode: Encode,
+    specs: Mapping[str, TensorSpec],
+    *,
+    values: Sequence[Any],
+    facts: Sequence[Facts],
+    keys: Sequence[str],
+    store: ArrayStore,
+) -> dict[str, np.ndarray]:
+    """The encoded targets of rows, (row, ...) by name, as `specs` say: in memory while small, in files when large.
+
+    `values`, `facts` and `keys` are parallel, by row; `values` may read each when it is asked for. Only BLOCK rows are
+    held beside the arrays. Raises ValueError where `encode` gives other names, shapes or dtypes than `specs`.
+    """
+
+    def fill(append: Append) -> None:
+        append({name: np.empty((0, *spec.shape), spec.dtype) for name, spec in specs.items()})
+        for start in range(0, len(keys), BLOCK):
+            rows = slice(start, start + BLOCK)
+            found = encode(list(values[rows]), facts[rows], keys[rows])  # each value is read once
+            if found.keys() != specs.keys():
+                raise ValueError(f"encoded targets are {sorted(found)}; expected {sorted(specs)}")
+            append(found)
+
+    return store.keep(fill)
 
 
 @dataclass
@@ -100,24 +133,16 @@ class _Column:
         return (self.rows, *self.shape)
 
 
-def _counted(columns: dict[str, _Column], arrays: Arrays) -> dict[str, np.ndarray]:
-    """`arrays` with their rows contiguous, counted in `columns`."""
-    found = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    for name, array in found.items():
-        columns.setdefault(name, _Column(array.dtype, array.shape[1:])).add(name, array)
-    return found
-
-
-def _bytes(array: np.ndarray) -> memoryview:
-    """The bytes of a contiguous array, not copied; numpy's own buffers know no bfloat16."""
-    return array.reshape(-1).view(np.uint8).data
-
-
 @dataclass
-class _Kept:
-    """Rows in memory, moved to nameless files below `scratch` once they are more than IN_MEMORY bytes."""
+class _Rows:
+    """The rows of all arrays as they come: in memory, and once they are more than IN_MEMORY bytes in nameless files.
 
-    scratch: Path | None
+    The files lie in `folder`; without one all rows stay in memory. Where they are `named` 0.bin, 1.bin, ..., rows are
+    written there from the first one on.
+    """
+
+    folder: Path | None
+    named: bool = False
     columns: dict[str, _Column] = field(default_factory=dict)
     parts: dict[str, list[np.ndarray]] = field(default_factory=dict)
     files: dict[str, IO[bytes]] = field(default_factory=dict)
@@ -127,68 +152,58 @@ class _Kept:
 
     def append(self, arrays: Arrays) -> None:
         """See `Append`."""
-        for name, array in _counted(self.columns, arrays).items():
-            if self.is_large:
-                self._put(name, array)
+        for name, array in arrays.items():
+            rows = np.asarray(array, order="C")
+            self.columns.setdefault(name, _Column(rows.dtype, rows.shape[1:])).add(name, rows)
+            if self.named or self.is_large:
+                self._write(name, rows)
             else:
-                self.parts.setdefault(name, []).append(array.copy())
-                self.size += array.nbytes
-        if self.scratch is not None and self.size > IN_MEMORY and not self.is_large:
+                self.parts.setdefault(name, []).append(rows.copy())
+                self.size += rows.nbytes
+        if self.folder is not None and self.size > IN_MEMORY and not self.is_large:
             self.is_large = True
             for name, parts in self.parts.items():
                 for part in parts:
-                    self._put(name, part)
+                    self._write(name, part)
             self.parts.clear()
 
-    def _put(self, name: str, array: np.ndarray) -> None:
-        if self.scratch is None:
-            raise AssertionError("rows are moved to files only where there is a folder for them")
-        with explained(self.scratch):
+    def _write(self, name: str, rows: np.ndarray) -> None:
+        if self.folder is None:
+            raise AssertionError("rows are written to files only where there is a folder for them")
+        with explained(self.folder):
             if name not in self.files:
-                self.scratch.mkdir(parents=True, exist_ok=True)
-                self.files[name] = self.open.enter_context(_nameless(self.scratch))
-            self.files[name].write(_bytes(array))
+                self.files[name] = self.open.enter_context(self._new_file(self.folder))
+            self.files[name].write(rows.reshape(-1).view(np.uint8).data)  # numpy's own buffers know no bfloat16
+
+    def _new_file(self, folder: Path) -> IO[bytes]:
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.named:
+            return (folder / f"{len(self.files)}.bin").open("wb")
+        return tempfile.TemporaryFile(dir=folder)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """All rows of all arrays."""
-        return {name: self._array(name, column) for name, column in self.columns.items()}
-
-    def _array(self, name: str, column: _Column) -> np.ndarray:
-        if 0 in column.whole:
-            return np.empty(column.whole, column.dtype)
-        if not self.is_large:
-            return np.concatenate(self.parts[name])
-        with explained(self.scratch or Path()):
-            self.files[name].flush()
-        return np.memmap(self.files[name], dtype=column.dtype, mode="r+", shape=column.whole)
-
-    def close(self) -> None:
-        """Let go of the files; what was mapped stays."""
-        with contextlib.suppress(OSError):  # what could not be written was told when it was flushed
-            self.open.close()
-
-
-def _nameless(folder: Path) -> IO[bytes]:
-    """A new file without a name."""
-    return tempfile.TemporaryFile(dir=folder)
+        """All rows of all arrays; of named files `open_arrays` gives them."""
+        found: dict[str, np.ndarray] = {}
+        for name, column in self.columns.items():
+            if 0 in column.whole:
+                found[name] = np.empty(column.whole, column.dtype)
+            elif not self.is_large:
+                found[name] = np.concatenate(self.parts[name])
+            else:
+                with explained(self.folder or Path()):
+                    self.files[name].flush()
+                found[name] = np.memmap(self.files[name], dtype=column.dtype, mode="r+", shape=column.whole)
+        return found
 
 
 def _write(folder: Path, fill: Fill) -> None:
     """Write arrays as files of an empty folder, and then what they are."""
-    columns: dict[str, _Column] = {}
-    with contextlib.ExitStack() as stack:
-        files: dict[str, IO[bytes]] = {}
-
-        def append(arrays: Arrays) -> None:
-            for name, array in _counted(columns, arrays).items():
-                if name not in files:
-                    files[name] = stack.enter_context((folder / f"{len(files)}.bin").open("wb"))
-                files[name].write(_bytes(array))
-
-        fill(append)
+    rows = _Rows(folder, named=True)
+    with rows.open:
+        fill(rows.append)
     document = {
         name: {"file": f"{place}.bin", "dtype": column.dtype.str, "shape": list(column.whole)}
-        for place, (name, column) in enumerate(columns.items())
+        for place, (name, column) in enumerate(rows.columns.items())
     }
     (folder / NAMES).write_text(json.dumps(document), encoding="utf-8")
 

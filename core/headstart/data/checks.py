@@ -150,14 +150,11 @@ def _grouped(rows: Sequence[SplitRow], marks: Sequence[Hashable]) -> dict[Hashab
 
 def _on_two_sides(groups: Mapping[Hashable, Sequence[SplitRow]], why: str, hint: str) -> list[Finding]:
     """One error about all groups of rows that stand on two sides; it names two rows of the first."""
-    torn = []
-    for mark, same in groups.items():
-        other = next((row for row in same if row.split != same[0].split), None)
-        if other is not None:
-            torn.append((same[0], other, mark))
+    torn = {mark: same for mark, same in groups.items() if len({row.split for row in same}) > 1}
     if not torn:
         return []
-    first, other, mark = torn[0]
+    mark, (first, *others) = next(iter(torn.items()))
+    other = next(row for row in others if row.split != first.split)
     message = f"{first.key} ({first.split}) and {other.key} ({other.split}) {why.format(mark)}; no test would be honest"
     return [Finding("error", message, len(torn), hint)]
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 from headstart.errors import DataError
@@ -30,28 +31,27 @@ def walk(root: Path, *, within: Path | None = None) -> Walk:
     home = (within or root).resolve()
     files: list[Path] = []
     hidden: list[Path] = []
-    for entry in _below(root, home, hidden):
-        if entry.is_file():
-            files.append(entry)
-    return Walk(tuple(sorted(files, key=_parts)), tuple(sorted(hidden, key=_parts)))
+
+    def enter(folder: Path) -> None:
+        for entry in _entries(folder, home, hidden):
+            if entry.is_dir():
+                enter(entry)
+            elif entry.is_file():
+                files.append(entry)
+
+    enter(root)
+    by_parts = attrgetter("parts")
+    return Walk(tuple(sorted(files, key=by_parts)), tuple(sorted(hidden, key=by_parts)))
 
 
-def subfolders(folder: Path, *, within: Path | None = None) -> Walk:
-    """The folders directly in `folder`, in `files`, and its hidden entries; links as in `walk`."""
-    hidden: list[Path] = []
-    entries = list(_entries(folder, (within or folder).resolve(), hidden))
-    return Walk(tuple(entry for entry in entries if entry.is_dir()), tuple(hidden))
-
-
-def _below(folder: Path, home: Path, hidden: list[Path]) -> Iterator[Path]:
-    for entry in _entries(folder, home, hidden):
-        if entry.is_dir():
-            yield from _below(entry, home, hidden)
-        else:
-            yield entry
+def subfolders(folder: Path, *, within: Path | None = None) -> tuple[Path, ...]:
+    """The folders directly in `folder`, sorted; hidden ones are left out, links as in `walk`."""
+    entries = _entries(folder, (within or folder).resolve(), hidden=[])
+    return tuple(entry for entry in entries if entry.is_dir())
 
 
 def _entries(folder: Path, home: Path, hidden: list[Path]) -> Iterator[Path]:
+    """What lies in `folder`, sorted by name; entries that are hidden are added to `hidden` instead."""
     try:
         names = sorted(os.listdir(folder))
     except OSError as exc:
@@ -76,7 +76,3 @@ def _check_link(link: Path, home: Path) -> None:
         raise DataError(f"{link}: symbolic link to a folder ({target}); such links can loop", hint=hint)
     if not target.is_relative_to(home):
         raise DataError(f"{link}: symbolic link that leaves {home} (to {target})", hint=hint)
-
-
-def _parts(path: Path) -> tuple[str, ...]:
-    return path.parts

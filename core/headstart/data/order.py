@@ -22,20 +22,16 @@ def epoch_order(seed: int, epoch: int, count: int, sampling_weights: np.ndarray 
     bits = np.random.Philox(np.random.SeedSequence([seed, epoch]))
     if sampling_weights is None:
         return np.argsort(bits.random_raw(count), kind="stable").astype(np.int64)
-    start = (int(bits.random_raw()) >> 11) * 2.0**-53
-    drawn = _systematic(start, count, np.asarray(sampling_weights, np.float64))
-    return drawn[np.argsort(bits.random_raw(count), kind="stable")]
-
-
-def _systematic(start: float, count: int, sampling_weights: np.ndarray) -> np.ndarray:
-    """The rows (count,) whose spans, laid end to end, hold the points (start + 0, 1, ..., count - 1) / count."""
-    ends = np.cumsum(sampling_weights)
-    if not (np.isfinite(ends[-1]) and ends[-1] > 0 and sampling_weights.min() >= 0):
+    # The rows whose spans, laid end to end, hold the points (start + 0, 1, ..., count - 1) / count.
+    weights = np.asarray(sampling_weights, np.float64)
+    ends = np.cumsum(weights)
+    if not (np.isfinite(ends[-1]) and ends[-1] > 0 and weights.min() >= 0):
         raise ValueError("sampling_weights must be finite, none below 0, and not all 0")
+    start = (int(bits.random_raw()) >> 11) * 2.0**-53
     points = (start + np.arange(count)) / count
-    last = np.flatnonzero(sampling_weights)[-1]  # where rounding puts a point at the very end
+    last = np.flatnonzero(weights)[-1]  # where rounding puts a point at the very end
     rows: np.ndarray = np.minimum(np.searchsorted(ends / ends[-1], points, side="right"), last).astype(np.int64)
-    return rows
+    return rows[np.argsort(bits.random_raw(count), kind="stable")]
 
 
 def batches(order: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
@@ -24,14 +24,15 @@ from headstart.data.checks import (
     target_findings,
     unreadable_findings,
 )
+from headstart.data.facts import Picked
 from headstart.data.hashing import written_target
 from headstart.data.lengths import Lengths
-from headstart.data.reading import NO_LENGTH, OnProgress, Reading, read_all
+from headstart.data.reading import OnProgress, Reading, read_all
 from headstart.data.split import apply_split, make_split, rank, try_split
 from headstart.data.split_file import SPLITS, Split, SplitRow
 from headstart.data.targets import plural, rarest
 from headstart.errors import DataError
-from headstart.specs import Facts, Finding, InputKind, Record, Records, Skipped, TargetKind, Trims
+from headstart.specs import Facts, Finding, InputKind, Record, Records, Skipped, TargetKind
 
 SMALLEST = 3
 """Records that each exclusive stratum keeps where it has them: one a side."""
@@ -100,15 +101,13 @@ class PrepareOptions:
 class PreparedData:
     """All samples, sorted by key. A record gives one row of the arrays, or several that follow each other.
 
-    By record: `keys`, `values` (their targets as the dataset gave them), `groups`, `hashes` and the rows of `split`. By
-    row: `tensors` (row, ...) as the input kind's `tensors` says, `owners` (row,) int64 with the position of its record,
-    `lengths` where they differ, and `facts`. `skipped` lists what was left out.
+    By record: `keys`, `values` (their targets as the dataset gave them) and the rows of `split`. By row: `tensors`
+    (row, ...) as the input kind's `tensors` says, `owners` (row,) int64 with the position of its record, `lengths`
+    where they differ, and `facts`. `skipped` lists what was left out.
     """
 
     keys: tuple[str, ...]
     values: tuple[Any, ...]
-    groups: tuple[str | None, ...]
-    hashes: tuple[str, ...]
     split: Split
     tensors: Mapping[str, np.ndarray]
     owners: np.ndarray
@@ -147,7 +146,7 @@ class PreparedData:
     @cached_property
     def row_hashes(self) -> Sequence[str]:
         """What each row is: the content hash of its record, told apart as `row_keys` are."""
-        return self._by_row(self.hashes)
+        return self._by_row(tuple(row.content_hash for row in self.split.rows))
 
     def _by_row(self, by_record: tuple[str, ...]) -> tuple[str, ...]:
         if len(self.owners) == len(by_record):
@@ -159,30 +158,21 @@ class PreparedData:
             for owner, number in zip(self.owners, numbers, strict=True)
         )
 
-    def read_values(self, kind: TargetKind, rows: np.ndarray) -> RowValues:
+    def read_values(self, kind: TargetKind, rows: np.ndarray) -> Sequence[Any]:
         """The values of `rows` (row,) int64: each target is read by its kind when it is asked for."""
-        return RowValues(self, kind, rows)
+        return Picked(_Values(self, kind), rows)
 
 
-class RowValues(Sequence[Any]):
-    """The values of some rows, read from their records' targets when they are asked for."""
+@dataclass(frozen=True)
+class _Values:
+    """The value of each row, read from its record's target."""
 
-    def __init__(self, data: PreparedData, kind: TargetKind, rows: np.ndarray) -> None:
-        self._data, self._kind, self._rows = data, kind, rows
+    data: PreparedData
+    kind: TargetKind
 
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @overload
-    def __getitem__(self, place: int) -> Any: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Any]: ...
-
-    def __getitem__(self, place: int | slice) -> Any:
-        if isinstance(place, slice):
-            return [self[each] for each in range(len(self))[place]]
-        owner = self._data.owners[self._rows[place]]
-        return self._kind.read(self._data.values[owner], self._data.keys[owner])
+    def __getitem__(self, row: int) -> Any:
+        owner = self.data.owners[row]
+        return self.kind.read(self.data.values[owner], self.data.keys[owner])
 
 
 def prepare(
@@ -210,7 +200,7 @@ def prepare(
         split = apply_split(rows, options.split)
     told += reading_findings(reading, len(items), split.rows)
     told += near_duplicate_findings(split.rows, reading.fingerprints)
-    return _assembled(reading, kind, split, records.skipped, told)
+    return _assembled(reading, split, records.skipped, told)
 
 
 def prepare_unsplit(
@@ -229,7 +219,7 @@ def prepare_unsplit(
     reading = read_all(items, kind, store=store or ArrayStore(), on_progress=on_progress)
     split = Split(tuple(_rows(reading, side="test")))
     told += reading_findings(reading, len(items), split.rows)
-    return _assembled(reading, kind, split, records.skipped, told)
+    return _assembled(reading, split, records.skipped, told)
 
 
 def examine(
@@ -310,21 +300,15 @@ def _key(record: Record) -> str:
 
 
 def _assembled(
-    reading: Reading, kind: InputKind, split: Split, listed: tuple[Skipped, ...], findings: Sequence[Finding]
+    reading: Reading, split: Split, listed: tuple[Skipped, ...], findings: Sequence[Finding]
 ) -> PreparedData:
-    lengths = None
-    if reading.lengths is not None and isinstance(kind, Trims):
-        used = np.where(reading.lengths == NO_LENGTH, kind.lengths[-1], reading.lengths)
-        lengths = Lengths(used, kind.lengths)
     return PreparedData(
         keys=tuple(item.key for item in reading.items),
         values=tuple(item.target for item in reading.items),
-        groups=tuple(item.group for item in reading.items),
-        hashes=reading.hashes,
         split=split,
         tensors=reading.tensors,
         owners=reading.owners,
-        lengths=lengths,
+        lengths=reading.lengths,
         facts=reading.facts,
         findings=tuple(findings),
         skipped=(*listed, *reading.skipped),

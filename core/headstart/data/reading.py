@@ -15,17 +15,18 @@ import numpy as np
 
 from headstart.data.array_store import Append, ArrayStore
 from headstart.data.checks import raise_errors, unreadable_findings
-from headstart.data.facts import ENDS, RowFacts, facts_arrays
+from headstart.data.facts import ENDS, FactLines, Picked, facts_arrays
 from headstart.data.hashing import content_hash
+from headstart.data.lengths import Lengths
 from headstart.errors import DataError, PluginError
-from headstart.specs import Facts, InputKind, Prepared, PreparesSeveral, Record, Sample, Skipped
+from headstart.specs import Facts, InputKind, Prepared, PreparesSeveral, Record, Sample, Skipped, Trims
 
 OnProgress = Callable[[int, int], None]
 """Called with how many of how many records were read, in the calling thread."""
 
 KIND = "samples"
 """What readings are called in the cache."""
-LAYOUT = 2
+LAYOUT = 3
 """Changes when readings lie otherwise in the cache."""
 OWNERS, LENGTHS, READING = "/owners", "/lengths", "/reading"
 """Arrays beside the tensors: no tensor is called so."""
@@ -40,14 +41,14 @@ class Reading:
     """What reading gave: the readable `items` in order with their content hashes, and their rows.
 
     `tensors` are (row, ...), `owners` (row,) int64 the position in `items` of the record that each row is of, `lengths`
-    (row,) int64 or None, `facts` those of each row. Fingerprints are by key, notes counted.
+    those of the rows where they differ, `facts` those of each row. Fingerprints are by key, notes counted.
     """
 
     items: tuple[Record, ...]
     hashes: tuple[str, ...]
     tensors: Mapping[str, np.ndarray]
     owners: np.ndarray
-    lengths: np.ndarray | None
+    lengths: Lengths | None
     facts: Sequence[Facts]
     fingerprints: Mapping[str, int]
     notes: Mapping[str, int]
@@ -102,7 +103,22 @@ def read_all(
     else:
         key = {"read_by": read_by, "files": _hash_contents(items), "count": len(items), "layout": LAYOUT}
         arrays = store.fetch(KIND, key, {"input": read_by.get("input"), "records": len(items)}, fill)
-    reading = _reading(items, kind, arrays)
+    document = json.loads(arrays[READING].tobytes())
+    used = arrays[LENGTHS]
+    lengths = None
+    if isinstance(kind, Trims) and not (used == NO_LENGTH).all():
+        lengths = Lengths(np.where(used == NO_LENGTH, kind.lengths[-1], used), kind.lengths)
+    reading = Reading(
+        items=tuple(items[place] for place in document["kept"]),
+        hashes=tuple(document["hashes"]),
+        tensors={name: arrays[name] for name in kind.tensors},
+        owners=arrays[OWNERS],
+        lengths=lengths,
+        facts=Picked(FactLines(arrays), range(len(used))),
+        fingerprints=document["fingerprints"],
+        notes=document["notes"],
+        skipped=tuple(Skipped(where, reason) for where, reason in document["skipped"]),
+    )
     if not any_unreadable:  # it may have been read where any number could be
         raise_errors(unreadable_findings(reading.skipped, len(items)))
     return reading
@@ -130,29 +146,31 @@ def _read_into(
     """Append the rows of every record that can be read, and at last what reading them gave; those that cannot."""
     append({name: np.empty((0, *spec.shape), spec.dtype) for name, spec in kind.tensors.items()})
     append({**facts_arrays([], 0), OWNERS: np.empty(0, np.int64), LENGTHS: np.empty(0, np.int64)})
-    kept: list[Record] = []
-    hashes: list[str] = []
+    hashes: dict[int, str] = {}  # by the record's place in `items`
     fingerprints: dict[str, int] = {}
     notes: Counter[str] = Counter()
     skipped: list[Skipped] = []
     size = done = 0
     for block in _blocks(items, kind):
-        done += len(block)
         rows: list[Prepared] = []
         owners: list[int] = []
-        for item, found in block:
+        for place, (item, found) in enumerate(block, start=done):
             if isinstance(found, Skipped):
                 skipped.append(found)
                 continue
             rows += found.rows
-            owners += [len(kept)] * len(found.rows)
-            kept.append(item)
-            hashes.append(found.content_hash)
+            owners += [len(hashes)] * len(found.rows)
+            hashes[place] = found.content_hash
             notes.update(found.notes)
             if found.fingerprint is not None:
                 fingerprints[item.key] = found.fingerprint
         if rows:
-            append({name: _stacked(rows, name, spec.dtype) for name, spec in kind.tensors.items()})
+            append(
+                {
+                    name: np.stack([np.asarray(row.tensors[name], spec.dtype) for row in rows])
+                    for name, spec in kind.tensors.items()
+                }
+            )
             try:
                 facts = facts_arrays([row.facts for row in rows], size)
             except (TypeError, ValueError) as exc:
@@ -164,21 +182,18 @@ def _read_into(
             size = int(facts[ENDS][-1])
             lengths = [NO_LENGTH if row.length is None else row.length for row in rows]
             append({**facts, OWNERS: np.array(owners, np.int64), LENGTHS: np.array(lengths, np.int64)})
+        done += len(block)
         if on_progress is not None:
             on_progress(done, len(items))
     document = {
-        "keys": [item.key for item in kept],
-        "hashes": hashes,
+        "kept": list(hashes),
+        "hashes": list(hashes.values()),
         "fingerprints": fingerprints,
         "notes": notes,
         "skipped": [[each.where, each.reason] for each in skipped],
     }
     append({READING: np.frombuffer(json.dumps(document).encode(), np.uint8)})
     return skipped
-
-
-def _stacked(rows: Sequence[Prepared], name: str, dtype: str) -> np.ndarray:
-    return np.stack([np.asarray(row.tensors[name], dtype) for row in rows])
 
 
 def _blocks(items: Sequence[Record], kind: InputKind) -> Iterator[list[tuple[Record, _Read | Skipped]]]:
@@ -198,29 +213,3 @@ def _read(record: Record, kind: InputKind) -> _Read | Skipped:
     except DataError as error:
         return Skipped(record.key, error.message)
     return _Read(digest, kind.fingerprint(sample), sample.notes, prepared_of(kind, sample, record.key))
-
-
-def _reading(items: Sequence[Record], kind: InputKind, arrays: Mapping[str, np.ndarray]) -> Reading:
-    document = json.loads(arrays[READING].tobytes())
-    lengths = arrays[LENGTHS]
-    return Reading(
-        items=tuple(_kept(items, document["keys"])),
-        hashes=tuple(document["hashes"]),
-        tensors={name: arrays[name] for name in kind.tensors},
-        owners=arrays[OWNERS],
-        lengths=None if (lengths == NO_LENGTH).all() else lengths,
-        facts=RowFacts(arrays),
-        fingerprints=document["fingerprints"],
-        notes=document["notes"],
-        skipped=tuple(Skipped(where, reason) for where, reason in document["skipped"]),
-    )
-
-
-def _kept(items: Sequence[Record], keys: Sequence[str]) -> Iterator[Record]:
-    """The records with `keys`, which come in the same order."""
-    wanted = iter(keys)
-    following = next(wanted, None)
-    for item in items:
-        if item.key == following:
-            yield item
-            following = next(wanted, None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,28 +33,10 @@ EVERY = ""
 
 @dataclass(frozen=True)
 class Unit:
-    """Samples that stay together: `name` is their smallest key, `counts` says how many of each stratum."""
+    """Samples that stay together: their `keys`, ascending; `counts` says how many of each stratum."""
 
-    name: str
     keys: tuple[str, ...]
-    counts: Mapping[str, int]
-
-    @property
-    def size(self) -> int:
-        """How many samples."""
-        return len(self.keys)
-
-
-@dataclass(frozen=True)
-class _Targets:
-    """What `rows` are to be answered with: the `kind`, and the target of each key."""
-
-    kind: TargetKind
-    by_key: Mapping[str, Any]
-
-    def of(self, rows: Sequence[SplitRow]) -> list[Any]:
-        """Their targets."""
-        return [self.by_key[row.key] for row in rows]
+    counts: Counter[str]
 
 
 def make_split(
@@ -82,7 +64,7 @@ def try_split(
     a side would have no sample.
     """
     ordered = sorted(rows, key=lambda row: row.key)
-    known = _Targets(kind, {row.key: row.target for row in ordered} if targets is None else targets)
+    by_key = {row.key: row.target for row in ordered} if targets is None else targets
     given = {row.split for row in ordered}
     shares = {name: share for name, share in {"test": TEST_SHARE, "val": VAL_SHARE}.items() if name not in given}
     if given != {""}:
@@ -90,8 +72,9 @@ def try_split(
         if errors:
             return None, errors
     to_cut = [row for row in ordered if row.split in ("", "train")]
-    units = _units(to_cut, known)
-    errors = _tiny_findings(units, len(shares) + 1, known.of(to_cut), kind) if shares and kind.exclusive else []
+    targets_to_cut = [by_key[row.key] for row in to_cut]
+    units = _units(to_cut, kind.strata(targets_to_cut))
+    errors = _tiny_findings(units, len(shares) + 1, targets_to_cut, kind) if shares and kind.exclusive else []
     if errors:
         return None, errors
     sides = _cut(units, shares, seed, kind) if shares else {row.key: "train" for row in to_cut}
@@ -99,7 +82,7 @@ def try_split(
     there = {row.split for row in split.rows}
     hint = "add samples, or give the splits yourself"
     errors = [
-        *_lacking_in_train(split.rows, known),
+        *_lacking_in_train(split.rows, by_key, kind),
         *[
             Finding("error", f"no sample is left for {side}, of {len(split.rows)} in all", len(split.rows), hint)
             for side in SPLITS
@@ -134,21 +117,19 @@ def _given_findings(rows: Sequence[SplitRow], given: set[str]) -> list[Finding]:
     return []
 
 
-def _lacking_in_train(rows: Sequence[SplitRow], targets: _Targets) -> list[Finding]:
-    named = [(row, targets.kind.names(targets.by_key[row.key])) for row in rows]
-    trained = {name for row, names in named if row.split == "train" for name in names}
-    lacking: dict[str, list[SplitRow]] = {}
-    for row, names in named:
-        for name in names:
-            if name not in trained:
-                lacking.setdefault(name, []).append(row)
-    noun = targets.kind.noun
+def _lacking_in_train(rows: Sequence[SplitRow], by_key: Mapping[str, Any], kind: TargetKind) -> list[Finding]:
+    named = [(row, name) for row in rows for name in kind.names(by_key[row.key])]
+    trained = {name for row, name in named if row.split == "train"}
+    lacking: defaultdict[str, list[SplitRow]] = defaultdict(list)
+    for row, name in named:
+        if name not in trained:
+            lacking[name].append(row)
     return [
         Finding(
             "error",
-            f"{noun} {name!r} is in {same[0].split} ({same[0].key}) but not in train",
+            f"{kind.noun} {name!r} is in {same[0].split} ({same[0].key}) but not in train",
             len(same),
-            f"move a sample with that {noun} to train, or leave the {noun} out",
+            f"move a sample with that {kind.noun} to train, or leave the {kind.noun} out",
         )
         for name, same in lacking.items()
     ]
@@ -169,14 +150,11 @@ def _cut(units: Sequence[Unit], shares: Mapping[str, float], seed: int, kind: Ta
 
 def _in_order(units: Sequence[Unit], seed: int, *, overlap: bool) -> list[Unit]:
     """Large units first, which are hardest to place; where strata overlap, those with the rarest stratum before."""
-    if not overlap:
-        return sorted(units, key=lambda unit: (-unit.size, rank(seed, "split", unit.name)))
-    totals: Counter[str] = Counter()
-    for unit in units:
-        totals.update(unit.counts)
+    samples = _samples(units)
 
     def place(unit: Unit) -> tuple[int, int, bytes]:
-        return min(totals[name] for name in unit.counts), -unit.size, rank(seed, "split", unit.name)
+        rarest = min(samples[name] for name in unit.counts) if overlap else 0
+        return rarest, -len(unit.keys), rank(seed, "split", unit.keys[0])
 
     return sorted(units, key=place)
 
@@ -194,9 +172,7 @@ def _neediest(unit: Unit, left: Mapping[str, Mapping[str, int]], quotas: Mapping
 def _quotas(units: Sequence[Unit], shares: Mapping[str, float], *, has_least: bool) -> dict[str, dict[str, int]]:
     """How many samples of each stratum each side should get, in proportion; with `has_least` at least one, and sums
     right to a sample."""
-    samples: Counter[str] = Counter()
-    for unit in units:
-        samples.update(unit.counts)
+    samples = _samples(units)
     labels = sorted(samples)
     left = {label: samples[label] for label in labels}
     quotas: dict[str, dict[str, int]] = {}
@@ -224,11 +200,8 @@ def _proportional(left: Mapping[str, int], share: float, *, keep: int) -> dict[s
 
 def _tiny_findings(units: Sequence[Unit], sides: int, targets: Sequence[Any], kind: TargetKind) -> list[Finding]:
     """An error for each stratum that has fewer units than there are sides."""
-    samples: Counter[str] = Counter()
-    pieces: Counter[str] = Counter()
-    for unit in units:
-        samples.update(unit.counts)
-        pieces.update(unit.counts.keys())
+    samples = _samples(units)
+    pieces = Counter(name for unit in units for name in unit.counts)
     tiny = [name for name, count in sorted(pieces.items()) if count < sides]
     advice = kind.advice(targets) if tiny and isinstance(kind, AdvisesOnFew) else None
     hint = advice or f"add samples, leave the {kind.noun} out, or give the splits yourself"
@@ -242,11 +215,9 @@ def _tiny_findings(units: Sequence[Unit], sides: int, targets: Sequence[Any], ki
     return found
 
 
-def _units(rows: Sequence[SplitRow], targets: _Targets) -> list[Unit]:
-    """Connect rows that share a group or a content hash. Where the kind spreads nothing, all are of one stratum."""
-    strata = {
-        row.key: names or (EVERY,) for row, names in zip(rows, targets.kind.strata(targets.of(rows)), strict=True)
-    }
+def _units(rows: Sequence[SplitRow], strata: Sequence[tuple[str, ...]]) -> list[Unit]:
+    """Connect rows, sorted by key, that share a group or a content hash. Where the kind spreads nothing, all are of one
+    stratum."""
     parent = {row.key: row.key for row in rows}
 
     def root(key: str) -> str:
@@ -255,25 +226,19 @@ def _units(rows: Sequence[SplitRow], targets: _Targets) -> list[Unit]:
             key = parent[key]
         return key
 
-    _connect(rows, parent, root)
-    members: defaultdict[str, list[SplitRow]] = defaultdict(list)
-    for row in rows:
-        members[root(row.key)].append(row)
-    return [
-        Unit(
-            min(row.key for row in same),
-            tuple(row.key for row in same),
-            Counter(name for row in same for name in strata[row.key]),
-        )
-        for same in members.values()
-    ]
-
-
-def _connect(rows: Sequence[SplitRow], parent: dict[str, str], root: Callable[[str], str]) -> None:
     first: dict[tuple[str, str], str] = {}
     for row in rows:
-        marks = [("content", row.content_hash)]
+        parent[root(row.key)] = root(first.setdefault(("content", row.content_hash), row.key))
         if row.group is not None:
-            marks.append(("group", row.group))
-        for mark in marks:
-            parent[root(row.key)] = root(first.setdefault(mark, row.key))
+            parent[root(row.key)] = root(first.setdefault(("group", row.group), row.key))
+    keys: defaultdict[str, list[str]] = defaultdict(list)
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for row, names in zip(rows, strata, strict=True):
+        keys[root(row.key)].append(row.key)
+        counts[root(row.key)].update(names or (EVERY,))
+    return [Unit(tuple(keys[name]), counts[name]) for name in keys]
+
+
+def _samples(units: Sequence[Unit]) -> Counter[str]:
+    """How many samples there are of each stratum."""
+    return Counter(name for unit in units for name in unit.counts.elements())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -81,8 +82,5 @@ def plural(noun: str) -> str:
 def rarest(strata: Sequence[tuple[str, ...]]) -> list[str]:
     """Of each record's strata the one with the fewest records, of equal ones the first by name; "" where it has
     none."""
-    counts: dict[str, int] = {}
-    for names in strata:
-        for name in names:
-            counts[name] = counts.get(name, 0) + 1
+    counts = Counter(name for names in strata for name in names)
     return [min(names, key=lambda name: (counts[name], name), default="") for names in strata]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
@@ -75,7 +75,10 @@ class Composed:
         drawn = [part.draw(_seed_at(seed, position), epoch, key) for position, part in enumerate(self.parts)]
         mixes = [each.mix for each in drawn if each.mix is not None]
         changes = tuple(change for each in drawn for change in each.changes)
-        return Drawn(changes, _one_of(mixes, f"{seed}/{epoch}/{key}") if len(mixes) > 1 else next(iter(mixes), None))
+        if len(mixes) < 2:
+            return Drawn(changes, next(iter(mixes), None))
+        digest = hashlib.sha256(f"mix/{seed}/{epoch}/{key}".encode("utf-8", "surrogateescape")).digest()
+        return Drawn(changes, mixes[int.from_bytes(digest[:8], "little") * len(mixes) >> 64])
 
 
 @dataclass(frozen=True)
@@ -136,22 +139,32 @@ def varied(samples: TrainingSamples, positions: np.ndarray, view: View, epoch: i
     """
     rows = samples.rows[positions]
     tensors = {name: np.array(array[rows]) for name, array in samples.tensors.items()}
-    partner_rows, shares = np.array(positions, np.int64), np.ones(len(positions), np.float32)
-    for place, position in enumerate(positions):
-        key, sample = samples.at(position)
-        drawn = view.draw(epoch, key)
+    draws = [view.draw(epoch, samples.keys[row]) for row in rows]
+    mixed = _mixed(samples, positions, draws, view)
+    for place, (position, drawn) in enumerate(zip(positions, draws, strict=True)):
         if drawn == Drawn():
             continue
+        _, sample = samples.at(position)
         own = _changed(sample, drawn.changes, view.kind)
-        if drawn.mix is not None:
-            mixing, partner = cast("MixesSamples", view.kind), samples.partner(drawn.mix)
-            other_key, other = samples.at(partner)
+        if drawn.mix is not None and mixed is not None:
+            other_key, other = samples.at(mixed.rows[place])
             changes = view.draw(epoch, other_key).changes  # the partner varies too, but for its own mix
-            own = mixing.mix(own, _changed(other, changes, view.kind), drawn.mix)
-            partner_rows[place], shares[place] = partner, mixing.own_share(drawn.mix)
+            own = cast("MixesSamples", view.kind).mix(own, _changed(other, changes, view.kind), drawn.mix)
         for name, array in own.items():
             tensors[name][place] = array
-    return Varied(tensors, Mixed(partner_rows, shares) if view.mixes else None)
+    return Varied(tensors, mixed)
+
+
+def _mixed(samples: TrainingSamples, positions: np.ndarray, draws: Iterable[Drawn], view: View) -> Mixed | None:
+    """Whom the `draws` mix the samples at `positions` with; None where the view never mixes."""
+    if not view.mixes:
+        return None
+    kind = cast("MixesSamples", view.kind)
+    rows, shares = np.array(positions, np.int64), np.ones(len(positions), np.float32)
+    for place, drawn in enumerate(draws):
+        if drawn.mix is not None:
+            rows[place], shares[place] = samples.partner(drawn.mix), kind.own_share(drawn.mix)
+    return Mixed(rows, shares)
 
 
 def moved(
@@ -179,16 +192,10 @@ def augmented(samples: TrainingSamples, positions: np.ndarray, view: View, epoch
 
 def partners(samples: TrainingSamples, positions: np.ndarray, view: View, epoch: int) -> Mixed | None:
     """Whom the samples at `positions` (batch,) are mixed with in `epoch`; None where the view never mixes."""
-    if not view.mixes:
+    if not view.mixes:  # nor is anything drawn
         return None
-    kind = cast("MixesSamples", view.kind)
-    rows, shares = np.array(positions, np.int64), np.ones(len(positions), np.float32)
-    for place, position in enumerate(positions):
-        key, _ = samples.at(position)
-        mix = view.draw(epoch, key).mix
-        if mix is not None:
-            rows[place], shares[place] = samples.partner(mix), kind.own_share(mix)
-    return Mixed(rows, shares)
+    draws = (view.draw(epoch, samples.keys[row]) for row in samples.rows[positions])  # one at a time: they may be many
+    return _mixed(samples, positions, draws, view)
 
 
 def check_mixing(specs: Sequence[AugmentationSpec], kind: InputKind, name: str) -> bool:
@@ -204,12 +211,6 @@ def check_mixing(specs: Sequence[AugmentationSpec], kind: InputKind, name: str) 
 
 def _changed(sample: Sample, changes: Sequence[Change], kind: InputKind) -> Sample:
     return kind.transform(sample, changes) if changes else sample
-
-
-def _one_of(mixes: Sequence[Mix], drawn_from: str) -> Mix:
-    """Any of them, with equal chances."""
-    digest = hashlib.sha256(f"mix/{drawn_from}".encode("utf-8", "surrogateescape")).digest()
-    return mixes[int.from_bytes(digest[:8], "little") * len(mixes) >> 64]
 
 
 def _seed_at(seed: int, position: int) -> int:

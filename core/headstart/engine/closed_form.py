@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,10 @@ from headstart.data.facts import Picked
 from headstart.engine.device import loss_step
 from headstart.engine.features.extract import flattened
 from headstart.engine.features.source import Seen
-from headstart.engine.heads import Held, Tried, is_surer, score, solve_path
 from headstart.engine.linear.rows import Part, Rows
 from headstart.engine.network.stages import name_variables
-from headstart.engine.scoring import Calibrated, Scores
+from headstart.engine.scoring import ScoredRows, found_by_calibrator, is_better, scores_of
+from headstart.engine.step import LossStep
 from headstart.engine.train.checkpoints import Loaded
 from headstart.engine.train.context import Conclude, Place, TrainContext
 from headstart.engine.train.epochs import Stored, Trimmed
@@ -26,10 +27,29 @@ from headstart.engine.train.trainable import Trainable
 from headstart.eventlog import now
 from headstart.events import EpochDone
 from headstart.interrupts import deferred
-from headstart.specs import HEAD, Calibrates, Phase, SolvesHead
+from headstart.specs import HEAD, Calibrates, Facts, Phase, Solved, SolvesHead, Task
 
 SMALL = 2**24
 """Numbers in a matrix below which one thread is taken: several would wait for each other longer than they compute."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """Rows of a split to score heads on, with the `facts` of each; with `owners` (row,) int64, those of one record are
+    pooled."""
+
+    rows: Rows
+    facts: Sequence[Facts] = ()
+    owners: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The head that val chose: its number among those solved for, from 1, and its metrics on val."""
+
+    number: int
+    solved: Solved
+    val: Mapping[str, float]
 
 
 class ClosedFormPhase:
@@ -37,10 +57,6 @@ class ClosedFormPhase:
 
     def __init__(self, phase: Phase, context: TrainContext, trainable: Trainable, place: Place) -> None:
         self._phase, self._context, self._trainable, self._place = phase, context, trainable, place
-        self._best: Tried | None = None
-        self._tried = 0
-        self._best_number = 0
-        self._clock = time.monotonic()
 
     def run(self, conclude: Conclude, loaded: Loaded | None = None) -> None:
         """Solve for heads, refit on train and val where the phase says so, and set the head; `conclude` is called with
@@ -49,36 +65,36 @@ class ClosedFormPhase:
         There is no checkpoint in the middle of it, so that `loaded` is None.
         """
         context, phase, task = self._context, self._phase, self._context.task
+        if not isinstance(task, SolvesHead):
+            raise ValueError("the task solves for no head in closed form")
         source, cut = context.source, self._place.cut
         train = self._rows(source.training(cut, views=phase.views, fresh=False, mixing=False), "train")
         val = self._rows(source.plain(cut, "val"), "val")
         facts, places = context.facts.get("train", ()), np.resize(np.arange(train.samples), len(train))  # of each view
         learned = Held(train, Picked(facts, places) if len(facts) else ())
         judged = Held(val, context.facts.get("val", ()), context.owners.get("val"))
-        self._clock = time.monotonic()
+        losses = loss_step(context.task)
         # Products of small matrices are fastest on one thread.
         with threadpool_limits(1, user_api="blas") if len(train) * train.channels < SMALL else contextlib.nullcontext():
-            solve_path(task, learned, judged, phase.strengths, self._on_tried)
-            if self._best is None or not isinstance(task, SolvesHead):
-                raise ValueError(f"the task solved no head for strengths {phase.strengths}")
-            chosen = self._best
+            chosen = self._choose(task.solve(train, phase.strengths), learned, judged, losses)
             solved = task.solve_again(train + val, chosen.solved) if phase.refit else chosen.solved
         for name, variable in name_variables(context.network.stages[-1:]).items():
             variable.assign(solved.weights[name.rpartition("/")[2]])
 
         found: Mapping[str, Any] = {}
+        final = context.task
         if self._place.is_last and isinstance(task, Calibrates):
-            found = score(Calibrated(task), chosen.solved, judged, loss_step(task)).found()
-            task = task.calibrated(found)
+            found = found_by_calibrator(task, scored(chosen.solved, judged, losses))
+            final = task.calibrated(found)
         before_refit: Mapping[str, Any] = {}
         if self._place.is_last and phase.refit:  # the refitted head has seen val, so that only this one tells of it
-            result = score(Scores(task), chosen.solved, judged, loss_step(task)).result()
+            result = scores_of(final, scored(chosen.solved, judged, loss_step(final))).result()
             before_refit = {"metrics": without_nan(result.metrics), "calibration": dict(result.calibration)}
 
         done = PhaseResult(
             phase.name,
             phase.train,
-            self._best_number,
+            chosen.number,
             chosen.val,
             "all strengths",
             1,
@@ -102,24 +118,55 @@ class ClosedFormPhase:
         flat = tuple(flattened(view, features) for view in samples.views)
         return Rows((Part(flat, self._context.targets[split]),))
 
-    def _on_tried(self, tried: Tried) -> None:
-        self._tried += 1
-        better = self._best is None or is_surer(self._context.task, tried.val, self._best.val)
-        if better:
-            self._best, self._best_number = tried, self._tried
-        elapsed, self._clock = time.monotonic() - self._clock, time.monotonic()
-        self._context.log.emit(
-            EpochDone(
-                time=now(),
-                phase=self._phase.name,
-                epoch=self._tried,
-                epochs=max(self._tried, len(self._phase.strengths)),
-                train=tried.train,
-                val=tried.val,
-                rates={},
-                seconds=elapsed,
-                best=better,
-                strength=tried.solved.strength,
-                solver=tried.solved.solver,
+    def _choose(self, heads: Iterable[Solved], train: Held, val: Held, losses: LossStep) -> Chosen:
+        """The surest on val of all `heads`, each of which is reported as soon as it is there."""
+        context, phase, started = self._context, self._phase, time.monotonic()
+        best: Chosen | None = None
+        for number, solved in enumerate(heads, start=1):
+            of_train = scores_of(context.task, scored(solved, train, losses), running=True).metrics()
+            of_val = scores_of(context.task, scored(solved, val, losses)).metrics()
+            is_best = best is None or is_surer(context.task, of_val, best.val)
+            if is_best:
+                best = Chosen(number, solved, of_val)
+            elapsed, started = time.monotonic() - started, time.monotonic()
+            context.log.emit(
+                EpochDone(
+                    time=now(),
+                    phase=phase.name,
+                    epoch=number,
+                    epochs=max(number, len(phase.strengths)),
+                    train=of_train,
+                    val=of_val,
+                    rates={},
+                    seconds=elapsed,
+                    best=is_best,
+                    strength=solved.strength,
+                    solver=solved.solver,
+                )
             )
-        )
+        if best is None:
+            raise ValueError(f"the task solved no head for strengths {phase.strengths}")
+        return best
+
+
+def scored(solved: Solved, held: Held, losses: LossStep) -> Iterator[ScoredRows]:
+    """What a linear head gives on features, a block at a time: (row, output) are features @ kernel + bias."""
+    kernel, bias, done = solved.weights["kernel"], solved.weights["bias"], 0
+    for features, targets in held.rows.blocks():
+        outputs = {solved.output: (features @ kernel + bias).astype(np.float32)}
+        block = slice(done, done + len(features))
+        owners = None if held.owners is None else held.owners[block]
+        yield ScoredRows(targets, outputs, losses(targets, outputs), held.facts[block], owners)
+        done = block.stop
+
+
+def is_surer(task: Task, new: Mapping[str, float], old: Mapping[str, float]) -> bool:
+    """By the lower loss; where that is equal, by the primary metric.
+
+    So is a head chosen on val, where a few dozen samples tell neighbouring strengths apart by one answer or none, and
+    the loss weighs every one of them. Test accuracy of the refitted head, chosen by accuracy and by loss: stamps (66 in
+    val) 0.796 and 0.803 over 8 splits, digits (53 in val) 0.903 and 0.905 over 8, digits (288 in val) the same.
+    """
+    if new["loss"] == old["loss"]:
+        return is_better(task, new, old)
+    return new["loss"] < old["loss"]

@@ -4,20 +4,38 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
 import keras
 
 from headstart.engine.network.network import Network
-from headstart.engine.precision import FLOAT32, verify_precision
-from headstart.engine.step import Forward, GradientStep, LossStep, Scan, ScoreStep, Step, TrainStep
-from headstart.specs import Task
+from headstart.engine.precision import FLOAT32, run_network, verify_precision
+from headstart.engine.step import (
+    Forward,
+    GradientStep,
+    LossStep,
+    Scan,
+    Scored,
+    ScoreStep,
+    Step,
+    TrainStep,
+    with_head_inputs,
+)
+from headstart.specs import Stage, Task
 
 
 def backend_module() -> ModuleType:
     """The package of this process' backend: `headstart.engine.jax` or `headstart.engine.torch`."""
     return importlib.import_module(f"headstart.engine.{keras.backend.backend()}")
+
+
+def inference(compute: Callable[..., Any], stages: Sequence[Stage]) -> Callable[..., Any]:
+    """`compute`, a pure function of backend tensors by name, on arrays by name, without gradients; what it gives, by
+    name or alone, as arrays. It reads the weights of `stages` as they are at each call."""
+    made: Callable[..., Any] = backend_module().inference(compute, stages)
+    return made
 
 
 def forward(network: Network, start: int, stop: int, *, precision: str = FLOAT32) -> Forward:
@@ -27,21 +45,29 @@ def forward(network: Network, start: int, stop: int, *, precision: str = FLOAT32
     gains nothing from bfloat16.
     """
     verify_precision(precision)
-    made: Forward = backend_module().Forward(network, start, stop, precision)
-    return made
+
+    def outputs_of(tensors: Mapping[str, Any]) -> dict[str, Any]:
+        return run_network(network, tensors, start, stop, precision=precision)
+
+    return inference(outputs_of, network.stages[start:stop])
 
 
 def score_step(network: Network, start: int, task: Task, *, precision: str = FLOAT32) -> ScoreStep:
     """Stages from `start` on in inference mode, and the loss of each row. Raises EngineRefusal as `forward` does."""
     verify_precision(precision)
-    made: ScoreStep = backend_module().ScoreStep(network, start, task, precision)
-    return made
+
+    def scored(tensors: Mapping[str, Any], targets: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
+        fed = with_head_inputs(task, tensors, targets)
+        outputs = run_network(network, fed, start, len(network.stages), precision=precision)
+        return outputs, task.loss(targets, outputs, training=False)
+
+    on_arrays = inference(scored, network.stages[start:])
+    return lambda batch, targets: Scored(*on_arrays(batch, targets))
 
 
 def loss_step(task: Task) -> LossStep:
     """The loss of each row for outputs that are at hand."""
-    made: LossStep = backend_module().LossStep(task)
-    return made
+    return inference(lambda targets, outputs: task.loss(targets, outputs, training=False), ())
 
 
 def train_step(step: Step, *, parts: int = 1) -> TrainStep:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -17,118 +16,87 @@ EVALUATOR = "evaluator."
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Rows to score, all of the same length; no facts where none are known."""
+class ScoredRows:
+    """Rows to score, all arrays of the same length: encoded targets and outputs (row, ...), losses (row,), and the
+    facts of each row (none: empty ones).
+
+    With `owners` (row,) int64, rows of the same owner are one record: consecutive rows, of which several batches may
+    hold some.
+    """
 
     targets: Batch
     outputs: Batch
     losses: np.ndarray
-    facts: Sequence[Facts]
+    facts: Sequence[Facts] = ()
+    owners: np.ndarray | None = None
+
+    def only(self, rows: slice) -> ScoredRows:
+        """Some of the rows."""
+        owners = None if self.owners is None else self.owners[rows]
+        return ScoredRows(
+            take(self.targets, rows), take(self.outputs, rows), self.losses[rows], self.facts[rows], owners
+        )
 
 
-class ByRecord(ABC):
-    """Takes rows as they come, and hands them on with those of each record as one."""
+def by_record(task: Task, batches: Iterable[ScoredRows]) -> Iterator[ScoredRows]:
+    """Rows as they come, where each counts for itself; where they have owners, a single one for each record.
 
-    def __init__(self, task: Task) -> None:
-        self._task = task
-        self._open: tuple[int, list[Rows]] | None = None
-        """The record whose rows may go on in the next batch, and its rows so far."""
-
-    @abstractmethod
-    def add(self, rows: Rows) -> None:
-        """Take rows each of which is a record, or counts for itself."""
-
-    def update(
-        self,
-        targets: Batch,
-        outputs: Batch,
-        losses: np.ndarray,
-        *,
-        facts: Sequence[Facts] = (),
-        owners: np.ndarray | None = None,
-    ) -> None:
-        """Add rows: encoded targets and outputs (batch, ...), losses (batch,), their facts (none: empty ones).
-
-        With `owners` (batch,) int64, rows of the same owner are one record: consecutive rows, of which several batches
-        may hold some. Their outputs are pooled by the task, or else by the mean of each float output; their losses by
-        the mean.
-        """
-        rows = Rows(targets, outputs, losses, facts if len(facts) else [{}] * len(losses))
-        if owners is None:
-            self.close()
-            self.add(rows)
-            return
-        starts = np.flatnonzero(np.diff(owners, prepend=owners[:1] - 1))
-        for start, stop in zip(starts, [*starts[1:], len(owners)], strict=True):
-            piece = slice(int(start), int(stop))
-            part = Rows(take(targets, piece), take(outputs, piece), losses[piece], rows.facts[piece])
-            if self._open is not None and self._open[0] == owners[start]:
-                self._open[1].append(part)
-                continue
-            self.close()
-            self._open = (int(owners[start]), [part])
-
-    def close(self) -> None:
-        """Add the record whose rows are complete."""
-        if self._open is None:
-            return
-        (_, parts), self._open = self._open, None
-        facts = [each for part in parts for each in part.facts]
-        outputs = concatenated([part.outputs for part in parts])
-        losses = np.concatenate([part.losses for part in parts])
-        targets = take(parts[0].targets, slice(0, 1))
-        self.add(Rows(targets, pooled(self._task, outputs, facts), losses.mean(keepdims=True), facts[:1]))
+    The outputs of a record are pooled by the task, or else by the mean of each float output; its losses by the mean.
+    """
+    parts: list[ScoredRows] = []
+    owner: int | None = None
+    for batch in batches:
+        if batch.owners is None:
+            yield batch
+            continue
+        starts = np.flatnonzero(np.diff(batch.owners, prepend=batch.owners[:1] - 1))
+        for start, stop in zip(starts, [*starts[1:], len(batch.owners)], strict=True):
+            if parts and owner != batch.owners[start]:
+                yield _record_of(task, parts)
+                parts = []
+            owner = int(batch.owners[start])
+            parts.append(batch.only(slice(int(start), int(stop))))
+    if parts:  # those of the last record
+        yield _record_of(task, parts)
 
 
-class Calibrated(ByRecord):
-    """Feeds a task's calibrator, which is to judge what is answered: records."""
-
-    def __init__(self, task: Calibrates) -> None:
-        super().__init__(cast("Task", task))
-        self._calibrator = task.calibrator()
-
-    def add(self, rows: Rows) -> None:
-        """See `ByRecord`."""
-        self._calibrator.update(rows.targets, rows.outputs)
-
-    def found(self) -> Mapping[str, Any]:
-        """See `Calibrator`."""
-        self.close()
-        return self._calibrator.found()
+def _record_of(task: Task, parts: Sequence[ScoredRows]) -> ScoredRows:
+    """All rows of one record as one."""
+    facts = [each for part in parts for each in part.facts]
+    outputs = concatenated([part.outputs for part in parts])
+    losses = np.concatenate([part.losses for part in parts])
+    targets = take(parts[0].targets, slice(0, 1))
+    return ScoredRows(targets, pooled(task, outputs, facts), losses.mean(keepdims=True), facts[:1])
 
 
-class Scores(ByRecord):
+class Scores:
     """Sums losses in float64 and feeds the task's evaluator.
 
     A `running` one is for training steps: its size does not grow with the rows, and it can be saved and restored.
     """
 
     def __init__(self, task: Task, *, running: bool = False) -> None:
-        super().__init__(task)
         self._evaluator: Any = task.evaluator(running=running)  # a RunningEvaluator where it is running
         self._loss, self._count = 0.0, 0
 
-    def add(self, rows: Rows) -> None:
-        """See `ByRecord`."""
+    def add(self, rows: ScoredRows) -> None:
+        """Add rows, each of which counts for itself."""
         self._loss += float(rows.losses.sum(dtype=np.float64))
         self._count += len(rows.losses)
-        self._evaluator.update(rows.targets, rows.outputs, rows.facts, rows.losses)
+        facts = rows.facts if len(rows.facts) else [{}] * len(rows.losses)
+        self._evaluator.update(rows.targets, rows.outputs, facts, rows.losses)
 
     def merge(self, other: Scores) -> None:
         """Add the rows of another one of the same task, after its own."""
-        self.close()
-        other.close()
         self._evaluator.merge(other._evaluator)
         self._loss, self._count = self._loss + other._loss, self._count + other._count
 
     def metrics(self) -> dict[str, float]:
         """The mean loss, unless the evaluator gives its own, and the evaluator's metrics."""
-        self.close()
         return {**self._mean_loss(), **self._evaluator.metrics()}
 
     def result(self) -> Evaluation:
         """Everything that the evaluator has to say; its metrics are those of `metrics`."""
-        self.close()
         found: Evaluation = self._evaluator.result()
         return replace(found, metrics={**self._mean_loss(), **found.metrics})
 
@@ -148,6 +116,29 @@ class Scores(ByRecord):
 
     def _mean_loss(self) -> dict[str, float]:
         return {"loss": self._loss / self._count if self._count else float("nan")}
+
+
+def scores_of(task: Task, batches: Iterable[ScoredRows], *, running: bool = False) -> Scores:
+    """Those of all records in these rows."""
+    scores = Scores(task, running=running)
+    for rows in by_record(task, batches):
+        scores.add(rows)
+    return scores
+
+
+def found_by_calibrator(task: Calibrates, batches: Iterable[ScoredRows]) -> Mapping[str, Any]:
+    """What the task's calibrator finds; it judges what is answered: records."""
+    calibrator = task.calibrator()
+    for rows in by_record(cast("Task", task), batches):
+        calibrator.update(rows.targets, rows.outputs)
+    return calibrator.found()
+
+
+def is_better(task: Task, new: Mapping[str, float], old: Mapping[str, float]) -> bool:
+    """By the primary metric; where that is equal, by the lower loss."""
+    sign = 1.0 if task.higher_is_better else -1.0
+    mine, yours = sign * new[task.primary_metric], sign * old[task.primary_metric]
+    return (mine, -new["loss"]) > (yours, -old["loss"])
 
 
 def pooled(task: Task, outputs: Batch, facts: Sequence[Facts]) -> Batch:

@@ -20,11 +20,8 @@ if TYPE_CHECKING:
     from headstart.engine.train.optimizer import GroupedAdamW
 
 
-class Forward(Protocol):
-    """Inference: (batch, ...) arrays in, (batch, ...) float32 arrays out; one compilation a shape."""
-
-    def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
-        """See the class."""
+Forward = Callable[[Batch], dict[str, np.ndarray]]
+"""Inference: (batch, ...) arrays in, (batch, ...) float32 arrays out; one compilation a shape."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +33,9 @@ class Scored:
     losses: np.ndarray
 
 
-class ScoreStep(Protocol):
-    """Inference up to the head, and what the task's loss says of it; one compilation a shape."""
-
-    def __call__(self, batch: Batch, targets: Batch) -> Scored:
-        """Arrays (batch, ...) as they enter, and encoded targets (batch, ...)."""
-
-
+ScoreStep = Callable[[Batch, Batch], Scored]
+"""From arrays (batch, ...) as they enter and encoded targets (batch, ...): inference up to the head, and what the
+task's loss says of it; one compilation a shape."""
 LossStep = Callable[[Batch, Batch], np.ndarray]
 """From encoded targets and a head's outputs, both (batch, ...), the loss of each row (batch,) without what
 regularises."""
@@ -106,17 +99,21 @@ class Stepped:
     finite: bool
 
 
-class TrainStep(Protocol):
-    """One update. `mask` (batch,) float32 is 0 for padding rows, which count for nothing."""
-
-    def __call__(self, batch: Batch, targets: Batch, mask: np.ndarray) -> Stepped:
-        """Update once. A loss or gradient that is not finite changes no weight."""
+class Trains(Protocol):
+    """Holds what it learns, where the backend wants that, between updates."""
 
     def sync(self) -> None:
         """Put what was learned into the step's variables, and the moments into the optimizer."""
 
     def reload(self) -> None:
         """Take the variables and the optimizer as they are now: they were set from outside."""
+
+
+class TrainStep(Trains, Protocol):
+    """One update. `mask` (batch,) float32 is 0 for padding rows, which count for nothing."""
+
+    def __call__(self, batch: Batch, targets: Batch, mask: np.ndarray) -> Stepped:
+        """Update once. A loss or gradient that is not finite changes no weight."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +132,7 @@ class Advanced:
     finite: bool
 
 
-class Scan(Protocol):
+class Scan(Trains, Protocol):
     """Many updates on the device without waiting for the host between them; the same numbers as single steps give."""
 
     def can_hold(self, views: Sequence[Batch], targets: Batch) -> bool:
@@ -152,33 +149,21 @@ class Scan(Protocol):
         """Take steps `start` to `stop` - 1 of those begun, or the first of them where the outputs of all would take
         more than ROOM_FOR_OUTPUTS bytes. One that is not finite changes nothing and is the last."""
 
-    def sync(self) -> None:
-        """See `TrainStep`."""
-
-    def reload(self) -> None:
-        """See `TrainStep`."""
-
 
 ROOM_FOR_OUTPUTS = 64 * 2**20
 """Bytes of a head's outputs that one call of a scan may keep for the host."""
+ROOM_ON_DEVICE = 4 * 2**30
+"""Bytes of samples that stay in an accelerator's memory."""
 
 GradientStep = Callable[[Batch, Batch, np.ndarray], tuple[float, list[np.ndarray]]]
 """From (batch, targets, mask) the mean loss and a gradient for each of a step's `trainable`, in order; no update."""
 
 
-@dataclass(frozen=True)
-class BatchPart:
-    """A part of a batch; its last one is filled up with rows whose mask is 0, so that all have one shape."""
-
-    batch: Batch
-    targets: Batch
-    mask: np.ndarray
-
-
-def in_parts(batch: Batch, targets: Batch, mask: np.ndarray, parts: int) -> Iterator[BatchPart]:
-    """A batch (rows, ...) as so many `parts` of equal size."""
+def in_parts(batch: Batch, targets: Batch, mask: np.ndarray, parts: int) -> Iterator[tuple[Batch, Batch, np.ndarray]]:
+    """A batch (rows, ...) as so many `parts`: samples, targets and mask of each. The last one is filled up with rows
+    whose mask is 0, so that all have one shape."""
     size = -(-len(mask) // parts)
     for start in range(0, len(mask), size):
         rows = np.arange(start, start + size) % len(mask)  # other samples, where statistics see what only fills up
         real = np.arange(start, start + size) < len(mask)
-        yield BatchPart(take(batch, rows), take(targets, rows), mask[rows] * real.astype(np.float32))
+        yield take(batch, rows), take(targets, rows), mask[rows] * real.astype(np.float32)

@@ -17,7 +17,6 @@ from collections.abc import Iterator, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
-from typing import TextIO
 
 from headstart.backend import HOME_VARIABLE, VARIABLE
 
@@ -34,17 +33,14 @@ def kept_streams() -> Iterator[None]:
     finally:
         replaced = sys.stdout, sys.stderr
         sys.stdout, sys.stderr = before
+        ours = (*before, sys.__stdout__, sys.__stderr__)
         for stream in replaced:
-            _release(stream, (*before, sys.__stdout__, sys.__stderr__))
-
-
-def _release(stream: TextIO, ours: tuple[TextIO | None, ...]) -> None:
-    """Part a stream that a plugin put around one of ours from what it wraps: once dropped, it would close that."""
-    if not isinstance(stream, io.TextIOWrapper) or any(stream is each for each in ours):
-        return
-    with contextlib.suppress(ValueError):  # it was closed, or parted, by the plugin
-        if any(stream.buffer is getattr(each, "buffer", None) for each in ours):
-            stream.detach()
+            if not isinstance(stream, io.TextIOWrapper) or any(stream is each for each in ours):
+                continue
+            # What a plugin put around one of ours would close that once it is dropped, unless it is parted from it.
+            with contextlib.suppress(ValueError):  # it was closed, or parted, by the plugin
+                if any(stream.buffer is getattr(each, "buffer", None) for each in ours):
+                    stream.detach()
 
 
 @contextlib.contextmanager
@@ -80,13 +76,10 @@ def kept_backend() -> Iterator[list[str]]:
     try:
         yield changed
     finally:
-        for name, value in before.items():
-            if os.environ.get(name) != value:
-                changed.append(name)
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
+        changed += [name for name, value in before.items() if os.environ.get(name) != value]
+        for name in changed:
+            os.environ.pop(name, None)
+        os.environ.update({name: value for name, value in before.items() if value is not None})
 
 
 FORBIDDEN = frozenset({"keras", "jax", "torch", "tensorflow", "numpy"})
@@ -103,14 +96,25 @@ class PluginFailure(Exception):
         super().__init__(in_one_line(message))
 
 
-class _Refusal(Loader):
-    """Refuses to execute one framework package. It is a loader, so that looking for the package still finds
-    it.
+class _FrameworkRefusal(MetaPathFinder, Loader):
+    """Finds frameworks for this thread only, and refuses to execute them.
+
+    It is the loader of what it finds, so that looking for a package without importing it still works.
     """
 
-    def __init__(self, plugin: str, refused: list[str]) -> None:
+    def __init__(self, plugin: str) -> None:
         self.plugin = plugin
-        self.refused = refused
+        self.refused: list[str] = []
+        self._thread = threading.get_ident()
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname not in FORBIDDEN or threading.get_ident() != self._thread:
+            return None
+        if PathFinder.find_spec(fullname, path) is None:
+            return None  # not installed: the ordinary error says so
+        return ModuleSpec(fullname, self)
 
     def exec_module(self, module: ModuleType) -> None:
         self.refused.append(module.__name__)
@@ -121,24 +125,6 @@ class _Refusal(Loader):
         )
 
 
-class _FrameworkFinder(MetaPathFinder):
-    """Finds frameworks for this thread only, and gives them a loader that refuses."""
-
-    def __init__(self, plugin: str) -> None:
-        self.refused: list[str] = []
-        self._loader = _Refusal(plugin, self.refused)
-        self._thread = threading.get_ident()
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if fullname not in FORBIDDEN or threading.get_ident() != self._thread:
-            return None
-        if PathFinder.find_spec(fullname, path) is None:
-            return None  # not installed: the ordinary error says so
-        return ModuleSpec(fullname, self._loader)
-
-
 @contextlib.contextmanager
 def declaring(plugin: str) -> Iterator[None]:
     """Guard the code of `plugin` while it declares. Raises PluginFailure for whatever it raised.
@@ -146,7 +132,7 @@ def declaring(plugin: str) -> Iterator[None]:
     A framework that is already loaded (a notebook) can be named without cost, so it is not refused. A refusal
     that the plugin swallowed is a failure too: modules that believe a framework is absent would stay loaded.
     """
-    finder = _FrameworkFinder(plugin)
+    finder = _FrameworkRefusal(plugin)
     sys.meta_path.insert(0, finder)
     try:
         with kept_backend() as changed, warnings.catch_warnings(), kept_descriptor(), guarded():

@@ -15,12 +15,10 @@ from typing import Any
 
 from headstart.errors import Problem
 from headstart.options import Text
-from headstart.recipe import SETTINGS, Recipe, convert_setting, help_of
+from headstart.recipe import SETTINGS, Recipe, convert_setting
 from headstart.recipes.file import read_recipe, verify_form
-from headstart.recipes.sections import FIT, OPTION_TABLES, split_key, unknown_key
-
-FLAG_SPELLINGS: Mapping[str, str] = {"reporters": "reporter"}
-"""Flags that are not spelt like their setting."""
+from headstart.recipes.sections import FIT, OPTION_TABLES, split_key
+from headstart.suggest import suggestion
 
 
 def build_recipe(*, flags: Mapping[str, Any], file: Path | None = None, sets: Sequence[str] = ()) -> Recipe:
@@ -61,9 +59,12 @@ class _Values:
     def add(self, key: str, value: Any, origin: str) -> None:
         table, name = split_key(key)
         if table == FIT and name not in SETTINGS:
-            self.problems.append(unknown_key(name, origin, SETTINGS))
-            return
-        self.chosen[key], self.origins[key] = value, origin
+            self.problems.append(Problem(f"{name} ({origin})", "no such setting", suggestion(name, SETTINGS)))
+        elif table != FIT and table.partition(".")[0] not in OPTION_TABLES:
+            hint = suggestion(table, (FIT, *OPTION_TABLES))
+            self.problems.append(Problem(f"{key} ({origin})", f"no such table: {table}", hint))
+        else:
+            self.chosen[key], self.origins[key] = value, origin
 
     def add_sets(self, sets: Sequence[str]) -> None:
         for written in sets:
@@ -71,8 +72,6 @@ class _Values:
             key = key.strip().removeprefix(f"{FIT}.").replace("-", "_" if "." not in key else "-")
             if not equals or not key:
                 self.problems.append(Problem(f"--set {written}", "expected key=value", "as in --set epochs=5"))
-            elif _is_unknown(key):
-                self.problems.append(unknown_key(key, "--set", SETTINGS))
             elif self.origins.get(key) == "--set" and self.chosen[key] != text:
                 self.problems.append(Problem(f"--set {key}", f"given twice: {self.chosen[key]} and {text}"))
             else:
@@ -82,12 +81,11 @@ class _Values:
         for name, value in flags.items():
             if value is None or (isinstance(value, (list, tuple)) and not value):
                 continue
-            flag = "flag --" + FLAG_SPELLINGS.get(name, name.replace("_", "-"))
-            if name == "data":
-                flag = "argument DATA"
+            flag = f"flag --{name.replace('_', '-')}"
             if name not in SETTINGS:
                 self.flags[name], self.origins[name] = value, flag
                 continue
+            flag = SETTINGS[name].given_by or flag
             if self.origins.get(name) == "--set" and not _same(name, self.chosen[name], value):
                 message = f"{flag} says {value}, --set says {self.chosen[name]}"
                 self.problems.append(Problem(name, message, "give it once"))
@@ -105,7 +103,7 @@ class _Values:
             try:
                 settings[name] = convert_setting(name, value)
             except ValueError as exc:
-                self.problems.append(Problem(f"{name} ({self.origins[key]})", str(exc), help_of(name)))
+                self.problems.append(Problem(f"{name} ({self.origins[key]})", str(exc), SETTINGS[name].help))
         return Recipe(
             **settings,
             options=options,
@@ -115,17 +113,11 @@ class _Values:
         )
 
 
-def _is_unknown(key: str) -> bool:
-    """Whether a key of `--set` is neither a setting nor in one of the option tables."""
-    table, name = split_key(key)
-    return name not in SETTINGS if table == FIT else table.partition(".")[0] not in OPTION_TABLES
-
-
 def _same(key: str, one: Any, other: Any) -> bool:
     """Whether two spellings of a value mean the same, as far as can be known before plugins are loaded."""
     if str(one) == str(other):
         return True
     try:
-        return key in SETTINGS and convert_setting(key, one) == convert_setting(key, other)
+        return bool(convert_setting(key, one) == convert_setting(key, other))
     except ValueError:
         return False

@@ -7,27 +7,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from headstart.host.references import ResolvedDataset, looks_like_path
+from headstart.host.offers import looks_like_path
 from headstart.options import describe_options
 from headstart.recipe import Recipe
 from headstart.recipes.lookup import NONE, Choices
 from headstart.recipes.option_tables import spellings
-from headstart.recipes.sections import KIND, SINGLE_TABLES
-from headstart.specs import AUTO, BackboneSpec, Spec, WeightsSpec
+from headstart.recipes.sections import KIND, NAMED_TABLES, OPTION_TABLES
+from headstart.specs import AUTO, BackboneSpec, DatasetSpec, Spec, WeightsSpec
 
 
 def write_out(recipe: Recipe, choices: Choices, options: Mapping[str, Any]) -> Recipe:
     """`recipe` with everything that was chosen for it so far; resolving that gives the same again."""
-    network = choices.network
     tables = {table: _plain(instance) for table, instance in options.items()}
-    if network.input is not None:
-        tables["input"] = {KIND: network.input.name, **tables.get("input", {})}
-    tables |= {table: dict(recipe.table(table)) for table in SINGLE_TABLES if table not in tables}  # not known yet
+    if choices.input is not None:
+        tables["input"] = {KIND: choices.input.name, **tables.get("input", {})}
+    unknown_yet = [table for table in OPTION_TABLES if table not in (*tables, *NAMED_TABLES)]
+    tables |= {table: dict(recipe.table(table)) for table in unknown_yet}
     return replace(
         recipe,
-        data=_data(choices.dataset),
-        backbone=_backbone(recipe.backbone, network.backbone),
-        weights=_weights(network.weights) if network.backbone else recipe.weights,
+        data=_data(choices.dataset, choices.reference),
+        backbone=_backbone(recipe.backbone, choices.backbone),
+        weights=_weights(choices.weights) if choices.backbone else recipe.weights,
         strategy=choices.strategy.name if choices.strategy else recipe.strategy,
         engine=choices.engine.name if choices.engine else AUTO,
         augment=tuple(spec.name for spec in choices.augmentations) or (NONE,),
@@ -38,10 +38,10 @@ def write_out(recipe: Recipe, choices: Choices, options: Mapping[str, Any]) -> R
     )
 
 
-def _data(dataset: ResolvedDataset | None) -> str | None:
-    if dataset is None or dataset.reference is None or not looks_like_path(dataset.reference):
-        return None if dataset is None else str(dataset)
-    return str(replace(dataset, reference=absolute(dataset.reference)))
+def _data(spec: DatasetSpec | None, reference: str | None) -> str | None:
+    if spec is None or reference is None:
+        return None if spec is None else spec.name
+    return f"{spec.name}:{absolute(reference) if looks_like_path(reference) else reference}"
 
 
 def _backbone(written: str | None, spec: BackboneSpec | None) -> str | None:
@@ -64,18 +64,17 @@ def absolute(path: str) -> str:
 
 def _plain(instance: Any) -> dict[str, Any]:
     """The options of an instance as plain values; None is left out, since it is what a missing key means."""
-    names = [option.name for option in describe_options(type(instance))]
-    defaults = {option.name: option.default for option in describe_options(type(instance))}
-    values = {name: getattr(instance, name) for name in names}
-    return {name: value for name, value in values.items() if value is not None or defaults[name] is not None}
+    return {
+        option.name: getattr(instance, option.name)
+        for option in describe_options(type(instance))
+        if getattr(instance, option.name) is not None or option.default is not None
+    }
 
 
-def _origins(recipe: Recipe, used: Mapping[str, Spec | None]) -> Mapping[str, str]:
+def _origins(recipe: Recipe, used: Mapping[str, Spec]) -> Mapping[str, str]:
     """Origins under the names of tables that the explicit recipe uses."""
     origins = dict(recipe.origins)
     for table, spec in used.items():
-        if spec is None:
-            continue
         for spelling in spellings(table, spec):
             for key in [key for key in origins if key.startswith(f"{spelling}.")]:
                 origins[f"{table}.{key.removeprefix(f'{spelling}.')}"] = origins.pop(key)

@@ -1,26 +1,34 @@
 """Recipes as TOML: settings in [fit], options in [dataset], [backbone], [input], [task], [strategy],
-[augmentation.NAME] and [reporter.NAME].
+[augmentation.NAME] and [reporter.NAME]. Read, written, and the one to start from.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import tomlkit
-from tomlkit.items import Table
+from tomlkit.items import Item
 
 from headstart.atomic import write_file
 from headstart.errors import PluginError, Problem, RecipeError, UsageError
+from headstart.host.registry import Registry
+from headstart.manifest import RUN, how_to_read
+from headstart.options import describe_options
 from headstart.recipe import SETTINGS, Recipe
-from headstart.recipes.sections import FIT, NAMED_TABLES, OPTION_TABLES, SINGLE_TABLES
-from headstart.schemas import RUN, how_to_read
+from headstart.recipes.sections import FIT, NAMED_TABLES, OPTION_TABLES
 from headstart.suggest import suggestion
 
 SCHEMA = "schema"
 Options = Mapping[str, Mapping[str, Any]]
+INTRODUCTION = """\
+# A recipe: everything that a run needs, in one file.
+#     headstart fit --recipe THIS_FILE
+# Flags win over --set key=value, which wins over this file, which wins over the defaults shown here.
+# Remove the # before a line to change its value.
+"""
 
 
 def read_recipe(path: Path) -> tuple[Mapping[str, Any], Options]:
@@ -31,21 +39,28 @@ def read_recipe(path: Path) -> tuple[Mapping[str, Any], Options]:
     document = _parse(path)
     if (form := document.pop(SCHEMA, RUN)) != RUN:
         raise PluginError(f"{path} has schema {form!r}; this version reads {RUN!r}", hint=how_to_read(form))
-    problems = [*_misplaced(document, path)]
     options: dict[str, Mapping[str, Any]] = {}
-    for table in SINGLE_TABLES:
-        if isinstance(document.get(table), dict):
-            options[table] = document[table]
-    for table in NAMED_TABLES:
-        for name, chosen in _items(document.get(table)):
-            if isinstance(chosen, dict):
-                options[f"{table}.{name}"] = chosen
-            else:
-                hint = f"write [{table}.NAME] and the option below it"
-                problems.append(Problem(f"{table}.{name} (file {path.name})", "expected a table", hint))
+    problems = []
+    for key, value in document.items():
+        where = f"{key} (file {path.name})"
+        if key in SETTINGS and key not in OPTION_TABLES:
+            problems.append(Problem(where, "stands outside a table", f"move it below a line [{FIT}]"))
+        elif key not in (FIT, *OPTION_TABLES):
+            what = "no such table" if isinstance(value, dict) else "no such setting"
+            problems.append(Problem(where, what, suggestion(key, (FIT, *OPTION_TABLES, *SETTINGS))))
+        elif not isinstance(value, dict):
+            problems.append(Problem(where, "expected a table", f"write [{key}] on a line of its own"))
+        elif key not in NAMED_TABLES:
+            options[key] = value
+        else:
+            for name, chosen in value.items():
+                options[f"{key}.{name}"] = chosen
+                if not isinstance(chosen, dict):
+                    hint = f"write [{key}.NAME] and the option below it"
+                    problems.append(Problem(f"{key}.{name} (file {path.name})", "expected a table", hint))
     if problems:
         raise RecipeError(problems)
-    return document.get(FIT, {}), options
+    return options.pop(FIT, {}), options
 
 
 def verify_form(path: Path) -> None:
@@ -67,25 +82,6 @@ def _parse(path: Path) -> dict[str, Any]:
         raise UsageError(f"the recipe {path} is not TOML: {exc}") from exc
 
 
-def _misplaced(document: Mapping[str, Any], path: Path) -> list[Problem]:
-    problems = []
-    for key, value in document.items():
-        where = f"{key} (file {path.name})"
-        if key in (FIT, *OPTION_TABLES):
-            if not isinstance(value, dict):
-                problems.append(Problem(where, "expected a table", f"write [{key}] on a line of its own"))
-        elif key in SETTINGS:
-            problems.append(Problem(where, "stands outside a table", f"move it below a line [{FIT}]"))
-        else:
-            what = "no such table" if isinstance(value, dict) else "no such setting"
-            problems.append(Problem(where, what, suggestion(key, (FIT, *OPTION_TABLES, *SETTINGS))))
-    return problems
-
-
-def _items(table: Any) -> list[tuple[str, Any]]:
-    return list(table.items()) if isinstance(table, dict) else []
-
-
 def write_recipe(recipe: Recipe, path: Path) -> None:
     """Write every value of `recipe`, its origin beside it, in one step: a run goes on by it after a loss of power too.
     A setting that is None is left out: TOML has no null.
@@ -97,37 +93,62 @@ def write_recipe(recipe: Recipe, path: Path) -> None:
 
 def render_recipe(recipe: Recipe) -> str:
     """`recipe` as TOML text; reading it gives the same settings and options."""
+    settings = {name: value for name in SETTINGS if (value := getattr(recipe, name)) is not None}
     document = tomlkit.document()
     document.add(SCHEMA, tomlkit.item(RUN))
-    fit = tomlkit.table()
-    for name in SETTINGS:
-        if (value := getattr(recipe, name)) is not None:
-            _add(fit, name, value, recipe.origin(name))
-    document.add(FIT, fit)
-    for table, values in recipe.options.items():
-        if values:
-            _place(document, table, _option_table(recipe, table, values))
+    for name, values in {FIT: settings, **recipe.options}.items():
+        if not values:
+            continue
+        table = tomlkit.table()
+        for key, value in values.items():
+            table.add(key, toml_item(value).comment(recipe.origin(key if name == FIT else f"{name}.{key}")))
+        outer, dot, inner = name.partition(".")
+        if not dot:
+            document.add(name, table)
+            continue
+        if outer not in document:  # [augmentation.classic] is the table `classic` in the table `augmentation`
+            document.add(outer, tomlkit.table(is_super_table=True))
+        document[outer].add(inner, table)  # type: ignore[union-attr]
     return tomlkit.dumps(document)
 
 
-def _option_table(recipe: Recipe, name: str, values: Mapping[str, Any]) -> Table:
-    table = tomlkit.table()
-    for key, value in values.items():
-        _add(table, key, "none" if value is None else value, recipe.origin(f"{name}.{key}"))
-    return table
+def starter_recipe(registry: Registry) -> str:
+    """A commented recipe with every setting and every option of what is installed; it runs as it is."""
+    return "\n".join([INTRODUCTION, *_settings(registry), *_tables(registry)]) + "\n"
 
 
-def _place(document: tomlkit.TOMLDocument, name: str, table: Table) -> None:
-    """Put a table under its name; `augmentation.classic` is `classic` in the table `augmentation`."""
-    outer, dot, inner = name.partition(".")
-    if not dot:
-        document.add(outer, table)
-        return
-    if outer not in document:
-        document.add(outer, tomlkit.table(is_super_table=True))
-    document[outer].add(inner, table)  # type: ignore[union-attr]
+def _settings(registry: Registry) -> Iterator[str]:
+    yield f"[{FIT}]"
+    for name, setting in SETTINGS.items():
+        yield f"# {setting.help}"
+        if name == "data" and (
+            data := next((spec.name for spec in registry.specs("datasets") if not spec.takes_path), None)
+        ):
+            yield _line(name, data)
+        else:
+            yield "# " + _line(name, setting.example if setting.default is None else setting.default)
+        yield ""
 
 
-def _add(table: Table, name: str, value: Any, origin: str) -> None:
-    item = tomlkit.item(list(value) if isinstance(value, tuple) else value)
-    table.add(name, item.comment(origin))
+def _tables(registry: Registry) -> Iterator[str]:
+    for table, kind in OPTION_TABLES.items():
+        described = [(spec, options) for spec in registry.specs(kind) if (options := describe_options(spec.options))]
+        for place, (spec, options) in enumerate(described):
+            if table in NAMED_TABLES:
+                yield f"[{table}.{tomlkit.key(spec.short_name).as_string()}]"
+            elif place == 0:
+                yield f"[{table}]"
+            yield f"# of {spec.name}: {spec.summary}"
+            for option in options:
+                yield f"# {' '.join(option.help.split())}"
+                yield "# " + _line(option.name, option.default)
+            yield ""
+
+
+def _line(name: str, value: Any) -> str:
+    return f"{name} = {toml_item(value).as_string()}"
+
+
+def toml_item(value: Any) -> Item:
+    """A value as TOML has it: a tuple is a list, and none a word."""
+    return tomlkit.item("none" if value is None else list(value) if isinstance(value, tuple) else value)

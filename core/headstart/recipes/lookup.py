@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from headstart.host.references import ResolvedDataset, looks_like_path
+from headstart.host.offers import looks_like_path
 from headstart.recipe import Recipe
 from headstart.recipes.compatibility import (
     check_augmentation,
     check_backbone,
-    check_batch_norm,
     check_engine,
     check_train,
-    check_training_precision,
 )
 from headstart.recipes.problems import Problems
 from headstart.recipes.sections import KIND
@@ -24,6 +21,7 @@ from headstart.registry import Registry
 from headstart.specs import (
     AugmentationSpec,
     BackboneSpec,
+    DatasetSpec,
     EngineSpec,
     InputSpec,
     ReporterSpec,
@@ -38,34 +36,27 @@ NONE = "none"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Network:
-    """What a recipe starts from, and what reads for it; None where that is not known yet or was found wrong."""
+class Choices:
+    """What a recipe names, as specs; None where that is not known yet, or was found wrong.
 
+    `reference` is the path that the dataset opens, or None. `weights` is a published set, a file, or None for random
+    ones too; `engine` is None for the best there is. `augmentations` is empty for `--augment none`.
+    """
+
+    dataset: DatasetSpec | None
+    reference: str | None
     backbone: BackboneSpec | None = None
     input: InputSpec | None = None
     weights: WeightsSpec | Path | None = None
-    """None, too, for random ones."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choices:
-    """What a recipe names, as specs; None where a name was wrong, or stands for any (`engine`)."""
-
-    dataset: ResolvedDataset | None
-    network: Network
     strategy: StrategySpec | None
     augmentations: tuple[AugmentationSpec, ...]
     reporters: tuple[ReporterSpec, ...]
     engine: EngineSpec | None
 
-    def tables(self) -> dict[str, Spec | None]:
+    def tables(self) -> dict[str, Spec]:
         """The option tables of what is used, such as `augmentation.classic`: bare names where unique."""
-        tables: dict[str, Spec | None] = {
-            "dataset": self.dataset.spec if self.dataset else None,
-            "backbone": self.network.backbone,
-            "input": self.network.input,
-            "strategy": self.strategy,
-        }
+        single = {"dataset": self.dataset, "backbone": self.backbone, "input": self.input, "strategy": self.strategy}
+        tables: dict[str, Spec] = {table: spec for table, spec in single.items() if spec is not None}
         named: tuple[tuple[str, tuple[Spec, ...]], ...] = (
             ("augmentation", self.augmentations),
             ("reporter", self.reporters),
@@ -78,124 +69,96 @@ class Choices:
         return tables
 
 
+C = TypeVar("C", bound=Choices)
+
+
 def choose(recipe: Recipe, registry: Registry, problems: Problems) -> Choices:
     """Look up what `recipe` names, and check what must fit together. Raises PluginError.
 
     The network is looked up as far as it is known before the data is opened; see `choose_network`.
     """
-    looked_up = _LookUp(recipe, registry, problems)
-    dataset = looked_up.dataset()
+    dataset = None
+    if recipe.data is not None:
+        dataset = problems.attempt("data", registry.resolve_dataset, recipe.data)
+    elif not problems.about("data"):
+        problems.report("data", "nothing to learn from", "name a dataset or a path, as in `headstart fit digits`")
+    if recipe.strategy is None:
+        strategy = problems.attempt("strategy", registry.default_strategy)
+    else:
+        strategy = problems.attempt("strategy", registry.get, "strategies", recipe.strategy)
+    augmentations: tuple[AugmentationSpec, ...] = ()
+    if not any(name.rpartition("/")[2] == NONE for name in recipe.augment):
+        augmentations = _several("augment", "augmentations", recipe.augment, registry, problems)
+    elif len(recipe.augment) > 1:
+        message = f"{', '.join(recipe.augment)} contradict each other"
+        problems.report("augment", message, "leave out none, or the others")
+    if recipe.reporters is None:
+        reporters = tuple(spec for spec in registry.specs("reporters") if spec.default)
+    else:
+        reporters = _several("reporters", "reporters", recipe.reporters, registry, problems)
+    engine = problems.attempt("engine", check_engine, recipe, registry)
     choices = Choices(
-        dataset=dataset,
-        network=Network(),
-        strategy=problems.attempt("strategy", looked_up.strategy),
-        augmentations=looked_up.augmentations(),
-        reporters=looked_up.reporters(),
-        engine=problems.attempt("engine", lambda: check_engine(recipe, registry)),
+        dataset=dataset.spec if dataset else None,
+        reference=dataset.reference if dataset else None,
+        strategy=strategy,
+        augmentations=augmentations,
+        reporters=reporters,
+        engine=engine,
     )
-    problems.attempt("training_precision", lambda: check_training_precision(recipe.training_precision))
-    problems.attempt("batch_norm", lambda: check_batch_norm(recipe.batch_norm))
     return choose_network(choices, recipe, registry, problems, medium=dataset.spec.medium if dataset else None)
 
 
-def choose_network(
-    choices: Choices, recipe: Recipe, registry: Registry, problems: Problems, *, medium: str | None
-) -> Choices:
+def choose_network(choices: C, recipe: Recipe, registry: Registry, problems: Problems, *, medium: str | None) -> C:
     """`choices` with the backbone, its weights and the input kind, and what must fit them checked.
 
     Where the recipe names no backbone, that for data of `medium`; without a medium, none yet.
     """
-    looked_up = _LookUp(recipe, registry, problems)
-    backbone = choices.network.backbone or looked_up.backbone(medium)
+    backbone = choices.backbone
+    if backbone is None and recipe.backbone is not None:
+        backbone = problems.attempt("backbone", registry.resolve_backbone, recipe.backbone)
+    elif backbone is None and medium is not None:
+        backbone = problems.attempt("backbone", registry.default_backbone, medium)
     if backbone is None:
         return choices
     named = recipe.table("input").get(KIND)
     kind = None
     if medium is not None or named is not None:
         key = f"input.{KIND}" if named is not None else "data" if recipe.backbone is None else "backbone"
-        kind = problems.attempt(
-            key,
-            lambda: registry.input_kind(
-                medium=medium, takes=backbone.takes, name=None if named is None else str(named)
-            ),
-        )
-    network = Network(backbone=backbone, input=kind, weights=looked_up.weights(backbone))
-    problems.attempt("backend", lambda: check_backbone(backbone, recipe.backend))
-    problems.attempt("train", lambda: check_train(recipe.train, backbone, choices.strategy))
+        name = None if named is None else str(named)
+        kind = problems.attempt(key, registry.input_kind, medium=medium, takes=backbone.takes, name=name)
+    weights = _weights(recipe.weights, backbone, problems)
+    problems.attempt("backend", check_backbone, backbone, recipe.backend)
+    problems.attempt("train", check_train, recipe.train, backbone, choices.strategy)
     if kind is not None:
         for spec in choices.augmentations:
-            problems.attempt("augment", partial(check_augmentation, spec, kind))
-    return replace(choices, network=network)
+            problems.attempt("augment", check_augmentation, spec, kind)
+    return replace(choices, backbone=backbone, input=kind, weights=weights)
 
 
-@dataclass(frozen=True)
-class _LookUp:
-    recipe: Recipe
-    registry: Registry
-    problems: Problems
+def _several(key: str, kind: str, names: Iterable[str], registry: Registry, problems: Problems) -> tuple[Any, ...]:
+    """The offers of a kind by their names, each once."""
+    found: dict[str, Spec] = {}
+    for name in names:
+        spec: Spec | None = problems.attempt(key, registry.get, kind, name)
+        if spec is not None and spec.name in found:
+            problems.report(key, f"{spec.name} is named twice")
+        elif spec is not None:
+            found[spec.name] = spec
+    return tuple(found.values())
 
-    def dataset(self) -> ResolvedDataset | None:
-        data = self.recipe.data
-        if data is None:
-            hint = "name a dataset or a path, as in `headstart fit digits`"
-            if not self.problems.about("data"):
-                self.problems.report("data", "nothing to learn from", hint)
-            return None
-        return self.problems.attempt("data", lambda: self.registry.resolve_dataset(data))
 
-    def backbone(self, medium: str | None) -> BackboneSpec | None:
-        name = self.recipe.backbone
-        if name is not None:
-            return self.problems.attempt("backbone", lambda: self.registry.resolve_backbone(name))
-        if medium is None:
-            return None
-        return self.problems.attempt("backbone", lambda: self.registry.default_backbone(medium))
-
-    def strategy(self) -> StrategySpec:
-        name = self.recipe.strategy
-        found: StrategySpec = (
-            self.registry.default_strategy() if name is None else self.registry.get("strategies", name)
-        )
-        return found
-
-    def augmentations(self) -> tuple[AugmentationSpec, ...]:
-        names = self.recipe.augment
-        if any(name.rpartition("/")[2] == NONE for name in names):
-            if len(names) > 1:
-                message = f"{', '.join(names)} contradict each other"
-                self.problems.report("augment", message, "leave out none, or the others")
-            return ()
-        return self._several("augment", "augmentations", names)
-
-    def reporters(self) -> tuple[ReporterSpec, ...]:
-        if self.recipe.reporters is None:
-            return tuple(spec for spec in self.registry.specs("reporters") if spec.default)
-        return self._several("reporters", "reporters", self.recipe.reporters)
-
-    def _several(self, key: str, kind: str, names: Iterable[str]) -> tuple[Any, ...]:
-        found: dict[str, Spec] = {}
-        for name in names:
-            spec = self.problems.attempt(key, lambda name=name: self.registry.get(kind, name))  # type: ignore[misc]
-            if spec is not None and spec.name in found:
-                self.problems.report(key, f"{spec.name} is named twice")
-            elif spec is not None:
-                found[spec.name] = spec
-        return tuple(found.values())
-
-    def weights(self, backbone: BackboneSpec) -> WeightsSpec | Path | None:
-        name = self.recipe.weights
-        if name is None:
-            return backbone.weights[0] if backbone.weights else None
-        if name == NONE:
-            return None
-        published = {weights.name: weights for weights in backbone.weights}
-        if name in published:
-            return published[name]
-        path = Path(name).expanduser()
-        if path.is_file():
-            return path
-        named_file = looks_like_path(name) or bool(path.suffix)
-        what = "no such file" if named_file else f"{backbone.name} has no such weights"
-        hint = f"{suggestion(name, [*published, NONE])}; or the path of a weights file"
-        self.problems.report("weights", f"{what}: {name}", hint)
-        return None
+def _weights(name: str | None, backbone: BackboneSpec, problems: Problems) -> WeightsSpec | Path | None:
+    """The backbone's first published set where `name` is None."""
+    if name is None:
+        return backbone.weights[0] if backbone.weights else None
+    published = {weights.name: weights for weights in backbone.weights}
+    if name == NONE or name in published:
+        return published.get(name)
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path
+    named_file = looks_like_path(name) or bool(path.suffix)
+    what = "no such file" if named_file else f"{backbone.name} has no such weights"
+    hint = f"{suggestion(name, [*published, NONE])}; or the path of a weights file"
+    problems.report("weights", f"{what}: {name}", hint)
+    return None

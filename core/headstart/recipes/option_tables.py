@@ -1,40 +1,67 @@
-"""The option tables of a recipe: parse those of what is used, refuse all others."""
+"""The option tables of a recipe: flags that stand for options, what is used parsed, all others refused."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from headstart.errors import Problem
 from headstart.options import parse_options
-from headstart.recipe import Recipe
+from headstart.recipe import SETTINGS, Recipe
 from headstart.recipes.problems import Problems
 from headstart.recipes.sections import KIND, NAMED_TABLES
+from headstart.registry import Registry
 from headstart.specs import BackboneSpec, InputSpec, Spec
+from headstart.suggest import suggestion
 
 
-def parse_tables(recipe: Recipe, used: Mapping[str, Spec | None], problems: Problems) -> dict[str, Any]:
+def look_up_flags(recipe: Recipe, kind: InputSpec | None, registry: Registry, problems: Problems) -> Recipe:
+    """`recipe` with each of its `flags` as the option of `kind` that it stands for: `--image-size` is `input.size` of
+    the image kind.
+
+    Without a kind they stay, and those that no installed kind declares are found wrong already.
+    """
+    offered: tuple[InputSpec, ...] = registry.specs("inputs")
+    options = dict(recipe.table("input"))
+    origins = dict(recipe.origins)
+    for name, value in recipe.flags.items():
+        flag = name.replace("_", "-")
+        takers = [spec.name for spec in offered if flag in spec.flags]
+        if not takers:
+            known = (*SETTINGS, *(each.replace("-", "_") for spec in offered for each in spec.flags))
+            problems.report(name, "no such setting", suggestion(name, known))
+        elif kind is not None and flag not in kind.flags:
+            problems.report(name, f"{kind.name} has no --{flag}; that is for {', '.join(takers)}", "leave it out")
+        elif kind is not None:
+            option = kind.flags[flag]
+            key = f"input.{option}"
+            if origins.get(key) == "--set" and str(options[option]) != str(value):
+                problems.report(key, f"flag --{flag} says {value}, --set says {options[option]}", "give it once")
+            options[option], origins[key] = value, origins.pop(name)
+    if kind is None or not recipe.flags:
+        return recipe
+    return replace(recipe, options={**recipe.options, "input": options}, origins=origins, flags={})
+
+
+def parse_tables(recipe: Recipe, used: Mapping[str, Spec], problems: Problems) -> dict[str, Any]:
     """An instance of the options of everything that is used, by table; what is wrong goes to `problems`.
 
-    None stands for what is not known yet, or was found wrong.
+    None stands for what was found wrong.
     """
     options: dict[str, Any] = {}
     for table, spec in used.items():
-        if spec is not None:
-            values = _values(recipe, table, spec)
-            given = spec.given if isinstance(spec, BackboneSpec) else {}
-            parsed, wrong = parse_options(spec.options, {**given, **values}, table, spec.name)
-            problems.extend((*wrong, *_contradictions(spec, table, given, values)))
-            options[table] = parsed
+        values = {key: value for name in spellings(table, spec) for key, value in recipe.table(name).items()}
+        if isinstance(spec, InputSpec):
+            values.pop(KIND, None)  # chooses the input kind itself
+        given = spec.given if isinstance(spec, BackboneSpec) else {}
+        options[table], wrong = parse_options(spec.options, {**given, **values}, table, spec.name)
+        problems.extend(wrong)
+        for name, fixed in given.items():  # what the reference fixes can be repeated, as a run's recipe does
+            if values.get(name, fixed) != fixed:
+                message = f"differs from what {spec.name} fixes"
+                problems.report(f"{table}.{name}", message, "leave it out; it is read from the backbone's reference")
     return options
-
-
-def _contradictions(spec: Spec, table: str, given: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Problem]:
-    """What the reference fixes can be repeated, as a run's recipe does, and not be changed."""
-    for name, fixed in given.items():
-        if values.get(name, fixed) != fixed:
-            message = f"differs from what {spec.name} fixes"
-            yield Problem(f"{table}.{name}", message, "leave it out; it is read from the backbone's reference")
 
 
 def spellings(table: str, spec: Spec) -> tuple[str, ...]:
@@ -43,16 +70,9 @@ def spellings(table: str, spec: Spec) -> tuple[str, ...]:
     return (f"{group}.{spec.short_name}", f"{group}.{spec.name}") if dot else (table,)
 
 
-def _values(recipe: Recipe, table: str, spec: Spec) -> Mapping[str, Any]:
-    values = {key: value for name in spellings(table, spec) for key, value in recipe.table(name).items()}
-    if isinstance(spec, InputSpec):
-        values.pop(KIND, None)  # chooses the input kind itself
-    return values
-
-
-def unused_tables(recipe: Recipe, used: Mapping[str, Spec | None]) -> Iterator[Problem]:
+def unused_tables(recipe: Recipe, used: Mapping[str, Spec]) -> Iterator[Problem]:
     """A problem for each table of options whose augmentation or reporter is not among the `used`."""
-    known = {name for table, spec in used.items() if spec for name in spellings(table, spec)}
+    known = {name for table, spec in used.items() for name in spellings(table, spec)}
     for table, values in recipe.options.items():
         group, dot, name = table.partition(".")
         if table in NAMED_TABLES:

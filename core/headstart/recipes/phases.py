@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
-from collections.abc import Mapping, ValuesView
+from collections.abc import Collection, Mapping, Sequence, ValuesView
 from dataclasses import dataclass, field
 from typing import Any
 
-from headstart.errors import UsageError
+from headstart.errors import HeadstartError, Problem, RecipeError, UsageError
+from headstart.options import OptionInfo, describe_options
 from headstart.recipe import Recipe
+from headstart.recipes.file import toml_item
 from headstart.recipes.lookup import Choices
-from headstart.recipes.rate_setting import RateSetting, rate_setting
-from headstart.recipes.unused_options import changed_options, nothing_to_act_on, refuse_unread, spell_options
 from headstart.registry import Registry
 from headstart.specs import HEAD, LowRank, Phase, StrategyRequest, StrategySpec, TaskSpec
 
@@ -38,7 +39,8 @@ class PhasePlanner:
         """
         strategy = self.strategy
         build = self.registry.load_target(strategy, strategy.build)
-        request = dataclasses.replace(self.request, stages=stages)
+        options, read = _note_reads(self.request.options)
+        request = dataclasses.replace(self.request, stages=stages, options=options)
         phases = tuple(build(request))
         if not phases:
             raise UsageError(f"strategy {strategy.name} plans no phase", hint="tell its author, or choose another one")
@@ -50,19 +52,25 @@ class PhasePlanner:
                 "--batch-norm trainable has nothing to act on: no stage of the backbone learns",
                 hint="leave it out or use re-estimated, or choose a strategy that trains the backbone",
             )
-        refuse_unread(build, request)
+        if _unread(self.request.options, read):  # a recipe may set the options that a flag stands for
+            for flag in ("epochs", "learning_rate"):
+                without: dict[str, Any] = {flag: None}
+                with contextlib.suppress(HeadstartError):
+                    build(dataclasses.replace(request, **without))
+        if unread := _unread(self.request.options, read):
+            told = ", ".join(f"{phase.name} ({phase.solver.replace('_', ' ')})" for phase in phases)
+            raise _nothing_to_act_on(
+                _spell("strategy", self.request.options, unread),
+                f"whatever it is, the phases are {told}",
+                "leave it out, or choose a strategy, head or stages that it acts on",
+            )
         if self.only_by_gradient and all(phase.solver == "closed_form" for phase in phases):
-            raise nothing_to_act_on(
+            raise _nothing_to_act_on(
                 self.only_by_gradient,
                 f"training by gradient alone reads it, and {self.strategy.short_name} solves this head in closed form",
                 "leave it out, or use --strategy lp_ft",
             )
         return self._without_views_of_nothing(phases)
-
-    def rate_setting(self, stages: tuple[str, ...], place: int) -> RateSetting | None:
-        """What the rates of the phase at `place` follow; None where that is no one setting."""
-        build = self.registry.load_target(self.strategy, self.strategy.build)
-        return rate_setting(build, dataclasses.replace(self.request, stages=stages), place)
 
     def _without_views_of_nothing(self, phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
         """A head in closed form learns from no mixed label: views that only mix would be the plain one over again."""
@@ -98,7 +106,7 @@ def make_planner(
     head: str | None,
 ) -> PhasePlanner | None:
     """What plans the phases; None where something that they hang on was already found wrong."""
-    strategy, backbone = choices.strategy, choices.network.backbone
+    strategy, backbone = choices.strategy, choices.backbone
     if strategy is None or backbone is None or head is None or options.get("strategy") is None:
         return None
     request = StrategyRequest(
@@ -113,21 +121,57 @@ def make_planner(
         family=backbone.family,
     )
     mixing = tuple(spec.short_name for spec in choices.augmentations if spec.mixes)
+    of_task = options.get("task")
+    changed = [] if of_task is None else _changed(of_task)
+    by_gradient = [option for option in changed if option.name in task.gradient_options]
     return PhasePlanner(
         strategy,
         request,
         registry,
         recipe.batch_norm,
         only_mixing=mixing if len(mixing) == len(choices.augmentations) else (),
-        only_by_gradient=_only_by_gradient(task, options.get("task")),
+        only_by_gradient=_spell("task", of_task, by_gradient),
     )
 
 
-def _only_by_gradient(task: TaskSpec, options: Any) -> Mapping[str, str]:
-    """See PhasePlanner; none where the options were found wrong."""
-    if options is None:
-        return {}
-    return spell_options("task", options, changed_options(options, task.gradient_options))
+def _note_reads(options: Any) -> tuple[Any, set[str]]:
+    """The same `options`, of a class that notes which of them are read, and the names of those that were so far."""
+    read: set[str] = set()
+    kind = type(options)
+
+    def note(self: Any, name: str) -> Any:
+        read.add(name)
+        return object.__getattribute__(self, name)
+
+    noting = type(kind.__name__, (kind,), {"__getattribute__": note})
+    noted = noting(**{each.name: getattr(options, each.name) for each in dataclasses.fields(options)})
+    read.clear()  # of what the class checks itself
+    return noted, read
+
+
+def _changed(options: Any) -> list[OptionInfo]:
+    """The options that differ from their defaults."""
+    return [option for option in describe_options(type(options)) if getattr(options, option.name) != option.default]
+
+
+def _unread(options: Any, read: Collection[str]) -> list[OptionInfo]:
+    """The options that were set and are not among those `read`; free text is no mistake where it is not read."""
+    unread = (option for option in _changed(options) if option.name not in read)
+    return [option for option in unread if option.choices or "str" not in option.type]
+
+
+def _spell(table: str, options: Any, chosen: Sequence[OptionInfo]) -> dict[str, str]:
+    """The values of the `chosen` ones as on the command line, by key: `strategy.epochs` has `5`."""
+    values = {f"{table}.{option.name}": getattr(options, option.name) for option in chosen}
+    return {
+        key: str(value) if value is None or isinstance(value, str) else toml_item(value).as_string()
+        for key, value in values.items()
+    }
+
+
+def _nothing_to_act_on(values: Mapping[str, str], why: str, hint: str) -> RecipeError:
+    """The error that names each of these `values`, by key."""
+    return RecipeError([Problem(key, f"{value} has nothing to act on: {why}", hint) for key, value in values.items()])
 
 
 def is_solvable(task: TaskSpec, head: str) -> bool:
@@ -181,12 +225,13 @@ def _wrong_solver(phase: Phase, *, solvable: bool) -> str | None:
 
 def _wrong_number(phase: Phase) -> str | None:
     """Each number that is outside of what it can mean."""
-    adapter = phase.adapter or LowRank()
+    adapter, setting = phase.adapter or LowRank(), phase.rate_setting
     bounds = (
         ("a rate", phase.rates.values(), all(0 < rate < math.inf for rate in phase.rates.values()), "above 0"),
         ("epochs", phase.epochs, _is_whole(phase.epochs, 1), "a whole number, at least 1"),
         ("views", phase.views, _is_whole(phase.views, 0), "a whole number, 0 or above"),
         ("patience", phase.patience, _is_whole(phase.patience, 0), "a whole number, 0 or above"),
+        ("the rate setting", phase.rate_setting, setting is None or 0 < setting.value < math.inf, "of a value above 0"),
         ("strengths", phase.strengths, all(0 < each < math.inf for each in phase.strengths), "above 0"),
         ("warmup", phase.warmup, 0 <= phase.warmup < 1, "from 0 to below 1"),
         ("average", phase.average, 0 <= phase.average < 1, "from 0 to below 1"),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from headstart.errors import PluginError, Problem, RecipeError, UsageError
 from headstart.recipe import DEFAULT, Recipe
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -29,10 +30,6 @@ class Problems:
         """Problems that go on from these, and may be thrown away: of one of several ways to read the recipe."""
         return Problems(self._recipe, self._found)
 
-    def join(self, fork: Problems) -> None:
-        """Keep what a fork found."""
-        self._found += fork.new
-
     def follow(self, recipe: Recipe) -> None:
         """Take the origins of values from `recipe`, which is the same with some of its values elsewhere."""
         self._recipe = recipe
@@ -41,13 +38,13 @@ class Problems:
         """Whether the value `key` was already found wrong, so that what follows from it need not be told."""
         return any(problem.where == key or problem.where.startswith(f"{key} (") for problem in self._found)
 
-    def attempt(self, key: str, look_up: Callable[[], T]) -> T | None:
-        """The result of `look_up`; a UsageError becomes a problem of `key`, a RecipeError those that it lists.
+    def attempt(self, key: str, look_up: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        """What `look_up` returns; a UsageError becomes a problem of `key`, a RecipeError those that it lists.
 
         A PluginError passes.
         """
         try:
-            return look_up()
+            return look_up(*args, **kwargs)
         except PluginError:
             raise
         except RecipeError as exc:
@@ -62,7 +59,7 @@ class Problems:
         self._found.append(Problem(self._place(key), message, hint))
 
     def extend(self, problems: Iterable[Problem]) -> None:
-        """Keep problems whose `where` is a key."""
+        """Keep problems whose `where` is a key, or has its origin beside it already."""
         self._found += [replace(problem, where=self._place(problem.where)) for problem in problems]
 
     def raise_if_any(self) -> None:

@@ -12,18 +12,17 @@ failed - comes as it is.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from headstart.data.targets import find_targets
-from headstart.host.references import ResolvedDataset
+from headstart.errors import Problem
 from headstart.recipe import Recipe
 from headstart.recipes.compatibility import check_feature, check_head, check_pretrained_head
 from headstart.recipes.effective import write_out
-from headstart.recipes.flags import look_up_flags
-from headstart.recipes.lookup import Choices, Network, choose, choose_network
-from headstart.recipes.option_tables import parse_tables, unused_tables
+from headstart.recipes.lookup import Choices, choose, choose_network
+from headstart.recipes.option_tables import look_up_flags, parse_tables, unused_tables
 from headstart.recipes.phases import PhasePlanner, make_planner
 from headstart.recipes.problems import Problems
 from headstart.registry import Registry
@@ -32,7 +31,6 @@ from headstart.specs import (
     AugmentationSpec,
     BackboneSpec,
     DatasetSpec,
-    EngineSpec,
     InputSpec,
     Phase,
     PretrainedHead,
@@ -47,28 +45,19 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResolvedRecipe:
+class ResolvedRecipe(Choices):
     """A recipe whose names are specs and whose options are typed, as far as that does not hang on the data.
 
-    `recipe` is the same, every value explicit that is known; `stated` is the recipe as it was given.
-    `reference` is the path that the dataset opens, or None. `augmentations` is empty for `--augment none`.
-    `backbone` is None where none is named and the medium of the data is known only once it is opened, and so is `input`
-    without that medium. `weights` is a published set, a file, or None for random ones; `engine` is None for the best
-    there is. `options` are instances by table (`strategy`, `augmentation.classic`), one for everything that is used.
+    `recipe` is the same, every value explicit that is known; `stated` is the recipe as it was given. `backbone` is None
+    where none is named and the medium of the data is known only once it is opened, and so is `input` without that
+    medium. `options` are instances by table (`strategy`, `augmentation.classic`), one for everything that is used.
     `warnings` tell of plugins whose check of the recipe failed, though it uses nothing of theirs.
     """
 
+    dataset: DatasetSpec
+    strategy: StrategySpec
     recipe: Recipe
     stated: Recipe
-    dataset: DatasetSpec
-    reference: str | None
-    backbone: BackboneSpec | None
-    input: InputSpec | None
-    strategy: StrategySpec
-    augmentations: tuple[AugmentationSpec, ...]
-    reporters: tuple[ReporterSpec, ...]
-    weights: WeightsSpec | Path | None
-    engine: EngineSpec | None
     options: Mapping[str, Any]
     warnings: tuple[str, ...] = ()
 
@@ -78,18 +67,6 @@ class ResolvedRecipe:
             return spec.options()
         full = f"{group}.{spec.name}"  # written in full where two that are used share a bare name
         return self.options[full if full in self.options else f"{group}.{spec.short_name}"]
-
-    @property
-    def choices(self) -> Choices:
-        """What was looked up."""
-        return Choices(
-            dataset=ResolvedDataset(self.dataset, self.reference),
-            network=Network(backbone=self.backbone, input=self.input, weights=self.weights),
-            strategy=self.strategy,
-            augmentations=self.augmentations,
-            reporters=self.reporters,
-            engine=self.engine,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +103,7 @@ def resolve_recipe(recipe: Recipe, registry: Registry) -> ResolvedRecipe:
     """
     problems = Problems(recipe)
     choices = choose(recipe, registry, problems)
-    recipe_now = look_up_flags(recipe, choices.network.input, registry, problems)
+    recipe_now = look_up_flags(recipe, choices.input, registry, problems)
     problems.follow(recipe_now)
     options = parse_tables(recipe_now, choices.tables(), problems)
     problems.extend(unused_tables(recipe_now, choices.tables()))
@@ -134,22 +111,7 @@ def resolve_recipe(recipe: Recipe, registry: Registry) -> ResolvedRecipe:
     problems.raise_if_any()
     explicit = write_out(recipe_now, choices, options)
     warnings = _checked_by_plugins(explicit, choices, registry, problems)
-    dataset, network = _found(choices.dataset), choices.network
-    return ResolvedRecipe(
-        recipe=explicit,
-        stated=recipe,
-        dataset=dataset.spec,
-        reference=dataset.reference,
-        backbone=network.backbone,
-        input=network.input,
-        strategy=_found(choices.strategy),
-        augmentations=choices.augmentations,
-        reporters=choices.reporters,
-        weights=network.weights,
-        engine=choices.engine,
-        options=options,
-        warnings=warnings,
-    )
+    return ResolvedRecipe(**vars(choices), recipe=explicit, stated=recipe, options=options, warnings=warnings)
 
 
 def bind(resolved: ResolvedRecipe, registry: Registry, records: Records) -> BoundRecipe:
@@ -160,10 +122,8 @@ def bind(resolved: ResolvedRecipe, registry: Registry, records: Records) -> Boun
     the targets.
     """
     stated = resolved.stated  # what is wrong with its network, `bind_to` tells
-    network = choose_network(resolved.choices, stated, registry, Problems(stated), medium=records.medium).network
-    task = _task_of_the_head(stated, network, registry)
-    if stated.task is not None:
-        task = registry.get("tasks", stated.task)
+    chosen = choose_network(resolved, stated, registry, Problems(stated), medium=records.medium)
+    task = _named_task(stated, chosen.weights, registry)
     if task is not None:
         return bind_to(resolved, registry, task=task, medium=records.medium)
     found = find_targets(records, registry)
@@ -186,50 +146,41 @@ def bind_to(resolved: ResolvedRecipe, registry: Registry, *, task: TaskSpec, med
     stated = resolved.stated
     problems = Problems(stated)
     medium = resolved.dataset.medium if medium is None else medium
-    choices = choose_network(resolved.choices, stated, registry, problems, medium=medium)
-    recipe = look_up_flags(stated, choices.network.input, registry, problems)
+    chosen = choose_network(resolved, stated, registry, problems, medium=medium)
+    recipe = look_up_flags(stated, chosen.input, registry, problems)
     problems.follow(recipe)
-    unread = {table: spec for table, spec in choices.tables().items() if table not in resolved.options}
+    unread = {table: spec for table, spec in chosen.tables().items() if table not in resolved.options}
     options = {**resolved.options, **parse_tables(recipe, unread, problems)}
-    learning = _learn(task, recipe, choices, options, registry, problems)
+    learning = _learn(task, recipe, chosen, options, registry, problems)
     problems.raise_if_any()
-    written = write_out(recipe, choices, {**options, "task": learning.options})
-    explicit = replace(written, task=task.name, head=learning.head)
+    explicit = replace(write_out(recipe, chosen, learning.options), task=task.name, head=learning.head)
     known = (resolved.recipe.backbone, resolved.recipe.task, resolved.recipe.head)
-    warnings: tuple[str, ...] = ()
+    warnings = resolved.warnings
     if known != (explicit.backbone, explicit.task, explicit.head):  # plugins have not seen it whole
-        warnings = _checked_by_plugins(explicit, choices, registry, problems, task)
-    found = {each.name: getattr(resolved, each.name) for each in fields(ResolvedRecipe)}
-    found |= {
-        "recipe": explicit,
-        "backbone": _found(choices.network.backbone),
-        "input": _found(choices.network.input),
-        "weights": choices.network.weights,
-        "options": {**options, "task": learning.options},
-        "warnings": tuple(dict.fromkeys((*resolved.warnings, *warnings))),
-    }
-    return BoundRecipe(
-        **found, task=task, head=_found(learning.head), planner=_found(learning.planner), phases=learning.phases
-    )
+        told = _checked_by_plugins(explicit, chosen, registry, problems, task)
+        warnings = tuple(dict.fromkeys((*warnings, *told)))
+    if None in (chosen.backbone, chosen.input, learning.head, learning.planner):
+        raise AssertionError("a recipe without problems has everything it needs")
+    bound = {**vars(chosen), **vars(learning), "recipe": explicit, "warnings": warnings}
+    return BoundRecipe(**bound, task=task)
 
 
-def _task_of_the_head(recipe: Recipe, network: Network, registry: Registry) -> TaskSpec | None:
-    """The task of the head that comes with the weights, where the recipe asks for it and names no task."""
-    head = network.weights.head if isinstance(network.weights, WeightsSpec) else None
-    if recipe.task is not None or recipe.head != PRETRAINED or head is None:
-        return None
-    task: TaskSpec = registry.get("tasks", head.task)
-    return task
+def _named_task(recipe: Recipe, weights: WeightsSpec | Path | None, registry: Registry) -> TaskSpec | None:
+    """The task that the recipe names, or that of the head that comes with the weights, where it asks for that one."""
+    name = recipe.task
+    if name is None and recipe.head == PRETRAINED and isinstance(weights, WeightsSpec) and weights.head is not None:
+        name = weights.head.task
+    return None if name is None else registry.get("tasks", name)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Learning:
-    """What hangs on the task; None where something that it hangs on is not known or was found wrong."""
+    """All options with those of the task, and what hangs on it; None where that is not known or was found wrong."""
 
+    options: Mapping[str, Any]
     head: str | None
-    options: Any
-    planner: PhasePlanner | None
-    phases: tuple[Phase, ...] | None
+    planner: PhasePlanner | None = None
+    phases: tuple[Phase, ...] | None = None
 
 
 def _learn(
@@ -241,24 +192,21 @@ def _learn(
     problems: Problems,
 ) -> _Learning:
     """The task's head and options, and the phases where the backbone's stages are known."""
-    backbone = choices.network.backbone
-    weights = choices.network.weights
+    backbone = choices.backbone
+    head = None
     if recipe.head != PRETRAINED:
-        head = problems.attempt("head", lambda: check_head(task, recipe.head))
-    elif backbone is None:  # whose weights may come with one
-        head = None
-    else:
-        head = problems.attempt("head", lambda: check_pretrained_head(task, weights, registry))
-    parsed = parse_tables(recipe, {"task": task}, problems)["task"]
+        head = problems.attempt("head", check_head, task, recipe.head)
+    elif backbone is not None:  # whose weights may come with one
+        head = problems.attempt("head", check_pretrained_head, task, choices.weights, registry)
+    options = {**options, **parse_tables(recipe, {"task": task}, problems)}
     if backbone is None:
-        return _Learning(head=head, options=parsed, planner=None, phases=None)
-    problems.attempt("task", lambda: check_feature(task, backbone))
-    planner = make_planner(recipe, choices, {**options, "task": parsed}, registry, task=task, head=head)
+        return _Learning(options=options, head=head)
+    problems.attempt("task", check_feature, task, backbone)
+    planner = make_planner(recipe, choices, options, registry, task=task, head=head)
     phases = None
     if planner is not None and backbone.stages is not None and not problems.about("train"):
-        stages = backbone.stages
-        phases = problems.attempt("strategy", lambda: planner.plan(stages))
-    return _Learning(head=head, options=parsed, planner=planner, phases=phases)
+        phases = problems.attempt("strategy", planner.plan, backbone.stages)
+    return _Learning(options=options, head=head, planner=planner, phases=phases)
 
 
 def _refuse_what_no_task_takes(
@@ -266,40 +214,33 @@ def _refuse_what_no_task_takes(
 ) -> None:
     """Problems of the task that is named, or that a pretrained head is for; without one, those of the task that has
     fewest, where each has some."""
-    tasks: tuple[TaskSpec, ...]
-    if (name := recipe.task) is not None:
-        named: TaskSpec | None = problems.attempt("task", lambda: registry.get("tasks", name))
-        tasks = () if named is None else (named,)
-    else:
-        before = len(problems.new)
-        of_head = problems.attempt("head", lambda: _task_of_the_head(recipe, choices.network, registry))
-        if len(problems.new) > before:
-            return
-        tasks = registry.default_tasks() if of_head is None else (of_head,)
-        if not tasks:
-            problems.report("task", "no plugin offers a default task", "name one with --task")
-    forks: list[Problems] = []
+    before = len(problems.new)
+    key = "head" if recipe.task is None else "task"
+    named = problems.attempt(key, _named_task, recipe, choices.weights, registry)
+    if len(problems.new) > before:
+        return
+    tasks = registry.default_tasks() if named is None else (named,)
+    if not tasks:
+        problems.report("task", "no plugin offers a default task", "name one with --task")
+        return
+    found: list[tuple[Problem, ...]] = []
     for task in tasks:
         fork = problems.fork()
         _learn(task, recipe, choices, options, registry, fork)
         if not fork.new:
             return
-        forks.append(fork)
-    if forks:
-        problems.join(min(forks, key=lambda fork: len(fork.new)))
+        found.append(fork.new)
+    fewest = min(found, key=len)
+    problems.extend(fewest)
 
 
 def _checked_by_plugins(
     recipe: Recipe, choices: Choices, registry: Registry, problems: Problems, task: TaskSpec | None = None
 ) -> tuple[str, ...]:
     """Raise what the plugins find wrong with the recipe; returns what to tell of checks that failed themselves."""
-    checked = registry.check_recipe(recipe, {spec.plugin for spec in (*choices.tables().values(), task) if spec})
-    problems.extend(checked.problems)
+    found, failures = registry.check_recipe(
+        recipe, {spec.plugin for spec in (*choices.tables().values(), task) if spec}
+    )
+    problems.extend(found)
     problems.raise_if_any()
-    return checked.failures
-
-
-def _found(value: T | None) -> T:
-    if value is None:
-        raise AssertionError("a recipe without problems has everything it needs")
-    return value
+    return tuple(failures)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.backend import activate, announce, available_threads, choose_backend
 from headstart.engine.features.export import Exporters
-from headstart.engine.network.blueprint import BackboneUse
+from headstart.engine.network.saved import BackboneUse
 from headstart.errors import EngineRefusal, MissingWeightsError, RecipeError, UsageError
 from headstart.options import parse_options
 from headstart.registry import Registry
@@ -65,13 +65,13 @@ def bench(
     with tempfile.TemporaryDirectory() as folder, Exporters(registry) as exporters:
         records = registry.load_target(dataset, dataset.build)(DatasetRequest(None, dataset.options()))
         use = _use(spec, registry, flags or {})
-        kind = use.kind(registry)
+        kind = use.blueprint(registry).kind(registry)
         targets = build_target_kind(registry, find_targets(records, registry).spec.name)
         store = ArrayStore(scratch=Path(folder))
         data = prepare(records, kind, targets, PrepareOptions(limit=SAMPLES, store=store))
         threads = available_threads()
         activate(choice, threads)
-        from headstart.engine.features.backbone import Place, open_backbone
+        from headstart.engine.features.extract import Place, open_backbone
 
         place = Place(open_cache(said.append), Path(folder), threads, said.append)
         extractor = open_backbone(use, data, exporters, place, kind=kind)

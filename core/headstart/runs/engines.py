@@ -19,7 +19,7 @@ from headstart.engine.features.extractor import FeatureExtractor, samples_a_call
 from headstart.engine.features.selection import Workload, decide
 from headstart.engine.features.source import is_storable
 from headstart.engine.lowering.registry import lowered
-from headstart.engine.network.blueprint import Blueprint
+from headstart.engine.network.saved import Blueprint
 from headstart.engine.train.phases import cut_of
 from headstart.predictor import BATCH, Predictor
 from headstart.runs.planning import Plan

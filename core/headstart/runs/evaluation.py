@@ -28,7 +28,7 @@ def score(
     Losses are those of `Task.loss` on the device, without what regularises. A record of several rows counts once.
     Raises DataError naming the key of a target that the task does not know.
     """
-    from headstart.engine.scoring import Scores
+    from headstart.engine.scoring import ScoredRows, Scores, by_record
 
     task = predictor.task
     losses, scores, done = predictor.losses(), Scores(task), 0
@@ -38,7 +38,9 @@ def score(
         values = samples.values(answered)
         targets = task.encode([values[of] for of in rows.owners], rows.facts, [samples.keys[of] for of in owners])
         several = owners if len(owners) > len(batch.facts) else None  # a batch holds whole records
-        scores.update(targets, rows.outputs, losses(rows, targets), facts=rows.facts, owners=several)
+        scored = ScoredRows(targets, rows.outputs, losses(rows, targets), rows.facts, several)
+        for record in by_record(task, [scored]):
+            scores.add(record)
         if predictions is not None:
             predictions.write(samples, answered, batch)
         done = answered.stop

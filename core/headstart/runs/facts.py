@@ -13,7 +13,7 @@ import numpy as np
 
 from headstart.atomic import write_file
 from headstart.documents import plain
-from headstart.engine.network.blueprint import Blueprint, assets_of
+from headstart.engine.network.saved import Blueprint, assets_of
 from headstart.engine.network.stages import name_variables
 from headstart.engine.train.state import PhaseResult
 from headstart.engine.train.trainable import select_trainable

@@ -10,8 +10,8 @@ from headstart.data.split_file import write_split
 from headstart.engine.features.decision import KEY, EngineDecision
 from headstart.engine.features.extractor import FeatureExtractor
 from headstart.engine.features.source import Source
-from headstart.engine.network import loading
-from headstart.engine.network.loading import CALIBRATION_SAMPLES
+from headstart.engine.network import assemble
+from headstart.engine.network.assemble import CALIBRATION_SAMPLES
 from headstart.engine.train.bn_stats import reestimate, statistics_of
 from headstart.engine.train.checkpoints import Checkpoints
 from headstart.engine.train.context import TrainContext, training_precision
@@ -39,7 +39,7 @@ def open_run(plan: Plan, decision: EngineDecision, folder: RunFolder, log: Event
         **describe(plan.registry, plan.backend, precision=decision.precision, threads=decision.threads),
         "training_precision": training_precision(recipe.training_precision, decision.precision),
         "batch_norm": recipe.batch_norm,
-        KEY: decision.facts(),
+        KEY: dataclasses.asdict(decision),
     }
     write_document(folder.environment, facts)
     resolved = plan.resolved
@@ -84,7 +84,7 @@ def load_weights(plan: Plan) -> int:
     """
     resolved = plan.resolved
     rows = plan.data.indices("train")[:CALIBRATION_SAMPLES]
-    loading.load_weights(
+    assemble.load_weights(
         plan.network,
         {name: array[rows] for name, array in plan.data.tensors.items()},
         plan.kind,
@@ -94,7 +94,7 @@ def load_weights(plan: Plan) -> int:
         seed=resolved.recipe.seed,
     )
     if resolved.pretrained_head is not None and isinstance(resolved.weights, WeightsSpec):
-        loading.load_head(plan.network, resolved.backbone, resolved.weights, plan.registry)
+        assemble.load_head(plan.network, resolved.backbone, resolved.weights, plan.registry)
     if resolved.recipe.batch_norm != REESTIMATED:
         return 0
     return reestimate(plan.network, plan.data.tensors, plan.data.indices("train"))

@@ -6,8 +6,7 @@ import dataclasses
 from typing import Any
 
 from headstart.engine.features.source import alive_shapes, is_storable
-from headstart.engine.network.stages import name_variables
-from headstart.engine.network.summary import summarise_stage, uncuttable
+from headstart.engine.network.stages import name_variables, summarise_stage, uncuttable
 from headstart.engine.train.context import is_fresh
 from headstart.engine.train.phases import cut_of
 from headstart.engine.train.trainable import select_trainable

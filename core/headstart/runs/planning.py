@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.backend import BackendChoice, activate, available_threads
 from headstart.data.targets import build_target_kind, other_kind
-from headstart.engine.network.blueprint import assets_of, digests_of
+from headstart.engine.network.saved import assets_of, digests_of
 from headstart.errors import DataError, UsageError
 from headstart.host.installed import installed_release
 from headstart.options import describe_options
@@ -85,8 +85,7 @@ class Plan:
 
 def encoded(task: Task, kind: TargetKind, data: PreparedData, rows: np.ndarray, scratch: Path) -> Batch:
     """Encoded targets of `rows` (row,) int64 of the data, by name."""
-    from headstart.data.array_store import ArrayStore
-    from headstart.data.encoding import encode_targets
+    from headstart.data.array_store import ArrayStore, encode_targets
     from headstart.data.facts import Picked
 
     return encode_targets(

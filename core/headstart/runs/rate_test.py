@@ -22,11 +22,10 @@ from headstart.registry import Registry
 from headstart.runs.backend_errors import explained_backend_errors
 from headstart.runs.folder import RunFolder
 from headstart.runs.reporting import SampleView
-from headstart.specs import HEAD, RunView
+from headstart.specs import HEAD, Phase, RateSetting, RunView
 from headstart.timing import Stopwatch
 
 if TYPE_CHECKING:
-    from headstart.recipes.rate_setting import RateSetting
     from headstart.runs.fitting import Ready
     from headstart.runs.planning import Plan
 
@@ -116,7 +115,7 @@ def _in_folder(ready: Ready, sweep: RateRange, folder: RunFolder, on_progress: O
         )
         plans.append(plan)
         place = _tested_place(plan)
-        setting = _setting(plan, place)
+        setting = _setting(plan.phases[place], plan)
         from headstart.engine.train.lr_test import measure_rates
         from headstart.engine.train.phases import run_phases
         from headstart.runs.engines import open_extractor
@@ -156,13 +155,11 @@ def _tested_place(plan: Plan) -> int:
     )
 
 
-def _setting(plan: Plan, place: int) -> RateSetting:
-    stages = tuple(stage.name for stage in plan.network.backbone)
-    setting = plan.resolved.planner.rate_setting(stages, place)
-    if setting is not None:
-        return setting
+def _setting(phase: Phase, plan: Plan) -> RateSetting:
+    if phase.rate_setting is not None:
+        return phase.rate_setting
     raise UsageError(
-        f"the rates of phase {plan.phases[place].name!r} follow neither --learning-rate nor an option of the strategy "
+        f"the rates of phase {phase.name!r} follow neither --learning-rate nor an option of the strategy "
         f"{plan.resolved.strategy.short_name}: there is no rate to choose",
         hint="choose another strategy, such as --strategy lp_ft, or tell its author",
     )

@@ -65,7 +65,16 @@ from headstart.specs.inputs import (
 )
 from headstart.specs.lowerings import LoweringBuild, LoweringSpec, LowersItself
 from headstart.specs.reporters import Reporter, ReporterBuild, ReporterRequest, ReporterSpec, RunView
-from headstart.specs.strategies import HEAD, INPUT, LowRank, Phase, StrategyBuild, StrategyRequest, StrategySpec
+from headstart.specs.strategies import (
+    HEAD,
+    INPUT,
+    LowRank,
+    Phase,
+    RateSetting,
+    StrategyBuild,
+    StrategyRequest,
+    StrategySpec,
+)
 from headstart.specs.targets import (
     AdvisesOnFew,
     Finding,
@@ -96,6 +105,7 @@ from headstart.specs.tasks import (
     TaskRequest,
     TaskSpec,
     WritesFiles,
+    read_head,
 )
 
 AnySpec = (
@@ -178,6 +188,7 @@ __all__ = [
     "PreparesSeveral",
     "PretrainedHead",
     "Preview",
+    "RateSetting",
     "Recognised",
     "Record",
     "Records",
@@ -214,4 +225,5 @@ __all__ = [
     "WeightsLoad",
     "WeightsSpec",
     "WritesFiles",
+    "read_head",
 ]

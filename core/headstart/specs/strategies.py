@@ -21,6 +21,17 @@ class LowRank:
     scale: float = 2.0
 
 
+@dataclass(frozen=True)
+class RateSetting:
+    """What all rates of a phase are in proportion to: `--learning-rate`, or an option such as `strategy.head_rate`.
+
+    At `value` the phase has the rates that are planned; the user need not have set it.
+    """
+
+    name: str
+    value: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Phase:
     """One training period with a fixed cut, optimizer and schedule.
@@ -32,9 +43,10 @@ class Phase:
     merged at the phase's end. With `pick` only so many of the backbone's stages in `train` learn: those whose
     gradient, relative to their weights, is the largest in one pass over the training split.
     `rates` give each learning stage the peak of its update rate; the schedule is a linear warm-up over `warmup` (share
-    of all steps) and a cosine to zero. All gradients together are clipped to the norm `clip` (0: not at all).
-    `weight_decay` pulls weights towards 0, `l2_sp` those of the backbone towards where the phase began; both are
-    decoupled from the gradient, and biases and norms are spared by the former.
+    of all steps) and a cosine to zero. `rate_setting` is what the user sets to move all of them together, and
+    `headstart lr` suggests a value for; None: nothing does. All gradients together are clipped to the norm `clip` (0:
+    not at all). `weight_decay` pulls weights towards 0, `l2_sp` those of the backbone towards where the phase began;
+    both are decoupled from the gradient, and biases and norms are spared by the former.
     `average` is the decay of a moving average of the weights, which is what is validated and kept (0: none).
     The phase runs once for each of `rate_factors`, always from the same start; of several outcomes a greedy soup is
     made on val. `wise_ft` are tried on val as the share of what was learned in an interpolation with the phase's start.
@@ -51,6 +63,7 @@ class Phase:
     pick: int = 0
     epochs: int = 1
     rates: Mapping[str, float] = field(default_factory=dict)
+    rate_setting: RateSetting | None = None
     warmup: float = 0.1
     clip: float = 0.0
     weight_decay: float = 0.0
@@ -88,8 +101,8 @@ class StrategyRequest:
 class StrategyBuild(Protocol):
     """Build target of a StrategySpec; imports no framework. Raises UsageError where the request contradicts itself.
 
-    It is a pure function: called several times, with other options and learning rates too, and equal requests give
-    equal phases. An option that was set is refused where no other value of it would change a phase.
+    It is a pure function: called several times, without the flags that were given too, and equal requests give equal
+    phases. An option that was set is refused where the build does not read it, so read each where it acts.
     """
 
     def __call__(self, request: StrategyRequest) -> Sequence[Phase]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from headstart.errors import UsageError
 from headstart.specs.base import Spec
 from headstart.specs.inputs import Facts, TensorSpec
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from headstart.engine.linear.rows import Rows
+
+MAX_HEAD_NUMBER = 65536
 
 Batch = Mapping[str, "np.ndarray"]
 """Named arrays of the same rows, first axis batch: encoded targets, or a head's outputs."""
@@ -301,3 +304,19 @@ class TaskSpec(Spec):
     gradient_options: tuple[str, ...] = ()
     default: bool = False
     version: int = 1
+
+
+def read_head(head: str) -> tuple[str, int | None]:
+    """The name of a head, and the number after its colon: ("mlp", 512) of `mlp:512`; None where there is no colon.
+
+    Raises UsageError for a number that is no whole one, or out of range.
+    """
+    name, colon, number = head.partition(":")
+    if not colon:
+        return name, None
+    if not number.isascii() or not number.isdigit() or not 1 <= int(number) <= MAX_HEAD_NUMBER:
+        raise UsageError(
+            f"the number of head {head!r} must be a whole number from 1 to {MAX_HEAD_NUMBER}, not {number!r}",
+            hint=f"as in {name}:512",
+        )
+    return name, int(number)

@@ -16,11 +16,11 @@ from unittest import SkipTest
 
 from headstart.backend import activate, choose_backend
 from headstart.errors import HeadstartError, PluginError, UsageError
+from headstart.host.discovery import PluginInfo
 from headstart.host.guard import describe
-from headstart.host.lookup import singular
+from headstart.host.offers import singular
 from headstart.options import parse_options
-from headstart.plugins import ALLOW_VARIABLE, DISABLE_VARIABLE, PluginInfo
-from headstart.registry import Registry, load_registry
+from headstart.registry import ALLOW_VARIABLE, DISABLE_VARIABLE, Registry, load_registry
 
 T = TypeVar("T")
 C = TypeVar("C", bound="Contract")

@@ -16,7 +16,8 @@ from typing import Any, cast
 from headstart.errors import HeadstartError
 from headstart.host.discovery import GROUP, find_plugins
 from headstart.host.guard import FORBIDDEN, PluginFailure, describe
-from headstart.host.verification import KINDS, verify_hooks, verify_spec
+from headstart.host.verification import KINDS, verify_spec
+from headstart.registry import verify_hooks
 from headstart.suggest import suggestion
 from headstart.testing.contract import Contract
 from headstart.testing.fresh_process import Told, run_fresh
@@ -134,7 +135,7 @@ class Declared(Contract):
         """One distribution publishes the plugin's name in the group `headstart`."""
         self._published()
         found = [plugin for plugin in find_plugins() if plugin.name == self.plugin]
-        origins = " and ".join(f"{plugin.origin} ({plugin.module})" for plugin in found)
+        origins = " and ".join(f"{plugin.distribution} {plugin.version} ({plugin.module})" for plugin in found)
         self._require(
             len(found) == 1,
             f"the name {self.plugin!r} is published {len(found)} times: by {origins}",

@@ -24,7 +24,7 @@ from headstart.events import (
     Warned,
     to_line,
 )
-from headstart.schemas import ARTEFACT, RUN
+from headstart.manifest import ARTEFACT, RUN
 from headstart.specs import Preview, Reporter
 
 FOLDER = "runs/recorded"

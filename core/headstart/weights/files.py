@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,18 +16,17 @@ HINT = "expected a .safetensors file of arrays named stage/index/role"
 
 
 def write_safetensors(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write `arrays` by name to `path`, each in its own shape and dtype, and fsync it.
+    """Write `arrays` by name to `path`, each in its own shape and dtype.
 
-    Not atomic by itself: write into a folder that is renamed afterwards (`headstart.atomic.write_directory`).
+    Neither atomic nor durable by itself: write into a folder that is renamed afterwards
+    (`headstart.atomic.write_directory`).
     Raises HeadstartError with path and reason where the disk is full or permission is missing.
     """
     from safetensors.numpy import save
 
     data = save({name: np.require(array, requirements="C") for name, array in arrays.items()})
-    with explained(path), path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    with explained(path):
+        path.write_bytes(data)
 
 
 def read_safetensors(path: Path) -> dict[str, np.ndarray]:

@@ -1,32 +1,130 @@
-"""From a named weights set, or a file of the user's, to arrays under our names."""
+"""From a named weights set, or a file of the user's, to arrays under our names.
+
+A published file is searched in this order: the folders of HEADSTART_WEIGHTS, the store (HEADSTART_HOME), the installed
+package that holds the file, and for files of a publisher's address the cache that Keras itself downloads into. A path
+that the user named is that path alone. Packages are looked up by their metadata; none is imported.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import importlib.metadata
+import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from headstart.errors import HeadstartError, MissingWeightsError, WrongWeightsError
+import platformdirs
+
+from headstart.errors import HeadstartError, MissingWeightsError, UsageError, WrongWeightsError
 from headstart.host.discovery import normalise
-from headstart.specs import Backbone, BackboneSpec, FetchedFile, HeadLoad, PackageFile, Stage, WeightsLoad, WeightsSpec
-from headstart.weights.digests import UNKNOWN, verify_file
-from headstart.weights.fetching import OTHER_WAYS, OnBytes
-from headstart.weights.store import find, get_weights
+from headstart.specs import (
+    Backbone,
+    BackboneSpec,
+    FetchedFile,
+    LocalFile,
+    PackageFile,
+    RemoteFile,
+    Stage,
+    WeightsSpec,
+)
+from headstart.weights.fetching import (
+    OTHER_WAYS,
+    UNKNOWN,
+    OnBytes,
+    differences,
+    fetch_address,
+    fetch_folder,
+    fetch_package_file,
+    new_digest,
+)
 
 if TYPE_CHECKING:
     import numpy as np
 
     from headstart.registry import Registry
 
-__all__ = ["assets_by_name", "load_arrays", "load_head_arrays", "locate", "locate_assets", "verify_file"]
+
+HOME = "HEADSTART_HOME"
+FOLDERS = "HEADSTART_WEIGHTS"
+
+
+def store_root() -> Path:
+    """The local store: HEADSTART_HOME, or the user's data folder. It need not exist yet."""
+    named = os.environ.get(HOME)
+    return Path(named).expanduser() if named else platformdirs.user_data_path("headstart")
+
+
+def stored_path(spec: BackboneSpec, weights: WeightsSpec) -> Path:
+    """Where the store keeps a weights file, whether it is there or not."""
+    return store_root().joinpath("weights", *spec.name.split("/"), weights.name, filename(weights))
+
+
+def filename(weights: WeightsSpec) -> str:
+    """The file's own name, without folders."""
+    if isinstance(weights.origin, RemoteFile | FetchedFile):
+        return weights.origin.filename
+    return weights.origin.path.rpartition("/")[2]
+
+
+def find(spec: BackboneSpec, weights: WeightsSpec) -> Path | None:
+    """Where the weights lie on this machine, or None; looks at names only, downloads nothing.
+
+    Raises UsageError where HEADSTART_WEIGHTS names something that is no folder.
+    """
+    return next((place for place in _places(spec, weights) if place.is_file()), None)
+
+
+def get_weights(spec: BackboneSpec, weights: WeightsSpec, registry: Registry, progress: OnBytes | None = None) -> Path:
+    """The path of the published file: one that is here and right, or else fetched into the store now.
+
+    `progress` hears the bytes so far and in all, but for those that a plugin's own client fetches. Any number of
+    processes may do this at once. Raises MissingWeightsError where it cannot be fetched, WrongWeightsError where
+    what came is not the published file.
+    """
+    if found := find(spec, weights):
+        with contextlib.suppress(WrongWeightsError):
+            verify_file(found, weights)
+            return found
+    origin, target = weights.origin, stored_path(spec, weights)
+    if isinstance(origin, LocalFile):
+        raise MissingWeightsError(f"there is no weights file {origin.path}", hint="was the folder moved, or cut short?")
+    if isinstance(origin, FetchedFile):
+        fetch_folder(registry.load_target(spec, origin.fetch), origin, target)
+    elif isinstance(origin, PackageFile):
+        fetch_package_file(weights, origin, target, progress)
+    else:
+        fetch_address(weights, origin, target, progress)
+    return target
+
+
+def _places(spec: BackboneSpec, weights: WeightsSpec) -> Iterator[Path]:
+    """Every place where the file may lie, in order of precedence."""
+    if isinstance(weights.origin, LocalFile):
+        yield Path(weights.origin.path)
+        return
+    for named in filter(None, os.environ.get(FOLDERS, "").split(os.pathsep)):
+        folder = Path(named).expanduser()
+        if not folder.is_dir():
+            raise UsageError(f"{FOLDERS} names {named}, which is no folder", hint="correct or unset it")
+        yield folder / filename(weights)
+        yield folder.joinpath(*spec.name.split("/"), filename(weights))
+    yield stored_path(spec, weights)
+    if isinstance(weights.origin, PackageFile):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            distribution = importlib.metadata.distribution(weights.origin.distribution)
+            yield Path(str(distribution.locate_file(weights.origin.path)))
+    elif isinstance(weights.origin, RemoteFile):
+        keras_home = os.environ.get("KERAS_HOME") or "~/.keras"
+        yield Path(keras_home).expanduser() / "models" / weights.origin.filename
 
 
 def locate(spec: BackboneSpec, weights: WeightsSpec, registry: Registry, progress: OnBytes | None = None) -> Path:
-    """The file of `weights` on this machine; see `headstart.weights.store` for where it is looked for.
+    """The file of `weights` on this machine; see above for where it is looked for.
 
     A file of a publisher's address is downloaded into the store if it is nowhere: whoever asks has named
     it, or named a backbone whose weights it is. Packages, and what a plugin's client fetches, are never fetched
@@ -42,6 +140,28 @@ def locate(spec: BackboneSpec, weights: WeightsSpec, registry: Registry, progres
             hint=f"{install}`headstart weights get {spec.name}`; or {OTHER_WAYS}",
         )
     return get_weights(spec, weights, registry, progress)
+
+
+def verify_file(path: Path, weights: WeightsSpec) -> None:
+    """Check the size and digest of `path` against what `weights` states; an unknown digest leaves the size. Memory does
+    not grow with the file.
+
+    Raises WrongWeightsError naming expected and found values, MissingWeightsError where there is no such
+    file.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, partial(new_digest, weights)).hexdigest()
+    except FileNotFoundError as exc:
+        raise MissingWeightsError(f"there is no weights file {path}", hint="check the path") from exc
+    except OSError as exc:
+        raise WrongWeightsError(f"{path} cannot be read: {exc.strerror}", hint="check the path") from exc
+    if problems := differences(weights, size=size, digest=found):
+        raise WrongWeightsError(
+            f"{path} is not the published file {weights.name!r} of {weights.source}: " + "; ".join(problems),
+            hint="remove it and fetch it again: `headstart weights get NAME`",
+        )
 
 
 def locate_assets(spec: BackboneSpec, weights: WeightsSpec, registry: Registry) -> dict[str, Path]:
@@ -70,7 +190,7 @@ def load_arrays(
     if isinstance(source, WeightsSpec):
         path = locate(spec, source, registry)
         verify_file(path, source)
-        return _load(path, spec, source, backbone=backbone, registry=registry)
+        return _read_by(source.load, spec, path, backbone, source=source.source, registry=registry)
     if not source.is_file():
         raise MissingWeightsError(f"there is no weights file {source}", hint="check the path of --weights")
     if source.suffix == ".safetensors":
@@ -79,7 +199,8 @@ def load_arrays(
         return read_safetensors(source)
     if not spec.weights:
         raise WrongWeightsError(f"{spec.name} cannot read {source}", hint="it takes .safetensors files under our names")
-    return _load(source, spec, spec.weights[0], backbone=backbone, registry=registry)
+    first = spec.weights[0]
+    return _read_by(first.load, spec, source, backbone, source=first.source, registry=registry)
 
 
 def load_head_arrays(
@@ -93,30 +214,22 @@ def load_head_arrays(
         raise ValueError(f"the weights {weights.name!r} come without a head")
     path = locate(spec, weights, registry)
     verify_file(path, weights)
-    load: HeadLoad = registry.load_target(spec, weights.head.load)
-    with _explained(path, spec, weights, registry):
-        return load(path, head)
+    return _read_by(weights.head.load, spec, path, head, source=weights.source, registry=registry)
 
 
-def _load(
-    path: Path, spec: BackboneSpec, weights: WeightsSpec, *, backbone: Backbone, registry: Registry
+def _read_by(
+    target: str, spec: BackboneSpec, path: Path, filled: Backbone | Stage, *, source: str, registry: Registry
 ) -> Mapping[str, np.ndarray]:
-    load: WeightsLoad = registry.load_target(spec, weights.load)
-    with _explained(path, spec, weights, registry):
-        return load(path, backbone)
-
-
-@contextlib.contextmanager
-def _explained(path: Path, spec: BackboneSpec, weights: WeightsSpec, registry: Registry) -> Iterator[None]:
-    """What a load target does not explain itself is explained here."""
+    """What a load target of `spec` reads for what is `filled`; what it does not explain itself is explained here."""
+    load: Callable[[Path, Any], Mapping[str, np.ndarray]] = registry.load_target(spec, target)
     try:
-        yield
+        return load(path, filled)
     except HeadstartError:
         raise
     except (OSError, ValueError, KeyError, EOFError) as exc:
         raise WrongWeightsError(
             f"{path} cannot be read as weights of {spec.name}: {exc}",
-            hint=f"expected the format of {weights.source}",
+            hint=f"expected the format of {source}",
         ) from exc
     except Exception as exc:
         raise registry.failure(spec, f"reading {path} failed: {exc!r}") from exc

@@ -93,7 +93,13 @@ def _read_exactly(file: BinaryIO, count: int, size: int) -> bytes:
 def _read_zip(file: BinaryIO, size: int) -> dict[str, np.ndarray]:
     with zipfile.ZipFile(file) as archive:
         entries = _entries(archive, size)
-        tensors = _flatten(_zip_object(archive, entries))
+        if "data.pkl" not in entries:
+            raise PickledDataError("a zip archive without data.pkl")
+        order = archive.read(entries["byteorder"]) if "byteorder" in entries else b"little"
+        if order != b"little":
+            raise PickledDataError("numbers that are not little-endian")
+        with archive.open(entries["data.pkl"]) as stream:
+            tensors = _flatten(read_pickled_data(stream))  # type: ignore[arg-type]  # reads, tells: all that is used
         numbers = {key: _read_entry(archive, entries, storage) for key, storage in _storages(tensors).items()}
     return {name: _array(view, numbers[view.storage.key]) for name, view in tensors.items()}
 
@@ -105,16 +111,6 @@ def _entries(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
     if packed or sum(entry.file_size for entry in listed) > size:
         raise PickledDataError(f"compressed or overlapping entries ({', '.join(packed[:3])})")
     return {entry.filename.partition("/")[2]: entry for entry in listed}
-
-
-def _zip_object(archive: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInfo]) -> Any:
-    if "data.pkl" not in entries:
-        raise PickledDataError("a zip archive without data.pkl")
-    order = archive.read(entries["byteorder"]) if "byteorder" in entries else b"little"
-    if order != b"little":
-        raise PickledDataError("numbers that are not little-endian")
-    with archive.open(entries["data.pkl"]) as stream:
-        return read_pickled_data(stream)  # type: ignore[arg-type]  # reads, tells: all that is used
 
 
 def _read_entry(archive: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInfo], storage: Storage) -> np.ndarray:

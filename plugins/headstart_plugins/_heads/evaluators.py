@@ -1,8 +1,8 @@
-"""What evaluators share: sums over rows, which merge by adding, and rows that are kept."""
+"""What evaluators share: sums over rows, which merge by adding, rows that are kept, and scores from counts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,33 @@ def middle_95(values: np.ndarray) -> tuple[float, float]:
     """The 2.5 % and 97.5 % quantiles of `values` (resample,)."""
     low, high = np.quantile(values, [0.025, 0.975])
     return float(low), float(high)
+
+
+def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """`part` / `whole` (...) float64, NaN where the whole is 0."""
+    part, whole = np.broadcast_arrays(np.asarray(part, np.float64), np.asarray(whole, np.float64))
+    quotient: np.ndarray = np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+    return quotient
+
+
+def f1_scores(hits: np.ndarray, given: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """F1 (...), 2 hits / (given + true); NaN for a class that is neither present nor predicted."""
+    return ratio(2.0 * hits, given + true)
+
+
+def describe_classes(
+    classes: Sequence[str], hits: np.ndarray, given: np.ndarray, true: np.ndarray
+) -> dict[str, dict[str, Any]]:
+    """Precision, recall, F1 and support by class name, from counts (class,); None where a ratio has nothing to divide
+    by."""
+    columns = {"precision": ratio(hits, given), "recall": ratio(hits, true), "f1": f1_scores(hits, given, true)}
+    return {
+        name: {
+            **{key: None if np.isnan(values[index]) else float(values[index]) for key, values in columns.items()},
+            "support": int(true[index]),
+        }
+        for index, name in enumerate(classes)
+    }
 
 
 class Sums:

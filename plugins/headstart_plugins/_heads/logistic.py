@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import special
 from scipy.optimize import minimize
 
 from headstart.engine.linear.pca import EigenBasis
 from headstart.engine.linear.rows import Rows
-from headstart_plugins._heads.links import Link
 
 EXCESS = 1e-7
 """The estimated share of the objective that is left to gain at which a solution is accepted; see `fit_logistic`."""
@@ -21,6 +22,53 @@ TURNED = 4
 """Up to so many rows a channel, features are turned to the axes once, which is cheaper than turning every gradient."""
 FLATTEST = 1e-12
 """The least curvature that the preconditioner assumes."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Of some rows: the sum of losses, its gradient to each logit, `residuals` (row, output), and the sum over rows
+    of the mean curvature in a logit."""
+
+    loss: float
+    residuals: np.ndarray
+    curvature: float
+
+
+Link = Callable[[np.ndarray, np.ndarray], Seen]
+"""The loss of logits (row, output) float64, which it may overwrite, under targets (row, ...)."""
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """-log softmax(logits)[target], times the target's weight where there are `weights` (class,); targets are (row,)
+    classes."""
+
+    weights: np.ndarray | None = None
+
+    def __call__(self, logits: np.ndarray, targets: np.ndarray) -> Seen:
+        """See `Link`."""
+        logits -= logits.max(axis=1, keepdims=True)
+        picked = np.arange(len(targets)), targets
+        right = logits[picked]
+        probability = np.exp(logits, out=logits)
+        total = probability.sum(axis=1, keepdims=True)
+        losses = np.log(total[:, 0]) - right
+        probability /= total
+        doubt = 1.0 - np.einsum("rc,rc->r", probability, probability)
+        probability[picked] -= 1.0
+        if self.weights is not None:
+            weights = self.weights[targets]
+            losses, doubt = losses * weights, doubt * weights
+            probability *= weights[:, None]
+        return Seen(float(losses.sum()), probability, float(doubt.sum()) / (logits.shape[1] - 1))
+
+
+def sigmoid(logits: np.ndarray, targets: np.ndarray) -> Seen:
+    """The sum over labels of log(1 + exp(logit)) - target * logit; targets are (row, label), 0 or 1."""
+    loss = float(np.sum(np.logaddexp(0.0, logits) - targets * logits))
+    probability = special.expit(logits)
+    doubt = float(np.sum(probability * (1.0 - probability))) / logits.shape[1]
+    return Seen(loss, probability - targets, doubt)
 
 
 @dataclass(frozen=True)
@@ -84,8 +132,7 @@ def fit_logistic(design: Design, start: Weights, strength: float, excess: float 
     differs from the optimum's; logits that spread by 2 to 8 differ by 0.04 at most for strengths from 0.1 on, and
     by 0.1 below.
     """
-    loss = _Loss(design, strength, excess)
-    loss.precondition(start)
+    loss = _Loss(design, start, strength, excess)
     found = minimize(
         loss,
         loss.pack(start),
@@ -97,23 +144,39 @@ def fit_logistic(design: Design, start: Weights, strength: float, excess: float 
     return loss.unpack(found.x)
 
 
+def regressions(design: Design, start: Weights, path: Sequence[float]) -> Iterator[tuple[float, Weights]]:
+    """A regression for each strength of a falling `path`, the first from `start`.
+
+    Each one after the second starts as far from the last, times `step`, as that is from the one before: along log
+    strength, weights go nearly straight. On features of digits this saves two evaluations in five.
+    """
+    before = last = start
+    for index, strength in enumerate(path):
+        start = last
+        if index > 1:
+            step = min(math.log(path[index - 1] / strength) / math.log(path[index - 2] / path[index - 1]), 1.0)
+            start = Weights(
+                last.kernel + step * (last.kernel - before.kernel), last.bias + step * (last.bias - before.bias)
+            )
+        before, last = last, fit_logistic(design, start, strength)
+        yield strength, last
+
+
 class _Loss:
     """The objective and its gradient in preconditioned coordinates (axis + 1, output), flat; the bias comes last."""
 
-    def __init__(self, design: Design, strength: float, excess: float) -> None:
+    def __init__(self, design: Design, start: Weights, strength: float, excess: float) -> None:
+        """The curvature at `start` chooses the coordinates."""
         self._design, self._strength, self._excess = design, strength, excess
-        self._sizes = np.ones((len(design.spectrum.values) + 1, 1))
+        curvature = max(_evaluate(design, start).curvature, FLATTEST)
+        along = np.append(design.spectrum.values * curvature + strength, curvature)
+        self._sizes: np.ndarray = 1.0 / np.sqrt(along)[:, None]
         self._left = np.inf
-
-    def precondition(self, start: Weights) -> None:
-        """Choose the coordinates by the curvature at `start`."""
-        curvature = max(_evaluate(self._design, start).curvature, FLATTEST)
-        along = np.append(self._design.spectrum.values * curvature + self._strength, curvature)
-        self._sizes = 1.0 / np.sqrt(along)[:, None]
 
     def pack(self, weights: Weights) -> np.ndarray:
         """Weights to coordinates."""
-        return (np.vstack([weights.kernel, weights.bias]) / self._sizes).ravel()
+        stacked = np.vstack([weights.kernel, weights.bias])
+        return np.ravel(stacked / self._sizes)
 
     def unpack(self, coordinates: np.ndarray) -> Weights:
         """Coordinates to weights."""

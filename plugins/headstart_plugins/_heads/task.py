@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.specs import TensorSpec
+from headstart.engine.linear.pca import EigenBasis
+from headstart.errors import UsageError
+from headstart.specs import Solved, TensorSpec, read_head
 from headstart.specs.tasks import Batch
+from headstart_plugins._heads.logistic import Weights
 
 if TYPE_CHECKING:
     import keras
 
-
-LOGITS = "logits"
+DEFAULT_WIDTH = 512
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class LinearHeadTask(ABC):
 
     dropout: float = field(default=0.0, kw_only=True)
     features: tuple[str, ...] = field(default=("pooled",), kw_only=True)
-    output: str = field(default=LOGITS, kw_only=True)
+    output: str = field(default="logits", kw_only=True)
 
     @property
     @abstractmethod
@@ -41,14 +43,46 @@ class LinearHeadTask(ABC):
     def targets(self) -> Mapping[str, TensorSpec]:
         """See Task."""
 
+    @abstractmethod
+    def values(self, targets: Batch) -> np.ndarray:
+        """What a ridge regression is to answer: encoded `targets` as (row, unit) float64."""
+
     def head(self, name: str, features: Mapping[str, tuple[int | None, ...]], seed: int) -> keras.Model:
-        """A model {"pooled": (None, channel)} -> {output: (None, unit)}: "linear", "mlp" or "mlp:512".
+        """A Functional model {"pooled": (batch, channel)} -> {output: (batch, unit)}, all in float32: "linear", "mlp"
+        or "mlp:512". Dropout is of the hidden units, or of a linear head's features.
 
-        Raises UsageError for a name it does not know or a feature of another shape.
+        Kernels are Glorot-uniform (Glorot & Bengio 2010) and drawn by numpy from `seed`, so that every backend starts
+        from the same numbers; biases are zero. Raises UsageError for another name or a feature of another shape.
         """
-        from headstart_plugins._heads.networks import build_head, plan_head
+        import keras
 
-        return build_head(plan_head(name, self.dropout, units=self.units, output=self.output), features, seed=seed)
+        width, shape = hidden_width(name), features.get("pooled", ())
+        channels = shape[-1] if len(shape) == 2 else None
+        if channels is None:
+            raise UsageError(
+                f"the head needs the feature 'pooled' of shape (batch, channel); received {dict(features)}"
+            )
+        pooled = keras.Input((channels,), name="pooled", dtype="float32")
+        hidden, drawn = pooled, []
+        if width is not None:
+            first = keras.layers.Dense(width, activation="relu", dtype="float32")
+            drawn.append(first)
+            hidden = first(hidden)
+        if self.dropout > 0.0:
+            hidden = keras.layers.Dropout(self.dropout, seed=seed, dtype="float32")(hidden)
+        last = keras.layers.Dense(self.units, dtype="float32")
+        drawn.append(last)
+        model = keras.Model({"pooled": pooled}, {self.output: last(hidden)})
+        for index, layer in enumerate(drawn):
+            limit = np.sqrt(6.0 / sum(layer.kernel.shape))
+            random = np.random.default_rng((seed, index))
+            layer.kernel.assign(random.uniform(-limit, limit, tuple(layer.kernel.shape)).astype(np.float32))
+        return model
+
+    def solved(self, solver: str, strength: float, weights: Weights, spectrum: EigenBasis) -> Solved:
+        """A linear head on the features that `spectrum` projects, as one on features as they are."""
+        kernel, bias = spectrum.fold(weights.kernel, weights.bias)
+        return Solved(solver, strength, {"kernel": kernel, "bias": bias}, self.output)
 
     def mix(self, targets: Batch, partners: Batch, shares: np.ndarray) -> dict[str, np.ndarray]:
         """See MixesTargets: float32, `shares` of the targets and the rest of the partners'."""
@@ -60,3 +94,13 @@ def blend(own: np.ndarray, other: np.ndarray, shares: np.ndarray) -> np.ndarray:
     weights = shares.astype(np.float32).reshape(-1, *(1,) * (own.ndim - 1))
     blended: np.ndarray = (weights * own + (1 - weights) * other).astype(np.float32)
     return blended
+
+
+def hidden_width(name: str) -> int | None:
+    """The hidden units of the head `name`, None for a linear one. Raises UsageError for a name that is none."""
+    kind, width = read_head(name)
+    if name == "linear":
+        return None
+    if kind != "mlp":
+        raise UsageError(f"unknown head {name!r}; expected linear, mlp or mlp:WIDTH", hint="try `--head linear`")
+    return width or DEFAULT_WIDTH

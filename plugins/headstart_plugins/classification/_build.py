@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy import special
 
 from headstart.calibration import BINS, bins_of, fit_temperature, stored_temperature
+from headstart.engine.linear.pca import eigenbasis_of
+from headstart.engine.linear.ridge import ridge_weights
+from headstart.engine.linear.rows import Rows
 from headstart.errors import DataError
 from headstart.specs import Evaluation, Facts, Solved, TaskRequest, TensorSpec
 from headstart.specs.tasks import Batch
 from headstart.suggest import suggestion
-from headstart_plugins._heads.evaluators import Kept, Sums
-from headstart_plugins._heads.task import LOGITS, LinearHeadTask, blend
-from headstart_plugins._label_names import natural_order, stored_names
+from headstart_plugins._heads.evaluators import Sums, describe_classes, f1_scores, ratio
+from headstart_plugins._heads.labels import (
+    LOGITS,
+    LabelCalibrator,
+    LabelTask,
+    natural_order,
+    shortest,
+    stored_names,
+)
+from headstart_plugins._heads.logistic import Softmax, Weights
+from headstart_plugins._heads.task import blend
 from headstart_plugins.classification import ClassificationOptions, _metrics
 from headstart_plugins.classification._balance import Balance, stored_counts
-
-if TYPE_CHECKING:
-    from headstart.engine.linear.rows import Rows
+from headstart_plugins.classification._solve import choose_ridge
 
 
 def classes_of(targets: Sequence[str]) -> tuple[str, ...]:
@@ -43,23 +52,6 @@ def classes_of(targets: Sequence[str]) -> tuple[str, ...]:
             f"classification needs two classes or more, and the data has {received}",
             hint="check that each class has a folder, or a label column, of its own",
         )
-    _refuse_lookalikes(classes)
-    return classes
-
-
-def encode(classes: Sequence[str], targets: Sequence[str], keys: Sequence[str]) -> np.ndarray:
-    """Labels to (batch,) int32 in [0, classes). Raises DataError naming the key of an unknown label."""
-    index = {name: position for position, name in enumerate(classes)}
-    for target, key in zip(targets, keys, strict=True):
-        if target not in index:
-            raise DataError(
-                f"{key}: label {target!r} is none of the {len(classes)} known classes",
-                hint=suggestion(target, classes),
-            )
-    return np.array([index[target] for target in targets], dtype=np.int32)
-
-
-def _refuse_lookalikes(classes: Sequence[str]) -> None:
     seen: dict[str, str] = {}
     for name in classes:
         folded = unicodedata.normalize("NFKC", name).casefold().strip()
@@ -69,9 +61,11 @@ def _refuse_lookalikes(classes: Sequence[str]) -> None:
                 hint="give both the same spelling, or names that a reader can tell apart",
             )
         seen[folded] = name
+    return classes
 
 
 CLASS = "class"
+RIDGE = "ridge"
 BEFORE_AFTER = ("before", "after")
 """Without the temperature, and with it."""
 
@@ -83,11 +77,9 @@ class ClassificationEvaluator(Sums):
     All sums that samples may be weighed in are kept by class: a weight is a function of the class alone.
     """
 
-    def __init__(
-        self, classes: Sequence[str], balance: Balance, temperature: float | None = None, *, running: bool = False
-    ) -> None:
-        self._classes, self._balance, self._temperature, self._running = classes, balance, temperature, running
-        count = len(classes)
+    def __init__(self, task: Classification, *, running: bool = False) -> None:
+        self._task, self._running = task, running
+        count = len(task.classes)
         sums = {
             "correct": np.zeros(count, np.int64),
             "true": np.zeros(count, np.int64),
@@ -111,29 +103,31 @@ class ClassificationEvaluator(Sums):
         np.add.at(sums["predicted"], predicted, 1)
         np.add.at(sums["correct"], true[true == predicted], 1)
         np.add.at(sums["losses"], true, losses.astype(np.float64))
-        if len(self._classes) >= _metrics.TOP5_FROM:
-            sums["among_five"] += int(_metrics.is_among_top(true, logits, 5).sum())
+        if len(self._task.classes) >= _metrics.TOP5_FROM:
+            ranked = np.argsort(-logits, axis=1, kind="stable")[:, :5]  # of equal logits the first counts
+            sums["among_five"] += int(np.any(ranked == true[:, None], axis=1).sum())
         if self._running:
             return
         np.add.at(sums["confusions"], (true, predicted), 1)
-        for place, temperature in enumerate((1.0, self._temperature or 1.0)):
+        for place, temperature in enumerate((1.0, self._task.temperature or 1.0)):
             scaled = logits.astype(np.float64) / temperature
             logs, sure = special.log_softmax(scaled, axis=1), special.softmax(scaled, axis=1).max(axis=1)
             np.add.at(sums["likelihoods"][place], true, -logs[np.arange(len(true)), true])
             np.add.at(sums["gaps"][place], (true, bins_of(sure)), sure - (predicted == true))
 
     def metrics(self) -> Mapping[str, float]:
-        """`accuracy`, `macro_f1`, `balanced_accuracy`, `top5_accuracy` from six classes on; where samples are weighed
-        or repeated, `loss` too, that of classes that all weigh the same."""
+        """`accuracy`; `macro_f1`, the mean F1 over the classes present or predicted, as scikit-learn's;
+        `balanced_accuracy`, the mean recall over the classes that are present; `top5_accuracy` from six classes on;
+        where samples are weighed or repeated, `loss` too, that of classes that all weigh the same."""
         sums = self.sums
         correct, true, predicted = sums["correct"], sums["true"], sums["predicted"]
-        values = {} if self._balance.even is None else {"loss": float(self._weighed(sums["losses"]))}
+        values = {} if self._task.balance.even is None else {"loss": float(self._weighed(sums["losses"]))}
         values |= {
             "accuracy": float(correct.sum() / true.sum()),
-            "macro_f1": _metrics.macro_f1(correct, true, predicted),
-            "balanced_accuracy": _metrics.balanced_accuracy(correct, true),
+            "macro_f1": float(np.nanmean(f1_scores(correct, predicted, true))),
+            "balanced_accuracy": float(np.nanmean(ratio(correct, true))),
         }
-        if len(self._classes) >= _metrics.TOP5_FROM:
+        if len(self._task.classes) >= _metrics.TOP5_FROM:
             values["top5_accuracy"] = float(sums["among_five"][0] / true.sum())
         return values
 
@@ -153,7 +147,9 @@ class ClassificationEvaluator(Sums):
             intervals={"accuracy": accuracy, **_metrics.bootstrap_intervals(counts)},
             report={
                 "confusion_matrix": counts.tolist(),
-                "per_class": _metrics.describe_classes(counts, self._classes),
+                "per_class": describe_classes(
+                    self._task.classes, np.diagonal(counts), counts.sum(axis=0), counts.sum(axis=1)
+                ),
             },
             calibration=self._calibration(),
         )
@@ -168,7 +164,7 @@ class ClassificationEvaluator(Sums):
 
     def _weighed(self, sums: np.ndarray) -> np.ndarray:
         """The mean over samples of `sums` (..., class), weighed as `Balance.sample_weights` does: (...)."""
-        true, shares = self.sums["true"], self._balance.shares
+        true, shares = self.sums["true"], self._task.balance.shares
         if shares is None:
             plain: np.ndarray = sums.sum(axis=-1) / true.sum()
             return plain
@@ -193,7 +189,7 @@ def build(request: TaskRequest) -> Classification:
 
 
 @dataclass(frozen=True)
-class Classification(LinearHeadTask):
+class Classification(LabelTask):
     """Single-label classification over `classes`; fulfils `headstart.specs.Task`, MixesTargets, SolvesHead, FitsTargets
     and Calibrates.
 
@@ -203,17 +199,9 @@ class Classification(LinearHeadTask):
     but with logit adjustment, whose own is the mean over samples.
     """
 
-    classes: tuple[str, ...]
-    label_smoothing: float = 0.0
+    target: ClassVar[str] = CLASS
     balance: Balance = Balance()  # noqa: RUF009 - frozen
-    temperature: float | None = None
     primary_metric: str = "accuracy"
-    higher_is_better: bool = True
-
-    @property
-    def units(self) -> int:
-        """A logit a class."""
-        return len(self.classes)
 
     @property
     def targets(self) -> Mapping[str, TensorSpec]:
@@ -233,10 +221,6 @@ class Classification(LinearHeadTask):
             **({"temperature": self.temperature} if self.temperature is not None else {}),
         }
 
-    def summary(self) -> Mapping[str, Any]:
-        """The `classes`, in the order of the logits."""
-        return {"classes": list(self.classes)}
-
     def fitted(self, targets: Batch) -> Classification:
         """See FitsTargets. Raises DataError where a class that is to be evened out has no training sample."""
         if self.balance.mechanism != "none":
@@ -249,52 +233,90 @@ class Classification(LinearHeadTask):
 
     def encode(self, values: Sequence[str], facts: Sequence[Facts], keys: Sequence[str]) -> dict[str, np.ndarray]:
         """Names of classes to "class" (batch,) int32. Raises DataError naming the key of one it does not know."""
-        return {CLASS: encode(self.classes, values, keys)}
+        index = {name: position for position, name in enumerate(self.classes)}
+        for value, key in zip(values, keys, strict=True):
+            if value not in index:
+                raise DataError(
+                    f"{key}: label {value!r} is none of the {len(self.classes)} known classes",
+                    hint=suggestion(value, self.classes),
+                )
+        return {CLASS: np.array([index[value] for value in values], dtype=np.int32)}
+
+    def values(self, targets: Batch) -> np.ndarray:
+        """(row, class) float64: 1 for the row's class, 0 elsewhere."""
+        true = targets[CLASS]
+        indicators = np.zeros((len(true), len(self.classes)))
+        indicators[np.arange(len(true)), true] = 1.0
+        return indicators
 
     def loss(self, targets: Mapping[str, Any], outputs: Mapping[str, Any], *, training: bool) -> Any:
-        """Softmax cross-entropy in nats: (batch,) float32 backend tensor, of adjusted logits with logit adjustment, and
-        in training smoothed and weighted as asked.
+        """Softmax cross-entropy in nats: (batch,) float32 backend tensor, of adjusted logits with logit adjustment.
 
-        The classes are integers or distributions.
+        The classes are integers (batch,) or distributions (batch, class). In training, `label_smoothing` of each is
+        spread over all classes (Szegedy et al. 2016, arXiv:1512.00567), and weights of classes multiply a sample's loss
+        by that of its class, each part of a distribution by that of its own.
         """
-        from headstart_plugins.classification import _loss
+        import keras
 
-        shift = self.balance.shift
+        true, logits = targets[CLASS], keras.ops.cast(outputs[LOGITS], "float32")
+        mixed, shift = len(true.shape) == 2, self.balance.shift
         weights, smoothing = (self.balance.weights, self.label_smoothing) if training else (None, 0.0)
-        if len(targets[CLASS].shape) == 1 and not smoothing and weights is None and shift is None:
-            return _loss.cross_entropy(targets[CLASS], outputs)
-        return _loss.regularised_cross_entropy(
-            targets[CLASS], outputs, smoothing=smoothing, weights=weights, shift=shift
-        )
+        if not mixed and not smoothing and weights is None and shift is None:
+            return keras.ops.sparse_categorical_crossentropy(true, logits, from_logits=True)
+        classes = len(self.classes)
+        shares = keras.ops.cast(true, "float32") if mixed else keras.ops.one_hot(true, classes, dtype="float32")
+        if shift is not None:
+            logits = logits + keras.ops.convert_to_tensor(shift.astype(np.float32))
+        spread: Any = smoothing / classes
+        if weights is not None:
+            shares = shares * keras.ops.convert_to_tensor(weights.astype(np.float32))
+            spread = spread * keras.ops.sum(shares, axis=-1, keepdims=True)
+        smoothed = shares * (1.0 - smoothing) + spread
+        return -keras.ops.sum(smoothed * keras.ops.log_softmax(logits, axis=-1), axis=-1)
 
     def mix(self, targets: Batch, partners: Batch, shares: np.ndarray) -> dict[str, np.ndarray]:
         """Distributions (batch, class) float32: `shares` of the targets' classes, the rest of the partners'."""
         kinds = np.eye(len(self.classes), dtype=np.float32)
         return {CLASS: blend(kinds[targets[CLASS]], kinds[partners[CLASS]], shares)}
 
-    def solve(self, rows: Rows, strengths: Sequence[float]) -> Iterable[Solved]:
-        """A ridge regression, then multinomial logistic regressions; see `solve_heads`.
+    @property
+    def link(self) -> Softmax:
+        """Softmax cross-entropy, weighed where classes are evened out by weights or by sampling."""
+        return Softmax(self.balance.even)
 
-        Where samples are weighed or repeated, regressions with those weights; with logit adjustment, each head is
-        adjusted afterwards. Raises DataError where a class has no sample, or a feature is not finite.
+    def solve(self, rows: Rows, strengths: Sequence[float]) -> Iterator[Solved]:
+        """The best ridge regression of all strengths, then a multinomial logistic regression for each, strongest first.
+
+        Where samples are weighed or repeated, regressions with those weights, and no ridge, which knows none; with
+        logit adjustment, each head is adjusted afterwards. Raises DataError where a class has no sample, or a feature
+        is not finite.
         """
-        from headstart_plugins.classification._solve import solve_heads
-
         self._check_classes(rows.targets[CLASS])
-        found = solve_heads(rows, strengths, len(self.classes), self.balance.even)
-        return (self.balance.adjusted(solved) for solved in found)
+        return map(self.balance.adjusted, self._solve(rows, sorted(set(strengths), reverse=True)))
+
+    def _solve(self, rows: Rows, path: Sequence[float]) -> Iterator[Solved]:
+        """The first regression starts from the ridge of its strength, each other one from where the last two lead."""
+        spectrum = eigenbasis_of(rows, self.values)
+        if self.balance.even is None:
+            yield self.solved(RIDGE, *choose_ridge(rows, spectrum, path, self.values), spectrum)
+        start = _centred(ridge_weights(spectrum, path[0]), spectrum.target_mean)
+        yield from self.regressions(rows, spectrum, start, path)
 
     def solve_again(self, rows: Rows, solved: Solved) -> Solved:
-        """The same solver at the same strength on `rows`. Raises DataError as `solve` does."""
-        from headstart_plugins.classification._solve import solve_again
-
+        """The same solver at the same strength on `rows`; a regression starts from what was solved. Raises DataError as
+        `solve` does."""
         self._check_classes(rows.targets[CLASS])
-        plain = self.balance.adjusted(solved, 1.0)
-        return self.balance.adjusted(solve_again(rows, plain, len(self.classes), self.balance.even))
+        spectrum, plain = eigenbasis_of(rows, self.values), self.balance.adjusted(solved, 1.0)
+        if solved.solver == RIDGE:
+            again = self.solved(RIDGE, *choose_ridge(rows, spectrum, (solved.strength,), self.values), spectrum)
+        else:
+            start = _centred(*spectrum.unfold(plain.weights["kernel"], plain.weights["bias"]))
+            (again,) = self.regressions(rows, spectrum, start, (solved.strength,))
+        return self.balance.adjusted(again)
 
     def evaluator(self, *, running: bool = False) -> ClassificationEvaluator:
         """See `ClassificationEvaluator`: counts and sums, of constant size in any case."""
-        return ClassificationEvaluator(self.classes, self.balance, self.temperature, running=running)
+        return ClassificationEvaluator(self, running=running)
 
     def baseline(self, train: Batch, test: Batch) -> Mapping[str, float]:
         """`majority_accuracy`: the commonest class of `train` (first of equals) as the answer to all.
@@ -311,7 +333,7 @@ class Classification(LinearHeadTask):
 
     def calibrator(self) -> ClassificationCalibrator:
         """See Calibrates."""
-        return ClassificationCalibrator(self.balance)
+        return ClassificationCalibrator(self)
 
     def calibrated(self, found: Mapping[str, Any]) -> Classification:
         """See Calibrates: with the temperature that was found. No answer changes by it."""
@@ -319,20 +341,12 @@ class Classification(LinearHeadTask):
 
     def decode(self, outputs: Batch, facts: Sequence[Facts], top_k: int) -> Sequence[Mapping[str, Any]]:
         """`prediction`, `confidence` and the `top_k` most probable classes, best first, of each sample."""
-        scaled = outputs[LOGITS].astype(np.float64) / (self.temperature or 1.0)
-        probability: np.ndarray = special.softmax(scaled, axis=1).astype(np.float32)
-        probability = probability.astype(str).astype(np.float64)  # prints as the shortest decimal of the float32
-        ranked = np.argsort(-outputs[LOGITS], axis=1, kind="stable")
-        rows = []
-        for order, values in zip(ranked[:, : max(1, top_k)], probability, strict=True):
-            best = [{"label": self.classes[index], "probability": float(values[index])} for index in order]
-            rows.append({"prediction": best[0]["label"], "confidence": best[0]["probability"], "top_k": best})
-        return rows
-
-    def rows(self, answer: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
-        """One row."""
-        named = {f"p:{each['label']}": each["probability"] for each in answer["top_k"]}
-        return [{"prediction": answer["prediction"], "confidence": answer["confidence"], **named}]
+        logits = outputs[LOGITS]
+        probability = shortest(special.softmax(logits.astype(np.float64) / (self.temperature or 1.0), axis=1))
+        return [
+            {"prediction": best[0]["label"], "confidence": best[0]["probability"], "top_k": best}
+            for best in self.most_probable(logits, probability, top_k)
+        ]
 
     def _check_classes(self, targets: np.ndarray) -> None:
         counts = np.bincount(targets, minlength=len(self.classes))
@@ -345,23 +359,21 @@ class Classification(LinearHeadTask):
             )
 
 
-class ClassificationCalibrator:
-    """Keeps the logits of val; the temperature is that of the least cross-entropy (Guo et al. 2017, arXiv:1706.04599).
+class ClassificationCalibrator(LabelCalibrator[Classification]):
+    """The temperature is that of the least cross-entropy (Guo et al. 2017, arXiv:1706.04599).
 
     Where classes are evened out, probabilities are for classes that are as frequent as `class_shares` (class,) among
     what is found; the temperature is that of samples weighed so.
     """
 
-    def __init__(self, balance: Balance) -> None:
-        self._balance, self._kept = balance, Kept()
-
-    def update(self, targets: Batch, outputs: Batch) -> None:
-        """See `headstart.specs.Calibrator`."""
-        self._kept.keep(true=targets[CLASS], logits=outputs[LOGITS])
-
     def found(self) -> Mapping[str, Any]:
         """`temperature`, and `class_shares` where classes are evened out."""
-        true, logits = self._kept["true"], self._kept["logits"].astype(np.float64)
-        weights, shares = self._balance.sample_weights(true), self._balance.shares
+        true, logits = self.kept["true"], self.kept["logits"].astype(np.float64)
+        weights, shares = self.task.balance.sample_weights(true), self.task.balance.shares
         found = fit_temperature(lambda temperature: _metrics.mean_loss(true, logits / temperature, weights))
         return {"temperature": found, **({} if shares is None else {"class_shares": shares.tolist()})}
+
+
+def _centred(kernel: np.ndarray, bias: np.ndarray) -> Weights:
+    """With a bias of mean zero: what all classes share changes no probability, and the optimum has none of it."""
+    return Weights(kernel, bias - bias.mean())

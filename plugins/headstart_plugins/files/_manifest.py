@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from headstart.suggest import suggestion
 from headstart_plugins._picture_suffixes import SUFFIXES
 from headstart_plugins._target_texts import SEPARATOR
 from headstart_plugins.files import ManifestOptions
-from headstart_plugins.files._folder import SPLIT_NAMES
+from headstart_plugins.files._folder import SPLIT_NAMES, given_path
 from headstart_plugins.files._tables import USED, Table, read_table
 
 SAMPLES = ("path", "text")
@@ -28,8 +29,8 @@ MEDIA: Mapping[str, frozenset[str]] = {
 """What files of a suffix, in lower case, hold."""
 LABELS = "labels"
 """The column of several labels a sample."""
-ReadTarget = Callable[[str, Mapping[str, str]], str | Path | None]
-"""From where a row is, for messages, and the row to its target."""
+ReadTarget = Callable[[str, str], str | Path]
+"""From where a row is, for messages, and the text of its target's column to its target."""
 TYPICAL: Mapping[str, Sequence[str]] = {
     "path": ("file", "filename", "filepath", "image", "picture", "paths"),
     "label": ("class", "target", "category", "value", "y"),
@@ -47,22 +48,25 @@ def build(request: DatasetRequest) -> Records:
     is missing.
     """
     options: ManifestOptions = request.options if request.options is not None else ManifestOptions()
-    path = _path(request.reference)
+    folders = "a folder of class folders is opened with image_folder:PATH"
+    path = given_path(request.reference, "file", usage="manifest:TABLE.csv", otherwise=folders)
     kinds = {name: found for name, found in request.target_columns.items() if name not in USED}
     table = read_table(path, options, tuple(kinds))
     column = _sample_column(path, table.columns)
     targets: str | None = None
-    read: ReadTarget = _unlabelled
+    target: str | None = None
+    read: ReadTarget = _label
     if request.labelled:
         target = _target_column(path, table.columns, ("label", LABELS, *kinds), options.target)
         if target in kinds:
             targets, holds = kinds[target]
-            read = _given(target, path.parent if holds == "file" else None)
+            read = partial(_file, path.parent, target) if holds == "file" else _text
         elif target == LABELS:
-            targets, read = "targets/labels", _several(options.separator)
-        else:
-            read = _label
-    items = tuple(_records(path, table, column, read))
+            if not options.separator.strip():
+                message = f"separator is {options.separator!r}; expected something between labels"
+                raise UsageError(message, hint="such as | or ;")
+            targets, read = "targets/labels", partial(_labels, options.separator)
+    items = tuple(_records(path, table, column, target, read))
     if not items:
         raise DataError(f"{path}: a header and no rows")
     return Records(
@@ -71,17 +75,6 @@ def build(request: DatasetRequest) -> Records:
         options.symmetries if column == "path" else frozenset(),
         targets=targets,
     )
-
-
-def _path(reference: str | None) -> Path:
-    if reference is None:
-        raise UsageError("manifest needs a path", hint="manifest:TABLE.csv")
-    path = Path(reference).expanduser()
-    if not path.exists():
-        raise UsageError(f"{path}: no such file")
-    if not path.is_file():
-        raise UsageError(f"{path}: not a file", hint="a folder of class folders is opened with image_folder:PATH")
-    return path
 
 
 def _sample_column(path: Path, columns: Sequence[str]) -> str:
@@ -107,23 +100,22 @@ def _target_column(path: Path, columns: Sequence[str], known: Sequence[str], cho
 
 def _missing(path: Path, name: str, columns: Sequence[str], known: Sequence[str]) -> DataError:
     wanted = " or ".join(known)
-    if len(columns) == 1 and any(mark in columns[0] for mark in ";\t|,"):
-        mark = next(mark for mark in ";\t|," if mark in columns[0])
-        hint: str | None = f"columns seem to be separated by {mark!r}: --set dataset.delimiter={mark!r}"
+    marks = [mark for mark in ";\t|," if mark in columns[0]] if len(columns) == 1 else []
+    if marks:
+        hint: str | None = f"columns seem to be separated by {marks[0]!r}: --set dataset.delimiter={marks[0]!r}"
     else:
         alike = next((c for c in columns if c.lower() in (name, *TYPICAL[name])), None)
         hint = f"rename the column {alike!r} to {name}" if alike else suggestion(name, columns)
     return DataError(f"{path}: no column {wanted}; found {', '.join(map(repr, columns))}", hint=hint)
 
 
-def _records(path: Path, table: Table, column: str, read: ReadTarget) -> Iterator[Record]:
+def _records(path: Path, table: Table, column: str, target: str | None, read: ReadTarget) -> Iterator[Record]:
     seen: dict[str, int] = {}
     for number, row in table.rows:
         where = f"{path}: row {number}"
         value = row.get(column, "")
         if not value.strip():
             raise DataError(f"{where}: no {column}")
-        target, split = read(where, row), _split(where, row)
         key = f"row-{number:06d}"
         payload: Any = value
         if PAIRED in table.columns:
@@ -139,9 +131,9 @@ def _records(path: Path, table: Table, column: str, read: ReadTarget) -> Iterato
         yield Record(
             key=key,
             payload=payload,
-            target=target,
+            target=None if target is None else read(where, row.get(target, "")),
             group=row.get("group") or None,
-            split=split,
+            split=_split(where, row.get("split", "")),
         )
 
 
@@ -158,52 +150,36 @@ def _medium(path: Path, items: Sequence[Record]) -> str:
     return next(iter(first), "image")
 
 
-def _given(column: str, folder: Path | None) -> ReadTarget:
-    """Reads the text of a column, or with `folder` the path of a file, relative to that."""
-
-    def read(where: str, row: Mapping[str, str]) -> str | Path:
-        text = row.get(column, "")
-        if folder is None:
-            return text
-        if not text.strip():
-            raise DataError(f"{where}: no {column}", hint="give every row a file, or leave the row out")
-        return folder / text
-
-    return read
+def _text(where: str, text: str) -> str:
+    return text
 
 
-def _unlabelled(where: str, row: Mapping[str, str]) -> None:
-    """Records for an answer have no target."""
+def _file(folder: Path, column: str, where: str, text: str) -> Path:
+    """The path of a file, relative to `folder`."""
+    if not text.strip():
+        raise DataError(f"{where}: no {column}", hint="give every row a file, or leave the row out")
+    return folder / text
 
 
-def _label(where: str, row: Mapping[str, str]) -> str:
-    label = row.get("label", "")
-    if not label.strip():
+def _label(where: str, text: str) -> str:
+    if not text.strip():
         raise DataError(f"{where}: empty label", hint="give every row a label, or leave the row out")
-    if label != label.strip():
-        raise DataError(f"{where}: the label {label!r} has spaces around it", hint="remove them")
-    return label
+    if text != text.strip():
+        raise DataError(f"{where}: the label {text!r} has spaces around it", hint="remove them")
+    return text
 
 
-def _several(separator: str) -> ReadTarget:
-    """Reads the labels of a row, joined by SEPARATOR; empty text where it has none."""
-    if not separator.strip():
-        raise UsageError(f"separator is {separator!r}; expected something between labels", hint="such as | or ;")
-
-    def read(where: str, row: Mapping[str, str]) -> str:
-        text = row.get(LABELS, "")
-        labels = [label.strip() for label in text.split(separator)] if text.strip() else []
-        if not all(labels):
-            raise DataError(f"{where}: empty label in {text!r}", hint=f"write one {separator!r} between two labels")
-        if separator != SEPARATOR and any(SEPARATOR in label for label in labels):
-            raise DataError(f"{where}: a label in {text!r} has {SEPARATOR!r} in it", hint="no name of a label may")
-        return SEPARATOR.join(labels)
-
-    return read
+def _labels(separator: str, where: str, text: str) -> str:
+    """The labels of a row, joined by SEPARATOR; empty text where it has none."""
+    labels = [label.strip() for label in text.split(separator)] if text.strip() else []
+    if not all(labels):
+        raise DataError(f"{where}: empty label in {text!r}", hint=f"write one {separator!r} between two labels")
+    if separator != SEPARATOR and any(SEPARATOR in label for label in labels):
+        raise DataError(f"{where}: a label in {text!r} has {SEPARATOR!r} in it", hint="no name of a label may")
+    return SEPARATOR.join(labels)
 
 
-def _split(where: str, row: Mapping[str, str]) -> str | None:
-    name = row.get("split", "")
+def _split(where: str, name: str) -> str | None:
     if not name:
         return None
     if name.lower() not in SPLIT_NAMES:

@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,21 +102,19 @@ def _row(path: Path, columns: Sequence[str], number: int, fields: Sequence[str])
 def _jsonl(path: Path, text: str, separator: str, targets: Sequence[str]) -> Table:
     rows: list[tuple[int, Mapping[str, str]]] = []
     for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            rows.append((number, _object(path, number, line, separator, targets)))
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+        except (ValueError, RecursionError) as exc:
+            raise DataError(f"{path}: row {number} is no JSON: {exc}") from exc
+        if not isinstance(values, dict):
+            raise DataError(f"{path}: row {number} is a {type(values).__name__}; expected an object")
+        texts = {name: _plain(path, number, name, value, separator, targets) for name, value in values.items()}
+        rows.append((number, texts))
     if not rows:
         raise DataError(f"{path}: empty", hint='one object a line: {"path": "a.jpg", "label": "cat"}')
     return Table(tuple(dict.fromkeys(name for _, row in rows for name in row)), tuple(rows))
-
-
-def _object(path: Path, number: int, line: str, separator: str, targets: Sequence[str]) -> Mapping[str, str]:
-    try:
-        values = json.loads(line)
-    except (ValueError, RecursionError) as exc:
-        raise DataError(f"{path}: row {number} is no JSON: {exc}") from exc
-    if not isinstance(values, dict):
-        raise DataError(f"{path}: row {number} is a {type(values).__name__}; expected an object")
-    return {name: _plain(path, number, name, value, separator, targets) for name, value in values.items()}
 
 
 def _parquet(path: Path, separator: str, targets: Sequence[str]) -> Table:
@@ -130,15 +128,12 @@ def _parquet(path: Path, separator: str, targets: Sequence[str]) -> Table:
     except (OSError, ValueError, pyarrow.ArrowException) as exc:
         raise DataError(f"{path}: no readable Parquet file: {exc}") from exc
     columns = _columns(path, table.column_names)
-    return Table(columns, tuple(_parquet_rows(path, table, separator, targets)))
-
-
-def _parquet_rows(
-    path: Path, table: Any, separator: str, targets: Sequence[str]
-) -> Iterator[tuple[int, Mapping[str, str]]]:
-    used = [name for name in table.column_names if name in (*USED, *targets)]
-    for number, row in enumerate(table.select(used).to_pylist(), start=1):
-        yield number, {name: _plain(path, number, name, value, separator, targets) for name, value in row.items()}
+    used = table.select([name for name in columns if name in (*USED, *targets)]).to_pylist()
+    rows = (
+        (number, {name: _plain(path, number, name, value, separator, targets) for name, value in row.items()})
+        for number, row in enumerate(used, start=1)
+    )
+    return Table(columns, tuple(rows))
 
 
 def _plain(path: Path, number: int, name: str, value: Any, separator: str, targets: Sequence[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +15,12 @@ from headstart.errors import UsageError
 from headstart.specs import Change, InputKind, InputRequest, Mix, Prepared, Preview, Sample, Shown, TensorSpec
 from headstart_plugins._picture_suffixes import is_picture
 from headstart_plugins.image import ImageOptions
-from headstart_plugins.image._changes import fused, symmetries
-from headstart_plugins.image._colours import coloured
-from headstart_plugins.image._geometry import fitted, warped
-from headstart_plugins.image._mixing import erased, mixed, own_share
+from headstart_plugins.image._changes import fused, parse_box, symmetries
+from headstart_plugins.image._colours import coloured, erased
+from headstart_plugins.image._geometry import fitted, inner, warped
 from headstart_plugins.image._preprocess import Preprocess, parse
 from headstart_plugins.image._read import read_picture
+from headstart_plugins.image._sheet import contact_sheet, png
 
 if TYPE_CHECKING:
     import keras
@@ -29,23 +28,6 @@ if TYPE_CHECKING:
 SMALLEST_SIDE = 32
 """Below this, different pictures often share a hash: 11 % of Fashion-MNIST's 28 x 28 test pictures would."""
 LEAST_CONTRAST = 8
-
-
-def difference_hash(pixels: np.ndarray) -> int | None:
-    """The 64-bit difference hash (dHash, Krawetz 2013) of (height, width, 3) uint8 pixels.
-
-    None for pictures too small or too even to be told apart by it.
-    """
-    if min(pixels.shape[:2]) < SMALLEST_SIDE:
-        return None
-    grey = Image.fromarray(pixels).convert("L").resize((9, 8), Image.Resampling.BOX)
-    values = np.asarray(grey).astype(np.int16)
-    if int(values.max()) - int(values.min()) < LEAST_CONTRAST:
-        return None
-    bits = values[:, 1:] > values[:, :-1]
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")
-
-
 PREVIEW_SIDE = 160
 
 
@@ -71,7 +53,9 @@ class ImageKind:
         self.tensors: Mapping[str, TensorSpec] = {
             "image": TensorSpec((preprocess.height, preprocess.width, 3), "uint8")
         }
-        self.output_ranges: Mapping[str, tuple[float, float]] = {"image": _output_range(preprocess)}
+        channels = zip(preprocess.scale, preprocess.offset, strict=True)
+        ends = [pixel * scale + offset for scale, offset in channels for pixel in (0, 255)]
+        self.output_ranges: Mapping[str, tuple[float, float]] = {"image": (min(ends), max(ends))}
 
     def read(self, payload: Any, where: str) -> Sample:
         """A picture as RGB pixels; how odd ones are converted stands in `_read`."""
@@ -101,18 +85,40 @@ class ImageKind:
     def mix(
         self, tensors: Mapping[str, np.ndarray], partner: Mapping[str, np.ndarray], mix: Mix
     ) -> Mapping[str, np.ndarray]:
-        """Averaged and rounded to whole grey levels, or the partner's pixels in a box; see `_mixing.mixed`."""
-        return {"image": mixed(tensors["image"], partner["image"], mix)}
+        """With a region, which is a box, the partner's pixels inside of it, to the pixel. Without one share * own +
+        (1 - share) * partner in float64, rounded half to even."""
+        own, other = tensors["image"], partner["image"]
+        if mix.region is None:
+            return {"image": np.rint(mix.share * own.astype(np.float64) + (1 - mix.share) * other).astype(np.uint8)}
+        made = own.copy()
+        inside = inner(parse_box(mix.region, "mix"), *own.shape[:2])
+        made[inside] = other[inside]
+        return {"image": made}
 
     def own_share(self, mix: Mix) -> float:
         """Of the pixels where there is a box."""
-        return own_share(mix, self.preprocess.height, self.preprocess.width)
+        if mix.region is None:
+            return mix.share
+        height, width = self.preprocess.height, self.preprocess.width
+        down, across = inner(parse_box(mix.region, "mix"), height, width)
+        return 1 - int(down.stop - down.start) * int(across.stop - across.start) / (height * width)
 
     def stage(self) -> keras.Model:
-        """Pixels to the weights' range; see `_stage.image_stage`."""
-        from headstart_plugins.image._stage import image_stage
+        """{"image": (batch, height, width, 3) uint8} to {"image": the same shape, float32}: x * scale + offset a
+        channel.
 
-        return image_stage(self.preprocess)
+        Stock operations only and no weights, so that every exporter knows it. Channels are reversed first where
+        the weights want BGR.
+        """
+        import keras
+
+        scale, offset = list(self.preprocess.scale), list(self.preprocess.offset)
+        pixels = keras.Input(self.tensors["image"].shape, dtype="uint8", name="image")
+        values = keras.ops.cast(pixels, "float32")
+        if self.preprocess.channels == "bgr":
+            values = keras.ops.flip(values, axis=-1)
+        scaled = keras.layers.Rescaling(scale, offset=offset, dtype="float32")(values)
+        return keras.Model({"image": pixels}, {"image": scaled}, name="image")
 
     def find(self, raw: str | Path) -> Sequence[Path]:
         """A file itself, whatever its name; of a folder, what its suffix says is a picture. Links as in `walk`."""
@@ -124,8 +130,16 @@ class ImageKind:
         return [file for file in walk(path).files if is_picture(file)]
 
     def fingerprint(self, sample: Sample) -> int | None:
-        """The 64-bit difference hash; None for tiny or even pictures."""
-        return difference_hash(sample.value)
+        """The 64-bit difference hash (dHash, Krawetz 2013); None for pictures too small or too even to be told apart by
+        it."""
+        if min(sample.value.shape[:2]) < SMALLEST_SIDE:
+            return None
+        grey = Image.fromarray(sample.value).convert("L").resize((9, 8), Image.Resampling.BOX)
+        values = np.asarray(grey).astype(np.int16)
+        if int(values.max()) - int(values.min()) < LEAST_CONTRAST:
+            return None
+        bits = values[:, 1:] > values[:, :-1]
+        return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
     def preview(self, sample: Sample, changes: Sequence[Change] = ()) -> Preview:
         """A PNG of at most 160 pixels a side; tiny pictures are enlarged by a whole factor so that they can be seen.
@@ -139,21 +153,8 @@ class ImageKind:
             size = (picture.width * factor, picture.height * factor)
             picture = picture.resize(size, Image.Resampling.NEAREST)
         picture.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
-        stream = io.BytesIO()
-        picture.save(stream, "PNG")
-        return Preview("image/png", stream.getvalue())
+        return png(picture)
 
     def sheet(self, rows: Sequence[Sequence[Shown]], titles: Sequence[str]) -> Preview:
         """A PNG of captioned pictures; see `_sheet.contact_sheet`."""
-        from headstart_plugins.image._sheet import contact_sheet
-
         return contact_sheet(rows, titles)
-
-
-def _output_range(preprocess: Preprocess) -> tuple[float, float]:
-    ends = [
-        pixel * scale + offset
-        for scale, offset in zip(preprocess.scale, preprocess.offset, strict=True)
-        for pixel in (0, 255)
-    ]
-    return min(ends), max(ends)

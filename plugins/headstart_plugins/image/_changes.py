@@ -21,19 +21,10 @@ STRENGTHS: Mapping[str, tuple[float, float]] = {
     "solarize": (0.0, 256.0),
 }
 """The colours that have a strength, and where it ends."""
-BARE = ("autocontrast", "equalize", "invert")
 INVERTING = ("invert", "solarize")
 FILLS = ("mean", "noise")
 FLAT = 1e-3
 """Share of the picture's area below which a matrix leaves nothing to see."""
-
-
-@dataclass(frozen=True)
-class Colour:
-    """One change of values in place; those without a strength have 0."""
-
-    name: str
-    strength: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -47,17 +38,20 @@ class Erased:
 
 @dataclass(frozen=True)
 class Fused:
-    """Changes as the image kind applies them: moved once by the `matrix`, then `colours` in order, then `erased`."""
+    """Changes as the image kind applies them: moved once by the `matrix`, then `colours` in order, then `erased`.
+
+    Those of colours have their strength as value, or none.
+    """
 
     matrix: Matrix = STILL
-    colours: tuple[Colour, ...] = ()
+    colours: tuple[Change, ...] = ()
     erased: tuple[Erased, ...] = ()
 
 
 def fused(changes: Iterable[Change]) -> Fused:
     """All changes as one. Raises PluginError naming one that the image kind does not know, or whose value is odd."""
     matrix = STILL
-    colours: list[Colour] = []
+    colours: list[Change] = []
     erased: list[Erased] = []
     for change in changes:
         if change.name == "matrix":
@@ -65,7 +59,8 @@ def fused(changes: Iterable[Change]) -> Fused:
         elif change.name == "erase":
             erased.append(_parse_erased(change.value))
         elif change.name in CHANGES:
-            colours.append(_parse_colour(change))
+            _check_colour(change)
+            colours.append(change)
         else:
             raise _refusal(change.name, "there is no such change of pictures", ", ".join(CHANGES))
     return Fused(matrix, tuple(colours), tuple(erased))
@@ -112,16 +107,15 @@ def _parse_matrix(value: Any) -> Matrix:
     return matrix
 
 
-def _parse_colour(change: Change) -> Colour:
-    if change.name in BARE:
+def _check_colour(change: Change) -> None:
+    if change.name not in STRENGTHS:
         if change.value is not None:
             raise _refusal(change.name, f"its value is {change.value!r}", "none")
-        return Colour(change.name)
+        return
     low, high = STRENGTHS[change.name]
     if not _are_numbers((change.value,)) or not low <= change.value <= high:
         what = f"the strength of {change.name} is {change.value!r}"
         raise _refusal(change.name, what, f"a number from {low:g} to {high:g}")
-    return Colour(change.name, change.value)
 
 
 def _parse_erased(value: Any) -> Erased:

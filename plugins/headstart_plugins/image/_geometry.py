@@ -1,4 +1,4 @@
-"""Fitting a picture to a fixed shape, and moving its pixels by a matrix."""
+"""Fitting a picture to a fixed shape, moving its pixels by a matrix, and the pixels of a box."""
 
 from __future__ import annotations
 
@@ -8,13 +8,9 @@ import numpy as np
 from PIL import Image
 
 from headstart_plugins._affine import STILL, Matrix
+from headstart_plugins.image._changes import Box
 from headstart_plugins.image._preprocess import Preprocess
 
-RESAMPLING = {
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "nearest": Image.Resampling.NEAREST,
-}
 MAX_MARGIN = 2
 """How far beyond the picture the border is continued, in sides; farther out is the background of Pillow,
 black."""
@@ -27,32 +23,24 @@ def fitted(pixels: np.ndarray, preprocess: Preprocess) -> np.ndarray:
     pad: scaled to fit inside, centred on the background. crop: scaled to cover, the centre taken. stretch:
     both sides scaled alone.
     """
-    height, width = pixels.shape[:2]
-    wanted = (preprocess.width, preprocess.height)
-    ratios = (wanted[0] / width, wanted[1] / height)
-    if preprocess.resize == "stretch" or ratios[0] == ratios[1]:
-        return _resized(pixels, wanted, preprocess)
-    ratio = min(ratios) if preprocess.resize == "pad" else max(ratios)
-    inner = _resized(pixels, (max(1, round(width * ratio)), max(1, round(height * ratio))), preprocess)
-    return _framed(inner, preprocess)
-
-
-def _resized(pixels: np.ndarray, size: tuple[int, int], preprocess: Preprocess) -> np.ndarray:
-    if pixels.shape[1::-1] == size:
+    if pixels.shape[:2] == (preprocess.height, preprocess.width):
         return pixels
-    return np.asarray(Image.fromarray(pixels).resize(size, RESAMPLING[preprocess.interpolation]))
-
-
-def _framed(inner: np.ndarray, preprocess: Preprocess) -> np.ndarray:
-    """`inner` centred in the wanted shape; what sticks out is cut, what is missing is background."""
-    framed = np.full((preprocess.height, preprocess.width, 3), preprocess.background, np.uint8)
-    target, source = [], []
-    for wanted, given in zip(framed.shape[:2], inner.shape[:2], strict=True):
-        start, size = abs(wanted - given) // 2, min(wanted, given)
-        target.append(slice(start, start + size) if wanted > given else slice(0, size))
-        source.append(slice(start, start + size) if given > wanted else slice(0, size))
-    framed[tuple(target)] = inner[tuple(source)]
-    return framed
+    picture = Image.fromarray(pixels)
+    wanted = (preprocess.width, preprocess.height)
+    ratios = (wanted[0] / picture.width, wanted[1] / picture.height)
+    size = wanted
+    if preprocess.resize != "stretch" and ratios[0] != ratios[1]:
+        ratio = min(ratios) if preprocess.resize == "pad" else max(ratios)
+        size = (max(1, round(picture.width * ratio)), max(1, round(picture.height * ratio)))
+    if picture.size != size:
+        picture = picture.resize(size, Image.Resampling[preprocess.interpolation.upper()])
+    if picture.size == wanted:
+        return np.asarray(picture)
+    framed = Image.new("RGB", wanted, (preprocess.background,) * 3)
+    # Centred, an odd pixel to the right and below; what sticks out is cut by Pillow.
+    left, top = (int((whole - part) / 2) for whole, part in zip(wanted, size, strict=True))
+    framed.paste(picture, (left, top))
+    return np.asarray(framed)
 
 
 def warped(pixels: np.ndarray, matrix: Matrix) -> np.ndarray:
@@ -84,3 +72,14 @@ def _margin(row: tuple[float, float, float], width: int, height: int, side: int)
     reached = [row[0] * x + row[1] * y + row[2] for x in (0, width) for y in (0, height)]
     beyond = max(-min(reached), max(reached) - side, 0.0)
     return min(math.ceil(beyond) + 2, MAX_MARGIN * side) if math.isfinite(beyond) else 0
+
+
+def inner(box: Box, height: int, width: int) -> tuple[slice, slice]:
+    """The rows and columns of a box: its edges brought to the nearest edge between pixels, cut at the border."""
+    left, top, right, bottom = box
+    return _pixels(top, bottom, height), _pixels(left, right, width)
+
+
+def _pixels(low: float, high: float, side: int) -> slice:
+    start, stop = (min(max(round((edge + 0.5) * side), 0), side) for edge in (low, high))
+    return slice(start, max(start, stop))

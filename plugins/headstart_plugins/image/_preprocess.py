@@ -55,6 +55,9 @@ def parse(values: Mapping[str, Any]) -> Preprocess:
             raise UsageError(f"preprocess.{name} is {full[name]!r}; expected {' or '.join(choices)}")
     if tuple(full["range"]) != (0, 255):
         raise UsageError(f"preprocess.range is {full['range']!r}; pixels are 0..255, so it can only be [0, 255]")
+    background = full["background"]
+    if not isinstance(background, int) or not 0 <= background <= 255:
+        raise UsageError(f"preprocess.background is {background!r}; expected an integer from 0 to 255")
     height, width = _numbers(full, "size", 2, low=1)
     return Preprocess(
         height=int(height),
@@ -64,7 +67,7 @@ def parse(values: Mapping[str, Any]) -> Preprocess:
         offset=_numbers(full, "offset", 3),
         resize=full["resize"],
         interpolation=full["interpolation"],
-        background=_background(full["background"]),
+        background=background,
     )
 
 
@@ -74,9 +77,3 @@ def _numbers(full: Mapping[str, Any], name: str, count: int, *, low: float | Non
     if good and all(isinstance(v, (int, float)) and (low is None or v >= low) for v in value or ()):
         return tuple(float(v) for v in value or ())
     raise UsageError(f"preprocess.{name} is {value!r}; expected {count} numbers" + (f" >= {low}" if low else ""))
-
-
-def _background(value: Any) -> int:
-    if isinstance(value, int) and 0 <= value <= 255:
-        return value
-    raise UsageError(f"preprocess.background is {value!r}; expected an integer from 0 to 255")

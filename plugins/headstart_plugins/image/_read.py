@@ -40,9 +40,7 @@ def from_array(array: np.ndarray, where: str, background: int) -> Sample:
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or 0 in array.shape:
         raise DataError(f"{where}: shape {array.shape}; expected (height, width) or (height, width, 1, 3 or 4)")
     if array.shape[2] == 4:
-        notes.append(f"with transparency laid on {'white' if background == 255 else f'grey {background}'}")
-        alpha = array[:, :, 3:].astype(np.float32) / 255
-        array = np.rint(array[:, :, :3] * alpha + background * (1 - alpha)).astype(np.uint8)
+        array = np.asarray(_flattened(Image.fromarray(array), background, notes))
     pixels = np.broadcast_to(array, (*array.shape[:2], 3))
     return Sample(np.ascontiguousarray(pixels), tuple(notes))
 
@@ -130,13 +128,12 @@ def _first_frame(picture: Image.Image, notes: list[str]) -> Image.Image:
         notes.append("scaled from 16 bits")  # Pillow itself keeps the high byte of 16-bit colour
     before = _orientation(picture, notes) if picture.format == "TIFF" else None
     picture.load()
-    if before in UPRIGHT:  # Pillow turns TIFF while loading, and only TIFF
-        notes.append("turned by EXIF orientation")
-        return picture
-    after = _orientation(picture, notes)
-    if after in UPRIGHT:
-        notes.append("turned by EXIF orientation")
-        return picture.transpose(UPRIGHT[after])
+    if before not in UPRIGHT:  # Pillow turns TIFF while loading, and only TIFF
+        after = _orientation(picture, notes)
+        if after not in UPRIGHT:
+            return picture
+        picture = picture.transpose(UPRIGHT[after])
+    notes.append("turned by EXIF orientation")
     return picture
 
 
@@ -158,13 +155,13 @@ def _rgb(picture: Image.Image, background: int, notes: list[str]) -> Image.Image
         high = np.clip(np.asarray(picture).astype(np.int64), 0, 65535) >> 8
         return Image.fromarray(high.astype(np.uint8)).convert("RGB")
     if picture.has_transparency_data:
-        notes.append(f"with transparency laid on {'white' if background == 255 else f'grey {background}'}")
-        return _flattened(picture.convert("RGBA"), background)
+        return _flattened(picture.convert("RGBA"), background, notes)
     if mode not in ("1", "L", "RGB"):
         notes.append("converted from a palette" if mode == "P" else f"converted from {mode}")
     return picture.convert("RGB")
 
 
-def _flattened(picture: Image.Image, background: int) -> Image.Image:
+def _flattened(picture: Image.Image, background: int, notes: list[str]) -> Image.Image:
+    notes.append(f"with transparency laid on {'white' if background == 255 else f'grey {background}'}")
     ground = Image.new("RGBA", picture.size, (background, background, background, 255))
     return Image.alpha_composite(ground, picture).convert("RGB")

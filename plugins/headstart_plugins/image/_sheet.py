@@ -5,20 +5,20 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from headstart.specs import Drawn, Mix, Preview, Shown
-from headstart_plugins.image._changes import BARE, Colour, fused
+from headstart.specs import Change, Drawn, Preview, Shown
+from headstart_plugins.image._changes import fused
 
 
 def in_words(drawn: Drawn) -> tuple[str, ...]:
     """What was drawn, in the order in which it is applied. Raises PluginError like `fused`."""
     whole = fused(drawn.changes)
-    erased = tuple(f"erased: {part.fill}" for part in whole.erased)
-    return (*_moved(whole.matrix), *(_coloured(each) for each in whole.colours), *erased, *_mixed(drawn.mix))
+    erased = (f"erased: {part.fill}" for part in whole.erased)
+    mixed = () if drawn.mix is None else ("mixed" if drawn.mix.region is None else "cut and mixed",)
+    return (*_moved(whole.matrix), *(_coloured(each) for each in whole.colours), *erased, *mixed)
 
 
 def _moved(matrix: Sequence[Sequence[float]]) -> tuple[str, ...]:
@@ -47,14 +47,10 @@ def _bent(a: float, b: float, d: float, e: float) -> tuple[str, ...]:
 UNITS: Mapping[str, str] = {"posterize": "{:.0f} bits", "solarize": "{:.0f}", "hue": "{:+.2f}"}
 
 
-def _coloured(colour: Colour) -> str:
-    if colour.name in BARE:
+def _coloured(colour: Change) -> str:
+    if colour.value is None:
         return colour.name
-    return f"{colour.name} {UNITS.get(colour.name, '{:.2f}').format(colour.strength)}"
-
-
-def _mixed(mix: Mix | None) -> tuple[str, ...]:
-    return () if mix is None else ("mixed",) if mix.region is None else ("cut and mixed",)
+    return f"{colour.name} {UNITS.get(colour.name, '{:.2f}').format(colour.value)}"
 
 
 SMALL, LARGE = 120, 168
@@ -69,77 +65,45 @@ _Line = tuple[str, tuple[int, int, int]]
 """A text and its ink."""
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One picture (height, width, 3) uint8, its labels, and notes on it."""
-
-    pixels: np.ndarray
-    labels: tuple[str, ...]
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """How large pictures are shown, and how many lines stand below each."""
-
-    width: int
-    height: int
-    lines: int
-    font: Font
-
-    def corner(self, row: int, column: int) -> tuple[int, int]:
-        """Left and top of a picture; the first column stands apart."""
-        left = GAP + column * (self.width + GAP) + (GAP if column else 0)
-        return left, LINE + 2 * GAP + row * (self.height + self.lines * LINE + GAP)
-
-
 def contact_sheet(rows: Sequence[Sequence[Shown]], titles: Sequence[str]) -> Preview:
-    """The pictures with their labels, what was drawn for each, and its notes, as a PNG."""
-    cells = [
-        [Cell(shown.tensors["image"], shown.labels, (*in_words(shown.drawn), *shown.notes)) for shown in row]
-        for row in rows
-    ]
-    return Preview("image/png", draw_sheet(cells, titles))
+    """A PNG of equally many pictures a row, under a line of titles; below each its labels, what was drawn, its notes.
 
-
-def draw_sheet(rows: Sequence[Sequence[Cell]], titles: Sequence[str]) -> bytes:
-    """A PNG of equally many cells a row, under a line of titles; the first column stands apart."""
+    The first column stands apart.
+    """
     font = ImageFont.load_default(TEXT)
-    width, height = _shown_size(rows[0][0].pixels)
-    captions = [[_caption(cell, font, width) for cell in row] for row in rows]
-    layout = _Layout(width, height, max(len(caption) for row in captions for caption in row), font)
-    sheet = Image.new("RGB", layout.corner(len(rows), len(titles)), PAPER)
+    width, height = _shown_size(rows[0][0].tensors["image"])
+    captions = [[_caption(shown, font, width) for shown in row] for row in rows]
+    lines = max(len(caption) for row in captions for caption in row)
+    lefts = [GAP + column * (width + GAP) + (GAP if column else 0) for column in range(len(titles) + 1)]
+    tops = [LINE + 2 * GAP + row * (height + lines * LINE + GAP) for row in range(len(rows) + 1)]
+    sheet = Image.new("RGB", (lefts[-1], tops[-1]), PAPER)
     canvas = ImageDraw.Draw(sheet)
-    rule = layout.corner(0, 1)[0] - GAP
-    canvas.line([(rule, GAP), (rule, sheet.height - GAP)], RULE)
-    for column, title in enumerate(titles):
-        canvas.text((layout.corner(0, column)[0], GAP), title, GREY, font)
-    for line, row in enumerate(rows):
-        for column, cell in enumerate(row):
-            _draw_cell(sheet, cell, captions[line][column], layout.corner(line, column), layout)
+    canvas.line([(lefts[1] - GAP, GAP), (lefts[1] - GAP, sheet.height - GAP)], RULE)
+    for left, title in zip(lefts, titles, strict=False):
+        canvas.text((left, GAP), title, GREY, font)
+    for top, row, told in zip(tops, rows, captions, strict=False):
+        for left, shown, caption in zip(lefts, row, told, strict=False):
+            picture = Image.fromarray(shown.tensors["image"])
+            resampling = Image.Resampling.NEAREST if width > picture.width else Image.Resampling.LANCZOS
+            sheet.paste(picture.resize((width, height), resampling), (left, top))
+            canvas.rectangle([left - 1, top - 1, left + width, top + height], outline=RULE)
+            for number, (text, ink) in enumerate(caption):
+                canvas.text((left, top + height + 2 + number * LINE), text, ink, font)
+    return png(sheet)
+
+
+def png(picture: Image.Image) -> Preview:
+    """A picture as reports show it."""
     stream = io.BytesIO()
-    sheet.save(stream, "PNG")
-    return stream.getvalue()
+    picture.save(stream, "PNG")
+    return Preview("image/png", stream.getvalue())
 
 
-def _draw_cell(
-    sheet: Image.Image, cell: Cell, caption: Sequence[_Line], corner: tuple[int, int], layout: _Layout
-) -> None:
-    left, top = corner
-    canvas = ImageDraw.Draw(sheet)
-    size = (layout.width, layout.height)
-    picture = Image.fromarray(cell.pixels)
-    larger = size[0] > picture.width
-    sheet.paste(picture.resize(size, Image.Resampling.NEAREST if larger else Image.Resampling.LANCZOS), corner)
-    canvas.rectangle([left - 1, top - 1, left + layout.width, top + layout.height], outline=RULE)
-    for number, (text, ink) in enumerate(caption):
-        canvas.text((left, top + layout.height + 2 + number * LINE), text, ink, layout.font)
-
-
-def _caption(cell: Cell, font: Font, width: int) -> list[_Line]:
+def _caption(shown: Shown, font: Font, width: int) -> list[_Line]:
     """The lines below a picture, and their inks."""
-    labels = _wrapped(cell.labels, font, width)[:MOST]
-    notes = [part for line in _wrapped(cell.notes, font, width) for part in _broken(line, font, width)]
+    labels = _packed(shown.labels, ", ", font, width)[:MOST]
+    told = _packed((*in_words(shown.drawn), *shown.notes), ", ", font, width)
+    notes = [part for line in told for part in _packed(line.split(" "), " ", font, width)]
     return [(_cut(text, font, width), INK) for text in labels] + [(_cut(text, font, width), GREY) for text in notes]
 
 
@@ -153,28 +117,16 @@ def _shown_size(pixels: np.ndarray) -> tuple[int, int]:
     return max(1, round(width * ratio)), max(1, round(height * ratio))
 
 
-def _wrapped(notes: Sequence[str], font: Font, width: int) -> list[str]:
-    """Notes joined by commas, as many a line as fit."""
+def _packed(parts: Sequence[str], separator: str, font: Font, width: int) -> list[str]:
+    """Parts joined by the separator, as many a line as fit."""
     lines: list[str] = []
-    for note in notes:
-        joined = f"{lines[-1]}, {note}" if lines else note
+    for part in parts:
+        joined = f"{lines[-1]}{separator}{part}" if lines else part
         if lines and font.getlength(joined) <= width:
             lines[-1] = joined
         else:
-            lines.append(note)
+            lines.append(part)
     return lines
-
-
-def _broken(line: str, font: Font, width: int) -> list[str]:
-    """A line in parts that fit, broken at spaces."""
-    parts = [""]
-    for word in line.split(" "):
-        longer = f"{parts[-1]} {word}".lstrip()
-        if parts[-1] and font.getlength(longer) > width:
-            parts.append(word)
-        else:
-            parts[-1] = longer
-    return parts
 
 
 def _cut(text: str, font: Font, width: int) -> str:

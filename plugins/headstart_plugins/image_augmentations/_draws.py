@@ -1,12 +1,16 @@
-"""Numbers in [0, 1) from what a draw depends on, the same on every machine."""
+"""Draws as pure functions of (seed, epoch, key): from numbers in [0, 1) that are the same on every machine."""
 
 from __future__ import annotations
 
 import hashlib
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
+
+from headstart.specs import AugmentationRequest, Drawn
 
 DIGITS = 9
 """Decimals that a computed strength keeps: powers and logarithms differ in their last bit from one C library to the
@@ -41,3 +45,21 @@ def beta(alpha: float, drawn: Iterator[float]) -> float:
 def log_between(low: float, high: float, number: float) -> float:
     """`number` in [0, 1) brought to [low, high) so that its logarithm is evenly distributed."""
     return round(math.exp(between(math.log(low), math.log(high), number)), DIGITS)
+
+
+class Keyed(ABC):
+    """An augmentation that draws from numbers of its own; a subclass says what they mean."""
+
+    name: ClassVar[str]
+
+    def __init__(self, request: AugmentationRequest) -> None:
+        self.options = request.options
+        self.symmetries = request.symmetries
+
+    def draw(self, seed: int, epoch: int, key: str) -> Drawn:
+        """See `headstart.specs.Augmentation`."""
+        return self.drawn(numbers(self.name, seed, epoch, key))
+
+    @abstractmethod
+    def drawn(self, numbers: Iterator[float]) -> Drawn:
+        """What these numbers in [0, 1) mean; there is no end of them."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import reduce
 
 from headstart.specs import AugmentationRequest, Change, Drawn
 from headstart_plugins._affine import STILL, after
-from headstart_plugins.image_augmentations._draws import numbers
+from headstart_plugins.image_augmentations._draws import Keyed
 
 Operation = Callable[[float, float], tuple[Change, ...]]
 """Of a strength from 0 (next to nothing, for most) to 1 (the end of its range), and a sign, 1 or -1."""
@@ -83,58 +84,47 @@ SMALL_TURN = USUAL.turn
 """Degrees that a picture is turned by at most where its dataset does not say that labels survive more."""
 
 
-def trivial_augment(request: AugmentationRequest) -> TrivialAugment:
-    """With turns of more than 30 degrees where `symmetries` has "rotation", solarize where "colour_inversion"."""
-    turn = WIDE.turn if ROTATION in request.symmetries else SMALL_TURN
-    ranges = Ranges(WIDE.shear, WIDE.shift, turn, WIDE.factor, WIDE.bits)
-    return TrivialAugment(tuple(operations(ranges, inversion=INVERSION in request.symmetries).values()))
-
-
-def rand_augment(request: AugmentationRequest) -> RandAugment:
-    """With solarize where `symmetries` has "colour_inversion"."""
-    found = operations(USUAL, inversion=INVERSION in request.symmetries)
-    return RandAugment(tuple(found.values()), request.options.n, request.options.m)
-
-
-@dataclass(frozen=True)
-class TrivialAugment:
+class TrivialAugment(Keyed):
     """Mueller & Hutter 2021 (arXiv:2103.10158), algorithm 1: one operation, its strength one of 31, each as likely; the
-    sign too. Beyond the border stands the nearest border pixel, where the paper has black."""
+    sign too. Beyond the border stands the nearest border pixel, where the paper has black.
 
-    operations: tuple[Operation, ...]
+    With turns of more than 30 degrees where `symmetries` has "rotation", solarize where "colour_inversion".
+    """
 
-    def draw(self, seed: int, epoch: int, key: str) -> Drawn:
-        """See `headstart.specs.Augmentation`."""
-        drawn = numbers("trivial_augment", seed, epoch, key)
-        operation = self.operations[int(next(drawn) * len(self.operations))]
-        strength = int(next(drawn) * BINS) / (BINS - 1)
-        return Drawn(operation(strength, _sign(next(drawn))))
+    name = "trivial_augment"
+
+    def __init__(self, request: AugmentationRequest) -> None:
+        super().__init__(request)
+        ranges = WIDE if ROTATION in request.symmetries else replace(WIDE, turn=SMALL_TURN)
+        self.operations = tuple(operations(ranges, inversion=INVERSION in request.symmetries).values())
+
+    def drawn(self, numbers: Iterator[float]) -> Drawn:
+        """What one operation makes."""
+        operation = self.operations[int(next(numbers) * len(self.operations))]
+        strength = int(next(numbers) * BINS) / (BINS - 1)
+        return Drawn(operation(strength, _sign(next(numbers))))
 
 
-@dataclass(frozen=True)
-class RandAugment:
-    """Cubuk et al. 2019 (arXiv:1909.13719): `count` operations, each drawn anew, all of `magnitude` (0 to 30), each
+class RandAugment(Keyed):
+    """Cubuk et al. 2019 (arXiv:1909.13719): `n` operations, each drawn anew, all of magnitude `m` (0 to 30), each
     with a sign of its own. All that moves pixels comes before all that changes their values, as one matrix. Borders as
-    in `TrivialAugment`."""
+    in `TrivialAugment`. With solarize where `symmetries` has "colour_inversion"."""
 
-    operations: tuple[Operation, ...]
-    count: int
-    magnitude: int
+    name = "rand_augment"
 
-    def draw(self, seed: int, epoch: int, key: str) -> Drawn:
-        """See `headstart.specs.Augmentation`."""
-        drawn = numbers("rand_augment", seed, epoch, key)
-        matrix = STILL
-        others: list[Change] = []
-        for _ in range(self.count):
-            operation = self.operations[int(next(drawn) * len(self.operations))]
-            for change in operation(self.magnitude / (BINS - 1), _sign(next(drawn))):
-                if change.name == "matrix":
-                    matrix = after(matrix, change.value)
-                else:
-                    others.append(change)
+    def __init__(self, request: AugmentationRequest) -> None:
+        super().__init__(request)
+        self.operations = tuple(operations(USUAL, inversion=INVERSION in request.symmetries).values())
+
+    def drawn(self, numbers: Iterator[float]) -> Drawn:
+        """What all operations make."""
+        changes: list[Change] = []
+        for _ in range(self.options.n):
+            operation = self.operations[int(next(numbers) * len(self.operations))]
+            changes += operation(self.options.m / (BINS - 1), _sign(next(numbers)))
+        matrix = reduce(after, (change.value for change in changes if change.name == "matrix"), STILL)
         moved = () if matrix == STILL else (Change("matrix", matrix),)
-        return Drawn((*moved, *others))
+        return Drawn((*moved, *(change for change in changes if change.name != "matrix")))
 
 
 def _sign(number: float) -> float:

@@ -7,13 +7,11 @@ weights read in `_load`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from headstart.hookspecs import hookimpl
 from headstart.specs import BackboneSpec, FeatureSpec, RemoteFile, WeightsSpec
-from headstart_plugins.keras_applications._families import FAMILIES, Family
-from headstart_plugins.keras_applications._records import Network
+from headstart_plugins.keras_applications._families import FAMILIES, Family, Network
 from headstart_plugins.keras_applications._table import NETWORKS
 
 IMAGE_AXES = ("batch", "height", "width", "channel")
@@ -28,27 +26,7 @@ def register_backbones() -> Iterable[BackboneSpec]:
 
 
 def _backbone(network: Network, family: Family) -> BackboneSpec:
-    preprocess = _preprocess(network, family)
-    return BackboneSpec(
-        name=f"keras_applications/{network.name}",
-        summary=f"{network.function}, {family.title}, {network.size} px.",
-        options=family.options,
-        build=f"{__name__}._build:{network.name}",
-        takes="image",
-        stages=tuple(cut.stage for cut in network.cuts),
-        features=(*_maps(network), _pooled(network)),
-        preprocess=preprocess,
-        licence=family.licence,
-        weights=(_weights(network, family, preprocess),),
-        parameters=network.parameters,
-        refuses=family.refuses,
-        tiny_size=family.tiny,
-        family=family.tuned,
-    )
-
-
-def _preprocess(network: Network, family: Family) -> Mapping[str, Any]:
-    return {
+    preprocess = {
         "size": [network.size, network.size],
         **family.pixels,
         "resize": "crop",
@@ -56,10 +34,7 @@ def _preprocess(network: Network, family: Family) -> Mapping[str, Any]:
         "background": 255,
         "range": [0, 255],
     }
-
-
-def _weights(network: Network, family: Family, preprocess: Mapping[str, Any]) -> WeightsSpec:
-    return WeightsSpec(
+    weights = WeightsSpec(
         name="imagenet",
         origin=RemoteFile(network.url, network.file),
         licence=family.licence,
@@ -70,18 +45,31 @@ def _weights(network: Network, family: Family, preprocess: Mapping[str, Any]) ->
         load=f"{__name__}._load:load",
         preprocess=preprocess,
     )
+    return BackboneSpec(
+        name=f"keras_applications/{network.name}",
+        summary=f"{network.function}, {family.title}, {network.size} px.",
+        options=family.options,
+        build=f"{__name__}._build:{network.name}",
+        takes="image",
+        stages=tuple(cut.stage for cut in network.cuts),
+        features=tuple(_features(network)),
+        preprocess=preprocess,
+        licence=family.licence,
+        weights=(weights,),
+        parameters=network.parameters,
+        refuses=family.refuses,
+        tiny_size=family.tiny,
+        family=family.tuned,
+    )
 
 
-def _maps(network: Network) -> Iterable[FeatureSpec]:
-    """The deepest map at each stride of 8, 16 and 32."""
+def _features(network: Network) -> Iterable[FeatureSpec]:
+    """The deepest map at each stride of 8, 16 and 32, and the mean over the last one."""
+    last = network.cuts[-1]
     deepest = {cut.stride: cut for cut in network.cuts}
     for stride in (8, 16, 32):
         if stride in deepest:
             cut = deepest[stride]
-            tensor = "map" if cut is network.cuts[-1] else "x"
+            tensor = "map" if cut is last else "x"
             yield FeatureSpec(f"map@{stride}", cut.stage, tensor, IMAGE_AXES, cut.channels, stride)
-
-
-def _pooled(network: Network) -> FeatureSpec:
-    last = network.cuts[-1]
-    return FeatureSpec("pooled", last.stage, "pooled", ("batch", "channel"), last.channels)
+    yield FeatureSpec("pooled", last.stage, "pooled", ("batch", "channel"), last.channels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -12,9 +12,8 @@ import keras
 from headstart.engine.network.cutting import between
 from headstart.errors import UsageError
 from headstart.specs import Backbone, BackboneBuild, BackboneRequest, Stage
-from headstart_plugins.keras_applications._families import CHANNELS_FIRST, FAMILIES, Family
+from headstart_plugins.keras_applications._families import CHANNELS_FIRST, FAMILIES, Family, Network
 from headstart_plugins.keras_applications._graph import stable_names
-from headstart_plugins.keras_applications._records import Cut, Network
 from headstart_plugins.keras_applications._table import NETWORKS
 
 BY_NAME: Mapping[str, Network] = {network.name: network for network in NETWORKS}
@@ -39,7 +38,17 @@ def build(network: Network, request: BackboneRequest) -> Backbone:
     shape = request.inputs["image"].shape
     _check(network, family, shape)
     whole = whole_network(network, request.options, shape)
-    return Backbone(tuple(_stages(network.cuts, whole, family.entry)))
+    layers = stable_names(whole.operations)
+    inputs = {"image": layers[family.entry].input if family.entry else whole.input}
+    stages = []
+    for cut in network.cuts:
+        if cut is network.cuts[-1]:
+            outputs = {"map": layers[cut.layers[0]].output, "pooled": whole.output}
+        else:
+            outputs = {(f"x{i}" if i else "x"): layers[name].output for i, name in enumerate(cut.layers)}
+        stages.append(Stage(cut.stage, between(inputs, outputs, cut.stage)))
+        inputs = outputs
+    return Backbone(tuple(stages))
 
 
 def whole_network(network: Network, options: Any, shape: tuple[int, ...]) -> keras.Model:
@@ -72,15 +81,3 @@ def _check(network: Network, family: Family, shape: tuple[int, ...]) -> None:
             f"{network.name} takes (height, width, 3) of at least {family.smallest} px, received {shape}",
             hint=f"its native size is {network.size}",
         )
-
-
-def _stages(cuts: tuple[Cut, ...], whole: keras.Model, entry: str | None) -> Iterator[Stage]:
-    layers = stable_names(whole)
-    inputs = {"image": layers[entry].input if entry else whole.input}
-    for cut in cuts:
-        if cut is cuts[-1]:
-            outputs = {"map": layers[cut.layers[0]].output, "pooled": whole.output}
-        else:
-            outputs = {(f"x{i}" if i else "x"): layers[name].output for i, name in enumerate(cut.layers)}
-        yield Stage(cut.stage, between(inputs, outputs, cut.stage))
-        inputs = outputs

@@ -1,4 +1,4 @@
-"""What the networks of a family share: preprocessing, licence, smallest input and what they refuse.
+"""What the plugin keeps of networks, read without any framework: the row of each, and what those of a family share.
 
 Licences are those that Keras' documentation states for the weights (its applications page, releases 2.2 and 2.3); for
 the families that came later, those of the authors' own repositories. Preprocessing is that of the family's
@@ -35,6 +35,36 @@ STANDARDISED: Mapping[str, Any] = {
 """(x / 255 - mean) / std of ImageNet."""
 
 CHANNELS_FIRST = "channels_first"
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The upper boundary of a stage.
+
+    `layers` are the layers whose outputs are alive there, the topmost first; a layer that Keras numbers by
+    itself is written `kind#index`, its place among the layers of its kind in the order of their making.
+    `channels` and `stride` describe the first of them.
+    """
+
+    stage: str
+    layers: tuple[str, ...]
+    channels: int
+    stride: int
+
+
+@dataclass(frozen=True)
+class Network:
+    """One function of keras.applications, its published weights (without top) and its cuts, bottom first."""
+
+    name: str
+    function: str
+    family: str
+    size: int
+    parameters: int
+    file: str
+    url: str
+    digest: str
+    cuts: tuple[Cut, ...]
 
 
 @dataclass(frozen=True)

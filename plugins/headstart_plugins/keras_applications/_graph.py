@@ -1,29 +1,38 @@
-"""Layers of a graph under names that do not depend on what else was built in the process."""
+"""Layers under names that do not depend on what else was built in the process."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
-
-import keras
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
 from headstart.engine.network.keras_names import kind_of, own_number
 
+T = TypeVar("T")
 
-def stable_names(model: keras.Model) -> dict[str, Any]:
-    """Operations of `model` by stable name: the given one, or `kind#index` where Keras numbered it itself.
+
+def stable_names(operations: Iterable[Any]) -> dict[str, Any]:
+    """Operations by stable name: the given one, or `kind#index` where Keras numbered it itself."""
+    found = []
+    for operation in operations:
+        number = own_number(operation)
+        found.append((operation, operation.name if number is None else kind_of(operation), number))
+    return by_place(found)
+
+
+def by_place(found: Iterable[tuple[T, str, int | None]]) -> dict[str, T]:
+    """What was found, each with its name and None, or with its kind and number: by that name, or by `kind#index`.
 
     Keras' counters only grow, so the order of numbers is the order of making, whatever was made before.
     """
-    named: dict[str, Any] = {}
-    numbered: dict[str, list[tuple[int, Any]]] = defaultdict(list)
-    for operation in model.operations:
-        number = own_number(operation)
+    named: dict[str, T] = {}
+    numbered: dict[str, list[tuple[int, T]]] = defaultdict(list)
+    for thing, name, number in found:
         if number is None:
-            named[operation.name] = operation
+            named[name] = thing
         else:
-            numbered[kind_of(operation)].append((number, operation))
-    for kind, entries in numbered.items():
-        for index, (_, operation) in enumerate(sorted(entries, key=lambda entry: entry[0])):
-            named[f"{kind}#{index}"] = operation
+            numbered[name].append((number, thing))
+    for kind, things in numbered.items():
+        for index, (_, thing) in enumerate(sorted(things, key=lambda pair: pair[0])):
+            named[f"{kind}#{index}"] = thing
     return named

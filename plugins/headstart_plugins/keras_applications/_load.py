@@ -5,21 +5,20 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
 import h5py
-import keras
 import numpy as np
 
-from headstart.engine.network.keras_names import kind_of, own_number
 from headstart.engine.network.stages import name_variables, weighted_layers, wrong_weights
 from headstart.errors import WrongWeightsError
 from headstart.specs import Backbone, Stage
 from headstart_plugins.keras_applications._families import IMAGENET_MEAN, IMAGENET_STD
+from headstart_plugins.keras_applications._graph import by_place, stable_names
 
 MAX_BYTES = 8 * 1024**3
 """Beyond any network of keras.applications; a larger member of a `.keras` file is refused."""
@@ -33,19 +32,22 @@ class Entry:
     arrays: tuple[np.ndarray, ...]
 
 
-@dataclass(frozen=True)
-class WeightFile:
-    """The weighted layers of a file. `ordered`: in the model's order, a nested model being one layer."""
+def read_file(path: Path) -> tuple[list[Entry], bool]:
+    """The weighted layers in `path`; and whether they are in the model's order, a nested model being one layer.
 
-    entries: tuple[Entry, ...]
-    ordered: bool
-
-
-def read_file(path: Path) -> WeightFile:
-    """Every array in `path`. Raises WrongWeightsError where it is no weight file of Keras."""
+    Raises WrongWeightsError where it is no weight file of Keras.
+    """
     try:
         with h5py.File(_open(path), "r") as file:
-            return _read(file.get("model_weights", file))
+            group = file.get("model_weights", file)
+            names = _attribute(group, "layer_names")
+            if not names:
+                return list(_new_entries(group)), False
+            entries = []
+            for name in names:
+                if weights := _attribute(group[name], "weight_names"):
+                    entries.append(Entry(name, tuple(np.asarray(group[name][weight]) for weight in weights)))
+            return entries, True
     except (OSError, KeyError, zipfile.BadZipFile) as exc:
         raise WrongWeightsError(
             f"{path}: expected a weight file of Keras (.h5, .weights.h5 or .keras), received something else",
@@ -63,29 +65,10 @@ def _open(path: Path) -> Any:
         return io.BytesIO(archive.read(member))
 
 
-def _read(group: Any) -> WeightFile:
-    names = _attribute(group, "layer_names")
-    if names:
-        return WeightFile(tuple(_legacy_entries(group, names)), ordered=True)
-    return WeightFile(tuple(_new_entries(group)), ordered=False)
-
-
-def _legacy_entries(group: Any, names: list[str]) -> Iterator[Entry]:
-    for name in names:
-        arrays = tuple(np.asarray(group[name][weight]) for weight in _attribute(group[name], "weight_names"))
-        if arrays:
-            yield Entry(name, arrays)
-
-
 def _attribute(group: Any, name: str) -> list[str]:
     """A list of strings; Keras spreads long ones over `name0`, `name1`, ..."""
-    if name in group.attrs:
-        chunks = [group.attrs[name]]
-    else:
-        count = 0
-        while f"{name}{count}" in group.attrs:
-            count += 1
-        chunks = [group.attrs[f"{name}{i}"] for i in range(count)]
+    spread = takewhile(lambda each: each in group.attrs, (f"{name}{place}" for place in count()))
+    chunks = [group.attrs[each] for each in ([name] if name in group.attrs else spread)]
     return [item.decode() if isinstance(item, bytes) else str(item) for chunk in chunks for item in chunk]
 
 
@@ -124,79 +107,56 @@ def load(file: Path, backbone: Backbone) -> Mapping[str, np.ndarray]:
     fit (older releases named layers otherwise) and counts and shapes do, by order, as Keras itself does.
     Preprocessing inside the file must be the one declared. Raises WrongWeightsError listing what differs.
     """
-    content = read_file(file)
-    slots = list(_slots(backbone.stages, nested=content.ordered))
-    numbered = {_kind(slot.name) for slot in slots if "#" in slot.name}
-    entries = _without_preprocessing(content.entries, str(file))
+    found, ordered = read_file(file)
+    slots = list(_slots(backbone.stages, nested=ordered))
+    numbered = {slot.name.partition("#")[0] for slot in slots if "#" in slot.name}
+    entries = _without_preprocessing(found, str(file))
     named = _stable(entries, numbered)
     problems = _differences(slots, named)
     if not problems:
         return _assigned(slots, [named[slot.name] for slot in slots])
-    in_order = _in_order(slots, entries) if content.ordered else None
+    in_order = _in_order(slots, entries) if ordered else None
     if in_order is None:
         raise wrong_weights(str(file), problems)
     return _assigned(slots, in_order)
 
 
-def _kind(name: str) -> str:
-    return name.partition("#")[0]
-
-
 def _slots(stages: Sequence[Stage], *, nested: bool) -> Iterator[Slot]:
     """The layers of all stages in order; `nested` keeps a model inside a model as one."""
     ours = {id(variable): name for name, variable in name_variables(stages).items()}
-    layers = [layer for stage in stages for layer in _layers(stage.model, nested=nested)]
-    names = _stable_layer_names(layers)
-    for layer, name in zip(layers, names, strict=True):
+    layers = [
+        layer
+        for stage in stages
+        for layer in (stage.model.layers if nested else weighted_layers(stage.model))
+        if layer.weights
+    ]
+    names = {id(layer): name for name, layer in stable_names(layers).items()}
+    for layer in layers:
         variables = layer.trainable_weights + layer.non_trainable_weights
-        yield Slot(name, tuple((ours[id(v)], tuple(v.shape)) for v in variables if id(v) in ours))
-
-
-def _layers(model: keras.Model, *, nested: bool) -> Iterator[keras.Layer]:
-    return (layer for layer in model.layers if layer.weights) if nested else weighted_layers(model)
-
-
-def _stable_layer_names(layers: Sequence[keras.Layer]) -> list[str]:
-    counted: dict[str, list[int]] = defaultdict(list)
-    for layer in layers:
-        number = own_number(layer)
-        if number is not None:
-            counted[kind_of(layer)].append(number)
-    ranks = {kind: {n: i for i, n in enumerate(sorted(numbers))} for kind, numbers in counted.items()}
-    names = []
-    for layer in layers:
-        number, kind = own_number(layer), kind_of(layer)
-        names.append(layer.name if number is None else f"{kind}#{ranks[kind][number]}")
-    return names
+        yield Slot(names[id(layer)], tuple((ours[id(v)], tuple(v.shape)) for v in variables if id(v) in ours))
 
 
 def _stable(entries: Sequence[Entry], numbered: set[str]) -> dict[str, Entry]:
     """Entries by stable name; `numbered` are the kinds of layers whose names Keras made."""
-    named: dict[str, Entry] = {}
-    counted: dict[str, list[tuple[int, Entry]]] = defaultdict(list)
+    found: list[tuple[Entry, str, int | None]] = []
     for entry in entries:
         name = entry.name.replace("/", "_")
         match = NUMBERED.fullmatch(name)
         if HEAD_NORM.fullmatch(name) and "layer_normalization" in numbered:
-            counted["layer_normalization"].append((0, entry))
+            found.append((entry, "layer_normalization", 0))
         elif match and match[1] in numbered:
-            counted[match[1]].append((int(match[2] or 0), entry))
+            found.append((entry, match[1], int(match[2] or 0)))
         else:
-            named[name] = entry
-    for kind, found in counted.items():
-        for index, (_, entry) in enumerate(sorted(found, key=lambda item: item[0])):
-            named[f"{kind}#{index}"] = entry
-    return named
+            found.append((entry, name, None))
+    return by_place(found)
 
 
 def _differences(slots: Sequence[Slot], named: Mapping[str, Entry]) -> list[str]:
     wanted = {slot.name for slot in slots}
     problems = [f"missing {slot.name}" for slot in slots if slot.name not in named]
     problems += [f"unexpected {name}" for name in named if name not in wanted and not TOP.fullmatch(name)]
-    for slot in slots:
-        if slot.name in named:
-            problems += _shape_problems(slot, named[slot.name])
-    return problems
+    there = (slot for slot in slots if slot.name in named)
+    return [*problems, *(problem for slot in there for problem in _shape_problems(slot, named[slot.name]))]
 
 
 def _shape_problems(slot: Slot, entry: Entry) -> Iterator[str]:
@@ -226,14 +186,11 @@ def _assigned(slots: Sequence[Slot], entries: Sequence[Entry]) -> dict[str, np.n
 
 def _without_preprocessing(entries: Sequence[Entry], source: str) -> list[Entry]:
     """Leave out a Normalization of ImageNet's values: the input kind does it from plain values."""
-    kept = []
     for entry in entries:
-        if not PREPROCESSING.fullmatch(entry.name):
-            kept.append(entry)
-        elif not _is_imagenet(entry):
+        if PREPROCESSING.fullmatch(entry.name) and not _is_imagenet(entry):
             values = [np.round(array, 4).tolist() for array in entry.arrays[:2]]
             raise wrong_weights(source, [f"{entry.name} normalises by {values}, not by ImageNet's mean"])
-    return kept
+    return [entry for entry in entries if not PREPROCESSING.fullmatch(entry.name)]
 
 
 def _is_imagenet(entry: Entry) -> bool:

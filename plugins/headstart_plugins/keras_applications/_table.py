@@ -1,8 +1,8 @@
-"""The networks of keras.applications in Keras 3.15, as `_survey` reads them; not edited by hand."""
+"""The networks of keras.applications in Keras 3.15, as `make_table.py` of the tests reads them; not edited by hand."""
 
 from __future__ import annotations
 
-from headstart_plugins.keras_applications._records import Cut, Network
+from headstart_plugins.keras_applications._families import Cut, Network
 
 NETWORKS: tuple[Network, ...] = (
     Network(

@@ -1,7 +1,7 @@
 """KerasHub's image backbones by reference: `keras_hub/resnet_50_imagenet`, or the folder of a preset.
 
 Folders are read in the three forms that KerasHub itself reads: its own presets, Hugging Face models, timm models.
-Only their JSON is looked at here; networks are built in `_build`, weights read in `_load`, presets fetched in `_fetch`.
+Only their JSON is looked at here; networks are built in `_build`, weights read in `_load`, presets fetched in `_needs`.
 """
 
 from __future__ import annotations

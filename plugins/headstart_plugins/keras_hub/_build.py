@@ -13,9 +13,9 @@ import keras
 from headstart.engine.network.cutting import between, lone_tensors, nodes_of
 from headstart.errors import UsageError
 from headstart.specs import Backbone, BackboneRequest, Stage
-from headstart_plugins.keras_hub._families import POOLING, Pooling
+from headstart_plugins.keras_hub._families import POOLING
+from headstart_plugins.keras_hub._folder import require_plain
 from headstart_plugins.keras_hub._needs import require_installed
-from headstart_plugins.keras_hub._plain import require_plain
 from headstart_plugins.keras_hub._registered import TOP
 
 
@@ -36,86 +36,54 @@ CHAINS = {
 (DeiT, DINOV3) cannot be called one by one on symbolic tensors, or need more than tokens: they stay one stage."""
 
 
-def is_chain(layer: Any) -> bool:
-    """Whether `layer` is an encoder that can be opened."""
-    return type(layer).__name__ in CHAINS
-
-
-def run_blocks(layer: Any, tokens: Any) -> Iterator[Any]:
-    """The tokens (batch, time, channel) after each block, and last what the encoder gives."""
-    chain = CHAINS[type(layer).__name__]
-    tokens = _run([getattr(layer, name) for name in chain.before], tokens)
-    for block in getattr(layer, chain.blocks):
-        tokens = _run([block], tokens)
+def run_blocks(encoder: Any, tokens: Any) -> Iterator[Any]:
+    """The tokens (batch, time, channel) after each block of one of CHAINS, and last what it gives."""
+    chain = CHAINS[type(encoder).__name__]
+    for name in chain.before:
+        tokens = getattr(encoder, name)(tokens)
+    for block in getattr(encoder, chain.blocks):
+        tokens = block(tokens)
         yield tokens
-    yield _run([getattr(layer, name) for name in chain.after], tokens)
-
-
-def _run(layers: Sequence[Any], tokens: Any) -> Any:
-    for layer in layers:
-        tokens = layer(tokens)
-    return tokens
+    for name in chain.after:
+        tokens = getattr(encoder, name)(tokens)
+    yield tokens
 
 
 MAP_RANK, TOKENS_RANK = 4, 3
 """Axes of (batch, height, width, channel) and of (batch, time, channel)."""
 
 
-@dataclass(frozen=True)
-class Boundary:
-    """The end of the stage `name`, and the one tensor that crosses it."""
+def find_cuts(whole: keras.Model) -> tuple[dict[str, Any], Any]:
+    """The tensors to cut `whole` at, by the name of the stage that each ends, bottom first; and its result.
 
-    name: str
-    tensor: Any
-
-
-@dataclass(frozen=True)
-class Cuts:
-    """A network from `entry`, pictures (batch, height, width, channel), over `boundaries` to `result`."""
-
-    entry: Any
-    boundaries: tuple[Boundary, ...]
-    result: Any
-
-
-def find_cuts(whole: keras.Model) -> Cuts:
-    """The cuts of `whole`, bottom first: at each level of a pyramid, or after each block of a token network.
-
-    What lies between the last one and the result, which is what KerasHub's own classifiers pool, is the top.
+    They lie at each level of a pyramid, or after each block of a token network. What lies between the last one and the
+    result, which is what KerasHub's own classifiers pool, is the top.
     """
-    (entry,) = whole.inputs
     result = whole.output[whole.stage_names[-1]] if isinstance(whole.output, dict) else whole.output
     lonely = [(node, tensor) for node, tensor in lone_tensors(whole, [result]) if tensor is not result]
     if len(result.shape) == MAP_RANK:
-        maps = [tensor for _, tensor in lonely if len(tensor.shape) == MAP_RANK]
-        return Cuts(entry, tuple(_levels(maps, whole, entry, result)), result)
-    blocks = [tensor for node, tensor in lonely if _is_block(node.operation) and len(tensor.shape) == TOKENS_RANK]
-    encoder = next((node for node in nodes_of(whole) if is_chain(node.operation)), None)
+        return _levels([tensor for _, tensor in lonely if len(tensor.shape) == MAP_RANK], whole, result), result
+    encoder = next((node for node in nodes_of(whole) if type(node.operation).__name__ in CHAINS), None)
     if encoder is None:
-        return Cuts(entry, tuple(Boundary(f"stage{n}", tensor) for n, tensor in enumerate(blocks, start=1)), result)
-    return _opened(entry, encoder, result)
-
-
-def _opened(entry: Any, encoder: Any, result: Any) -> Cuts:
-    """The embedding, each block of the encoder, and what follows it."""
+        blocks = [tensor for node, tensor in lonely if _is_block(node.operation) and len(tensor.shape) == TOKENS_RANK]
+        return {f"stage{number}": tensor for number, tensor in enumerate(blocks, start=1)}, result
     embedded, given = encoder.arguments.keras_tensors[0], encoder.outputs[0]
     *blocks, encoded = run_blocks(encoder.operation, embedded)
-    boundaries = [Boundary(f"block{number}", tensor) for number, tensor in enumerate(blocks, start=1)]
-    end = encoded if given is result else keras.Model(given, result)(encoded)
-    return Cuts(entry, (Boundary("embedding", embedded), *boundaries), end)
+    cuts = {"embedding": embedded, **{f"block{number}": tensor for number, tensor in enumerate(blocks, start=1)}}
+    return cuts, encoded if given is result else keras.Model(given, result)(encoded)
 
 
-def _levels(maps: Sequence[Any], whole: keras.Model, entry: Any, result: Any) -> list[Boundary]:
+def _levels(maps: Sequence[Any], whole: keras.Model, result: Any) -> dict[str, Any]:
     """At each level the pyramid's own tensor where it can be cut at, else the last that can: level n is 1/2^n wide."""
     pyramid = {id(tensor) for tensor in getattr(whole, "pyramid_outputs", {}).values()}
-    width = entry.shape[2]
+    width = whole.inputs[0].shape[2]
     last = _level(result.shape[2], width)
     chosen: dict[int, Any] = {}
     for tensor in maps:
         level = _level(tensor.shape[2], width)
         if 0 < level < last and id(chosen.get(level)) not in pyramid:
             chosen[level] = tensor
-    return [Boundary(f"p{level}", tensor) for level, tensor in sorted(chosen.items())]
+    return {f"p{level}": tensor for level, tensor in sorted(chosen.items())}
 
 
 def _level(size: int, width: int) -> int:
@@ -182,20 +150,17 @@ def converter_of(document: Mapping[str, Any]) -> Any:
 
 def cut_stages(whole: keras.Model) -> Iterator[Stage]:
     """`whole` as stages, bottom first; the last one pools, and holds weights as the others do."""
-    cuts = find_cuts(whole)
-    tensors, boundaries = {"image": cuts.entry}, list(cuts.boundaries)
-    while boundaries and not between({"x": boundaries[-1].tensor}, {"y": cuts.result}, TOP).weights:
-        boundaries.pop()  # as of VGG, whose blocks end by pooling
-    for boundary in boundaries:
-        above = {"x": boundary.tensor}
-        yield Stage(boundary.name, between(tensors, above, boundary.name))
+    cuts, result = find_cuts(whole)
+    while cuts and not between({"x": list(cuts.values())[-1]}, {"y": result}, TOP).weights:
+        cuts.popitem()  # as of VGG, whose blocks end by pooling
+    (entry,) = whole.inputs
+    tensors = {"image": entry}
+    for name, tensor in cuts.items():
+        above = {"x": tensor}
+        yield Stage(name, between(tensors, above, name))
         tensors = above
-    pooled = _pooled(cuts.result, POOLING[type(whole).__name__])
+    if POOLING[type(whole).__name__] == "class_token":
+        pooled = result[:, 0]
+    else:
+        pooled = keras.ops.mean(result, axis=tuple(range(1, len(result.shape) - 1)))
     yield Stage(TOP, between(tensors, {"pooled": pooled}, TOP))
-
-
-def _pooled(tensor: Any, pooling: Pooling) -> Any:
-    """(batch, channel) of a map or of tokens."""
-    if pooling == "class_token":
-        return tensor[:, 0]
-    return keras.ops.mean(tensor, axis=tuple(range(1, len(tensor.shape) - 1)))

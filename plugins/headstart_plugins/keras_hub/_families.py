@@ -37,12 +37,6 @@ TRANSFORMERS = frozenset(
 )
 """Those made of blocks of attention; the others are convolutional."""
 
-
-def family_of(class_name: str) -> str:
-    """Whose rates suit a backbone."""
-    return "transformer" if class_name in TRANSFORMERS else "cnn"
-
-
 CATALOGUED = (
     *("cspnet", "deit", "densenet", "dinov2", "dinov3", "efficientnet", "hgnetv2", "mit", "mobilenet", "resnet"),
     *("swin_transformer", "vgg", "vit", "xception"),

@@ -10,8 +10,7 @@ from typing import Any
 
 from headstart.documents import read_object
 from headstart.errors import UsageError
-from headstart_plugins.keras_hub._families import HUGGING_FACE, POOLING, family_of
-from headstart_plugins.keras_hub._plain import require_plain
+from headstart_plugins.keras_hub._families import HUGGING_FACE, POOLING, TRANSFORMERS
 
 WHITE = 255
 INTERPOLATIONS = ("bilinear", "bicubic", "nearest")
@@ -31,6 +30,9 @@ def of_keras(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         factor = 1.0 if scale is None else scale
         scale = [factor / deviation for deviation in deviations]
         offset = [-mean / deviation for mean, deviation in zip(config["mean"], deviations, strict=True)]
+    interpolation = config.get("interpolation", "bilinear")
+    if interpolation not in INTERPOLATIONS:
+        raise _unreadable(folder, f"interpolation {interpolation!r} is not one of {', '.join(INTERPOLATIONS)}")
     fit = "pad" if config.get("pad_to_aspect_ratio") else "crop" if config.get("crop_to_aspect_ratio") else "stretch"
     return {
         "size": _size(size, folder),
@@ -38,7 +40,7 @@ def of_keras(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         "scale": _three(scale, 1.0, folder),
         "offset": _three(offset, 0.0, folder),
         "resize": fit,
-        "interpolation": _interpolation(config.get("interpolation", "bilinear"), folder),
+        "interpolation": interpolation,
         "background": 0 if fit == "pad" else WHITE,
         "range": [0, 255],
     }
@@ -46,14 +48,19 @@ def of_keras(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 def of_hugging_face(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """From preprocessor_config.json: rescale, then (x - image_mean) / image_std."""
-    size = document.get("crop_size") if document.get("do_center_crop") else document.get("size")
+    crops = bool(document.get("do_center_crop"))
+    size = document.get("crop_size" if crops else "size")
+    if isinstance(size, dict):
+        side = size.get("shortest_edge")
+        sides = (size.get("height", side), size.get("width", side))
+    else:
+        sides = (size, size)
     factor = document.get("rescale_factor", 1 / 255) if document.get("do_rescale", True) else 1.0
     normalised = document.get("do_normalize", True)
     means = _three(document.get("image_mean") if normalised else None, 0.0, folder)
     deviations = _three(document.get("image_std") if normalised else None, 1.0, folder)
     resample = RESAMPLING.get(document.get("resample", 2), "bilinear")
-    crops = bool(document.get("do_center_crop"))
-    return _normalised(_hugging_face_size(size, folder), factor, means, deviations, resample, crops)
+    return _normalised(_size(sides, folder), factor, means, deviations, resample, crops)
 
 
 def of_timm(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -82,13 +89,6 @@ def _normalised(
     }
 
 
-def _hugging_face_size(size: Any, folder: Path) -> list[int]:
-    if isinstance(size, dict):
-        side = size.get("shortest_edge")
-        return _size((size.get("height", side), size.get("width", side)), folder)
-    return _size((size, size), folder)
-
-
 def _size(size: Any, folder: Path) -> list[int]:
     if isinstance(size, Sequence) and len(size) == 2 and all(isinstance(side, int) and side > 0 for side in size):
         return list(size)
@@ -104,12 +104,6 @@ def _three(value: Any, default: float, folder: Path) -> list[float]:
     raise _unreadable(folder, f"{value!r} should be a number, or one a channel")
 
 
-def _interpolation(value: Any, folder: Path) -> str:
-    if value in INTERPOLATIONS:
-        return str(value)
-    raise _unreadable(folder, f"interpolation {value!r} is not one of {', '.join(INTERPOLATIONS)}")
-
-
 def _unreadable(folder: Path, what: str) -> UsageError:
     return UsageError(f"the preprocessing of {folder} cannot be used: {what}")
 
@@ -119,6 +113,24 @@ LARGEST = 1 << 20
 """Bytes of JSON that are read; the largest configurations have a few thousand."""
 DROPPED = ("name", "trainable", "dtype", "data_format", "image_shape", "input_shape")
 """Settings that are ours to make: float32, channels last, the input's size, and names by position."""
+
+
+def require_plain(settings: Mapping[str, Any]) -> None:
+    """Raise UsageError naming the settings that are, or hold, a serialized object.
+
+    Settings are values alone: Keras makes objects of others, by importing what they name.
+    """
+    if nested := [key for key, value in settings.items() if _is_object(value)]:
+        raise UsageError(
+            f"{', '.join(nested)} describes another object; such presets are not read",
+            hint="choose a preset whose settings are numbers and text",
+        )
+
+
+def _is_object(value: Any) -> bool:
+    if isinstance(value, dict):
+        return bool({"class_name", "module", "registered_name"} & value.keys()) or any(map(_is_object, value.values()))
+    return isinstance(value, list | tuple) and any(map(_is_object, value))
 
 
 @dataclass(frozen=True)
@@ -134,22 +146,23 @@ class Folder:
     what: str
     family: str
 
-    @property
-    def size(self) -> int:
-        """Pixels a side."""
-        return int(self.preprocess["size"][0])
 
-
-def read_folder(folder: Path, *, insisted: bool) -> Folder | None:
-    """What a folder holds; None where it is no preset and that was not `insisted` on. Raises UsageError."""
-    if insisted and not (folder / CONFIG).is_file():
+def read_folder(folder: Path) -> Folder:
+    """What the folder of a preset holds. Raises UsageError where it is none, or cannot be used."""
+    if not (folder / CONFIG).is_file():
         raise UsageError(f"{folder} has no {CONFIG}", hint="name the folder of a KerasHub, Hugging Face or timm model")
+    found = find_preset(folder)
+    if found is None:
+        raise UsageError(f"{folder / CONFIG} is not the description of a KerasHub, Hugging Face or timm model")
+    return found
+
+
+def find_preset(folder: Path) -> Folder | None:
+    """What a folder with a config.json holds; None where that describes something else. Raises UsageError."""
     document = read_object(folder / CONFIG, LARGEST, UsageError)
     for reads, key in ((_keras, "registered_name"), (_hugging_face, "model_type"), (_timm, "architecture")):
         if isinstance(document.get(key), str):
             return reads(folder, document)
-    if insisted:
-        raise UsageError(f"{folder / CONFIG} is not the description of a KerasHub, Hugging Face or timm model")
     return None
 
 
@@ -166,7 +179,8 @@ def _keras(folder: Path, document: Mapping[str, Any]) -> Folder:
     converter = _beside(folder, "image_converter.json", "save its ImageConverter with save_to_preset, too")
     weights = _weights_file(folder, "model.weights.h5", "model.weights.json")
     config = _text({"class_name": name, "config": kept})
-    return Folder(config, weights, of_keras(converter, folder), f"KerasHub {name}", family_of(str(name)))
+    family = "transformer" if name in TRANSFORMERS else "cnn"
+    return Folder(config, weights, of_keras(converter, folder), f"KerasHub {name}", family)
 
 
 def _hugging_face(folder: Path, document: Mapping[str, Any]) -> Folder:

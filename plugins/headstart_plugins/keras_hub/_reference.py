@@ -13,9 +13,9 @@ from typing import Any
 from headstart.errors import UsageError
 from headstart.specs import BackboneSpec, FetchedFile, LocalFile, WeightsSpec
 from headstart.suggest import suggestion
-from headstart.weights.store import store_root
+from headstart.weights.source import store_root
 from headstart_plugins.keras_hub._families import CATALOGUED
-from headstart_plugins.keras_hub._folder import CONFIG, Folder, read_folder
+from headstart_plugins.keras_hub._folder import CONFIG, Folder, find_preset, read_folder
 from headstart_plugins.keras_hub._needs import PREFIX, require_installed
 from headstart_plugins.keras_hub._registered import NAME, REGISTERED
 
@@ -47,13 +47,11 @@ def _presets_in(file: Path) -> Iterator[tuple[str, Preset]]:
                 listed = ast.literal_eval(statement.value)
             except ValueError:
                 continue
-            yield from ((name, _preset(entry)) for name, entry in listed.items() if "kaggle_handle" in entry)
-
-
-def _preset(entry: Mapping[str, Any]) -> Preset:
-    facts = entry.get("metadata", {})
-    count = facts.get("params")
-    return Preset(str(facts.get("description", "")), count if isinstance(count, int) else None, entry["kaggle_handle"])
+            for name, entry in listed.items():
+                if "kaggle_handle" in entry:
+                    facts = entry.get("metadata", {})
+                    count = facts.get("params") if isinstance(facts.get("params"), int) else None
+                    yield name, Preset(str(facts.get("description", "")), count, entry["kaggle_handle"])
 
 
 WEIGHTS = "preset"
@@ -72,74 +70,45 @@ def resolve(ref: str) -> BackboneSpec | None:
     path = Path(ref.removeprefix("keras_hub:")).expanduser()
     if not insisted and not (path / CONFIG).is_file():
         return None
-    folder = read_folder(path, insisted=insisted)
-    return None if folder is None else _local(path, folder)
-
-
-def _local(path: Path, folder: Folder) -> BackboneSpec:
+    folder = read_folder(path) if insisted else find_preset(path)
+    if folder is None:
+        return None
     name = re.sub(r"[^\w.-]+", "-", path.absolute().name).strip("-._") or "folder"
-    return _spec(name, folder, LocalFile(str(path.absolute() / folder.weights)), source=str(path))
+    return _spec(name, LocalFile(str(path.absolute() / folder.weights)), str(path), **_described(folder))
 
 
 def _published(name: str) -> BackboneSpec:
+    """A preset by name; one whose files are not here yet says enough to list and to fetch it."""
     known = presets()
     if name not in known:
         hint = f"{suggestion(name, known)}; or name the folder of a preset"
         raise UsageError(f"KerasHub has no image preset {name!r}", hint=hint)
     preset = known[name]
-    place = stored(name)
-    if not (place / CONFIG).is_file():
-        return _absent(name, preset)
-    folder = read_folder(place, insisted=True)
-    if folder is None:
-        raise AssertionError("a folder that is insisted on is read or refused")
-    return _spec(name, folder, _origin(preset, folder.weights), source=preset.handle, parameters=preset.parameters)
+    place = store_root().joinpath("weights", "keras_hub", name, WEIGHTS)
+    file = "model.weights.h5"
+    described: dict[str, Any] = {"summary": preset.description or f"KerasHub's preset {name}."}
+    if (place / CONFIG).is_file():
+        folder = read_folder(place)
+        file = folder.weights
+        described = _described(folder)
+    origin = FetchedFile("headstart_plugins.keras_hub._needs:fetch", preset.handle, file)
+    return _spec(name, origin, preset.handle, parameters=preset.parameters, **described)
 
 
-def stored(name: str) -> Path:
-    """Where the local store keeps the preset `name`."""
-    return store_root().joinpath("weights", "keras_hub", name, WEIGHTS)
+def _described(folder: Folder) -> dict[str, Any]:
+    """What a preset's files say of its backbone."""
+    return {
+        "summary": f"{folder.what}, {folder.preprocess['size'][0]} px.",
+        "preprocess": folder.preprocess,
+        "licence": UNSTATED,
+        "given": {"config": folder.config},
+        "family": folder.family,
+    }
 
 
-def _origin(preset: Preset, filename: str) -> FetchedFile:
-    return FetchedFile("headstart_plugins.keras_hub._fetch:fetch", preset.handle, filename)
-
-
-def _absent(name: str, preset: Preset) -> BackboneSpec:
-    """A preset whose files are not here yet: enough of it to list and to fetch it."""
-    weights = _weights(_origin(preset, "model.weights.h5"), preset.handle, REGISTERED)
-    summary = preset.description or f"KerasHub's preset {name}."
-    return replace(
-        REGISTERED,
-        name=PREFIX + name,
-        summary=summary,
-        parameters=preset.parameters,
-        weights=(weights,),
-        builder=NAME,
-        tiny={},
-    )
-
-
-def _spec(
-    name: str, folder: Folder, origin: LocalFile | FetchedFile, *, source: str, parameters: int | None = None
-) -> BackboneSpec:
-    spec = replace(
-        REGISTERED,
-        name=PREFIX + name,
-        summary=f"{folder.what}, {folder.size} px.",
-        preprocess=folder.preprocess,
-        licence=UNSTATED,
-        parameters=parameters,
-        builder=NAME,
-        given={"config": folder.config},
-        family=folder.family,
-        tiny={},
-    )
-    return replace(spec, weights=(_weights(origin, source, spec),))
-
-
-def _weights(origin: LocalFile | FetchedFile, source: str, spec: BackboneSpec) -> WeightsSpec:
-    return WeightsSpec(
+def _spec(name: str, origin: LocalFile | FetchedFile, source: str, **described: Any) -> BackboneSpec:
+    spec = replace(REGISTERED, name=PREFIX + name, builder=NAME, tiny={}, **described)
+    weights = WeightsSpec(
         name=WEIGHTS,
         origin=origin,
         licence=UNSTATED,
@@ -150,3 +119,4 @@ def _weights(origin: LocalFile | FetchedFile, source: str, spec: BackboneSpec) -
         load="headstart_plugins.keras_hub._load:load",
         preprocess=spec.preprocess,
     )
+    return replace(spec, weights=(weights,))

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy import special
 
 from headstart.calibration import expected_calibration_error, fit_temperature, stored_temperature
-from headstart.engine.linear.pca import EigenBasis, eigenbasis_of
+from headstart.engine.linear.pca import eigenbasis_of
 from headstart.engine.linear.ridge import ridge_weights
 from headstart.engine.linear.rows import Rows
 from headstart.errors import DataError
 from headstart.specs import Evaluation, Facts, Solved, TaskRequest, TensorSpec
 from headstart.specs.tasks import Batch
 from headstart.suggest import suggestion
-from headstart_plugins._heads.evaluators import Kept, Sums
-from headstart_plugins._heads.links import Sigmoid
-from headstart_plugins._heads.logistic import Weights, fit_logistic, make_design
-from headstart_plugins._heads.paths import regressions
-from headstart_plugins._heads.task import LOGITS, LinearHeadTask
-from headstart_plugins._label_names import natural_order, stored_names
+from headstart_plugins._heads.evaluators import Kept, Sums, describe_classes
+from headstart_plugins._heads.labels import (
+    LOGITS,
+    LabelCalibrator,
+    LabelTask,
+    natural_order,
+    shortest,
+    stored_names,
+)
+from headstart_plugins._heads.logistic import Link, Weights, sigmoid
 from headstart_plugins._target_texts import SEPARATOR
 from headstart_plugins.multilabel import MultilabelOptions, _metrics
 from headstart_plugins.multilabel._thresholds import (
@@ -32,24 +36,6 @@ from headstart_plugins.multilabel._thresholds import (
     described,
     stored_thresholds,
 )
-
-
-def encode(labels: Sequence[str], targets: Sequence[Sequence[str]], keys: Sequence[str]) -> np.ndarray:
-    """The labels of each sample to (batch, label) float32, 1 where the label is given, else 0.
-
-    Raises DataError naming the key of a sample with a label that is not known.
-    """
-    index = {name: position for position, name in enumerate(labels)}
-    encoded = np.zeros((len(targets), len(labels)), np.float32)
-    for row, (target, key) in enumerate(zip(targets, keys, strict=True)):
-        for name in target:
-            if name not in index:
-                raise DataError(
-                    f"{key}: label {name!r} is none of the {len(labels)} known labels", hint=suggestion(name, labels)
-                )
-            encoded[row, index[name]] = 1.0
-    return encoded
-
 
 LABELS = "labels"
 BINS = 512
@@ -61,24 +47,12 @@ probable: average precision from the histogram differs from the exact one only b
 """
 
 
-class _Limits:
-    """From which probability on a label is given, and the temperature that probabilities are taken at."""
-
-    def __init__(self, classes: Sequence[str], thresholds: np.ndarray, temperature: float | None) -> None:
-        self.classes, self.thresholds, self.temperature = classes, thresholds, temperature
-
-    def given(self, logits: np.ndarray) -> np.ndarray:
-        """Which labels are given (batch, label) float64, 0 or 1."""
-        given: np.ndarray = _metrics.probabilities(logits, self.temperature) >= self.thresholds
-        return given.astype(np.float64)
-
-
 class MultilabelEvaluator(Kept):
     """Keeps a number a sample and label: the bootstrap and average precision want them all."""
 
-    def __init__(self, classes: Sequence[str], thresholds: np.ndarray, temperature: float | None = None) -> None:
+    def __init__(self, task: Multilabel) -> None:
         super().__init__()
-        self._limits = _Limits(classes, thresholds, temperature)
+        self._task = task
 
     def update(self, targets: Batch, outputs: Batch, facts: Sequence[Facts], losses: np.ndarray) -> None:
         """See `headstart.specs.Evaluator`."""
@@ -91,55 +65,39 @@ class MultilabelEvaluator(Kept):
         sample has (and, for F1, that none was given).
         """
         logits = self["logits"]
-        return _metrics.scores(self["true"], logits, self._limits.given(logits))
+        return _metrics.scores(self["true"], logits, self._task.given(logits))
 
     def result(self) -> Evaluation:
         """95 % `intervals` of all metrics by a seeded bootstrap over samples; `per_class` scores at the thresholds,
         with the threshold of each; `calibration` with `ece` over every sample and label, in 15 bins of equal width, and
         `nll`, the mean over both."""
         true, logits = self["true"], self["logits"]
-        given = self._limits.given(logits)
-        before, after = (self._honesty(true, logits, each) for each in (None, self._limits.temperature))
+        given = self._task.given(logits)
+        per_class = describe_classes(self._task.classes, (true * given).sum(0), given.sum(0), true.sum(0))
+        for row, threshold in zip(per_class.values(), self._task.limits, strict=True):
+            row["threshold"] = float(threshold)
         return Evaluation(
             metrics=_metrics.scores(true, logits, given),
             intervals=_metrics.intervals(true, logits, given),
-            report={"per_class": self._per_class(true, given)},
-            calibration={name: {"before": before[name], "after": after[name]} for name in before},
+            report={"per_class": per_class},
+            calibration=self._calibration(true, logits),
         )
 
-    def _per_class(self, true: np.ndarray, given: np.ndarray) -> dict[str, dict[str, Any]]:
-        hits, predicted, support = (true * given).sum(0), given.sum(0), true.sum(0)
-
-        def ratio(part: float, whole: float) -> float | None:
-            return float(part / whole) if whole else None
-
-        return {
-            name: {
-                "precision": ratio(hits[index], predicted[index]),
-                "recall": ratio(hits[index], support[index]),
-                "f1": ratio(2 * hits[index], predicted[index] + support[index]),
-                "support": int(support[index]),
-                "threshold": float(self._limits.thresholds[index]),
-            }
-            for index, name in enumerate(self._limits.classes)
-        }
-
-    @staticmethod
-    def _honesty(true: np.ndarray, logits: np.ndarray, temperature: float | None) -> dict[str, float]:
-        scaled = logits.astype(np.float64) / (temperature or 1.0)
-        return {
-            "ece": expected_calibration_error(special.expit(scaled).ravel(), true.ravel()),
-            "nll": _metrics.mean_loss(true, scaled),
-        }
+    def _calibration(self, true: np.ndarray, logits: np.ndarray) -> dict[str, dict[str, float]]:
+        found: dict[str, dict[str, float]] = {"ece": {}, "nll": {}}
+        for place, temperature in (("before", 1.0), ("after", self._task.temperature or 1.0)):
+            scaled = logits.astype(np.float64) / temperature
+            found["ece"][place] = expected_calibration_error(special.expit(scaled).ravel(), true.ravel())
+            found["nll"][place] = _metrics.mean_loss(true, scaled)
+        return found
 
 
 class RunningMultilabelEvaluator(Sums):
     """The same metrics from counts, and average precision from a histogram of each label's logits: BINS x 2 counts a
     label."""
 
-    def __init__(self, classes: Sequence[str], thresholds: np.ndarray, temperature: float | None = None) -> None:
-        labels = len(classes)
-        self._limits = _Limits(classes, thresholds, temperature)
+    def __init__(self, task: Multilabel) -> None:
+        self._task, labels = task, len(task.classes)
         super().__init__(
             {
                 "histogram": np.zeros((labels, BINS, 2), np.int64),
@@ -154,7 +112,7 @@ class RunningMultilabelEvaluator(Sums):
     def update(self, targets: Batch, outputs: Batch, facts: Sequence[Facts], losses: np.ndarray) -> None:
         """See `headstart.specs.Evaluator`."""
         true, logits = targets[LABELS], outputs[LOGITS].astype(np.float64)
-        given, sums = self._limits.given(outputs[LOGITS]), self.sums
+        given, sums = self._task.given(outputs[LOGITS]), self.sums
         place = np.nan_to_num((logits + HIGHEST) * (BINS / (2 * HIGHEST))).clip(0, BINS - 1).astype(np.int64)
         np.add.at(sums["histogram"], (np.arange(true.shape[1]), place, true.astype(np.int64)), 1)
         sums["hits"] += (true * given).sum(axis=0)
@@ -177,40 +135,9 @@ class RunningMultilabelEvaluator(Sums):
         return Evaluation(self.metrics())
 
 
-LOGISTIC = "logistic"
 STEEPEST = 4.0
 """What a logit changes where a probability of a half changes by 1."""
 RAREST = 1e-4
-
-
-def solve_heads(rows: Rows, strengths: Sequence[float]) -> Iterator[Solved]:
-    """Regressions for each strength, strongest first; the first starts from the ridge of its strength.
-
-    The objective is the sum over labels of what each label's own regression would minimise.
-    """
-    path = sorted(set(strengths), reverse=True)
-    spectrum = eigenbasis_of(rows, _values)
-    shares = np.clip(spectrum.target_mean, RAREST, 1 - RAREST)
-    start = Weights(STEEPEST * ridge_weights(spectrum, path[0]), special.logit(shares))
-    for strength, found in regressions(make_design(rows, rows.targets["labels"], spectrum, Sigmoid()), start, path):
-        yield _solved(strength, found, spectrum)
-
-
-def solve_again(rows: Rows, solved: Solved) -> Solved:
-    """The same strength on other rows, starting from what was solved."""
-    spectrum = eigenbasis_of(rows, _values)
-    start = Weights(*spectrum.unfold(solved.weights["kernel"], solved.weights["bias"]))
-    found = fit_logistic(make_design(rows, rows.targets["labels"], spectrum, Sigmoid()), start, solved.strength)
-    return _solved(solved.strength, found, spectrum)
-
-
-def _values(targets: Batch) -> np.ndarray:
-    return targets["labels"].astype(np.float64)
-
-
-def _solved(strength: float, weights: Weights, spectrum: EigenBasis) -> Solved:
-    kernel, bias = spectrum.fold(weights.kernel, weights.bias)
-    return Solved(LOGISTIC, strength, {"kernel": kernel, "bias": bias})
 
 
 def build(request: TaskRequest) -> Multilabel:
@@ -218,24 +145,18 @@ def build(request: TaskRequest) -> Multilabel:
     options: MultilabelOptions = request.options
     stored = request.labels
     if stored is None:
-        targets = request.targets or ()
-        found = {label for target in targets for label in target}
+        found = {label for target in request.targets or () for label in target}
         if not found:
             raise DataError("no sample has any label", hint="check the column that holds the labels")
         labels = tuple(sorted(found, key=natural_order))
-        return Multilabel(labels, options.label_smoothing, dropout=options.dropout)
-    labels = stored_names(stored, fewest=1)
-    return Multilabel(
-        labels,
-        options.label_smoothing,
-        dropout=options.dropout,
-        temperature=stored_temperature(stored),
-        thresholds=stored_thresholds(stored, labels),
-    )
+    else:
+        labels = stored_names(stored, fewest=1)
+    task = Multilabel(labels, options.label_smoothing, dropout=options.dropout)
+    return task if stored is None else task.calibrated(stored)
 
 
 @dataclass(frozen=True)
-class Multilabel(LinearHeadTask):
+class Multilabel(LabelTask):
     """Several labels a sample, of `classes`; fulfils `headstart.specs.Task`, MixesTargets, SolvesHead and Calibrates.
 
     Targets are "labels" (batch, label) float32, 0 or 1, mixed ones between; the one output is "logits" (batch, label)
@@ -243,17 +164,9 @@ class Multilabel(LinearHeadTask):
     on, 0.5 before val was asked.
     """
 
-    classes: tuple[str, ...]
-    label_smoothing: float = 0.0
-    temperature: float | None = None
+    target: ClassVar[str] = LABELS
     thresholds: tuple[Threshold, ...] = ()
     primary_metric: str = "macro_average_precision"
-    higher_is_better: bool = True
-
-    @property
-    def units(self) -> int:
-        """A logit a label."""
-        return len(self.classes)
 
     @property
     def targets(self) -> Mapping[str, TensorSpec]:
@@ -273,35 +186,62 @@ class Multilabel(LinearHeadTask):
             **({"thresholds": described(self.classes, self.thresholds)} if self.thresholds else {}),
         }
 
-    def summary(self) -> Mapping[str, Any]:
-        """The labels as `classes`, in the order of the logits."""
-        return {"classes": list(self.classes)}
-
     def encode(
         self, values: Sequence[Sequence[str]], facts: Sequence[Facts], keys: Sequence[str]
     ) -> dict[str, np.ndarray]:
-        """Names of labels to "labels" (batch, label) float32. Raises DataError naming the key of a sample with an
-        unknown one."""
-        return {LABELS: encode(self.classes, values, keys)}
+        """Names of labels to "labels" (batch, label) float32, 1 where the label is given, else 0. Raises DataError
+        naming the key of a sample with an unknown one."""
+        index = {name: position for position, name in enumerate(self.classes)}
+        encoded = np.zeros((len(values), len(self.classes)), np.float32)
+        for row, (names, key) in enumerate(zip(values, keys, strict=True)):
+            for name in names:
+                if name not in index:
+                    raise DataError(
+                        f"{key}: label {name!r} is none of the {len(self.classes)} known labels",
+                        hint=suggestion(name, self.classes),
+                    )
+                encoded[row, index[name]] = 1.0
+        return {LABELS: encoded}
+
+    def values(self, targets: Batch) -> np.ndarray:
+        """(row, label) float64, 0 or 1."""
+        return targets[LABELS].astype(np.float64)
 
     def loss(self, targets: Mapping[str, Any], outputs: Mapping[str, Any], *, training: bool) -> Any:
-        """Sigmoid cross-entropy in nats, the mean over labels, in training smoothed: (batch,) float32 tensor."""
-        from headstart_plugins.multilabel._loss import cross_entropy
+        """Sigmoid cross-entropy in nats, the mean over labels of log(1 + exp(logit)) - target * logit: (batch,) float32
+        tensor. In training, `label_smoothing` moves each target so far towards a half."""
+        import keras
 
-        return cross_entropy(targets[LABELS], outputs, smoothing=self.label_smoothing if training else 0.0)
+        logits = keras.ops.cast(outputs[LOGITS], "float32")
+        wanted = keras.ops.cast(targets[LABELS], "float32")
+        if training and self.label_smoothing:
+            wanted = wanted * (1.0 - self.label_smoothing) + self.label_smoothing / 2.0
+        return keras.ops.mean(keras.ops.softplus(logits) - wanted * logits, axis=-1)
 
-    def solve(self, rows: Rows, strengths: Sequence[float]) -> Iterable[Solved]:
-        """Logistic regressions, one a label; see `solve_heads`. Raises DataError where a feature is not finite."""
-        return solve_heads(rows, strengths)
+    @property
+    def link(self) -> Link:
+        """The sum over labels of what each label's own regression would minimise."""
+        return sigmoid
+
+    def solve(self, rows: Rows, strengths: Sequence[float]) -> Iterator[Solved]:
+        """Logistic regressions, one a label, for each strength, strongest first; the first starts from the ridge of its
+        strength. Raises DataError where a feature is not finite."""
+        path = sorted(set(strengths), reverse=True)
+        spectrum = eigenbasis_of(rows, self.values)
+        shares = np.clip(spectrum.target_mean, RAREST, 1 - RAREST)
+        start = Weights(STEEPEST * ridge_weights(spectrum, path[0]), special.logit(shares))
+        return self.regressions(rows, spectrum, start, path)
 
     def solve_again(self, rows: Rows, solved: Solved) -> Solved:
-        """The same strength on `rows`. Raises DataError as `solve` does."""
-        return solve_again(rows, solved)
+        """The same strength on `rows`, starting from what was solved. Raises DataError as `solve` does."""
+        spectrum = eigenbasis_of(rows, self.values)
+        start = Weights(*spectrum.unfold(solved.weights["kernel"], solved.weights["bias"]))
+        (again,) = self.regressions(rows, spectrum, start, (solved.strength,))
+        return again
 
     def evaluator(self, *, running: bool = False) -> MultilabelEvaluator | RunningMultilabelEvaluator:
         """See `MultilabelEvaluator` and `RunningMultilabelEvaluator`."""
-        kind = RunningMultilabelEvaluator if running else MultilabelEvaluator
-        return kind(self.classes, self._limits(), self.temperature)
+        return RunningMultilabelEvaluator(self) if running else MultilabelEvaluator(self)
 
     def baseline(self, train: Batch, test: Batch) -> Mapping[str, float]:
         """`prior_macro_average_precision`: the same answer to all; `majority_subset_accuracy`: the labels that occur
@@ -317,53 +257,47 @@ class Multilabel(LinearHeadTask):
 
     def calibrator(self) -> MultilabelCalibrator:
         """See Calibrates."""
-        return MultilabelCalibrator(self.classes)
+        return MultilabelCalibrator(self)
 
     def calibrated(self, found: Mapping[str, Any]) -> Multilabel:
         """See Calibrates: with the temperature and the thresholds that were found."""
-        thresholds = stored_thresholds(found, self.classes)
-        return replace(self, temperature=stored_temperature(found), thresholds=thresholds)
+        temperature, thresholds = stored_temperature(found), stored_thresholds(found, self.classes)
+        return replace(self, temperature=temperature, thresholds=thresholds)
 
     def decode(self, outputs: Batch, facts: Sequence[Facts], top_k: int) -> Sequence[Mapping[str, Any]]:
         """`prediction`, the labels that are given, joined by "|", and the `top_k` most probable, best first."""
-        logits = outputs[LOGITS]
-        ranked = np.argsort(-logits, axis=1, kind="stable")[:, : max(1, top_k)]
-        probability = _metrics.probabilities(logits, self.temperature)
-        names, limits = np.array(self.classes, object), self._limits()
-        rows = []
-        for order, values in zip(ranked, probability, strict=True):
-            best = [{"label": self.classes[index], "probability": float(values[index])} for index in order]
-            rows.append({"prediction": SEPARATOR.join(names[values >= limits]), "top_k": best})
-        return rows
+        probability, names = self.probabilities(outputs[LOGITS]), np.array(self.classes, object)
+        best = self.most_probable(outputs[LOGITS], probability, top_k)
+        return [
+            {"prediction": SEPARATOR.join(names[given]), "top_k": top}
+            for given, top in zip(probability >= self.limits, best, strict=True)
+        ]
 
-    def rows(self, answer: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
-        """One row."""
-        named = {f"p:{each['label']}": each["probability"] for each in answer["top_k"]}
-        return [{"prediction": answer["prediction"], **named}]
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Of (batch, label) logits: float64 that prints as the shortest float32 decimal."""
+        return shortest(special.expit(logits.astype(np.float64) / (self.temperature or 1.0)))
 
-    def _limits(self) -> np.ndarray:
+    def given(self, logits: np.ndarray) -> np.ndarray:
+        """Which labels are given (batch, label) float64, 0 or 1."""
+        return (self.probabilities(logits) >= self.limits).astype(np.float64)
+
+    @property
+    def limits(self) -> np.ndarray:
         """The threshold of each label (label,)."""
         if not self.thresholds:
             return np.full(len(self.classes), HALF)
         return np.array([each.threshold for each in self.thresholds])
 
 
-class MultilabelCalibrator:
-    """Keeps the logits of val: one temperature for all labels (Guo et al. 2017, arXiv:1706.04599), of the least
-    cross-entropy, then a threshold for each, of the greatest F1."""
-
-    def __init__(self, classes: Sequence[str]) -> None:
-        self._classes, self._kept = classes, Kept()
-
-    def update(self, targets: Batch, outputs: Batch) -> None:
-        """See `headstart.specs.Calibrator`."""
-        self._kept.keep(true=targets[LABELS], logits=outputs[LOGITS])
+class MultilabelCalibrator(LabelCalibrator[Multilabel]):
+    """One temperature for all labels (Guo et al. 2017, arXiv:1706.04599), of the least cross-entropy, then a threshold
+    for each, of the greatest F1."""
 
     def found(self) -> Mapping[str, Any]:
         """`temperature`, and `thresholds` by label."""
-        true, logits = self._kept["true"], self._kept["logits"]
+        true, logits = self.kept["true"], self.kept["logits"]
         wide = logits.astype(np.float64)
         temperature = fit_temperature(lambda each: _metrics.mean_loss(true, wide / each))
-        probability = _metrics.probabilities(logits, temperature)
+        probability = replace(self.task, temperature=temperature).probabilities(logits)
         thresholds = tuple(choose_threshold(*columns) for columns in zip(true.T, probability.T, strict=True))
-        return {"temperature": temperature, "thresholds": described(self._classes, thresholds)}
+        return {"temperature": temperature, "thresholds": described(self.task.classes, thresholds)}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
-from scipy import special
 
-from headstart_plugins._heads.evaluators import middle_95
+from headstart_plugins._heads.evaluators import f1_scores, middle_95, ratio
 
 RESAMPLES, FEWEST = 1000, 100
 """Of the bootstrap: as a rule, and where there are very many samples and labels."""
@@ -23,12 +22,6 @@ def mean_loss(targets: np.ndarray, logits: np.ndarray) -> float:
     return float(np.mean(np.logaddexp(0.0, wide) - targets * wide))
 
 
-def probabilities(logits: np.ndarray, temperature: float | None) -> np.ndarray:
-    """Sigmoid of (batch, label) logits over the temperature: float64 that prints as the shortest float32 decimal."""
-    probability: np.ndarray = special.expit(logits.astype(np.float64) / (temperature or 1.0)).astype(np.float32)
-    return probability.astype(str).astype(np.float64)
-
-
 def scores(targets: np.ndarray, logits: np.ndarray, given: np.ndarray) -> dict[str, float]:
     """Macro average precision, micro and macro F1, and subset accuracy of `given` (batch, label), 0 or 1."""
     once = np.ones((1, len(targets)))
@@ -40,7 +33,11 @@ def intervals(
 ) -> dict[str, tuple[float, float]]:
     """95 % percentile intervals of `scores` from resamples of the samples (Efron & Tibshirani 1993, chapter 13)."""
     found: dict[str, list[np.ndarray]] = {}
-    for weights in _resamples(len(targets), targets.shape[1], seed):
+    random, (rows, labels) = np.random.default_rng(seed), targets.shape
+    count = int(np.clip(MOST_CELLS // (rows * labels), FEWEST, RESAMPLES))
+    for start in range(0, count, CHUNK):
+        drawn = random.integers(0, rows, (min(CHUNK, count - start), rows))
+        weights = np.stack([np.bincount(each, minlength=rows) for each in drawn]).astype(np.float64)
         for name, values in _weighted(targets, logits, given, weights).items():
             found.setdefault(name, []).append(values)
     return {name: middle_95(np.concatenate(parts)) for name, parts in found.items()}
@@ -63,10 +60,7 @@ def precision_of_ranks(hits: np.ndarray, counted: np.ndarray) -> np.ndarray:
     """Average precision (...) from how many positives, and how many rows, there are up to each rank (..., rank)."""
     precision = np.divide(hits, counted, out=np.zeros(hits.shape), where=counted > 0)
     rise = np.diff(hits, axis=-1, prepend=0.0)
-    total = hits[..., -1]
-    found = np.full(total.shape, np.nan)
-    np.divide(np.sum(rise * precision, axis=-1), total, out=found, where=total > 0)
-    return found
+    return ratio(np.sum(rise * precision, axis=-1), hits[..., -1])
 
 
 def scores_of_counts(
@@ -74,13 +68,11 @@ def scores_of_counts(
 ) -> dict[str, np.ndarray]:
     """Each score (resample,) from what is counted by label (resample, label) and the share of samples answered wholly
     right, `same` (resample,); labels that a resample lacks are left out of macro means, which are 0 without any."""
-    whole = given + true
-    f1 = np.divide(2 * hits, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
-    together = np.maximum(whole.sum(axis=1), 1.0)
+    together = np.maximum((given + true).sum(axis=1), 1.0)
     return {
         "macro_average_precision": _mean_of_known(precisions),
         "micro_f1": 2 * hits.sum(axis=1) / together,
-        "macro_f1": _mean_of_known(f1),
+        "macro_f1": _mean_of_known(f1_scores(hits, given, true)),
         "subset_accuracy": same,
     }
 
@@ -101,12 +93,3 @@ def _mean_of_known(values: np.ndarray) -> np.ndarray:
     known = ~np.isnan(values)
     mean: np.ndarray = np.where(known, values, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
     return mean
-
-
-def _resamples(rows: int, labels: int, seed: int) -> Iterator[np.ndarray]:
-    """How often each row is drawn, (resample, row), CHUNK resamples at a time."""
-    random = np.random.default_rng(seed)
-    count = int(np.clip(MOST_CELLS // (rows * labels), FEWEST, RESAMPLES))
-    for start in range(0, count, CHUNK):
-        drawn = random.integers(0, rows, (min(CHUNK, count - start), rows))
-        yield np.stack([np.bincount(each, minlength=rows) for each in drawn]).astype(np.float64)

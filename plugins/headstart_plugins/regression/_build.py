@@ -9,42 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from headstart.engine.linear.pca import EigenBasis, eigenbasis_of
+from headstart.engine.linear.pca import eigenbasis_of
 from headstart.engine.linear.ridge import ridge_weights
 from headstart.engine.linear.rows import Rows
 from headstart.errors import DataError
 from headstart.specs import Evaluation, Facts, Solved, TaskRequest, TensorSpec
 from headstart.specs.tasks import Batch
 from headstart_plugins._heads.evaluators import Kept, Sums
+from headstart_plugins._heads.logistic import Weights
 from headstart_plugins._heads.options import HeadOptions
 from headstart_plugins._heads.task import LinearHeadTask
 from headstart_plugins.regression import _metrics
 
 RIDGE = "ridge"
 VALUE = "value"
-
-
-def solve_heads(rows: Rows, strengths: Sequence[float]) -> Iterator[Solved]:
-    """The ridge regression of each strength, strongest first: all from one eigendecomposition."""
-    spectrum = eigenbasis_of(rows, _values)
-    for strength in sorted(set(strengths), reverse=True):
-        yield _solved(spectrum, strength)
-
-
-def solve_again(rows: Rows, solved: Solved) -> Solved:
-    """The same strength on other rows."""
-    return _solved(eigenbasis_of(rows, _values), solved.strength)
-
-
-def _values(targets: Batch) -> np.ndarray:
-    return targets["number"].astype(np.float64)[:, None]
-
-
-def _solved(spectrum: EigenBasis, strength: float) -> Solved:
-    kernel, bias = spectrum.fold(ridge_weights(spectrum, strength), spectrum.target_mean)
-    return Solved(RIDGE, strength, {"kernel": kernel, "bias": bias}, VALUE)
-
-
 NUMBER = "number"
 QUANTILES = (0.5, 0.9, 1.0)
 
@@ -52,16 +30,13 @@ QUANTILES = (0.5, 0.9, 1.0)
 class RegressionEvaluator(Kept):
     """Keeps each sample's number and the answer, in the unit of the data: the bootstrap and quantiles want them all."""
 
-    def __init__(self, mean: float, deviation: float) -> None:
+    def __init__(self, task: Regression) -> None:
         super().__init__()
-        self._mean, self._deviation = mean, deviation
+        self._task = task
 
     def update(self, targets: Batch, outputs: Batch, facts: Sequence[Facts], losses: np.ndarray) -> None:
         """See `headstart.specs.Evaluator`."""
-        true, answers = (
-            each.astype(np.float64) * self._deviation + self._mean for each in (targets[NUMBER], outputs[VALUE][:, 0])
-        )
-        self.keep(true=true, answers=answers)
+        self.keep(true=self._task.real(targets[NUMBER]), answers=self._task.real(outputs[VALUE][:, 0]))
 
     def metrics(self) -> Mapping[str, float]:
         """`r2`, `rmse` and `mae`."""
@@ -206,27 +181,36 @@ class Regression(LinearHeadTask):
         value = keras.ops.cast(outputs[VALUE], "float32")
         return keras.ops.square(value[:, 0] - keras.ops.cast(targets[NUMBER], "float32"))
 
-    def solve(self, rows: Rows, strengths: Sequence[float]) -> Iterable[Solved]:
-        """Ridge regressions; see `solve_heads`. Raises DataError where a feature is not finite."""
-        return solve_heads(rows, strengths)
+    def values(self, targets: Batch) -> np.ndarray:
+        """(row, 1) float64."""
+        return targets[NUMBER].astype(np.float64)[:, None]
+
+    def solve(self, rows: Rows, strengths: Sequence[float]) -> Iterator[Solved]:
+        """The ridge regression of each strength, strongest first: all from one eigendecomposition. Raises DataError
+        where a feature is not finite."""
+        spectrum = eigenbasis_of(rows, self.values)
+        for strength in sorted(set(strengths), reverse=True):
+            weights = Weights(ridge_weights(spectrum, strength), spectrum.target_mean)
+            yield self.solved(RIDGE, strength, weights, spectrum)
 
     def solve_again(self, rows: Rows, solved: Solved) -> Solved:
         """The same strength on `rows`. Raises DataError as `solve` does."""
-        return solve_again(rows, solved)
+        (again,) = self.solve(rows, (solved.strength,))
+        return again
 
     def evaluator(self, *, running: bool = False) -> RegressionEvaluator | RunningRegressionEvaluator:
         """See `RegressionEvaluator` and `RunningRegressionEvaluator`."""
-        return RunningRegressionEvaluator(self.deviation) if running else RegressionEvaluator(self.mean, self.deviation)
+        return RunningRegressionEvaluator(self.deviation) if running else RegressionEvaluator(self)
 
     def baseline(self, train: Batch, test: Batch) -> Mapping[str, float]:
         """`mean_r2`, `mean_rmse` and `mean_mae`: the mean of `train` as the answer to all."""
-        answer = np.full(len(test[NUMBER]), float(self._real(train[NUMBER]).mean()))
-        return {f"mean_{name}": value for name, value in _metrics.scores(self._real(test[NUMBER]), answer).items()}
+        answer = np.full(len(test[NUMBER]), float(self.real(train[NUMBER]).mean()))
+        return {f"mean_{name}": value for name, value in _metrics.scores(self.real(test[NUMBER]), answer).items()}
 
     def decode(self, outputs: Batch, facts: Sequence[Facts], top_k: int) -> Sequence[Mapping[str, Any]]:
         """`prediction`: the number, to a ten-millionth of train's deviation or finer, as far as a float32 tells."""
         places = 7 - math.floor(math.log10(self.deviation))
-        return [{"prediction": round(value, places)} for value in self._real(outputs[VALUE][:, 0]).tolist()]
+        return [{"prediction": round(value, places)} for value in self.real(outputs[VALUE][:, 0]).tolist()]
 
     def rows(self, answer: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
         """One row."""
@@ -236,6 +220,6 @@ class Regression(LinearHeadTask):
     def _is_scaled(self) -> bool:
         return (self.mean, self.deviation) != (0.0, 1.0)
 
-    def _real(self, encoded: np.ndarray) -> np.ndarray:
+    def real(self, encoded: np.ndarray) -> np.ndarray:
         """Numbers (row,) float64 in the unit of the data."""
         return encoded.astype(np.float64) * self.deviation + self.mean

@@ -29,10 +29,8 @@ def r_squared(squared: float, spread: float) -> float:
 def intervals(targets: np.ndarray, predicted: np.ndarray, seed: int = 0) -> dict[str, tuple[float, float]]:
     """95 % percentile intervals of `scores` from 1000 resamples (Efron & Tibshirani 1993, chapter 13)."""
     random = np.random.default_rng(seed)
-    parts = [_resampled(targets, predicted, random) for _ in range(RESAMPLES)]
+    parts = []
+    for _ in range(RESAMPLES):
+        drawn = random.integers(0, len(targets), len(targets))
+        parts.append(scores(targets[drawn], predicted[drawn]))
     return {name: middle_95(np.array([part[name] for part in parts])) for name in parts[0]}
-
-
-def _resampled(targets: np.ndarray, predicted: np.ndarray, random: np.random.Generator) -> dict[str, float]:
-    drawn = random.integers(0, len(targets), len(targets))
-    return scores(targets[drawn], predicted[drawn])

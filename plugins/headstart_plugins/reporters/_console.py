@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TextIO
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, TextIO
 
 from headstart.events import (
     EpochDone,
@@ -32,73 +35,128 @@ def build(request: ReporterRequest) -> Reporter:
     return PlainConsole(log_every=options.log_every, live=request.live)
 
 
-class PlainConsole:
-    """One line of text for each thing that happened; no control characters, no colours, no box drawing."""
+class LineConsole(ABC):
+    """What is said of each event, in which order; how it is drawn is the business of those below."""
 
-    def __init__(self, *, log_every: float, live: bool, stream: TextIO | None = None) -> None:
-        self._log_every, self._live, self._stream = log_every, live, stream
+    def __init__(self, *, live: bool) -> None:
+        self._live = live
         self._metric = "accuracy"
-        self._titles = _lines.EpochTitles()
-        self._activity: _lines.Activity | None = None
-        self._began = self._told = 0.0
+        self._titles = self._training = ""
+        self._activity: tuple[str, str | None, int | None] | None = None
+        self._began = 0.0
 
     def on_event(self, event: Event, run: RunView) -> None:
-        """Write what `event` says."""
+        """Draw what `event` says."""
         if isinstance(event, RunStarted):
             self._metric = event.primary_metric
-            self._rows(_lines.header(event))
+            self._header(_lines.header(event))
         elif isinstance(event, PhaseStarted):
-            self._write(_lines.phase_title(event))
-            self._rows(_lines.phase_rows(event))
-            self._titles.begin(event, self._metric)
+            self._phase(_lines.phase_title(event), _lines.phase_rows(event))
+            # They come below what is said while features are computed.
+            self._titles, self._training = _lines.epoch_titles(event, self._metric), event.phase
         elif isinstance(event, Progress):
-            self._progress(event)
+            if self._live:
+                self._progress(event)
         elif isinstance(event, EpochDone):
             self._epoch(event)
         elif isinstance(event, PhaseDone):
-            self._write(_lines.phase_end(event, self._metric))
+            self._line(_lines.phase_end(event, self._metric), "dim")
         elif isinstance(event, WeightsAveraged):
-            self._write(_lines.averaged(event, self._metric))
+            self._line(_lines.averaged(event, self._metric), "dim")
         elif isinstance(event, Warned):
             self._warning(event)
         elif isinstance(event, RunFinished):
-            self._finish(event)
+            self._finish(event.result)
 
     def _epoch(self, event: EpochDone) -> None:
-        for line in (*self._titles.over(event), _lines.epoch_row(event, self._metric)):
-            self._write(line)
+        """A row, below column titles where it is a phase's first, and below the name of its training where there are
+        several, as of a soup."""
+        if self._titles:
+            self._line(self._titles, "dim")
+        if event.phase != self._training:
+            self._line(f"{say.words(event.phase)}:", "dim")
+        self._titles, self._training = "", event.phase
+        self._line(_lines.epoch_row(event, self._metric), "bold green" if event.best else "")
 
     def _progress(self, event: Progress) -> None:
-        if not self._live:
-            return
-        activity = _lines.activity_of(event)
+        activity = (event.activity, event.phase, event.epoch)
         if activity != self._activity:
-            self._activity, self._began, self._told = activity, event.time, event.time
+            self._begin_activity(event)
+            self._activity, self._began = activity, event.time
+        self._update_activity(event)
         if event.done >= event.total:
+            self._end_activity()
             if event.activity != "train":
-                self._write(_lines.activity_end(event, event.time - self._began))
-            self._activity = None
-        elif event.time - self._told >= self._log_every:
+                self._line(_lines.activity_end(event, event.time - self._began), "dim")
+
+    def _end_activity(self) -> None:
+        self._activity = None
+
+    @abstractmethod
+    def _begin_activity(self, event: Progress) -> None:
+        """Something else goes on than before."""
+
+    @abstractmethod
+    def _update_activity(self, event: Progress) -> None:
+        """So far it went."""
+
+    @abstractmethod
+    def _line(self, text: str, style: str) -> None:
+        """One line of its own, in one of rich's styles."""
+
+    @abstractmethod
+    def _header(self, rows: _lines.Rows) -> None:
+        """What runs."""
+
+    @abstractmethod
+    def _phase(self, title: str, rows: _lines.Rows) -> None:
+        """A phase begins."""
+
+    @abstractmethod
+    def _warning(self, event: Warned) -> None:
+        """The message, and the hint where there is one."""
+
+    @abstractmethod
+    def _finish(self, result: Mapping[str, Any]) -> None:
+        """Scores, and what to do next."""
+
+
+class PlainConsole(LineConsole):
+    """One line of text for each thing that happened; no control characters, no colours, no box drawing."""
+
+    def __init__(self, *, log_every: float, live: bool, stream: TextIO | None = None) -> None:
+        super().__init__(live=live)
+        self._log_every, self._stream = log_every, stream
+        self._told = 0.0
+
+    def _begin_activity(self, event: Progress) -> None:
+        self._told = event.time
+
+    def _update_activity(self, event: Progress) -> None:
+        if event.done < event.total and event.time - self._told >= self._log_every:
             self._told = event.time
-            self._write(f"{activity.title}: {say.count(event.done)} of {say.count(event.total)} {event.unit}")
+            done = f"{say.count(event.done)} of {say.count(event.total)} {event.unit}"
+            self._line(f"{_lines.activity_title(event)}: {done}")
+
+    def _line(self, text: str, style: str = "") -> None:
+        stream = self._stream or sys.stderr
+        stream.write(text + "\n")
+        stream.flush()
+
+    def _header(self, rows: _lines.Rows) -> None:
+        for label, text in rows:
+            self._line(f"{label + ':':<{LABEL}} {text}")
+
+    def _phase(self, title: str, rows: _lines.Rows) -> None:
+        self._line(title)
+        self._header(rows)
 
     def _warning(self, event: Warned) -> None:
-        self._write(f"warning: {say.printable(event.message)}")
+        self._line(f"warning: {say.printable(event.message)}")
         if event.hint:
-            self._write(f"  hint: {say.printable(event.hint)}")
+            self._line(f"  hint: {say.printable(event.hint)}")
 
-    def _finish(self, event: RunFinished) -> None:
-        for name, value, interval in _lines.score_rows(event.result):
-            self._write(f"{name} {value}" + (f", 95 % interval {interval}" if interval else ""))
-        self._rows(_lines.result_rows(event.result))
-
-    def _rows(self, rows: _lines.Rows) -> None:
-        for label, text in rows:
-            self._write(f"{label + ':':<{LABEL}} {text}")
-
-    def _write(self, line: str) -> None:
-        import sys
-
-        stream = self._stream or sys.stderr
-        stream.write(line + "\n")
-        stream.flush()
+    def _finish(self, result: Mapping[str, Any]) -> None:
+        for name, value, interval in _lines.score_rows(result):
+            self._line(f"{name} {value}" + (f", 95 % interval {interval}" if interval else ""))
+        self._header(_lines.result_rows(result))

@@ -5,16 +5,14 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-from headstart.atomic import write_file
 from headstart.events import EpochDone, Event, PhaseDone, RunFinished
 from headstart.specs import Reporter, ReporterRequest, RunView
 from headstart_plugins.reporters import CurvesOptions
 from headstart_plugins.reporters import _phrases as say
-from headstart_plugins.reporters._history import History, PhaseHistory
+from headstart_plugins.reporters._history import History, PhaseHistory, write_report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,9 +45,7 @@ class CurvesReporter:
             return
         epochs = sum(len(phase.epochs) for phase in self._history.phases)
         if epochs and epochs != self._drawn:
-            folder = run.path / "report"
-            folder.mkdir(exist_ok=True)
-            write_file(folder / "curves.png", draw_png(self._history, self._dpi))
+            write_report(run, "curves.png", draw_png(self._history, self._dpi))
             self._drawn = epochs
 
 
@@ -80,14 +76,6 @@ def draw_figure(history: History) -> Figure:
     return figure
 
 
-@dataclass(frozen=True)
-class _Series:
-    """The values of one metric on one split, where they are known."""
-
-    places: list[float]
-    values: list[float]
-
-
 def _draw_panel(axis: Axes, phases: list[PhaseHistory], name: str) -> None:
     closed = phases[0].closed_form
     places = _places(phases, closed=closed)
@@ -95,11 +83,10 @@ def _draw_panel(axis: Axes, phases: list[PhaseHistory], name: str) -> None:
     for solver, marker in zip(dict.fromkeys(epoch.solver for epoch in epochs), cycle("oD^s")):
         mine = [epoch for epoch in epochs if epoch.solver == solver]
         for split, colour in (("train", TRAIN), ("val", VAL)):
-            series = _series(mine, places, split, name)
-            if series.places:
+            points = _points(mine, places, split, name)
+            if points:
                 axis.plot(
-                    series.places,
-                    series.values,
+                    *zip(*points, strict=True),
                     color=colour,
                     marker=marker,
                     markersize=4,
@@ -128,14 +115,16 @@ def _places(phases: list[PhaseHistory], *, closed: bool) -> dict[tuple[str, int]
     return places
 
 
-def _series(epochs: Iterable[EpochDone], places: dict[tuple[str, int], float], split: str, name: str) -> _Series:
+def _points(
+    epochs: Iterable[EpochDone], places: dict[tuple[str, int], float], split: str, name: str
+) -> list[tuple[float, float]]:
+    """The places and values of one metric on one split, where they are known."""
     found = []
     for epoch in epochs:
         value = (epoch.train if split == "train" else epoch.val).get(name)
         if value is not None:
             found.append((places[(epoch.phase, epoch.epoch)], value))
-    found.sort()
-    return _Series([place for place, _ in found], [value for _, value in found])
+    return sorted(found)
 
 
 def _mark_best(axis: Axes, phases: list[PhaseHistory], places: dict[tuple[str, int], float], name: str) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from headstart.atomic import write_file
 from headstart.events import EpochDone, Event, PhaseDone, PhaseStarted, RunFinished, RunStarted, Warned
+from headstart.specs import RunView
 
 
 @dataclass
@@ -65,3 +67,10 @@ class History:
         else:
             phase.epochs = [epoch for epoch in phase.epochs if epoch.epoch != event.epoch]
             phase.epochs.append(event)
+
+
+def write_report(run: RunView, name: str, content: bytes) -> None:
+    """Write report/NAME of a run."""
+    folder = run.path / "report"
+    folder.mkdir(exist_ok=True)
+    write_file(folder / name, content)

@@ -13,13 +13,12 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.atomic import write_file
 from headstart.errors import HeadstartError
 from headstart.events import Event, RunFinished
-from headstart.specs import Preview, Reporter, ReporterRequest, RunView
+from headstart.specs import Reporter, ReporterRequest, RunView
 from headstart_plugins.reporters import HtmlOptions
 from headstart_plugins.reporters import _phrases as say
-from headstart_plugins.reporters._history import History
+from headstart_plugins.reporters._history import History, write_report
 
 if TYPE_CHECKING:
     import jinja2
@@ -51,11 +50,12 @@ class Mistakes:
     samples: int
 
 
-def find_mistakes(predictions: Path, limit: int) -> Mistakes | None:
+def find_mistakes(run: RunView, limit: int) -> Mistakes | None:
     """Read the test rows of predictions.csv in one pass; None without prediction and confidence columns.
 
     Of equal confidence, the smaller key comes first.
     """
+    predictions = run.path / "predictions.csv"
     if not predictions.is_file():
         return None
     wrong: list[Mistake] = []
@@ -72,7 +72,7 @@ def find_mistakes(predictions: Path, limit: int) -> Mistakes | None:
                 sure = float(row["confidence"])
                 wrong.append(Mistake(row["key"], row["target"], row["prediction"], sure))
     shown = heapq.nsmallest(limit, wrong, key=lambda mistake: (-mistake.confidence, mistake.key))
-    return Mistakes(tuple(shown), len(wrong), samples)
+    return Mistakes(tuple(with_sample(mistake, run) for mistake in shown), len(wrong), samples)
 
 
 def with_sample(mistake: Mistake, run: RunView) -> Mistake:
@@ -85,17 +85,17 @@ def with_sample(mistake: Mistake, run: RunView) -> Mistake:
         return mistake
     kind = preview.media_type.partition("/")[0]
     if kind == "image":
-        return replace(mistake, picture=_data_uri(preview))
+        return replace(mistake, picture=_data_uri(preview.media_type, preview.data))
     if kind == "audio":
-        return replace(mistake, sound=_data_uri(preview))
+        return replace(mistake, sound=_data_uri(preview.media_type, preview.data))
     if preview.media_type.partition(";")[0] == "text/plain":
         text = " ".join(preview.data.decode("utf-8", "replace").split())
         return replace(mistake, text=text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + "...")
     return mistake
 
 
-def _data_uri(preview: Preview) -> str:
-    return f"data:{preview.media_type};base64,{base64.b64encode(preview.data).decode('ascii')}"
+def _data_uri(media_type: str, data: bytes) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
 
 
 MOST = 20
@@ -164,25 +164,26 @@ class HtmlReporter:
         """Gather; at RunFinished, write."""
         self._history.hear(event)
         if isinstance(event, RunFinished):
-            folder = run.path / "report"
-            folder.mkdir(exist_ok=True)
             page = _environment().from_string(_asset("report.html.j2"))
             text = page.render(page_context(self._history, event.result, run, self._options))
-            write_file(folder / "report.html", text.encode("utf-8"))
+            write_report(run, "report.html", text.encode("utf-8"))
 
 
 def page_context(history: History, result: Mapping[str, Any], run: RunView, options: HtmlOptions) -> dict[str, Any]:
     """Everything the template shows, as plain values."""
-    mistakes = find_mistakes(run.path / "predictions.csv", options.mistakes)
+    curves = None
+    if any(phase.epochs for phase in history.phases):
+        from headstart_plugins.reporters._curves import draw_png
+
+        curves = _data_uri("image/png", draw_png(history))
     text = _read(run.path / "environment.json")
     return {
         "css": _asset("report.css"),
         "result": result,
         "history": history,
         "scores": _scores(result),
-        "curves": _curves(history),
-        "mistakes": mistakes,
-        "shown_mistakes": [with_sample(mistake, run) for mistake in mistakes.shown] if mistakes else [],
+        "curves": curves,
+        "mistakes": find_mistakes(run, options.mistakes),
         "recipe": _read(run.path / "recipe.toml"),
         "environment": list(_flatten("", json.loads(text))) if text else [],
         "calibration": result.get("calibration") or {},
@@ -227,14 +228,6 @@ def _per_class(result: Mapping[str, Any], options: HtmlOptions) -> dict[str, Any
         "confusions": commonest(matrix, classes) if matrix and not drawn else [],
         "per_class": report.get("per_class") or {},
     }
-
-
-def _curves(history: History) -> str | None:
-    if not any(phase.epochs for phase in history.phases):
-        return None
-    from headstart_plugins.reporters._curves import draw_png
-
-    return "data:image/png;base64," + base64.b64encode(draw_png(history)).decode("ascii")
 
 
 def _flatten(prefix: str, value: Any) -> list[tuple[str, str]]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
+from dataclasses import asdict
 from typing import Any
 
-from headstart.atomic import write_file
 from headstart.events import Event, RunFinished
 from headstart.specs import Reporter, ReporterRequest, RunView
-from headstart_plugins.reporters._history import History, PhaseHistory
+from headstart_plugins.reporters._history import History, write_report
 
 SCHEMA = 1
 
@@ -29,30 +28,16 @@ class JsonReporter:
         """Gather; at RunFinished, write."""
         self._history.hear(event)
         if isinstance(event, RunFinished):
-            text = json.dumps(document(self._history), indent=1, allow_nan=False)
-            folder = run.path / "report"
-            folder.mkdir(exist_ok=True)
-            write_file(folder / "report.json", (text + "\n").encode("utf-8"))
+            text = json.dumps(document(self._history, event), indent=1, allow_nan=False)
+            write_report(run, "report.json", (text + "\n").encode("utf-8"))
 
 
-def document(history: History) -> dict[str, Any]:
+def document(history: History, finished: RunFinished) -> dict[str, Any]:
     """The whole run as plain values."""
     return {
         "schema": SCHEMA,
-        "run": _plain(history.run),
-        "phases": [_phase(phase) for phase in history.phases],
-        "warnings": [_plain(warning) for warning in history.warnings],
-        "result": dict(history.finished.result) if history.finished else None,
+        "run": asdict(history.run) if history.run else None,
+        "phases": [asdict(phase) for phase in history.phases],
+        "warnings": [asdict(warning) for warning in history.warnings],
+        "result": dict(finished.result),
     }
-
-
-def _phase(phase: PhaseHistory) -> dict[str, Any]:
-    return {
-        "started": _plain(phase.started),
-        "epochs": [_plain(epoch) for epoch in phase.epochs],
-        "done": _plain(phase.done),
-    }
-
-
-def _plain(event: Event | None) -> dict[str, Any] | None:
-    return dataclasses.asdict(event) if event is not None else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from headstart.events import EpochDone, PhaseDone, PhaseStarted, Progress, RunStarted, WeightsAveraged
@@ -15,25 +14,11 @@ NARROWEST = 20
 """Width of the metric's column where its name is short."""
 
 
-@dataclass(frozen=True)
-class Activity:
-    """What goes on right now; a progress line shows one of these at a time."""
-
-    name: str
-    phase: str | None
-    epoch: int | None
-
-    @property
-    def title(self) -> str:
-        """`features`, or `fine tune, epoch 3`."""
-        if self.name != "train" or not self.phase:
-            return say.words(self.name)
-        return say.words(self.phase) + (f", epoch {self.epoch}" if self.epoch is not None else "")
-
-
-def activity_of(event: Progress) -> Activity:
-    """The activity that a progress event belongs to."""
-    return Activity(event.activity, event.phase, event.epoch)
+def activity_title(event: Progress) -> str:
+    """What goes on: `features`, or `fine tune, epoch 3`."""
+    if event.activity != "train" or not event.phase:
+        return say.words(event.activity)
+    return say.words(event.phase) + (f", epoch {event.epoch}" if event.epoch is not None else "")
 
 
 def header(event: RunStarted) -> Rows:
@@ -90,26 +75,11 @@ def phase_rows(event: PhaseStarted) -> Rows:
     return rows
 
 
-class EpochTitles:
-    """What stands over the rows of a phase: column titles once, and the name of each training where there are several,
-    as of a soup."""
-
-    def __init__(self) -> None:
-        self._titles = self._name = ""
-
-    def begin(self, event: PhaseStarted, metric: str) -> None:
-        """A phase starts; its titles come below what is said while features are computed."""
-        first = "strength" if event.solver == "closed_form" else "epoch"
-        titles = (f"{title:>{width}}" for title, width in _columns(metric))
-        self._titles, self._name = f"{first:>10}" + "".join(titles).rstrip(), event.phase
-
-    def over(self, event: EpochDone) -> list[str]:
-        """The lines over the row of an epoch."""
-        lines = [self._titles] if self._titles else []
-        if event.phase != self._name:
-            lines.append(f"{say.words(event.phase)}:")
-        self._titles, self._name = "", event.phase
-        return lines
+def epoch_titles(event: PhaseStarted, metric: str) -> str:
+    """The column titles over the rows of a phase."""
+    first = "strength" if event.solver == "closed_form" else "epoch"
+    titles = (f"{title:>{width}}" for title, width in _columns(metric))
+    return f"{first:>10}" + "".join(titles).rstrip()
 
 
 def epoch_row(event: EpochDone, metric: str) -> str:
@@ -154,8 +124,7 @@ def averaged(event: WeightsAveraged, metric: str) -> str:
 
 def activity_end(event: Progress, seconds: float) -> str:
     """`features: 1,797 samples in 12 s (150 samples/s)`."""
-    title = activity_of(event).title
-    line = f"{title}: {say.count(event.done)} {event.unit}"
+    line = f"{activity_title(event)}: {say.count(event.done)} {event.unit}"
     if seconds < 0.05:  # heard of once, when it was already over
         return line
     return f"{line} in {say.duration(seconds)} ({say.count(event.done / seconds)} {event.unit}/s)"

@@ -6,13 +6,12 @@ Each raises UsageError for a stage that the backbone does not have, and for a fl
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from headstart.errors import UsageError
-from headstart.specs import HEAD, LowRank, Phase, StrategyRequest
+from headstart.specs import HEAD, LowRank, Phase, RateSetting, StrategyRequest
 from headstart_plugins.strategies import _asked as asked
-from headstart_plugins.strategies._asked import kept_views, views_below
 from headstart_plugins.strategies._options import (
     FullOptions,
     GradualOptions,
@@ -30,33 +29,21 @@ Kind = Literal["everything", "norms", "biases", "low_rank"]
 """What learns in the backbone."""
 
 
-@dataclass(frozen=True)
-class Rate:
-    """The `peak` of the topmost stage, and the factor by which the rate falls from each stage to the one below."""
-
-    peak: float
-    layer_decay: float = 1.0
-
-
-RATES: Mapping[tuple[str, Kind], Rate] = {
-    ("cnn", "everything"): Rate(3e-4),
-    ("cnn", "norms"): Rate(1e-2),
-    ("cnn", "biases"): Rate(1e-2),
-    ("cnn", "low_rank"): Rate(2e-3),
-    ("transformer", "everything"): Rate(1e-4, 0.75),
-    ("transformer", "norms"): Rate(1e-3),
-    ("transformer", "biases"): Rate(1e-3),
-    ("transformer", "low_rank"): Rate(1e-3),
+RATES: Mapping[tuple[str, Kind], tuple[float, float]] = {
+    ("cnn", "everything"): (3e-4, 1.0),
+    ("cnn", "norms"): (1e-2, 1.0),
+    ("cnn", "biases"): (1e-2, 1.0),
+    ("cnn", "low_rank"): (2e-3, 1.0),
+    ("transformer", "everything"): (1e-4, 0.75),
+    ("transformer", "norms"): (1e-3, 1.0),
+    ("transformer", "biases"): (1e-3, 1.0),
+    ("transformer", "low_rank"): (1e-3, 1.0),
 }
-
-
-def stage_rates(stages: tuple[str, ...], learning: tuple[str, ...], rate: Rate) -> dict[str, float]:
-    """The peak rate of each of the backbone's `stages`, bottom first, that is `learning`.
-
-    How deep a stage lies counts from the topmost one of the backbone, whatever else learns.
-    """
-    depths = {stage: depth for depth, stage in enumerate(reversed(stages))}
-    return {stage: rate.peak * rate.layer_decay ** depths[stage] for stage in learning}
+"""By family: the peak of the topmost stage, and the factor by which rates fall from each stage to the one below."""
+VIEWS = 4
+"""Augmented views that a probe keeps beside the plain one, unless --views is given."""
+LEARNING_RATE = "--learning-rate"
+Phases = tuple[Phase, ...]
 
 
 def strength_path(options: ProbeOptions | LpFtOptions) -> tuple[float, ...]:
@@ -64,82 +51,52 @@ def strength_path(options: ProbeOptions | LpFtOptions) -> tuple[float, ...]:
 
     Raises UsageError where `weakest` is above `strongest`.
     """
-    low, high, count = options.weakest, options.strongest, options.strengths
+    low, high = options.weakest, options.strongest
     if low > high:
         raise UsageError(
             f"weakest regularisation {low} is above strongest {high}", hint="swap `weakest` and `strongest`"
         )
-    if count == 1 or low == high:
+    if low == high or options.strengths == 1:
         return (low,)
-    ratio = (high / low) ** (1 / (count - 1))
-    return tuple(float(f"{low * ratio**step:.6g}") for step in range(count))
+    ratio = (high / low) ** (1 / (options.strengths - 1))
+    return tuple(float(f"{low * ratio**step:.6g}") for step in range(options.strengths))
 
 
-def solved_head(strengths: tuple[float, ...], *, views: int = 0, refit: bool = False) -> Phase:
-    """The head in closed form on frozen features."""
-    return Phase(
-        name="probe",
-        train=(HEAD,),
-        solver="closed_form",
-        strengths=strengths,
-        views=views,
-        refit=refit,
-    )
+def fine_tuning(
+    request: StrategyRequest, stages: tuple[str, ...], kind: Kind = "everything", name: str = "fine_tune"
+) -> Phase:
+    """These `stages` of the backbone and the head by gradient, at the rates that suit its family and what learns.
 
-
-def first_head(request: StrategyRequest, options: LpFtOptions) -> Phase:
-    """A head on frozen features to fine-tune from: solved for where the task can, else trained by gradient."""
-    views = kept_views(request, 0)
-    if request.solvable:
-        return solved_head(strength_path(options), views=views)
-    return Phase(
-        name="probe",
-        train=(HEAD,),
-        solver="gradient",
-        epochs=options.probe_epochs,
-        rates={HEAD: options.head_rate},
-        weight_decay=options.weight_decay,
-        warmup=options.warmup,
-        clip=options.clip,
-        views=max(views, 1) if request.augmented else 0,
-    )
-
-
-def fine_tuning(name: str, request: StrategyRequest, stages: tuple[str, ...], kind: Kind = "everything") -> Phase:
-    """These `stages` of the backbone and the head by gradient, at the rates that suit its family and what learns."""
+    How deep a stage lies counts from the topmost one of the backbone, whatever else learns. Raises UsageError for a
+    family that no rate is known for, where the user named none.
+    """
     options: FullOptions = request.options
-    rate = _rate(request, options, kind)
-    return Phase(
-        name=name,
-        train=(*stages, HEAD),
-        solver="gradient",
-        epochs=request.epochs or options.epochs,
-        rates={**stage_rates(request.stages, stages, rate), HEAD: rate.peak * (options.head_factor if stages else 1.0)},
-        warmup=options.warmup,
-        clip=options.clip,
-        weight_decay=options.weight_decay,
-        average=options.average,
-        patience=options.patience,
-        views=views_below(request, stages),
-    )
-
-
-def _rate(request: StrategyRequest, options: FullOptions, kind: Kind) -> Rate:
-    """The rate that the user named, or the family's. Raises UsageError for a family without one."""
-    suited = RATES.get((request.family, kind), Rate(0.0))
-    peak = request.learning_rate or options.backbone_rate or suited.peak
+    suited_peak, suited_decay = RATES.get((request.family, kind), (0.0, 1.0))
+    peak = request.learning_rate or options.backbone_rate or suited_peak
     if not peak:
         raise UsageError(
             f"no rate is known to suit backbones of the family {request.family!r}",
             hint="give --learning-rate; `headstart lr` with that rate suggests a better one",
         )
-    return Rate(peak, suited.layer_decay if options.layer_decay is None else options.layer_decay)
-
-
-VIEWS = 4
-"""Augmented views that a probe keeps beside the plain one, unless --views is given."""
-NAME = "fine_tune"
-Phases = tuple[Phase, ...]
+    rates = dict.fromkeys(stages, peak)
+    if rates.keys() - {request.stages[-1]}:  # a decay acts below the topmost stage alone
+        decay = suited_decay if options.layer_decay is None else options.layer_decay
+        depths = {stage: depth for depth, stage in enumerate(reversed(request.stages))}
+        rates = {stage: peak * decay ** depths[stage] for stage in stages}
+    return Phase(
+        name=name,
+        train=(*stages, HEAD),
+        solver="gradient",
+        epochs=request.epochs or options.epochs,
+        rates={**rates, HEAD: peak * (options.head_factor if stages else 1.0)},
+        rate_setting=RateSetting(LEARNING_RATE, peak),
+        warmup=options.warmup,
+        clip=options.clip,
+        weight_decay=options.weight_decay,
+        average=options.average,
+        patience=options.patience,
+        views=asked.views_below(request, stages),
+    )
 
 
 def probe(request: StrategyRequest) -> Phases:
@@ -149,14 +106,25 @@ def probe(request: StrategyRequest) -> Phases:
     views = asked.kept_views(request, VIEWS)
     if request.solvable:
         asked.refuse_gradient_values(request)
-        return (solved_head(strength_path(options), views=views, refit=True),)
+        return (
+            Phase(
+                name="probe",
+                train=(HEAD,),
+                solver="closed_form",
+                strengths=strength_path(options),
+                views=views,
+                refit=True,
+            ),
+        )
+    rate = request.learning_rate or options.head_rate
     return (
         Phase(
             name="probe",
             train=(HEAD,),
             solver="gradient",
             epochs=request.epochs or options.epochs,
-            rates={HEAD: request.learning_rate or options.head_rate},
+            rates={HEAD: rate},
+            rate_setting=RateSetting(LEARNING_RATE, rate),
             weight_decay=options.weight_decay,
             clip=options.clip,
             views=views,
@@ -167,7 +135,7 @@ def probe(request: StrategyRequest) -> Phases:
 
 def lp_ft(request: StrategyRequest) -> Phases:
     """A head on frozen features, then backbone and head together (Kumar et al. 2022, arXiv:2202.10054)."""
-    return _from_a_head(request, fine_tuning(NAME, request, asked.learning_stages(request)))
+    return _from_a_head(request, fine_tuning(request, asked.learning_stages(request)))
 
 
 def full(request: StrategyRequest) -> Phases:
@@ -178,38 +146,43 @@ def full(request: StrategyRequest) -> Phases:
             f"--views {request.views} has nothing to act on: every stage learns, so nothing of a view could be kept",
             hint="leave --views out, or name the stages that learn with --train",
         )
-    return (fine_tuning("full", request, stages),)
+    return (fine_tuning(request, stages, name="full"),)
 
 
 def gradual(request: StrategyRequest) -> Phases:
     """A head first, then more of the backbone in each step, from the top (Howard & Ruder 2018, arXiv:1801.06146)."""
     options: GradualOptions = request.options
-    unfrozen = _steps(asked.some_stages(request, "gradual"), options.steps)
-    steps = (fine_tuning(f"unfreeze_{number}", request, stages) for number, stages in enumerate(unfrozen, start=1))
+    stages = asked.some_stages(request, "gradual")
+    count = 1 if len(stages) == 1 else min(options.steps, len(stages))
+    learning = (len(stages) * step // count for step in range(1, count + 1))  # those near the head in smaller groups
+    steps = (
+        fine_tuning(request, stages[len(stages) - number :], name=f"unfreeze_{step}")
+        for step, number in enumerate(learning, start=1)
+    )
     return _from_a_head(request, *steps)
 
 
 def discriminative(request: StrategyRequest) -> Phases:
     """As lp_ft, rates falling with depth (Howard & Ruder 2018, arXiv:1801.06146, section 3.2)."""
-    return _from_a_head(request, fine_tuning(NAME, request, asked.some_stages(request, "discriminative")))
+    return _from_a_head(request, fine_tuning(request, asked.some_stages(request, "discriminative")))
 
 
 def norm_only(request: StrategyRequest) -> Phases:
     """Scales and shifts of norms (Frankle et al. 2020, arXiv:2003.00152), their statistics fixed, and the head."""
     stages = asked.some_stages(request, "norm_only")
-    return _from_a_head(request, replace(fine_tuning(NAME, request, stages, "norms"), roles=("gamma", "beta")))
+    return _from_a_head(request, replace(fine_tuning(request, stages, "norms"), roles=("gamma", "beta")))
 
 
 def bitfit(request: StrategyRequest) -> Phases:
     """Biases (Ben Zaken et al. 2021, arXiv:2106.10199), the shifts of norms among them, and the head."""
     stages = asked.some_stages(request, "bitfit")
-    return _from_a_head(request, replace(fine_tuning(NAME, request, stages, "biases"), roles=("bias", "beta")))
+    return _from_a_head(request, replace(fine_tuning(request, stages, "biases"), roles=("bias", "beta")))
 
 
 def lora(request: StrategyRequest) -> Phases:
     """Low-rank updates of kernels (Hu et al. 2021, arXiv:2106.09685), and the head."""
     options: LoraOptions = request.options
-    phase = fine_tuning(NAME, request, asked.some_stages(request, "lora"), "low_rank")
+    phase = fine_tuning(request, asked.some_stages(request, "lora"), "low_rank")
     return _from_a_head(request, replace(phase, adapter=LowRank(options.rank, options.scale)))
 
 
@@ -217,13 +190,13 @@ def last_k(request: StrategyRequest) -> Phases:
     """The topmost stages, and the head. Raises UsageError where stages are named, or where there are not so many."""
     options: LastKOptions = request.options
     asked.refuse_train(request, "last_k trains the topmost stages", "use --strategy lp_ft")
-    return _from_a_head(request, fine_tuning(NAME, request, asked.topmost(request, options.k, "k")))
+    return _from_a_head(request, fine_tuning(request, asked.topmost(request, options.k, "k")))
 
 
 def surgical(request: StrategyRequest) -> Phases:
     """The stages where the loss pulls the hardest, or those named (Lee et al. 2022, arXiv:2210.11466), and the head."""
     options: SurgicalOptions = request.options
-    phase = fine_tuning(NAME, request, asked.some_stages(request, "surgical"))
+    phase = fine_tuning(request, asked.some_stages(request, "surgical"))
     if request.train is None:
         asked.topmost(request, options.stages, "stages")
         phase = replace(phase, pick=options.stages)
@@ -233,7 +206,7 @@ def surgical(request: StrategyRequest) -> Phases:
 def l2_sp(request: StrategyRequest) -> Phases:
     """As lp_ft, the backbone pulled back to where it began (Li et al. 2018, arXiv:1802.01483)."""
     options: L2SpOptions = request.options
-    phase = fine_tuning(NAME, request, asked.some_stages(request, "l2_sp"))
+    phase = fine_tuning(request, asked.some_stages(request, "l2_sp"))
     return _from_a_head(request, replace(phase, l2_sp=options.pull))
 
 
@@ -246,7 +219,7 @@ def soup(request: StrategyRequest) -> Phases:
             f"strategy.rate_factors is {list(options.rate_factors)}; a soup is made of two trainings or more",
             hint="name several, such as --set 'strategy.rate_factors=[0.3, 1.0, 3.0]', or use --strategy lp_ft",
         )
-    phase = fine_tuning(NAME, request, asked.learning_stages(request))
+    phase = fine_tuning(request, asked.learning_stages(request))
     return _from_a_head(request, replace(phase, rate_factors=factors))
 
 
@@ -260,19 +233,27 @@ def wise_ft(request: StrategyRequest) -> Phases:
             "some in between",
             hint="name some, such as --set 'strategy.shares=[0.25, 0.5, 0.75]', or use --strategy lp_ft",
         )
-    return _from_a_head(
-        request, replace(fine_tuning(NAME, request, asked.some_stages(request, "wise_ft")), wise_ft=shares)
-    )
+    return _from_a_head(request, replace(fine_tuning(request, asked.some_stages(request, "wise_ft")), wise_ft=shares))
 
 
 def _from_a_head(request: StrategyRequest, *phases: Phase) -> Phases:
-    """A head on frozen features first: a random one would spoil the features before it fits."""
-    return (first_head(request, request.options), *phases)
-
-
-def _steps(stages: tuple[str, ...], count: int) -> list[tuple[str, ...]]:
-    """What learns in each of at most `count` steps: ever more of the topmost stages, those near the head in smaller
-    groups."""
-    count = min(count, len(stages))
-    learning = (len(stages) * step // count for step in range(1, count + 1))
-    return [stages[len(stages) - number :] for number in learning]
+    """A head on frozen features first, solved for where the task can, else trained by gradient: a random one would
+    spoil the features before it fits."""
+    options: LpFtOptions = request.options
+    views = asked.kept_views(request, 0)
+    if request.solvable:
+        first = Phase(name="probe", train=(HEAD,), solver="closed_form", strengths=strength_path(options), views=views)
+    else:
+        first = Phase(
+            name="probe",
+            train=(HEAD,),
+            solver="gradient",
+            epochs=options.probe_epochs,
+            rates={HEAD: options.head_rate},
+            rate_setting=RateSetting("strategy.head_rate", options.head_rate),
+            weight_decay=options.weight_decay,
+            warmup=options.warmup,
+            clip=options.clip,
+            views=max(views, 1) if request.augmented else 0,
+        )
+    return (first, *phases)

@@ -15,20 +15,20 @@ def register_targets() -> Iterable[TargetSpec]:
         TargetSpec(
             name="targets/class",
             summary="The name of one class a sample.",
-            build="headstart_plugins.targets._build:classes",
+            build="headstart_plugins.targets._build:ClassTargets",
             means="one class",
             read_as=("targets/labels", "targets/number"),
         ),
         TargetSpec(
             name="targets/labels",
             summary="Any number of labels a sample, joined by |.",
-            build="headstart_plugins.targets._build:labels",
+            build="headstart_plugins.targets._build:LabelsTargets",
             means="several labels",
         ),
         TargetSpec(
             name="targets/number",
             summary='One finite number a sample, written as "-3.5" or "1e3".',
-            build="headstart_plugins.targets._build:numbers",
+            build="headstart_plugins.targets._build:NumberTargets",
             means="a number",
             read_as=("targets/class", "targets/labels"),
         ),

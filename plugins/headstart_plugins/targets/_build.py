@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from headstart.errors import DataError
@@ -29,63 +28,31 @@ TELLING, ANY_TEXT = 0.8, 0.5
 """How sure something in the texts makes it, and that they are texts at all: then each names a class."""
 
 
-@dataclass(frozen=True)
-class Look:
-    """What targets look like, and why; `could_differ` where the user could have meant another kind."""
-
-    kind: str
-    reason: str
-    could_differ: bool
-    confidence: float = TELLING
-
-
-def recognised(records: Records, kind: str) -> Recognised | None:
-    """Whether these are texts of this kind. A target that is not known counts as an empty text."""
-    targets = ["" if record.target is None else record.target for record in records.items]
-    if not all(isinstance(target, str) for target in targets):
-        return None
-    look = look_of(targets)
-    return Recognised(look.reason, look.confidence, look.could_differ) if look.kind == kind else None
-
-
-def look_of(targets: Sequence[str]) -> Look:
-    """What texts look like together.
+def look_of(targets: Sequence[str]) -> tuple[str, Recognised]:
+    """The kind that texts look like together, and why.
 
     Labels: some are joined by SEPARATOR, and there are fewer labels than combinations of them. Numbers: all are, with
     fractions and more than MOST_GRADES different ones, or whole, more than MOST_CODES different ones and fewer than
     RECORDS_PER_CODE records to each. Everything else are classes, told of where nearly all are numbers.
     """
-    return _joined(targets) or _numeric(targets) or _named(targets)
-
-
-def _joined(targets: Sequence[str]) -> Look | None:
     combinations = set(targets)
-    if not any(SEPARATOR in target for target in combinations):
-        return None
-    joined = sum(SEPARATOR in target for target in targets)
-    labels = {label for target in combinations for label in labels_of(target)}
-    if len(labels) >= len(combinations):
-        reason = f"no label comes with others than its own in {joined} targets that hold {SEPARATOR!r}"
-        return Look(CLASS, reason, True)
-    reason = f"{joined} of {len(targets)} targets are several of {len(labels)} labels, joined by {SEPARATOR!r}"
-    return Look(LABELS, reason, True)
-
-
-def _numeric(targets: Sequence[str]) -> Look | None:
+    if joined := sum(SEPARATOR in target for target in targets):
+        labels = {label for target in combinations for label in labels_of(target)}
+        if len(labels) >= len(combinations):
+            reason = f"no label comes with others than its own in {joined} targets that hold {SEPARATOR!r}"
+            return CLASS, Recognised(reason, TELLING, True)
+        reason = f"{joined} of {len(targets)} targets are several of {len(labels)} labels, joined by {SEPARATOR!r}"
+        return LABELS, Recognised(reason, TELLING, True)
     numbers = [number_of(target) for target in targets]
-    values = {number for number in numbers if number is not None}
-    if not targets or None in numbers:
-        return None
-    whole = "whole " if all(value.is_integer() for value in values) else ""
-    said = f"all {len(targets)} targets are {whole}numbers, {len(values)} different ones"
-    few = _are_classes(values, len(targets))
-    return Look(CLASS if few else NUMBER, said, not few or len(values) > MOST_CODES)
-
-
-def _named(targets: Sequence[str]) -> Look:
+    if targets and None not in numbers:
+        values = {number for number in numbers if number is not None}
+        whole = "whole " if all(value.is_integer() for value in values) else ""
+        reason = f"all {len(targets)} targets are {whole}numbers, {len(values)} different ones"
+        few = _are_classes(values, len(targets))
+        return CLASS if few else NUMBER, Recognised(reason, TELLING, not few or len(values) > MOST_CODES)
     if odd := odd_among_numbers(targets):
-        return Look(CLASS, odd, True)
-    return Look(CLASS, f"{len(set(targets))} different labels", False, ANY_TEXT)
+        return CLASS, Recognised(odd, TELLING, True)
+    return CLASS, Recognised(f"{len(combinations)} different labels", ANY_TEXT)
 
 
 def odd_among_numbers(targets: Sequence[str]) -> str | None:
@@ -111,32 +78,40 @@ MOST_BINS = 10
 RECORDS_PER_BIN = 10
 
 
-def classes(request: TargetRequest) -> ClassTargets:
-    """The kind `class`, which has no options."""
-    return ClassTargets()
-
-
-def labels(request: TargetRequest) -> LabelsTargets:
-    """The kind `labels`, which has no options."""
-    return LabelsTargets()
-
-
-def numbers(request: TargetRequest) -> NumberTargets:
-    """The kind `number`, which has no options."""
-    return NumberTargets()
-
-
 class TextTargets:
-    """What the three have in common: a target is a text."""
+    """What the three have in common: a target is a text, and there are no options."""
 
     look: ClassVar[str]
     """Its name for `recognised`."""
     may_be_empty: ClassVar[bool] = False
     moves: ClassVar[bool] = False
 
+    def __init__(self, request: TargetRequest) -> None:
+        """See `headstart.specs.TargetBuild`."""
+
     def recognise(self, records: Records) -> Recognised | None:
-        """By what all texts look like together; see `_recognise.look_of`."""
-        return recognised(records, self.look)
+        """By what all texts look like together; see `look_of`. A target that is not known counts as an empty text."""
+        targets = ["" if record.target is None else record.target for record in records.items]
+        if not all(isinstance(target, str) for target in targets):
+            return None
+        kind, found = look_of(targets)
+        return found if kind == self.look else None
+
+    def check(self, items: Sequence[Record]) -> Iterable[Finding]:
+        """An error for each way in which some targets are no text that may stand here; else what else is wrong."""
+        found: dict[str, list[DataError]] = {}
+        for record in items:
+            try:
+                self.text(record.target, record.key)
+            except DataError as error:
+                found.setdefault(error.message.removeprefix(record.key), []).append(error)
+        if found:
+            return [Finding("error", same[0].message, len(same), same[0].hint) for same in found.values()]
+        return self.problems(items)
+
+    def problems(self, items: Sequence[Record]) -> Iterable[Finding]:
+        """What is wrong with targets that are texts which may stand here."""
+        raise NotImplementedError
 
     def words(self, target: Any) -> str:
         """The text itself."""
@@ -160,16 +135,6 @@ class TextTargets:
             raise DataError(f"{where}: no label", hint="give every sample a label, or leave it out")
         return target
 
-    def unsound(self, items: Sequence[Record]) -> list[Finding]:
-        """An error for each way in which some targets are no text that may stand here."""
-        found: dict[str, list[DataError]] = {}
-        for record in items:
-            try:
-                self.text(record.target, record.key)
-            except DataError as error:
-                found.setdefault(error.message.removeprefix(record.key), []).append(error)
-        return [Finding("error", same[0].message, len(same), same[0].hint) for same in found.values()]
-
 
 class ClassTargets(TextTargets):
     """A target is the name of one class, and a value the same text."""
@@ -178,11 +143,8 @@ class ClassTargets(TextTargets):
     noun = "class"
     exclusive = True
 
-    def check(self, items: Sequence[Record]) -> Iterable[Finding]:
+    def problems(self, items: Sequence[Record]) -> Iterable[Finding]:
         """Errors for empty names, look-alikes, names that are no UTF-8, and fewer than two classes."""
-        if unsound := self.unsound(items):
-            yield from unsound
-            return
         found = {record.target for record in items}
         yield from _look_alikes(found)
         yield from _not_utf8(found)
@@ -220,11 +182,8 @@ class LabelsTargets(TextTargets):
     noun = "label"
     exclusive = False
 
-    def check(self, items: Sequence[Record]) -> Iterable[Finding]:
+    def problems(self, items: Sequence[Record]) -> Iterable[Finding]:
         """Errors for look-alikes, a label given twice, names that are no UTF-8, no labels, and all the same ones."""
-        if unsound := self.unsound(items):
-            yield from unsound
-            return
         given = {record.key: labels_of(record.target) for record in items}
         found = {label for each in given.values() for label in each}
         yield from _look_alikes(found)
@@ -246,7 +205,8 @@ class LabelsTargets(TextTargets):
 
     def strata(self, targets: Sequence[Any]) -> list[tuple[str, ...]]:
         """All, and each label or none."""
-        return [_label_strata(target) for target in targets]
+        given = [sorted(set(labels_of(target))) for target in targets]
+        return [(ALL, *(f"label {label}" for label in labels)) if labels else (ALL, UNLABELLED) for labels in given]
 
     def read(self, target: Any, where: str) -> tuple[str, ...]:
         """The labels in their order. Raises DataError where the target is no text."""
@@ -260,11 +220,8 @@ class NumberTargets(TextTargets):
     noun = "number"
     exclusive = False
 
-    def check(self, items: Sequence[Record]) -> Iterable[Finding]:
+    def problems(self, items: Sequence[Record]) -> Iterable[Finding]:
         """Errors for what is no number, and where all are the same."""
-        if unsound := self.unsound(items):
-            yield from unsound
-            return
         values = [number_of(record.target) for record in items]
         odd = [record for record, value in zip(items, values, strict=True) if value is None]
         if odd:
@@ -302,11 +259,6 @@ class NumberTargets(TextTargets):
         if value is None:
             raise DataError(f"{where}: the target {target!r} is no number", hint="write it as -3.5 or 1e3")
         return value
-
-
-def _label_strata(target: str) -> tuple[str, ...]:
-    found = sorted(set(labels_of(target)))
-    return (ALL, *(f"label {label}" for label in found)) if found else (ALL, UNLABELLED)
 
 
 def _look_alikes(names: Iterable[str]) -> Iterator[Finding]:

@@ -7,8 +7,7 @@ import pytest
 
 import headstart.data.array_store
 from headstart.cache import Cache
-from headstart.data.array_store import NAMES, ArrayStore, open_arrays
-from headstart.data.encoding import BLOCK, encode_targets
+from headstart.data.array_store import BLOCK, NAMES, ArrayStore, encode_targets, open_arrays
 from headstart.errors import DataError
 from headstart.specs import TensorSpec
 

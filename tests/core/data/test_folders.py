@@ -19,7 +19,7 @@ def test_files_are_sorted_and_hidden_entries_are_listed_and_not_entered(tree):
     found = walk(tree)
     assert [p.relative_to(tree).as_posix() for p in found.files] == ["0", "a/c/3", "b/1", "b/2"]
     assert [p.relative_to(tree).as_posix() for p in found.hidden] == [".git", "b/.cache"]
-    assert [p.name for p in subfolders(tree).files] == ["a", "b"]
+    assert [p.name for p in subfolders(tree)] == ["a", "b"]
 
 
 def test_a_link_to_a_file_inside_is_followed(tree):

@@ -11,6 +11,7 @@ import headstart.data.array_store
 from headstart.cache import Cache
 from headstart.data import prepared
 from headstart.data.array_store import ArrayStore
+from headstart.data.hashing import content_hash
 from headstart.data.prepared import PrepareOptions
 from headstart.data.targets import build_target_kind
 from headstart.errors import DataError, PluginError
@@ -58,7 +59,7 @@ def test_rows_are_parallel_and_sorted_by_key():
     for index, key in enumerate(data.keys):
         assert data.tensors["letters"][index].tobytes().decode() == f"t{key[1:]}"
         assert data.split.rows[index].key == key
-        assert data.split.rows[index].content_hash == data.hashes[index]
+        assert data.split.rows[index].content_hash == content_hash(f"t{key[1:]}", key)
     assert data.values[:2] == ("a", "b")
 
 
@@ -285,7 +286,7 @@ def test_rows_of_one_record_have_keys_and_hashes_of_their_own():
     data = prepare(records(words()), Pieces())
     assert data.row_keys[:5] == ("k000", "k000#1", "k001", "k001#1", "k001#2")
     assert len(set(data.row_keys)) == len(set(data.row_hashes)) == len(data.owners)
-    assert [data.row_hashes[0], data.row_hashes[2]] == list(data.hashes[:2])
+    assert [data.row_hashes[0], data.row_hashes[2]] == [row.content_hash for row in data.split.rows[:2]]
 
 
 def test_several_rows_a_record_come_from_the_cache_again(tmp_path):

@@ -227,5 +227,8 @@ def test_targets_in_words_are_their_text():
     assert KINDS["number"].words("-3.5") == "-3.5"
 
 
-def test_a_finding_without_an_error_stops_nothing():
+def test_only_errors_stop_and_are_told():
     raise_errors([Finding("warning", "odd"), Finding("note", "fine")])
+    with pytest.raises(DataError) as stopped:
+        raise_errors([Finding("warning", "odd"), Finding("error", "broken"), Finding("note", "fine")])
+    assert stopped.value.message == "broken"

@@ -59,11 +59,11 @@ class Kept:
     def __init__(self):
         self.rows, self.logits, self.losses = [], [], []
 
-    def update(self, targets, outputs, losses, *, facts):
-        assert len(facts) == 0  # these samples have none
-        self.rows += targets["row"].tolist()
-        self.logits += list(outputs["logits"])
-        self.losses += list(losses)
+    def add(self, rows):
+        assert len(rows.facts) == 0  # these samples have none
+        self.rows += rows.targets["row"].tolist()
+        self.logits += list(rows.outputs["logits"])
+        self.losses += list(rows.losses)
 
 
 @dataclasses.dataclass
@@ -257,7 +257,7 @@ def test_jax_reads_a_file_in_place_and_copies_little_else(case, backend, tmp_pat
     """A page begins at a multiple of 64 bytes; an array one number further on does not."""
     mapped = np.memmap(tmp_path / "features", np.float32, "w+", shape=(ROWS + 1, CHANNELS))
     shifted = mapped.reshape(-1)[1 : 1 + ROWS * CHANNELS].reshape(ROWS, CHANNELS)
-    held = case().scanned()._scan
+    held = case().scanned().trains
     assert held.can_hold([{"@pooled": mapped[:ROWS]}, {"@pooled": shifted}], {"class": labels()})
     if backend == "jax":
         monkeypatch.setattr("headstart.engine.jax.scan.ROOM_ON_CPU", 4 * ROWS * CHANNELS)
@@ -362,7 +362,7 @@ def test_jax_compiles_one_loop_for_all_calls_and_blocks(case, backend, monkeypat
     epochs = one.scanned(pace=Fixed(2))
     one.train(epochs, 2)
 
-    assert epochs._scan._fast._cache_size() == 1
+    assert epochs.trains._fast._cache_size() == 1
 
 
 def test_torch_plays_back_what_is_the_same_each_time_and_nothing_else(case, backend):
@@ -380,7 +380,7 @@ def test_torch_plays_back_what_is_the_same_each_time_and_nothing_else(case, back
     for one in made:
         epochs = one.scanned()
         one.train(epochs, 1)
-        eager.append(epochs._scan._gradients == epochs._scan._eager)
+        eager.append(epochs.trains._gradients == epochs.trains._eager)
 
     assert eager == [False, True, True]
 

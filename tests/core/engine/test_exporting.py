@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from headstart.engine.features.export import Exporters, Job
+from headstart.engine.features.export import Exporters
 from headstart.errors import EngineRefusal
 from headstart.specs import EngineSpec
 
@@ -31,11 +31,11 @@ def test_a_process_that_was_started_early_and_not_needed_is_gone_afterwards(smal
 
 def test_what_the_exporter_refuses_is_told_with_its_engine(small_registry, tmp_path):
     with Exporters(small_registry) as exporters, pytest.raises(EngineRefusal, match=r"small/off .* no artefact at"):
-        exporters.export(Job(tmp_path / "absent", 1, SPEC), tmp_path / "graph")
+        exporters.export(SPEC, tmp_path / "graph", artefact=tmp_path / "absent", stop=1)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_process_that_dies_is_told_with_its_last_words(small_registry, tmp_path):
     unknown = dataclasses.replace(SPEC, exporter_backend="no_such_backend")
     with Exporters(small_registry) as exporters, pytest.raises(EngineRefusal, match=r"ended with 1: .*no_such_backend"):
-        exporters.export(Job(tmp_path, 1, unknown), tmp_path / "graph")
+        exporters.export(unknown, tmp_path / "graph", artefact=tmp_path, stop=1)

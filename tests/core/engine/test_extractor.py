@@ -9,14 +9,13 @@ from headstart.cache import Cache
 from headstart.data.array_store import ArrayStore
 from headstart.engine.device import forward
 from headstart.engine.features import extractor as module
-from headstart.engine.features.backbone import Place, open_backbone
 from headstart.engine.features.decision import EngineDecision, Measured
 from headstart.engine.features.export import Exporters
+from headstart.engine.features.extract import Place, features_of, open_backbone, plain_rows
 from headstart.engine.features.extractor import BATCH, FeatureExtractor, identify
 from headstart.engine.features.selection import Workload, decide
-from headstart.engine.features.source import features_of, plain_rows
 from headstart.engine.lowering.registry import lowered
-from headstart.engine.network.blueprint import BackboneUse, Blueprint
+from headstart.engine.network.saved import BackboneUse, Blueprint
 from headstart.engine.network.stages import name_variables
 from headstart.errors import EngineRefusal
 
@@ -181,7 +180,7 @@ def test_features_of_a_backbone_alone_are_those_of_a_run_on_it(bench, tmp_path):
     use = BackboneUse(bench.spec, features=("pooled",))
     alone = open_backbone(use, bench.data, exporters, Place(cache, tmp_path / "scratch", 1, print))
     alone = decide(alone, alone.native, "float32", Workload(TOP, 60))
-    features = features_of(bench.data, alone, store)
+    features = features_of(alone.open(TOP), plain_rows(bench.data, np.arange(len(bench.data.keys))), store)
 
     assert set(features) == {"@pooled"}
     expected = forward(alone.stock, 0, TOP)(bench.batch(np.arange(len(bench.data.keys))))["@pooled"]
@@ -189,7 +188,7 @@ def test_features_of_a_backbone_alone_are_those_of_a_run_on_it(bench, tmp_path):
     np.testing.assert_allclose(features["@pooled"], expected, atol=1e-4)
 
     rows = bench.data.indices("train")
-    features_of(bench.data, alone, store, rows=rows)
+    features_of(alone.open(TOP), plain_rows(bench.data, rows), store)
     network = bench.network()
     for name, variable in name_variables(network.backbone).items():
         variable.assign(name_variables(alone.stock.backbone)[name])

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from headstart.engine.linear.moments import channel_moments_of, moments_of
+from headstart.engine.linear.pca import eigenbasis_of, moments_of
 from headstart.engine.linear.rows import BLOCK, Part, Rows
 
 OUTPUTS = np.random.default_rng(5).normal(size=(3, 2))
@@ -66,13 +66,13 @@ def test_features_far_from_zero_lose_no_digits():
     assert np.abs(naive / sums.scatter - 1).max() > 1e-3, "the offset is large enough to matter"
 
 
-def test_moments_are_the_diagonal_of_the_sums():
-    features, targets = sample(BLOCK + 5, offset=100.0)
-    blocks = rows_of(features, targets)
-    moments, sums = channel_moments_of(blocks.blocks()), moments_of(blocks.blocks(), values)
-    assert moments.count == sums.count
-    np.testing.assert_allclose(moments.mean, sums.mean, rtol=1e-12)
-    np.testing.assert_allclose(moments.squares, np.diagonal(sums.scatter), rtol=1e-10)
+def test_few_rows_are_scaled_by_the_moments_of_their_channels():
+    features, targets = sample(24, channels=600, offset=100.0)
+    sums = moments_of(rows_of(features, targets).blocks(), values)
+    scaling = eigenbasis_of(rows_of(features, targets, 7), values).scaling
+    variance = np.diagonal(sums.scatter) / sums.count
+    np.testing.assert_allclose(scaling.shift, sums.mean, rtol=1e-6)
+    np.testing.assert_allclose(scaling.scale, np.sqrt(np.maximum(variance, variance.mean())), rtol=1e-6)
 
 
 def test_mapped_arrays_give_the_same_bits(tmp_path):

@@ -10,7 +10,8 @@ import pytest
 
 from headstart.data.array_store import ArrayStore
 from headstart.engine.device import forward
-from headstart.engine.features.extract import extract
+from headstart.engine.features.extract import Passing, extract
+from headstart.engine.features.extractor import Opened
 from headstart.engine.features.source import alive_shapes
 from headstart.engine.network.network import Network, choose_features
 from headstart.engine.network.stages import assign_arrays, name_variables, read_arrays
@@ -66,7 +67,7 @@ def test_stored_features_have_every_row_once_also_where_the_last_batch_is_padded
     pooled = forward(network, 0, 4)
 
     def compute(append):
-        extract(pooled, bench.batch, 21, batch_size=8, append=append, on_progress=lambda *each: told.append(each))
+        extract(Opened(pooled, {}, {}, 8), Passing(bench.batch, 21, {}), append, lambda *each: told.append(each))
 
     stored = ArrayStore(scratch=tmp_path).keep(compute)
 

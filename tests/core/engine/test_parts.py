@@ -20,12 +20,12 @@ def test_parts_are_of_one_size_and_hold_each_sample_once():
     mask = np.array([1, 1, 1, 1, 1, 1, 1, 0], np.float32)
     for parts, sizes in ((1, [8]), (2, [4, 4]), (3, [3, 3, 3]), (4, [2, 2, 2, 2]), (8, [1] * 8)):
         found = list(in_parts({"x": rows}, {"y": rows * 10}, mask, parts))
-        assert [len(part.mask) for part in found] == sizes
-        filling = np.concatenate([part.batch["x"][part.mask == 0] for part in found])
+        assert [len(real) for _, _, real in found] == sizes
+        filling = np.concatenate([batch["x"][real == 0] for batch, _, real in found])
         assert len(set(filling)) == len(filling)  # other samples, not one of them many times
-        kept = np.concatenate([part.batch["x"][part.mask > 0] for part in found])
+        kept = np.concatenate([batch["x"][real > 0] for batch, _, real in found])
         assert np.array_equal(kept, np.arange(7))
-        assert all(np.array_equal(part.targets["y"], 10 * part.batch["x"]) for part in found)
+        assert all(np.array_equal(targets["y"], 10 * batch["x"]) for batch, targets, _ in found)
 
 
 def stepped(bench, network, *, parts, train, start, task=None):

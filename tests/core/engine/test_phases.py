@@ -10,19 +10,18 @@ from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from headstart.engine.closed_form import Held, is_surer, scored
 from headstart.engine.device import forward, loss_step
-from headstart.engine.heads import Held, is_surer, score
 from headstart.engine.linear.rows import Part, Rows
 from headstart.engine.network.frozen import count_trainable, hash_frozen, trainable_variables, verify_frozen
 from headstart.engine.network.stages import read_arrays
-from headstart.engine.scoring import Scores
+from headstart.engine.scoring import scores_of
 from headstart.engine.train.phases import run_phases
 from headstart.engine.train.trainer import Trainer
 from headstart.errors import HeadstartError
 from headstart.eventlog import read_events
 from headstart.events import CheckpointSaved, EpochDone, PhaseDone, PhaseStarted
-from headstart.manifest import read_manifest
-from headstart.schemas import CHECKPOINT
+from headstart.manifest import CHECKPOINT, read_manifest
 from headstart.specs import Phase, Solved
 from headstart.weights.files import read_safetensors
 
@@ -186,7 +185,7 @@ def test_records_of_several_rows_count_once_where_a_head_is_chosen(bench):
     given = Solved("ridge", 0.1, {"kernel": kernel, "bias": np.zeros(10, np.float32)})
     rows = Rows((Part((features,), {"class": classes}),))
     held = Held(rows, owners=np.array([7, 7, 7, 9, 9]))
-    found = score(Scores(bench.task), given, held, loss_step(bench.task)).metrics()
+    found = scores_of(bench.task, scored(given, held, loss_step(bench.task))).metrics()
     logits = features @ kernel
     of_rows = -log_softmax(logits.astype(np.float64), axis=1)[np.arange(5), classes]
     assert found["loss"] == pytest.approx(np.mean([of_rows[:3].mean(), of_rows[3:].mean()]), rel=1e-5)

@@ -8,7 +8,7 @@ import pytest
 from headstart.engine.network.stages import read_arrays
 from headstart.engine.train import lr_test
 from headstart.engine.train.epochs import filled_up
-from headstart.engine.train.lr_test import SweptAdamW, measure_rates
+from headstart.engine.train.lr_test import measure_rates, sweeping
 from headstart.engine.train.optimizer import GroupedAdamW
 from headstart.engine.train.trainable import select_trainable
 from headstart.rate_curve import STOP, rising_rates, smoothed_so_far
@@ -104,7 +104,7 @@ def test_the_first_losses_are_those_of_a_run_at_such_rates(network, training):
 def test_stages_keep_their_ratios_at_every_rate(network):
     tested = phase("low", "middle", "top", "head")
     named = select_trainable(network, tested, seed=0, batch_norm="frozen").variables
-    swept = SweptAdamW(named, PLANNED, np.array([0.5, 2.0]), tested)
+    swept = sweeping(named, tested, np.array([0.5, 2.0]))
     stages = [name.partition("/")[0] for name in named]
 
     for count, factor in enumerate((0.5, 2.0)):
@@ -119,7 +119,7 @@ def test_at_a_constant_rate_its_update_is_that_of_the_runs_optimizer(bench, appl
         made = bench.network()
         named = select_trainable(made, tested, seed=0, batch_norm="frozen").variables
         if swept:
-            optimizer = SweptAdamW(named, PLANNED, np.array([1.0]), tested)
+            optimizer = sweeping(named, tested, np.array([1.0]))
         else:
             from headstart.engine.train.optimizer import Rules
 

@@ -9,7 +9,7 @@ import pytest
 
 from headstart.engine.device import score_step
 from headstart.engine.network.stages import read_arrays
-from headstart.engine.scoring import Scores
+from headstart.engine.scoring import ScoredRows, Scores
 from headstart.engine.train.checkpoints import Checkpoints
 from headstart.engine.train.device_epochs import DeviceEpochs, Pace
 from headstart.engine.train.phases import run_phases
@@ -253,7 +253,7 @@ def test_a_soup_and_a_share_are_told_and_are_no_worse_than_any_leg(bench, traini
     val = made.source.plain(0, "val").samples.take(0, np.arange(len(made.targets["val"]["class"])))
     answered = score_step(made.fast, 0, made.task)(val, made.targets["val"])
     scores = Scores(made.task)
-    scores.update(made.targets["val"], answered.outputs, answered.losses)
+    scores.add(ScoredRows(made.targets["val"], answered.outputs, answered.losses))
     assert scores.metrics() == pytest.approx(dict(result.best), rel=1e-5)
 
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from headstart.engine.batch import take
+from headstart.engine.closed_form import Held, scored
 from headstart.engine.device import forward, loss_step, score_step
-from headstart.engine.heads import Held, score
 from headstart.engine.linear.rows import Part, Rows
 from headstart.engine.network.network import Network
-from headstart.engine.scoring import Calibrated, Scores, pooled
+from headstart.engine.scoring import ScoredRows, Scores, found_by_calibrator, pooled, scores_of
 from headstart.engine.step import Step
 from headstart.engine.train.checkpoints import Checkpoints
 from headstart.engine.train.phases import run_phases
@@ -27,29 +27,25 @@ ROWS, CLASSES = 29, 10
 
 
 def rows_of(seed=0, count=ROWS):
-    """Targets, outputs and losses of so many rows."""
+    """So many rows."""
     draw = np.random.default_rng(seed)
     logits = draw.normal(size=(count, CLASSES)).astype(np.float32)
-    return {"class": draw.integers(0, CLASSES, count).astype(np.int32)}, {"logits": logits}, draw.random(count)
-
-
-def cut(given, start, stop):
-    targets, outputs, losses = given
-    return {"class": targets["class"][start:stop]}, {"logits": outputs["logits"][start:stop]}, losses[start:stop]
+    targets = {"class": draw.integers(0, CLASSES, count).astype(np.int32)}
+    return ScoredRows(targets, {"logits": logits}, draw.random(count))
 
 
 @pytest.mark.parametrize("running", [False, True])
 @pytest.mark.parametrize("cuts", [(), (1,), (5, 6, 20), tuple(range(1, ROWS))])
 def test_batches_cut_anywhere_and_merged_score_as_one_pass(bench, cuts, running):
     whole, merged = Scores(bench.task, running=running), Scores(bench.task, running=running)
-    whole.update(*rows_of())
+    whole.add(rows_of())
     for start, stop in zip((0, *cuts), (*cuts, ROWS), strict=True):
         part = Scores(bench.task, running=running)
-        part.update(*cut(rows_of(), start, stop))
+        part.add(rows_of().only(slice(start, stop)))
         merged.merge(part)
 
     expected = whole.metrics()
-    assert expected["loss"] == pytest.approx(rows_of()[2].mean())
+    assert expected["loss"] == pytest.approx(rows_of().losses.mean())
     assert merged.metrics() == pytest.approx(expected)
     assert set(expected) == set(merged.metrics()) >= {"loss", "accuracy"}
 
@@ -70,7 +66,7 @@ def test_an_evaluators_own_loss_stands_in_metrics_and_result(bench):
             return Own()
 
     scores = Scores(Task())
-    scores.update(*rows_of())
+    scores.add(rows_of())
     assert scores.metrics() == {"loss": 7.0}
     assert scores.result() == Evaluation({"loss": 7.0}, report={"rows": ROWS})
 
@@ -78,16 +74,17 @@ def test_an_evaluators_own_loss_stands_in_metrics_and_result(bench):
 @pytest.mark.parametrize("cuts", [(), (2,), (1, 3, 4)])
 def test_rows_of_one_record_count_once_wherever_batches_are_cut(bench, cuts):
     """Rows 0 to 2 are one record, 3 and 4 each their own."""
-    targets, outputs, losses = rows_of(count=5)
-    targets["class"][:3] = 4
-    pooled, owners, alone = Scores(bench.task), np.array([8, 8, 8, 3, 5]), Scores(bench.task)
-    for start, stop in zip((0, *cuts), (*cuts, 5), strict=True):
-        pooled.update(*cut((targets, outputs, losses), start, stop), owners=owners[start:stop])
-    one = outputs["logits"][:3].mean(axis=0, keepdims=True)
-    alone.update(
-        {"class": targets["class"][2:]},
-        {"logits": np.concatenate([one, outputs["logits"][3:]])},
-        np.array([losses[:3].mean(), *losses[3:]]),
+    rows, alone = dataclasses.replace(rows_of(count=5), owners=np.array([8, 8, 8, 3, 5])), Scores(bench.task)
+    rows.targets["class"][:3] = 4
+    batches = [rows.only(slice(start, stop)) for start, stop in zip((0, *cuts), (*cuts, 5), strict=True)]
+    pooled = scores_of(bench.task, batches)
+    logits = rows.outputs["logits"]
+    alone.add(
+        ScoredRows(
+            {"class": rows.targets["class"][2:]},
+            {"logits": np.concatenate([logits[:3].mean(axis=0, keepdims=True), logits[3:]])},
+            np.array([rows.losses[:3].mean(), *rows.losses[3:]]),
+        )
     )
     assert pooled.metrics() == pytest.approx(alone.metrics())
 
@@ -107,9 +104,8 @@ def test_solved_heads_are_judged_by_record_with_what_is_known_of_its_rows(bench)
     features = np.array([[1, 0], [3, 0], [0, 5]], np.float32)
     rows = Rows((Part((features,), {"class": np.zeros(3, np.int32)}),))
     held = Held(rows, [{"row": row} for row in range(3)], np.array([4, 4, 6]))
-    scores = score(
-        Scores(Task()), Solved("none", 1.0, identity), held, lambda _, outputs: outputs["logits"].sum(axis=1)
-    )
+    given = scored(Solved("none", 1.0, identity), held, lambda _, outputs: outputs["logits"].sum(axis=1))
+    scores = scores_of(Task(), given)
 
     assert scores.metrics() == {"loss": (2 + 5) / 2}
     assert seen == [([[2.0, 0.0]], [{"row": 0}], [2.0]), ([[0.0, 5.0]], [{"row": 2}], [5.0])]
@@ -126,13 +122,9 @@ def test_a_task_is_calibrated_on_records_as_it_answers_them():
         def found(self):
             return {"records": len(seen)}
 
-    seen, calibrated = [], Calibrated(Task())
-    logits = np.array([[1, 0], [3, 0], [0, 5]], np.float32)
-    for start, stop in ((0, 1), (1, 3)):
-        calibrated.update(
-            {}, {"logits": logits[start:stop]}, np.zeros(stop - start), owners=np.array([4, 4, 6])[start:stop]
-        )
-    assert calibrated.found() == {"records": 2}
+    seen, logits = [], np.array([[1, 0], [3, 0], [0, 5]], np.float32)
+    rows = ScoredRows({}, {"logits": logits}, np.zeros(3), owners=np.array([4, 4, 6]))
+    assert found_by_calibrator(Task(), [rows.only(slice(0, 1)), rows.only(slice(1, 3))]) == {"records": 2}
     assert seen == [[2.0, 0.0], [0.0, 5.0]]
 
 
@@ -215,15 +207,16 @@ def test_validation_and_training_hold_the_outputs_of_a_few_batches_alone(bench, 
     import weakref
 
     alive, most = [], []
-    real = Scores.update
+    real = Scores.add
 
-    def update(self, targets, outputs, losses, **settings):
-        alive.append(weakref.ref(outputs["logits"]))
+    def add(self, rows):
+        logits = rows.outputs["logits"]
+        alive.append(weakref.ref(logits if logits.base is None else logits.base))  # a batch without padding is a view
         gc.collect()
         most.append(sum(each() is not None for each in alive))
-        return real(self, targets, outputs, losses, **settings)
+        return real(self, rows)
 
-    monkeypatch.setattr(Scores, "update", update)
+    monkeypatch.setattr(Scores, "add", add)
     made = training(bench.network(), batch_size=2)
     monkeypatch.setattr("headstart.engine.train.epochs.LARGE", 1)
     phase = Phase(name="tune", train=("top", "head"), solver="gradient", rates={"top": 1e-3, "head": 1e-3}, epochs=1)

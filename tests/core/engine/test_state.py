@@ -5,8 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from headstart.engine.scoring import Scores
-from headstart.engine.step import Stepped
+from headstart.engine.scoring import ScoredRows, Scores
 from headstart.engine.train.epochs import EpochRecord
 from headstart.engine.train.state import PhaseResult, TrainState
 from headstart.engine.train.weight_averaging import Outcome
@@ -35,13 +34,13 @@ def test_running_scores_come_back_and_go_on_to_the_same_bits(bench):
     ]
     record = EpochRecord(Scores(bench.task, running=True))
     for targets, outputs, losses in steps[:2]:
-        record.add(Stepped(float(losses.mean()), losses, outputs, True), targets, np.ones(8, bool))
+        record.add(float(losses.mean()), ScoredRows(targets, outputs, losses))
     saved = TrainState(record=record)
     groups = {name: {key: array.copy() for key, array in each.items()} for name, each in saved.groups().items()}
     again = TrainState.of(saved.facts(), groups, EpochRecord(Scores(bench.task, running=True))).record
     for targets, outputs, losses in steps[2:]:
         for each in (record, again):
-            each.add(Stepped(float(losses.mean()), losses, outputs, True), targets, np.ones(8, bool))
+            each.add(float(losses.mean()), ScoredRows(targets, outputs, losses))
 
     assert again.losses == record.losses
     assert again.metrics() == record.metrics()

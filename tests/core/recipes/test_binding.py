@@ -3,10 +3,9 @@
 import pytest
 
 from headstart.errors import RecipeError
-from headstart.plugins import DISABLE_VARIABLE
 from headstart.recipes.build import build_recipe
 from headstart.recipes.resolve import bind, resolve_recipe
-from headstart.registry import load_registry
+from headstart.registry import DISABLE_VARIABLE, load_registry
 from headstart.runs.planning import open_records
 from headstart.specs import Record, Records
 from headstart.testing import write_distribution

@@ -8,12 +8,11 @@ import re
 import pytest
 
 from headstart.errors import HeadstartError, PluginError
+from headstart.manifest import RUN
 from headstart.recipes.build import build_recipe, recipe_of_run
-from headstart.recipes.file import render_recipe, write_recipe
+from headstart.recipes.file import render_recipe, starter_recipe, write_recipe
 from headstart.recipes.resolve import resolve_recipe
-from headstart.recipes.starter import starter_recipe
 from headstart.registry import load_registry
-from headstart.schemas import RUN
 
 
 @pytest.fixture(scope="module")

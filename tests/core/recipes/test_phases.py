@@ -8,7 +8,7 @@ from headstart.errors import UsageError
 from headstart.recipes.build import build_recipe
 from headstart.recipes.phases import PhasePlanner
 from headstart.registry import load_registry
-from headstart.specs import LowRank, Phase, StrategyRequest
+from headstart.specs import LowRank, Phase, RateSetting, StrategyRequest
 from headstart.testing import write_distribution
 
 THEIRS = """
@@ -113,6 +113,7 @@ def test_a_phase_that_can_be_carried_out_is_planned(registry, phase):
         (replace(GRADIENT, clip=-1.0), "has clip -1.0"),
         (replace(GRADIENT, l2_sp=float("nan")), "has l2_sp nan"),
         (replace(GRADIENT, weight_decay=-0.1), "has weight_decay -0.1"),
+        (replace(GRADIENT, rate_setting=RateSetting("--learning-rate", 0.0)), "expected of a value above 0"),
         (replace(GRADIENT, adapter=LowRank(0)), "expected of rank 1 or more"),
         (replace(GRADIENT, wise_ft=(0.5, 1.5)), "has wise_ft 0.5, 1.5; expected from 0 to 1"),
         (replace(GRADIENT, rate_factors=()), "has rate_factors ; expected one or more"),

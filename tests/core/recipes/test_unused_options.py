@@ -1,4 +1,4 @@
-"""An option that was set and that nothing of the plan depends on is refused, whoever wrote the strategy or the task."""
+"""An option that was set and that the plan does not read is refused, whoever wrote the strategy or the task."""
 
 import numpy as np
 import pytest
@@ -163,13 +163,13 @@ def test_a_recipe_that_states_every_value_resolves_again(registry, flags, tmp_pa
     "option",
     ["idle=2", "switch=true", "either=right", "several=[1.0]", "maybe=0.5", "most=4", "free=3.0", "capped=9"],
 )
-def test_a_third_partys_option_is_refused_by_what_its_plan_shows(registry, option):
+def test_a_third_partys_option_is_refused_by_what_its_plan_reads(registry, option):
     problem = refusal(registry, f"strategy.{option}", strategy="heads")
     assert problem.where == f"strategy.{option.partition('=')[0]} (--set)"
     assert "has nothing to act on: whatever it is, the phases are solve" in problem.message
 
 
-def test_a_number_without_bounds_is_tried_far_from_where_it_stands(registry):
+def test_a_number_without_bounds_is_taken_where_it_is_read(registry):
     resolved = resolve(registry, "strategy.solved=false", "strategy.capped=9", "strategy.free=3.0", strategy="heads")
     assert (resolved.phases[0].epochs, resolved.phases[0].rates) == (3, {"head": 3.0})
 

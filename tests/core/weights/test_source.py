@@ -12,14 +12,21 @@ import numpy as np
 import pytest
 
 from headstart.errors import MissingWeightsError, UsageError, WrongWeightsError
-from headstart.plugins import PluginHost
 from headstart.registry import Registry
 from headstart.specs import BackboneSpec, LocalFile, PackageFile, RemoteFile, WeightsSpec
 from headstart.weights.files import read_safetensors, write_safetensors
-from headstart.weights.source import load_arrays, locate, locate_assets, verify_file
-from headstart.weights.store import find, get_weights, store_root, stored_path
+from headstart.weights.source import (
+    find,
+    get_weights,
+    load_arrays,
+    locate,
+    locate_assets,
+    store_root,
+    stored_path,
+    verify_file,
+)
 
-REGISTRY = Registry(PluginHost((), ()))
+REGISTRY = Registry((), ())
 """No plugin takes part where a file is of a package or at an address."""
 CONTENT = b"four numbers and a bias" * 1000
 PACKAGE = PackageFile("tiny-weights", "1.0", "tiny_weights/models/tiny.pth")

@@ -11,10 +11,8 @@ from headstart.engine.linear.pca import eigenbasis_of
 from headstart.engine.linear.rows import Part, Rows
 from headstart.errors import DataError
 from headstart_plugins._heads import logistic
-from headstart_plugins._heads.links import Softmax
-from headstart_plugins._heads.logistic import Weights, fit_logistic, make_design
+from headstart_plugins._heads.logistic import Softmax, Weights, fit_logistic, make_design
 from headstart_plugins.classification._build import Classification
-from headstart_plugins.classification._solve import indicators
 
 FEW, TURNED, MANY = (30, 50), (120, 40), (120, 12)
 
@@ -46,7 +44,7 @@ def solve(features, targets, strength, classes):
 def optimum(features, targets, strength, classes, start=None):
     """Kernel (channel, class) on scaled features, by the solver at its tightest."""
     rows = rows_of(features, targets)
-    spectrum = eigenbasis_of(rows, indicators(classes))
+    spectrum = eigenbasis_of(rows, named(classes).values)
     start = start or Weights(np.zeros((len(spectrum.values), classes)), np.zeros(classes))
     return (
         spectrum.basis
@@ -90,7 +88,7 @@ def test_the_solver_reaches_scikit_learns_optimum(shape, classes, strength):
 @pytest.mark.parametrize("shape", [FEW, MANY])
 def test_the_start_does_not_matter(shape):
     features, targets = sample(3, count=shape[0], channels=shape[1])
-    axes = len(eigenbasis_of(rows_of(features, targets), indicators(3)).values)
+    axes = len(eigenbasis_of(rows_of(features, targets), named(3).values).values)
     random = np.random.default_rng(1)
     far = Weights(random.normal(size=(axes, 3)), np.zeros(3))
     expected = optimum(features, targets, 0.1, 3)
@@ -104,7 +102,7 @@ def test_rows_beyond_the_cache_are_solved_in_single_precision(monkeypatch, limit
     expected = optimum(features, targets, 0.01, 5)
     monkeypatch.setattr(logistic, "CACHE_LIMIT", limit)
     rows = rows_of(features, targets)
-    design = make_design(rows, rows.targets["class"], eigenbasis_of(rows, indicators(5)), Softmax())
+    design = make_design(rows, rows.targets["class"], eigenbasis_of(rows, named(5).values), Softmax())
     assert {block.dtype.name for block in design.blocks()} == {"float32"}
     assert isinstance(design.blocks(), list) == (limit > 0)
     np.testing.assert_allclose(optimum(features, targets, 0.01, 5), expected, atol=5e-4 * np.abs(expected).max())

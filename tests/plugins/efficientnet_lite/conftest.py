@@ -91,7 +91,8 @@ def network(spec, weights_file):
 @pytest.fixture(scope="session")
 def logits(network, weights_file, pixels):
     """(2, 1000) float32: our features with the published classifier on top."""
-    from headstart_plugins.efficientnet_lite._weights import classifier
+    from headstart.weights.torch_file import read_torch_file
 
-    kernel, bias = classifier(weights_file)
-    return network[1].predict_on_batch({"image": preprocessed(pixels)})["pooled"] @ kernel + bias
+    arrays = read_torch_file(weights_file)
+    pooled = network[1].predict_on_batch({"image": preprocessed(pixels)})["pooled"]
+    return pooled @ arrays["_fc.weight"].T + arrays["_fc.bias"]

@@ -6,7 +6,7 @@ import pytest
 from headstart.specs import AugmentationRequest, Change, Drawn
 from headstart_plugins.image._changes import fused
 from headstart_plugins.image_augmentations import ClassicOptions, LightOptions
-from headstart_plugins.image_augmentations._build import Classic, classic, light
+from headstart_plugins.image_augmentations._build import Classic, Light
 
 FLIP = frozenset({"horizontal_flip"})
 KEYS = [f"sample-{index}" for index in range(400)]
@@ -16,7 +16,7 @@ def draws(augmentation, seed=0, epoch=0):
     return np.array([fused(augmentation.draw(seed, epoch, key).changes).matrix for key in KEYS])
 
 
-@pytest.mark.parametrize(("build", "options"), [(light, LightOptions()), (classic, ClassicOptions())])
+@pytest.mark.parametrize(("build", "options"), [(Light, LightOptions()), (Classic, ClassicOptions())])
 def test_flips_happen_half_the_time_and_only_where_labels_survive_them(build, options):
     flipped = draws(build(AugmentationRequest(options, FLIP)))[:, 0, 0] < 0
     assert 0.4 < flipped.mean() < 0.6
@@ -26,7 +26,7 @@ def test_flips_happen_half_the_time_and_only_where_labels_survive_them(build, op
 
 
 def test_light_shifts_fill_their_range_evenly():
-    shifts = draws(light(AugmentationRequest(LightOptions(), FLIP)))[:, :2, 2]
+    shifts = draws(Light(AugmentationRequest(LightOptions(), FLIP)))[:, :2, 2]
     assert np.abs(shifts).max() <= 0.083
     assert np.abs(shifts).max() > 0.078
     assert np.abs(shifts.mean(axis=0)).max() < 0.01
@@ -35,7 +35,7 @@ def test_light_shifts_fill_their_range_evenly():
 
 
 def test_classic_shears_by_a_fifth_of_a_degree_at_most():
-    drawn = draws(classic(AugmentationRequest(ClassicOptions(), FLIP)))
+    drawn = draws(Classic(AugmentationRequest(ClassicOptions(), FLIP)))
     shear = np.degrees(np.arcsin(-drawn[:, 0, 1] / np.hypot(drawn[:, 0, 1], drawn[:, 1, 1])))
     assert 0.19 < np.abs(shear).max() <= 0.2 + 1e-9
     zooms = np.abs(drawn[:, [0, 1], [0, 1]])
@@ -45,7 +45,7 @@ def test_classic_shears_by_a_fifth_of_a_degree_at_most():
 
 
 def test_draws_are_pinned_so_that_old_runs_can_be_repeated():
-    drawn = light(AugmentationRequest(LightOptions(), FLIP)).draw(0, 0, "sample")
+    drawn = Light(AugmentationRequest(LightOptions(), FLIP)).draw(0, 0, "sample")
     shifted = ((1.0, 0.0, -0.0032044726459335856), (0.0, 1.0, 0.049851374429324864), (0.0, 0.0, 1.0))
     assert drawn == Drawn((Change("matrix", shifted),))
 
@@ -74,7 +74,7 @@ def test_classic_equals_keras_image_data_generator(shear, zx, zy, flipped):
     assert np.abs(ours - expected).max() <= 1.0 + 1e-3  # Pillow rounds down to whole grey levels
 
 
-@pytest.mark.parametrize(("build", "options"), [(light, LightOptions()), (classic, ClassicOptions())])
+@pytest.mark.parametrize(("build", "options"), [(Light, LightOptions()), (Classic, ClassicOptions())])
 def test_augmented_pictures_do_not_depend_on_batch_cuts_and_differ_between_epochs(build, options):
     from headstart.data.views import TrainingSamples, View, augmented
     from headstart.specs import InputRequest

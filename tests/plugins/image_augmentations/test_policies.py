@@ -10,7 +10,7 @@ from headstart.specs import AugmentationRequest, Change, Drawn
 from headstart_plugins._affine import STILL
 from headstart_plugins.image._changes import Fused, fused
 from headstart_plugins.image_augmentations import RandAugmentOptions
-from headstart_plugins.image_augmentations._policies import USUAL, WIDE, rand_augment, trivial_augment
+from headstart_plugins.image_augmentations._policies import USUAL, WIDE, RandAugment, TrivialAugment
 from headstart_plugins.image_augmentations._policies import operations as drawn_operations
 
 EVERYTHING = frozenset({"horizontal_flip", "rotation", "colour_inversion"})
@@ -33,14 +33,14 @@ def operations(ranges, *, inversion):
 
 
 def strengths(drawn, name):
-    return [colour.strength for each in drawn for colour in each.colours if colour.name == name]
+    return [colour.value for each in drawn for colour in each.colours if colour.name == name]
 
 
 @pytest.mark.parametrize(("ranges", "bits"), [(WIDE, TRIVIAL_BITS), (USUAL, RAND_BITS)])
 def test_bits_and_thresholds_are_the_published_ones_in_each_of_31_bins(ranges, bits):
     found = operations(ranges, inversion=True)
-    assert [found["posterize"](bin / 30, 1).colours[0].strength for bin in BINS] == bits
-    thresholds = [found["solarize"](bin / 30, 1).colours[0].strength for bin in BINS]
+    assert [found["posterize"](bin / 30, 1).colours[0].value for bin in BINS] == bits
+    thresholds = [found["solarize"](bin / 30, 1).colours[0].value for bin in BINS]
     assert thresholds == pytest.approx(np.linspace(255, 0, 31))
 
 
@@ -59,14 +59,14 @@ def test_the_other_ranges_end_where_the_published_ones_end(ranges, shear, shift,
         assert (a, e) == pytest.approx((math.cos(math.radians(turn)),) * 2)
         assert (d, -b) == pytest.approx((sign * math.sin(math.radians(turn)),) * 2)
         for name in ("brightness", "saturation", "contrast", "sharpness"):
-            assert found[name](1, sign).colours[0].strength == pytest.approx(1 + sign * factor)
-            assert found[name](0, sign).colours[0].strength == 1
+            assert found[name](1, sign).colours[0].value == pytest.approx(1 + sign * factor)
+            assert found[name](0, sign).colours[0].value == 1
     assert found["identity"](1, 1) == Fused()
     assert "solarize" not in found
 
 
 def test_trivial_augment_draws_each_operation_and_strength_as_often():
-    drawn = draw_all(trivial_augment(AugmentationRequest(None, EVERYTHING)), KEYS)
+    drawn = draw_all(TrivialAugment(AugmentationRequest(None, EVERYTHING)), KEYS)
     assert all(len(each.colours) + (each.matrix != STILL) <= 1 for each in drawn)
     names = Counter(each.colours[0].name for each in drawn if each.colours)
     expected = len(KEYS) / 14
@@ -86,11 +86,11 @@ def test_trivial_augment_draws_each_operation_and_strength_as_often():
 def test_turns_beyond_30_degrees_and_inversion_need_a_dataset_that_allows_them():
     turned = {}
     for symmetries in (frozenset(), EVERYTHING):
-        drawn = draw_all(trivial_augment(AugmentationRequest(None, symmetries)))
+        drawn = draw_all(TrivialAugment(AugmentationRequest(None, symmetries)))
         turns = [math.degrees(math.atan2(each.matrix[1][0], each.matrix[0][0])) for each in drawn]
         pure = [turn for turn, each in zip(turns, drawn, strict=True) if each.matrix[1][0] == -each.matrix[0][1]]
         turned[symmetries] = max(map(abs, pure))
-        rand = draw_all(rand_augment(AugmentationRequest(RandAugmentOptions(), symmetries)))
+        rand = draw_all(RandAugment(AugmentationRequest(RandAugmentOptions(), symmetries)))
         for found in (drawn, rand):
             assert bool(strengths(found, "solarize")) == bool(symmetries)
     assert turned == {frozenset(): pytest.approx(30), EVERYTHING: pytest.approx(135)}
@@ -99,15 +99,15 @@ def test_turns_beyond_30_degrees_and_inversion_need_a_dataset_that_allows_them()
 @pytest.mark.parametrize("symmetries", [frozenset(), EVERYTHING])
 def test_no_policy_ever_mirrors(symmetries):
     for augmentation in (
-        trivial_augment(AugmentationRequest(None, symmetries)),
-        rand_augment(AugmentationRequest(RandAugmentOptions(), symmetries)),
+        TrivialAugment(AugmentationRequest(None, symmetries)),
+        RandAugment(AugmentationRequest(RandAugmentOptions(), symmetries)),
     ):
         assert min(np.linalg.det(np.array(each.matrix)) for each in draw_all(augmentation)) > 0
 
 
 def test_rand_augment_draws_n_operations_of_one_magnitude():
     options = RandAugmentOptions(n=3, m=15)
-    drawn = draw_all(rand_augment(AugmentationRequest(options, EVERYTHING)))
+    drawn = draw_all(RandAugment(AugmentationRequest(options, EVERYTHING)))
     assert max(len(each.colours) for each in drawn) == 3
     assert set(strengths(drawn, "brightness")) == {1 - 0.45, 1 + 0.45}
     assert set(strengths(drawn, "posterize")) == {6}
@@ -120,13 +120,13 @@ def test_rand_augment_draws_n_operations_of_one_magnitude():
 
 
 def test_the_strongest_rand_augment_never_turns_a_picture_upside_down():
-    strongest = rand_augment(AugmentationRequest(RandAugmentOptions(n=3, m=30), frozenset()))
+    strongest = RandAugment(AugmentationRequest(RandAugmentOptions(n=3, m=30), frozenset()))
     assert min(each.matrix[0][0] + each.matrix[1][1] for each in draw_all(strongest)) > -1e-9
 
 
 def test_draws_are_pinned_so_that_old_runs_can_be_repeated():
-    trivial = trivial_augment(AugmentationRequest(None, frozenset()))
-    rand = rand_augment(AugmentationRequest(RandAugmentOptions(), frozenset()))
+    trivial = TrivialAugment(AugmentationRequest(None, frozenset()))
+    rand = RandAugment(AugmentationRequest(RandAugmentOptions(), frozenset()))
     shifted = ((1.0, 0.0, 0.13595166163141995), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
     assert trivial.draw(0, 0, "sample") == Drawn((Change("autocontrast"),))
     assert rand.draw(0, 0, "sample") == Drawn((Change("matrix", shifted), Change("saturation", 1.27)))

@@ -57,6 +57,6 @@ def test_draws_are_the_recorded_ones_to_the_bit(registry, name):
     for found, recorded in zip(drawn, RECORDED[name], strict=True):
         whole = fused(found.changes)
         assert whole.matrix == as_tuples(recorded["matrix"])
-        assert [[each.name, each.strength] for each in whole.colours] == recorded["colours"]
+        assert [[each.name, each.value or 0.0] for each in whole.colours] == recorded["colours"]
         assert [(each.box, each.fill, each.seed) for each in whole.erased] == list(map(as_tuples, recorded["erased"]))
         assert found.mix == (None if recorded["mix"] is None else Mix(*as_tuples(recorded["mix"])))

@@ -11,9 +11,7 @@ from headstart.options import parse_options
 from headstart.specs import AugmentationRequest, Change, Drawn, Mix
 from headstart_plugins.image._changes import fused
 from headstart_plugins.image_augmentations import ColourOptions, CutmixOptions, ErasingOptions, MixupOptions
-from headstart_plugins.image_augmentations._colour import colour
-from headstart_plugins.image_augmentations._erasing import random_erasing
-from headstart_plugins.image_augmentations._mixing import cutmix, mixup
+from headstart_plugins.image_augmentations._build import Cutmix, Jitter, Mixup, RandomErasing
 
 KEYS = [f"sample-{index}" for index in range(3000)]
 SURE = 1e-3
@@ -34,7 +32,7 @@ def uniform(low, high):
 
 
 def test_colour_draws_factors_and_hues_evenly_in_every_order():
-    found = drawn(colour, ColourOptions())
+    found = drawn(Jitter, ColourOptions())
     for name, low, high in (
         ("brightness", 0.6, 1.4),
         ("contrast", 0.6, 1.4),
@@ -50,7 +48,7 @@ def test_colour_draws_factors_and_hues_evenly_in_every_order():
 
 
 def test_a_property_with_no_reach_is_left_out_and_factors_stay_above_0():
-    found = drawn(colour, ColourOptions(brightness=0.0, contrast=2.0, saturation=0.0, hue=0.0))
+    found = drawn(Jitter, ColourOptions(brightness=0.0, contrast=2.0, saturation=0.0, hue=0.0))
     assert {tuple(each.name for each in one.changes) for one in found} == {("contrast",)}
     assert min(one.changes[0].value for one in found) >= 0
     assert max(one.changes[0].value for one in found) > 2.9
@@ -61,7 +59,7 @@ def boxes(found):
 
 
 def test_erasing_leaves_half_alone_and_draws_areas_ratios_and_places_evenly():
-    found = drawn(random_erasing, ErasingOptions())
+    found = drawn(RandomErasing, ErasingOptions())
     left, top, right, bottom = boxes(found).T
     assert abs(len(left) / len(KEYS) - 0.5) < 0.03
     area, ratio = (right - left) * (bottom - top), (bottom - top) / (right - left)
@@ -76,14 +74,14 @@ def test_erasing_leaves_half_alone_and_draws_areas_ratios_and_places_evenly():
 
 def test_erasing_fills_with_noise_of_its_own_for_each_picture():
     found = [
-        fused(one.changes).erased[0] for one in drawn(random_erasing, ErasingOptions(fill="noise", probability=1.0))
+        fused(one.changes).erased[0] for one in drawn(RandomErasing, ErasingOptions(fill="noise", probability=1.0))
     ]
     assert {each.fill for each in found} == {"noise"}
     assert len({each.seed for each in found}) == len(KEYS)
 
 
 def test_erasing_everything_is_a_box_of_the_whole_picture():
-    found = boxes(drawn(random_erasing, ErasingOptions(smallest=1.0, largest=1.0, probability=1.0)))
+    found = boxes(drawn(RandomErasing, ErasingOptions(smallest=1.0, largest=1.0, probability=1.0)))
     np.testing.assert_allclose(found, np.tile([-0.5, -0.5, 0.5, 0.5], (len(KEYS), 1)), atol=1e-8)
 
 
@@ -94,7 +92,7 @@ def test_bounds_that_contradict_each_other_are_refused_by_name():
 
 @pytest.mark.parametrize("alpha", [0.05, 0.2, 1.0, 2.0])
 def test_shares_of_mixup_have_the_beta_distribution_and_partners_are_evenly_drawn(alpha):
-    found = [one.mix for one in drawn(mixup, MixupOptions(alpha=alpha))]
+    found = [one.mix for one in drawn(Mixup, MixupOptions(alpha=alpha))]
     assert None not in found
     assert all(mix.region is None for mix in found)
     shares = np.array([mix.share for mix in found])
@@ -107,7 +105,7 @@ def test_shares_of_mixup_have_the_beta_distribution_and_partners_are_evenly_draw
 
 
 def test_boxes_of_cutmix_have_the_area_and_centres_of_the_paper():
-    found = [one.mix for one in drawn(cutmix, CutmixOptions())]
+    found = [one.mix for one in drawn(Cutmix, CutmixOptions())]
     left, top, right, bottom = np.array([mix.region for mix in found]).T
     inner = (left > -0.5) & (right < 0.5) & (top > -0.5) & (bottom < 0.5)
     np.testing.assert_allclose(right[inner] - left[inner], bottom[inner] - top[inner])  # the picture's proportions
@@ -120,7 +118,7 @@ def test_boxes_of_cutmix_have_the_area_and_centres_of_the_paper():
     assert np.abs(bottom).max() <= 0.5
 
 
-@pytest.mark.parametrize(("build", "options"), [(mixup, MixupOptions), (cutmix, CutmixOptions)])
+@pytest.mark.parametrize(("build", "options"), [(Mixup, MixupOptions), (Cutmix, CutmixOptions)])
 def test_a_probability_leaves_the_others_unmixed(build, options):
     found = drawn(build, options(probability=0.25))
     assert abs(np.mean([one.mix is not None for one in found]) - 0.25) < 0.03
@@ -129,7 +127,7 @@ def test_a_probability_leaves_the_others_unmixed(build, options):
 
 def test_draws_are_pinned_so_that_old_runs_can_be_repeated():
     expected = {
-        (colour, ColourOptions()): Drawn(
+        (Jitter, ColourOptions()): Drawn(
             (
                 Change("hue", 0.05563809496853109),
                 Change("saturation", 0.947313289242274),
@@ -137,7 +135,7 @@ def test_draws_are_pinned_so_that_old_runs_can_be_repeated():
                 Change("contrast", 1.0676986885066633),
             )
         ),
-        (random_erasing, ErasingOptions(probability=1.0, fill="noise")): Drawn(
+        (RandomErasing, ErasingOptions(probability=1.0, fill="noise")): Drawn(
             (
                 Change(
                     "erase",
@@ -149,8 +147,8 @@ def test_draws_are_pinned_so_that_old_runs_can_be_repeated():
                 ),
             )
         ),
-        (mixup, MixupOptions()): Drawn(mix=Mix(0.3073519151236681, 0.44217437)),
-        (cutmix, CutmixOptions()): Drawn(
+        (Mixup, MixupOptions()): Drawn(mix=Mix(0.3073519151236681, 0.44217437)),
+        (Cutmix, CutmixOptions()): Drawn(
             mix=Mix(
                 0.1971140016268682,
                 0.6305905090302744,

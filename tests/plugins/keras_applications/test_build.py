@@ -93,7 +93,7 @@ def test_every_network_that_keras_ships_is_declared():
 @pytest.mark.skipif(keras.backend.backend() != "torch", reason="built on torch's meta device")
 @pytest.mark.parametrize("name", [n for n in _marked(BY_NAME) if n.values[0] not in REFUSED])
 def test_the_table_is_what_the_installed_keras_says(name):
-    from headstart_plugins.keras_applications._survey import survey
+    from .make_table import survey
 
     assert survey(BY_NAME[name].function) == BY_NAME[name]
 

@@ -10,7 +10,7 @@ from presets import CONVERTER
 
 from headstart.errors import MissingWeightsError
 from headstart.registry import load_registry
-from headstart.weights.store import find, get_weights
+from headstart.weights.source import find, get_weights
 
 pytest.importorskip("kagglehub", reason="pip install kagglehub")
 

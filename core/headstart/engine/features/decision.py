@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +39,9 @@ class EngineDecision:
     measured: Mapping[str, Measured] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
 
-    def facts(self) -> dict[str, Any]:
-        """Plain values, of which `of` makes it again."""
-        return asdict(self)
-
     @classmethod
     def of(cls, environment: Path) -> EngineDecision | None:
-        """The one that environment.json holds; None where it holds none."""
+        """The one that environment.json holds as plain values (`dataclasses.asdict`); None where it holds none."""
         try:
             facts = dict(json.loads(environment.read_text(encoding="utf-8"))[KEY])
             measured = {name: Measured(**each) for name, each in facts.pop("measured").items()}

@@ -6,11 +6,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from headstart.backend import VARIABLE
 from headstart.cache import open_cache
@@ -22,15 +20,6 @@ MANY = 500
 """Samples from which an export is likely to be worth its start."""
 MODULE = "headstart.engine.features.export_worker"
 Process = subprocess.Popen[str]
-
-
-@dataclass(frozen=True)
-class Job:
-    """What is exported: the first `stop` stages of the network that the folder `artefact` holds, for one engine."""
-
-    artefact: Path
-    stop: int
-    engine: EngineSpec
 
 
 @dataclass
@@ -52,8 +41,17 @@ class Exporters:
 
     def expect(self, spec: EngineSpec) -> None:
         """Start a process now, that will be ready when there is something to export for `spec`."""
-        if spec.name not in self._waiting:
-            self._waiting[spec.name] = _start(spec)
+        if spec.name in self._waiting:
+            return
+        path = os.pathsep.join(part for part in sys.path if part)
+        self._waiting[spec.name] = subprocess.Popen(
+            [sys.executable, "-P", "-m", MODULE, str(spec.exporter_backend)],
+            env={**os.environ, VARIABLE: str(spec.exporter_backend), "PYTHONPATH": path},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def foresee(self, backbone: BackboneSpec, engine: EngineSpec | None, samples: int) -> None:
         """Start the process that exports `backbone` for the `engine` that was named, or that `auto` would probably try
@@ -67,53 +65,37 @@ class Exporters:
         if not any(wanted.items() <= facts.items() for facts in kept):
             self.expect(spec)
 
-    def export(self, job: Job, folder: Path) -> None:
-        """Write the graph below `folder`. Raises EngineRefusal with the exporter's reason, or its last line."""
+    def export(self, engine: EngineSpec, folder: Path, *, artefact: Path, stop: int) -> None:
+        """Write the graph of the first `stop` stages of the network that the folder `artefact` holds below `folder`.
+
+        Raises EngineRefusal with the exporter's reason, or its last line.
+        """
         answer = folder.with_name(f"{folder.name}.answer.json")
         document = {
-            "artefact": str(job.artefact.absolute()),
-            "stop": job.stop,
-            "engine": job.engine.name,
+            "artefact": str(artefact.absolute()),
+            "stop": stop,
+            "engine": engine.name,
             "folder": str(folder.absolute()),
             "answer": str(answer.absolute()),
             "disable": [plugin.name for plugin in self.registry.plugins if plugin.disabled],
         }
         try:
-            self.expect(job.engine)
-            _finish(self._waiting.pop(job.engine.name), document, job.engine)
+            self.expect(engine)
+            process = self._waiting.pop(engine.name)
+            try:
+                _, said = process.communicate(json.dumps(document))
+            except BaseException:
+                process.kill()
+                process.wait()
+                raise
+            if process.returncode != 0:
+                last = (said.strip().splitlines() or ["it said nothing"])[-1]  # a traceback ends with what went wrong
+                raise EngineRefusal(
+                    f"the process that exports for {engine.name} ended with {process.returncode}: {last}",
+                    hint="use another engine, or --engine native",
+                )
             if refused := json.loads(answer.read_text(encoding="utf-8")):
-                reason = f"{job.engine.name} cannot take this network: {refused['message']}"
+                reason = f"{engine.name} cannot take this network: {refused['message']}"
                 raise EngineRefusal(reason, hint=refused["hint"] or "use another engine, or --engine native")
         finally:
             answer.unlink(missing_ok=True)
-
-
-def _start(spec: EngineSpec) -> Process:
-    path = os.pathsep.join(part for part in sys.path if part)
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", MODULE, str(spec.exporter_backend)],
-        env={**os.environ, VARIABLE: str(spec.exporter_backend), "PYTHONPATH": path},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def _finish(process: Process, document: Mapping[str, Any], spec: EngineSpec) -> None:
-    try:
-        _, said = process.communicate(json.dumps(document))
-    except BaseException:
-        process.kill()
-        process.wait()
-        raise
-    if process.returncode != 0:
-        raise EngineRefusal(
-            f"the process that exports for {spec.name} ended with {process.returncode}: {_last_line(said)}",
-            hint="use another engine, or --engine native",
-        )
-
-
-def _last_line(said: str) -> str:
-    """A traceback ends with what went wrong."""
-    return (said.strip().splitlines() or ["it said nothing"])[-1]

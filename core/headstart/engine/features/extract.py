@@ -1,70 +1,116 @@
-"""What a frozen prefix gives, computed once: arrays at a cut, streamed batch by batch at one static shape."""
+"""What a frozen prefix gives, computed once: arrays at a cut, streamed batch by batch at one static shape.
+
+Whatever asks for features takes this one way, a run and a backbone by itself, with no task, head, strategy or phases.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from headstart.cache import Cache
 from headstart.data.ahead import ahead
-from headstart.data.array_store import Append
+from headstart.data.array_store import Append, ArrayStore
 from headstart.data.lengths import Lengths, cut_to, padded_from
 from headstart.data.order import batches
+from headstart.data.prepared import PreparedData
+from headstart.engine.batch import take
+from headstart.engine.features.export import Exporters
+from headstart.engine.features.extractor import FeatureExtractor, Opened, samples_a_call
+from headstart.engine.lowering.registry import lowered
+from headstart.engine.network.assemble import (
+    CALIBRATION_SAMPLES,
+    backbone_inputs,
+    build_backbone,
+    load_weights,
+    without_head,
+)
 from headstart.engine.network.network import TAP
-from headstart.specs import Compiled, FeatureSpec
+from headstart.engine.network.saved import BackboneUse
+from headstart.specs import FeatureSpec, InputKind
 
-Take = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 OnProgress = Callable[[int, int], None]
-
 
 WINDOW = 16
 """Batches among whose rows those of like length are computed together."""
 
 
 @dataclass(frozen=True)
-class Varying:
-    """Rows of different lengths: the `lengths` of all, and the length axis of each tensor that has one, of what goes in
-    and of what comes out, without the batch axis."""
+class Passing:
+    """Samples that pass a prefix: `take` gives those of some of `count` rows, `key` says as plain values what they are,
+    `view` the same to a person, `lengths` how long they are where they differ."""
 
-    lengths: Lengths
-    inputs: Mapping[str, int]
-    outputs: Mapping[str, int]
+    take: Callable[[np.ndarray], Mapping[str, np.ndarray]]
+    count: int
+    key: Mapping[str, Any]
+    view: str | int = "plain"
+    lengths: Lengths | None = None
 
 
-def extract(
-    compiled: Compiled,
-    take: Take,
-    count: int,
-    *,
-    batch_size: int,
-    append: Append,
-    on_progress: OnProgress,
-    varying: Varying | None = None,
-) -> None:
-    """Run `compiled` over rows 0 to `count` - 1 of `take`, and `append` what it gives, (row, ...) arrays by name.
+def features_of(
+    opened: Opened, passing: Passing, store: ArrayStore, on_progress: OnProgress = lambda done, total: None
+) -> dict[str, np.ndarray]:
+    """What a prefix gives for these samples, (row, ...) by name, from the store or computed now and kept there.
+
+    Above a whole backbone, `extractor.open(len(extractor.stock.stages) - 1)`, these are its features by `@name`, those
+    that a run on the same backbone, weights and samples trains its head on.
+    """
+    facts = {**opened.facts, "rows": passing.count, "view": passing.view}
+    key = {**opened.key, **passing.key}
+    return store.fetch("features", key, facts, lambda append: extract(opened, passing, append, on_progress))
+
+
+def plain_rows(data: PreparedData, rows: np.ndarray) -> Passing:
+    """The samples of `rows` as they were prepared."""
+    key = rows_key(data, rows, {"view": "plain"})
+    return Passing(lambda picked: take(data.tensors, rows[picked]), len(rows), key, lengths=lengths_of(data, rows))
+
+
+def lengths_of(data: PreparedData, rows: np.ndarray) -> Lengths | None:
+    """How long `rows` are, None where rows are of one length."""
+    return None if data.lengths is None else data.lengths.only(rows)
+
+
+def rows_key(data: PreparedData, rows: np.ndarray, varied: Mapping[str, Any], *, named: bool = False) -> dict[str, Any]:
+    """What samples are: their contents in order, how they vary, and, where they are drawn by their keys, these."""
+    digest = hashlib.sha256()
+    for row in rows:
+        name = data.row_keys[row] if named else ""
+        digest.update(f"{data.row_hashes[row]} {name}\n".encode("utf-8", "surrogateescape"))
+    return {"rows": digest.hexdigest(), "count": len(rows), "varied": dict(varied)}
+
+
+def extract(opened: Opened, passing: Passing, append: Append, on_progress: OnProgress) -> None:
+    """Run `opened` over rows 0 to `passing.count` - 1, and `append` what it gives, (row, ...) arrays by name.
 
     The last batch is padded to `batch_size`, so that a compiled prefix sees one shape. The next batches are taken in a
     thread while one is computed; memory beside the arrays does not grow with `count`. Rows that vary in length are
     computed with others of theirs, at the static length that holds them; what comes out is padded with zeros.
     """
-    done = 0
-    if varying is None:
-        for batch, real in ahead(_taken(take, count, batch_size)):
-            append({name: value[:real] for name, value in compiled(batch).items()})
+    count, done = passing.count, 0
+    if passing.lengths is None:
+        taken = ((passing.take(rows), mask) for rows, mask in batches(np.arange(count), opened.batch_size))
+        for batch, mask in ahead(taken):
+            real = int(mask.sum())
+            append({name: value[:real] for name, value in opened.compiled(batch).items()})
             done += real
             on_progress(done, count)
         return
-    longest = varying.lengths.static[-1]
-    for start in range(0, count, WINDOW * batch_size):
-        window = np.arange(start, min(start + WINDOW * batch_size, count))
-        order = window[varying.lengths.only(window).ascending()]
+    lengths, longest = passing.lengths, passing.lengths.static[-1]
+    for start in range(0, count, WINDOW * opened.batch_size):
+        window = np.arange(start, min(start + WINDOW * opened.batch_size, count))
+        order = window[lengths.only(window).ascending()]
         found: list[Mapping[str, np.ndarray]] = []
-        for rows, mask in batches(order, batch_size):
-            static, real = varying.lengths.of_batch(rows), int(mask.sum())
-            outputs = compiled(cut_to(take(rows), varying.inputs, static, longest))
+        for rows, mask in batches(order, opened.batch_size):
+            static, real = lengths.of_batch(rows), int(mask.sum())
+            outputs = opened.compiled(cut_to(passing.take(rows), opened.axes[0], static, longest))
             counted = {name: value[:real] for name, value in outputs.items()}
-            found.append(padded_from(counted, varying.outputs, static, longest))
+            found.append(padded_from(counted, opened.axes[1], static, longest))
             done += real
             on_progress(done, count)
         back = np.argsort(order, kind="stable")
@@ -78,6 +124,40 @@ def flattened(arrays: Mapping[str, np.ndarray], features: Sequence[FeatureSpec])
     return flat[0] if len(flat) == 1 else np.concatenate(flat, axis=1)
 
 
-def _taken(take: Take, count: int, batch_size: int) -> Iterator[tuple[Mapping[str, np.ndarray], int]]:
-    for rows, mask in batches(np.arange(count), batch_size):
-        yield take(rows), int(mask.sum())
+@dataclass(frozen=True)
+class Place:
+    """Where an extractor keeps what it makes, and to whom it tells what is odd."""
+
+    cache: Cache
+    scratch: Path
+    threads: int
+    warn: Callable[[str], None] = field(default=lambda message: None)
+
+
+def open_backbone(
+    use: BackboneUse, data: PreparedData, exporters: Exporters, place: Place, *, kind: InputKind | None = None
+) -> FeatureExtractor:
+    """The extractor of a backbone for prepared `data`, read by `kind`; no engine is decided on yet.
+
+    Raises as `build_backbone` and `load_weights` do. Needs the backend to be set.
+    """
+    registry = exporters.registry
+    blueprint = use.blueprint(registry)
+    kind = kind or blueprint.kind(registry)
+    stages = build_backbone(use.spec, registry, options=blueprint.backbone_options, inputs=backbone_inputs(kind))
+    network = without_head(kind, stages, use.spec.features, blueprint.features)
+    first = {name: array[:CALIBRATION_SAMPLES] for name, array in data.tensors.items()}
+    load_weights(network, first, kind, spec=use.spec, source=use.weights, registry=registry, seed=use.seed)
+    rows = np.resize(np.arange(len(data.owners)), samples_a_call())
+    return FeatureExtractor(
+        stock=network,
+        fast=lowered(network, registry, place.warn),
+        blueprint=blueprint,
+        registry=registry,
+        exporters=exporters,
+        cache=place.cache,
+        scratch=place.scratch,
+        threads=place.threads,
+        batch=take(data.tensors, rows),
+        warn=place.warn,
+    )

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,13 @@ import keras
 import numpy as np
 
 from headstart.cache import Cache
-from headstart.data.lengths import Lengths
 from headstart.engine.batch import Batch
 from headstart.engine.device import forward
 from headstart.engine.features.decision import EngineDecision, Measured
-from headstart.engine.features.export import Exporters, Job
-from headstart.engine.features.extract import Varying
+from headstart.engine.features.export import Exporters
 from headstart.engine.lowering.registry import device_at_hand
-from headstart.engine.network.blueprint import Blueprint, describe
 from headstart.engine.network.network import Network
-from headstart.engine.network.saved import save_network
+from headstart.engine.network.saved import Blueprint, describe, save_network
 from headstart.engine.network.stages import read_arrays
 from headstart.engine.precision import FLOAT32
 from headstart.environment import processor
@@ -42,17 +40,13 @@ BFLOAT16_TOLERANCE = 0.1
 costs up to 0.4 % (half of 2^-7); over fifty layers they add up. `headstart bench` shows what a backbone comes to."""
 
 
-@dataclass(frozen=True)
-class Difference:
-    """The largest absolute difference over all tensors, and the largest of their relative root mean squares."""
-
-    largest: float
-    relative: float
-
-
-def compare(outputs: Mapping[str, np.ndarray], reference: Mapping[str, np.ndarray]) -> Difference:
-    """Compare (batch, ...) float32 arrays by name. Raises EngineRefusal where names, shapes or finiteness differ."""
-    if {name: array.shape for name, array in outputs.items()} != {n: array.shape for n, array in reference.items()}:
+def verify_equal(
+    outputs: Mapping[str, np.ndarray], reference: Mapping[str, np.ndarray], precision: str
+) -> tuple[float, float]:
+    """Compare (batch, ...) float32 arrays by name: the largest absolute difference over all tensors, and the largest of
+    their relative root mean squares. Raises EngineRefusal where names, shapes or finiteness differ, and
+    with the difference and the bound where it is too large at `precision`."""
+    if _shapes(outputs) != _shapes(reference):
         raise EngineRefusal(f"gives {_shapes(outputs)}, expected {_shapes(reference)}")
     largest = relative = 0.0
     for name, wanted in reference.items():
@@ -61,21 +55,14 @@ def compare(outputs: Mapping[str, np.ndarray], reference: Mapping[str, np.ndarra
             raise EngineRefusal(f"gives values of {name!r} that are not finite")
         largest = max(largest, float(off.max(initial=0.0)))
         relative = max(relative, float(np.sqrt(np.mean(off**2))) / max(float(wanted.std()), 1e-12))
-    return Difference(largest, relative)
-
-
-def verify_equal(outputs: Mapping[str, np.ndarray], reference: Mapping[str, np.ndarray], precision: str) -> Difference:
-    """As `compare`; raises EngineRefusal with the difference and the bound where it is too large at `precision`."""
-    found = compare(outputs, reference)
-    if precision == "float32":
-        bound = FLOAT32_TOLERANCE * max(1.0, max(float(wanted.std()) for wanted in reference.values()))
-        if found.largest > bound:
-            raise EngineRefusal(f"differs from the stock network by up to {found.largest:.3g}, allowed {bound:.3g}")
-    elif found.relative > BFLOAT16_TOLERANCE:
+    bound = FLOAT32_TOLERANCE * max(1.0, max(float(wanted.std()) for wanted in reference.values()))
+    if precision == FLOAT32 and largest > bound:
+        raise EngineRefusal(f"differs from the stock network by up to {largest:.3g}, allowed {bound:.3g}")
+    if precision != FLOAT32 and relative > BFLOAT16_TOLERANCE:
         raise EngineRefusal(
-            f"differs from the stock network by {found.relative:.2%} of its deviation, allowed {BFLOAT16_TOLERANCE:.0%}"
+            f"differs from the stock network by {relative:.2%} of its deviation, allowed {BFLOAT16_TOLERANCE:.0%}"
         )
-    return found
+    return largest, relative
 
 
 def _shapes(arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
@@ -129,11 +116,7 @@ class Opened:
     batch_size: int
     """Samples that each call brings."""
     axes: tuple[Mapping[str, int], Mapping[str, int]] = ({}, {})
-    """The length axes of what goes in and of what comes out; see `Network.length_axes`."""
-
-    def varying(self, lengths: Lengths) -> Varying:
-        """Rows of these lengths on their way through."""
-        return Varying(lengths, *self.axes)
+    """The length axes of what goes in and of what comes out, of tensors that have one; see `Network.length_axes`."""
 
 
 @dataclass
@@ -180,10 +163,6 @@ class FeatureExtractor:
             raise ValueError("no engine was decided on: see `headstart.engine.features.selection.decide`")
         return self.decision
 
-    def on_stock_layers(self) -> FeatureExtractor:
-        """The same on layers as Keras has them."""
-        return replace(self, fast=self.stock)
-
     def obeying(self, decision: EngineDecision) -> FeatureExtractor:
         """The same, by a decision of before."""
         fast = self.stock if decision.stock_layers else self.fast
@@ -202,7 +181,9 @@ class FeatureExtractor:
         """
         decision = self.decided
         spec: EngineSpec = self.registry.get("engines", decision.engine)
-        self.forget()
+        self._identities.clear()
+        self._references.clear()
+        self._written = None
         try:
             opened = self.open_in(spec, cut, decision.precision)
             self.measure(spec, opened, cut)
@@ -230,68 +211,61 @@ class FeatureExtractor:
         """
         key = {**opened.key, "machine": processor(), "threads": self.threads, "backend": keras.backend.backend()}
         if known := self.cache.get("engines", key):
-            return Measured(**_facts(known))
+            return Measured(**json.loads((known / FACTS).read_text(encoding="utf-8")))
         checked = {name: array[:CHECKED] for name, array in opened.compiled(self.batch).items()}
         try:
             if stop not in self._references:
                 few = {name: array[:CHECKED] for name, array in self.batch.items()}
                 self._references[stop] = forward(self.stock, 0, stop)(few)
-            off = verify_equal(checked, self._references[stop], str(opened.key["precision"]))
+            largest, relative = verify_equal(checked, self._references[stop], str(opened.key["precision"]))
         except EngineRefusal as exc:
             raise EngineRefusal(f"{spec.name} {exc.message}", hint="use another engine, or --engine native") from exc
-        found = Measured(_rate(opened.compiled, self.batch), off.largest, off.relative)
-        self._remember(key, found, {**opened.facts, "samples_per_second": found.rate})
+        found = Measured(_rate(opened.compiled, self.batch), largest, relative)
+
+        def write(folder: Path) -> None:
+            (folder / FACTS).write_text(json.dumps(asdict(found)), encoding="utf-8")
+
+        try:
+            self.cache.add("engines", key, write, {**opened.facts, "samples_per_second": found.rate})
+        except HeadstartError as exc:
+            self.warn(exc.message)
         return found
 
     def known(self, spec: EngineSpec, stop: int) -> bool:
         """Whether the graph of `spec` is in the cache, so that opening it costs no start."""
-        return spec.export is not None and self.cache.get("graphs", self._graph_key(spec, stop)) is not None
-
-    def forget(self) -> None:
-        """Let go of what is known of the weights, before they change."""
-        self._identities.clear()
-        self._references.clear()
-        self._written = None
-
-    def identity(self, stop: int) -> dict[str, Any]:
-        """What the prefix is; see `identify`. Its weights must not change from then on."""
-        if stop not in self._identities:
-            self._identities[stop] = identify(self.stock, stop, self.blueprint)
-        return self._identities[stop]
+        return spec.export is not None and self.cache.get("graphs", self._key(spec, stop, "any")) is not None
 
     def _key(self, spec: EngineSpec, stop: int, precision: str) -> dict[str, Any]:
+        if stop not in self._identities:
+            self._identities[stop] = identify(self.stock, stop, self.blueprint)
         return {
-            "prefix": self.identity(stop),
+            "prefix": self._identities[stop],
             "engine": spec.name,
             "engine_version": spec.version,
             "versions": {**engine_versions(spec), "keras": keras.__version__, "headstart": installed_version()},
             "precision": precision,
             **({} if spec.export else {"backend": keras.backend.backend(), "device": device_at_hand()}),
-            **({"layers": "stock"} if self.fast is self.stock and not spec.export else {}),
+            **({"layers": "stock"} if self.has_stock_layers and not spec.export else {}),
         }
 
     def _facts(self, spec: EngineSpec, stop: int, precision: str) -> dict[str, Any]:
         backbone, cut = self.blueprint.backbone.name, self.stock.names[stop]
         return {"backbone": backbone, "cut": cut, "engine": spec.name, "precision": precision}
 
-    def _graph_key(self, spec: EngineSpec, stop: int) -> dict[str, Any]:
-        return self._key(spec, stop, "any")
-
     def _graph(self, spec: EngineSpec, stop: int) -> Path:
-        key = self._graph_key(spec, stop)
+        key = self._key(spec, stop, "any")
         if found := self.cache.get("graphs", key):
             return found
-        job = Job(self._described(), stop, spec)
+        export = partial(self.exporters.export, spec, artefact=self._described(), stop=stop)
         try:
-            facts = self._facts(spec, stop, "any")
-            return self.cache.add("graphs", key, lambda folder: self.exporters.export(job, folder), facts)
+            return self.cache.add("graphs", key, export, self._facts(spec, stop, "any"))
         except EngineRefusal:
             raise
         except HeadstartError as exc:
             self.warn(f"{exc.message}; the graph is not kept")
         folder = self.scratch / f"graph-{uuid.uuid4().hex}"
         folder.mkdir(parents=True)
-        self.exporters.export(job, folder)
+        export(folder)
         return folder
 
     def _described(self) -> Path:
@@ -303,12 +277,6 @@ class FeatureExtractor:
             self._written = self.scratch / f"described-{uuid.uuid4().hex}"
             save_network(self._written, self.blueprint, self.stock, facts={})
         return self._written
-
-    def _remember(self, key: Mapping[str, Any], found: Measured, facts: Mapping[str, Any]) -> None:
-        try:
-            self.cache.add("engines", key, lambda folder: _write_facts(folder, found), facts)
-        except HeadstartError as exc:
-            self.warn(exc.message)
 
 
 def samples_a_call() -> int:
@@ -323,12 +291,3 @@ def _rate(compiled: Compiled, batch: Batch) -> float:
         compiled(batch)
         calls, elapsed = calls + 1, time.perf_counter() - started
     return calls * len(next(iter(batch.values()))) / elapsed
-
-
-def _write_facts(folder: Path, found: Measured) -> None:
-    (folder / FACTS).write_text(json.dumps(asdict(found)), encoding="utf-8")
-
-
-def _facts(folder: Path) -> dict[str, float]:
-    facts: dict[str, float] = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-    return facts

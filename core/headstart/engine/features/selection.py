@@ -49,7 +49,7 @@ def decide(
     native = extractor.native
     among = extractor.registry.specs("engines") if offered is None else offered
     try:
-        decision = _decide(_Trial(extractor, precision, work), engine, among)
+        decision = _Trial(extractor, precision, work).decide(engine, among)
         refusal = decision.refused.get(f"{native.short_name} {FLOAT32}")
     except EngineRefusal as exc:
         if engine not in (None, native) or extractor.has_stock_layers:
@@ -58,17 +58,8 @@ def decide(
     if refusal is None or extractor.has_stock_layers:
         return replace(extractor, decision=decision)
     extractor.warn(f"{refusal}; layers as Keras has them are used instead of faster ones")
-    extractor = extractor.on_stock_layers()
-    return replace(extractor, decision=_decide(_Trial(extractor, precision, work), engine, among))
-
-
-def _decide(trial: _Trial, engine: EngineSpec | None, offered: Sequence[EngineSpec]) -> EngineDecision:
-    if engine is not None:
-        return trial.decision(engine, trial.named(engine))
-    installed = [spec for spec in offered if not spec.missing]
-    for spec in sorted(installed, key=lambda spec: (spec.startup, spec.name)):
-        trial.consider(spec)
-    return trial.best()
+    extractor = replace(extractor, fast=extractor.stock)
+    return replace(extractor, decision=_Trial(extractor, precision, work).decide(engine, among))
 
 
 class _Trial:
@@ -79,7 +70,22 @@ class _Trial:
         self._measured: dict[tuple[str, str], Measured] = {}
         self._refused: dict[str, str] = {}
 
-    def named(self, spec: EngineSpec) -> str:
+    def decide(self, engine: EngineSpec | None, offered: Sequence[EngineSpec]) -> EngineDecision:
+        """For `engine`, or where that is None for the fastest of those `offered` that are worth their start."""
+        if engine is not None:
+            return self._decision(engine, self._named(engine))
+        installed = [spec for spec in offered if not spec.missing]
+        for spec in sorted(installed, key=lambda spec: (spec.startup, spec.name)):
+            for precision in self._precisions(spec):
+                if not self._is_worth(spec) or self._can(spec, precision):
+                    break
+        if not self._measured:
+            reasons = "; ".join(self._refused.values()) or "none is installed"
+            raise EngineRefusal(f"no engine can run this network: {reasons}", hint="try --precision float32")
+        name, precision = max(self._measured, key=lambda tried: self._measured[tried].rate)
+        return self._decision(self._extractor.registry.get("engines", name), precision)
+
+    def _named(self, spec: EngineSpec) -> str:
         """The precision in which a named engine is taken; its refusal is the user's error."""
         wanted = self._precisions(spec)
         for precision in wanted[:-1]:
@@ -88,21 +94,7 @@ class _Trial:
         self._try(spec, wanted[-1])
         return wanted[-1]
 
-    def consider(self, spec: EngineSpec) -> None:
-        """Try an engine where that is worth its start; a refusal is kept."""
-        for precision in self._precisions(spec):
-            if not self._is_worth(spec) or self._can(spec, precision):
-                return
-
-    def best(self) -> EngineDecision:
-        """The fastest of those that were tried."""
-        if not self._measured:
-            reasons = "; ".join(self._refused.values()) or "none is installed"
-            raise EngineRefusal(f"no engine can run this network: {reasons}", hint="try --precision float32")
-        name, precision = max(self._measured, key=lambda tried: self._measured[tried].rate)
-        return self.decision(self._extractor.registry.get("engines", name), precision)
-
-    def decision(self, spec: EngineSpec, precision: str) -> EngineDecision:
+    def _decision(self, spec: EngineSpec, precision: str) -> EngineDecision:
         """With everything that was measured, and whether a graph of the artefact pays: it does where the engine was
         asked for by name, and costs nothing where the features' graph is of the same weights."""
         measured = {f"{name.rpartition('/')[2]} {kind}": each for (name, kind), each in self._measured.items()}

@@ -11,96 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from headstart.data.array_store import Append, ArrayStore
+from headstart.data.array_store import ArrayStore
 from headstart.data.lengths import Lengths
 from headstart.data.prepared import PreparedData
 from headstart.data.views import Mixed, TrainingSamples, View, augmented, moved, partners
-from headstart.engine.batch import Batch
-from headstart.engine.features.extract import OnProgress, Take, extract
-from headstart.engine.features.extractor import FeatureExtractor, Opened
+from headstart.engine.batch import Batch, take
+from headstart.engine.features.extract import OnProgress, Passing, features_of, lengths_of, plain_rows, rows_key
+from headstart.engine.features.extractor import Opened
 from headstart.engine.network.network import TAP, Network
 from headstart.engine.train.epochs import Drawn, MoveTargets, Samples, Stored, Trimmed
 from headstart.timing import Stopwatch
-
-KIND = "features"
-"""Of cache entries."""
-_PLAIN_VIEW: Mapping[str, Any] = {"view": "plain"}
-"""How samples vary that do not."""
-
-
-@dataclass(frozen=True)
-class Passing:
-    """Samples that pass a prefix: `take` gives those of some of `count` rows, `key` says as plain values what they are,
-    `view` the same to a person, `lengths` how long they are where they differ."""
-
-    take: Take
-    count: int
-    key: Mapping[str, Any]
-    view: str | int = "plain"
-    lengths: Lengths | None = None
-
-
-def features_of(
-    data: PreparedData,
-    extractor: FeatureExtractor,
-    store: ArrayStore,
-    *,
-    rows: np.ndarray | None = None,
-    on_progress: OnProgress = lambda done, total: None,
-) -> dict[str, np.ndarray]:
-    """Features (row, ...) by `@name`, of all samples or of `rows` (row,), in the engine that was decided on.
-
-    They are those that a run on the same backbone, weights and samples trains its head on, and are kept for it.
-    """
-    opened = extractor.open(len(extractor.stock.stages) - 1)
-    return fetch_features(
-        store, opened, plain_rows(data, np.arange(len(data.owners)) if rows is None else rows), on_progress
-    )
-
-
-def fetch_features(
-    store: ArrayStore, opened: Opened, passing: Passing, on_progress: OnProgress
-) -> dict[str, np.ndarray]:
-    """What the prefix gives for these samples, from the store or computed now."""
-
-    def compute(append: Append) -> None:
-        extract(
-            opened.compiled,
-            passing.take,
-            passing.count,
-            batch_size=opened.batch_size,
-            append=append,
-            on_progress=on_progress,
-            varying=None if passing.lengths is None else opened.varying(passing.lengths),
-        )
-
-    facts = {**opened.facts, "rows": passing.count, "view": passing.view}
-    return store.fetch(KIND, {**opened.key, **passing.key}, facts, compute)
-
-
-def plain_rows(data: PreparedData, rows: np.ndarray) -> Passing:
-    """The samples of `rows` as they were prepared."""
-    return Passing(
-        lambda picked: {name: array[rows[picked]] for name, array in data.tensors.items()},
-        len(rows),
-        rows_key(data, rows, _PLAIN_VIEW),
-        lengths=lengths_of(data, rows),
-    )
-
-
-def lengths_of(data: PreparedData, rows: np.ndarray) -> Lengths | None:
-    """How long `rows` are, None where rows are of one length."""
-    return None if data.lengths is None else data.lengths.only(rows)
-
-
-def rows_key(data: PreparedData, rows: np.ndarray, varied: Mapping[str, Any], *, named: bool = False) -> dict[str, Any]:
-    """What samples are: their contents in order, how they vary, and, where they are drawn by their keys, these."""
-    digest = hashlib.sha256()
-    for row in rows:
-        name = data.row_keys[row] if named else ""
-        digest.update(f"{data.row_hashes[row]} {name}\n".encode("utf-8", "surrogateescape"))
-    return {"rows": digest.hexdigest(), "count": len(rows), "varied": dict(varied)}
-
 
 STORED_LIMIT = 8 * 2**30
 """Tensors at a cut above this many bytes are computed again each step instead of stored."""
@@ -108,7 +28,6 @@ FIRST_LEARNED = 1
 """Position of the first stage that holds weights; a cut there leaves nothing worth storing."""
 PLAIN = -1
 """The number of the view that is not augmented; drawn views count from 0."""
-Tensors = Mapping[str, np.ndarray]
 Views = tuple[tuple[int, View | None], ...]
 """Numbers of views, and how samples vary in each; None in the plain one."""
 _PLAIN_ALONE: Views = ((PLAIN, None),)
@@ -137,7 +56,7 @@ class Source:
     view_key: Mapping[str, Any]
     open: Callable[[int], Opened]
     store: ArrayStore
-    told: Callable[[int, int], None]
+    told: OnProgress
     clock: Stopwatch
     sampling_weights: np.ndarray | None = None
     _stored: dict[tuple[int, str, int, bool], dict[str, np.ndarray]] = field(default_factory=dict, init=False)
@@ -173,20 +92,18 @@ class Source:
         self._stored = {key: value for key, value in self._stored.items() if key[0] == cut}
         self._opened.clear()
 
-    def is_stored(self, cut: int) -> bool:
-        """See `is_storable`."""
-        return is_storable(self.network, cut, self.data)
-
     def is_stored_in_training(self, cut: int, *, fresh: bool) -> bool:
         """True where training samples are stored at `cut` too: not where each epoch draws them anew."""
-        return self.is_stored(cut) and not (fresh and self.view is not None)
+        return is_storable(self.network, cut, self.data) and not (fresh and self.view is not None)
 
     def _seen(self, cut: int, split: str, views: Views) -> Seen:
-        if self.is_stored(cut):
+        if is_storable(self.network, cut, self.data):
             stored = tuple(self._at(cut, split, number, view) for number, view in views)
             return Seen(self._trimmed(Stored(stored, self._mixed(views), self._moved(views)), cut, split), cut)
         rows = self.data.indices(split)
-        return Seen(self._trimmed(Drawn(len(rows), lambda _epoch, picked: self._pick(rows[picked])), 0, split), 0)
+        return Seen(
+            self._trimmed(Drawn(len(rows), lambda _epoch, picked: take(self.data.tensors, rows[picked])), 0, split), 0
+        )
 
     def _trimmed(self, samples: Samples, cut: int, split: str) -> Samples:
         """Samples whose batches are cut to few lengths, where rows differ in length and their tensors show it."""
@@ -218,7 +135,7 @@ class Source:
                 if cut not in self._opened:
                     self._opened[cut] = self.open(cut)
                 passing = plain_rows(self.data, rows) if view is None else self._varied(rows, number, view)
-                self._stored[key] = fetch_features(self.store, self._opened[cut], passing, self.told)
+                self._stored[key] = features_of(self._opened[cut], passing, self.store, self.told)
         return self._stored[key]
 
     def _varied(self, rows: np.ndarray, number: int, view: View) -> Passing:
@@ -236,15 +153,12 @@ class Source:
             lengths = Lengths(np.maximum(lengths.used, lengths.used[mixed.rows]), lengths.static)
         return Passing(draw, len(rows), key, number, lengths)
 
-    def _pick(self, rows: np.ndarray) -> Tensors:
-        return {name: array[rows] for name, array in self.data.tensors.items()}
-
     def _training_samples(self) -> TrainingSamples:
         rows = self.data.indices("train")
         return TrainingSamples(self.data.tensors, self.data.row_keys, rows, self.sampling_weights, self.data.facts)
 
 
-def _draw(samples: TrainingSamples, view: View, epoch: int, picked: np.ndarray) -> Tensors:
+def _draw(samples: TrainingSamples, view: View, epoch: int, picked: np.ndarray) -> Batch:
     return augmented(samples, picked, view, epoch)
 
 

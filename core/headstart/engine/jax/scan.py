@@ -9,41 +9,31 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from headstart.engine.batch import Batch
-from headstart.engine.jax.step import Fixed, Learned, Result, Update, all_finite, copied_state
-from headstart.engine.step import ROOM_FOR_OUTPUTS, Advanced, Step
+from headstart.engine.jax.step import Fixed, JaxTrains, Learned, Result, all_finite
+from headstart.engine.step import ROOM_FOR_OUTPUTS, ROOM_ON_DEVICE, Advanced, Step
 
 ROOM_ON_CPU = 64 * 2**20
 """Bytes of a second copy of the samples; there is none of arrays that begin at a multiple of ALIGNED, as files do."""
 ALIGNED = 64
-ROOM_ON_DEVICE = 4 * 2**30
 
 
-class Kept(NamedTuple):
-    """What one call keeps for the host: the mean loss of each step, the losses (step, batch) of its rows, and the
-    outputs (step, batch, ...). There is room for so many steps in every call, so that one compilation serves all."""
+class JaxScan(JaxTrains):
+    """Fulfils `Scan`.
 
-    means: Any
-    losses: Any
-    outputs: dict[str, Any]
-
-
-class JaxScan:
-    """Fulfils `Scan`; the state lives in this object and reaches the variables by `sync`."""
-
-    _learned: Learned
-    _count: int
+    What the steps of a call saw is kept for the host, with room for as many steps in every call, so that one
+    compilation serves all.
+    """
 
     def __init__(self, step: Step) -> None:
-        self._update, self._optimizer = Update(step), step.optimizer
-        self.reload()
-        self._kept: Kept | None = None
+        super().__init__(step)
+        self._kept: Result | None = None
         self._steps = 0
         self._fast = jax.jit(self._all, donate_argnums=1)
         self._careful = jax.jit(self._up_to_the_first_bad, donate_argnums=1)
@@ -70,7 +60,7 @@ class JaxScan:
         """See `Scan`."""
         if self._kept is None:
             raise ValueError("no steps were begun")
-        stop = min(stop, start + len(self._kept.means))
+        stop = min(stop, start + len(self._kept.loss))
         bounds = np.int32(start), np.int32(stop)
         learned, kept, is_finite = self._fast(self._learned, self._kept, *bounds, *self._given)
         reached = stop
@@ -82,32 +72,21 @@ class JaxScan:
         done, seen = reached - start, min(reached + 1, stop) - start
         return Advanced(
             reached,
-            np.asarray(kept.means)[:seen].copy(),  # the next call takes their memory
+            np.asarray(kept.loss)[:seen].copy(),  # the next call takes their memory
             np.asarray(kept.losses)[:done].copy(),
             {name: np.asarray(output)[:done].copy() for name, output in kept.outputs.items()},
             reached == stop,
         )
 
-    def sync(self) -> None:
-        """See `Scan`."""
-        self._update.end(copied_state(self._learned), self._count)
-
-    def reload(self) -> None:
-        """See `Scan`."""
-        self._learned = copied_state(self._update.begin())
-        self._count = self._optimizer.count
-
-    def _room(self, steps: int) -> Kept:
+    def _room(self, steps: int) -> Result:
         """Room for what a call keeps: of so many `steps`, or of as many as fit."""
         step = functools.partial(self._step, self._update)
         result, _, _ = jax.eval_shape(step, self._learned, np.int32(0), *self._given)
         bytes_a_step = sum(each.size * each.dtype.itemsize for each in result.outputs.values())
         steps = max(1, min(steps, ROOM_FOR_OUTPUTS // max(1, bytes_a_step)))
-        outputs = {name: jnp.zeros((steps, *each.shape), each.dtype) for name, each in result.outputs.items()}
-        losses = jnp.zeros((steps, *result.losses.shape), result.losses.dtype)
-        return Kept(jnp.zeros(steps, jnp.float32), losses, outputs)
+        return Result(*jax.tree.map(lambda each: jnp.zeros((steps, *each.shape), each.dtype), result))
 
-    def _all(self, learned: Learned, kept: Kept, start: Any, stop: Any, *given: Any) -> tuple[Learned, Kept, Any]:
+    def _all(self, learned: Learned, kept: Result, start: Any, stop: Any, *given: Any) -> tuple[Learned, Result, Any]:
         """Steps `start` to `stop` - 1, and whether all was finite: what was not stays in a first moment for good."""
 
         def body(place: Any, carry: Any) -> Any:
@@ -116,11 +95,11 @@ class JaxScan:
             return learned, _with(kept, place - start, result)
 
         learned, kept = jax.lax.fori_loop(start, stop, body, (learned, kept))
-        return learned, kept, all_finite([kept.means, *learned.first])
+        return learned, kept, all_finite([kept.loss, *learned.first])
 
     def _up_to_the_first_bad(
-        self, learned: Learned, kept: Kept, start: Any, stop: Any, *given: Any
-    ) -> tuple[Learned, Kept, Any]:
+        self, learned: Learned, kept: Result, start: Any, stop: Any, *given: Any
+    ) -> tuple[Learned, Result, Any]:
         """The same steps with a flag that ends them; the number after the last good one."""
 
         def goes_on(carry: Any) -> Any:
@@ -141,7 +120,6 @@ class JaxScan:
         return update(learned, frozen, batch, targets, mask, scales)
 
 
-def _with(kept: Kept, place: Any, result: Result) -> Kept:
-    outputs = {name: kept.outputs[name].at[place].set(each) for name, each in result.outputs.items()}
-    means, losses = kept.means.at[place].set(result.loss), kept.losses.at[place].set(result.losses)
-    return Kept(means, losses, outputs)
+def _with(kept: Result, place: Any, result: Result) -> Result:
+    """`kept` with what the step at `place` saw."""
+    return Result(*jax.tree.map(lambda room, each: room.at[place].set(each), kept, result))

@@ -1,9 +1,11 @@
-"""Training steps on JAX: an AdamW update is a pure function from one state and a batch to the next state."""
+"""Inference and training steps on JAX: pure functions, compiled once a shape.
+
+An AdamW update is one from one state and a batch to the next state.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -12,13 +14,36 @@ import keras
 import numpy as np
 
 from headstart.engine.batch import Batch
-from headstart.engine.jax.forward import state_of
 from headstart.engine.precision import run_network
 from headstart.engine.step import GradientStep, Step, Stepped, in_parts, with_head_inputs
 from headstart.engine.train.optimizer import Moments
+from headstart.specs import Stage
 
 NARROW = 64
 """Columns of a matrix below which its products, and their gradients, take half as long where it lies by columns."""
+
+
+def state_of(stages: Sequence[Stage]) -> list[keras.Variable]:
+    """Every variable that `stages` read, seeds of random layers included."""
+    found = {id(variable): variable for stage in stages for variable in stage.model.variables}
+    return list(found.values())
+
+
+def inference(compute: Callable[..., Any], stages: Sequence[Stage]) -> Callable[..., Any]:
+    """See `headstart.engine.device.inference`; weights are arguments, so later updates of the variables are seen."""
+    variables = state_of(stages)
+
+    def run(values: list[Any], *batches: dict[str, Any]) -> Any:
+        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+            return compute(*batches)
+
+    compiled = jax.jit(run)
+
+    def on_arrays(*batches: Batch) -> Any:
+        found = compiled([variable.value for variable in variables], *map(dict, batches))
+        return jax.tree.map(np.asarray, found)
+
+    return on_arrays
 
 
 class Learned(NamedTuple):
@@ -43,7 +68,8 @@ class Fixed(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What a step saw before its update: the mean loss, that of each row, and the head's outputs."""
+    """What a step, or each of several (step, ...), saw before its update: the mean loss, that of each row, and the
+    head's outputs."""
 
     loss: Any
     losses: Any
@@ -58,27 +84,23 @@ class Gradients(NamedTuple):
     moving: list[Any]
 
 
-@dataclass
 class Update:
     """One update as a pure function, and the state it starts from."""
 
-    step: Step
-
-    def __post_init__(self) -> None:
-        step = self.step
+    def __init__(self, step: Step) -> None:
+        self.step = step
         self._trainable = list(step.trainable.values())
         self._moving = step.moving()
         self._adapted = list(step.adapter.adapted.values()) if step.adapter else []
         known = {id(variable) for variable in (*self._trainable, *self._moving, *self._adapted)}
-        everything = state_of(step.network, step.start, len(step.network.stages))
+        everything = state_of(step.network.stages[step.start :])
         self._frozen = [variable for variable in everything if id(variable) not in known]
-        self._anchors: list[Any] = []
+        self._anchors = [_flat(each) for each in step.optimizer.anchors if each is not None]
         self._factors = [step.adapter is not None and name in step.adapter.factors for name in step.trainable]
 
     def begin(self) -> Learned:
         """The state of the variables and of the optimizer."""
         optimizer = self.step.optimizer
-        self._anchors = [_flat(each) for each in optimizer.anchors if each is not None]
         values = [variable.value for variable in self._trainable]
         state = (values, optimizer.first, optimizer.second, optimizer.averages)
         flat = [[_flat(array) for array in each] for each in state]
@@ -168,14 +190,12 @@ class Update:
 
 def copied_state(learned: Learned) -> Learned:
     """A call gives its arguments' memory to its results, and what the variables hold must stay readable."""
-    copied: Learned = jax.tree.map(jnp.array, learned)
-    return copied
+    return Learned(*jax.tree.map(jnp.array, learned))
 
 
 def kept_unless(finite: Any, new: Learned, old: Learned) -> Learned:
     """`new` where `finite`, else `old`."""
-    kept: Learned = jax.tree.map(lambda ours, theirs: jnp.where(finite, ours, theirs), new, old)
-    return kept
+    return Learned(*jax.tree.map(lambda ours, theirs: jnp.where(finite, ours, theirs), new, old))
 
 
 def _is_narrow(shape: tuple[int, ...]) -> bool:
@@ -196,19 +216,33 @@ def all_finite(arrays: Sequence[Any]) -> Any:
     return jnp.all(jnp.stack([jnp.isfinite(each).all() for each in arrays]))
 
 
-class JaxTrainStep:
-    """Training on JAX; the state lives in this object between steps and reaches the variables by `sync`."""
+class JaxTrains:
+    """Fulfils `Trains`: the state lives in this object between updates and reaches the variables by `sync`."""
 
-    _learned: Learned
-    _count: int
+    def __init__(self, step: Step) -> None:
+        self._update, self._optimizer = Update(step), step.optimizer
+        self.reload()
+
+    def sync(self) -> None:
+        """See `Trains`."""
+        self._update.end(copied_state(self._learned), self._count)
+
+    def reload(self) -> None:
+        """See `Trains`."""
+        self._learned = copied_state(self._update.begin())
+        self._count = self._optimizer.count
+
+
+class JaxTrainStep(JaxTrains):
+    """Training on JAX, a batch at a time."""
 
     def __init__(self, step: Step, parts: int = 1) -> None:
-        self._update, self._optimizer, self._parts = Update(step), step.optimizer, parts
+        super().__init__(step)
+        self._parts = parts
         self._run = jax.jit(self._update.guarded, donate_argnums=0)
         self._gradients = jax.jit(self._update.gradients)
         self._add = jax.jit(_added)
         self._apply = jax.jit(self._guarded_apply, donate_argnums=0)
-        self.reload()
 
     def __call__(self, batch: Batch, targets: Batch, mask: np.ndarray) -> Stepped:
         """See `TrainStep`."""
@@ -224,22 +258,13 @@ class JaxTrainStep:
         outputs = {name: np.asarray(each) for name, each in result.outputs.items()}
         return Stepped(float(result.loss), np.asarray(result.losses), outputs, finite)
 
-    def sync(self) -> None:
-        """See `TrainStep`."""
-        self._update.end(copied_state(self._learned), self._count)
-
-    def reload(self) -> None:
-        """See `TrainStep`."""
-        self._learned = copied_state(self._update.begin())
-        self._count = self._optimizer.count
-
     def _by_parts(self, batch: Batch, targets: Batch, mask: np.ndarray, scale: np.ndarray) -> tuple[Result, Any]:
         frozen, total, before = self._update.frozen(), np.float32(mask.sum()), self._learned
         found: Gradients | None = None
         seen: list[Any] = []
-        for part in in_parts(batch, targets, mask, self._parts):
+        for samples, encoded, real in in_parts(batch, targets, mask, self._parts):
             state = before if found is None else before._replace(moving=found.moving)
-            new = self._gradients(state, frozen, dict(part.batch), dict(part.targets), part.mask, total)
+            new = self._gradients(state, frozen, dict(samples), dict(encoded), real, total)
             seen.append((new.result.losses, new.result.outputs))
             found = new if found is None else self._add(found, new)
         if found is None:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from headstart.engine.batch import Batch, concatenated
-from headstart.engine.linear.moments import Values
-from headstart.engine.linear.pca import EigenBasis
+from headstart.engine.linear.pca import EigenBasis, Values
 from headstart.engine.linear.rows import Rows
 
 BATCH = 256

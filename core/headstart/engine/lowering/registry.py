@@ -113,9 +113,10 @@ class _Pass:
                 self._settle(layer, readers)
         if all(self.done[id(layer)] is layer for layer in model.layers):
             return model
-        return keras.models.clone_model(
-            model, _fresh_inputs(model), clone_function=self._replacement, call_function=_call
-        )
+        inputs = None
+        if isinstance(model.input, dict):  # under their own names: Keras adds to names of tensors inside another graph
+            inputs = {n: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=n) for n, x in model.input.items()}
+        return keras.models.clone_model(model, inputs, clone_function=self._replacement, call_function=_call)
 
     def _settle(self, layer: keras.Layer, readers: Mapping[int, keras.Layer]) -> None:
         chain = _chain_from(layer, readers)
@@ -136,7 +137,15 @@ class _Pass:
         if not callable(getattr(type(layer), "lower", None)):
             return layer
         with _told(self.warn):
-            return _asked(layer, self._inner) or layer
+            try:
+                return layer.lower(self._inner) or layer
+            except HeadstartError:
+                raise
+            except Exception as exc:
+                raise PluginError(
+                    f"layer {layer.name!r}: {type(layer).__name__}.lower failed: {type(exc).__name__}: {exc}",
+                    hint="tell the author of the backbone that it belongs to",
+                ) from exc
         return layer
 
     def _inner(self, layer: keras.Layer) -> keras.Layer:
@@ -153,13 +162,6 @@ class _TakenIn:
     """Stands for a layer that the lowered one before it computes too."""
 
 
-def _fresh_inputs(model: keras.Model) -> dict[str, Any] | None:
-    """Inputs under their own names, where they have one: Keras adds to the names of tensors inside another graph."""
-    if not isinstance(model.input, dict):
-        return None
-    return {name: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=name) for name, x in model.input.items()}
-
-
 def _call(layer: Any, *args: Any, **kwargs: Any) -> Any:
     return args[0] if isinstance(layer, _TakenIn) else layer(*args, **kwargs)
 
@@ -171,24 +173,7 @@ def _chain_from(layer: keras.Layer, readers: Mapping[int, keras.Layer]) -> list[
     """
     chain: list[keras.Layer] = []
     following: keras.Layer | None = layer
-    while following is not None and _is_stock(following):
+    while following is not None and type(following) is getattr(keras.layers, type(following).__name__, None):
         chain.append(following)
         following = readers.get(id(following))
     return chain
-
-
-def _is_stock(layer: keras.Layer) -> bool:
-    return type(layer) is getattr(keras.layers, type(layer).__name__, None)
-
-
-def _asked(layer: keras.Layer, lower_layer: Callable[[keras.Layer], keras.Layer]) -> keras.Layer | None:
-    try:
-        lowered: keras.Layer | None = layer.lower(lower_layer)
-    except HeadstartError:
-        raise
-    except Exception as exc:
-        raise PluginError(
-            f"layer {layer.name!r}: {type(layer).__name__}.lower failed: {type(exc).__name__}: {exc}",
-            hint="tell the author of the backbone that it belongs to",
-        ) from exc
-    return lowered

@@ -1,26 +1,51 @@
-"""Put a network together: the input kind's stage, a backbone's stages, and the head that the task asks for."""
+"""Put a network together: the input kind's stage, a backbone's stages, and the head that the task asks for; and give it
+its weights: published ones, a file's, or calibrated random ones.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
+from headstart.engine.device import forward
+from headstart.engine.network.lsuv_init import initialise
 from headstart.engine.network.network import Network, choose_features
-from headstart.engine.network.stages import verify_composition, verify_names
-from headstart.errors import DataError, PluginError
-from headstart.specs import HEAD, INPUT, BackboneRequest, BackboneSpec, FeatureSpec, InputKind, Stage, Task, TensorSpec
-
-if TYPE_CHECKING:
-    from headstart.registry import Registry
+from headstart.engine.network.saved import BackboneUse
+from headstart.engine.network.stages import (
+    StageSummary,
+    assign_arrays,
+    summarise_stage,
+    verify_composition,
+    verify_names,
+)
+from headstart.errors import DataError, PluginError, WrongWeightsError
+from headstart.registry import Registry
+from headstart.specs import (
+    HEAD,
+    INPUT,
+    Backbone,
+    BackboneRequest,
+    BackboneSpec,
+    FeatureSpec,
+    InputKind,
+    Stage,
+    Task,
+    TensorSpec,
+    WeightsSpec,
+)
+from headstart.weights.source import load_arrays, load_head_arrays
 
 TOLERANCE = 1e-3
 PLAIN = TensorSpec((), "float32")
 FEW_STEPS = 4
 """Steps of a map below which its stride cannot be told from its size."""
+CALIBRATION_SAMPLES = 32
+"""Prepared samples that a first batch is checked, and random weights calibrated, on."""
 
 
 def build_backbone(
@@ -80,6 +105,14 @@ def _shape_problem(feature: FeatureSpec, outputs: Mapping[str, Any], inputs: Map
         if is_known and not 0.5 < length / size / feature.stride < 2:
             return f"declares the stride {feature.stride}, but {length} of {axis} became {size}"
     return None
+
+
+def summarise(spec: BackboneSpec, registry: Registry) -> tuple[StageSummary, ...]:
+    """Build `spec` at its native size with random weights and describe its stages. Needs the backend to be set."""
+    blueprint = BackboneUse(spec).blueprint(registry)
+    inputs = backbone_inputs(blueprint.kind(registry))
+    stages = build_backbone(spec, registry, options=blueprint.backbone_options, inputs=inputs)
+    return tuple(summarise_stage(stage) for stage in stages)
 
 
 def backbone_inputs(kind: InputKind) -> dict[str, TensorSpec]:
@@ -147,4 +180,48 @@ def verify_ranges(outputs: Mapping[str, np.ndarray], expected: Mapping[str, tupl
             raise DataError(
                 f"input tensor {name!r} hardly varies: {seen[0]:.4g} to {seen[1]:.4g} of {low:.4g} to {high:.4g}",
                 hint=hint,
+            )
+
+
+def load_weights(
+    network: Network,
+    samples: Mapping[str, np.ndarray],
+    kind: InputKind,
+    *,
+    spec: BackboneSpec,
+    source: WeightsSpec | Path | None,
+    registry: Registry,
+    seed: int = 0,
+) -> None:
+    """Set the weights of the backbone `spec` in `network` from `source`, None for random ones of `seed`.
+
+    A first batch of prepared `samples` (sample, ...) is checked against what the weights expect. Raises DataError where
+    it is not so, MissingWeightsError and WrongWeightsError as `load_arrays` does.
+    """
+    stages = network.backbone
+    batch = forward(network, 0, 1)(samples)
+    verify_ranges(batch, kind.output_ranges, hint=kind.hint)
+    if source is None:
+        initialise(stages, batch, seed, features=spec.features)
+        return
+    name = source.name if isinstance(source, WeightsSpec) else str(source)
+    arrays = load_arrays(source, spec, backbone=Backbone(stages), registry=registry)
+    verify_finite(arrays, name)
+    assign_arrays(stages, arrays, source=name)
+
+
+def load_head(network: Network, spec: BackboneSpec, weights: WeightsSpec, registry: Registry) -> None:
+    """Set the head's weights from those that come with `weights`. Raises as `load_arrays` does."""
+    head, name = network.stages[-1], f"the head of {weights.name}"
+    arrays = load_head_arrays(weights, spec, head=head, registry=registry)
+    verify_finite(arrays, name)
+    assign_arrays([head], arrays, source=name)
+
+
+def verify_finite(arrays: Mapping[str, np.ndarray], source: str) -> None:
+    """Raises WrongWeightsError naming the first array that holds what is no finite number."""
+    for name, array in arrays.items():
+        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(np.sum(array, dtype=np.float64)):
+            raise WrongWeightsError(
+                f"{source}: {name} holds values that are not finite", hint="get another copy of the weights"
             )

@@ -34,7 +34,8 @@ def stable_paths(layer: keras.Layer, paths: Sequence[str]) -> tuple[str, ...]:
     `dense_1` for the next; so does a weight that nobody named, such as the scale of a ConvNeXt block: `variable`.
     Counters only grow, so that order is the order of making.
     """
-    numbers = {sub.name: (kind_of(sub), number) for sub in _inside(layer) if (number := own_number(sub)) is not None}
+    inside = layer._flatten_layers(include_self=False)
+    numbers = {sub.name: (kind_of(sub), number) for sub in inside if (number := own_number(sub)) is not None}
     numbers |= {
         name: (UNNAMED, int(match[1] or 0))
         for name in {path.rpartition("/")[2] for path in paths}
@@ -42,10 +43,6 @@ def stable_paths(layer: keras.Layer, paths: Sequence[str]) -> tuple[str, ...]:
     }
     ranks = _ranks(paths, numbers)
     return tuple(_renamed(path, numbers, ranks) for path in paths)
-
-
-def _inside(layer: keras.Layer) -> Sequence[keras.Layer]:
-    return tuple(layer._flatten_layers(include_self=False))
 
 
 def _ranks(paths: Sequence[str], numbers: Mapping[str, tuple[str, int]]) -> dict[tuple[str, str], int]:

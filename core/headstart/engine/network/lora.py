@@ -66,10 +66,6 @@ class LowRankAdapter:
     Raises UsageError naming the stages of `named` where no kernel is one that `plan.rank` makes smaller.
     """
 
-    factors: dict[str, keras.Variable]
-    adapted: dict[str, keras.Variable]
-    base: dict[str, Any]
-
     def __init__(self, named: Mapping[str, keras.Variable], plan: LowRank, *, seed: int) -> None:
         splits = adaptable({name: tuple(variable.shape) for name, variable in named.items()}, plan.rank)
         if not splits:
@@ -81,15 +77,15 @@ class LowRankAdapter:
                 hint="choose a smaller --set strategy.rank, other stages with --train, or another strategy",
             )
         self._scale = plan.scale
-        self.adapted = {name: named[name] for name in splits}
-        self.base = {name: copied(variable) for name, variable in self.adapted.items()}
-        self.factors = {}
+        self.adapted: dict[str, keras.Variable] = {name: named[name] for name in splits}
+        self.base: dict[str, Any] = {name: copied(variable) for name, variable in self.adapted.items()}
+        self.factors: dict[str, keras.Variable] = {}
         draw = np.random.default_rng(seed)
         for name, split in splits.items():
             bound = 1 / math.sqrt(split.rows)
-            drawn = draw.uniform(-bound, bound, (split.rows, plan.rank)).astype(np.float32)
-            self.factors[f"{name}:a"] = _variable(drawn)
-            self.factors[f"{name}:b"] = _variable(np.zeros((plan.rank, split.columns), np.float32))
+            drawn = draw.uniform(-bound, bound, (split.rows, plan.rank))
+            self.factors[f"{name}:a"] = keras.Variable(drawn, dtype="float32")
+            self.factors[f"{name}:b"] = keras.Variable(np.zeros((plan.rank, split.columns)), dtype="float32")
 
     @property
     def counts(self) -> dict[str, int]:
@@ -118,7 +114,3 @@ def _is_kernel(name: str) -> bool:
     """Those of separable convolutions and of recurrent layers have a word before it: `pointwise_kernel`."""
     role = name.rpartition("/")[2]
     return role.startswith(ROLE) or f"_{ROLE}" in role
-
-
-def _variable(array: np.ndarray) -> keras.Variable:
-    return keras.Variable(array, dtype="float32")

@@ -136,7 +136,7 @@ def calibrate(
             inputs = {name: tensors[name] for name in stage.model.input}
             with contextlib.ExitStack() as stack:
                 for layer in weighted_layers(stage.model):
-                    for leaf in _leaves(layer):
+                    for leaf in filter(_is_leaf, layer._flatten_layers()):
                         stack.enter_context(_calibrating(leaf))
                 stage.model(inputs, training=False)
             tensors = stage.model(inputs, training=False)
@@ -144,13 +144,10 @@ def calibrate(
             _check_alive(stage.name, {name: tensor for name, tensor in tensors.items() if name in values})
 
 
-def _leaves(layer: keras.Layer) -> Iterator[keras.Layer]:
-    """The layers inside a composite one that hold weights and are not composite themselves; else the layer."""
-    inner = [sub for sub in layer._flatten_layers(include_self=False, recursive=False) if sub.weights]
-    if not inner:
-        yield layer
-    for sub in inner:
-        yield from _leaves(sub)
+def _is_leaf(layer: keras.Layer) -> bool:
+    """Whether a layer holds weights, and no layer inside it does."""
+    inner = layer._flatten_layers(include_self=False)
+    return bool(layer.weights) and not any(sub.weights for sub in inner)
 
 
 @contextlib.contextmanager

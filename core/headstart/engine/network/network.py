@@ -97,13 +97,9 @@ class Network:
             return outputs
         taps = {name: tensor for name, tensor in alive.items() if name.startswith(TAP)}
         taps |= {TAP + name: outputs[tensor] for name, (giver, tensor) in self.taps.items() if giver == stage.name}
-        return self._needed_above(stage, outputs) | taps
-
-    def _needed_above(self, stage: Stage, outputs: Mapping[str, Any]) -> dict[str, Any]:
         above = self.stages[self.index(stage.name) + 1]
-        if above.name == HEAD:
-            return {}
-        return {name: outputs[name] for name in above.model.input}
+        needed = {} if above.name == HEAD else {name: outputs[name] for name in above.model.input}
+        return needed | taps
 
 
 def choose_features(offered: Sequence[FeatureSpec], wanted: Sequence[str]) -> tuple[FeatureSpec, ...]:

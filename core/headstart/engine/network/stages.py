@@ -1,4 +1,4 @@
-"""Names of weights: `stage/index/role`, from position alone.
+"""Stages: names of their weights, `stage/index/role`, from position alone; and what stages look like.
 
 Keras numbers layers by counters that differ from process to process, so its names cannot be stored. Ours come from
 the place of a layer among the layers of its stage that hold weights, and the weight's own role in its layer.
@@ -6,7 +6,9 @@ the place of a layer among the layers of its stage that hold weights, and the we
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import keras
@@ -106,3 +108,33 @@ def _names(tensors: object) -> set[str]:
     if not isinstance(tensors, dict):
         raise ValueError("a stage maps a dict of named tensors to a dict of named tensors")
     return set(tensors)
+
+
+@dataclass(frozen=True)
+class StageSummary:
+    """One stage: how many layers and numbers it has, and the shapes (batch first) of what it gives."""
+
+    stage: str
+    layers: int
+    parameters: int
+    outputs: Mapping[str, tuple[int | None, ...]]
+
+
+def summarise_stage(stage: Stage) -> StageSummary:
+    """Describe one built stage."""
+    return StageSummary(
+        stage=stage.name,
+        layers=sum(not isinstance(layer, keras.layers.InputLayer) for layer in stage.model.layers),
+        parameters=sum(math.prod(variable.shape) for variable in name_variables([stage]).values()),
+        outputs={name: tuple(tensor.shape) for name, tensor in stage.model.output.items()},
+    )
+
+
+def uncuttable(stages: Sequence[Stage]) -> tuple[str, ...]:
+    """Composite layers, as `stage: layer (type)`: nothing can be cut or lowered inside them."""
+    return tuple(
+        f"{stage.name}: {layer.name} ({type(layer).__name__})"
+        for stage in stages
+        for layer in stage.model.layers
+        if not isinstance(layer, keras.Model) and list(layer._flatten_layers(include_self=False))
+    )

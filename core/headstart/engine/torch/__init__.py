@@ -2,11 +2,8 @@
 
 from torch import no_grad as without_gradients
 
-from headstart.engine.torch.forward import TorchForward as Forward
-from headstart.engine.torch.forward import TorchLossStep as LossStep
-from headstart.engine.torch.forward import TorchScoreStep as ScoreStep
 from headstart.engine.torch.scan import TorchScan as Scan
 from headstart.engine.torch.step import TorchTrainStep as TrainStep
-from headstart.engine.torch.step import gradients_of
+from headstart.engine.torch.step import gradients_of, inference
 
-__all__ = ["Forward", "LossStep", "Scan", "ScoreStep", "TrainStep", "gradients_of", "without_gradients"]
+__all__ = ["Scan", "TrainStep", "gradients_of", "inference", "without_gradients"]

@@ -10,9 +10,8 @@ import numpy as np
 import torch
 
 from headstart.engine.batch import Batch
-from headstart.engine.step import ROOM_FOR_OUTPUTS, Advanced, Step
-from headstart.engine.torch.forward import device, on_device, put
-from headstart.engine.torch.step import Found, FusedUpdate, TorchGradients, all_finite
+from headstart.engine.step import ROOM_FOR_OUTPUTS, ROOM_ON_DEVICE, Advanced, Step
+from headstart.engine.torch.step import Found, FusedUpdate, TorchGradients, all_finite, device, on_device, put
 
 ATEN = torch.ops.aten
 NARROW = 64
@@ -86,9 +85,6 @@ def _is_narrow_gradient(node: Any) -> bool:
     return int(node.args[1].meta["tensor_meta"].shape[1]) < NARROW
 
 
-ROOM_ON_DEVICE = 4 * 2**30
-
-
 class TorchScan:
     """Fulfils `Scan`; the variables hold the state."""
 
@@ -128,10 +124,10 @@ class TorchScan:
         return self._take(start, stop, careful=True)
 
     def sync(self) -> None:
-        """See `Scan`; nothing to do, the variables hold the state."""
+        """See `Trains`; nothing to do, the variables hold the state."""
 
     def reload(self) -> None:
-        """See `Scan`."""
+        """See `Trains`."""
         step, optimizer = self._step, self._optimizer
         self._apply = FusedUpdate(optimizer)
         read = [variable for stage in step.network.stages[step.start :] for variable in stage.model.variables]

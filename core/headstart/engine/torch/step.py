@@ -1,10 +1,12 @@
-"""Training steps on PyTorch: eager, gradients only where weights learn, updates in place by its own fused kernel."""
+"""Inference and training steps on PyTorch: eager, gradients only where weights learn, updates in place by its own fused
+kernel."""
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,8 +17,46 @@ import torch
 from headstart.engine.batch import Batch
 from headstart.engine.precision import run_network
 from headstart.engine.step import GradientStep, Step, Stepped, in_parts, with_head_inputs
-from headstart.engine.torch.forward import arrays_of, device, on_device, put
 from headstart.engine.train.optimizer import BETA_1, BETA_2, EPSILON, GroupedAdamW
+from headstart.specs import Stage
+
+
+def device() -> Any:
+    """The device that Keras computes on."""
+    return keras.ops.zeros(()).device
+
+
+def on_device(array: np.ndarray, where: Any) -> Any:
+    """`array` as a tensor: the same memory on the CPU, a copy that does not wait on an accelerator."""
+    if array.dtype == np.uint32:
+        array = array.astype(np.int64)  # few operations know uint32
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")  # nor is it written to
+        tensor = torch.from_numpy(np.ascontiguousarray(array))
+    return tensor.pin_memory().to(where, non_blocking=True) if where.type == "cuda" else tensor.to(where)
+
+
+def put(batch: Batch, where: Any) -> dict[str, Any]:
+    """Arrays by name as tensors."""
+    return {name: on_device(array, where) for name, array in batch.items()}
+
+
+def arrays_of(tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Tensors by name as arrays on the host."""
+    return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+
+
+def inference(compute: Callable[..., Any], stages: Sequence[Stage]) -> Callable[..., Any]:
+    """See `headstart.engine.device.inference`; the variables of `stages` are read as they are."""
+    where = device()
+
+    def on_arrays(*batches: Batch) -> Any:
+        tensors = [put(batch, where) for batch in batches]
+        with torch.no_grad():
+            found = compute(*tensors)
+        return keras.tree.map_structure(lambda tensor: tensor.cpu().numpy(), found)
+
+    return on_arrays
 
 
 @dataclass(frozen=True)
@@ -63,7 +103,9 @@ class FusedUpdate:
         # The kernel divides the root by this correction before it adds epsilon; Keras adds epsilon to the root alone.
         epsilon = EPSILON / math.sqrt(1 - BETA_2**number)
         with torch.no_grad():
-            shrunk = self._shrunk_by(gradients, norm)
+            shrunk = None
+            if clip := optimizer.rules.clip:  # what the kernel is to divide by, so that the norm is at most that
+                shrunk = (norm_of(gradients) if norm is None else norm).div(clip).clamp(min=1.0)
             for each in self._together:
                 rate = float(rates[each.group])
                 before = torch._foreach_sub(each.values, each.anchors) if each.anchors else []
@@ -89,13 +131,6 @@ class FusedUpdate:
                 share = float(optimizer.average_share(optimizer.count))
                 torch._foreach_lerp_(optimizer.averages, self._values, weight=share)
         optimizer.count = number
-
-    def _shrunk_by(self, gradients: Sequence[Any], norm: Any | None) -> Any | None:
-        """What the kernel is to divide gradients by, so that their norm together is at most the limit."""
-        clip = self._optimizer.rules.clip
-        if not clip:
-            return None
-        return (norm_of(gradients) if norm is None else norm).div(clip).clamp(min=1.0)
 
 
 def norm_of(tensors: Sequence[Any]) -> Any:
@@ -185,10 +220,10 @@ class TorchTrainStep:
         return Stepped(float(found.loss), found.losses.cpu().numpy(), arrays_of(found.outputs), finite)
 
     def sync(self) -> None:
-        """See `TrainStep`; nothing to do, the variables hold the state."""
+        """See `Trains`; nothing to do, the variables hold the state."""
 
     def reload(self) -> None:
-        """See `TrainStep`."""
+        """See `Trains`."""
         self._apply = FusedUpdate(self._step.optimizer)
 
     def _of(self, batch: Batch, targets: Batch, mask: np.ndarray) -> Found:
@@ -197,9 +232,8 @@ class TorchTrainStep:
             return self._gradients(put(batch, where), put(targets, where), on_device(mask, where))
         parts: list[Found] = []
         gradients: list[Any] = []
-        for part in in_parts(batch, targets, mask, self._parts):
-            tensors, encoded = put(part.batch, where), put(part.targets, where)
-            found = self._gradients(tensors, encoded, on_device(part.mask, where), float(mask.sum()))
+        for samples, encoded, real in in_parts(batch, targets, mask, self._parts):
+            found = self._gradients(put(samples, where), put(encoded, where), on_device(real, where), float(mask.sum()))
             gradients = found.gradients if not gradients else torch._foreach_add(gradients, found.gradients)
             parts.append(found._replace(gradients=[]))  # or those of all parts would be alive at once
         outputs = {name: torch.cat([each.outputs[name] for each in parts])[: len(mask)] for name in parts[0].outputs}

@@ -32,7 +32,13 @@ def reestimate(network: Network, tensors: Mapping[str, np.ndarray], rows: np.nda
     `tensors` are prepared samples (row, ...) by name. Each sample counts alike, the source's statistics as SOURCE of
     them; the order is fixed, so that equal samples give equal statistics.
     """
-    layers = _norms(network)
+    found = {
+        id(layer): layer
+        for stage in network.backbone
+        for layer in stage.model._flatten_layers()
+        if isinstance(layer, keras.layers.BatchNormalization)
+    }
+    layers = list(found.values())
     if not layers:
         return 0
     before = [(layer.momentum, layer.trainable) for layer in layers]
@@ -67,16 +73,6 @@ def statistics_of(network: Network) -> set[str]:
 
 def _array(variable: keras.Variable) -> np.ndarray:
     return np.array(keras.ops.convert_to_numpy(variable), np.float64)
-
-
-def _norms(network: Network) -> list[keras.layers.BatchNormalization]:
-    found = {
-        id(layer): layer
-        for stage in network.backbone
-        for layer in stage.model._flatten_layers()
-        if isinstance(layer, keras.layers.BatchNormalization)
-    }
-    return list(found.values())
 
 
 def _batches(

@@ -17,8 +17,7 @@ import numpy as np
 
 from headstart.atomic import explained, remove_directory, remove_leftovers, write_directory
 from headstart.errors import DataError, HeadstartError, PluginError
-from headstart.manifest import read_manifest, write_manifest
-from headstart.schemas import CHECKPOINT
+from headstart.manifest import CHECKPOINT, read_manifest, write_manifest
 from headstart.weights.files import SUFFIX, read_safetensors, write_safetensors
 
 DAMAGED = "damaged"
@@ -107,20 +106,18 @@ class Checkpoints:
         One that cannot be read may be whole: it stays where it is, and nothing is read in its place. Raises
         HeadstartError with the system's reason, and PluginError for one of another version.
         """
-        for name in reversed(self._found_on_opening()):
-            if (loaded := self._read(name, warn)) is not None:
-                return loaded
-        return None
-
-    def _found_on_opening(self) -> list[str]:
         try:
             remove_leftovers(self.folder)
-            return self.names()
+            found = self.names()
         except OSError as exc:
             raise HeadstartError(
                 f"the checkpoints in {self.folder} cannot be read: {exc.strerror or exc}",
                 hint="resume when they can be read",
             ) from exc
+        for name in reversed(found):
+            if (loaded := self._read(name, warn)) is not None:
+                return loaded
+        return None
 
     def go_back(self, warn: Warn, fits: Callable[[Loaded], bool] = lambda loaded: True) -> Loaded:
         """Read the last one at an epoch's end that `fits`, and remove those after it: their steps will be taken again.
@@ -152,7 +149,11 @@ class Checkpoints:
         except PluginError as exc:
             raise PluginError(exc.message, hint=OTHER_VERSION) from exc
         except OSError as exc:
-            raise _unreadable(self.folder / name, exc) from exc
+            path = self.folder / name
+            raise HeadstartError(
+                f"the checkpoint {path} cannot be read: {exc.filename or path}: {exc.strerror or exc}",
+                hint=f"resume when it can be read, or move {name} away to go on from the checkpoint before it",
+            ) from exc
 
     def _know(self, name: str, kept: Mapping[str, str | None]) -> None:
         self.best, self.before, self.last = kept["best"], kept["before"], name
@@ -178,14 +179,6 @@ class Checkpoints:
         with explained(aside):
             (self.folder / name).rename(aside)
         return aside
-
-
-def _unreadable(path: Path, error: OSError) -> HeadstartError:
-    place = error.filename or path
-    return HeadstartError(
-        f"the checkpoint {path} cannot be read: {place}: {error.strerror or error}",
-        hint=f"resume when it can be read, or move {path.name} away to go on from the checkpoint before it",
-    )
 
 
 def _place(name: str) -> tuple[int, int]:

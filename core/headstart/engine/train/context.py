@@ -80,12 +80,6 @@ class TrainContext:
             trainable.training,
         )
 
-    def weights_so_far(self, changing: Mapping[str, keras.Variable]) -> dict[str, np.ndarray]:
-        """The network's weights that are no longer as they were loaded, with those that `changing` names."""
-        wanted = self.changed | set(changing)
-        named = name_variables(self.network.learned)
-        return {name: copy_of(variable) for name, variable in named.items() if name in wanted}
-
     def assign_weights(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Set weights of the network by name."""
         named = name_variables(self.network.learned)
@@ -108,9 +102,14 @@ class TrainContext:
             variable.assign(np.array([drawn, *[0] * (variable.shape[0] - 1)], np.int64).astype(variable.dtype))
 
     def shared_groups(self, changing: Mapping[str, keras.Variable]) -> dict[str, Mapping[str, np.ndarray]]:
-        """What every checkpoint holds: weights, and the states of layers that draw."""
-        seeds = {str(place): copy_of(variable) for place, variable in enumerate(self.seeds())}
-        return {"weights": self.weights_so_far(changing), "seeds": seeds}
+        """What every checkpoint holds: the network's weights that are no longer as they were loaded, those that
+        `changing` names among them, and the states of layers that draw."""
+        wanted = self.changed | set(changing)
+        named = name_variables(self.network.learned)
+        return {
+            "weights": {name: copy_of(variable) for name, variable in named.items() if name in wanted},
+            "seeds": {str(place): copy_of(variable) for place, variable in enumerate(self.seeds())},
+        }
 
     def restore_shared(self, groups: Mapping[str, Mapping[str, np.ndarray]]) -> None:
         """Take over what `shared_groups` gave."""

@@ -15,7 +15,8 @@ import numpy as np
 
 from headstart.engine.batch import Batch, take
 from headstart.engine.device import scan
-from headstart.engine.step import Step, Stepped
+from headstart.engine.scoring import ScoredRows
+from headstart.engine.step import Scan, Step
 from headstart.engine.train.epochs import EpochRecord, Epochs, Examples, Failure, Order, StepByStep, Stored, Watch
 
 BLOCK = 8 * 2**20
@@ -63,8 +64,8 @@ class DeviceEpochs:
         if not isinstance(self.examples.samples, Stored):
             raise ValueError("many steps a call need stored samples")
         self._stored = self.examples.samples
-        self._scan = scan(self.step)
-        self._stays = self._scan.can_hold(self._stored.views, self.examples.targets)
+        self.trains: Scan = scan(self.step)
+        self._stays = self.trains.can_hold(self._stored.views, self.examples.targets)
         bytes_a_step = self.batch_size * sum(array[:1].nbytes for array in self._stored.views[0].values())
         steps = -(-self._stored.count // self.batch_size)
         self._steps_a_block = steps if self._stays else max(1, min(steps, BLOCK // bytes_a_step))
@@ -84,15 +85,15 @@ class DeviceEpochs:
                 if every:
                     stop = min(stop, place + every - place % every)
                 started = time.monotonic()
-                advanced = self._scan.advance(place - first, stop - first)
+                advanced = self.trains.advance(place - first, stop - first)
                 self.pace.observe(time.monotonic() - started)
                 # Step by step, so that a sum has the same bits however many steps a call took.
                 for done in range(advanced.reached + first - place):
                     targets = self._targets(epoch, rows[place + done])
                     outputs = {name: output[done] for name, output in advanced.outputs.items()}
-                    real = mask[place + done] > 0
-                    seen = Stepped(float(advanced.means[done]), advanced.losses[done], outputs, True)
-                    record.add(seen, targets, real, facts=self.examples.facts_of(rows[place + done]))
+                    facts = self.examples.facts_of(rows[place + done])
+                    seen = ScoredRows(targets, outputs, advanced.losses[done], facts)
+                    record.add(float(advanced.means[done]), seen.only(slice(0, int(mask[place + done].sum()))))
                 if not advanced.finite:
                     place = record.steps
                     failure = Failure(place + 1, float(advanced.means[-1]), rows[place][mask[place] > 0])
@@ -100,31 +101,23 @@ class DeviceEpochs:
                     watch(record)
             if failure:
                 break
-        self._scan.sync()
+        self.trains.sync()
         return failure
-
-    def sync(self) -> None:
-        """See `Epochs`."""
-        self._scan.sync()
-
-    def reload(self) -> None:
-        """See `Epochs`."""
-        self._scan.reload()
 
     def _begin(self, epoch: int, rows: np.ndarray, mask: np.ndarray, *, taken: int) -> None:
         number = epoch % len(self._stored.views)
         if self._stays:
             if number not in self._held:
                 everything = np.arange(self._stored.count)
-                self._held[number] = self._scan.put(self._stored.views[number], self._targets(number, everything))
-            self._scan.begin(self._held[number], rows, mask, taken=taken)
+                self._held[number] = self.trains.put(self._stored.views[number], self._targets(number, everything))
+            self.trains.begin(self._held[number], rows, mask, taken=taken)
             return
         short = self._steps_a_block - len(rows)  # one shape, so that one compilation serves all blocks
         picked = np.pad(rows, ((0, short), (0, 0)), mode="edge")
         flat = picked.ravel()
-        held = self._scan.put(take(self._stored.views[number], flat), self._targets(epoch, flat))
+        held = self.trains.put(take(self._stored.views[number], flat), self._targets(epoch, flat))
         places = np.arange(len(flat)).reshape(picked.shape)
-        self._scan.begin(held, places, np.pad(mask, ((0, short), (0, 0)), mode="edge"), taken=taken)
+        self.trains.begin(held, places, np.pad(mask, ((0, short), (0, 0)), mode="edge"), taken=taken)
 
     def _targets(self, epoch: int, rows: np.ndarray) -> Batch:
         return self.examples.targets_of(self.step.task, epoch, rows)

@@ -17,8 +17,8 @@ from headstart.data.order import batches
 from headstart.data.views import Mixed
 from headstart.engine.batch import Batch, take
 from headstart.engine.device import train_step
-from headstart.engine.scoring import Scores
-from headstart.engine.step import Step, Stepped
+from headstart.engine.scoring import ScoredRows, Scores
+from headstart.engine.step import Step, Trains, TrainStep
 from headstart.errors import UsageError
 from headstart.specs import HEAD, Facts, MixesTargets, Task
 
@@ -217,22 +217,20 @@ class EpochRecord:
 
     scores: Scores | None = None
     losses: list[float] = field(default_factory=list)
+    total: float = 0.0
+    """The sum of the losses."""
 
     @property
     def steps(self) -> int:
         """How many steps were taken."""
         return len(self.losses)
 
-    def add(self, seen: Stepped, targets: Batch, real: np.ndarray, *, facts: Sequence[Facts] = ()) -> None:
-        """What a step saw, with the targets (batch, ...) and facts of its rows, of which `real` (batch,) bool count."""
-        self.losses.append(seen.loss)
-        if self.scores is None:
-            return
-        if real.all():
-            self.scores.update(targets, seen.outputs, seen.losses, facts=facts)
-            return
-        counted = Picked(facts, np.flatnonzero(real)) if len(facts) else ()
-        self.scores.update(take(targets, real), take(seen.outputs, real), seen.losses[real], facts=counted)
+    def add(self, loss: float, rows: ScoredRows) -> None:
+        """What a step saw: the mean loss, and its rows without padding."""
+        self.losses.append(loss)
+        self.total += loss
+        if self.scores is not None:
+            self.scores.add(rows)
 
     def metrics(self) -> dict[str, float]:
         """Metrics of the training split."""
@@ -255,11 +253,9 @@ class Epochs(Protocol):
         into the step's variables.
         """
 
-    def sync(self) -> None:
-        """Put what was learned so far into the step's variables, and the moments into the optimizer."""
-
-    def reload(self) -> None:
-        """Take the variables and the optimizer as they are now: they were set from outside."""
+    @property
+    def trains(self) -> Trains:
+        """What makes the updates."""
 
 
 class StepByStep:
@@ -268,7 +264,7 @@ class StepByStep:
     def __init__(self, step: Step, examples: Examples, *, order: Order, batch_size: int, parts: int = 1) -> None:
         self._examples, self._task = examples, step.task
         self._order, self._batch_size = order, batch_size
-        self._step = train_step(step, parts=parts)
+        self.trains: TrainStep = train_step(step, parts=parts)
         self._statistics_move = step.training > {HEAD}
 
     def run(self, epoch: int, record: EpochRecord, watch: Watch, *, every: int = 0) -> Failure | None:
@@ -281,19 +277,12 @@ class StepByStep:
             if self._statistics_move:
                 rows = filled_up(rows, mask, order)
             targets = self._examples.targets_of(self._task, epoch, rows)
-            stepped = self._step(self._examples.samples.take(epoch, rows), targets, mask)
+            stepped = self.trains(self._examples.samples.take(epoch, rows), targets, mask)
             if not stepped.finite:
                 failure = Failure(number, stepped.loss, rows[mask > 0])
                 break
-            record.add(stepped, targets, mask > 0, facts=self._examples.facts_of(rows))
+            seen = ScoredRows(targets, stepped.outputs, stepped.losses, self._examples.facts_of(rows))
+            record.add(stepped.loss, seen.only(slice(0, int(mask.sum()))))
             watch(record)
-        self._step.sync()
+        self.trains.sync()
         return failure
-
-    def sync(self) -> None:
-        """See `Epochs`."""
-        self._step.sync()
-
-    def reload(self) -> None:
-        """See `Epochs`."""
-        self._step.reload()

@@ -55,7 +55,7 @@ class PhaseLog:
             phase=self.label(state.trial),
             epoch=state.epoch,
             epochs=self.phase.epochs,
-            metrics={"loss": sum(record.losses) / record.steps},
+            metrics={"loss": record.total / record.steps},
         )
 
     def back(self, state: TrainState, reason: str) -> None:

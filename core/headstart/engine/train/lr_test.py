@@ -6,8 +6,8 @@ before an update tells of the rates before it, so that each rate is judged by th
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import keras
@@ -22,7 +22,7 @@ from headstart.engine.train.optimizer import GroupedAdamW, Rules
 from headstart.engine.train.phases import cut_of
 from headstart.engine.train.recovery import SmallerBatches
 from headstart.engine.train.surgical import pick_stages
-from headstart.engine.train.trainable import Trainable, select_trainable
+from headstart.engine.train.trainable import select_trainable
 from headstart.rate_curve import STOP, RateCurve, smoothed_so_far
 from headstart.specs import HEAD, Phase
 
@@ -35,21 +35,14 @@ class Measured:
     reason: str
 
 
-class SweptAdamW(GroupedAdamW):
-    """AdamW whose rates are the phase's peaks times a factor that is known for each update."""
-
-    def __init__(
-        self, named: Mapping[str, keras.Variable], peaks: Mapping[str, float], factors: np.ndarray, phase: Phase
-    ) -> None:
-        rules = Rules(clip=phase.clip, l2_sp=phase.l2_sp)
-        super().__init__(named, peaks, steps=len(factors), warmup=0.0, weight_decay=phase.weight_decay, rules=rules)
-        self._factors = factors
-
-    def rates(self, counts: np.ndarray | int) -> np.ndarray:
-        """The rate of each group, (..., group) float64, for the update after `counts` (...) updates."""
-        factors: np.ndarray = self._factors[np.minimum(counts, len(self._factors) - 1)]
-        rates: np.ndarray = factors[..., None] * super().rates(np.zeros_like(counts))
-        return rates
+def sweeping(named: Mapping[str, keras.Variable], phase: Phase, factors: np.ndarray) -> GroupedAdamW:
+    """AdamW whose rates are the phase's peaks times one of `factors` (step,) for each update."""
+    rules = Rules(clip=phase.clip, l2_sp=phase.l2_sp)
+    made = GroupedAdamW(
+        named, phase.rates, steps=len(factors), warmup=0.0, weight_decay=phase.weight_decay, rules=rules
+    )
+    made.table = factors[:, np.newaxis] * made.table[0]  # without a warm-up the first rates are the peaks
+    return made
 
 
 def measure_rates(phase: Phase, context: TrainContext, values: np.ndarray, *, planned: float) -> Measured:
@@ -58,19 +51,24 @@ def measure_rates(phase: Phase, context: TrainContext, values: np.ndarray, *, pl
     They are of a setting to which the phase's rates are in proportion, and which is `planned` for those that it has.
     Everything that learns is afterwards as it was before, to the bit. Raises UsageError as a run of the phase would.
     """
-    phase = pick_stages(phase, context) if phase.pick else phase
+    phase = pick_stages(phase, context)
     trainable = select_trainable(context.network, phase, seed=context.seed, batch_norm=context.batch_norm)
     cut = cut_of(context.network, phase)
     context.source.forget_other_cuts(cut)
     seen = context.source.training(cut, views=phase.views, fresh=is_fresh(phase))
-    optimizer = SweptAdamW(trainable.variables, phase.rates, values / planned, phase)
+    optimizer = sweeping(trainable.variables, phase, values / planned)
     step = context.step(seen.start, trainable, optimizer)
     examples = Examples(seen.samples, context.targets["train"])
+    moved = [*trainable.variables.values(), *trainable.changed.values(), *context.seeds()]
 
     def measure(size: int) -> tuple[np.ndarray, str]:
-        with _unchanged(context, trainable):
+        kept = [copy_of(variable) for variable in moved]
+        try:
             optimizer.begin_again()
             return _losses(step, context, examples, len(values), parts=-(-context.batch_size // size))
+        finally:
+            for variable, array in zip(moved, kept, strict=True):
+                variable.assign(array)
 
     purpose = f"to test rates of phase {phase.name!r}"
     losses, reason = SmallerBatches(context.batch_size, context.batch_size, purpose, context.log.warn)(measure)
@@ -101,21 +99,7 @@ def _endless(
     context: TrainContext, examples: Examples, *, statistics_move: bool
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """(epoch, rows, mask) of batch after batch, as a run has them."""
-    epoch = 0
-    while True:
-        epoch += 1
+    for epoch in itertools.count(1):
         order = examples.order(context.order(epoch), context.batch_size)
         for rows, mask in batches(order, context.batch_size):
             yield epoch, filled_up(rows, mask, order) if statistics_move else rows, mask
-
-
-@contextmanager
-def _unchanged(context: TrainContext, trainable: Trainable) -> Iterator[None]:
-    """Give every variable that an update moves its numbers back."""
-    moved = [*trainable.variables.values(), *trainable.changed.values(), *context.seeds()]
-    kept = [copy_of(variable) for variable in moved]
-    try:
-        yield
-    finally:
-        for variable, array in zip(moved, kept, strict=True):
-            variable.assign(array)

@@ -80,10 +80,7 @@ class GroupedAdamW:
         self.names = tuple(named)
         self.variables = list(named.values())
         self.rules = rules
-        self.first = [keras.ops.zeros(variable.shape, dtype="float32") for variable in self.variables]
-        self.second = [keras.ops.zeros(variable.shape, dtype="float32") for variable in self.variables]
-        self.averages = [copied(variable) for variable in self.variables] if rules.average else []
-        self.count = 0
+        self.begin_again()
         self.factor = 1.0
         """By which every rate of the schedule is multiplied."""
         stages = [name.partition("/")[0] for name in named]
@@ -101,11 +98,12 @@ class GroupedAdamW:
         ]
         self.decays = [0.0 if each else weight_decay for each in exempt]
         """By how much of its rate an update shrinks each weight."""
-        self._rates = np.stack([schedule(rate, steps=steps, warmup=warmup) for rate in different], axis=1)
+        self.table = np.stack([schedule(rate, steps=steps, warmup=warmup) for rate in different], axis=1)
+        """The rate of each group (update, group), float64; the last row is that of all updates after it."""
 
     def rates(self, counts: np.ndarray | int) -> np.ndarray:
         """The rate of each group, (..., group) float64, for the update after `counts` (...) updates."""
-        rows: np.ndarray = self._rates[np.minimum(counts, len(self._rates) - 1)]
+        rows: np.ndarray = self.table[np.minimum(counts, len(self.table) - 1)]
         return rows * self.factor
 
     def average_share(self, counts: np.ndarray | int) -> Any:
@@ -153,12 +151,10 @@ class GroupedAdamW:
 
     def begin_again(self) -> None:
         """As before the first update, the weights as they are now."""
-        zeros = {
-            name: np.zeros(variable.shape, np.float32)
-            for name, variable in zip(self.names, self.variables, strict=True)
-        }
-        values = {name: keras.ops.convert_to_numpy(each) for name, each in zip(self.names, self.variables, strict=True)}
-        self.restore(zeros, zeros, values, count=0)
+        self.first = [keras.ops.zeros(variable.shape, dtype="float32") for variable in self.variables]
+        self.second = [keras.ops.zeros(variable.shape, dtype="float32") for variable in self.variables]
+        self.averages = [copied(variable) for variable in self.variables] if self.rules.average else []
+        self.count = 0
 
     def _tensors(self, arrays: Arrays) -> list[Any]:
         return [keras.ops.convert_to_tensor(np.array(arrays[name], copy=True)) for name in self.names]

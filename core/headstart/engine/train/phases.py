@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 from headstart.engine.closed_form import ClosedFormPhase
 from headstart.engine.network.frozen import hash_frozen, verify_frozen
@@ -14,7 +12,7 @@ from headstart.engine.train.checkpoints import OTHER_VERSION, Loaded
 from headstart.engine.train.context import Place, TrainContext, digest_of, digest_of_plan, is_fresh
 from headstart.engine.train.optimizer import warmup_steps
 from headstart.engine.train.state import PhaseResult
-from headstart.engine.train.surgical import pick_stages
+from headstart.engine.train.surgical import pick_stages, with_stages
 from headstart.engine.train.trainable import Trainable, select_trainable
 from headstart.engine.train.trainer import Trainer, steps_per_epoch
 from headstart.errors import HeadstartError
@@ -23,11 +21,6 @@ from headstart.events import PhaseDone, PhaseStarted
 from headstart.specs import HEAD, Phase
 
 PLAN_CHANGED = f"the strategy has changed since: {OTHER_VERSION}"
-Solver = type[Trainer] | type[ClosedFormPhase]
-SOLVERS: Mapping[str, Solver] = {
-    "gradient": Trainer,
-    "closed_form": ClosedFormPhase,
-}
 
 
 def cut_of(network: Network, phase: Phase) -> int:
@@ -69,17 +62,22 @@ def _take_up(phases: Sequence[Phase], context: TrainContext, loaded: Loaded) -> 
     context.results[:] = [PhaseResult.of(each) for each in facts["results"]]
     context.changed.update(facts["changed"])
     context.restore_shared(loaded.groups)
-    _verify_untouched(context.network, loaded)
+    # A run goes on on the very weights that it began with: those that its checkpoint does not hold.
+    if facts["untouched"] != digest_of(hash_frozen(context.network, loaded.group("weights"))):
+        raise HeadstartError(
+            "the backbone's weights are not those that the run began with: what is frozen differs from the checkpoint",
+            hint="restore the weights file, or start a new run in another folder",
+        )
     return (index + 1, None) if facts["complete"] else (index, loaded)
 
 
 def _run_phase(phases: Sequence[Phase], index: int, context: TrainContext, *, loaded: Loaded | None) -> None:
     started = time.monotonic()
     network, phase = context.network, phases[index]
-    if loaded is None and phase.pick:
+    if loaded is None:
         phase = pick_stages(phase, context)
-    elif loaded is not None:
-        phase = _as_begun(phase, tuple(loaded.facts["train"]))
+    else:
+        phase = with_stages(phase, loaded.facts["train"])  # those that were picked, where it picks
         context.assign_weights(loaded.group("start"))  # an adapter, and what weights are drawn to, begin there
     trainable = select_trainable(network, phase, seed=context.seed, batch_norm=context.batch_norm)
     cut = cut_of(network, phase)
@@ -90,43 +88,27 @@ def _run_phase(phases: Sequence[Phase], index: int, context: TrainContext, *, lo
     if loaded is None:  # or it is among the events that the checkpoint counts
         context.log.emit(_announcement(phase, context, trainable, place, count=len(phases)))
     context.source.forget_other_cuts(cut)
-    conclude = partial(_conclude, context, Expected(trainable.counts(network), frozen, started))
-    SOLVERS[phase.solver](phase, context, trainable, place).run(conclude, loaded)
 
-
-def _as_begun(phase: Phase, train: tuple[str, ...]) -> Phase:
-    """`phase` with the stages that it began with: those that were picked, where it picks."""
-    rates = {stage: rate for stage, rate in phase.rates.items() if stage in train}
-    return dataclasses.replace(phase, train=train, rates=rates, pick=0)
-
-
-@dataclasses.dataclass(frozen=True)
-class Expected:
-    """What must hold at a phase's end: the numbers that learn, by stage, and the hashes of frozen weights, by name; it
-    `started` at that second of the monotonic clock."""
-
-    trainable: Mapping[str, int]
-    frozen: Mapping[str, str]
-    started: float
-
-
-def _conclude(context: TrainContext, expected: Expected, result: PhaseResult) -> None:
-    """Prove that what was to learn did and nothing frozen moved, and say how the phase ended: before it is saved as
-    complete, so that a run that goes on neither takes over what was not proven nor loses the word of it."""
-    _verify_trained(expected.trainable, result)
-    verified = verify_frozen(context.network, expected.frozen, result.phase)
-    context.log.emit(
-        PhaseDone(
-            time=now(),
-            phase=result.phase,
-            best_epoch=result.best_epoch,
-            best=result.best,
-            reason=result.reason,
-            frozen_verified=verified,
-            seconds=time.monotonic() - expected.started,
-            trained=result.trained,
+    def conclude(result: PhaseResult) -> None:
+        """Prove that what was to learn did and nothing frozen moved, and say how the phase ended: before it is saved as
+        complete, so that a run that goes on neither takes over what was not proven nor loses the word of it."""
+        _verify_trained(trainable.counts(network), result)
+        verified = verify_frozen(network, frozen, result.phase)
+        context.log.emit(
+            PhaseDone(
+                time=now(),
+                phase=result.phase,
+                best_epoch=result.best_epoch,
+                best=result.best,
+                reason=result.reason,
+                frozen_verified=verified,
+                seconds=time.monotonic() - started,
+                trained=result.trained,
+            )
         )
-    )
+
+    solver: type[Trainer] | type[ClosedFormPhase] = Trainer if phase.solver == "gradient" else ClosedFormPhase
+    solver(phase, context, trainable, place).run(conclude, loaded)
 
 
 def _verify_trained(trainable: Mapping[str, int], result: PhaseResult) -> None:
@@ -140,15 +122,6 @@ def _verify_trained(trainable: Mapping[str, int], result: PhaseResult) -> None:
         raise HeadstartError(
             f"phase {result.phase!r} trained other numbers than it was to: {', '.join(wrong)}",
             hint="this is a bug in the strategy or the task that solved the head; please report it",
-        )
-
-
-def _verify_untouched(network: Network, loaded: Loaded) -> None:
-    """A run that goes on does so on the very weights that it began with: those that its checkpoint does not hold."""
-    if digest_of(hash_frozen(network, loaded.group("weights"))) != loaded.facts["untouched"]:
-        raise HeadstartError(
-            "the backbone's weights are not those that the run began with: what is frozen differs from the checkpoint",
-            hint="restore the weights file, or start a new run in another folder",
         )
 
 

@@ -46,17 +46,16 @@ class SpikeGuard:
         for loss in losses[self.observed :]:
             self.observed += 1
             self.recent = [*self.recent, float(loss)][-WINDOW:]
-            if len(self.recent) == WINDOW:
-                self._look(sum(self.recent) / WINDOW)
+            if len(self.recent) < WINDOW:
+                continue
+            mean = sum(self.recent) / WINDOW
+            if self.low is not None and mean > max(self.low + ABOVE, self.low * TIMES):
+                raise LossSpikedError(self.observed, self.low, mean)
+            self.low = mean if self.low is None else min(self.low, mean)
 
     def next_epoch(self) -> None:
         """The next losses are those of another epoch."""
         self.observed = 0
-
-    def _look(self, mean: float) -> None:
-        if self.low is not None and mean > max(self.low + ABOVE, self.low * TIMES):
-            raise LossSpikedError(self.observed, self.low, mean)
-        self.low = mean if self.low is None else min(self.low, mean)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -90,18 +89,16 @@ class SmallerBatches:
                 if not is_out_of_memory(exc):
                     raise
                 shortage = describe_shortage(exc)
-            self._halve(shortage)  # here the error is gone, and with it the tensors that its traceback held
+            # Here the error is gone, and with it the tensors that its traceback held.
+            shortfall = f"memory does not suffice {self.what} in batches of {self.size}"
+            if self.size <= max(1, self.batch_size / 2**MOST):
+                raise HeadstartError(f"{shortfall}: {shortage}", hint=LESS_MEMORY)
+            self.warn(f"{shortfall} ({shortage}); they are halved")
+            self.size = -(-self.size // 2)
 
     def at_most(self, size: int) -> None:
         """Take no larger batches than `size`, as a run that goes on had found out."""
         self.size = min(self.size, size)
-
-    def _halve(self, shortage: str) -> None:
-        shortfall = f"memory does not suffice {self.what} in batches of {self.size}"
-        if self.size <= max(1, self.batch_size / 2**MOST):
-            raise HeadstartError(f"{shortfall}: {shortage}", hint=LESS_MEMORY)
-        self.warn(f"{shortfall} ({shortage}); they are halved")
-        self.size = -(-self.size // 2)
 
 
 def describe_shortage(error: BaseException) -> str:

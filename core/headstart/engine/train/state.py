@@ -76,6 +76,7 @@ class TrainState:
         """What `facts` and `groups` were made of; the new `record` takes over that of the epoch that was begun."""
         if epoch := groups.get("epoch", {}):
             record.losses = epoch[LOSSES].tolist()
+            record.total = sum(record.losses)
             if record.scores is not None:
                 saved = {name.removeprefix(SCORES): each for name, each in epoch.items() if name.startswith(SCORES)}
                 record.scores.restore(saved)
@@ -128,18 +129,19 @@ class PhaseResult:
 
     def facts(self) -> dict[str, Any]:
         """How it ended as plain values, None for what is not a number; without what val says of the answers."""
-        plain = {
+        return {name: value for name, value in self.saved().items() if name not in ("found", "before_refit")}
+
+    def saved(self) -> dict[str, Any]:
+        """All of it as plain values, for a checkpoint."""
+        return {
             **vars(self),
             "learned": list(self.learned),
             "best": without_nan(self.best),
             "trained": dict(self.trained),
             "averaged": {kind: list(values) for kind, values in self.averaged.items()},
+            "found": dict(self.found),
+            "before_refit": dict(self.before_refit),
         }
-        return {name: value for name, value in plain.items() if name not in ("found", "before_refit")}
-
-    def saved(self) -> dict[str, Any]:
-        """All of it as plain values, for a checkpoint."""
-        return {**self.facts(), "found": dict(self.found), "before_refit": dict(self.before_refit)}
 
     @classmethod
     def of(cls, saved: Mapping[str, Any]) -> PhaseResult:

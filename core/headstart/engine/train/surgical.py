@@ -29,8 +29,13 @@ def pick_stages(phase: Phase, context: TrainContext) -> Phase:
     candidates = _backbone_stages(phase)
     if not phase.pick or phase.pick >= len(candidates):
         return dataclasses.replace(phase, pick=0)
-    chosen = (*choose_stages(relative_gradients(context, phase), phase.pick), HEAD)
-    return dataclasses.replace(phase, train=chosen, rates={stage: phase.rates[stage] for stage in chosen}, pick=0)
+    return with_stages(phase, (*choose_stages(relative_gradients(context, phase), phase.pick), HEAD))
+
+
+def with_stages(phase: Phase, train: Sequence[str]) -> Phase:
+    """`phase` with these of its stages, none left to pick."""
+    rates = {stage: rate for stage, rate in phase.rates.items() if stage in train}
+    return dataclasses.replace(phase, train=tuple(train), rates=rates, pick=0)
 
 
 def choose_stages(values: Mapping[str, float], count: int) -> tuple[str, ...]:
@@ -45,11 +50,16 @@ def relative_gradients(context: TrainContext, phase: Phase) -> dict[str, float]:
 
     g is the mean gradient of the loss over the training split, not augmented and in inference mode, w are the weights;
     both are of all weights together that learn in the stage. A stage without any, or whose weights are all 0, has the
-    value 0. One pass.
+    value 0. One pass; in smaller batches, which changes nothing but rounding, where memory does not suffice.
+
+    Raises HeadstartError where it does not suffice for these either.
     """
     stages = sorted(_backbone_stages(phase), key=context.network.index)
     named = trainable_variables(context.network, stages)
-    gradients = _mean_gradients(context, phase, stages)
+    seen = context.source.plain(context.network.index(stages[0]), "train")
+    purpose = f"to choose the stages of phase {phase.name!r}"
+    in_batches = SmallerBatches(context.batch_size, context.batch_size, purpose, context.log.warn)
+    gradients = in_batches(lambda size: _mean_gradients(context, phase, stages, seen, size))
     weights = read_arrays(context.network.backbone)
     norms = {
         stage: (_norm(gradients, stage), _norm({name: weights[name] for name in named}, stage)) for stage in stages
@@ -57,20 +67,10 @@ def relative_gradients(context: TrainContext, phase: Phase) -> dict[str, float]:
     return {stage: gradient / weight if weight else 0.0 for stage, (gradient, weight) in norms.items()}
 
 
-def _mean_gradients(context: TrainContext, phase: Phase, stages: Sequence[str]) -> dict[str, np.ndarray]:
-    """The gradients, by weight, of the mean loss over the training split, float64; in smaller batches, which changes
-    nothing but rounding, where memory does not suffice.
-
-    Raises HeadstartError where it does not suffice for these either.
-    """
-    purpose = f"to choose the stages of phase {phase.name!r}"
-    seen = context.source.plain(min(map(context.network.index, stages)), "train")
-    in_batches = SmallerBatches(context.batch_size, context.batch_size, purpose, context.log.warn)
-    return in_batches(lambda size: _summed(context, phase, stages, seen, size))
-
-
-def _summed(context: TrainContext, phase: Phase, stages: Sequence[str], seen: Seen, size: int) -> dict[str, np.ndarray]:
-    """The same of the samples as `seen`, in batches of `size`."""
+def _mean_gradients(
+    context: TrainContext, phase: Phase, stages: Sequence[str], seen: Seen, size: int
+) -> dict[str, np.ndarray]:
+    """The gradients, by weight, of the mean loss over the samples as `seen`, float64; in batches of `size`."""
     named = trainable_variables(context.network, stages)
     optimizer = GroupedAdamW(named, phase.rates, steps=1, warmup=0.0, weight_decay=0.0)
     step = Step(context.fast, seen.start, named, optimizer, context.task, context.precision, training=frozenset())

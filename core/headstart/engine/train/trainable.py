@@ -47,15 +47,19 @@ class Trainable:
 
 def select_trainable(network: Network, phase: Phase, *, seed: int, batch_norm: str) -> Trainable:
     """What `phase` changes. Raises UsageError where its roles or its adapter match no weight of the backbone."""
-    everything = trainable_variables(network, phase.train)
-    _verify_weights(network, phase)
-    head = {name: variable for name, variable in everything.items() if _is_of_head(name)}
-    backbone = {name: variable for name, variable in everything.items() if not _is_of_head(name)}
+    stages = [stage for stage in phase.train if stage != HEAD]
+    head, backbone = trainable_variables(network, (HEAD,)), trainable_variables(network, stages)
+    listed = ", ".join(stages)
+    _verify_some(backbone, phase, f"{listed}, which hold no weights")
     if phase.roles:
-        backbone = {name: variable for name, variable in backbone.items() if _role(name).startswith(phase.roles)}
-        _verify_some(backbone, phase)
-    moved = _statistics(network, phase) if batch_norm == TRAINABLE else {}
-    training = frozenset({HEAD, *phase.train} if batch_norm == TRAINABLE else {HEAD})
+        backbone = {n: v for n, v in backbone.items() if n.rpartition("/")[2].startswith(phase.roles)}
+        _verify_some(backbone, phase, f"the {' and '.join(phase.roles)} of {listed}, which have none")
+    moved: dict[str, keras.Variable] = {}
+    training = frozenset({HEAD})
+    if batch_norm == TRAINABLE:
+        named = name_variables(network.backbone)
+        moved = {n: v for n, v in named.items() if n.partition("/")[0] in stages and is_statistic(n)}
+        training |= {*stages}
     if phase.adapter is None:
         learned = {**backbone, **head}
         return Trainable(learned, {**learned, **moved}, None, training)
@@ -71,33 +75,10 @@ def expected_counts(network: Network, phase: Phase, *, batch_norm: str) -> dict[
     return select_trainable(network, phase, seed=0, batch_norm=batch_norm).counts(network)
 
 
-def _statistics(network: Network, phase: Phase) -> dict[str, keras.Variable]:
-    named = name_variables(network.backbone)
-    return {n: v for n, v in named.items() if n.partition("/")[0] in phase.train and is_statistic(n)}
-
-
-def _is_of_head(name: str) -> bool:
-    return name.partition("/")[0] == HEAD
-
-
-def _role(name: str) -> str:
-    return name.rpartition("/")[2]
-
-
-def _verify_weights(network: Network, phase: Phase) -> None:
-    """A phase that trains stages of the backbone finds weights in some of them."""
-    stages = [stage for stage in phase.train if stage != HEAD]
-    if stages and not trainable_variables(network, stages):
+def _verify_some(found: Mapping[str, keras.Variable], phase: Phase, trains: str) -> None:
+    """Raises UsageError where a phase that `trains` stages of the backbone finds no such weights in them."""
+    if not found and {*phase.train} - {HEAD}:
         raise UsageError(
-            f"phase {phase.name!r} trains {', '.join(stages)}, which hold no weights",
-            hint="name other stages with --train, or choose another strategy",
-        )
-
-
-def _verify_some(found: Mapping[str, keras.Variable], phase: Phase) -> None:
-    stages = [stage for stage in phase.train if stage != HEAD]
-    if stages and not found:
-        raise UsageError(
-            f"phase {phase.name!r} trains the {' and '.join(phase.roles)} of {', '.join(stages)}, which have none",
+            f"phase {phase.name!r} trains {trains}",
             hint="name other stages with --train, or choose another strategy",
         )

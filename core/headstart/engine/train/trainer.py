@@ -13,15 +13,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import keras
 import numpy as np
 
 from headstart.engine.batch import Batch, take
 from headstart.engine.device import score_step
-from headstart.engine.heads import is_better
-from headstart.engine.scoring import ByRecord, Calibrated, Scores
+from headstart.engine.scoring import ScoredRows, Scores, found_by_calibrator, is_better, scores_of
 from headstart.engine.train.checkpoints import Loaded
 from headstart.engine.train.context import Conclude, Place, TrainContext, copy_of, is_fresh
 from headstart.engine.train.device_epochs import make_epochs
@@ -45,8 +44,6 @@ from headstart.eventlog import now
 from headstart.events import CheckpointSaved
 from headstart.interrupts import Interrupts, deferred
 from headstart.specs import HEAD, Calibrates, Phase
-
-R = TypeVar("R", bound=ByRecord)
 
 ALL = "all epochs"
 BEGUN_SEEDS = "begun_seeds"
@@ -184,7 +181,7 @@ class Trainer:
         self._log.progress(self._state, record)
         due = every is not None and record.steps % every == 0 and record.steps < self._steps
         if due or self._interrupts.asked:
-            self._epochs.sync()
+            self._epochs.trains.sync()
             self._save(anchor=False, best=False)
         self._end_if_interrupted()
 
@@ -209,43 +206,32 @@ class Trainer:
 
     def _validate(self, *, interruptible: bool = False) -> dict[str, float]:
         """Metrics on val of the network as it is. Raises DivergedError where its answers are not finite."""
+        scores = self._val_batches(
+            lambda size: scores_of(self._context.task, self._scored_val(size, interruptible=interruptible))
+        )
+        return scores.metrics()
 
-        def scored(size: int) -> Scores:
-            return self._fed(Scores(self._context.task), size, interruptible=interruptible)
-
-        return self._val_batches(scored).metrics()
-
-    def _fed(self, records: R, size: int, *, interruptible: bool = False) -> R:
-        """`records` with all rows of val added, in batches of `size`."""
+    def _scored_val(self, size: int, *, interruptible: bool = False) -> Iterator[ScoredRows]:
+        """All rows of val, in batches of `size` and without padding."""
         owners = self._context.owners.get("val")
-        for rows, targets, outputs, losses in self._scored_val(size):
-            owner = None if owners is None else owners[rows]
-            records.update(targets, outputs, losses, facts=self._val.facts_of(rows), owners=owner)
+        by_length = owners is None  # rows of one record must follow each other
+        for rows, tensors, count in in_order(self._val.samples, size, by_length=by_length):
+            targets, owner = take(self._val.targets, rows), None if owners is None else owners[rows]
+            scored = self._score(tensors, targets)
+            found = ScoredRows(targets, scored.outputs, scored.losses, self._val.facts_of(rows), owner)
+            found = found.only(slice(0, count))
+            if not all(np.isfinite(each).all() for each in (found.losses, *found.outputs.values())):
+                raise self._log.val_diverged(self._state)
+            yield found
             if interruptible and self._interrupts.asked:
                 raise _InterruptedInValidationError
-        return records
-
-    def _scored_val(self, size: int) -> Iterator[tuple[np.ndarray, Batch, Batch, np.ndarray]]:
-        """Rows of val, their targets, outputs and losses, a batch at a time and without padding."""
-        by_length = "val" not in self._context.owners  # rows of one record must follow each other
-        for rows, tensors, count in in_order(self._val.samples, size, by_length=by_length):
-            scored = self._score(tensors, take(self._val.targets, rows))
-            real = slice(0, count)
-            outputs, losses = take(scored.outputs, real), scored.losses[real]
-            if not all(np.isfinite(each).all() for each in (losses, *outputs.values())):
-                raise self._log.val_diverged(self._state)
-            yield rows[real], take(self._val.targets, rows[real]), outputs, losses
 
     def _calibrate(self) -> Mapping[str, Any]:
         """What the task's calibrator finds on val, with the network as it is; nothing but at the end of a run."""
         task = self._context.task
         if not self._place.is_last or not isinstance(task, Calibrates):
             return {}
-
-        def found(size: int) -> Mapping[str, Any]:
-            return self._fed(Calibrated(task), size).found()
-
-        return self._val_batches(found)
+        return self._val_batches(lambda size: found_by_calibrator(task, self._scored_val(size)))
 
     # --- trials: the phase once for each rate factor, and what is made of them ---------------------------------------
 
@@ -283,23 +269,23 @@ class Trainer:
 
     def _conclude(self) -> PhaseResult:
         """Set the weights that the phase came to: the best epoch's, or a soup's, or an interpolation with the start."""
-        state, phase = self._state, self._phase
-        soup = greedy_soup(state.trials, self._measure, self._is_better)
-        chosen, averaged, best_epoch = soup.outcome, {}, state.trials[soup.members[0]].epoch
+        context, state, phase = self._context, self._state, self._phase
+        chosen, members = greedy_soup(state.trials, self._measure, self._is_better)
+        averaged, best_epoch = {}, state.trials[members[0]].epoch
         if len(state.trials) > 1:
-            learned = any(state.trials[place].epoch for place in soup.members)
-            averaged["soup"] = [phase.rate_factors[place] for place in soup.members] if learned else []
+            learned = any(state.trials[place].epoch for place in members)
+            averaged["soup"] = [phase.rate_factors[place] for place in members] if learned else []
             self._log.averaged("soup", averaged["soup"], chosen)
         if phase.wise_ft:
-            found = best_share(state.start, chosen, phase.wise_ft, self._measure, self._is_better)
-            chosen, averaged["share"] = found.outcome, [found.share]
+            chosen, share = best_share(state.start, chosen, phase.wise_ft, self._measure, self._is_better)
+            averaged["share"] = [share]
             self._log.averaged("share", averaged["share"], chosen)
-            if not found.share:
+            if not share:
                 best_epoch = 0
                 self._log.no_better(phase.name)
         if unreached := self._unreached():
             self._log.unreached(unreached)
-        self._assign(chosen.arrays)
+        context.assign_weights(chosen.arrays)
         return PhaseResult(
             phase.name,
             phase.train,
@@ -313,7 +299,7 @@ class Trainer:
         )
 
     def _measure(self, arrays: Batch) -> Mapping[str, float]:
-        self._assign(arrays)
+        self._context.assign_weights(arrays)
         return self._validate()
 
     def _trained(self) -> dict[str, int]:
@@ -396,7 +382,7 @@ class Trainer:
         self._val_batches.at_most(loaded.facts["val_batch_size"])
         first, second, averages = (loaded.group(group) for group in ("first", "second", "averages"))
         self._optimizer.restore(first, second, averages, count=loaded.facts["count"])
-        self._epochs.reload()
+        self._epochs.trains.reload()
         self._apply_state()
 
     def _save(self, *, anchor: bool, best: bool) -> None:
@@ -431,20 +417,15 @@ class Trainer:
         """A copy of the network's weights that this phase changes."""
         return {name: copy_of(variable) for name, variable in self._trainable.changed.items()}
 
-    def _assign(self, arrays: Batch) -> None:
-        """Set weights that this phase changes."""
-        for name, array in arrays.items():
-            self._trainable.changed[name].assign(array)
-
     def _reset(self) -> None:
         """Set everything that updates move as the phase began."""
-        self._assign(self._start)
+        self._context.assign_weights(self._start)
         for name, variable in self._trainable.variables.items():
             variable.assign(self._initial[name])
         for variable, array in zip(self._context.seeds(), self._seeds, strict=True):
             variable.assign(array)
         self._optimizer.begin_again()
-        self._epochs.reload()
+        self._epochs.trains.reload()
 
     def _apply_state(self) -> None:
         """Compute in the parts, and at the rates, of the state."""

@@ -27,16 +27,9 @@ class Outcome:
     epoch: int = 0
 
 
-@dataclass(frozen=True)
-class Soup:
-    """An average of outcomes, with the places of those that went in."""
-
-    outcome: Outcome
-    members: tuple[int, ...]
-
-
-def greedy_soup(outcomes: Sequence[Outcome], measure: Measure, is_better: IsBetter) -> Soup:
-    """The best outcome, then each other one, best first, where the average with it is no worse on val.
+def greedy_soup(outcomes: Sequence[Outcome], measure: Measure, is_better: IsBetter) -> tuple[Outcome, tuple[int, ...]]:
+    """The average of the best outcome and of each other one, best first, where the average with it is no worse on val;
+    and the places of those that went in.
 
     Algorithm 1 of Wortsman et al. 2022 (arXiv:2203.05482), but for metrics that tie: `is_better` may settle these, by
     the loss.
@@ -49,7 +42,7 @@ def greedy_soup(outcomes: Sequence[Outcome], measure: Measure, is_better: IsBett
         metrics = measure(arrays)
         if not is_better(best.metrics, metrics):
             members, best = tried, Outcome(arrays, metrics)
-    return Soup(best, tuple(members))
+    return best, tuple(members)
 
 
 def _best_first(outcomes: Sequence[Outcome], is_better: IsBetter) -> list[int]:
@@ -76,22 +69,15 @@ def interpolated(start: Arrays, end: Arrays, share: float) -> Arrays:
     }
 
 
-@dataclass(frozen=True)
-class Interpolation:
-    """What an interpolation came to, and the share of `end` that val chose."""
-
-    outcome: Outcome
-    share: float
-
-
 def best_share(
     start: Outcome, end: Outcome, shares: Sequence[float], measure: Measure, is_better: IsBetter
-) -> Interpolation:
-    """The best of `end`, the interpolations at `shares`, and `start`; of equal ones the one with the larger share."""
-    best = Interpolation(end, 1.0)
+) -> tuple[Outcome, float]:
+    """The best of `end`, the interpolations at `shares`, and `start`, with its share of `end`; of equal ones the one of
+    the larger share."""
+    best, chosen = end, 1.0
     for share in sorted({*shares, 0.0} - {1.0}, reverse=True):
         arrays = interpolated(start.arrays, end.arrays, share) if share else start.arrays
         outcome = Outcome(arrays, measure(arrays)) if share else start
-        if is_better(outcome.metrics, best.outcome.metrics):
-            best = Interpolation(outcome, share)
-    return best
+        if is_better(outcome.metrics, best.metrics):
+            best, chosen = outcome, share
+    return best, chosen

@@ -19,7 +19,7 @@ from headstart.testing.declared import Declared
 from headstart.testing.fresh_process import run_fresh
 from headstart.testing.input_kinds import build_kind, input_of, make_up
 from headstart.testing.values import differences
-from headstart.weights.digests import ALGORITHMS, UNKNOWN
+from headstart.weights.fetching import ALGORITHMS, UNKNOWN
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,9 +1,11 @@
-"""Regenerates `_table.py` from the installed Keras: `KERAS_BACKEND=torch python -m ..._survey > _table.py`.
+"""Prints the rows of the plugin's `_table.py` from the installed Keras.
+
+    KERAS_BACKEND=torch python tests/plugins/keras_applications/make_table.py
 
 Cuts lie between groups of blocks, where one tensor is alive; the rules below name the topmost layer of
-each stage and the survey reads channels, strides, other alive layers (NASNet's cells see two layers back),
+each stage and `survey` reads channels, strides, other alive layers (NASNet's cells see two layers back),
 parameter counts and the address and digest of the published file, exactly as the installed Keras would ask
-for them. NASNetMobile cannot be built on torch: `KERAS_BACKEND=jax ... _survey nasnetmobile` prints its row.
+for them. NASNetMobile cannot be built on torch: `KERAS_BACKEND=jax ... make_table.py nasnetmobile` prints its row.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ from typing import Any
 import keras
 from keras.src.utils import file_utils
 
+from headstart_plugins.keras_applications._families import Cut, Network
 from headstart_plugins.keras_applications._graph import stable_names
-from headstart_plugins.keras_applications._records import Cut, Network
 
 Rules = Sequence[tuple[str, str]]
 """(stage, pattern): a stage ends at the last layer whose stable name matches; `stride:N` is the last map with
@@ -172,7 +174,7 @@ def _alive(operations: Sequence[Any], end: int) -> list[Any]:
 
 
 def _ends(model: keras.Model, rules: Rules) -> Iterator[tuple[str, int]]:
-    names = {id(operation): name for name, operation in stable_names(model).items()}
+    names = {id(operation): name for name, operation in stable_names(model.operations).items()}
     maps = [i for i, operation in enumerate(model.operations) if len(operation.output.shape) == 4]
     for stage, pattern in rules:
         if pattern == "last":
@@ -189,7 +191,7 @@ def _stride(model: keras.Model, operation: Any) -> int:
 
 
 def _cuts(model: keras.Model, rules: Rules) -> Iterator[Cut]:
-    names = {id(operation): name for name, operation in stable_names(model).items()}
+    names = {id(operation): name for name, operation in stable_names(model.operations).items()}
     for stage, end in _ends(model, rules):
         alive = _alive(model.operations, end)
         layers = tuple(names[id(operation)] for operation in alive)
