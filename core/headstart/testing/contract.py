@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from functools import lru_cache, wraps
 from pathlib import Path
 from types import MappingProxyType
@@ -196,6 +196,15 @@ class Contract:
             self._fail(f"{what} raises {told(exc)}", change)
 
     @contextmanager
+    def _explaining(self, where: str, change: str) -> Iterator[None]:
+        """Fail where headstart refuses what is inside, with its reason and hint; `where` stands before them."""
+        __tracebackhide__ = True
+        try:
+            yield
+        except HeadstartError as exc:
+            self._fail(f"{where}{exc}" + (f" ({exc.hint})" if exc.hint else ""), change)
+
+    @contextmanager
     def _refused(self, what: str, change: str, *, by: type[HeadstartError], naming: str) -> Iterator[None]:
         """Fail unless what is inside raises `by` with `naming` in its message; where it raises nothing, it is to fail
         itself, with what came instead."""
@@ -228,6 +237,13 @@ class Contract:
         """Fail with what was found, and what the author should change."""
         __tracebackhide__ = True
         raise ContractFailure(f"{self.name or self._title}: {found}. {change}")
+
+
+@contextmanager
+def own_place() -> Iterator[Path]:
+    """Work in an empty temporary folder while open, and give it."""
+    with tempfile.TemporaryDirectory(prefix="headstart-") as folder, chdir(folder):
+        yield Path(folder).resolve()
 
 
 def told(exc: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,13 +15,12 @@ from headstart.data.checks import errors_among, given_split_findings
 from headstart.data.split import make_split
 from headstart.data.split_file import SPLITS, SplitRow
 from headstart.data.targets import build_target_kind, find_targets, rarest
-from headstart.errors import DataError, HeadstartError, UsageError
+from headstart.errors import UsageError
 from headstart.specs import DatasetRequest, Finding, InputKind, Record, Records, TargetKind
-from headstart.testing.contract import shared
+from headstart.testing.contract import own_place, shared
 from headstart.testing.declared import Declared
 from headstart.testing.fresh_process import run_fresh
 from headstart.testing.input_kinds import WithInputKind
-from headstart.testing.trees import changes, own_place, tree_of
 
 FIRST = 50
 """Payloads that are read: the first ones, and one of every stratum."""
@@ -123,10 +123,8 @@ class DatasetOpened(WithInputKind):
         targets, change = self._target_kind(), "A class needs at least three samples."
         items = _thinned(self._labelled(), targets)
         rows = _rows(items)
-        try:
+        with self._explaining("it cannot be split: ", change):
             split = make_split(rows, 0, targets, {item.key: item.target for item in items})
-        except DataError as exc:
-            self._fail(f"it cannot be split: {exc}" + (f" ({exc.hint})" if exc.hint else ""), change)
         covered = sorted(row.key for row in split.rows if row.split in SPLITS)
         self._require(
             covered == sorted(row.key for row in rows),
@@ -153,7 +151,7 @@ class DatasetOpened(WithInputKind):
         self._require_none(self._opened().left, "opening it writes into the working directory: {odd}", WRITES)
         for item in self._chosen():
             _reading_problem(item, self._input_kind())
-        odd = changes(self._sample().files, tree_of(self._place()))
+        odd = _changes(self._sample().files, _tree_of(self._place()))
         self._require_none(odd, "opening it changes the data: {odd}", WRITES)
 
     @shared
@@ -168,7 +166,7 @@ class DatasetOpened(WithInputKind):
             "it opens a path, and there is none to open",
             f"Write `reference(self, folder)` in {self._title}: it makes a small sample and returns its path.",
         )
-        return Sample(None if found is None else os.fspath(found), tree_of(self._place()))
+        return Sample(None if found is None else os.fspath(found), _tree_of(self._place()))
 
     def _records(self) -> Records:
         """The records of the sample. Skips where they are not sound: one test is about that."""
@@ -180,10 +178,8 @@ class DatasetOpened(WithInputKind):
     @shared
     def _target_kind(self) -> TargetKind:
         """The kind that the records name, or the one that recognises their targets."""
-        try:
+        with self._explaining("the kind of its targets is not known: ", "Name an installed one in `Records.targets`."):
             return build_target_kind(self.registry, find_targets(self._records(), self.registry).spec.name)
-        except HeadstartError as exc:
-            self._fail(f"the kind of its targets is not known: {exc}", "Name an installed one in `Records.targets`.")
 
     @shared
     def _opened(self) -> Opened:
@@ -201,7 +197,7 @@ class DatasetOpened(WithInputKind):
         request = DatasetRequest(reference, self._chosen_options())
         with own_place() as place:
             records = target(request)
-            left = tuple(tree_of(place))
+            left = tuple(_tree_of(place))
         self._require(
             isinstance(records, Records),
             f"its build target returned {type(records).__name__}",
@@ -331,3 +327,26 @@ def _summary(records: Records) -> dict[str, Any]:
 def _open_again(request: Mapping[str, Any]) -> dict[str, Any]:
     """In a fresh process: what its records are there."""
     return _summary(DatasetOpened.again(request["offer"])._call(request["reference"]).records)
+
+
+def _tree_of(root: Path) -> dict[str, str]:
+    """{path below `root`: digest of content, mode and time of change} of every file, links included."""
+    return {
+        path.relative_to(root).as_posix(): _fingerprint(path)
+        for path in sorted(root.rglob("*"))
+        if path.is_symlink() or path.is_file()
+    }
+
+
+def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """The paths that are new, gone or altered, each with which of these."""
+    found = [f"{path} (new)" for path in after if path not in before]
+    found += [f"{path} (gone)" for path in before if path not in after]
+    found += [f"{path} (altered)" for path in after if before.get(path, after[path]) != after[path]]
+    return sorted(found)
+
+
+def _fingerprint(path: Path) -> str:
+    state = path.lstat()
+    content = os.readlink(path).encode() if path.is_symlink() else path.read_bytes()
+    return f"{hashlib.sha256(content).hexdigest()} {state.st_mode} {state.st_mtime_ns}"

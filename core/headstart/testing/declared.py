@@ -13,7 +13,6 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any, cast
 
-from headstart.errors import HeadstartError
 from headstart.host.discovery import GROUP, find_plugins
 from headstart.host.guard import FORBIDDEN, PluginFailure, describe
 from headstart.host.verification import KINDS, verify_spec
@@ -200,11 +199,8 @@ class Declared(Contract):
 
     def _input_spec(self) -> Any:
         """An input kind that the offer fits."""
-        try:
+        with self._explaining("", "Name what an installed input kind reads or makes: `headstart inputs`."):
             return input_of(self.registry, self.spec)
-        except HeadstartError as exc:
-            hint = f" ({exc.hint})" if exc.hint else ""
-            self._fail(f"{exc}{hint}", "Name what an installed input kind reads or makes: `headstart inputs`.")
 
 
 @lru_cache(maxsize=8)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from headstart.errors import HeadstartError
 from headstart.specs import BackboneSpec, DatasetSpec, InputKind, InputRequest, InputSpec, TensorSpec
 from headstart.testing.contract import Contract, shared
 
@@ -79,13 +78,9 @@ class WithInputKind(Contract):
 
     @shared
     def _input_kind(self) -> InputKind:
-        try:
+        change = f"Name one that is installed, and set `preprocess` in {self._title} to values that it takes."
+        with self._explaining("its input kind cannot be built: ", change):
             return build_kind(self.registry, self._kind_spec(), self._preprocess(), self.size)
-        except HeadstartError as exc:
-            self._fail(
-                f"its input kind cannot be built: {exc}",
-                f"Name one that is installed, and set `preprocess` in {self._title} to values that it takes.",
-            )
 
     def _kind_spec(self) -> InputSpec:
         """The input kind that the offer fits. Raises UsageError where none is installed."""

@@ -18,11 +18,10 @@ from headstart.backend import VARIABLE, installed_backends
 from headstart.events import EpochDone, Event, PhaseDone, PhaseStarted, RunStarted, Warned
 from headstart.host.guard import describe
 from headstart.specs import Reporter, ReporterRequest, RunView
-from headstart.testing.contract import Contract, shared, told
+from headstart.testing.contract import Contract, own_place, shared, told
 from headstart.testing.declared import Declared
 from headstart.testing.fresh_process import run_fresh
 from headstart.testing.recorded_run import START, RecordedRun, recorded_events
-from headstart.testing.trees import own_place
 
 UNWANTED = ("keras", "tensorflow")
 HOMES = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "HEADSTART_HOME")

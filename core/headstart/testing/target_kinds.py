@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from unittest import SkipTest
 
+from headstart.data.targets import build_target_kind
 from headstart.errors import DataError
 from headstart.specs import (
     AdvisesOnFew,
@@ -73,7 +74,8 @@ class WithTargets(Contract):
         return kind.examples(EXAMPLES) if isinstance(kind, GivesExamples) else ()
 
     def _target_kind(self) -> TargetKind:
-        raise NotImplementedError
+        """The kind whose targets the offer learns."""
+        return build_target_kind(self.registry, self.spec.targets)
 
     @shared
     def _examples(self) -> Sequence[Any]:

@@ -9,8 +9,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 from unittest import SkipTest
 
-from headstart.data.targets import build_target_kind
-from headstart.errors import HeadstartError
 from headstart.specs import (
     Calibrates,
     Evaluation,
@@ -22,7 +20,6 @@ from headstart.specs import (
     MixesTargets,
     PoolsRows,
     SolvesHead,
-    TargetKind,
     Task,
     TaskRequest,
     WritesFiles,
@@ -56,10 +53,8 @@ class TaskDeclared(Declared):
 
     def test_the_kind_of_its_targets_is_installed(self) -> None:
         """It reads what the task encodes."""
-        try:
+        with self._explaining(f"targets is {self.spec.targets!r}: ", "Name an installed kind: `headstart targets`."):
             self.registry.get("targets", self.spec.targets)
-        except HeadstartError as exc:
-            self._fail(f"targets is {self.spec.targets!r}: {exc}", "Name an installed kind: `headstart targets`.")
 
     def test_its_heads_and_features_are_named(self) -> None:
         """One of each at least, no name twice; what is solved in closed form is a head of its own."""
@@ -83,9 +78,6 @@ class TaskSubject(WithTargets):
 
     _kind = "tasks"
     _fewest = 4
-
-    def _target_kind(self) -> TargetKind:
-        return build_target_kind(self.registry, self.spec.targets)
 
     def _built(self, request: TaskRequest) -> Task:
         what = "its own labels" if request.targets is None else f"{len(request.targets)} targets"

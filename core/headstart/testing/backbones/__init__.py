@@ -56,10 +56,8 @@ class BackboneOffer(Contract):
         registered = {spec.name for spec in self.registry.specs(self._kind)}
         if self.name in registered or "resolve_backbone" not in self._published().hooks:
             return super().spec
-        try:
+        with self._explaining("it is not registered, and resolve_backbone does not open it: ", "Correct one of them."):
             return self.registry.resolve_backbone(self.name)
-        except HeadstartError as exc:
-            self._fail(f"it is not registered, and resolve_backbone does not open it: {exc}", "Correct one of them.")
 
     def _variant(self) -> Any:
         """The options of the small network that is built."""
@@ -174,11 +172,8 @@ class BackboneDeclared(BackboneOffer, Declared):
         stated = [("preprocess", self.spec.preprocess)]
         stated += [(f"preprocess of the weights {weights.name!r}", weights.preprocess) for weights in self.spec.weights]
         for where, preprocess in stated:
-            try:
+            with self._explaining(f"{where} is refused by {kind.name}: ", "Correct the value."):
                 build_kind(self.registry, kind, preprocess)
-            except HeadstartError as exc:
-                hint = f" ({exc.hint})" if exc.hint else ""
-                self._fail(f"{where} is refused by {kind.name}: {exc}{hint}", "Correct the value.")
 
     def _targets(self) -> Iterator[tuple[str, str]]:
         yield from super()._targets()
@@ -247,10 +242,8 @@ class BackboneBuilt(BackboneOffer):
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / WEIGHTS
             write_safetensors(file, network.arrays)
-            try:
+            with self._explaining("a second build cannot take the weights of the first: ", NAMES):
                 twin.assign(read_safetensors(file), "what it saved itself")
-            except HeadstartError as exc:
-                self._fail(f"a second build cannot take the weights of the first: {exc}", NAMES)
         self._require_none(
             differences(self._outputs(network), self._outputs(twin)),
             "loaded into a new network, its weights give other outputs: {odd}",

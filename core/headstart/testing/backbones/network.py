@@ -302,17 +302,16 @@ LONGEST = 12
 
 def cut_finely(stages: Sequence[Stage]) -> tuple[Stage, ...]:
     """The same network in pieces that share its layers; the last piece of a stage keeps the stage's name."""
-    return tuple(piece for stage in stages for piece in _pieces(stage))
-
-
-def _pieces(stage: Stage) -> Iterator[Stage]:
-    tensors, outputs = dict(stage.model.input), dict(stage.model.output)
-    cuts = _cuts(stage.model)
-    for number, tensor in enumerate(cuts, start=1):
-        above = {"x": tensor}
-        yield Stage(f"{stage.name}, part {number}", between(tensors, above, stage.name))
-        tensors = above
-    yield Stage(stage.name, between(tensors, outputs, stage.name)) if cuts else stage
+    pieces = []
+    for stage in stages:
+        cuts, below = _cuts(stage.model), dict(stage.model.input)
+        for number, tensor in enumerate(cuts, start=1):
+            above = {"x": tensor}
+            pieces.append(Stage(f"{stage.name}, part {number}", between(below, above, stage.name)))
+            below = above
+        whole = dict(stage.model.output)
+        pieces.append(Stage(stage.name, between(below, whole, stage.name)) if cuts else stage)
+    return tuple(pieces)
 
 
 def _cuts(model: keras.Model) -> list[Any]:
