@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from headstart_cli.listing import Name, show
-from headstart_cli.options import AsJson, Debug, DisablePlugins
+from headstart_cli.options import AsJson, Debug, DisablePlugins, registry_without
 from headstart_cli.output import print_text, say
 from headstart_cli.recipe_flags import ImageSize, InputFlags, TakesInputFlags, flags_of
 
@@ -66,16 +66,15 @@ def contact_sheet(
     given = flags_of({"image_size": image_size, "input_flags": input_flags})
     from headstart.recipes.build import build_recipe
     from headstart.recipes.resolve import resolve_recipe
-    from headstart.registry import load_registry
     from headstart.runs.contact_sheet import contact_sheet as drawn
     from headstart_cli.pictures import picture_file, write_picture
 
     path = picture_file(out, Path("augmentations.png"))
-    registry = load_registry(disable=tuple(disable_plugin or ()))
+    registry = registry_without(disable_plugin)
     flags = {"data": data, "augment": tuple(names), "seed": seed, **given}
     resolved = resolve_recipe(build_recipe(flags=flags, sets=tuple(set_ or ())), registry)
-    sheet = drawn(resolved, registry, samples=samples, views=views)
-    write_picture(path, sheet.preview.data)
-    for warning in sheet.warnings:
+    preview, warnings = drawn(resolved, registry, samples=samples, views=views)
+    write_picture(path, preview.data)
+    for warning in warnings:
         say(warning)
     print_text(str(path))

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins
+from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins, registry_without
 from headstart_cli.output import print_heading, print_json, print_table, print_text, say
 from headstart_cli.recipe_flags import ImageSize, InputFlags, flags_of
 
@@ -35,10 +35,9 @@ def bench(
     if len(backends) > 1:
         documents = [_elsewhere(ref, flags, each, disable_plugin) for each in backends]
     else:
-        from headstart.registry import load_registry
         from headstart.runs.bench import bench as measure
 
-        registry = load_registry(disable=tuple(disable_plugin or ()))
+        registry = registry_without(disable_plugin)
         documents = [measure(ref, registry, backend=backend, flags=flags)]
     merged = {**documents[0], "rows": [row for each in documents for row in each["rows"]]}
     print_json(merged) if as_json else _show(merged)

@@ -127,7 +127,5 @@ def in_words(size: int) -> str:
     """A number of bytes as a person reads it: "512 bytes", "1.5 MB", "20 GB"; a factor is 1000."""
     if size < 1000:
         return f"{size} bytes"
-    for power, unit in enumerate(("kB", "MB", "GB", "TB"), start=1):
-        if size < 999.5 * 1000**power or unit == "TB":
-            return f"{size / 1000**power:.3g} {unit}"
-    raise AssertionError("unreachable")
+    power = next((power for power in (1, 2, 3) if size < 999.5 * 1000**power), 4)
+    return f"{size / 1000**power:.3g} {('kB', 'MB', 'GB', 'TB')[power - 1]}"

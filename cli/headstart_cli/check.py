@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from headstart_cli.options import AsJson, Debug, DisablePlugins
-from headstart_cli.output import message_console, print_json, print_table, print_text
+from headstart_cli.options import AsJson, Debug, DisablePlugins, registry_without
+from headstart_cli.output import message_console, print_rows, print_text
 
 
 def check(
@@ -31,21 +31,18 @@ def check(
     from headstart.errors import DataError
     from headstart.recipes.build import build_recipe
     from headstart.recipes.resolve import resolve_recipe
-    from headstart.registry import load_registry
-    from headstart.runs.checking import check_data
+    from headstart.runs.planning import check_data
 
-    registry = load_registry(disable=tuple(disable_plugin or ()))
+    registry = registry_without(disable_plugin)
     flags = {"data": data, "task": task, "limit": limit}
     resolved = resolve_recipe(build_recipe(flags=flags, sets=tuple(set_ or ())), registry)
     with message_console().status("reading") as status:
         findings = check_data(
             resolved, registry, on_progress=lambda done, total: status.update(f"reading: {done} of {total}")
         )
-    if as_json:
-        print_json([dataclasses.asdict(finding) for finding in findings])
-    elif findings:
-        rows = [(finding.level, finding.message, finding.count, finding.hint) for finding in findings]
-        print_table(("level", "message", "count", "hint"), rows)
+    if findings or as_json:
+        rows = [dataclasses.asdict(finding) for finding in findings]
+        print_rows(rows, ("level", "message", "count", "hint"), as_json=as_json)
     else:
         print_text("nothing to say: the data is sound")
     if any(finding.level == "error" for finding in findings):

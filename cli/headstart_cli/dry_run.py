@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 def show(stated: Recipe, registry: Registry, *, as_json: bool) -> None:
     """Plan the recipe without training or writing a run folder, and print the plan."""
-    from headstart.runs.fitting import make_ready, plan_run
+    from headstart.runs.fitting import make_ready
+    from headstart.runs.planning import make_plan
 
     ready = make_ready(stated, registry)
     with tempfile.TemporaryDirectory() as scratch:
-        plan = plan_run(ready, Path(scratch), lambda *told: None)
+        plan = make_plan(ready, Path(scratch))
         from headstart.runs.outline import outline  # imports keras: after the plan chose its backend
 
         document = outline(plan)
@@ -37,30 +38,27 @@ def show(stated: Recipe, registry: Registry, *, as_json: bool) -> None:
     phases = document["phases"]
     columns = ("stage", "layers", "parameters", "gives", *(f"learns in {phase['name']}" for phase in phases))
     print_heading("Stages")
-    print_table(columns, [_stage_row(stage, phases) for stage in document["stages"]])
+    rows = []
+    for stage in document["stages"]:
+        learns = [phase["trainable"].get(stage["name"], 0) for phase in phases]
+        rows.append([stage["name"], stage["layers"], stage["parameters"], _shapes(stage["outputs"]), *learns])
+    print_table(columns, rows)
     composites = ", ".join(document["uncuttable"]) or "nothing: every layer is on its own"
     print_text(f"Cannot be cut inside: {composites}")
-    _print_phases(document["phases"])
+    print_heading("Phases")
+    columns = ("phase", "solver", "epochs", "steps", "learns", "from stage", "stored once", "rates", "how")
+    print_table(columns, [_phase_row(phase) for phase in phases])
     for line in (*document["notes"], *document["warnings"]):
         print_text(f"- {line}")
     print_text("Nothing was trained or written.")
 
 
-def _stage_row(stage: Mapping[str, Any], phases: Sequence[Mapping[str, Any]]) -> list[Any]:
-    gives = {name: "x".join("N" if n is None else str(n) for n in shape) for name, shape in stage["outputs"].items()}
-    learns = [phase["trainable"].get(stage["name"], 0) for phase in phases]
-    return [stage["name"], stage["layers"], stage["parameters"], gives, *learns]
-
-
-def _print_phases(phases: Sequence[Mapping[str, Any]]) -> None:
-    print_heading("Phases")
-    columns = ("phase", "solver", "epochs", "steps", "learns", "from stage", "stored once", "rates", "how")
-    print_table(columns, [_phase_row(phase) for phase in phases])
+def _shapes(outputs: Mapping[str, Sequence[int | None]]) -> dict[str, str]:
+    return {name: "x".join("N" if size is None else str(size) for size in shape) for name, shape in outputs.items()}
 
 
 def _phase_row(phase: Mapping[str, Any]) -> list[Any]:
     shown = ("name", "solver", "epochs", "steps", "trainable_total", "cut")
-    stored = {name: "x".join(map(str, shape)) for name, shape in phase["stored"].items()}
     adapter, learning = phase["adapter"], sum(1 for stage in phase["rates"] if stage != "head")
     told = (
         (phase["roles"], f"only {_listed(phase['roles'])}"),
@@ -77,7 +75,7 @@ def _phase_row(phase: Mapping[str, Any]) -> list[Any]:
     )
     return [
         *(phase[key] for key in shown),
-        stored,
+        _shapes(phase["stored"]),
         _rates(phase["rates"]),
         "; ".join(text for applies, text in told if applies) or None,
     ]

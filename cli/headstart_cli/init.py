@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from headstart_cli.options import Debug, DisablePlugins
+from headstart_cli.options import Debug, DisablePlugins, registry_without
 from headstart_cli.output import print_text
 
 FILENAME = "recipe.toml"
@@ -23,9 +23,8 @@ def init(
     """Write a commented recipe: every setting and option with its default and a sentence."""
     from headstart.errors import UsageError
     from headstart.recipes.file import starter_recipe
-    from headstart.registry import load_registry
 
-    text = starter_recipe(load_registry(disable=tuple(disable_plugin or ())))
+    text = starter_recipe(registry_without(disable_plugin))
     file = path / FILENAME if path.is_dir() else path
     try:
         with file.open("x", encoding="utf-8") as stream:

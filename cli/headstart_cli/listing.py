@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins
-from headstart_cli.output import print_json, print_table
+from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins, registry_without
+from headstart_cli.output import print_json, print_rows
 
 Name = Annotated[str | None, typer.Argument(metavar="NAME", help="Show everything about this one.", show_default=False)]
 
@@ -24,10 +24,9 @@ def backbones(
     if name is None:
         show("backbones", None, as_json, disable_plugin)
         return
-    from headstart.registry import load_registry
-    from headstart_cli.backbone_details import show_backbone
+    from headstart_cli.details import show_backbone
 
-    registry = load_registry(disable=tuple(disable_plugin or ()))
+    registry = registry_without(disable_plugin)
     show_backbone(registry, registry.resolve_backbone(name), backend, as_json=as_json)
 
 
@@ -54,16 +53,12 @@ engines = _verb("engines", "List ways to run the frozen part of a network.")
 
 def show(kind: str, name: str | None, as_json: bool, disable: list[str] | None) -> None:
     """Print the offers of a kind, or one of them in full."""
-    from headstart.registry import load_registry
-    from headstart_cli.details import document, list_columns, list_row, show_details
+    from headstart.host.verification import KINDS
+    from headstart_cli.details import document, show_details
 
-    registry = load_registry(disable=tuple(disable or ()))
+    registry = registry_without(disable)
     if name is not None:
         spec = registry.get(kind, name)
         print_json(document(registry, spec)) if as_json else show_details(registry, spec)
         return
-    specs = registry.specs(kind)
-    if as_json:
-        print_json([document(registry, spec) for spec in specs])
-    else:
-        print_table(list_columns(kind), [list_row(kind, spec) for spec in specs])
+    print_rows([document(registry, spec) for spec in registry.specs(kind)], KINDS[kind].columns, as_json=as_json)

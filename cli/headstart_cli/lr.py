@@ -8,20 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headstart_cli import fit as choices
-from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins
+from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins, registry_without
 from headstart_cli.output import message_console, print_heading, print_json, print_table, print_text, say
 from headstart_cli.recipe_flags import ImageSize, InputFlags, flags_of
 
 if TYPE_CHECKING:
     from headstart.runs.rate_test import RateTest
 
-Low = Annotated[float, typer.Option("--from", metavar="X", help="The lowest rate that is tried.")]
-High = Annotated[float, typer.Option("--to", metavar="X", help="The highest one.", max=1.0)]
-Steps = Annotated[int, typer.Option("--steps", metavar="N", help="Updates, each at a higher rate than the last.")]
-Out = Annotated[
-    Path | None,
-    typer.Option("--out", metavar="DIR|FILE.png", help="Where the plot goes. Default: runs/lr.png."),
-]
 DEFAULT_PLOT = Path("runs") / "lr.png"
 
 
@@ -49,10 +42,15 @@ def lr(
     deterministic: choices.Deterministic = None,
     set_: choices.Sets = None,
     input_flags: InputFlags = None,
-    low: Low = 1e-7,
-    high: High = 1.0,
-    steps: Steps = 100,
-    out: Out = None,
+    low: Annotated[float, typer.Option("--from", metavar="X", help="The lowest rate that is tried.")] = 1e-7,
+    high: Annotated[float, typer.Option("--to", metavar="X", help="The highest one.", max=1.0)] = 1.0,
+    steps: Annotated[
+        int, typer.Option("--steps", metavar="N", help="Updates, each at a higher rate than the last.")
+    ] = 100,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR|FILE.png", help="Where the plot goes. Default: runs/lr.png."),
+    ] = None,
     as_json: AsJson = False,
     disable_plugin: DisablePlugins = None,
     debug: Debug = False,
@@ -64,14 +62,12 @@ def lr(
     """
     flags = {name: value for name, value in flags_of(locals()).items() if name != "out"}
     from headstart.recipes.build import build_recipe
-    from headstart.registry import load_registry
-    from headstart.runs.rate_plot import draw_png
-    from headstart.runs.rate_test import RateRange, rate_test
+    from headstart.runs.rate_test import RateRange, draw_png, rate_test
     from headstart_cli.pictures import picture_file, write_picture
 
     sweep = RateRange(low, high, steps)
     plot = picture_file(out, DEFAULT_PLOT)
-    registry = load_registry(disable=tuple(disable_plugin or ()))
+    registry = registry_without(disable_plugin)
     stated = build_recipe(flags=flags, file=recipe, sets=tuple(set_ or ()))
     with message_console().status("planning") as status:
         found = rate_test(

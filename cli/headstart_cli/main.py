@@ -4,7 +4,7 @@ codes.
 
 from __future__ import annotations
 
-import importlib
+import pkgutil
 import sys
 import traceback
 from typing import Annotated, NoReturn
@@ -20,16 +20,16 @@ INTERRUPTED = 130
 
 VERBS = (
     ("fit", "headstart_cli.fit:fit"),
-    ("evaluate", "headstart_cli.evaluate:evaluate"),
-    ("predict", "headstart_cli.predict:predict"),
-    ("report", "headstart_cli.report:report"),
+    ("evaluate", "headstart_cli.runs:evaluate"),
+    ("predict", "headstart_cli.runs:predict"),
+    ("report", "headstart_cli.runs:report"),
     ("lr", "headstart_cli.lr:lr"),
     ("bench", "headstart_cli.bench:bench"),
     ("init", "headstart_cli.init:init"),
     ("new-plugin", "headstart_cli.new_plugin:new_plugin"),
     ("check", "headstart_cli.check:check"),
     ("doctor", "headstart_cli.doctor:doctor"),
-    ("plugins", "headstart_cli.plugins:plugins"),
+    ("plugins", "headstart_cli.doctor:plugins"),
     ("backbones", "headstart_cli.listing:backbones"),
     ("datasets", "headstart_cli.listing:datasets"),
     ("inputs", "headstart_cli.listing:inputs"),
@@ -52,11 +52,6 @@ GROUPS = (
 """Verbs with verbs of their own."""
 
 
-def _target(name: str) -> object:
-    module, _, attribute = name.partition(":")
-    return getattr(importlib.import_module(module), attribute)
-
-
 def build_app() -> typer.Typer:
     """The command line with every verb mounted."""
     built = typer.Typer(
@@ -70,9 +65,9 @@ def build_app() -> typer.Typer:
     built.callback()(_root)
     for name, target in VERBS:
         command = TakesInputFlags if name in TAKE_RECIPES else None
-        built.command(name, cls=command)(_target(target))  # type: ignore[type-var]  # importlib knows no types
+        built.command(name, cls=command)(pkgutil.resolve_name(target))
     for name, target in GROUPS:
-        built.add_typer(_target(target), name=name)  # type: ignore[arg-type]  # as above
+        built.add_typer(pkgutil.resolve_name(target), name=name)
     return built
 
 

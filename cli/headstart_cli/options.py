@@ -1,12 +1,13 @@
-"""Options that every verb has, and those that several share; declared once so that they read alike
-everywhere.
-"""
+"""Options that every verb has, and those that several share; declared once so that they read alike everywhere."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from headstart.registry import Registry
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
@@ -25,3 +26,10 @@ BackendName = Annotated[
         help="What computes. Default: KERAS_BACKEND, then the recipe, then the first installed.",
     ),
 ]
+
+
+def registry_without(disable_plugin: list[str] | None) -> Registry:
+    """What all plugins offer but those that `--disable-plugin` names."""
+    from headstart.registry import load_registry
+
+    return load_registry(disable=tuple(disable_plugin or ()))

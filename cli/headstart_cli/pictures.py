@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 import zlib
 from pathlib import Path
-from typing import BinaryIO
 
 from headstart.atomic import explained, make_folders, write_file
 from headstart.errors import UsageError
@@ -13,7 +12,6 @@ from headstart.errors import UsageError
 SUFFIX = ".png"
 SIGN = b"Software\0headstart"
 """The text in a PNG file that says that we wrote it (PNG specification, section 11.3.3.2)."""
-MAGIC = b"\x89PNG\r\n\x1a\n"
 HEADER_END = 33
 """Bytes of the magic and the header chunk, which is the first of each file and has one size."""
 
@@ -53,20 +51,11 @@ def write_picture(path: Path, png: bytes) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(len(MAGIC)) == MAGIC and _is_signed(file)
-    except OSError:
-        return False
-
-
-def _is_signed(file: BinaryIO) -> bool:
     """Whether our text stands among the chunks before the pixels; no pixel is decoded."""
-    while len(head := file.read(8)) == 8:
-        size, kind = struct.unpack(">I4s", head)
-        if kind == b"IDAT":
-            return False
-        if kind == b"tEXt" and size == len(SIGN) and file.read(size) == SIGN:
-            return True
-        file.seek(size + 4 if kind != b"tEXt" or size != len(SIGN) else 4, 1)
-    return False
+    from PIL.PngImagePlugin import PngImageFile
+
+    try:
+        with PngImageFile(path) as picture:  # without the limit of Image.open, which warns of large pictures
+            return bool(picture.info.get("Software") == "headstart")
+    except (OSError, SyntaxError, ValueError):  # no PNG file, or a damaged one
+        return False

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headstart_cli.options import AsJson, Debug, DisablePlugins
-from headstart_cli.output import message_console, print_json, print_table, say
+from headstart_cli.options import AsJson, Debug, DisablePlugins, registry_without
+from headstart_cli.output import message_console, print_rows, say
 
 if TYPE_CHECKING:
     from headstart.registry import Registry
@@ -27,15 +27,11 @@ def list_weights(as_json: AsJson = False, disable_plugin: DisablePlugins = None,
     """List weights: licence, size, and where they lie on this machine."""
     from headstart.weights.source import find
 
-    rows = [
-        {**_facts(spec, weights), "path": _text(find(spec, weights))}
-        for spec, weights in _chosen(_registry(disable_plugin), ())
-    ]
-    if as_json:
-        print_json(rows)
-        return
-    columns = ("name", "weights", "licence", "bytes", "digest", "path")
-    print_table(columns, [[row[column] or _absent(column) for column in columns] for row in rows])
+    registry = registry_without(disable_plugin)
+    rows = [_facts(spec, weights, find(spec, weights)) for spec, weights in _chosen(registry, ())]
+    if not as_json:
+        rows = [{**row, "path": row["path"] or "not here"} for row in rows]
+    print_rows(rows, ("name", "weights", "licence", "bytes", "digest", "path"), as_json=as_json)
 
 
 @app.command("get")
@@ -49,15 +45,15 @@ def get(
     from headstart.weights.source import assets_by_name, get_weights
 
     rows = []
-    registry = _registry(disable_plugin)
+    registry = registry_without(disable_plugin)
     for spec, weights in list(_chosen(registry, names)):
         say(f"{spec.name}: {weights.name}, {weights.licence}, from {weights.source}")
         with message_console().status("fetching"):
             path = get_weights(spec, weights, registry)
             for asset in assets_by_name(weights).values():
                 get_weights(spec, asset, registry)
-        rows.append({**_facts(spec, weights), "path": str(path)})
-    _show(rows, ("name", "weights", "path"), as_json=as_json)
+        rows.append(_facts(spec, weights, path))
+    print_rows(rows, ("name", "weights", "path"), as_json=as_json)
 
 
 @app.command("verify")
@@ -65,16 +61,10 @@ def verify(
     names: Names = None, as_json: AsJson = False, disable_plugin: DisablePlugins = None, debug: Debug = False
 ) -> None:
     """Compare the weights on this machine with their size and digest; exit code 1 where one differs."""
-    rows = [_verified(spec, weights) for spec, weights in _chosen(_registry(disable_plugin), names or ())]
-    _show(rows, ("name", "weights", "state", "path", "problem"), as_json=as_json)
+    rows = [_verified(spec, weights) for spec, weights in _chosen(registry_without(disable_plugin), names or ())]
+    print_rows(rows, ("name", "weights", "state", "path", "problem"), as_json=as_json)
     if any(row["state"] == "differs" for row in rows):
         raise typer.Exit(1)
-
-
-def _registry(disable_plugin: Sequence[str] | None) -> Registry:
-    from headstart.registry import load_registry
-
-    return load_registry(disable=tuple(disable_plugin or ()))
 
 
 def _chosen(registry: Registry, names: Sequence[str]) -> Iterator[tuple[BackboneSpec, WeightsSpec]]:
@@ -94,7 +84,7 @@ def _chosen(registry: Registry, names: Sequence[str]) -> Iterator[tuple[Backbone
         yield from ((spec, weights) for weights in found)
 
 
-def _facts(spec: BackboneSpec, weights: WeightsSpec) -> dict[str, Any]:
+def _facts(spec: BackboneSpec, weights: WeightsSpec, path: Path | None) -> dict[str, Any]:
     return {
         "name": spec.name,
         "weights": weights.name,
@@ -102,6 +92,7 @@ def _facts(spec: BackboneSpec, weights: WeightsSpec) -> dict[str, Any]:
         "bytes": weights.size,
         "source": weights.source,
         "digest": f"{weights.algorithm}:{weights.digest}" if weights.digest != "unknown" else "unknown",
+        "path": None if path is None else str(path),
     }
 
 
@@ -110,27 +101,12 @@ def _verified(spec: BackboneSpec, weights: WeightsSpec) -> dict[str, Any]:
     from headstart.errors import WrongWeightsError
     from headstart.weights.source import find, verify_file
 
-    row = {**_facts(spec, weights), "state": "absent", "path": None, "problem": None}
     path = find(spec, weights)
-    if path is None:
-        return row
-    try:
-        verify_file(path, weights)
-    except WrongWeightsError as exc:
-        return {**row, "state": "differs", "path": str(path), "problem": exc.message}
-    return {**row, "state": "unknown" if weights.digest == "unknown" else "ok", "path": str(path)}
-
-
-def _show(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:
-    if as_json:
-        print_json(rows)
-    else:
-        print_table(columns, [[row[column] for column in columns] for row in rows])
-
-
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)
-
-
-def _absent(column: str) -> str | None:
-    return "not here" if column == "path" else None
+    state, problem = "absent", None
+    if path is not None:
+        try:
+            verify_file(path, weights)
+            state = "unknown" if weights.digest == "unknown" else "ok"
+        except WrongWeightsError as exc:
+            state, problem = "differs", exc.message
+    return {**_facts(spec, weights, path), "state": state, "problem": problem}

@@ -5,35 +5,34 @@ from __future__ import annotations
 import dataclasses
 import json
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from headstart.artefact import Artefact
 from headstart.atomic import write_file
+from headstart.backend import activate, choose_backend, installed_backends
+from headstart.data.split_file import SPLITS, SplitRow, read_split
+from headstart.data.targets import build_target_kind, other_kind
+from headstart.documents import plain
 from headstart.errors import DataError, UsageError
+from headstart.host.offers import looks_like_path
 from headstart.recipe import Recipe
 from headstart.recipes.build import build_recipe, recipe_of_run
 from headstart.recipes.file import verify_form
+from headstart.recipes.resolve import ResolvedRecipe, resolve_recipe
 from headstart.registry import Registry, load_registry
+from headstart.runs.evaluation import Labelled, OnProgress, documents, open_predictions, score
 from headstart.runs.folder import RunFolder
-from headstart.specs import DatasetRequest, Record, Records, TargetKind
-from headstart.specs.backbones import PRETRAINED
-from headstart.specs.base import AUTO
-
-if TYPE_CHECKING:
-    from headstart.data.split_file import SplitRow
-    from headstart.recipes.resolve import ResolvedRecipe
-    from headstart.runs.predictions import Labelled
+from headstart.runs.reporting import SampleView, open_reporters, replay
+from headstart.specs import AUTO, PRETRAINED, DatasetRequest, Record, Records, TargetKind
 
 ALL = "all"
 TEXT = "text"
 """The medium of payloads that a command line can hold."""
-SPLITS = ("train", "val", "test")
-OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -87,8 +86,6 @@ class Run:
     @cached_property
     def resolved(self) -> ResolvedRecipe:
         """The recipe with its specs looked up again; the weights, and the preset, it started from may be gone."""
-        from headstart.recipes.resolve import resolve_recipe
-
         return resolve_recipe(self._from_the_artefact(self.recipe), self.registry)
 
     def _from_the_artefact(self, recipe: Recipe) -> Recipe:
@@ -113,8 +110,6 @@ class Run:
 
     def use_backend(self, backend: str | None) -> str:
         """Choose and set the backend: the argument, the variable, the run's own, or the first installed."""
-        from headstart.backend import activate, choose_backend, installed_backends
-
         own = self.recipe.backend if self.recipe.backend in installed_backends() else None
         choice = choose_backend(backend, own)
         activate(choice)
@@ -167,8 +162,6 @@ class Run:
 
     def _rows_of(self, raw: str | Path) -> Records | None:
         """The records of a table; None for anything else. Raises DataError for rows that the run cannot answer."""
-        from headstart.host.offers import looks_like_path
-
         if not looks_like_path(str(raw)) or not Path(raw).expanduser().is_file():
             return None
         path = Path(raw).expanduser().absolute()
@@ -201,10 +194,6 @@ class Run:
         Each sample's key, split, target and the task's columns are written to `predictions`, a CSV file, as answers
         come.
         """
-        from headstart.documents import plain
-        from headstart.runs.evaluation import documents, score
-        from headstart.runs.predictions import open_predictions
-
         name = self.use_backend(backend)
         samples = self._own(split) if data is None else self._other(data)
         predictor, task = self.artefact.predictor, self.artefact.task
@@ -225,9 +214,6 @@ class Run:
 
     def _own(self, split: str) -> list[Labelled]:
         """The run's own samples, read again, each checked against the hash that split.csv keeps."""
-        from headstart.data.split_file import read_split
-        from headstart.runs.predictions import Labelled
-
         if split not in (*SPLITS, ALL):
             raise UsageError(f"unknown split {split!r}", hint=f"expected one of {', '.join((*SPLITS, ALL))}")
         written = read_split(self.folder.split)
@@ -248,8 +234,6 @@ class Run:
     @cached_property
     def _target_kind(self) -> TargetKind:
         """The kind of targets that the run's task learns."""
-        from headstart.data.targets import build_target_kind
-
         return build_target_kind(self.registry, self.artefact.task_spec.targets)
 
     def open_records(self) -> Records:
@@ -262,10 +246,7 @@ class Run:
         """Every labelled row of other data, under `test`."""
         from headstart.data.array_store import ArrayStore
         from headstart.data.prepared import prepare_unsplit
-        from headstart.data.targets import other_kind
-        from headstart.recipes.resolve import resolve_recipe
         from headstart.runs.planning import open_records
-        from headstart.runs.predictions import Labelled
 
         other = build_recipe(flags={"data": data}, file=None, sets=())
         resolved = resolve_recipe(self._from_the_artefact(other), self.registry)
@@ -294,15 +275,9 @@ class Run:
 
     def report(self, reporters: Sequence[str] | None = None, *, interactive: bool = False) -> list[str]:
         """Draw the reports again from the folder; returns a message for each reporter that raised."""
-        from headstart.runs.reporting import SampleView, open_reporters, replay
-
         specs = [self.registry.get("reporters", name) for name in reporters or self.recipe.reporters or ()]
-        opened = open_reporters(specs, self.resolved, self.registry, interactive=interactive, live=False)
-        return replay(opened, SampleView(self.path, self._samples))
-
-    def _samples(self) -> tuple[dict[str, Any], Any]:
-        payloads = {record.key: record.payload for record in self.open_records().items}
-        return payloads, self.artefact.kind
+        opened, _ = open_reporters(specs, self.resolved, self.registry, interactive=interactive, live=False)
+        return replay(opened, SampleView(self.path, lambda: (self.open_records(), self.artefact.kind)))
 
 
 def _write_files(folder: Path, task: Any, answers: Mapping[str, Mapping[str, Any]]) -> None:

@@ -22,7 +22,8 @@ from typing import Any
 
 from headstart.recipes.build import build_recipe
 from headstart.registry import load_registry
-from headstart.runs.fitting import make_ready, plan_run
+from headstart.runs.fitting import make_ready
+from headstart.runs.planning import make_plan
 
 BATCH = 32
 
@@ -33,7 +34,7 @@ def main() -> None:
     registry = load_registry()
     stated = build_recipe(flags=job["flags"], file=Path(job["recipe"]) if job["recipe"] else None)
     with tempfile.TemporaryDirectory() as scratch:
-        plan = plan_run(make_ready(stated, registry), Path(scratch), lambda *told: None)
+        plan = make_plan(make_ready(stated, registry), Path(scratch))
         print(json.dumps({"samples": plan.samples(), **train(plan, job)}))
 
 
@@ -42,7 +43,7 @@ def train(plan: Any, job: dict[str, Any]) -> dict[str, Any]:
     import keras
     from stock_backbone import as_keras
 
-    from headstart.runs.opening import load_weights
+    from headstart.runs.execution import load_weights
 
     keras.utils.set_random_seed(job["flags"]["seed"])
     load_weights(plan)

@@ -7,7 +7,7 @@ import pytest
 
 from headstart.registry import load_registry
 from headstart.specs import PretrainedHead
-from headstart_cli.backbone_details import _show_weights
+from headstart_cli.details import _show_weights
 from headstart_cli.main import run_arguments
 
 pytestmark = pytest.mark.backend

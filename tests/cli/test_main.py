@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import pkgutil
 import signal
 import subprocess
 import sys
@@ -127,7 +128,7 @@ def test_help_loads_no_framework_and_no_numpy():
 
 def test_every_verb_can_be_debugged_and_leave_plugins_out():
     for name, target in VERBS:
-        parameters = inspect.signature(main._target(target)).parameters
+        parameters = inspect.signature(pkgutil.resolve_name(target)).parameters
         assert {"debug", "disable_plugin"} <= set(parameters), name
 
 

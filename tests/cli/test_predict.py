@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 
-from headstart_cli.predict import _lines, tabulate
+from headstart_cli.runs import _lines, tabulate
 
 
 def test_each_place_of_a_list_has_its_own_columns():

@@ -44,8 +44,8 @@ def race_by_pid_file(folder):
 
 def hold(folder):
     """Own the folder, say what was taken over, and never end."""
-    with locked(folder) as lock:
-        print(json.dumps(lock.taken_over), flush=True)
+    with locked(folder) as taken_over:
+        print(json.dumps(taken_over), flush=True)
         time.sleep(600)
 
 

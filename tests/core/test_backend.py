@@ -177,7 +177,7 @@ def test_an_operation_without_the_same_bits_is_named_with_what_to_do(tmp_path):
         import json
         from headstart.backend import activate, choose_backend
         from headstart.errors import HeadstartError
-        from headstart.runs.backend_errors import explained_backend_errors
+        from headstart.runs.fitting import explained_backend_errors
         activate(choose_backend("torch", None), deterministic=True)
         import torch
         try:

@@ -4,8 +4,7 @@ import keras
 import pytest
 
 from headstart.errors import HeadstartError
-from headstart.runs.backend_errors import explained_backend_errors
-from headstart.runs.fitting import fit
+from headstart.runs.fitting import explained_backend_errors, fit
 
 pytestmark = pytest.mark.backend
 
@@ -25,7 +24,7 @@ def shortage():
     ("place", "hint"),
     [
         ("headstart.engine.features.extract.extract", "start again with a smaller --batch-size"),
-        ("headstart.runs.conclusion.score", "what was trained is kept: when more memory is free, go on with"),
+        ("headstart.runs.execution.score", "what was trained is kept: when more memory is free, go on with"),
     ],
     ids=["extraction", "evaluation"],
 )

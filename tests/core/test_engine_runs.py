@@ -141,7 +141,7 @@ def test_a_run_that_goes_on_obeys_its_decision_and_measures_nothing(probe, small
     facts["engine"]["native_rate"] = 12345.0
     run.folder.environment.write_text(json.dumps(facts))
     (run.path / "result.json").unlink()
-    monkeypatch.setattr("headstart.runs.engines.decide", lambda *_, **__: pytest.fail("it was decided before"))
+    monkeypatch.setattr("headstart.runs.execution.decide", lambda *_, **__: pytest.fail("it was decided before"))
 
     again = fit(out=str(run.path), resume=True, registry=small_registry)
 

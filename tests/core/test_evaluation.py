@@ -10,8 +10,7 @@ import pytest
 from headstart.errors import DataError
 from headstart.options import NoOptions
 from headstart.predictor import BATCH, Answered, Predictor, Rows
-from headstart.runs.evaluation import score
-from headstart.runs.predictions import Labelled, open_predictions
+from headstart.runs.evaluation import Labelled, open_predictions, score
 from headstart.specs import Evaluation, Prepared, Sample, TargetRequest, TensorSpec
 from headstart_plugins.classification._build import Classification
 from headstart_plugins.multilabel._build import Multilabel

@@ -78,8 +78,8 @@ def test_a_killed_owners_lock_is_taken_over_and_its_name_is_told(tmp_path, start
 
     first.send_signal(signal.SIGKILL)
     first.wait()
-    with locked(tmp_path) as lock:
-        assert lock.taken_over.startswith(f"process {first.pid} on ")
+    with locked(tmp_path) as taken_over:
+        assert taken_over.startswith(f"process {first.pid} on ")
         assert json.loads((tmp_path / LOCK).read_text())["pid"] == os.getpid()
     assert list(tmp_path.iterdir()) == []
 
@@ -91,8 +91,8 @@ def test_a_forked_worker_does_not_keep_a_dead_owners_lock(tmp_path, start):
         first.send_signal(signal.SIGKILL)
         first.wait()
         os.kill(worker, 0)  # it lives
-        with locked(tmp_path) as lock:
-            assert lock.taken_over.startswith(f"process {first.pid} on ")
+        with locked(tmp_path) as taken_over:
+            assert taken_over.startswith(f"process {first.pid} on ")
     finally:
         os.kill(worker, signal.SIGKILL)
 
@@ -145,8 +145,8 @@ def test_the_lock_of_a_folder_that_was_made_anew_is_left_to_its_owner(tmp_path):
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"pid": 1}'])
 def test_a_file_that_names_nobody_is_taken_over_in_silence(tmp_path, text):
     (tmp_path / LOCK).write_text(text)
-    with locked(tmp_path) as lock:
-        assert lock.taken_over is None
+    with locked(tmp_path) as taken_over:
+        assert taken_over is None
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):

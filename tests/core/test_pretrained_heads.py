@@ -80,10 +80,11 @@ def make(small_registry, finished, tmp_path):
 
     def planned(weights, **settings):
         from headstart.recipes.build import build_recipe
-        from headstart.runs.fitting import make_ready, plan_run
-        from headstart.runs.opening import load_weights
+        from headstart.runs.execution import load_weights
+        from headstart.runs.fitting import make_ready
+        from headstart.runs.planning import make_plan
 
-        registry = WithWeights(small_registry.host)
+        registry = WithWeights(small_registry.plugins, small_registry.loaded)
         (spec,) = (each for each in small_registry.specs("backbones") if each.name == "small/net")
         registry.weights = replace(weights, preprocess=spec.preprocess)
         flags = {
@@ -93,7 +94,7 @@ def make(small_registry, finished, tmp_path):
             "head": "pretrained",
             **settings,
         }
-        plan = plan_run(make_ready(build_recipe(flags=flags), registry), tmp_path, lambda *_: None)
+        plan = make_plan(make_ready(build_recipe(flags=flags), registry), tmp_path)
         load_weights(plan)
         return plan
 
@@ -102,7 +103,6 @@ def make(small_registry, finished, tmp_path):
 
 def test_the_head_and_its_labels_come_with_the_weights(make, weights, published):
     from headstart.engine.network.stages import read_arrays
-    from headstart.runs.facts import blueprint_of
 
     plan = make(weights)
     head = read_arrays(plan.network.stages[-1:])
@@ -110,7 +110,7 @@ def test_the_head_and_its_labels_come_with_the_weights(make, weights, published)
     assert set(head) == {"head/0/kernel", "head/0/bias"}
     assert all(np.array_equal(array, read_safetensors(published[0])[name]) for name, array in head.items())
     assert plan.task.labels()["classes"] == published[1]["classes"]
-    assert blueprint_of(plan).head == "linear"
+    assert plan.blueprint().head == "linear"
     assert plan.resolved.recipe.head == "pretrained"
 
 
@@ -136,7 +136,7 @@ def test_a_head_brings_its_task_which_need_be_no_default_one(medium, weights, fi
     from headstart.recipes.resolve import bind, resolve_recipe
     from headstart.runs.planning import open_records
 
-    registry = Undecided(small_registry.host)
+    registry = Undecided(small_registry.plugins, small_registry.loaded)
     registry.weights, registry.medium = weights, medium
     flags = {"data": f"image_folder:{finished.pictures}", "strategy": "lp_ft", "head": "pretrained"}
     resolved = resolve_recipe(build_recipe(flags=flags), registry)

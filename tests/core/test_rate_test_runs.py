@@ -12,8 +12,7 @@ from headstart.engine.train import lr_test as rate_test_engine
 from headstart.errors import UsageError
 from headstart.recipes.build import build_recipe
 from headstart.registry import load_registry
-from headstart.runs.rate_plot import draw_png
-from headstart.runs.rate_test import RateRange, rate_test
+from headstart.runs.rate_test import RateRange, draw_png, rate_test
 from headstart.testing import write_distribution
 
 pytestmark = pytest.mark.backend

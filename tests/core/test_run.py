@@ -306,14 +306,14 @@ def test_a_run_that_fails_before_it_began_leaves_no_folder(tmp_path, small_regis
 def test_a_reloaded_artefact_that_answers_differently_is_refused(finished, settings, small_registry, tmp_path):
     from headstart.engine.device import forward
     from headstart.recipes.build import build_recipe
-    from headstart.runs.conclusion import verify_reload
-    from headstart.runs.fitting import make_ready, plan_run
-    from headstart.runs.opening import load_weights
+    from headstart.runs.execution import load_weights, verify_reload
+    from headstart.runs.fitting import make_ready
+    from headstart.runs.planning import make_plan
 
     sets = settings.pop("sets")
     flags = {**settings, "data": f"image_folder:{finished.pictures}"}
     ready = make_ready(build_recipe(flags=flags, sets=sets), small_registry)
-    plan = plan_run(ready, tmp_path, lambda *told: None)
+    plan = make_plan(ready, tmp_path)
     load_weights(plan)
     rows = plan.data.indices("val")
     whole = forward(plan.network, 0, len(plan.network.stages))
@@ -326,7 +326,7 @@ def test_a_reloaded_artefact_that_answers_differently_is_refused(finished, setti
 
 
 def test_answers_that_are_padded_to_the_longest_are_compared_where_both_are(tmp_path):
-    from headstart.runs.conclusion import verify_reload
+    from headstart.runs.execution import verify_reload
 
     marks = np.ones((2, 3, 4), np.float32)
     verify_reload({"marks": marks}, {"marks": np.pad(marks, ((0, 1), (0, 5), (0, 0)))}, tmp_path)

@@ -190,7 +190,7 @@ def test_what_was_set_aside_is_told_where_the_run_cannot_go_on_either(interrupte
     def fail(*given, **more):
         raise HeadstartError("no engine today")
 
-    monkeypatch.setattr("headstart.runs.engines.open_extractor", fail)
+    monkeypatch.setattr("headstart.runs.execution.open_extractor", fail)
     with pytest.raises(HeadstartError, match="no engine today"):
         fit(out=str(interrupted), registry=stopping, resume=True)
     told = [event.message for event in read_all_events(interrupted / "events.jsonl") if isinstance(event, Warned)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.backend import activate, announce, available_threads, choose_backend
 from headstart.engine.features.export import Exporters
-from headstart.engine.network.saved import BackboneUse
+from headstart.engine.network.blueprint import BackboneUse
 from headstart.errors import EngineRefusal, MissingWeightsError, RecipeError, UsageError
 from headstart.options import parse_options
 from headstart.registry import Registry
@@ -29,16 +29,15 @@ SAMPLES = 200
 @dataclass(frozen=True)
 class Line:
     """One engine in one precision: samples a second, its largest difference from the stock network, and the seconds
-    until it was open and checked. `refused` says why there are no numbers, `auto` whether `--engine auto` takes it."""
+    until it was open and checked. `refused` says why there are no numbers."""
 
     engine: str
     backend: str
     precision: str
-    samples_per_second: float | None
-    largest_difference: float | None
-    opened: float
+    samples_per_second: float | None = None
+    largest_difference: float | None = None
+    opened: float = 0.0
     refused: str | None = None
-    auto: bool = False
 
 
 def bench(
@@ -75,14 +74,17 @@ def bench(
 
         place = Place(open_cache(said.append), Path(folder), threads, said.append)
         extractor = open_backbone(use, data, exporters, place, kind=kind)
-        lines = _marked([line for engine in registry.specs("engines") for line in _lines(engine, extractor)])
+        lines = [line for engine in registry.specs("engines") for line in _lines(engine, extractor)]
+    measured = [line for line in lines if line.precision == "float32" and line.samples_per_second is not None]
+    best = max(measured, key=lambda line: line.samples_per_second or 0.0, default=None)
     return {
         "backbone": spec.name,
         "weights": use.weights.name if isinstance(use.weights, WeightsSpec) else "none",
         "data": dataset.name,
         "inputs": {name: list(tensor.shape) for name, tensor in kind.tensors.items()},
         "threads": threads,
-        "rows": [dataclasses.asdict(line) for line in lines],
+        # `--engine auto` takes the best one for a long job at the default precision
+        "rows": [{**dataclasses.asdict(line), "auto": line is best} for line in lines],
         "warnings": said,
     }
 
@@ -127,25 +129,15 @@ def _lines(spec: EngineSpec, extractor: FeatureExtractor) -> Iterator[Line]:
     name, backend = spec.short_name, str(keras.backend.backend())
     if spec.missing:
         hint = f'pip install "headstart[{spec.extra}]"' if spec.extra else "not installed"
-        yield Line(name, backend, "-", None, None, 0.0, f"needs {', '.join(spec.missing)}: {hint}")
+        yield Line(name, backend, "-", refused=f"needs {', '.join(spec.missing)}: {hint}")
         return
+    stop = len(extractor.stock.stages) - 1
     for precision in spec.precisions:
-        yield _measured(Line(name, backend, precision, None, None, 0.0), spec, extractor)
-
-
-def _measured(line: Line, spec: EngineSpec, extractor: FeatureExtractor) -> Line:
-    started = time.perf_counter()
-    try:
-        stop = len(extractor.stock.stages) - 1
-        found = extractor.measure(spec, extractor.open_in(spec, stop, line.precision), stop)
-    except EngineRefusal as exc:
-        return dataclasses.replace(line, opened=time.perf_counter() - started, refused=exc.message)
-    opened = time.perf_counter() - started
-    return dataclasses.replace(line, samples_per_second=found.rate, largest_difference=found.largest, opened=opened)
-
-
-def _marked(lines: list[Line]) -> list[Line]:
-    """With the line marked that `--engine auto` takes for a long job at the default precision."""
-    rates = {index: line.samples_per_second or 0.0 for index, line in enumerate(lines) if line.precision == "float32"}
-    best = max(rates, key=lambda index: rates[index], default=None)
-    return [dataclasses.replace(line, auto=index == best) for index, line in enumerate(lines)]
+        line = Line(name, backend, precision)
+        started = time.perf_counter()
+        try:
+            found = extractor.measure(spec, extractor.open_in(spec, stop, precision), stop)
+            line = dataclasses.replace(line, samples_per_second=found.rate, largest_difference=found.largest)
+        except EngineRefusal as exc:
+            line = dataclasses.replace(line, refused=exc.message)
+        yield dataclasses.replace(line, opened=time.perf_counter() - started)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain, zip_longest
 
 import numpy as np
@@ -28,16 +27,12 @@ POOL = 64
 MOST_CELLS = 2_000
 
 
-@dataclass(frozen=True)
-class ContactSheet:
-    """The sheet as the input kind rendered it, and what should be said about it."""
-
-    preview: Preview
-    warnings: tuple[str, ...]
-
-
-def contact_sheet(resolved: ResolvedRecipe, registry: Registry, *, samples: int, views: int) -> ContactSheet:
+def contact_sheet(
+    resolved: ResolvedRecipe, registry: Registry, *, samples: int, views: int
+) -> tuple[Preview, list[str]]:
     """A row for each of so many samples: the sample, then how epochs 1 to `views` of a run with this seed vary it.
+
+    Returns the sheet as the input kind renders it, and what should be said about it.
 
     Only partners differ from a run's, which picks them among all of its training samples. Raises UsageError where the
     input kind draws no sheets or the sheet would be huge, DataError where no record can be read.
@@ -67,7 +62,7 @@ def contact_sheet(resolved: ResolvedRecipe, registry: Registry, *, samples: int,
     words = [each if each.strip() else "no label" for each in words]
     rows = _rows(reading, words, view, samples=samples, views=views)
     titles = ("as it is", *(f"epoch {number + 1}" for number in range(views)))
-    return ContactSheet(kind.sheet(rows, titles), (*warnings,))
+    return kind.sheet(rows, titles), warnings
 
 
 def _read_some(items: Sequence[Record], kind: InputKind, count: int) -> Reading:

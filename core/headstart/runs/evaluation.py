@@ -1,19 +1,102 @@
-"""Score samples through the Predictor, in one pass that keeps no outputs."""
+"""Score samples through the Predictor, in one pass that keeps no outputs; predictions.csv, and the files that a task
+writes beside it, are written as answers come."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+import csv
+import io
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
 
+from headstart.atomic import explained, make_folders, opened, write_file
 from headstart.documents import plain
-from headstart.runs.predictions import Labelled, PredictionsFile
-
-if TYPE_CHECKING:
-    from headstart.predictor import Predictor
-    from headstart.specs import Evaluation
+from headstart.errors import DataError
+from headstart.predictor import Answered, Predictor
+from headstart.specs import Evaluation, TargetKind, Task, WritesFiles
 
 OnProgress = Callable[[int, int], None]
 """Hears how many samples are answered, of how many."""
+EVERYTHING = sys.maxsize
+"""As `top_k`: all that an answer can hold."""
+FILES = "predictions"
+"""The folder, beside predictions.csv, of the files of a task that is a WritesFiles."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Raw samples of one split, in parallel: their targets as `words` for people, and as `values` for the task."""
+
+    split: str
+    keys: tuple[str, ...]
+    payloads: tuple[Any, ...]
+    targets: tuple[Any, ...]
+    kind: TargetKind
+
+    def words(self, rows: slice) -> list[str]:
+        """The targets of some samples, as text."""
+        return [self.kind.words(target) for target in self.targets[rows]]
+
+    def values(self, rows: slice) -> list[Any]:
+        """The targets of some samples, as their kind reads them."""
+        return [self.kind.read(*each) for each in zip(self.targets[rows], self.keys[rows], strict=True)]
+
+
+@dataclass(frozen=True)
+class PredictionsFile:
+    """An open predictions.csv: key, split, target and the task's columns; floats in shortest round-trip form."""
+
+    path: Path
+    task: Task
+    file: BinaryIO
+
+    def write(self, samples: Labelled, rows: slice, batch: Answered) -> None:
+        """Add the answers `batch` of these `rows` of `samples`: 0 to n rows of the table each."""
+        answers = self.task.decode(batch.outputs, batch.facts, EVERYTHING)
+        lines = []
+        for key, words, answer in zip(samples.keys[rows], samples.words(rows), answers, strict=True):
+            for row in self.task.rows(answer):
+                lines.append([key, samples.split, words, *(_cell(row[column]) for column in self.task.columns)])
+            if isinstance(self.task, WritesFiles):
+                for suffix, content in self.task.files(answer).items():
+                    self._write_beside(key, suffix, content)
+        self.write_lines(lines)
+
+    def write_lines(self, lines: list[list[str]]) -> None:
+        """Add lines of the table."""
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(lines)
+        with explained(self.path):
+            self.file.write(text.getvalue().encode("utf-8", "surrogateescape"))  # a file name may be no UTF-8
+
+    def _write_beside(self, key: str, suffix: str, content: bytes) -> None:
+        folder = self.path.parent / FILES
+        target = folder / f"{key}{suffix}"
+        if not target.resolve().is_relative_to(folder.resolve()):
+            raise DataError(f"{key}: its answer cannot be written below {folder}", hint="give the sample another key")
+        with explained(target):
+            make_folders(target.parent)
+        write_file(target, content)
+
+
+@contextmanager
+def open_predictions(path: Path, task: Task) -> Iterator[PredictionsFile]:
+    """Write `path` row by row; it has its name once the block has ended without an error.
+
+    Raises HeadstartError where it cannot be written.
+    """
+    with opened(path) as file:
+        predictions = PredictionsFile(path, task, file)
+        predictions.write_lines([["key", "split", "target", *task.columns]])
+        yield predictions
+
+
+def _cell(value: Any) -> str:
+    value = plain(value)
+    return repr(value) if isinstance(value, float) else str(value)
 
 
 def score(

@@ -6,29 +6,29 @@ import contextlib
 import dataclasses
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from headstart.atomic import remove_leftovers
 from headstart.backend import BackendChoice, announce, choose_backend
-from headstart.errors import InterruptedRunError
+from headstart.engine.train.recovery import LESS_MEMORY, describe_shortage, is_out_of_memory
+from headstart.errors import HeadstartError, InterruptedRunError
 from headstart.eventlog import EventLog, HeldWarnings, drop_damaged_end
-from headstart.recipe import Recipe
+from headstart.recipe import DEFAULT, Recipe
 from headstart.recipes.build import build_recipe
-from headstart.recipes.resolve import BoundRecipe, ResolvedRecipe, resolve_recipe
+from headstart.recipes.resolve import ResolvedRecipe, resolve_recipe
 from headstart.registry import Registry, load_registry
 from headstart.run import Run
-from headstart.runs.backend_errors import explained_backend_errors
 from headstart.runs.folder import RunFolder, claim, how_to_go_on, verify_empty
 from headstart.runs.lock import LOCK, locked
-from headstart.runs.reporting import SampleView, open_live
+from headstart.runs.reporting import SampleView, open_reporters
 from headstart.runs.resuming import is_finished, take_up, taken_up
 from headstart.timing import Stopwatch
 
-if TYPE_CHECKING:
-    from headstart.runs.planning import Plan
+NO_SUCH_FORM = "does not have a deterministic implementation"
+"""How PyTorch says that an operation has no form with the same bits each time."""
 
 
 @dataclass(frozen=True)
@@ -82,76 +82,82 @@ def run_recipe(stated: Recipe, registry: Registry, *, resume: bool = False) -> R
     clock = Stopwatch()
     ready = make_ready(stated, registry)
     folder = claim(stated.out, stem=_stem(ready.resolved), resume=resume)
-    _carry_out_alone(ready, folder, clock, resume=resume)
-    return Run.load(folder.path, registry=registry)
-
-
-def _carry_out_alone(ready: Ready, folder: RunFolder, clock: Stopwatch, *, resume: bool) -> None:
-    """Hold the folder's lock while the run lasts."""
-    with locked(folder.path) as lock:
+    with locked(folder.path) as taken_over:
         if not resume:
             verify_empty(folder)  # another run may have been here in the meantime
         remove_leftovers(folder.path)
         try:
-            with explained_backend_errors(lambda: _what_is_kept(folder)):
-                _carry_out(ready, folder, clock, taken_over=lock.taken_over, resume=resume)
-        except KeyboardInterrupt as exc:
-            raise _interrupted(folder) from exc
+            with explained_backend_errors(folder):
+                _carry_out(ready, folder, clock, taken_over=taken_over, resume=resume)
+        except KeyboardInterrupt as exc:  # a signal that came outside of training
+            if not folder.recipe.exists():
+                raise InterruptedRunError("stopped before training began; nothing was written") from exc
+            kept = f"stopped; {folder.path} keeps what was done"
+            raise InterruptedRunError(kept, hint=how_to_go_on(folder.path)) from exc
         except InterruptedRunError as exc:
             raise InterruptedRunError(exc.message, hint=how_to_go_on(folder.path)) from exc
         finally:
             shutil.rmtree(folder.scratch, ignore_errors=True)
             _remove_if_nothing_happened(folder)
+    return Run.load(folder.path, registry=registry)
 
 
-def _what_is_kept(folder: RunFolder) -> str | None:
-    """What to do where a run ended that had trained; None where it had not."""
-    if not (folder.checkpoints.is_dir() and any(folder.checkpoints.iterdir())):
-        return None
-    return f"what was trained is kept: when more memory is free, {how_to_go_on(folder.path)}"
-
-
-def _interrupted(folder: RunFolder) -> InterruptedRunError:
-    """The error for a signal that came outside of training."""
-    if not folder.recipe.exists():
-        return InterruptedRunError("stopped before training began; nothing was written")
-    return InterruptedRunError(f"stopped; {folder.path} keeps what was done", hint=how_to_go_on(folder.path))
+@contextlib.contextmanager
+def explained_backend_errors(folder: RunFolder | None = None) -> Iterator[None]:
+    """Inside, a backend's own error for an operation without a deterministic form, or for a shortage of memory that
+    nothing met by smaller batches, is a HeadstartError that says what to do: to go on with the run in `folder`, where
+    it had trained."""
+    try:
+        yield
+    except Exception as exc:
+        if is_out_of_memory(exc):
+            hint = LESS_MEMORY
+            if folder is not None and folder.checkpoints.is_dir() and any(folder.checkpoints.iterdir()):
+                hint = f"what was trained is kept: when more memory is free, {how_to_go_on(folder.path)}"
+            raise HeadstartError(f"memory does not suffice: {describe_shortage(exc)}", hint=hint) from exc
+        if NO_SUCH_FORM in str(exc):
+            operation = str(exc).partition(NO_SUCH_FORM)[0].split()[-1]
+            raise HeadstartError(
+                f"the operation {operation} has no form that gives the same bits each time on this device",
+                hint="leave --deterministic out, or choose a backbone without that operation",
+            ) from exc
+        raise
 
 
 def _carry_out(ready: Ready, folder: RunFolder, clock: Stopwatch, *, taken_over: str | None, resume: bool) -> None:
     from headstart.engine.features.decision import EngineDecision
     from headstart.engine.features.export import Exporters
+    from headstart.runs.planning import make_plan
 
-    resolved, registry = ready.resolved, ready.registry
-    plans: list[Plan] = []
+    resolved = ready.resolved
     warn = _found_on_opening(folder, taken_over)
-    view = SampleView(folder.path, lambda: samples_of(plans[0]))
-    reporters, failures = open_live(resolved, registry, interactive=sys.stderr.isatty(), resumed=resume)
+    view = SampleView(folder.path, lambda: (plan.records, plan.kind))  # once there is a plan
+    asked = resolved.recipe.origin("reporters") != DEFAULT and not resume  # a run that goes on names what there was
+    reporters, failures = open_reporters(
+        resolved.reporters, resolved, ready.registry, interactive=sys.stderr.isatty(), live=True, asked=asked
+    )
     with (
         EventLog(folder.events, reporters, view) as log,
         warn.told_at_the_latest(log),
-        Exporters(registry) as exporters,
+        Exporters(ready.registry) as exporters,
     ):
-        plan = plan_run(
+        plan = make_plan(
             ready,
             folder.scratch,
-            lambda activity, done, total: log.progress(activity, done, total, "samples"),
+            on_progress=lambda done, total: log.progress("read", done, total, "samples"),
             counted=lambda bound, count: exporters.foresee(
                 bound.backbone, bound.engine, min(count, bound.recipe.limit or count)
             ),
         )
-        plans.append(plan)
-        from headstart.runs.conclusion import conclude  # imports keras: after the plan chose its backend
-        from headstart.runs.engines import open_extractor
-        from headstart.runs.facts import blueprint_of
-        from headstart.runs.opening import load_weights, open_run
+        # imports keras: after the plan chose its backend
+        from headstart.runs.execution import conclude, load_weights, open_extractor, open_run
 
         for message in failures:
             warn(message)
         reestimated = load_weights(plan)
         resumed = take_up(plan, folder, log, warn)
         decision = EngineDecision.of(folder.environment) if resumed else None
-        extractor = open_extractor(plan, blueprint_of(plan), exporters, folder.scratch, warn, decision=decision)
+        extractor = open_extractor(plan, exporters, warn, decision=decision)
         if resumed is None:
             open_run(plan, extractor.decided, folder, log, reestimated=reestimated)
         warn.release(log)
@@ -167,24 +173,6 @@ def _found_on_opening(folder: RunFolder, taken_over: str | None) -> HeldWarnings
     if taken_over:
         warn(f"{folder.path} was left by {taken_over}")
     return warn
-
-
-def plan_run(
-    ready: Ready,
-    scratch: Path,
-    told: Callable[[str, int, int], None],
-    *,
-    counted: Callable[[BoundRecipe, int], None] = lambda bound, count: None,
-) -> Plan:
-    """Read the data, build the network and plan the phases of a recipe that is ready."""
-    from headstart.runs.planning import make_plan
-
-    return make_plan(ready.resolved, ready.registry, choice=ready.choice, scratch=scratch, told=told, counted=counted)
-
-
-def samples_of(plan: Plan) -> tuple[dict[str, Any], Any]:
-    """Payloads by key, and the input kind that reads them."""
-    return {record.key: record.payload for record in plan.records.items}, plan.kind
 
 
 def _stem(resolved: ResolvedRecipe) -> str:

@@ -2,72 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
 from pathlib import Path
+from typing import Any
 
-from headstart.atomic import explained, is_leftover, make_folder, make_folders
+from headstart.atomic import explained, is_leftover, make_folder, make_folders, write_file
+from headstart.documents import plain
 from headstart.errors import UsageError
-from headstart.eventlog import tells_of_no_run
+from headstart.eventlog import EVENTS, tells_of_no_run
 from headstart.runs.lock import LOCK
 
 RUNS = Path("runs")
 
 
-@dataclass(frozen=True)
 class RunFolder:
     """The files of a run below `path`."""
 
-    path: Path
-
-    @property
-    def recipe(self) -> Path:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.recipe = path / "recipe.toml"
         """The recipe as resolved."""
-        return self.path / "recipe.toml"
-
-    @property
-    def split(self) -> Path:
+        self.split = path / "split.csv"
         """Which sample is in which split."""
-        return self.path / "split.csv"
-
-    @property
-    def events(self) -> Path:
+        self.events = path / EVENTS
         """What the run said."""
-        return self.path / "events.jsonl"
-
-    @property
-    def checkpoints(self) -> Path:
+        self.checkpoints = path / "checkpoints"
         """Complete states of what learns."""
-        return self.path / "checkpoints"
-
-    @property
-    def artefact(self) -> Path:
+        self.artefact = path / "artefact"
         """The trained model."""
-        return self.path / "artefact"
-
-    @property
-    def predictions(self) -> Path:
+        self.predictions = path / "predictions.csv"
         """Answers for every evaluated sample."""
-        return self.path / "predictions.csv"
-
-    @property
-    def result(self) -> Path:
+        self.result = path / "result.json"
         """The numbers."""
-        return self.path / "result.json"
-
-    @property
-    def report(self) -> Path:
+        self.report = path / "report"
         """What reporters wrote."""
-        return self.path / "report"
-
-    @property
-    def environment(self) -> Path:
+        self.environment = path / "environment.json"
         """Versions and hardware."""
-        return self.path / "environment.json"
-
-    @property
-    def scratch(self) -> Path:
+        self.scratch = path / ".scratch"
         """Large arrays while the run lasts; removed at its end."""
-        return self.path / ".scratch"
 
 
 def how_to_go_on(path: Path) -> str:
@@ -81,7 +53,14 @@ def claim(out: str | None, *, stem: str, resume: bool = False) -> RunFolder:
     Raises UsageError where `out` holds something already, HeadstartError where it cannot be created.
     """
     if out is not None:
-        return _claim_named(Path(out), resume=resume)
+        path = Path(out)
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"--out {path} is a file", hint="choose a folder that does not exist yet")
+        with explained(path):
+            if path.is_dir() and not resume:
+                verify_empty(RunFolder(path))
+            make_folders(path)
+        return RunFolder(path)
     with explained(RUNS):
         make_folders(RUNS)
         number = 1
@@ -93,16 +72,6 @@ def claim(out: str | None, *, stem: str, resume: bool = False) -> RunFolder:
                 number += 1
                 continue
             return RunFolder(path)
-
-
-def _claim_named(path: Path, *, resume: bool) -> RunFolder:
-    if path.exists() and not path.is_dir():
-        raise UsageError(f"--out {path} is a file", hint="choose a folder that does not exist yet")
-    with explained(path):
-        if path.is_dir() and not resume:
-            verify_empty(RunFolder(path))
-        make_folders(path)
-    return RunFolder(path)
 
 
 def verify_empty(folder: RunFolder) -> None:
@@ -123,3 +92,9 @@ def holds_no_run(folder: RunFolder) -> bool:
         return not others
     ours = {folder.events, folder.scratch}
     return all(path in ours or is_leftover(path, folder.recipe) for path in others) and tells_of_no_run(folder.events)
+
+
+def write_document(path: Path, document: Any) -> None:
+    """Write plain values as JSON, in one step."""
+    text = json.dumps(plain(document), indent=2, allow_nan=False, ensure_ascii=False)
+    write_file(path, (text + "\n").encode("utf-8"))

@@ -46,17 +46,10 @@ class Owner:
         return f"process {self.pid} on {self.host}, since {self.started}: {self.command}"
 
 
-@dataclass(frozen=True)
-class Lock:
-    """A lock that is held; `taken_over` tells of the owner that died with it, None where there was none."""
-
-    path: Path
-    taken_over: str | None
-
-
 @contextmanager
-def locked(folder: Path) -> Iterator[Lock]:
-    """Hold the lock of `folder`, which must exist, until the block ends.
+def locked(folder: Path) -> Iterator[str | None]:
+    """Hold the lock of `folder`, which must exist, until the block ends. Gives who died with it before, in words, or
+    None where nobody did.
 
     Raises UsageError naming the owner where another run holds it, or where the system has no such locks, and
     HeadstartError where the file cannot be written. A child process neither inherits the lock nor keeps it alive.
@@ -74,9 +67,11 @@ def locked(folder: Path) -> Iterator[Lock]:
         with explained(path):
             before = _read(path)
             _sign(descriptor)
-        yield Lock(path, before)
+        yield before
     finally:
-        _remove(path, descriptor)
+        with suppress(OSError):
+            if _is_named(path, descriptor):  # or the folder was removed and made again, and the file there is another's
+                path.unlink()
         _close(held)
 
 
@@ -102,13 +97,6 @@ def _is_named(path: Path, descriptor: int) -> bool:
         return os.path.samestat(os.stat(path), os.fstat(descriptor))
     except FileNotFoundError:
         return False
-
-
-def _remove(path: Path, descriptor: int) -> None:
-    """Remove our file. Where the folder was removed and made again meanwhile, the file there is another's."""
-    with suppress(OSError):
-        if _is_named(path, descriptor):
-            path.unlink()
 
 
 def _refusal(path: Path) -> HeadstartError:

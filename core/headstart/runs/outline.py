@@ -11,8 +11,9 @@ from headstart.engine.train.context import is_fresh
 from headstart.engine.train.phases import cut_of
 from headstart.engine.train.trainable import select_trainable
 from headstart.engine.train.trainer import steps_per_epoch
+from headstart.runs.execution import count_parameters
 from headstart.runs.planning import Plan
-from headstart.specs import Phase
+from headstart.specs import Phase, Stage
 
 
 def outline(plan: Plan) -> dict[str, Any]:
@@ -29,8 +30,8 @@ def outline(plan: Plan) -> dict[str, Any]:
         "augment": list(resolved.recipe.augment),
         "classes": list(plan.task.summary().get("classes", ())),
         "samples": plan.samples(),
-        "parameters": {"total": sum(summarise_stage(stage).parameters for stage in plan.network.learned)},
-        "stages": [_stage(plan, name) for name in plan.network.names],
+        "parameters": {"total": count_parameters(plan)},
+        "stages": [_stage(stage) for stage in plan.network.stages],
         "phases": [_phase(plan, phase) for phase in plan.phases],
         "uncuttable": list(uncuttable(plan.network.learned)),
         "warnings": list(plan.warnings),
@@ -38,11 +39,10 @@ def outline(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _stage(plan: Plan, name: str) -> dict[str, Any]:
-    stage = plan.network.stages[plan.network.index(name)]
+def _stage(stage: Stage) -> dict[str, Any]:
     summary = summarise_stage(stage)
     return {
-        "name": name,
+        "name": stage.name,
         "layers": summary.layers,
         "weights": len(name_variables([stage])),
         "parameters": summary.parameters,

@@ -1,4 +1,4 @@
-"""Everything a run needs before its first update: data read and split, network grafted.
+"""Everything a run needs before its first update: data read, checked and split, network grafted.
 
 `fit` carries a plan out; `fit --dry-run` only shows it. Called after the backend was chosen.
 """
@@ -6,14 +6,24 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.backend import BackendChoice, activate, available_threads
+import numpy as np
+
+from headstart.backend import activate, available_threads
+from headstart.cache import open_cache
+from headstart.data.array_store import ArrayStore, encode_targets
+from headstart.data.checks import raise_errors
+from headstart.data.facts import Picked
+from headstart.data.prepared import PreparedData, PrepareOptions, examine, prepare
+from headstart.data.reading import OnProgress
 from headstart.data.targets import build_target_kind, other_kind
-from headstart.engine.network.saved import assets_of, digests_of
+from headstart.data.views import Composed, View, check_mixing
+from headstart.engine.network.blueprint import Blueprint, assets_of, digests_of
 from headstart.errors import DataError, UsageError
 from headstart.host.installed import installed_release
 from headstart.options import describe_options
@@ -25,6 +35,7 @@ from headstart.specs import (
     PRETRAINED,
     AugmentationRequest,
     DatasetRequest,
+    Finding,
     FitsTargets,
     InputKind,
     InputRequest,
@@ -37,19 +48,16 @@ from headstart.specs import (
     WeightsSpec,
 )
 from headstart.specs.tasks import Batch
-
-OnProgress = Callable[[str, int, int], None]
-"""Hears (activity, done, total)."""
+from headstart.weights.source import locate, locate_assets
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from headstart.data.prepared import PreparedData, PrepareOptions
-    from headstart.data.views import View
     from headstart.engine.network.network import Network
+    from headstart.runs.fitting import Ready
 
 PARAMETERS_PER_SAMPLE = 100
 """Learned numbers per training sample of a head above which a warning is due (guards.md 18)."""
+LEVELS = ("error", "warning", "note")
+"""Of findings, the gravest first."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,29 @@ class Plan:
     scratch: Path
     warnings: tuple[str, ...]
 
+    @property
+    def weights_name(self) -> str:
+        """How the recipe names the weights that were taken."""
+        weights = self.resolved.weights
+        return weights.name if isinstance(weights, WeightsSpec) else str(weights or "none")
+
+    def blueprint(self) -> Blueprint:
+        """What the network is built from again."""
+        resolved = self.resolved
+        return Blueprint(
+            backbone=self.registry.builder_of(resolved.backbone),
+            backbone_options=resolved.options["backbone"],
+            input=resolved.input,
+            input_options=resolved.options["input"],
+            preprocess=_preprocess(resolved),
+            task=resolved.task,
+            task_options=resolved.options["task"],
+            head=resolved.built_head,
+            labels=self.task.labels(),
+            input_assets=assets_of(self.kind),
+            task_assets=assets_of(self.task),
+        )
+
     def targets(self, split: str) -> Batch:
         """Encoded targets (rows, ...) of a split, by name; large ones lie in files of the run's scratch folder."""
         return encoded(self.task, self.target_kind, self.data, self.data.indices(split), self.scratch)
@@ -85,9 +116,6 @@ class Plan:
 
 def encoded(task: Task, kind: TargetKind, data: PreparedData, rows: np.ndarray, scratch: Path) -> Batch:
     """Encoded targets of `rows` (row,) int64 of the data, by name."""
-    from headstart.data.array_store import ArrayStore, encode_targets
-    from headstart.data.facts import Picked
-
     return encode_targets(
         task.encode,
         task.targets,
@@ -98,26 +126,23 @@ def encoded(task: Task, kind: TargetKind, data: PreparedData, rows: np.ndarray, 
     )
 
 
-def preprocess_of(resolved: BoundRecipe) -> Mapping[str, Any]:
+def _preprocess(resolved: BoundRecipe) -> Mapping[str, Any]:
     """The preprocessing that goes with the chosen weights."""
-    if isinstance(resolved.weights, WeightsSpec):
-        return resolved.weights.preprocess
-    return resolved.backbone.preprocess
-
-
-def build_kind(resolved: BoundRecipe, registry: Registry) -> InputKind:
-    """The input kind, with the weights' preprocessing and the user's options."""
-    request = InputRequest(preprocess_of(resolved), resolved.options["input"], _assets(resolved, registry))
-    kind: InputKind = registry.load_target(resolved.input, resolved.input.build)(request)
-    return kind
+    weights = resolved.weights
+    return weights.preprocess if isinstance(weights, WeightsSpec) else resolved.backbone.preprocess
 
 
 def _assets(resolved: BoundRecipe, registry: Registry) -> Mapping[str, Path]:
     """The files beside the weights, by name."""
-    from headstart.weights.source import locate_assets
-
     weights = resolved.weights
     return locate_assets(resolved.backbone, weights, registry) if isinstance(weights, WeightsSpec) else {}
+
+
+def build_kind(resolved: BoundRecipe, registry: Registry) -> InputKind:
+    """The input kind, with the weights' preprocessing and the user's options."""
+    request = InputRequest(_preprocess(resolved), resolved.options["input"], _assets(resolved, registry))
+    kind: InputKind = registry.load_target(resolved.input, resolved.input.build)(request)
+    return kind
 
 
 def open_records(resolved: ResolvedRecipe, registry: Registry) -> Records:
@@ -129,33 +154,63 @@ def open_records(resolved: ResolvedRecipe, registry: Registry) -> Records:
     return records
 
 
+def check_data(
+    resolved: ResolvedRecipe, registry: Registry, *, on_progress: OnProgress | None = None
+) -> tuple[Finding, ...]:
+    """Everything that is to be said of a recipe's data before a run, errors first: of the records, their targets,
+    contents and the split. Builds no network and imports no framework.
+
+    Data that cannot be opened, or whose targets nothing recognises, is an error among them. Raises UsageError for what
+    the user can set right without looking at the data.
+    """
+    warnings: list[str] = []
+    try:
+        records = open_records(resolved, registry)
+        bound = bind(resolved, registry, records)
+    except DataError as error:
+        return (Finding("error", error.message, 1, error.hint),)
+    kind = build_kind(bound, registry)
+    wanted = registry.get("targets", bound.task.targets)
+    if other := other_kind(records, wanted, registry):
+        return (other,)
+    with tempfile.TemporaryDirectory() as scratch:
+        options = _prepare_options(bound, kind, Path(scratch), warnings.append)
+        targets = build_target_kind(registry, wanted.name)
+        found = examine(records, kind, targets, options, on_progress=on_progress)
+    said = [Finding("warning", message) for message in (*bound.warnings, *warnings)]
+    return tuple(sorted([*found, *said], key=lambda finding: LEVELS.index(finding.level)))
+
+
 def make_plan(
-    resolved: ResolvedRecipe,
-    registry: Registry,
-    *,
-    choice: BackendChoice,
+    ready: Ready,
     scratch: Path,
-    told: OnProgress,
-    counted: Callable[[BoundRecipe, int], None] = lambda resolved, count: None,
+    *,
+    on_progress: OnProgress | None = None,
+    counted: Callable[[BoundRecipe, int], None] = lambda bound, count: None,
 ) -> Plan:
-    """Read the data, build the network. `told` hears (activity, done, total), `counted` the recipe as it is bound to
-    its records, and how many those are.
+    """Read the data, build the network, plan the phases. `on_progress` hears how many samples are read, of how
+    many, `counted` the recipe as it is bound to its records, and how many those are.
 
     Keras is imported only when the data turned out to be good, so that everything wrong with it is told at once.
     Raises UsageError, too, where a phase has nothing of the backbone to act on.
     """
-    check_weights_present(resolved, registry)
-    records = open_records(resolved, registry)
-    bound = bind(resolved, registry, records)
+    registry = ready.registry
+    check_weights_present(ready.resolved, registry)
+    records = open_records(ready.resolved, registry)
+    bound = bind(ready.resolved, registry, records)
     check_weights_present(bound, registry)
     counted(bound, len(records.items))
     kind = build_kind(bound, registry)
+    wanted = registry.get("targets", bound.task.targets)
+    if other := other_kind(records, wanted, registry):
+        raise_errors([other])
+    targets = build_target_kind(registry, wanted.name)
     said: list[str] = []
-    targets = build_target_kind(registry, bound.task.targets)
-    data = _prepare(bound, registry, records, (kind, targets), scratch, told, said.append)
+    options = _prepare_options(bound, kind, scratch, said.append)
+    data = prepare(records, kind, targets, options, on_progress=on_progress)
     task = _build_task(bound, registry, data, targets, scratch)
     recipe = bound.recipe  # the threads are those that the run will pin
-    activate(choice, recipe.threads or available_threads(), deterministic=recipe.deterministic)
+    activate(ready.choice, recipe.threads or available_threads(), deterministic=recipe.deterministic)
     from headstart.engine.network.assemble import backbone_inputs, build_backbone, graft
     from headstart.engine.network.frozen import count_trainable
     from headstart.engine.precision import FLOAT32
@@ -184,7 +239,7 @@ def make_plan(
     return Plan(
         resolved=bound,
         registry=registry,
-        backend=choice.name,
+        backend=ready.choice.name,
         records=records,
         data=data,
         kind=kind,
@@ -200,8 +255,6 @@ def make_plan(
 
 def build_view(resolved: BoundRecipe, registry: Registry, records: Records, kind: InputKind) -> View | None:
     """How training samples vary, or None. Raises UsageError where they would be mixed and the input kind cannot."""
-    from headstart.data.views import Composed, View, check_mixing
-
     if not resolved.augmentations:
         return None
     built = [
@@ -216,41 +269,15 @@ def build_view(resolved: BoundRecipe, registry: Registry, records: Records, kind
 
 def check_weights_present(resolved: ResolvedRecipe, registry: Registry) -> None:
     """Raise MissingWeightsError now rather than after the data was read."""
-    from headstart.weights.source import locate, locate_assets
-
     if isinstance(resolved.weights, WeightsSpec) and resolved.backbone is not None:
         locate(resolved.backbone, resolved.weights, registry)
         locate_assets(resolved.backbone, resolved.weights, registry)
 
 
-def _prepare(
-    resolved: BoundRecipe,
-    registry: Registry,
-    records: Records,
-    kinds: tuple[InputKind, TargetKind],
-    scratch: Path,
-    told: OnProgress,
-    warn: Callable[[str], None],
-) -> PreparedData:
-    from headstart.data.checks import raise_errors
-    from headstart.data.prepared import prepare
-
-    wanted = registry.get("targets", resolved.task.targets)
-    if other := other_kind(records, wanted, registry):
-        raise_errors([other])
-    kind, targets = kinds
-    options = prepare_options(resolved, kind, scratch, warn)
-    return prepare(records, kind, targets, options, on_progress=lambda done, total: told("read", done, total))
-
-
-def prepare_options(
+def _prepare_options(
     resolved: BoundRecipe, kind: InputKind, scratch: Path, warn: Callable[[str], None]
 ) -> PrepareOptions:
     """How a recipe's data is prepared; what was read is kept in the user's cache."""
-    from headstart.cache import open_cache
-    from headstart.data.array_store import ArrayStore
-    from headstart.data.prepared import PrepareOptions
-
     return PrepareOptions(
         limit=resolved.recipe.limit,
         split_seed=resolved.recipe.split_seed,
@@ -259,7 +286,7 @@ def prepare_options(
             "input": resolved.input.name,
             "version": resolved.input.version,
             "options": dataclasses.asdict(resolved.options["input"]),
-            "preprocess": dict(preprocess_of(resolved)),
+            "preprocess": dict(_preprocess(resolved)),
             "assets": digests_of(assets_of(kind)),
             "packages": {name: installed_release(name) for name in ("headstart", *resolved.input.readers)},
         },
@@ -268,8 +295,6 @@ def prepare_options(
 
 def _build_task(resolved: BoundRecipe, registry: Registry, data: PreparedData, kind: TargetKind, scratch: Path) -> Task:
     """The task, bound to its labels and to what it reads off the training split."""
-    import numpy as np
-
     head, options = resolved.pretrained_head, resolved.options["task"]
     values = data.read_values(kind, np.unique(data.owners, return_index=True)[1])  # of each record once
     request = TaskRequest(options, targets=values)

@@ -7,11 +7,15 @@ stage, whichever stages learn.
 from __future__ import annotations
 
 import dataclasses
+import io
+import logging
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from headstart.errors import UsageError
 from headstart.eventlog import EventLog
@@ -19,18 +23,17 @@ from headstart.events import Event, Progress
 from headstart.rate_curve import LEAST, RateCurve, rising_rates
 from headstart.recipe import Recipe
 from headstart.registry import Registry
-from headstart.runs.backend_errors import explained_backend_errors
+from headstart.runs.fitting import explained_backend_errors, make_ready
 from headstart.runs.folder import RunFolder
+from headstart.runs.planning import Plan, make_plan
 from headstart.runs.reporting import SampleView
-from headstart.specs import HEAD, Phase, RateSetting, RunView
+from headstart.specs import HEAD, RunView
 from headstart.timing import Stopwatch
-
-if TYPE_CHECKING:
-    from headstart.runs.fitting import Ready
-    from headstart.runs.planning import Plan
 
 OnProgress = Callable[[str, int, int], None]
 """Called with (activity, done, total)."""
+RAW, SMOOTHED, SUGGESTED, PLANNED = "#b9c2cb", "#0b6fb8", "#d1495b", "#27313b"
+"""Colours of the plot."""
 
 
 @dataclass(frozen=True)
@@ -93,53 +96,49 @@ def rate_test(
 
     Raises UsageError where no phase learns by gradient or no setting chooses its rates, and the errors of a run.
     """
-    from headstart.runs.fitting import make_ready
+    from headstart.engine.features.export import Exporters
 
     ready = make_ready(stated, registry)
-    with explained_backend_errors(), tempfile.TemporaryDirectory(prefix="headstart-lr-") as folder:
-        return _in_folder(ready, sweep, RunFolder(Path(folder)), on_progress)
+    with explained_backend_errors(), tempfile.TemporaryDirectory(prefix="headstart-lr-") as path:
+        folder = RunFolder(Path(path))
+        view = SampleView(folder.path, lambda: (plan.records, plan.kind))  # once there is a plan
+        with (
+            EventLog(folder.events, [("progress", _Listener(on_progress))], view) as log,
+            Exporters(registry) as exporters,
+        ):
+            plan = make_plan(
+                ready, folder.scratch, on_progress=lambda done, total: log.progress("read", done, total, "samples")
+            )
+            resolved, place = plan.resolved, _tested_place(plan)
+            phase = plan.phases[place]
+            setting = phase.rate_setting
+            if setting is None:
+                raise UsageError(
+                    f"the rates of phase {phase.name!r} follow neither --learning-rate nor an option of the strategy "
+                    f"{resolved.strategy.short_name}: there is no rate to choose",
+                    hint="choose another strategy, such as --strategy lp_ft, or tell its author",
+                )
+            from headstart.engine.train.lr_test import measure_rates  # imports keras: after its backend was chosen
+            from headstart.engine.train.phases import run_phases
+            from headstart.runs.execution import load_weights, open_extractor, training_of
 
-
-def _in_folder(ready: Ready, sweep: RateRange, folder: RunFolder, on_progress: OnProgress) -> RateTest:
-    from headstart.engine.features.export import Exporters
-    from headstart.runs.fitting import plan_run, samples_of
-
-    plans: list[Plan] = []
-    view = SampleView(folder.path, lambda: samples_of(plans[0]))
-    with (
-        EventLog(folder.events, [("progress", _Listener(on_progress))], view) as log,
-        Exporters(ready.registry) as exporters,
-    ):
-        plan = plan_run(
-            ready, folder.scratch, lambda activity, done, total: log.progress(activity, done, total, "samples")
-        )
-        plans.append(plan)
-        place = _tested_place(plan)
-        setting = _setting(plan.phases[place], plan)
-        from headstart.engine.train.lr_test import measure_rates
-        from headstart.engine.train.phases import run_phases
-        from headstart.runs.engines import open_extractor
-        from headstart.runs.facts import blueprint_of
-        from headstart.runs.opening import load_weights, training_of
-
-        load_weights(plan)
-        extractor = open_extractor(plan, blueprint_of(plan), exporters, folder.scratch, log.warn)
-        training = training_of(plan, extractor, folder, log, Stopwatch(), None)
-        run_phases(plan.phases[:place], training)
-        values = rising_rates(sweep.low, sweep.high, sweep.steps)
-        measured = measure_rates(plan.phases[place], training, values, planned=setting.value)
-        resolved = plan.resolved
-        return RateTest(
-            curve=measured.curve,
-            backend=plan.backend,
-            backbone=resolved.backbone.name,
-            strategy=resolved.strategy.short_name,
-            phase=plan.phases[place].name,
-            setting=setting.name,
-            planned=setting.value,
-            reason=measured.reason,
-            warnings=(*plan.warnings, *log.warnings),
-        )
+            load_weights(plan)
+            extractor = open_extractor(plan, exporters, log.warn)
+            training = training_of(plan, extractor, folder, log, Stopwatch(), None)
+            run_phases(plan.phases[:place], training)
+            values = rising_rates(sweep.low, sweep.high, sweep.steps)
+            measured = measure_rates(phase, training, values, planned=setting.value)
+            return RateTest(
+                curve=measured.curve,
+                backend=plan.backend,
+                backbone=resolved.backbone.name,
+                strategy=resolved.strategy.short_name,
+                phase=phase.name,
+                setting=setting.name,
+                planned=setting.value,
+                reason=measured.reason,
+                warnings=(*plan.warnings, *log.warnings),
+            )
 
 
 def _tested_place(plan: Plan) -> int:
@@ -155,23 +154,47 @@ def _tested_place(plan: Plan) -> int:
     )
 
 
-def _setting(phase: Phase, plan: Plan) -> RateSetting:
-    if phase.rate_setting is not None:
-        return phase.rate_setting
-    raise UsageError(
-        f"the rates of phase {phase.name!r} follow neither --learning-rate nor an option of the strategy "
-        f"{plan.resolved.strategy.short_name}: there is no rate to choose",
-        hint="choose another strategy, such as --strategy lp_ft, or tell its author",
-    )
-
-
+@dataclass(frozen=True)
 class _Listener:
     """A reporter that passes progress on."""
 
-    def __init__(self, on_progress: OnProgress) -> None:
-        self._on_progress = on_progress
+    on_progress: OnProgress
 
     def on_event(self, event: Event, run: RunView) -> None:
         """See `Reporter`."""
         if isinstance(event, Progress):
-            self._on_progress(event.activity, event.done, event.total)
+            self.on_progress(event.activity, event.done, event.total)
+
+
+def draw_png(test: RateTest, dpi: int = 120) -> bytes:
+    """Loss over the rate on a logarithmic axis; marks at the suggestion, at its alternative and at the recipe's."""
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.WARNING)
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    curve = test.curve
+    figure = Figure(figsize=(8, 4.5), facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    axis = figure.subplots()
+    axis.plot(curve.rates, curve.losses, color=RAW, linewidth=1, label="loss after an update at this rate")
+    axis.plot(curve.rates, curve.smoothed, color=SMOOTHED, linewidth=2, label="smoothed")
+    marks = (
+        (curve.steepest, SUGGESTED, "-", "steepest fall"),
+        (curve.tenth, SUGGESTED, ":", "a tenth of the minimum"),
+        (test.planned, PLANNED, "--", "the recipe's"),
+    )
+    for rate, colour, style, name in marks:
+        if rate is not None:
+            axis.axvline(rate, color=colour, linestyle=style, linewidth=1.2, label=f"{name}: {rate:.2g}")
+    axis.set_xscale("log")
+    if len(curve.losses):
+        least, most = float(np.min(curve.losses)), float(np.max(curve.smoothed))
+        room = 0.08 * (most - least) or 0.1
+        axis.set_ylim(least - room, most + room)
+    axis.set_xlabel(f"{test.setting} (peak rate)")
+    axis.set_ylabel("loss")
+    axis.set_title(f"{test.backbone}, {test.strategy}, phase {test.phase}, on {test.backend}")
+    axis.legend(loc="best", fontsize="small")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()

@@ -167,7 +167,7 @@ def test_without_keras_hub_the_pip_lines_that_avoid_tensorflow_are_told(registry
 
 
 def test_doctor_prints_the_same_pip_line():
-    from headstart_cli.diagnosis import OPTIONAL
+    from headstart_cli.doctor import OPTIONAL
     from headstart_plugins.keras_hub._needs import INSTALL, INSTALL_CLIENT
 
     assert OPTIONAL["keras-hub"].startswith(INSTALL)

@@ -1,4 +1,4 @@
-"""headstart predict."""
+"""headstart evaluate, predict and report: what a finished run is asked for."""
 
 from __future__ import annotations
 
@@ -6,16 +6,28 @@ import csv
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headstart.errors import UsageError
-from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins
-from headstart_cli.output import print_json, print_table
+from headstart.errors import HeadstartError, UsageError
+from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins, registry_without
+from headstart_cli.output import cell, print_json, print_table, print_text, say
+
+if TYPE_CHECKING:
+    from headstart.run import Run
 
 STDIN = "-"
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run's folder.")]
+Data = Annotated[
+    str | None, typer.Argument(help="Other labelled data, all of it scored. Default: the run's own test split.")
+]
+SplitName = Annotated[
+    str, typer.Option("--split", metavar="NAME", help="train, val, test or all, of the run's own data.")
+]
+Predictions = Annotated[
+    Path | None, typer.Option("--predictions", metavar="FILE", help="Write every answer to this CSV file.")
+]
 Inputs = Annotated[
     list[str] | None,
     typer.Argument(
@@ -30,6 +42,42 @@ AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 Out = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Write the files that the task makes of its answers.")
 ]
+Reporter = Annotated[
+    list[str] | None,
+    typer.Option("--reporter", metavar="NAME", help="Which reports; default: those of the run. Can be repeated."),
+]
+
+
+def evaluate(
+    run: RunPath,
+    data: Data = None,
+    split: SplitName = "test",
+    backend: BackendName = None,
+    predictions: Predictions = None,
+    as_json: AsJson = False,
+    disable_plugin: DisablePlugins = None,
+    debug: Debug = False,
+) -> None:
+    """Score a run's model: on its own held-out samples, or on other data."""
+    opened = _open(run, disable_plugin)
+    evaluation = opened.evaluate(data, split=split, backend=backend, predictions=predictions)
+    if predictions is not None:
+        say(f"answers written to {predictions}")
+    if as_json:
+        print_json(dict(evaluation.document))
+        return
+    for name, metrics in evaluation.document["metrics"].items():
+        intervals = evaluation.document["intervals"].get(name, {})
+        rows = [
+            (
+                metric,
+                value,
+                f"{cell(intervals[metric][0])} to {cell(intervals[metric][1])}" if metric in intervals else None,
+            )
+            for metric, value in metrics.items()
+        ]
+        title = f"{name}: {evaluation.document['samples'][name]:,} samples, on {evaluation.document['backend']}"
+        print_table(("metric", "value", "95 % interval"), rows, title=title)
 
 
 def predict(
@@ -50,10 +98,8 @@ def predict(
     if not inputs and not texts:
         raise UsageError("nothing to answer", hint="name files or folders, give --text TEXT, or - to read stdin")
     from headstart.documents import plain
-    from headstart.registry import load_registry
-    from headstart.run import Run
 
-    opened = Run.load(run, registry=load_registry(disable=tuple(disable_plugin or ())))
+    opened = _open(run, disable_plugin)
     given = [line for each in inputs or () for line in (_lines() if each == STDIN else (each,))]
     answers = opened.predict(given, texts=texts or (), top_k=top_k, backend=backend, out=out)
     if as_json:
@@ -97,3 +143,25 @@ def _flatten(answer: Mapping[str, Any]) -> dict[str, Any]:
             for place, item in enumerate(value, start=1):
                 flat |= {f"{name}_{place}": part for name, part in item.items()}
     return flat
+
+
+def report(
+    run: RunPath,
+    reporter: Reporter = None,
+    disable_plugin: DisablePlugins = None,
+    debug: Debug = False,
+) -> None:
+    """Draw a run's reports again from its folder."""
+    opened = _open(run, disable_plugin)
+    failures = opened.report(reporter, interactive=sys.stderr.isatty())
+    if failures:
+        raise HeadstartError("; ".join(failures), hint="--reporter NAME draws the others alone")
+    for path in sorted(opened.folder.report.rglob("*")):
+        if path.is_file():
+            print_text(str(path))
+
+
+def _open(path: Path, disable: list[str] | None) -> Run:
+    from headstart.run import Run
+
+    return Run.load(path, registry=registry_without(disable))

@@ -1,0 +1,395 @@
+"""A plan carried out: load weights, decide on an engine, write down what is known, train, write the artefact, reload
+it, evaluate, conclude."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from itertools import zip_longest
+from pathlib import Path
+
+import numpy as np
+
+from headstart.artefact import Artefact
+from headstart.backend import available_threads
+from headstart.cache import open_cache
+from headstart.data.array_store import ArrayStore
+from headstart.data.facts import Picked
+from headstart.data.split_file import SPLITS, write_split
+from headstart.documents import plain
+from headstart.engine.batch import take
+from headstart.engine.device import forward, score_step
+from headstart.engine.features.decision import KEY, EngineDecision
+from headstart.engine.features.export import Exporters
+from headstart.engine.features.extractor import FeatureExtractor, samples_a_call
+from headstart.engine.features.selection import Workload, decide
+from headstart.engine.features.source import Source, is_storable
+from headstart.engine.lowering.registry import lowered
+from headstart.engine.network import assemble
+from headstart.engine.network.assemble import CALIBRATION_SAMPLES
+from headstart.engine.network.saved import save_network
+from headstart.engine.network.stages import name_variables
+from headstart.engine.precision import FLOAT32
+from headstart.engine.train.bn_stats import reestimate, statistics_of
+from headstart.engine.train.checkpoints import Checkpoints
+from headstart.engine.train.context import TrainContext, training_precision
+from headstart.engine.train.phases import cut_of, run_phases
+from headstart.engine.train.state import PhaseResult
+from headstart.engine.train.trainable import select_trainable
+from headstart.environment import describe, versions
+from headstart.errors import HeadstartError
+from headstart.eventlog import EventLog, now
+from headstart.events import BatchNormReestimated, RunFinished, RunStarted
+from headstart.predictor import BATCH, Predictor
+from headstart.recipes.file import write_recipe
+from headstart.runs.evaluation import Labelled, documents, open_predictions, score
+from headstart.runs.folder import RunFolder, write_document
+from headstart.runs.planning import Plan
+from headstart.runs.resuming import Resumed
+from headstart.specs import Calibrates, Evaluation, FeedsTargets, FitsTargets, Generates, WeightsSpec
+from headstart.timing import Stopwatch
+
+REESTIMATED = "re-estimated"
+RELOADED = 32
+"""Samples of val whose answers are compared after the artefact was reloaded."""
+TOLERANCE = 1e-4
+"""Of max(1, standard deviation): design.md, section 4."""
+
+
+def load_weights(plan: Plan) -> int:
+    """Give the backbone its weights: the published ones, a file's, or calibrated random ones; check a first batch.
+
+    Returns of how many BatchNorm layers the statistics were estimated again, on the training split.
+    """
+    resolved = plan.resolved
+    rows = plan.data.indices("train")[:CALIBRATION_SAMPLES]
+    assemble.load_weights(
+        plan.network,
+        take(plan.data.tensors, rows),
+        plan.kind,
+        spec=resolved.backbone,
+        source=resolved.weights,
+        registry=plan.registry,
+        seed=resolved.recipe.seed,
+    )
+    if resolved.pretrained_head is not None and isinstance(resolved.weights, WeightsSpec):
+        assemble.load_head(plan.network, resolved.backbone, resolved.weights, plan.registry)
+    if resolved.recipe.batch_norm != REESTIMATED:
+        return 0
+    return reestimate(plan.network, plan.data.tensors, plan.data.indices("train"))
+
+
+def open_extractor(
+    plan: Plan, exporters: Exporters, warn: Callable[[str], None], *, decision: EngineDecision | None = None
+) -> FeatureExtractor:
+    """The extractor of a plan's network, its weights loaded: its engine is decided once, before anything is written, or
+    by the `decision` of a run that goes on.
+
+    Raises EngineRefusal where an engine that was named cannot run its backbone.
+    """
+    rows = np.resize(plan.data.indices("train"), samples_a_call())
+    extractor = FeatureExtractor(
+        stock=plan.network,
+        fast=lowered(plan.network, plan.registry, warn),
+        blueprint=plan.blueprint(),
+        registry=plan.registry,
+        exporters=exporters,
+        cache=open_cache(warn),
+        scratch=plan.scratch,
+        threads=plan.resolved.recipe.threads or available_threads(),
+        batch=take(plan.data.tensors, rows),
+        warn=warn,
+    )
+    if decision is not None:
+        return extractor.obeying(decision)
+    work = workload_of(plan)
+    engine = plan.resolved.engine if work.rows else extractor.native
+    return decide(extractor, engine, plan.resolved.recipe.precision, work)
+
+
+def workload_of(plan: Plan) -> Workload:
+    """The largest frozen prefix that is stored, and how many samples pass it: those of the cut of the head, and none,
+    where nothing is stored; then the samples of val and test that the artefact answers about."""
+    train, val, test = (len(plan.data.indices(split)) for split in SPLITS)
+    head = len(plan.network.stages) - 1
+    cuts = [cut_of(plan.network, phase) for phase in plan.phases]
+    found = [(head, 0)]
+    for phase, cut in zip(plan.phases, cuts, strict=True):
+        if is_storable(plan.network, cut, plan.data):
+            views = 1 + phase.views if plan.view is not None else 1
+            found.append((cut, views * train + val))
+    stop, rows = max(found)
+    return Workload(stop, rows, answers=val + test, changes=min(cuts) < head)
+
+
+def open_run(plan: Plan, decision: EngineDecision, folder: RunFolder, log: EventLog, *, reestimated: int = 0) -> None:
+    """Write what is known before training: recipe, split, environment; say what starts and what to mind."""
+    resolved, recipe = plan.resolved, plan.resolved.recipe
+    precision = training_precision(recipe.training_precision, decision.precision)
+    # what was chosen for this machine is pinned, so that a run that goes on computes as it began
+    pinned = dataclasses.replace(
+        recipe,
+        engine=decision.engine,
+        precision=decision.precision,
+        training_precision=precision,
+        threads=decision.threads,
+    )
+    write_recipe(pinned, folder.recipe)
+    write_split(plan.data.split, folder.split)
+    facts = {
+        **describe(plan.registry, plan.backend, precision=decision.precision, threads=decision.threads),
+        "training_precision": precision,
+        "batch_norm": recipe.batch_norm,
+        KEY: dataclasses.asdict(decision),
+    }
+    write_document(folder.environment, facts)
+    log.emit(
+        RunStarted(
+            time=now(),
+            run=str(folder.path),
+            backend=plan.backend,
+            backbone=resolved.backbone.name,
+            weights=plan.weights_name,
+            task=resolved.task.name,
+            strategy=resolved.strategy.name,
+            primary_metric=plan.task.primary_metric,
+            higher_is_better=plan.task.higher_is_better,
+            classes=tuple(plan.task.summary().get("classes", ())),
+            samples=plan.samples(),
+            parameters={"total": count_parameters(plan), "trainable": count_learned(plan)},
+            phases=tuple(phase.name for phase in plan.phases),
+        )
+    )
+    if reestimated:
+        log.emit(BatchNormReestimated(time=now(), layers=reestimated, samples=plan.samples()["train"]))
+    for warning in plan.warnings:
+        log.warn(warning)
+
+
+def count_parameters(plan: Plan) -> int:
+    """Every number in the network's weights, statistics included."""
+    return sum(int(np.prod(variable.shape)) for variable in name_variables(plan.network.learned).values())
+
+
+def count_learned(plan: Plan, results: Sequence[PhaseResult] = ()) -> int:
+    """The numbers that learn in any of the phases; those of an adapter are its factors, not the kernels below them.
+
+    Of a phase that picks its stages, those of all from which it may pick, until `results` say which it picked.
+    """
+    recipe = plan.resolved.recipe
+    learned: dict[str, int] = {}
+    for planned, result in zip_longest(plan.phases, results):
+        phase = dataclasses.replace(planned, train=result.learned if result else planned.train)
+        found = select_trainable(plan.network, phase, seed=recipe.seed, batch_norm=recipe.batch_norm)
+        learned |= {name: int(np.prod(variable.shape)) for name, variable in found.variables.items()}
+    return sum(learned.values())
+
+
+def training_of(
+    plan: Plan,
+    extractor: FeatureExtractor,
+    folder: RunFolder,
+    log: EventLog,
+    clock: Stopwatch,
+    resumed: Resumed | None,
+) -> TrainContext:
+    """What the phases of a run share."""
+    recipe = plan.resolved.recipe
+    targets = {split: plan.targets(split) for split in ("train", "val")}
+    sampling_weights = plan.task.sampling_weights(targets["train"]) if isinstance(plan.task, FitsTargets) else None
+    if resumed is not None:
+        clock.add(resumed.loaded.facts["seconds"])
+    resolved = plan.resolved
+    source = Source(
+        network=extractor.fast,
+        data=plan.data,
+        view=plan.view,
+        view_key={
+            "augmentations": [
+                [spec.name, dataclasses.asdict(resolved.options_of("augmentation", spec))]
+                for spec in resolved.augmentations
+            ],
+            "symmetries": sorted(plan.records.symmetries),
+            "seed": resolved.recipe.seed,
+        },
+        open=extractor.open,
+        store=ArrayStore(extractor.cache, folder.scratch, extractor.warn),
+        told=lambda done, total: log.progress("features", done, total, "samples"),
+        clock=clock,
+        sampling_weights=sampling_weights,
+    )
+    training = TrainContext(
+        network=plan.network,
+        fast=extractor.fast,
+        task=plan.task,
+        source=source,
+        targets=targets,
+        facts={split: Picked(plan.data.facts, plan.data.indices(split)) for split in targets},
+        owners={split: plan.data.owners[plan.data.indices(split)] for split in targets if plan.data.has_several_rows},
+        seed=recipe.seed,
+        batch_size=recipe.batch_size,
+        log=log,
+        checkpoints=resumed.checkpoints if resumed else Checkpoints(folder.checkpoints),
+        precision=training_precision(recipe.training_precision, extractor.decided.precision),
+        sampling_weights=sampling_weights,
+        batch_norm=recipe.batch_norm,
+        checkpoint_every=recipe.checkpoint_every,
+        elapsed=clock.sums,
+    )
+    training.seed_backbone()
+    if recipe.batch_norm == REESTIMATED:
+        training.changed |= statistics_of(plan.network)
+    return training
+
+
+def conclude(
+    plan: Plan,
+    extractor: FeatureExtractor,
+    folder: RunFolder,
+    log: EventLog,
+    clock: Stopwatch,
+    *,
+    resumed: Resumed | None = None,
+) -> None:
+    """Train, write and reload the artefact, evaluate through it, and say how it went."""
+    training = training_of(plan, extractor, folder, log, clock, resumed)
+    with clock.measure("phases"):
+        results = run_phases(plan.phases, training, resumed.loaded if resumed else None)
+    last = results[-1]
+    if isinstance(plan.task, Calibrates) and last.found:
+        plan = dataclasses.replace(plan, task=plan.task.calibrated(last.found))
+    resolved, weights = plan.resolved, plan.resolved.weights
+    facts = {
+        "versions": versions(),
+        "backend": plan.backend,
+        "source": {
+            "weights": plan.weights_name if isinstance(weights, WeightsSpec) else "file" if weights else "none",
+            "licence": weights.licence if isinstance(weights, WeightsSpec) else resolved.backbone.licence,
+        },
+    }
+    save_network(folder.artefact, plan.blueprint(), plan.network, facts=facts)
+    with clock.measure("evaluate"):
+        artefact = Artefact.load(folder.artefact, registry=plan.registry)
+        val, test = _labelled(plan, "val"), _labelled(plan, "test")
+        samples = [test] if last.refit else [val, test]  # a head that was refitted has seen val
+        predictor = predictor_of(extractor, artefact)
+        expected = answers_in_memory(training, exact=extractor.decided.precision == FLOAT32)
+        verify_reload(expected, reloaded_answers(predictor, val), artefact.path)
+        with open_predictions(folder.predictions, plan.task) as predictions:
+            scored = {
+                each.split: score(
+                    predictor,
+                    each,
+                    predictions=predictions,
+                    on_progress=lambda done, total: log.progress("evaluate", done, total, "samples"),
+                )
+                for each in samples
+            }
+    # of a head that was refitted: as val chose it, and by what the task learned from those answers
+    before = {"val": Evaluation(**last.before_refit)} if last.refit else {}
+    calibrated = {split: each.calibration for split, each in {**before, **scored}.items() if each.calibration}
+    measured = documents(scored)
+    features = clock.seconds("features")
+    result = {
+        "run": str(folder.path),
+        "backend": plan.backend,
+        "task": resolved.task.short_name,
+        "backbone": resolved.backbone.name,
+        "weights": plan.weights_name,
+        "strategy": resolved.strategy.short_name,
+        "primary_metric": plan.task.primary_metric,
+        "higher_is_better": plan.task.higher_is_better,
+        "classes": list(plan.task.summary().get("classes", ())),
+        "samples": plan.samples(),
+        "metrics": documents({**before, **scored})["metrics"],
+        "intervals": measured["intervals"],
+        "baseline": plain(plan.task.baseline(plan.targets_once("train"), plan.targets_once("test"))),
+        "parameters": {"total": count_parameters(plan), "trainable": count_learned(plan, results)},
+        "phases": [plain(each.facts()) for each in results],
+        "refit": last.refit,
+        "report": measured["report"],
+        "split_hash": plan.data.split.hash,
+        "seconds": {
+            "total": clock.total,
+            "features": features,
+            "train": clock.seconds("phases") - features,
+            "evaluate": clock.seconds("evaluate"),
+        },
+        "warnings": list(log.warnings),
+        "calibration": plain({**last.found, **calibrated}),  # what val told, and what it is worth by split
+        "resumed": list(resumed.places) if resumed else [],
+        "engine": extractor.decided.result(),
+    }
+    write_document(folder.result, result)
+    log.emit(RunFinished(time=now(), result=result))
+    log.sync()
+
+
+def predictor_of(extractor: FeatureExtractor, artefact: Artefact) -> Predictor:
+    """What answers about raw samples with a reloaded artefact.
+
+    Where the run decided that its engine is worth an export, the backbone runs as a graph of the artefact's own stock
+    layers, held against them on real samples first. The head runs on the backend.
+    """
+    if not extractor.decided.exports or isinstance(artefact.task, FeedsTargets | Generates):
+        return artefact.predictor
+    network = artefact.network
+    stop = len(network.stages) - 1
+    backbone = extractor.of_artefact(network, artefact.path, BATCH).open(stop).compiled
+    head = forward(network, stop, stop + 1)
+    return dataclasses.replace(artefact.predictor, forward=lambda batch: head(backbone(batch)))
+
+
+def _labelled(plan: Plan, split: str) -> Labelled:
+    """The raw samples of a split."""
+    payloads = {record.key: record.payload for record in plan.records.items}
+    owners = plan.data.owners[plan.data.firsts(split)]
+    keys = tuple(plan.data.keys[owner] for owner in owners)
+    targets = tuple(plan.data.values[owner] for owner in owners)
+    return Labelled(split, keys, tuple(payloads[key] for key in keys), targets, plan.target_kind)
+
+
+def answers_in_memory(training: TrainContext, *, exact: bool) -> dict[str, np.ndarray]:
+    """The outputs (rows, ...) of the first RELOADED rows of val, by the network as it was trained; teacher-forced where
+    its head is fed targets.
+
+    What is frozen was computed in the run's engine, which is held against stock layers; where that is not `exact`, the
+    network computes it again.
+    """
+    seen = training.source.latest("val") if exact else training.source.plain(0, "val")
+    rows = np.arange(min(RELOADED, seen.samples.count))
+    tensors, network = seen.samples.take(0, rows), training.fast
+    if isinstance(training.task, FeedsTargets):
+        return dict(
+            score_step(network, seen.start, training.task)(tensors, take(training.targets["val"], rows)).outputs
+        )
+    return forward(network, seen.start, len(network.stages))(tensors)
+
+
+def reloaded_answers(predictor: Predictor, val: Labelled) -> dict[str, np.ndarray]:
+    """What a reloaded artefact gives for the first RELOADED samples of val, from the raw samples on."""
+    first = slice(0, RELOADED)
+    if predictor.score is None:
+        return predictor.outputs(val.payloads[first])
+    (answered,) = predictor.answer(val.payloads[first])
+    rows, values = answered.rows, val.values(first)
+    keys = [val.keys[of] for of in rows.owners]
+    targets = predictor.task.encode([values[of] for of in rows.owners], rows.facts, keys)
+    return dict(predictor.score(rows.tensors, targets).outputs)
+
+
+def verify_reload(expected: Mapping[str, np.ndarray], reloaded: Mapping[str, np.ndarray], artefact: Path) -> None:
+    """A run is done only after its artefact answers val, from the raw samples on, as the network in memory does.
+
+    Raises HeadstartError naming the output and the difference.
+    """
+    for name, reference in expected.items():
+        allowed = TOLERANCE * max(1.0, float(reference.std()))
+        found = reloaded[name][tuple(map(slice, reference.shape))]  # which is padded where rows differ in length
+        difference = float(np.abs(found - reference).max())
+        if not difference <= allowed:
+            raise HeadstartError(
+                f"the reloaded artefact answers differently: output {name!r} is off by {difference:.3g}, "
+                f"allowed {allowed:.3g}; {artefact} must not be used",
+                hint="please report this: a weight is missing from the artefact, or a layer's state is",
+            )
