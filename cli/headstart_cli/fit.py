@@ -38,7 +38,6 @@ Views = Annotated[
     int | None,
     typer.Option("--views", metavar="K", help="Augmented views of the frozen part that are computed once and kept."),
 ]
-Epochs = Annotated[int | None, typer.Option("--epochs", metavar="N", help="Epochs of the gradient phase.")]
 BatchSize = Annotated[int | None, typer.Option("--batch-size", metavar="N", help="Samples a step.")]
 LearningRate = Annotated[
     float | None,
@@ -69,17 +68,10 @@ BatchNorm = Annotated[
 Deterministic = Annotated[
     bool | None, typer.Option("--deterministic", help="The same bits each time, on accelerators too; slower there.")
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in --out from its last checkpoint.")]
-Out = Annotated[str | None, typer.Option("--out", metavar="DIR", help="The run's folder; new or empty.")]
-Reporter = Annotated[
-    list[str] | None,
-    typer.Option("--reporter", metavar="NAME", help="Who tells about the run. Can be repeated."),
-]
 Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Any value of a recipe. Can be repeated."),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would run, and stop.")]
 
 
 def fit(
@@ -94,7 +86,7 @@ def fit(
     head: Head = None,
     augment: Augment = None,
     views: Views = None,
-    epochs: Epochs = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", metavar="N", help="Epochs of the gradient phase.")] = None,
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
     image_size: ImageSize = None,
@@ -105,12 +97,17 @@ def fit(
     precision: Precision = None,
     batch_norm: BatchNorm = None,
     deterministic: Deterministic = None,
-    out: Out = None,
-    reporters: Reporter = None,
+    out: Annotated[str | None, typer.Option("--out", metavar="DIR", help="The run's folder; new or empty.")] = None,
+    reporters: Annotated[
+        list[str] | None,
+        typer.Option("--reporter", metavar="NAME", help="Who tells about the run. Can be repeated."),
+    ] = None,
     set_: Sets = None,
     input_flags: InputFlags = None,
-    resume: Resume = False,
-    dry_run: DryRun = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --out from its last checkpoint.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, and stop.")] = False,
     as_json: AsJson = False,
     disable_plugin: DisablePlugins = None,
     debug: Debug = False,

@@ -15,13 +15,6 @@ from headstart_cli.recipe_flags import ImageSize, InputFlags, flags_of
 if TYPE_CHECKING:
     from headstart.runs.rate_test import RateTest
 
-Low = Annotated[float, typer.Option("--from", metavar="X", help="The lowest rate that is tried.")]
-High = Annotated[float, typer.Option("--to", metavar="X", help="The highest one.", max=1.0)]
-Steps = Annotated[int, typer.Option("--steps", metavar="N", help="Updates, each at a higher rate than the last.")]
-Out = Annotated[
-    Path | None,
-    typer.Option("--out", metavar="DIR|FILE.png", help="Where the plot goes. Default: runs/lr.png."),
-]
 DEFAULT_PLOT = Path("runs") / "lr.png"
 
 
@@ -49,10 +42,15 @@ def lr(
     deterministic: choices.Deterministic = None,
     set_: choices.Sets = None,
     input_flags: InputFlags = None,
-    low: Low = 1e-7,
-    high: High = 1.0,
-    steps: Steps = 100,
-    out: Out = None,
+    low: Annotated[float, typer.Option("--from", metavar="X", help="The lowest rate that is tried.")] = 1e-7,
+    high: Annotated[float, typer.Option("--to", metavar="X", help="The highest one.", max=1.0)] = 1.0,
+    steps: Annotated[
+        int, typer.Option("--steps", metavar="N", help="Updates, each at a higher rate than the last.")
+    ] = 100,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR|FILE.png", help="Where the plot goes. Default: runs/lr.png."),
+    ] = None,
     as_json: AsJson = False,
     disable_plugin: DisablePlugins = None,
     debug: Debug = False,

@@ -47,31 +47,24 @@ def choose_backend(flag: str | None, recipe: str | None = None) -> BackendChoice
 
     Where Keras is already loaded (a notebook) and nothing else says otherwise, its backend is followed.
     """
-    choice = _wanted(flag, recipe)
-    if choice.name not in BACKENDS:
-        raise UsageError(f"unknown backend {choice.name!r} ({choice.origin})", hint=f"expected {' or '.join(BACKENDS)}")
-    if choice.name not in installed_backends():
-        raise UsageError(
-            f"the backend {choice.name} ({choice.origin}) is not installed", hint=_how_to_install(choice.name)
-        )
-    return choice
-
-
-def _wanted(flag: str | None, recipe: str | None) -> BackendChoice:
-    loaded = loaded_backend()
+    loaded, installed = loaded_backend(), installed_backends()
     sources = (
         (flag, "flag --backend"),
         (os.environ.get(VARIABLE), f"variable {VARIABLE}"),
         (recipe, "the recipe"),
         (loaded if loaded in BACKENDS else None, "keras is already loaded with it"),
+        (installed[0] if installed else None, f"the first installed of {', '.join(BACKENDS)}"),
     )
-    for name, origin in sources:
-        if name:
-            return BackendChoice(name, origin)
-    installed = installed_backends()
-    if not installed:
+    choice = next((BackendChoice(name, origin) for name, origin in sources if name), None)
+    if choice is None:
         raise UsageError("no backend is installed", hint=" or ".join(map(_how_to_install, BACKENDS)))
-    return BackendChoice(installed[0], f"the first installed of {', '.join(BACKENDS)}")
+    if choice.name not in BACKENDS:
+        raise UsageError(f"unknown backend {choice.name!r} ({choice.origin})", hint=f"expected {' or '.join(BACKENDS)}")
+    if choice.name not in installed:
+        raise UsageError(
+            f"the backend {choice.name} ({choice.origin}) is not installed", hint=_how_to_install(choice.name)
+        )
+    return choice
 
 
 def _how_to_install(name: str) -> str:

@@ -178,23 +178,7 @@ class RunFinished(Event):
     result: Mapping[str, Any]
 
 
-KINDS: Mapping[str, type[Event]] = {
-    kind.__name__: kind
-    for kind in (
-        RunStarted,
-        PhaseStarted,
-        Progress,
-        EpochDone,
-        PhaseDone,
-        WentBack,
-        WeightsAveraged,
-        BatchNormReestimated,
-        RunResumed,
-        CheckpointSaved,
-        Warned,
-        RunFinished,
-    )
-}
+KINDS: Mapping[str, type[Event]] = {kind.__name__: kind for kind in Event.__subclasses__()}
 
 
 def to_line(event: Event) -> str:

@@ -75,15 +75,11 @@ def describe_options(options: type) -> tuple[OptionInfo, ...]:
 
 
 def _describe(declared: Field[Any], hint: Any) -> OptionInfo:
-    bounds = _bounds(declared)
-    choices = bounds.choices or (get_args(hint) if get_origin(hint) is Literal else None)
-    known = {**vars(bounds), "choices": choices}
-    return OptionInfo(name=declared.name, type=spell(hint), default=declared.default, **known)
-
-
-def _bounds(declared: Field[Any]) -> Bounds:
     bounds = declared.metadata.get("option")
-    return bounds if isinstance(bounds, Bounds) else Bounds(help="")
+    known: dict[str, Any] = dict(vars(bounds)) if isinstance(bounds, Bounds) else {"help": ""}
+    if get_origin(hint) is Literal and not known.get("choices"):
+        known["choices"] = get_args(hint)
+    return OptionInfo(name=declared.name, type=spell(hint), default=declared.default, **known)
 
 
 def parse_options(
@@ -94,7 +90,7 @@ def parse_options(
     `where` names the table in problems, such as `strategy`, and `of` whose options they are. Lists become tuples, whole
     numbers stand for floats, and a `Text` is read as TOML where the option is no string.
     """
-    declared = {each.name: each for each in fields(options)}
+    declared = {each.name: each for each in describe_options(options)}
     hints = get_type_hints(options)
     problems: list[Problem] = []
     parsed: dict[str, Any] = {}
@@ -105,11 +101,10 @@ def parse_options(
             problems.append(Problem(place, f"{of} has no such option" if of else "unknown option", hint))
             continue
         try:
-            bounds = _bounds(declared[name])
-            absent = says_none(value, hints[name]) and value not in (bounds.choices or ())
-            parsed[name] = None if absent else convert(value, hints[name], bounds)
+            absent = says_none(value, hints[name]) and value not in (declared[name].choices or ())
+            parsed[name] = None if absent else convert(value, hints[name], declared[name])
         except ValueError as exc:
-            problems.append(Problem(place, str(exc), _bounds(declared[name]).help))
+            problems.append(Problem(place, str(exc), declared[name].help))
     if problems:
         return None, tuple(problems)
     try:
@@ -188,12 +183,13 @@ def check_declaration(options: Any) -> tuple[str, ...]:
 def _declaration_problem(declared: Field[Any], hint: Any) -> str | None:
     if declared.default is MISSING:
         return f"option {declared.name!r} has no default"
-    if not _bounds(declared).help.strip():
-        return f"option {declared.name!r} has no sentence; declare it with headstart.options.option"
     if not _is_supported(hint):
         return f"option {declared.name!r} has the type {hint}, which no recipe can hold"
+    described = _describe(declared, hint)
+    if not described.help.strip():
+        return f"option {declared.name!r} has no sentence; declare it with headstart.options.option"
     try:
-        convert(declared.default, hint, _bounds(declared))
+        convert(declared.default, hint, described)
     except ValueError as exc:
         return f"the default of option {declared.name!r} {exc}"
     return None

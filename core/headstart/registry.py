@@ -100,12 +100,11 @@ def _import(plugin: PluginInfo) -> object:
         raise PluginFailure(f"its entry point names {plugin.module!r}; expected module or module:object")
     point = EntryPoint(plugin.name, plugin.module, "")
     try:
-        imported: object = point.load()
+        return point.load()
     except ModuleNotFoundError as exc:
         if f"{point.module}.".startswith(f"{exc.name}."):
             raise PluginFailure(f"its entry point names {plugin.module!r}; there is no module {exc.name!r}") from exc
         raise  # the module is there; something that it imports is not
-    return imported
 
 
 def verify_hooks(plugin: object, name: str) -> Mapping[str, pluggy.HookImpl]:

@@ -19,8 +19,8 @@ from headstart.engine.features.extractor import FeatureExtractor
 from headstart.engine.features.selection import Workload, decide
 from headstart.engine.lowering.registry import lowered
 from headstart.engine.network.assemble import graft
+from headstart.engine.network.blueprint import Blueprint
 from headstart.engine.network.network import Network
-from headstart.engine.network.saved import Blueprint
 from headstart.registry import Registry, load_registry
 from headstart.specs import InputRequest, TaskRequest
 

@@ -1,312 +1,354 @@
-"""Names, paths and `KIND:REF` become specs; what cannot be told apart is an error with both spellings."""
+"""One broken plugin never stops the rest: each kind of failure is told, by name, and left out."""
+
+import sys
 
 import pytest
 
-from headstart.errors import DataError, PluginError, UsageError
+from headstart.errors import UsageError
 from headstart.registry import load_registry
 from headstart.testing import write_distribution
 
 HEADER = """
+from dataclasses import dataclass
 from headstart.hookspecs import hookimpl
-from headstart.specs import BackboneSpec, DatasetSpec, InputSpec
+from headstart.options import option
+from headstart.specs import DatasetSpec
 
-def dataset(name, **changes):
-    return DatasetSpec(**{"name": name, "summary": "Some data.", "build": "one:build", "medium": "points",
+def spec(name, **changes):
+    return DatasetSpec(**{"name": name, "summary": "Some data.", "build": "x.y:z", "medium": "image",
                           "takes_path": False} | changes)
-
-def backbone(name, **changes):
-    return BackboneSpec(**{"name": name, "summary": "A network.", "build": "one:build", "takes": "points",
-                           "stages": ("a",), "features": (), "preprocess": {}, "licence": "MIT"} | changes)
 """
 
-ONE = (
+SOUND = (
     HEADER
     + """
 @hookimpl
 def register_datasets():
-    return [dataset("one/stars"), dataset("one/shared"), dataset("one/folder", takes_path=True)]
+    return [spec("PLUGIN/photos")]
+"""
+)
+
+
+TASK = """
+from dataclasses import dataclass
+from headstart.hookspecs import hookimpl
+from headstart.options import option
+from headstart.specs import TaskSpec
+
+@dataclass(frozen=True)
+class O:
+    dropout: float = option(0.0, "Of the head.")
+
+@hookimpl
+def register_tasks():
+    return [TaskSpec(name="PLUGIN/guess", summary="A task.", build="x.y:z", features=("pooled",), targets="class",
+                     heads=("linear",),
+                     options=O, GIVEN)]
+"""
+
+
+BACKBONE = """
+from pathlib import Path
+
+from headstart.hookspecs import hookimpl
+from headstart.specs import BackboneSpec, FetchedFile, PackageFile, WeightsSpec
+
+def weights(origin):
+    return WeightsSpec(name="own", origin=origin, licence="MIT", source="mine", size=None, algorithm="sha256",
+                       digest="unknown", load="x.y:z", preprocess={})
+
+@hookimpl
+def register_backbones():
+    return [BackboneSpec(name="PLUGIN/net", summary="A net.", build="x.y:z", takes="image", stages=("low",),
+                         features=(), preprocess={}, licence="MIT", weights=())]
+"""
+
+SOUND_OF_ONE = SOUND.replace("PLUGIN", "one")
+
+
+@pytest.fixture
+def publish(tmp_path, monkeypatch):
+    """Publish a plugin for this test alone; its module is forgotten afterwards."""
+    before = set(sys.modules)
+
+    def publish(plugin, source, **metadata):
+        folder = tmp_path / metadata.get("distribution", plugin)
+        write_distribution(folder, plugin, source.replace("PLUGIN", plugin), **metadata)
+        monkeypatch.syspath_prepend(folder)
+
+    yield publish
+    for name in set(sys.modules) - before:
+        if getattr(sys.modules[name], "__file__", None) and str(tmp_path) in sys.modules[name].__file__:
+            del sys.modules[name]
+
+
+def told(name, registry=None):
+    """What the registry tells about the plugin called `name`."""
+    return next(info for info in (registry or load_registry()).plugins if info.name == name)
+
+
+def test_a_plugin_that_is_published_is_found_with_its_version_and_hooks(publish):
+    publish("sound", SOUND, version="3.2")
+    info = told("sound")
+    assert (info.distribution, info.version, info.module) == ("headstart-sound", "3.2", "sound")
+    assert info.hooks == ("register_datasets",)
+    assert info.error is None
+
+
+KINDLESS = """
+from headstart.specs import InputSpec
 
 @hookimpl
 def register_inputs():
-    return [InputSpec(name="one/points", summary="Points.", build="one:build", reads=("points",), produces="points",
-                      native=True),
-            InputSpec(name="one/beeps", summary="Beeps.", build="one:build", reads=("beeps",), produces="points"),
-            InputSpec(name="one/clicks", summary="Clicks.", build="one:build", reads=("beeps",), produces="clicks")]
-
-@hookimpl
-def register_backbones():
-    return [backbone("one/net", default_for="points"), backbone("one/other")]
-
-@hookimpl
-def resolve_dataset(ref):
-    return "one/folder" if ref.endswith((".one", ".both")) else None
-
-def build(request):
-    return request
-
-def raising(what):
-    from headstart.errors import DataError
-    raise eval(what)
-
-def chatty():
-    print("hello")
+    return [InputSpec(name="PLUGIN/kind", summary="A kind.", build="x.y:z", reads=READS, produces="x", flags=FLAGS)]
 """
-)
-
-TWO = (
-    HEADER
-    + """
-@hookimpl
-def register_datasets():
-    return [dataset("two/shared"), dataset("two/file", takes_path=True)]
-
-@hookimpl
-def resolve_dataset(ref):
-    if ref.endswith(".raises"):
-        raise RuntimeError("out of ideas")
-    if ".nonsense" in ref:
-        return "two/nothing"
-    return "two/file" if ref.endswith(".both") else None
-
-@hookimpl
-def resolve_backbone(ref):
-    if ref in ("two/made", "one/made"):
-        return backbone(ref, stages=None, builder="two/net", given={})
-    if ref == "two/over":
-        return backbone(ref, builder="one/other", family="recurrent", given={})
-    return backbone("two/opened") if ref.endswith(".net") else None
-
-@hookimpl
-def register_backbones():
-    return [backbone("two/net", stages=None)]
-"""
-)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("published")
-    write_distribution(folder, "one", ONE, version="1.5")
-    write_distribution(folder, "two", TWO)
-    write_distribution(folder, "failed", "import not_there_at_all", version="0.9")
-    return folder
+BROKEN = {
+    "import error": (
+        "import not_a_module_anywhere",
+        "ModuleNotFoundError: No module named 'not_a_module_anywhere'",
+    ),
+    "syntax error": ("def (", "SyntaxError"),
+    "SystemExit": ("raise SystemExit(3)", "SystemExit: 3"),
+    "a raise while importing": ("raise RuntimeError('the licence has expired')", "the licence has expired"),
+    "a base exception": ("raise GeneratorExit", "GeneratorExit"),
+    "an exception that cannot be printed": (
+        "class Bad(Exception):\n    def __str__(self):\n        raise ValueError\nraise Bad",
+        "Bad",
+    ),
+    "numpy at import": ("import numpy", "imports numpy while it declares its offers"),
+    "keras below a package": ("from keras.layers import Dense", "imports keras while it declares its offers"),
+    "a framework, hiding it": (
+        "try:\n    import torch\nexcept ImportError:\n    torch = None\n" + SOUND,
+        "imports torch while it declares its offers",
+    ),
+    "a misspelt hook": (
+        HEADER + "@hookimpl\ndef register_dataset():\n    return []",
+        "'register_dataset' is no hook; did you mean register_datasets",
+    ),
+    "wrong arguments": (
+        HEADER + "@hookimpl\ndef resolve_dataset(path):\n    return None",
+        "resolve_dataset",
+    ),
+    "a hook without its mark": ("def register_datasets():\n    return []", "not marked with @hookimpl"),
+    "no hook": ("x = 1", "implements no hook"),
+    "a wrapper": (
+        HEADER + "@hookimpl(wrapper=True)\ndef register_datasets():\n    yield",
+        "wrapper",
+    ),
+    "a raise in a hook": (
+        HEADER + "@hookimpl\ndef register_datasets():\n    return 1 / 0",
+        "ZeroDivisionError",
+    ),
+    "a late raise in a generator": (
+        HEADER + "@hookimpl\ndef register_datasets():\n    yield spec('PLUGIN/a')\n    raise KeyError('late')",
+        "KeyError: 'late'",
+    ),
+    "nothing returned": (
+        HEADER + "@hookimpl\ndef register_datasets():\n    pass",
+        "must return a list of specs",
+    ),
+    "something else returned": (
+        HEADER + "@hookimpl\ndef register_datasets():\n    return ['photos']",
+        "must offer DatasetSpec, not str",
+    ),
+    "another kind's spec": (
+        SOUND.replace("register_datasets", "register_backbones"),
+        "must offer BackboneSpec, not DatasetSpec",
+    ),
+    "another api": (
+        SOUND.replace('photos")', 'photos", api=1)'),
+        "written for api 1; this headstart offers api 2: BackboneSpec.input is",
+    ),
+    "a field of api 1": (
+        SOUND.replace('photos")', 'photos", input="image/image")'),
+        "unexpected keyword argument 'input'; written for api 1? BackboneSpec.input is takes",
+    ),
+    "a name of api 1": (
+        "from headstart.specs import TargetFormOfApi1",
+        "written for api 1? BackboneSpec.input is takes",
+    ),
+    "an input kind that reads nothing": (
+        HEADER + KINDLESS.replace("READS", "()").replace("FLAGS", "{}"),
+        "reads and produces must name something",
+    ),
+    "a flag that is a setting": (
+        HEADER + KINDLESS.replace("READS", "('x',)").replace("FLAGS", "{'epochs': 'size'}"),
+        "flags names 'epochs'; expected",
+    ),
+    "a flag for no option": (
+        HEADER + KINDLESS.replace("READS", "('x',)").replace("FLAGS", "{'max-size': 'size'}"),
+        "flag 'max-size' stands for 'size', not one of its options",
+    ),
+    "a foreign name": (SOUND.replace("PLUGIN/photos", "digits/digits"), "must be PLUGIN/"),
+    "a bare name": (SOUND.replace("PLUGIN/photos", "photos"), "must be PLUGIN/"),
+    "a name twice": (
+        HEADER + "@hookimpl\ndef register_datasets():\n    return [spec('PLUGIN/a'), spec('PLUGIN/a')]",
+        "offers 'PLUGIN/a' twice",
+    ),
+    "a wrong field": (
+        SOUND.replace('photos")', 'photos", takes_path="no")'),
+        "takes_path must be bool, not 'no'",
+    ),
+    "a build that is no target": (SOUND.replace('photos")', 'photos", build=print)'), "build must be"),
+    "a subclass of a spec": (
+        HEADER
+        + "class Own(DatasetSpec):\n    @property\n    def short_name(self):\n        raise KeyError\n"
+        + "@hookimpl\ndef register_datasets():\n    return [Own(**vars(spec('PLUGIN/a')))]",
+        "must offer DatasetSpec, not Own",
+    ),
+    "preprocessing that JSON cannot hold": (
+        BACKBONE.replace("preprocess={}", "preprocess={'scale': float('nan')}"),
+        "preprocess must hold plain values",
+    ),
+    "a tiny variant that JSON cannot hold": (
+        BACKBONE.replace("preprocess={}", "preprocess={}, tiny={'folder': Path('x')}"),
+        "tiny must hold plain values",
+    ),
+    "weights in no package": (
+        BACKBONE.replace("weights=()", "weights=(weights(PackageFile('', '1', 'file')),)"),
+        "weights 'own': the origin names no distribution",
+    ),
+    "weights that no target fetches": (
+        BACKBONE.replace("weights=()", "weights=(weights(FetchedFile('nowhere', 'x', 'file')),)"),
+        "weights 'own': fetch must be 'module:function'",
+    ),
+    "an option that only training reads, and that is none": (
+        TASK.replace("GIVEN", "gradient_options=('blur',)"),
+        "PLUGIN/guess: gradient_options names 'blur', not one of its options: dropout",
+    ),
+    "one name where a list of options is due": (
+        TASK.replace("GIVEN", "gradient_options='dropout'"),
+        "PLUGIN/guess: gradient_options",
+    ),
+    "options that are no dataclass": (
+        SOUND.replace('photos")', 'photos", options=dict)'),
+        "options must be a frozen dataclass",
+    ),
+    "options that are not frozen": (
+        HEADER + "@dataclass\nclass O:\n    a: int = option(1, 'A.')\n"
+        "@hookimpl\ndef register_datasets():\n    return [spec('PLUGIN/a', options=O)]",
+        "must be a frozen dataclass",
+    ),
+    "an option without a default": (
+        HEADER + "@dataclass(frozen=True)\nclass O:\n    a: int\n"
+        "@hookimpl\ndef register_datasets():\n    return [spec('PLUGIN/a', options=O)]",
+        "option 'a' has no default",
+    ),
+    "an option without a sentence": (
+        HEADER + "@dataclass(frozen=True)\nclass O:\n    a: int = 1\n"
+        "@hookimpl\ndef register_datasets():\n    return [spec('PLUGIN/a', options=O)]",
+        "option 'a' has no sentence",
+    ),
+    "a default out of bounds": (
+        HEADER + "@dataclass(frozen=True)\nclass O:\n    a: int = option(1, 'A.', low=2)\n"
+        "@hookimpl\ndef register_datasets():\n    return [spec('PLUGIN/a', options=O)]",
+        "the default of option 'a' must be at least 2",
+    ),
+    "an option of a strange type": (
+        HEADER + "@dataclass(frozen=True)\nclass O:\n    a: dict = option(None, 'A.')\n"
+        "@hookimpl\ndef register_datasets():\n    return [spec('PLUGIN/a', options=O)]",
+        "which no recipe can hold",
+    ),
+}
 
 
-@pytest.fixture
-def registry(folder, monkeypatch):
-    monkeypatch.syspath_prepend(folder)
-    return load_registry(allow=["one", "two", "failed"])
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_plugin_is_left_out_and_the_rest_works(kind, publish):
+    source, message = BROKEN[kind]
+    publish("broken", source)
+    publish("sound", SOUND)
+    registry = load_registry()
+    assert message.replace("PLUGIN", "broken") in told("broken", registry).error
+    loaded = [plugin.info.name for plugin in registry.loaded]
+    assert "broken" not in loaded
+    assert {"sound", "classification", "strategies"} <= set(loaded)
+    assert told("broken", registry) in registry.causes
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+def test_a_name_taken_is_the_failure_of_the_later_plugin_and_never_of_a_built_in(publish):
+    publish("strategies", SOUND, distribution="a-comes-first", module="takes_strategies")
+    first, second = (info for info in load_registry().plugins if info.name == "strategies")
+    assert (first.distribution, first.error) == ("headstart", None)
+    assert "'strategies' is already taken by 'strategies' of headstart" in second.error
 
 
-def test_offers_come_sorted_by_name(registry):
-    names = [spec.name for spec in registry.specs("datasets")]
-    assert names == ["one/folder", "one/shared", "one/stars", "two/file", "two/shared"]
+def test_two_names_for_one_module_are_a_failure_of_the_second(publish):
+    publish("one", SOUND)
+    publish("two", SOUND_OF_ONE, module="one", distribution="another")
+    assert told("one").error is None
+    assert "already taken by 'one'" in told("two").error
 
 
-def test_a_bare_name_is_enough_where_it_is_unique(registry):
-    assert registry.get("datasets", "stars") is registry.get("datasets", "one/stars")
+def test_what_a_plugin_prints_goes_to_stderr(publish, capfd):
+    publish(
+        "chatty",
+        "print('hello from import')\n" + SOUND.replace("    return", "    print('hook')\n    return"),
+    )
+    assert told("chatty").error is None
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "hello from import" in err
+    assert "hook" in err
 
 
-def test_an_ambiguous_name_shows_both(registry):
+def test_looking_for_a_framework_without_importing_it_is_allowed(publish):
+    publish("curious", "import importlib.util\nassert importlib.util.find_spec('numpy')\n" + SOUND)
+    assert told("curious").error is None
+
+
+def test_a_framework_that_is_already_loaded_is_no_failure(publish):
+    import numpy  # noqa: F401
+
+    publish("notebook", "import numpy\n" + SOUND)
+    assert told("notebook").error is None
+
+
+@pytest.fixture(autouse=True)
+def without_numpy(monkeypatch, request):
+    """Other tests of this process may have imported numpy; a plugin would then get it unasked."""
+    if "already_loaded" not in request.node.name:
+        for name in ("numpy", "keras", "torch", "jax"):
+            monkeypatch.delitem(sys.modules, name, raising=False)
+
+
+def test_keyboard_interrupt_is_the_users_and_passes(publish):
+    publish("slow", "raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        load_registry()
+    assert not any("Framework" in type(finder).__name__ for finder in sys.meta_path)
+
+
+def test_a_disabled_plugin_is_not_even_imported(publish):
+    publish("never", "raise KeyboardInterrupt")
+    info = told("never", load_registry(disable=["never"]))
+    assert info.disabled
+    assert info.error is None
+
+
+def test_the_variable_disables_plugins_and_forgives_names_that_are_not_installed(publish, monkeypatch):
+    publish("sound", SOUND)
+    monkeypatch.setenv("HEADSTART_DISABLE_PLUGINS", "sound, not_here")
+    assert told("sound").disabled
+
+
+def test_an_allow_list_leaves_out_all_others_built_ins_too(publish, monkeypatch):
+    publish("sound", SOUND)
+    monkeypatch.setenv("HEADSTART_PLUGINS", "sound,strategies")
+    assert [plugin.info.name for plugin in load_registry().loaded] == ["sound", "strategies"]
+    assert [plugin.info.name for plugin in load_registry(allow=["sound"]).loaded] == ["sound"]
+
+
+def test_disabling_a_name_that_is_not_installed_suggests_the_right_one():
     with pytest.raises(UsageError) as caught:
-        registry.get("datasets", "shared")
-    assert "one/shared and two/shared" in caught.value.message
+        load_registry(disable=["strategy"])
+    assert "no plugin is named 'strategy'" in caught.value.message
+    assert "strategies" in caught.value.hint
 
 
-def test_an_unknown_name_suggests_near_misses(registry):
-    with pytest.raises(UsageError) as caught:
-        registry.get("datasets", "starz")
-    assert caught.value.exit_code == 2
-    assert "did you mean one/stars?" in caught.value.hint
-    assert "failed" in caught.value.hint
-
-
-@pytest.mark.parametrize("name", ["failed/anything", "failed"])
-def test_a_name_of_a_failed_plugin_is_exit_5_with_its_version_and_error(registry, name):
-    with pytest.raises(PluginError) as caught:
-        registry.get("datasets", name)
-    assert caught.value.exit_code == 5
-    assert "headstart-failed 0.9" in caught.value.message
-    assert "not_there_at_all" in caught.value.message
-    assert isinstance(caught.value.__cause__, ModuleNotFoundError)
-
-
-def test_a_name_of_a_disabled_plugin_says_so(folder, monkeypatch):
-    monkeypatch.syspath_prepend(folder)
-    with pytest.raises(UsageError, match="plugin 'one' is disabled"):
-        load_registry(disable=["one"]).get("datasets", "one/stars")
-
-
-def test_provenance_names_distribution_and_version(registry):
-    info = registry.provenance(registry.get("datasets", "stars"))
-    assert (info.distribution, info.version) == ("headstart-one", "1.5")
-
-
-def test_the_default_backbone_is_the_one_marked_for_the_medium(registry):
-    assert registry.default_backbone("points").name == "one/net"
-
-
-def test_a_medium_that_nothing_reads_is_told_before_a_backbone_is_missed(registry):
-    with pytest.raises(UsageError, match="no installed input kind reads smells data") as caught:
-        registry.default_backbone("smells")
-    assert "one/points (points to points)" in caught.value.hint
-
-
-def test_the_input_kind_of_a_run_reads_its_medium_and_makes_what_the_backbone_takes(registry):
-    assert registry.input_kind(medium="points", takes="points").name == "one/points"
-    assert registry.input_kind(medium="beeps", takes="points").name == "one/beeps"
-    with pytest.raises(UsageError, match="reads points data and makes the tensors 'image' of a backbone"):
-        registry.input_kind(medium="points", takes="image")
-
-
-def test_of_several_input_kinds_the_native_one_is_taken_and_else_they_must_be_named(registry):
-    assert registry.input_kind(takes="points").name == "one/points"
-    with pytest.raises(UsageError, match=r"one/beeps and one/clicks") as caught:
-        registry.input_kind(medium="beeps")
-    assert "--set input.kind=one/beeps" in caught.value.hint
-    assert registry.input_kind(medium="beeps", takes="points", name="beeps").name == "one/beeps"
-    with pytest.raises(UsageError, match="one/clicks makes the tensors 'clicks'; the backbone takes 'points'"):
-        registry.input_kind(medium="beeps", takes="points", name="clicks")
-
-
-def test_a_name_a_kind_and_a_path_each_find_their_dataset(registry, here):
-    (here / "a.one").write_text("")
-    assert str(registry.resolve_dataset("stars")) == "one/stars"
-    assert str(registry.resolve_dataset("folder:photos")) == "one/folder:photos"
-    assert str(registry.resolve_dataset("a.one")) == "one/folder:a.one"
-    assert str(registry.resolve_dataset("./a.one")) == "one/folder:a.one"
-
-
-def test_a_home_path_is_expanded(registry, here, monkeypatch):
-    monkeypatch.setenv("HOME", str(here))
-    (here / "a.one").write_text("")
-    assert registry.resolve_dataset("~/a.one").reference == str(here / "a.one")
-    assert registry.resolve_dataset("folder:~/a.one").reference == str(here / "a.one")
-
-
-def test_a_registered_name_that_is_also_a_path_shows_both_spellings(registry, here):
-    (here / "stars").mkdir()
-    with pytest.raises(UsageError) as caught:
-        registry.resolve_dataset("stars")
-    assert "./stars" in caught.value.hint
-    assert "one/stars" in caught.value.hint
-
-
-def test_two_plugins_that_open_the_same_path_are_both_named(registry, here):
-    (here / "a.both").write_text("")
-    with pytest.raises(UsageError) as caught:
-        registry.resolve_dataset("a.both")
-    assert "one/folder:a.both or two/file:a.both" in caught.value.hint
-
-
-@pytest.mark.parametrize("ref", ["./nothing", "/nothing/there", "nothing/there", "~nobody/x", "./nul\0"])
-def test_an_absent_path_is_no_such_path(registry, here, ref):
-    with pytest.raises(UsageError, match="no such path"):
-        registry.resolve_dataset(ref)
-
-
-def test_a_path_that_nobody_opens_shows_how_to_say_what_it_is(registry, here):
-    (here / "a.unknown").write_text("")
-    with pytest.raises(UsageError) as caught:
-        registry.resolve_dataset("a.unknown")
-    assert "KIND:a.unknown" in caught.value.hint
-    assert "one/folder" in caught.value.hint
-
-
-def test_a_resolver_that_raises_is_that_plugins_failure_unless_another_answers(registry, here):
-    (here / "a.raises").write_text("")
-    with pytest.raises(PluginError, match=r"plugin 'two' \(headstart-two 1.0\): resolve_dataset failed.*ideas"):
-        registry.resolve_dataset("a.raises")
-
-
-def test_a_dataset_that_needs_a_path_says_how_to_give_one(registry):
-    with pytest.raises(UsageError) as caught:
-        registry.resolve_dataset("folder")
-    assert caught.value.hint == "write folder:PATH"
-
-
-def test_a_dataset_without_path_refuses_one(registry):
-    with pytest.raises(UsageError, match="opens no path, received 'photos'"):
-        registry.resolve_dataset("stars:photos")
-
-
-def test_a_backbone_can_come_from_a_path_that_a_plugin_opens(registry, here):
-    (here / "my.net").write_text("")
-    assert registry.resolve_backbone("my.net").name == "two/opened"
-    assert registry.resolve_backbone("hub:my.net").name == "two/opened"
-    assert registry.resolve_backbone("other").name == "one/other"
-
-
-def test_a_build_target_is_imported_when_it_is_asked_for(registry):
-    spec = registry.get("datasets", "stars")
-    assert registry.load_target(spec, spec.build)("request") == "request"
-
-
-@pytest.mark.parametrize("target", ["one:absent", "one.absent:build", "one:__doc__"])
-def test_a_build_target_that_fails_names_plugin_and_version(registry, target):
-    with pytest.raises(PluginError, match=r"plugin 'one' \(headstart-one 1.5\): one/stars"):
-        registry.load_target(registry.get("datasets", "stars"), target)
-
-
-@pytest.mark.parametrize("raised", ["ValueError('no')", "SystemExit('no')", "KeyError('no')"])
-def test_a_build_target_that_raises_is_told_by_plugin_and_version(registry, raised):
-    build = registry.load_target(registry.get("datasets", "stars"), "one:raising")
-    with pytest.raises(
-        PluginError, match=r"plugin 'one' \(headstart-one 1\.5\): one/stars: one:raising failed: \w+: '?no"
-    ):
-        build(raised)
-
-
-@pytest.mark.parametrize("raised", ["DataError('row 7 is empty')", "OSError(28, 'No space left on device')"])
-def test_what_a_build_target_says_to_the_user_passes(registry, raised):
-    build = registry.load_target(registry.get("datasets", "stars"), "one:raising")
-    with pytest.raises((DataError, OSError), match=r"row 7|No space"):
-        build(raised)
-
-
-def test_what_a_build_target_prints_goes_to_stderr(registry, capsys):
-    registry.load_target(registry.get("datasets", "stars"), "one:chatty")()
-    assert capsys.readouterr() == ("", "hello\n")
-
-
-def test_an_unknown_kind_lists_the_kinds(registry):
-    with pytest.raises(UsageError) as caught:
-        registry.specs("backbone")
-    assert "backbones" in caught.value.hint
-
-
-def test_a_name_below_a_plugin_that_resolves_references_is_its_to_answer(registry):
-    made = registry.resolve_backbone("two/made")
-
-    assert (made.name, made.stages) == ("two/made", None)
-    assert registry.builder_of(made).name == "two/net"
-    assert registry.builder_of(registry.resolve_backbone("two/net")).name == "two/net"
-
-
-def test_a_builder_may_be_a_backbone_of_another_plugin_and_a_family_any_word(registry):
-    """As for sound that is read as pictures, or low-rank variants."""
-    over = registry.resolve_backbone("two/over")
-
-    assert registry.builder_of(over).name == "one/other"
-    assert over.family == "recurrent"
-
-
-def test_a_name_below_a_plugin_that_resolves_none_is_not_offered_to_others(registry):
-    """Plugin two would answer `one/made`, but nobody can speak for another plugin."""
-    with pytest.raises(UsageError, match="no backbone is named 'one/made'"):
-        registry.resolve_backbone("one/made")
-
-
-def test_an_answer_that_means_nothing_counts_only_where_nobody_else_answers(registry, tmp_path):
-    (tmp_path / "both.nonsense.one").touch()
-    (tmp_path / "only.nonsense").touch()
-
-    assert registry.resolve_dataset(str(tmp_path / "both.nonsense.one")).spec.name == "one/folder"
-    with pytest.raises(PluginError, match=r"plugin 'two' .*it answered 'two/nothing', which is no dataset's full name"):
-        registry.resolve_dataset(str(tmp_path / "only.nonsense"))
+def test_plugins_come_sorted_whatever_the_order_of_the_path(publish):
+    publish("zz_last", SOUND)
+    publish("aa_first", SOUND)
+    names = [info.name for info in load_registry().plugins]
+    assert names == sorted(names)

@@ -44,6 +44,5 @@ def batches(order: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, np
         raise ValueError(f"batch_size must be at least 1, not {batch_size}")
     for start in range(0, len(order), batch_size):
         indices = np.asarray(order[start : start + batch_size], np.int64)
-        mask = np.zeros(batch_size, np.float32)
-        mask[: len(indices)] = 1.0
+        mask = (np.arange(batch_size) < len(indices)).astype(np.float32)
         yield np.pad(indices, (0, batch_size - len(indices)), mode="edge"), mask

@@ -141,7 +141,13 @@ def _cut(units: Sequence[Unit], shares: Mapping[str, float], seed: int, kind: Ta
     sides: dict[str, str] = {}
     left = {name: dict(quota) for name, quota in quotas.items()}
     for unit in _in_order(units, seed, overlap=not kind.exclusive):
-        side = _neediest(unit, left, quotas)
+        # The side that still lacks the largest share of what it should get of the unit's strata; train wins ties.
+        needs = {
+            side: sum(count * left[side][label] / max(1, quotas[side][label]) for label, count in unit.counts.items())
+            for side in SPLITS
+            if side in left
+        }
+        side = max(needs, key=needs.__getitem__)
         for label, count in unit.counts.items():
             left[side][label] -= count
         sides.update(dict.fromkeys(unit.keys, side))
@@ -157,16 +163,6 @@ def _in_order(units: Sequence[Unit], seed: int, *, overlap: bool) -> list[Unit]:
         return rarest, -len(unit.keys), rank(seed, "split", unit.keys[0])
 
     return sorted(units, key=place)
-
-
-def _neediest(unit: Unit, left: Mapping[str, Mapping[str, int]], quotas: Mapping[str, Mapping[str, int]]) -> str:
-    """The side that still lacks the largest share of what it should get of the unit's strata; train wins
-    ties."""
-
-    def need(side: str) -> float:
-        return sum(count * left[side][label] / max(1, quotas[side][label]) for label, count in unit.counts.items())
-
-    return max((side for side in SPLITS if side in left), key=need)
 
 
 def _quotas(units: Sequence[Unit], shares: Mapping[str, float], *, has_least: bool) -> dict[str, dict[str, int]]:

@@ -82,13 +82,13 @@ class ClosedFormPhase:
             variable.assign(solved.weights[name.rpartition("/")[2]])
 
         found: Mapping[str, Any] = {}
-        final = context.task
+        calibrated = context.task
         if self._place.is_last and isinstance(task, Calibrates):
             found = found_by_calibrator(task, scored(chosen.solved, judged, losses))
-            final = task.calibrated(found)
+            calibrated = task.calibrated(found)
         before_refit: Mapping[str, Any] = {}
         if self._place.is_last and phase.refit:  # the refitted head has seen val, so that only this one tells of it
-            result = scores_of(final, scored(chosen.solved, judged, loss_step(final))).result()
+            result = scores_of(calibrated, scored(chosen.solved, judged, loss_step(calibrated))).result()
             before_refit = {"metrics": without_nan(result.metrics), "calibration": dict(result.calibration)}
 
         done = PhaseResult(

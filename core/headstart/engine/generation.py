@@ -7,17 +7,15 @@ their number to the power of the length penalty.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from headstart.engine.device import forward
+from headstart.engine.device import inference
 from headstart.engine.network.network import TAP, Network
-from headstart.engine.precision import FLOAT32
 from headstart.engine.step import Forward
 from headstart.specs import Generates, Search
 
@@ -26,31 +24,19 @@ NEVER = float("-inf")
 State = dict[str, Any]
 
 
-def generator(network: Network, task: Generates, *, precision: str = FLOAT32) -> Forward:
+def generator(network: Network, task: Generates) -> Forward:
     """From (batch, ...) input tensors to {"tokens": (batch, most) int32, "score": (batch,) float32}.
 
-    The stages below the head run once, then the head a token at a time. Raises EngineRefusal as `forward` does.
+    The stages below the head run once, then the head a token at a time.
     """
-    generating = _Generating(network.stages, network.features, task)
-    return forward(generating, 0, len(network.stages), precision=precision)
+    head = len(network.stages) - 1
 
-
-@dataclass(frozen=True)
-class _Generating(Network):
-    """A network whose head is run by a search in place of once."""
-
-    task: Generates
-
-    def run(
-        self, tensors: Mapping[str, Any], start: int, stop: int, *, training: Container[str] = ()
-    ) -> dict[str, Any]:
-        """See `Network.run`."""
-        head = len(self.stages) - 1
-        alive = super().run(tensors, start, min(stop, head), training=training)
-        if stop <= head:
-            return alive
+    def generated(tensors: Mapping[str, Any]) -> dict[str, Any]:
+        alive = network.run(tensors, 0, head)
         features = {name.removeprefix(TAP): tensor for name, tensor in alive.items() if name.startswith(TAP)}
-        return generate(self.task, self.stages[head].model, features)
+        return generate(task, network.stages[head].model, features)
+
+    return inference(generated, network.stages)
 
 
 def generate(task: Generates, head: keras.Model, features: Mapping[str, Any]) -> dict[str, Any]:

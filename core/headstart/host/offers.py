@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pluggy
 
@@ -120,8 +120,7 @@ class Offers:
         owners = [each for each in self.loaded if each.info.name == plugin and "resolve_backbone" in each.hooks]
         if slash and owners and not named:  # where a plugin resolves references, `plugin/anything` is its to answer
             return _opened_backbone(owners, ref, ref)
-        found: BackboneSpec = self.get("backbones", ref)
-        return found
+        return cast("BackboneSpec", self.get("backbones", ref))
 
     def resolve_dataset(self, ref: str) -> ResolvedDataset:
         """The dataset that a name, a path or `KIND:REF` means. Raises UsageError or PluginError."""
@@ -208,8 +207,7 @@ def _opened_backbone(plugins: Sequence[LoadedPlugin], ref: str, asked: str) -> B
     if len(answers) > 1:
         names = " and ".join(f"{plugin.info.name} ({answer.name})" for plugin, answer in answers)
         raise UsageError(f"two plugins would open {ref}: {names}", hint="leave one out with --disable-plugin")
-    found: BackboneSpec = answers[0][1]
-    return found
+    return cast("BackboneSpec", answers[0][1])
 
 
 Check = Callable[[LoadedPlugin, Any], None]

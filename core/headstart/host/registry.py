@@ -6,6 +6,8 @@ import functools
 import importlib
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from headstart.errors import HeadstartError, PluginError, Problem, UsageError
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=AnySpec)
 
 
+@dataclass(frozen=True)
 class Registry(Offers):
     """What is on offer; everything that can be chosen by name or reference is looked up here."""
 
@@ -93,9 +96,7 @@ class Registry(Offers):
         """
         module, _, path = target.partition(":")
         with self._blaming(spec, f"could not load {target}", but=(HeadstartError,)):
-            found: Any = importlib.import_module(module)
-            for part in path.split("."):
-                found = getattr(found, part)
+            found = attrgetter(path)(importlib.import_module(module))
         if not callable(found):
             raise self.failure(spec, f"{target} is not a function")
 

@@ -30,12 +30,9 @@ def build_recipe(*, flags: Mapping[str, Any], file: Path | None = None, sets: Se
     """
     values = _Values()
     if file is not None:
-        table, options = read_recipe(file)
-        for key, value in table.items():
-            values.add(key, value, f"file {file.name}")
-        for name, chosen in options.items():
+        for table, chosen in read_recipe(file).items():
             for key, value in chosen.items():
-                values.add(f"{name}.{key}", value, f"file {file.name}")
+                values.add(key if table == FIT else f"{table}.{key}", value, f"file {file.name}")
     values.add_sets(sets)
     values.add_flags(flags)
     return values.recipe()

@@ -22,7 +22,6 @@ from headstart.recipes.sections import FIT, NAMED_TABLES, OPTION_TABLES
 from headstart.suggest import suggestion
 
 SCHEMA = "schema"
-Options = Mapping[str, Mapping[str, Any]]
 INTRODUCTION = """\
 # A recipe: everything that a run needs, in one file.
 #     headstart fit --recipe THIS_FILE
@@ -31,15 +30,15 @@ INTRODUCTION = """\
 """
 
 
-def read_recipe(path: Path) -> tuple[Mapping[str, Any], Options]:
-    """The table [fit] and the option tables by name (`strategy`, `augmentation.classic`), values as written.
+def read_recipe(path: Path) -> Mapping[str, Mapping[str, Any]]:
+    """The tables by name (`fit`, `strategy`, `augmentation.classic`), values as written.
 
     Raises UsageError for a file that cannot be read, RecipeError for tables that no recipe has.
     """
     document = _parse(path)
     if (form := document.pop(SCHEMA, RUN)) != RUN:
         raise PluginError(f"{path} has schema {form!r}; this version reads {RUN!r}", hint=how_to_read(form))
-    options: dict[str, Mapping[str, Any]] = {}
+    tables: dict[str, Mapping[str, Any]] = {}
     problems = []
     for key, value in document.items():
         where = f"{key} (file {path.name})"
@@ -51,16 +50,16 @@ def read_recipe(path: Path) -> tuple[Mapping[str, Any], Options]:
         elif not isinstance(value, dict):
             problems.append(Problem(where, "expected a table", f"write [{key}] on a line of its own"))
         elif key not in NAMED_TABLES:
-            options[key] = value
+            tables[key] = value
         else:
             for name, chosen in value.items():
-                options[f"{key}.{name}"] = chosen
+                tables[f"{key}.{name}"] = chosen
                 if not isinstance(chosen, dict):
                     hint = f"write [{key}.NAME] and the option below it"
                     problems.append(Problem(f"{key}.{name} (file {path.name})", "expected a table", hint))
     if problems:
         raise RecipeError(problems)
-    return options.pop(FIT, {}), options
+    return tables
 
 
 def verify_form(path: Path) -> None:

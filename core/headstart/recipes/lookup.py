@@ -1,13 +1,14 @@
-"""Look up everything that a recipe names; what is wrong goes to `Problems`."""
+"""Look up everything that a recipe names, and write it out again: full names, absolute paths, every option's value."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from headstart.host.offers import looks_like_path
+from headstart.options import describe_options
 from headstart.recipe import Recipe
 from headstart.recipes.compatibility import (
     check_augmentation,
@@ -15,10 +16,12 @@ from headstart.recipes.compatibility import (
     check_engine,
     check_train,
 )
+from headstart.recipes.option_tables import spellings
 from headstart.recipes.problems import Problems
-from headstart.recipes.sections import KIND
+from headstart.recipes.sections import KIND, NAMED_TABLES, OPTION_TABLES
 from headstart.registry import Registry
 from headstart.specs import (
+    AUTO,
     AugmentationSpec,
     BackboneSpec,
     DatasetSpec,
@@ -73,7 +76,8 @@ C = TypeVar("C", bound=Choices)
 
 
 def choose(recipe: Recipe, registry: Registry, problems: Problems) -> Choices:
-    """Look up what `recipe` names, and check what must fit together. Raises PluginError.
+    """Look up what `recipe` names, and check what must fit together; what is wrong goes to `problems`. Raises
+    PluginError.
 
     The network is looked up as far as it is known before the data is opened; see `choose_network`.
     """
@@ -162,3 +166,69 @@ def _weights(name: str | None, backbone: BackboneSpec, problems: Problems) -> We
     hint = f"{suggestion(name, [*published, NONE])}; or the path of a weights file"
     problems.report("weights", f"{what}: {name}", hint)
     return None
+
+
+def write_out(recipe: Recipe, choices: Choices, options: Mapping[str, Any]) -> Recipe:
+    """`recipe` with everything that was chosen for it so far, `options` by table among it; resolving that gives the
+    same again."""
+    tables = {table: _plain(instance) for table, instance in options.items()}
+    if choices.input is not None:
+        tables["input"] = {KIND: choices.input.name, **tables.get("input", {})}
+    unknown_yet = [table for table in OPTION_TABLES if table not in (*tables, *NAMED_TABLES)]
+    tables |= {table: dict(recipe.table(table)) for table in unknown_yet}
+    return replace(
+        recipe,
+        data=_data_name(choices.dataset, choices.reference),
+        backbone=_backbone_name(recipe.backbone, choices.backbone),
+        weights=_weights_name(choices.weights) if choices.backbone else recipe.weights,
+        strategy=choices.strategy.name if choices.strategy else recipe.strategy,
+        engine=choices.engine.name if choices.engine else AUTO,
+        augment=tuple(spec.name for spec in choices.augmentations) or (NONE,),
+        reporters=tuple(spec.name for spec in choices.reporters),
+        options={table: values for table, values in tables.items() if values},
+        origins=_origins(recipe, choices.tables()),
+        problems=(),
+    )
+
+
+def _data_name(spec: DatasetSpec | None, reference: str | None) -> str | None:
+    if spec is None or reference is None:
+        return None if spec is None else spec.name
+    return f"{spec.name}:{absolute(reference) if looks_like_path(reference) else reference}"
+
+
+def _backbone_name(written: str | None, spec: BackboneSpec | None) -> str | None:
+    """A registered backbone's full name; a path or KIND:REF stays: only that opens it again."""
+    if spec is None or written is None or written in (spec.name, spec.short_name):
+        return None if spec is None else spec.name
+    return absolute(written) if looks_like_path(written) else written
+
+
+def _weights_name(weights: WeightsSpec | Path | None) -> str:
+    if isinstance(weights, Path):
+        return absolute(str(weights))
+    return NONE if weights is None else weights.name
+
+
+def absolute(path: str) -> str:
+    """A path as it is written in recipes: absolute, `~` opened, links as they are."""
+    return str(Path(path).expanduser().absolute())
+
+
+def _plain(instance: Any) -> dict[str, Any]:
+    """The options of an instance as plain values; None is left out, since it is what a missing key means."""
+    return {
+        option.name: getattr(instance, option.name)
+        for option in describe_options(type(instance))
+        if getattr(instance, option.name) is not None or option.default is not None
+    }
+
+
+def _origins(recipe: Recipe, used: Mapping[str, Spec]) -> Mapping[str, str]:
+    """Origins under the names of tables that the explicit recipe uses."""
+    origins = dict(recipe.origins)
+    for table, spec in used.items():
+        for spelling in spellings(table, spec):
+            for key in [key for key in origins if key.startswith(f"{spelling}.")]:
+                origins[f"{table}.{key.removeprefix(f'{spelling}.')}"] = origins.pop(key)
+    return origins

@@ -20,8 +20,7 @@ from headstart.data.targets import find_targets
 from headstart.errors import Problem
 from headstart.recipe import Recipe
 from headstart.recipes.compatibility import check_feature, check_head, check_pretrained_head
-from headstart.recipes.effective import write_out
-from headstart.recipes.lookup import Choices, choose, choose_network
+from headstart.recipes.lookup import Choices, choose, choose_network, write_out
 from headstart.recipes.option_tables import look_up_flags, parse_tables, unused_tables
 from headstart.recipes.phases import PhasePlanner, make_planner
 from headstart.recipes.problems import Problems

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.backend import activate, announce, available_threads, choose_backend
 from headstart.engine.features.export import Exporters
-from headstart.engine.network.saved import BackboneUse
+from headstart.engine.network.blueprint import BackboneUse
 from headstart.errors import EngineRefusal, MissingWeightsError, RecipeError, UsageError
 from headstart.options import parse_options
 from headstart.registry import Registry

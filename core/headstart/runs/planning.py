@@ -23,7 +23,7 @@ from headstart.data.prepared import PreparedData, PrepareOptions, examine, prepa
 from headstart.data.reading import OnProgress
 from headstart.data.targets import build_target_kind, other_kind
 from headstart.data.views import Composed, View, check_mixing
-from headstart.engine.network.saved import Blueprint, assets_of, digests_of
+from headstart.engine.network.blueprint import Blueprint, assets_of, digests_of
 from headstart.errors import DataError, UsageError
 from headstart.host.installed import installed_release
 from headstart.options import describe_options

@@ -13,7 +13,7 @@ from headstart.eventlog import EventLog, now, read_all_events, read_events
 from headstart.events import RunFinished, RunResumed, RunStarted
 from headstart.recipe import LEFT_TO_THE_STRATEGY, SETTINGS, Recipe
 from headstart.recipes.build import recipe_of_run
-from headstart.recipes.effective import absolute
+from headstart.recipes.lookup import absolute
 from headstart.recipes.option_tables import look_up_flags
 from headstart.recipes.problems import Problems
 from headstart.recipes.resolve import bind_to, resolve_recipe

@@ -25,46 +25,14 @@ Nothing here imports a framework or numpy before a test runs.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from headstart.testing.augmentations import AugmentationContract, AugmentationDeclared, AugmentationDrawn
-    from headstart.testing.backbones import BackboneAgrees, BackboneBuilt, BackboneContract, BackboneDeclared
-    from headstart.testing.datasets import DatasetContract, DatasetDeclared, DatasetOpened
-    from headstart.testing.distributions import write_distribution
-    from headstart.testing.inputs import InputKindContract, InputKindDeclared, InputKindPrepared, InputKindStaged
-    from headstart.testing.reporters import ReporterContract, ReporterDeclared, ReporterTold
-    from headstart.testing.target_kinds import TargetKindContract, TargetKindDeclared, TargetKindRead
-    from headstart.testing.tasks import TaskAnswered, TaskContract, TaskDeclared, TaskEncoded
-
-_HOMES = {
-    "BackboneContract": "backbones",
-    "BackboneDeclared": "backbones",
-    "BackboneBuilt": "backbones",
-    "BackboneAgrees": "backbones",
-    "DatasetContract": "datasets",
-    "DatasetDeclared": "datasets",
-    "DatasetOpened": "datasets",
-    "AugmentationContract": "augmentations",
-    "AugmentationDeclared": "augmentations",
-    "AugmentationDrawn": "augmentations",
-    "ReporterContract": "reporters",
-    "ReporterDeclared": "reporters",
-    "ReporterTold": "reporters",
-    "InputKindContract": "inputs",
-    "InputKindDeclared": "inputs",
-    "InputKindPrepared": "inputs",
-    "InputKindStaged": "inputs",
-    "TargetKindContract": "target_kinds",
-    "TargetKindDeclared": "target_kinds",
-    "TargetKindRead": "target_kinds",
-    "TaskContract": "tasks",
-    "TaskDeclared": "tasks",
-    "TaskEncoded": "tasks",
-    "TaskAnswered": "tasks",
-    "write_distribution": "distributions",
-}
+from headstart.testing.augmentations import AugmentationContract, AugmentationDeclared, AugmentationDrawn
+from headstart.testing.backbones import BackboneAgrees, BackboneBuilt, BackboneContract, BackboneDeclared
+from headstart.testing.datasets import DatasetContract, DatasetDeclared, DatasetOpened
+from headstart.testing.distributions import write_distribution
+from headstart.testing.inputs import InputKindContract, InputKindDeclared, InputKindPrepared, InputKindStaged
+from headstart.testing.reporters import ReporterContract, ReporterDeclared, ReporterTold
+from headstart.testing.target_kinds import TargetKindContract, TargetKindDeclared, TargetKindRead
+from headstart.testing.tasks import TaskAnswered, TaskContract, TaskDeclared, TaskEncoded
 
 __all__ = [
     "BackboneContract",
@@ -93,13 +61,3 @@ __all__ = [
     "TaskAnswered",
     "write_distribution",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'headstart.testing' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"headstart.testing.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)

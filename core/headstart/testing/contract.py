@@ -6,14 +6,16 @@ import importlib.util
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import chdir, contextmanager
 from functools import lru_cache, wraps
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, NoReturn, TypeVar, cast
+from typing import Any, ClassVar, NoReturn, Self, TypeVar, cast
 from unittest import SkipTest
 
-from headstart.errors import PluginError
+from headstart.backend import activate, choose_backend
+from headstart.errors import HeadstartError, PluginError, UsageError
 from headstart.host.discovery import PluginInfo
 from headstart.host.guard import describe
 from headstart.host.offers import singular
@@ -22,7 +24,31 @@ from headstart.registry import ALLOW_VARIABLE, DISABLE_VARIABLE, Registry, load_
 
 T = TypeVar("T")
 C = TypeVar("C", bound="Contract")
-PUBLISH = '[project.entry-points.headstart] with the line `{plugin} = "your_module"`'
+MOST_LISTED = 6
+"""Of what is odd, in one message."""
+
+
+class ContractFailure(AssertionError):
+    """What a contract found wrong, in words for the author of the offer."""
+
+
+def shared(make: Callable[[C], T]) -> Callable[[C], T]:
+    """Give or raise what `make` did for the first test of a class to all of its tests."""
+
+    @wraps(make)
+    def kept(contract: C) -> T:
+        known, key = type(contract)._kept, make.__name__
+        if key not in known:
+            try:
+                known[key] = make(contract)
+            except (AssertionError, SkipTest) as exc:
+                known[key] = exc
+        found = known[key]
+        if isinstance(found, BaseException):
+            raise found.with_traceback(None)
+        return cast("T", found)
+
+    return kept
 
 
 class Contract:
@@ -46,9 +72,19 @@ class Contract:
     @classmethod
     def teardown_class(cls) -> None:
         """Let go of what the tests of this class shared, files too; pytest calls it after the last one."""
-        if isinstance(place := cls._kept.get("place"), tempfile.TemporaryDirectory):
-            place.cleanup()
+        if (folder := cls._kept.get("_temporary")) is not None:
+            folder.cleanup()
         cls._kept.clear()
+
+    def _named(self) -> dict[str, Any]:
+        """What `again` takes: attributes of plain values."""
+        return {"name": self.name, "options": dict(self.options)}
+
+    @classmethod
+    def again(cls, named: Mapping[str, Any]) -> Self:
+        """A contract about the same offer in another process."""
+        made: type[Self] = type(cls.__name__, (cls,), dict(named))
+        return made()
 
     @property
     def registry(self) -> Registry:
@@ -56,32 +92,38 @@ class Contract:
         return _registry(tuple(sys.path), os.environ.get(DISABLE_VARIABLE), os.environ.get(ALLOW_VARIABLE))
 
     @property
+    @shared
     def spec(self) -> Any:
         """The spec of the offer. Fails where its plugin is absent or broken, or does not offer it."""
-        return self._once("spec", self._find_spec)
-
-    @property
-    def plugin(self) -> str:
-        """The plugin's part of the name."""
-        plugin, slash, short = self.name.partition("/")
-        if not (plugin and slash and short):
-            self._fail(f"the class {type(self).__name__} has name = {self.name!r}", 'Set name = "plugin/offer".')
-        return plugin
-
-    def _place(self) -> Path:
-        """A folder that is there as long as the tests of this class run."""
-        return Path(self._once("place", lambda: tempfile.TemporaryDirectory(prefix="headstart-")).name).resolve()
-
-    def _find_spec(self) -> Any:
         self._require_loaded()
         offered = {spec.name: spec for spec in self.registry.specs(self._kind) if spec.plugin == self.plugin}
         known = ", ".join(offered) or "none"
         self._require(
             self.name in offered,
             f"the plugin {self.plugin!r} offers no {singular(self._kind)} of this name; it offers {known}",
-            f"Return it from register_{self._kind}, or correct `name` in {type(self).__name__}.",
+            f"Return it from register_{self._kind}, or correct `name` in {self._title}.",
         )
         return offered[self.name]
+
+    @property
+    def plugin(self) -> str:
+        """The plugin's part of the name."""
+        plugin, slash, short = self.name.partition("/")
+        if not (plugin and slash and short):
+            self._fail(f"the class {self._title} has name = {self.name!r}", 'Set name = "plugin/offer".')
+        return plugin
+
+    @property
+    def _title(self) -> str:
+        return type(self).__name__
+
+    @shared
+    def _temporary(self) -> tempfile.TemporaryDirectory[str]:
+        return tempfile.TemporaryDirectory(prefix="headstart-")
+
+    def _place(self) -> Path:
+        """A folder that is there as long as the tests of this class run."""
+        return Path(self._temporary().name).resolve()
 
     def _published(self) -> PluginInfo:
         """What is told about the plugin: of the one that loaded, where several claim the name."""
@@ -89,7 +131,8 @@ class Contract:
         self._require(
             infos,
             f"no installed distribution publishes the plugin {self.plugin!r}",
-            f"Write {PUBLISH.format(plugin=self.plugin)} into pyproject.toml, and install it: pip install -e .",
+            f'Write [project.entry-points.headstart] with the line `{self.plugin} = "your_module"` into '
+            "pyproject.toml, and install it: pip install -e .",
         )
         return min(infos, key=lambda info: info.error is not None)
 
@@ -121,23 +164,69 @@ class Contract:
         except Exception as exc:  # the target's module may raise anything
             self._fail(f"the target {target!r} cannot be imported: {exc}", "Correct the module, or name another one.")
 
+    def _made(self, request: Any, what: str = "building it", change: str = "Correct the build target.") -> Any:
+        """What the build target gives for `request`."""
+        build = self._load(self.spec.build)
+        with self._raising(what, change):
+            return build(request)
+
+    def _backend(self) -> str:
+        """The backend of this process, activated: KERAS_BACKEND, or the first installed one. Skips without any."""
+        try:
+            choice = choose_backend(None)
+        except UsageError as exc:
+            raise SkipTest(f"{exc}: {exc.hint}") from exc
+        activate(choice)
+        return choice.name
+
     def _skip_without_requirements(self) -> None:
         for module in self.requires:
             if importlib.util.find_spec(module.partition(".")[0]) is None:
                 raise SkipTest(f"{self.name} needs {module}, which is not installed")
 
-    def _once(self, key: str, make: Callable[[], T]) -> T:
-        """What `make` gives or raises, kept for all tests of this class."""
-        kept = type(self)._kept
-        if key not in kept:
+    @contextmanager
+    def _raising(self, what: str, change: str) -> Iterator[None]:
+        """Fail where the author's code inside raises, for `what` it was to do."""
+        __tracebackhide__ = True
+        try:
+            yield
+        except (ContractFailure, SkipTest):
+            raise
+        except Exception as exc:
+            self._fail(f"{what} raises {told(exc)}", change)
+
+    @contextmanager
+    def _explaining(self, where: str, change: str) -> Iterator[None]:
+        """Fail where headstart refuses what is inside, with its reason and hint; `where` stands before them."""
+        __tracebackhide__ = True
+        try:
+            yield
+        except HeadstartError as exc:
+            self._fail(f"{where}{exc}" + (f" ({exc.hint})" if exc.hint else ""), change)
+
+    @contextmanager
+    def _refused(self, what: str, change: str, *, by: type[HeadstartError], naming: str) -> Iterator[None]:
+        """Fail unless what is inside raises `by` with `naming` in its message; where it raises nothing, it is to fail
+        itself, with what came instead."""
+        __tracebackhide__ = True
+        with self._raising(what, change):
             try:
-                kept[key] = make()
-            except (AssertionError, SkipTest) as exc:
-                kept[key] = exc
-        found = kept[key]
-        if isinstance(found, BaseException):
-            raise found.with_traceback(None)
-        return cast("T", found)
+                yield
+            except by as exc:
+                self._require(naming in str(exc), f"refusing {what}, it says only {str(exc)!r}", change)
+
+    def _require_sound(self, where: str, problem: str | None, change: str) -> None:
+        """Fail where there is a `problem`; `where` it is, stands before it."""
+        __tracebackhide__ = True
+        if problem is not None:
+            self._fail(where + problem, change)
+
+    def _require_none(self, odd: Iterable[object], found: str, change: str) -> None:
+        """Fail where anything is `odd`; it is listed in `found` in the place of {odd}."""
+        __tracebackhide__ = True
+        listed = [str(each) for each in odd]
+        if listed:
+            self._fail(found.replace("{odd}", ", ".join(listed[:MOST_LISTED])), change)
 
     def _require(self, condition: object, found: str, change: str) -> None:
         __tracebackhide__ = True
@@ -147,17 +236,14 @@ class Contract:
     def _fail(self, found: str, change: str) -> NoReturn:
         """Fail with what was found, and what the author should change."""
         __tracebackhide__ = True
-        raise AssertionError(f"{self.name or type(self).__name__}: {found}. {change}")
+        raise ContractFailure(f"{self.name or self._title}: {found}. {change}")
 
 
-def shared(make: Callable[[C], T]) -> Callable[[C], T]:
-    """Give or raise what `make` did for the first test of a class to all of its tests."""
-
-    @wraps(make)
-    def kept(contract: C) -> T:
-        return contract._once(make.__name__, lambda: make(contract))
-
-    return kept
+@contextmanager
+def own_place() -> Iterator[Path]:
+    """Work in an empty temporary folder while open, and give it."""
+    with tempfile.TemporaryDirectory(prefix="headstart-") as folder, chdir(folder):
+        yield Path(folder).resolve()
 
 
 def told(exc: BaseException) -> str:

@@ -3,67 +3,100 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib.machinery import ModuleSpec
-from typing import Any
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from types import FrameType, ModuleType
+from typing import Any, cast
 
-from headstart.errors import HeadstartError
-from headstart.host.discovery import find_plugins
-from headstart.host.guard import PluginFailure
-from headstart.host.verification import verify_spec
+from headstart.host.discovery import GROUP, find_plugins
+from headstart.host.guard import FORBIDDEN, PluginFailure, describe
+from headstart.host.verification import KINDS, verify_spec
+from headstart.registry import verify_hooks
 from headstart.suggest import suggestion
-from headstart.testing.contract import PUBLISH, Contract
+from headstart.testing.contract import Contract
 from headstart.testing.fresh_process import Told, run_fresh
 from headstart.testing.input_kinds import input_of
+
+
+def declare(request: Mapping[str, str]) -> dict[str, Any]:
+    """In a fresh process: import a plugin's module and call its `register_*` hooks, or, with `target`, import the
+    module of that build target alone.
+
+    {"loaded": {framework: the line that imports it}, "error": what the plugin raised, or None}.
+    """
+    watcher = _Watcher()
+    sys.meta_path.insert(0, watcher)
+    error = None
+    try:
+        if "target" in request:
+            importlib.import_module(request["target"].partition(":")[0])
+        else:
+            _declare(EntryPoint(request["plugin"], request["value"], GROUP), request["plugin"])
+    except BaseException as exc:  # SystemExit too: it is the plugin's
+        error = describe(exc)
+    return {"loaded": watcher.seen, "error": error}
+
+
+def _declare(point: EntryPoint, plugin: str) -> None:
+    hooks = verify_hooks(point.load(), plugin)
+    for kind in KINDS:
+        if hook := hooks.get(f"register_{kind}"):
+            tuple(cast("Iterable[object]", hook.function()))
+
+
+class _Watcher:
+    """Finds nothing itself; notes the first line of code that asks for each framework."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, str] = {}
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
+        if name in FORBIDDEN and name not in self.seen:
+            self.seen[name] = _importing_line(sys._getframe(1))
+
+
+def _importing_line(frame: FrameType | None) -> str:
+    """File and line of the innermost frame that is no part of the import system."""
+    while frame is not None and "importlib" in frame.f_code.co_filename:
+        frame = frame.f_back
+    return f"{Path(frame.f_code.co_filename)}, line {frame.f_lineno}" if frame else "an unknown line"
 
 
 def target_problem(target: str) -> str | None:
     """Why `target` leads nowhere; None where it leads somewhere, or where only importing it could tell."""
     module, _, path = target.partition(":")
-    spec = find_module(module)
-    if isinstance(spec, str):
-        return spec
-    source = _source(spec)
-    if source is None:
-        return None  # compiled: nothing to read
     try:
-        tree = ast.parse(source)
+        source = _source(_found(module))
+        bound = set(_bound(ast.parse(source or "")))
+    except ImportError as exc:
+        return exc.msg
     except SyntaxError as exc:
         return f"the module {module} is not valid Python: line {exc.lineno}: {exc.msg}"
-    names = set(_bound(tree.body))
     first = path.partition(".")[0]
-    if names & {first, "__getattr__", "*"}:
+    if source is None or bound & {first, "__getattr__", "*"}:  # compiled: nothing to read
         return None
-    near = suggestion(first, sorted(names))
+    near = suggestion(first, sorted(bound))
     return f"the module {module} has no {first!r}" + (f"; {near}" if near else "")
 
 
-def find_module(name: str) -> ModuleSpec | str:
-    """The spec of a dotted module, or why there is none. Packages above it are located and not imported."""
-    places: Sequence[str] | None = None
-    spec: ModuleSpec | None = None
-    parts = name.split(".")
-    for depth in range(1, len(parts) + 1):
-        part = ".".join(parts[:depth])
-        spec = _located(part, places)
-        if spec is None:
-            return f"there is no module {part}"
-        places = spec.submodule_search_locations
-        if places is None and depth < len(parts):
-            return f"{part} is a module, not a package, so there is no {name}"
-    return spec if spec is not None else f"there is no module {name!r}"
-
-
-def _located(name: str, places: Sequence[str] | None) -> ModuleSpec | None:
-    """Ask the finders as an import would; importlib's own find_spec would import the packages above."""
+def _found(name: str) -> ModuleSpec:
+    """The spec of a dotted module. Packages above it are located as an import would, and not imported: importlib's own
+    find_spec would import them. Raises ImportError with the reason where there is none."""
+    above = name.rpartition(".")[0]
+    places = _found(above).submodule_search_locations if above else None
+    if above and places is None:
+        raise ImportError(f"{above} is a module, not a package, so there is no {name}")
     for finder in sys.meta_path:
         find = getattr(finder, "find_spec", None)
         found: ModuleSpec | None = find(name, places, None) if find is not None else None
         if found is not None:
             return found
-    return None
+    raise ImportError(f"there is no module {name}")
 
 
 def _source(spec: ModuleSpec) -> str | None:
@@ -75,29 +108,20 @@ def _source(spec: ModuleSpec) -> str | None:
     return found
 
 
-def _bound(statements: Sequence[ast.stmt]) -> Iterator[str]:
+OWN_SCOPES = ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+
+
+def _bound(node: ast.AST) -> Iterator[str]:
     """The names that a module's statements bind when they run."""
-    for statement in statements:
-        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield statement.name
-        elif isinstance(statement, ast.Import | ast.ImportFrom):
-            yield from (alias.asname or alias.name.partition(".")[0] for alias in statement.names)
-        else:
-            yield from _assigned(statement)
-            for field in ("body", "orelse", "finalbody"):
-                yield from _bound(getattr(statement, field, []))
-            for handler in getattr(statement, "handlers", []):
-                yield from _bound(handler.body)
-
-
-def _assigned(statement: ast.stmt) -> Iterator[str]:
-    targets: list[ast.expr] = []
-    if isinstance(statement, ast.Assign):
-        targets = statement.targets
-    elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-        targets = [statement.target]
-    for target in targets:
-        yield from (node.id for node in ast.walk(target) if isinstance(node, ast.Name))
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield child.name
+        elif isinstance(child, ast.alias):
+            yield child.asname or child.name.partition(".")[0]
+        elif isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
+            yield child.id
+        elif not isinstance(child, OWN_SCOPES) and not (isinstance(child, ast.AnnAssign) and child.value is None):
+            yield from _bound(child)
 
 
 PLACEHOLDERS = ("todo", "tbd", "fixme", "?", "none", "n/a")
@@ -108,12 +132,8 @@ class Declared(Contract):
 
     def test_its_plugin_is_published_exactly_once(self) -> None:
         """One distribution publishes the plugin's name in the group `headstart`."""
+        self._published()
         found = [plugin for plugin in find_plugins() if plugin.name == self.plugin]
-        self._require(
-            found,
-            f"no installed distribution publishes the plugin {self.plugin!r}",
-            f"Write {PUBLISH.format(plugin=self.plugin)} into pyproject.toml, and install it: pip install -e .",
-        )
         origins = " and ".join(f"{plugin.distribution} {plugin.version} ({plugin.module})" for plugin in found)
         self._require(
             len(found) == 1,
@@ -150,8 +170,8 @@ class Declared(Contract):
     def test_its_targets_exist(self) -> None:
         """Each `module:function` that the spec names is there, as its source says; nothing is imported."""
         for field, target in self._targets():
-            problem = target_problem(target)
-            self._require(problem is None, f"{field} is {target!r}, but {problem}", "Correct the target or the module.")
+            where = f"{field} is {target!r}, but "
+            self._require_sound(where, target_problem(target), "Correct the target or the module.")
 
     def _targets(self) -> Iterator[tuple[str, str]]:
         """Every target of the spec with the field it stands in."""
@@ -179,14 +199,11 @@ class Declared(Contract):
 
     def _input_spec(self) -> Any:
         """An input kind that the offer fits."""
-        try:
+        with self._explaining("", "Name what an installed input kind reads or makes: `headstart inputs`."):
             return input_of(self.registry, self.spec)
-        except HeadstartError as exc:
-            hint = f" ({exc.hint})" if exc.hint else ""
-            self._fail(f"{exc}{hint}", "Name what an installed input kind reads or makes: `headstart inputs`.")
 
 
 @lru_cache(maxsize=8)
 def _import_fresh(plugin: str, value: str, path: tuple[str, ...]) -> Told:
     """One process a plugin, however many offers it has; `path` is there because what is found depends on it."""
-    return run_fresh("headstart.testing.importing", {"plugin": plugin, "value": value})
+    return run_fresh(declare, {"plugin": plugin, "value": value})

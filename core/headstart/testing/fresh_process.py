@@ -1,9 +1,10 @@
-"""Run one of the kit's modules in a process of its own, where nothing is loaded yet; what it says comes back."""
+"""Call one of the kit's functions in a process of its own, where nothing is loaded yet; what it gives comes back."""
 
 from __future__ import annotations
 
 import json
 import os
+import pkgutil
 import subprocess
 import sys
 import tempfile
@@ -25,18 +26,25 @@ class Told:
 
 
 def run_fresh(
-    module: str, request: Mapping[str, Any], *, folder: Path | None = None, environment: Mapping[str, str] | None = None
+    compute: Callable[[Any], Any],
+    request: Mapping[str, Any],
+    *,
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Told:
-    """Run `python -m module` with this process' import path; it is given `request` and answers by `answer`.
+    """`compute(request)` in a process with this one's import path; `compute` is a function of a module, and what it
+    takes and gives is plain.
 
     `folder` is its working directory; `environment` is added to this process' own.
     """
+    path = os.pathsep.join(entry for entry in sys.path if entry)
     with tempfile.TemporaryDirectory(prefix="headstart-") as place:
         reply = Path(place) / "reply.json"
+        name = f"{compute.__module__}:{compute.__qualname__}"
         done = subprocess.run(
-            [sys.executable, "-P", "-m", module, str(reply)],
+            [sys.executable, "-P", "-c", f"from {__name__} import answer; answer()", name, str(reply)],
             input=json.dumps(request),
-            env=_environment(environment or {}),
+            env={**os.environ, "PYTHONPATH": path, **(environment or {})},
             cwd=folder or place,
             capture_output=True,
             encoding="utf-8",
@@ -48,12 +56,8 @@ def run_fresh(
     return Told(found, error or f"exit code {done.returncode}", done.stdout)
 
 
-def answer(compute: Callable[[Any], Any]) -> None:
+def answer() -> None:
     """The other end: read the request, compute the reply, write it. What is printed on the way stays on stdout."""
-    request = json.load(sys.stdin)
-    Path(sys.argv[1]).write_text(json.dumps(compute(request)), encoding="utf-8")
-
-
-def _environment(added: Mapping[str, str]) -> dict[str, str]:
-    path = os.pathsep.join(entry for entry in sys.path if entry)
-    return {**os.environ, "PYTHONPATH": path, **added}
+    _, name, reply = sys.argv
+    computed = pkgutil.resolve_name(name)(json.load(sys.stdin))
+    Path(reply).write_text(json.dumps(computed), encoding="utf-8")

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from headstart.errors import HeadstartError
 from headstart.specs import BackboneSpec, DatasetSpec, InputKind, InputRequest, InputSpec, TensorSpec
 from headstart.testing.contract import Contract, shared
 
@@ -30,10 +29,15 @@ def build_kind(
     registry: Registry, spec: InputSpec, preprocess: Mapping[str, Any], side: int | None = None
 ) -> InputKind:
     """The kind for `preprocess`; its option `size` is `side` where it has one. Raises what its build target raises."""
-    sized = side is not None and "size" in {field.name for field in fields(spec.options)}
-    options = spec.options(size=side) if sized else spec.options()
+    options = spec.options(**sized(spec, side))
     kind: InputKind = registry.load_target(spec, spec.build)(InputRequest(preprocess, options))
     return kind
+
+
+def sized(spec: InputSpec, side: int | None) -> dict[str, Any]:
+    """The option `size`, where the kind has one and a side is given."""
+    takes = side is not None and "size" in {field.name for field in fields(spec.options)}
+    return {"size": side} if takes else {}
 
 
 def make_up(tensors: Mapping[str, TensorSpec], count: int, seed: int = 0) -> dict[str, np.ndarray]:
@@ -74,13 +78,9 @@ class WithInputKind(Contract):
 
     @shared
     def _input_kind(self) -> InputKind:
-        try:
+        change = f"Name one that is installed, and set `preprocess` in {self._title} to values that it takes."
+        with self._explaining("its input kind cannot be built: ", change):
             return build_kind(self.registry, self._kind_spec(), self._preprocess(), self.size)
-        except HeadstartError as exc:
-            self._fail(
-                f"its input kind cannot be built: {exc}",
-                f"Name one that is installed, and set `preprocess` in {type(self).__name__} to values that it takes.",
-            )
 
     def _kind_spec(self) -> InputSpec:
         """The input kind that the offer fits. Raises UsageError where none is installed."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from unittest import SkipTest
 
-from headstart.backend import activate, choose_backend
 from headstart.errors import DataError, PluginError, UsageError
 from headstart.specs import (
     Change,
@@ -16,6 +15,7 @@ from headstart.specs import (
     HasAssets,
     InputKind,
     InputRequest,
+    InputSpec,
     JudgesChanges,
     Mix,
     MixesSamples,
@@ -26,9 +26,10 @@ from headstart.specs import (
     Shown,
     Trims,
 )
-from headstart.testing.contract import Contract, shared, told
+from headstart.testing.contract import shared
 from headstart.testing.declared import Declared
-from headstart.testing.values import is_same, plain_problem, tensors_problem
+from headstart.testing.input_kinds import WithInputKind, sized
+from headstart.testing.values import is_same, mixed_problem, odd_assets, plain_problem, tensors_problem
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,25 +48,21 @@ class InputKindDeclared(Declared):
 
     def test_each_change_is_explained(self) -> None:
         """Authors of augmentations read in `headstart inputs NAME` what a change does, and what its value is."""
-        odd = [name for name, sentence in self.spec.changes.items() if not (name.strip() and sentence.strip())]
-        self._require(not odd, f"changes has no sentence for {odd}", "Say what it does, and its value.")
+        odd = (name for name, sentence in self.spec.changes.items() if not (name.strip() and sentence.strip()))
+        self._require_none(odd, "changes has no sentence for {odd}", "Say what it does, and its value.")
 
     def test_its_readers_are_names_of_packages(self) -> None:
         """Their versions are kept beside what was read."""
-        odd = [name for name in self.spec.readers if not name.replace("-", "").replace("_", "").isalnum()]
-        self._require(not odd, f"readers names {odd}", 'Name distributions, such as ("pillow",).')
+        odd = (name for name in self.spec.readers if not name.replace("-", "").replace("_", "").isalnum())
+        self._require_none(odd, "readers names {odd}", 'Name distributions, such as ("pillow",).')
 
 
-class InputKindSubject(Contract):
+class InputKindSubject(WithInputKind):
     """Base of the levels that build it.
 
-    `preprocess` are the plain values that it is built from, those of a backbone of its tensors where None; `size` is
-    for its option of that name; `changes` has an example of each change in its vocabulary; `unreadable` are payloads
-    that must be refused.
+    `changes` has an example of each change in its vocabulary; `unreadable` are payloads that must be refused.
     """
 
-    preprocess: Mapping[str, Any] | None = None
-    size: int | None = 32
     changes: Sequence[Change] = ()
     unreadable: Sequence[Any] = (Path("no-such-file"), {"no": "such thing"})
 
@@ -79,59 +76,65 @@ class InputKindSubject(Contract):
         """The files that it is built from, by name, such as a small vocabulary; written into `folder`."""
         return {}
 
+    def _kind_spec(self) -> InputSpec:
+        return cast("InputSpec", self.spec)
+
+    @shared
     def _input_kind(self) -> InputKind:
-        return self._once("kind", lambda: self._build(self._assets()))
+        return self._build(self._assets())
 
     def _build(self, assets: Mapping[str, Path]) -> InputKind:
-        build = self._load(self.spec.build)
-        made = (spec.preprocess for spec in self.registry.specs("backbones") if spec.takes == self.spec.produces)
-        preprocess = next(made, {}) if self.preprocess is None else self.preprocess
-        sized = self.size is not None and "size" in {field.name for field in fields(self.spec.options)}
-        options = self._chosen_options({**({"size": self.size} if sized else {}), **self.options})
-        try:
-            return cast("InputKind", build(InputRequest(preprocess, options, assets)))
-        except Exception as exc:  # of the author's code
-            self._fail(
-                f"building it from {dict(preprocess)} raises {told(exc)}",
-                f"Correct the build target, or set `preprocess`, `options` or `assets` in {type(self).__name__}.",
-            )
+        preprocess = self._preprocess()
+        options = self._chosen_options({**sized(self.spec, self.size), **self.options})
+        change = f"Correct the build target, or set `preprocess`, `options` or `assets` in {self._title}."
+        made = self._made(InputRequest(preprocess, options, assets), f"building it from {dict(preprocess)}", change)
+        return cast("InputKind", made)
 
     def _folder(self, name: str) -> Path:
         folder = self._place() / name
         folder.mkdir(exist_ok=True)
         return folder
 
+    @shared
     def _assets(self) -> Mapping[str, Path]:
-        return self._once("assets", lambda: self.assets(self._folder("assets")))
+        return self.assets(self._folder("assets"))
 
+    @shared
     def _payloads(self) -> Sequence[Any]:
-        found = self._once("payloads", lambda: tuple(self.payloads(self._folder("payloads"))))
+        found = tuple(self.payloads(self._folder("payloads")))
         self._require(
             len(found) >= 2,
             f"there are {len(found)} payloads to test with",
-            f"Write `payloads(self, folder)` in {type(self).__name__}: it returns some that the kind reads.",
+            f"Write `payloads(self, folder)` in {self._title}: it returns some that the kind reads.",
         )
         return found
 
-    def _read(self, kind: InputKind, payload: Any) -> Sample:
-        try:
-            sample = kind.read(payload, "record 17")
-        except Exception as exc:  # of the author's code
-            self._fail(f"reading {payload!r} raises {told(exc)}"[:300], "Correct `read`, or `payloads` here.")
-        self._require(isinstance(sample, Sample), f"read gives {type(sample).__name__}", "Return a Sample.")
-        return sample
-
+    @shared
     def _samples(self) -> list[Sample]:
-        return self._once("samples", lambda: [self._read(self._input_kind(), each) for each in self._payloads()])
+        return self._read_by(self._input_kind())
 
-    def _rows_of(self, kind: InputKind, sample: Sample) -> list[Prepared]:
-        """What `prepare` gives, then what `prepare_several` does."""
-        try:
-            rows = [kind.prepare(sample), *(kind.prepare_several(sample) if isinstance(kind, PreparesSeveral) else ())]
-        except Exception as exc:  # of the author's code
-            self._fail(f"preparing a sample raises {told(exc)}", "It must take whatever `read` gives.")
+    def _read_by(self, kind: InputKind) -> list[Sample]:
+        samples = []
+        for payload in self._payloads():
+            with self._raising(f"reading {payload!r}"[:200], "Correct `read`, or `payloads` here."):
+                samples.append(kind.read(payload, "record 17"))
+        odd = [type(sample).__name__ for sample in samples if not isinstance(sample, Sample)]
+        self._require_none(odd, "read gives {odd}", "Return a Sample.")
+        return samples
+
+    @shared
+    def _prepared(self) -> list[Prepared]:
+        return self._rows_by(self._input_kind(), self._samples())
+
+    def _rows_by(self, kind: InputKind, samples: Sequence[Sample]) -> list[Prepared]:
+        """Of each sample what `prepare` gives, then what `prepare_several` does."""
+        rows = []
+        for sample in samples:
+            with self._raising("preparing a sample", "It must take whatever `read` gives."):
+                rows.append(kind.prepare(sample))
+                rows += kind.prepare_several(sample) if isinstance(kind, PreparesSeveral) else ()
         odd = [type(row).__name__ for row in rows if not isinstance(row, Prepared)]
-        self._require(not odd, f"prepare gives {odd[:1]}", "Return headstart.specs.Prepared.")
+        self._require_none(odd, "prepare gives {odd}", "Return headstart.specs.Prepared.")
         return rows
 
     def _rows(self) -> list[Prepared]:
@@ -140,10 +143,6 @@ class InputKindSubject(Contract):
         if any(tensors_problem(row.tensors, self._input_kind().tensors) for row in rows):
             raise SkipTest(f"what {self.name} prepares is not what it declares, see the test of that")
         return [replace(row, tensors={name: array.copy() for name, array in row.tensors.items()}) for row in rows]
-
-    @shared
-    def _prepared(self) -> list[Prepared]:
-        return [row for sample in self._samples() for row in self._rows_of(self._input_kind(), sample)]
 
 
 class InputKindPrepared(InputKindSubject):
@@ -154,8 +153,8 @@ class InputKindPrepared(InputKindSubject):
         kind = self._input_kind()
         for row in self._prepared():
             problem = tensors_problem(row.tensors, kind.tensors)
-            self._require(problem is None, f"prepared, {problem}", "Correct `prepare`, or `tensors`.")
-            sizes = [spec.shape[spec.length_axis] for spec in kind.tensors.values() if spec.length_axis is not None]
+            self._require_sound("prepared, ", problem, "Correct `prepare`, or `tensors`.")
+            sizes = _lengths(kind)
             sound = row.length is None or (bool(sizes) and 0 < row.length <= min(sizes))
             self._require(
                 sound,
@@ -169,29 +168,22 @@ class InputKindPrepared(InputKindSubject):
         """They are kept as JSON, and evaluators and answers get what was read again."""
         for row in self._prepared():
             problem = plain_problem(dict(row.facts), MOST_FACTS)
-            self._require(problem is None, f"its facts are {problem}", "Keep numbers, texts and lists of them.")
+            self._require_sound("its facts are ", problem, "Keep numbers, texts and lists of them.")
 
     def test_the_same_payload_gives_the_same_rows(self) -> None:
         """Read and prepared again, and by another build; in training and prediction alike."""
         first = [(row.tensors, row.facts, row.length) for row in self._prepared()]
         for kind, what in ((self._input_kind(), "again"), (self._build(self._assets()), "by another build")):
-            rows = [row for each in self._payloads() for row in self._rows_of(kind, self._read(kind, each))]
+            rows = self._rows_by(kind, self._read_by(kind))
             same = is_same(first, [(row.tensors, row.facts, row.length) for row in rows])
             self._require(same, f"prepared {what}, a payload gives other rows", PURE)
 
     def test_an_unreadable_payload_is_refused_by_the_name_of_the_record(self) -> None:
         """DataError, whose message has `where` in it: the record is then left out and listed."""
+        change = f"Raise DataError that names `where`; if it can be read, set `unreadable` in {self._title}."
         for payload in self.unreadable:
-            change = (
-                f"Raise DataError that names `where`; if it can be read, set `unreadable` in {type(self).__name__}."
-            )
-            try:
+            with self._refused(f"reading {payload!r}", change, by=DataError, naming="record 17"):
                 self._input_kind().read(payload, "record 17")
-            except DataError as exc:
-                self._require("record 17" in str(exc), f"refusing {payload!r}, it says only {str(exc)!r}", change)
-            except Exception as exc:  # of the author's code
-                self._fail(f"reading {payload!r} raises {told(exc)}", change)
-            else:
                 self._fail(f"it reads {payload!r}", change)
 
     def test_its_lengths_are_a_few_and_end_with_the_stored_one(self) -> None:
@@ -199,7 +191,7 @@ class InputKindPrepared(InputKindSubject):
         kind = self._input_kind()
         if not isinstance(kind, Trims):
             return
-        sizes = [spec.shape[spec.length_axis] for spec in kind.tensors.values() if spec.length_axis is not None]
+        sizes = _lengths(kind)
         lengths = tuple(kind.lengths)
         self._require(
             bool(sizes) and lengths == tuple(sorted(set(lengths))) and lengths[0] > 0 and lengths[-1] == max(sizes),
@@ -218,26 +210,19 @@ class InputKindPrepared(InputKindSubject):
             is_same(before, dict(kind.transform(sample, ()))), "without changes, it changes samples", "Leave them."
         )
         for changes in (*((change,) for change in self.changes), tuple(self.changes)):
-            try:
+            with self._raising(f"{changes}", "Apply what `changes` of the spec names."):
                 varied = kind.transform(sample, changes)
-            except Exception as exc:  # of the author's code
-                self._fail(f"{changes} raises {told(exc)}", "Apply what `changes` of the spec names.")
             problem = tensors_problem(varied, kind.tensors)
-            self._require(problem is None, f"varied by {changes}, {problem}", "Keep names, shapes and dtypes.")
+            self._require_sound(f"varied by {changes}, ", problem, "Keep names, shapes and dtypes.")
             self._require(is_same(before, sample), f"{changes} alters the sample", "Make new arrays.")
 
     def test_an_unknown_change_is_refused_by_name(self) -> None:
         """PluginError: an augmentation must not be silently without effect."""
         kind, tensors = self._input_kind(), self._rows()[0].tensors
+        change = "Raise headstart.errors.PluginError that names it."
         for changes in ((Change(UNKNOWN),), (*self.changes, Change(UNKNOWN, 1.0))):
-            change = "Raise headstart.errors.PluginError that names it."
-            try:
+            with self._refused(f"the change {UNKNOWN!r}", change, by=PluginError, naming=UNKNOWN):
                 kind.transform(tensors, changes)
-            except PluginError as exc:
-                self._require(UNKNOWN in str(exc), f"refusing the change {UNKNOWN!r}, it says {str(exc)!r}", change)
-            except Exception as exc:  # of the author's code
-                self._fail(f"the change {UNKNOWN!r} raises {told(exc)}", change)
-            else:
                 self._fail(f"the unknown change {UNKNOWN!r} is applied", change)
 
     def test_it_finds_what_an_input_of_the_command_line_means(self) -> None:
@@ -253,15 +238,10 @@ class InputKindPrepared(InputKindSubject):
             return
         found = list(kind.find(self._folder("payloads")))
         self._require(found == files, f"find of their folder is {found!r}"[:300], "List the files below it, sorted.")
-        absent = self._folder("payloads") / "not-there"
-        try:
+        absent, change = self._folder("payloads") / "not-there", "Raise UsageError that names the path."
+        with self._refused(f"find({str(absent)!r})", change, by=UsageError, naming=absent.name):
             found = list(kind.find(absent))
-        except UsageError as exc:
-            self._require(absent.name in str(exc), f"refusing {absent}, it says {str(exc)!r}", "Name the path.")
-        except Exception as exc:  # of the author's code
-            self._fail(f"find({str(absent)!r}) raises {told(exc)}", "Raise UsageError that names the path.")
-        else:
-            self._fail(f"find({str(absent)!r}) is {found!r}", "Raise UsageError that names the path.")
+            self._fail(f"find({str(absent)!r}) is {found!r}", change)
 
     def test_what_it_shows_of_a_sample_can_be_shown(self) -> None:
         """`fingerprint` is a whole number or None; `preview` a picture, a sound or a text that is no empty file."""
@@ -271,8 +251,7 @@ class InputKindPrepared(InputKindSubject):
             sound = fingerprint is None or (isinstance(fingerprint, int) and fingerprint == kind.fingerprint(sample))
             self._require(sound, f"fingerprint gives {fingerprint!r}", "Return the same int each time, or None.")
             for shown in (kind.preview(sample), kind.preview(sample, changes)):
-                problem = None if shown is None else _preview_problem(shown)
-                self._require(problem is None, f"preview gives {problem}", "Return a Preview, or None.")
+                self._require_sound("preview gives ", _preview_problem(shown), "Return a Preview, or None.")
         hint = kind.hint
         self._require(isinstance(hint, str) and hint.strip(), f"hint is {hint!r}", "Say what users should look at.")
 
@@ -292,11 +271,10 @@ class InputKindPrepared(InputKindSubject):
             self._require(sheet.media_type == "image/png", f"its sheet is {sheet.media_type}", "Give image/png.")
         if isinstance(kind, HasAssets):
             given = kind.assets()
-            odd = [name for name, path in given.items() if Path(name).name != name or not Path(path).is_file()]
-            self._require(not odd, f"assets names {odd}", "Give an existing file for each name without folders.")
-            anew = self._build(given)
-            again = [row.tensors for each in self._samples() for row in self._rows_of(anew, each)]
-            same = is_same([row.tensors for row in rows], again)
+            change = "Give an existing file for each name without folders."
+            self._require_none(odd_assets(given), "assets names {odd}", change)
+            again = self._rows_by(self._build(given), self._samples())
+            same = is_same([row.tensors for row in rows], [row.tensors for row in again])
             self._require(same, "built from its own assets, it prepares otherwise", "Keep all that it needs in them.")
 
     def _check_mixing(
@@ -304,22 +282,16 @@ class InputKindPrepared(InputKindSubject):
     ) -> None:
         import numpy as np
 
-        from headstart.testing.augmentations.findings import mixed_problem
-
         for share in SHARES:
             mix = Mix(0.5, share)
             exact, mixed = kind.own_share(mix), kind.mix(own, partner, mix)
             self._require(abs(exact - share) < 1e-6, f"own_share({mix}) is {exact}", "Without a region it is `share`.")
             for name in own:
                 problem = mixed_problem(own[name], partner[name], np.asarray(mixed[name]), share)
-                self._require(problem is None, f"{name} of {mix} {problem}", "Correct `mix`.")
-        try:
+                self._require_sound(f"{name} of {mix} ", problem, "Correct `mix`.")
+        with self._refused("an unknown region", "Raise PluginError.", by=PluginError, naming=""):
             kind.mix(own, partner, Mix(0.5, 0.5, region=UNKNOWN))
-        except PluginError:
-            return
-        except Exception as exc:  # of the author's code
-            self._fail(f"an unknown region raises {told(exc)}", "Raise PluginError.")
-        self._fail("an unknown region is mixed", "Raise PluginError.")
+            self._fail("an unknown region is mixed", "Raise PluginError.")
 
 
 class InputKindStaged(InputKindSubject):
@@ -327,10 +299,7 @@ class InputKindStaged(InputKindSubject):
 
     def test_its_stage_takes_its_tensors_and_stays_in_range(self) -> None:
         """The model's inputs are `tensors`; what it gives lies within `output_ranges`, which name its outputs."""
-        try:
-            activate(choose_backend(None))
-        except UsageError as exc:
-            raise SkipTest(f"{exc}: {exc.hint}") from exc
+        self._backend()
         kind, rows = self._input_kind(), self._rows()
         import numpy as np
 
@@ -360,7 +329,14 @@ class InputKindContract(InputKindDeclared, InputKindPrepared, InputKindStaged):
     """All that an input kind must do. Set `name`, write `payloads`, and give an example of each change."""
 
 
+def _lengths(kind: InputKind) -> list[int]:
+    """How long the length axes of its tensors are."""
+    return [spec.shape[spec.length_axis] for spec in kind.tensors.values() if spec.length_axis is not None]
+
+
 def _preview_problem(shown: Any) -> str | None:
+    if shown is None:
+        return None
     if not isinstance(shown, Preview):
         return type(shown).__name__
     kind = shown.media_type

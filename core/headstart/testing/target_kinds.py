@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 from unittest import SkipTest
 
+from headstart.data.targets import build_target_kind
 from headstart.errors import DataError
-from headstart.host.guard import describe
 from headstart.specs import (
     AdvisesOnFew,
     Change,
@@ -26,8 +25,8 @@ from headstart.specs import (
     TargetRequest,
     TaskRequest,
 )
-from headstart.testing.contract import Contract, shared, told
-from headstart.testing.declared import Declared
+from headstart.testing.contract import Contract, shared
+from headstart.testing.declared import Declared, declare
 from headstart.testing.fresh_process import run_fresh
 from headstart.testing.values import is_same
 
@@ -52,31 +51,66 @@ class TargetKindDeclared(Declared):
 
     def test_its_build_module_imports_no_framework(self) -> None:
         """Targets are checked and split before a backend is chosen; numpy is welcome."""
-        request = {"plugin": self.plugin, "value": self._published().module, "target": self.spec.build}
-        told = run_fresh("headstart.testing.importing", request)
-        loaded = {} if told.reply is None else told.reply["loaded"]
-        lines = "; ".join(f"{name} by {line}" for name, line in loaded.items() if name != "numpy")
-        self._require(not lines, f"{self.spec.build} imports {lines}", "A kind of targets needs none of them.")
+        fresh = run_fresh(declare, {"target": self.spec.build})
+        loaded = {} if fresh.reply is None else fresh.reply["loaded"]
+        self._require_none(
+            (f"{name} by {line}" for name, line in loaded.items() if name != "numpy"),
+            f"{self.spec.build} imports {{odd}}",
+            "A kind of targets needs none of them.",
+        )
 
 
-class TargetKindRead(Contract):
+class WithTargets(Contract):
+    """Base of what is tried on targets; `facts` are what an input kind knows of the sample of each of them."""
+
+    facts: Facts = MappingProxyType({})
+
+    _fewest: ClassVar[int]
+
+    def targets(self, folder: Path) -> Sequence[Any]:
+        """Sound targets, two different ones at least, four of a task, as a dataset gives them. Files are written below
+        `folder`, which is empty. Where the kind is a GivesExamples, its own are taken."""
+        kind = self._target_kind()
+        return kind.examples(EXAMPLES) if isinstance(kind, GivesExamples) else ()
+
+    def _target_kind(self) -> TargetKind:
+        """The kind whose targets the offer learns."""
+        return build_target_kind(self.registry, self.spec.targets)
+
+    @shared
+    def _examples(self) -> Sequence[Any]:
+        found = tuple(self.targets(self._place()))
+        self._require(
+            len(found) >= self._fewest,
+            f"there are {len(found)} targets to test with",
+            f"Write `targets(self, folder)` in {self._title}: it returns {self._fewest} sound ones or more.",
+        )
+        return found
+
+    @shared
+    def _values(self) -> list[Any]:
+        return self._read_by(self._target_kind())
+
+    def _read_by(self, kind: TargetKind) -> list[Any]:
+        """What `kind` reads of the examples."""
+        values = []
+        for row, target in enumerate(self._examples()):
+            with self._raising(f"read of the sound target {target!r}", "Correct `read`, or `targets` here."):
+                values.append(kind.read(target, f"record {row}"))
+        return values
+
+
+class TargetKindRead(WithTargets):
     """Reads, checks and splits by examples.
 
-    `targets` gives sound ones; `rubbish` are targets that must be refused, `changes` some that a sample may undergo,
-    and `facts` what an input kind knows of the sample of each example.
+    `targets` gives sound ones; `rubbish` are targets that must be refused, `changes` some that a sample may undergo.
     """
 
     rubbish: Sequence[Any] = RUBBISH
     changes: Sequence[Change] = ()
-    facts: Facts = MappingProxyType({})
 
     _kind = "targets"
-
-    def targets(self, folder: Path) -> Sequence[Any]:
-        """Sound targets, two different ones at least, as a dataset gives them. Files are written below `folder`, which
-        is empty. Where the kind is a GivesExamples, its own are taken."""
-        kind = self._target_kind()
-        return kind.examples(EXAMPLES) if isinstance(kind, GivesExamples) else ()
+    _fewest = 2
 
     def encoded(self, values: Sequence[Any]) -> Mapping[str, np.ndarray] | None:
         """`values` as a task encodes them, (row, ...) by name; by the first installed task for this kind, or None."""
@@ -89,25 +123,21 @@ class TargetKindRead(Contract):
 
     def test_it_reads_its_targets_the_same_each_time(self) -> None:
         """`read` is a function of the target; a kind that is built again reads the same."""
-        kind, targets, values = self._target_kind(), self._examples(), self._values()
-        again = [self._read(kind, target, row) for row, target in enumerate(targets)]
+        values = self._values()
+        again = self._read_by(self._target_kind())
         self._require(is_same(values, again), "read twice, a target gives two values", PURE)
-        anew = [self._read(self._build_kind(), target, row) for row, target in enumerate(targets)]
+        anew = self._read_by(self._build_kind())
         self._require(is_same(values, anew), "another build of it reads another value", PURE)
 
     def test_rubbish_is_refused_by_the_name_of_the_record(self) -> None:
         """DataError, whose message has `where` in it: users look for the one record among thousands."""
-        kind = self._target_kind()
+        kind, where = self._target_kind(), "record 17"
         for target in self.rubbish:
-            change = f"Raise DataError that names `where`; if it is a sound target, set `rubbish` in {self._title()}."
-            try:
-                value = kind.read(target, "record 17")
-            except DataError as exc:
-                self._require("record 17" in str(exc), f"refusing {target!r}, it says only {str(exc)!r}", change)
-            except Exception as exc:  # of the author's code
-                self._fail(f"read({target!r}, 'record 17') raises {told(exc)}", change)
-            else:
-                self._fail(f"read({target!r}, 'record 17') gives {value!r}", change)
+            what = f"read({target!r}, {where!r})"
+            change = f"Raise DataError that names `where`; if it is a sound target, set `rubbish` in {self._title}."
+            with self._refused(what, change, by=DataError, naming=where):
+                value = kind.read(target, where)
+                self._fail(f"{what} gives {value!r}", change)
 
     def test_sound_targets_pass_its_check(self) -> None:
         """Findings may be there, errors not: with one `fit` would stop."""
@@ -132,10 +162,8 @@ class TargetKindRead(Contract):
     def test_it_recognises_targets_without_raising(self) -> None:
         """None, or a reason and a confidence from 0 to 1, for its own targets and for any others."""
         for given in (self._examples(), self.rubbish, ("a text", "another"), ()):
-            try:
+            with self._raising("recognise", f"Return None for those such as {given[:1]!r}."):
                 found = self._target_kind().recognise(Records("any", _records(given)))
-            except Exception as exc:  # of the author's code
-                self._fail(f"recognise raises {told(exc)} for targets such as {given[:1]!r}", "Return None for those.")
             sound = found is None or (
                 isinstance(found, Recognised) and bool(found.reason.strip()) and 0 <= found.confidence <= 1
             )
@@ -186,17 +214,19 @@ class TargetKindRead(Contract):
         """
         import numpy as np
 
-        kind, rows = self._target_kind(), self._encoded_rows()
-        for row in rows:
-            before = {name: array.copy() for name, array in row.items()}
+        kind, values = self._target_kind(), self._values()
+        change = f"Set `facts`, or write `encoded(self, values)`, in {self._title}."
+        with self._raising("encoding its values", change):
+            encoded = self.encoded(values)
+        if encoded is None:
+            raise SkipTest(f"no installed task learns {self.name}, and {self._title} has no `encoded`")
+        for row in range(len(values)):
+            given = {name: array[row] for name, array in encoded.items()}
+            before = {name: array.copy() for name, array in given.items()}
             for changes in ((), self.changes):
-                try:
-                    moved = dict(kind.transform(row, changes, self.facts))
-                except Exception as exc:  # of the author's code
-                    self._fail(
-                        f"transform with the changes {changes} raises {told(exc)}",
-                        f"It takes any changes of the sample; set `facts` in {self._title()} where it needs some.",
-                    )
+                change = f"It takes any changes of the sample; set `facts` in {self._title} where it needs some."
+                with self._raising(f"transform with the changes {changes}", change):
+                    moved = dict(kind.transform(given, changes, self.facts))
                 forms = {name: (array.shape, array.dtype) for name, array in moved.items()}
                 expected = {name: (array.shape, array.dtype) for name, array in before.items()}
                 self._require(
@@ -204,7 +234,7 @@ class TargetKindRead(Contract):
                 )
                 same = changes or all(np.array_equal(before[name], array) for name, array in moved.items())
                 self._require(same, "without changes, transform changes targets", "Return them as they are.")
-                self._require(is_same(before, dict(row)), "transform changes what it is given", "Make new arrays.")
+                self._require(is_same(before, given), "transform changes what it is given", "Make new arrays.")
 
     def test_what_it_offers_beside_is_sound(self) -> None:
         """AdvisesOnFew, HasScale and GivesExamples, where it has their methods."""
@@ -220,68 +250,19 @@ class TargetKindRead(Contract):
             given, again = kind.examples(EXAMPLES), kind.examples(EXAMPLES)
             self._require(len(given) == EXAMPLES and is_same(list(given), list(again)), "examples differ", PURE)
 
+    @shared
     def _target_kind(self) -> TargetKind:
-        return self._once("kind", self._build_kind)
+        return self._build_kind()
 
     def _build_kind(self) -> TargetKind:
-        target = self._load(self.spec.build)
-        try:
-            return cast("TargetKind", target(TargetRequest(self._chosen_options())))
-        except Exception as exc:  # of the author's code
-            self._fail(f"building it raises {told(exc)}", "Correct the build target.")
-
-    @shared
-    def _examples(self) -> Sequence[Any]:
-        found = tuple(self.targets(self._place()))
-        self._require(
-            len(found) >= 2,
-            f"there are {len(found)} targets to test with",
-            f"Write `targets(self, folder)` in {self._title()}: it returns some sound ones.",
-        )
-        return found
-
-    @shared
-    def _values(self) -> list[Any]:
-        return [self._read(self._target_kind(), target, row) for row, target in enumerate(self._examples())]
-
-    def _read(self, kind: TargetKind, target: Any, row: int) -> Any:
-        try:
-            return kind.read(target, f"record {row}")
-        except Exception as exc:  # of the author's code
-            self._fail(f"read of the sound target {target!r} raises {told(exc)}", "Correct `read`, or `targets` here.")
+        return cast("TargetKind", self._made(TargetRequest(self._chosen_options())))
 
     def _findings(self, targets: Sequence[Any]) -> list[Finding]:
-        try:
+        with self._raising(f"check of {len(targets)} records", "Yield a Finding for what is wrong instead."):
             found = list(self._target_kind().check(_records(targets)))
-        except Exception as exc:  # of the author's code
-            self._fail(
-                f"check of {len(targets)} records raises {describe(exc)}", "Yield a Finding for what is wrong instead."
-            )
         odd = [each for each in found if not (isinstance(each, Finding) and each.message.strip())]
         self._require(not odd, f"check yields {odd[:1]}", "Yield Finding with a whole sentence.")
         return found
-
-    def _encoded_rows(self) -> Iterator[Mapping[str, np.ndarray]]:
-        with self._told_as_encoding():
-            encoded = self.encoded(self._values())
-        if encoded is None:
-            raise SkipTest(f"no installed task learns {self.name}, and {self._title()} has no `encoded`")
-        return ({name: array[row] for name, array in encoded.items()} for row in range(len(self._values())))
-
-    @contextlib.contextmanager
-    def _told_as_encoding(self) -> Iterator[None]:
-        try:
-            yield
-        except AssertionError:
-            raise
-        except Exception as exc:  # of a task, or of the author's `encoded`
-            self._fail(
-                f"its values cannot be encoded: {told(exc)}",
-                f"Set `facts`, or write `encoded(self, values)`, in {self._title()}.",
-            )
-
-    def _title(self) -> str:
-        return type(self).__name__
 
 
 class TargetKindContract(TargetKindDeclared, TargetKindRead):

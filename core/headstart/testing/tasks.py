@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 from unittest import SkipTest
 
-from headstart.backend import activate, choose_backend
-from headstart.errors import HeadstartError, UsageError
 from headstart.specs import (
     Calibrates,
     Evaluation,
@@ -19,7 +16,6 @@ from headstart.specs import (
     FeedsTargets,
     FitsTargets,
     Generates,
-    GivesExamples,
     HasAssets,
     MixesTargets,
     PoolsRows,
@@ -28,19 +24,17 @@ from headstart.specs import (
     TaskRequest,
     WritesFiles,
 )
-from headstart.testing.contract import Contract, shared, told
+from headstart.testing.contract import shared
 from headstart.testing.declared import Declared
-from headstart.testing.values import is_same, plain_problem, tensors_problem
+from headstart.testing.target_kinds import WithTargets
+from headstart.testing.values import is_same, odd_assets, plain_problem, tensors_problem
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
     Batch = Mapping[str, np.ndarray]
-    Scored = tuple[Batch, Batch, Sequence[Facts], np.ndarray]
-    """Targets, outputs, facts and losses of some rows."""
 
-EXAMPLES = 12
 SEED = 7
 MASK = ".mask"
 EVERYTHING = 10**9
@@ -59,10 +53,8 @@ class TaskDeclared(Declared):
 
     def test_the_kind_of_its_targets_is_installed(self) -> None:
         """It reads what the task encodes."""
-        try:
+        with self._explaining(f"targets is {self.spec.targets!r}: ", "Name an installed kind: `headstart targets`."):
             self.registry.get("targets", self.spec.targets)
-        except HeadstartError as exc:
-            self._fail(f"targets is {self.spec.targets!r}: {exc}", "Name an installed kind: `headstart targets`.")
 
     def test_its_heads_and_features_are_named(self) -> None:
         """One of each at least, no name twice; what is solved in closed form is a head of its own."""
@@ -71,51 +63,25 @@ class TaskDeclared(Declared):
             sound = names and len(set(names)) == len(names) and all(name.strip() for name in names)
             self._require(sound, f"{field} is {names!r}", "Name one at least, each once.")
         odd = sorted(self.spec.closed_form - set(self.spec.heads))
-        self._require(not odd, f"closed_form names {odd}, which are none of its heads", "Name them in `heads` too.")
+        self._require_none(odd, "closed_form names {odd}, which are none of its heads", "Name them in `heads` too.")
 
 
-class TaskSubject(Contract):
+class TaskSubject(WithTargets):
     """Base of the levels that build it, from a dozen examples.
 
-    `facts` are what the input kind knows of each example; `features` are shapes, without the batch axis, of the
-    features that the head is built on where made-up ones do not fit, with "NAME.mask" for their masks; `heads` are
-    those that are tried, all of the spec where None.
+    `features` are shapes, without the batch axis, of the features that the head is built on where made-up ones do not
+    fit, with "NAME.mask" for their masks; `heads` are those that are tried, all of the spec where None.
     """
 
-    facts: Facts = MappingProxyType({})
     features: Mapping[str, tuple[int, ...]] = MappingProxyType({})
     heads: tuple[str, ...] | None = None
 
     _kind = "tasks"
-
-    def targets(self, folder: Path) -> Sequence[Any]:
-        """Sound targets, different ones, as a dataset gives them; four at least. Files are written below `folder`.
-        Where the kind of targets is a GivesExamples, its own are taken."""
-        from headstart.data.targets import build_target_kind
-
-        kind = build_target_kind(self.registry, self.spec.targets)
-        return kind.examples(EXAMPLES) if isinstance(kind, GivesExamples) else ()
-
-    @shared
-    def _values(self) -> list[Any]:
-        from headstart.data.targets import build_target_kind
-
-        found = self.targets(self._place())
-        self._require(
-            len(found) >= 4,
-            f"there are {len(found)} targets to test with",
-            f"Write `targets(self, folder)` in {type(self).__name__}: it returns four or more sound ones.",
-        )
-        kind = build_target_kind(self.registry, self.spec.targets)
-        return [kind.read(each, _key(row)) for row, each in enumerate(found)]
+    _fewest = 4
 
     def _built(self, request: TaskRequest) -> Task:
-        build = self._load(self.spec.build)
-        try:
-            return cast("Task", build(request))
-        except Exception as exc:  # of the author's code
-            what = "its own labels" if request.targets is None else f"{len(request.targets)} targets"
-            self._fail(f"building it from {what} raises {told(exc)}", "Correct the build target.")
+        what = "its own labels" if request.targets is None else f"{len(request.targets)} targets"
+        return cast("Task", self._made(request, f"building it from {what}"))
 
     @shared
     def _task(self) -> Task:
@@ -126,26 +92,22 @@ class TaskSubject(Contract):
     def _rebuilt(self, task: Task) -> Task:
         """As an artefact builds it again: from its labels, written as JSON and read."""
         labels = dict(task.labels())
-        problem = plain_problem(labels)
-        self._require(problem is None, f"its labels are {problem}", "labels.json holds plain values.")
+        self._require_sound("its labels are ", plain_problem(labels), "labels.json holds plain values.")
         assets = task.assets() if isinstance(task, HasAssets) else {}
         return self._built(TaskRequest(self._chosen_options(), labels=json.loads(json.dumps(labels)), assets=assets))
 
     def _encoded_by(self, task: Task, rows: slice = slice(None)) -> Batch:
         values = self._values()[rows]
-        keys = [_key(row) for row in range(len(self._values()))][rows]
-        try:
-            return dict(task.encode(values, [self.facts] * len(values), keys))
-        except Exception as exc:  # of the author's code
-            self._fail(
-                f"encoding its examples raises {told(exc)}",
-                f"Correct `encode`, or set `facts` in {type(self).__name__} where it needs some.",
-            )
+        keys = [f"record {row}" for row in range(len(self._values()))][rows]
+        change = f"Correct `encode`, or set `facts` in {self._title} where it needs some."
+        with self._raising("encoding its examples", change):
+            return dict(task.encode(values, self._cases()[rows], keys))
 
+    @shared
     def _encoded(self) -> Batch:
         """All examples. Skips where their form is wrong: one test is about that."""
         task = self._task()
-        encoded = self._once("encoded", lambda: self._encoded_by(task))
+        encoded = self._encoded_by(task)
         if tensors_problem(encoded, task.targets, rows=len(self._values())):
             raise SkipTest(f"what {self.name} encodes is not what it declares, see the test of that")
         return encoded
@@ -174,19 +136,18 @@ class TaskEncoded(TaskSubject):
         columns = tuple(task.columns)
         sound = len(set(columns)) == len(columns) and not {"key", "split", "target"} & set(columns)
         self._require(sound, f"columns are {columns}", "Name each once; key, split and target are there already.")
-        problem = plain_problem(dict(task.summary()))
-        self._require(problem is None, f"its summary is {problem}", "Keep plain values.")
+        self._require_sound("its summary is ", plain_problem(dict(task.summary())), "Keep plain values.")
 
     def test_encoded_targets_are_what_it_declares(self) -> None:
         """Names, shapes and dtypes of `targets`, finite; a row does not depend on what it is encoded with."""
         task, count = self._task(), len(self._values())
         encoded = self._encoded_by(task)
         problem = tensors_problem(encoded, task.targets, rows=count)
-        self._require(problem is None, f"encoded, {problem}", "Correct `encode`, or `targets` of the task.")
+        self._require_sound("encoded, ", problem, "Correct `encode`, or `targets` of the task.")
         for row in range(count):
             alone = self._encoded_by(task, slice(row, row + 1))
             same = is_same(alone, {name: array[row : row + 1] for name, array in encoded.items()})
-            self._require(same, f"encoded alone, {_key(row)} has other targets", PURE)
+            self._require(same, f"encoded alone, record {row} has other targets", PURE)
 
     def test_it_is_built_again_from_its_labels(self) -> None:
         """An artefact has nothing else of it: equal labels, columns, summary and encoded targets."""
@@ -203,8 +164,8 @@ class TaskEncoded(TaskSubject):
         """What an answer that ignores the input would score."""
         encoded = self._encoded()
         found = self._task().baseline(encoded, encoded)
-        odd = [name for name, value in found.items() if not (isinstance(name, str) and math.isfinite(value))]
-        self._require(not odd, f"the baselines {odd} are no finite numbers", "Leave out what cannot be told.")
+        odd = (name for name, value in found.items() if not (isinstance(name, str) and math.isfinite(value)))
+        self._require_none(odd, "the baselines {odd} are no finite numbers", "Leave out what cannot be told.")
 
     def test_what_it_offers_for_training_is_sound(self) -> None:
         """FitsTargets, MixesTargets and HasAssets, where it has their methods."""
@@ -221,8 +182,8 @@ class TaskEncoded(TaskSubject):
             sound = mixed.keys() == encoded.keys() and all(len(array) == count for array in mixed.values())
             self._require(sound, f"mixed targets are {sorted(mixed)}, or other rows", "Keep names and rows.")
         if isinstance(task, HasAssets):
-            odd = [name for name, path in task.assets().items() if not Path(path).is_file() or Path(name).name != name]
-            self._require(not odd, f"assets names {odd}", "Give an existing file for each name without folders.")
+            odd = odd_assets(task.assets())
+            self._require_none(odd, "assets names {odd}", "Give an existing file for each name without folders.")
 
 
 class TaskAnswered(TaskSubject):
@@ -230,12 +191,12 @@ class TaskAnswered(TaskSubject):
 
     def test_each_head_gives_finite_outputs(self) -> None:
         """A model from the features that it wants, by name, to a dict of named outputs (batch, ...)."""
-        for name in self.spec.heads if self.heads is None else self.heads:
+        for name in self._heads():
             outputs = self._outputs_of(self._head(name))
             odd = [each for each, array in outputs.items() if array.shape[:1] != (len(self._values()),)]
             self._require(outputs and not odd, f"the outputs {odd} of head {name!r} have no batch axis", "Keep it.")
-            dead = [each for each, array in outputs.items() if not _is_finite(array)]
-            self._require(not dead, f"the outputs {dead} of head {name!r} are not finite", "Look for divisions by 0.")
+            dead = (each for each, array in outputs.items() if not _is_finite(array))
+            self._require_none(dead, f"the outputs {{odd}} of head {name!r} are not finite", "Look for divisions by 0.")
 
     def test_its_loss_is_one_number_a_row(self) -> None:
         """(batch,) float32 and finite, in training and outside of it."""
@@ -254,7 +215,7 @@ class TaskAnswered(TaskSubject):
         if losses.shape != (count,):
             raise SkipTest(f"the loss of {self.name} is not one number a row, see the test of that")
         for row in range(count):
-            self._require_close(self._losses(slice(row, row + 1)), losses[row : row + 1], f"the loss of {_key(row)}")
+            self._require_close(self._losses(slice(row, row + 1)), losses[row : row + 1], f"the loss of record {row}")
         self._require_close(self._losses(slice(None, None, -1)), losses[::-1], "in another order, the loss")
 
     def test_mixed_with_nothing_a_row_keeps_its_loss(self) -> None:
@@ -286,45 +247,38 @@ class TaskAnswered(TaskSubject):
         ):
             metrics = found.metrics()
             self._require(metrics.keys() == whole.keys(), f"{name}, its metrics are {sorted(metrics)}", "Name all.")
-            for each, value in whole.items():
-                self._require(
-                    _is_close(metrics[each], value),
-                    f"{name}, {each} is {metrics[each]:g}, and of one batch {value:g}",
-                    "Keep sums over rows, or the rows; divide at the end.",
-                )
+            self._require_metrics(name, metrics, whole, change="Keep sums over rows, or the rows; divide at the end.")
 
     def test_its_result_is_an_evaluation(self) -> None:
         """The same metrics, intervals from low to high, and a report of plain values."""
         evaluator = self._scored([slice(None)])
         result = evaluator.result()
         self._require(isinstance(result, Evaluation), f"result gives {type(result).__name__}", "Return Evaluation.")
-        for name, value in evaluator.metrics().items():
-            same = name in result.metrics and _is_close(result.metrics[name], value)
-            self._require(same, f"result has other metrics: {name} is {result.metrics.get(name)}", "Give the same.")
-        odd = [name for name, (low, high) in result.intervals.items() if not low <= high]
-        self._require(not odd, f"the intervals of {odd} do not run from low to high", "Swap their ends.")
+        self._require_metrics("in its result", result.metrics, evaluator.metrics(), change="Give the same.")
+        odd = (name for name, (low, high) in result.intervals.items() if not low <= high)
+        self._require_none(odd, "the intervals of {odd} do not run from low to high", "Swap their ends.")
         from headstart.documents import plain
 
         problem = plain_problem(plain({"report": result.report, "calibration": result.calibration}))
-        self._require(problem is None, f"its report is {problem}", "Keep plain values.")
+        self._require_sound("its report is ", problem, "Keep plain values.")
 
     def test_a_running_evaluator_has_a_size_that_does_not_grow(self) -> None:
         """Its state goes into checkpoints, and is all that it knows: restored, it goes on to the same metrics."""
         count = len(self._values())
         half, whole = [slice(0, count // 2)], [slice(0, count // 2), slice(count // 2, count)]
-        expected = self._scored(whole, running=True)
-        sizes = [_size(self._scored(cuts, running=True).state()) for cuts in (half, whole, whole * 3)]
+        states = [self._scored(cuts, running=True).state() for cuts in (half, whole, whole * 3)]
+        sizes = [sum(array.nbytes for array in state.values()) for state in states]
         self._require(len(set(sizes)) == 1, f"its state takes {sizes} bytes as rows come", "Keep sums, not rows.")
         begun, restored = self._scored(half, running=True), self._task().evaluator(running=True)
         cast("Any", restored).restore({name: array.copy() for name, array in begun.state().items()})
         self._feed(restored, slice(count // 2, count))
-        for name, value in expected.metrics().items():
-            found = restored.metrics().get(name, math.nan)
-            self._require(
-                _is_close(found, value),
-                f"restored from its state, {name} is {found:g}, not {value:g}",
-                "Put all that it knows into `state`.",
-            )
+        self._require_metrics(
+            "restored from its state",
+            restored.metrics(),
+            self._scored(whole, running=True).metrics(),
+            change="Put all that it knows into `state`.",
+            otherwise="if it never stopped",
+        )
 
     def test_each_row_has_one_answer_with_its_columns(self) -> None:
         """Values that JSON takes, or arrays; `rows` gives 0 to n rows of predictions.csv with exactly `columns`."""
@@ -333,8 +287,9 @@ class TaskAnswered(TaskSubject):
         task = self._task()
         for top_k in (1, EVERYTHING):
             answers = self._answers(task, top_k)
-            problem = next(filter(None, (plain_problem(plain(answer)) for answer in answers)), None)
-            self._require(problem is None, f"an answer is {problem}", "Decode to plain values, lists and arrays.")
+            for answer in answers:
+                change = "Decode to plain values, lists and arrays."
+                self._require_sound("an answer is ", plain_problem(plain(answer)), change)
         for answer in self._answers(task, EVERYTHING):
             for row in task.rows(answer):
                 self._require(
@@ -362,8 +317,8 @@ class TaskAnswered(TaskSubject):
         if not isinstance(task, PoolsRows):
             return
         pooled = task.pool({name: array[:3] for name, array in outputs.items()}, self._cases()[:3])
-        odd = [name for name, array in pooled.items() if len(array) != 1]
-        self._require(not odd, f"pooled, {odd} have other than one row", "Return (1, ...) of each.")
+        odd = (name for name, array in pooled.items() if len(array) != 1)
+        self._require_none(odd, "pooled, {odd} have other than one row", "Return (1, ...) of each.")
         self._require(
             len(task.decode(pooled, self._cases()[:1], 1)) == 1, "it has no answer", "Give what decode reads."
         )
@@ -390,11 +345,8 @@ class TaskAnswered(TaskSubject):
             self._require(sound, f"its {name} has the shape {first.shape} and type {first.dtype}", "See Solved.")
             self._require(np.array_equal(first, again), f"solved twice, its {name} differs", PURE)
 
-    def _backend(self) -> None:
-        try:
-            activate(choose_backend(None))
-        except UsageError as exc:
-            raise SkipTest(f"{exc}: {exc.hint}") from exc
+    def _heads(self) -> Sequence[str]:
+        return self.spec.heads if self.heads is None else self.heads
 
     def _features(self) -> dict[str, np.ndarray]:
         """Made-up features (row, ...) by name, with masks of which each row has another length."""
@@ -414,13 +366,9 @@ class TaskAnswered(TaskSubject):
     def _head(self, name: str) -> keras.Model:
         self._backend()
         shapes = {each: (None, *array.shape[1:]) for each, array in self._features().items()}
-        try:
+        change = f"Correct `head`, or set `features` in {self._title} to shapes that fit."
+        with self._raising(f"building the head {name!r} on {shapes}", change):
             model = self._task().head(name, shapes, SEED)
-        except Exception as exc:  # of the author's code
-            self._fail(
-                f"building the head {name!r} on {shapes} raises {told(exc)}",
-                f"Correct `head`, or set `features` in {type(self).__name__} to shapes that fit.",
-            )
         sound = isinstance(model.input, dict) and isinstance(model.output, dict)
         self._require(sound, f"the head {name!r} is no model from a dict to a dict", "keras.Model({...}, {...}).")
         return model
@@ -436,39 +384,36 @@ class TaskAnswered(TaskSubject):
             self._require(not missing, f"its head takes {missing}", "Take features of the spec, or offer FeedsTargets.")
             return cast("Mapping[str, Any]", model({name: given[name] for name in model.input}, training=False))
 
-        return _arrays(_on_device(run, features, encoded))
+        return cast("dict[str, np.ndarray]", _on_device(run, features, encoded))
 
+    @shared
     def _first_head(self) -> keras.Model:
-        heads = self.spec.heads if self.heads is None else self.heads
-        return self._once("head", lambda: self._head(heads[0]))
+        return self._head(self._heads()[0])
 
+    @shared
     def _outputs(self) -> dict[str, np.ndarray]:
         """What the first head gives for the examples; of a task that generates, fed with their targets."""
-        return self._once("outputs", lambda: self._outputs_of(self._first_head()))
+        return self._outputs_of(self._first_head())
 
+    @shared
     def _final(self) -> dict[str, np.ndarray]:
         """What answers are decoded from: the generated outputs, where the task is a Generates."""
-        return self._once("final", self._generate) if isinstance(self._task(), Generates) else self._outputs()
-
-    def _generate(self) -> dict[str, np.ndarray]:
-        task, head = self._task(), self._first_head()
+        task = self._task()
+        if not isinstance(task, Generates):
+            return self._outputs()
+        head = self._first_head()
         from headstart.engine.generation import generate
 
-        try:
-            return _arrays(
-                _on_device(lambda features: generate(cast("Generates", task), head, features), self._features())
-            )
-        except Exception as exc:  # of the author's code
-            self._fail(f"generating an answer raises {told(exc)}", "Correct `start` and `step`; see Generates.")
+        with self._raising("generating an answer", "Correct `start` and `step`; see Generates."):
+            found = _on_device(lambda features: generate(task, head, features), self._features())
+        return cast("dict[str, np.ndarray]", found)
 
     def _losses(self, rows: slice = slice(None), *, training: bool = False) -> np.ndarray:
         targets = {name: array[rows] for name, array in self._encoded().items()}
         outputs = {name: array[rows] for name, array in self._outputs().items()}
-        try:
+        with self._raising(f"the loss of {len(next(iter(outputs.values())))} rows", "Use keras.ops."):
             found = _on_device(lambda *both: self._task().loss(*both, training=training), targets, outputs)
-        except Exception as exc:  # of the author's code
-            self._fail(f"the loss of {len(next(iter(outputs.values())))} rows raises {told(exc)}", "Use keras.ops.")
-        return _array(found)
+        return cast("np.ndarray", found)
 
     def _scored(self, *parts: Sequence[slice], running: bool = False) -> Any:
         """An evaluator for each part, fed cut by cut, all merged into the first."""
@@ -486,16 +431,12 @@ class TaskAnswered(TaskSubject):
         outputs = self._final()
         losses = self._losses()
         cut = ({name: array[rows] for name, array in each.items()} for each in (self._encoded(), outputs))
-        try:
+        with self._raising("the evaluator's update", "It takes any rows, one at a time too."):
             evaluator.update(*cut, self._cases()[rows], losses[rows])
-        except Exception as exc:  # of the author's code
-            self._fail(f"the evaluator's update raises {told(exc)}", "It takes any rows, one at a time too.")
 
     def _answers(self, task: Task, top_k: int) -> list[dict[str, Any]]:
-        try:
+        with self._raising(f"decode with top_k={top_k}", "It takes any top_k from 1 on."):
             answers = [dict(each) for each in task.decode(self._final(), self._cases(), top_k)]
-        except Exception as exc:  # of the author's code
-            self._fail(f"decode with top_k={top_k} raises {told(exc)}", "It takes any top_k from 1 on.")
         self._require(
             len(answers) == len(self._values()),
             f"decode gives {len(answers)} answers for {len(self._values())} rows",
@@ -507,17 +448,35 @@ class TaskAnswered(TaskSubject):
         calibrator = task.calibrator()
         calibrator.update(self._encoded(), self._final())
         found = calibrator.found()
-        problem = plain_problem(dict(found))
-        self._require(problem is None, f"what its calibrator found is {problem}", "Keep plain values.")
+        self._require_sound("what its calibrator found is ", plain_problem(dict(found)), "Keep plain values.")
         return cast("Task", task.calibrated(json.loads(json.dumps(dict(found)))))
 
-    def _require_close(self, found: Any, expected: np.ndarray, what: str) -> None:
+    def _require_metrics(
+        self,
+        where: str,
+        found: Mapping[str, float],
+        expected: Mapping[str, float],
+        *,
+        change: str,
+        otherwise: str = "of one batch",
+    ) -> None:
+        """Equal up to rounding; `where` and `otherwise` say what each of the two is of."""
+        for name, value in expected.items():
+            other = found.get(name, math.nan)
+            both_unknown = name in found and math.isnan(other) and math.isnan(value)
+            self._require(
+                both_unknown or abs(other - value) <= CLOSE * max(1.0, abs(value)),
+                f"{where}, {name} is {other:g}, and {otherwise} {value:g}",
+                change,
+            )
+
+    def _require_close(self, found: np.ndarray, expected: np.ndarray, what: str) -> None:
         import numpy as np
 
-        apart = np.abs(_array(found).astype(np.float64) - expected)
+        apart = np.abs(found.astype(np.float64) - expected)
         self._require(
-            bool((apart <= CLOSE * np.maximum(1.0, np.abs(expected))).all()),
-            f"{what} is {_array(found)[:3]}, not {expected[:3]}",
+            (apart <= CLOSE * np.maximum(1.0, np.abs(expected))).all(),
+            f"{what} is {found[:3]}, not {expected[:3]}",
             "Compute each row from that row alone: no mean over the batch, no statistics of it.",
         )
 
@@ -526,45 +485,20 @@ class TaskContract(TaskDeclared, TaskEncoded, TaskAnswered):
     """All that a task must do. Set `name`, and write `targets` where their kind gives no examples."""
 
 
-def _key(row: int) -> str:
-    return f"record {row}"
-
-
 def _on_device(compute: Callable[..., Any], *batches: Mapping[str, np.ndarray]) -> Any:
-    """What `compute` gives for batches as backend tensors."""
+    """What `compute` gives for batches as backend tensors, copied into arrays: one, or several by name."""
     import keras
+    import numpy as np
 
     from headstart.engine.device import without_gradients
 
     with without_gradients():
-        return compute(
-            *[{name: keras.ops.convert_to_tensor(array) for name, array in each.items()} for each in batches]
-        )
-
-
-def _array(tensor: Any) -> np.ndarray:
-    import keras
-    import numpy as np
-
-    return np.array(keras.ops.convert_to_numpy(tensor), copy=True)
-
-
-def _arrays(tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    return {name: _array(tensor) for name, tensor in tensors.items()}
+        tensors = [{name: keras.ops.convert_to_tensor(array) for name, array in each.items()} for each in batches]
+        found = compute(*tensors)
+    return keras.tree.map_structure(lambda each: np.array(keras.ops.convert_to_numpy(each), copy=True), found)
 
 
 def _is_finite(array: np.ndarray) -> bool:
     import numpy as np
 
     return bool(np.isfinite(array).all())
-
-
-def _is_close(found: float, expected: float) -> bool:
-    both_unknown = math.isnan(found) and math.isnan(expected)
-    return both_unknown or abs(found - expected) <= CLOSE * max(1.0, abs(expected))
-
-
-def _size(state: Mapping[str, np.ndarray]) -> int:
-    import numpy as np
-
-    return sum(np.asarray(array).nbytes for array in state.values())

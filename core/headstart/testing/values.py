@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+
+K = TypeVar("K", bound=Hashable)
 
 
 def is_same(one: Any, other: Any) -> bool:
@@ -21,6 +27,21 @@ def is_same(one: Any, other: Any) -> bool:
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         return len(one) == len(other) and all(map(is_same, one, other))
     return bool(one == other)
+
+
+def differences(expected: Mapping[K, np.ndarray], found: Mapping[K, np.ndarray]) -> list[str]:
+    """The arrays that are not equal to the bit, by name, with the largest difference."""
+    import numpy as np
+
+    odd = []
+    for key in expected.keys() | found.keys():
+        one, other = expected.get(key), found.get(key)
+        name = "/".join(key) if isinstance(key, tuple) else str(key)
+        if one is None or other is None or one.shape != other.shape:
+            odd.append(f"{name} is in one of them alone, or has another shape")
+        elif not is_same(one, other):
+            odd.append(f"{name} by {np.abs(one.astype(np.float64) - other).max():.2g}")
+    return sorted(odd)
 
 
 def tensors_problem(tensors: Any, specs: Mapping[str, Any], *, rows: int | None = None) -> str | None:
@@ -50,8 +71,38 @@ def plain_problem(value: Any, most: int | None = None) -> str | None:
     return f"{len(text)} bytes of JSON; at most {most} are small" if most is not None and len(text) > most else None
 
 
+def odd_assets(assets: Mapping[str, Path]) -> list[str]:
+    """The names that lead to no file, or have a folder in them."""
+    return [name for name, path in assets.items() if not Path(path).is_file() or Path(name).name != name]
+
+
 def _listed(value: Any) -> Any:
     """`value` with tuples as lists, as JSON has them."""
     if isinstance(value, Mapping):
         return {name: _listed(each) for name, each in value.items()}
     return [_listed(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def form_problem(before: Any, after: Any) -> str | None:
+    """How an array differs from the sample's in shape or type."""
+    if (after.shape, after.dtype) != (before.shape, before.dtype):
+        return f"has the shape {after.shape} and type {after.dtype}, not {before.shape} and {before.dtype}"
+    return None
+
+
+def mixed_problem(own: Any, partner: Any, after: Any, share: float) -> str | None:
+    """How an array that was mixed of two is no mixture of them, of which `share` is the first's.
+
+    Each value lies between the two, and their mean is moved by the share: both within rounding.
+    """
+    import numpy as np
+
+    if problem := form_problem(own, after):
+        return problem
+    first, second, found = (np.asarray(each, np.float64) for each in (own, partner, after))
+    slack = 1.0 if own.dtype.kind in "iub" else 1e-3 * float(np.ptp([first, second]))
+    if (found < np.minimum(first, second) - slack).any() or (found > np.maximum(first, second) + slack).any():
+        return "has values that are not between those of the two samples"
+    if share == 1.0 and np.abs(found - first).max() > slack:
+        return "differs from the sample where all of it is to be its own"
+    return None

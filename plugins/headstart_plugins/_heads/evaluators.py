@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+from headstart.specs import Evaluation
 
 
 def middle_95(values: np.ndarray) -> tuple[float, float]:
@@ -41,11 +44,19 @@ def describe_classes(
     }
 
 
-class Sums:
+class Sums(ABC):
     """Named arrays of sums over rows: all that a RunningEvaluator knows, whatever the number of rows."""
 
     def __init__(self, sums: Mapping[str, np.ndarray]) -> None:
         self.sums = dict(sums)
+
+    @abstractmethod
+    def metrics(self) -> Mapping[str, float]:
+        """See `headstart.specs.Evaluator`."""
+
+    def result(self) -> Evaluation:
+        """The metrics."""
+        return Evaluation(self.metrics())
 
     def merge(self, other: Any) -> None:
         """See `headstart.specs.Evaluator`."""

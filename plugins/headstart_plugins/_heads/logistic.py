@@ -135,7 +135,7 @@ def fit_logistic(design: Design, start: Weights, strength: float, excess: float 
     loss = _Loss(design, start, strength, excess)
     found = minimize(
         loss,
-        loss.pack(start),
+        loss.start,
         jac=True,
         method="L-BFGS-B",
         callback=loss.stop,
@@ -168,15 +168,12 @@ class _Loss:
     def __init__(self, design: Design, start: Weights, strength: float, excess: float) -> None:
         """The curvature at `start` chooses the coordinates."""
         self._design, self._strength, self._excess = design, strength, excess
-        curvature = max(_evaluate(design, start).curvature, FLATTEST)
+        *_, measured = _evaluate(design, start)
+        curvature = max(measured, FLATTEST)
         along = np.append(design.spectrum.values * curvature + strength, curvature)
         self._sizes: np.ndarray = 1.0 / np.sqrt(along)[:, None]
         self._left = np.inf
-
-    def pack(self, weights: Weights) -> np.ndarray:
-        """Weights to coordinates."""
-        stacked = np.vstack([weights.kernel, weights.bias])
-        return np.ravel(stacked / self._sizes)
+        self.start = np.ravel(np.vstack([start.kernel, start.bias]) / self._sizes)
 
     def unpack(self, coordinates: np.ndarray) -> Weights:
         """Coordinates to weights."""
@@ -185,9 +182,9 @@ class _Loss:
 
     def __call__(self, coordinates: np.ndarray) -> tuple[float, np.ndarray]:
         weights = self.unpack(coordinates)
-        at = _evaluate(self._design, weights)
-        loss = at.loss + self._strength / 2 * float(np.sum(weights.kernel**2))
-        gradient = np.vstack([at.kernel + self._strength * weights.kernel, at.bias]) * self._sizes
+        loss, slope, _ = _evaluate(self._design, weights)
+        loss += self._strength / 2 * float(np.sum(weights.kernel**2))
+        gradient = np.vstack([slope.kernel + self._strength * weights.kernel, slope.bias]) * self._sizes
         self._left = float(np.sum(gradient**2)) / 2 / loss if loss > 0.0 else 0.0
         return loss, gradient.ravel()
 
@@ -197,18 +194,11 @@ class _Loss:
             raise StopIteration
 
 
-@dataclass(frozen=True)
-class _Point:
-    """Mean loss, its gradient to `kernel` (axis, output) and `bias` (output,), and its mean curvature in a logit."""
+def _evaluate(design: Design, weights: Weights) -> tuple[float, Weights, float]:
+    """The mean loss, its gradient to the weights, and its mean curvature in a logit.
 
-    loss: float
-    kernel: np.ndarray
-    bias: np.ndarray
-    curvature: float
-
-
-def _evaluate(design: Design, weights: Weights) -> _Point:
-    """One pass over the rows; products in the blocks' precision, everything else in float64."""
+    One pass over the rows; products in the blocks' precision, everything else in float64.
+    """
     kernel = weights.kernel if design.basis is None else design.basis @ weights.kernel
     slope, bias = np.zeros_like(kernel), np.zeros_like(weights.bias)
     loss, curvature, done = 0.0, 0.0, 0
@@ -224,4 +214,4 @@ def _evaluate(design: Design, weights: Weights) -> _Point:
         slope += (seen.residuals.astype(features.dtype).T @ features).T
     slope /= done
     along = slope if design.basis is None else design.basis.T @ slope
-    return _Point(loss / done, along, bias / done, curvature / done)
+    return loss / done, Weights(along, bias / done), curvature / done

@@ -139,7 +139,7 @@ class ClassificationEvaluator(Sums):
         weighed so that classes have the shares that answers are for.
         """
         if self._running:
-            return Evaluation(self.metrics())
+            return super().result()
         counts = self.sums["confusions"]
         accuracy = _metrics.wilson_interval(int(np.trace(counts)), int(counts.sum()))
         return Evaluation(
@@ -259,7 +259,8 @@ class Classification(LabelTask):
         import keras
 
         true, logits = targets[CLASS], keras.ops.cast(outputs[LOGITS], "float32")
-        mixed, shift = len(true.shape) == 2, self.balance.shift
+        mixed = len(true.shape) == 2
+        shift = self.balance.shift
         weights, smoothing = (self.balance.weights, self.label_smoothing) if training else (None, 0.0)
         if not mixed and not smoothing and weights is None and shift is None:
             return keras.ops.sparse_categorical_crossentropy(true, logits, from_logits=True)
@@ -306,10 +307,11 @@ class Classification(LabelTask):
         """The same solver at the same strength on `rows`; a regression starts from what was solved. Raises DataError as
         `solve` does."""
         self._check_classes(rows.targets[CLASS])
-        spectrum, plain = eigenbasis_of(rows, self.values), self.balance.adjusted(solved, 1.0)
+        spectrum = eigenbasis_of(rows, self.values)
         if solved.solver == RIDGE:
             again = self.solved(RIDGE, *choose_ridge(rows, spectrum, (solved.strength,), self.values), spectrum)
         else:
+            plain = self.balance.adjusted(solved, 1.0)
             start = _centred(*spectrum.unfold(plain.weights["kernel"], plain.weights["bias"]))
             (again,) = self.regressions(rows, spectrum, start, (solved.strength,))
         return self.balance.adjusted(again)

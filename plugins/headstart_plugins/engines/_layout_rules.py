@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from headstart_plugins.engines._graph import constant_like, inputs, integers, is_single, rank, rewire, size
-from headstart_plugins.engines._layout import Layout, Order, Rule, inverse
+from headstart_plugins.engines._layout import (
+    Layout,
+    Order,
+    Rule,
+    constant_like,
+    integers,
+    inverse,
+    is_single,
+    rank,
+    rewire,
+    size,
+)
 
 
 def unary(layout: Layout, node: Any) -> bool:
@@ -21,7 +31,7 @@ def first(layout: Layout, node: Any) -> Order | None:
 
 def replace(layout: Layout, node: Any, changed: Mapping[int, Any], order: Sequence[int] | None) -> bool:
     """Run `node` on its first input as stored, with some other inputs changed; its outputs lie in `order`."""
-    data, *others = inputs(node)
+    data, *others = node.input_values()
     plain = [changed[place] if place in changed else layout.plain(other) for place, other in enumerate(others, 1)]
     rewire(node, [layout.read(data).output, *plain])
     for output in node.outputs():
@@ -41,14 +51,10 @@ def reduction(layout: Layout, node: Any) -> bool:
     if axes is None:
         return False
     order = first(layout, node) or ()
-    kept = order if node.get_attributes()["keep_dims"] else _without(order, axes)
-    return replace(layout, node, {1: constant_like(sorted(axes), node.input_value(1))}, kept)
-
-
-def _without(order: Order, axes: Sequence[int]) -> list[int]:
-    """`order` after the stored axes `axes` are gone."""
-    left = [axis for axis in order if axis not in axes]
-    return [sorted(left).index(axis) for axis in left]
+    if not node.get_attributes()["keep_dims"]:
+        left = [axis for axis in order if axis not in axes]
+        order = tuple(sorted(left).index(axis) for axis in left)
+    return replace(layout, node, {1: constant_like(sorted(axes), node.input_value(1))}, order)
 
 
 def along_axis(layout: Layout, node: Any) -> bool:
@@ -61,16 +67,6 @@ def _rename(layout: Layout, node: Any, place: int) -> bool:
     return axes is not None and replace(
         layout, node, {place: constant_like(axes, node.input_value(place))}, first(layout, node)
     )
-
-
-def gather(layout: Layout, node: Any) -> bool:
-    """One index takes an axis away, a list of them keeps it."""
-    axes, indices = _axes(layout, node.input_value(0), node.input_value(2)), rank(node.input_value(1))
-    if axes is None or indices not in (0, 1) or node.get_attributes()["batch_dims"] != 0:
-        return False
-    order = first(layout, node) or ()
-    kept = order if indices else _without(order, axes)
-    return replace(layout, node, {2: constant_like(axes, node.input_value(2))}, kept)
 
 
 def slicing(layout: Layout, node: Any) -> bool:
@@ -87,27 +83,16 @@ def interpolate(layout: Layout, node: Any) -> bool:
     return place is not None and node.get_input_size() == place + 1 and _rename(layout, node, place)
 
 
-def _per_axis(layout: Layout, node: Any, places: Sequence[int]) -> bool:
-    """Constant inputs that hold one number an axis."""
-    order = first(layout, node)
-    values = {place: integers(node.input_value(place)) for place in places}
-    if order is None or any(numbers is None or len(numbers) != len(order) for numbers in values.values()):
-        return False
-    changed = {
-        place: constant_like([(numbers or [])[axis] for axis in inverse(order)], node.input_value(place))
-        for place, numbers in values.items()
-    }
-    return replace(layout, node, changed, order)
-
-
 def pad(layout: Layout, node: Any) -> bool:
-    """How much is added before and after, an axis each."""
-    return _per_axis(layout, node, (1, 2))
-
-
-def tile(layout: Layout, node: Any) -> bool:
-    """How often each axis is repeated."""
-    return _per_axis(layout, node, (1,))
+    """The second and third input say how much is added before and after each axis."""
+    order = first(layout, node)
+    changed = {}
+    for place in (1, 2):
+        numbers = integers(node.input_value(place))
+        if order is None or numbers is None or len(numbers) != len(order):
+            return False
+        changed[place] = constant_like([numbers[axis] for axis in inverse(order)], node.input_value(place))
+    return replace(layout, node, changed, order)
 
 
 UNARY = """
@@ -132,16 +117,12 @@ def known_rules() -> Mapping[str, Rule]:
         "PRelu": _prelu,
         "BatchNormInference": _batch_norm,
         "Pad": pad,
-        "Tile": tile,
         "Concat": _concat,
         "Split": along_axis,
         "VariadicSplit": along_axis,
-        "Gather": gather,
         "Slice": slicing,
         "MVN": along_axis,
         "Interpolate": interpolate,
-        "Softmax": _softmax,
-        "ShapeOf": _shape_of,
     }
     return (
         single
@@ -173,10 +154,10 @@ def _batch_norm(layout: Layout, node: Any) -> bool:
 
 
 def _broadcast(layout: Layout, node: Any) -> bool:
-    order = _order_of_largest(layout, inputs(node), rank(node.output(0)))
+    order = _order_of_largest(layout, node.input_values(), rank(node.output(0)))
     if order is None or node.get_attributes().get("auto_broadcast") != "numpy":
         return False
-    rewire(node, [layout.laid(output, order) for output in inputs(node)])
+    rewire(node, [layout.laid(output, order) for output in node.input_values()])
     layout.keep(node.output(0), node.output(0), order)
     return True
 
@@ -200,31 +181,10 @@ def _order_of_largest(layout: Layout, outputs: Sequence[Any], axes: int | None) 
 def _concat(layout: Layout, node: Any) -> bool:
     import openvino.opset15 as ov
 
-    order = _order_of_largest(layout, inputs(node), rank(node.output(0)))
+    order = _order_of_largest(layout, node.input_values(), rank(node.output(0)))
     if order is None:
         return False
     axis = order[node.get_attributes()["axis"]]
-    made = ov.concat([layout.laid(output, order) for output in inputs(node)], axis)
+    made = ov.concat([layout.laid(output, order) for output in node.input_values()], axis)
     layout.keep(node.output(0), made.output(0), order)
-    return True
-
-
-def _softmax(layout: Layout, node: Any) -> bool:
-    import openvino.opset15 as ov
-
-    stored = layout.read(node.input_value(0))
-    order = stored.order or ()
-    made = ov.softmax(stored.output, order[node.get_attributes()["axis"]])
-    layout.keep(node.output(0), made.output(0), order)
-    return True
-
-
-def _shape_of(layout: Layout, node: Any) -> bool:
-    """The shape of what is stored, in the tensor's own order."""
-    import openvino.opset15 as ov
-
-    stored = layout.read(node.input_value(0))
-    shape = ov.shape_of(stored.output, output_type=node.get_output_element_type(0))
-    made = ov.gather(shape, list(stored.order or ()), 0)
-    layout.keep(node.output(0), made.output(0), None)
     return True

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from headstart.errors import EngineRefusal
 from headstart.host.telemetry import without_telemetry
 from headstart.specs import EngineRequest
 from headstart_plugins.engines._onnx_export import BATCH, GRAPH, HINT, OUTPUT
+from headstart_plugins.engines._reasons import first_line
 
 PROVIDER = "CPUExecutionProvider"
 ERRORS = 3
@@ -59,7 +59,18 @@ def build(request: EngineRequest) -> Opened:
         raise EngineRefusal(
             f"ONNX Runtime computes in float32 here, not in {request.precision}", hint="use --precision float32"
         )
-    session = _open(request.graph / GRAPH)
+    runtime = silent_runtime()
+    options = runtime.SessionOptions()
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = ERRORS
+    options.add_free_dimension_override_by_name(BATCH, 1)
+    try:
+        session = runtime.InferenceSession(request.graph / GRAPH, options, providers=[PROVIDER])
+    except Exception as exc:
+        raise EngineRefusal(
+            f"ONNX Runtime cannot open the graph in {request.graph}: {first_line(exc)}", hint=HINT
+        ) from exc
     return Opened(
         session=session,
         inputs={port.name: _dtype(port.type) for port in session.get_inputs()},
@@ -72,20 +83,6 @@ def _dtype(name: str) -> np.dtype[Any]:
     """The numpy type of "tensor(uint8)"."""
     inner = name.removeprefix("tensor(").removesuffix(")")
     return np.dtype(TYPES.get(inner, inner))
-
-
-def _open(path: Path) -> Any:
-    runtime = silent_runtime()
-    options = runtime.SessionOptions()
-    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = ERRORS
-    options.add_free_dimension_override_by_name(BATCH, 1)
-    try:
-        return runtime.InferenceSession(path, options, providers=[PROVIDER])
-    except Exception as exc:
-        reason = str(exc).splitlines()[0]
-        raise EngineRefusal(f"ONNX Runtime cannot open the graph in {path.parent}: {reason}", hint=HINT) from exc
 
 
 def silent_runtime() -> Any:

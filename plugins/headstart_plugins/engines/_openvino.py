@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from headstart.errors import EngineRefusal
 from headstart.host.telemetry import without_telemetry
 from headstart.specs import EngineRequest
 from headstart_plugins.engines._openvino_export import GRAPH, NAMES
+from headstart_plugins.engines._reasons import first_line
 
 DEVICE = "CPU"
 TYPES = {"float32": "f32", "bfloat16": "bf16"}
@@ -53,8 +54,10 @@ class Opened:
                 running.append(request)
             while running:
                 running.popleft().wait()
-        finally:
-            _settle(running)
+        finally:  # what still runs after one of them failed writes on: the error of that one is what counts
+            for request in running:
+                with contextlib.suppress(RuntimeError):
+                    request.wait()
         kept = {name: np.array(given[self.inputs.index(source)]) for name, source in self.carried.items()}
         return dict(zip(self.outputs, results, strict=True)) | {
             name: array.astype(np.float32) if array.dtype.kind == "f" else array for name, array in kept.items()
@@ -77,15 +80,6 @@ def _start(request: Any, given: Sequence[np.ndarray], results: Sequence[np.ndarr
     request.start_async()
 
 
-def _settle(running: Sequence[Any]) -> None:
-    """Wait for requests that still write, after one of them failed: its error is the one that counts."""
-    for request in running:
-        try:
-            request.wait()
-        except RuntimeError:
-            continue
-
-
 def build(request: EngineRequest) -> Opened:
     """Open the exported graph on `threads` threads, in the precision asked for.
 
@@ -98,9 +92,26 @@ def build(request: EngineRequest) -> Opened:
     if request.graph is None:
         raise EngineRefusal("OpenVINO runs exported graphs, and none was given", hint="export the network first")
     core = openvino.Core()
-    _require(core, request.precision)
+    offered = core.get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
+    if request.precision == "bfloat16" and "BF16" not in offered:
+        raise EngineRefusal(
+            f"OpenVINO has no bfloat16 on this processor, only {', '.join(offered)}", hint="use --precision float32"
+        )
+    settings = {
+        "INFERENCE_PRECISION_HINT": TYPES[request.precision],
+        "INFERENCE_NUM_THREADS": request.threads,
+        "NUM_STREAMS": request.threads,
+    }
     names = json.loads((request.graph / NAMES).read_text(encoding="utf-8"))
-    compiled = _compile(core, request.graph / GRAPH, request)
+    try:
+        model = core.read_model(request.graph / GRAPH)
+        model.reshape({port: [1, *list(port.get_partial_shape())[1:]] for port in model.inputs})
+        compiled = core.compile_model(model, DEVICE, settings)
+    except RuntimeError as exc:
+        raise EngineRefusal(
+            f"OpenVINO cannot compile the graph in {request.graph}: {first_line(exc)}",
+            hint="use another engine, or --engine native",
+        ) from exc
     return Opened(
         inputs=tuple(names["inputs"]),
         outputs=tuple(names["outputs"]),
@@ -111,28 +122,3 @@ def build(request: EngineRequest) -> Opened:
         carried=names["carried"],
         requests=tuple(compiled.create_infer_request() for _ in range(REQUESTS_A_STREAM * request.threads)),
     )
-
-
-def _require(core: Any, precision: str) -> None:
-    offered = core.get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
-    if precision == "bfloat16" and "BF16" not in offered:
-        raise EngineRefusal(
-            f"OpenVINO has no bfloat16 on this processor, only {', '.join(offered)}", hint="use --precision float32"
-        )
-
-
-def _compile(core: Any, path: Path, request: EngineRequest) -> Any:
-    settings = {
-        "INFERENCE_PRECISION_HINT": TYPES[request.precision],
-        "INFERENCE_NUM_THREADS": request.threads,
-        "NUM_STREAMS": request.threads,
-    }
-    try:
-        model = core.read_model(path)
-        model.reshape({port: [1, *list(port.get_partial_shape())[1:]] for port in model.inputs})
-        return core.compile_model(model, DEVICE, settings)
-    except RuntimeError as exc:
-        raise EngineRefusal(
-            f"OpenVINO cannot compile the graph in {path.parent}: {str(exc).splitlines()[0]}",
-            hint="use another engine, or --engine native",
-        ) from exc

@@ -180,8 +180,6 @@ def _labels(separator: str, where: str, text: str) -> str:
 
 
 def _split(where: str, name: str) -> str | None:
-    if not name:
-        return None
-    if name.lower() not in SPLIT_NAMES:
+    if name and name.lower() not in SPLIT_NAMES:
         raise DataError(f"{where}: split is {name!r}; expected {', '.join(SPLIT_NAMES)}")
-    return SPLIT_NAMES[name.lower()]
+    return SPLIT_NAMES[name.lower()] if name else None

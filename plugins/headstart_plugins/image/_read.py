@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from headstart.errors import DataError
 from headstart.specs import Sample
@@ -51,7 +51,6 @@ MAX_PIXELS = 64_000_000
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000")
 """Formats that are tried. Not EPS, WMF and the like: Pillow would start other programs for them."""
 
-ORIENTATION = 0x0112
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -95,14 +94,12 @@ def _decode(source: Path | io.BytesIO, where: str, background: int) -> Sample:
             loaded = _first_frame(picture, notes)
             _check_size(loaded, where)
             value = np.asarray(_rgb(loaded, background, notes))
-    except DataError:
+    except (DataError, MemoryError):
         raise
     except UnidentifiedImageError as exc:
         raise DataError(f"{where}: not a picture in a known format", hint="known: " + ", ".join(FORMATS)) from exc
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
         raise DataError(f"{where}: larger than {MAX_PIXELS // 10**6} megapixels ({exc})") from exc
-    except MemoryError:
-        raise
     except Exception as exc:  # a decoder meets hostile bytes: struct, zlib, index and value errors all mean "corrupt"
         raise DataError(f"{where}: corrupt or truncated picture: {exc}") from exc
     return Sample(value, tuple(notes))
@@ -139,7 +136,7 @@ def _first_frame(picture: Image.Image, notes: list[str]) -> Image.Image:
 
 def _orientation(picture: Image.Image, notes: list[str]) -> int:
     try:
-        value = picture.getexif().get(ORIENTATION, 1)
+        value = picture.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # the pixels are sound; metadata may be any bytes
         notes.append("with unreadable EXIF data, ignored")
         return 1

@@ -1,13 +1,132 @@
-"""The same convolutions in a form that XLA compiles well on CPUs. Each holds its stock layer and owns no variables."""
+"""Convolutions in a form that XLA compiles well on CPUs. Each holds its stock layer and owns no variables.
+
+A depthwise convolution and its two gradients are sums of shifted products. What JAX derives from the first is slow in
+two places on CPUs: the gradient of the kernel reads both arrays once for each kernel position, against the grain, and
+that of a strided input works on zeros.
+"""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import keras
 from keras import ops
 
-from headstart.engine.lowering.applied import LoweredConvolution, read_convolution
+from headstart.engine.lowering.applied import Extent, LoweredConvolution, read_convolution
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Window:
+    """How the kernel meets an input of `length` (height, width): zeros around it, steps, and how many outputs."""
+
+    length: Pair
+    kernel: Pair
+    strides: Pair
+    before: Pair
+    after: Pair
+    size: Pair
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...], layer: Any) -> Window:
+        """For inputs (batch, height, width, channel) of a Keras layer."""
+        length, kernel, strides = (_pair(each) for each in (shape[1:3], layer.kernel_size, layer.strides))
+        rows, columns = (Extent.of(*each, layer.padding) for each in zip(length, kernel, strides, strict=True))
+        before, after = (rows.before, columns.before), (rows.after, columns.after)
+        return cls(length, kernel, strides, before, after, (rows.size, columns.size))
+
+    def seen(self, axis: int, offset: int) -> slice:
+        """The padded input's positions that kernel position `offset` meets."""
+        stride = self.strides[axis]
+        return slice(offset, offset + (self.size[axis] - 1) * stride + 1, stride)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def convolve(inputs: Any, kernel: Any, window: Window) -> Any:
+    """(batch, height, width, channel) and (height, width, channel) to (batch, height, width, channel)."""
+    padded = _padded(inputs, window.before, window.after)
+    return _sum(
+        padded[:, window.seen(0, i), window.seen(1, j)] * kernel[i, j]
+        for i in range(window.kernel[0])
+        for j in range(window.kernel[1])
+    )
+
+
+def _forward(inputs: Any, kernel: Any, window: Window) -> tuple[Any, tuple[Any, Any]]:
+    return convolve(inputs, kernel, window), (inputs, kernel)
+
+
+def _backward(window: Window, kept: tuple[Any, Any], flow: Any) -> tuple[Any, Any]:
+    inputs, kernel = kept
+    return _to_inputs(flow, kernel, window), _to_kernel(inputs, flow, window)
+
+
+convolve.defvjp(_forward, _backward)
+
+
+def _pair(numbers: Iterable[int]) -> Pair:
+    first, second = numbers
+    return first, second
+
+
+def _padded(images: Any, before: Pair, after: Pair) -> Any:
+    return jnp.pad(images, ((0, 0), *zip(before, after, strict=True), (0, 0)))
+
+
+def _sum(parts: Iterator[Any]) -> Any:
+    return functools.reduce(lambda total, part: total + part, parts)
+
+
+def _to_inputs(flow: Any, kernel: Any, window: Window) -> Any:
+    """Each of stride x stride phases of the padded input is met by its own kernel positions; then they interleave."""
+    (rows, columns), (height, width) = window.strides, window.length
+    counts = _pair(
+        -(-(first + length + last) // stride)
+        for first, length, last, stride in zip(window.before, window.length, window.after, window.strides, strict=True)
+    )
+    reach = _pair((kernel - 1) // stride for kernel, stride in zip(window.kernel, window.strides, strict=True))
+    padded = _padded(flow, reach, _pair(max(n - size, 0) for n, size in zip(counts, window.size, strict=True)))
+
+    def phase(row: int, column: int) -> Any:
+        taps = [
+            padded[:, reach[0] - p : reach[0] - p + counts[0], reach[1] - q : reach[1] - q + counts[1]] * kernel[i, j]
+            for p, i in enumerate(range(row, window.kernel[0], rows))
+            for q, j in enumerate(range(column, window.kernel[1], columns))
+        ]
+        return _sum(iter(taps)) if taps else jnp.zeros((len(flow), *counts, flow.shape[-1]), flow.dtype)
+
+    phases = [jnp.stack([phase(row, column) for column in range(columns)], axis=3) for row in range(rows)]
+    whole = jnp.stack(phases, axis=2).reshape(-1, counts[0] * rows, counts[1] * columns, flow.shape[-1])
+    top, left = window.before
+    return whole[:, top : top + height, left : left + width]
+
+
+def _to_kernel(inputs: Any, flow: Any, window: Window) -> Any:
+    """Image by image, and row by row of the kernel: the products stay in the processor's cache, and a product with
+    ones sums them along the grain.
+    """
+    ones = jnp.ones((1, window.size[0] * window.size[1]), flow.dtype)
+    span = window.seen(0, 0).stop
+
+    def add_image(total: Any, pair: tuple[Any, Any]) -> tuple[Any, None]:
+        image, gradient = pair
+        padded = _padded(image[None], window.before, window.after)[0]
+
+        def row(_: None, i: Any) -> tuple[None, Any]:
+            rows = jax.lax.dynamic_slice_in_dim(padded, i, span, axis=0)[:: window.strides[0]]
+            products = (rows[:, window.seen(1, j)] * gradient for j in range(window.kernel[1]))
+            return None, jnp.stack([(ones @ each.reshape(-1, each.shape[-1]))[0] for each in products])
+
+        return total + jax.lax.scan(row, None, jnp.arange(window.kernel[0]))[1], None
+
+    start = jnp.zeros((*window.kernel, flow.shape[-1]), flow.dtype)
+    return jax.lax.scan(add_image, start, (inputs, flow))[0]
 
 
 class _Finished(LoweredConvolution):
@@ -33,8 +152,6 @@ class ShiftedDepthwise(_Finished):
 
     def multiply(self, inputs: Any, kernel: Any) -> Any:
         """See `_Finished`."""
-        from headstart_plugins.jax_lowerings._depthwise import Window, convolve
-
         return convolve(inputs, kernel[..., 0], Window.of(inputs.shape, self.form.layer))
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from headstart.hookspecs import hookimpl
 from headstart.specs import BackboneSpec
-from headstart_plugins.keras_hub._registered import REGISTERED
+from headstart_plugins.keras_hub._families import REGISTERED
 
 if TYPE_CHECKING:
     from headstart.errors import Problem

@@ -13,10 +13,9 @@ import keras
 from headstart.engine.network.cutting import between, lone_tensors, nodes_of
 from headstart.errors import UsageError
 from headstart.specs import Backbone, BackboneRequest, Stage
-from headstart_plugins.keras_hub._families import POOLING
+from headstart_plugins.keras_hub._families import POOLING, TOP
 from headstart_plugins.keras_hub._folder import require_plain
 from headstart_plugins.keras_hub._needs import require_installed
-from headstart_plugins.keras_hub._registered import TOP
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -30,7 +31,10 @@ def load(file: Path, backbone: Backbone) -> Mapping[str, np.ndarray]:
         if keras.backend.is_float_dtype(variable.dtype):
             variable.assign(np.full(variable.shape, np.nan, dtype=np.float32))
     try:
-        _fill(whole, file, folder.config)
+        if file.name.startswith("model.weights"):
+            whole.load_weights(str(file))
+        else:
+            _convert(whole, file, json.loads(folder.config))
         empty = [v.path for v in whole.weights if not np.isfinite(keras.ops.convert_to_numpy(v)).all()]
         if empty:
             raise ValueError(f"{len(empty)} of {len(whole.weights)} weights are not in it, or not finite: {empty[0]}")
@@ -42,13 +46,10 @@ def load(file: Path, backbone: Backbone) -> Mapping[str, np.ndarray]:
     return read_arrays(tuple(cut_stages(whole)))
 
 
-def _fill(whole: keras.Model, file: Path, config: str) -> None:
-    if file.name.startswith("model.weights"):
-        whole.load_weights(str(file))
-        return
+def _convert(whole: keras.Model, file: Path, document: Mapping[str, Any]) -> None:
+    """Give `whole` the weights of a Hugging Face or timm model."""
     from keras_hub.src.utils.transformers.safetensor_utils import SafetensorLoader
 
-    document = json.loads(config)
     prefix = {} if "model_type" in document else {"prefix": ""}
     with SafetensorLoader(str(file.parent), **prefix) as loader:
         converter_of(document).convert_weights(whole, loader, document)

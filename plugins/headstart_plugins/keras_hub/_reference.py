@@ -14,10 +14,9 @@ from headstart.errors import UsageError
 from headstart.specs import BackboneSpec, FetchedFile, LocalFile, WeightsSpec
 from headstart.suggest import suggestion
 from headstart.weights.source import store_root
-from headstart_plugins.keras_hub._families import CATALOGUED
+from headstart_plugins.keras_hub._families import CATALOGUED, NAME, REGISTERED
 from headstart_plugins.keras_hub._folder import CONFIG, Folder, find_preset, read_folder
 from headstart_plugins.keras_hub._needs import PREFIX, require_installed
-from headstart_plugins.keras_hub._registered import NAME, REGISTERED
 
 
 @dataclass(frozen=True)

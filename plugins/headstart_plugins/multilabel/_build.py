@@ -130,10 +130,6 @@ class RunningMultilabelEvaluator(Sums):
         found = _metrics.scores_of_counts(precisions[None], hits, given, true, same=sums["same"] / sums["rows"])
         return {name: float(values[0]) for name, values in found.items()}
 
-    def result(self) -> Evaluation:
-        """The metrics."""
-        return Evaluation(self.metrics())
-
 
 STEEPEST = 4.0
 """What a logit changes where a probability of a half changes by 1."""
@@ -266,7 +262,8 @@ class Multilabel(LabelTask):
 
     def decode(self, outputs: Batch, facts: Sequence[Facts], top_k: int) -> Sequence[Mapping[str, Any]]:
         """`prediction`, the labels that are given, joined by "|", and the `top_k` most probable, best first."""
-        probability, names = self.probabilities(outputs[LOGITS]), np.array(self.classes, object)
+        probability = self.probabilities(outputs[LOGITS])
+        names = np.array(self.classes, object)
         best = self.most_probable(outputs[LOGITS], probability, top_k)
         return [
             {"prediction": SEPARATOR.join(names[given]), "top_k": top}

@@ -33,7 +33,8 @@ def intervals(
 ) -> dict[str, tuple[float, float]]:
     """95 % percentile intervals of `scores` from resamples of the samples (Efron & Tibshirani 1993, chapter 13)."""
     found: dict[str, list[np.ndarray]] = {}
-    random, (rows, labels) = np.random.default_rng(seed), targets.shape
+    random = np.random.default_rng(seed)
+    rows, labels = targets.shape
     count = int(np.clip(MOST_CELLS // (rows * labels), FEWEST, RESAMPLES))
     for start in range(0, count, CHUNK):
         drawn = random.integers(0, rows, (min(CHUNK, count - start), rows))

@@ -15,16 +15,43 @@ from headstart.engine.linear.rows import Rows
 from headstart.errors import DataError
 from headstart.specs import Evaluation, Facts, Solved, TaskRequest, TensorSpec
 from headstart.specs.tasks import Batch
-from headstart_plugins._heads.evaluators import Kept, Sums
+from headstart_plugins._heads.evaluators import Kept, Sums, middle_95
 from headstart_plugins._heads.logistic import Weights
 from headstart_plugins._heads.options import HeadOptions
 from headstart_plugins._heads.task import LinearHeadTask
-from headstart_plugins.regression import _metrics
 
 RIDGE = "ridge"
 VALUE = "value"
 NUMBER = "number"
+RESAMPLES = 1000
 QUANTILES = (0.5, 0.9, 1.0)
+
+
+def scores(targets: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """R squared, root mean squared error and mean absolute error of (row,) float64 numbers.
+
+    Where all targets are the same, R squared is 1 for the right answer and 0 for others, as in scikit-learn.
+    """
+    errors = predicted - targets
+    squared = float(np.mean(errors**2))
+    spread = float(np.var(targets)) if np.ptp(targets) > 0 else 0.0  # the variance of equal numbers can be 1e-34
+    return {"r2": r_squared(squared, spread), "rmse": float(np.sqrt(squared)), "mae": float(np.mean(np.abs(errors)))}
+
+
+def r_squared(squared: float, spread: float) -> float:
+    """R squared from the mean squared error and the variance of the targets, `spread`."""
+    constant = 1.0 if squared == 0.0 else 0.0
+    return 1.0 - squared / spread if spread > 0.0 else constant
+
+
+def intervals(targets: np.ndarray, predicted: np.ndarray, seed: int = 0) -> dict[str, tuple[float, float]]:
+    """95 % percentile intervals of `scores` from 1000 resamples (Efron & Tibshirani 1993, chapter 13)."""
+    random = np.random.default_rng(seed)
+    parts = []
+    for _ in range(RESAMPLES):
+        drawn = random.integers(0, len(targets), len(targets))
+        parts.append(scores(targets[drawn], predicted[drawn]))
+    return {name: middle_95(np.array([part[name] for part in parts])) for name in parts[0]}
 
 
 class RegressionEvaluator(Kept):
@@ -40,7 +67,7 @@ class RegressionEvaluator(Kept):
 
     def metrics(self) -> Mapping[str, float]:
         """`r2`, `rmse` and `mae`."""
-        return _metrics.scores(self["true"], self["answers"])
+        return scores(self["true"], self["answers"])
 
     def result(self) -> Evaluation:
         """95 % `intervals` of all metrics by a seeded bootstrap over samples; `absolute_error`: how large it is for
@@ -48,8 +75,8 @@ class RegressionEvaluator(Kept):
         true, answers = self["true"], self["answers"]
         errors = np.abs(answers - true)
         return Evaluation(
-            metrics=_metrics.scores(true, answers),
-            intervals=_metrics.intervals(true, answers),
+            metrics=scores(true, answers),
+            intervals=intervals(true, answers),
             report={"absolute_error": {f"{share:.0%}": float(np.quantile(errors, share)) for share in QUANTILES}},
         )
 
@@ -89,14 +116,10 @@ class RunningRegressionEvaluator(Sums):
         squared, mean = found["squared_errors"] / rows, found["numbers"] / rows
         spread = found["squared_numbers"] / rows - mean**2 if found["highest"] > found["lowest"] else 0.0
         return {
-            "r2": _metrics.r_squared(squared, spread),
+            "r2": r_squared(squared, spread),
             "rmse": float(np.sqrt(squared)) * self._deviation,
             "mae": found["absolute_errors"] / rows * self._deviation,
         }
-
-    def result(self) -> Evaluation:
-        """The metrics."""
-        return Evaluation(self.metrics())
 
     def _widen(self, lowest: Any, highest: Any) -> None:
         self.sums["lowest"] = np.minimum(self.sums["lowest"], lowest)
@@ -205,7 +228,7 @@ class Regression(LinearHeadTask):
     def baseline(self, train: Batch, test: Batch) -> Mapping[str, float]:
         """`mean_r2`, `mean_rmse` and `mean_mae`: the mean of `train` as the answer to all."""
         answer = np.full(len(test[NUMBER]), float(self.real(train[NUMBER]).mean()))
-        return {f"mean_{name}": value for name, value in _metrics.scores(self.real(test[NUMBER]), answer).items()}
+        return {f"mean_{name}": value for name, value in scores(self.real(test[NUMBER]), answer).items()}
 
     def decode(self, outputs: Batch, facts: Sequence[Facts], top_k: int) -> Sequence[Mapping[str, Any]]:
         """`prediction`: the number, to a ten-millionth of train's deviation or finer, as far as a float32 tells."""

@@ -80,10 +80,11 @@ class LineConsole(ABC):
 
     def _progress(self, event: Progress) -> None:
         activity = (event.activity, event.phase, event.epoch)
-        if activity != self._activity:
-            self._begin_activity(event)
+        new = activity != self._activity
+        if new:
+            self._end_activity()
             self._activity, self._began = activity, event.time
-        self._update_activity(event)
+        self._show_activity(event, new=new)
         if event.done >= event.total:
             self._end_activity()
             if event.activity != "train":
@@ -93,12 +94,8 @@ class LineConsole(ABC):
         self._activity = None
 
     @abstractmethod
-    def _begin_activity(self, event: Progress) -> None:
-        """Something else goes on than before."""
-
-    @abstractmethod
-    def _update_activity(self, event: Progress) -> None:
-        """So far it went."""
+    def _show_activity(self, event: Progress, *, new: bool) -> None:
+        """What goes on, `new` where it is something else than before, and how far it went."""
 
     @abstractmethod
     def _line(self, text: str, style: str) -> None:
@@ -129,10 +126,9 @@ class PlainConsole(LineConsole):
         self._log_every, self._stream = log_every, stream
         self._told = 0.0
 
-    def _begin_activity(self, event: Progress) -> None:
-        self._told = event.time
-
-    def _update_activity(self, event: Progress) -> None:
+    def _show_activity(self, event: Progress, *, new: bool) -> None:
+        if new:
+            self._told = event.time
         if event.done < event.total and event.time - self._told >= self._log_every:
             self._told = event.time
             done = f"{say.count(event.done)} of {say.count(event.total)} {event.unit}"

@@ -30,15 +30,14 @@ MOST_CHARACTERS = 400
 
 @dataclass(frozen=True)
 class Mistake:
-    """One wrong answer, and its sample where it can be shown: `picture` and `sound` are data URIs."""
+    """One wrong answer, and its sample where it can be shown: the data URI of an "image" or "audio", or a "text"."""
 
     key: str
     target: str
     prediction: str
     confidence: float
-    picture: str | None = None
-    sound: str | None = None
-    text: str | None = None
+    kind: str = ""
+    sample: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,13 +83,12 @@ def with_sample(mistake: Mistake, run: RunView) -> Mistake:
     if preview is None:
         return mistake
     kind = preview.media_type.partition("/")[0]
-    if kind == "image":
-        return replace(mistake, picture=_data_uri(preview.media_type, preview.data))
-    if kind == "audio":
-        return replace(mistake, sound=_data_uri(preview.media_type, preview.data))
+    if kind in ("image", "audio"):
+        return replace(mistake, kind=kind, sample=_data_uri(preview.media_type, preview.data))
     if preview.media_type.partition(";")[0] == "text/plain":
         text = " ".join(preview.data.decode("utf-8", "replace").split())
-        return replace(mistake, text=text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + "...")
+        shown = text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + "..."
+        return replace(mistake, kind=kind, sample=shown)
     return mistake
 
 

@@ -60,15 +60,11 @@ class TerminalConsole(LineConsole):
         self._end_activity()
         self._bar.stop()
 
-    def _begin_activity(self, event: Progress) -> None:
-        self._end_activity()
-        of = f"/{event.epochs}" if event.epochs else ""
-        self._bar.start()
-        self._task = self._bar.add_task(
-            _lines.activity_title(event) + of, total=event.total, unit=event.unit, metrics=event.metrics
-        )
-
-    def _update_activity(self, event: Progress) -> None:
+    def _show_activity(self, event: Progress, *, new: bool) -> None:
+        if new:
+            title = _lines.activity_title(event) + (f"/{event.epochs}" if event.epochs else "")
+            self._bar.start()
+            self._task = self._bar.add_task(title, total=event.total, unit=event.unit, metrics=event.metrics)
         if self._task is not None:
             self._bar.update(self._task, completed=event.done, total=event.total, metrics=event.metrics, refresh=True)
 

@@ -62,11 +62,6 @@ def kept_views(request: StrategyRequest, own: int) -> int:
     return own if request.views is None else request.views
 
 
-def views_below(request: StrategyRequest, learning: tuple[str, ...]) -> int:
-    """The views kept below stages that are `learning`: none where the lowest stage is one of them."""
-    return kept_views(request, 0) if request.stages[0] not in learning else 0
-
-
 def refuse_train(request: StrategyRequest, strategy: str, instead: str) -> None:
     """Raises UsageError where stages are named to a `strategy` that chooses them itself; the hint is `instead`."""
     if request.train is not None:
@@ -74,13 +69,3 @@ def refuse_train(request: StrategyRequest, strategy: str, instead: str) -> None:
             f"the strategy {strategy}; received --train {','.join(request.train)}",
             hint=f"leave --train out, or {instead}",
         )
-
-
-def refuse_gradient_values(request: StrategyRequest) -> None:
-    """Raises UsageError where epochs or a rate were given and the head is solved for."""
-    for flag, value in (("--epochs", request.epochs), ("--learning-rate", request.learning_rate)):
-        if value is not None:
-            raise UsageError(
-                f"{flag} {value} has nothing to act on: probe solves this head in closed form",
-                hint=f"leave {flag} out, or use --head mlp or --strategy lp_ft",
-            )

@@ -27,8 +27,6 @@ from headstart_plugins.strategies._options import (
 
 Kind = Literal["everything", "norms", "biases", "low_rank"]
 """What learns in the backbone."""
-
-
 RATES: Mapping[tuple[str, Kind], tuple[float, float]] = {
     ("cnn", "everything"): (3e-4, 1.0),
     ("cnn", "norms"): (1e-2, 1.0),
@@ -95,17 +93,26 @@ def fine_tuning(
         weight_decay=options.weight_decay,
         average=options.average,
         patience=options.patience,
-        views=asked.views_below(request, stages),
+        views=0 if request.stages[0] in stages else asked.kept_views(request, 0),  # nothing lies below the lowest
     )
 
 
 def probe(request: StrategyRequest) -> Phases:
-    """The head alone on frozen features. Raises UsageError where backbone stages are to be trained."""
+    """The head alone on frozen features.
+
+    Raises UsageError where backbone stages are to be trained, and where epochs or a rate were given and the head is
+    solved for.
+    """
     options: ProbeOptions = request.options
     asked.refuse_train(request, "probe trains no backbone stage", "use --strategy lp_ft")
     views = asked.kept_views(request, VIEWS)
     if request.solvable:
-        asked.refuse_gradient_values(request)
+        for flag, value in (("--epochs", request.epochs), ("--learning-rate", request.learning_rate)):
+            if value is not None:
+                raise UsageError(
+                    f"{flag} {value} has nothing to act on: probe solves this head in closed form",
+                    hint=f"leave {flag} out, or use --head mlp or --strategy lp_ft",
+                )
         return (
             Phase(
                 name="probe",

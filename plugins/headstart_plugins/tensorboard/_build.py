@@ -60,18 +60,18 @@ class TensorBoardReporter:
 
         self.close()
         self._step = 0
-        self._files = {split: EventFile(self._open(_path(run, split)), event.time) for split in SPLITS}
+        for split in SPLITS:
+            stream: IO[bytes] = io.BytesIO()
+            if self._live:
+                path = _path(run, split)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.unlink(missing_ok=True)
+                stream = path.open("wb")
+            self._files[split] = EventFile(stream, event.time)
         recipe = run.path / "recipe.toml"
         if recipe.is_file():
             text = f"```toml\n{recipe.read_text(encoding='utf-8')}\n```"
             self._files["train"].text(event.time, "recipe", text)
-
-    def _open(self, path: Path) -> IO[bytes]:
-        if not self._live:
-            return io.BytesIO()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
-        return path.open("wb")
 
     def _epoch(self, event: EpochDone) -> None:
         """Steps count the epochs of the whole run, so that the phases' curves follow each other."""
@@ -86,16 +86,12 @@ class TensorBoardReporter:
         metrics = event.result["metrics"]
         for split, file in self._files.items():
             file.scalars(event.time, self._step, _under("final", metrics.get(split, {})))
-        if not self._live:
-            self._replace(run)
+            if not self._live:
+                path = _path(run, split)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                file.stream.seek(0)
+                write_file(path, file.stream.read())
         self.close()
-
-    def _replace(self, run: RunView) -> None:
-        for split, file in self._files.items():
-            path = _path(run, split)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            file.stream.seek(0)
-            write_file(path, file.stream.read())
 
 
 def _path(run: RunView, split: str) -> Path:

@@ -15,7 +15,7 @@ from headstart.engine.features.extract import Place, features_of, open_backbone,
 from headstart.engine.features.extractor import BATCH, FeatureExtractor, identify
 from headstart.engine.features.selection import Workload, decide
 from headstart.engine.lowering.registry import lowered
-from headstart.engine.network.saved import BackboneUse, Blueprint
+from headstart.engine.network.blueprint import BackboneUse, Blueprint
 from headstart.engine.network.stages import name_variables
 from headstart.errors import EngineRefusal
 

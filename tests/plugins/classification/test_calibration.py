@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from answers import calibrated, calibration_facts, evaluated, table_of
 from scipy.special import log_softmax, softmax
 
 from headstart.calibration import fit_temperature
@@ -14,33 +15,6 @@ from headstart_plugins.classification import ClassificationOptions
 from headstart_plugins.classification._build import Classification, build
 
 TASK = Classification(("a", "b", "c"))
-
-
-def evaluated(task, targets, outputs, losses=None):
-    evaluator = task.evaluator()
-    no_facts, no_losses = [{}] * len(targets), np.zeros(len(targets), np.float32)
-    evaluator.update({"class": targets}, outputs, no_facts, no_losses if losses is None else losses)
-    return evaluator.result()
-
-
-def calibrated(task, targets, outputs):
-    """The task with what these answers tell, and that as result.json has it for val."""
-    calibrator = task.calibrator()
-    calibrator.update({"class": targets}, outputs)
-    found = calibrator.found()
-    made = task.calibrated(found)
-    return made, {**found, "val": calibration_facts(made, targets, outputs)}
-
-
-def calibration_facts(task, targets, outputs):
-    return evaluated(task, targets, outputs).calibration
-
-
-def table_of(task, outputs):
-    """The columns of predictions.csv."""
-    count = len(next(iter(outputs.values())))
-    rows = [row for answer in task.decode(outputs, [{}] * count, 2**31) for row in task.rows(answer)]
-    return {name: [row[name] for row in rows] for name in task.columns}
 
 
 def answers(too_sure, count=3000, seed=0):

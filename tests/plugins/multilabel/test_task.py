@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from answers import calibrated, calibration_facts, evaluated, table_of
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
@@ -16,33 +17,6 @@ from headstart.specs import TaskRequest
 from headstart_plugins.multilabel import MultilabelOptions
 from headstart_plugins.multilabel._build import Multilabel, build
 from headstart_plugins.multilabel._thresholds import choose_threshold
-
-
-def evaluated(task, targets, outputs, losses=None):
-    evaluator = task.evaluator()
-    no_facts, no_losses = [{}] * len(targets), np.zeros(len(targets), np.float32)
-    evaluator.update({"labels": targets}, outputs, no_facts, no_losses if losses is None else losses)
-    return evaluator.result()
-
-
-def calibrated(task, targets, outputs):
-    """The task with what these answers tell, and that as result.json has it for val."""
-    calibrator = task.calibrator()
-    calibrator.update({"labels": targets}, outputs)
-    found = calibrator.found()
-    made = task.calibrated(found)
-    return made, {**found, "val": calibration_facts(made, targets, outputs)}
-
-
-def calibration_facts(task, targets, outputs):
-    return evaluated(task, targets, outputs).calibration
-
-
-def table_of(task, outputs):
-    """The columns of predictions.csv."""
-    count = len(next(iter(outputs.values())))
-    rows = [row for answer in task.decode(outputs, [{}] * count, 2**31) for row in task.rows(answer)]
-    return {name: [row[name] for row in rows] for name in task.columns}
 
 
 def task_of(targets=None, labels=None):

@@ -66,17 +66,17 @@ def test_on_a_gpu_the_stock_convolutions_are_used():
 def test_the_gradient_of_a_five_by_five_kernel_is_that_of_pytorch(monkeypatch, chunk, padding):
     """In chunks of one sample, of two with a rest of one, and of all."""
     torch = pytest.importorskip("torch")
-    from headstart_plugins.torch_lowerings import _convolve
+    from headstart_plugins.torch_lowerings import _build
 
-    monkeypatch.setattr(_convolve, "CHUNK", chunk)
+    monkeypatch.setattr(_build, "CHUNK", chunk)
     torch.manual_seed(0)
     images = torch.randn(5, 7, 6, 8)
     weights = torch.randn(7, 1, 5, 5, requires_grad=True)
     outputs = torch.nn.functional.conv2d(images, weights, padding=padding, groups=7)
     flow = torch.randn_like(outputs)
     (expected,) = torch.autograd.grad(outputs, weights, flow)
-    given = _convolve.kernel_gradient(flow, images, weights.detach(), padding)
+    given = _build.kernel_gradient(flow, images, weights.detach(), padding)
     torch.testing.assert_close(given, expected, rtol=1e-4, atol=1e-4)
-    assert _convolve.pays(weights, (1, 1))
-    assert not _convolve.pays(weights, (2, 2))
-    assert not _convolve.pays(weights[..., :3], (1, 1))
+    assert _build.pays(weights, (1, 1))
+    assert not _build.pays(weights, (2, 2))
+    assert not _build.pays(weights[..., :3], (1, 1))

@@ -30,8 +30,8 @@ from headstart.engine.network.assemble import (
     load_weights,
     without_head,
 )
+from headstart.engine.network.blueprint import BackboneUse
 from headstart.engine.network.network import TAP
-from headstart.engine.network.saved import BackboneUse
 from headstart.specs import FeatureSpec, InputKind
 
 OnProgress = Callable[[int, int], None]

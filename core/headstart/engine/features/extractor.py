@@ -21,8 +21,9 @@ from headstart.engine.device import forward
 from headstart.engine.features.decision import EngineDecision, Measured
 from headstart.engine.features.export import Exporters
 from headstart.engine.lowering.registry import device_at_hand
+from headstart.engine.network.blueprint import Blueprint, describe
 from headstart.engine.network.network import Network
-from headstart.engine.network.saved import Blueprint, describe, save_network
+from headstart.engine.network.saved import save_network
 from headstart.engine.network.stages import read_arrays
 from headstart.engine.precision import FLOAT32
 from headstart.environment import processor

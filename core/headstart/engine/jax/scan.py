@@ -95,7 +95,7 @@ class JaxScan(JaxTrains):
             return learned, _with(kept, place - start, result)
 
         learned, kept = jax.lax.fori_loop(start, stop, body, (learned, kept))
-        return learned, kept, all_finite([kept.loss, *learned.first])
+        return learned, kept, all_finite([kept.loss, *learned.moments.first])
 
     def _up_to_the_first_bad(
         self, learned: Learned, kept: Result, start: Any, stop: Any, *given: Any

@@ -47,15 +47,12 @@ def inference(compute: Callable[..., Any], stages: Sequence[Stage]) -> Callable[
 
 
 class Learned(NamedTuple):
-    """What an update changes: weights, both moments of their gradients, their average, what moves without gradients.
+    """What an update changes: the optimizer's moments, and what moves without gradients.
 
     Weights and moments are flat, narrow matrices by columns: an update then runs along memory, whatever the shapes.
     """
 
-    values: list[Any]
-    first: list[Any]
-    second: list[Any]
-    averages: list[Any]
+    moments: Moments
     moving: list[Any]
 
 
@@ -103,12 +100,12 @@ class Update:
         optimizer = self.step.optimizer
         values = [variable.value for variable in self._trainable]
         state = (values, optimizer.first, optimizer.second, optimizer.averages)
-        flat = [[_flat(array) for array in each] for each in state]
-        return Learned(flat[0], flat[1], flat[2], flat[3], [variable.value for variable in self._moving])
+        flat = Moments(*([_flat(array) for array in each] for each in state))
+        return Learned(flat, [variable.value for variable in self._moving])
 
     def end(self, learned: Learned, count: int) -> None:
         """Put what was learned, after `count` updates, into the variables and the optimizer."""
-        moments = Moments(*(self.shaped(each) for each in learned[:4]))
+        moments = Moments(*(self.shaped(each) for each in learned.moments))
         for variable, value in zip(self._trainable, moments.values, strict=True):
             variable.assign(value)
         for variable, value in zip(self._moving, learned.moving, strict=True):
@@ -136,7 +133,7 @@ class Update:
     ) -> Gradients:
         """Traceable: the gradients of the losses' sum over `total`, how many samples the whole batch has."""
         (loss, (moving, losses, outputs)), gradients = jax.value_and_grad(self._loss, has_aux=True)(
-            learned.values, learned.moving, frozen, batch, targets, (mask, total)
+            learned.moments.values, learned.moving, frozen, batch, targets, (mask, total)
         )
         return Gradients(Result(loss, losses, outputs), gradients, moving)
 
@@ -144,8 +141,8 @@ class Update:
         """Traceable: whether loss and gradients were finite, and the next state."""
         # A finite loss can have gradients that are not: a root at zero, an exponential that overflows.
         finite = all_finite([found.result.loss, *found.gradients])
-        new = self.step.optimizer.updated(Moments(*learned[:4]), found.gradients, frozen.anchors, scale)
-        return finite, Learned(list(new.values), list(new.first), list(new.second), list(new.averages), found.moving)
+        new = self.step.optimizer.updated(learned.moments, found.gradients, frozen.anchors, scale)
+        return finite, Learned(new, found.moving)
 
     def guarded(self, learned: Learned, *given: Any) -> tuple[Result, Any, Learned]:
         """As a call; where something was not finite, nothing changes."""
@@ -154,7 +151,7 @@ class Update:
 
     def _loss(
         self,
-        values: list[Any],
+        values: Sequence[Any],
         moving: list[Any],
         frozen: Fixed,
         batch: Mapping[str, Any],
@@ -170,7 +167,7 @@ class Update:
         moved = [scope.get_current_value(variable) for variable in self._moving]
         return jnp.sum(losses * mask) / total, (moved, losses, outputs)
 
-    def _mapping(self, values: list[Any], moving: list[Any], frozen: Fixed) -> list[tuple[keras.Variable, Any]]:
+    def _mapping(self, values: Sequence[Any], moving: list[Any], frozen: Fixed) -> list[tuple[keras.Variable, Any]]:
         shaped = self.shaped(values)
         mapping = [
             *zip(self._trainable, shaped, strict=True),

@@ -116,7 +116,9 @@ class _Pass:
         inputs = None
         if isinstance(model.input, dict):  # under their own names: Keras adds to names of tensors inside another graph
             inputs = {n: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=n) for n, x in model.input.items()}
-        return keras.models.clone_model(model, inputs, clone_function=self._replacement, call_function=_call)
+        return keras.models.clone_model(
+            model, inputs, clone_function=lambda layer: self.done[id(layer)] or _TakenIn(), call_function=_call
+        )
 
     def _settle(self, layer: keras.Layer, readers: Mapping[int, keras.Layer]) -> None:
         chain = _chain_from(layer, readers)
@@ -153,9 +155,6 @@ class _Pass:
         inner = _Pass(self.rules, self.warn)
         inner._settle(layer, {})
         return inner.done[id(layer)]
-
-    def _replacement(self, layer: keras.Layer) -> keras.Layer | _TakenIn:
-        return self.done[id(layer)] or _TakenIn()
 
 
 class _TakenIn:

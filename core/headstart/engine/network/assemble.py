@@ -13,9 +13,9 @@ import keras
 import numpy as np
 
 from headstart.engine.device import forward
+from headstart.engine.network.blueprint import BackboneUse
 from headstart.engine.network.lsuv_init import initialise
 from headstart.engine.network.network import Network, choose_features
-from headstart.engine.network.saved import BackboneUse
 from headstart.engine.network.stages import (
     StageSummary,
     assign_arrays,

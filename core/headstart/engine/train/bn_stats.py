@@ -8,7 +8,7 @@ colour's on grey pictures, would otherwise be divided by next to nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 
 import keras
 import numpy as np
@@ -49,9 +49,11 @@ def reestimate(network: Network, tensors: Mapping[str, np.ndarray], rows: np.nda
             layer.momentum = 0.0  # after a batch, the moving statistics are that batch's
             layer.trainable = True
             vars(layer)["call"] = settling_statistics(layer)  # shadows the method, past Keras' tracking of attributes
-        for batch, share in _batches(tensors, rows):
+        mixed = np.asarray(rows)[epoch_order(0, 0, len(rows))]  # for rows may lie by class
+        for part in np.array_split(mixed, max(1, round(len(mixed) / BATCH))):
+            share = len(part) / len(mixed)
             with without_gradients():
-                network.run(batch, 0, len(network.stages) - 1)
+                network.run({name: array[part] for name, array in tensors.items()}, 0, len(network.stages) - 1)
             for layer, (mean, variance) in zip(layers, sums, strict=True):
                 mean += (1 - prior) * share * _array(layer.moving_mean)
                 variance += (1 - prior) * share * _array(layer.moving_variance)
@@ -73,13 +75,3 @@ def statistics_of(network: Network) -> set[str]:
 
 def _array(variable: keras.Variable) -> np.ndarray:
     return np.array(keras.ops.convert_to_numpy(variable), np.float64)
-
-
-def _batches(
-    tensors: Mapping[str, np.ndarray], rows: Sequence[int] | np.ndarray
-) -> Iterator[tuple[dict[str, np.ndarray], float]]:
-    """Batches in a fixed mixed order, for rows may lie by class, each with its share of all samples."""
-    mixed = np.asarray(rows)[epoch_order(0, 0, len(rows))]
-    count = max(1, round(len(mixed) / BATCH))
-    for part in np.array_split(mixed, count):
-        yield {name: array[part] for name, array in tensors.items()}, len(part) / len(mixed)

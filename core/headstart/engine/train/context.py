@@ -164,20 +164,18 @@ class Place:
 
 def digest_of(hashes: Mapping[str, str]) -> str:
     """One SHA-256 of the hashes of weights by name."""
-    digest = hashlib.sha256()
-    for name in sorted(hashes):
-        digest.update(f"{name} {hashes[name]}\n".encode())
-    return digest.hexdigest()
+    lines = [f"{name} {hashes[name]}\n" for name in sorted(hashes)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def digest_of_plan(phases: Sequence[Phase]) -> str:
     """One SHA-256 of all that phases are planned with."""
-    text = json.dumps([vars(phase) for phase in phases], sort_keys=True, default=_plain)
+    text = json.dumps(
+        [vars(phase) for phase in phases],
+        sort_keys=True,
+        default=lambda value: dict(value) if isinstance(value, Mapping) else vars(value),
+    )
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _plain(value: object) -> Any:
-    return dict(value) if isinstance(value, Mapping) else vars(value)
 
 
 def training_precision(asked: str, prefix: str) -> str:

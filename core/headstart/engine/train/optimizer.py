@@ -64,7 +64,7 @@ class GroupedAdamW:
 
     `first` and `second` are the moments, `averages` the moving average (empty without one): backend tensors in the
     order of `names`; `count` is the number of updates made. These four are all the state there is. Keras' `AdamW` of
-    the same settings makes the same updates.
+    the same settings makes the same updates. `stages` are those of the weights.
     """
 
     def __init__(
@@ -83,13 +83,13 @@ class GroupedAdamW:
         self.begin_again()
         self.factor = 1.0
         """By which every rate of the schedule is multiplied."""
-        stages = [name.partition("/")[0] for name in named]
-        different = sorted({rates[stage] for stage in stages})
-        self.groups = [different.index(rates[stage]) for stage in stages]
+        self.stages = [name.partition("/")[0] for name in named]
+        different = sorted({rates[stage] for stage in self.stages})
+        self.groups = [different.index(rates[stage]) for stage in self.stages]
         """The column of `scales` that each weight follows."""
         self.anchors: list[Any | None] = [
             copied(variable) if rules.l2_sp and stage != HEAD else None
-            for variable, stage in zip(self.variables, stages, strict=True)
+            for variable, stage in zip(self.variables, self.stages, strict=True)
         ]
         """Where each weight is drawn to, None where it is not."""
         exempt = [

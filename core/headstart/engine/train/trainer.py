@@ -305,16 +305,15 @@ class Trainer:
     def _trained(self) -> dict[str, int]:
         """The numbers that the optimizer moves, by stage; those of an adapter are its factors."""
         counts: Counter[str] = Counter()
-        for name, variable in zip(self._optimizer.names, self._optimizer.variables, strict=True):
-            counts[name.partition("/")[0]] += math.prod(variable.shape)
+        for stage, variable in zip(self._optimizer.stages, self._optimizer.variables, strict=True):
+            counts[stage] += math.prod(variable.shape)
         return dict(counts)
 
     def _unreached(self) -> list[str]:
         """The stages that learn and of which no weight has had a gradient since the phase, or its trial, began."""
-        reached = {name.partition("/")[0]: False for name in self._optimizer.names}
-        for name, second in zip(self._optimizer.names, self._optimizer.second, strict=True):
-            reached[name.partition("/")[0]] |= bool(keras.ops.any(second > 0))
-        return [stage for stage, is_reached in reached.items() if not is_reached]
+        moments = zip(self._optimizer.stages, self._optimizer.second, strict=True)
+        reached = {stage for stage, second in moments if keras.ops.any(second > 0)}
+        return [stage for stage in dict.fromkeys(self._optimizer.stages) if stage not in reached]
 
     # --- going back, going on, and saving ----------------------------------------------------------------------------
 

@@ -6,25 +6,25 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import SkipTest
 
-from headstart.backend import VARIABLE, activate, choose_backend, installed_backends
-from headstart.errors import HeadstartError, PluginError, UsageError
-from headstart.specs import BACKENDS, InputKind, RemoteFile, Stage
-from headstart.testing.answers import read_outputs, write_arrays
-from headstart.testing.contract import Contract, shared, told
+from headstart.backend import VARIABLE, installed_backends
+from headstart.errors import HeadstartError, PluginError
+from headstart.specs import BACKENDS, InputKind, RemoteFile
+from headstart.testing.contract import MOST_LISTED, Contract, ContractFailure, shared, told
 from headstart.testing.declared import Declared
 from headstart.testing.fresh_process import run_fresh
 from headstart.testing.input_kinds import build_kind, input_of, make_up
+from headstart.testing.values import differences
 from headstart.weights.fetching import ALGORITHMS, UNKNOWN
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from headstart.testing.backbones.network import Outputs, Trained
+    from headstart.testing.backbones.network import Outputs, SmallNetwork, Trained
 
 SAMPLES = 16
 """Rows of a batch; with fewer, statistics of a deep network magnify rounding."""
@@ -48,15 +48,16 @@ class BackboneOffer(Contract):
         """
         return make_up(kind.tensors, count)
 
-    def _find_spec(self) -> Any:
+    @property
+    @shared
+    def spec(self) -> Any:
+        """See `Contract`; a reference is opened by its plugin."""
         self._require_loaded()
         registered = {spec.name for spec in self.registry.specs(self._kind)}
         if self.name in registered or "resolve_backbone" not in self._published().hooks:
-            return super()._find_spec()
-        try:
+            return super().spec
+        with self._explaining("it is not registered, and resolve_backbone does not open it: ", "Correct one of them."):
             return self.registry.resolve_backbone(self.name)
-        except HeadstartError as exc:
-            self._fail(f"it is not registered, and resolve_backbone does not open it: {exc}", "Correct one of them.")
 
     def _variant(self) -> Any:
         """The options of the small network that is built."""
@@ -171,11 +172,8 @@ class BackboneDeclared(BackboneOffer, Declared):
         stated = [("preprocess", self.spec.preprocess)]
         stated += [(f"preprocess of the weights {weights.name!r}", weights.preprocess) for weights in self.spec.weights]
         for where, preprocess in stated:
-            try:
+            with self._explaining(f"{where} is refused by {kind.name}: ", "Correct the value."):
                 build_kind(self.registry, kind, preprocess)
-            except HeadstartError as exc:
-                hint = f" ({exc.hint})" if exc.hint else ""
-                self._fail(f"{where} is refused by {kind.name}: {exc}{hint}", "Correct the value.")
 
     def _targets(self) -> Iterator[tuple[str, str]]:
         yield from super()._targets()
@@ -189,287 +187,142 @@ class BackboneDeclared(BackboneOffer, Declared):
 
 
 RUNS = "Each stage must take what the stage below gives, in training and in inference."
+DRAWS = "Draw nothing while it is built or called: random numbers, clocks and counters of the process differ each time."
+NAMES = "Name the sublayers of composite layers yourself, by their place, and make all weights when it is built."
 
 
-class BackboneSubject(BackboneOffer):
-    """Base of level B. Everything here is made once a class, when it is first asked for."""
-
-    def _backend(self) -> str:
-        """The backend of this process: KERAS_BACKEND, or the first installed one."""
-        try:
-            choice = choose_backend(None)
-        except UsageError as exc:
-            raise SkipTest(f"{exc}: {exc.hint}") from exc
-        activate(choice)
-        return choice.name
-
-    def _built(self) -> tuple[Stage, ...]:
-        """The small network as the build target gives it, or as `_alive` left it."""
-        return self._once("built", lambda: self._build(self._variant()))
-
-    def _alive(self) -> tuple[Stage, ...]:
-        """The small network, seeded and calibrated."""
-        return self._calibrated()[0]
-
-    @shared
-    def _twin(self) -> tuple[Stage, ...]:
-        """The same network, built a second time and seeded alike."""
-        self._built()
-        import keras
-
-        keras.layers.Dense(1).build((None, 1))  # so that Keras' counters have moved when the second one is built
-        return self._build(self._variant())
-
-    def _dead(self) -> str | None:
-        """What calibration found dead in the small network."""
-        return self._calibrated()[1]
-
-    def _calibrated(self) -> tuple[tuple[Stage, ...], str | None]:
-        stages = self._built()
-        return self._once("calibrated", lambda: (stages, self._bring_alive(stages)))
-
-    def _bring_alive(self, stages: tuple[Stage, ...]) -> str | None:
-        from headstart.testing.backbones.network import bring_alive
-
-        try:
-            return bring_alive(stages, self._images(), features=self.spec.features)
-        except Exception as exc:  # of the author's layers
-            self._fail(f"running its stages raises {told(exc)}", RUNS)
-
-    def _build(self, options: Any) -> tuple[Stage, ...]:
-        """Call the build target; skips where it refuses this backend."""
-        backend = self._backend()
-        if reason := self.spec.refuses.get(backend):
-            raise SkipTest(f"{self.name} refuses the backend {backend}: {reason}")
-        from headstart.testing.backbones.network import build_stages
-
-        target = self._load(self.spec.build)
-        try:
-            return build_stages(target, options, self._input_kind())
-        except Exception as exc:  # of the author's code
-            self._fail(
-                f"building it with {options} on {backend} raises {told(exc)}",
-                f"Correct the build target, or say in the spec why not: refuses={{{backend!r}: 'the reason'}}.",
-            )
-
-    def _batch(self) -> Mapping[str, np.ndarray]:
-        """Prepared samples."""
-        return self._once("batch", lambda: self.batch(self._input_kind(), SAMPLES))
-
-    @shared
-    def _images(self) -> Mapping[str, np.ndarray]:
-        """The batch after the input kind's stage."""
-        self._backend()
-        from headstart.testing.backbones.network import preprocessed
-
-        return preprocessed(self._input_kind(), self._batch())
-
-    def _outputs(self, stages: tuple[Stage, ...]) -> Outputs:
-        """What `stages` give for the batch, now."""
-        from headstart.testing.backbones.network import run_stages
-
-        try:
-            return run_stages(stages, self._images())
-        except Exception as exc:  # of the author's layers
-            self._fail(f"running its stages raises {told(exc)}", RUNS)
-
-    @shared
-    def _trained(self) -> Trained:
-        """The small network before and after one update of all stages but the lowest."""
-        stages = self._alive()
-        if self._dead() is not None:
-            raise SkipTest(f"{self.name} is dead, so nothing can be learned: see the test of dead tensors")
-        from headstart.engine.network.stages import assign_arrays
-        from headstart.testing.backbones.network import train_once, with_head
-
-        upper = tuple(stage.name for stage in stages[1:] or stages)
-        try:
-            headed = with_head(self._input_kind(), stages, self.spec, self.registry)
-            if headed is None:
-                raise SkipTest(f"no installed task takes a feature of {self.name}")
-            trained = train_once(headed, self._batch(), upper)
-        except Exception as exc:  # of the author's layers
-            if isinstance(exc, SkipTest):
-                raise
-            self._fail(f"one step of training raises {told(exc)}", RUNS)
-        assign_arrays(headed.network.learned, trained.before, source="the weights from before the step")
-        return trained
-
-
-class BackboneTrained(BackboneSubject):
-    """One update of all stages but the lowest, below a linear head, on made-up classes.
+class BackboneBuilt(BackboneOffer):
+    """Builds the `tiny` variant with random weights, calibrated, on KERAS_BACKEND or the first installed backend, and
+    makes one update of all stages but the lowest, below a linear head, on made-up classes.
 
     `without_gradient` names the weights (`stage/index/role`) that no gradient reaches, on purpose.
     """
 
     without_gradient: tuple[str, ...] = ()
 
+    def test_its_stages_are_those_that_it_declares(self) -> None:
+        """Each a model from named tensors to named tensors; together a chain."""
+        for problem in self._built().stage_problems():
+            self._fail(problem, "Correct `stages` in the spec, or the build target.")
+
+    def test_no_tensor_between_its_stages_is_dead(self) -> None:
+        """Random networks are often dead, and on a dead one everything is equal: activations need a sensible scale."""
+        self._require_sound(
+            "its calibrated tiny variant is dead: ",
+            self._dead(),
+            "Look for constants that scale a branch to nothing, and for normalisation that is missing.",
+        )
+
+    def test_its_features_are_where_it_says_and_finite(self) -> None:
+        """Stage, tensor, axes, stride and mask of each feature, and no NaN or infinity in any."""
+        network = self._alive()
+        for problem in network.feature_problems(self._images(), self._outputs(network)):
+            self._fail(problem, "Correct the FeatureSpec, or what the stage gives.")
+
+    def test_its_default_options_give_the_declared_channels_and_parameters(self) -> None:
+        """What a listing shows is about the network that users get, not about the tiny one."""
+        if self.spec.parameters is None and all(feature.channels is None for feature in self.spec.features):
+            raise SkipTest(f"{self.name} declares neither channels nor parameters")
+        default = self._chosen_options(self.spec.given)
+        network = self._built() if default == self._variant() else self._build(default)
+        for problem in network.channel_problems():
+            self._fail(problem, "State what the default options give; `tiny` has no say.")
+        self._require(
+            self.spec.parameters in (None, network.parameters),
+            f"it declares {self.spec.parameters} parameters and has {network.parameters}",
+            "Count every number in its weights, statistics of normalisation included; or leave `parameters` out.",
+        )
+
+    def test_saved_and_loaded_it_answers_the_same(self) -> None:
+        """Weights written by name and read into a new network give equal outputs, to the bit."""
+        network, twin = self._alive(), self._twin()
+        from headstart.weights.files import read_safetensors, write_safetensors
+
+        twin.draw(seed=1)  # other weights, so that all of them have to come from the file
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / WEIGHTS
+            write_safetensors(file, network.arrays)
+            with self._explaining("a second build cannot take the weights of the first: ", NAMES):
+                twin.assign(read_safetensors(file), "what it saved itself")
+        self._require_none(
+            differences(self._outputs(network), self._outputs(twin)),
+            "loaded into a new network, its weights give other outputs: {odd}",
+            "Something that it computes with is no weight: keep it in a variable of a layer (add_weight).",
+        )
+
+    def test_names_of_weights_do_not_depend_on_what_was_built_before(self) -> None:
+        """Weights are stored as `stage/index/role`; counters of the process must not be in the role."""
+        first, second = list(self._built().variables), list(self._twin().variables)
+        odd = ", ".join(sorted(set(first) ^ set(second))[:MOST_LISTED]) or "in their order"
+        self._require(first == second, f"built twice in one process, the names of its weights differ: {odd}", NAMES)
+
+    def test_the_same_seed_gives_the_same_bits(self) -> None:
+        """Two networks from one seed have equal weights and equal outputs."""
+        network, twin = self._alive(), self._twin()
+        self._bring_alive(twin)  # whatever another test put into it
+        for what, odd in (
+            ("have other weights", differences(network.arrays, twin.arrays)),
+            ("give other outputs", differences(self._outputs(network), self._outputs(twin))),
+        ):
+            self._require_none(odd, f"two builds from one seed {what}: {{odd}}", DRAWS)
+
+    def test_answering_twice_gives_the_same_and_changes_no_weight(self) -> None:
+        """Inference is a function of weights and input, and leaves both alone."""
+        network = self._alive()
+        before = network.arrays
+        first, second = self._outputs(network), self._outputs(network)
+        self._require_none(
+            differences(before, network.arrays),
+            "answering changes its weights: {odd}",
+            "A layer updates itself although it was called with training=False: look at its `call`.",
+        )
+        self._require_none(differences(first, second), "the same input is answered in two ways: {odd}", DRAWS)
+
     def test_freezing_each_stage_leaves_exactly_the_others_to_learn(self) -> None:
         """Phases freeze by name; a backbone that freezes layers itself takes that choice from its user."""
-        stages = self._built()
-        from headstart.testing.backbones.findings import freezing_problems, frozen_layers
-
-        frozen = frozen_layers(stages)
-        self._require(
-            not frozen,
-            f"these layers are built with trainable=False: {', '.join(frozen[:6])}",
+        network = self._built()
+        self._require_none(
+            network.frozen_layers(),
+            "these layers are built with trainable=False: {odd}",
             "Remove it: what learns is the choice of the strategy and of the user.",
         )
-        for problem in freezing_problems(stages):
+        for problem in network.freezing_problems():
             self._fail(problem, "Give each stage weights of its own.")
 
     def test_a_training_step_changes_nothing_that_is_frozen(self) -> None:
         """The lowest stage does not learn here, nor do weights that were made with trainable=False."""
         trained = self._trained()
-        from headstart.testing.backbones.findings import statistics
-
         self._require(
             trained.finite,
             f"after one step the loss is {trained.loss}, or a gradient is not finite",
             "Look for divisions by zero, roots at zero and exponentials that overflow.",
         )
-        moved = sorted(trained.changed() - trained.learning - statistics(trained.before))
-        self._require(
-            not moved,
-            f"an update of the upper stages changed weights that do not learn: {', '.join(moved[:6])}",
+        self._require_none(
+            sorted(trained.changed - trained.learning - trained.statistics),
+            "an update of the upper stages changed weights that do not learn: {odd}",
             "A layer changes its own weights when it is called; leave that to the optimizer.",
         )
 
     def test_a_training_step_leaves_statistics_of_normalisation_fixed(self) -> None:
         """A backbone always runs in inference mode: moving means and variances stay those of its source."""
         trained = self._trained()
-        from headstart.testing.backbones.findings import statistics
-
-        fixed = statistics(trained.before)
-        if not fixed:
+        if not trained.statistics:
             raise SkipTest(f"{self.name} has no moving statistics")
-        moved = sorted(trained.changed() & fixed)
-        self._require(
-            not moved,
-            f"a training step moved the statistics {', '.join(moved[:6])}",
+        self._require_none(
+            sorted(trained.changed & trained.statistics),
+            "a training step moved the statistics {odd}",
             "Update them only where a layer is called with training=True.",
         )
 
     def test_a_training_step_changes_every_weight_that_learns(self) -> None:
         """At least one number of each; see `without_gradient` for those that are meant to stay."""
         trained = self._trained()
-        still = sorted(trained.learning - trained.changed() - set(self.without_gradient))
-        self._require(
-            not still,
-            f"an update leaves these weights exactly as they were: {', '.join(still[:6])}",
+        self._require_none(
+            sorted(trained.learning - trained.changed - set(self.without_gradient)),
+            "an update leaves these weights exactly as they were: {odd}",
             "No gradient reaches them: look for stop_gradient, rounding, or a branch that nothing uses; where that is "
-            f"meant, name them in `without_gradient` of {type(self).__name__}.",
+            f"meant, name them in `without_gradient` of {self._title}.",
         )
-
-
-DRAWS = "Draw nothing while it is built or called: random numbers, clocks and counters of the process differ each time."
-NAMES = "Name the sublayers of composite layers yourself, by their place, and make all weights when it is built."
-
-
-class BackboneBuilt(BackboneTrained):
-    """Builds the `tiny` variant with random weights, calibrated, on KERAS_BACKEND or the first installed backend."""
-
-    def test_its_stages_are_those_that_it_declares(self) -> None:
-        """Each a model from named tensors to named tensors; together a chain."""
-        stages = self._built()
-        from headstart.testing.backbones.findings import stage_problems
-
-        self._report(stage_problems(stages, self.spec.stages), "Correct `stages` in the spec, or the build target.")
-
-    def test_no_tensor_between_its_stages_is_dead(self) -> None:
-        """Random networks are often dead, and on a dead one everything is equal: activations need a sensible scale."""
-        dead = self._dead()
-        self._require(
-            dead is None,
-            f"its calibrated tiny variant is dead: {dead}",
-            "Look for constants that scale a branch to nothing, and for normalisation that is missing.",
-        )
-
-    def test_its_features_are_where_it_says_and_finite(self) -> None:
-        """Stage, tensor, axes, stride and mask of each feature, and no NaN or infinity in any."""
-        stages = self._alive()
-        from headstart.testing.backbones.findings import feature_problems
-
-        problems = feature_problems(self.spec.features, self._outputs(stages), inputs=self._images())
-        self._report(problems, "Correct the FeatureSpec, or what the stage gives.")
-
-    def test_its_default_options_give_the_declared_channels_and_parameters(self) -> None:
-        """What a listing shows is about the network that users get, not about the tiny one."""
-        channels = [feature for feature in self.spec.features if feature.channels is not None]
-        if not channels and self.spec.parameters is None:
-            raise SkipTest(f"{self.name} declares neither channels nor parameters")
-        default = self._chosen_options(self.spec.given)
-        stages = self._built() if default == self._variant() else self._build(default)
-        from headstart.testing.backbones.findings import count_parameters, wrong_channels
-
-        self._report(wrong_channels(channels, stages), "State what the default options give; `tiny` has no say.")
-        found = count_parameters(stages)
-        self._require(
-            self.spec.parameters in (None, found),
-            f"it declares {self.spec.parameters} parameters and has {found}",
-            "Count every number in its weights, statistics of normalisation included; or leave `parameters` out.",
-        )
-
-    def test_saved_and_loaded_it_answers_the_same(self) -> None:
-        """Weights written by name and read into a new network give equal outputs, to the bit."""
-        stages, twin = self._alive(), self._twin()
-        from headstart.engine.network.lsuv_init import seed_arrays
-        from headstart.engine.network.stages import assign_arrays, read_arrays
-        from headstart.testing.backbones.findings import differences
-        from headstart.weights.files import read_safetensors, write_safetensors
-
-        seed_arrays(twin, seed=1)  # other weights, so that all of them have to come from the file
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "weights.safetensors"
-            write_safetensors(file, read_arrays(stages))
-            try:
-                assign_arrays(twin, read_safetensors(file), source="what it saved itself")
-            except HeadstartError as exc:
-                self._fail(f"a second build cannot take the weights of the first: {exc}", NAMES)
-        found = differences(self._outputs(stages), self._outputs(twin))
-        self._require(
-            not found,
-            f"loaded into a new network, its weights give other outputs: {found}",
-            "Something that it computes with is no weight: keep it in a variable of a layer (add_weight).",
-        )
-
-    def test_names_of_weights_do_not_depend_on_what_was_built_before(self) -> None:
-        """Weights are stored as `stage/index/role`; counters of the process must not be in the role."""
-        stages, twin = self._built(), self._twin()
-        from headstart.engine.network.stages import name_variables
-
-        first, second = list(name_variables(stages)), list(name_variables(twin))
-        odd = ", ".join(sorted(set(first) ^ set(second))[:6]) or "in their order"
-        self._require(first == second, f"built twice in one process, the names of its weights differ: {odd}", NAMES)
-
-    def test_the_same_seed_gives_the_same_bits(self) -> None:
-        """Two networks from one seed have equal weights and equal outputs."""
-        stages, twin = self._alive(), self._twin()
-        from headstart.engine.network.stages import read_arrays
-        from headstart.testing.backbones.findings import differences
-
-        self._bring_alive(twin)  # whatever another test put into it
-        weights = differences(read_arrays(stages), read_arrays(twin))
-        self._require(not weights, f"two builds from one seed have other weights: {weights}", DRAWS)
-        outputs = differences(self._outputs(stages), self._outputs(twin))
-        self._require(not outputs, f"two builds from one seed give other outputs: {outputs}", DRAWS)
-
-    def test_answering_twice_gives_the_same_and_changes_no_weight(self) -> None:
-        """Inference is a function of weights and input, and leaves both alone."""
-        stages = self._alive()
-        from headstart.engine.network.stages import read_arrays
-        from headstart.testing.backbones.findings import differences
-
-        before = read_arrays(stages)
-        first, second = self._outputs(stages), self._outputs(stages)
-        moved = differences(before, read_arrays(stages))
-        self._require(
-            not moved,
-            f"answering changes its weights: {moved}",
-            "A layer updates itself although it was called with training=False: look at its `call`.",
-        )
-        odd = differences(first, second)
-        self._require(not odd, f"the same input is answered in two ways: {odd}", DRAWS)
 
     def test_a_backend_that_it_refuses_is_refused_with_the_reason(self) -> None:
         """`refuses` in the spec is tested, not trusted."""
@@ -477,10 +330,10 @@ class BackboneBuilt(BackboneTrained):
         if backend not in self.spec.refuses:
             return
         target = self._load(self.spec.build)
-        from headstart.testing.backbones.network import build_stages
+        from headstart.testing.backbones.network import SmallNetwork
 
         try:
-            build_stages(target, self._variant(), self._input_kind())
+            SmallNetwork.build(target, self._variant(), self.spec, self._input_kind())
         except PluginError as exc:
             self._fail(f"on {backend} it raises {told(exc)}", "Raise UsageError with the reason instead.")
         except HeadstartError as exc:
@@ -490,9 +343,76 @@ class BackboneBuilt(BackboneTrained):
         else:
             self._fail(f"the spec says that it refuses {backend}, but it builds there", "Take it out of `refuses`.")
 
-    def _report(self, problems: Iterable[str], change: str) -> None:
-        for problem in problems:
-            self._fail(problem, change)
+    @shared
+    def _built(self) -> SmallNetwork:
+        """The small network as the build target gives it, or as `_dead` left it."""
+        return self._build(self._variant())
+
+    @shared
+    def _dead(self) -> str | None:
+        """Seeds and calibrates the small network; what is found dead in it."""
+        return self._bring_alive(self._built())
+
+    def _alive(self) -> SmallNetwork:
+        """The small network, seeded and calibrated."""
+        self._dead()
+        return self._built()
+
+    @shared
+    def _twin(self) -> SmallNetwork:
+        """The same network, built a second time and seeded alike."""
+        self._built()
+        import keras
+
+        keras.layers.Dense(1).build((None, 1))  # so that Keras' counters have moved when the second one is built
+        return self._build(self._variant())
+
+    def _build(self, options: Any) -> SmallNetwork:
+        """Call the build target; skips where it refuses this backend."""
+        backend = self._backend()
+        if reason := self.spec.refuses.get(backend):
+            raise SkipTest(f"{self.name} refuses the backend {backend}: {reason}")
+        from headstart.testing.backbones.network import SmallNetwork
+
+        target, kind = self._load(self.spec.build), self._input_kind()
+        change = f"Correct the build target, or say in the spec why not: refuses={{{backend!r}: 'the reason'}}."
+        with self._raising(f"building it with {options} on {backend}", change):
+            return SmallNetwork.build(target, options, self.spec, kind)
+
+    def _bring_alive(self, network: SmallNetwork) -> str | None:
+        with self._raising("running its stages", RUNS):
+            return network.bring_alive(self._images())
+
+    @shared
+    def _batch(self) -> Mapping[str, np.ndarray]:
+        """Prepared samples."""
+        return self.batch(self._input_kind(), SAMPLES)
+
+    @shared
+    def _images(self) -> Mapping[str, np.ndarray]:
+        """The batch after the input kind's stage."""
+        self._backend()
+        from headstart.testing.backbones.network import preprocessed
+
+        return preprocessed(self._input_kind(), self._batch())
+
+    def _outputs(self, network: SmallNetwork) -> Outputs:
+        """What `network` gives for the batch, now."""
+        with self._raising("running its stages", RUNS):
+            return network.outputs(self._images())
+
+    @shared
+    def _trained(self) -> Trained:
+        """The small network before and after one update of all stages but the lowest."""
+        network = self._alive()
+        if self._dead() is not None:
+            raise SkipTest(f"{self.name} is dead, so nothing can be learned: see the test of dead tensors")
+        upper = tuple(stage.name for stage in network.stages[1:] or network.stages)
+        with self._raising("one step of training", RUNS):
+            headed = network.headed(self.registry, SAMPLES)
+            if headed is None:
+                raise SkipTest(f"no installed task takes a feature of {self.name}")
+            return headed.train_once(self._batch(), upper)
 
 
 TOLERANCE = 1e-4
@@ -501,6 +421,8 @@ LOWEST_STD = 0.01
 """Below it a tensor is dead, and equal to anything."""
 REFERENCE, OTHER = "torch", "jax"
 WEIGHTS, BATCH = "weights.safetensors", "batch.npz"
+SEPARATOR = "/"
+"""Between stage and tensor in the names of arrays; no stage may have it in its name."""
 
 
 class BackboneAgrees(BackboneOffer):
@@ -520,32 +442,21 @@ class BackboneAgrees(BackboneOffer):
             if backend not in installed_backends():
                 raise SkipTest(f'the backend {backend} is not installed: pip install "headstart[{backend}]"')
         self._skip_without_requirements()
-        with tempfile.TemporaryDirectory(prefix="headstart-") as place:
-            folder = Path(place)
-            write_arrays(folder / BATCH, self.batch(self._input_kind(), SAMPLES))
+        with tempfile.TemporaryDirectory(prefix="headstart-") as folder:
+            write_arrays(Path(folder) / BATCH, self.batch(self._input_kind(), SAMPLES))
             expected = self._answers(REFERENCE, folder, inputs=None)
             found = self._answers(OTHER, folder, inputs=f"{REFERENCE}.npz")
         for (stage, name), array in expected.items():
             self._compare(f"tensor {name!r} of stage {stage!r}", array, found[stage, name])
 
-    def _answers(self, backend: str, folder: Path, *, inputs: str | None) -> dict[tuple[str, str], np.ndarray]:
+    def _answers(self, backend: str, folder: str, *, inputs: str | None) -> Outputs:
         """What each stage gives; weights are made, or read where there are `inputs` from another backend."""
-        request = {
-            "name": self.name,
-            "size": self.size or self.spec.tiny_size,
-            "options": {**self.spec.given, **self.spec.tiny, **self.options},
-            "folder": str(folder),
-            "batch": BATCH,
-            "weights": WEIGHTS,
-            "inputs": inputs,
-            "answers": f"{backend}.npz",
-        }
-        fresh = run_fresh("headstart.testing.answers", request, environment={VARIABLE: backend})
+        request = {"offer": {**self._named(), "size": self.size, "folder": folder}, "inputs": inputs}
+        fresh = run_fresh(_answer, request, environment={VARIABLE: backend})
         if fresh.reply is None:
             self._fail(f"on {backend} it does not answer:{os.linesep}{fresh.error}", "See level B on that backend.")
-        error = fresh.reply["error"]
-        self._require(error is None, f"on {backend}: {error}", "See level B on that backend.")
-        return read_outputs(folder / f"{backend}.npz")
+        self._require_sound(f"on {backend}: ", fresh.reply["error"], "See level B on that backend.")
+        return read_outputs(Path(folder) / f"{backend}.npz")
 
     def _compare(self, what: str, expected: np.ndarray, found: np.ndarray) -> None:
         import numpy as np
@@ -570,9 +481,71 @@ class BackboneAgrees(BackboneOffer):
             f"of {allowed:.2g} allowed",
             "Look for code that asks for the backend, for layers that pad or round by themselves, and for values that "
             f"are no weights. A composite layer of very many others magnifies rounding: make a Functional model of it, "
-            f"or try a larger `size` in {type(self).__name__}.",
+            f"or try a larger `size` in {self._title}.",
         )
 
 
 class BackboneContract(BackboneDeclared, BackboneBuilt, BackboneAgrees):
     """All that a backbone must do. Set `name`; see `headstart.testing`."""
+
+
+class _Given(BackboneBuilt):
+    """The offer in a process of one backend; its batch lies in `folder`."""
+
+    folder: str
+
+    def batch(self, kind: InputKind, count: int) -> Mapping[str, np.ndarray]:
+        """See `BackboneOffer`."""
+        return read_arrays(Path(self.folder) / BATCH)
+
+
+def _answer(request: Mapping[str, Any]) -> dict[str, str | None]:
+    """In a fresh process: give the small network weights, or those that lie in the folder, and write what each piece
+    of it gives for the batch there. {"error": what went wrong, or None}."""
+    try:
+        return {"error": _write_answers(_Given.again(request["offer"]), request["inputs"])}
+    except (HeadstartError, ContractFailure) as exc:
+        return {"error": str(exc)}
+
+
+def _write_answers(contract: _Given, inputs: str | None) -> str | None:
+    """What is dead, so that nothing was written; None where all is well."""
+    network, folder = contract._built(), Path(contract.folder)
+    from headstart.testing.backbones.network import cut_finely
+    from headstart.weights.files import read_safetensors, write_safetensors
+
+    if inputs is not None:
+        network.assign(read_safetensors(folder / WEIGHTS), "the weights written on the other backend")
+    elif dead := contract._dead():
+        return dead
+    else:
+        write_safetensors(folder / WEIGHTS, network.arrays)
+    headed = network.headed(contract.registry, SAMPLES, cut_finely(network.stages))
+    if headed is None:
+        return "no installed task takes one of its features"
+    given = None if inputs is None else read_outputs(folder / inputs)
+    found = headed.stage_by_stage(network.spec, contract._batch(), given)
+    write_arrays(folder / f"{contract._backend()}.npz", {SEPARATOR.join(key): each for key, each in found.items()})
+    return None
+
+
+def write_arrays(file: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write `arrays` by name to `file`."""
+    import numpy as np
+
+    named: Any = dict(arrays)
+    np.savez(file, **named)
+
+
+def read_arrays(file: Path) -> dict[str, np.ndarray]:
+    """The arrays of `file` by name."""
+    import numpy as np
+
+    with np.load(file) as stored:
+        return dict(stored)
+
+
+def read_outputs(file: Path) -> Outputs:
+    """What each stage gave, by stage and tensor, in the order of the stages."""
+    parted = ((key.partition(SEPARATOR), array) for key, array in read_arrays(file).items())
+    return {(stage, name): array for (stage, _, name), array in parted}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headstart.data.split_file import Split, SplitRow, write_split
 from headstart.eventlog import EVENTS, read_events
 from headstart.events import (
     CheckpointSaved,
@@ -27,15 +28,13 @@ from headstart.manifest import ARTEFACT, RUN
 from headstart.specs import Preview, Reporter
 
 FOLDER = "runs/recorded"
-BACKBONE, WEIGHTS, STRATEGY = "efficientnet_lite/lite0", "imagenet", "lp_ft"
+BACKBONE, STRATEGY = "efficientnet_lite/lite0", "lp_ft"
 CLASSES = ("cat", "dog & <fox>", "hén,\n2")
 """One that a page must escape, one that a table must quote."""
 CONFUSIONS = ((18, 2, 0), (1, 15, 4), (0, 0, 20))
 START = 1_700_000_000.0
 SAMPLES = {"train": 192, "val": 48, "test": 60}
 PARAMETERS = {"total": 3_416_867, "trainable": 3_416_867}
-STRENGTHS = (1.0, 0.1, 0.01)
-RATES = {"stem": 1e-4, "top": 3e-4, "head": 1e-3}
 
 
 def recorded_result() -> dict[str, Any]:
@@ -75,7 +74,21 @@ def recorded_events() -> tuple[Event, ...]:
     return (
         Progress(time=START - 2, activity="read", done=150, total=300, unit="samples"),
         Progress(time=START - 1, activity="read", done=300, total=300, unit="samples"),
-        _started(),
+        RunStarted(
+            time=START,
+            run=FOLDER,
+            backend="torch",
+            backbone=BACKBONE,
+            weights="imagenet",
+            task="classification",
+            strategy=STRATEGY,
+            primary_metric="accuracy",
+            higher_is_better=True,
+            classes=CLASSES,
+            samples=SAMPLES,
+            parameters=PARAMETERS,
+            phases=("probe", "fine_tune"),
+        ),
         Warned(time=START + 1, message="3 samples converted from CMYK"),
         Progress(time=START + 2, activity="features", done=0, total=240, unit="samples", phase="probe"),
         Progress(time=START + 9, activity="features", done=240, total=240, unit="samples", phase="probe"),
@@ -87,36 +100,42 @@ def recorded_events() -> tuple[Event, ...]:
     )
 
 
-def _started() -> Event:
-    return RunStarted(
-        time=START,
-        run=FOLDER,
-        backend="torch",
-        backbone=BACKBONE,
-        weights=WEIGHTS,
-        task="classification",
-        strategy=STRATEGY,
-        primary_metric="accuracy",
-        higher_is_better=True,
-        classes=CLASSES,
-        samples=SAMPLES,
-        parameters=PARAMETERS,
-        phases=("probe", "fine_tune"),
-    )
-
-
 def _probe(time: float) -> Iterator[Event]:
     """A closed-form phase: an epoch is one strength."""
-    yield _phase(time, "probe", 0, solver="closed_form", steps=3, cut="head", trainable={"head": 3843}, rates={})
-    for number, strength in enumerate(STRENGTHS, start=1):
+    yield PhaseStarted(
+        time=time,
+        phase="probe",
+        index=0,
+        count=2,
+        epochs=3,
+        steps=3,
+        solver="closed_form",
+        cut="head",
+        cached=("input", "stem", "top"),
+        trainable={"head": 3843},
+        rates={},
+    )
+    for number, strength in enumerate((1.0, 0.1, 0.01), start=1):
         yield _epoch(time + number, "probe", number, strength=strength, rates={})
-    yield _done(time + 4, "probe", best_epoch=2)
+    yield _done(time + 4, "probe")
 
 
 def _fine_tune(time: float) -> Iterator[Event]:
     """A gradient phase with progress inside its epochs, and a checkpoint after each."""
-    learning = {"stem": 928, "top": 412_160, "head": 3843}
-    yield _phase(time, "fine_tune", 1, solver="gradient", steps=18, cut="stem", trainable=learning, rates=RATES)
+    rates = {"stem": 1e-4, "top": 3e-4, "head": 1e-3}
+    yield PhaseStarted(
+        time=time,
+        phase="fine_tune",
+        index=1,
+        count=2,
+        epochs=3,
+        steps=18,
+        solver="gradient",
+        cut="stem",
+        cached=(),
+        trainable={"stem": 928, "top": 412_160, "head": 3843},
+        rates=rates,
+    )
     for number in (1, 2, 3):
         for part in (0, 1, 2):
             yield Progress(
@@ -130,16 +149,11 @@ def _fine_tune(time: float) -> Iterator[Event]:
                 epochs=3,
                 metrics={"loss": 0.7 / number} if part else {},
             )
-        yield _epoch(time + 20 * number + 15, "fine_tune", number, strength=None, rates=RATES)
+        yield _epoch(time + 20 * number + 15, "fine_tune", number, strength=None, rates=rates)
         yield CheckpointSaved(
             time=time + 20 * number + 16, path=f"step.{6 * number}", step=6 * number, best=number <= 2
         )
-    yield _done(time + 80, "fine_tune", best_epoch=2)
-
-
-def _phase(time: float, phase: str, index: int, **given: Any) -> Event:
-    cached = ("input", "stem", "top") if given["cut"] == "head" else ()
-    return PhaseStarted(time=time, phase=phase, index=index, count=2, epochs=3, cached=cached, **given)
+    yield _done(time + 80, "fine_tune")
 
 
 def _epoch(time: float, phase: str, number: int, *, strength: float | None, rates: Mapping[str, float]) -> Event:
@@ -157,10 +171,10 @@ def _epoch(time: float, phase: str, number: int, *, strength: float | None, rate
     )
 
 
-def _done(time: float, phase: str, *, best_epoch: int) -> Event:
+def _done(time: float, phase: str) -> Event:
     best = {"accuracy": 0.875, "loss": 0.55}
     return PhaseDone(
-        time=time, phase=phase, best_epoch=best_epoch, best=best, reason="all epochs", frozen_verified=98, seconds=9.5
+        time=time, phase=phase, best_epoch=2, best=best, reason="all epochs", frozen_verified=98, seconds=9.5
     )
 
 
@@ -187,51 +201,48 @@ class RecordedRun:
 
     def preview(self, key: str) -> Preview | None:
         """A small picture, another one for each key."""
-        return Preview("image/png", _picture(key)) if self.has_samples else None
+        from PIL import Image
+
+        if not self.has_samples:
+            return None
+        picture = io.BytesIO()
+        Image.new("RGB", (32, 24), (sum(key.encode()) % 256, 120, 160)).save(picture, "PNG")
+        return Preview("image/png", picture.getvalue())
 
     def happen(self, reporters: Sequence[Reporter], events: Sequence[Event] | None = None) -> None:
         """Live: write each file when a run does, and tell each event. An exception of a reporter comes out."""
         self.path.mkdir(parents=True, exist_ok=True)
         (self.path / "recipe.toml").write_text(RECIPE, encoding="utf-8")
         (self.path / "environment.json").write_text(json.dumps(ENVIRONMENT, indent=2), encoding="utf-8")
-        rows = [["key", "split", "target", "group", "content_hash"]]
-        rows += [[key, split, target, "", "0" * 64] for key, split, target, _ in _answers()]
-        _write_table(self.path / "split.csv", rows)
+        rows = tuple(SplitRow(key, split, target, None, "0" * 64) for key, split, target, _ in _answers())
+        write_split(Split(rows), self.path / "split.csv")
         for event in recorded_events() if events is None else events:
             if isinstance(event, RunFinished):
-                artefact = self.path / "artefact"
-                artefact.mkdir(exist_ok=True)
-                (artefact / "manifest.json").write_text(
-                    f'{{"schema": "{ARTEFACT}", "files": {{}}}}\n', encoding="utf-8"
-                )
-                (artefact / "labels.json").write_text(json.dumps({"classes": CLASSES}), encoding="utf-8")
-                header = ["key", "split", "target", "prediction", "confidence", *(f"p:{name}" for name in CLASSES)]
-                _write_table(self.path / "predictions.csv", [header, *_predictions()])
-                (self.path / "result.json").write_text(json.dumps(recorded_result(), indent=2), encoding="utf-8")
+                self._finish()
             with (self.path / EVENTS).open("a", encoding="utf-8") as log:
                 log.write(to_line(event) + "\n")
             for reporter in reporters:
                 reporter.on_event(event, self)
 
+    def _finish(self) -> None:
+        """Write what a run writes at its end."""
+        artefact = self.path / "artefact"
+        artefact.mkdir(exist_ok=True)
+        (artefact / "manifest.json").write_text(f'{{"schema": "{ARTEFACT}", "files": {{}}}}\n', encoding="utf-8")
+        (artefact / "labels.json").write_text(json.dumps({"classes": CLASSES}), encoding="utf-8")
+        (self.path / "result.json").write_text(json.dumps(recorded_result(), indent=2), encoding="utf-8")
+        with (self.path / "predictions.csv").open("w", encoding="utf-8", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(["key", "split", "target", "prediction", "confidence", *(f"p:{name}" for name in CLASSES)])
+            for number, (key, split, target, predicted) in enumerate(_answers()):
+                sure = 0.5 + (number * 37 % 100) / 201
+                shares = [sure if name == predicted else (1 - sure) / 2 for name in CLASSES]
+                table.writerow([key, split, target, predicted, sure, *shares])
+
     def tell_again(self, reporter: Reporter) -> None:
         """A replay: the events as the folder holds them."""
         for event in read_events(self.path / EVENTS):
             reporter.on_event(event, self)
-
-
-def _picture(key: str) -> bytes:
-    from PIL import Image
-
-    stream = io.BytesIO()
-    Image.new("RGB", (32, 24), (sum(key.encode()) % 256, 120, 160)).save(stream, "PNG")
-    return stream.getvalue()
-
-
-def _predictions() -> Iterator[list[Any]]:
-    for number, (key, split, target, predicted) in enumerate(_answers()):
-        sure = 0.5 + (number * 37 % 100) / 201
-        rest = (1 - sure) / 2
-        yield [key, split, target, predicted, sure, *(sure if name == predicted else rest for name in CLASSES)]
 
 
 def _answers() -> Iterator[tuple[str, str, str, str]]:
@@ -243,8 +254,3 @@ def _answers() -> Iterator[tuple[str, str, str, str]]:
                 for _ in range(count):
                     number += 1
                     yield f"{split}/{number:03d}.png", split, target, predicted
-
-
-def _write_table(path: Path, rows: Sequence[Sequence[Any]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows(rows)

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 from unittest import SkipTest
 
-from headstart.errors import PluginError
-from headstart.specs import Augmentation, AugmentationRequest, Drawn, InputKind, InputSpec, JudgesChanges, MixesSamples
-from headstart.testing.augmentations.drawing import Draw, plain_draws
-from headstart.testing.augmentations.findings import array_problem, draw_problem, forbidden, mixed_problem, refusal
-from headstart.testing.contract import shared, told
+from headstart.errors import HeadstartError, PluginError
+from headstart.host.guard import describe
+from headstart.specs import (
+    Augmentation,
+    AugmentationRequest,
+    Change,
+    Drawn,
+    InputKind,
+    InputSpec,
+    JudgesChanges,
+    Mix,
+    MixesSamples,
+)
+from headstart.testing.contract import shared
 from headstart.testing.declared import Declared
 from headstart.testing.fresh_process import run_fresh
 from headstart.testing.input_kinds import WithInputKind, make_up
+from headstart.testing.values import form_problem, mixed_problem
+
+Draw = tuple[int, int, str]
+"""Seed, epoch, key."""
 
 
 class AugmentationDeclared(Declared):
@@ -35,10 +51,9 @@ class AugmentationDeclared(Declared):
 
     def test_the_symmetries_that_it_uses_are_named_as_datasets_name_them(self) -> None:
         """A dataset allows `horizontal_flip`; another spelling would never be allowed."""
-        odd = [name for name in self.spec.uses if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name)]
-        self._require(
-            not odd,
-            f"uses has {sorted(odd)}",
+        self._require_none(
+            (name for name in sorted(self.spec.uses) if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name)),
+            "uses has {odd}",
             "Name symmetries in small letters and underscores, such as horizontal_flip.",
         )
 
@@ -64,8 +79,7 @@ class AugmentationDrawn(WithInputKind):
 
     def test_it_draws_what_its_input_kind_applies_with_and_without_symmetries(self) -> None:
         """Changes that the spec names, with values that the kind takes; shares from 0 to 1."""
-        problem = self._problem()
-        self._require(problem is None, f"{problem}", "Any seed, epoch and key must give a headstart.specs.Drawn.")
+        self._require_sound("", self._problem(), "Any seed, epoch and key must give a headstart.specs.Drawn.")
 
     def test_its_draws_differ_between_samples_epochs_and_seeds(self) -> None:
         """Unless `varies` is False: then nothing is ever drawn."""
@@ -77,7 +91,7 @@ class AugmentationDrawn(WithInputKind):
             same = all(augmentation.draw(*draw) == Drawn() for draw in DRAWS)
             self._require(same, "`varies` is False, but it draws something", "Remove `varies = False`.")
             return
-        hint = f"where that is meant, set `varies = False` in {type(self).__name__}."
+        hint = f"where that is meant, set `varies = False` in {self._title}."
         self._require(
             any(drawn != first[0] for drawn in first[1:]),
             "it draws the same for each of 64 samples",
@@ -99,11 +113,8 @@ class AugmentationDrawn(WithInputKind):
 
     def test_its_draws_repeat_in_another_process(self) -> None:
         """Where texts hash to other numbers: Python's own hash differs from process to process."""
-        symmetries = sorted(self.spec.uses)
-        request = {"name": self.name, "options": dict(self.options), "symmetries": symmetries, "draws": DRAWS}
         here = plain_draws(self._sound(allowed=True), DRAWS)
-        seeded = {"PYTHONHASHSEED": "4711"}
-        fresh = run_fresh("headstart.testing.augmentations.drawing", request, environment=seeded)
+        fresh = run_fresh(_draw_again, self._named(), environment={"PYTHONHASHSEED": "4711"})
         if fresh.reply is None:
             self._fail(f"drawing in another process fails: {fresh.error}", PURE)
         self._require(fresh.reply == here, "another process draws otherwise", PURE + " Not from hash().")
@@ -131,21 +142,21 @@ class AugmentationDrawn(WithInputKind):
     def test_it_does_nothing_forbidden_where_no_symmetry_is_allowed(self) -> None:
         """A mirrored digit is none, nor is an upside-down one; inverted, a negative looks like a picture."""
         augmentation, kind = self._sound(allowed=False), self._input_kind()
+        if not isinstance(kind, JudgesChanges):
+            return
         for draw in DRAWS:
-            found = forbidden(augmentation.draw(*draw), kind)
-            what, symmetry = found or ("", "")
-            self._require(
-                found is None,
-                f"with no symmetry allowed, draw{draw} {what}",
-                f'Do so only where "{symmetry}" is in request.symmetries, and name it in `uses` of the spec.',
-            )
+            for symmetry, what in kind.symmetries(augmentation.draw(*draw).changes).items():
+                self._fail(
+                    f"with no symmetry allowed, draw{draw} {what}",
+                    f'Do so only where "{symmetry}" is in request.symmetries, and name it in `uses` of the spec.',
+                )
 
     def test_it_mixes_samples_where_its_spec_says_so_and_only_there(self) -> None:
         """Who mixes samples must mix their labels, and learns from the spec that this is due."""
         augmentation = self._sound(allowed=True)
         mixing = [draw for draw in DRAWS if augmentation.draw(*draw).mix is not None]
         if self.spec.mixes:
-            self._require(bool(mixing), "`mixes` is True, but no draw mixes", "Leave `mixes` out of the spec.")
+            self._require(mixing, "`mixes` is True, but no draw mixes", "Leave `mixes` out of the spec.")
             return
         self._require(
             not mixing, f"draw{mixing[:1]} mixes samples, which its spec does not say", "Set `mixes=True` in the spec."
@@ -168,7 +179,7 @@ class AugmentationDrawn(WithInputKind):
             self._require(0 <= share <= 1, f"own_share({mix}) is {share}", f"{kind_name} must give 0 to 1.")
             for name, (first, second) in before.items():
                 problem = mixed_problem(first, second, np.asarray(mixed[name]), share)
-                self._require(problem is None, f"{name} of {mix} {problem}", f"Correct `mix` of {kind_name}.")
+                self._require_sound(f"{name} of {mix} ", problem, f"Correct `mix` of {kind_name}.")
                 kept = np.array_equal(own[name], first) and np.array_equal(partner[name], second)
                 self._require(kept, f"mixing changes {name} of a stored sample", "`mix` must return new arrays.")
 
@@ -183,11 +194,9 @@ class AugmentationDrawn(WithInputKind):
             varied = kind.transform(sample, drawn.changes)
             only_moved = isinstance(kind, JudgesChanges) and kind.only_moves(drawn.changes)
             for name, array in sample.items():
-                found = np.asarray(varied[name])
-                problem = array_problem(array, found, only_moved=only_moved)
-                self._require(
-                    problem is None,
-                    f"applied to a sample, its draw for {key!r} {problem}",
+                self._require_sound(
+                    f"applied to a sample, its draw for {key!r} ",
+                    _array_problem(array, np.asarray(varied[name]), only_moved=only_moved),
                     "Draw changes that leave most of a sample as it is.",
                 )
 
@@ -211,25 +220,20 @@ class AugmentationDrawn(WithInputKind):
                 )
             except PluginError as exc:
                 self._fail(f"an epoch of it raises {exc}", "Correct `draw`, or its spec.")
-            shared = [name for name, array in varied.items() if np.shares_memory(array, samples[name])]
-            self._require(not shared, f"varied samples share memory with {shared}", "Make new arrays.")
+            shared = (name for name, array in varied.items() if np.shares_memory(array, samples[name]))
+            self._require_none(shared, "varied samples share memory with {odd}", "Make new arrays.")
         sample = {name: array[1] for name, array in samples.items()}  # a row of val, handed over as it is
         kind.transform(sample, view.augmentation.draw(0, 0, KEYS[1]).changes)
-        odd = [name for name, array in samples.items() if not np.array_equal(array, before[name], equal_nan=True)]
-        self._require(
-            not odd,
-            f"varying samples changes the stored {', '.join(odd)}, which val is read from",
+        self._require_none(
+            (name for name, array in samples.items() if not np.array_equal(array, before[name], equal_nan=True)),
+            "varying samples changes the stored {odd}, which val is read from",
             f"`transform` of the input kind {self._kind_spec().name} must return new arrays.",
         )
 
     def _built(self, *, allowed: bool) -> Augmentation:
         """With every symmetry that it uses, or with none."""
-        target = self._load(self.spec.build)
         request = AugmentationRequest(self._chosen_options(), self.spec.uses if allowed else frozenset())
-        try:
-            built: Augmentation = target(request)
-        except Exception as exc:  # of the author's code
-            self._fail(f"building it raises {told(exc)}", "Correct the build target.")
+        built: Augmentation = self._made(request)
         self._require(
             callable(getattr(built, "draw", None)),
             f"its build target returned {type(built).__name__}",
@@ -253,10 +257,14 @@ class AugmentationDrawn(WithInputKind):
         for allowed in (False, True):
             augmentation = self._built(allowed=allowed)
             for draw in DRAWS:
-                if problem := draw_problem(augmentation, draw, self.spec.draws):
-                    return problem
-                drawn = augmentation.draw(*draw)
-                if kind is not None and (problem := refusal(drawn, kind, sample)):
+                try:
+                    drawn = augmentation.draw(*draw)
+                except Exception as exc:  # of the author's code
+                    return f"draw{draw} raises {describe(exc)}"
+                problem = _form_problem(drawn, self.spec.draws)
+                if problem is None and kind is not None:
+                    problem = _refusal(drawn, kind, sample)
+                if problem is not None:
                     return f"draw{draw} gives {drawn}: {problem}"
         return None
 
@@ -265,12 +273,10 @@ class AugmentationDrawn(WithInputKind):
         if self.input_kind is not None:
             named: InputSpec = self.registry.get("inputs", self.input_kind)
             return named
-        fitting: list[InputSpec] = [
-            kind for kind in self.registry.specs("inputs") if self.spec.draws <= kind.changes.keys()
-        ]
-        if not fitting:
-            self._fail(f"no input kind applies {sorted(self.spec.draws)}", "See level A: AugmentationDeclared.")
-        return fitting[0]
+        fitting = [kind for kind in self.registry.specs("inputs") if self.spec.draws <= kind.changes.keys()]
+        self._require(fitting, f"no input kind applies {sorted(self.spec.draws)}", "See level A: AugmentationDeclared.")
+        first: InputSpec = fitting[0]
+        return first
 
     def _samples(self) -> dict[str, Any]:
         return make_up(self._input_kind().tensors, 8)
@@ -278,3 +284,72 @@ class AugmentationDrawn(WithInputKind):
 
 class AugmentationContract(AugmentationDeclared, AugmentationDrawn):
     """All that an augmentation must do. Set `name`, and `varies = False` for one that changes nothing on purpose."""
+
+
+def plain_draws(augmentation: Augmentation, draws: Iterable[Draw]) -> list[Any]:
+    """What is drawn, one a draw, as JSON has it: floats are kept to the bit."""
+    drawn = [asdict(augmentation.draw(*draw)) for draw in draws]
+    made: list[Any] = json.loads(json.dumps(drawn, default=float))  # numbers of numpy are numbers
+    return made
+
+
+def _draw_again(request: Mapping[str, Any]) -> list[Any]:
+    """In a fresh process: what is drawn for `DRAWS`."""
+    return plain_draws(AugmentationDrawn.again(request)._built(allowed=True), DRAWS)
+
+
+def _form_problem(drawn: Any, declared: Collection[str]) -> str | None:
+    """Why what was drawn has no sound form, `declared` being the changes that its spec names; None where it has."""
+    if not isinstance(drawn, Drawn):
+        return "that is no Drawn"
+    if not isinstance(drawn.changes, tuple) or not all(isinstance(each, Change) for each in drawn.changes):
+        return "`changes` is no tuple of Change"
+    if other := [change.name for change in drawn.changes if change.name not in declared]:
+        return f"{other[0]!r} is not among the `draws` of its spec, {sorted(declared)}"
+    mix: Any = drawn.mix
+    if mix is None:
+        return None
+    if not isinstance(mix, Mix):
+        return "`mix` is no Mix"
+    are_numbers = isinstance(mix.partner, float | int) and isinstance(mix.share, float | int)
+    if not are_numbers or not (0 <= mix.partner < 1 and 0 <= mix.share <= 1):
+        return f"it mixes with partner {mix.partner} and share {mix.share}; expected [0, 1) and [0, 1]"
+    return None
+
+
+def _refusal(drawn: Drawn, kind: InputKind, sample: Mapping[str, Any]) -> str | None:
+    """What the input kind says where it cannot apply a draw to a sample; None where it can."""
+    try:
+        kind.transform({name: array.copy() for name, array in sample.items()}, drawn.changes)
+        if drawn.mix is not None and isinstance(kind, MixesSamples):
+            kind.own_share(drawn.mix)
+    except HeadstartError as exc:
+        return exc.message
+    except Exception as exc:  # of the kind's author, or of a value that it does not expect
+        return f"applying it raises {describe(exc)}"
+    return None
+
+
+def _array_problem(before: Any, after: Any, *, only_moved: bool) -> str | None:
+    """How an array that was varied differs from the sample's in kind.
+
+    Range: what is only moved and interpolated lies between what was there; whole numbers may be rounded by one. What
+    changes values may leave it, and whatever else is in range of the type.
+    """
+    import numpy as np
+
+    if problem := form_problem(before, after):
+        return problem
+    if before.dtype.kind == "f" and not np.isfinite(after).all():
+        return "has values that are not finite"
+    slack = 1.0 if before.dtype.kind in "iu" else 1e-3 * float(before.max() - before.min())
+    low, high = float(after.min()), float(after.max())
+    if only_moved and not (float(before.min()) - slack <= low and high <= float(before.max()) + slack):
+        return f"has values from {low:g} to {high:g}, where the sample has {before.min():g} to {before.max():g}"
+    return "leaves nothing of it: every value is the same" if _is_plain(after) and not _is_plain(before) else None
+
+
+def _is_plain(array: Any) -> bool:
+    """Whether nothing is to be seen: one value, or one for each of the last axis, as a picture of one colour has."""
+    first = array.reshape(-1, array.shape[-1])[0] if array.ndim > 1 else array[0]
+    return bool((array == first).all())

@@ -1,0 +1,352 @@
+"""The contract of datasets, in levels: declared, opened."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import SkipTest
+
+from headstart.data.checks import errors_among, given_split_findings
+from headstart.data.split import make_split
+from headstart.data.split_file import SPLITS, SplitRow
+from headstart.data.targets import build_target_kind, find_targets, rarest
+from headstart.errors import UsageError
+from headstart.specs import DatasetRequest, Finding, InputKind, Record, Records, TargetKind
+from headstart.testing.contract import own_place, shared
+from headstart.testing.declared import Declared
+from headstart.testing.fresh_process import run_fresh
+from headstart.testing.input_kinds import WithInputKind
+
+FIRST = 50
+"""Payloads that are read: the first ones, and one of every stratum."""
+LARGEST_SPLIT = 4000
+"""Records that headstart's own split is tried on."""
+ORDER = "Sort what you list: folders, sets and dicts come in another order elsewhere."
+WRITES = "Read only; what must be kept for later belongs below a cache folder, such as platformdirs gives."
+
+
+class DatasetDeclared(Declared):
+    """The spec of a dataset is complete."""
+
+    _kind = "datasets"
+
+    def test_its_licence_is_stated(self) -> None:
+        """Data that comes with a plugin has one; a user's own files are theirs."""
+        self._require_licence(self.spec.licence, "the data")
+
+    def test_its_input_kind_is_installed(self) -> None:
+        """The kind reads its payloads."""
+        self._input_spec()
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What opening gave, and the files it left in its working directory, which was empty."""
+
+    records: Records
+    left: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What is opened: the reference, and the files of the sample as they were before anybody opened them."""
+
+    reference: str | None
+    files: Mapping[str, str]
+
+
+class DatasetOpened(WithInputKind):
+    """Opens the sample of `reference`, or the dataset itself; needs no backend. A dataset that opens a path writes a
+    sample in `reference`."""
+
+    _kind = "datasets"
+
+    def reference(self, folder: Path) -> str | Path | None:
+        """What to open: None, or the path of a small sample that this writes below `folder`, which is empty.
+
+        A few samples of two classes or more are enough. Must write the same ones each time.
+        """
+        return None
+
+    def missing(self) -> str | None:
+        """Why the dataset cannot be opened on this machine, such as "needs the package X"; None where it can."""
+        return None
+
+    def test_its_records_are_sound(self) -> None:
+        """Keys, payloads, labels, groups and splits are of the types that `headstart.specs.Record` names."""
+        records = self._opened().records
+        for problem in _record_problems(records):
+            self._fail(problem, "Correct the records that the build target gives.")
+        self._require(
+            self.spec.medium in (None, records.medium),
+            f"the medium of its records is {records.medium!r}, its spec says {self.spec.medium!r}",
+            "Name the same in both.",
+        )
+
+    def test_its_targets_can_be_learned(self) -> None:
+        """The kind of its targets finds no error in them: one class teaches nothing, look-alikes are told apart by
+        nobody."""
+        for problem in errors_among(self._target_kind().check(self._labelled())):
+            self._fail(problem.message, problem.hint or "Correct the targets, or give the sample more of them.")
+
+    def test_its_payloads_can_be_read(self) -> None:
+        """The input kind reads the first 50 and one of every stratum, and prepares them to its tensors."""
+        change = "Give payloads that an input kind of this medium reads, or leave them out."
+        kind = self._input_kind()
+        for item in self._chosen():
+            self._require_sound(f"{item.key}: ", _reading_problem(item, kind), change)
+
+    def test_opened_twice_it_gives_the_same_records_in_the_same_order(self) -> None:
+        """In this process, and in one where sets and dicts of texts have another order."""
+        records, again = self._records(), self._open().records
+        self._require_sound("opened twice it gives ", _first_difference(records, again), ORDER)
+        request = {"offer": self._named(), "reference": self._sample().reference}
+        fresh = run_fresh(_open_again, request, environment={"PYTHONHASHSEED": "4711"})
+        if fresh.reply is None:
+            self._fail(f"opening it in another process fails: {fresh.error}", "It must depend on nothing but its path.")
+        self._require(fresh.reply == _summary(records), "another process finds other records, or another order", ORDER)
+
+    def test_its_own_splits_are_disjoint(self) -> None:
+        """Where it fixes train, val or test: no content and no group is on two sides."""
+        for problem in self._shared_by_its_splits():
+            self._fail(problem.message, "Take the repeated ones out of one side.")
+
+    def test_headstart_can_split_it(self) -> None:
+        """Into sides that are disjoint and cover every labelled record."""
+        if self._shared_by_its_splits():
+            raise SkipTest(f"the splits that {self.name} fixes share records, see the test of its own splits")
+        targets, change = self._target_kind(), "A class needs at least three samples."
+        items = _thinned(self._labelled(), targets)
+        rows = _rows(items)
+        with self._explaining("it cannot be split: ", change):
+            split = make_split(rows, 0, targets, {item.key: item.target for item in items})
+        covered = sorted(row.key for row in split.rows if row.split in SPLITS)
+        self._require(
+            covered == sorted(row.key for row in rows),
+            "the sides of its split do not cover every record exactly once",
+            change,
+        )
+        for problem in given_split_findings(split.rows):
+            self._fail(f"it cannot be split: {problem.message}", change)
+
+    def test_a_reference_that_leads_nowhere_is_refused(self) -> None:
+        """UsageError, before any data is read: the user mistyped a path, or gave one where none is taken."""
+        self._sample()
+        with own_place() as place:
+            absent = str(place / "not-there")
+            what = f"the absent path {absent}"
+            change = f"Raise headstart.errors.UsageError that names {absent!r} and says what to write instead."
+            with self._refused(what, change, by=UsageError, naming=""):
+                self._call(absent)
+                self._fail(f"{what} is accepted", change)
+
+    def test_opening_it_changes_nothing_on_disk(self) -> None:
+        """Not in the data, and not in the working directory. Users' files are theirs."""
+        self._records()
+        self._require_none(self._opened().left, "opening it writes into the working directory: {odd}", WRITES)
+        for item in self._chosen():
+            _reading_problem(item, self._input_kind())
+        odd = _changes(self._sample().files, _tree_of(self._place()))
+        self._require_none(odd, "opening it changes the data: {odd}", WRITES)
+
+    @shared
+    def _sample(self) -> Sample:
+        """The sample, written once a class."""
+        self._skip_without_requirements()
+        if reason := self.missing():
+            raise SkipTest(f"{self.name}: {reason}")
+        found = self.reference(self._place())
+        self._require(
+            found is not None or not self.spec.takes_path,
+            "it opens a path, and there is none to open",
+            f"Write `reference(self, folder)` in {self._title}: it makes a small sample and returns its path.",
+        )
+        return Sample(None if found is None else os.fspath(found), _tree_of(self._place()))
+
+    def _records(self) -> Records:
+        """The records of the sample. Skips where they are not sound: one test is about that."""
+        records = self._opened().records
+        if any(_record_problems(records)):
+            raise SkipTest(f"the records of {self.name} are not sound, see the test of that name")
+        return records
+
+    @shared
+    def _target_kind(self) -> TargetKind:
+        """The kind that the records name, or the one that recognises their targets."""
+        with self._explaining("the kind of its targets is not known: ", "Name an installed one in `Records.targets`."):
+            return build_target_kind(self.registry, find_targets(self._records(), self.registry).spec.name)
+
+    @shared
+    def _opened(self) -> Opened:
+        """The sample, opened once a class."""
+        return self._open()
+
+    def _open(self) -> Opened:
+        reference = self._sample().reference
+        with self._raising(f"opening {reference or 'it'}", "Correct the build target."):
+            return self._call(reference)
+
+    def _call(self, reference: str | None) -> Opened:
+        """Call the build target in an empty working directory; what it raises comes out."""
+        target = self._load(self.spec.build)
+        request = DatasetRequest(reference, self._chosen_options())
+        with own_place() as place:
+            records = target(request)
+            left = tuple(_tree_of(place))
+        self._require(
+            isinstance(records, Records),
+            f"its build target returned {type(records).__name__}",
+            "Return headstart.specs.Records.",
+        )
+        return Opened(records, left)
+
+    def _labelled(self) -> list[Record]:
+        return [item for item in self._records().items if item.target is not None]
+
+    def _chosen(self) -> list[Record]:
+        """The first 50 records, and the first of every stratum."""
+        labelled = self._labelled()
+        strata = self._target_kind().strata([item.target for item in labelled])
+        firsts = {name: item for item, names in reversed(list(zip(labelled, strata, strict=True))) for name in names}
+        return list({item.key: item for item in (*self._records().items[:FIRST], *firsts.values())}.values())
+
+    def _shared_by_its_splits(self) -> list[Finding]:
+        """Equal content, or one group, on two sides that the dataset fixes."""
+        return given_split_findings([row for row in _rows(self._records().items) if row.split])
+
+
+class DatasetContract(DatasetDeclared, DatasetOpened):
+    """All that a dataset must do. Set `name`, and write a `reference` where it opens a path."""
+
+
+def _record_problems(records: Records) -> Iterator[str]:
+    """Fields of the wrong type, keys that repeat, splits that are none."""
+    if not isinstance(records.items, tuple) or not records.items:
+        yield f"`items` is {type(records.items).__name__} of {len(records.items)} records; expected a tuple of some"
+    if not isinstance(records.symmetries, frozenset) or not all(isinstance(s, str) for s in records.symmetries):
+        yield f"`symmetries` is {records.symmetries!r}; expected a frozenset of names"
+    for item in records.items:
+        yield from _item_problems(item)
+    twice = [key for key, count in Counter(item.key for item in records.items).items() if count > 1]
+    if twice:
+        yield f"{len(twice)} keys are not unique, such as {twice[0]!r}"
+    for skipped in records.skipped:
+        if not (str(skipped.where).strip() and str(skipped.reason).strip()):
+            yield f"{skipped!r} does not say what was left out and why"
+
+
+def _item_problems(item: Record) -> Iterator[str]:
+    import numpy as np
+
+    if not isinstance(item.key, str) or not item.key.strip():
+        yield f"the key {item.key!r} of a record is not a text with something in it"
+    if not isinstance(item.payload, Path | bytes | str | np.ndarray | tuple | Mapping):
+        yield (
+            f"{item.key}: the payload is {type(item.payload).__name__}; "
+            "expected Path, bytes, str or a numpy array, or a tuple or mapping of these"
+        )
+    if item.target is not None and not isinstance(item.target, Path | str | np.ndarray | tuple | Mapping):
+        yield (f"{item.key}: target is {item.target!r}; expected a text, Path, numpy array, tuple or mapping, or None")
+    if item.group is not None and (not isinstance(item.group, str) or not item.group.strip()):
+        yield f"{item.key}: group is {item.group!r}; expected a text with something in it, or None"
+    if item.split not in (None, *SPLITS):
+        yield f"{item.key}: split is {item.split!r}; expected {', '.join(SPLITS)} or None"
+
+
+def _reading_problem(item: Record, kind: InputKind) -> str | None:
+    """Why the kind does not read this payload and prepare it to its declared tensors; None where it does."""
+    from headstart.data.reading import prepared_of
+
+    try:
+        rows = prepared_of(kind, kind.read(item.payload, item.key), item.key)
+    except Exception as exc:
+        return f"the input kind cannot read it: {type(exc).__name__}: {exc}"
+    expected = {name: (spec.shape, spec.dtype) for name, spec in kind.tensors.items()}
+    for row in rows:
+        found = {name: (array.shape, array.dtype.name) for name, array in row.tensors.items()}
+        if found != expected:
+            return f"prepared to {found}; the kind declares {expected}"
+    return None
+
+
+def _first_difference(one: Records, other: Records) -> str | None:
+    """Where two openings differ; None where they are equal, payloads to the bit."""
+    if len(one.items) != len(other.items):
+        return f"{len(one.items)} records and then {len(other.items)}"
+    for number, (first, second) in enumerate(zip(one.items, other.items, strict=True)):
+        if _described(first) != _described(second):
+            return f"record {number} is {first.key!r} and then {second.key!r}, or differs in another field"
+    if (one.medium, one.symmetries, one.skipped) != (other.medium, other.symmetries, other.skipped):
+        return "medium, symmetries or skipped differ"
+    return None
+
+
+def _described(item: Record) -> list[str]:
+    """A record as plain values that compare; payloads of files by their path, others by their content."""
+    from headstart.data.hashing import content_hash, written_target
+
+    payload = str(item.payload) if isinstance(item.payload, Path) else content_hash(item.payload, item.key)
+    target = "None" if item.target is None else written_target(item.target, item.key)
+    return [item.key, payload, target, str(item.group), str(item.split)]
+
+
+def _thinned(items: Sequence[Record], targets: TargetKind) -> list[Record]:
+    """Every n-th record, so that splitting stays quick; every stratum keeps some where the data is not sorted oddly."""
+    by_stratum: dict[str, list[Record]] = {}
+    for item, name in zip(items, rarest(targets.strata([item.target for item in items])), strict=True):
+        by_stratum.setdefault(name, []).append(item)
+    step = max(1, len(items) // LARGEST_SPLIT)
+    return [item for same in by_stratum.values() for item in (same[::step] if len(same) >= 10 * step else same)]
+
+
+def _rows(items: Sequence[Record]) -> list[SplitRow]:
+    from headstart.data.hashing import content_hash, written_target
+
+    return [
+        SplitRow(
+            item.key,
+            item.split or "",
+            written_target(item.target, item.key),
+            item.group,
+            content_hash(item.payload, item.key),
+        )
+        for item in items
+    ]
+
+
+def _summary(records: Records) -> dict[str, Any]:
+    """What another process must find too: every record, in order."""
+    return {"records": [_described(item) for item in records.items], "medium": records.medium}
+
+
+def _open_again(request: Mapping[str, Any]) -> dict[str, Any]:
+    """In a fresh process: what its records are there."""
+    return _summary(DatasetOpened.again(request["offer"])._call(request["reference"]).records)
+
+
+def _tree_of(root: Path) -> dict[str, str]:
+    """{path below `root`: digest of content, mode and time of change} of every file, links included."""
+    return {
+        path.relative_to(root).as_posix(): _fingerprint(path)
+        for path in sorted(root.rglob("*"))
+        if path.is_symlink() or path.is_file()
+    }
+
+
+def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """The paths that are new, gone or altered, each with which of these."""
+    found = [f"{path} (new)" for path in after if path not in before]
+    found += [f"{path} (gone)" for path in before if path not in after]
+    found += [f"{path} (altered)" for path in after if before.get(path, after[path]) != after[path]]
+    return sorted(found)
+
+
+def _fingerprint(path: Path) -> str:
+    state = path.lstat()
+    content = os.readlink(path).encode() if path.is_symlink() else path.read_bytes()
+    return f"{hashlib.sha256(content).hexdigest()} {state.st_mode} {state.st_mtime_ns}"

@@ -1,0 +1,6 @@
+"""What tests of several plugins share can be imported; not this folder, whose names are those of packages."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_heads"))
