@@ -1,15 +1,19 @@
-"""headstart backbones, datasets, ...: what is on offer, and everything about one offer."""
+"""headstart backbones, datasets, ...: what is on offer, everything about one, and augmentations as a picture."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins, registry_without
-from headstart_cli.output import print_json, print_rows
+from headstart_cli.output import print_json, print_rows, print_text, say
+from headstart_cli.recipe_flags import ImageSize, InputFlags, TakesInputFlags, flags_of
 
+SHOW = "show"
 Name = Annotated[str | None, typer.Argument(metavar="NAME", help="Show everything about this one.", show_default=False)]
 
 
@@ -49,6 +53,70 @@ targets = _verb("targets", "List kinds of targets.")
 tasks = _verb("tasks", "List tasks.")
 reporters = _verb("reporters", "List ways to tell about a run.")
 engines = _verb("engines", "List ways to run the frozen part of a network.")
+
+
+class _Offers(TyperGroup):
+    """A group that takes a NAME too: `augmentations light` shows that one, `augmentations show ...` is a verb."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # Typer's own
+        """The first word is a verb where it is one, and else the name of an offer."""
+        is_verb = args[:1] == [SHOW]
+        ctx.allow_interspersed_args = not is_verb
+        return super().parse_args(ctx, ["", *args] if is_verb else args)
+
+
+augmentations_app = typer.Typer(cls=_Offers)
+
+
+@augmentations_app.callback(invoke_without_command=True)
+def augmentations(
+    context: typer.Context,
+    name: Name = None,
+    as_json: AsJson = False,
+    disable_plugin: DisablePlugins = None,
+    debug: Debug = False,
+) -> None:
+    """List ways to vary training samples; with NAME: everything about one."""
+    if context.invoked_subcommand is None:
+        show("augmentations", name, as_json, disable_plugin)
+
+
+@augmentations_app.command(SHOW, cls=TakesInputFlags)
+def contact_sheet(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="A dataset or a path.", show_default=False)],
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Augmentations, in order.", show_default=False)],
+    samples: Annotated[int, typer.Option("--samples", help="Rows: so many training samples.", min=1)] = 6,
+    views: Annotated[int, typer.Option("--views", help="Columns: each sample as so many epochs see it.", min=1)] = 5,
+    seed: Annotated[int, typer.Option("--seed", help="What is drawn is a function of this seed.", min=0)] = 0,
+    image_size: ImageSize = None,
+    input_flags: InputFlags = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Any value of a recipe. Can be repeated."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR|FILE.png", help="Where the picture goes. Default: augmentations.png."),
+    ] = None,
+    disable_plugin: DisablePlugins = None,
+    debug: Debug = False,
+) -> None:
+    """Draw samples of DATA and what augmentations make of them, as a picture; print its path."""
+    given = flags_of({"image_size": image_size, "input_flags": input_flags})
+    from headstart.recipes.build import build_recipe
+    from headstart.recipes.resolve import resolve_recipe
+    from headstart.runs.contact_sheet import contact_sheet as drawn
+    from headstart_cli.pictures import picture_file, write_picture
+
+    path = picture_file(out, Path("augmentations.png"))
+    registry = registry_without(disable_plugin)
+    flags = {"data": data, "augment": tuple(names), "seed": seed, **given}
+    resolved = resolve_recipe(build_recipe(flags=flags, sets=tuple(set_ or ())), registry)
+    preview, warnings = drawn(resolved, registry, samples=samples, views=views)
+    write_picture(path, preview.data)
+    for warning in warnings:
+        say(warning)
+    print_text(str(path))
 
 
 def show(kind: str, name: str | None, as_json: bool, disable: list[str] | None) -> None:

@@ -45,7 +45,7 @@ TAKE_RECIPES = ("fit", "lr", "bench")
 """Verbs that take the flags of input kinds."""
 
 GROUPS = (
-    ("augmentations", "headstart_cli.augmentations:app"),
+    ("augmentations", "headstart_cli.listing:augmentations_app"),
     ("weights", "headstart_cli.weights:app"),
     ("cache", "headstart_cli.cache:app"),
 )

@@ -4,8 +4,7 @@ it, evaluate, conclude."""
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from itertools import zip_longest
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,27 +14,24 @@ from headstart.backend import available_threads
 from headstart.cache import open_cache
 from headstart.data.array_store import ArrayStore
 from headstart.data.facts import Picked
-from headstart.data.split_file import SPLITS, write_split
+from headstart.data.split_file import write_split
 from headstart.documents import plain
 from headstart.engine.batch import take
 from headstart.engine.device import forward, score_step
 from headstart.engine.features.decision import KEY, EngineDecision
 from headstart.engine.features.export import Exporters
 from headstart.engine.features.extractor import FeatureExtractor, samples_a_call
-from headstart.engine.features.selection import Workload, decide
-from headstart.engine.features.source import Source, is_storable
+from headstart.engine.features.selection import decide
+from headstart.engine.features.source import Source
 from headstart.engine.lowering.registry import lowered
 from headstart.engine.network import assemble
 from headstart.engine.network.assemble import CALIBRATION_SAMPLES
 from headstart.engine.network.saved import save_network
-from headstart.engine.network.stages import name_variables
 from headstart.engine.precision import FLOAT32
 from headstart.engine.train.bn_stats import reestimate, statistics_of
 from headstart.engine.train.checkpoints import Checkpoints
 from headstart.engine.train.context import TrainContext, training_precision
-from headstart.engine.train.phases import cut_of, run_phases
-from headstart.engine.train.state import PhaseResult
-from headstart.engine.train.trainable import select_trainable
+from headstart.engine.train.phases import run_phases
 from headstart.environment import describe, versions
 from headstart.errors import HeadstartError
 from headstart.eventlog import EventLog, now
@@ -44,6 +40,7 @@ from headstart.predictor import BATCH, Predictor
 from headstart.recipes.file import write_recipe
 from headstart.runs.evaluation import Labelled, documents, open_predictions, score
 from headstart.runs.folder import RunFolder, write_document
+from headstart.runs.outline import count_learned, count_parameters, workload_of
 from headstart.runs.planning import Plan
 from headstart.runs.resuming import Resumed
 from headstart.specs import Calibrates, Evaluation, FeedsTargets, FitsTargets, Generates, WeightsSpec
@@ -107,21 +104,6 @@ def open_extractor(
     return decide(extractor, engine, plan.resolved.recipe.precision, work)
 
 
-def workload_of(plan: Plan) -> Workload:
-    """The largest frozen prefix that is stored, and how many samples pass it: those of the cut of the head, and none,
-    where nothing is stored; then the samples of val and test that the artefact answers about."""
-    train, val, test = (len(plan.data.indices(split)) for split in SPLITS)
-    head = len(plan.network.stages) - 1
-    cuts = [cut_of(plan.network, phase) for phase in plan.phases]
-    found = [(head, 0)]
-    for phase, cut in zip(plan.phases, cuts, strict=True):
-        if is_storable(plan.network, cut, plan.data):
-            views = 1 + phase.views if plan.view is not None else 1
-            found.append((cut, views * train + val))
-    stop, rows = max(found)
-    return Workload(stop, rows, answers=val + test, changes=min(cuts) < head)
-
-
 def open_run(plan: Plan, decision: EngineDecision, folder: RunFolder, log: EventLog, *, reestimated: int = 0) -> None:
     """Write what is known before training: recipe, split, environment; say what starts and what to mind."""
     resolved, recipe = plan.resolved, plan.resolved.recipe
@@ -164,25 +146,6 @@ def open_run(plan: Plan, decision: EngineDecision, folder: RunFolder, log: Event
         log.emit(BatchNormReestimated(time=now(), layers=reestimated, samples=plan.samples()["train"]))
     for warning in plan.warnings:
         log.warn(warning)
-
-
-def count_parameters(plan: Plan) -> int:
-    """Every number in the network's weights, statistics included."""
-    return sum(int(np.prod(variable.shape)) for variable in name_variables(plan.network.learned).values())
-
-
-def count_learned(plan: Plan, results: Sequence[PhaseResult] = ()) -> int:
-    """The numbers that learn in any of the phases; those of an adapter are its factors, not the kernels below them.
-
-    Of a phase that picks its stages, those of all from which it may pick, until `results` say which it picked.
-    """
-    recipe = plan.resolved.recipe
-    learned: dict[str, int] = {}
-    for planned, result in zip_longest(plan.phases, results):
-        phase = dataclasses.replace(planned, train=result.learned if result else planned.train)
-        found = select_trainable(plan.network, phase, seed=recipe.seed, batch_norm=recipe.batch_norm)
-        learned |= {name: int(np.prod(variable.shape)) for name, variable in found.variables.items()}
-    return sum(learned.values())
 
 
 def training_of(

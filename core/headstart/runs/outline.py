@@ -1,19 +1,59 @@
-"""What a plan would do, as plain values: the document behind `fit --dry-run`."""
+"""What a plan would do: which numbers learn, what is stored, and the document behind `fit --dry-run`."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
+import numpy as np
+
+from headstart.data.split_file import SPLITS
+from headstart.engine.features.selection import Workload
 from headstart.engine.features.source import alive_shapes, is_storable
 from headstart.engine.network.stages import name_variables, summarise_stage, uncuttable
 from headstart.engine.train.context import is_fresh
 from headstart.engine.train.phases import cut_of
+from headstart.engine.train.state import PhaseResult
 from headstart.engine.train.trainable import select_trainable
 from headstart.engine.train.trainer import steps_per_epoch
-from headstart.runs.execution import count_parameters
 from headstart.runs.planning import Plan
 from headstart.specs import Phase, Stage
+
+
+def count_parameters(plan: Plan) -> int:
+    """Every number in the network's weights, statistics included."""
+    return sum(int(np.prod(variable.shape)) for variable in name_variables(plan.network.learned).values())
+
+
+def count_learned(plan: Plan, results: Sequence[PhaseResult] = ()) -> int:
+    """The numbers that learn in any of the phases; those of an adapter are its factors, not the kernels below them.
+
+    Of a phase that picks its stages, those of all from which it may pick, until `results` say which it picked.
+    """
+    recipe = plan.resolved.recipe
+    learned: dict[str, int] = {}
+    for planned, result in zip_longest(plan.phases, results):
+        phase = dataclasses.replace(planned, train=result.learned if result else planned.train)
+        found = select_trainable(plan.network, phase, seed=recipe.seed, batch_norm=recipe.batch_norm)
+        learned |= {name: int(np.prod(variable.shape)) for name, variable in found.variables.items()}
+    return sum(learned.values())
+
+
+def workload_of(plan: Plan) -> Workload:
+    """The largest frozen prefix that is stored, and how many samples pass it: those of the cut of the head, and none,
+    where nothing is stored; then the samples of val and test that the artefact answers about."""
+    train, val, test = (len(plan.data.indices(split)) for split in SPLITS)
+    head = len(plan.network.stages) - 1
+    cuts = [cut_of(plan.network, phase) for phase in plan.phases]
+    found = [(head, 0)]
+    for phase, cut in zip(plan.phases, cuts, strict=True):
+        if is_storable(plan.network, cut, plan.data):
+            views = 1 + phase.views if plan.view is not None else 1
+            found.append((cut, views * train + val))
+    stop, rows = max(found)
+    return Workload(stop, rows, answers=val + test, changes=min(cuts) < head)
 
 
 def outline(plan: Plan) -> dict[str, Any]:
