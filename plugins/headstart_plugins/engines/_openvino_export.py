@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
@@ -75,11 +76,10 @@ def _layer(trace: TracebackType | None) -> str:
     import keras
 
     found = "the network"
-    while trace is not None:
-        running = trace.tb_frame.f_locals.get("self")
+    for frame, _ in traceback.walk_tb(trace):
+        running = frame.f_locals.get("self")
         if isinstance(running, keras.Operation) and not isinstance(running, keras.Model):
             found = f"{type(running).__name__} {running.name!r}"
-        trace = trace.tb_next
     return found
 
 
