@@ -69,8 +69,7 @@ def find_mistakes(run: RunView, limit: int) -> Mistakes | None:
                 continue
             samples += 1
             if row["prediction"] != row["target"]:
-                sure = float(row["confidence"])
-                wrong.append(Mistake(row["key"], row["target"], row["prediction"], sure))
+                wrong.append(Mistake(row["key"], row["target"], row["prediction"], float(row["confidence"])))
     shown = heapq.nsmallest(limit, wrong, key=lambda mistake: (-mistake.confidence, mistake.key))
     return Mistakes(tuple(with_sample(mistake, run) for mistake in shown), len(wrong), samples)
 
