@@ -52,7 +52,7 @@ class PhasePlanner:
                 "--batch-norm trainable has nothing to act on: no stage of the backbone learns",
                 hint="leave it out or use re-estimated, or choose a strategy that trains the backbone",
             )
-        if _unread(self.request.options, read):  # a recipe may set the options that a flag stands for
+        if _unread(self.request.options, read):  # a recipe may set what a flag overrides: it is read without the flag
             for flag in ("epochs", "learning_rate"):
                 without: dict[str, Any] = {flag: None}
                 with contextlib.suppress(HeadstartError):

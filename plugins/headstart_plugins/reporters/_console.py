@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import sys
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, TextIO
 
-from headstart.events import (
-    EpochDone,
-    Event,
-    PhaseDone,
-    PhaseStarted,
-    Progress,
-    RunFinished,
-    RunStarted,
-    Warned,
-    WeightsAveraged,
-)
-from headstart.specs import Reporter, ReporterRequest, RunView
+from headstart.events import Progress, Warned
+from headstart.specs import Reporter, ReporterRequest
 from headstart_plugins.reporters import ConsoleOptions, _lines
 from headstart_plugins.reporters import _phrases as say
+from headstart_plugins.reporters._lines import LineConsole
 
 LABEL = 12
 
@@ -33,89 +23,6 @@ def build(request: ReporterRequest) -> Reporter:
         return TerminalConsole(live=request.live)
     options: ConsoleOptions = request.options
     return PlainConsole(log_every=options.log_every, live=request.live)
-
-
-class LineConsole(ABC):
-    """What is said of each event, in which order; how it is drawn is the business of those below."""
-
-    def __init__(self, *, live: bool) -> None:
-        self._live = live
-        self._metric = "accuracy"
-        self._titles = self._training = ""
-        self._activity: tuple[str, str | None, int | None] | None = None
-        self._began = 0.0
-
-    def on_event(self, event: Event, run: RunView) -> None:
-        """Draw what `event` says."""
-        if isinstance(event, RunStarted):
-            self._metric = event.primary_metric
-            self._header(_lines.header(event))
-        elif isinstance(event, PhaseStarted):
-            self._phase(_lines.phase_title(event), _lines.phase_rows(event))
-            # They come below what is said while features are computed.
-            self._titles, self._training = _lines.epoch_titles(event, self._metric), event.phase
-        elif isinstance(event, Progress):
-            if self._live:
-                self._progress(event)
-        elif isinstance(event, EpochDone):
-            self._epoch(event)
-        elif isinstance(event, PhaseDone):
-            self._line(_lines.phase_end(event, self._metric), "dim")
-        elif isinstance(event, WeightsAveraged):
-            self._line(_lines.averaged(event, self._metric), "dim")
-        elif isinstance(event, Warned):
-            self._warning(event)
-        elif isinstance(event, RunFinished):
-            self._finish(event.result)
-
-    def _epoch(self, event: EpochDone) -> None:
-        """A row, below column titles where it is a phase's first, and below the name of its training where there are
-        several, as of a soup."""
-        if self._titles:
-            self._line(self._titles, "dim")
-        if event.phase != self._training:
-            self._line(f"{say.words(event.phase)}:", "dim")
-        self._titles, self._training = "", event.phase
-        self._line(_lines.epoch_row(event, self._metric), "bold green" if event.best else "")
-
-    def _progress(self, event: Progress) -> None:
-        activity = (event.activity, event.phase, event.epoch)
-        new = activity != self._activity
-        if new:
-            self._end_activity()
-            self._activity, self._began = activity, event.time
-        self._show_activity(event, new=new)
-        if event.done >= event.total:
-            self._end_activity()
-            if event.activity != "train":
-                self._line(_lines.activity_end(event, event.time - self._began), "dim")
-
-    def _end_activity(self) -> None:
-        self._activity = None
-
-    @abstractmethod
-    def _show_activity(self, event: Progress, *, new: bool) -> None:
-        """What goes on, `new` where it is something else than before, and how far it went."""
-
-    @abstractmethod
-    def _line(self, text: str, style: str) -> None:
-        """One line of its own, in one of rich's styles."""
-
-    @abstractmethod
-    def _header(self, rows: _lines.Rows) -> None:
-        """What runs."""
-
-    @abstractmethod
-    def _phase(self, title: str, rows: _lines.Rows) -> None:
-        """A phase begins."""
-
-    @abstractmethod
-    def _warning(self, event: Warned) -> None:
-        """The message, and the hint where there is one."""
-
-    @abstractmethod
-    def _finish(self, result: Mapping[str, Any]) -> None:
-        """Scores, and what to do next."""
 
 
 class PlainConsole(LineConsole):

@@ -16,7 +16,7 @@ from rich.text import Text
 from headstart.events import Progress, Warned
 from headstart_plugins.reporters import _lines
 from headstart_plugins.reporters import _phrases as say
-from headstart_plugins.reporters._console import LineConsole
+from headstart_plugins.reporters._lines import LineConsole
 
 WIDTH = 100
 
