@@ -16,7 +16,7 @@ from rich.text import Text
 from headstart.events import Progress, Warned
 from headstart_plugins.reporters import _lines
 from headstart_plugins.reporters import _phrases as say
-from headstart_plugins.reporters._console import PlainConsole
+from headstart_plugins.reporters._lines import PlainConsole
 
 WIDTH = 100
 
