@@ -32,6 +32,7 @@ class LinearHeadTask(ABC):
     dropout: float = field(default=0.0, kw_only=True)
     features: tuple[str, ...] = field(default=("pooled",), kw_only=True)
     output: str = field(default="logits", kw_only=True)
+    higher_is_better: bool = field(default=True, kw_only=True)
 
     @property
     @abstractmethod
