@@ -115,14 +115,14 @@ DROPPED = ("name", "trainable", "dtype", "data_format", "image_shape", "input_sh
 """Settings that are ours to make: float32, channels last, the input's size, and names by position."""
 
 
-def require_plain(settings: Mapping[str, Any]) -> None:
-    """Raise UsageError naming the settings that are, or hold, a serialized object.
+def require_plain(settings: Mapping[str, Any], where: str = "") -> None:
+    """Raise UsageError naming the settings that are, or hold, a serialized object, after `where` they stand.
 
     Settings are values alone: Keras makes objects of others, by importing what they name.
     """
     if nested := [key for key, value in settings.items() if _is_object(value)]:
         raise UsageError(
-            f"{', '.join(nested)} describes another object; such presets are not read",
+            f"{where}{', '.join(nested)} describes another object; such presets are not read",
             hint="choose a preset whose settings are numbers and text",
         )
 
@@ -172,10 +172,7 @@ def _keras(folder: Path, document: Mapping[str, Any]) -> Folder:
     if name not in POOLING or not isinstance(settings, dict):
         raise UsageError(f"{folder} holds a {name}; expected one of {', '.join(POOLING)}")
     kept = {key: value for key, value in settings.items() if key not in DROPPED}
-    try:
-        require_plain(kept)
-    except UsageError as exc:
-        raise UsageError(f"{folder / CONFIG}: {exc.message}", hint=exc.hint) from exc
+    require_plain(kept, f"{folder / CONFIG}: ")
     converter = _beside(folder, "image_converter.json", "save its ImageConverter with save_to_preset, too")
     weights = _weights_file(folder, "model.weights.h5", "model.weights.json")
     config = _text({"class_name": name, "config": kept})
