@@ -28,8 +28,7 @@ def natural_order(name: str) -> tuple[object, ...]:
     """A sort key that reads runs of digits as numbers: "2" < "10", "a9" < "a10"; ties by the text."""
     parts = re.split(r"([0-9]+)", name)
     numbers = [(len(part.lstrip("0")), part.lstrip("0")) for part in parts[1::2]]
-    texts = parts[0::2]
-    pairs = zip(texts, [*numbers, (0, "")], strict=True)
+    pairs = zip(parts[0::2], [*numbers, (0, "")], strict=True)
     return (*(value for pair in pairs for value in pair), name)
 
 

@@ -64,17 +64,14 @@ class LinearHeadTask(ABC):
                 f"the head needs the feature 'pooled' of shape (batch, channel); received {dict(features)}"
             )
         pooled = keras.Input((channels,), name="pooled", dtype="float32")
-        hidden, drawn = pooled, []
+        hidden = pooled
         if width is not None:
-            first = keras.layers.Dense(width, activation="relu", dtype="float32")
-            drawn.append(first)
-            hidden = first(hidden)
+            hidden = keras.layers.Dense(width, activation="relu", dtype="float32")(hidden)
         if self.dropout > 0.0:
             hidden = keras.layers.Dropout(self.dropout, seed=seed, dtype="float32")(hidden)
-        last = keras.layers.Dense(self.units, dtype="float32")
-        drawn.append(last)
-        model = keras.Model({"pooled": pooled}, {self.output: last(hidden)})
-        for index, layer in enumerate(drawn):
+        output = keras.layers.Dense(self.units, dtype="float32")(hidden)
+        model = keras.Model({"pooled": pooled}, {self.output: output})
+        for index, layer in enumerate(layer for layer in model.layers if layer.weights):
             limit = np.sqrt(6.0 / sum(layer.kernel.shape))
             random = np.random.default_rng((seed, index))
             layer.kernel.assign(random.uniform(-limit, limit, tuple(layer.kernel.shape)).astype(np.float32))
