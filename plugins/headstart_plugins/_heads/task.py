@@ -57,7 +57,10 @@ class LinearHeadTask(ABC):
         """
         import keras
 
-        width, shape = hidden_width(name), features.get("pooled", ())
+        kind, width = read_head(name)
+        if name != "linear" and kind != "mlp":
+            raise UsageError(f"unknown head {name!r}; expected linear, mlp or mlp:WIDTH", hint="try `--head linear`")
+        shape = features.get("pooled", ())
         channels = shape[-1] if len(shape) == 2 else None
         if channels is None:
             raise UsageError(
@@ -65,8 +68,8 @@ class LinearHeadTask(ABC):
             )
         pooled = keras.Input((channels,), name="pooled", dtype="float32")
         hidden = pooled
-        if width is not None:
-            hidden = keras.layers.Dense(width, activation="relu", dtype="float32")(hidden)
+        if kind == "mlp":
+            hidden = keras.layers.Dense(width or DEFAULT_WIDTH, activation="relu", dtype="float32")(hidden)
         if self.dropout > 0.0:
             hidden = keras.layers.Dropout(self.dropout, seed=seed, dtype="float32")(hidden)
         output = keras.layers.Dense(self.units, dtype="float32")(hidden)
@@ -92,13 +95,3 @@ def blend(own: np.ndarray, other: np.ndarray, shares: np.ndarray) -> np.ndarray:
     weights = shares.astype(np.float32).reshape(-1, *(1,) * (own.ndim - 1))
     blended: np.ndarray = (weights * own + (1 - weights) * other).astype(np.float32)
     return blended
-
-
-def hidden_width(name: str) -> int | None:
-    """The hidden units of the head `name`, None for a linear one. Raises UsageError for a name that is none."""
-    kind, width = read_head(name)
-    if name == "linear":
-        return None
-    if kind != "mlp":
-        raise UsageError(f"unknown head {name!r}; expected linear, mlp or mlp:WIDTH", hint="try `--head linear`")
-    return width or DEFAULT_WIDTH
