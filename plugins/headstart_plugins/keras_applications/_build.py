@@ -12,7 +12,7 @@ import keras
 from headstart.engine.network.cutting import between
 from headstart.errors import UsageError
 from headstart.specs import Backbone, BackboneBuild, BackboneRequest, Stage
-from headstart_plugins.keras_applications._families import CHANNELS_FIRST, FAMILIES, Network
+from headstart_plugins.keras_applications._families import FAMILIES, Network
 from headstart_plugins.keras_applications._graph import stable_names
 from headstart_plugins.keras_applications._table import NETWORKS
 
@@ -39,8 +39,9 @@ def build(network: Network, request: BackboneRequest) -> Backbone:
     backend, layout = keras.backend.backend(), keras.config.image_data_format()
     if backend in family.refuses:
         raise UsageError(f"{network.name} refuses the backend {backend}: {family.refuses[backend]}")
-    if layout == CHANNELS_FIRST:
-        reason = family.layouts.get(layout, "tensors here are (batch, height, width, channel)")
+    if layout == "channels_first":
+        unsupported = f"Keras' {family.title.partition(' ')[0]} does not support channels_first"
+        reason = unsupported if family.channels_last_only else "tensors here are (batch, height, width, channel)"
         raise UsageError(
             f"{network.name} refuses the layout {layout}: {reason}",
             hint='call keras.config.set_image_data_format("channels_last") first',

@@ -13,11 +13,8 @@ T = TypeVar("T")
 
 def stable_names(operations: Iterable[Any]) -> dict[str, Any]:
     """Operations by stable name: the given one, or `kind#index` where Keras numbered it itself."""
-    found = []
-    for operation in operations:
-        number = own_number(operation)
-        found.append((operation, operation.name if number is None else kind_of(operation), number))
-    return by_place(found)
+    numbers = [(operation, own_number(operation)) for operation in operations]
+    return by_place([(each, each.name if number is None else kind_of(each), number) for each, number in numbers])
 
 
 def by_place(found: Sequence[tuple[T, str, int | None]]) -> dict[str, T]:
