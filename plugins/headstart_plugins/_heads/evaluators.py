@@ -13,6 +13,9 @@ from headstart_plugins._heads.task import LinearHeadTask
 
 Task = TypeVar("Task", bound=LinearHeadTask)
 
+RESAMPLES = 1000
+"""Of the bootstrap, as a rule."""
+
 
 def middle_95(values: np.ndarray) -> tuple[float, float]:
     """The 2.5 % and 97.5 % quantiles of `values` (resample,)."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import keras
 
 DEFAULT_WIDTH = 512
+RIDGE = "ridge"
+"""The solver of a head that was solved for as a ridge regression."""
 
 
 @dataclass(frozen=True)
@@ -93,5 +95,4 @@ class LinearHeadTask(ABC):
 def blend(own: np.ndarray, other: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """`shares` (batch,) of `own` (batch, ...), the rest of `other`: (batch, ...) float32."""
     weights = shares.astype(np.float32).reshape(-1, *(1,) * (own.ndim - 1))
-    blended: np.ndarray = (weights * own + (1 - weights) * other).astype(np.float32)
-    return blended
+    return np.asarray(weights * own + (1 - weights) * other, np.float32)

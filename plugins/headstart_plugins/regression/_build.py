@@ -15,15 +15,13 @@ from headstart.engine.linear.rows import Rows
 from headstart.errors import DataError
 from headstart.specs import Evaluation, Facts, Solved, TaskRequest, TensorSpec
 from headstart.specs.tasks import Batch
-from headstart_plugins._heads.evaluators import Kept, Sums, middle_95
+from headstart_plugins._heads.evaluators import RESAMPLES, Kept, Sums, middle_95
 from headstart_plugins._heads.logistic import Weights
 from headstart_plugins._heads.options import HeadOptions
-from headstart_plugins._heads.task import LinearHeadTask
+from headstart_plugins._heads.task import RIDGE, LinearHeadTask
 
-RIDGE = "ridge"
 VALUE = "value"
 NUMBER = "number"
-RESAMPLES = 1000
 QUANTILES = (0.5, 0.9, 1.0)
 
 
