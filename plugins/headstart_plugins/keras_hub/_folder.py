@@ -63,17 +63,6 @@ def of_hugging_face(document: Mapping[str, Any], folder: Path) -> dict[str, Any]
     return _normalised(_size(sides, folder), factor, means, deviations, resample, crops)
 
 
-def of_timm(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """From `pretrained_cfg` of config.json: x / 255, then (x - mean) / std."""
-    config = document.get("pretrained_cfg")
-    if not isinstance(config, dict) or "input_size" not in config:
-        raise _unreadable(folder, "config.json has no pretrained_cfg with an input_size")
-    means, deviations = _three(config.get("mean"), 0.0, folder), _three(config.get("std"), 1.0, folder)
-    interpolation = config.get("interpolation", "bilinear")
-    known = interpolation if interpolation in INTERPOLATIONS else "bilinear"
-    return _normalised(_size(config["input_size"][1:], folder), 1 / 255, means, deviations, known, True)
-
-
 def _normalised(
     size: list[int], factor: float, means: list[float], deviations: list[float], interpolation: str, crops: bool
 ) -> dict[str, Any]:
@@ -191,8 +180,16 @@ def _hugging_face(folder: Path, document: Mapping[str, Any]) -> Folder:
 
 
 def _timm(folder: Path, document: Mapping[str, Any]) -> Folder:
+    """Its preprocessing is `pretrained_cfg` of config.json: x / 255, then (x - mean) / std."""
+    config = document.get("pretrained_cfg")
+    if not isinstance(config, dict) or "input_size" not in config:
+        raise _unreadable(folder, "config.json has no pretrained_cfg with an input_size")
+    means, deviations = _three(config.get("mean"), 0.0, folder), _three(config.get("std"), 1.0, folder)
+    interpolation = config.get("interpolation", "bilinear")
+    known = interpolation if interpolation in INTERPOLATIONS else "bilinear"
+    pixels = _normalised(_size(config["input_size"][1:], folder), 1 / 255, means, deviations, known, True)
     weights = _weights_file(folder, "model.safetensors")
-    return Folder(_text(document), weights, of_timm(document, folder), f"timm {document['architecture']}", "cnn")
+    return Folder(_text(document), weights, pixels, f"timm {document['architecture']}", "cnn")
 
 
 def _beside(folder: Path, name: str, hint: str) -> dict[str, Any]:
