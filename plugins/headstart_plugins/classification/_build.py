@@ -65,8 +65,6 @@ def classes_of(targets: Sequence[str]) -> tuple[str, ...]:
 
 
 CLASS = "class"
-BEFORE_AFTER = ("before", "after")
-"""Without the temperature, and with it."""
 
 
 class ClassificationEvaluator(Sums["Classification"]):
@@ -140,6 +138,10 @@ class ClassificationEvaluator(Sums["Classification"]):
         if self._running:
             return super().result()
         counts = self.sums["confusions"]
+        calibration: dict[str, dict[str, float]] = {"ece": {}, "nll": {}}
+        for place, when in enumerate(("before", "after")):  # without the temperature, and with it
+            calibration["ece"][when] = float(np.abs(self._weighed(self.sums["gaps"][place].T)).sum())
+            calibration["nll"][when] = float(self._weighed(self.sums["likelihoods"][place]))
         accuracy = _metrics.wilson_interval(int(np.trace(counts)), int(counts.sum()))
         return Evaluation(
             metrics=self.metrics(),
@@ -150,16 +152,8 @@ class ClassificationEvaluator(Sums["Classification"]):
                     self.task.classes, np.diagonal(counts), counts.sum(axis=0), counts.sum(axis=1)
                 ),
             },
-            calibration=self._calibration(),
+            calibration=calibration,
         )
-
-    def _calibration(self) -> dict[str, Any]:
-        gaps = (np.abs(self._weighed(each.T)).sum() for each in self.sums["gaps"])
-        likelihoods = (self._weighed(each) for each in self.sums["likelihoods"])
-        return {
-            name: dict(zip(BEFORE_AFTER, map(float, found), strict=True))
-            for name, found in (("ece", gaps), ("nll", likelihoods))
-        }
 
     def _weighed(self, sums: np.ndarray) -> np.ndarray:
         """The mean over samples of `sums` (..., class), weighed as `Balance.sample_weights` does: (...)."""
