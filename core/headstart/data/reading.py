@@ -15,7 +15,7 @@ import numpy as np
 
 from headstart.data.array_store import Append, ArrayStore
 from headstart.data.checks import raise_errors, unreadable_findings
-from headstart.data.facts import ENDS, FactLines, Picked, facts_arrays
+from headstart.data.facts import ENDS, facts_arrays, stored_facts
 from headstart.data.hashing import content_hash
 from headstart.data.lengths import Lengths
 from headstart.errors import DataError, PluginError
@@ -114,7 +114,7 @@ def read_all(
         tensors={name: arrays[name] for name in kind.tensors},
         owners=arrays[OWNERS],
         lengths=lengths,
-        facts=Picked(FactLines(arrays), range(len(used))),
+        facts=stored_facts(arrays),
         fingerprints=document["fingerprints"],
         notes=document["notes"],
         skipped=tuple(Skipped(where, reason) for where, reason in document["skipped"]),

@@ -120,7 +120,7 @@ def encoded(task: Task, kind: TargetKind, data: PreparedData, rows: np.ndarray, 
         task.encode,
         task.targets,
         values=data.read_values(kind, rows),
-        facts=Picked(data.facts, rows),
+        facts=Picked(data.facts.__getitem__, rows),
         keys=[data.row_keys[row] for row in rows],
         store=ArrayStore(scratch=scratch),
     )
