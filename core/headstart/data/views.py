@@ -25,7 +25,8 @@ MoveTargets = Callable[[Mapping[str, np.ndarray], Sequence[Change], Facts], Mapp
 class View:
     """How training samples vary: what is drawn, who applies it, and the seed. With `mixes`, some are mixed.
 
-    `targets` moves the targets of a row along with its sample; None where targets stay as they are.
+    `targets` moves the targets of a row along with its sample; None where targets stay as they are. `drops_mixes` says
+    that mixes are left out of what is drawn.
     """
 
     kind: InputKind
@@ -33,32 +34,23 @@ class View:
     seed: int
     mixes: bool = False
     targets: MoveTargets | None = None
+    drops_mixes: bool = False
 
     def unmixed(self) -> View:
         """The same draws without their mixes: for what cannot learn from mixed labels."""
-        return replace(self, augmentation=Unmixed(self.augmentation), mixes=False)
+        return replace(self, mixes=False, drops_mixes=True)
 
     def draw(self, epoch: int, key: str) -> Drawn:
         """What happens to a sample. Raises PluginError for a mix where the augmentation's spec promised none."""
         drawn = self.augmentation.draw(self.seed, epoch, key)
+        if self.drops_mixes:
+            return replace(drawn, mix=None)
         if drawn.mix is not None and not self.mixes:
             raise PluginError(
                 f"an augmentation drew a mix for {key!r} in epoch {epoch}, but no spec of those chosen says `mixes`",
                 hint="its author should set mixes=True in the AugmentationSpec, so that labels are mixed too",
             )
         return drawn
-
-
-@dataclass(frozen=True)
-class Unmixed:
-    """An augmentation without its mixes."""
-
-    augmentation: Augmentation
-
-    def draw(self, seed: int, epoch: int, key: str) -> Drawn:
-        """What it draws, each sample for itself."""
-        drawn = self.augmentation.draw(seed, epoch, key)
-        return drawn if drawn.mix is None else replace(drawn, mix=None)
 
 
 @dataclass(frozen=True)
@@ -183,11 +175,6 @@ def moved(
             for name, array in view.targets(own, changes, facts).items():
                 found[name][place] = array
     return found
-
-
-def augmented(samples: TrainingSamples, positions: np.ndarray, view: View, epoch: int) -> dict[str, np.ndarray]:
-    """The tensors of `varied` alone."""
-    return varied(samples, positions, view, epoch).tensors
 
 
 def partners(samples: TrainingSamples, positions: np.ndarray, view: View, epoch: int) -> Mixed | None:

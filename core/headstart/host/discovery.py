@@ -1,4 +1,4 @@
-"""Find plugins by the metadata of installed distributions; nothing of theirs is imported."""
+"""Find what is installed, plugins among it, by the metadata of distributions; nothing of theirs is imported."""
 
 from __future__ import annotations
 
@@ -38,6 +38,19 @@ class PluginInfo:
         return f"plugin {self.name!r} ({self.distribution} {self.version})"
 
 
+def installed_release(distribution: str) -> str | None:
+    """The installed version of a distribution; None where it is absent."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def installed_version() -> str:
+    """The version of headstart that is installed; "unknown" where it runs from a bare checkout."""
+    return installed_release("headstart") or "unknown"
+
+
 def find_plugins() -> tuple[PluginInfo, ...]:
     """Every plugin that is installed, sorted by name and without repetitions.
 
@@ -47,11 +60,12 @@ def find_plugins() -> tuple[PluginInfo, ...]:
     """
     published = [plugin for distribution in distributions() for plugin in _published(distribution)]
     found = {(plugin.name, plugin.distribution, plugin.module): plugin for plugin in reversed(published)}
-    return tuple(sorted(found.values(), key=_rank))
-
-
-def _rank(plugin: PluginInfo) -> tuple[str, bool, str, str]:
-    return plugin.name, plugin.distribution != "headstart", plugin.distribution, plugin.module
+    return tuple(
+        sorted(
+            found.values(),
+            key=lambda plugin: (plugin.name, plugin.distribution != "headstart", plugin.distribution, plugin.module),
+        )
+    )
 
 
 def _published(distribution: Distribution) -> Iterator[PluginInfo]:

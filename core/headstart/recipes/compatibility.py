@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from headstart.errors import UsageError
-from headstart.host.installed import require_engine
 from headstart.recipe import Recipe
 from headstart.registry import Registry
 from headstart.specs import (
@@ -111,7 +110,9 @@ def check_engine(recipe: Recipe, registry: Registry) -> EngineSpec | None:
     if recipe.engine == AUTO:
         return None
     spec: EngineSpec = registry.get("engines", recipe.engine)
-    require_engine(spec)
+    if missing := spec.missing:
+        hint = f'pip install "headstart[{spec.extra}]"' if spec.extra else f"pip install {' '.join(missing)}"
+        raise UsageError(f"the engine {spec.name} needs {', '.join(missing)}, which is not installed", hint=hint)
     if recipe.precision not in (*spec.precisions, AUTO):
         raise UsageError(
             f"{spec.name} does not compute in {recipe.precision}", hint=f"it knows {', '.join(spec.precisions)}"

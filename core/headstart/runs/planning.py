@@ -25,7 +25,7 @@ from headstart.data.targets import build_target_kind, other_kind
 from headstart.data.views import Composed, View, check_mixing
 from headstart.engine.network.blueprint import Blueprint, assets_of, digests_of
 from headstart.errors import DataError, UsageError
-from headstart.host.installed import installed_release
+from headstart.host.discovery import installed_release
 from headstart.options import describe_options
 from headstart.recipes.phases import is_solvable
 from headstart.recipes.resolve import BoundRecipe, ResolvedRecipe, bind
