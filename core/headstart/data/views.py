@@ -95,16 +95,14 @@ class TrainingSamples:
 
     def partner(self, mix: Mix) -> int:
         """The position that a mix picks."""
-        last = len(self.rows) - 1
-        bounds = self._bounds
-        if bounds is None:
-            return min(int(mix.partner * len(self.rows)), last)
-        return min(int(np.searchsorted(bounds, mix.partner * bounds[-1], side="right")), last)
+        ends = self._ends
+        return min(int(np.searchsorted(ends, mix.partner * ends[-1], side="right")), len(ends) - 1)
 
     @cached_property
-    def _bounds(self) -> np.ndarray | None:
+    def _ends(self) -> np.ndarray:
         """Where the part of each position ends, (count,) float64: summed once, not for each sample."""
-        return None if self.sampling_weights is None else np.cumsum(self.sampling_weights, dtype=np.float64)
+        weights = np.ones(len(self.rows)) if self.sampling_weights is None else self.sampling_weights
+        return np.cumsum(weights, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -179,9 +177,8 @@ def moved(
 
 def partners(samples: TrainingSamples, positions: np.ndarray, view: View, epoch: int) -> Mixed | None:
     """Whom the samples at `positions` (batch,) are mixed with in `epoch`; None where the view never mixes."""
-    if not view.mixes:  # nor is anything drawn
-        return None
-    draws = (view.draw(epoch, samples.keys[row]) for row in samples.rows[positions])  # one at a time: they may be many
+    # One at a time, since they may be many; and none where the view never mixes.
+    draws = (view.draw(epoch, samples.keys[row]) for row in samples.rows[positions])
     return _mixed(samples, positions, draws, view)
 
 

@@ -56,12 +56,10 @@ def check_pretrained_head(task: TaskSpec, weights: WeightsSpec | Path | None, re
 
 def check_backbone(backbone: BackboneSpec, backend: str | None) -> None:
     """The backbone must not refuse the backend."""
-    if backend is None:
-        return
-    if reason := backbone.refuses.get(backend):
+    if backend is not None and backend in backbone.refuses:
         others = [name for name in BACKENDS if name not in backbone.refuses]
         hint = f"use --backend {others[0]}" if others else "choose another backbone"
-        raise UsageError(f"{backbone.name} does not run on {backend}: {reason}", hint=hint)
+        raise UsageError(f"{backbone.name} does not run on {backend}: {backbone.refuses[backend]}", hint=hint)
 
 
 def check_train(train: tuple[str, ...] | None, backbone: BackboneSpec, strategy: StrategySpec | None) -> None:
