@@ -95,15 +95,7 @@ def unreadable_findings(failed: Sequence[Skipped], total: int) -> list[Finding]:
 
 
 def given_split_findings(rows: Sequence[SplitRow]) -> list[Finding]:
-    """An error where the dataset itself fixes the sides of some rows only, or gives nothing to train on; else those
-    where equal contents or one group stand on two sides."""
-    without = [row.key for row in rows if row.split == ""]
-    if without:
-        message = f"{without[0]}: no split given, while others have one"
-        return [Finding("error", message, len(without), "give a split to all or to none")]
-    given = {row.split for row in rows}
-    if "train" not in given:
-        return [Finding("error", f"the data gives {', '.join(sorted(given))} but nothing to train on", len(rows))]
+    """Errors where equal contents or one group stand on two sides that the dataset itself fixed."""
     contents = _grouped(rows, [row.content_hash for row in rows])
     in_groups = [row for row in rows if row.group is not None]
     groups = _grouped(in_groups, [row.group for row in in_groups])

@@ -67,9 +67,10 @@ def try_split(
     by_key = {row.key: row.target for row in ordered} if targets is None else targets
     given = {row.split for row in ordered}
     shares = {name: share for name, share in {"test": TEST_SHARE, "val": VAL_SHARE}.items() if name not in given}
-    errors = given_split_findings(ordered) if given != {""} else []
-    if errors:
-        return None, errors
+    if given != {""}:
+        errors = _given_findings(ordered, given) or given_split_findings(ordered)
+        if errors:
+            return None, errors
     to_cut = [row for row in ordered if row.split in ("", "train")]
     targets_to_cut = [by_key[row.key] for row in to_cut]
     units = _units(to_cut, kind.strata(targets_to_cut))
@@ -104,6 +105,16 @@ def apply_split(rows: Iterable[SplitRow], split: Split) -> Split:
         if (found.content_hash, found.target) != (row.content_hash, row.target):
             raise DataError(f"{row.key}: changed since the run's split was written", hint="put the old one back")
     return split
+
+
+def _given_findings(rows: Sequence[SplitRow], given: set[str]) -> list[Finding]:
+    without = [row.key for row in rows if row.split == ""]
+    if without:
+        message = f"{without[0]}: no split given, while others have one"
+        return [Finding("error", message, len(without), "give a split to all or to none")]
+    if "train" not in given:
+        return [Finding("error", f"the data gives {', '.join(sorted(given))} but nothing to train on", len(rows))]
+    return []
 
 
 def _lacking_in_train(rows: Sequence[SplitRow], by_key: Mapping[str, Any], kind: TargetKind) -> list[Finding]:
