@@ -60,7 +60,7 @@ def taken_up(stated: Recipe, registry: Registry) -> Recipe:
     named = own.table("input").get(KIND)
     kind = None if named is None else registry.input_kind(name=str(named))
     stated = look_up_flags(stated, kind, registry, given)
-    problems = [*stated.problems, *given.new, *_differences(stated, own, registry)]
+    problems = [*given.found, *_differences(stated, own, registry)]
     if problems:
         raise RecipeError(problems)
     # A run goes on with its own backend, whatever KERAS_BACKEND says: as if it had been asked for by a flag.
