@@ -94,7 +94,7 @@ def _state(plugin: Mapping[str, Any]) -> str:
 
 def diagnose(backend: str | None, disable: list[str] | None) -> dict[str, Any]:
     """Everything there is to say about this installation; problems are part of the answer, not exceptions."""
-    from headstart.weights.source import store_root
+    from headstart.backend import store_root
 
     registry = registry_without(disable)
     packages = {name: _version(name) for name in PACKAGES}

@@ -73,7 +73,7 @@ def build_app() -> typer.Typer:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from headstart.host.installed import installed_version
+        from headstart.host.discovery import installed_version
 
         print_text(f"headstart {installed_version()}")
         raise typer.Exit

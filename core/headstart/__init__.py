@@ -65,7 +65,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from headstart.host.installed import installed_version
+        from headstart.host.discovery import installed_version
 
         return installed_version()
     if name not in _HOMES:

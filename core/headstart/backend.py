@@ -20,6 +20,7 @@ from headstart.specs.base import BACKENDS
 
 VARIABLE = "KERAS_BACKEND"
 HOME_VARIABLE = "KERAS_HOME"
+STORE_VARIABLE = "HEADSTART_HOME"
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ def _import_keras() -> None:
     Keras: a broken installation, its own or another package's.
     """
     named = HOME_VARIABLE in os.environ
-    os.environ.setdefault(HOME_VARIABLE, str(keras_home()))
+    os.environ.setdefault(HOME_VARIABLE, str(store_root() / "keras"))
     try:
         import_library("keras")
     except Exception as exc:
@@ -159,20 +160,20 @@ def _import_keras() -> None:
             del os.environ[HOME_VARIABLE]  # read at import only; other programs started from here keep their own
 
 
-def keras_home() -> Path:
-    """Where Keras keeps its settings and downloads when we import it: `keras` in our local store."""
-    if own := os.environ.get("HEADSTART_HOME"):
-        return Path(own).expanduser() / "keras"
-    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(data) / "headstart" / "keras"
+def store_root() -> Path:
+    """The local store: HEADSTART_HOME, or the user's data folder. It need not exist yet."""
+    import platformdirs
+
+    named = os.environ.get(STORE_VARIABLE)
+    return Path(named).expanduser() if named else platformdirs.user_data_path("headstart")
 
 
 def cache_folder() -> Path:
     """Where what can be computed again is kept: HEADSTART_CACHE, or `headstart` in the user's cache folder."""
-    if own := os.environ.get("HEADSTART_CACHE"):
-        return Path(own).expanduser()
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "headstart"
+    import platformdirs
+
+    named = os.environ.get("HEADSTART_CACHE")
+    return Path(named).expanduser() if named else platformdirs.user_cache_path("headstart")
 
 
 def configure_keras() -> None:

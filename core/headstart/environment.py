@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.backend import is_deterministic
-from headstart.host.installed import installed_release
+from headstart.host.discovery import installed_release
 from headstart.registry import Registry
 
 PACKAGES = (

@@ -17,6 +17,22 @@ from headstart.specs import AUTO, BACKENDS, PRECISIONS
 
 MAX_SEED = 2**32 - 1
 DEFAULT = "default"
+FIT = "fit"
+"""The table of the settings."""
+OPTION_TABLES: Mapping[str, str] = {
+    "dataset": "datasets",
+    "backbone": "backbones",
+    "input": "inputs",
+    "task": "tasks",
+    "strategy": "strategies",
+    "augmentation": "augmentations",
+    "reporter": "reporters",
+}
+"""Tables of options, and the kind of offer that each is for."""
+NAMED_TABLES = ("augmentation", "reporter")
+"""Those of which there is one for each name that is used, such as [augmentation.classic]."""
+KIND = "kind"
+"""The one key of [input] that is no option: it names the input kind, where several could read the data."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,10 +150,16 @@ class Recipe:
 SETTINGS: Mapping[str, Setting] = {
     each.name: each.metadata["option"] for each in fields(Recipe) if "option" in each.metadata
 }
-"""A recipe's scalars by name, in order; in a file they stand in the table [fit]."""
+"""A recipe's scalars by name, in order; in a file they stand in the table FIT."""
 LEFT_TO_THE_STRATEGY: tuple[str, ...] = tuple(name for name, each in SETTINGS.items() if each.left_to_strategy)
 """Settings that are None in a recipe whose strategy's options say it."""
 _HINTS: Mapping[str, Any] = get_type_hints(Recipe)
+
+
+def split_key(key: str) -> tuple[str, str]:
+    """Table and name of a key: `epochs` is in `fit`, `input.size` is in `input`."""
+    table, dot, name = key.rpartition(".")
+    return (table, name) if dot else (FIT, name)
 
 
 def convert_setting(name: str, value: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 MAX_SUGGESTED = 3
 MAX_LISTED = 12
@@ -31,10 +31,6 @@ def suggestion(name: str, known: Iterable[str]) -> str | None:
     names = sorted(known)
     if close := near_misses(name, names):
         return f"did you mean {' or '.join(close)}?"
-    return f"known: {listed(names)}" if names else None
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names as a phrase, cut off where there are many."""
     more = len(names) - MAX_LISTED
-    return ", ".join(names[:MAX_LISTED]) + (f", and {more} more" if more > 0 else "")
+    listed = ", ".join(names[:MAX_LISTED]) + (f", and {more} more" if more > 0 else "")
+    return f"known: {listed}" if names else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -74,7 +75,7 @@ class ArrayStore:
 
     def keep(self, fill: Fill) -> dict[str, np.ndarray]:
         """Arrays as `fill` writes them, for this process alone. Raises HeadstartError where `scratch` has no space."""
-        rows = _Rows(self.scratch)
+        rows = _Rows(self.scratch or Path(), math.inf if self.scratch is None else IN_MEMORY)
         try:
             fill(rows.append)
             return rows.arrays()
@@ -135,51 +136,46 @@ class _Column:
 
 @dataclass
 class _Rows:
-    """The rows of all arrays as they come: in memory, and once they are more than IN_MEMORY bytes in nameless files.
+    """The rows of all arrays as they come: `in_memory` bytes of them there, and once they are more all in files.
 
-    The files lie in `folder`; without one all rows stay in memory. Where they are `named` 0.bin, 1.bin, ..., rows are
-    written there from the first one on.
+    The files lie in `folder`: nameless ones or, where they are `named`, 0.bin, 1.bin, ...
     """
 
-    folder: Path | None
+    folder: Path
+    in_memory: float
     named: bool = False
     columns: dict[str, _Column] = field(default_factory=dict)
     parts: dict[str, list[np.ndarray]] = field(default_factory=dict)
     files: dict[str, IO[bytes]] = field(default_factory=dict)
     open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     size: int = 0
-    is_large: bool = False
 
     def append(self, arrays: Arrays) -> None:
         """See `Append`."""
         for name, array in arrays.items():
             rows = np.asarray(array, order="C")
             self.columns.setdefault(name, _Column(rows.dtype, rows.shape[1:])).add(name, rows)
-            if self.named or self.is_large:
-                self._write(name, rows)
-            else:
+            self.size += rows.nbytes
+            if self.size <= self.in_memory:
                 self.parts.setdefault(name, []).append(rows.copy())
-                self.size += rows.nbytes
-        if self.folder is not None and self.size > IN_MEMORY and not self.is_large:
-            self.is_large = True
-            for name, parts in self.parts.items():
+                continue
+            for earlier, parts in self.parts.items():
                 for part in parts:
-                    self._write(name, part)
+                    self._write(earlier, part)
             self.parts.clear()
+            self._write(name, rows)
 
     def _write(self, name: str, rows: np.ndarray) -> None:
-        if self.folder is None:
-            raise AssertionError("rows are written to files only where there is a folder for them")
         with explained(self.folder):
             if name not in self.files:
-                self.files[name] = self.open.enter_context(self._new_file(self.folder))
+                self.files[name] = self.open.enter_context(self._new_file())
             self.files[name].write(rows.reshape(-1).view(np.uint8).data)  # numpy's own buffers know no bfloat16
 
-    def _new_file(self, folder: Path) -> IO[bytes]:
-        folder.mkdir(parents=True, exist_ok=True)
+    def _new_file(self) -> IO[bytes]:
+        self.folder.mkdir(parents=True, exist_ok=True)
         if self.named:
-            return (folder / f"{len(self.files)}.bin").open("wb")
-        return tempfile.TemporaryFile(dir=folder)
+            return (self.folder / f"{len(self.files)}.bin").open("wb")
+        return tempfile.TemporaryFile(dir=self.folder)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All rows of all arrays; of named files `open_arrays` gives them."""
@@ -187,10 +183,10 @@ class _Rows:
         for name, column in self.columns.items():
             if 0 in column.whole:
                 found[name] = np.empty(column.whole, column.dtype)
-            elif not self.is_large:
+            elif name in self.parts:
                 found[name] = np.concatenate(self.parts[name])
             else:
-                with explained(self.folder or Path()):
+                with explained(self.folder):
                     self.files[name].flush()
                 found[name] = np.memmap(self.files[name], dtype=column.dtype, mode="r+", shape=column.whole)
         return found
@@ -198,7 +194,7 @@ class _Rows:
 
 def _write(folder: Path, fill: Fill) -> None:
     """Write arrays as files of an empty folder, and then what they are."""
-    rows = _Rows(folder, named=True)
+    rows = _Rows(folder, in_memory=0, named=True)
     with rows.open:
         fill(rows.append)
     document = {

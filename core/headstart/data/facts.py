@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Protocol, TypeVar, overload
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar, overload
 
 import numpy as np
 
 from headstart.specs import Facts
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 TEXT, ENDS = "/facts", "/facts.ends"
 """The lines one after the other, (byte,) uint8, and where each ends, (row,) int64."""
@@ -27,29 +26,11 @@ def facts_arrays(facts: Sequence[Facts], size: int) -> dict[str, np.ndarray]:
     return {TEXT: np.frombuffer(b"".join(lines), np.uint8), ENDS: ends}
 
 
-class FactLines:
-    """The facts of each row, from `arrays` that hold TEXT and ENDS."""
-
-    def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
-        self._text, self._ends = arrays[TEXT], arrays[ENDS]
-
-    def __getitem__(self, row: int) -> Facts:
-        start = int(self._ends[row - 1]) if row else 0
-        found: Facts = json.loads(self._text[start : int(self._ends[row])].tobytes())
-        return found
-
-
-class ByRow(Protocol[T_co]):
-    """What has something for each row."""
-
-    def __getitem__(self, row: int, /) -> T_co: ...
-
-
 class Picked(Sequence[T]):
-    """Those of some `rows` (row,) int64 of `source`, read when they are asked for."""
+    """What `read` gives for some `rows` (row,) int64, read when it is asked for."""
 
-    def __init__(self, source: ByRow[T], rows: Sequence[int] | np.ndarray) -> None:
-        self._source, self._rows = source, rows
+    def __init__(self, read: Callable[[int], T], rows: Sequence[int] | np.ndarray) -> None:
+        self._read, self._rows = read, rows
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -61,5 +42,17 @@ class Picked(Sequence[T]):
 
     def __getitem__(self, place: int | slice) -> T | Sequence[T]:
         if isinstance(place, slice):
-            return Picked(self._source, self._rows[place])
-        return self._source[int(self._rows[place])]
+            return Picked(self._read, self._rows[place])
+        return self._read(int(self._rows[place]))
+
+
+def stored_facts(arrays: Mapping[str, np.ndarray]) -> Sequence[Facts]:
+    """The facts of each row, from `arrays` that hold TEXT and ENDS."""
+    text, ends = arrays[TEXT], arrays[ENDS]
+
+    def read(row: int) -> Facts:
+        start = int(ends[row - 1]) if row else 0
+        found: Facts = json.loads(text[start : int(ends[row])].tobytes())
+        return found
+
+    return Picked(read, range(len(ends)))

@@ -160,19 +160,12 @@ class PreparedData:
 
     def read_values(self, kind: TargetKind, rows: np.ndarray) -> Sequence[Any]:
         """The values of `rows` (row,) int64: each target is read by its kind when it is asked for."""
-        return Picked(_Values(self, kind), rows)
 
+        def read(row: int) -> Any:
+            owner = self.owners[row]
+            return kind.read(self.values[owner], self.keys[owner])
 
-@dataclass(frozen=True)
-class _Values:
-    """The value of each row, read from its record's target."""
-
-    data: PreparedData
-    kind: TargetKind
-
-    def __getitem__(self, row: int) -> Any:
-        owner = self.data.owners[row]
-        return self.kind.read(self.data.values[owner], self.data.keys[owner])
+        return Picked(read, rows)
 
 
 def prepare(

@@ -9,13 +9,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 
 from headstart.data.array_store import Append, ArrayStore
 from headstart.data.checks import raise_errors, unreadable_findings
-from headstart.data.facts import ENDS, FactLines, Picked, facts_arrays
+from headstart.data.facts import ENDS, facts_arrays, stored_facts
 from headstart.data.hashing import content_hash
 from headstart.data.lengths import Lengths
 from headstart.errors import DataError, PluginError
@@ -92,16 +93,20 @@ def read_all(
     without it nothing is kept. Raises DataError listing the first few where more than 1 % are unreadable, unless
     `any_unreadable` may be.
     """
+    hashes = [None] * len(items) if read_by is None else _hashes(items)
 
     def fill(append: Append) -> None:
-        skipped = _read_into(append, items, kind, on_progress)
+        skipped = _read_into(append, items, hashes, kind, on_progress)
         if not any_unreadable:
             raise_errors(unreadable_findings(skipped, len(items)))
 
     if read_by is None:
         arrays = store.keep(fill)
     else:
-        key = {"read_by": read_by, "files": _hash_contents(items), "count": len(items), "layout": LAYOUT}
+        files = hashlib.sha256()  # over the keys and contents of all records, in order
+        for item, digest in zip(items, hashes, strict=True):
+            files.update(f"{item.key}\0{digest or 'unreadable'}\n".encode("utf-8", "surrogateescape"))
+        key = {"read_by": read_by, "files": files.hexdigest(), "count": len(items), "layout": LAYOUT}
         arrays = store.fetch(KIND, key, {"input": read_by.get("input"), "records": len(items)}, fill)
     document = json.loads(arrays[READING].tobytes())
     used = arrays[LENGTHS]
@@ -114,7 +119,7 @@ def read_all(
         tensors={name: arrays[name] for name in kind.tensors},
         owners=arrays[OWNERS],
         lengths=lengths,
-        facts=Picked(FactLines(arrays), range(len(used))),
+        facts=stored_facts(arrays),
         fingerprints=document["fingerprints"],
         notes=document["notes"],
         skipped=tuple(Skipped(where, reason) for where, reason in document["skipped"]),
@@ -124,26 +129,30 @@ def read_all(
     return reading
 
 
-def _hash_contents(items: Sequence[Record]) -> str:
-    """One SHA-256 over the keys and contents of all records, in order; what cannot be read counts as such."""
-    digest = hashlib.sha256()
+def _hashes(items: Sequence[Record]) -> list[str | None]:
+    """The content hash of each record, by threads; None where it cannot be read."""
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for item, content in zip(items, pool.map(_content, items, chunksize=16), strict=True):
-            digest.update(f"{item.key}\0{content}\n".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
+        return list(pool.map(_hash, items))
 
 
-def _content(item: Record) -> str:
+def _hash(item: Record) -> str | None:
     try:
         return content_hash(item.payload, item.key)
     except DataError:
-        return "unreadable"
+        return None
 
 
 def _read_into(
-    append: Append, items: Sequence[Record], kind: InputKind, on_progress: OnProgress | None
+    append: Append,
+    items: Sequence[Record],
+    known: Sequence[str | None],
+    kind: InputKind,
+    on_progress: OnProgress | None,
 ) -> list[Skipped]:
-    """Append the rows of every record that can be read, and at last what reading them gave; those that cannot."""
+    """Append the rows of every record that can be read, and at last what reading them gave; those that cannot.
+
+    `known` are the content hashes of those that are hashed already.
+    """
     append({name: np.empty((0, *spec.shape), spec.dtype) for name, spec in kind.tensors.items()})
     append({**facts_arrays([], 0), OWNERS: np.empty(0, np.int64), LENGTHS: np.empty(0, np.int64)})
     hashes: dict[int, str] = {}  # by the record's place in `items`
@@ -151,7 +160,7 @@ def _read_into(
     notes: Counter[str] = Counter()
     skipped: list[Skipped] = []
     size = done = 0
-    for block in _blocks(items, kind):
+    for block in _blocks(items, known, kind):
         rows: list[Prepared] = []
         owners: list[int] = []
         for place, (item, found) in enumerate(block, start=done):
@@ -196,19 +205,22 @@ def _read_into(
     return skipped
 
 
-def _blocks(items: Sequence[Record], kind: InputKind) -> Iterator[list[tuple[Record, _Read | Skipped]]]:
+def _blocks(
+    items: Sequence[Record], known: Sequence[str | None], kind: InputKind
+) -> Iterator[list[tuple[Record, _Read | Skipped]]]:
     """The records in order with what reading each gave, so many at once as may wait for being written."""
     threads = min(MAX_THREADS, os.cpu_count() or 1)
     size = threads if isinstance(kind, PreparesSeveral) else BLOCK
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(items), size):
             block = items[start : start + size]
-            yield list(zip(block, pool.map(lambda record: _read(record, kind), block), strict=True))
+            found = pool.map(_read, block, known[start : start + size], repeat(kind))
+            yield list(zip(block, found, strict=True))
 
 
-def _read(record: Record, kind: InputKind) -> _Read | Skipped:
+def _read(record: Record, known: str | None, kind: InputKind) -> _Read | Skipped:
     try:
-        digest = content_hash(record.payload, record.key)
+        digest = known or content_hash(record.payload, record.key)
         sample = kind.read(record.payload, record.key)
     except DataError as error:
         return Skipped(record.key, error.message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from headstart.errors import DataError
@@ -14,13 +14,11 @@ if TYPE_CHECKING:
     from headstart.registry import Registry
 
 
-@dataclass(frozen=True)
-class FoundTargets:
+@dataclass(frozen=True, kw_only=True)
+class FoundTargets(Recognised):
     """The kind of some records' targets, and why it is that one."""
 
     spec: TargetSpec
-    reason: str
-    could_differ: bool
 
 
 def build_target_kind(registry: Registry, name: str) -> TargetKind:
@@ -37,23 +35,23 @@ def find_targets(records: Records, registry: Registry) -> FoundTargets:
     """
     if records.targets is not None:
         spec = registry.get("targets", records.targets)
-        return FoundTargets(spec, f"the dataset says that its targets are of the kind {spec.short_name!r}", False)
-    found: list[tuple[TargetSpec, Recognised]] = []
+        said = f"the dataset says that its targets are of the kind {spec.short_name!r}"
+        return FoundTargets(spec=spec, reason=said, confidence=1.0)
+    found: list[FoundTargets] = []
     for spec in registry.specs("targets"):
         recognised = build_target_kind(registry, spec.name).recognise(records)
         if recognised is not None:
-            found.append((spec, recognised))
+            found.append(FoundTargets(spec=spec, **vars(recognised)))
     if not found:
         offered = ", ".join(spec.name for spec in registry.specs("targets")) or "none is installed"
         raise DataError(
             f"no kind of targets recognises those of the data; there are: {offered}",
             hint="name a task with --task, or install a plugin that offers the kind",
         )
-    highest = max(recognised.confidence for _, recognised in found)
-    surest = [(spec, recognised) for spec, recognised in found if recognised.confidence == highest]
-    (spec, chosen), others = surest[0], surest[1:]
-    tie = "".join(f"; {other.name} is as sure" for other, _ in others)
-    return FoundTargets(spec, chosen.reason + tie, chosen.could_differ or bool(others))
+    highest = max(each.confidence for each in found)
+    chosen, *others = [each for each in found if each.confidence == highest]
+    tie = "".join(f"; {other.spec.name} is as sure" for other in others)
+    return replace(chosen, reason=chosen.reason + tie, could_differ=chosen.could_differ or bool(others))
 
 
 def other_kind(records: Records, wanted: TargetSpec, registry: Registry) -> Finding | None:

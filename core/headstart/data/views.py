@@ -25,7 +25,8 @@ MoveTargets = Callable[[Mapping[str, np.ndarray], Sequence[Change], Facts], Mapp
 class View:
     """How training samples vary: what is drawn, who applies it, and the seed. With `mixes`, some are mixed.
 
-    `targets` moves the targets of a row along with its sample; None where targets stay as they are.
+    `targets` moves the targets of a row along with its sample; None where targets stay as they are. `drops_mixes` says
+    that mixes are left out of what is drawn.
     """
 
     kind: InputKind
@@ -33,32 +34,23 @@ class View:
     seed: int
     mixes: bool = False
     targets: MoveTargets | None = None
+    drops_mixes: bool = False
 
     def unmixed(self) -> View:
         """The same draws without their mixes: for what cannot learn from mixed labels."""
-        return replace(self, augmentation=Unmixed(self.augmentation), mixes=False)
+        return replace(self, mixes=False, drops_mixes=True)
 
     def draw(self, epoch: int, key: str) -> Drawn:
         """What happens to a sample. Raises PluginError for a mix where the augmentation's spec promised none."""
         drawn = self.augmentation.draw(self.seed, epoch, key)
+        if self.drops_mixes:
+            return replace(drawn, mix=None)
         if drawn.mix is not None and not self.mixes:
             raise PluginError(
                 f"an augmentation drew a mix for {key!r} in epoch {epoch}, but no spec of those chosen says `mixes`",
                 hint="its author should set mixes=True in the AugmentationSpec, so that labels are mixed too",
             )
         return drawn
-
-
-@dataclass(frozen=True)
-class Unmixed:
-    """An augmentation without its mixes."""
-
-    augmentation: Augmentation
-
-    def draw(self, seed: int, epoch: int, key: str) -> Drawn:
-        """What it draws, each sample for itself."""
-        drawn = self.augmentation.draw(seed, epoch, key)
-        return drawn if drawn.mix is None else replace(drawn, mix=None)
 
 
 @dataclass(frozen=True)
@@ -103,16 +95,14 @@ class TrainingSamples:
 
     def partner(self, mix: Mix) -> int:
         """The position that a mix picks."""
-        last = len(self.rows) - 1
-        bounds = self._bounds
-        if bounds is None:
-            return min(int(mix.partner * len(self.rows)), last)
-        return min(int(np.searchsorted(bounds, mix.partner * bounds[-1], side="right")), last)
+        ends = self._ends
+        return min(int(np.searchsorted(ends, mix.partner * ends[-1], side="right")), len(ends) - 1)
 
     @cached_property
-    def _bounds(self) -> np.ndarray | None:
+    def _ends(self) -> np.ndarray:
         """Where the part of each position ends, (count,) float64: summed once, not for each sample."""
-        return None if self.sampling_weights is None else np.cumsum(self.sampling_weights, dtype=np.float64)
+        weights = np.ones(len(self.rows)) if self.sampling_weights is None else self.sampling_weights
+        return np.cumsum(weights, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -185,16 +175,10 @@ def moved(
     return found
 
 
-def augmented(samples: TrainingSamples, positions: np.ndarray, view: View, epoch: int) -> dict[str, np.ndarray]:
-    """The tensors of `varied` alone."""
-    return varied(samples, positions, view, epoch).tensors
-
-
 def partners(samples: TrainingSamples, positions: np.ndarray, view: View, epoch: int) -> Mixed | None:
     """Whom the samples at `positions` (batch,) are mixed with in `epoch`; None where the view never mixes."""
-    if not view.mixes:  # nor is anything drawn
-        return None
-    draws = (view.draw(epoch, samples.keys[row]) for row in samples.rows[positions])  # one at a time: they may be many
+    # One at a time, since they may be many; and none where the view never mixes.
+    draws = (view.draw(epoch, samples.keys[row]) for row in samples.rows[positions])
     return _mixed(samples, positions, draws, view)
 
 

@@ -71,7 +71,7 @@ class ClosedFormPhase:
         train = self._rows(source.training(cut, views=phase.views, fresh=False, mixing=False), "train")
         val = self._rows(source.plain(cut, "val"), "val")
         facts, places = context.facts.get("train", ()), np.resize(np.arange(train.samples), len(train))  # of each view
-        learned = Held(train, Picked(facts, places) if len(facts) else ())
+        learned = Held(train, Picked(facts.__getitem__, places) if len(facts) else ())
         judged = Held(val, context.facts.get("val", ()), context.owners.get("val"))
         losses = loss_step(context.task)
         # Products of small matrices are fastest on one thread.

@@ -1,4 +1,4 @@
-"""Find plugins by the metadata of installed distributions; nothing of theirs is imported."""
+"""Find what is installed, plugins among it, by the metadata of distributions; nothing of theirs is imported."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
-from importlib.metadata import Distribution, distributions
 from itertools import takewhile
 from typing import Any
 
@@ -38,6 +37,19 @@ class PluginInfo:
         return f"plugin {self.name!r} ({self.distribution} {self.version})"
 
 
+def installed_release(distribution: str) -> str | None:
+    """The installed version of a distribution; None where it is absent."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def installed_version() -> str:
+    """The version of headstart that is installed; "unknown" where it runs from a bare checkout."""
+    return installed_release("headstart") or "unknown"
+
+
 def find_plugins() -> tuple[PluginInfo, ...]:
     """Every plugin that is installed, sorted by name and without repetitions.
 
@@ -45,16 +57,17 @@ def find_plugins() -> tuple[PluginInfo, ...]:
     installing something never replaces what is built in. One whose metadata is damaged is among them, with
     that as its error.
     """
-    published = [plugin for distribution in distributions() for plugin in _published(distribution)]
+    published = [plugin for distribution in metadata.distributions() for plugin in _published(distribution)]
     found = {(plugin.name, plugin.distribution, plugin.module): plugin for plugin in reversed(published)}
-    return tuple(sorted(found.values(), key=_rank))
+    return tuple(
+        sorted(
+            found.values(),
+            key=lambda plugin: (plugin.name, plugin.distribution != "headstart", plugin.distribution, plugin.module),
+        )
+    )
 
 
-def _rank(plugin: PluginInfo) -> tuple[str, bool, str, str]:
-    return plugin.name, plugin.distribution != "headstart", plugin.distribution, plugin.module
-
-
-def _published(distribution: Distribution) -> Iterator[PluginInfo]:
+def _published(distribution: metadata.Distribution) -> Iterator[PluginInfo]:
     """The plugins of one distribution; those of a damaged file by the names that can still be read in it."""
     damage = None
     try:
@@ -72,7 +85,7 @@ def _published(distribution: Distribution) -> Iterator[PluginInfo]:
             yield PluginInfo(name, published, version, value, error=damage or unreadable)
 
 
-def _identify(distribution: Distribution) -> tuple[str, str, str | None]:
+def _identify(distribution: metadata.Distribution) -> tuple[str, str, str | None]:
     """A distribution's name, as package indexes compare it, and its version; and what is damaged in its METADATA.
 
     Where that is damaged, the folder says both, as in `headstart_mine-1.0.dist-info`.
@@ -95,12 +108,12 @@ def normalise(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _folder(distribution: Distribution) -> Any:
+def _folder(distribution: metadata.Distribution) -> Any:
     """The folder of the metadata, a Path or one within a zip file: the standard library has no public name for it."""
     return getattr(distribution, "_path", None)
 
 
-def _lines(distribution: Distribution) -> list[str]:
+def _lines(distribution: metadata.Distribution) -> list[str]:
     """Those of a damaged file of entry points."""
     try:
         text = _folder(distribution).joinpath(ENTRY_POINTS).read_text(encoding="utf-8", errors="replace")
@@ -130,7 +143,7 @@ def _first_damage(lines: list[str]) -> str | None:
     return None
 
 
-def _is_shadowed(distribution: Distribution, name: str) -> bool:
+def _is_shadowed(distribution: metadata.Distribution, name: str) -> bool:
     """Whether a distribution of the same name stands earlier on the path: imports would find that one."""
     try:
         first = metadata.distribution(name)

@@ -15,8 +15,7 @@ from typing import Any, NamedTuple, get_type_hints
 from headstart.host.guard import PluginFailure
 from headstart.host.typing_checks import mismatch
 from headstart.options import check_declaration
-from headstart.recipe import SETTINGS
-from headstart.recipes.sections import KIND
+from headstart.recipe import KIND, SETTINGS
 from headstart.specs import (
     API,
     BACKENDS,

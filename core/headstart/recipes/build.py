@@ -15,9 +15,8 @@ from typing import Any
 
 from headstart.errors import Problem
 from headstart.options import Text
-from headstart.recipe import SETTINGS, Recipe, convert_setting
+from headstart.recipe import FIT, OPTION_TABLES, SETTINGS, Recipe, convert_setting, split_key
 from headstart.recipes.file import read_recipe, verify_form
-from headstart.recipes.sections import FIT, OPTION_TABLES, split_key
 from headstart.suggest import suggestion
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from headstart.errors import UsageError
-from headstart.host.installed import require_engine
 from headstart.recipe import Recipe
 from headstart.registry import Registry
 from headstart.specs import (
@@ -57,12 +56,10 @@ def check_pretrained_head(task: TaskSpec, weights: WeightsSpec | Path | None, re
 
 def check_backbone(backbone: BackboneSpec, backend: str | None) -> None:
     """The backbone must not refuse the backend."""
-    if backend is None:
-        return
-    if reason := backbone.refuses.get(backend):
+    if backend is not None and backend in backbone.refuses:
         others = [name for name in BACKENDS if name not in backbone.refuses]
         hint = f"use --backend {others[0]}" if others else "choose another backbone"
-        raise UsageError(f"{backbone.name} does not run on {backend}: {reason}", hint=hint)
+        raise UsageError(f"{backbone.name} does not run on {backend}: {backbone.refuses[backend]}", hint=hint)
 
 
 def check_train(train: tuple[str, ...] | None, backbone: BackboneSpec, strategy: StrategySpec | None) -> None:
@@ -111,7 +108,9 @@ def check_engine(recipe: Recipe, registry: Registry) -> EngineSpec | None:
     if recipe.engine == AUTO:
         return None
     spec: EngineSpec = registry.get("engines", recipe.engine)
-    require_engine(spec)
+    if missing := spec.missing:
+        hint = f'pip install "headstart[{spec.extra}]"' if spec.extra else f"pip install {' '.join(missing)}"
+        raise UsageError(f"the engine {spec.name} needs {', '.join(missing)}, which is not installed", hint=hint)
     if recipe.precision not in (*spec.precisions, AUTO):
         raise UsageError(
             f"{spec.name} does not compute in {recipe.precision}", hint=f"it knows {', '.join(spec.precisions)}"

@@ -17,8 +17,7 @@ from headstart.errors import PluginError, Problem, RecipeError, UsageError
 from headstart.host.registry import Registry
 from headstart.manifest import RUN, how_to_read
 from headstart.options import describe_options
-from headstart.recipe import SETTINGS, Recipe
-from headstart.recipes.sections import FIT, NAMED_TABLES, OPTION_TABLES
+from headstart.recipe import FIT, NAMED_TABLES, OPTION_TABLES, SETTINGS, Recipe
 from headstart.suggest import suggestion
 
 SCHEMA = "schema"

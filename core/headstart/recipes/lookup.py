@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from headstart.host.offers import looks_like_path
 from headstart.options import describe_options
-from headstart.recipe import Recipe
+from headstart.recipe import KIND, NAMED_TABLES, OPTION_TABLES, Recipe
 from headstart.recipes.compatibility import (
     check_augmentation,
     check_backbone,
@@ -18,7 +18,6 @@ from headstart.recipes.compatibility import (
 )
 from headstart.recipes.option_tables import spellings
 from headstart.recipes.problems import Problems
-from headstart.recipes.sections import KIND, NAMED_TABLES, OPTION_TABLES
 from headstart.registry import Registry
 from headstart.specs import (
     AUTO,

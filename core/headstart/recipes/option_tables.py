@@ -8,9 +8,8 @@ from typing import Any
 
 from headstart.errors import Problem
 from headstart.options import parse_options
-from headstart.recipe import SETTINGS, Recipe
+from headstart.recipe import KIND, NAMED_TABLES, SETTINGS, Recipe
 from headstart.recipes.problems import Problems
-from headstart.recipes.sections import KIND, NAMED_TABLES
 from headstart.registry import Registry
 from headstart.specs import BackboneSpec, InputSpec, Spec
 from headstart.suggest import suggestion

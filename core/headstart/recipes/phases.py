@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-from collections.abc import Collection, Mapping, Sequence, ValuesView
+from collections.abc import Collection, Iterator, Mapping, Sequence, ValuesView
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,8 +45,15 @@ class PhasePlanner:
         if not phases:
             raise UsageError(f"strategy {strategy.name} plans no phase", hint="tell its author, or choose another one")
         for phase in phases:
-            _check_phase(phase, strategy, request)
-            self._verify_statistics(phase)
+            for problem in _phase_problems(phase, request):
+                told = f"strategy {strategy.name}: phase {phase.name!r} {problem}"
+                raise UsageError(told, hint="tell its author, or choose another strategy")
+            if phase.roles and self.batch_norm == "trainable":
+                raise UsageError(
+                    f"--strategy {strategy.short_name} trains the {' and '.join(phase.roles)} alone, with BatchNorm "
+                    "statistics that stay; received --batch-norm trainable",
+                    hint="leave --batch-norm out or use re-estimated, or choose another strategy",
+                )
         if self.batch_norm == "trainable" and all(set(phase.train) == {HEAD} for phase in phases):
             raise UsageError(
                 "--batch-norm trainable has nothing to act on: no stage of the backbone learns",
@@ -85,15 +92,6 @@ class PhasePlanner:
         return tuple(
             dataclasses.replace(phase, views=0) if phase.solver == "closed_form" else phase for phase in phases
         )
-
-    def _verify_statistics(self, phase: Phase) -> None:
-        """Scales, shifts and biases that learn alone do so around statistics that stay."""
-        if phase.roles and self.batch_norm == "trainable":
-            raise UsageError(
-                f"--strategy {self.strategy.short_name} trains the {' and '.join(phase.roles)} alone, with BatchNorm "
-                "statistics that stay; received --batch-norm trainable",
-                hint="leave --batch-norm out or use re-estimated, or choose another strategy",
-            )
 
 
 def make_planner(
@@ -179,51 +177,54 @@ def is_solvable(task: TaskSpec, head: str) -> bool:
     return head.partition(":")[0] in task.closed_form
 
 
-def _check_phase(phase: Phase, strategy: StrategySpec, request: StrategyRequest) -> None:
-    """What a plan must keep to, whoever wrote the strategy."""
-    where = f"strategy {strategy.name}: phase {phase.name!r}"
-    for problem in (
-        _wrong_stages(phase, request.stages),
-        _wrong_solver(phase, solvable=request.solvable),
-        _wrong_number(phase),
-        _wrong_choice(phase),
-    ):
-        if problem:
-            raise UsageError(f"{where} {problem}", hint="tell its author, or choose another strategy")
-
-
-def _wrong_stages(phase: Phase, stages: tuple[str, ...]) -> str | None:
-    known = (*stages, HEAD)
-    if HEAD not in phase.train or any(stage not in known for stage in phase.train):
-        return f"trains {phase.train}; expected {HEAD!r} among stages of {known}"
+def _phase_problems(phase: Phase, request: StrategyRequest) -> Iterator[str]:
+    """How a phase breaks what a plan must keep to, whoever wrote the strategy; the first is what is told."""
+    learning = [stage for stage in phase.train if stage != HEAD]
+    known = (*request.stages, HEAD)
+    if HEAD not in phase.train or any(stage not in known for stage in learning):
+        yield f"trains {phase.train}; expected {HEAD!r} among stages of {known}"
     if len(set(phase.train)) != len(phase.train):
-        return f"trains {phase.train}, one of them twice"
-    lacking = [stage for stage in phase.train if stage not in phase.rates]
-    if phase.solver == "gradient" and lacking:
-        return f"lacks a rate for {', '.join(lacking)}"
-    return None
-
-
-def _wrong_solver(phase: Phase, *, solvable: bool) -> str | None:
-    """A closed form is of a head alone that the task can solve for, and knows neither steps nor rates."""
+        yield f"trains {phase.train}, one of them twice"
     if phase.solver == "gradient":
-        unread = [name for name in ("strengths", "refit") if getattr(phase, name)]
-        return f"learns by gradient; nothing of it follows {' and '.join(unread)}" if unread else None
-    if phase.solver != "closed_form":
-        return f"has the solver {phase.solver!r}; expected gradient or closed_form"
+        yield from _gradient_problems(phase)
+    elif phase.solver == "closed_form":
+        yield from _closed_form_problems(phase, solvable=request.solvable)
+    else:
+        yield f"has the solver {phase.solver!r}; expected gradient or closed_form"
+    yield from _number_problems(phase)
+    # What chooses among the weights of the backbone's stages needs stages, and one way to choose.
+    chosen = {"roles": phase.roles, "an adapter": phase.adapter, "pick": phase.pick, "l2_sp": phase.l2_sp}
+    if not learning and any(chosen.values()):
+        yield f"has {' and '.join(name for name, value in chosen.items() if value)}, but trains the head alone"
+    if phase.roles and phase.adapter:
+        yield "has roles and an adapter; expected one of them: an adapter's kernels have no other role"
+    if not 0 <= phase.pick <= len(learning):
+        yield f"picks {phase.pick} of the {len(learning)} stages {', '.join(learning)}"
+
+
+def _gradient_problems(phase: Phase) -> Iterator[str]:
+    if lacking := [stage for stage in phase.train if stage not in phase.rates]:
+        yield f"lacks a rate for {', '.join(lacking)}"
+    if unread := [name for name in ("strengths", "refit") if getattr(phase, name)]:
+        yield f"learns by gradient; nothing of it follows {' and '.join(unread)}"
+
+
+def _closed_form_problems(phase: Phase, *, solvable: bool) -> Iterator[str]:
+    """A closed form is of a head alone that the task can solve for, and knows neither steps nor rates."""
     if not solvable:
-        return "is in closed form, and the task cannot solve for this head; StrategyRequest.solvable says so"
+        yield "is in closed form, and the task cannot solve for this head; StrategyRequest.solvable says so"
     if tuple(phase.train) != (HEAD,) or not phase.strengths:
-        return (
+        yield (
             f"is in closed form, so it needs strengths and trains the head alone; received train {phase.train}, "
             f"strengths {phase.strengths}"
         )
     unused = [name for name in ("l2_sp", "average", "wise_ft") if getattr(phase, name)]
     unused += ["rate_factors"] if phase.rate_factors != (1.0,) else []
-    return f"is in closed form; nothing of it follows {' and '.join(unused)}" if unused else None
+    if unused:
+        yield f"is in closed form; nothing of it follows {' and '.join(unused)}"
 
 
-def _wrong_number(phase: Phase) -> str | None:
+def _number_problems(phase: Phase) -> Iterator[str]:
     """Each number that is outside of what it can mean."""
     adapter, setting = phase.adapter or LowRank(), phase.rate_setting
     bounds = (
@@ -247,22 +248,7 @@ def _wrong_number(phase: Phase) -> str | None:
             "one or more, above 0",
         ),
     )
-    return next(
-        (f"has {name} {_spelt(value)}; expected {wanted}" for name, value, fits, wanted in bounds if not fits), None
-    )
-
-
-def _wrong_choice(phase: Phase) -> str | None:
-    """What chooses among the weights of the backbone's stages needs stages, and one way to choose."""
-    learning = [stage for stage in phase.train if stage != HEAD]
-    chosen = {"roles": phase.roles, "an adapter": phase.adapter, "pick": phase.pick, "l2_sp": phase.l2_sp}
-    if not learning and any(chosen.values()):
-        return f"has {' and '.join(name for name, value in chosen.items() if value)}, but trains the head alone"
-    if phase.roles and phase.adapter:
-        return "has roles and an adapter; expected one of them: an adapter's kernels have no other role"
-    if not 0 <= phase.pick <= len(learning):
-        return f"picks {phase.pick} of the {len(learning)} stages {', '.join(learning)}"
-    return None
+    yield from (f"has {name} {_spelt(value)}; expected {wanted}" for name, value, fits, wanted in bounds if not fits)
 
 
 def _is_whole(value: object, low: int) -> bool:

@@ -14,21 +14,14 @@ T = TypeVar("T")
 
 
 class Problems:
-    """The problems of one recipe, each with the origin of the value that causes it."""
+    """The problems of one recipe, each with the origin of the value that causes it.
+
+    They go on from those `found`, which are its own where none are given.
+    """
 
     def __init__(self, recipe: Recipe, found: Iterable[Problem] | None = None) -> None:
         self._recipe = recipe
-        self._found: list[Problem] = list(recipe.problems if found is None else found)
-        self._before = len(self._found)
-
-    @property
-    def new(self) -> tuple[Problem, ...]:
-        """What was found since these were made."""
-        return tuple(self._found[self._before :])
-
-    def fork(self) -> Problems:
-        """Problems that go on from these, and may be thrown away: of one of several ways to read the recipe."""
-        return Problems(self._recipe, self._found)
+        self.found: list[Problem] = list(recipe.problems if found is None else found)
 
     def follow(self, recipe: Recipe) -> None:
         """Take the origins of values from `recipe`, which is the same with some of its values elsewhere."""
@@ -36,7 +29,7 @@ class Problems:
 
     def about(self, key: str) -> bool:
         """Whether the value `key` was already found wrong, so that what follows from it need not be told."""
-        return any(problem.where == key or problem.where.startswith(f"{key} (") for problem in self._found)
+        return any(problem.where == key or problem.where.startswith(f"{key} (") for problem in self.found)
 
     def attempt(self, key: str, look_up: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
         """What `look_up` returns; a UsageError becomes a problem of `key`, a RecipeError those that it lists.
@@ -56,16 +49,16 @@ class Problems:
 
     def report(self, key: str, message: str, hint: str | None = None) -> None:
         """Keep a problem of the value `key`."""
-        self._found.append(Problem(self._place(key), message, hint))
+        self.found.append(Problem(self._place(key), message, hint))
 
     def extend(self, problems: Iterable[Problem]) -> None:
         """Keep problems whose `where` is a key, or has its origin beside it already."""
-        self._found += [replace(problem, where=self._place(problem.where)) for problem in problems]
+        self.found += [replace(problem, where=self._place(problem.where)) for problem in problems]
 
     def raise_if_any(self) -> None:
         """Raise RecipeError with all of them, if there are any."""
-        if self._found:
-            raise RecipeError(self._found)
+        if self.found:
+            raise RecipeError(self.found)
 
     def _place(self, key: str) -> str:
         origin = self._recipe.origin(key)

@@ -233,23 +233,24 @@ def _refuse_what_no_task_takes(
 ) -> None:
     """Problems of the task that is named, or that a pretrained head is for; without one, those of the task that has
     fewest, where each has some."""
-    before = len(problems.new)
+    before = len(problems.found)
     key = "head" if recipe.task is None else "task"
     named = problems.attempt(key, _named_task, recipe, choices.weights, registry)
-    if len(problems.new) > before:
+    if len(problems.found) > before:
         return
     tasks = registry.default_tasks() if named is None else (named,)
     if not tasks:
         problems.report("task", "no plugin offers a default task", "name one with --task")
         return
-    found: list[tuple[Problem, ...]] = []
+    by_task: list[list[Problem]] = []
     for task in tasks:
-        fork = problems.fork()
-        _learn(task, recipe, choices, options, registry, fork)
-        if not fork.new:
+        tried = Problems(recipe, problems.found)
+        _learn(task, recipe, choices, options, registry, tried)
+        new = tried.found[before:]
+        if not new:
             return
-        found.append(fork.new)
-    fewest = min(found, key=len)
+        by_task.append(new)
+    fewest = min(by_task, key=len)
     problems.extend(fewest)
 
 

@@ -187,7 +187,7 @@ def training_of(
         task=plan.task,
         source=source,
         targets=targets,
-        facts={split: Picked(plan.data.facts, plan.data.indices(split)) for split in targets},
+        facts={split: Picked(plan.data.facts.__getitem__, plan.data.indices(split)) for split in targets},
         owners={split: plan.data.owners[plan.data.indices(split)] for split in targets if plan.data.has_several_rows},
         seed=recipe.seed,
         batch_size=recipe.batch_size,

@@ -25,7 +25,7 @@ from headstart.data.targets import build_target_kind, other_kind
 from headstart.data.views import Composed, View, check_mixing
 from headstart.engine.network.blueprint import Blueprint, assets_of, digests_of
 from headstart.errors import DataError, UsageError
-from headstart.host.installed import installed_release
+from headstart.host.discovery import installed_release
 from headstart.options import describe_options
 from headstart.recipes.phases import is_solvable
 from headstart.recipes.resolve import BoundRecipe, Ready, ResolvedRecipe, bind
@@ -119,7 +119,7 @@ def encoded(task: Task, kind: TargetKind, data: PreparedData, rows: np.ndarray, 
         task.encode,
         task.targets,
         values=data.read_values(kind, rows),
-        facts=Picked(data.facts, rows),
+        facts=Picked(data.facts.__getitem__, rows),
         keys=[data.row_keys[row] for row in rows],
         store=ArrayStore(scratch=scratch),
     )

@@ -11,13 +11,12 @@ from headstart.documents import read_object
 from headstart.errors import DataError, Problem, RecipeError, UsageError
 from headstart.eventlog import EventLog, now, read_all_events, read_events
 from headstart.events import RunFinished, RunResumed, RunStarted
-from headstart.recipe import LEFT_TO_THE_STRATEGY, SETTINGS, Recipe
+from headstart.recipe import KIND, LEFT_TO_THE_STRATEGY, SETTINGS, Recipe
 from headstart.recipes.build import recipe_of_run
 from headstart.recipes.lookup import absolute
 from headstart.recipes.option_tables import look_up_flags
 from headstart.recipes.problems import Problems
 from headstart.recipes.resolve import bind_to, resolve_recipe
-from headstart.recipes.sections import KIND
 from headstart.registry import Registry
 from headstart.runs.folder import RunFolder, holds_no_run
 from headstart.specs import AUTO
@@ -61,7 +60,7 @@ def taken_up(stated: Recipe, registry: Registry) -> Recipe:
     named = own.table("input").get(KIND)
     kind = None if named is None else registry.input_kind(name=str(named))
     stated = look_up_flags(stated, kind, registry, given)
-    problems = [*stated.problems, *given.new, *_differences(stated, own, registry)]
+    problems = [*given.found, *_differences(stated, own, registry)]
     if problems:
         raise RecipeError(problems)
     # A run goes on with its own backend, whatever KERAS_BACKEND says: as if it had been asked for by a flag.

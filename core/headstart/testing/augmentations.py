@@ -204,7 +204,7 @@ class AugmentationDrawn(WithInputKind):
         """Epochs of varied training samples leave the samples themselves, and those of val, to the bit."""
         import numpy as np
 
-        from headstart.data.views import TrainingSamples, View, augmented
+        from headstart.data.views import TrainingSamples, View, varied
 
         kind, samples = self._input_kind(), self._samples()
         view = View(kind, self._sound(allowed=True), 0, self.spec.mixes)
@@ -215,12 +215,10 @@ class AugmentationDrawn(WithInputKind):
         training = np.arange(0, count, 2)
         for epoch in range(3):
             try:
-                varied = augmented(
-                    TrainingSamples(samples, KEYS[:count], training), np.arange(len(training)), view, epoch
-                )
+                given = varied(TrainingSamples(samples, KEYS[:count], training), np.arange(len(training)), view, epoch)
             except PluginError as exc:
                 self._fail(f"an epoch of it raises {exc}", "Correct `draw`, or its spec.")
-            shared = (name for name, array in varied.items() if np.shares_memory(array, samples[name]))
+            shared = (name for name, array in given.tensors.items() if np.shares_memory(array, samples[name]))
             self._require_none(shared, "varied samples share memory with {odd}", "Make new arrays.")
         sample = {name: array[1] for name, array in samples.items()}  # a row of val, handed over as it is
         kind.transform(sample, view.augmentation.draw(0, 0, KEYS[1]).changes)

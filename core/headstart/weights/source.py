@@ -18,8 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import platformdirs
-
+from headstart.backend import store_root
 from headstart.errors import HeadstartError, MissingWeightsError, UsageError, WrongWeightsError
 from headstart.host.discovery import normalise
 from headstart.specs import (
@@ -49,14 +48,7 @@ if TYPE_CHECKING:
     from headstart.registry import Registry
 
 
-HOME = "HEADSTART_HOME"
 FOLDERS = "HEADSTART_WEIGHTS"
-
-
-def store_root() -> Path:
-    """The local store: HEADSTART_HOME, or the user's data folder. It need not exist yet."""
-    named = os.environ.get(HOME)
-    return Path(named).expanduser() if named else platformdirs.user_data_path("headstart")
 
 
 def stored_path(spec: BackboneSpec, weights: WeightsSpec) -> Path:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from headstart.backend import store_root
 from headstart.errors import UsageError
 from headstart.specs import BackboneSpec, FetchedFile, LocalFile, WeightsSpec
 from headstart.suggest import suggestion
-from headstart.weights.source import store_root
 from headstart_plugins.keras_hub._families import CATALOGUED, NAME, REGISTERED
 from headstart_plugins.keras_hub._folder import CONFIG, Folder, find_preset, read_folder
 from headstart_plugins.keras_hub._needs import PREFIX, require_installed

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from headstart.events import EpochDone, RunFinished, RunStarted
-from headstart.host.installed import installed_version
+from headstart.host.discovery import installed_version
 
 LONGEST_NAME = 250
 LONGEST_PARAMETER = 6000

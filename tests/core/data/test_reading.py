@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import headstart.data.reading
 from headstart.cache import Cache
 from headstart.data.array_store import ArrayStore
+from headstart.data.hashing import content_hash
 from headstart.data.reading import read_all
 from headstart.errors import DataError
 from headstart.registry import load_registry
@@ -63,6 +65,18 @@ def test_a_second_reading_is_the_same_and_decodes_nothing(records, store):
         assert each.fingerprints == direct.fingerprints
         assert dict(each.notes) == dict(direct.notes)
     assert isinstance(second.tensors["image"], np.memmap)
+
+
+def test_a_content_is_hashed_once_a_reading(records, store, monkeypatch):
+    hashed = []
+
+    def counting(payload, where):
+        hashed.append(where)
+        return content_hash(payload, where)
+
+    monkeypatch.setattr(headstart.data.reading, "content_hash", counting)
+    read(records, Counting(), store)
+    assert sorted(hashed) == [record.key for record in records]
 
 
 def test_a_changed_picture_is_read_again(records, store):

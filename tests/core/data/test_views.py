@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from headstart.data.views import Composed, TrainingSamples, View, augmented, check_mixing, moved, partners, varied
+from headstart.data.views import Composed, TrainingSamples, View, check_mixing, moved, partners, varied
 from headstart.errors import PluginError, UsageError
 from headstart.specs import AugmentationSpec, Change, Drawn, Mix
 
@@ -44,15 +44,15 @@ SAMPLES = TrainingSamples(TENSORS, KEYS, np.arange(20))
 
 def test_each_sample_is_drawn_by_its_key_and_epoch():
     view = View(Adding(), Shifts(), 3)
-    assert augmented(SAMPLES, np.array([4, 2]), view, 5)["x"].tolist() == [[57] * 3, [55] * 3]
+    assert varied(SAMPLES, np.array([4, 2]), view, 5).tensors["x"].tolist() == [[57] * 3, [55] * 3]
     assert not TENSORS["x"].any()
 
 
 def test_batch_cuts_do_not_matter():
     view = View(Adding(), Shifts(), 0)
     order = np.random.default_rng(0).permutation(20)
-    whole = augmented(SAMPLES, order, view, 1)["x"]
-    parts = [augmented(SAMPLES, order[i : i + 3], view, 1)["x"] for i in range(0, 20, 3)]
+    whole = varied(SAMPLES, order, view, 1).tensors["x"]
+    parts = [varied(SAMPLES, order[i : i + 3], view, 1).tensors["x"] for i in range(0, 20, 3)]
     np.testing.assert_array_equal(whole, np.concatenate(parts))
 
 
@@ -62,7 +62,7 @@ def test_where_nothing_is_drawn_nothing_is_applied():
             raise AssertionError("no change was applied")
 
     view = View(Refusing(), Shifts(still=KEYS), 0)
-    assert not augmented(SAMPLES, np.arange(5), view, 0)["x"].any()
+    assert not varied(SAMPLES, np.arange(5), view, 0).tensors["x"].any()
 
 
 def test_composition_is_the_changes_of_the_first_part_then_those_of_the_next():
@@ -108,7 +108,7 @@ NUMBERED = TrainingSamples({"x": np.arange(20)[:, None] * np.ones((1, 3), np.int
 def test_a_sample_is_mixed_with_its_partner_as_that_one_varies_but_without_the_partners_own_mix():
     view = View(Weighing(), Mixing(), 0, mixes=True)
     # position 1 is row 2, shifted by 200; position floor(0.5 * 10) = 5 is row 10, shifted by 1000
-    mixed = augmented(NUMBERED, np.array([1]), view, 0)["x"]
+    mixed = varied(NUMBERED, np.array([1]), view, 0).tensors["x"]
     assert mixed.tolist() == [[int(0.25 * 202 + 0.75 * 1010)] * 3]
 
 
@@ -133,25 +133,25 @@ def test_partners_are_drawn_as_often_as_samples_are():
 
 
 def test_labels_are_mixed_as_the_samples_are():
-    """Of samples that are their own labels, what `partners` says is what `augmented` made."""
+    """Of samples that are their own labels, what `partners` says is what `varied` made."""
     plain = TrainingSamples({"x": 1000 * np.arange(20)[:, None]}, [str(0)] * 20, np.arange(20))
     view = View(Weighing(), Mixing(0.73), 0, mixes=True)
     everything = np.arange(20)
     mixed = partners(plain, everything, view, 0)
     labels = 1000 * (mixed.shares * everything + (1 - mixed.shares) * mixed.rows)
-    np.testing.assert_allclose(augmented(plain, everything, view, 0)["x"][:, 0], labels)
+    np.testing.assert_allclose(varied(plain, everything, view, 0).tensors["x"][:, 0], labels)
 
 
 def test_a_view_that_never_mixes_has_no_partners():
     assert partners(SAMPLES, np.arange(3), View(Adding(), Shifts(), 0), 0) is None
     view = View(Weighing(), Mixing(), 0, mixes=True).unmixed()
     assert partners(NUMBERED, np.arange(3), view, 0) is None
-    assert augmented(NUMBERED, np.array([1]), view, 0)["x"].tolist() == [[202] * 3]
+    assert varied(NUMBERED, np.array([1]), view, 0).tensors["x"].tolist() == [[202] * 3]
 
 
 def test_a_mix_that_no_spec_announced_is_an_error_and_not_a_wrong_label():
     with pytest.raises(PluginError, match="drew a mix for '2' in epoch 0, but no spec of those chosen says `mixes`"):
-        augmented(NUMBERED, np.array([1]), View(Weighing(), Mixing(), 0), 0)
+        varied(NUMBERED, np.array([1]), View(Weighing(), Mixing(), 0), 0)
 
 
 def test_of_several_mixing_parts_one_mixes_each_sample_as_often_as_the_other():

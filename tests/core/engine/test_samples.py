@@ -47,7 +47,7 @@ def test_validation_equals_that_of_a_run_without_augmentation(bench, network, tm
 
 
 def test_stored_views_are_the_plain_one_and_as_many_drawn_ones_each_augmented_once(bench, network, tmp_path):
-    from headstart.data.views import TrainingSamples, augmented
+    from headstart.data.views import TrainingSamples, varied
     from headstart.engine.device import forward
 
     view = bench.view()
@@ -56,7 +56,7 @@ def test_stored_views_are_the_plain_one_and_as_many_drawn_ones_each_augmented_on
     train = TrainingSamples(bench.data.tensors, bench.data.keys, rows)
     pooled = forward(network, 0, 4)
     expected = [bench.batch(rows[:8])]
-    expected += [augmented(train, np.arange(8), view, number) for number in range(2)]
+    expected += [varied(train, np.arange(8), view, number).tensors for number in range(2)]
 
     assert len(samples.views) == 3
     for stored, fresh in zip(samples.views, expected, strict=True):
@@ -90,7 +90,7 @@ def test_tensors_are_stored_up_to_the_limit_and_not_beyond(network):
 
 
 def test_stored_views_of_mixtures_know_the_partners_of_each(bench, network, tmp_path):
-    from headstart.data.views import TrainingSamples, augmented, partners
+    from headstart.data.views import TrainingSamples, partners, varied
     from headstart.engine.device import forward
 
     view = bench.view_of("cutmix", "mixup")
@@ -106,7 +106,7 @@ def test_stored_views_of_mixtures_know_the_partners_of_each(bench, network, tmp_
         assert found.rows.tolist() == expected.rows.tolist()
         assert found.shares.tolist() == expected.shares.tolist()
         assert (found.shares < 1).mean() > 0.8
-        reference = pooled(augmented(train, rows, view, number))["@pooled"]
+        reference = pooled(varied(train, rows, view, number).tensors)["@pooled"]
         assert samples.take(epoch, rows)["@pooled"] == pytest.approx(
             reference, abs=1e-4 * max(1.0, float(reference.std()))
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from headstart.backend import store_root
 from headstart.errors import MissingWeightsError, UsageError, WrongWeightsError
 from headstart.registry import Registry
 from headstart.specs import BackboneSpec, LocalFile, PackageFile, RemoteFile, WeightsSpec
@@ -21,7 +22,6 @@ from headstart.weights.source import (
     load_arrays,
     locate,
     locate_assets,
-    store_root,
     stored_path,
     verify_file,
 )

@@ -76,7 +76,7 @@ def test_classic_equals_keras_image_data_generator(shear, zx, zy, flipped):
 
 @pytest.mark.parametrize(("build", "options"), [(Light, LightOptions()), (Classic, ClassicOptions())])
 def test_augmented_pictures_do_not_depend_on_batch_cuts_and_differ_between_epochs(build, options):
-    from headstart.data.views import TrainingSamples, View, augmented
+    from headstart.data.views import TrainingSamples, View, varied
     from headstart.specs import InputRequest
     from headstart_plugins.image import ImageOptions
     from headstart_plugins.image._build import build as build_kind
@@ -86,10 +86,10 @@ def test_augmented_pictures_do_not_depend_on_batch_cuts_and_differ_between_epoch
     view = View(kind, build(AugmentationRequest(options, FLIP)), 0)
     order = np.array([3, 1, 0, 2, 11, 5, 4, 9, 8, 7, 6, 10])
     samples = TrainingSamples({"image": pixels}, KEYS, np.arange(12))
-    whole = augmented(samples, order, view, 0)["image"]
-    parts = [augmented(samples, order[i : i + 5], view, 0)["image"] for i in (0, 5, 10)]
+    whole = varied(samples, order, view, 0).tensors["image"]
+    parts = [varied(samples, order[i : i + 5], view, 0).tensors["image"] for i in (0, 5, 10)]
     np.testing.assert_array_equal(whole, np.concatenate(parts))
     assert whole.dtype == np.uint8
     changed = (whole != pixels[order]).any(axis=(1, 2, 3))
     assert changed.mean() > 0.9
-    assert (augmented(samples, order, view, 1)["image"] != whole).any()
+    assert (varied(samples, order, view, 1).tensors["image"] != whole).any()

@@ -28,7 +28,7 @@ from headstart.engine.network.stages import read_arrays
 from headstart.engine.precision import FLOAT32
 from headstart.environment import processor
 from headstart.errors import EngineRefusal, HeadstartError
-from headstart.host.installed import engine_versions, installed_version
+from headstart.host.discovery import installed_release, installed_version
 from headstart.registry import Registry
 from headstart.specs import Compiled, EngineRequest, EngineSpec
 
@@ -243,7 +243,11 @@ class FeatureExtractor:
             "prefix": self._identities[stop],
             "engine": spec.name,
             "engine_version": spec.version,
-            "versions": {**engine_versions(spec), "keras": keras.__version__, "headstart": installed_version()},
+            "versions": {
+                **{name: installed_release(name) for name in spec.needs},
+                "keras": keras.__version__,
+                "headstart": installed_version(),
+            },
             "precision": precision,
             **({} if spec.export else {"backend": keras.backend.backend(), "device": device_at_hand()}),
             **({"layers": "stock"} if self.has_stock_layers and not spec.export else {}),

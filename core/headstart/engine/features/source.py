@@ -14,7 +14,7 @@ import numpy as np
 from headstart.data.array_store import ArrayStore
 from headstart.data.lengths import Lengths
 from headstart.data.prepared import PreparedData
-from headstart.data.views import Mixed, TrainingSamples, View, augmented, moved, partners
+from headstart.data.views import Mixed, TrainingSamples, View, moved, partners, varied
 from headstart.engine.batch import Batch, take
 from headstart.engine.features.extract import OnProgress, Passing, features_of, lengths_of, plain_rows, rows_key
 from headstart.engine.features.extractor import Opened
@@ -159,7 +159,7 @@ class Source:
 
 
 def _draw(samples: TrainingSamples, view: View, epoch: int, picked: np.ndarray) -> Batch:
-    return augmented(samples, picked, view, epoch)
+    return varied(samples, picked, view, epoch).tensors
 
 
 def _partners(samples: TrainingSamples, view: View, epoch: int, picked: np.ndarray) -> Mixed | None:

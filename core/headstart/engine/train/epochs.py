@@ -169,7 +169,7 @@ class Examples:
 
     def facts_of(self, rows: np.ndarray) -> Sequence[Facts]:
         """Those of `rows`, read when they are asked for; none where there are none."""
-        return Picked(self.facts, rows) if len(self.facts) else ()
+        return Picked(self.facts.__getitem__, rows) if len(self.facts) else ()
 
     def order(self, order: np.ndarray, batch_size: int) -> np.ndarray:
         """The `order` of an epoch, with rows of like length put together where they differ."""
