@@ -19,7 +19,7 @@ from headstart.data.split_file import SPLITS, SplitRow, read_split
 from headstart.data.targets import build_target_kind, other_kind
 from headstart.documents import plain
 from headstart.errors import DataError, UsageError
-from headstart.host.offers import looks_like_path
+from headstart.host.registry import looks_like_path
 from headstart.recipe import Recipe
 from headstart.recipes.build import build_recipe, recipe_of_run
 from headstart.recipes.file import verify_form

@@ -18,7 +18,7 @@ from headstart.backend import activate, choose_backend
 from headstart.errors import HeadstartError, PluginError, UsageError
 from headstart.host.discovery import PluginInfo
 from headstart.host.guard import describe
-from headstart.host.offers import singular
+from headstart.host.registry import singular
 from headstart.options import parse_options
 from headstart.registry import ALLOW_VARIABLE, DISABLE_VARIABLE, Registry, load_registry
 
