@@ -137,13 +137,13 @@ def open_run(plan: Plan, decision: EngineDecision, folder: RunFolder, log: Event
             primary_metric=plan.task.primary_metric,
             higher_is_better=plan.task.higher_is_better,
             classes=tuple(plan.task.summary().get("classes", ())),
-            samples=plan.samples(),
+            samples=plan.data.split.counts,
             parameters={"total": count_parameters(plan), "trainable": count_learned(plan)},
             phases=tuple(phase.name for phase in plan.phases),
         )
     )
     if reestimated:
-        log.emit(BatchNormReestimated(time=now(), layers=reestimated, samples=plan.samples()["train"]))
+        log.emit(BatchNormReestimated(time=now(), layers=reestimated, samples=plan.data.split.counts["train"]))
     for warning in plan.warnings:
         log.warn(warning)
 
@@ -263,7 +263,7 @@ def conclude(
         "primary_metric": plan.task.primary_metric,
         "higher_is_better": plan.task.higher_is_better,
         "classes": list(plan.task.summary().get("classes", ())),
-        "samples": plan.samples(),
+        "samples": plan.data.split.counts,
         "metrics": documents({**before, **scored})["metrics"],
         "intervals": measured["intervals"],
         "baseline": plain(plan.task.baseline(plan.targets_once("train"), plan.targets_once("test"))),
