@@ -128,21 +128,12 @@ def _built_stages(registry: Registry, spec: BackboneSpec, backend: str | None) -
     from headstart.engine.network.assemble import summarise
 
     try:
-        rows = summarise(spec, registry)
+        return [plain(row) for row in summarise(spec, registry)]
     except HeadstartError as exc:
         if backend is not None:
             raise
         say(f"shapes are not shown: {exc.message}")
         return None
-    return [
-        {
-            "stage": row.stage,
-            "layers": row.layers,
-            "parameters": row.parameters,
-            "outputs": {name: list(shape) for name, shape in row.outputs.items()},
-        }
-        for row in rows
-    ]
 
 
 def _show_stages(spec: BackboneSpec, rows: list[dict[str, Any]] | None) -> None:

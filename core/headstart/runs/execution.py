@@ -162,18 +162,17 @@ def training_of(
     sampling_weights = plan.task.sampling_weights(targets["train"]) if isinstance(plan.task, FitsTargets) else None
     if resumed is not None:
         clock.add(resumed.loaded.facts["seconds"])
-    resolved = plan.resolved
     source = Source(
         network=extractor.fast,
         data=plan.data,
         view=plan.view,
         view_key={
             "augmentations": [
-                [spec.name, dataclasses.asdict(resolved.options_of("augmentation", spec))]
-                for spec in resolved.augmentations
+                [spec.name, dataclasses.asdict(plan.resolved.options_of("augmentation", spec))]
+                for spec in plan.resolved.augmentations
             ],
             "symmetries": sorted(plan.records.symmetries),
-            "seed": resolved.recipe.seed,
+            "seed": recipe.seed,
         },
         open=extractor.open,
         store=ArrayStore(extractor.cache, folder.scratch, extractor.warn),

@@ -156,12 +156,11 @@ def check_data(
         return (Finding("error", error.message, 1, error.hint),)
     backbone = backbone_blueprint(bound, registry)
     kind = backbone.kind(registry)
-    wanted = registry.get("targets", bound.task.targets)
-    if other := other_kind(records, wanted, registry):
+    if other := other_kind(records, registry.get("targets", bound.task.targets), registry):
         return (other,)
     with tempfile.TemporaryDirectory() as scratch:
         options = _prepare_options(bound, backbone, kind, Path(scratch), warnings.append)
-        targets = build_target_kind(registry, wanted.name)
+        targets = build_target_kind(registry, bound.task.targets)
         found = examine(records, kind, targets, options, on_progress=on_progress)
     said = [Finding("warning", message) for message in (*bound.warnings, *warnings)]
     return tuple(sorted([*found, *said], key=lambda finding: LEVELS.index(finding.level)))
@@ -188,10 +187,9 @@ def make_plan(
     counted(bound, len(records.items))
     backbone = backbone_blueprint(bound, registry)
     kind = backbone.kind(registry)
-    wanted = registry.get("targets", bound.task.targets)
-    if other := other_kind(records, wanted, registry):
+    if other := other_kind(records, registry.get("targets", bound.task.targets), registry):
         raise_errors([other])
-    targets = build_target_kind(registry, wanted.name)
+    targets = build_target_kind(registry, bound.task.targets)
     said: list[str] = []
     options = _prepare_options(bound, backbone, kind, scratch, said.append)
     data = prepare(records, kind, targets, options, on_progress=on_progress)
