@@ -342,12 +342,13 @@ def _opened_backbone(plugins: Sequence[LoadedPlugin], ref: str, asked: str) -> B
     return cast("BackboneSpec", answers[0][1])
 
 
-Check = Callable[[LoadedPlugin, Any], None]
-"""Raises PluginFailure for an answer that is none."""
+def _ask(
+    plugins: Sequence[LoadedPlugin], hook: str, ref: str, check: Callable[[LoadedPlugin, Any], None]
+) -> list[tuple[LoadedPlugin, Any]]:
+    """The answers of `plugins` that are not None; `check` raises PluginFailure for one that is no answer.
 
-
-def _ask(plugins: Sequence[LoadedPlugin], hook: str, ref: str, check: Check) -> list[tuple[LoadedPlugin, Any]]:
-    """The answers of `plugins` that are not None. One that fails counts only where nobody answers."""
+    One that fails counts only where nobody answers.
+    """
     answers, failures = [], []
     for plugin in plugins:
         try:
