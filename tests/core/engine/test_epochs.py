@@ -8,9 +8,8 @@ import pytest
 
 from headstart.data.order import batches, epoch_order
 from headstart.data.views import Mixed, TrainingSamples
-from headstart.engine.network.frozen import trainable_variables
 from headstart.engine.network.network import Network
-from headstart.engine.network.stages import read_arrays
+from headstart.engine.network.stages import read_arrays, trainable_variables
 from headstart.engine.step import Step
 from headstart.engine.train import device_epochs as module
 from headstart.engine.train.device_epochs import DeviceEpochs, Pace, make_epochs

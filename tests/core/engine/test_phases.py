@@ -13,8 +13,13 @@ from sklearn.preprocessing import StandardScaler
 from headstart.engine.closed_form import Held, is_surer, scored
 from headstart.engine.device import forward, loss_step
 from headstart.engine.linear.rows import Part, Rows
-from headstart.engine.network.frozen import count_trainable, hash_frozen, trainable_variables, verify_frozen
-from headstart.engine.network.stages import read_arrays
+from headstart.engine.network.stages import (
+    count_trainable,
+    hash_frozen,
+    read_arrays,
+    trainable_variables,
+    verify_frozen,
+)
 from headstart.engine.scoring import scores_of
 from headstart.engine.train.phases import run_phases
 from headstart.engine.train.trainer import Trainer

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from headstart.engine.network.frozen import is_statistic, trainable_variables
 from headstart.engine.network.lora import LowRankAdapter
 from headstart.engine.network.network import Network
-from headstart.engine.network.stages import name_variables
+from headstart.engine.network.stages import is_statistic, name_variables, trainable_variables
 from headstart.errors import UsageError
 from headstart.specs import HEAD, Phase
 
