@@ -130,8 +130,7 @@ def locate(spec: BackboneSpec, weights: WeightsSpec, registry: Registry) -> Path
     it, or named a backbone whose weights it is. Packages, and what a plugin's client fetches, are never fetched
     here. Raises MissingWeightsError.
     """
-    found = find(spec, weights)
-    if found is not None:
+    if found := find(spec, weights):
         return found
     if isinstance(weights.origin, PackageFile | FetchedFile):
         install = f"{_installation(weights.origin)}, or " if isinstance(weights.origin, PackageFile) else ""
