@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def show(stated: Recipe, registry: Registry, *, as_json: bool) -> None:
     """Plan the recipe without training or writing a run folder, and print the plan."""
-    from headstart.runs.fitting import make_ready
+    from headstart.recipes.resolve import make_ready
     from headstart.runs.planning import make_plan
 
     ready = make_ready(stated, registry)

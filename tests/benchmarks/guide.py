@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from headstart.recipes.build import build_recipe
+from headstart.recipes.resolve import make_ready
 from headstart.registry import load_registry
-from headstart.runs.fitting import make_ready
 from headstart.runs.planning import make_plan
 
 BATCH = 32

@@ -19,14 +19,14 @@ class Options:
 
 @hookimpl
 def register_inputs():
-    return [InputSpec(name="read/words", summary="Words.", build="read:build", reads=("text",), produces="tokens",
+    return [InputSpec(name="words/words", summary="Words.", build="words:build", reads=("text",), produces="tokens",
                       flags={"max-words": "most"}, options=Options)]
 """
 
 
 @pytest.fixture
 def words(tmp_path, monkeypatch):
-    write_distribution(tmp_path, "read", WORDS)
+    write_distribution(tmp_path, "words", WORDS)
     monkeypatch.syspath_prepend(tmp_path)
 
 
@@ -40,7 +40,7 @@ def test_parameters_that_are_settings_are_passed_on_and_no_others():
 def test_a_flag_of_another_kind_is_known_and_refused_by_the_kind_of_the_run(capsys, spelt):
     assert run_arguments(["fit", *spelt, "digits", "--backend", "jax", "--dry-run"]) == 2
     told = capsys.readouterr().err
-    assert "max_words (flag --max-words): image/image has no --max-words; that is for read/words" in told
+    assert "max_words (flag --max-words): image/image has no --max-words; that is for words/words" in told
 
 
 def test_a_flag_that_no_kind_declares_is_none_of_the_verb(capsys):
@@ -58,4 +58,4 @@ def test_help_shows_the_flags_of_every_installed_kind(capsys):
     assert run_arguments(["fit", "--help"]) == 0
     told = " ".join(capsys.readouterr().out.split())
     assert "--image-size (image/image: size)" in told
-    assert "--max-words (read/words: most)" in told
+    assert "--max-words (words/words: most)" in told

@@ -80,8 +80,8 @@ def make(small_registry, finished, tmp_path):
 
     def planned(weights, **settings):
         from headstart.recipes.build import build_recipe
+        from headstart.recipes.resolve import make_ready
         from headstart.runs.execution import load_weights
-        from headstart.runs.fitting import make_ready
         from headstart.runs.planning import make_plan
 
         registry = WithWeights(small_registry.plugins, small_registry.loaded)

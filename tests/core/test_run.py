@@ -306,8 +306,8 @@ def test_a_run_that_fails_before_it_began_leaves_no_folder(tmp_path, small_regis
 def test_a_reloaded_artefact_that_answers_differently_is_refused(finished, settings, small_registry, tmp_path):
     from headstart.engine.device import forward
     from headstart.recipes.build import build_recipe
+    from headstart.recipes.resolve import make_ready
     from headstart.runs.execution import load_weights, verify_reload
-    from headstart.runs.fitting import make_ready
     from headstart.runs.planning import make_plan
 
     sets = settings.pop("sets")

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from headstart.backend import BackendChoice, announce, choose_backend
 from headstart.data.targets import find_targets
 from headstart.errors import Problem
 from headstart.recipe import Recipe
@@ -92,6 +93,25 @@ class BoundRecipe(ResolvedRecipe):
     def built_head(self) -> str:
         """The head as the task builds it."""
         return self.pretrained_head.head if self.pretrained_head else self.head
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A recipe that was checked, and the backend it will run on."""
+
+    registry: Registry
+    choice: BackendChoice
+    resolved: ResolvedRecipe
+
+
+def make_ready(stated: Recipe, registry: Registry) -> Ready:
+    """Choose the backend and check the whole recipe. Reads no data and imports no framework."""
+    by_flag = not stated.origin("backend").startswith(("default", "file"))
+    choice = choose_backend(stated.backend if by_flag else None, None if by_flag else stated.backend)
+    origins = {**stated.origins, "backend": stated.origins.get("backend", choice.origin)}
+    resolved = resolve_recipe(replace(stated, backend=choice.name, origins=origins), registry)
+    announce(choice)
+    return Ready(registry, choice, resolved)
 
 
 def resolve_recipe(recipe: Recipe, registry: Registry) -> ResolvedRecipe:

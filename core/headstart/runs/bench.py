@@ -51,6 +51,7 @@ def bench(
     """
     spec = registry.resolve_backbone(ref)
     dataset = _data(registry, spec)
+    use = _use(spec, registry, flags or {})
     choice = choose_backend(backend)
     if reason := spec.refuses.get(choice.name):
         raise UsageError(f"{spec.name} does not run on {choice.name}: {reason}", hint="measure it on another backend")
@@ -63,7 +64,6 @@ def bench(
 
     with tempfile.TemporaryDirectory() as folder, Exporters(registry) as exporters:
         records = registry.load_target(dataset, dataset.build)(DatasetRequest(None, dataset.options()))
-        use = _use(spec, registry, flags or {})
         kind = use.blueprint(registry).kind(registry)
         targets = build_target_kind(registry, find_targets(records, registry).spec.name)
         store = ArrayStore(scratch=Path(folder))

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from headstart.atomic import remove_leftovers
-from headstart.backend import BackendChoice, announce, choose_backend
 from headstart.engine.train.recovery import LESS_MEMORY, describe_shortage, is_out_of_memory
 from headstart.errors import HeadstartError, InterruptedRunError
 from headstart.eventlog import EventLog, HeldWarnings, drop_damaged_end
 from headstart.recipe import DEFAULT, Recipe
 from headstart.recipes.build import build_recipe
-from headstart.recipes.resolve import ResolvedRecipe, resolve_recipe
+from headstart.recipes.resolve import Ready, ResolvedRecipe, make_ready
 from headstart.registry import Registry, load_registry
 from headstart.run import Run
 from headstart.runs.folder import RunFolder, claim, how_to_go_on, verify_empty
@@ -29,15 +26,6 @@ from headstart.timing import Stopwatch
 
 NO_SUCH_FORM = "does not have a deterministic implementation"
 """How PyTorch says that an operation has no form with the same bits each time."""
-
-
-@dataclass(frozen=True)
-class Ready:
-    """A recipe that was checked, and the backend it will run on."""
-
-    registry: Registry
-    choice: BackendChoice
-    resolved: ResolvedRecipe
 
 
 def fit(
@@ -58,16 +46,6 @@ def fit(
     flags = {**settings, "data": str(data) if data is not None else None}
     stated = build_recipe(flags=flags, file=Path(recipe) if recipe is not None else None, sets=sets)
     return run_recipe(stated, registry or load_registry(), resume=resume)
-
-
-def make_ready(stated: Recipe, registry: Registry) -> Ready:
-    """Choose the backend and check the whole recipe. Reads no data and imports no framework."""
-    by_flag = not stated.origin("backend").startswith(("default", "file"))
-    choice = choose_backend(stated.backend if by_flag else None, None if by_flag else stated.backend)
-    origins = {**stated.origins, "backend": stated.origins.get("backend", choice.origin)}
-    resolved = resolve_recipe(dataclasses.replace(stated, backend=choice.name, origins=origins), registry)
-    announce(choice)
-    return Ready(registry, choice, resolved)
 
 
 def run_recipe(stated: Recipe, registry: Registry, *, resume: bool = False) -> Run:

@@ -28,7 +28,7 @@ from headstart.errors import DataError, UsageError
 from headstart.host.installed import installed_release
 from headstart.options import describe_options
 from headstart.recipes.phases import is_solvable
-from headstart.recipes.resolve import BoundRecipe, ResolvedRecipe, bind
+from headstart.recipes.resolve import BoundRecipe, Ready, ResolvedRecipe, bind
 from headstart.registry import Registry
 from headstart.specs import (
     HEAD,
@@ -52,7 +52,6 @@ from headstart.weights.source import locate, locate_assets
 
 if TYPE_CHECKING:
     from headstart.engine.network.network import Network
-    from headstart.runs.fitting import Ready
 
 PARAMETERS_PER_SAMPLE = 100
 """Learned numbers per training sample of a head above which a warning is due (guards.md 18)."""

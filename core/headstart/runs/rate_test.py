@@ -22,8 +22,9 @@ from headstart.eventlog import EventLog
 from headstart.events import Event, Progress
 from headstart.rate_curve import LEAST, RateCurve, rising_rates
 from headstart.recipe import Recipe
+from headstart.recipes.resolve import make_ready
 from headstart.registry import Registry
-from headstart.runs.fitting import explained_backend_errors, make_ready
+from headstart.runs.fitting import explained_backend_errors
 from headstart.runs.folder import RunFolder
 from headstart.runs.planning import Plan, make_plan
 from headstart.runs.reporting import SampleView

@@ -295,7 +295,7 @@ def plain_draws(augmentation: Augmentation, draws: Iterable[Draw]) -> list[Any]:
 
 def _draw_again(request: Mapping[str, Any]) -> list[Any]:
     """In a fresh process: what is drawn for `DRAWS`."""
-    return plain_draws(AugmentationDrawn.again(request)._built(allowed=True), DRAWS)
+    return plain_draws(AugmentationDrawn._again(request)._built(allowed=True), DRAWS)
 
 
 def _form_problem(drawn: Any, declared: Collection[str]) -> str | None:

@@ -77,11 +77,11 @@ class Contract:
         cls._kept.clear()
 
     def _named(self) -> dict[str, Any]:
-        """What `again` takes: attributes of plain values."""
+        """What `_again` takes: attributes of plain values."""
         return {"name": self.name, "options": dict(self.options)}
 
     @classmethod
-    def again(cls, named: Mapping[str, Any]) -> Self:
+    def _again(cls, named: Mapping[str, Any]) -> Self:
         """A contract about the same offer in another process."""
         made: type[Self] = type(cls.__name__, (cls,), dict(named))
         return made()

@@ -326,7 +326,7 @@ def _summary(records: Records) -> dict[str, Any]:
 
 def _open_again(request: Mapping[str, Any]) -> dict[str, Any]:
     """In a fresh process: what its records are there."""
-    return _summary(DatasetOpened.again(request["offer"])._call(request["reference"]).records)
+    return _summary(DatasetOpened._again(request["offer"])._call(request["reference"]).records)
 
 
 def _tree_of(root: Path) -> dict[str, str]:

@@ -286,7 +286,7 @@ def _tell_run(request: Mapping[str, Any]) -> dict[str, Any]:
     "error": what the reporter raised, or None}."""
     error = None
     try:
-        contract = ReporterTold.again(request["offer"])
+        contract = ReporterTold._again(request["offer"])
         reporter = contract._made(ReporterRequest(contract._chosen_options(), interactive=False, live=True))
         try:
             RecordedRun(Path(request["folder"])).happen([reporter])

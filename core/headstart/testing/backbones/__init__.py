@@ -503,7 +503,7 @@ def _answer(request: Mapping[str, Any]) -> dict[str, str | None]:
     """In a fresh process: give the small network weights, or those that lie in the folder, and write what each piece
     of it gives for the batch there. {"error": what went wrong, or None}."""
     try:
-        return {"error": _write_answers(_Given.again(request["offer"]), request["inputs"])}
+        return {"error": _write_answers(_Given._again(request["offer"]), request["inputs"])}
     except (HeadstartError, ContractFailure) as exc:
         return {"error": str(exc)}
 
