@@ -211,7 +211,7 @@ def make_plan(
     recipe = bound.recipe  # the threads are those that the run will pin
     activate(ready.choice, recipe.threads or available_threads(), deterministic=recipe.deterministic)
     from headstart.engine.network.assemble import backbone_inputs, build_backbone, graft
-    from headstart.engine.network.stages import count_trainable
+    from headstart.engine.network.stages import count_by_stage, trainable_variables
     from headstart.engine.precision import FLOAT32
     from headstart.engine.train.context import training_precision
     from headstart.engine.train.trainable import expected_counts
@@ -229,7 +229,7 @@ def make_plan(
         view = dataclasses.replace(view, targets=targets.transform)
     found = [finding.message for finding in data.findings if finding.level == "warning"]
     rows = len(data.indices("train"))
-    head = count_trainable(network, (HEAD,))[HEAD]
+    head = count_by_stage(network, trainable_variables(network, (HEAD,)))[HEAD]
     is_wide = not is_solvable(bound.task, bound.head)  # solved ones are regularised
     if is_wide and head > PARAMETERS_PER_SAMPLE * rows:
         found.append(

@@ -160,10 +160,10 @@ def is_statistic(name: str) -> bool:
     return name.rpartition("/")[2].startswith(STATISTICS)
 
 
-def count_trainable(network: Network, train: Sequence[str]) -> dict[str, int]:
-    """Trainable numbers by stage, every stage named, 0 where it is frozen."""
+def count_by_stage(network: Network, learning: Mapping[str, keras.Variable]) -> dict[str, int]:
+    """The numbers in the weights `learning`, by stage, every stage named, 0 where it is frozen."""
     counts = {stage.name: 0 for stage in network.learned}
-    for name, variable in trainable_variables(network, train).items():
+    for name, variable in learning.items():
         counts[name.partition("/")[0]] += int(np.prod(variable.shape))
     return counts
 
