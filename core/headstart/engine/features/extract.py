@@ -97,7 +97,7 @@ def extract(opened: Opened, passing: Passing, append: Append, on_progress: OnPro
         taken = ((passing.take(rows), mask) for rows, mask in batches(np.arange(count), opened.batch_size))
         for batch, mask in ahead(taken):
             real = int(mask.sum())
-            append({name: value[:real] for name, value in opened.compiled(batch).items()})
+            append(take(opened.compiled(batch), slice(real)))
             done += real
             on_progress(done, count)
         return
@@ -109,8 +109,7 @@ def extract(opened: Opened, passing: Passing, append: Append, on_progress: OnPro
         for rows, mask in batches(order, opened.batch_size):
             static, real = lengths.of_batch(rows), int(mask.sum())
             outputs = opened.compiled(cut_to(passing.take(rows), opened.axes[0], static, longest))
-            counted = {name: value[:real] for name, value in outputs.items()}
-            found.append(padded_from(counted, opened.axes[1], static, longest))
+            found.append(padded_from(take(outputs, slice(real)), opened.axes[1], static, longest))
             done += real
             on_progress(done, count)
         back = np.argsort(order, kind="stable")
@@ -146,7 +145,7 @@ def open_backbone(
     kind = kind or blueprint.kind(registry)
     stages = build_backbone(use.spec, registry, options=blueprint.backbone_options, inputs=backbone_inputs(kind))
     network = without_head(kind, stages, use.spec.features, blueprint.features)
-    first = {name: array[:CALIBRATION_SAMPLES] for name, array in data.tensors.items()}
+    first = take(data.tensors, slice(CALIBRATION_SAMPLES))
     load_weights(network, first, kind, spec=use.spec, source=use.weights, registry=registry, seed=use.seed)
     rows = np.resize(np.arange(len(data.owners)), samples_a_call())
     return FeatureExtractor(

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from headstart.cache import Cache
-from headstart.engine.batch import Batch
+from headstart.engine.batch import Batch, count_rows, take
 from headstart.engine.device import forward
 from headstart.engine.features.decision import EngineDecision, Measured
 from headstart.engine.features.export import Exporters
@@ -171,8 +171,8 @@ class FeatureExtractor:
 
     def of_artefact(self, network: Network, folder: Path, batch_size: int) -> FeatureExtractor:
         """For the stock network that `folder` holds, on `batch_size` samples a call, in float32."""
-        batch = {name: array[:batch_size] for name, array in self.batch.items()}
         exact = replace(self.decided, precision=FLOAT32)
+        batch = take(self.batch, slice(batch_size))
         return replace(self, stock=network, fast=network, batch=batch, artefact=folder, decision=exact)
 
     def open(self, cut: int) -> Opened:
@@ -199,7 +199,7 @@ class FeatureExtractor:
         """The first `stop` stages in this engine. Raises EngineRefusal where it cannot run them."""
         graph = self._graph(spec, stop) if spec.export else None
         build = self.registry.load_target(spec, spec.build)
-        size = len(next(iter(self.batch.values())))
+        size = count_rows(self.batch)
         request = EngineRequest(self.fast, stop, graph, size, precision, self.threads)
         key, facts = self._key(spec, stop, precision), self._facts(spec, stop, precision)
         axes = self.stock.length_axes(0), self.stock.length_axes(stop)
@@ -213,11 +213,11 @@ class FeatureExtractor:
         key = {**opened.key, "machine": processor(), "threads": self.threads, "backend": keras.backend.backend()}
         if known := self.cache.get("engines", key):
             return Measured(**json.loads((known / FACTS).read_text(encoding="utf-8")))
-        checked = {name: array[:CHECKED] for name, array in opened.compiled(self.batch).items()}
+        few = slice(CHECKED)
+        checked = take(opened.compiled(self.batch), few)
         try:
             if stop not in self._references:
-                few = {name: array[:CHECKED] for name, array in self.batch.items()}
-                self._references[stop] = forward(self.stock, 0, stop)(few)
+                self._references[stop] = forward(self.stock, 0, stop)(take(self.batch, few))
             largest, relative = verify_equal(checked, self._references[stop], str(opened.key["precision"]))
         except EngineRefusal as exc:
             raise EngineRefusal(f"{spec.name} {exc.message}", hint="use another engine, or --engine native") from exc
@@ -291,4 +291,4 @@ def _rate(compiled: Compiled, batch: Batch) -> float:
     while elapsed < TIMED:
         compiled(batch)
         calls, elapsed = calls + 1, time.perf_counter() - started
-    return calls * len(next(iter(batch.values()))) / elapsed
+    return calls * count_rows(batch) / elapsed

@@ -15,7 +15,7 @@ from headstart.data.facts import Picked
 from headstart.data.lengths import Lengths, cut_to
 from headstart.data.order import batches
 from headstart.data.views import Mixed, TrainingSamples, View, augmented, moved, partners
-from headstart.engine.batch import Batch, take
+from headstart.engine.batch import Batch, count_rows, take
 from headstart.engine.device import train_step
 from headstart.engine.scoring import ScoredRows, Scores
 from headstart.engine.step import Step, Trains, TrainStep
@@ -65,7 +65,7 @@ class Stored:
     @property
     def count(self) -> int:
         """Rows in a view."""
-        return len(next(iter(self.views[0].values())))
+        return count_rows(self.views[0])
 
     def take(self, epoch: int, rows: np.ndarray) -> dict[str, np.ndarray]:
         """See `Samples`."""
