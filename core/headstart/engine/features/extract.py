@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from headstart.cache import Cache
 from headstart.data.ahead import ahead
 from headstart.data.array_store import Append, ArrayStore
 from headstart.data.lengths import Lengths, cut_to, padded_from
@@ -21,7 +19,7 @@ from headstart.data.order import batches
 from headstart.data.prepared import PreparedData
 from headstart.engine.batch import take
 from headstart.engine.features.export import Exporters
-from headstart.engine.features.extractor import FeatureExtractor, Opened, samples_a_call
+from headstart.engine.features.extractor import FeatureExtractor, Opened, Place, samples_a_call
 from headstart.engine.lowering.registry import lowered
 from headstart.engine.network.assemble import (
     CALIBRATION_SAMPLES,
@@ -123,16 +121,6 @@ def flattened(arrays: Mapping[str, np.ndarray], features: Sequence[FeatureSpec])
     return flat[0] if len(flat) == 1 else np.concatenate(flat, axis=1)
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where an extractor keeps what it makes, and to whom it tells what is odd."""
-
-    cache: Cache
-    scratch: Path
-    threads: int
-    warn: Callable[[str], None] = field(default=lambda message: None)
-
-
 def open_backbone(
     use: BackboneUse, data: PreparedData, exporters: Exporters, place: Place, *, kind: InputKind | None = None
 ) -> FeatureExtractor:
@@ -154,9 +142,6 @@ def open_backbone(
         blueprint=blueprint,
         registry=registry,
         exporters=exporters,
-        cache=place.cache,
-        scratch=place.scratch,
-        threads=place.threads,
+        place=place,
         batch=take(data.tensors, rows),
-        warn=place.warn,
     )
