@@ -5,17 +5,18 @@ from pathlib import Path
 
 import pytest
 
+from headstart_cli.main import run_arguments
+
 SMALL = ("digits", "--backbone", "small/net", "--weights", "none", "--limit", "200", "--strategy", "full")
 
 
-def test_it_prints_one_document_and_writes_the_plot_where_it_says(headstart, small_plugin, tmp_path):
-    done = headstart(
-        *("lr", *SMALL, "--backend", "torch", "--from", "1e-5", "--to", "1", "--steps", "30", "--json"),
-        *("--out", tmp_path / "plots"),
-        PYTHONPATH=str(small_plugin),
-    )
-    assert done.returncode == 0, done.stderr
-    document = json.loads(done.stdout)
+@pytest.mark.backend
+@pytest.mark.usefixtures("small_plugin")
+def test_it_prints_one_document_and_writes_the_plot_where_it_says(backend, tmp_path, capsys):
+    steps = ("--from", "1e-5", "--to", "1", "--steps", "30")
+    arguments = ("lr", *SMALL, "--backend", backend, *steps, "--json", "--out", str(tmp_path / "plots"))
+    assert run_arguments([*arguments]) == 0
+    document = json.loads(capsys.readouterr().out)
 
     assert Path(document["plot"]) == tmp_path / "plots" / "lr.png"
     assert (tmp_path / "plots" / "lr.png").read_bytes().startswith(b"\x89PNG")

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from headstart.specs import Evaluation
+from headstart_plugins._heads.task import LinearHeadTask
+
+Task = TypeVar("Task", bound=LinearHeadTask)
+
+RESAMPLES = 1000
+"""Of the bootstrap, as a rule."""
 
 
 def middle_95(values: np.ndarray) -> tuple[float, float]:
@@ -44,11 +50,11 @@ def describe_classes(
     }
 
 
-class Sums(ABC):
-    """Named arrays of sums over rows: all that a RunningEvaluator knows, whatever the number of rows."""
+class Sums(ABC, Generic[Task]):
+    """Named arrays of sums over rows: all that a RunningEvaluator of `task` knows, whatever the number of rows."""
 
-    def __init__(self, sums: Mapping[str, np.ndarray]) -> None:
-        self.sums = dict(sums)
+    def __init__(self, task: Task, sums: Mapping[str, np.ndarray]) -> None:
+        self.task, self.sums = task, dict(sums)
 
     @abstractmethod
     def metrics(self) -> Mapping[str, float]:
@@ -71,10 +77,11 @@ class Sums(ABC):
         self.sums = {name: np.array(state[name], own.dtype) for name, own in self.sums.items()}
 
 
-class Kept:
-    """Rows that are kept as they come, by name: for tasks with few numbers a row."""
+class Kept(Generic[Task]):
+    """Rows that are kept as they come, by name: for a `task` with few numbers a row."""
 
-    def __init__(self) -> None:
+    def __init__(self, task: Task) -> None:
+        self.task = task
         self._parts: dict[str, list[np.ndarray]] = {}
 
     def keep(self, **rows: np.ndarray) -> None:

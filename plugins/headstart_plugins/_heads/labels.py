@@ -6,7 +6,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -28,8 +28,7 @@ def natural_order(name: str) -> tuple[object, ...]:
     """A sort key that reads runs of digits as numbers: "2" < "10", "a9" < "a10"; ties by the text."""
     parts = re.split(r"([0-9]+)", name)
     numbers = [(len(part.lstrip("0")), part.lstrip("0")) for part in parts[1::2]]
-    texts = parts[0::2]
-    pairs = zip(texts, [*numbers, (0, "")], strict=True)
+    pairs = zip(parts[0::2], [*numbers, (0, "")], strict=True)
     return (*(value for pair in pairs for value in pair), name)
 
 
@@ -61,7 +60,6 @@ class LabelTask(LinearHeadTask):
     classes: tuple[str, ...]
     label_smoothing: float = 0.0
     temperature: float | None = None
-    higher_is_better: bool = True
 
     @property
     def units(self) -> int:
@@ -95,15 +93,12 @@ class LabelTask(LinearHeadTask):
         return [{**{name: value for name, value in answer.items() if name != "top_k"}, **named}]
 
 
-Task = TypeVar("Task", bound=LabelTask)
+Labelling = TypeVar("Labelling", bound=LabelTask)
 
 
-class LabelCalibrator(Generic[Task]):
+class LabelCalibrator(Kept[Labelling]):
     """Keeps the targets and logits of val, for the `found` of a `headstart.specs.Calibrator`."""
-
-    def __init__(self, task: Task) -> None:
-        self.task, self.kept = task, Kept()
 
     def update(self, targets: Batch, outputs: Batch) -> None:
         """See `headstart.specs.Calibrator`."""
-        self.kept.keep(true=targets[self.task.target], logits=outputs[LOGITS])
+        self.keep(true=targets[self.task.target], logits=outputs[LOGITS])

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import keras
 
 DEFAULT_WIDTH = 512
+RIDGE = "ridge"
+"""The solver of a head that was solved for as a ridge regression."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class LinearHeadTask(ABC):
     dropout: float = field(default=0.0, kw_only=True)
     features: tuple[str, ...] = field(default=("pooled",), kw_only=True)
     output: str = field(default="logits", kw_only=True)
+    higher_is_better: bool = field(default=True, kw_only=True)
 
     @property
     @abstractmethod
@@ -56,24 +59,24 @@ class LinearHeadTask(ABC):
         """
         import keras
 
-        width, shape = hidden_width(name), features.get("pooled", ())
+        kind, width = read_head(name)
+        if name != "linear" and kind != "mlp":
+            raise UsageError(f"unknown head {name!r}; expected linear, mlp or mlp:WIDTH", hint="try `--head linear`")
+        shape = features.get("pooled", ())
         channels = shape[-1] if len(shape) == 2 else None
         if channels is None:
             raise UsageError(
                 f"the head needs the feature 'pooled' of shape (batch, channel); received {dict(features)}"
             )
         pooled = keras.Input((channels,), name="pooled", dtype="float32")
-        hidden, drawn = pooled, []
-        if width is not None:
-            first = keras.layers.Dense(width, activation="relu", dtype="float32")
-            drawn.append(first)
-            hidden = first(hidden)
+        hidden = pooled
+        if kind == "mlp":
+            hidden = keras.layers.Dense(width or DEFAULT_WIDTH, activation="relu", dtype="float32")(hidden)
         if self.dropout > 0.0:
             hidden = keras.layers.Dropout(self.dropout, seed=seed, dtype="float32")(hidden)
-        last = keras.layers.Dense(self.units, dtype="float32")
-        drawn.append(last)
-        model = keras.Model({"pooled": pooled}, {self.output: last(hidden)})
-        for index, layer in enumerate(drawn):
+        output = keras.layers.Dense(self.units, dtype="float32")(hidden)
+        model = keras.Model({"pooled": pooled}, {self.output: output})
+        for index, layer in enumerate(layer for layer in model.layers if layer.weights):
             limit = np.sqrt(6.0 / sum(layer.kernel.shape))
             random = np.random.default_rng((seed, index))
             layer.kernel.assign(random.uniform(-limit, limit, tuple(layer.kernel.shape)).astype(np.float32))
@@ -92,15 +95,4 @@ class LinearHeadTask(ABC):
 def blend(own: np.ndarray, other: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """`shares` (batch,) of `own` (batch, ...), the rest of `other`: (batch, ...) float32."""
     weights = shares.astype(np.float32).reshape(-1, *(1,) * (own.ndim - 1))
-    blended: np.ndarray = (weights * own + (1 - weights) * other).astype(np.float32)
-    return blended
-
-
-def hidden_width(name: str) -> int | None:
-    """The hidden units of the head `name`, None for a linear one. Raises UsageError for a name that is none."""
-    kind, width = read_head(name)
-    if name == "linear":
-        return None
-    if kind != "mlp":
-        raise UsageError(f"unknown head {name!r}; expected linear, mlp or mlp:WIDTH", hint="try `--head linear`")
-    return width or DEFAULT_WIDTH
+    return np.asarray(weights * own + (1 - weights) * other, np.float32)

@@ -27,7 +27,7 @@ from headstart_plugins._heads.labels import (
     stored_names,
 )
 from headstart_plugins._heads.logistic import Softmax, Weights
-from headstart_plugins._heads.task import blend
+from headstart_plugins._heads.task import RIDGE, blend
 from headstart_plugins.classification import ClassificationOptions, _metrics
 from headstart_plugins.classification._balance import Balance, stored_counts
 from headstart_plugins.classification._solve import choose_ridge
@@ -64,12 +64,9 @@ def classes_of(targets: Sequence[str]) -> tuple[str, ...]:
 
 
 CLASS = "class"
-RIDGE = "ridge"
-BEFORE_AFTER = ("before", "after")
-"""Without the temperature, and with it."""
 
 
-class ClassificationEvaluator(Sums):
+class ClassificationEvaluator(Sums["Classification"]):
     """Counts by class, and sums of losses. One that is `running` has no confusion matrix and nothing about calibration:
     3 counts and a sum a class instead of (class, class).
 
@@ -77,7 +74,7 @@ class ClassificationEvaluator(Sums):
     """
 
     def __init__(self, task: Classification, *, running: bool = False) -> None:
-        self._task, self._running = task, running
+        self._running = running
         count = len(task.classes)
         sums = {
             "correct": np.zeros(count, np.int64),
@@ -92,7 +89,7 @@ class ClassificationEvaluator(Sums):
                 "likelihoods": np.zeros((2, count)),
                 "gaps": np.zeros((2, count, BINS)),
             }
-        super().__init__(sums)
+        super().__init__(task, sums)
 
     def update(self, targets: Batch, outputs: Batch, facts: Sequence[Facts], losses: np.ndarray) -> None:
         """See `headstart.specs.Evaluator`."""
@@ -102,13 +99,13 @@ class ClassificationEvaluator(Sums):
         np.add.at(sums["predicted"], predicted, 1)
         np.add.at(sums["correct"], true[true == predicted], 1)
         np.add.at(sums["losses"], true, losses.astype(np.float64))
-        if len(self._task.classes) >= _metrics.TOP5_FROM:
+        if len(self.task.classes) >= _metrics.TOP5_FROM:
             ranked = np.argsort(-logits, axis=1, kind="stable")[:, :5]  # of equal logits the first counts
             sums["among_five"] += int(np.any(ranked == true[:, None], axis=1).sum())
         if self._running:
             return
         np.add.at(sums["confusions"], (true, predicted), 1)
-        for place, temperature in enumerate((1.0, self._task.temperature or 1.0)):
+        for place, temperature in enumerate((1.0, self.task.temperature or 1.0)):
             scaled = logits.astype(np.float64) / temperature
             logs, sure = special.log_softmax(scaled, axis=1), special.softmax(scaled, axis=1).max(axis=1)
             np.add.at(sums["likelihoods"][place], true, -logs[np.arange(len(true)), true])
@@ -120,13 +117,13 @@ class ClassificationEvaluator(Sums):
         where samples are weighed or repeated, `loss` too, that of classes that all weigh the same."""
         sums = self.sums
         correct, true, predicted = sums["correct"], sums["true"], sums["predicted"]
-        values = {} if self._task.balance.even is None else {"loss": float(self._weighed(sums["losses"]))}
+        values = {} if self.task.balance.even is None else {"loss": float(self._weighed(sums["losses"]))}
         values |= {
             "accuracy": float(correct.sum() / true.sum()),
             "macro_f1": float(np.nanmean(f1_scores(correct, predicted, true))),
             "balanced_accuracy": float(np.nanmean(ratio(correct, true))),
         }
-        if len(self._task.classes) >= _metrics.TOP5_FROM:
+        if len(self.task.classes) >= _metrics.TOP5_FROM:
             values["top5_accuracy"] = float(sums["among_five"][0] / true.sum())
         return values
 
@@ -140,6 +137,10 @@ class ClassificationEvaluator(Sums):
         if self._running:
             return super().result()
         counts = self.sums["confusions"]
+        calibration: dict[str, dict[str, float]] = {"ece": {}, "nll": {}}
+        for place, when in enumerate(("before", "after")):  # without the temperature, and with it
+            calibration["ece"][when] = float(np.abs(self._weighed(self.sums["gaps"][place].T)).sum())
+            calibration["nll"][when] = float(self._weighed(self.sums["likelihoods"][place]))
         accuracy = _metrics.wilson_interval(int(np.trace(counts)), int(counts.sum()))
         return Evaluation(
             metrics=self.metrics(),
@@ -147,23 +148,15 @@ class ClassificationEvaluator(Sums):
             report={
                 "confusion_matrix": counts.tolist(),
                 "per_class": describe_classes(
-                    self._task.classes, np.diagonal(counts), counts.sum(axis=0), counts.sum(axis=1)
+                    self.task.classes, np.diagonal(counts), counts.sum(axis=0), counts.sum(axis=1)
                 ),
             },
-            calibration=self._calibration(),
+            calibration=calibration,
         )
-
-    def _calibration(self) -> dict[str, Any]:
-        gaps = (np.abs(self._weighed(each.T)).sum() for each in self.sums["gaps"])
-        likelihoods = (self._weighed(each) for each in self.sums["likelihoods"])
-        return {
-            name: dict(zip(BEFORE_AFTER, map(float, found), strict=True))
-            for name, found in (("ece", gaps), ("nll", likelihoods))
-        }
 
     def _weighed(self, sums: np.ndarray) -> np.ndarray:
         """The mean over samples of `sums` (..., class), weighed as `Balance.sample_weights` does: (...)."""
-        true, shares = self.sums["true"], self._task.balance.shares
+        true, shares = self.sums["true"], self.task.balance.shares
         if shares is None:
             plain: np.ndarray = sums.sum(axis=-1) / true.sum()
             return plain
@@ -369,7 +362,7 @@ class ClassificationCalibrator(LabelCalibrator[Classification]):
 
     def found(self) -> Mapping[str, Any]:
         """`temperature`, and `class_shares` where classes are evened out."""
-        true, logits = self.kept["true"], self.kept["logits"].astype(np.float64)
+        true, logits = self["true"], self["logits"].astype(np.float64)
         weights, shares = self.task.balance.sample_weights(true), self.task.balance.shares
         found = fit_temperature(lambda temperature: _metrics.mean_loss(true, logits / temperature, weights))
         return {"temperature": found, **({} if shares is None else {"class_shares": shares.tolist()})}

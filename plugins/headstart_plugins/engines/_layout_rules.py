@@ -95,43 +95,6 @@ def pad(layout: Layout, node: Any) -> bool:
     return replace(layout, node, changed, order)
 
 
-UNARY = """
-Abs Ceiling Clamp Convert ConvertLike Cos Elu Erf Exp Floor Gelu HardSigmoid HSigmoid HSwish IsFinite IsInf IsNaN
-Log LogicalNot Mish Negative Relu Round Selu Sigmoid Sign Sin SoftPlus SoftSign Sqrt Swish Tan Tanh
-"""
-"""One tensor, number by number; other inputs are scalars that hold for all, or give a type only."""
-BROADCAST = """
-Add Divide Equal FloorMod Greater GreaterEqual Less LessEqual LogicalAnd LogicalOr LogicalXor Maximum Minimum Mod
-Multiply NotEqual Power Select SquaredDifference Subtract
-"""
-"""Several tensors, number by number, those with fewer axes or axes of length 1 repeated as numpy does."""
-REDUCTIONS = """
-ReduceL1 ReduceL2 ReduceLogicalAnd ReduceLogicalOr ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum
-"""
-
-
-def known_rules() -> Mapping[str, Rule]:
-    """Every rule, by the type of operation."""
-    single: dict[str, Rule] = {
-        "Transpose": _transpose,
-        "PRelu": _prelu,
-        "BatchNormInference": _batch_norm,
-        "Pad": pad,
-        "Concat": _concat,
-        "Split": along_axis,
-        "VariadicSplit": along_axis,
-        "Slice": slicing,
-        "MVN": along_axis,
-        "Interpolate": interpolate,
-    }
-    return (
-        single
-        | dict.fromkeys(UNARY.split(), unary)
-        | dict.fromkeys(BROADCAST.split(), _broadcast)
-        | dict.fromkeys(REDUCTIONS.split(), reduction)
-    )
-
-
 def _transpose(layout: Layout, node: Any) -> bool:
     stored, axes = layout.read(node.input_value(0)), integers(node.input_value(1))
     count = rank(node.input_value(0))
@@ -188,3 +151,34 @@ def _concat(layout: Layout, node: Any) -> bool:
     made = ov.concat([layout.laid(output, order) for output in node.input_values()], axis)
     layout.keep(node.output(0), made.output(0), order)
     return True
+
+
+UNARY = """
+Abs Ceiling Clamp Convert ConvertLike Cos Elu Erf Exp Floor Gelu HardSigmoid HSigmoid HSwish IsFinite IsInf IsNaN
+Log LogicalNot Mish Negative Relu Round Selu Sigmoid Sign Sin SoftPlus SoftSign Sqrt Swish Tan Tanh
+"""
+"""One tensor, number by number; other inputs are scalars that hold for all, or give a type only."""
+BROADCAST = """
+Add Divide Equal FloorMod Greater GreaterEqual Less LessEqual LogicalAnd LogicalOr LogicalXor Maximum Minimum Mod
+Multiply NotEqual Power Select SquaredDifference Subtract
+"""
+"""Several tensors, number by number, those with fewer axes or axes of length 1 repeated as numpy does."""
+REDUCTIONS = """
+ReduceL1 ReduceL2 ReduceLogicalAnd ReduceLogicalOr ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum
+"""
+RULES: Mapping[str, Rule] = {
+    "Transpose": _transpose,
+    "PRelu": _prelu,
+    "BatchNormInference": _batch_norm,
+    "Pad": pad,
+    "Concat": _concat,
+    "Split": along_axis,
+    "VariadicSplit": along_axis,
+    "Slice": slicing,
+    "MVN": along_axis,
+    "Interpolate": interpolate,
+    **dict.fromkeys(UNARY.split(), unary),
+    **dict.fromkeys(BROADCAST.split(), _broadcast),
+    **dict.fromkeys(REDUCTIONS.split(), reduction),
+}
+"""Every rule, by the type of operation."""

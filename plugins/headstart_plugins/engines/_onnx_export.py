@@ -9,7 +9,7 @@ from typing import Any
 
 from headstart.errors import EngineRefusal
 from headstart.specs import EngineExport
-from headstart_plugins.engines._reasons import first_line
+from headstart_plugins.engines._reasons import HINT, check_lengths, refusal
 
 GRAPH = "graph.onnx"
 OPSET = 20
@@ -22,7 +22,6 @@ OUTPUT = "output:"
 """What stands before the name of an output in the graph where an input has the same: names there are unique."""
 NOISE = ("You are using the legacy TorchScript-based ONNX export", "Constant folding - ")
 """How warnings begin that nobody can act on."""
-HINT = "use another engine, or --engine native"
 
 
 def export(request: EngineExport) -> None:
@@ -33,13 +32,16 @@ def export(request: EngineExport) -> None:
     of the trace.
     Raises EngineRefusal naming the operation that has no form in ONNX, or the size of weights that are too large.
     """
+    import keras
     import torch
 
     from headstart_plugins.engines._onnx_forms import channels_first
     from headstart_plugins.engines._onnx_module import Positional
 
     network, path = request.network, request.folder / GRAPH
-    samples = _samples(network.stages[0].model.input)
+    inputs = network.stages[0].model.input
+    check_lengths(inputs)
+    samples = {name: keras.ops.zeros((1, *inputs[name].shape[1:]), inputs[name].dtype) for name in sorted(inputs)}
     with torch.no_grad(), channels_first(stage.model for stage in network.stages[: request.stop]):
         outputs = sorted(network.run(samples, 0, request.stop))
         module = Positional(network, request.stop, tuple(samples), outputs).eval()
@@ -57,19 +59,6 @@ def export(request: EngineExport) -> None:
         while node.op_type == "Pad" and not node.input[-1]:
             node.input.pop()
     onnx.save(model, path)
-
-
-def _samples(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """One sample of zeros for each input, sorted by name."""
-    import keras
-
-    for name, tensor in inputs.items():
-        if None in tensor.shape[1:]:
-            raise EngineRefusal(
-                f"input {name!r} has shape {tuple(tensor.shape)}: only the batch axis may be free in a graph",
-                hint="build the network for one size, or use --engine native",
-            )
-    return {name: keras.ops.zeros((1, *inputs[name].shape[1:]), inputs[name].dtype) for name in sorted(inputs)}
 
 
 def _trace(module: Any, samples: Mapping[str, Any], outputs: Sequence[str], path: Path) -> None:
@@ -92,4 +81,4 @@ def _trace(module: Any, samples: Mapping[str, Any], outputs: Sequence[str], path
                 dynamo=False,  # the newer exporter needs onnxscript
             )
         except Exception as exc:
-            raise EngineRefusal(f"PyTorch cannot write this network as ONNX: {first_line(exc)}", hint=HINT) from exc
+            raise refusal("PyTorch cannot write this network as ONNX", exc) from exc

@@ -12,7 +12,7 @@ one thread of an AMD EPYC, onnxruntime 1.32.0).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -20,31 +20,6 @@ import torch
 from torch.nn import functional
 
 Call = Callable[..., Any]
-
-
-@contextlib.contextmanager
-def channels_first(models: Iterable[keras.Model]) -> Iterator[None]:
-    """While open, every layer of `models` that has such a form computes in it, for inference only."""
-    changed = []
-    try:
-        for layer in [layer for model in models for layer in model._flatten_layers()]:
-            form = _form(layer)
-            if form is not None:
-                vars(layer)["call"] = form  # shadows the method, past Keras' tracking of attributes
-                changed.append(layer)
-        yield
-    finally:
-        for layer in changed:
-            vars(layer).pop("call", None)
-
-
-def _form(layer: keras.layers.Layer) -> Call | None:
-    """The other way to compute exactly the class it is, in float32; None where there is none."""
-    if layer.compute_dtype != "float32":
-        return None
-    if type(layer) is keras.layers.BatchNormalization:
-        return _norm(layer)
-    return _scaling(layer) if type(layer) is keras.layers.Rescaling else None
 
 
 def _norm(layer: keras.layers.BatchNormalization) -> Call:
@@ -76,3 +51,27 @@ def _scaling(layer: keras.layers.Rescaling) -> Call | None:
         return functional.batch_norm(first, mean, variance, scale, offset, eps=0.0).movedim(1, last)
 
     return call
+
+
+FORMS: Mapping[type, Callable[[Any], Call | None]] = {
+    keras.layers.BatchNormalization: _norm,
+    keras.layers.Rescaling: _scaling,
+}
+"""The other way to compute exactly these classes, not those below them, in float32; None where there is none."""
+
+
+@contextlib.contextmanager
+def channels_first(models: Iterable[keras.Model]) -> Iterator[None]:
+    """While open, every layer of `models` that has such a form computes in it, for inference only."""
+    changed = []
+    try:
+        for layer in [layer for model in models for layer in model._flatten_layers()]:
+            make = FORMS.get(type(layer)) if layer.compute_dtype == "float32" else None
+            form = None if make is None else make(layer)
+            if form is not None:
+                vars(layer)["call"] = form  # shadows the method, past Keras' tracking of attributes
+                changed.append(layer)
+        yield
+    finally:
+        for layer in changed:
+            vars(layer).pop("call", None)

@@ -12,8 +12,8 @@ import numpy as np
 from headstart.errors import EngineRefusal
 from headstart.host.telemetry import without_telemetry
 from headstart.specs import EngineRequest
-from headstart_plugins.engines._onnx_export import BATCH, GRAPH, HINT, OUTPUT
-from headstart_plugins.engines._reasons import first_line
+from headstart_plugins.engines._onnx_export import BATCH, GRAPH, OUTPUT
+from headstart_plugins.engines._reasons import refusal
 
 PROVIDER = "CPUExecutionProvider"
 ERRORS = 3
@@ -68,9 +68,7 @@ def build(request: EngineRequest) -> Opened:
     try:
         session = runtime.InferenceSession(request.graph / GRAPH, options, providers=[PROVIDER])
     except Exception as exc:
-        raise EngineRefusal(
-            f"ONNX Runtime cannot open the graph in {request.graph}: {first_line(exc)}", hint=HINT
-        ) from exc
+        raise refusal(f"ONNX Runtime cannot open the graph in {request.graph}", exc) from exc
     return Opened(
         session=session,
         inputs={port.name: _dtype(port.type) for port in session.get_inputs()},

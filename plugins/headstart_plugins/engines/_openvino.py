@@ -16,7 +16,7 @@ from headstart.errors import EngineRefusal
 from headstart.host.telemetry import without_telemetry
 from headstart.specs import EngineRequest
 from headstart_plugins.engines._openvino_export import GRAPH, NAMES
-from headstart_plugins.engines._reasons import first_line
+from headstart_plugins.engines._reasons import refusal
 
 DEVICE = "CPU"
 TYPES = {"float32": "f32", "bfloat16": "bf16"}
@@ -108,10 +108,7 @@ def build(request: EngineRequest) -> Opened:
         model.reshape({port: [1, *list(port.get_partial_shape())[1:]] for port in model.inputs})
         compiled = core.compile_model(model, DEVICE, settings)
     except RuntimeError as exc:
-        raise EngineRefusal(
-            f"OpenVINO cannot compile the graph in {request.graph}: {first_line(exc)}",
-            hint="use another engine, or --engine native",
-        ) from exc
+        raise refusal(f"OpenVINO cannot compile the graph in {request.graph}", exc) from exc
     return Opened(
         inputs=tuple(names["inputs"]),
         outputs=tuple(names["outputs"]),

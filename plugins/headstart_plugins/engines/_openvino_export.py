@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
@@ -10,8 +11,8 @@ from typing import Any
 from headstart.errors import EngineRefusal
 from headstart.specs import EngineExport
 from headstart_plugins.engines._layout import move_transposes
-from headstart_plugins.engines._layout_rules import known_rules
-from headstart_plugins.engines._reasons import first_line
+from headstart_plugins.engines._layout_rules import RULES
+from headstart_plugins.engines._reasons import HINT, check_lengths, refusal
 
 GRAPH = "graph.xml"
 NAMES = "graph.json"
@@ -25,8 +26,14 @@ def export(request: EngineExport) -> None:
     numbers keep their types. Raises EngineRefusal naming the layer that Keras' OpenVINO backend has no form for.
     """
     import openvino
+    import openvino.opset15 as ov
 
-    parameters = _parameters(request)
+    given = request.network.stages[0].model.input
+    check_lengths(given)
+    types = _private().OPENVINO_DTYPES
+    parameters = {
+        name: ov.parameter([-1, *tensor.shape[1:]], types[tensor.dtype], name) for name, tensor in given.items()
+    }
     found = _trace(request, parameters)
     inputs = {parameter.get_name(): name for name, parameter in parameters.items()}
     carried = {name: inputs[source] for name, output in found.items() if (source := _source(output)) in inputs}
@@ -34,25 +41,10 @@ def export(request: EngineExport) -> None:
     if not outputs:
         raise EngineRefusal("nothing is computed before the cut", hint="use --engine native")
     model = openvino.Model(list(outputs.values()), list(parameters.values()))
-    move_transposes(model, known_rules())
+    move_transposes(model, RULES)
     openvino.save_model(model, request.folder / GRAPH, compress_to_fp16=False)
     names = {"inputs": list(parameters), "outputs": list(outputs), "carried": carried}
     (request.folder / NAMES).write_text(json.dumps(names), encoding="utf-8")
-
-
-def _parameters(request: EngineExport) -> dict[str, Any]:
-    """The inputs of the graph: by name, (batch, ...) of the lengths and types that the first stage declares."""
-    import openvino.opset15 as ov
-
-    given = request.network.stages[0].model.input
-    for name, tensor in given.items():
-        if None in tensor.shape[1:]:
-            raise EngineRefusal(
-                f"input {name!r} has shape {tuple(tensor.shape)}: only the batch axis may be free in a graph",
-                hint="build the network for one size, or use --engine native",
-            )
-    types = _private().OPENVINO_DTYPES
-    return {name: ov.parameter([-1, *tensor.shape[1:]], types[tensor.dtype], name) for name, tensor in given.items()}
 
 
 def _trace(request: EngineExport, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,10 +57,7 @@ def _trace(request: EngineExport, parameters: Mapping[str, Any]) -> dict[str, An
     try:
         return {name: tensor.output for name, tensor in request.network.run(tensors, 0, request.stop).items()}
     except Exception as exc:
-        raise EngineRefusal(
-            f"Keras' OpenVINO backend cannot run {_layer(exc.__traceback__)}: {first_line(exc)}",
-            hint="use another engine, or --engine native",
-        ) from exc
+        raise refusal(f"Keras' OpenVINO backend cannot run {_layer(exc.__traceback__)}", exc) from exc
 
 
 def _private() -> Any:
@@ -77,8 +66,7 @@ def _private() -> Any:
         from keras.src.backend.openvino import core
     except ImportError as exc:
         raise EngineRefusal(
-            f"this release of Keras has no OpenVINO backend as it is used here: {exc}",
-            hint="use another engine, or --engine native",
+            f"this release of Keras has no OpenVINO backend as it is used here: {exc}", hint=HINT
         ) from exc
     return core
 
@@ -88,11 +76,10 @@ def _layer(trace: TracebackType | None) -> str:
     import keras
 
     found = "the network"
-    while trace is not None:
-        running = trace.tb_frame.f_locals.get("self")
+    for frame, _ in traceback.walk_tb(trace):
+        running = frame.f_locals.get("self")
         if isinstance(running, keras.Operation) and not isinstance(running, keras.Model):
             found = f"{type(running).__name__} {running.name!r}"
-        trace = trace.tb_next
     return found
 
 

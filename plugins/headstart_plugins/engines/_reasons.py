@@ -1,9 +1,26 @@
-"""What an exporter says went wrong, short enough for a message."""
+"""Why a network cannot be exported, or its graph not opened, as both engines say it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
 
-def first_line(exc: Exception) -> str:
-    """The first line, which names the operation; the error's type where it says nothing."""
+from headstart.errors import EngineRefusal
+
+HINT = "use another engine, or --engine native"
+
+
+def refusal(what: str, exc: Exception) -> EngineRefusal:
+    """`what`, and the first line of the error, which names the operation; the error's type where it says nothing."""
     lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
-    return lines[0] if lines else type(exc).__name__
+    return EngineRefusal(f"{what}: {lines[0] if lines else type(exc).__name__}", hint=HINT)
+
+
+def check_lengths(inputs: Mapping[str, Any]) -> None:
+    """Raises EngineRefusal naming one of the inputs of a network (batch, ...) that has another free axis."""
+    for name, tensor in inputs.items():
+        if None in tensor.shape[1:]:
+            raise EngineRefusal(
+                f"input {name!r} has shape {tuple(tensor.shape)}: only the batch axis may be free in a graph",
+                hint="build the network for one size, or use --engine native",
+            )

@@ -74,7 +74,7 @@ def given_path(reference: str | None, what: Literal["file", "folder"], *, usage:
     return path
 
 
-def _split_folders(root: Path) -> list[tuple[Path, str | None]]:
+def _split_folders(root: Path) -> Sequence[tuple[Path, str | None]]:
     """The folders that hold class folders: `root` itself, or one for each side of a split."""
     folders = subfolders(root)
     sides = [folder for folder in folders if folder.name.lower() in SPLIT_NAMES]
@@ -93,7 +93,7 @@ def _split_folders(root: Path) -> list[tuple[Path, str | None]]:
             raise DataError(f"{root}: {' and '.join(names)} both mean {side}", hint="keep one of them")
     if "train" not in {split for _, split in named}:
         raise DataError(f"{root}: {', '.join(f.name for f, _ in named)}, but no train folder", hint=SHAPE)
-    return [(folder, split) for folder, split in named]
+    return named
 
 
 def _pictures(folder: Path, root: Path) -> list[Path]:

@@ -52,12 +52,15 @@ def build(request: DatasetRequest) -> Records:
     path = given_path(request.reference, "file", usage="manifest:TABLE.csv", otherwise=folders)
     kinds = {name: found for name, found in request.target_columns.items() if name not in USED}
     table = read_table(path, options, tuple(kinds))
-    column = _sample_column(path, table.columns)
+    column = _only_column(path, table.columns, SAMPLES, "", "keep what the model shall read")
+    if PAIRED in table.columns and column != "text":
+        raise DataError(f"{path}: {PAIRED} without text", hint="a pair of texts stands in the columns text and text2")
     targets: str | None = None
     target: str | None = None
     read: ReadTarget = _label
     if request.labelled:
-        target = _target_column(path, table.columns, ("label", LABELS, *kinds), options.target)
+        hint = "say what shall be learned: --set dataset.target={}"
+        target = _only_column(path, table.columns, ("label", LABELS, *kinds), options.target, hint)
         if target in kinds:
             targets, holds = kinds[target]
             read = partial(_file, path.parent, target) if holds == "file" else _text
@@ -77,36 +80,23 @@ def build(request: DatasetRequest) -> Records:
     )
 
 
-def _sample_column(path: Path, columns: Sequence[str]) -> str:
-    given = [name for name in SAMPLES if name in columns]
-    if len(given) == 2:
-        raise DataError(f"{path}: both path and text; expected one of them", hint="keep what the model shall read")
-    if not given:
-        raise _missing(path, "path", columns, SAMPLES)
-    if PAIRED in columns and given[0] != "text":
-        raise DataError(f"{path}: {PAIRED} without text", hint="a pair of texts stands in the columns text and text2")
-    return given[0]
-
-
-def _target_column(path: Path, columns: Sequence[str], known: Sequence[str], chosen: str) -> str:
+def _only_column(path: Path, columns: Sequence[str], known: Sequence[str], chosen: str, hint: str) -> str:
+    """The one of the `known` columns that the table has, or that of them which the user has `chosen`. Raises DataError
+    for two of them, with a `hint` that takes the first, and for none, with what seems to stand for it."""
     given = [name for name in known if name in columns and chosen in ("", name)]
     if len(given) > 1:
-        hint = f"say what shall be learned: --set dataset.target={given[0]}"
-        raise DataError(f"{path}: both {given[0]} and {given[1]}; expected one of them", hint=hint)
-    if not given:
-        raise _missing(path, "label", columns, (chosen,) if chosen else known)
-    return given[0]
-
-
-def _missing(path: Path, name: str, columns: Sequence[str], known: Sequence[str]) -> DataError:
-    wanted = " or ".join(known)
+        message = f"{path}: both {given[0]} and {given[1]}; expected one of them"
+        raise DataError(message, hint=hint.format(given[0]))
+    if given:
+        return given[0]
     marks = [mark for mark in ";\t|," if mark in columns[0]] if len(columns) == 1 else []
     if marks:
-        hint: str | None = f"columns seem to be separated by {marks[0]!r}: --set dataset.delimiter={marks[0]!r}"
+        remedy: str | None = f"columns seem to be separated by {marks[0]!r}: --set dataset.delimiter={marks[0]!r}"
     else:
-        alike = next((c for c in columns if c.lower() in (name, *TYPICAL[name])), None)
-        hint = f"rename the column {alike!r} to {name}" if alike else suggestion(name, columns)
-    return DataError(f"{path}: no column {wanted}; found {', '.join(map(repr, columns))}", hint=hint)
+        alike = next((c for c in columns if c.lower() in (known[0], *TYPICAL[known[0]])), None)
+        remedy = f"rename the column {alike!r} to {known[0]}" if alike else suggestion(known[0], columns)
+    wanted = chosen or " or ".join(known)
+    raise DataError(f"{path}: no column {wanted}; found {', '.join(map(repr, columns))}", hint=remedy)
 
 
 def _records(path: Path, table: Table, column: str, target: str | None, read: ReadTarget) -> Iterator[Record]:
@@ -128,12 +118,15 @@ def _records(path: Path, table: Table, column: str, target: str | None, read: Re
             if key in seen:
                 raise DataError(f"{where}: {value!r} is already listed in row {seen[key]}", hint="keep one of them")
             seen[key] = number
+        side = row.get("split", "").lower()
+        if side and side not in SPLIT_NAMES:
+            raise DataError(f"{where}: split is {row['split']!r}; expected {', '.join(SPLIT_NAMES)}")
         yield Record(
             key=key,
             payload=payload,
             target=None if target is None else read(where, row.get(target, "")),
             group=row.get("group") or None,
-            split=_split(where, row.get("split", "")),
+            split=SPLIT_NAMES.get(side),
         )
 
 
@@ -177,9 +170,3 @@ def _labels(separator: str, where: str, text: str) -> str:
     if separator != SEPARATOR and any(SEPARATOR in label for label in labels):
         raise DataError(f"{where}: a label in {text!r} has {SEPARATOR!r} in it", hint="no name of a label may")
     return SEPARATOR.join(labels)
-
-
-def _split(where: str, name: str) -> str | None:
-    if name and name.lower() not in SPLIT_NAMES:
-        raise DataError(f"{where}: split is {name!r}; expected {', '.join(SPLIT_NAMES)}")
-    return SPLIT_NAMES[name.lower()] if name else None

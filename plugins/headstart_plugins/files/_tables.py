@@ -154,20 +154,15 @@ def _plain(path: Path, number: int, name: str, value: Any, separator: str, targe
     if name == "label" and isinstance(value, float) and math.isfinite(value):
         return repr(value)
     if name == "labels" and isinstance(value, list) and all(isinstance(each, str) for each in value):
-        return _joined(path, number, value, separator)
+        torn = [label for label in value if separator in label]  # they would be taken apart again
+        if torn:
+            raise DataError(
+                f"{path}: row {number}: the label {torn[0]!r} has {separator!r} in it, which stands between labels",
+                hint="name another with --set dataset.separator=';', or rename the label",
+            )
+        return separator.join(value)
     wanted = {"labels": "text or a list of texts", "label": "text or a finite number"}.get(name, "text")
     raise DataError(
         f"{path}: row {number}: {name} is a {type(value).__name__}; expected {wanted}",
         hint="correct the row, or leave it out",
     )
-
-
-def _joined(path: Path, number: int, labels: list[str], separator: str) -> str:
-    """Raises DataError for a label that would be taken apart again."""
-    for label in labels:
-        if separator in label:
-            raise DataError(
-                f"{path}: row {number}: the label {label!r} has {separator!r} in it, which stands between labels",
-                hint="name another with --set dataset.separator=';', or rename the label",
-            )
-    return separator.join(labels)

@@ -15,7 +15,7 @@ from headstart.errors import UsageError
 from headstart.specs import Change, InputKind, InputRequest, Mix, Prepared, Preview, Sample, Shown, TensorSpec
 from headstart_plugins._picture_suffixes import is_picture
 from headstart_plugins.image import ImageOptions
-from headstart_plugins.image._changes import fused, parse_box, symmetries
+from headstart_plugins.image._changes import determinant, fused, parse_box
 from headstart_plugins.image._colours import coloured, erased
 from headstart_plugins.image._geometry import fitted, inner, warped
 from headstart_plugins.image._preprocess import Preprocess, parse
@@ -29,6 +29,7 @@ SMALLEST_SIDE = 32
 """Below this, different pictures often share a hash: 11 % of Fashion-MNIST's 28 x 28 test pictures would."""
 LEAST_CONTRAST = 8
 PREVIEW_SIDE = 160
+INVERTING = ("invert", "solarize")
 
 
 def build(request: InputRequest) -> InputKind:
@@ -74,8 +75,17 @@ class ImageKind:
         return {"image": erased(coloured(moved, whole.colours), whole.erased)}
 
     def symmetries(self, changes: Sequence[Change]) -> Mapping[str, str]:
-        """Mirroring, turns by more than 90 degrees, and inverted values."""
-        return symmetries(fused(changes))
+        """Mirroring, turns by more than 90 degrees, and inverted values: what is done, by the symmetry that would allow
+        it."""
+        whole = fused(changes)
+        needed: dict[str, str] = {}
+        if determinant(whole.matrix) < 0:
+            needed["horizontal_flip"] = f"mirrors the sample: {whole.matrix}"
+        elif whole.matrix[0][0] + whole.matrix[1][1] < 0:
+            needed["rotation"] = f"turns the sample by more than 90 degrees: {whole.matrix}"
+        if inverting := [colour for colour in whole.colours if colour.name in INVERTING]:
+            needed["colour_inversion"] = f"inverts values: {inverting[0]}"
+        return needed
 
     def only_moves(self, changes: Sequence[Change]) -> bool:
         """Where no colour changes and nothing is erased."""

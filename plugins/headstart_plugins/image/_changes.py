@@ -21,7 +21,6 @@ STRENGTHS: Mapping[str, tuple[float, float]] = {
     "solarize": (0.0, 256.0),
 }
 """The colours that have a strength, and where it ends."""
-INVERTING = ("invert", "solarize")
 FILLS = ("mean", "noise")
 FLAT = 1e-3
 """Share of the picture's area below which a matrix leaves nothing to see."""
@@ -79,18 +78,6 @@ def parse_box(value: Any, name: str) -> Box:
 def determinant(matrix: Matrix) -> float:
     """Of the upper left 2 x 2 part: negative where a picture is mirrored."""
     return matrix[0][0] * matrix[1][1] - matrix[0][1] * matrix[1][0]
-
-
-def symmetries(found: Fused) -> dict[str, str]:
-    """What not all labels survive: the symmetry that would allow it, and what is done."""
-    needed: dict[str, str] = {}
-    if determinant(found.matrix) < 0:
-        needed["horizontal_flip"] = f"mirrors the sample: {found.matrix}"
-    elif found.matrix[0][0] + found.matrix[1][1] < 0:
-        needed["rotation"] = f"turns the sample by more than 90 degrees: {found.matrix}"
-    if inverting := [colour for colour in found.colours if colour.name in INVERTING]:
-        needed["colour_inversion"] = f"inverts values: {inverting[0]}"
-    return needed
 
 
 def _parse_matrix(value: Any) -> Matrix:

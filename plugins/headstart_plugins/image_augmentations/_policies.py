@@ -14,7 +14,6 @@ from headstart_plugins.image_augmentations._draws import Keyed
 Operation = Callable[[float, float], tuple[Change, ...]]
 """Of a strength from 0 (next to nothing, for most) to 1 (the end of its range), and a sign, 1 or -1."""
 INVERSION = "colour_inversion"
-ROTATION = "rotation"
 FULL_BITS, FULL_VALUE = 8, 255
 
 
@@ -80,8 +79,6 @@ WIDE = Ranges(shear=0.99, shift=32 / 224, turn=135.0, factor=0.99, bits=6)
 224."""
 USUAL = Ranges(shear=0.3, shift=150 / 331, turn=30.0, factor=0.9, bits=4)
 """Cubuk et al. 2019, as in torchvision's `RandAugment`: shifts of 150 pixels of 331."""
-SMALL_TURN = USUAL.turn
-"""Degrees that a picture is turned by at most where its dataset does not say that labels survive more."""
 
 
 class TrivialAugment(Keyed):
@@ -95,7 +92,8 @@ class TrivialAugment(Keyed):
 
     def __init__(self, request: AugmentationRequest) -> None:
         super().__init__(request)
-        ranges = WIDE if ROTATION in request.symmetries else replace(WIDE, turn=SMALL_TURN)
+        # Small turns where the dataset does not say that labels survive more.
+        ranges = WIDE if "rotation" in request.symmetries else replace(WIDE, turn=USUAL.turn)
         self.operations = tuple(operations(ranges, inversion=INVERSION in request.symmetries).values())
 
     def drawn(self, numbers: Iterator[float]) -> Drawn:

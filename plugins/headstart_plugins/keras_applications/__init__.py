@@ -67,9 +67,8 @@ def _features(network: Network) -> Iterable[FeatureSpec]:
     """The deepest map at each stride of 8, 16 and 32, and the mean over the last one."""
     last = network.cuts[-1]
     deepest = {cut.stride: cut for cut in network.cuts}
-    for stride in (8, 16, 32):
-        if stride in deepest:
-            cut = deepest[stride]
+    for stride, cut in deepest.items():
+        if stride in (8, 16, 32):
             tensor = "map" if cut is last else "x"
             yield FeatureSpec(f"map@{stride}", cut.stage, tensor, IMAGE_AXES, cut.channels, stride)
     yield FeatureSpec("pooled", last.stage, "pooled", ("batch", "channel"), last.channels)

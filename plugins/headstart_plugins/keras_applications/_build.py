@@ -12,7 +12,7 @@ import keras
 from headstart.engine.network.cutting import between
 from headstart.errors import UsageError
 from headstart.specs import Backbone, BackboneBuild, BackboneRequest, Stage
-from headstart_plugins.keras_applications._families import CHANNELS_FIRST, FAMILIES, Family, Network
+from headstart_plugins.keras_applications._families import FAMILIES, Network
 from headstart_plugins.keras_applications._graph import stable_names
 from headstart_plugins.keras_applications._table import NETWORKS
 
@@ -36,7 +36,21 @@ def build(network: Network, request: BackboneRequest) -> Backbone:
     """
     family = FAMILIES[network.family]
     shape = request.inputs["image"].shape
-    _check(network, family, shape)
+    backend, layout = keras.backend.backend(), keras.config.image_data_format()
+    if backend in family.refuses:
+        raise UsageError(f"{network.name} refuses the backend {backend}: {family.refuses[backend]}")
+    if layout == "channels_first":
+        unsupported = f"Keras' {family.title.partition(' ')[0]} does not support channels_first"
+        reason = unsupported if family.channels_last_only else "tensors here are (batch, height, width, channel)"
+        raise UsageError(
+            f"{network.name} refuses the layout {layout}: {reason}",
+            hint='call keras.config.set_image_data_format("channels_last") first',
+        )
+    if len(shape) != 3 or shape[2] != 3 or min(shape[:2]) < family.smallest:
+        raise UsageError(
+            f"{network.name} takes (height, width, 3) of at least {family.smallest} px, received {shape}",
+            hint=f"its native size is {network.size}",
+        )
     whole = whole_network(network, request.options, shape)
     layers = stable_names(whole.operations)
     inputs = {"image": layers[family.entry].input if family.entry else whole.input}
@@ -64,20 +78,3 @@ def whole_network(network: Network, options: Any, shape: tuple[int, ...]) -> ker
         **asdict(options),
     )
     return model
-
-
-def _check(network: Network, family: Family, shape: tuple[int, ...]) -> None:
-    backend, layout = keras.backend.backend(), keras.config.image_data_format()
-    if backend in family.refuses:
-        raise UsageError(f"{network.name} refuses the backend {backend}: {family.refuses[backend]}")
-    if layout == CHANNELS_FIRST:
-        reason = family.layouts.get(layout, "tensors here are (batch, height, width, channel)")
-        raise UsageError(
-            f"{network.name} refuses the layout {layout}: {reason}",
-            hint='call keras.config.set_image_data_format("channels_last") first',
-        )
-    if len(shape) != 3 or shape[2] != 3 or min(shape[:2]) < family.smallest:
-        raise UsageError(
-            f"{network.name} takes (height, width, 3) of at least {family.smallest} px, received {shape}",
-            hint=f"its native size is {network.size}",
-        )

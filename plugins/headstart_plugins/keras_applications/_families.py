@@ -34,8 +34,6 @@ STANDARDISED: Mapping[str, Any] = {
 }
 """(x / 255 - mean) / std of ImageNet."""
 
-CHANNELS_FIRST = "channels_first"
-
 
 @dataclass(frozen=True)
 class Cut:
@@ -80,8 +78,8 @@ class Family:
 
     `arguments` go to the Keras function. `entry` is the first layer after preprocessing, where the published
     model holds preprocessing that cannot be switched off. `smallest` is the smallest side that the function
-    accepts, `tiny` the one that contracts use. `refuses` is by backend, `layouts` by image data format. `tuned` says
-    whose rates suit it.
+    accepts, `tiny` the one that contracts use. `refuses` is by backend; `channels_last_only` says that
+    Keras itself builds it for no other layout. `tuned` says whose rates suit it.
     """
 
     title: str
@@ -94,17 +92,13 @@ class Family:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     entry: str | None = None
     refuses: Mapping[str, str] = field(default_factory=dict)
-    layouts: Mapping[str, str] = field(default_factory=dict)
+    channels_last_only: bool = False
     tuned: str = "cnn"
-
-
-def _no_channels_first(title: str) -> Mapping[str, str]:
-    return {CHANNELS_FIRST: f"Keras' {title} does not support channels_first"}
 
 
 WITHOUT_PREPROCESSING: Mapping[str, Any] = {"include_preprocessing": False}
 
-_NASNET = Family("NASNet (Zoph et al. 2017)", SYMMETRIC, "Apache-2.0", layouts=_no_channels_first("NASNet"))
+_NASNET = Family("NASNet (Zoph et al. 2017)", SYMMETRIC, "Apache-2.0", channels_last_only=True)
 
 FAMILIES: Mapping[str, Family] = {
     "vgg": Family("VGG (Simonyan and Zisserman 2014)", CAFFE, "CC-BY-4.0"),
@@ -128,7 +122,7 @@ FAMILIES: Mapping[str, Family] = {
         "DenseNet (Huang et al. 2016)",
         STANDARDISED,
         "BSD-3-Clause",
-        layouts=_no_channels_first("DenseNet"),
+        channels_last_only=True,
     ),
     "nasnet_large": _NASNET,
     "nasnet_mobile": replace(
@@ -153,7 +147,7 @@ FAMILIES: Mapping[str, Family] = {
         "MIT",
         interpolation="bicubic",
         arguments=WITHOUT_PREPROCESSING,
-        layouts=_no_channels_first("ConvNeXt"),
+        channels_last_only=True,
         # Convolutions, but with LayerNorm, and fine-tuned by its authors as transformers are: AdamW at small rates
         # that fall layer by layer (Liu et al. 2022, appendix A).
         tuned="transformer",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from headstart.engine.network.keras_names import kind_of, own_number
@@ -13,26 +13,19 @@ T = TypeVar("T")
 
 def stable_names(operations: Iterable[Any]) -> dict[str, Any]:
     """Operations by stable name: the given one, or `kind#index` where Keras numbered it itself."""
-    found = []
-    for operation in operations:
-        number = own_number(operation)
-        found.append((operation, operation.name if number is None else kind_of(operation), number))
-    return by_place(found)
+    numbers = [(operation, own_number(operation)) for operation in operations]
+    return by_place([(each, each.name if number is None else kind_of(each), number) for each, number in numbers])
 
 
-def by_place(found: Iterable[tuple[T, str, int | None]]) -> dict[str, T]:
+def by_place(found: Sequence[tuple[T, str, int | None]]) -> dict[str, T]:
     """What was found, each with its name and None, or with its kind and number: by that name, or by `kind#index`.
 
     Keras' counters only grow, so the order of numbers is the order of making, whatever was made before.
     """
-    named: dict[str, T] = {}
-    numbered: dict[str, list[tuple[int, T]]] = defaultdict(list)
-    for thing, name, number in found:
-        if number is None:
-            named[name] = thing
-        else:
-            numbered[name].append((number, thing))
-    for kind, things in numbered.items():
-        for index, (_, thing) in enumerate(sorted(things, key=lambda pair: pair[0])):
-            named[f"{kind}#{index}"] = thing
+    named = {name: thing for thing, name, number in found if number is None}
+    numbered = ((number, kind, thing) for thing, kind, number in found if number is not None)
+    seen: Counter[str] = Counter()
+    for _, kind, thing in sorted(numbered, key=lambda each: each[0]):
+        named[f"{kind}#{seen[kind]}"] = thing
+        seen[kind] += 1
     return named

@@ -114,11 +114,16 @@ def load(file: Path, backbone: Backbone) -> Mapping[str, np.ndarray]:
     named = _stable(entries, numbered)
     problems = _differences(slots, named)
     if not problems:
-        return _assigned(slots, [named[slot.name] for slot in slots])
-    in_order = _in_order(slots, entries) if ordered else None
-    if in_order is None:
+        matched = [named[slot.name] for slot in slots]
+    elif ordered and _fit_in_order(slots, entries):
+        matched = entries[: len(slots)]
+    else:
         raise wrong_weights(str(file), problems)
-    return _assigned(slots, in_order)
+    return {
+        name: array.astype(np.float32, copy=False)
+        for slot, entry in zip(slots, matched, strict=True)
+        for (name, _), array in zip(slot.weights, entry.arrays, strict=True)
+    }
 
 
 def _slots(stages: Sequence[Stage], *, nested: bool) -> Iterator[Slot]:
@@ -168,20 +173,10 @@ def _shape_problems(slot: Slot, entry: Entry) -> Iterator[str]:
             yield f"{entry.name} ({name}) has shape {array.shape}, expected {shape}"
 
 
-def _in_order(slots: Sequence[Slot], entries: Sequence[Entry]) -> Sequence[Entry] | None:
-    """The entries that fit `slots` one by one, or None; only a classifier's top may follow."""
-    if not len(slots) <= len(entries) <= len(slots) + MAX_TOP:
-        return None
-    fits = all(not list(_shape_problems(*pair)) for pair in zip(slots, entries, strict=False))
-    return entries[: len(slots)] if fits else None
-
-
-def _assigned(slots: Sequence[Slot], entries: Sequence[Entry]) -> dict[str, np.ndarray]:
-    return {
-        name: array.astype(np.float32, copy=False)
-        for slot, entry in zip(slots, entries, strict=True)
-        for (name, _), array in zip(slot.weights, entry.arrays, strict=True)
-    }
+def _fit_in_order(slots: Sequence[Slot], entries: Sequence[Entry]) -> bool:
+    """Whether `entries` fit `slots` one by one; only a classifier's top may follow."""
+    enough = len(slots) <= len(entries) <= len(slots) + MAX_TOP
+    return enough and not any(list(_shape_problems(*pair)) for pair in zip(slots, entries, strict=False))
 
 
 def _without_preprocessing(entries: Sequence[Entry], source: str) -> list[Entry]:

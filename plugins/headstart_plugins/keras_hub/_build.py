@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -17,35 +16,21 @@ from headstart_plugins.keras_hub._families import POOLING, TOP
 from headstart_plugins.keras_hub._folder import require_plain
 from headstart_plugins.keras_hub._needs import require_installed
 
-
-@dataclass(frozen=True)
-class Chain:
-    """The attributes of an encoder: its blocks, and the layers that it runs before and after them."""
-
-    blocks: str
-    before: tuple[str, ...] = ()
-    after: tuple[str, ...] = ()
-
-
-CHAINS = {
-    "ViTEncoder": Chain("encoder_layers", before=("dropout",), after=("layer_norm",)),
-    "DINOV2Encoder": Chain("layers"),
-}
-"""By KerasHub's class name. What each does is its `call`; the tests compare with it. The blocks of the other two
-(DeiT, DINOV3) cannot be called one by one on symbolic tensors, or need more than tokens: they stay one stage."""
+BLOCKS = {"ViTEncoder": "encoder_layers", "DINOV2Encoder": "layers"}
+"""The attribute of an encoder that holds its blocks, by KerasHub's class name. What each does is its `call`; the tests
+compare with it. The blocks of the other two (DeiT, DINOV3) cannot be called one by one on symbolic tensors, or need
+more than tokens: they stay one stage."""
 
 
 def run_blocks(encoder: Any, tokens: Any) -> Iterator[Any]:
-    """The tokens (batch, time, channel) after each block of one of CHAINS, and last what it gives."""
-    chain = CHAINS[type(encoder).__name__]
-    for name in chain.before:
-        tokens = getattr(encoder, name)(tokens)
-    for block in getattr(encoder, chain.blocks):
+    """The tokens (batch, time, channel) after each block of an encoder in BLOCKS, and last what it gives."""
+    kind = type(encoder).__name__
+    if kind == "ViTEncoder":
+        tokens = encoder.dropout(tokens)
+    for block in getattr(encoder, BLOCKS[kind]):
         tokens = block(tokens)
         yield tokens
-    for name in chain.after:
-        tokens = getattr(encoder, name)(tokens)
-    yield tokens
+    yield encoder.layer_norm(tokens) if kind == "ViTEncoder" else tokens
 
 
 MAP_RANK, TOKENS_RANK = 4, 3
@@ -62,7 +47,7 @@ def find_cuts(whole: keras.Model) -> tuple[dict[str, Any], Any]:
     lonely = [(node, tensor) for node, tensor in lone_tensors(whole, [result]) if tensor is not result]
     if len(result.shape) == MAP_RANK:
         return _levels([tensor for _, tensor in lonely if len(tensor.shape) == MAP_RANK], whole, result), result
-    encoder = next((node for node in nodes_of(whole) if type(node.operation).__name__ in CHAINS), None)
+    encoder = next((node for node in nodes_of(whole) if type(node.operation).__name__ in BLOCKS), None)
     if encoder is None:
         blocks = [tensor for node, tensor in lonely if _is_block(node.operation) and len(tensor.shape) == TOKENS_RANK]
         return {f"stage{number}": tensor for number, tensor in enumerate(blocks, start=1)}, result

@@ -63,17 +63,6 @@ def of_hugging_face(document: Mapping[str, Any], folder: Path) -> dict[str, Any]
     return _normalised(_size(sides, folder), factor, means, deviations, resample, crops)
 
 
-def of_timm(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """From `pretrained_cfg` of config.json: x / 255, then (x - mean) / std."""
-    config = document.get("pretrained_cfg")
-    if not isinstance(config, dict) or "input_size" not in config:
-        raise _unreadable(folder, "config.json has no pretrained_cfg with an input_size")
-    means, deviations = _three(config.get("mean"), 0.0, folder), _three(config.get("std"), 1.0, folder)
-    interpolation = config.get("interpolation", "bilinear")
-    known = interpolation if interpolation in INTERPOLATIONS else "bilinear"
-    return _normalised(_size(config["input_size"][1:], folder), 1 / 255, means, deviations, known, True)
-
-
 def _normalised(
     size: list[int], factor: float, means: list[float], deviations: list[float], interpolation: str, crops: bool
 ) -> dict[str, Any]:
@@ -115,14 +104,14 @@ DROPPED = ("name", "trainable", "dtype", "data_format", "image_shape", "input_sh
 """Settings that are ours to make: float32, channels last, the input's size, and names by position."""
 
 
-def require_plain(settings: Mapping[str, Any]) -> None:
-    """Raise UsageError naming the settings that are, or hold, a serialized object.
+def require_plain(settings: Mapping[str, Any], where: str = "") -> None:
+    """Raise UsageError naming the settings that are, or hold, a serialized object, after `where` they stand.
 
     Settings are values alone: Keras makes objects of others, by importing what they name.
     """
     if nested := [key for key, value in settings.items() if _is_object(value)]:
         raise UsageError(
-            f"{', '.join(nested)} describes another object; such presets are not read",
+            f"{where}{', '.join(nested)} describes another object; such presets are not read",
             hint="choose a preset whose settings are numbers and text",
         )
 
@@ -172,10 +161,7 @@ def _keras(folder: Path, document: Mapping[str, Any]) -> Folder:
     if name not in POOLING or not isinstance(settings, dict):
         raise UsageError(f"{folder} holds a {name}; expected one of {', '.join(POOLING)}")
     kept = {key: value for key, value in settings.items() if key not in DROPPED}
-    try:
-        require_plain(kept)
-    except UsageError as exc:
-        raise UsageError(f"{folder / CONFIG}: {exc.message}", hint=exc.hint) from exc
+    require_plain(kept, f"{folder / CONFIG}: ")
     converter = _beside(folder, "image_converter.json", "save its ImageConverter with save_to_preset, too")
     weights = _weights_file(folder, "model.weights.h5", "model.weights.json")
     config = _text({"class_name": name, "config": kept})
@@ -194,8 +180,16 @@ def _hugging_face(folder: Path, document: Mapping[str, Any]) -> Folder:
 
 
 def _timm(folder: Path, document: Mapping[str, Any]) -> Folder:
+    """Its preprocessing is `pretrained_cfg` of config.json: x / 255, then (x - mean) / std."""
+    config = document.get("pretrained_cfg")
+    if not isinstance(config, dict) or "input_size" not in config:
+        raise _unreadable(folder, "config.json has no pretrained_cfg with an input_size")
+    means, deviations = _three(config.get("mean"), 0.0, folder), _three(config.get("std"), 1.0, folder)
+    interpolation = config.get("interpolation", "bilinear")
+    known = interpolation if interpolation in INTERPOLATIONS else "bilinear"
+    pixels = _normalised(_size(config["input_size"][1:], folder), 1 / 255, means, deviations, known, True)
     weights = _weights_file(folder, "model.safetensors")
-    return Folder(_text(document), weights, of_timm(document, folder), f"timm {document['architecture']}", "cnn")
+    return Folder(_text(document), weights, pixels, f"timm {document['architecture']}", "cnn")
 
 
 def _beside(folder: Path, name: str, hint: str) -> dict[str, Any]:

@@ -46,12 +46,8 @@ probable: average precision from the histogram differs from the exact one only b
 """
 
 
-class MultilabelEvaluator(Kept):
+class MultilabelEvaluator(Kept["Multilabel"]):
     """Keeps a number a sample and label: the bootstrap and average precision want them all."""
-
-    def __init__(self, task: Multilabel) -> None:
-        super().__init__()
-        self._task = task
 
     def update(self, targets: Batch, outputs: Batch, facts: Sequence[Facts], losses: np.ndarray) -> None:
         """See `headstart.specs.Evaluator`."""
@@ -64,40 +60,38 @@ class MultilabelEvaluator(Kept):
         sample has (and, for F1, that none was given).
         """
         logits = self["logits"]
-        return _metrics.scores(self["true"], logits, self._task.given(logits))
+        return _metrics.scores(self["true"], logits, self.task.given(logits))
 
     def result(self) -> Evaluation:
         """95 % `intervals` of all metrics by a seeded bootstrap over samples; `per_class` scores at the thresholds,
         with the threshold of each; `calibration` with `ece` over every sample and label, in 15 bins of equal width, and
         `nll`, the mean over both."""
         true, logits = self["true"], self["logits"]
-        given = self._task.given(logits)
-        per_class = describe_classes(self._task.classes, (true * given).sum(0), given.sum(0), true.sum(0))
-        for row, threshold in zip(per_class.values(), self._task.limits, strict=True):
+        given = self.task.given(logits)
+        per_class = describe_classes(self.task.classes, (true * given).sum(0), given.sum(0), true.sum(0))
+        for row, threshold in zip(per_class.values(), self.task.limits, strict=True):
             row["threshold"] = float(threshold)
+        calibration: dict[str, dict[str, float]] = {"ece": {}, "nll": {}}
+        for place, temperature in (("before", 1.0), ("after", self.task.temperature or 1.0)):
+            scaled = logits.astype(np.float64) / temperature
+            calibration["ece"][place] = expected_calibration_error(special.expit(scaled).ravel(), true.ravel())
+            calibration["nll"][place] = _metrics.mean_loss(true, scaled)
         return Evaluation(
             metrics=_metrics.scores(true, logits, given),
             intervals=_metrics.intervals(true, logits, given),
             report={"per_class": per_class},
-            calibration=self._calibration(true, logits),
+            calibration=calibration,
         )
 
-    def _calibration(self, true: np.ndarray, logits: np.ndarray) -> dict[str, dict[str, float]]:
-        found: dict[str, dict[str, float]] = {"ece": {}, "nll": {}}
-        for place, temperature in (("before", 1.0), ("after", self._task.temperature or 1.0)):
-            scaled = logits.astype(np.float64) / temperature
-            found["ece"][place] = expected_calibration_error(special.expit(scaled).ravel(), true.ravel())
-            found["nll"][place] = _metrics.mean_loss(true, scaled)
-        return found
 
-
-class RunningMultilabelEvaluator(Sums):
+class RunningMultilabelEvaluator(Sums["Multilabel"]):
     """The same metrics from counts, and average precision from a histogram of each label's logits: BINS x 2 counts a
     label."""
 
     def __init__(self, task: Multilabel) -> None:
-        self._task, labels = task, len(task.classes)
+        labels = len(task.classes)
         super().__init__(
+            task,
             {
                 "histogram": np.zeros((labels, BINS, 2), np.int64),
                 "hits": np.zeros(labels),
@@ -105,13 +99,13 @@ class RunningMultilabelEvaluator(Sums):
                 "true": np.zeros(labels),
                 "same": np.zeros(1),
                 "rows": np.zeros(1),
-            }
+            },
         )
 
     def update(self, targets: Batch, outputs: Batch, facts: Sequence[Facts], losses: np.ndarray) -> None:
         """See `headstart.specs.Evaluator`."""
         true, logits = targets[LABELS], outputs[LOGITS].astype(np.float64)
-        given, sums = self._task.given(outputs[LOGITS]), self.sums
+        given, sums = self.task.given(outputs[LOGITS]), self.sums
         place = np.nan_to_num((logits + HIGHEST) * (BINS / (2 * HIGHEST))).clip(0, BINS - 1).astype(np.int64)
         np.add.at(sums["histogram"], (np.arange(true.shape[1]), place, true.astype(np.int64)), 1)
         sums["hits"] += (true * given).sum(axis=0)
@@ -291,7 +285,7 @@ class MultilabelCalibrator(LabelCalibrator[Multilabel]):
 
     def found(self) -> Mapping[str, Any]:
         """`temperature`, and `thresholds` by label."""
-        true, logits = self.kept["true"], self.kept["logits"]
+        true, logits = self["true"], self["logits"]
         wide = logits.astype(np.float64)
         temperature = fit_temperature(lambda each: _metrics.mean_loss(true, wide / each))
         probability = replace(self.task, temperature=temperature).probabilities(logits)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from headstart_plugins._heads.evaluators import f1_scores, middle_95, ratio
+from headstart_plugins._heads.evaluators import RESAMPLES, f1_scores, middle_95, ratio
 
-RESAMPLES, FEWEST = 1000, 100
-"""Of the bootstrap: as a rule, and where there are very many samples and labels."""
+FEWEST = 100
+"""Resamples of the bootstrap where there are very many samples and labels."""
 MOST_CELLS = 2 * 10**8
 """Resamples x samples x labels, at most, as long as there are FEWEST resamples."""
 CHUNK = 50

@@ -14,15 +14,13 @@ from headstart.engine.linear.rows import Rows
 from headstart.errors import DataError
 from headstart.specs import Evaluation, Facts, Solved, TaskRequest, TensorSpec
 from headstart.specs.tasks import Batch
-from headstart_plugins._heads.evaluators import Kept, Sums, middle_95
+from headstart_plugins._heads.evaluators import RESAMPLES, Kept, Sums, middle_95
 from headstart_plugins._heads.logistic import Weights
 from headstart_plugins._heads.options import HeadOptions
-from headstart_plugins._heads.task import LinearHeadTask
+from headstart_plugins._heads.task import RIDGE, LinearHeadTask
 
-RIDGE = "ridge"
 VALUE = "value"
 NUMBER = "number"
-RESAMPLES = 1000
 QUANTILES = (0.5, 0.9, 1.0)
 
 
@@ -46,23 +44,17 @@ def r_squared(squared: float, spread: float) -> float:
 def intervals(targets: np.ndarray, predicted: np.ndarray, seed: int = 0) -> dict[str, tuple[float, float]]:
     """95 % percentile intervals of `scores` from 1000 resamples (Efron & Tibshirani 1993, chapter 13)."""
     random = np.random.default_rng(seed)
-    parts = []
-    for _ in range(RESAMPLES):
-        drawn = random.integers(0, len(targets), len(targets))
-        parts.append(scores(targets[drawn], predicted[drawn]))
+    draws = (random.integers(0, len(targets), len(targets)) for _ in range(RESAMPLES))
+    parts = [scores(targets[drawn], predicted[drawn]) for drawn in draws]
     return {name: middle_95(np.array([part[name] for part in parts])) for name in parts[0]}
 
 
-class RegressionEvaluator(Kept):
+class RegressionEvaluator(Kept["Regression"]):
     """Keeps each sample's number and the answer, in the unit of the data: the bootstrap and quantiles want them all."""
-
-    def __init__(self, task: Regression) -> None:
-        super().__init__()
-        self._task = task
 
     def update(self, targets: Batch, outputs: Batch, facts: Sequence[Facts], losses: np.ndarray) -> None:
         """See `headstart.specs.Evaluator`."""
-        self.keep(true=self._task.real(targets[NUMBER]), answers=self._task.real(outputs[VALUE][:, 0]))
+        self.keep(true=self.task.real(targets[NUMBER]), answers=self.task.real(outputs[VALUE][:, 0]))
 
     def metrics(self) -> Mapping[str, float]:
         """`r2`, `rmse` and `mae`."""
@@ -80,15 +72,13 @@ class RegressionEvaluator(Kept):
         )
 
 
-class RunningRegressionEvaluator(Sums):
+class RunningRegressionEvaluator(Sums["Regression"]):
     """The same metrics from sums in units of train's deviation, in which numbers are about 1."""
 
-    def __init__(self, deviation: float) -> None:
-        self._deviation = deviation
+    def __init__(self, task: Regression) -> None:
         names = ("rows", "squared_errors", "absolute_errors", "numbers", "squared_numbers")
-        super().__init__(
-            {name: np.zeros(1) for name in names} | {"lowest": np.full(1, np.inf), "highest": -np.full(1, np.inf)}
-        )
+        bounds = {"lowest": np.full(1, np.inf), "highest": -np.full(1, np.inf)}
+        super().__init__(task, {name: np.zeros(1) for name in names} | bounds)
 
     def update(self, targets: Batch, outputs: Batch, facts: Sequence[Facts], losses: np.ndarray) -> None:
         """See `headstart.specs.Evaluator`."""
@@ -99,14 +89,15 @@ class RunningRegressionEvaluator(Sums):
         sums["absolute_errors"] += np.sum(np.abs(errors))
         sums["numbers"] += np.sum(true)
         sums["squared_numbers"] += np.sum(true**2)
-        self._widen(true.min(initial=np.inf), true.max(initial=-np.inf))
+        sums["lowest"] = np.minimum(sums["lowest"], true.min(initial=np.inf))
+        sums["highest"] = np.maximum(sums["highest"], true.max(initial=-np.inf))
 
     def merge(self, other: Any) -> None:
         """See `headstart.specs.Evaluator`."""
-        lowest, highest = self.sums["lowest"], self.sums["highest"]
+        lowest = np.minimum(self.sums["lowest"], other.sums["lowest"])
+        highest = np.maximum(self.sums["highest"], other.sums["highest"])
         super().merge(other)
         self.sums |= {"lowest": lowest, "highest": highest}
-        self._widen(other.sums["lowest"], other.sums["highest"])
 
     def metrics(self) -> Mapping[str, float]:
         """As those of RegressionEvaluator, up to the rounding of sums."""
@@ -116,13 +107,9 @@ class RunningRegressionEvaluator(Sums):
         spread = found["squared_numbers"] / rows - mean**2 if found["highest"] > found["lowest"] else 0.0
         return {
             "r2": r_squared(squared, spread),
-            "rmse": float(np.sqrt(squared)) * self._deviation,
-            "mae": found["absolute_errors"] / rows * self._deviation,
+            "rmse": float(np.sqrt(squared)) * self.task.deviation,
+            "mae": found["absolute_errors"] / rows * self.task.deviation,
         }
-
-    def _widen(self, lowest: Any, highest: Any) -> None:
-        self.sums["lowest"] = np.minimum(self.sums["lowest"], lowest)
-        self.sums["highest"] = np.maximum(self.sums["highest"], highest)
 
 
 def build(request: TaskRequest) -> Regression:
@@ -149,7 +136,6 @@ class Regression(LinearHeadTask):
     mean: float = 0.0
     deviation: float = 1.0
     primary_metric: str = "r2"
-    higher_is_better: bool = True
     output: str = field(default=VALUE, kw_only=True)
 
     @property
@@ -222,7 +208,7 @@ class Regression(LinearHeadTask):
 
     def evaluator(self, *, running: bool = False) -> RegressionEvaluator | RunningRegressionEvaluator:
         """See `RegressionEvaluator` and `RunningRegressionEvaluator`."""
-        return RunningRegressionEvaluator(self.deviation) if running else RegressionEvaluator(self)
+        return RunningRegressionEvaluator(self) if running else RegressionEvaluator(self)
 
     def baseline(self, train: Batch, test: Batch) -> Mapping[str, float]:
         """`mean_r2`, `mean_rmse` and `mean_mae`: the mean of `train` as the answer to all."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterable
-from itertools import cycle
+from itertools import accumulate, cycle
 from typing import TYPE_CHECKING
 
-from headstart.events import EpochDone, Event, PhaseDone, RunFinished
+from headstart.events import Event, PhaseDone, RunFinished
 from headstart.specs import Reporter, ReporterRequest, RunView
 from headstart_plugins.reporters import CurvesOptions
 from headstart_plugins.reporters import _phrases as say
@@ -77,13 +76,23 @@ def draw_figure(history: History) -> Figure:
 
 
 def _draw_panel(axis: Axes, phases: list[PhaseHistory], name: str) -> None:
-    closed = phases[0].closed_form
-    places = _places(phases, closed=closed)
+    starts = [0, *accumulate(max(epoch.epoch for epoch in phase.epochs) for phase in phases)]
+    # A strength stands for itself, an epoch at its number counted through all phases.
+    places = {
+        (epoch.phase, epoch.epoch): float(start + epoch.epoch if epoch.strength is None else epoch.strength)
+        for start, phase in zip(starts, phases, strict=False)
+        for epoch in phase.epochs
+    }
     epochs = [epoch for phase in phases for epoch in phase.epochs]
     for solver, marker in zip(dict.fromkeys(epoch.solver for epoch in epochs), cycle("oD^s")):
         mine = [epoch for epoch in epochs if epoch.solver == solver]
         for split, colour in (("train", TRAIN), ("val", VAL)):
-            points = _points(mine, places, split, name)
+            measured = [epoch.train if split == "train" else epoch.val for epoch in mine]
+            points = sorted(
+                (places[(epoch.phase, epoch.epoch)], values[name])
+                for epoch, values in zip(mine, measured, strict=True)
+                if values.get(name) is not None
+            )
             if points:
                 axis.plot(
                     *zip(*points, strict=True),
@@ -94,37 +103,17 @@ def _draw_panel(axis: Axes, phases: list[PhaseHistory], name: str) -> None:
                     label=f"{split}, {say.printable(solver)}" if solver else split,
                 )
     _mark_best(axis, phases, places, name)
-    if closed:
+    if phases[0].closed_form:
         axis.set_xscale("log")
         axis.set_xlabel("regularisation strength")
     else:
-        _mark_phases(axis, phases)
+        from matplotlib.ticker import MaxNLocator
+
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        for start in starts[1:-1]:
+            axis.axvline(start + 0.5, color=INK, linestyle=":", linewidth=1)
         axis.set_xlabel("epoch")
     _style(axis, phases, name)
-
-
-def _places(phases: list[PhaseHistory], *, closed: bool) -> dict[tuple[str, int], float]:
-    """Where each epoch stands: its strength, or its number counted through all phases."""
-    places: dict[tuple[str, int], float] = {}
-    offset = 0
-    for phase in phases:
-        for epoch in phase.epochs:
-            place = epoch.strength if closed and epoch.strength is not None else offset + epoch.epoch
-            places[(epoch.phase, epoch.epoch)] = float(place)
-        offset += max(epoch.epoch for epoch in phase.epochs)
-    return places
-
-
-def _points(
-    epochs: Iterable[EpochDone], places: dict[tuple[str, int], float], split: str, name: str
-) -> list[tuple[float, float]]:
-    """The places and values of one metric on one split, where they are known."""
-    found = []
-    for epoch in epochs:
-        value = (epoch.train if split == "train" else epoch.val).get(name)
-        if value is not None:
-            found.append((places[(epoch.phase, epoch.epoch)], value))
-    return sorted(found)
 
 
 def _mark_best(axis: Axes, phases: list[PhaseHistory], places: dict[tuple[str, int], float], name: str) -> None:
@@ -154,16 +143,6 @@ def _mark_best(axis: Axes, phases: list[PhaseHistory], places: dict[tuple[str, i
             annotation_clip=False,
             bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
         )
-
-
-def _mark_phases(axis: Axes, phases: list[PhaseHistory]) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    offset = 0
-    for phase in phases[:-1]:
-        offset += max(epoch.epoch for epoch in phase.epochs)
-        axis.axvline(offset + 0.5, color=INK, linestyle=":", linewidth=1)
 
 
 def _style(axis: Axes, phases: list[PhaseHistory], name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from headstart.atomic import write_file
@@ -35,12 +36,11 @@ class History:
     run: RunStarted | None = None
     phases: list[PhaseHistory] = field(default_factory=list)
     warnings: list[Warned] = field(default_factory=list)
-    finished: RunFinished | None = None
 
     def hear(self, event: Event) -> None:
         """Add one event."""
         if isinstance(event, RunStarted):
-            self.run, self.finished = event, None
+            self.run = event
             self.phases.clear()
             self.warnings.clear()
         elif isinstance(event, PhaseStarted):
@@ -49,8 +49,6 @@ class History:
             self.phases.append(PhaseHistory(event))
         elif isinstance(event, Warned):
             self.warnings.append(event)
-        elif isinstance(event, RunFinished):
-            self.finished = event
         elif isinstance(event, EpochDone | PhaseDone):
             self._hear_phase(event)
 
@@ -67,6 +65,21 @@ class History:
         else:
             phase.epochs = [epoch for epoch in phase.epochs if epoch.epoch != event.epoch]
             phase.epochs.append(event)
+
+
+class ReportAtEnd:
+    """A reporter that gathers events, and once the run has finished writes report/NAME: what `content` makes of them,
+    of the event that ended it and of the run."""
+
+    def __init__(self, name: str, content: Callable[[History, RunFinished, RunView], str]) -> None:
+        self._name, self._content = name, content
+        self._history = History()
+
+    def on_event(self, event: Event, run: RunView) -> None:
+        """Gather; at RunFinished, write."""
+        self._history.hear(event)
+        if isinstance(event, RunFinished):
+            write_report(run, self._name, self._content(self._history, event, run).encode("utf-8"))
 
 
 def write_report(run: RunView, name: str, content: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import functools
 import heapq
 import json
 import shlex
@@ -14,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.errors import HeadstartError
-from headstart.events import Event, RunFinished
+from headstart.events import RunFinished
 from headstart.specs import Reporter, ReporterRequest, RunView
 from headstart_plugins.reporters import HtmlOptions
 from headstart_plugins.reporters import _phrases as say
-from headstart_plugins.reporters._history import History, write_report
+from headstart_plugins.reporters._history import History, ReportAtEnd
 
 if TYPE_CHECKING:
     import jinja2
@@ -68,8 +69,7 @@ def find_mistakes(run: RunView, limit: int) -> Mistakes | None:
                 continue
             samples += 1
             if row["prediction"] != row["target"]:
-                sure = float(row["confidence"])
-                wrong.append(Mistake(row["key"], row["target"], row["prediction"], sure))
+                wrong.append(Mistake(row["key"], row["target"], row["prediction"], float(row["confidence"])))
     shown = heapq.nsmallest(limit, wrong, key=lambda mistake: (-mistake.confidence, mistake.key))
     return Mistakes(tuple(with_sample(mistake, run) for mistake in shown), len(wrong), samples)
 
@@ -148,46 +148,31 @@ def _cell(count: int, support: int, *, right: bool) -> Cell:
 
 def build(request: ReporterRequest) -> Reporter:
     """A reporter that writes its page once the run has finished."""
-    return HtmlReporter(request.options)
+    return ReportAtEnd("report.html", functools.partial(page, options=request.options))
 
 
-class HtmlReporter:
-    """Gathers events; at RunFinished it reads the run folder and writes the page."""
-
-    def __init__(self, options: HtmlOptions) -> None:
-        self._options = options
-        self._history = History()
-
-    def on_event(self, event: Event, run: RunView) -> None:
-        """Gather; at RunFinished, write."""
-        self._history.hear(event)
-        if isinstance(event, RunFinished):
-            page = _environment().from_string(_asset("report.html.j2"))
-            text = page.render(page_context(self._history, event.result, run, self._options))
-            write_report(run, "report.html", text.encode("utf-8"))
-
-
-def page_context(history: History, result: Mapping[str, Any], run: RunView, options: HtmlOptions) -> dict[str, Any]:
-    """Everything the template shows, as plain values."""
+def page(history: History, finished: RunFinished, run: RunView, *, options: HtmlOptions) -> str:
+    """The template with all that it shows, as plain values."""
+    result = finished.result
     curves = None
     if any(phase.epochs for phase in history.phases):
         from headstart_plugins.reporters._curves import draw_png
 
         curves = _data_uri("image/png", draw_png(history))
     text = _read(run.path / "environment.json")
-    return {
-        "css": _asset("report.css"),
-        "result": result,
-        "history": history,
-        "scores": _scores(result),
-        "curves": curves,
-        "mistakes": find_mistakes(run, options.mistakes),
-        "recipe": _read(run.path / "recipe.toml"),
-        "environment": list(_flatten("", json.loads(text))) if text else [],
-        "calibration": result.get("calibration") or {},
-        "command": f"headstart fit --recipe {shlex.quote(str(run.path / 'recipe.toml'))} --out NEW_FOLDER",
+    return _template().render(
+        css=_asset("report.css"),
+        result=result,
+        history=history,
+        scores=_scores(result),
+        curves=curves,
+        mistakes=find_mistakes(run, options.mistakes),
+        recipe=_read(run.path / "recipe.toml"),
+        environment=list(_flatten("", json.loads(text))) if text else [],
+        calibration=result.get("calibration") or {},
+        command=f"headstart fit --recipe {shlex.quote(str(run.path / 'recipe.toml'))} --out NEW_FOLDER",
         **_per_class(result, options),
-    }
+    )
 
 
 def _scores(result: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -237,7 +222,7 @@ def _flatten(prefix: str, value: Any) -> list[tuple[str, str]]:
     return [] if value is None else [(prefix, str(value))]
 
 
-def _environment() -> jinja2.Environment:
+def _template() -> jinja2.Template:
     import jinja2
 
     environment = jinja2.Environment(
@@ -254,7 +239,7 @@ def _environment() -> jinja2.Environment:
         printable=say.printable,
         shares=say.shares,
     )
-    return environment
+    return environment.from_string(_asset("report.html.j2"))
 
 
 def _asset(name: str) -> str:

@@ -1,11 +1,11 @@
-"""What the console says of each event, as plain rows of text; how they are drawn is a console's business."""
+"""What the console says of each event, as plain rows of text, and the console that writes them as lines."""
 
 from __future__ import annotations
 
 import shlex
-from abc import ABC, abstractmethod
+import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TextIO
 
 from headstart.events import (
     EpochDone,
@@ -24,6 +24,7 @@ from headstart_plugins.reporters import _phrases as say
 Rows = list[tuple[str, str]]
 NARROWEST = 20
 """Width of the metric's column where its name is short."""
+LABEL = 12
 
 
 def activity_title(event: Progress) -> str:
@@ -186,15 +187,15 @@ def _calibration_rows(result: Mapping[str, Any]) -> Rows:
     return [("calibrated", text)]
 
 
-class LineConsole(ABC):
-    """What is said of each event, in which order; how it is drawn is the business of those below."""
+class PlainConsole:
+    """One line of text for each thing that happened; no control characters, no colours, no box drawing."""
 
-    def __init__(self, *, live: bool) -> None:
-        self._live = live
+    def __init__(self, *, live: bool, log_every: float, stream: TextIO | None = None) -> None:
+        self._live, self._log_every, self._stream = live, log_every, stream
         self._metric = "accuracy"
         self._titles = self._training = ""
         self._activity: tuple[str, str | None, int | None] | None = None
-        self._began = 0.0
+        self._began = self._told = 0.0
 
     def on_event(self, event: Event, run: RunView) -> None:
         """Draw what `event` says."""
@@ -244,26 +245,39 @@ class LineConsole(ABC):
     def _end_activity(self) -> None:
         self._activity = None
 
-    @abstractmethod
     def _show_activity(self, event: Progress, *, new: bool) -> None:
         """What goes on, `new` where it is something else than before, and how far it went."""
+        if new:
+            self._told = event.time
+        if event.done < event.total and event.time - self._told >= self._log_every:
+            self._told = event.time
+            done = f"{say.count(event.done)} of {say.count(event.total)} {event.unit}"
+            self._line(f"{activity_title(event)}: {done}")
 
-    @abstractmethod
-    def _line(self, text: str, style: str) -> None:
-        """One line of its own, in one of rich's styles."""
+    def _line(self, text: str, style: str = "") -> None:
+        """One line of its own, in one of rich's styles where there are styles."""
+        stream = self._stream or sys.stderr
+        stream.write(text + "\n")
+        stream.flush()
 
-    @abstractmethod
     def _header(self, rows: Rows) -> None:
         """What runs."""
+        for label, text in rows:
+            self._line(f"{label + ':':<{LABEL}} {text}")
 
-    @abstractmethod
     def _phase(self, title: str, rows: Rows) -> None:
         """A phase begins."""
+        self._line(title)
+        self._header(rows)
 
-    @abstractmethod
     def _warning(self, event: Warned) -> None:
         """The message, and the hint where there is one."""
+        self._line(f"warning: {say.printable(event.message)}")
+        if event.hint:
+            self._line(f"  hint: {say.printable(event.hint)}")
 
-    @abstractmethod
     def _finish(self, result: Mapping[str, Any]) -> None:
         """Scores, and what to do next."""
+        for name, value, interval in score_rows(result):
+            self._line(f"{name} {value}" + (f", 95 % interval {interval}" if interval else ""))
+        self._header(result_rows(result))

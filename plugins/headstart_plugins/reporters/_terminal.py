@@ -16,7 +16,7 @@ from rich.text import Text
 from headstart.events import Progress, Warned
 from headstart_plugins.reporters import _lines
 from headstart_plugins.reporters import _phrases as say
-from headstart_plugins.reporters._lines import LineConsole
+from headstart_plugins.reporters._lines import PlainConsole
 
 WIDTH = 100
 
@@ -36,11 +36,12 @@ class _Pace(ProgressColumn):
         return Text(", ".join(parts), style="cyan")
 
 
-class TerminalConsole(LineConsole):
-    """Draws on a terminal's stderr; RunFinished, `close` and the end of the process end the live line."""
+class TerminalConsole(PlainConsole):
+    """What the plain console says, drawn on a terminal's stderr, and all progress, on a live line; RunFinished, `close`
+    and the end of the process end that."""
 
     def __init__(self, *, live: bool, console: Console | None = None) -> None:
-        super().__init__(live=live)
+        super().__init__(live=live, log_every=0.0)
         self._console = console or Console(stderr=True, highlight=False)
         self._bar = ProgressBar(
             SpinnerColumn(),
@@ -75,7 +76,7 @@ class TerminalConsole(LineConsole):
             self._bar.stop()
         self._task = None
 
-    def _line(self, text: str, style: str) -> None:
+    def _line(self, text: str, style: str = "") -> None:
         self._end_activity()
         self._console.print(Text(text, style=style))
 

@@ -160,7 +160,7 @@ def gradual(request: StrategyRequest) -> Phases:
     """A head first, then more of the backbone in each step, from the top (Howard & Ruder 2018, arXiv:1801.06146)."""
     options: GradualOptions = request.options
     stages = asked.some_stages(request, "gradual")
-    count = 1 if len(stages) == 1 else min(options.steps, len(stages))
+    count = min(options.steps, len(stages))
     learning = (len(stages) * step // count for step in range(1, count + 1))  # those near the head in smaller groups
     steps = (
         fine_tuning(request, stages[len(stages) - number :], name=f"unfreeze_{step}")

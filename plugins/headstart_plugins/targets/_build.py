@@ -146,8 +146,7 @@ class ClassTargets(TextTargets):
     def problems(self, items: Sequence[Record]) -> Iterable[Finding]:
         """Errors for empty names, look-alikes, names that are no UTF-8, and fewer than two classes."""
         found = {record.target for record in items}
-        yield from _look_alikes(found)
-        yield from _not_utf8(found)
+        yield from _odd_names(found)
         if len(found) < 2:
             yield Finding(
                 "error",
@@ -183,15 +182,14 @@ class LabelsTargets(TextTargets):
     exclusive = False
 
     def problems(self, items: Sequence[Record]) -> Iterable[Finding]:
-        """Errors for look-alikes, a label given twice, names that are no UTF-8, no labels, and all the same ones."""
+        """Errors for look-alikes, names that are no UTF-8, a label given twice, no labels, and all the same ones."""
         given = {record.key: labels_of(record.target) for record in items}
         found = {label for each in given.values() for label in each}
-        yield from _look_alikes(found)
+        yield from _odd_names(found)
         twice = [record for record in items if len(set(given[record.key])) < len(given[record.key])]
         if twice:
             message = f"{twice[0].key}: a label is given twice in {twice[0].target!r}"
             yield Finding("error", message, len(twice), "give each one once")
-        yield from _not_utf8(found)
         if not found:
             hint = "check the column that holds the labels"
             yield Finding("error", "no sample has any label", len(items), hint)
@@ -261,8 +259,8 @@ class NumberTargets(TextTargets):
         return value
 
 
-def _look_alikes(names: Iterable[str]) -> Iterator[Finding]:
-    """An error for each two names that differ only by case or Unicode form."""
+def _odd_names(names: Collection[str]) -> Iterator[Finding]:
+    """An error for each two names that differ only by case or Unicode form, and one for those that are no UTF-8."""
     seen: dict[str, str] = {}
     for name in sorted(names):
         plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
@@ -274,9 +272,6 @@ def _look_alikes(names: Iterable[str]) -> Iterator[Finding]:
                 hint="give both the same name, or names that a reader can tell apart",
             )
         seen[plain] = name
-
-
-def _not_utf8(names: Iterable[str]) -> Iterator[Finding]:
     odd = [name for name in sorted(names) if any("\ud800" <= letter <= "\udfff" for letter in name)]
     if odd:
         yield Finding(

@@ -64,7 +64,6 @@ class TensorBoardReporter:
             stream: IO[bytes] = io.BytesIO()
             if self._live:
                 path = _path(run, split)
-                path.parent.mkdir(parents=True, exist_ok=True)
                 path.unlink(missing_ok=True)
                 stream = path.open("wb")
             self._files[split] = EventFile(stream, event.time)
@@ -88,14 +87,16 @@ class TensorBoardReporter:
             file.scalars(event.time, self._step, _under("final", metrics.get(split, {})))
             if not self._live:
                 path = _path(run, split)
-                path.parent.mkdir(parents=True, exist_ok=True)
                 file.stream.seek(0)
                 write_file(path, file.stream.read())
         self.close()
 
 
 def _path(run: RunView, split: str) -> Path:
-    return run.path / FOLDER / split / FILE
+    """Where a split's events stand, in a folder that is made if need be."""
+    folder = run.path / FOLDER / split
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / FILE
 
 
 def _under(section: str, values: Mapping[str, float | None]) -> dict[str, float]:

@@ -11,10 +11,7 @@ from typing import IO
 
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.compat.proto.tensor_pb2 import TensorProto
-from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
-from tensorboard.compat.proto.types_pb2 import DT_STRING
-from tensorboard.plugins.text.metadata import create_summary_metadata
+from tensorboard.plugins.text.summary_v2 import text_pb
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 FORMAT = "brain.Event:2"
@@ -40,14 +37,7 @@ class EventFile:
 
     def text(self, time: float, tag: str, markdown: str) -> None:
         """Add a text at step 0."""
-        tensor = TensorProto(
-            dtype=DT_STRING,
-            tensor_shape=TensorShapeProto(dim=[TensorShapeProto.Dim(size=1)]),
-            string_val=[markdown.encode("utf-8")],
-        )
-        metadata = create_summary_metadata(display_name=tag, description="")
-        value = Summary.Value(tag=tag, metadata=metadata, tensor=tensor)
-        self._write(Event(wall_time=time, step=0, summary=Summary(value=[value])))
+        self._write(Event(wall_time=time, step=0, summary=text_pb(tag, [markdown])))
 
     def _write(self, event: Event) -> None:
         self._records.write(event.SerializeToString())

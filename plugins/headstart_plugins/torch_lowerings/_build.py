@@ -70,7 +70,7 @@ class Convolve(torch.autograd.Function):  # type: ignore[misc]  # torch is not r
 
     @staticmethod
     def forward(ctx: Any, inputs: Any, kernel: Any, scale: Any | None, shift: Any | None, shape: Shape) -> Any:
-        images = _channels_first(inputs)
+        images = inputs.permute(0, 3, 1, 2)  # the same memory, axes as PyTorch's convolutions name them
         weights = _out_first(kernel, shape)
         if scale is not None:
             weights = _scaled(weights, scale, like=torch.channels_last)
@@ -85,7 +85,7 @@ class Convolve(torch.autograd.Function):  # type: ignore[misc]  # torch is not r
     def backward(ctx: Any, gradient: Any) -> Any:
         images, weights, outputs, kernel, scale = ctx.saved_tensors
         shape: Shape = ctx.shape
-        flow = _channels_first(gradient)
+        flow = gradient.permute(0, 3, 1, 2)
         if outputs is not None:
             flow = torch.ops.aten.hardtanh_backward(flow, outputs, 0.0, shape.ceiling)
         for_inputs, for_kernel, for_scale, for_shift, _ = ctx.needs_input_grad
@@ -102,11 +102,6 @@ class Convolve(torch.autograd.Function):  # type: ignore[misc]  # torch is not r
             flow.sum((0, 2, 3)) if for_shift else None,
             None,
         )
-
-
-def _channels_first(images: Any) -> Any:
-    """The same memory, axes as PyTorch's convolutions name them."""
-    return images.permute(0, 3, 1, 2)
 
 
 def _out_first(kernel: Any, shape: Shape) -> Any:

@@ -7,7 +7,7 @@ ov = pytest.importorskip("openvino")
 import openvino.opset15 as op  # noqa: E402
 
 from headstart_plugins.engines._layout import move_transposes  # noqa: E402
-from headstart_plugins.engines._layout_rules import known_rules  # noqa: E402
+from headstart_plugins.engines._layout_rules import RULES  # noqa: E402
 
 SHAPE = (6, 5, 4)
 """Height, width, channels: all different, so that no wrong order passes unseen."""
@@ -47,7 +47,7 @@ def check(make, *shapes, kind=np.float32, arrays=None, atol=1e-6):
     if arrays is None:
         arrays = [numbers(BATCH, *shape) for shape in shapes or (SHAPE,)]
     plain, moved = graph(make, *shapes, kind=kind), graph(make, *shapes, kind=kind)
-    move_transposes(moved, known_rules())
+    move_transposes(moved, RULES)
     assert [output.get_partial_shape() for output in moved.outputs] == [
         output.get_partial_shape() for output in plain.outputs
     ]

@@ -65,7 +65,7 @@ def test_vgg_takes_blue_first_and_only_subtracts_the_mean():
 
 def test_refusals_are_data():
     assert {name for name, spec in SPECS.items() if spec.refuses} == {"nasnetmobile"}
-    assert {name for name, family in FAMILIES.items() if family.layouts} == {
+    assert {name for name, family in FAMILIES.items() if family.channels_last_only} == {
         "convnext",
         "densenet",
         "nasnet_large",

@@ -13,8 +13,8 @@ from rich.console import Console
 from headstart.events import EpochDone, PhaseStarted, Progress, WeightsAveraged
 from headstart.specs import ReporterRequest
 from headstart_plugins.reporters import ConsoleOptions
-from headstart_plugins.reporters._console import PlainConsole, build
-from headstart_plugins.reporters._lines import result_rows
+from headstart_plugins.reporters._console import build
+from headstart_plugins.reporters._lines import PlainConsole, result_rows
 from headstart_plugins.reporters._phrases import metric
 from headstart_plugins.reporters._terminal import TerminalConsole
 
