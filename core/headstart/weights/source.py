@@ -175,8 +175,8 @@ def load_arrays(
 
     A weights set is located, checked against its digest and read by its own load target. A user's
     `.safetensors` file holds our names already; any other file is read by the load target of the backbone's
-    first weights set. Raises MissingWeightsError for an absent file, WrongWeightsError for one that differs, cannot
-    be read as weights, or holds what is no finite number; OSError where the system does not let it be read.
+    first weights set. Raises MissingWeightsError for an absent file, WrongWeightsError for one that differs or
+    cannot be read as weights; OSError where the system does not let it be read.
     """
     if isinstance(source, WeightsSpec):
         path = locate(spec, source, registry)
