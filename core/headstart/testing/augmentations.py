@@ -115,8 +115,7 @@ class AugmentationDrawn(WithInputKind):
         """Where texts hash to other numbers: Python's own hash differs from process to process."""
         here = plain_draws(self._sound(allowed=True), DRAWS)
         fresh = run_fresh(_draw_again, self._named(), environment={"PYTHONHASHSEED": "4711"})
-        if fresh.reply is None:
-            self._fail(f"drawing in another process fails: {fresh.error}", PURE)
+        self._require(fresh.reply is not None, f"drawing in another process fails: {fresh.error}", PURE)
         self._require(fresh.reply == here, "another process draws otherwise", PURE + " Not from hash().")
 
     def test_it_neither_reads_nor_moves_the_random_state_of_the_process(self) -> None:

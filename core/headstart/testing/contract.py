@@ -109,8 +109,11 @@ class Contract:
     def plugin(self) -> str:
         """The plugin's part of the name."""
         plugin, slash, short = self.name.partition("/")
-        if not (plugin and slash and short):
-            self._fail(f"the class {self._title} has name = {self.name!r}", 'Set name = "plugin/offer".')
+        self._require(
+            plugin and slash and short,
+            f"the class {self._title} has name = {self.name!r}",
+            'Set name = "plugin/offer".',
+        )
         return plugin
 
     @property
@@ -151,9 +154,8 @@ class Contract:
         """The offer's options from `values`, or else those of the class."""
         chosen = self.options if values is None else values
         options, problems = parse_options(self.spec.options, dict(chosen), "options")
-        if problems:
-            listed = "; ".join(str(problem) for problem in problems)
-            self._fail(f"its options do not accept {dict(chosen)}: {listed}", "Correct these values.")
+        listed = "; ".join(map(str, problems))
+        self._require(not problems, f"its options do not accept {dict(chosen)}: {listed}", "Correct these values.")
         return options
 
     def _load(self, target: str) -> Callable[..., Any]:

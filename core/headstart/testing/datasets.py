@@ -80,8 +80,9 @@ class DatasetOpened(WithInputKind):
     def test_its_records_are_sound(self) -> None:
         """Keys, payloads, labels, groups and splits are of the types that `headstart.specs.Record` names."""
         records = self._opened().records
-        for problem in _record_problems(records):
-            self._fail(problem, "Correct the records that the build target gives.")
+        self._require_sound(
+            "", next(_record_problems(records), None), "Correct the records that the build target gives."
+        )
         self._require(
             self.spec.medium in (None, records.medium),
             f"the medium of its records is {records.medium!r}, its spec says {self.spec.medium!r}",
@@ -107,8 +108,11 @@ class DatasetOpened(WithInputKind):
         self._require_sound("opened twice it gives ", _first_difference(records, again), ORDER)
         request = {"offer": self._named(), "reference": self._sample().reference}
         fresh = run_fresh(_open_again, request, environment={"PYTHONHASHSEED": "4711"})
-        if fresh.reply is None:
-            self._fail(f"opening it in another process fails: {fresh.error}", "It must depend on nothing but its path.")
+        self._require(
+            fresh.reply is not None,
+            f"opening it in another process fails: {fresh.error}",
+            "It must depend on nothing but its path.",
+        )
         self._require(fresh.reply == _summary(records), "another process finds other records, or another order", ORDER)
 
     def test_its_own_splits_are_disjoint(self) -> None:
