@@ -183,8 +183,10 @@ class Contract:
 
     def _skip_without_requirements(self) -> None:
         for module in self.requires:
-            if importlib.util.find_spec(module.partition(".")[0]) is None:
-                raise SkipTest(f"{self.name} needs {module}, which is not installed")
+            self._skip_where(
+                importlib.util.find_spec(module.partition(".")[0]) is None,
+                f"{self.name} needs {module}, which is not installed",
+            )
 
     @contextmanager
     def _raising(self, what: str, change: str) -> Iterator[None]:
@@ -234,6 +236,11 @@ class Contract:
         __tracebackhide__ = True
         if not condition:
             self._fail(found, change)
+
+    def _skip_where(self, condition: object, reason: str) -> None:
+        """Skip the test where `condition` holds."""
+        if condition:
+            raise SkipTest(reason)
 
     def _fail(self, found: str, change: str) -> NoReturn:
         """Fail with what was found, and what the author should change."""

@@ -194,8 +194,7 @@ class ReporterTold(Contract):
         request = {"offer": offer, "folder": str(run)}
         fresh = run_fresh(_tell_run, request, folder=work, environment=environment)
         reply = fresh.reply or {"loaded": (), "error": fresh.error}
-        error = reply["error"]
-        self._require(error is None, f"told a whole run it fails: {error}", "Any legal run must do.")
+        self._require_sound("told a whole run it fails: ", reply["error"], "Any legal run must do.")
         RecordedRun(untouched).happen([])
         there, expected = contents(run), contents(untouched)
         return Telling(

@@ -142,8 +142,11 @@ class TargetKindRead(WithTargets):
 
     def test_sound_targets_pass_its_check(self) -> None:
         """Findings may be there, errors not: with one `fit` would stop."""
-        errors = errors_among(self._findings(self._examples()))
-        self._require(not errors, f"check of sound targets gives {errors[:1]}", "Correct `check`, or `targets` here.")
+        self._require_none(
+            errors_among(self._findings(self._examples())),
+            "check of sound targets gives {odd}",
+            "Correct `check`, or `targets` here.",
+        )
 
     def test_its_check_tells_every_error_and_raises_none(self) -> None:
         """Of each target that `read` refuses there is an error, which names the record; `check` itself never raises."""

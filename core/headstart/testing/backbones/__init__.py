@@ -63,6 +63,10 @@ class BackboneOffer(Contract):
         """The options of the small network that is built."""
         return self._chosen_options({**self.spec.given, **self.spec.tiny, **self.options})
 
+    def _skip_where_refused(self, backend: str) -> None:
+        reason = self.spec.refuses.get(backend)
+        self._skip_where(reason, f"{self.name} refuses the backend {backend}: {reason}")
+
     @shared
     def _input_kind(self) -> InputKind:
         try:
@@ -225,8 +229,10 @@ class BackboneBuilt(BackboneOffer):
 
     def test_its_default_options_give_the_declared_channels_and_parameters(self) -> None:
         """What a listing shows is about the network that users get, not about the tiny one."""
-        if self.spec.parameters is None and all(feature.channels is None for feature in self.spec.features):
-            raise SkipTest(f"{self.name} declares neither channels nor parameters")
+        self._skip_where(
+            self.spec.parameters is None and all(feature.channels is None for feature in self.spec.features),
+            f"{self.name} declares neither channels nor parameters",
+        )
         default = self._chosen_options(self.spec.given)
         network = self._built() if default == self._variant() else self._build(default)
         self._require_sound(
@@ -311,8 +317,7 @@ class BackboneBuilt(BackboneOffer):
     def test_a_training_step_leaves_statistics_of_normalisation_fixed(self) -> None:
         """A backbone always runs in inference mode: moving means and variances stay those of its source."""
         trained = self._trained()
-        if not trained.statistics:
-            raise SkipTest(f"{self.name} has no moving statistics")
+        self._skip_where(not trained.statistics, f"{self.name} has no moving statistics")
         self._require_none(
             sorted(trained.changed & trained.statistics),
             "a training step moved the statistics {odd}",
@@ -375,8 +380,7 @@ class BackboneBuilt(BackboneOffer):
     def _build(self, options: Any) -> SmallNetwork:
         """Call the build target; skips where it refuses this backend."""
         backend = self._backend()
-        if reason := self.spec.refuses.get(backend):
-            raise SkipTest(f"{self.name} refuses the backend {backend}: {reason}")
+        self._skip_where_refused(backend)
         from headstart.testing.backbones.network import SmallNetwork
 
         target, kind = self._load(self.spec.build), self._input_kind()
@@ -414,8 +418,9 @@ class BackboneBuilt(BackboneOffer):
     def _trained(self) -> Trained:
         """The small network before and after one update of all stages but the lowest."""
         network = self._alive()
-        if self._dead() is not None:
-            raise SkipTest(f"{self.name} is dead, so nothing can be learned: see the test of dead tensors")
+        self._skip_where(
+            self._dead() is not None, f"{self.name} is dead, so nothing can be learned: see the test of dead tensors"
+        )
         upper = tuple(stage.name for stage in network.stages[1:] or network.stages)
         with self._raising("one step of training", RUNS):
             headed = network.headed(self.registry, SAMPLES)
@@ -446,10 +451,11 @@ class BackboneAgrees(BackboneOffer):
     def test_both_backends_answer_alike(self) -> None:
         """Every tensor of every stage, features among them, within 1e-4 of its scale, which is more than 0.01."""
         for backend in BACKENDS:
-            if reason := self.spec.refuses.get(backend):
-                raise SkipTest(f"{self.name} refuses the backend {backend}: {reason}")
-            if backend not in installed_backends():
-                raise SkipTest(f'the backend {backend} is not installed: pip install "headstart[{backend}]"')
+            self._skip_where_refused(backend)
+            self._skip_where(
+                backend not in installed_backends(),
+                f'the backend {backend} is not installed: pip install "headstart[{backend}]"',
+            )
         self._skip_without_requirements()
         from headstart.weights.files import write_safetensors
 
