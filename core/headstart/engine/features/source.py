@@ -15,11 +15,12 @@ from headstart.data.array_store import ArrayStore
 from headstart.data.lengths import Lengths
 from headstart.data.prepared import PreparedData
 from headstart.data.views import Mixed, TrainingSamples, View, moved, partners, varied
-from headstart.engine.batch import Batch, take
+from headstart.engine.batch import take
 from headstart.engine.features.extract import OnProgress, Passing, features_of, lengths_of, plain_rows, rows_key
 from headstart.engine.features.extractor import Opened
 from headstart.engine.network.network import TAP, Network
 from headstart.engine.train.epochs import Drawn, MoveTargets, Samples, Stored, Trimmed
+from headstart.specs import Batch
 from headstart.timing import Stopwatch
 
 STORED_LIMIT = 8 * 2**30

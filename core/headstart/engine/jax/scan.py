@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from headstart.engine.batch import Batch
 from headstart.engine.jax.step import Fixed, JaxTrains, Learned, Result, all_finite
 from headstart.engine.step import ROOM_FOR_OUTPUTS, ROOM_ON_DEVICE, Advanced, Step
+from headstart.specs import Batch
 
 ROOM_ON_CPU = 64 * 2**20
 """Bytes of a second copy of the samples; there is none of arrays that begin at a multiple of ALIGNED, as files do."""

@@ -13,11 +13,10 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from headstart.engine.batch import Batch
 from headstart.engine.precision import run_network
 from headstart.engine.step import GradientStep, Step, Stepped, in_parts, with_head_inputs
 from headstart.engine.train.optimizer import Moments
-from headstart.specs import Stage
+from headstart.specs import Batch, Stage
 
 NARROW = 64
 """Columns of a matrix below which its products, and their gradients, take half as long where it lies by columns."""

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headstart.engine.batch import Batch, concatenated
+from headstart.engine.batch import concatenated
 from headstart.engine.linear.pca import EigenBasis, Values
 from headstart.engine.linear.rows import Rows
+from headstart.specs import Batch
 
 BATCH = 256
 """Samples whose left-out answers are computed at a time."""

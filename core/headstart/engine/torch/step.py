@@ -14,11 +14,10 @@ import keras
 import numpy as np
 import torch
 
-from headstart.engine.batch import Batch
 from headstart.engine.precision import run_network
 from headstart.engine.step import GradientStep, Step, Stepped, in_parts, with_head_inputs
 from headstart.engine.train.optimizer import BETA_1, BETA_2, EPSILON, GroupedAdamW
-from headstart.specs import Stage
+from headstart.specs import Batch, Stage
 
 
 def device() -> Any:
