@@ -40,11 +40,6 @@ def put(batch: Batch, where: Any) -> dict[str, Any]:
     return {name: on_device(array, where) for name, array in batch.items()}
 
 
-def arrays_of(tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Tensors by name as arrays on the host."""
-    return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
-
-
 def inference(compute: Callable[..., Any], stages: Sequence[Stage]) -> Callable[..., Any]:
     """See `headstart.engine.device.inference`; the variables of `stages` are read as they are."""
     where = device()
@@ -216,7 +211,8 @@ class TorchTrainStep:
         finite = bool(torch.isfinite(torch.stack([found.loss, norm])).all())
         if finite:
             self._apply(found.gradients, norm)
-        return Stepped(float(found.loss), found.losses.cpu().numpy(), arrays_of(found.outputs), finite)
+        outputs = {name: tensor.cpu().numpy() for name, tensor in found.outputs.items()}
+        return Stepped(float(found.loss), found.losses.cpu().numpy(), outputs, finite)
 
     def sync(self) -> None:
         """See `Trains`; nothing to do, the variables hold the state."""
