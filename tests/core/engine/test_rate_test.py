@@ -12,12 +12,12 @@ from headstart.engine.train.epochs import Examples
 from headstart.engine.train.lr_test import measure_rates, sweeping
 from headstart.engine.train.optimizer import GroupedAdamW
 from headstart.engine.train.trainable import select_trainable
-from headstart.rate_curve import STOP, rising_rates, smoothed_so_far
+from headstart.rate_curve import STOP, smoothed_so_far
 from headstart.specs import LowRank, Phase
 
 pytestmark = pytest.mark.backend
 
-RATES = rising_rates(1e-5, 10.0, 60)
+RATES = np.geomspace(1e-5, 10.0, 60)
 PLANNED = {"low": 1e-3, "middle": 2e-3, "top": 4e-3, "head": 8e-3}
 
 
@@ -35,7 +35,7 @@ def test_batches_are_put_together_as_those_of_a_run(network, training):
 
 
 def test_the_loss_falls_and_then_rises_until_it_is_stopped(network, training):
-    rates = rising_rates(1e-4, 10.0, 300)
+    rates = np.geomspace(1e-4, 10.0, 300)
     found = measure_rates(phase("low", "middle", "top", "head"), training(network), rates, planned=4e-3)
     curve = found.curve
 

@@ -37,8 +37,7 @@ def run_phases(phases: Sequence[Phase], context: TrainContext, loaded: Loaded | 
     if loaded is not None:
         first, within = _take_up(phases, context, loaded)
     for index in range(first, len(phases)):
-        _run_phase(phases, index, context, loaded=within)
-        within = None
+        _run_phase(phases, index, context, loaded=within if index == first else None)
     return context.results
 
 
