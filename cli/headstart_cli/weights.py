@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headstart_cli.cache import in_words
 from headstart_cli.options import AsJson, Debug, DisablePlugins, registry_without
 from headstart_cli.output import message_console, print_rows, say
 
@@ -48,8 +49,13 @@ def get(
     registry = registry_without(disable_plugin)
     for spec, weights in list(_chosen(registry, names)):
         say(f"{spec.name}: {weights.name}, {weights.licence}, from {weights.source}")
-        with message_console().status("fetching"):
-            path = get_weights(spec, weights, registry)
+        with message_console().status("fetching") as status:
+            path = get_weights(
+                spec,
+                weights,
+                registry,
+                lambda done, total: status.update(f"fetching: {in_words(done)} of {in_words(total) if total else '?'}"),
+            )
             for asset in assets_by_name(weights).values():
                 get_weights(spec, asset, registry)
         rows.append(_facts(spec, weights, path))

@@ -101,17 +101,16 @@ def deferred(message: Callable[[], str] = nothing_said, *, patience: float = PAT
 
 
 @contextmanager
-def prompt(message: Callable[[], str] = nothing_said, *, patience: float = PATIENCE) -> Iterator[None]:
+def prompt(*, patience: float = PATIENCE) -> Iterator[None]:
     """Let SIGINT and SIGTERM raise KeyboardInterrupt in this block, and the process be out within `patience` seconds.
 
     Where the block has not ended by then, because C code keeps the main thread or the cleaning up takes too long, the
-    process ends with exit code 130 and the line `message()` on stderr. In another thread than the main one this does
-    nothing.
+    process ends with exit code 130 and a line on stderr. In another thread than the main one this does nothing.
     """
     if not _in_main_thread():
         yield
         return
-    with _watched(threading.Event(), patience, message), _handled(signal.default_int_handler), _insisting():
+    with _watched(threading.Event(), patience, nothing_said), _handled(signal.default_int_handler), _insisting():
         yield
 
 

@@ -15,7 +15,7 @@ from stock_backbone import load_stages
 from headstart.cache import Cache
 from headstart.engine.features.decision import EngineDecision
 from headstart.engine.features.export import Exporters
-from headstart.engine.features.extractor import FeatureExtractor
+from headstart.engine.features.extractor import FeatureExtractor, Place
 from headstart.engine.features.selection import Workload, decide
 from headstart.engine.lowering.registry import lowered
 from headstart.engine.network.assemble import graft
@@ -58,11 +58,13 @@ def open_ours(name: str, precision: str, engine: str, *, batch: np.ndarray, scra
         blueprint=blueprint,
         registry=registry,
         exporters=Exporters(registry),
-        cache=Cache(scratch / "cache", CACHE_LIMIT),
-        scratch=scratch / "scratch",
-        threads=os.cpu_count() or 1,
+        place=Place(
+            Cache(scratch / "cache", CACHE_LIMIT),
+            scratch / "scratch",
+            os.cpu_count() or 1,
+            lambda message: print(message, file=sys.stderr),
+        ),
         batch={"image": batch},
-        warn=lambda message: print(message, file=sys.stderr),
     )
     stop = len(network.stages) - 1
     spec = None if engine == "auto" else registry.get("engines", engine)

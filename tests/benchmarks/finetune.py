@@ -26,8 +26,8 @@ from headstart.data.prepared import PrepareOptions, prepare
 from headstart.data.targets import build_target_kind
 from headstart.engine.device import forward, train_step
 from headstart.engine.lowering.registry import lower, rules_for
-from headstart.engine.network.frozen import trainable_variables
 from headstart.engine.network.network import Network
+from headstart.engine.network.stages import trainable_variables
 from headstart.engine.step import Step, TrainStep
 from headstart.engine.train.optimizer import GroupedAdamW
 from headstart.registry import load_registry

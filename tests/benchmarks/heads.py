@@ -22,8 +22,8 @@ import numpy as np
 from ratios import FOUND, Ratio, middle, show_ratios, write_ratios
 
 from headstart.data.order import epoch_order
-from headstart.engine.network.frozen import trainable_variables
 from headstart.engine.network.network import Network
+from headstart.engine.network.stages import trainable_variables
 from headstart.engine.scoring import Scores
 from headstart.engine.step import Step
 from headstart.engine.train.device_epochs import make_epochs

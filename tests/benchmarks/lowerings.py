@@ -21,10 +21,9 @@ from sweep import show
 from headstart.engine.device import forward, train_step
 from headstart.engine.lowering.registry import lower, rules_for
 from headstart.engine.network.assemble import build_backbone, graft
-from headstart.engine.network.frozen import trainable_variables
 from headstart.engine.network.lsuv_init import calibration_batch, initialise
 from headstart.engine.network.network import Network
-from headstart.engine.network.stages import assign_arrays
+from headstart.engine.network.stages import assign_arrays, trainable_variables
 from headstart.engine.step import Step
 from headstart.engine.train.optimizer import GroupedAdamW
 from headstart.environment import processor

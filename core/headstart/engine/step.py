@@ -10,9 +10,8 @@ import keras
 import numpy as np
 
 from headstart.engine.batch import take
-from headstart.engine.network.frozen import is_statistic
 from headstart.engine.network.network import TAP, Network
-from headstart.engine.network.stages import name_variables
+from headstart.engine.network.stages import is_statistic, name_variables
 from headstart.specs import HEAD, Batch, FeedsTargets, Task
 
 if TYPE_CHECKING:

@@ -70,7 +70,8 @@ def bench(
         data = prepare(records, kind, targets, PrepareOptions(limit=SAMPLES, store=store))
         threads = available_threads()
         activate(choice, threads)
-        from headstart.engine.features.extract import Place, open_backbone
+        from headstart.engine.features.extract import open_backbone
+        from headstart.engine.features.extractor import Place
 
         place = Place(open_cache(said.append), Path(folder), threads, said.append)
         extractor = open_backbone(use, data, exporters, place, kind=kind)

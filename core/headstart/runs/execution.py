@@ -20,7 +20,7 @@ from headstart.engine.batch import take
 from headstart.engine.device import forward, score_step
 from headstart.engine.features.decision import KEY, EngineDecision
 from headstart.engine.features.export import Exporters
-from headstart.engine.features.extractor import FeatureExtractor, samples_a_call
+from headstart.engine.features.extractor import FeatureExtractor, Place, samples_a_call
 from headstart.engine.features.selection import decide
 from headstart.engine.features.source import Source
 from headstart.engine.lowering.registry import lowered
@@ -91,11 +91,8 @@ def open_extractor(
         blueprint=plan.blueprint(),
         registry=plan.registry,
         exporters=exporters,
-        cache=open_cache(warn),
-        scratch=plan.scratch,
-        threads=plan.resolved.recipe.threads or available_threads(),
+        place=Place(open_cache(warn), plan.scratch, plan.resolved.recipe.threads or available_threads(), warn),
         batch=take(plan.data.tensors, rows),
-        warn=warn,
     )
     if decision is not None:
         return extractor.obeying(decision)
@@ -175,7 +172,7 @@ def training_of(
             "seed": resolved.recipe.seed,
         },
         open=extractor.open,
-        store=ArrayStore(extractor.cache, folder.scratch, extractor.warn),
+        store=ArrayStore(extractor.place.cache, folder.scratch, extractor.place.warn),
         told=lambda done, total: log.progress("features", done, total, "samples"),
         clock=clock,
         sampling_weights=sampling_weights,

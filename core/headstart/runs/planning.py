@@ -211,7 +211,7 @@ def make_plan(
     recipe = bound.recipe  # the threads are those that the run will pin
     activate(ready.choice, recipe.threads or available_threads(), deterministic=recipe.deterministic)
     from headstart.engine.network.assemble import backbone_inputs, build_backbone, graft
-    from headstart.engine.network.frozen import count_trainable
+    from headstart.engine.network.stages import count_by_stage, trainable_variables
     from headstart.engine.precision import FLOAT32
     from headstart.engine.train.context import training_precision
     from headstart.engine.train.trainable import select_trainable
@@ -229,7 +229,7 @@ def make_plan(
         view = dataclasses.replace(view, targets=targets.transform)
     found = [finding.message for finding in data.findings if finding.level == "warning"]
     rows = len(data.indices("train"))
-    head = count_trainable(network, (HEAD,))[HEAD]
+    head = count_by_stage(network, trainable_variables(network, (HEAD,)))[HEAD]
     is_wide = not is_solvable(bound.task, bound.head)  # solved ones are regularised
     if is_wide and head > PARAMETERS_PER_SAMPLE * rows:
         found.append(
@@ -319,8 +319,7 @@ def _build_task(resolved: BoundRecipe, registry: Registry, data: PreparedData, k
 
 def _verify_statistics(network: Network, phases: Sequence[Phase], batch_norm: str) -> None:
     """Raise UsageError where a policy for BatchNorm's statistics finds none that it could change."""
-    from headstart.engine.network.frozen import is_statistic
-    from headstart.engine.network.stages import name_variables
+    from headstart.engine.network.stages import is_statistic, name_variables
 
     trained = {stage for phase in phases for stage in phase.train}
     asked = [stage for stage in network.backbone if batch_norm != "trainable" or stage.name in trained]

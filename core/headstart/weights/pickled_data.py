@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pickletools
 import reprlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
@@ -76,24 +76,19 @@ def read_pickled_data(stream: BinaryIO) -> Any:
     Raises PickledDataError for anything else.
     """
     machine = _Machine()
-    for count, (opcode, argument, position) in enumerate(_opcodes(stream)):
-        if count > MAX_OPCODES:
-            raise PickledDataError(f"more than {MAX_OPCODES} opcodes")
-        if opcode == "STOP":
-            return machine.result()
-        machine.step(opcode, argument, position or 0)
-    raise PickledDataError("the pickle ends before its STOP")
-
-
-def _opcodes(stream: BinaryIO) -> Iterator[tuple[str, Any, int | None]]:
-    """The stream's opcodes; what pickletools raises for broken ones becomes a PickledDataError."""
+    opcodes = pickletools.genops(cast("BinaryIO", _CappedReader(stream)))
     try:
-        for opcode, argument, position in pickletools.genops(cast("BinaryIO", _CappedReader(stream))):
-            yield opcode.name, argument, position
+        for count, (opcode, argument, position) in enumerate(opcodes):
+            if count > MAX_OPCODES:
+                raise PickledDataError(f"more than {MAX_OPCODES} opcodes")
+            if opcode.name == "STOP":
+                return machine.result()
+            machine.step(opcode.name, argument, position or 0)
     except PickledDataError:
         raise
-    except (ValueError, OverflowError, UnicodeError) as exc:
+    except (ValueError, OverflowError, UnicodeError) as exc:  # what pickletools raises for broken opcodes
         raise PickledDataError(f"not a complete pickle: {exc}") from exc
+    raise PickledDataError("the pickle ends before its STOP")
 
 
 class _CappedReader:
@@ -139,16 +134,9 @@ class _Machine:
             raise PickledDataError(f"{len(self._stack)} values at STOP instead of one")
         return self._stack[0]
 
-    def nothing(self, _argument: Any) -> None:
-        """For opcodes that change no value."""
-
     def push(self, value: Any) -> None:
         """Put a value on the stack."""
         self._stack.append(value)
-
-    def mark(self, _argument: Any) -> None:
-        """Remember this height."""
-        self._stack.append(_MARK)
 
     def name(self, argument: str) -> None:
         """A global: only its text, and only if it is known."""
@@ -267,9 +255,9 @@ def _is_count(value: Any) -> bool:
 
 
 _ACTIONS: Mapping[str, Callable[[_Machine, Any], None]] = {
-    "PROTO": _Machine.nothing,
+    "PROTO": lambda machine, _: None,
     "GLOBAL": _Machine.name,
-    "MARK": _Machine.mark,
+    "MARK": lambda machine, _: machine.push(_MARK),
     "BINPUT": _Machine.put,
     "LONG_BINPUT": _Machine.put,
     "BINGET": _Machine.get,

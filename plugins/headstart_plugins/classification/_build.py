@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -11,8 +10,7 @@ import numpy as np
 from scipy import special
 
 from headstart.calibration import BINS, bins_of, fit_temperature, stored_temperature
-from headstart.engine.linear.pca import eigenbasis_of
-from headstart.engine.linear.ridge import ridge_weights
+from headstart.engine.linear.pca import eigenbasis_of, ridge_weights
 from headstart.engine.linear.rows import Rows
 from headstart.errors import DataError
 from headstart.specs import Evaluation, Facts, Solved, TaskRequest, TensorSpec
@@ -35,32 +33,17 @@ from headstart_plugins.classification._solve import choose_ridge
 
 
 def classes_of(targets: Sequence[str]) -> tuple[str, ...]:
-    """The classes among `targets`, in natural order.
+    """The classes among `targets`, whose names their kind has checked, in natural order.
 
-    Raises DataError for an empty name, fewer than two classes, or names that differ only by case or
-    Unicode form.
+    Raises DataError for fewer than two classes.
     """
     classes = tuple(sorted(set(targets), key=natural_order))
-    if any(not name.strip() for name in classes):
-        raise DataError(
-            "a record has an empty label; expected the name of a class",
-            hint="fill in the label or leave the row out",
-        )
     if len(classes) < 2:
         received = f"one class, {classes[0]!r}" if classes else "no labels"
         raise DataError(
             f"classification needs two classes or more, and the data has {received}",
             hint="check that each class has a folder, or a label column, of its own",
         )
-    seen: dict[str, str] = {}
-    for name in classes:
-        folded = unicodedata.normalize("NFKC", name).casefold().strip()
-        if folded in seen:
-            raise DataError(
-                f"classes {seen[folded]!r} and {name!r} differ only by case, spaces or Unicode form",
-                hint="give both the same spelling, or names that a reader can tell apart",
-            )
-        seen[folded] = name
     return classes
 
 

@@ -8,8 +8,7 @@ import numpy as np
 from scipy import special
 from scipy.optimize import OptimizeResult, minimize_scalar
 
-from headstart.engine.linear.pca import EigenBasis, Values
-from headstart.engine.linear.ridge import leave_out, ridge_weights
+from headstart.engine.linear.pca import EigenBasis, Values, leave_out, ridge_weights
 from headstart.engine.linear.rows import Rows
 from headstart_plugins._heads.logistic import Weights
 

@@ -10,8 +10,7 @@ import numpy as np
 from scipy import special
 
 from headstart.calibration import expected_calibration_error, fit_temperature, stored_temperature
-from headstart.engine.linear.pca import eigenbasis_of
-from headstart.engine.linear.ridge import ridge_weights
+from headstart.engine.linear.pca import eigenbasis_of, ridge_weights
 from headstart.engine.linear.rows import Rows
 from headstart.errors import DataError
 from headstart.specs import Evaluation, Facts, Solved, TaskRequest, TensorSpec

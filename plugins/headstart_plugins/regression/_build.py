@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.engine.linear.pca import eigenbasis_of
-from headstart.engine.linear.ridge import ridge_weights
+from headstart.engine.linear.pca import eigenbasis_of, ridge_weights
 from headstart.engine.linear.rows import Rows
 from headstart.errors import DataError
 from headstart.specs import Evaluation, Facts, Solved, TaskRequest, TensorSpec

@@ -260,14 +260,15 @@ class NumberTargets(TextTargets):
 
 
 def _odd_names(names: Collection[str]) -> Iterator[Finding]:
-    """An error for each two names that differ only by case or Unicode form, and one for those that are no UTF-8."""
+    """An error for each two names that differ only by case, spaces around them or Unicode form, and one for those that
+    are no UTF-8."""
     seen: dict[str, str] = {}
     for name in sorted(names):
-        plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+        plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).strip()
         if plain in seen:
             yield Finding(
                 "error",
-                f"the classes {seen[plain]!r} and {name!r} differ only by case or Unicode form "
+                f"the classes {seen[plain]!r} and {name!r} differ only by case, spaces or Unicode form "
                 f"({seen[plain]!a}, {name!a})",
                 hint="give both the same name, or names that a reader can tell apart",
             )

@@ -128,8 +128,9 @@ def test_near_copies_across_sides_are_warned_of_with_their_count():
         ([Record("k", "x", "Cat"), Record("l", "y", "cat")], "'Cat' and 'cat' differ only by case"),
         (
             [Record("k", "x", "caf\u00e9"), Record("l", "y", "cafe\u0301")],
-            "differ only by case or Unicode form",
+            "differ only by case, spaces or Unicode form",
         ),
+        ([Record("k", "x", "cat"), Record("l", "y", "cat ")], "'cat' and 'cat ' differ only by case, spaces"),
     ],
 )
 def test_unusable_records_are_named(items, said):

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from headstart.data.order import epoch_order
-from headstart.data.views import Mixed
-from headstart.engine.network.frozen import trainable_variables
+from headstart.data.views import Mixed, TrainingSamples
 from headstart.engine.network.network import Network
-from headstart.engine.network.stages import read_arrays
+from headstart.engine.network.stages import read_arrays, trainable_variables
 from headstart.engine.step import Step
 from headstart.engine.train import device_epochs as module
 from headstart.engine.train.device_epochs import DeviceEpochs, Pace, make_epochs
@@ -336,7 +335,7 @@ def test_progress_is_told_after_each_call_and_an_interrupt_acts_there(case):
 
 def test_only_a_head_on_stored_features_takes_many_steps_a_call(case):
     one = case()
-    drawn = Drawn(ROWS, lambda epoch, rows: samples().take(epoch, rows))
+    drawn = Drawn(TrainingSamples(samples().views[0], (), np.arange(ROWS)))
     assert isinstance(make_epochs(one.step, examples(), **SETTINGS), DeviceEpochs)
     assert isinstance(make_epochs(one.step, examples(drawn), **SETTINGS), StepByStep)
     below = dataclasses.replace(one.step, start=0)

@@ -11,8 +11,8 @@ from headstart.engine.device import forward
 from headstart.engine.features import extractor as module
 from headstart.engine.features.decision import EngineDecision, Measured
 from headstart.engine.features.export import Exporters
-from headstart.engine.features.extract import Place, features_of, open_backbone, plain_rows
-from headstart.engine.features.extractor import BATCH, FeatureExtractor, identify
+from headstart.engine.features.extract import features_of, open_backbone, plain_rows
+from headstart.engine.features.extractor import BATCH, FeatureExtractor, Place, identify
 from headstart.engine.features.selection import Workload, decide
 from headstart.engine.lowering.registry import lowered
 from headstart.engine.network.blueprint import BackboneUse, Blueprint
@@ -51,11 +51,8 @@ def make(bench, blueprint, tmp_path):
             blueprint=blueprint,
             registry=bench.registry,
             exporters=Exporters(bench.registry),
-            cache=Cache(tmp_path / "cache", 2**30),
-            scratch=tmp_path / name,
-            threads=1,
+            place=Place(Cache(tmp_path / "cache", 2**30), tmp_path / name, 1, print),
             batch=bench.batch(np.arange(BATCH)),
-            warn=print,
         )
 
     return made
@@ -169,7 +166,7 @@ def test_a_decision_is_obeyed_with_its_layers_and_threads(bench, network, make):
     made = replace(make(network), fast=bench.network()).obeying(decision)
 
     assert made.has_stock_layers
-    assert (made.threads, made.decided) == (3, decision)
+    assert (made.place.threads, made.decided) == (3, decision)
 
 
 def test_features_of_a_backbone_alone_are_those_of_a_run_on_it(bench, tmp_path):

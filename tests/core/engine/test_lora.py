@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 
 from headstart.engine.device import forward, train_step
-from headstart.engine.network.frozen import trainable_variables
 from headstart.engine.network.lora import LowRankAdapter, Split, adaptable
-from headstart.engine.network.stages import read_arrays
+from headstart.engine.network.stages import read_arrays, trainable_variables
 from headstart.engine.step import Step
 from headstart.engine.train.optimizer import GroupedAdamW
 from headstart.errors import UsageError

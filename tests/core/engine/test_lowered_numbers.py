@@ -6,10 +6,9 @@ import pytest
 
 from headstart.engine.device import forward, train_step
 from headstart.engine.lowering.registry import lower, rules_for
-from headstart.engine.network.frozen import trainable_variables
 from headstart.engine.network.lsuv_init import calibration_batch, initialise
 from headstart.engine.network.network import Network
-from headstart.engine.network.stages import name_variables, read_arrays
+from headstart.engine.network.stages import name_variables, read_arrays, trainable_variables
 from headstart.engine.step import Step
 from headstart.engine.train.optimizer import GroupedAdamW
 from headstart.registry import load_registry

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from headstart.engine.device import forward, train_step
-from headstart.engine.network.frozen import trainable_variables
-from headstart.engine.network.stages import read_arrays
+from headstart.engine.network.stages import read_arrays, trainable_variables
 from headstart.engine.step import Step, in_parts
 from headstart.engine.train.optimizer import GroupedAdamW, Rules
 

@@ -13,8 +13,13 @@ from sklearn.preprocessing import StandardScaler
 from headstart.engine.closed_form import Held, is_surer, scored
 from headstart.engine.device import forward, loss_step
 from headstart.engine.linear.rows import Part, Rows
-from headstart.engine.network.frozen import count_trainable, hash_frozen, trainable_variables, verify_frozen
-from headstart.engine.network.stages import read_arrays
+from headstart.engine.network.stages import (
+    count_by_stage,
+    hash_frozen,
+    read_arrays,
+    trainable_variables,
+    verify_frozen,
+)
 from headstart.engine.scoring import scores_of
 from headstart.engine.train.phases import run_phases
 from headstart.engine.train.trainer import Trainer
@@ -124,7 +129,7 @@ def test_a_phase_that_moved_what_was_frozen_is_never_saved_as_complete(bench, ne
 
 
 def test_statistics_never_count_as_trainable(network):
-    assert count_trainable(network, ("low", "middle", "top", "head")) == {
+    assert count_by_stage(network, trainable_variables(network, ("low", "middle", "top", "head"))) == {
         "low": 3 * 3 * 3 * 8 + 16,
         "middle": 3 * 3 * 8 * 8 + 16,
         "top": 3 * 3 * 8 * 12 + 24,

@@ -6,8 +6,7 @@ import pytest
 
 from headstart.engine import precision
 from headstart.engine.device import forward, train_step
-from headstart.engine.network.frozen import trainable_variables
-from headstart.engine.network.stages import name_variables
+from headstart.engine.network.stages import name_variables, trainable_variables
 from headstart.engine.step import Step
 from headstart.engine.train.optimizer import GroupedAdamW
 from headstart.errors import EngineRefusal

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from headstart.engine.linear.pca import eigenbasis_of
-from headstart.engine.linear.ridge import leave_out, ridge_weights
+from headstart.engine.linear.pca import eigenbasis_of, leave_out, ridge_weights
 from headstart.engine.linear.rows import Part, Rows
 from headstart.errors import DataError
 

@@ -299,7 +299,7 @@ class Forced:
 
 def test_a_head_that_is_fed_targets_gets_them_in_training_and_scoring(bench, network):
     from headstart.engine.device import train_step
-    from headstart.engine.network.frozen import trainable_variables
+    from headstart.engine.network.stages import trainable_variables
     from headstart.engine.train.optimizer import GroupedAdamW
 
     pooled, hint = keras.Input((12,), name="pooled"), keras.Input((CLASSES,), name="hint")

@@ -6,8 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from headstart.engine.network.frozen import trainable_variables
-from headstart.engine.network.stages import read_arrays
+from headstart.engine.network.stages import read_arrays, trainable_variables
 from headstart.engine.train.surgical import choose_stages, pick_stages, relative_gradients
 from headstart.specs import Phase
 

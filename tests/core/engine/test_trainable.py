@@ -4,9 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from headstart.engine.network.frozen import is_statistic
 from headstart.engine.network.network import Network
-from headstart.engine.network.stages import name_variables, read_arrays
+from headstart.engine.network.stages import is_statistic, name_variables, read_arrays
 from headstart.engine.train.phases import run_phases
 from headstart.engine.train.trainable import select_trainable
 from headstart.errors import HeadstartError, UsageError

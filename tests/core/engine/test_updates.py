@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from headstart.engine.device import forward, train_step
-from headstart.engine.network.frozen import trainable_variables
-from headstart.engine.network.stages import read_arrays
+from headstart.engine.network.stages import read_arrays, trainable_variables
 from headstart.engine.step import Step
 from headstart.engine.train.optimizer import GroupedAdamW, schedule
 
@@ -324,10 +323,11 @@ def test_jax_compiles_one_step_for_a_ragged_epoch(bench, network, backend):
     if backend != "jax":
         pytest.skip("PyTorch compiles nothing")
     from headstart.data.order import batches, epoch_order
+    from headstart.data.views import TrainingSamples
     from headstart.engine.train.epochs import Drawn
 
     step = step_of(bench, network, **HEAD_ONLY)
-    samples = Drawn(21, lambda epoch, rows: pooled(bench, network, rows))
+    samples = Drawn(TrainingSamples(pooled(bench, network, np.arange(21)), (), np.arange(21)))
     for epoch in (1, 2):
         for picked, mask in batches(epoch_order(0, epoch, samples.count), 8):
             step(samples.take(epoch, picked), bench.targets("train", picked), mask)

@@ -81,13 +81,9 @@ class Exporters:
         }
         try:
             self.expect(engine)
-            process = self._waiting.pop(engine.name)
-            try:
-                _, said = process.communicate(json.dumps(document))
-            except BaseException:
-                process.kill()
-                process.wait()
-                raise
+            process = self._waiting[engine.name]
+            _, said = process.communicate(json.dumps(document))  # interrupted, it is ended by `__exit__`
+            del self._waiting[engine.name]
             if process.returncode != 0:
                 last = (said.strip().splitlines() or ["it said nothing"])[-1]  # a traceback ends with what went wrong
                 raise EngineRefusal(

@@ -17,19 +17,16 @@ from typing import Any
 def main() -> None:
     """Read the job from stdin, do it, and write {} or {message, hint} to the file that it names."""
     from headstart.backend import BackendChoice, activate
+    from headstart.errors import HeadstartError
     from headstart.host.telemetry import without_telemetry
 
     without_telemetry()
     activate(BackendChoice(sys.argv[1], "the engine that exports"))
     written = sys.stdin.read().strip()
-    if written:
-        job: dict[str, Any] = json.loads(written)
-        Path(job["answer"]).write_text(json.dumps(_attempt(job)), encoding="utf-8")
-
-
-def _attempt(job: dict[str, Any]) -> dict[str, Any]:
-    from headstart.errors import HeadstartError
-
+    if not written:
+        return
+    job: dict[str, Any] = json.loads(written)
+    answer = {}
     try:
         from headstart.engine.network.saved import SavedNetwork
         from headstart.registry import load_registry
@@ -41,8 +38,8 @@ def _attempt(job: dict[str, Any]) -> dict[str, Any]:
         export = registry.load_target(spec, spec.export)
         export(EngineExport(network, job["stop"], Path(job["folder"])))
     except HeadstartError as exc:
-        return {"message": exc.message, "hint": exc.hint}
-    return {}
+        answer = {"message": exc.message, "hint": exc.hint}
+    Path(job["answer"]).write_text(json.dumps(answer), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from headstart.cache import Cache
 from headstart.data.ahead import ahead
 from headstart.data.array_store import Append, ArrayStore
 from headstart.data.lengths import Lengths, cut_to, padded_from
@@ -21,7 +19,7 @@ from headstart.data.order import batches
 from headstart.data.prepared import PreparedData
 from headstart.engine.batch import take
 from headstart.engine.features.export import Exporters
-from headstart.engine.features.extractor import FeatureExtractor, Opened, samples_a_call
+from headstart.engine.features.extractor import FeatureExtractor, Opened, Place, samples_a_call
 from headstart.engine.lowering.registry import lowered
 from headstart.engine.network.assemble import (
     CALIBRATION_SAMPLES,
@@ -97,7 +95,7 @@ def extract(opened: Opened, passing: Passing, append: Append, on_progress: OnPro
         taken = ((passing.take(rows), mask) for rows, mask in batches(np.arange(count), opened.batch_size))
         for batch, mask in ahead(taken):
             real = int(mask.sum())
-            append({name: value[:real] for name, value in opened.compiled(batch).items()})
+            append(take(opened.compiled(batch), slice(real)))
             done += real
             on_progress(done, count)
         return
@@ -109,8 +107,7 @@ def extract(opened: Opened, passing: Passing, append: Append, on_progress: OnPro
         for rows, mask in batches(order, opened.batch_size):
             static, real = lengths.of_batch(rows), int(mask.sum())
             outputs = opened.compiled(cut_to(passing.take(rows), opened.axes[0], static, longest))
-            counted = {name: value[:real] for name, value in outputs.items()}
-            found.append(padded_from(counted, opened.axes[1], static, longest))
+            found.append(padded_from(take(outputs, slice(real)), opened.axes[1], static, longest))
             done += real
             on_progress(done, count)
         back = np.argsort(order, kind="stable")
@@ -122,16 +119,6 @@ def flattened(arrays: Mapping[str, np.ndarray], features: Sequence[FeatureSpec])
     `features`, without masks. Of one feature nothing is copied."""
     flat = [arrays[TAP + feature.name].reshape(len(arrays[TAP + feature.name]), -1) for feature in features]
     return flat[0] if len(flat) == 1 else np.concatenate(flat, axis=1)
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where an extractor keeps what it makes, and to whom it tells what is odd."""
-
-    cache: Cache
-    scratch: Path
-    threads: int
-    warn: Callable[[str], None] = field(default=lambda message: None)
 
 
 def open_backbone(
@@ -146,7 +133,7 @@ def open_backbone(
     kind = kind or blueprint.kind(registry)
     stages = build_backbone(use.spec, registry, options=blueprint.backbone_options, inputs=backbone_inputs(kind))
     network = without_head(kind, stages, use.spec.features, blueprint.features)
-    first = {name: array[:CALIBRATION_SAMPLES] for name, array in data.tensors.items()}
+    first = take(data.tensors, slice(CALIBRATION_SAMPLES))
     load_weights(network, first, kind, spec=use.spec, source=use.weights, registry=registry, seed=use.seed)
     rows = np.resize(np.arange(len(data.owners)), samples_a_call())
     return FeatureExtractor(
@@ -155,9 +142,6 @@ def open_backbone(
         blueprint=blueprint,
         registry=registry,
         exporters=exporters,
-        cache=place.cache,
-        scratch=place.scratch,
-        threads=place.threads,
+        place=place,
         batch=take(data.tensors, rows),
-        warn=place.warn,
     )

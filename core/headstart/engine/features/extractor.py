@@ -16,6 +16,7 @@ import keras
 import numpy as np
 
 from headstart.cache import Cache
+from headstart.engine.batch import count_rows, take
 from headstart.engine.device import forward
 from headstart.engine.features.decision import EngineDecision, Measured
 from headstart.engine.features.export import Exporters
@@ -119,6 +120,16 @@ class Opened:
     """The length axes of what goes in and of what comes out, of tensors that have one; see `Network.length_axes`."""
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where an extractor keeps what it makes, and to whom it tells what is odd."""
+
+    cache: Cache
+    scratch: Path
+    threads: int
+    warn: Callable[[str], None] = field(default=lambda message: None)
+
+
 @dataclass
 class FeatureExtractor:
     """Opens the first stages of a network in an engine: in any (`open_in`), or in the one decided on (`open`).
@@ -126,7 +137,7 @@ class FeatureExtractor:
     `stock` is the network on stock layers, the reference; `fast` the same weights on lowered layers. `blueprint` says
     how another process builds it; `batch` are real samples (batch, ...) as the network takes them, as many as each call
     will bring. `artefact` is a folder that holds these very weights, where there is one; else one is written below
-    `scratch` when it is needed.
+    the scratch folder when it is needed.
     """
 
     stock: Network
@@ -134,11 +145,8 @@ class FeatureExtractor:
     blueprint: Blueprint
     registry: Registry
     exporters: Exporters
-    cache: Cache
-    scratch: Path
-    threads: int
+    place: Place
     batch: Batch
-    warn: Callable[[str], None]
     artefact: Path | None = None
     decision: EngineDecision | None = None
     _identities: dict[int, dict[str, Any]] = field(default_factory=dict, init=False)
@@ -166,12 +174,12 @@ class FeatureExtractor:
     def obeying(self, decision: EngineDecision) -> FeatureExtractor:
         """The same, by a decision of before."""
         fast = self.stock if decision.stock_layers else self.fast
-        return replace(self, fast=fast, threads=decision.threads, decision=decision)
+        return replace(self, fast=fast, place=replace(self.place, threads=decision.threads), decision=decision)
 
     def of_artefact(self, network: Network, folder: Path, batch_size: int) -> FeatureExtractor:
         """For the stock network that `folder` holds, on `batch_size` samples a call, in float32."""
-        batch = {name: array[:batch_size] for name, array in self.batch.items()}
         exact = replace(self.decided, precision=FLOAT32)
+        batch = take(self.batch, slice(batch_size))
         return replace(self, stock=network, fast=network, batch=batch, artefact=folder, decision=exact)
 
     def open(self, cut: int) -> Opened:
@@ -190,7 +198,7 @@ class FeatureExtractor:
         except EngineRefusal as exc:
             if spec.name == self.native.name:
                 raise
-            self.warn(f"{exc.message}; the stages below {self.stock.names[cut]} run natively")
+            self.place.warn(f"{exc.message}; the stages below {self.stock.names[cut]} run natively")
             return self.open_in(self.native, cut, FLOAT32)
         return opened
 
@@ -198,8 +206,8 @@ class FeatureExtractor:
         """The first `stop` stages in this engine. Raises EngineRefusal where it cannot run them."""
         graph = self._graph(spec, stop) if spec.export else None
         build = self.registry.load_target(spec, spec.build)
-        size = len(next(iter(self.batch.values())))
-        request = EngineRequest(self.fast, stop, graph, size, precision, self.threads)
+        size = count_rows(self.batch)
+        request = EngineRequest(self.fast, stop, graph, size, precision, self.place.threads)
         key, facts = self._key(spec, stop, precision), self._facts(spec, stop, precision)
         axes = self.stock.length_axes(0), self.stock.length_axes(stop)
         return Opened(build(request), key, facts, size, axes)
@@ -209,14 +217,14 @@ class FeatureExtractor:
 
         Raises EngineRefusal naming the engine and the difference where it is too large.
         """
-        key = {**opened.key, "machine": processor(), "threads": self.threads, "backend": keras.backend.backend()}
-        if known := self.cache.get("engines", key):
+        key = {**opened.key, "machine": processor(), "threads": self.place.threads, "backend": keras.backend.backend()}
+        if known := self.place.cache.get("engines", key):
             return Measured(**json.loads((known / FACTS).read_text(encoding="utf-8")))
-        checked = {name: array[:CHECKED] for name, array in opened.compiled(self.batch).items()}
+        few = slice(CHECKED)
+        checked = take(opened.compiled(self.batch), few)
         try:
             if stop not in self._references:
-                few = {name: array[:CHECKED] for name, array in self.batch.items()}
-                self._references[stop] = forward(self.stock, 0, stop)(few)
+                self._references[stop] = forward(self.stock, 0, stop)(take(self.batch, few))
             largest, relative = verify_equal(checked, self._references[stop], str(opened.key["precision"]))
         except EngineRefusal as exc:
             raise EngineRefusal(f"{spec.name} {exc.message}", hint="use another engine, or --engine native") from exc
@@ -226,14 +234,14 @@ class FeatureExtractor:
             (folder / FACTS).write_text(json.dumps(asdict(found)), encoding="utf-8")
 
         try:
-            self.cache.add("engines", key, write, {**opened.facts, "samples_per_second": found.rate})
+            self.place.cache.add("engines", key, write, {**opened.facts, "samples_per_second": found.rate})
         except HeadstartError as exc:
-            self.warn(exc.message)
+            self.place.warn(exc.message)
         return found
 
     def known(self, spec: EngineSpec, stop: int) -> bool:
         """Whether the graph of `spec` is in the cache, so that opening it costs no start."""
-        return spec.export is not None and self.cache.get("graphs", self._key(spec, stop, "any")) is not None
+        return spec.export is not None and self.place.cache.get("graphs", self._key(spec, stop, "any")) is not None
 
     def _key(self, spec: EngineSpec, stop: int, precision: str) -> dict[str, Any]:
         if stop not in self._identities:
@@ -258,16 +266,16 @@ class FeatureExtractor:
 
     def _graph(self, spec: EngineSpec, stop: int) -> Path:
         key = self._key(spec, stop, "any")
-        if found := self.cache.get("graphs", key):
+        if found := self.place.cache.get("graphs", key):
             return found
         export = partial(self.exporters.export, spec, artefact=self._described(), stop=stop)
         try:
-            return self.cache.add("graphs", key, export, self._facts(spec, stop, "any"))
+            return self.place.cache.add("graphs", key, export, self._facts(spec, stop, "any"))
         except EngineRefusal:
             raise
         except HeadstartError as exc:
-            self.warn(f"{exc.message}; the graph is not kept")
-        folder = self.scratch / f"graph-{uuid.uuid4().hex}"
+            self.place.warn(f"{exc.message}; the graph is not kept")
+        folder = self.place.scratch / f"graph-{uuid.uuid4().hex}"
         folder.mkdir(parents=True)
         export(folder)
         return folder
@@ -277,8 +285,8 @@ class FeatureExtractor:
         if self.artefact is not None:
             return self.artefact
         if self._written is None:
-            self.scratch.mkdir(parents=True, exist_ok=True)
-            self._written = self.scratch / f"described-{uuid.uuid4().hex}"
+            self.place.scratch.mkdir(parents=True, exist_ok=True)
+            self._written = self.place.scratch / f"described-{uuid.uuid4().hex}"
             save_network(self._written, self.blueprint, self.stock, facts={})
         return self._written
 
@@ -294,4 +302,4 @@ def _rate(compiled: Compiled, batch: Batch) -> float:
     while elapsed < TIMED:
         compiled(batch)
         calls, elapsed = calls + 1, time.perf_counter() - started
-    return calls * len(next(iter(batch.values()))) / elapsed
+    return calls * count_rows(batch) / elapsed

@@ -57,7 +57,7 @@ def decide(
         refusal = exc.message
     if refusal is None or extractor.has_stock_layers:
         return replace(extractor, decision=decision)
-    extractor.warn(f"{refusal}; layers as Keras has them are used instead of faster ones")
+    extractor.place.warn(f"{refusal}; layers as Keras has them are used instead of faster ones")
     extractor = replace(extractor, fast=extractor.stock)
     return replace(extractor, decision=_Trial(extractor, precision, work).decide(engine, among))
 
@@ -103,7 +103,7 @@ class _Trial:
         return EngineDecision(
             engine=spec.name,
             precision=precision,
-            threads=self._extractor.threads,
+            threads=self._extractor.place.threads,
             native_rate=native.rate if native else None,
             stock_layers=self._extractor.has_stock_layers,
             exports=spec.name != self._extractor.native.name and pays,

@@ -14,13 +14,11 @@ import numpy as np
 from headstart.data.array_store import ArrayStore
 from headstart.data.lengths import Lengths
 from headstart.data.prepared import PreparedData
-from headstart.data.views import Mixed, TrainingSamples, View, moved, partners, varied
-from headstart.engine.batch import take
+from headstart.data.views import Mixed, TrainingSamples, View
 from headstart.engine.features.extract import OnProgress, Passing, features_of, lengths_of, plain_rows, rows_key
 from headstart.engine.features.extractor import Opened
 from headstart.engine.network.network import TAP, Network
 from headstart.engine.train.epochs import Drawn, MoveTargets, Samples, Stored, Trimmed
-from headstart.specs import Batch
 from headstart.timing import Stopwatch
 
 STORED_LIMIT = 8 * 2**30
@@ -73,10 +71,7 @@ class Source:
         if view is None:
             return self._seen(cut, "train", _PLAIN_ALONE)
         if not self.is_stored_in_training(cut, fresh=fresh):
-            samples = self._training_samples()
-            draw, mixed = partial(_draw, samples, view), partial(_partners, samples, view)
-            moved = partial(_moved, samples, view)
-            return Seen(self._trimmed(Drawn(len(samples.rows), draw, mixed, moved), 0, "train"), 0)
+            return Seen(self._trimmed(Drawn(self._samples("train"), view), 0, "train"), 0)
         return self._seen(cut, "train", (*_PLAIN_ALONE, *((number, view) for number in range(views))))
 
     def plain(self, cut: int, split: str) -> Seen:
@@ -101,10 +96,7 @@ class Source:
         if is_storable(self.network, cut, self.data):
             stored = tuple(self._at(cut, split, number, view) for number, view in views)
             return Seen(self._trimmed(Stored(stored, self._mixed(views), self._moved(views)), cut, split), cut)
-        rows = self.data.indices(split)
-        return Seen(
-            self._trimmed(Drawn(len(rows), lambda _epoch, picked: take(self.data.tensors, rows[picked])), 0, split), 0
-        )
+        return Seen(self._trimmed(Drawn(self._samples(split)), 0, split), 0)
 
     def _trimmed(self, samples: Samples, cut: int, split: str) -> Samples:
         """Samples whose batches are cut to few lengths, where rows differ in length and their tensors show it."""
@@ -113,16 +105,16 @@ class Source:
 
     def _moved(self, views: Views) -> tuple[MoveTargets | None, ...]:
         """How the targets of all training samples move in each view; none where no view moves any."""
-        samples = self._training_samples()
         if all(view is None or view.targets is None for _, view in views):
             return ()
-        return tuple(None if view is None else partial(_moved, samples, view, number) for number, view in views)
+        samples = self._samples("train")
+        return tuple(None if view is None else partial(Drawn(samples, view).targets, number) for number, view in views)
 
     def _mixed(self, views: Views) -> tuple[Mixed, ...]:
         """The partners of all training samples in each view; none where no view mixes."""
-        samples = self._training_samples()
+        samples = self._samples("train")
         everything = np.arange(len(samples.rows))
-        found = [None if view is None else _partners(samples, view, number, everything) for number, view in views]
+        found = [Drawn(samples, view).partners(number, everything) for number, view in views]
         if all(each is None for each in found):
             return ()
         alone = Mixed(everything, np.ones(len(everything), np.float32))
@@ -141,34 +133,21 @@ class Source:
 
     def _varied(self, rows: np.ndarray, number: int, view: View) -> Passing:
         """Training samples in a view: what they are, how they vary, and the keys that they are drawn by."""
-        samples = self._training_samples()
+        drawn = Drawn(self._samples("train"), view)
         varied = {"view": number, **self.view_key}
         left_out = self.view is not None and self.view.mixes and not view.mixes
         if view.mixes and self.sampling_weights is not None:
             weights = np.ascontiguousarray(self.sampling_weights, np.float64)
             varied["partners"] = hashlib.sha256(weights.tobytes()).hexdigest()
         key = rows_key(self.data, rows, {**varied, "mixing": False} if left_out else varied, named=True)
-        draw = partial(_draw, samples, view, number)
-        lengths, mixed = lengths_of(self.data, rows), _partners(samples, view, number, np.arange(len(rows)))
+        lengths, mixed = lengths_of(self.data, rows), drawn.partners(number, np.arange(len(rows)))
         if lengths is not None and mixed is not None:  # a partner may be the longer one
             lengths = Lengths(np.maximum(lengths.used, lengths.used[mixed.rows]), lengths.static)
-        return Passing(draw, len(rows), key, number, lengths)
+        return Passing(partial(drawn.take, number), len(rows), key, number, lengths)
 
-    def _training_samples(self) -> TrainingSamples:
-        rows = self.data.indices("train")
+    def _samples(self, split: str) -> TrainingSamples:
+        rows = self.data.indices(split)
         return TrainingSamples(self.data.tensors, self.data.row_keys, rows, self.sampling_weights, self.data.facts)
-
-
-def _draw(samples: TrainingSamples, view: View, epoch: int, picked: np.ndarray) -> Batch:
-    return varied(samples, picked, view, epoch).tensors
-
-
-def _partners(samples: TrainingSamples, view: View, epoch: int, picked: np.ndarray) -> Mixed | None:
-    return partners(samples, picked, view, epoch)
-
-
-def _moved(samples: TrainingSamples, view: View, epoch: int, picked: np.ndarray, targets: Batch) -> Batch:
-    return moved(samples, targets, picked, view, epoch)
 
 
 def is_storable(network: Network, cut: int, data: PreparedData) -> bool:

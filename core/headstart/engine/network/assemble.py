@@ -206,22 +206,22 @@ def load_weights(
         return
     name = source.name if isinstance(source, WeightsSpec) else str(source)
     arrays = load_arrays(source, spec, backbone=Backbone(stages), registry=registry)
-    verify_finite(arrays, name)
-    assign_arrays(stages, arrays, source=name)
+    _assign_finite(stages, arrays, name)
 
 
 def load_head(network: Network, spec: BackboneSpec, weights: WeightsSpec, registry: Registry) -> None:
     """Set the head's weights from those that come with `weights`. Raises as `load_arrays` does."""
     head, name = network.stages[-1], f"the head of {weights.name}"
     arrays = load_head_arrays(weights, spec, head=head, registry=registry)
-    verify_finite(arrays, name)
-    assign_arrays([head], arrays, source=name)
+    _assign_finite([head], arrays, name)
 
 
-def verify_finite(arrays: Mapping[str, np.ndarray], source: str) -> None:
-    """Raises WrongWeightsError naming the first array that holds what is no finite number."""
+def _assign_finite(stages: Sequence[Stage], arrays: Mapping[str, np.ndarray], source: str) -> None:
+    """Set the weights of `stages`. Raises as `assign_arrays` does, and WrongWeightsError naming the first array that
+    holds what is no finite number."""
     for name, array in arrays.items():
         if np.issubdtype(array.dtype, np.floating) and not np.isfinite(np.sum(array, dtype=np.float64)):
             raise WrongWeightsError(
                 f"{source}: {name} holds values that are not finite", hint="get another copy of the weights"
             )
+    assign_arrays(stages, arrays, source=source)

@@ -40,10 +40,6 @@ class Split:
         splits = [cls(math.prod(shape[:axis]), math.prod(shape[axis:])) for axis in range(len(shape) - 1, 0, -1)]
         return min(splits, key=lambda split: split.rows + split.columns)
 
-    def numbers(self, rank: int) -> int:
-        """How many numbers an update of this rank has."""
-        return rank * (self.rows + self.columns)
-
 
 def adaptable(shapes: Mapping[str, Sequence[int]], rank: int) -> dict[str, Split]:
     """The kernels among weights of these `shapes` that an update of `rank` makes smaller, by name, in order.
@@ -52,7 +48,9 @@ def adaptable(shapes: Mapping[str, Sequence[int]], rank: int) -> dict[str, Split
     kernels of depthwise convolutions of few channels, are left out.
     """
     kernels = {n: Split.of(each) for n, each in shapes.items() if _is_kernel(n) and len(each) > 1}
-    return {name: each for name, each in kernels.items() if each.numbers(rank) < each.rows * each.columns}
+    return {
+        name: each for name, each in kernels.items() if rank * (each.rows + each.columns) < each.rows * each.columns
+    }
 
 
 class LowRankAdapter:

@@ -74,16 +74,12 @@ def seed_arrays(stages: Sequence[Stage], seed: int = 0) -> None:
     weights keep the constants they were built with (zero biases, ConvNeXt's layer scale); random ones are
     drawn normal with a deviation of 0.02.
     """
-    layers = _owners(stages)
+    layers = [layer for stage in stages for layer in weighted_layers(stage.model)]
+    owners = {id(variable): layer for layer in layers for variable in layer.weights}
     for name, variable in name_variables(stages).items():
-        value = _drawn(layers[id(variable)], variable, _generator(name, seed))
+        value = _drawn(owners[id(variable)], variable, _generator(name, seed))
         if value is not None:
             variable.assign(value)
-
-
-def _owners(stages: Sequence[Stage]) -> dict[int, keras.Layer]:
-    layers = (layer for stage in stages for layer in weighted_layers(stage.model))
-    return {id(variable): layer for layer in layers for variable in layer.weights}
 
 
 def _drawn(layer: keras.Layer, variable: keras.Variable, generator: np.random.Generator) -> np.ndarray | None:

@@ -85,21 +85,18 @@ class Network:
         BatchNorm statistics of a pretrained backbone stay as they are, whether or not its weights learn.
         """
         alive = dict(tensors)
-        for stage in self.stages[start:stop]:
-            alive = self._step(stage, alive, training=stage.name in training)
+        for place, stage in enumerate(self.stages[start:stop], start):
+            prefix = TAP if stage.name == HEAD else ""
+            wanted = {name: alive[prefix + name] for name in stage.model.input}
+            outputs = dict(stage.model(wanted, training=stage.name in training))
+            if stage.name == HEAD:
+                return outputs
+            taps = {name: tensor for name, tensor in alive.items() if name.startswith(TAP)}
+            taps |= {TAP + name: outputs[tensor] for name, (giver, tensor) in self.taps.items() if giver == stage.name}
+            above = self.stages[place + 1]
+            needed = {} if above.name == HEAD else {name: outputs[name] for name in above.model.input}
+            alive = needed | taps
         return alive
-
-    def _step(self, stage: Stage, alive: Mapping[str, Any], *, training: bool) -> dict[str, Any]:
-        prefix = TAP if stage.name == HEAD else ""
-        wanted = {name: alive[prefix + name] for name in stage.model.input}
-        outputs = dict(stage.model(wanted, training=training))
-        if stage.name == HEAD:
-            return outputs
-        taps = {name: tensor for name, tensor in alive.items() if name.startswith(TAP)}
-        taps |= {TAP + name: outputs[tensor] for name, (giver, tensor) in self.taps.items() if giver == stage.name}
-        above = self.stages[self.index(stage.name) + 1]
-        needed = {} if above.name == HEAD else {name: outputs[name] for name in above.model.input}
-        return needed | taps
 
 
 def choose_features(offered: Sequence[FeatureSpec], wanted: Sequence[str]) -> tuple[FeatureSpec, ...]:

@@ -15,10 +15,9 @@ import numpy as np
 
 from headstart.data.order import epoch_order
 from headstart.engine.device import without_gradients
-from headstart.engine.network.frozen import is_statistic
 from headstart.engine.network.lsuv_init import settling_statistics
 from headstart.engine.network.network import Network
-from headstart.engine.network.stages import name_variables
+from headstart.engine.network.stages import is_statistic, name_variables
 
 BATCH = 64
 """Samples whose statistics are taken together."""

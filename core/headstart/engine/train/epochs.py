@@ -14,8 +14,8 @@ import numpy as np
 from headstart.data.facts import Picked
 from headstart.data.lengths import Lengths, cut_to
 from headstart.data.order import batches
-from headstart.data.views import Mixed
-from headstart.engine.batch import take
+from headstart.data.views import Mixed, TrainingSamples, View, moved, partners, varied
+from headstart.engine.batch import count_rows, take
 from headstart.engine.device import train_step
 from headstart.engine.scoring import ScoredRows, Scores
 from headstart.engine.step import Step, Trains, TrainStep
@@ -65,7 +65,7 @@ class Stored:
     @property
     def count(self) -> int:
         """Rows in a view."""
-        return len(next(iter(self.views[0].values())))
+        return count_rows(self.views[0])
 
     def take(self, epoch: int, rows: np.ndarray) -> dict[str, np.ndarray]:
         """See `Samples`."""
@@ -86,25 +86,29 @@ class Stored:
 
 @dataclass(frozen=True)
 class Drawn:
-    """Samples that are augmented anew each epoch: `draw(epoch, rows)` gives their tensors, `mixed` their partners, and
-    `moved` their targets out of those of all samples; None where none is ever mixed, or moves."""
+    """Samples that `view` augments anew each epoch; as they are where it is None."""
 
-    count: int
-    draw: Callable[[int, np.ndarray], Mapping[str, np.ndarray]]
-    mixed: Callable[[int, np.ndarray], Mixed | None] | None = None
-    moved: Callable[[int, np.ndarray, Batch], Batch] | None = None
+    samples: TrainingSamples
+    view: View | None = None
+
+    @property
+    def count(self) -> int:
+        """Rows in an epoch."""
+        return len(self.samples.rows)
 
     def take(self, epoch: int, rows: np.ndarray) -> dict[str, np.ndarray]:
         """See `Samples`."""
-        return dict(self.draw(epoch, rows))
+        if self.view is None:
+            return take(self.samples.tensors, self.samples.rows[rows])
+        return varied(self.samples, rows, self.view, epoch).tensors
 
     def partners(self, epoch: int, rows: np.ndarray) -> Mixed | None:
         """See `Samples`."""
-        return None if self.mixed is None else self.mixed(epoch, rows)
+        return None if self.view is None else partners(self.samples, rows, self.view, epoch)
 
     def targets(self, epoch: int, rows: np.ndarray, encoded: Batch) -> Batch:
         """See `Samples`."""
-        return take(encoded, rows) if self.moved is None else self.moved(epoch, rows, encoded)
+        return take(encoded, rows) if self.view is None else moved(self.samples, encoded, rows, self.view, epoch)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import time
 from collections.abc import Mapping, Sequence
 
 from headstart.engine.closed_form import ClosedFormPhase
-from headstart.engine.network.frozen import hash_frozen, verify_frozen
 from headstart.engine.network.network import Network
+from headstart.engine.network.stages import hash_frozen, verify_frozen
 from headstart.engine.train.checkpoints import OTHER_VERSION, Loaded
 from headstart.engine.train.context import Place, TrainContext, digest_of, digest_of_plan, is_fresh
 from headstart.engine.train.optimizer import warmup_steps

@@ -15,8 +15,7 @@ from headstart.data.order import batches
 from headstart.engine.batch import take
 from headstart.engine.device import gradient_step
 from headstart.engine.features.source import Seen
-from headstart.engine.network.frozen import trainable_variables
-from headstart.engine.network.stages import read_arrays
+from headstart.engine.network.stages import read_arrays, trainable_variables
 from headstart.engine.step import Step
 from headstart.engine.train.context import TrainContext
 from headstart.engine.train.optimizer import GroupedAdamW

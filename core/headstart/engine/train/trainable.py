@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import keras
-import numpy as np
 
-from headstart.engine.network.frozen import is_statistic, trainable_variables
 from headstart.engine.network.lora import LowRankAdapter
 from headstart.engine.network.network import Network
-from headstart.engine.network.stages import name_variables
+from headstart.engine.network.stages import count_by_stage, is_statistic, name_variables, trainable_variables
 from headstart.errors import UsageError
 from headstart.specs import HEAD, Phase
 
@@ -39,10 +37,7 @@ class Trainable:
 
     def counts(self, network: Network) -> dict[str, int]:
         """Learned numbers by stage, every stage named, 0 where it is frozen."""
-        counts = {stage.name: 0 for stage in network.learned}
-        for name, variable in self.variables.items():
-            counts[name.partition("/")[0]] += int(np.prod(variable.shape))
-        return counts
+        return count_by_stage(network, self.variables)
 
 
 def select_trainable(network: Network, phase: Phase, *, seed: int, batch_norm: str) -> Trainable:

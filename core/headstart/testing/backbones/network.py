@@ -16,13 +16,14 @@ from headstart.data.targets import build_target_kind
 from headstart.engine.device import forward, train_step, without_gradients
 from headstart.engine.network.assemble import backbone_inputs, graft
 from headstart.engine.network.cutting import between, lone_tensors, nodes_of
-from headstart.engine.network.frozen import is_statistic, trainable_variables
 from headstart.engine.network.lsuv_init import initialise, seed_arrays
 from headstart.engine.network.network import TAP, Network
 from headstart.engine.network.stages import (
     assign_arrays,
+    is_statistic,
     name_variables,
     read_arrays,
+    trainable_variables,
     verify_composition,
     verify_names,
     weighted_layers,

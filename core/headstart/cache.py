@@ -1,6 +1,10 @@
-"""Find, write and remove entries of the cache.
+"""What was computed once and can be computed again, on disk: found by what it is, verified, kept below a limit.
 
-Every byte of an entry is verified once a process, later only what the file system knows of it.
+An entry is the folder `KIND/DIGEST` below the root, with a manifest; its modification time is its last use. Any number
+of processes may read, write and remove at once: an entry takes and loses its name by one rename, so that it is whole
+where it is seen, and what a process has mapped into memory stays its own. One that is removed is hidden by one rename
+first, so that nobody sees a part of it. Every byte of an entry is verified once a process, later only what the file
+system knows of it. Standard library only.
 """
 
 from __future__ import annotations
@@ -10,39 +14,60 @@ import hashlib
 import json
 import os
 import re
+import time
+import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from headstart.atomic import write_directory
+from headstart.atomic import remove_unnamed, write_directory
 from headstart.backend import cache_folder
-from headstart.cache.folders import (
-    COMPILED,
-    KIND,
-    Entry,
-    discard,
-    find_entries,
-    find_kinds,
-    find_leftovers,
-    remove_entry,
-)
+from headstart.documents import read_object
 from headstart.errors import DataError, HeadstartError, PluginError, UsageError
-from headstart.manifest import CACHE, read_manifest, write_manifest
+from headstart.manifest import CACHE, LARGEST_MANIFEST, MANIFEST, SEAL, read_manifest, write_manifest
 
+COMPILED = "jax"
+"""The folder that JAX keeps its compiled programs in; it removes none, and we remove all of them or none."""
 ATTEMPTS = 3
 DAY = 24 * 3600
 LIMIT_VARIABLE = "HEADSTART_CACHE_LIMIT"
 DEFAULT_LIMIT = "20GB"
 WHAT_TO_DO = "free some space, set HEADSTART_CACHE to another folder, or run `headstart cache prune`"
 
+_KIND = re.compile(r"[a-z][a-z0-9_-]*")
+_DIGEST = re.compile(r"[0-9a-f]{32}")
+_HIDDEN = re.compile(rf"\.(?:[0-9a-f]{{32}}|{COMPILED})\.[0-9a-f]{{32}}(?P<removed>\.removed)?")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(I?)B?", re.IGNORECASE | re.ASCII)
 
 Fingerprint = tuple[tuple[str, int, int, int], ...]
 """Name, inode, size in bytes and time of change (ns) of everything in a folder. Writing to a file alters it."""
 
 _verified: dict[Path, Fingerprint] = {}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing in the cache. `size` is in bytes, `used` in seconds since the epoch."""
+
+    kind: str
+    digest: str
+    path: Path
+    size: int
+    used: float
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What the entry is called in listings; compiled programs are one entry without a digest."""
+        return f"{self.kind}/{self.digest}" if self.digest else self.kind
+
+    @property
+    def is_leftover(self) -> bool:
+        """Whether this is a part that a writer or remover has left."""
+        return self.digest.startswith(".")
 
 
 def open_cache(warn: Callable[[str], None] | None = None) -> Cache:
@@ -142,13 +167,48 @@ class Cache:
             return folder
         raise HeadstartError(f"cannot write {folder}: something is in its place", hint=WHAT_TO_DO) from lost
 
-    def entries(self) -> list[Entry]:
-        """What is there, last used first; compiled programs are one entry. Nothing is verified."""
-        return sorted(find_entries(self.root), key=lambda entry: entry.used, reverse=True)
+    def kinds(self) -> list[str]:
+        """The kinds that there is a folder for, by name. Raises HeadstartError where the root cannot be read."""
+        try:
+            return sorted(path.name for path in self.root.iterdir() if _KIND.fullmatch(path.name) and path.is_dir())
+        except FileNotFoundError:
+            return []
+        except OSError as exc:
+            raise HeadstartError(
+                f"cannot read the cache {self.root}: {exc.strerror or exc}", hint="set HEADSTART_CACHE to a folder"
+            ) from exc
 
-    def leftovers(self) -> list[Entry]:
-        """Parts of entries that are being written or removed now, or whose process was killed at it."""
-        return list(find_leftovers(self.root))
+    def entries(self) -> list[Entry]:
+        """Everything complete, last used first; compiled programs are one entry. Nothing is verified, and folders of
+        other programs are passed over. Raises as `kinds` does."""
+        found: list[Entry] = []
+        for kind in self.kinds():
+            folder = self.root / kind
+            if kind == COMPILED:
+                if files := list(_files(folder)):
+                    size = sum(facts.st_size for facts in files)
+                    found.append(Entry(COMPILED, "", folder, size, max(facts.st_mtime for facts in files)))
+                continue
+            for path in _folders(folder):
+                if _DIGEST.fullmatch(path.name) and (path / MANIFEST).is_file():
+                    found += _measured(kind, path, _read_facts(path / MANIFEST))
+        return sorted(found, key=lambda entry: entry.used, reverse=True)
+
+    def leftovers(self, *, older_than: float = 0) -> list[Entry]:
+        """Parts of entries whose writer or remover was killed at it, last changed `older_than` seconds ago or before.
+
+        Without `older_than` that includes what a living process is just writing. What was already being removed is
+        given whatever its age.
+        """
+        latest = time.time() - older_than
+        found: list[Entry] = []
+        for folder in (self.root, *(self.root / kind for kind in self.kinds())):
+            kind = COMPILED if folder == self.root else folder.name
+            for path in _folders(folder):
+                match = _HIDDEN.fullmatch(path.name)
+                if match and (match["removed"] or _last_change(path) <= latest):
+                    found += _measured(kind, path, {})
+        return found
 
     def size(self) -> int:
         """Bytes of everything of ours, leftovers too."""
@@ -168,7 +228,7 @@ class Cache:
         Compiled programs are neither counted nor removed. A leftover is removed once nothing in it has changed for a
         day. Raises HeadstartError where something may not be removed.
         """
-        removed = [entry for entry in find_leftovers(self.root, older_than=DAY) if remove_entry(entry)]
+        removed = [entry for entry in self.leftovers(older_than=DAY) if _remove(entry)]
         entries = [entry for entry in self.entries() if entry.kind != COMPILED]
         total = sum(entry.size for entry in entries)
         for entry in reversed(entries):
@@ -176,7 +236,7 @@ class Cache:
                 break
             if entry.path != keep:
                 total -= entry.size
-                removed += [entry] if remove_entry(entry) else []
+                removed += [entry] if _remove(entry) else []
         return removed
 
     def clear(self, kind: str | None = None) -> list[Entry]:
@@ -184,15 +244,11 @@ class Cache:
 
         What processes are writing just now stays. Raises HeadstartError where something may not be removed.
         """
-        found = (*find_entries(self.root), *find_leftovers(self.root, older_than=DAY))
-        return [entry for entry in found if kind in (None, entry.kind) and remove_entry(entry)]
-
-    def kinds(self) -> list[str]:
-        """The kinds that there is a folder for, by name."""
-        return find_kinds(self.root)
+        found = (*self.entries(), *self.leftovers(older_than=DAY))
+        return [entry for entry in found if kind in (None, entry.kind) and _remove(entry)]
 
     def _folder(self, kind: str, key: Mapping[str, Any]) -> Path:
-        if not KIND.fullmatch(kind) or kind == COMPILED:
+        if not _KIND.fullmatch(kind) or kind == COMPILED:
             raise ValueError(f"{kind!r} cannot be a kind of entry")
         return self.root / kind / _digest(key)[:32]
 
@@ -202,7 +258,7 @@ class Cache:
             return
         self._warn(f"a damaged cache entry is removed: {problem}")
         try:
-            discard(folder)
+            _discard(folder)
         except HeadstartError as exc:
             self._warn(exc.message)
 
@@ -227,3 +283,67 @@ def _fingerprint(folder: Path) -> Fingerprint | None:
     except OSError:
         return None
     return tuple((name, facts.st_ino, facts.st_size, facts.st_ctime_ns) for name, facts in found)
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        return [path for path in folder.iterdir() if path.is_dir() and not path.is_symlink()]
+    except OSError:
+        return []
+
+
+def _measured(kind: str, path: Path, facts: Mapping[str, Any]) -> Iterator[Entry]:
+    with suppress(FileNotFoundError):  # removed by another process
+        used = path.stat().st_mtime
+        yield Entry(kind, path.name, path, sum(each.st_size for each in _files(path)), used, facts)
+
+
+def _files(folder: Path) -> Iterator[os.stat_result]:
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                yield os.lstat(os.path.join(parent, name))
+
+
+def _last_change(folder: Path) -> float:
+    with suppress(OSError):
+        return max([folder.stat().st_mtime, *(facts.st_mtime for facts in _files(folder))])
+    return time.time()
+
+
+def _read_facts(path: Path) -> dict[str, Any]:
+    """What stands in a manifest, unverified; empty where it is damaged: then it can be listed and removed still."""
+    with suppress(DataError):
+        document = read_object(path, LARGEST_MANIFEST)
+        return {key: value for key, value in document.items() if key not in ("schema", "files", SEAL)}
+    return {}
+
+
+def _remove(entry: Entry) -> bool:
+    """Remove an entry or a leftover; False where another process was faster. Raises as `_discard` does."""
+    if not _discard(entry.path):
+        return False
+    if entry.kind == COMPILED and not entry.is_leftover:
+        entry.path.mkdir(exist_ok=True)  # a process that compiles now can still write there
+    return True
+
+
+def _discard(path: Path) -> bool:
+    """Take the name from what `path` is, then remove it; False where another process was faster.
+
+    Raises HeadstartError where it may not be removed.
+    """
+    hidden = (
+        path
+        if path.name.endswith(".removed")
+        else path.with_name(f".{path.name.lstrip('.')[:32].partition('.')[0]}.{uuid.uuid4().hex}.removed")
+    )
+    try:
+        if hidden != path:
+            os.rename(path, hidden)
+    except FileNotFoundError:
+        return False
+    except OSError as exc:
+        raise HeadstartError(f"cannot remove {path}: {exc.strerror or exc}") from exc
+    remove_unnamed(hidden)
+    return True
