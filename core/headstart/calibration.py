@@ -32,10 +32,8 @@ def expected_calibration_error(
     `weights` (answer,) > 0, whole numbers say how often each answer counts; only their ratios matter.
     """
     given, so = np.asarray(probability, np.float64), np.asarray(happened, np.float64)
-    place = bins_of(given)
-    if weights is None:
-        return float(np.abs(np.bincount(place, given - so, BINS)).sum() / len(given))
-    return float(np.abs(np.bincount(place, (given - so) * weights, BINS)).sum() / np.sum(weights))
+    counts = np.ones(len(given)) if weights is None else weights
+    return float(np.abs(np.bincount(bins_of(given), (given - so) * counts, BINS)).sum() / np.sum(counts))
 
 
 def fit_temperature(loss: Callable[[float], float]) -> float:

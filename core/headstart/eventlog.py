@@ -23,11 +23,6 @@ TICK = 0.5
 """Seconds between two Progress events of one activity; the last one of each is always told."""
 
 
-def now() -> float:
-    """Seconds since the epoch."""
-    return time.time()
-
-
 class EventLog:
     """Use as a context manager; `emit` writes, flushes and tells. Reporters that raise are switched off and named."""
 
@@ -72,7 +67,7 @@ class EventLog:
         self._reporters, failed = tell(event, self._reporters, self._view)
         held, self._held = self._held, []
         for message in [*held, *failed]:
-            self.emit(Warned(time=now(), message=message))
+            self.emit(Warned(message=message))
 
     def take_up(self, events: Sequence[Event]) -> None:
         """Go on after `events`, those of the file that still count; reporters hear them again. The next event must be
@@ -93,7 +88,7 @@ class EventLog:
 
     def warn(self, message: str, hint: str | None = None) -> None:
         """Emit a warning."""
-        self.emit(Warned(time=now(), message=message, hint=hint))
+        self.emit(Warned(message=message, hint=hint))
 
     def progress(self, activity: str, done: int, total: int, unit: str, **more: Any) -> None:
         """Emit a Progress event, at most one each half second but for the last."""
@@ -101,7 +96,7 @@ class EventLog:
         if done < total and moment - self._told < TICK:
             return
         self._told = moment
-        self.emit(Progress(time=now(), activity=activity, done=done, total=total, unit=unit, **more))
+        self.emit(Progress(activity=activity, done=done, total=total, unit=unit, **more))
 
 
 class HeldWarnings:

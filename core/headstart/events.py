@@ -9,14 +9,15 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from time import time as now
 from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Base of all events. `time` is seconds since the epoch (UTC)."""
+    """Base of all events. `time` is seconds since the epoch (UTC), by default now."""
 
-    time: float
+    time: float = dataclasses.field(default_factory=now)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,11 +188,14 @@ def to_line(event: Event) -> str:
 
 
 def from_line(line: str) -> Event:
-    """The event that `to_line` wrote. Raises ValueError for a kind this version does not know."""
+    """The event that `to_line` wrote. Raises ValueError for a kind this version does not know, and where there is no
+    `time`."""
     values = json.loads(line)
     kind = values.pop("event", None)
     if kind not in KINDS:
         raise ValueError(f"unknown event kind {kind!r}; known: {', '.join(KINDS)}")
+    if "time" not in values:
+        raise ValueError(f"{kind} has no `time`")
     fields = {field.name: field for field in dataclasses.fields(KINDS[kind])}
     for name, value in values.items():
         if isinstance(value, list) and str(fields[name].type).startswith("tuple"):

@@ -11,9 +11,9 @@ import numpy as np
 from headstart.data.ahead import ahead
 from headstart.data.lengths import Lengths, cut_to, padded_from
 from headstart.data.reading import prepared_of
-from headstart.engine.batch import Batch, concatenated, take
+from headstart.engine.batch import concatenated, take
 from headstart.engine.scoring import pooled
-from headstart.specs import Facts, InputKind, Prepared, Task, Trims
+from headstart.specs import Batch, Facts, InputKind, Prepared, Task, Trims
 
 if TYPE_CHECKING:
     from headstart.engine.step import Forward, ScoreStep

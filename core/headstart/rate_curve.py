@@ -22,11 +22,6 @@ WORTH = 0.02
 """Of the first smoothed loss: less than that is no fall to choose a rate by."""
 
 
-def rising_rates(low: float, high: float, steps: int) -> np.ndarray:
-    """`steps` rates from `low` to `high` (0 < low < high), (step,) float64, each one multiple of the one before."""
-    return np.geomspace(low, high, steps)
-
-
 def smoothed_so_far(losses: np.ndarray) -> np.ndarray:
     """The exponential average of `losses` (step,) up to each, (step,) float64, with its bias corrected.
 

@@ -24,7 +24,6 @@ from torch_training import hand_written_step
 from headstart.data.order import batches
 from headstart.data.prepared import PrepareOptions, prepare
 from headstart.data.targets import build_target_kind
-from headstart.engine.batch import Batch
 from headstart.engine.device import forward, train_step
 from headstart.engine.lowering.registry import lower, rules_for
 from headstart.engine.network.network import Network
@@ -32,7 +31,7 @@ from headstart.engine.network.stages import trainable_variables
 from headstart.engine.step import Step, TrainStep
 from headstart.engine.train.optimizer import GroupedAdamW
 from headstart.registry import load_registry
-from headstart.specs import DatasetRequest, InputRequest, Task
+from headstart.specs import Batch, DatasetRequest, InputRequest, Task
 
 RATE = 1e-6
 """Of every update: small, so that all rounds see about the same numbers."""

@@ -18,7 +18,6 @@ import keras
 import numpy as np
 from sweep import show
 
-from headstart.engine.batch import Batch
 from headstart.engine.device import forward, train_step
 from headstart.engine.lowering.registry import lower, rules_for
 from headstart.engine.network.assemble import build_backbone, graft
@@ -29,7 +28,17 @@ from headstart.engine.step import Step
 from headstart.engine.train.optimizer import GroupedAdamW
 from headstart.environment import processor
 from headstart.registry import load_registry
-from headstart.specs import Backbone, FeatureSpec, InputRequest, PackageFile, Stage, Task, TaskRequest, TensorSpec
+from headstart.specs import (
+    Backbone,
+    Batch,
+    FeatureSpec,
+    InputRequest,
+    PackageFile,
+    Stage,
+    Task,
+    TaskRequest,
+    TensorSpec,
+)
 from headstart.weights.source import load_arrays
 
 layers = keras.layers

@@ -81,6 +81,8 @@ def test_a_number_that_is_not_finite_is_never_written():
         to_line(Progress(time=0.0, activity="train", done=1, total=1, unit="x", metrics={"loss": float("nan")}))
     with pytest.raises(ValueError, match="unknown event kind"):
         from_line(json.dumps({"event": "Invented"}))
+    with pytest.raises(ValueError, match="Warned has no `time`"):
+        from_line(json.dumps({"event": "Warned", "message": "m"}))
 
 
 @pytest.mark.parametrize("error", [ValueError("no terminal"), SystemExit(3)], ids=["error", "exit"])

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from headstart.rate_curve import BETA, LEAST, RateCurve, rising_rates, smoothed, smoothed_so_far
+from headstart.rate_curve import BETA, LEAST, RateCurve, smoothed, smoothed_so_far
 
-RATES = rising_rates(1e-7, 1.0, 211)
+RATES = np.geomspace(1e-7, 1.0, 211)
 
 
 def falling_then_rising(rates, *, fall=1e-4, rise=1e-1):
@@ -93,7 +93,7 @@ def test_a_curve_that_does_not_clearly_fall_suggests_nothing(losses):
 def test_of_curves_of_noise_alone_hardly_any_suggests_a_rate(steps):
     """Fewer than 1 in 500; the draws are always the same."""
     noise = np.random.default_rng(3).normal(0.7, 0.1, (2000, steps))
-    curves = [RateCurve(rising_rates(1e-7, 1.0, steps), losses) for losses in noise]
+    curves = [RateCurve(np.geomspace(1e-7, 1.0, steps), losses) for losses in noise]
     assert sum(not curve.is_flat for curve in curves) < 5
 
 

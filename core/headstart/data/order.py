@@ -40,9 +40,14 @@ def batches(order: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, np
 
     The last batch is filled up by repeating its last index; the mask is 0 there and 1 elsewhere.
     """
+    return zip(*all_batches(order, batch_size), strict=True)
+
+
+def all_batches(order: np.ndarray, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """All that `batches` gives, as two arrays: indices (step, batch) int64 and mask (step, batch) float32."""
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, not {batch_size}")
-    for start in range(0, len(order), batch_size):
-        indices = np.asarray(order[start : start + batch_size], np.int64)
-        mask = (np.arange(batch_size) < len(indices)).astype(np.float32)
-        yield np.pad(indices, (0, batch_size - len(indices)), mode="edge"), mask
+    short = -len(order) % batch_size
+    indices = np.pad(np.asarray(order, np.int64), (0, short), mode="edge")
+    mask = np.pad(np.ones(len(order), np.float32), (0, short))
+    return indices.reshape(-1, batch_size), mask.reshape(-1, batch_size)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-Batch = Mapping[str, np.ndarray]
-"""Arrays by name, first axis row."""
+from headstart.specs import Batch
 
 
 def take(batch: Batch, rows: np.ndarray | slice) -> dict[str, np.ndarray]:

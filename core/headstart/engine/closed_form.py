@@ -24,7 +24,6 @@ from headstart.engine.train.context import Conclude, Place, TrainContext
 from headstart.engine.train.epochs import Stored, Trimmed
 from headstart.engine.train.state import PhaseResult, without_nan
 from headstart.engine.train.trainable import Trainable
-from headstart.eventlog import now
 from headstart.events import EpochDone
 from headstart.interrupts import deferred
 from headstart.specs import HEAD, Calibrates, Facts, Phase, Solved, SolvesHead, Task
@@ -131,7 +130,6 @@ class ClosedFormPhase:
             elapsed, started = time.monotonic() - started, time.monotonic()
             context.log.emit(
                 EpochDone(
-                    time=now(),
                     phase=phase.name,
                     epoch=number,
                     epochs=max(number, len(phase.strengths)),

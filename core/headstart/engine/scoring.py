@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from headstart.engine.batch import Batch, concatenated, count_rows, take
-from headstart.specs import Calibrates, Evaluation, Facts, PoolsRows, Task
+from headstart.engine.batch import concatenated, count_rows, take
+from headstart.specs import Batch, Calibrates, Evaluation, Facts, PoolsRows, Task
 
 TOTALS = "totals"
 EVALUATOR = "evaluator."

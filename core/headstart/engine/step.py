@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import keras
 import numpy as np
 
-from headstart.engine.batch import Batch, take
+from headstart.engine.batch import take
 from headstart.engine.network.network import TAP, Network
 from headstart.engine.network.stages import is_statistic, name_variables
-from headstart.specs import HEAD, FeedsTargets, Task
+from headstart.specs import HEAD, Batch, FeedsTargets, Task
 
 if TYPE_CHECKING:
     from headstart.engine.network.lora import LowRankAdapter

@@ -34,7 +34,7 @@ from headstart.engine.train.context import TrainContext, training_precision
 from headstart.engine.train.phases import run_phases
 from headstart.environment import describe, versions
 from headstart.errors import HeadstartError
-from headstart.eventlog import EventLog, now
+from headstart.eventlog import EventLog
 from headstart.events import BatchNormReestimated, RunFinished, RunStarted
 from headstart.predictor import BATCH, Predictor
 from headstart.recipes.file import write_recipe
@@ -124,7 +124,6 @@ def open_run(plan: Plan, decision: EngineDecision, folder: RunFolder, log: Event
     write_document(folder.environment, facts)
     log.emit(
         RunStarted(
-            time=now(),
             run=str(folder.path),
             backend=plan.backend,
             backbone=resolved.backbone.name,
@@ -140,7 +139,7 @@ def open_run(plan: Plan, decision: EngineDecision, folder: RunFolder, log: Event
         )
     )
     if reestimated:
-        log.emit(BatchNormReestimated(time=now(), layers=reestimated, samples=plan.data.split.counts["train"]))
+        log.emit(BatchNormReestimated(layers=reestimated, samples=plan.data.split.counts["train"]))
     for warning in plan.warnings:
         log.warn(warning)
 
@@ -280,7 +279,7 @@ def conclude(
         "engine": extractor.decided.result(),
     }
     write_document(folder.result, result)
-    log.emit(RunFinished(time=now(), result=result))
+    log.emit(RunFinished(result=result))
     log.sync()
 
 

@@ -200,14 +200,14 @@ def make_plan(
     from headstart.engine.network.stages import count_by_stage, trainable_variables
     from headstart.engine.precision import FLOAT32
     from headstart.engine.train.context import training_precision
-    from headstart.engine.train.trainable import expected_counts
+    from headstart.engine.train.trainable import select_trainable
 
     inputs = backbone_inputs(kind)
     stages = build_backbone(bound.backbone, registry, options=bound.options["backbone"], inputs=inputs)
     network = graft(kind, stages, bound.backbone.features, task=task, head=bound.built_head, seed=bound.recipe.seed)
     phases = bound.phases or bound.planner.plan(tuple(stage.name for stage in network.backbone))
     for phase in phases:
-        expected_counts(network, phase, batch_norm=recipe.batch_norm)
+        select_trainable(network, phase, seed=recipe.seed, batch_norm=recipe.batch_norm)  # raises as a run would
     training_precision(recipe.training_precision, FLOAT32)  # raises now rather than after weights were loaded
     _verify_statistics(network, phases, recipe.batch_norm)
     view = build_view(bound, registry, records, kind)

@@ -20,7 +20,7 @@ import numpy as np
 from headstart.errors import UsageError
 from headstart.eventlog import EventLog
 from headstart.events import Event, Progress
-from headstart.rate_curve import LEAST, RateCurve, rising_rates
+from headstart.rate_curve import LEAST, RateCurve
 from headstart.recipe import Recipe
 from headstart.recipes.resolve import make_ready
 from headstart.registry import Registry
@@ -127,7 +127,7 @@ def rate_test(
             extractor = open_extractor(plan, exporters, log.warn)
             training = training_of(plan, extractor, folder, log, Stopwatch(), None)
             run_phases(plan.phases[:place], training)
-            values = rising_rates(sweep.low, sweep.high, sweep.steps)
+            values = np.geomspace(sweep.low, sweep.high, sweep.steps)
             measured = measure_rates(phase, training, values, planned=setting.value)
             return RateTest(
                 curve=measured.curve,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.documents import read_object
 from headstart.errors import DataError, Problem, RecipeError, UsageError
-from headstart.eventlog import EventLog, now, read_all_events, read_events
+from headstart.eventlog import EventLog, read_all_events, read_events
 from headstart.events import RunFinished, RunResumed, RunStarted
 from headstart.recipe import KIND, LEFT_TO_THE_STRATEGY, SETTINGS, Recipe
 from headstart.recipes.build import recipe_of_run
@@ -171,6 +171,6 @@ def take_up(plan: Plan, folder: RunFolder, log: EventLog, warn: Callable[[str], 
     if len(seen) < wanted:
         warn(f"{folder.events} lacks {wanted - len(seen)} of the events before {checkpoints.last}: reports lack them")
     log.take_up(seen)
-    here = RunResumed(time=now(), phase=str(loaded.facts["name"]), step=loaded.step, after=len(seen))
+    here = RunResumed(phase=str(loaded.facts["name"]), step=loaded.step, after=len(seen))
     log.emit(here)
     return Resumed(checkpoints, loaded, tuple({"phase": each.phase, "step": each.step} for each in (*earlier, here)))

@@ -87,6 +87,7 @@ from headstart.specs.targets import (
     TargetSpec,
 )
 from headstart.specs.tasks import (
+    Batch,
     Calibrates,
     Calibrator,
     Evaluation,
@@ -136,6 +137,7 @@ __all__ = [
     "BackboneBuild",
     "BackboneRequest",
     "BackboneSpec",
+    "Batch",
     "Calibrates",
     "Calibrator",
     "Change",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MAX_HEAD_NUMBER = 65536
 
 Batch = Mapping[str, "np.ndarray"]
-"""Named arrays of the same rows, first axis batch: encoded targets, or a head's outputs."""
+"""Named arrays of the same rows, first axis batch: samples, encoded targets, or a head's outputs."""
 
 
 class Task(Protocol):

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from headstart.engine.lowering.applied import Lowered
+from headstart.engine.lowering.applied import Lowered, fixed_norm
 
 
 class FixedStatsBatchNorm(Lowered):
@@ -28,9 +28,7 @@ class FixedStatsBatchNorm(Lowered):
         (norm,) = self.stock
         if training and norm.trainable:
             return norm(inputs, training=training, mask=mask)
-        scale = ops.rsqrt(norm.moving_variance + norm.epsilon)
-        scale = scale * norm.gamma if norm.scale else scale
-        shift = norm.beta - norm.moving_mean * scale if norm.center else -norm.moving_mean * scale
+        scale, shift = fixed_norm(norm)
         # Stock BatchNorm computes in float32 whatever its inputs are, and so does this product.
         return ops.cast(inputs * scale + shift, self.compute_dtype)
 

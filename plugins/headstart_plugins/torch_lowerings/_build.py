@@ -147,7 +147,7 @@ class TorchConvolution(LoweredConvolution):
         else:
             inputs = functional.pad(inputs, (0, 0, columns.before, columns.after, rows.before, rows.after))
             padding = (0, 0)
-        depthwise = self.form.is_depthwise
+        depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
         groups = kernel.shape[2] if depthwise else layer.groups
         shape = Shape(tuple(layer.strides), padding, groups, depthwise, self.form.ceiling)
         return Convolve.apply(inputs, kernel, scale, shift, shape)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from headstart.data.order import batches, epoch_order
+from headstart.data.order import all_batches, batches, epoch_order
 
 
 def test_an_order_is_a_permutation_that_repeats():
@@ -30,6 +30,17 @@ def test_batches_have_one_size_and_a_mask_over_the_padding():
     assert [indices.tolist() for indices, _ in cut] == [[5, 3], [1, 4], [2, 2]]
     assert [mask.tolist() for _, mask in cut] == [[1, 1], [1, 1], [1, 0]]
     assert all(mask.dtype == np.float32 for _, mask in cut)
+
+
+def test_all_batches_at_once_are_the_batches_one_by_one():
+    for count, size in ((21, 8), (16, 8), (3, 8), (7, 1)):
+        order = np.random.default_rng(0).permutation(count)
+        rows, mask = all_batches(order, size)
+        expected = list(batches(order, size))
+        assert np.array_equal(rows, [each for each, _ in expected])
+        assert np.array_equal(mask, [each for _, each in expected])
+        assert np.array_equal(rows[mask > 0], order)
+        assert mask.dtype == expected[0][1].dtype
 
 
 def test_no_samples_give_no_batches_and_a_batch_has_at_least_one():

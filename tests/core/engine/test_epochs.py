@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from headstart.data.order import batches, epoch_order
+from headstart.data.order import epoch_order
 from headstart.data.views import Mixed, TrainingSamples
 from headstart.engine.network.network import Network
 from headstart.engine.network.stages import read_arrays, trainable_variables
@@ -240,16 +240,6 @@ def test_a_call_takes_no_more_steps_than_there_is_room_for_their_outputs(case, b
     assert reached[0] <= steps + 1
     assert reached[-1] == 7
     assert all(np.array_equal(ours, theirs) for ours, theirs in zip(one.end()[0], other.end()[0], strict=True))
-
-
-def test_all_batches_at_once_are_the_batches_one_by_one():
-    for count, size in ((21, 8), (16, 8), (3, 8), (7, 1)):
-        order = np.random.default_rng(0).permutation(count)
-        rows, mask = module.all_batches(order, size)
-        expected = list(batches(order, size))
-        assert np.array_equal(rows, [each for each, _ in expected])
-        assert np.array_equal(mask, [each for _, each in expected])
-        assert mask.dtype == expected[0][1].dtype
 
 
 def test_jax_reads_a_file_in_place_and_copies_little_else(case, backend, tmp_path, monkeypatch):

@@ -5,18 +5,19 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from headstart.data.order import batches
 from headstart.engine.network.stages import read_arrays
 from headstart.engine.train import lr_test
-from headstart.engine.train.epochs import filled_up
+from headstart.engine.train.epochs import Examples
 from headstart.engine.train.lr_test import measure_rates, sweeping
 from headstart.engine.train.optimizer import GroupedAdamW
 from headstart.engine.train.trainable import select_trainable
-from headstart.rate_curve import STOP, rising_rates, smoothed_so_far
+from headstart.rate_curve import STOP, smoothed_so_far
 from headstart.specs import LowRank, Phase
 
 pytestmark = pytest.mark.backend
 
-RATES = rising_rates(1e-5, 10.0, 60)
+RATES = np.geomspace(1e-5, 10.0, 60)
 PLANNED = {"low": 1e-3, "middle": 2e-3, "top": 4e-3, "head": 8e-3}
 
 
@@ -28,13 +29,13 @@ def phase(*train, **settings):
 
 def test_batches_are_put_together_as_those_of_a_run(network, training):
     """Rows of like length are: here the first of them all."""
-    examples = SimpleNamespace(order=lambda order, batch_size: np.sort(order))
+    examples = SimpleNamespace(batches=lambda order, batch_size, statistics_move: batches(np.sort(order), batch_size))
     _, rows, _ = next(lr_test._endless(training(network), examples, statistics_move=False))
     assert rows.tolist() == list(range(8))
 
 
 def test_the_loss_falls_and_then_rises_until_it_is_stopped(network, training):
-    rates = rising_rates(1e-4, 10.0, 300)
+    rates = np.geomspace(1e-4, 10.0, 300)
     found = measure_rates(phase("low", "middle", "top", "head"), training(network), rates, planned=4e-3)
     curve = found.curve
 
@@ -145,12 +146,18 @@ def test_values_are_of_the_setting_and_not_of_a_stage(bench, training):
 def test_statistics_that_move_see_the_batches_that_a_run_has(network, training, monkeypatch):
     """The last batch of an epoch is filled up with other samples, not with one of them many times."""
     made = training(network, batch_size=7, batch_norm="trainable")
-    asked = []
-    monkeypatch.setattr(lr_test, "filled_up", lambda *given: asked.append(filled_up(*given)) or asked[-1])
+    asked, given = [], Examples.batches
+
+    def recorded(examples, *order, statistics_move):
+        for rows, mask in given(examples, *order, statistics_move=statistics_move):
+            asked.append(rows)
+            yield rows, mask
+
+    monkeypatch.setattr(Examples, "batches", recorded)
     measure_rates(phase("top", "head"), made, RATES[:10], planned=4e-3)
     assert len(asked) >= 10
     assert all(len(set(rows)) == 7 for rows in asked)
     plain = training(network, batch_size=7)
-    before = len(asked)
+    asked.clear()
     measure_rates(phase("top", "head"), plain, RATES[:10], planned=4e-3)
-    assert len(asked) == before
+    assert any(len(set(rows)) < 7 for rows in asked)

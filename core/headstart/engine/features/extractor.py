@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from headstart.cache import Cache
-from headstart.engine.batch import Batch, count_rows, take
+from headstart.engine.batch import count_rows, take
 from headstart.engine.device import forward
 from headstart.engine.features.decision import EngineDecision, Measured
 from headstart.engine.features.export import Exporters
@@ -30,7 +30,7 @@ from headstart.environment import processor
 from headstart.errors import EngineRefusal, HeadstartError
 from headstart.host.discovery import installed_release, installed_version
 from headstart.registry import Registry
-from headstart.specs import Compiled, EngineRequest, EngineSpec
+from headstart.specs import Batch, Compiled, EngineRequest, EngineSpec
 
 CHECKED = 8
 """Real samples on which an engine is held against the stock network."""

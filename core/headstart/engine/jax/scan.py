@@ -7,7 +7,6 @@ second loop takes the same steps again, with a flag that ends it.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,9 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from headstart.engine.batch import Batch
 from headstart.engine.jax.step import Fixed, JaxTrains, Learned, Result, all_finite
 from headstart.engine.step import ROOM_FOR_OUTPUTS, ROOM_ON_DEVICE, Advanced, Step
+from headstart.specs import Batch
 
 ROOM_ON_CPU = 64 * 2**20
 """Bytes of a second copy of the samples; there is none of arrays that begin at a multiple of ALIGNED, as files do."""
@@ -80,8 +79,7 @@ class JaxScan(JaxTrains):
 
     def _room(self, steps: int) -> Result:
         """Room for what a call keeps: of so many `steps`, or of as many as fit."""
-        step = functools.partial(self._step, self._update)
-        result, _, _ = jax.eval_shape(step, self._learned, np.int32(0), *self._given)
+        result, _, _ = jax.eval_shape(self._step, self._learned, np.int32(0), *self._given)
         bytes_a_step = sum(each.size * each.dtype.itemsize for each in result.outputs.values())
         steps = max(1, min(steps, ROOM_FOR_OUTPUTS // max(1, bytes_a_step)))
         return Result(*jax.tree.map(lambda each: jnp.zeros((steps, *each.shape), each.dtype), result))
@@ -91,7 +89,7 @@ class JaxScan(JaxTrains):
 
         def body(place: Any, carry: Any) -> Any:
             learned, kept = carry
-            result, _, learned = self._step(self._update, learned, place, *given)
+            result, _, learned = self._step(learned, place, *given, guarded=False)
             return learned, _with(kept, place - start, result)
 
         learned, kept = jax.lax.fori_loop(start, stop, body, (learned, kept))
@@ -107,17 +105,18 @@ class JaxScan(JaxTrains):
 
         def body(carry: Any) -> Any:
             learned, kept, place, _finite = carry
-            result, finite, learned = self._step(self._update.guarded, learned, place, *given)
+            result, finite, learned = self._step(learned, place, *given)
             return learned, _with(kept, place - start, result), place + finite, finite
 
         learned, kept, place, _ = jax.lax.while_loop(goes_on, body, (learned, kept, start, jnp.bool(True)))
         return learned, kept, place
 
-    @staticmethod
-    def _step(update: Any, learned: Learned, place: Any, frozen: Fixed, held: Any, plan: Any) -> Any:
+    def _step(
+        self, learned: Learned, place: Any, frozen: Fixed, held: Any, plan: Any, *, guarded: bool = True
+    ) -> tuple[Result, Any, Learned]:
         rows, mask, scales = (each[place] for each in plan)
         batch, targets = jax.tree.map(lambda each: each.at[rows].get(mode="promise_in_bounds"), held)
-        return update(learned, frozen, batch, targets, mask, scales)
+        return self._update(learned, frozen, batch, targets, mask, scales, guarded=guarded)
 
 
 def _with(kept: Result, place: Any, result: Result) -> Result:

@@ -13,11 +13,10 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from headstart.engine.batch import Batch
 from headstart.engine.precision import run_network
 from headstart.engine.step import GradientStep, Step, Stepped, in_parts, with_head_inputs
 from headstart.engine.train.optimizer import Moments
-from headstart.specs import Stage
+from headstart.specs import Batch, Stage
 
 NARROW = 64
 """Columns of a matrix below which its products, and their gradients, take half as long where it lies by columns."""
@@ -118,14 +117,22 @@ class Update:
         return Fixed([variable.value for variable in self._frozen], base, self._anchors)
 
     def __call__(
-        self, learned: Learned, frozen: Fixed, batch: Mapping[str, Any], targets: Any, mask: Any, scale: Any
+        self,
+        learned: Learned,
+        frozen: Fixed,
+        batch: Mapping[str, Any],
+        targets: Any,
+        mask: Any,
+        scale: Any,
+        *,
+        guarded: bool = True,
     ) -> tuple[Result, Any, Learned]:
         """Traceable: what was seen, whether loss and gradients were finite, and the next state.
 
-        `scale` is a row of the optimizer's `scales`.
+        `scale` is a row of the optimizer's `scales`; `guarded` as in `apply`.
         """
         found = self.gradients(learned, frozen, batch, targets, mask, jnp.sum(mask))
-        finite, new = self.apply(learned, frozen, found, scale)
+        finite, new = self.apply(learned, frozen, found, scale, guarded=guarded)
         return found.result, finite, new
 
     def gradients(
@@ -137,17 +144,18 @@ class Update:
         )
         return Gradients(Result(loss, losses, outputs), gradients, moving)
 
-    def apply(self, learned: Learned, frozen: Fixed, found: Gradients, scale: Any) -> tuple[Any, Learned]:
-        """Traceable: whether loss and gradients were finite, and the next state."""
+    def apply(
+        self, learned: Learned, frozen: Fixed, found: Gradients, scale: Any, *, guarded: bool = True
+    ) -> tuple[Any, Learned]:
+        """Traceable: whether loss and gradients were finite, and the next state; where `guarded`, the same state again
+        if they were not."""
         # A finite loss can have gradients that are not: a root at zero, an exponential that overflows.
         finite = all_finite([found.result.loss, *found.gradients])
-        new = self.step.optimizer.updated(learned.moments, found.gradients, frozen.anchors, scale)
-        return finite, Learned(new, found.moving)
-
-    def guarded(self, learned: Learned, *given: Any) -> tuple[Result, Any, Learned]:
-        """As a call; where something was not finite, nothing changes."""
-        result, finite, new = self(learned, *given)
-        return result, finite, kept_unless(finite, new, learned)
+        moments = self.step.optimizer.updated(learned.moments, found.gradients, frozen.anchors, scale)
+        new = Learned(moments, found.moving)
+        if guarded:
+            new = Learned(*jax.tree.map(lambda ours, theirs: jnp.where(finite, ours, theirs), new, learned))
+        return finite, new
 
     def _loss(
         self,
@@ -188,11 +196,6 @@ class Update:
 def copied_state(learned: Learned) -> Learned:
     """A call gives its arguments' memory to its results, and what the variables hold must stay readable."""
     return Learned(*jax.tree.map(jnp.array, learned))
-
-
-def kept_unless(finite: Any, new: Learned, old: Learned) -> Learned:
-    """`new` where `finite`, else `old`."""
-    return Learned(*jax.tree.map(lambda ours, theirs: jnp.where(finite, ours, theirs), new, old))
 
 
 def _is_narrow(shape: tuple[int, ...]) -> bool:
@@ -236,10 +239,10 @@ class JaxTrainStep(JaxTrains):
     def __init__(self, step: Step, parts: int = 1) -> None:
         super().__init__(step)
         self._parts = parts
-        self._run = jax.jit(self._update.guarded, donate_argnums=0)
+        self._run = jax.jit(self._update, donate_argnums=0)
         self._gradients = jax.jit(self._update.gradients)
         self._add = jax.jit(_added)
-        self._apply = jax.jit(self._guarded_apply, donate_argnums=0)
+        self._apply = jax.jit(self._update.apply, donate_argnums=0)
 
     def __call__(self, batch: Batch, targets: Batch, mask: np.ndarray) -> Stepped:
         """See `TrainStep`."""
@@ -269,10 +272,6 @@ class JaxTrainStep(JaxTrains):
         flag, self._learned = self._apply(self._learned, frozen, found, scale)
         losses, outputs = jax.tree.map(lambda *each: jnp.concatenate(each)[: len(mask)], *seen)
         return Result(found.result.loss, losses, outputs), flag
-
-    def _guarded_apply(self, learned: Learned, frozen: Fixed, found: Gradients, scale: Any) -> tuple[Any, Learned]:
-        finite, new = self._update.apply(learned, frozen, found, scale)
-        return finite, kept_unless(finite, new, learned)
 
 
 def _added(one: Gradients, other: Gradients) -> Gradients:

@@ -15,9 +15,10 @@ from functools import reduce
 import numpy as np
 from numpy.typing import DTypeLike
 
-from headstart.engine.batch import Batch, concatenated
+from headstart.engine.batch import concatenated
 from headstart.engine.linear.rows import Rows
 from headstart.errors import DataError
+from headstart.specs import Batch
 
 Values = Callable[[Batch], np.ndarray]
 """Encoded targets (block, ...) to the numbers (block, output) that they stand for, such as indicators of classes."""

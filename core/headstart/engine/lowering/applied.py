@@ -74,21 +74,20 @@ class Convolution:
         """The convolution itself."""
         return self.stock[0]
 
-    @property
-    def is_depthwise(self) -> bool:
-        """Each channel has a kernel of its own."""
-        return isinstance(self.layer, keras.layers.DepthwiseConv2D)
-
     def terms(self, dtype: Any) -> tuple[Any, Any | None, Any | None]:
         """Kernel, and the scale and shift (channel,) of what it gives, from bias and BatchNorm's fixed statistics."""
-        layer, norm = self.layer, self.norm
-        scale, shift = None, layer.bias if layer.use_bias else None
-        if norm is not None:
-            scale = ops.rsqrt(norm.moving_variance + norm.epsilon)
-            scale = scale * norm.gamma if norm.scale else scale
-            mean = norm.moving_mean if shift is None else norm.moving_mean - shift
-            shift = norm.beta - mean * scale if norm.center else -mean * scale
-        return ops.cast(ops.convert_to_tensor(layer.kernel), dtype), _cast(scale, dtype), _cast(shift, dtype)
+        bias = self.layer.bias if self.layer.use_bias else None
+        scale, shift = (None, bias) if self.norm is None else fixed_norm(self.norm, bias)
+        return ops.cast(ops.convert_to_tensor(self.layer.kernel), dtype), _cast(scale, dtype), _cast(shift, dtype)
+
+
+def fixed_norm(norm: keras.Layer, bias: Any | None = None) -> tuple[Any, Any]:
+    """What BatchNorm with fixed statistics comes to, after a layer's `bias` where it has one, both (channel,): scale =
+    gamma / sqrt(variance + epsilon) and shift = beta - (mean - bias) * scale."""
+    scale = ops.rsqrt(norm.moving_variance + norm.epsilon)
+    scale = scale * norm.gamma if norm.scale else scale
+    mean = norm.moving_mean if bias is None else norm.moving_mean - bias
+    return scale, norm.beta - mean * scale if norm.center else -mean * scale
 
 
 def _cast(value: Any | None, dtype: Any) -> Any | None:

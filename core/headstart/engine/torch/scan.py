@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import torch
 
-from headstart.engine.batch import Batch
 from headstart.engine.step import ROOM_FOR_OUTPUTS, ROOM_ON_DEVICE, Advanced, Step
 from headstart.engine.torch.step import Found, FusedUpdate, TorchGradients, all_finite, device, on_device, put
+from headstart.specs import Batch
 
 ATEN = torch.ops.aten
 NARROW = 64

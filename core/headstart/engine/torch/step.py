@@ -14,11 +14,10 @@ import keras
 import numpy as np
 import torch
 
-from headstart.engine.batch import Batch
 from headstart.engine.precision import run_network
 from headstart.engine.step import GradientStep, Step, Stepped, in_parts, with_head_inputs
 from headstart.engine.train.optimizer import BETA_1, BETA_2, EPSILON, GroupedAdamW
-from headstart.specs import Stage
+from headstart.specs import Batch, Stage
 
 
 def device() -> Any:
@@ -39,11 +38,6 @@ def on_device(array: np.ndarray, where: Any) -> Any:
 def put(batch: Batch, where: Any) -> dict[str, Any]:
     """Arrays by name as tensors."""
     return {name: on_device(array, where) for name, array in batch.items()}
-
-
-def arrays_of(tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Tensors by name as arrays on the host."""
-    return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
 
 
 def inference(compute: Callable[..., Any], stages: Sequence[Stage]) -> Callable[..., Any]:
@@ -217,7 +211,8 @@ class TorchTrainStep:
         finite = bool(torch.isfinite(torch.stack([found.loss, norm])).all())
         if finite:
             self._apply(found.gradients, norm)
-        return Stepped(float(found.loss), found.losses.cpu().numpy(), arrays_of(found.outputs), finite)
+        outputs = {name: tensor.cpu().numpy() for name, tensor in found.outputs.items()}
+        return Stepped(float(found.loss), found.losses.cpu().numpy(), outputs, finite)
 
     def sync(self) -> None:
         """See `Trains`; nothing to do, the variables hold the state."""

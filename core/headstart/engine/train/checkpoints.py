@@ -6,8 +6,9 @@ two at an epoch's end, to which training goes back when a loss spikes.
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,7 +63,7 @@ class Checkpoints:
         self, step: int, groups: Groups, *, facts: Mapping[str, Any], best: bool = False, anchor: bool = True
     ) -> Path:
         """Write the state after `step` updates; then remove what need not be kept. `anchor`: an epoch ended here."""
-        target = self._free(step)
+        target = self._free(f"step.{step}", (f"step.{step}.{number}" for number in itertools.count(1)))
         kept = {
             "best": target.name if best else self.best,
             "anchor": target.name if anchor else self.anchor,
@@ -143,7 +144,10 @@ class Checkpoints:
         try:
             return self.load(name)
         except DataError as exc:
-            aside = self._set_aside(name)
+            numbered = (f"{DAMAGED}.{number}.{name}" for number in itertools.count(2))
+            aside = self._free(f"{DAMAGED}.{name}", numbered)
+            with explained(aside):
+                (self.folder / name).rename(aside)
             warn(f"{exc}; it was renamed to {aside.name}, and training goes on without it")
             return None
         except PluginError as exc:
@@ -159,26 +163,15 @@ class Checkpoints:
         self.best, self.before, self.last = kept["best"], kept["before"], name
         self.anchor, self.anchor_before = kept["anchor"], kept["anchor_before"]
 
-    def _free(self, step: int) -> Path:
-        target, number = self.folder / f"step.{step}", 0
-        while target.exists():
-            number += 1
-            target = self.folder / f"step.{step}.{number}"
-        return target
+    def _free(self, name: str, numbered: Iterable[str]) -> Path:
+        """The path of `name`, or else of the first of its `numbered` forms, that is not taken."""
+        paths = (self.folder / each for each in itertools.chain([name], numbered))
+        return next(path for path in paths if not path.exists())
 
     def _remove(self, names: Sequence[str]) -> None:
         for name in names:
             with suppress(OSError):  # one too many harms nothing
                 remove_directory(self.folder / name)
-
-    def _set_aside(self, name: str) -> Path:
-        aside, number = self.folder / f"{DAMAGED}.{name}", 1
-        while aside.exists():
-            number += 1
-            aside = self.folder / f"{DAMAGED}.{number}.{name}"
-        with explained(aside):
-            (self.folder / name).rename(aside)
-        return aside
 
 
 def _place(name: str) -> tuple[int, int]:

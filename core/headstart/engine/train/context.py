@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from headstart.data.order import epoch_order
-from headstart.engine.batch import Batch, count_rows
+from headstart.engine.batch import count_rows
 from headstart.engine.features.source import Source
 from headstart.engine.lowering.registry import device_at_hand
 from headstart.engine.network.network import Network
@@ -24,9 +24,9 @@ from headstart.engine.train.optimizer import GroupedAdamW
 from headstart.engine.train.state import PhaseResult
 from headstart.engine.train.trainable import Trainable
 from headstart.errors import EngineRefusal
-from headstart.eventlog import EventLog, now
+from headstart.eventlog import EventLog
 from headstart.events import CheckpointSaved
-from headstart.specs import AUTO, Facts, Phase, Task
+from headstart.specs import AUTO, Batch, Facts, Phase, Task
 
 FROZEN = "frozen"
 
@@ -141,7 +141,7 @@ class TrainContext:
         facts = {**self.shared_facts(place, phase), "complete": True}
         step = place.first_step + result.steps
         path = self.checkpoints.save(step, self.shared_groups(changed), facts=facts, best=True)
-        self.log.emit(CheckpointSaved(time=now(), path=path.name, step=step, best=True))
+        self.log.emit(CheckpointSaved(path=path.name, step=step, best=True))
 
     def checkpoints_kept(self) -> str:
         """What is kept, for a message about an end that was not planned."""

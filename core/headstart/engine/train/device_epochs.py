@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from headstart.engine.batch import Batch, take
+from headstart.data.order import all_batches
+from headstart.engine.batch import take
 from headstart.engine.device import scan
 from headstart.engine.scoring import ScoredRows
 from headstart.engine.step import Scan, Step
 from headstart.engine.train.epochs import EpochRecord, Epochs, Examples, Failure, Order, StepByStep, Stored, Watch
+from headstart.specs import Batch
 
 BLOCK = 8 * 2**20
 """Bytes of samples that are put on the device at a time where not all of them stay there."""
@@ -121,10 +123,3 @@ class DeviceEpochs:
 
     def _targets(self, epoch: int, rows: np.ndarray) -> Batch:
         return self.examples.targets_of(self.step.task, epoch, rows)
-
-
-def all_batches(order: np.ndarray, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """All that `headstart.data.order.batches` gives, as two arrays: rows (step, batch) and mask (step, batch)."""
-    short = -len(order) % batch_size
-    mask = np.pad(np.ones(len(order), np.float32), (0, short))
-    return np.pad(order, (0, short), mode="edge").reshape(-1, batch_size), mask.reshape(-1, batch_size)

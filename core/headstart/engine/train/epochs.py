@@ -15,12 +15,12 @@ from headstart.data.facts import Picked
 from headstart.data.lengths import Lengths, cut_to
 from headstart.data.order import batches
 from headstart.data.views import Mixed, TrainingSamples, View, moved, partners, varied
-from headstart.engine.batch import Batch, count_rows, take
+from headstart.engine.batch import count_rows, take
 from headstart.engine.device import train_step
 from headstart.engine.scoring import ScoredRows, Scores
 from headstart.engine.step import Step, Trains, TrainStep
 from headstart.errors import UsageError
-from headstart.specs import HEAD, Facts, MixesTargets, Task
+from headstart.specs import HEAD, Batch, Facts, MixesTargets, Task
 
 Order = Callable[[int], np.ndarray]
 """The rows of an epoch (row,) int64 in order: a pure function of the epoch's number."""
@@ -167,9 +167,18 @@ class Examples:
         """Those of `rows`, read when they are asked for; none where there are none."""
         return Picked(self.facts.__getitem__, rows) if len(self.facts) else ()
 
-    def order(self, order: np.ndarray, batch_size: int) -> np.ndarray:
-        """The `order` of an epoch, with rows of like length put together where they differ."""
-        return self.samples.lengths.together(order, batch_size) if isinstance(self.samples, Trimmed) else order
+    def batches(
+        self, order: np.ndarray, batch_size: int, *, statistics_move: bool
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Rows and mask (batch,) of an epoch in `order`, but rows of like length put together where they differ.
+
+        Where `statistics_move`, which see what only fills up too, the last batch is filled up with other samples, not
+        with one of them many times.
+        """
+        if isinstance(self.samples, Trimmed):
+            order = self.samples.lengths.together(order, batch_size)
+        for rows, mask in batches(order, batch_size):
+            yield np.where(mask > 0, rows, np.resize(order, len(rows))) if statistics_move else rows, mask
 
 
 def in_order(
@@ -188,12 +197,6 @@ def size_in_order(samples: Samples, batch_size: int) -> int:
         return batch_size
     bytes_a_row = sum(array[:1].nbytes for array in samples.views[0].values())
     return max(batch_size, min(samples.count, LARGE // max(1, bytes_a_row)))
-
-
-def filled_up(rows: np.ndarray, mask: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """The rows (batch,) of a last batch with other samples of `order` where the mask is 0, not one of them many times:
-    for statistics, which see what only fills up, too."""
-    return np.where(mask > 0, rows, np.resize(order, len(rows)))
 
 
 @dataclass(frozen=True)
@@ -266,12 +269,10 @@ class StepByStep:
     def run(self, epoch: int, record: EpochRecord, watch: Watch, *, every: int = 0) -> Failure | None:
         """See `Epochs`; `watch` is called after each step."""
         failure, begun = None, record.steps
-        order = self._examples.order(self._order(epoch), self._batch_size)
-        for number, (rows, mask) in enumerate(batches(order, self._batch_size), start=1):
+        cut = self._examples.batches(self._order(epoch), self._batch_size, statistics_move=self._statistics_move)
+        for number, (rows, mask) in enumerate(cut, start=1):
             if number <= begun:
                 continue
-            if self._statistics_move:
-                rows = filled_up(rows, mask, order)
             targets = self._examples.targets_of(self._task, epoch, rows)
             stepped = self.trains(self._examples.samples.take(epoch, rows), targets, mask)
             if not stepped.finite:

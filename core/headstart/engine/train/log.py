@@ -10,7 +10,6 @@ from headstart.engine.train.epochs import EpochRecord, Failure
 from headstart.engine.train.state import TrainState
 from headstart.engine.train.weight_averaging import Outcome
 from headstart.errors import DivergedError
-from headstart.eventlog import now
 from headstart.events import EpochDone, WeightsAveraged, WentBack
 from headstart.specs import Phase
 
@@ -33,7 +32,6 @@ class PhaseLog:
         """An epoch ended; `factor` is what the rates were multiplied by."""
         self.context.log.emit(
             EpochDone(
-                time=now(),
                 phase=self.label(state.trial),
                 epoch=state.epoch,
                 epochs=self.phase.epochs,
@@ -61,14 +59,14 @@ class PhaseLog:
     def back(self, state: TrainState, reason: str) -> None:
         """Training goes back to the beginning of its epoch."""
         label = self.label(state.trial)
-        self.context.log.emit(WentBack(time=now(), phase=label, epoch=state.epoch, reason=reason))
+        self.context.log.emit(WentBack(phase=label, epoch=state.epoch, reason=reason))
         self.context.log.warn(f"phase {label!r} goes back to the start of epoch {state.epoch}: {reason}")
 
     def averaged(self, kind: str, values: Sequence[float], outcome: Outcome) -> None:
         """Weights were averaged: of the trials of these rate factors ("soup"), none where all of them kept the start;
         or with this share ("share")."""
         self.context.log.emit(
-            WeightsAveraged(time=now(), phase=self.phase.name, kind=kind, values=tuple(values), val=outcome.metrics)
+            WeightsAveraged(phase=self.phase.name, kind=kind, values=tuple(values), val=outcome.metrics)
         )
 
     def no_better(self, label: str) -> None:

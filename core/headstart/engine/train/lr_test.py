@@ -13,11 +13,10 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from headstart.data.order import batches
 from headstart.engine.device import train_step
 from headstart.engine.step import Step
 from headstart.engine.train.context import TrainContext, copy_of, is_fresh
-from headstart.engine.train.epochs import Examples, filled_up
+from headstart.engine.train.epochs import Examples
 from headstart.engine.train.optimizer import GroupedAdamW, Rules
 from headstart.engine.train.phases import cut_of
 from headstart.engine.train.recovery import SmallerBatches
@@ -100,6 +99,5 @@ def _endless(
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """(epoch, rows, mask) of batch after batch, as a run has them."""
     for epoch in itertools.count(1):
-        order = examples.order(context.order(epoch), context.batch_size)
-        for rows, mask in batches(order, context.batch_size):
-            yield epoch, filled_up(rows, mask, order) if statistics_move else rows, mask
+        for rows, mask in examples.batches(context.order(epoch), context.batch_size, statistics_move=statistics_move):
+            yield epoch, rows, mask

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from headstart.specs import HEAD
+from headstart.specs import HEAD, Batch
 
 EPSILON = 1e-8
 """Added to the root of the second moment before its bias is corrected, as Keras does it."""
@@ -37,9 +37,6 @@ def schedule(peak: float, *, steps: int, warmup: float) -> np.ndarray:
     line = peak * (START_SHARE + (1 - START_SHARE) * step / max(1, rising))
     cosine = peak * (1 + np.cos(np.pi * np.clip((step - rising) / falling, 0, 1))) / 2
     return np.where(step < rising, line, cosine)
-
-
-Arrays = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -143,7 +140,7 @@ class GroupedAdamW:
         self.first, self.second, self.averages = list(state.first), list(state.second), list(state.averages)
         self.count = count
 
-    def restore(self, first: Arrays, second: Arrays, averages: Arrays, *, count: int) -> None:
+    def restore(self, first: Batch, second: Batch, averages: Batch, *, count: int) -> None:
         """Take over what was saved: arrays by name, `averages` empty without a moving average."""
         self.first, self.second = self._tensors(first), self._tensors(second)
         self.averages = self._tensors(averages) if self.rules.average else []
@@ -156,7 +153,7 @@ class GroupedAdamW:
         self.averages = [copied(variable) for variable in self.variables] if self.rules.average else []
         self.count = 0
 
-    def _tensors(self, arrays: Arrays) -> list[Any]:
+    def _tensors(self, arrays: Batch) -> list[Any]:
         return [keras.ops.convert_to_tensor(np.array(arrays[name], copy=True)) for name in self.names]
 
 
@@ -174,14 +171,10 @@ def copied(variable: keras.Variable) -> Any:
     return keras.ops.convert_to_tensor(np.array(keras.ops.convert_to_numpy(variable), copy=True))
 
 
-def norm_of(tensors: Sequence[Any]) -> Any:
-    """The norm of all numbers together, a scalar tensor."""
-    return keras.ops.sqrt(sum(keras.ops.sum(keras.ops.square(each)) for each in tensors))
-
-
 def clipped(gradients: Sequence[Any], limit: float) -> list[Any]:
     """All gradients scaled alike so that their norm together is at most `limit` (Pascanu et al. 2013)."""
-    factor = keras.ops.minimum(1.0, limit / norm_of(gradients))
+    norm = keras.ops.sqrt(sum(keras.ops.sum(keras.ops.square(each)) for each in gradients))
+    factor = keras.ops.minimum(1.0, limit / norm)
     return [gradient * factor for gradient in gradients]
 
 

@@ -16,7 +16,6 @@ from headstart.engine.train.surgical import pick_stages, with_stages
 from headstart.engine.train.trainable import Trainable, select_trainable
 from headstart.engine.train.trainer import Trainer, steps_per_epoch
 from headstart.errors import HeadstartError
-from headstart.eventlog import now
 from headstart.events import PhaseDone, PhaseStarted
 from headstart.specs import HEAD, Phase
 
@@ -38,8 +37,7 @@ def run_phases(phases: Sequence[Phase], context: TrainContext, loaded: Loaded | 
     if loaded is not None:
         first, within = _take_up(phases, context, loaded)
     for index in range(first, len(phases)):
-        _run_phase(phases, index, context, loaded=within)
-        within = None
+        _run_phase(phases, index, context, loaded=within if index == first else None)
     return context.results
 
 
@@ -96,7 +94,6 @@ def _run_phase(phases: Sequence[Phase], index: int, context: TrainContext, *, lo
         verified = verify_frozen(network, frozen, result.phase)
         context.log.emit(
             PhaseDone(
-                time=now(),
                 phase=result.phase,
                 best_epoch=result.best_epoch,
                 best=result.best,
@@ -134,7 +131,6 @@ def _announcement(
     per_epoch = steps_per_epoch(rows, context.batch_size)
     stored = context.source.is_stored_in_training(place.cut, fresh=is_fresh(phase))
     return PhaseStarted(
-        time=now(),
         phase=phase.name,
         index=place.index,
         count=count,

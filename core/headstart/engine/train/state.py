@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from headstart.engine.batch import Batch
 from headstart.engine.train.epochs import EpochRecord
 from headstart.engine.train.recovery import SpikeGuard
 from headstart.engine.train.weight_averaging import Outcome
+from headstart.specs import Batch
 
 LOSSES = "losses"
 SCORES = "scores."

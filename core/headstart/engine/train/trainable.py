@@ -62,14 +62,6 @@ def select_trainable(network: Network, phase: Phase, *, seed: int, batch_norm: s
     return Trainable({**adapter.factors, **head}, {**adapter.adapted, **head, **moved}, adapter, training)
 
 
-def expected_counts(network: Network, phase: Phase, *, batch_norm: str) -> dict[str, int]:
-    """The numbers that `phase` would learn, by stage, before anything has run; of stages to pick from, those of all.
-
-    Raises UsageError as `select_trainable` does.
-    """
-    return select_trainable(network, phase, seed=0, batch_norm=batch_norm).counts(network)
-
-
 def _verify_some(found: Mapping[str, keras.Variable], phase: Phase, trains: str) -> None:
     """Raises UsageError where a phase that `trains` stages of the backbone finds no such weights in them."""
     if not found and {*phase.train} - {HEAD}:

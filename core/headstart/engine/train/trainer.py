@@ -18,7 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from headstart.engine.batch import Batch, take
+from headstart.engine.batch import take
 from headstart.engine.device import score_step
 from headstart.engine.scoring import ScoredRows, Scores, found_by_calibrator, is_better, scores_of
 from headstart.engine.train.checkpoints import Loaded
@@ -40,10 +40,9 @@ from headstart.engine.train.state import PhaseResult, TrainState
 from headstart.engine.train.trainable import Trainable
 from headstart.engine.train.weight_averaging import Outcome, best_share, greedy_soup
 from headstart.errors import HeadstartError, InterruptedRunError
-from headstart.eventlog import now
 from headstart.events import CheckpointSaved
 from headstart.interrupts import Interrupts, deferred
-from headstart.specs import HEAD, Calibrates, Phase
+from headstart.specs import HEAD, Batch, Calibrates, Phase
 
 ALL = "all epochs"
 BEGUN_SEEDS = "begun_seeds"
@@ -408,7 +407,7 @@ class Trainer:
             **state.groups(),
         }
         path = context.checkpoints.save(step, groups, facts=facts, best=best, anchor=anchor)
-        context.log.emit(CheckpointSaved(time=now(), path=path.name, step=step, best=best))
+        context.log.emit(CheckpointSaved(path=path.name, step=step, best=best))
 
     # --- the network and the optimizer -------------------------------------------------------------------------------
 

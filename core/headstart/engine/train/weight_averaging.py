@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cmp_to_key
 
 import numpy as np
 
@@ -34,7 +35,12 @@ def greedy_soup(outcomes: Sequence[Outcome], measure: Measure, is_better: IsBett
     Algorithm 1 of Wortsman et al. 2022 (arXiv:2203.05482), but for metrics that tie: `is_better` may settle these, by
     the loss.
     """
-    order = _best_first(outcomes, is_better)
+
+    def compare(one: int, other: int) -> int:
+        first, second = outcomes[one].metrics, outcomes[other].metrics
+        return is_better(second, first) - is_better(first, second)
+
+    order = sorted(range(len(outcomes)), key=cmp_to_key(compare))  # best first
     members, best = [order[0]], outcomes[order[0]]
     for place in order[1:]:
         tried = [*members, place]
@@ -43,14 +49,6 @@ def greedy_soup(outcomes: Sequence[Outcome], measure: Measure, is_better: IsBett
         if not is_better(best.metrics, metrics):
             members, best = tried, Outcome(arrays, metrics)
     return best, tuple(members)
-
-
-def _best_first(outcomes: Sequence[Outcome], is_better: IsBetter) -> list[int]:
-    order: list[int] = []
-    for place, outcome in enumerate(outcomes):
-        above = sum(not is_better(outcome.metrics, outcomes[each].metrics) for each in order)
-        order.insert(above, place)
-    return order
 
 
 def mean_of(several: Sequence[Arrays]) -> Arrays:
