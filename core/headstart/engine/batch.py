@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from headstart.specs import Batch
+from headstart.specs.base import Batch
 
 
 def take(batch: Batch, rows: np.ndarray | slice) -> dict[str, np.ndarray]:

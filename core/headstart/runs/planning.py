@@ -46,7 +46,7 @@ from headstart.specs import (
     TaskRequest,
     WeightsSpec,
 )
-from headstart.specs.tasks import Batch
+from headstart.specs.base import Batch
 from headstart.weights.source import locate, locate_assets
 
 if TYPE_CHECKING:

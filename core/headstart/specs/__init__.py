@@ -31,7 +31,7 @@ from headstart.specs.backbones import (
     WeightsLoad,
     WeightsSpec,
 )
-from headstart.specs.base import API, AUTO, BACKENDS, Spec
+from headstart.specs.base import API, AUTO, BACKENDS, Batch, Spec
 from headstart.specs.datasets import DatasetBuild, DatasetRequest, DatasetSpec, Record, Records, Skipped
 from headstart.specs.engines import (
     PRECISIONS,
@@ -87,7 +87,6 @@ from headstart.specs.targets import (
     TargetSpec,
 )
 from headstart.specs.tasks import (
-    Batch,
     Calibrates,
     Calibrator,
     Evaluation,

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from headstart.options import NoOptions
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Batch = Mapping[str, "np.ndarray"]
+"""Named arrays of the same rows, first axis batch: samples, encoded targets, or a head's outputs."""
 
 API = 2
 """The version of this boundary. A spec declares the one it was written for."""

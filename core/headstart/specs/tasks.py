@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from headstart.errors import UsageError
-from headstart.specs.base import Spec
+from headstart.specs.base import Batch, Spec
 from headstart.specs.inputs import Facts, TensorSpec
 
 if TYPE_CHECKING:
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from headstart.engine.linear.rows import Rows
 
 MAX_HEAD_NUMBER = 65536
-
-Batch = Mapping[str, "np.ndarray"]
-"""Named arrays of the same rows, first axis batch: samples, encoded targets, or a head's outputs."""
 
 
 class Task(Protocol):

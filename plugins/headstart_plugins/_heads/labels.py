@@ -13,8 +13,7 @@ import numpy as np
 from headstart.engine.linear.pca import EigenBasis
 from headstart.engine.linear.rows import Rows
 from headstart.errors import DataError
-from headstart.specs import Solved
-from headstart.specs.tasks import Batch
+from headstart.specs import Batch, Solved
 from headstart_plugins._heads.evaluators import Kept
 from headstart_plugins._heads.logistic import Link, Weights, make_design, regressions
 from headstart_plugins._heads.task import LinearHeadTask

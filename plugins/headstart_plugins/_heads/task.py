@@ -11,8 +11,7 @@ import numpy as np
 
 from headstart.engine.linear.pca import EigenBasis
 from headstart.errors import UsageError
-from headstart.specs import Solved, TensorSpec, read_head
-from headstart.specs.tasks import Batch
+from headstart.specs import Batch, Solved, TensorSpec, read_head
 from headstart_plugins._heads.logistic import Weights
 
 if TYPE_CHECKING:

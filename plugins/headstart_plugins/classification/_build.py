@@ -13,8 +13,7 @@ from headstart.calibration import BINS, bins_of, fit_temperature, stored_tempera
 from headstart.engine.linear.pca import eigenbasis_of, ridge_weights
 from headstart.engine.linear.rows import Rows
 from headstart.errors import DataError
-from headstart.specs import Evaluation, Facts, Solved, TaskRequest, TensorSpec
-from headstart.specs.tasks import Batch
+from headstart.specs import Batch, Evaluation, Facts, Solved, TaskRequest, TensorSpec
 from headstart.suggest import suggestion
 from headstart_plugins._heads.evaluators import Sums, describe_classes, f1_scores, ratio
 from headstart_plugins._heads.labels import (

@@ -12,8 +12,7 @@ import numpy as np
 from headstart.engine.linear.pca import eigenbasis_of, ridge_weights
 from headstart.engine.linear.rows import Rows
 from headstart.errors import DataError
-from headstart.specs import Evaluation, Facts, Solved, TaskRequest, TensorSpec
-from headstart.specs.tasks import Batch
+from headstart.specs import Batch, Evaluation, Facts, Solved, TaskRequest, TensorSpec
 from headstart_plugins._heads.evaluators import RESAMPLES, Kept, Sums, middle_95
 from headstart_plugins._heads.logistic import Weights
 from headstart_plugins._heads.options import HeadOptions

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from headstart.engine.batch import concatenated, count_rows, take
-from headstart.specs import Batch
+from headstart.specs.base import Batch
 
 BLOCK = 4096
 """Rows in a block. It is fixed, so that sums over blocks are the same to the bit wherever they are taken."""
