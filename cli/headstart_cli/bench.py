@@ -14,12 +14,11 @@ from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins, re
 from headstart_cli.output import print_heading, print_json, print_table, print_text, say
 from headstart_cli.recipe_flags import ImageSize, InputFlags, flags_of
 
-Ref = Annotated[str, typer.Argument(metavar="BACKBONE", help="A backbone's name or reference.", show_default=False)]
 COMMAND = "from headstart_cli.main import run; run()"
 
 
 def bench(
-    ref: Ref,
+    ref: Annotated[str, typer.Argument(metavar="BACKBONE", help="A backbone's name or reference.", show_default=False)],
     image_size: ImageSize = None,
     input_flags: InputFlags = None,
     backend: BackendName = None,

@@ -16,11 +16,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="List, measure and remove features and programs kept on disk.", no_args_is_help=True)
 
 SIZE_FLAG = "--limit"
-Limit = Annotated[
-    str | None,
-    typer.Option(SIZE_FLAG, metavar="SIZE", help="What may stay, such as 20GB. Default: HEADSTART_CACHE_LIMIT."),
-]
-Kind = Annotated[str | None, typer.Option("--kind", metavar="KIND", help="Remove this kind alone.")]
 
 
 @app.command("list")
@@ -49,7 +44,13 @@ def size(as_json: AsJson = False, disable_plugin: DisablePlugins = None, debug: 
 
 @app.command("prune")
 def prune(
-    limit: Limit = None, as_json: AsJson = False, disable_plugin: DisablePlugins = None, debug: Debug = False
+    limit: Annotated[
+        str | None,
+        typer.Option(SIZE_FLAG, metavar="SIZE", help="What may stay, such as 20GB. Default: HEADSTART_CACHE_LIMIT."),
+    ] = None,
+    as_json: AsJson = False,
+    disable_plugin: DisablePlugins = None,
+    debug: Debug = False,
 ) -> None:
     """Remove what was not used for longest, until the rest is within the limit."""
     from headstart.cache import parse_size
@@ -60,7 +61,10 @@ def prune(
 
 @app.command("clear")
 def clear(
-    kind: Kind = None, as_json: AsJson = False, disable_plugin: DisablePlugins = None, debug: Debug = False
+    kind: Annotated[str | None, typer.Option("--kind", metavar="KIND", help="Remove this kind alone.")] = None,
+    as_json: AsJson = False,
+    disable_plugin: DisablePlugins = None,
+    debug: Debug = False,
 ) -> None:
     """Remove everything that is kept, or one kind. It is computed again when it is needed."""
     from headstart.errors import UsageError

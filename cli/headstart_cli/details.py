@@ -64,18 +64,13 @@ def show_details(registry: Registry, spec: Spec, *, skip: tuple[str, ...] = ()) 
     if changes := described.get("changes"):
         print_text()
         print_table(("change that augmentations may draw", "what it does"), list(changes.items()))
-    show_options(described["options"])
-
-
-def show_options(options: list[dict[str, Any]]) -> None:
-    """Print a table of options: default, what is accepted, and the sentence."""
-    if not options:
-        print_text("options: none")
-        return
     rows = [
         (option["name"], option["type"], _default(option["default"]), _accepted(option), option["help"])
-        for option in options
+        for option in described["options"]
     ]
+    if not rows:
+        print_text("options: none")
+        return
     print_text()
     print_table(("option", "type", "default", "accepts", "what it does"), rows)
 
@@ -128,21 +123,12 @@ def _built_stages(registry: Registry, spec: BackboneSpec, backend: str | None) -
     from headstart.engine.network.assemble import summarise
 
     try:
-        rows = summarise(spec, registry)
+        return [plain(row) for row in summarise(spec, registry)]
     except HeadstartError as exc:
         if backend is not None:
             raise
         say(f"shapes are not shown: {exc.message}")
         return None
-    return [
-        {
-            "stage": row.stage,
-            "layers": row.layers,
-            "parameters": row.parameters,
-            "outputs": {name: list(shape) for name, shape in row.outputs.items()},
-        }
-        for row in rows
-    ]
 
 
 def _show_stages(spec: BackboneSpec, rows: list[dict[str, Any]] | None) -> None:

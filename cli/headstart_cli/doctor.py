@@ -9,7 +9,6 @@ import platform
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins, registry_without
@@ -47,7 +46,6 @@ OPTIONAL = {
 
 def plugins(as_json: AsJson = False, disable_plugin: DisablePlugins = None, debug: Debug = False) -> None:
     """List plugins: versions, the hooks they implement, and why one was left out."""
-
     infos = registry_without(disable_plugin).plugins
     if as_json:
         print_json([asdict(info) for info in infos])
@@ -113,10 +111,10 @@ def diagnose(backend: str | None, disable: list[str] | None) -> dict[str, Any]:
 
 
 def _version(name: str) -> str | None:
+    from headstart.host.discovery import installed_release
+
     try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
+        return installed_release(name)
     except Exception:  # a damaged file of somebody else's
         return "unreadable"
 

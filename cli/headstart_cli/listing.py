@@ -34,25 +34,28 @@ def backbones(
     show_backbone(registry, registry.resolve_backbone(name), backend, as_json=as_json)
 
 
-def _verb(kind: str, help: str) -> Callable[..., None]:
-    """The verb that lists the offers of a kind, and with NAME shows one of them."""
+LISTED = {
+    "datasets": "List sources of data.",
+    "inputs": "List input kinds.",
+    "strategies": "List plans of training phases.",
+    "targets": "List kinds of targets.",
+    "tasks": "List tasks.",
+    "reporters": "List ways to tell about a run.",
+    "engines": "List ways to run the frozen part of a network.",
+}
+"""Kinds of offers whose verbs are alike, and what each verb says that it does."""
+
+
+def listing_of(kind: str) -> Callable[..., None]:
+    """The verb that lists the offers of one of `LISTED`, and with NAME shows one of them."""
 
     def listed(
         name: Name = None, as_json: AsJson = False, disable_plugin: DisablePlugins = None, debug: Debug = False
     ) -> None:
         show(kind, name, as_json, disable_plugin)
 
-    listed.__doc__ = help
+    listed.__doc__ = LISTED[kind]
     return listed
-
-
-datasets = _verb("datasets", "List sources of data.")
-inputs = _verb("inputs", "List input kinds.")
-strategies = _verb("strategies", "List plans of training phases.")
-targets = _verb("targets", "List kinds of targets.")
-tasks = _verb("tasks", "List tasks.")
-reporters = _verb("reporters", "List ways to tell about a run.")
-engines = _verb("engines", "List ways to run the frozen part of a network.")
 
 
 class _Offers(TyperGroup):

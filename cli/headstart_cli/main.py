@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from headstart.errors import HeadstartError
+from headstart_cli.listing import LISTED, listing_of
 from headstart_cli.options import Debug
 from headstart_cli.output import print_error, print_text
 from headstart_cli.recipe_flags import TakesInputFlags
@@ -31,13 +32,6 @@ VERBS = (
     ("doctor", "headstart_cli.doctor:doctor"),
     ("plugins", "headstart_cli.doctor:plugins"),
     ("backbones", "headstart_cli.listing:backbones"),
-    ("datasets", "headstart_cli.listing:datasets"),
-    ("inputs", "headstart_cli.listing:inputs"),
-    ("strategies", "headstart_cli.listing:strategies"),
-    ("targets", "headstart_cli.listing:targets"),
-    ("tasks", "headstart_cli.listing:tasks"),
-    ("reporters", "headstart_cli.listing:reporters"),
-    ("engines", "headstart_cli.listing:engines"),
 )
 """Each verb and its function. These modules are thin: they import the library when they are called."""
 
@@ -66,6 +60,8 @@ def build_app() -> typer.Typer:
     for name, target in VERBS:
         command = TakesInputFlags if name in TAKE_RECIPES else None
         built.command(name, cls=command)(pkgutil.resolve_name(target))
+    for kind in LISTED:
+        built.command(kind)(listing_of(kind))
     for name, target in GROUPS:
         built.add_typer(pkgutil.resolve_name(target), name=name)
     return built

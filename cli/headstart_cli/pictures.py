@@ -43,8 +43,7 @@ def write_picture(path: Path, png: bytes) -> None:
     """Sign a picture, make its folder and write it in one step. Raises the errors of `verify_place`, `write_file`."""
     verify_place(path)
     with explained(path):
-        if not path.parent.is_dir():
-            make_folders(path.parent)
+        make_folders(path.parent)
     chunk = b"tEXt" + SIGN
     signed = struct.pack(">I", len(SIGN)) + chunk + struct.pack(">I", zlib.crc32(chunk))
     write_file(path, png[:HEADER_END] + signed + png[HEADER_END:])

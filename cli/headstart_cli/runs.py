@@ -19,41 +19,20 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run's folder.")]
-Data = Annotated[
-    str | None, typer.Argument(help="Other labelled data, all of it scored. Default: the run's own test split.")
-]
-SplitName = Annotated[
-    str, typer.Option("--split", metavar="NAME", help="train, val, test or all, of the run's own data.")
-]
-Predictions = Annotated[
-    Path | None, typer.Option("--predictions", metavar="FILE", help="Write every answer to this CSV file.")
-]
-Inputs = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[INPUT]...",
-        help="Files, folders searched for files, tables with a column path or text; texts, where the run reads texts. "
-        "- reads one input a line from stdin.",
-    ),
-]
-Texts = Annotated[list[str] | None, typer.Option("--text", metavar="TEXT", help="A text to answer. Can be repeated.")]
-TopK = Annotated[int, typer.Option("--top-k", metavar="N", min=1, help="How many answers an input.")]
-AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
-Out = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="Write the files that the task makes of its answers.")
-]
-Reporter = Annotated[
-    list[str] | None,
-    typer.Option("--reporter", metavar="NAME", help="Which reports; default: those of the run. Can be repeated."),
-]
 
 
 def evaluate(
     run: RunPath,
-    data: Data = None,
-    split: SplitName = "test",
+    data: Annotated[
+        str | None, typer.Argument(help="Other labelled data, all of it scored. Default: the run's own test split.")
+    ] = None,
+    split: Annotated[
+        str, typer.Option("--split", metavar="NAME", help="train, val, test or all, of the run's own data.")
+    ] = "test",
     backend: BackendName = None,
-    predictions: Predictions = None,
+    predictions: Annotated[
+        Path | None, typer.Option("--predictions", metavar="FILE", help="Write every answer to this CSV file.")
+    ] = None,
     as_json: AsJson = False,
     disable_plugin: DisablePlugins = None,
     debug: Debug = False,
@@ -82,13 +61,24 @@ def evaluate(
 
 def predict(
     run: RunPath,
-    inputs: Inputs = None,
-    texts: Texts = None,
-    top_k: TopK = 1,
-    out: Out = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[INPUT]...",
+            help="Files, folders searched for files, tables with a column path or text; texts, where the run reads "
+            "texts. - reads one input a line from stdin.",
+        ),
+    ] = None,
+    texts: Annotated[
+        list[str] | None, typer.Option("--text", metavar="TEXT", help="A text to answer. Can be repeated.")
+    ] = None,
+    top_k: Annotated[int, typer.Option("--top-k", metavar="N", min=1, help="How many answers an input.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Write the files that the task makes of its answers.")
+    ] = None,
     backend: BackendName = None,
     as_json: AsJson = False,
-    as_csv: AsCsv = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     disable_plugin: DisablePlugins = None,
     debug: Debug = False,
 ) -> None:
@@ -147,7 +137,10 @@ def _flatten(answer: Mapping[str, Any]) -> dict[str, Any]:
 
 def report(
     run: RunPath,
-    reporter: Reporter = None,
+    reporter: Annotated[
+        list[str] | None,
+        typer.Option("--reporter", metavar="NAME", help="Which reports; default: those of the run. Can be repeated."),
+    ] = None,
     disable_plugin: DisablePlugins = None,
     debug: Debug = False,
 ) -> None:

@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List, fetch and verify published weights.", no_args_is_help=True)
 
-Names = Annotated[
-    list[str] | None, typer.Argument(metavar="[NAME]...", help="Backbones; NAME:SET for one weights set.")
-]
-
 
 @app.command("list")
 def list_weights(as_json: AsJson = False, disable_plugin: DisablePlugins = None, debug: Debug = False) -> None:
@@ -64,7 +60,12 @@ def get(
 
 @app.command("verify")
 def verify(
-    names: Names = None, as_json: AsJson = False, disable_plugin: DisablePlugins = None, debug: Debug = False
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Backbones; NAME:SET for one weights set.")
+    ] = None,
+    as_json: AsJson = False,
+    disable_plugin: DisablePlugins = None,
+    debug: Debug = False,
 ) -> None:
     """Compare the weights on this machine with their size and digest; exit code 1 where one differs."""
     rows = [_verified(spec, weights) for spec, weights in _chosen(registry_without(disable_plugin), names or ())]

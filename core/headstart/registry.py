@@ -18,8 +18,7 @@ from headstart import hookspecs
 from headstart.errors import UsageError
 from headstart.host.discovery import PluginInfo, find_plugins
 from headstart.host.guard import PluginFailure, declaring
-from headstart.host.offers import LoadedPlugin
-from headstart.host.registry import Registry
+from headstart.host.registry import LoadedPlugin, Registry
 from headstart.host.verification import KINDS, verify_name, verify_specs, what_changed
 from headstart.specs import API
 from headstart.suggest import suggestion

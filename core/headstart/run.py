@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -17,16 +16,16 @@ from headstart.atomic import write_file
 from headstart.backend import activate, choose_backend, installed_backends
 from headstart.data.split_file import SPLITS, SplitRow, read_split
 from headstart.data.targets import build_target_kind, other_kind
-from headstart.documents import plain
+from headstart.documents import plain, read_object
 from headstart.errors import DataError, UsageError
-from headstart.host.offers import looks_like_path
+from headstart.host.registry import looks_like_path
 from headstart.recipe import Recipe
 from headstart.recipes.build import build_recipe, recipe_of_run
 from headstart.recipes.file import verify_form
 from headstart.recipes.resolve import ResolvedRecipe, resolve_recipe
 from headstart.registry import Registry, load_registry
 from headstart.runs.evaluation import Labelled, OnProgress, documents, open_predictions, score
-from headstart.runs.folder import RunFolder
+from headstart.runs.folder import LARGEST_RESULT, RunFolder
 from headstart.runs.reporting import SampleView, open_reporters, replay
 from headstart.specs import AUTO, PRETRAINED, DatasetRequest, Record, Records, TargetKind
 
@@ -70,8 +69,7 @@ class Run:
     @cached_property
     def result(self) -> Mapping[str, Any]:
         """What result.json holds."""
-        document: Mapping[str, Any] = json.loads(self.folder.result.read_text(encoding="utf-8"))
-        return document
+        return read_object(self.folder.result, LARGEST_RESULT)
 
     @cached_property
     def artefact(self) -> Artefact:

@@ -35,7 +35,7 @@ def main() -> None:
     stated = build_recipe(flags=job["flags"], file=Path(job["recipe"]) if job["recipe"] else None)
     with tempfile.TemporaryDirectory() as scratch:
         plan = make_plan(make_ready(stated, registry), Path(scratch))
-        print(json.dumps({"samples": plan.samples(), **train(plan, job)}))
+        print(json.dumps({"samples": plan.data.split.counts, **train(plan, job)}))
 
 
 def train(plan: Any, job: dict[str, Any]) -> dict[str, Any]:

@@ -1,30 +1,168 @@
-"""The registry: offers by name or reference, defaults, and build targets that are blamed on their plugins."""
+"""The registry: what plugins offer, by name, by path or as `KIND:REF`, defaults, and build targets that are blamed on
+their plugins.
+
+A reference is a path if it starts with `.`, `/` or `~`, or exists. A registered name that also exists as a
+path is an error that shows both spellings, and so are two plugins that would open the same path.
+"""
 
 from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import pluggy
 
 from headstart.errors import HeadstartError, PluginError, Problem, UsageError
 from headstart.host.discovery import PluginInfo
 from headstart.host.guard import PluginFailure, guarded
-from headstart.host.offers import Offers
-from headstart.specs import AnySpec, BackboneSpec, InputSpec, Spec, StrategySpec, TaskSpec
+from headstart.host.verification import KINDS, verify_spec
+from headstart.specs import AnySpec, BackboneSpec, DatasetSpec, InputSpec, Spec, StrategySpec, TaskSpec
+from headstart.suggest import suggestion
 
 if TYPE_CHECKING:
     from headstart.recipe import Recipe
 
-S = TypeVar("S", bound=AnySpec)
+S = TypeVar("S", bound=Spec)
+
+
+def singular(kind: str) -> str:
+    """One offer of a kind: "backbone" for "backbones"."""
+    return "strategy" if kind == "strategies" else kind.removesuffix("s")
 
 
 @dataclass(frozen=True)
-class Registry(Offers):
-    """What is on offer; everything that can be chosen by name or reference is looked up here."""
+class LoadedPlugin:
+    """A plugin that can be used: its hook implementations by name, and its verified specs by kind."""
+
+    info: PluginInfo
+    hooks: Mapping[str, pluggy.HookImpl]
+    specs: Mapping[str, tuple[AnySpec, ...]]
+
+    def call(self, hook: str, **arguments: Any) -> Any:
+        """Call one of its hooks with those arguments that it asks for; None where it does not implement it.
+
+        Whatever the plugin raises comes out as it is: wrap the call in `guard.guarded`.
+        """
+        implementation = self.hooks.get(hook)
+        if implementation is None:
+            return None
+        return implementation.function(*(arguments[name] for name in implementation.argnames))
+
+
+@dataclass(frozen=True)
+class ResolvedDataset:
+    """A dataset's spec, and the path or reference that it opens, or None. `str` gives a spelling that means
+    it.
+    """
+
+    spec: DatasetSpec
+    reference: str | None
+
+    def __str__(self) -> str:
+        return self.spec.name if self.reference is None else f"{self.spec.name}:{self.reference}"
+
+
+@dataclass(frozen=True)
+class Registry:
+    """What is on offer; everything that can be chosen by name or reference is looked up here. Kinds are "backbones",
+    "datasets", "inputs", "augmentations", "strategies", "targets", "tasks", "reporters", "lowerings" and "engines".
+
+    `plugins` tells about every plugin that is installed, those that failed or are disabled among them, sorted by name;
+    `loaded` are those that can be used, `causes` the exception of each one that failed.
+    """
+
+    plugins: tuple[PluginInfo, ...]
+    loaded: tuple[LoadedPlugin, ...]
+    causes: Mapping[PluginInfo, BaseException] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> tuple[PluginInfo, ...]:
+        """The plugins that were left out because something is wrong with them."""
+        return tuple(info for info in self.plugins if info.error is not None)
+
+    def specs(self, kind: str) -> tuple[Any, ...]:
+        """All offers of a kind, sorted by name. Raises UsageError for an unknown kind."""
+        if kind not in KINDS:
+            raise UsageError(f"{kind!r} is no kind of offer", hint=f"kinds are {', '.join(KINDS)}")
+        offers = (spec for plugin in self.loaded for spec in plugin.specs.get(kind, ()))
+        return tuple(sorted(offers, key=lambda spec: spec.name))
+
+    def get(self, kind: str, name: str) -> Any:
+        """The offer called `name`: full `plugin/name`, or bare where that is unique.
+
+        Raises UsageError for an unknown name (with near misses) or one that several plugins use, PluginError
+        where the plugin that it names failed.
+        """
+        specs = self.specs(kind)
+        matches = matching(specs, name)
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            spellings = " and ".join(spec.name for spec in matches)
+            raise UsageError(f"{name!r} is ambiguous: {spellings}", hint="write the full name")
+        wanted, slash, _ = name.partition("/")
+        works = any(plugin.info.name == wanted for plugin in self.loaded)
+        for info in self.plugins:
+            if info.name == wanted and info.error is not None and not works:
+                raise PluginError(
+                    f"{name!r} is not available: {info.origin} failed: {info.error}",
+                    hint="install what it needs or another version of it; `headstart plugins` lists all failures",
+                ) from self.causes.get(info)
+            if info.name == wanted and info.disabled and slash:
+                raise UsageError(
+                    f"no {singular(kind)} is named {name!r}: plugin {wanted!r} is disabled",
+                    hint="see --disable-plugin and the variables HEADSTART_DISABLE_PLUGINS and HEADSTART_PLUGINS",
+                )
+        hint = suggestion(name, [spec.name for spec in specs])
+        failed = ", ".join(info.name for info in self.failed)
+        note = f"these plugins failed and are left out: {failed} (`headstart plugins` says why)" if failed else None
+        raise UsageError(
+            f"no {singular(kind)} is named {name!r}",
+            hint="; ".join(part for part in (hint, note) if part) or None,
+        )
+
+    def resolve_backbone(self, ref: str) -> BackboneSpec:
+        """The backbone that a name, a path or `KIND:REF` means. Raises UsageError or PluginError."""
+        _require_written(ref, "backbone")
+        named = matching(self.specs("backbones"), ref)
+        if looks_like_path(ref):
+            return _opened_backbone(self.loaded, ref, _path(ref, named))
+        if ":" in ref and not named:
+            return _opened_backbone(self.loaded, ref, ref)
+        plugin, slash, _ = ref.partition("/")
+        owners = [each for each in self.loaded if each.info.name == plugin and "resolve_backbone" in each.hooks]
+        if slash and owners and not named:  # where a plugin resolves references, `plugin/anything` is its to answer
+            return _opened_backbone(owners, ref, ref)
+        return cast("BackboneSpec", self.get("backbones", ref))
+
+    def resolve_dataset(self, ref: str) -> ResolvedDataset:
+        """The dataset that a name, a path or `KIND:REF` means. Raises UsageError or PluginError."""
+        _require_written(ref, "dataset")
+        named = matching(self.specs("datasets"), ref)
+        if looks_like_path(ref):
+            return _dataset_at(self, ref, _path(ref, named))
+        kind, colon, rest = ref.partition(":")
+        if colon and not named:
+            spec = self.get("datasets", kind)
+            if not spec.takes_path:
+                raise UsageError(f"{spec.name} opens no path, received {rest!r}", hint=f"write {kind}")
+            _require_written(rest, f"path after {kind}:")
+            return ResolvedDataset(spec, str(Path(rest).expanduser()) if rest.startswith("~") else rest)
+        try:
+            spec = self.get("datasets", ref)
+        except UsageError as exc:
+            if named:
+                raise
+            raise UsageError(f"no such path, and {exc.message}: {ref}", hint=exc.hint) from exc
+        if spec.takes_path:
+            raise UsageError(f"{spec.name} needs a path", hint=f"write {ref}:PATH")
+        return ResolvedDataset(spec, None)
 
     def provenance(self, spec: Spec) -> PluginInfo:
         """The plugin that offers `spec`."""
@@ -151,6 +289,98 @@ class Registry(Offers):
                     raise failure from exc.__cause__
                 failures.append(failure.message)
         return problems, failures
+
+
+def matching(specs: Sequence[S], name: str) -> list[S]:
+    """The specs that `name` could mean: the one of that full name, or all of that bare name."""
+    return [spec for spec in specs if name in (spec.name, spec.short_name)]
+
+
+def looks_like_path(ref: str) -> bool:
+    """Whether `ref` is written as a path, or is one."""
+    return ref.startswith((".", "/", "~")) or _exists(ref)
+
+
+def _exists(ref: str) -> bool:
+    try:
+        return Path(ref).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):  # a name too long, a NUL, an unknown ~user: no such path
+        return False
+
+
+def _dataset_at(registry: Registry, ref: str, path: str) -> ResolvedDataset:
+    """The dataset that opens `path`, which was written as `ref`."""
+    specs = {spec.name: spec for spec in registry.specs("datasets")}
+
+    def check(_: LoadedPlugin, answer: Any) -> None:
+        if not isinstance(answer, str) or answer not in specs:
+            near = suggestion(str(answer), specs)
+            raise PluginFailure(f"it answered {answer!r}, which is no dataset's full name; {near}")
+
+    answers = _ask(registry.loaded, "resolve_dataset", path, check)
+    names = sorted({answer for _, answer in answers})
+    if not names:
+        kinds = [spec.name for spec in specs.values() if spec.takes_path]
+        hint = f"say what it is, as in KIND:{ref}; kinds that open paths: {', '.join(kinds) or 'none'}"
+        raise UsageError(f"no dataset plugin recognises {ref}", hint=hint)
+    if len(names) > 1:
+        spellings = " or ".join(f"{name}:{ref}" for name in names)
+        raise UsageError(f"{' and '.join(names)} would both open {ref}", hint=f"write {spellings}")
+    return ResolvedDataset(specs[names[0]], path)
+
+
+def _opened_backbone(plugins: Sequence[LoadedPlugin], ref: str, asked: str) -> BackboneSpec:
+    """The one backbone that `plugins` make of `asked`, which was written as `ref`."""
+    answers = _ask(
+        plugins, "resolve_backbone", asked, lambda plugin, answer: verify_spec(answer, "backbones", plugin.info.name)
+    )
+    if not answers:
+        raise UsageError(f"no plugin opens {ref} as a backbone", hint="`headstart backbones` lists what there is")
+    if len(answers) > 1:
+        names = " and ".join(f"{plugin.info.name} ({answer.name})" for plugin, answer in answers)
+        raise UsageError(f"two plugins would open {ref}: {names}", hint="leave one out with --disable-plugin")
+    return cast("BackboneSpec", answers[0][1])
+
+
+def _ask(
+    plugins: Sequence[LoadedPlugin], hook: str, ref: str, check: Callable[[LoadedPlugin, Any], None]
+) -> list[tuple[LoadedPlugin, Any]]:
+    """The answers of `plugins` that are not None; `check` raises PluginFailure for one that is no answer.
+
+    One that fails counts only where nobody answers.
+    """
+    answers, failures = [], []
+    for plugin in plugins:
+        try:
+            with guarded():
+                answer = plugin.call(hook, ref=ref)
+                if answer is not None:
+                    check(plugin, answer)
+                    answers.append((plugin, answer))
+        except PluginFailure as exc:
+            failures.append((plugin, exc))
+    if failures and not answers:
+        plugin, failure = failures[0]
+        if isinstance(failure.__cause__, HeadstartError):
+            raise failure.__cause__ from failure
+        raise PluginError(f"{plugin.info.origin}: {hook} failed: {failure}") from failure.__cause__
+    return answers
+
+
+def _require_written(ref: str, what: str) -> None:
+    if not ref.strip():
+        raise UsageError(f"the {what} is empty")
+
+
+def _path(ref: str, named: Sequence[Spec]) -> str:
+    """The path that `ref` is. Raises UsageError where there is none, or where it could mean one of `named` too."""
+    if named and not ref.startswith((".", "/", "~")):
+        names = [spec.name if spec.name != ref else f"{spec.name} from another folder" for spec in named]
+        hint = f"write ./{ref} for the path, or {' or '.join(names)} for the name"
+        raise UsageError(f"{ref!r} is both a registered name and a path", hint=hint)
+    if not _exists(ref):
+        raise UsageError(f"no such path: {ref}", hint="check the spelling, or name a dataset or backbone")
+    return str(Path(ref).expanduser())
 
 
 def _unfit(spec: InputSpec, medium: str | None, takes: str | None) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from headstart.host.offers import looks_like_path
+from headstart.host.registry import looks_like_path
 from headstart.options import describe_options
 from headstart.recipe import KIND, NAMED_TABLES, OPTION_TABLES, Recipe
 from headstart.recipes.compatibility import (

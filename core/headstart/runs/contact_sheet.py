@@ -19,7 +19,7 @@ from headstart.data.views import Composed, Mixed, TrainingSamples, View, varied
 from headstart.errors import DataError, UsageError
 from headstart.recipes.resolve import ResolvedRecipe, bind
 from headstart.registry import Registry
-from headstart.runs.planning import build_kind, build_view, left_out, open_records
+from headstart.runs.planning import backbone_blueprint, build_view, left_out, open_records
 from headstart.specs import DrawsSheets, HasScale, InputKind, Preview, Record, Shown, TargetKind
 
 POOL = 64
@@ -45,7 +45,7 @@ def contact_sheet(
         )
     records = open_records(resolved, registry)
     bound = bind(resolved, registry, records)
-    kind = build_kind(bound, registry)
+    kind = backbone_blueprint(bound, registry).kind(registry)
     if not isinstance(kind, DrawsSheets):
         raise UsageError(
             f"the input kind {bound.input.name} draws no contact sheets",

@@ -133,13 +133,13 @@ def open_run(plan: Plan, decision: EngineDecision, folder: RunFolder, log: Event
             primary_metric=plan.task.primary_metric,
             higher_is_better=plan.task.higher_is_better,
             classes=tuple(plan.task.summary().get("classes", ())),
-            samples=plan.samples(),
+            samples=plan.data.split.counts,
             parameters={"total": count_parameters(plan), "trainable": count_learned(plan)},
             phases=tuple(phase.name for phase in plan.phases),
         )
     )
     if reestimated:
-        log.emit(BatchNormReestimated(layers=reestimated, samples=plan.samples()["train"]))
+        log.emit(BatchNormReestimated(layers=reestimated, samples=plan.data.split.counts["train"]))
     for warning in plan.warnings:
         log.warn(warning)
 
@@ -158,18 +158,17 @@ def training_of(
     sampling_weights = plan.task.sampling_weights(targets["train"]) if isinstance(plan.task, FitsTargets) else None
     if resumed is not None:
         clock.add(resumed.loaded.facts["seconds"])
-    resolved = plan.resolved
     source = Source(
         network=extractor.fast,
         data=plan.data,
         view=plan.view,
         view_key={
             "augmentations": [
-                [spec.name, dataclasses.asdict(resolved.options_of("augmentation", spec))]
-                for spec in resolved.augmentations
+                [spec.name, dataclasses.asdict(plan.resolved.options_of("augmentation", spec))]
+                for spec in plan.resolved.augmentations
             ],
             "symmetries": sorted(plan.records.symmetries),
-            "seed": resolved.recipe.seed,
+            "seed": recipe.seed,
         },
         open=extractor.open,
         store=ArrayStore(extractor.place.cache, folder.scratch, extractor.place.warn),
@@ -259,7 +258,7 @@ def conclude(
         "primary_metric": plan.task.primary_metric,
         "higher_is_better": plan.task.higher_is_better,
         "classes": list(plan.task.summary().get("classes", ())),
-        "samples": plan.samples(),
+        "samples": plan.data.split.counts,
         "metrics": documents({**before, **scored})["metrics"],
         "intervals": measured["intervals"],
         "baseline": plain(plan.task.baseline(plan.targets_once("train"), plan.targets_once("test"))),

@@ -13,6 +13,8 @@ from headstart.eventlog import EVENTS, tells_of_no_run
 from headstart.runs.lock import LOCK
 
 RUNS = Path("runs")
+LARGEST_RESULT = 2**30
+"""Bytes of a result.json that are read."""
 
 
 class RunFolder:

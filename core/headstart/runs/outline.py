@@ -69,7 +69,7 @@ def outline(plan: Plan) -> dict[str, Any]:
         "strategy": resolved.strategy.name,
         "augment": list(resolved.recipe.augment),
         "classes": list(plan.task.summary().get("classes", ())),
-        "samples": plan.samples(),
+        "samples": plan.data.split.counts,
         "parameters": {"total": count_parameters(plan)},
         "stages": [_stage(stage) for stage in plan.network.stages],
         "phases": [_phase(plan, phase) for phase in plan.phases],

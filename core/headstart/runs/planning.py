@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from headstart.data.prepared import PreparedData, PrepareOptions, examine, prepa
 from headstart.data.reading import OnProgress
 from headstart.data.targets import build_target_kind, other_kind
 from headstart.data.views import Composed, View, check_mixing
-from headstart.engine.network.blueprint import Blueprint, assets_of, digests_of
+from headstart.engine.network.blueprint import BackboneUse, Blueprint, assets_of, digests_of
 from headstart.errors import DataError, UsageError
 from headstart.host.discovery import installed_release
 from headstart.options import describe_options
@@ -38,7 +38,6 @@ from headstart.specs import (
     Finding,
     FitsTargets,
     InputKind,
-    InputRequest,
     MixesTargets,
     Phase,
     Records,
@@ -68,6 +67,7 @@ class Plan:
     backend: str
     records: Records
     data: PreparedData
+    backbone: Blueprint
     kind: InputKind
     target_kind: TargetKind
     task: Task
@@ -86,16 +86,13 @@ class Plan:
     def blueprint(self) -> Blueprint:
         """What the network is built from again."""
         resolved = self.resolved
-        return Blueprint(
-            backbone=self.registry.builder_of(resolved.backbone),
-            backbone_options=resolved.options["backbone"],
-            input=resolved.input,
-            input_options=resolved.options["input"],
-            preprocess=_preprocess(resolved),
+        return dataclasses.replace(
+            self.backbone,
             task=resolved.task,
             task_options=resolved.options["task"],
             head=resolved.built_head,
             labels=self.task.labels(),
+            features=(),
             input_assets=assets_of(self.kind),
             task_assets=assets_of(self.task),
         )
@@ -107,10 +104,6 @@ class Plan:
     def targets_once(self, split: str) -> Batch:
         """The same with each record of a split once, however many rows it gives."""
         return encoded(self.task, self.target_kind, self.data, self.data.firsts(split), self.scratch)
-
-    def samples(self) -> Mapping[str, int]:
-        """Samples by split; each may give several rows."""
-        return self.data.split.counts
 
 
 def encoded(task: Task, kind: TargetKind, data: PreparedData, rows: np.ndarray, scratch: Path) -> Batch:
@@ -125,23 +118,16 @@ def encoded(task: Task, kind: TargetKind, data: PreparedData, rows: np.ndarray, 
     )
 
 
-def _preprocess(resolved: BoundRecipe) -> Mapping[str, Any]:
-    """The preprocessing that goes with the chosen weights."""
-    weights = resolved.weights
-    return weights.preprocess if isinstance(weights, WeightsSpec) else resolved.backbone.preprocess
-
-
-def _assets(resolved: BoundRecipe, registry: Registry) -> Mapping[str, Path]:
-    """The files beside the weights, by name."""
-    weights = resolved.weights
-    return locate_assets(resolved.backbone, weights, registry) if isinstance(weights, WeightsSpec) else {}
-
-
-def build_kind(resolved: BoundRecipe, registry: Registry) -> InputKind:
-    """The input kind, with the weights' preprocessing and the user's options."""
-    request = InputRequest(_preprocess(resolved), resolved.options["input"], _assets(resolved, registry))
-    kind: InputKind = registry.load_target(resolved.input, resolved.input.build)(request)
-    return kind
+def backbone_blueprint(resolved: BoundRecipe, registry: Registry) -> Blueprint:
+    """The backbone and the input kind, with the preprocessing and the files of the weights and the user's options."""
+    use = BackboneUse(
+        resolved.backbone,
+        resolved.weights,
+        resolved.options["backbone"],
+        input=resolved.input,
+        input_options=resolved.options["input"],
+    )
+    return use.blueprint(registry)
 
 
 def open_records(resolved: ResolvedRecipe, registry: Registry) -> Records:
@@ -168,13 +154,13 @@ def check_data(
         bound = bind(resolved, registry, records)
     except DataError as error:
         return (Finding("error", error.message, 1, error.hint),)
-    kind = build_kind(bound, registry)
-    wanted = registry.get("targets", bound.task.targets)
-    if other := other_kind(records, wanted, registry):
+    backbone = backbone_blueprint(bound, registry)
+    kind = backbone.kind(registry)
+    if other := other_kind(records, registry.get("targets", bound.task.targets), registry):
         return (other,)
     with tempfile.TemporaryDirectory() as scratch:
-        options = _prepare_options(bound, kind, Path(scratch), warnings.append)
-        targets = build_target_kind(registry, wanted.name)
+        options = _prepare_options(bound, backbone, kind, Path(scratch), warnings.append)
+        targets = build_target_kind(registry, bound.task.targets)
         found = examine(records, kind, targets, options, on_progress=on_progress)
     said = [Finding("warning", message) for message in (*bound.warnings, *warnings)]
     return tuple(sorted([*found, *said], key=lambda finding: LEVELS.index(finding.level)))
@@ -199,13 +185,13 @@ def make_plan(
     bound = bind(ready.resolved, registry, records)
     check_weights_present(bound, registry)
     counted(bound, len(records.items))
-    kind = build_kind(bound, registry)
-    wanted = registry.get("targets", bound.task.targets)
-    if other := other_kind(records, wanted, registry):
+    backbone = backbone_blueprint(bound, registry)
+    kind = backbone.kind(registry)
+    if other := other_kind(records, registry.get("targets", bound.task.targets), registry):
         raise_errors([other])
-    targets = build_target_kind(registry, wanted.name)
+    targets = build_target_kind(registry, bound.task.targets)
     said: list[str] = []
-    options = _prepare_options(bound, kind, scratch, said.append)
+    options = _prepare_options(bound, backbone, kind, scratch, said.append)
     data = prepare(records, kind, targets, options, on_progress=on_progress)
     task = _build_task(bound, registry, data, targets, scratch)
     recipe = bound.recipe  # the threads are those that the run will pin
@@ -241,6 +227,7 @@ def make_plan(
         backend=ready.choice.name,
         records=records,
         data=data,
+        backbone=backbone,
         kind=kind,
         target_kind=targets,
         task=task,
@@ -274,7 +261,7 @@ def check_weights_present(resolved: ResolvedRecipe, registry: Registry) -> None:
 
 
 def _prepare_options(
-    resolved: BoundRecipe, kind: InputKind, scratch: Path, warn: Callable[[str], None]
+    resolved: BoundRecipe, backbone: Blueprint, kind: InputKind, scratch: Path, warn: Callable[[str], None]
 ) -> PrepareOptions:
     """How a recipe's data is prepared; what was read is kept in the user's cache."""
     return PrepareOptions(
@@ -285,7 +272,7 @@ def _prepare_options(
             "input": resolved.input.name,
             "version": resolved.input.version,
             "options": dataclasses.asdict(resolved.options["input"]),
-            "preprocess": dict(_preprocess(resolved)),
+            "preprocess": dict(backbone.preprocess),
             "assets": digests_of(assets_of(kind)),
             "packages": {name: installed_release(name) for name in ("headstart", *resolved.input.readers)},
         },
@@ -298,7 +285,7 @@ def _build_task(resolved: BoundRecipe, registry: Registry, data: PreparedData, k
     values = data.read_values(kind, np.unique(data.owners, return_index=True)[1])  # of each record once
     request = TaskRequest(options, targets=values)
     if head is not None:
-        request = TaskRequest(options, labels=head.labels, assets=_assets(resolved, registry))
+        request = TaskRequest(options, labels=head.labels, assets=backbone_blueprint(resolved, registry).input_assets)
     task: Task = registry.load_target(resolved.task, resolved.task.build)(request)
     if head is not None:
         try:

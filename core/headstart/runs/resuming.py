@@ -18,7 +18,7 @@ from headstart.recipes.option_tables import look_up_flags
 from headstart.recipes.problems import Problems
 from headstart.recipes.resolve import bind_to, resolve_recipe
 from headstart.registry import Registry
-from headstart.runs.folder import RunFolder, holds_no_run
+from headstart.runs.folder import LARGEST_RESULT, RunFolder, holds_no_run
 from headstart.specs import AUTO
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from headstart.runs.planning import Plan
 
 RESTORE = "restore it from a copy, or start a new run in another folder"
-LARGEST_RESULT = 2**30
 
 
 @dataclass(frozen=True)

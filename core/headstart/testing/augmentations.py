@@ -8,8 +8,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any
-from unittest import SkipTest
+from typing import Any, cast
 
 from headstart.errors import HeadstartError, PluginError
 from headstart.host.guard import describe
@@ -115,8 +114,7 @@ class AugmentationDrawn(WithInputKind):
         """Where texts hash to other numbers: Python's own hash differs from process to process."""
         here = plain_draws(self._sound(allowed=True), DRAWS)
         fresh = run_fresh(_draw_again, self._named(), environment={"PYTHONHASHSEED": "4711"})
-        if fresh.reply is None:
-            self._fail(f"drawing in another process fails: {fresh.error}", PURE)
+        self._require(fresh.reply is not None, f"drawing in another process fails: {fresh.error}", PURE)
         self._require(fresh.reply == here, "another process draws otherwise", PURE + " Not from hash().")
 
     def test_it_neither_reads_nor_moves_the_random_state_of_the_process(self) -> None:
@@ -241,8 +239,9 @@ class AugmentationDrawn(WithInputKind):
 
     def _sound(self, *, allowed: bool) -> Augmentation:
         """The augmentation where each draw is sound; else skips, for one test is about that."""
-        if self._problem() is not None:
-            raise SkipTest(f"what {self.name} draws is not sound, see the test of what it draws")
+        self._skip_where(
+            self._problem() is not None, f"what {self.name} draws is not sound, see the test of what it draws"
+        )
         return self._built(allowed=allowed)
 
     @shared
@@ -269,12 +268,10 @@ class AugmentationDrawn(WithInputKind):
     def _kind_spec(self) -> InputSpec:
         """The kind that applies what is drawn. Fails where none is installed."""
         if self.input_kind is not None:
-            named: InputSpec = self.registry.get("inputs", self.input_kind)
-            return named
+            return cast("InputSpec", self.registry.get("inputs", self.input_kind))
         fitting = [kind for kind in self.registry.specs("inputs") if self.spec.draws <= kind.changes.keys()]
         self._require(fitting, f"no input kind applies {sorted(self.spec.draws)}", "See level A: AugmentationDeclared.")
-        first: InputSpec = fitting[0]
-        return first
+        return cast("InputSpec", fitting[0])
 
     def _samples(self) -> dict[str, Any]:
         return make_up(self._input_kind().tensors, 8)
@@ -287,8 +284,7 @@ class AugmentationContract(AugmentationDeclared, AugmentationDrawn):
 def plain_draws(augmentation: Augmentation, draws: Iterable[Draw]) -> list[Any]:
     """What is drawn, one a draw, as JSON has it: floats are kept to the bit."""
     drawn = [asdict(augmentation.draw(*draw)) for draw in draws]
-    made: list[Any] = json.loads(json.dumps(drawn, default=float))  # numbers of numpy are numbers
-    return made
+    return cast("list[Any]", json.loads(json.dumps(drawn, default=float)))  # numbers of numpy are numbers
 
 
 def _draw_again(request: Mapping[str, Any]) -> list[Any]:

@@ -18,7 +18,7 @@ from headstart.backend import activate, choose_backend
 from headstart.errors import HeadstartError, PluginError, UsageError
 from headstart.host.discovery import PluginInfo
 from headstart.host.guard import describe
-from headstart.host.offers import singular
+from headstart.host.registry import singular
 from headstart.options import parse_options
 from headstart.registry import ALLOW_VARIABLE, DISABLE_VARIABLE, Registry, load_registry
 
@@ -109,8 +109,11 @@ class Contract:
     def plugin(self) -> str:
         """The plugin's part of the name."""
         plugin, slash, short = self.name.partition("/")
-        if not (plugin and slash and short):
-            self._fail(f"the class {self._title} has name = {self.name!r}", 'Set name = "plugin/offer".')
+        self._require(
+            plugin and slash and short,
+            f"the class {self._title} has name = {self.name!r}",
+            'Set name = "plugin/offer".',
+        )
         return plugin
 
     @property
@@ -151,9 +154,8 @@ class Contract:
         """The offer's options from `values`, or else those of the class."""
         chosen = self.options if values is None else values
         options, problems = parse_options(self.spec.options, dict(chosen), "options")
-        if problems:
-            listed = "; ".join(str(problem) for problem in problems)
-            self._fail(f"its options do not accept {dict(chosen)}: {listed}", "Correct these values.")
+        listed = "; ".join(map(str, problems))
+        self._require(not problems, f"its options do not accept {dict(chosen)}: {listed}", "Correct these values.")
         return options
 
     def _load(self, target: str) -> Callable[..., Any]:
@@ -181,8 +183,10 @@ class Contract:
 
     def _skip_without_requirements(self) -> None:
         for module in self.requires:
-            if importlib.util.find_spec(module.partition(".")[0]) is None:
-                raise SkipTest(f"{self.name} needs {module}, which is not installed")
+            self._skip_where(
+                importlib.util.find_spec(module.partition(".")[0]) is None,
+                f"{self.name} needs {module}, which is not installed",
+            )
 
     @contextmanager
     def _raising(self, what: str, change: str) -> Iterator[None]:
@@ -232,6 +236,11 @@ class Contract:
         __tracebackhide__ = True
         if not condition:
             self._fail(found, change)
+
+    def _skip_where(self, condition: object, reason: str) -> None:
+        """Skip the test where `condition` holds."""
+        if condition:
+            raise SkipTest(reason)
 
     def _fail(self, found: str, change: str) -> NoReturn:
         """Fail with what was found, and what the author should change."""

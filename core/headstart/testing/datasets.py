@@ -80,8 +80,9 @@ class DatasetOpened(WithInputKind):
     def test_its_records_are_sound(self) -> None:
         """Keys, payloads, labels, groups and splits are of the types that `headstart.specs.Record` names."""
         records = self._opened().records
-        for problem in _record_problems(records):
-            self._fail(problem, "Correct the records that the build target gives.")
+        self._require_sound(
+            "", next(_record_problems(records), None), "Correct the records that the build target gives."
+        )
         self._require(
             self.spec.medium in (None, records.medium),
             f"the medium of its records is {records.medium!r}, its spec says {self.spec.medium!r}",
@@ -107,19 +108,27 @@ class DatasetOpened(WithInputKind):
         self._require_sound("opened twice it gives ", _first_difference(records, again), ORDER)
         request = {"offer": self._named(), "reference": self._sample().reference}
         fresh = run_fresh(_open_again, request, environment={"PYTHONHASHSEED": "4711"})
-        if fresh.reply is None:
-            self._fail(f"opening it in another process fails: {fresh.error}", "It must depend on nothing but its path.")
+        self._require(
+            fresh.reply is not None,
+            f"opening it in another process fails: {fresh.error}",
+            "It must depend on nothing but its path.",
+        )
         self._require(fresh.reply == _summary(records), "another process finds other records, or another order", ORDER)
 
     def test_its_own_splits_are_disjoint(self) -> None:
         """Where it fixes train, val or test: no content and no group is on two sides."""
-        for problem in self._shared_by_its_splits():
-            self._fail(problem.message, "Take the repeated ones out of one side.")
+        self._require_none(
+            (problem.message for problem in self._shared_by_its_splits()),
+            "{odd}",
+            "Take the repeated ones out of one side.",
+        )
 
     def test_headstart_can_split_it(self) -> None:
         """Into sides that are disjoint and cover every labelled record."""
-        if self._shared_by_its_splits():
-            raise SkipTest(f"the splits that {self.name} fixes share records, see the test of its own splits")
+        self._skip_where(
+            self._shared_by_its_splits(),
+            f"the splits that {self.name} fixes share records, see the test of its own splits",
+        )
         targets, change = self._target_kind(), "A class needs at least three samples."
         items = _thinned(self._labelled(), targets)
         rows = _rows(items)
@@ -131,8 +140,9 @@ class DatasetOpened(WithInputKind):
             "the sides of its split do not cover every record exactly once",
             change,
         )
-        for problem in given_split_findings(split.rows):
-            self._fail(f"it cannot be split: {problem.message}", change)
+        self._require_none(
+            (problem.message for problem in given_split_findings(split.rows)), "it cannot be split: {odd}", change
+        )
 
     def test_a_reference_that_leads_nowhere_is_refused(self) -> None:
         """UsageError, before any data is read: the user mistyped a path, or gave one where none is taken."""
@@ -171,8 +181,9 @@ class DatasetOpened(WithInputKind):
     def _records(self) -> Records:
         """The records of the sample. Skips where they are not sound: one test is about that."""
         records = self._opened().records
-        if any(_record_problems(records)):
-            raise SkipTest(f"the records of {self.name} are not sound, see the test of that name")
+        self._skip_where(
+            any(_record_problems(records)), f"the records of {self.name} are not sound, see the test of that name"
+        )
         return records
 
     @shared

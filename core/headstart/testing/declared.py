@@ -179,8 +179,11 @@ class Declared(Contract):
 
     def _imported(self) -> Told:
         told = _import_fresh(self.plugin, self._published().module, tuple(sys.path))
-        if told.reply is None:
-            self._fail(f"importing the plugin ends the process: {told.error}", "It may only declare its offers.")
+        self._require(
+            told.reply is not None,
+            f"importing the plugin ends the process: {told.error}",
+            "It may only declare its offers.",
+        )
         error = told.reply["error"]
         # What a framework raises on its way (keras without a backend) is told by the test that looks for frameworks.
         self._require(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from headstart.specs import BackboneSpec, DatasetSpec, InputKind, InputRequest, InputSpec, TensorSpec
 from headstart.testing.contract import Contract, shared
@@ -30,8 +30,7 @@ def build_kind(
 ) -> InputKind:
     """The kind for `preprocess`; its option `size` is `side` where it has one. Raises what its build target raises."""
     options = spec.options(**sized(spec, side))
-    kind: InputKind = registry.load_target(spec, spec.build)(InputRequest(preprocess, options))
-    return kind
+    return cast("InputKind", registry.load_target(spec, spec.build)(InputRequest(preprocess, options)))
 
 
 def sized(spec: InputSpec, side: int | None) -> dict[str, Any]:

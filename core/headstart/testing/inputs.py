@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
-from unittest import SkipTest
 
 from headstart.errors import DataError, PluginError, UsageError
 from headstart.specs import (
@@ -140,8 +139,10 @@ class InputKindSubject(WithInputKind):
     def _rows(self) -> list[Prepared]:
         """All prepared rows, copied. Skips where their form is wrong: one test is about that."""
         rows = self._prepared()
-        if any(tensors_problem(row.tensors, self._input_kind().tensors) for row in rows):
-            raise SkipTest(f"what {self.name} prepares is not what it declares, see the test of that")
+        self._skip_where(
+            any(tensors_problem(row.tensors, self._input_kind().tensors) for row in rows),
+            f"what {self.name} prepares is not what it declares, see the test of that",
+        )
         return [replace(row, tensors={name: array.copy() for name, array in row.tensors.items()}) for row in rows]
 
 

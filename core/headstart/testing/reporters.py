@@ -21,7 +21,7 @@ from headstart.specs import Reporter, ReporterRequest, RunView
 from headstart.testing.contract import Contract, own_place, shared, told
 from headstart.testing.declared import Declared
 from headstart.testing.fresh_process import run_fresh
-from headstart.testing.recorded_run import START, RecordedRun, recorded_events
+from headstart.testing.recorded_run import RecordedRun, recorded_events
 
 UNWANTED = ("keras", "tensorflow")
 HOMES = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "HEADSTART_HOME")
@@ -154,7 +154,7 @@ class ReporterTold(Contract):
         """A warning may come before the run has started; previews are None where the data is not at hand."""
         noisy: list[Event] = []
         for number, event in enumerate(recorded_events()):
-            noisy += [Warned(time=START, message=f"warning {number}\x1b[31m", hint=None), event]
+            noisy += [Warned(time=event.time, message=f"warning {number}\x1b[31m", hint=None), event]
         with own_place() as place:
             self._tell(RecordedRun(place / "run", has_samples=False), noisy)
 
@@ -194,8 +194,7 @@ class ReporterTold(Contract):
         request = {"offer": offer, "folder": str(run)}
         fresh = run_fresh(_tell_run, request, folder=work, environment=environment)
         reply = fresh.reply or {"loaded": (), "error": fresh.error}
-        error = reply["error"]
-        self._require(error is None, f"told a whole run it fails: {error}", "Any legal run must do.")
+        self._require_sound("told a whole run it fails: ", reply["error"], "Any legal run must do.")
         RecordedRun(untouched).happen([])
         there, expected = contents(run), contents(untouched)
         return Telling(

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from unittest import SkipTest
 
+from headstart.data.checks import errors_among
 from headstart.data.targets import build_target_kind
 from headstart.errors import DataError
 from headstart.specs import (
@@ -141,16 +142,18 @@ class TargetKindRead(WithTargets):
 
     def test_sound_targets_pass_its_check(self) -> None:
         """Findings may be there, errors not: with one `fit` would stop."""
-        targets = self._examples()
-        errors = [each for each in self._findings(targets) if each.level == "error"]
-        self._require(not errors, f"check of sound targets gives {errors[:1]}", "Correct `check`, or `targets` here.")
+        self._require_none(
+            errors_among(self._findings(self._examples())),
+            "check of sound targets gives {odd}",
+            "Correct `check`, or `targets` here.",
+        )
 
     def test_its_check_tells_every_error_and_raises_none(self) -> None:
         """Of each target that `read` refuses there is an error, which names the record; `check` itself never raises."""
         targets = self._examples()
         self._findings(())
         for target in self.rubbish:
-            found = [each for each in self._findings((*targets, target)) if each.level == "error"]
+            found = errors_among(self._findings((*targets, target)))
             self._require(found, f"check has no error for {target!r}", "Yield a Finding for what `read` refuses.")
             named = f"record {len(targets)}"
             self._require(

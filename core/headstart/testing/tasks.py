@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
-from unittest import SkipTest
 
 from headstart.specs import (
     Calibrates,
@@ -108,8 +107,10 @@ class TaskSubject(WithTargets):
         """All examples. Skips where their form is wrong: one test is about that."""
         task = self._task()
         encoded = self._encoded_by(task)
-        if tensors_problem(encoded, task.targets, rows=len(self._values())):
-            raise SkipTest(f"what {self.name} encodes is not what it declares, see the test of that")
+        self._skip_where(
+            tensors_problem(encoded, task.targets, rows=len(self._values())),
+            f"what {self.name} encodes is not what it declares, see the test of that",
+        )
         return encoded
 
     def _cases(self) -> list[Facts]:
@@ -212,8 +213,9 @@ class TaskAnswered(TaskSubject):
     def test_the_loss_of_a_row_does_not_depend_on_the_others(self) -> None:
         """Alone and in a batch, in any order: else scores would depend on how a split is cut."""
         losses, count = self._losses(), len(self._values())
-        if losses.shape != (count,):
-            raise SkipTest(f"the loss of {self.name} is not one number a row, see the test of that")
+        self._skip_where(
+            losses.shape != (count,), f"the loss of {self.name} is not one number a row, see the test of that"
+        )
         for row in range(count):
             self._require_close(self._losses(slice(row, row + 1)), losses[row : row + 1], f"the loss of record {row}")
         self._require_close(self._losses(slice(None, None, -1)), losses[::-1], "in another order, the loss")

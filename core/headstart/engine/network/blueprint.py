@@ -57,7 +57,8 @@ class Blueprint:
 @dataclass(frozen=True)
 class BackboneUse:
     """A backbone by itself, with no task, head, strategy or phases: `spec` with its `options` (None: its own), its
-    `weights` (None: random ones of `seed`), and how samples are read (None: by the input kind's defaults).
+    `weights` (None: random ones of `seed`), and how samples are read: the `input` kind (None: the one that there is),
+    and its options (None: its defaults).
 
     Of its features those are taken that `features` names, all of them where that is empty.
     """
@@ -65,6 +66,7 @@ class BackboneUse:
     spec: BackboneSpec
     weights: WeightsSpec | Path | None = None
     options: Any = None
+    input: InputSpec | None = None
     input_options: Any = None
     features: tuple[str, ...] = ()
     seed: int = 0
@@ -74,7 +76,7 @@ class BackboneUse:
         where they are published. Raises MissingWeightsError where such a file is not here."""
         from headstart.weights.source import locate_assets
 
-        reading = registry.input_kind(takes=self.spec.takes)
+        reading = self.input or registry.input_kind(takes=self.spec.takes)
         published = self.weights if isinstance(self.weights, WeightsSpec) else None
         return Blueprint(
             backbone=registry.builder_of(self.spec),

@@ -63,6 +63,10 @@ class BackboneOffer(Contract):
         """The options of the small network that is built."""
         return self._chosen_options({**self.spec.given, **self.spec.tiny, **self.options})
 
+    def _skip_where_refused(self, backend: str) -> None:
+        reason = self.spec.refuses.get(backend)
+        self._skip_where(reason, f"{self.name} refuses the backend {backend}: {reason}")
+
     @shared
     def _input_kind(self) -> InputKind:
         try:
@@ -202,8 +206,9 @@ class BackboneBuilt(BackboneOffer):
 
     def test_its_stages_are_those_that_it_declares(self) -> None:
         """Each a model from named tensors to named tensors; together a chain."""
-        for problem in self._built().stage_problems():
-            self._fail(problem, "Correct `stages` in the spec, or the build target.")
+        self._require_sound(
+            "", next(self._built().stage_problems(), None), "Correct `stages` in the spec, or the build target."
+        )
 
     def test_no_tensor_between_its_stages_is_dead(self) -> None:
         """Random networks are often dead, and on a dead one everything is equal: activations need a sensible scale."""
@@ -216,17 +221,23 @@ class BackboneBuilt(BackboneOffer):
     def test_its_features_are_where_it_says_and_finite(self) -> None:
         """Stage, tensor, axes, stride and mask of each feature, and no NaN or infinity in any."""
         network = self._alive()
-        for problem in network.feature_problems(self._images(), self._outputs(network)):
-            self._fail(problem, "Correct the FeatureSpec, or what the stage gives.")
+        self._require_sound(
+            "",
+            next(network.feature_problems(self._images(), self._outputs(network)), None),
+            "Correct the FeatureSpec, or what the stage gives.",
+        )
 
     def test_its_default_options_give_the_declared_channels_and_parameters(self) -> None:
         """What a listing shows is about the network that users get, not about the tiny one."""
-        if self.spec.parameters is None and all(feature.channels is None for feature in self.spec.features):
-            raise SkipTest(f"{self.name} declares neither channels nor parameters")
+        self._skip_where(
+            self.spec.parameters is None and all(feature.channels is None for feature in self.spec.features),
+            f"{self.name} declares neither channels nor parameters",
+        )
         default = self._chosen_options(self.spec.given)
         network = self._built() if default == self._variant() else self._build(default)
-        for problem in network.channel_problems():
-            self._fail(problem, "State what the default options give; `tiny` has no say.")
+        self._require_sound(
+            "", next(network.channel_problems(), None), "State what the default options give; `tiny` has no say."
+        )
         self._require(
             self.spec.parameters in (None, network.parameters),
             f"it declares {self.spec.parameters} parameters and has {network.parameters}",
@@ -236,9 +247,10 @@ class BackboneBuilt(BackboneOffer):
     def test_saved_and_loaded_it_answers_the_same(self) -> None:
         """Weights written by name and read into a new network give equal outputs, to the bit."""
         network, twin = self._alive(), self._twin()
+        from headstart.engine.network.lsuv_init import seed_arrays
         from headstart.weights.files import read_safetensors, write_safetensors
 
-        twin.draw(seed=1)  # other weights, so that all of them have to come from the file
+        seed_arrays(twin.stages, seed=1)  # other weights, so that all of them have to come from the file
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / WEIGHTS
             write_safetensors(file, network.arrays)
@@ -286,8 +298,7 @@ class BackboneBuilt(BackboneOffer):
             "these layers are built with trainable=False: {odd}",
             "Remove it: what learns is the choice of the strategy and of the user.",
         )
-        for problem in network.freezing_problems():
-            self._fail(problem, "Give each stage weights of its own.")
+        self._require_sound("", next(network.freezing_problems(), None), "Give each stage weights of its own.")
 
     def test_a_training_step_changes_nothing_that_is_frozen(self) -> None:
         """The lowest stage does not learn here, nor do weights that were made with trainable=False."""
@@ -306,8 +317,7 @@ class BackboneBuilt(BackboneOffer):
     def test_a_training_step_leaves_statistics_of_normalisation_fixed(self) -> None:
         """A backbone always runs in inference mode: moving means and variances stay those of its source."""
         trained = self._trained()
-        if not trained.statistics:
-            raise SkipTest(f"{self.name} has no moving statistics")
+        self._skip_where(not trained.statistics, f"{self.name} has no moving statistics")
         self._require_none(
             sorted(trained.changed & trained.statistics),
             "a training step moved the statistics {odd}",
@@ -370,8 +380,7 @@ class BackboneBuilt(BackboneOffer):
     def _build(self, options: Any) -> SmallNetwork:
         """Call the build target; skips where it refuses this backend."""
         backend = self._backend()
-        if reason := self.spec.refuses.get(backend):
-            raise SkipTest(f"{self.name} refuses the backend {backend}: {reason}")
+        self._skip_where_refused(backend)
         from headstart.testing.backbones.network import SmallNetwork
 
         target, kind = self._load(self.spec.build), self._input_kind()
@@ -380,8 +389,10 @@ class BackboneBuilt(BackboneOffer):
             return SmallNetwork.build(target, options, self.spec, kind)
 
     def _bring_alive(self, network: SmallNetwork) -> str | None:
+        from headstart.testing.backbones.network import bring_alive
+
         with self._raising("running its stages", RUNS):
-            return network.bring_alive(self._images())
+            return bring_alive(network.stages, self._images(), features=self.spec.features)
 
     @shared
     def _batch(self) -> Mapping[str, np.ndarray]:
@@ -398,15 +409,18 @@ class BackboneBuilt(BackboneOffer):
 
     def _outputs(self, network: SmallNetwork) -> Outputs:
         """What `network` gives for the batch, now."""
+        from headstart.testing.backbones.network import run_stages
+
         with self._raising("running its stages", RUNS):
-            return network.outputs(self._images())
+            return run_stages(network.stages, self._images())
 
     @shared
     def _trained(self) -> Trained:
         """The small network before and after one update of all stages but the lowest."""
         network = self._alive()
-        if self._dead() is not None:
-            raise SkipTest(f"{self.name} is dead, so nothing can be learned: see the test of dead tensors")
+        self._skip_where(
+            self._dead() is not None, f"{self.name} is dead, so nothing can be learned: see the test of dead tensors"
+        )
         upper = tuple(stage.name for stage in network.stages[1:] or network.stages)
         with self._raising("one step of training", RUNS):
             headed = network.headed(self.registry, SAMPLES)
@@ -420,7 +434,7 @@ TOLERANCE = 1e-4
 LOWEST_STD = 0.01
 """Below it a tensor is dead, and equal to anything."""
 REFERENCE, OTHER = "torch", "jax"
-WEIGHTS, BATCH = "weights.safetensors", "batch.npz"
+WEIGHTS, BATCH = "weights.safetensors", "batch.safetensors"
 SEPARATOR = "/"
 """Between stage and tensor in the names of arrays; no stage may have it in its name."""
 
@@ -437,13 +451,16 @@ class BackboneAgrees(BackboneOffer):
     def test_both_backends_answer_alike(self) -> None:
         """Every tensor of every stage, features among them, within 1e-4 of its scale, which is more than 0.01."""
         for backend in BACKENDS:
-            if reason := self.spec.refuses.get(backend):
-                raise SkipTest(f"{self.name} refuses the backend {backend}: {reason}")
-            if backend not in installed_backends():
-                raise SkipTest(f'the backend {backend} is not installed: pip install "headstart[{backend}]"')
+            self._skip_where_refused(backend)
+            self._skip_where(
+                backend not in installed_backends(),
+                f'the backend {backend} is not installed: pip install "headstart[{backend}]"',
+            )
         self._skip_without_requirements()
+        from headstart.weights.files import write_safetensors
+
         with tempfile.TemporaryDirectory(prefix="headstart-") as folder:
-            write_arrays(Path(folder) / BATCH, self.batch(self._input_kind(), SAMPLES))
+            write_safetensors(Path(folder) / BATCH, self.batch(self._input_kind(), SAMPLES))
             expected = self._answers(REFERENCE, folder, inputs=None)
             found = self._answers(OTHER, folder, inputs=f"{REFERENCE}.npz")
         for (stage, name), array in expected.items():
@@ -453,8 +470,11 @@ class BackboneAgrees(BackboneOffer):
         """What each stage gives; weights are made, or read where there are `inputs` from another backend."""
         request = {"offer": {**self._named(), "size": self.size, "folder": folder}, "inputs": inputs}
         fresh = run_fresh(_answer, request, environment={VARIABLE: backend})
-        if fresh.reply is None:
-            self._fail(f"on {backend} it does not answer:{os.linesep}{fresh.error}", "See level B on that backend.")
+        self._require(
+            fresh.reply is not None,
+            f"on {backend} it does not answer:{os.linesep}{fresh.error}",
+            "See level B on that backend.",
+        )
         self._require_sound(f"on {backend}: ", fresh.reply["error"], "See level B on that backend.")
         return read_outputs(Path(folder) / f"{backend}.npz")
 
@@ -496,7 +516,9 @@ class _Given(BackboneBuilt):
 
     def batch(self, kind: InputKind, count: int) -> Mapping[str, np.ndarray]:
         """See `BackboneOffer`."""
-        return read_arrays(Path(self.folder) / BATCH)
+        from headstart.weights.files import read_safetensors
+
+        return read_safetensors(Path(self.folder) / BATCH)
 
 
 def _answer(request: Mapping[str, Any]) -> dict[str, str | None]:
@@ -511,6 +533,8 @@ def _answer(request: Mapping[str, Any]) -> dict[str, str | None]:
 def _write_answers(contract: _Given, inputs: str | None) -> str | None:
     """What is dead, so that nothing was written; None where all is well."""
     network, folder = contract._built(), Path(contract.folder)
+    import numpy as np
+
     from headstart.testing.backbones.network import cut_finely
     from headstart.weights.files import read_safetensors, write_safetensors
 
@@ -525,27 +549,15 @@ def _write_answers(contract: _Given, inputs: str | None) -> str | None:
         return "no installed task takes one of its features"
     given = None if inputs is None else read_outputs(folder / inputs)
     found = headed.stage_by_stage(network.spec, contract._batch(), given)
-    write_arrays(folder / f"{contract._backend()}.npz", {SEPARATOR.join(key): each for key, each in found.items()})
+    named: Any = {SEPARATOR.join(key): each for key, each in found.items()}
+    np.savez(folder / f"{contract._backend()}.npz", **named)  # which keeps the order of the stages
     return None
-
-
-def write_arrays(file: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write `arrays` by name to `file`."""
-    import numpy as np
-
-    named: Any = dict(arrays)
-    np.savez(file, **named)
-
-
-def read_arrays(file: Path) -> dict[str, np.ndarray]:
-    """The arrays of `file` by name."""
-    import numpy as np
-
-    with np.load(file) as stored:
-        return dict(stored)
 
 
 def read_outputs(file: Path) -> Outputs:
     """What each stage gave, by stage and tensor, in the order of the stages."""
-    parted = ((key.partition(SEPARATOR), array) for key, array in read_arrays(file).items())
-    return {(stage, name): array for (stage, _, name), array in parted}
+    import numpy as np
+
+    with np.load(file) as stored:
+        parted = ((key.partition(SEPARATOR), array) for key, array in stored.items())
+        return {(stage, name): array for (stage, _, name), array in parted}

@@ -16,7 +16,7 @@ from headstart.data.targets import build_target_kind
 from headstart.engine.device import forward, train_step, without_gradients
 from headstart.engine.network.assemble import backbone_inputs, graft
 from headstart.engine.network.cutting import between, lone_tensors, nodes_of
-from headstart.engine.network.lsuv_init import initialise, seed_arrays
+from headstart.engine.network.lsuv_init import initialise
 from headstart.engine.network.network import TAP, Network
 from headstart.engine.network.stages import (
     assign_arrays,
@@ -42,13 +42,13 @@ from headstart.specs import (
     Task,
     TaskRequest,
 )
+from headstart.testing.contract import MOST_LISTED
 
 if TYPE_CHECKING:
     import keras
 
 RATE = 1e-3
 SEED = 7
-MAX_LISTED = 6
 Arrays = Mapping[str, np.ndarray]
 Outputs = dict[tuple[str, str], np.ndarray]
 """What each stage gives, by stage and tensor."""
@@ -105,18 +105,6 @@ class SmallNetwork:
     def assign(self, arrays: Arrays, source: str) -> None:
         """Take other weights. Raises HeadstartError where names or shapes differ."""
         assign_arrays(self.stages, arrays, source=source)
-
-    def draw(self, seed: int) -> None:
-        """Take other random weights."""
-        seed_arrays(self.stages, seed=seed)
-
-    def bring_alive(self, images: Arrays) -> str | None:
-        """Seed and calibrate; returns what is dead, or None."""
-        return bring_alive(self.stages, images, features=self.spec.features)
-
-    def outputs(self, images: Arrays) -> Outputs:
-        """Every tensor that the stages give, one stage after the other, in inference mode."""
-        return run_stages(self.stages, images)
 
     def headed(self, registry: Registry, count: int, stages: Sequence[Stage] | None = None) -> Headed | None:
         """The stages, or `stages` in their place, below a head of the first task whose features they all have, and
@@ -222,7 +210,7 @@ def _stride_problem(feature: FeatureSpec, array: np.ndarray, inputs: Arrays) -> 
 
 
 def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names)[:MAX_LISTED])
+    return ", ".join(sorted(names)[:MOST_LISTED])
 
 
 @dataclass(frozen=True)
