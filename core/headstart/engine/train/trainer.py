@@ -74,7 +74,8 @@ class Trainer:
         self._steps = steps_per_epoch(train.samples.count, context.batch_size)
         # What every trial begins with: the weights that the phase changes, what updates move, and random states.
         self._start = self._weights()
-        self._initial = {name: copy_of(variable) for name, variable in trainable.variables.items()}
+        self._factors = trainable.adapter.factors if trainable.adapter else {}  # which are no weights of the network
+        self._first_factors = {name: copy_of(variable) for name, variable in self._factors.items()}
         self._seeds = [copy_of(variable) for variable in context.seeds()]
         self._optimizer = GroupedAdamW(
             trainable.variables,
@@ -394,11 +395,9 @@ class Trainer:
             "trainer": state.facts(),
             "reason": self._reason,
         }
-        # An adapter's factors are no weights of the network: only here are they kept.
-        factors = dict(zip(optimizer.names, optimizer.variables, strict=True)) if self._trainable.adapter else {}
         groups = {
             **context.shared_groups(self._trainable.changed),
-            "learned": {name: copy_of(variable) for name, variable in factors.items()},
+            "learned": {name: copy_of(variable) for name, variable in self._factors.items()},
             "first": _named(optimizer.names, optimizer.first),
             "second": _named(optimizer.names, optimizer.second),
             "averages": _named(optimizer.names, optimizer.averages),
@@ -418,8 +417,8 @@ class Trainer:
     def _reset(self) -> None:
         """Set everything that updates move as the phase began."""
         self._context.assign_weights(self._start)
-        for name, variable in self._trainable.variables.items():
-            variable.assign(self._initial[name])
+        for name, variable in self._factors.items():
+            variable.assign(self._first_factors[name])
         for variable, array in zip(self._context.seeds(), self._seeds, strict=True):
             variable.assign(array)
         self._optimizer.begin_again()
