@@ -9,7 +9,8 @@ from typing import Any, cast
 import numpy as np
 
 from headstart.engine.batch import concatenated, count_rows, take
-from headstart.specs import Batch, Calibrates, Evaluation, Facts, PoolsRows, Task
+from headstart.errors import PluginError
+from headstart.specs import Batch, Calibrates, Evaluation, Facts, Generates, PoolsRows, Task
 
 TOTALS = "totals"
 EVALUATOR = "evaluator."
@@ -142,9 +143,17 @@ def is_better(task: Task, new: Mapping[str, float], old: Mapping[str, float]) ->
 
 
 def pooled(task: Task, outputs: Batch, facts: Sequence[Facts]) -> Batch:
-    """The outputs (row, ...) of one record as a single row."""
+    """The outputs (row, ...) of one record as a single row. Raises PluginError for several rows of a task that generates
+    and does not say how they become one."""
+    if isinstance(task, PoolsRows | Generates) and count_rows(outputs) == 1:
+        return outputs
     if isinstance(task, PoolsRows):
-        return outputs if count_rows(outputs) == 1 else task.pool(outputs, facts)
+        return task.pool(outputs, facts)
+    if isinstance(task, Generates):
+        raise PluginError(
+            f"{type(task).__name__} generates an answer for each row, and a record here has {count_rows(outputs)} rows",
+            hint="its author can give it `pool`, see PoolsRows; or choose an input kind that makes one row a record",
+        )
     return {
         name: output.mean(axis=0, keepdims=True)
         for name, output in outputs.items()

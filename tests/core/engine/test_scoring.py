@@ -16,6 +16,7 @@ from headstart.engine.step import Step
 from headstart.engine.train.checkpoints import Checkpoints
 from headstart.engine.train.phases import run_phases
 from headstart.engine.train.trainer import Trainer
+from headstart.errors import PluginError
 from headstart.eventlog import read_events
 from headstart.events import EpochDone
 from headstart.specs import Evaluation, Phase, Solved, Stage
@@ -133,6 +134,22 @@ def test_pooled_rows_have_the_same_outputs_however_many_they_are():
     two = pooled(object(), outputs, [{}, {}])
     one = pooled(object(), take(outputs, slice(0, 1)), [{}])
     assert set(two) == set(one) == {"logits"}
+
+
+def test_several_rows_of_a_record_are_refused_of_a_task_that_generates_and_does_not_pool():
+    class Translation:
+        search = None
+
+        def start(self, head, features):
+            """Of no use here."""
+
+        def step(self, head, state, last, position):
+            """Of no use here."""
+
+    tokens = {"tokens": np.zeros((2, 5), np.int32)}
+    with pytest.raises(PluginError, match="Translation generates an answer for each row, and a record here has 2 rows"):
+        pooled(Translation(), tokens, [{}] * 2)
+    assert list(pooled(Translation(), take(tokens, slice(1)), [{}])) == ["tokens"]
 
 
 def test_a_score_step_answers_as_inference_does_with_losses_that_nothing_regularises(bench, network):
