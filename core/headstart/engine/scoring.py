@@ -143,8 +143,8 @@ def is_better(task: Task, new: Mapping[str, float], old: Mapping[str, float]) ->
 
 
 def pooled(task: Task, outputs: Batch, facts: Sequence[Facts]) -> Batch:
-    """The outputs (row, ...) of one record as a single row. Raises PluginError for several rows of a task that generates
-    and does not say how they become one."""
+    """The outputs (row, ...) of one record as a single row. Raises PluginError for several rows of a task that
+    generates and does not say how they become one."""
     if isinstance(task, PoolsRows | Generates) and count_rows(outputs) == 1:
         return outputs
     if isinstance(task, PoolsRows):
