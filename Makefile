@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=20 -q
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=20 -q
 INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt
 
 .PHONY: demo test test-all test-services stress lint bench bench-quick bench-accuracy bench-strategies clean
