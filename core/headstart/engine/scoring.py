@@ -49,6 +49,7 @@ def by_record(task: Task, batches: Iterable[ScoredRows]) -> Iterator[ScoredRows]
     for batch in batches:
         if batch.owners is None:
             yield batch
+            del batch  # or two batches of dense outputs are there at a time; so below
             continue
         starts = np.flatnonzero(np.diff(batch.owners, prepend=batch.owners[:1] - 1))
         for start, stop in zip(starts, [*starts[1:], len(batch.owners)], strict=True):
@@ -124,6 +125,7 @@ def scores_of(task: Task, batches: Iterable[ScoredRows], *, running: bool = Fals
     scores = Scores(task, running=running)
     for rows in by_record(task, batches):
         scores.add(rows)
+        del rows
     return scores
 
 
@@ -132,6 +134,7 @@ def found_by_calibrator(task: Calibrates, batches: Iterable[ScoredRows]) -> Mapp
     calibrator = task.calibrator()
     for rows in by_record(cast("Task", task), batches):
         calibrator.update(rows.targets, rows.outputs)
+        del rows
     return calibrator.found()
 
 

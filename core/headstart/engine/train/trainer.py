@@ -223,6 +223,7 @@ class Trainer:
             if not all(np.isfinite(each).all() for each in (found.losses, *found.outputs.values())):
                 raise self._log.val_diverged(self._state)
             yield found
+            del scored, found  # or two batches of dense outputs are there at a time
             if interruptible and self._interrupts.asked:
                 raise _InterruptedInValidationError
 
