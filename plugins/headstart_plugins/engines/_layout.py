@@ -5,9 +5,9 @@ numbers where it only has to know how they lie. It walks the graph in order and 
 is stored, and the order of its axes. Transposes then only change what is known; operations that are indifferent to
 the order run on what is stored; every other one gets its inputs as it expects them.
 
-OpenVINO's own passes leave more than half of these transposes. CPU time of a picture without this pass, as a multiple
-of that with it: EfficientNet-Lite0 2.3 (11.3 ms to 4.9), MobileNetV2 2.9, EfficientNetB0 2.3, ResNet50 1.5, VGG16 1.3,
-ConvNeXt-Tiny 1.1 (medians of 9 rounds in turn, 224 px, float32, one thread of an AMD EPYC, openvino 2026.4.1).
+OpenVINO's own passes leave more than half of these transposes. Processor time of a picture without this pass, as a
+multiple of that with it: EfficientNet-Lite0 2.5 (11.2 ms to 4.6), MobileNetV2 3.0, EfficientNetB0 2.3, ResNet50 1.5
+(`tests/benchmarks/layout.py`: medians of 9 rounds in turn, 224 px, float32, one thread, openvino 2026.4.1).
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@ Keras on PyTorch computes BatchNorm and rescaling on channels-last tensors, as e
 transposes of its convolutions. As batch normalisation over axis 1, the transposes meet and cancel in the exported
 graph, and ONNX Runtime folds each normalisation into the convolution before it.
 
-CPU time of a picture without these forms, as a multiple of that with them: EfficientNet-Lite0 1.9 (9.8 ms to 5.2), of
-which rescaling 1.15, MobileNetV2 2.1, EfficientNetB0 1.6, ResNet50 1.2 (medians of 9 rounds in turn, 224 px, float32,
-one thread of an AMD EPYC, onnxruntime 1.32.0).
+Processor time of a picture without these forms, as a multiple of that with them: EfficientNet-Lite0 1.8 (9.4 ms to
+5.1), MobileNetV2 2.0, EfficientNetB0 1.6, ResNet50 1.2 (`tests/benchmarks/layout.py`: medians of 9 rounds in turn, 224
+px, float32, one thread, onnxruntime 1.32.0).
 """
 
 from __future__ import annotations
