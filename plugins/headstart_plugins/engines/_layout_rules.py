@@ -51,10 +51,14 @@ def reduction(layout: Layout, node: Any) -> bool:
     if axes is None:
         return False
     order = first(layout, node) or ()
-    if not node.get_attributes()["keep_dims"]:
-        left = [axis for axis in order if axis not in axes]
-        order = tuple(sorted(left).index(axis) for axis in left)
-    return replace(layout, node, {1: constant_like(sorted(axes), node.input_value(1))}, order)
+    kept = order if node.get_attributes()["keep_dims"] else _without(order, axes)
+    return replace(layout, node, {1: constant_like(sorted(axes), node.input_value(1))}, kept)
+
+
+def _without(order: Order, axes: Sequence[int]) -> Order:
+    """`order` after the stored axes `axes` are gone."""
+    left = [axis for axis in order if axis not in axes]
+    return tuple(sorted(left).index(axis) for axis in left)
 
 
 def along_axis(layout: Layout, node: Any) -> bool:
@@ -67,6 +71,16 @@ def _rename(layout: Layout, node: Any, place: int) -> bool:
     return axes is not None and replace(
         layout, node, {place: constant_like(axes, node.input_value(place))}, first(layout, node)
     )
+
+
+def gather(layout: Layout, node: Any) -> bool:
+    """One index takes an axis away, a list of them keeps it."""
+    axes, indices = _axes(layout, node.input_value(0), node.input_value(2)), rank(node.input_value(1))
+    if axes is None or indices not in (0, 1) or node.get_attributes()["batch_dims"] != 0:
+        return False
+    order = first(layout, node) or ()
+    kept = order if indices else _without(order, axes)
+    return replace(layout, node, {2: constant_like(axes, node.input_value(2))}, kept)
 
 
 def slicing(layout: Layout, node: Any) -> bool:
@@ -83,11 +97,12 @@ def interpolate(layout: Layout, node: Any) -> bool:
     return place is not None and node.get_input_size() == place + 1 and _rename(layout, node, place)
 
 
-def pad(layout: Layout, node: Any) -> bool:
-    """The second and third input say how much is added before and after each axis."""
+def per_axis(layout: Layout, node: Any) -> bool:
+    """Inputs after the first hold one number an axis: how much a `Pad` adds before and after it, how often it is
+    repeated."""
     order = first(layout, node)
     changed = {}
-    for place in (1, 2):
+    for place in (1, 2) if node.get_type_name() == "Pad" else (1,):
         numbers = integers(node.input_value(place))
         if order is None or numbers is None or len(numbers) != len(order):
             return False
@@ -153,6 +168,27 @@ def _concat(layout: Layout, node: Any) -> bool:
     return True
 
 
+def _softmax(layout: Layout, node: Any) -> bool:
+    import openvino.opset15 as ov
+
+    stored = layout.read(node.input_value(0))
+    order = stored.order or ()
+    made = ov.softmax(stored.output, order[node.get_attributes()["axis"]])
+    layout.keep(node.output(0), made.output(0), order)
+    return True
+
+
+def _shape_of(layout: Layout, node: Any) -> bool:
+    """The shape of what is stored, in the tensor's own order."""
+    import openvino.opset15 as ov
+
+    stored = layout.read(node.input_value(0))
+    shape = ov.shape_of(stored.output, output_type=node.get_output_element_type(0))
+    made = ov.gather(shape, list(stored.order or ()), 0)
+    layout.keep(node.output(0), made.output(0), None)
+    return True
+
+
 UNARY = """
 Abs Ceiling Clamp Convert ConvertLike Cos Elu Erf Exp Floor Gelu HardSigmoid HSigmoid HSwish IsFinite IsInf IsNaN
 Log LogicalNot Mish Negative Relu Round Selu Sigmoid Sign Sin SoftPlus SoftSign Sqrt Swish Tan Tanh
@@ -170,13 +206,17 @@ RULES: Mapping[str, Rule] = {
     "Transpose": _transpose,
     "PRelu": _prelu,
     "BatchNormInference": _batch_norm,
-    "Pad": pad,
+    "Pad": per_axis,
+    "Tile": per_axis,
     "Concat": _concat,
     "Split": along_axis,
     "VariadicSplit": along_axis,
+    "Gather": gather,
     "Slice": slicing,
     "MVN": along_axis,
     "Interpolate": interpolate,
+    "Softmax": _softmax,
+    "ShapeOf": _shape_of,
     **dict.fromkeys(UNARY.split(), unary),
     **dict.fromkeys(BROADCAST.split(), _broadcast),
     **dict.fromkeys(REDUCTIONS.split(), reduction),

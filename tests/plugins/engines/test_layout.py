@@ -107,7 +107,10 @@ SHAPED = {
     "padding": lambda x: op.pad(x, [0, 1, 2, 0], [0, 0, 1, 0], "constant", np.float32(2)),
     "reflection": lambda x: op.pad(x, [0, 1, 2, 0], [0, 0, 1, 0], "reflect"),
     "cropping": lambda x: op.slice(x, [1, 0], [6, 3], [1, 2], [1, -2]),
+    "indices": lambda x: op.gather(x, np.array([5, 0, 2, 2]), np.array(-3)),
+    "repetition": lambda x: op.tile(x, [1, 2, 3, 1]),
     "upsampling": lambda x: op.interpolate(x, np.array([12, 5]), "linear_onnx", "sizes", axes=[1, 2]),
+    "softmax": lambda x: op.softmax(x, -1),
     "normalisation": lambda x: op.mvn(x, [-1], True, 1e-3, "inside_sqrt"),
     "mean kept": lambda x: op.multiply(x, op.reduce_mean(x, [1, 2], True)),
     "largest kept": lambda x: op.subtract(x, op.reduce_max(x, np.array(-1), True)),
@@ -260,9 +263,6 @@ UNKNOWN = {
     "an order by default": lambda x: op.transpose(x, np.zeros(0, "int64")),
     "a slice without axes": lambda x: op.slice(x, [0, 1], [3, 5], [1, 1]),
     "indices of two axes": lambda x: op.gather(x, np.array([[1, 2], [3, 0]]), np.array(3)),
-    "indices": lambda x: op.gather(x, np.array([5, 0, 2, 2]), np.array(-3)),
-    "repetition": lambda x: op.tile(x, [1, 2, 3, 1]),
-    "softmax": lambda x: op.softmax(x, -1),
     "broadcast from the left": lambda x: op.add(x, numbers_of(6, 1, 1), "NUMPY"),
 }
 
