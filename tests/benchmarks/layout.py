@@ -43,11 +43,10 @@ def main() -> None:
     rows = []
     for name in given.networks:
         network, image = build(name, given.image_size)
-        with contextlib.ExitStack() as folders:
-            folder = lambda: Path(folders.enter_context(tempfile.TemporaryDirectory()))  # noqa: E731
-            moved = opened(ENGINES[backend], network, folder())
+        with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
+            moved = opened(ENGINES[backend], network, Path(first))
             with left_as_traced(backend):
-                traced = opened(ENGINES[backend], network, folder())
+                traced = opened(ENGINES[backend], network, Path(second))
             apart = {key: np.abs(array - moved(image)[key]).max() for key, array in traced(image).items()}
             assert max(apart.values()) < 1e-3, apart
             times = [[seconds(each, image) for each in (traced, moved)] for _ in range(given.repeats)]
