@@ -182,7 +182,7 @@ def prepare(
     one for what cannot be read, and one for what `split` refuses.
     """
     options = options or PrepareOptions()
-    told = record_findings(records.items, targets.check)
+    told = [*records.findings, *record_findings(records.items, targets.check)]
     raise_errors(told)
     items = _chosen(records.items, targets, options)
     reading = read_all(items, kind, store=options.store, read_by=options.read_by, on_progress=on_progress)
@@ -206,7 +206,10 @@ def prepare_unsplit(
 ) -> PreparedData:
     """Other data for a finished run: every row counts as test. One class is fine; labels are the task's
     matter."""
-    told = record_findings(records.items, lambda items: target_findings(items, targets))
+    told = [
+        *records.findings,
+        *record_findings(records.items, lambda items: target_findings(items, targets)),
+    ]
     raise_errors(told)
     items = sorted(records.items, key=_key)
     reading = read_all(items, kind, store=store or ArrayStore(), on_progress=on_progress)
@@ -227,7 +230,7 @@ def examine(
 
     The split is tried where the records themselves have no error.
     """
-    found = record_findings(records.items, targets.check)
+    found = [*records.findings, *record_findings(records.items, targets.check)]
     sound = not errors_among(found)
     try:
         items = _chosen(records.items, targets, options) if sound else sorted(records.items, key=_key)

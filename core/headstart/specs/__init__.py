@@ -32,7 +32,7 @@ from headstart.specs.backbones import (
     WeightsSpec,
 )
 from headstart.specs.base import API, AUTO, BACKENDS, Batch, Spec
-from headstart.specs.datasets import DatasetBuild, DatasetRequest, DatasetSpec, Record, Records, Skipped
+from headstart.specs.datasets import DatasetBuild, DatasetRequest, DatasetSpec, Finding, Record, Records, Skipped
 from headstart.specs.engines import (
     PRECISIONS,
     Compiled,
@@ -77,7 +77,6 @@ from headstart.specs.strategies import (
 )
 from headstart.specs.targets import (
     AdvisesOnFew,
-    Finding,
     GivesExamples,
     HasScale,
     Recognised,

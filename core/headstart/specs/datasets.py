@@ -36,11 +36,25 @@ class Skipped:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """Something about the data that its user should know; errors stop `fit`.
+
+    `message` is a whole sentence that names a record or a count; `count` says how many it is about, `hint` what to do.
+    """
+
+    level: Literal["note", "warning", "error"]
+    message: str
+    count: int = 1
+    hint: str | None = None
+
+
+@dataclass(frozen=True)
 class Records:
     """What a dataset gives. `medium` is what its payloads are: "image", "text", "audio" or another one that an input
     kind reads; `symmetries` are changes that keep the labels true.
 
     `targets` names the kind of the targets where the dataset knows it; None: they are recognised by their looks.
+    `findings` are what the dataset itself has to say, such as how it read what could be read in several ways.
     """
 
     medium: str
@@ -48,6 +62,7 @@ class Records:
     symmetries: frozenset[str] = frozenset()
     skipped: tuple[Skipped, ...] = ()
     targets: str | None = None
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)

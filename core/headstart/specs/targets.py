@@ -7,24 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from headstart.specs.base import Spec
-from headstart.specs.datasets import Record, Records
+from headstart.specs.datasets import Finding, Record, Records
 from headstart.specs.inputs import Change, Facts
 
 if TYPE_CHECKING:
     import numpy as np
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something about the data that its user should know; errors stop `fit`.
-
-    `message` is a whole sentence that names a record or a count; `count` says how many it is about, `hint` what to do.
-    """
-
-    level: Literal["note", "warning", "error"]
-    message: str
-    count: int = 1
-    hint: str | None = None
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,13 @@ def test_conversions_are_counted():
     assert found == [("note", "2 samples made lower-case", 2), ("warning", "1 sample cut short", 1)]
 
 
+def test_what_the_dataset_itself_found_comes_first_and_its_errors_stop():
+    odd = Finding("warning", "two columns could be labels; 'b' was taken", 40, "--set dataset.label_column=a")
+    assert prepare(records(texts(), findings=(odd,)), Letters()).findings[0] == odd
+    with pytest.raises(DataError, match="no sides agree"):
+        prepare(records(texts(), findings=(odd, Finding("error", "no sides agree"))), Letters())
+
+
 def test_copies_are_noted_and_contradicting_labels_warned_of():
     items = [*texts(), Record("x", "t000", "a"), Record("y", "t001", "a")]
     data = prepare(records(items), Letters())
