@@ -17,6 +17,7 @@ from pathlib import Path
 from headstart.errors import UsageError
 from headstart.interrupts import import_library
 from headstart.specs.base import BACKENDS
+from headstart.threads import available_threads, wait_passively
 
 VARIABLE = "KERAS_BACKEND"
 HOME_VARIABLE = "KERAS_HOME"
@@ -90,7 +91,8 @@ DETERMINISTIC_XLA = "--xla_gpu_deterministic_ops=true"
 
 
 def activate(choice: BackendChoice, threads: int | None = None, *, deterministic: bool = False) -> None:
-    """Announce `choice`, import Keras where it is not loaded, and set precision, layout and, if given, threads.
+    """Announce `choice`, import Keras where it is not loaded, and set precision, layout and threads, by default as many
+    as this process may use; they sleep where they wait, see `wait_passively`.
 
     With `deterministic` only operations are used that give the same bits each time, on accelerators too; one that has
     no such form is an error there. On processors all operations do for a given number of threads.
@@ -98,13 +100,13 @@ def activate(choice: BackendChoice, threads: int | None = None, *, deterministic
     Raises UsageError where JAX was loaded before without that, and runs on an accelerator: it reads it once.
     """
     announce(choice)
-    if (
-        choice.name == "jax"
-    ):  # compile once a machine, not a run; small programs too: Keras draws each weight's shape by one
+    wait_passively()
+    threads = threads or available_threads()
+    if choice.name == "jax":
+        # Compile once a machine, not a run; small programs too: Keras draws each weight's shape by one.
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder() / "jax"))
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-        if threads is not None:
-            os.environ["NPROC"] = str(threads)  # XLA reads it once, when it starts its pool of threads
+        os.environ["NPROC"] = str(threads)  # XLA reads it once, when it starts its pool of threads
     if deterministic:
         if choice.name == "torch":
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -118,10 +120,10 @@ def activate(choice: BackendChoice, threads: int | None = None, *, deterministic
             os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {DETERMINISTIC_XLA}".strip()
     if loaded_backend() is None:
         _import_keras()
-    if choice.name == "torch" and threads is not None:
-        importlib.import_module("torch").set_num_threads(threads)
     if choice.name == "torch":
-        importlib.import_module("torch").use_deterministic_algorithms(deterministic)
+        torch = importlib.import_module("torch")
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(deterministic)
     configure_keras()
 
 
@@ -131,13 +133,6 @@ def is_deterministic(backend: str) -> bool:
     if backend == "torch":
         return bool(importlib.import_module("torch").are_deterministic_algorithms_enabled())
     return DETERMINISTIC_XLA in os.environ.get("XLA_FLAGS", "")
-
-
-def available_threads() -> int:
-    """The processor threads that this process may use: its share of the cores, or fewer by OMP_NUM_THREADS."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    return min(cores, int(asked)) if asked.isdecimal() and int(asked) > 0 else cores
 
 
 def _import_keras() -> None:
