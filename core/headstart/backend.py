@@ -7,6 +7,7 @@ installed of jax and torch. The file keras.json of the user is neither read nor 
 
 from __future__ import annotations
 
+import gc
 import importlib
 import importlib.util
 import os
@@ -143,6 +144,10 @@ def _import_keras() -> None:
     """
     named = HOME_VARIABLE in os.environ
     os.environ.setdefault(HOME_VARIABLE, str(store_root() / "keras"))
+    collecting = gc.isenabled()
+    # What an import makes stays. Looking for garbage in it, again and again, takes a third of a short command's time.
+    gc.collect()
+    gc.disable()
     try:
         import_library("keras")
     except Exception as exc:
@@ -151,6 +156,9 @@ def _import_keras() -> None:
             hint="`headstart doctor` names packages whose files are damaged; install what it names again",
         ) from exc
     finally:
+        if collecting:
+            gc.freeze()
+            gc.enable()
         if not named:
             del os.environ[HOME_VARIABLE]  # read at import only; other programs started from here keep their own
 
