@@ -12,7 +12,7 @@ GROUP = "label"
 MAX_LISTED = 5
 MAX_CLASSES_LISTED = 4
 USUAL = (
-    r"([^/]+?)[ ._(-]*[0-9]+[).]",
+    r"([^\W\d_][^/]*?)[ ._(-]*[0-9]+[).]",
     r"([^\W\d_]+)[^/]*$",
 )
 """How people name pictures by their class: `great_dane_12.jpg`, `cat (3).png`; then `cat_a-left.jpg`."""
