@@ -103,10 +103,11 @@ def _no_class_folders(tree: Tree, top: Path) -> DataError:
     pictures = tree.below(top)
     if not pictures:
         return DataError(f"{top}: no class folders with pictures in them", hint=SHAPE)
-    known = usual_pattern([tree.name(path) for path in pictures])
-    other = known or "labels in names are read by dataset.label_pattern, those in a table by manifest:TABLE.csv"
     count = f"{len(pictures)} picture{'' if len(pictures) == 1 else 's'}"
-    return DataError(f"{top}: no class folders, but {count}", hint=f"{SHAPE}; {other}")
+    hint = usual_pattern([tree.name(path) for path in pictures]) or (
+        "labels in names are read by dataset.label_pattern, those in a table by manifest:TABLE.csv"
+    )
+    return DataError(f"{top}: no class folders, but {count}", hint=f"{hint}; otherwise {SHAPE}")
 
 
 def _nested_classes(tree: Tree, top: Path) -> Iterator[tuple[str, list[Path]]]:
@@ -151,8 +152,8 @@ def _once(items: Sequence[Record]) -> tuple[list[Record], list[Finding]]:
 
 def _loose(tree: Tree, layout: Layout, items: Sequence[Record]) -> list[Path]:
     """The pictures that are no records, and lie below no folder that was left out as a whole."""
-    used = {record.payload for record in items}
-    return [path for path in tree.below(tree.root) if path not in used and set(layout.left).isdisjoint(path.parents)]
+    used, left = {record.payload for record in items}, set(layout.left)
+    return [path for path in tree.below(tree.root) if path not in used and left.isdisjoint(path.parents)]
 
 
 def _skipped(tree: Tree, loose: Sequence[Path], *, chosen: bool) -> Iterator[Skipped]:
@@ -170,10 +171,11 @@ def _skipped(tree: Tree, loose: Sequence[Path], *, chosen: bool) -> Iterator[Ski
     if chosen and loose:
         yield Skipped(str(tree.root), f"outside the chosen classes: {len(loose)} pictures")
         return
-    for folder, count in sorted(Counter(path.parent for path in loose).items()):
-        if count > 1:
-            yield Skipped(str(folder), f"{count} pictures outside the class folders")
+    folders = defaultdict(list)
+    for path in loose:
+        folders[path.parent].append(path)
+    for folder, paths in sorted(folders.items()):
+        if len(paths) == 1:
+            yield Skipped(str(paths[0]), "picture outside the class folders")
         else:
-            yield Skipped(
-                str(next(path for path in loose if path.parent == folder)), "picture outside the class folders"
-            )
+            yield Skipped(str(folder), f"{len(paths)} pictures outside the class folders")
