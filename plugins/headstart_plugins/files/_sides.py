@@ -90,22 +90,21 @@ def find_sides(tree: Tree, *, labelled: Callable[[Path], bool], nested: bool, na
     others = [folder for folder in tree.filled(root) if folder not in (*sides, *asked)]
     alone = len(sides) == 1 < len(folders)  # one among others can be a class, such as a train
     if not sides or (alone and (others or not asked) and not named and not _holds_classes(tree, sides[0], others)):
-        if not nested and not named:
+        if named:
+            return Layout((Top(tree.root, root, None),))
+        if not nested:
             _refuse_alike(tree, root)
-        return Layout((Top(tree.root, root, None),), findings=wraps)
+        return Layout((Top(tree.root, root, None),), findings=(*wraps, *(_among_classes(tree, each) for each in sides)))
     if others:
         raise _half_sides(tree, root, sides, others)
     _check_complete(root, sides)
     train = next(folder for folder in sides if side_of(folder.name) == "train")
-    classes = {each.name for each in tree.filled(_inner(tree, train))}
-    if labelled(train):
-        asked += [
-            folder
-            for folder in sides
-            if side_of(folder.name) == "test" and tree.any_below(folder) and not labelled(folder)
-        ]
+    classes = {each.name.lower() for each in tree.filled(_inner(tree, train))}
+    without = [folder for folder in sides if tree.any_below(folder) and not labelled(folder)]
+    if train not in without:
+        asked += [folder for folder in without if side_of(folder.name) == "test"]
     tops = tuple(
-        Top(folder, _inner(tree, folder, stop=classes.__contains__ if folder != train else None), side_of(folder.name))
+        Top(folder, _inner(tree, folder, stop=lambda name: name.lower() in classes), side_of(folder.name))
         for folder in sides
         if folder not in asked
     )
@@ -208,6 +207,11 @@ def _wrapper(tree: Tree, inner: Path) -> Finding:
     return Finding("note", message, hint="where its top folder is a class, --set dataset.sides=false")
 
 
+def _among_classes(tree: Tree, side: Path) -> Finding:
+    hint = "move it away where it is none; --set dataset.sides=false says that it is one"
+    return Finding("warning", f"{tree.name(side)} is taken for a class like the folders beside it", hint=hint)
+
+
 def _naming(tree: Tree, tops: Sequence[Top]) -> Iterator[Finding]:
     """What was taken for which side, where the names do not say it literally."""
     taken = [
@@ -233,6 +237,6 @@ def _left_out(tree: Tree, left: Sequence[Path], tops: Sequence[Top]) -> Iterator
 
 def _listed(names: Iterable[str]) -> str:
     """The first few names, and how many more there are."""
-    (*all_names,) = names
-    more = len(all_names) - MAX_LISTED
-    return ", ".join(all_names[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
+    first = list(names)
+    more = len(first) - MAX_LISTED
+    return ", ".join(first[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
