@@ -121,12 +121,12 @@ def has_class_folders(tree: Tree, folder: Path) -> bool:
 
 
 def _inner(tree: Tree, folder: Path, *, stop: Callable[[str], object] | None = None) -> Path:
-    """`folder`, or below it the first one that has several folders of pictures, where each on the way is all that there
-    is and has no name to `stop` at."""
+    """`folder`, or below it the first one that has several folders of pictures, or one with a name to `stop` at that
+    has; where each on the way is all that there is."""
     inner = folder
     while inner not in tree.pictures and len(inside := tree.folders.get(inner, [])) == 1:
         if stop and stop(inside[0].name):
-            return inner
+            return inner if len(tree.filled(_inner(tree, inside[0]))) > 1 else folder
         inner = inside[0]
     return inner if len(tree.filled(inner)) > 1 else folder
 

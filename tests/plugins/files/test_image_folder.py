@@ -103,7 +103,16 @@ def test_one_side_beside_something_else_is_no_class_where_either_holds_class_fol
 def test_pictures_in_the_folder_of_a_side_do_not_hide_that_it_is_one(tmp_path):
     touch(tmp_path, *(f"{side}/{c}/{i}.png" for side in ("train", "tset") for c in "ab" for i in range(10)))
     with pytest.raises(DataError, match="tset does not"):
-        opened(touch(tmp_path, "train/stray.png"))
+        opened(touch(tmp_path, "train/stray.png", "tset/stray.png"))
+
+
+def test_one_class_folder_is_opened_whatever_one_folder_it_has(tmp_path):
+    assert found(opened(touch(tmp_path, "dog/train/1.png"))) == [("dog/train/1.png", "dog", None)]
+
+
+def test_train_alone_is_a_side_in_the_only_folder_too(tmp_path):
+    items = opened(touch(tmp_path, "a/train/cat/1.png", "a/train/dog/2.png")).items
+    assert [(each.target, each.split) for each in items] == [("cat", "train"), ("dog", "train")]
 
 
 def test_a_folder_without_pictures_beside_sides_is_left_out_and_told(tmp_path):
