@@ -81,8 +81,7 @@ class Plan:
     @property
     def weights_name(self) -> str:
         """How the recipe names the weights that were taken."""
-        weights = self.resolved.weights
-        return weights.name if isinstance(weights, WeightsSpec) else str(weights or "none")
+        return str(self.resolved.recipe.weights)
 
     def blueprint(self) -> Blueprint:
         """What the network is built from again."""
