@@ -8,7 +8,7 @@ from pathlib import Path
 
 from headstart.hookspecs import hookimpl
 from headstart.options import option
-from headstart.specs import DatasetSpec
+from headstart.specs import DatasetSpec, Tolerances
 
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 
@@ -36,7 +36,7 @@ class PictureOptions:
 
 
 @dataclass(frozen=True)
-class FolderOptions(PictureOptions):
+class FolderOptions(PictureOptions, Tolerances):
     """How class folders are read."""
 
     nested: bool = option(
@@ -50,7 +50,7 @@ class FolderOptions(PictureOptions):
 
 
 @dataclass(frozen=True)
-class ManifestOptions(PictureOptions):
+class ManifestOptions(PictureOptions, Tolerances):
     """How a table of samples is read."""
 
     encoding: str = option("", "Text encoding such as latin-1; UTF-8, or what the file's BOM says, if unset.")

@@ -58,7 +58,7 @@ def build(request: DatasetRequest) -> Records:
                 )
             items += [Record(path.relative_to(root).as_posix(), path, label, split=split) for path in pictures]
     skipped = tuple(_skipped(root, tree, items, options))
-    return Records("image", tuple(items), options.symmetries, skipped, targets="targets/class")
+    return Records("image", tuple(items), options.symmetries, skipped, targets="targets/class", tolerances=options)
 
 
 def given_path(reference: str | None, what: Literal["file", "folder"], *, usage: str, otherwise: str) -> Path:

@@ -77,6 +77,7 @@ def build(request: DatasetRequest) -> Records:
         items,
         options.symmetries if column == "path" else frozenset(),
         targets=targets,
+        tolerances=options,
     )
 
 
