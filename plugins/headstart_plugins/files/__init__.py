@@ -36,7 +36,7 @@ class PictureOptions:
 
 
 @dataclass(frozen=True)
-class FolderOptions(PictureOptions, Tolerances):
+class FolderOptions(Tolerances, PictureOptions):
     """How class folders are read."""
 
     nested: bool = option(
@@ -50,7 +50,7 @@ class FolderOptions(PictureOptions, Tolerances):
 
 
 @dataclass(frozen=True)
-class ManifestOptions(PictureOptions, Tolerances):
+class ManifestOptions(Tolerances, PictureOptions):
     """How a table of samples is read."""
 
     encoding: str = option("", "Text encoding such as latin-1; UTF-8, or what the file's BOM says, if unset.")

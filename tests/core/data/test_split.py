@@ -377,3 +377,12 @@ def test_only_kinds_whose_strata_exclude_each_other_have_rare_ones(kind):
     rows = [row(f"{i:02d}", str(i % 7)) for i in range(40)]
     expected = make_split(rows, 0, kind)
     assert tried(rows, kind, rare="train").split == tried(rows, kind, rare="drop").split == expected
+
+
+def test_a_rare_class_stays_in_train_though_its_large_group_would_suit_another_side():
+    rows = many({"a": 10, "b": 30})
+    for group, count in (("p", 24), ("q", 12)):
+        rows += [row(group, f"rare {group}", group=group), *many({"a": count}, group=group, content=group)]
+    rows = [row(f"{i:03d}", r.target, group=r.group) for i, r in enumerate(rows)]
+    found = tried(rows, rare="train")
+    assert {r.split for r in found.split.rows if r.target.startswith("rare") or r.group} == {"train"}
