@@ -54,7 +54,7 @@ def test_everything_is_told_at_once_errors_first(broken, capsys):
     assert found[1]["message"] == "class 'rare' has 1 sample; 3 sides need at least 3"
     assert found[1]["hint"] == (
         "add samples, or give the splits yourself; --set dataset.rare=drop leaves the class out, "
-        "and dataset.rare=train keeps it in train alone"
+        "and dataset.rare=train leaves it in train alone"
     )
     assert "contradicting labels" in found[2]["message"]
 

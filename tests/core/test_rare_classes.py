@@ -41,7 +41,7 @@ def test_classes_in_train_alone_are_learned_and_no_metric_speaks_of_them(
     with (tmp_path / "run" / "split.csv").open() as file:
         assert {row["target"] for row in csv.DictReader(file) if row["split"] != "train"} == {"0", "1"}
     (warning,) = (each for each in result["warnings"] if "too small" in each)
-    assert warning.startswith("2 classes ('2'; '3') are too small to be on every side, and in train alone")
+    assert warning.startswith("2 classes ('2'; '3') are too small to be on every side, and so not cut for val or test")
     scores = result["report"]["test"]["per_class"]
     assert [scores[name]["support"] for name in "0123"] == [4, 4, 0, 0]
     assert [scores[name]["recall"] for name in "23"] == [None, None]
@@ -51,7 +51,7 @@ def test_classes_in_train_alone_are_learned_and_no_metric_speaks_of_them(
     assert evaluated["report"]["train"]["per_class"]["2"]["support"] == 2
     assert run.report() == []
     page = (tmp_path / "run" / "report" / "report.html").read_text()
-    assert "in train alone" in page
+    assert "not cut for val or test" in page
 
 
 def test_a_run_leaves_out_what_it_was_told_to_and_goes_on_with_the_same(pictures, small_registry, tmp_path):

@@ -88,9 +88,14 @@ def target_findings(items: Sequence[Record], targets: TargetKind) -> list[Findin
     return [Finding("error", same[0].message, len(same), same[0].hint) for same in failed.values()]
 
 
-def unreadable_findings(failed: Sequence[Skipped], total: int, tolerances: Tolerances | None = None) -> list[Finding]:
+def unreadable_findings(
+    failed: Sequence[Skipped], total: int, tolerances: Tolerances | None, *, can_set: bool = True
+) -> list[Finding]:
     """An error listing the first few where more of `total` records could not be read than the data may lack, or none
-    could; else a warning with the count of those that are left out, whose list is `PreparedData.skipped`."""
+    could; else a warning with the count of those that are left out, whose list is `PreparedData.skipped`.
+
+    Only where the user `can_set` tolerances, the setting is named.
+    """
     if not failed:
         return []
     share = (tolerances or Tolerances()).unreadable
@@ -98,7 +103,7 @@ def unreadable_findings(failed: Sequence[Skipped], total: int, tolerances: Toler
     if len(failed) <= share * total and len(failed) < total:
         return [Finding("warning", f"{len(failed)} left out: {named(reasons)}", len(failed), cases=reasons)]
     hint = "repair or remove them; nothing was changed"
-    if tolerances is not None and len(failed) < total:
+    if can_set and tolerances is not None and len(failed) < total:
         enough = math.ceil(100 * len(failed) / total) / 100
         hint = f"repair or remove them, or leave them out with --set dataset.unreadable={enough:g}; nothing was changed"
     message = f"{len(failed)} of {total} samples cannot be read (up to {100 * share:g} % would be left out)"
@@ -130,15 +135,6 @@ def _leak(what: str, first: Sequence[str], cases: Sequence[str], hint: str) -> F
     if len(first) > 1:
         message = f"{len(first)} {what} are on two sides; {why}:{listed(first)}"
     return Finding("error", message, len(first), _with_all(hint, cases), tuple(cases))
-
-
-def copies_of_judges(rows: Sequence[SplitRow]) -> dict[str, SplitRow]:
-    """By the key of each row in train whose content is in val or test too, and of each in val whose content is in test:
-    the first row there, of those in both the one in test."""
-    judges: dict[str, SplitRow] = {}
-    for row in sorted(rows, key=lambda row: -SPLITS.index(row.split)):  # test first, and stable
-        judges.setdefault(row.content_hash, row)
-    return {row.key: judges[row.content_hash] for row in rows if judges[row.content_hash].split != row.split}
 
 
 def note_findings(notes: Mapping[str, int]) -> list[Finding]:

@@ -213,15 +213,15 @@ def prepare_unsplit(
     store: ArrayStore | None = None,
     on_progress: OnProgress | None = None,
 ) -> PreparedData:
-    """Other data for a finished run: every row counts as test. One class is fine; labels are the task's
-    matter."""
+    """Other data for a finished run: every row counts as test. One class is fine; labels are the task's matter, and
+    what may be unreadable was said when the run was made."""
     told = [
         *records.findings,
         *record_findings(records.items, lambda items: target_findings(items, targets)),
     ]
     raise_errors(told)
     items = sorted(records.items, key=_key)
-    verify = _refusing(records.tolerances)
+    verify = _refusing(records.tolerances, can_set=False)
     reading = read_all(items, kind, store=store or ArrayStore(), on_progress=on_progress, verify=verify)
     split = Split(tuple(_rows(reading, side="test")))
     told += reading_findings(reading, len(items), split.rows, records.tolerances)
@@ -268,9 +268,9 @@ def examine(
     return found
 
 
-def _refusing(tolerances: Tolerances | None) -> Verify:
+def _refusing(tolerances: Tolerances | None, *, can_set: bool = True) -> Verify:
     """Raises DataError where more cannot be read than the data may lack."""
-    return lambda skipped, total: raise_errors(unreadable_findings(skipped, total, tolerances))
+    return lambda skipped, total: raise_errors(unreadable_findings(skipped, total, tolerances, can_set=can_set))
 
 
 def _try_split(

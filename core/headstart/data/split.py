@@ -16,7 +16,6 @@ from typing import Any
 
 from headstart.data.checks import (
     MAX_ERRORS,
-    copies_of_judges,
     counted,
     errors_among,
     given_split_findings,
@@ -81,7 +80,7 @@ def try_split(
     *,
     tolerances: Tolerances | None = None,
 ) -> Tried:
-    """As `make_split`, without what the data may lack.
+    """As `make_split`, where some of the data may be left out or kept in train, as `tolerances` say: told as warnings.
 
     Errors: some rows have a side and others none; nothing is given for training; given sides share contents or groups;
     an exclusive stratum has too few samples to be on every side; something that train must have is on another side
@@ -114,7 +113,7 @@ def try_split(
     in_train: frozenset[str] = frozenset()
     if tiny and may_lack.rare == "train":
         in_train = _kept_in_train(units, tiny, len(shares))
-        found += _told_of_train(in_train, units, kind)
+        found += _told_of_train(in_train, units, shares, kind)
     elif tiny:
         hint = _hint_on_few(targets_to_cut, kind, tolerances)
         samples = _samples(units)
@@ -255,8 +254,7 @@ def _tiny(units: Sequence[Unit], sides: int, kind: TargetKind) -> dict[str, str]
     for name in (name for name, count in sorted(pieces.items()) if count < sides):
         groups = f" in {pieces[name]} group{'s' if pieces[name] > 1 else ''} that cannot be divided"
         apart = "" if pieces[name] == samples[name] else groups
-        plural = "sample" if samples[name] == 1 else "samples"
-        found[name] = f"{kind.noun} {name!r} has {samples[name]} {plural}{apart}; {sides} sides need at least {sides}"
+        found[name] = f"{kind.noun} {name!r} has {counted(samples[name])}{apart}; {sides} sides need at least {sides}"
     return found
 
 
@@ -267,18 +265,22 @@ def _hint_on_few(targets: Sequence[Any], kind: TargetKind, tolerances: Tolerance
         return f"add samples, leave the {kind.noun} out, or give the splits yourself"
     return (
         f"add samples, or give the splits yourself; --set dataset.rare=drop leaves the {kind.noun} out, "
-        "and dataset.rare=train keeps it in train alone"
+        "and dataset.rare=train leaves it in train alone"
     )
 
 
 def _leaked_copies(rows: Sequence[SplitRow]) -> dict[str, Skipped]:
-    """What is left out for being on another given side as well, by key."""
-    judges, by_key = copies_of_judges(rows), {row.key: row for row in rows}
+    """By key, each row in train whose content is in val or test too, and each in val whose content is in test."""
+    judges: dict[str, SplitRow] = {}
+    for row in sorted(rows, key=lambda row: -SPLITS.index(row.split)):  # test first, and stable
+        judges.setdefault(row.content_hash, row)
     found = {}
-    for key, judge in judges.items():
-        row = by_key[key]
-        labels = "" if row.target == judge.target else f", there as {judge.target!r} and here as {row.target!r}"
-        found[key] = Skipped(key, f"in {row.split}, with the content of {judge.key} in {judge.split}{labels}")
+    for row in rows:
+        judge = judges[row.content_hash]
+        if row.split != judge.split:
+            labels = "" if row.target == judge.target else f", there as {judge.target!r} and here as {row.target!r}"
+            reason = f"in {row.split}, with the content of {judge.key} in {judge.split}{labels}"
+            found[row.key] = Skipped(row.key, reason)
     return found
 
 
@@ -327,16 +329,19 @@ def _kept_in_train(units: Sequence[Unit], tiny: Iterable[str], others: int) -> f
         found |= more
 
 
-def _told_of_train(in_train: frozenset[str], units: Sequence[Unit], kind: TargetKind) -> list[Finding]:
+def _told_of_train(
+    in_train: frozenset[str], units: Sequence[Unit], others: Collection[str], kind: TargetKind
+) -> list[Finding]:
     samples = _samples(units)
-    which = f"{_several(in_train, kind)} too small to be on every side"
-    message = f"{which}, and in train alone: no metric tells how well that is learned"
-    cases = tuple(f"{kind.noun} {name!r} has {counted(samples[name])}, in train alone" for name in sorted(in_train))
-    return [Finding("warning", message, sum(samples[name] for name in in_train), cases=cases)]
+    there = " or ".join(side for side in SPLITS if side in others)
+    message = f"{_several(in_train, kind)} too small to be on every side, and so not cut for {there}: "
+    cases = tuple(f"{kind.noun} {name!r} has {counted(samples[name])}, none for {there}" for name in sorted(in_train))
+    total = sum(samples[name] for name in in_train)
+    return [Finding("warning", f"{message}no metric there tells how well that is learned", total, cases=cases)]
 
 
 def _several(names: Collection[str], kind: TargetKind) -> str:
-    """So many strata, and which: "2 classes ('a' and 'b') are"."""
+    """So many strata, and which: "2 classes ('a'; 'b') are"."""
     quoted = named([repr(name) for name in sorted(names)], MAX_ERRORS)
     return f"{len(names)} {plural(kind.noun)} ({quoted}) are" if len(names) > 1 else f"{kind.noun} {quoted} is"
 

@@ -443,6 +443,9 @@ def test_other_data_may_lack_as_much_as_it_says():
     items = [*texts(9), Record("bad", "!", "a")]
     with pytest.raises(DataError, match="1 of 10 samples cannot be read"):
         prepared.prepare_unsplit(records(items), Letters(), CLASS)
+    with pytest.raises(DataError, match="up to 9 % would be left out") as refused:
+        prepared.prepare_unsplit(records(items, tolerances=Tolerances(unreadable=0.09)), Letters(), CLASS)
+    assert refused.value.hint == "repair or remove them; nothing was changed"  # `evaluate` takes no settings
     data = prepared.prepare_unsplit(records(items, tolerances=Tolerances(unreadable=0.1)), Letters(), CLASS)
     assert len(data.keys) == 9
 

@@ -341,8 +341,8 @@ def test_rare_classes_are_kept_in_train_and_the_others_have_their_shares():
     (told,) = found.findings
     assert (told.level, told.count) == ("warning", 3)
     assert told.message == (
-        "2 classes ('one'; 'pair') are too small to be on every side, and in train alone: "
-        "no metric tells how well that is learned"
+        "2 classes ('one'; 'pair') are too small to be on every side, and so not cut for val or test: "
+        "no metric there tells how well that is learned"
     )
 
 
@@ -386,3 +386,11 @@ def test_a_rare_class_stays_in_train_though_its_large_group_would_suit_another_s
     rows = [row(f"{i:03d}", r.target, group=r.group) for i, r in enumerate(rows)]
     found = tried(rows, rare="train")
     assert {r.split for r in found.split.rows if r.target.startswith("rare") or r.group} == {"train"}
+
+
+def test_a_rare_class_keeps_its_place_on_a_given_side():
+    rows = [row(f"t{c}{i}", c, split="train") for c in "ab" for i in range(9)]
+    rows += [row("t", "rare", split="train"), *(row(f"x{c}", c, split="test") for c in ("a", "b", "rare"))]
+    found = tried(rows, rare="train")
+    assert [r.split for r in found.split.rows if r.target == "rare"] == ["train", "test"]
+    assert "class 'rare' is too small to be on every side, and so not cut for val: no" in found.findings[0].message
