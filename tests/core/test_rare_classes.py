@@ -54,6 +54,7 @@ def test_classes_in_train_alone_are_learned_and_no_metric_speaks_of_them(
     assert "not cut for val or test" in page
 
 
+@pytest.mark.slow
 def test_a_run_leaves_out_what_it_was_told_to_and_goes_on_with_the_same(pictures, small_registry, tmp_path):
     with pytest.raises(DataError, match="2 things are wrong"):
         fitted(pictures, tmp_path / "refused", small_registry)
