@@ -41,7 +41,15 @@ def build(request: DatasetRequest) -> Records:
         items, again = _once(items)
         findings += again
     skipped = tuple(_skipped(tree, loose, chosen=bool(options.classes)))
-    return Records("image", tuple(items), options.symmetries, skipped, "targets/class", tuple(findings))
+    return Records(
+        "image",
+        tuple(items),
+        options.symmetries,
+        skipped,
+        targets="targets/class",
+        findings=tuple(findings),
+        tolerances=options,
+    )
 
 
 def given_path(reference: str | None, what: Literal["file", "folder"], *, usage: str, otherwise: str) -> Path:
