@@ -17,7 +17,7 @@ pytestmark = pytest.mark.backend
 
 CONTRACT = {
     "run", "backend", "task", "backbone", "strategy", "primary_metric", "higher_is_better", "classes", "samples",
-    "metrics", "intervals", "baseline", "parameters", "resumed", "seconds", "warnings",
+    "metrics", "intervals", "baseline", "parameters", "resumed", "seconds", "warnings", "notes",
 }  # fmt: skip
 
 

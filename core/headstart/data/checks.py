@@ -78,9 +78,10 @@ def unreadable_findings(failed: Sequence[Skipped], total: int) -> list[Finding]:
     count of those that are left out, whose list is `PreparedData.skipped`."""
     if not failed:
         return []
+    hints = "; ".join(dict.fromkeys(one.hint for one in failed if one.hint))
     if len(failed) <= MAX_UNREADABLE * total:
         listed = "; ".join(one.reason for one in failed[:MAX_LISTED])  # which names the file
-        return [Finding("warning", f"{len(failed)} left out: {listed}", len(failed))]
+        return [Finding("warning", f"{len(failed)} left out: {listed}", len(failed), hints or None)]
     listed = "".join(f"\n  - {one.reason}" for one in failed[:MAX_LISTED])
     more = len(failed) - MAX_LISTED
     return [
@@ -89,9 +90,18 @@ def unreadable_findings(failed: Sequence[Skipped], total: int) -> list[Finding]:
             f"{len(failed)} of {total} samples cannot be read (up to 1 % would be left out):{listed}"
             + (f"\n  - and {more} more" if more > 0 else ""),
             len(failed),
-            "repair or remove them; nothing was changed",
+            "; ".join(filter(None, (hints, "repair or remove them; nothing was changed"))),
         )
     ]
+
+
+def skipped_findings(skipped: Sequence[Skipped]) -> list[Finding]:
+    """A note with the count and the first few of what the dataset itself left out."""
+    if not skipped:
+        return []
+    listed = "; ".join(f"{each.where}: {each.reason}" for each in skipped[:MAX_LISTED])
+    hints = "; ".join(dict.fromkeys(each.hint for each in skipped if each.hint))
+    return [Finding("note", f"the dataset left out {len(skipped)}: {listed}", len(skipped), hints or None)]
 
 
 def given_split_findings(rows: Sequence[SplitRow]) -> list[Finding]:

@@ -21,6 +21,7 @@ from headstart.data.checks import (
     note_findings,
     raise_errors,
     record_findings,
+    skipped_findings,
     target_findings,
     unreadable_findings,
 )
@@ -32,7 +33,7 @@ from headstart.data.split import apply_split, make_split, rank, try_split
 from headstart.data.split_file import SPLITS, Split, SplitRow
 from headstart.data.targets import plural, rarest
 from headstart.errors import DataError
-from headstart.specs import Facts, Finding, InputKind, Record, Records, Skipped, TargetKind
+from headstart.specs import Facts, Finding, InputKind, JudgesNotes, Record, Records, Skipped, TargetKind
 
 SMALLEST = 3
 """Records that each exclusive stratum keeps where it has them: one a side."""
@@ -191,7 +192,8 @@ def prepare(
         split = make_split(rows, options.split_seed, targets, _by_key(reading))
     else:
         split = apply_split(rows, options.split)
-    told += reading_findings(reading, len(items), split.rows)
+    told += reading_findings(reading, len(items), split.rows, kind)
+    told += skipped_findings(records.skipped)
     told += near_duplicate_findings(split.rows, reading.fingerprints)
     return _assembled(reading, split, records.skipped, told)
 
@@ -214,7 +216,8 @@ def prepare_unsplit(
     items = sorted(records.items, key=_key)
     reading = read_all(items, kind, store=store or ArrayStore(), on_progress=on_progress)
     split = Split(tuple(_rows(reading, side="test")))
-    told += reading_findings(reading, len(items), split.rows)
+    told += reading_findings(reading, len(items), split.rows, kind)
+    told += skipped_findings(records.skipped)
     return _assembled(reading, split, records.skipped, told)
 
 
@@ -245,21 +248,21 @@ def examine(
         rows = _rows(reading)
     except DataError as error:
         return [*found, Finding("error", error.message, 1, error.hint)]
-    found += reading_findings(reading, len(items), rows)
-    if records.skipped:
-        listed = "; ".join(f"{each.where}: {each.reason}" for each in records.skipped[:5])
-        found.append(Finding("note", f"the dataset left out {len(records.skipped)}: {listed}", len(records.skipped)))
+    found += reading_findings(reading, len(items), rows, kind)
+    found += skipped_findings(records.skipped)
     if sound and reading.items:
         split, errors = try_split(rows, options.split_seed, targets, _by_key(reading))
         found += near_duplicate_findings(split.rows, reading.fingerprints) if split is not None else errors
     return found
 
 
-def reading_findings(reading: Reading, total: int, rows: Sequence[SplitRow]) -> list[Finding]:
-    """What reading `total` records told: what could not be read, conversions, and equal contents among `rows`."""
+def reading_findings(reading: Reading, total: int, rows: Sequence[SplitRow], kind: InputKind) -> list[Finding]:
+    """What reading `total` records told: what could not be read, conversions and what they mean to the input kind, and
+    equal contents among `rows`."""
     return [
         *unreadable_findings(reading.skipped, total),
         *note_findings(reading.notes),
+        *(kind.judge_notes(reading.notes) if isinstance(kind, JudgesNotes) else ()),
         *duplicate_findings(rows),
     ]
 
