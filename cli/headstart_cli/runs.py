@@ -45,6 +45,9 @@ def evaluate(
     if as_json:
         print_json(dict(evaluation.document))
         return
+    for level in ("warning", "note"):
+        for message in evaluation.document[f"{level}s"]:
+            say(f"{level}: {message}")
     for name, metrics in evaluation.document["metrics"].items():
         intervals = evaluation.document["intervals"].get(name, {})
         rows = [

@@ -120,6 +120,21 @@ def test_other_data_is_matched_by_the_names_of_its_classes(finished, tmp_path, p
     assert right > 15
 
 
+def test_what_is_to_be_said_of_other_data_comes_with_its_scores(finished, tmp_path, pictures_of, capsys):
+    from PIL import Image
+
+    from headstart_cli.runs import evaluate
+
+    other = pictures_of(tmp_path / "other", classes=("1", "2"), each=3)
+    Image.new("CMYK", (16, 16), (10, 200, 30, 0)).save(other / "1" / "print.jpg")
+    Image.fromarray(np.full((16, 16), 99, np.uint16)).save(other / "2" / "deep.png")
+    evaluate(finished.run.path, str(other))
+
+    told = capsys.readouterr().err
+    assert "note: 1 sample converted from CMYK\n" in told
+    assert "warning: the one sample of 16 bits uses only the lowest 1/16 of the range" in told
+
+
 @pytest.mark.slow
 def test_other_data_of_the_same_kind_is_read_as_the_run_read_its_own(tmp_path, small_registry, settings, pictures_of):
     pictures = tmp_path / "pictures"
