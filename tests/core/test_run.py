@@ -132,7 +132,7 @@ def test_what_is_to_be_said_of_other_data_comes_with_its_scores(finished, tmp_pa
 
     told = capsys.readouterr().err
     assert "note: 1 sample converted from CMYK\n" in told
-    assert "warning: the one sample of 16 bits uses only the lowest 1/16 of the range" in told
+    assert "warning: the one sample of 16 bits is nearly black, in the lowest 1/16 of the range" in told
 
 
 @pytest.mark.slow
@@ -400,7 +400,7 @@ def test_what_was_converted_and_left_out_is_told_by_events_result_and_reports(
         run.result["notes"]
     )
     (warning,) = (told for told in run.result["warnings"] if "16 bits" in told)
-    assert warning.startswith("all 3 samples of 16 bits use only the lowest 1/16 of the range")
+    assert warning.startswith("all 3 samples of 16 bits are nearly black, in the lowest 1/16 of the range")
     console, page = capsys.readouterr().err, (run.path / "report" / "report.html").read_text(encoding="utf-8")
     for note in notes:
         assert f"note: {note}" in console

@@ -164,7 +164,11 @@ def check_data(
         targets = build_target_kind(registry, bound.task.targets)
         found = examine(records, kind, targets, options, on_progress=on_progress)
     said = [Finding("warning", message) for message in (*bound.warnings, *warnings)]
-    return tuple(sorted([*found, *said], key=lambda finding: LEVELS.index(finding.level)))
+    return _gravest_first([*said, *found])
+
+
+def _gravest_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(findings, key=lambda finding: LEVELS.index(finding.level)))
 
 
 def make_plan(
@@ -236,7 +240,7 @@ def make_plan(
         phases=phases,
         view=view,
         scratch=scratch,
-        findings=(*(Finding("warning", message) for message in warnings), *data.findings),
+        findings=_gravest_first([*(Finding("warning", message) for message in warnings), *data.findings]),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import struct
 from typing import BinaryIO
 
@@ -40,10 +39,10 @@ def check_size(picture: Image.Image, where: str, max_megapixels: int) -> None:
     if width < 1 or height < 1:
         raise DataError(f"{where}: picture without pixels ({width} x {height})")
     if width * height > max_megapixels * 10**6:
-        needed = math.ceil(width * height / 10**6)
+        limit = "1 megapixel" if max_megapixels == 1 else f"{max_megapixels} megapixels"
         raise DataError(
-            f"{where}: {width} x {height} pixels are more than {max_megapixels} megapixels; not decoded",
-            hint=f"scale the picture down, leave it out, or allow for it with --set input.max_megapixels={needed}",
+            f"{where}: {width} x {height} pixels are more than {limit}; not decoded",
+            hint="scale the picture down, leave it out, or raise the limit: --set input.max_megapixels=N",
         )
 
 

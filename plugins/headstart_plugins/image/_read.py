@@ -93,11 +93,11 @@ def judge_notes(notes: Mapping[str, int]) -> list[Finding]:
     wide = notes.get(WIDE, 0)
     if wide == 0 or notes.get(DARK, 0) < wide:
         return []
-    what = "the one sample of 16 bits uses" if wide == 1 else f"all {wide} samples of 16 bits use"
+    what = "the one sample of 16 bits is" if wide == 1 else f"all {wide} samples of 16 bits are"
     return [
         Finding(
             "warning",
-            f"{what} only the lowest 1/16 of the range and so is nearly black: 12-bit values in 16-bit files?",
+            f"{what} nearly black, in the lowest 1/16 of the range: are these 12-bit values in 16-bit files?",
             wide,
             "multiply their values by 16 in copies of the files, and use those; nothing was changed",
         )

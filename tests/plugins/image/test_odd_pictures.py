@@ -208,7 +208,7 @@ def test_only_a_set_of_which_all_pictures_of_16_bits_are_dark_is_warned_of(kind)
     assert kind.judge_notes({}) == kind.judge_notes({wide: 9, DARK: 8}) == []
     (warning,) = kind.judge_notes({wide: 9, DARK: 9, "converted from CMYK": 1})
     assert (warning.level, warning.count) == ("warning", 9)
-    assert warning.message.startswith("all 9 samples of 16 bits use only the lowest 1/16")
+    assert warning.message.startswith("all 9 samples of 16 bits are nearly black, in the lowest 1/16")
     assert "by 16" in warning.hint
 
 
@@ -438,7 +438,7 @@ def test_larger_pictures_are_read_where_a_setting_allows_for_them_and_the_refusa
     content = png(8001, 8000, 1, 0, (b"\0" + b"\xff" * 1001) * 8000)
     with pytest.raises(DataError) as error:
         kind.read(content, "large.png")
-    assert "--set input.max_megapixels=65" in error.value.hint
+    assert "--set input.max_megapixels=N" in error.value.hint
     large = build(InputRequest({"size": [32, 32]}, ImageOptions(max_megapixels=65)))
     assert large.read(content, "large.png").value.shape == (8000, 8001, 3)
     with pytest.raises(DataError, match="more than 65 megapixels"):
@@ -448,7 +448,7 @@ def test_larger_pictures_are_read_where_a_setting_allows_for_them_and_the_refusa
 def test_pixels_beyond_pillows_own_limit_are_a_matter_of_the_setting_alone(recwarn):
     small = build(InputRequest({"size": [32, 32]}, ImageOptions(max_megapixels=1)))
     for side in (1001, 10_000, 20_000):  # Pillow warns of the second and refuses the third
-        with pytest.raises(DataError, match=f"{side} x {side} pixels are more than 1 megapixels; not decoded"):
+        with pytest.raises(DataError, match=f"{side} x {side} pixels are more than 1 megapixel; not decoded"):
             small.read(png(side, side, 1, 0, b""), "x")
     assert not recwarn.list
 
