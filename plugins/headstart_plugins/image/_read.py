@@ -186,6 +186,8 @@ def _rgb(picture: Image.Image, depth: int, background: int, notes: list[str]) ->
     if depth == 16:  # of colours Pillow itself keeps the high byte alone
         colours = np.asarray(picture)[..., : 1 if mode == "LA" else 3]
         notes += [WIDE, DARK] if int(colours.max()) < 16 else [WIDE]
+    if mode == "La":  # grey times its alpha, which Pillow converts to nothing else
+        picture = picture.convert("LA")
     if picture.has_transparency_data:
         return _flattened(picture.convert("RGBA"), background, notes)
     if mode not in ("1", "L", "RGB"):

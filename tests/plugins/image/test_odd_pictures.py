@@ -104,6 +104,13 @@ def test_alpha_lies_on_white(kind, alpha, expected):
         assert sample.notes == ("with transparency laid on white",)
 
 
+def test_grey_that_was_multiplied_by_its_alpha_lies_on_white_too(kind):
+    content = tiff([8, 8], 1, 1, bytes([50, 128] * 64), more={338: [1]})
+    sample = kind.read(content, "x.tif")
+    assert abs(int(sample.value[3, 3, 0]) - 177) <= 1
+    assert sample.notes == ("with transparency laid on white",)
+
+
 def test_alpha_lies_on_the_background_that_the_weights_state():
     black = build(InputRequest({"size": [32, 32], "background": 0}, ImageOptions()))
     sample = black.read(encoded(Image.new("RGBA", SIZE, (90, 90, 90, 0)), "PNG"), "x")
@@ -144,10 +151,10 @@ def test_pixels_without_a_fixed_range_are_refused_by_that_rule_and_told_how_to_b
     assert "astype('uint16')" in error.value.hint
 
 
-def tiff(bits, sample_format, photometric, data, size=(8, 8)):
-    """A TIFF written by hand, `bits` a channel: layouts that Pillow itself cannot write."""
-    tags = {256: [size[0]], 257: [size[1]], 258: bits, 259: [1], 262: [photometric], 273: [0], 277: [len(bits)]}
-    tags |= {278: [size[1]], 279: [len(data)], 339: [sample_format] * len(bits)}
+def tiff(bits, sample_format, photometric, data, *, more=None):
+    """A TIFF of 8 x 8 pixels written by hand, `bits` a channel: layouts that Pillow itself cannot write."""
+    tags = {256: [8], 257: [8], 258: bits, 259: [1], 262: [photometric], 273: [0], 277: [len(bits)]}
+    tags |= {278: [8], 279: [len(data)], 339: [sample_format] * len(bits), **(more or {})}
     long = {256, 257, 273, 278, 279}
     packed = {tag: struct.pack(f"<{len(v)}{'I' if tag in long else 'H'}", *v) for tag, v in tags.items()}
     place = 8 + 2 + 12 * len(tags) + 4
