@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +33,7 @@ from headstart.data.split_file import SPLITS, Split, SplitRow
 from headstart.data.targets import plural, rarest
 from headstart.errors import DataError
 from headstart.specs import Facts, Finding, InputKind, JudgesNotes, Record, Records, Skipped, TargetKind
+from headstart.threads import available_threads
 
 SMALLEST = 3
 """Records that each exclusive stratum keeps where it has them: one a side."""
@@ -282,7 +282,7 @@ def _chosen(items: Sequence[Record], targets: TargetKind, options: PrepareOption
 def _rows(reading: Reading, side: str | None = None) -> list[SplitRow]:
     """The rows of split.csv, on the side that the dataset fixed or else on `side`; targets that are files are hashed in
     threads."""
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(available_threads()) as pool:
         targets = pool.map(lambda item: written_target(item.target, item.key), reading.items, chunksize=16)
         return [
             SplitRow(item.key, item.split or "" if side is None else side, target, item.group, digest)

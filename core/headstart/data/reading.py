@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from headstart.data.hashing import content_hash
 from headstart.data.lengths import Lengths
 from headstart.errors import DataError, PluginError
 from headstart.specs import Facts, InputKind, Prepared, PreparesSeveral, Record, Sample, Skipped, Trims
+from headstart.threads import available_threads
 
 OnProgress = Callable[[int, int], None]
 """Called with how many of how many records were read, in the calling thread."""
@@ -131,7 +131,7 @@ def read_all(
 
 def _hashes(items: Sequence[Record]) -> list[str | None]:
     """The content hash of each record, by threads; None where it cannot be read."""
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(available_threads()) as pool:
         return list(pool.map(_hash, items))
 
 
@@ -209,7 +209,7 @@ def _blocks(
     items: Sequence[Record], known: Sequence[str | None], kind: InputKind
 ) -> Iterator[list[tuple[Record, _Read | Skipped]]]:
     """The records in order with what reading each gave, so many at once as may wait for being written."""
-    threads = min(MAX_THREADS, os.cpu_count() or 1)
+    threads = min(MAX_THREADS, available_threads())
     size = threads if isinstance(kind, PreparesSeveral) else BLOCK
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(items), size):
