@@ -40,8 +40,9 @@ def evaluate(
     """Score a run's model: on its own held-out samples, or on other data."""
     opened = _open(run, disable_plugin)
     evaluation = opened.evaluate(data, split=split, backend=backend, predictions=predictions)
-    for warning in evaluation.document["warnings"]:
-        say(f"warning: {warning}")
+    for level in ("warning", "note"):
+        for message in evaluation.document[f"{level}s"]:
+            say(f"{level}: {message}")
     if predictions is not None:
         say(f"answers written to {predictions}")
     if as_json:

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from headstart.atomic import explained
 from headstart.errors import DataError, HeadstartError
-from headstart.events import Event, Progress, RunResumed, RunStarted, Warned, from_line, to_line
+from headstart.events import Event, Noted, Progress, RunResumed, RunStarted, Warned, from_line, to_line
 from headstart.specs import Reporter, RunView
 
 EVENTS = "events.jsonl"
@@ -37,6 +37,7 @@ class EventLog:
         self.count = 0
         """How many events of the file count, see `read_events`."""
         self.warnings: list[str] = []
+        self.notes: list[str] = []
         self._held: list[str] = []
         """What reporters did while they heard earlier events again; said after the next event."""
 
@@ -60,6 +61,8 @@ class EventLog:
             raise ValueError("the event log is not open")
         if isinstance(event, Warned):
             self.warnings.append(event.message)
+        elif isinstance(event, Noted):
+            self.notes.append(event.message)
         with explained(self._path):
             self._file.write(to_line(event) + "\n")
             self._file.flush()
@@ -75,6 +78,7 @@ class EventLog:
         self.count = len(events)
         told = [event.message for event in events if isinstance(event, Warned)]
         self.warnings = [*(message for message in self.warnings if message not in told), *told]
+        self.notes = [event.message for event in events if isinstance(event, Noted)]
         for event in events:
             self._reporters, failed = tell(event, self._reporters, self._view)
             self._held += [message for message in failed if message not in told]

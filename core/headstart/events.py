@@ -173,6 +173,14 @@ class Warned(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Noted(Event):
+    """Something that was done by a rule and is worth knowing, such as how many samples were converted."""
+
+    message: str
+    hint: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunFinished(Event):
     """The artefact was written, reloaded and evaluated; `result` is what result.json holds."""
 

@@ -27,7 +27,7 @@ from headstart.registry import Registry, load_registry
 from headstart.runs.evaluation import Labelled, OnProgress, documents, open_predictions, score
 from headstart.runs.folder import LARGEST_RESULT, RunFolder
 from headstart.runs.reporting import SampleView, open_reporters, replay
-from headstart.specs import AUTO, PRETRAINED, DatasetRequest, Record, Records, TargetKind
+from headstart.specs import AUTO, PRETRAINED, DatasetRequest, Finding, Record, Records, TargetKind
 
 ALL = "all"
 TEXT = "text"
@@ -190,10 +190,10 @@ class Run:
         """Score one split of the run's own data (or `all` of them), or every row of other `data` under `test`.
 
         Each sample's key, split, target and the task's columns are written to `predictions`, a CSV file, as answers
-        come.
+        come. What is to be said of other data is in the document's `warnings` and `notes`.
         """
         name = self.use_backend(backend)
-        samples, warnings = (self._own(split), ()) if data is None else self._other(data)
+        samples, findings = (self._own(split), ()) if data is None else self._other(data)
         predictor, task = self.artefact.predictor, self.artefact.task
         with open_predictions(predictions, task) if predictions else nullcontext() as table:
             scored = {
@@ -204,10 +204,11 @@ class Run:
             "backend": name,
             "data": data or self.recipe.data,
             "samples": {each.split: len(each.keys) for each in samples},
-            "warnings": list(warnings),
             "primary_metric": task.primary_metric,
             "higher_is_better": task.higher_is_better,
             **documents(scored),
+            "warnings": [finding.message for finding in findings if finding.level == "warning"],
+            "notes": [finding.message for finding in findings if finding.level == "note"],
         }
         return Evaluation(plain(document))
 
@@ -241,8 +242,8 @@ class Run:
 
         return open_records(self.resolved, self.registry)
 
-    def _other(self, data: str) -> tuple[list[Labelled], tuple[str, ...]]:
-        """Every labelled row of other data that can be read, under `test`; and what its user should know of it."""
+    def _other(self, data: str) -> tuple[list[Labelled], tuple[Finding, ...]]:
+        """Every labelled row of other data, under `test`, and what is to be said of it."""
         from headstart.data.array_store import ArrayStore
         from headstart.data.prepared import prepare_unsplit
         from headstart.runs.planning import open_records
@@ -270,8 +271,7 @@ class Run:
             store = ArrayStore(scratch=Path(scratch))
             checked = prepare_unsplit(records, self.artefact.kind, self._target_kind, store=store)
         ordered = tuple(payloads[key] for key in checked.keys)
-        warnings = tuple(finding.message for finding in checked.findings if finding.level == "warning")
-        return [Labelled("test", checked.keys, ordered, checked.values, self._target_kind)], warnings
+        return [Labelled("test", checked.keys, ordered, checked.values, self._target_kind)], checked.findings
 
     def report(self, reporters: Sequence[str] | None = None, *, interactive: bool = False) -> list[str]:
         """Draw the reports again from the folder; returns a message for each reporter that raised."""

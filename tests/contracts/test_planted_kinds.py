@@ -96,7 +96,7 @@ class Waves:
             wave = np.load(payload)
         except (OSError, TypeError, ValueError) as exc:
             raise DataError(f"{where}: cannot be read") from exc
-        return Sample(wave.astype(np.float32))
+        return Sample(wave.astype(np.float32), ("short",))
 
     def prepare(self, sample):
         wave = np.zeros(8, np.float32)
@@ -121,6 +121,9 @@ class Waves:
 
     def own_share(self, mix):
         return mix.share
+
+    def judge_notes(self, notes):
+        return [Finding("warning", f"all {count} are {each}") for each, count in notes.items()]
 
     def stage(self):
         import keras
@@ -274,6 +277,10 @@ INPUT_BUGS = {
     "a mixture of something else": (
         ("np.float32(1 - mix.share) *", "np.float32(2) *"),
         {BESIDE: "values that are not between"},
+    ),
+    "a judgement that stops the run": (
+        ('Finding("warning", f"all', 'Finding("error", f"all'),
+        {BESIDE: "judge_notes gives"},
     ),
     "a region that is passed over": (("if mix.region is not None", "if False"), {BESIDE: "an unknown region is mixed"}),
 }

@@ -9,6 +9,7 @@ from headstart.eventlog import EventLog, HeldWarnings, drop_damaged_end, read_al
 from headstart.events import (
     CheckpointSaved,
     EpochDone,
+    Noted,
     PhaseDone,
     PhaseStarted,
     Progress,
@@ -40,6 +41,7 @@ EVENTS = [
     PhaseDone(
         time=4.0, phase="probe", best_epoch=1, best={"loss": 2.0}, reason="all epochs", frozen_verified=7, seconds=1
     ),
+    Noted(time=4.4, message="3 samples converted", hint="keep\nit"),
     Warned(time=4.5, message="mind\nthis", hint=None),
     RunFinished(time=5.0, result={"metrics": {"test": {"accuracy": None}}}),
 ]  # fmt: skip
@@ -303,6 +305,17 @@ def test_a_warning_from_before_a_log_went_on_that_is_among_its_own_counts_once(t
             log.emit(event)
         log.take_up(warned(*"aba"))
     assert log.warnings == [*"xaba"]
+
+
+def test_notes_are_kept_and_those_of_a_run_that_goes_on_are_not_lost(tmp_path):
+    path = tmp_path / "events.jsonl"
+    with EventLog(path, [], None) as log:
+        for message in "ab":
+            log.emit(Noted(message=message))
+    with EventLog(path, [], None) as log:
+        log.take_up(read_events(path))
+        log.emit(resumed(2))
+        assert (log.notes, log.warnings) == ([*"ab"], [])
 
 
 def test_warnings_that_were_held_are_told_each_once_and_never_those_that_the_log_has(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 
 from headstart.errors import DataError, HeadstartError, PluginError, UsageError, WrongWeightsError
 from headstart.eventlog import read_events
-from headstart.events import PhaseDone, RunFinished, RunStarted
+from headstart.events import Noted, PhaseDone, RunFinished, RunStarted
 from headstart.run import Run
 from headstart.runs.fitting import fit
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.backend
 
 CONTRACT = {
     "run", "backend", "task", "backbone", "strategy", "primary_metric", "higher_is_better", "classes", "samples",
-    "metrics", "intervals", "baseline", "parameters", "resumed", "seconds", "warnings",
+    "metrics", "intervals", "baseline", "parameters", "resumed", "seconds", "warnings", "notes",
 }  # fmt: skip
 
 
@@ -118,6 +118,21 @@ def test_other_data_is_matched_by_the_names_of_its_classes(finished, tmp_path, p
     right = sum(row["prediction"] == row["target"] for row in rows)
     assert evaluation.document["metrics"]["test"]["accuracy"] == pytest.approx(right / 30)
     assert right > 15
+
+
+def test_what_is_to_be_said_of_other_data_comes_with_its_scores(finished, tmp_path, pictures_of, capsys):
+    from PIL import Image
+
+    from headstart_cli.runs import evaluate
+
+    other = pictures_of(tmp_path / "other", classes=("1", "2"), each=3)
+    Image.new("CMYK", (16, 16), (10, 200, 30, 0)).save(other / "1" / "print.jpg")
+    Image.fromarray(np.full((16, 16), 99, np.uint16)).save(other / "2" / "deep.png")
+    evaluate(finished.run.path, str(other))
+
+    told = capsys.readouterr().err
+    assert "note: 1 sample converted from CMYK\n" in told
+    assert "warning: the one sample of 16 bits is nearly black, in the lowest 1/16 of the range" in told
 
 
 @pytest.mark.slow
@@ -365,6 +380,43 @@ def test_an_answer_says_what_reading_its_input_took(finished, tmp_path):
     answers = finished.run.predict([tmp_path])
 
     assert [answer.get("notes") for answer in answers] == ["converted from CMYK", None]
+
+
+def test_what_was_converted_and_left_out_is_told_by_events_result_and_reports(
+    finished, settings, small_registry, tmp_path, capsys
+):
+    import shutil
+
+    from PIL import Image
+
+    pictures = tmp_path / "pictures"
+    shutil.copytree(finished.pictures, pictures)
+    first, second = sorted(path for path in pictures.iterdir() if path.is_dir())[:2]
+    values = np.random.default_rng(0).integers(0, 4096, (3, 16, 16), dtype=np.uint16)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    for number in range(3):
+        Image.fromarray(values[number]).save(first / f"deep{number}.png")
+        Image.new("CMYK", (16, 16), (9 * number, 200, 30, 0)).save(second / f"print{number}.jpg")
+        Image.new("RGB", (16, 16), (9 * number, 1, 2)).save(second / f"turned{number}.png", exif=turned)
+    (first / ".hidden.png").write_bytes(b"")
+    asked = {**settings, "strategy": "probe", "epochs": None, "learning_rate": None, "reporters": ("console", "html")}
+    run = fit(f"image_folder:{pictures}", out=str(tmp_path / "run"), registry=small_registry, **asked)
+
+    notes = ["3 samples converted from CMYK", "3 samples scaled from 16 bits", "3 samples turned by EXIF orientation"]
+    assert set(notes) < set(run.result["notes"])
+    assert any("the dataset left out 1: " in note and "hidden" in note for note in run.result["notes"])
+    assert [event.message for event in read_events(run.path / "events.jsonl") if isinstance(event, Noted)] == list(
+        run.result["notes"]
+    )
+    (warning,) = (told for told in run.result["warnings"] if "16 bits" in told)
+    assert warning.startswith("all 3 samples of 16 bits are nearly black, in the lowest 1/16 of the range")
+    console, page = capsys.readouterr().err, (run.path / "report" / "report.html").read_text(encoding="utf-8")
+    for note in notes:
+        assert f"note: {note}" in console
+        assert note in page
+    assert f"warning: {warning}" in console
+    assert "hint: multiply their values by 16" in console
 
 
 FAILING = """

@@ -100,14 +100,27 @@ def unreadable_findings(
         return []
     share = (tolerances or Tolerances()).unreadable
     reasons = tuple(one.reason for one in failed)  # which name the file
+    hints = tuple(dict.fromkeys(one.hint for one in failed if one.hint))
     if len(failed) <= share * total and len(failed) < total:
-        return [Finding("warning", f"{len(failed)} left out: {named(reasons)}", len(failed), cases=reasons)]
+        message = f"{len(failed)} left out: {named(reasons)}"
+        return [Finding("warning", message, len(failed), "; ".join(hints) or None, cases=reasons)]
     hint = "repair or remove them; nothing was changed"
     if can_set and tolerances is not None and len(failed) < total:
         enough = math.ceil(100 * len(failed) / total) / 100
         hint = f"repair or remove them, or leave them out with --set dataset.unreadable={enough:g}; nothing was changed"
     message = f"{len(failed)} of {total} samples cannot be read (up to {100 * share:g} % would be left out)"
-    return [Finding("error", f"{message}:{listed(reasons)}", len(failed), _with_all(hint, reasons), reasons)]
+    hint = _with_all("; ".join((*hints, hint)), reasons)
+    return [Finding("error", f"{message}:{listed(reasons)}", len(failed), hint, reasons)]
+
+
+def skipped_findings(skipped: Sequence[Skipped]) -> list[Finding]:
+    """A note with the count and the first few of what the dataset itself left out."""
+    if not skipped:
+        return []
+    cases = tuple(f"{each.where}: {each.reason}" for each in skipped)
+    hints = "; ".join(dict.fromkeys(each.hint for each in skipped if each.hint))
+    message = f"the dataset left out {len(skipped)}: {named(cases)}"
+    return [Finding("note", message, len(skipped), hints or None, cases=cases)]
 
 
 def given_split_findings(rows: Sequence[SplitRow], tolerances: Tolerances | None = None) -> list[Finding]:

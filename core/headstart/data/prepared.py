@@ -21,6 +21,7 @@ from headstart.data.checks import (
     note_findings,
     raise_errors,
     record_findings,
+    skipped_findings,
     target_findings,
     unreadable_findings,
 )
@@ -32,7 +33,7 @@ from headstart.data.split import Tried, apply_split, rank, try_split
 from headstart.data.split_file import SPLITS, Split, SplitRow
 from headstart.data.targets import plural, rarest
 from headstart.errors import DataError
-from headstart.specs import Facts, Finding, InputKind, Record, Records, Skipped, TargetKind, Tolerances
+from headstart.specs import Facts, Finding, InputKind, JudgesNotes, Record, Records, Skipped, TargetKind, Tolerances
 from headstart.threads import available_threads
 
 SMALLEST = 3
@@ -198,7 +199,8 @@ def prepare(
     raise_errors(tried.findings)
     if tried.split is None:
         raise AssertionError("without an error there is a split")
-    told += reading_findings(reading, len(items), tried.split.rows, records.tolerances)
+    told += reading_findings(reading, len(items), tried.split.rows, records.tolerances, kind)
+    told += skipped_findings(records.skipped)
     told += [*tried.findings, *near_duplicate_findings(tried.split.rows, reading.fingerprints)]
     if tried.skipped:
         reading = reading.only({row.key for row in tried.split.rows}, options.store)
@@ -224,7 +226,8 @@ def prepare_unsplit(
     verify = _refusing(records.tolerances, can_set=False)
     reading = read_all(items, kind, store=store or ArrayStore(), on_progress=on_progress, verify=verify)
     split = Split(tuple(_rows(reading, side="test")))
-    told += reading_findings(reading, len(items), split.rows, records.tolerances)
+    told += reading_findings(reading, len(items), split.rows, records.tolerances, kind)
+    told += skipped_findings(records.skipped)
     return _assembled(reading, split, records.skipped, told)
 
 
@@ -258,11 +261,8 @@ def examine(
     if sound and reading.items:
         tried = _try_split(reading, rows, targets, options.split_seed, records.tolerances)
     left = rows if tried.split is None else tried.split.rows
-    found += reading_findings(reading, len(items), left, records.tolerances)
-    if records.skipped:
-        listed = "; ".join(f"{each.where}: {each.reason}" for each in records.skipped[:5])
-        found.append(Finding("note", f"the dataset left out {len(records.skipped)}: {listed}", len(records.skipped)))
-    found += tried.findings
+    found += reading_findings(reading, len(items), left, records.tolerances, kind)
+    found += [*skipped_findings(records.skipped), *tried.findings]
     if tried.split is not None:
         found += near_duplicate_findings(tried.split.rows, reading.fingerprints)
     return found
@@ -289,12 +289,14 @@ def _try_split(
 
 
 def reading_findings(
-    reading: Reading, total: int, rows: Sequence[SplitRow], tolerances: Tolerances | None
+    reading: Reading, total: int, rows: Sequence[SplitRow], tolerances: Tolerances | None, kind: InputKind
 ) -> list[Finding]:
-    """What reading `total` records told: what could not be read, conversions, and equal contents among `rows`."""
+    """What reading `total` records told: what could not be read, conversions and what they mean to the input kind, and
+    equal contents among `rows`."""
     return [
         *unreadable_findings(reading.skipped, total, tolerances),
         *note_findings(reading.notes),
+        *(kind.judge_notes(reading.notes) if isinstance(kind, JudgesNotes) else ()),
         *duplicate_findings(rows),
     ]
 

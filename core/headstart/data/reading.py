@@ -28,7 +28,7 @@ Verify = Callable[[Sequence[Skipped], int], None]
 
 KIND = "samples"
 """What readings are called in the cache."""
-LAYOUT = 3
+LAYOUT = 4
 """Changes when readings lie otherwise in the cache."""
 OWNERS, LENGTHS, READING = "/owners", "/lengths", "/reading"
 """Arrays beside the tensors: no tensor is called so."""
@@ -143,7 +143,7 @@ def read_all(
         facts=stored_facts(arrays),
         fingerprints=document["fingerprints"],
         notes=document["notes"],
-        skipped=tuple(Skipped(where, reason) for where, reason in document["skipped"]),
+        skipped=tuple(Skipped(*each) for each in document["skipped"]),
     )
     if verify is not None:  # it may have been read where more could be unreadable
         verify(reading.skipped, len(items))
@@ -220,7 +220,7 @@ def _read_into(
         "hashes": list(hashes.values()),
         "fingerprints": fingerprints,
         "notes": notes,
-        "skipped": [[each.where, each.reason] for each in skipped],
+        "skipped": [[each.where, each.reason, each.hint] for each in skipped],
     }
     append({READING: np.frombuffer(json.dumps(document).encode(), np.uint8)})
     return skipped
@@ -244,5 +244,5 @@ def _read(record: Record, known: str | None, kind: InputKind) -> _Read | Skipped
         digest = known or content_hash(record.payload, record.key)
         sample = kind.read(record.payload, record.key)
     except DataError as error:
-        return Skipped(record.key, error.message)
+        return Skipped(record.key, error.message, error.hint)
     return _Read(digest, kind.fingerprint(sample), sample.notes, prepared_of(kind, sample, record.key))

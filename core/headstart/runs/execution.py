@@ -34,7 +34,7 @@ from headstart.engine.train.phases import run_phases
 from headstart.environment import describe, versions
 from headstart.errors import HeadstartError
 from headstart.eventlog import EventLog
-from headstart.events import BatchNormReestimated, RunFinished, RunStarted
+from headstart.events import BatchNormReestimated, Noted, RunFinished, RunStarted, Warned
 from headstart.predictor import BATCH, Predictor
 from headstart.recipes.file import write_recipe
 from headstart.runs.evaluation import Labelled, documents, open_predictions, score
@@ -140,8 +140,9 @@ def open_run(plan: Plan, decision: EngineDecision, folder: RunFolder, log: Event
     )
     if reestimated:
         log.emit(BatchNormReestimated(layers=reestimated, samples=plan.data.split.counts["train"]))
-    for warning in plan.warnings:
-        log.warn(warning)
+    for finding in plan.findings:
+        kind = Warned if finding.level == "warning" else Noted
+        log.emit(kind(message=finding.message, hint=finding.hint))
 
 
 def training_of(
@@ -274,6 +275,7 @@ def conclude(
             "evaluate": clock.seconds("evaluate"),
         },
         "warnings": list(log.warnings),
+        "notes": list(log.notes),
         "calibration": plain({**last.found, **calibrated}),  # what val told, and what it is worth by split
         "resumed": list(resumed.places) if resumed else [],
         "engine": extractor.decided.result(),

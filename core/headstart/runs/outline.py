@@ -74,8 +74,8 @@ def outline(plan: Plan) -> dict[str, Any]:
         "stages": [_stage(stage) for stage in plan.network.stages],
         "phases": [_phase(plan, phase) for phase in plan.phases],
         "uncuttable": list(uncuttable(plan.network.learned)),
-        "warnings": list(plan.warnings),
-        "notes": [finding.message for finding in plan.data.findings if finding.level != "warning"],
+        "warnings": [finding.message for finding in plan.findings if finding.level == "warning"],
+        "notes": [finding.message for finding in plan.findings if finding.level == "note"],
     }
 
 

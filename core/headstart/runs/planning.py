@@ -76,7 +76,8 @@ class Plan:
     phases: tuple[Phase, ...]
     view: View | None
     scratch: Path
-    warnings: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    """Warnings and notes: what the run tells once it has started."""
 
     @property
     def weights_name(self) -> str:
@@ -163,7 +164,11 @@ def check_data(
         targets = build_target_kind(registry, bound.task.targets)
         found = examine(records, kind, targets, options, on_progress=on_progress)
     said = [Finding("warning", message) for message in (*bound.warnings, *warnings)]
-    return tuple(sorted([*found, *said], key=lambda finding: LEVELS.index(finding.level)))
+    return _gravest_first([*said, *found])
+
+
+def _gravest_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(findings, key=lambda finding: LEVELS.index(finding.level)))
 
 
 def make_plan(
@@ -213,12 +218,12 @@ def make_plan(
     view = build_view(bound, registry, records, kind)
     if view is not None and targets.moves:
         view = dataclasses.replace(view, targets=targets.transform)
-    found = [finding.message for finding in data.findings if finding.level == "warning"]
+    warnings = [*bound.warnings, *said, *left_out(bound, records)]
     rows = len(data.indices("train"))
     head = count_by_stage(network, trainable_variables(network, (HEAD,)))[HEAD]
     is_wide = not is_solvable(bound.task, bound.head)  # solved ones are regularised
     if is_wide and head > PARAMETERS_PER_SAMPLE * rows:
-        found.append(
+        warnings.append(
             f"the head has {head:,} numbers to learn from {rows:,} samples; --head {bound.task.heads[0]} is safer"
         )
     return Plan(
@@ -235,7 +240,7 @@ def make_plan(
         phases=phases,
         view=view,
         scratch=scratch,
-        warnings=(*bound.warnings, *said, *left_out(bound, records), *found),
+        findings=_gravest_first([*(Finding("warning", message) for message in warnings), *data.findings]),
     )
 
 

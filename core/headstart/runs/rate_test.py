@@ -138,7 +138,7 @@ def rate_test(
                 setting=setting.name,
                 planned=setting.value,
                 reason=measured.reason,
-                warnings=(*plan.warnings, *log.warnings),
+                warnings=(*(told.message for told in plan.findings if told.level == "warning"), *log.warnings),
             )
 
 

@@ -30,10 +30,12 @@ class Record:
 
 @dataclass(frozen=True)
 class Skipped:
-    """Something a dataset saw and left out, and why; listed to the user, never silent."""
+    """Something a dataset saw and left out, and why; listed to the user, never silent. `hint` says what would let it
+    in."""
 
     where: str
     reason: str
+    hint: str | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from headstart.specs.base import Spec
+from headstart.specs.datasets import Finding
 
 if TYPE_CHECKING:
     import keras
@@ -211,6 +212,15 @@ class JudgesChanges(Protocol):
 
     def only_moves(self, changes: Sequence[Change]) -> bool:
         """True where values are moved or interpolated, so that none lies outside of the sample's own range."""
+
+
+@runtime_checkable
+class JudgesNotes(Protocol):
+    """What an InputKind offers too whose samples tell together what none of them tells alone, such as that all are
+    dark."""
+
+    def judge_notes(self, notes: Mapping[str, int]) -> Sequence[Finding]:
+        """Warnings and notes that follow from `notes`, those of all samples counted by phrase; often none."""
 
 
 @runtime_checkable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,13 @@ from headstart.errors import DataError, PluginError, UsageError
 from headstart.specs import (
     Change,
     DrawsSheets,
+    Finding,
     HasAssets,
     InputKind,
     InputRequest,
     InputSpec,
     JudgesChanges,
+    JudgesNotes,
     Mix,
     MixesSamples,
     Prepared,
@@ -257,7 +260,7 @@ class InputKindPrepared(InputKindSubject):
         self._require(isinstance(hint, str) and hint.strip(), f"hint is {hint!r}", "Say what users should look at.")
 
     def test_what_it_offers_beside_is_sound(self) -> None:
-        """MixesSamples, JudgesChanges, DrawsSheets and HasAssets, where it has their methods."""
+        """MixesSamples, JudgesChanges, JudgesNotes, DrawsSheets and HasAssets, where it has their methods."""
         kind, rows = self._input_kind(), self._rows()
         if isinstance(kind, MixesSamples):
             self._check_mixing(kind, rows[0].tensors, rows[-1].tensors)
@@ -266,6 +269,11 @@ class InputKindPrepared(InputKindSubject):
             sound = all(isinstance(each, str) for pair in judged.items() for each in pair)
             self._require(sound, f"symmetries gives {judged}", "Return what is done, by symmetry.")
             self._require(kind.only_moves(()) is True, "without changes, only_moves is not True", "Nothing is changed.")
+        if isinstance(kind, JudgesNotes):
+            for samples in ([], self._samples()):
+                found = list(kind.judge_notes(Counter(note for sample in samples for note in sample.notes)))
+                sound = all(isinstance(each, Finding) and each.level != "error" for each in found)
+                self._require(sound, f"judge_notes gives {found}", "Return findings: notes and warnings.")
         if isinstance(kind, DrawsSheets):
             shown = [Shown(rows[0].tensors, ("a",)), Shown(rows[-1].tensors, ("b",), notes=("a note",))]
             sheet = kind.sheet([shown, shown], ("as it is", "varied"))

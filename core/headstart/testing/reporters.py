@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from headstart.backend import VARIABLE, installed_backends
-from headstart.events import EpochDone, Event, PhaseDone, PhaseStarted, RunStarted, Warned
+from headstart.events import EpochDone, Event, Noted, PhaseDone, PhaseStarted, RunStarted, Warned
 from headstart.host.guard import describe
 from headstart.specs import Reporter, ReporterRequest, RunView
 from headstart.testing.contract import Contract, own_place, shared, told
@@ -151,10 +151,11 @@ class ReporterTold(Contract):
                 )
 
     def test_it_survives_warnings_anywhere_and_samples_that_are_gone(self) -> None:
-        """A warning may come before the run has started; previews are None where the data is not at hand."""
+        """A warning or note may come before the run has started; previews are None where the data is not at hand."""
         noisy: list[Event] = []
         for number, event in enumerate(recorded_events()):
-            noisy += [Warned(time=event.time, message=f"warning {number}\x1b[31m", hint=None), event]
+            kind = Noted if number % 2 else Warned
+            noisy += [kind(time=event.time, message=f"said {number}\x1b[31m", hint=None), event]
         with own_place() as place:
             self._tell(RecordedRun(place / "run", has_samples=False), noisy)
 

@@ -26,6 +26,12 @@ class ImageOptions:
         "stretch distorts it; the weights' own way if unset.",
         choices=("pad", "stretch", "crop"),
     )
+    max_megapixels: int = option(
+        64,
+        "Largest picture that is decoded, in millions of pixels; each takes 3 MB or more in every thread that reads.",
+        low=1,
+        high=4096,
+    )
 
 
 FACTOR = "the factor, at least 0; 1 changes nothing"
@@ -55,13 +61,13 @@ def register_inputs() -> Iterable[InputSpec]:
     return [
         InputSpec(
             name="image/image",
-            summary="Pictures (JPEG, PNG, WebP, TIFF, GIF, BMP, AVIF, ...) or pixel arrays, as RGB.",
+            summary="Pictures (JPEG, PNG, WebP, TIFF, GIF, BMP, AVIF, HEIC by an extra, ...) or pixel arrays, as RGB.",
             options=ImageOptions,
             build="headstart_plugins.image._build:build",
             changes=CHANGES,
             reads=("image",),
             produces="image",
-            readers=("pillow", "numpy"),
+            readers=("pillow", "numpy", "pi-heif"),
             flags={"image-size": "size"},
             native=True,
         )

@@ -12,14 +12,14 @@ from PIL import Image
 
 from headstart.data.folders import walk
 from headstart.errors import UsageError
-from headstart.specs import Change, InputKind, InputRequest, Mix, Prepared, Preview, Sample, Shown, TensorSpec
+from headstart.specs import Change, Finding, InputKind, InputRequest, Mix, Prepared, Preview, Sample, Shown, TensorSpec
 from headstart_plugins._picture_suffixes import is_picture
 from headstart_plugins.image import ImageOptions
 from headstart_plugins.image._changes import determinant, fused, parse_box
 from headstart_plugins.image._colours import coloured, erased
 from headstart_plugins.image._geometry import fitted, inner, warped
 from headstart_plugins.image._preprocess import Preprocess, parse
-from headstart_plugins.image._read import read_picture
+from headstart_plugins.image._read import judge_notes, read_picture
 from headstart_plugins.image._sheet import contact_sheet, png
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def build(request: InputRequest) -> InputKind:
         preprocess = dataclasses.replace(preprocess, height=options.size, width=options.size)
     if options.resize is not None:
         preprocess = dataclasses.replace(preprocess, resize=options.resize)
-    return ImageKind(preprocess)
+    return ImageKind(preprocess, options.max_megapixels)
 
 
 class ImageKind:
@@ -49,8 +49,8 @@ class ImageKind:
 
     hint = "were the pictures scaled to 0..1 before? Give them as 0..255; nothing else may scale them"
 
-    def __init__(self, preprocess: Preprocess) -> None:
-        self.preprocess = preprocess
+    def __init__(self, preprocess: Preprocess, max_megapixels: int) -> None:
+        self.preprocess, self.max_megapixels = preprocess, max_megapixels
         self.tensors: Mapping[str, TensorSpec] = {
             "image": TensorSpec((preprocess.height, preprocess.width, 3), "uint8")
         }
@@ -60,7 +60,11 @@ class ImageKind:
 
     def read(self, payload: Any, where: str) -> Sample:
         """A picture as RGB pixels; how odd ones are converted stands in `_read`."""
-        return read_picture(payload, where, self.preprocess.background)
+        return read_picture(payload, where, self.preprocess.background, self.max_megapixels)
+
+    def judge_notes(self, notes: Mapping[str, int]) -> Sequence[Finding]:
+        """A warning where all pictures of 16 bits are nearly black."""
+        return judge_notes(notes)
 
     def prepare(self, sample: Sample) -> Prepared:
         """{"image": (height, width, 3) uint8} at the weights' size; facts are `height` and `width` as they were."""

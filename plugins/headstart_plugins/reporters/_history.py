@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from headstart.atomic import write_file
-from headstart.events import EpochDone, Event, PhaseDone, PhaseStarted, RunFinished, RunStarted, Warned
+from headstart.events import EpochDone, Event, Noted, PhaseDone, PhaseStarted, RunFinished, RunStarted, Warned
 from headstart.specs import RunView
 
 
@@ -36,6 +36,7 @@ class History:
     run: RunStarted | None = None
     phases: list[PhaseHistory] = field(default_factory=list)
     warnings: list[Warned] = field(default_factory=list)
+    notes: list[Noted] = field(default_factory=list)
 
     def hear(self, event: Event) -> None:
         """Add one event."""
@@ -43,12 +44,15 @@ class History:
             self.run = event
             self.phases.clear()
             self.warnings.clear()
+            self.notes.clear()
         elif isinstance(event, PhaseStarted):
             again = f"{event.phase} x"  # its own trials too
             self.phases = [phase for phase in self.phases if not f"{phase.started.phase} x".startswith(again)]
             self.phases.append(PhaseHistory(event))
         elif isinstance(event, Warned):
             self.warnings.append(event)
+        elif isinstance(event, Noted):
+            self.notes.append(event)
         elif isinstance(event, EpochDone | PhaseDone):
             self._hear_phase(event)
 

@@ -18,12 +18,13 @@ def build(request: ReporterRequest) -> Reporter:
 
 
 def document(history: History, finished: RunFinished, run: RunView) -> str:
-    """The whole run as plain values: `schema`, `run`, `phases` (each with its epochs), `warnings` and `result`."""
+    """The whole run as plain values: `schema`, `run`, `phases` with their epochs, `warnings`, `notes` and `result`."""
     values = {
         "schema": SCHEMA,
         "run": asdict(history.run) if history.run else None,
         "phases": [asdict(phase) for phase in history.phases],
         "warnings": [asdict(warning) for warning in history.warnings],
+        "notes": [asdict(note) for note in history.notes],
         "result": dict(finished.result),
     }
     return json.dumps(values, indent=1, allow_nan=False) + "\n"

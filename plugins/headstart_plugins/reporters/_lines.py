@@ -10,6 +10,7 @@ from typing import Any, TextIO
 from headstart.events import (
     EpochDone,
     Event,
+    Noted,
     PhaseDone,
     PhaseStarted,
     Progress,
@@ -215,8 +216,8 @@ class PlainConsole:
             self._line(phase_end(event, self._metric), "dim")
         elif isinstance(event, WeightsAveraged):
             self._line(averaged(event, self._metric), "dim")
-        elif isinstance(event, Warned):
-            self._warning(event)
+        elif isinstance(event, Warned | Noted):
+            self._said(event)
         elif isinstance(event, RunFinished):
             self._finish(event.result)
 
@@ -270,9 +271,9 @@ class PlainConsole:
         self._line(title)
         self._header(rows)
 
-    def _warning(self, event: Warned) -> None:
+    def _said(self, event: Warned | Noted) -> None:
         """The message, and the hint where there is one."""
-        self._line(f"warning: {say.printable(event.message)}")
+        self._line(f"{'warning' if isinstance(event, Warned) else 'note'}: {say.printable(event.message)}")
         if event.hint:
             self._line(f"  hint: {say.printable(event.hint)}")
 

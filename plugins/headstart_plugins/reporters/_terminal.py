@@ -13,7 +13,7 @@ from rich.progress import Progress as ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from headstart.events import Progress, Warned
+from headstart.events import Noted, Progress, Warned
 from headstart_plugins.reporters import _lines
 from headstart_plugins.reporters import _phrases as say
 from headstart_plugins.reporters._lines import PlainConsole
@@ -88,8 +88,9 @@ class TerminalConsole(PlainConsole):
         self._console.print(Text(title, style="bold cyan"))
         self._console.print(self._grid(rows))
 
-    def _warning(self, event: Warned) -> None:
-        text = Text.assemble(("warning: ", "bold yellow"), (say.printable(event.message), "yellow"))
+    def _said(self, event: Warned | Noted) -> None:
+        kind, style = ("warning", "yellow") if isinstance(event, Warned) else ("note", "cyan")
+        text = Text.assemble((f"{kind}: ", f"bold {style}"), (say.printable(event.message), style))
         if event.hint:
             text.append(f"\n  {say.printable(event.hint)}", style="dim")
         self._console.print(text)

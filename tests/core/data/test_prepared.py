@@ -78,6 +78,7 @@ def test_up_to_one_percent_unreadable_is_left_out_and_listed():
     data = prepare(records(items, skipped=(Skipped("x", "hidden"),)), Letters())
     assert len(data.keys) == 199
     assert [one.where for one in data.skipped] == ["x", "bad"]
+    assert ("note", "the dataset left out 1: x: hidden") in [(one.level, one.message) for one in data.findings]
     (told,) = (finding for finding in data.findings if finding.level == "warning")
     assert (told.message, told.count) == ("1 left out: bad: not a text", 1)
     for index, key in enumerate(data.keys):
@@ -97,6 +98,37 @@ def test_conversions_are_counted():
     items = [*texts(), Record("up", "ABC", "a"), Record("up2", "XYZ", "b"), Record("long", "lengthy", "b")]
     found = [(f.level, f.message, f.count) for f in prepare(records(items), Letters()).findings]
     assert found == [("note", "2 samples made lower-case", 2), ("warning", "1 sample cut short", 1)]
+
+
+class Judging(Letters):
+    def judge_notes(self, notes):
+        return [Finding("warning", f"{count} {each}: is that so?") for each, count in notes.items() if count == 2]
+
+
+def test_an_input_kind_can_say_what_the_notes_of_all_samples_mean():
+    items = [*texts(), Record("up", "ABC", "a"), Record("up2", "XYZ", "b"), Record("long", "lengthy", "b")]
+    told = [finding.message for finding in prepare(records(items), Judging()).findings if finding.level == "warning"]
+    assert told == ["1 sample cut short", "2 made lower-case: is that so?"]
+
+
+class Advising(Letters):
+    def read(self, payload, where):
+        if "?" in payload:
+            raise DataError(f"{where}: too long", hint="--set input.longest=9")
+        return super().read(payload, where)
+
+
+@pytest.mark.parametrize("sound", [20, 400])
+def test_what_would_let_unreadable_samples_in_is_told_once(sound):
+    items = [*texts(sound), *(Record(f"bad{i}", "?", "a") for i in range(3)), Record("torn", "!", "b")]
+    if sound == 20:
+        with pytest.raises(DataError) as error:
+            prepare(records(items), Advising())
+        hint = error.value.hint
+        assert hint == "--set input.longest=9; repair or remove them; nothing was changed"
+    else:
+        findings = prepare(records(items), Advising()).findings
+        assert [each.hint for each in findings if each.level == "warning"] == ["--set input.longest=9"]
 
 
 def test_what_the_dataset_itself_found_comes_first_and_its_errors_stop():

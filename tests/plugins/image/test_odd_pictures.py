@@ -1,7 +1,9 @@
 """About thirty kinds of odd pictures, each with the outcome that reliability promises."""
 
+import base64
 import io
 import struct
+import sys
 import zlib
 
 import numpy as np
@@ -35,12 +37,13 @@ def gradient(mode="RGB"):
     return Image.fromarray(pixels).convert(mode)
 
 
+def chunk(name, body):
+    """A part of a PNG."""
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
 def png(width, height, depth, colour, rows):
     """A PNG written by hand: what Pillow itself cannot write."""
-
-    def chunk(name, body):
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
     head = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
@@ -101,6 +104,13 @@ def test_alpha_lies_on_white(kind, alpha, expected):
         assert sample.notes == ("with transparency laid on white",)
 
 
+def test_grey_that_was_multiplied_by_its_alpha_lies_on_white_too(kind):
+    content = tiff([8, 8], 1, 1, bytes([50, 128] * 64), more={338: [1]})
+    sample = kind.read(content, "x.tif")
+    assert abs(int(sample.value[3, 3, 0]) - 177) <= 1
+    assert sample.notes == ("with transparency laid on white",)
+
+
 def test_alpha_lies_on_the_background_that_the_weights_state():
     black = build(InputRequest({"size": [32, 32], "background": 0}, ImageOptions()))
     sample = black.read(encoded(Image.new("RGBA", SIZE, (90, 90, 90, 0)), "PNG"), "x")
@@ -132,10 +142,81 @@ def test_an_8_bit_picture_of_160_pixels_is_not_taken_for_16_bit(kind):
     assert kind.read(encoded(Image.new("RGB", (160, 16)), "PNG"), "x").notes == ()
 
 
-@pytest.mark.parametrize("mode", ["F", "I"])
-def test_pixels_without_a_fixed_range_are_refused(kind, mode):
-    with pytest.raises(DataError, match=rf"x\.tif.*mode {mode} has no fixed range"):
+@pytest.mark.parametrize(("mode", "said"), [("F", "32-bit float"), ("I", "signed or 32-bit whole-number")])
+def test_pixels_without_a_fixed_range_are_refused_by_that_rule_and_told_how_to_be_converted(kind, mode, said):
+    with pytest.raises(DataError) as error:
         kind.read(encoded(Image.new(mode, SIZE), "TIFF"), "x.tif")
+    rule = f"x.tif: {said} pixels have no fixed range of brightness; expected 8 or 16 bits"
+    assert error.value.message == rule
+    assert "astype('uint16')" in error.value.hint
+
+
+def tiff(bits, sample_format, photometric, data, *, more=None):
+    """A TIFF of 8 x 8 pixels written by hand, `bits` a channel: layouts that Pillow itself cannot write."""
+    tags = {256: [8], 257: [8], 258: bits, 259: [1], 262: [photometric], 273: [0], 277: [len(bits)]}
+    tags |= {278: [8], 279: [len(data)], 339: [sample_format] * len(bits), **(more or {})}
+    long = {256, 257, 273, 278, 279}
+    packed = {tag: struct.pack(f"<{len(v)}{'I' if tag in long else 'H'}", *v) for tag, v in tags.items()}
+    place = 8 + 2 + 12 * len(tags) + 4
+    tags[273] = [place + sum(len(each) for each in packed.values() if len(each) > 4)]
+    packed[273] = struct.pack("<I", *tags[273])
+    entries, beside = b"", b""
+    for tag, each in sorted(packed.items()):
+        value = each.ljust(4, b"\0") if len(each) <= 4 else struct.pack("<I", place + len(beside))
+        beside += each if len(each) > 4 else b""
+        entries += struct.pack("<HHI", tag, 4 if tag in long else 3, len(tags[tag])) + value
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + entries + bytes(4) + beside + data
+
+
+@pytest.mark.parametrize(
+    ("content", "layout"),
+    [
+        (tiff([32, 32, 32], 3, 2, bytes(768)), "3 channels of 32-bit float"),
+        (tiff([16] * 5, 1, 1, bytes(640)), "5 channels of 16-bit whole numbers"),
+    ],
+)
+def test_a_layout_that_cannot_be_read_is_not_called_damaged_nor_no_picture(kind, content, layout):
+    with pytest.raises(DataError) as error:
+        kind.read(content, "x.tif")
+    reason = f"a TIFF file that cannot be read: unknown pixel mode ({layout}, compression 1)"
+    assert error.value.message == f"x.tif: {reason}"
+    assert "8 or 16 bits" in error.value.hint
+
+
+def test_12_bits_are_scaled_by_their_own_depth(kind):
+    sample = kind.read(tiff([12], 1, 1, bytes([0x80, 0x0F, 0xFF] * 32)), "x.tif")
+    assert sample.value[0, :2, 0].tolist() == [0x80, 0xFF]
+    assert sample.notes == ("scaled from 12 bits",)
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_a_negative_is_turned_round_whatever_its_depth(kind, depth):
+    values = np.full((8, 8), 0x30 << (depth - 8), f"<u{depth // 8}")
+    sample = kind.read(tiff([depth], 1, 0, values.tobytes()), "x.tif")
+    assert (sample.value == 255 - 0x30).all()
+
+
+DARK = "with 16-bit values in the lowest 1/16 of their range only"
+
+
+@pytest.mark.parametrize(
+    ("highest", "notes"), [(4095, ("scaled from 16 bits", DARK)), (4096, ("scaled from 16 bits",))]
+)
+def test_a_picture_that_uses_little_of_16_bits_says_so_in_grey_and_in_colour(kind, highest, notes):
+    grey = np.full((8, 8), highest, np.uint16)
+    row = b"\0" + struct.pack(">HHHH", highest, 0, 7, 65535) * 8
+    opaque = np.dstack([grey, grey, grey, np.full_like(grey, 65535)])
+    for payload in (grey, opaque, encoded(Image.fromarray(grey), "PNG"), png(8, 8, 16, 6, row * 8)):
+        assert [note for note in kind.read(payload, "x").notes if "16" in note] == list(notes)
+
+
+def test_only_a_set_of_which_all_pictures_of_16_bits_are_dark_is_warned_of(kind):
+    wide = "scaled from 16 bits"
+    assert kind.judge_notes({}) == kind.judge_notes({wide: 9, DARK: 8}) == []
+    (warning,) = kind.judge_notes({wide: 9, DARK: 9, "converted from CMYK": 1})
+    assert (warning.level, warning.count) == ("warning", 9)
+    assert warning.message.startswith("all 9 samples of 16 bits are nearly black, in the lowest 1/16")
+    assert "by 16" in warning.hint
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -268,3 +349,151 @@ def test_other_arrays_are_refused(kind, array):
 def test_another_type_of_payload_is_refused(kind):
     with pytest.raises(DataError, match="received int"):
         kind.read(7, "x")
+
+
+LARGE = b"x" * 1_300_000
+UNREADABLE = {
+    "a large colour profile": chunk(b"iCCP", b"p\0\0" + zlib.compress(np.random.default_rng(0).bytes(1_300_000))),
+    "a large profile that was packed well": chunk(b"iCCP", b"p\0\0" + zlib.compress(LARGE)),
+    "a large packed text": chunk(b"zTXt", b"k\0\0" + zlib.compress(LARGE)),
+    "a large packed text of all alphabets": chunk(b"iTXt", b"k\0\1\0\0\0" + zlib.compress(LARGE)),
+    "a text with a wrong checksum": chunk(b"tEXt", b"k\0text")[:-4] + b"0000",
+    "a resolution cut short": chunk(b"pHYs", b"1"),
+}
+LEAN = "read without metadata that is damaged or larger than 1 MB"
+
+
+def amended(content, *chunks, last=False):
+    """A PNG with more parts: behind its head or before its end."""
+    place = content.rindex(b"IEND") - 4 if last else 33
+    return content[:place] + b"".join(chunks) + content[place:]
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("part", UNREADABLE)
+def test_no_metadata_of_a_png_decides_about_its_pixels(kind, part, last):
+    content = amended(encoded(gradient(), "PNG"), UNREADABLE[part], last=last)
+    sample = kind.read(content, "x")
+    np.testing.assert_array_equal(sample.value, np.asarray(gradient()))
+    unseen = last and part == "a text with a wrong checksum"  # Pillow checks those before the pixels alone
+    assert sample.notes == (() if unseen else (LEAN,))
+
+
+def test_what_changes_pixels_or_turns_them_is_kept_beside_metadata_that_is_left_out(kind):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture = Image.new("P", SIZE, 0)
+    picture.putpalette([0, 0, 0, *RED])
+    content = amended(encoded(picture, "PNG", transparency=0, exif=exif), UNREADABLE["a large packed text"])
+    sample = kind.read(content, "x")
+    assert sample.notes == (LEAN, "turned by EXIF orientation", "with transparency laid on white")
+    assert sample.value.shape == (24, 16, 3)
+    assert (sample.value == 255).all()
+
+
+def test_frames_are_warned_of_beside_metadata_that_is_left_out(kind):
+    frames = [Image.new("RGB", SIZE, colour) for colour in (RED, (0, 0, 255))]
+    content = encoded(frames[0], "PNG", save_all=True, append_images=frames[1:])
+    sample = kind.read(amended(content, UNREADABLE["a large packed text"]), "x")
+    assert sample.notes == (LEAN, "warning: with several frames, of which the first was read")
+    np.testing.assert_array_equal(sample.value[5, 5], RED)
+
+
+def test_a_truncated_png_is_refused_whatever_metadata_it_has(kind):
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
+    content = amended(encoded(noise, "PNG"), *UNREADABLE.values())
+    with pytest.raises(DataError, match=r"x: corrupt or truncated picture: .*truncated"):
+        kind.read(content[:-5000], "x")
+
+
+def test_metadata_that_is_left_out_takes_no_memory(kind, tmp_path):
+    import tracemalloc
+
+    content, size = encoded(gradient(), "PNG"), 2**28
+    with (tmp_path / "large.png").open("wb") as file:
+        file.write(content[:33] + struct.pack(">I", size) + b"prVt")
+        file.seek(size + 4, io.SEEK_CUR)  # a hole: the file takes no place either
+        file.write(content[33:])
+    tracemalloc.start()
+    try:
+        sample = kind.read(tmp_path / "large.png", "x")
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_array_equal(sample.value, np.asarray(gradient()))
+    assert sample.notes == (LEAN,)
+
+
+@pytest.mark.parametrize("name", ["JPEG", "WEBP", "TIFF", "AVIF"])
+def test_a_large_colour_profile_is_no_matter_in_other_formats(kind, name):
+    profile = np.random.default_rng(0).bytes(2_000_000)
+    with_profile = kind.read(encoded(gradient(), name, icc_profile=profile), "x")
+    np.testing.assert_array_equal(with_profile.value, kind.read(encoded(gradient(), name), "x").value)
+    assert with_profile.notes == ()
+
+
+def test_of_the_pictures_of_a_phones_mpo_the_first_is_read_with_a_note(kind, tmp_path):
+    frames = [Image.new("RGB", SIZE, colour) for colour in (RED, (0, 0, 255))]
+    frames[0].save(tmp_path / "photo.mpo", "MPO", save_all=True, append_images=frames[1:], quality=95)
+    (found,) = kind.find(tmp_path)
+    sample = kind.read(found, "x")
+    assert np.abs(sample.value[5, 5].astype(int) - RED).max() < 8
+    assert sample.notes == ("with several pictures in one file, of which the main one was read",)
+
+
+def test_larger_pictures_are_read_where_a_setting_allows_for_them_and_the_refusal_names_it(kind):
+    content = png(8001, 8000, 1, 0, (b"\0" + b"\xff" * 1001) * 8000)
+    with pytest.raises(DataError) as error:
+        kind.read(content, "large.png")
+    assert "--set input.max_megapixels=N" in error.value.hint
+    large = build(InputRequest({"size": [32, 32]}, ImageOptions(max_megapixels=65)))
+    assert large.read(content, "large.png").value.shape == (8000, 8001, 3)
+    with pytest.raises(DataError, match="more than 65 megapixels"):
+        large.read(png(60_000, 60_000, 1, 0, b""), "bomb.png")
+
+
+def test_pixels_beyond_pillows_own_limit_are_a_matter_of_the_setting_alone(recwarn):
+    small = build(InputRequest({"size": [32, 32]}, ImageOptions(max_megapixels=1)))
+    for side in (1001, 10_000, 20_000):  # Pillow warns of the second and refuses the third
+        with pytest.raises(DataError, match=f"{side} x {side} pixels are more than 1 megapixel; not decoded"):
+            small.read(png(side, side, 1, 0, b""), "x")
+    assert not recwarn.list
+
+
+HEIC = base64.b64decode(
+    "AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAcdtZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAAADRpbG9jAAAA"
+    "AERAAAIAAQAAAAAB6wABAAAAAAAAANIAAgAAAAACvQABAAAAAAAAACQAAAA4aWluZgAAAAAAAgAAABVpbmZlAgAAAAABAABodmMxAAAAABVpbmZl"
+    "AgAAAQACAABFeGlmAAAAAA5waXRtAAAAAAABAAABBmlwcnAAAADlaXBjbwAAAHVodmNDAQNwAAAAkAAAAAAAHvAA/P34+AAADwNgAAEAGEABDAH/"
+    "/wNwAAADAJAAAAMAAAMAHroCQGEAAQApQgEBA3AAAAMAkAAAAwAAAwAeoCCBBZbqrprm4CGgwIAAAAyAAAADAIRiAAEABkQBwXPBiQAAABNjb2xy"
+    "bmNseAABAA0ABoAAAAAUaXNwZQAAAAAAAABAAAAAQAAAAChjbGFwAAAAIAAAAAEAAAAQAAAAAf///+AAAAAC////0AAAAAIAAAAQcGl4aQAAAAAD"
+    "CAgIAAAACWlyb3QDAAAAGWlwbWEAAAAAAAAAAQABBoECAwWEhgAAABppcmVmAAAAAAAAAA5jZHNjAAIAAQABAAAA/m1kYXQAAADOKAGvBjIZ/vWA"
+    "iSDwv7G1///1Vf2X7Y1qTqvwo50v76Qv/++9/t9cI/pmf+FIHtQlbTeLSzSCsfvMzVSE3d+e00hoadUN/VWCqmoRSYvMOtaEBK9n0wp+7hY3t1TL"
+    "H/2/zowVFfRpyp43IL/CsteEsc6Vdvg/IOsvfJNHse98Tx/wFMmXRPrvQzBuDhf8NnkFw3OjRfTLsMqscr0pzkRg8ZtwH5yMHlUDobREUUG79nux"
+    "rsbqSNiPOBAfXiaR+DFAT+PptDBo0ShchbCtjR4AAAAGRXhpZgAATU0AKgAAAAgAAQESAAMAAAABAAYAAAAAAAA="
+)
+"""32 x 16 pixels, red beside blue, to be turned by 90 degrees: encoded by x265 from pixels of our own."""
+
+
+def test_a_heic_picture_is_read_upright_by_the_extra_and_pillow_is_left_as_it_is(kind):
+    pytest.importorskip("pi_heif")
+    sample = kind.read(HEIC, "x")
+    assert sample.value.shape == (32, 16, 3)
+    for place, colour in ((2, RED), (29, (10, 40, 200))):
+        assert np.abs(sample.value[place, 8].astype(int) - colour).max() < 8
+    assert sample.notes == ()
+    assert "HEIF" not in Image.OPEN
+
+
+def test_a_damaged_heic_picture_is_refused_by_name(kind):
+    pytest.importorskip("pi_heif")
+    for content in (HEIC[:300], HEIC[:-60]):
+        with pytest.raises(DataError, match=r"cats/1\.heic: corrupt or truncated"):
+            kind.read(content, "cats/1.heic")
+
+
+def test_without_the_extra_a_heic_picture_names_what_to_install(kind, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
+    with pytest.raises(DataError) as error:
+        kind.read(HEIC, "x.heic")
+    assert error.value.message == "x.heic: a HEIC or HEIF picture, which needs pi-heif"
+    assert error.value.hint == 'pip install "headstart[heic]"'

@@ -15,6 +15,7 @@ from headstart.events import (
     CheckpointSaved,
     EpochDone,
     Event,
+    Noted,
     PhaseDone,
     PhaseStarted,
     Progress,
@@ -57,6 +58,7 @@ def result(run: str) -> dict:
         "phases": [],
         "seconds": {"total": 95.3, "features": 12.1, "train": 70.0, "evaluate": 5.0},
         "warnings": ["3 images were converted from CMYK"],
+        "notes": ["4 images <turned>"],
     }
 
 
@@ -186,6 +188,7 @@ def events(run: str) -> list[Event]:
             phases=("probe", "fine_tune"),
         ),
         Warned(time=START + 1, message="3 images were converted from CMYK", hint="nothing to do\x07"),
+        Noted(time=START + 1, message="4 images <turned>", hint="as their\x07 EXIF says"),
         Progress(time=START + 2, activity="features", done=0, total=240, unit="samples", phase="probe"),
         Progress(time=START + 14, activity="features", done=240, total=240, unit="samples", phase="probe"),
         *_probe(START + 15),

@@ -47,6 +47,7 @@ def test_the_plain_log_tells_the_whole_run_in_order(run):
         "read: 300 samples",
         "backbone:    efficientnet_lite/lite0",
         "warning: 3 images were converted from CMYK",
+        "note: 4 images <turned>\n  hint: as their\\x07 EXIF says",
         "phase 1 of 2: probe",
         "0.01      0.3000    0.4400              0.8750       0.4 s  best",
         "phase 2 of 2: fine tune",
@@ -85,6 +86,7 @@ def test_the_terminal_shows_panels_rows_and_live_progress(run):
     for part in ("headstart fit", "fine tune, epoch 4/4", "96/192 samples", "loss 0.1750", "best", "done"):
         assert part in text
     assert "0.7785 to 0.9423" in text
+    assert "4 images <turned>" in text
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") > 0, "the cursor is shown again"
     assert "cat\x1b[31m" not in text
 

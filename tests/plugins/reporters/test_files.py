@@ -79,7 +79,8 @@ def test_each_reporter_writes_exactly_what_it_declares_and_touches_nothing_else(
 def test_the_json_document_holds_run_history_and_result(run):
     report("json", run)
     document = json.loads((run.path / "report" / "report.json").read_text(encoding="utf-8"))
-    assert list(document) == ["schema", "run", "phases", "warnings", "result"]
+    assert list(document) == ["schema", "run", "phases", "warnings", "notes", "result"]
+    assert [note["message"] for note in document["notes"]] == document["result"]["notes"]
     probe, fine_tune = document["phases"]
     assert [epoch["strength"] for epoch in probe["epochs"]] == [1.0, 0.1, 0.01, 0.001, 0.0001]
     assert [epoch["val"]["accuracy"] for epoch in fine_tune["epochs"]] == [0.85, 0.9, 0.9375, 0.92]
@@ -165,6 +166,7 @@ def test_the_page_holds_figures_intervals_baseline_and_how_to_repeat(written):
     assert "The red mark is the baseline." in text
     assert "scale" in page.attributes("class")
     assert "3 images were converted from CMYK" in text
+    assert "Notes 4 images <turned>as their\\x07 EXIF says" in text
 
 
 def test_a_metric_without_a_scale_has_no_mark_that_a_caption_speaks_of(run):
