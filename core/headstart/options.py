@@ -212,11 +212,11 @@ def _declaration_problem(declared: Field[Any], hint: Any) -> str | None:
 
 
 def _is_supported(hint: Any) -> bool:
-    """bool, int, float, str, Literal, tuples of these, and each of them or None."""
+    """bool, int, float, str, Literal, tuples of the first four, and unions of all these and None."""
     if get_origin(hint) is tuple:
         inner = get_args(hint)
         return len(inner) == 2 and inner[1] is Ellipsis and inner[0] in (bool, int, float, str)
     kinds = [kind for kind in _alternatives(hint) if kind is not type(None)]
-    if len(kinds) == 1 and kinds[0] is not hint:
-        return _is_supported(kinds[0])
-    return all(kind in (bool, int, float, str) or get_origin(kind) is Literal for kind in kinds)
+    if kinds != [hint]:
+        return all(_is_supported(kind) for kind in kinds)
+    return hint in (bool, int, float, str) or get_origin(hint) is Literal

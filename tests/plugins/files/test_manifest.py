@@ -112,8 +112,8 @@ def test_another_encoding_is_read_when_named(tmp_path):
         ("path,label,split\na.png,cat,dev\n", "row 2: split is 'dev'"),
         ("path,text,label\na.png,x,cat\n", "both path and text"),
         ("path,label,label\na.png,x,cat\n", "two columns are named 'label'"),
-        ("filename,label\na.png,cat\n", "no column path or text; found 'filename', 'label'"),
-        ("path,class\na.png,cat\n", "no column label"),
+        ("filename,label\na.png,cat\n", "no column path or text, and no other .* files; found 'filename', 'label'"),
+        ("path\na.png\n", "no column label or labels; found 'path'"),
         ("path;label\na.png;cat\n", "no column path or text"),
     ],
 )
@@ -126,11 +126,10 @@ def test_odd_tables_are_refused_by_row_or_column(tmp_path, content, said):
 @pytest.mark.parametrize(
     ("content", "hint"),
     [
-        ("filename,label\nx,y\n", "rename the column 'filename' to path"),
-        ("path,class\nx,y\n", "rename the column 'class' to label"),
-        ("Path,label\nx,y\n", "rename the column 'Path' to path"),
-        ("path,labell\nx,y\n", "did you mean labell"),
-        ("path;label\nx;y\n", "dataset.delimiter=';'"),
+        ("Path,label\nx,y\n", "where 'Path' is that of the files, --set dataset.folder=DIR"),
+        ("words,label\nx,y\n", "call the column of files path, that of texts text"),
+        ("path;label\nx;y\n", "--set \"dataset.delimiter=';'\""),
+        ("path\tlabel\nx\ty\n", "--set 'dataset.delimiter=\"\\t\"'"),
     ],
 )
 def test_a_missing_column_comes_with_a_suggestion(tmp_path, content, hint):
@@ -195,17 +194,12 @@ def test_a_column_of_labels_holds_any_number_of_them(tmp_path, content, name, op
     [
         ("path,labels\na.png,red||round\n", {}, "row 2: empty label in"),
         ("path,labels\na.png,red|a;round\n", {"separator": ";"}, "row 2: a label in .* has '|' in it"),
-        ("path,label,labels\na.png,red,red\n", {}, "both label and labels"),
+        ("path,label,labels\na.png,red,red\n", {}, "'label' and 'labels' could each be what is learned"),
     ],
 )
 def test_odd_labels_are_refused_by_row(tmp_path, content, options, said):
     with pytest.raises(DataError, match=said):
         opened(tmp_path, content, **options)
-
-
-def test_a_separator_is_something(tmp_path):
-    with pytest.raises(UsageError, match="separator"):
-        opened(tmp_path, "path,labels\na.png,red\n", separator=" ")
 
 
 def test_absent_files_and_folders_are_usage_errors(tmp_path):
@@ -257,13 +251,13 @@ def test_columns_of_other_kinds_of_targets_are_their_texts_and_files(tmp_path):
 
 def test_a_table_with_targets_of_two_kinds_says_which_are_learned(tmp_path):
     table = "path,label,mask\na.png,cat,a.mask.png\n"
-    with pytest.raises(DataError, match="both label and mask") as raised:
+    with pytest.raises(DataError, match="'label' and 'mask' could each be what is learned") as raised:
         with_kinds(tmp_path, table)
-    assert raised.value.hint == "say what shall be learned: --set dataset.target=label"
-    assert found(with_kinds(tmp_path, table, target="label")) == [("a.png", "cat")]
-    assert with_kinds(tmp_path, table, target="mask").targets == "p/mask"
-    with pytest.raises(DataError, match="no column boxes; found"):
-        with_kinds(tmp_path, table, target="boxes")
+    assert raised.value.hint == "say which: --set dataset.label_column=label or --set dataset.label_column=mask"
+    assert found(with_kinds(tmp_path, table, label_column="label")) == [("a.png", "cat")]
+    assert with_kinds(tmp_path, table, label_column="mask").targets == "p/mask"
+    with pytest.raises(DataError, match="no column boxes, which label_column names; found"):
+        with_kinds(tmp_path, table, label_column="boxes")
 
 
 def test_a_row_without_the_file_of_its_target_is_named(tmp_path):
