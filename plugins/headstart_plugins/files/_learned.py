@@ -62,7 +62,9 @@ def find_learned(path: Path, table: Table, options: ManifestOptions, kinds: Kind
     found, why = next(((each, why) for each, why in ((known, ""), (called, "by its name")) if each), (free, ONLY))
     if len(found) == 1:
         learned = _column(path, table, found[0], options, kinds)
-        message = f"column {found[0]!r} is what is learned, {why}; --set dataset.label_column=NAME names another"
+        message = f"column {found[0]!r} is read as label, {why}"
+        if why != ONLY:
+            message += "; --set dataset.label_column=NAME names another"
         note = [Finding("note", message, len(table.rows))] if why else []
         return Learned(learned.read, learned.targets, [*note, *learned.findings])
     if found and why == ONLY and options.one_hot is None and all(_is_one_hot(table, each) for each in found):

@@ -96,9 +96,10 @@ def _files(path: Path, table: Table, options: ManifestOptions, kinds: Kinds) -> 
         mark = "'dataset.delimiter=\"\\t\"'" if marks[0] == "\t" else f"\"dataset.delimiter='{marks[0]}'\""
         remedy = f"columns seem to be separated by {marks[0]!r}: --set {mark}"
     elif called:
+        first = next((row[called[0]] for _, row in table.rows if row.get(called[0])), "")
         remedy = (
-            f"where {called[0]!r} is that of the files, --set dataset.folder=DIR says where they are, and "
-            "--set dataset.suffix=.jpg what their names lack"
+            f"too few files of {called[0]!r}, such as {first!r}, lie in or below {path.parent / options.folder}: "
+            "--set dataset.folder=DIR says where they are, and --set dataset.suffix=.jpg what their names lack"
         )
     else:
         remedy = "call the column of files path, that of texts text; or say which: --set dataset.path_column=NAME"

@@ -3,7 +3,8 @@
 A reading is a column, a folder, how many leading parts of each text are left out, and what is added behind it. As it is
 written, relative to the table, a text comes first. Otherwise all readings are tried on an index of the files below the
 table's folder, with letters of either case, accents composed or not, and either slash; and as written from the working
-folder. One that leads to files in all rows, but for as few as may be unreadable, is taken if it is the only one.
+folder. No more leading parts are left out than needed, and no two texts may lead to one file. A reading that leads to
+files in all rows, but for as few as may be unreadable, is taken if it is the only one.
 """
 
 from __future__ import annotations
@@ -187,35 +188,48 @@ def _name(file: str, suffix: str) -> str:
 
 
 def _searched(index: _Index, column: str, texts: Sequence[str], options: ManifestOptions) -> Iterator[Reading]:
-    """Every reading of `column` that leads to enough files, the plainest of equal ones first."""
+    """The readings of `column` that lead to enough files: of those below the table the ones that leave out the fewest
+    leading parts, and the one from the working folder."""
     texts = [text + options.suffix if text.strip() else "" for text in texts]
     parts = [_parts(text) for text in texts]
-    anywhere = True
-    for place, dropped in _likely(index, parts):
-        rows = [
-            index.found((*place, *each[dropped:]), text) if len(each) > dropped else {}
-            for each, text in zip(parts, texts, strict=True)
-        ]
-        for files in _by_suffix(rows, options):
-            anywhere = False
-            yield _described(index, column, texts, files, dropped=dropped, suffix=options.suffix)
-    if anywhere:  # each name somewhere below, in one folder only
+    likely = _likely(index, parts)
+    readings: list[Reading] = []
+    for dropped in sorted({dropped for _, dropped in likely}):
+        if readings or not _tell_apart(parts, dropped):
+            continue
+        for place in (place for place, out in likely if out == dropped):
+            rows = [
+                index.found((*place, *each[dropped:]), text) if len(each) > dropped else {}
+                for each, text in zip(parts, texts, strict=True)
+            ]
+            readings += [
+                _described(index, column, texts, files, dropped=dropped, suffix=options.suffix)
+                for files in _by_suffix(rows, options)
+            ]
+    if not readings and _tell_apart(parts, -1):  # each name somewhere below, in one folder only
         rows = []
         for each, text in zip(parts, texts, strict=True):
             places = index.places.get(each[-1], ()) if each else ()
-            found = [index.found((*place, each[-1]), text) for place in places]
-            rows.append(found[0] if len(found) == 1 else {})
-        for files in _by_suffix(rows, options):
-            yield _described(index, column, texts, files, dropped=None, suffix=options.suffix)
+            found = [index.found((*place, each[-1]), text) for place in places] if len(places) == 1 else []
+            rows.append(found[0] if found else {})
+        readings += [
+            _described(index, column, texts, files, dropped=None, suffix=options.suffix)
+            for files in _by_suffix(rows, options)
+        ]
+    yield from readings
     here = _as_written(Path(), column, texts, "")
     if _are_enough(here.found, len(texts)):
         how, settings = ("from the working folder",), _settings(column, os.getcwd(), options.suffix)
         yield replace(here, how=how, settings=settings)
 
 
+def _tell_apart(parts: Sequence[tuple[str, ...]], dropped: int) -> bool:
+    """Whether rows that differ still do without their first `dropped` parts: else several would mean one file."""
+    return len({each[dropped:] for each in parts}) == len(set(parts))
+
+
 def _likely(index: _Index, parts: Sequence[tuple[str, ...]]) -> list[tuple[tuple[str, ...], int]]:
-    """Folders, and how many leading parts are left out, that lead to files in nearly all of a sample of rows; those
-    that leave out least come first."""
+    """Folders, and how many leading parts are left out, that lead to files in nearly all of a sample of rows."""
     rows = [each for each in parts if each]
     sample = rows[:: max(1, len(rows) // SAMPLE)]
     counts: Counter[tuple[tuple[str, ...], int]] = Counter()

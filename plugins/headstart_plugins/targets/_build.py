@@ -44,9 +44,9 @@ def look_of(targets: Sequence[str]) -> tuple[str, Recognised]:
         labels = {label for target in combinations for label in labels_of(target)}
         if len(labels) >= len(combinations):
             reason = f"no label comes with others than its own in {joined} targets that hold {SEPARATOR!r}"
-            return CLASS, Recognised(reason, TELLING, True)
+            return CLASS, Recognised(reason, TELLING, True, LABELS)
         reason = f"{joined} of {len(targets)} targets are several of {len(labels)} labels, joined by {SEPARATOR!r}"
-        return LABELS, Recognised(reason, TELLING, True)
+        return LABELS, Recognised(reason, TELLING, True, CLASS)
     numbers = [number_of(target) for target in targets]
     if targets and None not in numbers:
         values = {number for number in numbers if number is not None}
@@ -54,8 +54,10 @@ def look_of(targets: Sequence[str]) -> tuple[str, Recognised]:
         reason = f"all {len(targets)} targets are {whole}numbers, {len(values)} different ones"
         few = _are_classes(values, len(targets))
         if code := _code_among(targets):
-            return CLASS, Recognised(f"{reason}, and {code!r} has a leading zero, as a code has", TELLING, not few)
-        return CLASS if few else NUMBER, Recognised(reason, TELLING, not few or len(values) > 2)
+            reason += f", and {code!r} has a leading zero, as a code has"
+            return CLASS, Recognised(reason, TELLING, not few, NUMBER)
+        kind, other = (CLASS, NUMBER) if few else (NUMBER, CLASS)
+        return kind, Recognised(reason, TELLING, not few or len(values) > 2, other)
     if odd := odd_among_numbers(targets):
         return CLASS, Recognised(odd, TELLING, True)
     return CLASS, Recognised(f"{len(combinations)} different labels", ANY_TEXT)

@@ -126,7 +126,7 @@ def test_odd_tables_are_refused_by_row_or_column(tmp_path, content, said):
 @pytest.mark.parametrize(
     ("content", "hint"),
     [
-        ("Path,label\nx,y\n", "where 'Path' is that of the files, --set dataset.folder=DIR"),
+        ("Path,label\nx,y\n", "too few files of 'Path', such as 'x', lie in or below"),
         ("words,label\nx,y\n", "call the column of files path, that of texts text"),
         ("path;label\nx;y\n", "--set \"dataset.delimiter=';'\""),
         ("path\tlabel\nx\ty\n", "--set 'dataset.delimiter=\"\\t\"'"),
