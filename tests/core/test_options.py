@@ -18,6 +18,7 @@ class Sample:
     mode: Literal["fast", "slow"] = option("fast", "How.")
     size: int | None = option(None, "Side in pixels.", low=8)
     scales: tuple[float, ...] = option((1.0,), "Scales.", high=4.0)
+    columns: bool | tuple[str, ...] | None = option(None, "All columns, or these.")
 
 
 def parse(**values):
@@ -56,6 +57,9 @@ def test_nothing_chosen_gives_the_defaults():
         ("size", Text("none"), None),
         ("scales", [1, 2.5], (1.0, 2.5)),
         ("scales", Text("[1, 2.5]"), (1.0, 2.5)),
+        ("columns", Text("true"), True),
+        ("columns", Text('["a", "b"]'), ("a", "b")),
+        ("columns", Text("none"), None),
     ],
 )
 def test_values_become_the_type_that_the_option_declares(name, value, expected):
@@ -85,6 +89,7 @@ def test_values_become_the_type_that_the_option_declares(name, value, expected):
         ("name", 5, "must be str, not 5"),
         ("scales", [1.0, 9.0], "must be at most 4, not 9.0"),
         ("scales", 1.0, "must be a list of float, not 1.0"),
+        ("columns", Text("a"), "must be bool or list of str or none, not 'a'"),
     ],
 )
 def test_values_that_do_not_fit_say_what_was_expected_and_received(name, value, message):

@@ -11,7 +11,7 @@ from typing import Literal
 from headstart.errors import DataError, UsageError
 from headstart.specs import Finding
 from headstart.suggest import suggestion
-from headstart_plugins._target_texts import SEPARATOR
+from headstart_plugins._target_texts import SEPARATOR, number_of
 from headstart_plugins.files import ManifestOptions
 from headstart_plugins.files._labels import label_pattern
 from headstart_plugins.files._tables import SEVERAL, Table, holds_labels
@@ -27,7 +27,7 @@ CALLED = ("label", "class", "category", "species", "breed", "choice", "diagnosis
 YES, NO = ("1", "1.0", "true"), ("0", "0.0", "false")
 """What stands in columns of which each is a label."""
 ONLY = "the only one that is left"
-MARKS = ("|", ";", ",", "/", "+", " ")
+MARKS: tuple[str, ...] = ("|", ";", ",", "/", "+", " ")
 """What people write between labels, the surest first."""
 MANY = 0.1
 """The share of cells with another mark in them that makes it worth a warning."""
@@ -174,14 +174,18 @@ def _column(path: Path, table: Table, column: str, options: ManifestOptions, kin
 def _other_mark(column: str, texts: Sequence[str], mark: str | None) -> Finding | None:
     """A warning where `mark` stands in none of the `texts` and another one in many, which makes fewer labels of them.
 
-    In a column of one label a sample, where `mark` is None, a space is part of names, and SEPARATOR is seen by those
-    who recognise targets.
+    In a column of one label a sample, where `mark` is None, a space is part of names, a comma of numbers, and SEPARATOR
+    is seen by those who recognise targets.
     """
     if mark is not None and any(mark in text for text in texts):
         return None
     cells = set(texts)
+    others = MARKS
+    if mark is None:
+        numbers = all(number_of(cell.replace(",", ".")) is not None for cell in cells)
+        others = tuple(each for each in MARKS if each not in (" ", SEPARATOR, "," if numbers else " "))
     best: tuple[int, str, int] | None = None
-    for other in MARKS if mark is not None else [each for each in MARKS if each not in (" ", SEPARATOR)]:
+    for other in others:
         holding = sum(other in text for text in texts)
         labels = {part.strip() for cell in cells for part in cell.split(other) if part.strip()}
         if other != mark and holding > MANY * len(texts) and len(labels) < (best[0] if best else len(cells)):

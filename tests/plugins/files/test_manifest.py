@@ -223,6 +223,50 @@ def test_parquet_reads_the_same(tmp_path):
         opened(tmp_path, "no parquet", "bad.parquet")
 
 
+def with_files(folder, *names):
+    for name in names:
+        (folder / name).write_bytes(b"")
+
+
+def test_parquet_and_json_lines_have_columns_of_other_names_too(tmp_path):
+    """Numbers, truth values, lists of labels and pandas' categories are texts as a CSV would hold them; bytes are not
+    read."""
+    pyarrow = pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow.parquet")
+    with_files(tmp_path, "1.png", "2.png")
+    columns = {"image_id": [1, 2], "cat": [True, False], "dog": [0.0, 1.0]}
+    pyarrow.parquet.write_table(pyarrow.table({**columns, "raw": [b"x", b"y"]}), tmp_path / "hot.parquet")
+    hot = build(DatasetRequest(str(tmp_path / "hot.parquet"), ManifestOptions()))
+    assert (found(hot), hot.targets) == ([("1", "cat"), ("2", "dog")], "targets/class")
+    assert [item.payload for item in hot.items] == [tmp_path / "1.png", tmp_path / "2.png"]
+    kinds = pyarrow.array(["cat", "dog"]).dictionary_encode()
+    pyarrow.parquet.write_table(pyarrow.table({"file": ["1.png", "2.png"], "kind": kinds}), tmp_path / "kinds.parquet")
+    kinds = build(DatasetRequest(str(tmp_path / "kinds.parquet"), ManifestOptions()))
+    assert found(kinds) == [("1.png", "cat"), ("2.png", "dog")]
+    lines = '{"image_id": 1, "tags": ["red", "round"]}\n{"image_id": 2, "tags": []}\n'
+    tags = opened(tmp_path, lines, "tags.jsonl")
+    assert (found(tags), tags.targets) == ([("1", "red|round"), ("2", "")], "targets/labels")
+
+
+def test_numbers_with_a_comma_are_no_lists_of_labels(tmp_path):
+    rows = "".join(f'{number}.png,"{number // 10},{number % 10}"\n' for number in range(100))
+    assert not [each for each in opened(tmp_path, f"path,label\n{rows}").findings if each.level == "warning"]
+
+
+def test_a_file_that_one_row_of_many_lacks_is_left_to_those_who_read_files(tmp_path):
+    """As few as may be unreadable: the reading holds, and the row's file is where it would be."""
+    names = [f"{number}.png" for number in range(100)]
+    (tmp_path / "images").mkdir()
+    with_files(tmp_path / "images", *names[1:])
+    table = "image,label\n" + "".join(f"{name},{number % 2}\n" for number, name in enumerate(names))
+    records = opened(tmp_path, table)
+    assert "column 'image' is read as path (in folder images/): 99 of 100 files found" in records.findings[0].message
+    assert not records.items[0].payload.exists()
+    (tmp_path / "images" / names[1]).unlink()
+    with pytest.raises(DataError, match="no other that leads to files"):
+        opened(tmp_path, table)
+
+
 def test_parquet_without_its_extra_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(UsageError, match="needs pyarrow") as caught:
