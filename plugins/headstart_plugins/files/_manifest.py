@@ -119,7 +119,7 @@ def _told(reading: Reading | None) -> Iterator[Finding]:
             "say where they are: --set dataset.folder=DIR, and what their names lack: --set dataset.suffix=.jpg",
         )
     elif reading.how or reading.column != "path":
-        yield Finding("note", str(reading), reading.found)
+        yield Finding("note", f"column {reading.column!r} is read {reading.outcome}", reading.found)
 
 
 def _records(

@@ -3,8 +3,9 @@
 A reading is a column, a folder, how many leading parts of each text are left out, and what is added behind it. As it is
 written, relative to the table, a text comes first. Otherwise all readings are tried on an index of the files below the
 table's folder, with letters of either case, accents composed or not, and either slash; and as written from the working
-folder. No more leading parts are left out than needed, and no two texts may lead to one file. A reading that leads to
-files in all rows, but for as few as may be unreadable, is taken if it is the only one.
+folder. No more leading parts are left out than needed, the table's folder goes before those in it, and no two texts may
+lead to one file. A reading that leads to files in all rows, but for as few as may be unreadable, is taken if it is the
+only one.
 """
 
 from __future__ import annotations
@@ -46,9 +47,11 @@ class Reading:
     how: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
 
-    def __str__(self) -> str:
+    @property
+    def outcome(self) -> str:
+        """How the texts were read and what that leads to, in words."""
         done = f" ({', '.join(self.how)})" if self.how else ""
-        return f"column {self.column!r} is read as path{done}: {self.found} of {len(self.files)} files found"
+        return f"as path{done}: {self.found} of {len(self.files)} files found"
 
 
 def read_paths(path: Path, table: Table, tiers: Iterable[Sequence[str]], options: ManifestOptions) -> Reading | None:
@@ -70,7 +73,9 @@ def read_paths(path: Path, table: Table, tiers: Iterable[Sequence[str]], options
             for column in tier:
                 found += _searched(index, column, texts[column], options)
         if len(found) > 1 and len(found := _different(found)) > 1:
-            listed = "".join(f"\n  - {each}: {' '.join(each.settings)}" for each in found)
+            listed = "".join(
+                f"\n  - column {each.column!r} {each.outcome}, by {' '.join(each.settings)}" for each in found
+            )
             raise DataError(
                 f"{path}: {len(found)} readings lead to files; expected one:{listed}",
                 hint=f"say which by its settings, such as {' '.join(found[0].settings)}",
@@ -101,7 +106,7 @@ def _are_enough(found: int, rows: int) -> bool:
 
 
 def _settings(column: str, folder: str, suffix: str) -> tuple[str, ...]:
-    given = {"path_column": column, "folder": folder, "suffix": suffix}
+    given = {"path_column": "" if column == "path" else column, "folder": folder, "suffix": suffix}
     return tuple(f"--set dataset.{name}={shlex.quote(value)}" for name, value in given.items() if value)
 
 
@@ -188,16 +193,16 @@ def _name(file: str, suffix: str) -> str:
 
 
 def _searched(index: _Index, column: str, texts: Sequence[str], options: ManifestOptions) -> Iterator[Reading]:
-    """The readings of `column` that lead to enough files: of those below the table the ones that leave out the fewest
-    leading parts, and the one from the working folder."""
+    """The readings of `column` that lead to enough files: of those below the base the ones that leave out the fewest
+    leading parts, the base itself before its folders; and the one from the working folder."""
     texts = [text + options.suffix if text.strip() else "" for text in texts]
     parts = [_parts(text) for text in texts]
     likely = _likely(index, parts)
     readings: list[Reading] = []
-    for dropped in sorted({dropped for _, dropped in likely}):
+    for dropped, below in sorted({(dropped, bool(place)) for place, dropped in likely}):
         if readings or not _tell_apart(parts, dropped):
             continue
-        for place in (place for place, out in likely if out == dropped):
+        for place in (place for place, out in likely if (out, bool(place)) == (dropped, below)):
             rows = [
                 index.found((*place, *each[dropped:]), text) if len(each) > dropped else {}
                 for each, text in zip(parts, texts, strict=True)
