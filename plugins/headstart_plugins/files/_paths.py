@@ -61,10 +61,10 @@ def read_paths(path: Path, table: Table, tiers: Iterable[Sequence[str]], options
     """
     base = _base(path, options)
     tiers = [tier for tier in tiers if tier]
-    texts = {column: [row.get(column, "") for _, row in table.rows] for tier in tiers for column in tier}
+    texts = {column: _texts(table, column, options.suffix) for tier in tiers for column in tier}
     index: _Index | None = None
     for tier in tiers:
-        found = [_as_written(base, column, texts[column], options.suffix) for column in tier]
+        found = [_as_written(base, column, texts[column]) for column in tier]
         found = [each for each in found if _are_enough(each.found, len(each.files))]
         if not found:
             if index is None:
@@ -87,16 +87,22 @@ def read_paths(path: Path, table: Table, tiers: Iterable[Sequence[str]], options
 
 def as_written(path: Path, table: Table, column: str, options: ManifestOptions) -> Reading:
     """The reading that takes the texts of `column` as they are, wherever that leads."""
-    return _as_written(_base(path, options), column, [row.get(column, "") for _, row in table.rows], options.suffix)
+    return _as_written(_base(path, options), column, _texts(table, column, options.suffix))
+
+
+def _texts(table: Table, column: str, suffix: str) -> list[str]:
+    """The texts of a column with the suffix that they lack; an empty one stays so."""
+    texts = (row.get(column, "") for _, row in table.rows)
+    return [text + suffix if text.strip() else "" for text in texts]
 
 
 def _base(path: Path, options: ManifestOptions) -> Path:
     return path.parent / Path(options.folder).expanduser()
 
 
-def _as_written(base: Path, column: str, texts: Sequence[str], suffix: str) -> Reading:
-    files = tuple(base / (text + suffix) for text in texts)
-    there = sum(bool(text.strip()) and os.path.isfile(file) for text, file in zip(texts, files, strict=True))
+def _as_written(base: Path, column: str, texts: Sequence[str]) -> Reading:
+    files = tuple(base / text for text in texts)
+    there = sum(bool(text) and os.path.isfile(file) for text, file in zip(texts, files, strict=True))
     return Reading(column, files, there, settings=_settings(column, "", ""))
 
 
@@ -195,7 +201,6 @@ def _name(file: str, suffix: str) -> str:
 def _searched(index: _Index, column: str, texts: Sequence[str], options: ManifestOptions) -> Iterator[Reading]:
     """The readings of `column` that lead to enough files: of those below the base the ones that leave out the fewest
     leading parts, the base itself before its folders; and the one from the working folder."""
-    texts = [text + options.suffix if text.strip() else "" for text in texts]
     parts = [_parts(text) for text in texts]
     likely = _likely(index, parts)
     readings: list[Reading] = []
@@ -222,7 +227,7 @@ def _searched(index: _Index, column: str, texts: Sequence[str], options: Manifes
             for files in _by_suffix(rows, options)
         ]
     yield from readings
-    here = _as_written(Path(), column, texts, "")
+    here = _as_written(Path(), column, texts)
     if _are_enough(here.found, len(texts)):
         how, settings = ("from the working folder",), _settings(column, os.getcwd(), options.suffix)
         yield replace(here, how=how, settings=settings)
@@ -287,9 +292,8 @@ class _Way:
         if _folded(meant[-1]) != _folded(tail[-1]):
             meant[-1], suffix = os.path.splitext(meant[-1])
         head = text[: max(0, slashed.rfind("/".join(tail)))] if dropped else ""
-        same = [unicodedata.normalize("NFC", part) for part in meant] == [
-            unicodedata.normalize("NFC", part) for part in tail
-        ]
+        composed = [[unicodedata.normalize("NFC", part) for part in each] for each in (meant, tail)]
+        same = composed[0] == composed[1]
         return cls(head, "/".join(place), suffix, not same, same and meant != tail)
 
 
@@ -304,7 +308,7 @@ def _described(
 ) -> Reading:
     """The reading that leads to `files`, relative to the index, with what it does to the texts in words."""
     ways = [_Way.of(text, file, dropped) for text, file in zip(texts, files, strict=True) if file]
-    heads, folders = ({way.head for way in ways}, {way.folder for way in ways})
+    heads, folders = {way.head for way in ways}, {way.folder for way in ways}
     suffixes = sorted({suffix or way.suffix for way in ways} - {""})
     folder = next(iter(folders)) if len(folders) == 1 else ""
     cases, forms = sum(way.other_case for way in ways), sum(way.other_form for way in ways)
