@@ -32,7 +32,16 @@ from headstart.specs.backbones import (
     WeightsSpec,
 )
 from headstart.specs.base import API, AUTO, BACKENDS, Batch, Spec
-from headstart.specs.datasets import DatasetBuild, DatasetRequest, DatasetSpec, Finding, Record, Records, Skipped
+from headstart.specs.datasets import (
+    DatasetBuild,
+    DatasetRequest,
+    DatasetSpec,
+    Finding,
+    Record,
+    Records,
+    Skipped,
+    Tolerances,
+)
 from headstart.specs.engines import (
     PRECISIONS,
     Compiled,
@@ -220,6 +229,7 @@ __all__ = [
     "TaskRequest",
     "TaskSpec",
     "TensorSpec",
+    "Tolerances",
     "Trims",
     "WeightsFetch",
     "WeightsLoad",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Literal
 
 from headstart.hookspecs import hookimpl
 from headstart.options import option
-from headstart.specs import DatasetSpec
+from headstart.specs import DatasetSpec, Tolerances
 from headstart_plugins._target_texts import SEPARATOR
 
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
@@ -37,9 +38,15 @@ class PictureOptions:
 
 
 @dataclass(frozen=True)
-class FolderOptions(PictureOptions):
+class FolderOptions(Tolerances, PictureOptions):
     """How class folders are read."""
 
+    sides: bool = option(
+        True,
+        "Folders named train, val and test (or training_set, seg_test, valid, dev, ...) above the class folders are "
+        "sides of a split, a test folder without class folders is left out, and a folder that alone holds all others "
+        "is passed; switch off where the top folders are classes whatever their names.",
+    )
     nested: bool = option(
         False,
         "Each folder that holds pictures is a class of its own, named by its path such as animals/birds.",
@@ -48,10 +55,20 @@ class FolderOptions(PictureOptions):
         (),
         "Take only these folders as classes, by path below the data; all pictures below each belong to it.",
     )
+    label_pattern: str = option(
+        "",
+        "A regular expression that finds the label in each picture's path below the data, with /, in its group `label` "
+        "or its only group, as ([a-z]+)_[0-9]+ does in cat_12.jpg; folders are then no classes.",
+    )
+    links: Literal["refuse", "follow"] = option(
+        "refuse",
+        "What becomes of symbolic links to folders, and to files outside the data; a link into a folder that it lies "
+        "in is refused, and a file that is reached twice is taken once.",
+    )
 
 
 @dataclass(frozen=True)
-class ManifestOptions(PictureOptions):
+class ManifestOptions(Tolerances, PictureOptions):
     """How a table of samples is read."""
 
     encoding: str = option("", "Text encoding such as latin-1; UTF-8, or what the file's BOM says, if unset.")

@@ -12,7 +12,7 @@ GROUP = "label"
 MAX_LISTED = 5
 MAX_CLASSES_LISTED = 4
 USUAL = (
-    r"([^/]+?)[ ._(-]*[0-9]+[).]",
+    r"([^\W\d_][^/]*?)[ ._(-]*[0-9]+[).]",
     r"([^\W\d_]+)[^/]*$",
 )
 """How people name pictures by their class: `great_dane_12.jpg`, `cat (3).png`; then `cat_a-left.jpg`."""
@@ -77,5 +77,5 @@ def usual_pattern(names: Sequence[str]) -> str | None:
         if len(found) == len(names) and 2 <= len(labels) <= max(2, len(names) // 2):
             listed = ", ".join(labels[:MAX_CLASSES_LISTED]) + (", ..." if len(labels) > MAX_CLASSES_LISTED else "")
             told = f"where the names tell the classes ({len(labels)}: {listed})"
-            return f'{told}, --set "dataset.label_pattern={text}" reads them'
+            return f'{told}: --set "dataset.label_pattern={text}"'
     return None

@@ -12,9 +12,10 @@ from headstart.specs import DatasetRequest, Finding, Record, Records
 from headstart.suggest import suggestion
 from headstart_plugins._picture_suffixes import SUFFIXES
 from headstart_plugins.files import ManifestOptions
-from headstart_plugins.files._folder import SPLIT_NAMES, given_path
+from headstart_plugins.files._folder import given_path
 from headstart_plugins.files._learned import Kinds, Learned, find_learned, plain_name
 from headstart_plugins.files._paths import SOUNDS, TEXTS, Reading, as_written, read_paths
+from headstart_plugins.files._sides import SPLIT_NAMES, side_of
 from headstart_plugins.files._tables import USED, Table, read_table
 
 SAMPLES = ("path", "text")
@@ -63,6 +64,7 @@ def build(request: DatasetRequest) -> Records:
         options.symmetries if reading else frozenset(),
         targets=learned.targets if learned else None,
         findings=(*_told(reading), *(learned.findings if learned else ())),
+        tolerances=options,
     )
 
 
@@ -143,15 +145,15 @@ def _records(
             if key in seen:
                 raise DataError(f"{where}: {value!r} is already listed in row {seen[key]}", hint="keep one of them")
             seen[key] = number
-        side = row.get("split", "").lower()
-        if side and side not in SPLIT_NAMES:
+        side = side_of(row.get("split", ""))
+        if side is None and row.get("split"):
             raise DataError(f"{where}: split is {row['split']!r}; expected {', '.join(SPLIT_NAMES)}")
         yield Record(
             key=key,
             payload=payload,
             target=None if learned is None else learned.read(where, row),
             group=row.get("group") or None,
-            split=SPLIT_NAMES.get(side),
+            split=side,
         )
 
 

@@ -18,7 +18,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from headstart.data.checks import MAX_UNREADABLE
 from headstart.errors import DataError
 from headstart_plugins._picture_suffixes import SUFFIXES
 from headstart_plugins.files import ManifestOptions
@@ -31,7 +30,7 @@ LEFT_OUT = SUFFIXES | SOUNDS | TEXTS
 SAMPLE = 60
 """So many rows tell which readings are tried on all."""
 LIKELY = 0.9
-"""The share of the sample that such a reading leads to files."""
+"""The share of the sample's readable rows that such a reading leads to files."""
 MOST_INDEXED = 1_000_000
 """With more files than these below the folder there is no search."""
 
@@ -65,7 +64,7 @@ def read_paths(path: Path, table: Table, tiers: Iterable[Sequence[str]], options
     index: _Index | None = None
     for tier in tiers:
         found = [_as_written(base, column, texts[column]) for column in tier]
-        found = [each for each in found if _are_enough(each.found, len(each.files))]
+        found = [each for each in found if _are_enough(each.found, len(each.files), options)]
         if not found:
             if index is None:
                 names = {parts[-1] for each in texts.values() for parts in map(_parts, each) if parts}
@@ -106,9 +105,9 @@ def _as_written(base: Path, column: str, texts: Sequence[str]) -> Reading:
     return Reading(column, files, there, settings=_settings(column, "", ""))
 
 
-def _are_enough(found: int, rows: int) -> bool:
+def _are_enough(found: int, rows: int, options: ManifestOptions) -> bool:
     """Whether no more rows lack a file than may be unreadable."""
-    return found > 0 and rows - found <= MAX_UNREADABLE * rows
+    return found > 0 and rows - found <= options.unreadable * rows
 
 
 def _settings(column: str, folder: str, suffix: str) -> tuple[str, ...]:
@@ -202,7 +201,7 @@ def _searched(index: _Index, column: str, texts: Sequence[str], options: Manifes
     """The readings of `column` that lead to enough files: of those below the base the ones that leave out the fewest
     leading parts, the base itself before its folders; and the one from the working folder."""
     parts = [_parts(text) for text in texts]
-    likely = _likely(index, parts)
+    likely = _likely(index, parts, LIKELY * (1 - options.unreadable))
     readings: list[Reading] = []
     for dropped, below in sorted({(dropped, bool(place)) for place, dropped in likely}):
         if readings or not _tell_apart(parts, dropped):
@@ -228,7 +227,7 @@ def _searched(index: _Index, column: str, texts: Sequence[str], options: Manifes
         ]
     yield from readings
     here = _as_written(Path(), column, texts)
-    if _are_enough(here.found, len(texts)):
+    if _are_enough(here.found, len(texts), options):
         how, settings = ("from the working folder",), _settings(column, os.getcwd(), options.suffix)
         yield replace(here, how=how, settings=settings)
 
@@ -238,8 +237,8 @@ def _tell_apart(parts: Sequence[tuple[str, ...]], dropped: int) -> bool:
     return len({each[dropped:] for each in parts}) == len(set(parts))
 
 
-def _likely(index: _Index, parts: Sequence[tuple[str, ...]]) -> list[tuple[tuple[str, ...], int]]:
-    """Folders, and how many leading parts are left out, that lead to files in nearly all of a sample of rows."""
+def _likely(index: _Index, parts: Sequence[tuple[str, ...]], least: float) -> list[tuple[tuple[str, ...], int]]:
+    """Folders, and how many leading parts are left out, that lead to files in the share `least` of a sample of rows."""
     rows = [each for each in parts if each]
     sample = rows[:: max(1, len(rows) // SAMPLE)]
     counts: Counter[tuple[tuple[str, ...], int]] = Counter()
@@ -252,9 +251,7 @@ def _likely(index: _Index, parts: Sequence[tuple[str, ...]]) -> list[tuple[tuple
                 place, last = place[:-1], last - 1
                 readings.add((place, last))
         counts.update(readings)
-    return sorted(
-        (key for key, count in counts.items() if count >= LIKELY * len(sample)), key=lambda key: (key[1], key)
-    )
+    return sorted((key for key, count in counts.items() if count >= least * len(sample)), key=lambda key: (key[1], key))
 
 
 def _by_suffix(rows: Sequence[dict[str, str]], options: ManifestOptions) -> Iterator[list[str | None]]:
@@ -262,11 +259,11 @@ def _by_suffix(rows: Sequence[dict[str, str]], options: ManifestOptions) -> Iter
     file that a row has with any."""
     suffixes = [""] if options.suffix else sorted({suffix for row in rows for suffix in row})
     each_alone = [[row.get(suffix) for row in rows] for suffix in suffixes]
-    enough = [files for files in each_alone if _are_enough(sum(map(bool, files)), len(rows))]
+    enough = [files for files in each_alone if _are_enough(sum(map(bool, files)), len(rows), options)]
     if not enough and len(suffixes) > 1:
         only = [[file for suffix, file in row.items() if suffix] for row in rows]
         mixed = [files[0] if len(files) == 1 else None for files in only]
-        enough = [mixed] if _are_enough(sum(map(bool, mixed)), len(rows)) else []
+        enough = [mixed] if _are_enough(sum(map(bool, mixed)), len(rows), options) else []
     yield from enough
 
 

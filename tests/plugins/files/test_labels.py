@@ -44,6 +44,7 @@ def test_an_empty_label_is_none_and_one_with_spaces_around_it_is_shown():
         (["cat_left.jpg", "dog-right.jpg"], ["cat", "dog"]),
         (["IMG_1.jpg", "IMG_2.jpg"], None),
         (["1.jpg", "2.jpg"], None),
+        (["100.jpg", "101.jpg", "200.jpg", "201.jpg"], None),
         (["cat_1.jpg", "dog_1.jpg", "3.jpg"], None),
         (["anna.jpg", "berta.jpg", "carla.jpg"], None),
     ],

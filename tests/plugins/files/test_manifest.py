@@ -109,7 +109,7 @@ def test_another_encoding_is_read_when_named(tmp_path):
         ("path,label\n,cat\n", "row 2: no path"),
         ("path,label\na.png,cat\n./a.png,cat\n", r"row 3: '\./a.png' is already listed in row 2"),
         ("path,label\na.png,cat\na.png,dog\n", "row 3: 'a.png' is already listed in row 2"),
-        ("path,label,split\na.png,cat,dev\n", "row 2: split is 'dev'"),
+        ("path,label,split\na.png,cat,eval\n", "row 2: split is 'eval'"),
         ("path,text,label\na.png,x,cat\n", "both path and text"),
         ("path,label,label\na.png,x,cat\n", "two columns are named 'label'"),
         ("filename,label\na.png,cat\n", "no column path or text, and no other .* files; found 'filename', 'label'"),
@@ -265,6 +265,7 @@ def test_a_file_that_one_row_of_many_lacks_is_left_to_those_who_read_files(tmp_p
     (tmp_path / "images" / names[1]).unlink()
     with pytest.raises(DataError, match="no other that leads to files"):
         opened(tmp_path, table)
+    assert "98 of 100 files found" in opened(tmp_path, table, unreadable=0.02).findings[0].message
 
 
 def test_parquet_without_its_extra_says_what_to_install(tmp_path, monkeypatch):
