@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from headstart_cli.options import AsJson, Debug, DisablePlugins, registry_without
+from headstart_cli.options import AsJson, Debug, DisablePlugins, Sets, registry_without
 from headstart_cli.output import message_console, print_heading, print_rows, print_text
 
 
@@ -19,10 +19,7 @@ def check(
     limit: Annotated[
         int | None, typer.Option("--limit", metavar="N", help="Check so many records in all, as a run would take.")
     ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Any value of a recipe, as dataset.KEY. Can be repeated."),
-    ] = None,
+    set_: Sets = None,
     as_json: AsJson = False,
     disable_plugin: DisablePlugins = None,
     debug: Debug = False,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins, registry_without
+from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins, Sets, registry_without
 from headstart_cli.output import print_json, print_text
 from headstart_cli.recipe_flags import ImageSize, InputFlags, flags_of
 
@@ -67,10 +67,6 @@ BatchNorm = Annotated[
 ]
 Deterministic = Annotated[
     bool | None, typer.Option("--deterministic", help="The same bits each time, on accelerators too; slower there.")
-]
-Sets = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Any value of a recipe. Can be repeated."),
 ]
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins, registry_without
+from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins, Sets, registry_without
 from headstart_cli.output import print_json, print_rows, print_text, say
 from headstart_cli.recipe_flags import ImageSize, InputFlags, TakesInputFlags, flags_of
 
@@ -93,10 +93,7 @@ def contact_sheet(
     seed: Annotated[int, typer.Option("--seed", help="What is drawn is a function of this seed.", min=0)] = 0,
     image_size: ImageSize = None,
     input_flags: InputFlags = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Any value of a recipe. Can be repeated."),
-    ] = None,
+    set_: Sets = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="DIR|FILE.png", help="Where the picture goes. Default: augmentations.png."),

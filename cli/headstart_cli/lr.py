@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headstart_cli import fit as choices
-from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins, registry_without
+from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins, Sets, registry_without
 from headstart_cli.output import message_console, print_heading, print_json, print_table, print_text, say
 from headstart_cli.recipe_flags import ImageSize, InputFlags, flags_of
 
@@ -40,7 +40,7 @@ def lr(
     precision: choices.Precision = None,
     batch_norm: choices.BatchNorm = None,
     deterministic: choices.Deterministic = None,
-    set_: choices.Sets = None,
+    set_: Sets = None,
     input_flags: InputFlags = None,
     low: Annotated[float, typer.Option("--from", metavar="X", help="The lowest rate that is tried.")] = 1e-7,
     high: Annotated[float, typer.Option("--to", metavar="X", help="The highest one.", max=1.0)] = 1.0,

@@ -18,6 +18,16 @@ DisablePlugins = Annotated[
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
+Sets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Any value of a recipe, such as epochs=5 or dataset.KEY=VALUE; in quotes of its own it is text with its "
+        "spaces: \"dataset.separator=' '\". Can be repeated.",
+    ),
+]
+
 BackendName = Annotated[
     str | None,
     typer.Option(

@@ -54,7 +54,8 @@ def option(
 
 
 class Text(str):
-    """A value written on the command line (`--set key=value`): its type is what the option asks for."""
+    """A value written on the command line (`--set key=value`): its type is what the option asks for. In quotes it is a
+    TOML string, as a recipe would hold it."""
 
     __slots__ = ()
 
@@ -133,14 +134,29 @@ def says_none(value: Any, hint: Any) -> bool:
 
 
 def _read_text(text: Text, hint: Any) -> Any:
-    """`text` as a TOML value, such as 1e-4, true or ["a", "b"]; the text itself where it is none, or is asked for."""
+    """`text` as a TOML value, such as 1e-4, true or ["a", "b"]; the text itself where it is none, or is asked for.
+    Raises ValueError as `unquoted` does."""
     kinds = _alternatives(hint)
     if str in kinds or any(get_origin(kind) is Literal for kind in kinds):
-        return str(text)
+        return unquoted(text)
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return str(text)
+
+
+def unquoted(text: str) -> str:
+    """The string that `text` writes in quotes, by TOML's rules: '; ' and "\\t"; any other text as it is.
+
+    Raises ValueError for text in quotes that is no TOML string.
+    """
+    if len(text) < 2 or text[0] != text[-1] or text[0] not in "'\"":
+        return str(text)
+    try:
+        return str(tomllib.loads(f"value = {text}")["value"])
+    except tomllib.TOMLDecodeError as exc:
+        wrong = f"must be a string of TOML where it begins and ends with quotes, not {text}"
+        raise ValueError(wrong if "\\" not in text else f"{wrong}: backslashes stand as they are in '...'") from exc
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:
@@ -196,11 +212,11 @@ def _declaration_problem(declared: Field[Any], hint: Any) -> str | None:
 
 
 def _is_supported(hint: Any) -> bool:
-    """bool, int, float, str, Literal, tuples of these, and each of them or None."""
+    """bool, int, float, str, Literal, tuples of the first four, and unions of all these and None."""
     if get_origin(hint) is tuple:
         inner = get_args(hint)
         return len(inner) == 2 and inner[1] is Ellipsis and inner[0] in (bool, int, float, str)
     kinds = [kind for kind in _alternatives(hint) if kind is not type(None)]
-    if len(kinds) == 1 and kinds[0] is not hint:
-        return _is_supported(kinds[0])
-    return all(kind in (bool, int, float, str) or get_origin(kind) is Literal for kind in kinds)
+    if kinds != [hint]:
+        return all(_is_supported(kind) for kind in kinds)
+    return hint in (bool, int, float, str) or get_origin(hint) is Literal

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from headstart.errors import Problem
-from headstart.options import Bounds, convert, says_none
+from headstart.options import Bounds, convert, says_none, unquoted
 from headstart.specs import AUTO, BACKENDS, PRECISIONS
 
 MAX_SEED = 2**32 - 1
@@ -172,7 +172,7 @@ def convert_setting(name: str, value: Any) -> Any:
     if is_number and says_none(value, hint):
         return None
     if "tuple" in str(hint) and isinstance(value, str) and not value.lstrip().startswith("["):
-        value = [part.strip() for part in value.split(",") if part.strip()]
+        value = [unquoted(part.strip()) for part in value.split(",") if part.strip()]
     if isinstance(value, Path):
         value = str(value)
     converted = convert(value, hint, SETTINGS[name])

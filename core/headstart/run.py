@@ -167,7 +167,9 @@ class Run:
             opens = self.registry.resolve_dataset(str(path))
         except UsageError:  # an input by itself
             return None
-        request = DatasetRequest(str(path), opens.spec.options(), labelled=False)
+        own = self.resolved  # its settings say how such a table is read: by which columns, from which folder
+        options = own.options["dataset"] if opens.spec == own.dataset else opens.spec.options()
+        request = DatasetRequest(str(path), options, labelled=False)
         records: Records = self.registry.load_target(opens.spec, opens.spec.build)(request)
         self._verify_medium(records, str(raw))
         return records

@@ -9,11 +9,13 @@ from PIL import Image
 
 from headstart_cli.main import run_arguments
 
+LABELS = ("dark", "light")
+
 
 @pytest.fixture
 def pictures(tmp_path):
     """Two classes of ten pictures, no two alike."""
-    for label in ("dark", "light"):
+    for label in LABELS:
         (tmp_path / "data" / label).mkdir(parents=True)
         for number in range(10):
             Image.new("RGB", (20, 20), (10 * number, 0 if label == "dark" else 200, 0)).save(
@@ -94,6 +96,25 @@ def test_options_of_the_data_the_task_and_a_limit_are_taken(tmp_path, pictures, 
     assert code == 3
     assert "a limit of 5 records cannot hold 2 classes" in found[0]["message"]
     assert run_arguments(["check", str(table), "--set", "dataset.colour=red"]) == 2
+
+
+def test_how_a_table_is_read_is_told_and_a_separator_in_quotes_is_taken(tmp_path, pictures, capsys):
+    table = tmp_path / "table.csv"
+    rows = [
+        f"{name}/{number},{name} {['odd', 'even'][number % 2]}" for name in ("dark", "light") for number in range(5)
+    ]
+    table.write_text("\n".join(["image_id,tags", *rows, *(f"dark/{number},dark" for number in range(5, 10))]))
+    code, found = findings(capsys, table)
+    notes = "\n".join(each["message"] for each in found if each["level"] == "note")
+    assert code == 0
+    assert "column 'image_id' is read as path (+ .png, in folder data/): 15 of 15 files found" in notes
+    assert "column 'tags' is read as label, by its name; --set dataset.label_column=NAME names another" in notes
+    (marked,) = [each for each in found if "would make 4 labels of 5" in each["message"]]
+    assert (marked["level"], marked["count"]) == ("warning", 10)
+    setting = marked["hint"].partition("--set ")[2]
+    code, found = findings(capsys, table, "--set", setting.strip('"'))
+    assert code == 0
+    assert not [each for each in found if "labels of" in each["message"]]
 
 
 def test_labels_for_a_task_of_classes_are_a_finding(tmp_path, pictures, capsys):

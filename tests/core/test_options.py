@@ -18,6 +18,7 @@ class Sample:
     mode: Literal["fast", "slow"] = option("fast", "How.")
     size: int | None = option(None, "Side in pixels.", low=8)
     scales: tuple[float, ...] = option((1.0,), "Scales.", high=4.0)
+    columns: bool | tuple[str, ...] | None = option(None, "All columns, or these.")
 
 
 def parse(**values):
@@ -39,6 +40,16 @@ def test_nothing_chosen_gives_the_defaults():
         ("nested", Text("true"), True),
         ("name", Text("5"), "5"),
         ("name", Text("true"), "true"),
+        ("name", Text("'; '"), "; "),
+        ("name", Text('"; "'), "; "),
+        ("name", Text('" "'), " "),
+        ("name", Text(r'"\t"'), "\t"),
+        ("name", Text(r"'\t'"), r"\t"),
+        ("name", Text("''"), ""),
+        ("name", Text("'"), "'"),
+        ("name", Text("'a' and \"b\""), "'a' and \"b\""),
+        ("name", "';'", "';'"),  # a recipe's file has taken the quotes off already
+        ("way", Text("'pad'"), "pad"),
         ("way", Text("pad"), "pad"),
         ("mode", Text("slow"), "slow"),
         ("size", 32, 32),
@@ -46,6 +57,9 @@ def test_nothing_chosen_gives_the_defaults():
         ("size", Text("none"), None),
         ("scales", [1, 2.5], (1.0, 2.5)),
         ("scales", Text("[1, 2.5]"), (1.0, 2.5)),
+        ("columns", Text("true"), True),
+        ("columns", Text('["a", "b"]'), ("a", "b")),
+        ("columns", Text("none"), None),
     ],
 )
 def test_values_become_the_type_that_the_option_declares(name, value, expected):
@@ -64,6 +78,8 @@ def test_values_become_the_type_that_the_option_declares(name, value, expected):
         ("minimum", 2.5, "must be int, not 2.5"),
         ("minimum", "3", "must be int, not '3'"),
         ("minimum", Text("many"), "must be int, not 'many'"),
+        ("name", Text(r'"C:\data"'), "must be a string of TOML where it begins and ends with quotes"),
+        ("name", Text("'it's'"), "must be a string of TOML"),
         ("zoom", float("nan"), "must be a finite number"),
         ("zoom", float("inf"), "must be a finite number"),
         ("nested", 1, "must be bool, not 1"),
@@ -73,6 +89,7 @@ def test_values_become_the_type_that_the_option_declares(name, value, expected):
         ("name", 5, "must be str, not 5"),
         ("scales", [1.0, 9.0], "must be at most 4, not 9.0"),
         ("scales", 1.0, "must be a list of float, not 1.0"),
+        ("columns", Text("a"), "must be bool or list of str or none, not 'a'"),
     ],
 )
 def test_values_that_do_not_fit_say_what_was_expected_and_received(name, value, message):

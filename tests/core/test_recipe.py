@@ -3,8 +3,10 @@
 import pytest
 
 from headstart.errors import RecipeError, UsageError
+from headstart.options import parse_options
 from headstart.recipe import LEFT_TO_THE_STRATEGY, Recipe, convert_setting
 from headstart.recipes.build import build_recipe
+from headstart_plugins.files import ManifestOptions
 
 
 @pytest.fixture
@@ -19,6 +21,14 @@ def file(tmp_path):
 
 def problems(recipe):
     return [str(problem) for problem in recipe.problems]
+
+
+@pytest.mark.parametrize(("written", "value"), [("' '", " "), (" ", " "), (" | ", "|"), ('"; "', "; "), ("';'", ";")])
+def test_a_value_in_quotes_is_text_without_them_and_a_space_can_be_one(written, value):
+    recipe = build_recipe(flags={}, sets=[f"dataset.separator={written}", "out='my run'", "reporters='html',console"])
+    options, problems = parse_options(ManifestOptions, recipe.options["dataset"], "dataset")
+    assert (options.separator, problems) == (value, ())
+    assert (str(recipe.out), recipe.reporters) == ("my run", ("html", "console"))
 
 
 def test_nothing_said_gives_the_defaults():

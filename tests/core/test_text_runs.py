@@ -31,7 +31,7 @@ def texts(tmp_path_factory, small_registry):
     vocabulary = folder / "words.txt"
     vocabulary.write_text(" ".join((*BAD, "a", "day", "very", *GOOD)))
     rows = [
-        f"{filler} {word} day {number % 3 * 'very '},{label}"
+        f"{filler} {word} day {number % 3 * 'very '};{label}"
         for number, (filler, word, label) in enumerate(
             (filler, word, label)
             for label, words in (("good", GOOD), ("bad", BAD))
@@ -40,9 +40,9 @@ def texts(tmp_path_factory, small_registry):
         )
     ]
     table = folder / "texts.csv"
-    table.write_text("text,label\n" + "\n".join(dict.fromkeys(rows)) + "\n")
+    table.write_text("text;label\n" + "\n".join(dict.fromkeys(rows)) + "\n")
     settings = {"backbone": "small/net", "weights": "none", "reporters": ("json",), "strategy": "probe"}
-    sets = (f"input.vocabulary={vocabulary}",)
+    sets = (f"input.vocabulary={vocabulary}", "dataset.delimiter=';'")
     run = fit(table, out=str(folder / "run"), sets=sets, registry=small_registry, **settings)
     vocabulary.unlink()
     return Texts(Run.load(run.path, registry=small_registry), table)
@@ -67,7 +67,7 @@ def test_a_text_is_an_input_by_itself(texts):
 
 def test_a_table_stands_for_its_rows_and_needs_no_labels(texts, tmp_path):
     table = tmp_path / "asked.csv"
-    table.write_text("text\na superb day\na sad day\n")
+    table.write_text("text;note\na superb day;x\na sad day;y\n")  # columns as the run was told that they are separated
     answers = texts.run.predict([table])
     assert [answer["input"] for answer in answers] == ["row-000002", "row-000003"]
     direct = texts.run.predict(texts=["a superb day", "a sad day"])

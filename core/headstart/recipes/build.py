@@ -71,7 +71,7 @@ class _Values:
             elif self.origins.get(key) == "--set" and self.chosen[key] != text:
                 self.problems.append(Problem(f"--set {key}", f"given twice: {self.chosen[key]} and {text}"))
             else:
-                self.add(key, Text(text.strip()), "--set")
+                self.add(key, Text(text.strip() or text), "--set")  # a space alone is meant
 
     def add_flags(self, flags: Mapping[str, Any]) -> None:
         for name, value in flags.items():

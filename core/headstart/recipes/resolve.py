@@ -147,7 +147,14 @@ def bind(resolved: ResolvedRecipe, registry: Registry, records: Records) -> Boun
         return bind_to(resolved, registry, task=task, medium=records.medium)
     found = find_targets(records, registry)
     bound = bind_to(resolved, registry, task=registry.default_task(found.spec.name), medium=records.medium)
-    said = f"the task is {bound.task.short_name}, since {found.reason}; --task NAME chooses another one"
+    learned = [(spec, registry.get("targets", spec.targets)) for spec in registry.default_tasks()]
+    ways = [
+        f"--task {spec.short_name} learns {kind.means} of each"
+        for spec, kind in learned
+        if found.instead in (kind.name, kind.short_name)
+    ]
+    way = ways[0] if ways else "--task NAME chooses another one"
+    said = f"the task is {bound.task.short_name}, since {found.reason}; {way}"
     origins = {**bound.recipe.origins, "task": f"the data: {found.reason}"}
     return replace(
         bound,

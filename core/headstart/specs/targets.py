@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 class Recognised:
     """Why targets look like those of a kind, and how sure that is, from 0 to 1: the highest `confidence` wins.
 
-    `could_differ` says that the user could have meant another kind: then the choice is a warning.
+    `could_differ` says that the user could have meant another kind: then the choice is a warning, which names the task
+    of the kind `instead`, if one is installed.
     """
 
     reason: str
     confidence: float
     could_differ: bool = False
+    instead: str | None = None
 
 
 class TargetKind(Protocol):

@@ -10,6 +10,7 @@ from typing import Literal
 from headstart.hookspecs import hookimpl
 from headstart.options import option
 from headstart.specs import DatasetSpec, Tolerances
+from headstart_plugins._target_texts import SEPARATOR
 
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 
@@ -72,8 +73,41 @@ class ManifestOptions(Tolerances, PictureOptions):
 
     encoding: str = option("", "Text encoding such as latin-1; UTF-8, or what the file's BOM says, if unset.")
     delimiter: str = option("", "What separates columns; a comma in .csv and a tab in .tsv if unset.")
-    separator: str = option("|", "What separates the labels of one sample in the column `labels`.")
-    target: str = option("", "The column of what is learned, where a table has several that could be.")
+    separator: str = option(
+        "",
+        "What separates the labels of one sample, in whichever column is learned; if unset, | in a column `labels` or "
+        "`tags`, and nothing in others. A space can, in quotes: \"dataset.separator=' '\".",
+    )
+    path_column: str = option(
+        "",
+        "The column of the samples' files. If unset, `path`; where there is none, the only column that leads to files: "
+        "of those called file, filename, image, image_id, id or the like, before others.",
+    )
+    folder: str = option(
+        "",
+        "Where the files are, relative to the table; if unset, beside it. What is not there as written is looked for "
+        "below it and from the working folder, with fewer leading folders, in another case, Unicode form or slashes; "
+        "that is taken where only one such reading leads to files.",
+    )
+    suffix: str = option("", "What paths lack at their end, such as .jpg; if unset, the one that leads to files.")
+    label_column: str = option(
+        "",
+        "The column of what is learned. If unset, `label`, `labels` or that of an installed kind of targets; else the "
+        "only one called class, category, species, target or the like; else the only one that is left.",
+    )
+    one_hot: bool | tuple[str, ...] | None = option(
+        None,
+        "Columns that hold 1 for a label that a sample has and 0 for others; true: all that hold nothing else. If "
+        "unset, where all that are left are such. They are classes if each row has one 1, else labels.",
+    )
+    label_pattern: str = option(
+        "", "The label stands in the path: a regular expression with one group, or one named `label`, finds it."
+    )
+
+    @property
+    def mark(self) -> str:
+        """What stands between labels, where several are held."""
+        return self.separator or SEPARATOR
 
 
 @hookimpl
@@ -91,7 +125,8 @@ def register_datasets() -> Iterable[DatasetSpec]:
         DatasetSpec(
             name="files/manifest",
             summary="A CSV, TSV, JSONL or Parquet table: path or text (and text2), label (a class or a number), "
-            "labels or a column of another kind of targets, and split and group if any.",
+            "labels or a column of another kind of targets, and split and group if any. Columns of "
+            "other names are read where only one could be meant, and told.",
             options=ManifestOptions,
             build="headstart_plugins.files._manifest:build",
             medium=None,

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os.path
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from headstart.errors import DataError, UsageError
-from headstart.specs import DatasetRequest, Record, Records
+from headstart.errors import DataError
+from headstart.specs import DatasetRequest, Finding, Record, Records
 from headstart.suggest import suggestion
 from headstart_plugins._picture_suffixes import SUFFIXES
-from headstart_plugins._target_texts import SEPARATOR
 from headstart_plugins.files import ManifestOptions
 from headstart_plugins.files._folder import given_path
+from headstart_plugins.files._learned import Kinds, Learned, find_learned, plain_name
+from headstart_plugins.files._paths import SOUNDS, TEXTS, Reading, as_written, read_paths
 from headstart_plugins.files._sides import SPLIT_NAMES, side_of
 from headstart_plugins.files._tables import USED, Table, read_table
 
@@ -22,88 +22,113 @@ SAMPLES = ("path", "text")
 """What the samples' column can be called."""
 PAIRED = "text2"
 """The column of a second text, where a sample is a pair of texts."""
-MEDIA: Mapping[str, frozenset[str]] = {
-    "image": SUFFIXES,
-    "audio": frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff"}),
-    "text": frozenset({".txt", ".md"}),
-}
+MEDIA: Mapping[str, frozenset[str]] = {"image": SUFFIXES, "audio": SOUNDS, "text": TEXTS}
 """What files of a suffix, in lower case, hold."""
-LABELS = "labels"
-"""The column of several labels a sample."""
-ReadTarget = Callable[[str, str], str | Path]
-"""From where a row is, for messages, and the text of its target's column to its target."""
-TYPICAL: Mapping[str, Sequence[str]] = {
-    "path": ("file", "filename", "filepath", "image", "picture", "paths"),
-    "label": ("class", "target", "category", "value", "y"),
-}
+FILES = (
+    *("path", "file", "filepath", "filename", "fname", "image", "imagepath", "imagefile", "imagename", "imageid"),
+    *("img", "imgpath", "imgname", "imgid", "picture", "photo", "audio", "clip", "recording", "id", "idcode"),
+)
+"""What people call the column of files, as `plain_name` has it, also with an s behind."""
+SIDES = ("split", "group")
+"""Columns that say on which side a sample is."""
 
 
 def build(request: DatasetRequest) -> Records:
     """Records of a table: key is the path as written, or `row-000002` for a text; paths are relative to the
-    table. A column `text2` beside `text` makes each payload a pair (text, text2). The column `label` is one class or
-    number; instead of it `labels` holds any number of labels, or a column of a kind of targets its texts or files.
-    The medium is "text", or what the paths' suffixes say.
+    table, or as `_paths` reads them. A column `text2` beside `text` makes each payload a pair (text, text2). What is
+    learned stands in the columns that `_learned` finds. The medium is "text", or what the paths' suffixes say.
 
     Raises UsageError for an absent path or a missing extra; DataError naming the row for an empty or padded
     label, an unknown split, a path listed twice, and what `_tables` cannot read; naming the columns where one
-    is missing.
+    is missing, or could be several.
     """
     options: ManifestOptions = request.options if request.options is not None else ManifestOptions()
     folders = "a folder of class folders is opened with image_folder:PATH"
     path = given_path(request.reference, "file", usage="manifest:TABLE.csv", otherwise=folders)
     kinds = {name: found for name, found in request.target_columns.items() if name not in USED}
     table = read_table(path, options, tuple(kinds))
-    column = _only_column(path, table.columns, SAMPLES, "", "keep what the model shall read")
+    if not table.rows:
+        raise DataError(f"{path}: a header and no rows")
+    reading = _files(path, table, options, kinds)
+    column = reading.column if reading else "text"
     if PAIRED in table.columns and column != "text":
         raise DataError(f"{path}: {PAIRED} without text", hint="a pair of texts stands in the columns text and text2")
-    targets: str | None = None
-    target: str | None = None
-    read: ReadTarget = _label
+    learned: Learned | None = None
     if request.labelled:
-        hint = "say what shall be learned: --set dataset.target={}"
-        target = _only_column(path, table.columns, ("label", LABELS, *kinds), options.target, hint)
-        if target in kinds:
-            targets, holds = kinds[target]
-            read = partial(_file, path.parent, target) if holds == "file" else _text
-        elif target == LABELS:
-            if not options.separator.strip():
-                message = f"separator is {options.separator!r}; expected something between labels"
-                raise UsageError(message, hint="such as | or ;")
-            targets, read = "targets/labels", partial(_labels, options.separator)
-    items = tuple(_records(path, table, column, target, read))
-    if not items:
-        raise DataError(f"{path}: a header and no rows")
+        files = [each for each in table.columns if _is_called_file(each)]
+        learned = find_learned(path, table, options, kinds, (column, PAIRED, *SIDES, *files))
+    items = tuple(_records(path, table, column, reading, learned))
     return Records(
-        _medium(path, items) if column == "path" else "text",
+        _medium(path, items) if reading else "text",
         items,
-        options.symmetries if column == "path" else frozenset(),
-        targets=targets,
+        options.symmetries if reading else frozenset(),
+        targets=learned.targets if learned else None,
+        findings=(*_told(reading), *(learned.findings if learned else ())),
         tolerances=options,
     )
 
 
-def _only_column(path: Path, columns: Sequence[str], known: Sequence[str], chosen: str, hint: str) -> str:
-    """The one of the `known` columns that the table has, or that of them which the user has `chosen`. Raises DataError
-    for two of them, with a `hint` that takes the first, and for none, with what seems to stand for it."""
-    given = [name for name in known if name in columns and chosen in ("", name)]
+def _is_called_file(column: str) -> bool:
+    return plain_name(column).removesuffix("s") in FILES
+
+
+def _files(path: Path, table: Table, options: ManifestOptions, kinds: Kinds) -> Reading | None:
+    """The files of the rows; None where the samples are texts. Raises DataError where no column can be taken."""
+    columns = table.columns
+    if options.path_column and options.path_column not in columns:
+        listed = ", ".join(map(repr, columns))
+        message = f"{path}: no column {options.path_column}, which path_column names; found {listed}"
+        raise DataError(message, hint=suggestion(options.path_column, columns))
+    given = [options.path_column] if options.path_column else [name for name in SAMPLES if name in columns]
     if len(given) > 1:
-        message = f"{path}: both {given[0]} and {given[1]}; expected one of them"
-        raise DataError(message, hint=hint.format(given[0]))
+        hint = "keep what the model shall read, or say that it is the files: --set dataset.path_column=path"
+        raise DataError(f"{path}: both {' and '.join(given)}; expected one of them", hint=hint)
+    if given == ["text"] and not options.path_column:
+        return None
     if given:
-        return given[0]
+        return read_paths(path, table, [given], options) or as_written(path, table, given[0], options)
+    learned = ("label", "labels", options.label_column, *SIDES, *kinds)
+    called = [column for column in columns if _is_called_file(column)]
+    others = [column for column in columns if column not in (*called, *learned)]
+    if found := read_paths(path, table, [called, others], options):
+        return found
     marks = [mark for mark in ";\t|," if mark in columns[0]] if len(columns) == 1 else []
+    listed = ", ".join(map(repr, columns))
     if marks:
-        remedy: str | None = f"columns seem to be separated by {marks[0]!r}: --set dataset.delimiter={marks[0]!r}"
+        mark = "'dataset.delimiter=\"\\t\"'" if marks[0] == "\t" else f"\"dataset.delimiter='{marks[0]}'\""
+        remedy = f"columns seem to be separated by {marks[0]!r}: --set {mark}"
+    elif called:
+        first = next((row[called[0]] for _, row in table.rows if row.get(called[0])), "")
+        remedy = (
+            f"too few files of {called[0]!r}, such as {first!r}, lie in or below {path.parent / options.folder}: "
+            "--set dataset.folder=DIR says where they are, and --set dataset.suffix=.jpg what their names lack"
+        )
     else:
-        alike = next((c for c in columns if c.lower() in (known[0], *TYPICAL[known[0]])), None)
-        remedy = f"rename the column {alike!r} to {known[0]}" if alike else suggestion(known[0], columns)
-    wanted = chosen or " or ".join(known)
-    raise DataError(f"{path}: no column {wanted}; found {', '.join(map(repr, columns))}", hint=remedy)
+        remedy = "call the column of files path, that of texts text; or say which: --set dataset.path_column=NAME"
+    raise DataError(f"{path}: no column path or text, and no other that leads to files; found {listed}", hint=remedy)
 
 
-def _records(path: Path, table: Table, column: str, target: str | None, read: ReadTarget) -> Iterator[Record]:
+def _told(reading: Reading | None) -> Iterator[Finding]:
+    """How files were found, where that is more than the table says; an error where none was."""
+    if reading is None:
+        return
+    if not reading.found:
+        first = reading.files[0]
+        yield Finding(
+            "error",
+            f"column {reading.column!r}: none of {len(reading.files)} files found; the first would be {first}",
+            len(reading.files),
+            "say where they are: --set dataset.folder=DIR, and what their names lack: --set dataset.suffix=.jpg",
+        )
+    elif reading.how or reading.column != "path":
+        yield Finding("note", f"column {reading.column!r} is read {reading.outcome}", reading.found)
+
+
+def _records(
+    path: Path, table: Table, column: str, reading: Reading | None, learned: Learned | None
+) -> Iterator[Record]:
     seen: dict[str, int] = {}
-    for number, row in table.rows:
+    for index, (number, row) in enumerate(table.rows):
         where = f"{path}: row {number}"
         value = row.get(column, "")
         if not value.strip():
@@ -114,8 +139,8 @@ def _records(path: Path, table: Table, column: str, target: str | None, read: Re
             if not row.get(PAIRED, "").strip():
                 raise DataError(f"{where}: no {PAIRED}")
             payload = (value, row[PAIRED])
-        if column == "path":
-            payload = path.parent / value
+        if reading is not None:
+            payload = reading.files[index]
             key = os.path.normpath(value).replace(os.sep, "/")
             if key in seen:
                 raise DataError(f"{where}: {value!r} is already listed in row {seen[key]}", hint="keep one of them")
@@ -126,7 +151,7 @@ def _records(path: Path, table: Table, column: str, target: str | None, read: Re
         yield Record(
             key=key,
             payload=payload,
-            target=None if target is None else read(where, row.get(target, "")),
+            target=None if learned is None else learned.read(where, row),
             group=row.get("group") or None,
             split=side,
         )
@@ -143,32 +168,3 @@ def _medium(path: Path, items: Sequence[Record]) -> str:
         told = " and ".join(f"{key!r} ({medium})" for medium, key in first.items())
         raise DataError(f"{path}: files of several kinds: {told}", hint="make a table for each kind")
     return next(iter(first), "image")
-
-
-def _text(where: str, text: str) -> str:
-    return text
-
-
-def _file(folder: Path, column: str, where: str, text: str) -> Path:
-    """The path of a file, relative to `folder`."""
-    if not text.strip():
-        raise DataError(f"{where}: no {column}", hint="give every row a file, or leave the row out")
-    return folder / text
-
-
-def _label(where: str, text: str) -> str:
-    if not text.strip():
-        raise DataError(f"{where}: empty label", hint="give every row a label, or leave the row out")
-    if text != text.strip():
-        raise DataError(f"{where}: the label {text!r} has spaces around it", hint="remove them")
-    return text
-
-
-def _labels(separator: str, where: str, text: str) -> str:
-    """The labels of a row, joined by SEPARATOR; empty text where it has none."""
-    labels = [label.strip() for label in text.split(separator)] if text.strip() else []
-    if not all(labels):
-        raise DataError(f"{where}: empty label in {text!r}", hint=f"write one {separator!r} between two labels")
-    if separator != SEPARATOR and any(SEPARATOR in label for label in labels):
-        raise DataError(f"{where}: a label in {text!r} has {SEPARATOR!r} in it", hint="no name of a label may")
-    return SEPARATOR.join(labels)

@@ -23,6 +23,8 @@ BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 USED = ("path", "text", "text2", "label", "labels", "split", "group")
+SEVERAL = ("labels", "tags")
+"""Columns that hold any number of labels a sample."""
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
@@ -40,10 +42,10 @@ def read_table(path: Path, options: ManifestOptions, targets: Sequence[str] = ()
     that cannot be read, UsageError for a missing extra."""
     suffix = path.suffix.lower()
     if suffix == ".parquet":
-        return _parquet(path, options.separator, targets)
+        return _parquet(path, options, targets)
     text = _text(path, options.encoding)
     if suffix == ".jsonl":
-        return _jsonl(path, text, options.separator, targets)
+        return _jsonl(path, text, options, targets)
     return _delimited(path, text, options.delimiter or DELIMITERS.get(suffix, ","))
 
 
@@ -99,7 +101,7 @@ def _row(path: Path, columns: Sequence[str], number: int, fields: Sequence[str])
     return number, dict(zip(columns, fields, strict=True))
 
 
-def _jsonl(path: Path, text: str, separator: str, targets: Sequence[str]) -> Table:
+def _jsonl(path: Path, text: str, options: ManifestOptions, targets: Sequence[str]) -> Table:
     rows: list[tuple[int, Mapping[str, str]]] = []
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
@@ -110,14 +112,14 @@ def _jsonl(path: Path, text: str, separator: str, targets: Sequence[str]) -> Tab
             raise DataError(f"{path}: row {number} is no JSON: {exc}") from exc
         if not isinstance(values, dict):
             raise DataError(f"{path}: row {number} is a {type(values).__name__}; expected an object")
-        texts = {name: _plain(path, number, name, value, separator, targets) for name, value in values.items()}
+        texts = {name: _plain(path, number, name, value, options, targets) for name, value in values.items()}
         rows.append((number, texts))
     if not rows:
         raise DataError(f"{path}: empty", hint='one object a line: {"path": "a.jpg", "label": "cat"}')
     return Table(tuple(dict.fromkeys(name for _, row in rows for name in row)), tuple(rows))
 
 
-def _parquet(path: Path, separator: str, targets: Sequence[str]) -> Table:
+def _parquet(path: Path, options: ManifestOptions, targets: Sequence[str]) -> Table:
     try:
         import pyarrow
         import pyarrow.parquet
@@ -128,16 +130,32 @@ def _parquet(path: Path, separator: str, targets: Sequence[str]) -> Table:
     except (OSError, ValueError, pyarrow.ArrowException) as exc:
         raise DataError(f"{path}: no readable Parquet file: {exc}") from exc
     columns = _columns(path, table.column_names)
-    used = table.select([name for name in columns if name in (*USED, *targets)]).to_pylist()
+    plain = [each.name for each in table.schema if _holds_texts(each.type) or each.name in (*USED, *targets)]
+    used = table.select(plain).to_pylist()
     rows = (
-        (number, {name: _plain(path, number, name, value, separator, targets) for name, value in row.items()})
+        (number, {name: _plain(path, number, name, value, options, targets) for name, value in row.items()})
         for number, row in enumerate(used, start=1)
     )
     return Table(columns, tuple(rows))
 
 
-def _plain(path: Path, number: int, name: str, value: Any, separator: str, targets: Sequence[str]) -> str:
-    """A value as text: numbers as labels too, and a list of labels joined by `separator`."""
+def _holds_texts(type: Any) -> bool:
+    """Whether values of an Arrow type are, or are read as, text; pictures and other bytes are not."""
+    from pyarrow import types
+
+    texts = (types.is_string, types.is_large_string, types.is_integer, types.is_floating, types.is_boolean)
+    return any(is_such(type) for is_such in texts) or (
+        _holds_texts(type.value_type) if types.is_list(type) or types.is_dictionary(type) else False
+    )
+
+
+def holds_labels(column: str, options: ManifestOptions) -> bool:
+    """Whether a column that is learned holds any number of labels: by its name, or since a separator is given."""
+    return bool(options.separator) or column.lower() in SEVERAL
+
+
+def _plain(path: Path, number: int, name: str, value: Any, options: ManifestOptions, targets: Sequence[str]) -> str:
+    """A value as text: numbers as labels too, and a list of labels joined by the separator."""
     if value is None:
         return ""
     if isinstance(value, str):
@@ -149,18 +167,19 @@ def _plain(path: Path, number: int, name: str, value: Any, separator: str, targe
             return json.dumps(value, ensure_ascii=False)
         except (TypeError, ValueError) as exc:
             raise DataError(f"{path}: row {number}: {name} is no text and no JSON: {exc}") from exc
-    if name not in USED:
-        return ""
-    if name == "label" and isinstance(value, float) and math.isfinite(value):
+    if isinstance(value, float) and math.isfinite(value) and (name == "label" or name not in USED):
         return repr(value)
-    if name == "labels" and isinstance(value, list) and all(isinstance(each, str) for each in value):
-        torn = [label for label in value if separator in label]  # they would be taken apart again
+    several = name.lower() in SEVERAL or name == options.label_column or (name == "label" and options.separator)
+    if several and isinstance(value, list) and all(isinstance(each, str) for each in value):
+        torn = [label for label in value if options.mark in label]  # they would be taken apart again
         if torn:
             raise DataError(
-                f"{path}: row {number}: the label {torn[0]!r} has {separator!r} in it, which stands between labels",
+                f"{path}: row {number}: the label {torn[0]!r} has {options.mark!r} in it, which stands between labels",
                 hint="name another with --set dataset.separator=';', or rename the label",
             )
-        return separator.join(value)
+        return options.mark.join(value)
+    if name not in USED:
+        return str(value).lower() if isinstance(value, bool) else ""
     wanted = {"labels": "text or a list of texts", "label": "text or a finite number"}.get(name, "text")
     raise DataError(
         f"{path}: row {number}: {name} is a {type(value).__name__}; expected {wanted}",

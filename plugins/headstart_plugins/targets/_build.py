@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,6 +21,8 @@ MOST_CODES = 20
 RECORDS_PER_CODE = 10.0
 """With so many records to each different whole number, those are names of classes too."""
 
+LEADING_ZERO = re.compile(r"\s*0\d", re.ASCII)
+
 NEARLY_ALL = 0.9
 """With so many numbers among the targets, the others are odd cells in a column of numbers rather than classes."""
 
@@ -31,25 +34,30 @@ TELLING, ANY_TEXT = 0.8, 0.5
 def look_of(targets: Sequence[str]) -> tuple[str, Recognised]:
     """The kind that texts look like together, and why.
 
-    Labels: some are joined by SEPARATOR, and there are fewer labels than combinations of them. Numbers: all are, with
-    fractions and more than MOST_GRADES different ones, or whole, more than MOST_CODES different ones and fewer than
-    RECORDS_PER_CODE records to each. Everything else are classes, told of where nearly all are numbers.
+    Labels: some are joined by SEPARATOR, and there are fewer labels than combinations of them. Numbers: all are, none
+    with a leading zero, with fractions and more than MOST_GRADES different ones, or whole, more than MOST_CODES
+    different ones and fewer than RECORDS_PER_CODE records to each. Everything else are classes; that they could be
+    numbers is told where more than two different ones are written, or nearly all are numbers.
     """
     combinations = set(targets)
     if joined := sum(SEPARATOR in target for target in targets):
         labels = {label for target in combinations for label in labels_of(target)}
         if len(labels) >= len(combinations):
             reason = f"no label comes with others than its own in {joined} targets that hold {SEPARATOR!r}"
-            return CLASS, Recognised(reason, TELLING, True)
+            return CLASS, Recognised(reason, TELLING, True, LABELS)
         reason = f"{joined} of {len(targets)} targets are several of {len(labels)} labels, joined by {SEPARATOR!r}"
-        return LABELS, Recognised(reason, TELLING, True)
+        return LABELS, Recognised(reason, TELLING, True, CLASS)
     numbers = [number_of(target) for target in targets]
     if targets and None not in numbers:
         values = {number for number in numbers if number is not None}
         whole = "whole " if all(value.is_integer() for value in values) else ""
         reason = f"all {len(targets)} targets are {whole}numbers, {len(values)} different ones"
         few = _are_classes(values, len(targets))
-        return CLASS if few else NUMBER, Recognised(reason, TELLING, not few or len(values) > MOST_CODES)
+        if code := _code_among(targets):
+            reason += f", and {code!r} has a leading zero, as a code has"
+            return CLASS, Recognised(reason, TELLING, not few, NUMBER)
+        kind, other = (CLASS, NUMBER) if few else (NUMBER, CLASS)
+        return kind, Recognised(reason, TELLING, not few or len(values) > 2, other)
     if odd := odd_among_numbers(targets):
         return CLASS, Recognised(odd, TELLING, True)
     return CLASS, Recognised(f"{len(combinations)} different labels", ANY_TEXT)
@@ -59,10 +67,15 @@ def odd_among_numbers(targets: Sequence[str]) -> str | None:
     """What is odd where nearly all targets are numbers of something measured; None where they are not, or all are."""
     numbers = [number for target in targets if (number := number_of(target)) is not None]
     share = len(numbers) / max(1, len(targets))
-    if share == 1 or share < NEARLY_ALL or _are_classes(set(numbers), len(numbers)):
+    if share == 1 or share < NEARLY_ALL or _are_classes(set(numbers), len(numbers)) or _code_among(targets):
         return None
     odd = next(target for target in targets if number_of(target) is None)
     return f"{len(numbers)} of {len(targets)} targets are numbers, and {odd!r} is none"
+
+
+def _code_among(targets: Sequence[str]) -> str | None:
+    """The first that is written as codes are and numbers are not, with a zero before another digit: 007."""
+    return next((target for target in targets if LEADING_ZERO.match(target)), None)
 
 
 def _are_classes(values: Collection[float], records: int) -> bool:

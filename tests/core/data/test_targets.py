@@ -5,6 +5,8 @@ import pytest
 from headstart.data.checks import raise_errors, record_findings
 from headstart.data.targets import build_target_kind, find_targets, other_kind
 from headstart.errors import DataError
+from headstart.recipes.build import build_recipe
+from headstart.recipes.resolve import bind, resolve_recipe
 from headstart.registry import load_registry
 from headstart.specs import Finding, Recognised, Record, Records
 
@@ -62,6 +64,9 @@ def test_a_target_is_read_as_its_kind_and_what_is_no_number_is_named():
         ([str(n % 100) for n in range(5000)], "class"),  # as many as a hundred classes have
         ([*(str(n) for n in range(100)), "unknown"], "class"),
         (["1.0", "2.0", "3.0"] * 9, "class"),
+        ([f"{n:03d}" for n in range(1, 26)], "class"),  # codes
+        ([*(str(n) for n in range(10, 100)), "07"], "class"),  # as one leading zero says
+        ([f"{n / 7:.3f}" for n in range(5)], "number"),  # 0.000 and 0.143 have none
     ],
 )
 def test_the_targets_tell_their_form(targets, form):
@@ -79,6 +84,27 @@ def test_the_reason_holds_the_counts_and_doubtful_ones_are_marked():
     assert told.could_differ
     assert "100 targets are whole numbers, 100 different" in told.reason
     assert not found_in(["cat", "dog"]).could_differ
+
+
+@pytest.mark.parametrize(
+    ("targets", "task", "told"),
+    [
+        ([f"{n:03d}" for n in range(1, 26)], "classification", "'001' has a leading zero"),
+        ([str(n) for n in range(25)], "regression", "whole numbers, 25 different ones"),
+        (["1", "2", "3", "4", "5"] * 4, "classification", "whole numbers, 5 different ones"),
+        (["0", "1"] * 10, "classification", None),  # nobody means these as measured
+        (["01", "02", "03"] * 10, "classification", None),
+    ],
+)
+def test_numbers_that_could_be_meant_otherwise_are_told_with_the_task_that_learns_them_so(targets, task, told):
+    resolved = resolve_recipe(build_recipe(flags={"data": "digits", "backend": "jax"}), REGISTRY)
+    bound = bind(resolved, REGISTRY, records(targets))
+    assert bound.task.short_name == task
+    said = [warning for warning in bound.warnings if "the task is" in warning]
+    assert len(said) == (told is not None)
+    if told:
+        assert told in said[0]
+        assert f"--task {'regression' if task == 'classification' else 'classification'}" in said[0]
 
 
 def test_odd_cells_in_a_column_of_numbers_are_told():

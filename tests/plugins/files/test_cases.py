@@ -3,6 +3,7 @@
 about = "one sentence: what people have, and what is right"
 open = "data"                     # what is opened, below a temporary folder
 settings = { suffix = ".png" }    # the dataset's settings, if any
+labelled = false                  # where it is opened for answers
 exit = 0                          # or 3: the data cannot be used; 2: a setting is wrong
 says = ["parts of what is told"]  # of findings and of what is left out, or of the error and its hint
 targets = "targets/class"         # what the dataset itself knows them to be, if it does
@@ -10,7 +11,7 @@ targets = "targets/class"         # what the dataset itself knows them to be, if
 [files]                           # content: "picture" (another one each), "same:NAME" (a copy), or text
 "data/train/cat/1.png" = "picture"
 
-[records]                         # key: target, or "side: target" where the data gives its split
+[records]                         # key: target (empty for none), or "side: target" where the data gives its split
 "cat/1.png" = "train: cat"
 """
 
@@ -47,11 +48,11 @@ def written(root, files):
             path.write_text(content, "utf-8")
 
 
-def opened(reference, settings):
+def opened(reference, settings, labelled=True):
     registry = load_registry()
     spec = registry.resolve_dataset(str(reference)).spec
     lists = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
-    return registry.load_target(spec, spec.build)(DatasetRequest(str(reference), spec.options(**lists)))
+    return registry.load_target(spec, spec.build)(DatasetRequest(str(reference), spec.options(**lists), labelled))
 
 
 def told(records):
@@ -67,14 +68,18 @@ def test_a_case_comes_to_what_it_says(file, tmp_path, monkeypatch):
     reference = tmp_path / case["open"]
     if case.get("exit", 0):
         with pytest.raises(HeadstartError) as error:
-            opened(reference, case.get("settings", {}))
+            opened(reference, case.get("settings", {}), case.get("labelled", True))
         assert error.value.exit_code == case["exit"]
         said = f"{error.value.message} {error.value.hint or ''}"
     else:
-        records = opened(reference, case.get("settings", {}))
+        records = opened(reference, case.get("settings", {}), case.get("labelled", True))
         said = told(records)
-        found = {each.key: f"{each.split}: {each.target}" if each.split else each.target for each in records.items}
+        found = {
+            each.key: f"{each.split}: {each.target}" if each.split else each.target or "" for each in records.items
+        }
         assert found == case["records"]
         assert records.targets == case.get("targets", "targets/class" if reference.is_dir() else None)
+        if not case["says"]:
+            assert said == ""
     for part in case["says"]:
         assert part in said

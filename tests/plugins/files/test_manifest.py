@@ -112,8 +112,8 @@ def test_another_encoding_is_read_when_named(tmp_path):
         ("path,label,split\na.png,cat,eval\n", "row 2: split is 'eval'"),
         ("path,text,label\na.png,x,cat\n", "both path and text"),
         ("path,label,label\na.png,x,cat\n", "two columns are named 'label'"),
-        ("filename,label\na.png,cat\n", "no column path or text; found 'filename', 'label'"),
-        ("path,class\na.png,cat\n", "no column label"),
+        ("filename,label\na.png,cat\n", "no column path or text, and no other .* files; found 'filename', 'label'"),
+        ("path\na.png\n", "no column label or labels; found 'path'"),
         ("path;label\na.png;cat\n", "no column path or text"),
     ],
 )
@@ -126,11 +126,10 @@ def test_odd_tables_are_refused_by_row_or_column(tmp_path, content, said):
 @pytest.mark.parametrize(
     ("content", "hint"),
     [
-        ("filename,label\nx,y\n", "rename the column 'filename' to path"),
-        ("path,class\nx,y\n", "rename the column 'class' to label"),
-        ("Path,label\nx,y\n", "rename the column 'Path' to path"),
-        ("path,labell\nx,y\n", "did you mean labell"),
-        ("path;label\nx;y\n", "dataset.delimiter=';'"),
+        ("Path,label\nx,y\n", "too few files of 'Path', such as 'x', lie in or below"),
+        ("words,label\nx,y\n", "call the column of files path, that of texts text"),
+        ("path;label\nx;y\n", "--set \"dataset.delimiter=';'\""),
+        ("path\tlabel\nx\ty\n", "--set 'dataset.delimiter=\"\\t\"'"),
     ],
 )
 def test_a_missing_column_comes_with_a_suggestion(tmp_path, content, hint):
@@ -195,17 +194,12 @@ def test_a_column_of_labels_holds_any_number_of_them(tmp_path, content, name, op
     [
         ("path,labels\na.png,red||round\n", {}, "row 2: empty label in"),
         ("path,labels\na.png,red|a;round\n", {"separator": ";"}, "row 2: a label in .* has '|' in it"),
-        ("path,label,labels\na.png,red,red\n", {}, "both label and labels"),
+        ("path,label,labels\na.png,red,red\n", {}, "'label' and 'labels' could each be what is learned"),
     ],
 )
 def test_odd_labels_are_refused_by_row(tmp_path, content, options, said):
     with pytest.raises(DataError, match=said):
         opened(tmp_path, content, **options)
-
-
-def test_a_separator_is_something(tmp_path):
-    with pytest.raises(UsageError, match="separator"):
-        opened(tmp_path, "path,labels\na.png,red\n", separator=" ")
 
 
 def test_absent_files_and_folders_are_usage_errors(tmp_path):
@@ -227,6 +221,51 @@ def test_parquet_reads_the_same(tmp_path):
     assert found(records) == [("a.png", "cat"), ("b.png", "dog")]
     with pytest.raises(DataError, match="no readable Parquet"):
         opened(tmp_path, "no parquet", "bad.parquet")
+
+
+def with_files(folder, *names):
+    for name in names:
+        (folder / name).write_bytes(b"")
+
+
+def test_parquet_and_json_lines_have_columns_of_other_names_too(tmp_path):
+    """Numbers, truth values, lists of labels and pandas' categories are texts as a CSV would hold them; bytes are not
+    read."""
+    pyarrow = pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow.parquet")
+    with_files(tmp_path, "1.png", "2.png")
+    columns = {"image_id": [1, 2], "cat": [True, False], "dog": [0.0, 1.0]}
+    pyarrow.parquet.write_table(pyarrow.table({**columns, "raw": [b"x", b"y"]}), tmp_path / "hot.parquet")
+    hot = build(DatasetRequest(str(tmp_path / "hot.parquet"), ManifestOptions()))
+    assert (found(hot), hot.targets) == ([("1", "cat"), ("2", "dog")], "targets/class")
+    assert [item.payload for item in hot.items] == [tmp_path / "1.png", tmp_path / "2.png"]
+    kinds = pyarrow.array(["cat", "dog"]).dictionary_encode()
+    pyarrow.parquet.write_table(pyarrow.table({"file": ["1.png", "2.png"], "kind": kinds}), tmp_path / "kinds.parquet")
+    kinds = build(DatasetRequest(str(tmp_path / "kinds.parquet"), ManifestOptions()))
+    assert found(kinds) == [("1.png", "cat"), ("2.png", "dog")]
+    lines = '{"image_id": 1, "tags": ["red", "round"]}\n{"image_id": 2, "tags": []}\n'
+    tags = opened(tmp_path, lines, "tags.jsonl")
+    assert (found(tags), tags.targets) == ([("1", "red|round"), ("2", "")], "targets/labels")
+
+
+def test_numbers_with_a_comma_are_no_lists_of_labels(tmp_path):
+    rows = "".join(f'{number}.png,"{number // 10},{number % 10}"\n' for number in range(100))
+    assert not [each for each in opened(tmp_path, f"path,label\n{rows}").findings if each.level == "warning"]
+
+
+def test_a_file_that_one_row_of_many_lacks_is_left_to_those_who_read_files(tmp_path):
+    """As few as may be unreadable: the reading holds, and the row's file is where it would be."""
+    names = [f"{number}.png" for number in range(100)]
+    (tmp_path / "images").mkdir()
+    with_files(tmp_path / "images", *names[1:])
+    table = "image,label\n" + "".join(f"{name},{number % 2}\n" for number, name in enumerate(names))
+    records = opened(tmp_path, table)
+    assert "column 'image' is read as path (in folder images/): 99 of 100 files found" in records.findings[0].message
+    assert not records.items[0].payload.exists()
+    (tmp_path / "images" / names[1]).unlink()
+    with pytest.raises(DataError, match="no other that leads to files"):
+        opened(tmp_path, table)
+    assert "98 of 100 files found" in opened(tmp_path, table, unreadable=0.02).findings[0].message
 
 
 def test_parquet_without_its_extra_says_what_to_install(tmp_path, monkeypatch):
@@ -257,13 +296,13 @@ def test_columns_of_other_kinds_of_targets_are_their_texts_and_files(tmp_path):
 
 def test_a_table_with_targets_of_two_kinds_says_which_are_learned(tmp_path):
     table = "path,label,mask\na.png,cat,a.mask.png\n"
-    with pytest.raises(DataError, match="both label and mask") as raised:
+    with pytest.raises(DataError, match="'label' and 'mask' could each be what is learned") as raised:
         with_kinds(tmp_path, table)
-    assert raised.value.hint == "say what shall be learned: --set dataset.target=label"
-    assert found(with_kinds(tmp_path, table, target="label")) == [("a.png", "cat")]
-    assert with_kinds(tmp_path, table, target="mask").targets == "p/mask"
-    with pytest.raises(DataError, match="no column boxes; found"):
-        with_kinds(tmp_path, table, target="boxes")
+    assert raised.value.hint == "say which: --set dataset.label_column=label or --set dataset.label_column=mask"
+    assert found(with_kinds(tmp_path, table, label_column="label")) == [("a.png", "cat")]
+    assert with_kinds(tmp_path, table, label_column="mask").targets == "p/mask"
+    with pytest.raises(DataError, match="no column boxes, which label_column names; found"):
+        with_kinds(tmp_path, table, label_column="boxes")
 
 
 def test_a_row_without_the_file_of_its_target_is_named(tmp_path):
