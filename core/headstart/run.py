@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.artefact import Artefact
-from headstart.atomic import write_file
+from headstart.atomic import explained, make_folders, write_file
 from headstart.backend import activate, choose_backend, installed_backends
 from headstart.data.split_file import SPLITS, SplitRow, read_split
 from headstart.data.targets import build_target_kind, other_kind
@@ -282,7 +282,8 @@ def _write_files(folder: Path, task: Any, answers: Mapping[str, Mapping[str, Any
     """The files of every answer, named after its input, in `folder`. Raises UsageError where the task makes none."""
     if not hasattr(task, "files"):
         raise UsageError("the task of this run makes no files", hint="leave out --out; --csv and --json print answers")
-    folder.mkdir(parents=True, exist_ok=True)
+    with explained(folder):
+        make_folders(folder)
     taken: set[str] = set()
     for name, answer in answers.items():
         stem = base = Path(name).name or "input"
