@@ -1,6 +1,7 @@
 """One boundary turns every error into a message, a hint and the exit code of the contract."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -98,20 +99,38 @@ def test_a_wrong_command_line_is_exit_2(arguments, capsys):
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_sigterm_ends_with_130():
-    code = (
-        "import time\nfrom headstart_cli import main\nimport typer\n"
-        "app = typer.Typer()\napp.callback()(lambda: None)\n"
-        "@app.command('wait')\ndef wait():\n    print('ready', flush=True)\n    time.sleep(30)\n"
-        "main.app = app\nimport sys\nsys.argv = ['headstart', 'wait']\nmain.run()"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+WAITING = (
+    "import time\nfrom headstart.errors import InterruptedRunError\nfrom headstart_cli import main\nimport typer\n"
+    "app = typer.Typer()\napp.callback()(lambda: None)\n"
+    "@app.command('wait')\ndef wait():\n    print('ready', flush=True)\n    time.sleep(30)\n"
+    "@app.command('say')\ndef say():\n    try:\n        wait()\n    except KeyboardInterrupt:\n"
+    "        raise InterruptedRunError('stopped')\n"
+    "main.app = app\nimport sys\nsys.argv[0] = 'headstart'\nmain.run()"
+)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_asks_for_the_end_ends_with_130(number):
+    command = [sys.executable, "-c", WAITING, "wait"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout.readline().strip() == b"ready"
     started = time.monotonic()
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     assert process.wait(timeout=20) == 130
     assert time.monotonic() - started < 10
     assert b"Traceback" not in process.stderr.read()
+
+
+def test_where_the_terminal_is_gone_nobody_is_told_and_the_exit_code_stands():
+    pty = pytest.importorskip("pty")
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execv(sys.executable, [sys.executable, "-c", WAITING, "say"])
+    said = b""
+    while b"ready" not in said:
+        said += os.read(terminal, 1024)
+    os.close(terminal)  # for which the system sends SIGHUP
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 130
 
 
 def test_help_loads_no_framework_and_no_numpy():
