@@ -15,7 +15,7 @@ import typer
 from headstart.errors import HeadstartError
 from headstart_cli.listing import LISTED, listing_of
 from headstart_cli.options import Debug
-from headstart_cli.output import print_error, print_text
+from headstart_cli.output import escape_on_stdout, print_error, print_text
 from headstart_cli.recipe_flags import TakesInputFlags
 
 INTERRUPTED = 130
@@ -93,6 +93,7 @@ def run() -> NoReturn:
     """Run the command line and exit with the code of the contract."""
     from headstart.interrupts import leave, prompt
 
+    escape_on_stdout()
     try:
         with prompt():
             code = run_arguments(sys.argv[1:])

@@ -170,3 +170,32 @@ def test_the_installed_command_works_as_a_process(headstart):
     failed = headstart("strategies", "lp_tf")
     assert (failed.returncode, failed.stdout) == (2, "")
     assert "did you mean strategies/lp_ft?" in failed.stderr
+
+
+LETTER = "from headstart_cli import main, output\nmain.run_arguments = lambda line: {}\nmain.run()"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"), [("ascii", "caf\\xe9 \\u0416"), ("latin-1", "café \\u0416"), ("utf-8", "café \u0416")]
+)
+def test_a_letter_that_the_console_lacks_is_escaped_and_columns_stay_as_wide_as_what_is_in_them(encoding, shown):
+    code = LETTER.format("output.print_text('café \\u0416') or output.print_table(['name', 'b'], [['café \\u0416', 1]])")
+    done = printed(code, PYTHONIOENCODING=encoding)
+    assert done.returncode == 0, done.stderr
+    text, *table = done.stdout.decode(encoding).split("\n")
+    assert text == shown
+    (row,) = (line for line in table if "caf" in line)
+    assert shown in row
+    assert {len(line.rstrip()) for line in table if line.strip(" |")[:3] in ("caf", "nam")} == {len(row.rstrip())}
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-16"])
+def test_json_is_utf_8_whatever_the_consoles_encoding(encoding):
+    done = printed(LETTER.format("output.print_json({'name': 'caf\\xe9 \\udce9'})"), PYTHONIOENCODING=encoding)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.decode("utf-8")) == {"name": "café \udce9"}
+
+
+def printed(code, **variables):
+    """The finished process, its output as bytes."""
+    return subprocess.run([sys.executable, "-c", code], env={**os.environ, **variables}, capture_output=True, check=False)
