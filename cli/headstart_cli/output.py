@@ -30,7 +30,7 @@ def escape_on_stdout(encoding: str | None = None) -> TextIO:
 
 def print_json(document: Any) -> None:
     """Print one JSON document on stdout. Raises ValueError for NaN and infinity."""
-    print(json.dumps(document, indent=2, allow_nan=False), file=escape_on_stdout("utf-8"))  # noqa: T201 - the data
+    print(json.dumps(document, indent=2, allow_nan=False), file=escape_on_stdout("utf-8"))
 
 
 def print_text(text: str = "") -> None:

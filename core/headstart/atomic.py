@@ -93,8 +93,8 @@ def opened(target: Path, *, hint: str = FOR_RUNS) -> Iterator[BinaryIO]:
 def make_folders(folder: Path) -> None:
     """Create `folder` and the parents it lacks, each made durable: its name is fsynced in the folder above it.
 
-    Raises OSError as `Path.mkdir` does; its reason names what is in the way: a file, a link that leads nowhere, a working
-    folder that is gone.
+    Raises OSError as `Path.mkdir` does; its reason names what is in the way: a file, a link that leads nowhere, a
+    working folder that is gone.
     """
     for each in reversed((folder, *folder.parents)):
         if each.is_dir():

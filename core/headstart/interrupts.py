@@ -116,7 +116,8 @@ def prompt(*, patience: float = PATIENCE) -> Iterator[None]:
 
 
 def import_library(name: str) -> ModuleType:
-    """The module `name`. Raises KeyboardInterrupt after a signal that asks for the end, between two modules that it imports."""
+    """The module `name`. Raises KeyboardInterrupt after a signal that asks for the end, between two modules that it
+    imports."""
     with deferred() as interrupts:
         finder = _Looks(interrupts)
         sys.meta_path.insert(0, finder)

@@ -179,7 +179,9 @@ LETTER = "from headstart_cli import main, output\nmain.run_arguments = lambda li
     ("encoding", "shown"), [("ascii", "caf\\xe9 \\u0416"), ("latin-1", "café \\u0416"), ("utf-8", "café \u0416")]
 )
 def test_a_letter_that_the_console_lacks_is_escaped_and_columns_stay_as_wide_as_what_is_in_them(encoding, shown):
-    code = LETTER.format("output.print_text('café \\u0416') or output.print_table(['name', 'b'], [['café \\u0416', 1]])")
+    code = LETTER.format(
+        "output.print_text('café \\u0416') or output.print_table(['name', 'b'], [['café \\u0416', 1]])"
+    )
     done = printed(code, PYTHONIOENCODING=encoding)
     assert done.returncode == 0, done.stderr
     text, *table = done.stdout.decode(encoding).split("\n")
@@ -198,4 +200,6 @@ def test_json_is_utf_8_whatever_the_consoles_encoding(encoding):
 
 def printed(code, **variables):
     """The finished process, its output as bytes."""
-    return subprocess.run([sys.executable, "-c", code], env={**os.environ, **variables}, capture_output=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **variables}, capture_output=True, check=False
+    )

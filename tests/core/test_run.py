@@ -180,6 +180,37 @@ def test_a_class_whose_name_no_file_can_hold_is_refused_before_training(
     assert not (tmp_path / "run").exists()
 
 
+def test_names_that_are_no_utf_8_are_in_every_file_of_a_run_and_found_again(
+    tmp_path, small_registry, settings, pictures_of
+):
+    """That of the data's folder and those of all pictures: kept where we read them again, escaped elsewhere."""
+    import os
+
+    pictures = pictures_of(tmp_path / "pictures")
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/d\xe9ja")
+    try:
+        os.rename(pictures, odd)
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    for path in sorted(type(tmp_path)(odd).rglob("*.png")):
+        path.rename(path.with_name(f"caf\udce9{path.name}"))
+    settings |= {"epochs": 1, "reporters": ("json", "html", "curves")}
+    run = fit(f"image_folder:{odd}", out=str(tmp_path / "run"), registry=small_registry, **settings)
+
+    assert run.recipe.data.endswith("/d\udce9ja")
+    assert not [warning for warning in run.result["warnings"] if "switched off" in warning]
+    report = (run.path / "report" / "report.html").read_text("utf-8")
+    assert "d\\udce9ja" in report
+    for name in ("result.json", "events.jsonl", "report/report.json"):
+        (run.path / name).read_text("utf-8")
+    keys = {row["key"] for row in csv.DictReader((run.path / "predictions.csv").open(errors="surrogateescape"))}
+    assert all("/caf\udce9" in key for key in keys)
+    assert run.evaluate().document["metrics"]["test"] == run.result["metrics"]["test"]
+    (run.path / "report" / "report.html").unlink()
+    assert Run.load(run.path, registry=small_registry).report(["html"]) == []
+    assert (run.path / "report" / "report.html").read_text("utf-8") == report
+
+
 def test_other_data_may_have_one_class(finished, tmp_path, pictures_of):
     other = pictures_of(tmp_path / "other", classes=("2",), each=5)
     assert finished.run.evaluate(f"image_folder:{other}").document["samples"] == {"test": 5}
