@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from headstart.predictor import Predictor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Artefact(SavedNetwork):
     """A verified artefact folder. `predict` needs no run folder, recipe or dataset."""
 

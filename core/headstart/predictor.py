@@ -13,6 +13,7 @@ from headstart.data.lengths import Lengths, cut_to, padded_from
 from headstart.data.reading import prepared_of
 from headstart.engine.batch import concatenated, take
 from headstart.engine.scoring import pooled
+from headstart.shown import Shown
 from headstart.specs import Batch, Facts, InputKind, Prepared, Task, Trims
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ class Answered:
     rows: Rows
 
 
-@dataclass(frozen=True)
-class Predictor:
+@dataclass(frozen=True, repr=False)
+class Predictor(Shown):
     """Reads raw inputs with the artefact's own preprocessing, runs the network, and answers in names.
 
     `forward` is from (batch, ...) input tensors to the head's outputs, or to what the task generates; `axes` are the
@@ -58,6 +59,11 @@ class Predictor:
     forward: Forward
     score: ScoreStep | None = None
     axes: Mapping[str, int] = field(default_factory=dict)
+
+    def facts(self) -> Mapping[str, Any]:
+        """See `Shown`."""
+        tensors = {name: (*spec.shape,) for name, spec in self.kind.tensors.items()}
+        return {"input": type(self.kind).__name__, "tensors": tensors, "task": type(self.task).__name__}
 
     def predict(self, raw: Any, *, top_k: int = 1) -> Any:
         """Answer one raw input (path, bytes or array), or a list of them.

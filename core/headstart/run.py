@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,7 @@ from headstart.registry import Registry, load_registry
 from headstart.runs.evaluation import Labelled, OnProgress, documents, open_predictions, score
 from headstart.runs.folder import LARGEST_RESULT, RunFolder
 from headstart.runs.reporting import SampleView, open_reporters, replay
+from headstart.shown import Shown
 from headstart.specs import AUTO, PRETRAINED, DatasetRequest, Record, Records, TargetKind
 
 ALL = "all"
@@ -34,15 +35,26 @@ TEXT = "text"
 """The medium of payloads that a command line can hold."""
 
 
-@dataclass(frozen=True)
-class Evaluation:
+@dataclass(frozen=True, repr=False)
+class Evaluation(Shown):
     """Scores of one evaluation: `document` is what `evaluate --json` prints."""
 
     document: Mapping[str, Any]
 
+    def facts(self) -> Mapping[str, Any]:
+        """See `Shown`."""
+        told = {name: self.document.get(name) for name in ("run", "data", "samples", "backend")}
+        return told | primary_metrics(self.document)
 
-@dataclass(frozen=True)
-class Run:
+
+def primary_metrics(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The primary metric of an evaluation or a result, by split: `test_accuracy`."""
+    name, metrics = document.get("primary_metric"), document.get("metrics") or {}
+    return {f"{split}_{name}": values[name] for split, values in metrics.items() if name in values}
+
+
+@dataclass(frozen=True, repr=False)
+class Run(Shown):
     """A run folder with a finished artefact."""
 
     path: Path
@@ -60,6 +72,16 @@ class Run:
             raise UsageError(f"{path} is not a finished run", hint=hint)
         verify_form(folder.recipe)
         return cls(folder.path, registry or load_registry())
+
+    def facts(self) -> Mapping[str, Any]:
+        """See `Shown`."""
+        result: Mapping[str, Any] = {}
+        with suppress(DataError):  # it is damaged, which `result` tells
+            result = self.result
+        told = ("backbone", "weights", "task", "strategy", "samples", "backend")
+        return (
+            {"path": str(self.path)} | {name: result[name] for name in told if name in result} | primary_metrics(result)
+        )
 
     @property
     def folder(self) -> RunFolder:
