@@ -78,10 +78,9 @@ class Run(Shown):
         result: Mapping[str, Any] = {}
         with suppress(DataError):  # it is damaged, which `result` tells
             result = self.result
-        told = ("backbone", "weights", "task", "strategy", "samples", "backend")
-        return (
-            {"path": str(self.path)} | {name: result[name] for name in told if name in result} | primary_metrics(result)
-        )
+        names = ("backbone", "weights", "task", "strategy", "samples", "backend")
+        told = {name: result[name] for name in names if name in result}
+        return {"path": str(self.path)} | told | primary_metrics(result)
 
     @property
     def folder(self) -> RunFolder:

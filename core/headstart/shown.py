@@ -14,8 +14,8 @@ LONGEST = 120
 
 
 class Shown(ABC):
-    """What has facts to be shown by, and much more in it than anybody wants to read. A dataclass that is one is made with
-    `repr=False`."""
+    """What is shown by a few facts, for there is more in it than anybody wants to read. A dataclass that is one is made
+    with `repr=False`."""
 
     @abstractmethod
     def facts(self) -> Mapping[str, Any]:
