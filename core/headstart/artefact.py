@@ -37,5 +37,5 @@ class Artefact(SavedNetwork):
         return Predictor(self.kind, self.task, forward(network, 0, len(network.stages)), score, axes)
 
     def predict(self, raw: Any, *, top_k: int = 1) -> Any:
-        """See `Predictor.predict`."""
+        """See `Predictor.predict`: of a list, what cannot be read has an `error` in its place."""
         return self.predictor.predict(raw, top_k=top_k)

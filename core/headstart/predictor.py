@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 BATCH = 32
 """Rows a call: the one static shape of a batch, but for its length where rows differ in length."""
 
+ERROR = "error"
+"""What an answer has in place of everything else where its input cannot be read: the reason."""
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -88,12 +91,16 @@ class Predictor(Shown):
         """
         refused: dict[int, DataError] = {}
         told = 0
+        if on_progress is not None:
+            on_progress(0, len(payloads))
         for batch in self.answer(payloads, on_progress, refused):
             for place, answer in zip(batch.places, self._decoded(batch, top_k), strict=True):
-                yield from ({"error": refused[earlier].message} for earlier in range(told, place))
+                yield from ({ERROR: refused[earlier].message} for earlier in range(told, place))
                 yield answer
                 told = place + 1
-        yield from ({"error": refused[rest].message} for rest in range(told, len(payloads)))
+        if on_progress is not None and told < len(payloads):
+            on_progress(len(payloads), len(payloads))
+        yield from ({ERROR: refused[rest].message} for rest in range(told, len(payloads)))
 
     def _decoded(self, batch: Answered, top_k: int) -> list[Mapping[str, Any]]:
         decoded = self.task.decode(batch.outputs, batch.facts, top_k)

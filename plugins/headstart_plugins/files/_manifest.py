@@ -27,6 +27,8 @@ MEDIA: Mapping[str, frozenset[str]] = {
     "text": frozenset({".txt", ".md"}),
 }
 """What files of a suffix, in lower case, hold."""
+ID = "id"
+"""The column that names rows which are to be answered."""
 LABELS = "labels"
 """The column of several labels a sample."""
 ReadTarget = Callable[[str, str], str | Path]
@@ -38,9 +40,10 @@ TYPICAL: Mapping[str, Sequence[str]] = {
 
 
 def build(request: DatasetRequest) -> Records:
-    """Records of a table: key is the path as written, or `row-000002` for a text; paths are relative to the
-    table. A column `text2` beside `text` makes each payload a pair (text, text2). The column `label` is one class or
-    number; instead of it `labels` holds any number of labels, or a column of a kind of targets its texts or files.
+    """Records of a table: key is the path as written, or `row-000002` for a text; without labels, what a column `id`
+    says. Paths are relative to the table. A column `text2` beside `text` makes each payload a pair (text, text2). The
+    column `label` is one class or number; instead of it `labels` holds any number of labels, or a column of a kind of
+    targets its texts or files.
     The medium is "text", or what the paths' suffixes say.
 
     Raises UsageError for an absent path or a missing extra; DataError naming the row for an empty or padded
@@ -115,9 +118,11 @@ def _records(path: Path, table: Table, column: str, target: str | None, read: Re
         if column == "path":
             payload = path.parent / value
             key = os.path.normpath(value).replace(os.sep, "/")
-            if key in seen:
+            if key in seen and target is not None:
                 raise DataError(f"{where}: {value!r} is already listed in row {seen[key]}", hint="keep one of them")
             seen[key] = number
+        if target is None:  # a row to be answered has its own name, as the table writes it
+            key = row.get(ID, "").strip() or (value if column == "path" else key)
         side = row.get("split", "").lower()
         if side and side not in SPLIT_NAMES:
             raise DataError(f"{where}: split is {row['split']!r}; expected {', '.join(SPLIT_NAMES)}")

@@ -22,7 +22,7 @@ BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-USED = ("path", "text", "text2", "label", "labels", "split", "group")
+USED = ("path", "text", "text2", "label", "labels", "split", "group", "id")
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
