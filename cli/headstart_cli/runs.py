@@ -107,9 +107,9 @@ def predict(
         nonlocal count
         found = opened.answers(given, texts=texts or (), top_k=top_k, backend=backend, out=out, on_progress=told)
         for answer in found:
-            count += 1
             errors.extend([answer[ERROR]] if ERROR in answer else [])
             yield answer
+            count += 1
 
     try:
         with opened.told_progress("predict", "inputs", interactive=sys.stderr.isatty()) as told:
