@@ -158,8 +158,8 @@ def test_rows_that_came_before_a_signal_are_whole_and_the_exit_code_is_130(finis
     head = [process.stdout.readline() for _ in range(BATCH)]
     process.send_signal(number)
     began = time.monotonic()
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
+    out, err = process.stdout.read(), process.stderr.read()
+    assert process.wait(timeout=60) == 130, err
     assert time.monotonic() - began < 10
     rows = list(csv.DictReader(io.StringIO("".join(head) + out)))
     assert {(row["input"], row["prediction"]) for row in rows} == {("a.png", rows[0]["prediction"])}
