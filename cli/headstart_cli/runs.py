@@ -91,8 +91,9 @@ def predict(
 ) -> None:
     """Answer files, folders, tables or texts with a run's model: names, keyed by input, in their order.
 
-    What cannot be read is named on stderr, and all others are answered; then the exit code is 3. --json has "error" in
-    its place, --csv a row. A table's rows are called by its column id, or else by the path as written.
+    What cannot be read is named on stderr, and has "error" in --json and --csv.
+    All else is answered; then the exit code is 3. Rows of a table are called
+    by its column id, or else by the path as written.
     """
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other", hint="give one of them")
