@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headstart.documents import FILE_NAMES
 from headstart.errors import DataError, HeadstartError, InterruptedRunError, UsageError
 from headstart_cli.answers import ERROR, print_as_csv, print_as_json, print_as_table
 from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins, registry_without
@@ -135,6 +137,8 @@ def predict(
 
 def _lines() -> list[str]:
     """The inputs on stdin, one a line; empty lines are none. Only a newline ends one: texts hold other separators."""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors=FILE_NAMES)
     lines = [line for line in sys.stdin.read().split("\n") if line.strip()]
     if not lines:
         raise UsageError("stdin holds no input", hint="write one path or text on each line")

@@ -198,6 +198,14 @@ def test_json_is_utf_8_whatever_the_consoles_encoding(encoding):
     assert json.loads(done.stdout.decode("utf-8")) == {"name": "café \udce9"}
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-16"])
+def test_csv_is_utf_8_whatever_the_consoles_encoding(encoding):
+    prints = "__import__('headstart_cli.answers').answers.print_as_csv([{'input': 'caf\\xe9 \\udce9', 'a': 1}], 1)"
+    done = printed(LETTER.replace("{}", prints), PYTHONIOENCODING=encoding)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode("utf-8") == "input,a,notes,error\ncafé \\udce9,1,,\n"
+
+
 def printed(code, **variables):
     """The finished process, its output as bytes."""
     return subprocess.run(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import sys
 
 import numpy as np
+import pytest
 
-from headstart_cli.answers import flatten, tabulate
+from headstart.errors import HeadstartError
+from headstart_cli.answers import flatten, print_as_csv, tabulate
 from headstart_cli.runs import _lines
 
 
@@ -36,6 +39,55 @@ def test_a_list_of_plain_values_is_one_column():
         [flatten(each) for each in [{"input": "a", "tokens": ["x", "y"]}, {"input": "b", "tokens": ["z"]}]]
     )
     assert (columns, rows) == (["input", "tokens"], [["a", ["x", "y"]], ["b", ["z"]]])
+
+
+def csv_of(answers, top_k=1):
+    """What is printed before the first answer is asked for, and after each."""
+    printed = []
+
+    def watched():
+        for answer in answers:
+            printed.append(sys.stdout.getvalue())
+            yield answer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", io.StringIO())
+        print_as_csv(watched(), top_k)
+        return [*printed, sys.stdout.getvalue()]
+
+
+def test_csv_has_each_answer_as_soon_as_it_is_there_below_columns_of_the_first():
+    bad = {"input": "b", "error": "b: no picture"}
+    cat, dog = {"input": "a", "prediction": "cat"}, {"input": "c", "prediction": "dog", "notes": "turned"}
+    assert csv_of([bad, cat, bad, dog])[1:] == [
+        "",
+        head := "input,prediction,notes,error\nb,,,b: no picture\na,cat,,\n",
+        head + "b,,,b: no picture\n",
+        head + "b,,,b: no picture\nc,dog,turned,\n",
+    ]
+
+
+@pytest.mark.parametrize("key", ["boxes", "top_k"])
+def test_csv_of_lists_of_any_length_has_the_columns_of_the_longest(key):
+    one, two = {"label": "cat"}, {"label": "dog"}
+    answers = [{"input": "a", key: [one]}, {"input": "b", "error": "?"}, {"input": "c", key: [one, two]}]
+    *before, whole = csv_of(answers, top_k=3)
+    assert set(before) == {""}
+    assert {row["input"]: row["label_2"] for row in csv.DictReader(io.StringIO(whole))} == {
+        "a": "",
+        "b": "",
+        "c": "dog",
+    }
+
+
+def test_an_answer_of_another_form_than_those_that_are_printed_is_named():
+    with pytest.raises(HeadstartError, match="^b: its answer has columns that no answer before it has: mask"):
+        csv_of([{"input": "a", "prediction": "cat"}, {"input": "b", "prediction": "cat", "mask": "1 x 1"}])
+
+
+def test_a_file_name_on_stdin_may_be_no_utf_8(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9.png\n"), encoding="utf-8"))
+    assert _lines() == ["caf\udce9.png"]
 
 
 def test_of_an_array_the_shape_is_shown():
