@@ -81,7 +81,7 @@ def test_csv_of_lists_of_any_length_has_the_columns_of_the_longest(key):
 
 
 def test_an_answer_of_another_form_than_those_that_are_printed_is_named():
-    with pytest.raises(HeadstartError, match="^b: its answer has columns that no answer before it has: mask"):
+    with pytest.raises(HeadstartError, match=r"^b: its answer has columns that no answer before it has: mask"):
         csv_of([{"input": "a", "prediction": "cat"}, {"input": "b", "prediction": "cat", "mask": "1 x 1"}])
 
 
