@@ -18,7 +18,7 @@ from headstart_cli.output import cell, print_error, print_json, print_table, pri
 
 if TYPE_CHECKING:
     from headstart.run import Run
-    from headstart.runs.reporting import Told
+    from headstart.runs.evaluation import OnProgress
 
 STDIN = "-"
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run's folder.")]
@@ -106,7 +106,7 @@ def predict(
     errors: list[str] = []
     count = 0
 
-    def answers(told: Told | None) -> Iterator[Mapping[str, Any]]:
+    def answers(told: OnProgress | None) -> Iterator[Mapping[str, Any]]:
         nonlocal count
         found = opened.answers(given, texts=texts or (), top_k=top_k, backend=backend, out=out, on_progress=told)
         for answer in found:

@@ -15,12 +15,11 @@ from headstart.eventlog import EVENTS, TICK, close_all, read_events, tell
 from headstart.events import Progress
 from headstart.recipes.resolve import ResolvedRecipe
 from headstart.registry import Registry
+from headstart.runs.evaluation import OnProgress
 from headstart.specs import InputKind, Preview, Records, Reporter, ReporterRequest, ReporterSpec, RunView
 
 SOON = 1.0
 """Seconds within which nobody asks how far something is."""
-Told = Callable[[int, int], None]
-"""Hears how many of how many are done."""
 
 
 def open_reporters(
@@ -71,7 +70,9 @@ class SampleView:
 
 
 @contextmanager
-def told_progress(view: RunView, registry: Registry, activity: str, unit: str, *, interactive: bool) -> Iterator[Told]:
+def told_progress(
+    view: RunView, registry: Registry, activity: str, unit: str, *, interactive: bool
+) -> Iterator[OnProgress]:
     """Whom to tell how far work outside of a run's training went: reporters that are on by default and write nothing.
 
     To be called at the beginning, too. Work of which nothing is left after SOON seconds is not told.
