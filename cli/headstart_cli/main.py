@@ -7,6 +7,7 @@ from __future__ import annotations
 import pkgutil
 import sys
 import traceback
+from contextlib import suppress
 from typing import Annotated, NoReturn
 
 import typer
@@ -14,7 +15,7 @@ import typer
 from headstart.errors import HeadstartError
 from headstart_cli.listing import LISTED, listing_of
 from headstart_cli.options import Debug
-from headstart_cli.output import print_error, print_text
+from headstart_cli.output import escape_on_stdout, print_error, print_text
 from headstart_cli.recipe_flags import TakesInputFlags
 
 INTERRUPTED = 130
@@ -92,6 +93,7 @@ def run() -> NoReturn:
     """Run the command line and exit with the code of the contract."""
     from headstart.interrupts import leave, prompt
 
+    escape_on_stdout()
     try:
         with prompt():
             code = run_arguments(sys.argv[1:])
@@ -114,20 +116,19 @@ def run_arguments(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as exc:  # the boundary: nothing may reach the user as a traceback unasked
-        if debug:
-            traceback.print_exc()
-        return _explain(exc, debug)
+        with suppress(OSError):  # the terminal may be gone: the exit code stands all the same
+            if debug:
+                traceback.print_exc()
+            print_error(*_explained(exc, debug))
+        return exc.exit_code if isinstance(exc, HeadstartError) else HeadstartError.exit_code
     return 0
 
 
-def _explain(exc: Exception, debug: bool) -> int:
-    """Print an error in the user's words; its exit code."""
+def _explained(exc: Exception, debug: bool) -> tuple[str, str | None]:
+    """An error in the user's words, and what to do next."""
     if isinstance(exc, HeadstartError):
-        print_error(exc.message, exc.hint)
-        return exc.exit_code
+        return exc.message, exc.hint
     if isinstance(exc, OSError):
-        print_error(str(exc), None if debug else "--debug shows where it happened")
-        return HeadstartError.exit_code
+        return str(exc), None if debug else "--debug shows where it happened"
     message = f"this is a bug in headstart or one of its plugins: {type(exc).__name__}: {exc}"
-    print_error(message, None if debug else "run it again with --debug for the traceback, and report that")
-    return HeadstartError.exit_code
+    return message, None if debug else "run it again with --debug for the traceback, and report that"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from rich import box
 from rich.console import Console
@@ -16,9 +17,20 @@ PIPED_WIDTH = 10_000
 """Columns where stdout is no terminal: wide enough that nothing is cut."""
 
 
+def escape_on_stdout(encoding: str | None = None) -> TextIO:
+    """stdout, where from here on a letter that its encoding lacks is escaped as Python writes it; with `encoding` in
+    that one, for what programs read.
+
+    A console's encoding is no reason to lose answers; a file name that is no UTF-8 has letters that no encoding has.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
+    return sys.stdout
+
+
 def print_json(document: Any) -> None:
     """Print one JSON document on stdout. Raises ValueError for NaN and infinity."""
-    print(json.dumps(document, indent=2, allow_nan=False))  # noqa: T201 - this is the data
+    print(json.dumps(document, indent=2, allow_nan=False), file=escape_on_stdout("utf-8"))
 
 
 def print_text(text: str = "") -> None:
@@ -38,8 +50,13 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title:
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell(value)) for value in row))
+        table.add_row(*(Text(_escaped(cell(value), console.encoding)) for value in row))
     console.print(table)
+
+
+def _escaped(text: str, encoding: str) -> str:
+    """`text` as `escape_on_stdout` lets it out, so that columns are as wide as what is in them."""
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import csv
+import io
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headstart.errors import HeadstartError, UsageError
+from headstart.documents import FILE_NAMES
+from headstart.errors import DataError, HeadstartError, InterruptedRunError, UsageError
+from headstart_cli.answers import ERROR, print_as_csv, print_as_json, print_as_table
 from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins, registry_without
-from headstart_cli.output import cell, print_json, print_table, print_text, say
+from headstart_cli.output import cell, print_error, print_json, print_table, print_text, say
 
 if TYPE_CHECKING:
     from headstart.run import Run
+    from headstart.runs.evaluation import OnProgress
 
 STDIN = "-"
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run's folder.")]
@@ -81,61 +84,68 @@ def predict(
     ] = None,
     backend: BackendName = None,
     as_json: AsJson = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    as_csv: Annotated[
+        bool,
+        typer.Option(
+            "--csv",
+            help="Print CSV, a row as it comes; the column error says of an input why it cannot be read.",
+        ),
+    ] = False,
     disable_plugin: DisablePlugins = None,
     debug: Debug = False,
 ) -> None:
-    """Answer files, folders, tables or texts with a run's model: names, keyed by input."""
+    """Answer files, folders, tables or texts with a run's model: names, keyed by input, in their order.
+
+    What cannot be read is named on stderr, and has "error" in --json and --csv.
+    All else is answered; then the exit code is 3. Rows of a table are called
+    by its column id, or else by the path as written.
+    """
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other", hint="give one of them")
     if not inputs and not texts:
         raise UsageError("nothing to answer", hint="name files or folders, give --text TEXT, or - to read stdin")
-    from headstart.documents import plain
-
     opened = _open(run, disable_plugin)
     given = [line for each in inputs or () for line in (_lines() if each == STDIN else (each,))]
-    answers = opened.predict(given, texts=texts or (), top_k=top_k, backend=backend, out=out)
-    if as_json:
-        print_json(plain(answers))
-        return
-    columns, rows = tabulate(answers)
-    if as_csv:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
-    else:
-        print_table(columns, rows)
+    errors: list[str] = []
+    count = 0
+
+    def answers(told: OnProgress | None) -> Iterator[Mapping[str, Any]]:
+        nonlocal count
+        found = opened.answers(given, texts=texts or (), top_k=top_k, backend=backend, out=out, on_progress=told)
+        for answer in found:
+            errors.extend([answer[ERROR]] if ERROR in answer else [])
+            yield answer
+            count += 1
+
+    try:
+        with opened.told_progress("predict", "inputs", interactive=sys.stderr.isatty()) as told:
+            if as_csv:  # on a terminal, its rows and a live line would overwrite each other
+                print_as_csv(answers(None if sys.stdout.isatty() else told), top_k)
+            elif as_json:
+                print_as_json(answers(told))
+            else:
+                print_as_table(answers(told))
+    except KeyboardInterrupt as exc:
+        kept = "their rows are printed" if as_csv else "nothing is printed; --csv prints rows as they come"
+        raise InterruptedRunError(f"stopped after {count:,} inputs; {kept}") from exc
+    finally:
+        for error in errors:
+            print_error(error)
+    if errors:
+        others = "; all others are answered" if count > len(errors) else ""
+        raise DataError(
+            f"{len(errors):,} of {count:,} inputs cannot be read{others}", hint="mend them, or leave them out"
+        )
 
 
 def _lines() -> list[str]:
     """The inputs on stdin, one a line; empty lines are none. Only a newline ends one: texts hold other separators."""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors=FILE_NAMES)
     lines = [line for line in sys.stdin.read().split("\n") if line.strip()]
     if not lines:
         raise UsageError("stdin holds no input", hint="write one path or text on each line")
     return lines
-
-
-def tabulate(answers: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[Any]]]:
-    """Answers as columns and rows; of lists of mappings, each place gets its own columns.
-
-    But for a `top_k` of one, which says again what the answer says. Of an array, such as a mask, its shape is shown.
-    """
-    flat = [_flatten(answer) for answer in answers]
-    columns = list(dict.fromkeys(key for row in flat for key in row))
-    return columns, [[row.get(column, "") for column in columns] for row in flat]
-
-
-def _flatten(answer: Mapping[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in answer.items():
-        if shape := getattr(value, "shape", ()):
-            flat[key] = " x ".join(map(str, shape))
-        elif not isinstance(value, list) or not all(isinstance(item, Mapping) for item in value):
-            flat[key] = value
-        elif key != "top_k" or len(value) > 1:
-            for place, item in enumerate(value, start=1):
-                flat |= {f"{name}_{place}": part for name, part in item.items()}
-    return flat
 
 
 def report(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from headstart.predictor import Predictor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Artefact(SavedNetwork):
     """A verified artefact folder. `predict` needs no run folder, recipe or dataset."""
 
@@ -37,5 +37,5 @@ class Artefact(SavedNetwork):
         return Predictor(self.kind, self.task, forward(network, 0, len(network.stages)), score, axes)
 
     def predict(self, raw: Any, *, top_k: int = 1) -> Any:
-        """See `Predictor.predict`."""
+        """See `Predictor.predict`: of a list, what cannot be read has an `error` in its place."""
         return self.predictor.predict(raw, top_k=top_k)

@@ -7,6 +7,7 @@ kernel may have dropped the pages, so that a second fsync of the same file could
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -92,16 +93,24 @@ def opened(target: Path, *, hint: str = FOR_RUNS) -> Iterator[BinaryIO]:
 def make_folders(folder: Path) -> None:
     """Create `folder` and the parents it lacks, each made durable: its name is fsynced in the folder above it.
 
-    Raises OSError as `Path.mkdir` does.
+    Raises OSError as `Path.mkdir` does; its reason names what is in the way: a file, a link that leads nowhere, a
+    working folder that is gone.
     """
-    try:
-        make_folder(folder)
-    except FileNotFoundError:
-        make_folders(folder.parent)
-        make_folders(folder)
-    except OSError:
-        if not folder.is_dir():  # such as /, which says that it is read-only
-            raise
+    for each in reversed((folder, *folder.parents)):
+        if each.is_dir():
+            continue
+        try:
+            make_folder(each)
+        except FileExistsError as exc:
+            if each.is_symlink() and not each.exists():
+                reason = f"{each} is a link to {os.readlink(each)}, which is not there"
+                raise FileNotFoundError(errno.ENOENT, reason, str(each)) from exc
+            if not each.is_dir():  # another process may have been faster
+                raise NotADirectoryError(errno.ENOTDIR, f"{each} is no folder", str(each)) from exc
+        except FileNotFoundError as exc:
+            if each.is_absolute() or os.stat(os.path.curdir).st_nlink > 0:
+                raise
+            raise FileNotFoundError(exc.errno, "the working folder is not there any more", str(each)) from exc
 
 
 def make_folder(folder: Path) -> None:

@@ -76,7 +76,10 @@ def open_cache(warn: Callable[[str], None] | None = None) -> Cache:
     Reads no file and makes no folder. `warn` hears of damage. Raises UsageError where the limit is no size.
     """
     limit = parse_size(os.environ.get(LIMIT_VARIABLE) or DEFAULT_LIMIT, LIMIT_VARIABLE)
-    return Cache(cache_folder().absolute(), limit, warn)
+    root = cache_folder()
+    with suppress(FileNotFoundError):  # the working folder is gone: what is written below it says so
+        root = root.absolute()
+    return Cache(root, limit, warn)
 
 
 def parse_size(text: str, origin: str) -> int:

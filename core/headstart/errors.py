@@ -80,6 +80,6 @@ class EngineRefusal(HeadstartError):
 
 
 class InterruptedRunError(HeadstartError):
-    """SIGINT or SIGTERM; everything so far was kept."""
+    """SIGINT, SIGTERM or SIGHUP; everything so far was kept."""
 
     exit_code = 130

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM, heard between two steps of the training instead of in the middle of one.
+"""SIGINT, SIGTERM and SIGHUP, heard between two steps of the training instead of in the middle of one.
 
 Python runs a signal's handler in the main thread, between two of its instructions: while that thread is in a long call
 of C code, such as a compilation, nothing happens. So a thread of ours hears of the signal as well, by `set_wakeup_fd`,
@@ -31,8 +31,8 @@ from importlib.machinery import ExtensionFileLoader, ModuleSpec
 from types import FrameType, ModuleType
 from typing import Any, NoReturn
 
-ASKING = (signal.SIGINT, signal.SIGTERM)
-"""The signals that ask a process to end."""
+ASKING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""The signals that ask a process to end; the last, where there is one, says that its terminal is gone."""
 PATIENCE = 8.0
 """Seconds from the signal until the process is ended; a run promises to be out within ten."""
 EXIT = 130
@@ -55,7 +55,7 @@ class Interrupts:
 
     @property
     def asked(self) -> str | None:
-        """The name of the signal that asked for the end, `SIGINT` or `SIGTERM`; None where none has."""
+        """The name of the signal that asked for the end, such as `SIGINT`; None where none has."""
         if self._asked:
             self._looked = True
             self.served.set()
@@ -81,7 +81,7 @@ def nothing_said() -> str:
 
 @contextmanager
 def deferred(message: Callable[[], str] = nothing_said, *, patience: float = PATIENCE) -> Iterator[Interrupts]:
-    """Let SIGINT and SIGTERM set `asked` in this block instead of ending it; look at it after each step.
+    """Let signals that ask for the end set `asked` in this block instead of ending it; look at it after each step.
 
     A second signal raises KeyboardInterrupt at once. Where nobody looks for `patience` seconds after the first, the
     process ends with exit code 130 and the line `message()` on stderr: it says what is kept. A signal that came after
@@ -102,7 +102,8 @@ def deferred(message: Callable[[], str] = nothing_said, *, patience: float = PAT
 
 @contextmanager
 def prompt(*, patience: float = PATIENCE) -> Iterator[None]:
-    """Let SIGINT and SIGTERM raise KeyboardInterrupt in this block, and the process be out within `patience` seconds.
+    """Let signals that ask for the end raise KeyboardInterrupt in this block, and the process be out within `patience`
+    seconds.
 
     Where the block has not ended by then, because C code keeps the main thread or the cleaning up takes too long, the
     process ends with exit code 130 and a line on stderr. In another thread than the main one this does nothing.
@@ -115,7 +116,8 @@ def prompt(*, patience: float = PATIENCE) -> Iterator[None]:
 
 
 def import_library(name: str) -> ModuleType:
-    """The module `name`. Raises KeyboardInterrupt after SIGINT or SIGTERM, between two modules that it imports."""
+    """The module `name`. Raises KeyboardInterrupt after a signal that asks for the end, between two modules that it
+    imports."""
     with deferred() as interrupts:
         finder = _Looks(interrupts)
         sys.meta_path.insert(0, finder)

@@ -13,6 +13,8 @@ from headstart.data.lengths import Lengths, cut_to, padded_from
 from headstart.data.reading import prepared_of
 from headstart.engine.batch import concatenated, take
 from headstart.engine.scoring import pooled
+from headstart.errors import DataError
+from headstart.shown import Shown
 from headstart.specs import Batch, Facts, InputKind, Prepared, Task, Trims
 
 if TYPE_CHECKING:
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 SIZES = (1, 8, 32)
 """Rows a call: the static shapes of a batch, but for its length where rows differ in length."""
 BATCH = SIZES[-1]
+
+ERROR = "error"
+"""What an answer has in place of everything else where its input cannot be read: the reason."""
 
 
 @dataclass(frozen=True)
@@ -37,16 +42,17 @@ class Rows:
 @dataclass(frozen=True)
 class Answered:
     """Some inputs: the `outputs` (input, ...) that their rows came to, of each the `facts` of its first row and the
-    `notes` of what reading it took, and the `rows` themselves."""
+    `notes` of what reading it took, the `rows` themselves, and the `places` of the inputs among all."""
 
     outputs: Batch
     facts: tuple[Facts, ...]
     notes: tuple[tuple[str, ...], ...]
     rows: Rows
+    places: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
-class Predictor:
+@dataclass(frozen=True, repr=False)
+class Predictor(Shown):
     """Reads raw inputs with the artefact's own preprocessing, runs the network, and answers in names.
 
     `forward` is from (batch, ...) input tensors to the head's outputs, or to what the task generates; `axes` are the
@@ -62,19 +68,49 @@ class Predictor:
     axes: Mapping[str, int] = field(default_factory=dict)
     sizes: tuple[int, ...] = SIZES
 
+    def facts(self) -> Mapping[str, Any]:
+        """See `Shown`."""
+        tensors = {name: (*spec.shape,) for name, spec in self.kind.tensors.items()}
+        return {"input": type(self.kind).__name__, "tensors": tensors, "task": type(self.task).__name__}
+
     def predict(self, raw: Any, *, top_k: int = 1) -> Any:
         """Answer one raw input (path, bytes or array), or a list of them.
 
-        Returns the task's answer as a mapping, or a list of mappings in the order of the inputs; `notes` is there where
-        reading took a conversion, such as "converted from CMYK". Raises DataError naming an input that cannot be read.
+        Returns the task's answer as a mapping, or a list of mappings in the order of the inputs, see `answers`. Raises
+        DataError naming a single input that cannot be read; of several, that one's mapping has nothing but `error`.
         """
-        several = isinstance(raw, list | tuple)
-        answers = []
-        for batch in self.answer(raw if several else [raw]):
-            decoded = self.task.decode(batch.outputs, batch.facts, top_k)
-            for answer, notes in zip(decoded, batch.notes, strict=True):
-                answers.append({**answer, "notes": "; ".join(notes)} if notes else answer)
-        return answers if several else answers[0]
+        if isinstance(raw, list | tuple):
+            return list(self.answers(raw, top_k=top_k))
+        (batch,) = self.answer([raw])
+        return self._decoded(batch, top_k)[0]
+
+    def answers(
+        self, payloads: Sequence[Any], *, top_k: int = 1, on_progress: Callable[[int, int], None] | None = None
+    ) -> Iterator[Mapping[str, Any]]:
+        """The task's answer to each of several inputs, in order, as they come.
+
+        `notes` is there where reading took a conversion, such as "converted from CMYK". An input that cannot be read
+        has {"error": reason} in its place; the others are answered as they are without it, to the bit.
+        """
+        refused: dict[int, DataError] = {}
+        told = 0
+        if on_progress is not None:
+            on_progress(0, len(payloads))
+        for batch in self.answer(payloads, on_progress, refused):
+            for place, answer in zip(batch.places, self._decoded(batch, top_k), strict=True):
+                yield from ({ERROR: refused[earlier].message} for earlier in range(told, place))
+                yield answer
+                told = place + 1
+        if on_progress is not None and told < len(payloads):
+            on_progress(len(payloads), len(payloads))
+        yield from ({ERROR: refused[rest].message} for rest in range(told, len(payloads)))
+
+    def _decoded(self, batch: Answered, top_k: int) -> list[Mapping[str, Any]]:
+        decoded = self.task.decode(batch.outputs, batch.facts, top_k)
+        return [
+            {**answer, "notes": "; ".join(notes)} if notes else answer
+            for answer, notes in zip(decoded, batch.notes, strict=True)
+        ]
 
     def outputs(self, payloads: Sequence[Any]) -> dict[str, np.ndarray]:
         """The head's named outputs, (row, ...) float32, of a few `payloads` (not empty), in order."""
@@ -102,11 +138,17 @@ class Predictor:
         return teacher_forced
 
     def answer(
-        self, payloads: Sequence[Any], on_progress: Callable[[int, int], None] | None = None
+        self,
+        payloads: Sequence[Any],
+        on_progress: Callable[[int, int], None] | None = None,
+        refused: dict[int, DataError] | None = None,
     ) -> Iterator[Answered]:
-        """Answer inputs in order, BATCH at a time; the next are read while one batch runs."""
-        done = 0
-        for prepared, notes in ahead(self._prepared(payloads)):
+        """Answer inputs in order, BATCH at a time; the next are read while one batch runs.
+
+        Raises DataError naming an input that cannot be read. With `refused`, why is kept there by the input's place
+        instead, before an input behind it is answered; batches hold what they would hold without it.
+        """
+        for prepared, notes, places in ahead(self._prepared(payloads, refused)):
             flat = [row for rows in prepared for row in rows]
             owners = np.repeat(np.arange(len(prepared)), [len(rows) for rows in prepared])
             facts = tuple(row.facts for row in flat)
@@ -119,24 +161,36 @@ class Predictor:
             if len(flat) > len(prepared):
                 pieces = [slice(start, start + len(of)) for start, of in zip(firsts, prepared, strict=True)]
                 answers = concatenated([pooled(self.task, take(outputs, piece), facts[piece]) for piece in pieces])
-            done += len(prepared)
             if on_progress is not None:
-                on_progress(done, len(payloads))
-            yield Answered(answers, tuple(facts[first] for first in firsts), notes, rows)
+                on_progress(places[-1] + 1, len(payloads))
+            yield Answered(answers, tuple(facts[first] for first in firsts), notes, rows, places)
             del parts, tensors, outputs, answers, rows  # or two batches of dense outputs are there at a time
 
     def _size_for(self, rows: int) -> int:
         return next((size for size in self.sizes if size >= rows), self.sizes[-1])
 
     def _prepared(
-        self, payloads: Sequence[Any]
-    ) -> Iterator[tuple[list[Sequence[Prepared]], tuple[tuple[str, ...], ...]]]:
-        """The rows of BATCH inputs at a time, and the notes of each."""
-        for first in range(0, len(payloads), BATCH):
-            places = [_where(each) for each in payloads[first : first + BATCH]]
-            read = [self.kind.read(*each) for each in zip(payloads[first : first + BATCH], places, strict=True)]
-            prepared = [prepared_of(self.kind, *each) for each in zip(read, places, strict=True)]
-            yield prepared, tuple(sample.notes for sample in read)
+        self, payloads: Sequence[Any], refused: dict[int, DataError] | None
+    ) -> Iterator[tuple[list[Sequence[Prepared]], tuple[tuple[str, ...], ...], tuple[int, ...]]]:
+        """The rows of BATCH inputs that can be read at a time, and the notes and the place of each."""
+        read: list[tuple[Sequence[Prepared], tuple[str, ...], int]] = []
+        for place, payload in enumerate(payloads):
+            try:
+                read.append((*self._read(payload), place))
+            except DataError as exc:
+                if refused is None:
+                    raise
+                refused[place] = exc
+            if read and (len(read) == BATCH or place + 1 == len(payloads)):
+                rows, notes, places = zip(*read, strict=True)
+                yield list(rows), notes, places
+                read = []
+
+    def _read(self, payload: Any) -> tuple[Sequence[Prepared], tuple[str, ...]]:
+        """The rows of one input, and what reading it took."""
+        where = _where(payload)
+        sample = self.kind.read(payload, where)
+        return prepared_of(self.kind, sample, where), sample.notes
 
     def _run(self, rows: Sequence[Prepared], size: int) -> tuple[Batch, Batch]:
         """Tensors and outputs of some rows, `size` at most: computed as a batch of that, filled up with the last row,

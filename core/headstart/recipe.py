@@ -13,6 +13,7 @@ from typing import Any, get_args, get_type_hints
 
 from headstart.errors import Problem
 from headstart.options import Bounds, convert, says_none, unquoted
+from headstart.shown import Shown
 from headstart.specs import AUTO, BACKENDS, PRECISIONS
 
 MAX_SEED = 2**32 - 1
@@ -52,8 +53,8 @@ def setting(default: Any, help: str, **declared: Any) -> Any:
     return field(default=default, metadata={"option": Setting(help=help, default=default, **declared)})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Recipe(Shown):
     """What to run. None means that the choice is made when the recipe is resolved."""
 
     data: str | None = setting(
@@ -137,6 +138,11 @@ class Recipe:
     kind, which resolving looks up."""
     problems: tuple[Problem, ...] = field(default=(), repr=False)
     """What is wrong so far. Resolving raises these together with all that it finds itself."""
+
+    def facts(self) -> Mapping[str, Any]:
+        """See `Shown`: what is not as it is by default, and the options."""
+        chosen = {name: value for name in SETTINGS if (value := getattr(self, name)) != SETTINGS[name].default}
+        return chosen | {table: dict(values) for table, values in self.options.items() if values}
 
     def origin(self, key: str) -> str:
         """Where the value of `key` came from: `flag --epochs`, `--set`, `file recipe.toml` or `default`."""

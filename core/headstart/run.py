@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from headstart.artefact import Artefact
-from headstart.atomic import write_file
+from headstart.atomic import explained, make_folders, write_file
 from headstart.backend import activate, choose_backend, installed_backends
 from headstart.data.split_file import SPLITS, SplitRow, read_split
 from headstart.data.targets import build_target_kind, other_kind
 from headstart.documents import plain, read_object
 from headstart.errors import DataError, UsageError
 from headstart.host.registry import looks_like_path
+from headstart.predictor import ERROR
 from headstart.recipe import Recipe
 from headstart.recipes.build import build_recipe, recipe_of_run
 from headstart.recipes.file import verify_form
@@ -26,23 +27,35 @@ from headstart.recipes.resolve import ResolvedRecipe, resolve_recipe
 from headstart.registry import Registry, load_registry
 from headstart.runs.evaluation import Labelled, OnProgress, documents, open_predictions, score
 from headstart.runs.folder import LARGEST_RESULT, RunFolder
-from headstart.runs.reporting import SampleView, open_reporters, replay
-from headstart.specs import AUTO, PRETRAINED, DatasetRequest, Finding, Record, Records, TargetKind
+from headstart.runs.reporting import SampleView, open_reporters, replay, told_progress
+from headstart.shown import Shown
+from headstart.specs import AUTO, PRETRAINED, DatasetRequest, Finding, Record, Records, TargetKind, WritesFiles
 
 ALL = "all"
 TEXT = "text"
 """The medium of payloads that a command line can hold."""
 
 
-@dataclass(frozen=True)
-class Evaluation:
+@dataclass(frozen=True, repr=False)
+class Evaluation(Shown):
     """Scores of one evaluation: `document` is what `evaluate --json` prints."""
 
     document: Mapping[str, Any]
 
+    def facts(self) -> Mapping[str, Any]:
+        """See `Shown`."""
+        told = {name: self.document.get(name) for name in ("run", "data", "samples", "backend")}
+        return told | primary_metrics(self.document)
 
-@dataclass(frozen=True)
-class Run:
+
+def primary_metrics(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The primary metric of an evaluation or a result, by split: `test_accuracy`."""
+    name, metrics = document.get("primary_metric"), document.get("metrics") or {}
+    return {f"{split}_{name}": values[name] for split, values in metrics.items() if name in values}
+
+
+@dataclass(frozen=True, repr=False)
+class Run(Shown):
     """A run folder with a finished artefact."""
 
     path: Path
@@ -60,6 +73,15 @@ class Run:
             raise UsageError(f"{path} is not a finished run", hint=hint)
         verify_form(folder.recipe)
         return cls(folder.path, registry or load_registry())
+
+    def facts(self) -> Mapping[str, Any]:
+        """See `Shown`."""
+        result: Mapping[str, Any] = {}
+        with suppress(DataError):  # it is damaged, which `result` tells
+            result = self.result
+        names = ("backbone", "weights", "task", "strategy", "samples", "backend")
+        told = {name: result[name] for name in names if name in result}
+        return {"path": str(self.path)} | told | primary_metrics(result)
 
     @property
     def folder(self) -> RunFolder:
@@ -124,10 +146,30 @@ class Run:
     ) -> list[dict[str, Any]]:
         """Answer files, folders, tables, bytes, arrays or texts: one mapping each with `input` and the task's columns.
 
+        In the order of `inputs`, then `texts`; see `answers`, which gives them as they come.
+        """
+        return list(self.answers(inputs, texts=texts, top_k=top_k, backend=backend, out=out))
+
+    def answers(
+        self,
+        inputs: Sequence[Any] = (),
+        *,
+        texts: Sequence[str] = (),
+        top_k: int = 1,
+        backend: str | None = None,
+        out: str | Path | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Answer files, folders, tables, bytes, arrays or texts, one after the other: `input` and the task's columns.
+
         What a path or a text among `inputs` means is for the run's input kind to say: folders are searched for its
-        files. A table that an installed dataset opens stands for its rows. `texts` are texts even where a file is
-        called so. With `out`, files that the task makes of its answers are written into that folder. Raises UsageError
-        for a path that is not there or a kind that reads no texts, and DataError naming a file that cannot be read.
+        files. A table that an installed dataset opens stands for its rows, in their order, each called by its `id` or
+        path as written. `texts` are texts even where a file is called so. With `out`, files that the task makes of its
+        answers are written into that folder.
+
+        An input that cannot be read has nothing but `input` and `error`, the reason; the others are answered as
+        without it, to the bit. Raises UsageError for a path that is not there or a kind that reads no texts, and
+        DataError for a table that cannot be read or a folder that holds nothing to be answered: before any answer.
         """
         self.use_backend(backend)
         if texts and TEXT not in self.artefact.blueprint.input.reads:
@@ -135,17 +177,17 @@ class Run:
             raise UsageError(
                 f"this run answers {reads} data, not texts", hint="leave out --text; name files or folders"
             )
+        files = None if out is None else _AnswerFiles(Path(out), self.artefact.task)
         found = [pair for each in inputs for pair in self._expand(each)]
         found += [(text, text) for text in texts]
-        payloads = [payload for _, payload in found]
-        names = [
-            str(name) if isinstance(name, str | Path) else f"{type(name).__name__} {number}"
-            for number, (name, _) in enumerate(found)
-        ]
-        answers = self.artefact.predict(payloads, top_k=top_k)
-        if out is not None:
-            _write_files(Path(out), self.artefact.task, dict(zip(names, answers, strict=True)))
-        return [{"input": name, **answer} for name, answer in zip(names, answers, strict=True)]
+        answers = self.artefact.predictor.answers(
+            [payload for _, payload in found], top_k=top_k, on_progress=on_progress
+        )
+        for number, ((raw, _), answer) in enumerate(zip(found, answers, strict=True)):
+            name = str(raw) if isinstance(raw, str | Path) else f"{type(raw).__name__} {number}"
+            if files is not None and ERROR not in answer:
+                files.write(name, answer)
+            yield {"input": name, **answer}
 
     def _expand(self, raw: Any) -> list[tuple[Any, Any]]:
         """The payloads that a raw input means, each with its name."""
@@ -275,28 +317,50 @@ class Run:
         ordered = tuple(payloads[key] for key in checked.keys)
         return [Labelled("test", checked.keys, ordered, checked.values, self._target_kind)], checked.findings
 
+    @contextmanager
+    def told_progress(self, activity: str, unit: str, *, interactive: bool) -> Iterator[OnProgress]:
+        """Whom to tell how far work with this run went, such as `answers`: the console reporter, on stderr.
+
+        `interactive` where that is a terminal. What takes no time is not told.
+        """
+        with told_progress(self._view, self.registry, activity, unit, interactive=interactive) as told:
+            yield told
+
+    @property
+    def _view(self) -> SampleView:
+        """What reporters may see of it."""
+        return SampleView(self.path, lambda: (self.open_records(), self.artefact.kind))
+
     def report(self, reporters: Sequence[str] | None = None, *, interactive: bool = False) -> list[str]:
         """Draw the reports again from the folder; returns a message for each reporter that raised."""
         specs = [self.registry.get("reporters", name) for name in reporters or self.recipe.reporters or ()]
         opened, _ = open_reporters(specs, self.resolved, self.registry, interactive=interactive, live=False)
-        return replay(opened, SampleView(self.path, lambda: (self.open_records(), self.artefact.kind)))
+        return replay(opened, self._view)
 
 
-def _write_files(folder: Path, task: Any, answers: Mapping[str, Mapping[str, Any]]) -> None:
-    """The files of every answer, named after its input, in `folder`. Raises UsageError where the task makes none."""
-    if not hasattr(task, "files"):
-        raise UsageError("the task of this run makes no files", hint="leave out --out; --csv and --json print answers")
-    folder.mkdir(parents=True, exist_ok=True)
-    taken: set[str] = set()
-    for name, answer in answers.items():
+class _AnswerFiles:
+    """The files of answers, named after their inputs, in `folder`. Raises UsageError where the task makes none."""
+
+    def __init__(self, folder: Path, task: Any) -> None:
+        if not isinstance(task, WritesFiles):
+            raise UsageError(
+                "the task of this run makes no files", hint="leave out --out; --csv and --json print answers"
+            )
+        with explained(folder):
+            make_folders(folder)
+        self._folder, self._task = folder, task
+        self._taken: set[str] = set()
+
+    def write(self, name: str, answer: Mapping[str, Any]) -> None:
+        """Write those of one answer."""
         stem = base = Path(name).name or "input"
         number = 1
-        while stem in taken:
+        while stem in self._taken:
             number += 1
             stem = f"{base}-{number}"
-        taken.add(stem)
-        for suffix, content in task.files(answer).items():
-            write_file(folder / f"{stem}{suffix}", content)
+        self._taken.add(stem)
+        for suffix, content in self._task.files(answer).items():
+            write_file(self._folder / f"{stem}{suffix}", content)
 
 
 def _verify_unchanged(row: SplitRow, records: Mapping[str, Record]) -> None:

@@ -117,6 +117,21 @@ def test_a_run_folder_that_cannot_be_made(fit, tmp_path):
     refused(fit("digits", *SMALL, "--out", tmp_path / "file" / "run"), 1, str(tmp_path / "file"))
 
 
+def test_a_run_folder_that_is_a_link_to_nowhere(fit, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    done = fit("digits", *SMALL, "--out", tmp_path / "link")
+    refused(
+        done, 1, f"cannot write {tmp_path}/link: {tmp_path}/link is a link to {tmp_path}/nowhere, which is not there"
+    )
+
+
+def test_a_working_folder_that_is_gone(fit, tmp_path):
+    (tmp_path / "gone").mkdir()
+    leave = f'cd {tmp_path}/gone && rmdir {tmp_path}/gone && exec "$@"'
+    done = fit("digits", *SMALL, before=("sh", "-c", leave, "sh"))
+    refused(done, 1, "cannot write runs: the working folder is not there any more", "--out")
+
+
 UNSHARE = ("unshare", "--mount", "--map-root-user")
 CAN_MOUNT = (
     shutil.which("unshare")

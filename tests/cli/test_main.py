@@ -1,6 +1,7 @@
 """One boundary turns every error into a message, a hint and the exit code of the contract."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -98,20 +99,38 @@ def test_a_wrong_command_line_is_exit_2(arguments, capsys):
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_sigterm_ends_with_130():
-    code = (
-        "import time\nfrom headstart_cli import main\nimport typer\n"
-        "app = typer.Typer()\napp.callback()(lambda: None)\n"
-        "@app.command('wait')\ndef wait():\n    print('ready', flush=True)\n    time.sleep(30)\n"
-        "main.app = app\nimport sys\nsys.argv = ['headstart', 'wait']\nmain.run()"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+WAITING = (
+    "import time\nfrom headstart.errors import InterruptedRunError\nfrom headstart_cli import main\nimport typer\n"
+    "app = typer.Typer()\napp.callback()(lambda: None)\n"
+    "@app.command('wait')\ndef wait():\n    print('ready', flush=True)\n    time.sleep(30)\n"
+    "@app.command('say')\ndef say():\n    try:\n        wait()\n    except KeyboardInterrupt:\n"
+    "        raise InterruptedRunError('stopped')\n"
+    "main.app = app\nimport sys\nsys.argv[0] = 'headstart'\nmain.run()"
+)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_asks_for_the_end_ends_with_130(number):
+    command = [sys.executable, "-c", WAITING, "wait"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout.readline().strip() == b"ready"
     started = time.monotonic()
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     assert process.wait(timeout=20) == 130
     assert time.monotonic() - started < 10
     assert b"Traceback" not in process.stderr.read()
+
+
+def test_where_the_terminal_is_gone_nobody_is_told_and_the_exit_code_stands():
+    pty = pytest.importorskip("pty")
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execv(sys.executable, [sys.executable, "-c", WAITING, "say"])
+    said = b""
+    while b"ready" not in said:
+        said += os.read(terminal, 1024)
+    os.close(terminal)  # for which the system sends SIGHUP
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 130
 
 
 def test_help_loads_no_framework_and_no_numpy():
@@ -151,3 +170,44 @@ def test_the_installed_command_works_as_a_process(headstart):
     failed = headstart("strategies", "lp_tf")
     assert (failed.returncode, failed.stdout) == (2, "")
     assert "did you mean strategies/lp_ft?" in failed.stderr
+
+
+LETTER = "from headstart_cli import main, output\nmain.run_arguments = lambda line: {}\nmain.run()"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"), [("ascii", "caf\\xe9 \\u0416"), ("latin-1", "café \\u0416"), ("utf-8", "café \u0416")]
+)
+def test_a_letter_that_the_console_lacks_is_escaped_and_columns_stay_as_wide_as_what_is_in_them(encoding, shown):
+    code = LETTER.format(
+        "output.print_text('café \\u0416') or output.print_table(['name', 'b'], [['café \\u0416', 1]])"
+    )
+    done = printed(code, PYTHONIOENCODING=encoding)
+    assert done.returncode == 0, done.stderr
+    text, *table = done.stdout.decode(encoding).split("\n")
+    assert text == shown
+    (row,) = (line for line in table if "caf" in line)
+    assert shown in row
+    assert {len(line.rstrip()) for line in table if line.strip(" |")[:3] in ("caf", "nam")} == {len(row.rstrip())}
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-16"])
+def test_json_is_utf_8_whatever_the_consoles_encoding(encoding):
+    done = printed(LETTER.format("output.print_json({'name': 'caf\\xe9 \\udce9'})"), PYTHONIOENCODING=encoding)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.decode("utf-8")) == {"name": "café \udce9"}
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-16"])
+def test_csv_is_utf_8_whatever_the_consoles_encoding(encoding):
+    prints = "__import__('headstart_cli.answers').answers.print_as_csv([{'input': 'caf\\xe9 \\udce9', 'a': 1}], 1)"
+    done = printed(LETTER.replace("{}", prints), PYTHONIOENCODING=encoding)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode("utf-8") == "input,a,notes,error\ncafé \\udce9,1,,\n"
+
+
+def printed(code, **variables):
+    """The finished process, its output as bytes."""
+    return subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **variables}, capture_output=True, check=False
+    )

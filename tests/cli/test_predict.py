@@ -2,41 +2,96 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import sys
 
 import numpy as np
+import pytest
 
-from headstart_cli.runs import _lines, tabulate
+from headstart.errors import HeadstartError
+from headstart_cli.answers import flatten, print_as_csv, tabulate
+from headstart_cli.runs import _lines
 
 
 def test_each_place_of_a_list_has_its_own_columns():
     top = [{"label": "cat", "probability": 0.75}, {"label": "dog", "probability": 0.25}]
-    columns, rows = tabulate([{"input": "a", "prediction": "cat", "top_k": top}])
+    columns, rows = tabulate([flatten(each) for each in [{"input": "a", "prediction": "cat", "top_k": top}]])
     assert columns == ["input", "prediction", "label_1", "probability_1", "label_2", "probability_2"]
     assert rows == [["a", "cat", "cat", 0.75, "dog", 0.25]]
 
 
 def test_an_answer_of_exactly_one_box_shows_it_beside_answers_of_two_or_none():
     one, two = {"label": "cat", "x": 1.0}, {"label": "dog", "x": 2.0}
-    columns, rows = tabulate([{"boxes": [one]}, {"boxes": []}, {"boxes": [one, two]}])
+    columns, rows = tabulate([flatten(each) for each in [{"boxes": [one]}, {"boxes": []}, {"boxes": [one, two]}]])
     assert columns == ["label_1", "x_1", "label_2", "x_2"]
     assert rows == [["cat", 1.0, "", ""], ["", "", "", ""], ["cat", 1.0, "dog", 2.0]]
 
 
 def test_the_best_alone_is_not_said_twice():
     best = [{"label": "cat", "probability": 0.75}]
-    columns, rows = tabulate([{"prediction": "cat", "confidence": 0.75, "top_k": best}])
+    columns, rows = tabulate([flatten(each) for each in [{"prediction": "cat", "confidence": 0.75, "top_k": best}]])
     assert (columns, rows) == (["prediction", "confidence"], [["cat", 0.75]])
 
 
 def test_a_list_of_plain_values_is_one_column():
-    columns, rows = tabulate([{"input": "a", "tokens": ["x", "y"]}, {"input": "b", "tokens": ["z"]}])
+    columns, rows = tabulate(
+        [flatten(each) for each in [{"input": "a", "tokens": ["x", "y"]}, {"input": "b", "tokens": ["z"]}]]
+    )
     assert (columns, rows) == (["input", "tokens"], [["a", ["x", "y"]], ["b", ["z"]]])
 
 
+def csv_of(answers, top_k=1):
+    """What is printed before the first answer is asked for, and after each."""
+    printed = []
+
+    def watched():
+        for answer in answers:
+            printed.append(sys.stdout.getvalue())
+            yield answer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", io.StringIO())
+        print_as_csv(watched(), top_k)
+        return [*printed, sys.stdout.getvalue()]
+
+
+def test_csv_has_each_answer_as_soon_as_it_is_there_below_columns_of_the_first():
+    bad = {"input": "b", "error": "b: no picture"}
+    cat, dog = {"input": "a", "prediction": "cat"}, {"input": "c", "prediction": "dog", "notes": "turned"}
+    assert csv_of([bad, cat, bad, dog])[1:] == [
+        "",
+        head := "input,prediction,notes,error\nb,,,b: no picture\na,cat,,\n",
+        head + "b,,,b: no picture\n",
+        head + "b,,,b: no picture\nc,dog,turned,\n",
+    ]
+
+
+@pytest.mark.parametrize("key", ["boxes", "top_k"])
+def test_csv_of_lists_of_any_length_has_the_columns_of_the_longest(key):
+    one, two = {"label": "cat"}, {"label": "dog"}
+    answers = [{"input": "a", key: [one]}, {"input": "b", "error": "?"}, {"input": "c", key: [one, two]}]
+    *before, whole = csv_of(answers, top_k=3)
+    assert set(before) == {""}
+    assert {row["input"]: row["label_2"] for row in csv.DictReader(io.StringIO(whole))} == {
+        "a": "",
+        "b": "",
+        "c": "dog",
+    }
+
+
+def test_an_answer_of_another_form_than_those_that_are_printed_is_named():
+    with pytest.raises(HeadstartError, match=r"^b: its answer has columns that no answer before it has: mask"):
+        csv_of([{"input": "a", "prediction": "cat"}, {"input": "b", "prediction": "cat", "mask": "1 x 1"}])
+
+
+def test_a_file_name_on_stdin_may_be_no_utf_8(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9.png\n"), encoding="utf-8"))
+    assert _lines() == ["caf\udce9.png"]
+
+
 def test_of_an_array_the_shape_is_shown():
-    columns, rows = tabulate([{"input": "a", "mask": np.zeros((3, 5), np.uint8)}])
+    columns, rows = tabulate([flatten(each) for each in [{"input": "a", "mask": np.zeros((3, 5), np.uint8)}]])
     assert (columns, rows) == (["input", "mask"], [["a", "3 x 5"]])
 
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -114,6 +115,31 @@ def test_a_directory_that_is_replaced_gives_way_only_when_the_new_one_is_whole_a
     monkeypatch.undo()
     assert remove_leftovers(tmp_path) == [old.name]
     assert os.listdir(tmp_path) == ["artefact"]
+
+
+def test_a_folder_below_a_working_folder_that_is_gone_cannot_be_made_and_says_so(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(HeadstartError, match=r"^cannot write runs/mine: the working folder is not there any more$"):
+        write_directory(Path("runs/mine"), fill)
+
+
+def test_a_link_that_leads_nowhere_is_called_one(tmp_path):
+    (tmp_path / "link").symlink_to("nowhere")
+    for folder in (tmp_path / "link", tmp_path / "link" / "runs" / "mine"):
+        with pytest.raises(FileNotFoundError, match="link is a link to nowhere, which is not there"):
+            make_folders(folder)
+    assert not (tmp_path / "nowhere").exists()
+    (tmp_path / "nowhere").mkdir()
+    make_folders(tmp_path / "link" / "runs")
+    assert (tmp_path / "nowhere" / "runs").is_dir()
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs a file system that holds no folders of others")
+def test_a_folder_that_its_file_system_refuses_is_tried_once():
+    with pytest.raises(FileNotFoundError, match="No such file or directory"):
+        make_folders(Path("/proc/headstart/runs"))
 
 
 @pytest.mark.parametrize("kind", ["none", "file", "link", "folder"])

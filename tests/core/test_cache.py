@@ -218,7 +218,7 @@ def test_a_root_that_is_a_file_is_said(tmp_path):
     (tmp_path / "file").write_text("mine")
     cache = Cache(tmp_path / "file", 10**9)
     assert cache.get("features", {}) is None
-    with pytest.raises(HeadstartError, match=r"cannot write .*Not a directory"):
+    with pytest.raises(HeadstartError, match=r"cannot write .*: \S+/file is no folder$"):
         cache.add("features", {}, fill)
     for call in (cache.entries, cache.size, cache.prune, cache.clear):
         with pytest.raises(HeadstartError, match=r"cannot read the cache .*Not a directory"):
@@ -352,6 +352,17 @@ def test_place_and_limit_come_from_the_environment(tmp_path, monkeypatch):
         open_cache()
     monkeypatch.delenv("HEADSTART_CACHE_LIMIT")
     assert open_cache().limit == 20 * 10**9
+
+
+def test_a_place_below_a_working_folder_that_is_gone_is_said_when_something_is_to_be_kept(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    monkeypatch.setenv("HEADSTART_CACHE", "mine")
+    cache = open_cache()
+    assert cache.get("features", {}) is None
+    with pytest.raises(HeadstartError, match=r"^cannot write mine/\S+: the working folder is not there any more$"):
+        cache.add("features", {}, lambda folder: None, {})
 
 
 def test_importing_it_loads_the_standard_library_alone():

@@ -45,7 +45,7 @@ def asked(process, *signals):
     return process.returncode, out, err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_is_noted_and_does_not_end_the_block(number):
     steps = 0
     with deferred() as interrupts:
@@ -113,7 +113,7 @@ def test_in_another_thread_nothing_is_installed():
     assert found == [(None, True)]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("what", ["stuck_deferred", "stuck_prompt", "never_looking"])
 def test_a_process_in_which_nobody_looks_ends_with_130(start, what, number):
     code, _, err = asked(start(what), number)

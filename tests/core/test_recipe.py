@@ -6,6 +6,7 @@ from headstart.errors import RecipeError, UsageError
 from headstart.options import parse_options
 from headstart.recipe import LEFT_TO_THE_STRATEGY, Recipe, convert_setting
 from headstart.recipes.build import build_recipe
+from headstart.recipes.file import write_recipe
 from headstart_plugins.files import ManifestOptions
 
 
@@ -163,6 +164,16 @@ def test_a_misplaced_table_or_key_of_a_file_is_told(file, text, message):
 def test_a_file_that_is_no_toml_names_file_and_line(file):
     with pytest.raises(UsageError, match=r"recipe\.toml is not TOML.*line 2"):
         build_recipe(flags={}, file=file("[fit]\nepochs = = 3\n"))
+
+
+def test_a_file_that_is_no_utf_8_is_refused_but_for_what_a_run_wrote(tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_bytes(b'[fit]\ndata = "d\xe9ja"\n')
+    with pytest.raises(UsageError, match=r"cannot read the recipe \S+recipe\.toml: 'utf-8' codec"):
+        build_recipe(flags={}, file=path)
+    written = build_recipe(flags={"data": "d\udce9ja"})
+    write_recipe(written, path)
+    assert build_recipe(flags={}, file=path).data == "d\udce9ja"
 
 
 def test_an_absent_file_and_a_folder_are_usage_errors(tmp_path):

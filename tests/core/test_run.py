@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -203,6 +204,65 @@ def test_what_is_left_out_of_other_data_is_told(finished, tmp_path, pictures_of)
     (warning,) = document["warnings"]
     assert warning.startswith("1 left out: ")
     assert "bad.png" in warning
+
+
+def test_names_that_are_no_utf_8_are_in_every_file_of_a_run_and_found_again(
+    tmp_path, small_registry, settings, pictures_of
+):
+    """That of the data's folder and those of all pictures: kept where we read them again, escaped elsewhere."""
+    import os
+
+    pictures = pictures_of(tmp_path / "pictures")
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/d\xe9ja")
+    try:
+        os.rename(pictures, odd)
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    for path in sorted(type(tmp_path)(odd).rglob("*.png")):
+        path.rename(path.with_name(f"caf\udce9{path.name}"))
+    settings |= {"epochs": 1, "reporters": ("json", "html", "curves")}
+    run = fit(f"image_folder:{odd}", out=str(tmp_path / "run"), registry=small_registry, **settings)
+
+    assert run.recipe.data.endswith("/d\udce9ja")
+    assert not [warning for warning in run.result["warnings"] if "switched off" in warning]
+    report = (run.path / "report" / "report.html").read_text("utf-8")
+    assert "d\\udce9ja" in report
+    for name in ("result.json", "events.jsonl", "report/report.json"):
+        (run.path / name).read_text("utf-8")
+    keys = {row["key"] for row in csv.DictReader((run.path / "predictions.csv").open(errors="surrogateescape"))}
+    assert all("/caf\udce9" in key for key in keys)
+    assert run.evaluate().document["metrics"]["test"] == run.result["metrics"]["test"]
+    (run.path / "report" / "report.html").unlink()
+    assert Run.load(run.path, registry=small_registry).report(["html"]) == []
+    assert (run.path / "report" / "report.html").read_text("utf-8") == report
+
+
+def test_public_objects_are_shown_in_a_line_and_in_notebooks_as_a_small_table(finished, tmp_path):
+    run = finished.copied(tmp_path / "<b>run")
+    accuracy = run.result["metrics"]["test"]["accuracy"]
+    wanted = [
+        (run, (str(run.path), "small/net", "classification", f"test_accuracy={accuracy!r}")),
+        (run.artefact, (str(run.artefact.path), "small/net", "classification/classification", "linear")),
+        (run.artefact.predictor, ("ImageKind", "Classification", "(16, 16, 3)")),
+        (run.recipe, ("image_folder:", "small/net", "learning_rate=0.003")),
+        (run.registry, ("plugins=", "backbones=", "failed=")),
+        (run.evaluate(), (str(run.path), "samples={'test': 12}", f"test_accuracy={accuracy!r}")),
+    ]
+    for shown, words in wanted:
+        line, table = repr(shown), shown._repr_html_()
+        assert line.startswith(f"{type(shown).__name__}(")
+        assert "\n" not in line
+        assert all(word in line for word in words), line
+        assert len(line) < 1000
+        assert len(table) < 5000
+        ElementTree.fromstring(table)  # well-formed, so that no value is taken for a tag
+    assert "&lt;b&gt;run" in run._repr_html_()
+
+
+def test_a_run_whose_result_is_damaged_is_shown_all_the_same(finished, tmp_path):
+    run = finished.copied(tmp_path / "run")
+    (run.path / "result.json").write_text("{")
+    assert repr(Run.load(run.path, registry=run.registry)) == f"Run(path={str(run.path)!r})"
 
 
 def test_other_data_may_have_one_class(finished, tmp_path, pictures_of):

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from headstart.atomic import write_file
+from headstart.documents import as_bytes, as_text
 from headstart.errors import DataError, HeadstartError
 
 COLUMNS = ("key", "split", "target", "group", "content hash")
@@ -58,7 +59,7 @@ def split_bytes(split: Split) -> bytes:
     writer.writerow(COLUMNS)
     for row in split.rows:
         writer.writerow((row.key, row.split, row.target, row.group or "", row.content_hash))
-    return text.getvalue().encode("utf-8", "surrogateescape")
+    return as_bytes(text.getvalue())
 
 
 def write_split(split: Split, path: Path) -> None:
@@ -70,7 +71,7 @@ def read_split(path: Path) -> Split:
     """Read split.csv. Raises HeadstartError where it cannot be read, DataError naming the row that is
     damaged."""
     try:
-        text = path.read_bytes().decode("utf-8", "surrogateescape")
+        text = as_text(path.read_bytes())
     except OSError as exc:
         raise HeadstartError(f"{path}: cannot be read: {exc.strerror or exc}") from exc
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)

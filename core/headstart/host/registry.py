@@ -22,6 +22,7 @@ from headstart.errors import HeadstartError, PluginError, Problem, UsageError
 from headstart.host.discovery import PluginInfo
 from headstart.host.guard import PluginFailure, guarded
 from headstart.host.verification import KINDS, verify_spec
+from headstart.shown import Shown
 from headstart.specs import AnySpec, BackboneSpec, DatasetSpec, InputSpec, Spec, StrategySpec, TaskSpec
 from headstart.suggest import suggestion
 
@@ -68,8 +69,8 @@ class ResolvedDataset:
         return self.spec.name if self.reference is None else f"{self.spec.name}:{self.reference}"
 
 
-@dataclass(frozen=True)
-class Registry:
+@dataclass(frozen=True, repr=False)
+class Registry(Shown):
     """What is on offer; everything that can be chosen by name or reference is looked up here. Kinds are "backbones",
     "datasets", "inputs", "augmentations", "strategies", "targets", "tasks", "reporters", "lowerings" and "engines".
 
@@ -80,6 +81,11 @@ class Registry:
     plugins: tuple[PluginInfo, ...]
     loaded: tuple[LoadedPlugin, ...]
     causes: Mapping[PluginInfo, BaseException] = field(default_factory=dict)
+
+    def facts(self) -> Mapping[str, Any]:
+        """See `Shown`."""
+        counts = {kind: len(self.specs(kind)) for kind in KINDS}
+        return {"plugins": len(self.loaded), "failed": [info.name for info in self.failed]} | counts
 
     @property
     def failed(self) -> tuple[PluginInfo, ...]:

@@ -13,6 +13,7 @@ import tomlkit
 from tomlkit.items import Item
 
 from headstart.atomic import write_file
+from headstart.documents import as_bytes, as_text
 from headstart.errors import PluginError, Problem, RecipeError, UsageError
 from headstart.host.registry import Registry
 from headstart.manifest import RUN, how_to_read
@@ -71,7 +72,11 @@ def verify_form(path: Path) -> None:
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        content = path.read_bytes()
+        document = tomllib.loads(as_text(content).removeprefix("\ufeff"))
+        if SCHEMA not in document:  # not ours, which may hold the name of a folder that is no UTF-8
+            content.decode("utf-8")
+        return document
     except FileNotFoundError as exc:
         raise UsageError(f"no such recipe: {path}", hint="headstart init writes one to start from") from exc
     except (OSError, UnicodeDecodeError) as exc:
@@ -86,7 +91,7 @@ def write_recipe(recipe: Recipe, path: Path) -> None:
 
     Raises HeadstartError naming the path and the reason where that fails.
     """
-    write_file(path, render_recipe(recipe).encode("utf-8"))
+    write_file(path, as_bytes(render_recipe(recipe)))
 
 
 def render_recipe(recipe: Recipe) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from headstart.atomic import explained, make_folders, opened, write_file
-from headstart.documents import plain
+from headstart.documents import as_bytes, plain
 from headstart.errors import DataError
 from headstart.predictor import Answered, Predictor
 from headstart.specs import Evaluation, TargetKind, Task, WritesFiles
@@ -70,7 +70,7 @@ class PredictionsFile:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(lines)
         with explained(self.path):
-            self.file.write(text.getvalue().encode("utf-8", "surrogateescape"))  # a file name may be no UTF-8
+            self.file.write(as_bytes(text.getvalue()))
 
     def _write_beside(self, key: str, suffix: str, content: bytes) -> None:
         folder = self.path.parent / FILES

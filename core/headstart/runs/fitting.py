@@ -51,7 +51,7 @@ def fit(
 def run_recipe(stated: Recipe, registry: Registry, *, resume: bool = False) -> Run:
     """Carry out a recipe from its start to its report; with `resume`, from the last checkpoint in its folder on.
 
-    Raises InterruptedRunError after SIGINT or SIGTERM, with what was kept.
+    Raises InterruptedRunError after SIGINT, SIGTERM or SIGHUP, with what was kept.
     """
     if resume:
         stated = taken_up(stated, registry)

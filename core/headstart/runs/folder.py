@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.atomic import explained, is_leftover, make_folder, make_folders, write_file
-from headstart.documents import plain
+from headstart.documents import escaped, plain
 from headstart.errors import UsageError
 from headstart.eventlog import EVENTS, tells_of_no_run
 from headstart.runs.lock import LOCK
@@ -99,4 +99,4 @@ def holds_no_run(folder: RunFolder) -> bool:
 def write_document(path: Path, document: Any) -> None:
     """Write plain values as JSON, in one step."""
     text = json.dumps(plain(document), indent=2, allow_nan=False, ensure_ascii=False)
-    write_file(path, (text + "\n").encode("utf-8"))
+    write_file(path, escaped(text + "\n").encode())

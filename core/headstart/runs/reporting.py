@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from headstart.errors import PluginError
-from headstart.eventlog import EVENTS, close_all, read_events, tell
+from headstart.eventlog import EVENTS, TICK, close_all, read_events, tell
+from headstart.events import Progress
 from headstart.recipes.resolve import ResolvedRecipe
 from headstart.registry import Registry
-from headstart.specs import InputKind, Preview, Records, Reporter, ReporterRequest, ReporterSpec
+from headstart.runs.evaluation import OnProgress
+from headstart.specs import InputKind, Preview, Records, Reporter, ReporterRequest, ReporterSpec, RunView
+
+SOON = 1.0
+"""Seconds within which nobody asks how far something is."""
 
 
 def open_reporters(
@@ -60,6 +67,36 @@ class SampleView:
         """See `RunView`."""
         payloads, kind = self._samples
         return kind.preview(kind.read(payloads[key], key)) if key in payloads else None
+
+
+@contextmanager
+def told_progress(
+    view: RunView, registry: Registry, activity: str, unit: str, *, interactive: bool
+) -> Iterator[OnProgress]:
+    """Whom to tell how far work outside of a run's training went: reporters that are on by default and write nothing.
+
+    To be called at the beginning, too. Work of which nothing is left after SOON seconds is not told.
+    """
+    specs = [spec for spec in registry.specs("reporters") if spec.default and not spec.writes]
+    request = {spec: ReporterRequest(options=spec.options(), interactive=interactive, live=True) for spec in specs}
+    reporters = [(spec.short_name, registry.load_target(spec, spec.build)(request[spec])) for spec in specs]
+    began = last = 0.0
+
+    def told(done: int, total: int) -> None:
+        nonlocal reporters, began, last
+        moment = time.time()
+        began = began or moment
+        if (moment - began < SOON or done == total) if not last else (done < total and moment - last < TICK):
+            return
+        for count, when in [(done, moment)] if last else [(0, began), (done, moment)]:
+            event = Progress(activity=activity, done=count, total=total, unit=unit, time=when)
+            reporters, _ = tell(event, reporters, view)
+        last = moment
+
+    try:
+        yield told
+    finally:
+        close_all(reporters)
 
 
 def replay(reporters: Sequence[tuple[str, Reporter]], view: SampleView) -> list[str]:

@@ -50,7 +50,8 @@ class ReporterBuild(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class ReporterSpec(Spec):
-    """A way to tell about a run. `default` ones are on when the user names none."""
+    """A way to tell about a run. `default` ones are on when the user names none; those of them that write no files hear
+    the Progress of `headstart predict` too, without a run that started."""
 
     build: str
     default: bool = False

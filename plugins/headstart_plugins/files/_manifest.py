@@ -16,7 +16,7 @@ from headstart_plugins.files._folder import given_path
 from headstart_plugins.files._learned import Kinds, Learned, find_learned, plain_name
 from headstart_plugins.files._paths import SOUNDS, TEXTS, Reading, as_written, read_paths
 from headstart_plugins.files._sides import SPLIT_NAMES, side_of
-from headstart_plugins.files._tables import USED, Table, read_table
+from headstart_plugins.files._tables import ID, USED, Table, read_table
 
 SAMPLES = ("path", "text")
 """What the samples' column can be called."""
@@ -34,9 +34,10 @@ SIDES = ("split", "group")
 
 
 def build(request: DatasetRequest) -> Records:
-    """Records of a table: key is the path as written, or `row-000002` for a text; paths are relative to the
-    table, or as `_paths` reads them. A column `text2` beside `text` makes each payload a pair (text, text2). What is
-    learned stands in the columns that `_learned` finds. The medium is "text", or what the paths' suffixes say.
+    """Records of a table: key is the path as written, or `row-000002` for a text; without labels, what a column `id`
+    says. Paths are relative to the table, or as `_paths` reads them. A column `text2` beside `text` makes each payload
+    a pair (text, text2). What is learned stands in the columns that `_learned` finds. The medium is "text", or what
+    the paths' suffixes say.
 
     Raises UsageError for an absent path or a missing extra; DataError naming the row for an empty or padded
     label, an unknown split, a path listed twice, and what `_tables` cannot read; naming the columns where one
@@ -142,9 +143,11 @@ def _records(
         if reading is not None:
             payload = reading.files[index]
             key = os.path.normpath(value).replace(os.sep, "/")
-            if key in seen:
+            if key in seen and learned is not None:
                 raise DataError(f"{where}: {value!r} is already listed in row {seen[key]}", hint="keep one of them")
             seen[key] = number
+        if learned is None:  # a row to be answered has its own name, as the table writes it
+            key = row.get(ID, "").strip() or (key if reading is None else value)
         side = side_of(row.get("split", ""))
         if side is None and row.get("split"):
             raise DataError(f"{where}: split is {row['split']!r}; expected {', '.join(SPLIT_NAMES)}")

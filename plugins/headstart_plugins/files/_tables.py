@@ -25,6 +25,8 @@ BOMS = (
 USED = ("path", "text", "text2", "label", "labels", "split", "group")
 SEVERAL = ("labels", "tags")
 """Columns that hold any number of labels a sample."""
+ID = "id"
+"""The column that names rows which are to be answered."""
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
@@ -130,7 +132,7 @@ def _parquet(path: Path, options: ManifestOptions, targets: Sequence[str]) -> Ta
     except (OSError, ValueError, pyarrow.ArrowException) as exc:
         raise DataError(f"{path}: no readable Parquet file: {exc}") from exc
     columns = _columns(path, table.column_names)
-    plain = [each.name for each in table.schema if _holds_texts(each.type) or each.name in (*USED, *targets)]
+    plain = [each.name for each in table.schema if _holds_texts(each.type) or each.name in (*USED, ID, *targets)]
     used = table.select(plain).to_pylist()
     rows = (
         (number, {name: _plain(path, number, name, value, options, targets) for name, value in row.items()})

@@ -10,6 +10,7 @@ from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING
 
+from headstart.documents import as_text, escaped
 from headstart.errors import InterruptedRunError, UsageError
 from headstart.events import EpochDone, Event, RunFinished, RunStarted
 from headstart.specs import Reporter, ReporterRequest, RunView
@@ -114,7 +115,7 @@ class MlflowReporter:
     def _start(self, event: RunStarted, run: RunView) -> None:
         self._run = self._open(event, run)
         recipe = run.path / "recipe.toml"
-        parameters = _values.parameters(recipe.read_text(encoding="utf-8")) if recipe.is_file() else {}
+        parameters = _values.parameters(as_text(recipe.read_bytes())) if recipe.is_file() else {}
         self._run.describe(parameters, _values.start_tags(event))
         sys.stderr.write(f"mlflow:      {self._run.record.place}\n")
 
@@ -128,7 +129,7 @@ class MlflowReporter:
         client = _tracked.connect(self._options.tracking_uri, fallback=record.server if record else "")
         if record is not None:
             return _tracked.reopen(client, record)
-        name = self._options.run_name or run.path.resolve().name
+        name = self._options.run_name or escaped(run.path.resolve().name)
         opened = _tracked.create(client, self._options.experiment, name=name, time=_milliseconds(event.time))
         _tracked.write_record(kept, opened.record)
         return opened

@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from headstart.documents import escaped
 from headstart.events import EpochDone, RunFinished, RunStarted
 from headstart.host.discovery import installed_version
 
@@ -29,7 +30,8 @@ def name(*parts: str) -> str:
 
 
 def cut(text: str, longest: int) -> str:
-    """`text`, or as much of it as fits."""
+    """`text`, or as much of it as fits, as UTF-8 holds it."""
+    text = escaped(text)
     return text if len(text) <= longest else text[: longest - len(CUT)] + CUT
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from headstart.atomic import write_file
+from headstart.documents import escaped
 from headstart.events import EpochDone, Event, Noted, PhaseDone, PhaseStarted, RunFinished, RunStarted, Warned
 from headstart.specs import RunView
 
@@ -83,7 +84,7 @@ class ReportAtEnd:
         """Gather; at RunFinished, write."""
         self._history.hear(event)
         if isinstance(event, RunFinished):
-            write_report(run, self._name, self._content(self._history, event, run).encode("utf-8"))
+            write_report(run, self._name, escaped(self._content(self._history, event, run)).encode())
 
 
 def write_report(run: RunView, name: str, content: bytes) -> None:

@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.documents import FILE_NAMES, as_text
 from headstart.errors import HeadstartError
 from headstart.events import RunFinished
 from headstart.specs import Reporter, ReporterRequest, RunView
@@ -60,7 +61,7 @@ def find_mistakes(run: RunView, limit: int) -> Mistakes | None:
         return None
     wrong: list[Mistake] = []
     samples = 0
-    with predictions.open(newline="", encoding="utf-8") as file:
+    with predictions.open(newline="", encoding="utf-8", errors=FILE_NAMES) as file:
         rows = csv.DictReader(file)
         if not {"key", "split", "target", "prediction", "confidence"} <= set(rows.fieldnames or ()):
             return None
@@ -247,4 +248,4 @@ def _asset(name: str) -> str:
 
 
 def _read(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8") if path.is_file() else None
+    return as_text(path.read_bytes()) if path.is_file() else None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from headstart.atomic import write_file
+from headstart.documents import as_text, escaped
 from headstart.errors import UsageError
 from headstart.events import EpochDone, Event, RunFinished, RunStarted
 from headstart.specs import Reporter, ReporterRequest, RunView
@@ -69,7 +70,7 @@ class TensorBoardReporter:
             self._files[split] = EventFile(stream, event.time)
         recipe = run.path / "recipe.toml"
         if recipe.is_file():
-            text = f"```toml\n{recipe.read_text(encoding='utf-8')}\n```"
+            text = f"```toml\n{escaped(as_text(recipe.read_bytes()))}\n```"
             self._files["train"].text(event.time, "recipe", text)
 
     def _epoch(self, event: EpochDone) -> None:

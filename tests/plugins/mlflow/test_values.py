@@ -79,6 +79,10 @@ def test_names_hold_what_mlflow_takes(parts, expected):
     assert TAKEN_BY_MLFLOW.fullmatch(expected)
 
 
+def test_a_file_name_that_is_no_utf_8_is_escaped():
+    assert _values.parameters('[fit]\ndata = "d\udce9ja"\n') == {"fit.data": "d\\udce9ja"}
+
+
 def test_a_long_name_is_cut():
     assert len(_values.name("x" * 300)) == 250
 

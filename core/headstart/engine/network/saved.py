@@ -29,6 +29,7 @@ from headstart.errors import DataError, PluginError, UsageError
 from headstart.manifest import ARTEFACT, read_manifest, sha256, write_manifest
 from headstart.options import parse_options
 from headstart.registry import Registry, load_registry
+from headstart.shown import Shown
 from headstart.specs import (
     InputKind,
     Task,
@@ -64,14 +65,25 @@ def save_network(target: Path, blueprint: Blueprint, network: Network, *, facts:
     write_directory(target, fill, replace=True)
 
 
-@dataclass(frozen=True)
-class SavedNetwork:
+@dataclass(frozen=True, repr=False)
+class SavedNetwork(Shown):
     """A verified folder that `save_network` wrote."""
 
     path: Path
     manifest: Mapping[str, Any]
     blueprint: Blueprint
     registry: Registry
+
+    def facts(self) -> Mapping[str, Any]:
+        """See `Shown`."""
+        task = self.blueprint.task
+        return {
+            "path": str(self.path),
+            "backbone": self.blueprint.backbone.name,
+            "input": self.blueprint.input.name,
+            "task": None if task is None else task.name,
+            "head": self.blueprint.head,
+        }
 
     @classmethod
     def load(cls, path: str | Path, *, registry: Registry | None = None) -> Self:
