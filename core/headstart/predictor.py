@@ -10,10 +10,11 @@ import numpy as np
 
 from headstart.data.ahead import ahead
 from headstart.data.lengths import Lengths, cut_to, padded_from
+from headstart.data.payloads import in_memory
 from headstart.data.reading import prepared_of
 from headstart.engine.batch import concatenated, take
 from headstart.engine.scoring import pooled
-from headstart.specs import Batch, Facts, InputKind, Prepared, Task, Trims
+from headstart.specs import Batch, Facts, InputKind, Prepared, Stored, Task, Trims
 
 if TYPE_CHECKING:
     from headstart.engine.step import Forward, ScoreStep
@@ -126,8 +127,9 @@ class Predictor:
     ) -> Iterator[tuple[list[Sequence[Prepared]], tuple[tuple[str, ...], ...]]]:
         """The rows of BATCH inputs at a time, and the notes of each."""
         for first in range(0, len(payloads), BATCH):
-            places = [_where(each) for each in payloads[first : first + BATCH]]
-            read = [self.kind.read(*each) for each in zip(payloads[first : first + BATCH], places, strict=True)]
+            batch = payloads[first : first + BATCH]
+            places = [_where(each) for each in batch]
+            read = [self.kind.read(in_memory(each), place) for each, place in zip(batch, places, strict=True)]
             prepared = [prepared_of(self.kind, *each) for each in zip(read, places, strict=True)]
             yield prepared, tuple(sample.notes for sample in read)
 
@@ -149,5 +151,6 @@ class Predictor:
 
 
 def _where(payload: Any) -> str:
-    text = str(payload) if isinstance(payload, str) or hasattr(payload, "__fspath__") else type(payload).__name__
+    is_named = isinstance(payload, str | Stored) or hasattr(payload, "__fspath__")
+    text = str(payload) if is_named else type(payload).__name__
     return text if len(text) < 300 else text[:300] + "..."

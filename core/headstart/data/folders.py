@@ -11,14 +11,22 @@ from pathlib import Path
 
 from headstart.errors import DataError
 
+LITTER = frozenset({"__MACOSX"})
+"""What systems leave in people's folders and archives."""
+
 
 @dataclass(frozen=True)
 class Walk:
-    """What lies below a folder: `files` sorted by path, and `hidden` entries (names with a leading dot), not
+    """What lies below a folder: `files` sorted by path, and `hidden` entries (see `is_hidden`), not
     entered."""
 
     files: tuple[Path, ...]
     hidden: tuple[Path, ...]
+
+
+def is_hidden(name: str) -> bool:
+    """Whether what is called so is left out: it begins with a dot, or is LITTER."""
+    return name.startswith(".") or name in LITTER
 
 
 def walk(root: Path, *, within: Path | None = None) -> Walk:
@@ -58,7 +66,7 @@ def _entries(folder: Path, home: Path, hidden: list[Path]) -> Iterator[Path]:
         raise DataError(f"{folder}: cannot be listed: {exc.strerror or exc}") from exc
     for name in names:
         entry = folder / name
-        if name.startswith("."):
+        if is_hidden(name):
             hidden.append(entry)
             continue
         if entry.is_symlink():

@@ -32,7 +32,16 @@ from headstart.specs.backbones import (
     WeightsSpec,
 )
 from headstart.specs.base import API, AUTO, BACKENDS, Batch, Spec
-from headstart.specs.datasets import DatasetBuild, DatasetRequest, DatasetSpec, Finding, Record, Records, Skipped
+from headstart.specs.datasets import (
+    DatasetBuild,
+    DatasetRequest,
+    DatasetSpec,
+    Finding,
+    Record,
+    Records,
+    Skipped,
+    Stored,
+)
 from headstart.specs.engines import (
     PRECISIONS,
     Compiled,
@@ -208,6 +217,7 @@ __all__ = [
     "Spec",
     "Specs",
     "Stage",
+    "Stored",
     "StrategyBuild",
     "StrategyRequest",
     "StrategySpec",

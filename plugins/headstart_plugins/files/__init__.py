@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -11,6 +11,19 @@ from headstart.options import option
 from headstart.specs import DatasetSpec
 
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
+ZIP = ".zip"
+TARS: Mapping[str, str] = {
+    ".tar": "",
+    **{f".{short}": name for short, name in (("tgz", "gz"), ("tbz2", "bz2"), ("txz", "xz"))},
+    **{f".tar.{name}": name for name in ("gz", "bz2", "xz")},
+}
+"""What a tar is compressed by, by how its name ends; empty where it is not."""
+
+
+def archive_suffix(path: Path) -> str:
+    """How the name of an archive ends, in lower case; empty for other names."""
+    name = path.name.lower()
+    return next((suffix for suffix in (ZIP, *TARS) if name.endswith(suffix)), "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +78,8 @@ def register_datasets() -> Iterable[DatasetSpec]:
     return [
         DatasetSpec(
             name="files/image_folder",
-            summary="Pictures in a folder for each class, with or without train, val and test above them.",
+            summary="Pictures in a folder for each class, with or without train, val and test above them; a zip or "
+            "tar of these is read in place.",
             options=FolderOptions,
             build="headstart_plugins.files._folder:build",
             medium="image",
@@ -85,8 +99,10 @@ def register_datasets() -> Iterable[DatasetSpec]:
 
 @hookimpl
 def resolve_dataset(ref: str) -> str | None:
-    """A folder is class folders; a table's suffix says manifest."""
+    """A folder, and an archive by its suffix, is class folders; a table's suffix says manifest."""
     path = Path(ref).expanduser()
+    if archive_suffix(path) and path.is_file():
+        return "files/image_folder"
     if path.suffix.lower() in TABLES and not path.is_dir():
         return "files/manifest"
     return "files/image_folder" if path.is_dir() else None
