@@ -1,4 +1,4 @@
-"""Datasets from the user's own files: class folders and manifests."""
+"""Datasets from the user's own files: class folders, manifests, and pictures inside Parquet files."""
 
 from __future__ import annotations
 
@@ -72,9 +72,17 @@ class ManifestOptions(PictureOptions):
     target: str = option("", "The column of what is learned, where a table has several that could be.")
 
 
+@dataclass(frozen=True)
+class ParquetOptions(PictureOptions):
+    """How pictures inside Parquet files are read."""
+
+    image_column: str = option("", "The column of the pictures, where several hold bytes.")
+    label_column: str = option("", "The column of the labels, where it is not called label or labels.")
+
+
 @hookimpl
 def register_datasets() -> Iterable[DatasetSpec]:
-    """Class folders and manifests."""
+    """Class folders, manifests and Parquet."""
     return [
         DatasetSpec(
             name="files/image_folder",
@@ -94,15 +102,41 @@ def register_datasets() -> Iterable[DatasetSpec]:
             medium=None,
             takes_path=True,
         ),
+        DatasetSpec(
+            name="files/parquet",
+            summary="Pictures inside Parquet files with labels, as the Hugging Face Hub keeps them; read in place.",
+            options=ParquetOptions,
+            build="headstart_plugins.files._parquet:build",
+            medium="image",
+            takes_path=True,
+        ),
     ]
 
 
 @hookimpl
 def resolve_dataset(ref: str) -> str | None:
-    """A folder, and an archive by its suffix, is class folders; a table's suffix says manifest."""
+    """Parquet files with pictures inside are known by their columns, in a folder by the first of them; else a folder,
+    and an archive by its suffix, is class folders, and a table's suffix says manifest."""
     path = Path(ref).expanduser()
     if archive_suffix(path) and path.is_file():
         return "files/image_folder"
+    if (shard := _first_parquet(path)) is not None:
+        from headstart_plugins.files._parquet import holds_pictures
+
+        if holds_pictures(shard):
+            return "files/parquet"
     if path.suffix.lower() in TABLES and not path.is_dir():
         return "files/manifest"
     return "files/image_folder" if path.is_dir() else None
+
+
+def _first_parquet(path: Path) -> Path | None:
+    """The file itself, or the first one in a folder, in its folder `data` or in that of a side."""
+    from headstart_plugins.files._folder import SPLIT_NAMES
+
+    if path.suffix.lower() == ".parquet" and path.is_file():
+        return path
+    if not path.is_dir():
+        return None
+    named = sorted(each for each in path.iterdir() if each.name.lower() in ("data", *SPLIT_NAMES))
+    return next((file for folder in (path, *named) for file in sorted(folder.glob("*.parquet"))), None)

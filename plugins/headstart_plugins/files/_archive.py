@@ -105,22 +105,25 @@ class _Source:
     state: tuple[int, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "state", self._state())
+        object.__setattr__(self, "state", state_of(self.path))
 
     def verified(self, where: str, content: bytes, size: int) -> bytes:
         """`content` where it has the declared size and the archive is still the one that was opened."""
-        if self._state() != self.state:
+        if state_of(self.path) != self.state:
             raise DataError(f"{self.path} has changed while it was read", hint="start again once nothing writes to it")
         if len(content) != size:
             raise DataError(f"{where}: holds {len(content):,} bytes and declares {size:,}", hint=AGAIN)
         return content
 
-    def _state(self) -> tuple[int, ...]:
-        found = self.path.stat()
-        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+def state_of(path: Path) -> tuple[int, ...]:
+    """What differs where a file is another one or was written to."""
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _require_size(where: str, size: int) -> None:
+def require_size(where: str, size: int) -> None:
+    """Raise DataError for more than LARGEST_MEMBER bytes."""
     if size > LARGEST_MEMBER:
         raise DataError(f"{where}: declares {size:,} bytes; expected {LARGEST_MEMBER:,} at most")
 
@@ -131,7 +134,7 @@ class _Zip(_Source):
 
     def read(self, info: zipfile.ZipInfo) -> bytes:
         where = f"{self.path}/{info.filename}"
-        _require_size(where, info.file_size)
+        require_size(where, info.file_size)
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             # zipfile sets the others no bound on what comes out of a few bytes
             hint = "pack it again, stored or deflated"
@@ -153,7 +156,7 @@ class _Tar(_Source):
 
     def read(self, name: str, offset: int, size: int) -> bytes:
         where = f"{self.path}/{name}"
-        _require_size(where, size)
+        require_size(where, size)
         with self.lock:
             self.file.seek(offset)
             content = self.file.read(size)
