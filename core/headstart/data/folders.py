@@ -1,5 +1,5 @@
-"""Walking a user's folder: sorted, hidden entries left out and listed, links that leave it or loop
-refused."""
+"""Walking a user's folder: sorted; entries that are hidden, or that systems and tools keep, left out and listed;
+links that leave it or loop refused."""
 
 from __future__ import annotations
 
@@ -8,79 +8,109 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
+from typing import Literal
 
 from headstart.errors import DataError
 
-LITTER = frozenset({"__MACOSX"})
-"""What systems leave in people's folders and archives."""
+Links = Literal["refuse", "follow"]
+"""What becomes of symbolic links to folders, and to files outside."""
+KEPT_BY_SYSTEMS = frozenset(
+    {
+        "__macosx",  # archives made on macOS
+        "icon\r",
+        "thumbs.db",  # Windows
+        "ehthumbs.db",
+        "desktop.ini",
+        "$recycle.bin",
+        "system volume information",
+        "lost+found",  # file systems of Linux
+        "@eadir",  # network storage
+        "#recycle",
+        "#snapshot",
+        "__pycache__",
+    }
+)
+"""Names, in lower case, of what systems and tools put into folders beside what people keep in them. Most others
+begin with a dot."""
+HINT = "copy the files to where the link is, or list them in a manifest (path, label)"
+
+
+class LinkRefused(DataError):
+    """A symbolic link that would be followed where links are."""
 
 
 @dataclass(frozen=True)
 class Walk:
-    """What lies below a folder: `files` sorted by path, and `hidden` entries (see `is_hidden`), not
-    entered."""
+    """What lies below a folder, each sorted by path: `files`, `folders`, and `hidden` entries, which are not entered:
+    names with a leading dot, and those that systems keep."""
 
     files: tuple[Path, ...]
+    folders: tuple[Path, ...]
     hidden: tuple[Path, ...]
 
 
 def is_hidden(name: str) -> bool:
-    """Whether what is called so is left out: it begins with a dot, or is LITTER."""
-    return name.startswith(".") or name in LITTER
+    """Whether an entry of this name is left out: one with a leading dot, or kept by a system or a tool."""
+    return name.startswith(".") or name.lower() in KEPT_BY_SYSTEMS
 
 
-def walk(root: Path, *, within: Path | None = None) -> Walk:
-    """Every regular file below `root`, recursively; links may stay within `within`, which is `root` if not
-    given.
+def walk(root: Path, *, links: Links = "refuse") -> Walk:
+    """Every regular file and folder below `root`, recursively. Links to files that stay below `root` are followed.
 
-    Raises DataError naming a symbolic link that leaves it, points to a folder (which could loop or list
-    the same files twice) or to nothing, and a folder that cannot be read.
+    Raises LinkRefused naming a symbolic link to a folder (which could loop or list the same files twice) or to a file
+    outside, unless `links` are to be followed; DataError naming one that leads to nothing or to a folder which it lies
+    in, and a folder that cannot be read.
     """
-    home = (within or root).resolve()
+    home = root.resolve()
     files: list[Path] = []
+    folders: list[Path] = []
     hidden: list[Path] = []
 
-    def enter(folder: Path) -> None:
-        for entry in _entries(folder, home, hidden):
+    def enter(folder: Path, above: tuple[Path, ...]) -> None:
+        """`above` are the folders on the way down to `folder`, and itself, all resolved."""
+        for entry in _entries(folder):
+            if is_hidden(entry.name):
+                hidden.append(entry)
+                continue
+            real = above[-1] / entry.name
+            if entry.is_symlink():
+                real = _target(entry, above)
+                if links == "refuse":
+                    _refuse(entry, real, home)
             if entry.is_dir():
-                enter(entry)
+                folders.append(entry)
+                enter(entry, (*above, real))
             elif entry.is_file():
                 files.append(entry)
 
-    enter(root)
+    enter(root, (home,))
     by_parts = attrgetter("parts")
-    return Walk(tuple(sorted(files, key=by_parts)), tuple(sorted(hidden, key=by_parts)))
+    return Walk(*(tuple(sorted(each, key=by_parts)) for each in (files, folders, hidden)))
 
 
-def subfolders(folder: Path, *, within: Path | None = None) -> tuple[Path, ...]:
-    """The folders directly in `folder`, sorted; hidden ones are left out, links as in `walk`."""
-    entries = _entries(folder, (within or folder).resolve(), hidden=[])
-    return tuple(entry for entry in entries if entry.is_dir())
-
-
-def _entries(folder: Path, home: Path, hidden: list[Path]) -> Iterator[Path]:
-    """What lies in `folder`, sorted by name; entries that are hidden are added to `hidden` instead."""
+def _entries(folder: Path) -> Iterator[Path]:
+    """What lies in `folder`, sorted by name."""
     try:
         names = sorted(os.listdir(folder))
     except OSError as exc:
         raise DataError(f"{folder}: cannot be listed: {exc.strerror or exc}") from exc
-    for name in names:
-        entry = folder / name
-        if is_hidden(name):
-            hidden.append(entry)
-            continue
-        if entry.is_symlink():
-            _check_link(entry, home)
-        yield entry
+    return (folder / name for name in names)
 
 
-def _check_link(link: Path, home: Path) -> None:
-    hint = "copy the files to where the link is, or list them in a manifest (path, label)"
+def _target(link: Path, above: tuple[Path, ...]) -> Path:
+    """What `link` leads to; an error where that is nothing, or has one of the folders `above` it inside."""
     try:
         target = link.resolve(strict=True)
     except (OSError, RuntimeError) as exc:  # RuntimeError: a link that leads to itself, before Python 3.13
-        raise DataError(f"{link}: symbolic link that leads to nothing or to itself", hint=hint) from exc
+        raise DataError(f"{link}: symbolic link that leads to nothing or to itself", hint=HINT) from exc
+    if any(folder.is_relative_to(target) for folder in above):
+        message = f"{link}: symbolic link to a folder that it lies in ({target}), so that it loops"
+        raise DataError(message, hint=HINT)
+    return target
+
+
+def _refuse(link: Path, target: Path, home: Path) -> None:
     if target.is_dir():
-        raise DataError(f"{link}: symbolic link to a folder ({target}); such links can loop", hint=hint)
+        raise LinkRefused(f"{link}: symbolic link to a folder ({target}); such links can loop", hint=HINT)
     if not target.is_relative_to(home):
-        raise DataError(f"{link}: symbolic link that leaves {home} (to {target})", hint=hint)
+        raise LinkRefused(f"{link}: symbolic link that leaves {home} (to {target})", hint=HINT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Literal
 
 from headstart.hookspecs import hookimpl
 from headstart.options import option
@@ -52,6 +53,12 @@ class PictureOptions:
 class FolderOptions(PictureOptions):
     """How class folders are read."""
 
+    sides: bool = option(
+        True,
+        "Folders named train, val and test (or training_set, seg_test, valid, dev, ...) above the class folders are "
+        "sides of a split, a test folder without class folders is left out, and a folder that alone holds all others "
+        "is passed; switch off where the top folders are classes whatever their names.",
+    )
     nested: bool = option(
         False,
         "Each folder that holds pictures is a class of its own, named by its path such as animals/birds.",
@@ -59,6 +66,16 @@ class FolderOptions(PictureOptions):
     classes: tuple[str, ...] = option(
         (),
         "Take only these folders as classes, by path below the data; all pictures below each belong to it.",
+    )
+    label_pattern: str = option(
+        "",
+        "A regular expression that finds the label in each picture's path below the data, with /, in its group `label` "
+        "or its only group, as ([a-z]+)_[0-9]+ does in cat_12.jpg; folders are then no classes.",
+    )
+    links: Literal["refuse", "follow"] = option(
+        "refuse",
+        "What becomes of symbolic links to folders, and to files outside the data; a link into a folder that it lies "
+        "in is refused, and a file that is reached twice is taken once.",
     )
 
 
@@ -132,7 +149,7 @@ def resolve_dataset(ref: str) -> str | None:
 
 def _first_parquet(path: Path) -> Path | None:
     """The file itself, or the first one in a folder, in its folder `data` or in that of a side."""
-    from headstart_plugins.files._folder import SPLIT_NAMES
+    from headstart_plugins.files._sides import SPLIT_NAMES
 
     if path.suffix.lower() == ".parquet" and path.is_file():
         return path

@@ -8,6 +8,7 @@ in the cache folder, which ends with the process.
 from __future__ import annotations
 
 import bz2
+import dataclasses
 import gzip
 import lzma
 import re
@@ -19,21 +20,23 @@ import tempfile
 import weakref
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from threading import Lock
 from typing import IO
 
 from headstart.atomic import make_folders
 from headstart.backend import cache_folder
+from headstart.data.folders import Walk, is_hidden
 from headstart.errors import DataError
 from headstart.specs import Finding, Skipped
 from headstart_plugins._picture_suffixes import is_picture
 from headstart_plugins.files import TARS, ZIP, archive_suffix
-from headstart_plugins.files._tree import ArchiveTree
+from headstart_plugins.files._tree import Tree, tree_of
 
 LARGEST_MEMBER = 256 * 1024**2
 """Bytes of a picture: what 64 megapixels of four channels take uncompressed."""
@@ -63,8 +66,8 @@ class Member:
     left_out: str | None = None
 
 
-def open_archive(path: Path) -> ArchiveTree:
-    """The archive as a tree.
+def read_archive(path: Path) -> Tree:
+    """The archive as the tree of a folder.
 
     Raises DataError naming the member for names that lead out of the archive or are there twice, and for encrypted
     ones; naming the archive where it is damaged or cut off.
@@ -93,7 +96,26 @@ def open_archive(path: Path) -> ArchiveTree:
             files[place] = member.read
         while (place := place.parent) != path and place not in folders:
             folders.add(place)
-    return ArchiveTree(path, files, frozenset(folders), tuple(skipped), tuple(findings))
+    tree = tree_of(path, _walked(path, files, folders))
+    return dataclasses.replace(tree, members=files, skipped=tuple(skipped), findings=tuple(findings))
+
+
+def _walked(path: Path, files: Iterable[Path], folders: Iterable[Path]) -> Walk:
+    """What `walk` would find in the unpacked folder."""
+    hidden: set[Path] = set()
+
+    def shown(places: Iterable[Path]) -> Iterator[Path]:
+        for place in places:
+            parts = place.relative_to(path).parts
+            depth = next((depth for depth, part in enumerate(parts, start=1) if is_hidden(part)), None)
+            if depth is None:
+                yield place
+            else:
+                hidden.add(path.joinpath(*parts[:depth]))
+
+    by_parts = attrgetter("parts")
+    found = tuple(shown(files)), tuple(shown(folders)), hidden
+    return Walk(*(tuple(sorted(each, key=by_parts)) for each in found))
 
 
 @dataclass(frozen=True, eq=False)

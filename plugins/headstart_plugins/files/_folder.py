@@ -1,108 +1,67 @@
-"""Class folders to records."""
+"""Folders of pictures to records."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from headstart.data.folders import Walk
 from headstart.errors import DataError, UsageError
 from headstart.specs import DatasetRequest, Finding, Record, Records, Skipped
 from headstart.suggest import suggestion
-from headstart_plugins._picture_suffixes import is_picture
 from headstart_plugins.files import FolderOptions, archive_suffix
-from headstart_plugins.files._tree import ArchiveTree, FolderTree, Tree
-
-SPLIT_NAMES: Mapping[str, str] = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-}
-"""Accepted name, in lower case -> ours."""
-
-
-SHAPE = "expected a folder for each class with pictures in it, or train, val and test folders above those"
+from headstart_plugins.files._labels import LabelPattern, label_pattern, labels_in, usual_pattern
+from headstart_plugins.files._sides import SHAPE, Layout, Top, find_sides, has_class_folders, unwrapped
+from headstart_plugins.files._tree import Tree, read_tree
 
 
 def build(request: DatasetRequest) -> Records:
-    """Records with the file as payload; key: path below the root with "/"; label: the class folder. An archive is read
-    as the folder that it holds; where records need no label, every picture in it is one.
+    """Records with the file as payload; key: path below the root with "/"; label: the class folder, or what a pattern
+    finds in the key. An archive is read as the folder that it holds. Where no labels are asked for, all pictures count.
 
-    Raises UsageError for a path that is absent, no folder, or lacks a folder named in `classes`; DataError
-    for a folder without class folders, an empty class folder, folders that are half splits and half classes,
-    and links as in `walk`; and what `open_archive` refuses.
+    Raises UsageError for a path that is absent, no folder, or lacks a folder named in `classes`, and for settings that
+    exclude each other; DataError for a folder without class folders, an empty class folder, sides as in `find_sides`,
+    names without a label, links as in `walk`, and archives as in `read_archive`.
     """
     options: FolderOptions = request.options if request.options is not None else FolderOptions()
     tables = "a table of samples is opened with manifest:PATH"
-    reference = Path(request.reference or "").expanduser()
-    if archive_suffix(reference) and reference.is_file():
-        from headstart_plugins.files._archive import open_archive  # which loads what folders do not need
-
-        tree: Tree = _without_its_wrapping(open_archive(reference))
-    else:
-        tree = FolderTree(given_path(request.reference, "folder", usage="image_folder:PATH", otherwise=tables))
-    whole = tree.walk(tree.root)
+    path = Path(request.reference or "").expanduser()
+    is_archive = bool(archive_suffix(path)) and path.is_file()
+    if not is_archive:
+        path = given_path(request.reference, "folder", usage="image_folder:PATH", otherwise=tables)
+    pattern = label_pattern(options.label_pattern) if options.label_pattern else None
+    if pattern and (options.nested or options.classes):
+        other = "nested" if options.nested else "classes"
+        raise UsageError(f"both label_pattern and {other}; expected one of them", hint="labels are in names or folders")
+    tree = _archive(path, options) if is_archive else read_tree(path, options.links)
     if not request.labelled:
-        return _unlabelled(tree, whole, options)
-    items: list[Record] = []
-    for top, split in _split_folders(tree):
-        folders = tree.subfolders(top)
-        if not folders:
-            raise DataError(f"{top}: no class folders", hint=SHAPE)
-        classes: Iterable[tuple[str, list[Path]]]
-        if options.classes:
-            classes = _chosen_classes(tree, top, options.classes, required=split in (None, "train"))
-        elif options.nested:
-            classes = _nested_classes(tree, top, folders)
-        else:
-            classes = ((folder.name, _pictures(folder, tree)) for folder in folders)
-        for label, pictures in classes:
-            if not pictures:
-                raise DataError(
-                    f"{top / label}: class folder without pictures", hint="remove it, or put pictures into it"
-                )
-            items += [_record(path, tree, label, split) for path in pictures]
-    skipped = (*tree.skipped, *_skipped(tree, whole, items, options))
-    return Records(
-        "image", tuple(items), options.symmetries, skipped, targets="targets/class", findings=tuple(tree.findings)
-    )
+        return _unlabelled(tree, options)
+    layout = _layout(tree, options, pattern)
+    items = list(_named_by_files(tree, layout, pattern) if pattern else _named_by_folders(tree, layout, options))
+    loose = _loose(tree, layout, items)
+    findings = [*tree.findings, *layout.findings]
+    if options.links == "follow" and not is_archive:
+        items, again = _once(items)
+        findings += again
+    skipped = (*tree.skipped, *_skipped(tree, loose, chosen=bool(options.classes)))
+    return Records("image", tuple(items), options.symmetries, skipped, "targets/class", tuple(findings))
 
 
-def _record(path: Path, tree: Tree, label: str | None = None, split: str | None = None) -> Record:
-    return Record(path.relative_to(tree.root).as_posix(), tree.payload(path), label, split=split)
+def _archive(path: Path, options: FolderOptions) -> Tree:
+    from headstart_plugins.files._archive import read_archive  # which loads what folders do not need
+
+    tree = read_archive(path)
+    return unwrapped(tree) if options.sides else tree
 
 
-def _unlabelled(tree: Tree, whole: Walk, options: FolderOptions) -> Records:
-    """Every picture, whatever the folders."""
-    items = tuple(_record(path, tree) for path in whole.files if is_picture(path))
+def _unlabelled(tree: Tree, options: FolderOptions) -> Records:
+    """Every picture, whatever the folders. Raises DataError for none."""
+    items = tuple(Record(tree.name(path), tree.payload(path)) for path in tree.below(tree.root))
     if not items:
         raise DataError(f"{tree.root}: no pictures", hint="pictures are known by their endings, such as .jpg and .png")
     return Records("image", items, options.symmetries, tree.skipped, findings=tree.findings)
-
-
-def _without_its_wrapping(tree: ArchiveTree) -> ArchiveTree:
-    """The archive from the one folder on that everything lies in: people pack the folder `photos`, and mean what lies
-    in it. Its pictures have the keys of those of the unpacked folder."""
-    top = tree.root
-    while len(inside := tree.subfolders(top)) == 1:
-        (folder,) = inside
-        own = any(is_picture(file) and file.parent in (top, folder) for file in tree.walk(top).files)
-        if own or folder.name.lower() in SPLIT_NAMES or not tree.subfolders(folder):
-            break
-        top = folder
-    if top == tree.root:
-        return tree
-    outside = [file for file in tree.walk(tree.root).files if not file.is_relative_to(top)]
-    skipped = (*tree.skipped, *(Skipped(str(file), f"outside of {top.name}") for file in outside))
-    inner = top.relative_to(tree.root).as_posix()
-    note = Finding("note", f"{tree.root} is read as its folder {inner}, which is all that it holds")
-    return dataclasses.replace(tree, root=top, skipped=skipped, findings=(*tree.findings, note))
 
 
 def given_path(reference: str | None, what: Literal["file", "folder"], *, usage: str, otherwise: str) -> Path:
@@ -118,38 +77,64 @@ def given_path(reference: str | None, what: Literal["file", "folder"], *, usage:
     return path
 
 
-def _split_folders(tree: Tree) -> Sequence[tuple[Path, str | None]]:
-    """The folders that hold class folders: the root itself, or one for each side of a split."""
-    root, folders = tree.root, tree.subfolders(tree.root)
-    sides = [folder for folder in folders if folder.name.lower() in SPLIT_NAMES]
-    if not sides or (len(sides) == 1 and len(folders) > 1):  # one among others is a class, such as a train
-        return [(root, None)]
-    others = [folder.name for folder in folders if folder not in sides]
-    if others:
-        raise DataError(
-            f"{root}: {', '.join(s.name for s in sides)} look like splits, {', '.join(others)} does not",
-            hint="move or rename what is no split",
-        )
-    named = [(folder, SPLIT_NAMES[folder.name.lower()]) for folder in sides]
-    for side in ("train", "val", "test"):
-        names = [folder.name for folder, split in named if split == side]
-        if len(names) > 1:
-            raise DataError(f"{root}: {' and '.join(names)} both mean {side}", hint="keep one of them")
-    if "train" not in {split for _, split in named}:
-        raise DataError(f"{root}: {', '.join(f.name for f, _ in named)}, but no train folder", hint=SHAPE)
-    return named
+def _layout(tree: Tree, options: FolderOptions, pattern: LabelPattern | None) -> Layout:
+    """Where class folders lie: in the data itself if the user says so by `sides`, or by `classes` that are there."""
+    chosen = [tree.root / name for name in options.classes]
+    if not options.sides or (chosen and all(map(tree.any_below, chosen))):
+        return Layout((Top(tree.root, tree.root, None),))
+    if pattern is None:
+        labelled = partial(has_class_folders, tree)
+        return find_sides(tree, labelled=labelled, nested=options.nested or bool(chosen), named=False)
+
+    def any_named(folder: Path) -> bool:
+        return any(pattern.find(tree.name(path)) for path in tree.below(folder))
+
+    return find_sides(tree, labelled=any_named, nested=False, named=True)
 
 
-def _pictures(folder: Path, tree: Tree) -> list[Path]:
-    """The pictures below `folder`, sorted; links may stay within the tree."""
-    return [path for path in tree.walk(folder).files if is_picture(path)]
+def _named_by_files(tree: Tree, layout: Layout, pattern: LabelPattern) -> Iterator[Record]:
+    """Each picture with the label that its path below the root has in it."""
+    found = [(path, top.side) for top in layout.tops for path in tree.below(top.folder)]
+    names = [tree.name(path) for path, _ in found]
+    for name, (path, side), label in zip(names, found, labels_in(names, pattern, str(tree.root)), strict=True):
+        yield Record(name, tree.payload(path), label, split=side)
 
 
-def _nested_classes(tree: Tree, top: Path, folders: Sequence[Path]) -> Iterator[tuple[str, list[Path]]]:
-    """Every folder that directly holds pictures is a class; one of `folders` below which there are none is empty."""
-    for folder in folders:
+def _named_by_folders(tree: Tree, layout: Layout, options: FolderOptions) -> Iterator[Record]:
+    """Each picture in a class folder."""
+    for top in layout.tops:
+        if options.classes:
+            classes = _chosen_classes(tree, top.inner, options.classes, required=top.side in (None, "train"))
+        elif not has_class_folders(tree, top.inner):
+            raise _no_class_folders(tree, top.inner)
+        elif options.nested:
+            classes = _nested_classes(tree, top.inner)
+        else:
+            classes = ((folder.name, tree.below(folder)) for folder in tree.folders[top.inner])
+        for label, pictures in classes:
+            if not pictures:
+                message = f"{top.inner / label}: class folder without pictures"
+                raise DataError(message, hint="remove it, or put pictures into it")
+            for path in pictures:
+                yield Record(tree.name(path), tree.payload(path), label, split=top.side)
+
+
+def _no_class_folders(tree: Tree, top: Path) -> DataError:
+    pictures = tree.below(top)
+    if not pictures:
+        return DataError(f"{top}: no class folders with pictures in them", hint=SHAPE)
+    count = f"{len(pictures)} picture{'' if len(pictures) == 1 else 's'}"
+    hint = usual_pattern([tree.name(path) for path in pictures]) or (
+        "labels in names are read by dataset.label_pattern, those in a table by manifest:TABLE.csv"
+    )
+    return DataError(f"{top}: no class folders, but {count}", hint=f"{hint}; otherwise {SHAPE}")
+
+
+def _nested_classes(tree: Tree, top: Path) -> Iterator[tuple[str, list[Path]]]:
+    """Every folder that directly holds pictures is a class; one in `top` below which there are none is empty."""
+    for folder in tree.folders[top]:
         holders: defaultdict[str, list[Path]] = defaultdict(list)
-        for path in _pictures(folder, tree):
+        for path in tree.below(folder):
             holders[path.parent.relative_to(top).as_posix()].append(path)
         yield from sorted(holders.items()) or [(folder.name, [])]
 
@@ -166,24 +151,51 @@ def _chosen_classes(
     for name in names:
         path = PurePosixPath(name)
         if tree.is_folder(top / path) and ".." not in path.parts and not path.is_absolute():
-            yield name, _pictures(top / path, tree)
+            yield name, tree.below(top / path)
         elif required:
-            known = {found.parent.relative_to(top).as_posix() for found in _pictures(top, tree)}
+            known = {found.parent.relative_to(top).as_posix() for found in tree.below(top)}
             raise UsageError(f"{top}: no class folder {name!r}", hint=suggestion(name, known - {"."}))
 
 
-def _skipped(tree: Tree, whole: Walk, items: Sequence[Record], options: FolderOptions) -> Iterator[Skipped]:
-    root = tree.root
-    for hidden in whole.hidden:
-        yield Skipped(str(hidden), "hidden")
-    # What is no picture by its suffix is counted by suffix: folders often hold thousands of such files.
-    others = Counter(path.suffix.lower() for path in whole.files if not is_picture(path))
+def _once(items: Sequence[Record]) -> tuple[list[Record], list[Finding]]:
+    """The records without those of a file that has one with the same label and side, as links can lead to a file twice;
+    and a note of these."""
+    first: dict[tuple[Path, str, str | None], Record] = {}
+    pairs = [(item, first.setdefault((item.payload.resolve(), item.target, item.split), item)) for item in items]
+    again = [(item, same) for item, same in pairs if same is not item]
+    if not again:
+        return list(items), []
+    message = f"{len(again)} of the files that links lead to are listed already and taken once, such as"
+    finding = Finding("note", f"{message} {again[0][0].key}, which is {again[0][1].key}", len(again))
+    return [item for item, same in pairs if same is item], [finding]
+
+
+def _loose(tree: Tree, layout: Layout, items: Sequence[Record]) -> list[Path]:
+    """The pictures that are no records, and lie below no folder that was left out as a whole."""
+    used, left = {record.key for record in items}, set(layout.left)
+    return [path for path in tree.below(tree.root) if tree.name(path) not in used and left.isdisjoint(path.parents)]
+
+
+def _skipped(tree: Tree, loose: Sequence[Path], *, chosen: bool) -> Iterator[Skipped]:
+    # What there can be thousands of is counted: what systems keep by name, other files by suffix, pictures by folder.
+    names = defaultdict(list)
+    for path in tree.hidden:
+        names["._*" if path.name.startswith("._") else path.name].append(path)
+    for name, paths in sorted(names.items()):
+        why = "hidden" if name.startswith(".") else "kept by a system or a tool, no data"
+        yield Skipped(str(paths[0]), why) if len(paths) == 1 else Skipped(str(tree.root), f"{len(paths)} {name}: {why}")
+    others = Counter(path.suffix.lower() for path in tree.others)
     for suffix, count in sorted(others.items()):
         ending = f"ending in {suffix}" if suffix else "without an ending"
-        yield Skipped(str(root), f"{count} file{'s' if count > 1 else ''} {ending}: no pictures")
-    used = {root / record.key for record in items}
-    loose = [path for path in whole.files if is_picture(path) and path not in used]
-    if options.classes and loose:
-        yield Skipped(str(root), f"outside the chosen classes: {len(loose)} pictures")
-    else:
-        yield from (Skipped(str(path), "picture outside the class folders") for path in loose)
+        yield Skipped(str(tree.root), f"{count} file{'s' if count > 1 else ''} {ending}: no pictures")
+    if chosen and loose:
+        yield Skipped(str(tree.root), f"outside the chosen classes: {len(loose)} pictures")
+        return
+    folders = defaultdict(list)
+    for path in loose:
+        folders[path.parent].append(path)
+    for folder, paths in sorted(folders.items()):
+        if len(paths) == 1:
+            yield Skipped(str(paths[0]), "picture outside the class folders")
+        else:
+            yield Skipped(str(folder), f"{len(paths)} pictures outside the class folders")

@@ -14,7 +14,8 @@ from headstart.suggest import suggestion
 from headstart_plugins._picture_suffixes import SUFFIXES
 from headstart_plugins._target_texts import SEPARATOR
 from headstart_plugins.files import ManifestOptions
-from headstart_plugins.files._folder import SPLIT_NAMES, given_path
+from headstart_plugins.files._folder import given_path
+from headstart_plugins.files._sides import SPLIT_NAMES, side_of
 from headstart_plugins.files._tables import USED, Table, read_table
 
 SAMPLES = ("path", "text")
@@ -118,15 +119,15 @@ def _records(path: Path, table: Table, column: str, target: str | None, read: Re
             if key in seen:
                 raise DataError(f"{where}: {value!r} is already listed in row {seen[key]}", hint="keep one of them")
             seen[key] = number
-        side = row.get("split", "").lower()
-        if side and side not in SPLIT_NAMES:
+        side = side_of(row.get("split", ""))
+        if side is None and row.get("split"):
             raise DataError(f"{where}: split is {row['split']!r}; expected {', '.join(SPLIT_NAMES)}")
         yield Record(
             key=key,
             payload=payload,
             target=None if target is None else read(where, row.get(target, "")),
             group=row.get("group") or None,
-            split=SPLIT_NAMES.get(side),
+            split=side,
         )
 
 

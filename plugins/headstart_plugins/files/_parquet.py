@@ -19,7 +19,7 @@ from headstart.errors import DataError, UsageError
 from headstart.specs import DatasetRequest, Record, Records, Skipped, Stored
 from headstart_plugins.files import ParquetOptions
 from headstart_plugins.files._archive import require_size, state_of
-from headstart_plugins.files._folder import SPLIT_NAMES
+from headstart_plugins.files._sides import SPLIT_NAMES
 
 if TYPE_CHECKING:
     import pyarrow

@@ -1,115 +1,85 @@
-"""What class folders are read from: a folder on disk, or an archive as if it were unpacked."""
+"""The pictures below a folder, or in an archive, by the folder that holds them."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
-from typing import Protocol
 
-from headstart.data.folders import Walk, is_hidden, subfolders, walk
+from headstart.data.folders import LinkRefused, Links, Walk, walk
+from headstart.errors import DataError
 from headstart.specs import Finding, Skipped, Stored
-
-
-class Tree(Protocol):
-    """Folders and files below `root`; those of an archive are named as if the archive were a folder."""
-
-    @property
-    def root(self) -> Path:
-        """Where keys begin."""
-
-    @property
-    def skipped(self) -> tuple[Skipped, ...]:
-        """What is left out before anything is walked."""
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """What is to be said of how it is read."""
-
-    def walk(self, folder: Path) -> Walk:
-        """See `headstart.data.folders.walk`; links may stay within the root."""
-
-    def subfolders(self, folder: Path) -> tuple[Path, ...]:
-        """See `headstart.data.folders.subfolders`."""
-
-    def is_folder(self, path: Path) -> bool:
-        """Whether there is such a folder."""
-
-    def payload(self, file: Path) -> Path | Stored:
-        """What a record of a file holds."""
+from headstart_plugins._picture_suffixes import is_picture
 
 
 @dataclass(frozen=True)
-class FolderTree:
-    """A folder on disk; see `Tree`."""
+class Tree:
+    """What `walk` found below `root`: the folders directly in each folder, the pictures directly in each, other files,
+    and what is hidden. Each is sorted by path.
+
+    Of an archive, whose paths go on inside it, `members` read its files; `skipped` and `findings` are what is to be
+    said of it.
+    """
 
     root: Path
+    folders: Mapping[Path, list[Path]]
+    pictures: Mapping[Path, list[Path]]
+    others: tuple[Path, ...]
+    hidden: tuple[Path, ...]
+    members: Mapping[Path, Callable[[], bytes]] = field(default_factory=dict)
     skipped: tuple[Skipped, ...] = ()
     findings: tuple[Finding, ...] = ()
 
-    def walk(self, folder: Path) -> Walk:
-        """See `Tree`."""
-        return walk(folder, within=self.root)
+    def below(self, folder: Path) -> list[Path]:
+        """All pictures below `folder`, sorted by path."""
+        found = list(self.pictures.get(folder, ()))
+        for each in self.folders.get(folder, ()):
+            found += self.below(each)
+        return sorted(found, key=attrgetter("parts"))
 
-    def subfolders(self, folder: Path) -> tuple[Path, ...]:
-        """See `Tree`."""
-        return subfolders(folder, within=self.root)
+    def filled(self, folder: Path) -> list[Path]:
+        """The folders directly in `folder` that have pictures below them."""
+        return [each for each in self.folders.get(folder, ()) if self.any_below(each)]
 
-    def is_folder(self, path: Path) -> bool:
-        """See `Tree`."""
-        return path.is_dir()
-
-    def payload(self, file: Path) -> Path:
-        """The file itself."""
-        return file
-
-
-@dataclass(frozen=True)
-class ArchiveTree:
-    """The members of an archive: of regular `files` what reads each, and all `folders`, without the archive itself.
-    See `Tree`."""
-
-    root: Path
-    files: Mapping[Path, Callable[[], bytes]]
-    folders: frozenset[Path]
-    skipped: tuple[Skipped, ...] = ()
-    findings: tuple[Finding, ...] = ()
-
-    @cached_property
-    def _entries(self) -> Mapping[Path, list[Path]]:
-        """What lies in each folder, sorted by name."""
-        entries: dict[Path, list[Path]] = {}
-        for path in sorted({*self.files, *self.folders}, key=attrgetter("name")):
-            entries.setdefault(path.parent, []).append(path)
-        return entries
-
-    def walk(self, folder: Path) -> Walk:
-        """See `Tree`."""
-        files: list[Path] = []
-        hidden: list[Path] = []
-        waiting = [folder]
-        while waiting:
-            for entry in self._entries.get(waiting.pop(), ()):
-                if is_hidden(entry.name):
-                    hidden.append(entry)
-                elif entry in self.folders:
-                    waiting.append(entry)
-                else:
-                    files.append(entry)
-        by_parts = attrgetter("parts")
-        return Walk(tuple(sorted(files, key=by_parts)), tuple(sorted(hidden, key=by_parts)))
-
-    def subfolders(self, folder: Path) -> tuple[Path, ...]:
-        """See `Tree`."""
-        entries = self._entries.get(folder, ())
-        return tuple(entry for entry in entries if entry in self.folders and not is_hidden(entry.name))
+    def any_below(self, folder: Path) -> bool:
+        """Whether there is a picture below `folder`."""
+        return folder in self.pictures or any(map(self.any_below, self.folders.get(folder, ())))
 
     def is_folder(self, path: Path) -> bool:
-        """See `Tree`."""
-        return path in self.folders
+        """Whether there is such a folder below the root."""
+        return path in self.folders.get(path.parent, ())
 
-    def payload(self, file: Path) -> Stored:
-        """The member, read when it is asked for."""
-        return Stored(str(file), self.files[file])
+    def payload(self, picture: Path) -> Path | Stored:
+        """What a record of a picture holds."""
+        read = self.members.get(picture)
+        return picture if read is None else Stored(str(picture), read)
+
+    def name(self, path: Path) -> str:
+        """`path` below the root, with "/"."""
+        return path.relative_to(self.root).as_posix()
+
+
+def read_tree(root: Path, links: Links) -> Tree:
+    """The tree below `root`. Raises DataError as `walk` does."""
+    try:
+        found = walk(root, links=links)
+    except LinkRefused as error:
+        raise DataError(
+            error.message, hint=f"--set dataset.links=follow takes what it leads to; or {error.hint}"
+        ) from error
+    return tree_of(root, found)
+
+
+def tree_of(root: Path, found: Walk) -> Tree:
+    """What was `found` below `root`, as a tree."""
+    folders: defaultdict[Path, list[Path]] = defaultdict(list)
+    pictures: defaultdict[Path, list[Path]] = defaultdict(list)
+    for folder in found.folders:
+        folders[folder.parent].append(folder)
+    for file in found.files:
+        if is_picture(file):
+            pictures[file.parent].append(file)
+    others = tuple(file for file in found.files if not is_picture(file))
+    return Tree(root, dict(folders), dict(pictures), others, found.hidden)

@@ -14,6 +14,7 @@ from headstart.registry import load_registry
 from headstart.specs import DatasetRequest, InputRequest
 from headstart_plugins.files import FolderOptions, resolve_dataset
 from headstart_plugins.files._folder import build
+from headstart_plugins.files._sides import side_of
 from headstart_plugins.image import ImageOptions
 from headstart_plugins.image._build import build as build_kind
 
@@ -64,6 +65,68 @@ def test_split_folders_above_the_classes_are_known_by_their_usual_names(tmp_path
     assert records.items[0].key.count("/") == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [
+        ("TRAINING", "train"),
+        ("training-data", "train"),
+        ("Train images", "train"),
+        ("valid", "val"),
+        ("dev", "val"),
+        ("dataset_test", "test"),
+        ("TestSet", "test"),
+        ("eval", None),
+        ("trainval", None),
+        ("train_test", None),
+        ("data", None),
+        ("", None),
+    ],
+)
+def test_names_of_sides_are_compared_without_case_marks_and_words_that_say_nothing(name, side):
+    assert side_of(name) == side
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["train/a/1.png", "train/b/2.png", "car/3.png"], "train looks like a side of a split, car does not"),
+        (["test/1.png", "images/a/2.png", "images/b/3.png"], "test looks like a side of a split, images does not"),
+    ],
+)
+def test_one_side_beside_something_else_is_no_class_where_either_holds_class_folders(tmp_path, names, said):
+    with pytest.raises(DataError, match=said):
+        opened(touch(tmp_path, *names))
+    classes = {record.target for record in opened(tmp_path, sides=False).items}
+    assert classes == {name.partition("/")[0] for name in names}
+
+
+def test_pictures_in_the_folder_of_a_side_do_not_hide_that_it_is_one(tmp_path):
+    touch(tmp_path, *(f"{side}/{c}/{i}.png" for side in ("train", "tset") for c in "ab" for i in range(10)))
+    with pytest.raises(DataError, match="tset does not"):
+        opened(touch(tmp_path, "train/stray.png", "tset/stray.png"))
+
+
+def test_one_class_folder_is_opened_whatever_one_folder_it_has(tmp_path):
+    assert found(opened(touch(tmp_path, "dog/train/1.png"))) == [("dog/train/1.png", "dog", None)]
+
+
+def test_train_alone_is_a_side_in_the_only_folder_too(tmp_path):
+    items = opened(touch(tmp_path, "a/train/cat/1.png", "a/train/dog/2.png")).items
+    assert [(each.target, each.split) for each in items] == [("cat", "train"), ("dog", "train")]
+
+
+def test_a_folder_without_pictures_beside_sides_is_left_out_and_told(tmp_path):
+    records = opened(touch(tmp_path, "train/a/1.png", "val/a/2.png", "annotations/1.xml"))
+    assert [record.split for record in records.items] == ["train", "val"]
+    assert [each.message for each in records.findings] == ["annotations holds no pictures: left out"]
+
+
+@pytest.mark.parametrize("other", ["nested", "classes"])
+def test_labels_in_names_exclude_settings_of_class_folders(tmp_path, other):
+    with pytest.raises(UsageError, match=f"both label_pattern and {other}"):
+        opened(tmp_path, label_pattern="(a)", **{other: ("a",)})
+
+
 def test_train_beside_other_classes_is_a_class(tmp_path):
     touch(tmp_path, "train/1.png", "car/2.png", "boat/3.png")
     assert {(r.target, r.split) for r in opened(tmp_path).items} == {
@@ -76,11 +139,13 @@ def test_train_beside_other_classes_is_a_class(tmp_path):
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (["train/a/1.png", "test/a/1.png", "cat/1.png"], "train look like splits, cat does not|test, train"),
+        (["train/a/1.png", "test/a/1.png", "cat/1.png"], "test, train look like sides of a split, cat does not"),
         (["train/a/1.png", "val/a/1.png", "valid/a/2.png"], "val and valid both mean val"),
         (["val/a/1.png", "test/a/2.png"], "no train folder"),
         (["train/1.png", "test/2.png"], "no class folders"),
         (["1.png", "2.png"], "no class folders"),
+        (["train/1.png", "train/2.png", "pred/3.png"], "train: no class folders, but 2 pictures"),
+        (["train/a/1.png", "train/b/1.png", "test/readme.txt"], "test: no class folders with pictures"),
         ([], "no class folders"),
         (["cat/1.png", "dog/readme.txt"], "dog: class folder without pictures"),
         (["cat/1.png", "dog/.hidden.png"], "dog: class folder without pictures"),
@@ -176,11 +241,52 @@ def test_a_link_to_a_picture_of_another_class_is_followed(tmp_path):
     assert [record.key for record in opened(tmp_path).items] == ["cat/1.png", "cat/3.png", "dog/2.png"]
 
 
-def test_links_that_loop_are_refused(tmp_path):
+@pytest.mark.parametrize("links", ["refuse", "follow"])
+def test_links_that_loop_are_refused(tmp_path, links):
     touch(tmp_path, "cat/1.png", "dog/2.png")
     (tmp_path / "cat" / "loop").symlink_to(tmp_path)
-    with pytest.raises(DataError, match="cat/loop: symbolic link"):
-        opened(tmp_path)
+    with pytest.raises(DataError, match=r"cat/loop: symbolic link to a folder that it lies in .*loops"):
+        opened(tmp_path, links=links)
+
+
+def test_links_outside_are_refused_with_the_setting_that_follows_them(tmp_path):
+    touch(tmp_path, "data/cat/1.png", "data/dog/2.png", "store/3.png", "more/4.png", "more/5.png")
+    for name, target in (("data/dog/more", "more"), ("data/cat/3.png", "store/3.png")):
+        (tmp_path / name).symlink_to(tmp_path / target)
+        with pytest.raises(DataError, match=f"{name}: symbolic link") as caught:
+            opened(tmp_path / "data")
+        assert "--set dataset.links=follow" in caught.value.hint
+    assert found(opened(tmp_path / "data", links="follow")) == [
+        ("cat/1.png", "cat", None),
+        ("cat/3.png", "cat", None),
+        ("dog/2.png", "dog", None),
+        ("dog/more/4.png", "dog", None),
+        ("dog/more/5.png", "dog", None),
+    ]
+
+
+def test_a_class_folder_can_be_a_link(tmp_path):
+    touch(tmp_path, "data/cat/1.png", "dogs/2.png")
+    (tmp_path / "data" / "dog").symlink_to(tmp_path / "dogs")
+    assert found(opened(tmp_path / "data", links="follow")) == [("cat/1.png", "cat", None), ("dog/2.png", "dog", None)]
+
+
+def test_a_file_that_links_reach_twice_is_taken_once_a_class_and_told(tmp_path):
+    touch(tmp_path, "cat/1.png", "dog/2.png", "dog/3.png")
+    (tmp_path / "cat" / "again.png").symlink_to("1.png")
+    (tmp_path / "cat" / "dogs").symlink_to("../dog")
+    (tmp_path / "cat" / "more").symlink_to("../dog")
+    records = opened(tmp_path, links="follow")
+    assert found(records) == [
+        ("cat/1.png", "cat", None),
+        ("cat/dogs/2.png", "cat", None),
+        ("cat/dogs/3.png", "cat", None),
+        ("dog/2.png", "dog", None),
+        ("dog/3.png", "dog", None),
+    ]
+    assert records.skipped == ()
+    assert [(each.level, each.count) for each in records.findings] == [("note", 3)]
+    assert "cat/again.png, which is cat/1.png" in records.findings[0].message
 
 
 def test_paths_are_resolved_by_their_look(tmp_path):
@@ -241,7 +347,10 @@ def test_one_class_is_an_error(tmp_path, kind):
         prepare(opened(tmp_path), kind)
 
 
-def test_classes_that_differ_by_case_are_an_error_naming_both(tmp_path, kind):
-    touch(tmp_path, "Cat/1.png", "cat/2.png", "dog/3.png")
+@pytest.mark.parametrize(
+    "names", [("Cat/1.png", "cat/2.png"), ("train/Cat/1.png", "train/dog/2.png", "test/cat/3.png")]
+)
+def test_classes_that_differ_by_case_are_an_error_naming_both(tmp_path, kind, names):
+    touch(tmp_path, *names)
     with pytest.raises(DataError, match="'Cat' and 'cat' differ only by case"):
         prepare(opened(tmp_path), kind)

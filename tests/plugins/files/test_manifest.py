@@ -109,7 +109,7 @@ def test_another_encoding_is_read_when_named(tmp_path):
         ("path,label\n,cat\n", "row 2: no path"),
         ("path,label\na.png,cat\n./a.png,cat\n", r"row 3: '\./a.png' is already listed in row 2"),
         ("path,label\na.png,cat\na.png,dog\n", "row 3: 'a.png' is already listed in row 2"),
-        ("path,label,split\na.png,cat,dev\n", "row 2: split is 'dev'"),
+        ("path,label,split\na.png,cat,eval\n", "row 2: split is 'eval'"),
         ("path,text,label\na.png,x,cat\n", "both path and text"),
         ("path,label,label\na.png,x,cat\n", "two columns are named 'label'"),
         ("filename,label\na.png,cat\n", "no column path or text; found 'filename', 'label'"),
