@@ -48,7 +48,9 @@ def build(request: DatasetRequest) -> Records:
     path = Path(request.reference).expanduser()
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder")
-    paths = [file for file in walk(path).files if file.suffix.lower() == SUFFIX] if path.is_dir() else [path]
+    paths = [path]
+    if path.is_dir():  # the Hub's cache holds links to its files
+        paths = [file for file in walk(path, links="follow").files if file.suffix.lower() == SUFFIX]
     if not paths:
         raise DataError(f"{path}: no file ends in {SUFFIX}")
     root = path if path.is_dir() else path.parent

@@ -80,6 +80,20 @@ def test_shards_give_their_side_by_name_and_labels_by_the_names_in_the_file(tmp_
     assert [each for each in found(records) if each[1] == "test"] == [("cat", "test"), ("dog", "test")] * 3
 
 
+def test_a_snapshot_in_the_cache_of_the_hub_holds_links_to_its_files(tmp_path):
+    hub(tmp_path / "blobs")
+    for number, blob in enumerate(sorted((tmp_path / "blobs" / "data").iterdir())):
+        blob = blob.rename(tmp_path / "blobs" / f"{number}")
+        link = tmp_path / "snapshot" / "data" / ("test-0.parquet", "train-0.parquet", "train-1.parquet")[number]
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(blob)
+    assert resolve_dataset(str(tmp_path / "snapshot")) == "files/parquet"
+    records = opened(tmp_path / "snapshot")
+    assert records.items[0].key == "data/test-0.parquet/row-000001"
+    assert records.items[0].payload.read() == png(24)
+    assert {record.split for record in records.items} == {"train", "test"}
+
+
 def test_a_prepared_run_has_the_pixels_of_the_files_themselves(tmp_path):
     kind = build_kind(InputRequest({"size": [40, 40]}, ImageOptions()))
     data = prepared.prepare(opened(hub(tmp_path)), kind, build_target_kind(load_registry(), "class"))
