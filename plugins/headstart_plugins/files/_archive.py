@@ -2,7 +2,7 @@
 
 Nothing is unpacked by name, so no name can write anywhere; names that try are refused all the same. A zip and a plain
 tar are read where they lie. A compressed tar has no random access: it is decompressed once into a file without a name
-in the cache folder, which ends with the process.
+in the cache folder, or in that of the system for such files, which ends with the process.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import bz2
 import dataclasses
 import gzip
 import lzma
+import os
 import re
 import shutil
 import stat
@@ -21,7 +22,7 @@ import weakref
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter
@@ -103,10 +104,11 @@ def read_archive(path: Path) -> Tree:
 def _walked(path: Path, files: Iterable[Path], folders: Iterable[Path]) -> Walk:
     """What `walk` would find in the unpacked folder."""
     hidden: set[Path] = set()
+    above = len(path.parts)
 
     def shown(places: Iterable[Path]) -> Iterator[Path]:
         for place in places:
-            parts = place.relative_to(path).parts
+            parts = place.parts[above:]
             depth = next((depth for depth, part in enumerate(parts, start=1) if is_hidden(part)), None)
             if depth is None:
                 yield place
@@ -229,7 +231,10 @@ def _decompressed(path: Path, opened: Compressed) -> IO[bytes]:
     """What a compressed file holds, in a file without a name. Raises DataError where that would take more than half of
     what is free."""
     folder = cache_folder()
-    make_folders(folder)
+    with suppress(OSError):
+        make_folders(folder)
+    if not os.access(folder, os.W_OK):
+        folder = Path(tempfile.gettempdir())
     limit = shutil.disk_usage(folder).free // 2
     file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # its members read it later
     try:

@@ -92,6 +92,13 @@ def test_a_compressed_tar_leaves_no_file_behind(photos, tmp_path, monkeypatch):
     assert records.items[0].payload.read() == (photos / records.items[0].key).read_bytes()
 
 
+def test_a_compressed_tar_is_read_though_the_cache_cannot_be_made(photos, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "file" / "cache"))
+    archive = shutil.make_archive(str(tmp_path / "photos"), "gztar", photos)
+    assert len(opened(archive).items) == 24
+
+
 def test_a_compressed_tar_that_would_fill_the_disk_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(archives.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1_000_000))
     shutil.make_archive(str(tmp_path / "zeros"), "gztar", tarred_zeros(tmp_path / "zeros"))
