@@ -155,5 +155,8 @@ def _first_parquet(path: Path) -> Path | None:
         return path
     if not path.is_dir():
         return None
-    named = sorted(each for each in path.iterdir() if each.name.lower() in ("data", *SPLIT_NAMES))
+    try:
+        named = sorted(each for each in path.iterdir() if each.name.lower() in ("data", *SPLIT_NAMES))
+    except OSError:  # whoever opens it says so
+        return None
     return next((file for folder in (path, *named) for file in sorted(folder.glob("*.parquet"))), None)
