@@ -44,6 +44,8 @@ bench: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks/startup.py
 	$(BIN)/python tests/benchmarks/memory.py
 	$(BIN)/python tests/benchmarks/dense.py
+	$(BIN)/python tests/benchmarks/one_picture.py
+	$(BIN)/python tests/benchmarks/busy.py
 	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/heads.py
 	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/heads.py
 	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/extraction.py

@@ -38,7 +38,7 @@ def _keep_what_older_code_computed_out():
 def _have_the_threads_that_commands_have():
     """XLA asks once, at whatever it computes first; a run in this process and one in its own have the same bits only
     with the same number of threads."""
-    from headstart.backend import available_threads
+    from headstart.threads import available_threads
 
     os.environ.setdefault("NPROC", str(available_threads()))
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from headstart_cli.options import AsJson, Debug, DisablePlugins, registry_without
-from headstart_cli.output import message_console, print_rows, print_text
+from headstart_cli.output import message_console, print_heading, print_rows, print_text
 
 
 def check(
@@ -43,6 +43,12 @@ def check(
     if findings or as_json:
         rows = [dataclasses.asdict(finding) for finding in findings]
         print_rows(rows, ("level", "message", "count", "hint"), as_json=as_json)
+        for finding in findings if not as_json else ():
+            if any(case not in finding.message for case in finding.cases):  # it names the first few
+                print_heading(finding.message.partition("\n")[0])
+                for case in finding.cases:
+                    print_text(f"  {case}")
+                print_text()
     else:
         print_text("nothing to say: the data is sound")
     if any(finding.level == "error" for finding in findings):

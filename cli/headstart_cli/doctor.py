@@ -5,6 +5,7 @@ Nothing is imported to look at it: versions come from metadata.
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from collections.abc import Iterator, Mapping
@@ -70,6 +71,11 @@ def _show(found: dict[str, Any]) -> None:
     chosen = found["backend"]["chosen"]
     print_text(f"installed: {cell(found['backend']['installed'])}")
     print_text(f"taken: {chosen['name']} ({chosen['origin']})" if chosen else found["backend"]["problem"])
+    print_heading("threads")
+    threads = found["threads"]
+    quota = "" if threads["quota"] is None else f"; control groups leave this process {threads['quota']:g}"
+    print_text(f"{threads['taken']} of {threads['cores']} cores{quota}")
+    print_text(f"they wait {threads['waiting']}")
     print_heading("local store")
     store = found["store"]
     print_text(f"{store['path']} ({'there' if store['exists'] else 'not there yet'})")
@@ -93,7 +99,9 @@ def _state(plugin: Mapping[str, Any]) -> str:
 def diagnose(backend: str | None, disable: list[str] | None) -> dict[str, Any]:
     """Everything there is to say about this installation; problems are part of the answer, not exceptions."""
     from headstart.backend import store_root
+    from headstart.threads import available_threads, cpu_quota, how_threads_wait, wait_passively
 
+    wait_passively()
     registry = registry_without(disable)
     packages = {name: _version(name) for name in PACKAGES}
     chosen = _backend(backend)
@@ -104,6 +112,12 @@ def diagnose(backend: str | None, disable: list[str] | None) -> dict[str, Any]:
         "platform": platform.platform(),
         "packages": packages,
         "backend": chosen,
+        "threads": {
+            "taken": available_threads(),
+            "cores": os.cpu_count(),
+            "quota": cpu_quota(),
+            "waiting": how_threads_wait(),
+        },
         "plugins": [asdict(info) for info in registry.plugins],
         "store": {"path": str(root), "exists": root.is_dir()},
         "advice": [*_advice(packages, chosen), *_plugin_advice(registry), *_weights_advice(registry)],

@@ -40,6 +40,8 @@ def evaluate(
     """Score a run's model: on its own held-out samples, or on other data."""
     opened = _open(run, disable_plugin)
     evaluation = opened.evaluate(data, split=split, backend=backend, predictions=predictions)
+    for warning in evaluation.document["warnings"]:
+        say(f"warning: {warning}")
     if predictions is not None:
         say(f"answers written to {predictions}")
     if as_json:

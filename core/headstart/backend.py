@@ -7,6 +7,7 @@ installed of jax and torch. The file keras.json of the user is neither read nor 
 
 from __future__ import annotations
 
+import gc
 import importlib
 import importlib.util
 import os
@@ -17,6 +18,7 @@ from pathlib import Path
 from headstart.errors import UsageError
 from headstart.interrupts import import_library
 from headstart.specs.base import BACKENDS
+from headstart.threads import available_threads, wait_passively
 
 VARIABLE = "KERAS_BACKEND"
 HOME_VARIABLE = "KERAS_HOME"
@@ -90,7 +92,8 @@ DETERMINISTIC_XLA = "--xla_gpu_deterministic_ops=true"
 
 
 def activate(choice: BackendChoice, threads: int | None = None, *, deterministic: bool = False) -> None:
-    """Announce `choice`, import Keras where it is not loaded, and set precision, layout and, if given, threads.
+    """Announce `choice`, import Keras where it is not loaded, and set precision, layout and threads, by default as many
+    as this process may use; they sleep where they wait, see `wait_passively`.
 
     With `deterministic` only operations are used that give the same bits each time, on accelerators too; one that has
     no such form is an error there. On processors all operations do for a given number of threads.
@@ -98,13 +101,13 @@ def activate(choice: BackendChoice, threads: int | None = None, *, deterministic
     Raises UsageError where JAX was loaded before without that, and runs on an accelerator: it reads it once.
     """
     announce(choice)
-    if (
-        choice.name == "jax"
-    ):  # compile once a machine, not a run; small programs too: Keras draws each weight's shape by one
+    wait_passively()
+    threads = threads or available_threads()
+    if choice.name == "jax":
+        # Compile once a machine, not a run; small programs too: Keras draws each weight's shape by one.
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder() / "jax"))
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-        if threads is not None:
-            os.environ["NPROC"] = str(threads)  # XLA reads it once, when it starts its pool of threads
+        os.environ["NPROC"] = str(threads)  # XLA reads it once, when it starts its pool of threads
     if deterministic:
         if choice.name == "torch":
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -118,10 +121,10 @@ def activate(choice: BackendChoice, threads: int | None = None, *, deterministic
             os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {DETERMINISTIC_XLA}".strip()
     if loaded_backend() is None:
         _import_keras()
-    if choice.name == "torch" and threads is not None:
-        importlib.import_module("torch").set_num_threads(threads)
     if choice.name == "torch":
-        importlib.import_module("torch").use_deterministic_algorithms(deterministic)
+        torch = importlib.import_module("torch")
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(deterministic)
     configure_keras()
 
 
@@ -133,13 +136,6 @@ def is_deterministic(backend: str) -> bool:
     return DETERMINISTIC_XLA in os.environ.get("XLA_FLAGS", "")
 
 
-def available_threads() -> int:
-    """The processor threads that this process may use: its share of the cores, or fewer by OMP_NUM_THREADS."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    return min(cores, int(asked)) if asked.isdecimal() and int(asked) > 0 else cores
-
-
 def _import_keras() -> None:
     """Import Keras with a home of ours, so that it neither reads nor creates a keras.json of the user.
 
@@ -148,6 +144,10 @@ def _import_keras() -> None:
     """
     named = HOME_VARIABLE in os.environ
     os.environ.setdefault(HOME_VARIABLE, str(store_root() / "keras"))
+    collecting = gc.isenabled()
+    # What an import makes stays. Looking for garbage in it, again and again, takes a third of a short command's time.
+    gc.collect()
+    gc.disable()
     try:
         import_library("keras")
     except Exception as exc:
@@ -156,6 +156,9 @@ def _import_keras() -> None:
             hint="`headstart doctor` names packages whose files are damaged; install what it names again",
         ) from exc
     finally:
+        if collecting:
+            gc.freeze()
+            gc.enable()
         if not named:
             del os.environ[HOME_VARIABLE]  # read at import only; other programs started from here keep their own
 

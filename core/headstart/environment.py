@@ -10,6 +10,7 @@ from typing import Any
 from headstart.backend import is_deterministic
 from headstart.host.discovery import installed_release
 from headstart.registry import Registry
+from headstart.threads import how_threads_wait
 
 PACKAGES = (
     "headstart", "keras", "jax", "jaxlib", "torch", "numpy", "pillow", "scikit-learn", "pluggy", "typer", "rich",
@@ -42,6 +43,7 @@ def describe(registry: Registry, backend: str, *, precision: str, threads: int) 
         "processor": processor(),
         "cores": os.cpu_count(),
         "threads": threads,
+        "waiting": how_threads_wait(),
         "backend": backend,
         "precision": precision,
         "layout": keras.config.image_data_format(),

@@ -19,8 +19,9 @@ from headstart.specs import Batch, Facts, InputKind, Prepared, Stored, Task, Tri
 if TYPE_CHECKING:
     from headstart.engine.step import Forward, ScoreStep
 
-BATCH = 32
-"""Rows a call: the one static shape of a batch, but for its length where rows differ in length."""
+SIZES = (1, 8, 32)
+"""Rows a call: the static shapes of a batch, but for its length where rows differ in length."""
+BATCH = SIZES[-1]
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ class Predictor:
 
     `forward` is from (batch, ...) input tensors to the head's outputs, or to what the task generates; `axes` are the
     length axes of those that have one, without the batch axis. `score` is there where a head is fed its targets, or
-    where the task generates: teacher-forced outputs and losses.
+    where the task generates: teacher-forced outputs and losses. `sizes` are the rows a call that `forward` is for: few
+    inputs take the smallest that holds all their rows, more than fit into the largest take that one throughout.
     """
 
     kind: InputKind
@@ -59,6 +61,7 @@ class Predictor:
     forward: Forward
     score: ScoreStep | None = None
     axes: Mapping[str, int] = field(default_factory=dict)
+    sizes: tuple[int, ...] = SIZES
 
     def predict(self, raw: Any, *, top_k: int = 1) -> Any:
         """Answer one raw input (path, bytes or array), or a list of them.
@@ -92,7 +95,7 @@ class Predictor:
             found = []
             for start in range(0, len(rows.facts), BATCH):
                 picked = np.arange(start, min(start + BATCH, len(rows.facts)))
-                padded = np.resize(picked, BATCH)
+                padded = np.resize(picked, self._size_for(len(rows.facts)))
                 scored = score(take(rows.tensors, padded), take(targets, padded))
                 found.append(scored.losses[: len(picked)])
             return np.concatenate(found)
@@ -108,7 +111,8 @@ class Predictor:
             flat = [row for rows in prepared for row in rows]
             owners = np.repeat(np.arange(len(prepared)), [len(rows) for rows in prepared])
             facts = tuple(row.facts for row in flat)
-            parts = [self._run(flat[start : start + BATCH]) for start in range(0, len(flat), BATCH)]
+            size = self._size_for(len(flat) if len(payloads) <= BATCH else len(payloads))
+            parts = [self._run(flat[start : start + size], size) for start in range(0, len(flat), size)]
             tensors, outputs = (concatenated(each) for each in zip(*parts, strict=True))
             rows = Rows(tensors, outputs, facts, owners)
             firsts = np.searchsorted(owners, np.arange(len(prepared)))
@@ -122,6 +126,9 @@ class Predictor:
             yield Answered(answers, tuple(facts[first] for first in firsts), notes, rows)
             del parts, tensors, outputs, answers, rows  # or two batches of dense outputs are there at a time
 
+    def _size_for(self, rows: int) -> int:
+        return next((size for size in self.sizes if size >= rows), self.sizes[-1])
+
     def _prepared(
         self, payloads: Sequence[Any]
     ) -> Iterator[tuple[list[Sequence[Prepared]], tuple[tuple[str, ...], ...]]]:
@@ -133,10 +140,10 @@ class Predictor:
             prepared = [prepared_of(self.kind, *each) for each in zip(read, places, strict=True)]
             yield prepared, tuple(sample.notes for sample in read)
 
-    def _run(self, rows: Sequence[Prepared]) -> tuple[Batch, Batch]:
-        """Tensors and outputs of some rows, BATCH at most: computed as a whole batch, filled up with the last row, as
-        long as the longest of them needs. Both are returned at their full length."""
-        filled = [*rows, *[rows[-1]] * (BATCH - len(rows))]
+    def _run(self, rows: Sequence[Prepared], size: int) -> tuple[Batch, Batch]:
+        """Tensors and outputs of some rows, `size` at most: computed as a batch of that, filled up with the last row,
+        as long as the longest of them needs. Both are returned at their full length."""
+        filled = [*rows, *[rows[-1]] * (size - len(rows))]
         tensors = {name: np.stack([row.tensors[name] for row in filled]) for name in self.kind.tensors}
         real = slice(0, len(rows))
         if not isinstance(self.kind, Trims):
@@ -145,7 +152,7 @@ class Predictor:
         used = np.array([longest if row.length is None else row.length for row in filled])
         lengths = Lengths(used, self.kind.lengths)
         axes = {name: spec.length_axis for name, spec in self.kind.tensors.items() if spec.length_axis is not None}
-        static = lengths.of_batch(np.arange(BATCH))
+        static = lengths.of_batch(np.arange(size))
         outputs = padded_from(self.forward(cut_to(tensors, axes, static, longest)), self.axes, static, longest)
         return take(tensors, real), take(outputs, real)
 

@@ -193,7 +193,7 @@ class Run:
         come.
         """
         name = self.use_backend(backend)
-        samples = self._own(split) if data is None else self._other(data)
+        samples, warnings = (self._own(split), ()) if data is None else self._other(data)
         predictor, task = self.artefact.predictor, self.artefact.task
         with open_predictions(predictions, task) if predictions else nullcontext() as table:
             scored = {
@@ -204,6 +204,7 @@ class Run:
             "backend": name,
             "data": data or self.recipe.data,
             "samples": {each.split: len(each.keys) for each in samples},
+            "warnings": list(warnings),
             "primary_metric": task.primary_metric,
             "higher_is_better": task.higher_is_better,
             **documents(scored),
@@ -240,8 +241,8 @@ class Run:
 
         return open_records(self.resolved, self.registry)
 
-    def _other(self, data: str) -> list[Labelled]:
-        """Every labelled row of other data, under `test`."""
+    def _other(self, data: str) -> tuple[list[Labelled], tuple[str, ...]]:
+        """Every labelled row of other data that can be read, under `test`; and what its user should know of it."""
         from headstart.data.array_store import ArrayStore
         from headstart.data.prepared import prepare_unsplit
         from headstart.runs.planning import open_records
@@ -269,7 +270,8 @@ class Run:
             store = ArrayStore(scratch=Path(scratch))
             checked = prepare_unsplit(records, self.artefact.kind, self._target_kind, store=store)
         ordered = tuple(payloads[key] for key in checked.keys)
-        return [Labelled("test", checked.keys, ordered, checked.values, self._target_kind)]
+        warnings = tuple(finding.message for finding in checked.findings if finding.level == "warning")
+        return [Labelled("test", checked.keys, ordered, checked.values, self._target_kind)], warnings
 
     def report(self, reporters: Sequence[str] | None = None, *, interactive: bool = False) -> list[str]:
         """Draw the reports again from the folder; returns a message for each reporter that raised."""

@@ -10,6 +10,7 @@ and after, round by round:
     P4, P5   `finetune.py`: a training step, and an epoch of the top quarter, each as a ratio to its own control
     P7       `headstart --help`
     P8       the peak of anonymous memory of `headstart fit` at N pictures and at ten times as many (`memory.py`)
+    L0, L1   `busy.py` and `one_picture.py` of this checkout, in the environment of each
 
 A ratio above 1 says that this checkout is the faster, or the smaller, one.
 """
@@ -29,7 +30,7 @@ from picture_folders import picture_folder
 from processes import environment, timed
 from sweep import ROOT, show
 
-ROWS = ("P1", "P4", "P7", "P8")
+ROWS = ("P1", "P4", "P7", "P8", "L0", "L1")
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def main() -> int:
     """Measure in turn, and print the table row by row."""
     given = parse()
     sides = Side("before", given.before.resolve()), Side("after", ROOT)
-    measures = {"P1": fits, "P4": steps, "P7": helps, "P8": peaks}
+    measures = {"P1": fits, "P4": steps, "P7": helps, "P8": peaks, "L0": busy, "L1": one_picture}
     found = [each for row in given.rows for each in measures[row](sides, given)]
     title = f"{sides[0].path} beside {sides[1].path}, {given.rounds} rounds in turn; a ratio above 1 is for the latter"
     show(("row", "what", "before", "after", "ratio"), [each.cells() for each in found], title=title)
@@ -161,6 +162,33 @@ def peaks(sides: Sequence[Side], given: argparse.Namespace) -> Iterator[Beside]:
             f"{backend}: peak at ten times over the peak at {given.memory_count}",
             *(growth[s.name] for s in sides),
         )
+
+
+def busy(sides: Sequence[Side], given: argparse.Namespace) -> Iterator[Beside]:
+    """L0: each side over its own controls."""
+    yield from scripted("busy", [], sides, given)
+
+
+def one_picture(sides: Sequence[Side], given: argparse.Namespace) -> Iterator[Beside]:
+    """L1 and L1m: each side over its own controls."""
+    yield from scripted("one_picture", ["--backends", *given.backends], sides, given)
+
+
+def scripted(name: str, flags: Sequence[str], sides: Sequence[Side], given: argparse.Namespace) -> Iterator[Beside]:
+    """Every ratio of a script of this checkout that knows of no way to run but the command line; less is better."""
+    script = (ROOT / "tests" / "benchmarks" / f"{name}.py").resolve()
+    medians: dict[tuple[str, str, str], list[float]] = {}
+    for side in sides:
+        out = (given.out / f"{name}-{side.name}").resolve()
+        found = out.with_suffix(".json")
+        told = " ".join([*flags, "--rounds", str(given.rounds), "--out", str(out), "--json", str(found)])
+        timed(("sh", "-c", f"{side.path}/.venv/bin/python {script} {told} >&2 && echo {{}}"), environment())
+        for each in json.loads(found.read_text("utf-8"))["ratios"]:
+            key = each["row"], f"{each['what']}, over {each['against']}", side.name
+            medians[key] = [statistics.median(each["ratios"])]
+        print(f"{name} {side.name} done", file=sys.stderr, flush=True)
+    for row, what in dict.fromkeys(key[:2] for key in medians):
+        yield Beside(row, what, *(medians[row, what, side.name] for side in sides))
 
 
 if __name__ == "__main__":

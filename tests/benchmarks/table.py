@@ -3,7 +3,8 @@
     python tests/benchmarks/table.py                # what is below runs/bench
     python tests/benchmarks/table.py --quick        # what is below runs/bench/quick; BENCHMARKS.md stays as it is
 
-It measures nothing: each benchmark leaves a JSON file there. What limits a row that misses its goal stands in
+It measures nothing: each benchmark leaves a JSON file there. Rows of benchmarks that left none stay as the table had
+them, each with the machine and day that it was measured on. What limits a row that misses its goal stands in
 limits.toml, by hand, from profiles. The tables of strategies, which `strategies.py` wrote, stay as they are.
 """
 
@@ -14,7 +15,7 @@ import json
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from sweep import ROOT, show
 HERE = Path(__file__).parent
 LIMITS = HERE / "limits.toml"
 COLUMNS = ("row", "what", "against", "measured: median [range]", "floor", "goal", "met")
+Run = tuple[list[Ratio], Mapping[str, Any]]
+"""What one benchmark found, and the document around it."""
 HEAD = """# Benchmarks
 
 What `make bench` measured last. Each figure is a ratio: how many times faster than the control beside it, medians over
@@ -47,18 +50,20 @@ class Limit:
 def main() -> int:
     """Read, print and write; 2 where there is nothing."""
     given = parse()
-    documents = [(path, *read_ratios(path)) for path in sorted(given.found.glob("*.json"))]
-    if not documents:
+    measured = {path.stem: read_ratios(path) for path in given.found.glob("*.json")}
+    if not measured:
         print(f"nothing was measured yet: no JSON file below {given.found}", file=sys.stderr)
         return 2
-    ratios = sorted((each for _, found, _ in documents for each in found), key=_order)
-    show(COLUMNS, [_line(each) for each in ratios], title="Ratios")
     beside = (given.found / "table" if given.quick else HERE) / "benchmarks"
     beside.parent.mkdir(parents=True, exist_ok=True)
-    _write_json(beside.with_suffix(".json"), ratios, [(path.stem, document) for path, _, document in documents])
+    known = _read_json(beside.with_suffix(".json")) if not given.quick and beside.with_suffix(".json").exists() else {}
+    runs = dict(sorted({**known, **measured}.items()))
+    ratios = sorted((each for found, _ in runs.values() for each in found), key=_order)
+    show(COLUMNS, [_line(each) for each in ratios], title="Ratios")
+    _write_json(beside.with_suffix(".json"), runs)
     draw(ratios, beside.with_suffix(".png"))
     if not given.quick:
-        page, told = _page(ratios, [(path.stem, document) for path, _, document in documents]), ROOT / "BENCHMARKS.md"
+        page, told = _page(ratios, [(name, told) for name, (_, told) in runs.items()]), ROOT / "BENCHMARKS.md"
         kept = sections_of(told.read_text(encoding="utf-8")) if told.exists() else {}
         told.write_text(with_sections(page, kept), encoding="utf-8")
     return 0
@@ -93,10 +98,24 @@ def _digits(value: float) -> int:
     return 3 if value < 2 else 2 if value < 10 else 1
 
 
-def _write_json(path: Path, ratios: Sequence[Ratio], documents: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
-    lines = [{**asdict(each), "median": each.median, **_marks(each)} for each in ratios]
-    runs = {name: {key: value for key, value in document.items() if key != "ratios"} for name, document in documents}
-    path.write_text(json.dumps({"ratios": lines, "runs": runs}, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+def _write_json(path: Path, runs: Mapping[str, Run]) -> None:
+    lines = [
+        {"run": name, **asdict(each), "median": each.median, **_marks(each)}
+        for name, (found, _) in runs.items()
+        for each in found
+    ]
+    told = {name: {key: value for key, value in run.items() if key != "ratios"} for name, (_, run) in runs.items()}
+    path.write_text(json.dumps({"ratios": lines, "runs": told}, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _read_json(path: Path) -> dict[str, Run]:
+    """What `_write_json` wrote."""
+    document = json.loads(path.read_text(encoding="utf-8"))
+    found: dict[str, list[Ratio]] = {name: [] for name in document["runs"]}
+    for line in document["ratios"]:
+        values = {each.name: line[each.name] for each in fields(Ratio)}
+        found[line["run"]].append(Ratio(**{**values, "ratios": tuple(line["ratios"])}))
+    return {name: (found[name], run) for name, run in document["runs"].items()}
 
 
 def _marks(ratio: Ratio) -> Mapping[str, Any]:

@@ -47,12 +47,15 @@ def broken(pictures):
 def test_everything_is_told_at_once_errors_first(broken, capsys):
     code, found = findings(capsys, broken)
     assert code == 3
-    assert [set(each) for each in found] == [{"level", "message", "count", "hint"}] * len(found)
+    assert [set(each) for each in found] == [{"level", "message", "count", "hint", "cases"}] * len(found)
     told = [(each["level"], each["count"]) for each in found]
     assert told == [("error", 2), ("error", 1), ("warning", 1), ("note", 1)]
     assert "2 of 24 samples cannot be read" in found[0]["message"]
     assert found[1]["message"] == "class 'rare' has 1 sample; 3 sides need at least 3"
-    assert found[1]["hint"] == "add samples, leave the class out, or give the splits yourself"
+    assert found[1]["hint"] == (
+        "add samples, or give the splits yourself; --set dataset.rare=drop leaves the class out, "
+        "and dataset.rare=train leaves it in train alone"
+    )
     assert "contradicting labels" in found[2]["message"]
 
 
@@ -119,3 +122,44 @@ def test_no_framework_is_loaded_for_it():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "0 []"
+
+
+@pytest.fixture
+def leaking(tmp_path, pictures):
+    """The same two classes on two given sides, seven pictures on both."""
+    for label in ("dark", "light"):
+        for side, shade in (("train", 40), ("test", 120)):
+            (tmp_path / "sides" / side / label).mkdir(parents=True)
+            for number in range(10):
+                colour = (10 * number, shade, 99 if label == "dark" else 200)
+                Image.new("RGB", (20, 20), colour).save(tmp_path / "sides" / side / label / f"{number}.png")
+    for number in range(7):
+        source = tmp_path / "sides" / "test" / "dark" / f"{number}.png"
+        (tmp_path / "sides" / "train" / "dark" / f"copy{number}.png").write_bytes(source.read_bytes())
+    return tmp_path / "sides"
+
+
+def test_every_pair_on_two_given_sides_is_printed(leaking, capsys):
+    assert run_arguments(["check", str(leaking)]) == 3
+    shown = capsys.readouterr().out
+    assert "7 contents are on two sides" in shown
+    assert "and 2 more" in shown
+    for number in range(7):
+        pair = f"train/dark/copy{number}.png (train) and test/dark/{number}.png (test) have the same content"
+        assert f"\n  {pair}\n" in shown
+    code, (found,) = findings(capsys, leaking)
+    assert code == 3
+    assert len(found["cases"]) == found["count"] == 7
+
+
+def test_settings_say_what_may_be_lacking(leaking, broken, capsys):
+    code, (found,) = findings(capsys, leaking, "--set", "dataset.copies=drop")
+    assert code == 0
+    assert (found["level"], found["count"]) == ("warning", 7)
+    code, found = findings(capsys, broken, "--set", "dataset.rare=train", "--set", "dataset.unreadable=0.1")
+    assert code == 0
+    assert [each["level"] for each in found] == ["warning", "warning", "warning", "note"]
+    assert run_arguments(["check", str(broken), "--set", "dataset.rare=some"]) == 2
+    assert "must be one of 'refuse', 'drop', 'train'" in capsys.readouterr().err
+    assert run_arguments(["check", str(broken), "--set", "dataset.unreadable=5"]) == 2
+    assert "must be at most 1" in capsys.readouterr().err

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from headstart.hookspecs import hookimpl
 from headstart.options import option
-from headstart.specs import DatasetSpec
+from headstart.specs import DatasetSpec, Tolerances
 
 @dataclass(frozen=True)
-class Options:
+class Options(Tolerances):
     """What is read."""
 
     suffix: str = option(".npy", "Which files are read.")
@@ -39,27 +39,28 @@ from pathlib import Path
 import numpy as np
 
 from headstart.errors import DataError, UsageError
-from headstart.specs import Record, Records, Skipped
+from headstart.specs import Record, Records, Skipped, Tolerances
 
 COUNTER = itertools.count(1)
 
 def build(request):
     """One record a file, `folder`/class-number.npy; or twelve made ones."""
     if request.reference is None:
-        return made()
+        return made(request.options)
     folder = Path(request.reference)
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder")
     files = sorted(folder.glob("*" + request.options.suffix))
     items = [record(file) for file in files]
-    return Records(medium="image", items=tuple(items), symmetries=frozenset(), skipped=())
+    return Records(medium="image", items=tuple(items), symmetries=frozenset(), skipped=(), tolerances=request.options)
 
 def record(file):
     return Record(key=file.stem, payload=np.load(file), target=file.stem.partition("-")[0])
 
-def made():
+def made(options):
     pixels = np.random.default_rng(0).integers(0, 256, (12, 8, 8), np.uint8)
-    return Records("image", tuple(Record(f"made-{i}", pixels[i], "ab"[i % 2]) for i in range(12)))
+    items = tuple(Record(f"made-{i}", pixels[i], "ab"[i % 2]) for i in range(12))
+    return Records("image", items, tolerances=options)
 '''
 
 
@@ -80,7 +81,8 @@ DISJOINT = "test_its_own_splits_are_disjoint"
 SPLIT = "test_headstart_can_split_it"
 ABSENT = "test_a_reference_that_leads_nowhere_is_refused"
 UNTOUCHED = "test_opening_it_changes_nothing_on_disk"
-OPENING = (SOUND, LEARNED, READ, TWICE, DISJOINT, SPLIT, UNTOUCHED)
+TOLERANCES = "test_its_tolerances_are_what_its_options_say"
+OPENING = (SOUND, LEARNED, READ, TWICE, DISJOINT, SPLIT, UNTOUCHED, TOLERANCES)
 """What needs records."""
 
 KEY, PAYLOAD, TARGET = "key=file.stem", "payload=np.load(file)", 'target=file.stem.partition("-")[0]'
@@ -176,6 +178,14 @@ BUGS = {
         ),
         {SPLIT: "it cannot be split: class 'c' has 1 sample; 3 sides need at least 3"},
     ),
+    "tolerances that are not handed on": (
+        (", tolerances=request.options", ""),
+        {TOLERANCES: "`tolerances` is None; it was opened with .*Write `tolerances=request.options`"},
+    ),
+    "tolerances of its own": (
+        ("tolerances=request.options", "tolerances=Tolerances()"),
+        {TOLERANCES: "`tolerances` is Tolerances.*unreadable=0.01"},
+    ),
     "an absent path that is data": (
         ('raise UsageError(f"{folder}: no such folder")', 'raise DataError("nothing there")'),
         {ABSENT: r"the absent path \S+not-there raises DataError: nothing there"},
@@ -194,7 +204,7 @@ BUGS = {
     ),
     "a picture that is turned on disk": (
         (RETURN, "    np.save(files[0], np.load(files[0]).T)\n" + RETURN),
-        {UNTOUCHED: r"changes the data: a-00.npy \(altered\)", TWICE: "record 0 is 'a-00' and then 'a-00', or differs"},
+        {UNTOUCHED: r"changes the data: a-00.npy \(altered\)", TWICE: "another process finds other records"},
     ),
     "files that are touched": (
         (RETURN, "    os.utime(files[0])\n" + RETURN),
@@ -237,7 +247,7 @@ def test_a_bug_in_a_dataset_is_told_by_what_asserts_it(garden, bug):
 
 
 def test_a_reference_given_to_a_dataset_that_takes_none_has_to_be_refused(garden):
-    plant(garden, ("    if request.reference is None:\n        return made()", "    return made()"))
+    plant(garden, ("    if request.reference is None:\n        return made(", "    return made("))
     assert_fails_only(named(DatasetOpened, "planted/inside"), {ABSENT: "the absent path .* is accepted"})
 
 

@@ -242,14 +242,6 @@ def test_an_unknown_name_of_the_package_is_an_attribute_error():
         headstart.fitt  # noqa: B018
 
 
-@pytest.mark.parametrize(("asked", "fewer"), [("1", True), ("", False), ("many", False), ("0", False)])
-def test_a_process_takes_its_share_of_the_cores_or_what_omp_num_threads_leaves_it(monkeypatch, asked, fewer):
-    monkeypatch.setenv("OMP_NUM_THREADS", asked)
-    cores = len(os.sched_getaffinity(0))
-
-    assert backend.available_threads() == (1 if fewer else cores)
-
-
 def test_threads_that_are_asked_for_are_set_on_pytorch():
     program = (
         "from headstart.backend import BackendChoice, activate\n"

@@ -180,6 +180,16 @@ def test_a_class_whose_name_no_file_can_hold_is_refused_before_training(
     assert not (tmp_path / "run").exists()
 
 
+def test_what_is_left_out_of_other_data_is_told(finished, tmp_path, pictures_of):
+    other = pictures_of(tmp_path / "other", each=40)
+    (other / "1" / "bad.png").write_bytes(b"no picture")
+    document = finished.run.evaluate(f"image_folder:{other}").document
+    assert document["samples"] == {"test": 120}
+    (warning,) = document["warnings"]
+    assert warning.startswith("1 left out: ")
+    assert "bad.png" in warning
+
+
 def test_other_data_may_have_one_class(finished, tmp_path, pictures_of):
     other = pictures_of(tmp_path / "other", classes=("2",), each=5)
     assert finished.run.evaluate(f"image_folder:{other}").document["samples"] == {"test": 5}

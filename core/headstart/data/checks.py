@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
 from headstart.data.split_file import SPLITS, SplitRow
 from headstart.errors import DataError
-from headstart.specs import Finding, Record, Skipped, TargetKind
+from headstart.specs import Finding, Record, Skipped, TargetKind, Tolerances
 
 MAX_LISTED = 5
 MAX_ERRORS = 20
 """Errors that one message lists; `headstart check` prints them all."""
-MAX_UNREADABLE = 0.01
-"""Share of records that may be unreadable; they are left out and listed."""
+LISTS_ALL = "`headstart check DATA` lists them all"
 WARNING = "warning: "
 
 
@@ -29,14 +29,29 @@ def raise_errors(findings: Iterable[Finding]) -> None:
         return
     if len(errors) == 1:
         raise DataError(errors[0].message, hint=errors[0].hint)
-    listed = "".join(
-        f"\n  - {error.message}" + (f" ({error.hint})" if error.hint else "") for error in errors[:MAX_ERRORS]
-    )
-    more = len(errors) - MAX_ERRORS
+    hints = {error.hint for error in errors}
+    shared = hints.pop() if len(hints) == 1 else None  # told once
+    told = [error.message + (f" ({error.hint})" if error.hint and not shared else "") for error in errors]
+    hint = "`headstart check DATA` lists everything that is to be said of data"
     raise DataError(
-        f"{len(errors)} things are wrong with the data:{listed}" + (f"\n  - and {more} more" if more > 0 else ""),
-        hint="`headstart check DATA` lists everything that is to be said of data",
+        f"{len(errors)} things are wrong with the data:{listed(told, MAX_ERRORS)}",
+        hint=f"{shared}; {hint}" if shared else hint,
     )
+
+
+def listed(lines: Sequence[str], most: int = MAX_LISTED) -> str:
+    """The first of `lines`, each on one of its own, and how many more there are."""
+    return "".join(f"\n  - {line}" for line in _first(lines, most))
+
+
+def named(texts: Sequence[str], most: int = MAX_LISTED) -> str:
+    """The first of `texts` in one line, and how many more there are."""
+    return "; ".join(_first(texts, most))
+
+
+def _first(texts: Sequence[str], most: int) -> list[str]:
+    more = len(texts) - most
+    return [*texts[:most], *([f"and {more} more"] if more > 0 else [])]
 
 
 def record_findings(items: Sequence[Record], check: Callable[[Sequence[Record]], Iterable[Finding]]) -> list[Finding]:
@@ -73,34 +88,53 @@ def target_findings(items: Sequence[Record], targets: TargetKind) -> list[Findin
     return [Finding("error", same[0].message, len(same), same[0].hint) for same in failed.values()]
 
 
-def unreadable_findings(failed: Sequence[Skipped], total: int) -> list[Finding]:
-    """An error listing the first few where more than 1 % of `total` records could not be read; else a warning with the
-    count of those that are left out, whose list is `PreparedData.skipped`."""
+def unreadable_findings(
+    failed: Sequence[Skipped], total: int, tolerances: Tolerances | None, *, can_set: bool = True
+) -> list[Finding]:
+    """An error listing the first few where more of `total` records could not be read than the data may lack, or none
+    could; else a warning with the count of those that are left out, whose list is `PreparedData.skipped`.
+
+    Only where the user `can_set` tolerances, the setting is named.
+    """
     if not failed:
         return []
-    if len(failed) <= MAX_UNREADABLE * total:
-        listed = "; ".join(one.reason for one in failed[:MAX_LISTED])  # which names the file
-        return [Finding("warning", f"{len(failed)} left out: {listed}", len(failed))]
-    listed = "".join(f"\n  - {one.reason}" for one in failed[:MAX_LISTED])
-    more = len(failed) - MAX_LISTED
-    return [
-        Finding(
-            "error",
-            f"{len(failed)} of {total} samples cannot be read (up to 1 % would be left out):{listed}"
-            + (f"\n  - and {more} more" if more > 0 else ""),
-            len(failed),
-            "repair or remove them; nothing was changed",
-        )
-    ]
+    share = (tolerances or Tolerances()).unreadable
+    reasons = tuple(one.reason for one in failed)  # which name the file
+    if len(failed) <= share * total and len(failed) < total:
+        return [Finding("warning", f"{len(failed)} left out: {named(reasons)}", len(failed), cases=reasons)]
+    hint = "repair or remove them; nothing was changed"
+    if can_set and tolerances is not None and len(failed) < total:
+        enough = math.ceil(100 * len(failed) / total) / 100
+        hint = f"repair or remove them, or leave them out with --set dataset.unreadable={enough:g}; nothing was changed"
+    message = f"{len(failed)} of {total} samples cannot be read (up to {100 * share:g} % would be left out)"
+    return [Finding("error", f"{message}:{listed(reasons)}", len(failed), _with_all(hint, reasons), reasons)]
 
 
-def given_split_findings(rows: Sequence[SplitRow]) -> list[Finding]:
-    """Errors where equal contents or one group stand on two sides that the dataset itself fixed."""
-    contents = _grouped(rows, [row.content_hash for row in rows])
+def given_split_findings(rows: Sequence[SplitRow], tolerances: Tolerances | None = None) -> list[Finding]:
+    """An error about all equal contents, and one about all groups, that stand on two sides which the dataset fixed."""
     in_groups = [row for row in rows if row.group is not None]
-    groups = _grouped(in_groups, [row.group for row in in_groups])
-    found = _on_two_sides(contents, "have the same content", "remove one of them")
-    return found + _on_two_sides(groups, "belong to the group {!r}", "put each group on one side")
+    contents = _on_two_sides(_grouped(rows, [row.content_hash for row in rows]))
+    groups = _on_two_sides(_grouped(in_groups, [row.group for row in in_groups]))
+    found = []
+    if contents:
+        hint = "keep each content on one side"
+        if tolerances is not None:
+            hint += "; --set dataset.copies=drop leaves out the copies in train and val"
+        first = [f"{_one_a_side(same)} have the same content" for same in contents.values()]
+        cases = [f"{_all_with_sides(same)} have the same content" for same in contents.values()]
+        found.append(_leak("contents", first, cases, hint))
+    if groups:
+        first = [f"{_one_a_side(same)} belong to the group {name!r}" for name, same in groups.items()]
+        found.append(_leak("groups", first, first, "put each group on one side"))
+    return found
+
+
+def _leak(what: str, first: Sequence[str], cases: Sequence[str], hint: str) -> Finding:
+    why = "no test would be honest"
+    message = f"{first[0]}; {why}"
+    if len(first) > 1:
+        message = f"{len(first)} {what} are on two sides; {why}:{listed(first)}"
+    return Finding("error", message, len(first), _with_all(hint, cases), tuple(cases))
 
 
 def note_findings(notes: Mapping[str, int]) -> list[Finding]:
@@ -108,7 +142,7 @@ def note_findings(notes: Mapping[str, int]) -> list[Finding]:
     return [
         Finding(
             "warning" if phrase.startswith(WARNING) else "note",
-            f"{_samples(count)} {phrase.removeprefix(WARNING)}",
+            f"{counted(count)} {phrase.removeprefix(WARNING)}",
             count,
         )
         for phrase, count in sorted(notes.items())
@@ -116,17 +150,18 @@ def note_findings(notes: Mapping[str, int]) -> list[Finding]:
 
 
 def duplicate_findings(rows: Sequence[SplitRow]) -> list[Finding]:
-    """Equal contents: a note, and a warning where their targets contradict each other."""
+    """Equal contents on one side: a note; and a warning where targets of equal contents contradict each other."""
     same = [group for group in _grouped(rows, [row.content_hash for row in rows]).values() if len(group) > 1]
-    extra = sum(len(group) - 1 for group in same)
+    extra = sum(len(group) - len({row.split for row in group}) for group in same)
     torn = [group for group in same if len({row.target for row in group}) > 1]
     found = []
     if extra:
-        found.append(Finding("note", f"{_samples(extra)} repeated exactly; copies stay on one side", extra))
+        found.append(Finding("note", f"{counted(extra)} repeated exactly; copies stay on one side", extra))
     if torn:
+        cases = tuple(" and ".join(f"{row.key} ({row.target})" for row in group) for group in torn)
         first = " and ".join(f"{row.key} ({row.target})" for row in torn[0][:2])
-        count = len(torn)
-        found.append(Finding("warning", f"{count} contents under contradicting labels, such as {first}", count))
+        message = f"{len(torn)} contents under contradicting labels, such as {first}"
+        found.append(Finding("warning", message, len(torn), cases=cases))
     return found
 
 
@@ -136,9 +171,9 @@ def near_duplicate_findings(rows: Sequence[SplitRow], fingerprints: Mapping[str,
     near = [row for row in rows if row.split != "train" and fingerprints.get(row.key) in train]
     if not near:
         return []
-    pair = f"{near[0].key} and {train[fingerprints[near[0].key]]}"
-    message = f"{_samples(len(near))} of val and test nearly equal to one in train, such as {pair}"
-    return [Finding("warning", message, len(near))]
+    pairs = tuple(f"{row.key} and {train[fingerprints[row.key]]}" for row in near)
+    message = f"{counted(len(near))} of val and test nearly equal to one in train, such as {pairs[0]}"
+    return [Finding("warning", message, len(near), cases=pairs)]
 
 
 def _grouped(rows: Sequence[SplitRow], marks: Sequence[Hashable]) -> dict[Hashable, list[SplitRow]]:
@@ -148,16 +183,25 @@ def _grouped(rows: Sequence[SplitRow], marks: Sequence[Hashable]) -> dict[Hashab
     return grouped
 
 
-def _on_two_sides(groups: Mapping[Hashable, Sequence[SplitRow]], why: str, hint: str) -> list[Finding]:
-    """One error about all groups of rows that stand on two sides; it names two rows of the first."""
-    torn = {mark: same for mark, same in groups.items() if len({row.split for row in same}) > 1}
-    if not torn:
-        return []
-    mark, (first, *others) = next(iter(torn.items()))
-    other = next(row for row in others if row.split != first.split)
-    message = f"{first.key} ({first.split}) and {other.key} ({other.split}) {why.format(mark)}; no test would be honest"
-    return [Finding("error", message, len(torn), hint)]
+def _on_two_sides(groups: Mapping[Hashable, Sequence[SplitRow]]) -> dict[Hashable, Sequence[SplitRow]]:
+    return {mark: same for mark, same in groups.items() if len({row.split for row in same}) > 1}
 
 
-def _samples(count: int) -> str:
+def _one_a_side(rows: Sequence[SplitRow]) -> str:
+    """The first of `rows` on each side: "a.png (train) and c.png (test)"."""
+    firsts = {row.split: row for row in reversed(rows)}
+    return _all_with_sides(list(firsts.values()))
+
+
+def _all_with_sides(rows: Sequence[SplitRow]) -> str:
+    *most, last = [f"{row.key} ({row.split})" for row in sorted(rows, key=lambda row: SPLITS.index(row.split))]
+    return f"{', '.join(most)} and {last}"
+
+
+def _with_all(hint: str, cases: Sequence[str]) -> str:
+    return f"{hint}; {LISTS_ALL}" if len(cases) > MAX_LISTED else hint
+
+
+def counted(count: int) -> str:
+    """So many samples, in words."""
     return "1 sample" if count == 1 else f"{count} samples"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 
 from headstart.data.array_store import ArrayStore
 from headstart.data.checks import (
+    counted,
     duplicate_findings,
     errors_among,
     near_duplicate_findings,
@@ -27,12 +27,13 @@ from headstart.data.checks import (
 from headstart.data.facts import Picked
 from headstart.data.hashing import written_target
 from headstart.data.lengths import Lengths
-from headstart.data.reading import OnProgress, Reading, read_all
-from headstart.data.split import apply_split, make_split, rank, try_split
+from headstart.data.reading import OnProgress, Reading, Verify, read_all
+from headstart.data.split import Tried, apply_split, rank, try_split
 from headstart.data.split_file import SPLITS, Split, SplitRow
 from headstart.data.targets import plural, rarest
 from headstart.errors import DataError
-from headstart.specs import Facts, Finding, InputKind, Record, Records, Skipped, TargetKind
+from headstart.specs import Facts, Finding, InputKind, Record, Records, Skipped, TargetKind, Tolerances
+from headstart.threads import available_threads
 
 SMALLEST = 3
 """Records that each exclusive stratum keeps where it has them: one a side."""
@@ -185,15 +186,23 @@ def prepare(
     told = [*records.findings, *record_findings(records.items, targets.check)]
     raise_errors(told)
     items = _chosen(records.items, targets, options)
-    reading = read_all(items, kind, store=options.store, read_by=options.read_by, on_progress=on_progress)
+    verify = _refusing(records.tolerances)
+    reading = read_all(
+        items, kind, store=options.store, read_by=options.read_by, on_progress=on_progress, verify=verify
+    )
     rows = _rows(reading)
     if options.split is None:
-        split = make_split(rows, options.split_seed, targets, _by_key(reading))
+        tried = _try_split(reading, rows, targets, options.split_seed, records.tolerances)
     else:
-        split = apply_split(rows, options.split)
-    told += reading_findings(reading, len(items), split.rows)
-    told += near_duplicate_findings(split.rows, reading.fingerprints)
-    return _assembled(reading, split, records.skipped, told)
+        tried = Tried(apply_split(rows, options.split), ())
+    raise_errors(tried.findings)
+    if tried.split is None:
+        raise AssertionError("without an error there is a split")
+    told += reading_findings(reading, len(items), tried.split.rows, records.tolerances)
+    told += [*tried.findings, *near_duplicate_findings(tried.split.rows, reading.fingerprints)]
+    if tried.skipped:
+        reading = reading.only({row.key for row in tried.split.rows}, options.store)
+    return _assembled(reading, tried.split, (*records.skipped, *tried.skipped), told)
 
 
 def prepare_unsplit(
@@ -204,17 +213,18 @@ def prepare_unsplit(
     store: ArrayStore | None = None,
     on_progress: OnProgress | None = None,
 ) -> PreparedData:
-    """Other data for a finished run: every row counts as test. One class is fine; labels are the task's
-    matter."""
+    """Other data for a finished run: every row counts as test. One class is fine; labels are the task's matter, and
+    what may be unreadable was said when the run was made."""
     told = [
         *records.findings,
         *record_findings(records.items, lambda items: target_findings(items, targets)),
     ]
     raise_errors(told)
     items = sorted(records.items, key=_key)
-    reading = read_all(items, kind, store=store or ArrayStore(), on_progress=on_progress)
+    verify = _refusing(records.tolerances, can_set=False)
+    reading = read_all(items, kind, store=store or ArrayStore(), on_progress=on_progress, verify=verify)
     split = Split(tuple(_rows(reading, side="test")))
-    told += reading_findings(reading, len(items), split.rows)
+    told += reading_findings(reading, len(items), split.rows, records.tolerances)
     return _assembled(reading, split, records.skipped, told)
 
 
@@ -240,25 +250,50 @@ def examine(
             store=options.store,
             read_by=options.read_by,
             on_progress=on_progress,
-            any_unreadable=True,
         )
         rows = _rows(reading)
     except DataError as error:
         return [*found, Finding("error", error.message, 1, error.hint)]
-    found += reading_findings(reading, len(items), rows)
+    tried = Tried(None, ())
+    if sound and reading.items:
+        tried = _try_split(reading, rows, targets, options.split_seed, records.tolerances)
+    left = rows if tried.split is None else tried.split.rows
+    found += reading_findings(reading, len(items), left, records.tolerances)
     if records.skipped:
         listed = "; ".join(f"{each.where}: {each.reason}" for each in records.skipped[:5])
         found.append(Finding("note", f"the dataset left out {len(records.skipped)}: {listed}", len(records.skipped)))
-    if sound and reading.items:
-        split, errors = try_split(rows, options.split_seed, targets, _by_key(reading))
-        found += near_duplicate_findings(split.rows, reading.fingerprints) if split is not None else errors
+    found += tried.findings
+    if tried.split is not None:
+        found += near_duplicate_findings(tried.split.rows, reading.fingerprints)
     return found
 
 
-def reading_findings(reading: Reading, total: int, rows: Sequence[SplitRow]) -> list[Finding]:
+def _refusing(tolerances: Tolerances | None, *, can_set: bool = True) -> Verify:
+    """Raises DataError where more cannot be read than the data may lack."""
+    return lambda skipped, total: raise_errors(unreadable_findings(skipped, total, tolerances, can_set=can_set))
+
+
+def _try_split(
+    reading: Reading, rows: Sequence[SplitRow], targets: TargetKind, seed: int, tolerances: Tolerances | None
+) -> Tried:
+    """The split, and what the targets' own kind says of those that are left, where some are left out."""
+    tried = try_split(rows, seed, targets, {item.key: item.target for item in reading.items}, tolerances=tolerances)
+    if tried.split is None or not tried.skipped:
+        return tried
+    left = {row.key for row in tried.split.rows}
+    errors = [
+        replace(error, message=f"{error.message} (after {counted(len(tried.skipped))} left out)")
+        for error in errors_among(targets.check([item for item in reading.items if item.key in left]))
+    ]
+    return replace(tried, split=None if errors else tried.split, findings=(*tried.findings, *errors))
+
+
+def reading_findings(
+    reading: Reading, total: int, rows: Sequence[SplitRow], tolerances: Tolerances | None
+) -> list[Finding]:
     """What reading `total` records told: what could not be read, conversions, and equal contents among `rows`."""
     return [
-        *unreadable_findings(reading.skipped, total),
+        *unreadable_findings(reading.skipped, total, tolerances),
         *note_findings(reading.notes),
         *duplicate_findings(rows),
     ]
@@ -279,16 +314,12 @@ def _chosen(items: Sequence[Record], targets: TargetKind, options: PrepareOption
 def _rows(reading: Reading, side: str | None = None) -> list[SplitRow]:
     """The rows of split.csv, on the side that the dataset fixed or else on `side`; targets that are files are hashed in
     threads."""
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(available_threads()) as pool:
         targets = pool.map(lambda item: written_target(item.target, item.key), reading.items, chunksize=16)
         return [
             SplitRow(item.key, item.split or "" if side is None else side, target, item.group, digest)
             for item, target, digest in zip(reading.items, targets, reading.hashes, strict=True)
         ]
-
-
-def _by_key(reading: Reading) -> dict[str, Any]:
-    return {item.key: item.target for item in reading.items}
 
 
 def _key(record: Record) -> str:

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import Any
 
 import numpy as np
 
 from headstart.data.array_store import Append, ArrayStore
-from headstart.data.checks import raise_errors, unreadable_findings
-from headstart.data.facts import ENDS, facts_arrays, stored_facts
+from headstart.data.facts import ENDS, Picked, facts_arrays, stored_facts
 from headstart.data.hashing import content_hash
 from headstart.data.lengths import Lengths
 from headstart.data.payloads import in_memory
 from headstart.errors import DataError, PluginError
 from headstart.specs import Facts, InputKind, Prepared, PreparesSeveral, Record, Sample, Skipped, Trims
+from headstart.threads import available_threads
 
 OnProgress = Callable[[int, int], None]
 """Called with how many of how many records were read, in the calling thread."""
+Verify = Callable[[Sequence[Skipped], int], None]
+"""Called with the records that cannot be read and how many there are in all; raises DataError for too many."""
 
 KIND = "samples"
 """What readings are called in the cache."""
@@ -56,6 +57,26 @@ class Reading:
     notes: Mapping[str, int]
     skipped: tuple[Skipped, ...]
 
+    def only(self, keys: Collection[str], store: ArrayStore) -> Reading:
+        """What reading gave of the records with these `keys`; the arrays are written again as `store.keep` does."""
+        kept = [place for place, item in enumerate(self.items) if item.key in keys]
+        rows = np.flatnonzero(np.isin(self.owners, kept))
+
+        def fill(append: Append) -> None:
+            for start in range(0, max(1, len(rows)), BLOCK):
+                block = rows[start : start + BLOCK]
+                append({name: array[block] for name, array in self.tensors.items()})
+
+        return replace(
+            self,
+            items=tuple(self.items[place] for place in kept),
+            hashes=tuple(self.hashes[place] for place in kept),
+            tensors=store.keep(fill),
+            owners=np.searchsorted(kept, self.owners[rows]).astype(np.int64),
+            lengths=None if self.lengths is None else self.lengths.only(rows),
+            facts=Picked(self.facts.__getitem__, rows),
+        )
+
 
 @dataclass(frozen=True)
 class _Read:
@@ -86,20 +107,20 @@ def read_all(
     store: ArrayStore,
     read_by: Mapping[str, Any] | None = None,
     on_progress: OnProgress | None = None,
-    any_unreadable: bool = False,
+    verify: Verify | None = None,
 ) -> Reading:
     """Read `items`, or take what was read of the same contents before from `store`.
 
     `read_by` says as plain values what reads: the input kind, its options, the weights' preprocessing, versions;
-    without it nothing is kept. Raises DataError listing the first few where more than 1 % are unreadable, unless
-    `any_unreadable` may be.
+    without it nothing is kept. What `verify` raises passes through, and nothing is kept then either; without it any
+    number may be unreadable.
     """
     hashes = [None] * len(items) if read_by is None else _hashes(items)
 
     def fill(append: Append) -> None:
         skipped = _read_into(append, items, hashes, kind, on_progress)
-        if not any_unreadable:
-            raise_errors(unreadable_findings(skipped, len(items)))
+        if verify is not None:
+            verify(skipped, len(items))
 
     if read_by is None:
         arrays = store.keep(fill)
@@ -125,14 +146,14 @@ def read_all(
         notes=document["notes"],
         skipped=tuple(Skipped(where, reason) for where, reason in document["skipped"]),
     )
-    if not any_unreadable:  # it may have been read where any number could be
-        raise_errors(unreadable_findings(reading.skipped, len(items)))
+    if verify is not None:  # it may have been read where more could be unreadable
+        verify(reading.skipped, len(items))
     return reading
 
 
 def _hashes(items: Sequence[Record]) -> list[str | None]:
     """The content hash of each record, by threads; None where it cannot be read."""
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(available_threads()) as pool:
         return list(pool.map(_hash, items))
 
 
@@ -210,7 +231,7 @@ def _blocks(
     items: Sequence[Record], known: Sequence[str | None], kind: InputKind
 ) -> Iterator[list[tuple[Record, _Read | Skipped]]]:
     """The records in order with what reading each gave, so many at once as may wait for being written."""
-    threads = min(MAX_THREADS, os.cpu_count() or 1)
+    threads = min(MAX_THREADS, available_threads())
     size = threads if isinstance(kind, PreparesSeveral) else BLOCK
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(items), size):

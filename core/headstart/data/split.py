@@ -2,21 +2,30 @@
 
 Stratified as the kind of targets says: each record in one stratum, such as its class, or in several that overlap, such
 as its labels (in the manner of iterative stratification, Sechidis et al. 2011). What belongs together (a group, or
-exact copies) stays on one side. Sides that the dataset fixes are kept; a missing one is cut from train.
+exact copies) stays on one side. Sides that the dataset fixes are kept; a missing one is cut from train. What the data's
+Tolerances say is left out here, or kept in train alone.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from headstart.data.checks import given_split_findings, raise_errors
+from headstart.data.checks import (
+    MAX_ERRORS,
+    counted,
+    errors_among,
+    given_split_findings,
+    named,
+    raise_errors,
+)
 from headstart.data.split_file import SPLITS, Split, SplitRow
+from headstart.data.targets import plural
 from headstart.errors import DataError
-from headstart.specs import AdvisesOnFew, Finding, TargetKind
+from headstart.specs import AdvisesOnFew, Finding, Skipped, TargetKind, Tolerances
 
 
 def rank(seed: int, purpose: str, key: str) -> bytes:
@@ -39,57 +48,93 @@ class Unit:
     counts: Counter[str]
 
 
+@dataclass(frozen=True)
+class Tried:
+    """What came of a split: it, or None where `findings` has errors; and what was left out, as the data may lack it."""
+
+    split: Split | None
+    findings: tuple[Finding, ...]
+    skipped: tuple[Skipped, ...] = ()
+
+
 def make_split(
     rows: Iterable[SplitRow], seed: int, kind: TargetKind, targets: Mapping[str, Any] | None = None
 ) -> Split:
     """Fill in the sides: `rows` have "" as `split` where the dataset gives none. `targets` are those by key; without
     them the texts of the rows.
 
-    Raises DataError with everything that `try_split` finds.
+    Raises DataError with every error that `try_split` finds.
     """
-    split, findings = try_split(rows, seed, kind, targets)
-    raise_errors(findings)
-    if split is None:
+    tried = try_split(rows, seed, kind, targets)
+    raise_errors(tried.findings)
+    if tried.split is None:
         raise AssertionError("without an error there is a split")
-    return split
+    return tried.split
 
 
 def try_split(
-    rows: Iterable[SplitRow], seed: int, kind: TargetKind, targets: Mapping[str, Any] | None = None
-) -> tuple[Split | None, list[Finding]]:
-    """As `make_split`; None where there are errors, and those.
+    rows: Iterable[SplitRow],
+    seed: int,
+    kind: TargetKind,
+    targets: Mapping[str, Any] | None = None,
+    *,
+    tolerances: Tolerances | None = None,
+) -> Tried:
+    """As `make_split`, where some of the data may be left out or kept in train, as `tolerances` say: told as warnings.
 
-    Some rows have a side and others none; nothing is given for training; given sides share contents or groups; an
-    exclusive stratum has too few samples to be on every side; something that train must have is on another side only;
-    a side would have no sample.
+    Errors: some rows have a side and others none; nothing is given for training; given sides share contents or groups;
+    an exclusive stratum has too few samples to be on every side; something that train must have is on another side
+    only; a side would have no sample.
     """
+    may_lack = tolerances or Tolerances()
     ordered = sorted(rows, key=lambda row: row.key)
     by_key = {row.key: row.target for row in ordered} if targets is None else targets
     given = {row.split for row in ordered}
     shares = {name: share for name, share in {"test": TEST_SHARE, "val": VAL_SHARE}.items() if name not in given}
+    found: list[Finding] = []
+    skipped: dict[str, Skipped] = {}
     if given != {""}:
-        errors = _given_findings(ordered, given) or given_split_findings(ordered)
-        if errors:
-            return None, errors
+        if errors := _given_findings(ordered, given):
+            return Tried(None, tuple(errors))
+        if may_lack.copies == "drop":
+            skipped |= _leaked_copies(ordered)
+            ordered = _without(ordered, skipped)
+            found += _told_of_copies(skipped)
+        found += given_split_findings(ordered, tolerances)
+    if kind.exclusive and may_lack.rare == "drop":
+        rare = _of_rare_strata(ordered, by_key, len(shares) + 1, kind)
+        skipped |= {key: Skipped(key, why) for key, (_, why) in rare.items()}
+        ordered = _without(ordered, rare)
+        found += _told_of_rare(rare, kind)
     to_cut = [row for row in ordered if row.split in ("", "train")]
     targets_to_cut = [by_key[row.key] for row in to_cut]
     units = _units(to_cut, kind.strata(targets_to_cut))
-    errors = _tiny_findings(units, len(shares) + 1, targets_to_cut, kind) if shares and kind.exclusive else []
-    if errors:
-        return None, errors
-    sides = _cut(units, shares, seed, kind) if shares else {row.key: "train" for row in to_cut}
+    tiny = _tiny(units, len(shares) + 1, kind) if shares and kind.exclusive else {}
+    in_train: frozenset[str] = frozenset()
+    if tiny and may_lack.rare == "train":
+        in_train = _kept_in_train(units, tiny, len(shares))
+        found += _told_of_train(in_train, units, shares, kind)
+    elif tiny:
+        hint = _hint_on_few(targets_to_cut, kind, tolerances)
+        samples = _samples(units)
+        found += [Finding("error", why, samples[name], hint) for name, why in tiny.items()]
+        return Tried(None, tuple(found), tuple(skipped.values()))
+    sides = _cut(units, shares, seed, kind, in_train) if shares else {row.key: "train" for row in to_cut}
     split = Split(tuple(replace(row, split=sides.get(row.key, row.split)) for row in ordered))
     there = {row.split for row in split.rows}
     hint = "add samples, or give the splits yourself"
-    errors = [
+    before = f", after {counted(len(skipped))} left out" if skipped else ""
+    found += [
         *_lacking_in_train(split.rows, by_key, kind),
         *[
-            Finding("error", f"no sample is left for {side}, of {len(split.rows)} in all", len(split.rows), hint)
+            Finding(
+                "error", f"no sample is left for {side}, of {len(split.rows)} in all{before}", len(split.rows), hint
+            )
             for side in SPLITS
             if side not in there
         ],
     ]
-    return (None if errors else split), errors
+    return Tried(None if errors_among(found) else split, tuple(found), tuple(skipped.values()))
 
 
 def apply_split(rows: Iterable[SplitRow], split: Split) -> Split:
@@ -135,19 +180,23 @@ def _lacking_in_train(rows: Sequence[SplitRow], by_key: Mapping[str, Any], kind:
     ]
 
 
-def _cut(units: Sequence[Unit], shares: Mapping[str, float], seed: int, kind: TargetKind) -> dict[str, str]:
-    """The side of each key: each side of `shares` in turn gets its share of what is still left; the rest is train."""
-    quotas = _quotas(units, shares, has_least=kind.exclusive)
+def _cut(
+    units: Sequence[Unit], shares: Mapping[str, float], seed: int, kind: TargetKind, in_train: frozenset[str]
+) -> dict[str, str]:
+    """The side of each key: each side of `shares` in turn gets its share of what is still left; the rest is train, and
+    so is each unit that has any of the strata `in_train`."""
+    quotas = _quotas(units, shares, in_train, has_least=kind.exclusive)
     sides: dict[str, str] = {}
     left = {name: dict(quota) for name, quota in quotas.items()}
-    for unit in _in_order(units, seed, overlap=not kind.exclusive):
+    ordered = _in_order(units, seed, overlap=not kind.exclusive)
+    for unit in sorted(ordered, key=lambda unit: in_train.isdisjoint(unit.counts)):  # those of `in_train` first
         # The side that still lacks the largest share of what it should get of the unit's strata; train wins ties.
         needs = {
             side: sum(count * left[side][label] / max(1, quotas[side][label]) for label, count in unit.counts.items())
             for side in SPLITS
             if side in left
         }
-        side = max(needs, key=needs.__getitem__)
+        side = max(needs, key=needs.__getitem__) if in_train.isdisjoint(unit.counts) else "train"
         for label, count in unit.counts.items():
             left[side][label] -= count
         sides.update(dict.fromkeys(unit.keys, side))
@@ -165,19 +214,22 @@ def _in_order(units: Sequence[Unit], seed: int, *, overlap: bool) -> list[Unit]:
     return sorted(units, key=place)
 
 
-def _quotas(units: Sequence[Unit], shares: Mapping[str, float], *, has_least: bool) -> dict[str, dict[str, int]]:
+def _quotas(
+    units: Sequence[Unit], shares: Mapping[str, float], in_train: frozenset[str], *, has_least: bool
+) -> dict[str, dict[str, int]]:
     """How many samples of each stratum each side should get, in proportion; with `has_least` at least one, and sums
-    right to a sample."""
+    right to a sample; none of those `in_train`."""
     samples = _samples(units)
     labels = sorted(samples)
     left = {label: samples[label] for label in labels}
     quotas: dict[str, dict[str, int]] = {}
     for later, (side, share) in zip(range(len(shares), 0, -1), shares.items(), strict=True):
-        quotas[side] = (
-            _proportional(left, share, keep=later)
+        spread = {label: count for label, count in left.items() if label not in in_train}
+        quotas[side] = dict.fromkeys(in_train, 0) | (
+            _proportional(spread, share, keep=later)
             if has_least
             # Each rounded by itself: strata overlap, and a single sample is for train.
-            else {label: int(share * count + 0.5) for label, count in left.items()}
+            else {label: int(share * count + 0.5) for label, count in spread.items()}
         )
         left = {label: left[label] - quotas[side][label] for label in labels}
     return {**quotas, "train": left}
@@ -194,21 +246,108 @@ def _proportional(left: Mapping[str, int], share: float, *, keep: int) -> dict[s
     return taken
 
 
-def _tiny_findings(units: Sequence[Unit], sides: int, targets: Sequence[Any], kind: TargetKind) -> list[Finding]:
-    """An error for each stratum that has fewer units than there are sides."""
+def _tiny(units: Sequence[Unit], sides: int, kind: TargetKind) -> dict[str, str]:
+    """The strata that have fewer units than there are sides, by name, each with a sentence about it."""
     samples = _samples(units)
     pieces = Counter(name for unit in units for name in unit.counts)
-    tiny = [name for name, count in sorted(pieces.items()) if count < sides]
-    advice = kind.advice(targets) if tiny and isinstance(kind, AdvisesOnFew) else None
-    hint = advice or f"add samples, leave the {kind.noun} out, or give the splits yourself"
-    found = []
-    for name in tiny:
+    found = {}
+    for name in (name for name, count in sorted(pieces.items()) if count < sides):
         groups = f" in {pieces[name]} group{'s' if pieces[name] > 1 else ''} that cannot be divided"
         apart = "" if pieces[name] == samples[name] else groups
-        plural = "sample" if samples[name] == 1 else "samples"
-        message = f"{kind.noun} {name!r} has {samples[name]} {plural}{apart}; {sides} sides need at least {sides}"
-        found.append(Finding("error", message, samples[name], hint))
+        found[name] = f"{kind.noun} {name!r} has {counted(samples[name])}{apart}; {sides} sides need at least {sides}"
     return found
+
+
+def _hint_on_few(targets: Sequence[Any], kind: TargetKind, tolerances: Tolerances | None) -> str:
+    if isinstance(kind, AdvisesOnFew) and (advice := kind.advice(targets)):
+        return advice
+    if tolerances is None:
+        return f"add samples, leave the {kind.noun} out, or give the splits yourself"
+    return (
+        f"add samples, or give the splits yourself; --set dataset.rare=drop leaves the {kind.noun} out, "
+        "and dataset.rare=train leaves it in train alone"
+    )
+
+
+def _leaked_copies(rows: Sequence[SplitRow]) -> dict[str, Skipped]:
+    """By key, each row in train whose content is in val or test too, and each in val whose content is in test."""
+    judges: dict[str, SplitRow] = {}
+    for row in sorted(rows, key=lambda row: -SPLITS.index(row.split)):  # test first, and stable
+        judges.setdefault(row.content_hash, row)
+    found = {}
+    for row in rows:
+        judge = judges[row.content_hash]
+        if row.split != judge.split:
+            labels = "" if row.target == judge.target else f", there as {judge.target!r} and here as {row.target!r}"
+            reason = f"in {row.split}, with the content of {judge.key} in {judge.split}{labels}"
+            found[row.key] = Skipped(row.key, reason)
+    return found
+
+
+def _told_of_copies(skipped: Mapping[str, Skipped]) -> list[Finding]:
+    if not skipped:
+        return []
+    cases = tuple(f"{each.where}: {each.reason}" for each in skipped.values())
+    message = f"{counted(len(cases))} left out, whose contents are in val or test too: {named(list(skipped))}"
+    return [Finding("warning", message, len(cases), cases=cases)]
+
+
+def _of_rare_strata(
+    rows: Sequence[SplitRow], by_key: Mapping[str, Any], sides: int, kind: TargetKind
+) -> dict[str, tuple[str, str]]:
+    """All records, of given sides too, in a stratum that has fewer units to be cut than there are `sides`: its name and
+    a sentence about it, by the record's key."""
+    strata = {row.key: names for row, names in zip(rows, kind.strata([by_key[row.key] for row in rows]), strict=True)}
+    to_cut = [row for row in rows if row.split in ("", "train")]
+    units = _units(to_cut, [strata[row.key] for row in to_cut])
+    tiny, trained = _tiny(units, sides, kind), _samples(units)
+    return {
+        row.key: (name, tiny.get(name, f"{kind.noun} {name!r} is not in train"))
+        for row in rows
+        for name in strata[row.key]
+        if name in tiny or name not in trained
+    }
+
+
+def _told_of_rare(rare: Mapping[str, tuple[str, str]], kind: TargetKind) -> list[Finding]:
+    if not rare:
+        return []
+    reasons = dict(sorted(rare.values()))
+    message = f"{_several(reasons, kind)} too small to be on every side, and left out with {counted(len(rare))}"
+    return [Finding("warning", message, len(rare), cases=tuple(reasons.values()))]
+
+
+def _kept_in_train(units: Sequence[Unit], tiny: Iterable[str], others: int) -> frozenset[str]:
+    """The strata that are in train alone: the `tiny` ones, and what has too few units for the `others` sides once each
+    unit with any of them is in train."""
+    found = frozenset(tiny)
+    while True:
+        free = Counter(name for unit in units if found.isdisjoint(unit.counts) for name in unit.counts)
+        more = {name for unit in units for name in unit.counts if free[name] < others}
+        if more <= found:
+            return found
+        found |= more
+
+
+def _told_of_train(
+    in_train: frozenset[str], units: Sequence[Unit], others: Collection[str], kind: TargetKind
+) -> list[Finding]:
+    samples = _samples(units)
+    there = " or ".join(side for side in SPLITS if side in others)
+    message = f"{_several(in_train, kind)} too small to be on every side, and so not cut for {there}: "
+    cases = tuple(f"{kind.noun} {name!r} has {counted(samples[name])}, none for {there}" for name in sorted(in_train))
+    total = sum(samples[name] for name in in_train)
+    return [Finding("warning", f"{message}no metric there tells how well that is learned", total, cases=cases)]
+
+
+def _several(names: Collection[str], kind: TargetKind) -> str:
+    """So many strata, and which: "2 classes ('a'; 'b') are"."""
+    quoted = named([repr(name) for name in sorted(names)], MAX_ERRORS)
+    return f"{len(names)} {plural(kind.noun)} ({quoted}) are" if len(names) > 1 else f"{kind.noun} {quoted} is"
+
+
+def _without(rows: Sequence[SplitRow], keys: Collection[str]) -> list[SplitRow]:
+    return [row for row in rows if row.key not in keys]
 
 
 def _units(rows: Sequence[SplitRow], strata: Sequence[tuple[str, ...]]) -> list[Unit]:

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.backend import activate, announce, available_threads, choose_backend
+from headstart.backend import activate, announce, choose_backend
 from headstart.engine.features.export import Exporters
 from headstart.engine.network.blueprint import BackboneUse
 from headstart.errors import EngineRefusal, MissingWeightsError, RecipeError, UsageError
 from headstart.options import parse_options
 from headstart.registry import Registry
 from headstart.specs import BackboneSpec, DatasetRequest, DatasetSpec, EngineSpec, WeightsSpec
+from headstart.threads import available_threads
 from headstart.weights.source import locate
 
 if TYPE_CHECKING:

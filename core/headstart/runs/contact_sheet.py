@@ -70,7 +70,7 @@ def _read_some(items: Sequence[Record], kind: InputKind, count: int) -> Reading:
     cannot are among the `skipped`."""
     tried = count
     while True:
-        reading = read_all(items[:tried], kind, store=ArrayStore(), any_unreadable=True)
+        reading = read_all(items[:tried], kind, store=ArrayStore())
         if len(reading.items) >= count or tried >= len(items):
             return reading
         tried *= 2

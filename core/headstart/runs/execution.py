@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from headstart.artefact import Artefact
-from headstart.backend import available_threads
 from headstart.cache import open_cache
 from headstart.data.array_store import ArrayStore
 from headstart.data.facts import Picked
@@ -44,6 +43,7 @@ from headstart.runs.outline import count_learned, count_parameters, workload_of
 from headstart.runs.planning import Plan
 from headstart.runs.resuming import Resumed
 from headstart.specs import Calibrates, Evaluation, FeedsTargets, FitsTargets, Generates, WeightsSpec
+from headstart.threads import available_threads
 from headstart.timing import Stopwatch
 
 REESTIMATED = "re-estimated"
@@ -295,7 +295,7 @@ def predictor_of(extractor: FeatureExtractor, artefact: Artefact) -> Predictor:
     stop = len(network.stages) - 1
     backbone = extractor.of_artefact(network, artefact.path, BATCH).open(stop).compiled
     head = forward(network, stop, stop + 1)
-    return dataclasses.replace(artefact.predictor, forward=lambda batch: head(backbone(batch)))
+    return dataclasses.replace(artefact.predictor, forward=lambda batch: head(backbone(batch)), sizes=(BATCH,))
 
 
 def _labelled(plan: Plan, split: str) -> Labelled:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.backend import activate, available_threads
+from headstart.backend import activate
 from headstart.cache import open_cache
 from headstart.data.array_store import ArrayStore, encode_targets
 from headstart.data.checks import raise_errors
@@ -47,6 +47,7 @@ from headstart.specs import (
     WeightsSpec,
 )
 from headstart.specs.base import Batch
+from headstart.threads import available_threads
 from headstart.weights.source import locate, locate_assets
 
 if TYPE_CHECKING:
@@ -80,8 +81,7 @@ class Plan:
     @property
     def weights_name(self) -> str:
         """How the recipe names the weights that were taken."""
-        weights = self.resolved.weights
-        return weights.name if isinstance(weights, WeightsSpec) else str(weights or "none")
+        return str(self.resolved.recipe.weights)
 
     def blueprint(self) -> Blueprint:
         """What the network is built from again."""

@@ -41,6 +41,7 @@ from headstart.specs.datasets import (
     Records,
     Skipped,
     Stored,
+    Tolerances,
 )
 from headstart.specs.engines import (
     PRECISIONS,
@@ -230,6 +231,7 @@ __all__ = [
     "TaskRequest",
     "TaskSpec",
     "TensorSpec",
+    "Tolerances",
     "Trims",
     "WeightsFetch",
     "WeightsLoad",

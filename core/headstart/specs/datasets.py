@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from headstart.options import option
 from headstart.specs.base import Spec
 
 
@@ -56,12 +57,36 @@ class Finding:
     """Something about the data that its user should know; errors stop `fit`.
 
     `message` is a whole sentence that names a record or a count; `count` says how many it is about, `hint` what to do.
+    `cases` are all of those where the message names only the first few: a line each, which `headstart check` prints.
     """
 
     level: Literal["note", "warning", "error"]
     message: str
     count: int = 1
     hint: str | None = None
+    cases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tolerances:
+    """What may be lacking in a dataset, for its user to say: a base for the options of a DatasetSpec.
+
+    An instance in `Records.tolerances` tells the core what was said.
+    """
+
+    unreadable: float = option(
+        0.01, "The share of samples that may be unreadable: they are left out and listed.", low=0.0, high=1.0
+    )
+    rare: Literal["refuse", "drop", "train"] = option(
+        "refuse",
+        "What becomes of a class that is too small to be on every side of the split: refuse the data, drop its samples "
+        "from all sides, or leave it in train, so that no metric of val and test tells how well it is learned.",
+    )
+    copies: Literal["refuse", "drop"] = option(
+        "refuse",
+        "What becomes of exact copies on two sides that the data fixes: refuse the data, or drop those in train that "
+        "are in val or test too, and those in val that are in test.",
+    )
 
 
 @dataclass(frozen=True)
@@ -71,6 +96,7 @@ class Records:
 
     `targets` names the kind of the targets where the dataset knows it; None: they are recognised by their looks.
     `findings` are what the dataset itself has to say, such as how it read what could be read in several ways.
+    `tolerances` are the dataset's options, where these are Tolerances; None: the defaults, and the user has no say.
     """
 
     medium: str
@@ -79,6 +105,7 @@ class Records:
     skipped: tuple[Skipped, ...] = ()
     targets: str | None = None
     findings: tuple[Finding, ...] = ()
+    tolerances: Tolerances | None = None
 
 
 @dataclass(frozen=True)

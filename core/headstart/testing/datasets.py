@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 from unittest import SkipTest
@@ -16,12 +16,13 @@ from headstart.data.split import make_split
 from headstart.data.split_file import SPLITS, SplitRow
 from headstart.data.targets import build_target_kind, find_targets, rarest
 from headstart.errors import UsageError
-from headstart.specs import DatasetRequest, Finding, InputKind, Record, Records, Stored, TargetKind
+from headstart.specs import DatasetRequest, Finding, InputKind, Record, Records, Stored, TargetKind, Tolerances
 from headstart.testing.contract import own_place, shared
 from headstart.testing.declared import Declared
 from headstart.testing.fresh_process import run_fresh
 from headstart.testing.input_kinds import WithInputKind
 
+TOLERANCES = tuple(each.name for each in fields(Tolerances))
 FIRST = 50
 """Payloads that are read: the first ones, and one of every stratum."""
 LARGEST_SPLIT = 4000
@@ -115,6 +116,21 @@ class DatasetOpened(WithInputKind):
         )
         self._require(fresh.reply == _summary(records), "another process finds other records, or another order", ORDER)
 
+    def test_its_tolerances_are_what_its_options_say(self) -> None:
+        """Where its options are Tolerances, what a user sets reaches the core; else its records have none."""
+        options: Any = self._chosen_options()
+        found, expected = self._records().tolerances, None
+        if isinstance(options, Tolerances):
+            expected = replace(options, unreadable=0.5, rare="train", copies="drop")
+            with self._raising("opening it with all its tolerances ", "Correct the build target."):
+                found = self._call(self._sample().reference, expected).records.tolerances
+        said, heard = ([getattr(each, name, None) for name in TOLERANCES] for each in (expected, found))
+        self._require(
+            said == heard,
+            f"`tolerances` is {found!r}; it was opened with {expected or options!r}",
+            "Write `tolerances=request.options` where its options inherit from Tolerances, and leave it out elsewhere.",
+        )
+
     def test_its_own_splits_are_disjoint(self) -> None:
         """Where it fixes train, val or test: no content and no group is on two sides."""
         self._require_none(
@@ -202,10 +218,11 @@ class DatasetOpened(WithInputKind):
         with self._raising(f"opening {reference or 'it'}", "Correct the build target."):
             return self._call(reference)
 
-    def _call(self, reference: str | None) -> Opened:
-        """Call the build target in an empty working directory; what it raises comes out."""
+    def _call(self, reference: str | None, options: Any = None) -> Opened:
+        """Call the build target in an empty working directory, with the chosen options or these; what it raises comes
+        out."""
         target = self._load(self.spec.build)
-        request = DatasetRequest(reference, self._chosen_options())
+        request = DatasetRequest(reference, options or self._chosen_options())
         with own_place() as place:
             records = target(request)
             left = tuple(_tree_of(place))

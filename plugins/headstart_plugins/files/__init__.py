@@ -9,7 +9,7 @@ from typing import Literal
 
 from headstart.hookspecs import hookimpl
 from headstart.options import option
-from headstart.specs import DatasetSpec
+from headstart.specs import DatasetSpec, Tolerances
 
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 ZIP = ".zip"
@@ -50,7 +50,7 @@ class PictureOptions:
 
 
 @dataclass(frozen=True)
-class FolderOptions(PictureOptions):
+class FolderOptions(Tolerances, PictureOptions):
     """How class folders are read."""
 
     sides: bool = option(
@@ -80,7 +80,7 @@ class FolderOptions(PictureOptions):
 
 
 @dataclass(frozen=True)
-class ManifestOptions(PictureOptions):
+class ManifestOptions(Tolerances, PictureOptions):
     """How a table of samples is read."""
 
     encoding: str = option("", "Text encoding such as latin-1; UTF-8, or what the file's BOM says, if unset.")
@@ -90,7 +90,7 @@ class ManifestOptions(PictureOptions):
 
 
 @dataclass(frozen=True)
-class ParquetOptions(PictureOptions):
+class ParquetOptions(Tolerances, PictureOptions):
     """How pictures inside Parquet files are read."""
 
     image_column: str = option("", "The column of the pictures, where several hold bytes.")

@@ -46,7 +46,15 @@ def build(request: DatasetRequest) -> Records:
         items, again = _once(items)
         findings += again
     skipped = (*tree.skipped, *_skipped(tree, loose, chosen=bool(options.classes)))
-    return Records("image", tuple(items), options.symmetries, skipped, "targets/class", tuple(findings))
+    return Records(
+        "image",
+        tuple(items),
+        options.symmetries,
+        skipped,
+        targets="targets/class",
+        findings=tuple(findings),
+        tolerances=options,
+    )
 
 
 def _archive(path: Path, options: FolderOptions) -> Tree:

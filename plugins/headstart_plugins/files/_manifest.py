@@ -78,6 +78,7 @@ def build(request: DatasetRequest) -> Records:
         items,
         options.symmetries if column == "path" else frozenset(),
         targets=targets,
+        tolerances=options,
     )
 
 

@@ -74,7 +74,7 @@ def build(request: DatasetRequest) -> Records:
     if not items:
         raise DataError(f"{path}: no rows with a label" if request.labelled else f"{path}: no rows")
     targets = "targets/class" if request.labelled and shards[0].classes else None
-    return Records("image", tuple(items), options.symmetries, tuple(skipped), targets=targets)
+    return Records("image", tuple(items), options.symmetries, tuple(skipped), targets=targets, tolerances=options)
 
 
 def holds_pictures(path: Path) -> bool:

@@ -62,13 +62,13 @@ def test_each_is_read_once_and_let_go_before_the_last_is_read(kind):
         return made
 
     items = [Record(f"{number:03d}", Stored(f"a.zip/{number}", read), "x") for number in range(200)]
-    reading = read_all(items, kind, store=ArrayStore(), any_unreadable=True)
+    reading = read_all(items, kind, store=ArrayStore())
     assert len(reading.skipped) == len(most) == 200
     assert max(most) <= 10  # as many as there are threads, and those that have not yet left them
 
 
 def test_one_that_cannot_be_read_is_left_out_by_name(kind):
-    reading = read_all([Record("1", Stored("a.zip/1", missing), "x")], kind, store=ArrayStore(), any_unreadable=True)
+    reading = read_all([Record("1", Stored("a.zip/1", missing), "x")], kind, store=ArrayStore())
     assert [each.reason for each in reading.skipped] == ["a.zip/1: cannot be read: No such file or directory"]
 
 

@@ -16,7 +16,7 @@ from headstart.data.prepared import PrepareOptions
 from headstart.data.targets import build_target_kind
 from headstart.errors import DataError, PluginError
 from headstart.registry import load_registry
-from headstart.specs import Finding, Prepared, Record, Records, Sample, Skipped, TensorSpec
+from headstart.specs import Finding, Prepared, Record, Records, Sample, Skipped, TensorSpec, Tolerances
 
 CLASS = build_target_kind(load_registry(), "class")
 
@@ -402,3 +402,124 @@ def test_what_a_check_has_read_is_still_refused_by_a_run(tmp_path):
     prepared.examine(records(items), Letters(), CLASS, options)
     with pytest.raises(DataError, match="1 of 41 samples cannot be read"):
         prepare(records(items), Letters(), options)
+
+
+def given(count=4):
+    """Texts on three given sides."""
+    names = [
+        (side, label, f"{label}{side[:2]}{i}")
+        for side in ("train", "val", "test")
+        for label in "ab"
+        for i in range(count)
+    ]
+    return [Record(f"{side}/{text}", text, label, split=side) for side, label, text in names]
+
+
+def test_more_may_be_unreadable_where_the_data_says_so():
+    items = [*texts(90), *(Record(f"bad{i}", "!", "a") for i in range(7))]
+    with pytest.raises(DataError, match=r"7 of 97 samples cannot be read \(up to 1 % would be left out\)") as refused:
+        prepare(records(items, tolerances=Tolerances()), Letters())
+    assert refused.value.hint == (
+        "repair or remove them, or leave them out with --set dataset.unreadable=0.08; nothing was changed; "
+        "`headstart check DATA` lists them all"
+    )
+    data = prepare(records(items, tolerances=Tolerances(unreadable=0.08)), Letters())
+    assert len(data.keys) == 90
+    assert data.findings[0].message.startswith("7 left out: bad0: not a text; bad1: not a text; ")
+    assert data.findings[0].message.endswith("; and 2 more")
+    assert data.findings[0].cases == tuple(f"bad{i}: not a text" for i in range(7))
+    with pytest.raises(DataError, match=r"up to 7 % would be"):
+        prepare(records(items, tolerances=Tolerances(unreadable=0.07)), Letters())
+
+
+def test_where_nothing_can_be_read_no_tolerance_helps():
+    items = [Record(f"bad{i}", "!", "ab"[i % 2]) for i in range(8)]
+    with pytest.raises(DataError, match="8 of 8 samples cannot be read") as refused:
+        prepare(records(items, tolerances=Tolerances(unreadable=1.0)), Letters())
+    assert "dataset.unreadable" not in refused.value.hint
+
+
+def test_other_data_may_lack_as_much_as_it_says():
+    items = [*texts(9), Record("bad", "!", "a")]
+    with pytest.raises(DataError, match="1 of 10 samples cannot be read"):
+        prepared.prepare_unsplit(records(items), Letters(), CLASS)
+    with pytest.raises(DataError, match="up to 9 % would be left out") as refused:
+        prepared.prepare_unsplit(records(items, tolerances=Tolerances(unreadable=0.09)), Letters(), CLASS)
+    assert refused.value.hint == "repair or remove them; nothing was changed"  # `evaluate` takes no settings
+    data = prepared.prepare_unsplit(records(items, tolerances=Tolerances(unreadable=0.1)), Letters(), CLASS)
+    assert len(data.keys) == 9
+
+
+@pytest.mark.parametrize("in_memory", [2**20, 10])
+def test_what_is_left_out_after_reading_is_in_no_array(in_memory, tmp_path, monkeypatch):
+    monkeypatch.setattr(headstart.data.array_store, "IN_MEMORY", in_memory)
+    rare = [Record("k010x", "xxx", "rare"), Record("z", "zzz", "rarer")]
+    store = ArrayStore(scratch=tmp_path / "scratch")
+    tolerances = Tolerances(rare="drop")
+    data = prepare(records([*texts(200), *rare], tolerances=tolerances), Letters(), PrepareOptions(store=store))
+    plain = prepare(records(texts(200)), Letters())
+    assert data.keys == plain.keys
+    assert data.values == plain.values
+    assert data.split == plain.split
+    assert data.owners.tolist() == plain.owners.tolist()
+    assert list(data.facts) == list(plain.facts)
+    np.testing.assert_array_equal(data.tensors["letters"], plain.tensors["letters"])
+    assert [each.where for each in data.skipped] == ["k010x", "z"]
+    assert [(each.level, each.count) for each in data.findings] == [("warning", 2)]
+
+
+def test_of_records_with_several_rows_all_rows_are_left_out():
+    items = [*words(), Record("k010x", "xxxxx", "rare"), Record("a", "yyyyyyy", "rarer")]
+    data = prepare(records(items, tolerances=Tolerances(rare="drop")), Pieces())
+    plain = prepare(records(words()), Pieces())
+    assert data.row_keys == plain.row_keys
+    assert data.lengths.used.tolist() == plain.lengths.used.tolist()
+    np.testing.assert_array_equal(data.tensors["letters"], plain.tensors["letters"])
+
+
+def test_copies_on_given_sides_are_left_out_of_train_and_found_again_by_a_stored_split():
+    items = [*given(), Record("train/copy", "ate0", "b", split="train")]
+    with pytest.raises(DataError, match=r"train/copy \(train\) and test/ate0 \(test\) have the same content"):
+        prepare(records(items, tolerances=Tolerances()), Letters())
+    dropping = records(items, tolerances=Tolerances(copies="drop"))
+    data = prepare(dropping, Letters())
+    assert set(data.keys) == {item.key for item in given()}
+    assert [each.where for each in data.skipped] == ["train/copy"]
+    assert not any("repeated" in each.message or "contradicting" in each.message for each in data.findings)
+    assert prepare(dropping, Letters(), PrepareOptions(split=data.split)).keys == data.keys
+
+
+def test_the_limit_comes_first_and_then_what_is_rare():
+    items = [*texts(100), Record("x", "xx", "rare")]
+    data = prepare(records(items, tolerances=Tolerances(rare="drop")), Letters(), PrepareOptions(limit=50))
+    assert data.split.counts == {"train": 31, "val": 8, "test": 10}
+    assert [each.where for each in data.skipped] == ["x"]
+
+
+def test_one_class_that_is_left_says_what_became_of_the_others():
+    items = [record for record in texts() if record.target == "a"] + [Record("x", "xx", "b")]
+    with pytest.raises(DataError, match=r"all samples have the label 'a'.* \(after 1 sample left out\)"):
+        prepare(records(items, tolerances=Tolerances(rare="drop")), Letters())
+
+
+def test_an_examination_tells_what_tolerances_do_and_lists_every_pair():
+    copies = [Record(f"train/{i}", f"ate{i}", "a", split="train") for i in range(4)]
+    copies += [Record(f"val/{i}", f"bte{i}", "b", split="val") for i in range(4)]
+    (leak,) = prepared.examine(records([*given(), *copies]), Letters(), CLASS, PrepareOptions())
+    assert (leak.level, leak.count) == ("error", 8)
+    assert len(leak.cases) == 8
+    assert "val/3 (val) and test/bte3 (test) have the same content" in leak.cases
+    dropped = records([*given(), *copies], tolerances=Tolerances(copies="drop"))
+    (told,) = prepared.examine(dropped, Letters(), CLASS, PrepareOptions())
+    assert (told.level, told.count, len(told.cases)) == ("warning", 8, 8)
+
+
+def test_a_hint_that_all_errors_share_is_told_once():
+    items = [*texts(), Record("x", "xx", "c"), Record("y", "yy", "d")]
+    with pytest.raises(DataError, match="2 things are wrong") as caught:
+        prepare(records(items), Letters())
+    assert caught.value.message.endswith("class 'd' has 1 sample; 3 sides need at least 3")
+    assert caught.value.hint == (
+        "add samples, leave the class out, or give the splits yourself; "
+        "`headstart check DATA` lists everything that is to be said of data"
+    )

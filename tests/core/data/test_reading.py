@@ -112,8 +112,11 @@ def test_too_many_unreadable_pictures_are_an_error_and_leave_nothing_behind(reco
     for record in records[:5]:
         record.payload.write_bytes(b"no picture")
 
-    with pytest.raises(DataError, match="not a picture"):
-        read(records, Counting(), store)
+    def refuse(skipped, total):
+        raise DataError(f"{len(skipped)} of {total}: {skipped[0].reason}")
+
+    with pytest.raises(DataError, match=r"5 of 120: .*not a picture"):
+        read_all(records, Counting(), store=store, read_by={"input": "image"}, verify=refuse)
     assert store.cache.entries() == []
 
 

@@ -9,6 +9,7 @@ from headstart.data.split_file import Split, SplitRow, read_split, write_split
 from headstart.data.targets import build_target_kind
 from headstart.errors import DataError
 from headstart.registry import load_registry
+from headstart.specs import Tolerances
 
 REGISTRY = load_registry()
 KINDS = {name: build_target_kind(REGISTRY, name) for name in ("class", "labels", "number")}
@@ -211,3 +212,185 @@ def test_equal_numbers_and_groups_of_numbers_split_too():
 def test_too_few_numbers_for_three_sides_are_refused():
     with pytest.raises(DataError, match="no sample is left for"):
         make_split([row("a", "1.5"), row("b", "2.5")], 0, "number")
+
+
+def tried(rows, kind="class", **tolerances):
+    return splitting.try_split(rows, 0, KINDS[kind], tolerances=Tolerances(**tolerances))
+
+
+def on_three_sides(count=6):
+    return [row(f"{side}/{name}{i}", name, split=side) for side in SIDES for name in "ab" for i in range(count)]
+
+
+SIDES = ("train", "val", "test")
+
+
+def leaking(count):
+    """Given sides, with so many rows in train that are in test too."""
+    return [
+        *on_three_sides(),
+        *(row(f"train/copy{i}", "a", split="train", content=f"hash of test/a{i % 6}") for i in range(count)),
+    ]
+
+
+def test_all_contents_on_two_sides_are_counted_and_listed_and_the_first_five_named():
+    rows = [*leaking(6), row("train/again", "a", split="train", content="hash of test/a0")]
+    (found,) = tried(rows).findings
+    assert (found.level, found.count, len(found.cases)) == ("error", 6, 6)
+    assert found.message.startswith("6 contents are on two sides; no test would be honest:")
+    assert [f"train/copy{i} (train) and test/a{i} (test)" in found.message for i in range(6)] == [False] + [
+        True
+    ] * 4 + [False]
+    assert "train/again (train) and test/a0 (test) have the same content" in found.message
+    assert found.message.endswith("\n  - and 1 more")
+    assert found.cases[0] == "train/again (train), train/copy0 (train) and test/a0 (test) have the same content"
+    assert found.hint == (
+        "keep each content on one side; --set dataset.copies=drop leaves out the copies in train and val; "
+        "`headstart check DATA` lists them all"
+    )
+
+
+def test_settings_are_not_named_to_whom_they_are_not_given():
+    rare = [*many({"a": 20}), row("x", "rare")]
+    for rows in (leaking(1), rare):
+        (given,), (withheld,) = tried(rows).findings, splitting.try_split(rows, 0, KINDS["class"]).findings
+        assert "--set dataset." in given.hint
+        assert "--set" not in withheld.hint
+        assert given.message == withheld.message
+
+
+def test_groups_and_contents_and_rare_classes_are_told_together():
+    rows = [row(f"t{c}{i}", c, split="train") for c in "ab" for i in range(9)]
+    rows += [row("t0", "a", split="train", group="g"), row("x", "a", split="test", group="g")]
+    rows += [row("y", "b", split="test", content="hash of tb3"), row("z", "rare", split="train")]
+    told = [each.message.partition(";")[0] for each in tried(rows).findings]
+    assert told == [
+        "tb3 (train) and y (test) have the same content",
+        "t0 (train) and x (test) belong to the group 'g'",
+        "class 'rare' has 1 sample",
+    ]
+
+
+def test_copies_are_dropped_from_the_side_that_judges_less():
+    rows = on_three_sides()
+    rows += [row("t1", "a", split="train", content="hash of val/a0")]
+    rows += [
+        row("t2", "a", split="train", content="hash of test/b1"),
+        row("v2", "b", split="val", content="hash of test/b1"),
+    ]
+    rows += [row("t3", "a", split="train", content="hash of train/a0")]
+    found = tried(rows, copies="drop")
+    assert sorted(sides(found.split)) == sorted({r.key for r in rows} - {"t1", "t2", "v2"})
+    assert {each.where: each.reason for each in found.skipped} == {
+        "t1": "in train, with the content of val/a0 in val",
+        "t2": "in train, with the content of test/b1 in test, there as 'b' and here as 'a'",
+        "v2": "in val, with the content of test/b1 in test",
+    }
+    (told,) = found.findings
+    assert (told.level, told.count) == ("warning", 3)
+    assert told.message == "3 samples left out, whose contents are in val or test too: t1; t2; v2"
+
+
+def test_a_group_on_two_sides_is_refused_even_where_copies_are_dropped():
+    rows = [*leaking(1), row("x", "a", split="test", group="g"), row("y", "a", split="train", group="g")]
+    found = tried(rows, copies="drop")
+    assert found.split is None
+    assert [each.level for each in found.findings] == ["warning", "error"]
+
+
+def test_a_class_whose_training_samples_were_all_copies_is_named():
+    rows = [*on_three_sides(), row("t", "new", split="train"), row("x", "new", split="test", content="hash of t")]
+    assert tried(rows, copies="drop").findings[-1].message == "class 'new' is in test (x) but not in train"
+
+
+def test_rare_classes_are_dropped_with_all_that_they_have():
+    rows = [*many({"a": 20, "b": 20, "pair": 2, "one": 1}), *many({"person": 9}, group="p")]
+    found = tried(rows, rare="drop")
+    assert sides(found.split) == sides(make_split(many({"a": 20, "b": 20}), 0))
+    assert sorted(each.where for each in found.skipped) == [
+        r.key for r in sorted(rows, key=lambda r: r.key) if r.target not in "ab"
+    ]
+    (told,) = found.findings
+    assert (told.level, told.count) == ("warning", 12)
+    assert (
+        told.message
+        == "3 classes ('one'; 'pair'; 'person') are too small to be on every side, and left out with 12 samples"
+    )
+    assert told.cases[2] == "class 'person' has 9 samples in 1 group that cannot be divided; 3 sides need at least 3"
+
+
+def test_a_rare_class_is_dropped_from_given_sides_too_and_so_is_one_that_train_lacks():
+    rows = [row(f"t{c}{i}", c, split="train") for c in "ab" for i in range(9)]
+    rows += [row("t", "rare", split="train"), *(row(f"x{c}", c, split="test") for c in ("a", "b", "rare", "new"))]
+    found = tried(rows, rare="drop")
+    assert {each.where: each.reason for each in found.skipped} == {
+        "t": "class 'rare' has 1 sample; 2 sides need at least 2",
+        "xrare": "class 'rare' has 1 sample; 2 sides need at least 2",
+        "xnew": "class 'new' is not in train",
+    }
+    assert found.split.counts["test"] == 2
+
+
+def test_rare_classes_are_kept_in_train_and_the_others_have_their_shares():
+    rows = many({"a": 50, "b": 50, "pair": 2, "one": 1})
+    found = tried(rows, rare="train")
+    seen = Counter((r.target, r.split) for r in found.split.rows)
+    assert (seen["pair", "train"], seen["one", "train"]) == (2, 1)
+    assert [seen[c, side] for c in "ab" for side in SIDES] == [32, 8, 10] * 2
+    assert found.skipped == ()
+    (told,) = found.findings
+    assert (told.level, told.count) == ("warning", 3)
+    assert told.message == (
+        "2 classes ('one'; 'pair') are too small to be on every side, and so not cut for val or test: "
+        "no metric there tells how well that is learned"
+    )
+
+
+def test_what_must_stay_with_a_rare_class_is_in_train_too_and_counts_for_its_own():
+    rows = [*many({"a": 30}), row("r", "rare", group="p"), row("b0", "b", group="p"), row("b1", "b"), row("b2", "b")]
+    found = tried(rows, rare="train")
+    of = sides(found.split)
+    assert of["r"] == of["b0"] == "train"
+    assert {of["b1"], of["b2"]} == {"val", "test"}
+
+
+def test_a_class_that_is_too_small_once_others_are_in_train_is_there_with_them():
+    rows = [*many({"a": 30}), row("r", "rare", group="p"), row("b0", "b", group="p")]
+    rows += [row("s", "scarce", group="q"), row("b1", "b", group="q"), row("b2", "b")]
+    found = tried(rows, rare="train")
+    assert {sides(found.split)[key] for key in ("r", "s", "b0", "b1", "b2")} == {"train"}
+    assert "3 classes ('b'; 'rare'; 'scarce')" in found.findings[0].message
+
+
+def test_where_nothing_is_large_enough_the_empty_side_is_named():
+    found = tried(many({"a": 2, "b": 1}), rare="train")
+    assert [each.message for each in found.findings if each.level == "error"] == [
+        "no sample is left for val, of 3 in all",
+        "no sample is left for test, of 3 in all",
+    ]
+    found = tried(many({"a": 9, "b": 1}, split="train") + many({"c": 3}, split="test"), rare="drop")
+    assert found.findings[-1].message == "no sample is left for test, of 9 in all, after 4 samples left out"
+
+
+@pytest.mark.parametrize("kind", ["labels", "number"])
+def test_only_kinds_whose_strata_exclude_each_other_have_rare_ones(kind):
+    rows = [row(f"{i:02d}", str(i % 7)) for i in range(40)]
+    expected = make_split(rows, 0, kind)
+    assert tried(rows, kind, rare="train").split == tried(rows, kind, rare="drop").split == expected
+
+
+def test_a_rare_class_stays_in_train_though_its_large_group_would_suit_another_side():
+    rows = many({"a": 10, "b": 30})
+    for group, count in (("p", 24), ("q", 12)):
+        rows += [row(group, f"rare {group}", group=group), *many({"a": count}, group=group, content=group)]
+    rows = [row(f"{i:03d}", r.target, group=r.group) for i, r in enumerate(rows)]
+    found = tried(rows, rare="train")
+    assert {r.split for r in found.split.rows if r.target.startswith("rare") or r.group} == {"train"}
+
+
+def test_a_rare_class_keeps_its_place_on_a_given_side():
+    rows = [row(f"t{c}{i}", c, split="train") for c in "ab" for i in range(9)]
+    rows += [row("t", "rare", split="train"), *(row(f"x{c}", c, split="test") for c in ("a", "b", "rare"))]
+    found = tried(rows, rare="train")
+    assert [r.split for r in found.split.rows if r.target == "rare"] == ["train", "test"]
+    assert "class 'rare' is too small to be on every side, and so not cut for val: no" in found.findings[0].message
