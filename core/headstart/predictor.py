@@ -10,12 +10,13 @@ import numpy as np
 
 from headstart.data.ahead import ahead
 from headstart.data.lengths import Lengths, cut_to, padded_from
+from headstart.data.payloads import in_memory
 from headstart.data.reading import prepared_of
 from headstart.engine.batch import concatenated, take
 from headstart.engine.scoring import pooled
 from headstart.errors import DataError
 from headstart.shown import Shown
-from headstart.specs import Batch, Facts, InputKind, Prepared, Task, Trims
+from headstart.specs import Batch, Facts, InputKind, Prepared, Stored, Task, Trims
 
 if TYPE_CHECKING:
     from headstart.engine.step import Forward, ScoreStep
@@ -130,7 +131,7 @@ class Predictor(Shown):
             found = []
             for start in range(0, len(rows.facts), BATCH):
                 picked = np.arange(start, min(start + BATCH, len(rows.facts)))
-                padded = np.resize(picked, self._size_for(len(rows.facts)))
+                padded = np.resize(picked, BATCH)
                 scored = score(take(rows.tensors, padded), take(targets, padded))
                 found.append(scored.losses[: len(picked)])
             return np.concatenate(found)
@@ -148,11 +149,12 @@ class Predictor(Shown):
         Raises DataError naming an input that cannot be read. With `refused`, why is kept there by the input's place
         instead, before an input behind it is answered; batches hold what they would hold without it.
         """
+        size = 0
         for prepared, notes, places in ahead(self._prepared(payloads, refused)):
             flat = [row for rows in prepared for row in rows]
             owners = np.repeat(np.arange(len(prepared)), [len(rows) for rows in prepared])
             facts = tuple(row.facts for row in flat)
-            size = self._size_for(len(flat) if len(payloads) <= BATCH else len(payloads))
+            size = size or self._size_for(len(flat))  # a last batch that is not full takes the size of those before
             parts = [self._run(flat[start : start + size], size) for start in range(0, len(flat), size)]
             tensors, outputs = (concatenated(each) for each in zip(*parts, strict=True))
             rows = Rows(tensors, outputs, facts, owners)
@@ -189,7 +191,7 @@ class Predictor(Shown):
     def _read(self, payload: Any) -> tuple[Sequence[Prepared], tuple[str, ...]]:
         """The rows of one input, and what reading it took."""
         where = _where(payload)
-        sample = self.kind.read(payload, where)
+        sample = self.kind.read(in_memory(payload), where)
         return prepared_of(self.kind, sample, where), sample.notes
 
     def _run(self, rows: Sequence[Prepared], size: int) -> tuple[Batch, Batch]:
@@ -210,5 +212,6 @@ class Predictor(Shown):
 
 
 def _where(payload: Any) -> str:
-    text = str(payload) if isinstance(payload, str) or hasattr(payload, "__fspath__") else type(payload).__name__
+    is_named = isinstance(payload, str | Stored) or hasattr(payload, "__fspath__")
+    text = str(payload) if is_named else type(payload).__name__
     return text if len(text) < 300 else text[:300] + "..."

@@ -1,6 +1,7 @@
 """The contract of datasets over every built-in one. Each needs a sample of its own, so each has a class by hand."""
 
 import gzip
+import shutil
 import struct
 
 import numpy as np
@@ -48,6 +49,29 @@ class TestImageFolder(DatasetContract):
 
     def reference(self, folder):
         return write_pictures(folder / "photos", ("cat", "dog", "owl"))
+
+
+class TestImageFolderInAnArchive(DatasetContract):
+    name = "files/image_folder"
+
+    def reference(self, folder):
+        write_pictures(folder / "photos", ("cat", "dog", "owl"))
+        return shutil.make_archive(str(folder / "photos"), "zip", folder, "photos")
+
+
+class TestParquet(DatasetContract):
+    name = "files/parquet"
+    requires = ("pyarrow",)
+
+    def reference(self, folder):
+        import pyarrow.parquet
+
+        write_pictures(folder / "photos", ("cat", "dog", "owl"))
+        files = sorted((folder / "photos").rglob("*.png"))
+        images = [{"bytes": file.read_bytes(), "path": file.name} for file in files]
+        table = pyarrow.table({"image": images, "label": [file.parent.name for file in files]})
+        pyarrow.parquet.write_table(table, folder / "photos.parquet")
+        return folder / "photos.parquet"
 
 
 class TestImageFolderWithItsOwnSplit(DatasetContract):

@@ -101,7 +101,7 @@ BUGS = {
     ),
     "a payload of another type": (
         (PAYLOAD, "payload=np.load(file).tolist()"),
-        {SOUND: "a-00: the payload is list; expected Path, bytes, str or a numpy array"},
+        {SOUND: "a-00: the payload is list; expected Path, bytes, Stored, str or a numpy array"},
     ),
     "a label that is a number": (
         (TARGET, "target=int(file.stem[2:]) % 2"),

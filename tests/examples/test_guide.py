@@ -23,7 +23,7 @@ TARGETS = {
 EXPLAINED = [
     *("Spec", "BackboneSpec", "FeatureSpec", "BackboneRequest", "WeightsSpec"),
     *("PackageFile", "RemoteFile", "LocalFile", "FetchedFile", "PretrainedHead"),
-    *("DatasetSpec", "DatasetRequest", "Records", "Record", "Skipped", "Tolerances"),
+    *("DatasetSpec", "DatasetRequest", "Records", "Record", "Stored", "Skipped", "Tolerances"),
     *("AugmentationSpec", "AugmentationRequest", "Drawn", "ReporterSpec", "ReporterRequest"),
     *("InputSpec", "InputRequest", "TensorSpec", "Prepared"),
     *("TargetSpec", "TargetRequest", "Recognised", "Finding"),

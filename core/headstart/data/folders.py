@@ -49,6 +49,11 @@ class Walk:
     hidden: tuple[Path, ...]
 
 
+def is_hidden(name: str) -> bool:
+    """Whether an entry of this name is left out: one with a leading dot, or kept by a system or a tool."""
+    return name.startswith(".") or name.lower() in KEPT_BY_SYSTEMS
+
+
 def walk(root: Path, *, links: Links = "refuse") -> Walk:
     """Every regular file and folder below `root`, recursively. Links to files that stay below `root` are followed.
 
@@ -64,7 +69,7 @@ def walk(root: Path, *, links: Links = "refuse") -> Walk:
     def enter(folder: Path, above: tuple[Path, ...]) -> None:
         """`above` are the folders on the way down to `folder`, and itself, all resolved."""
         for entry in _entries(folder):
-            if entry.name.startswith(".") or entry.name.lower() in KEPT_BY_SYSTEMS:
+            if is_hidden(entry.name):
                 hidden.append(entry)
                 continue
             real = above[-1] / entry.name

@@ -11,14 +11,17 @@ from typing import Any
 
 import numpy as np
 
+from headstart.data.payloads import in_memory
 from headstart.errors import DataError
+from headstart.specs import Stored
 
 HASHED = "sha256:"
 """Begins what split.csv holds of a target that is no text."""
 
 
 def content_hash(payload: Any, where: str) -> str:
-    """SHA-256 (hex) of a file's bytes, of bytes, of a text's UTF-8, or of an array's dtype, shape and elements.
+    """SHA-256 (hex) of a file's bytes, of bytes (Stored ones too), of a text's UTF-8, or of an array's dtype, shape and
+    elements.
 
     Of several (a tuple, a list or a mapping with names, within each other too) that of what each is, in order; a
     mapping's order does not matter. There may be numbers and None in them. Raises DataError naming `where` for a file
@@ -34,8 +37,8 @@ def content_hash(payload: Any, where: str) -> str:
             raise DataError(f"{where}: cannot be read: {exc.strerror or exc}") from exc
     if isinstance(payload, str):
         return hashlib.sha256(payload.encode("utf-8", "surrogateescape")).hexdigest()
-    if isinstance(payload, bytes):
-        return hashlib.sha256(payload).hexdigest()
+    if isinstance(payload, bytes | Stored):
+        return hashlib.sha256(in_memory(payload)).hexdigest()
     if isinstance(payload, np.ndarray) and payload.dtype != object:
         head = f"{payload.dtype.str} {payload.shape}\n".encode()
         return hashlib.sha256(head + np.ascontiguousarray(payload).tobytes()).hexdigest()
@@ -62,8 +65,9 @@ def _described(payload: Any, where: str) -> Any:
     if isinstance(payload, Mapping) and all(isinstance(name, str) for name in payload):
         parts = [[name, _described(payload[name], f"{where}, {name}")] for name in sorted(payload)]
         return ["named", parts]
-    if isinstance(payload, Path | bytes | str) or (isinstance(payload, np.ndarray) and payload.dtype != object):
-        kind = "text" if isinstance(payload, str) else "array" if isinstance(payload, np.ndarray) else "bytes"
+    is_array = isinstance(payload, np.ndarray) and payload.dtype != object
+    if is_array or isinstance(payload, Path | bytes | Stored | str):
+        kind = "text" if isinstance(payload, str) else "array" if is_array else "bytes"
         return [kind, content_hash(payload, where)]
     raise DataError(
         f"{where}: expected a path, bytes, text, a numpy array or number, or a tuple or mapping of these, "

@@ -17,6 +17,7 @@ from headstart.data.array_store import Append, ArrayStore
 from headstart.data.facts import ENDS, Picked, facts_arrays, stored_facts
 from headstart.data.hashing import content_hash
 from headstart.data.lengths import Lengths
+from headstart.data.payloads import in_memory
 from headstart.errors import DataError, PluginError
 from headstart.specs import Facts, InputKind, Prepared, PreparesSeveral, Record, Sample, Skipped, Trims
 from headstart.threads import available_threads
@@ -241,8 +242,9 @@ def _blocks(
 
 def _read(record: Record, known: str | None, kind: InputKind) -> _Read | Skipped:
     try:
-        digest = known or content_hash(record.payload, record.key)
-        sample = kind.read(record.payload, record.key)
+        payload = in_memory(record.payload)
+        digest = known or content_hash(payload, record.key)
+        sample = kind.read(payload, record.key)
     except DataError as error:
         return Skipped(record.key, error.message, error.hint)
     return _Read(digest, kind.fingerprint(sample), sample.notes, prepared_of(kind, sample, record.key))

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from headstart.data.payloads import in_memory
 from headstart.errors import PluginError
 from headstart.eventlog import EVENTS, TICK, close_all, read_events, tell
 from headstart.events import Progress
@@ -66,7 +67,7 @@ class SampleView:
     def preview(self, key: str) -> Preview | None:
         """See `RunView`."""
         payloads, kind = self._samples
-        return kind.preview(kind.read(payloads[key], key)) if key in payloads else None
+        return kind.preview(kind.read(in_memory(payloads[key]), key)) if key in payloads else None
 
 
 @contextmanager

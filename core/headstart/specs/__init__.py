@@ -40,6 +40,7 @@ from headstart.specs.datasets import (
     Record,
     Records,
     Skipped,
+    Stored,
     Tolerances,
 )
 from headstart.specs.engines import (
@@ -219,6 +220,7 @@ __all__ = [
     "Spec",
     "Specs",
     "Stage",
+    "Stored",
     "StrategyBuild",
     "StrategyRequest",
     "StrategySpec",

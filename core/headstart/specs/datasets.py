@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -10,10 +10,26 @@ from headstart.options import option
 from headstart.specs.base import Spec
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Bytes inside another file, such as a member of an archive: a payload that is read only when it is asked for.
+
+    `where` names the file and the place in it. `read` gives the same bytes each time and may be called by several
+    threads at once; it raises DataError or OSError. An input kind never sees a Stored: it is given the bytes.
+    """
+
+    where: str
+    read: Callable[[], bytes]
+
+    def __str__(self) -> str:
+        """Where it lies."""
+        return self.where
+
+
 @dataclass(frozen=True)
 class Record:
-    """One example. `key` is unique and stable; `payload` is a Path, bytes, str or a numpy array, or a tuple or mapping
-    of several.
+    """One example. `key` is unique and stable; `payload` is a Path, bytes, Stored, str or a numpy array, or a tuple or
+    mapping of several.
 
     `target` is text such as "cat", "red|round" or "-3.5", or a Path, a numpy array, a tuple or a mapping: a TargetKind
     knows what it means. None where it is not known.

@@ -16,7 +16,7 @@ from headstart.data.split import make_split
 from headstart.data.split_file import SPLITS, SplitRow
 from headstart.data.targets import build_target_kind, find_targets, rarest
 from headstart.errors import UsageError
-from headstart.specs import DatasetRequest, Finding, InputKind, Record, Records, TargetKind, Tolerances
+from headstart.specs import DatasetRequest, Finding, InputKind, Record, Records, Stored, TargetKind, Tolerances
 from headstart.testing.contract import own_place, shared
 from headstart.testing.declared import Declared
 from headstart.testing.fresh_process import run_fresh
@@ -273,10 +273,10 @@ def _item_problems(item: Record) -> Iterator[str]:
 
     if not isinstance(item.key, str) or not item.key.strip():
         yield f"the key {item.key!r} of a record is not a text with something in it"
-    if not isinstance(item.payload, Path | bytes | str | np.ndarray | tuple | Mapping):
+    if not isinstance(item.payload, Path | bytes | Stored | str | np.ndarray | tuple | Mapping):
         yield (
             f"{item.key}: the payload is {type(item.payload).__name__}; "
-            "expected Path, bytes, str or a numpy array, or a tuple or mapping of these"
+            "expected Path, bytes, Stored, str or a numpy array, or a tuple or mapping of these"
         )
     if item.target is not None and not isinstance(item.target, Path | str | np.ndarray | tuple | Mapping):
         yield (f"{item.key}: target is {item.target!r}; expected a text, Path, numpy array, tuple or mapping, or None")
@@ -288,10 +288,11 @@ def _item_problems(item: Record) -> Iterator[str]:
 
 def _reading_problem(item: Record, kind: InputKind) -> str | None:
     """Why the kind does not read this payload and prepare it to its declared tensors; None where it does."""
+    from headstart.data.payloads import in_memory
     from headstart.data.reading import prepared_of
 
     try:
-        rows = prepared_of(kind, kind.read(item.payload, item.key), item.key)
+        rows = prepared_of(kind, kind.read(in_memory(item.payload), item.key), item.key)
     except Exception as exc:
         return f"the input kind cannot read it: {type(exc).__name__}: {exc}"
     expected = {name: (spec.shape, spec.dtype) for name, spec in kind.tensors.items()}

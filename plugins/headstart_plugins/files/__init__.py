@@ -1,8 +1,8 @@
-"""Datasets from the user's own files: class folders and manifests."""
+"""Datasets from the user's own files: class folders, manifests, and pictures inside Parquet files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
@@ -13,6 +13,19 @@ from headstart.specs import DatasetSpec, Tolerances
 from headstart_plugins._target_texts import SEPARATOR
 
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
+ZIP = ".zip"
+TARS: Mapping[str, str] = {
+    ".tar": "",
+    **{f".{short}": name for short, name in (("tgz", "gz"), ("tbz2", "bz2"), ("txz", "xz"))},
+    **{f".tar.{name}": name for name in ("gz", "bz2", "xz")},
+}
+"""What a tar is compressed by, by how its name ends; empty where it is not."""
+
+
+def archive_suffix(path: Path) -> str:
+    """How the name of an archive ends, in lower case; empty for other names."""
+    name = path.name.lower()
+    return next((suffix for suffix in (ZIP, *TARS) if name.endswith(suffix)), "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,13 +123,22 @@ class ManifestOptions(Tolerances, PictureOptions):
         return self.separator or SEPARATOR
 
 
+@dataclass(frozen=True)
+class ParquetOptions(Tolerances, PictureOptions):
+    """How pictures inside Parquet files are read."""
+
+    image_column: str = option("", "The column of the pictures, where several hold bytes.")
+    label_column: str = option("", "The column of the labels, where it is not called label or labels.")
+
+
 @hookimpl
 def register_datasets() -> Iterable[DatasetSpec]:
-    """Class folders and manifests."""
+    """Class folders, manifests and Parquet."""
     return [
         DatasetSpec(
             name="files/image_folder",
-            summary="Pictures in a folder for each class, with or without train, val and test above them.",
+            summary="Pictures in a folder for each class, with or without train, val and test above them; a zip or "
+            "tar of these is read in place.",
             options=FolderOptions,
             build="headstart_plugins.files._folder:build",
             medium="image",
@@ -132,13 +154,44 @@ def register_datasets() -> Iterable[DatasetSpec]:
             medium=None,
             takes_path=True,
         ),
+        DatasetSpec(
+            name="files/parquet",
+            summary="Pictures inside Parquet files with labels, as the Hugging Face Hub keeps them; read in place.",
+            options=ParquetOptions,
+            build="headstart_plugins.files._parquet:build",
+            medium="image",
+            takes_path=True,
+        ),
     ]
 
 
 @hookimpl
 def resolve_dataset(ref: str) -> str | None:
-    """A folder is class folders; a table's suffix says manifest."""
+    """Parquet files with pictures inside are known by their columns, in a folder by the first of them; else a folder,
+    and an archive by its suffix, is class folders, and a table's suffix says manifest."""
     path = Path(ref).expanduser()
+    if archive_suffix(path) and path.is_file():
+        return "files/image_folder"
+    if (shard := _first_parquet(path)) is not None:
+        from headstart_plugins.files._parquet import holds_pictures
+
+        if holds_pictures(shard):
+            return "files/parquet"
     if path.suffix.lower() in TABLES and not path.is_dir():
         return "files/manifest"
     return "files/image_folder" if path.is_dir() else None
+
+
+def _first_parquet(path: Path) -> Path | None:
+    """The file itself, or the first one in a folder, in its folder `data` or in that of a side."""
+    from headstart_plugins.files._sides import SPLIT_NAMES
+
+    if path.suffix.lower() == ".parquet" and path.is_file():
+        return path
+    if not path.is_dir():
+        return None
+    try:
+        named = sorted(each for each in path.iterdir() if each.name.lower() in ("data", *SPLIT_NAMES))
+    except OSError:  # whoever opens it says so
+        return None
+    return next((file for folder in (path, *named) for file in sorted(folder.glob("*.parquet"))), None)

@@ -11,36 +11,41 @@ from typing import Literal
 from headstart.errors import DataError, UsageError
 from headstart.specs import DatasetRequest, Finding, Record, Records, Skipped
 from headstart.suggest import suggestion
-from headstart_plugins.files import FolderOptions
+from headstart_plugins.files import FolderOptions, archive_suffix
 from headstart_plugins.files._labels import LabelPattern, label_pattern, labels_in, usual_pattern
-from headstart_plugins.files._sides import SHAPE, Layout, Top, find_sides, has_class_folders
+from headstart_plugins.files._sides import SHAPE, Layout, Top, find_sides, has_class_folders, unwrapped
 from headstart_plugins.files._tree import Tree, read_tree
 
 
 def build(request: DatasetRequest) -> Records:
     """Records with the file as payload; key: path below the root with "/"; label: the class folder, or what a pattern
-    finds in the key.
+    finds in the key. An archive is read as the folder that it holds. Where no labels are asked for, all pictures count.
 
     Raises UsageError for a path that is absent, no folder, or lacks a folder named in `classes`, and for settings that
     exclude each other; DataError for a folder without class folders, an empty class folder, sides as in `find_sides`,
-    names without a label, and links as in `walk`.
+    names without a label, links as in `walk`, and archives as in `read_archive`.
     """
     options: FolderOptions = request.options if request.options is not None else FolderOptions()
     tables = "a table of samples is opened with manifest:PATH"
-    root = given_path(request.reference, "folder", usage="image_folder:PATH", otherwise=tables)
+    path = Path(request.reference or "").expanduser()
+    is_archive = bool(archive_suffix(path)) and path.is_file()
+    if not is_archive:
+        path = given_path(request.reference, "folder", usage="image_folder:PATH", otherwise=tables)
     pattern = label_pattern(options.label_pattern) if options.label_pattern else None
     if pattern and (options.nested or options.classes):
         other = "nested" if options.nested else "classes"
         raise UsageError(f"both label_pattern and {other}; expected one of them", hint="labels are in names or folders")
-    tree = read_tree(root, options.links)
+    tree = _archive(path, options) if is_archive else read_tree(path, options.links)
+    if not request.labelled:
+        return _unlabelled(tree, options)
     layout = _layout(tree, options, pattern)
     items = list(_named_by_files(tree, layout, pattern) if pattern else _named_by_folders(tree, layout, options))
     loose = _loose(tree, layout, items)
-    findings = list(layout.findings)
-    if options.links == "follow":
+    findings = [*tree.findings, *layout.findings]
+    if options.links == "follow" and not is_archive:
         items, again = _once(items)
         findings += again
-    skipped = tuple(_skipped(tree, loose, chosen=bool(options.classes)))
+    skipped = (*tree.skipped, *_skipped(tree, loose, chosen=bool(options.classes)))
     return Records(
         "image",
         tuple(items),
@@ -50,6 +55,21 @@ def build(request: DatasetRequest) -> Records:
         findings=tuple(findings),
         tolerances=options,
     )
+
+
+def _archive(path: Path, options: FolderOptions) -> Tree:
+    from headstart_plugins.files._archive import read_archive  # which loads what folders do not need
+
+    tree = read_archive(path)
+    return unwrapped(tree) if options.sides else tree
+
+
+def _unlabelled(tree: Tree, options: FolderOptions) -> Records:
+    """Every picture, whatever the folders. Raises DataError for none."""
+    items = tuple(Record(tree.name(path), tree.payload(path)) for path in tree.below(tree.root))
+    if not items:
+        raise DataError(f"{tree.root}: no pictures", hint="pictures are known by their endings, such as .jpg and .png")
+    return Records("image", items, options.symmetries, tree.skipped, findings=tree.findings)
 
 
 def given_path(reference: str | None, what: Literal["file", "folder"], *, usage: str, otherwise: str) -> Path:
@@ -85,7 +105,7 @@ def _named_by_files(tree: Tree, layout: Layout, pattern: LabelPattern) -> Iterat
     found = [(path, top.side) for top in layout.tops for path in tree.below(top.folder)]
     names = [tree.name(path) for path, _ in found]
     for name, (path, side), label in zip(names, found, labels_in(names, pattern, str(tree.root)), strict=True):
-        yield Record(name, path, label, split=side)
+        yield Record(name, tree.payload(path), label, split=side)
 
 
 def _named_by_folders(tree: Tree, layout: Layout, options: FolderOptions) -> Iterator[Record]:
@@ -104,7 +124,7 @@ def _named_by_folders(tree: Tree, layout: Layout, options: FolderOptions) -> Ite
                 message = f"{top.inner / label}: class folder without pictures"
                 raise DataError(message, hint="remove it, or put pictures into it")
             for path in pictures:
-                yield Record(tree.name(path), path, label, split=top.side)
+                yield Record(tree.name(path), tree.payload(path), label, split=top.side)
 
 
 def _no_class_folders(tree: Tree, top: Path) -> DataError:
@@ -138,7 +158,7 @@ def _chosen_classes(
             raise UsageError(f"classes: {name!r} lies in {(inside or [name])[0]!r}, so its pictures would count twice")
     for name in names:
         path = PurePosixPath(name)
-        if (top / path).is_dir() and ".." not in path.parts and not path.is_absolute():
+        if tree.is_folder(top / path) and ".." not in path.parts and not path.is_absolute():
             yield name, tree.below(top / path)
         elif required:
             known = {found.parent.relative_to(top).as_posix() for found in tree.below(top)}
@@ -160,8 +180,8 @@ def _once(items: Sequence[Record]) -> tuple[list[Record], list[Finding]]:
 
 def _loose(tree: Tree, layout: Layout, items: Sequence[Record]) -> list[Path]:
     """The pictures that are no records, and lie below no folder that was left out as a whole."""
-    used, left = {record.payload for record in items}, set(layout.left)
-    return [path for path in tree.below(tree.root) if path not in used and left.isdisjoint(path.parents)]
+    used, left = {record.key for record in items}, set(layout.left)
+    return [path for path in tree.below(tree.root) if tree.name(path) not in used and left.isdisjoint(path.parents)]
 
 
 def _skipped(tree: Tree, loose: Sequence[Path], *, chosen: bool) -> Iterator[Skipped]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -110,6 +111,15 @@ def find_sides(tree: Tree, *, labelled: Callable[[Path], bool], nested: bool, na
     )
     left = tuple(folder for folder in folders if folder in asked or folder not in (*sides, *others))
     return Layout(tops, left, (*wraps, *_naming(tree, tops), *_left_out(tree, left, tops)))
+
+
+def unwrapped(tree: Tree) -> Tree:
+    """An archive from the one folder on that holds all the others: people pack the folder `photos`, and mean what lies
+    in it. Its pictures have the keys of those in the unpacked folder."""
+    root = _inner(tree, tree.root, stop=side_of)
+    if root == tree.root:
+        return tree
+    return dataclasses.replace(tree, root=root, findings=(*tree.findings, _wrapper(tree, root)))
 
 
 def has_class_folders(tree: Tree, folder: Path) -> bool:

@@ -1,28 +1,36 @@
-"""The pictures below a folder, by the folder that holds them."""
+"""The pictures below a folder, or in an archive, by the folder that holds them."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
 
-from headstart.data.folders import LinkRefused, Links, walk
+from headstart.data.folders import LinkRefused, Links, Walk, walk
 from headstart.errors import DataError
+from headstart.specs import Finding, Skipped, Stored
 from headstart_plugins._picture_suffixes import is_picture
 
 
 @dataclass(frozen=True)
 class Tree:
     """What `walk` found below `root`: the folders directly in each folder, the pictures directly in each, other files,
-    and what is hidden. Each is sorted by path."""
+    and what is hidden. Each is sorted by path.
+
+    Of an archive, whose paths go on inside it, `members` read its files; `skipped` and `findings` are what is to be
+    said of it.
+    """
 
     root: Path
     folders: Mapping[Path, list[Path]]
     pictures: Mapping[Path, list[Path]]
     others: tuple[Path, ...]
     hidden: tuple[Path, ...]
+    members: Mapping[Path, Callable[[], bytes]] = field(default_factory=dict)
+    skipped: tuple[Skipped, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     def below(self, folder: Path) -> list[Path]:
         """All pictures below `folder`, sorted by path."""
@@ -39,6 +47,15 @@ class Tree:
         """Whether there is a picture below `folder`."""
         return folder in self.pictures or any(map(self.any_below, self.folders.get(folder, ())))
 
+    def is_folder(self, path: Path) -> bool:
+        """Whether there is such a folder below the root."""
+        return path in self.folders.get(path.parent, ())
+
+    def payload(self, picture: Path) -> Path | Stored:
+        """What a record of a picture holds."""
+        read = self.members.get(picture)
+        return picture if read is None else Stored(str(picture), read)
+
     def name(self, path: Path) -> str:
         """`path` below the root, with "/"."""
         return path.relative_to(self.root).as_posix()
@@ -52,6 +69,11 @@ def read_tree(root: Path, links: Links) -> Tree:
         raise DataError(
             error.message, hint=f"--set dataset.links=follow takes what it leads to; or {error.hint}"
         ) from error
+    return tree_of(root, found)
+
+
+def tree_of(root: Path, found: Walk) -> Tree:
+    """What was `found` below `root`, as a tree."""
     folders: defaultdict[Path, list[Path]] = defaultdict(list)
     pictures: defaultdict[Path, list[Path]] = defaultdict(list)
     for folder in found.folders:

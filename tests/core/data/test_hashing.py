@@ -6,6 +6,7 @@ import pytest
 
 from headstart.data.hashing import content_hash, written_target
 from headstart.errors import DataError
+from headstart.specs import Stored
 
 
 def test_equal_contents_have_equal_hashes_whatever_they_are_called(tmp_path):
@@ -61,6 +62,13 @@ def test_the_order_of_names_and_the_file_that_holds_a_content_do_not_matter(tmp_
     assert content_hash((tmp_path / "file", "text"), "x") == content_hash((b"content", "text"), "x")
     (tmp_path / "file").write_bytes(b"another")
     assert content_hash((tmp_path / "file", "text"), "x") != content_hash((b"content", "text"), "x")
+
+
+def test_stored_bytes_have_the_hash_of_the_same_bytes_by_themselves_and_among_several():
+    stored = Stored("a.zip/1.png", lambda: b"content")
+    assert content_hash(stored, "x") == content_hash(b"content", "x")
+    assert content_hash((stored, "text"), "x") == content_hash((b"content", "text"), "x")
+    assert content_hash({"left": stored}, "x") == content_hash({"left": b"content"}, "x")
 
 
 def test_a_part_that_cannot_be_read_is_named(tmp_path):

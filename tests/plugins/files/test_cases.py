@@ -7,6 +7,7 @@ labelled = false                  # where it is opened for answers
 exit = 0                          # or 3: the data cannot be used; 2: a setting is wrong
 says = ["parts of what is told"]  # of findings and of what is left out, or of the error and its hint
 targets = "targets/class"         # what the dataset itself knows them to be, if it does
+pack = { "data.zip" = "packed" }  # archives that are made of what lies in a folder, which is then gone
 
 [files]                           # content: "picture" (another one each), "same:NAME" (a copy), or text
 "data/train/cat/1.png" = "picture"
@@ -16,6 +17,7 @@ targets = "targets/class"         # what the dataset itself knows them to be, if
 """
 
 import io
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -48,6 +50,13 @@ def written(root, files):
             path.write_text(content, "utf-8")
 
 
+def packed(root, archives):
+    for name, folder in archives.items():
+        base, _, kind = name.partition(".")
+        shutil.make_archive(str(root / base), {"tar.gz": "gztar"}.get(kind, kind), root / folder)
+        shutil.rmtree(root / folder)
+
+
 def opened(reference, settings, labelled=True):
     registry = load_registry()
     spec = registry.resolve_dataset(str(reference)).spec
@@ -64,6 +73,7 @@ def told(records):
 def test_a_case_comes_to_what_it_says(file, tmp_path, monkeypatch):
     case = tomllib.loads(file.read_text("utf-8"))
     written(tmp_path, case["files"])
+    packed(tmp_path, case.get("pack", {}))
     monkeypatch.chdir(tmp_path)
     reference = tmp_path / case["open"]
     if case.get("exit", 0):
