@@ -69,13 +69,14 @@ def test_paths_text_bytes_and_arrays_of_one_picture_are_answered_alike(finished,
 
 
 def test_an_answer_does_not_depend_on_what_is_asked_beside_it(finished, artefact, small_registry):
-    """Beyond rounding: in XLA's code for processors the last row of a batch can differ in its last bits."""
+    """Beyond rounding: batches of other sizes are computed by other code, and in XLA's code for processors the last row
+    of a batch can differ in its last bits."""
     alone = Artefact.load(artefact, registry=small_registry)
     files = sorted(finished.pictures.rglob("*.png"))[:40]
     together = alone.predictor.outputs(files)["logits"]
     apart = np.concatenate([alone.predictor.outputs([file])["logits"] for file in files])
 
-    np.testing.assert_allclose(together, apart, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(together, apart, rtol=0, atol=1e-5 * max(1, together.std()))
 
 
 def test_an_input_that_cannot_be_read_is_named(artefact, small_registry, tmp_path):
