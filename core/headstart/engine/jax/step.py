@@ -93,18 +93,18 @@ class Update:
         self._frozen = [variable for variable in everything if id(variable) not in known]
         self._anchors = [_flat(each) for each in step.optimizer.anchors if each is not None]
         self._factors = [step.adapter is not None and name in step.adapter.factors for name in step.trainable]
+        self._shapes = tuple(tuple(variable.shape) for variable in self._trainable)
 
     def begin(self) -> Learned:
         """The state of the variables and of the optimizer."""
         optimizer = self.step.optimizer
         values = [variable.value for variable in self._trainable]
         state = (values, optimizer.first, optimizer.second, optimizer.averages)
-        flat = Moments(*([_flat(array) for array in each] for each in state))
-        return Learned(flat, [variable.value for variable in self._moving])
+        return Learned(Moments(*_all_flat(state)), [variable.value for variable in self._moving])
 
     def end(self, learned: Learned, count: int) -> None:
         """Put what was learned, after `count` updates, into the variables and the optimizer."""
-        moments = Moments(*(self.shaped(each) for each in learned.moments))
+        moments = Moments(*_all_shaped(self._shapes, tuple(learned.moments)))
         for variable, value in zip(self._trainable, moments.values, strict=True):
             variable.assign(value)
         for variable, value in zip(self._moving, learned.moving, strict=True):
@@ -190,12 +190,13 @@ class Update:
 
     def shaped(self, flat: Sequence[Any]) -> list[Any]:
         """Flat arrays, one a weight or none at all, in the weights' shapes."""
-        return [_shaped(value, tuple(each.shape)) for value, each in zip(flat, self._trainable, strict=bool(flat))]
+        return _in_shapes(self._shapes, flat)
 
 
 def copied_state(learned: Learned) -> Learned:
     """A call gives its arguments' memory to its results, and what the variables hold must stay readable."""
-    return Learned(*jax.tree.map(jnp.array, learned))
+    copied: Learned = _copied(learned)
+    return copied
 
 
 def _is_narrow(shape: tuple[int, ...]) -> bool:
@@ -209,6 +210,16 @@ def _flat(array: Any) -> Any:
 
 def _shaped(flat: Any, shape: tuple[int, ...]) -> Any:
     return jnp.transpose(jnp.reshape(flat, shape[::-1])) if _is_narrow(shape) else jnp.reshape(flat, shape)
+
+
+def _in_shapes(shapes: Sequence[tuple[int, ...]], flat: Sequence[Any]) -> list[Any]:
+    return [_shaped(value, shape) for value, shape in zip(flat, shapes, strict=bool(flat))]
+
+
+# One program each, where an array by itself would be a program for every shape.
+_copied = jax.jit(lambda tree: jax.tree.map(jnp.copy, tree))
+_all_flat = jax.jit(lambda state: [[_flat(array) for array in each] for each in state])
+_all_shaped = jax.jit(lambda shapes, state: [_in_shapes(shapes, each) for each in state], static_argnums=0)
 
 
 def all_finite(arrays: Sequence[Any]) -> Any:

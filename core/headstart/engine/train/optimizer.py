@@ -148,13 +148,14 @@ class GroupedAdamW:
 
     def begin_again(self) -> None:
         """As before the first update, the weights as they are now."""
-        self.first = [keras.ops.zeros(variable.shape, dtype="float32") for variable in self.variables]
-        self.second = [keras.ops.zeros(variable.shape, dtype="float32") for variable in self.variables]
+        self.first, self.second = (
+            [_tensor(np.zeros(variable.shape, np.float32)) for variable in self.variables] for _ in range(2)
+        )
         self.averages = [copied(variable) for variable in self.variables] if self.rules.average else []
         self.count = 0
 
     def _tensors(self, arrays: Batch) -> list[Any]:
-        return [keras.ops.convert_to_tensor(np.array(arrays[name], copy=True)) for name in self.names]
+        return [_tensor(np.array(arrays[name], copy=True)) for name in self.names]
 
 
 class Moments(NamedTuple):
@@ -168,7 +169,12 @@ class Moments(NamedTuple):
 
 def copied(variable: keras.Variable) -> Any:
     """A backend tensor of its own with a variable's numbers."""
-    return keras.ops.convert_to_tensor(np.array(keras.ops.convert_to_numpy(variable), copy=True))
+    return _tensor(np.array(keras.ops.convert_to_numpy(variable), copy=True))
+
+
+def _tensor(array: np.ndarray) -> Any:
+    """`array` on the backend; with its type said JAX compiles nothing for a new shape (jax 0.10.2)."""
+    return keras.ops.convert_to_tensor(array, dtype=str(array.dtype))
 
 
 def clipped(gradients: Sequence[Any], limit: float) -> list[Any]:

@@ -313,7 +313,7 @@ class Trainer:
     def _unreached(self) -> list[str]:
         """The stages that learn and of which no weight has had a gradient since the phase, or its trial, began."""
         moments = zip(self._optimizer.stages, self._optimizer.second, strict=True)
-        reached = {stage for stage, second in moments if keras.ops.any(second > 0)}
+        reached = {stage for stage, second in moments if (keras.ops.convert_to_numpy(second) > 0).any()}
         return [stage for stage in dict.fromkeys(self._optimizer.stages) if stage not in reached]
 
     # --- going back, going on, and saving ----------------------------------------------------------------------------
