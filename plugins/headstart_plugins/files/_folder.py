@@ -11,9 +11,10 @@ from typing import Literal
 from headstart.errors import DataError, UsageError
 from headstart.specs import DatasetRequest, Finding, Record, Records, Skipped
 from headstart.suggest import suggestion
-from headstart_plugins.files import FolderOptions, archive_suffix
+from headstart_plugins.files import FolderOptions
 from headstart_plugins.files._labels import LabelPattern, label_pattern, labels_in, usual_pattern
 from headstart_plugins.files._sides import SHAPE, Layout, Top, find_sides, has_class_folders, unwrapped
+from headstart_plugins.files._suffixes import archive_suffix
 from headstart_plugins.files._tree import Tree, read_tree
 
 

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import os.path
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from headstart.errors import DataError
 from headstart.specs import DatasetRequest, Finding, Record, Records
 from headstart.suggest import suggestion
-from headstart_plugins._picture_suffixes import SUFFIXES
 from headstart_plugins.files import ManifestOptions
 from headstart_plugins.files._folder import given_path
 from headstart_plugins.files._learned import Kinds, Learned, find_learned, plain_name
-from headstart_plugins.files._paths import SOUNDS, TEXTS, Reading, as_written, read_paths
+from headstart_plugins.files._paths import Reading, as_written, read_paths
 from headstart_plugins.files._sides import SPLIT_NAMES, side_of
+from headstart_plugins.files._suffixes import MEDIA
 from headstart_plugins.files._tables import ID, USED, Table, read_table
 
 SAMPLES = ("path", "text")
 """What the samples' column can be called."""
 PAIRED = "text2"
 """The column of a second text, where a sample is a pair of texts."""
-MEDIA: Mapping[str, frozenset[str]] = {"image": SUFFIXES, "audio": SOUNDS, "text": TEXTS}
-"""What files of a suffix, in lower case, hold."""
 FILES = (
     *("path", "file", "filepath", "filename", "fname", "image", "imagepath", "imagefile", "imagename", "imageid"),
     *("img", "imgpath", "imgname", "imgid", "picture", "photo", "audio", "clip", "recording", "id", "idcode"),

@@ -18,14 +18,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from headstart.data.folders import is_hidden
 from headstart.errors import DataError
-from headstart_plugins._picture_suffixes import SUFFIXES
 from headstart_plugins.files import ManifestOptions
+from headstart_plugins.files._suffixes import MEDIA
 from headstart_plugins.files._tables import Table
 
-SOUNDS = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff"})
-TEXTS = frozenset({".txt", ".md"})
-LEFT_OUT = SUFFIXES | SOUNDS | TEXTS
+LEFT_OUT = frozenset().union(*MEDIA.values())
 """The suffixes that texts may lack."""
 SAMPLE = 60
 """So many rows tell which readings are tried on all."""
@@ -154,11 +153,11 @@ class _Index:
 
     @classmethod
     def of(cls, table: Path, base: Path, wanted: set[str]) -> _Index:
-        """Walk `base` once, hidden folders and links to folders left out. Empty where there are too many files."""
+        """Walk `base` once, but no folder that `is_hidden` or is a link. Empty where there are too many files."""
         index = cls(table, base)
         seen = 0
         for folder, folders, names in os.walk(base):
-            folders[:] = sorted(each for each in folders if not each.startswith("."))
+            folders[:] = sorted(each for each in folders if not is_hidden(each))
             seen += len(names)
             if seen > MOST_INDEXED:
                 return cls(table, base)
