@@ -19,12 +19,12 @@ from headstart.data.checks import (
     counted,
     errors_among,
     given_split_findings,
-    named,
     raise_errors,
 )
 from headstart.data.split_file import SPLITS, Split, SplitRow
 from headstart.data.targets import plural
 from headstart.errors import DataError
+from headstart.lists import in_line
 from headstart.specs import AdvisesOnFew, Finding, Skipped, TargetKind, Tolerances
 
 
@@ -288,7 +288,9 @@ def _told_of_copies(skipped: Mapping[str, Skipped]) -> list[Finding]:
     if not skipped:
         return []
     cases = tuple(f"{each.where}: {each.reason}" for each in skipped.values())
-    message = f"{counted(len(cases))} left out, whose contents are in val or test too: {named(list(skipped))}"
+    message = (
+        f"{counted(len(cases))} left out, whose contents are in val or test too: {in_line(list(skipped), between='; ')}"
+    )
     return [Finding("warning", message, len(cases), cases=cases)]
 
 
@@ -342,7 +344,7 @@ def _told_of_train(
 
 def _several(names: Collection[str], kind: TargetKind) -> str:
     """So many strata, and which: "2 classes ('a'; 'b') are"."""
-    quoted = named([repr(name) for name in sorted(names)], MAX_ERRORS)
+    quoted = in_line([repr(name) for name in sorted(names)], MAX_ERRORS, between="; ")
     return f"{len(names)} {plural(kind.noun)} ({quoted}) are" if len(names) > 1 else f"{kind.noun} {quoted} is"
 
 
