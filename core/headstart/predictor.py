@@ -14,7 +14,7 @@ from headstart.data.payloads import in_memory
 from headstart.data.reading import prepared_of
 from headstart.engine.batch import concatenated, take
 from headstart.engine.scoring import pooled
-from headstart.errors import DataError
+from headstart.errors import REFUSED, DataError
 from headstart.shown import Shown
 from headstart.specs import Batch, Facts, InputKind, Prepared, Stored, Task, Trims
 
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 SIZES = (1, 8, 32)
 """Rows a call: the static shapes of a batch, but for its length where rows differ in length."""
 BATCH = SIZES[-1]
-
-ERROR = "error"
-"""What an answer has in place of everything else where its input cannot be read: the reason."""
 
 
 @dataclass(frozen=True)
@@ -99,12 +96,12 @@ class Predictor(Shown):
             on_progress(0, len(payloads))
         for batch in self.answer(payloads, on_progress, refused):
             for place, answer in zip(batch.places, self._decoded(batch, top_k), strict=True):
-                yield from ({ERROR: refused[earlier].message} for earlier in range(told, place))
+                yield from ({REFUSED: refused[earlier].message} for earlier in range(told, place))
                 yield answer
                 told = place + 1
         if on_progress is not None and told < len(payloads):
             on_progress(len(payloads), len(payloads))
-        yield from ({ERROR: refused[rest].message} for rest in range(told, len(payloads)))
+        yield from ({REFUSED: refused[rest].message} for rest in range(told, len(payloads)))
 
     def _decoded(self, batch: Answered, top_k: int) -> list[Mapping[str, Any]]:
         decoded = self.task.decode(batch.outputs, batch.facts, top_k)

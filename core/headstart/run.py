@@ -17,9 +17,8 @@ from headstart.backend import activate, choose_backend, installed_backends
 from headstart.data.split_file import SPLITS, SplitRow, read_split
 from headstart.data.targets import build_target_kind, other_kind
 from headstart.documents import plain, read_object
-from headstart.errors import DataError, UsageError
+from headstart.errors import REFUSED, DataError, UsageError
 from headstart.host.registry import looks_like_path
-from headstart.predictor import ERROR
 from headstart.recipe import Recipe
 from headstart.recipes.build import build_recipe, recipe_of_run
 from headstart.recipes.file import verify_form
@@ -185,7 +184,7 @@ class Run(Shown):
         )
         for number, ((raw, _), answer) in enumerate(zip(found, answers, strict=True)):
             name = str(raw) if isinstance(raw, str | Path) else f"{type(raw).__name__} {number}"
-            if files is not None and ERROR not in answer:
+            if files is not None and REFUSED not in answer:
                 files.write(name, answer)
             yield {"input": name, **answer}
 

@@ -23,6 +23,7 @@ from headstart.data.checks import (
 )
 from headstart.data.split_file import SPLITS, Split, SplitRow
 from headstart.data.targets import plural
+from headstart.documents import as_bytes
 from headstart.errors import DataError
 from headstart.lists import in_line
 from headstart.specs import AdvisesOnFew, Finding, Skipped, TargetKind, Tolerances
@@ -30,7 +31,7 @@ from headstart.specs import AdvisesOnFew, Finding, Skipped, TargetKind, Toleranc
 
 def rank(seed: int, purpose: str, key: str) -> bytes:
     """32 bytes to sort by: SHA-256 of seed, purpose and key. Different purposes give unrelated orders."""
-    return hashlib.sha256(f"{seed}\0{purpose}\0{key}".encode("utf-8", "surrogateescape")).digest()
+    return hashlib.sha256(as_bytes(f"{seed}\0{purpose}\0{key}")).digest()
 
 
 TEST_SHARE = 0.2
