@@ -111,7 +111,15 @@ def predict(
 
     def answers(told: OnProgress | None) -> Iterator[Mapping[str, Any]]:
         nonlocal count
-        found = opened.answers(given, texts=texts or (), top_k=top_k, backend=backend, out=out, on_progress=told)
+        found = opened.answers(
+            given,
+            texts=texts or (),
+            top_k=top_k,
+            backend=backend,
+            out=out,
+            on_progress=told,
+            on_finding=lambda finding: say(f"{finding.level}: {finding.message}"),
+        )
         for answer in found:
             errors.extend([answer[REFUSED]] if REFUSED in answer else [])
             yield answer
