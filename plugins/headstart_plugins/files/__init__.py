@@ -11,7 +11,7 @@ from headstart.hookspecs import hookimpl
 from headstart.options import option
 from headstart.specs import DatasetSpec, Tolerances
 from headstart_plugins._target_texts import SEPARATOR
-from headstart_plugins.files._suffixes import TABLES, archive_suffix
+from headstart_plugins.files._given import TABLES, archive_suffix
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,7 +36,7 @@ from headstart.data.folders import Walk, is_hidden
 from headstart.errors import DataError
 from headstart.specs import Finding, Skipped
 from headstart_plugins._picture_suffixes import is_picture
-from headstart_plugins.files._suffixes import TARS, ZIP, archive_suffix
+from headstart_plugins.files._given import TARS, ZIP, archive_suffix
 from headstart_plugins.files._tree import Tree, tree_of
 
 LARGEST_MEMBER = 256 * 1024**2

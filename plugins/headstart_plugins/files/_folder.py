@@ -6,15 +6,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 from headstart.errors import DataError, UsageError
 from headstart.specs import DatasetRequest, Finding, Record, Records, Skipped
 from headstart.suggest import suggestion
 from headstart_plugins.files import FolderOptions
+from headstart_plugins.files._given import archive_suffix, given_path
 from headstart_plugins.files._labels import LabelPattern, label_pattern, labels_in, usual_pattern
 from headstart_plugins.files._sides import SHAPE, Layout, Top, find_sides, has_class_folders, unwrapped
-from headstart_plugins.files._suffixes import archive_suffix
 from headstart_plugins.files._tree import Tree, read_tree
 
 
@@ -27,16 +26,21 @@ def build(request: DatasetRequest) -> Records:
     names without a label, links as in `walk`, and archives as in `read_archive`.
     """
     options: FolderOptions = request.options if request.options is not None else FolderOptions()
-    tables = "a table of samples is opened with manifest:PATH"
-    path = Path(request.reference or "").expanduser()
+    path = given_path(request.reference, usage="image_folder:PATH")
     is_archive = bool(archive_suffix(path)) and path.is_file()
-    if not is_archive:
-        path = given_path(request.reference, "folder", usage="image_folder:PATH", otherwise=tables)
+    if not is_archive and not path.is_dir():
+        raise UsageError(f"{path}: not a folder", hint="a table of samples is opened with manifest:PATH")
     pattern = label_pattern(options.label_pattern) if options.label_pattern else None
     if pattern and (options.nested or options.classes):
         other = "nested" if options.nested else "classes"
         raise UsageError(f"both label_pattern and {other}; expected one of them", hint="labels are in names or folders")
-    tree = _archive(path, options) if is_archive else read_tree(path, options.links)
+    if is_archive:
+        from headstart_plugins.files._archive import read_archive  # which loads what folders do not need
+
+        packed = read_archive(path)
+        tree = unwrapped(packed) if options.sides else packed
+    else:
+        tree = read_tree(path, options.links)
     if not request.labelled:
         return _unlabelled(tree, options)
     layout = _layout(tree, options, pattern)
@@ -58,32 +62,12 @@ def build(request: DatasetRequest) -> Records:
     )
 
 
-def _archive(path: Path, options: FolderOptions) -> Tree:
-    from headstart_plugins.files._archive import read_archive  # which loads what folders do not need
-
-    tree = read_archive(path)
-    return unwrapped(tree) if options.sides else tree
-
-
 def _unlabelled(tree: Tree, options: FolderOptions) -> Records:
     """Every picture, whatever the folders. Raises DataError for none."""
     items = tuple(Record(tree.name(path), tree.payload(path)) for path in tree.below(tree.root))
     if not items:
         raise DataError(f"{tree.root}: no pictures", hint="pictures are known by their endings, such as .jpg and .png")
     return Records("image", items, options.symmetries, tree.skipped, findings=tree.findings)
-
-
-def given_path(reference: str | None, what: Literal["file", "folder"], *, usage: str, otherwise: str) -> Path:
-    """The path of a `file` or `folder` that a dataset is opened from. Raises UsageError, with the hint `usage` for no
-    path, and `otherwise` for one that is something else."""
-    if reference is None:
-        raise UsageError(f"{usage.partition(':')[0]} needs a path", hint=usage)
-    path = Path(reference).expanduser()
-    if not path.exists():
-        raise UsageError(f"{path}: no such {what}")
-    if not (path.is_dir() if what == "folder" else path.is_file()):
-        raise UsageError(f"{path}: not a {what}", hint=otherwise)
-    return path
 
 
 def _layout(tree: Tree, options: FolderOptions, pattern: LabelPattern | None) -> Layout:

@@ -7,15 +7,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from headstart.errors import DataError
+from headstart.errors import DataError, UsageError
 from headstart.specs import DatasetRequest, Finding, Record, Records
 from headstart.suggest import suggestion
 from headstart_plugins.files import ManifestOptions
-from headstart_plugins.files._folder import given_path
+from headstart_plugins.files._given import MEDIA, given_path
 from headstart_plugins.files._learned import Kinds, Learned, find_learned, plain_name
 from headstart_plugins.files._paths import Reading, as_written, read_paths
 from headstart_plugins.files._sides import SPLIT_NAMES, side_of
-from headstart_plugins.files._suffixes import MEDIA
 from headstart_plugins.files._tables import ID, USED, Table, read_table
 
 SAMPLES = ("path", "text")
@@ -42,8 +41,9 @@ def build(request: DatasetRequest) -> Records:
     is missing, or could be several.
     """
     options: ManifestOptions = request.options if request.options is not None else ManifestOptions()
-    folders = "a folder of class folders is opened with image_folder:PATH"
-    path = given_path(request.reference, "file", usage="manifest:TABLE.csv", otherwise=folders)
+    path = given_path(request.reference, usage="manifest:TABLE.csv")
+    if not path.is_file():
+        raise UsageError(f"{path}: not a file", hint="a folder of class folders is opened with image_folder:PATH")
     kinds = {name: found for name, found in request.target_columns.items() if name not in USED}
     table = read_table(path, options, tuple(kinds))
     if not table.rows:

@@ -17,8 +17,8 @@ from headstart.errors import DataError, UsageError
 from headstart.specs import DatasetRequest, Record, Records, Skipped, Stored
 from headstart_plugins.files import ParquetOptions
 from headstart_plugins.files._archive import require_size, state_of
+from headstart_plugins.files._given import PARQUET, given_path
 from headstart_plugins.files._schema import features_of, picture_columns, side_in
-from headstart_plugins.files._suffixes import PARQUET
 
 if TYPE_CHECKING:
     import pyarrow
@@ -41,11 +41,7 @@ def build(request: DatasetRequest) -> Records:
     the file or row for what cannot be read, files that do not fit each other, and labels that are none.
     """
     options: ParquetOptions = request.options if request.options is not None else ParquetOptions()
-    if request.reference is None:
-        raise UsageError("parquet needs a path", hint="parquet:PATH")
-    path = Path(request.reference).expanduser()
-    if not path.exists():
-        raise UsageError(f"{path}: no such file or folder")
+    path = given_path(request.reference, usage="parquet:PATH")
     paths = [path]
     if path.is_dir():  # the Hub's cache holds links to its files
         paths = [file for file in walk(path, links="follow").files if file.suffix.lower() == PARQUET]

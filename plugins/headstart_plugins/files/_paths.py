@@ -21,7 +21,7 @@ from pathlib import Path
 from headstart.data.folders import is_hidden
 from headstart.errors import DataError
 from headstart_plugins.files import ManifestOptions
-from headstart_plugins.files._suffixes import MEDIA
+from headstart_plugins.files._given import MEDIA
 from headstart_plugins.files._tables import Table
 
 LEFT_OUT = frozenset().union(*MEDIA.values())

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart_plugins.files._given import PARQUET
 from headstart_plugins.files._sides import SPLIT_NAMES
-from headstart_plugins.files._suffixes import PARQUET
 
 if TYPE_CHECKING:
     import pyarrow

@@ -1,10 +1,11 @@
-"""How names of files end: tables, archives, and files of one medium."""
+"""The path that a dataset is opened from, and what the ends of names say."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
+from headstart.errors import UsageError
 from headstart_plugins._picture_suffixes import SUFFIXES
 
 PARQUET = ".parquet"
@@ -29,3 +30,14 @@ def archive_suffix(path: Path) -> str:
     """How the name of an archive ends, in lower case; empty for other names."""
     name = path.name.lower()
     return next((suffix for suffix in (ZIP, *TARS) if name.endswith(suffix)), "")
+
+
+def given_path(reference: str | None, *, usage: str) -> Path:
+    """The path of what a dataset is opened from. Raises UsageError for none, with the hint `usage`, and for one that is
+    absent."""
+    if reference is None:
+        raise UsageError(f"{usage.partition(':')[0]} needs a path", hint=usage)
+    path = Path(reference).expanduser()
+    if not path.exists():
+        raise UsageError(f"no such path: {path}")
+    return path
