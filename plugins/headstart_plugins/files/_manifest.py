@@ -120,7 +120,9 @@ def _told(reading: Reading | None) -> Iterator[Finding]:
             "say where they are: --set dataset.folder=DIR, and what their names lack: --set dataset.suffix=.jpg",
         )
     elif reading.how or reading.column != "path":
-        yield Finding("note", f"column {reading.column!r} is read {reading.outcome}", reading.found)
+        message = f"column {reading.column!r} is read {reading.outcome}"
+        hint = f"{' '.join(reading.settings)} asks for that wherever it is read" if reading.settings else None
+        yield Finding("note", message, reading.found, hint)
 
 
 def _records(
