@@ -151,7 +151,8 @@ class Predictor(Shown):
             flat = [row for rows in prepared for row in rows]
             owners = np.repeat(np.arange(len(prepared)), [len(rows) for rows in prepared])
             facts = tuple(row.facts for row in flat)
-            size = size or self._size_for(len(flat))  # a last batch that is not full takes the size of those before
+            if not size:  # a last batch that is not full takes the size of those before
+                size = next((each for each in self.sizes if each >= len(flat)), self.sizes[-1])
             parts = [self._run(flat[start : start + size], size) for start in range(0, len(flat), size)]
             tensors, outputs = (concatenated(each) for each in zip(*parts, strict=True))
             rows = Rows(tensors, outputs, facts, owners)
@@ -164,9 +165,6 @@ class Predictor(Shown):
                 on_progress(places[-1] + 1, len(payloads))
             yield Answered(answers, tuple(facts[first] for first in firsts), notes, rows, places)
             del parts, tensors, outputs, answers, rows  # or two batches of dense outputs are there at a time
-
-    def _size_for(self, rows: int) -> int:
-        return next((size for size in self.sizes if size >= rows), self.sizes[-1])
 
     def _prepared(
         self, payloads: Sequence[Any], refused: dict[int, DataError] | None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -41,16 +41,20 @@ def build(request: DatasetRequest) -> Records:
         tree = unwrapped(packed) if options.sides else packed
     else:
         tree = read_tree(path, options.links)
-    if not request.labelled:
-        return _unlabelled(tree, options)
+    if not request.labelled:  # then every picture counts, whatever the folders
+        every = tuple(Record(tree.name(picture), tree.payload(picture)) for picture in tree.below(tree.root))
+        if not every:
+            hint = "pictures are known by their endings, such as .jpg and .png"
+            raise DataError(f"{tree.root}: no pictures", hint=hint)
+        return Records("image", every, options.symmetries, tree.skipped, findings=tree.findings)
     layout = _layout(tree, options, pattern)
     items = list(_named_by_files(tree, layout, pattern) if pattern else _named_by_folders(tree, layout, options))
-    loose = _loose(tree, layout, items)
+    used = {item.key for item in items}
     findings = [*tree.findings, *layout.findings]
     if options.links == "follow" and not is_archive:
         items, again = _once(items)
         findings += again
-    skipped = (*tree.skipped, *_skipped(tree, loose, chosen=bool(options.classes)))
+    skipped = (*tree.skipped, *_skipped(tree, layout, used, chosen=bool(options.classes)))
     return Records(
         "image",
         tuple(items),
@@ -60,14 +64,6 @@ def build(request: DatasetRequest) -> Records:
         findings=tuple(findings),
         tolerances=options,
     )
-
-
-def _unlabelled(tree: Tree, options: FolderOptions) -> Records:
-    """Every picture, whatever the folders. Raises DataError for none."""
-    items = tuple(Record(tree.name(path), tree.payload(path)) for path in tree.below(tree.root))
-    if not items:
-        raise DataError(f"{tree.root}: no pictures", hint="pictures are known by their endings, such as .jpg and .png")
-    return Records("image", items, options.symmetries, tree.skipped, findings=tree.findings)
 
 
 def _layout(tree: Tree, options: FolderOptions, pattern: LabelPattern | None) -> Layout:
@@ -163,14 +159,9 @@ def _once(items: Sequence[Record]) -> tuple[list[Record], list[Finding]]:
     return [item for item, same in pairs if same is item], [finding]
 
 
-def _loose(tree: Tree, layout: Layout, items: Sequence[Record]) -> list[Path]:
-    """The pictures that are no records, and lie below no folder that was left out as a whole."""
-    used, left = {record.key for record in items}, set(layout.left)
-    return [path for path in tree.below(tree.root) if tree.name(path) not in used and left.isdisjoint(path.parents)]
-
-
-def _skipped(tree: Tree, loose: Sequence[Path], *, chosen: bool) -> Iterator[Skipped]:
-    # What there can be thousands of is counted: what systems keep by name, other files by suffix, pictures by folder.
+def _skipped(tree: Tree, layout: Layout, used: Collection[str], *, chosen: bool) -> Iterator[Skipped]:
+    """What is not `used` and lies below no folder that was left out as a whole. What there can be thousands of is
+    counted: what systems keep by name, other files by suffix, pictures by folder."""
     names = defaultdict(list)
     for path in tree.hidden:
         names["._*" if path.name.startswith("._") else path.name].append(path)
@@ -181,6 +172,8 @@ def _skipped(tree: Tree, loose: Sequence[Path], *, chosen: bool) -> Iterator[Ski
     for suffix, count in sorted(others.items()):
         ending = f"ending in {suffix}" if suffix else "without an ending"
         yield Skipped(str(tree.root), f"{count} file{'s' if count > 1 else ''} {ending}: no pictures")
+    left = set(layout.left)
+    loose = [path for path in tree.below(tree.root) if tree.name(path) not in used and left.isdisjoint(path.parents)]
     if chosen and loose:
         yield Skipped(str(tree.root), f"outside the chosen classes: {len(loose)} pictures")
         return

@@ -133,12 +133,6 @@ def _parts(text: str) -> tuple[str, ...]:
     return tuple(part for part in _folded(text).replace("\\", "/").split("/") if part not in ("", "."))
 
 
-def _stem(name: str) -> tuple[str, str]:
-    """A name without the suffix that a text may lack, and that suffix; no suffix where it has none of these."""
-    stem, suffix = os.path.splitext(name)
-    return (stem, suffix) if suffix.lower() in LEFT_OUT else (name, "")
-
-
 @dataclass(frozen=True)
 class _Index:
     """The files below `base` whose name is wanted, by the folded parts of their path: `whole`, and `bare` without the
@@ -165,12 +159,12 @@ class _Index:
             place = _parts("" if inside == "." else inside.replace(os.sep, "/"))
             for name in names:
                 whole = _folded(name)
-                bare, suffix = _stem(whole)
+                bare, suffix = os.path.splitext(whole)
                 file = os.path.normpath(os.path.join(inside, name))
                 if whole in wanted:
                     index.whole[(*place, whole)].append(file)
                     index.places[whole].add(place)
-                if suffix and bare in wanted:
+                if suffix in LEFT_OUT and bare in wanted:
                     index.bare[(*place, bare)].append(file)
                     index.places[bare].add(place)
         return index
