@@ -16,8 +16,8 @@ from headstart.data.folders import walk
 from headstart.errors import DataError, UsageError
 from headstart.specs import DatasetRequest, Record, Records, Skipped, Stored
 from headstart_plugins.files import ParquetOptions
-from headstart_plugins.files._archive import require_size, state_of
 from headstart_plugins.files._given import PARQUET, given_path
+from headstart_plugins.files._inside import AGAIN, require_size, require_unchanged, state_of
 from headstart_plugins.files._schema import features_of, picture_columns, side_in
 
 if TYPE_CHECKING:
@@ -169,9 +169,7 @@ class _Cells:
     def read(self, shard: _Shard, group: int, row: int, where: str) -> bytes:
         with self.lock, _explained(where):
             content = self._cell((shard.path, group), row, shard.leaf)
-        if state_of(shard.path) != shard.state:
-            hint = "start again once nothing writes to it"
-            raise DataError(f"{shard.path} has changed while it was read", hint=hint)
+        require_unchanged(shard.path, shard.state)
         if content is None:
             hint = "embed the pictures when the file is written, or leave the row out"
             raise DataError(f"{where}: no bytes of a picture, or only its path", hint=hint)
@@ -210,4 +208,4 @@ def _explained(where: Path | str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, StopIteration, pyarrow.ArrowException) as exc:
-        raise DataError(f"{where}: no readable Parquet file: {exc}", hint="fetch it or make it again") from exc
+        raise DataError(f"{where}: no readable Parquet file: {exc}", hint=AGAIN) from exc
