@@ -193,37 +193,40 @@ class Run(Shown):
             yield {"input": name, **answer}
 
     def _expand(self, raw: Any, on_finding: Callable[[Finding], None] | None) -> list[tuple[Any, Any]]:
-        """The payloads that a raw input means, each with its name."""
+        """The payloads that a raw input means, each with its name: what a dataset opens of a file; what the input kind
+        finds, itself or in a folder; what a dataset opens of a folder in which it finds nothing."""
         if not isinstance(raw, str | Path):
             return [(raw, raw)]
-        if (records := self._records_of(raw)) is not None:
-            raise_errors(records.findings)
-            if on_finding is not None:
-                for finding in (*records.findings, *skipped_findings(records.skipped)):
-                    on_finding(finding)
-            return [(record.key, record.payload) for record in records.items]
-        found = [(payload, payload) for payload in self.artefact.kind.find(raw)]
-        if not found:
+        path = Path(raw).expanduser().absolute() if looks_like_path(str(raw)) else None
+        records = self._records_of(path) if path and path.is_file() else None
+        if records is None:
+            if found := self.artefact.kind.find(raw):
+                return [(payload, payload) for payload in found]
+            records = self._records_of(path) if path and path.is_dir() else None
+        if records is None:
             raise DataError(f"{raw} holds nothing that this run's input kind reads")
-        return found
+        raise_errors(records.findings)
+        if on_finding is not None:
+            for finding in (*records.findings, *skipped_findings(records.skipped)):
+                on_finding(finding)
+        return [(record.key, record.payload) for record in records.items]
 
-    def _records_of(self, raw: str | Path) -> Records | None:
-        """What a file holds that a dataset opens, such as a table or an archive; None for any other path or text.
+    def _records_of(self, path: Path) -> Records | None:
+        """What lies in a file or folder that a dataset opens, such as a table or an archive; None for any other.
 
         Raises DataError for what the run cannot answer.
         """
-        if not looks_like_path(str(raw)) or not Path(raw).expanduser().is_file():
-            return None
-        path = Path(raw).expanduser().absolute()
         try:
             opens = self.registry.resolve_dataset(str(path))
         except UsageError:  # an input by itself
+            return None
+        if path.is_dir() and opens.spec.medium not in self.artefact.blueprint.input.reads:
             return None
         own = self.resolved  # its settings say how such a file is read: by which columns, from which folder
         options = own.options["dataset"] if opens.spec == own.dataset else opens.spec.options()
         request = DatasetRequest(str(path), options, labelled=False)
         records: Records = self.registry.load_target(opens.spec, opens.spec.build)(request)
-        self._verify_medium(records, str(raw))
+        self._verify_medium(records, str(path))
         return records
 
     def _verify_medium(self, records: Records, data: str) -> None:
