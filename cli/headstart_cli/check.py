@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,11 +23,19 @@ def check(
         int | None, typer.Option("--limit", metavar="N", help="Check so many records in all, as a run would take.")
     ] = None,
     set_: Sets = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="FILE", help="Write every case that is told to a CSV file: level, message, case."
+        ),
+    ] = None,
     as_json: AsJson = False,
     disable_plugin: DisablePlugins = None,
     debug: Debug = False,
 ) -> None:
     """Read all of DATA and print everything that is wrong with it or worth knowing; exit 3 where `fit` would stop."""
+    from headstart.atomic import write_file
+    from headstart.documents import as_bytes
     from headstart.errors import DataError
     from headstart.recipes.build import build_recipe
     from headstart.recipes.resolve import resolve_recipe
@@ -37,6 +48,14 @@ def check(
         findings = check_data(
             resolved, registry, on_progress=lambda done, total: status.update(f"reading: {done} of {total}")
         )
+    if out is not None:
+        table = io.StringIO()
+        lines = csv.writer(table, lineterminator="\n")
+        lines.writerow(("level", "message", "case"))
+        for finding in findings:
+            title = finding.message.partition("\n")[0]
+            lines.writerows((finding.level, title, case) for case in finding.cases or (title,))
+        write_file(out, as_bytes(table.getvalue()))
     if findings or as_json:
         rows = [dataclasses.asdict(finding) for finding in findings]
         print_rows(rows, ("level", "message", "count", "hint"), as_json=as_json)

@@ -1,5 +1,6 @@
 """headstart check: every finding at once, as a table or as JSON, and exit 3 where a run would stop."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -171,6 +172,19 @@ def test_every_pair_on_two_given_sides_is_printed(leaking, capsys):
     code, (found,) = findings(capsys, leaking)
     assert code == 3
     assert len(found["cases"]) == found["count"] == 7
+
+
+def test_every_case_is_written_to_a_file_where_one_is_named(leaking, tmp_path, capsys):
+    listed = tmp_path / "leaks.csv"
+    assert run_arguments(["check", str(leaking), "--out", str(listed)]) == 3
+    rows = list(csv.DictReader(listed.open(encoding="utf-8")))
+    assert {(row["level"], row["message"]) for row in rows} == {
+        ("error", "7 contents are on two sides; no test would be honest:")
+    }
+    assert sorted(row["case"] for row in rows) == [
+        f"train/dark/copy{number}.png (train) and test/dark/{number}.png (test) have the same content"
+        for number in range(7)
+    ]
 
 
 def test_settings_say_what_may_be_lacking(leaking, broken, capsys):

@@ -127,19 +127,20 @@ class SavedNetwork(Shown):
         if loaded_backend() is None:
             activate(choose_backend(None))
         from headstart.engine.network.assemble import backbone_inputs, build_backbone, graft, without_head
-        from headstart.engine.network.stages import assign_arrays
+        from headstart.engine.network.stages import built_with
         from headstart.weights.files import read_safetensors
 
-        blueprint = self.blueprint
-        inputs, options = backbone_inputs(self.kind), blueprint.backbone_options
-        stages = build_backbone(blueprint.backbone, self.registry, options=options, inputs=inputs)
-        offered = blueprint.backbone.features
-        if blueprint.task is None:
-            network = without_head(self.kind, stages, offered, blueprint.features)
-        else:
-            network = graft(self.kind, stages, offered, task=self.task, head=blueprint.head, seed=0)
-        assign_arrays(network.learned, read_safetensors(self.path / WEIGHTS), source=str(self.path / WEIGHTS))
-        return network
+        blueprint, offered = self.blueprint, self.blueprint.backbone.features
+
+        def build() -> Network:
+            inputs, options = backbone_inputs(self.kind), blueprint.backbone_options
+            stages = build_backbone(blueprint.backbone, self.registry, options=options, inputs=inputs)
+            if blueprint.task is None:
+                return without_head(self.kind, stages, offered, blueprint.features)
+            return graft(self.kind, stages, offered, task=self.task, head=blueprint.head, seed=0)
+
+        weights = self.path / WEIGHTS
+        return built_with(build, read_safetensors(weights), source=str(weights))
 
 
 def _read_blueprint(folder: Path, registry: Registry) -> Blueprint:

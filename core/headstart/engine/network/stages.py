@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import keras
 import numpy as np
@@ -56,6 +58,34 @@ def _role(layer: keras.Layer, variable: keras.Variable) -> str:
     if layer.name in parts:
         parts = parts[parts.index(layer.name) + 1 :]
     return "/".join(parts) if len(parts) > 1 else str(variable.name)
+
+
+def built_with(build: Callable[[], Network], arrays: Mapping[str, np.ndarray], *, source: str) -> Network:
+    """What `build` builds, with `arrays` as the weights of what learns, see `assign_arrays`.
+
+    What would be replaced at once is not drawn first: on JAX that is a program for each shape, to compile and to hold.
+    Variables that are made in a stateless scope begin at its end. Where one needs a value before, or is assigned one
+    that is not among `arrays`, the network is built in the ordinary way.
+    """
+    try:
+        with keras.StatelessScope() as scope:
+            network = build()
+            learned = name_variables(network.learned)
+            for name, variable in learned.items():
+                if name in arrays and tuple(arrays[name].shape) == tuple(variable.shape):
+                    variable._initializer = partial(_given, arrays[name])
+        lost = scope.state_mapping.keys() - {id(variable) for variable in learned.values()}
+    except ValueError:  # Keras': a variable of a given value was made
+        lost = {0}
+    if lost:
+        network = build()
+    assign_arrays(network.learned, arrays, source=source)
+    return network
+
+
+def _given(array: np.ndarray, shape: Sequence[int], dtype: str | None = None) -> Any:
+    """As an initializer of Keras."""
+    return keras.ops.convert_to_tensor(array, dtype=dtype)
 
 
 def assign_arrays(stages: Sequence[Stage], arrays: Mapping[str, np.ndarray], *, source: str) -> None:
