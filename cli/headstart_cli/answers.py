@@ -6,18 +6,16 @@ import csv
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
-from headstart.errors import HeadstartError
+from headstart.errors import REFUSED, HeadstartError
 from headstart_cli.output import escape_on_stdout, print_json, print_table
 
-ERROR = "error"
-"""What an answer has in place of everything else where its input cannot be read."""
-LAST = ("notes", ERROR)
+LAST = ("notes", REFUSED)
 """Columns that not every answer has."""
 
 
 def print_as_table(answers: Iterable[Mapping[str, Any]]) -> None:
     """Print the answers to all inputs that can be read."""
-    rows = [flatten(answer) for answer in answers if ERROR not in answer]
+    rows = [flatten(answer) for answer in answers if REFUSED not in answer]
     if rows:
         print_table(*tabulate(rows))
 
@@ -39,7 +37,7 @@ def print_as_csv(answers: Iterable[Mapping[str, Any]], top_k: int) -> None:
     writer: csv.DictWriter[str] | None = None
     for answer in answers:
         waiting.append(flatten(answer))
-        if writer is None and ERROR not in answer and not _has_open_list(answer, top_k):
+        if writer is None and REFUSED not in answer and not _has_open_list(answer, top_k):
             writer = _csv_writer(stream, [*waiting[-1], *LAST])
         if writer is not None:
             if more := waiting[-1].keys() - set(writer.fieldnames):

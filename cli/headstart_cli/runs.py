@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headstart.documents import FILE_NAMES
-from headstart.errors import DataError, HeadstartError, InterruptedRunError, UsageError
-from headstart_cli.answers import ERROR, print_as_csv, print_as_json, print_as_table
+from headstart.errors import REFUSED, DataError, HeadstartError, InterruptedRunError, UsageError
+from headstart_cli.answers import print_as_csv, print_as_json, print_as_table
 from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins, registry_without
 from headstart_cli.output import cell, print_error, print_json, print_table, print_text, say
 
@@ -111,9 +111,17 @@ def predict(
 
     def answers(told: OnProgress | None) -> Iterator[Mapping[str, Any]]:
         nonlocal count
-        found = opened.answers(given, texts=texts or (), top_k=top_k, backend=backend, out=out, on_progress=told)
+        found = opened.answers(
+            given,
+            texts=texts or (),
+            top_k=top_k,
+            backend=backend,
+            out=out,
+            on_progress=told,
+            on_finding=lambda finding: say(f"{finding.level}: {finding.message}"),
+        )
         for answer in found:
-            errors.extend([answer[ERROR]] if ERROR in answer else [])
+            errors.extend([answer[REFUSED]] if REFUSED in answer else [])
             yield answer
             count += 1
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+REFUSED = "error"
+"""What an answer has in place of everything else where its input cannot be read: the reason."""
+
 
 class HeadstartError(Exception):
     """The run failed: I/O, no space, no permission. Base of every error shown to a user."""

@@ -14,7 +14,7 @@ from headstart.data.payloads import in_memory
 from headstart.data.reading import prepared_of
 from headstart.engine.batch import concatenated, take
 from headstart.engine.scoring import pooled
-from headstart.errors import DataError
+from headstart.errors import REFUSED, DataError
 from headstart.shown import Shown
 from headstart.specs import Batch, Facts, InputKind, Prepared, Stored, Task, Trims
 
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 SIZES = (1, 8, 32)
 """Rows a call: the static shapes of a batch, but for its length where rows differ in length."""
 BATCH = SIZES[-1]
-
-ERROR = "error"
-"""What an answer has in place of everything else where its input cannot be read: the reason."""
 
 
 @dataclass(frozen=True)
@@ -99,12 +96,12 @@ class Predictor(Shown):
             on_progress(0, len(payloads))
         for batch in self.answer(payloads, on_progress, refused):
             for place, answer in zip(batch.places, self._decoded(batch, top_k), strict=True):
-                yield from ({ERROR: refused[earlier].message} for earlier in range(told, place))
+                yield from ({REFUSED: refused[earlier].message} for earlier in range(told, place))
                 yield answer
                 told = place + 1
         if on_progress is not None and told < len(payloads):
             on_progress(len(payloads), len(payloads))
-        yield from ({ERROR: refused[rest].message} for rest in range(told, len(payloads)))
+        yield from ({REFUSED: refused[rest].message} for rest in range(told, len(payloads)))
 
     def _decoded(self, batch: Answered, top_k: int) -> list[Mapping[str, Any]]:
         decoded = self.task.decode(batch.outputs, batch.facts, top_k)
@@ -154,7 +151,8 @@ class Predictor(Shown):
             flat = [row for rows in prepared for row in rows]
             owners = np.repeat(np.arange(len(prepared)), [len(rows) for rows in prepared])
             facts = tuple(row.facts for row in flat)
-            size = size or self._size_for(len(flat))  # a last batch that is not full takes the size of those before
+            if not size:  # a last batch that is not full takes the size of those before
+                size = next((each for each in self.sizes if each >= len(flat)), self.sizes[-1])
             parts = [self._run(flat[start : start + size], size) for start in range(0, len(flat), size)]
             tensors, outputs = (concatenated(each) for each in zip(*parts, strict=True))
             rows = Rows(tensors, outputs, facts, owners)
@@ -167,9 +165,6 @@ class Predictor(Shown):
                 on_progress(places[-1] + 1, len(payloads))
             yield Answered(answers, tuple(facts[first] for first in firsts), notes, rows, places)
             del parts, tensors, outputs, answers, rows  # or two batches of dense outputs are there at a time
-
-    def _size_for(self, rows: int) -> int:
-        return next((size for size in self.sizes if size >= rows), self.sizes[-1])
 
     def _prepared(
         self, payloads: Sequence[Any], refused: dict[int, DataError] | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,12 +14,12 @@ from typing import Any
 from headstart.artefact import Artefact
 from headstart.atomic import explained, make_folders, write_file
 from headstart.backend import activate, choose_backend, installed_backends
+from headstart.data.checks import raise_errors, skipped_findings
 from headstart.data.split_file import SPLITS, SplitRow, read_split
 from headstart.data.targets import build_target_kind, other_kind
 from headstart.documents import plain, read_object
-from headstart.errors import DataError, UsageError
+from headstart.errors import REFUSED, DataError, UsageError
 from headstart.host.registry import looks_like_path
-from headstart.predictor import ERROR
 from headstart.recipe import Recipe
 from headstart.recipes.build import build_recipe, recipe_of_run
 from headstart.recipes.file import verify_form
@@ -159,17 +159,20 @@ class Run(Shown):
         backend: str | None = None,
         out: str | Path | None = None,
         on_progress: OnProgress | None = None,
+        on_finding: Callable[[Finding], None] | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Answer files, folders, tables, bytes, arrays or texts, one after the other: `input` and the task's columns.
 
         What a path or a text among `inputs` means is for the run's input kind to say: folders are searched for its
-        files. A table that an installed dataset opens stands for its rows, in their order, each called by its `id` or
-        path as written. `texts` are texts even where a file is called so. With `out`, files that the task makes of its
-        answers are written into that folder.
+        files. A table or archive that an installed dataset opens stands for its records, in their order, each called by
+        its `id`, its path as written or its place in the archive; `on_finding` hears what is to be said of it. `texts`
+        are texts even where a file is called so. With `out`, files that the task makes of its answers are written into
+        that folder.
 
         An input that cannot be read has nothing but `input` and `error`, the reason; the others are answered as
         without it, to the bit. Raises UsageError for a path that is not there or a kind that reads no texts, and
-        DataError for a table that cannot be read or a folder that holds nothing to be answered: before any answer.
+        DataError for a table or archive that cannot be used or a folder that holds nothing to be answered: before any
+        answer.
         """
         self.use_backend(backend)
         if texts and TEXT not in self.artefact.blueprint.input.reads:
@@ -178,49 +181,59 @@ class Run(Shown):
                 f"this run answers {reads} data, not texts", hint="leave out --text; name files or folders"
             )
         files = None if out is None else _AnswerFiles(Path(out), self.artefact.task)
-        found = [pair for each in inputs for pair in self._expand(each)]
+        found = [pair for each in inputs for pair in self._expand(each, on_finding)]
         found += [(text, text) for text in texts]
         answers = self.artefact.predictor.answers(
             [payload for _, payload in found], top_k=top_k, on_progress=on_progress
         )
         for number, ((raw, _), answer) in enumerate(zip(found, answers, strict=True)):
             name = str(raw) if isinstance(raw, str | Path) else f"{type(raw).__name__} {number}"
-            if files is not None and ERROR not in answer:
+            if files is not None and REFUSED not in answer:
                 files.write(name, answer)
             yield {"input": name, **answer}
 
-    def _expand(self, raw: Any) -> list[tuple[Any, Any]]:
-        """The payloads that a raw input means, each with its name."""
+    def _expand(self, raw: Any, on_finding: Callable[[Finding], None] | None) -> list[tuple[Any, Any]]:
+        """The payloads that a raw input means, each with its name: what a dataset opens of a file; what the input kind
+        finds, itself or in a folder; what a dataset opens of a folder in which it finds nothing."""
         if not isinstance(raw, str | Path):
             return [(raw, raw)]
-        if (records := self._rows_of(raw)) is not None:
-            return [(record.key, record.payload) for record in records.items]
-        found = [(payload, payload) for payload in self.artefact.kind.find(raw)]
-        if not found:
+        path = Path(raw).expanduser().absolute() if looks_like_path(str(raw)) else None
+        records = self._records_of(path) if path and path.is_file() else None
+        if records is None:
+            if found := self.artefact.kind.find(raw):
+                return [(payload, payload) for payload in found]
+            records = self._records_of(path) if path and path.is_dir() else None
+        if records is None:
             raise DataError(f"{raw} holds nothing that this run's input kind reads")
-        return found
+        raise_errors(records.findings)
+        if on_finding is not None:
+            for finding in (*records.findings, *skipped_findings(records.skipped)):
+                on_finding(finding)
+        return [(record.key, record.payload) for record in records.items]
 
-    def _rows_of(self, raw: str | Path) -> Records | None:
-        """The records of a table; None for anything else. Raises DataError for rows that the run cannot answer."""
-        if not looks_like_path(str(raw)) or not Path(raw).expanduser().is_file():
-            return None
-        path = Path(raw).expanduser().absolute()
+    def _records_of(self, path: Path) -> Records | None:
+        """What lies in a file or folder that a dataset opens, such as a table or an archive; None for any other.
+
+        Raises DataError for what the run cannot answer.
+        """
         try:
             opens = self.registry.resolve_dataset(str(path))
         except UsageError:  # an input by itself
             return None
-        own = self.resolved  # its settings say how such a table is read: by which columns, from which folder
+        if path.is_dir() and opens.spec.medium not in self.artefact.blueprint.input.reads:
+            return None
+        own = self.resolved  # its settings say how such a file is read: by which columns, from which folder
         options = own.options["dataset"] if opens.spec == own.dataset else opens.spec.options()
         request = DatasetRequest(str(path), options, labelled=False)
         records: Records = self.registry.load_target(opens.spec, opens.spec.build)(request)
-        self._verify_medium(records, str(raw))
+        self._verify_medium(records, str(path))
         return records
 
     def _verify_medium(self, records: Records, data: str) -> None:
         """Raise DataError where the run's input kind does not read what the records hold."""
         reads = self.artefact.blueprint.input.reads
         if records.medium not in reads:
-            raise DataError(f"the rows of {data} are {records.medium}; this run reads {', '.join(reads)}")
+            raise DataError(f"the records of {data} are {records.medium}; this run reads {', '.join(reads)}")
 
     def evaluate(
         self,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from headstart.lists import in_line
+
 MAX_SUGGESTED = 3
 MAX_LISTED = 12
 CUTOFF = 0.6
@@ -31,6 +33,4 @@ def suggestion(name: str, known: Iterable[str]) -> str | None:
     names = sorted(known)
     if close := near_misses(name, names):
         return f"did you mean {' or '.join(close)}?"
-    more = len(names) - MAX_LISTED
-    listed = ", ".join(names[:MAX_LISTED]) + (f", and {more} more" if more > 0 else "")
-    return f"known: {listed}" if names else None
+    return f"known: {in_line(names, MAX_LISTED)}" if names else None

@@ -134,6 +134,22 @@ def test_rows_of_a_table_keep_their_order_and_are_called_by_their_id_or_their_pa
     assert bits(answers)[1] == bits(answers)[3] == bits(finished.run.predict([folder / "a.png"]))[0]
 
 
+def test_how_a_table_was_read_is_told_and_one_that_leads_nowhere_is_refused_before_any_answer(finished, folder, capsys):
+    table = folder / "asked.csv"
+    table.write_text("id,filename\n1,a\n2,c\n")
+    assert predict(finished.run, table, "--csv") == 0
+    out, err = capsys.readouterr()
+    assert [row["input"] for row in csv.DictReader(io.StringIO(out))] == ["1", "2"]
+    assert "note: column 'filename' is read as path (+ .png): 2 of 2 files found" in err
+
+    table.write_text("id,path\n1,away/x.png\n2,away/y.png\n")
+    assert predict(finished.run, folder / "a.png", table, "--csv") == 3
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "error: column 'path': none of 2 files found; the first would be" in err
+    assert "--set dataset.folder=DIR" in err
+
+
 def test_what_takes_a_while_is_told_with_its_rate_and_the_rest_is_not(finished, folder, capsys, monkeypatch):
     assert predict(finished.run, folder / "a.png") == 0
     assert "predict:" not in capsys.readouterr().err

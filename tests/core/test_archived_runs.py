@@ -34,6 +34,17 @@ def test_predict_answers_the_pictures_in_an_archive_by_their_paths_in_it(finishe
         assert file == member
 
 
+def test_predict_answers_the_pictures_in_parquet_files_of_a_folder(finished, tmp_path):
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    files = sorted(finished.pictures.rglob("*.png"))[:3]
+    (tmp_path / "hub" / "data").mkdir(parents=True)
+    table = arrow.table({"image": [file.read_bytes() for file in files]})
+    parquet.write_table(table, tmp_path / "hub" / "data" / "test-00000-of-00001.parquet")
+    answers = finished.run.predict([tmp_path / "hub"])
+    assert [each["input"] for each in answers] == [f"data/test-00000-of-00001.parquet/row-00000{n}" for n in (1, 2, 3)]
+    assert [each["confidence"] for each in answers] == [each["confidence"] for each in finished.run.predict(files)]
+
+
 def test_evaluate_scores_an_archive_as_other_data(finished, zipped):
     of_folder = finished.run.evaluate(str(finished.pictures)).document
     of_archive = finished.run.evaluate(str(zipped)).document

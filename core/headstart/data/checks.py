@@ -8,9 +8,9 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
 from headstart.data.split_file import SPLITS, SplitRow
 from headstart.errors import DataError
+from headstart.lists import MAX_LISTED, below, in_line
 from headstart.specs import Finding, Record, Skipped, TargetKind, Tolerances
 
-MAX_LISTED = 5
 MAX_ERRORS = 20
 """Errors that one message lists; `headstart check` prints them all."""
 LISTS_ALL = "`headstart check DATA` lists them all"
@@ -34,24 +34,9 @@ def raise_errors(findings: Iterable[Finding]) -> None:
     told = [error.message + (f" ({error.hint})" if error.hint and not shared else "") for error in errors]
     hint = "`headstart check DATA` lists everything that is to be said of data"
     raise DataError(
-        f"{len(errors)} things are wrong with the data:{listed(told, MAX_ERRORS)}",
+        f"{len(errors)} things are wrong with the data:{below(told, MAX_ERRORS)}",
         hint=f"{shared}; {hint}" if shared else hint,
     )
-
-
-def listed(lines: Sequence[str], most: int = MAX_LISTED) -> str:
-    """The first of `lines`, each on one of its own, and how many more there are."""
-    return "".join(f"\n  - {line}" for line in _first(lines, most))
-
-
-def named(texts: Sequence[str], most: int = MAX_LISTED) -> str:
-    """The first of `texts` in one line, and how many more there are."""
-    return "; ".join(_first(texts, most))
-
-
-def _first(texts: Sequence[str], most: int) -> list[str]:
-    more = len(texts) - most
-    return [*texts[:most], *([f"and {more} more"] if more > 0 else [])]
 
 
 def record_findings(items: Sequence[Record], check: Callable[[Sequence[Record]], Iterable[Finding]]) -> list[Finding]:
@@ -102,7 +87,7 @@ def unreadable_findings(
     reasons = tuple(one.reason for one in failed)  # which name the file
     hints = tuple(dict.fromkeys(one.hint for one in failed if one.hint))
     if len(failed) <= share * total and len(failed) < total:
-        message = f"{len(failed)} left out: {named(reasons)}"
+        message = f"{len(failed)} left out: {in_line(reasons, between='; ')}"
         return [Finding("warning", message, len(failed), "; ".join(hints) or None, cases=reasons)]
     hint = "repair or remove them; nothing was changed"
     if can_set and tolerances is not None and len(failed) < total:
@@ -110,7 +95,7 @@ def unreadable_findings(
         hint = f"repair or remove them, or leave them out with --set dataset.unreadable={enough:g}; nothing was changed"
     message = f"{len(failed)} of {total} samples cannot be read (up to {100 * share:g} % would be left out)"
     hint = _with_all("; ".join((*hints, hint)), reasons)
-    return [Finding("error", f"{message}:{listed(reasons)}", len(failed), hint, reasons)]
+    return [Finding("error", f"{message}:{below(reasons)}", len(failed), hint, reasons)]
 
 
 def skipped_findings(skipped: Sequence[Skipped]) -> list[Finding]:
@@ -119,7 +104,7 @@ def skipped_findings(skipped: Sequence[Skipped]) -> list[Finding]:
         return []
     cases = tuple(f"{each.where}: {each.reason}" for each in skipped)
     hints = "; ".join(dict.fromkeys(each.hint for each in skipped if each.hint))
-    message = f"the dataset left out {len(skipped)}: {named(cases)}"
+    message = f"the dataset left out {len(skipped)}: {in_line(cases, between='; ')}"
     return [Finding("note", message, len(skipped), hints or None, cases=cases)]
 
 
@@ -146,7 +131,7 @@ def _leak(what: str, first: Sequence[str], cases: Sequence[str], hint: str) -> F
     why = "no test would be honest"
     message = f"{first[0]}; {why}"
     if len(first) > 1:
-        message = f"{len(first)} {what} are on two sides; {why}:{listed(first)}"
+        message = f"{len(first)} {what} are on two sides; {why}:{below(first)}"
     return Finding("error", message, len(first), _with_all(hint, cases), tuple(cases))
 
 

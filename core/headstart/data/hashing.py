@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from headstart.data.payloads import in_memory
+from headstart.documents import as_bytes
 from headstart.errors import DataError
 from headstart.specs import Stored
 
@@ -36,7 +37,7 @@ def content_hash(payload: Any, where: str) -> str:
         except OSError as exc:
             raise DataError(f"{where}: cannot be read: {exc.strerror or exc}") from exc
     if isinstance(payload, str):
-        return hashlib.sha256(payload.encode("utf-8", "surrogateescape")).hexdigest()
+        return hashlib.sha256(as_bytes(payload)).hexdigest()
     if isinstance(payload, bytes | Stored):
         return hashlib.sha256(in_memory(payload)).hexdigest()
     if isinstance(payload, np.ndarray) and payload.dtype != object:

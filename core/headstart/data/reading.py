@@ -18,6 +18,7 @@ from headstart.data.facts import ENDS, Picked, facts_arrays, stored_facts
 from headstart.data.hashing import content_hash
 from headstart.data.lengths import Lengths
 from headstart.data.payloads import in_memory
+from headstart.documents import as_bytes
 from headstart.errors import DataError, PluginError
 from headstart.specs import Facts, InputKind, Prepared, PreparesSeveral, Record, Sample, Skipped, Trims
 from headstart.threads import available_threads
@@ -127,7 +128,7 @@ def read_all(
     else:
         files = hashlib.sha256()  # over the keys and contents of all records, in order
         for item, digest in zip(items, hashes, strict=True):
-            files.update(f"{item.key}\0{digest or 'unreadable'}\n".encode("utf-8", "surrogateescape"))
+            files.update(as_bytes(f"{item.key}\0{digest or 'unreadable'}\n"))
         key = {"read_by": read_by, "files": files.hexdigest(), "count": len(items), "layout": LAYOUT}
         arrays = store.fetch(KIND, key, {"input": read_by.get("input"), "records": len(items)}, fill)
     document = json.loads(arrays[READING].tobytes())

@@ -3,49 +3,34 @@
 Stratified as the kind of targets says: each record in one stratum, such as its class, or in several that overlap, such
 as its labels (in the manner of iterative stratification, Sechidis et al. 2011). What belongs together (a group, or
 exact copies) stays on one side. Sides that the dataset fixes are kept; a missing one is cut from train. What the data's
-Tolerances say is left out here, or kept in train alone.
+Tolerances say is left out, or kept in train alone: `lacking.py`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from headstart.data.checks import (
-    MAX_ERRORS,
-    counted,
-    errors_among,
-    given_split_findings,
-    named,
-    raise_errors,
-)
+from headstart.data.checks import counted, errors_among, given_split_findings, raise_errors
+from headstart.data.lacking import copies_left_out, rare_in_train, rare_left_out
 from headstart.data.split_file import SPLITS, Split, SplitRow
-from headstart.data.targets import plural
+from headstart.data.units import Unit, samples_of, too_small, units_of
+from headstart.documents import as_bytes
 from headstart.errors import DataError
 from headstart.specs import AdvisesOnFew, Finding, Skipped, TargetKind, Tolerances
 
 
 def rank(seed: int, purpose: str, key: str) -> bytes:
     """32 bytes to sort by: SHA-256 of seed, purpose and key. Different purposes give unrelated orders."""
-    return hashlib.sha256(f"{seed}\0{purpose}\0{key}".encode("utf-8", "surrogateescape")).digest()
+    return hashlib.sha256(as_bytes(f"{seed}\0{purpose}\0{key}")).digest()
 
 
 TEST_SHARE = 0.2
 VAL_SHARE = 0.2
 """Of what is left after test: 64/16/20 in all."""
-EVERY = ""
-"""The stratum of records for which the kind of targets gives none."""
-
-
-@dataclass(frozen=True)
-class Unit:
-    """Samples that stay together: their `keys`, ascending; `counts` says how many of each stratum."""
-
-    keys: tuple[str, ...]
-    counts: Counter[str]
 
 
 @dataclass(frozen=True)
@@ -97,26 +82,26 @@ def try_split(
         if errors := _given_findings(ordered, given):
             return Tried(None, tuple(errors))
         if may_lack.copies == "drop":
-            skipped |= _leaked_copies(ordered)
-            ordered = _without(ordered, skipped)
-            found += _told_of_copies(skipped)
+            skipped, told = copies_left_out(ordered)
+            ordered = [row for row in ordered if row.key not in skipped]
+            found += told
         found += given_split_findings(ordered, tolerances)
     if kind.exclusive and may_lack.rare == "drop":
-        rare = _of_rare_strata(ordered, by_key, len(shares) + 1, kind)
-        skipped |= {key: Skipped(key, why) for key, (_, why) in rare.items()}
-        ordered = _without(ordered, rare)
-        found += _told_of_rare(rare, kind)
+        rare, told = rare_left_out(ordered, by_key, len(shares) + 1, kind)
+        ordered = [row for row in ordered if row.key not in rare]
+        skipped |= rare
+        found += told
     to_cut = [row for row in ordered if row.split in ("", "train")]
     targets_to_cut = [by_key[row.key] for row in to_cut]
-    units = _units(to_cut, kind.strata(targets_to_cut))
-    tiny = _tiny(units, len(shares) + 1, kind) if shares and kind.exclusive else {}
+    units = units_of(to_cut, kind.strata(targets_to_cut))
+    tiny = too_small(units, len(shares) + 1, kind) if shares and kind.exclusive else {}
     in_train: frozenset[str] = frozenset()
     if tiny and may_lack.rare == "train":
-        in_train = _kept_in_train(units, tiny, len(shares))
-        found += _told_of_train(in_train, units, shares, kind)
+        in_train, why_there = rare_in_train(units, tiny, shares, kind)
+        found.append(why_there)
     elif tiny:
         hint = _hint_on_few(targets_to_cut, kind, tolerances)
-        samples = _samples(units)
+        samples = samples_of(units)
         found += [Finding("error", why, samples[name], hint) for name, why in tiny.items()]
         return Tried(None, tuple(found), tuple(skipped.values()))
     sides = _cut(units, shares, seed, kind, in_train) if shares else {row.key: "train" for row in to_cut}
@@ -205,7 +190,7 @@ def _cut(
 
 def _in_order(units: Sequence[Unit], seed: int, *, overlap: bool) -> list[Unit]:
     """Large units first, which are hardest to place; where strata overlap, those with the rarest stratum before."""
-    samples = _samples(units)
+    samples = samples_of(units)
 
     def place(unit: Unit) -> tuple[int, int, bytes]:
         rarest = min(samples[name] for name in unit.counts) if overlap else 0
@@ -219,7 +204,7 @@ def _quotas(
 ) -> dict[str, dict[str, int]]:
     """How many samples of each stratum each side should get, in proportion; with `has_least` at least one, and sums
     right to a sample; none of those `in_train`."""
-    samples = _samples(units)
+    samples = samples_of(units)
     labels = sorted(samples)
     left = {label: samples[label] for label in labels}
     quotas: dict[str, dict[str, int]] = {}
@@ -246,18 +231,6 @@ def _proportional(left: Mapping[str, int], share: float, *, keep: int) -> dict[s
     return taken
 
 
-def _tiny(units: Sequence[Unit], sides: int, kind: TargetKind) -> dict[str, str]:
-    """The strata that have fewer units than there are sides, by name, each with a sentence about it."""
-    samples = _samples(units)
-    pieces = Counter(name for unit in units for name in unit.counts)
-    found = {}
-    for name in (name for name, count in sorted(pieces.items()) if count < sides):
-        groups = f" in {pieces[name]} group{'s' if pieces[name] > 1 else ''} that cannot be divided"
-        apart = "" if pieces[name] == samples[name] else groups
-        found[name] = f"{kind.noun} {name!r} has {counted(samples[name])}{apart}; {sides} sides need at least {sides}"
-    return found
-
-
 def _hint_on_few(targets: Sequence[Any], kind: TargetKind, tolerances: Tolerances | None) -> str:
     if isinstance(kind, AdvisesOnFew) and (advice := kind.advice(targets)):
         return advice
@@ -267,113 +240,3 @@ def _hint_on_few(targets: Sequence[Any], kind: TargetKind, tolerances: Tolerance
         f"add samples, or give the splits yourself; --set dataset.rare=drop leaves the {kind.noun} out, "
         "and dataset.rare=train leaves it in train alone"
     )
-
-
-def _leaked_copies(rows: Sequence[SplitRow]) -> dict[str, Skipped]:
-    """By key, each row in train whose content is in val or test too, and each in val whose content is in test."""
-    judges: dict[str, SplitRow] = {}
-    for row in sorted(rows, key=lambda row: -SPLITS.index(row.split)):  # test first, and stable
-        judges.setdefault(row.content_hash, row)
-    found = {}
-    for row in rows:
-        judge = judges[row.content_hash]
-        if row.split != judge.split:
-            labels = "" if row.target == judge.target else f", there as {judge.target!r} and here as {row.target!r}"
-            reason = f"in {row.split}, with the content of {judge.key} in {judge.split}{labels}"
-            found[row.key] = Skipped(row.key, reason)
-    return found
-
-
-def _told_of_copies(skipped: Mapping[str, Skipped]) -> list[Finding]:
-    if not skipped:
-        return []
-    cases = tuple(f"{each.where}: {each.reason}" for each in skipped.values())
-    message = f"{counted(len(cases))} left out, whose contents are in val or test too: {named(list(skipped))}"
-    return [Finding("warning", message, len(cases), cases=cases)]
-
-
-def _of_rare_strata(
-    rows: Sequence[SplitRow], by_key: Mapping[str, Any], sides: int, kind: TargetKind
-) -> dict[str, tuple[str, str]]:
-    """All records, of given sides too, in a stratum that has fewer units to be cut than there are `sides`: its name and
-    a sentence about it, by the record's key."""
-    strata = {row.key: names for row, names in zip(rows, kind.strata([by_key[row.key] for row in rows]), strict=True)}
-    to_cut = [row for row in rows if row.split in ("", "train")]
-    units = _units(to_cut, [strata[row.key] for row in to_cut])
-    tiny, trained = _tiny(units, sides, kind), _samples(units)
-    return {
-        row.key: (name, tiny.get(name, f"{kind.noun} {name!r} is not in train"))
-        for row in rows
-        for name in strata[row.key]
-        if name in tiny or name not in trained
-    }
-
-
-def _told_of_rare(rare: Mapping[str, tuple[str, str]], kind: TargetKind) -> list[Finding]:
-    if not rare:
-        return []
-    reasons = dict(sorted(rare.values()))
-    message = f"{_several(reasons, kind)} too small to be on every side, and left out with {counted(len(rare))}"
-    return [Finding("warning", message, len(rare), cases=tuple(reasons.values()))]
-
-
-def _kept_in_train(units: Sequence[Unit], tiny: Iterable[str], others: int) -> frozenset[str]:
-    """The strata that are in train alone: the `tiny` ones, and what has too few units for the `others` sides once each
-    unit with any of them is in train."""
-    found = frozenset(tiny)
-    while True:
-        free = Counter(name for unit in units if found.isdisjoint(unit.counts) for name in unit.counts)
-        more = {name for unit in units for name in unit.counts if free[name] < others}
-        if more <= found:
-            return found
-        found |= more
-
-
-def _told_of_train(
-    in_train: frozenset[str], units: Sequence[Unit], others: Collection[str], kind: TargetKind
-) -> list[Finding]:
-    samples = _samples(units)
-    there = " or ".join(side for side in SPLITS if side in others)
-    message = f"{_several(in_train, kind)} too small to be on every side, and so not cut for {there}: "
-    cases = tuple(f"{kind.noun} {name!r} has {counted(samples[name])}, none for {there}" for name in sorted(in_train))
-    total = sum(samples[name] for name in in_train)
-    return [Finding("warning", f"{message}no metric there tells how well that is learned", total, cases=cases)]
-
-
-def _several(names: Collection[str], kind: TargetKind) -> str:
-    """So many strata, and which: "2 classes ('a'; 'b') are"."""
-    quoted = named([repr(name) for name in sorted(names)], MAX_ERRORS)
-    return f"{len(names)} {plural(kind.noun)} ({quoted}) are" if len(names) > 1 else f"{kind.noun} {quoted} is"
-
-
-def _without(rows: Sequence[SplitRow], keys: Collection[str]) -> list[SplitRow]:
-    return [row for row in rows if row.key not in keys]
-
-
-def _units(rows: Sequence[SplitRow], strata: Sequence[tuple[str, ...]]) -> list[Unit]:
-    """Connect rows, sorted by key, that share a group or a content hash. Where the kind spreads nothing, all are of one
-    stratum."""
-    parent = {row.key: row.key for row in rows}
-
-    def root(key: str) -> str:
-        while parent[key] != key:
-            parent[key] = parent[parent[key]]
-            key = parent[key]
-        return key
-
-    first: dict[tuple[str, str], str] = {}
-    for row in rows:
-        parent[root(row.key)] = root(first.setdefault(("content", row.content_hash), row.key))
-        if row.group is not None:
-            parent[root(row.key)] = root(first.setdefault(("group", row.group), row.key))
-    keys: defaultdict[str, list[str]] = defaultdict(list)
-    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for row, names in zip(rows, strata, strict=True):
-        keys[root(row.key)].append(row.key)
-        counts[root(row.key)].update(names or (EVERY,))
-    return [Unit(tuple(keys[name]), counts[name]) for name in keys]
-
-
-def _samples(units: Sequence[Unit]) -> Counter[str]:
-    """How many samples there are of each stratum."""
-    return Counter(name for unit in units for name in unit.counts.elements())

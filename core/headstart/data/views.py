@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from headstart.documents import as_bytes
 from headstart.errors import PluginError, UsageError
 from headstart.specs import Augmentation, Change, Drawn, Facts, InputKind, Mix, MixesSamples
 
@@ -69,7 +70,7 @@ class Composed:
         changes = tuple(change for each in drawn for change in each.changes)
         if len(mixes) < 2:
             return Drawn(changes, next(iter(mixes), None))
-        digest = hashlib.sha256(f"mix/{seed}/{epoch}/{key}".encode("utf-8", "surrogateescape")).digest()
+        digest = hashlib.sha256(as_bytes(f"mix/{seed}/{epoch}/{key}")).digest()
         return Drawn(changes, mixes[int.from_bytes(digest[:8], "little") * len(mixes) >> 64])
 
 

@@ -12,11 +12,11 @@ from itertools import chain, zip_longest
 import numpy as np
 
 from headstart.data.array_store import ArrayStore
-from headstart.data.checks import MAX_LISTED
 from headstart.data.reading import Reading, read_all
 from headstart.data.targets import build_target_kind
 from headstart.data.views import Composed, Mixed, TrainingSamples, View, varied
 from headstart.errors import DataError, UsageError
+from headstart.lists import below
 from headstart.recipes.resolve import ResolvedRecipe, bind
 from headstart.registry import Registry
 from headstart.runs.planning import backbone_blueprint, build_view, left_out, open_records
@@ -55,8 +55,8 @@ def contact_sheet(
     targets = build_target_kind(registry, bound.task.targets)
     reading = _read_some(_spread(records.items, targets), kind, max(POOL, samples))
     if not reading.items:
-        listed = "".join(f"\n  {each.reason}" for each in reading.skipped[:MAX_LISTED])
-        raise DataError(f"none of the records can be read:{listed}", hint="mend these files, or name other data")
+        reasons = below([each.reason for each in reading.skipped])
+        raise DataError(f"none of the records can be read:{reasons}", hint="mend these files, or name other data")
     warnings = [*left_out(bound, records), *(each.reason for each in reading.skipped)]  # reasons name the file
     words = ["" if item.target is None else targets.words(item.target) for item in reading.items]
     words = [each if each.strip() else "no label" for each in words]

@@ -13,6 +13,7 @@ from headstart.calibration import BINS, bins_of, fit_temperature, stored_tempera
 from headstart.engine.linear.pca import eigenbasis_of, ridge_weights
 from headstart.engine.linear.rows import Rows
 from headstart.errors import DataError
+from headstart.lists import in_line
 from headstart.specs import Batch, Evaluation, Facts, Solved, TaskRequest, TensorSpec
 from headstart.suggest import suggestion
 from headstart_plugins._heads.evaluators import Sums, describe_classes, f1_scores, ratio
@@ -328,10 +329,9 @@ class Classification(LabelTask):
     def _check_classes(self, targets: np.ndarray) -> None:
         counts = np.bincount(targets, minlength=len(self.classes))
         if not counts.all():
-            missing = [self.classes[index] for index in np.flatnonzero(counts == 0)]
+            missing = [repr(self.classes[index]) for index in np.flatnonzero(counts == 0)]
             raise DataError(
-                f"no training sample of class {', '.join(map(repr, missing[:8]))}"
-                + (f" and {len(missing) - 8} more" if len(missing) > 8 else ""),
+                f"no training sample of class {in_line(missing, 8)}",
                 hint="add samples of it, leave the class out, or let the split be stratified",
             )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
@@ -11,21 +11,7 @@ from headstart.hookspecs import hookimpl
 from headstart.options import option
 from headstart.specs import DatasetSpec, Tolerances
 from headstart_plugins._target_texts import SEPARATOR
-
-TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
-ZIP = ".zip"
-TARS: Mapping[str, str] = {
-    ".tar": "",
-    **{f".{short}": name for short, name in (("tgz", "gz"), ("tbz2", "bz2"), ("txz", "xz"))},
-    **{f".tar.{name}": name for name in ("gz", "bz2", "xz")},
-}
-"""What a tar is compressed by, by how its name ends; empty where it is not."""
-
-
-def archive_suffix(path: Path) -> str:
-    """How the name of an archive ends, in lower case; empty for other names."""
-    name = path.name.lower()
-    return next((suffix for suffix in (ZIP, *TARS) if name.endswith(suffix)), "")
+from headstart_plugins.files._given import TABLES, archive_suffix
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,29 +155,13 @@ def register_datasets() -> Iterable[DatasetSpec]:
 def resolve_dataset(ref: str) -> str | None:
     """Parquet files with pictures inside are known by their columns, in a folder by the first of them; else a folder,
     and an archive by its suffix, is class folders, and a table's suffix says manifest."""
+    from headstart_plugins.files._schema import first_parquet, holds_pictures
+
     path = Path(ref).expanduser()
     if archive_suffix(path) and path.is_file():
         return "files/image_folder"
-    if (shard := _first_parquet(path)) is not None:
-        from headstart_plugins.files._parquet import holds_pictures
-
-        if holds_pictures(shard):
-            return "files/parquet"
+    if (shard := first_parquet(path)) is not None and holds_pictures(shard):
+        return "files/parquet"
     if path.suffix.lower() in TABLES and not path.is_dir():
         return "files/manifest"
     return "files/image_folder" if path.is_dir() else None
-
-
-def _first_parquet(path: Path) -> Path | None:
-    """The file itself, or the first one in a folder, in its folder `data` or in that of a side."""
-    from headstart_plugins.files._sides import SPLIT_NAMES
-
-    if path.suffix.lower() == ".parquet" and path.is_file():
-        return path
-    if not path.is_dir():
-        return None
-    try:
-        named = sorted(each for each in path.iterdir() if each.name.lower() in ("data", *SPLIT_NAMES))
-    except OSError:  # whoever opens it says so
-        return None
-    return next((file for folder in (path, *named) for file in sorted(folder.glob("*.parquet"))), None)

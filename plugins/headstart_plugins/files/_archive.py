@@ -36,11 +36,10 @@ from headstart.data.folders import Walk, is_hidden
 from headstart.errors import DataError
 from headstart.specs import Finding, Skipped
 from headstart_plugins._picture_suffixes import is_picture
-from headstart_plugins.files import TARS, ZIP, archive_suffix
+from headstart_plugins.files._given import TARS, ZIP, archive_suffix
+from headstart_plugins.files._inside import AGAIN, require_size, require_unchanged, state_of
 from headstart_plugins.files._tree import Tree, tree_of
 
-LARGEST_MEMBER = 256 * 1024**2
-"""Bytes of a picture: what 64 megapixels of four channels take uncompressed."""
 Compressed = type[gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile]
 OPENERS: Mapping[str, Compressed] = {"gz": gzip.GzipFile, "bz2": bz2.BZ2File, "xz": lzma.LZMAFile}
 BLOCK = 1024**2
@@ -51,7 +50,6 @@ DAMAGE = (
 """What the standard library raises where an archive is not what it should be."""
 DRIVE = re.compile(r"[A-Za-z]:[/\\]|\\")
 """Begins an absolute name on Windows."""
-AGAIN = "fetch it or make it again"
 ENCRYPTED = 0x1
 """The bit of a zip's member that says so."""
 
@@ -133,23 +131,10 @@ class _Source:
 
     def verified(self, where: str, content: bytes, size: int) -> bytes:
         """`content` where it has the declared size and the archive is still the one that was opened."""
-        if state_of(self.path) != self.state:
-            raise DataError(f"{self.path} has changed while it was read", hint="start again once nothing writes to it")
+        require_unchanged(self.path, self.state)
         if len(content) != size:
             raise DataError(f"{where}: holds {len(content):,} bytes and declares {size:,}", hint=AGAIN)
         return content
-
-
-def state_of(path: Path) -> tuple[int, ...]:
-    """What differs where a file is another one or was written to."""
-    found = path.stat()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def require_size(where: str, size: int) -> None:
-    """Raise DataError for more than LARGEST_MEMBER bytes."""
-    if size > LARGEST_MEMBER:
-        raise DataError(f"{where}: declares {size:,} bytes; expected {LARGEST_MEMBER:,} at most")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

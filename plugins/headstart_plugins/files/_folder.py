@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 from headstart.errors import DataError, UsageError
 from headstart.specs import DatasetRequest, Finding, Record, Records, Skipped
 from headstart.suggest import suggestion
-from headstart_plugins.files import FolderOptions, archive_suffix
+from headstart_plugins.files import FolderOptions
+from headstart_plugins.files._given import archive_suffix, given_path
 from headstart_plugins.files._labels import LabelPattern, label_pattern, labels_in, usual_pattern
 from headstart_plugins.files._sides import SHAPE, Layout, Top, find_sides, has_class_folders, unwrapped
 from headstart_plugins.files._tree import Tree, read_tree
@@ -26,26 +26,35 @@ def build(request: DatasetRequest) -> Records:
     names without a label, links as in `walk`, and archives as in `read_archive`.
     """
     options: FolderOptions = request.options if request.options is not None else FolderOptions()
-    tables = "a table of samples is opened with manifest:PATH"
-    path = Path(request.reference or "").expanduser()
+    path = given_path(request.reference, usage="image_folder:PATH")
     is_archive = bool(archive_suffix(path)) and path.is_file()
-    if not is_archive:
-        path = given_path(request.reference, "folder", usage="image_folder:PATH", otherwise=tables)
+    if not is_archive and not path.is_dir():
+        raise UsageError(f"{path}: not a folder", hint="a table of samples is opened with manifest:PATH")
     pattern = label_pattern(options.label_pattern) if options.label_pattern else None
     if pattern and (options.nested or options.classes):
         other = "nested" if options.nested else "classes"
         raise UsageError(f"both label_pattern and {other}; expected one of them", hint="labels are in names or folders")
-    tree = _archive(path, options) if is_archive else read_tree(path, options.links)
-    if not request.labelled:
-        return _unlabelled(tree, options)
+    if is_archive:
+        from headstart_plugins.files._archive import read_archive  # which loads what folders do not need
+
+        packed = read_archive(path)
+        tree = unwrapped(packed) if options.sides else packed
+    else:
+        tree = read_tree(path, options.links)
+    if not request.labelled:  # then every picture counts, whatever the folders
+        every = tuple(Record(tree.name(picture), tree.payload(picture)) for picture in tree.below(tree.root))
+        if not every:
+            hint = "pictures are known by their endings, such as .jpg and .png"
+            raise DataError(f"{tree.root}: no pictures", hint=hint)
+        return Records("image", every, options.symmetries, tree.skipped, findings=tree.findings)
     layout = _layout(tree, options, pattern)
     items = list(_named_by_files(tree, layout, pattern) if pattern else _named_by_folders(tree, layout, options))
-    loose = _loose(tree, layout, items)
+    used = {item.key for item in items}
     findings = [*tree.findings, *layout.findings]
     if options.links == "follow" and not is_archive:
         items, again = _once(items)
         findings += again
-    skipped = (*tree.skipped, *_skipped(tree, loose, chosen=bool(options.classes)))
+    skipped = (*tree.skipped, *_skipped(tree, layout, used, chosen=bool(options.classes)))
     return Records(
         "image",
         tuple(items),
@@ -55,34 +64,6 @@ def build(request: DatasetRequest) -> Records:
         findings=tuple(findings),
         tolerances=options,
     )
-
-
-def _archive(path: Path, options: FolderOptions) -> Tree:
-    from headstart_plugins.files._archive import read_archive  # which loads what folders do not need
-
-    tree = read_archive(path)
-    return unwrapped(tree) if options.sides else tree
-
-
-def _unlabelled(tree: Tree, options: FolderOptions) -> Records:
-    """Every picture, whatever the folders. Raises DataError for none."""
-    items = tuple(Record(tree.name(path), tree.payload(path)) for path in tree.below(tree.root))
-    if not items:
-        raise DataError(f"{tree.root}: no pictures", hint="pictures are known by their endings, such as .jpg and .png")
-    return Records("image", items, options.symmetries, tree.skipped, findings=tree.findings)
-
-
-def given_path(reference: str | None, what: Literal["file", "folder"], *, usage: str, otherwise: str) -> Path:
-    """The path of a `file` or `folder` that a dataset is opened from. Raises UsageError, with the hint `usage` for no
-    path, and `otherwise` for one that is something else."""
-    if reference is None:
-        raise UsageError(f"{usage.partition(':')[0]} needs a path", hint=usage)
-    path = Path(reference).expanduser()
-    if not path.exists():
-        raise UsageError(f"{path}: no such {what}")
-    if not (path.is_dir() if what == "folder" else path.is_file()):
-        raise UsageError(f"{path}: not a {what}", hint=otherwise)
-    return path
 
 
 def _layout(tree: Tree, options: FolderOptions, pattern: LabelPattern | None) -> Layout:
@@ -178,14 +159,9 @@ def _once(items: Sequence[Record]) -> tuple[list[Record], list[Finding]]:
     return [item for item, same in pairs if same is item], [finding]
 
 
-def _loose(tree: Tree, layout: Layout, items: Sequence[Record]) -> list[Path]:
-    """The pictures that are no records, and lie below no folder that was left out as a whole."""
-    used, left = {record.key for record in items}, set(layout.left)
-    return [path for path in tree.below(tree.root) if tree.name(path) not in used and left.isdisjoint(path.parents)]
-
-
-def _skipped(tree: Tree, loose: Sequence[Path], *, chosen: bool) -> Iterator[Skipped]:
-    # What there can be thousands of is counted: what systems keep by name, other files by suffix, pictures by folder.
+def _skipped(tree: Tree, layout: Layout, used: Collection[str], *, chosen: bool) -> Iterator[Skipped]:
+    """What is not `used` and lies below no folder that was left out as a whole. What there can be thousands of is
+    counted: what systems keep by name, other files by suffix, pictures by folder."""
     names = defaultdict(list)
     for path in tree.hidden:
         names["._*" if path.name.startswith("._") else path.name].append(path)
@@ -196,6 +172,8 @@ def _skipped(tree: Tree, loose: Sequence[Path], *, chosen: bool) -> Iterator[Ski
     for suffix, count in sorted(others.items()):
         ending = f"ending in {suffix}" if suffix else "without an ending"
         yield Skipped(str(tree.root), f"{count} file{'s' if count > 1 else ''} {ending}: no pictures")
+    left = set(layout.left)
+    loose = [path for path in tree.below(tree.root) if tree.name(path) not in used and left.isdisjoint(path.parents)]
     if chosen and loose:
         yield Skipped(str(tree.root), f"outside the chosen classes: {len(loose)} pictures")
         return

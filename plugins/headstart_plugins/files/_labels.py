@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headstart.errors import DataError, UsageError
+from headstart.lists import below
 
 GROUP = "label"
-MAX_LISTED = 5
 MAX_CLASSES_LISTED = 4
 USUAL = (
     r"([^\W\d_][^/]*?)[ ._(-]*[0-9]+[).]",
@@ -57,11 +57,9 @@ def labels_in(names: Sequence[str], pattern: LabelPattern, where: str) -> list[s
         if label is None or label != label.strip()
     ]
     if without:
-        listed = "".join(f"\n  - {each}" for each in without[:MAX_LISTED])
-        more = f"\n  - and {len(without) - MAX_LISTED} more" if len(without) > MAX_LISTED else ""
         raise DataError(
             f"{where}: label_pattern {pattern.expression.pattern!r} finds no label in "
-            f"{len(without)} of {len(names)} names:{listed}{more}",
+            f"{len(without)} of {len(names)} names:{below(without)}",
             hint="mend the pattern so that it fits each name, or move away what has no label",
         )
     return [label for label in found if label is not None]

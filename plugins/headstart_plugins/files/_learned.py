@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from headstart.errors import DataError, UsageError
+from headstart.lists import in_line
 from headstart.specs import Finding
 from headstart.suggest import suggestion
 from headstart_plugins._target_texts import SEPARATOR, number_of
@@ -146,8 +147,8 @@ def _one_hot(path: Path, table: Table, columns: Sequence[str]) -> Learned:
     torn = [column for column in columns if SEPARATOR in column]
     if torn and not one:
         raise DataError(f"{path}: the column {torn[0]!r} has {SEPARATOR!r} in it", hint="no name of a label may")
-    listed = ", ".join(map(repr, columns[:5])) + (f" and {len(columns) - 5} more" if len(columns) > 5 else "")
     what = "classes: each row has one 1" if one else f"labels: rows have from {min(counts)} to {max(counts)} of them"
+    listed = in_line([repr(column) for column in columns])
     note = f"columns {listed} are read as {what}; --set dataset.label_column=NAME learns a column instead"
 
     def read(where: str, row: Row) -> str:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os.path
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from headstart.errors import DataError
+from headstart.errors import DataError, UsageError
 from headstart.specs import DatasetRequest, Finding, Record, Records
 from headstart.suggest import suggestion
-from headstart_plugins._picture_suffixes import SUFFIXES
 from headstart_plugins.files import ManifestOptions
-from headstart_plugins.files._folder import given_path
+from headstart_plugins.files._given import MEDIA, given_path
 from headstart_plugins.files._learned import Kinds, Learned, find_learned, plain_name
-from headstart_plugins.files._paths import SOUNDS, TEXTS, Reading, as_written, read_paths
+from headstart_plugins.files._paths import Reading, as_written, read_paths
 from headstart_plugins.files._sides import SPLIT_NAMES, side_of
 from headstart_plugins.files._tables import ID, USED, Table, read_table
 
@@ -22,8 +21,6 @@ SAMPLES = ("path", "text")
 """What the samples' column can be called."""
 PAIRED = "text2"
 """The column of a second text, where a sample is a pair of texts."""
-MEDIA: Mapping[str, frozenset[str]] = {"image": SUFFIXES, "audio": SOUNDS, "text": TEXTS}
-"""What files of a suffix, in lower case, hold."""
 FILES = (
     *("path", "file", "filepath", "filename", "fname", "image", "imagepath", "imagefile", "imagename", "imageid"),
     *("img", "imgpath", "imgname", "imgid", "picture", "photo", "audio", "clip", "recording", "id", "idcode"),
@@ -44,8 +41,9 @@ def build(request: DatasetRequest) -> Records:
     is missing, or could be several.
     """
     options: ManifestOptions = request.options if request.options is not None else ManifestOptions()
-    folders = "a folder of class folders is opened with image_folder:PATH"
-    path = given_path(request.reference, "file", usage="manifest:TABLE.csv", otherwise=folders)
+    path = given_path(request.reference, usage="manifest:TABLE.csv")
+    if not path.is_file():
+        raise UsageError(f"{path}: not a file", hint="a folder of class folders is opened with image_folder:PATH")
     kinds = {name: found for name, found in request.target_columns.items() if name not in USED}
     table = read_table(path, options, tuple(kinds))
     if not table.rows:
@@ -122,7 +120,9 @@ def _told(reading: Reading | None) -> Iterator[Finding]:
             "say where they are: --set dataset.folder=DIR, and what their names lack: --set dataset.suffix=.jpg",
         )
     elif reading.how or reading.column != "path":
-        yield Finding("note", f"column {reading.column!r} is read {reading.outcome}", reading.found)
+        message = f"column {reading.column!r} is read {reading.outcome}"
+        hint = f"{' '.join(reading.settings)} asks for that wherever it is read" if reading.settings else None
+        yield Finding("note", message, reading.found, hint)
 
 
 def _records(

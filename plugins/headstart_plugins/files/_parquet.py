@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,13 +16,13 @@ from headstart.data.folders import walk
 from headstart.errors import DataError, UsageError
 from headstart.specs import DatasetRequest, Record, Records, Skipped, Stored
 from headstart_plugins.files import ParquetOptions
-from headstart_plugins.files._archive import require_size, state_of
-from headstart_plugins.files._sides import SPLIT_NAMES
+from headstart_plugins.files._given import PARQUET, given_path
+from headstart_plugins.files._inside import AGAIN, require_size, require_unchanged, state_of
+from headstart_plugins.files._schema import features_of, picture_columns, side_in
 
 if TYPE_CHECKING:
     import pyarrow
 
-SUFFIX = ".parquet"
 ROWS, RECENT = 32, 8
 """Pictures that are read at once, and how many times that stay in memory: threads ask nearly in order."""
 BUFFER = 64 * 1024
@@ -43,16 +41,12 @@ def build(request: DatasetRequest) -> Records:
     the file or row for what cannot be read, files that do not fit each other, and labels that are none.
     """
     options: ParquetOptions = request.options if request.options is not None else ParquetOptions()
-    if request.reference is None:
-        raise UsageError("parquet needs a path", hint="parquet:PATH")
-    path = Path(request.reference).expanduser()
-    if not path.exists():
-        raise UsageError(f"{path}: no such file or folder")
+    path = given_path(request.reference, usage="parquet:PATH")
     paths = [path]
     if path.is_dir():  # the Hub's cache holds links to its files
-        paths = [file for file in walk(path, links="follow").files if file.suffix.lower() == SUFFIX]
+        paths = [file for file in walk(path, links="follow").files if file.suffix.lower() == PARQUET]
     if not paths:
-        raise DataError(f"{path}: no file ends in {SUFFIX}")
+        raise DataError(f"{path}: no file ends in {PARQUET}")
     root = path if path.is_dir() else path.parent
     sides = _sides(root, paths) if path.is_dir() and request.labelled else {}
     cells = _Cells()
@@ -75,19 +69,6 @@ def build(request: DatasetRequest) -> Records:
         raise DataError(f"{path}: no rows with a label" if request.labelled else f"{path}: no rows")
     targets = "targets/class" if request.labelled and shards[0].classes else None
     return Records("image", tuple(items), options.symmetries, tuple(skipped), targets=targets, tolerances=options)
-
-
-def holds_pictures(path: Path) -> bool:
-    """Whether a file has pictures inside. Without pyarrow its name must do: that of a side, as the Hub names them."""
-    try:
-        import pyarrow.parquet
-    except ImportError:
-        return _side(Path(path.name)) is not None
-    try:
-        schema = pyarrow.parquet.read_schema(path)
-    except (OSError, ValueError, pyarrow.ArrowException):  # whoever opens it says so
-        return False
-    return not {"path", "text"} & set(schema.names) and bool(_picture_columns(schema))
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,12 +116,12 @@ def _shard(path: Path, options: ParquetOptions, *, labelled: bool) -> _Shard:
         file = pyarrow.parquet.ParquetFile(path, pre_buffer=False)
         schema, metadata = file.schema_arrow, file.metadata
         groups = tuple(metadata.row_group(each).num_rows for each in range(metadata.num_row_groups))
-    image = _chosen(path, schema, options.image_column, _picture_columns(schema), "image_column")
+    image = _chosen(path, schema, options.image_column, picture_columns(schema), "image_column")
     is_nested = pyarrow.types.is_struct(schema.field(image).type)
     shard = _Shard(path, state, f"{image}.bytes" if is_nested else image, groups)
     if not labelled:
         return shard
-    features = _features(schema)
+    features = features_of(schema)
     named = {name: tuple(each["names"]) for name, each in features.items() if each.get("_type") == "ClassLabel"}
     usual = [name for name in ("label", "labels") if name in schema.names][:1]
     label = _chosen(path, schema, options.label_column, usual or list(named), "label_column")
@@ -161,39 +142,10 @@ def _chosen(path: Path, schema: pyarrow.Schema, chosen: str, fitting: Sequence[s
     raise DataError(f"{path}: {found}", hint=f"--set dataset.{setting}=NAME says which it is")
 
 
-def _features(schema: pyarrow.Schema) -> Mapping[str, Mapping[str, Any]]:
-    """What the Hub's libraries say of each column; nothing where they did not write the file."""
-    try:
-        features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
-        return {name: each for name, each in features.items() if isinstance(each, dict) and name in schema.names}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return {}
-
-
-def _picture_columns(schema: pyarrow.Schema) -> list[str]:
-    """The columns that the Hub's libraries call images; where they call none anything, those that hold bytes."""
-    from pyarrow import types
-
-    features = _features(schema)
-    if features:
-        return [name for name, each in features.items() if each.get("_type") == "Image"]
-
-    def is_bytes(kind: pyarrow.DataType) -> bool:
-        return bool(types.is_binary(kind) or types.is_large_binary(kind))
-
-    found = []
-    for column in schema:
-        kind = column.type
-        index = kind.get_field_index("bytes") if types.is_struct(kind) else -1
-        if is_bytes(kind) or (index >= 0 and is_bytes(kind.field(index).type)):
-            found.append(column.name)
-    return found
-
-
 def _sides(root: Path, paths: Sequence[Path]) -> Mapping[Path, str]:
     """The side of each file; none where no name means one. Raises DataError where some do and some do not, and for
     sides without train."""
-    found = {path: _side(path.relative_to(root)) for path in paths}
+    found = {path: side_in(path.relative_to(root)) for path in paths}
     sides = {path: side for path, side in found.items() if side is not None}
     if sides and len(sides) < len(paths):
         odd = next(path for path in paths if path not in sides)
@@ -201,12 +153,6 @@ def _sides(root: Path, paths: Sequence[Path]) -> Mapping[Path, str]:
     if sides and "train" not in sides.values():
         raise DataError(f"{root}: {', '.join(sorted(set(sides.values())))}, but no train file", hint="name one file")
     return sides
-
-
-def _side(name: Path) -> str | None:
-    parts = [name.stem, *reversed(name.parent.parts)]
-    words = (word for part in parts for word in re.split(r"[^a-z]+", part.lower()))
-    return next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), None)
 
 
 @dataclass(eq=False)
@@ -223,9 +169,7 @@ class _Cells:
     def read(self, shard: _Shard, group: int, row: int, where: str) -> bytes:
         with self.lock, _explained(where):
             content = self._cell((shard.path, group), row, shard.leaf)
-        if state_of(shard.path) != shard.state:
-            hint = "start again once nothing writes to it"
-            raise DataError(f"{shard.path} has changed while it was read", hint=hint)
+        require_unchanged(shard.path, shard.state)
         if content is None:
             hint = "embed the pictures when the file is written, or leave the row out"
             raise DataError(f"{where}: no bytes of a picture, or only its path", hint=hint)
@@ -264,4 +208,4 @@ def _explained(where: Path | str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, StopIteration, pyarrow.ArrowException) as exc:
-        raise DataError(f"{where}: no readable Parquet file: {exc}", hint="fetch it or make it again") from exc
+        raise DataError(f"{where}: no readable Parquet file: {exc}", hint=AGAIN) from exc

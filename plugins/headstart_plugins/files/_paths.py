@@ -18,14 +18,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from headstart.data.folders import is_hidden
 from headstart.errors import DataError
-from headstart_plugins._picture_suffixes import SUFFIXES
 from headstart_plugins.files import ManifestOptions
+from headstart_plugins.files._given import MEDIA
 from headstart_plugins.files._tables import Table
 
-SOUNDS = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff"})
-TEXTS = frozenset({".txt", ".md"})
-LEFT_OUT = SUFFIXES | SOUNDS | TEXTS
+LEFT_OUT = frozenset().union(*MEDIA.values())
 """The suffixes that texts may lack."""
 SAMPLE = 60
 """So many rows tell which readings are tried on all."""
@@ -134,12 +133,6 @@ def _parts(text: str) -> tuple[str, ...]:
     return tuple(part for part in _folded(text).replace("\\", "/").split("/") if part not in ("", "."))
 
 
-def _stem(name: str) -> tuple[str, str]:
-    """A name without the suffix that a text may lack, and that suffix; no suffix where it has none of these."""
-    stem, suffix = os.path.splitext(name)
-    return (stem, suffix) if suffix.lower() in LEFT_OUT else (name, "")
-
-
 @dataclass(frozen=True)
 class _Index:
     """The files below `base` whose name is wanted, by the folded parts of their path: `whole`, and `bare` without the
@@ -154,11 +147,11 @@ class _Index:
 
     @classmethod
     def of(cls, table: Path, base: Path, wanted: set[str]) -> _Index:
-        """Walk `base` once, hidden folders and links to folders left out. Empty where there are too many files."""
+        """Walk `base` once, but no folder that `is_hidden` or is a link. Empty where there are too many files."""
         index = cls(table, base)
         seen = 0
         for folder, folders, names in os.walk(base):
-            folders[:] = sorted(each for each in folders if not each.startswith("."))
+            folders[:] = sorted(each for each in folders if not is_hidden(each))
             seen += len(names)
             if seen > MOST_INDEXED:
                 return cls(table, base)
@@ -166,12 +159,12 @@ class _Index:
             place = _parts("" if inside == "." else inside.replace(os.sep, "/"))
             for name in names:
                 whole = _folded(name)
-                bare, suffix = _stem(whole)
+                bare, suffix = os.path.splitext(whole)
                 file = os.path.normpath(os.path.join(inside, name))
                 if whole in wanted:
                     index.whole[(*place, whole)].append(file)
                     index.places[whole].add(place)
-                if suffix and bare in wanted:
+                if suffix in LEFT_OUT and bare in wanted:
                     index.bare[(*place, bare)].append(file)
                     index.places[bare].add(place)
         return index

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.errors import DataError
+from headstart.lists import in_line
 from headstart.specs import Finding
 from headstart.suggest import near_misses
 from headstart_plugins.files._tree import Tree
@@ -40,7 +41,6 @@ SHELVES = frozenset({"images", "imgs", "pictures", "photos", "all", "unknown", "
 """Names of a folder that only holds what its side holds, such as test/images."""
 SHAPE = "expected a folder for each class with pictures in it, or train, val and test folders above those"
 CLASSES = "where they are classes, --set dataset.sides=false"
-MAX_LISTED = 5
 
 
 def side_of(name: str) -> str | None:
@@ -170,20 +170,19 @@ def _refuse_alike(tree: Tree, root: Path) -> None:
         for folder, names in shared.items()
     ):
         alike = [folder for folder, names in shared.items() if names]
-        message = (
-            f"{root}: {_listed(folder.name for folder in alike)} look like sides of a split: they share the folders"
-        )
-        raise DataError(f"{message} {_listed(sorted(widest))}", hint=_ways_out(alike))
+        named, same = in_line([folder.name for folder in alike]), in_line(sorted(widest))
+        message = f"{root}: {named} look like sides of a split: they share the folders {same}"
+        raise DataError(message, hint=_ways_out(alike))
 
 
 def _half_sides(tree: Tree, root: Path, sides: Sequence[Path], others: Sequence[Path]) -> DataError:
     counts = Counter(name for folder in (*sides, *others) for name in _class_names(tree, folder))
     shared = sorted(name for name in counts if counts[name] > 1)
     look = "look like sides of a split" if len(sides) > 1 else "looks like a side of a split"
-    message = f"{root}: {_listed(folder.name for folder in sides)} {look}, {_listed(folder.name for folder in others)}"
-    message += " do not" if len(others) > 1 else " does not"
+    named, odd = (in_line([folder.name for folder in each]) for each in (sides, others))
+    message = f"{root}: {named} {look}, {odd} {'do' if len(others) > 1 else 'does'} not"
     return DataError(
-        message + (f"; they share the folders {_listed(shared)}" if shared else ""), hint=_ways_out(others)
+        message + (f"; they share the folders {in_line(shared)}" if shared else ""), hint=_ways_out(others)
     )
 
 
@@ -193,7 +192,7 @@ def _ways_out(folders: Sequence[Path]) -> str:
         for folder in folders
         if (near := near_misses(_bare(folder.name), SPLIT_NAMES))
     ]
-    such = f" ({_listed(meant)})" if meant else ""
+    such = f" ({in_line(meant)})" if meant else ""
     return (
         f"rename sides to train, val and test{such}, and move away what is none; where all these are classes, --set "
         "dataset.sides=false, and with it dataset.nested=true where each folder in them is a class"
@@ -243,10 +242,3 @@ def _left_out(tree: Tree, left: Sequence[Path], tops: Sequence[Top]) -> Iterator
             yield Finding("note", message, count, f"after a run, headstart predict RUN {folder} answers them")
         else:
             yield Finding("note", f"{tree.name(folder)} holds no pictures: left out")
-
-
-def _listed(names: Iterable[str]) -> str:
-    """The first few names, and how many more there are."""
-    first = list(names)
-    more = len(first) - MAX_LISTED
-    return ", ".join(first[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")

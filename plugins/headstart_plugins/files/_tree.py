@@ -34,9 +34,12 @@ class Tree:
 
     def below(self, folder: Path) -> list[Path]:
         """All pictures below `folder`, sorted by path."""
-        found = list(self.pictures.get(folder, ()))
-        for each in self.folders.get(folder, ()):
-            found += self.below(each)
+        found: list[Path] = []
+        folders = [folder]
+        while folders:
+            inside = folders.pop()
+            found += self.pictures.get(inside, ())
+            folders += self.folders.get(inside, ())
         return sorted(found, key=attrgetter("parts"))
 
     def filled(self, folder: Path) -> list[Path]:

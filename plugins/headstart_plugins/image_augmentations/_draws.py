@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from headstart.documents import as_bytes
 from headstart.specs import AugmentationRequest, Drawn
 
 DIGITS = 9
@@ -22,7 +23,7 @@ def numbers(name: str, seed: int, epoch: int, key: str) -> Iterator[float]:
 
     Made from raw bits (53 of 64), since numpy promises the raw stream but not that of `Generator.random`.
     """
-    digest = hashlib.sha256(f"{name}\0{seed}\0{epoch}\0{key}".encode("utf-8", "surrogateescape")).digest()
+    digest = hashlib.sha256(as_bytes(f"{name}\0{seed}\0{epoch}\0{key}")).digest()
     stream = np.random.Philox(key=int.from_bytes(digest[:16], "little"))
     while True:
         yield (int(stream.random_raw()) >> 11) / 2**53

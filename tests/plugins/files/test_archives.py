@@ -22,6 +22,7 @@ from headstart.specs import DatasetRequest, InputRequest, Stored
 from headstart_plugins.files import FolderOptions, resolve_dataset
 from headstart_plugins.files import _archive as archives
 from headstart_plugins.files._folder import build
+from headstart_plugins.files._inside import LARGEST_MEMBER
 from headstart_plugins.image import ImageOptions
 from headstart_plugins.image._build import build as build_kind
 
@@ -185,7 +186,7 @@ def test_an_encrypted_picture_is_refused_at_once(tmp_path):
 @pytest.mark.parametrize(
     ("change", "compression", "said"),
     [
-        ({"file_size": archives.LARGEST_MEMBER + 1}, zipfile.ZIP_DEFLATED, "declares 268,435,457 bytes; expected"),
+        ({"file_size": LARGEST_MEMBER + 1}, zipfile.ZIP_DEFLATED, "declares 268,435,457 bytes; expected"),
         ({"file_size": 2_000}, zipfile.ZIP_DEFLATED, "holds 1,000 bytes and declares 2,000"),
         ({"file_size": 500}, zipfile.ZIP_DEFLATED, "damaged in the archive: Bad CRC-32"),
         ({"CRC": 1}, zipfile.ZIP_STORED, "damaged in the archive: Bad CRC-32"),

@@ -167,7 +167,7 @@ def test_an_empty_class_folder_is_an_error(tmp_path):
 
 def test_no_such_path_and_a_file_are_usage_errors(tmp_path):
     touch(tmp_path, "table.csv")
-    with pytest.raises(UsageError, match="no such folder"):
+    with pytest.raises(UsageError, match="no such path"):
         opened(tmp_path / "gone")
     with pytest.raises(UsageError, match="not a folder"):
         opened(tmp_path / "table.csv")

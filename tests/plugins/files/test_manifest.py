@@ -204,7 +204,7 @@ def test_odd_labels_are_refused_by_row(tmp_path, content, options, said):
 
 def test_absent_files_and_folders_are_usage_errors(tmp_path):
     for reference, said in (
-        (tmp_path / "gone.csv", "no such file"),
+        (tmp_path / "gone.csv", "no such path"),
         (tmp_path, "not a file"),
         (None, "needs a path"),
     ):

@@ -254,7 +254,7 @@ def test_without_the_extra_it_says_what_to_install(tmp_path, monkeypatch):
 
 
 def test_no_such_path_and_a_folder_without_files_are_named(tmp_path):
-    with pytest.raises(UsageError, match="no such file or folder"):
+    with pytest.raises(UsageError, match="no such path"):
         opened(tmp_path / "gone")
     with pytest.raises(UsageError, match="needs a path"):
         build(DatasetRequest(None, ParquetOptions()))

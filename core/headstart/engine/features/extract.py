@@ -17,6 +17,7 @@ from headstart.data.array_store import Append, ArrayStore
 from headstart.data.lengths import Lengths, cut_to, padded_from
 from headstart.data.order import batches
 from headstart.data.prepared import PreparedData
+from headstart.documents import as_bytes
 from headstart.engine.batch import take
 from headstart.engine.features.export import Exporters
 from headstart.engine.features.extractor import FeatureExtractor, Opened, Place, samples_a_call
@@ -79,7 +80,7 @@ def rows_key(data: PreparedData, rows: np.ndarray, varied: Mapping[str, Any], *,
     digest = hashlib.sha256()
     for row in rows:
         name = data.row_keys[row] if named else ""
-        digest.update(f"{data.row_hashes[row]} {name}\n".encode("utf-8", "surrogateescape"))
+        digest.update(as_bytes(f"{data.row_hashes[row]} {name}\n"))
     return {"rows": digest.hexdigest(), "count": len(rows), "varied": dict(varied)}
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from headstart.engine.network.keras_names import stable_paths
 from headstart.engine.network.network import Network
 from headstart.errors import HeadstartError, WrongWeightsError
+from headstart.lists import in_line
 from headstart.specs import HEAD, INPUT, Stage
 
 MAX_LISTED = 8
@@ -108,10 +109,8 @@ def assign_arrays(stages: Sequence[Stage], arrays: Mapping[str, np.ndarray], *, 
 
 def wrong_weights(source: str, problems: Sequence[str]) -> WrongWeightsError:
     """The error for a weights file that does not fit: the first few differences, and how many there are."""
-    listed = "; ".join(problems[:MAX_LISTED])
-    more = len(problems) - MAX_LISTED
     return WrongWeightsError(
-        f"{source} does not fit this network: {listed}" + (f"; and {more} more" if more > 0 else ""),
+        f"{source} does not fit this network: {in_line(problems, MAX_LISTED, between='; ')}",
         hint="check that the file belongs to this backbone and variant (`headstart backbones NAME` shows its weights)",
     )
 

@@ -1,0 +1,43 @@
+"""The path that a dataset is opened from, and what the ends of names say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from headstart.errors import UsageError
+from headstart_plugins._picture_suffixes import SUFFIXES
+
+PARQUET = ".parquet"
+TABLES = (".csv", ".tsv", ".jsonl", PARQUET)
+ZIP = ".zip"
+TARS: Mapping[str, str] = {
+    ".tar": "",
+    **{f".{short}": name for short, name in (("tgz", "gz"), ("tbz2", "bz2"), ("txz", "xz"))},
+    **{f".tar.{name}": name for name in ("gz", "bz2", "xz")},
+}
+"""What a tar is compressed by, by how its name ends; empty where it is not."""
+
+MEDIA: Mapping[str, frozenset[str]] = {
+    "image": SUFFIXES,
+    "audio": frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff"}),
+    "text": frozenset({".txt", ".md"}),
+}
+"""What files of a suffix, in lower case, hold."""
+
+
+def archive_suffix(path: Path) -> str:
+    """How the name of an archive ends, in lower case; empty for other names."""
+    name = path.name.lower()
+    return next((suffix for suffix in (ZIP, *TARS) if name.endswith(suffix)), "")
+
+
+def given_path(reference: str | None, *, usage: str) -> Path:
+    """The path of what a dataset is opened from. Raises UsageError for none, with the hint `usage`, and for one that is
+    absent."""
+    if reference is None:
+        raise UsageError(f"{usage.partition(':')[0]} needs a path", hint=usage)
+    path = Path(reference).expanduser()
+    if not path.exists():
+        raise UsageError(f"no such path: {path}")
+    return path
