@@ -14,9 +14,9 @@ from headstart_plugins._picture_suffixes import SUFFIXES
 from headstart_plugins.files import ManifestOptions
 from headstart_plugins.files._folder import given_path
 from headstart_plugins.files._learned import Kinds, Learned, find_learned, plain_name
-from headstart_plugins.files._paths import SOUNDS, TEXTS, Reading, as_written, read_paths
+from headstart_plugins.files._paths import LEFT_OUT, SOUNDS, TEXTS, Reading, as_written, read_paths
 from headstart_plugins.files._sides import SPLIT_NAMES, side_of
-from headstart_plugins.files._tables import ID, USED, Table, read_table
+from headstart_plugins.files._tables import ID, USED, Table, delimiter_hint, read_table
 
 SAMPLES = ("path", "text")
 """What the samples' column can be called."""
@@ -92,12 +92,13 @@ def _files(path: Path, table: Table, options: ManifestOptions, kinds: Kinds) -> 
     called = [column for column in columns if _is_called_file(column)]
     others = [column for column in columns if column not in (*called, *learned)]
     if found := read_paths(path, table, [called, others], options):
+        if Path(found.column).suffix.lower() in LEFT_OUT:
+            message = f"{path}: the first row is no header: {found.column!r} is a file like those below it"
+            raise DataError(message, hint="write names of the columns above it, such as path,label")
         return found
-    marks = [mark for mark in ";\t|," if mark in columns[0]] if len(columns) == 1 else []
     listed = ", ".join(map(repr, columns))
-    if marks:
-        mark = "'dataset.delimiter=\"\\t\"'" if marks[0] == "\t" else f"\"dataset.delimiter='{marks[0]}'\""
-        remedy = f"columns seem to be separated by {marks[0]!r}: --set {mark}"
+    if len(columns) == 1 and (marked := delimiter_hint(columns[0])):
+        remedy = marked
     elif called:
         first = next((row[called[0]] for _, row in table.rows if row.get(called[0])), "")
         remedy = (

@@ -165,7 +165,7 @@ class ClassTargets(TextTargets):
                 "error",
                 f"all samples have the label {next(iter(found), '')!r}; learning needs at least two classes",
                 len(items),
-                "check that the path is the folder above the class folders",
+                "check that the path is the folder above the class folders, or the column that of the labels",
             )
 
     def names(self, target: Any) -> tuple[str, ...]:
