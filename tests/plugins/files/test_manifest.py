@@ -251,7 +251,7 @@ def test_parquet_and_json_lines_have_columns_of_other_names_too(tmp_path):
 def test_numbers_with_a_comma_are_no_lists_of_labels(tmp_path):
     rows = "".join(f'{number}.png,"{number // 10},{number % 10}"\n' for number in range(100))
     findings = opened(tmp_path, f"path,label\n{rows}").findings
-    assert ["write numbers as 1234.5"] == [each.hint for each in findings if each.level == "warning"]
+    assert [each.hint for each in findings if each.level == "warning"] == ["write numbers as 1234.5"]
 
 
 def test_a_file_that_one_row_of_many_lacks_is_left_to_those_who_read_files(tmp_path):
