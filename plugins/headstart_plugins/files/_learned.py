@@ -171,10 +171,23 @@ def _column(path: Path, table: Table, column: str, options: ManifestOptions, kin
     several = holds_labels(column, options)
     texts = [text for _, row in table.rows if (text := row.get(column, "")).strip()]
     told = _other_mark(column, texts, options.mark if several else None)
-    findings = [*([] if told is None else [told]), *(() if several else _odd_texts(column, texts))]
+    findings = [
+        *([] if told is None else [told]),
+        *_lists(column, texts),
+        *(() if several else _odd_texts(column, texts)),
+    ]
     if several:
         return Learned(lambda where, row: _labels(options.mark, where, row.get(column, "")), "targets/labels", findings)
     return Learned(lambda where, row: _label(where, row.get(column, "")), None, findings)
+
+
+def _lists(column: str, texts: Sequence[str]) -> Iterator[Finding]:
+    """A warning for lists of labels as programs print them."""
+    lists = [text for text in texts if text.strip().startswith("[") and text.strip().endswith("]")]
+    if lists:
+        told = f"column {column!r}: {len(lists)} of {len(texts)} texts are lists in brackets, such as {lists[0]!r}"
+        hint = f"write labels without brackets and quotes, with {SEPARATOR} between them, in a column labels"
+        yield Finding("warning", f"{told}, and their brackets are read as parts of labels", len(lists), hint)
 
 
 def _odd_texts(column: str, texts: Sequence[str]) -> Iterator[Finding]:

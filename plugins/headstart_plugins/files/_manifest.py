@@ -64,7 +64,7 @@ def build(request: DatasetRequest) -> Records:
         items,
         options.symmetries if reading else frozenset(),
         targets=learned.targets if learned else None,
-        findings=(*_told(reading), *(learned.findings if learned else ())),
+        findings=(*_told(reading), *(_unread_sides(table) if learned else ()), *(learned.findings if learned else ())),
         tolerances=options,
     )
 
@@ -124,6 +124,21 @@ def _told(reading: Reading | None) -> Iterator[Finding]:
         )
     elif reading.how or reading.column != "path":
         yield Finding("note", f"column {reading.column!r} is read {reading.outcome}", reading.found)
+
+
+def _unread_sides(table: Table) -> Iterator[Finding]:
+    """A warning for each column that seems to say who trains and is not called split, so that a split is cut anew."""
+    if "split" in table.columns:
+        return
+    for column in table.columns:
+        texts = {row.get(column, "").strip() for _, row in table.rows}
+        if (len(texts) > 1 and all(map(side_of, texts))) or plain_name(column) in ("isvalid", "istest", "istrain"):
+            yield Finding(
+                "warning",
+                f"column {column!r} seems to say the sides of a split, and is not read: a split is cut anew",
+                len(table.rows),
+                "call it split, with train, val and test in it",
+            )
 
 
 def _records(
