@@ -64,7 +64,11 @@ def build(request: DatasetRequest) -> Records:
         items,
         options.symmetries if reading else frozenset(),
         targets=learned.targets if learned else None,
-        findings=(*_told(reading), *(_unread_sides(table) if learned else ()), *(learned.findings if learned else ())),
+        findings=(
+            *_told(reading),
+            *(_unread_sides(table, reading) if learned else ()),
+            *(learned.findings if learned else ()),
+        ),
         tolerances=options,
     )
 
@@ -126,10 +130,22 @@ def _told(reading: Reading | None) -> Iterator[Finding]:
         yield Finding("note", f"column {reading.column!r} is read {reading.outcome}", reading.found)
 
 
-def _unread_sides(table: Table) -> Iterator[Finding]:
-    """A warning for each column that seems to say who trains and is not called split, so that a split is cut anew."""
+def _unread_sides(table: Table, reading: Reading | None) -> Iterator[Finding]:
+    """A warning for each column that seems to say who trains and is not called split, so that a split is cut anew; and
+    for folders in the paths that do."""
     if "split" in table.columns:
         return
+    folders = (
+        [row.get(reading.column, "").replace("\\", "/").split("/")[:-1] for _, row in table.rows] if reading else []
+    )
+    sides = [{side for each in parts if (side := side_of(each))} for parts in folders]
+    if all(len(each) == 1 for each in sides) and len({*map(frozenset, sides)}) > 1:
+        yield Finding(
+            "warning",
+            "the folders in the paths seem to say the sides of a split, and are not read so: a split is cut anew",
+            len(table.rows),
+            "add a column split, with train, val and test in it",
+        )
     for column in table.columns:
         texts = {row.get(column, "").strip() for _, row in table.rows}
         if (len(texts) > 1 and all(map(side_of, texts))) or plain_name(column) in ("isvalid", "istest", "istrain"):
