@@ -328,7 +328,18 @@ class Run(Shown):
             store = ArrayStore(scratch=Path(scratch))
             checked = prepare_unsplit(records, self.artefact.kind, self._target_kind, store=store)
         ordered = tuple(payloads[key] for key in checked.keys)
-        return [Labelled("test", checked.keys, ordered, checked.values, self._target_kind)], checked.findings
+        findings = (*checked.findings, *self._learned_from(checked.split.rows))
+        return [Labelled("test", checked.keys, ordered, checked.values, self._target_kind)], findings
+
+    def _learned_from(self, rows: Sequence[SplitRow]) -> Iterator[Finding]:
+        """A warning where contents of other data are those of the run's own train or val."""
+        if not self.folder.split.is_file():
+            return
+        written = read_split(self.folder.split)
+        own = {row.content_hash for side in ("train", "val") for row in written.only(side).rows}
+        if known := sum(row.content_hash in own for row in rows):
+            message = f"{known} of {len(rows)} samples are among those that the run was trained or chosen on"
+            yield Finding("warning", f"{message}: scores with them say little of new samples", known)
 
     @contextmanager
     def told_progress(self, activity: str, unit: str, *, interactive: bool) -> Iterator[OnProgress]:

@@ -136,6 +136,14 @@ def test_what_is_to_be_said_of_other_data_comes_with_its_scores(finished, tmp_pa
     assert "warning: the one sample of 16 bits is nearly black, in the lowest 1/16 of the range" in told
 
 
+def test_samples_that_the_run_learned_from_are_counted_in_other_data(finished, tmp_path, pictures_of):
+    (told,) = finished.run.evaluate(f"image_folder:{finished.pictures}").document["warnings"]
+    assert told.startswith("48 of 60 samples are among those that the run was trained or chosen on")
+
+    other = pictures_of(tmp_path / "other", classes=("3", "4"), each=3, names={"3": "1", "4": "2"})
+    assert finished.run.evaluate(f"image_folder:{other}").document["warnings"] == []
+
+
 @pytest.mark.slow
 def test_other_data_of_the_same_kind_is_read_as_the_run_read_its_own(tmp_path, small_registry, settings, pictures_of):
     pictures = tmp_path / "pictures"
@@ -201,7 +209,8 @@ def test_what_is_left_out_of_other_data_is_told(finished, tmp_path, pictures_of)
     (other / "1" / "bad.png").write_bytes(b"no picture")
     document = finished.run.evaluate(f"image_folder:{other}").document
     assert document["samples"] == {"test": 120}
-    (warning,) = document["warnings"]
+    warning, learned_from = document["warnings"]
+    assert learned_from.startswith("48 of 120 samples")
     assert warning.startswith("1 left out: ")
     assert "bad.png" in warning
 

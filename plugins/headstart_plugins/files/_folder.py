@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
@@ -11,10 +13,13 @@ from headstart.errors import DataError, UsageError
 from headstart.specs import DatasetRequest, Finding, Record, Records, Skipped
 from headstart.suggest import suggestion
 from headstart_plugins.files import FolderOptions
+from headstart_plugins.files._beside import table_beside, table_opened, unread
 from headstart_plugins.files._given import archive_suffix, given_path
 from headstart_plugins.files._labels import LabelPattern, label_pattern, labels_in, usual_pattern
 from headstart_plugins.files._sides import SHAPE, Layout, Top, find_sides, has_class_folders, unwrapped
 from headstart_plugins.files._tree import Tree, read_tree
+
+MAX_NAMED = 20
 
 
 def build(request: DatasetRequest) -> Records:
@@ -54,6 +59,8 @@ def build(request: DatasetRequest) -> Records:
     if options.links == "follow" and not is_archive:
         items, again = _once(items)
         findings += again
+    if not (pattern or options.classes or any(top.side for top in layout.tops)):
+        findings += unread(tree, (str(item.target) for item in items))
     skipped = (*tree.skipped, *_skipped(tree, layout, used, chosen=bool(options.classes)))
     return Records(
         "image",
@@ -103,16 +110,33 @@ def _named_by_folders(tree: Tree, layout: Layout, options: FolderOptions) -> Ite
         for label, pictures in classes:
             if not pictures:
                 message = f"{top.inner / label}: class folder without pictures"
-                raise DataError(message, hint="remove it, or put pictures into it")
+                raise DataError(message, hint=_ways_out_of_none(tree.filled(top.inner)))
             for path in pictures:
                 yield Record(tree.name(path), tree.payload(path), label, split=top.side)
+
+
+def _ways_out_of_none(filled: Sequence[Path]) -> str:
+    """What to do about a class folder without pictures beside the `filled` ones."""
+    hint = "put pictures into it, or move it away"
+    if len(filled) == 1:
+        return f"{hint}; where {filled[0].name} holds the class folders, open {filled[0]}"
+    names = json.dumps([folder.name for folder in filled], ensure_ascii=False)
+    listed = shlex.quote(f"dataset.classes={names}")
+    return f"{hint}, or take only the others: --set {listed}" if len(filled) <= MAX_NAMED else hint
 
 
 def _no_class_folders(tree: Tree, top: Path) -> DataError:
     pictures = tree.below(top)
     if not pictures:
-        return DataError(f"{top}: no class folders with pictures in them", hint=SHAPE)
+        others = Counter(path.suffix.lower() for path in tree.others if path.suffix and top in path.parents)
+        told = f"; most files there end in {others.most_common(1)[0][0]}, which is read as none" if others else ""
+        return DataError(f"{top}: no class folders with pictures in them{told}", hint=SHAPE)
     count = f"{len(pictures)} picture{'' if len(pictures) == 1 else 's'}"
+    if table := table_beside(tree):
+        message = f"{top}: no class folders, but {count}, and {tree.name(table[0])} names pictures"
+        return DataError(
+            message, hint=f"where that tells the labels, {table_opened(tree, table[0])}; otherwise {SHAPE}"
+        )
     hint = usual_pattern([tree.name(path) for path in pictures]) or (
         "labels in names are read by dataset.label_pattern, those in a table by manifest:TABLE.csv"
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from headstart.errors import DataError, UsageError
 from headstart.lists import below
+from headstart_plugins.files._sides import side_of
 
 GROUP = "label"
 MAX_CLASSES_LISTED = 4
@@ -67,13 +68,21 @@ def labels_in(names: Sequence[str], pattern: LabelPattern, where: str) -> list[s
 
 def usual_pattern(names: Sequence[str]) -> str | None:
     """A hint with the first of the usual patterns that finds a label in each of `names`: at least two labels, and two
-    names for most of them. None where no such pattern does."""
+    names for most of them. None where no such pattern does, or where it finds sides of a split or parts of numbers."""
     for text in USUAL:
         pattern = label_pattern(text)
         found = [label for label in map(pattern.find, names) if label is not None]
         labels = sorted(set(found))
-        if len(found) == len(names) and 2 <= len(labels) <= max(2, len(names) // 2):
+        if len(found) < len(names) or all(map(side_of, labels)) or any(map(_is_part_of_numbers, found, names)):
+            continue
+        if 2 <= len(labels) <= max(2, len(names) // 2):
             listed = ", ".join(labels[:MAX_CLASSES_LISTED]) + (", ..." if len(labels) > MAX_CLASSES_LISTED else "")
             told = f"where the names tell the classes ({len(labels)}: {listed})"
             return f'{told}: --set "dataset.label_pattern={text}"'
     return None
+
+
+def _is_part_of_numbers(label: str, name: str) -> bool:
+    """Whether digits are in a label and before it, as in 0001_c1s1_000151.jpg: it is a camera or a time."""
+    before = name.rpartition("/")[2].partition(label)[0]
+    return any(map(str.isdigit, label)) and any(map(str.isdigit, before))

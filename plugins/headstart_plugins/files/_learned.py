@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -23,10 +24,14 @@ ReadTarget = Callable[[str, Row], str | Path]
 Kinds = Mapping[str, tuple[str, Literal["text", "file"]]]
 """The kind of targets that a column holds, and what stands there."""
 
-CALLED = ("label", "class", "category", "species", "breed", "choice", "diagnosis", "target", "value", "y")
-"""What people call the column of classes or numbers, also with `name` behind; in any case."""
+CALLED = ("label", "class", "category", "species", "breed", "choice", "diagnosis", "target", "value")
+"""What people call the column of classes or numbers, also with `name` behind; in any case. Also y without x."""
 YES, NO = ("1", "1.0", "true"), ("0", "0.0", "false")
 """What stands in columns of which each is a label."""
+NO_VALUE = ("nan", "<na>", "n/a", "nat", "null")
+"""What programs write where there is no value, in lower case; `None` and `NA` are names of classes as well."""
+NUMBER_WITH_COMMA = re.compile(r"[+-]?[0-9]+([., '][0-9]{3})*([.,][0-9]+)?")
+"""A number as people write it, with either mark for its fraction and for its thousands."""
 ONLY = "the only one that is left"
 MARKS: tuple[str, ...] = ("|", ";", ",", "/", "+", " ")
 """What people write between labels, the surest first."""
@@ -60,6 +65,7 @@ def find_learned(path: Path, table: Table, options: ManifestOptions, kinds: Kind
         return chosen
     known = [column for column in table.columns if column in ("label", "labels", *kinds)]
     called = [each for each in free if plain_name(each).removesuffix("name") in (*CALLED, *SEVERAL)]
+    called += [each for each in free if each.casefold() == "y" and not {"x", "X"} & {*table.columns}]
     found, why = next(((each, why) for each, why in ((known, ""), (called, "by its name")) if each), (free, ONLY))
     if len(found) == 1:
         learned = _column(path, table, found[0], options, kinds)
@@ -166,10 +172,36 @@ def _column(path: Path, table: Table, column: str, options: ManifestOptions, kin
     several = holds_labels(column, options)
     texts = [text for _, row in table.rows if (text := row.get(column, "")).strip()]
     told = _other_mark(column, texts, options.mark if several else None)
-    findings = [] if told is None else [told]
+    findings = [
+        *([] if told is None else [told]),
+        *_lists(column, texts),
+        *(() if several else _odd_texts(column, texts)),
+    ]
     if several:
         return Learned(lambda where, row: _labels(options.mark, where, row.get(column, "")), "targets/labels", findings)
     return Learned(lambda where, row: _label(where, row.get(column, "")), None, findings)
+
+
+def _lists(column: str, texts: Sequence[str]) -> Iterator[Finding]:
+    """A warning for lists of labels as programs print them."""
+    lists = [text for text in texts if text.strip().startswith("[") and text.strip().endswith("]")]
+    if lists:
+        told = f"column {column!r}: {len(lists)} of {len(texts)} texts are lists in brackets, such as {lists[0]!r}"
+        hint = f"write labels without brackets and quotes, with {SEPARATOR} between them, in a column labels"
+        yield Finding("warning", f"{told}, and their brackets are read as parts of labels", len(lists), hint)
+
+
+def _odd_texts(column: str, texts: Sequence[str]) -> Iterator[Finding]:
+    """Warnings for what programs write for no value, and for numbers with a comma in all other texts."""
+    absent = [text for text in texts if text.strip().lower() in NO_VALUE]
+    if absent:
+        told = f"column {column!r}: {len(absent)} of {len(texts)} texts are {absent[0]!r}, which is read as a label"
+        yield Finding("warning", told, len(absent), "leave these rows out where it means that there is no value")
+    given = [text for text in texts if text not in absent]
+    commas = [text for text in given if "," in text]
+    if commas and all(NUMBER_WITH_COMMA.fullmatch(text.strip()) for text in given):
+        told = f"column {column!r}: {len(commas)} of {len(texts)} texts are numbers with a comma, such as {commas[0]!r}"
+        yield Finding("warning", f"{told}, and read as names of classes", len(commas), "write numbers as 1234.5")
 
 
 def _other_mark(column: str, texts: Sequence[str], mark: str | None) -> Finding | None:

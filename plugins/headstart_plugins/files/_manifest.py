@@ -13,9 +13,9 @@ from headstart.suggest import suggestion
 from headstart_plugins.files import ManifestOptions
 from headstart_plugins.files._given import MEDIA, given_path
 from headstart_plugins.files._learned import Kinds, Learned, find_learned, plain_name
-from headstart_plugins.files._paths import Reading, as_written, read_paths
+from headstart_plugins.files._paths import LEFT_OUT, Reading, as_written, read_paths
 from headstart_plugins.files._sides import SPLIT_NAMES, side_of
-from headstart_plugins.files._tables import ID, USED, Table, read_table
+from headstart_plugins.files._tables import ID, USED, Table, delimiter_hint, read_table
 
 SAMPLES = ("path", "text")
 """What the samples' column can be called."""
@@ -62,7 +62,11 @@ def build(request: DatasetRequest) -> Records:
         items,
         options.symmetries if reading else frozenset(),
         targets=learned.targets if learned else None,
-        findings=(*_told(reading), *(learned.findings if learned else ())),
+        findings=(
+            *_told(reading),
+            *(_unread_sides(table, reading) if learned else ()),
+            *(learned.findings if learned else ()),
+        ),
         tolerances=options,
     )
 
@@ -90,12 +94,13 @@ def _files(path: Path, table: Table, options: ManifestOptions, kinds: Kinds) -> 
     called = [column for column in columns if _is_called_file(column)]
     others = [column for column in columns if column not in (*called, *learned)]
     if found := read_paths(path, table, [called, others], options):
+        if Path(found.column).suffix.lower() in LEFT_OUT:
+            message = f"{path}: the first row is no header: {found.column!r} is a file like those below it"
+            raise DataError(message, hint="write names of the columns above it, such as path,label")
         return found
-    marks = [mark for mark in ";\t|," if mark in columns[0]] if len(columns) == 1 else []
     listed = ", ".join(map(repr, columns))
-    if marks:
-        mark = "'dataset.delimiter=\"\\t\"'" if marks[0] == "\t" else f"\"dataset.delimiter='{marks[0]}'\""
-        remedy = f"columns seem to be separated by {marks[0]!r}: --set {mark}"
+    if len(columns) == 1 and (marked := delimiter_hint(columns[0])):
+        remedy = marked
     elif called:
         first = next((row[called[0]] for _, row in table.rows if row.get(called[0])), "")
         remedy = (
@@ -123,6 +128,33 @@ def _told(reading: Reading | None) -> Iterator[Finding]:
         message = f"column {reading.column!r} is read {reading.outcome}"
         hint = f"{' '.join(reading.settings)} asks for that wherever it is read" if reading.settings else None
         yield Finding("note", message, reading.found, hint)
+
+
+def _unread_sides(table: Table, reading: Reading | None) -> Iterator[Finding]:
+    """A warning for each column that seems to say who trains and is not called split, so that a split is cut anew; and
+    for folders in the paths that do."""
+    if "split" in table.columns:
+        return
+    folders = (
+        [row.get(reading.column, "").replace("\\", "/").split("/")[:-1] for _, row in table.rows] if reading else []
+    )
+    sides = [{side for each in parts if (side := side_of(each))} for parts in folders]
+    if all(len(each) == 1 for each in sides) and len({*map(frozenset, sides)}) > 1:
+        yield Finding(
+            "warning",
+            "the folders in the paths seem to say the sides of a split, and are not read so: a split is cut anew",
+            len(table.rows),
+            "add a column split, with train, val and test in it",
+        )
+    for column in table.columns:
+        texts = {row.get(column, "").strip() for _, row in table.rows}
+        if (len(texts) > 1 and all(map(side_of, texts))) or plain_name(column) in ("isvalid", "istest", "istrain"):
+            yield Finding(
+                "warning",
+                f"column {column!r} seems to say the sides of a split, and is not read: a split is cut anew",
+                len(table.rows),
+                "call it split, with train, val and test in it",
+            )
 
 
 def _records(

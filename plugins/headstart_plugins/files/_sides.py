@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -158,7 +158,10 @@ def _holds_classes(tree: Tree, side: Path, others: Sequence[Path]) -> bool:
 
 def _refuse_alike(tree: Tree, root: Path) -> None:
     """Raise DataError where folders in `root` share names of the folders in them as the sides of a split do: two at
-    least, or all that one of them has and others have more."""
+    least, or all that one of them has and others have more. And where names differ by the side alone."""
+    if alike := _named_alike(tree.filled(root)):
+        message = f"{root}: {in_line([folder.name for folder in alike])} look like sides of a split by their names"
+        raise DataError(message, hint=_ways_out(alike))
     inside = {folder: _class_names(tree, folder) for folder in tree.filled(root)}
     counts = Counter(name for names in inside.values() for name in names)
     widest = {
@@ -173,6 +176,17 @@ def _refuse_alike(tree: Tree, root: Path) -> None:
         named, same = in_line([folder.name for folder in alike]), in_line(sorted(widest))
         message = f"{root}: {named} look like sides of a split: they share the folders {same}"
         raise DataError(message, hint=_ways_out(alike))
+
+
+def _named_alike(folders: Iterable[Path]) -> list[Path]:
+    """The folders whose names are equal but for one word, which says different sides: faces_train and faces_test."""
+    alike: defaultdict[tuple[str, ...], dict[Path, str]] = defaultdict(dict)
+    for folder in folders:
+        words = _bare(folder.name).split()
+        for index, side in enumerate(map(SPLIT_NAMES.get, words)):
+            if side and len(words) > 1:
+                alike[(*words[:index], "", *words[index + 1 :])][folder] = side
+    return next((list(found) for found in alike.values() if len(set(found.values())) > 1), [])
 
 
 def _half_sides(tree: Tree, root: Path, sides: Sequence[Path], others: Sequence[Path]) -> DataError:

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,10 @@ SEVERAL = ("labels", "tags")
 ID = "id"
 """The column that names rows which are to be answered."""
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
+MARKS = ";\t|,"
+"""What else stands between columns."""
+DECLARED = re.compile(r'"?sep=(.)"?\r?\n')
+"""The line above the names of columns in which spreadsheets say what separates these."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ def read_table(path: Path, options: ManifestOptions, targets: Sequence[str] = ()
     text = _text(path, options.encoding)
     if suffix == ".jsonl":
         return _jsonl(path, text, options, targets)
-    return _delimited(path, text, options.delimiter or DELIMITERS.get(suffix, ","))
+    return _delimited(path, text, options.delimiter, DELIMITERS.get(suffix, ","))
 
 
 def _text(path: Path, encoding: str) -> str:
@@ -68,23 +73,49 @@ def _text(path: Path, encoding: str) -> str:
         ) from exc
 
 
-def _delimited(path: Path, text: str, delimiter: str) -> Table:
-    if len(delimiter) != 1:
-        raise UsageError(f"delimiter is {delimiter!r}; expected one character")
+def delimiter_hint(header: str) -> str | None:
+    """The setting for the mark that seems to separate the columns in `header`, which is read as one; None for none."""
+    other = next((mark for mark in MARKS if mark in header), None)
+    if other is None:
+        return None
+    setting = "'dataset.delimiter=\"\\t\"'" if other == "\t" else f"\"dataset.delimiter='{other}'\""
+    return f"columns seem to be separated by {other!r}: --set {setting}"
+
+
+def _delimited(path: Path, text: str, given: str, usual: str) -> Table:
+    if given and len(given) != 1:
+        raise UsageError(f"delimiter is {given!r}; expected one character")
+    declared = DECLARED.match(text)
+    delimiter = given or (declared[1] if declared else usual)
+    text, start = (text[declared.end() :], 2) if declared else (text, 1)
+    above = start
+    header = text.partition("\n")[0]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     table: list[tuple[int, list[str]]] = []
-    start = 1
     try:
         for fields in reader:
             if fields:
                 table.append((start, fields))
-            start = reader.line_num + 1
+            start = reader.line_num + above
     except csv.Error as exc:
-        raise DataError(f"{path}: row {start} cannot be read: {exc}") from exc
+        hint = None if delimiter in header else delimiter_hint(header)
+        raise DataError(f"{path}: row {start} cannot be read: {exc}", hint=hint) from exc
     if not table:
         raise DataError(f"{path}: empty", hint="the first row names the columns: path,label")
-    columns = _columns(path, [name.strip() for name in table[0][1]])
-    return Table(columns, tuple(_row(path, columns, number, fields) for number, fields in table[1:]))
+    names = [name.strip() for name in table[0][1]]
+    for number, fields in table[1:]:
+        if len(fields) != len(names):
+            hint = delimiter_hint(names[0]) if len(names) == 1 else None
+            raise DataError(
+                f"{path}: row {number} has {len(fields)} fields, the header {len(names)}",
+                hint=hint or "put quotes around values that contain the separator",
+            )
+    # A spreadsheet that was once wider ends its rows with columns that have neither a name nor a value.
+    used = [index for index, name in enumerate(names) if name or any(fields[index].strip() for _, fields in table[1:])]
+    columns = _columns(path, [names[index] for index in used])
+    return Table(
+        columns, tuple((number, {names[index]: fields[index] for index in used}) for number, fields in table[1:])
+    )
 
 
 def _columns(path: Path, names: Sequence[str]) -> tuple[str, ...]:
@@ -92,15 +123,6 @@ def _columns(path: Path, names: Sequence[str]) -> tuple[str, ...]:
         if names.count(name) > 1:
             raise DataError(f"{path}: two columns are named {name!r}")
     return tuple(names)
-
-
-def _row(path: Path, columns: Sequence[str], number: int, fields: Sequence[str]) -> tuple[int, Mapping[str, str]]:
-    if len(fields) != len(columns):
-        raise DataError(
-            f"{path}: row {number} has {len(fields)} fields, the header {len(columns)}",
-            hint="put quotes around values that contain the separator",
-        )
-    return number, dict(zip(columns, fields, strict=True))
 
 
 def _jsonl(path: Path, text: str, options: ManifestOptions, targets: Sequence[str]) -> Table:

@@ -21,6 +21,9 @@ MOST_CODES = 20
 RECORDS_PER_CODE = 10.0
 """With so many records to each different whole number, those are names of classes too."""
 
+WITHOUT_WIDTH = "\u200b\u2060\ufeff"
+"""Spaces that nobody sees, which copied texts bring with them."""
+
 LEADING_ZERO = re.compile(r"\s*0\d", re.ASCII)
 
 NEARLY_ALL = 0.9
@@ -165,7 +168,7 @@ class ClassTargets(TextTargets):
                 "error",
                 f"all samples have the label {next(iter(found), '')!r}; learning needs at least two classes",
                 len(items),
-                "check that the path is the folder above the class folders",
+                "check that the path is the folder above the class folders, or the column that of the labels",
             )
 
     def names(self, target: Any) -> tuple[str, ...]:
@@ -277,7 +280,8 @@ def _odd_names(names: Collection[str]) -> Iterator[Finding]:
     are no UTF-8."""
     seen: dict[str, str] = {}
     for name in sorted(names):
-        plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).strip()
+        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+        plain = "".join(letter for letter in folded if letter not in WITHOUT_WIDTH).strip()
         if plain in seen:
             yield Finding(
                 "error",

@@ -170,6 +170,7 @@ def test_near_copies_across_sides_are_warned_of_with_their_count():
             "differ only by case, spaces or Unicode form",
         ),
         ([Record("k", "x", "cat"), Record("l", "y", "cat ")], "'cat' and 'cat ' differ only by case, spaces"),
+        ([Record("k", "x", "cat"), Record("l", "y", "cat\u200b")], r"differ only by .*'cat\\u200b'"),
     ],
 )
 def test_unusable_records_are_named(items, said):

@@ -88,6 +88,13 @@ def test_an_engine_that_answers_otherwise_is_refused_with_the_difference(bench, 
         decide(made, spec, "float32", Workload(TOP, 100))
 
 
+def test_where_no_engine_is_equal_in_float32_the_hint_proposes_something_else(bench, network, make):
+    with pytest.raises(EngineRefusal, match="no engine can run this network") as caught:
+        decide(make(network), None, "float32", Workload(TOP, 100), offered=(engine(bench, "small/off"),))
+    assert "published weights" in caught.value.hint
+    assert "float32" not in caught.value.hint
+
+
 def test_auto_takes_what_is_equal_and_says_why_others_are_not_taken(bench, network, make):
     native, off = engine(bench, "native"), engine(bench, "small/off")
     tried = decide(make(network), None, "float32", Workload(TOP, 10**15), offered=(off, native)).decided

@@ -81,7 +81,10 @@ class _Trial:
                     break
         if not self._measured:
             reasons = "; ".join(self._refused.values()) or "none is installed"
-            raise EngineRefusal(f"no engine can run this network: {reasons}", hint="try --precision float32")
+            hint = "try --precision float32"
+            if self._precision == FLOAT32:
+                hint = "published weights and larger samples magnify rounding less than random weights and small ones"
+            raise EngineRefusal(f"no engine can run this network: {reasons}", hint=hint)
         name, precision = max(self._measured, key=lambda tried: self._measured[tried].rate)
         return self._decision(self._extractor.registry.get("engines", name), precision)
 
