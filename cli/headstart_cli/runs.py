@@ -21,6 +21,14 @@ if TYPE_CHECKING:
     from headstart.runs.evaluation import OnProgress
 
 STDIN = "-"
+OtherData = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="dataset.KEY=VALUE",
+        help="How other data is read, above the run's own settings: dataset.folder=new. Can be repeated.",
+    ),
+]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run's folder.")]
 
 
@@ -36,13 +44,14 @@ def evaluate(
     predictions: Annotated[
         Path | None, typer.Option("--predictions", metavar="FILE", help="Write every answer to this CSV file.")
     ] = None,
+    set_: OtherData = None,
     as_json: AsJson = False,
     disable_plugin: DisablePlugins = None,
     debug: Debug = False,
 ) -> None:
     """Score a run's model: on its own held-out samples, or on other data."""
     opened = _open(run, disable_plugin)
-    evaluation = opened.evaluate(data, split=split, backend=backend, predictions=predictions)
+    evaluation = opened.evaluate(data, split=split, backend=backend, predictions=predictions, sets=set_ or ())
     for level in ("warning", "note"):
         for message in evaluation.document[f"{level}s"]:
             say(f"{level}: {message}")
@@ -82,6 +91,7 @@ def predict(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Write the files that the task makes of its answers.")
     ] = None,
+    set_: OtherData = None,
     backend: BackendName = None,
     as_json: AsJson = False,
     as_csv: Annotated[
@@ -117,6 +127,7 @@ def predict(
             top_k=top_k,
             backend=backend,
             out=out,
+            sets=set_ or (),
             on_progress=told,
             on_finding=lambda finding: say(f"{finding.level}: {finding.message}"),
         )

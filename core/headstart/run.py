@@ -143,12 +143,13 @@ class Run(Shown):
         top_k: int = 1,
         backend: str | None = None,
         out: str | Path | None = None,
+        sets: Sequence[str] = (),
     ) -> list[dict[str, Any]]:
         """Answer files, folders, tables, bytes, arrays or texts: one mapping each with `input` and the task's columns.
 
         In the order of `inputs`, then `texts`; see `answers`, which gives them as they come.
         """
-        return list(self.answers(inputs, texts=texts, top_k=top_k, backend=backend, out=out))
+        return list(self.answers(inputs, texts=texts, top_k=top_k, backend=backend, out=out, sets=sets))
 
     def answers(
         self,
@@ -158,6 +159,7 @@ class Run(Shown):
         top_k: int = 1,
         backend: str | None = None,
         out: str | Path | None = None,
+        sets: Sequence[str] = (),
         on_progress: OnProgress | None = None,
         on_finding: Callable[[Finding], None] | None = None,
     ) -> Iterator[dict[str, Any]]:
@@ -165,9 +167,10 @@ class Run(Shown):
 
         What a path or a text among `inputs` means is for the run's input kind to say: folders are searched for its
         files. A table or archive that an installed dataset opens stands for its records, in their order, each called by
-        its `id`, its path as written or its place in the archive; `on_finding` hears what is to be said of it. `texts`
-        are texts even where a file is called so. With `out`, files that the task makes of its answers are written into
-        that folder.
+        its `id`, its path as written or its place in the archive; `on_finding` hears what is to be said of it. It is
+        read by the settings of the run's own dataset where that opens it, with those of `sets` above them, such as
+        "dataset.folder=new". `texts` are texts even where a file is called so. With `out`, files that the task makes of
+        its answers are written into that folder.
 
         An input that cannot be read has nothing but `input` and `error`, the reason; the others are answered as
         without it, to the bit. Raises UsageError for a path that is not there or a kind that reads no texts, and
@@ -181,7 +184,7 @@ class Run(Shown):
                 f"this run answers {reads} data, not texts", hint="leave out --text; name files or folders"
             )
         files = None if out is None else _AnswerFiles(Path(out), self.artefact.task)
-        found = [pair for each in inputs for pair in self._expand(each, on_finding)]
+        found = [pair for each in inputs for pair in self._expand(each, sets, on_finding)]
         found += [(text, text) for text in texts]
         answers = self.artefact.predictor.answers(
             [payload for _, payload in found], top_k=top_k, on_progress=on_progress
@@ -192,17 +195,19 @@ class Run(Shown):
                 files.write(name, answer)
             yield {"input": name, **answer}
 
-    def _expand(self, raw: Any, on_finding: Callable[[Finding], None] | None) -> list[tuple[Any, Any]]:
+    def _expand(
+        self, raw: Any, sets: Sequence[str], on_finding: Callable[[Finding], None] | None
+    ) -> list[tuple[Any, Any]]:
         """The payloads that a raw input means, each with its name: what a dataset opens of a file; what the input kind
         finds, itself or in a folder; what a dataset opens of a folder in which it finds nothing."""
         if not isinstance(raw, str | Path):
             return [(raw, raw)]
         path = Path(raw).expanduser().absolute() if looks_like_path(str(raw)) else None
-        records = self._records_of(path) if path and path.is_file() else None
+        records = self._records_of(path, sets) if path and path.is_file() else None
         if records is None:
             if found := self.artefact.kind.find(raw):
                 return [(payload, payload) for payload in found]
-            records = self._records_of(path) if path and path.is_dir() else None
+            records = self._records_of(path, sets) if path and path.is_dir() else None
         if records is None:
             raise DataError(f"{raw} holds nothing that this run's input kind reads")
         raise_errors(records.findings)
@@ -211,7 +216,7 @@ class Run(Shown):
                 on_finding(finding)
         return [(record.key, record.payload) for record in records.items]
 
-    def _records_of(self, path: Path) -> Records | None:
+    def _records_of(self, path: Path, sets: Sequence[str]) -> Records | None:
         """What lies in a file or folder that a dataset opens, such as a table or an archive; None for any other.
 
         Raises DataError for what the run cannot answer.
@@ -222,12 +227,28 @@ class Run(Shown):
             return None
         if path.is_dir() and opens.spec.medium not in self.artefact.blueprint.input.reads:
             return None
-        own = self.resolved  # its settings say how such a file is read: by which columns, from which folder
-        options = own.options["dataset"] if opens.spec == own.dataset else opens.spec.options()
+        options = self._opening(str(path), sets).options["dataset"]
         request = DatasetRequest(str(path), options, labelled=False)
         records: Records = self.registry.load_target(opens.spec, opens.spec.build)(request)
         self._verify_medium(records, str(path))
         return records
+
+    def _opening(self, data: str, sets: Sequence[str]) -> ResolvedRecipe:
+        """How other data is opened: by the run's own settings where its dataset opens it, which columns and folders are
+        read among them, and by `sets`. Raises UsageError for settings of anything else."""
+        for each in sets:
+            if not each.startswith("dataset."):
+                raise UsageError(
+                    f"--set {each}: a finished run takes settings of other data alone",
+                    hint="such as dataset.folder=DIR",
+                )
+        stated = build_recipe(flags={"data": data}, file=None, sets=sets)
+        resolved = resolve_recipe(self._from_the_artefact(stated), self.registry)
+        if resolved.dataset != self.resolved.dataset:
+            return resolved
+        table = {**self.recipe.table("dataset"), **stated.table("dataset")}
+        own = dataclasses.replace(stated, options={**stated.options, "dataset": table})
+        return resolve_recipe(self._from_the_artefact(own), self.registry)
 
     def _verify_medium(self, records: Records, data: str) -> None:
         """Raise DataError where the run's input kind does not read what the records hold."""
@@ -242,15 +263,19 @@ class Run(Shown):
         split: str = "test",
         backend: str | None = None,
         predictions: Path | None = None,
+        sets: Sequence[str] = (),
         on_progress: OnProgress | None = None,
     ) -> Evaluation:
         """Score one split of the run's own data (or `all` of them), or every row of other `data` under `test`.
 
         Each sample's key, split, target and the task's columns are written to `predictions`, a CSV file, as answers
-        come. What is to be said of other data is in the document's `warnings` and `notes`.
+        come. Other data is read as `answers` says; what is to be said of it is in the document, as `warnings` and
+        `notes`.
         """
+        if sets and data is None:
+            raise UsageError("--set says how other data is read, and none is named", hint="headstart evaluate RUN DATA")
         name = self.use_backend(backend)
-        samples, findings = (self._own(split), ()) if data is None else self._other(data)
+        samples, findings = (self._own(split), ()) if data is None else self._other(data, sets)
         predictor, task = self.artefact.predictor, self.artefact.task
         with open_predictions(predictions, task) if predictions else nullcontext() as table:
             scored = {
@@ -299,18 +324,13 @@ class Run(Shown):
 
         return open_records(self.resolved, self.registry)
 
-    def _other(self, data: str) -> tuple[list[Labelled], tuple[Finding, ...]]:
+    def _other(self, data: str, sets: Sequence[str]) -> tuple[list[Labelled], tuple[Finding, ...]]:
         """Every labelled row of other data, under `test`, and what is to be said of it."""
         from headstart.data.array_store import ArrayStore
         from headstart.data.prepared import prepare_unsplit
         from headstart.runs.planning import open_records
 
-        other = build_recipe(flags={"data": data}, file=None, sets=())
-        resolved = resolve_recipe(self._from_the_artefact(other), self.registry)
-        if resolved.dataset == self.resolved.dataset:  # read as the run read its own: nested classes, columns, ...
-            options = {**resolved.options, "dataset": self.resolved.options["dataset"]}
-            resolved = dataclasses.replace(resolved, options=options)
-        records = open_records(resolved, self.registry)
+        records = open_records(self._opening(data, sets), self.registry)
         self._verify_medium(records, data)
         if not records.items or any(record.target is None for record in records.items):
             raise DataError(

@@ -150,6 +150,30 @@ def test_how_a_table_was_read_is_told_and_one_that_leads_nowhere_is_refused_befo
     assert "--set dataset.folder=DIR" in err
 
 
+def test_settings_say_how_other_data_is_read(finished, tmp_path, capsys):
+    """Two folders hold pictures of the names that the table has: a setting chooses, and the run's own stay."""
+    pictures = sorted(finished.pictures.rglob("*.png"))[:6]
+    for folder, chosen in (("old", pictures[:1] * 6), ("new", pictures)):
+        (tmp_path / folder).mkdir()
+        for number, path in enumerate(chosen):
+            (tmp_path / folder / f"p{number}.png").write_bytes(path.read_bytes())
+    table = tmp_path / "list.csv"
+    table.write_text("image,species\n" + "".join(f"p{n},{path.parent.name}\n" for n, path in enumerate(pictures)))
+    with pytest.raises(DataError, match="2 readings lead to files"):
+        finished.run.predict([table])
+    sets = ["dataset.folder=new"]
+    assert bits(finished.run.predict([table], sets=sets)) == bits(finished.run.predict(pictures))
+    run = str(finished.run.path)
+    assert run_arguments(["evaluate", run, str(table), "--set", sets[0], "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["samples"] == {"test": 6}
+    assert run_arguments(["predict", run, str(table), "--set", "dataset.foldr=new"]) == 2
+    assert "foldr" in capsys.readouterr().err
+    assert run_arguments(["predict", run, str(table), "--set", "seed=1"]) == 2
+    assert "a finished run takes settings of other data alone" in capsys.readouterr().err
+    assert run_arguments(["evaluate", run, "--set", sets[0]]) == 2
+    assert "headstart evaluate RUN DATA" in capsys.readouterr().err
+
+
 def test_what_takes_a_while_is_told_with_its_rate_and_the_rest_is_not(finished, folder, capsys, monkeypatch):
     assert predict(finished.run, folder / "a.png") == 0
     assert "predict:" not in capsys.readouterr().err
