@@ -79,7 +79,9 @@ def built_with(build: Callable[[], Network], arrays: Mapping[str, np.ndarray], *
         lost = {0}
     if lost:
         network = build()
-    assign_arrays(network.learned, arrays, source=source)
+    for name, variable in _fitting(network.learned, arrays, source).items():
+        if not np.array_equal(keras.ops.convert_to_numpy(variable), arrays[name]):
+            variable.assign(arrays[name])
     return network
 
 
@@ -93,6 +95,12 @@ def assign_arrays(stages: Sequence[Stage], arrays: Mapping[str, np.ndarray], *, 
 
     Raises WrongWeightsError, before anything is assigned, listing what is missing, unexpected or of another shape.
     """
+    for name, variable in _fitting(stages, arrays, source).items():
+        variable.assign(arrays[name])
+
+
+def _fitting(stages: Sequence[Stage], arrays: Mapping[str, np.ndarray], source: str) -> dict[str, keras.Variable]:
+    """The variables of `stages` by name, which `arrays` fit; else see `assign_arrays`."""
     variables = name_variables(stages)
     problems = [
         f"{name} has shape {tuple(arrays[name].shape)}, expected {tuple(variable.shape)}"
@@ -103,8 +111,7 @@ def assign_arrays(stages: Sequence[Stage], arrays: Mapping[str, np.ndarray], *, 
     problems += [f"missing {name}" for name in variables if name not in arrays]
     if problems:
         raise wrong_weights(source, problems)
-    for name, variable in variables.items():
-        variable.assign(arrays[name])
+    return variables
 
 
 def wrong_weights(source: str, problems: Sequence[str]) -> WrongWeightsError:
