@@ -66,13 +66,16 @@ def says_side(table: Table, column: str) -> bool:
 def find_learned(path: Path, table: Table, options: ManifestOptions, kinds: Kinds, others: Sequence[str]) -> Learned:
     """By the settings; else the column with a name of its own; else the only one that is called like it; else the only
     one that is left beside the `others`, of which the first holds the samples; else one-hot columns. A column that says
-    which samples are on a side is learned by settings alone.
+    which samples are on a side is learned by settings alone, but for the class train among those of vehicles.
 
     Raises UsageError for settings that exclude each other, DataError for columns that are absent or several, and for
     cells that cannot be read.
     """
     texts = [column for column in table.columns if _could_be_learned(table, column, others)]
+    flags = [column for column in texts if is_one_hot(table, column)]
     sides = [column for column in texts if says_side(table, column)]
+    if any(column not in sides for column in flags) and all(_ones(row, flags) == 1 for _, row in table.rows):
+        sides = [column for column in sides if column not in flags]
     free = [column for column in texts if column not in sides]
     if chosen := _by_settings(path, table, options, kinds, (others[0], free)):
         return chosen
@@ -141,6 +144,10 @@ def is_one_hot(table: Table, column: str) -> bool:
     return all(row.get(column, "").strip().lower() in (*YES, *NO) for _, row in table.rows)
 
 
+def _ones(row: Row, columns: Sequence[str]) -> int:
+    return sum(row.get(column, "").strip().lower() in YES for column in columns)
+
+
 def _by_pattern(text: str, column: str) -> Learned:
     pattern = label_pattern(text)
 
@@ -168,7 +175,7 @@ def _one_hot(path: Path, table: Table, columns: Sequence[str]) -> Learned:
             text = row.get(column, "").strip().lower()
             if text not in (*YES, *NO):
                 raise DataError(f"{path}: row {number}: {column} is {row.get(column, '')!r}; expected 0 or 1")
-        counts.add(sum(row.get(column, "").strip().lower() in YES for column in columns))
+        counts.add(_ones(row, columns))
     one = counts == {1}
     torn = [column for column in columns if SEPARATOR in column]
     if torn and not one:

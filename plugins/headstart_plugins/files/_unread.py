@@ -39,11 +39,13 @@ def unread_sides(table: Table, reading: Reading | None, learned: Collection[str]
     for column in table.columns:
         texts = {row.get(column, "").strip() for _, row in table.rows}
         if column not in learned and ((len(texts) > 1 and all(map(side_of, texts))) or says_side(table, column)):
+            flags = all(is_one_hot(table, each) for each in (column, *learned))
+            label = "; where it is a label, name it with the others in dataset.one_hot" if flags else ""
             yield Finding(
                 "warning",
                 f"column {column!r} seems to say the sides of a split, and is not read: a split is cut anew",
                 len(table.rows),
-                "call it split, with train, val and test in it",
+                f"call it split, with train, val and test in it{label}",
             )
 
 
