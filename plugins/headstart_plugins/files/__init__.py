@@ -96,8 +96,9 @@ class ManifestOptions(Tolerances, PictureOptions):
     )
     one_hot: bool | tuple[str, ...] | None = option(
         None,
-        "Columns that hold 1 for a label that a sample has and 0 for others; true: all that hold nothing else. If "
-        "unset, where all that are left are such. They are classes if each row has one 1, else labels.",
+        "Columns that hold 1 for a label that a sample has and 0 for others; true: all that hold nothing else, but for "
+        "those called like a side, such as test or is_valid. If unset, where all that are left are such. They are "
+        "classes if each row has one 1, else labels.",
     )
     label_pattern: str = option(
         "", "The label stands in the path: a regular expression with one group, or one named `label`, finds it."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -16,6 +16,7 @@ from headstart_plugins.files import FolderOptions
 from headstart_plugins.files._beside import table_beside, table_opened, unread
 from headstart_plugins.files._given import archive_suffix, given_path
 from headstart_plugins.files._labels import LabelPattern, label_pattern, labels_in, usual_pattern
+from headstart_plugins.files._masks import Masks, find_masks
 from headstart_plugins.files._sides import SHAPE, Layout, Top, find_sides, has_class_folders, unwrapped
 from headstart_plugins.files._tree import Tree, read_tree
 
@@ -100,13 +101,15 @@ def _named_by_folders(tree: Tree, layout: Layout, options: FolderOptions) -> Ite
     """Each picture in a class folder."""
     for top in layout.tops:
         if options.classes:
-            classes = _chosen_classes(tree, top.inner, options.classes, required=top.side in (None, "train"))
+            classes = list(_chosen_classes(tree, top.inner, options.classes, required=top.side in (None, "train")))
         elif not has_class_folders(tree, top.inner):
             raise _no_class_folders(tree, top.inner)
         elif options.nested:
-            classes = _nested_classes(tree, top.inner)
+            classes = list(_nested_classes(tree, top.inner))
         else:
-            classes = ((folder.name, tree.below(folder)) for folder in tree.folders[top.inner])
+            classes = [(folder.name, tree.below(folder)) for folder in tree.folders[top.inner]]
+        if not options.classes and (masks := find_masks(dict(classes))):
+            raise _no_class(top.inner, masks, [label for label, pictures in classes if pictures])
         for label, pictures in classes:
             if not pictures:
                 message = f"{top.inner / label}: class folder without pictures"
@@ -120,9 +123,23 @@ def _ways_out_of_none(filled: Sequence[Path]) -> str:
     hint = "put pictures into it, or move it away"
     if len(filled) == 1:
         return f"{hint}; where {filled[0].name} holds the class folders, open {filled[0]}"
-    names = json.dumps([folder.name for folder in filled], ensure_ascii=False)
-    listed = shlex.quote(f"dataset.classes={names}")
-    return f"{hint}, or take only the others: --set {listed}" if len(filled) <= MAX_NAMED else hint
+    few = len(filled) <= MAX_NAMED
+    return f"{hint}, or take only the others: {_taking(folder.name for folder in filled)}" if few else hint
+
+
+def _taking(names: Iterable[str]) -> str:
+    """The setting that takes just these classes."""
+    return f"--set {shlex.quote(f'dataset.classes={json.dumps(list(names), ensure_ascii=False)}')}"
+
+
+def _no_class(top: Path, masks: Masks, names: Sequence[str]) -> DataError:
+    message = (
+        f"{top}: {masks.folder} looks like masks of the pictures in {masks.of} ({masks.same} of {masks.count} have the "
+        "same names), not like a class"
+    )
+    if len(names) > MAX_NAMED:
+        return DataError(message, hint="move it away; where it is one, dataset.classes=NAMES takes it as one")
+    return DataError(message, hint=f"where it is one, {_taking(names)} takes it as one; else move it away")
 
 
 def _no_class_folders(tree: Tree, top: Path) -> DataError:

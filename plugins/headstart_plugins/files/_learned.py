@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +17,7 @@ from headstart.suggest import suggestion
 from headstart_plugins._target_texts import SEPARATOR, number_of
 from headstart_plugins.files import ManifestOptions
 from headstart_plugins.files._labels import label_pattern
+from headstart_plugins.files._sides import SPLIT_NAMES, side_of
 from headstart_plugins.files._tables import SEVERAL, Table, holds_labels
 
 Row = Mapping[str, str]
@@ -41,9 +43,10 @@ MANY = 0.1
 
 @dataclass(frozen=True)
 class Learned:
-    """How the target of a row is read, and the name of its kind where that is known."""
+    """How the target of a row is read, from which columns, and the name of its kind where that is known."""
 
     read: ReadTarget
+    columns: tuple[str, ...]
     targets: str | None = None
     findings: Sequence[Finding] = field(default=())
 
@@ -53,14 +56,27 @@ def plain_name(column: str) -> str:
     return "".join(letter for letter in column.casefold() if letter.isalnum())
 
 
+def says_side(table: Table, column: str) -> bool:
+    """Whether a column is called like a side and says by 0 and 1 which samples are on it. `is_valid` and its like do,
+    whatever stands there."""
+    name = plain_name(column)
+    return (name.startswith("is") and name[2:] in SPLIT_NAMES) or (bool(side_of(column)) and is_one_hot(table, column))
+
+
 def find_learned(path: Path, table: Table, options: ManifestOptions, kinds: Kinds, others: Sequence[str]) -> Learned:
     """By the settings; else the column with a name of its own; else the only one that is called like it; else the only
-    one that is left beside the `others`, of which the first holds the samples; else one-hot columns.
+    one that is left beside the `others`, of which the first holds the samples; else one-hot columns. A column that says
+    which samples are on a side is learned by settings alone, but for the class train among those of vehicles.
 
     Raises UsageError for settings that exclude each other, DataError for columns that are absent or several, and for
     cells that cannot be read.
     """
-    free = [column for column in table.columns if _could_be_learned(table, column, others)]
+    texts = [column for column in table.columns if _could_be_learned(table, column, others)]
+    flags = [column for column in texts if is_one_hot(table, column)]
+    sides = [column for column in texts if says_side(table, column)]
+    if any(column not in sides for column in flags) and all(_ones(row, flags) == 1 for _, row in table.rows):
+        sides = [column for column in sides if column not in flags]
+    free = [column for column in texts if column not in sides]
     if chosen := _by_settings(path, table, options, kinds, (others[0], free)):
         return chosen
     known = [column for column in table.columns if column in ("label", "labels", *kinds)]
@@ -73,8 +89,8 @@ def find_learned(path: Path, table: Table, options: ManifestOptions, kinds: Kind
         if why != ONLY:
             message += "; --set dataset.label_column=NAME names another"
         note = [Finding("note", message, len(table.rows))] if why else []
-        return Learned(learned.read, learned.targets, [*note, *learned.findings])
-    if found and why == ONLY and options.one_hot is None and all(_is_one_hot(table, each) for each in found):
+        return replace(learned, findings=[*note, *learned.findings])
+    if found and why == ONLY and options.one_hot is None and all(is_one_hot(table, each) for each in found):
         return _one_hot(path, table, found)
     if found:
         raise DataError(
@@ -82,6 +98,12 @@ def find_learned(path: Path, table: Table, options: ManifestOptions, kinds: Kind
             hint=f"say which: {' or '.join(f'--set dataset.label_column={shlex.quote(column)}' for column in found)}",
         )
     wanted, listed = " or ".join(("label", "labels", *kinds)), ", ".join(map(repr, table.columns))
+    if sides:
+        told = (
+            f"{in_line([repr(each) for each in sides])} {'seem' if len(sides) > 1 else 'seems'} to say sides of a split"
+        )
+        hint = f"add a column label; or say what is learned: --set dataset.label_column={shlex.quote(sides[0])}"
+        raise DataError(f"{path}: no column {wanted}, and {told}; found {listed}", hint=hint)
     raise DataError(
         f"{path}: no column {wanted}; found {listed}",
         hint='where the names of files tell the labels, --set "dataset.label_pattern=REGEX" reads them; where each '
@@ -106,7 +128,7 @@ def _by_settings(
     if options.label_column:
         return _column(path, table, options.label_column, options, kinds)
     if options.one_hot:
-        every = [column for column in free if _is_one_hot(table, column)]
+        every = [column for column in free if is_one_hot(table, column)]
         return _one_hot(path, table, options.one_hot if isinstance(options.one_hot, tuple) else every)
     return _by_pattern(options.label_pattern, samples) if options.label_pattern else None
 
@@ -117,8 +139,13 @@ def _could_be_learned(table: Table, column: str, others: Sequence[str]) -> bool:
     return named and column not in others and any(row.get(column, "").strip() for _, row in table.rows)
 
 
-def _is_one_hot(table: Table, column: str) -> bool:
+def is_one_hot(table: Table, column: str) -> bool:
+    """Whether nothing but 0 and 1, or true and false, stands in a column."""
     return all(row.get(column, "").strip().lower() in (*YES, *NO) for _, row in table.rows)
+
+
+def _ones(row: Row, columns: Sequence[str]) -> int:
+    return sum(row.get(column, "").strip().lower() in YES for column in columns)
 
 
 def _by_pattern(text: str, column: str) -> Learned:
@@ -131,7 +158,7 @@ def _by_pattern(text: str, column: str) -> Learned:
             raise DataError(f"{where}: label_pattern {text!r} finds no label in {row.get(column, '')!r}", hint=hint)
         return _label(where, label)
 
-    return Learned(read, "targets/class")
+    return Learned(read, (column,), "targets/class")
 
 
 def _one_hot(path: Path, table: Table, columns: Sequence[str]) -> Learned:
@@ -148,7 +175,7 @@ def _one_hot(path: Path, table: Table, columns: Sequence[str]) -> Learned:
             text = row.get(column, "").strip().lower()
             if text not in (*YES, *NO):
                 raise DataError(f"{path}: row {number}: {column} is {row.get(column, '')!r}; expected 0 or 1")
-        counts.add(sum(row.get(column, "").strip().lower() in YES for column in columns))
+        counts.add(_ones(row, columns))
     one = counts == {1}
     torn = [column for column in columns if SEPARATOR in column]
     if torn and not one:
@@ -160,15 +187,16 @@ def _one_hot(path: Path, table: Table, columns: Sequence[str]) -> Learned:
     def read(where: str, row: Row) -> str:
         return SEPARATOR.join(column for column in columns if row.get(column, "").strip().lower() in YES)
 
-    return Learned(read, "targets/class" if one else "targets/labels", [Finding("note", note, len(table.rows))])
+    told = Finding("note", note, len(table.rows))
+    return Learned(read, tuple(columns), "targets/class" if one else "targets/labels", [told])
 
 
 def _column(path: Path, table: Table, column: str, options: ManifestOptions, kinds: Kinds) -> Learned:
     if column in kinds:
         name, holds = kinds[column]
         if holds == "text":
-            return Learned(lambda where, row: row.get(column, ""), name)
-        return Learned(lambda where, row: _file(path.parent, column, where, row.get(column, "")), name)
+            return Learned(lambda where, row: row.get(column, ""), (column,), name)
+        return Learned(lambda where, row: _file(path.parent, column, where, row.get(column, "")), (column,), name)
     several = holds_labels(column, options)
     texts = [text for _, row in table.rows if (text := row.get(column, "")).strip()]
     told = _other_mark(column, texts, options.mark if several else None)
@@ -178,8 +206,9 @@ def _column(path: Path, table: Table, column: str, options: ManifestOptions, kin
         *(() if several else _odd_texts(column, texts)),
     ]
     if several:
-        return Learned(lambda where, row: _labels(options.mark, where, row.get(column, "")), "targets/labels", findings)
-    return Learned(lambda where, row: _label(where, row.get(column, "")), None, findings)
+        read = partial(_labels, options.mark)
+        return Learned(lambda where, row: read(where, row.get(column, "")), (column,), "targets/labels", findings)
+    return Learned(lambda where, row: _label(where, row.get(column, "")), (column,), None, findings)
 
 
 def _lists(column: str, texts: Sequence[str]) -> Iterator[Finding]:

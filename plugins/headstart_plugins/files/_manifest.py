@@ -16,6 +16,7 @@ from headstart_plugins.files._learned import Kinds, Learned, find_learned, plain
 from headstart_plugins.files._paths import LEFT_OUT, Reading, as_written, read_paths
 from headstart_plugins.files._sides import SPLIT_NAMES, side_of
 from headstart_plugins.files._tables import ID, USED, Table, delimiter_hint, read_table
+from headstart_plugins.files._unread import unread_groups, unread_sides
 
 SAMPLES = ("path", "text")
 """What the samples' column can be called."""
@@ -64,7 +65,8 @@ def build(request: DatasetRequest) -> Records:
         targets=learned.targets if learned else None,
         findings=(
             *_told(reading),
-            *(_unread_sides(table, reading) if learned else ()),
+            *(unread_sides(table, reading, learned.columns) if learned else ()),
+            *(unread_groups(table, (column, *learned.columns)) if learned else ()),
             *(learned.findings if learned else ()),
         ),
         tolerances=options,
@@ -128,33 +130,6 @@ def _told(reading: Reading | None) -> Iterator[Finding]:
         message = f"column {reading.column!r} is read {reading.outcome}"
         hint = f"{' '.join(reading.settings)} asks for that wherever it is read" if reading.settings else None
         yield Finding("note", message, reading.found, hint)
-
-
-def _unread_sides(table: Table, reading: Reading | None) -> Iterator[Finding]:
-    """A warning for each column that seems to say who trains and is not called split, so that a split is cut anew; and
-    for folders in the paths that do."""
-    if "split" in table.columns:
-        return
-    folders = (
-        [row.get(reading.column, "").replace("\\", "/").split("/")[:-1] for _, row in table.rows] if reading else []
-    )
-    sides = [{side for each in parts if (side := side_of(each))} for parts in folders]
-    if all(len(each) == 1 for each in sides) and len({*map(frozenset, sides)}) > 1:
-        yield Finding(
-            "warning",
-            "the folders in the paths seem to say the sides of a split, and are not read so: a split is cut anew",
-            len(table.rows),
-            "add a column split, with train, val and test in it",
-        )
-    for column in table.columns:
-        texts = {row.get(column, "").strip() for _, row in table.rows}
-        if (len(texts) > 1 and all(map(side_of, texts))) or plain_name(column) in ("isvalid", "istest", "istrain"):
-            yield Finding(
-                "warning",
-                f"column {column!r} seems to say the sides of a split, and is not read: a split is cut anew",
-                len(table.rows),
-                "call it split, with train, val and test in it",
-            )
 
 
 def _records(
