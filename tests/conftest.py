@@ -41,6 +41,7 @@ def _have_the_threads_that_commands_have():
     from headstart.threads import available_threads
 
     os.environ.setdefault("NPROC", str(available_threads()))
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # tests may import torch before headstart does
 
 
 def _hear_signals_as_in_a_terminal():

@@ -13,6 +13,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from headstart.specs.datasets import Finding
+
 WAIT_POLICY = "OMP_WAIT_POLICY"
 SPINNING = (WAIT_POLICY, "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 """Variables by which a user says how OpenMP's threads wait."""
@@ -83,7 +85,17 @@ def how_threads_wait() -> str:
     if named := " ".join(_named()):
         asleep = os.environ.get(WAIT_POLICY, "").strip().upper() == "PASSIVE"
         return f"asleep ({named})" if asleep else f"as {named} says"
-    return f"spinning: {OPENMP} was loaded before headstart; set {WAIT_POLICY}=PASSIVE before anything imports it"
+    return "spinning"
+
+
+def spinning_findings(threads: int) -> list[Finding]:
+    """A note where so many threads of an OpenMP that was loaded before headstart spin; call it after
+    `wait_passively`."""
+    if threads == 1 or _named() or OPENMP not in sys.modules:
+        return []
+    message = f"{OPENMP} was loaded before headstart, so that its threads spin where they wait"
+    hint = f"where the machine does other things too, set {WAIT_POLICY}=PASSIVE before anything imports {OPENMP}"
+    return [Finding("note", message, threads, hint)]
 
 
 def _named() -> list[str]:

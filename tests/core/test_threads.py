@@ -59,16 +59,16 @@ def told(program, **variables):
 ACTIVATE = """
 import json, os
 from headstart.backend import BackendChoice, activate
-from headstart.threads import how_threads_wait
+from headstart.threads import how_threads_wait, spinning_findings
 activate(BackendChoice('torch', 'a test'))
-print(json.dumps([os.environ.get('OMP_WAIT_POLICY'), how_threads_wait()]))
+said = [finding.message for threads in (1, 2) for finding in spinning_findings(threads)]
+print(json.dumps([os.environ.get('OMP_WAIT_POLICY'), how_threads_wait(), said]))
 """
 
 
 def test_threads_sleep_where_they_wait_unless_the_user_says_otherwise_or_torch_is_there_already():
-    assert told(ACTIVATE) == ["PASSIVE", "asleep (OMP_WAIT_POLICY=PASSIVE)"]
-    assert told(ACTIVATE, OMP_WAIT_POLICY="ACTIVE") == ["ACTIVE", "as OMP_WAIT_POLICY=ACTIVE says"]
-    assert told(ACTIVATE, GOMP_SPINCOUNT="9") == [None, "as GOMP_SPINCOUNT=9 says"]
-    policy, waiting = told(f"import torch\n{ACTIVATE}")
-    assert policy is None
-    assert waiting.startswith("spinning: torch was loaded before headstart; set OMP_WAIT_POLICY=PASSIVE")
+    assert told(ACTIVATE) == ["PASSIVE", "asleep (OMP_WAIT_POLICY=PASSIVE)", []]
+    assert told(ACTIVATE, OMP_WAIT_POLICY="ACTIVE") == ["ACTIVE", "as OMP_WAIT_POLICY=ACTIVE says", []]
+    assert told(ACTIVATE, GOMP_SPINCOUNT="9") == [None, "as GOMP_SPINCOUNT=9 says", []]
+    said = "torch was loaded before headstart, so that its threads spin where they wait"
+    assert told(f"import torch\n{ACTIVATE}") == [None, "spinning", [said]]

@@ -47,7 +47,7 @@ from headstart.specs import (
     WeightsSpec,
 )
 from headstart.specs.base import Batch
-from headstart.threads import available_threads
+from headstart.threads import available_threads, spinning_findings
 from headstart.weights.source import locate, locate_assets
 
 if TYPE_CHECKING:
@@ -226,6 +226,7 @@ def make_plan(
         warnings.append(
             f"the head has {head:,} numbers to learn from {rows:,} samples; --head {bound.task.heads[0]} is safer"
         )
+    spinning = spinning_findings(recipe.threads or available_threads()) if ready.choice.name == "torch" else []
     return Plan(
         resolved=bound,
         registry=registry,
@@ -240,7 +241,7 @@ def make_plan(
         phases=phases,
         view=view,
         scratch=scratch,
-        findings=_gravest_first([*(Finding("warning", message) for message in warnings), *data.findings]),
+        findings=_gravest_first([*(Finding("warning", message) for message in warnings), *data.findings, *spinning]),
     )
 
 
