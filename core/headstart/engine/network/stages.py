@@ -63,9 +63,21 @@ def _role(layer: keras.Layer, variable: keras.Variable) -> str:
 def built_with(build: Callable[[], Network], arrays: Mapping[str, np.ndarray], *, source: str) -> Network:
     """What `build` builds, with `arrays` as the weights of what learns, see `assign_arrays`.
 
-    What would be replaced at once is not drawn first: on JAX that is a program for each shape, to compile and to hold.
-    Variables that are made in a stateless scope begin at its end. Where one needs a value before, or is assigned one
-    that is not among `arrays`, the network is built in the ordinary way.
+    What would be replaced at once is not drawn first on JAX: that is a program for each shape, to compile and to hold.
+    On PyTorch a layer is a module that takes its variables for parameters while it is built, so they must be there.
+    """
+    network = _begun_with(build, arrays) if keras.backend.backend() == "jax" else None
+    network = network or build()
+    for name, variable in _fitting(network.learned, arrays, source).items():
+        if not np.array_equal(keras.ops.convert_to_numpy(variable), arrays[name]):
+            variable.assign(arrays[name])
+    return network
+
+
+def _begun_with(build: Callable[[], Network], arrays: Mapping[str, np.ndarray]) -> Network | None:
+    """What `build` builds in a stateless scope, at whose end its variables begin, with `arrays` where they fit.
+
+    None where a variable needs a value before, or is assigned one that is not among `arrays`.
     """
     try:
         with keras.StatelessScope() as scope:
@@ -74,15 +86,10 @@ def built_with(build: Callable[[], Network], arrays: Mapping[str, np.ndarray], *
             for name, variable in learned.items():
                 if name in arrays and tuple(arrays[name].shape) == tuple(variable.shape):
                     variable._initializer = partial(_given, arrays[name])
-        lost = scope.state_mapping.keys() - {id(variable) for variable in learned.values()}
     except ValueError:  # Keras': a variable of a given value was made
-        lost = {0}
-    if lost:
-        network = build()
-    for name, variable in _fitting(network.learned, arrays, source).items():
-        if not np.array_equal(keras.ops.convert_to_numpy(variable), arrays[name]):
-            variable.assign(arrays[name])
-    return network
+        return None
+    lost = scope.state_mapping.keys() - {id(variable) for variable in learned.values()}
+    return None if lost else network
 
 
 def _given(array: np.ndarray, shape: Sequence[int], dtype: str | None = None) -> Any:
