@@ -15,7 +15,7 @@ from headstart.errors import HeadstartError
 def test_each_call_that_fails_is_reported_and_harms_nothing(tmp_path):
     figure = at_every_call(tmp_path)
     assert figure.failures == ()
-    assert figure.count == 4 * 14  # refusals, at each call that a save makes
+    assert figure.count == 4 * 13  # refusals, at each call that a save makes
 
 
 def test_a_save_that_swallows_its_errors_is_found(tmp_path):
