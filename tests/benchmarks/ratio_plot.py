@@ -35,7 +35,9 @@ def draw(ratios: Sequence[Ratio], path: Path) -> None:
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.axvline(1, color="black", linewidth=0.8)
     axes.grid(axis="x", alpha=0.3)
-    axes.set_xlabel("ratio to the control (P7, P8 and P8d: less is better)")
+    axes.set_xlabel(
+        f"ratio to the control ({', '.join(row for row, goal in GOALS.items() if not goal.higher)}: less is better)"
+    )
     _draw_legend(axes)
     figure.savefig(path, dpi=130)
 
