@@ -93,7 +93,7 @@ DETERMINISTIC_XLA = "--xla_gpu_deterministic_ops=true"
 
 def activate(choice: BackendChoice, threads: int | None = None, *, deterministic: bool = False) -> None:
     """Announce `choice`, import Keras where it is not loaded, and set precision, layout and threads, by default as many
-    as this process may use; they sleep where they wait, see `wait_passively`.
+    as this process may use, unless PyTorch is there already; they sleep where they wait, see `wait_passively`.
 
     With `deterministic` only operations are used that give the same bits each time, on accelerators too; one that has
     no such form is an error there. On processors all operations do for a given number of threads.
@@ -102,12 +102,13 @@ def activate(choice: BackendChoice, threads: int | None = None, *, deterministic
     """
     announce(choice)
     wait_passively()
-    threads = threads or available_threads()
+    is_new = choice.name not in sys.modules
     if choice.name == "jax":
         # Compile once a machine, not a run; small programs too: Keras draws each weight's shape by one.
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder() / "jax"))
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-        os.environ["NPROC"] = str(threads)  # XLA reads it once, when it starts its pool of threads
+        # XLA reads it once, when it starts its pool of threads.
+        os.environ["NPROC"] = str(threads or os.environ.get("NPROC") or available_threads())
     if deterministic:
         if choice.name == "torch":
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -123,7 +124,8 @@ def activate(choice: BackendChoice, threads: int | None = None, *, deterministic
         _import_keras()
     if choice.name == "torch":
         torch = importlib.import_module("torch")
-        torch.set_num_threads(threads)
+        if threads or is_new:  # else it has those that its user, or a run before, gave it
+            torch.set_num_threads(threads or available_threads())
         torch.use_deterministic_algorithms(deterministic)
     configure_keras()
 
@@ -145,7 +147,7 @@ def _import_keras() -> None:
     named = HOME_VARIABLE in os.environ
     os.environ.setdefault(HOME_VARIABLE, str(store_root() / "keras"))
     collecting = gc.isenabled()
-    # What an import makes stays. Looking for garbage in it, again and again, takes a third of a short command's time.
+    # What an import makes stays; looking for garbage in it again and again is much of a short command's time.
     gc.collect()
     gc.disable()
     try:

@@ -10,7 +10,8 @@ and after, round by round:
     P4, P5   `finetune.py`: a training step, and an epoch of the top quarter, each as a ratio to its own control
     P7       `headstart --help`
     P8       the peak of anonymous memory of `headstart fit` at N pictures and at ten times as many (`memory.py`)
-    L0, L1   `busy.py` and `one_picture.py` of this checkout, in the environment of each
+    L0, L1   `busy.py` and `one_picture.py` of this checkout, in the environment of each: one checkout after the other,
+             since each ratio is to a control of the same minute
 
 A ratio above 1 says that this checkout is the faster, or the smaller, one.
 """

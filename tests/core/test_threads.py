@@ -72,3 +72,17 @@ def test_threads_sleep_where_they_wait_unless_the_user_says_otherwise_or_torch_i
     assert told(ACTIVATE, GOMP_SPINCOUNT="9") == [None, "as GOMP_SPINCOUNT=9 says", []]
     said = "torch was loaded before headstart, so that its threads spin where they wait"
     assert told(f"import torch\n{ACTIVATE}") == [None, "spinning", [said]]
+
+
+def test_the_threads_that_a_user_gave_pytorch_stay_unless_a_run_names_its_own():
+    program = """
+import json, torch
+torch.set_num_threads(7)
+from headstart.backend import BackendChoice, activate
+found = []
+for threads in (None, 3, None):
+    activate(BackendChoice('torch', 'a test'), threads)
+    found.append(torch.get_num_threads())
+print(json.dumps(found))
+"""
+    assert told(program) == [7, 3, 3]
