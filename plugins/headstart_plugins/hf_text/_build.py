@@ -22,9 +22,7 @@ def build(request: BackboneRequest) -> Backbone:
     """ids (batch, time) int32, types (batch, time) int32 and mask (batch, time) bool to tokens "x" (batch, time, width)
     and "pooled" (batch, width)."""
     options: TransformerOptions = request.options
-    blocks = [
-        Stage(name, _block(options, number)) for number, name in enumerate(block_names(options.blocks))
-    ]
+    blocks = [Stage(name, _block(options, number)) for number, name in enumerate(block_names(options.blocks))]
     return Backbone((Stage(EMBEDDINGS, _embeddings(options)), *blocks, Stage(POOL, _pool(options))))
 
 

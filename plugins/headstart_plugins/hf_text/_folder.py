@@ -64,9 +64,7 @@ def read_folder(path: Path) -> Folder:
     config = _object(path / CONFIG)
     kind = config.get("model_type")
     if kind not in KINDS:
-        raise UsageError(
-            f"{path / CONFIG} has model_type {kind!r}", hint=f"known are {', '.join(sorted(KINDS))}"
-        )
+        raise UsageError(f"{path / CONFIG} has model_type {kind!r}", hint=f"known are {', '.join(sorted(KINDS))}")
     weights = next((name for name in WEIGHTS if (path / name).is_file()), None)
     if weights is None:
         others = sorted(each.name for each in path.glob("*.bin")) or sorted(each.name for each in path.glob("*.h5"))

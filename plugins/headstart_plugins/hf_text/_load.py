@@ -68,7 +68,15 @@ BERT = Layout(
         "norm": "encoder.layer.{}.output.LayerNorm",
         "pooler": "pooler.dense",
     },
-    ("pooler.", "cls.", "lm_head.", "classifier.", "qa_outputs.", "embeddings.position_ids", "embeddings.token_type_ids"),
+    (
+        "pooler.",
+        "cls.",
+        "lm_head.",
+        "classifier.",
+        "qa_outputs.",
+        "embeddings.position_ids",
+        "embeddings.token_type_ids",
+    ),
 )
 DISTILBERT = Layout(
     ("", "distilbert."),
@@ -148,7 +156,9 @@ def load(file: Path, backbone: Backbone) -> Mapping[str, np.ndarray]:
     wanted = dict(_sources(backbone, first, prefix, stored))
     used = {source.name for source in wanted.values()}
     problems = [f"missing {source.name}" for source in wanted.values() if source.name not in stored.names]
-    problems += [f"unexpected {name}" for name in sorted(stored.names - used) if not _belongs_to_a_head(name, prefix, first)]
+    problems += [
+        f"unexpected {name}" for name in sorted(stored.names - used) if not _belongs_to_a_head(name, prefix, first)
+    ]
     if problems:
         raise wrong_weights(str(file), problems)
     arrays = {name: _read(stored, source) for name, source in wanted.items()}

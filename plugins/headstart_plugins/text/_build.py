@@ -139,7 +139,11 @@ class TextKind:
     def fingerprint(self, sample: Sample) -> int | None:
         """Of the letters and digits alone, in lower case: texts that differ in spaces and marks share it."""
         letters = "".join(letter for letter in sample.value.text.casefold() if letter.isalnum())
-        return int.from_bytes(hashlib.blake2b(letters.encode(errors="surrogatepass"), digest_size=8).digest()) if letters else None
+        return (
+            int.from_bytes(hashlib.blake2b(letters.encode(errors="surrogatepass"), digest_size=8).digest())
+            if letters
+            else None
+        )
 
     def preview(self, sample: Sample, changes: Sequence[Change] = ()) -> Preview | None:
         """The text."""
