@@ -24,7 +24,7 @@ from headstart_plugins.hf_text import E5, E5_FILE
 MAGIC = b"E5S1"
 BLOCK = np.dtype([("scale", "<f2"), ("halves", "u1", 16)])
 """Of 32 numbers."""
-KEPT = "～"
+KEPT = "\uff5e"
 """The one letter of full width that the model's normaliser leaves as it is and NFKC does not."""
 ASIDE = "\ue000"
 """What stands for it while NFKC is applied."""
@@ -46,9 +46,9 @@ class E5File:
         dtype, stored = (BLOCK, count // 32) if kind else (np.dtype("<f4"), count)
         if offset + stored * dtype.itemsize > self.path.stat().st_size:
             raise WrongWeightsError(f"{self.path}: {name} is cut short", hint="get another copy of the weights")
-        raw = np.fromfile(self.path, dtype, stored, offset=offset)
+        raw: Any = np.fromfile(self.path, dtype, stored, offset=offset)
         if not kind:
-            return raw
+            return np.asarray(raw)
         halves = raw["halves"]
         numbers = np.concatenate([halves & 15, halves >> 4], axis=1).astype(np.float32) - 8
         blocks: np.ndarray = numbers * raw["scale"].astype(np.float32)[:, None]

@@ -62,7 +62,7 @@ def is_text_model(path: Path) -> bool:
 def read_folder(path: Path) -> Folder:
     """What the folder says. Raises UsageError naming the file, and what of it is not as it should be."""
     config = _object(path / CONFIG)
-    kind = config.get("model_type")
+    kind = str(config.get("model_type"))
     if kind not in KINDS:
         raise UsageError(f"{path / CONFIG} has model_type {kind!r}", hint=f"known are {', '.join(sorted(KINDS))}")
     weights = next((name for name in WEIGHTS if (path / name).is_file()), None)
@@ -90,7 +90,7 @@ def read_folder(path: Path) -> Folder:
         "prefix": "",
         "vocabulary": given["vocabulary"],
     }
-    pooling = {name: sentences[name] for name in ("pooling", "normalise") if name in sentences}
+    pooling: dict[str, Any] = {name: sentences[name] for name in ("pooling", "normalise") if name in sentences}
     files = (*tokenizer, *([TOKENIZER_CONFIG] if (path / TOKENIZER_CONFIG).is_file() else []))
     return Folder(kind, {**given, **pooling}, preprocess, weights, files)
 
@@ -240,8 +240,7 @@ def _length(path: Path, sentences: Mapping[str, Any], words: Mapping[str, Any], 
     """The tokens that texts are cut to: what a sentence encoder was meant for, else what its tokenizer states, at most
     as many as there are positions. What tokenizer.json pads and cuts to is that of some call, and not looked at."""
     stated = sentences.get("length") or words.get("model_max_length")
-    usable = isinstance(stated, int) and 0 < stated < 10**9
-    return min(int(stated), positions) if usable else positions
+    return min(stated, positions) if isinstance(stated, int) and 0 < stated < 10**9 else positions
 
 
 def _object(file: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 
-class AddedPositions(keras.layers.Layer):
+class AddedPositions(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
     """Adds to tokens (batch, time, width) the rows of a table from `first` on: learned absolute positions."""
 
     def __init__(self, positions: int, first: int = 0, **settings: Any) -> None:
@@ -34,7 +34,7 @@ class AddedPositions(keras.layers.Layer):
         return {**super().get_config(), "positions": self.positions, "first": self.first}
 
 
-class Rotary(keras.layers.Layer):
+class Rotary(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
     """Turns pairs of numbers of queries or keys (batch, time, head, number) by angles that grow with time: rotary
     positions (Su et al. 2021, arXiv:2104.09864), number i paired with i + half as in GPT-NeoX.
 
@@ -64,7 +64,7 @@ class Rotary(keras.layers.Layer):
         return {**super().get_config(), "base": self.base}
 
 
-class Sight(keras.layers.Layer):
+class Sight(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
     """From the mask of real tokens (batch, time) bool, which token may see which: (batch, 1, 1 or time, time) bool.
 
     With `causal` none that come later; with a `window` none further away than half of it.
@@ -97,7 +97,7 @@ class Sight(keras.layers.Layer):
         return {**super().get_config(), "causal": self.causal, "window": self.window}
 
 
-class Pooled(keras.layers.Layer):
+class Pooled(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
     """Tokens (batch, time, width) and their mask (batch, time) bool as one (batch, width): the `mean`, the `max`, the
     first (`cls`) or the `last` of the real ones."""
 

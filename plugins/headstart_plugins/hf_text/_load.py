@@ -148,7 +148,7 @@ def load(file: Path, backbone: Backbone) -> Mapping[str, np.ndarray]:
     first = next((layout for layout in LAYOUTS if _prefix(layout, stored) is not None), None)
     if first is None:
         raise WrongWeightsError(
-            f"{file} holds no token embedding of a model that is known here: {', '.join(sorted(stored.names)[:4])}, ...",
+            f"{file} holds the arrays of no model that is known here: {', '.join(sorted(stored.names)[:4])}, ...",
             hint="known are BERT, RoBERTa, XLM-R, DistilBERT, ModernBERT and GPT-2",
         )
     prefix = _prefix(first, stored) or ""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from headstart.specs import BackboneSpec, LocalFile, WeightsSpec
 from headstart_plugins.hf_text import LOAD, NAME, REGISTERED, UNSTATED, features
-from headstart_plugins.hf_text._stages import stage_names
 from headstart_plugins.hf_text._folder import is_text_model, read_folder
+from headstart_plugins.hf_text._stages import stage_names
 
 PREFIX = "hf_text:"
 

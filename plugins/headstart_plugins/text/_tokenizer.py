@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from headstart.errors import UsageError
 
@@ -51,11 +51,13 @@ def _opened(files: Mapping[str, Path], preprocess: Mapping[str, Any]) -> Tokeniz
     from tokenizers import Tokenizer
 
     if WHOLE in files:
-        return Tokenizer.from_file(str(files[WHOLE]))
+        whole: Tokenizer = Tokenizer.from_file(str(files[WHOLE]))
+        return whole
     if WORDS in files:
         from tokenizers import BertWordPieceTokenizer
 
-        return BertWordPieceTokenizer(str(files[WORDS]), lowercase=bool(preprocess.get("lowercase", True)))._tokenizer
+        words = BertWordPieceTokenizer(str(files[WORDS]), lowercase=bool(preprocess.get("lowercase", True)))
+        return cast("Tokenizer", words._tokenizer)
     if not {PIECES, MERGES} <= files.keys():
         raise UsageError(
             f"the weights come with {', '.join(files) or 'no file'} of a tokenizer",
@@ -64,7 +66,7 @@ def _opened(files: Mapping[str, Path], preprocess: Mapping[str, Any]) -> Tokeniz
     from tokenizers import ByteLevelBPETokenizer
     from tokenizers.processors import RobertaProcessing
 
-    opened = ByteLevelBPETokenizer(str(files[PIECES]), str(files[MERGES]))._tokenizer
+    opened: Tokenizer = ByteLevelBPETokenizer(str(files[PIECES]), str(files[MERGES]))._tokenizer
     if preprocess.get("family") == "roberta":
         ids = json.loads(files[PIECES].read_text("utf-8"))
         opened.post_processor = RobertaProcessing(("</s>", ids["</s>"]), ("<s>", ids["<s>"]), add_prefix_space=False)
