@@ -37,7 +37,6 @@ class Spells:
     largest: int = 0
     scale: float = 1.0
 
-    features = ("tokens",)
     primary_metric = "right"
     higher_is_better = True
     columns = ("number", "score")
@@ -179,7 +178,6 @@ ENCODED_BUGS = {
         AGAIN: r"its summary are \{'largest': 0\}, not \{'largest': 3\}"
     }),
     "a column that is there already": (('columns = ("number"', 'columns = ("key", "number"'), {SAYS: "columns are"}),
-    "other features": (('    features = ("tokens",)', '    features = ("pooled",)'), {SAYS: "features are .'pooled'"}),
     "a baseline of nothing": (('"nothing_right": 0.0', '"nothing_right": float("nan")'), {BASELINE: "nothing_right"}),
     "no weights": (("return np.ones(len(targets", "return np.zeros(len(targets"), {OFFERS: "sampling_weights gives"}),
 }  # fmt: skip
@@ -275,6 +273,10 @@ def test_a_bug_in_what_a_task_answers_is_told_by_what_asserts_it(garden, bug):
     [
         (('"targets/number"', '"targets/none"'), {"test_the_kind_of_its_targets_is_installed": "no target"}),
         (('heads=("letters",)', 'heads=("a", "a")'), {"test_its_heads_and_features_are_named": "heads is"}),
+        (
+            ('heads=("letters",)', 'heads=("letters", "wide:3"), head_features={"wide:3": ("map@8",)}'),
+            {"test_its_heads_and_features_are_named": "head_features names wide:3"},
+        ),
     ],
 )  # fmt: skip
 def test_a_bug_in_the_spec_of_a_task_is_told(garden, edit, expected):

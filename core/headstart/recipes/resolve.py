@@ -39,6 +39,7 @@ from headstart.specs import (
     StrategySpec,
     TaskSpec,
     WeightsSpec,
+    features_of_head,
 )
 
 T = TypeVar("T")
@@ -227,7 +228,10 @@ def _learn(
     options = {**options, **parse_tables(recipe, {"task": task}, problems)}
     if backbone is None:
         return _Learning(options=options, head=head)
-    problems.attempt("task", check_feature, task, backbone)
+    published = choices.weights.head if head == PRETRAINED and isinstance(choices.weights, WeightsSpec) else None
+    built = published.head if published else head or task.heads[0]
+    key = "task" if features_of_head(task, built) == task.features else "head"
+    problems.attempt(key, check_feature, task, built, backbone)
     planner = make_planner(recipe, choices, options, registry, task=task, head=head)
     phases = None
     if planner is not None and backbone.stages is not None and not problems.about("train"):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ from headstart.specs import (
     Task,
     TaskRequest,
     WeightsSpec,
+    features_of_head,
 )
 from headstart.specs.base import Batch
 from headstart.threads import available_threads, spinning_findings
@@ -202,14 +204,15 @@ def make_plan(
     recipe = bound.recipe  # the threads are those that the run will pin
     activate(ready.choice, recipe.threads or available_threads(), deterministic=recipe.deterministic)
     from headstart.engine.network.assemble import backbone_inputs, build_backbone, graft
-    from headstart.engine.network.stages import count_by_stage, trainable_variables
+    from headstart.engine.network.network import choose_features
     from headstart.engine.precision import FLOAT32
     from headstart.engine.train.context import training_precision
     from headstart.engine.train.trainable import select_trainable
 
     inputs = backbone_inputs(kind)
     stages = build_backbone(bound.backbone, registry, options=bound.options["backbone"], inputs=inputs)
-    network = graft(kind, stages, bound.backbone.features, task=task, head=bound.built_head, seed=bound.recipe.seed)
+    features = choose_features(bound.backbone.features, features_of_head(bound.task, bound.built_head))
+    network = graft(kind, stages, features, task=task, head=bound.built_head, seed=bound.recipe.seed)
     phases = bound.phases or bound.planner.plan(tuple(stage.name for stage in network.backbone))
     for phase in phases:
         select_trainable(network, phase, seed=recipe.seed, batch_norm=recipe.batch_norm)  # raises as a run would
@@ -219,13 +222,7 @@ def make_plan(
     if view is not None and targets.moves:
         view = dataclasses.replace(view, targets=targets.transform)
     warnings = [*bound.warnings, *said, *left_out(bound, records)]
-    rows = len(data.indices("train"))
-    head = count_by_stage(network, trainable_variables(network, (HEAD,)))[HEAD]
-    is_wide = not is_solvable(bound.task, bound.head)  # solved ones are regularised
-    if is_wide and head > PARAMETERS_PER_SAMPLE * rows:
-        warnings.append(
-            f"the head has {head:,} numbers to learn from {rows:,} samples; --head {bound.task.heads[0]} is safer"
-        )
+    warnings += _wide_head(bound, network, len(data.indices("train")))
     spinning = spinning_findings(recipe.threads or available_threads()) if ready.choice.name == "torch" else []
     return Plan(
         resolved=bound,
@@ -243,6 +240,23 @@ def make_plan(
         scratch=scratch,
         findings=_gravest_first([*(Finding("warning", message) for message in warnings), *data.findings, *spinning]),
     )
+
+
+def _wide_head(bound: BoundRecipe, network: Network, rows: int) -> list[str]:
+    """That the head learns too many numbers for `rows` samples, where most of them are, and what is safer. One that is
+    solved for is regularised."""
+    from headstart.engine.network.stages import trainable_variables
+
+    shapes = [tuple(variable.shape) for variable in trainable_variables(network, (HEAD,)).values()]
+    count = sum(map(math.prod, shapes))
+    if is_solvable(bound.task, bound.head) or count <= PARAMETERS_PER_SAMPLE * rows:
+        return []
+    widest, first = max(shapes, key=math.prod), bound.task.heads[0]
+    features = ", ".join(features_of_head(bound.task, first))
+    return [
+        f"the head {bound.head} has {count:,} numbers to learn from {rows:,} samples, {math.prod(widest):,} of them in "
+        f"weights of {' x '.join(f'{size:,}' for size in widest)}; --head {first}, on {features}, is safer"
+    ]
 
 
 def build_view(resolved: BoundRecipe, registry: Registry, records: Records, kind: InputKind) -> View | None:

@@ -115,6 +115,7 @@ from headstart.specs.tasks import (
     TaskRequest,
     TaskSpec,
     WritesFiles,
+    features_of_head,
     read_head,
 )
 
@@ -239,5 +240,6 @@ __all__ = [
     "WeightsLoad",
     "WeightsSpec",
     "WritesFiles",
+    "features_of_head",
     "read_head",
 ]

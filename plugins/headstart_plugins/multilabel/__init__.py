@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from headstart.hookspecs import hookimpl
 from headstart.options import option
 from headstart.specs import TaskSpec
-from headstart_plugins._heads.options import HeadOptions
+from headstart_plugins._heads.options import HEAD_FEATURES, HEADS, HeadOptions
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ def register_tasks() -> Iterable[TaskSpec]:
             options=MultilabelOptions,
             build="headstart_plugins.multilabel._build:build",
             features=("pooled",),
-            heads=("linear", "mlp"),
+            heads=HEADS,
+            head_features=HEAD_FEATURES,
             closed_form=frozenset({"linear"}),
             gradient_options=("dropout", "label_smoothing"),
             targets="targets/labels",

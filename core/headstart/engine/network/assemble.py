@@ -126,16 +126,16 @@ def backbone_inputs(kind: InputKind) -> dict[str, TensorSpec]:
 def graft(
     kind: InputKind,
     backbone: Sequence[Stage],
-    offered: Sequence[FeatureSpec],
+    features: Sequence[FeatureSpec],
     *,
     task: Task,
     head: str,
     seed: int,
 ) -> Network:
-    """The whole network; `head` as in `--head`, its weights drawn from `seed`."""
-    features = choose_features(offered, task.features)
+    """The whole network; `features` are those that the head takes, `head` is as in `--head`, its weights drawn from
+    `seed`."""
     by_name = {stage.name: stage for stage in backbone}
-    taps = Network((), features).taps
+    taps = Network((), tuple(features)).taps
     shapes = {name: tuple(by_name[stage].model.output[tensor].shape) for name, (stage, tensor) in taps.items()}
     stages = (
         Stage(INPUT, kind.stage()),
@@ -143,7 +143,7 @@ def graft(
         Stage(HEAD, task.head(head, shapes, seed)),
     )
     verify_composition(stages[:-1])
-    return Network(stages, features)
+    return Network(stages, tuple(features))
 
 
 def without_head(

@@ -30,7 +30,7 @@ _ASSET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 class Blueprint:
     """Specs with their options, the weights' preprocessing, and the task's labels: a network but for its weights.
 
-    Without a task the head gives the `features` as they are; with one they are the task's. `input_assets` and
+    Without a task the head gives the `features` as they are; with one they are its head's. `input_assets` and
     `task_assets` are the files that go with it, by name.
     """
 

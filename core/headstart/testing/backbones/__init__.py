@@ -147,7 +147,8 @@ class BackboneDeclared(BackboneOffer, Declared):
         )
         for feature in self.spec.features:
             where, stride = f"the feature {feature.name!r}", MAP.fullmatch(feature.name)
-            asked = {name for task in self.registry.specs("tasks") for name in task.features}
+            tasks = self.registry.specs("tasks")
+            asked = {name for task in tasks for each in (task.features, *task.head_features.values()) for name in each}
             self._require(
                 stride or feature.name in {"pooled", "tokens", *asked},
                 f"{where} is in no task's words",
