@@ -55,6 +55,14 @@ class Network:
                 found[feature.name + MASK] = (feature.stage, feature.mask)
         return found
 
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """The backbone's stages above the last one that gives the head something: no answer depends on them."""
+        if not self.features:
+            return ()
+        last = max(self.index(feature.stage) for feature in self.features)
+        return self.names[last + 1 : -1]
+
     def alive(self, cut: int) -> dict[str, Any]:
         """Symbolic tensors, batch axis first, of everything that stages from `cut` on still need, as `run` names it."""
         below = {stage.name: stage for stage in self.stages[:cut]}

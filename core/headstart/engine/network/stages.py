@@ -189,8 +189,8 @@ def uncuttable(stages: Sequence[Stage]) -> tuple[str, ...]:
 
 
 def trainable_variables(network: Network, train: Sequence[str]) -> dict[str, keras.Variable]:
-    """The weights of the stages `train` that learn, by name; statistics never do."""
-    named = name_variables(network.learned)
+    """The weights of the stages `train` that learn, by name; statistics and idle stages never do."""
+    named = name_variables([stage for stage in network.learned if stage.name not in network.idle])
     return {
         name: variable
         for name, variable in named.items()
