@@ -27,7 +27,10 @@ Train = Annotated[str | None, typer.Option("--train", metavar="STAGE,...", help=
 Head = Annotated[
     str | None,
     typer.Option(
-        "--head", metavar="linear|mlp[:512]|pretrained", help="The layers on top: new ones, or those of the weights."
+        "--head",
+        metavar="linear|mlp[:512,...]|flatten[:512,...]|pretrained",
+        help="The layers on top: new ones, with widths of hidden layers; flatten is on all of the top map, not its "
+        "mean. Or those of the weights.",
     ),
 ]
 Augment = Annotated[

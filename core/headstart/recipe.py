@@ -75,7 +75,8 @@ class Recipe(Shown):
     )
     head: str | None = setting(
         None,
-        "The layers on top, such as linear or mlp:512; pretrained: those that come with the weights.",
+        "The layers on top: linear, mlp:512,256 (hidden layers), flatten:512 (on all of the top map, not its mean); "
+        "pretrained: those that come with the weights.",
         example="mlp:512",
     )
     augment: tuple[str, ...] = setting(("none",), "How training samples vary.")

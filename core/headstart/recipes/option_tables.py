@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from headstart.errors import Problem
+from headstart.errors import Problem, RecipeError, UsageError
 from headstart.options import parse_options
 from headstart.recipe import KIND, NAMED_TABLES, SETTINGS, Recipe
 from headstart.recipes.problems import Problems
@@ -41,6 +41,23 @@ def look_up_flags(recipe: Recipe, kind: InputSpec | None, registry: Registry, pr
     if kind is None or not recipe.flags:
         return recipe
     return replace(recipe, options={**recipe.options, "input": options}, origins=origins, flags={})
+
+
+def flagged_options(kind: InputSpec, flags: Mapping[str, Any]) -> Any:
+    """The options of an input kind, without a recipe, as its own `flags` say: by name with underscores, None where not
+    given.
+
+    Raises UsageError for a flag that it does not have, RecipeError for a value that does not fit.
+    """
+    named = {flag.replace("_", "-"): value for flag, value in flags.items() if value is not None}
+    if unknown := [flag for flag in named if flag not in kind.flags]:
+        offered = ", ".join(f"--{flag}" for flag in kind.flags) or "none"
+        raise UsageError(f"{kind.name} has no --{unknown[0]}", hint=f"leave it out; it has {offered}")
+    given = {kind.flags[flag]: value for flag, value in named.items()}
+    options, problems = parse_options(kind.options, given, "input")
+    if problems:
+        raise RecipeError(problems)
+    return options
 
 
 def parse_tables(recipe: Recipe, used: Mapping[str, Spec], problems: Problems) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def register_tasks() -> Iterable[TaskSpec]:
     return [
         TaskSpec(
             name="classification/classification",
-            summary="One label a sample, two classes or more: softmax cross-entropy on a linear or mlp head.",
+            summary="One label a sample, two classes or more: softmax cross-entropy; linear, mlp or flatten head.",
             options=ClassificationOptions,
             build="headstart_plugins.classification._build:build",
             features=("pooled",),

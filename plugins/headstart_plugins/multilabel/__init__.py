@@ -29,7 +29,7 @@ def register_tasks() -> Iterable[TaskSpec]:
     return [
         TaskSpec(
             name="multilabel/multilabel",
-            summary="Any number of labels a sample: a sigmoid and a threshold for each, on a linear or mlp head.",
+            summary="Any number of labels a sample: a sigmoid and a threshold for each; linear, mlp or flatten head.",
             options=MultilabelOptions,
             build="headstart_plugins.multilabel._build:build",
             features=("pooled",),

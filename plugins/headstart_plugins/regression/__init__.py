@@ -15,7 +15,7 @@ def register_tasks() -> Iterable[TaskSpec]:
     return [
         TaskSpec(
             name="regression/regression",
-            summary="One number a sample: squared error of a linear or mlp head, in units of train's deviation.",
+            summary="One number a sample: squared error in units of train's deviation; linear, mlp or flatten head.",
             options=HeadOptions,
             build="headstart_plugins.regression._build:build",
             features=("pooled",),
