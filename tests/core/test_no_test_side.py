@@ -84,7 +84,7 @@ def test_a_head_that_learned_from_val_again_has_no_answers_and_the_figures_from_
 
 
 def test_evaluate_names_the_reason_and_what_can_be_scored(tuned, probed):
-    with pytest.raises(UsageError, match="has no test side: split.test is 0, so no sample was held out") as caught:
+    with pytest.raises(UsageError, match=r"has no test side: split\.test is 0, so no sample was held out") as caught:
         tuned.evaluate()
     assert "--split val" in caught.value.hint
     with pytest.raises(UsageError, match="has no test side") as caught:
@@ -109,6 +109,7 @@ def test_its_reports_are_drawn_again(tuned, tmp_path):
 
 STOPPING = """
 import os
+import signal
 from headstart.hookspecs import hookimpl
 from headstart.specs import ReporterSpec
 
