@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+from headstart.data.shares import SplitShares
 from headstart.errors import Problem
 from headstart.options import Bounds, convert, says_none, unquoted
 from headstart.shown import Shown
@@ -30,6 +31,9 @@ OPTION_TABLES: Mapping[str, str] = {
     "reporter": "reporters",
 }
 """Tables of options, and the kind of offer that each is for."""
+OWN_TABLES: Mapping[str, type] = {"split": SplitShares}
+"""Tables of options that are of no offer, and what declares them."""
+TABLES = (*OWN_TABLES, *OPTION_TABLES)
 NAMED_TABLES = ("augmentation", "reporter")
 """Those of which there is one for each name that is used, such as [augmentation.classic]."""
 KIND = "kind"
@@ -127,7 +131,7 @@ class Recipe(Shown):
         None, "Who tells about the run; the usual ones if left out.", example=("NAME",), given_by="flag --reporter"
     )
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Options of what is chosen, by table: `dataset`, `backbone`, `input`, `task`, `strategy`,
+    """Options by table: `split`, and those of what is chosen: `dataset`, `backbone`, `input`, `task`, `strategy`,
     `augmentation.NAME`, `reporter.NAME`.
     """
     origins: Mapping[str, str] = field(default_factory=dict)

@@ -51,7 +51,7 @@ class Evaluation(Shown):
 def primary_metrics(document: Mapping[str, Any]) -> dict[str, Any]:
     """The primary metric of an evaluation or a result, by split: `test_accuracy`."""
     name, metrics = document.get("primary_metric"), document.get("metrics") or {}
-    return {f"{split}_{name}": values[name] for split, values in metrics.items() if name in values}
+    return {f"{split}_{name}": values[name] for split, values in metrics.items() if name in (values or ())}
 
 
 @dataclass(frozen=True, repr=False)
@@ -76,9 +76,7 @@ class Run(Shown):
 
     def facts(self) -> Mapping[str, Any]:
         """See `Shown`."""
-        result: Mapping[str, Any] = {}
-        with suppress(DataError):  # it is damaged, which `result` tells
-            result = self.result
+        result = self._result_if_sound
         names = ("backbone", "weights", "task", "strategy", "samples", "backend")
         told = {name: result[name] for name in names if name in result}
         return {"path": str(self.path)} | told | primary_metrics(result)
@@ -92,6 +90,13 @@ class Run(Shown):
     def result(self) -> Mapping[str, Any]:
         """What result.json holds."""
         return read_object(self.folder.result, LARGEST_RESULT)
+
+    @property
+    def _result_if_sound(self) -> Mapping[str, Any]:
+        """The same; nothing where it is damaged, which `result` tells."""
+        with suppress(DataError):
+            return self.result
+        return {}
 
     @cached_property
     def artefact(self) -> Artefact:
@@ -269,13 +274,13 @@ class Run(Shown):
         """Score one split of the run's own data (or `all` of them), or every row of other `data` under `test`.
 
         Each sample's key, split, target and the task's columns are written to `predictions`, a CSV file, as answers
-        come. Other data is read as `answers` says; what is to be said of it is in the document, as `warnings` and
-        `notes`.
+        come. Other data is read as `answers` says; what is to be said of it, or of the figures on val, is in the
+        document, as `warnings` and `notes`. Raises UsageError for `test` where the run held no sample out.
         """
         if sets and data is None:
             raise UsageError("--set says how other data is read, and none is named", hint="headstart evaluate RUN DATA")
         name = self.use_backend(backend)
-        samples, findings = (self._own(split), ()) if data is None else self._other(data, sets)
+        samples, findings = self._own(split) if data is None else self._other(data, sets)
         predictor, task = self.artefact.predictor, self.artefact.task
         with open_predictions(predictions, task) if predictions else nullcontext() as table:
             scored = {
@@ -294,14 +299,21 @@ class Run(Shown):
         }
         return Evaluation(plain(document))
 
-    def _own(self, split: str) -> list[Labelled]:
-        """The run's own samples, read again, each checked against the hash that split.csv keeps."""
+    def _own(self, split: str) -> tuple[list[Labelled], tuple[Finding, ...]]:
+        """The run's own samples, read again, each checked against the hash that split.csv keeps; and what is to be said
+        of figures on them."""
         if split not in (*SPLITS, ALL):
             raise UsageError(f"unknown split {split!r}", hint=f"expected one of {', '.join((*SPLITS, ALL))}")
         written = read_split(self.folder.split)
+        sides = [each for each in (SPLITS if split == ALL else (split,)) if written.counts[each]]
+        is_refitted = bool(self._result_if_sound.get("refit"))
+        if not sides:
+            other = "other labelled data is scored by `headstart evaluate RUN DATA`"
+            ways = f"the head has learned from val too; {other}" if is_refitted else f"--split val scores val; {other}"
+            raise UsageError(f"{self.path} has no {split} side: split.test is 0, so no sample was held out", hint=ways)
         records = {record.key: record for record in self.open_records().items}
         samples = []
-        for each in SPLITS if split == ALL else (split,):
+        for each in sides:
             rows = written.only(each).rows
             for row in rows:
                 _verify_unchanged(row, records)
@@ -311,7 +323,7 @@ class Run(Shown):
             )
             payloads = tuple(records[key].payload for key in keys)
             samples.append(Labelled(each, keys, payloads, targets, self._target_kind))
-        return samples
+        return samples, tuple(_flattering(sides, is_refitted=is_refitted, is_tested=bool(written.counts["test"])))
 
     @cached_property
     def _target_kind(self) -> TargetKind:
@@ -405,6 +417,16 @@ class _AnswerFiles:
         self._taken.add(stem)
         for suffix, content in self._task.files(answer).items():
             write_file(self._folder / f"{stem}{suffix}", content)
+
+
+def _flattering(sides: Sequence[str], *, is_refitted: bool, is_tested: bool) -> Iterator[Finding]:
+    """A warning of figures on val that say less than they seem to."""
+    if "val" in sides and is_refitted:
+        yield Finding(
+            "warning", "the head was solved again on train and val: figures on val are of what it learned from"
+        )
+    elif "val" in sides and not is_tested:
+        yield Finding("warning", "no sample was held out: split.test is 0; val chose, so its figures flatter")
 
 
 def _verify_unchanged(row: SplitRow, records: Mapping[str, Record]) -> None:

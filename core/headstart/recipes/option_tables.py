@@ -8,7 +8,7 @@ from typing import Any
 
 from headstart.errors import Problem, RecipeError, UsageError
 from headstart.options import parse_options
-from headstart.recipe import KIND, NAMED_TABLES, SETTINGS, Recipe
+from headstart.recipe import KIND, NAMED_TABLES, OWN_TABLES, SETTINGS, Recipe
 from headstart.recipes.problems import Problems
 from headstart.registry import Registry
 from headstart.specs import BackboneSpec, InputSpec, Spec
@@ -77,6 +77,15 @@ def parse_tables(recipe: Recipe, used: Mapping[str, Spec], problems: Problems) -
             if values.get(name, fixed) != fixed:
                 message = f"differs from what {spec.name} fixes"
                 problems.report(f"{table}.{name}", message, "leave it out; it is read from the backbone's reference")
+    return options
+
+
+def parse_own_tables(recipe: Recipe, problems: Problems) -> dict[str, Any]:
+    """As `parse_tables`, of the tables that are of no offer."""
+    options: dict[str, Any] = {}
+    for table, declared in OWN_TABLES.items():
+        options[table], wrong = parse_options(declared, recipe.table(table), table)
+        problems.extend(wrong)
     return options
 
 

@@ -22,7 +22,7 @@ from headstart.errors import Problem
 from headstart.recipe import Recipe
 from headstart.recipes.compatibility import check_feature, check_head, check_pretrained_head
 from headstart.recipes.lookup import Choices, choose, choose_network, write_out
-from headstart.recipes.option_tables import look_up_flags, parse_tables, unused_tables
+from headstart.recipes.option_tables import look_up_flags, parse_own_tables, parse_tables, unused_tables
 from headstart.recipes.phases import PhasePlanner, make_planner
 from headstart.recipes.problems import Problems
 from headstart.registry import Registry
@@ -51,8 +51,8 @@ class ResolvedRecipe(Choices):
 
     `recipe` is the same, every value explicit that is known; `stated` is the recipe as it was given. `backbone` is None
     where none is named and the medium of the data is known only once it is opened, and so is `input` without that
-    medium. `options` are instances by table (`strategy`, `augmentation.classic`), one for everything that is used.
-    `warnings` tell of plugins whose check of the recipe failed, though it uses nothing of theirs.
+    medium. `options` are instances by table (`split`, `strategy`, `augmentation.classic`), one for everything that is
+    used. `warnings` tell of plugins whose check of the recipe failed, though it uses nothing of theirs.
     """
 
     dataset: DatasetSpec
@@ -125,7 +125,7 @@ def resolve_recipe(recipe: Recipe, registry: Registry) -> ResolvedRecipe:
     choices = choose(recipe, registry, problems)
     recipe_now = look_up_flags(recipe, choices.input, registry, problems)
     problems.follow(recipe_now)
-    options = parse_tables(recipe_now, choices.tables(), problems)
+    options = parse_own_tables(recipe_now, problems) | parse_tables(recipe_now, choices.tables(), problems)
     problems.extend(unused_tables(recipe_now, choices.tables()))
     _refuse_what_no_task_takes(recipe_now, choices, options, registry, problems)
     problems.raise_if_any()

@@ -37,7 +37,7 @@ from headstart.eventlog import EventLog
 from headstart.events import BatchNormReestimated, Noted, RunFinished, RunStarted, Warned
 from headstart.predictor import BATCH, Predictor
 from headstart.recipes.file import write_recipe
-from headstart.runs.evaluation import Labelled, documents, open_predictions, score
+from headstart.runs.evaluation import Labelled, documents, open_predictions, score, why_no_test
 from headstart.runs.folder import RunFolder, write_document
 from headstart.runs.outline import count_learned, count_parameters, workload_of
 from headstart.runs.planning import Plan
@@ -230,7 +230,9 @@ def conclude(
     with clock.measure("evaluate"):
         artefact = Artefact.load(folder.artefact, registry=plan.registry)
         val, test = _labelled(plan, "val"), _labelled(plan, "test")
-        samples = [test] if last.refit else [val, test]  # a head that was refitted has seen val
+        samples = [
+            each for each in ([test] if last.refit else [val, test]) if each.keys
+        ]  # a refitted head has seen val
         predictor = predictor_of(extractor, artefact)
         expected = answers_in_memory(training, exact=extractor.decided.precision == FLOAT32)
         verify_reload(expected, reloaded_answers(predictor, val), artefact.path)
@@ -248,6 +250,7 @@ def conclude(
     before = {"val": Evaluation(**last.before_refit)} if last.refit else {}
     calibrated = {split: each.calibration for split, each in {**before, **scored}.items() if each.calibration}
     measured = documents(scored)
+    absent = {} if test.keys else {"test": None}
     features = clock.seconds("features")
     result = {
         "run": str(folder.path),
@@ -260,13 +263,16 @@ def conclude(
         "higher_is_better": plan.task.higher_is_better,
         "classes": list(plan.task.summary().get("classes", ())),
         "samples": plan.data.split.counts,
-        "metrics": documents({**before, **scored})["metrics"],
-        "intervals": measured["intervals"],
-        "baseline": plain(plan.task.baseline(plan.targets_once("train"), plan.targets_once("test"))),
+        "metrics": {**documents({**before, **scored})["metrics"], **absent},
+        "intervals": {**measured["intervals"], **absent},
+        "baseline": plain(
+            plan.task.baseline(plan.targets_once("train"), plan.targets_once("val" if absent else "test"))
+        ),
+        "no_test": why_no_test(plan.phases) if absent else None,
         "parameters": {"total": count_parameters(plan), "trainable": count_learned(plan, results)},
         "phases": [plain(each.facts()) for each in results],
         "refit": last.refit,
-        "report": measured["report"],
+        "report": {**measured["report"], **absent},
         "split_hash": plan.data.split.hash,
         "seconds": {
             "total": clock.total,

@@ -287,6 +287,7 @@ def _prepare_options(
     return PrepareOptions(
         limit=resolved.recipe.limit,
         split_seed=resolved.recipe.split_seed,
+        shares=resolved.options["split"],
         store=ArrayStore(open_cache(warn), scratch, warn),
         read_by={
             "input": resolved.input.name,

@@ -193,3 +193,18 @@ def test_a_head_that_was_solved_for_is_told_with_its_solver():
         solver="ridge",
     )
     assert epoch_row(event, "accuracy").endswith("s  ridge, best")
+
+
+def test_without_a_test_side_figures_are_those_on_val_and_say_so(run):
+    text = plain_log(run, events=run.untested())
+    told = [
+        "samples:     train 192, val 48, test 0",
+        "val accuracy 0.9375, 95 % interval 0.7785 to 0.9423",
+        "no test:     no sample was held out: split.test is 0; val chose the epoch, so its figures flatter",
+        "baseline majority accuracy on val: 0.3333",
+    ]
+    places = [text.find(part) for part in told]
+    assert -1 not in places, told[places.index(-1)]
+    assert places == sorted(places)
+    assert f"headstart evaluate {run.path} DATA" in text
+    assert "test accuracy" not in text

@@ -287,3 +287,26 @@ def test_drawing_again_from_the_same_events_gives_the_same_bytes(run):
         files = {path.name: path.read_bytes() for path in (run.path / "report").iterdir()}
         assert not first or files == first
         first = files
+
+
+def test_without_a_test_side_the_page_shows_val_and_why(run):
+    page = page_of(run, events=run.untested())
+    text = " ".join("".join(page.text).split())
+    assert page.problems == []
+    assert "0.9375accuracy on val, 95 % interval 0.7785 to 0.9423" in text.replace("\xa0", " ")
+    assert "no sample was held out: split.test is 0; val chose the epoch, so its figures flatter" in text
+    assert "Confusion matrix on val" in text
+    assert "7 of 60 val samples were answered wrongly" in text
+    assert "on test" not in text
+
+
+def test_curves_of_a_run_without_a_test_side_say_so(run):
+    from headstart_plugins.reporters._curves import draw_figure
+    from headstart_plugins.reporters._history import History
+
+    with_test, without = History(), History()
+    for event, other in zip(run.events(), run.untested(), strict=True):
+        with_test.hear(event)
+        without.hear(other)
+    assert draw_figure(with_test).get_supxlabel() == ""
+    assert draw_figure(without).get_supxlabel().startswith("no sample is held out as test; val chooses")
