@@ -30,6 +30,12 @@ Head = Annotated[
         "--head", metavar="linear|mlp[:512]|pretrained", help="The layers on top: new ones, or those of the weights."
     ),
 ]
+HeadFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--head-from", metavar="RUN", help="A finished run whose head goes on: its classes stay, new ones are added."
+    ),
+]
 Augment = Annotated[
     list[str] | None,
     typer.Option("--augment", metavar="NAME", help="How training samples vary. Can be repeated."),
@@ -80,6 +86,7 @@ def fit(
     strategy: Strategy = None,
     train: Train = None,
     head: Head = None,
+    head_from: HeadFrom = None,
     augment: Augment = None,
     views: Views = None,
     epochs: Annotated[int | None, typer.Option("--epochs", metavar="N", help="Epochs of the gradient phase.")] = None,

@@ -78,6 +78,9 @@ class Recipe(Shown):
         "The layers on top, such as linear or mlp:512; pretrained: those that come with the weights.",
         example="mlp:512",
     )
+    head_from: str | None = setting(
+        None, "A finished run whose head goes on in the new one, for the classes that both know.", example="runs/mine"
+    )
     augment: tuple[str, ...] = setting(("none",), "How training samples vary.")
     views: int | None = setting(
         None,

@@ -20,7 +20,7 @@ from headstart.data.targets import build_target_kind, other_kind
 from headstart.documents import plain, read_object
 from headstart.errors import REFUSED, DataError, UsageError
 from headstart.host.registry import looks_like_path
-from headstart.recipe import Recipe
+from headstart.recipe import LEFT_TO_THE_STRATEGY, Recipe
 from headstart.recipes.build import build_recipe, recipe_of_run
 from headstart.recipes.file import verify_form
 from headstart.recipes.resolve import ResolvedRecipe, resolve_recipe
@@ -110,22 +110,25 @@ class Run(Shown):
 
     def _from_the_artefact(self, recipe: Recipe) -> Recipe:
         """`recipe` with the network as the artefact is built: by a registered name, without weights, and so with a head
-        of its own.
+        of its own. Nothing is planned any more: a strategy could find no use for what it was told of another head.
 
         Reporters that are not installed here are left out: answers do not need them.
         """
         known = {name for spec in self.registry.specs("reporters") for name in (spec.name, spec.short_name)}
         gone = {f"reporter.{name}" for name in recipe.reporters or () if name not in known}
         gone |= {f"reporter.{name.rpartition('/')[2]}" for name in gone}
-        options = {table: values for table, values in recipe.options.items() if table not in gone}
+        options = {table: values for table, values in recipe.options.items() if table not in {*gone, "strategy"}}
+        of_the_plan: dict[str, Any] = dict.fromkeys(("strategy", *LEFT_TO_THE_STRATEGY))
         return dataclasses.replace(
             recipe,
             weights="none",
             head=self.artefact.blueprint.head if recipe.head == PRETRAINED else recipe.head,
+            head_from=None,
             engine=AUTO,
             backbone=self.artefact.blueprint.backbone.name,
             reporters=tuple(name for name in recipe.reporters or () if name in known),
             options={**options, "backbone": self.recipe.table("backbone")},
+            **of_the_plan,
         )
 
     def use_backend(self, backend: str | None) -> str:

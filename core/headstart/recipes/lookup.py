@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from headstart.engine.network.saved import SavedNetwork
 from headstart.host.registry import looks_like_path
 from headstart.options import describe_options
 from headstart.recipe import KIND, NAMED_TABLES, OPTION_TABLES, Recipe
@@ -42,7 +43,8 @@ class Choices:
     """What a recipe names, as specs; None where that is not known yet, or was found wrong.
 
     `reference` is the path that the dataset opens, or None. `weights` is a published set, a file, or None for random
-    ones too; `engine` is None for the best there is. `augmentations` is empty for `--augment none`.
+    ones too; `head_source` is the run whose head is taken over; `engine` is None for the best there is. `augmentations`
+    is empty for `--augment none`.
     """
 
     dataset: DatasetSpec | None
@@ -54,6 +56,7 @@ class Choices:
     augmentations: tuple[AugmentationSpec, ...]
     reporters: tuple[ReporterSpec, ...]
     engine: EngineSpec | None
+    head_source: SavedNetwork | None = None
 
     def tables(self) -> dict[str, Spec]:
         """The option tables of what is used, such as `augmentation.classic`: bare names where unique."""
@@ -181,6 +184,7 @@ def write_out(recipe: Recipe, choices: Choices, options: Mapping[str, Any]) -> R
         backbone=_backbone_name(recipe.backbone, choices.backbone),
         weights=_weights_name(choices.weights) if choices.backbone else recipe.weights,
         strategy=choices.strategy.name if choices.strategy else recipe.strategy,
+        head_from=None if recipe.head_from is None else absolute(recipe.head_from),
         engine=choices.engine.name if choices.engine else AUTO,
         augment=tuple(spec.name for spec in choices.augmentations) or (NONE,),
         reporters=tuple(spec.name for spec in choices.reporters),

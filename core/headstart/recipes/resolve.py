@@ -21,6 +21,7 @@ from headstart.data.targets import find_targets
 from headstart.errors import Problem
 from headstart.recipe import Recipe
 from headstart.recipes.compatibility import check_feature, check_head, check_pretrained_head
+from headstart.recipes.head_source import check_head_source, implied_by, open_head_source
 from headstart.recipes.lookup import Choices, choose, choose_network, write_out
 from headstart.recipes.option_tables import look_up_flags, parse_tables, unused_tables
 from headstart.recipes.phases import PhasePlanner, make_planner
@@ -121,7 +122,13 @@ def resolve_recipe(recipe: Recipe, registry: Registry) -> ResolvedRecipe:
     Raises RecipeError with all problems at once, PluginError where something that the recipe names failed.
     """
     problems = Problems(recipe)
-    choices = choose(recipe, registry, problems)
+    source = None
+    if recipe.head_from is not None:
+        source = problems.attempt("head_from", open_head_source, recipe.head_from, registry)
+    if source is not None:
+        recipe = implied_by(source, recipe)
+        problems.follow(recipe)
+    choices = replace(choose(recipe, registry, problems), head_source=source)
     recipe_now = look_up_flags(recipe, choices.input, registry, problems)
     problems.follow(recipe_now)
     options = parse_tables(recipe_now, choices.tables(), problems)
@@ -228,6 +235,8 @@ def _learn(
     if backbone is None:
         return _Learning(options=options, head=head)
     problems.attempt("task", check_feature, task, backbone)
+    if choices.head_source is not None and head is not None:
+        problems.attempt("head_from", check_head_source, choices.head_source, choices, options, task=task, head=head)
     planner = make_planner(recipe, choices, options, registry, task=task, head=head)
     phases = None
     if planner is not None and backbone.stages is not None and not problems.about("train"):

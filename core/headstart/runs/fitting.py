@@ -128,6 +128,7 @@ def _carry_out(ready: Ready, folder: RunFolder, clock: Stopwatch, *, taken_over:
             ),
         )
         # imports keras: after the plan chose its backend
+        from headstart.runs.carried_head import on_other_weights
         from headstart.runs.execution import conclude, load_weights, open_extractor, open_run
 
         for message in failures:
@@ -137,6 +138,8 @@ def _carry_out(ready: Ready, folder: RunFolder, clock: Stopwatch, *, taken_over:
         decision = EngineDecision.of(folder.environment) if resumed else None
         extractor = open_extractor(plan, exporters, warn, decision=decision)
         if resumed is None:
+            for message in on_other_weights(plan):
+                warn(message)
             open_run(plan, extractor.decided, folder, log, reestimated=reestimated)
         warn.release(log)
         conclude(plan, extractor, folder, log, clock, resumed=resumed)

@@ -206,10 +206,12 @@ def make_plan(
     from headstart.engine.precision import FLOAT32
     from headstart.engine.train.context import training_precision
     from headstart.engine.train.trainable import select_trainable
+    from headstart.runs.carried_head import take_over_head
 
     inputs = backbone_inputs(kind)
     stages = build_backbone(bound.backbone, registry, options=bound.options["backbone"], inputs=inputs)
     network = graft(kind, stages, bound.backbone.features, task=task, head=bound.built_head, seed=bound.recipe.seed)
+    carried = [] if bound.head_source is None else [take_over_head(bound.head_source, task, network)]
     phases = bound.phases or bound.planner.plan(tuple(stage.name for stage in network.backbone))
     for phase in phases:
         select_trainable(network, phase, seed=recipe.seed, batch_norm=recipe.batch_norm)  # raises as a run would
@@ -241,7 +243,9 @@ def make_plan(
         phases=phases,
         view=view,
         scratch=scratch,
-        findings=_gravest_first([*(Finding("warning", message) for message in warnings), *data.findings, *spinning]),
+        findings=_gravest_first(
+            [*(Finding("warning", message) for message in warnings), *carried, *data.findings, *spinning]
+        ),
     )
 
 
