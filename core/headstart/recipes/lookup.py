@@ -131,7 +131,7 @@ def choose_network(choices: C, recipe: Recipe, registry: Registry, problems: Pro
     if medium is not None or named is not None:
         key = f"input.{KIND}" if named is not None else "data" if recipe.backbone is None else "backbone"
         name = None if named is None else str(named)
-        kind = problems.attempt(key, registry.input_kind, medium=medium, takes=backbone.takes, name=name)
+        kind = problems.attempt(key, registry.input_for, backbone, medium=medium, name=name)
     weights = _weights(recipe.weights, backbone, problems)
     problems.attempt("backend", check_backbone, backbone, recipe.backend)
     problems.attempt("train", check_train, recipe.train, backbone, choices.strategy)
@@ -202,9 +202,11 @@ def _data_name(spec: DatasetSpec | None, reference: str | None) -> str | None:
 
 def _backbone_name(written: str | None, spec: BackboneSpec | None) -> str | None:
     """A registered backbone's full name; a path or KIND:REF stays: only that opens it again."""
+    if spec is not None and written is not None and looks_like_path(written):
+        return absolute(written)  # a path that is no name, though what it opens may be called the same
     if spec is None or written is None or written in (spec.name, spec.short_name):
         return None if spec is None else spec.name
-    return absolute(written) if looks_like_path(written) else written
+    return written
 
 
 def _weights_name(weights: WeightsSpec | Path | None) -> str:

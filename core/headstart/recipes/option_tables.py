@@ -43,6 +43,16 @@ def look_up_flags(recipe: Recipe, kind: InputSpec | None, registry: Registry, pr
     return replace(recipe, options={**recipe.options, "input": options}, origins=origins, flags={})
 
 
+def inherit_reading(recipe: Recipe, backbone: BackboneSpec | None, kind: InputSpec | None) -> Recipe:
+    """`recipe` with how the backbone's own samples were read, where it says nothing else: those options of `kind`."""
+    options = {} if backbone is None or kind is None else backbone.input_options(kind)
+    inherited = {name: value for name, value in options.items() if name not in recipe.table("input")}
+    if backbone is None or not inherited:
+        return recipe
+    origins = {**recipe.origins, **{f"input.{name}": f"from {backbone.name}" for name in inherited}}
+    return replace(recipe, options={**recipe.options, "input": {**inherited, **recipe.table("input")}}, origins=origins)
+
+
 def parse_tables(recipe: Recipe, used: Mapping[str, Spec], problems: Problems) -> dict[str, Any]:
     """An instance of the options of everything that is used, by table; what is wrong goes to `problems`.
 
@@ -56,8 +66,10 @@ def parse_tables(recipe: Recipe, used: Mapping[str, Spec], problems: Problems) -
         given = spec.given if isinstance(spec, BackboneSpec) else {}
         options[table], wrong = parse_options(spec.options, {**given, **values}, table, spec.name)
         problems.extend(wrong)
-        for name, fixed in given.items():  # what the reference fixes can be repeated, as a run's recipe does
-            if values.get(name, fixed) != fixed:
+        fixed, _ = parse_options(spec.options, given, table, spec.name)
+        for name in given if fixed and options[table] else ():
+            # what the reference fixes can be repeated, as a run's recipe does
+            if getattr(options[table], name) != getattr(fixed, name):
                 message = f"differs from what {spec.name} fixes"
                 problems.report(f"{table}.{name}", message, "leave it out; it is read from the backbone's reference")
     return options

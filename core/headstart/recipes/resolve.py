@@ -23,7 +23,7 @@ from headstart.recipe import Recipe
 from headstart.recipes.compatibility import check_feature, check_head, check_pretrained_head
 from headstart.recipes.head_source import check_head_source, implied_by, open_head_source
 from headstart.recipes.lookup import Choices, choose, choose_network, write_out
-from headstart.recipes.option_tables import look_up_flags, parse_tables, unused_tables
+from headstart.recipes.option_tables import inherit_reading, look_up_flags, parse_tables, unused_tables
 from headstart.recipes.phases import PhasePlanner, make_planner
 from headstart.recipes.problems import Problems
 from headstart.registry import Registry
@@ -130,6 +130,7 @@ def resolve_recipe(recipe: Recipe, registry: Registry) -> ResolvedRecipe:
         problems.follow(recipe)
     choices = replace(choose(recipe, registry, problems), head_source=source)
     recipe_now = look_up_flags(recipe, choices.input, registry, problems)
+    recipe_now = inherit_reading(recipe_now, choices.backbone, choices.input)
     problems.follow(recipe_now)
     options = parse_tables(recipe_now, choices.tables(), problems)
     problems.extend(unused_tables(recipe_now, choices.tables()))
@@ -181,6 +182,7 @@ def bind_to(resolved: ResolvedRecipe, registry: Registry, *, task: TaskSpec, med
     medium = resolved.dataset.medium if medium is None else medium
     chosen = choose_network(resolved, stated, registry, problems, medium=medium)
     recipe = look_up_flags(stated, chosen.input, registry, problems)
+    recipe = inherit_reading(recipe, chosen.backbone, chosen.input)
     problems.follow(recipe)
     unread = {table: spec for table, spec in chosen.tables().items() if table not in resolved.options}
     options = {**resolved.options, **parse_tables(recipe, unread, problems)}

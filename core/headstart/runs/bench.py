@@ -93,13 +93,13 @@ def bench(
 
 def _use(spec: BackboneSpec, registry: Registry, flags: Mapping[str, Any]) -> BackboneUse:
     """The first of its published weights where they are at hand, else random ones; its input kind as `flags` say."""
-    reading = registry.input_kind(takes=spec.takes)
+    kind = registry.input_for(spec)
     named = {flag.replace("_", "-"): value for flag, value in flags.items() if value is not None}
-    if unknown := [flag for flag in named if flag not in reading.flags]:
-        offered = ", ".join(f"--{flag}" for flag in reading.flags) or "none"
-        raise UsageError(f"{reading.name} has no --{unknown[0]}", hint=f"leave it out; it has {offered}")
-    given = {reading.flags[flag]: value for flag, value in named.items()}
-    options, problems = parse_options(reading.options, given, "input")
+    if unknown := [flag for flag in named if flag not in kind.flags]:
+        offered = ", ".join(f"--{flag}" for flag in kind.flags) or "none"
+        raise UsageError(f"{kind.name} has no --{unknown[0]}", hint=f"leave it out; it has {offered}")
+    given = {kind.flags[flag]: value for flag, value in named.items()}
+    options, problems = parse_options(kind.options, {**spec.input_options(kind), **given}, "input")
     if problems:
         raise RecipeError(problems)
     weights = next(iter(spec.weights), None)

@@ -9,6 +9,7 @@ import dataclasses
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from headstart.data.views import Composed, View, check_mixing
 from headstart.engine.network.blueprint import BackboneUse, Blueprint, assets_of, digests_of
 from headstart.errors import DataError, UsageError
 from headstart.host.discovery import installed_release
+from headstart.lineage import Lineage, lineage_of
 from headstart.options import describe_options
 from headstart.recipes.phases import is_solvable
 from headstart.recipes.resolve import BoundRecipe, Ready, ResolvedRecipe, bind
@@ -83,6 +85,11 @@ class Plan:
     def weights_name(self) -> str:
         """How the recipe names the weights that were taken."""
         return str(self.resolved.recipe.weights)
+
+    @cached_property
+    def lineage(self) -> Lineage:
+        """How the weights that it starts from came to be. Reads a file of the user's own for its digest."""
+        return lineage_of(self.resolved.weights, self.resolved.backbone)
 
     def blueprint(self) -> Blueprint:
         """What the network is built from again."""

@@ -1,0 +1,84 @@
+"""What weights were trained on: how they began, then each run that they came out of, oldest first.
+
+An artefact's manifest keeps it, so that neither the licence of what a model began with nor what its runs learned from
+is lost where runs start from runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from headstart.errors import DataError
+from headstart.host.typing_checks import mismatch
+from headstart.manifest import sha256
+from headstart.specs import Ancestor, BackboneSpec, Beginning, Training, WeightsSpec
+
+LINEAGE = "lineage"
+"""Its key in an artefact's manifest, in result.json and in environment.json."""
+UNKNOWN = "unknown"
+RANDOM, FILE = "none", "file"
+"""What `Beginning.weights` says of random weights, and of a file of the user's."""
+
+Lineage = tuple[Ancestor, ...]
+
+
+def lineage_of(weights: WeightsSpec | Path | None, spec: BackboneSpec) -> Lineage:
+    """How the weights that a run of `spec` starts from came to be; None stands for random ones.
+
+    Of a user's own file nobody knows the licence: it is not that of the backbone.
+    """
+    if isinstance(weights, WeightsSpec) and weights.lineage:
+        return weights.lineage
+    if isinstance(weights, WeightsSpec):
+        name, source, licence = weights.name, weights.source, weights.licence
+        digest = UNKNOWN if weights.digest == UNKNOWN else f"{weights.algorithm}:{weights.digest}"
+    elif weights is not None:
+        name, source, licence, digest = FILE, weights.name, UNKNOWN, f"sha256:{sha256(weights)}"
+    else:
+        name, source, licence, digest = RANDOM, "random weights", spec.licence, UNKNOWN
+    backbone = spec.builder or spec.name if weights is None else spec.name
+    return (Beginning(backbone=backbone, weights=name, source=source, licence=licence, digest=digest),)
+
+
+def licence_of(lineage: Sequence[Ancestor]) -> str:
+    """The licence of what the weights began with; where several did that have others, all of them."""
+    found = dict.fromkeys(each.licence for each in lineage if isinstance(each, Beginning))
+    return ", ".join(found) or UNKNOWN
+
+
+def as_documents(lineage: Sequence[Ancestor]) -> list[dict[str, Any]]:
+    """As plain values, which `read_lineage` reads."""
+    return [asdict(each) for each in lineage]
+
+
+def read_lineage(written: Any, where: str) -> Lineage:
+    """The lineage that `as_documents` wrote. Raises DataError naming `where` it stands."""
+    found: list[Ancestor] = []
+    for each in written if isinstance(written, list) else [written]:
+        kind = Training if isinstance(each, dict) and "run" in each else Beginning
+        try:
+            ancestor: Ancestor = kind(**each)
+        except TypeError as exc:
+            raise DataError(f"{where}: its lineage has an entry that is none: {exc}") from exc
+        if wrong := mismatch(ancestor, kind):
+            raise DataError(f"{where}: its lineage has an entry that {wrong}")
+        found.append(ancestor)
+    return tuple(found)
+
+
+def in_words(lineage: Sequence[Ancestor]) -> str:
+    """The whole of it in a line, the youngest first: `flowers, from imagenet of efficientnet_lite/lite0`."""
+    return ", from ".join(map(_named, reversed(lineage))) or "nothing that is stated"
+
+
+def _named(ancestor: Ancestor) -> str:
+    if isinstance(ancestor, Training):
+        return ancestor.data
+    if ancestor.weights == RANDOM:
+        return "random weights"
+    if ancestor.weights == FILE:
+        return f"the file {ancestor.source}"
+    return f"{ancestor.weights} of {ancestor.backbone}"
