@@ -110,6 +110,12 @@ def fit(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in --out from its last checkpoint.")
     ] = False,
+    continue_: Annotated[
+        str | None,
+        typer.Option(
+            "--continue", metavar="RUN", help="Go on with a finished run in a new one; what is not given is as it was."
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, and stop.")] = False,
     as_json: AsJson = False,
     disable_plugin: DisablePlugins = None,
@@ -124,6 +130,10 @@ def fit(
 
     registry = registry_without(disable_plugin)
     stated = build_recipe(flags=flags, file=recipe, sets=tuple(set_ or ()))
+    if continue_ is not None:
+        from headstart.runs.continuing import continued
+
+        stated = continued(stated, continue_, registry, resume=resume)
     if dry_run:
         from headstart_cli.dry_run import show
 

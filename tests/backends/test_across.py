@@ -92,3 +92,18 @@ def test_an_interrupted_run_exits_with_130_and_keeps_its_events_and_checkpoints(
 
 def saved(run):
     return (run / "events.jsonl").read_text().count('"CheckpointSaved"')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("trained", "went_on"), [("jax", "torch"), ("torch", "jax")])
+def test_a_run_of_one_backend_goes_on_in_a_new_one_on_the_other(tmp_path, trained, went_on):
+    """At a rate that moves nothing, its first answers are the last ones of the run that it goes on with."""
+    first = headstart("fit", "digits", *SMALL, *TRAINED, "--backend", trained, "--out", "first", "--json", cwd=tmp_path)
+    more = ("--continue", "first", "--backend", went_on, "--epochs", "1", "--learning-rate", "1e-12")
+    second = headstart("fit", *more, "--out", "second", "--json", cwd=tmp_path)
+    (phase,) = second["phases"]
+
+    assert (first["backend"], second["backend"]) == (trained, went_on)
+    assert second["split_hash"] == first["split_hash"]
+    assert (phase["best_epoch"], phase["best"]["accuracy"]) == (0, first["metrics"]["val"]["accuracy"])
+    assert phase["best"]["loss"] == pytest.approx(first["metrics"]["val"]["loss"], rel=1e-3)

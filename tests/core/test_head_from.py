@@ -99,6 +99,72 @@ def test_the_task_and_the_form_of_the_head_are_those_of_the_run(make, other):
     assert recipe.origin("task") == recipe.origin("head") == "head_from"
 
 
+def test_without_a_backbone_the_network_is_that_of_the_run_too(make, finished, other):
+    from headstart.engine.network.stages import read_arrays
+    from headstart.weights.files import read_safetensors
+
+    plan = make(other, backbone=None, weights=None)
+    theirs = read_safetensors(finished.run.folder.artefact / "weights.safetensors")
+
+    assert plan.resolved.recipe.backbone == str(finished.run.path)
+    assert plan.resolved.recipe.origin("backbone") == "head_from"
+    assert all(np.array_equal(array, theirs[name]) for name, array in read_arrays(plan.network.backbone).items())
+
+
+def test_labels_of_several_a_sample_are_kept_by_name_too(finished, small_registry, make, tmp_path):
+    import csv
+    import shutil
+
+    from headstart.runs.fitting import fit
+    from headstart.weights.files import read_safetensors
+
+    pictures = shutil.copytree(finished.pictures, tmp_path / "pictures")
+    keys = sorted(path.relative_to(pictures).as_posix() for path in pictures.rglob("*.png"))
+    for name, labels in (
+        ("old", {"0": "even|round", "1": "odd", "2": "even"}),
+        ("new", {"0": "round|zero", "1": "odd", "2": ""}),
+    ):
+        with (pictures / f"{name}.csv").open("w", newline="") as file:
+            csv.writer(file).writerows([("path", "labels"), *((key, labels[key[0]]) for key in keys)])
+    old = fit(
+        pictures / "old.csv",
+        backbone=str(finished.run.path),
+        strategy="probe",
+        reporters=("json",),
+        out=str(tmp_path / "old"),
+        registry=small_registry,
+    )
+    plan = make(pictures, data=str(pictures / "new.csv"), head_from=str(old.path))
+    learned = read_safetensors(old.folder.artefact / "weights.safetensors")
+
+    assert (old.artefact.task.classes, plan.task.classes) == (("even", "odd", "round"), ("odd", "round", "zero"))
+    for name, array in head_of(plan).items():
+        assert np.array_equal(array[..., :2], learned[name][..., 1:])
+
+
+def test_a_run_goes_on_after_a_stop_to_the_same_bits_while_the_other_one_is_there(
+    finished, other, small_registry, tmp_path
+):
+    """A run that lost its artefact goes on from its last checkpoint."""
+    import shutil
+
+    from headstart.runs.fitting import fit
+
+    source, out = finished.copied(tmp_path / "source"), tmp_path / "run"
+    given = {"head_from": str(source.path), "strategy": "probe", "epochs": 2, "reporters": ("json",)}
+    fit(f"image_folder:{other}", out=str(out), registry=small_registry, **given)
+    weights = (out / "artefact" / "weights.safetensors").read_bytes()
+    shutil.rmtree(out / "artefact")
+    again = fit(out=str(out), resume=True, registry=small_registry)
+
+    assert (out / "artefact" / "weights.safetensors").read_bytes() == weights
+    assert sum("the head goes on from" in note for note in again.result["notes"]) == 1
+    shutil.rmtree(out / "artefact")
+    shutil.rmtree(source.path)
+    with pytest.raises(RecipeError, match=r"head_from .*no such run: .*source.*restore it if it was moved"):
+        fit(out=str(out), resume=True, registry=small_registry)
+
+
 def test_a_run_goes_to_its_end_and_answers_without_the_other_one(finished, other, features, small_registry, tmp_path):
     import shutil
 

@@ -170,7 +170,8 @@ def _spell(table: str, options: Any, chosen: Sequence[OptionInfo]) -> dict[str, 
 
 def _nothing_to_act_on(values: Mapping[str, str], why: str, hint: str) -> RecipeError:
     """The error that names each of these `values`, by key."""
-    return RecipeError([Problem(key, f"{value} has nothing to act on: {why}", hint) for key, value in values.items()])
+    told = {key: f"{value} has nothing to act on: {why}" for key, value in values.items()}
+    return RecipeError([Problem(key, message, hint, idle=True) for key, message in told.items()])
 
 
 def is_solvable(task: TaskSpec, head: str) -> bool:

@@ -107,7 +107,7 @@ class Ready:
 
 def make_ready(stated: Recipe, registry: Registry) -> Ready:
     """Choose the backend and check the whole recipe. Reads no data and imports no framework."""
-    by_flag = not stated.origin("backend").startswith(("default", "file"))
+    by_flag = stated.origin("backend").startswith(("flag", "--set"))
     choice = choose_backend(stated.backend if by_flag else None, None if by_flag else stated.backend)
     origins = {**stated.origins, "backend": stated.origins.get("backend", choice.origin)}
     resolved = resolve_recipe(replace(stated, backend=choice.name, origins=origins), registry)

@@ -8,7 +8,7 @@ import numpy as np
 
 from headstart.engine.network.network import Network
 from headstart.engine.network.saved import WEIGHTS, SavedNetwork
-from headstart.engine.network.stages import assign_arrays, read_arrays
+from headstart.engine.network.stages import assign_arrays, is_statistic, read_arrays
 from headstart.errors import UsageError
 from headstart.lists import in_line
 from headstart.runs.planning import Plan
@@ -40,6 +40,8 @@ def on_other_weights(plan: Plan) -> Iterator[str]:
     if source is None:
         return
     theirs, ours = _arrays(source), read_arrays(plan.network.backbone)
+    if plan.resolved.recipe.batch_norm == "re-estimated":  # which is to change them
+        ours = {name: array for name, array in ours.items() if not is_statistic(name)}
     other = [name for name, array in ours.items() if name not in theirs or not np.array_equal(array, theirs[name])]
     if other:
         yield (

@@ -32,6 +32,7 @@ from headstart.options import describe_options
 from headstart.recipes.phases import is_solvable
 from headstart.recipes.resolve import BoundRecipe, Ready, ResolvedRecipe, bind
 from headstart.registry import Registry
+from headstart.runs.continuing import changed_since
 from headstart.specs import (
     HEAD,
     PRETRAINED,
@@ -218,6 +219,7 @@ def make_plan(
     inputs = backbone_inputs(kind)
     stages = build_backbone(bound.backbone, registry, options=bound.options["backbone"], inputs=inputs)
     network = graft(kind, stages, bound.backbone.features, task=task, head=bound.built_head, seed=bound.recipe.seed)
+    since = changed_since(bound, data.split)
     carried = [] if bound.head_source is None else [take_over_head(bound.head_source, task, network)]
     phases = bound.phases or bound.planner.plan(tuple(stage.name for stage in network.backbone))
     for phase in phases:
@@ -251,7 +253,7 @@ def make_plan(
         view=view,
         scratch=scratch,
         findings=_gravest_first(
-            [*(Finding("warning", message) for message in warnings), *carried, *data.findings, *spinning]
+            [*(Finding("warning", message) for message in warnings), *carried, *since, *data.findings, *spinning]
         ),
     )
 
@@ -309,7 +311,8 @@ def _build_task(resolved: BoundRecipe, registry: Registry, data: PreparedData, k
             encoded(task, kind, data, np.arange(len(data.owners)), scratch)
         except DataError as exc:
             message = f"the pretrained head does not know these targets: {exc.message}"
-            raise DataError(message, hint=f"leave out --head {PRETRAINED}, and a new head is trained") from exc
+            hint = f"leave out --head {PRETRAINED}, and a new head is trained; a run's goes on with --head-from RUN"
+            raise DataError(message, hint=hint) from exc
     mixing = [spec.name for spec in resolved.augmentations if spec.mixes]
     if mixing and not isinstance(task, MixesTargets):
         raise UsageError(

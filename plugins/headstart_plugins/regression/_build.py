@@ -168,7 +168,8 @@ class Regression(LinearHeadTask):
         return {NUMBER: scaled}
 
     def fitted(self, targets: Batch) -> Regression:
-        """See FitsTargets. Raises DataError where all training targets are the same."""
+        """See FitsTargets; a scale that came with a head stays, since its answers are in it. Raises DataError where all
+        training targets are the same."""
         numbers = targets[NUMBER]
         deviation = float(np.std(numbers)) if np.ptp(numbers) > 0 else 0.0
         if not 0.0 < deviation < math.inf:
@@ -176,7 +177,7 @@ class Regression(LinearHeadTask):
                 f"the training targets spread by {deviation}; there is nothing to learn from them",
                 hint="check the column that holds the numbers",
             )
-        return replace(self, mean=float(np.mean(numbers)), deviation=deviation)
+        return self if self._is_scaled else replace(self, mean=float(np.mean(numbers)), deviation=deviation)
 
     def sampling_weights(self, targets: Batch) -> np.ndarray | None:
         """See FitsTargets: every sample once an epoch."""
