@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,13 +25,15 @@ from headstart.data.reading import OnProgress
 from headstart.data.targets import build_target_kind, other_kind
 from headstart.data.views import Composed, View, check_mixing
 from headstart.engine.network.blueprint import BackboneUse, Blueprint, assets_of, digests_of
-from headstart.errors import DataError, UsageError
+from headstart.errors import DataError, HeadstartError, UsageError
 from headstart.host.discovery import installed_release
 from headstart.lineage import Lineage, lineage_of
 from headstart.options import describe_options
 from headstart.recipes.phases import is_solvable
 from headstart.recipes.resolve import BoundRecipe, Ready, ResolvedRecipe, bind
 from headstart.registry import Registry
+from headstart.runs.folder import trained_by
+from headstart.runs.leaks import met_before
 from headstart.specs import (
     HEAD,
     PRETRAINED,
@@ -40,6 +42,7 @@ from headstart.specs import (
     Finding,
     FitsTargets,
     InputKind,
+    LocalFile,
     MixesTargets,
     Phase,
     Records,
@@ -233,6 +236,7 @@ def make_plan(
         warnings.append(
             f"the head has {head:,} numbers to learn from {rows:,} samples; --head {bound.task.heads[0]} is safer"
         )
+    warnings += _leaked(bound, data)
     spinning = spinning_findings(recipe.threads or available_threads()) if ready.choice.name == "torch" else []
     return Plan(
         resolved=bound,
@@ -328,6 +332,25 @@ def _verify_statistics(network: Network, phases: Sequence[Phase], batch_norm: st
         raise UsageError(
             f"--batch-norm {batch_norm} has nothing to act on: {where} no BatchNorm layer", hint="leave it out"
         )
+
+
+def _leaked(resolved: BoundRecipe, data: PreparedData) -> Iterator[str]:
+    """Warnings of test samples that the runs whose weights are taken were trained or chosen on."""
+    weights = resolved.weights
+    if not isinstance(weights, WeightsSpec) or not isinstance(weights.origin, LocalFile):
+        return
+    run = trained_by(Path(weights.origin.path))
+    test = data.split.only("test").rows
+    if run is None or not test:
+        return
+    try:
+        for folder, known in met_before(test, run):
+            yield (
+                f"{known} of {len(test)} test samples are among those that the run {folder.path} was trained or chosen "
+                "on: test figures flatter"
+            )
+    except HeadstartError as exc:
+        yield f"whether {resolved.backbone.name} was trained on some of the test samples is not known: {exc.message}"
 
 
 def left_out(resolved: BoundRecipe, records: Records) -> list[str]:
