@@ -74,6 +74,19 @@ def in_words(lineage: Sequence[Ancestor]) -> str:
     return ", from ".join(map(_named, reversed(lineage))) or "nothing that is stated"
 
 
+def told(ancestor: Ancestor) -> str:
+    """All that is stated of one step, in a line."""
+    stated = [] if ancestor.digest == UNKNOWN else [ancestor.digest]
+    if isinstance(ancestor, Beginning):
+        source = [] if ancestor.weights in (RANDOM, FILE) else [ancestor.source]
+        licence = [] if ancestor.weights == RANDOM else [f"licence {ancestor.licence}"]
+        return ", ".join([_named(ancestor), *source, *licence, *stated])
+    task, strategy = (name.rpartition("/")[2] for name in (ancestor.task, ancestor.strategy))
+    classes = [f"{ancestor.classes} classes"] if ancestor.classes else []
+    trained = f"the run {ancestor.run}: {task} of {ancestor.data} by {strategy}, {ancestor.samples} training samples"
+    return ", ".join([trained, *classes, f"headstart {ancestor.headstart}", *stated])
+
+
 def _named(ancestor: Ancestor) -> str:
     if isinstance(ancestor, Training):
         return ancestor.data

@@ -27,6 +27,7 @@ from headstart.recipes.resolve import ResolvedRecipe, resolve_recipe
 from headstart.registry import Registry, load_registry
 from headstart.runs.evaluation import Labelled, OnProgress, documents, open_predictions, score
 from headstart.runs.folder import LARGEST_RESULT, RunFolder
+from headstart.runs.leaks import met_before
 from headstart.runs.reporting import SampleView, open_reporters, replay, told_progress
 from headstart.shown import Shown
 from headstart.specs import AUTO, PRETRAINED, DatasetRequest, Finding, Record, Records, TargetKind, WritesFiles
@@ -355,13 +356,10 @@ class Run(Shown):
         return [Labelled("test", checked.keys, ordered, checked.values, self._target_kind)], findings
 
     def _learned_from(self, rows: Sequence[SplitRow]) -> Iterator[Finding]:
-        """A warning where contents of other data are those of the run's own train or val."""
-        if not self.folder.split.is_file():
-            return
-        written = read_split(self.folder.split)
-        own = {row.content_hash for side in ("train", "val") for row in written.only(side).rows}
-        if known := sum(row.content_hash in own for row in rows):
-            message = f"{known} of {len(rows)} samples are among those that the run was trained or chosen on"
+        """A warning where contents of other data are those of train or val of the run, or of one it started from."""
+        for folder, known in met_before(rows, self.path):
+            which = "the run" if folder.path == self.path else f"{folder.path}, which the run started from,"
+            message = f"{known} of {len(rows)} samples are among those that {which} was trained or chosen on"
             yield Finding("warning", f"{message}: scores with them say little of new samples", known)
 
     @contextmanager

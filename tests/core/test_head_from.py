@@ -81,9 +81,7 @@ def test_before_any_update_kept_classes_are_answered_as_the_old_run_does(make, f
 
 def test_it_is_told_what_is_kept_added_and_left_out(make, finished, other):
     (note,) = (each.message for each in make(other).findings if "the head goes on" in each.message)
-    assert note == (
-        f"the head goes on from {finished.run.folder.artefact}: it keeps 2 (1, 2), adds 1 (3), leaves out 1 (0)"
-    )
+    assert note == (f"the head goes on from {finished.run.path}: it keeps 2 (1, 2), adds 1 (3), leaves out 1 (0)")
 
 
 def test_what_was_learned_is_not_solved_over(make, other):
@@ -143,7 +141,7 @@ def test_labels_of_several_a_sample_are_kept_by_name_too(finished, small_registr
 
 
 def test_a_run_goes_on_after_a_stop_to_the_same_bits_while_the_other_one_is_there(
-    finished, other, small_registry, tmp_path
+    finished, other, features, small_registry, tmp_path
 ):
     """A run that lost its artefact goes on from its last checkpoint."""
     import shutil
@@ -151,7 +149,8 @@ def test_a_run_goes_on_after_a_stop_to_the_same_bits_while_the_other_one_is_ther
     from headstart.runs.fitting import fit
 
     source, out = finished.copied(tmp_path / "source"), tmp_path / "run"
-    given = {"head_from": str(source.path), "strategy": "probe", "epochs": 2, "reporters": ("json",)}
+    network = {"backbone": "small/net", "weights": str(features)}
+    given = {**network, "head_from": str(source.path), "strategy": "probe", "epochs": 2, "reporters": ("json",)}
     fit(f"image_folder:{other}", out=str(out), registry=small_registry, **given)
     weights = (out / "artefact" / "weights.safetensors").read_bytes()
     shutil.rmtree(out / "artefact")
@@ -211,6 +210,14 @@ def test_features_that_the_head_does_not_know_are_warned_of(finished, other, sma
     )
     (told,) = (each for each in run.result["warnings"] if "was learned on other weights of the backbone" in each)
     assert "low/0/kernel" in told
+
+
+def test_test_samples_that_the_head_was_learned_on_are_counted(make, finished):
+    plan = make(finished.pictures, split_seed=1)
+    assert any(
+        f"test samples are among those that the run {finished.run.path}" in each.message for each in plan.findings
+    )
+    assert not any("test samples are among" in each.message for each in make(finished.pictures).findings)
 
 
 def test_no_class_in_common_ends_before_training(make, pictures_of, tmp_path):

@@ -9,10 +9,10 @@ from typing import Any
 
 from headstart.engine.network.saved import SavedNetwork
 from headstart.errors import UsageError
-from headstart.manifest import MANIFEST
 from headstart.recipe import Recipe
 from headstart.recipes.lookup import Choices, absolute
 from headstart.registry import Registry
+from headstart.runs.folder import RunFolder, how_to_go_on, trained_by
 from headstart.specs import PRETRAINED, BackboneSpec, TaskSpec, read_head
 
 
@@ -22,17 +22,22 @@ def open_head_source(ref: str, registry: Registry) -> SavedNetwork:
     Raises UsageError where `ref` is neither, or has no head, DataError where a file of it was altered.
     """
     path = Path(absolute(ref))
-    folder = next((each for each in (path / "artefact", path) if (each / MANIFEST).is_file()), None)
     if not path.is_dir():
         raise UsageError(f"no such run: {ref}", hint="name the folder of a finished run; restore it if it was moved")
-    if folder is None:
-        begun = (path / "recipe.toml").is_file()
-        way = f"go on with `headstart fit --resume --out {ref}`" if begun else "name a folder that `headstart fit` made"
+    run = trained_by(path)
+    folder = RunFolder(run or path)
+    if run is None or (folder.recipe.is_file() and not folder.result.is_file()):
+        way = how_to_go_on(Path(ref)) if folder.recipe.is_file() else "name a folder that `headstart fit` made"
         raise UsageError(f"{ref} is not a finished run", hint=way)
-    saved = SavedNetwork.load(folder, registry=registry)
+    saved = SavedNetwork.load(folder.artefact if folder.recipe.is_file() else run, registry=registry)
     if saved.blueprint.task is None:
         raise UsageError(f"{ref} holds a network without a head", hint="name a run that `headstart fit` made")
     return saved
+
+
+def run_of(source: SavedNetwork) -> Path:
+    """What to call it in messages: the run whose artefact it is, or that artefact."""
+    return trained_by(source.path) or source.path
 
 
 def implied_by(source: SavedNetwork, recipe: Recipe) -> Recipe:
@@ -51,7 +56,7 @@ def check_head_source(
     source: SavedNetwork, choices: Choices, options: Mapping[str, Any], *, task: TaskSpec, head: str
 ) -> None:
     """The run's head must be of this task and form, and its backbone built as this one. Raises UsageError."""
-    run, theirs = source.path, source.blueprint
+    run, theirs = run_of(source), source.blueprint
     if source.task_spec.name != task.name:
         raise UsageError(
             f"the head of {run} is for {source.task_spec.name}, and the task is {task.name}",

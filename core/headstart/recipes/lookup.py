@@ -20,6 +20,7 @@ from headstart.recipes.compatibility import (
 from headstart.recipes.option_tables import spellings
 from headstart.recipes.problems import Problems
 from headstart.registry import Registry
+from headstart.runs.folder import trained_by
 from headstart.specs import (
     AUTO,
     AugmentationSpec,
@@ -161,10 +162,16 @@ def _weights(name: str | None, backbone: BackboneSpec, problems: Problems) -> We
     if name == NONE or name in published:
         return published.get(name)
     path = Path(name).expanduser()
+    if run := trained_by(path):
+        message = f"{name} is what a run learned, with its preprocessing and its head"
+        problems.report("weights", message, f"leave out --weights, and start from the run: --backbone {run}")
+        return None
     if path.is_file():
         return path
     named_file = looks_like_path(name) or bool(path.suffix)
-    what = "no such file" if named_file else f"{backbone.name} has no such weights"
+    what = f"{backbone.name} has no such weights"
+    if named_file:
+        what = "a folder, not a weights file" if path.is_dir() else "no such file"
     hint = f"{suggestion(name, [*published, NONE])}; or the path of a weights file"
     problems.report("weights", f"{what}: {name}", hint)
     return None

@@ -11,6 +11,7 @@ from headstart.engine.network.saved import WEIGHTS, SavedNetwork
 from headstart.engine.network.stages import assign_arrays, is_statistic, read_arrays
 from headstart.errors import UsageError
 from headstart.lists import in_line
+from headstart.recipes.head_source import run_of
 from headstart.runs.planning import Plan
 from headstart.specs import HEAD, Finding, TakesOverHead, Task
 from headstart.weights.files import read_safetensors
@@ -28,10 +29,10 @@ def take_over_head(source: SavedNetwork, task: Task, network: Network) -> Findin
     head = network.stages[-1]
     learned = {name: array for name, array in _arrays(source).items() if name.startswith(f"{HEAD}/")}
     taken = task.take_over(source.task, learned, read_arrays([head]))
-    assign_arrays([head], taken.arrays, source=f"the head of {source.path}")
+    assign_arrays([head], taken.arrays, source=f"the head of {run_of(source)}")
     parts = (("keeps", taken.kept), ("adds", taken.added), ("leaves out", taken.left_out))
     told = ", ".join(f"{verb} {len(names)} ({in_line(names)})" for verb, names in parts if names)
-    return Finding("note", f"the head goes on from {source.path}: it {told}", len(taken.kept))
+    return Finding("note", f"the head goes on from {run_of(source)}: it {told}", len(taken.kept))
 
 
 def on_other_weights(plan: Plan) -> Iterator[str]:
@@ -45,7 +46,7 @@ def on_other_weights(plan: Plan) -> Iterator[str]:
     other = [name for name, array in ours.items() if name not in theirs or not np.array_equal(array, theirs[name])]
     if other:
         yield (
-            f"the head of {source.path} was learned on other weights of the backbone: {len(other)} of {len(ours)} "
+            f"the head of {run_of(source)} was learned on other weights of the backbone: {len(other)} of {len(ours)} "
             f"arrays differ ({in_line(other)}), so what it keeps may be worth little; without --backbone, those of the "
             "run are taken"
         )

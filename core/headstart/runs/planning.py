@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +25,7 @@ from headstart.data.reading import OnProgress
 from headstart.data.targets import build_target_kind, other_kind
 from headstart.data.views import Composed, View, check_mixing
 from headstart.engine.network.blueprint import BackboneUse, Blueprint, assets_of, digests_of
-from headstart.errors import DataError, UsageError
+from headstart.errors import DataError, HeadstartError, UsageError
 from headstart.host.discovery import installed_release
 from headstart.lineage import Lineage, lineage_of
 from headstart.options import describe_options
@@ -33,6 +33,8 @@ from headstart.recipes.phases import is_solvable
 from headstart.recipes.resolve import BoundRecipe, Ready, ResolvedRecipe, bind
 from headstart.registry import Registry
 from headstart.runs.continuing import changed_since
+from headstart.runs.folder import trained_by
+from headstart.runs.leaks import met_before
 from headstart.specs import (
     HEAD,
     PRETRAINED,
@@ -41,6 +43,7 @@ from headstart.specs import (
     Finding,
     FitsTargets,
     InputKind,
+    LocalFile,
     MixesTargets,
     Phase,
     Records,
@@ -237,6 +240,7 @@ def make_plan(
         warnings.append(
             f"the head has {head:,} numbers to learn from {rows:,} samples; --head {bound.task.heads[0]} is safer"
         )
+    warnings += _leaked(bound, data)
     spinning = spinning_findings(recipe.threads or available_threads()) if ready.choice.name == "torch" else []
     return Plan(
         resolved=bound,
@@ -335,6 +339,27 @@ def _verify_statistics(network: Network, phases: Sequence[Phase], batch_norm: st
         raise UsageError(
             f"--batch-norm {batch_norm} has nothing to act on: {where} no BatchNorm layer", hint="leave it out"
         )
+
+
+def _leaked(resolved: BoundRecipe, data: PreparedData) -> Iterator[str]:
+    """Warnings of test samples that the runs whose weights are taken, or whose head, were trained or chosen on."""
+    weights, head, taken = resolved.weights, resolved.head_source, []
+    if isinstance(weights, WeightsSpec) and isinstance(weights.origin, LocalFile):
+        taken.append(trained_by(Path(weights.origin.path)))
+    if head is not None:
+        taken.append(trained_by(head.path))
+    test = data.split.only("test").rows
+    for run in dict.fromkeys(taken) if test else ():
+        if run is None:
+            continue
+        try:
+            for folder, known in met_before(test, run):
+                yield (
+                    f"{known} of {len(test)} test samples are among those that the run {folder.path} was trained or "
+                    "chosen on: test figures flatter"
+                )
+        except HeadstartError as exc:
+            yield f"whether {run} was trained on some of the test samples is not known: {exc.message}"
 
 
 def left_out(resolved: BoundRecipe, records: Records) -> list[str]:
