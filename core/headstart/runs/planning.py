@@ -315,7 +315,10 @@ def _build_task(resolved: BoundRecipe, registry: Registry, data: PreparedData, k
             encoded(task, kind, data, np.arange(len(data.owners)), scratch)
         except DataError as exc:
             message = f"the pretrained head does not know these targets: {exc.message}"
-            hint = f"leave out --head {PRETRAINED}, and a new head is trained; a run's goes on with --head-from RUN"
+            hint = (
+                f"leave out --head {PRETRAINED}, or --continue, for a new head; --head-from RUN keeps what a run's head "
+                "knows and adds the rest"
+            )
             raise DataError(message, hint=hint) from exc
     mixing = [spec.name for spec in resolved.augmentations if spec.mixes]
     if mixing and not isinstance(task, MixesTargets):
