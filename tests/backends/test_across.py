@@ -12,7 +12,9 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 PLUGIN = Path(__file__).parents[1] / "small_plugin"
 COMMAND = [sys.executable, "-c", "from headstart_cli.main import run; run()"]
@@ -66,6 +68,34 @@ def test_a_model_trained_on_one_backend_answers_the_same_on_the_other(tmp_path, 
         assert theirs[key][1] == pytest.approx(values, abs=1e-4)
     spread = [value for _, values in ours.values() for value in values]
     assert max(spread) - min(spread) > 0.1
+
+
+@pytest.mark.parametrize(("trained", "used"), [("torch", "jax"), pytest.param("jax", "torch", marks=pytest.mark.slow)])
+def test_a_run_of_one_backend_is_a_source_on_the_other(tmp_path, trained, used):
+    first = headstart(
+        "fit", "digits", *SMALL, *TRAINED, "--backend", trained, "--out", "runs/x", "--json", cwd=tmp_path
+    )
+    chosen = (
+        "--backbone",
+        "runs/x",
+        "--strategy",
+        "probe",
+        "--limit",
+        "120",
+        "--split-seed",
+        "2",
+        "--reporter",
+        "json",
+    )
+    second = headstart("fit", "digits", *chosen, "--backend", used, "--out", "runs/y", "--json", cwd=tmp_path)
+
+    assert first["phases"][-1]["best_epoch"] > 0
+    ours, theirs = (load_file(tmp_path / "runs" / name / "artefact" / "weights.safetensors") for name in "xy")
+    frozen = [name for name in ours if not name.startswith("head/")]
+    assert len(frozen) == 15
+    assert all(np.array_equal(ours[name], theirs[name]) for name in frozen)
+    assert [each.get("run") for each in second["lineage"]] == [None, "x", "y"]
+    assert any("samples are among those that the run" in warning for warning in second["warnings"])
 
 
 @pytest.mark.parametrize("name", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])

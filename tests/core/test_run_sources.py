@@ -248,6 +248,26 @@ def test_a_run_is_resolved_without_numpy_and_without_a_framework(source):
     assert done.stdout.strip() == "runs/source []", done.stderr
 
 
+def test_its_details_and_a_dry_run_tell_how_it_reads_and_what_it_was_trained_on(second, pictures, backend, capsys):
+    from headstart_cli.main import run_arguments
+
+    assert run_arguments(["backbones", "runs/second", "--backend", backend]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for part in (
+        "trained: Apache-2.0,",
+        "began as: random weights then: the run source: classification of digits by lp_ft, 51 training samples, 10",
+        "then: the run second: classification of pictures by lp_ft, 19 training samples, 2 classes,",
+        "head: linear of classification/classification, taken with --head pretrained",
+        "samples are read by image/image with size=24, where you say nothing else",
+    ):
+        assert part in text
+
+    assert run_arguments(["fit", "pictures", "--backbone", "runs/second", "--backend", backend, "--dry-run"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "input.size 24 from runs/second" in text
+    assert "Lineage of the weights: pictures, from digits, from random weights; licence Apache-2.0" in text
+
+
 def test_the_artefact_folder_by_itself_is_a_source_too(source, small_registry, tmp_path):
     own = small_registry.resolve_backbone(str(source.path))
     assert small_registry.resolve_backbone(str(source.folder.artefact)) == own

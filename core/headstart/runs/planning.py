@@ -316,8 +316,8 @@ def _build_task(resolved: BoundRecipe, registry: Registry, data: PreparedData, k
         except DataError as exc:
             message = f"the pretrained head does not know these targets: {exc.message}"
             hint = (
-                f"leave out --head {PRETRAINED}, or --continue, for a new head; --head-from RUN keeps what a run's head "
-                "knows and adds the rest"
+                f"leave out --head {PRETRAINED}, or --continue, for a new head; --head-from RUN keeps what a run's "
+                "head knows and adds the rest"
             )
             raise DataError(message, hint=hint) from exc
     mixing = [spec.name for spec in resolved.augmentations if spec.mixes]
