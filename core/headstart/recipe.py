@@ -79,7 +79,7 @@ class Recipe(Shown):
         example="mlp:512",
     )
     head_from: str | None = setting(
-        None, "A finished run whose head goes on in the new one, for the classes that both know.", example="runs/mine"
+        None, "A finished run whose head goes on in the new one, for what both know.", example="runs/mine"
     )
     augment: tuple[str, ...] = setting(("none",), "How training samples vary.")
     views: int | None = setting(

@@ -158,6 +158,13 @@ def test_samples_that_changed_since_are_counted(finished, small_registry, tmp_pa
     assert f"as {first.path} had them: 2 gone, 1 new, 1 changed" in told
 
 
+def test_a_split_that_cannot_be_read_any_more_is_told_and_stops_nothing(finished, small_registry, tmp_path):
+    source = finished.copied(tmp_path / "source")
+    source.folder.split.write_text("damaged")
+    run = fit(continue_from=source.path, epochs=1, out=str(tmp_path / "run"), registry=small_registry)
+    assert any(f"as {source.path} had them is not known" in each for each in run.result["warnings"])
+
+
 def test_a_head_in_closed_form_has_nothing_to_go_on_with(solved, small_registry):
     with pytest.raises(UsageError, match="solved for its head in closed form") as caught:
         recipe_from(solved.path, small_registry)

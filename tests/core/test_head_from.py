@@ -240,6 +240,22 @@ def test_what_does_not_fit_the_head_is_told_before_data_is_read(make, finished, 
         make(finished.pictures, **settings)
 
 
+def test_a_backbone_with_other_options_is_refused(make, finished, small_registry):
+    from dataclasses import replace
+
+    from headstart.errors import UsageError
+    from headstart.recipes.head_source import check_head_source, open_head_source
+
+    resolved = make(finished.pictures).resolved
+    source = open_head_source(str(finished.run.path), small_registry)
+    other = replace(source, blueprint=replace(source.blueprint, backbone_options={"width": 2}))
+    given = {"task": resolved.task, "head": resolved.head}
+
+    check_head_source(source, resolved, resolved.options, **given)
+    with pytest.raises(UsageError, match=r"was learned on small/net with \{'width': 2\}, and here it has"):
+        check_head_source(other, resolved, resolved.options, **given)
+
+
 def test_a_folder_without_a_finished_run_is_told_with_the_way_on(make, other, tmp_path):
     with pytest.raises(RecipeError, match=r"no such run: .*/nowhere"):
         make(other, head_from=str(tmp_path / "nowhere"))

@@ -13,7 +13,7 @@ from typing import Any
 
 from headstart.data.split_file import Split, read_split
 from headstart.documents import read_object
-from headstart.errors import Problem, RecipeError, UsageError
+from headstart.errors import HeadstartError, Problem, RecipeError, UsageError
 from headstart.recipe import LEFT_TO_THE_STRATEGY, SETTINGS, Recipe, split_key
 from headstart.recipes.build import recipe_of_run
 from headstart.recipes.lookup import absolute
@@ -139,9 +139,14 @@ def changed_since(bound: BoundRecipe, split: Split) -> Iterator[Finding]:
     run = None if bound.pretrained_head is None else trained_by(Path(str(bound.recipe.backbone)))
     if run is None or not (folder := RunFolder(run)).split.is_file():
         return
-    if recipe_of_run(folder.recipe).data != bound.recipe.data:
+    try:
+        is_same, earlier = recipe_of_run(folder.recipe).data == bound.recipe.data, read_split(folder.split)
+    except HeadstartError as exc:
+        yield Finding("warning", f"whether the samples are as {run} had them is not known: {exc.message}")
         return
-    before, now = ({row.key: row for row in each.rows} for each in (read_split(folder.split), split))
+    if not is_same:
+        return
+    before, now = ({row.key: row for row in each.rows} for each in (earlier, split))
     both = before.keys() & now.keys()
     counts = {
         "gone": len(before.keys() - both),
