@@ -197,8 +197,11 @@ def test_a_run_goes_on_only_from_the_weights_that_it_began_with(place, source, s
     shutil.copytree(source.path, began)
     data = f"image_folder:{pictures}"
     fit(data, backbone=str(began), out=str(begun), registry=small_registry, **QUICK)
-    (begun / "result.json").unlink()
+    result = (begun / "result.json").read_text()
     shutil.rmtree(began)
+    assert fit(out=str(begun), resume=True, registry=small_registry).result == json.loads(result)  # it is finished
+
+    (begun / "result.json").unlink()
     with pytest.raises(UsageError, match=f"began from {began}, which is not there any more"):
         fit(out=str(begun), resume=True, registry=small_registry)
 
