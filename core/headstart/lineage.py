@@ -13,14 +13,18 @@ from typing import Any
 
 from headstart.errors import DataError
 from headstart.host.typing_checks import mismatch
+from headstart.lists import in_line
 from headstart.manifest import sha256
-from headstart.specs import Ancestor, BackboneSpec, Beginning, Training, WeightsSpec
+from headstart.specs import HEAD, Ancestor, BackboneSpec, Beginning, Training, WeightsSpec
 
 LINEAGE = "lineage"
 """Its key in an artefact's manifest, in result.json and in environment.json."""
 UNKNOWN = "unknown"
 RANDOM, FILE = "none", "file"
 """What `Beginning.weights` says of random weights, and of a file of the user's."""
+
+MOST_STAGES = 16
+"""Those that learned which a line names."""
 
 Lineage = tuple[Ancestor, ...]
 
@@ -60,13 +64,17 @@ def read_lineage(written: Any, where: str) -> Lineage:
     for each in written if isinstance(written, list) else [written]:
         kind = Training if isinstance(each, dict) and "run" in each else Beginning
         try:
-            ancestor: Ancestor = kind(**each)
-        except TypeError as exc:
+            ancestor: Ancestor = kind(**{name: _listed(value) for name, value in dict(each).items()})
+        except (TypeError, ValueError) as exc:
             raise DataError(f"{where}: its lineage has an entry that is none: {exc}") from exc
         if wrong := mismatch(ancestor, kind):
             raise DataError(f"{where}: its lineage has an entry that {wrong}")
         found.append(ancestor)
     return tuple(found)
+
+
+def _listed(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def in_words(lineage: Sequence[Ancestor]) -> str:
@@ -82,14 +90,16 @@ def told(ancestor: Ancestor) -> str:
         licence = [] if ancestor.weights == RANDOM else [f"licence {ancestor.licence}"]
         return ", ".join([_named(ancestor), *source, *licence, *stated])
     task, strategy = (name.rpartition("/")[2] for name in (ancestor.task, ancestor.strategy))
+    stages = f" ({in_line(ancestor.stages, MOST_STAGES)})" if ancestor.stages else ""
     classes = [f"{ancestor.classes} classes"] if ancestor.classes else []
-    trained = f"the run {ancestor.run}: {task} of {ancestor.data} by {strategy}, {ancestor.samples} training samples"
-    return ", ".join([trained, *classes, f"headstart {ancestor.headstart}", *stated])
+    trained = f"the run {ancestor.run}: {task} of {ancestor.data} by {strategy}{stages}"
+    samples = f"{ancestor.samples} training samples"
+    return ", ".join([trained, samples, *classes, f"headstart {ancestor.headstart}", *stated])
 
 
 def _named(ancestor: Ancestor) -> str:
     if isinstance(ancestor, Training):
-        return ancestor.data
+        return ancestor.data + (" (the head alone)" if ancestor.stages == (HEAD,) else "")
     if ancestor.weights == RANDOM:
         return "random weights"
     if ancestor.weights == FILE:

@@ -95,6 +95,7 @@ def test_a_run_of_one_backend_is_a_source_on_the_other(tmp_path, trained, used):
     assert len(frozen) == 15
     assert all(np.array_equal(ours[name], theirs[name]) for name in frozen)
     assert [each.get("run") for each in second["lineage"]] == [None, "x", "y"]
+    assert [each.get("stages") for each in second["lineage"]] == [None, ["low", "middle", "top", "head"], ["head"]]
     assert any("samples are among those that the run" in warning for warning in second["warnings"])
 
 

@@ -1,6 +1,7 @@
 """What weights were trained on: how they began is stated, kept as plain values, and told in words."""
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,8 @@ from headstart.specs import Beginning, Training
 
 BEGUN = Beginning(backbone="a/net", weights="imagenet", source="its authors", licence="MIT", digest="sha256:ab")
 RUN = Training(
-    run="x", data="flowers", task="classification/classification", strategy="strategies/lp_ft", samples=40, classes=3,
+    run="x", data="flowers", task="classification/classification", strategy="strategies/lp_ft",
+    stages=("top", "head"), samples=40, classes=3,
     headstart="0.2.0", digest="unknown",
 )  # fmt: skip
 
@@ -50,9 +52,10 @@ def test_every_licence_of_what_weights_began_with_is_named_once():
 def test_it_is_read_as_it_was_written():
     assert read_lineage(as_documents([BEGUN, RUN]), "here") == (BEGUN, RUN)
     assert in_words([BEGUN, RUN]) == "flowers, from imagenet of a/net"
+    assert in_words([BEGUN, replace(RUN, stages=("head",))]) == "flowers (the head alone), from imagenet of a/net"
     assert told(BEGUN) == "imagenet of a/net, its authors, licence MIT, sha256:ab"
     assert told(RUN) == (
-        "the run x: classification of flowers by lp_ft, 40 training samples, 3 classes, headstart 0.2.0"
+        "the run x: classification of flowers by lp_ft (top, head), 40 training samples, 3 classes, headstart 0.2.0"
     )
 
 

@@ -197,8 +197,11 @@ def test_a_run_goes_on_only_from_the_weights_that_it_began_with(place, source, s
     shutil.copytree(source.path, began)
     data = f"image_folder:{pictures}"
     fit(data, backbone=str(began), out=str(begun), registry=small_registry, **QUICK)
-    (begun / "result.json").unlink()
+    result = (begun / "result.json").read_text()
     shutil.rmtree(began)
+    assert fit(out=str(begun), resume=True, registry=small_registry).result == json.loads(result)  # it is finished
+
+    (begun / "result.json").unlink()
     with pytest.raises(UsageError, match=f"began from {began}, which is not there any more"):
         fit(out=str(begun), resume=True, registry=small_registry)
 
@@ -255,8 +258,8 @@ def test_its_details_and_a_dry_run_tell_how_it_reads_and_what_it_was_trained_on(
     text = " ".join(capsys.readouterr().out.split())
     for part in (
         "trained: Apache-2.0,",
-        "began as: random weights then: the run source: classification of digits by lp_ft, 51 training samples, 10",
-        "then: the run second: classification of pictures by lp_ft, 19 training samples, 2 classes,",
+        "began as: random weights then: the run source: classification of digits by lp_ft (low, middle, top, head), 51",
+        "then: the run second: classification of pictures by lp_ft (low, middle, top, head), 19",
         "head: linear of classification/classification, taken with --head pretrained",
         "samples are read by image/image with size=24, where you say nothing else",
     ):

@@ -4,7 +4,7 @@ it, evaluate, conclude."""
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,7 @@ from headstart.engine.train.bn_stats import reestimate, statistics_of
 from headstart.engine.train.checkpoints import Checkpoints
 from headstart.engine.train.context import TrainContext, training_precision
 from headstart.engine.train.phases import run_phases
+from headstart.engine.train.state import PhaseResult
 from headstart.environment import describe, versions
 from headstart.errors import HeadstartError
 from headstart.eventlog import EventLog
@@ -222,7 +223,7 @@ def conclude(
     if isinstance(plan.task, Calibrates) and last.found:
         plan = dataclasses.replace(plan, task=plan.task.calibrated(last.found))
     resolved, weights = plan.resolved, plan.resolved.weights
-    lineage = (*plan.lineage, trained(plan, folder))
+    lineage = (*plan.lineage, trained(plan, folder, results))
     facts = {
         "versions": versions(),
         "backend": plan.backend,
@@ -292,15 +293,16 @@ def conclude(
     log.sync()
 
 
-def trained(plan: Plan, folder: RunFolder) -> Training:
+def trained(plan: Plan, folder: RunFolder, results: Sequence[PhaseResult]) -> Training:
     """This run, as the last step of what its weights were trained on. Their digest is that of the artefact's manifest,
     which lists it."""
-    resolved = plan.resolved
+    resolved, learned = plan.resolved, {stage for each in results for stage in each.learned}
     return Training(
         run=folder.path.absolute().name,
         data=Path(resolved.reference).name if resolved.reference else resolved.dataset.short_name,
         task=resolved.task.name,
         strategy=resolved.strategy.name,
+        stages=tuple(stage for stage in plan.network.names if stage in learned),
         samples=plan.data.split.counts["train"],
         classes=len(plan.task.summary().get("classes", ())),
         headstart=installed_version(),

@@ -48,7 +48,7 @@ class RunFolder:
 def trained_by(path: Path) -> Path | None:
     """The run folder whose artefact, or artefact's weights, `path` names, or else that artefact; None where `path`
     is nothing of that kind. A run folder names its own artefact."""
-    for artefact in (path, RunFolder(path).artefact, path.parent):
+    for artefact in (path, RunFolder(path).artefact, *([path.parent] if path.is_file() else [])):
         if artefact.is_dir() and is_artefact(artefact):
             run = RunFolder(artefact.parent)
             return run.path if run.artefact == artefact and run.recipe.is_file() else artefact

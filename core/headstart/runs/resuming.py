@@ -56,7 +56,6 @@ def taken_up(stated: Recipe, registry: Registry) -> Recipe:
             )
         return stated
     own = recipe_of_run(folder.recipe)
-    _verify_there(own, folder)
     given = Problems(stated)
     named = own.table("input").get(KIND)
     kind = None if named is None else registry.input_kind(name=str(named))
@@ -65,13 +64,16 @@ def taken_up(stated: Recipe, registry: Registry) -> Recipe:
     if problems:
         raise RecipeError(problems)
     # A run goes on with its own backend, whatever KERAS_BACKEND says: as if it had been asked for by a flag.
-    return replace(own, out=stated.out, origins={**own.origins, "backend": "flag --backend"})
+    recipe = replace(own, out=stated.out, origins={**own.origins, "backend": "flag --backend"})
+    if not is_finished(recipe):
+        _verify_source_there(recipe, folder)
+    return recipe
 
 
-def _verify_there(own: Recipe, folder: RunFolder) -> None:
-    """Raise UsageError where the folder is gone that the run's backbone was read from: only its own layers that learn
-    are in its checkpoints."""
-    source = own.backbone
+def _verify_source_there(recipe: Recipe, folder: RunFolder) -> None:
+    """Raise UsageError where the folder is gone that the run's backbone was read from: what is frozen is in no
+    checkpoint."""
+    source = recipe.backbone
     if source is not None and Path(source).is_absolute() and not Path(source).exists():
         raise UsageError(
             f"{folder.path} began from {source}, which is not there any more",

@@ -129,14 +129,16 @@ class Beginning:
 class Training:
     """One run that weights came out of: the name of its folder, what it learned from, and how.
 
-    `samples` are those that it trained on; `classes` counts them, 0 where its task has none. `digest` is
-    "ALGORITHM:HEX" of the weights that came out, or "unknown".
+    `stages` are those of its network that learned, of a probe the head alone. `samples` are those that it trained on;
+    `classes` counts them, 0 where its task has none. `digest` is "ALGORITHM:HEX" of the weights that came out, or
+    "unknown".
     """
 
     run: str
     data: str
     task: str
     strategy: str
+    stages: tuple[str, ...]
     samples: int
     classes: int
     headstart: str

@@ -175,8 +175,8 @@ def test_the_page_says_what_the_weights_were_trained_on_where_the_result_does(ru
         [
             Beginning(backbone="a/net", weights="imagenet", source="<its authors>", licence="MIT", digest="unknown"),
             Training(
-                run="x", data="flowers", task="t/classes", strategy="s/probe", samples=40, classes=3, headstart="0.2",
-                digest="sha256:ab",
+                run="x", data="flowers", task="t/classes", strategy="s/probe", stages=("head",), samples=40, classes=3,
+                headstart="0.2", digest="sha256:ab",
             ),
         ]
     )  # fmt: skip
