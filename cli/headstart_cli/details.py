@@ -19,7 +19,10 @@ ORIGINS = ("PackageFile", "RemoteFile", "LocalFile", "FetchedFile")
 """What a weights file can come from: told apart in JSON by their names."""
 INTERNAL = ("name", "summary", "api", "options", "build")
 """Fields of a spec that are shown elsewhere or mean nothing to a user."""
-SHOWN_APART = ("stages", "features", "weights", "preprocess", "refuses", "tiny", "tiny_size", "version", "given")
+SHOWN_APART = (
+    *("stages", "features", "weights", "preprocess", "refuses", "tiny", "tiny_size", "version", "given"),
+    "reading",
+)
 """Those of a backbone that `show_backbone` shows, or that mean nothing to a user."""
 
 
@@ -187,6 +190,8 @@ def _origin(origin: Any) -> str:
 
 
 def _show_weights(spec: BackboneSpec) -> None:
+    from headstart.lineage import told
+
     print_heading("weights")
     for weights in spec.weights:
         size = f"{weights.size / 1e6:.1f} MB" if weights.size else "size unknown"
@@ -197,6 +202,11 @@ def _show_weights(spec: BackboneSpec) -> None:
             print_text(f"  {name}: {_origin(origin)}")
         if weights.head is not None:
             print_text(f"  head: {weights.head.head} of {weights.head.task}, taken with --head {PRETRAINED}")
+        for number, ancestor in enumerate(weights.lineage):
+            print_text(f"  {'then' if number else 'began as'}: {told(ancestor)}")
         print_text(f"  preprocessing: {cell(dict(weights.preprocess))}")
+    if spec.reading is not None:
+        chosen = ", ".join(f"{name}={value}" for name, value in spec.reading.options.items()) or "its defaults"
+        print_text(f"samples are read by {spec.reading.kind} with {chosen}, where you say nothing else")
     print_text("none: random weights, calibrated; or a weights file")
     print_text(f"  preprocessing: {cell(dict(spec.preprocess))}")

@@ -33,6 +33,12 @@ Head = Annotated[
         "mean. Or those of the weights.",
     ),
 ]
+HeadFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--head-from", metavar="RUN", help="A finished run whose head goes on: its classes stay, new ones are added."
+    ),
+]
 Augment = Annotated[
     list[str] | None,
     typer.Option("--augment", metavar="NAME", help="How training samples vary. Can be repeated."),
@@ -83,6 +89,7 @@ def fit(
     strategy: Strategy = None,
     train: Train = None,
     head: Head = None,
+    head_from: HeadFrom = None,
     augment: Augment = None,
     views: Views = None,
     epochs: Annotated[int | None, typer.Option("--epochs", metavar="N", help="Epochs of the gradient phase.")] = None,
@@ -106,6 +113,12 @@ def fit(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in --out from its last checkpoint.")
     ] = False,
+    continue_: Annotated[
+        str | None,
+        typer.Option(
+            "--continue", metavar="RUN", help="Go on with a finished run in a new one; what is not given is as it was."
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, and stop.")] = False,
     as_json: AsJson = False,
     disable_plugin: DisablePlugins = None,
@@ -120,6 +133,10 @@ def fit(
 
     registry = registry_without(disable_plugin)
     stated = build_recipe(flags=flags, file=recipe, sets=tuple(set_ or ()))
+    if continue_ is not None:
+        from headstart.runs.continuing import continued
+
+        stated = continued(stated, continue_, registry, resume=resume)
     if dry_run:
         from headstart_cli.dry_run import show
 

@@ -45,7 +45,8 @@ def backbones(
 
     registry = registry_without(disable_plugin)
     spec = registry.resolve_backbone(name)
-    options = flagged_options(registry.input_kind(takes=spec.takes), flags) if flags else None
+    kind = registry.input_for(spec)
+    options = flagged_options(kind, flags, spec.input_options(kind)) if flags else None
     use = BackboneUse(spec, input_options=options)
     show_backbone(registry, use, backend, layers=layers, as_json=as_json)
 

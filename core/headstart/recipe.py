@@ -83,6 +83,9 @@ class Recipe(Shown):
         "pretrained: those that come with the weights.",
         example="mlp:512",
     )
+    head_from: str | None = setting(
+        None, "A finished run whose head goes on in the new one, for what both know.", example="runs/mine"
+    )
     augment: tuple[str, ...] = setting(("none",), "How training samples vary.")
     views: int | None = setting(
         None,

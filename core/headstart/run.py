@@ -20,13 +20,14 @@ from headstart.data.targets import build_target_kind, other_kind
 from headstart.documents import plain, read_object
 from headstart.errors import REFUSED, DataError, UsageError
 from headstart.host.registry import looks_like_path
-from headstart.recipe import Recipe
+from headstart.recipe import LEFT_TO_THE_STRATEGY, Recipe
 from headstart.recipes.build import build_recipe, recipe_of_run
 from headstart.recipes.file import verify_form
 from headstart.recipes.resolve import ResolvedRecipe, resolve_recipe
 from headstart.registry import Registry, load_registry
 from headstart.runs.evaluation import Labelled, OnProgress, documents, open_predictions, score
 from headstart.runs.folder import LARGEST_RESULT, RunFolder
+from headstart.runs.leaks import met_before
 from headstart.runs.reporting import SampleView, open_reporters, replay, told_progress
 from headstart.shown import Shown
 from headstart.specs import AUTO, PRETRAINED, DatasetRequest, Finding, Record, Records, TargetKind, WritesFiles
@@ -115,22 +116,25 @@ class Run(Shown):
 
     def _from_the_artefact(self, recipe: Recipe) -> Recipe:
         """`recipe` with the network as the artefact is built: by a registered name, without weights, and so with a head
-        of its own.
+        of its own. Nothing is planned any more: a strategy could find no use for what it was told of another head.
 
         Reporters that are not installed here are left out: answers do not need them.
         """
         known = {name for spec in self.registry.specs("reporters") for name in (spec.name, spec.short_name)}
         gone = {f"reporter.{name}" for name in recipe.reporters or () if name not in known}
         gone |= {f"reporter.{name.rpartition('/')[2]}" for name in gone}
-        options = {table: values for table, values in recipe.options.items() if table not in gone}
+        options = {table: values for table, values in recipe.options.items() if table not in {*gone, "strategy"}}
+        of_the_plan: dict[str, Any] = dict.fromkeys(("strategy", *LEFT_TO_THE_STRATEGY))
         return dataclasses.replace(
             recipe,
             weights="none",
             head=self.artefact.blueprint.head if recipe.head == PRETRAINED else recipe.head,
+            head_from=None,
             engine=AUTO,
             backbone=self.artefact.blueprint.backbone.name,
             reporters=tuple(name for name in recipe.reporters or () if name in known),
             options={**options, "backbone": self.recipe.table("backbone")},
+            **of_the_plan,
         )
 
     def use_backend(self, backend: str | None) -> str:
@@ -364,13 +368,10 @@ class Run(Shown):
         return [Labelled("test", checked.keys, ordered, checked.values, self._target_kind)], findings
 
     def _learned_from(self, rows: Sequence[SplitRow]) -> Iterator[Finding]:
-        """A warning where contents of other data are those of the run's own train or val."""
-        if not self.folder.split.is_file():
-            return
-        written = read_split(self.folder.split)
-        own = {row.content_hash for side in ("train", "val") for row in written.only(side).rows}
-        if known := sum(row.content_hash in own for row in rows):
-            message = f"{known} of {len(rows)} samples are among those that the run was trained or chosen on"
+        """A warning where contents of other data are those of train or val of the run, or of one it started from."""
+        for folder, known in met_before(rows, self.path):
+            which = "the run" if folder.path == self.path else f"{folder.path}, which the run started from,"
+            message = f"{known} of {len(rows)} samples are among those that {which} was trained or chosen on"
             yield Finding("warning", f"{message}: scores with them say little of new samples", known)
 
     @contextmanager

@@ -93,7 +93,8 @@ def bench(
 
 def _use(spec: BackboneSpec, registry: Registry, flags: Mapping[str, Any]) -> BackboneUse:
     """The first of its published weights where they are at hand, else random ones; its input kind as `flags` say."""
-    options = flagged_options(registry.input_kind(takes=spec.takes), flags)
+    kind = registry.input_for(spec)
+    options = flagged_options(kind, flags, spec.input_options(kind))
     weights = next(iter(spec.weights), None)
     try:
         if weights is not None:

@@ -165,6 +165,32 @@ class SolvesHead(Protocol):
         """The solver of `solved` at its strength, on other rows: a refit on train and val together."""
 
 
+@dataclass(frozen=True)
+class TakenOver:
+    """The first weights of a new head, of which some were learned in another run: `arrays` as TakesOverHead says, and
+    which answers it `kept`, which it `added` to those and which it `left_out`, by name; `kept` is never empty.
+    """
+
+    arrays: Mapping[str, np.ndarray]
+    kept: Sequence[str]
+    added: Sequence[str] = ()
+    left_out: Sequence[str] = ()
+
+
+@runtime_checkable
+class TakesOverHead(Protocol):
+    """What a Task offers too whose head can begin as that of a finished run: `--head-from RUN`."""
+
+    def take_over(self, other: Task, learned: Mapping[str, np.ndarray], first: Mapping[str, np.ndarray]) -> TakenOver:
+        """The first weights of this task's head, from those that the head of `other` has `learned`.
+
+        `other` is the run's task, of the same TaskSpec, bound to its labels; `learned` and `first`, what this head
+        begins with otherwise, hold all weights of the two heads by our names, `head/index/role`, and so do the
+        `arrays` that come back, of the shapes of `first`. An answer that both know is then what it was, in its own
+        unit. Raises DataError where nothing can be kept, or naming two shapes that do not fit.
+        """
+
+
 @runtime_checkable
 class FitsTargets(Protocol):
     """What a Task offers too that reads numbers off the training split: priors of classes, a scale of targets."""

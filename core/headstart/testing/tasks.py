@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from headstart.specs import (
+    HEAD,
     Calibrates,
     Evaluation,
     Facts,
@@ -19,6 +20,8 @@ from headstart.specs import (
     MixesTargets,
     PoolsRows,
     SolvesHead,
+    Stage,
+    TakesOverHead,
     Task,
     TaskRequest,
     WritesFiles,
@@ -345,6 +348,29 @@ class TaskAnswered(TaskSubject):
             sound = first.ndim == axes and str(first.dtype) == "float32" and _is_finite(first)
             self._require(sound, f"its {name} has the shape {first.shape} and type {first.dtype}", "See Solved.")
             self._require(np.array_equal(first, again), f"solved twice, its {name} differs", PURE)
+
+    def test_a_head_that_goes_on_from_one_of_its_own_labels_is_that_head(self) -> None:
+        """Where it is a TakesOverHead: of a task with the same labels all is kept, to the bit, and nothing is added."""
+        import numpy as np
+
+        task = self._task()
+        if not isinstance(task, TakesOverHead):
+            return
+        for name in self._heads():
+            model = self._head(name)
+            from headstart.engine.network.stages import read_arrays
+
+            first = read_arrays([Stage(HEAD, model)])
+            learned = {each: array + np.ones_like(array) for each, array in first.items()}
+            with self._raising(f"taking over the head {name!r}", "Correct `take_over`."):
+                taken = task.take_over(self._rebuilt(task), learned, first)
+            odd = [each for each in {**first, **taken.arrays} if not is_same(taken.arrays.get(each), learned.get(each))]
+            self._require_none(odd, f"of the head {name!r} {{odd}} are not what was learned", "Keep what both know.")
+            told = (tuple(taken.added), tuple(taken.left_out))
+            self._require(taken.kept, f"of the head {name!r} nothing is kept", "Name it, or raise a DataError.")
+            self._require(
+                told == ((), ()), f"of the head {name!r} it adds and leaves out {told}", "Both know the same."
+            )
 
     def _heads(self) -> Sequence[str]:
         return self.spec.heads if self.heads is None else self.heads

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.documents import FILE_NAMES, as_text
 from headstart.errors import HeadstartError
 from headstart.events import RunFinished
+from headstart.lineage import LINEAGE, read_lineage, told
 from headstart.specs import Reporter, ReporterRequest, RunView
 from headstart_plugins.reporters import HtmlOptions
 from headstart_plugins.reporters import _phrases as say
@@ -175,6 +176,7 @@ def page(history: History, finished: RunFinished, run: RunView, *, options: Html
         recipe=_read(run.path / "recipe.toml"),
         environment=list(_flatten("", json.loads(text))) if text else [],
         calibration=result.get("calibration") or {},
+        lineage=[told(each) for each in read_lineage(result.get(LINEAGE) or [], "result.json")],
         command=f"headstart fit --recipe {shlex.quote(str(run.path / 'recipe.toml'))} --out NEW_FOLDER",
         **_per_class(result, options),
     )

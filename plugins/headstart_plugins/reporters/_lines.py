@@ -39,10 +39,12 @@ def header(event: RunStarted) -> Rows:
     """What runs: label and text of each row."""
     shown = ", ".join(say.printable(name) for name in event.classes[:10])
     more = f", ... ({len(event.classes)} in all)" if len(event.classes) > 10 else ""
+    lineage = [("from", say.printable(f"{event.backbone}: {event.lineage}"))] if event.lineage else []
     return [
         ("run", say.printable(event.run)),
         ("backbone", say.printable(event.backbone)),
         ("weights", say.printable(event.weights)),
+        *lineage,
         ("backend", event.backend),
         (
             "task",

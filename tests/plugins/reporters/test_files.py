@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from headstart.events import EpochDone, PhaseDone, RunFinished
-from headstart.specs import Preview, ReporterRequest
+from headstart.lineage import as_documents
+from headstart.specs import Beginning, Preview, ReporterRequest, Training
 from headstart_plugins.reporters import CurvesOptions, HtmlOptions, register_reporters
 
 SPECS = {spec.short_name: spec for spec in register_reporters()}
@@ -167,6 +168,25 @@ def test_the_page_holds_figures_intervals_baseline_and_how_to_repeat(written):
     assert "scale" in page.attributes("class")
     assert "3 images were converted from CMYK" in text
     assert "Notes 4 images <turned>as their\\x07 EXIF says" in text
+
+
+def test_the_page_says_what_the_weights_were_trained_on_where_the_result_does(run):
+    lineage = as_documents(
+        [
+            Beginning(backbone="a/net", weights="imagenet", source="<its authors>", licence="MIT", digest="unknown"),
+            Training(
+                run="x", data="flowers", task="t/classes", strategy="s/probe", stages=("head",), samples=40, classes=3,
+                headstart="0.2", digest="sha256:ab",
+            ),
+        ]
+    )  # fmt: skip
+    *before, finished = run.events()
+    told = [*before, replace(finished, result={**finished.result, "lineage": lineage})]
+    text = " ".join("".join(page_of(run, events=told).text).split())
+    assert (
+        "What its weights were trained on imagenet of a/net, <its authors>, licence MIT the run x: classes of" in text
+    )
+    assert "What its weights were trained on" not in "".join(page_of(run).text)
 
 
 def test_a_metric_without_a_scale_has_no_mark_that_a_caption_speaks_of(run):
