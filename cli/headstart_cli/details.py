@@ -11,13 +11,18 @@ from headstart.specs import PRETRAINED, BackboneSpec, EngineSpec, Spec
 from headstart_cli.output import cell, print_heading, print_json, print_table, print_text, say
 
 if TYPE_CHECKING:
+    from headstart.engine.network.blueprint import BackboneUse
     from headstart.registry import Registry
 
+Rows = list[dict[str, Any]]
 ORIGINS = ("PackageFile", "RemoteFile", "LocalFile", "FetchedFile")
 """What a weights file can come from: told apart in JSON by their names."""
 INTERNAL = ("name", "summary", "api", "options", "build")
 """Fields of a spec that are shown elsewhere or mean nothing to a user."""
-SHOWN_APART = ("stages", "features", "weights", "preprocess", "refuses", "tiny", "tiny_size", "version", "given")
+SHOWN_APART = (
+    *("stages", "features", "weights", "preprocess", "refuses", "tiny", "tiny_size", "version", "given"),
+    "reading",
+)
 """Those of a backbone that `show_backbone` shows, or that mean nothing to a user."""
 
 
@@ -90,14 +95,17 @@ def _accepted(option: Mapping[str, Any]) -> str:
     return f"at most {high:g}" if high is not None else ""
 
 
-def show_backbone(registry: Registry, spec: BackboneSpec, backend: str | None, *, as_json: bool) -> None:
-    """Print everything about a backbone; it is built for its shapes where a backend is installed."""
-    rows = _built_stages(registry, spec, backend)
+def show_backbone(registry: Registry, use: BackboneUse, backend: str | None, *, layers: bool, as_json: bool) -> None:
+    """Print everything about a backbone, each of its `layers` too if asked; it is built for its shapes where a backend
+    is installed."""
+    spec, (rows, listed) = use.spec, _built(registry, use, backend)
     if as_json:
-        print_json({**document(registry, spec), "built": rows})
+        print_json({**document(registry, spec), "built": rows, **({"layers": listed} if layers else {})})
         return
     show_details(registry, spec, skip=SHOWN_APART)
     _show_stages(spec, rows)
+    if layers and listed is not None:
+        _show_layers(listed)
     print_heading("features that tasks can ask for")
     print_table(
         ("feature", "axes", "channels", "stride", "stage"),
@@ -108,30 +116,34 @@ def show_backbone(registry: Registry, spec: BackboneSpec, backend: str | None, *
         print_text(f"does not run on {name}: {reason}")
 
 
-def _built_stages(registry: Registry, spec: BackboneSpec, backend: str | None) -> list[dict[str, Any]] | None:
-    """Layers, parameters and output shapes by stage; None, said on stderr, where it cannot be built here."""
+def _built(registry: Registry, use: BackboneUse, backend: str | None) -> tuple[Rows | None, Rows | None]:
+    """What each stage is made of and gives, and each layer; None for both, said on stderr, where it cannot be built
+    here."""
     from headstart.backend import activate, choose_backend, installed_backends
 
     if backend is None and not installed_backends():
         say("no backend is installed, so shapes are not shown: pip install 'headstart[jax]' or 'headstart[torch]'")
-        return None
+        return None, None
     choice = choose_backend(backend, None)
-    if reason := spec.refuses.get(choice.name):
+    if reason := use.spec.refuses.get(choice.name):
         say(f"shapes are not shown: this backbone does not run on {choice.name} ({choice.origin}): {reason}")
-        return None
+        return None, None
     activate(choice)
-    from headstart.engine.network.assemble import summarise
+    from headstart.engine.network.assemble import build_alone
+    from headstart.engine.network.stages import summarise_layers, summarise_stage
 
     try:
-        return [plain(row) for row in summarise(spec, registry)]
+        stages = build_alone(use, registry)
     except HeadstartError as exc:
-        if backend is not None:
+        if backend is not None or use.input_options is not None:
             raise
         say(f"shapes are not shown: {exc.message}")
-        return None
+        return None, None
+    listed = [plain(row) for stage in stages for row in summarise_layers(stage)]
+    return [plain(summarise_stage(stage)) for stage in stages], listed
 
 
-def _show_stages(spec: BackboneSpec, rows: list[dict[str, Any]] | None) -> None:
+def _show_stages(spec: BackboneSpec, rows: Rows | None) -> None:
     print_heading("stages, bottom first")
     if rows is None:
         if spec.stages is None:
@@ -144,10 +156,26 @@ def _show_stages(spec: BackboneSpec, rows: list[dict[str, Any]] | None) -> None:
     print_table(("stage", "layers", "parameters", "outputs (batch first)"), [*shown, total])
 
 
-def _shapes(outputs: dict[str, list[int | None]]) -> str:
-    return ", ".join(
-        f"{name} ({', '.join('-' if size is None else str(size) for size in shape)})" for name, shape in outputs.items()
+def _show_layers(rows: Rows) -> None:
+    print_heading("layers, bottom first")
+    shown = [
+        (row["stage"], row["layer"], row["type"], ", ".join(map(_shape, row["outputs"])), row["parameters"])
+        for row in rows
+    ]
+    count, learned = (sum(row[name] for row in rows) for name in ("parameters", "trainable"))
+    sums = (("total", count), ("trainable", learned), ("not trainable", count - learned))
+    print_table(
+        ("stage", "layer", "type", "output (batch first)", "parameters"),
+        [*shown, *((name, "", "", "", value) for name, value in sums)],
     )
+
+
+def _shapes(outputs: dict[str, list[int | None]]) -> str:
+    return ", ".join(f"{name} {_shape(shape)}" for name, shape in outputs.items())
+
+
+def _shape(shape: list[int | None]) -> str:
+    return f"({', '.join('-' if size is None else str(size) for size in shape)})"
 
 
 def _origin(origin: Any) -> str:
@@ -162,6 +190,8 @@ def _origin(origin: Any) -> str:
 
 
 def _show_weights(spec: BackboneSpec) -> None:
+    from headstart.lineage import told
+
     print_heading("weights")
     for weights in spec.weights:
         size = f"{weights.size / 1e6:.1f} MB" if weights.size else "size unknown"
@@ -172,6 +202,11 @@ def _show_weights(spec: BackboneSpec) -> None:
             print_text(f"  {name}: {_origin(origin)}")
         if weights.head is not None:
             print_text(f"  head: {weights.head.head} of {weights.head.task}, taken with --head {PRETRAINED}")
+        for number, ancestor in enumerate(weights.lineage):
+            print_text(f"  {'then' if number else 'began as'}: {told(ancestor)}")
         print_text(f"  preprocessing: {cell(dict(weights.preprocess))}")
+    if spec.reading is not None:
+        chosen = ", ".join(f"{name}={value}" for name, value in spec.reading.options.items()) or "its defaults"
+        print_text(f"samples are read by {spec.reading.kind} with {chosen}, where you say nothing else")
     print_text("none: random weights, calibrated; or a weights file")
     print_text(f"  preprocessing: {cell(dict(spec.preprocess))}")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 def show(stated: Recipe, registry: Registry, *, as_json: bool) -> None:
     """Plan the recipe without training or writing a run folder, and print the plan."""
+    from headstart.lineage import in_words, licence_of
     from headstart.recipes.resolve import make_ready
     from headstart.runs.planning import make_plan
 
@@ -31,7 +32,11 @@ def show(stated: Recipe, registry: Registry, *, as_json: bool) -> None:
         return
     print_heading("What would run")
     keys = ("data", "backbone", "weights", "backend", "task", "head", "strategy", "augment")
-    print_table(("choice", "value", "from"), [(key, document[key], recipe.origin(key)) for key in keys])
+    choices = [(key, document[key], recipe.origin(key)) for key in keys]
+    inherited = [name for name in document["input"] if recipe.origin(f"input.{name}").startswith("from ")]
+    choices += [(f"input.{name}", document["input"][name], recipe.origin(f"input.{name}")) for name in inherited]
+    print_table(("choice", "value", "from"), choices)
+    print_text(f"Lineage of the weights: {in_words(plan.lineage)}; licence {licence_of(plan.lineage)}")
     print_table(("split", "samples"), list(document["samples"].items()))
     if document["classes"]:
         print_text(f"{len(document['classes'])} classes: {', '.join(document['classes'])}")

@@ -27,7 +27,16 @@ Train = Annotated[str | None, typer.Option("--train", metavar="STAGE,...", help=
 Head = Annotated[
     str | None,
     typer.Option(
-        "--head", metavar="linear|mlp[:512]|pretrained", help="The layers on top: new ones, or those of the weights."
+        "--head",
+        metavar="linear|mlp[:512,...]|flatten[:512,...]|pretrained",
+        help="The layers on top: new ones, with widths of hidden layers; flatten is on all of the top map, not its "
+        "mean. Or those of the weights.",
+    ),
+]
+HeadFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--head-from", metavar="RUN", help="A finished run whose head goes on: its classes stay, new ones are added."
     ),
 ]
 Augment = Annotated[
@@ -80,6 +89,7 @@ def fit(
     strategy: Strategy = None,
     train: Train = None,
     head: Head = None,
+    head_from: HeadFrom = None,
     augment: Augment = None,
     views: Views = None,
     epochs: Annotated[int | None, typer.Option("--epochs", metavar="N", help="Epochs of the gradient phase.")] = None,
@@ -103,6 +113,12 @@ def fit(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in --out from its last checkpoint.")
     ] = False,
+    continue_: Annotated[
+        str | None,
+        typer.Option(
+            "--continue", metavar="RUN", help="Go on with a finished run in a new one; what is not given is as it was."
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, and stop.")] = False,
     as_json: AsJson = False,
     disable_plugin: DisablePlugins = None,
@@ -117,6 +133,10 @@ def fit(
 
     registry = registry_without(disable_plugin)
     stated = build_recipe(flags=flags, file=recipe, sets=tuple(set_ or ()))
+    if continue_ is not None:
+        from headstart.runs.continuing import continued
+
+        stated = continued(stated, continue_, registry, resume=resume)
     if dry_run:
         from headstart_cli.dry_run import show
 

@@ -19,19 +19,36 @@ Name = Annotated[str | None, typer.Argument(metavar="NAME", help="Show everythin
 
 def backbones(
     name: Name = None,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="With NAME: a row a layer too, as Keras' summary().")
+    ] = False,
+    image_size: ImageSize = None,
+    input_flags: InputFlags = None,
     backend: BackendName = None,
     as_json: AsJson = False,
     disable_plugin: DisablePlugins = None,
     debug: Debug = False,
 ) -> None:
     """List pretrained networks; with NAME: stages, shapes, features, weights, options."""
+    flags = flags_of({"image_size": image_size, "input_flags": input_flags})
     if name is None:
+        if layers or flags:
+            from headstart.errors import UsageError
+
+            asked = "--layers" if layers else f"--{next(iter(flags)).replace('_', '-')}"
+            raise UsageError(f"{asked} is of one backbone", hint=f"name it: headstart backbones NAME {asked}")
         show("backbones", None, as_json, disable_plugin)
         return
+    from headstart.engine.network.blueprint import BackboneUse
+    from headstart.recipes.option_tables import flagged_options
     from headstart_cli.details import show_backbone
 
     registry = registry_without(disable_plugin)
-    show_backbone(registry, registry.resolve_backbone(name), backend, as_json=as_json)
+    spec = registry.resolve_backbone(name)
+    kind = registry.input_for(spec)
+    options = flagged_options(kind, flags, spec.input_options(kind)) if flags else None
+    use = BackboneUse(spec, input_options=options)
+    show_backbone(registry, use, backend, layers=layers, as_json=as_json)
 
 
 LISTED = {

@@ -28,6 +28,7 @@ def lr(
     strategy: choices.Strategy = None,
     train: choices.Train = None,
     head: choices.Head = None,
+    head_from: choices.HeadFrom = None,
     augment: choices.Augment = None,
     views: choices.Views = None,
     batch_size: choices.BatchSize = None,

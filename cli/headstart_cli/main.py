@@ -36,7 +36,7 @@ VERBS = (
 )
 """Each verb and its function. These modules are thin: they import the library when they are called."""
 
-TAKE_RECIPES = ("fit", "lr", "bench")
+TAKE_INPUT_FLAGS = ("fit", "lr", "bench", "backbones")
 """Verbs that take the flags of input kinds."""
 
 GROUPS = (
@@ -59,7 +59,7 @@ def build_app() -> typer.Typer:
     )
     built.callback()(_root)
     for name, target in VERBS:
-        command = TakesInputFlags if name in TAKE_RECIPES else None
+        command = TakesInputFlags if name in TAKE_INPUT_FLAGS else None
         built.command(name, cls=command)(pkgutil.resolve_name(target))
     for kind in LISTED:
         built.command(kind)(listing_of(kind))

@@ -32,11 +32,15 @@ class UsageError(HeadstartError):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with a recipe: where it stands, what is wrong, what to do."""
+    """One thing wrong with a recipe: where it stands, what is wrong, what to do.
+
+    An `idle` value is one that has nothing to act on: without it, everything would be the same.
+    """
 
     where: str
     message: str
     hint: str | None = None
+    idle: bool = False
 
     def __str__(self) -> str:
         return f"{self.where}: {self.message}" + (f" ({self.hint})" if self.hint else "")

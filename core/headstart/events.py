@@ -22,7 +22,8 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class RunStarted(Event):
-    """A run began; `samples` counts by split. What was told before it is not part of the run: that data was read, or a
+    """A run began; `samples` counts by split. `lineage` says in words what trained weights came from, None where those
+    that it starts with are no run's. What was told before it is not part of the run: that data was read, or a
     start that came to no checkpoint."""
 
     run: str
@@ -37,6 +38,7 @@ class RunStarted(Event):
     samples: Mapping[str, int]
     parameters: Mapping[str, int]
     phases: tuple[str, ...]
+    lineage: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

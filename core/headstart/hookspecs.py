@@ -93,8 +93,11 @@ def register_engines() -> Iterable[EngineSpec]:
 
 
 @hookspec
-def resolve_backbone(ref: str) -> BackboneSpec | None:
-    """The backbone that `ref` (a path or `KIND:REF`) means, or None. Reads headers only."""
+def resolve_backbone(ref: str, registry: Registry) -> BackboneSpec | None:
+    """The backbone that `ref` (a path or `KIND:REF`) means, or None. Reads headers only.
+
+    An implementation that needs nothing of what others offer leaves `registry` out.
+    """
 
 
 @hookspec

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from headstart.documents import read_object
 from headstart.errors import DataError, PluginError
 
 ARTEFACT = "artefact/2"
@@ -56,6 +57,15 @@ def write_manifest(folder: Path, *, schema: str, facts: Mapping[str, Any]) -> No
 def _sealed(text: bytes) -> bytes:
     """A document that lacks its end, with its seal and its end."""
     return text + _SEAL_LINE + hashlib.sha256(text).hexdigest().encode() + b'"\n}\n'
+
+
+def is_artefact(folder: Path) -> bool:
+    """Whether a folder says of itself that it is an artefact, of whatever form; nothing else of it is read."""
+    try:
+        document = read_object(folder / MANIFEST, LARGEST_MANIFEST)
+    except (DataError, OSError):
+        return False
+    return str(document.get("schema")).startswith(ARTEFACT.partition("/")[0] + "/")
 
 
 def read_manifest(folder: Path, *, schema: str) -> dict[str, Any]:

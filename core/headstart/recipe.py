@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+from headstart.data.shares import SplitShares
 from headstart.errors import Problem
 from headstart.options import Bounds, convert, says_none, unquoted
 from headstart.shown import Shown
@@ -30,6 +31,9 @@ OPTION_TABLES: Mapping[str, str] = {
     "reporter": "reporters",
 }
 """Tables of options, and the kind of offer that each is for."""
+OWN_TABLES: Mapping[str, type] = {"split": SplitShares}
+"""Tables of options that are of no offer, and what declares them."""
+TABLES = (*OWN_TABLES, *OPTION_TABLES)
 NAMED_TABLES = ("augmentation", "reporter")
 """Those of which there is one for each name that is used, such as [augmentation.classic]."""
 KIND = "kind"
@@ -75,8 +79,12 @@ class Recipe(Shown):
     )
     head: str | None = setting(
         None,
-        "The layers on top, such as linear or mlp:512; pretrained: those that come with the weights.",
+        "The layers on top: linear, mlp:512,256 (hidden layers), flatten:512 (on all of the top map, not its mean); "
+        "pretrained: those that come with the weights.",
         example="mlp:512",
+    )
+    head_from: str | None = setting(
+        None, "A finished run whose head goes on in the new one, for what both know.", example="runs/mine"
     )
     augment: tuple[str, ...] = setting(("none",), "How training samples vary.")
     views: int | None = setting(
@@ -126,7 +134,7 @@ class Recipe(Shown):
         None, "Who tells about the run; the usual ones if left out.", example=("NAME",), given_by="flag --reporter"
     )
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Options of what is chosen, by table: `dataset`, `backbone`, `input`, `task`, `strategy`,
+    """Options by table: `split`, and those of what is chosen: `dataset`, `backbone`, `input`, `task`, `strategy`,
     `augmentation.NAME`, `reporter.NAME`.
     """
     origins: Mapping[str, str] = field(default_factory=dict)

@@ -20,13 +20,14 @@ from headstart.data.targets import build_target_kind, other_kind
 from headstart.documents import plain, read_object
 from headstart.errors import REFUSED, DataError, UsageError
 from headstart.host.registry import looks_like_path
-from headstart.recipe import Recipe
+from headstart.recipe import LEFT_TO_THE_STRATEGY, Recipe
 from headstart.recipes.build import build_recipe, recipe_of_run
 from headstart.recipes.file import verify_form
 from headstart.recipes.resolve import ResolvedRecipe, resolve_recipe
 from headstart.registry import Registry, load_registry
 from headstart.runs.evaluation import Labelled, OnProgress, documents, open_predictions, score
 from headstart.runs.folder import LARGEST_RESULT, RunFolder
+from headstart.runs.leaks import met_before
 from headstart.runs.reporting import SampleView, open_reporters, replay, told_progress
 from headstart.shown import Shown
 from headstart.specs import AUTO, PRETRAINED, DatasetRequest, Finding, Record, Records, TargetKind, WritesFiles
@@ -51,7 +52,7 @@ class Evaluation(Shown):
 def primary_metrics(document: Mapping[str, Any]) -> dict[str, Any]:
     """The primary metric of an evaluation or a result, by split: `test_accuracy`."""
     name, metrics = document.get("primary_metric"), document.get("metrics") or {}
-    return {f"{split}_{name}": values[name] for split, values in metrics.items() if name in values}
+    return {f"{split}_{name}": values[name] for split, values in metrics.items() if name in (values or ())}
 
 
 @dataclass(frozen=True, repr=False)
@@ -76,9 +77,7 @@ class Run(Shown):
 
     def facts(self) -> Mapping[str, Any]:
         """See `Shown`."""
-        result: Mapping[str, Any] = {}
-        with suppress(DataError):  # it is damaged, which `result` tells
-            result = self.result
+        result = self._result_if_sound
         names = ("backbone", "weights", "task", "strategy", "samples", "backend")
         told = {name: result[name] for name in names if name in result}
         return {"path": str(self.path)} | told | primary_metrics(result)
@@ -92,6 +91,13 @@ class Run(Shown):
     def result(self) -> Mapping[str, Any]:
         """What result.json holds."""
         return read_object(self.folder.result, LARGEST_RESULT)
+
+    @property
+    def _result_if_sound(self) -> Mapping[str, Any]:
+        """The same; nothing where it is damaged, which `result` tells."""
+        with suppress(DataError):
+            return self.result
+        return {}
 
     @cached_property
     def artefact(self) -> Artefact:
@@ -110,22 +116,25 @@ class Run(Shown):
 
     def _from_the_artefact(self, recipe: Recipe) -> Recipe:
         """`recipe` with the network as the artefact is built: by a registered name, without weights, and so with a head
-        of its own.
+        of its own. Nothing is planned any more: a strategy could find no use for what it was told of another head.
 
         Reporters that are not installed here are left out: answers do not need them.
         """
         known = {name for spec in self.registry.specs("reporters") for name in (spec.name, spec.short_name)}
         gone = {f"reporter.{name}" for name in recipe.reporters or () if name not in known}
         gone |= {f"reporter.{name.rpartition('/')[2]}" for name in gone}
-        options = {table: values for table, values in recipe.options.items() if table not in gone}
+        options = {table: values for table, values in recipe.options.items() if table not in {*gone, "strategy"}}
+        of_the_plan: dict[str, Any] = dict.fromkeys(("strategy", *LEFT_TO_THE_STRATEGY))
         return dataclasses.replace(
             recipe,
             weights="none",
             head=self.artefact.blueprint.head if recipe.head == PRETRAINED else recipe.head,
+            head_from=None,
             engine=AUTO,
             backbone=self.artefact.blueprint.backbone.name,
             reporters=tuple(name for name in recipe.reporters or () if name in known),
             options={**options, "backbone": self.recipe.table("backbone")},
+            **of_the_plan,
         )
 
     def use_backend(self, backend: str | None) -> str:
@@ -269,13 +278,13 @@ class Run(Shown):
         """Score one split of the run's own data (or `all` of them), or every row of other `data` under `test`.
 
         Each sample's key, split, target and the task's columns are written to `predictions`, a CSV file, as answers
-        come. Other data is read as `answers` says; what is to be said of it is in the document, as `warnings` and
-        `notes`.
+        come. Other data is read as `answers` says; what is to be said of it, or of the figures on val, is in the
+        document, as `warnings` and `notes`. Raises UsageError for `test` where the run held no sample out.
         """
         if sets and data is None:
             raise UsageError("--set says how other data is read, and none is named", hint="headstart evaluate RUN DATA")
         name = self.use_backend(backend)
-        samples, findings = (self._own(split), ()) if data is None else self._other(data, sets)
+        samples, findings = self._own(split) if data is None else self._other(data, sets)
         predictor, task = self.artefact.predictor, self.artefact.task
         with open_predictions(predictions, task) if predictions else nullcontext() as table:
             scored = {
@@ -294,14 +303,21 @@ class Run(Shown):
         }
         return Evaluation(plain(document))
 
-    def _own(self, split: str) -> list[Labelled]:
-        """The run's own samples, read again, each checked against the hash that split.csv keeps."""
+    def _own(self, split: str) -> tuple[list[Labelled], tuple[Finding, ...]]:
+        """The run's own samples, read again, each checked against the hash that split.csv keeps; and what is to be said
+        of figures on them."""
         if split not in (*SPLITS, ALL):
             raise UsageError(f"unknown split {split!r}", hint=f"expected one of {', '.join((*SPLITS, ALL))}")
         written = read_split(self.folder.split)
+        sides = [each for each in (SPLITS if split == ALL else (split,)) if written.counts[each]]
+        is_refitted = bool(self._result_if_sound.get("refit"))
+        if not sides:
+            other = "other labelled data is scored by `headstart evaluate RUN DATA`"
+            ways = f"the head has learned from val too; {other}" if is_refitted else f"--split val scores val; {other}"
+            raise UsageError(f"{self.path} has no {split} side: split.test is 0, so no sample was held out", hint=ways)
         records = {record.key: record for record in self.open_records().items}
         samples = []
-        for each in SPLITS if split == ALL else (split,):
+        for each in sides:
             rows = written.only(each).rows
             for row in rows:
                 _verify_unchanged(row, records)
@@ -311,7 +327,7 @@ class Run(Shown):
             )
             payloads = tuple(records[key].payload for key in keys)
             samples.append(Labelled(each, keys, payloads, targets, self._target_kind))
-        return samples
+        return samples, tuple(_flattering(sides, is_refitted=is_refitted, is_tested=bool(written.counts["test"])))
 
     @cached_property
     def _target_kind(self) -> TargetKind:
@@ -352,13 +368,10 @@ class Run(Shown):
         return [Labelled("test", checked.keys, ordered, checked.values, self._target_kind)], findings
 
     def _learned_from(self, rows: Sequence[SplitRow]) -> Iterator[Finding]:
-        """A warning where contents of other data are those of the run's own train or val."""
-        if not self.folder.split.is_file():
-            return
-        written = read_split(self.folder.split)
-        own = {row.content_hash for side in ("train", "val") for row in written.only(side).rows}
-        if known := sum(row.content_hash in own for row in rows):
-            message = f"{known} of {len(rows)} samples are among those that the run was trained or chosen on"
+        """A warning where contents of other data are those of train or val of the run, or of one it started from."""
+        for folder, known in met_before(rows, self.path):
+            which = "the run" if folder.path == self.path else f"{folder.path}, which the run started from,"
+            message = f"{known} of {len(rows)} samples are among those that {which} was trained or chosen on"
             yield Finding("warning", f"{message}: scores with them say little of new samples", known)
 
     @contextmanager
@@ -405,6 +418,16 @@ class _AnswerFiles:
         self._taken.add(stem)
         for suffix, content in self._task.files(answer).items():
             write_file(self._folder / f"{stem}{suffix}", content)
+
+
+def _flattering(sides: Sequence[str], *, is_refitted: bool, is_tested: bool) -> Iterator[Finding]:
+    """A warning of figures on val that say less than they seem to."""
+    if "val" in sides and is_refitted:
+        yield Finding(
+            "warning", "the head was solved again on train and val: figures on val are of what it learned from"
+        )
+    elif "val" in sides and not is_tested:
+        yield Finding("warning", "no sample was held out: split.test is 0; val chose, so its figures flatter")
 
 
 def _verify_unchanged(row: SplitRow, records: Mapping[str, Record]) -> None:

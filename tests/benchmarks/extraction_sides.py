@@ -20,7 +20,7 @@ from headstart.engine.features.selection import Workload, decide
 from headstart.engine.lowering.registry import lowered
 from headstart.engine.network.assemble import graft
 from headstart.engine.network.blueprint import Blueprint
-from headstart.engine.network.network import Network
+from headstart.engine.network.network import Network, choose_features
 from headstart.registry import Registry, load_registry
 from headstart.specs import InputRequest, TaskRequest
 
@@ -94,7 +94,7 @@ def build(name: str, registry: Registry) -> tuple[Network, Blueprint]:
     kind = registry.load_target(reading, reading.build)(InputRequest(preprocess, reading.options(size=size)))
     request = TaskRequest(task.options(), targets=tuple("0123456789"))
     built: Any = registry.load_target(task, task.build)(request)
-    network = graft(kind, stages, spec.features, task=built, head="linear", seed=0)
+    network = graft(kind, stages, choose_features(spec.features, task.features), task=built, head="linear", seed=0)
     blueprint = Blueprint(
         backbone=registry.builder_of(spec),
         backbone_options=given,

@@ -22,7 +22,7 @@ from headstart.engine.device import forward, train_step
 from headstart.engine.lowering.registry import lower, rules_for
 from headstart.engine.network.assemble import build_backbone, graft
 from headstart.engine.network.lsuv_init import calibration_batch, initialise
-from headstart.engine.network.network import Network
+from headstart.engine.network.network import Network, choose_features
 from headstart.engine.network.stages import assign_arrays, trainable_variables
 from headstart.engine.step import Step
 from headstart.engine.train.optimizer import GroupedAdamW
@@ -156,7 +156,7 @@ def build(size: int, name: str = NETWORKS[0]) -> tuple[Network, Task]:
     else:
         arrays = load_arrays(weights, spec, backbone=Backbone(stages), registry=registry)
         assign_arrays(stages, arrays, source=weights.name)
-    return graft(kind, stages, spec.features, task=task, head="linear", seed=0), task
+    return graft(kind, stages, choose_features(spec.features, ("pooled",)), task=task, head="linear", seed=0), task
 
 
 def prepare_forward(_named: Network, computed: Network, _task: Task, batch: Batch) -> Callable[[], object]:

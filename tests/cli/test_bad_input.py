@@ -163,3 +163,11 @@ def test_debug_shows_the_traceback(fit):
     done = fit("nothing-of-the-kind", "--debug")
     assert done.returncode == 2
     assert "Traceback" in done.stderr
+
+
+def test_a_run_to_go_on_with_that_is_not_there_and_one_that_is_named_beside_something_else(fit, tmp_path):
+    nowhere = tmp_path / "nowhere"
+    refused(fit("--continue", nowhere), 2, f"no such run: {nowhere}", "the folder of a finished run")
+    refused(fit("digits", "--head-from", nowhere), 2, "head_from (flag --head-from)", f"no such run: {nowhere}")
+    done = fit("--continue", nowhere, "--backbone", "efficientnet_lite/lite0", "--resume")
+    refused(done, 2, "flag --backbone says efficientnet_lite/lite0", f"--continue {nowhere}", "--resume", "2 problems")

@@ -188,9 +188,10 @@ def test_every_case_is_written_to_a_file_where_one_is_named(leaking, tmp_path, c
 
 
 def test_settings_say_what_may_be_lacking(leaking, broken, capsys):
-    code, (found,) = findings(capsys, leaking, "--set", "dataset.copies=drop")
+    code, (found, cut) = findings(capsys, leaking, "--set", "dataset.copies=drop")
     assert code == 0
     assert (found["level"], found["count"]) == ("warning", 7)
+    assert cut["message"] == "no val side was given: 20 % of train (4 of 20 samples) is val, which chooses"
     code, found = findings(capsys, broken, "--set", "dataset.rare=train", "--set", "dataset.unreadable=0.1")
     assert code == 0
     assert [each["level"] for each in found] == ["warning", "warning", "warning", "note"]
@@ -198,3 +199,45 @@ def test_settings_say_what_may_be_lacking(leaking, broken, capsys):
     assert "must be one of 'refuse', 'drop', 'train'" in capsys.readouterr().err
     assert run_arguments(["check", str(broken), "--set", "dataset.unreadable=5"]) == 2
     assert "must be at most 1" in capsys.readouterr().err
+
+
+def test_what_is_cut_of_a_train_folder_is_said_with_what_keeps_it(pictures, tmp_path, capsys):
+    (tmp_path / "sides").mkdir()
+    pictures.rename(tmp_path / "sides" / "train")
+    code, (test, val) = findings(capsys, tmp_path / "sides")
+    assert code == 0
+    assert test["message"] == "no test side was given: 20 % of train (4 of 20 samples) is held out as test"
+    assert test["hint"] == "--set split.test=0 keeps them for training"
+    assert val["message"] == "no val side was given: 20 % of the rest (3 of 16 samples) is val, which chooses"
+
+    code, (none, val) = findings(capsys, tmp_path / "sides", "--set", "split.test=0")
+    assert code == 0
+    assert none["message"].startswith("no sample is held out as test: split.test is 0; val chooses")
+    assert val["message"] == "no val side was given: 20 % of train (4 of 20 samples) is val, which chooses"
+
+
+def test_without_a_test_side_two_samples_of_a_class_are_enough(pictures, capsys):
+    (pictures / "rare").mkdir()
+    for number in range(2):
+        Image.new("RGB", (20, 20), (number, 0, 99)).save(pictures / "rare" / f"{number}.png")
+    code, found = findings(capsys, pictures)
+    assert code == 3
+    assert "class 'rare' has 2 samples; 3 sides need at least 3" in found[0]["message"]
+    code, (found,) = findings(capsys, pictures, "--set", "split.test=0")
+    assert (code, found["level"]) == (0, "note")
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("split.test=1", "split.test (--set): must be at most 0.99, not 1.0"),
+        ("split.test=-0.1", "split.test (--set): must be at least 0, not -0.1"),
+        ("split.test=some", "split.test (--set): must be float, not 'some'"),
+        ("split.val=0", "split.val (--set): must be at least 0.001, not 0.0"),
+        ("split.tset=0", "split.tset (--set): unknown option (did you mean test?)"),
+        ("splt.test=0", "splt.test (--set): no such table: splt (did you mean split?)"),
+    ],
+)  # fmt: skip
+def test_a_share_that_cannot_be_is_refused_before_data_is_read(said, answer, tmp_path, capsys):
+    assert run_arguments(["check", str(tmp_path), "--set", said]) == 2
+    assert answer in " ".join(capsys.readouterr().err.split())

@@ -60,6 +60,22 @@ def test_it_says_where_the_network_is_cut_and_what_is_stored_there(document):
     assert document["origins"]["train"] == "flag --train"
 
 
+def test_a_flatten_head_stores_the_top_map_learns_by_gradient_and_is_told_to_be_wide(headstart):
+    done = headstart("fit", *SHOWN, "--image-size", "64", "--head", "flatten:16", "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    probe, fine_tune = document["phases"]
+    head = 2 * 2 * 320 * 16 + 16 + 16 * 10 + 10
+    assert (probe["solver"], probe["cut"], probe["stored"]) == ("gradient", "head", {"map@32": [2, 2, 320]})
+    assert {name for name, count in fine_tune["trainable"].items() if count} == {"block7", "head"}  # none above the map
+    (warning,) = [each for each in document["warnings"] if "numbers to learn" in each]
+    train = document["samples"]["train"]
+    assert warning == (
+        f"the head flatten:16 has {head:,} numbers to learn from {train} samples, 20,480 of them in weights of "
+        "1,280 x 16; --head linear, on pooled, is safer"
+    )
+
+
 @pytest.mark.slow
 def test_samples_that_are_drawn_anew_are_not_stored(headstart):
     done = headstart("fit", *SHOWN, "--augment", "light", "--json")

@@ -24,7 +24,7 @@ for offer in built_ins("tasks"):
     for made in (
         contract_of(offer, TaskDeclared),
         contract_of(offer, TaskEncoded),
-        contract_of(offer, TaskAnswered, marks=(pytest.mark.backend,), heads=("linear", "mlp:4")),
+        contract_of(offer, TaskAnswered, marks=(pytest.mark.backend,), heads=("linear", "mlp:4,3", "flatten:4")),
     ):
         globals()[made.__name__] = made
 del made

@@ -61,15 +61,16 @@ NO_KERAS = "test_it_loads_no_keras"
 PRINTS = "test_it_prints_nothing_to_stdout"
 BREAKS = "test_it_survives_a_run_that_breaks_off"
 WARNED = "test_it_survives_warnings_anywhere_and_samples_that_are_gone"
+NO_TEST = "test_it_survives_a_run_without_a_test_side"
 AGAIN = "test_told_again_it_writes_the_same"
 CLOSED = "test_it_can_be_closed_twice"
 ALONE = (WRITES, LEAVES, NO_KERAS, PRINTS)
-TO_THE_END = (*ALONE, WARNED, AGAIN, CLOSED)
+TO_THE_END = (*ALONE, WARNED, NO_TEST, AGAIN, CLOSED)
 TELLING = (*TO_THE_END, BREAKS)
 
 NO_BACKEND = "No module named 'tensorflow'"
 """What importing Keras says in this process, where no backend was chosen."""
-WITHOUT_BACKEND = dict.fromkeys((BUILDS, BREAKS, WARNED, AGAIN, CLOSED), NO_BACKEND)
+WITHOUT_BACKEND = dict.fromkeys((BUILDS, BREAKS, WARNED, NO_TEST, AGAIN, CLOSED), NO_BACKEND)
 KERAS_JSON = "writes outside the run's folder: home/.keras/keras.json"
 
 EVENT = "    def on_event(self, event, run):\n"
@@ -113,7 +114,11 @@ BUGS = {
     ),
     "keras when the run ends": (
         (ONE, ONE + "        import keras\n"),
-        {NO_KERAS: "imports keras", WRITES: KERAS_JSON, **{each: NO_BACKEND for each in (WARNED, AGAIN, CLOSED)}},
+        {
+            NO_KERAS: "imports keras",
+            WRITES: KERAS_JSON,
+            **{each: NO_BACKEND for each in (WARNED, NO_TEST, AGAIN, CLOSED)},
+        },
     ),
     "prints": (
         (EVENT, EVENT + "        print(type(event).__name__)\n"),
@@ -153,6 +158,18 @@ BUGS = {
         (FINISHED, FINISHED + '            self.lines.append(run.preview("test/001.png").media_type)\n'),
         {WARNED: "raises at RunFinished: AttributeError: 'NoneType' object has no attribute 'media_type'"},
     ),
+    "needs figures on test": (
+        (FINISHED, FINISHED + "            self.lines.append(f\"{event.result['metrics']['test']['accuracy']}\")\n"),
+        {NO_TEST: "in a live run, it raises at RunFinished: TypeError: 'NoneType' object is not subscriptable"},
+    ),
+    "needs answers on test": (
+        (
+            FINISHED,
+            FINISHED + '            answers = (run.path / "predictions.csv").read_text().splitlines()\n'
+            '            self.lines.append([line for line in answers if ",test," in line][0])\n',
+        ),
+        {NO_TEST: "in a live run, it raises at RunFinished: IndexError"},
+    ),
     "the time of writing": (
         ('"\\n".join(self.lines)', "str(time.perf_counter_ns())"),
         {AGAIN: r"told again over its own files, report/epochs.txt differs from .*`replays = False` in TestPlanted"},
@@ -188,6 +205,7 @@ BUGS = {
         {
             BUILDS: "building it with interactive=True, live=False raises OSError: no terminal",
             BREAKS: "interactive=True",
+            NO_TEST: "interactive=True",
         },
     ),
     "builds no reporter": (

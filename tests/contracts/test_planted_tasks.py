@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from headstart.specs import Evaluation, Search, TensorSpec
+from headstart.specs import Evaluation, Search, TakenOver, TensorSpec
 
 MOST, END, START = 3, 5, 6
 """Tokens are 0 to 4, then the end, the start."""
@@ -37,7 +37,6 @@ class Spells:
     largest: int = 0
     scale: float = 1.0
 
-    features = ("tokens",)
     primary_metric = "right"
     higher_is_better = True
     columns = ("number", "score")
@@ -124,6 +123,9 @@ class Spells:
     def pool(self, outputs, facts):
         return {name: array[:1] for name, array in outputs.items()}
 
+    def take_over(self, other, learned, first):
+        return TakenOver(dict(learned), kept=("number",))
+
     def calibrator(self):
         return Scale()
 
@@ -179,7 +181,6 @@ ENCODED_BUGS = {
         AGAIN: r"its summary are \{'largest': 0\}, not \{'largest': 3\}"
     }),
     "a column that is there already": (('columns = ("number"', 'columns = ("key", "number"'), {SAYS: "columns are"}),
-    "other features": (('    features = ("tokens",)', '    features = ("pooled",)'), {SAYS: "features are .'pooled'"}),
     "a baseline of nothing": (('"nothing_right": 0.0', '"nothing_right": float("nan")'), {BASELINE: "nothing_right"}),
     "no weights": (("return np.ones(len(targets", "return np.zeros(len(targets"), {OFFERS: "sampling_weights gives"}),
 }  # fmt: skip
@@ -194,6 +195,7 @@ RUNNING = "test_a_running_evaluator_has_a_size_that_does_not_grow"
 ANSWERS = "test_each_row_has_one_answer_with_its_columns"
 ARTEFACT = "test_the_task_of_an_artefact_answers_the_same"
 POOLED = "test_pooled_rows_are_one_row"
+TAKEN = "test_a_head_that_goes_on_from_one_of_its_own_labels_is_that_head"
 
 ANSWERED_BUGS = {
     "a loss of the batch": (
@@ -232,6 +234,11 @@ ANSWERED_BUGS = {
     "a calibration that is lost": (
         ('largest, "scale": self.scale}', 'largest, "scale": 1.0}'), {ARTEFACT: "its labels, it answers otherwise"}
     ),
+    "a head that is not taken over": (
+        ("dict(learned), kept", "dict(first), kept"), {TAKEN: "are not what was learned"}
+    ),
+    "a head of which nothing is kept": (('kept=("number",)', "kept=()"), {TAKEN: "nothing is kept"}),
+    "a head that adds what is there": (('("number",))', '("number",), added=("x",))'), {TAKEN: "adds and leaves out"}),
     "rows that are not pooled": (("array[:1] for name", "array for name"), {POOLED: "have other than one row"}),
     "a head that takes what nobody gives": (
         ('"fed": fed}, {"logits"', '"food": fed}, {"logits"'), dict.fromkeys(
@@ -275,6 +282,10 @@ def test_a_bug_in_what_a_task_answers_is_told_by_what_asserts_it(garden, bug):
     [
         (('"targets/number"', '"targets/none"'), {"test_the_kind_of_its_targets_is_installed": "no target"}),
         (('heads=("letters",)', 'heads=("a", "a")'), {"test_its_heads_and_features_are_named": "heads is"}),
+        (
+            ('heads=("letters",)', 'heads=("letters", "wide:3"), head_features={"wide:3": ("map@8",)}'),
+            {"test_its_heads_and_features_are_named": "head_features names wide:3"},
+        ),
     ],
 )  # fmt: skip
 def test_a_bug_in_the_spec_of_a_task_is_told(garden, edit, expected):

@@ -22,7 +22,7 @@ TARGETS = {
 }
 EXPLAINED = [
     *("Spec", "BackboneSpec", "FeatureSpec", "BackboneRequest", "WeightsSpec"),
-    *("PackageFile", "RemoteFile", "LocalFile", "FetchedFile", "PretrainedHead"),
+    *("PackageFile", "RemoteFile", "LocalFile", "FetchedFile", "PretrainedHead", "Reading", "Beginning", "Training"),
     *("DatasetSpec", "DatasetRequest", "Records", "Record", "Stored", "Skipped", "Tolerances"),
     *("AugmentationSpec", "AugmentationRequest", "Drawn", "ReporterSpec", "ReporterRequest"),
     *("InputSpec", "InputRequest", "TensorSpec", "Prepared"),

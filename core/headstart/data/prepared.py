@@ -29,25 +29,26 @@ from headstart.data.facts import Picked
 from headstart.data.hashing import written_target
 from headstart.data.lengths import Lengths
 from headstart.data.reading import OnProgress, Reading, Verify, read_all
-from headstart.data.split import Tried, apply_split, rank, try_split
+from headstart.data.shares import SplitShares
+from headstart.data.split import Cut, Tried, apply_split, rank, try_split
 from headstart.data.split_file import SPLITS, Split, SplitRow
 from headstart.data.targets import plural, rarest
 from headstart.errors import DataError
 from headstart.specs import Facts, Finding, InputKind, JudgesNotes, Record, Records, Skipped, TargetKind, Tolerances
 from headstart.threads import available_threads
 
-SMALLEST = 3
-"""Records that each exclusive stratum keeps where it has them: one a side."""
-
 Stratum = tuple[str, str]
 
 
-def limit_records(items: Sequence[Record], limit: int | None, seed: int, kind: TargetKind) -> tuple[Record, ...]:
-    """At most `limit` records in all, before the split: strata (and given splits) keep their shares.
+def limit_records(
+    items: Sequence[Record], limit: int | None, seed: int, kind: TargetKind, *, sides: int = 3
+) -> tuple[Record, ...]:
+    """At most `limit` records in all, before the split into so many `sides`: strata (and given splits) keep their
+    shares.
 
     Which ones is a function of `seed` and the keys alone. Where strata are exclusive, raises DataError if `limit`
-    cannot hold three records of every one (one of each and split where splits are given). Where they overlap, a record
-    counts for its rarest, and none has a least number of records.
+    cannot hold a record of every one for each side (one of each and split where splits are given). Where they overlap,
+    a record counts for its rarest, and none has a least number of records.
     """
     if limit is None or limit >= len(items):
         return tuple(items)
@@ -57,18 +58,19 @@ def limit_records(items: Sequence[Record], limit: int | None, seed: int, kind: T
         strata[record.split or "", name].append(record)
     sizes = {stratum: len(strata[stratum]) for stratum in sorted(strata)}
     kept: set[str] = set()
-    for stratum, count in _shares(sizes, limit, kind).items():
+    for stratum, count in _shares(sizes, limit, sides if kind.exclusive else 0, kind.noun).items():
         ranked = sorted(strata[stratum], key=lambda record: rank(seed, "limit", record.key))
         kept.update(record.key for record in ranked[:count])
     return tuple(record for record in items if record.key in kept)
 
 
-def _shares(sizes: Mapping[Stratum, int], limit: int, kind: TargetKind) -> dict[Stratum, int]:
-    """Largest remainders over a floor for each stratum; the shares sum up to `limit`."""
+def _shares(sizes: Mapping[Stratum, int], limit: int, least: int, noun: str) -> dict[Stratum, int]:
+    """Largest remainders over a floor for each stratum, the `least` that it keeps where it has so many (1 at most of a
+    given side); the shares sum up to `limit`."""
     total = sum(sizes.values())
-    floors = {name: min(size, 1 if name[0] else SMALLEST) if kind.exclusive else 0 for name, size in sizes.items()}
+    floors = {name: min(size, least, 1 if name[0] else least) for name, size in sizes.items()}
     if sum(floors.values()) > limit:
-        what = f"{len(sizes)} {plural(kind.noun)}"
+        what = f"{len(sizes)} {plural(noun)}"
         raise DataError(
             f"a limit of {limit} records cannot hold {what}; {sum(floors.values())} are needed",
             hint=f"--limit {sum(floors.values())} or more",
@@ -85,15 +87,17 @@ def _shares(sizes: Mapping[Stratum, int], limit: int, kind: TargetKind) -> dict[
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareOptions:
-    """How to prepare: `limit` records in all, the seed of limit and split, and where arrays are kept.
+    """How to prepare: `limit` records in all, the seed of limit and split, the `shares` of its sides, and where arrays
+    are kept.
 
-    `split` is a stored split to use again (all of it, or `Split.only` some sides); then `limit` and
-    `split_seed` have no say and only its samples are read. `read_by` says as plain values what reads: with it `store`
+    `split` is a stored split to use again (all of it, or `Split.only` some sides); then `limit`, `split_seed` and
+    `shares` have no say and only its samples are read. `read_by` says as plain values what reads: with it `store`
     keeps what was read from run to run.
     """
 
     limit: int | None = None
     split_seed: int = 0
+    shares: SplitShares = field(default_factory=SplitShares)
     split: Split | None = None
     store: ArrayStore = field(default_factory=ArrayStore)
     read_by: Mapping[str, Any] | None = None
@@ -193,7 +197,7 @@ def prepare(
     )
     rows = _rows(reading)
     if options.split is None:
-        tried = _try_split(reading, rows, targets, options.split_seed, records.tolerances)
+        tried = _try_split(reading, rows, targets, options, records.tolerances)
     else:
         tried = Tried(apply_split(rows, options.split), ())
     raise_errors(tried.findings)
@@ -259,7 +263,7 @@ def examine(
         return [*found, Finding("error", error.message, 1, error.hint)]
     tried = Tried(None, ())
     if sound and reading.items:
-        tried = _try_split(reading, rows, targets, options.split_seed, records.tolerances)
+        tried = _try_split(reading, rows, targets, options, records.tolerances)
     left = rows if tried.split is None else tried.split.rows
     found += reading_findings(reading, len(items), left, records.tolerances, kind)
     found += [*skipped_findings(records.skipped), *tried.findings]
@@ -274,10 +278,16 @@ def _refusing(tolerances: Tolerances | None, *, can_set: bool = True) -> Verify:
 
 
 def _try_split(
-    reading: Reading, rows: Sequence[SplitRow], targets: TargetKind, seed: int, tolerances: Tolerances | None
+    reading: Reading,
+    rows: Sequence[SplitRow],
+    targets: TargetKind,
+    options: PrepareOptions,
+    tolerances: Tolerances | None,
 ) -> Tried:
     """The split, and what the targets' own kind says of those that are left, where some are left out."""
-    tried = try_split(rows, seed, targets, {item.key: item.target for item in reading.items}, tolerances=tolerances)
+    by_key = {item.key: item.target for item in reading.items}
+    cut = Cut(options.split_seed, options.shares)
+    tried = try_split(rows, cut, targets, by_key, tolerances=tolerances)
     if tried.split is None or not tried.skipped:
         return tried
     left = {row.key for row in tried.split.rows}
@@ -305,7 +315,8 @@ def _chosen(items: Sequence[Record], targets: TargetKind, options: PrepareOption
     """The records to read, sorted by key."""
     ordered = sorted(items, key=_key)
     if options.split is None:
-        return list(limit_records(ordered, options.limit, options.split_seed, targets))
+        sides = 1 + len(options.shares.cut())
+        return list(limit_records(ordered, options.limit, options.split_seed, targets, sides=sides))
     wanted = {row.key for row in options.split.rows}
     chosen = [record for record in ordered if record.key in wanted]
     if not chosen:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headstart.data.checks import counted, errors_among, given_split_findings, raise_errors
 from headstart.data.lacking import copies_left_out, rare_in_train, rare_left_out
+from headstart.data.shares import SplitShares
 from headstart.data.split_file import SPLITS, Split, SplitRow
 from headstart.data.units import Unit, samples_of, too_small, units_of
 from headstart.documents import as_bytes
@@ -28,9 +29,12 @@ def rank(seed: int, purpose: str, key: str) -> bytes:
     return hashlib.sha256(as_bytes(f"{seed}\0{purpose}\0{key}")).digest()
 
 
-TEST_SHARE = 0.2
-VAL_SHARE = 0.2
-"""Of what is left after test: 64/16/20 in all."""
+@dataclass(frozen=True)
+class Cut:
+    """How sides are cut: `seed` fixes which samples, `shares` how many."""
+
+    seed: int
+    shares: SplitShares = field(default_factory=SplitShares)
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ def make_split(
 
     Raises DataError with every error that `try_split` finds.
     """
-    tried = try_split(rows, seed, kind, targets)
+    tried = try_split(rows, Cut(seed), kind, targets)
     raise_errors(tried.findings)
     if tried.split is None:
         raise AssertionError("without an error there is a split")
@@ -59,13 +63,14 @@ def make_split(
 
 def try_split(
     rows: Iterable[SplitRow],
-    seed: int,
+    cut: Cut,
     kind: TargetKind,
     targets: Mapping[str, Any] | None = None,
     *,
     tolerances: Tolerances | None = None,
 ) -> Tried:
-    """As `make_split`, where some of the data may be left out or kept in train, as `tolerances` say: told as warnings.
+    """As `make_split`, in the shares of `cut`, where some of the data may be left out or kept in train, as `tolerances`
+    say: told as warnings. What is cut of a given train side, and that there is no test side, are notes.
 
     Errors: some rows have a side and others none; nothing is given for training; given sides share contents or groups;
     an exclusive stratum has too few samples to be on every side; something that train must have is on another side
@@ -75,7 +80,7 @@ def try_split(
     ordered = sorted(rows, key=lambda row: row.key)
     by_key = {row.key: row.target for row in ordered} if targets is None else targets
     given = {row.split for row in ordered}
-    shares = {name: share for name, share in {"test": TEST_SHARE, "val": VAL_SHARE}.items() if name not in given}
+    shares = cut.shares.cut(given)
     found: list[Finding] = []
     skipped: dict[str, Skipped] = {}
     if given != {""}:
@@ -104,10 +109,10 @@ def try_split(
         samples = samples_of(units)
         found += [Finding("error", why, samples[name], hint) for name, why in tiny.items()]
         return Tried(None, tuple(found), tuple(skipped.values()))
-    sides = _cut(units, shares, seed, kind, in_train) if shares else {row.key: "train" for row in to_cut}
+    sides = _cut(units, shares, cut.seed, kind, in_train) if shares else {row.key: "train" for row in to_cut}
     split = Split(tuple(replace(row, split=sides.get(row.key, row.split)) for row in ordered))
     there = {row.split for row in split.rows}
-    hint = "add samples, or give the splits yourself"
+    hint = "add samples, give the splits yourself, or set other shares; --set split.test=0 cuts no test side"
     before = f", after {counted(len(skipped))} left out" if skipped else ""
     found += [
         *_lacking_in_train(split.rows, by_key, kind),
@@ -116,10 +121,13 @@ def try_split(
                 "error", f"no sample is left for {side}, of {len(split.rows)} in all{before}", len(split.rows), hint
             )
             for side in SPLITS
-            if side not in there
+            if side not in there and side in ("train", *given, *shares)
         ],
     ]
-    return Tried(None if errors_among(found) else split, tuple(found), tuple(skipped.values()))
+    if errors_among(found):
+        return Tried(None, tuple(found), tuple(skipped.values()))
+    found += _cut_findings(split, given, cut.shares, len(to_cut))
+    return Tried(split, tuple(found), tuple(skipped.values()))
 
 
 def apply_split(rows: Iterable[SplitRow], split: Split) -> Split:
@@ -145,6 +153,28 @@ def _given_findings(rows: Sequence[SplitRow], given: set[str]) -> list[Finding]:
     if "train" not in given:
         return [Finding("error", f"the data gives {', '.join(sorted(given))} but nothing to train on", len(rows))]
     return []
+
+
+def _cut_findings(split: Split, given: Collection[str], shares: SplitShares, cut: int) -> list[Finding]:
+    """Notes: that there is no test side, which sides are cut from the `cut` samples of a given train side, and which
+    shares say nothing."""
+    found, counts = [], split.counts
+    if not counts["test"]:
+        message = "no sample is held out as test: split.test is 0; val chooses, so that its figures flatter"
+        found.append(Finding("note", message, hint="score other labelled data by `headstart evaluate RUN DATA`"))
+    left = cut
+    for side, share in shares.cut(given).items() if "train" in given else ():
+        of = "train" if left == cut else "the rest"
+        use, hint = "val, which chooses", "--set split.val=SHARE"
+        if side == "test":
+            use, hint = "held out as test", "--set split.test=0 keeps them for training"
+        message = f"no {side} side was given: {100 * share:g} % of {of} ({counts[side]} of {counted(left)}) is {use}"
+        found.append(Finding("note", message, counts[side], hint))
+        left -= counts[side]
+    for side, share in shares.unused(given).items():
+        message = f"split.{side}={share:g} has nothing to act on: the data gives its own {side} side, which is kept"
+        found.append(Finding("note", message, counts[side], "leave it out"))
+    return found
 
 
 def _lacking_in_train(rows: Sequence[SplitRow], by_key: Mapping[str, Any], kind: TargetKind) -> list[Finding]:

@@ -138,13 +138,13 @@ class Registry(Shown):
         _require_written(ref, "backbone")
         named = matching(self.specs("backbones"), ref)
         if looks_like_path(ref):
-            return _opened_backbone(self.loaded, ref, _path(ref, named))
+            return _opened_backbone(self, self.loaded, ref, _path(ref, named))
         if ":" in ref and not named:
-            return _opened_backbone(self.loaded, ref, ref)
+            return _opened_backbone(self, self.loaded, ref, ref)
         plugin, slash, _ = ref.partition("/")
         owners = [each for each in self.loaded if each.info.name == plugin and "resolve_backbone" in each.hooks]
         if slash and owners and not named:  # where a plugin resolves references, `plugin/anything` is its to answer
-            return _opened_backbone(owners, ref, ref)
+            return _opened_backbone(self, owners, ref, ref)
         return cast("BackboneSpec", self.get("backbones", ref))
 
     def resolve_dataset(self, ref: str) -> ResolvedDataset:
@@ -205,6 +205,14 @@ class Registry(Shown):
             raise UsageError(f"no installed input kind {asked}", hint=hint)
         names = " and ".join(spec.name for spec in fitting)
         raise UsageError(f"{names}: each {asked}", hint=f"name one with --set input.kind={fitting[0].name}")
+
+    def input_for(self, backbone: BackboneSpec, *, medium: str | None = None, name: str | None = None) -> InputSpec:
+        """The input kind that feeds `backbone`, which `name` names, or else the one that its own samples were read by
+        where that reads `medium` too, or else the one there is. Raises as `input_kind` does."""
+        own = None if backbone.reading is None else self.get("inputs", backbone.reading.kind)
+        if name is None and own is not None and not _unfit(own, medium, backbone.takes):
+            return cast("InputSpec", own)
+        return self.input_kind(medium=medium, takes=backbone.takes, name=name)
 
     def default_backbone(self, medium: str) -> BackboneSpec:
         """The backbone taken for data of `medium` where the user names none. Raises UsageError, too, where no installed
@@ -323,7 +331,7 @@ def _dataset_at(registry: Registry, ref: str, path: str) -> ResolvedDataset:
             near = suggestion(str(answer), specs)
             raise PluginFailure(f"it answered {answer!r}, which is no dataset's full name; {near}")
 
-    answers = _ask(registry.loaded, "resolve_dataset", path, check)
+    answers = _ask(registry.loaded, "resolve_dataset", {"ref": path}, check)
     names = sorted({answer for _, answer in answers})
     if not names:
         kinds = [spec.name for spec in specs.values() if spec.takes_path]
@@ -335,10 +343,13 @@ def _dataset_at(registry: Registry, ref: str, path: str) -> ResolvedDataset:
     return ResolvedDataset(specs[names[0]], path)
 
 
-def _opened_backbone(plugins: Sequence[LoadedPlugin], ref: str, asked: str) -> BackboneSpec:
+def _opened_backbone(registry: Registry, plugins: Sequence[LoadedPlugin], ref: str, asked: str) -> BackboneSpec:
     """The one backbone that `plugins` make of `asked`, which was written as `ref`."""
     answers = _ask(
-        plugins, "resolve_backbone", asked, lambda plugin, answer: verify_spec(answer, "backbones", plugin.info.name)
+        plugins,
+        "resolve_backbone",
+        {"ref": asked, "registry": registry},
+        lambda plugin, answer: verify_spec(answer, "backbones", plugin.info.name),
     )
     if not answers:
         raise UsageError(f"no plugin opens {ref} as a backbone", hint="`headstart backbones` lists what there is")
@@ -349,7 +360,10 @@ def _opened_backbone(plugins: Sequence[LoadedPlugin], ref: str, asked: str) -> B
 
 
 def _ask(
-    plugins: Sequence[LoadedPlugin], hook: str, ref: str, check: Callable[[LoadedPlugin, Any], None]
+    plugins: Sequence[LoadedPlugin],
+    hook: str,
+    arguments: Mapping[str, Any],
+    check: Callable[[LoadedPlugin, Any], None],
 ) -> list[tuple[LoadedPlugin, Any]]:
     """The answers of `plugins` that are not None; `check` raises PluginFailure for one that is no answer.
 
@@ -359,7 +373,7 @@ def _ask(
     for plugin in plugins:
         try:
             with guarded():
-                answer = plugin.call(hook, ref=ref)
+                answer = plugin.call(hook, **arguments)
                 if answer is not None:
                     check(plugin, answer)
                     answers.append((plugin, answer))

@@ -117,6 +117,8 @@ def _backbone_problems(spec: BackboneSpec) -> Iterable[str]:
         if backend not in BACKENDS:
             yield f"refuses names {backend!r}; backends are {', '.join(BACKENDS)}"
     yield from _value_problems(spec, plain=("preprocess", "tiny", "given"))
+    if spec.reading is not None:
+        yield from (f"reading: {problem}" for problem in _value_problems(spec.reading, plain=("options",)))
     for weights in spec.weights:
         yield from (f"weights {weights.name!r}: {problem}" for problem in _weights_problems(weights))
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from headstart.errors import Problem
 from headstart.options import Text
-from headstart.recipe import FIT, OPTION_TABLES, SETTINGS, Recipe, convert_setting, split_key
+from headstart.recipe import FIT, SETTINGS, TABLES, Recipe, convert_setting, split_key
 from headstart.recipes.file import read_recipe, verify_form
 from headstart.suggest import suggestion
 
@@ -56,8 +56,8 @@ class _Values:
         table, name = split_key(key)
         if table == FIT and name not in SETTINGS:
             self.problems.append(Problem(f"{name} ({origin})", "no such setting", suggestion(name, SETTINGS)))
-        elif table != FIT and table.partition(".")[0] not in OPTION_TABLES:
-            hint = suggestion(table, (FIT, *OPTION_TABLES))
+        elif table != FIT and table.partition(".")[0] not in TABLES:
+            hint = suggestion(table, (FIT, *TABLES))
             self.problems.append(Problem(f"{key} ({origin})", f"no such table: {table}", hint))
         else:
             self.chosen[key], self.origins[key] = value, origin

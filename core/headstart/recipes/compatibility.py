@@ -19,23 +19,27 @@ from headstart.specs import (
     StrategySpec,
     TaskSpec,
     WeightsSpec,
+    features_of_head,
     read_head,
 )
 from headstart.suggest import suggestion
 
 
 def check_head(task: TaskSpec, head: str | None) -> str:
-    """The head's name, the task's first one where None is asked. A number stands after a colon, as in
-    `mlp:512`.
-    """
+    """The head's name, the task's first one where None is asked. Numbers stand after a colon, as in `mlp:512,256`."""
     if head is None:
         return task.heads[0]
     name = head.partition(":")[0]
     known = {each.partition(":")[0]: each for each in reversed(task.heads)}  # the first of a name
     if name not in known:
         raise UsageError(f"{task.name} has no head {name!r}", hint=suggestion(name, known))
-    _, number = read_head(head)
-    return known[name] if number is None else head
+    _, numbers = read_head(head)
+    if numbers and name in task.closed_form:
+        raise UsageError(
+            f"the head {name!r} of {task.name} is solved for as it is and takes no number; received {head!r}",
+            hint=f"write --head {name}; others are {', '.join(each for each in task.heads if each != name) or 'none'}",
+        )
+    return head if numbers else known[name]
 
 
 def check_pretrained_head(task: TaskSpec, weights: WeightsSpec | Path | None, registry: Registry) -> str:
@@ -93,13 +97,16 @@ def check_augmentation(augmentation: AugmentationSpec, kind: InputSpec) -> None:
         )
 
 
-def check_feature(task: TaskSpec, backbone: BackboneSpec) -> None:
-    """The backbone must offer the features that the task asks for."""
+def check_feature(task: TaskSpec, head: str, backbone: BackboneSpec) -> None:
+    """The backbone must offer the features that the task's `head` asks for."""
     offered = [feature.name for feature in backbone.features]
-    if missing := [name for name in task.features if name not in offered]:
+    wanted = features_of_head(task, head)
+    if missing := [name for name in wanted if name not in offered]:
+        own = wanted != task.features
         raise UsageError(
-            f"{task.name} needs the feature {missing[0]!r}; {backbone.name} offers {', '.join(offered) or 'none'}",
-            hint="choose another backbone or task",
+            f"{f'the head {head!r} of ' if own else ''}{task.name} needs the feature {missing[0]!r}; {backbone.name} "
+            f"offers {', '.join(offered) or 'none'}",
+            hint=f"choose another backbone or {'head' if own else 'task'}",
         )
 
 

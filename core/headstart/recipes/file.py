@@ -1,11 +1,11 @@
-"""Recipes as TOML: settings in [fit], options in [dataset], [backbone], [input], [task], [strategy],
+"""Recipes as TOML: settings in [fit], options in [split], [dataset], [backbone], [input], [task], [strategy],
 [augmentation.NAME] and [reporter.NAME]. Read, written, and the one to start from.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from headstart.documents import as_bytes, as_text
 from headstart.errors import PluginError, Problem, RecipeError, UsageError
 from headstart.host.registry import Registry
 from headstart.manifest import RUN, how_to_read
-from headstart.options import describe_options
-from headstart.recipe import FIT, NAMED_TABLES, OPTION_TABLES, SETTINGS, Recipe
+from headstart.options import OptionInfo, describe_options
+from headstart.recipe import FIT, NAMED_TABLES, OPTION_TABLES, OWN_TABLES, SETTINGS, TABLES, Recipe
 from headstart.suggest import suggestion
 
 SCHEMA = "schema"
@@ -42,11 +42,11 @@ def read_recipe(path: Path) -> Mapping[str, Mapping[str, Any]]:
     problems = []
     for key, value in document.items():
         where = f"{key} (file {path.name})"
-        if key in SETTINGS and key not in OPTION_TABLES:
+        if key in SETTINGS and key not in TABLES:
             problems.append(Problem(where, "stands outside a table", f"move it below a line [{FIT}]"))
-        elif key not in (FIT, *OPTION_TABLES):
+        elif key not in (FIT, *TABLES):
             what = "no such table" if isinstance(value, dict) else "no such setting"
-            problems.append(Problem(where, what, suggestion(key, (FIT, *OPTION_TABLES, *SETTINGS))))
+            problems.append(Problem(where, what, suggestion(key, (FIT, *TABLES, *SETTINGS))))
         elif not isinstance(value, dict):
             problems.append(Problem(where, "expected a table", f"write [{key}] on a line of its own"))
         elif key not in NAMED_TABLES:
@@ -134,6 +134,10 @@ def _settings(registry: Registry) -> Iterator[str]:
 
 
 def _tables(registry: Registry) -> Iterator[str]:
+    for table, declared in OWN_TABLES.items():
+        yield f"[{table}]"
+        yield from _options(describe_options(declared))
+        yield ""
     for table, kind in OPTION_TABLES.items():
         described = [(spec, options) for spec in registry.specs(kind) if (options := describe_options(spec.options))]
         for place, (spec, options) in enumerate(described):
@@ -142,10 +146,14 @@ def _tables(registry: Registry) -> Iterator[str]:
             elif place == 0:
                 yield f"[{table}]"
             yield f"# of {spec.name}: {spec.summary}"
-            for option in options:
-                yield f"# {' '.join(option.help.split())}"
-                yield "# " + _line(option.name, option.default)
+            yield from _options(options)
             yield ""
+
+
+def _options(options: Iterable[OptionInfo]) -> Iterator[str]:
+    for option in options:
+        yield f"# {' '.join(option.help.split())}"
+        yield "# " + _line(option.name, option.default)
 
 
 def _line(name: str, value: Any) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from headstart.engine.network.saved import SavedNetwork
 from headstart.host.registry import looks_like_path
 from headstart.options import describe_options
 from headstart.recipe import KIND, NAMED_TABLES, OPTION_TABLES, Recipe
@@ -19,6 +20,7 @@ from headstart.recipes.compatibility import (
 from headstart.recipes.option_tables import spellings
 from headstart.recipes.problems import Problems
 from headstart.registry import Registry
+from headstart.runs.folder import trained_by
 from headstart.specs import (
     AUTO,
     AugmentationSpec,
@@ -42,7 +44,8 @@ class Choices:
     """What a recipe names, as specs; None where that is not known yet, or was found wrong.
 
     `reference` is the path that the dataset opens, or None. `weights` is a published set, a file, or None for random
-    ones too; `engine` is None for the best there is. `augmentations` is empty for `--augment none`.
+    ones too; `head_source` is the run whose head is taken over; `engine` is None for the best there is. `augmentations`
+    is empty for `--augment none`.
     """
 
     dataset: DatasetSpec | None
@@ -54,6 +57,7 @@ class Choices:
     augmentations: tuple[AugmentationSpec, ...]
     reporters: tuple[ReporterSpec, ...]
     engine: EngineSpec | None
+    head_source: SavedNetwork | None = None
 
     def tables(self) -> dict[str, Spec]:
         """The option tables of what is used, such as `augmentation.classic`: bare names where unique."""
@@ -128,7 +132,7 @@ def choose_network(choices: C, recipe: Recipe, registry: Registry, problems: Pro
     if medium is not None or named is not None:
         key = f"input.{KIND}" if named is not None else "data" if recipe.backbone is None else "backbone"
         name = None if named is None else str(named)
-        kind = problems.attempt(key, registry.input_kind, medium=medium, takes=backbone.takes, name=name)
+        kind = problems.attempt(key, registry.input_for, backbone, medium=medium, name=name)
     weights = _weights(recipe.weights, backbone, problems)
     problems.attempt("backend", check_backbone, backbone, recipe.backend)
     problems.attempt("train", check_train, recipe.train, backbone, choices.strategy)
@@ -158,10 +162,16 @@ def _weights(name: str | None, backbone: BackboneSpec, problems: Problems) -> We
     if name == NONE or name in published:
         return published.get(name)
     path = Path(name).expanduser()
+    if run := trained_by(path):
+        message = f"{name} is what a run learned, with its preprocessing and its head"
+        problems.report("weights", message, f"leave out --weights, and start from the run: --backbone {run}")
+        return None
     if path.is_file():
         return path
     named_file = looks_like_path(name) or bool(path.suffix)
-    what = "no such file" if named_file else f"{backbone.name} has no such weights"
+    what = f"{backbone.name} has no such weights"
+    if named_file:
+        what = "a folder, not a weights file" if path.is_dir() else "no such file"
     hint = f"{suggestion(name, [*published, NONE])}; or the path of a weights file"
     problems.report("weights", f"{what}: {name}", hint)
     return None
@@ -181,6 +191,7 @@ def write_out(recipe: Recipe, choices: Choices, options: Mapping[str, Any]) -> R
         backbone=_backbone_name(recipe.backbone, choices.backbone),
         weights=_weights_name(choices.weights) if choices.backbone else recipe.weights,
         strategy=choices.strategy.name if choices.strategy else recipe.strategy,
+        head_from=None if recipe.head_from is None else absolute(recipe.head_from),
         engine=choices.engine.name if choices.engine else AUTO,
         augment=tuple(spec.name for spec in choices.augmentations) or (NONE,),
         reporters=tuple(spec.name for spec in choices.reporters),
@@ -198,9 +209,11 @@ def _data_name(spec: DatasetSpec | None, reference: str | None) -> str | None:
 
 def _backbone_name(written: str | None, spec: BackboneSpec | None) -> str | None:
     """A registered backbone's full name; a path or KIND:REF stays: only that opens it again."""
+    if spec is not None and written is not None and looks_like_path(written):
+        return absolute(written)  # a path that is no name, though what it opens may be called the same
     if spec is None or written is None or written in (spec.name, spec.short_name):
         return None if spec is None else spec.name
-    return absolute(written) if looks_like_path(written) else written
+    return written
 
 
 def _weights_name(weights: WeightsSpec | Path | None) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from headstart.errors import Problem
+from headstart.errors import Problem, RecipeError, UsageError
 from headstart.options import parse_options
-from headstart.recipe import KIND, NAMED_TABLES, SETTINGS, Recipe
+from headstart.recipe import KIND, NAMED_TABLES, OWN_TABLES, SETTINGS, Recipe
 from headstart.recipes.problems import Problems
 from headstart.registry import Registry
 from headstart.specs import BackboneSpec, InputSpec, Spec
@@ -43,6 +43,33 @@ def look_up_flags(recipe: Recipe, kind: InputSpec | None, registry: Registry, pr
     return replace(recipe, options={**recipe.options, "input": options}, origins=origins, flags={})
 
 
+def flagged_options(kind: InputSpec, flags: Mapping[str, Any], inherited: Mapping[str, Any]) -> Any:
+    """The options of an input kind, without a recipe, as its own `flags` say: by name with underscores, None where not
+    given; then as they are `inherited`.
+
+    Raises UsageError for a flag that it does not have, RecipeError for a value that does not fit.
+    """
+    named = {flag.replace("_", "-"): value for flag, value in flags.items() if value is not None}
+    if unknown := [flag for flag in named if flag not in kind.flags]:
+        offered = ", ".join(f"--{flag}" for flag in kind.flags) or "none"
+        raise UsageError(f"{kind.name} has no --{unknown[0]}", hint=f"leave it out; it has {offered}")
+    given = {kind.flags[flag]: value for flag, value in named.items()}
+    options, problems = parse_options(kind.options, {**inherited, **given}, "input")
+    if problems:
+        raise RecipeError(problems)
+    return options
+
+
+def inherit_reading(recipe: Recipe, backbone: BackboneSpec | None, kind: InputSpec | None) -> Recipe:
+    """`recipe` with how the backbone's own samples were read, where it says nothing else: those options of `kind`."""
+    options = {} if backbone is None or kind is None else backbone.input_options(kind)
+    inherited = {name: value for name, value in options.items() if name not in recipe.table("input")}
+    if backbone is None or not inherited:
+        return recipe
+    origins = {**recipe.origins, **{f"input.{name}": f"from {backbone.name}" for name in inherited}}
+    return replace(recipe, options={**recipe.options, "input": {**inherited, **recipe.table("input")}}, origins=origins)
+
+
 def parse_tables(recipe: Recipe, used: Mapping[str, Spec], problems: Problems) -> dict[str, Any]:
     """An instance of the options of everything that is used, by table; what is wrong goes to `problems`.
 
@@ -56,10 +83,21 @@ def parse_tables(recipe: Recipe, used: Mapping[str, Spec], problems: Problems) -
         given = spec.given if isinstance(spec, BackboneSpec) else {}
         options[table], wrong = parse_options(spec.options, {**given, **values}, table, spec.name)
         problems.extend(wrong)
-        for name, fixed in given.items():  # what the reference fixes can be repeated, as a run's recipe does
-            if values.get(name, fixed) != fixed:
+        fixed, _ = parse_options(spec.options, given, table, spec.name)
+        for name in given if fixed and options[table] else ():
+            # what the reference fixes can be repeated, as a run's recipe does
+            if getattr(options[table], name) != getattr(fixed, name):
                 message = f"differs from what {spec.name} fixes"
                 problems.report(f"{table}.{name}", message, "leave it out; it is read from the backbone's reference")
+    return options
+
+
+def parse_own_tables(recipe: Recipe, problems: Problems) -> dict[str, Any]:
+    """As `parse_tables`, of the tables that are of no offer."""
+    options: dict[str, Any] = {}
+    for table, declared in OWN_TABLES.items():
+        options[table], wrong = parse_options(declared, recipe.table(table), table)
+        problems.extend(wrong)
     return options
 
 

@@ -15,7 +15,7 @@ from headstart.recipe import Recipe
 from headstart.recipes.file import toml_item
 from headstart.recipes.lookup import Choices
 from headstart.registry import Registry
-from headstart.specs import HEAD, LowRank, Phase, StrategyRequest, StrategySpec, TaskSpec
+from headstart.specs import HEAD, PRETRAINED, LowRank, Phase, StrategyRequest, StrategySpec, TaskSpec
 
 
 @dataclass(frozen=True)
@@ -111,12 +111,13 @@ def make_planner(
         options=options["strategy"],
         stages=(),
         train=tuple(recipe.train) if recipe.train else None,
-        solvable=is_solvable(task, head),
+        solvable=is_solvable(task, head) and recipe.head_from is None,  # what was learned would be thrown away
         augmented=bool(choices.augmentations),
         views=recipe.views,
         epochs=recipe.epochs,
         learning_rate=recipe.learning_rate,
         family=backbone.family,
+        head_fitted=head == PRETRAINED,
     )
     mixing = tuple(spec.short_name for spec in choices.augmentations if spec.mixes)
     of_task = options.get("task")
@@ -169,7 +170,8 @@ def _spell(table: str, options: Any, chosen: Sequence[OptionInfo]) -> dict[str, 
 
 def _nothing_to_act_on(values: Mapping[str, str], why: str, hint: str) -> RecipeError:
     """The error that names each of these `values`, by key."""
-    return RecipeError([Problem(key, f"{value} has nothing to act on: {why}", hint) for key, value in values.items()])
+    told = {key: f"{value} has nothing to act on: {why}" for key, value in values.items()}
+    return RecipeError([Problem(key, message, hint, idle=True) for key, message in told.items()])
 
 
 def is_solvable(task: TaskSpec, head: str) -> bool:

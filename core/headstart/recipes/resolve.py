@@ -21,8 +21,15 @@ from headstart.data.targets import find_targets
 from headstart.errors import Problem
 from headstart.recipe import Recipe
 from headstart.recipes.compatibility import check_feature, check_head, check_pretrained_head
+from headstart.recipes.head_source import check_head_source, implied_by, open_head_source
 from headstart.recipes.lookup import Choices, choose, choose_network, write_out
-from headstart.recipes.option_tables import look_up_flags, parse_tables, unused_tables
+from headstart.recipes.option_tables import (
+    inherit_reading,
+    look_up_flags,
+    parse_own_tables,
+    parse_tables,
+    unused_tables,
+)
 from headstart.recipes.phases import PhasePlanner, make_planner
 from headstart.recipes.problems import Problems
 from headstart.registry import Registry
@@ -39,6 +46,7 @@ from headstart.specs import (
     StrategySpec,
     TaskSpec,
     WeightsSpec,
+    features_of_head,
 )
 
 T = TypeVar("T")
@@ -50,8 +58,8 @@ class ResolvedRecipe(Choices):
 
     `recipe` is the same, every value explicit that is known; `stated` is the recipe as it was given. `backbone` is None
     where none is named and the medium of the data is known only once it is opened, and so is `input` without that
-    medium. `options` are instances by table (`strategy`, `augmentation.classic`), one for everything that is used.
-    `warnings` tell of plugins whose check of the recipe failed, though it uses nothing of theirs.
+    medium. `options` are instances by table (`split`, `strategy`, `augmentation.classic`), one for everything that is
+    used. `warnings` tell of plugins whose check of the recipe failed, though it uses nothing of theirs.
     """
 
     dataset: DatasetSpec
@@ -106,7 +114,7 @@ class Ready:
 
 def make_ready(stated: Recipe, registry: Registry) -> Ready:
     """Choose the backend and check the whole recipe. Reads no data and imports no framework."""
-    by_flag = not stated.origin("backend").startswith(("default", "file"))
+    by_flag = stated.origin("backend").startswith(("flag", "--set"))
     choice = choose_backend(stated.backend if by_flag else None, None if by_flag else stated.backend)
     origins = {**stated.origins, "backend": stated.origins.get("backend", choice.origin)}
     resolved = resolve_recipe(replace(stated, backend=choice.name, origins=origins), registry)
@@ -121,10 +129,17 @@ def resolve_recipe(recipe: Recipe, registry: Registry) -> ResolvedRecipe:
     Raises RecipeError with all problems at once, PluginError where something that the recipe names failed.
     """
     problems = Problems(recipe)
-    choices = choose(recipe, registry, problems)
+    source = None
+    if recipe.head_from is not None:
+        source = problems.attempt("head_from", open_head_source, recipe.head_from, registry)
+    if source is not None:
+        recipe = implied_by(source, recipe)
+        problems.follow(recipe)
+    choices = replace(choose(recipe, registry, problems), head_source=source)
     recipe_now = look_up_flags(recipe, choices.input, registry, problems)
+    recipe_now = inherit_reading(recipe_now, choices.backbone, choices.input)
     problems.follow(recipe_now)
-    options = parse_tables(recipe_now, choices.tables(), problems)
+    options = parse_own_tables(recipe_now, problems) | parse_tables(recipe_now, choices.tables(), problems)
     problems.extend(unused_tables(recipe_now, choices.tables()))
     _refuse_what_no_task_takes(recipe_now, choices, options, registry, problems)
     problems.raise_if_any()
@@ -174,6 +189,7 @@ def bind_to(resolved: ResolvedRecipe, registry: Registry, *, task: TaskSpec, med
     medium = resolved.dataset.medium if medium is None else medium
     chosen = choose_network(resolved, stated, registry, problems, medium=medium)
     recipe = look_up_flags(stated, chosen.input, registry, problems)
+    recipe = inherit_reading(recipe, chosen.backbone, chosen.input)
     problems.follow(recipe)
     unread = {table: spec for table, spec in chosen.tables().items() if table not in resolved.options}
     options = {**resolved.options, **parse_tables(recipe, unread, problems)}
@@ -227,7 +243,12 @@ def _learn(
     options = {**options, **parse_tables(recipe, {"task": task}, problems)}
     if backbone is None:
         return _Learning(options=options, head=head)
-    problems.attempt("task", check_feature, task, backbone)
+    published = choices.weights.head if head == PRETRAINED and isinstance(choices.weights, WeightsSpec) else None
+    built = published.head if published else head or task.heads[0]
+    key = "task" if features_of_head(task, built) == task.features else "head"
+    problems.attempt(key, check_feature, task, built, backbone)
+    if choices.head_source is not None and head is not None:
+        problems.attempt("head_from", check_head_source, choices.head_source, choices, options, task=task, head=head)
     planner = make_planner(recipe, choices, options, registry, task=task, head=head)
     phases = None
     if planner is not None and backbone.stages is not None and not problems.about("train"):

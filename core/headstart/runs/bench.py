@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from headstart.backend import activate, announce, choose_backend
 from headstart.engine.features.export import Exporters
 from headstart.engine.network.blueprint import BackboneUse
-from headstart.errors import EngineRefusal, MissingWeightsError, RecipeError, UsageError
-from headstart.options import parse_options
+from headstart.errors import EngineRefusal, MissingWeightsError, UsageError
+from headstart.recipes.option_tables import flagged_options
 from headstart.registry import Registry
 from headstart.specs import BackboneSpec, DatasetRequest, DatasetSpec, EngineSpec, WeightsSpec
 from headstart.threads import available_threads
@@ -93,15 +93,8 @@ def bench(
 
 def _use(spec: BackboneSpec, registry: Registry, flags: Mapping[str, Any]) -> BackboneUse:
     """The first of its published weights where they are at hand, else random ones; its input kind as `flags` say."""
-    reading = registry.input_kind(takes=spec.takes)
-    named = {flag.replace("_", "-"): value for flag, value in flags.items() if value is not None}
-    if unknown := [flag for flag in named if flag not in reading.flags]:
-        offered = ", ".join(f"--{flag}" for flag in reading.flags) or "none"
-        raise UsageError(f"{reading.name} has no --{unknown[0]}", hint=f"leave it out; it has {offered}")
-    given = {reading.flags[flag]: value for flag, value in named.items()}
-    options, problems = parse_options(reading.options, given, "input")
-    if problems:
-        raise RecipeError(problems)
+    kind = registry.input_for(spec)
+    options = flagged_options(kind, flags, spec.input_options(kind))
     weights = next(iter(spec.weights), None)
     try:
         if weights is not None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from headstart.atomic import explained, make_folders, opened, write_file
 from headstart.documents import as_bytes, plain
 from headstart.errors import DataError
 from headstart.predictor import Answered, Predictor
-from headstart.specs import Evaluation, TargetKind, Task, WritesFiles
+from headstart.specs import Evaluation, Phase, TargetKind, Task, WritesFiles
 
 OnProgress = Callable[[int, int], None]
 """Hears how many samples are answered, of how many."""
@@ -137,3 +137,13 @@ def documents(evaluations: Mapping[str, Evaluation]) -> dict[str, dict[str, Any]
         name: {split: plain(getattr(each, name)) for split, each in evaluations.items()}
         for name in ("metrics", "intervals", "report")
     }
+
+
+def why_no_test(phases: Sequence[Phase]) -> str:
+    """What is to be said where a run of these phases has no test side: why, and what its figures on val are worth."""
+    chosen = {"closed_form": "the regularisation", "gradient": "the epoch"}
+    what = " and ".join(dict.fromkeys(chosen[phase.solver] for phase in phases))
+    said = f"no sample was held out: split.test is 0; val chose {what}, so its figures flatter"
+    if not phases[-1].refit:
+        return said
+    return f"{said} and are of the head before it was solved again on all samples; predictions.csv has no rows"

@@ -4,7 +4,7 @@ it, evaluate, conclude."""
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,18 +31,21 @@ from headstart.engine.train.bn_stats import reestimate, statistics_of
 from headstart.engine.train.checkpoints import Checkpoints
 from headstart.engine.train.context import TrainContext, training_precision
 from headstart.engine.train.phases import run_phases
+from headstart.engine.train.state import PhaseResult
 from headstart.environment import describe, versions
 from headstart.errors import HeadstartError
 from headstart.eventlog import EventLog
 from headstart.events import BatchNormReestimated, Noted, RunFinished, RunStarted, Warned
+from headstart.host.discovery import installed_version
+from headstart.lineage import FILE, LINEAGE, RANDOM, UNKNOWN, as_documents, in_words, licence_of
 from headstart.predictor import BATCH, Predictor
 from headstart.recipes.file import write_recipe
-from headstart.runs.evaluation import Labelled, documents, open_predictions, score
+from headstart.runs.evaluation import Labelled, documents, open_predictions, score, why_no_test
 from headstart.runs.folder import RunFolder, write_document
 from headstart.runs.outline import count_learned, count_parameters, workload_of
 from headstart.runs.planning import Plan
 from headstart.runs.resuming import Resumed
-from headstart.specs import Calibrates, Evaluation, FeedsTargets, FitsTargets, Generates, WeightsSpec
+from headstart.specs import Calibrates, Evaluation, FeedsTargets, FitsTargets, Generates, Training, WeightsSpec
 from headstart.threads import available_threads
 from headstart.timing import Stopwatch
 
@@ -119,6 +122,7 @@ def open_run(plan: Plan, decision: EngineDecision, folder: RunFolder, log: Event
         **describe(plan.registry, plan.backend, precision=decision.precision, threads=decision.threads),
         "training_precision": precision,
         "batch_norm": recipe.batch_norm,
+        LINEAGE: as_documents(plan.lineage),
         KEY: dataclasses.asdict(decision),
     }
     write_document(folder.environment, facts)
@@ -128,6 +132,7 @@ def open_run(plan: Plan, decision: EngineDecision, folder: RunFolder, log: Event
             backend=plan.backend,
             backbone=resolved.backbone.name,
             weights=plan.weights_name,
+            lineage=in_words(plan.lineage) if isinstance(plan.lineage[-1], Training) else None,
             task=resolved.task.name,
             strategy=resolved.strategy.name,
             primary_metric=plan.task.primary_metric,
@@ -218,19 +223,23 @@ def conclude(
     if isinstance(plan.task, Calibrates) and last.found:
         plan = dataclasses.replace(plan, task=plan.task.calibrated(last.found))
     resolved, weights = plan.resolved, plan.resolved.weights
+    lineage = (*plan.lineage, trained(plan, folder, results))
     facts = {
         "versions": versions(),
         "backend": plan.backend,
         "source": {
-            "weights": plan.weights_name if isinstance(weights, WeightsSpec) else "file" if weights else "none",
-            "licence": weights.licence if isinstance(weights, WeightsSpec) else resolved.backbone.licence,
+            "weights": plan.weights_name if isinstance(weights, WeightsSpec) else FILE if weights else RANDOM,
+            "licence": licence_of(lineage),
         },
+        LINEAGE: as_documents(lineage),
     }
     save_network(folder.artefact, plan.blueprint(), plan.network, facts=facts)
     with clock.measure("evaluate"):
         artefact = Artefact.load(folder.artefact, registry=plan.registry)
         val, test = _labelled(plan, "val"), _labelled(plan, "test")
-        samples = [test] if last.refit else [val, test]  # a head that was refitted has seen val
+        samples = [
+            each for each in ([test] if last.refit else [val, test]) if each.keys
+        ]  # a refitted head has seen val
         predictor = predictor_of(extractor, artefact)
         expected = answers_in_memory(training, exact=extractor.decided.precision == FLOAT32)
         verify_reload(expected, reloaded_answers(predictor, val), artefact.path)
@@ -248,6 +257,7 @@ def conclude(
     before = {"val": Evaluation(**last.before_refit)} if last.refit else {}
     calibrated = {split: each.calibration for split, each in {**before, **scored}.items() if each.calibration}
     measured = documents(scored)
+    absent = {} if test.keys else {"test": None}
     features = clock.seconds("features")
     result = {
         "run": str(folder.path),
@@ -255,18 +265,22 @@ def conclude(
         "task": resolved.task.short_name,
         "backbone": resolved.backbone.name,
         "weights": plan.weights_name,
+        LINEAGE: as_documents(lineage),
         "strategy": resolved.strategy.short_name,
         "primary_metric": plan.task.primary_metric,
         "higher_is_better": plan.task.higher_is_better,
         "classes": list(plan.task.summary().get("classes", ())),
         "samples": plan.data.split.counts,
-        "metrics": documents({**before, **scored})["metrics"],
-        "intervals": measured["intervals"],
-        "baseline": plain(plan.task.baseline(plan.targets_once("train"), plan.targets_once("test"))),
+        "metrics": {**documents({**before, **scored})["metrics"], **absent},
+        "intervals": {**measured["intervals"], **absent},
+        "baseline": plain(
+            plan.task.baseline(plan.targets_once("train"), plan.targets_once("val" if absent else "test"))
+        ),
+        "no_test": why_no_test(plan.phases) if absent else None,
         "parameters": {"total": count_parameters(plan), "trainable": count_learned(plan, results)},
         "phases": [plain(each.facts()) for each in results],
         "refit": last.refit,
-        "report": measured["report"],
+        "report": {**measured["report"], **absent},
         "split_hash": plan.data.split.hash,
         "seconds": {
             "total": clock.total,
@@ -283,6 +297,23 @@ def conclude(
     write_document(folder.result, result)
     log.emit(RunFinished(result=result))
     log.sync()
+
+
+def trained(plan: Plan, folder: RunFolder, results: Sequence[PhaseResult]) -> Training:
+    """This run, as the last step of what its weights were trained on. Their digest is that of the artefact's manifest,
+    which lists it."""
+    resolved, learned = plan.resolved, {stage for each in results for stage in each.learned}
+    return Training(
+        run=folder.path.absolute().name,
+        data=Path(resolved.reference).name if resolved.reference else resolved.dataset.short_name,
+        task=resolved.task.name,
+        strategy=resolved.strategy.name,
+        stages=tuple(stage for stage in plan.network.names if stage in learned),
+        samples=plan.data.split.counts["train"],
+        classes=len(plan.task.summary().get("classes", ())),
+        headstart=installed_version(),
+        digest=UNKNOWN,
+    )
 
 
 def predictor_of(extractor: FeatureExtractor, artefact: Artefact) -> Predictor:

@@ -18,6 +18,7 @@ from headstart.recipes.build import build_recipe
 from headstart.recipes.resolve import Ready, ResolvedRecipe, make_ready
 from headstart.registry import Registry, load_registry
 from headstart.run import Run
+from headstart.runs.continuing import continued
 from headstart.runs.folder import RunFolder, claim, how_to_go_on, verify_empty
 from headstart.runs.lock import LOCK, locked
 from headstart.runs.reporting import SampleView, open_reporters
@@ -35,17 +36,21 @@ def fit(
     sets: Sequence[str] = (),
     registry: Registry | None = None,
     resume: bool = False,
+    continue_from: str | Path | None = None,
     **settings: Any,
 ) -> Run:
     """Fine-tune a pretrained backbone on `data`; returns the finished run.
 
     `settings` are the long options of `headstart fit` with underscores (`backbone=`, `epochs=`, ...),
-    `sets` its `--set key=value`; with `resume` the run in `out` goes on. Raises the errors of headstart.errors, each
-    with the exit code of its class.
+    `sets` its `--set key=value`; with `resume` the run in `out` goes on, with `continue_from` a new one goes on with
+    that finished run. Raises the errors of headstart.errors, each with the exit code of its class.
     """
     flags = {**settings, "data": str(data) if data is not None else None}
     stated = build_recipe(flags=flags, file=Path(recipe) if recipe is not None else None, sets=sets)
-    return run_recipe(stated, registry or load_registry(), resume=resume)
+    registry = registry or load_registry()
+    if continue_from is not None:
+        stated = continued(stated, continue_from, registry, resume=resume)
+    return run_recipe(stated, registry, resume=resume)
 
 
 def run_recipe(stated: Recipe, registry: Registry, *, resume: bool = False) -> Run:
@@ -128,6 +133,7 @@ def _carry_out(ready: Ready, folder: RunFolder, clock: Stopwatch, *, taken_over:
             ),
         )
         # imports keras: after the plan chose its backend
+        from headstart.runs.carried_head import on_other_weights
         from headstart.runs.execution import conclude, load_weights, open_extractor, open_run
 
         for message in failures:
@@ -137,6 +143,8 @@ def _carry_out(ready: Ready, folder: RunFolder, clock: Stopwatch, *, taken_over:
         decision = EngineDecision.of(folder.environment) if resumed else None
         extractor = open_extractor(plan, exporters, warn, decision=decision)
         if resumed is None:
+            for message in on_other_weights(plan):
+                warn(message)
             open_run(plan, extractor.decided, folder, log, reestimated=reestimated)
         warn.release(log)
         conclude(plan, extractor, folder, log, clock, resumed=resumed)

@@ -10,6 +10,7 @@ from headstart.atomic import explained, is_leftover, make_folder, make_folders, 
 from headstart.documents import escaped, plain
 from headstart.errors import UsageError
 from headstart.eventlog import EVENTS, tells_of_no_run
+from headstart.manifest import is_artefact
 from headstart.runs.lock import LOCK
 
 RUNS = Path("runs")
@@ -42,6 +43,16 @@ class RunFolder:
         """Versions and hardware."""
         self.scratch = path / ".scratch"
         """Large arrays while the run lasts; removed at its end."""
+
+
+def trained_by(path: Path) -> Path | None:
+    """The run folder whose artefact, or artefact's weights, `path` names, or else that artefact; None where `path`
+    is nothing of that kind. A run folder names its own artefact."""
+    for artefact in (path, RunFolder(path).artefact, *([path.parent] if path.is_file() else [])):
+        if artefact.is_dir() and is_artefact(artefact):
+            run = RunFolder(artefact.parent)
+            return run.path if run.artefact == artefact and run.recipe.is_file() else artefact
+    return None
 
 
 def how_to_go_on(path: Path) -> str:

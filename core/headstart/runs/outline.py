@@ -18,6 +18,7 @@ from headstart.engine.train.phases import cut_of
 from headstart.engine.train.state import PhaseResult
 from headstart.engine.train.trainable import select_trainable
 from headstart.engine.train.trainer import steps_per_epoch
+from headstart.lineage import as_documents
 from headstart.runs.planning import Plan
 from headstart.specs import Phase, Stage
 
@@ -64,6 +65,8 @@ def outline(plan: Plan) -> dict[str, Any]:
         "backend": plan.backend,
         "backbone": resolved.backbone.name,
         "weights": resolved.recipe.weights,
+        "lineage": as_documents(plan.lineage),
+        "input": dict(resolved.recipe.table("input")),
         "task": resolved.task.name,
         "head": resolved.head,
         "strategy": resolved.strategy.name,

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,12 +26,16 @@ from headstart.data.reading import OnProgress
 from headstart.data.targets import build_target_kind, other_kind
 from headstart.data.views import Composed, View, check_mixing
 from headstart.engine.network.blueprint import BackboneUse, Blueprint, assets_of, digests_of
-from headstart.errors import DataError, UsageError
+from headstart.errors import DataError, HeadstartError, UsageError
 from headstart.host.discovery import installed_release
+from headstart.lineage import Lineage, lineage_of
 from headstart.options import describe_options
 from headstart.recipes.phases import is_solvable
 from headstart.recipes.resolve import BoundRecipe, Ready, ResolvedRecipe, bind
 from headstart.registry import Registry
+from headstart.runs.continuing import changed_since
+from headstart.runs.folder import trained_by
+from headstart.runs.leaks import met_before
 from headstart.specs import (
     HEAD,
     PRETRAINED,
@@ -38,6 +44,7 @@ from headstart.specs import (
     Finding,
     FitsTargets,
     InputKind,
+    LocalFile,
     MixesTargets,
     Phase,
     Records,
@@ -45,6 +52,7 @@ from headstart.specs import (
     Task,
     TaskRequest,
     WeightsSpec,
+    features_of_head,
 )
 from headstart.specs.base import Batch
 from headstart.threads import available_threads, spinning_findings
@@ -83,6 +91,11 @@ class Plan:
     def weights_name(self) -> str:
         """How the recipe names the weights that were taken."""
         return str(self.resolved.recipe.weights)
+
+    @cached_property
+    def lineage(self) -> Lineage:
+        """How the weights that it starts from came to be. Reads a file of the user's own for its digest."""
+        return lineage_of(self.resolved.weights, self.resolved.backbone)
 
     def blueprint(self) -> Blueprint:
         """What the network is built from again."""
@@ -202,14 +215,18 @@ def make_plan(
     recipe = bound.recipe  # the threads are those that the run will pin
     activate(ready.choice, recipe.threads or available_threads(), deterministic=recipe.deterministic)
     from headstart.engine.network.assemble import backbone_inputs, build_backbone, graft
-    from headstart.engine.network.stages import count_by_stage, trainable_variables
+    from headstart.engine.network.network import choose_features
     from headstart.engine.precision import FLOAT32
     from headstart.engine.train.context import training_precision
     from headstart.engine.train.trainable import select_trainable
+    from headstart.runs.carried_head import take_over_head
 
     inputs = backbone_inputs(kind)
     stages = build_backbone(bound.backbone, registry, options=bound.options["backbone"], inputs=inputs)
-    network = graft(kind, stages, bound.backbone.features, task=task, head=bound.built_head, seed=bound.recipe.seed)
+    features = choose_features(bound.backbone.features, features_of_head(bound.task, bound.built_head))
+    network = graft(kind, stages, features, task=task, head=bound.built_head, seed=bound.recipe.seed)
+    since = changed_since(bound, data.split)
+    carried = [] if bound.head_source is None else [take_over_head(bound.head_source, task, network)]
     phases = bound.phases or bound.planner.plan(tuple(stage.name for stage in network.backbone))
     for phase in phases:
         select_trainable(network, phase, seed=recipe.seed, batch_norm=recipe.batch_norm)  # raises as a run would
@@ -219,13 +236,8 @@ def make_plan(
     if view is not None and targets.moves:
         view = dataclasses.replace(view, targets=targets.transform)
     warnings = [*bound.warnings, *said, *left_out(bound, records)]
-    rows = len(data.indices("train"))
-    head = count_by_stage(network, trainable_variables(network, (HEAD,)))[HEAD]
-    is_wide = not is_solvable(bound.task, bound.head)  # solved ones are regularised
-    if is_wide and head > PARAMETERS_PER_SAMPLE * rows:
-        warnings.append(
-            f"the head has {head:,} numbers to learn from {rows:,} samples; --head {bound.task.heads[0]} is safer"
-        )
+    warnings += _wide_head(bound, network, len(data.indices("train")))
+    warnings += _leaked(bound, data)
     spinning = spinning_findings(recipe.threads or available_threads()) if ready.choice.name == "torch" else []
     return Plan(
         resolved=bound,
@@ -241,8 +253,27 @@ def make_plan(
         phases=phases,
         view=view,
         scratch=scratch,
-        findings=_gravest_first([*(Finding("warning", message) for message in warnings), *data.findings, *spinning]),
+        findings=_gravest_first(
+            [*(Finding("warning", message) for message in warnings), *carried, *since, *data.findings, *spinning]
+        ),
     )
+
+
+def _wide_head(bound: BoundRecipe, network: Network, rows: int) -> list[str]:
+    """That the head learns too many numbers for `rows` samples, where most of them are, and what is safer. One that is
+    solved for is regularised."""
+    from headstart.engine.network.stages import trainable_variables
+
+    shapes = [tuple(variable.shape) for variable in trainable_variables(network, (HEAD,)).values()]
+    count = sum(map(math.prod, shapes))
+    if is_solvable(bound.task, bound.head) or count <= PARAMETERS_PER_SAMPLE * rows:
+        return []
+    widest, first = max(shapes, key=math.prod), bound.task.heads[0]
+    features = ", ".join(features_of_head(bound.task, first))
+    return [
+        f"the head {bound.head} has {count:,} numbers to learn from {rows:,} samples, {math.prod(widest):,} of them in "
+        f"weights of {' x '.join(f'{size:,}' for size in widest)}; --head {first}, on {features}, is safer"
+    ]
 
 
 def build_view(resolved: BoundRecipe, registry: Registry, records: Records, kind: InputKind) -> View | None:
@@ -273,6 +304,7 @@ def _prepare_options(
     return PrepareOptions(
         limit=resolved.recipe.limit,
         split_seed=resolved.recipe.split_seed,
+        shares=resolved.options["split"],
         store=ArrayStore(open_cache(warn), scratch, warn),
         read_by={
             "input": resolved.input.name,
@@ -298,7 +330,11 @@ def _build_task(resolved: BoundRecipe, registry: Registry, data: PreparedData, k
             encoded(task, kind, data, np.arange(len(data.owners)), scratch)
         except DataError as exc:
             message = f"the pretrained head does not know these targets: {exc.message}"
-            raise DataError(message, hint=f"leave out --head {PRETRAINED}, and a new head is trained") from exc
+            hint = (
+                f"leave out --head {PRETRAINED}, or --continue, for a new head; --head-from RUN keeps what a run's "
+                "head knows and adds the rest"
+            )
+            raise DataError(message, hint=hint) from exc
     mixing = [spec.name for spec in resolved.augmentations if spec.mixes]
     if mixing and not isinstance(task, MixesTargets):
         raise UsageError(
@@ -321,6 +357,27 @@ def _verify_statistics(network: Network, phases: Sequence[Phase], batch_norm: st
         raise UsageError(
             f"--batch-norm {batch_norm} has nothing to act on: {where} no BatchNorm layer", hint="leave it out"
         )
+
+
+def _leaked(resolved: BoundRecipe, data: PreparedData) -> Iterator[str]:
+    """Warnings of test samples that the runs whose weights are taken, or whose head, were trained or chosen on."""
+    weights, head, taken = resolved.weights, resolved.head_source, []
+    if isinstance(weights, WeightsSpec) and isinstance(weights.origin, LocalFile):
+        taken.append(trained_by(Path(weights.origin.path)))
+    if head is not None:
+        taken.append(trained_by(head.path))
+    test = data.split.only("test").rows
+    for run in dict.fromkeys(taken) if test else ():
+        if run is None:
+            continue
+        try:
+            for folder, known in met_before(test, run):
+                yield (
+                    f"{known} of {len(test)} test samples are among those that the run {folder.path} was trained or "
+                    "chosen on: test figures flatter"
+                )
+        except HeadstartError as exc:
+            yield f"whether {run} was trained on some of the test samples is not known: {exc.message}"
 
 
 def left_out(resolved: BoundRecipe, records: Records) -> list[str]:

@@ -11,6 +11,7 @@ from headstart.documents import read_object
 from headstart.errors import DataError, Problem, RecipeError, UsageError
 from headstart.eventlog import EventLog, read_all_events, read_events
 from headstart.events import RunFinished, RunResumed, RunStarted
+from headstart.lineage import LINEAGE, read_lineage
 from headstart.recipe import KIND, LEFT_TO_THE_STRATEGY, SETTINGS, Recipe
 from headstart.recipes.build import recipe_of_run
 from headstart.recipes.lookup import absolute
@@ -63,7 +64,21 @@ def taken_up(stated: Recipe, registry: Registry) -> Recipe:
     if problems:
         raise RecipeError(problems)
     # A run goes on with its own backend, whatever KERAS_BACKEND says: as if it had been asked for by a flag.
-    return replace(own, out=stated.out, origins={**own.origins, "backend": "flag --backend"})
+    recipe = replace(own, out=stated.out, origins={**own.origins, "backend": "flag --backend"})
+    if not is_finished(recipe):
+        _verify_source_there(recipe, folder)
+    return recipe
+
+
+def _verify_source_there(recipe: Recipe, folder: RunFolder) -> None:
+    """Raise UsageError where the folder is gone that the run's backbone was read from: what is frozen is in no
+    checkpoint."""
+    source = recipe.backbone
+    if source is not None and Path(source).is_absolute() and not Path(source).exists():
+        raise UsageError(
+            f"{folder.path} began from {source}, which is not there any more",
+            hint="restore that folder, or start a new run in another one",
+        )
 
 
 def _differences(stated: Recipe, own: Recipe, registry: Registry) -> list[Problem]:
@@ -163,6 +178,7 @@ def take_up(plan: Plan, folder: RunFolder, log: EventLog, warn: Callable[[str], 
     loaded = checkpoints.load_last(warn)
     if loaded is None:
         return None
+    _verify_same_weights(plan, folder)
     earlier = [event for event in read_all_events(folder.events, log.found) if isinstance(event, RunResumed)]
     wanted = int(loaded.facts["events"])
     seen = read_events(folder.events, log.found)[:wanted]
@@ -174,3 +190,17 @@ def take_up(plan: Plan, folder: RunFolder, log: EventLog, warn: Callable[[str], 
     here = RunResumed(phase=str(loaded.facts["name"]), step=loaded.step, after=len(seen))
     log.emit(here)
     return Resumed(checkpoints, loaded, tuple({"phase": each.phase, "step": each.step} for each in (*earlier, here)))
+
+
+def _verify_same_weights(plan: Plan, folder: RunFolder) -> None:
+    """Raise DataError where what the run starts from is not what it began with, as far as digests tell: what is frozen
+    is in no checkpoint."""
+    began = read_object(folder.environment, LARGEST_RESULT).get(LINEAGE) if folder.environment.is_file() else None
+    if began is None:
+        return
+    if [each.digest for each in read_lineage(began, str(folder.environment))] != [each.digest for each in plan.lineage]:
+        recipe = plan.resolved.recipe
+        raise DataError(
+            f"the weights {recipe.weights} of {recipe.backbone} are not those that {folder.path} began with",
+            hint="restore them, or start a new run in another folder",
+        )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from headstart.specs.base import Spec
-from headstart.specs.inputs import TensorSpec
+from headstart.specs.inputs import InputSpec, TensorSpec
 
 if TYPE_CHECKING:
     import keras
@@ -112,14 +112,53 @@ class PretrainedHead:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Beginning:
+    """What weights were before anything was trained on: those of `weights` of `backbone`, "none" for random ones.
+
+    `licence` is that of the weights; `digest` is "ALGORITHM:HEX" of their file, or "unknown".
+    """
+
+    backbone: str
+    weights: str
+    source: str
+    licence: str
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """One run that weights came out of: the name of its folder, what it learned from, and how.
+
+    `stages` are those of its network that learned, of a probe the head alone. `samples` are those that it trained on;
+    `classes` counts them, 0 where its task has none. `digest` is "ALGORITHM:HEX" of the weights that came out, or
+    "unknown".
+    """
+
+    run: str
+    data: str
+    task: str
+    strategy: str
+    stages: tuple[str, ...]
+    samples: int
+    classes: int
+    headstart: str
+    digest: str
+
+
+Ancestor = Beginning | Training
+"""One step of how weights came to be."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class WeightsSpec:
-    """One set of published weights of a backbone.
+    """One set of weights of a backbone: published ones, or what a run learned.
 
     `algorithm` and `digest` are those the source publishes (or that were pinned from its one immutable release);
     `digest` is "unknown" where there is none. `load` is a WeightsLoad target. `preprocess` are the plain values that
     the backbone's input kind reads: preprocessing belongs to weights, not to architectures. `assets` are files that
     the input kind needs beside them, such as `tokenizer.json`, by name; they are located as the weights are. `head` is
-    a head that was trained with them.
+    a head that was trained with them. `lineage` says how weights came to be that are not the publisher's own, oldest
+    step first.
     """
 
     name: str
@@ -133,6 +172,15 @@ class WeightsSpec:
     preprocess: Mapping[str, Any]
     assets: Mapping[str, Origin] = field(default_factory=dict)
     head: PretrainedHead | None = None
+    lineage: tuple[Ancestor, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How samples were read: the full name of the input kind, and those of its options that are not its defaults."""
+
+    kind: str
+    options: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -209,7 +257,13 @@ class BackboneSpec(Spec):
     builder: str | None = None
     given: Mapping[str, Any] = field(default_factory=dict)
     family: str = "cnn"
+    reading: Reading | None = None
+    """How the samples were read that it learned from: that holds where the user says nothing else."""
 
     def default_options(self) -> Any:
         """The options that it is built with where the user says nothing."""
         return self.options(**self.given)
+
+    def input_options(self, kind: InputSpec) -> Mapping[str, Any]:
+        """The options of `kind` that hold where the user says nothing; those that are not here have their defaults."""
+        return self.reading.options if self.reading is not None and self.reading.kind == kind.name else {}

@@ -82,9 +82,10 @@ class StrategyRequest:
     """What a strategy plans with.
 
     `stages` are the backbone's stages, bottom first; `train` the user's choice among them, or None for the
-    strategy's own; `solvable` whether the task can fit this head in closed form; `augmented` whether training
-    samples vary; `views`, `epochs` and `learning_rate` the user's, or None; `family` the backbone's, by which default
-    rates are chosen.
+    strategy's own; `solvable` whether the task can fit this head in closed form, and nothing would be lost by it;
+    `head_fitted` whether the whole head comes trained for these targets, so that no phase need fit it first;
+    `augmented` whether training samples vary; `views`, `epochs` and `learning_rate` the user's, or None; `family` the
+    backbone's, by which default rates are chosen.
     """
 
     options: Any
@@ -96,6 +97,7 @@ class StrategyRequest:
     epochs: int | None
     learning_rate: float | None
     family: str = "cnn"
+    head_fitted: bool = False
 
 
 class StrategyBuild(Protocol):

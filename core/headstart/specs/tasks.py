@@ -27,8 +27,6 @@ class Task(Protocol):
     numpy arrays unless said otherwise. What a task offers beyond this is in the optional Protocols of this module.
     """
 
-    features: tuple[str, ...]
-    """What it asks of a backbone."""
     primary_metric: str
     higher_is_better: bool
 
@@ -55,8 +53,8 @@ class Task(Protocol):
     def head(self, name: str, features: Mapping[str, tuple[int | None, ...]], seed: int) -> keras.Model:
         """A Functional model to named outputs, `name` as in `--head` ("mlp:512").
 
-        `features` holds the shapes (batch first) of "<name>" and, where a feature has one, of "<name>.mask"; the model
-        takes those of them that it wants, by name.
+        `features` holds the shapes (batch first) of what the spec says this head asks for, under "<name>" and, where a
+        feature has one, its mask's under "<name>.mask"; the model takes those of them that it wants, by name.
         """
 
     def loss(self, targets: Mapping[str, Any], outputs: Mapping[str, Any], *, training: bool) -> Any:
@@ -165,6 +163,32 @@ class SolvesHead(Protocol):
 
     def solve_again(self, rows: Rows, solved: Solved) -> Solved:
         """The solver of `solved` at its strength, on other rows: a refit on train and val together."""
+
+
+@dataclass(frozen=True)
+class TakenOver:
+    """The first weights of a new head, of which some were learned in another run: `arrays` as TakesOverHead says, and
+    which answers it `kept`, which it `added` to those and which it `left_out`, by name; `kept` is never empty.
+    """
+
+    arrays: Mapping[str, np.ndarray]
+    kept: Sequence[str]
+    added: Sequence[str] = ()
+    left_out: Sequence[str] = ()
+
+
+@runtime_checkable
+class TakesOverHead(Protocol):
+    """What a Task offers too whose head can begin as that of a finished run: `--head-from RUN`."""
+
+    def take_over(self, other: Task, learned: Mapping[str, np.ndarray], first: Mapping[str, np.ndarray]) -> TakenOver:
+        """The first weights of this task's head, from those that the head of `other` has `learned`.
+
+        `other` is the run's task, of the same TaskSpec, bound to its labels; `learned` and `first`, what this head
+        begins with otherwise, hold all weights of the two heads by our names, `head/index/role`, and so do the
+        `arrays` that come back, of the shapes of `first`. An answer that both know is then what it was, in its own
+        unit. Raises DataError where nothing can be kept, or naming two shapes that do not fit.
+        """
 
 
 @runtime_checkable
@@ -285,35 +309,43 @@ class TaskBuild(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class TaskSpec(Spec):
-    """A task. `features` are what it asks of a backbone; `heads` are the names `--head` accepts, the default first.
+    """A task. `features` are what its heads ask of a backbone, `head_features` what those of other wants ask for
+    instead, by name; `heads` are the names `--head` accepts, the default first.
 
-    A head written `mlp:512` has its number after the colon; `closed_form` are the heads that `SolvesHead.solve` can
-    fit, and `gradient_options` the options that training by gradient alone reads: refused where all phases are in
-    closed form. `targets` names the kind of targets that it learns; where the user names no task, the `default` one of
-    the data's kind is taken.
+    A head written `mlp:512,256` has its numbers after the colon; `closed_form` are the heads that `SolvesHead.solve`
+    can fit, which have no numbers, and `gradient_options` the options that training by gradient alone reads: refused
+    where all phases are in closed form. `targets` names the kind of targets that it learns; where the user names no
+    task, the `default` one of the data's kind is taken.
     """
 
     build: str
     features: tuple[str, ...]
     targets: str
     heads: tuple[str, ...]
+    head_features: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     closed_form: frozenset[str] = frozenset()
     gradient_options: tuple[str, ...] = ()
     default: bool = False
     version: int = 1
 
 
-def read_head(head: str) -> tuple[str, int | None]:
-    """The name of a head, and the number after its colon: ("mlp", 512) of `mlp:512`; None where there is no colon.
+def read_head(head: str) -> tuple[str, tuple[int, ...]]:
+    """The name of a head, and the numbers after its colon: ("mlp", (512, 256)) of `mlp:512,256`; none without a colon.
 
     Raises UsageError for a number that is no whole one, or out of range.
     """
-    name, colon, number = head.partition(":")
-    if not colon:
-        return name, None
-    if not number.isascii() or not number.isdigit() or not 1 <= int(number) <= MAX_HEAD_NUMBER:
-        raise UsageError(
-            f"the number of head {head!r} must be a whole number from 1 to {MAX_HEAD_NUMBER}, not {number!r}",
-            hint=f"as in {name}:512",
-        )
-    return name, int(number)
+    name, colon, written = head.partition(":")
+    numbers = written.split(",") if colon else []
+    for number in numbers:
+        if not number.isascii() or not number.isdigit() or not 1 <= int(number) <= MAX_HEAD_NUMBER:
+            raise UsageError(
+                f"the numbers of head {head!r} must be whole ones from 1 to {MAX_HEAD_NUMBER}, with a comma between "
+                f"two; received {number!r}",
+                hint=f"as in {name}:512 or {name}:512,256",
+            )
+    return name, tuple(map(int, numbers))
+
+
+def features_of_head(task: TaskSpec, head: str) -> tuple[str, ...]:
+    """The names of the features that `head`, written as in `--head`, asks of a backbone."""
+    return task.head_features.get(head.partition(":")[0], task.features)

@@ -21,7 +21,7 @@ def input_of(registry: Registry, spec: BackboneSpec | DatasetSpec) -> InputSpec:
     Raises UsageError where none is installed.
     """
     if isinstance(spec, BackboneSpec):
-        return registry.input_kind(takes=spec.takes)
+        return registry.input_for(spec)
     return registry.input_kind(medium=spec.medium)
 
 

@@ -159,6 +159,13 @@ class ReporterTold(Contract):
         with own_place() as place:
             self._tell(RecordedRun(place / "run", has_samples=False), noisy)
 
+    def test_it_survives_a_run_without_a_test_side(self) -> None:
+        """Where no sample was held out, `metrics`, `intervals` and `report` of the result have None for `test`."""
+        for interactive in (False, True):
+            with own_place() as place:
+                run = RecordedRun(place / "run", has_test=False)
+                self._tell(run, recorded_events(has_test=False), interactive=interactive)
+
     def test_told_again_it_writes_the_same(self) -> None:
         """`headstart report RUN` replaces what is there, and draws again what was removed."""
         with own_place() as place:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from headstart.specs import (
+    HEAD,
     Calibrates,
     Evaluation,
     Facts,
@@ -19,9 +20,12 @@ from headstart.specs import (
     MixesTargets,
     PoolsRows,
     SolvesHead,
+    Stage,
+    TakesOverHead,
     Task,
     TaskRequest,
     WritesFiles,
+    features_of_head,
 )
 from headstart.testing.contract import shared
 from headstart.testing.declared import Declared
@@ -56,13 +60,16 @@ class TaskDeclared(Declared):
             self.registry.get("targets", self.spec.targets)
 
     def test_its_heads_and_features_are_named(self) -> None:
-        """One of each at least, no name twice; what is solved in closed form is a head of its own."""
+        """One of each at least, no name twice; what has a closed form or features of its own is one of its heads."""
         for field in ("heads", "features"):
             names = getattr(self.spec, field)
             sound = names and len(set(names)) == len(names) and all(name.strip() for name in names)
             self._require(sound, f"{field} is {names!r}", "Name one at least, each once.")
         odd = sorted(self.spec.closed_form - set(self.spec.heads))
         self._require_none(odd, "closed_form names {odd}, which are none of its heads", "Name them in `heads` too.")
+        odd = sorted(self.spec.head_features.keys() - {head.partition(":")[0] for head in self.spec.heads})
+        change = "Name them in `heads` too, here without what stands after a colon."
+        self._require_none(odd, "head_features names {odd}, which are none of its heads", change)
 
 
 class TaskSubject(WithTargets):
@@ -121,13 +128,8 @@ class TaskEncoded(TaskSubject):
     """Encodes its targets, and is built again from its labels; needs no backend."""
 
     def test_it_says_what_it_is(self) -> None:
-        """The features of its spec; metric, columns and a summary of plain values."""
+        """Metric, columns and a summary of plain values."""
         task = self._task()
-        self._require(
-            tuple(task.features) == self.spec.features,
-            f"its features are {task.features}, those of the spec {self.spec.features}",
-            "Name the same in both.",
-        )
         sound = isinstance(task.primary_metric, str) and isinstance(task.higher_is_better, bool)
         self._require(
             sound and task.primary_metric.strip(),
@@ -193,7 +195,7 @@ class TaskAnswered(TaskSubject):
     def test_each_head_gives_finite_outputs(self) -> None:
         """A model from the features that it wants, by name, to a dict of named outputs (batch, ...)."""
         for name in self._heads():
-            outputs = self._outputs_of(self._head(name))
+            outputs = self._outputs_of(self._head(name), name)
             odd = [each for each, array in outputs.items() if array.shape[:1] != (len(self._values()),)]
             self._require(outputs and not odd, f"the outputs {odd} of head {name!r} have no batch axis", "Keep it.")
             dead = (each for each, array in outputs.items() if not _is_finite(array))
@@ -338,7 +340,7 @@ class TaskAnswered(TaskSubject):
         self._backend()
         from headstart.engine.linear.rows import Part, Rows
 
-        feature = np.asarray(self._features()[self.spec.features[0]], np.float32)
+        feature = np.asarray(next(iter(self._features(self.spec.features).values())), np.float32)
         rows = Rows((Part((feature,), encoded),))
         found = [next(iter(task.solve(rows, (1.0,)))) for _ in range(2)]
         for name, axes in (("kernel", 2), ("bias", 1)):
@@ -347,16 +349,39 @@ class TaskAnswered(TaskSubject):
             self._require(sound, f"its {name} has the shape {first.shape} and type {first.dtype}", "See Solved.")
             self._require(np.array_equal(first, again), f"solved twice, its {name} differs", PURE)
 
+    def test_a_head_that_goes_on_from_one_of_its_own_labels_is_that_head(self) -> None:
+        """Where it is a TakesOverHead: of a task with the same labels all is kept, to the bit, and nothing is added."""
+        import numpy as np
+
+        task = self._task()
+        if not isinstance(task, TakesOverHead):
+            return
+        for name in self._heads():
+            model = self._head(name)
+            from headstart.engine.network.stages import read_arrays
+
+            first = read_arrays([Stage(HEAD, model)])
+            learned = {each: array + np.ones_like(array) for each, array in first.items()}
+            with self._raising(f"taking over the head {name!r}", "Correct `take_over`."):
+                taken = task.take_over(self._rebuilt(task), learned, first)
+            odd = [each for each in {**first, **taken.arrays} if not is_same(taken.arrays.get(each), learned.get(each))]
+            self._require_none(odd, f"of the head {name!r} {{odd}} are not what was learned", "Keep what both know.")
+            told = (tuple(taken.added), tuple(taken.left_out))
+            self._require(taken.kept, f"of the head {name!r} nothing is kept", "Name it, or raise a DataError.")
+            self._require(
+                told == ((), ()), f"of the head {name!r} it adds and leaves out {told}", "Both know the same."
+            )
+
     def _heads(self) -> Sequence[str]:
         return self.spec.heads if self.heads is None else self.heads
 
-    def _features(self) -> dict[str, np.ndarray]:
-        """Made-up features (row, ...) by name, with masks of which each row has another length."""
+    def _features(self, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """Made-up features (row, ...) of these names, with masks of which each row has another length."""
         import numpy as np
 
         generator, count = np.random.default_rng(SEED), len(self._values())
         found: dict[str, np.ndarray] = {}
-        for name in self.spec.features:
+        for name in names:
             shape = self.features.get(name, SHAPES.get(name, (4, 4, 8)))
             found[name] = generator.standard_normal((count, *shape)).astype(np.float32)
             masked = self.features.get(name + MASK, shape[:1] if name == "tokens" else None)
@@ -367,7 +392,8 @@ class TaskAnswered(TaskSubject):
 
     def _head(self, name: str) -> keras.Model:
         self._backend()
-        shapes = {each: (None, *array.shape[1:]) for each, array in self._features().items()}
+        features = self._features(features_of_head(self.spec, name))
+        shapes = {each: (None, *array.shape[1:]) for each, array in features.items()}
         change = f"Correct `head`, or set `features` in {self._title} to shapes that fit."
         with self._raising(f"building the head {name!r} on {shapes}", change):
             model = self._task().head(name, shapes, SEED)
@@ -375,9 +401,10 @@ class TaskAnswered(TaskSubject):
         self._require(sound, f"the head {name!r} is no model from a dict to a dict", "keras.Model({...}, {...}).")
         return model
 
-    def _outputs_of(self, model: keras.Model, rows: slice = slice(None)) -> dict[str, np.ndarray]:
+    def _outputs_of(self, model: keras.Model, head: str, rows: slice = slice(None)) -> dict[str, np.ndarray]:
         """What a head gives in inference mode, fed with targets where the task does that."""
-        task, features = self._task(), {name: array[rows] for name, array in self._features().items()}
+        made = self._features(features_of_head(self.spec, head))
+        task, features = self._task(), {name: array[rows] for name, array in made.items()}
         encoded = {name: array[rows] for name, array in self._encoded().items()}
 
         def run(features: Mapping[str, Any], targets: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -395,7 +422,7 @@ class TaskAnswered(TaskSubject):
     @shared
     def _outputs(self) -> dict[str, np.ndarray]:
         """What the first head gives for the examples; of a task that generates, fed with their targets."""
-        return self._outputs_of(self._first_head())
+        return self._outputs_of(self._first_head(), self._heads()[0])
 
     @shared
     def _final(self) -> dict[str, np.ndarray]:
@@ -403,11 +430,11 @@ class TaskAnswered(TaskSubject):
         task = self._task()
         if not isinstance(task, Generates):
             return self._outputs()
-        head = self._first_head()
+        head, made = self._first_head(), self._features(features_of_head(self.spec, self._heads()[0]))
         from headstart.engine.generation import generate
 
         with self._raising("generating an answer", "Correct `start` and `step`; see Generates."):
-            found = _on_device(lambda features: generate(task, head, features), self._features())
+            found = _on_device(lambda features: generate(task, head, features), made)
         return cast("dict[str, np.ndarray]", found)
 
     def _losses(self, rows: slice = slice(None), *, training: bool = False) -> np.ndarray:

@@ -13,9 +13,11 @@ import numpy as np
 from headstart.engine.linear.pca import EigenBasis
 from headstart.engine.linear.rows import Rows
 from headstart.errors import DataError
-from headstart.specs import Batch, Solved
+from headstart.lists import in_line
+from headstart.specs import Batch, Solved, TakenOver, Task
 from headstart_plugins._heads.evaluators import Kept
 from headstart_plugins._heads.logistic import Link, Weights, make_design, regressions
+from headstart_plugins._heads.taking_over import OutputLayer, taken_over
 from headstart_plugins._heads.task import LinearHeadTask
 
 LOGITS = "logits"
@@ -79,6 +81,33 @@ class LabelTask(LinearHeadTask):
         design = make_design(rows, rows.targets[self.target], spectrum, self.link)
         for strength, found in regressions(design, start, path):
             yield self.solved(LOGISTIC, strength, found, spectrum)
+
+    def take_over(self, other: Task, learned: Mapping[str, np.ndarray], first: Mapping[str, np.ndarray]) -> TakenOver:
+        """See TakesOverHead: the logits of names that both have, whatever their order; the others as they were drawn.
+
+        Names are the same where they are spelled the same: nothing else is guessed.
+        """
+        known = {name: place for place, name in enumerate(other.summary()["classes"])}
+        kept = [name for name in self.classes if name in known]
+        if not kept:
+            raise DataError(
+                f"the other run's head knows {in_line([*known])}, and none of {in_line(self.classes)}: nothing of it "
+                "would be kept",
+                hint="check how the names are spelled, or leave --head-from out for a new head",
+            )
+        here, there = [self.classes.index(name) for name in kept], [known[name] for name in kept]
+
+        def carry(old: OutputLayer, new: OutputLayer) -> OutputLayer:
+            kernel, bias = new.kernel.copy(), new.bias.copy()
+            kernel[:, here], bias[here] = old.kernel[:, there], old.bias[there]
+            return OutputLayer(kernel, bias)
+
+        return TakenOver(
+            taken_over(learned, first, carry),
+            kept=kept,
+            added=[name for name in self.classes if name not in known],
+            left_out=[name for name in known if name not in self.classes],
+        )
 
     def most_probable(self, logits: np.ndarray, probability: np.ndarray, top_k: int) -> Iterator[list[dict[str, Any]]]:
         """Of each row (batch, class), the `top_k` most probable names, best first; of equal ones the first counts."""

@@ -9,7 +9,7 @@ from typing import Literal
 from headstart.hookspecs import hookimpl
 from headstart.options import option
 from headstart.specs import TaskSpec
-from headstart_plugins._heads.options import HeadOptions
+from headstart_plugins._heads.options import HEAD_FEATURES, HEADS, HeadOptions
 
 Mechanism = Literal["none", "class_weights", "sampling", "logit_adjustment"]
 """What evens out classes of different sizes: one at a time, for two would even them out twice."""
@@ -49,12 +49,13 @@ def register_tasks() -> Iterable[TaskSpec]:
     return [
         TaskSpec(
             name="classification/classification",
-            summary="One label a sample, two classes or more: softmax cross-entropy on a linear or mlp head.",
+            summary="One label a sample, two classes or more: softmax cross-entropy; linear, mlp or flatten head.",
             options=ClassificationOptions,
             build="headstart_plugins.classification._build:build",
             features=("pooled",),
             targets="targets/class",
-            heads=("linear", "mlp"),
+            heads=HEADS,
+            head_features=HEAD_FEATURES,
             closed_form=frozenset({"linear"}),
             gradient_options=("dropout", "label_smoothing"),
             default=True,

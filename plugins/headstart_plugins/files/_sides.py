@@ -110,7 +110,7 @@ def find_sides(tree: Tree, *, labelled: Callable[[Path], bool], nested: bool, na
         if folder not in asked
     )
     left = tuple(folder for folder in folders if folder in asked or folder not in (*sides, *others))
-    return Layout(tops, left, (*wraps, *_naming(tree, tops), *_left_out(tree, left, tops)))
+    return Layout(tops, left, (*wraps, *_naming(tree, tops), *_left_out(tree, left)))
 
 
 def unwrapped(tree: Tree) -> Tree:
@@ -246,13 +246,10 @@ def _naming(tree: Tree, tops: Sequence[Top]) -> Iterator[Finding]:
         yield Finding("note", f"folders taken for the sides of a split: {', '.join(taken)}", len(taken), CLASSES)
 
 
-def _left_out(tree: Tree, left: Sequence[Path], tops: Sequence[Top]) -> Iterator[Finding]:
-    cut = [side for side in ("val", "test") if side not in {top.side for top in tops}]
+def _left_out(tree: Tree, left: Sequence[Path]) -> Iterator[Finding]:
     for folder in left:
         if count := len(tree.below(folder)):
             message = f"{tree.name(folder)} holds {count} picture{'' if count == 1 else 's'} without labels: left out"
-            if cut:
-                message += f"; {' and '.join(cut)} {'are' if len(cut) > 1 else 'is'} cut from train"
             yield Finding("note", message, count, f"after a run, headstart predict RUN {folder} answers them")
         else:
             yield Finding("note", f"{tree.name(folder)} holds no pictures: left out")

@@ -36,7 +36,7 @@ def missing(recipe: Recipe, registry: Registry) -> Iterator[Problem]:
     if recipe.backbone is None:  # chosen once the data is seen, and never one of these
         return
     spec = registry.resolve_backbone(recipe.backbone)
-    if spec.plugin != PLUGIN:
+    if registry.builder_of(spec).plugin != PLUGIN:  # a run's backbone may be one of these, under the run's name
         return
     try:
         require_installed()

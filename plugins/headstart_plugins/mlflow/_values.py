@@ -67,12 +67,14 @@ def epoch_metrics(event: EpochDone) -> dict[str, float]:
 def final_metrics(event: RunFinished) -> dict[str, float]:
     """The results: `test/accuracy`, its interval as `test/accuracy_low` and `_high`, baselines, seconds.
 
-    What was not measured is left out.
+    What was not measured is left out, as test where nothing was held out.
     """
     result = event.result
-    measured = {(split, key): value for split, values in result["metrics"].items() for key, value in values.items()}
+    measured = {
+        (split, key): value for split, values in result["metrics"].items() for key, value in (values or {}).items()
+    }
     for split, intervals in result.get("intervals", {}).items():
-        for key, (low, high) in intervals.items():
+        for key, (low, high) in (intervals or {}).items():
             measured |= {(split, f"{key}_low"): low, (split, f"{key}_high"): high}
     for group in ("baseline", "seconds"):
         measured |= {(group, key): value for key, value in result.get(group, {}).items()}
@@ -94,6 +96,6 @@ def start_tags(event: RunStarted) -> dict[str, str]:
 
 
 def final_tags(event: RunFinished) -> dict[str, str]:
-    """What is known at the end: which split the numbers are about."""
-    hash_ = event.result.get("split_hash")
-    return {"headstart.split_hash": str(hash_)} if hash_ else {}
+    """What is known at the end: which split the numbers are about, and why there are none on test."""
+    told = {name: event.result.get(name) for name in ("split_hash", "no_test")}
+    return {f"headstart.{name}": cut(str(value), LONGEST_TAG) for name, value in told.items() if value}

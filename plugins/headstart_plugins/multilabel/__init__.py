@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from headstart.hookspecs import hookimpl
 from headstart.options import option
 from headstart.specs import TaskSpec
-from headstart_plugins._heads.options import HeadOptions
+from headstart_plugins._heads.options import HEAD_FEATURES, HEADS, HeadOptions
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,12 @@ def register_tasks() -> Iterable[TaskSpec]:
     return [
         TaskSpec(
             name="multilabel/multilabel",
-            summary="Any number of labels a sample: a sigmoid and a threshold for each, on a linear or mlp head.",
+            summary="Any number of labels a sample: a sigmoid and a threshold for each; linear, mlp or flatten head.",
             options=MultilabelOptions,
             build="headstart_plugins.multilabel._build:build",
             features=("pooled",),
-            heads=("linear", "mlp"),
+            heads=HEADS,
+            head_features=HEAD_FEATURES,
             closed_form=frozenset({"linear"}),
             gradient_options=("dropout", "label_smoothing"),
             targets="targets/labels",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from headstart.hookspecs import hookimpl
 from headstart.specs import TaskSpec
-from headstart_plugins._heads.options import HeadOptions
+from headstart_plugins._heads.options import HEAD_FEATURES, HEADS, HeadOptions
 
 
 @hookimpl
@@ -15,11 +15,12 @@ def register_tasks() -> Iterable[TaskSpec]:
     return [
         TaskSpec(
             name="regression/regression",
-            summary="One number a sample: squared error of a linear or mlp head, in units of train's deviation.",
+            summary="One number a sample: squared error in units of train's deviation; linear, mlp or flatten head.",
             options=HeadOptions,
             build="headstart_plugins.regression._build:build",
             features=("pooled",),
-            heads=("linear", "mlp"),
+            heads=HEADS,
+            head_features=HEAD_FEATURES,
             closed_form=frozenset({"linear"}),
             gradient_options=("dropout",),
             targets="targets/number",

@@ -12,10 +12,11 @@ import numpy as np
 from headstart.engine.linear.pca import eigenbasis_of, ridge_weights
 from headstart.engine.linear.rows import Rows
 from headstart.errors import DataError
-from headstart.specs import Batch, Evaluation, Facts, Solved, TaskRequest, TensorSpec
+from headstart.specs import Batch, Evaluation, Facts, Solved, TakenOver, Task, TaskRequest, TensorSpec
 from headstart_plugins._heads.evaluators import RESAMPLES, Kept, Sums, middle_95
 from headstart_plugins._heads.logistic import Weights
 from headstart_plugins._heads.options import HeadOptions
+from headstart_plugins._heads.taking_over import OutputLayer, taken_over
 from headstart_plugins._heads.task import RIDGE, LinearHeadTask
 
 VALUE = "value"
@@ -125,7 +126,7 @@ def build(request: TaskRequest) -> Regression:
 
 @dataclass(frozen=True)
 class Regression(LinearHeadTask):
-    """One number a sample; fulfils `headstart.specs.Task`, MixesTargets, SolvesHead and FitsTargets.
+    """One number a sample; fulfils `headstart.specs.Task`, MixesTargets, SolvesHead, TakesOverHead, FitsTargets.
 
     Targets are "number" (batch,) float32 and the one output is "value" (batch, 1) float32, both less train's `mean` and
     in units of its `deviation`; before that was seen they are as given, and targets float64. Metrics (but the loss),
@@ -167,7 +168,8 @@ class Regression(LinearHeadTask):
         return {NUMBER: scaled}
 
     def fitted(self, targets: Batch) -> Regression:
-        """See FitsTargets. Raises DataError where all training targets are the same."""
+        """See FitsTargets; a scale that came with a head stays, since its answers are in it. Raises DataError where all
+        training targets are the same."""
         numbers = targets[NUMBER]
         deviation = float(np.std(numbers)) if np.ptp(numbers) > 0 else 0.0
         if not 0.0 < deviation < math.inf:
@@ -175,7 +177,7 @@ class Regression(LinearHeadTask):
                 f"the training targets spread by {deviation}; there is nothing to learn from them",
                 hint="check the column that holds the numbers",
             )
-        return replace(self, mean=float(np.mean(numbers)), deviation=deviation)
+        return self if self._is_scaled else replace(self, mean=float(np.mean(numbers)), deviation=deviation)
 
     def sampling_weights(self, targets: Batch) -> np.ndarray | None:
         """See FitsTargets: every sample once an epoch."""
@@ -204,6 +206,19 @@ class Regression(LinearHeadTask):
         """The same strength on `rows`. Raises DataError as `solve` does."""
         (again,) = self.solve(rows, (solved.strength,))
         return again
+
+    def take_over(self, other: Task, learned: Mapping[str, np.ndarray], first: Mapping[str, np.ndarray]) -> TakenOver:
+        """See TakesOverHead: the whole head, its answers in units of this task's deviation less this task's mean."""
+        mean, deviation = (float(other.labels()[name]) for name in ("mean", "deviation"))
+
+        def carry(old: OutputLayer, new: OutputLayer) -> OutputLayer:
+            if (mean, deviation) == (self.mean, self.deviation):
+                return old
+            kernel = old.kernel.astype(np.float64) * (deviation / self.deviation)
+            bias = (old.bias.astype(np.float64) * deviation + mean - self.mean) / self.deviation
+            return OutputLayer(kernel.astype(new.kernel.dtype), bias.astype(new.bias.dtype))
+
+        return TakenOver(taken_over(learned, first, carry), kept=self.columns)
 
     def evaluator(self, *, running: bool = False) -> RegressionEvaluator | RunningRegressionEvaluator:
         """See `RegressionEvaluator` and `RunningRegressionEvaluator`."""

@@ -69,6 +69,10 @@ def draw_figure(history: History) -> Figure:
     figure = Figure(figsize=(WIDTH, HEIGHT * len(rows)), facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(rows), 2, squeeze=False)
+    if history.run and history.run.samples.get("test") == 0:
+        figure.supxlabel(
+            "no sample is held out as test; val chooses, so that its figures flatter", fontsize=10, color=INK
+        )
     for pair, phases in zip(axes, rows, strict=True):
         for axis, name in zip(pair, (metric, "loss"), strict=True):
             _draw_panel(axis, phases, name)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.documents import FILE_NAMES, as_text
 from headstart.errors import HeadstartError
 from headstart.events import RunFinished
+from headstart.lineage import LINEAGE, read_lineage, told
 from headstart.specs import Reporter, ReporterRequest, RunView
 from headstart_plugins.reporters import HtmlOptions
 from headstart_plugins.reporters import _phrases as say
@@ -44,15 +45,16 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Mistakes:
-    """The shown ones, most confident first, and how many there are of how many test samples."""
+    """The shown ones, most confident first, and how many there are of how many samples."""
 
     shown: tuple[Mistake, ...]
     wrong: int
     samples: int
 
 
-def find_mistakes(run: RunView, limit: int) -> Mistakes | None:
-    """Read the test rows of predictions.csv in one pass; None without prediction and confidence columns.
+def find_mistakes(run: RunView, limit: int, *, side: str = "test") -> Mistakes | None:
+    """Read the rows of one side of predictions.csv in one pass; None without prediction and confidence columns, and
+    where the side has no rows.
 
     Of equal confidence, the smaller key comes first.
     """
@@ -66,11 +68,13 @@ def find_mistakes(run: RunView, limit: int) -> Mistakes | None:
         if not {"key", "split", "target", "prediction", "confidence"} <= set(rows.fieldnames or ()):
             return None
         for row in rows:
-            if row["split"] != "test":
+            if row["split"] != side:
                 continue
             samples += 1
             if row["prediction"] != row["target"]:
                 wrong.append(Mistake(row["key"], row["target"], row["prediction"], float(row["confidence"])))
+    if not samples:
+        return None
     shown = heapq.nsmallest(limit, wrong, key=lambda mistake: (-mistake.confidence, mistake.key))
     return Mistakes(tuple(with_sample(mistake, run) for mistake in shown), len(wrong), samples)
 
@@ -166,21 +170,25 @@ def page(history: History, finished: RunFinished, run: RunView, *, options: Html
         result=result,
         history=history,
         scores=_scores(result),
+        side=say.judge(result),
         curves=curves,
-        mistakes=find_mistakes(run, options.mistakes),
+        mistakes=find_mistakes(run, options.mistakes, side=say.judge(result)),
         recipe=_read(run.path / "recipe.toml"),
         environment=list(_flatten("", json.loads(text))) if text else [],
         calibration=result.get("calibration") or {},
+        lineage=[told(each) for each in read_lineage(result.get(LINEAGE) or [], "result.json")],
         command=f"headstart fit --recipe {shlex.quote(str(run.path / 'recipe.toml'))} --out NEW_FOLDER",
         **_per_class(result, options),
     )
 
 
 def _scores(result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A row for each metric, the primary first: its values, its interval, and the baseline it has to beat."""
+    """A row for each metric, the primary first: its values, that which is `judged` (on test where there is a test
+    side), its interval, and the baseline it has to beat."""
+    side = say.judge(result)
     metrics: Mapping[str, Mapping[str, float | None]] = result.get("metrics") or {}
     val, test = metrics.get("val") or {}, metrics.get("test") or {}
-    intervals = (result.get("intervals") or {}).get("test") or {}
+    intervals = (result.get("intervals") or {}).get(side) or {}
     baseline: Mapping[str, float] = result.get("baseline") or {}
     primary = result.get("primary_metric")
     names = sorted({**test, **val}, key=lambda name: (name != primary, name == "loss"))
@@ -189,6 +197,7 @@ def _scores(result: Mapping[str, Any]) -> list[dict[str, Any]]:
             "name": name,
             "val": val.get(name),
             "test": test.get(name),
+            "judged": (metrics.get(side) or {}).get(name),
             "interval": intervals.get(name),
             "baseline": next((value for key, value in baseline.items() if key.endswith("_" + name)), None)
             if name == primary
@@ -200,8 +209,9 @@ def _scores(result: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _per_class(result: Mapping[str, Any], options: HtmlOptions) -> dict[str, Any]:
-    """Confusions and per-class scores on test, where the task reports them and names its classes."""
-    report = (result.get("report") or {}).get("test") or {}
+    """Confusions and per-class scores on test, or on val where there is no test side, where the task reports them and
+    names its classes."""
+    report = (result.get("report") or {}).get(say.judge(result)) or {}
     matrix, classes = report.get("confusion_matrix"), list(result.get("classes") or ())
     if len(matrix or ()) != len(classes):  # nothing says what its rows are
         matrix = None

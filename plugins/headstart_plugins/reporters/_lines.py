@@ -39,10 +39,12 @@ def header(event: RunStarted) -> Rows:
     """What runs: label and text of each row."""
     shown = ", ".join(say.printable(name) for name in event.classes[:10])
     more = f", ... ({len(event.classes)} in all)" if len(event.classes) > 10 else ""
+    lineage = [("from", say.printable(f"{event.backbone}: {event.lineage}"))] if event.lineage else []
     return [
         ("run", say.printable(event.run)),
         ("backbone", say.printable(event.backbone)),
         ("weights", say.printable(event.weights)),
+        *lineage,
         ("backend", event.backend),
         (
             "task",
@@ -145,21 +147,27 @@ def activity_end(event: Progress, seconds: float) -> str:
 
 
 def score_rows(result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Test metrics, the primary first: name, value, 95 % interval."""
-    metrics = (result.get("metrics") or {}).get("test") or {}
-    intervals = (result.get("intervals") or {}).get("test") or {}
+    """Test metrics, or those on val where there is no test side, the primary first: name, value, 95 % interval."""
+    side = say.judge(result)
+    metrics = (result.get("metrics") or {}).get(side) or {}
+    intervals = (result.get("intervals") or {}).get(side) or {}
     primary = result.get("primary_metric")
     names = sorted(metrics, key=lambda name: (name != primary, name == "loss"))
-    return [(f"test {say.words(name)}", say.metric(metrics[name]), say.interval(intervals.get(name))) for name in names]
+    return [
+        (f"{side} {say.words(name)}", say.metric(metrics[name]), say.interval(intervals.get(name))) for name in names
+    ]
 
 
 def result_rows(result: Mapping[str, Any]) -> Rows:
-    """Baseline, time and what to do next."""
+    """Why there is no test side, baseline, time and what to do next."""
     run = say.printable(result.get("run", ""))
     baseline: Mapping[str, float] = result.get("baseline") or {}
     seconds: Mapping[str, float] = result.get("seconds") or {}
     parts = [f"{name} {say.duration(value)}" for name, value in seconds.items() if name != "total" and value]
-    rows = [(f"baseline {say.words(name)}", say.metric(value)) for name, value in baseline.items()]
+    untested = result.get("no_test")
+    rows = [("no test", say.printable(untested))] if untested else []
+    on = " on val" if untested else ""
+    rows += [(f"baseline {say.words(name)}{on}", say.metric(value)) for name, value in baseline.items()]
     rows += _calibration_rows(result)
     if "total" in seconds:
         detail = f" ({', '.join(parts)})" if parts else ""
@@ -169,22 +177,23 @@ def result_rows(result: Mapping[str, Any]) -> Rows:
         *rows,
         ("artefact", f"{run}/artefact"),
         ("predict", f"headstart predict {quoted} FILE..."),
-        ("evaluate", f"headstart evaluate {quoted}"),
+        ("evaluate", f"headstart evaluate {quoted}" + (" DATA" if untested else "")),
         ("reports", f"{run}/report"),
     ]
 
 
 def _calibration_rows(result: Mapping[str, Any]) -> Rows:
-    """`temperature 1.31; calibration error on test 0.0521, before 0.0834`."""
+    """`temperature 1.31; calibration error on test 0.0521, before 0.0834`; on val where there is no test side."""
     found: Mapping[str, Any] = result.get("calibration") or {}
     if found.get("temperature") is None:
         return []
     text = f"temperature {say.small(found['temperature'])}"
     if found.get("class_shares"):
         text += f", for {say.shares(found['class_shares'])}"
-    error = (found.get("test") or {}).get("ece")
+    side = say.judge(result)
+    error = (found.get(side) or {}).get("ece")
     if error:
-        text += f"; calibration error on test {say.metric(error['after'])}, before {say.metric(error['before'])}"
+        text += f"; calibration error on {side} {say.metric(error['after'])}, before {say.metric(error['before'])}"
     return [("calibrated", text)]
 
 

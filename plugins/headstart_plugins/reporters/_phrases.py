@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 NOTHING = "\u2013"
 SHARES = ("accuracy", "f1", "precision", "recall")
@@ -72,6 +73,11 @@ def listing(values: Mapping[str, float]) -> str:
 def words(name: str) -> str:
     """A metric's or phase's name as words: macro f1."""
     return printable(name).replace("_", " ")
+
+
+def judge(result: Mapping[str, Any]) -> str:
+    """The side whose figures are shown first: `test`, or `val` where nothing was held out as test."""
+    return "val" if (result.get("metrics") or {}).get("test", {}) is None else "test"
 
 
 def is_share(name: str) -> bool:

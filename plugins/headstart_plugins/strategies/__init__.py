@@ -9,7 +9,8 @@
 | `gradual` | more in each step, from the top |
 | `lp_ft`, `discriminative`, `l2_sp`, `soup`, `wise_ft`, `full` | everything |
 
-All but `probe` and `full` start from a head that was fitted to frozen features: solved for where the task can.
+All but `probe` and `full` start from a head that was fitted to frozen features: solved for where the task can, and
+as it is where it comes with the weights.
 """
 
 from __future__ import annotations

@@ -147,13 +147,7 @@ def lp_ft(request: StrategyRequest) -> Phases:
 
 def full(request: StrategyRequest) -> Phases:
     """Backbone and head together from a random head."""
-    stages = asked.learning_stages(request)
-    if asked.kept_views(request, 0) and request.stages[0] in stages:
-        raise UsageError(
-            f"--views {request.views} has nothing to act on: every stage learns, so nothing of a view could be kept",
-            hint="leave --views out, or name the stages that learn with --train",
-        )
-    return (fine_tuning(request, stages, name="full"),)
+    return _with_views_that_act(request, fine_tuning(request, asked.learning_stages(request), name="full"))
 
 
 def gradual(request: StrategyRequest) -> Phases:
@@ -243,11 +237,23 @@ def wise_ft(request: StrategyRequest) -> Phases:
     return _from_a_head(request, replace(fine_tuning(request, asked.some_stages(request, "wise_ft")), wise_ft=shares))
 
 
+def _with_views_that_act(request: StrategyRequest, *phases: Phase) -> Phases:
+    """These phases. Raises UsageError where views were asked for and none of them keeps any."""
+    if asked.kept_views(request, 0) and not any(phase.views for phase in phases):
+        raise UsageError(
+            f"--views {request.views} has nothing to act on: every stage learns, so nothing of a view could be kept",
+            hint="leave --views out, or name the stages that learn with --train",
+        )
+    return phases
+
+
 def _from_a_head(request: StrategyRequest, *phases: Phase) -> Phases:
     """A head on frozen features first, solved for where the task can, else trained by gradient: a random one would
-    spoil the features before it fits."""
+    spoil the features before it fits. One that comes trained needs none of it."""
     options: LpFtOptions = request.options
     views = asked.kept_views(request, 0)
+    if request.head_fitted:
+        return _with_views_that_act(request, *phases)
     if request.solvable:
         first = Phase(name="probe", train=(HEAD,), solver="closed_form", strengths=strength_path(options), views=views)
     else:

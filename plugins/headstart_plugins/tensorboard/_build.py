@@ -84,8 +84,10 @@ class TensorBoardReporter:
 
     def _finish(self, event: RunFinished, run: RunView) -> None:
         metrics = event.result["metrics"]
+        if untested := event.result.get("no_test"):
+            self._files["val"].text(event.time, "no_test", escaped(untested))
         for split, file in self._files.items():
-            file.scalars(event.time, self._step, _under("final", metrics.get(split, {})))
+            file.scalars(event.time, self._step, _under("final", metrics.get(split) or {}))
             if not self._live:
                 path = _path(run, split)
                 file.stream.seek(0)

@@ -73,3 +73,10 @@ def test_a_limit_keeps_ranges_of_numbers_and_labels_in_proportion():
     kept = [r.target for r in limit_records(labels, 80, 0, "labels")]
     assert kept.count("a|b") == 10
     assert kept.count("a") == 40
+
+
+def test_a_limit_keeps_a_record_of_each_class_for_every_side_that_is_cut():
+    items = many({"a": 50, "b": 50})
+    assert Counter(r.target for r in prepared.limit_records(items, 4, 0, KINDS["class"], sides=2)) == {"a": 2, "b": 2}
+    with pytest.raises(DataError, match="a limit of 3 records cannot hold 2 classes; 4 are needed"):
+        prepared.limit_records(items, 3, 0, KINDS["class"], sides=2)

@@ -1,10 +1,12 @@
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from headstart.data import split as splitting
-from headstart.data.split import apply_split
+from headstart.data.shares import SplitShares
+from headstart.data.split import Cut, apply_split
 from headstart.data.split_file import Split, SplitRow, read_split, write_split
 from headstart.data.targets import build_target_kind
 from headstart.errors import DataError
@@ -215,7 +217,7 @@ def test_too_few_numbers_for_three_sides_are_refused():
 
 
 def tried(rows, kind="class", **tolerances):
-    return splitting.try_split(rows, 0, KINDS[kind], tolerances=Tolerances(**tolerances))
+    return splitting.try_split(rows, Cut(0), KINDS[kind], tolerances=Tolerances(**tolerances))
 
 
 def on_three_sides(count=6):
@@ -253,7 +255,7 @@ def test_all_contents_on_two_sides_are_counted_and_listed_and_the_first_five_nam
 def test_settings_are_not_named_to_whom_they_are_not_given():
     rare = [*many({"a": 20}), row("x", "rare")]
     for rows in (leaking(1), rare):
-        (given,), (withheld,) = tried(rows).findings, splitting.try_split(rows, 0, KINDS["class"]).findings
+        (given,), (withheld,) = tried(rows).findings, splitting.try_split(rows, Cut(0), KINDS["class"]).findings
         assert "--set dataset." in given.hint
         assert "--set" not in withheld.hint
         assert given.message == withheld.message
@@ -394,3 +396,69 @@ def test_a_rare_class_keeps_its_place_on_a_given_side():
     found = tried(rows, rare="train")
     assert [r.split for r in found.split.rows if r.target == "rare"] == ["train", "test"]
     assert "class 'rare' is too small to be on every side, and so not cut for val: no" in found.findings[0].message
+
+
+def cut(rows, kind="class", **shares):
+    return splitting.try_split(rows, Cut(0, SplitShares(**shares)), KINDS[kind])
+
+
+@pytest.mark.parametrize("kind", ["class", "number"])
+@pytest.mark.parametrize(
+    ("shares", "counts"),
+    [
+        ({"test": 0.1, "val": 0.5}, {"train": 90, "val": 90, "test": 20}),
+        ({"test": 0.5, "val": 0.2}, {"train": 80, "val": 20, "test": 100}),
+        ({"test": 0.0}, {"train": 160, "val": 40, "test": 0}),
+    ],
+)
+def test_each_share_is_of_what_the_one_before_left(kind, shares, counts):
+    rows = many({"1": 100, "2": 100}) if kind == "class" else [row(f"{i:03d}", str(i)) for i in range(200)]
+    assert cut(rows, kind, **shares).split.counts == counts
+
+
+def test_shares_that_are_not_set_give_the_split_of_those_that_are_the_default():
+    rows = many({"a": 50, "b": 31, "c": 7})
+    assert cut(rows, test=0.2, val=0.2).split == make_split(rows, 0)
+    assert cut(rows).findings == ()
+
+
+def test_without_a_test_side_val_is_cut_as_from_a_train_side_beside_a_given_one():
+    rows = many({"a": 50, "b": 30})
+    beside = [*(replace(each, split="train") for each in rows), row("t/a", "a", split="test")]
+    (told,) = (found := cut(rows, test=0.0)).findings
+    assert sides(found.split) == {k: s for k, s in sides(make_split(beside, 0)).items() if k != "t/a"}
+    assert (told.level, told.message) == (
+        "note",
+        "no sample is held out as test: split.test is 0; val chooses, so that its figures flatter",
+    )
+
+
+def test_a_given_side_is_kept_whatever_its_share_says():
+    rows = many({"a": 20, "b": 20}, split="train") + [row(f"t{c}{i}", c, split="test") for c in "ab" for i in range(9)]
+    found = cut(rows, test=0.0)
+    assert found.split == make_split(rows, 0)
+    assert [each.message for each in found.findings] == [
+        "no val side was given: 20 % of train (8 of 40 samples) is val, which chooses",
+        "split.test=0 has nothing to act on: the data gives its own test side, which is kept",
+    ]
+    assert {each.level for each in found.findings} == {"note"}
+
+
+def test_nothing_is_said_of_a_cut_where_all_sides_are_given_or_none_is():
+    given = [row(f"{s}{c}{i}", c, split=s) for s in ("train", "val", "test") for c in "ab" for i in range(4)]
+    assert cut(given).findings == ()
+    assert cut(many({"a": 20, "b": 20}), test=0.3).findings == ()
+
+
+def test_a_share_that_leaves_nothing_to_train_on_is_an_error_with_the_way_out():
+    rows = [row(f"{i}", str(i)) for i in range(10)]
+    errors = [each for each in cut(rows, "number", test=0.95).findings if each.level == "error"]
+    assert [each.message for each in errors] == [f"no sample is left for {s}, of 10 in all" for s in ("train", "val")]
+    assert "set other shares" in errors[0].hint
+
+
+def test_a_class_needs_as_many_samples_as_sides_are_cut():
+    rows = many({"a": 20, "rare": 2})
+    assert sides(cut(rows, test=0.0).split).keys() == {each.key for each in rows}
+    (told,) = cut([*rows, row("one", "one")], test=0.0).findings
+    assert told.message == "class 'one' has 1 sample; 2 sides need at least 2"

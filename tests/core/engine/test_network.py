@@ -14,7 +14,7 @@ from headstart.engine.features.extract import Passing, extract
 from headstart.engine.features.extractor import Opened
 from headstart.engine.features.source import alive_shapes
 from headstart.engine.network.network import Network, choose_features
-from headstart.engine.network.stages import assign_arrays, name_variables, read_arrays
+from headstart.engine.network.stages import assign_arrays, name_variables, read_arrays, trainable_variables
 from headstart.errors import PluginError, WrongWeightsError
 from headstart.specs import FeatureSpec, Stage, TensorSpec
 
@@ -42,8 +42,6 @@ def test_a_feature_from_the_middle_is_carried_to_the_head_past_the_stages_above(
     class Pooled:
         """A head on the map that the stage `middle` gives."""
 
-        features = ("map@2",)
-
         def head(self, name, features, seed):
             entry = keras.Input(features["map@2"][1:], name="map@2")
             return keras.Model({"map@2": entry}, {"answer": keras.layers.GlobalAveragePooling2D()(entry)})
@@ -52,6 +50,9 @@ def test_a_feature_from_the_middle_is_carried_to_the_head_past_the_stages_above(
     features = choose_features(offered, ["map@2"])
     head = Stage("head", Pooled().head("", {"map@2": (None, 8, 8, 8)}, 0))
     tapped = Network((*network.stages[:-1], head), features)
+    assert (network.idle, tapped.idle) == ((), ("top",))
+    learning = {name.partition("/")[0] for name in trainable_variables(tapped, ("middle", "top", "head"))}
+    assert learning == {"middle"}  # nothing that the head gives depends on what is above; this head has no weights
     batch = bench.batch(np.arange(8))
 
     at_top = forward(tapped, 0, 4)(batch)

@@ -69,7 +69,7 @@ PROBE = Phase(name="probe", train=("head",), solver="closed_form", strengths=(1.
 SOUP = {"rate_factors": (1.0, 0.3, 3.0), "wise_ft": (0.25, 0.5), "epochs": 1}
 CASES = {
     "linear head": Case((phase_of("head"),), (2, 1)),
-    "dropout": Case((phase_of("head"),), (3, 1), head="mlp:16", dropout=0.4),
+    "dropout": Case((phase_of("head"),), (3, 1), head="mlp:64,64", dropout=0.4),
     "average": Case((phase_of("head", average=0.9, patience=1),), (2, 2)),
     "soup and share": Case((phase_of("head", **SOUP),), (3, 2, 1), head="mlp:16", dropout=0.4),
     "whole stages": Case((phase_of("top", "head", l2_sp=0.1),), (3, 2)),

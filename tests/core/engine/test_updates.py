@@ -71,6 +71,7 @@ def test_the_first_update_of_each_kernel_is_its_stages_rate_on_published_weights
     from pathlib import Path
 
     from headstart.engine.network.assemble import build_backbone, graft
+    from headstart.engine.network.network import choose_features
     from headstart.engine.network.stages import assign_arrays
     from headstart.specs import Backbone, InputRequest, TensorSpec
 
@@ -89,7 +90,7 @@ def test_the_first_update_of_each_kernel_is_its_stages_rate_on_published_weights
     )
     arrays = small_registry.load_target(spec, spec.weights[0].load)(file, Backbone(stages))
     assign_arrays(stages, arrays, source=str(file))
-    whole = graft(kind, stages, spec.features, task=bench.task, head="linear", seed=0)
+    whole = graft(kind, stages, choose_features(spec.features, ("pooled",)), task=bench.task, head="linear", seed=0)
     rates = {stage: 1e-5 * (number + 1) for number, stage in enumerate((*spec.stages, "head"))}
     step, before = step_of(bench, whole, rates), read_arrays(whole.learned)
     step({"image": crops(8)}, {"class": np.arange(8, dtype=np.int32)}, np.ones(8, np.float32))

@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import os
 import re
+import tomllib
 
 import pytest
 
@@ -113,3 +114,17 @@ def test_a_users_recipe_need_not_say_its_form(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('[fit]\ndata = "digits"\n')
     assert build_recipe(flags={}, file=path).data == "digits"
+
+
+def test_the_shares_of_the_split_are_a_table_of_every_recipe(registry, tmp_path, bound):
+    path = tmp_path / "mine.toml"
+    path.write_text("[split]\ntest = 0.1\nval = 0.5\n")
+    flags = {"data": "digits", "backend": "torch"}
+    recipe = bound(build_recipe(flags=flags, file=path, sets=("split.test=0",)), registry).recipe
+    assert recipe.table("split") == {"test": 0.0, "val": 0.5}
+    assert [recipe.origin(f"split.{name}") for name in ("test", "val")] == ["--set", "file mine.toml"]
+    assert tomllib.loads(render_recipe(recipe))["split"] == {"test": 0.0, "val": 0.5}
+    default = bound(build_recipe(flags=flags), registry).recipe
+    assert default.table("split") == {"test": 0.2, "val": 0.2}
+    assert "[split]\n# Share of all" in starter_recipe(registry)
+    assert "\n# test = 0.2\n" in starter_recipe(registry)

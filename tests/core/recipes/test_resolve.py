@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from headstart.errors import Problem
 from headstart.hookspecs import hookimpl
 from headstart.options import option
-from headstart.specs import AugmentationSpec, BackboneSpec, DatasetSpec, FeatureSpec, InputSpec
+from headstart.specs import AugmentationSpec, BackboneSpec, DatasetSpec, FeatureSpec, InputSpec, TaskSpec
+
+POOLED = (FeatureSpec("pooled", "top", "pooled", ("batch", "channel"), None),)
 
 @dataclass(frozen=True)
 class Options:
@@ -39,8 +41,15 @@ def register_backbones():
                          stages=("a", "b"), features=(), preprocess={}, licence="MIT",
                          refuses={"torch": "it needs a scan"}),
             BackboneSpec(name="odd/later", summary="A network.", build="odd:build", takes="image", stages=None,
-                         features=(FeatureSpec("pooled", "top", "pooled", ("batch", "channel"), None),),
-                         preprocess={}, licence="MIT", given={"config": "small"}, options=Options)]
+                         features=POOLED, preprocess={}, licence="MIT", given={"config": "small"},
+                         options=Options),
+            BackboneSpec(name="odd/pooled", summary="A network.", build="odd:build", takes="image", stages=("top",),
+                         features=POOLED, preprocess={}, licence="MIT")]
+
+@hookimpl
+def register_tasks():
+    return [TaskSpec(name="odd/task", summary="A task.", build="odd:build", features=("pooled",),
+                     targets="targets/class", heads=("linear",))]
 
 @hookimpl
 def check_recipe(recipe, registry):
@@ -142,13 +151,36 @@ def test_input_kinds_must_agree(registry):
     assert "odd/noise draws pitch, which the input kind image/image does not apply" in problem
 
 
-@pytest.mark.parametrize("head", ["mlp:0", "mlp:x", "mlp:65537", "mlp:", "linearr", "mlp:\u0661"])
+BAD_HEADS = ["mlp:0", "mlp:x", "mlp:65537", "mlp:", "linearr", "mlp:\u0661", "mlp:512,", "flatten:0", "flatten:8,a"]
+
+
+@pytest.mark.parametrize("head", BAD_HEADS)
 def test_a_head_that_the_task_does_not_have_is_refused(registry, head):
     assert any(problem.startswith("head (flag --head)") for problem in refused(registry, head=head))
 
 
-def test_a_head_with_a_number_is_kept(registry, bound):
-    assert bound(build_recipe(flags={"data": "digits", "head": "mlp:512"}), registry).head == "mlp:512"
+@pytest.mark.parametrize("head", ["mlp:512", "mlp:512,256", "flatten", "flatten:512"])
+def test_a_head_is_kept_with_its_numbers(registry, bound, head):
+    assert bound(build_recipe(flags={"data": "digits", "head": head}), registry).head == head
+
+
+def test_a_head_in_closed_form_takes_no_number(registry):
+    (problem,) = refused(registry, head="linear:3")
+    assert problem.startswith("head (flag --head): the head 'linear' of classification/classification")
+    assert "received 'linear:3'" in problem
+    assert "write --head linear; others are mlp, flatten" in problem
+
+
+def test_a_head_whose_feature_the_backbone_lacks_is_named(registry):
+    (problem,) = refused(registry, head="flatten:8", backbone="odd/pooled")
+    assert problem.startswith("head (flag --head): the head 'flatten:8' of classification/classification needs the")
+    assert "feature 'map@32'; odd/pooled offers pooled (choose another backbone or head)" in problem
+    assert resolve(registry, backbone="odd/pooled", head="mlp:8").backbone.name == "odd/pooled"
+
+
+def test_a_task_without_that_head_refuses_it(registry):
+    (problem,) = refused(registry, task="odd/task", head="flatten")
+    assert "odd/task has no head 'flatten'" in problem
 
 
 def test_stages_must_be_the_backbones(registry):

@@ -23,7 +23,6 @@ class Detect:
     """Targets are boxes (40, 4) as shares of width and height, classes (40,), valid (40,). Outputs are "heat"
     (batch, 8, 8, kind) logits and "size" (batch, 8, 8, 4): from the cell's centre to each side."""
 
-    features = ("map@4",)
     primary_metric = "ap"
     higher_is_better = True
     columns = ("kind", "score", "left", "top", "right", "bottom")

@@ -16,7 +16,6 @@ def build(request):
 class Segment:
     """Targets are "mask" (32, 32) uint8; the output is "logits" (batch, 32, 32, class)."""
 
-    features = ("map@4",)
     primary_metric = "mean_iou"
     higher_is_better = True
     columns = ("file", *(f"share_{name}" for name in CLASSES))

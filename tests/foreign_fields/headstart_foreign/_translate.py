@@ -21,7 +21,6 @@ def build(request):
 class Translate:
     """Targets are "previous" and "next" (12,) int32. The head takes tokens with their mask, and "previous"."""
 
-    features = ("tokens",)
     primary_metric = "token_accuracy"
     higher_is_better = True
     columns = ("text", "score")

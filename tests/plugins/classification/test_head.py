@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
@@ -14,13 +16,14 @@ from headstart_plugins.classification._build import Classification
 pytestmark = pytest.mark.backend
 
 POOLED = {"pooled": (None, 6)}
+TOP_MAP = {"map@32": (None, 2, 3, 4)}
 TASK = Classification(("a", "b", "c"))
 
 
-def answer(model, features):
+def answer(model, features, name="pooled"):
     import keras
 
-    return keras.ops.convert_to_numpy(model({"pooled": features})["logits"])
+    return keras.ops.convert_to_numpy(model({name: features})["logits"])
 
 
 def weights_of(model):
@@ -56,14 +59,65 @@ def test_an_mlp_head_has_one_hidden_layer_of_the_given_width(name, width):
     np.testing.assert_allclose(answer(model, features), hidden @ arrays["head/1/kernel"], atol=1e-4)
 
 
-@pytest.mark.parametrize(("name", "layers"), [("mlp:64", 2), ("linear", 1)])
-def test_dropout_acts_in_training_only_and_owns_no_stored_weight(name, layers):
-    model = Classification(("a", "b", "c"), dropout=0.5).head(name, POOLED, seed=0)
+def test_the_numbers_of_an_mlp_head_are_the_widths_of_its_hidden_layers():
+    arrays = weights_of(TASK.head("mlp:5,4", POOLED, seed=0))
+    kernels = [array for name, array in arrays.items() if name.endswith("kernel")]
+    assert [kernel.shape for kernel in kernels] == [(6, 5), (5, 4), (4, 3)]
+    hidden = features = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
+    for kernel in kernels[:-1]:
+        hidden = np.maximum(hidden @ kernel, 0)
+    expected = hidden @ kernels[-1]
+    assert expected.std() > 0.01
+    np.testing.assert_allclose(answer(TASK.head("mlp:5,4", POOLED, seed=0), features), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "widths"), [("flatten", ()), ("flatten:5", (5,)), ("flatten:5,4", (5, 4))])
+def test_a_flatten_head_reads_the_top_map_by_height_then_width_then_channel(name, widths):
+    model = TASK.head(name, TOP_MAP, seed=0)
+    arrays = weights_of(model)
+    sizes = [2 * 3 * 4, *widths, 3]
+    kernels = [arrays[f"head/{place}/kernel"] for place in range(len(sizes) - 1)]
+    assert [kernel.shape for kernel in kernels] == list(pairwise(sizes))
+    features = np.random.default_rng(0).normal(size=(4, 2, 3, 4)).astype(np.float32)
+    hidden = np.stack([features[:, y, x, c] for y in range(2) for x in range(3) for c in range(4)], axis=1)
+    for kernel in kernels[:-1]:
+        hidden = np.maximum(hidden @ kernel, 0)
+    expected = hidden @ kernels[-1]
+    assert expected.std() > 0.01
+    np.testing.assert_allclose(answer(model, features, "map@32"), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(None, None, None, 4), (None, 2, None, 4), (None, 4)])
+def test_a_flatten_head_refuses_a_map_whose_size_is_unknown_by_name(shape):
+    with pytest.raises(UsageError, match="'flatten:8' needs the feature 'map@32' of shape"):
+        TASK.head("flatten:8", {"map@32": shape}, seed=0)
+
+
+DROPPED = [("mlp:64", POOLED, 2), ("linear", POOLED, 1), ("flatten", TOP_MAP, 1), ("flatten:8,8", TOP_MAP, 3)]
+
+
+@pytest.mark.parametrize(("name", "shapes", "layers"), DROPPED)
+def test_dropout_acts_in_training_only_and_owns_no_stored_weight(name, shapes, layers):
+    model = Classification(("a", "b", "c"), dropout=0.5).head(name, shapes, seed=0)
     assert list(weights_of(model)) == [f"head/{n}/{role}" for n in range(layers) for role in ("kernel", "bias")]
-    features = np.ones((2, 6), np.float32)
-    np.testing.assert_array_equal(answer(model, features), answer(model, features))
-    trained = model({"pooled": features}, training=True)["logits"]
-    assert not np.allclose(np.asarray(trained.tolist()), answer(model, features))
+    ((feature, shape),) = shapes.items()
+    features = np.ones((2, *shape[1:]), np.float32)
+    np.testing.assert_array_equal(answer(model, features, feature), answer(model, features, feature))
+    trained = model({feature: features}, training=True)["logits"]
+    assert not np.allclose(np.asarray(trained.tolist()), answer(model, features, feature))
+
+
+def test_dropout_follows_each_hidden_layer_and_leaves_out_other_units_in_each():
+    import keras
+
+    model = Classification(("a", "b", "c"), dropout=0.5).head("mlp:2000,2000", POOLED, seed=0)
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds == ["InputLayer", "Dense", "Dropout", "Dense", "Dropout", "Dense"]
+    ones = keras.ops.ones((1, 2000))
+    first, second = (
+        keras.ops.convert_to_numpy(layer(ones, training=True))[0] > 0 for layer in (model.layers[2], model.layers[4])
+    )
+    assert abs((first == second).mean() - 0.5) < 0.05  # 4.5 deviations of a share of 2,000 coins
 
 
 def test_solved_weights_fit_the_linear_head_and_give_the_same_logits():
@@ -96,7 +150,10 @@ def test_the_loss_is_minus_log_softmax_of_the_target_even_for_extreme_logits():
     np.testing.assert_allclose(loss, expected, rtol=1e-5, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["conv", "linear:3", "mlp:", "mlp:wide", "mlp:0", "mlp:-4"])
+OTHERS = ["conv", "linear:3", "mlp:", "mlp:wide", "mlp:0", "mlp:-4", "mlp:4,", "flatten:0", "flatten:a"]
+
+
+@pytest.mark.parametrize("name", OTHERS)
 def test_other_heads_are_refused_by_name(name):
     with pytest.raises(UsageError, match=name):
         TASK.head(name, POOLED, seed=0)

@@ -48,3 +48,18 @@ def test_they_split_64_16_20_and_repeat(digits):
     assert first.split.counts == {"train": 1150, "val": 288, "test": 359}
     assert first.findings == ()
     assert prepare(digits, kind, targets, PrepareOptions(split_seed=0)).split.hash == first.split.hash
+
+
+@pytest.mark.parametrize(
+    ("options", "recorded"),
+    [
+        ({}, "aff3721784d3608a05cf5fe164f1ebc6d131bbf6b47a577ec387424d4f3dd45b"),
+        ({"limit": 200}, "503f97fd663b4f89590a5be8dbd7d1203c01a40bce54792fd381977c26b4c06a"),
+        ({"split_seed": 3}, "c96d9e8b02951ccb2260243ea4210fcff64d36ac9c0ad9f1affb30edec0df987"),
+    ],
+)
+def test_their_split_is_to_the_letter_the_one_of_the_time_before_shares_could_be_set(digits, options, recorded):
+    kind = build_kind(InputRequest({"size": [16, 16]}, ImageOptions()))
+    assert prepare(digits, kind, build_target_kind(load_registry(), "class"), PrepareOptions(**options)).split.hash == (
+        recorded
+    )

@@ -207,3 +207,20 @@ def test_a_fit_without_the_package_ends_before_it_reads_data(tmp_path, capsys, m
     assert run_arguments(["fit", "digits", "--reporter", "mlflow", "--weights", "none", "--out", str(out)]) == 2
     assert "pip install 'headstart[mlflow]'" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_a_run_without_a_test_side_has_figures_on_val_and_a_tag_that_says_why():
+    why = "no sample was held out: split.test is 0; val chose the epoch, so its figures flatter"
+    result = {
+        "metrics": {"val": {"accuracy": 0.9}, "test": None},
+        "intervals": {"val": {"accuracy": [0.7, 0.95]}, "test": None},
+        "split_hash": "abc",
+        "no_test": why,
+    }
+    finished = RunFinished(time=1.0, result=result)
+    assert _values.final_metrics(finished) == {
+        "val/accuracy": 0.9,
+        "val/accuracy_low": 0.7,
+        "val/accuracy_high": 0.95,
+    }
+    assert _values.final_tags(finished) == {"headstart.split_hash": "abc", "headstart.no_test": why}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -206,6 +206,18 @@ class RecordedRun:
     def events(self, run: str = "runs/x") -> list[Event]:
         """Every event, told of a run named `run`."""
         return events(run)
+
+    def untested(self) -> list[Event]:
+        """The events of the same run without a test side: its answers on val are what is reported."""
+        *before, finished = self.events(str(self.path))
+        whole = finished.result
+        absent = {group: {"val": whole[group]["test"], "test": None} for group in ("intervals", "report")}
+        metrics = {"val": whole["metrics"]["val"], "test": None}
+        samples = {**whole["samples"], "test": 0}
+        why = "no sample was held out: split.test is 0; val chose the epoch, so its figures flatter"
+        result = {**whole, **absent, "metrics": metrics, "samples": samples, "no_test": why}
+        started = [replace(each, samples=samples) if isinstance(each, RunStarted) else each for each in before]
+        return [*started, replace(finished, result=result)]
 
     def result(self, run: str = "runs/x") -> dict:
         """The result of a run named `run`."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from headstart.events import EpochDone, PhaseStarted, Progress, WeightsAveraged
+from headstart.events import EpochDone, PhaseStarted, Progress, RunStarted, WeightsAveraged
 from headstart.specs import ReporterRequest
 from headstart_plugins.reporters import ConsoleOptions
 from headstart_plugins.reporters._console import build
@@ -39,6 +39,13 @@ def test_the_plain_log_holds_no_control_characters_even_from_names(run):
     text = plain_log(run)
     assert all(character.isprintable() or character == "\n" for character in text)
     assert r"cat\x1b[31m" in text
+
+
+def test_the_first_lines_tell_what_trained_weights_came_from(run):
+    started = next(event for event in run.events() if isinstance(event, RunStarted))
+    assert "from:" not in plain_log(run, events=[started])
+    trained = replace(started, backbone="runs/x", lineage="fashion_mnist, from random\x07 weights")
+    assert "from:        runs/x: fashion_mnist, from random\\x07 weights\n" in plain_log(run, events=[trained])
 
 
 def test_the_plain_log_tells_the_whole_run_in_order(run):
@@ -193,3 +200,18 @@ def test_a_head_that_was_solved_for_is_told_with_its_solver():
         solver="ridge",
     )
     assert epoch_row(event, "accuracy").endswith("s  ridge, best")
+
+
+def test_without_a_test_side_figures_are_those_on_val_and_say_so(run):
+    text = plain_log(run, events=run.untested())
+    told = [
+        "samples:     train 192, val 48, test 0",
+        "val accuracy 0.9375, 95 % interval 0.7785 to 0.9423",
+        "no test:     no sample was held out: split.test is 0; val chose the epoch, so its figures flatter",
+        "baseline majority accuracy on val: 0.3333",
+    ]
+    places = [text.find(part) for part in told]
+    assert -1 not in places, told[places.index(-1)]
+    assert places == sorted(places)
+    assert f"headstart evaluate {run.path} DATA" in text
+    assert "test accuracy" not in text

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from headstart.events import EpochDone, PhaseDone, RunFinished
-from headstart.specs import Preview, ReporterRequest
+from headstart.lineage import as_documents
+from headstart.specs import Beginning, Preview, ReporterRequest, Training
 from headstart_plugins.reporters import CurvesOptions, HtmlOptions, register_reporters
 
 SPECS = {spec.short_name: spec for spec in register_reporters()}
@@ -169,6 +170,25 @@ def test_the_page_holds_figures_intervals_baseline_and_how_to_repeat(written):
     assert "Notes 4 images <turned>as their\\x07 EXIF says" in text
 
 
+def test_the_page_says_what_the_weights_were_trained_on_where_the_result_does(run):
+    lineage = as_documents(
+        [
+            Beginning(backbone="a/net", weights="imagenet", source="<its authors>", licence="MIT", digest="unknown"),
+            Training(
+                run="x", data="flowers", task="t/classes", strategy="s/probe", stages=("head",), samples=40, classes=3,
+                headstart="0.2", digest="sha256:ab",
+            ),
+        ]
+    )  # fmt: skip
+    *before, finished = run.events()
+    told = [*before, replace(finished, result={**finished.result, "lineage": lineage})]
+    text = " ".join("".join(page_of(run, events=told).text).split())
+    assert (
+        "What its weights were trained on imagenet of a/net, <its authors>, licence MIT the run x: classes of" in text
+    )
+    assert "What its weights were trained on" not in "".join(page_of(run).text)
+
+
 def test_a_metric_without_a_scale_has_no_mark_that_a_caption_speaks_of(run):
     """As of a regression: its errors are in the unit of the targets."""
     (run.path / "predictions.csv").unlink()
@@ -287,3 +307,26 @@ def test_drawing_again_from_the_same_events_gives_the_same_bytes(run):
         files = {path.name: path.read_bytes() for path in (run.path / "report").iterdir()}
         assert not first or files == first
         first = files
+
+
+def test_without_a_test_side_the_page_shows_val_and_why(run):
+    page = page_of(run, events=run.untested())
+    text = " ".join("".join(page.text).split())
+    assert page.problems == []
+    assert "0.9375accuracy on val, 95 % interval 0.7785 to 0.9423" in text.replace("\xa0", " ")
+    assert "no sample was held out: split.test is 0; val chose the epoch, so its figures flatter" in text
+    assert "Confusion matrix on val" in text
+    assert "7 of 60 val samples were answered wrongly" in text
+    assert "on test" not in text
+
+
+def test_curves_of_a_run_without_a_test_side_say_so(run):
+    from headstart_plugins.reporters._curves import draw_figure
+    from headstart_plugins.reporters._history import History
+
+    with_test, without = History(), History()
+    for event, other in zip(run.events(), run.untested(), strict=True):
+        with_test.hear(event)
+        without.hear(other)
+    assert draw_figure(with_test).get_supxlabel() == ""
+    assert draw_figure(without).get_supxlabel().startswith("no sample is held out as test; val chooses")

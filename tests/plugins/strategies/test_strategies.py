@@ -65,6 +65,24 @@ def test_views_are_refused_where_everything_learns(train):
         full(request(FullOptions(), augmented=True, views=3, train=train))
 
 
+BUILT_ON_A_HEAD = [spec for spec in register_strategies() if spec.short_name not in ("probe", "full")]
+
+
+@pytest.mark.parametrize("spec", BUILT_ON_A_HEAD, ids=lambda spec: spec.short_name)
+def test_a_head_that_comes_trained_is_not_fitted_first(spec):
+    build, options = getattr(_build, spec.short_name), spec.options()
+    first, *others = build(request(options, solvable=False))
+    assert first.train == ("head",)
+    assert list(build(request(options, solvable=False, head_fitted=True))) == others
+
+
+def test_views_have_nothing_to_act_on_without_the_phase_of_a_head_where_everything_learns():
+    trained = {"solvable": False, "head_fitted": True, "augmented": True, "views": 3}
+    with pytest.raises(UsageError, match="--views 3 has nothing to act on: every stage learns"):
+        lp_ft(request(LpFtOptions(), **trained))
+    assert [phase.views for phase in lp_ft(request(LpFtOptions(), train=("stage2",), **trained))] == [3]
+
+
 def test_probe_of_a_head_without_closed_form_trains_it_by_gradient():
     (phase,) = probe(request(ProbeOptions(), solvable=False))
     assert (phase.solver, phase.epochs, phase.rates, phase.strengths) == ("gradient", 20, {"head": 1e-3}, ())

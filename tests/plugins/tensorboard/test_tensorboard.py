@@ -152,6 +152,17 @@ def test_results_are_the_last_points_and_what_was_not_measured_is_left_out(run):
     assert run.scalars("val")["final/accuracy"] == [(*at, 0.75)]
 
 
+@pytest.mark.parametrize("live", [True, False], ids=["live", "replay"])
+def test_a_run_without_a_test_side_has_no_points_on_test_and_a_text_that_says_why(run, live):
+    why = "no sample was held out: split.test is 0; val chose the epoch, so its figures flatter"
+    result = {"metrics": {"val": {"accuracy": 0.75}, "test": None}, "no_test": why}
+    tell(run, [*EVENTS[:-1], RunFinished(time=START + 40, result=result)], live=live)
+    assert run.scalars("test") == {}
+    assert run.scalars("val")["final/accuracy"] == [(START + 40, len(EPOCHS), 0.75)]
+    (point,) = run.reader("val").Tensors("no_test")
+    assert point.tensor_proto.string_val[0].decode() == why
+
+
 def test_the_recipe_is_there_as_text(run):
     tell(run)
     (point,) = run.reader("train").Tensors("recipe")

@@ -17,9 +17,7 @@ from headstart.engine.network.blueprint import BackboneUse
 from headstart.engine.network.lsuv_init import initialise
 from headstart.engine.network.network import Network, choose_features
 from headstart.engine.network.stages import (
-    StageSummary,
     assign_arrays,
-    summarise_stage,
     verify_composition,
     verify_names,
 )
@@ -107,12 +105,12 @@ def _shape_problem(feature: FeatureSpec, outputs: Mapping[str, Any], inputs: Map
     return None
 
 
-def summarise(spec: BackboneSpec, registry: Registry) -> tuple[StageSummary, ...]:
-    """Build `spec` at its native size with random weights and describe its stages. Needs the backend to be set."""
-    blueprint = BackboneUse(spec).blueprint(registry)
+def build_alone(use: BackboneUse, registry: Registry) -> tuple[Stage, ...]:
+    """The stages of `use`, with random weights whatever it names, at the size that the input kind's options say or the
+    native one. Needs the backend to be set."""
+    blueprint = use.blueprint(registry)
     inputs = backbone_inputs(blueprint.kind(registry))
-    stages = build_backbone(spec, registry, options=blueprint.backbone_options, inputs=inputs)
-    return tuple(summarise_stage(stage) for stage in stages)
+    return build_backbone(use.spec, registry, options=blueprint.backbone_options, inputs=inputs)
 
 
 def backbone_inputs(kind: InputKind) -> dict[str, TensorSpec]:
@@ -126,16 +124,16 @@ def backbone_inputs(kind: InputKind) -> dict[str, TensorSpec]:
 def graft(
     kind: InputKind,
     backbone: Sequence[Stage],
-    offered: Sequence[FeatureSpec],
+    features: Sequence[FeatureSpec],
     *,
     task: Task,
     head: str,
     seed: int,
 ) -> Network:
-    """The whole network; `head` as in `--head`, its weights drawn from `seed`."""
-    features = choose_features(offered, task.features)
+    """The whole network; `features` are those that the head takes, `head` is as in `--head`, its weights drawn from
+    `seed`."""
     by_name = {stage.name: stage for stage in backbone}
-    taps = Network((), features).taps
+    taps = Network((), tuple(features)).taps
     shapes = {name: tuple(by_name[stage].model.output[tensor].shape) for name, (stage, tensor) in taps.items()}
     stages = (
         Stage(INPUT, kind.stage()),
@@ -143,7 +141,7 @@ def graft(
         Stage(HEAD, task.head(head, shapes, seed)),
     )
     verify_composition(stages[:-1])
-    return Network(stages, features)
+    return Network(stages, tuple(features))
 
 
 def without_head(

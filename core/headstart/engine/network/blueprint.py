@@ -30,7 +30,7 @@ _ASSET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 class Blueprint:
     """Specs with their options, the weights' preprocessing, and the task's labels: a network but for its weights.
 
-    Without a task the head gives the `features` as they are; with one they are the task's. `input_assets` and
+    Without a task the head gives the `features` as they are; with one they are its head's. `input_assets` and
     `task_assets` are the files that go with it, by name.
     """
 
@@ -57,8 +57,8 @@ class Blueprint:
 @dataclass(frozen=True)
 class BackboneUse:
     """A backbone by itself, with no task, head, strategy or phases: `spec` with its `options` (None: its own), its
-    `weights` (None: random ones of `seed`), and how samples are read: the `input` kind (None: the one that there is),
-    and its options (None: its defaults).
+    `weights` (None: random ones of `seed`), and how samples are read: the `input` kind (None: the spec's own, or
+    the one that there is), and its options (None: the spec's own, or its defaults).
 
     Of its features those are taken that `features` names, all of them where that is empty.
     """
@@ -76,13 +76,15 @@ class BackboneUse:
         where they are published. Raises MissingWeightsError where such a file is not here."""
         from headstart.weights.source import locate_assets
 
-        reading = self.input or registry.input_kind(takes=self.spec.takes)
+        kind = self.input or registry.input_for(self.spec)
         published = self.weights if isinstance(self.weights, WeightsSpec) else None
         return Blueprint(
             backbone=registry.builder_of(self.spec),
             backbone_options=self.spec.default_options() if self.options is None else self.options,
-            input=reading,
-            input_options=reading.options() if self.input_options is None else self.input_options,
+            input=kind,
+            input_options=kind.options(**self.spec.input_options(kind))
+            if self.input_options is None
+            else self.input_options,
             preprocess=published.preprocess if published else self.spec.preprocess,
             features=self.features or tuple(feature.name for feature in self.spec.features),
             input_assets=locate_assets(self.spec, published, registry) if published else {},

@@ -1,6 +1,6 @@
 """A network: the input stage, the backbone's stages and the head, run one after the other.
 
-Between stages travels a dict of named tensors: everything the stages above still need. A feature that a task asked for
+Between stages travels a dict of named tensors: everything the stages above still need. A feature that a head asked for
 is carried along under `@name` from the stage that gives it up to the head, its mask under `@name.mask`. Whatever else
 is put in under `@` reaches the head untouched: it is an input of the head by the name behind the sign.
 """
@@ -55,6 +55,14 @@ class Network:
                 found[feature.name + MASK] = (feature.stage, feature.mask)
         return found
 
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """The backbone's stages above the last one that gives the head something: no answer depends on them."""
+        if not self.features:
+            return ()
+        last = max(self.index(feature.stage) for feature in self.features)
+        return self.names[last + 1 : -1]
+
     def alive(self, cut: int) -> dict[str, Any]:
         """Symbolic tensors, batch axis first, of everything that stages from `cut` on still need, as `run` names it."""
         below = {stage.name: stage for stage in self.stages[:cut]}
@@ -100,6 +108,6 @@ class Network:
 
 
 def choose_features(offered: Sequence[FeatureSpec], wanted: Sequence[str]) -> tuple[FeatureSpec, ...]:
-    """The offered features by the names a task asks for. Raises KeyError naming one that is not offered."""
+    """The offered features by the names a head asks for. Raises KeyError naming one that is not offered."""
     by_name = {feature.name: feature for feature in offered}
     return tuple(by_name[name] for name in wanted)

@@ -35,6 +35,7 @@ from headstart.specs import (
     Task,
     TaskRequest,
     TaskSpec,
+    features_of_head,
 )
 
 T = TypeVar("T")
@@ -127,6 +128,7 @@ class SavedNetwork(Shown):
         if loaded_backend() is None:
             activate(choose_backend(None))
         from headstart.engine.network.assemble import backbone_inputs, build_backbone, graft, without_head
+        from headstart.engine.network.network import choose_features
         from headstart.engine.network.stages import built_with
         from headstart.weights.files import read_safetensors
 
@@ -137,7 +139,8 @@ class SavedNetwork(Shown):
             stages = build_backbone(blueprint.backbone, self.registry, options=options, inputs=inputs)
             if blueprint.task is None:
                 return without_head(self.kind, stages, offered, blueprint.features)
-            return graft(self.kind, stages, offered, task=self.task, head=blueprint.head, seed=0)
+            features = choose_features(offered, features_of_head(blueprint.task, blueprint.head))
+            return graft(self.kind, stages, features, task=self.task, head=blueprint.head, seed=0)
 
         weights = self.path / WEIGHTS
         return built_with(build, read_safetensors(weights), source=str(weights))

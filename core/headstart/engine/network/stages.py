@@ -19,6 +19,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from headstart.engine.network.cutting import nodes_of
 from headstart.engine.network.keras_names import stable_paths
 from headstart.engine.network.network import Network
 from headstart.errors import HeadstartError, WrongWeightsError
@@ -178,6 +179,34 @@ def summarise_stage(stage: Stage) -> StageSummary:
     )
 
 
+@dataclass(frozen=True)
+class LayerSummary:
+    """One layer of a stage: its name and type as Keras has them, the shapes (batch first) of what it gives, and how
+    many numbers its weights hold, `trainable` of them by gradients."""
+
+    stage: str
+    layer: str
+    type: str
+    outputs: tuple[tuple[int | None, ...], ...]
+    parameters: int
+    trainable: int
+
+
+def summarise_layers(stage: Stage) -> Iterator[LayerSummary]:
+    """Describe the layers of one built stage, in graph order and without its inputs, as Keras' `summary()` does."""
+    given = {id(node.operation): node.outputs for node in nodes_of(stage.model)}
+    for layer in stage.model.layers:
+        if not isinstance(layer, keras.layers.InputLayer):
+            yield LayerSummary(
+                stage=stage.name,
+                layer=layer.name,
+                type=type(layer).__name__,
+                outputs=tuple(tuple(tensor.shape) for tensor in given[id(layer)]),
+                parameters=sum(math.prod(variable.shape) for variable in layer.weights),
+                trainable=sum(math.prod(variable.shape) for variable in layer.trainable_weights),
+            )
+
+
 def uncuttable(stages: Sequence[Stage]) -> tuple[str, ...]:
     """Composite layers, as `stage: layer (type)`: nothing can be cut or lowered inside them."""
     return tuple(
@@ -189,8 +218,8 @@ def uncuttable(stages: Sequence[Stage]) -> tuple[str, ...]:
 
 
 def trainable_variables(network: Network, train: Sequence[str]) -> dict[str, keras.Variable]:
-    """The weights of the stages `train` that learn, by name; statistics never do."""
-    named = name_variables(network.learned)
+    """The weights of the stages `train` that learn, by name; statistics and idle stages never do."""
+    named = name_variables([stage for stage in network.learned if stage.name not in network.idle])
     return {
         name: variable
         for name, variable in named.items()

@@ -45,7 +45,7 @@ def select_trainable(network: Network, phase: Phase, *, seed: int, batch_norm: s
     stages = [stage for stage in phase.train if stage != HEAD]
     head, backbone = trainable_variables(network, (HEAD,)), trainable_variables(network, stages)
     listed = ", ".join(stages)
-    _verify_some(backbone, phase, f"{listed}, which hold no weights")
+    _verify_some(backbone, phase, f"{listed}, which hold no weights that the head depends on")
     if phase.roles:
         backbone = {n: v for n, v in backbone.items() if n.rpartition("/")[2].startswith(phase.roles)}
         _verify_some(backbone, phase, f"the {' and '.join(phase.roles)} of {listed}, which have none")

@@ -147,7 +147,8 @@ class BackboneDeclared(BackboneOffer, Declared):
         )
         for feature in self.spec.features:
             where, stride = f"the feature {feature.name!r}", MAP.fullmatch(feature.name)
-            asked = {name for task in self.registry.specs("tasks") for name in task.features}
+            tasks = self.registry.specs("tasks")
+            asked = {name for task in tasks for each in (task.features, *task.head_features.values()) for name in each}
             self._require(
                 stride or feature.name in {"pooled", "tokens", *asked},
                 f"{where} is in no task's words",
@@ -469,7 +470,8 @@ class BackboneAgrees(BackboneOffer):
     def _answers(self, backend: str, folder: str, *, inputs: str | None) -> Outputs:
         """What each stage gives; weights are made, or read where there are `inputs` from another backend."""
         request = {"offer": {**self._named(), "size": self.size, "folder": folder}, "inputs": inputs}
-        fresh = run_fresh(_answer, request, environment={VARIABLE: backend})
+        here = Path.cwd()  # a reference may be a path from here
+        fresh = run_fresh(_answer, request, folder=here, environment={VARIABLE: backend})
         self._require(
             fresh.reply is not None,
             f"on {backend} it does not answer:{os.linesep}{fresh.error}",

@@ -17,7 +17,7 @@ from headstart.engine.device import forward, train_step, without_gradients
 from headstart.engine.network.assemble import backbone_inputs, graft
 from headstart.engine.network.cutting import between, lone_tensors, nodes_of
 from headstart.engine.network.lsuv_init import initialise
-from headstart.engine.network.network import TAP, Network
+from headstart.engine.network.network import TAP, Network, choose_features
 from headstart.engine.network.stages import (
     assign_arrays,
     is_statistic,
@@ -41,6 +41,7 @@ from headstart.specs import (
     Stage,
     Task,
     TaskRequest,
+    features_of_head,
 )
 from headstart.testing.contract import MOST_LISTED
 
@@ -112,13 +113,15 @@ class SmallNetwork:
         names = {feature.name for feature in self.spec.features}
         for task_spec in registry.specs("tasks"):
             targets = build_target_kind(registry, task_spec.targets)
-            if names.issuperset(task_spec.features) and isinstance(targets, GivesExamples):
+            head = task_spec.heads[0]
+            wanted = features_of_head(task_spec, head)
+            if names.issuperset(wanted) and isinstance(targets, GivesExamples):
                 examples = enumerate(targets.examples(count))
                 values = [targets.read(each, f"example {number}") for number, each in examples]
                 request = TaskRequest(task_spec.options(), targets=values)
                 task: Task = registry.load_target(task_spec, task_spec.build)(request)
-                below, head = stages or self.stages, task_spec.heads[0]
-                network = graft(self.kind, below, self.spec.features, task=task, head=head, seed=SEED)
+                below, features = stages or self.stages, choose_features(self.spec.features, wanted)
+                network = graft(self.kind, below, features, task=task, head=head, seed=SEED)
                 return Headed(network, task, values)
         return None
 

@@ -105,7 +105,6 @@ def build_task(request):
 class Pixels:
     """Outputs are "logits" (batch, 224, 224, 21)."""
 
-    features = ("map@1",)
     primary_metric = "mean_iou"
     higher_is_better = True
     columns = ("commonest",)

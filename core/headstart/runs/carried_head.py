@@ -1,0 +1,56 @@
+"""A head that goes on from a finished run: its first weights, and whether it sees the features that it knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from headstart.engine.network.network import Network
+from headstart.engine.network.saved import WEIGHTS, SavedNetwork
+from headstart.engine.network.stages import assign_arrays, is_statistic, read_arrays
+from headstart.errors import UsageError
+from headstart.lists import in_line
+from headstart.recipes.head_source import run_of
+from headstart.runs.planning import Plan
+from headstart.specs import HEAD, Finding, TakesOverHead, Task
+from headstart.weights.files import read_safetensors
+
+
+def take_over_head(source: SavedNetwork, task: Task, network: Network) -> Finding:
+    """Set the first weights of the head of `network` from those of a run, as the task says; what to tell of it.
+
+    Raises UsageError where the task has no way to, DataError as it does itself.
+    """
+    if not isinstance(task, TakesOverHead):
+        raise UsageError(
+            f"{source.task_spec.name} cannot go on from the head of another run", hint="leave --head-from out"
+        )
+    head = network.stages[-1]
+    learned = {name: array for name, array in _arrays(source).items() if name.startswith(f"{HEAD}/")}
+    taken = task.take_over(source.task, learned, read_arrays([head]))
+    assign_arrays([head], taken.arrays, source=f"the head of {run_of(source)}")
+    parts = (("keeps", taken.kept), ("adds", taken.added), ("leaves out", taken.left_out))
+    told = ", ".join(f"{verb} {len(names)} ({in_line(names)})" for verb, names in parts if names)
+    return Finding("note", f"the head goes on from {run_of(source)}: it {told}", len(taken.kept))
+
+
+def on_other_weights(plan: Plan) -> Iterator[str]:
+    """What to mind where the backbone of `plan`, its weights loaded, is not as the head's run left it."""
+    source = plan.resolved.head_source
+    if source is None:
+        return
+    theirs, ours = _arrays(source), read_arrays(plan.network.backbone)
+    if plan.resolved.recipe.batch_norm == "re-estimated":  # which is to change them
+        ours = {name: array for name, array in ours.items() if not is_statistic(name)}
+    other = [name for name, array in ours.items() if name not in theirs or not np.array_equal(array, theirs[name])]
+    if other:
+        yield (
+            f"the head of {run_of(source)} was learned on other weights of the backbone: {len(other)} of {len(ours)} "
+            f"arrays differ ({in_line(other)}), so what it keeps may be worth little; without --backbone, those of the "
+            "run are taken"
+        )
+
+
+def _arrays(source: SavedNetwork) -> dict[str, np.ndarray]:
+    return read_safetensors(source.path / WEIGHTS)
