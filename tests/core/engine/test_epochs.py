@@ -23,7 +23,7 @@ from headstart.engine.train.epochs import (
     in_order,
     size_in_order,
 )
-from headstart.engine.train.optimizer import GroupedAdamW, schedule
+from headstart.engine.train.optimizer import GroupedOptimizer, Rules, Schedule
 from headstart.specs import Stage, TaskRequest
 
 pytestmark = pytest.mark.backend
@@ -94,7 +94,7 @@ class Case:
         stage = Stage("head", task.head(head, {"pooled": (None, CHANNELS)}, 0))
         self.network = Network((bench_input(), stage), ())
         learning = trainable_variables(self.network, ("head",))
-        self.optimizer = GroupedAdamW(learning, {"head": 1e-2}, steps=EPOCHS * 7, warmup=0.1, weight_decay=0.01)
+        self.optimizer = GroupedOptimizer(learning, {"head": 1e-2}, Schedule(EPOCHS * 7, 0.1), rules=Rules(0.01))
         self.step = Step(self.network, 1, learning, self.optimizer, loss or task)
 
     def train(self, epochs, count=EPOCHS, **settings):
@@ -165,7 +165,7 @@ def test_an_epoch_follows_softmax_regression_written_out_in_numpy(case):
     weights = [array.astype(np.float64) for array in read_arrays(one.network.stages[1:]).values()]
     assert [array.shape for array in weights] == [(CHANNELS, CLASSES), (CLASSES,)]
     one.train(one.scanned(), 1)
-    rates = schedule(1e-2, steps=EPOCHS * 7, warmup=0.1)
+    rates = Schedule(EPOCHS * 7, 0.1).rates(1e-2)
     features, targets = samples().views[0]["@pooled"].astype(np.float64), labels()
     moments = [(np.zeros_like(array), np.zeros_like(array)) for array in weights]
     order = epoch_order(SEED, 1, ROWS)

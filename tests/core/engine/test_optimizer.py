@@ -7,7 +7,7 @@ import pytest
 from headstart.engine.device import train_step
 from headstart.engine.network.stages import read_arrays, trainable_variables
 from headstart.engine.step import Step
-from headstart.engine.train.optimizer import GroupedAdamW, Rules, schedule
+from headstart.engine.train.optimizer import GroupedOptimizer, Rules, Schedule
 
 pytestmark = pytest.mark.backend
 
@@ -29,7 +29,7 @@ def drawn(seed, scale=1.0):
 
 def optimizer_of(start, **rules):
     named = {name: keras.Variable(array) for name, array in start.items()}
-    return GroupedAdamW(named, RATES, steps=STEPS, warmup=WARMUP, weight_decay=DECAY, rules=Rules(**rules))
+    return GroupedOptimizer(named, RATES, Schedule(STEPS, WARMUP), rules=Rules(DECAY, **rules))
 
 
 def arrays_of(optimizer):
@@ -56,7 +56,7 @@ class ByHand:
         number = self.count + 1
         for name, gradient in gradients.items():
             stage, _, role = name.split("/")
-            rate = schedule(RATES[stage], steps=STEPS, warmup=WARMUP)[self.count]
+            rate = Schedule(STEPS, WARMUP).rates(RATES[stage])[self.count]
             gradient = gradient.astype(np.float64) * shrunk
             self.first[name] = 0.9 * self.first[name] + 0.1 * gradient
             self.second[name] = 0.999 * self.second[name] + 0.001 * gradient**2
@@ -120,7 +120,7 @@ def test_a_clipped_update_is_pytorchs_own(apply, backend):
     groups = [
         {
             "params": [parameter],
-            "lr": schedule(RATES[name.partition("/")[0]], steps=STEPS, warmup=WARMUP)[0],
+            "lr": Schedule(STEPS, WARMUP).rates(RATES[name.partition("/")[0]])[0],
             "weight_decay": DECAY if name.endswith("kernel") else 0.0,
         }
         for name, parameter in theirs.items()
@@ -164,7 +164,7 @@ def test_without_a_gradient_the_backbone_goes_back_towards_its_start_and_the_hea
     rates = {"middle": 1e-2, "top": 2e-2, "head": 3e-2}
     trainable = trainable_variables(network, tuple(rates))
     rules = Rules(l2_sp=4.0)
-    optimizer = GroupedAdamW(trainable, rates, steps=9, warmup=0.0, weight_decay=0.0, rules=rules)
+    optimizer = GroupedOptimizer(trainable, rates, Schedule(9), rules=rules)
     step = train_step(Step(network, 0, trainable, optimizer, NoGradient()))
     start, draw = read_arrays(network.learned), np.random.default_rng(0)
     for name, variable in trainable.items():

@@ -10,7 +10,7 @@ from headstart.engine.network.stages import read_arrays
 from headstart.engine.train import lr_test
 from headstart.engine.train.epochs import Examples
 from headstart.engine.train.lr_test import measure_rates, sweeping
-from headstart.engine.train.optimizer import GroupedAdamW
+from headstart.engine.train.optimizer import GroupedOptimizer, Rules, Schedule
 from headstart.engine.train.trainable import select_trainable
 from headstart.rate_curve import STOP, smoothed_so_far
 from headstart.specs import LowRank, Phase
@@ -122,11 +122,7 @@ def test_at_a_constant_rate_its_update_is_that_of_the_runs_optimizer(bench, appl
         if swept:
             optimizer = sweeping(named, tested, np.array([1.0]))
         else:
-            from headstart.engine.train.optimizer import Rules
-
-            optimizer = GroupedAdamW(
-                named, PLANNED, steps=1, warmup=0.0, weight_decay=0.1, rules=Rules(clip=tested.clip)
-            )
+            optimizer = GroupedOptimizer(named, PLANNED, Schedule(1), rules=Rules(0.1, clip=tested.clip))
         draw = np.random.default_rng(0)
         apply(optimizer, [draw.normal(size=variable.shape).astype(np.float32) for variable in named.values()])
         updated.append(read_arrays(made.learned))

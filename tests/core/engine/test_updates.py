@@ -11,7 +11,7 @@ import pytest
 from headstart.engine.device import forward, train_step
 from headstart.engine.network.stages import read_arrays, trainable_variables
 from headstart.engine.step import Step
-from headstart.engine.train.optimizer import GroupedAdamW, schedule
+from headstart.engine.train.optimizer import GroupedOptimizer, Rules, Schedule
 
 pytestmark = pytest.mark.backend
 
@@ -21,7 +21,7 @@ HEAD_ONLY = {"rates": {"head": 3e-3}, "start": 4}
 
 
 def optimizer_of(trainable, rates, *, steps=10, warmup=0.0, weight_decay=0.0):
-    return GroupedAdamW(trainable, rates, steps=steps, warmup=warmup, weight_decay=weight_decay)
+    return GroupedOptimizer(trainable, rates, Schedule(steps, warmup), rules=Rules(weight_decay))
 
 
 def step_of(bench, network, rates=RATES, start=0, task=None, **settings):
@@ -131,7 +131,7 @@ def test_decay_shrinks_kernels_by_rate_times_decay_and_leaves_biases_and_norms_a
 
 @pytest.mark.parametrize(("steps", "warmup"), [(40, 0.25), (40, 0.0), (1, 0.1), (3, 0.9)])
 def test_rates_rise_in_a_line_and_fall_as_a_cosine_to_zero(steps, warmup):
-    rate = schedule(2e-3, steps=steps, warmup=warmup)
+    rate = Schedule(steps, warmup).rates(2e-3)
     rising = max(1, round(warmup * steps)) if warmup else 0
 
     for step in range(steps + 1):
@@ -147,7 +147,7 @@ def test_several_steps_follow_an_independent_adamw(apply):
     """The update rule written out in numpy, for one kernel, over a warm-up and a cosine."""
     named = {"head/0/kernel": keras.Variable(np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4))}
     optimizer = optimizer_of(named, {"head": 0.01}, steps=8, warmup=0.25, weight_decay=0.05)
-    rate = schedule(0.01, steps=8, warmup=0.25)
+    rate = Schedule(8, 0.25).rates(0.01)
     weights = np.linspace(-1, 1, 12).reshape(3, 4)
     first, second = np.zeros((3, 4)), np.zeros((3, 4))
     generator = np.random.default_rng(3)
@@ -197,7 +197,7 @@ def test_fifty_steps_of_several_groups_are_those_of_keras_own_adamw(apply):
     start = {name: generator.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
     ours, theirs = ({name: keras.Variable(array) for name, array in start.items()} for _ in range(2))
     rates = {"low": 1e-3, "head": 1e-2}
-    optimizer = GroupedAdamW(ours, rates, steps=50, warmup=0.2, weight_decay=0.05)
+    optimizer = GroupedOptimizer(ours, rates, Schedule(50, 0.2), rules=Rules(0.05))
     keras_own = {
         stage: keras_adamw(
             [theirs[name] for name in shapes if name.startswith(stage)],

@@ -134,7 +134,7 @@ def test_an_option_that_acts_is_taken(registry, option, flags):
 def test_all_of_them_come_in_one_message(registry):
     with pytest.raises(RecipeError) as caught:
         resolve(registry, "strategy.epochs=5", "strategy.clip=0.5", strategy="probe")
-    assert [problem.where for problem in caught.value.problems] == ["strategy.epochs (--set)", "strategy.clip (--set)"]
+    assert [problem.where for problem in caught.value.problems] == ["strategy.clip (--set)", "strategy.epochs (--set)"]
 
 
 def test_the_file_that_an_option_came_from_is_named(registry, tmp_path):
