@@ -65,7 +65,10 @@ class PhasePlanner:
                 with contextlib.suppress(HeadstartError):
                     build(dataclasses.replace(request, **without))
         if unread := _unread(self.request.options, read):
-            told = ", ".join(f"{phase.name} ({phase.solver.replace('_', ' ')})" for phase in phases)
+            told = ", ".join(
+                f"{phase.name} ({f'gradient, {phase.optimizer}' if phase.solver == 'gradient' else 'closed form'})"
+                for phase in phases
+            )
             raise _nothing_to_act_on(
                 _spell("strategy", self.request.options, unread),
                 f"whatever it is, the phases are {told}",

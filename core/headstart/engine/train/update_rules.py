@@ -1,5 +1,8 @@
 """How a weight follows its gradient: one rule an optimizer, of one weight of any shape, the same on both backends.
 
+Moments move as `old + (new - old) * share`. There a compiler has one way alone to multiply and add at once, so that the
+loop on the device and the single step come to the same bits; `old * kept + new * share` would leave it two.
+
 Each is what Keras' own optimizer of that name does (keras 3.15, `keras/src/optimizers`), but for Adam's epsilon, whose
 default is 1e-7 there and 1e-8 here.
 """
@@ -80,15 +83,14 @@ class Sgd:
         return ("first",) if self.momentum else ()
 
     def corrected(self, rates: np.ndarray, number: np.ndarray) -> np.ndarray:
-        """See `UpdateRule`: there is no bias."""
-        return rates
+        """See `UpdateRule`: there is no bias; it is what makes a mean of gradients, at their rates, the velocity."""
+        return rates / (1 - self.momentum)
 
     def follow(self, gradient: Any, first: Any, second: Any, rate: Any, corrected: Any) -> Followed:
         """See `UpdateRule`."""
-        change = gradient * rate
         if not self.momentum:
-            return Followed(change)
-        velocity = first * self.momentum + change
+            return Followed(gradient * rate)
+        velocity = first + (gradient * corrected - first) * (1 - self.momentum)  # momentum * first + rate * gradient
         return Followed(velocity, velocity)
 
 
@@ -107,7 +109,7 @@ class RmsProp:
 
     def follow(self, gradient: Any, first: Any, second: Any, rate: Any, corrected: Any) -> Followed:
         """See `UpdateRule`."""
-        second = second * RHO + gradient * gradient * (1 - RHO)
+        second = second + (gradient * gradient - second) * (1 - RHO)
         return Followed(gradient * rate / keras.ops.sqrt(second + ROOT_EPSILON), None, second)
 
 
