@@ -40,7 +40,8 @@ RATES: Mapping[tuple[str, Kind], tuple[float, float]] = {
 }
 """By family: the peak of the topmost stage, and the factor by which rates fall from each stage to the one below."""
 SGD_RATE = 1e-2
-"""The peak of stages and heads alike where no rate is adapted to their gradients: Keras' own default for SGD."""
+"""The peak of stages and heads alike without momentum: Keras' own default. With momentum an update goes on in later
+ones, to 1 / (1 - momentum) of its length, and the peak is so much smaller."""
 HEAD_RATE = 1e-3
 ADAMW_DECAY = 0.01
 VIEWS = 4
@@ -90,9 +91,14 @@ def by_gradient(
     )
 
 
+def suited_rate(options: GradientOptions, adapted: float) -> float:
+    """The peak that suits the chosen optimizer, `adapted` where that adapts rates to gradients as Adam does."""
+    return float(f"{SGD_RATE * (1 - options.momentum):.6g}") if options.optimizer == "sgd" else adapted
+
+
 def head_rate(options: ProbeOptions | LpFtOptions) -> float:
     """The peak of a head that is trained by itself, where no flag names it."""
-    return options.head_rate or (SGD_RATE if options.optimizer == "sgd" else HEAD_RATE)
+    return options.head_rate or suited_rate(options, HEAD_RATE)
 
 
 def fine_tuning(
@@ -105,9 +111,7 @@ def fine_tuning(
     """
     options: FullOptions = request.options
     suited_peak, suited_decay = RATES.get((request.family, kind), (0.0, 1.0))
-    if suited_peak and options.optimizer == "sgd":
-        suited_peak = SGD_RATE
-    peak = request.learning_rate or options.backbone_rate or suited_peak
+    peak = request.learning_rate or options.backbone_rate or (suited_peak and suited_rate(options, suited_peak))
     if not peak:
         raise UsageError(
             f"no rate is known to suit backbones of the family {request.family!r}",

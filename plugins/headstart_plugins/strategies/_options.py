@@ -42,7 +42,7 @@ class ProbeOptions(GradientOptions):
     epochs: int = option(20, "Epochs of any other head, unless --epochs is given.", low=1, high=1000)
     head_rate: float | None = option(
         None,
-        "Peak rate of any other head, unless --learning-rate is given; none: 0.001, for sgd 0.01.",
+        "Peak rate of any other head, unless --learning-rate is given; none: 0.001, for sgd 0.01 (1 - momentum).",
         low=1e-8,
         high=1.0,
     )
@@ -61,7 +61,7 @@ class FullOptions(GradientOptions):
     backbone_rate: float | None = option(
         None,
         "Peak rate of the backbone's topmost stage, unless --learning-rate is given; none: what suits the "
-        "backbone, for sgd 0.01.",
+        "backbone, for sgd 0.01 (1 - momentum).",
         low=1e-8,
         high=1.0,
     )
@@ -94,7 +94,10 @@ class LpFtOptions(FullOptions):
     strengths: int = option(5, "How many strengths are tried for the first head.", low=1, high=50)
     probe_epochs: int = option(10, "Epochs of a first head that has no closed form.", low=1, high=1000)
     head_rate: float | None = option(
-        None, "Peak rate of a first head that has no closed form; none: 0.001, for sgd 0.01.", low=1e-8, high=1.0
+        None,
+        "Peak rate of a first head that has no closed form; none: 0.001, for sgd 0.01 (1 - momentum).",
+        low=1e-8,
+        high=1.0,
     )
 
 
