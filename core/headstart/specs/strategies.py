@@ -42,7 +42,7 @@ class Phase:
 
     `train` are the stages that learn, the head among them. `solver` is "closed_form" (the head by convex solving on
     cached features: what `Task.solve` finds at `strengths`, the least loss on val taken) or "gradient" (by the
-    `optimizer`; `momentum` is of "sgd", and "adam" differs from "adamw" in the decay alone that is commonly used).
+    `optimizer`; `momentum` is of "sgd"; with the same `weight_decay`, "adam" and "adamw" make the same updates).
     `roles` are the kinds of weights that learn in the backbone's stages, by how their role begins ("gamma", "beta",
     "bias"); empty: all. With `adapter` those weights stay, and low-rank updates of kernels learn instead, which are
     merged at the phase's end. With `pick` only so many of the backbone's stages in `train` learn: those whose

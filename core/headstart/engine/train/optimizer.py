@@ -116,7 +116,7 @@ class GroupedOptimizer:
 
     def scales(self, counts: np.ndarray) -> np.ndarray:
         """What `updated` wants for the updates after `counts` (count,) updates: (count, group + 1, 2) float32, each
-        rate without and with the correction of the moments' bias; then the average's share."""
+        rate as it is and as the rule wants it corrected; then the average's share."""
         rates = self.rates(counts)
         corrected = self.update.corrected(rates, counts[:, None] + 1.0)
         shares = np.broadcast_to(self.average_share(counts)[:, None, None], (len(counts), 1, 2))
@@ -185,7 +185,7 @@ class Moments(NamedTuple):
 
     @property
     def lasting(self) -> Sequence[Any]:
-        """Where a gradient that is not finite stays for good, and nothing else does: first moments, or else weights."""
+        """Where a gradient that is not finite stays for good: in first moments, or without any in the weights."""
         return self.first or self.values
 
 

@@ -42,8 +42,8 @@ class UpdateRule(Protocol):
         """Which moments it holds for each weight, of "first" and "second"; they begin at 0."""
 
     def corrected(self, rates: np.ndarray, number: np.ndarray) -> np.ndarray:
-        """The `rates` (update, group) float64 with what corrects the moments' bias at the update of that `number`
-        (update, 1), counted from 1."""
+        """The `rates` (update, group) float64 times what `follow` wants to be corrected of its moments at the update of
+        that `number` (update, 1), counted from 1."""
 
     def follow(self, gradient: Any, first: Any, second: Any, rate: Any, corrected: Any) -> Followed:
         """Pure form of one weight: tensors of its shape, None for a moment that is not held, and two scalars."""
@@ -83,7 +83,7 @@ class Sgd:
         return ("first",) if self.momentum else ()
 
     def corrected(self, rates: np.ndarray, number: np.ndarray) -> np.ndarray:
-        """See `UpdateRule`: there is no bias; it is what makes a mean of gradients, at their rates, the velocity."""
+        """See `UpdateRule`: there is no bias, but a moment as `follow` moves it is a mean, and a velocity a sum."""
         return rates / (1 - self.momentum)
 
     def follow(self, gradient: Any, first: Any, second: Any, rate: Any, corrected: Any) -> Followed:
