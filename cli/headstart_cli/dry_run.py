@@ -65,7 +65,9 @@ def _shapes(outputs: Mapping[str, Sequence[int | None]]) -> dict[str, str]:
 def _phase_row(phase: Mapping[str, Any]) -> list[Any]:
     shown = ("name", "solver", "epochs", "steps", "trainable_total", "cut")
     adapter, learning = phase["adapter"], sum(1 for stage in phase["rates"] if stage != "head")
+    momentum = f", momentum {phase['momentum']:g}" if phase["momentum"] else ""
     told = (
+        (phase["optimizer"], f"{phase['optimizer']}{momentum}, {phase['schedule']} rates"),
         (phase["roles"], f"only {_listed(phase['roles'])}"),
         (
             adapter,

@@ -10,7 +10,7 @@ from headstart.engine.network.network import Network
 from headstart.engine.network.stages import hash_frozen, verify_frozen
 from headstart.engine.train.checkpoints import OTHER_VERSION, Loaded
 from headstart.engine.train.context import Place, TrainContext, digest_of, digest_of_plan, is_fresh
-from headstart.engine.train.optimizer import warmup_steps
+from headstart.engine.train.optimizer import Schedule
 from headstart.engine.train.state import PhaseResult
 from headstart.engine.train.surgical import pick_stages, with_stages
 from headstart.engine.train.trainable import Trainable, select_trainable
@@ -141,6 +141,9 @@ def _announcement(
         cached=network.names[: place.cut] if stored else (),
         trainable=trainable.counts(network),
         adapted=trainable.adapter.counts if trainable.adapter else {},
-        warmup=warmup_steps(phase.epochs * per_epoch, phase.warmup) if gradient else 0,
+        warmup=Schedule(phase.epochs * per_epoch, phase.warmup).rising if gradient else 0,
+        optimizer=phase.optimizer if gradient else None,
+        momentum=phase.momentum,
+        schedule=phase.schedule if gradient else None,
         rates={stage: rate for stage, rate in phase.rates.items() if stage in (*phase.train, HEAD)},
     )
