@@ -32,6 +32,8 @@ def show(stated: Recipe, registry: Registry, *, as_json: bool) -> None:
     print_heading("What would run")
     keys = ("data", "backbone", "weights", "backend", "task", "head", "strategy", "augment")
     print_table(("choice", "value", "from"), [(key, document[key], recipe.origin(key)) for key in keys])
+    if document["trained_on"]:
+        print_text(f"The weights were trained on: {document['trained_on']}")
     print_table(("split", "samples"), list(document["samples"].items()))
     if document["classes"]:
         print_text(f"{len(document['classes'])} classes: {', '.join(document['classes'])}")

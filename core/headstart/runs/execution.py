@@ -255,6 +255,7 @@ def conclude(
         "task": resolved.task.short_name,
         "backbone": resolved.backbone.name,
         "weights": plan.weights_name,
+        "trained_on": plan.trained_on,
         "strategy": resolved.strategy.short_name,
         "primary_metric": plan.task.primary_metric,
         "higher_is_better": plan.task.higher_is_better,

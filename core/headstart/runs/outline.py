@@ -64,6 +64,7 @@ def outline(plan: Plan) -> dict[str, Any]:
         "backend": plan.backend,
         "backbone": resolved.backbone.name,
         "weights": resolved.recipe.weights,
+        "trained_on": plan.trained_on,
         "task": resolved.task.name,
         "head": resolved.head,
         "strategy": resolved.strategy.name,

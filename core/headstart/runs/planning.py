@@ -84,6 +84,12 @@ class Plan:
         """How the recipe names the weights that were taken."""
         return str(self.resolved.recipe.weights)
 
+    @property
+    def trained_on(self) -> str | None:
+        """The source task of published weights; None for random ones and for a file of the user's."""
+        weights = self.resolved.weights
+        return weights.trained_on if isinstance(weights, WeightsSpec) else None
+
     def blueprint(self) -> Blueprint:
         """What the network is built from again."""
         resolved = self.resolved

@@ -116,7 +116,8 @@ class WeightsSpec:
     """One set of published weights of a backbone.
 
     `algorithm` and `digest` are those the source publishes (or that were pinned from its one immutable release);
-    `digest` is "unknown" where there is none. `load` is a WeightsLoad target. `preprocess` are the plain values that
+    `digest` is "unknown" where there is none. `trained_on` tells users the source task: the data, and what was learned
+    of it, the last one last. `load` is a WeightsLoad target. `preprocess` are the plain values that
     the backbone's input kind reads: preprocessing belongs to weights, not to architectures. `assets` are files that
     the input kind needs beside them, such as `tokenizer.json`, by name; they are located as the weights are. `head` is
     a head that was trained with them.
@@ -126,6 +127,7 @@ class WeightsSpec:
     origin: Origin
     licence: str
     source: str
+    trained_on: str = "not stated"
     size: int | None
     algorithm: str
     digest: str

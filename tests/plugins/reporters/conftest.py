@@ -41,6 +41,7 @@ def result(run: str) -> dict:
         "backend": "torch",
         "task": "classification",
         "backbone": "efficientnet_lite/lite0",
+        "trained_on": "ImageNet-1k (classes), then <edges>",
         "strategy": "lp_ft",
         "primary_metric": "accuracy",
         "higher_is_better": True,

@@ -164,6 +164,7 @@ def test_the_page_holds_figures_intervals_baseline_and_how_to_repeat(written):
     assert "3f5a" * 16 in text
     assert "versions keras" in text
     assert "The red mark is the baseline." in text
+    assert "trained onImageNet-1k (classes), then <edges>" in text
     assert "scale" in page.attributes("class")
     assert "3 images were converted from CMYK" in text
     assert "Notes 4 images <turned>as their\\x07 EXIF says" in text
