@@ -127,9 +127,8 @@ class Registry(Shown):
                     hint="see --disable-plugin and the variables HEADSTART_DISABLE_PLUGINS and HEADSTART_PLUGINS",
                 )
         owned = [spec.name for spec in specs if spec.plugin == name]
-        hint = (
-            f"the plugin {name} offers {in_line(owned)}" if owned else suggestion(name, [each.name for each in specs])
-        )
+        near = suggestion(name, [spec.name for spec in specs])
+        hint = f"the plugin {name} offers {in_line(owned)}" if owned else near
         failed = ", ".join(info.name for info in self.failed)
         note = f"these plugins failed and are left out: {failed} (`headstart plugins` says why)" if failed else None
         raise UsageError(
