@@ -31,8 +31,8 @@ test-services: $(VENV)/.services
 
 # The references whose outputs tests/references holds, computed again; each in an environment of its own.
 test-references: $(VENV)/.references
-	env -u KERAS_BACKEND OMP_NUM_THREADS=1 $(VENV)/references/transformers/bin/python tests/references/mobilenet_v2.py
-	env -u KERAS_BACKEND OMP_NUM_THREADS=1 $(VENV)/references/tensorflow/bin/python tests/references/hed.py
+	OMP_NUM_THREADS=1 $(VENV)/references/transformers/bin/python tests/references/mobilenet_v2.py
+	KERAS_BACKEND=tensorflow OMP_NUM_THREADS=1 $(VENV)/references/tensorflow/bin/python tests/references/hed.py
 
 # Kills, losses of power, refusals of the system, signals, stop points: the figures of crash safety in full. Prints a
 # table and puts it into BENCHMARKS.md; tests/stress/run.py --quick is a look at them.
@@ -98,10 +98,11 @@ $(VENV)/.dev: $(VENV)/bin/pip pyproject.toml constraints.txt
 
 $(VENV)/.references: constraints.txt
 	$(PYTHON) -m venv $(VENV)/references/transformers
-	$(VENV)/references/transformers/bin/pip install --quiet --constraint constraints.txt torch transformers==5.24.0 scikit-learn
+	$(VENV)/references/transformers/bin/pip install --quiet --constraint constraints.txt torch transformers==5.24.0 \
+		scikit-learn pillow
 	$(VENV)/references/transformers/bin/pip install --quiet --no-deps $(MOBILENET)
 	$(PYTHON) -m venv $(VENV)/references/tensorflow
-	$(VENV)/references/tensorflow/bin/pip install --quiet tensorflow-cpu==2.21.0 scikit-learn
+	$(VENV)/references/tensorflow/bin/pip install --quiet tensorflow-cpu==2.21.0 scikit-learn pillow
 	$(VENV)/references/tensorflow/bin/pip install --quiet --no-deps $(HED)
 	touch $@
 

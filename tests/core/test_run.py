@@ -41,6 +41,7 @@ def test_the_folder_and_the_result_hold_what_the_contract_promises(finished, bac
     assert set(run.result["seconds"]) == {"total", "features", "train", "evaluate"}
     assert run.result["metrics"]["test"]["accuracy"] > run.result["baseline"]["majority_accuracy"]
     assert set(run.result["parameters"]) == {"total", "trainable"}
+    assert run.result["trained_on"] is None  # it began with random weights
     json.loads((run.path / "result.json").read_text(), parse_constant=lambda text: pytest.fail(text))
 
 

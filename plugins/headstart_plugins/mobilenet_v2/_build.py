@@ -3,7 +3,8 @@
 Sandler et al. (2018), table 2. Torchvision pads every 3x3 by one on each side, also at stride 2, where TensorFlow's
 "same" pads an even picture on its right and bottom alone; BatchNorm has epsilon 1e-5 and momentum 0.1, which is 0.9
 here. Compared with torch written out from the file, and with `transformers`' MobileNetV2. The dropout before the
-classifier goes with it.
+classifier goes with it. New depthwise kernels are drawn by what they add up, 9 numbers, as in the authors' code;
+torchvision counts the other channels too, and begins with smaller ones.
 """
 
 from __future__ import annotations

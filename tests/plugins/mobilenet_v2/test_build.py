@@ -63,7 +63,7 @@ def test_an_odd_side_gives_its_half_rounded_up():
     assert [stage.model.output["x"].shape[1:3] for stage in stages[:4]] == [(38, 25), (38, 25), (19, 13), (10, 7)]
 
 
-def test_the_published_scale_of_new_weights_is_drawn():
+def test_new_weights_have_the_scale_that_keeps_gradients():
     from headstart.engine.network.stages import read_arrays
 
     kernel = read_arrays(build(32, 32, depth=0.1).stages)["top/0/kernel"]
