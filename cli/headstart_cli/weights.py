@@ -28,7 +28,7 @@ def list_weights(as_json: AsJson = False, disable_plugin: DisablePlugins = None,
     rows = [_facts(spec, weights, find(spec, weights)) for spec, weights in _chosen(registry, ())]
     if not as_json:
         rows = [{**row, "path": row["path"] or "not here"} for row in rows]
-    print_rows(rows, ("name", "weights", "licence", "bytes", "digest", "path"), as_json=as_json)
+    print_rows(rows, ("name", "weights", "trained_on", "licence", "bytes", "digest", "path"), as_json=as_json)
 
 
 @app.command("get")
@@ -98,6 +98,7 @@ def _facts(spec: BackboneSpec, weights: WeightsSpec, path: Path | None) -> dict[
         "licence": weights.licence,
         "bytes": weights.size,
         "source": weights.source,
+        "trained_on": weights.trained_on,
         "digest": f"{weights.algorithm}:{weights.digest}" if weights.digest != "unknown" else "unknown",
         "path": None if path is None else str(path),
     }

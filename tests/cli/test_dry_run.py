@@ -46,6 +46,10 @@ def test_it_counts_what_learns_in_each_stage_of_each_phase(document):
     assert fine_tune["trainable_total"] == sum(fine_tune["trainable"].values())
 
 
+def test_it_says_what_the_weights_were_trained_on(document):
+    assert [each["trained_on"] for each in document["lineage"]] == ["ImageNet-1k (classes)"]
+
+
 def test_it_counts_samples_and_steps(document):
     train = document["samples"]["train"]
     assert sum(document["samples"].values()) == 120

@@ -22,6 +22,7 @@ from headstart.errors import HeadstartError, PluginError, Problem, UsageError
 from headstart.host.discovery import PluginInfo
 from headstart.host.guard import PluginFailure, guarded
 from headstart.host.verification import KINDS, verify_spec
+from headstart.lists import in_line
 from headstart.shown import Shown
 from headstart.specs import AnySpec, BackboneSpec, DatasetSpec, InputSpec, Spec, StrategySpec, TaskSpec
 from headstart.suggest import suggestion
@@ -125,7 +126,9 @@ class Registry(Shown):
                     f"no {singular(kind)} is named {name!r}: plugin {wanted!r} is disabled",
                     hint="see --disable-plugin and the variables HEADSTART_DISABLE_PLUGINS and HEADSTART_PLUGINS",
                 )
-        hint = suggestion(name, [spec.name for spec in specs])
+        owned = [spec.name for spec in specs if spec.plugin == name]
+        near = suggestion(name, [spec.name for spec in specs])
+        hint = f"the plugin {name} offers {in_line(owned)}" if owned else near
         failed = ", ".join(info.name for info in self.failed)
         note = f"these plugins failed and are left out: {failed} (`headstart plugins` says why)" if failed else None
         raise UsageError(

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 from headstart.specs.augmentations import Augmentation, AugmentationBuild, AugmentationRequest, AugmentationSpec
 from headstart.specs.backbones import (
+    NOT_STATED,
     PRETRAINED,
     Ancestor,
     Backbone,
@@ -204,6 +205,7 @@ __all__ = [
     "MixesTargets",
     "Origin",
     "PRECISIONS",
+    "NOT_STATED",
     "PRETRAINED",
     "PackageFile",
     "Phase",
