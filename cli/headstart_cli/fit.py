@@ -1,9 +1,11 @@
-"""headstart fit."""
+"""headstart fit, and headstart pretrain: the same flags, other defaults."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -32,7 +34,9 @@ Head = Annotated[
 ]
 Augment = Annotated[
     list[str] | None,
-    typer.Option("--augment", metavar="NAME", help="How training samples vary. Can be repeated."),
+    typer.Option(
+        "--augment", metavar="NAME", help="How training samples vary; auto: as suits the data. Can be repeated."
+    ),
 ]
 Views = Annotated[
     int | None,
@@ -112,20 +116,38 @@ def fit(
 
     Writes a run folder: recipe, split, events, checkpoints, the trained artefact, predictions, numbers and reports.
     """
-    flags = flags_of(locals())
-    from headstart.recipes.build import build_recipe
+    _train(locals(), from_scratch=False)
 
-    registry = registry_without(disable_plugin)
-    stated = build_recipe(flags=flags, file=recipe, sets=tuple(set_ or ()))
-    if dry_run:
+
+@functools.wraps(fit, assigned=("__module__", "__annotations__"))  # its flags, and so its signature
+def pretrain(**given: Any) -> None:
+    """Train a backbone from random weights on your data: as fit, by defaults that suit it.
+
+    They are --weights none, --strategy scratch, --batch-norm trainable and --augment auto. The run is a source for
+    fit as any other: --backbone RUN.
+    """
+    _train(given, from_scratch=True)
+
+
+def _train(given: Mapping[str, Any], *, from_scratch: bool) -> None:
+    """Carry out what the flags of a verb say; `given` are its parameters by name."""
+    flags = flags_of(given)
+    from headstart.recipes.build import build_recipe, pretraining_recipe
+
+    registry = registry_without(given["disable_plugin"])
+    build = build_recipe
+    if from_scratch:
+        build = functools.partial(pretraining_recipe, registry.strategy_from_scratch().name)
+    stated = build(flags=flags, file=given["recipe"], sets=tuple(given["set_"] or ()))
+    if given["dry_run"]:
         from headstart_cli.dry_run import show
 
-        show(stated, registry, as_json=as_json)
+        show(stated, registry, as_json=given["as_json"])
         return
     from headstart.runs.fitting import run_recipe
 
-    run = run_recipe(stated, registry, resume=resume)
-    if as_json:
+    run = run_recipe(stated, registry, resume=given["resume"])
+    if given["as_json"]:
         print_json(dict(run.result))
     else:
         print_text(str(run.path))

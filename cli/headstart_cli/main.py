@@ -22,6 +22,7 @@ INTERRUPTED = 130
 
 VERBS = (
     ("fit", "headstart_cli.fit:fit"),
+    ("pretrain", "headstart_cli.fit:pretrain"),
     ("evaluate", "headstart_cli.runs:evaluate"),
     ("predict", "headstart_cli.runs:predict"),
     ("report", "headstart_cli.runs:report"),
@@ -36,7 +37,7 @@ VERBS = (
 )
 """Each verb and its function. These modules are thin: they import the library when they are called."""
 
-TAKE_RECIPES = ("fit", "lr", "bench")
+TAKE_RECIPES = ("fit", "pretrain", "lr", "bench")
 """Verbs that take the flags of input kinds."""
 
 GROUPS = (

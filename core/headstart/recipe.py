@@ -18,6 +18,10 @@ from headstart.specs import AUTO, BACKENDS, PRECISIONS
 
 MAX_SEED = 2**32 - 1
 DEFAULT = "default"
+PRETRAIN = "pretrain"
+"""The origin of what `headstart pretrain` sets where nothing else is said."""
+NONE = "none"
+"""`--weights none`: random weights. `--augment none`: training samples do not vary."""
 FIT = "fit"
 """The table of the settings."""
 OPTION_TABLES: Mapping[str, str] = {
@@ -78,7 +82,7 @@ class Recipe(Shown):
         "The layers on top, such as linear or mlp:512; pretrained: those that come with the weights.",
         example="mlp:512",
     )
-    augment: tuple[str, ...] = setting(("none",), "How training samples vary.")
+    augment: tuple[str, ...] = setting((NONE,), "How training samples vary; auto: what suits the data.")
     views: int | None = setting(
         None,
         "Augmented views of each training sample that are computed once and kept.",

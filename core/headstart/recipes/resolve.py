@@ -21,7 +21,7 @@ from headstart.data.targets import find_targets
 from headstart.errors import Problem
 from headstart.recipe import Recipe
 from headstart.recipes.compatibility import check_feature, check_head, check_pretrained_head
-from headstart.recipes.lookup import Choices, choose, choose_network, write_out
+from headstart.recipes.lookup import Choices, awaits_augmentation, choose, choose_network, write_out
 from headstart.recipes.option_tables import look_up_flags, parse_tables, unused_tables
 from headstart.recipes.phases import PhasePlanner, make_planner
 from headstart.recipes.problems import Problems
@@ -125,7 +125,8 @@ def resolve_recipe(recipe: Recipe, registry: Registry) -> ResolvedRecipe:
     recipe_now = look_up_flags(recipe, choices.input, registry, problems)
     problems.follow(recipe_now)
     options = parse_tables(recipe_now, choices.tables(), problems)
-    problems.extend(unused_tables(recipe_now, choices.tables()))
+    if not awaits_augmentation(recipe_now, choices):
+        problems.extend(unused_tables(recipe_now, choices.tables()))
     _refuse_what_no_task_takes(recipe_now, choices, options, registry, problems)
     problems.raise_if_any()
     explicit = write_out(recipe_now, choices, options)
@@ -175,6 +176,7 @@ def bind_to(resolved: ResolvedRecipe, registry: Registry, *, task: TaskSpec, med
     chosen = choose_network(resolved, stated, registry, problems, medium=medium)
     recipe = look_up_flags(stated, chosen.input, registry, problems)
     problems.follow(recipe)
+    problems.extend(unused_tables(recipe, chosen.tables()))
     unread = {table: spec for table, spec in chosen.tables().items() if table not in resolved.options}
     options = {**resolved.options, **parse_tables(recipe, unread, problems)}
     learning = _learn(task, recipe, chosen, options, registry, problems)

@@ -42,7 +42,7 @@ def header(event: RunStarted) -> Rows:
     return [
         ("run", say.printable(event.run)),
         ("backbone", say.printable(event.backbone)),
-        ("weights", say.printable(event.weights)),
+        ("weights", say.weights(event.weights)),
         ("backend", event.backend),
         (
             "task",
