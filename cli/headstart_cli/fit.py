@@ -123,8 +123,7 @@ def fit(
 def pretrain(**given: Any) -> None:
     """Train a backbone from random weights on your data: as fit, by defaults that suit it.
 
-    They are --weights none, --strategy scratch, --batch-norm trainable and --augment auto. The run is a source for
-    fit as any other: --backbone RUN.
+    They are --weights none, --strategy scratch, --batch-norm trainable and --augment auto; each can be overridden.
     """
     _train(given, from_scratch=True)
 
