@@ -9,22 +9,53 @@ from typing import Annotated, Any
 
 import typer
 
+from headstart_cli import completion
 from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins, Sets, registry_without
 from headstart_cli.output import print_json, print_text
 from headstart_cli.recipe_flags import ImageSize, InputFlags, flags_of
 
 Data = Annotated[
-    str | None, typer.Argument(help="A dataset's name, a path, or KIND:PATH. A recipe can hold it instead.")
+    str | None,
+    typer.Argument(
+        help="A dataset's name, a path, or KIND:PATH. A recipe can hold it instead.", autocompletion=completion.data
+    ),
 ]
-RecipeFile = Annotated[Path | None, typer.Option("--recipe", metavar="FILE", help="A recipe to start from.")]
+RecipeFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--recipe",
+        metavar="FILE",
+        help="A recipe to start from.",
+    ),
+]
 Backbone = Annotated[
-    str | None, typer.Option("--backbone", metavar="REF", help="The pretrained network to start from.")
+    str | None,
+    typer.Option(
+        "--backbone",
+        metavar="REF",
+        help="The pretrained network to start from.",
+        autocompletion=completion.backbones_or_runs,
+    ),
 ]
 Weights = Annotated[
-    str | None, typer.Option("--weights", metavar="imagenet|none|FILE", help="Its weights; default: published.")
+    str | None,
+    typer.Option(
+        "--weights",
+        metavar="imagenet|none|FILE",
+        help="Its weights; default: published.",
+        autocompletion=completion.weights,
+    ),
 ]
-Task = Annotated[str | None, typer.Option("--task", metavar="NAME", help="What is predicted.")]
-Strategy = Annotated[str | None, typer.Option("--strategy", metavar="NAME", help="The plan of phases.")]
+Task = Annotated[
+    str | None,
+    typer.Option("--task", metavar="NAME", help="What is predicted.", autocompletion=completion.offers("tasks")),
+]
+Strategy = Annotated[
+    str | None,
+    typer.Option(
+        "--strategy", metavar="NAME", help="The plan of phases.", autocompletion=completion.offers("strategies")
+    ),
+]
 Train = Annotated[str | None, typer.Option("--train", metavar="STAGE,...", help="The backbone's stages that learn.")]
 Head = Annotated[
     str | None,
@@ -35,7 +66,10 @@ Head = Annotated[
 Augment = Annotated[
     list[str] | None,
     typer.Option(
-        "--augment", metavar="NAME", help="How training samples vary; auto: as suits the data. Can be repeated."
+        "--augment",
+        metavar="NAME",
+        help="How training samples vary; auto: as suits the data. Can be repeated.",
+        autocompletion=completion.offers("augmentations", "auto"),
     ),
 ]
 Views = Annotated[
@@ -56,17 +90,28 @@ SplitSeed = Annotated[int | None, typer.Option("--split-seed", metavar="N", help
 Engine = Annotated[
     str | None,
     typer.Option(
-        "--engine", metavar="auto|native|openvino|onnxruntime", help="What runs the frozen part. Default: auto."
+        "--engine",
+        metavar="auto|native|openvino|onnxruntime",
+        help="What runs the frozen part. Default: auto.",
+        autocompletion=completion.offers("engines", "auto"),
     ),
 ]
 Precision = Annotated[
     str | None,
-    typer.Option("--precision", metavar="float32|bfloat16|auto", help="Arithmetic of the backbone; float32."),
+    typer.Option(
+        "--precision",
+        metavar="float32|bfloat16|auto",
+        help="Arithmetic of the backbone; float32.",
+        autocompletion=completion.words("float32", "bfloat16", "auto"),
+    ),
 ]
 BatchNorm = Annotated[
     str | None,
     typer.Option(
-        "--batch-norm", metavar="frozen|re-estimated|trainable", help="The backbone's BatchNorm statistics; frozen."
+        "--batch-norm",
+        metavar="frozen|re-estimated|trainable",
+        help="The backbone's BatchNorm statistics; frozen.",
+        autocompletion=completion.words("frozen", "re-estimated", "trainable"),
     ),
 ]
 Deterministic = Annotated[
@@ -100,7 +145,12 @@ def fit(
     out: Annotated[str | None, typer.Option("--out", metavar="DIR", help="The run's folder; new or empty.")] = None,
     reporters: Annotated[
         list[str] | None,
-        typer.Option("--reporter", metavar="NAME", help="Who tells about the run. Can be repeated."),
+        typer.Option(
+            "--reporter",
+            metavar="NAME",
+            help="Who tells about the run. Can be repeated.",
+            autocompletion=completion.offers("reporters"),
+        ),
     ] = None,
     set_: Sets = None,
     input_flags: InputFlags = None,
