@@ -1,4 +1,6 @@
-"""Seconds of `headstart --help`, `headstart plugins` and a completion of the shell, without and with 20 plugins of others, beside controls.
+"""Seconds of `headstart --help`, `headstart plugins` and of completing a name in bash.
+
+Each is measured without and with 20 plugins of others, beside controls.
 
     python tests/benchmarks/startup.py
 
@@ -174,11 +176,8 @@ def commands(count: int, bare: Mapping[str, str], full: Mapping[str, str]) -> li
         for verb in ("--help", "plugins")
         for plugins, environment in ((0, bare), (count, full))
     ]
-    begun = {
-        "COMP_WORDS": "headstart\nfit\n--backbone\nlite",
-        "COMP_CWORD": "3",
-        "_HEADSTART_COMPLETE": "complete_bash",
-    }
+    line = {"COMP_WORDS": "headstart\nfit\n--backbone\nlite", "COMP_CWORD": "3"}
+    begun = {**line, "_HEADSTART_COMPLETE": "complete_bash"}
     verbs += [
         Timed("completing --backbone lite", str(plugins), (HEADSTART,), {**environment, **begun})
         for plugins, environment in ((0, bare), (count, full))
