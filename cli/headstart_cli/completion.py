@@ -24,6 +24,8 @@ VARIABLE = "_HEADSTART_COMPLETE"
 """What a shell's script sets to ask for words in place of running a command; the name is Typer's."""
 RUNS = "runs"
 """Where runs lie unless `--out` says otherwise; that of `headstart.runs.folder`, which is not imported for it."""
+MANY = 30
+"""Words of which more have no sentence beside them: Typer takes a while for each."""
 MOST = 1000
 """Entries of a folder that are looked at."""
 NEEDS_QUOTES = re.compile(r"""[\s'"\\$`;&|<>*?(){}]""")
@@ -127,6 +129,8 @@ def _names(registry: Registry, kind: str, incomplete: str, **fields: Any) -> Ite
     count = Counter(spec.short_name for spec in specs)
     bare = [(spec.short_name if count[spec.short_name] == 1 else spec.name, _plain(spec.summary)) for spec in specs]
     begun = [pair for pair in bare if pair[0].startswith(incomplete)]
+    if len(begun) > MANY:
+        begun = [(name, "") for name, _ in begun]
     yield from begun or ((spec.name, _plain(spec.summary)) for spec in specs if spec.name.startswith(incomplete))
 
 
