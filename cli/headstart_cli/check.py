@@ -36,9 +36,7 @@ def check(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out",
-            metavar="FILE",
-            help="Write every case that is told to a CSV file: level, message, case.",
+            "--out", metavar="FILE", help="Write every case that is told to a CSV file: level, message, case."
         ),
     ] = None,
     as_json: AsJson = False,

@@ -20,14 +20,7 @@ Data = Annotated[
         help="A dataset's name, a path, or KIND:PATH. A recipe can hold it instead.", autocompletion=completion.data
     ),
 ]
-RecipeFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--recipe",
-        metavar="FILE",
-        help="A recipe to start from.",
-    ),
-]
+RecipeFile = Annotated[Path | None, typer.Option("--recipe", metavar="FILE", help="A recipe to start from.")]
 Backbone = Annotated[
     str | None,
     typer.Option(

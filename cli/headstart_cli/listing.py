@@ -118,11 +118,7 @@ def contact_sheet(
     set_: Sets = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out",
-            metavar="DIR|FILE.png",
-            help="Where the picture goes. Default: augmentations.png.",
-        ),
+        typer.Option("--out", metavar="DIR|FILE.png", help="Where the picture goes. Default: augmentations.png."),
     ] = None,
     disable_plugin: DisablePlugins = None,
     debug: Debug = False,

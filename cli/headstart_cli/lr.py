@@ -49,11 +49,7 @@ def lr(
     ] = 100,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out",
-            metavar="DIR|FILE.png",
-            help="Where the plot goes. Default: runs/lr.png.",
-        ),
+        typer.Option("--out", metavar="DIR|FILE.png", help="Where the plot goes. Default: runs/lr.png."),
     ] = None,
     as_json: AsJson = False,
     disable_plugin: DisablePlugins = None,

@@ -56,12 +56,7 @@ def evaluate(
     ] = "test",
     backend: BackendName = None,
     predictions: Annotated[
-        Path | None,
-        typer.Option(
-            "--predictions",
-            metavar="FILE",
-            help="Write every answer to this CSV file.",
-        ),
+        Path | None, typer.Option("--predictions", metavar="FILE", help="Write every answer to this CSV file.")
     ] = None,
     set_: OtherData = None,
     as_json: AsJson = False,
@@ -108,12 +103,7 @@ def predict(
     ] = None,
     top_k: Annotated[int, typer.Option("--top-k", metavar="N", min=1, help="How many answers an input.")] = 1,
     out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            metavar="DIR",
-            help="Write the files that the task makes of its answers.",
-        ),
+        Path | None, typer.Option("--out", metavar="DIR", help="Write the files that the task makes of its answers.")
     ] = None,
     set_: OtherData = None,
     backend: BackendName = None,
