@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headstart_cli import completion
 from headstart_cli.cache import in_words
 from headstart_cli.options import AsJson, Debug, DisablePlugins, registry_without
 from headstart_cli.output import message_console, print_rows, say
@@ -33,7 +34,12 @@ def list_weights(as_json: AsJson = False, disable_plugin: DisablePlugins = None,
 
 @app.command("get")
 def get(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Backbones, or NAME:SET.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME...", help="Backbones, or NAME:SET.", autocompletion=completion.offers("backbones")
+        ),
+    ],
     as_json: AsJson = False,
     disable_plugin: DisablePlugins = None,
     debug: Debug = False,

@@ -18,18 +18,20 @@ from headstart.data.checks import raise_errors, skipped_findings
 from headstart.data.split_file import SPLITS, SplitRow, read_split
 from headstart.data.targets import build_target_kind, other_kind
 from headstart.documents import plain, read_object
-from headstart.errors import REFUSED, DataError, UsageError
+from headstart.errors import REFUSED, DataError, HeadstartError, UsageError
+from headstart.eventlog import read_events
 from headstart.host.registry import looks_like_path
 from headstart.recipe import LEFT_TO_THE_STRATEGY, Recipe
 from headstart.recipes.build import build_recipe, recipe_of_run
 from headstart.recipes.file import verify_form
 from headstart.recipes.resolve import ResolvedRecipe, resolve_recipe
 from headstart.registry import Registry, load_registry
+from headstart.runs.curves import draw_svg
 from headstart.runs.evaluation import Labelled, OnProgress, documents, open_predictions, score
 from headstart.runs.folder import LARGEST_RESULT, RunFolder
 from headstart.runs.leaks import met_before
 from headstart.runs.reporting import SampleView, open_reporters, replay, told_progress
-from headstart.shown import Shown
+from headstart.shown import Shown, as_table
 from headstart.specs import AUTO, PRETRAINED, DatasetRequest, Finding, Record, Records, TargetKind, WritesFiles
 
 ALL = "all"
@@ -53,6 +55,16 @@ def primary_metrics(document: Mapping[str, Any]) -> dict[str, Any]:
     """The primary metric of an evaluation or a result, by split: `test_accuracy`."""
     name, metrics = document.get("primary_metric"), document.get("metrics") or {}
     return {f"{split}_{name}": values[name] for split, values in metrics.items() if name in (values or ())}
+
+
+def _with_intervals(result: Mapping[str, Any], split: str) -> dict[str, str]:
+    """The metrics of a split in words, each with its 95 % interval where it has one."""
+    metrics, intervals = ((result.get(name) or {}).get(split) or {} for name in ("metrics", "intervals"))
+    told = {name: "-" if value is None else f"{value:.4f}" for name, value in metrics.items()}
+    for name, bounds in intervals.items():
+        if name in told and bounds and None not in bounds:
+            told[name] += f", 95 % interval {bounds[0]:.4f} to {bounds[1]:.4f}"
+    return told
 
 
 @dataclass(frozen=True, repr=False)
@@ -81,6 +93,16 @@ class Run(Shown):
         names = ("backbone", "weights", "task", "strategy", "samples", "backend")
         told = {name: result[name] for name in names if name in result}
         return {"path": str(self.path)} | told | primary_metrics(result)
+
+    def below(self) -> str:
+        """See `Shown`: the metrics on test, and how the run learned, as far as its files tell."""
+        metrics = picture = ""
+        with suppress(DataError):
+            told = _with_intervals(self.result, "test")
+            metrics = as_table("test", told) if told else ""
+        with suppress(HeadstartError):  # there is no history, or it is damaged
+            picture = draw_svg(read_events(self.folder.events))
+        return metrics + picture
 
     @property
     def folder(self) -> RunFolder:

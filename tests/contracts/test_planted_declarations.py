@@ -301,6 +301,16 @@ OTHER_BUGS = {
         ('"horizontal_flip"', '"Horizontal-Flip"'),
         {"test_the_symmetries_that_it_uses_are_named_as_datasets_name_them": "Horizontal-Flip"},
     ),
+    "the default where another one is": (
+        AugmentationDeclared,
+        ('draws=frozenset({"matrix"})', 'default_for="image", draws=frozenset({"matrix"})'),
+        {"test_where_it_wants_to_be_the_default_nothing_else_does": "so does image_augmentations/light. Leave"},
+    ),
+    "the default for what nothing reads": (
+        AugmentationDeclared,
+        ('draws=frozenset({"matrix"})', 'default_for="imago", draws=frozenset({"matrix"})'),
+        {"test_where_it_wants_to_be_the_default_nothing_else_does": "'imago', and no installed input kind that reads"},
+    ),
     "a report beside the report folder": (
         ReporterDeclared,
         ('"report/it.txt"', '"it.txt"'),

@@ -13,7 +13,7 @@ from headstart.errors import HeadstartError, Problem, RecipeError, UsageError
 from headstart.options import OptionInfo, describe_options
 from headstart.recipe import Recipe
 from headstart.recipes.file import toml_item
-from headstart.recipes.lookup import Choices
+from headstart.recipes.lookup import Choices, awaits_augmentation
 from headstart.registry import Registry
 from headstart.specs import (
     HEAD,
@@ -125,7 +125,7 @@ def make_planner(
         stages=(),
         train=tuple(recipe.train) if recipe.train else None,
         solvable=is_solvable(task, head) and recipe.head_from is None,  # what was learned would be thrown away
-        augmented=bool(choices.augmentations),
+        augmented=bool(choices.augmentations) or awaits_augmentation(recipe, choices),
         views=recipe.views,
         epochs=recipe.epochs,
         learning_rate=recipe.learning_rate,

@@ -22,7 +22,7 @@ from headstart.errors import Problem
 from headstart.recipe import Recipe
 from headstart.recipes.compatibility import check_feature, check_head, check_pretrained_head
 from headstart.recipes.head_source import check_head_source, implied_by, open_head_source
-from headstart.recipes.lookup import Choices, choose, choose_network, write_out
+from headstart.recipes.lookup import Choices, awaits_augmentation, choose, choose_network, write_out
 from headstart.recipes.option_tables import (
     inherit_reading,
     look_up_flags,
@@ -140,7 +140,8 @@ def resolve_recipe(recipe: Recipe, registry: Registry) -> ResolvedRecipe:
     recipe_now = inherit_reading(recipe_now, choices.backbone, choices.input)
     problems.follow(recipe_now)
     options = parse_own_tables(recipe_now, problems) | parse_tables(recipe_now, choices.tables(), problems)
-    problems.extend(unused_tables(recipe_now, choices.tables()))
+    if not awaits_augmentation(recipe_now, choices):
+        problems.extend(unused_tables(recipe_now, choices.tables()))
     _refuse_what_no_task_takes(recipe_now, choices, options, registry, problems)
     problems.raise_if_any()
     explicit = write_out(recipe_now, choices, options)
@@ -191,6 +192,7 @@ def bind_to(resolved: ResolvedRecipe, registry: Registry, *, task: TaskSpec, med
     recipe = look_up_flags(stated, chosen.input, registry, problems)
     recipe = inherit_reading(recipe, chosen.backbone, chosen.input)
     problems.follow(recipe)
+    problems.extend(unused_tables(recipe, chosen.tables()))
     unread = {table: spec for table, spec in chosen.tables().items() if table not in resolved.options}
     options = {**resolved.options, **parse_tables(recipe, unread, problems)}
     learning = _learn(task, recipe, chosen, options, registry, problems)

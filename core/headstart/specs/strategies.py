@@ -122,8 +122,13 @@ class StrategyBuild(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class StrategySpec(Spec):
-    """A named plan of phases. `trains_backbone` says whether `--train STAGE,...` makes sense with it."""
+    """A named plan of phases. `trains_backbone` says whether `--train STAGE,...` makes sense with it.
+
+    Where the user names none, the `default` one is taken, and by `headstart pretrain` the one for random weights,
+    `default_from_scratch`.
+    """
 
     build: str
     trains_backbone: bool = True
     default: bool = False
+    default_from_scratch: bool = False

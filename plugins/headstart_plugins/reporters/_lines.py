@@ -43,7 +43,7 @@ def header(event: RunStarted) -> Rows:
     return [
         ("run", say.printable(event.run)),
         ("backbone", say.printable(event.backbone)),
-        ("weights", say.printable(event.weights)),
+        ("weights", say.weights(event.weights)),
         *lineage,
         ("backend", event.backend),
         (

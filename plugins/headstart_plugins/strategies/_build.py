@@ -26,17 +26,19 @@ from headstart_plugins.strategies._options import (
     WiseFtOptions,
 )
 
-Kind = Literal["everything", "norms", "biases", "low_rank"]
-"""What learns in the backbone."""
+Kind = Literal["everything", "norms", "biases", "low_rank", "scratch"]
+"""What learns in the backbone; "scratch" is everything, from random weights."""
 RATES: Mapping[tuple[str, Kind], tuple[float, float]] = {
     ("cnn", "everything"): (3e-4, 1.0),
     ("cnn", "norms"): (1e-2, 1.0),
     ("cnn", "biases"): (1e-2, 1.0),
     ("cnn", "low_rank"): (2e-3, 1.0),
+    ("cnn", "scratch"): (1e-3, 1.0),
     ("transformer", "everything"): (1e-4, 0.75),
     ("transformer", "norms"): (1e-3, 1.0),
     ("transformer", "biases"): (1e-3, 1.0),
     ("transformer", "low_rank"): (1e-3, 1.0),
+    ("transformer", "scratch"): (5e-4, 1.0),
 }
 """By family: the peak of the topmost stage, and the factor by which rates fall from each stage to the one below."""
 SGD_RATE = 1e-2
@@ -177,6 +179,18 @@ def lp_ft(request: StrategyRequest) -> Phases:
 def full(request: StrategyRequest) -> Phases:
     """Backbone and head together from a random head."""
     return _with_views_that_act(request, fine_tuning(request, asked.learning_stages(request), name="full"))
+
+
+def scratch(request: StrategyRequest) -> Phases:
+    """Everything from random weights, together. Raises UsageError where stages are named, and for views, which nothing
+    keeps: what does not learn stays random."""
+    asked.refuse_train(request, "scratch trains every stage", "use --strategy full")
+    if asked.kept_views(request, 0):
+        raise UsageError(
+            f"--views {request.views} has nothing to act on: every stage learns, so nothing of a view could be kept",
+            hint="leave --views out",
+        )
+    return (fine_tuning(request, request.stages, "scratch", name="scratch"),)
 
 
 def gradual(request: StrategyRequest) -> Phases:

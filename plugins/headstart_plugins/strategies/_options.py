@@ -85,6 +85,17 @@ class FullOptions(GradientOptions):
 
 
 @dataclass(frozen=True)
+class ScratchOptions(FullOptions):
+    """How everything is trained from random weights: one rate for all of it, for longer, held more firmly."""
+
+    head_factor: float = option(1.0, "The head's rate as a multiple of the backbone's.", low=1e-3, high=1e3)
+    epochs: int = option(30, "Epochs, unless --epochs is given.", low=1, high=1000)
+    weight_decay: float = option(
+        0.05, "Decoupled weight decay; biases, norms and others of one axis have none.", low=0.0, high=1.0
+    )
+
+
+@dataclass(frozen=True)
 class LpFtOptions(FullOptions):
     """How the head is solved first, and how everything is trained from there: the head no faster than the rest."""
 

@@ -10,8 +10,15 @@ import pytest
 
 from headstart.errors import UsageError
 from headstart.specs import LowRank, Optimizer, RateSchedule, StrategyRequest
-from headstart_plugins.strategies import FullOptions, LpFtOptions, ProbeOptions, _build, register_strategies
-from headstart_plugins.strategies._build import full, lp_ft, probe
+from headstart_plugins.strategies import (
+    FullOptions,
+    LpFtOptions,
+    ProbeOptions,
+    ScratchOptions,
+    _build,
+    register_strategies,
+)
+from headstart_plugins.strategies._build import full, lp_ft, probe, scratch
 
 STAGES = ("stem", "stage1", "stage2")
 
@@ -31,6 +38,27 @@ def request(options, **changes):
 
 def test_lp_ft_is_the_only_default():
     assert [spec.name for spec in register_strategies() if spec.default] == ["strategies/lp_ft"]
+
+
+def test_scratch_is_the_only_default_from_scratch():
+    assert [spec.name for spec in register_strategies() if spec.default_from_scratch] == ["strategies/scratch"]
+
+
+@pytest.mark.parametrize(("family", "rate"), [("cnn", 1e-3), ("transformer", 5e-4)])
+def test_scratch_trains_everything_at_one_rate_from_random_weights(family, rate):
+    (phase,) = scratch(request(ScratchOptions(), family=family, augmented=True))
+    assert phase.rates == dict.fromkeys((*STAGES, "head"), rate)
+    assert (phase.train, phase.solver, phase.epochs, phase.views) == ((*STAGES, "head"), "gradient", 30, 0)
+    assert (phase.warmup, phase.weight_decay, phase.patience) == (0.1, 0.05, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [({"train": ("stage2",)}, "trains every stage"), ({"views": 2, "augmented": True}, "--views 2 has nothing")],
+)
+def test_scratch_refuses_what_would_leave_something_random(changes, told):
+    with pytest.raises(UsageError, match=told):
+        scratch(request(ScratchOptions(), **changes))
 
 
 def test_probe_solves_a_path_of_strengths_and_refits():
@@ -148,8 +176,8 @@ def test_an_unknown_stage_is_refused_with_a_suggestion(plan, options):
 
 
 SPECS = {spec.short_name: spec for spec in register_strategies()}
-FROM_A_HEAD = sorted(SPECS.keys() - {"probe", "full"})
-NAMES_STAGES = sorted(SPECS.keys() - {"probe", "last_k"})
+FROM_A_HEAD = sorted(SPECS.keys() - {"probe", "full", "scratch"})
+NAMES_STAGES = sorted(SPECS.keys() - {"probe", "last_k", "scratch"})
 
 
 def plan_of(name, chosen=None, **changes):

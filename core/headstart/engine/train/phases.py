@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from headstart.engine.closed_form import ClosedFormPhase
 from headstart.engine.network.network import Network
 from headstart.engine.network.stages import hash_frozen, verify_frozen
+from headstart.engine.train.bn_stats import following
 from headstart.engine.train.checkpoints import OTHER_VERSION, Loaded
 from headstart.engine.train.context import Place, TrainContext, digest_of, digest_of_plan, is_fresh
 from headstart.engine.train.optimizer import Schedule
@@ -105,7 +106,9 @@ def _run_phase(phases: Sequence[Phase], index: int, context: TrainContext, *, lo
         )
 
     solver: type[Trainer] | type[ClosedFormPhase] = Trainer if phase.solver == "gradient" else ClosedFormPhase
-    solver(phase, context, trainable, place).run(conclude, loaded)
+    per_epoch = steps_per_epoch(len(context.source.data.indices("train")), context.batch_size)
+    with following((network, context.fast), trainable.training, phase.epochs * per_epoch):
+        solver(phase, context, trainable, place).run(conclude, loaded)
 
 
 def _verify_trained(trainable: Mapping[str, int], result: PhaseResult) -> None:
