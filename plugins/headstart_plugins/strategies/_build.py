@@ -21,6 +21,7 @@ from headstart_plugins.strategies._options import (
     LoraOptions,
     LpFtOptions,
     ProbeOptions,
+    ScratchOptions,
     SoupOptions,
     SurgicalOptions,
     WiseFtOptions,
@@ -45,7 +46,8 @@ SGD_RATE = 1e-2
 """The peak of stages and heads alike without momentum: Keras' own default. With momentum an update goes on in later
 ones, to 1 / (1 - momentum) of its length, and the peak is so much smaller."""
 HEAD_RATE = 1e-3
-ADAMW_DECAY = 0.01
+ADAMW_DECAY, SCRATCH_DECAY = 0.01, 0.05
+"""Weight decay of AdamW where none is named; from random weights more."""
 VIEWS = 4
 """Augmented views that a probe keeps beside the plain one, unless --views is given."""
 LEARNING_RATE = "--learning-rate"
@@ -190,7 +192,11 @@ def scratch(request: StrategyRequest) -> Phases:
             f"--views {request.views} has nothing to act on: every stage learns, so nothing of a view could be kept",
             hint="leave --views out",
         )
-    return (fine_tuning(request, request.stages, "scratch", name="scratch"),)
+    options: ScratchOptions = request.options
+    phase = fine_tuning(request, request.stages, "scratch", name="scratch")
+    if options.weight_decay is None and options.optimizer == "adamw":
+        phase = replace(phase, weight_decay=SCRATCH_DECAY)
+    return (phase,)
 
 
 def gradual(request: StrategyRequest) -> Phases:

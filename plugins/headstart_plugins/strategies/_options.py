@@ -90,8 +90,12 @@ class ScratchOptions(FullOptions):
 
     head_factor: float = option(1.0, "The head's rate as a multiple of the backbone's.", low=1e-3, high=1e3)
     epochs: int = option(30, "Epochs, unless --epochs is given.", low=1, high=1000)
-    weight_decay: float = option(
-        0.05, "Decoupled weight decay; biases, norms and others of one axis have none.", low=0.0, high=1.0
+    weight_decay: float | None = option(
+        None,
+        "Decoupled weight decay, of any optimizer; biases, norms and others of one axis have none; none: 0.05 for "
+        "adamw, 0 for others.",
+        low=0.0,
+        high=1.0,
     )
 
 

@@ -100,7 +100,7 @@ from headstart.specs import AugmentationSpec
 
 @hookimpl
 def register_augmentations():
-    return [AugmentationSpec(name="second/it", summary="Nothing.", build="second:build", default_for="image",
+    return [AugmentationSpec(name="other_draws/it", summary="Nothing.", build="other_draws:build", default_for="image",
                              draws=frozenset(DRAWS))]
 """
 
@@ -111,8 +111,8 @@ def with_second(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def loaded(*draws):
-        monkeypatch.delitem(sys.modules, "second", raising=False)  # of another test
-        write_distribution(tmp_path, "second", f"DRAWS = {draws!r}\n{SECOND}")
+        monkeypatch.delitem(sys.modules, "other_draws", raising=False)  # of another test
+        write_distribution(tmp_path, "other_draws", f"DRAWS = {draws!r}\n{SECOND}")
         return load_registry()
 
     return loaded

@@ -94,7 +94,7 @@ def test_views_are_refused_where_everything_learns(train):
         full(request(FullOptions(), augmented=True, views=3, train=train))
 
 
-BUILT_ON_A_HEAD = [spec for spec in register_strategies() if spec.short_name not in ("probe", "full")]
+BUILT_ON_A_HEAD = [spec for spec in register_strategies() if spec.short_name not in ("probe", "full", "scratch")]
 
 
 @pytest.mark.parametrize("spec", BUILT_ON_A_HEAD, ids=lambda spec: spec.short_name)
@@ -238,7 +238,7 @@ def test_every_strategy_trains_by_the_optimizer_and_the_schedule_that_are_chosen
 def test_adamw_falls_as_a_cosine_unless_something_else_is_chosen(name):
     for phase in plan_of(name, solvable=False):
         assert (phase.optimizer, phase.momentum, phase.schedule, phase.warmup) == ("adamw", 0.0, "cosine", 0.1)
-        assert phase.weight_decay == 0.01
+        assert phase.weight_decay == (0.05 if name == "scratch" else 0.01)
 
 
 def test_adam_and_rmsprop_have_adamws_rates_and_no_decay_unless_one_is_named():
