@@ -120,7 +120,7 @@ def with_second(tmp_path, monkeypatch):
 
 def test_two_that_want_to_be_the_default_are_named(with_second):
     registry = with_second()
-    with pytest.raises(RecipeError, match="image_augmentations/light and second/it both want to be the default"):
+    with pytest.raises(RecipeError, match="image_augmentations/light and other_draws/it both want to be the default"):
         resolve_recipe(pretraining(), registry)
     assert resolve_recipe(pretraining(augment="light"), registry).recipe.augment == LIGHT
 
