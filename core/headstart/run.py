@@ -21,7 +21,7 @@ from headstart.documents import plain, read_object
 from headstart.errors import REFUSED, DataError, HeadstartError, UsageError
 from headstart.eventlog import read_events
 from headstart.host.registry import looks_like_path
-from headstart.recipe import LEFT_TO_THE_STRATEGY, Recipe
+from headstart.recipe import Recipe
 from headstart.recipes.build import build_recipe, recipe_of_run
 from headstart.recipes.file import verify_form
 from headstart.recipes.resolve import ResolvedRecipe, resolve_recipe
@@ -134,19 +134,18 @@ class Run(Shown):
     @cached_property
     def resolved(self) -> ResolvedRecipe:
         """The recipe with its specs looked up again; the weights, and the preset, it started from may be gone."""
-        return resolve_recipe(self._from_the_artefact(self.recipe), self.registry)
+        return resolve_recipe(self._from_the_artefact(self.recipe), self.registry, trains=False)
 
     def _from_the_artefact(self, recipe: Recipe) -> Recipe:
         """`recipe` with the network as the artefact is built: by a registered name, without weights, and so with a head
-        of its own. Nothing is planned any more: a strategy could find no use for what it was told of another head.
+        of its own.
 
         Reporters that are not installed here are left out: answers do not need them.
         """
         known = {name for spec in self.registry.specs("reporters") for name in (spec.name, spec.short_name)}
         gone = {f"reporter.{name}" for name in recipe.reporters or () if name not in known}
         gone |= {f"reporter.{name.rpartition('/')[2]}" for name in gone}
-        options = {table: values for table, values in recipe.options.items() if table not in {*gone, "strategy"}}
-        of_the_plan: dict[str, Any] = dict.fromkeys(("strategy", *LEFT_TO_THE_STRATEGY))
+        options = {table: values for table, values in recipe.options.items() if table not in gone}
         return dataclasses.replace(
             recipe,
             weights="none",
@@ -156,7 +155,6 @@ class Run(Shown):
             backbone=self.artefact.blueprint.backbone.name,
             reporters=tuple(name for name in recipe.reporters or () if name in known),
             options={**options, "backbone": self.recipe.table("backbone")},
-            **of_the_plan,
         )
 
     def use_backend(self, backend: str | None) -> str:
@@ -274,12 +272,12 @@ class Run(Shown):
                     hint="such as dataset.folder=DIR",
                 )
         stated = build_recipe(flags={"data": data}, file=None, sets=sets)
-        resolved = resolve_recipe(self._from_the_artefact(stated), self.registry)
+        resolved = resolve_recipe(self._from_the_artefact(stated), self.registry, trains=False)
         if resolved.dataset != self.resolved.dataset:
             return resolved
         table = {**self.recipe.table("dataset"), **stated.table("dataset")}
         own = dataclasses.replace(stated, options={**stated.options, "dataset": table})
-        return resolve_recipe(self._from_the_artefact(own), self.registry)
+        return resolve_recipe(self._from_the_artefact(own), self.registry, trains=False)
 
     def _verify_medium(self, records: Records, data: str) -> None:
         """Raise DataError where the run's input kind does not read what the records hold."""

@@ -122,10 +122,11 @@ def make_ready(stated: Recipe, registry: Registry) -> Ready:
     return Ready(registry, choice, resolved)
 
 
-def resolve_recipe(recipe: Recipe, registry: Registry) -> ResolvedRecipe:
+def resolve_recipe(recipe: Recipe, registry: Registry, *, trains: bool = True) -> ResolvedRecipe:
     """Look up and check everything in `recipe` that does not hang on its data; reads none.
 
     What no task could be bound to is wrong already: the task that it names, or all that a recipe without one may get.
+    Where nothing `trains` any more, task, head and phases are not looked at: those of a finished run are settled.
     Raises RecipeError with all problems at once, PluginError where something that the recipe names failed.
     """
     problems = Problems(recipe)
@@ -142,7 +143,8 @@ def resolve_recipe(recipe: Recipe, registry: Registry) -> ResolvedRecipe:
     options = parse_own_tables(recipe_now, problems) | parse_tables(recipe_now, choices.tables(), problems)
     if not awaits_augmentation(recipe_now, choices):
         problems.extend(unused_tables(recipe_now, choices.tables()))
-    _refuse_what_no_task_takes(recipe_now, choices, options, registry, problems)
+    if trains:
+        _refuse_what_no_task_takes(recipe_now, choices, options, registry, problems)
     problems.raise_if_any()
     explicit = write_out(recipe_now, choices, options)
     warnings = _checked_by_plugins(explicit, choices, registry, problems)
