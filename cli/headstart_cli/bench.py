@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from headstart_cli import completion
 from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins, registry_without
 from headstart_cli.output import print_heading, print_json, print_table, print_text, say
 from headstart_cli.recipe_flags import ImageSize, InputFlags, flags_of
@@ -18,7 +19,15 @@ COMMAND = "from headstart_cli.main import run; run()"
 
 
 def bench(
-    ref: Annotated[str, typer.Argument(metavar="BACKBONE", help="A backbone's name or reference.", show_default=False)],
+    ref: Annotated[
+        str,
+        typer.Argument(
+            metavar="BACKBONE",
+            help="A backbone's name or reference.",
+            show_default=False,
+            autocompletion=completion.backbones_or_runs,
+        ),
+    ],
     image_size: ImageSize = None,
     input_flags: InputFlags = None,
     backend: BackendName = None,

@@ -10,14 +10,24 @@ from typing import Annotated
 
 import typer
 
+from headstart_cli import completion
 from headstart_cli.options import AsJson, Debug, DisablePlugins, Sets, registry_without
 from headstart_cli.output import message_console, print_heading, print_rows, print_text
 
 
 def check(
-    data: Annotated[str, typer.Argument(metavar="DATA", help="A dataset or a path.", show_default=False)],
+    data: Annotated[
+        str,
+        typer.Argument(metavar="DATA", help="A dataset or a path.", show_default=False, autocompletion=completion.data),
+    ],
     task: Annotated[
-        str | None, typer.Option("--task", metavar="NAME", help="What is to be learned. Default: as the targets say.")
+        str | None,
+        typer.Option(
+            "--task",
+            metavar="NAME",
+            help="What is to be learned. Default: as the targets say.",
+            autocompletion=completion.offers("tasks"),
+        ),
     ] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", metavar="N", help="Check so many records in all, as a run would take.")

@@ -197,6 +197,7 @@ def _show_weights(spec: BackboneSpec) -> None:
         size = f"{weights.size / 1e6:.1f} MB" if weights.size else "size unknown"
         print_text(f"{weights.name}: {weights.licence}, {size}, {weights.algorithm} {weights.digest}")
         print_text(f"  source: {weights.source}")
+        print_text(f"  trained on: {weights.trained_on}")
         print_text(f"  file: {_origin(weights.origin)}")
         for name, origin in weights.assets.items():
             print_text(f"  {name}: {_origin(origin)}")

@@ -170,7 +170,7 @@ def _weights_advice(registry: Registry) -> Iterator[str]:
     """Backbones whose published weights are in packages, and not on this machine."""
     from headstart.errors import HeadstartError
     from headstart.specs import PackageFile
-    from headstart.weights.source import find
+    from headstart.weights.source import as_argument, find
 
     for spec in registry.specs("backbones"):
         for weights in spec.weights:
@@ -183,4 +183,4 @@ def _weights_advice(registry: Registry) -> Iterator[str]:
                 yield f"{spec.name}: looking for its {weights.name} weights failed: {exc}"
                 continue
             if missing:
-                yield f"headstart weights get {spec.name} fetches its {weights.name} weights"
+                yield f"headstart weights get {as_argument(spec, weights)} fetches its {weights.name} weights"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def show(stated: Recipe, registry: Registry, *, as_json: bool) -> None:
     """Plan the recipe without training or writing a run folder, and print the plan."""
-    from headstart.lineage import in_words, licence_of
+    from headstart.lineage import told
     from headstart.recipes.resolve import make_ready
     from headstart.runs.planning import make_plan
 
@@ -36,7 +36,9 @@ def show(stated: Recipe, registry: Registry, *, as_json: bool) -> None:
     inherited = [name for name in document["input"] if recipe.origin(f"input.{name}").startswith("from ")]
     choices += [(f"input.{name}", document["input"][name], recipe.origin(f"input.{name}")) for name in inherited]
     print_table(("choice", "value", "from"), choices)
-    print_text(f"Lineage of the weights: {in_words(plan.lineage)}; licence {licence_of(plan.lineage)}")
+    print_text("What the weights were trained on, oldest first:")
+    for step in plan.lineage:
+        print_text(f"- {told(step)}")
     print_table(("split", "samples"), list(document["samples"].items()))
     if document["classes"]:
         print_text(f"{len(document['classes'])} classes: {', '.join(document['classes'])}")
@@ -65,7 +67,9 @@ def _shapes(outputs: Mapping[str, Sequence[int | None]]) -> dict[str, str]:
 def _phase_row(phase: Mapping[str, Any]) -> list[Any]:
     shown = ("name", "solver", "epochs", "steps", "trainable_total", "cut")
     adapter, learning = phase["adapter"], sum(1 for stage in phase["rates"] if stage != "head")
+    momentum = f", momentum {phase['momentum']:g}" if phase["momentum"] else ""
     told = (
+        (phase["optimizer"], f"{phase['optimizer']}{momentum}, {phase['schedule']} rates"),
         (phase["roles"], f"only {_listed(phase['roles'])}"),
         (
             adapter,

@@ -1,28 +1,54 @@
-"""headstart fit."""
+"""headstart fit, and headstart pretrain: the same flags, other defaults."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from headstart_cli import completion
 from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins, Sets, registry_without
 from headstart_cli.output import print_json, print_text
 from headstart_cli.recipe_flags import ImageSize, InputFlags, flags_of
 
 Data = Annotated[
-    str | None, typer.Argument(help="A dataset's name, a path, or KIND:PATH. A recipe can hold it instead.")
+    str | None,
+    typer.Argument(
+        help="A dataset's name, a path, or KIND:PATH. A recipe can hold it instead.", autocompletion=completion.data
+    ),
 ]
 RecipeFile = Annotated[Path | None, typer.Option("--recipe", metavar="FILE", help="A recipe to start from.")]
 Backbone = Annotated[
-    str | None, typer.Option("--backbone", metavar="REF", help="The pretrained network to start from.")
+    str | None,
+    typer.Option(
+        "--backbone",
+        metavar="REF",
+        help="The pretrained network to start from.",
+        autocompletion=completion.backbones_or_runs,
+    ),
 ]
 Weights = Annotated[
-    str | None, typer.Option("--weights", metavar="imagenet|none|FILE", help="Its weights; default: published.")
+    str | None,
+    typer.Option(
+        "--weights",
+        metavar="imagenet|none|FILE",
+        help="Its weights; default: published.",
+        autocompletion=completion.weights,
+    ),
 ]
-Task = Annotated[str | None, typer.Option("--task", metavar="NAME", help="What is predicted.")]
-Strategy = Annotated[str | None, typer.Option("--strategy", metavar="NAME", help="The plan of phases.")]
+Task = Annotated[
+    str | None,
+    typer.Option("--task", metavar="NAME", help="What is predicted.", autocompletion=completion.offers("tasks")),
+]
+Strategy = Annotated[
+    str | None,
+    typer.Option(
+        "--strategy", metavar="NAME", help="The plan of phases.", autocompletion=completion.offers("strategies")
+    ),
+]
 Train = Annotated[str | None, typer.Option("--train", metavar="STAGE,...", help="The backbone's stages that learn.")]
 Head = Annotated[
     str | None,
@@ -41,7 +67,12 @@ HeadFrom = Annotated[
 ]
 Augment = Annotated[
     list[str] | None,
-    typer.Option("--augment", metavar="NAME", help="How training samples vary. Can be repeated."),
+    typer.Option(
+        "--augment",
+        metavar="NAME",
+        help="How training samples vary; auto: as suits the data. Can be repeated.",
+        autocompletion=completion.offers("augmentations", "auto"),
+    ),
 ]
 Views = Annotated[
     int | None,
@@ -61,17 +92,28 @@ SplitSeed = Annotated[int | None, typer.Option("--split-seed", metavar="N", help
 Engine = Annotated[
     str | None,
     typer.Option(
-        "--engine", metavar="auto|native|openvino|onnxruntime", help="What runs the frozen part. Default: auto."
+        "--engine",
+        metavar="auto|native|openvino|onnxruntime",
+        help="What runs the frozen part. Default: auto.",
+        autocompletion=completion.offers("engines", "auto"),
     ),
 ]
 Precision = Annotated[
     str | None,
-    typer.Option("--precision", metavar="float32|bfloat16|auto", help="Arithmetic of the backbone; float32."),
+    typer.Option(
+        "--precision",
+        metavar="float32|bfloat16|auto",
+        help="Arithmetic of the backbone; float32.",
+        autocompletion=completion.words("float32", "bfloat16", "auto"),
+    ),
 ]
 BatchNorm = Annotated[
     str | None,
     typer.Option(
-        "--batch-norm", metavar="frozen|re-estimated|trainable", help="The backbone's BatchNorm statistics; frozen."
+        "--batch-norm",
+        metavar="frozen|re-estimated|trainable",
+        help="The backbone's BatchNorm statistics; frozen.",
+        autocompletion=completion.words("frozen", "re-estimated", "trainable"),
     ),
 ]
 Deterministic = Annotated[
@@ -106,7 +148,12 @@ def fit(
     out: Annotated[str | None, typer.Option("--out", metavar="DIR", help="The run's folder; new or empty.")] = None,
     reporters: Annotated[
         list[str] | None,
-        typer.Option("--reporter", metavar="NAME", help="Who tells about the run. Can be repeated."),
+        typer.Option(
+            "--reporter",
+            metavar="NAME",
+            help="Who tells about the run. Can be repeated.",
+            autocompletion=completion.offers("reporters"),
+        ),
     ] = None,
     set_: Sets = None,
     input_flags: InputFlags = None,
@@ -128,24 +175,41 @@ def fit(
 
     Writes a run folder: recipe, split, events, checkpoints, the trained artefact, predictions, numbers and reports.
     """
-    flags = flags_of(locals())
-    from headstart.recipes.build import build_recipe
+    _train(locals(), from_scratch=False)
 
-    registry = registry_without(disable_plugin)
-    stated = build_recipe(flags=flags, file=recipe, sets=tuple(set_ or ()))
-    if continue_ is not None:
+
+@functools.wraps(fit, assigned=("__module__", "__annotations__"))  # its flags, and so its signature
+def pretrain(**given: Any) -> None:
+    """Train a backbone from random weights on your data: as fit, by defaults that suit it.
+
+    They are --weights none, --strategy scratch, --batch-norm trainable and --augment auto; each can be overridden.
+    """
+    _train(given, from_scratch=True)
+
+
+def _train(given: Mapping[str, Any], *, from_scratch: bool) -> None:
+    """Carry out what the flags of a verb say; `given` are its parameters by name."""
+    flags = flags_of(given)
+    from headstart.recipes.build import build_recipe, pretraining_recipe
+
+    registry = registry_without(given["disable_plugin"])
+    build = build_recipe
+    if from_scratch:
+        build = functools.partial(pretraining_recipe, registry.strategy_from_scratch().name)
+    stated = build(flags=flags, file=given["recipe"], sets=tuple(given["set_"] or ()))
+    if given["continue_"] is not None:
         from headstart.runs.continuing import continued
 
-        stated = continued(stated, continue_, registry, resume=resume)
-    if dry_run:
+        stated = continued(stated, given["continue_"], registry, resume=given["resume"])
+    if given["dry_run"]:
         from headstart_cli.dry_run import show
 
-        show(stated, registry, as_json=as_json)
+        show(stated, registry, as_json=given["as_json"])
         return
     from headstart.runs.fitting import run_recipe
 
-    run = run_recipe(stated, registry, resume=resume)
-    if as_json:
+    run = run_recipe(stated, registry, resume=given["resume"])
+    if given["as_json"]:
         print_json(dict(run.result))
     else:
         print_text(str(run.path))

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from headstart_cli import completion
 from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins, Sets, registry_without
 from headstart_cli.output import print_json, print_rows, print_text, say
 from headstart_cli.recipe_flags import ImageSize, InputFlags, TakesInputFlags, flags_of
 
 SHOW = "show"
-Name = Annotated[str | None, typer.Argument(metavar="NAME", help="Show everything about this one.", show_default=False)]
+
+
+def _argument(kind: str, *more: str) -> Any:
+    """The parameter that names one of the offers of a kind; `more` words could stand in its place."""
+    return typer.Argument(
+        metavar="NAME",
+        help="Show everything about this one.",
+        show_default=False,
+        autocompletion=completion.offers(kind, *more),
+    )
 
 
 def backbones(
-    name: Name = None,
+    name: Annotated[str | None, _argument("backbones")] = None,
     layers: Annotated[
         bool, typer.Option("--layers", help="With NAME: a row a layer too, as Keras' summary().")
     ] = False,
@@ -67,11 +77,12 @@ def listing_of(kind: str) -> Callable[..., None]:
     """The verb that lists the offers of one of `LISTED`, and with NAME shows one of them."""
 
     def listed(
-        name: Name = None, as_json: AsJson = False, disable_plugin: DisablePlugins = None, debug: Debug = False
+        name: str | None = None, as_json: AsJson = False, disable_plugin: DisablePlugins = None, debug: Debug = False
     ) -> None:
         show(kind, name, as_json, disable_plugin)
 
     listed.__doc__ = LISTED[kind]
+    listed.__annotations__["name"] = Annotated[str | None, _argument(kind)]
     return listed
 
 
@@ -91,7 +102,7 @@ augmentations_app = typer.Typer(cls=_Offers)
 @augmentations_app.callback(invoke_without_command=True)
 def augmentations(
     context: typer.Context,
-    name: Name = None,
+    name: Annotated[str | None, _argument("augmentations", SHOW)] = None,
     as_json: AsJson = False,
     disable_plugin: DisablePlugins = None,
     debug: Debug = False,
@@ -103,8 +114,19 @@ def augmentations(
 
 @augmentations_app.command(SHOW, cls=TakesInputFlags)
 def contact_sheet(
-    data: Annotated[str, typer.Argument(metavar="DATA", help="A dataset or a path.", show_default=False)],
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Augmentations, in order.", show_default=False)],
+    data: Annotated[
+        str,
+        typer.Argument(metavar="DATA", help="A dataset or a path.", show_default=False, autocompletion=completion.data),
+    ],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME...",
+            help="Augmentations, in order.",
+            show_default=False,
+            autocompletion=completion.offers("augmentations"),
+        ),
+    ],
     samples: Annotated[int, typer.Option("--samples", help="Rows: so many training samples.", min=1)] = 6,
     views: Annotated[int, typer.Option("--views", help="Columns: each sample as so many epochs see it.", min=1)] = 5,
     seed: Annotated[int, typer.Option("--seed", help="What is drawn is a function of this seed.", min=0)] = 0,

@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from headstart.errors import HeadstartError
+from headstart_cli import completion
 from headstart_cli.listing import LISTED, listing_of
 from headstart_cli.options import Debug
 from headstart_cli.output import escape_on_stdout, print_error, print_text
@@ -22,6 +23,7 @@ INTERRUPTED = 130
 
 VERBS = (
     ("fit", "headstart_cli.fit:fit"),
+    ("pretrain", "headstart_cli.fit:pretrain"),
     ("evaluate", "headstart_cli.runs:evaluate"),
     ("predict", "headstart_cli.runs:predict"),
     ("report", "headstart_cli.runs:report"),
@@ -36,7 +38,7 @@ VERBS = (
 )
 """Each verb and its function. These modules are thin: they import the library when they are called."""
 
-TAKE_INPUT_FLAGS = ("fit", "lr", "bench", "backbones")
+TAKE_INPUT_FLAGS = ("fit", "pretrain", "lr", "bench", "backbones")
 """Verbs that take the flags of input kinds."""
 
 GROUPS = (
@@ -53,7 +55,6 @@ def build_app() -> typer.Typer:
         name="headstart",
         help="Transfer learning: a pretrained backbone, a new head, and proof of what it was worth.",
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
@@ -68,8 +69,8 @@ def build_app() -> typer.Typer:
     return built
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(context: typer.Context, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:  # which is where a shell asks what could follow
         from headstart.host.discovery import installed_version
 
         print_text(f"headstart {installed_version()}")
@@ -93,6 +94,7 @@ def run() -> NoReturn:
     """Run the command line and exit with the code of the contract."""
     from headstart.interrupts import leave, prompt
 
+    completion.silence()
     escape_on_stdout()
     try:
         with prompt():

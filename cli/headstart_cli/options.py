@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headstart_cli import completion
+
 if TYPE_CHECKING:
     from headstart.registry import Registry
 
@@ -13,7 +15,12 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 
 DisablePlugins = Annotated[
     list[str] | None,
-    typer.Option("--disable-plugin", metavar="NAME", help="Leave a plugin out. Can be repeated."),
+    typer.Option(
+        "--disable-plugin",
+        metavar="NAME",
+        help="Leave a plugin out. Can be repeated.",
+        autocompletion=completion.plugins,
+    ),
 ]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -25,6 +32,7 @@ Sets = Annotated[
         metavar="KEY=VALUE",
         help="Any value of a recipe, such as epochs=5 or dataset.KEY=VALUE; in quotes of its own it is text with its "
         "spaces: \"dataset.separator=' '\". Can be repeated.",
+        autocompletion=completion.settings,
     ),
 ]
 
@@ -34,6 +42,7 @@ BackendName = Annotated[
         "--backend",
         metavar="jax|torch",
         help="What computes. Default: KERAS_BACKEND, then the recipe, then the first installed.",
+        autocompletion=completion.words("jax", "torch"),
     ),
 ]
 

@@ -12,6 +12,7 @@ import typer
 
 from headstart.documents import FILE_NAMES
 from headstart.errors import REFUSED, DataError, HeadstartError, InterruptedRunError, UsageError
+from headstart_cli import completion
 from headstart_cli.answers import print_as_csv, print_as_json, print_as_table
 from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins, registry_without
 from headstart_cli.output import cell, print_error, print_json, print_table, print_text, say
@@ -27,18 +28,31 @@ OtherData = Annotated[
         "--set",
         metavar="dataset.KEY=VALUE",
         help="How other data is read, above the run's own settings: dataset.folder=new. Can be repeated.",
+        autocompletion=completion.dataset_settings,
     ),
 ]
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run's folder.")]
+RunPath = Annotated[
+    Path, typer.Argument(metavar="RUN", help="A finished run's folder.", autocompletion=completion.runs)
+]
 
 
 def evaluate(
     run: RunPath,
     data: Annotated[
-        str | None, typer.Argument(help="Other labelled data, all of it scored. Default: the run's own test split.")
+        str | None,
+        typer.Argument(
+            help="Other labelled data, all of it scored. Default: the run's own test split.",
+            autocompletion=completion.data,
+        ),
     ] = None,
     split: Annotated[
-        str, typer.Option("--split", metavar="NAME", help="train, val, test or all, of the run's own data.")
+        str,
+        typer.Option(
+            "--split",
+            metavar="NAME",
+            help="train, val, test or all, of the run's own data.",
+            autocompletion=completion.words("train", "val", "test", "all"),
+        ),
     ] = "test",
     backend: BackendName = None,
     predictions: Annotated[
@@ -171,7 +185,12 @@ def report(
     run: RunPath,
     reporter: Annotated[
         list[str] | None,
-        typer.Option("--reporter", metavar="NAME", help="Which reports; default: those of the run. Can be repeated."),
+        typer.Option(
+            "--reporter",
+            metavar="NAME",
+            help="Which reports; default: those of the run. Can be repeated.",
+            autocompletion=completion.offers("reporters"),
+        ),
     ] = None,
     disable_plugin: DisablePlugins = None,
     debug: Debug = False,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headstart_cli import completion
 from headstart_cli.cache import in_words
 from headstart_cli.options import AsJson, Debug, DisablePlugins, registry_without
 from headstart_cli.output import message_console, print_rows, say
@@ -28,12 +29,17 @@ def list_weights(as_json: AsJson = False, disable_plugin: DisablePlugins = None,
     rows = [_facts(spec, weights, find(spec, weights)) for spec, weights in _chosen(registry, ())]
     if not as_json:
         rows = [{**row, "path": row["path"] or "not here"} for row in rows]
-    print_rows(rows, ("name", "weights", "licence", "bytes", "digest", "path"), as_json=as_json)
+    print_rows(rows, ("name", "weights", "trained_on", "licence", "bytes", "digest", "path"), as_json=as_json)
 
 
 @app.command("get")
 def get(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Backbones, or NAME:SET.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME...", help="Backbones, or NAME:SET.", autocompletion=completion.offers("backbones")
+        ),
+    ],
     as_json: AsJson = False,
     disable_plugin: DisablePlugins = None,
     debug: Debug = False,
@@ -98,6 +104,7 @@ def _facts(spec: BackboneSpec, weights: WeightsSpec, path: Path | None) -> dict[
         "licence": weights.licence,
         "bytes": weights.size,
         "source": weights.source,
+        "trained_on": weights.trained_on,
         "digest": f"{weights.algorithm}:{weights.digest}" if weights.digest != "unknown" else "unknown",
         "path": None if path is None else str(path),
     }

@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from headstart.registry import load_registry as load_registry
     from headstart.run import Run as Run
     from headstart.runs.fitting import fit as fit
+    from headstart.runs.fitting import pretrain as pretrain
 
 _HOMES = {
     "fit": "headstart.runs.fitting",
+    "pretrain": "headstart.runs.fitting",
     "Run": "headstart.run",
     "Artefact": "headstart.artefact",
     "Predictor": "headstart.predictor",
@@ -47,6 +49,7 @@ _HOMES = {
 
 __all__ = [
     "fit",
+    "pretrain",
     "Run",
     "Artefact",
     "Predictor",

@@ -47,7 +47,9 @@ class PhaseStarted(Event):
 
     `cached` are the stages below it that are computed once and stored; empty where they run at each step. `adapted`
     counts the kernels that low-rank updates are for, by stage; empty where there are none. Over the first `warmup`
-    steps, of each training where there are several, the rates rise to `rates`; the optimizer's moments begin at 0.
+    steps, of each training where there are several, the rates rise to `rates`; then they go as the `schedule` says
+    ("cosine", "constant"). `optimizer` ("adamw", "adam", "sgd", "rmsprop") has its moments begin at 0, and `momentum`
+    is that of "sgd"; both names are None for a head that is solved for.
     """
 
     phase: str
@@ -62,6 +64,9 @@ class PhaseStarted(Event):
     rates: Mapping[str, float]
     adapted: Mapping[str, int] = dataclasses.field(default_factory=dict)
     warmup: int = 0
+    optimizer: str | None = None
+    momentum: float = 0.0
+    schedule: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ is lost where runs start from runs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from headstart.errors import DataError
 from headstart.host.typing_checks import mismatch
 from headstart.lists import in_line
 from headstart.manifest import sha256
-from headstart.specs import HEAD, Ancestor, BackboneSpec, Beginning, Training, WeightsSpec
+from headstart.specs import HEAD, NOT_STATED, Ancestor, BackboneSpec, Beginning, Training, WeightsSpec
 
 LINEAGE = "lineage"
 """Its key in an artefact's manifest, in result.json and in environment.json."""
@@ -36,15 +36,17 @@ def lineage_of(weights: WeightsSpec | Path | None, spec: BackboneSpec) -> Lineag
     """
     if isinstance(weights, WeightsSpec) and weights.lineage:
         return weights.lineage
+    trained_on = NOT_STATED
     if isinstance(weights, WeightsSpec):
-        name, source, licence = weights.name, weights.source, weights.licence
+        name, source, licence, trained_on = weights.name, weights.source, weights.licence, weights.trained_on
         digest = UNKNOWN if weights.digest == UNKNOWN else f"{weights.algorithm}:{weights.digest}"
     elif weights is not None:
         name, source, licence, digest = FILE, weights.name, UNKNOWN, f"sha256:{sha256(weights)}"
     else:
         name, source, licence, digest = RANDOM, "random weights", spec.licence, UNKNOWN
     backbone = spec.builder or spec.name if weights is None else spec.name
-    return (Beginning(backbone=backbone, weights=name, source=source, licence=licence, digest=digest),)
+    begun = Beginning(backbone=backbone, weights=name, source=source, licence=licence, digest=digest)
+    return (replace(begun, trained_on=trained_on),)
 
 
 def licence_of(lineage: Sequence[Ancestor]) -> str:
@@ -88,7 +90,8 @@ def told(ancestor: Ancestor) -> str:
     if isinstance(ancestor, Beginning):
         source = [] if ancestor.weights in (RANDOM, FILE) else [ancestor.source]
         licence = [] if ancestor.weights == RANDOM else [f"licence {ancestor.licence}"]
-        return ", ".join([_named(ancestor), *source, *licence, *stated])
+        learned = [] if ancestor.trained_on == NOT_STATED else [f"trained on {ancestor.trained_on}"]
+        return ", ".join([_named(ancestor), *learned, *source, *licence, *stated])
     task, strategy = (name.rpartition("/")[2] for name in (ancestor.task, ancestor.strategy))
     stages = f" ({in_line(ancestor.stages, MOST_STAGES)})" if ancestor.stages else ""
     classes = [f"{ancestor.classes} classes"] if ancestor.classes else []

@@ -15,10 +15,10 @@ import tomllib
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from headstart.errors import Problem
-from headstart.host.typing_checks import mismatch, spell
+from headstart.host.typing_checks import hints_of, mismatch, spell
 from headstart.suggest import suggestion
 
 T = TypeVar("T")
@@ -71,7 +71,7 @@ class OptionInfo(Bounds):
 
 def describe_options(options: type) -> tuple[OptionInfo, ...]:
     """Every option that the dataclass `options` declares, in its order."""
-    hints = get_type_hints(options)
+    hints = hints_of(options)
     return tuple(_describe(each, hints[each.name]) for each in fields(options))
 
 
@@ -92,7 +92,7 @@ def parse_options(
     numbers stand for floats, and a `Text` is read as TOML where the option is no string.
     """
     declared = {each.name: each for each in describe_options(options)}
-    hints = get_type_hints(options)
+    hints = hints_of(options)
     problems: list[Problem] = []
     parsed: dict[str, Any] = {}
     for name, value in values.items():
@@ -191,7 +191,7 @@ def check_declaration(options: Any) -> tuple[str, ...]:
         return (f"options must be a frozen dataclass, not {options!r}",)
     if not getattr(options, "__dataclass_params__").frozen:  # noqa: B009 - unknown to type checkers
         return (f"options {options.__name__} must be a frozen dataclass",)
-    hints = get_type_hints(options)
+    hints = hints_of(options)
     checks = (_declaration_problem(each, hints[each.name]) for each in fields(options))
     return tuple(problem for problem in checks if problem)
 

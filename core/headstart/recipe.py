@@ -19,6 +19,10 @@ from headstart.specs import AUTO, BACKENDS, PRECISIONS
 
 MAX_SEED = 2**32 - 1
 DEFAULT = "default"
+PRETRAIN = "pretrain"
+"""The origin of what `headstart pretrain` sets where nothing else is said."""
+NONE = "none"
+"""`--weights none`: random weights. `--augment none`: training samples do not vary."""
 FIT = "fit"
 """The table of the settings."""
 OPTION_TABLES: Mapping[str, str] = {
@@ -86,7 +90,7 @@ class Recipe(Shown):
     head_from: str | None = setting(
         None, "A finished run whose head goes on in the new one, for what both know.", example="runs/mine"
     )
-    augment: tuple[str, ...] = setting(("none",), "How training samples vary.")
+    augment: tuple[str, ...] = setting((NONE,), "How training samples vary; auto: what suits the data.")
     views: int | None = setting(
         None,
         "Augmented views of each training sample that are computed once and kept.",

@@ -18,18 +18,20 @@ from headstart.data.checks import raise_errors, skipped_findings
 from headstart.data.split_file import SPLITS, SplitRow, read_split
 from headstart.data.targets import build_target_kind, other_kind
 from headstart.documents import plain, read_object
-from headstart.errors import REFUSED, DataError, UsageError
+from headstart.errors import REFUSED, DataError, HeadstartError, UsageError
+from headstart.eventlog import read_events
 from headstart.host.registry import looks_like_path
-from headstart.recipe import LEFT_TO_THE_STRATEGY, Recipe
+from headstart.recipe import Recipe
 from headstart.recipes.build import build_recipe, recipe_of_run
 from headstart.recipes.file import verify_form
 from headstart.recipes.resolve import ResolvedRecipe, resolve_recipe
 from headstart.registry import Registry, load_registry
+from headstart.runs.curves import draw_svg
 from headstart.runs.evaluation import Labelled, OnProgress, documents, open_predictions, score
 from headstart.runs.folder import LARGEST_RESULT, RunFolder
 from headstart.runs.leaks import met_before
 from headstart.runs.reporting import SampleView, open_reporters, replay, told_progress
-from headstart.shown import Shown
+from headstart.shown import Shown, as_table
 from headstart.specs import AUTO, PRETRAINED, DatasetRequest, Finding, Record, Records, TargetKind, WritesFiles
 
 ALL = "all"
@@ -53,6 +55,16 @@ def primary_metrics(document: Mapping[str, Any]) -> dict[str, Any]:
     """The primary metric of an evaluation or a result, by split: `test_accuracy`."""
     name, metrics = document.get("primary_metric"), document.get("metrics") or {}
     return {f"{split}_{name}": values[name] for split, values in metrics.items() if name in (values or ())}
+
+
+def _with_intervals(result: Mapping[str, Any], split: str) -> dict[str, str]:
+    """The metrics of a split in words, each with its 95 % interval where it has one."""
+    metrics, intervals = ((result.get(name) or {}).get(split) or {} for name in ("metrics", "intervals"))
+    told = {name: "-" if value is None else f"{value:.4f}" for name, value in metrics.items()}
+    for name, bounds in intervals.items():
+        if name in told and bounds and None not in bounds:
+            told[name] += f", 95 % interval {bounds[0]:.4f} to {bounds[1]:.4f}"
+    return told
 
 
 @dataclass(frozen=True, repr=False)
@@ -81,6 +93,16 @@ class Run(Shown):
         names = ("backbone", "weights", "task", "strategy", "samples", "backend")
         told = {name: result[name] for name in names if name in result}
         return {"path": str(self.path)} | told | primary_metrics(result)
+
+    def below(self) -> str:
+        """See `Shown`: the metrics on test, and how the run learned, as far as its files tell."""
+        metrics = picture = ""
+        with suppress(DataError):
+            told = _with_intervals(self.result, "test")
+            metrics = as_table("test", told) if told else ""
+        with suppress(HeadstartError):  # there is no history, or it is damaged
+            picture = draw_svg(read_events(self.folder.events))
+        return metrics + picture
 
     @property
     def folder(self) -> RunFolder:
@@ -112,19 +134,18 @@ class Run(Shown):
     @cached_property
     def resolved(self) -> ResolvedRecipe:
         """The recipe with its specs looked up again; the weights, and the preset, it started from may be gone."""
-        return resolve_recipe(self._from_the_artefact(self.recipe), self.registry)
+        return resolve_recipe(self._from_the_artefact(self.recipe), self.registry, trains=False)
 
     def _from_the_artefact(self, recipe: Recipe) -> Recipe:
         """`recipe` with the network as the artefact is built: by a registered name, without weights, and so with a head
-        of its own. Nothing is planned any more: a strategy could find no use for what it was told of another head.
+        of its own.
 
         Reporters that are not installed here are left out: answers do not need them.
         """
         known = {name for spec in self.registry.specs("reporters") for name in (spec.name, spec.short_name)}
         gone = {f"reporter.{name}" for name in recipe.reporters or () if name not in known}
         gone |= {f"reporter.{name.rpartition('/')[2]}" for name in gone}
-        options = {table: values for table, values in recipe.options.items() if table not in {*gone, "strategy"}}
-        of_the_plan: dict[str, Any] = dict.fromkeys(("strategy", *LEFT_TO_THE_STRATEGY))
+        options = {table: values for table, values in recipe.options.items() if table not in gone}
         return dataclasses.replace(
             recipe,
             weights="none",
@@ -134,7 +155,6 @@ class Run(Shown):
             backbone=self.artefact.blueprint.backbone.name,
             reporters=tuple(name for name in recipe.reporters or () if name in known),
             options={**options, "backbone": self.recipe.table("backbone")},
-            **of_the_plan,
         )
 
     def use_backend(self, backend: str | None) -> str:
@@ -252,12 +272,12 @@ class Run(Shown):
                     hint="such as dataset.folder=DIR",
                 )
         stated = build_recipe(flags={"data": data}, file=None, sets=sets)
-        resolved = resolve_recipe(self._from_the_artefact(stated), self.registry)
+        resolved = resolve_recipe(self._from_the_artefact(stated), self.registry, trains=False)
         if resolved.dataset != self.resolved.dataset:
             return resolved
         table = {**self.recipe.table("dataset"), **stated.table("dataset")}
         own = dataclasses.replace(stated, options={**stated.options, "dataset": table})
-        return resolve_recipe(self._from_the_artefact(own), self.registry)
+        return resolve_recipe(self._from_the_artefact(own), self.registry, trains=False)
 
     def _verify_medium(self, records: Records, data: str) -> None:
         """Raise DataError where the run's input kind does not read what the records hold."""

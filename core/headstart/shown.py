@@ -27,13 +27,24 @@ class Shown(ABC):
         return f"{type(self).__name__}({', '.join(values)})"
 
     def _repr_html_(self) -> str:
-        """The same as a table, for IPython."""
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{_text(name.replace('_', ' '))}</th>"
-            f"<td style='text-align:left'>{_text(_in_words(value))}</td></tr>"
-            for name, value in self.facts().items()
-        )
-        return f"<table><caption style='text-align:left'>{_text(type(self).__name__)}</caption>{rows}</table>"
+        """The same as a table, for IPython, and what is shown below it."""
+        table, below = as_table(type(self).__name__, self.facts()), self.below()
+        return f"<div>{table}{below}</div>" if below else table
+
+    def below(self) -> str:
+        """HTML that notebooks show below the table, such as a picture: whole by itself, without script; empty where
+        there is nothing. Raises nothing."""
+        return ""
+
+
+def as_table(title: str, values: Mapping[str, Any]) -> str:
+    """Names and plain values as an HTML table."""
+    rows = "".join(
+        f"<tr><th style='text-align:left'>{_text(name.replace('_', ' '))}</th>"
+        f"<td style='text-align:left'>{_text(_in_words(value))}</td></tr>"
+        for name, value in values.items()
+    )
+    return f"<table><caption style='text-align:left'>{_text(title)}</caption>{rows}</table>"
 
 
 def _text(text: str) -> str:

@@ -29,7 +29,7 @@ from headstart.engine.lowering.registry import lower, rules_for
 from headstart.engine.network.network import Network
 from headstart.engine.network.stages import trainable_variables
 from headstart.engine.step import Step, TrainStep
-from headstart.engine.train.optimizer import GroupedAdamW
+from headstart.engine.train.optimizer import GroupedOptimizer, Schedule
 from headstart.registry import load_registry
 from headstart.specs import Batch, DatasetRequest, InputRequest, Task
 
@@ -140,7 +140,7 @@ def our_step(network: Network, start: int, task: Task) -> TrainStep:
     fast = lower(network, rules_for(keras.backend.backend(), load_registry()))
     trainable = trainable_variables(network, network.names[max(start, 1) :])
     rates = dict.fromkeys(network.names, RATE)
-    optimizer = GroupedAdamW(trainable, rates, steps=100_000, warmup=0.0, weight_decay=0.0)
+    optimizer = GroupedOptimizer(trainable, rates, Schedule(100_000))
     return train_step(Step(fast, start, trainable, optimizer, task))
 
 

@@ -28,7 +28,7 @@ from headstart.engine.scoring import Scores
 from headstart.engine.step import Step
 from headstart.engine.train.device_epochs import make_epochs
 from headstart.engine.train.epochs import EpochRecord, Examples, Stored
-from headstart.engine.train.optimizer import GroupedAdamW
+from headstart.engine.train.optimizer import GroupedOptimizer, Rules, Schedule
 from headstart.registry import load_registry
 from headstart.specs import Stage, TaskRequest
 
@@ -140,7 +140,7 @@ def build_ours(head: str, features: np.ndarray, labels: np.ndarray) -> Epochs:
     stage = Stage("head", task.head(head if width is None else f"{head}:{width}", {"pooled": (None, CHANNELS)}, 0))
     network = Network((nothing(), stage), ())
     learning = trainable_variables(network, ("head",))
-    optimizer = GroupedAdamW(learning, {"head": RATE}, steps=10**6, warmup=0.0, weight_decay=DECAY)
+    optimizer = GroupedOptimizer(learning, {"head": RATE}, Schedule(10**6), rules=Rules(DECAY))
     step = Step(network, 1, learning, optimizer, task)
     stored = Stored(({"@pooled": features},))
     examples = Examples(stored, {"class": labels})

@@ -25,7 +25,7 @@ from headstart.engine.network.lsuv_init import calibration_batch, initialise
 from headstart.engine.network.network import Network, choose_features
 from headstart.engine.network.stages import assign_arrays, trainable_variables
 from headstart.engine.step import Step
-from headstart.engine.train.optimizer import GroupedAdamW
+from headstart.engine.train.optimizer import GroupedOptimizer, Schedule
 from headstart.environment import processor
 from headstart.registry import load_registry
 from headstart.specs import (
@@ -169,7 +169,7 @@ def prepare_training(named: Network, computed: Network, task: Task, batch: Batch
     """One update of everything, at a rate too small to change the numbers."""
     trainable = trainable_variables(named, named.names[1:])
     rates: Mapping[str, float] = dict.fromkeys(named.names, 1e-12)
-    optimizer = GroupedAdamW(trainable, rates, steps=1000, warmup=0.0, weight_decay=0.0)
+    optimizer = GroupedOptimizer(trainable, rates, Schedule(1000))
     step = train_step(Step(computed, 0, trainable, optimizer, task))
     count = len(batch["image"])
     targets, mask = np.arange(count, dtype=np.int32) % 10, np.ones(count, np.float32)

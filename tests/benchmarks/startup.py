@@ -1,4 +1,6 @@
-"""Seconds of `headstart --help` and `headstart plugins`, without and with 20 plugins of others, beside controls.
+"""Seconds of `headstart --help`, `headstart plugins` and of completing a name in bash.
+
+Each is measured without and with 20 plugins of others, beside controls.
 
     python tests/benchmarks/startup.py
 
@@ -172,6 +174,12 @@ def commands(count: int, bare: Mapping[str, str], full: Mapping[str, str]) -> li
     verbs = [
         Timed(f"headstart {verb}", str(plugins), (HEADSTART, verb), environment)
         for verb in ("--help", "plugins")
+        for plugins, environment in ((0, bare), (count, full))
+    ]
+    line = {"COMP_WORDS": "headstart\nfit\n--backbone\nlite", "COMP_CWORD": "3"}
+    begun = {**line, "_HEADSTART_COMPLETE": "complete_bash"}
+    verbs += [
+        Timed("completing --backbone lite", str(plugins), (HEADSTART,), {**environment, **begun})
         for plugins, environment in ((0, bare), (count, full))
     ]
     nothing, torch = ((sys.executable, "-c", code) for code in ("pass", "import torch"))

@@ -84,6 +84,15 @@ def test_the_text_shows_the_same_numbers(backend, capsys):
     assert "1280" in out
 
 
+def test_each_set_of_weights_says_what_it_was_trained_on(capsys):
+    _show_weights(load_registry().get("backbones", "vgg16"))
+    shown = capsys.readouterr().out
+    assert [line for line in shown.splitlines() if "trained on" in line] == [
+        "  trained on: ImageNet-1k (classes)",
+        "  trained on: ImageNet-1k (classes), then BSDS500 (edges)",
+    ]
+
+
 def test_a_head_that_comes_with_the_weights_is_named(capsys):
     spec = load_registry().get("backbones", "lite0")
     _show_weights(spec)

@@ -7,12 +7,14 @@ from headstart_cli.main import app
 
 EVERYWHERE = {"--help", "--debug", "--disable-plugin"}
 
+FIT = {
+    *("--recipe", "--backbone", "--weights", "--backend", "--task", "--strategy", "--train", "--head"),
+    *("--augment", "--epochs", "--batch-size", "--learning-rate", "--image-size", "--limit", "--seed"),
+    *("--split-seed", "--out", "--reporter", "--set", "--resume", "--dry-run", "--json"),
+}
 PROMISED = {
-    "fit": {
-        *("--recipe", "--backbone", "--weights", "--backend", "--task", "--strategy", "--train", "--head"),
-        *("--augment", "--epochs", "--batch-size", "--learning-rate", "--image-size", "--limit", "--seed"),
-        *("--split-seed", "--out", "--reporter", "--set", "--dry-run", "--json"),
-    },
+    "fit": FIT,
+    "pretrain": FIT,
     "evaluate": {"--split", "--backend", "--predictions", "--json"},
     "predict": {"--top-k", "--backend", "--json", "--csv"},
     "lr": {
@@ -37,6 +39,12 @@ def flags(command):
 def test_a_verb_has_its_promised_flags(verb):
     command = typer.main.get_command(app).commands[verb]
     assert PROMISED[verb] | EVERYWHERE <= flags(command)
+
+
+def test_pretrain_has_the_flags_of_fit_and_no_others():
+    commands = typer.main.get_command(app).commands
+    fit, pretrain = ([parameter.opts for parameter in commands[verb].params] for verb in ("fit", "pretrain"))
+    assert pretrain == fit
 
 
 GROUPS = {

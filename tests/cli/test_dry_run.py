@@ -46,6 +46,10 @@ def test_it_counts_what_learns_in_each_stage_of_each_phase(document):
     assert fine_tune["trainable_total"] == sum(fine_tune["trainable"].values())
 
 
+def test_it_says_what_the_weights_were_trained_on(document):
+    assert [each["trained_on"] for each in document["lineage"]] == ["ImageNet-1k (classes)"]
+
+
 def test_it_counts_samples_and_steps(document):
     train = document["samples"]["train"]
     assert sum(document["samples"].values()) == 120
@@ -109,6 +113,14 @@ def test_a_plan_that_has_nothing_to_act_on_is_refused_before_training(headstart)
     done = headstart("fit", *SHOWN, "--strategy", "lora", "--set", "strategy.rank=512")
     assert done.returncode == 2
     assert "match no kernel" in done.stderr
+
+
+def test_it_says_by_which_optimizer_and_schedule_each_phase_learns(headstart):
+    chosen = {"optimizer": "sgd", "momentum": "0.9", "schedule": "constant", "warmup": "0"}
+    sets = [part for name, value in chosen.items() for part in ("--set", f"strategy.{name}={value}")]
+    phases = json.loads(headstart("fit", *SHOWN, *sets, "--json").stdout)["phases"]
+    told = [(phase["optimizer"], phase["momentum"], phase["schedule"], phase["warmup"]) for phase in phases]
+    assert told == [(None, 0.0, None, 0.1), ("sgd", 0.9, "constant", 0.0)]
 
 
 def test_it_refuses_a_precision_that_training_has_no_use_for(headstart, backend):

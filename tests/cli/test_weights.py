@@ -43,6 +43,14 @@ def test_list_shows_licence_size_and_place(weights):
     assert lite0["path"] is None or lite0["path"].endswith(FILE)
 
 
+def test_list_says_what_weights_were_trained_on(weights):
+    rows = json.loads(weights("list", "--json").stdout)
+
+    told = {(row["name"], row["weights"]): row["trained_on"] for row in rows}
+    assert told["efficientnet_lite/lite0", "imagenet"] == "ImageNet-1k (classes)"
+    assert told["keras_applications/vgg16", "hed_bsds500"] == "ImageNet-1k (classes), then BSDS500 (edges)"
+
+
 def test_list_for_people_says_what_is_not_here(weights):
     done = weights("list")
 

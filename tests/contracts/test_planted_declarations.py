@@ -229,6 +229,11 @@ BACKBONE_BUGS = {
     "licence to do": (('licence="MIT"', 'licence="TODO"'), LICENCE, "the licence of the network is 'TODO'"),
     "licence of weights empty": (('"licence": "MIT"', '"licence": ""'), LICENCE, "licence of the weights 'first'"),
     "source empty": (('"its authors"', '""'), LICENCE, "'first' do not say where they are from"),
+    "source task empty": (
+        ('"licence": "MIT"', '"licence": "MIT", "trained_on": " "'),
+        LICENCE,
+        "what they were trained on",
+    ),
     "digest too short": (('"0123456789abcdef0123456789abcdef"', '"0123"'), DIGESTS, "4 characters.*md5 has 32 hex"),
     "digest of another algorithm": (('"md5"', '"sha256"'), DIGESTS, "32 characters.*sha256 has 64 hex digits"),
     "digest no hex": (('"0123456789abcdef0123456789abcdef"', '"z" * 32'), DIGESTS, "md5 has 32 hex digits"),
@@ -295,6 +300,16 @@ OTHER_BUGS = {
         AugmentationDeclared,
         ('"horizontal_flip"', '"Horizontal-Flip"'),
         {"test_the_symmetries_that_it_uses_are_named_as_datasets_name_them": "Horizontal-Flip"},
+    ),
+    "the default where another one is": (
+        AugmentationDeclared,
+        ('draws=frozenset({"matrix"})', 'default_for="image", draws=frozenset({"matrix"})'),
+        {"test_where_it_wants_to_be_the_default_nothing_else_does": "so does image_augmentations/light. Leave"},
+    ),
+    "the default for what nothing reads": (
+        AugmentationDeclared,
+        ('draws=frozenset({"matrix"})', 'default_for="imago", draws=frozenset({"matrix"})'),
+        {"test_where_it_wants_to_be_the_default_nothing_else_does": "'imago', and no installed input kind that reads"},
     ),
     "a report beside the report folder": (
         ReporterDeclared,

@@ -4,7 +4,7 @@ import pytest
 
 from headstart.errors import InterruptedRunError, UsageError
 from headstart.registry import load_registry
-from headstart.runs.fitting import fit
+from headstart.runs.fitting import fit, pretrain
 from headstart.testing import write_distribution
 
 pytestmark = pytest.mark.backend
@@ -80,9 +80,9 @@ def run(finished, settings, tmp_path, monkeypatch, small_plugin):
     asked = {**settings, "data": f"image_folder:{finished.pictures}", "backbone": "drawing/drops", "strategy": "full"}
     asked |= {"epochs": 3, "reporters": ("ending",)}
 
-    def run(name, **more):
+    def run(name, verb=fit, **more):
         given = more if more.get("resume") else {**asked, **more}
-        return fit(out=str(tmp_path / name), registry=registry, **given)
+        return verb(out=str(tmp_path / name), registry=registry, **given)
 
     return run
 
@@ -109,3 +109,13 @@ def test_a_policy_for_statistics_that_there_are_none_of_is_refused(run, policy):
     with pytest.raises(UsageError, match=f"--batch-norm {policy} has nothing to act on: the .* no BatchNorm layer"):
         run("none", backbone="drawing/bare", batch_norm=policy)
     assert run("frozen", backbone="drawing/bare").result["phases"]
+
+
+def test_pretraining_leaves_the_policy_alone_where_there_is_no_batch_norm_and_goes_on(run, monkeypatch):
+    whole = run("whole", pretrain, backbone="drawing/bare")
+    assert whole.recipe.batch_norm == "frozen"
+    monkeypatch.setenv("ENDS_AT", "2")
+    with pytest.raises(InterruptedRunError):
+        run("parts", pretrain, backbone="drawing/bare")
+    monkeypatch.delenv("ENDS_AT")
+    assert bits(run("parts", resume=True)) == bits(whole)

@@ -340,6 +340,12 @@ def test_an_allow_list_leaves_out_all_others_built_ins_too(publish, monkeypatch)
     assert [plugin.info.name for plugin in load_registry(allow=["sound"]).loaded] == ["sound"]
 
 
+def test_the_name_of_a_plugin_leads_to_what_it_offers():
+    with pytest.raises(UsageError, match="no backbone is named 'mobilenet_v2'") as caught:
+        load_registry().resolve_backbone("mobilenet_v2")
+    assert caught.value.hint == "the plugin mobilenet_v2 offers mobilenet_v2/imagenet"
+
+
 def test_disabling_a_name_that_is_not_installed_suggests_the_right_one():
     with pytest.raises(UsageError) as caught:
         load_registry(disable=["strategy"])

@@ -263,9 +263,39 @@ def test_public_objects_are_shown_in_a_line_and_in_notebooks_as_a_small_table(fi
         assert "\n" not in line
         assert all(word in line for word in words), line
         assert len(line) < 1000
-        assert len(table) < 5000
+        assert len(table) < (20_000 if shown is run else 5000)
         ElementTree.fromstring(table)  # well-formed, so that no value is taken for a tag
     assert "&lt;b&gt;run" in run._repr_html_()
+
+
+def test_a_notebook_shows_how_a_run_learned_and_its_test_metrics_with_their_intervals(finished):
+    table = ElementTree.fromstring(finished.run._repr_html_())
+    low, high = finished.run.result["intervals"]["test"]["accuracy"]
+    assert f"95 % interval {low:.4f} to {high:.4f}" in "".join(table.itertext())
+    (picture,) = table.iter("{http://www.w3.org/2000/svg}svg")
+    texts = {each.text for each in picture.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"accuracy", "loss", "probe", "fine tune", "train", "val", "kept"} <= texts
+
+
+@pytest.mark.parametrize("content", [None, b"{", b'{"event": "EpochDone"}\n', b"\xff\n"])
+def test_a_run_without_a_sound_history_shows_what_there_is(finished, tmp_path, content):
+    run = finished.copied(tmp_path / "run")
+    (run.path / "events.jsonl").unlink()
+    if content is not None:
+        (run.path / "events.jsonl").write_bytes(content)
+    table = run._repr_html_()
+    assert "svg" not in table
+    assert "95 % interval" in table
+
+
+def test_a_run_that_did_not_finish_shows_how_far_it_came(finished, tmp_path):
+    run = finished.copied(tmp_path / "run")
+    (run.path / "result.json").unlink()
+    history = (run.path / "events.jsonl").read_text().splitlines(keepends=True)
+    (run.path / "events.jsonl").write_text("".join(history[:-1]))
+    table = Run(run.path, run.registry)._repr_html_()
+    assert "svg" in table
+    assert "interval" not in table
 
 
 def test_a_run_whose_result_is_damaged_is_shown_all_the_same(finished, tmp_path):

@@ -268,7 +268,7 @@ def test_its_details_and_a_dry_run_tell_how_it_reads_and_what_it_was_trained_on(
     assert run_arguments(["fit", "pictures", "--backbone", "runs/second", "--backend", backend, "--dry-run"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "input.size 24 from runs/second" in text
-    assert "Lineage of the weights: pictures, from digits, from random weights; licence Apache-2.0" in text
+    assert "- the run second: classification of pictures" in text
 
 
 def test_the_artefact_folder_by_itself_is_a_source_too(source, small_registry, tmp_path):

@@ -16,7 +16,7 @@ from headstart.specs import HEAD, Batch, FeedsTargets, Task
 
 if TYPE_CHECKING:
     from headstart.engine.network.lora import LowRankAdapter
-    from headstart.engine.train.optimizer import GroupedAdamW
+    from headstart.engine.train.optimizer import GroupedOptimizer
 
 
 Forward = Callable[[Batch], dict[str, np.ndarray]]
@@ -52,7 +52,7 @@ class Step:
     network: Network
     start: int
     trainable: Mapping[str, keras.Variable]
-    optimizer: GroupedAdamW
+    optimizer: GroupedOptimizer
     task: Task
     precision: str = "float32"
     adapter: LowRankAdapter | None = None

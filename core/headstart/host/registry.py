@@ -22,8 +22,18 @@ from headstart.errors import HeadstartError, PluginError, Problem, UsageError
 from headstart.host.discovery import PluginInfo
 from headstart.host.guard import PluginFailure, guarded
 from headstart.host.verification import KINDS, verify_spec
+from headstart.lists import in_line
 from headstart.shown import Shown
-from headstart.specs import AnySpec, BackboneSpec, DatasetSpec, InputSpec, Spec, StrategySpec, TaskSpec
+from headstart.specs import (
+    AnySpec,
+    AugmentationSpec,
+    BackboneSpec,
+    DatasetSpec,
+    InputSpec,
+    Spec,
+    StrategySpec,
+    TaskSpec,
+)
 from headstart.suggest import suggestion
 
 if TYPE_CHECKING:
@@ -125,7 +135,9 @@ class Registry(Shown):
                     f"no {singular(kind)} is named {name!r}: plugin {wanted!r} is disabled",
                     hint="see --disable-plugin and the variables HEADSTART_DISABLE_PLUGINS and HEADSTART_PLUGINS",
                 )
-        hint = suggestion(name, [spec.name for spec in specs])
+        owned = [spec.name for spec in specs if spec.plugin == name]
+        near = suggestion(name, [spec.name for spec in specs])
+        hint = f"the plugin {name} offers {in_line(owned)}" if owned else near
         failed = ", ".join(info.name for info in self.failed)
         note = f"these plugins failed and are left out: {failed} (`headstart plugins` says why)" if failed else None
         raise UsageError(
@@ -228,6 +240,18 @@ class Registry(Shown):
         """
         marked = [spec for spec in self.specs("strategies") if spec.default]
         return cast("StrategySpec", _only(marked, "strategy", "--strategy"))
+
+    def strategy_from_scratch(self) -> StrategySpec:
+        """The strategy taken for random weights where the user names none. Raises UsageError as `default_strategy`."""
+        marked = [spec for spec in self.specs("strategies") if spec.default_from_scratch]
+        return cast("StrategySpec", _only(marked, "strategy for random weights", "--strategy"))
+
+    def default_augmentation(self, medium: str, kind: InputSpec) -> AugmentationSpec | None:
+        """What `--augment auto` means for data of `medium` that `kind` reads; None where nothing is marked that the
+        kind applies. Raises UsageError where several are."""
+        marked = [spec for spec in self.specs("augmentations") if spec.default_for == medium]
+        fitting = [spec for spec in marked if spec.draws <= kind.changes.keys()]
+        return _only(fitting, f"augmentation of {medium} data", "--augment") if fitting else None
 
     def default_task(self, targets: str) -> TaskSpec:
         """The task taken for targets of the kind `targets` where the user names none. Raises UsageError."""

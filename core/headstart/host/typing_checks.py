@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+PLAIN = (str, int, float, bool)
+
+
+@functools.cache
+def hints_of(kind: Any) -> Mapping[str, Any]:
+    """The types of a class' fields by name, worked out once: a plugin offers many records of few classes."""
+    return get_type_hints(kind)
 
 
 def mismatch(value: Any, hint: Any) -> str | None:
@@ -14,6 +23,8 @@ def mismatch(value: Any, hint: Any) -> str | None:
     Knows plain classes, unions, Literal, `tuple[X, ...]`, `frozenset[X]`, `Mapping[K, V]` and dataclasses of
     these. A whole number stands for a float, and no truth value for a number.
     """
+    if hint in PLAIN and type(value) is hint:  # most are
+        return None
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         fits = any(mismatch(value, each) is None for each in arguments)
@@ -41,7 +52,7 @@ def _parts(value: Any, origin: Any, arguments: tuple[Any, ...]) -> Iterator[tupl
         yield from (("", key, arguments[0]) for key in value)
         yield from (("", each, arguments[1]) for each in value.values())
     elif is_dataclass(value) and not isinstance(value, type):
-        hints = get_type_hints(type(value))
+        hints = hints_of(type(value))
         for field in fields(value):
             where = f"({type(value).__name__}) has {field.name}, which "
             yield where, getattr(value, field.name), hints.get(field.name, Any)

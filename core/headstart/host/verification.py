@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from itertools import chain
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple
 
 from headstart.host.guard import PluginFailure
-from headstart.host.typing_checks import mismatch
+from headstart.host.typing_checks import hints_of, mismatch
 from headstart.options import check_declaration
 from headstart.recipe import KIND, SETTINGS
 from headstart.specs import (
@@ -98,7 +98,8 @@ def _field_problems(spec: Any) -> Iterable[str]:
     """Dataclasses do not check their fields' types; a plugin's mistakes should not surface in the middle of a
     run.
     """
-    hints = get_type_hints(type(spec))
+    kind: type = type(spec)
+    hints = hints_of(kind)
     for field in fields(spec):
         if wrong := mismatch(getattr(spec, field.name), hints[field.name]):
             yield f"{field.name} {wrong}"

@@ -3,31 +3,42 @@
     recipe = build_recipe(flags={"epochs": 5}, file=Path("recipe.toml"), sets=["strategy.backbone_rate=1e-4"])
     recipe.epochs, recipe.origins["epochs"]  # 5, "flag --epochs"
 
-A flag wins over `--set`, which wins over the file, which wins over the default.
+A flag wins over `--set`, which wins over the file, which wins over the default: that of `headstart pretrain` where a
+recipe is for training from scratch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from headstart.errors import Problem
 from headstart.options import Text
-from headstart.recipe import FIT, SETTINGS, TABLES, Recipe, convert_setting, split_key
+from headstart.recipe import FIT, NONE, PRETRAIN, SETTINGS, TABLES, Recipe, convert_setting, split_key
 from headstart.recipes.file import read_recipe, verify_form
+from headstart.specs import AUTO
 from headstart.suggest import suggestion
 
 
-def build_recipe(*, flags: Mapping[str, Any], file: Path | None = None, sets: Sequence[str] = ()) -> Recipe:
-    """A recipe from flags (by name with underscores; None or empty: not given), a TOML file and `--set`s.
+def build_recipe(
+    *,
+    flags: Mapping[str, Any],
+    file: Path | None = None,
+    sets: Sequence[str] = (),
+    presets: Mapping[str, Any] | None = None,
+) -> Recipe:
+    """A recipe from flags (by name with underscores; None or empty: not given), a TOML file and `--set`s; all of these
+    win over `presets`, whose origin is PRETRAIN.
 
     A flag that is no setting is kept in `flags`: which option of the input kind it stands for is looked up later. What
     is wrong with keys and values is kept in `problems`, so that it is told together with the rest. Raises UsageError
     where the file cannot be read at all.
     """
     values = _Values()
+    for name, value in (presets or {}).items():
+        values.add(name, value, PRETRAIN)
     if file is not None:
         for table, chosen in read_recipe(file).items():
             for key, value in chosen.items():
@@ -35,6 +46,24 @@ def build_recipe(*, flags: Mapping[str, Any], file: Path | None = None, sets: Se
     values.add_sets(sets)
     values.add_flags(flags)
     return values.recipe()
+
+
+def pretraining_recipe(
+    strategy: str, *, flags: Mapping[str, Any], file: Path | None = None, sets: Sequence[str] = ()
+) -> Recipe:
+    """As `build_recipe`, for training from scratch by the plan `strategy`: random weights, samples that vary, BatchNorm
+    statistics that learn, where nothing else is said.
+
+    Published weights are a problem of the recipe: starting from them is `headstart fit`.
+    """
+    presets = {"weights": NONE, "strategy": strategy, "augment": (AUTO,), "batch_norm": "trainable"}
+    recipe = build_recipe(flags=flags, file=file, sets=sets, presets=presets)
+    if recipe.weights == NONE:
+        return recipe
+    where = f"weights ({recipe.origin('weights')})"
+    hint = "leave it out; `headstart fit` is what starts from weights"
+    wrong = Problem(where, f"pretraining begins with random weights, received {recipe.weights}", hint)
+    return replace(recipe, problems=(*recipe.problems, wrong))
 
 
 def recipe_of_run(file: Path) -> Recipe:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from headstart.engine.network.saved import SavedNetwork
 from headstart.host.registry import looks_like_path
 from headstart.options import describe_options
-from headstart.recipe import KIND, NAMED_TABLES, OPTION_TABLES, Recipe
+from headstart.recipe import KIND, NAMED_TABLES, NONE, OPTION_TABLES, Recipe
 from headstart.recipes.compatibility import (
     check_augmentation,
     check_backbone,
@@ -34,9 +34,6 @@ from headstart.specs import (
     WeightsSpec,
 )
 from headstart.suggest import suggestion
-
-NONE = "none"
-"""`--weights none`: random weights. `--augment none`: training samples do not vary."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +92,8 @@ def choose(recipe: Recipe, registry: Registry, problems: Problems) -> Choices:
         strategy = problems.attempt("strategy", registry.get, "strategies", recipe.strategy)
     augmentations: tuple[AugmentationSpec, ...] = ()
     if not any(name.rpartition("/")[2] == NONE for name in recipe.augment):
-        augmentations = _several("augment", "augmentations", recipe.augment, registry, problems)
+        named = [name for name in recipe.augment if name != AUTO]  # which the input kind tells
+        augmentations = _several("augment", "augmentations", named, registry, problems)
     elif len(recipe.augment) > 1:
         message = f"{', '.join(recipe.augment)} contradict each other"
         problems.report("augment", message, "leave out none, or the others")
@@ -118,7 +116,8 @@ def choose(recipe: Recipe, registry: Registry, problems: Problems) -> Choices:
 def choose_network(choices: C, recipe: Recipe, registry: Registry, problems: Problems, *, medium: str | None) -> C:
     """`choices` with the backbone, its weights and the input kind, and what must fit them checked.
 
-    Where the recipe names no backbone, that for data of `medium`; without a medium, none yet.
+    Where the recipe names no backbone, that for data of `medium`; without a medium, none yet. The same holds for what
+    `--augment auto` means.
     """
     backbone = choices.backbone
     if backbone is None and recipe.backbone is not None:
@@ -136,10 +135,20 @@ def choose_network(choices: C, recipe: Recipe, registry: Registry, problems: Pro
     weights = _weights(recipe.weights, backbone, problems)
     problems.attempt("backend", check_backbone, backbone, recipe.backend)
     problems.attempt("train", check_train, recipe.train, backbone, choices.strategy)
+    augmentations = choices.augmentations
+    if kind is not None and medium is not None and AUTO in recipe.augment:
+        suited = problems.attempt("augment", registry.default_augmentation, medium, kind)
+        if suited is not None and suited not in augmentations:
+            augmentations = (suited, *augmentations)
     if kind is not None:
-        for spec in choices.augmentations:
+        for spec in augmentations:
             problems.attempt("augment", check_augmentation, spec, kind)
-    return replace(choices, backbone=backbone, input=kind, weights=weights)
+    return replace(choices, backbone=backbone, input=kind, weights=weights, augmentations=augmentations)
+
+
+def awaits_augmentation(recipe: Recipe, choices: Choices) -> bool:
+    """Whether what `--augment auto` means is known only once the data is opened."""
+    return AUTO in recipe.augment and choices.input is None
 
 
 def _several(key: str, kind: str, names: Iterable[str], registry: Registry, problems: Problems) -> tuple[Any, ...]:

@@ -7,15 +7,25 @@ import dataclasses
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence, ValuesView
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from headstart.errors import HeadstartError, Problem, RecipeError, UsageError
 from headstart.options import OptionInfo, describe_options
 from headstart.recipe import Recipe
 from headstart.recipes.file import toml_item
-from headstart.recipes.lookup import Choices
+from headstart.recipes.lookup import Choices, awaits_augmentation
 from headstart.registry import Registry
-from headstart.specs import HEAD, PRETRAINED, LowRank, Phase, StrategyRequest, StrategySpec, TaskSpec
+from headstart.specs import (
+    HEAD,
+    PRETRAINED,
+    LowRank,
+    Optimizer,
+    Phase,
+    RateSchedule,
+    StrategyRequest,
+    StrategySpec,
+    TaskSpec,
+)
 
 
 @dataclass(frozen=True)
@@ -65,11 +75,14 @@ class PhasePlanner:
                 with contextlib.suppress(HeadstartError):
                     build(dataclasses.replace(request, **without))
         if unread := _unread(self.request.options, read):
-            told = ", ".join(f"{phase.name} ({phase.solver.replace('_', ' ')})" for phase in phases)
+            told = ", ".join(
+                f"{phase.name} ({f'gradient, {phase.optimizer}' if phase.solver == 'gradient' else 'closed form'})"
+                for phase in phases
+            )
             raise _nothing_to_act_on(
                 _spell("strategy", self.request.options, unread),
                 f"whatever it is, the phases are {told}",
-                "leave it out, or choose a strategy, head or stages that it acts on",
+                "leave it out, or choose a strategy, optimizer, head or stages that it acts on",
             )
         if self.only_by_gradient and all(phase.solver == "closed_form" for phase in phases):
             raise _nothing_to_act_on(
@@ -112,7 +125,7 @@ def make_planner(
         stages=(),
         train=tuple(recipe.train) if recipe.train else None,
         solvable=is_solvable(task, head) and recipe.head_from is None,  # what was learned would be thrown away
-        augmented=bool(choices.augmentations),
+        augmented=bool(choices.augmentations) or awaits_augmentation(recipe, choices),
         views=recipe.views,
         epochs=recipe.epochs,
         learning_rate=recipe.learning_rate,
@@ -209,6 +222,14 @@ def _gradient_problems(phase: Phase) -> Iterator[str]:
         yield f"lacks a rate for {', '.join(lacking)}"
     if unread := [name for name in ("strengths", "refit") if getattr(phase, name)]:
         yield f"learns by gradient; nothing of it follows {' and '.join(unread)}"
+    for name, value, known in (
+        ("optimizer", phase.optimizer, get_args(Optimizer)),
+        ("schedule", phase.schedule, get_args(RateSchedule)),
+    ):
+        if value not in known:
+            yield f"has the {name} {value!r}; expected one of {', '.join(known)}"
+    if phase.momentum and phase.optimizer != "sgd":
+        yield f"has momentum {phase.momentum:g}, which the optimizer {phase.optimizer} does not have; expected 0 or sgd"
 
 
 def _closed_form_problems(phase: Phase, *, solvable: bool) -> Iterator[str]:
@@ -221,7 +242,12 @@ def _closed_form_problems(phase: Phase, *, solvable: bool) -> Iterator[str]:
             f"strengths {phase.strengths}"
         )
     unused = [name for name in ("l2_sp", "average", "wise_ft") if getattr(phase, name)]
-    unused += ["rate_factors"] if phase.rate_factors != (1.0,) else []
+    plain = Phase(name=phase.name, train=phase.train, solver=phase.solver)
+    unused += [
+        name
+        for name in ("rate_factors", "optimizer", "momentum", "schedule")
+        if getattr(phase, name) != getattr(plain, name)
+    ]
     if unused:
         yield f"is in closed form; nothing of it follows {' and '.join(unused)}"
 
@@ -237,6 +263,7 @@ def _number_problems(phase: Phase) -> Iterator[str]:
         ("the rate setting", phase.rate_setting, setting is None or 0 < setting.value < math.inf, "of a value above 0"),
         ("strengths", phase.strengths, all(0 < each < math.inf for each in phase.strengths), "above 0"),
         ("warmup", phase.warmup, 0 <= phase.warmup < 1, "from 0 to below 1"),
+        ("momentum", phase.momentum, 0 <= phase.momentum < 1, "from 0 to below 1"),
         ("average", phase.average, 0 <= phase.average < 1, "from 0 to below 1"),
         ("clip", phase.clip, 0 <= phase.clip < math.inf, "0 or above"),
         ("l2_sp", phase.l2_sp, 0 <= phase.l2_sp < math.inf, "0 or above"),

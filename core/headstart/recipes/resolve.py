@@ -22,7 +22,7 @@ from headstart.errors import Problem
 from headstart.recipe import Recipe
 from headstart.recipes.compatibility import check_feature, check_head, check_pretrained_head
 from headstart.recipes.head_source import check_head_source, implied_by, open_head_source
-from headstart.recipes.lookup import Choices, choose, choose_network, write_out
+from headstart.recipes.lookup import Choices, awaits_augmentation, choose, choose_network, write_out
 from headstart.recipes.option_tables import (
     inherit_reading,
     look_up_flags,
@@ -122,10 +122,11 @@ def make_ready(stated: Recipe, registry: Registry) -> Ready:
     return Ready(registry, choice, resolved)
 
 
-def resolve_recipe(recipe: Recipe, registry: Registry) -> ResolvedRecipe:
+def resolve_recipe(recipe: Recipe, registry: Registry, *, trains: bool = True) -> ResolvedRecipe:
     """Look up and check everything in `recipe` that does not hang on its data; reads none.
 
     What no task could be bound to is wrong already: the task that it names, or all that a recipe without one may get.
+    Where nothing `trains` any more, task, head and phases are not looked at: those of a finished run are settled.
     Raises RecipeError with all problems at once, PluginError where something that the recipe names failed.
     """
     problems = Problems(recipe)
@@ -140,8 +141,10 @@ def resolve_recipe(recipe: Recipe, registry: Registry) -> ResolvedRecipe:
     recipe_now = inherit_reading(recipe_now, choices.backbone, choices.input)
     problems.follow(recipe_now)
     options = parse_own_tables(recipe_now, problems) | parse_tables(recipe_now, choices.tables(), problems)
-    problems.extend(unused_tables(recipe_now, choices.tables()))
-    _refuse_what_no_task_takes(recipe_now, choices, options, registry, problems)
+    if not awaits_augmentation(recipe_now, choices):
+        problems.extend(unused_tables(recipe_now, choices.tables()))
+    if trains:
+        _refuse_what_no_task_takes(recipe_now, choices, options, registry, problems)
     problems.raise_if_any()
     explicit = write_out(recipe_now, choices, options)
     warnings = _checked_by_plugins(explicit, choices, registry, problems)
@@ -191,6 +194,7 @@ def bind_to(resolved: ResolvedRecipe, registry: Registry, *, task: TaskSpec, med
     recipe = look_up_flags(stated, chosen.input, registry, problems)
     recipe = inherit_reading(recipe, chosen.backbone, chosen.input)
     problems.follow(recipe)
+    problems.extend(unused_tables(recipe, chosen.tables()))
     unread = {table: spec for table, spec in chosen.tables().items() if table not in resolved.options}
     options = {**resolved.options, **parse_tables(recipe, unread, problems)}
     learning = _learn(task, recipe, chosen, options, registry, problems)

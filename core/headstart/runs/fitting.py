@@ -14,7 +14,7 @@ from headstart.engine.train.recovery import LESS_MEMORY, describe_shortage, is_o
 from headstart.errors import HeadstartError, InterruptedRunError
 from headstart.eventlog import EventLog, HeldWarnings, drop_damaged_end
 from headstart.recipe import DEFAULT, Recipe
-from headstart.recipes.build import build_recipe
+from headstart.recipes.build import build_recipe, pretraining_recipe
 from headstart.recipes.resolve import Ready, ResolvedRecipe, make_ready
 from headstart.registry import Registry, load_registry
 from headstart.run import Run
@@ -50,6 +50,26 @@ def fit(
     registry = registry or load_registry()
     if continue_from is not None:
         stated = continued(stated, continue_from, registry, resume=resume)
+    return run_recipe(stated, registry, resume=resume)
+
+
+def pretrain(
+    data: str | Path | None = None,
+    *,
+    recipe: str | Path | None = None,
+    sets: Sequence[str] = (),
+    registry: Registry | None = None,
+    resume: bool = False,
+    **settings: Any,
+) -> Run:
+    """Train a backbone from random weights on `data`: as `fit`, by defaults that suit it; returns the finished run.
+
+    They are those of `headstart pretrain`, see `headstart.recipes.build.pretraining_recipe`.
+    """
+    registry = registry or load_registry()
+    flags = {**settings, "data": str(data) if data is not None else None}
+    file = Path(recipe) if recipe is not None else None
+    stated = pretraining_recipe(registry.strategy_from_scratch().name, flags=flags, file=file, sets=sets)
     return run_recipe(stated, registry, resume=resume)
 
 

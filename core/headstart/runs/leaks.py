@@ -8,9 +8,8 @@ from pathlib import Path
 
 from headstart.data.split_file import SplitRow, read_split
 from headstart.host.registry import looks_like_path
-from headstart.recipe import Recipe
+from headstart.recipe import NONE, Recipe
 from headstart.recipes.build import recipe_of_run
-from headstart.recipes.lookup import NONE
 from headstart.runs.folder import RunFolder, trained_by
 
 

@@ -106,6 +106,8 @@ def _phase(plan: Plan, phase: Phase) -> dict[str, Any]:
     return {
         "name": phase.name,
         "solver": phase.solver,
+        "optimizer": phase.optimizer if gradient else None,
+        "momentum": phase.momentum,
         "epochs": phase.epochs if gradient else len(phase.strengths),
         "steps": phase.epochs * per_epoch if gradient else len(phase.strengths),
         "cut": network.names[cut],
@@ -119,6 +121,7 @@ def _phase(plan: Plan, phase: Phase) -> dict[str, Any]:
         "adapter": {**dataclasses.asdict(phase.adapter), "kernels": kernels} if phase.adapter else None,
         "pick": phase.pick,
         "warmup": phase.warmup,
+        "schedule": phase.schedule if gradient else None,
         "patience": phase.patience,
         "weight_decay": phase.weight_decay,
         "clip": phase.clip,

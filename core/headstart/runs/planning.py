@@ -30,6 +30,7 @@ from headstart.errors import DataError, HeadstartError, UsageError
 from headstart.host.discovery import installed_release
 from headstart.lineage import Lineage, lineage_of
 from headstart.options import describe_options
+from headstart.recipe import PRETRAIN
 from headstart.recipes.phases import is_solvable
 from headstart.recipes.resolve import BoundRecipe, Ready, ResolvedRecipe, bind
 from headstart.registry import Registry
@@ -231,7 +232,7 @@ def make_plan(
     for phase in phases:
         select_trainable(network, phase, seed=recipe.seed, batch_norm=recipe.batch_norm)  # raises as a run would
     training_precision(recipe.training_precision, FLOAT32)  # raises now rather than after weights were loaded
-    _verify_statistics(network, phases, recipe.batch_norm)
+    bound = _with_statistics(bound, network, phases)
     view = build_view(bound, registry, records, kind)
     if view is not None and targets.moves:
         view = dataclasses.replace(view, targets=targets.transform)
@@ -346,17 +347,24 @@ def _build_task(resolved: BoundRecipe, registry: Registry, data: PreparedData, k
     return task.fitted(encoded(task, kind, data, data.indices("train"), scratch))
 
 
-def _verify_statistics(network: Network, phases: Sequence[Phase], batch_norm: str) -> None:
-    """Raise UsageError where a policy for BatchNorm's statistics finds none that it could change."""
+def _with_statistics(bound: BoundRecipe, network: Network, phases: Sequence[Phase]) -> BoundRecipe:
+    """`bound`, its policy for BatchNorm's statistics frozen where there are none and nobody named that policy.
+
+    Raises UsageError where one that was named finds none that it could change.
+    """
     from headstart.engine.network.stages import is_statistic, name_variables
 
+    recipe = bound.recipe
     trained = {stage for phase in phases for stage in phase.train}
-    asked = [stage for stage in network.backbone if batch_norm != "trainable" or stage.name in trained]
-    if batch_norm != "frozen" and not any(map(is_statistic, name_variables(asked))):
-        where = "the stages that learn have" if batch_norm == "trainable" else "the backbone has"
-        raise UsageError(
-            f"--batch-norm {batch_norm} has nothing to act on: {where} no BatchNorm layer", hint="leave it out"
-        )
+    asked = [stage for stage in network.backbone if recipe.batch_norm != "trainable" or stage.name in trained]
+    if recipe.batch_norm == "frozen" or any(map(is_statistic, name_variables(asked))):
+        return bound
+    if recipe.origin("batch_norm") == PRETRAIN:
+        return dataclasses.replace(bound, recipe=dataclasses.replace(recipe, batch_norm="frozen"))
+    where = "the stages that learn have" if recipe.batch_norm == "trainable" else "the backbone has"
+    raise UsageError(
+        f"--batch-norm {recipe.batch_norm} has nothing to act on: {where} no BatchNorm layer", hint="leave it out"
+    )
 
 
 def _leaked(resolved: BoundRecipe, data: PreparedData) -> Iterator[str]:

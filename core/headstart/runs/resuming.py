@@ -12,7 +12,7 @@ from headstart.errors import DataError, Problem, RecipeError, UsageError
 from headstart.eventlog import EventLog, read_all_events, read_events
 from headstart.events import RunFinished, RunResumed, RunStarted
 from headstart.lineage import LINEAGE, read_lineage
-from headstart.recipe import KIND, LEFT_TO_THE_STRATEGY, SETTINGS, Recipe
+from headstart.recipe import KIND, LEFT_TO_THE_STRATEGY, PRETRAIN, SETTINGS, Recipe
 from headstart.recipes.build import recipe_of_run
 from headstart.recipes.lookup import absolute
 from headstart.recipes.option_tables import look_up_flags
@@ -86,11 +86,11 @@ def _differences(stated: Recipe, own: Recipe, registry: Registry) -> list[Proble
     found = []
     for key, origin in stated.origins.items():
         table, _, name = key.rpartition(".")
-        if (not table and name not in SETTINGS) or key == "out":
+        if (not table and name not in SETTINGS) or key == "out" or origin == PRETRAIN:
             continue
         mine = stated.table(table).get(name) if table else getattr(stated, name)
         yours = own.table(table).get(name) if table else getattr(own, name)
-        if mine == AUTO or _same(mine, yours):  # what was chosen then is pinned now
+        if mine in (AUTO, (AUTO,)) or _same(mine, yours):  # what was chosen then is pinned now
             continue
         if key in LEFT_TO_THE_STRATEGY and yours is None:
             if _plans_the_same(own, key, mine, registry):

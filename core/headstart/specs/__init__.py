@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 from headstart.specs.augmentations import Augmentation, AugmentationBuild, AugmentationRequest, AugmentationSpec
 from headstart.specs.backbones import (
+    NOT_STATED,
     PRETRAINED,
     Ancestor,
     Backbone,
@@ -84,7 +85,9 @@ from headstart.specs.strategies import (
     HEAD,
     INPUT,
     LowRank,
+    Optimizer,
     Phase,
+    RateSchedule,
     RateSetting,
     StrategyBuild,
     StrategyRequest,
@@ -193,6 +196,7 @@ __all__ = [
     "JudgesNotes",
     "LocalFile",
     "LowRank",
+    "Optimizer",
     "LoweringBuild",
     "LoweringSpec",
     "LowersItself",
@@ -201,9 +205,11 @@ __all__ = [
     "MixesTargets",
     "Origin",
     "PRECISIONS",
+    "NOT_STATED",
     "PRETRAINED",
     "PackageFile",
     "Phase",
+    "RateSchedule",
     "PoolsRows",
     "Prepared",
     "PreparesSeveral",

@@ -40,10 +40,12 @@ class AugmentationSpec(Spec):
     """A way to vary training samples. `uses` names the symmetries it would use; those not allowed are left out.
 
     `draws` are the names of all changes that it may draw: it fits each input kind whose `changes` cover them. `mixes`
-    says that it draws a `Mix` for some samples: labels are then mixed with them.
+    says that it draws a `Mix` for some samples: labels are then mixed with them. `default_for` names the medium
+    ("image") for which `auto` means this one, as `headstart pretrain` asks for where the user names none.
     """
 
     build: str
     draws: frozenset[str] = frozenset()
     uses: frozenset[str] = frozenset()
     mixes: bool = False
+    default_for: str | None = None

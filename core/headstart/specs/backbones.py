@@ -111,11 +111,16 @@ class PretrainedHead:
     labels: Mapping[str, Any]
 
 
+NOT_STATED = "not stated"
+"""What weights were trained on, where nobody says."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Beginning:
     """What weights were before anything was trained on: those of `weights` of `backbone`, "none" for random ones.
 
-    `licence` is that of the weights; `digest` is "ALGORITHM:HEX" of their file, or "unknown".
+    `licence` is that of the weights, `trained_on` the source task that their publisher states; `digest` is
+    "ALGORITHM:HEX" of their file, or "unknown".
     """
 
     backbone: str
@@ -123,6 +128,7 @@ class Beginning:
     source: str
     licence: str
     digest: str
+    trained_on: str = NOT_STATED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +160,8 @@ class WeightsSpec:
     """One set of weights of a backbone: published ones, or what a run learned.
 
     `algorithm` and `digest` are those the source publishes (or that were pinned from its one immutable release);
-    `digest` is "unknown" where there is none. `load` is a WeightsLoad target. `preprocess` are the plain values that
+    `digest` is "unknown" where there is none. `trained_on` tells users the source task: the data, and what was learned
+    of it, the last one last. `load` is a WeightsLoad target. `preprocess` are the plain values that
     the backbone's input kind reads: preprocessing belongs to weights, not to architectures. `assets` are files that
     the input kind needs beside them, such as `tokenizer.json`, by name; they are located as the weights are. `head` is
     a head that was trained with them. `lineage` says how weights came to be that are not the publisher's own, oldest
@@ -165,6 +172,7 @@ class WeightsSpec:
     origin: Origin
     licence: str
     source: str
+    trained_on: str = NOT_STATED
     size: int | None
     algorithm: str
     digest: str

@@ -8,6 +8,10 @@ from typing import Any, Literal, Protocol
 
 from headstart.specs.base import Spec
 
+Optimizer = Literal["adamw", "adam", "sgd", "rmsprop"]
+"""How weights follow their gradients: as Keras' own optimizers of these names do."""
+RateSchedule = Literal["cosine", "constant"]
+"""How rates go after their warm-up: down to zero as a cosine, or on at their peak."""
 INPUT, HEAD = "input", "head"
 """The names of the first and the last stage of every network."""
 
@@ -37,16 +41,18 @@ class Phase:
     """One training period with a fixed cut, optimizer and schedule.
 
     `train` are the stages that learn, the head among them. `solver` is "closed_form" (the head by convex solving on
-    cached features: what `Task.solve` finds at `strengths`, the least loss on val taken) or "gradient" (AdamW).
+    cached features: what `Task.solve` finds at `strengths`, the least loss on val taken) or "gradient" (by the
+    `optimizer`; `momentum` is of "sgd"; with the same `weight_decay`, "adam" and "adamw" make the same updates).
     `roles` are the kinds of weights that learn in the backbone's stages, by how their role begins ("gamma", "beta",
     "bias"); empty: all. With `adapter` those weights stay, and low-rank updates of kernels learn instead, which are
     merged at the phase's end. With `pick` only so many of the backbone's stages in `train` learn: those whose
     gradient, relative to their weights, is the largest in one pass over the training split.
-    `rates` give each learning stage the peak of its update rate; the schedule is a linear warm-up over `warmup` (share
-    of all steps) and a cosine to zero. `rate_setting` is what the user sets to move all of them together, and
-    `headstart lr` suggests a value for; None: nothing does. All gradients together are clipped to the norm `clip` (0:
-    not at all). `weight_decay` pulls weights towards 0, `l2_sp` those of the backbone towards where the phase began;
-    both are decoupled from the gradient, and biases and norms are spared by the former.
+    `rates` give each learning stage the peak of its update rate; rates rise to it in a line over `warmup` (share of
+    all steps; 0: at once) and then go as the `schedule` says, down to zero as a cosine or on at the peak.
+    `rate_setting` is what the user sets to move all of them together, and `headstart lr` suggests a value for; None:
+    nothing does. All gradients together are clipped to the norm `clip` (0: not at all). `weight_decay` pulls weights
+    towards 0, `l2_sp` those of the backbone towards where the phase began; both are decoupled from the gradient for
+    every optimizer, and biases and norms are spared by the former.
     `average` is the decay of a moving average of the weights, which is what is validated and kept (0: none).
     The phase runs once for each of `rate_factors`, always from the same start; of several outcomes a greedy soup is
     made on val. `wise_ft` are tried on val as the share of what was learned in an interpolation with the phase's start.
@@ -58,6 +64,8 @@ class Phase:
     name: str
     train: tuple[str, ...]
     solver: Literal["closed_form", "gradient"]
+    optimizer: Optimizer = "adamw"
+    momentum: float = 0.0
     roles: tuple[str, ...] = ()
     adapter: LowRank | None = None
     pick: int = 0
@@ -65,6 +73,7 @@ class Phase:
     rates: Mapping[str, float] = field(default_factory=dict)
     rate_setting: RateSetting | None = None
     warmup: float = 0.1
+    schedule: RateSchedule = "cosine"
     clip: float = 0.0
     weight_decay: float = 0.0
     l2_sp: float = 0.0
@@ -113,8 +122,13 @@ class StrategyBuild(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class StrategySpec(Spec):
-    """A named plan of phases. `trains_backbone` says whether `--train STAGE,...` makes sense with it."""
+    """A named plan of phases. `trains_backbone` says whether `--train STAGE,...` makes sense with it.
+
+    Where the user names none, the `default` one is taken, and by `headstart pretrain` the one for random weights,
+    `default_from_scratch`.
+    """
 
     build: str
     trains_backbone: bool = True
     default: bool = False
+    default_from_scratch: bool = False

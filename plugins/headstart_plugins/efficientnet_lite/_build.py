@@ -9,44 +9,16 @@ left out.
 from __future__ import annotations
 
 import math
-import random
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import keras
-import numpy as np
 from keras import layers
 
 from headstart.specs import Backbone, BackboneRequest, Stage
+from headstart_plugins._mobile_networks import FanOutNormal, round_filters
 from headstart_plugins.efficientnet_lite import LiteOptions
 
-
-@keras.saving.register_keras_serializable(package="headstart_efficientnet_lite")
-class FanOutNormal(keras.initializers.Initializer):  # type: ignore[misc]  # keras ships no complete types
-    """Normal with standard deviation sqrt(2 / (height * width * out)), as the reference TensorFlow code has
-    it.
-
-    The seed, unless given, comes from Python's `random`, which `keras.utils.set_random_seed` seeds; equal
-    seeds give equal numbers on every backend.
-    """
-
-    def __init__(self, seed: int | None = None) -> None:
-        self.seed = random.randrange(1 << 31) if seed is None else seed
-
-    def __call__(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
-        """A backend tensor of `shape` (height, width, in, out); depthwise (height, width, channel, 1)."""
-        height, width, _, out = shape
-        deviation = math.sqrt(2 / (height * width * out))
-        drawn = np.random.default_rng(self.seed).normal(0.0, deviation, shape)
-        return keras.ops.convert_to_tensor(drawn.astype(np.float32), dtype=dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        """What a copy needs."""
-        return {"seed": self.seed}
-
-
-DIVISOR = 8
 EPSILON = 1e-3
 MOMENTUM = 0.99
 STEM, TOP = 32, 1280
@@ -79,18 +51,18 @@ def _build(request: BackboneRequest, *, width: float, depth: float) -> Backbone:
     variants do not scale: stem, top, and the depth of the first and last group."""
     options: LiteOptions = request.options
     image = keras.Input(request.inputs["image"].shape, name="image")
-    x = _relu6(_norm(_conv(image, _round_filters(STEM, options.width), kernel=3, stride=2)))
+    x = _relu6(_norm(_conv(image, round_filters(STEM, options.width), kernel=3, stride=2)))
     stages = [Stage("stem", keras.Model({"image": image}, {"x": x}, name="stem"))]
     for index, group in enumerate(GROUPS):
         start = x = keras.Input(x.shape[1:], name="x")
-        filters = _round_filters(group.filters, width * options.width)
+        filters = round_filters(group.filters, width * options.width)
         deeper = 1.0 if index in (0, len(GROUPS) - 1) else depth
         for repeat in range(math.ceil(group.repeats * options.depth * deeper)):
             x = _block(x, group, filters=filters, stride=group.stride if repeat == 0 else 1)
         name = f"block{index + 1}"
         stages.append(Stage(name, keras.Model({"x": start}, {"x": x}, name=name)))
     start = keras.Input(x.shape[1:], name="x")
-    x = _relu6(_norm(_conv(start, _round_filters(TOP, options.width))))
+    x = _relu6(_norm(_conv(start, round_filters(TOP, options.width))))
     pooled = layers.GlobalAveragePooling2D()(x)
     stages.append(Stage("top", keras.Model({"x": start}, {"pooled": pooled}, name="top")))
     return Backbone(tuple(stages))
@@ -102,13 +74,6 @@ lite1 = partial(_build, width=1.0, depth=1.1)
 """EfficientNet-Lite1: deeper. Tensors as in `lite0`."""
 lite2 = partial(_build, width=1.1, depth=1.2)
 """EfficientNet-Lite2: deeper and wider. Tensors as in `lite0`."""
-
-
-def _round_filters(count: int, multiplier: float) -> int:
-    """The scaled width, a multiple of 8 that is not more than a tenth too small."""
-    wanted = count * multiplier
-    rounded = max(DIVISOR, int(wanted + DIVISOR / 2) // DIVISOR * DIVISOR)
-    return rounded + DIVISOR if rounded < 0.9 * wanted else rounded
 
 
 def _block(x: keras.KerasTensor, group: _Group, *, filters: int, stride: int) -> keras.KerasTensor:

@@ -109,6 +109,7 @@ def register_augmentations() -> Iterable[AugmentationSpec]:
             build=BUILD + "Light",
             draws=MOVES,
             uses=FLIP,
+            default_for="image",
         ),
         AugmentationSpec(
             name="image_augmentations/classic",

@@ -1,8 +1,8 @@
 """Every network of keras.applications as a backbone: VGG, ResNet, Inception, MobileNet, EfficientNet, ...
 
 Names are Keras' own in lower case: `vgg16`, `resnet50v2`, `mobilenetv3small`, `efficientnetb0`. Published
-weights are the ones without top that Keras itself would fetch. Data only; networks are built in `_build`,
-weights read in `_load`.
+weights are the ones without top that Keras itself would fetch, and those that others retrained. Data only;
+networks are built in `_build`, weights read in `_load`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from headstart.hookspecs import hookimpl
 from headstart.specs import BackboneSpec, FeatureSpec, RemoteFile, WeightsSpec
 from headstart_plugins.keras_applications._families import FAMILIES, Family, Network
+from headstart_plugins.keras_applications._retrained import RETRAINED
 from headstart_plugins.keras_applications._table import NETWORKS
 
 IMAGE_AXES = ("batch", "height", "width", "channel")
@@ -39,6 +40,7 @@ def _backbone(network: Network, family: Family) -> BackboneSpec:
         origin=RemoteFile(network.url, network.file),
         licence=family.licence,
         source=f"keras.applications.{network.function}, ImageNet-1k, without top",
+        trained_on="ImageNet-1k (classes)",
         size=None,
         algorithm=DIGESTS.get(len(network.digest), "unknown"),
         digest=network.digest,
@@ -55,7 +57,7 @@ def _backbone(network: Network, family: Family) -> BackboneSpec:
         features=tuple(_features(network)),
         preprocess=preprocess,
         licence=family.licence,
-        weights=(weights,),
+        weights=(weights, *RETRAINED.get(network.name, ())),
         parameters=network.parameters,
         refuses=family.refuses,
         tiny_size=family.tiny,

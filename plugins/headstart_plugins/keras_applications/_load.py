@@ -7,6 +7,7 @@ import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,8 @@ def _new_entries(group: Any) -> Iterator[Entry]:
 
 TOP = re.compile(r"fc\d+|predictions|probs|logits|conv_preds|conv_2|\w+_head_dense", re.IGNORECASE)
 """Layers of the published classifiers, which a backbone has no place for."""
+HED_OUTPUTS = re.compile(r"conv2d(?:_[1-5])?")
+"""The five side outputs of HED and the one that fuses them."""
 MAX_TOP = 3
 """The most weighted layers that a published classifier has."""
 PREPROCESSING = re.compile(r"(?:\w+_prestem_)?normalization(?:_\d+)?")
@@ -100,8 +103,8 @@ class Slot:
     weights: tuple[tuple[str, tuple[int, ...]], ...]
 
 
-def load(file: Path, backbone: Backbone) -> Mapping[str, np.ndarray]:
-    """The arrays of `file` under our names, float32; the top of a classifier is left out.
+def load(file: Path, backbone: Backbone, *, top: re.Pattern[str] = TOP) -> Mapping[str, np.ndarray]:
+    """The arrays of `file` under our names, float32; layers whose names match `top` are left out.
 
     Layers are matched by name, those that Keras numbered by their place among their kind. Where names do not
     fit (older releases named layers otherwise) and counts and shapes do, by order, as Keras itself does.
@@ -112,7 +115,7 @@ def load(file: Path, backbone: Backbone) -> Mapping[str, np.ndarray]:
     numbered = {slot.name.partition("#")[0] for slot in slots if "#" in slot.name}
     entries = _without_preprocessing(found, str(file))
     named = _stable(entries, numbered)
-    problems = _differences(slots, named)
+    problems = _differences(slots, named, top)
     if not problems:
         matched = [named[slot.name] for slot in slots]
     elif ordered and _fit_in_order(slots, entries):
@@ -124,6 +127,10 @@ def load(file: Path, backbone: Backbone) -> Mapping[str, np.ndarray]:
         for slot, entry in zip(slots, matched, strict=True)
         for (name, _), array in zip(slot.weights, entry.arrays, strict=True)
     }
+
+
+load_hed = partial(load, top=HED_OUTPUTS)
+"""The convolutions of HED's VGG16; its edge outputs are left out. See `load`."""
 
 
 def _slots(stages: Sequence[Stage], *, nested: bool) -> Iterator[Slot]:
@@ -156,10 +163,10 @@ def _stable(entries: Sequence[Entry], numbered: set[str]) -> dict[str, Entry]:
     return by_place(found)
 
 
-def _differences(slots: Sequence[Slot], named: Mapping[str, Entry]) -> list[str]:
+def _differences(slots: Sequence[Slot], named: Mapping[str, Entry], top: re.Pattern[str] = TOP) -> list[str]:
     wanted = {slot.name for slot in slots}
     problems = [f"missing {slot.name}" for slot in slots if slot.name not in named]
-    problems += [f"unexpected {name}" for name in named if name not in wanted and not TOP.fullmatch(name)]
+    problems += [f"unexpected {name}" for name in named if name not in wanted and not top.fullmatch(name)]
     there = (slot for slot in slots if slot.name in named)
     return [*problems, *(problem for slot in there for problem in _shape_problems(slot, named[slot.name]))]
 

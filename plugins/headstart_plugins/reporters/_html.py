@@ -249,6 +249,7 @@ def _template() -> jinja2.Template:
         words=say.words,
         printable=say.printable,
         shares=say.shares,
+        weights=say.weights,
     )
     return environment.from_string(_asset("report.html.j2"))
 

@@ -43,7 +43,7 @@ def header(event: RunStarted) -> Rows:
     return [
         ("run", say.printable(event.run)),
         ("backbone", say.printable(event.backbone)),
-        ("weights", say.printable(event.weights)),
+        ("weights", say.weights(event.weights)),
         *lineage,
         ("backend", event.backend),
         (
@@ -86,8 +86,13 @@ def phase_rows(event: PhaseStarted) -> Rows:
                 spans.append((stage, stage, rate))
         named = (f"{low if low == high else f'{low} to {high}'} {say.small(rate)}" for low, high, rate in spans)
         rows.append(("peak rates", ", ".join(named)))
+    if event.optimizer:
+        momentum = f", momentum {event.momentum:g}" if event.momentum else ""
+        rows.append(("optimizer", f"{say.words(event.optimizer)}{momentum}, {event.schedule} rates"))
     if event.warmup:
-        rows.append(("warm-up", f"{say.count(event.warmup)} step{'s' if event.warmup > 1 else ''}, moments begin at 0"))
+        has_moments = event.optimizer != "sgd" or event.momentum
+        begin = ", moments begin at 0" if has_moments else ""
+        rows.append(("warm-up", f"{say.count(event.warmup)} step{'s' if event.warmup > 1 else ''}{begin}"))
     return rows
 
 

@@ -17,6 +17,11 @@ def printable(text: object) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
 
 
+def weights(name: str) -> str:
+    """What the backbone began with: the name of its weights, or that these were random."""
+    return "none, it began at random" if name == "none" else printable(name)
+
+
 def shares(values: Sequence[float]) -> str:
     """What classes probabilities are for: of equal `values` (class,) `classes that are equally frequent`."""
     if max(values) - min(values) < 1e-9:

@@ -8,9 +8,10 @@
 | `last_k`, `surgical` | the topmost stages; those that the data pulls at |
 | `gradual` | more in each step, from the top |
 | `lp_ft`, `discriminative`, `l2_sp`, `soup`, `wise_ft`, `full` | everything |
+| `scratch` | everything, from random weights |
 
-All but `probe` and `full` start from a head that was fitted to frozen features: solved for where the task can, and
-as it is where it comes with the weights.
+All but `probe`, `full` and `scratch` start from a head that was fitted to frozen features: solved for where the task
+can, and as it is where it comes with the weights.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from headstart_plugins.strategies._options import (
     LoraOptions,
     LpFtOptions,
     ProbeOptions,
+    ScratchOptions,
     SoupOptions,
     SurgicalOptions,
     WiseFtOptions,
@@ -37,6 +39,7 @@ from headstart_plugins.strategies._options import (
 OFFERS: tuple[tuple[str, type, str], ...] = (
     ("lp_ft", LpFtOptions, "Solve the head on frozen features first, then fine-tune backbone and head from there."),
     ("full", FullOptions, "Train backbone and head together from a random head."),
+    ("scratch", ScratchOptions, "Train everything from random weights, at rates for that."),
     ("gradual", GradualOptions, "Solve the head, then unfreeze the backbone step by step from the top."),
     ("discriminative", DiscriminativeOptions, "As lp_ft, at rates that fall with depth."),
     ("norm_only", FewOptions, "Solve the head, then train it with scales and shifts of norms; statistics are fixed."),
@@ -73,6 +76,7 @@ def register_strategies() -> Iterable[StrategySpec]:
                 options=options,
                 build=f"{__name__}._build:{name}",
                 default=name == "lp_ft",
+                default_from_scratch=name == "scratch",
             )
             for name, options, summary in OFFERS
         ),

@@ -14,30 +14,40 @@ from headstart.specs import HEAD, LowRank, Phase, RateSetting, StrategyRequest
 from headstart_plugins.strategies import _asked as asked
 from headstart_plugins.strategies._options import (
     FullOptions,
+    GradientOptions,
     GradualOptions,
     L2SpOptions,
     LastKOptions,
     LoraOptions,
     LpFtOptions,
     ProbeOptions,
+    ScratchOptions,
     SoupOptions,
     SurgicalOptions,
     WiseFtOptions,
 )
 
-Kind = Literal["everything", "norms", "biases", "low_rank"]
-"""What learns in the backbone."""
+Kind = Literal["everything", "norms", "biases", "low_rank", "scratch"]
+"""What learns in the backbone; "scratch" is everything, from random weights."""
 RATES: Mapping[tuple[str, Kind], tuple[float, float]] = {
     ("cnn", "everything"): (3e-4, 1.0),
     ("cnn", "norms"): (1e-2, 1.0),
     ("cnn", "biases"): (1e-2, 1.0),
     ("cnn", "low_rank"): (2e-3, 1.0),
+    ("cnn", "scratch"): (1e-3, 1.0),
     ("transformer", "everything"): (1e-4, 0.75),
     ("transformer", "norms"): (1e-3, 1.0),
     ("transformer", "biases"): (1e-3, 1.0),
     ("transformer", "low_rank"): (1e-3, 1.0),
+    ("transformer", "scratch"): (5e-4, 1.0),
 }
 """By family: the peak of the topmost stage, and the factor by which rates fall from each stage to the one below."""
+SGD_RATE = 1e-2
+"""The peak of stages and heads alike without momentum: Keras' own default. With momentum an update goes on in later
+ones, to 1 / (1 - momentum) of its length, and the peak is so much smaller."""
+HEAD_RATE = 1e-3
+ADAMW_DECAY, SCRATCH_DECAY = 0.01, 0.05
+"""Weight decay of AdamW where none is named; from random weights more."""
 VIEWS = 4
 """Augmented views that a probe keeps beside the plain one, unless --views is given."""
 LEARNING_RATE = "--learning-rate"
@@ -60,6 +70,41 @@ def strength_path(options: ProbeOptions | LpFtOptions) -> tuple[float, ...]:
     return tuple(float(f"{low * ratio**step:.6g}") for step in range(options.strengths))
 
 
+def by_gradient(
+    options: GradientOptions, name: str, *, rates: Mapping[str, float], setting: RateSetting, epochs: int
+) -> Phase:
+    """A phase of the stages that have a rate, by the optimizer and the schedule that `options` choose.
+
+    What is called weight decay in AdamW is part of its default; the others have it where the user asks for it, as in
+    Keras.
+    """
+    default_decay = ADAMW_DECAY if options.optimizer == "adamw" else 0.0
+    return Phase(
+        name=name,
+        train=tuple(rates),
+        solver="gradient",
+        epochs=epochs,
+        optimizer=options.optimizer,
+        momentum=options.momentum if options.optimizer == "sgd" else 0.0,
+        rates=rates,
+        rate_setting=setting,
+        warmup=options.warmup,
+        schedule=options.schedule,
+        clip=options.clip,
+        weight_decay=default_decay if options.weight_decay is None else options.weight_decay,
+    )
+
+
+def suited_rate(options: GradientOptions, adapted: float) -> float:
+    """The peak that suits the chosen optimizer, `adapted` where that adapts rates to gradients as Adam does."""
+    return float(f"{SGD_RATE * (1 - options.momentum):.6g}") if options.optimizer == "sgd" else adapted
+
+
+def head_rate(options: ProbeOptions | LpFtOptions) -> float:
+    """The peak of a head that is trained by itself, where no flag names it."""
+    return options.head_rate or suited_rate(options, HEAD_RATE)
+
+
 def fine_tuning(
     request: StrategyRequest, stages: tuple[str, ...], kind: Kind = "everything", name: str = "fine_tune"
 ) -> Phase:
@@ -70,7 +115,7 @@ def fine_tuning(
     """
     options: FullOptions = request.options
     suited_peak, suited_decay = RATES.get((request.family, kind), (0.0, 1.0))
-    peak = request.learning_rate or options.backbone_rate or suited_peak
+    peak = request.learning_rate or options.backbone_rate or (suited_peak and suited_rate(options, suited_peak))
     if not peak:
         raise UsageError(
             f"no rate is known to suit backbones of the family {request.family!r}",
@@ -81,16 +126,15 @@ def fine_tuning(
         decay = suited_decay if options.layer_decay is None else options.layer_decay
         depths = {stage: depth for depth, stage in enumerate(reversed(request.stages))}
         rates = {stage: peak * decay ** depths[stage] for stage in stages}
-    return Phase(
-        name=name,
-        train=(*stages, HEAD),
-        solver="gradient",
-        epochs=request.epochs or options.epochs,
+    phase = by_gradient(
+        options,
+        name,
         rates={**rates, HEAD: peak * (options.head_factor if stages else 1.0)},
-        rate_setting=RateSetting(LEARNING_RATE, peak),
-        warmup=options.warmup,
-        clip=options.clip,
-        weight_decay=options.weight_decay,
+        setting=RateSetting(LEARNING_RATE, peak),
+        epochs=request.epochs or options.epochs,
+    )
+    return replace(
+        phase,
         average=options.average,
         patience=options.patience,
         views=0 if request.stages[0] in stages else asked.kept_views(request, 0),  # nothing lies below the lowest
@@ -123,21 +167,10 @@ def probe(request: StrategyRequest) -> Phases:
                 refit=True,
             ),
         )
-    rate = request.learning_rate or options.head_rate
-    return (
-        Phase(
-            name="probe",
-            train=(HEAD,),
-            solver="gradient",
-            epochs=request.epochs or options.epochs,
-            rates={HEAD: rate},
-            rate_setting=RateSetting(LEARNING_RATE, rate),
-            weight_decay=options.weight_decay,
-            clip=options.clip,
-            views=views,
-            patience=options.patience,
-        ),
-    )
+    rate = request.learning_rate or head_rate(options)
+    setting, epochs = RateSetting(LEARNING_RATE, rate), request.epochs or options.epochs
+    phase = by_gradient(options, "probe", rates={HEAD: rate}, setting=setting, epochs=epochs)
+    return (replace(phase, views=views, patience=options.patience),)
 
 
 def lp_ft(request: StrategyRequest) -> Phases:
@@ -148,6 +181,22 @@ def lp_ft(request: StrategyRequest) -> Phases:
 def full(request: StrategyRequest) -> Phases:
     """Backbone and head together from a random head."""
     return _with_views_that_act(request, fine_tuning(request, asked.learning_stages(request), name="full"))
+
+
+def scratch(request: StrategyRequest) -> Phases:
+    """Everything from random weights, together. Raises UsageError where stages are named, and for views, which nothing
+    keeps: what does not learn stays random."""
+    asked.refuse_train(request, "scratch trains every stage", "use --strategy full")
+    if asked.kept_views(request, 0):
+        raise UsageError(
+            f"--views {request.views} has nothing to act on: every stage learns, so nothing of a view could be kept",
+            hint="leave --views out",
+        )
+    options: ScratchOptions = request.options
+    phase = fine_tuning(request, request.stages, "scratch", name="scratch")
+    if options.weight_decay is None and options.optimizer == "adamw":
+        phase = replace(phase, weight_decay=SCRATCH_DECAY)
+    return (phase,)
 
 
 def gradual(request: StrategyRequest) -> Phases:
@@ -257,16 +306,8 @@ def _from_a_head(request: StrategyRequest, *phases: Phase) -> Phases:
     if request.solvable:
         first = Phase(name="probe", train=(HEAD,), solver="closed_form", strengths=strength_path(options), views=views)
     else:
-        first = Phase(
-            name="probe",
-            train=(HEAD,),
-            solver="gradient",
-            epochs=options.probe_epochs,
-            rates={HEAD: options.head_rate},
-            rate_setting=RateSetting("strategy.head_rate", options.head_rate),
-            weight_decay=options.weight_decay,
-            warmup=options.warmup,
-            clip=options.clip,
-            views=max(views, 1) if request.augmented else 0,
-        )
+        rate = head_rate(options)
+        setting = RateSetting("strategy.head_rate", rate)
+        first = by_gradient(options, "probe", rates={HEAD: rate}, setting=setting, epochs=options.probe_epochs)
+        first = replace(first, views=max(views, 1) if request.augmented else 0)
     return (first, *phases)

@@ -3,26 +3,49 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from headstart.options import option
 
 
 @dataclass(frozen=True)
-class ProbeOptions:
+class GradientOptions:
+    """How weights that learn by gradient follow it."""
+
+    optimizer: Literal["adamw", "adam", "sgd", "rmsprop"] = option(
+        "adamw", "What follows the gradient, as Keras' own optimizers of these names do."
+    )
+    momentum: float = option(0.0, "Momentum of sgd, without Nesterov's; 0: none.", low=0.0, high=0.999)
+    schedule: Literal["cosine", "constant"] = option(
+        "cosine", "How rates go from their peak: down to zero as a cosine, or constant."
+    )
+    warmup: float = option(
+        0.1, "Share of all steps in which rates rise to their peak, whatever the schedule; 0: none.", low=0.0, high=0.9
+    )
+    weight_decay: float | None = option(
+        None,
+        "Decoupled weight decay, of any optimizer; biases, norms and others of one axis have none; none: 0.01 for "
+        "adamw, 0 for others.",
+        low=0.0,
+        high=1.0,
+    )
+    clip: float = option(1.0, "Largest norm of all gradients together; 0: any.", low=0.0, high=1e6)
+
+
+@dataclass(frozen=True)
+class ProbeOptions(GradientOptions):
     """How a head is trained on frozen features."""
 
     weakest: float = option(1e-5, "Weakest regularisation tried in closed form.", low=1e-9, high=1e3)
     strongest: float = option(10.0, "Strongest regularisation tried in closed form.", low=1e-9, high=1e3)
     strengths: int = option(7, "How many strengths are tried, evenly spaced on a log scale.", low=1, high=50)
     epochs: int = option(20, "Epochs of any other head, unless --epochs is given.", low=1, high=1000)
-    head_rate: float = option(
-        1e-3,
-        "Peak rate of any other head, unless --learning-rate is given.",
+    head_rate: float | None = option(
+        None,
+        "Peak rate of any other head, unless --learning-rate is given; none: 0.001, for sgd 0.01 (1 - momentum).",
         low=1e-8,
         high=1.0,
     )
-    weight_decay: float = option(0.01, "Decoupled weight decay of any other head.", low=0.0, high=1.0)
-    clip: float = option(1.0, "Largest norm of all gradients of any other head; 0: any.", low=0.0, high=1e6)
     patience: int = option(
         5,
         "Epochs without a better validation metric before it stops; 0 runs them all.",
@@ -32,12 +55,13 @@ class ProbeOptions:
 
 
 @dataclass(frozen=True)
-class FullOptions:
+class FullOptions(GradientOptions):
     """How the backbone is trained together with its head."""
 
     backbone_rate: float | None = option(
         None,
-        "Peak rate of the backbone's topmost stage, unless --learning-rate is given; none: what suits the backbone.",
+        "Peak rate of the backbone's topmost stage, unless --learning-rate is given; none: what suits the "
+        "backbone, for sgd 0.01 (1 - momentum).",
         low=1e-8,
         high=1.0,
     )
@@ -49,11 +73,6 @@ class FullOptions:
         high=1.0,
     )
     epochs: int = option(10, "Epochs of fine-tuning, unless --epochs is given.", low=1, high=1000)
-    warmup: float = option(0.1, "Share of all steps in which rates rise to their peak.", low=0.0, high=0.9)
-    weight_decay: float = option(
-        0.01, "Decoupled weight decay; biases, norms and others of one axis have none.", low=0.0, high=1.0
-    )
-    clip: float = option(1.0, "Largest norm of all gradients together; 0: any.", low=0.0, high=1e6)
     average: float = option(
         0.0, "Decay of a moving average of the weights, which is then what is kept; 0: none.", low=0.0, high=0.99999
     )
@@ -66,6 +85,21 @@ class FullOptions:
 
 
 @dataclass(frozen=True)
+class ScratchOptions(FullOptions):
+    """How everything is trained from random weights: one rate for all of it, for longer, held more firmly."""
+
+    head_factor: float = option(1.0, "The head's rate as a multiple of the backbone's.", low=1e-3, high=1e3)
+    epochs: int = option(30, "Epochs, unless --epochs is given.", low=1, high=1000)
+    weight_decay: float | None = option(
+        None,
+        "Decoupled weight decay, of any optimizer; biases, norms and others of one axis have none; none: 0.05 for "
+        "adamw, 0 for others.",
+        low=0.0,
+        high=1.0,
+    )
+
+
+@dataclass(frozen=True)
 class LpFtOptions(FullOptions):
     """How the head is solved first, and how everything is trained from there: the head no faster than the rest."""
 
@@ -74,7 +108,12 @@ class LpFtOptions(FullOptions):
     strongest: float = option(1.0, "Strongest regularisation tried for the first head.", low=1e-9, high=1e3)
     strengths: int = option(5, "How many strengths are tried for the first head.", low=1, high=50)
     probe_epochs: int = option(10, "Epochs of a first head that has no closed form.", low=1, high=1000)
-    head_rate: float = option(1e-3, "Peak rate of a first head that has no closed form.", low=1e-8, high=1.0)
+    head_rate: float | None = option(
+        None,
+        "Peak rate of a first head that has no closed form; none: 0.001, for sgd 0.01 (1 - momentum).",
+        low=1e-8,
+        high=1.0,
+    )
 
 
 @dataclass(frozen=True)

@@ -100,9 +100,9 @@ def apply():
     def apply(optimizer, gradients):
         gradients = [keras.ops.convert_to_tensor(gradient) for gradient in gradients]
         if keras.backend.backend() == "torch":
-            from headstart.engine.torch.step import FusedUpdate
+            from headstart.engine.torch.step import InPlaceUpdate
 
-            FusedUpdate(optimizer)(gradients)
+            InPlaceUpdate(optimizer)(gradients)
             return
         import jax
 

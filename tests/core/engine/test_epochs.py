@@ -23,7 +23,8 @@ from headstart.engine.train.epochs import (
     in_order,
     size_in_order,
 )
-from headstart.engine.train.optimizer import GroupedAdamW, schedule
+from headstart.engine.train.optimizer import GroupedOptimizer, Rules, Schedule
+from headstart.engine.train.update_rules import Adam, RmsProp, Sgd
 from headstart.specs import Stage, TaskRequest
 
 pytestmark = pytest.mark.backend
@@ -83,10 +84,13 @@ def run(epochs, epoch, watch=lambda record: None, *, kept=True):
     return Outcome(record.losses, seen.rows, np.array(seen.logits), np.array(seen.losses), failure)
 
 
+ADAM = Adam()
+
+
 class Case:
     """A head, its optimizer, and what trains them; each case starts from the same weights."""
 
-    def __init__(self, bench, registry, *, head="linear", dropout=0.0, loss=None):
+    def __init__(self, bench, registry, *, head="linear", dropout=0.0, loss=None, update=ADAM):
         spec = registry.get("tasks", "classification")
         task = registry.load_target(spec, spec.build)(
             TaskRequest(spec.options(dropout=dropout), targets=bench.data.values)
@@ -94,7 +98,9 @@ class Case:
         stage = Stage("head", task.head(head, {"pooled": (None, CHANNELS)}, 0))
         self.network = Network((bench_input(), stage), ())
         learning = trainable_variables(self.network, ("head",))
-        self.optimizer = GroupedAdamW(learning, {"head": 1e-2}, steps=EPOCHS * 7, warmup=0.1, weight_decay=0.01)
+        self.optimizer = GroupedOptimizer(
+            learning, {"head": 1e-2}, Schedule(EPOCHS * 7, 0.1), update=update, rules=Rules(0.01)
+        )
         self.step = Step(self.network, 1, learning, self.optimizer, loss or task)
 
     def train(self, epochs, count=EPOCHS, **settings):
@@ -143,7 +149,14 @@ def assert_same(ours, theirs, backend):
 
 
 @pytest.mark.parametrize(
-    "head", [{"head": "linear"}, {"head": "mlp:16"}, {"head": "mlp:16", "dropout": 0.4}], ids=["linear", "mlp", "drop"]
+    "head",
+    [
+        {"head": "linear"},
+        {"head": "mlp:16"},
+        {"head": "mlp:16", "dropout": 0.4},
+        *({"head": "mlp:16", "update": update} for update in (Sgd(), Sgd(0.9), RmsProp())),
+    ],
+    ids=["linear", "mlp", "drop", "sgd", "momentum", "rmsprop"],
 )
 def test_both_forms_come_to_the_same_weights_moments_and_outputs(case, backend, head):
     one, other = case(**head), case(**head)
@@ -165,7 +178,7 @@ def test_an_epoch_follows_softmax_regression_written_out_in_numpy(case):
     weights = [array.astype(np.float64) for array in read_arrays(one.network.stages[1:]).values()]
     assert [array.shape for array in weights] == [(CHANNELS, CLASSES), (CLASSES,)]
     one.train(one.scanned(), 1)
-    rates = schedule(1e-2, steps=EPOCHS * 7, warmup=0.1)
+    rates = Schedule(EPOCHS * 7, 0.1).rates(1e-2)
     features, targets = samples().views[0]["@pooled"].astype(np.float64), labels()
     moments = [(np.zeros_like(array), np.zeros_like(array)) for array in weights]
     order = epoch_order(SEED, 1, ROWS)
@@ -317,6 +330,24 @@ def test_the_step_that_is_not_finite_is_named_and_changes_nothing(case, backend,
     assert_same(one.end(), other.end(), backend)
     assert ours.rows == theirs.rows
     assert len(ours.logits) == 8 * (theirs.failure.step - 1)
+
+
+@pytest.mark.parametrize("update", [Sgd(), Sgd(0.9), RmsProp()], ids=str)
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+def test_whatever_the_optimizer_is_a_step_that_is_not_finite_changes_nothing(case, backend, what, update):
+    given, targets = samples(), labels()
+    if what == "loss":
+        given.views[0]["@pooled"][20] = np.nan
+    else:
+        targets[20] = 77
+    settings = {"loss": RootOnOneRow(77)} if what == "gradient" else {}
+    one, other = (case(update=update, **settings) for _ in range(2))
+    (ours,) = one.train(one.scanned(given, targets, pace=Fixed(1000)), 1)
+    (theirs,) = other.train(other.single(given, targets), 1)
+
+    assert ours.failure.step == theirs.failure.step > 1
+    assert one.optimizer.count == theirs.failure.step - 1
+    assert_same(one.end(), other.end(), backend)
 
 
 def test_progress_is_told_after_each_call_and_an_interrupt_acts_there(case):

@@ -8,7 +8,7 @@ from headstart.engine.device import forward, train_step
 from headstart.engine.network.lora import LowRankAdapter, Split, adaptable
 from headstart.engine.network.stages import read_arrays, trainable_variables
 from headstart.engine.step import Step
-from headstart.engine.train.optimizer import GroupedAdamW
+from headstart.engine.train.optimizer import GroupedOptimizer, Schedule
 from headstart.errors import UsageError
 from headstart.specs import LowRank
 
@@ -171,7 +171,7 @@ def one_step(bench, network, adapter, rate=1e-2):
     head = trainable_variables(network, ("head",))
     trainable = {**adapter.factors, **head}
     rates = dict.fromkeys(("low", "middle", "top", "head"), rate)
-    optimizer = GroupedAdamW(trainable, rates, steps=10, warmup=0.0, weight_decay=0.0)
+    optimizer = GroupedOptimizer(trainable, rates, Schedule(10))
     rows = np.arange(8)
     step = train_step(Step(network, 0, trainable, optimizer, bench.task, adapter=adapter))
     step(bench.batch(rows), bench.targets("train", rows), np.ones(8, np.float32))

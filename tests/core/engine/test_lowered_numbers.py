@@ -10,7 +10,7 @@ from headstart.engine.network.lsuv_init import calibration_batch, initialise
 from headstart.engine.network.network import Network
 from headstart.engine.network.stages import name_variables, read_arrays, trainable_variables
 from headstart.engine.step import Step
-from headstart.engine.train.optimizer import GroupedAdamW
+from headstart.engine.train.optimizer import GroupedOptimizer, Schedule
 from headstart.registry import load_registry
 from headstart.specs import BackboneRequest, FeatureSpec, Stage, TensorSpec
 
@@ -291,7 +291,7 @@ def test_outputs_and_updates_agree_with_the_stock_network(networks):
         outputs.append(forward(network, 0, len(network.stages))(batch)["logits"])
         trainable = trainable_variables(stock, stock.names[1:])
         rates = dict.fromkeys(stock.names, 1e-3)
-        optimizer = GroupedAdamW(trainable, rates, steps=10, warmup=0.0, weight_decay=0.0)
+        optimizer = GroupedOptimizer(trainable, rates, Schedule(10))
         step = train_step(Step(network, 0, trainable, optimizer, Task()))
         step(batch, {"class": np.array([0, 1, 2, 0], "int32")}, np.ones(4, "float32"))
         step.sync()

@@ -7,7 +7,7 @@ import pytest
 from headstart.engine.device import forward, train_step
 from headstart.engine.network.stages import read_arrays, trainable_variables
 from headstart.engine.step import Step, in_parts
-from headstart.engine.train.optimizer import GroupedAdamW, Rules
+from headstart.engine.train.optimizer import GroupedOptimizer, Rules, Schedule
 
 pytestmark = pytest.mark.backend
 
@@ -31,7 +31,7 @@ def stepped(bench, network, *, parts, train, start, task=None):
     """One update on 8 rows of which the last is padding: what the step saw, its gradients, and the weights after."""
     trainable = trainable_variables(network, train)
     rates = dict.fromkeys(train, RATE)
-    optimizer = GroupedAdamW(trainable, rates, steps=9, warmup=0.0, weight_decay=0.01, rules=Rules(clip=1.0))
+    optimizer = GroupedOptimizer(trainable, rates, Schedule(9), rules=Rules(0.01, clip=1.0))
     step = train_step(Step(network, start, trainable, optimizer, task or bench.task), parts=parts)
     rows, mask = np.arange(8), np.array([1] * 7 + [0], np.float32)
     batch = forward(network, 0, start)(bench.batch(rows))

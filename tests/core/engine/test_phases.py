@@ -394,16 +394,27 @@ class Deaf:
         return self._task.loss(targets, outputs, training=training)
 
 
-def test_stages_to_which_no_gradient_comes_are_warned_of(bench, network, training):
+HELD = pytest.mark.parametrize(
+    "settings",
+    [{}, {"optimizer": "sgd"}, {"optimizer": "sgd", "momentum": 0.9}],
+    ids=["two moments", "no moments", "one moment"],
+)
+
+
+@HELD
+def test_stages_to_which_no_gradient_comes_are_warned_of(bench, network, training, settings):
     made = training(network)
-    phase = Phase(name="tune", train=("top", "head"), solver="gradient", rates={"top": 1e-3, "head": 1e-3})
+    rates = {"top": 1e-3, "head": 1e-3}
+    phase = Phase(name="tune", train=("top", "head"), solver="gradient", rates=rates, **settings)
     run_phases([phase], dataclasses.replace(made, task=Deaf(bench.task)))
     assert any(message.startswith("no gradient came to top, head in phase 'tune'") for message in made.log.warnings)
 
 
-def test_stages_to_which_gradients_come_are_not(network, training):
+@HELD
+def test_stages_to_which_gradients_come_are_not(network, training, settings):
     made = training(network)
-    run_phases([Phase(name="tune", train=("top", "head"), solver="gradient", rates={"top": 1e-3, "head": 1e-3})], made)
+    rates = {"top": 1e-3, "head": 1e-3}
+    run_phases([Phase(name="tune", train=("top", "head"), solver="gradient", rates=rates, **settings)], made)
     assert not [message for message in made.log.warnings if "no gradient" in message]
     (started,) = (event for event in read_events(made.log._path) if isinstance(event, PhaseStarted))
     assert (started.steps, started.warmup) == (5, 1)  # a tenth of five, and one at least

@@ -8,7 +8,7 @@ from headstart.engine import precision
 from headstart.engine.device import forward, train_step
 from headstart.engine.network.stages import name_variables, trainable_variables
 from headstart.engine.step import Step
-from headstart.engine.train.optimizer import GroupedAdamW
+from headstart.engine.train.optimizer import GroupedOptimizer, Schedule
 from headstart.errors import EngineRefusal
 
 pytestmark = pytest.mark.backend
@@ -59,7 +59,7 @@ def test_what_travels_between_stages_is_float32_in_either_precision(bench, netwo
 def first_moments(bench, network, asked):
     learning = trainable_variables(network, network.names[1:])
     rates = dict.fromkeys(network.names, 1e-12)
-    optimizer = GroupedAdamW(learning, rates, steps=10, warmup=0.0, weight_decay=0.0)
+    optimizer = GroupedOptimizer(learning, rates, Schedule(10))
     step = train_step(Step(network, 0, learning, optimizer, bench.task, asked))
     stepped = step(bench.batch(ROWS), bench.targets("train", ROWS), np.ones(8, np.float32))
     step.sync()

@@ -10,8 +10,9 @@ from headstart.engine.network.stages import read_arrays
 from headstart.engine.train import lr_test
 from headstart.engine.train.epochs import Examples
 from headstart.engine.train.lr_test import measure_rates, sweeping
-from headstart.engine.train.optimizer import GroupedAdamW
+from headstart.engine.train.optimizer import GroupedOptimizer, Rules, Schedule
 from headstart.engine.train.trainable import select_trainable
+from headstart.engine.train.update_rules import Adam, RmsProp, Sgd
 from headstart.rate_curve import STOP, smoothed_so_far
 from headstart.specs import LowRank, Phase
 
@@ -114,19 +115,20 @@ def test_stages_keep_their_ratios_at_every_rate(network):
     assert swept.rates(np.arange(2)).shape == (2, 4)
 
 
-def test_at_a_constant_rate_its_update_is_that_of_the_runs_optimizer(bench, apply):
-    tested, updated = phase("top", "head", weight_decay=0.1, clip=0.5), []
+@pytest.mark.parametrize(
+    ("settings", "update"),
+    [({}, Adam()), ({"optimizer": "sgd", "momentum": 0.9}, Sgd(0.9)), ({"optimizer": "rmsprop"}, RmsProp())],
+    ids=["adamw", "momentum", "rmsprop"],
+)
+def test_at_a_constant_rate_its_update_is_that_of_the_runs_optimizer(bench, apply, settings, update):
+    tested, updated = phase("top", "head", weight_decay=0.1, clip=0.5, **settings), []
     for swept in (True, False):
         made = bench.network()
         named = select_trainable(made, tested, seed=0, batch_norm="frozen").variables
         if swept:
             optimizer = sweeping(named, tested, np.array([1.0]))
         else:
-            from headstart.engine.train.optimizer import Rules
-
-            optimizer = GroupedAdamW(
-                named, PLANNED, steps=1, warmup=0.0, weight_decay=0.1, rules=Rules(clip=tested.clip)
-            )
+            optimizer = GroupedOptimizer(named, PLANNED, Schedule(1), update=update, rules=Rules(0.1, clip=0.5))
         draw = np.random.default_rng(0)
         apply(optimizer, [draw.normal(size=variable.shape).astype(np.float32) for variable in named.values()])
         updated.append(read_arrays(made.learned))

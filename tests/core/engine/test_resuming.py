@@ -69,6 +69,9 @@ PROBE = Phase(name="probe", train=("head",), solver="closed_form", strengths=(1.
 SOUP = {"rate_factors": (1.0, 0.3, 3.0), "wise_ft": (0.25, 0.5), "epochs": 1}
 CASES = {
     "linear head": Case((phase_of("head"),), (2, 1)),
+    "sgd": Case((phase_of("head", optimizer="sgd", schedule="constant"),), (2, 1)),
+    "momentum": Case((phase_of("head", optimizer="sgd", momentum=0.9, average=0.5),), (2, 1)),
+    "rmsprop": Case((phase_of("head", optimizer="rmsprop"),), (2, 1)),
     "dropout": Case((phase_of("head"),), (3, 1), head="mlp:64,64", dropout=0.4),
     "average": Case((phase_of("head", average=0.9, patience=1),), (2, 2)),
     "soup and share": Case((phase_of("head", **SOUP),), (3, 2, 1), head="mlp:16", dropout=0.4),
@@ -79,7 +82,7 @@ CASES = {
     "two phases": Case((PROBE, phase_of("top", "head", epochs=1)), (1, 2)),
     "picked": Case((phase_of("low", "middle", "top", "head", epochs=1, pick=1),), (2,)),
 }
-ON_BOTH = ("dropout", "moving statistics", "two phases")
+ON_BOTH = ("sgd", "momentum", "rmsprop", "dropout", "moving statistics", "two phases")
 """What is tried on JAX too where time is short: each of its cases compiles its own functions."""
 
 
@@ -169,6 +172,19 @@ def test_a_run_that_was_stopped_ends_with_the_bits_of_one_that_was_not(bench, tr
     assert any(np.abs(start[key] - ours[key]).max() > 1e-3 for key in start)
 
 
+@pytest.mark.parametrize(("name", "held"), [("sgd", set()), ("momentum", {"first"}), ("rmsprop", {"second"})])
+def test_a_checkpoint_holds_the_moments_that_the_optimizer_has_and_no_others(bench, training, backend, name, held):
+    if backend == "jax":
+        pytest.skip("the state is the same; each case would be compiled once more")
+    made = Runs(bench, training, CASES[name])._made()
+    made.checkpoints = Stopping(made.checkpoints.folder)
+    made.checkpoints.left = 2
+    with pytest.raises(Stopped):
+        run_phases(CASES[name].phases, made)
+    groups = made.checkpoints.load(made.checkpoints.last).groups
+    assert set(groups) & {"first", "second"} == held
+
+
 def test_a_phase_that_goes_on_is_not_begun_again_and_ends_once(bench, training):
     """What it said at its start is among the events that its checkpoint counts."""
     made, _ = Runs(bench, training, CASES["linear head"]).stopped()
@@ -211,12 +227,24 @@ def with_facts(**facts):
         ("average", zeroed("first")),
         ("average", zeroed("second")),
         ("average", zeroed("averages")),
+        ("momentum", zeroed("first")),
+        ("rmsprop", zeroed("second")),
         ("average", with_facts(count=0)),
         ("dropout", zeroed("seeds")),
         ("adapter", zeroed("learned")),
         ("soup and share", without("begun_seeds")),
     ],
-    ids=["first moments", "second moments", "average", "count of updates", "seeds", "factors", "seeds of the trials"],
+    ids=[
+        "first moments",
+        "second moments",
+        "average",
+        "velocity",
+        "mean square",
+        "count of updates",
+        "seeds",
+        "factors",
+        "seeds of the trials",
+    ],
 )
 def test_the_planted_bug_of_forgetting_a_part_of_the_state_would_be_seen(bench, training, backend, name, damage):
     if backend == "jax" and name != "dropout":

@@ -317,7 +317,7 @@ class Forced:
 def test_a_head_that_is_fed_targets_gets_them_in_training_and_scoring(bench, network):
     from headstart.engine.device import train_step
     from headstart.engine.network.stages import trainable_variables
-    from headstart.engine.train.optimizer import GroupedAdamW
+    from headstart.engine.train.optimizer import GroupedOptimizer, Schedule
 
     pooled, hint = keras.Input((12,), name="pooled"), keras.Input((CLASSES,), name="hint")
     logits = keras.layers.Dense(CLASSES, kernel_initializer="zeros")(pooled) + hint
@@ -326,7 +326,7 @@ def test_a_head_that_is_fed_targets_gets_them_in_training_and_scoring(bench, net
     targets = bench.targets("train", rows)
     scored = score_step(made, 0, task)(bench.batch(rows), targets)
     learning = trainable_variables(made, ("head",))
-    optimizer = GroupedAdamW(learning, {"head": 1e-3}, steps=9, warmup=0.0, weight_decay=0.0)
+    optimizer = GroupedOptimizer(learning, {"head": 1e-3}, Schedule(9))
     stepped = train_step(Step(made, 0, learning, optimizer, task))(bench.batch(rows), targets, np.ones(8, np.float32))
 
     for outputs in (scored.outputs, stepped.outputs):

@@ -9,14 +9,14 @@ from headstart.engine.device import forward
 from headstart.engine.network.network import Network
 from headstart.engine.network.stages import read_arrays
 from headstart.engine.train import bn_stats as module
-from headstart.engine.train.bn_stats import reestimate
+from headstart.engine.train.bn_stats import following, longest_momentum, reestimate
 from headstart.engine.train.phases import run_phases
 from headstart.specs import Phase, Stage
 
 pytestmark = pytest.mark.backend
 
-MOMENTUM, EPSILON = 0.99, 1e-3
-"""Keras' defaults, which the small backbone has."""
+MOMENTUM, EPSILON = 0.9, 1e-3
+"""What a training of a few steps has in place of Keras' default of 0.99, and Keras' default."""
 
 
 class Written:
@@ -88,6 +88,18 @@ def test_trainable_statistics_follow_the_recursion_of_each_batch(bench, network,
     assert_close(statistics(network), expected)
     for stage, (mean, variance) in statistics(network).items():
         assert min(np.abs(mean - before[stage][0]).max(), np.abs(variance - before[stage][1]).max()) > 1e-4
+
+
+def test_the_momentum_leaves_out_the_beginning_of_short_trainings_and_is_the_layers_own_in_long_ones(network):
+    norms = [layer for stage in network.backbone for layer in stage.model.layers if hasattr(layer, "momentum")]
+    own = [layer.momentum for layer in norms]
+    assert own == [0.99] * 3
+    for steps in (5, 260, 1000, 100_000):
+        with following([network], {"low", "top"}, steps):
+            assert sorted({layer.momentum for layer in norms}) == sorted({min(0.99, longest_momentum(steps)), 0.99})
+            remembered = 1 / (1 - longest_momentum(steps))
+            assert remembered == pytest.approx(max(10, steps / 25))
+        assert [layer.momentum for layer in norms] == own
 
 
 def taken(bench, network, count=None):

@@ -86,6 +86,9 @@ def plan(registry, *phases, batch_norm="frozen", only_mixing=(), solvable=True):
         replace(GRADIENT, adapter=LowRank(4, 1.0), rate_factors=(0.3, 1.0)),
         replace(GRADIENT, pick=2, wise_ft=(0.0, 1.0)),
         replace(GRADIENT, train=("head",), average=0.9, wise_ft=(0.5,)),
+        replace(GRADIENT, optimizer="sgd", momentum=0.9, schedule="constant", warmup=0.0),
+        replace(GRADIENT, optimizer="rmsprop", clip=1.0, l2_sp=0.1, average=0.99, rate_factors=(0.3, 1.0)),
+        replace(GRADIENT, optimizer="adam", adapter=LowRank(4, 1.0)),
     ],
 )
 def test_a_phase_that_can_be_carried_out_is_planned(registry, phase):
@@ -124,6 +127,12 @@ def test_a_phase_that_can_be_carried_out_is_planned(registry, phase):
         (replace(GRADIENT, train=("head",), roles=("gamma",)), "has roles, but trains the head alone"),
         (replace(CLOSED, strengths=()), "needs strengths"),
         (replace(CLOSED, train=("top", "head")), "trains the head alone"),
+        (replace(GRADIENT, optimizer="lion"), "has the optimizer 'lion'; expected one of adamw, adam, sgd, rmsprop"),
+        (replace(GRADIENT, schedule="one_cycle"), "has the schedule 'one_cycle'; expected one of cosine, constant"),
+        (replace(GRADIENT, optimizer="sgd", momentum=1.0), "has momentum 1.0; expected from 0 to below 1"),
+        (replace(GRADIENT, momentum=0.9), "has momentum 0.9, which the optimizer adamw does not have"),
+        (replace(CLOSED, optimizer="sgd", momentum=0.5), "nothing of it follows optimizer and momentum"),
+        (replace(CLOSED, schedule="constant"), "nothing of it follows schedule"),
         (replace(CLOSED, average=0.9, rate_factors=(1.0, 2.0)), "nothing of it follows average and rate_factors"),
     ],
 )

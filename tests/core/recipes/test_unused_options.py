@@ -131,10 +131,30 @@ def test_an_option_that_acts_is_taken(registry, option, flags):
     assert getattr(options, name) != getattr(type(options), name)
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "adam", "rmsprop"])
+def test_a_momentum_is_of_sgd_alone(registry, optimizer):
+    sets = (f"strategy.optimizer={optimizer}", "strategy.momentum=0.9")
+    problem = refusal(registry, *sets)
+    assert problem.where == "strategy.momentum (--set)"
+    assert problem.message == (
+        "0.9 has nothing to act on: whatever it is, the phases are probe (closed form), "
+        f"fine_tune (gradient, {optimizer})"
+    )
+    assert "optimizer" in problem.hint
+    assert resolve(registry, "strategy.optimizer=sgd", sets[1]).phases[-1].momentum == 0.9
+
+
+@pytest.mark.parametrize("option", ["optimizer=sgd", "schedule=constant", "warmup=0.0"])
+def test_a_head_that_is_solved_for_has_no_optimizer(registry, option):
+    problem = refusal(registry, f"strategy.{option}", strategy="probe")
+    assert "has nothing to act on" in problem.message
+    assert resolve(registry, f"strategy.{option}", strategy="probe", head="mlp").phases[0].solver == "gradient"
+
+
 def test_all_of_them_come_in_one_message(registry):
     with pytest.raises(RecipeError) as caught:
         resolve(registry, "strategy.epochs=5", "strategy.clip=0.5", strategy="probe")
-    assert [problem.where for problem in caught.value.problems] == ["strategy.epochs (--set)", "strategy.clip (--set)"]
+    assert [problem.where for problem in caught.value.problems] == ["strategy.clip (--set)", "strategy.epochs (--set)"]
 
 
 def test_the_file_that_an_option_came_from_is_named(registry, tmp_path):

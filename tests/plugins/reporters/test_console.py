@@ -14,7 +14,7 @@ from headstart.events import EpochDone, PhaseStarted, Progress, RunStarted, Weig
 from headstart.specs import ReporterRequest
 from headstart_plugins.reporters import ConsoleOptions
 from headstart_plugins.reporters._console import build
-from headstart_plugins.reporters._lines import PlainConsole, result_rows
+from headstart_plugins.reporters._lines import PlainConsole, phase_rows, result_rows
 from headstart_plugins.reporters._phrases import metric
 from headstart_plugins.reporters._terminal import TerminalConsole
 
@@ -59,6 +59,7 @@ def test_the_plain_log_tells_the_whole_run_in_order(run):
         "0.01      0.3000    0.4400              0.8750       0.4 s  best",
         "phase 2 of 2: fine tune",
         "peak rates:  stem to stage1 0.0003, head 0.0009",
+        "optimizer:   adamw, cosine rates",
         "warm-up:     2 steps, moments begin at 0",
         "fine tune: 96 of 192",
         "3/4      0.2333    0.2100              0.9375        18 s  best",
@@ -215,3 +216,22 @@ def test_without_a_test_side_figures_are_those_on_val_and_say_so(run):
     assert places == sorted(places)
     assert f"headstart evaluate {run.path} DATA" in text
     assert "test accuracy" not in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({}, {"optimizer": "adamw, cosine rates", "warm-up": "2 steps, moments begin at 0"}),
+        ({"optimizer": "sgd", "schedule": "constant"}, {"optimizer": "sgd, constant rates", "warm-up": "2 steps"}),
+        (
+            {"optimizer": "sgd", "momentum": 0.9},
+            {"optimizer": "sgd, momentum 0.9, cosine rates", "warm-up": "2 steps, moments begin at 0"},
+        ),
+    ],
+    ids=["adamw", "sgd", "momentum"],
+)
+def test_a_phase_names_its_optimizer_and_what_that_begins_with(recorded_run, settings, told):
+    started = [event for event in recorded_run.events() if isinstance(event, PhaseStarted)]
+    solved, learned = (dict(phase_rows(replace(event, **settings))) for event in (started[0], started[1]))
+    assert {name: learned[name] for name in told} == told
+    assert settings or "optimizer" not in solved

@@ -173,7 +173,10 @@ def test_the_page_holds_figures_intervals_baseline_and_how_to_repeat(written):
 def test_the_page_says_what_the_weights_were_trained_on_where_the_result_does(run):
     lineage = as_documents(
         [
-            Beginning(backbone="a/net", weights="imagenet", source="<its authors>", licence="MIT", digest="unknown"),
+            Beginning(
+                backbone="a/net", weights="imagenet", source="<its authors>", licence="MIT", digest="unknown",
+                trained_on="ImageNet-1k (classes), then <edges>",
+            ),
             Training(
                 run="x", data="flowers", task="t/classes", strategy="s/probe", stages=("head",), samples=40, classes=3,
                 headstart="0.2", digest="sha256:ab",
@@ -184,7 +187,8 @@ def test_the_page_says_what_the_weights_were_trained_on_where_the_result_does(ru
     told = [*before, replace(finished, result={**finished.result, "lineage": lineage})]
     text = " ".join("".join(page_of(run, events=told).text).split())
     assert (
-        "What its weights were trained on imagenet of a/net, <its authors>, licence MIT the run x: classes of" in text
+        "What its weights were trained on imagenet of a/net, trained on ImageNet-1k (classes), then <edges>, "
+        "<its authors>, licence MIT the run x: classes of" in text
     )
     assert "What its weights were trained on" not in "".join(page_of(run).text)
 

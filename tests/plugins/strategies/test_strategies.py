@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import get_type_hints
 
 import pytest
 
 from headstart.errors import UsageError
-from headstart.specs import LowRank, StrategyRequest
-from headstart_plugins.strategies import FullOptions, LpFtOptions, ProbeOptions, _build, register_strategies
-from headstart_plugins.strategies._build import full, lp_ft, probe
+from headstart.specs import LowRank, Optimizer, RateSchedule, StrategyRequest
+from headstart_plugins.strategies import (
+    FullOptions,
+    LpFtOptions,
+    ProbeOptions,
+    ScratchOptions,
+    _build,
+    register_strategies,
+)
+from headstart_plugins.strategies._build import full, lp_ft, probe, scratch
 
 STAGES = ("stem", "stage1", "stage2")
 
@@ -30,6 +38,27 @@ def request(options, **changes):
 
 def test_lp_ft_is_the_only_default():
     assert [spec.name for spec in register_strategies() if spec.default] == ["strategies/lp_ft"]
+
+
+def test_scratch_is_the_only_default_from_scratch():
+    assert [spec.name for spec in register_strategies() if spec.default_from_scratch] == ["strategies/scratch"]
+
+
+@pytest.mark.parametrize(("family", "rate"), [("cnn", 1e-3), ("transformer", 5e-4)])
+def test_scratch_trains_everything_at_one_rate_from_random_weights(family, rate):
+    (phase,) = scratch(request(ScratchOptions(), family=family, augmented=True))
+    assert phase.rates == dict.fromkeys((*STAGES, "head"), rate)
+    assert (phase.train, phase.solver, phase.epochs, phase.views) == ((*STAGES, "head"), "gradient", 30, 0)
+    assert (phase.warmup, phase.weight_decay, phase.patience) == (0.1, 0.05, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [({"train": ("stage2",)}, "trains every stage"), ({"views": 2, "augmented": True}, "--views 2 has nothing")],
+)
+def test_scratch_refuses_what_would_leave_something_random(changes, told):
+    with pytest.raises(UsageError, match=told):
+        scratch(request(ScratchOptions(), **changes))
 
 
 def test_probe_solves_a_path_of_strengths_and_refits():
@@ -65,7 +94,7 @@ def test_views_are_refused_where_everything_learns(train):
         full(request(FullOptions(), augmented=True, views=3, train=train))
 
 
-BUILT_ON_A_HEAD = [spec for spec in register_strategies() if spec.short_name not in ("probe", "full")]
+BUILT_ON_A_HEAD = [spec for spec in register_strategies() if spec.short_name not in ("probe", "full", "scratch")]
 
 
 @pytest.mark.parametrize("spec", BUILT_ON_A_HEAD, ids=lambda spec: spec.short_name)
@@ -147,8 +176,8 @@ def test_an_unknown_stage_is_refused_with_a_suggestion(plan, options):
 
 
 SPECS = {spec.short_name: spec for spec in register_strategies()}
-FROM_A_HEAD = sorted(SPECS.keys() - {"probe", "full"})
-NAMES_STAGES = sorted(SPECS.keys() - {"probe", "last_k"})
+FROM_A_HEAD = sorted(SPECS.keys() - {"probe", "full", "scratch"})
+NAMES_STAGES = sorted(SPECS.keys() - {"probe", "last_k", "scratch"})
 
 
 def plan_of(name, chosen=None, **changes):
@@ -190,6 +219,49 @@ def test_the_users_rate_epochs_and_rules_reach_every_fine_tuning(name):
         assert (phase.warmup, phase.patience) == (0.3, 2)
         assert (max(phase.rates.values()), phase.rates["head"]) == (4e-4, 4e-4)
         assert phase.rates[phase.train[-2]] <= 2e-4
+
+
+TUTORIAL = {"optimizer": "sgd", "momentum": 0.9, "schedule": "constant", "warmup": 0.0, "clip": 0.0}
+"""As much of an optimizer as the tutorials of Keras choose."""
+
+
+@pytest.mark.parametrize("name", sorted(SPECS))
+def test_every_strategy_trains_by_the_optimizer_and_the_schedule_that_are_chosen(name):
+    phases = plan_of(name, TUTORIAL, solvable=False)
+    for phase in phases:
+        assert {key: getattr(phase, key) for key in TUTORIAL} == TUTORIAL
+        assert phase.weight_decay == 0.0
+        assert phase.rates[phase.train[-2 if len(phase.train) > 1 else -1]] == 1e-3
+
+
+@pytest.mark.parametrize("name", sorted(SPECS))
+def test_adamw_falls_as_a_cosine_unless_something_else_is_chosen(name):
+    for phase in plan_of(name, solvable=False):
+        assert (phase.optimizer, phase.momentum, phase.schedule, phase.warmup) == ("adamw", 0.0, "cosine", 0.1)
+        assert phase.weight_decay == (0.05 if name == "scratch" else 0.01)
+
+
+def test_adam_and_rmsprop_have_adamws_rates_and_no_decay_unless_one_is_named():
+    for optimizer in ("adam", "rmsprop"):
+        phases = plan_of("lp_ft", {"optimizer": optimizer}, solvable=False)
+        assert [(phase.rates["head"], phase.weight_decay) for phase in phases] == [(1e-3, 0.0), (3e-4, 0.0)]
+        named = plan_of("lp_ft", {"optimizer": optimizer, "weight_decay": 0.01}, solvable=False)
+        assert [phase.weight_decay for phase in named] == [0.01, 0.01]
+
+
+def test_a_named_rate_wins_over_that_of_sgd():
+    sgd = {"optimizer": "sgd"}
+    assert plan_of("lp_ft", sgd)[1].rates["stage2"] == 1e-2  # Keras' own default
+    assert plan_of("lp_ft", sgd, learning_rate=1e-4)[1].rates["stage2"] == 1e-4
+    assert plan_of("lp_ft", {**sgd, "head_rate": 0.2}, solvable=False)[0].rates == {"head": 0.2}
+    assert plan_of("lp_ft", {**sgd, "backbone_rate": 0.3})[1].rates["stage2"] == 0.3
+    with pytest.raises(UsageError, match="no rate is known to suit backbones of the family 'recurrent'"):
+        plan_of("lp_ft", sgd, family="recurrent")
+
+
+def test_the_choices_are_those_of_a_phase():
+    hints = get_type_hints(SPECS["lp_ft"].options)
+    assert (hints["optimizer"], hints["schedule"]) == (Optimizer, RateSchedule)
 
 
 def test_rates_suit_the_family_of_the_backbone():

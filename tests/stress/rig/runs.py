@@ -142,6 +142,7 @@ def outcome_of(out: Path) -> dict[str, str]:
     }
     result = json.loads((out / "result.json").read_text(encoding="utf-8"))
     numbers = {key: value for key, value in result.items() if key not in TIMES}
+    numbers["lineage"] = [{**step, "run": ""} if "run" in step else step for step in result["lineage"]]  # its folder
     numbers["warnings"] = [told for told in result["warnings"] if not any(words in told for words in LEFT)]
     events = [event for event in read_events(out / "events.jsonl") if isinstance(event, HISTORY)]
     history = [{"event": type(event).__name__, **asdict(event)} for event in events]

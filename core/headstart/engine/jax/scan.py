@@ -85,7 +85,7 @@ class JaxScan(JaxTrains):
         return Result(*jax.tree.map(lambda each: jnp.zeros((steps, *each.shape), each.dtype), result))
 
     def _all(self, learned: Learned, kept: Result, start: Any, stop: Any, *given: Any) -> tuple[Learned, Result, Any]:
-        """Steps `start` to `stop` - 1, and whether all was finite: what was not stays in a first moment for good."""
+        """Steps `start` to `stop` - 1, and whether all was finite."""
 
         def body(place: Any, carry: Any) -> Any:
             learned, kept = carry
@@ -93,7 +93,7 @@ class JaxScan(JaxTrains):
             return learned, _with(kept, place - start, result)
 
         learned, kept = jax.lax.fori_loop(start, stop, body, (learned, kept))
-        return learned, kept, all_finite([kept.loss, *learned.moments.first])
+        return learned, kept, all_finite([kept.loss, *learned.moments.lasting])
 
     def _up_to_the_first_bad(
         self, learned: Learned, kept: Result, start: Any, stop: Any, *given: Any

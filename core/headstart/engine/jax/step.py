@@ -1,6 +1,6 @@
 """Inference and training steps on JAX: pure functions, compiled once a shape.
 
-An AdamW update is one from one state and a batch to the next state.
+An update is one from one state and a batch to the next state.
 """
 
 from __future__ import annotations

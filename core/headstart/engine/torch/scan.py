@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from headstart.engine.step import ROOM_FOR_OUTPUTS, ROOM_ON_DEVICE, Advanced, Step
-from headstart.engine.torch.step import Found, FusedUpdate, TorchGradients, all_finite, device, on_device, put
+from headstart.engine.torch.step import Found, InPlaceUpdate, TorchGradients, all_finite, device, on_device, put
+from headstart.engine.train.optimizer import Moments
 from headstart.specs import Batch
 
 ATEN = torch.ops.aten
@@ -115,8 +116,7 @@ class TorchScan:
         """See `Scan`."""
         kept, count = [tensor.detach().clone() for tensor in self._state], self._optimizer.count
         advanced = self._take(start, stop, careful=False)
-        # A gradient that is not finite stays in the first moment for good.
-        if np.isfinite(advanced.means).all() and all_finite(self._optimizer.first):
+        if np.isfinite(advanced.means).all() and all_finite(self._lasting):
             return advanced
         with torch.no_grad():
             torch._foreach_copy_(self._state, kept)
@@ -129,9 +129,11 @@ class TorchScan:
     def reload(self) -> None:
         """See `Trains`."""
         step, optimizer = self._step, self._optimizer
-        self._apply = FusedUpdate(optimizer)
+        self._apply = InPlaceUpdate(optimizer)
         read = [variable for stage in step.network.stages[step.start :] for variable in stage.model.variables]
         moments = optimizer.first + optimizer.second + optimizer.averages
+        values = [variable.value for variable in optimizer.variables]
+        self._lasting = Moments(values, optimizer.first, optimizer.second, optimizer.averages).lasting
         self._state = [variable.value for variable in read] + moments
 
     def _batch(self, place: int) -> tuple[dict[str, Any], dict[str, Any], Any]:

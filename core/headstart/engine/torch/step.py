@@ -1,5 +1,5 @@
-"""Inference and training steps on PyTorch: eager, gradients only where weights learn, updates in place by its own fused
-kernel."""
+"""Inference and training steps on PyTorch: eager, gradients only where weights learn, updates in place, AdamW's by its
+own fused kernel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,18 @@ import torch
 
 from headstart.engine.precision import run_network
 from headstart.engine.step import GradientStep, Step, Stepped, in_parts, with_head_inputs
-from headstart.engine.train.optimizer import BETA_1, BETA_2, EPSILON, GroupedAdamW
+from headstart.engine.train.optimizer import GroupedOptimizer
+from headstart.engine.train.update_rules import (
+    BETA_1,
+    BETA_2,
+    EPSILON,
+    RHO,
+    ROOT_EPSILON,
+    Adam,
+    RmsProp,
+    Sgd,
+    UpdateRule,
+)
 from headstart.specs import Batch, Stage
 
 
@@ -55,7 +66,8 @@ def inference(compute: Callable[..., Any], stages: Sequence[Stage]) -> Callable[
 
 @dataclass(frozen=True)
 class Together:
-    """Weights of one rate and decay, by their places among all, their moments, and what they are drawn to, if so."""
+    """Weights of one rate and decay, by their places among all, the moments that are held of them, and what they are
+    drawn to, if so."""
 
     group: int
     decay: float
@@ -67,12 +79,12 @@ class Together:
     anchors: list[Any]
 
 
-class FusedUpdate:
+class InPlaceUpdate:
     """Applies gradients to an optimizer's weights and moments."""
 
-    def __init__(self, optimizer: GroupedAdamW) -> None:
+    def __init__(self, optimizer: GroupedOptimizer) -> None:
         self._optimizer = optimizer
-        self._number: Any = torch.zeros((), dtype=torch.float32, device=optimizer.first[0].device)
+        self._number: Any = torch.zeros((), dtype=torch.float32, device=optimizer.variables[0].value.device)
         places: dict[tuple[int, float, bool], list[int]] = defaultdict(list)
         drawn = [anchor is not None for anchor in optimizer.anchors]
         for place, key in enumerate(zip(optimizer.groups, optimizer.decays, drawn, strict=True)):
@@ -85,7 +97,9 @@ class FusedUpdate:
         values = [optimizer.variables[place].value for place in places]
         for value in values:
             value.data = value.data.contiguous()  # as the moments are: the kernel ignores strides
-        first, second = ([moments[place] for place in places] for moments in (optimizer.first, optimizer.second))
+        first, second = (
+            [moments[place] for place in places if moments] for moments in (optimizer.first, optimizer.second)
+        )
         anchors = [optimizer.anchors[place] for place in places if optimizer.anchors[place] is not None]
         return Together(group, decay, places, values, first, second, [self._number] * len(places), anchors)
 
@@ -94,37 +108,68 @@ class FusedUpdate:
         optimizer, number = self._optimizer, self._optimizer.count + 1
         self._number.fill_(number)
         rates = optimizer.rates(optimizer.count)
-        # The kernel divides the root by this correction before it adds epsilon; Keras adds epsilon to the root alone.
-        epsilon = EPSILON / math.sqrt(1 - BETA_2**number)
         with torch.no_grad():
             shrunk = None
-            if clip := optimizer.rules.clip:  # what the kernel is to divide by, so that the norm is at most that
+            if clip := optimizer.rules.clip:  # what to divide by, so that the norm is at most that
                 shrunk = (norm_of(gradients) if norm is None else norm).div(clip).clamp(min=1.0)
             for each in self._together:
                 rate = float(rates[each.group])
+                own = [gradients[place] for place in each.places]
                 before = torch._foreach_sub(each.values, each.anchors) if each.anchors else []
-                torch._fused_adamw_(
-                    each.values,
-                    [gradients[place].contiguous() for place in each.places],
-                    each.first,
-                    each.second,
-                    [],
-                    each.numbers,
-                    lr=rate,
-                    beta1=BETA_1,
-                    beta2=BETA_2,
-                    weight_decay=each.decay,
-                    eps=epsilon,
-                    amsgrad=False,
-                    maximize=False,
-                    grad_scale=shrunk,
-                )
+                if isinstance(optimizer.update, Adam):
+                    _follow_fused(each, own, rate, number=number, shrunk=shrunk)
+                else:
+                    _follow(optimizer.update, each, own, rate, shrunk=shrunk)
                 if before:
                     torch._foreach_add_(each.values, before, alpha=-rate * optimizer.rules.l2_sp)
             if optimizer.averages:
                 share = float(optimizer.average_share(optimizer.count))
                 torch._foreach_lerp_(optimizer.averages, self._values, weight=share)
         optimizer.count = number
+
+
+def _follow_fused(each: Together, gradients: list[Any], rate: float, *, number: int, shrunk: Any | None) -> None:
+    """Adam and the decay, by PyTorch's own kernel."""
+    torch._fused_adamw_(
+        each.values,
+        [gradient.contiguous() for gradient in gradients],
+        each.first,
+        each.second,
+        [],
+        each.numbers,
+        lr=rate,
+        beta1=BETA_1,
+        beta2=BETA_2,
+        weight_decay=each.decay,
+        # The kernel divides the root by this correction before it adds epsilon; Keras adds epsilon to the root alone.
+        eps=EPSILON / math.sqrt(1 - BETA_2**number),
+        amsgrad=False,
+        maximize=False,
+        grad_scale=shrunk,
+    )
+
+
+def _follow(rule: UpdateRule, each: Together, gradients: list[Any], rate: float, *, shrunk: Any | None) -> None:
+    """The other rules and the decay. PyTorch's own kernels will not do: that of SGD keeps the rate out of its velocity,
+    RMSprop's adds epsilon to the root."""
+    if shrunk is not None:
+        gradients = torch._foreach_div(gradients, shrunk)
+    if each.decay:
+        torch._foreach_mul_(each.values, 1 - rate * each.decay)
+    match rule:
+        case Sgd(momentum=0.0):
+            torch._foreach_add_(each.values, gradients, alpha=-rate)
+        case Sgd():
+            torch._foreach_mul_(each.first, rule.momentum)
+            torch._foreach_add_(each.first, gradients, alpha=rate)
+            torch._foreach_sub_(each.values, each.first)
+        case RmsProp():
+            torch._foreach_mul_(each.second, RHO)
+            torch._foreach_addcmul_(each.second, gradients, gradients, value=1 - RHO)
+            roots = torch._foreach_sqrt(torch._foreach_add(each.second, ROOT_EPSILON))
+            torch._foreach_addcdiv_(each.values, gradients, roots, value=-rate)
+        case _:
+            raise ValueError(f"no update on PyTorch follows {rule}")
 
 
 def norm_of(tensors: Sequence[Any]) -> Any:
@@ -219,7 +264,7 @@ class TorchTrainStep:
 
     def reload(self) -> None:
         """See `Trains`."""
-        self._apply = FusedUpdate(self._step.optimizer)
+        self._apply = InPlaceUpdate(self._step.optimizer)
 
     def _of(self, batch: Batch, targets: Batch, mask: np.ndarray) -> Found:
         where = self._device

@@ -1,14 +1,16 @@
-"""BatchNorm statistics taken anew from the training split, once, before anything is trained.
+"""BatchNorm statistics: taken anew from the training split, once, before anything is trained; and how fast they follow
+where they are trainable.
 
-One pass over the samples: each BatchNorm layer runs on the statistics of its batch, everything else as it answers, so
-that nothing random enters; those of all batches are averaged. The source's statistics stay in as if they were of a few
-more samples (Schneider et al. 2020, arXiv:2006.16971, equation 3): a channel that the target hardly excites, such as a
-colour's on grey pictures, would otherwise be divided by next to nothing.
+Taking them anew is one pass over the samples: each BatchNorm layer runs on the statistics of its batch, everything else
+as it answers, so that nothing random enters; those of all batches are averaged. The source's statistics stay in as if
+they were of a few more samples (Schneider et al. 2020, arXiv:2006.16971, equation 3): a channel that the target hardly
+excites, such as a colour's on grey pictures, would otherwise be divided by next to nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -18,11 +20,16 @@ from headstart.engine.device import without_gradients
 from headstart.engine.network.lsuv_init import settling_statistics
 from headstart.engine.network.network import Network
 from headstart.engine.network.stages import is_statistic, name_variables
+from headstart.specs import Stage
 
 BATCH = 64
 """Samples whose statistics are taken together."""
 SOURCE = 64
 """As how many samples the source's statistics count, the N of the paper."""
+REMEMBERED = 25.0
+"""Moving statistics remember one part in so many of a training."""
+SHORTEST = 10.0
+"""Updates that they remember at the least, as PyTorch's own layers do: its momentum of 0.1 is 0.9 here."""
 
 
 def reestimate(network: Network, tensors: Mapping[str, np.ndarray], rows: np.ndarray) -> int:
@@ -31,13 +38,7 @@ def reestimate(network: Network, tensors: Mapping[str, np.ndarray], rows: np.nda
     `tensors` are prepared samples (row, ...) by name. Each sample counts alike, the source's statistics as SOURCE of
     them; the order is fixed, so that equal samples give equal statistics.
     """
-    found = {
-        id(layer): layer
-        for stage in network.backbone
-        for layer in stage.model._flatten_layers()
-        if isinstance(layer, keras.layers.BatchNormalization)
-    }
-    layers = list(found.values())
+    layers = _norms(network.backbone)
     if not layers:
         return 0
     before = [(layer.momentum, layer.trainable) for layer in layers]
@@ -65,6 +66,36 @@ def reestimate(network: Network, tensors: Mapping[str, np.ndarray], rows: np.nda
         layer.moving_mean.assign(mean.astype(np.float32))
         layer.moving_variance.assign(variance.astype(np.float32))
     return len(layers)
+
+
+@contextlib.contextmanager
+def following(networks: Sequence[Network], stages: Collection[str], steps: int) -> Iterator[None]:
+    """While open, moving statistics of `stages` remember no more than a small part of a training of `steps` updates.
+
+    A layer's own momentum is for long trainings: at 0.99 the statistics are those of the last hundred steps or so. In a
+    short one they would be those of weights that are long gone, and what is validated another network than what was
+    trained.
+    """
+    layers = _norms([stage for network in networks for stage in network.backbone if stage.name in stages])
+    before = [layer.momentum for layer in layers]
+    try:
+        for layer in layers:
+            layer.momentum = min(layer.momentum, longest_momentum(steps))
+        yield
+    finally:
+        for layer, momentum in zip(layers, before, strict=True):
+            layer.momentum = momentum
+
+
+def longest_momentum(steps: int) -> float:
+    """The momentum at which statistics remember one part in REMEMBERED of `steps` updates, or SHORTEST of them."""
+    return 1.0 - 1.0 / max(SHORTEST, steps / REMEMBERED)
+
+
+def _norms(stages: Sequence[Stage]) -> list[keras.layers.BatchNormalization]:
+    """Every BatchNorm layer of `stages`, once."""
+    layers = (layer for stage in stages for layer in stage.model._flatten_layers())
+    return list({id(each): each for each in layers if isinstance(each, keras.layers.BatchNormalization)}.values())
 
 
 def statistics_of(network: Network) -> set[str]:

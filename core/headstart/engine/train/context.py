@@ -20,7 +20,7 @@ from headstart.engine.network.stages import name_variables
 from headstart.engine.precision import FLOAT32, verify_precision
 from headstart.engine.step import Step
 from headstart.engine.train.checkpoints import Checkpoints
-from headstart.engine.train.optimizer import GroupedAdamW
+from headstart.engine.train.optimizer import GroupedOptimizer
 from headstart.engine.train.state import PhaseResult
 from headstart.engine.train.trainable import Trainable
 from headstart.errors import EngineRefusal
@@ -67,7 +67,7 @@ class TrainContext:
         """The rows of the training split (row,) int64 in the order of an epoch."""
         return epoch_order(self.seed, epoch, count_rows(self.targets["train"]), self.sampling_weights)
 
-    def step(self, start: int, trainable: Trainable, optimizer: GroupedAdamW) -> Step:
+    def step(self, start: int, trainable: Trainable, optimizer: GroupedOptimizer) -> Step:
         """What a training step is made of, for samples that enter at stage `start`."""
         return Step(
             self.fast,

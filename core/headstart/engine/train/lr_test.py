@@ -17,11 +17,12 @@ from headstart.engine.device import train_step
 from headstart.engine.step import Step
 from headstart.engine.train.context import TrainContext, copy_of, is_fresh
 from headstart.engine.train.epochs import Examples
-from headstart.engine.train.optimizer import GroupedAdamW, Rules
+from headstart.engine.train.optimizer import GroupedOptimizer, Rules, Schedule
 from headstart.engine.train.phases import cut_of
 from headstart.engine.train.recovery import SmallerBatches
 from headstart.engine.train.surgical import pick_stages
 from headstart.engine.train.trainable import select_trainable
+from headstart.engine.train.update_rules import update_rule
 from headstart.rate_curve import STOP, RateCurve, smoothed_so_far
 from headstart.specs import HEAD, Phase
 
@@ -34,12 +35,10 @@ class Measured:
     reason: str
 
 
-def sweeping(named: Mapping[str, keras.Variable], phase: Phase, factors: np.ndarray) -> GroupedAdamW:
-    """AdamW whose rates are the phase's peaks times one of `factors` (step,) for each update."""
-    rules = Rules(clip=phase.clip, l2_sp=phase.l2_sp)
-    made = GroupedAdamW(
-        named, phase.rates, steps=len(factors), warmup=0.0, weight_decay=phase.weight_decay, rules=rules
-    )
+def sweeping(named: Mapping[str, keras.Variable], phase: Phase, factors: np.ndarray) -> GroupedOptimizer:
+    """The phase's optimizer with rates that are the phase's peaks times one of `factors` (step,) for each update."""
+    rules = Rules(phase.weight_decay, phase.clip, phase.l2_sp)
+    made = GroupedOptimizer(named, phase.rates, Schedule(len(factors)), update=update_rule(phase), rules=rules)
     made.table = factors[:, np.newaxis] * made.table[0]  # without a warm-up the first rates are the peaks
     return made
 

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from headstart.engine.closed_form import ClosedFormPhase
 from headstart.engine.network.network import Network
 from headstart.engine.network.stages import hash_frozen, verify_frozen
+from headstart.engine.train.bn_stats import following
 from headstart.engine.train.checkpoints import OTHER_VERSION, Loaded
 from headstart.engine.train.context import Place, TrainContext, digest_of, digest_of_plan, is_fresh
-from headstart.engine.train.optimizer import warmup_steps
+from headstart.engine.train.optimizer import Schedule
 from headstart.engine.train.state import PhaseResult
 from headstart.engine.train.surgical import pick_stages, with_stages
 from headstart.engine.train.trainable import Trainable, select_trainable
@@ -105,7 +106,9 @@ def _run_phase(phases: Sequence[Phase], index: int, context: TrainContext, *, lo
         )
 
     solver: type[Trainer] | type[ClosedFormPhase] = Trainer if phase.solver == "gradient" else ClosedFormPhase
-    solver(phase, context, trainable, place).run(conclude, loaded)
+    per_epoch = steps_per_epoch(len(context.source.data.indices("train")), context.batch_size)
+    with following((network, context.fast), trainable.training, phase.epochs * per_epoch):
+        solver(phase, context, trainable, place).run(conclude, loaded)
 
 
 def _verify_trained(trainable: Mapping[str, int], result: PhaseResult) -> None:
@@ -141,6 +144,9 @@ def _announcement(
         cached=network.names[: place.cut] if stored else (),
         trainable=trainable.counts(network),
         adapted=trainable.adapter.counts if trainable.adapter else {},
-        warmup=warmup_steps(phase.epochs * per_epoch, phase.warmup) if gradient else 0,
+        warmup=Schedule(phase.epochs * per_epoch, phase.warmup).rising if gradient else 0,
+        optimizer=phase.optimizer if gradient else None,
+        momentum=phase.momentum,
+        schedule=phase.schedule if gradient else None,
         rates={stage: rate for stage, rate in phase.rates.items() if stage in (*phase.train, HEAD)},
     )

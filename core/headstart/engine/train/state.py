@@ -105,8 +105,9 @@ class PhaseResult:
     """How a phase ended: `best` are the best epoch's metrics on val, `steps` counts updates.
 
     `learned` are the stages that learned: those that were picked, where a phase picks; `trained` counts the numbers
-    that did, by stage. A head that was solved for has the `strength` and `solver` that val chose. `averaged` is what
-    val chose to average, the rate factors of a "soup" or the "share" of what was learned.
+    that did, by stage. A head that was solved for has the `strength` and `solver` that val chose; what learned by
+    gradient has its `optimizer` and `schedule`. `averaged` is what val chose to average, the rate factors of a "soup"
+    or the "share" of what was learned.
 
     Of the last phase, where the task can be calibrated, `found` are the plain facts that its calibrator found on val,
     by the weights that val chose, before a refit. Where the last phase refits, `before_refit` are the `metrics` and the
@@ -121,6 +122,8 @@ class PhaseResult:
     steps: int
     strength: float | None = None
     solver: str | None = None
+    optimizer: str | None = None
+    schedule: str | None = None
     refit: bool = False
     trained: Mapping[str, int] = field(default_factory=dict)
     averaged: Mapping[str, Sequence[float]] = field(default_factory=dict)

@@ -18,7 +18,7 @@ from headstart.engine.features.source import Seen
 from headstart.engine.network.stages import read_arrays, trainable_variables
 from headstart.engine.step import Step
 from headstart.engine.train.context import TrainContext
-from headstart.engine.train.optimizer import GroupedAdamW
+from headstart.engine.train.optimizer import GroupedOptimizer, Schedule
 from headstart.engine.train.recovery import SmallerBatches
 from headstart.specs import HEAD, Phase
 
@@ -71,7 +71,7 @@ def _mean_gradients(
 ) -> dict[str, np.ndarray]:
     """The gradients, by weight, of the mean loss over the samples as `seen`, float64; in batches of `size`."""
     named = trainable_variables(context.network, stages)
-    optimizer = GroupedAdamW(named, phase.rates, steps=1, warmup=0.0, weight_decay=0.0)
+    optimizer = GroupedOptimizer(named, phase.rates, Schedule(1))
     step = Step(context.fast, seen.start, named, optimizer, context.task, context.precision, training=frozenset())
     of_batch, targets, count = gradient_step(step), context.targets["train"], seen.samples.count
     sums = {name: np.zeros(tuple(variable.shape), np.float64) for name, variable in named.items()}

@@ -26,7 +26,7 @@ from headstart.engine.train.context import Conclude, Place, TrainContext, copy_o
 from headstart.engine.train.device_epochs import make_epochs
 from headstart.engine.train.epochs import EpochRecord, Epochs, Examples, in_order, size_in_order
 from headstart.engine.train.log import PhaseLog
-from headstart.engine.train.optimizer import GroupedAdamW, Rules
+from headstart.engine.train.optimizer import GroupedOptimizer, Rules, Schedule
 from headstart.engine.train.recovery import (
     LESS_MEMORY,
     MOST,
@@ -38,6 +38,7 @@ from headstart.engine.train.recovery import (
 )
 from headstart.engine.train.state import PhaseResult, TrainState
 from headstart.engine.train.trainable import Trainable
+from headstart.engine.train.update_rules import update_rule
 from headstart.engine.train.weight_averaging import Outcome, best_share, greedy_soup
 from headstart.errors import HeadstartError, InterruptedRunError
 from headstart.events import CheckpointSaved
@@ -59,7 +60,7 @@ def steps_per_epoch(samples: int, batch_size: int) -> int:
 
 
 class Trainer:
-    """AdamW from `place.cut` on: all epochs, or until patience ends, once for each rate factor (a trial).
+    """Gradient steps from `place.cut` on: all epochs, or until patience ends, once for each rate factor (a trial).
 
     The network's variables and the optimizer hold the weights and moments between steps; everything else that changes
     is in one `TrainState`.
@@ -77,13 +78,12 @@ class Trainer:
         self._factors = trainable.adapter.factors if trainable.adapter else {}  # which are no weights of the network
         self._first_factors = {name: copy_of(variable) for name, variable in self._factors.items()}
         self._seeds = [copy_of(variable) for variable in context.seeds()]
-        self._optimizer = GroupedAdamW(
+        self._optimizer = GroupedOptimizer(
             trainable.variables,
             phase.rates,
-            steps=self._steps * phase.epochs,
-            warmup=phase.warmup,
-            weight_decay=phase.weight_decay,
-            rules=Rules(clip=phase.clip, l2_sp=phase.l2_sp, average=phase.average),
+            Schedule(self._steps * phase.epochs, phase.warmup, phase.schedule),
+            update=update_rule(phase),
+            rules=Rules(phase.weight_decay, phase.clip, phase.l2_sp, phase.average),
         )
         self._step = context.step(train.start, trainable, self._optimizer)
         self._parts = 1
@@ -271,6 +271,7 @@ class Trainer:
     def _conclude(self) -> PhaseResult:
         """Set the weights that the phase came to: the best epoch's, or a soup's, or an interpolation with the start."""
         context, state, phase = self._context, self._state, self._phase
+        unreached = self._unreached()  # before other weights are set to be measured
         chosen, members = greedy_soup(state.trials, self._measure, self._is_better)
         averaged, best_epoch = {}, state.trials[members[0]].epoch
         if len(state.trials) > 1:
@@ -284,7 +285,7 @@ class Trainer:
             if not share:
                 best_epoch = 0
                 self._log.no_better(phase.name)
-        if unreached := self._unreached():
+        if unreached:
             self._log.unreached(unreached)
         context.assign_weights(chosen.arrays)
         return PhaseResult(
@@ -294,6 +295,8 @@ class Trainer:
             chosen.metrics,
             self._reason,
             state.taken,
+            optimizer=phase.optimizer,
+            schedule=phase.schedule,
             trained=self._trained(),
             averaged=averaged,
             found=self._calibrate(),
@@ -311,10 +314,21 @@ class Trainer:
         return dict(counts)
 
     def _unreached(self) -> list[str]:
-        """The stages that learn and of which no weight has had a gradient since the phase, or its trial, began."""
-        moments = zip(self._optimizer.stages, self._optimizer.second, strict=True)
-        reached = {stage for stage, second in moments if (keras.ops.convert_to_numpy(second) > 0).any()}
-        return [stage for stage in dict.fromkeys(self._optimizer.stages) if stage not in reached]
+        """The stages that learn and of which no weight has had a gradient since the phase, or its trial, began.
+
+        The moments tell. Without any the weights do, as they are after the last update: one that has moved had a
+        gradient, and one that decays may have had one.
+        """
+        optimizer = self._optimizer
+        if moments := optimizer.second or optimizer.first:
+            had = [bool((keras.ops.convert_to_numpy(each) != 0).any()) for each in moments]
+        else:
+            begun = {**self._start, **self._first_factors}
+            arrays = [(copy_of(variable), begun[name]) for name, variable in self._trainable.variables.items()]
+            moved = [not np.array_equal(now, before) for now, before in arrays]
+            had = [decay > 0 or each for decay, each in zip(optimizer.decays, moved, strict=True)]
+        reached = {stage for stage, each in zip(optimizer.stages, had, strict=True) if each}
+        return [stage for stage in dict.fromkeys(optimizer.stages) if stage not in reached]
 
     # --- going back, going on, and saving ----------------------------------------------------------------------------
 

@@ -95,7 +95,12 @@ class BackboneDeclared(BackboneOffer, Declared):
             self._require(
                 weights.source.strip(),
                 f"the weights {weights.name!r} do not say where they are from",
-                "Fill `source`: who trained them, and on what.",
+                "Fill `source`: who trained them, and who publishes the file.",
+            )
+            self._require(
+                weights.trained_on.strip(),
+                f"the weights {weights.name!r} do not say what they were trained on",
+                "Fill `trained_on`: the data and the task; or leave it out where that is not known.",
             )
 
     def test_sizes_and_digests_are_given_or_unknown(self) -> None:

@@ -29,7 +29,7 @@ from headstart.engine.network.stages import (
     weighted_layers,
 )
 from headstart.engine.step import Step
-from headstart.engine.train.optimizer import GroupedAdamW
+from headstart.engine.train.optimizer import GroupedOptimizer, Schedule
 from headstart.registry import Registry
 from headstart.specs import (
     HEAD,
@@ -228,7 +228,7 @@ class Headed:
         """One update of the stages `train` and the head, as a gradient phase makes it, and back."""
         learning = trainable_variables(self.network, (*train, HEAD))
         rates = dict.fromkeys((*train, HEAD), RATE)
-        optimizer = GroupedAdamW(learning, rates, steps=10, warmup=0.0, weight_decay=0.0)
+        optimizer = GroupedOptimizer(learning, rates, Schedule(10))
         step = train_step(Step(self.network, 0, learning, optimizer, self.task))
         before = read_arrays(self.network.learned)
         count = len(self.values)
