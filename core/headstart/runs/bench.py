@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.backend import activate, announce, choose_backend
+from headstart.data.made import made_folder, stored_folder
 from headstart.engine.features.export import Exporters
 from headstart.engine.network.blueprint import BackboneUse
 from headstart.errors import EngineRefusal, MissingWeightsError, UsageError
@@ -64,7 +65,8 @@ def bench(
     from headstart.data.targets import build_target_kind, find_targets
 
     with tempfile.TemporaryDirectory() as folder, Exporters(registry) as exporters:
-        records = registry.load_target(dataset, dataset.build)(DatasetRequest(None, dataset.options()))
+        request = DatasetRequest(None, dataset.options(), made=made_folder(dataset, None))
+        records = registry.load_target(dataset, dataset.build)(request)
         kind = use.blueprint(registry).kind(registry)
         targets = build_target_kind(registry, find_targets(records, registry).spec.name)
         store = ArrayStore(scratch=Path(folder))
@@ -107,8 +109,11 @@ def _use(spec: BackboneSpec, registry: Registry, flags: Mapping[str, Any]) -> Ba
 def _data(registry: Registry, spec: BackboneSpec) -> DatasetSpec:
     offered: tuple[DatasetSpec, ...] = registry.specs("datasets")
     for dataset in offered:
-        if not dataset.takes_path and any(
-            dataset.medium in kind.reads and kind.produces == spec.takes for kind in registry.specs("inputs")
+        at_hand = dataset.make is None or stored_folder(dataset).is_dir()
+        if (
+            not dataset.takes_path
+            and at_hand
+            and any(dataset.medium in kind.reads and kind.produces == spec.takes for kind in registry.specs("inputs"))
         ):
             return dataset
     raise UsageError(

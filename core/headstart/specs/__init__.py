@@ -38,9 +38,11 @@ from headstart.specs.backbones import (
 from headstart.specs.base import API, AUTO, BACKENDS, Batch, Spec
 from headstart.specs.datasets import (
     DatasetBuild,
+    DatasetMake,
     DatasetRequest,
     DatasetSpec,
     Finding,
+    MakeRequest,
     Record,
     Records,
     Skipped,
@@ -161,6 +163,7 @@ __all__ = [
     "Change",
     "Compiled",
     "DatasetBuild",
+    "DatasetMake",
     "DatasetRequest",
     "DatasetSpec",
     "Drawn",
@@ -196,6 +199,7 @@ __all__ = [
     "LoweringBuild",
     "LoweringSpec",
     "LowersItself",
+    "MakeRequest",
     "Mix",
     "MixesSamples",
     "MixesTargets",
