@@ -14,11 +14,15 @@ from headstart.specs import DatasetRequest, Finding, MakeRequest, Record, Record
 from headstart_plugins.text_sets._members import read_members
 
 PACKAGE = PublishedFile(
-    "pip", "vaderSentiment", "3.3.2", "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9"
+    client="pip",
+    name="vaderSentiment",
+    version="3.3.2",
+    digest="5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
 )
 INNER = re.compile(r"vaderSentiment-3\.3\.2/additional_resources/hutto_ICWSM_2014\.tar\.gz")
 FILE = "movieReviewSnippets_GroundTruth.txt"
 TABLE = re.compile(rf"hutto_ICWSM_2014/{re.escape(FILE)}")
+AGAIN = "remove its folder, and make the data again"
 HIGHEST = 4.0
 """Ratings lie between -4 and 4."""
 DECIDED = 0.5
@@ -56,7 +60,9 @@ def build(request: DatasetRequest) -> Records:
     decided = [row for row in rows if abs(row[1]) >= DECIDED]
     items = tuple(Record(key, text, "positive" if rating > 0 else "negative") for key, rating, text in decided)
     left_out = len(rows) - len(decided)
-    said = f"{left_out:,} sentences are rated between -{DECIDED} and {DECIDED}, and left out: they have no sign to learn"
+    said = (
+        f"{left_out:,} sentences are rated between -{DECIDED} and {DECIDED}, and left out: they have no sign to learn"
+    )
     hint = "--set dataset.target=rating learns the rating of all"
     findings = (Finding("note", said, left_out, hint),) if left_out else ()
     return Records("text", items, targets="targets/class", findings=findings)
@@ -67,7 +73,7 @@ def read_table(path: Path) -> list[tuple[str, float, str]]:
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as exc:
-        raise DataError(f"{path} cannot be read: {exc}", hint="remove its folder, and make the data again") from exc
+        raise DataError(f"{path} cannot be read: {exc}", hint=AGAIN) from exc
     rows = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -76,8 +82,7 @@ def read_table(path: Path) -> list[tuple[str, float, str]]:
             key, rating, text = line.rstrip("\r").split("\t")
             rows.append((f"sentence-{int(key):05d}", float(rating), text.strip()))
         except ValueError as exc:
-            hint = "remove its folder, and make the data again"
-            raise DataError(f"{path}, row {number}: expected number, rating and text by tabs: {exc}", hint=hint) from exc
+            raise DataError(f"{path}, row {number}: expected number, rating, text by tabs: {exc}", hint=AGAIN) from exc
         if not (math.isfinite(rows[-1][1]) and abs(rows[-1][1]) <= HIGHEST):
-            raise DataError(f"{path}, row {number}: rating {rating}; expected -{HIGHEST:g} to {HIGHEST:g}")
+            raise DataError(f"{path}, row {number}: rating {rating}; expected -{HIGHEST:g} to {HIGHEST:g}", hint=AGAIN)
     return rows

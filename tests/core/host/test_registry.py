@@ -24,7 +24,8 @@ ONE = (
     + """
 @hookimpl
 def register_datasets():
-    return [dataset("one/stars"), dataset("one/shared"), dataset("one/folder", takes_path=True)]
+    return [dataset("one/stars"), dataset("one/shared"), dataset("one/folder", takes_path=True),
+            dataset("one/sky", may_take_path=True), dataset("one/maps", make="one:build")]
 
 @hookimpl
 def register_inputs():
