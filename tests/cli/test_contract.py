@@ -41,6 +41,7 @@ def test_a_verb_has_its_promised_flags(verb):
 
 GROUPS = {
     "augmentations": {"show": {"--samples", "--views", "--seed", "--image-size", "--out"}},
+    "datasets": {"make": {"--out", "--from", "--json"}},
     "weights": {"list": {"--json"}, "get": {"--json"}, "verify": {"--json"}},
     "cache": {
         "list": {"--json"},

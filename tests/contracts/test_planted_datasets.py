@@ -261,7 +261,9 @@ def test_a_bug_in_a_dataset_is_told_by_what_asserts_it(garden, bug):
 
 
 def test_a_reference_given_to_a_dataset_that_takes_none_has_to_be_refused(garden):
-    plant(garden, ("    if request.reference is None and request.made is None:\n        return made(", "    return made("))
+    plant(
+        garden, ("    if request.reference is None and request.made is None:\n        return made(", "    return made(")
+    )
     assert_fails_only(named(DatasetOpened, "planted/inside"), {ABSENT: "the absent path .* is accepted"})
 
 

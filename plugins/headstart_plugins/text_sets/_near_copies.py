@@ -20,7 +20,6 @@ SIMILAR = 0.7
 RUN = 3
 """Words of a run."""
 BANDS, ROWS = 32, 4
-PRIME = np.uint64((1 << 61) - 1)
 SINGULAR = re.compile(r"\S+@\S+|\S*://\S+|\S*\d\S*|_+")
 """What differs between copies of a mail: addresses, and whatever holds a digit."""
 WORD = re.compile(r"[^\W\d_]+")
@@ -58,9 +57,9 @@ def _runs(text: str) -> np.ndarray:
 def _candidates(runs: Sequence[np.ndarray]) -> Iterator[tuple[int, int]]:
     """Pairs that agree in a band, some more than once."""
     generator = np.random.default_rng(0)
-    factors = generator.integers(1, 1 << 29, BANDS * ROWS, dtype=np.uint64)  # times 32 bits: no overflow
-    offsets = generator.integers(0, 1 << 60, BANDS * ROWS, dtype=np.uint64)
-    minima = np.stack([((each[:, None] * factors + offsets) % PRIME).min(axis=0) for each in runs])
+    factors, offsets = generator.integers(0, 1 << 64, (2, BANDS * ROWS), dtype=np.uint64)
+    # Multiply-add-shift (Dietzfelbinger 1996) of 32 bits: that products wrap around is what mixes them.
+    minima = np.stack([(each[:, None] * factors + offsets >> np.uint64(32)).min(axis=0) for each in runs])
     for start in range(0, BANDS * ROWS, ROWS):
         buckets: defaultdict[bytes, list[int]] = defaultdict(list)
         for number, row in enumerate(minima[:, start : start + ROWS]):
