@@ -80,20 +80,11 @@ def _packed(published: PublishedFile, folder: Path) -> Path:
     if npm is None:
         raise UsageError(
             f"npm is not on this machine, which brings {published}",
-            hint=f"install npm; or run `npm pack {published}` elsewhere and name the file that it writes",
+            hint=f"install npm; or run `npm pack {published}` elsewhere, and name the file that it writes: --from FILE",
         )
-    command = (
-        npm,
-        "pack",
-        str(published),
-        "--ignore-scripts",
-        "--loglevel",
-        "error",
-        "--fetch-retries",
-        "1",
-        "--pack-destination",
-    )
-    return _brought((*command, str(folder)), str(published), folder, suffix=".tgz")
+    quietly = ("--ignore-scripts", "--loglevel", "error", "--fetch-retries", "1")
+    command = (npm, "pack", str(published), *quietly, "--pack-destination", str(folder))
+    return _brought(command, str(published), folder, suffix=".tgz")
 
 
 def _brought(command: Sequence[str], wanted: str, folder: Path, *, suffix: str) -> Path:
@@ -107,6 +98,6 @@ def _brought(command: Sequence[str], wanted: str, folder: Path, *, suffix: str) 
         reason = said[0 if client == "npm" else -1] if said else f"exit status {done.returncode}"
         raise UsageError(
             f"{client} could not download {wanted}: {reason}",
-            hint="it needs a connection to the registry, or the file from a machine that has one",
+            hint="it needs a connection to the registry; or bring the file from a machine that has one: --from FILE",
         )
     return files[0]

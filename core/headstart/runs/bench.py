@@ -108,17 +108,14 @@ def _use(spec: BackboneSpec, registry: Registry, flags: Mapping[str, Any]) -> Ba
 
 def _data(registry: Registry, spec: BackboneSpec) -> DatasetSpec:
     offered: tuple[DatasetSpec, ...] = registry.specs("datasets")
-    for dataset in offered:
-        at_hand = dataset.make is None or stored_folder(dataset).is_dir()
-        if (
-            not dataset.takes_path
-            and at_hand
-            and any(dataset.medium in kind.reads and kind.produces == spec.takes for kind in registry.specs("inputs"))
-        ):
+    mediums = {medium for kind in registry.specs("inputs") if kind.produces == spec.takes for medium in kind.reads}
+    fitting = [dataset for dataset in offered if not dataset.takes_path and dataset.medium in mediums]
+    for dataset in fitting:
+        if dataset.make is None or stored_folder(dataset).is_dir():
             return dataset
     raise UsageError(
-        f"no installed dataset without a path gives samples for the tensors {spec.takes!r}: nothing to measure on",
-        hint="install a plugin that brings one",
+        f"no dataset without a path is here that gives samples for the tensors {spec.takes!r}: nothing to measure on",
+        hint=f"headstart datasets make {fitting[0].short_name}" if fitting else "install a plugin that brings one",
     )
 
 
