@@ -15,6 +15,9 @@ from pathlib import Path
 
 from headstart.errors import UsageError
 
+NPM_CODES = ("code ", "syscall ", "errno ")
+"""Begin the lines that npm writes before its reason."""
+
 
 @dataclass(frozen=True)
 class PublishedFile:
@@ -94,7 +97,7 @@ def _brought(command: Sequence[str], wanted: str, folder: Path, *, suffix: str) 
     if done.returncode != 0 or len(files) != 1:
         client = "npm" if suffix == ".tgz" else "pip"
         lines = [line.removeprefix("ERROR: ").removeprefix("npm error ") for line in done.stderr.splitlines()]
-        said = [line for line in lines if line.strip() and not line.startswith("code ")]  # which npm begins with
+        said = [line for line in lines if line.strip() and not line.startswith(NPM_CODES)]
         reason = said[0 if client == "npm" else -1] if said else f"exit status {done.returncode}"
         raise UsageError(
             f"{client} could not download {wanted}: {reason}",

@@ -122,6 +122,17 @@ def test_npms_own_reason_is_told(npm_registry, tmp_path):
         bring(PublishedFile("npm", "@few/words", "2.0.0", "0" * 128), empty(tmp_path))
 
 
+@NPM
+def test_a_registry_that_is_not_reached_is_named(npm_registry, tmp_path, monkeypatch):
+    monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9")
+    monkeypatch.setenv("npm_config_fetch_retry_mintimeout", "1")
+    with pytest.raises(
+        UsageError, match=r"npm could not download @few/words@1\.0\.0: .*http://127\.0\.0\.1:9"
+    ) as caught:
+        bring(npm_registry, empty(tmp_path))
+    assert "--from FILE" in caught.value.hint
+
+
 def test_without_npm_the_file_can_come_from_elsewhere(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     content = packed({"package/words.txt": "few"})
