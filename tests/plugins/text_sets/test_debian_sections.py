@@ -112,6 +112,7 @@ def test_without_apt_the_hint_says_how_to_bring_it(tmp_path, monkeypatch):
     assert "--from FILE" in caught.value.hint
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("apt-cache") is None, reason="apt-cache is not on this machine")
 def test_long_descriptions_come_from_the_translations_that_apt_has(tmp_path, monkeypatch):
     printed = subprocess.run(["apt-cache", "dumpavail"], capture_output=True, text=True, check=True).stdout

@@ -7,9 +7,9 @@ import pytest
 from headstart.data.made import stored_folder
 from headstart.errors import DataError
 from headstart.registry import load_registry
-from headstart.specs import DatasetRequest
+from headstart.specs import DatasetRequest, MakeRequest
 from headstart_plugins.text_sets import MovieOptions
-from headstart_plugins.text_sets._movies import FILE, build, sentences_of
+from headstart_plugins.text_sets._movies import FILE, build, make, sentences_of
 
 TABLE = "1\t2.5\tGood.\r\n2\t-0.5\tBad.\r\n3\t0.4\tSo so.\r\n4\t-3.9\tAwful; ''really''.\r\n"
 
@@ -71,12 +71,22 @@ def test_a_damaged_row_is_named(folder, row):
         opened(folder)
 
 
-def test_the_real_set_has_its_published_counts():
-    folder = stored_folder(load_registry().get("datasets", "text_sets/movie_sentences"))
-    if not folder.is_dir():
-        pytest.skip("movie_sentences is not made: headstart datasets make movie_sentences")
+def assert_published(folder):
     assert Counter(item.target for item in opened(folder).items) == {"negative": 5076, "positive": 4996}
     rated = opened(folder, target="rating").items
     assert len(rated) == 10605
     assert len({item.key for item in rated}) == 10605
     assert rated[2].payload == "Effective but too tepid biopic"
+
+
+def test_the_real_set_has_its_published_counts():
+    folder = stored_folder(load_registry().get("datasets", "text_sets/movie_sentences"))
+    if not folder.is_dir():
+        pytest.skip("movie_sentences is not made: headstart datasets make movie_sentences")
+    assert_published(folder)
+
+
+@pytest.mark.slow
+def test_the_real_set_is_made_by_pip(tmp_path):
+    make(MakeRequest(tmp_path))
+    assert_published(tmp_path)
