@@ -93,3 +93,9 @@ def test_a_name_still_shows_one_dataset_with_flags_on_either_side(headstart):
     for arguments in (("digits", "--json"), ("--json", "digits")):
         code, out, _ = headstart("datasets", *arguments)
         assert (code, json.loads(out)["name"]) == (0, "digits/digits")
+
+
+def test_one_that_has_to_be_made_says_by_what(headstart):
+    code, out, _ = headstart("datasets", "movie_sentences")
+    assert code == 0
+    assert "made by: headstart datasets make movie_sentences\n" in out
