@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Rows = list[dict[str, Any]]
 ORIGINS = ("PackageFile", "RemoteFile", "LocalFile", "FetchedFile")
 """What a weights file can come from: told apart in JSON by their names."""
-INTERNAL = ("name", "summary", "api", "options", "build")
+INTERNAL = ("name", "summary", "api", "options", "build", "make")
 """Fields of a spec that are shown elsewhere or mean nothing to a user."""
 SHOWN_APART = (
     *("stages", "features", "weights", "preprocess", "refuses", "tiny", "tiny_size", "version", "given"),
@@ -66,6 +66,8 @@ def show_details(registry: Registry, spec: Spec, *, skip: tuple[str, ...] = ()) 
     for name, value in described.items():
         if name not in (*INTERNAL, "plugin", "changes", *skip) and cell(value) != "-":
             print_text(f"{name.replace('_', ' ')}: {cell(value)}")
+    if described.get("make"):
+        print_text(f"made by: headstart datasets make {spec.short_name}")
     if changes := described.get("changes"):
         print_text()
         print_table(("change that augmentations may draw", "what it does"), list(changes.items()))

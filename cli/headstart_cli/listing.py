@@ -1,4 +1,5 @@
-"""headstart backbones, datasets, ...: what is on offer, everything about one, and augmentations as a picture."""
+"""headstart backbones, datasets, ...: what is on offer, everything about one, augmentations as a picture, and datasets
+made."""
 
 from __future__ import annotations
 
@@ -11,10 +12,8 @@ from typer.core import TyperGroup
 
 from headstart_cli import completion
 from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins, Sets, registry_without
-from headstart_cli.output import print_json, print_rows, print_text, say
+from headstart_cli.output import message_console, print_json, print_rows, print_text, say
 from headstart_cli.recipe_flags import ImageSize, InputFlags, TakesInputFlags, flags_of
-
-SHOW = "show"
 
 
 def _argument(kind: str, *more: str) -> Any:
@@ -62,7 +61,6 @@ def backbones(
 
 
 LISTED = {
-    "datasets": "List sources of data.",
     "inputs": "List input kinds.",
     "strategies": "List plans of training phases.",
     "targets": "List kinds of targets.",
@@ -91,7 +89,7 @@ class _Offers(TyperGroup):
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # Typer's own
         """The first word is a verb where it is one, and else the name of an offer."""
-        is_verb = args[:1] == [SHOW]
+        is_verb = bool(args) and args[0] in self.commands
         ctx.allow_interspersed_args = not is_verb
         return super().parse_args(ctx, ["", *args] if is_verb else args)
 
@@ -102,7 +100,7 @@ augmentations_app = typer.Typer(cls=_Offers)
 @augmentations_app.callback(invoke_without_command=True)
 def augmentations(
     context: typer.Context,
-    name: Annotated[str | None, _argument("augmentations", SHOW)] = None,
+    name: Annotated[str | None, _argument("augmentations", "show")] = None,
     as_json: AsJson = False,
     disable_plugin: DisablePlugins = None,
     debug: Debug = False,
@@ -112,7 +110,7 @@ def augmentations(
         show("augmentations", name, as_json, disable_plugin)
 
 
-@augmentations_app.command(SHOW, cls=TakesInputFlags)
+@augmentations_app.command("show", cls=TakesInputFlags)
 def contact_sheet(
     data: Annotated[
         str,
@@ -156,6 +154,60 @@ def contact_sheet(
     for warning in warnings:
         say(warning)
     print_text(str(path))
+
+
+datasets_app = typer.Typer(cls=_Offers)
+
+
+@datasets_app.callback(invoke_without_command=True)
+def datasets(
+    context: typer.Context,
+    name: Annotated[str | None, _argument("datasets", "make")] = None,
+    as_json: AsJson = False,
+    disable_plugin: DisablePlugins = None,
+    debug: Debug = False,
+) -> None:
+    """List sources of data; with NAME: everything about one."""
+    if context.invoked_subcommand is None:
+        show("datasets", name, as_json, disable_plugin)
+
+
+@datasets_app.command("make")
+def make(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="A dataset that has to be made.",
+            show_default=False,
+            autocompletion=completion.offers("datasets"),
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="A new folder. Default: in the local store, HEADSTART_HOME."),
+    ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="FILE", help="The file that it is made from, where it need not be brought."),
+    ] = None,
+    as_json: AsJson = False,
+    disable_plugin: DisablePlugins = None,
+    debug: Debug = False,
+) -> None:
+    """Bring or draw the data of a dataset, once; print where it is."""
+    from headstart.data.made import make_dataset
+
+    registry = registry_without(disable_plugin)
+    spec = registry.get("datasets", name)
+    with message_console().status(f"making {spec.name}"):
+        folder, is_new = make_dataset(spec, registry, out=out, source=source)
+    written = spec.short_name if out is None else f"{spec.short_name}:{out}"
+    if as_json:
+        print_json({"name": spec.name, "folder": str(folder), "made": is_new, "data": written})
+        return
+    say(f"{spec.name} is made: use it as {written}" if is_new else f"{spec.name} is made already; nothing changed")
+    print_text(str(folder))
 
 
 def show(kind: str, name: str | None, as_json: bool, disable: list[str] | None) -> None:

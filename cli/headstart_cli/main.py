@@ -43,6 +43,7 @@ TAKE_INPUT_FLAGS = ("fit", "pretrain", "lr", "bench", "backbones")
 
 GROUPS = (
     ("augmentations", "headstart_cli.listing:augmentations_app"),
+    ("datasets", "headstart_cli.listing:datasets_app"),
     ("weights", "headstart_cli.weights:app"),
     ("cache", "headstart_cli.cache:app"),
 )

@@ -15,6 +15,7 @@ from headstart.artefact import Artefact
 from headstart.atomic import explained, make_folders, write_file
 from headstart.backend import activate, choose_backend, installed_backends
 from headstart.data.checks import raise_errors, skipped_findings
+from headstart.data.made import made_folder
 from headstart.data.split_file import SPLITS, SplitRow, read_split
 from headstart.data.targets import build_target_kind, other_kind
 from headstart.documents import plain, read_object
@@ -257,7 +258,7 @@ class Run(Shown):
         if path.is_dir() and opens.spec.medium not in self.artefact.blueprint.input.reads:
             return None
         options = self._opening(str(path), sets).options["dataset"]
-        request = DatasetRequest(str(path), options, labelled=False)
+        request = DatasetRequest(str(path), options, labelled=False, made=made_folder(opens.spec, str(path)))
         records: Records = self.registry.load_target(opens.spec, opens.spec.build)(request)
         self._verify_medium(records, str(path))
         return records

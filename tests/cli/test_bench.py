@@ -46,6 +46,14 @@ def test_an_unknown_backbone_is_a_usage_error(headstart):
     assert "no/such" in done.stderr
 
 
+def test_where_all_data_for_a_backbone_has_to_be_made_first_that_is_what_is_said(headstart, tmp_path):
+    done = headstart("bench", "hf_text/all_minilm_l6", "--backend", "torch", HEADSTART_HOME=str(tmp_path))
+
+    assert done.returncode == 2
+    assert "nothing to measure on" in done.stderr
+    assert "hint: headstart datasets make debian_sections" in done.stderr
+
+
 def test_a_flag_of_another_input_kind_is_a_usage_error(small_registry):
     from headstart.errors import UsageError
     from headstart.runs.bench import bench

@@ -49,6 +49,7 @@ def test_pretrain_has_the_flags_of_fit_and_no_others():
 
 GROUPS = {
     "augmentations": {"show": {"--samples", "--views", "--seed", "--image-size", "--out"}},
+    "datasets": {"make": {"--out", "--from", "--json"}},
     "weights": {"list": {"--json"}, "get": {"--json"}, "verify": {"--json"}},
     "cache": {
         "list": {"--json"},

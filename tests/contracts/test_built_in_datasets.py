@@ -1,7 +1,9 @@
 """The contract of datasets over every built-in one. Each needs a sample of its own, so each has a class by hand."""
 
 import gzip
+import json
 import shutil
+import string
 import struct
 
 import numpy as np
@@ -95,6 +97,60 @@ class TestManifest(DatasetContract):
         lines = [f"photos/{name}/{number}.png,{name},{number}" for name in ("cat", "dog") for number in range(5)]
         (folder / "table.csv").write_text("\n".join(["path,label,group", *lines]) + "\n", encoding="utf-8")
         return folder / "table.csv"
+
+
+class TextSetContract(DatasetContract):
+    """Texts are read by the tokenizer of some weights; this one knows letters and digits alone."""
+
+    requires = ("tokenizers",)
+
+    def assets(self, folder):
+        signs = string.ascii_lowercase + string.digits
+        words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *signs, *(f"##{sign}" for sign in signs)]
+        (folder / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
+        return {"vocab.txt": folder / "vocab.txt"}
+
+
+class TestMovieSentences(TextSetContract):
+    name = "text_sets/movie_sentences"
+
+    def reference(self, folder):
+        rated = enumerate([2.0, -1.5, 0.2, 3.5, -0.5, 1.0, -2.5, 0.5], start=1)
+        rows = [f"{number}\t{rating}\tSentence number {number} of a review." for number, rating in rated]
+        (folder / "movieReviewSnippets_GroundTruth.txt").write_text("\r\n".join(rows), encoding="utf-8", newline="")
+        return folder
+
+
+class TestDebianSections(TextSetContract):
+    name = "text_sets/debian_sections"
+    options = {"sections": ["games", "perl"]}
+
+    def source(self, folder):
+        stanzas = [
+            f"Package: {section}-{number}\nSection: {section}\nDescription: what number {number} of {section} does\n"
+            for section in ("games", "perl", "net")
+            for number in range(6)
+        ]
+        (folder / "available.txt").write_text("\n".join(stanzas), encoding="utf-8")
+        return folder / "available.txt"
+
+
+class TestSpamAssassin(TextSetContract):
+    name = "text_sets/spam_assassin"
+
+    def reference(self, folder):
+        mails = [
+            {
+                "key": f"{side}-1/{number}",
+                "text": f"{side} mail {number}",
+                "group": f"{side}-1/0" if number < 2 else None,
+            }
+            for side in ("easy-ham", "spam")
+            for number in range(8)
+        ]
+        lines = [json.dumps(mail) + "\n" for mail in mails]
+        (folder / "mails.jsonl").write_text("".join(lines), encoding="utf-8")
+        return folder
 
 
 def test_every_built_in_dataset_has_its_contract():

@@ -28,7 +28,8 @@ def spec(name, **changes):
 
 @hookimpl
 def register_datasets():
-    return [spec("planted/it", takes_path=True), spec("planted/inside", takes_path=False)]
+    made = spec("planted/made", takes_path=False, make="planted_build:make")
+    return [spec("planted/it", takes_path=True), spec("planted/inside", takes_path=False), made]
 '''
 
 BUILD = '''
@@ -45,14 +46,19 @@ COUNTER = itertools.count(1)
 
 def build(request):
     """One record a file, `folder`/class-number.npy; or twelve made ones."""
-    if request.reference is None:
+    if request.reference is None and request.made is None:
         return made(request.options)
-    folder = Path(request.reference)
+    folder = request.made or Path(request.reference)
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder")
     files = sorted(folder.glob("*" + request.options.suffix))
     items = [record(file) for file in files]
     return Records(medium="image", items=tuple(items), symmetries=frozenset(), skipped=(), tolerances=request.options)
+
+def make(request):
+    """A file of each of the arrays in the one given."""
+    for number, array in enumerate(np.load(request.source)):
+        np.save(request.folder / f"{'ab'[number % 2]}-{number:02d}.npy", array)
 
 def record(file):
     return Record(key=file.stem, payload=np.load(file), target=file.stem.partition("-")[0])
@@ -73,6 +79,13 @@ def write_arrays(self, folder):
     return folder
 
 
+def write_source(self, folder):
+    import numpy as np
+
+    np.save(folder / "all.npy", np.random.default_rng(0).integers(0, 256, (12, 10, 10), np.uint8))
+    return folder / "all.npy"
+
+
 SOUND = "test_its_records_are_sound"
 LEARNED = "test_its_targets_can_be_learned"
 READ = "test_its_payloads_can_be_read"
@@ -82,6 +95,7 @@ SPLIT = "test_headstart_can_split_it"
 ABSENT = "test_a_reference_that_leads_nowhere_is_refused"
 UNTOUCHED = "test_opening_it_changes_nothing_on_disk"
 TOLERANCES = "test_its_tolerances_are_what_its_options_say"
+MADE_TWICE = "test_made_twice_it_is_the_same_data"
 OPENING = (SOUND, LEARNED, READ, TWICE, DISJOINT, SPLIT, UNTOUCHED, TOLERANCES)
 """What needs records."""
 
@@ -247,7 +261,9 @@ def test_a_bug_in_a_dataset_is_told_by_what_asserts_it(garden, bug):
 
 
 def test_a_reference_given_to_a_dataset_that_takes_none_has_to_be_refused(garden):
-    plant(garden, ("    if request.reference is None:\n        return made(", "    return made("))
+    plant(
+        garden, ("    if request.reference is None and request.made is None:\n        return made(", "    return made(")
+    )
     assert_fails_only(named(DatasetOpened, "planted/inside"), {ABSENT: "the absent path .* is accepted"})
 
 
@@ -255,6 +271,49 @@ def test_a_dataset_of_files_without_a_sample_is_told_what_to_write(garden):
     plant(garden)
     expected = r"there is none to open\. Write `reference\(self, folder\)` in TestPlanted"
     assert_fails_only(named(DatasetOpened), dict.fromkeys((*OPENING, ABSENT), expected))
+
+
+def test_a_sound_dataset_that_has_to_be_made_passes(garden):
+    plant(garden)
+    assert failures(named(DatasetOpened, "planted/made", source=write_source)) == {}
+
+
+MAKING_BUGS = {
+    # name: ((old, new) in the build module, {test that must fail: why})
+    "what counts": (
+        ("np.save(request.folder / f\"{'ab'[number % 2]}-{number:02d}.npy\", array)",
+         "np.save(request.folder / f\"{'ab'[number % 2]}-{next(COUNTER):02d}.npy\", array)"),
+        {MADE_TWICE: r"made twice from the same file it differs in a-13\.npy"},
+    ),
+    "a log in the working directory of making": (
+        ("    for number, array in enumerate(np.load(request.source)):",
+         "    Path('log.txt').write_text('made')\n    for number, array in enumerate(np.load(request.source)):"),
+        {MADE_TWICE: "making it writes into the working directory: log.txt"},
+    ),
+    "making that fails": (
+        ("np.load(request.source)", "np.load(request.sauce)"),
+        dict.fromkeys((*OPENING, ABSENT, MADE_TWICE), "making it raises AttributeError.*Correct the make target"),
+    ),
+    "making that writes nothing": (
+        ("np.load(request.source)", "()"),
+        dict.fromkeys((*OPENING, ABSENT, MADE_TWICE), "planted_build:make wrote nothing"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("bug", MAKING_BUGS)
+def test_a_bug_in_making_a_dataset_is_told_by_what_asserts_it(garden, bug):
+    edit, expected = MAKING_BUGS[bug]
+    plant(garden, edit)
+    assert_fails_only(named(DatasetOpened, "planted/made", source=write_source), expected)
+
+
+def test_a_dataset_that_has_to_be_made_is_skipped_without_anything_to_make_it_from(garden):
+    plant(garden)
+    contract = named(DatasetOpened, "planted/made")
+    assert failures(contract) == {}
+    with pytest.raises(SkipTest, match=r"no file to make it from: write `source\(self, folder\)` in TestPlanted"):
+        getattr(contract(), SOUND)()
 
 
 def test_options_that_the_dataset_does_not_take_are_told(garden):

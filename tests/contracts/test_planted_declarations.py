@@ -278,6 +278,11 @@ def test_a_bug_in_a_backbones_spec_is_told_by_what_asserts_it(garden, bug):
 
 
 OTHER_BUGS = {
+    "a make target that is not there": (
+        DatasetDeclared,
+        ("takes_path=True", 'takes_path=False, make="planted_build:mak"'),
+        {"test_its_targets_exist": "make is 'planted_build:mak', but the module planted_build has no 'mak'"},
+    ),
     "licence of data empty": (
         DatasetDeclared,
         ("takes_path=True", 'takes_path=True, licence=""'),

@@ -191,6 +191,11 @@ BROKEN = {
         SOUND.replace('photos")', 'photos", takes_path="no")'),
         "takes_path must be bool, not 'no'",
     ),
+    "a make that is no target": (SOUND.replace('photos")', 'photos", make="make")'), "make must be 'module:function'"),
+    "a path for what is made": (
+        SOUND.replace('photos")', 'photos", takes_path=True, make="m:make")'),
+        "takes_path and make exclude each other",
+    ),
     "a build that is no target": (SOUND.replace('photos")', 'photos", build=print)'), "build must be"),
     "a subclass of a spec": (
         HEADER

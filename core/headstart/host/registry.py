@@ -168,7 +168,7 @@ class Registry(Shown):
         kind, colon, rest = ref.partition(":")
         if colon and not named:
             spec = self.get("datasets", kind)
-            if not spec.takes_path:
+            if not spec.opens_paths:
                 raise UsageError(f"{spec.name} opens no path, received {rest!r}", hint=f"write {kind}")
             _require_written(rest, f"path after {kind}:")
             return ResolvedDataset(spec, str(Path(rest).expanduser()) if rest.startswith("~") else rest)

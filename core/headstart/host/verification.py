@@ -140,6 +140,14 @@ def _weights_problems(weights: WeightsSpec) -> Iterable[str]:
         yield from (f"head: {problem}" for problem in problems)
 
 
+def _dataset_problems(spec: DatasetSpec) -> Iterable[str]:
+    if spec.make is None:
+        return
+    yield from _value_problems(spec, targets=("make",))
+    if spec.takes_path:
+        yield "takes_path and make exclude each other: what is made is opened by its name alone"
+
+
 def _input_problems(spec: InputSpec) -> Iterable[str]:
     if not spec.reads or not all(medium.strip() for medium in (*spec.reads, spec.produces)):
         yield 'reads and produces must name something, such as ("image",) and "image"'
@@ -198,7 +206,7 @@ class Kind(NamedTuple):
 
 KINDS: Mapping[str, Kind] = {
     "backbones": Kind(BackboneSpec, ("name", "takes", "parameters", "summary"), _backbone_problems),
-    "datasets": Kind(DatasetSpec, ("name", "medium", "takes_path", "summary")),
+    "datasets": Kind(DatasetSpec, ("name", "medium", "takes_path", "summary"), _dataset_problems),
     "inputs": Kind(InputSpec, ("name", "reads", "produces", "summary"), _input_problems),
     "augmentations": Kind(AugmentationSpec, ("name", "draws", "summary")),
     "strategies": Kind(StrategySpec, ("name", "default", "summary")),

@@ -125,7 +125,7 @@ def _settings(registry: Registry) -> Iterator[str]:
     for name, setting in SETTINGS.items():
         yield f"# {setting.help}"
         if name == "data" and (
-            data := next((spec.name for spec in registry.specs("datasets") if not spec.takes_path), None)
+            data := next((each.name for each in registry.specs("datasets") if not (each.takes_path or each.make)), None)
         ):
             yield _line(name, data)
         else:

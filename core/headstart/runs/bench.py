@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.backend import activate, announce, choose_backend
+from headstart.data.made import made_folder, stored_folder
 from headstart.engine.features.export import Exporters
 from headstart.engine.network.blueprint import BackboneUse
 from headstart.errors import EngineRefusal, MissingWeightsError, UsageError
@@ -64,7 +65,8 @@ def bench(
     from headstart.data.targets import build_target_kind, find_targets
 
     with tempfile.TemporaryDirectory() as folder, Exporters(registry) as exporters:
-        records = registry.load_target(dataset, dataset.build)(DatasetRequest(None, dataset.options()))
+        request = DatasetRequest(None, dataset.options(), made=made_folder(dataset, None))
+        records = registry.load_target(dataset, dataset.build)(request)
         kind = use.blueprint(registry).kind(registry)
         targets = build_target_kind(registry, find_targets(records, registry).spec.name)
         store = ArrayStore(scratch=Path(folder))
@@ -106,14 +108,14 @@ def _use(spec: BackboneSpec, registry: Registry, flags: Mapping[str, Any]) -> Ba
 
 def _data(registry: Registry, spec: BackboneSpec) -> DatasetSpec:
     offered: tuple[DatasetSpec, ...] = registry.specs("datasets")
-    for dataset in offered:
-        if not dataset.takes_path and any(
-            dataset.medium in kind.reads and kind.produces == spec.takes for kind in registry.specs("inputs")
-        ):
+    mediums = {medium for kind in registry.specs("inputs") if kind.produces == spec.takes for medium in kind.reads}
+    fitting = [dataset for dataset in offered if not dataset.takes_path and dataset.medium in mediums]
+    for dataset in fitting:
+        if dataset.make is None or stored_folder(dataset).is_dir():
             return dataset
     raise UsageError(
-        f"no installed dataset without a path gives samples for the tensors {spec.takes!r}: nothing to measure on",
-        hint="install a plugin that brings one",
+        f"no dataset without a path is here that gives samples for the tensors {spec.takes!r}: nothing to measure on",
+        hint=f"headstart datasets make {fitting[0].short_name}" if fitting else "install a plugin that brings one",
     )
 
 

@@ -21,6 +21,7 @@ from headstart.cache import open_cache
 from headstart.data.array_store import ArrayStore, encode_targets
 from headstart.data.checks import raise_errors
 from headstart.data.facts import Picked
+from headstart.data.made import made_folder
 from headstart.data.prepared import PreparedData, PrepareOptions, examine, prepare
 from headstart.data.reading import OnProgress
 from headstart.data.targets import build_target_kind, other_kind
@@ -149,8 +150,10 @@ def open_records(resolved: ResolvedRecipe, registry: Registry) -> Records:
     """The dataset's records."""
     kinds = [(kind.name, kind.columns) for kind in registry.specs("targets")]
     columns = {column: (name, holds) for name, each in kinds for column, holds in each.items()}
-    request = DatasetRequest(resolved.reference, resolved.options["dataset"], target_columns=columns)
-    records: Records = registry.load_target(resolved.dataset, resolved.dataset.build)(request)
+    dataset, reference = resolved.dataset, resolved.reference
+    made = made_folder(dataset, reference)
+    request = DatasetRequest(reference, resolved.options["dataset"], target_columns=columns, made=made)
+    records: Records = registry.load_target(dataset, dataset.build)(request)
     return records
 
 

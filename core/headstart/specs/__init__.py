@@ -39,9 +39,11 @@ from headstart.specs.backbones import (
 from headstart.specs.base import API, AUTO, BACKENDS, Batch, Spec
 from headstart.specs.datasets import (
     DatasetBuild,
+    DatasetMake,
     DatasetRequest,
     DatasetSpec,
     Finding,
+    MakeRequest,
     Record,
     Records,
     Skipped,
@@ -164,6 +166,7 @@ __all__ = [
     "Change",
     "Compiled",
     "DatasetBuild",
+    "DatasetMake",
     "DatasetRequest",
     "DatasetSpec",
     "Drawn",
@@ -200,6 +203,7 @@ __all__ = [
     "LoweringBuild",
     "LoweringSpec",
     "LowersItself",
+    "MakeRequest",
     "Mix",
     "MixesSamples",
     "MixesTargets",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from headstart.options import option
@@ -116,12 +117,14 @@ class DatasetRequest:
 
     `labelled` is False where records are wanted for an answer: then they need no target. `target_columns` are what
     columns of tables mean to the installed kinds of targets: (kind, "text" or "file") by column, see TargetSpec.
+    `made` is the folder of what the spec's `make` target has written, which is there; None where it has no such target.
     """
 
     reference: str | None
     options: Any
     labelled: bool = True
     target_columns: Mapping[str, tuple[str, Literal["text", "file"]]] = field(default_factory=dict)
+    made: Path | None = None
 
 
 class DatasetBuild(Protocol):
@@ -131,14 +134,44 @@ class DatasetBuild(Protocol):
         """See the class."""
 
 
+@dataclass(frozen=True)
+class MakeRequest:
+    """What a dataset's data is made in and from: an empty `folder`, and the file that it is made from where the user
+    has it already, or None: then it is brought, or drawn."""
+
+    folder: Path
+    source: Path | None = None
+
+
+class DatasetMake(Protocol):
+    """Make target of a DatasetSpec: writes all data that its build target reads into `request.folder`, the same files
+    each time.
+
+    Raises UsageError where what it needs cannot be had, or `request.source` is not that.
+    """
+
+    def __call__(self, request: MakeRequest) -> None:
+        """See the class."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DatasetSpec(Spec):
     """A source of records. `build` is a DatasetBuild; `takes_path` says whether it needs a path or reference.
 
+    One that needs none may be given one where `may_take_path` says so: its data from another place.
     `medium` is that of its records, or None where it is known only once they are opened.
+    `make`, a DatasetMake, is named where the data has to be brought or drawn before it can be opened: it is written
+    once, into the local store or a folder of the user's, which then is the path that such a dataset may be given.
     """
 
     build: str
     medium: str | None
     takes_path: bool
+    may_take_path: bool = False
+    make: str | None = None
     licence: str = "the user's own"
+
+    @property
+    def opens_paths(self) -> bool:
+        """Whether users may write a path after the name."""
+        return self.takes_path or self.may_take_path or self.make is not None

@@ -12,6 +12,7 @@ from typing import Any
 from unittest import SkipTest
 
 from headstart.data.checks import errors_among, given_split_findings
+from headstart.data.made import made_folder, make_dataset
 from headstart.data.split import make_split
 from headstart.data.split_file import SPLITS, SplitRow
 from headstart.data.targets import build_target_kind, find_targets, rarest
@@ -44,6 +45,12 @@ class DatasetDeclared(Declared):
         """The kind reads its payloads."""
         self._input_spec()
 
+    def _targets(self) -> Iterator[tuple[str, str]]:
+        """Where the data is made first, the target that makes it too."""
+        yield from super()._targets()
+        if self.spec.make is not None:
+            yield "make", self.spec.make
+
 
 @dataclass(frozen=True)
 class Opened:
@@ -63,15 +70,21 @@ class Sample:
 
 class DatasetOpened(WithInputKind):
     """Opens the sample of `reference`, or the dataset itself; needs no backend. A dataset that opens a path writes a
-    sample in `reference`."""
+    sample in `reference`, and one whose data has to be made writes one there or gives a `source` to make it from."""
 
     _kind = "datasets"
 
     def reference(self, folder: Path) -> str | Path | None:
-        """What to open: None, or the path of a small sample that this writes below `folder`, which is empty.
+        """What to open: None, or the path of a small sample that this writes below `folder`, which is empty; for a
+        dataset that has to be made, the folder of what was made.
 
         A few samples of two classes or more are enough. Must write the same ones each time.
         """
+        return None
+
+    def source(self, folder: Path) -> Path | None:
+        """A small file that its data can be made from, written below `folder`, which is empty, as `headstart datasets
+        make NAME --from FILE` takes it; None where making it is not tried."""
         return None
 
     def missing(self) -> str | None:
@@ -115,6 +128,19 @@ class DatasetOpened(WithInputKind):
             "It must depend on nothing but its path.",
         )
         self._require(fresh.reply == _summary(records), "another process finds other records, or another order", ORDER)
+
+    def test_made_twice_it_is_the_same_data(self) -> None:
+        """From the same file the same files, to the bit; it writes into the folder that it is given, and nowhere
+        else."""
+        if self.spec.make is None:
+            return
+        self._sample()
+        with own_place() as place:
+            first, second = (_contents(self._made_below(place / name)) for name in ("first", "second"))
+            left = [path.name for path in place.iterdir() if path.name not in ("first", "second")]
+        odd = sorted(name for name in first.keys() | second.keys() if first.get(name) != second.get(name))
+        self._require_none(odd, "made twice from the same file it differs in {odd}", ORDER)
+        self._require_none(left, "making it writes into the working directory: {odd}", "Write into `request.folder`.")
 
     def test_its_tolerances_are_what_its_options_say(self) -> None:
         """Where its options are Tolerances, what a user sets reaches the core; else its records have none."""
@@ -177,7 +203,7 @@ class DatasetOpened(WithInputKind):
         self._require_none(self._opened().left, "opening it writes into the working directory: {odd}", WRITES)
         for item in self._chosen():
             _reading_problem(item, self._input_kind())
-        odd = _changes(self._sample().files, _tree_of(self._place()))
+        odd = _changes(self._sample().files, _tree_of(self._folder("data")))
         self._require_none(odd, "opening it changes the data: {odd}", WRITES)
 
     @shared
@@ -186,13 +212,16 @@ class DatasetOpened(WithInputKind):
         self._skip_without_requirements()
         if reason := self.missing():
             raise SkipTest(f"{self.name}: {reason}")
-        found = self.reference(self._place())
+        place = self._folder("data")
+        found = self.reference(place)
+        if found is None and self.spec.make is not None:
+            found = self._made_below(place)
         self._require(
             found is not None or not self.spec.takes_path,
             "it opens a path, and there is none to open",
             f"Write `reference(self, folder)` in {self._title}: it makes a small sample and returns its path.",
         )
-        return Sample(None if found is None else os.fspath(found), _tree_of(self._place()))
+        return Sample(None if found is None else os.fspath(found), _tree_of(place))
 
     def _records(self) -> Records:
         """The records of the sample. Skips where they are not sound: one test is about that."""
@@ -222,7 +251,8 @@ class DatasetOpened(WithInputKind):
         """Call the build target in an empty working directory, with the chosen options or these; what it raises comes
         out."""
         target = self._load(self.spec.build)
-        request = DatasetRequest(reference, options or self._chosen_options())
+        made = made_folder(self.spec, reference)
+        request = DatasetRequest(reference, options or self._chosen_options(), made=made)
         with own_place() as place:
             records = target(request)
             left = tuple(_tree_of(place))
@@ -232,6 +262,18 @@ class DatasetOpened(WithInputKind):
             "Return headstart.specs.Records.",
         )
         return Opened(records, left)
+
+    def _made_below(self, folder: Path) -> Path:
+        """What is made of `source`, in a new folder below `folder`. Skips where there is no source."""
+        place = folder / "from"
+        place.mkdir(parents=True)
+        source = self.source(place)
+        if source is None:
+            raise SkipTest(f"{self.name}: no file to make it from: write `source(self, folder)` in {self._title}")
+        target = folder / "made"
+        with self._raising("making it", "Correct the make target."):
+            make_dataset(self.spec, self.registry, out=target, source=source)
+        return target
 
     def _labelled(self) -> list[Record]:
         return [item for item in self._records().items if item.target is not None]
@@ -365,6 +407,11 @@ def _tree_of(root: Path) -> dict[str, str]:
         for path in sorted(root.rglob("*"))
         if path.is_symlink() or path.is_file()
     }
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    """{path below `folder`: content} of every file."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:

@@ -74,10 +74,6 @@ class InputKindSubject(WithInputKind):
         """Payloads that it reads, two different ones at least; files are written below `folder`, which is empty."""
         return ()
 
-    def assets(self, folder: Path) -> Mapping[str, Path]:
-        """The files that it is built from, by name, such as a small vocabulary; written into `folder`."""
-        return {}
-
     def _kind_spec(self) -> InputSpec:
         return cast("InputSpec", self.spec)
 
@@ -91,15 +87,6 @@ class InputKindSubject(WithInputKind):
         change = f"Correct the build target, or set `preprocess`, `options` or `assets` in {self._title}."
         made = self._made(InputRequest(preprocess, options, assets), f"building it from {dict(preprocess)}", change)
         return cast("InputKind", made)
-
-    def _folder(self, name: str) -> Path:
-        folder = self._place() / name
-        folder.mkdir(exist_ok=True)
-        return folder
-
-    @shared
-    def _assets(self) -> Mapping[str, Path]:
-        return self.assets(self._folder("assets"))
 
     @shared
     def _payloads(self) -> Sequence[Any]:

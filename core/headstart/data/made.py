@@ -1,0 +1,67 @@
+"""Datasets whose data is brought or drawn first: made once, in the local store or where the user says, and found there
+again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from headstart.atomic import write_directory
+from headstart.backend import store_root
+from headstart.errors import HeadstartError, UsageError
+from headstart.host.registry import Registry
+from headstart.specs import DatasetMake, DatasetSpec, MakeRequest
+
+FOR_STORE = "free some space, or choose another folder with --out or HEADSTART_HOME"
+
+
+def stored_folder(spec: DatasetSpec) -> Path:
+    """Where the store keeps what a dataset is made of, whether it is there or not."""
+    return store_root().joinpath("datasets", *spec.name.split("/"))
+
+
+def made_folder(spec: DatasetSpec, reference: str | None) -> Path | None:
+    """The folder with what was made of a dataset: that of `reference`, else the store's; None where it is not one that
+    has to be made. Raises UsageError where it is not there."""
+    if spec.make is None:
+        return None
+    verb = f"headstart datasets make {spec.short_name}"
+    folder = stored_folder(spec) if reference is None else Path(reference).expanduser()
+    if folder.is_dir():
+        return folder
+    if reference is None:
+        raise UsageError(f"{spec.short_name} is not on this machine", hint=verb)
+    raise UsageError(f"{folder}: no such folder", hint=f"{verb} --out {folder}")
+
+
+def make_dataset(
+    spec: DatasetSpec, registry: Registry, *, out: Path | None = None, source: Path | None = None
+) -> tuple[Path, bool]:
+    """Make a dataset in the folder `out`, by default in the store, from the file `source` where that is given: whole,
+    or not at all. The folder, and whether it was made now: one that is made already stays as it is.
+
+    Raises UsageError for a dataset that need not be made, or an `out` that is there, and what its plugin raises;
+    HeadstartError where it cannot be written.
+    """
+    if spec.make is None:
+        raise UsageError(f"{spec.name} needs no making", hint="use it as it is; `headstart datasets NAME` shows how")
+    target = stored_folder(spec) if out is None else out.expanduser()
+    if out is None and target.is_dir():
+        return target, False
+    if target.exists():
+        raise UsageError(
+            f"{target} is there already", hint=f"name a new folder, or open it as {spec.short_name}:{target}"
+        )
+    make: DatasetMake = registry.load_target(spec, spec.make)
+
+    def fill(folder: Path) -> None:
+        make(MakeRequest(folder, source))
+        if not any(folder.iterdir()):
+            raise registry.failure(spec, f"{spec.make} wrote nothing")
+
+    try:
+        write_directory(target, fill, hint=FOR_STORE)
+    except HeadstartError:
+        if out is not None or not target.is_dir():  # or another process was faster
+            raise
+        return target, False
+    return target, True
