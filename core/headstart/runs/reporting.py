@@ -64,6 +64,11 @@ class SampleView:
         records, kind = self.open_samples()
         return {record.key: record.payload for record in records.items}, kind
 
+    def payload(self, key: str) -> Any | None:
+        """See `RunView`."""
+        payloads, _ = self._samples
+        return in_memory(payloads[key]) if key in payloads else None
+
     def preview(self, key: str) -> Preview | None:
         """See `RunView`."""
         payloads, kind = self._samples

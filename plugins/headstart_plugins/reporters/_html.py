@@ -28,12 +28,15 @@ if TYPE_CHECKING:
 
 
 MOST_CHARACTERS = 400
-"""Of a text sample; the rest is cut off."""
+"""Of a text sample; one that is longer is shown whole on demand."""
+MOST_OF_A_WHOLE = 20_000
+"""Characters of such a one: some texts are books."""
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """One wrong answer, and its sample where it can be shown: the data URI of an "image" or "audio", or a "text"."""
+    """One wrong answer, and its sample where it can be shown: the data URI of an "image" or "audio", or a "text", and
+    the `whole` of that where it is cut."""
 
     key: str
     target: str
@@ -41,6 +44,7 @@ class Mistake:
     confidence: float
     kind: str = ""
     sample: str = ""
+    whole: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,10 +95,26 @@ def with_sample(mistake: Mistake, run: RunView) -> Mistake:
     if kind in ("image", "audio"):
         return replace(mistake, kind=kind, sample=_data_uri(preview.media_type, preview.data))
     if preview.media_type.partition(";")[0] == "text/plain":
-        text = " ".join(preview.data.decode("utf-8", "replace").split())
-        shown = text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + "..."
-        return replace(mistake, kind=kind, sample=shown)
+        text = preview.data.decode("utf-8", "replace")
+        return replace(mistake, kind=kind, sample=_beginning(text), whole=_whole(text))
     return mistake
+
+
+def _beginning(text: str) -> str:
+    """A text in one line, cut between words where it is long."""
+    line = " ".join(text.split())
+    if len(line) <= MOST_CHARACTERS:
+        return line
+    words, _, _ = line[: MOST_CHARACTERS + 1].rpartition(" ")
+    return f"{words or line[:MOST_CHARACTERS]} ..."
+
+
+def _whole(text: str) -> str:
+    """A text that `_beginning` cuts, in its own lines."""
+    if len(" ".join(text.split())) <= MOST_CHARACTERS:
+        return ""
+    left = len(text) - MOST_OF_A_WHOLE
+    return text if left <= 0 else f"{text[:MOST_OF_A_WHOLE]} ...\n({say.count(left)} more characters)"
 
 
 def _data_uri(media_type: str, data: bytes) -> str:
@@ -248,6 +268,7 @@ def _template() -> jinja2.Template:
         listing=say.listing,
         words=say.words,
         printable=say.printable,
+        readable=say.readable,
         shares=say.shares,
     )
     return environment.from_string(_asset("report.html.j2"))
