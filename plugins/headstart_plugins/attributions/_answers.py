@@ -32,8 +32,8 @@ class Answer:
 
 
 def read_answers(path: Path, side: str) -> Iterator[Answer]:
-    """The answers of one side, in order. Raises UsageError where there are none, or where they are neither classes,
-    labels nor one number."""
+    """The answers of one side, in order. Raises UsageError where there is no file, or where answers are neither
+    classes, labels nor one number."""
     if not path.is_file():
         raise UsageError(f"{path} is not there; attributions need a run's answers")
     with path.open(newline="", encoding="utf-8", errors=FILE_NAMES) as file:
@@ -62,12 +62,11 @@ def _number(row: Mapping[str, str], path: Path) -> Answer:
     return Answer(row["key"], row["target"], row["prediction"], 0, "", None, miss)
 
 
-def chosen(answers: Iterator[Answer], *, mistakes: int, right: int) -> tuple[Answer, ...]:
+def chosen(answers: Sequence[Answer], *, mistakes: int, right: int) -> tuple[Answer, ...]:
     """The most confident wrong answers, then the most confident right ones; of numbers those that miss most, then those
     that miss least. Of equal ones the smaller key comes first."""
-    found = list(answers)
-    wrong = [each for each in found if each.miss]
+    wrong = [each for each in answers if each.miss]
     worst = heapq.nsmallest(mistakes, wrong, key=lambda each: (-each.miss, -(each.confidence or 0.0), each.key))
-    rest = [each for each in found if not each.miss or (each.confidence is None and each not in worst)]
+    rest = [each for each in answers if not each.miss or (each.confidence is None and each not in worst)]
     best = heapq.nsmallest(right, rest, key=lambda each: (each.miss, -(each.confidence or 0.0), each.key))
     return (*worst, *best)

@@ -71,7 +71,10 @@ class Attributions:
 def explain(run: RunView, side: str, options: AttributionOptions) -> tuple[Explained, ...]:
     """The chosen answers of a finished run, those whose sample is at hand. Raises UsageError where the run is none that
     has tokens, or no data is at hand."""
-    answers = chosen(read_answers(run.path / "predictions.csv", side), mistakes=options.mistakes, right=options.right)
+    known = list(read_answers(run.path / "predictions.csv", side))
+    if not known:
+        raise UsageError(f"predictions.csv has no answers on {side}")
+    answers = chosen(known, mistakes=options.mistakes, right=options.right)
     artefact = Artefact.load(Path(run.path) / "artefact")
     kind = artefact.kind
     if not isinstance(kind, NamesSteps) or isinstance(kind, PreparesSeveral):

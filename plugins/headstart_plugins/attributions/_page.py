@@ -10,7 +10,7 @@ from typing import Any
 
 FOR, AGAINST = (0, 114, 178), (213, 94, 0)
 """Blue and vermilion of Okabe and Ito, which colour-blind people tell apart."""
-DEEPEST = 0.75
+DEEPEST = 0.6
 """Opacity of the largest attribution: its token is still read on it."""
 INEXACT = 0.05
 """Share of what attributions should add up to, from which an error is pointed out."""

@@ -256,6 +256,57 @@ def test_mistakes_of_texts_and_sounds_show_them_as_such(run):
     assert any("media-src data:" in each for each in page.attributes("content"))
 
 
+def test_a_long_text_is_cut_between_words_and_there_whole_on_demand(run):
+    long = "A first line.\n\n" + "word " * 200 + "the end"
+
+    class Long(type(run)):
+        def preview(self, key):
+            return Preview("text/plain", long.encode())
+
+    page_of(Long(run.path), HtmlOptions(mistakes=1))
+    written = (run.path / "report" / "report.html").read_text("utf-8")
+    beginning = re.search(r'<blockquote dir="auto">(.*?)</blockquote>', written, re.S)[1]
+    assert beginning.startswith("A first line. word word")
+    assert beginning.endswith("word ...")
+    assert len(beginning) <= 404
+    whole = re.search(r'<summary>the whole text</summary><div class="whole" dir="auto">(.*?)</div>', written, re.S)[1]
+    assert whole == long
+
+
+def test_a_book_is_cut_too_and_a_short_text_is_not(run):
+    texts = {"test/11": "short and dear", "book": "word " * 10_000}
+
+    class Books(type(run)):
+        def preview(self, key):
+            return Preview("text/plain", texts.get(key, texts["book"]).encode())
+
+    page_of(Books(run.path), HtmlOptions(mistakes=1))
+    written = (run.path / "report" / "report.html").read_text("utf-8")
+    assert "(30,000 more characters)" in written
+    assert len(written) < 200_000
+    texts["book"] = texts["test/11"]
+    page_of(Books(run.path), HtmlOptions(mistakes=1))
+    written = (run.path / "report" / "report.html").read_text("utf-8")
+    assert '<blockquote dir="auto">short and dear</blockquote>' in written
+    assert "the whole text" not in written
+
+
+def test_texts_of_any_script_are_shown_as_they_are_written(run):
+    """Joiners of Persian and of emoji and wide spaces belong to a text; an override of direction would hide it."""
+    persian, family = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+    odd = f"{persian} {family} \u202egnorw"
+
+    class Scripts(type(run)):
+        def preview(self, key):
+            return Preview("text/plain", odd.encode())
+
+    page = page_of(Scripts(run.path), HtmlOptions(mistakes=1))
+    shown = "".join(page.text)
+    assert f"{persian} {family} \\u202egnorw" in shown
+    assert page.attributes("dir") == ["auto"]
+    assert any("texts" in each.split() for each in page.attributes("class"))
+
+
 def test_many_classes_give_the_commonest_confusions_instead_of_a_matrix(run):
     text = "".join(page_of(run, HtmlOptions(matrix_classes=2)).text)
     assert "Commonest confusions on test" in text
