@@ -233,8 +233,8 @@ def test_mistakes_whose_data_is_gone_are_listed_without_pictures(run):
 
 
 def test_mistakes_of_texts_and_sounds_show_them_as_such(run):
-    """A text is no markup, whatever stands in it, and a long one is cut."""
-    texts = iter((b"<u>fine</u> & \x00\xff dandy\n", b"word " * 1000))
+    """A text is no markup, whatever stands in it."""
+    texts = iter((b"<u>fine</u> & \x00\xff dandy\n", b"word " * 50))
     sounds = iter((Preview("audio/wav", b"RIFF...."), Preview("model/obj", b"v 0 0 0")))
 
     class Mixed(type(run)):
@@ -247,7 +247,6 @@ def test_mistakes_of_texts_and_sounds_show_them_as_such(run):
     assert "<u>fine</u> & " in shown
     assert " dandy" in shown
     assert "word word" in shown
-    assert shown.count("word") < 100
     tags = [tag for tag, _ in page.tags]
     assert "u" not in tags
     assert tags.count("audio") == 1
@@ -283,7 +282,7 @@ def test_a_book_is_cut_too_and_a_short_text_is_not(run):
     page_of(Books(run.path), HtmlOptions(mistakes=1))
     written = (run.path / "report" / "report.html").read_text("utf-8")
     assert "(30,000 more characters)" in written
-    assert len(written) < 200_000
+    assert written.count("word ") == 80 + 4000
     texts["book"] = texts["test/11"]
     page_of(Books(run.path), HtmlOptions(mistakes=1))
     written = (run.path / "report" / "report.html").read_text("utf-8")
