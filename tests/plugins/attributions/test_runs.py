@@ -151,3 +151,23 @@ def test_a_run_on_pictures_is_told_that_it_has_no_tokens(tmp_path, small_registr
     assert told["samples"] == []
     assert "attributions need tokens" in told["why_none"]
     assert "attributions need tokens" in page(run)
+
+
+def test_options_of_a_report_are_given_when_it_is_drawn_again(classes, tmp_path, capsys):
+    from headstart_cli.main import run_arguments
+
+    copied = str(shutil.copytree(classes.path, tmp_path / "run"))
+    command = ["report", copied, "--reporter", "attributions", "--set"]
+    before = document(classes)
+    assert run_arguments([*command, "reporter.attributions.steps=4", "--set", "reporter.attributions.right=1"]) == 0
+    told = json.loads((tmp_path / "run" / "report" / "attributions.json").read_text())
+    assert told["steps"] == 4
+    assert sum(sample["miss"] == 0.0 for sample in told["samples"]) == 1
+    error = told["samples"][0]["relative_error"]
+    assert error > before["samples"][0]["relative_error"]
+    assert run_arguments([*command, "epochs=3"]) == 2
+    assert "a report takes settings of reporters alone" in capsys.readouterr().err
+    assert run_arguments([*command, "reporter.attributions.stepz=3"]) == 2
+    assert "did you mean steps?" in capsys.readouterr().err
+    assert run_arguments([*command, "reporter.html.mistakes=3"]) == 2
+    assert "add --reporter html" in capsys.readouterr().err
