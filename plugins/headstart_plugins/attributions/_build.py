@@ -80,7 +80,9 @@ def explain(run: RunView, side: str, options: AttributionOptions) -> tuple[Expla
     if not isinstance(kind, NamesSteps) or isinstance(kind, PreparesSeveral):
         raise UsageError(f"attributions need tokens; this run reads {artefact.blueprint.input.name}, which has none")
     samples = {answer: payload for answer in answers if (payload := _payload(run, answer.key)) is not None}
-    if answers and not samples:
+    if not answers:
+        return ()
+    if not samples:
         raise UsageError("the run's data is not at hand, so no sample can be shown")
     network = artefact.network  # chooses the backend where there is none
     from headstart_plugins.attributions._gradients import IntegratedGradients, explained_output

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     import jinja2
 
 
-MOST_CHARACTERS = 400
-"""Of a text sample; one that is longer is shown whole on demand."""
+MOST_CHARACTERS, MOST_LINES = 400, 8
+"""Of a text sample; one that has more is shown whole on demand."""
 MOST_OF_A_WHOLE = 20_000
 """Characters of such a one: some texts are books."""
 
@@ -95,26 +95,22 @@ def with_sample(mistake: Mistake, run: RunView) -> Mistake:
     if kind in ("image", "audio"):
         return replace(mistake, kind=kind, sample=_data_uri(preview.media_type, preview.data))
     if preview.media_type.partition(";")[0] == "text/plain":
-        text = preview.data.decode("utf-8", "replace")
-        return replace(mistake, kind=kind, sample=_beginning(text), whole=_whole(text))
+        sample, whole = _cut(preview.data.decode("utf-8", "replace"))
+        return replace(mistake, kind=kind, sample=sample, whole=whole)
     return mistake
 
 
-def _beginning(text: str) -> str:
-    """A text in one line, cut between words where it is long."""
-    line = " ".join(text.split())
-    if len(line) <= MOST_CHARACTERS:
-        return line
-    words, _, _ = line[: MOST_CHARACTERS + 1].rpartition(" ")
-    return f"{words or line[:MOST_CHARACTERS]} ..."
-
-
-def _whole(text: str) -> str:
-    """A text that `_beginning` cuts, in its own lines."""
-    if len(" ".join(text.split())) <= MOST_CHARACTERS:
-        return ""
+def _cut(text: str) -> tuple[str, str]:
+    """A text without empty lines, cut between words where it is long; and where something was cut, the whole of it."""
+    lines = [line for each in text.splitlines() if (line := " ".join(each.split()))]
+    beginning = "\n".join(lines[:MOST_LINES])
+    if len(beginning) > MOST_CHARACTERS:
+        beginning = beginning[: MOST_CHARACTERS + 1].rpartition(" ")[0] or beginning[:MOST_CHARACTERS]
+    if beginning == "\n".join(lines):
+        return beginning, ""
     left = len(text) - MOST_OF_A_WHOLE
-    return text if left <= 0 else f"{text[:MOST_OF_A_WHOLE]} ...\n({say.count(left)} more characters)"
+    whole = text if left <= 0 else f"{text[:MOST_OF_A_WHOLE]} ...\n({say.count(left)} more characters)"
+    return f"{beginning} ...", whole
 
 
 def _data_uri(media_type: str, data: bytes) -> str:

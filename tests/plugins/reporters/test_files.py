@@ -265,7 +265,7 @@ def test_a_long_text_is_cut_between_words_and_there_whole_on_demand(run):
     page_of(Long(run.path), HtmlOptions(mistakes=1))
     written = (run.path / "report" / "report.html").read_text("utf-8")
     beginning = re.search(r'<blockquote dir="auto">(.*?)</blockquote>', written, re.S)[1]
-    assert beginning.startswith("A first line. word word")
+    assert beginning.startswith("A first line.\nword word")
     assert beginning.endswith("word ...")
     assert len(beginning) <= 404
     whole = re.search(r'<summary>the whole text</summary><div class="whole" dir="auto">(.*?)</div>', written, re.S)[1]
@@ -273,20 +273,20 @@ def test_a_long_text_is_cut_between_words_and_there_whole_on_demand(run):
 
 
 def test_a_book_is_cut_too_and_a_short_text_is_not(run):
-    texts = {"test/11": "short and dear", "book": "word " * 10_000}
+    texts = {"book": "word " * 10_000}
 
     class Books(type(run)):
         def preview(self, key):
-            return Preview("text/plain", texts.get(key, texts["book"]).encode())
+            return Preview("text/plain", texts["book"].encode())
 
     page_of(Books(run.path), HtmlOptions(mistakes=1))
     written = (run.path / "report" / "report.html").read_text("utf-8")
     assert "(30,000 more characters)" in written
     assert written.count("word ") == 80 + 4000
-    texts["book"] = texts["test/11"]
+    texts["book"] = "short and dear\n\n  and\tin lines\n"
     page_of(Books(run.path), HtmlOptions(mistakes=1))
     written = (run.path / "report" / "report.html").read_text("utf-8")
-    assert '<blockquote dir="auto">short and dear</blockquote>' in written
+    assert '<blockquote dir="auto">short and dear\nand in lines</blockquote>' in written
     assert "the whole text" not in written
 
 
