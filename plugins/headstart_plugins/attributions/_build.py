@@ -70,7 +70,7 @@ class Attributions:
 
 def explain(run: RunView, side: str, options: AttributionOptions) -> tuple[Explained, ...]:
     """The chosen answers of a finished run, those whose sample is at hand. Raises UsageError where the run is none that
-    has tokens, or no data is at hand."""
+    has tokens, or none of their data is at hand."""
     known = list(read_answers(run.path / "predictions.csv", side))
     if not known:
         raise UsageError(f"predictions.csv has no answers on {side}")
@@ -83,7 +83,7 @@ def explain(run: RunView, side: str, options: AttributionOptions) -> tuple[Expla
     if not answers:
         return ()
     if not samples:
-        raise UsageError("the run's data is not at hand, so no sample can be shown")
+        raise UsageError("the run's data is not at hand or has changed, so no sample can be shown")
     network = artefact.network  # chooses the backend where there is none
     from headstart_plugins.attributions._gradients import IntegratedGradients, explained_output
 

@@ -134,6 +134,23 @@ def test_where_the_data_is_gone_the_page_says_so(classes, tmp_path):
     assert "data is not at hand" in told["why_none"]
 
 
+def test_a_table_that_was_edited_since_does_not_lend_its_texts_to_others(classes, tmp_path):
+    """Its rows have other numbers now: no text is shown beside the answer to another one."""
+    copied = shutil.copytree(classes.path, tmp_path / "run")
+    before = (classes.path.parent / "texts.csv").read_text()
+    head, *rows = before.splitlines(keepends=True)
+    (tmp_path / "texts.csv").write_text(head + "a new day;good\n" + "".join(rows))
+    recipe = (copied / "recipe.toml").read_text()
+    (copied / "recipe.toml").write_text(recipe.replace(str(classes.path.parent), str(tmp_path)))
+    assert Run.load(copied).report(["attributions"]) == []
+    told = json.loads((copied / "report" / "attributions.json").read_text())
+    assert told["samples"] == []
+    assert "has changed" in told["why_none"]
+    (tmp_path / "texts.csv").write_text(before)
+    assert Run.load(copied).report(["attributions"]) == []
+    assert json.loads((copied / "report" / "attributions.json").read_text())["samples"]
+
+
 def test_a_run_on_pictures_is_told_that_it_has_no_tokens(tmp_path, small_registry):
     from headstart.runs.fitting import fit
 
