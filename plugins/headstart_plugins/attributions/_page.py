@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
+
+from headstart_plugins._readable import readable
 
 FOR, AGAINST = (0, 114, 178), (213, 94, 0)
 """Blue and vermilion of Okabe and Ito, which colour-blind people tell apart."""
@@ -14,8 +15,6 @@ DEEPEST = 0.6
 """Opacity of the largest attribution: its token is still read on it."""
 INEXACT = 0.05
 """Share of what attributions should add up to, from which an error is pointed out."""
-CONTROLS = frozenset("\u200c\u200d\u200e\u200f\n\t")
-"""What is not printable and part of how texts are written: joiners, marks of direction, spaces."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +56,6 @@ def shown_tokens(tokens: Sequence[str], attributions: Sequence[float]) -> list[T
         )
         for text, value in zip(tokens, attributions, strict=True)
     ]
-
-
-def readable(text: object) -> str:
-    """A text of somebody's data, with what a terminal or a page would obey written out."""
-    return "".join(
-        c if c.isprintable() or c in CONTROLS or unicodedata.category(c) == "Zs" else repr(c)[1:-1] for c in str(text)
-    )
 
 
 def _colour(rgb: tuple[int, int, int], opacity: float) -> str:

@@ -19,6 +19,7 @@ from headstart.errors import HeadstartError
 from headstart.events import RunFinished
 from headstart.lineage import LINEAGE, read_lineage, told
 from headstart.specs import Reporter, ReporterRequest, RunView
+from headstart_plugins._readable import readable
 from headstart_plugins.reporters import HtmlOptions
 from headstart_plugins.reporters import _phrases as say
 from headstart_plugins.reporters._history import History, ReportAtEnd
@@ -264,7 +265,7 @@ def _template() -> jinja2.Template:
         listing=say.listing,
         words=say.words,
         printable=say.printable,
-        readable=say.readable,
+        readable=readable,
         shares=say.shares,
     )
     return environment.from_string(_asset("report.html.j2"))

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 NOTHING = "\u2013"
-KEPT = frozenset("\n\t\u200b\u200c\u200d\u200e\u200f\u00ad\u2060")
-"""What is not printable and part of texts: ends of lines, joiners, marks of direction, places to break."""
 SHARES = ("accuracy", "f1", "precision", "recall")
 """Metrics whose names end so lie between 0 and 1."""
 SMALLEST, LARGEST = 1e-3, 1e6
@@ -18,13 +15,6 @@ SMALLEST, LARGEST = 1e-3, 1e6
 def printable(text: object) -> str:
     """`text` with everything that a terminal would obey, such as escape codes, written out."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
-
-
-def readable(text: str) -> str:
-    """A text of somebody's data with all that is part of how its language is written: lines, spaces of any width,
-    joiners of letters and marks of direction. Else as `printable`: an override of direction, which hides what a text
-    says, is written out."""
-    return "".join(c if c in KEPT or unicodedata.category(c) == "Zs" else printable(c) for c in text)
 
 
 def shares(values: Sequence[float]) -> str:

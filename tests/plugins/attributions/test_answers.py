@@ -3,8 +3,9 @@
 import pytest
 
 from headstart.errors import UsageError
+from headstart_plugins._readable import readable
 from headstart_plugins.attributions._answers import chosen, read_answers
-from headstart_plugins.attributions._page import readable, shown_tokens
+from headstart_plugins.attributions._page import shown_tokens
 
 CLASSES = """key,split,target,prediction,confidence,p:a,p:b
 r1,test,a,b,0.6,0.4,0.6
