@@ -10,6 +10,7 @@ from pathlib import Path
 
 from headstart.documents import FILE_NAMES
 from headstart.errors import UsageError
+from headstart_plugins._target_texts import labels_of
 
 PROBABILITY = "p:"
 
@@ -44,13 +45,14 @@ def read_answers(path: Path, side: str) -> Iterator[Answer]:
             raise UsageError(f"{path} has columns {', '.join(columns)}; attributions are for labels or a number")
         for row in rows:
             if row["split"] == side:
-                yield _labelled(row, names) if names else _number(row, path)
+                yield _labelled(row, names, several="confidence" not in columns) if names else _number(row, path)
 
 
-def _labelled(row: Mapping[str, str], names: Sequence[str]) -> Answer:
+def _labelled(row: Mapping[str, str], names: Sequence[str], *, several: bool) -> Answer:
     shares = [float(row[PROBABILITY + name]) for name in names]
     unit = max(range(len(names)), key=shares.__getitem__)
-    wrong = float(row["prediction"] != row["target"])
+    given, true = row["prediction"], row["target"]
+    wrong = float(set(labels_of(given)) != set(labels_of(true)) if several else given != true)
     return Answer(row["key"], row["target"], row["prediction"], unit, names[unit], shares[unit], wrong)
 
 

@@ -41,6 +41,14 @@ def test_of_numbers_those_that_miss_most_come_first_and_none_comes_twice(tmp_pat
     assert answers(path, NUMBERS, mistakes=9, right=9) == ["r3", "r1", "r4", "r2"]
 
 
+def test_labels_in_another_order_are_the_same(tmp_path):
+    path = tmp_path / "predictions.csv"
+    rows = ("r1,test,b | a,a|b,0.8,0.9", "r2,test,,,0.2,0.1", "r3,test,a,a|b,0.9,0.6")
+    path.write_text("key,split,target,prediction,p:a,p:b\n" + "\n".join(rows) + "\n")
+    assert [each.miss for each in read_answers(path, "test")] == [0.0, 0.0, 1.0]
+    assert answers(path, CLASSES.replace(",a,b,", ",a|b,b|a,"), mistakes=9, right=0) == ["r2", "r0", "r1"]
+
+
 def test_the_explained_unit_is_the_most_probable_class(tmp_path):
     path = tmp_path / "predictions.csv"
     path.write_text(CLASSES)
