@@ -192,12 +192,20 @@ def report(
             autocompletion=completion.offers("reporters"),
         ),
     ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="reporter.NAME.KEY=VALUE",
+            help="An option of a reporter, above the run's own: reporter.html.mistakes=30. Can be repeated.",
+        ),
+    ] = None,
     disable_plugin: DisablePlugins = None,
     debug: Debug = False,
 ) -> None:
     """Draw a run's reports again from its folder."""
     opened = _open(run, disable_plugin)
-    failures = opened.report(reporter, interactive=sys.stderr.isatty())
+    failures = opened.report(reporter, sets=set_ or (), interactive=sys.stderr.isatty())
     if failures:
         raise HeadstartError("; ".join(failures), hint="--reporter NAME draws the others alone")
     for path in sorted(opened.folder.report.rglob("*")):

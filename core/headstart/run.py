@@ -33,7 +33,17 @@ from headstart.runs.folder import LARGEST_RESULT, RunFolder
 from headstart.runs.leaks import met_before
 from headstart.runs.reporting import SampleView, open_reporters, replay, told_progress
 from headstart.shown import Shown, as_table
-from headstart.specs import AUTO, PRETRAINED, DatasetRequest, Finding, Record, Records, TargetKind, WritesFiles
+from headstart.specs import (
+    AUTO,
+    PRETRAINED,
+    DatasetRequest,
+    Finding,
+    Record,
+    Records,
+    ReporterSpec,
+    TargetKind,
+    WritesFiles,
+)
 
 ALL = "all"
 TEXT = "text"
@@ -409,11 +419,30 @@ class Run(Shown):
         """What reporters may see of it."""
         return SampleView(self.path, lambda: (self.open_records(), self.artefact.kind))
 
-    def report(self, reporters: Sequence[str] | None = None, *, interactive: bool = False) -> list[str]:
-        """Draw the reports again from the folder; returns a message for each reporter that raised."""
+    def report(
+        self, reporters: Sequence[str] | None = None, *, sets: Sequence[str] = (), interactive: bool = False
+    ) -> list[str]:
+        """Draw the reports again from the folder; returns a message for each reporter that raised.
+
+        `sets` are options of reporters, above the run's own: `reporter.html.mistakes=30`. Raises UsageError for others.
+        """
         specs = [self.registry.get("reporters", name) for name in reporters or self.recipe.reporters or ()]
-        opened, _ = open_reporters(specs, self.resolved, self.registry, interactive=interactive, live=False)
+        resolved = self._reporting(specs, sets) if sets else self.resolved
+        opened, _ = open_reporters(specs, resolved, self.registry, interactive=interactive, live=False)
         return replay(opened, self._view)
+
+    def _reporting(self, specs: Sequence[ReporterSpec], sets: Sequence[str]) -> ResolvedRecipe:
+        """The recipe with these reporters too, and these options of theirs."""
+        for each in sets:
+            if not each.startswith("reporter."):
+                raise UsageError(
+                    f"--set {each}: a report takes settings of reporters alone",
+                    hint="such as reporter.html.mistakes=30",
+                )
+        stated = self._from_the_artefact(build_recipe(flags={}, file=self.folder.recipe, sets=sets))
+        own = {self.registry.get("reporters", name).name: name for name in stated.reporters or ()}
+        added = [spec.name for spec in specs if spec.name not in own]
+        return resolve_recipe(dataclasses.replace(stated, reporters=(*own.values(), *added)), self.registry)
 
 
 class _AnswerFiles:

@@ -122,6 +122,12 @@ class Waves:
     def own_share(self, mix):
         return mix.share
 
+    def steps(self, prepared):
+        return [str(each) for each in prepared.tensors["wave"][: prepared.length]]
+
+    def blank(self, prepared):
+        return {"wave": np.zeros_like(prepared.tensors["wave"])}
+
     def judge_notes(self, notes):
         return [Finding("warning", f"all {count} are {each}") for each, count in notes.items()]
 
@@ -239,7 +245,7 @@ INPUT_BUGS = {
     ),
     "a length that is too long": (
         ("len(sample.value)}, len(sample.value))", "len(sample.value)}, 9)"),
-        {PREPARES: "length is 9"},
+        {PREPARES: "length is 9", BESIDE: "of a row of length 9, steps gives"},
     ),
     "no rows": (("return [self.prepare(sample)]", "return []"), {PREPARES: "prepare_several gives no row"}),
     "facts that are no JSON": (
@@ -281,6 +287,26 @@ INPUT_BUGS = {
     "a judgement that stops the run": (
         ('Finding("warning", f"all', 'Finding("error", f"all'),
         {BESIDE: "judge_notes gives"},
+    ),
+    "a step of padding": (
+        ('["wave"][: prepared.length]]', '["wave"]]'),
+        {BESIDE: "of a row of length 4, steps gives"},
+    ),
+    "steps that are no texts": (("[str(each) for", "[each for"), {BESIDE: "Give a text for each step"}),
+    "a blank row of another type": (
+        ('np.zeros_like(prepared.tensors["wave"])', "np.zeros(8)"),
+        {BESIDE: "blank gives .*type float64"},
+    ),
+    "a blank row that is half of the row": (
+        ('np.zeros_like(prepared.tensors["wave"])', 'prepared.tensors["wave"] / np.float32(2)'),
+        {BESIDE: "blanked again, a blank row is another one"},
+    ),
+    "a row that is blanked in place": (
+        (
+            '{"wave": np.zeros_like(prepared.tensors["wave"])}',
+            '[prepared.tensors["wave"].fill(0), prepared.tensors][1]',
+        ),
+        {BESIDE: "blank alters the row"},
     ),
     "a region that is passed over": (("if mix.region is not None", "if False"), {BESIDE: "an unknown region is mixed"}),
 }

@@ -15,6 +15,7 @@ from headstart.engine.precision import FLOAT32, run_network, verify_precision
 from headstart.engine.step import (
     Forward,
     GradientStep,
+    InputGradient,
     LossStep,
     Scan,
     Scored,
@@ -50,6 +51,19 @@ def forward(network: Network, start: int, stop: int, *, precision: str = FLOAT32
         return run_network(network, tensors, start, stop, precision=precision)
 
     return inference(outputs_of, network.stages[start:stop])
+
+
+def input_gradient(network: Network, start: int, tensor: str, *, output: str) -> InputGradient:
+    """How the head's `output` depends on `tensor`, one of those alive where stage `start` begins: stages from there on
+    in inference mode, in float32."""
+
+    def outputs_of(entering: Any, others: Mapping[str, Any], weights: Any) -> Any:
+        outputs = network.run({**others, tensor: entering}, start, len(network.stages))
+        weighed = keras.ops.cast(outputs[output], FLOAT32) * weights
+        return keras.ops.sum(keras.ops.reshape(weighed, (entering.shape[0], -1)), axis=-1)
+
+    made: InputGradient = backend_module().input_gradient(outputs_of, network.stages[start:])
+    return made
 
 
 def score_step(network: Network, start: int, task: Task, *, precision: str = FLOAT32) -> ScoreStep:

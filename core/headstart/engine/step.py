@@ -32,6 +32,10 @@ class Scored:
     losses: np.ndarray
 
 
+InputGradient = Callable[[np.ndarray, Batch, np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""From a float32 tensor (batch, ...) that enters a stage, the others that enter it, and `weights` that broadcast to an
+output of the head (batch, unit, ...): the sum of that output times the weights, of each row (batch,) float32, and its
+gradient with respect to the tensor, in the tensor's shape."""
 ScoreStep = Callable[[Batch, Batch], Scored]
 """From arrays (batch, ...) as they enter and encoded targets (batch, ...): inference up to the head, and what the
 task's loss says of it; one compilation a shape."""

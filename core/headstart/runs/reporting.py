@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from headstart.data.payloads import in_memory
+from headstart.data.split_file import read_split
 from headstart.errors import PluginError
 from headstart.eventlog import EVENTS, TICK, close_all, read_events, tell
 from headstart.events import Progress
 from headstart.recipes.resolve import ResolvedRecipe
 from headstart.registry import Registry
 from headstart.runs.evaluation import OnProgress
+from headstart.runs.folder import RunFolder
 from headstart.specs import InputKind, Preview, Records, Reporter, ReporterRequest, ReporterSpec, RunView
 
 SOON = 1.0
@@ -64,10 +66,31 @@ class SampleView:
         records, kind = self.open_samples()
         return {record.key: record.payload for record in records.items}, kind
 
+    @cached_property
+    def _hashes(self) -> Mapping[str, str]:
+        """By key, of what each sample was when the run was made; empty before that is written."""
+        split = RunFolder(self.path).split
+        return {row.key: row.content_hash for row in read_split(split).rows} if split.is_file() else {}
+
+    def payload(self, key: str) -> Any | None:
+        """See `RunView`."""
+        from headstart.data.hashing import content_hash
+
+        payloads, _ = self._samples
+        if key not in payloads:
+            return None
+        was = self._hashes.get(key)
+        if was is not None and content_hash(payloads[key], key) != was:  # a row more, and keys of a table mean others
+            return None
+        return in_memory(payloads[key])
+
     def preview(self, key: str) -> Preview | None:
         """See `RunView`."""
-        payloads, kind = self._samples
-        return kind.preview(kind.read(in_memory(payloads[key]), key)) if key in payloads else None
+        payload = self.payload(key)
+        if payload is None:
+            return None
+        _, kind = self._samples
+        return kind.preview(kind.read(payload, key))
 
 
 @contextmanager

@@ -239,6 +239,19 @@ class Trims(Protocol):
     """The static lengths, ascending; the last one is the stored one."""
 
 
+@runtime_checkable
+class NamesSteps(Protocol):
+    """What an InputKind offers too whose length axis is made of steps that people can read, such as the tokens of a
+    text: reports say then which of them an answer hangs on."""
+
+    def steps(self, prepared: Prepared) -> Sequence[str]:
+        """What each step that a row uses reads as, in order: `prepared.length` of them."""
+
+    def blank(self, prepared: Prepared) -> Mapping[str, np.ndarray]:
+        """The tensors of a row as long as this one that says nothing: what carries content is replaced by what the
+        weights know as none, what frames it stays. New arrays of equal shapes and dtypes."""
+
+
 class InputBuild(Protocol):
     """Build target of an InputSpec. Raises UsageError where `preprocess` has a value it does not know."""
 

@@ -18,8 +18,12 @@ class RunView(Protocol):
 
     path: Path
 
+    def payload(self, key: str) -> Any | None:
+        """The sample `key` as its dataset gives it, for the run's own input kind; None where the data is not at
+        hand, or is another by now."""
+
     def preview(self, key: str) -> Preview | None:
-        """The sample `key` as a picture, sound or text for a report; None where the data is not at hand."""
+        """The sample `key` as a picture, sound or text for a report; None where `payload` is."""
 
 
 class Reporter(Protocol):

@@ -21,6 +21,7 @@ from headstart.specs import (
     JudgesNotes,
     Mix,
     MixesSamples,
+    NamesSteps,
     Prepared,
     PreparesSeveral,
     Preview,
@@ -247,7 +248,7 @@ class InputKindPrepared(InputKindSubject):
         self._require(isinstance(hint, str) and hint.strip(), f"hint is {hint!r}", "Say what users should look at.")
 
     def test_what_it_offers_beside_is_sound(self) -> None:
-        """MixesSamples, JudgesChanges, JudgesNotes, DrawsSheets and HasAssets, where it has their methods."""
+        """All Protocols beside InputKind whose methods it has, but those that cut rows."""
         kind, rows = self._input_kind(), self._rows()
         if isinstance(kind, MixesSamples):
             self._check_mixing(kind, rows[0].tensors, rows[-1].tensors)
@@ -265,6 +266,9 @@ class InputKindPrepared(InputKindSubject):
             shown = [Shown(rows[0].tensors, ("a",)), Shown(rows[-1].tensors, ("b",), notes=("a note",))]
             sheet = kind.sheet([shown, shown], ("as it is", "varied"))
             self._require(sheet.media_type == "image/png", f"its sheet is {sheet.media_type}", "Give image/png.")
+        if isinstance(kind, NamesSteps):
+            for row in rows:
+                self._check_steps(kind, row)
         if isinstance(kind, HasAssets):
             given = kind.assets()
             change = "Give an existing file for each name without folders."
@@ -272,6 +276,25 @@ class InputKindPrepared(InputKindSubject):
             again = self._rows_by(self._build(given), self._samples())
             same = is_same([row.tensors for row in rows], [row.tensors for row in again])
             self._require(same, "built from its own assets, it prepares otherwise", "Keep all that it needs in them.")
+
+    def _check_steps(self, kind: NamesSteps, row: Prepared) -> None:
+        before = {name: tensor.copy() for name, tensor in row.tensors.items()}
+        steps = list(kind.steps(row))
+        self._require(
+            len(steps) == row.length and all(isinstance(each, str) for each in steps),
+            f"of a row of length {row.length}, steps gives {steps!r:.200}",
+            "Give a text for each step that the row uses, in order.",
+        )
+        blank = kind.blank(row)
+        self._require_sound(
+            "blank gives ", tensors_problem(blank, self._input_kind().tensors), "Keep names, shapes and dtypes."
+        )
+        self._require(is_same(before, dict(row.tensors)), "blank alters the row", "Make new arrays.")
+        self._require(
+            is_same(dict(blank), dict(kind.blank(replace(row, tensors=blank)))),
+            "blanked again, a blank row is another one",
+            "Let what a blank row holds stand for no content.",
+        )
 
     def _check_mixing(
         self, kind: MixesSamples, own: Mapping[str, np.ndarray], partner: Mapping[str, np.ndarray]

@@ -62,6 +62,11 @@ class RecordedRun:
     has_samples: bool = True
     has_test: bool = True
 
+    def payload(self, key: str) -> Any | None:
+        """The bytes of that picture."""
+        shown = self.preview(key)
+        return None if shown is None else shown.data
+
     def preview(self, key: str) -> Preview | None:
         """A small picture, another one for each key."""
         from PIL import Image

@@ -19,6 +19,7 @@ from headstart.errors import HeadstartError
 from headstart.events import RunFinished
 from headstart.lineage import LINEAGE, read_lineage, told
 from headstart.specs import Reporter, ReporterRequest, RunView
+from headstart_plugins._readable import readable
 from headstart_plugins.reporters import HtmlOptions
 from headstart_plugins.reporters import _phrases as say
 from headstart_plugins.reporters._history import History, ReportAtEnd
@@ -27,13 +28,16 @@ if TYPE_CHECKING:
     import jinja2
 
 
-MOST_CHARACTERS = 400
-"""Of a text sample; the rest is cut off."""
+MOST_CHARACTERS, MOST_LINES = 400, 8
+"""Of a text sample; one that has more is shown whole on demand."""
+MOST_OF_A_WHOLE = 20_000
+"""Characters of such a one: some texts are books."""
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """One wrong answer, and its sample where it can be shown: the data URI of an "image" or "audio", or a "text"."""
+    """One wrong answer, and its sample where it can be shown: the data URI of an "image" or "audio", or a "text", and
+    the `whole` of that where it is cut."""
 
     key: str
     target: str
@@ -41,6 +45,7 @@ class Mistake:
     confidence: float
     kind: str = ""
     sample: str = ""
+    whole: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,10 +96,22 @@ def with_sample(mistake: Mistake, run: RunView) -> Mistake:
     if kind in ("image", "audio"):
         return replace(mistake, kind=kind, sample=_data_uri(preview.media_type, preview.data))
     if preview.media_type.partition(";")[0] == "text/plain":
-        text = " ".join(preview.data.decode("utf-8", "replace").split())
-        shown = text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + "..."
-        return replace(mistake, kind=kind, sample=shown)
+        sample, whole = _cut(preview.data.decode("utf-8", "replace"))
+        return replace(mistake, kind=kind, sample=sample, whole=whole)
     return mistake
+
+
+def _cut(text: str) -> tuple[str, str]:
+    """A text without empty lines, cut between words where it is long; and where something was cut, the whole of it."""
+    lines = [line for each in text.splitlines() if (line := " ".join(each.split()))]
+    beginning = "\n".join(lines[:MOST_LINES])
+    if len(beginning) > MOST_CHARACTERS:
+        beginning = beginning[: MOST_CHARACTERS + 1].rpartition(" ")[0] or beginning[:MOST_CHARACTERS]
+    if beginning == "\n".join(lines):
+        return beginning, ""
+    left = len(text) - MOST_OF_A_WHOLE
+    whole = text if left <= 0 else f"{text[:MOST_OF_A_WHOLE]} ...\n({say.count(left)} more characters)"
+    return f"{beginning} ...", whole
 
 
 def _data_uri(media_type: str, data: bytes) -> str:
@@ -248,6 +265,7 @@ def _template() -> jinja2.Template:
         listing=say.listing,
         words=say.words,
         printable=say.printable,
+        readable=readable,
         shares=say.shares,
         weights=say.weights,
     )

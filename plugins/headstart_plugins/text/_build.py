@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 SHORTEST = 16
 """Tokens of the smallest static length; each next one is twice as long."""
 LARGEST_FILE = 64 * 2**20
+BLANKS = ("[MASK]", "<mask>", "[PAD]", "<pad>")
+"""Tokens that stand for no text, the one first that weights met most in their pretraining."""
 EMPTY = "warning: no text"
 
 
@@ -48,7 +50,7 @@ def build(request: InputRequest) -> TextKind:
 
 
 class TextKind:
-    """Fulfils `headstart.specs.InputKind`, HasAssets and Trims. A Sample's value is `Tokens`.
+    """Fulfils `headstart.specs.InputKind`, HasAssets, Trims and NamesSteps. A Sample's value is `Tokens`.
 
     Tensors of a row: "ids" and "types" (time,) int32, "mask" (time,) bool, True where there is a token.
     """
@@ -110,6 +112,20 @@ class TextKind:
             "mask": np.arange(self._length) < count,
         }
         return Prepared(tensors, {"tokens": count}, count)
+
+    def steps(self, prepared: Prepared) -> Sequence[str]:
+        """Each token alone, as its tokenizer writes it: `play`, `##ing`."""
+        tokenizer, ids = self._tokenizer, prepared.tensors["ids"][: prepared.length].tolist()
+        return [tokenizer.decode([each], skip_special_tokens=False) or str(tokenizer.id_to_token(each)) for each in ids]
+
+    def blank(self, prepared: Prepared) -> Mapping[str, np.ndarray]:
+        """Mask tokens, or what else the tokenizer has that stands for no text, between those that frame every text."""
+        tokenizer, known = self._tokenizer, self._tokenizer.get_vocab()
+        empty = next((known[name] for name in BLANKS if name in known), self._end)
+        frame = {*tokenizer.encode("").ids, *tokenizer.encode("", "").ids}
+        ids = prepared.tensors["ids"]
+        content = prepared.tensors["mask"] & ~np.isin(ids, np.array(sorted(frame), ids.dtype))
+        return {**prepared.tensors, "ids": np.where(content, np.array(empty, ids.dtype), ids)}
 
     def transform(self, tensors: Mapping[str, np.ndarray], changes: Sequence[Change]) -> Mapping[str, np.ndarray]:
         """No change is known yet."""

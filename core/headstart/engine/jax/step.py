@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from headstart.engine.precision import run_network
-from headstart.engine.step import GradientStep, Step, Stepped, in_parts, with_head_inputs
+from headstart.engine.step import GradientStep, InputGradient, Step, Stepped, in_parts, with_head_inputs
 from headstart.engine.train.optimizer import Moments
 from headstart.specs import Batch, Stage
 
@@ -41,6 +41,24 @@ def inference(compute: Callable[..., Any], stages: Sequence[Stage]) -> Callable[
     def on_arrays(*batches: Batch) -> Any:
         found = compiled([variable.value for variable in variables], *map(dict, batches))
         return jax.tree.map(np.asarray, found)
+
+    return on_arrays
+
+
+def input_gradient(compute: Callable[..., Any], stages: Sequence[Stage]) -> InputGradient:
+    """See `headstart.engine.device.input_gradient`; weights are arguments, as those of `inference` are."""
+    variables = state_of(stages)
+
+    def run(entering: Any, values: list[Any], others: dict[str, Any], weights: Any) -> Any:
+        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+            found = compute(entering, others, weights)
+        return found.sum(), found
+
+    compiled = jax.jit(jax.grad(run, has_aux=True))
+
+    def on_arrays(entering: np.ndarray, others: Batch, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        gradient, found = compiled(entering, [variable.value for variable in variables], dict(others), weights)
+        return np.asarray(found), np.asarray(gradient)
 
     return on_arrays
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from headstart.engine.precision import run_network
-from headstart.engine.step import GradientStep, Step, Stepped, in_parts, with_head_inputs
+from headstart.engine.step import GradientStep, InputGradient, Step, Stepped, in_parts, with_head_inputs
 from headstart.engine.train.optimizer import GroupedOptimizer
 from headstart.engine.train.update_rules import (
     BETA_1,
@@ -60,6 +60,21 @@ def inference(compute: Callable[..., Any], stages: Sequence[Stage]) -> Callable[
         with torch.no_grad():
             found = compute(*tensors)
         return keras.tree.map_structure(lambda tensor: tensor.cpu().numpy(), found)
+
+    return on_arrays
+
+
+def input_gradient(compute: Callable[..., Any], stages: Sequence[Stage]) -> InputGradient:
+    """See `headstart.engine.device.input_gradient`; the variables of `stages` are read as they are."""
+    where = device()
+
+    def on_arrays(entering: np.ndarray, others: Batch, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        point = on_device(entering, where).detach().requires_grad_()
+        with torch.enable_grad():
+            values = compute(point, put(others, where), on_device(weights, where))
+        # As on JAX, a tensor that the output does not depend on has the gradient 0.
+        (gradient,) = torch.autograd.grad(values.sum(), [point], allow_unused=True, materialize_grads=True)
+        return values.detach().cpu().numpy(), gradient.cpu().numpy()
 
     return on_arrays
 
