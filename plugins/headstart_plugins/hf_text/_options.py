@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from headstart.options import option
 
 ACTIVATIONS = ("gelu", "gelu_tanh", "relu", "silu")
-POOLINGS = ("mean", "cls", "max", "last")
+POOLINGS = ("mean", "cls", "max", "last", "pooler")
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,14 @@ class TransformerOptions:
     local_rotary: float = option(0.0, "The same for blocks of local attention.", low=0.0, high=1e9)
     local_window: int = option(0, "Tokens around its own that local attention sees; 0: all see all.", low=0, high=65536)
     global_every: int = option(1, "Every so many blocks one sees all tokens, the lowest first.", low=1, high=200)
-    pooling: str = option("mean", "What of the tokens is pooled.", choices=POOLINGS)
-    pooled_layer: bool = option(False, "The pooled token passes a layer with tanh, as BERT's pooler.")
+    pooling: str = option(
+        "mean", "What of the tokens is pooled; pooler: the first, through BERT's layer with tanh.", choices=POOLINGS
+    )
     normalise: bool = option(False, "The pooled features are brought to length 1.")
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where heads cannot share the width."""
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is no multiple of heads {self.heads}")
+        if self.rotary and self.width // self.heads % 2:
+            raise ValueError(f"rotary positions turn pairs, and a head has {self.width // self.heads} numbers")
