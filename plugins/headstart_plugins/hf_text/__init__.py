@@ -30,6 +30,11 @@ def features(width: int | None) -> tuple[FeatureSpec, ...]:
     )
 
 
+TINY: Mapping[str, Any] = {
+    **{"vocabulary": 200, "width": 16, "blocks": 2, "heads": 2, "hidden": 32},
+    **{"positions": 512, "types": 32},  # as many as any made-up sample has
+}
+
 REGISTERED = BackboneSpec(
     name=NAME,
     summary="Any model of the BERT family, or GPT-2: write the folder that Hugging Face's transformers saves.",
@@ -41,7 +46,7 @@ REGISTERED = BackboneSpec(
     preprocess=PREPROCESS,
     licence=UNSTATED,
     family="transformer",
-    tiny={"vocabulary": 200, "width": 16, "blocks": 2, "heads": 2, "hidden": 32, "positions": 64},
+    tiny=TINY,
 )
 """The one that artefacts of all folders are built from again."""
 
@@ -76,6 +81,7 @@ def _minilm() -> BackboneSpec:
         weights=(weights,),
         parameters=22_565_376,
         given={"normalise": True},
+        tiny={**TINY, "blocks": 6},
         default_for="text",
     )
 
@@ -110,6 +116,7 @@ def _e5() -> BackboneSpec:
         weights=(weights,),
         parameters=117_505_920,
         given=given,
+        tiny={**TINY, "blocks": 12},
     )
 
 

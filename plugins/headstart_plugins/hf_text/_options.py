@@ -21,7 +21,7 @@ class TransformerOptions:
     hidden: int = option(1536, "Units of each feed-forward layer.", low=4, high=262144)
     positions: int = option(512, "Most tokens that there are positions for.", low=8, high=1_000_000)
     first_position: int = option(0, "The row of the first token in the table of positions.", low=0, high=16)
-    types: int = option(2, "Rows of the embedding of token types; 0: there is none.", low=0, high=16)
+    types: int = option(2, "Rows of the embedding of token types; 0: there is none.", low=0, high=1024)
     activation: str = option("gelu", "Of the feed-forward layers.", choices=ACTIVATIONS)
     epsilon: float = option(1e-12, "Added to the variance in each norm.", low=0.0, high=1e-2)
     pre_norm: bool = option(False, "Norms stand before attention and feed-forward layers, and one at the end.")
