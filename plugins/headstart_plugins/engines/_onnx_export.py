@@ -16,6 +16,10 @@ OPSET = 20
 """The highest that PyTorch's tracing exporter writes."""
 BATCH = "batch"
 """The name of the free axis in the graph."""
+LENGTH = "length"
+"""The name of the one other axis that may be free, of tokens for example."""
+TRACED = 24
+"""How long that is in the sample that is traced."""
 LARGEST = 2**31 - 2**24
 """Bytes of weights that fit a file of the format beside the operations (protocol buffers end at 2 GiB)."""
 OUTPUT = "output:"
@@ -41,7 +45,7 @@ def export(request: EngineExport) -> None:
     network, path = request.network, request.folder / GRAPH
     inputs = network.stages[0].model.input
     check_lengths(inputs)
-    samples = {name: keras.ops.zeros((1, *inputs[name].shape[1:]), inputs[name].dtype) for name in sorted(inputs)}
+    samples = {name: keras.ops.ones(_of_sample(inputs[name].shape), inputs[name].dtype) for name in sorted(inputs)}
     with torch.no_grad(), channels_first(stage.model for stage in network.stages[: request.stop]):
         outputs = sorted(network.run(samples, 0, request.stop))
         module = Positional(network, request.stop, tuple(samples), outputs).eval()
@@ -50,7 +54,14 @@ def export(request: EngineExport) -> None:
             raise EngineRefusal(
                 f"weights of {size / 2**30:.1f} GiB do not fit an ONNX file, which ends at 2", hint=HINT
             )
-        _trace(module, samples, outputs, path)
+        marked = {name: OUTPUT + name if name in samples else name for name in outputs}
+        lengths = {name: place + 1 for name, place in network.length_axes(0).items()}
+        lengths |= {marked[name]: place + 1 for name, place in network.length_axes(request.stop).items()}
+        free = {
+            name: {0: BATCH, **({lengths[name]: LENGTH} if name in lengths else {})}
+            for name in (*samples, *marked.values())
+        }
+        _trace(module, samples, list(marked.values()), free, path)
     import onnx
 
     model = onnx.load(path)
@@ -61,10 +72,16 @@ def export(request: EngineExport) -> None:
     onnx.save(model, path)
 
 
-def _trace(module: Any, samples: Mapping[str, Any], outputs: Sequence[str], path: Path) -> None:
+def _of_sample(shape: Sequence[int | None]) -> tuple[int, ...]:
+    """The shape of the one sample that is traced."""
+    return (1, *(TRACED if size is None else size for size in shape[1:]))
+
+
+def _trace(
+    module: Any, samples: Mapping[str, Any], outputs: Sequence[str], free: Mapping[str, Mapping[int, str]], path: Path
+) -> None:
     import torch
 
-    marked = [OUTPUT + name if name in samples else name for name in outputs]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # lengths are fixed by design
         for message in NOISE:
@@ -75,8 +92,8 @@ def _trace(module: Any, samples: Mapping[str, Any], outputs: Sequence[str], path
                 tuple(samples.values()),
                 path,
                 input_names=list(samples),
-                output_names=marked,
-                dynamic_axes={name: {0: BATCH} for name in (*samples, *marked)},
+                output_names=list(outputs),
+                dynamic_axes=free,
                 opset_version=OPSET,
                 dynamo=False,  # the newer exporter needs onnxscript
             )

@@ -32,7 +32,8 @@ def export(request: EngineExport) -> None:
     check_lengths(given)
     types = _private().OPENVINO_DTYPES
     parameters = {
-        name: ov.parameter([-1, *tensor.shape[1:]], types[tensor.dtype], name) for name, tensor in given.items()
+        name: ov.parameter([-1 if size is None else size for size in tensor.shape], types[tensor.dtype], name)
+        for name, tensor in given.items()
     }
     found = _trace(request, parameters)
     inputs = {parameter.get_name(): name for name, parameter in parameters.items()}

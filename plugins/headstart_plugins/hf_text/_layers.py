@@ -26,8 +26,11 @@ class AddedPositions(keras.layers.Layer):  # type: ignore[misc]  # Keras has no 
         return keras.KerasTensor(tokens.shape, tokens.dtype)
 
     def call(self, tokens: Any) -> Any:
-        """(batch, time, width) of the same dtype."""
-        return tokens + ops.cast(self.table[self.first : self.first + ops.shape(tokens)[1]], tokens.dtype)
+        """(batch, time, width) of the same dtype. Raises ValueError for more tokens than there are positions."""
+        if isinstance(tokens.shape[1], int) and tokens.shape[1] > self.positions:
+            raise ValueError(f"{tokens.shape[1]} tokens, and there are {self.positions} positions")
+        rows = self.first + ops.arange(ops.shape(tokens)[1], dtype="int32")  # a slice cannot be exported
+        return tokens + ops.cast(ops.take(self.table, rows, axis=0), tokens.dtype)
 
     def get_config(self) -> dict[str, Any]:
         """See Keras."""
