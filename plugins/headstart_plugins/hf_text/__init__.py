@@ -31,8 +31,13 @@ def features(width: int | None) -> tuple[FeatureSpec, ...]:
 
 
 TINY: Mapping[str, Any] = {
-    **{"vocabulary": 200, "width": 16, "blocks": 2, "heads": 2, "hidden": 32},
-    **{"positions": 512, "types": 32},  # as many as any made-up sample has
+    "vocabulary": 200,
+    "width": 16,
+    "blocks": 2,
+    "heads": 2,
+    "hidden": 32,
+    "positions": 512,
+    "types": 32,  # as many as any made-up sample has
 }
 
 REGISTERED = BackboneSpec(
