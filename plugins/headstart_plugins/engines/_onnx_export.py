@@ -32,8 +32,8 @@ def export(request: EngineExport) -> None:
     """Write graph.onnx into the folder: inputs of the types that the input stage takes, float outputs in float32.
 
     Inputs and outputs have the names of the network's tensors, each sorted, with OUTPUT before those of outputs that
-    inputs have too, a free batch axis, and a free length where the network has one; what Keras computes from the batch size in Python is fixed at the one sample
-    of the trace.
+    inputs have too, a free batch axis, and a free length where the network has one; what Keras computes from the batch
+    size in Python is fixed at the one sample of the trace.
     Raises EngineRefusal naming the operation that has no form in ONNX, or the size of weights that are too large.
     """
     import keras

