@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from text_folders import CONFIGS, LENGTHS, ODD_TEXTS, SENTENCES, arrays_of, tokens_of, write_folder
+from text_folders import CONFIGS, LENGTHS, ODD_TEXTS, POSITIONS, SENTENCES, arrays_of, tokens_of, write_folder
 
 from headstart.errors import WrongWeightsError
 from headstart.specs import InputRequest
@@ -64,6 +64,14 @@ def test_without_that_layer_in_the_file_its_arrays_are_missing_by_name(kind, tmp
     with pytest.raises(WrongWeightsError, match=r"missing pooler\S*weight"):
         filled(spec, pooling="pooler")
     filled(spec)
+
+
+def test_more_tokens_than_there_are_positions_are_refused(tmp_path, registry, filled, states):
+    stages = filled(registry.resolve_backbone(str(write_folder(tmp_path / "roberta", "roberta"))))
+    ids = np.full((1, POSITIONS + 1), 7, np.int32)
+    states(stages, ids[:, 1:], ids[:, 1:] > 0)  # two rows of its table stand for no token
+    with pytest.raises(ValueError, match=rf"{POSITIONS + 1} tokens, and there are {POSITIONS} positions"):
+        states(stages, ids, ids > 0)
 
 
 def _sentences(name, registry, texts):
