@@ -31,6 +31,12 @@ def test_a_text_model_is_opened_by_its_path_once(kind, tmp_path, registry):
         assert spec.preprocess["length"] == POSITIONS  # of XLM-R two more rows are there, which no token has
 
 
+def test_a_name_that_is_nearly_one_of_ours_is_answered_with_it(registry):
+    with pytest.raises(UsageError, match="no backbone is named 'hf_text/all_minilm_l12'") as caught:
+        registry.resolve_backbone("hf_text/all_minilm_l12")
+    assert "hf_text/all_minilm_l6" in caught.value.hint
+
+
 def test_a_picture_model_is_left_to_others_unless_we_are_insisted_on(tmp_path, registry):
     folder = tmp_path / "vit"
     folder.mkdir()
