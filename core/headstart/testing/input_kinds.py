@@ -49,14 +49,22 @@ def make_up(tensors: Mapping[str, TensorSpec], count: int, seed: int = 0) -> dic
     """Prepared samples of a kind, {name: (count, *shape)} in their dtypes: half of it slow along the inner axes, half
     white, so that samples differ in more than noise.
 
-    uint8 fills 0 to 255, other whole numbers are small (they may be indices), floats lie between -1 and 1.
+    uint8 fills 0 to 255, other whole numbers are small (they may be indices), floats lie between -1 and 1. A mask of
+    the axis whose length varies is True up to a length: of the first sample all, of the others half of it or more.
     """
     import numpy as np
 
     from headstart.data.noise import smooth_noise
 
     generator = np.random.default_rng(seed)
-    return {name: _fitted(smooth_noise((count, *each.shape), generator), each.dtype) for name, each in tensors.items()}
+    made = {name: _fitted(smooth_noise((count, *each.shape), generator), each.dtype) for name, each in tensors.items()}
+    for name, each in tensors.items():
+        if each.dtype == "bool" and each.length_axis is not None and len(each.shape) == 1:
+            longest = each.shape[0]
+            lengths = np.random.default_rng(seed).integers(-(-longest // 2), longest + 1, count)
+            lengths[:1] = longest
+            made[name] = np.arange(longest) < lengths[:, None]
+    return made
 
 
 def _fitted(noise: np.ndarray, dtype: str) -> np.ndarray:

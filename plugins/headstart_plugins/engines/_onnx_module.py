@@ -23,20 +23,25 @@ class Positional(torch.nn.Module):  # type: ignore[misc]  # torch is not read fo
         self.stages = torch.nn.ModuleList(stage.model for stage in network.stages[:stop])
         self._network, self._stop = network, stop
         self._inputs, self._outputs = tuple(inputs), tuple(outputs)
+        self._free = 1 + max((1 + axis for axis in network.length_axes(0).values()), default=0)
 
     def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """(batch, ...) tensors in and out."""
-        with _KnownLengths():
+        with _KnownLengths(self._free):
             outputs = self._network.run(dict(zip(self._inputs, tensors, strict=True)), 0, self._stop)
         found = (outputs[name] for name in self._outputs)
         return tuple(tensor.float() if tensor.is_floating_point() else tensor for tensor in found)
 
 
 class _KnownLengths(TorchFunctionMode):  # type: ignore[misc]  # torch is not read for types
-    """Shapes as they are read: the first axis as the tracer gives it, the others as plain numbers.
+    """Shapes as they are read: the first `free` axes as the tracer gives them, the others as plain numbers.
 
     The tracer would follow arithmetic on lengths into the graph, where some operations want numbers.
     """
+
+    def __init__(self, free: int) -> None:
+        super().__init__()
+        self._free = free
 
     def __torch_function__(
         self,
@@ -47,5 +52,5 @@ class _KnownLengths(TorchFunctionMode):  # type: ignore[misc]  # torch is not re
     ) -> Any:
         found = func(*args, **(kwargs or {}))
         if func in SHAPES and isinstance(found, torch.Size) and len(found) > 1:
-            return torch.Size((found[0], *map(int, found[1:])))
+            return torch.Size((*found[: self._free], *map(int, found[self._free :])))
         return found

@@ -32,32 +32,47 @@ class Opened:
     outputs: tuple[str, ...]
     types: tuple[np.dtype[Any], ...]
     answers: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
-    """The shape of each output without the batch axis, and its type."""
+    """The shape of each output without the batch axis, -1 where it depends on the inputs' length, and its type."""
     carried: Mapping[str, str]
     """Outputs that are inputs as they came: the input of each."""
     requests: tuple[Any, ...]
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Any number of samples; the requests write straight into the arrays that are returned.
+        """Any number of samples of one length; the requests write straight into the arrays that are returned, but for
+        those whose shape depends on that length.
 
         Raises TypeError for an input of another kind than the graph takes: floats where it takes bytes.
         """
         given = [_taken(batch[name], dtype) for name, dtype in zip(self.inputs, self.types, strict=True)]
         rows = len(given[0])
-        results = [np.empty((rows, *shape), dtype) for shape, dtype in self.answers]
+        open_shapes = [place for place, (shape, _) in enumerate(self.answers) if -1 in shape]
+        results = [np.empty((rows, *(max(size, 0) for size in shape)), dtype) for shape, dtype in self.answers]
+        whole = {place: array for place, array in enumerate(results) if place not in open_shapes}
+        parts: dict[int, list[np.ndarray]] = {place: [] for place in open_shapes}
         running: deque[Any] = deque()
+
+        def finish() -> None:
+            request = running[0]
+            request.wait()
+            running.popleft()
+            for place, found in parts.items():
+                found.append(np.array(request.get_output_tensor(place).data))
+
         try:
             for row, request in zip(range(rows), cycle(self.requests), strict=False):
                 if len(running) == len(self.requests):
-                    running.popleft().wait()
-                _start(request, [array[row : row + 1] for array in given], [array[row : row + 1] for array in results])
+                    finish()
+                places = {place: array[row : row + 1] for place, array in whole.items()}
+                _start(request, [array[row : row + 1] for array in given], places)
                 running.append(request)
             while running:
-                running.popleft().wait()
+                finish()
         finally:  # what still runs after one of them failed writes on: the error of that one is what counts
             for request in running:
                 with contextlib.suppress(RuntimeError):
                     request.wait()
+        for place, found in parts.items():
+            results[place] = np.concatenate(found) if found else results[place]
         kept = {name: np.array(given[self.inputs.index(source)]) for name, source in self.carried.items()}
         return dict(zip(self.outputs, results, strict=True)) | {
             name: array.astype(np.float32) if array.dtype.kind == "f" else array for name, array in kept.items()
@@ -69,13 +84,13 @@ def _taken(array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     return np.require(np.asarray(array).astype(dtype, casting="same_kind", copy=False), requirements=["C", "W"])
 
 
-def _start(request: Any, given: Sequence[np.ndarray], results: Sequence[np.ndarray]) -> None:
+def _start(request: Any, given: Sequence[np.ndarray], results: Mapping[int, np.ndarray]) -> None:
     """Start one sample on memory that the caller keeps alive until the request is done."""
     import openvino
 
     for place, array in enumerate(given):
         request.set_input_tensor(place, openvino.Tensor(array, shared_memory=True))
-    for place, array in enumerate(results):
+    for place, array in results.items():
         request.set_output_tensor(place, openvino.Tensor(array, shared_memory=True))
     request.start_async()
 
@@ -113,9 +128,12 @@ def build(request: EngineRequest) -> Opened:
         inputs=tuple(names["inputs"]),
         outputs=tuple(names["outputs"]),
         types=tuple(np.dtype(port.get_element_type().to_dtype()) for port in compiled.inputs),
-        answers=tuple(
-            (tuple(port.get_shape())[1:], np.dtype(port.get_element_type().to_dtype())) for port in compiled.outputs
-        ),
+        answers=tuple((_shape(port)[1:], np.dtype(port.get_element_type().to_dtype())) for port in compiled.outputs),
         carried=names["carried"],
         requests=tuple(compiled.create_infer_request() for _ in range(REQUESTS_A_STREAM * request.threads)),
     )
+
+
+def _shape(port: Any) -> tuple[int, ...]:
+    """-1 where a size is free."""
+    return tuple(-1 if size.is_dynamic else size.get_length() for size in port.get_partial_shape())

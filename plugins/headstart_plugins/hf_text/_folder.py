@@ -9,13 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headstart.documents import read_object
 from headstart.errors import UsageError
+from headstart.options import parse_options
+from headstart_plugins.hf_text._options import TransformerOptions
 
 CONFIG = "config.json"
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 TOKENIZERS: tuple[tuple[str, ...], ...] = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("vocab.txt",))
 """The files of a tokenizer, in each of the forms that are read; the first that is there is taken."""
 TOKENIZER_CONFIG = "tokenizer_config.json"
+SIGNS_OF_TEXT = ("tokenizer.json", "vocab.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model", "spm.model")
+"""Files of tokenizers, of kinds that are not read here too."""
 ACTIVATIONS: Mapping[str, str] = {
     "gelu": "gelu",
     "gelu_new": "gelu_tanh",
@@ -51,12 +56,12 @@ class Folder:
 
 
 def is_text_model(path: Path) -> bool:
-    """Whether a folder's config.json names a kind of model that is read here."""
+    """Whether a folder's config.json names a kind of model that is read here, or another one that has a tokenizer."""
     try:
-        config = json.loads((path / CONFIG).read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+        kind = read_object(path / CONFIG, LARGEST_JSON, UsageError).get("model_type")
+    except UsageError:
         return False
-    return isinstance(config, dict) and config.get("model_type") in KINDS
+    return isinstance(kind, str) and (kind in KINDS or any((path / name).is_file() for name in SIGNS_OF_TEXT))
 
 
 def read_folder(path: Path) -> Folder:
@@ -64,7 +69,10 @@ def read_folder(path: Path) -> Folder:
     config = _object(path / CONFIG)
     kind = str(config.get("model_type"))
     if kind not in KINDS:
-        raise UsageError(f"{path / CONFIG} has model_type {kind!r}", hint=f"known are {', '.join(sorted(KINDS))}")
+        raise UsageError(
+            f"{path} holds a model of type {kind!r}, which is not read",
+            hint=f"types of text models that are: {', '.join(sorted(KINDS))}",
+        )
     weights = next((name for name in WEIGHTS if (path / name).is_file()), None)
     if weights is None:
         others = sorted(each.name for each in path.glob("*.bin")) or sorted(each.name for each in path.glob("*.h5"))
@@ -79,15 +87,20 @@ def read_folder(path: Path) -> Folder:
         )
     try:
         given = KINDS[kind](config)
-    except (KeyError, TypeError, ValueError) as exc:
-        raise UsageError(f"{path / CONFIG} lacks or garbles {exc}", hint="get another copy of the folder") from exc
+    except KeyError as exc:
+        raise UsageError(f"{path / CONFIG} has no {exc}", hint="get another copy of the folder") from exc
+    except (AttributeError, TypeError, ValueError) as exc:
+        raise UsageError(f"{path / CONFIG} cannot be used: {exc}", hint="choose another model") from exc
+    _, wrong = parse_options(TransformerOptions, given, CONFIG, kind)
+    if wrong:
+        raise UsageError(f"{path}: {wrong[0].where}: {wrong[0].message}", hint="get another copy of the folder")
     sentences = _sentences(path)
     words = _optional(path / TOKENIZER_CONFIG)
     preprocess = {
         "family": kind,
         "length": _length(path, sentences, words, given["positions"]),
         "lowercase": bool(words.get("do_lower_case", kind in ("bert", "distilbert"))),
-        "prefix": "",
+        "prefix": _prompt(path),
         "vocabulary": given["vocabulary"],
     }
     pooling: dict[str, Any] = {name: sentences[name] for name in ("pooling", "normalise") if name in sentences}
@@ -95,8 +108,16 @@ def read_folder(path: Path) -> Folder:
     return Folder(kind, {**given, **pooling}, preprocess, weights, files)
 
 
+def _prompt(path: Path) -> str:
+    """What a sentence encoder puts before each text where nothing else is asked for."""
+    stated = _optional(path / "config_sentence_transformers.json")
+    prompts, name = stated.get("prompts"), stated.get("default_prompt_name")
+    prompt = prompts.get(name) if isinstance(prompts, dict) and isinstance(name, str) else None
+    return prompt if isinstance(prompt, str) else ""
+
+
 def _bert(config: Mapping[str, Any]) -> dict[str, Any]:
-    first = int(config["pad_token_id"]) + 1 if config["model_type"] in ("roberta", "xlm-roberta", "camembert") else 0
+    first = int(config.get("pad_token_id", 1)) + 1 if config["model_type"] in FROM_PADDING else 0
     kind = config.get("position_embedding_type", "absolute")
     if kind != "absolute":
         raise ValueError(f"position_embedding_type {kind!r}: absolute positions alone are read")
@@ -114,6 +135,10 @@ def _bert(config: Mapping[str, Any]) -> dict[str, Any]:
         "activation": _activation(config.get("hidden_act", "gelu")),
         "epsilon": config.get("layer_norm_eps", 1e-12),
     }
+
+
+FROM_PADDING = ("roberta", "xlm-roberta", "camembert")
+"""Kinds whose first position is the one after the padding token's id."""
 
 
 def _distilbert(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,6 +159,12 @@ def _modernbert(config: Mapping[str, Any]) -> dict[str, Any]:
     if any(config.get(name) for name in ("norm_bias", "attention_bias", "mlp_bias")):
         raise ValueError("norm_bias, attention_bias or mlp_bias: layers without biases alone are read")
     full, local = _rotary_bases(config)
+    every = config.get("global_attn_every_n_layers", 3)
+    stated = config.get("layer_types")
+    if stated is not None:  # since transformers 5, in place of the number
+        every = next((number for number, kind in enumerate(stated) if number and kind == FULL), len(stated))
+        if stated != [LOCAL if number % every else FULL for number in range(config["num_hidden_layers"])]:
+            raise ValueError(f"layer_types {stated}: every so many layers a {FULL} alone is read")
     return {
         "vocabulary": config["vocab_size"],
         "width": config["hidden_size"],
@@ -150,21 +181,28 @@ def _modernbert(config: Mapping[str, Any]) -> dict[str, Any]:
         "rotary": full,
         "local_rotary": local,
         "local_window": config.get("local_attention", 128),
-        "global_every": config.get("global_attn_every_n_layers", 3),
+        "global_every": every,
     }
+
+
+FULL, LOCAL = "full_attention", "sliding_attention"
 
 
 def _rotary_bases(config: Mapping[str, Any]) -> tuple[float, float]:
     """Of global and of local attention: their keys in config.json changed with transformers 5."""
     found = config.get("rope_parameters") or {}
-    full = found.get("full_attention", {}).get("rope_theta", config.get("global_rope_theta", 160000.0))
-    local = found.get("sliding_attention", {}).get("rope_theta", config.get("local_rope_theta", 10000.0))
-    return float(full), float(local or full)
+    full, local = found.get(FULL) or {}, found.get(LOCAL) or {}
+    if scaled := [form for form in (full.get("rope_type"), local.get("rope_type")) if form not in (None, "default")]:
+        raise ValueError(f"rope_type {scaled[0]!r}: rotary positions that are not scaled alone are read")
+    base = float(full.get("rope_theta", config.get("global_rope_theta", 160000.0)))
+    return base, float(local.get("rope_theta", config.get("local_rope_theta", 10000.0)) or base)
 
 
 def _gpt2(config: Mapping[str, Any]) -> dict[str, Any]:
     if config.get("scale_attn_by_inverse_layer_idx") or not config.get("scale_attn_weights", True):
         raise ValueError("scale_attn_by_inverse_layer_idx or scale_attn_weights: the usual scale alone is read")
+    if config.get("add_cross_attention"):
+        raise ValueError("add_cross_attention: models that read one text alone are read")
     return {
         "vocabulary": config["vocab_size"],
         "width": config["n_embd"],
@@ -208,7 +246,13 @@ def _sentences(path: Path) -> dict[str, Any]:
     if not file.is_file():
         return {}
     found: dict[str, Any] = {"normalise": False}
-    for module in _list(file):
+    try:
+        modules = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as exc:
+        raise UsageError(f"{file} cannot be read: {exc}", hint="get another copy of the folder") from exc
+    if not isinstance(modules, list) or not all(isinstance(each, dict) for each in modules):
+        raise UsageError(f"{file} holds no list of modules", hint="get another copy of the folder")
+    for module in modules:
         kind = str(module.get("type", "")).rpartition(".")[2]
         if kind == "Pooling":
             found["pooling"] = _pooling(path / str(module.get("path", "")) / CONFIG)
@@ -244,27 +288,8 @@ def _length(path: Path, sentences: Mapping[str, Any], words: Mapping[str, Any], 
 
 
 def _object(file: Path) -> dict[str, Any]:
-    document = _json(file)
-    if not isinstance(document, dict):
-        raise UsageError(f"{file} holds no JSON object", hint="get another copy of the folder")
-    return document
+    return read_object(file, LARGEST_JSON, UsageError)
 
 
 def _optional(file: Path) -> dict[str, Any]:
     return _object(file) if file.is_file() else {}
-
-
-def _list(file: Path) -> list[dict[str, Any]]:
-    document = _json(file)
-    if not isinstance(document, list) or not all(isinstance(each, dict) for each in document):
-        raise UsageError(f"{file} holds no list of modules", hint="get another copy of the folder")
-    return document
-
-
-def _json(file: Path) -> Any:
-    try:
-        if file.stat().st_size > LARGEST_JSON:
-            raise UsageError(f"{file} is larger than any of its kind: {file.stat().st_size} bytes")
-        return json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as exc:
-        raise UsageError(f"{file} cannot be read: {exc}", hint="get another copy of the folder") from exc

@@ -26,8 +26,11 @@ class AddedPositions(keras.layers.Layer):  # type: ignore[misc]  # Keras has no 
         return keras.KerasTensor(tokens.shape, tokens.dtype)
 
     def call(self, tokens: Any) -> Any:
-        """(batch, time, width) of the same dtype."""
-        return tokens + ops.cast(self.table[self.first : self.first + ops.shape(tokens)[1]], tokens.dtype)
+        """(batch, time, width) of the same dtype. Raises ValueError for more tokens than there are positions."""
+        if isinstance(tokens.shape[1], int) and tokens.shape[1] > self.positions:
+            raise ValueError(f"{tokens.shape[1]} tokens, and there are {self.positions} positions")
+        rows = self.first + ops.arange(ops.shape(tokens)[1], dtype="int32")  # a slice cannot be exported
+        return tokens + ops.cast(ops.take(self.table, rows, axis=0), tokens.dtype)
 
     def get_config(self) -> dict[str, Any]:
         """See Keras."""
@@ -67,7 +70,8 @@ class Rotary(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
 class Sight(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
     """From the mask of real tokens (batch, time) bool, which token may see which: (batch, 1, 1 or time, time) bool.
 
-    With `causal` none that come later; with a `window` none further away than half of it.
+    With `causal` none that come later; with a `window` none further away than half of it. There each sees itself, what
+    is no real token too: nothing reads it, and without anything to see it would be NaN, which no mask removes again.
     """
 
     def __init__(self, *, causal: bool = False, window: int = 0, **settings: Any) -> None:
@@ -90,16 +94,23 @@ class Sight(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
             seen = ops.logical_and(seen, (ahead <= 0)[None, None])
         if self.window:
             seen = ops.logical_and(seen, (ops.abs(ahead) <= self.window // 2)[None, None])
-        return seen
+        return ops.logical_or(seen, (ahead == 0)[None, None])
 
     def get_config(self) -> dict[str, Any]:
         """See Keras."""
         return {**super().get_config(), "causal": self.causal, "window": self.window}
 
 
+LOWEST = -6e4
+"""Below all that norms give, and within float16."""
+
+
 class Pooled(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
     """Tokens (batch, time, width) and their mask (batch, time) bool as one (batch, width): the `mean`, the `max`, the
-    first (`cls`) or the `last` of the real ones."""
+    first (`cls`) or the `last` of the real ones.
+
+    Means are added up in float32: hundreds of tokens are too many for half precision.
+    """
 
     def __init__(self, pooling: str, **settings: Any) -> None:
         super().__init__(**settings)
@@ -117,10 +128,11 @@ class Pooled(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
             place = ops.arange(ops.shape(mask)[1])[None]
             last = ops.sum(ops.cast(mask, "int32"), axis=1, keepdims=True) - 1
             return ops.einsum("bt,btw->bw", ops.cast(place == last, tokens.dtype), tokens)
-        real = ops.cast(mask, tokens.dtype)[:, :, None]
         if self.pooling == "max":
-            return ops.max(tokens - (1.0 - real) * 1e9, axis=1)
-        return ops.sum(tokens * real, axis=1) / ops.maximum(ops.sum(real, axis=1), 1.0)
+            return ops.max(ops.where(mask[:, :, None], tokens, ops.cast(LOWEST, tokens.dtype)), axis=1)
+        real = ops.cast(mask, "float32")[:, :, None]
+        mean = ops.sum(ops.cast(tokens, "float32") * real, axis=1) / ops.maximum(ops.sum(real, axis=1), 1.0)
+        return ops.cast(mean, tokens.dtype)
 
     def get_config(self) -> dict[str, Any]:
         """See Keras."""

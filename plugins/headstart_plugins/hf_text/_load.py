@@ -1,24 +1,19 @@
-"""Reads the weights of Hugging Face folders: safetensors of any float type, in one file or in shards, brought to our
-names and layouts as float32."""
+"""Brings the arrays of Hugging Face folders to our names and layouts, family by family."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from headstart.engine.network.stages import name_variables, weighted_layers, wrong_weights
 from headstart.errors import WrongWeightsError
+from headstart.lists import in_line
 from headstart.specs import Backbone
+from headstart_plugins.hf_text._arrays import StoredArrays
 from headstart_plugins.hf_text._stages import EMBEDDINGS, POOL
-
-INDEX = ".index.json"
-FLOATS: Mapping[str, str] = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
-LARGEST_HEADER = 100 * 2**20
 
 
 @dataclass(frozen=True)
@@ -45,6 +40,8 @@ class Layout:
     prefixes: tuple[str, ...]
     layers: Mapping[str, str]
     unused: tuple[str, ...] = ()
+    tied: tuple[str, ...] = ()
+    """Arrays of heads that are the table of tokens, which some files hold under that name alone."""
     fused: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """Part and count of layers that are stored as one."""
     turned: bool = True
@@ -77,6 +74,7 @@ BERT = Layout(
         "embeddings.position_ids",
         "embeddings.token_type_ids",
     ),
+    ("cls.predictions.decoder.weight", "lm_head.decoder.weight"),
 )
 DISTILBERT = Layout(
     ("", "distilbert."),
@@ -94,6 +92,7 @@ DISTILBERT = Layout(
         "norm": "transformer.layer.{}.output_layer_norm",
     },
     ("vocab_", "pre_classifier.", "classifier.", "qa_outputs.", "embeddings.position_ids"),
+    ("vocab_projector.weight",),
 )
 MODERNBERT = Layout(
     ("", "model."),
@@ -112,6 +111,7 @@ MODERNBERT = Layout(
         "pool.norm": "final_norm",
     },
     ("head.", "decoder.", "classifier."),
+    ("decoder.weight",),
     {"query": (0, 3), "key": (1, 3), "value": (2, 3), "hidden": (0, 2), "gate": (1, 2)},
 )
 GPT2 = Layout(
@@ -130,6 +130,7 @@ GPT2 = Layout(
         "pool.norm": "ln_f",
     },
     ("lm_head.", "score."),
+    ("lm_head.weight",),
     {"query": (0, 3), "key": (1, 3), "value": (2, 3)},
     turned=False,
 )
@@ -145,22 +146,14 @@ def load(file: Path, backbone: Backbone) -> Mapping[str, np.ndarray]:
     Raises WrongWeightsError for a file that is no such one, or listing the arrays that differ.
     """
     stored = StoredArrays(file)
-    first = next((layout for layout in LAYOUTS if _prefix(layout, stored) is not None), None)
-    if first is None:
-        raise WrongWeightsError(
-            f"{file} holds the arrays of no model that is known here: {', '.join(sorted(stored.names)[:4])}, ...",
-            hint="known are BERT, RoBERTa, XLM-R, DistilBERT, ModernBERT and GPT-2",
-        )
-    prefix = _prefix(first, stored) or ""
+    form = _form(stored)
     variables = name_variables(backbone.stages)
-    wanted = dict(_sources(backbone, first, prefix, stored))
+    wanted = dict(_sources(backbone, form, stored))
     used = {source.name for source in wanted.values()}
     problems = [f"missing {source.name}" for source in wanted.values() if source.name not in stored.names]
-    problems += [
-        f"unexpected {name}" for name in sorted(stored.names - used) if not _belongs_to_a_head(name, prefix, first)
-    ]
+    problems += [f"unexpected {name}" for name in sorted(stored.names - used) if not form.leaves_out(name)]
     if problems:
-        raise wrong_weights(str(file), problems)
+        raise wrong_weights(str(file), list(dict.fromkeys(problems)))
     arrays = {name: _read(stored, source) for name, source in wanted.items()}
     problems = [
         f"{wanted[name].name} has shape {array.shape} in our layout, expected {tuple(variables[name].shape)}"
@@ -172,36 +165,54 @@ def load(file: Path, backbone: Backbone) -> Mapping[str, np.ndarray]:
     return arrays
 
 
-def _prefix(layout: Layout, stored: StoredArrays) -> str | None:
-    """What the file's names begin with, where it is laid out so: told by a layer that each family calls otherwise."""
-    told = f"{layout.layers['attention_output'].format(0)}.weight"
-    return next((prefix for prefix in layout.prefixes if prefix + told in stored.names), None)
+@dataclass(frozen=True)
+class Form:
+    """How one file calls its arrays: by a family's layout, all after a prefix."""
+
+    layout: Layout
+    prefix: str
+
+    def leaves_out(self, name: str) -> bool:
+        """Whether an array belongs to a head, or is no weight."""
+        unused = self.layout.unused
+        return name.removeprefix(self.prefix).startswith(unused) or name.startswith(unused) or name.endswith(BUFFERS)
 
 
-def _belongs_to_a_head(name: str, prefix: str, layout: Layout) -> bool:
-    inside = name.removeprefix(prefix)
-    return inside.startswith(layout.unused) or name.startswith(layout.unused) or name.endswith(BUFFERS)
+def _form(stored: StoredArrays) -> Form:
+    """Told by a layer that each family calls otherwise. Raises WrongWeightsError where there is none."""
+    for layout in LAYOUTS:
+        told = f"{layout.layers['attention_output'].format(0)}.weight"
+        for prefix in layout.prefixes:
+            if prefix + told in stored.names:
+                return Form(layout, prefix)
+    raise WrongWeightsError(
+        f"{stored.file} holds the arrays of no model that is known here: {in_line(sorted(stored.names), 4)}",
+        hint="known are BERT, RoBERTa, XLM-R, CamemBERT, DistilBERT, ModernBERT and GPT-2",
+    )
 
 
-def _sources(backbone: Backbone, layout: Layout, prefix: str, stored: StoredArrays) -> Iterator[tuple[str, Source]]:
+def _sources(backbone: Backbone, form: Form, stored: StoredArrays) -> Iterator[tuple[str, Source]]:
     """(our name, where its numbers are) of every weight, bottom first."""
+    layers = form.layout.layers
     for stage in backbone.stages:
         number = int(stage.name.removeprefix("block")) - 1 if stage.name not in (EMBEDDINGS, POOL) else 0
         for index, layer in enumerate(weighted_layers(stage.model)):
-            module = layout.layers.get(f"{stage.name}.{layer.name}") or layout.layers[layer.name]
-            module = prefix + module.format(number)
-            part, parts = layout.fused.get(layer.name, (0, 1))
+            # a layer that the family does not have, such as DistilBERT's pooler, is missing under our name for it
+            module = layers.get(f"{stage.name}.{layer.name}") or layers.get(layer.name, layer.name)
+            module = form.prefix + module.format(number)
+            part = form.layout.fused.get(layer.name, (0, 1))
             for variable in layer.weights:
-                role = str(variable.name)
-                yield f"{stage.name}/{index}/{role}", _source(module, role, part, parts, layout, stored)
+                yield f"{stage.name}/{index}/{variable.name}", _source(module, str(variable.name), part, form, stored)
 
 
-def _source(module: str, role: str, part: int, parts: int, layout: Layout, stored: StoredArrays) -> Source:
-    is_kernel, end = role == "kernel", "bias" if role in ("bias", "beta") else "weight"
+def _source(module: str, role: str, part: tuple[int, int], form: Form, stored: StoredArrays) -> Source:
+    is_kernel, turned = role == "kernel", form.layout.turned
+    name = f"{module}.{'bias' if role in ('bias', 'beta') else 'weight'}"
     if role in ("gamma", "beta") and f"{module}.{role}" in stored.names:
-        end = role  # as the first releases of BERT called them
-    axis = -1 if is_kernel and not layout.turned else 0
-    return Source(f"{module}.{end}", is_kernel and layout.turned, part, parts, axis)
+        name = f"{module}.{role}"  # as the first releases of BERT called them
+    if module == form.prefix + form.layout.layers["token"] and name not in stored.names:
+        name = next((tied for tied in form.layout.tied if tied in stored.names), name)
+    return Source(name, is_kernel and turned, *part, axis=-1 if is_kernel and not turned else 0)
 
 
 def _read(stored: StoredArrays, source: Source) -> np.ndarray:
@@ -209,61 +220,3 @@ def _read(stored: StoredArrays, source: Source) -> np.ndarray:
     if source.parts > 1:
         array = np.split(array, source.parts, axis=source.axis)[source.part]
     return np.ascontiguousarray(array.T if source.turned else array, dtype=np.float32)
-
-
-class StoredArrays:
-    """The arrays of a safetensors file, or of the shards that an index lists: read one at a time, memory-mapped.
-
-    Written out here since `safetensors.numpy` 0.8 knows bfloat16 only where `ml_dtypes` was imported before. Raises
-    WrongWeightsError for what is no such file.
-    """
-
-    def __init__(self, file: Path) -> None:
-        self._places: dict[str, tuple[Path, int, Mapping[str, Any]]] = {}
-        shards = [file]
-        if file.name.endswith(INDEX):
-            listed = json.loads(file.read_text("utf-8")).get("weight_map")
-            if not isinstance(listed, dict) or any("/" in str(name) or "\\" in str(name) for name in listed.values()):
-                raise WrongWeightsError(f"{file} is no index of shards", hint="expected an object with `weight_map`")
-            shards = [file.parent / str(name) for name in sorted(set(listed.values()))]
-        for shard in shards:
-            begin, header = _header(shard)
-            self._places |= {name: (shard, begin, facts) for name, facts in header.items()}
-
-    @property
-    def names(self) -> frozenset[str]:
-        """Of all arrays."""
-        return frozenset(self._places)
-
-    def read(self, name: str) -> np.ndarray:
-        """One array as float32, of its own shape. Raises WrongWeightsError for one that holds no floats."""
-        file, begin, facts = self._places[name]
-        kind, shape, (start, stop) = facts["dtype"], tuple(facts["shape"]), facts["data_offsets"]
-        dtype = "<u2" if kind == "BF16" else FLOATS.get(kind)
-        if dtype is None:
-            raise WrongWeightsError(f"{file}: {name} holds {kind}", hint=f"expected BF16, {', '.join(FLOATS)}")
-        count = int(np.prod(shape, dtype=np.int64))
-        if stop - start != count * np.dtype(dtype).itemsize or begin + stop > file.stat().st_size:
-            raise WrongWeightsError(f"{file}: {name} is cut short", hint="get another copy of the weights")
-        raw = np.fromfile(file, dtype, count, offset=begin + start).reshape(shape)
-        if kind == "BF16":  # the upper half of a float32
-            raw = (raw.astype(np.uint32) << 16).view(np.float32)
-        return raw.astype(np.float32, copy=False)
-
-
-def _header(file: Path) -> tuple[int, dict[str, Any]]:
-    """Where the data of a file begins, and what its header says of each array."""
-    try:
-        with file.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            if length > min(LARGEST_HEADER, file.stat().st_size):
-                raise ValueError(f"its header claims {length} bytes")
-            header = json.loads(stream.read(length).decode("utf-8"))
-        header.pop("__metadata__", None)
-        for facts in header.values():
-            _ = facts["dtype"], facts["shape"], facts["data_offsets"]
-    except FileNotFoundError as exc:
-        raise WrongWeightsError(f"there is no {file}", hint="the folder is not whole: get it again") from exc
-    except (ValueError, TypeError, KeyError, AttributeError) as exc:
-        raise WrongWeightsError(f"{file} cannot be read as safetensors: {exc}", hint="get another copy") from exc
-    return 8 + length, header

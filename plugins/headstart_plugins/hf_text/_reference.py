@@ -6,8 +6,10 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from headstart.errors import UsageError
 from headstart.specs import BackboneSpec, LocalFile, WeightsSpec
-from headstart_plugins.hf_text import LOAD, NAME, REGISTERED, UNSTATED, features
+from headstart.suggest import suggestion
+from headstart_plugins.hf_text import LOAD, NAME, REGISTERED, UNSTATED, features, register_backbones
 from headstart_plugins.hf_text._folder import is_text_model, read_folder
 from headstart_plugins.hf_text._stages import stage_names
 
@@ -17,8 +19,12 @@ PREFIX = "hf_text:"
 def resolve(ref: str) -> BackboneSpec | None:
     """The backbone that `ref`, a path or `hf_text:PATH`, means; None where it is no folder of a text model.
 
-    Raises UsageError for a folder that cannot be used.
+    Raises UsageError for a folder that cannot be used, and for a name of ours that there is not.
     """
+    if ref.startswith("hf_text/") and not Path(ref).exists():
+        names = [spec.name for spec in register_backbones()]
+        hint = f"{suggestion(ref, names)}; or name the folder of a model"
+        raise UsageError(f"no backbone is named {ref!r}", hint=hint)
     path = Path(ref.removeprefix(PREFIX)).expanduser()
     if not ref.startswith(PREFIX) and not is_text_model(path):
         return None

