@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from headstart.specs import BackboneSpec, DatasetSpec, InputKind, InputRequest, InputSpec, TensorSpec
@@ -26,11 +27,16 @@ def input_of(registry: Registry, spec: BackboneSpec | DatasetSpec) -> InputSpec:
 
 
 def build_kind(
-    registry: Registry, spec: InputSpec, preprocess: Mapping[str, Any], side: int | None = None
+    registry: Registry,
+    spec: InputSpec,
+    preprocess: Mapping[str, Any],
+    side: int | None = None,
+    assets: Mapping[str, Path] | None = None,
 ) -> InputKind:
-    """The kind for `preprocess`; its option `size` is `side` where it has one. Raises what its build target raises."""
-    options = spec.options(**sized(spec, side))
-    return cast("InputKind", registry.load_target(spec, spec.build)(InputRequest(preprocess, options)))
+    """The kind for `preprocess` and `assets`; its option `size` is `side` where it has one. Raises what its build
+    target raises."""
+    request = InputRequest(preprocess, spec.options(**sized(spec, side)), assets or {})
+    return cast("InputKind", registry.load_target(spec, spec.build)(request))
 
 
 def sized(spec: InputSpec, side: int | None) -> dict[str, Any]:
@@ -79,7 +85,20 @@ class WithInputKind(Contract):
     def _input_kind(self) -> InputKind:
         change = f"Name one that is installed, and set `preprocess` in {self._title} to values that it takes."
         with self._explaining("its input kind cannot be built: ", change):
-            return build_kind(self.registry, self._kind_spec(), self._preprocess(), self.size)
+            return build_kind(self.registry, self._kind_spec(), self._preprocess(), self.size, self._assets())
+
+    def assets(self, folder: Path) -> Mapping[str, Path]:
+        """The files that the input kind is built from, by name, such as a small vocabulary; written into `folder`."""
+        return {}
+
+    @shared
+    def _assets(self) -> Mapping[str, Path]:
+        return self.assets(self._folder("assets"))
+
+    def _folder(self, name: str) -> Path:
+        folder = self._place() / name
+        folder.mkdir(exist_ok=True)
+        return folder
 
     def _kind_spec(self) -> InputSpec:
         """The input kind that the offer fits. Raises UsageError where none is installed."""

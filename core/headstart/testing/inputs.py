@@ -19,6 +19,7 @@ from headstart.specs import (
     InputSpec,
     JudgesChanges,
     JudgesNotes,
+    LacksChanges,
     Mix,
     MixesSamples,
     Prepared,
@@ -74,10 +75,6 @@ class InputKindSubject(WithInputKind):
         """Payloads that it reads, two different ones at least; files are written below `folder`, which is empty."""
         return ()
 
-    def assets(self, folder: Path) -> Mapping[str, Path]:
-        """The files that it is built from, by name, such as a small vocabulary; written into `folder`."""
-        return {}
-
     def _kind_spec(self) -> InputSpec:
         return cast("InputSpec", self.spec)
 
@@ -91,15 +88,6 @@ class InputKindSubject(WithInputKind):
         change = f"Correct the build target, or set `preprocess`, `options` or `assets` in {self._title}."
         made = self._made(InputRequest(preprocess, options, assets), f"building it from {dict(preprocess)}", change)
         return cast("InputKind", made)
-
-    def _folder(self, name: str) -> Path:
-        folder = self._place() / name
-        folder.mkdir(exist_ok=True)
-        return folder
-
-    @shared
-    def _assets(self) -> Mapping[str, Path]:
-        return self.assets(self._folder("assets"))
 
     @shared
     def _payloads(self) -> Sequence[Any]:
@@ -260,7 +248,8 @@ class InputKindPrepared(InputKindSubject):
         self._require(isinstance(hint, str) and hint.strip(), f"hint is {hint!r}", "Say what users should look at.")
 
     def test_what_it_offers_beside_is_sound(self) -> None:
-        """MixesSamples, JudgesChanges, JudgesNotes, DrawsSheets and HasAssets, where it has their methods."""
+        """MixesSamples, JudgesChanges, LacksChanges, JudgesNotes, DrawsSheets and HasAssets, where it has their
+        methods."""
         kind, rows = self._input_kind(), self._rows()
         if isinstance(kind, MixesSamples):
             self._check_mixing(kind, rows[0].tensors, rows[-1].tensors)
@@ -269,6 +258,8 @@ class InputKindPrepared(InputKindSubject):
             sound = all(isinstance(each, str) for pair in judged.items() for each in pair)
             self._require(sound, f"symmetries gives {judged}", "Return what is done, by symmetry.")
             self._require(kind.only_moves(()) is True, "without changes, only_moves is not True", "Nothing is changed.")
+        if isinstance(kind, LacksChanges):
+            self._check_lacking(kind.lacking(), rows[0].tensors)
         if isinstance(kind, JudgesNotes):
             for samples in ([], self._samples()):
                 found = list(kind.judge_notes(Counter(note for sample in samples for note in sample.notes)))
@@ -285,6 +276,15 @@ class InputKindPrepared(InputKindSubject):
             again = self._rows_by(self._build(given), self._samples())
             same = is_same([row.tensors for row in rows], [row.tensors for row in again])
             self._require(same, "built from its own assets, it prepares otherwise", "Keep all that it needs in them.")
+
+    def _check_lacking(self, lacking: Mapping[str, str], tensors: Mapping[str, np.ndarray]) -> None:
+        odd = (name for name, why in lacking.items() if name not in self.spec.changes or not why.strip())
+        self._require_none(odd, "lacking names {odd}", "Name changes of the spec, and say why.")
+        examples = {change.name: change for change in self.changes}
+        for name in lacking:
+            with self._refused(f"the change {name!r}", "Raise PluginError.", by=PluginError, naming=name):
+                self._input_kind().transform(tensors, (examples[name],))
+                self._fail(f"lacking names {name!r}, which it applies", "Take it out of `lacking`.")
 
     def _check_mixing(
         self, kind: MixesSamples, own: Mapping[str, np.ndarray], partner: Mapping[str, np.ndarray]

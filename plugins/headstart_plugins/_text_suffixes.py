@@ -1,0 +1,13 @@
+"""Which files are taken for texts; what they hold is checked when they are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+SUFFIXES = frozenset({".txt", ".text", ".md"})
+"""In lower case."""
+
+
+def is_text(path: Path) -> bool:
+    """Whether the name says so, in any case."""
+    return path.suffix.lower() in SUFFIXES
