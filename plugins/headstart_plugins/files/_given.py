@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.errors import UsageError
-from headstart_plugins._picture_suffixes import SUFFIXES
+from headstart_plugins import _picture_suffixes, _text_suffixes
 
 PARQUET = ".parquet"
 TABLES = (".csv", ".tsv", ".jsonl", PARQUET)
@@ -19,11 +20,30 @@ TARS: Mapping[str, str] = {
 """What a tar is compressed by, by how its name ends; empty where it is not."""
 
 MEDIA: Mapping[str, frozenset[str]] = {
-    "image": SUFFIXES,
+    "image": _picture_suffixes.SUFFIXES,
     "audio": frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff"}),
-    "text": frozenset({".txt", ".md"}),
+    "text": _text_suffixes.SUFFIXES,
 }
 """What files of a suffix, in lower case, hold."""
+
+
+@dataclass(frozen=True)
+class Medium:
+    """What class folders hold: the name of the medium, what messages call one file of it, such as `example`, and which
+    files are of it, by name."""
+
+    name: str
+    noun: str
+    example: str
+    holds: Callable[[Path], bool]
+
+    def counted(self, count: int) -> str:
+        """So many, in words."""
+        return f"{count} {self.noun}{'' if count == 1 else 's'}"
+
+
+PICTURES = Medium("image", "picture", ".jpg and .png", _picture_suffixes.is_picture)
+TEXTS = Medium("text", "text", ".txt and .md", _text_suffixes.is_text)
 
 
 def archive_suffix(path: Path) -> str:
