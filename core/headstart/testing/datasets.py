@@ -16,7 +16,17 @@ from headstart.data.split import make_split
 from headstart.data.split_file import SPLITS, SplitRow
 from headstart.data.targets import build_target_kind, find_targets, rarest
 from headstart.errors import UsageError
-from headstart.specs import DatasetRequest, Finding, InputKind, Record, Records, Stored, TargetKind, Tolerances
+from headstart.specs import (
+    DatasetRequest,
+    Finding,
+    InputKind,
+    InputSpec,
+    Record,
+    Records,
+    Stored,
+    TargetKind,
+    Tolerances,
+)
 from headstart.testing.contract import own_place, shared
 from headstart.testing.declared import Declared
 from headstart.testing.fresh_process import run_fresh
@@ -41,8 +51,9 @@ class DatasetDeclared(Declared):
         self._require_licence(self.spec.licence, "the data")
 
     def test_its_input_kind_is_installed(self) -> None:
-        """The kind reads its payloads."""
-        self._input_spec()
+        """The kind reads its payloads; where only the opened data says what they are, opening it tells."""
+        if self.spec.medium is not None:
+            self._input_spec()
 
 
 @dataclass(frozen=True)
@@ -177,8 +188,12 @@ class DatasetOpened(WithInputKind):
         self._require_none(self._opened().left, "opening it writes into the working directory: {odd}", WRITES)
         for item in self._chosen():
             _reading_problem(item, self._input_kind())
-        odd = _changes(self._sample().files, _tree_of(self._place()))
+        odd = _changes(self._sample().files, _tree_of(self._folder("sample")))
         self._require_none(odd, "opening it changes the data: {odd}", WRITES)
+
+    def _kind_spec(self) -> InputSpec:
+        """The kind that reads what the sample turned out to hold, where the spec leaves that open."""
+        return self.registry.input_kind(medium=self.spec.medium or self._opened().records.medium)
 
     @shared
     def _sample(self) -> Sample:
@@ -186,13 +201,13 @@ class DatasetOpened(WithInputKind):
         self._skip_without_requirements()
         if reason := self.missing():
             raise SkipTest(f"{self.name}: {reason}")
-        found = self.reference(self._place())
+        found = self.reference(self._folder("sample"))
         self._require(
             found is not None or not self.spec.takes_path,
             "it opens a path, and there is none to open",
             f"Write `reference(self, folder)` in {self._title}: it makes a small sample and returns its path.",
         )
-        return Sample(None if found is None else os.fspath(found), _tree_of(self._place()))
+        return Sample(None if found is None else os.fspath(found), _tree_of(self._folder("sample")))
 
     def _records(self) -> Records:
         """The records of the sample. Skips where they are not sound: one test is about that."""

@@ -92,6 +92,16 @@ class ManifestOptions(Tolerances, PictureOptions):
         "The column of the samples' files. If unset, `path`; where there is none, the only column that leads to files: "
         "of those called file, filename, image, image_id, id or the like, before others.",
     )
+    text_column: str = option(
+        "",
+        "The column of the texts. If unset, `text`; where there is none, and no column leads to files, the only one "
+        "called sentence, review, content, body, comment or the like.",
+    )
+    text2_column: str = option(
+        "",
+        "The column of second texts, where samples are pairs. If unset, `text2`; and sentence1 and sentence2, premise "
+        "and hypothesis, question1 and question2 or the like are pairs.",
+    )
     folder: str = option(
         "",
         "Where the files are, relative to the table; if unset, beside it. What is not there as written is looked for "
