@@ -16,7 +16,7 @@ from headstart_plugins.files._learned import Kinds, Learned, find_learned, plain
 from headstart_plugins.files._paths import LEFT_OUT, Reading, as_written, read_paths
 from headstart_plugins.files._sides import SPLIT_NAMES, side_of
 from headstart_plugins.files._tables import ID, USED, Table, delimiter_hint, read_table
-from headstart_plugins.files._texts import SECOND, TextColumns, odd_texts, require_texts, text_columns
+from headstart_plugins.files._texts import SECOND, TextColumns, odd_texts, require_filled, text_columns
 from headstart_plugins.files._unread import unread_groups, unread_sides
 
 SAMPLES = ("path", "text")
@@ -52,7 +52,8 @@ def build(request: DatasetRequest) -> Records:
     columns = (reading.column,) if reading else texts.names
     if SECOND in table.columns and SECOND not in columns:
         raise DataError(f"{path}: {SECOND} without text", hint="a pair of texts stands in the columns text and text2")
-    require_texts(path, table, columns)
+    if request.labelled or reading is not None:  # a text that is to be answered may be empty: its answer tells
+        require_filled(path, table, columns)
     learned: Learned | None = None
     if request.labelled:
         files = [each for each in table.columns if _is_called_file(each)]
@@ -157,9 +158,9 @@ def _records(
     seen: dict[str, int] = {}
     for index, (number, row) in enumerate(table.rows):
         where = f"{path}: row {number}"
-        value = row[columns[0]]
+        value = row.get(columns[0], "")
         key = f"row-{number:06d}"
-        payload: Any = value if len(columns) == 1 else tuple(row[column] for column in columns)
+        payload: Any = value if len(columns) == 1 else tuple(row.get(column, "") for column in columns)
         if reading is not None:
             payload = reading.files[index]
             key = os.path.normpath(value).replace(os.sep, "/")

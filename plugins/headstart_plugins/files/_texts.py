@@ -84,7 +84,7 @@ def _settings(columns: Sequence[str]) -> str:
     return " ".join(f"--set dataset.{name}={shlex.quote(column)}" for name, column in zip(names, columns, strict=False))
 
 
-def require_texts(path: Path, table: Table, columns: Sequence[str]) -> None:
+def require_filled(path: Path, table: Table, columns: Sequence[str]) -> None:
     """Raise DataError naming the first row of a column that has an empty cell, and how many more there are."""
     for column in columns:
         empty = [number for number, row in table.rows if not row.get(column, "").strip()]
@@ -100,7 +100,8 @@ def odd_texts(
     """A warning for cells that say that there is no text; an error where texts and labels seem to be swapped, unless
     settings name both columns."""
     for column in columns:
-        odd = [(number, row[column]) for number, row in table.rows if row[column].strip().lower() in NONE]
+        cells = ((number, row.get(column, "")) for number, row in table.rows)
+        odd = [(number, text) for number, text in cells if text.strip().lower() in NONE]
         if odd:
             number, text = odd[0]
             message = f"column {column!r} holds {text.strip()!r} in row {number}, which often means that there is none"
