@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.errors import UsageError
-from headstart_plugins import _picture_suffixes, _text_suffixes
+from headstart_plugins._picture_suffixes import SUFFIXES, is_picture
+from headstart_plugins._text_suffixes import SUFFIXES as TEXT_SUFFIXES
+from headstart_plugins._text_suffixes import is_text
 
 PARQUET = ".parquet"
 TABLES = (".csv", ".tsv", ".jsonl", PARQUET)
@@ -20,9 +22,9 @@ TARS: Mapping[str, str] = {
 """What a tar is compressed by, by how its name ends; empty where it is not."""
 
 MEDIA: Mapping[str, frozenset[str]] = {
-    "image": _picture_suffixes.SUFFIXES,
+    "image": SUFFIXES,
     "audio": frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff"}),
-    "text": _text_suffixes.SUFFIXES,
+    "text": TEXT_SUFFIXES,
 }
 """What files of a suffix, in lower case, hold."""
 
@@ -42,8 +44,8 @@ class Medium:
         return f"{count} {self.noun}{'' if count == 1 else 's'}"
 
 
-PICTURES = Medium("image", "picture", ".jpg and .png", _picture_suffixes.is_picture)
-TEXTS = Medium("text", "text", ".txt and .md", _text_suffixes.is_text)
+PICTURES = Medium("image", "picture", ".jpg and .png", is_picture)
+TEXTS = Medium("text", "text", ".txt and .md", is_text)
 
 
 def archive_suffix(path: Path) -> str:

@@ -186,3 +186,28 @@ def test_a_folder_means_the_texts_below_it_and_a_sentence_means_itself(make_kind
         with pytest.raises(UsageError, match="no such file") as error:
             kind.find(absent)
         assert "--text" in error.value.hint
+
+
+def test_what_was_cut_and_what_is_nearly_equal_is_counted_for_a_run(make_kind):
+    from headstart.data.prepared import PrepareOptions, prepare
+    from headstart.data.targets import build_target_kind
+    from headstart.registry import load_registry
+    from headstart.specs import Record, Records
+
+    letters = "abcde"
+    texts = [" ".join(letters[number // 5**place % 5] for place in range(4)) for number in range(40)]
+    texts[3], texts[20] = "a b c d e a b c d", "b c d e a b c d e"  # 9 words, of which 6 fit
+    texts[7:10] = ["good", "Good!", "good ."]
+    sides = [("train", "val", "test")[number % 3] for number in range(40)]
+    sides[7:10] = ["train", "test", "val"]
+    items = tuple(
+        Record(str(number), text, "xy"[number % 2], split=side)
+        for number, (text, side) in enumerate(zip(texts, sides, strict=True))
+    )
+    targets = build_target_kind(load_registry(), "targets/class")
+    data = prepare(Records("text", items, frozenset()), make_kind(max_tokens=8), targets, PrepareOptions())
+    told = {finding.message: finding.level for finding in data.findings}
+    assert told["2 samples cut to 8 tokens"] == "note"
+    assert any("2 samples of val and test nearly equal to one in train" in each for each in told)
+    assert data.tensors["ids"].shape == (40, 8)
+    assert data.lengths is not None
