@@ -2,12 +2,13 @@
 
 from headstart.testing import AugmentationContract
 
-from .built_ins import built_ins, contract_of, covered
+from .built_ins import built_ins, contract_of, covered, word_pieces
 
 UNCHANGING = ("image_augmentations/none",)
 
 for offer in built_ins("augmentations"):
-    made = contract_of(offer, AugmentationContract, varies=offer.name not in UNCHANGING)
+    of_texts = {"assets": lambda self, folder: word_pieces(folder)} if offer.name.startswith("text_") else {}
+    made = contract_of(offer, AugmentationContract, varies=offer.name not in UNCHANGING, **of_texts)
     globals()[made.__name__] = made
 del made
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from headstart.testing import DatasetContract
 
-from .built_ins import built_ins, covered
+from .built_ins import built_ins, covered, word_pieces
 
 
 def write_pictures(folder, classes, each=4):
@@ -59,6 +59,45 @@ class TestImageFolderInAnArchive(DatasetContract):
     def reference(self, folder):
         write_pictures(folder / "photos", ("cat", "dog", "owl"))
         return shutil.make_archive(str(folder / "photos"), "zip", folder, "photos")
+
+
+class Texts:
+    """Twelve reviews in two classes."""
+
+    def assets(self, folder):
+        return word_pieces(folder)
+
+    def reviews(self):
+        words = (("good", "pos"), ("bad", "neg"))
+        return [(f"the film was {word} {number}", label) for number in range(6) for word, label in words]
+
+
+class TestTextFolder(Texts, DatasetContract):
+    name = "files/text_folder"
+
+    def reference(self, folder):
+        for number, (text, label) in enumerate(self.reviews()):
+            (folder / label).mkdir(exist_ok=True)
+            (folder / label / f"{number}.txt").write_text(text, "utf-8")
+        return folder
+
+
+class TestManifestOfTexts(Texts, DatasetContract):
+    name = "files/manifest"
+
+    def reference(self, folder):
+        lines = [f"{text},{label}" for text, label in self.reviews()]
+        (folder / "table.csv").write_text("\n".join(["review,label", *lines]) + "\n", encoding="utf-8")
+        return folder / "table.csv"
+
+
+class TestManifestOfPairs(Texts, DatasetContract):
+    name = "files/manifest"
+
+    def reference(self, folder):
+        rows = [{"text": text, "text2": text[4:], "label": label} for text, label in self.reviews()]
+        (folder / "table.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        return folder / "table.jsonl"
 
 
 class TestParquet(DatasetContract):

@@ -1,5 +1,7 @@
 """The contracts of input kinds, target kinds and tasks over every built-in one."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,7 +17,7 @@ from headstart.testing import (
     TaskEncoded,
 )
 
-from .built_ins import built_ins, contract_of, covered
+from .built_ins import built_ins, contract_of, covered, word_pieces
 
 for offer in built_ins("targets"):
     made = contract_of(offer, TargetKindContract)
@@ -58,6 +60,31 @@ class TestImage(Pictures, InputKindDeclared, InputKindPrepared):
 
 @pytest.mark.backend
 class TestImageStaged(Pictures, InputKindStaged):
+    pass
+
+
+class Texts:
+    """The text kind with an example of each change."""
+
+    name = "text/text"
+    changes = (Change("drop_words", (0.5, 1)), Change("mask_tokens", (0.5, 2)))
+    unreadable = (Path("no-such-file"), {"no": "such thing"}, b"\xff\xfe", "caf\udce9", 7)
+
+    def assets(self, folder):
+        return word_pieces(folder)
+
+    def payloads(self, folder):
+        for name, text in (("a", "the film was good"), ("b", "not bad\n" * 500)):
+            (folder / f"{name}.txt").write_text(text, "utf-8")
+        return [folder / "a.txt", folder / "b.txt", "the film was bad", ("the film", "was good"), b"films", ""]
+
+
+class TestText(Texts, InputKindDeclared, InputKindPrepared):
+    pass
+
+
+@pytest.mark.backend
+class TestTextStaged(Texts, InputKindStaged):
     pass
 
 

@@ -128,6 +128,9 @@ class Waves:
     def blank(self, prepared):
         return {"wave": np.zeros_like(prepared.tensors["wave"])}
 
+    def lacking(self):
+        return {}
+
     def judge_notes(self, notes):
         return [Finding("warning", f"all {count} are {each}") for each, count in notes.items()]
 
@@ -283,6 +286,14 @@ INPUT_BUGS = {
     "a mixture of something else": (
         ("np.float32(1 - mix.share) *", "np.float32(2) *"),
         {BESIDE: "values that are not between"},
+    ),
+    "a change that is lacking and applied": (
+        ("return {}", 'return {"louder": "it is loud"}'),
+        {BESIDE: "lacking names 'louder', which it applies"},
+    ),
+    "a lacking change that nobody named": (
+        ("return {}", 'return {"quieter": "it is quiet"}'),
+        {BESIDE: "lacking names quieter"},
     ),
     "a judgement that stops the run": (
         ('Finding("warning", f"all', 'Finding("error", f"all'),

@@ -12,7 +12,7 @@ import numpy as np
 
 from headstart.documents import as_bytes
 from headstart.errors import PluginError, UsageError
-from headstart.specs import Augmentation, Change, Drawn, Facts, InputKind, Mix, MixesSamples
+from headstart.specs import Augmentation, Change, Drawn, Facts, InputKind, LacksChanges, Mix, MixesSamples
 
 if TYPE_CHECKING:
     from headstart.specs import AugmentationSpec
@@ -192,6 +192,17 @@ def check_mixing(specs: Sequence[AugmentationSpec], kind: InputKind, name: str) 
             hint="leave it out of --augment; a kind that can has `mix` and `own_share`",
         )
     return bool(mixing)
+
+
+def check_changes(specs: Sequence[AugmentationSpec], kind: InputKind, name: str) -> None:
+    """Raises UsageError where an augmentation draws what the input kind `name` cannot apply as it is built."""
+    lacking = kind.lacking() if isinstance(kind, LacksChanges) else {}
+    for spec in specs:
+        if missing := sorted(spec.draws & lacking.keys()):
+            raise UsageError(
+                f"{spec.name} draws {missing[0]}, which {name} cannot apply for these weights: {lacking[missing[0]]}",
+                hint="leave it out of --augment, or choose other weights",
+            )
 
 
 def _changed(sample: Sample, changes: Sequence[Change], kind: InputKind) -> Sample:

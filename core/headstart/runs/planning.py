@@ -25,7 +25,7 @@ from headstart.data.made import made_folder
 from headstart.data.prepared import PreparedData, PrepareOptions, examine, prepare
 from headstart.data.reading import OnProgress
 from headstart.data.targets import build_target_kind, other_kind
-from headstart.data.views import Composed, View, check_mixing
+from headstart.data.views import Composed, View, check_changes, check_mixing
 from headstart.engine.network.blueprint import BackboneUse, Blueprint, assets_of, digests_of
 from headstart.errors import DataError, HeadstartError, UsageError
 from headstart.host.discovery import installed_release
@@ -281,7 +281,7 @@ def _wide_head(bound: BoundRecipe, network: Network, rows: int) -> list[str]:
 
 
 def build_view(resolved: BoundRecipe, registry: Registry, records: Records, kind: InputKind) -> View | None:
-    """How training samples vary, or None. Raises UsageError where they would be mixed and the input kind cannot."""
+    """How training samples vary, or None. Raises UsageError where the input kind cannot apply that, or not mix."""
     if not resolved.augmentations:
         return None
     built = [
@@ -290,6 +290,7 @@ def build_view(resolved: BoundRecipe, registry: Registry, records: Records, kind
         )
         for spec in resolved.augmentations
     ]
+    check_changes(resolved.augmentations, kind, resolved.input.name)
     mixes = check_mixing(resolved.augmentations, kind, resolved.input.name)
     return View(kind, Composed(tuple(built)), resolved.recipe.seed, mixes)
 

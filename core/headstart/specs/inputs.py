@@ -215,6 +215,15 @@ class JudgesChanges(Protocol):
 
 
 @runtime_checkable
+class LacksChanges(Protocol):
+    """What an InputKind offers too that, as it is built for some weights, cannot apply all changes of its spec."""
+
+    def lacking(self) -> Mapping[str, str]:
+        """Why, by the name of the change: {"mask_tokens": "their tokenizer has no mask token"}. `transform` raises
+        PluginError for these; augmentations that draw them are refused before anything is trained."""
+
+
+@runtime_checkable
 class JudgesNotes(Protocol):
     """What an InputKind offers too whose samples tell together what none of them tells alone, such as that all are
     dark."""

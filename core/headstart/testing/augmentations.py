@@ -354,7 +354,7 @@ def _array_problem(before: Any, after: Any, *, only_moved: bool) -> str | None:
         return problem
     if before.dtype.kind == "f" and not np.isfinite(after).all():
         return "has values that are not finite"
-    slack = 1.0 if before.dtype.kind in "iu" else 1e-3 * float(before.max() - before.min())
+    slack = 1.0 if before.dtype.kind in "iub" else 1e-3 * float(before.max() - before.min())
     low, high = float(after.min()), float(after.max())
     if only_moved and not (float(before.min()) - slack <= low and high <= float(before.max()) + slack):
         return f"has values from {low:g} to {high:g}, where the sample has {before.min():g} to {before.max():g}"

@@ -17,7 +17,17 @@ from headstart.data.split import make_split
 from headstart.data.split_file import SPLITS, SplitRow
 from headstart.data.targets import build_target_kind, find_targets, rarest
 from headstart.errors import UsageError
-from headstart.specs import DatasetRequest, Finding, InputKind, Record, Records, Stored, TargetKind, Tolerances
+from headstart.specs import (
+    DatasetRequest,
+    Finding,
+    InputKind,
+    InputSpec,
+    Record,
+    Records,
+    Stored,
+    TargetKind,
+    Tolerances,
+)
 from headstart.testing.contract import own_place, shared
 from headstart.testing.declared import Declared
 from headstart.testing.fresh_process import run_fresh
@@ -42,8 +52,9 @@ class DatasetDeclared(Declared):
         self._require_licence(self.spec.licence, "the data")
 
     def test_its_input_kind_is_installed(self) -> None:
-        """The kind reads its payloads."""
-        self._input_spec()
+        """The kind reads its payloads; where only the opened data says what they are, opening it tells."""
+        if self.spec.medium is not None:
+            self._input_spec()
 
     def _targets(self) -> Iterator[tuple[str, str]]:
         """Where the data is made first, the target that makes it too."""
@@ -205,6 +216,10 @@ class DatasetOpened(WithInputKind):
             _reading_problem(item, self._input_kind())
         odd = _changes(self._sample().files, _tree_of(self._folder("data")))
         self._require_none(odd, "opening it changes the data: {odd}", WRITES)
+
+    def _kind_spec(self) -> InputSpec:
+        """The kind that reads what the sample turned out to hold, where the spec leaves that open."""
+        return self.registry.input_kind(medium=self.spec.medium or self._opened().records.medium)
 
     @shared
     def _sample(self) -> Sample:

@@ -19,6 +19,7 @@ from headstart.specs import (
     InputSpec,
     JudgesChanges,
     JudgesNotes,
+    LacksChanges,
     Mix,
     MixesSamples,
     NamesSteps,
@@ -257,6 +258,8 @@ class InputKindPrepared(InputKindSubject):
             sound = all(isinstance(each, str) for pair in judged.items() for each in pair)
             self._require(sound, f"symmetries gives {judged}", "Return what is done, by symmetry.")
             self._require(kind.only_moves(()) is True, "without changes, only_moves is not True", "Nothing is changed.")
+        if isinstance(kind, LacksChanges):
+            self._check_lacking(kind.lacking(), rows[0].tensors)
         if isinstance(kind, JudgesNotes):
             for samples in ([], self._samples()):
                 found = list(kind.judge_notes(Counter(note for sample in samples for note in sample.notes)))
@@ -295,6 +298,15 @@ class InputKindPrepared(InputKindSubject):
             "blanked again, a blank row is another one",
             "Let what a blank row holds stand for no content.",
         )
+
+    def _check_lacking(self, lacking: Mapping[str, str], tensors: Mapping[str, np.ndarray]) -> None:
+        odd = (name for name, why in lacking.items() if name not in self.spec.changes or not why.strip())
+        self._require_none(odd, "lacking names {odd}", "Name changes of the spec, and say why.")
+        examples = {change.name: change for change in self.changes}
+        for name in lacking:
+            with self._refused(f"the change {name!r}", "Raise PluginError.", by=PluginError, naming=name):
+                self._input_kind().transform(tensors, (examples[name],))
+                self._fail(f"lacking names {name!r}, which it applies", "Take it out of `lacking`.")
 
     def _check_mixing(
         self, kind: MixesSamples, own: Mapping[str, np.ndarray], partner: Mapping[str, np.ndarray]

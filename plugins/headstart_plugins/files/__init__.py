@@ -37,8 +37,8 @@ class PictureOptions:
 
 
 @dataclass(frozen=True)
-class FolderOptions(Tolerances, PictureOptions):
-    """How class folders are read."""
+class ClassFolderOptions(Tolerances):
+    """How class folders are read, whatever they hold."""
 
     sides: bool = option(
         True,
@@ -48,15 +48,15 @@ class FolderOptions(Tolerances, PictureOptions):
     )
     nested: bool = option(
         False,
-        "Each folder that holds pictures is a class of its own, named by its path such as animals/birds.",
+        "Each folder that holds samples is a class of its own, named by its path such as animals/birds.",
     )
     classes: tuple[str, ...] = option(
         (),
-        "Take only these folders as classes, by path below the data; all pictures below each belong to it.",
+        "Take only these folders as classes, by path below the data; all samples below each belong to it.",
     )
     label_pattern: str = option(
         "",
-        "A regular expression that finds the label in each picture's path below the data, with /, in its group `label` "
+        "A regular expression that finds the label in each sample's path below the data, with /, in its group `label` "
         "or its only group, as ([a-z]+)_[0-9]+ does in cat_12.jpg; folders are then no classes.",
     )
     links: Literal["refuse", "follow"] = option(
@@ -64,6 +64,16 @@ class FolderOptions(Tolerances, PictureOptions):
         "What becomes of symbolic links to folders, and to files outside the data; a link into a folder that it lies "
         "in is refused, and a file that is reached twice is taken once.",
     )
+
+
+@dataclass(frozen=True)
+class FolderOptions(ClassFolderOptions, PictureOptions):
+    """How class folders of pictures are read."""
+
+
+@dataclass(frozen=True)
+class TextFolderOptions(ClassFolderOptions):
+    """How class folders of texts are read."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +91,16 @@ class ManifestOptions(Tolerances, PictureOptions):
         "",
         "The column of the samples' files. If unset, `path`; where there is none, the only column that leads to files: "
         "of those called file, filename, image, image_id, id or the like, before others.",
+    )
+    text_column: str = option(
+        "",
+        "The column of the texts. If unset, `text`; where there is none, and no column leads to files, the only one "
+        "called sentence, review, content, body, comment or the like.",
+    )
+    text2_column: str = option(
+        "",
+        "The column of second texts, where samples are pairs. If unset, `text2`; and sentence1 and sentence2, premise "
+        "and hypothesis, question1 and question2 or the like are pairs.",
     )
     folder: str = option(
         "",
@@ -132,6 +152,15 @@ def register_datasets() -> Iterable[DatasetSpec]:
             takes_path=True,
         ),
         DatasetSpec(
+            name="files/text_folder",
+            summary="Texts in UTF-8 in a folder for each class, .txt or .md, with or without train, val and test "
+            "above them; a zip or tar of these is read in place.",
+            options=TextFolderOptions,
+            build="headstart_plugins.files._folder:build_texts",
+            medium="text",
+            takes_path=True,
+        ),
+        DatasetSpec(
             name="files/manifest",
             summary="A CSV, TSV, JSONL or Parquet table: path or text (and text2), label (a class or a number), "
             "labels or a column of another kind of targets, and split and group if any. Columns of "
@@ -155,14 +184,18 @@ def register_datasets() -> Iterable[DatasetSpec]:
 @hookimpl
 def resolve_dataset(ref: str) -> str | None:
     """Parquet files with pictures inside are known by their columns, in a folder by the first of them; else a folder,
-    and an archive by its suffix, is class folders, and a table's suffix says manifest."""
+    and an archive by its suffix, is class folders, of texts where it holds hardly any pictures; and a table's suffix
+    says manifest."""
+    from headstart_plugins.files._holds import holds_texts
     from headstart_plugins.files._schema import first_parquet, holds_pictures
 
     path = Path(ref).expanduser()
     if archive_suffix(path) and path.is_file():
-        return "files/image_folder"
+        return "files/text_folder" if holds_texts(path) else "files/image_folder"
     if (shard := first_parquet(path)) is not None and holds_pictures(shard):
         return "files/parquet"
     if path.suffix.lower() in TABLES and not path.is_dir():
         return "files/manifest"
-    return "files/image_folder" if path.is_dir() else None
+    if not path.is_dir():
+        return None
+    return "files/text_folder" if holds_texts(path) else "files/image_folder"

@@ -1,4 +1,4 @@
-"""Zip and tar archives of pictures, indexed once and read in place.
+"""Zip and tar archives of pictures or texts, indexed once and read in place.
 
 Nothing is unpacked by name, so no name can write anywhere; names that try are refused all the same. A zip and a plain
 tar are read where they lie. A compressed tar has no random access: it is decompressed once into a file without a name
@@ -35,8 +35,7 @@ from headstart.backend import cache_folder
 from headstart.data.folders import Walk, is_hidden
 from headstart.errors import DataError
 from headstart.specs import Finding, Skipped
-from headstart_plugins._picture_suffixes import is_picture
-from headstart_plugins.files._given import TARS, ZIP, archive_suffix
+from headstart_plugins.files._given import TARS, ZIP, Medium, archive_suffix
 from headstart_plugins.files._inside import AGAIN, require_size, require_unchanged, state_of
 from headstart_plugins.files._tree import Tree, tree_of
 
@@ -65,7 +64,7 @@ class Member:
     left_out: str | None = None
 
 
-def read_archive(path: Path) -> Tree:
+def read_archive(path: Path, medium: Medium) -> Tree:
     """The archive as the tree of a folder.
 
     Raises DataError naming the member for names that lead out of the archive or are there twice, and for encrypted
@@ -76,7 +75,7 @@ def read_archive(path: Path) -> Tree:
     skipped: list[Skipped] = []
     findings: list[Finding] = []
     suffix = archive_suffix(path)
-    for member in _zip_members(path) if suffix == ZIP else _tar_members(path, TARS[suffix], findings):
+    for member in _zip_members(path, medium) if suffix == ZIP else _tar_members(path, TARS[suffix], findings):
         inner = PurePosixPath(member.name)
         if inner.is_absolute() or ".." in inner.parts or DRIVE.match(member.name):
             raise DataError(f"{path}: the name {member.name!r} leads out of the archive", hint=AGAIN)
@@ -88,14 +87,14 @@ def read_archive(path: Path) -> Tree:
             continue
         if member.read is None:
             folders.add(place)
-        elif place in files and is_picture(place):
+        elif place in files and medium.holds(place):
             hint = "which of them is meant cannot be told: unpack it, and name the folder"
             raise DataError(f"{path}: {inner} is in it twice", hint=hint)
         else:
             files[place] = member.read
         while (place := place.parent) != path and place not in folders:
             folders.add(place)
-    tree = tree_of(path, _walked(path, files, folders))
+    tree = tree_of(path, _walked(path, files, folders), medium)
     return dataclasses.replace(tree, members=files, skipped=tuple(skipped), findings=tuple(findings))
 
 
@@ -172,7 +171,7 @@ class _Tar(_Source):
         return self.verified(where, content, size)
 
 
-def _zip_members(path: Path) -> Iterator[Member]:
+def _zip_members(path: Path, medium: Medium) -> Iterator[Member]:
     with _explained(path, "no readable zip archive"):
         source = _Zip(path, archive=zipfile.ZipFile(path))
     for info in source.archive.infolist():
@@ -183,7 +182,7 @@ def _zip_members(path: Path) -> Iterator[Member]:
             yield Member(name)
         elif stat.S_ISLNK(info.external_attr >> 16):
             yield Member(name, left_out="a link")
-        elif info.flag_bits & ENCRYPTED and is_picture(Path(name)):
+        elif info.flag_bits & ENCRYPTED and medium.holds(Path(name)):
             raise DataError(f"{path}: {name} is encrypted", hint="unpack it with its password, and name the folder")
         else:
             yield Member(name, partial(source.read, info))

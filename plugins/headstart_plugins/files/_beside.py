@@ -1,4 +1,4 @@
-"""Tables that lie among the pictures of a folder or an archive, which is read by its folders all the same."""
+"""Tables that lie among the samples of a folder or an archive, which is read by its folders all the same."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from headstart_plugins.files._given import TABLES
 from headstart_plugins.files._tree import Tree
 
 SAMPLE = 50
-"""So many pictures are looked for in a table."""
+"""So many samples are looked for in a table."""
 MOST_READ = 2**24
 """So many bytes of it are read."""
 MOST_TABLES = 20
@@ -21,12 +21,12 @@ LONG = 4
 
 
 def table_beside(tree: Tree) -> tuple[Path, str] | None:
-    """The table that names most of a sample of the pictures, half at least, and its text; None where none does."""
-    pictures = tree.below(tree.root)
-    sample = pictures[:: max(1, len(pictures) // SAMPLE)]
+    """The table that names most of some samples of the tree, half at least, and its text; None where none does."""
+    every = tree.below(tree.root)
+    sample = every[:: max(1, len(every) // SAMPLE)]
     tables = sorted((each for each in tree.others if each.suffix.lower() in TABLES), key=lambda each: len(each.parts))
     texts = {each: _text(tree, each) for each in tables[:MOST_TABLES]}
-    counts = {each: sum(_is_named(picture, text) for picture in sample) for each, text in texts.items()}
+    counts = {each: sum(_is_named(file, text) for file in sample) for each, text in texts.items()}
     best = max(counts, key=lambda each: counts[each], default=None)
     return (best, texts[best]) if best and 2 * counts[best] >= len(sample) > 0 else None
 
@@ -39,7 +39,7 @@ def table_opened(tree: Tree, table: Path) -> str:
 
 
 def unread(tree: Tree, labels: Iterable[str]) -> Sequence[Finding]:
-    """A warning where a table names the pictures and none of their `labels`, which are names of folders then: parts of
+    """A warning where a table names the samples and none of their `labels`, which are names of folders then: parts of
     an archive, as it can be."""
     counts = Counter(labels)
     if not counts or (found := table_beside(tree)) is None:
@@ -49,9 +49,8 @@ def unread(tree: Tree, labels: Iterable[str]) -> Sequence[Finding]:
         text = text.replace(f"{label}/", "").replace(f"{label}\\", "")
     if any(label in text for label in counts):
         return ()
-    message = (
-        f"{tree.name(table)} names the pictures and is not read, and the classes, which are folders, are not in it"
-    )
+    told = f"{tree.name(table)} names the {tree.medium.noun}s and is not read"
+    message = f"{told}, and the classes, which are folders, are not in it"
     return [Finding("warning", message, counts.total(), f"where it tells the labels, {table_opened(tree, table)}")]
 
 
@@ -66,5 +65,5 @@ def _text(tree: Tree, table: Path) -> str:
         return ""
 
 
-def _is_named(picture: Path, text: str) -> bool:
-    return picture.name in text or (len(picture.stem) >= LONG and picture.stem in text)
+def _is_named(file: Path, text: str) -> bool:
+    return file.name in text or (len(file.stem) >= LONG and file.stem in text)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.errors import UsageError
-from headstart_plugins._picture_suffixes import SUFFIXES
+from headstart_plugins._picture_suffixes import SUFFIXES, is_picture
+from headstart_plugins._text_suffixes import SUFFIXES as TEXT_SUFFIXES
+from headstart_plugins._text_suffixes import is_text
 
 PARQUET = ".parquet"
 TABLES = (".csv", ".tsv", ".jsonl", PARQUET)
@@ -21,9 +24,28 @@ TARS: Mapping[str, str] = {
 MEDIA: Mapping[str, frozenset[str]] = {
     "image": SUFFIXES,
     "audio": frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff"}),
-    "text": frozenset({".txt", ".md"}),
+    "text": TEXT_SUFFIXES,
 }
 """What files of a suffix, in lower case, hold."""
+
+
+@dataclass(frozen=True)
+class Medium:
+    """What class folders hold: the name of the medium, what messages call one file of it, such as `example`, and which
+    files are of it, by name."""
+
+    name: str
+    noun: str
+    example: str
+    holds: Callable[[Path], bool]
+
+    def counted(self, count: int) -> str:
+        """So many, in words."""
+        return f"{count} {self.noun}{'' if count == 1 else 's'}"
+
+
+PICTURES = Medium("image", "picture", ".jpg and .png", is_picture)
+TEXTS = Medium("text", "text", ".txt and .md", is_text)
 
 
 def archive_suffix(path: Path) -> str:

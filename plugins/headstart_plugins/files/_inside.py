@@ -7,7 +7,7 @@ from pathlib import Path
 from headstart.errors import DataError
 
 LARGEST_MEMBER = 256 * 1024**2
-"""Bytes of a picture: what 64 megapixels of four channels take uncompressed."""
+"""Bytes of a sample: what 64 megapixels of four channels take uncompressed."""
 AGAIN = "fetch it or make it again"
 """What to do about a file that is damaged."""
 
@@ -28,4 +28,4 @@ def require_size(where: str, size: int) -> None:
     """Raise DataError for more than LARGEST_MEMBER bytes."""
     if size > LARGEST_MEMBER:
         message = f"{where}: declares {size:,} bytes; expected {LARGEST_MEMBER:,} at most"
-        raise DataError(message, hint="save the picture smaller, or leave it out")
+        raise DataError(message, hint="save it smaller, or leave it out")

@@ -16,12 +16,11 @@ from headstart_plugins.files._learned import Kinds, Learned, find_learned, plain
 from headstart_plugins.files._paths import LEFT_OUT, Reading, as_written, read_paths
 from headstart_plugins.files._sides import SPLIT_NAMES, side_of
 from headstart_plugins.files._tables import ID, USED, Table, delimiter_hint, read_table
+from headstart_plugins.files._texts import SECOND, TextColumns, odd_texts, require_filled, text_columns
 from headstart_plugins.files._unread import unread_groups, unread_sides
 
 SAMPLES = ("path", "text")
 """What the samples' column can be called."""
-PAIRED = "text2"
-"""The column of a second text, where a sample is a pair of texts."""
 FILES = (
     *("path", "file", "filepath", "filename", "fname", "image", "imagepath", "imagefile", "imagename", "imageid"),
     *("img", "imgpath", "imgname", "imgid", "picture", "photo", "audio", "clip", "recording", "id", "idcode"),
@@ -33,9 +32,9 @@ SIDES = ("split", "group")
 
 def build(request: DatasetRequest) -> Records:
     """Records of a table: key is the path as written, or `row-000002` for a text; without labels, what a column `id`
-    says. Paths are relative to the table, or as `_paths` reads them. A column `text2` beside `text` makes each payload
-    a pair (text, text2). What is learned stands in the columns that `_learned` finds. The medium is "text", or what
-    the paths' suffixes say.
+    says. Paths are relative to the table, or as `_paths` reads them. Texts stand in the columns that `_texts` finds;
+    two of them make each payload a pair (text, text2). What is learned stands in the columns that `_learned` finds. The
+    medium is "text", or what the paths' suffixes say.
 
     Raises UsageError for an absent path or a missing extra; DataError naming the row for an empty or padded
     label, an unknown split, a path listed twice, and what `_tables` cannot read; naming the columns where one
@@ -49,15 +48,17 @@ def build(request: DatasetRequest) -> Records:
     table = read_table(path, options, tuple(kinds))
     if not table.rows:
         raise DataError(f"{path}: a header and no rows")
-    reading = _files(path, table, options, kinds)
-    column = reading.column if reading else "text"
-    if PAIRED in table.columns and column != "text":
-        raise DataError(f"{path}: {PAIRED} without text", hint="a pair of texts stands in the columns text and text2")
+    reading, texts = _samples(path, table, options, kinds)
+    columns = (reading.column,) if reading else texts.names
+    if SECOND in table.columns and SECOND not in columns:
+        raise DataError(f"{path}: {SECOND} without text", hint="a pair of texts stands in the columns text and text2")
+    if request.labelled or reading is not None:  # a text that is to be answered may be empty: its answer tells
+        require_filled(path, table, columns)
     learned: Learned | None = None
     if request.labelled:
         files = [each for each in table.columns if _is_called_file(each)]
-        learned = find_learned(path, table, options, kinds, (column, PAIRED, *SIDES, *files))
-    items = tuple(_records(path, table, column, reading, learned))
+        learned = find_learned(path, table, options, kinds, (*columns, *SIDES, *files))
+    items = tuple(_records(path, table, columns, reading, learned))
     return Records(
         _medium(path, items) if reading else "text",
         items,
@@ -65,8 +66,10 @@ def build(request: DatasetRequest) -> Records:
         targets=learned.targets if learned else None,
         findings=(
             *_told(reading),
+            *texts.findings,
+            *(odd_texts(table, columns, learned.columns if learned else (), options) if reading is None else ()),
             *(unread_sides(table, reading, learned.columns) if learned else ()),
-            *(unread_groups(table, (column, *learned.columns)) if learned else ()),
+            *(unread_groups(table, (*columns, *learned.columns), texts=reading is None) if learned else ()),
             *(learned.findings if learned else ()),
         ),
         tolerances=options,
@@ -77,41 +80,58 @@ def _is_called_file(column: str) -> bool:
     return plain_name(column).removesuffix("s") in FILES
 
 
-def _files(path: Path, table: Table, options: ManifestOptions, kinds: Kinds) -> Reading | None:
-    """The files of the rows; None where the samples are texts. Raises DataError where no column can be taken."""
+def _samples(path: Path, table: Table, options: ManifestOptions, kinds: Kinds) -> tuple[Reading | None, TextColumns]:
+    """The files of the rows; None where the samples are texts, with their columns. Raises DataError where no column can
+    be taken."""
     columns = table.columns
+    if options.path_column and options.text_column:
+        raise UsageError("path_column and text_column are given; expected one of them")
+    if options.text2_column and not options.text_column:
+        raise UsageError("text2_column is given without text_column", hint="a pair of texts stands in two columns")
     if options.path_column and options.path_column not in columns:
         listed = ", ".join(map(repr, columns))
         message = f"{path}: no column {options.path_column}, which path_column names; found {listed}"
         raise DataError(message, hint=suggestion(options.path_column, columns))
     given = [options.path_column] if options.path_column else [name for name in SAMPLES if name in columns]
-    if len(given) > 1:
-        hint = "keep what the model shall read, or say that it is the files: --set dataset.path_column=path"
+    if len(given) > 1 and not options.text_column:
+        hint = "keep one, or say which is read: --set dataset.path_column=path or --set dataset.text_column=text"
         raise DataError(f"{path}: both {' and '.join(given)}; expected one of them", hint=hint)
-    if given == ["text"] and not options.path_column:
-        return None
+    takes_files = options.path_column or (given == ["path"] and not options.text_column)
+    texts = None if takes_files else text_columns(path, table, options)
+    if texts is not None and (given or options.text_column):
+        return None, texts
     if given:
-        return read_paths(path, table, [given], options) or as_written(path, table, given[0], options)
+        reading = read_paths(path, table, [given], options) or as_written(path, table, given[0], options)
+        return reading, TextColumns(())
     learned = ("label", "labels", options.label_column, *SIDES, *kinds)
     called = [column for column in columns if _is_called_file(column)]
     others = [column for column in columns if column not in (*called, *learned)]
-    if found := read_paths(path, table, [called, others], options):
+    if found := read_paths(path, table, [called] if texts else [called, others], options):
         if Path(found.column).suffix.lower() in LEFT_OUT:
             message = f"{path}: the first row is no header: {found.column!r} is a file like those below it"
             raise DataError(message, hint="write names of the columns above it, such as path,label")
-        return found
+        return found, TextColumns(())
+    if texts is not None:
+        return None, texts
     listed = ", ".join(map(repr, columns))
-    if len(columns) == 1 and (marked := delimiter_hint(columns[0])):
-        remedy = marked
-    elif called:
+    message = f"{path}: no column path or text, and no other that leads to files; found {listed}"
+    raise DataError(message, hint=_remedy(path, table, called, options))
+
+
+def _remedy(path: Path, table: Table, called: Sequence[str], options: ManifestOptions) -> str:
+    """What to do where no column can be taken; those `called` like columns of files lead nowhere."""
+    if len(table.columns) == 1 and (marked := delimiter_hint(table.columns[0])):
+        return marked
+    if called:
         first = next((row[called[0]] for _, row in table.rows if row.get(called[0])), "")
-        remedy = (
+        return (
             f"too few files of {called[0]!r}, such as {first!r}, lie in or below {path.parent / options.folder}: "
             "--set dataset.folder=DIR says where they are, and --set dataset.suffix=.jpg what their names lack"
         )
-    else:
-        remedy = "call the column of files path, that of texts text; or say which: --set dataset.path_column=NAME"
-    raise DataError(f"{path}: no column path or text, and no other that leads to files; found {listed}", hint=remedy)
+    return (
+        "call the column of files path, that of texts text; or say which: --set dataset.path_column=NAME or "
+        "dataset.text_column=NAME"
+    )
 
 
 def _told(reading: Reading | None) -> Iterator[Finding]:
@@ -133,20 +153,14 @@ def _told(reading: Reading | None) -> Iterator[Finding]:
 
 
 def _records(
-    path: Path, table: Table, column: str, reading: Reading | None, learned: Learned | None
+    path: Path, table: Table, columns: Sequence[str], reading: Reading | None, learned: Learned | None
 ) -> Iterator[Record]:
     seen: dict[str, int] = {}
     for index, (number, row) in enumerate(table.rows):
         where = f"{path}: row {number}"
-        value = row.get(column, "")
-        if not value.strip():
-            raise DataError(f"{where}: no {column}")
+        value = row.get(columns[0], "")
         key = f"row-{number:06d}"
-        payload: Any = value
-        if PAIRED in table.columns:
-            if not row.get(PAIRED, "").strip():
-                raise DataError(f"{where}: no {PAIRED}")
-            payload = (value, row[PAIRED])
+        payload: Any = value if len(columns) == 1 else tuple(row.get(column, "") for column in columns)
         if reading is not None:
             payload = reading.files[index]
             key = os.path.normpath(value).replace(os.sep, "/")

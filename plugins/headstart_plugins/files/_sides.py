@@ -33,13 +33,16 @@ SPLIT_NAMES: Mapping[str, str] = {
     "testingset": "test",
 }
 """Accepted name, in lower case -> ours. `eval`, `holdout` and `trainval` mean different sides to different people."""
-BESIDE_NAMES = frozenset({"set", "data", "dataset", "split", "images", "imgs", "pictures", "photos", "seg"})
+BESIDE_NAMES = frozenset({"set", "data", "dataset", "split", "images", "imgs", "pictures", "photos", "texts", "seg"})
 """Words that say nothing more beside one of those, as in training_set, test-images or seg_train."""
-UNLABELLED = frozenset({"pred", "predict", "prediction", "predictions", "unlabelled", "unlabeled"})
+UNLABELLED = frozenset(
+    {"pred", "predict", "prediction", "predictions", "unlabelled", "unlabeled", "unsup", "unsupervised"}
+)
 """Names, without the words that say nothing, of folders of what shall be predicted."""
-SHELVES = frozenset({"images", "imgs", "pictures", "photos", "all", "unknown", "unlabelled", "unlabeled"})
+SHELVES = frozenset({"images", "imgs", "pictures", "photos", "texts", "all", "unknown", "unlabelled", "unlabeled"})
 """Names of a folder that only holds what its side holds, such as test/images."""
-SHAPE = "expected a folder for each class with pictures in it, or train, val and test folders above those"
+SHAPE = "expected a folder for each class with {}s in it, or train, val and test folders above those"
+"""Of what files hold, such as `picture`."""
 CLASSES = "where they are classes, --set dataset.sides=false"
 
 
@@ -78,7 +81,7 @@ class Layout:
 def find_sides(tree: Tree, *, labelled: Callable[[Path], bool], nested: bool, named: bool) -> Layout:
     """Sides are the folders whose names say so, in the data itself or in the only folder there.
 
-    `labelled` says whether what is below a folder has labels. A class is each folder of pictures where they are
+    `labelled` says whether what is below a folder has labels. A class is each folder of samples where they are
     `nested`; where classes are `named` by files, those of folders mean nothing else. Raises DataError for folders that
     are half sides and half not, for two of one side, for none to train on, and where folders that are no sides by name
     share the class folders in them.
@@ -98,7 +101,7 @@ def find_sides(tree: Tree, *, labelled: Callable[[Path], bool], nested: bool, na
         return Layout((Top(tree.root, root, None),), findings=(*wraps, *(_among_classes(tree, each) for each in sides)))
     if others:
         raise _half_sides(tree, root, sides, others)
-    _check_complete(root, sides)
+    _check_complete(tree, root, sides)
     train = next(folder for folder in sides if side_of(folder.name) == "train")
     classes = {each.name.lower() for each in tree.filled(_inner(tree, train))}
     without = [folder for folder in sides if tree.any_below(folder) and not labelled(folder)]
@@ -113,9 +116,23 @@ def find_sides(tree: Tree, *, labelled: Callable[[Path], bool], nested: bool, na
     return Layout(tops, left, (*wraps, *_naming(tree, tops), *_left_out(tree, left)))
 
 
+def without_unlabelled(tree: Tree, layout: Layout) -> Layout:
+    """The layout without folders among those of classes whose names say that nobody labelled what they hold, where a
+    side has no such folder: train/unsup beside train/pos and train/neg."""
+    inside = [{folder.name for folder in tree.filled(top.inner)} for top in layout.tops]
+    left = tuple(
+        folder
+        for top in layout.tops
+        for folder in tree.filled(top.inner)
+        if _bare(folder.name) in UNLABELLED and not all(folder.name in names for names in inside)
+    )
+    findings = (*layout.findings, *_left_out(tree, left))
+    return dataclasses.replace(layout, left=(*layout.left, *left), findings=findings)
+
+
 def unwrapped(tree: Tree) -> Tree:
     """An archive from the one folder on that holds all the others: people pack the folder `photos`, and mean what lies
-    in it. Its pictures have the keys of those in the unpacked folder."""
+    in it. Its samples have the keys of those in the unpacked folder."""
     root = _inner(tree, tree.root, stop=side_of)
     if root == tree.root:
         return tree
@@ -123,18 +140,18 @@ def unwrapped(tree: Tree) -> Tree:
 
 
 def has_class_folders(tree: Tree, folder: Path) -> bool:
-    """Whether pictures lie in folders in `folder`, other than in one alone whose name says that it is no class."""
+    """Whether samples lie in folders in `folder`, other than in one alone whose name says that it is no class."""
     inside = tree.filled(folder)
-    if len(inside) == 1 and folder not in tree.pictures and not tree.filled(inside[0]):
+    if len(inside) == 1 and folder not in tree.samples and not tree.filled(inside[0]):
         return inside[0].name.lower() not in (*SHELVES, folder.name.lower())
     return bool(inside)
 
 
 def _inner(tree: Tree, folder: Path, *, stop: Callable[[str], object] | None = None) -> Path:
-    """`folder`, or below it the first one that has several folders of pictures, or one with a name to `stop` at that
+    """`folder`, or below it the first one that has several folders of samples, or one with a name to `stop` at that
     has; where each on the way is all that there is."""
     inner = folder
-    while inner not in tree.pictures and len(inside := tree.folders.get(inner, [])) == 1:
+    while inner not in tree.samples and len(inside := tree.folders.get(inner, [])) == 1:
         if stop and stop(inside[0].name):
             return inner if len(tree.filled(_inner(tree, inside[0]))) > 1 else folder
         inner = inside[0]
@@ -143,9 +160,9 @@ def _inner(tree: Tree, folder: Path, *, stop: Callable[[str], object] | None = N
 
 def _class_names(tree: Tree, folder: Path) -> set[str]:
     """The names, in lower case, of what would be class folders if `folder` were a side: none where it has more than a
-    few pictures of its own."""
+    few samples of its own."""
     inner = _inner(tree, folder)
-    few = 10 * len(tree.pictures.get(inner, ())) < len(tree.below(inner))
+    few = 10 * len(tree.samples.get(inner, ())) < len(tree.below(inner))
     return {each.name.lower() for each in tree.filled(inner)} if few else set()
 
 
@@ -213,20 +230,19 @@ def _ways_out(folders: Sequence[Path]) -> str:
     )
 
 
-def _check_complete(root: Path, sides: Sequence[Path]) -> None:
+def _check_complete(tree: Tree, root: Path, sides: Sequence[Path]) -> None:
     """Raise DataError where two folders are one side, or none is to be trained on."""
     for side in ("train", "val", "test"):
         names = [folder.name for folder in sides if side_of(folder.name) == side]
         if len(names) > 1:
             raise DataError(f"{root}: {' and '.join(names)} both mean {side}", hint=f"keep one of them; {CLASSES}")
         if side == "train" and not names:
-            raise DataError(
-                f"{root}: {', '.join(folder.name for folder in sides)}, but no train folder", hint=f"{SHAPE}; {CLASSES}"
-            )
+            hint = f"{SHAPE.format(tree.medium.noun)}; {CLASSES}"
+            raise DataError(f"{root}: {', '.join(folder.name for folder in sides)}, but no train folder", hint=hint)
 
 
 def _wrapper(tree: Tree, inner: Path) -> Finding:
-    message = f"{inner} holds all the pictures in {tree.root}, so it is taken for the data itself"
+    message = f"{inner} holds all the {tree.medium.noun}s in {tree.root}, so it is taken for the data itself"
     return Finding("note", message, hint="where its top folder is a class, --set dataset.sides=false")
 
 
@@ -249,7 +265,7 @@ def _naming(tree: Tree, tops: Sequence[Top]) -> Iterator[Finding]:
 def _left_out(tree: Tree, left: Sequence[Path]) -> Iterator[Finding]:
     for folder in left:
         if count := len(tree.below(folder)):
-            message = f"{tree.name(folder)} holds {count} picture{'' if count == 1 else 's'} without labels: left out"
+            message = f"{tree.name(folder)} holds {tree.medium.counted(count)} without labels: left out"
             yield Finding("note", message, count, f"after a run, headstart predict RUN {folder} answers them")
         else:
-            yield Finding("note", f"{tree.name(folder)} holds no pictures: left out")
+            yield Finding("note", f"{tree.name(folder)} holds no {tree.medium.noun}s: left out")

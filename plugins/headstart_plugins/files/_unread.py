@@ -49,14 +49,14 @@ def unread_sides(table: Table, reading: Reading | None, learned: Collection[str]
             )
 
 
-def unread_groups(table: Table, read: Collection[str]) -> Iterator[Finding]:
+def unread_groups(table: Table, read: Collection[str], *, texts: bool) -> Iterator[Finding]:
     """A warning for each column that seems to say whose a sample is, where there is no column group and samples of one
-    can come to two sides: not where the table gives all sides and keeps each on one of them. The subject of a text is
-    what it is about."""
+    can come to two sides: not where the table gives all sides and keeps each on one of them. The subject of `texts` is
+    what they are about."""
     if "group" in table.columns:
         return
     given = {side_of(row.get("split", "")) for _, row in table.rows}
-    names = GROUPS - {"subject"} if "text" in read else GROUPS
+    names = GROUPS - {"subject"} if texts else GROUPS
     for column in table.columns:
         if plain_name(column) not in names or column in read or is_one_hot(table, column):
             continue

@@ -8,7 +8,7 @@ from itertools import islice, permutations
 
 from headstart.specs import Change, Drawn, Mix
 from headstart_plugins._affine import Matrix
-from headstart_plugins.image_augmentations._draws import Keyed, beta, between, log_between
+from headstart_plugins._draws import Keyed, beta, between, log_between
 
 
 class Unchanged(Keyed):

@@ -9,7 +9,7 @@ from functools import reduce
 
 from headstart.specs import AugmentationRequest, Change, Drawn
 from headstart_plugins._affine import STILL, after
-from headstart_plugins.image_augmentations._draws import Keyed
+from headstart_plugins._draws import Keyed
 
 Operation = Callable[[float, float], tuple[Change, ...]]
 """Of a strength from 0 (next to nothing, for most) to 1 (the end of its range), and a sign, 1 or -1."""

@@ -17,7 +17,7 @@ class TextOptions:
     max_tokens: int | None = option(
         None,
         "Tokens that a text is cut to, special ones among them; what the weights were meant for if unset.",
-        low=4,
+        low=8,
         high=65536,
     )
 
@@ -33,6 +33,12 @@ def register_inputs() -> Iterable[InputSpec]:
             build="headstart_plugins.text._build:build",
             reads=("text",),
             produces="tokens",
+            changes={
+                "drop_words": "Leaves words out, all pieces of each: (share, seed), the share of the words in 0 to 1, "
+                "and the whole number from 0 to 2**53 that picks them. One word of each text stays.",
+                "mask_tokens": "Puts the tokenizer's mask in the place of tokens: (share, seed), as for drop_words. "
+                "One token of each text stays.",
+            },
             readers=("tokenizers",),
             flags={"max-tokens": "max_tokens"},
             native=True,

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from headstart.data.views import Composed, TrainingSamples, View, check_mixing, moved, partners, varied
+from headstart.data.views import Composed, TrainingSamples, View, check_changes, check_mixing, moved, partners, varied
 from headstart.errors import PluginError, UsageError
 from headstart.specs import AugmentationSpec, Change, Drawn, Mix
 
@@ -236,3 +236,17 @@ def test_augmentations_that_mix_are_refused_by_name_where_the_kind_cannot_mix():
     assert not check_mixing((other,), Adding(), "x/x")
     with pytest.raises(UsageError, match="mine/blend mixes samples, which the input kind x/x cannot do"):
         check_mixing((spec, other), Adding(), "x/x")
+
+
+def test_augmentations_are_refused_that_draw_what_the_kind_lacks_as_it_is_built():
+    class Maskless(Adding):
+        def lacking(self):
+            return {"mask": "its tokenizer has no mask"}
+
+    mask = AugmentationSpec(name="mine/mask", summary="Masks.", build="m:f", draws=frozenset({"mask", "shift"}))
+    shift = AugmentationSpec(name="mine/shift", summary="Shifts.", build="m:f", draws=frozenset({"shift"}))
+    check_changes((mask, shift), Adding(), "x/x")
+    check_changes((shift,), Maskless(), "x/x")
+    expected = "mine/mask draws mask, which x/x cannot apply for these weights: its tokenizer has no mask"
+    with pytest.raises(UsageError, match=expected):
+        check_changes((shift, mask), Maskless(), "x/x")

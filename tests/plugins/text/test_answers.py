@@ -1,0 +1,103 @@
+"""A run on texts, of a small language model: trained, and asked in every way that the command line knows."""
+
+import json
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+from small_tokenizers import gpt2
+
+from headstart.errors import DataError, UsageError
+
+pytestmark = pytest.mark.backend
+WIDTH, POSITIONS = 16, 64
+
+
+def write_model(folder):
+    """A folder as Hugging Face's transformers saves GPT-2: one block, random weights."""
+    gpt2(folder)
+    tokens = len(json.loads((folder / "vocab.json").read_text("utf-8")))
+    sizes = {"vocab_size": tokens, "n_embd": WIDTH, "n_layer": 1, "n_head": 2, "n_positions": POSITIONS}
+    (folder / "config.json").write_text(json.dumps({"model_type": "gpt2", **sizes}), "utf-8")
+    shapes = {"wte.weight": (tokens, WIDTH), "wpe.weight": (POSITIONS, WIDTH)}
+    for name, (rows, columns) in {
+        "attn.c_attn": (WIDTH, 3 * WIDTH),
+        "attn.c_proj": (WIDTH, WIDTH),
+        "mlp.c_fc": (WIDTH, 4 * WIDTH),
+        "mlp.c_proj": (4 * WIDTH, WIDTH),
+    }.items():
+        shapes |= {f"h.0.{name}.weight": (rows, columns), f"h.0.{name}.bias": (columns,)}
+    for name in ("h.0.ln_1", "h.0.ln_2", "ln_f"):
+        shapes |= {f"{name}.weight": (WIDTH,), f"{name}.bias": (WIDTH,)}
+    generator = np.random.default_rng(0)
+    save_file(
+        {name: generator.normal(0, 0.3, shape).astype(np.float32) for name, shape in shapes.items()},
+        folder / "model.safetensors",
+    )
+    return folder
+
+
+def write_table(path, numbers):
+    rows = [f"it was {'good' if number % 2 else 'bad'} {number},{'pos' if number % 2 else 'neg'}" for number in numbers]
+    path.write_text("review,label\n" + "\n".join(rows) + "\n", "utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    from headstart.runs.fitting import fit
+
+    place = tmp_path_factory.mktemp("texts")
+    (place / "model").mkdir()
+    table = write_table(place / "table.csv", range(60))
+    asked = {"backbone": str(write_model(place / "model")), "strategy": "probe", "engine": "native"}
+    return fit(str(table), out=str(place / "run"), reporters=[], **asked)
+
+
+def predictions(answers):
+    return [(each["input"], each["prediction"]) for each in answers]
+
+
+def test_texts_files_folders_and_tables_are_answered_alike(run, tmp_path, monkeypatch):
+    texts = ["it was good 101", "it was bad 102", "... it was good"]
+    (tmp_path / "folder").mkdir()
+    for number, text in enumerate(texts):
+        (tmp_path / "folder" / f"{number}.txt").write_text(text, "utf-8")
+    (tmp_path / "t.csv").write_text("id,review\n" + "".join(f"n{n},{text}\n" for n, text in enumerate(texts)), "utf-8")
+    monkeypatch.chdir(tmp_path)
+    expected = [each["prediction"] for each in run.predict(texts=texts)]
+    assert set(expected) <= {"neg", "pos"}
+    assert predictions(run.predict(texts)) == list(zip(texts, expected, strict=True))
+    assert [each for _, each in predictions(run.predict(["folder"]))] == expected
+    assert predictions(run.predict(["t.csv"])) == list(zip(("n0", "n1", "n2"), expected, strict=True))
+
+
+def test_what_cannot_be_read_is_named_and_the_others_are_answered(run, tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"caf\xe9")
+    (tmp_path / "b.txt").write_text("it was good", "utf-8")
+    refused, answered = run.predict([tmp_path])
+    assert "a.txt is no UTF-8" in refused["error"]
+    assert answered["prediction"] in ("neg", "pos")
+    with pytest.raises(UsageError, match="no such file"):
+        run.predict(["revews.txt"])
+    (empty,) = run.predict(texts=[""])
+    assert empty["notes"] == "warning: without text"
+    (long,) = run.predict(texts=["it was good " * 100])
+    assert long["notes"] == f"cut to {POSITIONS} tokens"
+
+
+def test_other_tables_of_texts_are_scored(run, tmp_path):
+    document = run.evaluate(str(write_table(tmp_path / "other.csv", range(100, 130)))).document
+    assert document["samples"] == {"test": 30}
+    assert any("'review' is read as text" in note for note in document["notes"])
+    (tmp_path / "bad.csv").write_text("review,label\ngood,great\n", "utf-8")
+    with pytest.raises(DataError, match="great"):
+        run.evaluate(str(tmp_path / "bad.csv"))
+
+
+def test_masking_is_refused_before_anything_is_trained(run, tmp_path):
+    from headstart.runs.fitting import fit
+
+    asked = {"backbone": run.recipe.backbone, "augment": ["token_masking"], "engine": "native"}
+    with pytest.raises(UsageError, match="their tokenizer has no mask token"):
+        fit(run.recipe.data, out=str(tmp_path / "run"), reporters=[], **asked)
