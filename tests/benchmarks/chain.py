@@ -196,8 +196,8 @@ def told(given: argparse.Namespace, found: dict[Cell, dict[str, Any]], sources: 
             f"`tests/benchmarks/chain.py`: {BACKBONE} at {given.size} px on {given.backend}, {len(given.seeds)} seeds. "
             f"The source is trained from scratch on {given.source_limit:,} pictures of Fashion-MNIST, test among them, "
             f"in {given.source_epochs} epochs: test accuracy {spelt(own)}, {seconds:.0f} s, each seed its own. Then "
-            f"digits, {given.epochs} epochs: accuracy on {TEST} digits of test, mean over seeds and 95 % interval of the "
-            "mean (t); the last rows are paired by seed.",
+            f"digits, {given.epochs} epochs: accuracy on {TEST} digits of test, mean over seeds and 95 % interval of "
+            "the mean (t); the last rows are paired by seed.",
             "",
             markdown_table(("begins from", *(f"{labels} labels" for labels in given.labels)), [*rows, *gains]),
         ]
