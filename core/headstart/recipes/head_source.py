@@ -66,7 +66,8 @@ def check_head_source(
         raise UsageError(
             f"--head {PRETRAINED} takes the head of the weights, --head-from that of {run}", hint="leave out one"
         )
-    if read_head(head)[0] != read_head(theirs.head)[0]:
+    (kind, widths), (their_kind, their_widths) = read_head(head), read_head(theirs.head)
+    if kind != their_kind or (widths and their_widths and widths != their_widths):
         raise UsageError(f"the head of {run} is {theirs.head}, and --head says {head}", hint="leave out --head")
     backbone = choices.backbone
     if backbone is None:

@@ -3,6 +3,7 @@ chosen on."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -29,18 +30,23 @@ def met_before(rows: Sequence[SplitRow], path: Path) -> Iterator[tuple[RunFolder
 
 
 def _line(path: Path) -> Iterator[RunFolder]:
-    """The run at `path`, the one that it started from, and so on; each once, should folders have changed places."""
+    """The run at `path`, those that it started from, and so on; each once, should folders have changed places."""
     seen: set[Path] = set()
-    run: Path | None = path
-    while run is not None and run.resolve() not in seen:
+    runs = deque([path])
+    while runs:
+        run = runs.popleft()
+        if run.resolve() in seen:
+            continue
         seen.add(run.resolve())
         folder = RunFolder(run)
         yield folder
-        run = _source_of(recipe_of_run(folder.recipe)) if folder.recipe.is_file() else None
+        if folder.recipe.is_file():
+            runs += _sources_of(recipe_of_run(folder.recipe))
 
 
-def _source_of(recipe: Recipe) -> Path | None:
-    """The run whose weights a recipe starts from."""
-    if recipe.backbone is None or recipe.weights == NONE or not looks_like_path(recipe.backbone):
-        return None
-    return trained_by(Path(recipe.backbone))
+def _sources_of(recipe: Recipe) -> Iterator[Path]:
+    """The run whose weights a recipe starts from, and that whose head goes on in it."""
+    backbone = None if recipe.weights == NONE else recipe.backbone
+    for named in (backbone, recipe.head_from):
+        if named is not None and looks_like_path(named) and (run := trained_by(Path(named))):
+            yield run

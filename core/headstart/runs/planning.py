@@ -28,7 +28,7 @@ from headstart.data.views import Composed, View, check_mixing
 from headstart.engine.network.blueprint import BackboneUse, Blueprint, assets_of, digests_of
 from headstart.errors import DataError, HeadstartError, UsageError
 from headstart.host.discovery import installed_release
-from headstart.lineage import Lineage, lineage_of
+from headstart.lineage import Lineage, lineage_of, with_head_of
 from headstart.options import describe_options
 from headstart.recipe import PRETRAIN
 from headstart.recipes.phases import is_solvable
@@ -95,8 +95,11 @@ class Plan:
 
     @cached_property
     def lineage(self) -> Lineage:
-        """How the weights that it starts from came to be. Reads a file of the user's own for its digest."""
-        return lineage_of(self.resolved.weights, self.resolved.backbone)
+        """How the weights that it starts from came to be, those of a head that goes on among them. Reads a file of the
+        user's own for its digest."""
+        begun = lineage_of(self.resolved.weights, self.resolved.backbone)
+        head = self.resolved.head_source
+        return begun if head is None else with_head_of(begun, head)
 
     def blueprint(self) -> Blueprint:
         """What the network is built from again."""
@@ -238,7 +241,7 @@ def make_plan(
         view = dataclasses.replace(view, targets=targets.transform)
     warnings = [*bound.warnings, *said, *left_out(bound, records)]
     warnings += _wide_head(bound, network, len(data.indices("train")))
-    warnings += _leaked(bound, data)
+    warnings += dict.fromkeys(_leaked(bound, data))  # weights and head may have a run in common
     spinning = spinning_findings(recipe.threads or available_threads()) if ready.choice.name == "torch" else []
     return Plan(
         resolved=bound,
@@ -261,9 +264,12 @@ def make_plan(
 
 
 def _wide_head(bound: BoundRecipe, network: Network, rows: int) -> list[str]:
-    """That the head learns too many numbers for `rows` samples, where most of them are, and what is safer. One that is
-    solved for is regularised."""
+    """That a new head learns too many numbers for `rows` samples, where most of them are, and what is safer. One that
+    is solved for is regularised."""
     from headstart.engine.network.stages import trainable_variables
+
+    if bound.pretrained_head is not None or bound.head_source is not None:
+        return []
 
     shapes = [tuple(variable.shape) for variable in trainable_variables(network, (HEAD,)).values()]
     count = sum(map(math.prod, shapes))
