@@ -37,7 +37,8 @@ def taken_over(
         if not fits:
             raise DataError(
                 f"{name} of the other run's head has the shape {given}, this head's has {array.shape}",
-                hint="both need the same width of features and of hidden layers; leave --head-from out for a new head",
+                hint="both need features and hidden layers of the same width, under flatten images of the same size; "
+                "leave --head-from out for a new head",
             )
     layer = carry(OutputLayer(learned[kernel], learned[bias]), OutputLayer(first[kernel], first[bias]))
     return {**{name: learned[name] for name in first}, kernel: layer.kernel, bias: layer.bias}
