@@ -258,11 +258,11 @@ def test_a_recipe_beside_it_is_refused(finished, small_registry, tmp_path):
 def test_folders_that_hold_no_finished_run_are_told_with_the_way_on(finished, small_registry, tmp_path):
     with pytest.raises(UsageError, match=r"no such run: .*nowhere"):
         recipe_from(tmp_path / "nowhere", small_registry)
-    with pytest.raises(UsageError, match=r"is no run: it has no recipe\.toml"):
+    with pytest.raises(UsageError, match="is not a finished run"):
         recipe_from(finished.pictures, small_registry)
     unfinished = finished.copied(tmp_path / "unfinished")
     unfinished.folder.result.unlink()
-    with pytest.raises(UsageError, match="did not finish") as caught:
+    with pytest.raises(UsageError, match="is not a finished run") as caught:
         recipe_from(unfinished.path, small_registry)
     assert f"headstart fit --resume --out {unfinished.path}" in caught.value.hint
 

@@ -19,7 +19,7 @@ from headstart.recipes.build import recipe_of_run
 from headstart.recipes.lookup import absolute
 from headstart.recipes.resolve import BoundRecipe, resolve_recipe
 from headstart.registry import Registry
-from headstart.runs.folder import LARGEST_RESULT, RunFolder, how_to_go_on, trained_by
+from headstart.runs.folder import LARGEST_RESULT, RunFolder, finished_run, trained_by
 from headstart.specs import PRETRAINED, Finding
 
 NETWORK = ("backbone", "weights", "head", "head_from")
@@ -41,13 +41,13 @@ def continued(stated: Recipe, run: str | Path, registry: Registry, *, resume: bo
     contradicts it.
     """
     _refuse_contradictions(stated, run, resume=resume)
-    folder = _finished(run)
+    folder = finished_run(run)
     own = recipe_of_run(folder.recipe)
     _refuse_what_is_solved(stated, own, folder, run, registry)
     kept = {
         key: f"run {run}" for key in own.origins if _is_taken(key, stated, own, registry) and key not in stated.origins
     }
-    whole = _merged(stated, own, kept, backbone=str(folder.path), run=run)
+    whole = _merged(stated, own, kept, backbone=absolute(str(run)), run=run)
     return _without_idle_options(whole, registry)
 
 
@@ -69,17 +69,6 @@ def _refuse_contradictions(stated: Recipe, run: str | Path, *, resume: bool) -> 
         found.append(Problem("continue", f"--continue {run} and --resume are both given", hint))
     if found:
         raise RecipeError([replace(each, hint=each.hint or "leave one out") for each in found])
-
-
-def _finished(run: str | Path) -> RunFolder:
-    folder = RunFolder(Path(absolute(str(run))))
-    if not folder.path.is_dir():
-        raise UsageError(f"no such run: {run}", hint="--continue names the folder of a finished run")
-    if not folder.recipe.is_file():
-        raise UsageError(f"{run} is no run: it has no {folder.recipe.name}", hint="name a folder that `fit` made")
-    if not (folder.artefact.is_dir() and folder.result.is_file()):
-        raise UsageError(f"{run} did not finish", hint=how_to_go_on(Path(run)))
-    return folder
 
 
 def _refuse_what_is_solved(stated: Recipe, own: Recipe, folder: RunFolder, run: str | Path, registry: Registry) -> None:
