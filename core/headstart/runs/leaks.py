@@ -14,9 +14,11 @@ from headstart.recipes.build import recipe_of_run
 from headstart.runs.folder import RunFolder, trained_by
 
 
-def met_before(rows: Sequence[SplitRow], path: Path) -> Iterator[tuple[RunFolder, int]]:
+def met_before(
+    rows: Sequence[SplitRow], path: Path, *, sides: Sequence[str] = ("train", "val")
+) -> Iterator[tuple[RunFolder, int]]:
     """Of the run at `path` and of those that it started from, nearest first, each that was trained or chosen on some of
-    `rows`, and on how many.
+    `rows`, and on how many; with `sides` ("train",) trained alone.
 
     Runs whose folders are gone, or that were moved apart from their artefacts, say nothing. Raises HeadstartError where
     what a run left cannot be read.
@@ -24,7 +26,7 @@ def met_before(rows: Sequence[SplitRow], path: Path) -> Iterator[tuple[RunFolder
     for folder in _line(path):
         if not folder.split.is_file():
             continue
-        own = {row.content_hash for row in read_split(folder.split).only("train", "val").rows}
+        own = {row.content_hash for row in read_split(folder.split).only(*sides).rows}
         if known := sum(row.content_hash in own for row in rows):
             yield folder, known
 

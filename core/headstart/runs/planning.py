@@ -374,24 +374,28 @@ def _with_statistics(bound: BoundRecipe, network: Network, phases: Sequence[Phas
 
 
 def _leaked(resolved: BoundRecipe, data: PreparedData) -> Iterator[str]:
-    """Warnings of test samples that the runs whose weights are taken, or whose head, were trained or chosen on."""
+    """Warnings of test samples that the runs whose weights are taken, or whose head, were trained or chosen on; where
+    none is held out, of val's that they were trained on."""
     weights, head, taken = resolved.weights, resolved.head_source, []
     if isinstance(weights, WeightsSpec) and isinstance(weights.origin, LocalFile):
         taken.append(trained_by(Path(weights.origin.path)))
     if head is not None:
         taken.append(trained_by(head.path))
-    test = data.split.only("test").rows
-    for run in dict.fromkeys(taken) if test else ():
+    is_tested = data.split.counts["test"] > 0
+    side, how = ("test", "trained or chosen on") if is_tested else ("val", "trained on")  # each run chooses on val
+    sides = ("train", "val") if is_tested else ("train",)
+    judging = data.split.only(side).rows
+    for run in dict.fromkeys(taken):
         if run is None:
             continue
         try:
-            for folder, known in met_before(test, run):
+            for folder, known in met_before(judging, run, sides=sides):
                 yield (
-                    f"{known} of {len(test)} test samples are among those that the run {folder.path} was trained or "
-                    "chosen on: test figures flatter"
+                    f"{known} of {len(judging)} {side} samples are among those that the run {folder.path} was {how}: "
+                    f"{side} figures flatter"
                 )
         except HeadstartError as exc:
-            yield f"whether {run} was trained on some of the test samples is not known: {exc.message}"
+            yield f"whether {run} was trained on some of the {side} samples is not known: {exc.message}"
 
 
 def left_out(resolved: BoundRecipe, records: Records) -> list[str]:
