@@ -89,11 +89,13 @@ class Run(Shown):
         return {"path": str(self.path)} | told | primary_metrics(result)
 
     def below(self) -> str:
-        """See `Shown`: the metrics on test, and how the run learned, as far as its files tell."""
+        """See `Shown`: the metrics on test, or on val where no sample was held out, which is said, and how the run
+        learned, as far as its files tell."""
         metrics = picture = ""
         with suppress(DataError):
-            told = _with_intervals(self.result, "test")
-            metrics = as_table("test", told) if told else ""
+            why = self.result.get("no_test")
+            told = _with_intervals(self.result, "val" if why else "test")
+            metrics = as_table(f"val: {why}" if why else "test", told) if told else ""
         with suppress(HeadstartError):  # there is no history, or it is damaged
             picture = draw_svg(read_events(self.folder.events))
         return metrics + picture
