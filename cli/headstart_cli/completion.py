@@ -100,8 +100,8 @@ def settings(ctx: typer.Context, incomplete: str) -> Offered:
     from headstart.recipe import SETTINGS
 
     found = [pair for name, each in SETTINGS.items() for pair in _assignments(name, each, each.default)]
-    for table, spec in _tables(ctx):
-        for option in describe_options(spec.options):
+    for table, options in _tables(ctx):
+        for option in describe_options(options):
             found += _assignments(f"{table}.{option.name}", option, option.default)
     return list(dict(found).items())
 
@@ -159,17 +159,18 @@ def _runs(incomplete: str) -> Iterator[str]:
             yield path
 
 
-def _tables(ctx: typer.Context) -> Iterator[tuple[str, Any]]:
-    """The tables of options, and whose they are: of what is named so far, or of all that could be."""
+def _tables(ctx: typer.Context) -> Iterator[tuple[str, type]]:
+    """The tables of options, and what declares them: of what is named so far, or of all that could be."""
     from headstart.host.registry import matching
-    from headstart.recipe import NAMED_TABLES, OPTION_TABLES
+    from headstart.recipe import NAMED_TABLES, OPTION_TABLES, OWN_TABLES
 
+    yield from OWN_TABLES.items()
     registry, given = _registry(ctx), ctx.params
     for table, kind in OPTION_TABLES.items():
         specs: Sequence[Any] = registry.specs(kind)
         named = given.get(table) if table in ("backbone", "task", "strategy") else None
         for spec in matching(specs, named) if named else specs:
-            yield (f"{table}.{spec.short_name}" if table in NAMED_TABLES else table), spec
+            yield (f"{table}.{spec.short_name}" if table in NAMED_TABLES else table), spec.options
 
 
 def _assignments(key: str, bounds: Bounds, default: Any) -> Iterator[tuple[str, str]]:

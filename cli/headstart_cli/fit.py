@@ -62,7 +62,10 @@ Head = Annotated[
 HeadFrom = Annotated[
     str | None,
     typer.Option(
-        "--head-from", metavar="RUN", help="A finished run whose head goes on: its classes stay, new ones are added."
+        "--head-from",
+        metavar="RUN",
+        help="A finished run whose head goes on: its classes stay, new ones are added.",
+        autocompletion=completion.runs,
     ),
 ]
 Augment = Annotated[
@@ -163,7 +166,10 @@ def fit(
     continue_: Annotated[
         str | None,
         typer.Option(
-            "--continue", metavar="RUN", help="Go on with a finished run in a new one; what is not given is as it was."
+            "--continue",
+            metavar="RUN",
+            help="Go on with a finished run in a new one; what is not given is as it was.",
+            autocompletion=completion.runs,
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, and stop.")] = False,

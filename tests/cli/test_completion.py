@@ -48,6 +48,7 @@ def offered(*words, folder=None, **more):
         (("fit", "--backbone", "lite0", "--weights", "i"), ["imagenet"]),
         (("fit", "--disable-plugin", "keras_a"), ["keras_applications"]),
         (("fit", "--strategy", "lora", "--set", "strategy.ra"), ["strategy.rank=8"]),
+        (("fit", "--set", "split.t"), ["split.test=0.2"]),
         (("fit", "--set", "task.balance="), None),
         (("backbones", "lite2"), ["lite2"]),
         (("strategies", "scr"), ["scratch"]),
@@ -88,7 +89,11 @@ def place(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("verb", [["evaluate"], ["predict"], ["report"], ["fit", "--backbone"]])
+@pytest.mark.parametrize(
+    "verb",
+    [["evaluate"], ["predict"], ["report"], ["fit", "--backbone"], ["fit", "--continue"], ["lr", "--head-from"]],
+    ids=" ".join,
+)
 def test_finished_runs_are_offered_below_runs_and_where_the_word_points(place, verb):
     assert offered(*verb, "ru", folder=place) == ["runs/done"]
     assert offered(*verb, "other/m", folder=place) == ["other/mine"]
