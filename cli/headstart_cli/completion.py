@@ -55,7 +55,7 @@ def words(*known: str) -> Completion:
 
 
 def offers(kind: str, *more: str) -> Completion:
-    """The names of all offers of a kind, bare where that is unique, and full ones once a `/` is typed; and `more`."""
+    """The names of all offers of a kind, bare where that is unique and begins so, else full; and `more`."""
 
     def complete(ctx: typer.Context, incomplete: str) -> Offered:
         return [*((each, "") for each in more), *_names(_registry(ctx), kind, incomplete)]
@@ -127,11 +127,11 @@ def _names(registry: Registry, kind: str, incomplete: str, **fields: Any) -> Ite
         spec for spec in registry.specs(kind) if all(getattr(spec, name) == value for name, value in fields.items())
     ]
     count = Counter(spec.short_name for spec in specs)
-    bare = [(spec.short_name if count[spec.short_name] == 1 else spec.name, _plain(spec.summary)) for spec in specs]
-    begun = [pair for pair in bare if pair[0].startswith(incomplete)]
-    if len(begun) > MANY:
-        begun = [(name, "") for name, _ in begun]
-    yield from begun or ((spec.name, _plain(spec.summary)) for spec in specs if spec.name.startswith(incomplete))
+    bare = [(spec.short_name if count[spec.short_name] == 1 else spec.name, spec) for spec in specs]
+    pairs = [(bare if bare.startswith(incomplete) else spec.name, spec) for bare, spec in bare]
+    begun = [(name, spec) for name, spec in pairs if name.startswith(incomplete)]
+    for name, spec in begun:
+        yield name, _plain(spec.summary) if len(begun) <= MANY else ""
 
 
 def _entries(incomplete: str) -> Iterator[str]:

@@ -49,6 +49,8 @@ def offered(*words, folder=None, **more):
         (("fit", "--disable-plugin", "keras_a"), ["keras_applications"]),
         (("fit", "--strategy", "lora", "--set", "strategy.ra"), ["strategy.rank=8"]),
         (("fit", "--set", "task.balance="), None),
+        (("fit", "--head", "fl"), ["flatten:512"]),
+        (("weights", "get", "mobilenet_v2"), ["mobilenet_v2/imagenet"]),
         (("backbones", "lite2"), ["lite2"]),
         (("strategies", "scr"), ["scratch"]),
         (("augmentations", "sh"), ["show"]),
@@ -88,7 +90,10 @@ def place(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("verb", [["evaluate"], ["predict"], ["report"], ["fit", "--backbone"]])
+@pytest.mark.parametrize(
+    "verb",
+    [["evaluate"], ["predict"], ["report"], ["fit", "--backbone"], ["fit", "--continue"], ["fit", "--head-from"]],
+)
 def test_finished_runs_are_offered_below_runs_and_where_the_word_points(place, verb):
     assert offered(*verb, "ru", folder=place) == ["runs/done"]
     assert offered(*verb, "other/m", folder=place) == ["other/mine"]
