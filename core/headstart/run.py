@@ -28,7 +28,7 @@ from headstart.recipes.resolve import ResolvedRecipe, resolve_recipe
 from headstart.registry import Registry, load_registry
 from headstart.runs.curves import draw_svg
 from headstart.runs.evaluation import Labelled, OnProgress, documents, open_predictions, score
-from headstart.runs.folder import LARGEST_RESULT, RunFolder
+from headstart.runs.folder import LARGEST_RESULT, RunFolder, how_to_go_on
 from headstart.runs.leaks import met_before
 from headstart.runs.reporting import SampleView, open_reporters, replay, told_progress
 from headstart.shown import Shown, as_table
@@ -81,8 +81,8 @@ class Run(Shown):
         if not folder.path.exists():
             raise UsageError(f"no such run: {path}", hint="`headstart fit DATA` makes one below runs/")
         if not (folder.artefact.is_dir() and folder.recipe.is_file() and folder.result.is_file()):
-            known = folder.recipe.is_file() or folder.events.is_file()
-            hint = "it did not finish; see its events.jsonl" if known else "expected a folder that `headstart fit` made"
+            other = "expected a folder that `headstart fit` made"
+            hint = how_to_go_on(folder.path) if folder.recipe.is_file() else other
             raise UsageError(f"{path} is not a finished run", hint=hint)
         verify_form(folder.recipe)
         return cls(folder.path, registry or load_registry())
