@@ -6,8 +6,11 @@ most with a sentence. They load the registry alone, no framework. Where nothing 
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
@@ -43,6 +46,35 @@ def silence() -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 2)
         os.close(nowhere)
+
+
+@contextlib.contextmanager
+def words_as_typed() -> Iterator[None]:
+    """Inside, words that bash took apart at `=` and `:`, such as `--set strategy.optimizer=sg`, are whole again; what
+    bash keeps of them on the line by itself is left out of what is printed."""
+    kept = _put_together() if os.environ.get(VARIABLE) == "complete_bash" else ""
+    if not kept:
+        yield
+        return
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        yield
+    sys.stdout.writelines(line.removeprefix(kept) for line in out.getvalue().splitlines(keepends=True))
+
+
+def _put_together() -> str:
+    """Mend the words that bash's script hands over; what of the one that is begun stands before bash's own part."""
+    joined: list[str] = []
+    at = place = int(os.environ.get("COMP_CWORD", "0"))
+    kept, after_break = "", False
+    for number, word in enumerate(os.environ.get("COMP_WORDS", "").split("\n")):
+        breaks = word != "" and set(word) <= {"=", ":"}
+        before = joined.pop() if joined and word and (breaks or after_break) else ""
+        joined.append(before + word)
+        if number == at:
+            place, kept = len(joined) - 1, joined[-1] if breaks else before
+        after_break = breaks
+    os.environ.update(COMP_WORDS="\n".join(joined), COMP_CWORD=str(place))
+    return kept
 
 
 def words(*known: str) -> Completion:
