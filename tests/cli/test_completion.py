@@ -50,6 +50,8 @@ def offered(*words, folder=None, **more):
         (("fit", "--strategy", "lora", "--set", "strategy.ra"), ["strategy.rank=8"]),
         (("fit", "--set", "split.t"), ["split.test=0.2"]),
         (("fit", "--set", "task.balance="), None),
+        (("fit", "--head", "fl"), ["flatten:512"]),
+        (("weights", "get", "mobilenet_v2"), ["mobilenet_v2/imagenet"]),
         (("backbones", "lite2"), ["lite2"]),
         (("strategies", "scr"), ["scratch"]),
         (("augmentations", "sh"), ["show"]),
@@ -162,6 +164,12 @@ def test_bash_completes_what_its_script_is_asked(place):
     lines = """
         COMP_WORDS=(headstart fit --backbone lite); COMP_CWORD=3
         _headstart_completion headstart; echo "${COMPREPLY[*]}"
+        COMP_WORDS=(headstart fit --set strategy.optimizer = sg); COMP_CWORD=5
+        _headstart_completion headstart; echo "${COMPREPLY[*]}"
+        COMP_WORDS=(headstart fit --set strategy.schedule =); COMP_CWORD=4
+        _headstart_completion headstart; echo "${COMPREPLY[*]}"
+        COMP_WORDS=(headstart fit --set strategy.rank = 8 --backbone = lite --epochs 3); COMP_CWORD=8
+        _headstart_completion headstart; echo "${COMPREPLY[*]}"
         COMP_WORDS=(headstart fit --recipe ru); COMP_CWORD=3
         _headstart_completion headstart; echo "${#COMPREPLY[@]}"
         complete -p headstart
@@ -174,7 +182,8 @@ def test_bash_completes_what_its_script_is_asked(place):
         text=True,
         check=True,
     )
-    assert done.stdout.splitlines()[:2] == ["lite0 lite1 lite2", "0"]
+    lite = "lite0 lite1 lite2"
+    assert done.stdout.splitlines()[:5] == [lite, "sgd", "cosine constant", lite, "0"]
     assert "-o default" in done.stdout, "where nothing is offered, files are"
 
 

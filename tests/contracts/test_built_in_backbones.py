@@ -10,10 +10,10 @@ from .built_ins import built_ins, contract_of, covered
 
 QUICK = {
     # JAX compiles each operation of each size: even a small network of a family costs a quarter of a minute there.
-    "jax": ("efficientnet_lite/lite0", "keras_hub/preset", "mobilenet_v2/mobilenet_v2"),
+    "jax": ("efficientnet_lite/lite0", "keras_hub/preset", "mobilenet_v2/imagenet"),
     "torch": (
         *("efficientnet_lite/lite0", "efficientnet_lite/lite1", "efficientnet_lite/lite2", "keras_hub/preset"),
-        *("keras_applications/mobilenet", "keras_applications/mobilenetv3small", "mobilenet_v2/mobilenet_v2"),
+        *("keras_applications/mobilenet", "keras_applications/mobilenetv3small", "mobilenet_v2/imagenet"),
     ),
 }[os.environ.get("KERAS_BACKEND", "torch")]
 """Those that are built in the quick run."""
@@ -43,5 +43,5 @@ del made
 @pytest.mark.parametrize("level", [BackboneDeclared, BackboneBuilt, BackboneAgrees])
 def test_every_built_in_backbone_has_each_level(level):
     offered = {spec.name for spec in built_ins("backbones")}
-    assert {"efficientnet_lite/lite0", "keras_applications/vgg16", "mobilenet_v2/mobilenet_v2"} <= offered
+    assert {"efficientnet_lite/lite0", "keras_applications/vgg16", "mobilenet_v2/imagenet"} <= offered
     assert covered(globals(), level) == offered

@@ -64,6 +64,18 @@ def test_no_phase_fits_the_head_that_is_there(again):
     assert [phase["phase"] for phase in again.result["phases"]] == ["fine_tune"]
 
 
+def test_no_head_is_called_safer_than_the_same_one_that_goes_on(finished, small_registry, tmp_path, monkeypatch):
+    monkeypatch.setattr("headstart.runs.planning.PARAMETERS_PER_SAMPLE", 0)  # so that every head is wide
+    told = {}
+    for head in ("pretrained", "mlp:4"):
+        given = {"backbone": str(finished.run.path), "head": head, "epochs": 1, "reporters": ("json",)}
+        data = f"image_folder:{finished.pictures}"
+        run = fit(data, registry=small_registry, out=str(tmp_path / head[:3]), **given)
+        told[head] = [each for each in run.result["warnings"] if "is safer" in str(each)]
+    assert told["pretrained"] == []
+    assert len(told["mlp:4"]) == 1
+
+
 def test_before_its_first_epoch_val_is_answered_as_at_the_end_of_the_run(finished, small_registry, tmp_path):
     """At a rate that moves nothing the start stays the best, and is what the phase came to."""
     still = fit(

@@ -87,7 +87,8 @@ class _Values:
     def add(self, key: str, value: Any, origin: str) -> None:
         table, name = split_key(key)
         if table == FIT and name not in SETTINGS:
-            self.problems.append(Problem(f"{name} ({origin})", "no such setting", suggestion(name, SETTINGS)))
+            near = f"options have a table, as in strategy.NAME or task.NAME; {suggestion(name, SETTINGS)}"
+            self.problems.append(Problem(f"{name} ({origin})", "no such setting", near))
         elif table != FIT and table.partition(".")[0] not in TABLES:
             hint = suggestion(table, (FIT, *TABLES))
             self.problems.append(Problem(f"{key} ({origin})", f"no such table: {table}", hint))

@@ -30,7 +30,7 @@ from headstart.errors import DataError, HeadstartError, UsageError
 from headstart.host.discovery import installed_release
 from headstart.lineage import Lineage, lineage_of, with_head_of
 from headstart.options import describe_options
-from headstart.recipe import PRETRAIN
+from headstart.recipe import DEFAULT, PRETRAIN
 from headstart.recipes.phases import is_solvable
 from headstart.recipes.resolve import BoundRecipe, Ready, ResolvedRecipe, bind
 from headstart.registry import Registry
@@ -265,7 +265,7 @@ def make_plan(
 
 def _wide_head(bound: BoundRecipe, network: Network, rows: int) -> list[str]:
     """That a new head learns too many numbers for `rows` samples, where most of them are, and what is safer. One that
-    is solved for is regularised."""
+    is solved for is regularised, and none is safer than the task's first."""
     from headstart.engine.network.stages import trainable_variables
 
     if bound.pretrained_head is not None or bound.head_source is not None:
@@ -273,9 +273,10 @@ def _wide_head(bound: BoundRecipe, network: Network, rows: int) -> list[str]:
 
     shapes = [tuple(variable.shape) for variable in trainable_variables(network, (HEAD,)).values()]
     count = sum(map(math.prod, shapes))
-    if is_solvable(bound.task, bound.head) or count <= PARAMETERS_PER_SAMPLE * rows:
+    first = bound.task.heads[0]
+    if is_solvable(bound.task, bound.head) or bound.built_head == first or count <= PARAMETERS_PER_SAMPLE * rows:
         return []
-    widest, first = max(shapes, key=math.prod), bound.task.heads[0]
+    widest = max(shapes, key=math.prod)
     features = ", ".join(features_of_head(bound.task, first))
     return [
         f"the head {bound.head} has {count:,} numbers to learn from {rows:,} samples, {math.prod(widest):,} of them in "
@@ -399,11 +400,13 @@ def _leaked(resolved: BoundRecipe, data: PreparedData) -> Iterator[str]:
 
 
 def left_out(resolved: BoundRecipe, records: Records) -> list[str]:
-    """What the augmentations do not draw, since the dataset does not allow it, and how it may where it can."""
+    """What the augmentations do not draw, since the dataset does not allow it, and how it may where it can. What the
+    user said of it is heeded without a word."""
     can_say = {each.name for each in describe_options(resolved.dataset.options)}
+    said = {name for name in can_say if resolved.recipe.origin(f"dataset.{name}") != DEFAULT}
     found = []
     for spec in resolved.augmentations:
-        if lacking := sorted(spec.uses - records.symmetries):
+        if lacking := sorted(spec.uses - records.symmetries - said):
             settings = " ".join(f"--set dataset.{name}=true" for name in lacking if name in can_say)
             found.append(
                 f"augmentation {spec.short_name!r} leaves out {', '.join(lacking)}: {resolved.dataset.short_name} does "

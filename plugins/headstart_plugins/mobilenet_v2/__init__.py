@@ -57,7 +57,7 @@ def register_backbones() -> Iterable[BackboneSpec]:
         preprocess=PREPROCESS,
     )
     yield BackboneSpec(
-        name="mobilenet_v2/mobilenet_v2",
+        name="mobilenet_v2/imagenet",
         summary="MobileNetV2 in torchvision's form, 224 px, ImageNet-1k.",
         options=MobileOptions,
         build=f"{__name__}._build:mobilenet_v2",

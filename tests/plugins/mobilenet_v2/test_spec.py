@@ -35,5 +35,5 @@ def test_its_name_is_not_that_of_keras_own():
     from headstart.registry import load_registry
 
     registry = load_registry()
-    assert registry.resolve_backbone("mobilenet_v2").weights[0].digest == SPEC.weights[0].digest
+    assert registry.resolve_backbone("mobilenet_v2/imagenet").weights[0].digest == SPEC.weights[0].digest
     assert registry.resolve_backbone("mobilenetv2").name == "keras_applications/mobilenetv2"
