@@ -6,8 +6,11 @@ most with a sentence. They load the registry alone, no framework. Where nothing 
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
@@ -45,6 +48,35 @@ def silence() -> None:
         os.close(nowhere)
 
 
+@contextlib.contextmanager
+def words_as_typed() -> Iterator[None]:
+    """Inside, words that bash took apart at `=` and `:`, such as `--set strategy.optimizer=sg`, are whole again; what
+    bash keeps of them on the line by itself is left out of what is printed."""
+    kept = _put_together() if os.environ.get(VARIABLE) == "complete_bash" else ""
+    if not kept:
+        yield
+        return
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        yield
+    sys.stdout.writelines(line.removeprefix(kept) for line in out.getvalue().splitlines(keepends=True))
+
+
+def _put_together() -> str:
+    """Mend the words that bash's script hands over; what of the one that is begun stands before bash's own part."""
+    joined: list[str] = []
+    at = place = int(os.environ.get("COMP_CWORD", "0"))
+    kept, after_break = "", False
+    for number, word in enumerate(os.environ.get("COMP_WORDS", "").split("\n")):
+        breaks = word != "" and set(word) <= {"=", ":"}
+        before = joined.pop() if joined and word and (breaks or after_break) else ""
+        joined.append(before + word)
+        if number == at:
+            place, kept = len(joined) - 1, joined[-1] if breaks else before
+        after_break = breaks
+    os.environ.update(COMP_WORDS="\n".join(joined), COMP_CWORD=str(place))
+    return kept
+
+
 def words(*known: str) -> Completion:
     """These words."""
 
@@ -55,7 +87,7 @@ def words(*known: str) -> Completion:
 
 
 def offers(kind: str, *more: str) -> Completion:
-    """The names of all offers of a kind, bare where that is unique, and full ones once a `/` is typed; and `more`."""
+    """The names of all offers of a kind, bare where that is unique and begins so, else full; and `more`."""
 
     def complete(ctx: typer.Context, incomplete: str) -> Offered:
         return [*((each, "") for each in more), *_names(_registry(ctx), kind, incomplete)]
@@ -100,8 +132,8 @@ def settings(ctx: typer.Context, incomplete: str) -> Offered:
     from headstart.recipe import SETTINGS
 
     found = [pair for name, each in SETTINGS.items() for pair in _assignments(name, each, each.default)]
-    for table, spec in _tables(ctx):
-        for option in describe_options(spec.options):
+    for table, options in _tables(ctx):
+        for option in describe_options(options):
             found += _assignments(f"{table}.{option.name}", option, option.default)
     return list(dict(found).items())
 
@@ -127,11 +159,11 @@ def _names(registry: Registry, kind: str, incomplete: str, **fields: Any) -> Ite
         spec for spec in registry.specs(kind) if all(getattr(spec, name) == value for name, value in fields.items())
     ]
     count = Counter(spec.short_name for spec in specs)
-    bare = [(spec.short_name if count[spec.short_name] == 1 else spec.name, _plain(spec.summary)) for spec in specs]
-    begun = [pair for pair in bare if pair[0].startswith(incomplete)]
-    if len(begun) > MANY:
-        begun = [(name, "") for name, _ in begun]
-    yield from begun or ((spec.name, _plain(spec.summary)) for spec in specs if spec.name.startswith(incomplete))
+    bare = [(spec.short_name if count[spec.short_name] == 1 else spec.name, spec) for spec in specs]
+    pairs = [(bare if bare.startswith(incomplete) else spec.name, spec) for bare, spec in bare]
+    begun = [(name, spec) for name, spec in pairs if name.startswith(incomplete)]
+    for name, spec in begun:
+        yield name, _plain(spec.summary) if len(begun) <= MANY else ""
 
 
 def _entries(incomplete: str) -> Iterator[str]:
@@ -159,17 +191,18 @@ def _runs(incomplete: str) -> Iterator[str]:
             yield path
 
 
-def _tables(ctx: typer.Context) -> Iterator[tuple[str, Any]]:
-    """The tables of options, and whose they are: of what is named so far, or of all that could be."""
+def _tables(ctx: typer.Context) -> Iterator[tuple[str, type]]:
+    """The tables of options, and what declares them: of what is named so far, or of all that could be."""
     from headstart.host.registry import matching
-    from headstart.recipe import NAMED_TABLES, OPTION_TABLES
+    from headstart.recipe import NAMED_TABLES, OPTION_TABLES, OWN_TABLES
 
+    yield from OWN_TABLES.items()
     registry, given = _registry(ctx), ctx.params
     for table, kind in OPTION_TABLES.items():
         specs: Sequence[Any] = registry.specs(kind)
         named = given.get(table) if table in ("backbone", "task", "strategy") else None
         for spec in matching(specs, named) if named else specs:
-            yield (f"{table}.{spec.short_name}" if table in NAMED_TABLES else table), spec
+            yield (f"{table}.{spec.short_name}" if table in NAMED_TABLES else table), spec.options
 
 
 def _assignments(key: str, bounds: Bounds, default: Any) -> Iterator[tuple[str, str]]:

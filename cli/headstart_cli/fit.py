@@ -11,7 +11,7 @@ import typer
 
 from headstart_cli import completion
 from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins, Sets, registry_without
-from headstart_cli.output import print_json, print_text
+from headstart_cli.output import print_json, print_text, say
 from headstart_cli.recipe_flags import ImageSize, InputFlags, flags_of
 
 Data = Annotated[
@@ -57,12 +57,16 @@ Head = Annotated[
         metavar="linear|mlp[:512,...]|flatten[:512,...]|pretrained",
         help="The layers on top: new ones, with widths of hidden layers; flatten is on all of the top map, not its "
         "mean. Or those of the weights.",
+        autocompletion=completion.words("linear", "mlp:512", "flatten:512", "pretrained"),
     ),
 ]
 HeadFrom = Annotated[
     str | None,
     typer.Option(
-        "--head-from", metavar="RUN", help="A finished run whose head goes on: its classes stay, new ones are added."
+        "--head-from",
+        metavar="RUN",
+        help="A finished run whose head goes on: its classes stay, new ones are added.",
+        autocompletion=completion.runs,
     ),
 ]
 Augment = Annotated[
@@ -163,7 +167,10 @@ def fit(
     continue_: Annotated[
         str | None,
         typer.Option(
-            "--continue", metavar="RUN", help="Go on with a finished run in a new one; what is not given is as it was."
+            "--continue",
+            metavar="RUN",
+            help="Go on with a finished run in a new one; what is not given is as it was.",
+            autocompletion=completion.runs,
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, and stop.")] = False,
@@ -207,8 +214,12 @@ def _train(given: Mapping[str, Any], *, from_scratch: bool) -> None:
         show(stated, registry, as_json=given["as_json"])
         return
     from headstart.runs.fitting import run_recipe
+    from headstart.runs.resuming import is_finished
 
+    done = given["resume"] and is_finished(stated)
     run = run_recipe(stated, registry, resume=given["resume"])
+    if done:
+        say(f"{run.path} is finished, so nothing was done; --continue {run.path} trains it further, in a new folder")
     if given["as_json"]:
         print_json(dict(run.result))
     else:

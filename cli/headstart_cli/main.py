@@ -98,7 +98,7 @@ def run() -> NoReturn:
     completion.silence()
     escape_on_stdout()
     try:
-        with prompt():
+        with prompt(), completion.words_as_typed():
             code = run_arguments(sys.argv[1:])
     except KeyboardInterrupt:  # after the last moment at which it could be heard
         code = INTERRUPTED

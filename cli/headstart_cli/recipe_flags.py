@@ -39,7 +39,13 @@ class TakesInputFlags(TyperCommand):
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # Typer's own
         """Take the flags of input kinds out of what Typer would refuse."""
         known = {spelling for param in self.params for spelling in (*param.opts, *param.secondary_opts)}
-        return super().parse_args(ctx, [*_passed_on(args, {*known, "--help"})])
+        try:
+            return super().parse_args(ctx, [*_passed_on(args, {*known, "--help"})])
+        except Exception as exc:
+            # Typer's error for an unknown option, whose class it does not export
+            if isinstance(unknown := getattr(exc, "option_name", None), str) and hasattr(exc, "possibilities"):
+                exc.possibilities = _meant(unknown, known - {GIVEN})
+            raise
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Show them below the verb's own."""
@@ -59,6 +65,28 @@ def _passed_on(args: Sequence[str], known: set[str]) -> Iterator[str]:
             yield token
         else:
             yield from (GIVEN, f"{name[2:]}={value if equals else next(tokens, '')}")
+
+
+def _meant(unknown: str, known: set[str]) -> list[str]:
+    """The flags that are spelled like an unknown one or begin with its letters, such as `--lr`; and the setting, where
+    an option that an offer declares is called so."""
+    from headstart.options import describe_options
+    from headstart.recipe import NAMED_TABLES, OPTION_TABLES
+    from headstart.registry import load_registry
+    from headstart.suggest import near_misses
+
+    name, registry = unknown.lstrip("-"), load_registry()
+    flags = {flag[2:] for flag in known if flag.startswith("--")} | {flag for flag, _, _ in _input_flags()}
+    initials = {flag for flag in flags if "-" in flag and "".join(word[0] for word in flag.split("-")) == name}
+    settings = {
+        f"--set {table}.{option.name}=VALUE"
+        for table, kind in OPTION_TABLES.items()
+        if table not in NAMED_TABLES
+        for spec in registry.specs(kind)
+        for option in describe_options(spec.options)
+        if option.name == name.replace("-", "_")
+    }
+    return [*settings, *(f"--{flag}" for flag in initials | {*near_misses(name, flags)})]
 
 
 def _input_flags() -> list[tuple[str, str, InputSpec]]:

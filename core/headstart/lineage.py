@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from headstart.engine.network.saved import WEIGHTS, SavedNetwork
 from headstart.errors import DataError
 from headstart.host.typing_checks import mismatch
 from headstart.lists import in_line
@@ -47,6 +48,33 @@ def lineage_of(weights: WeightsSpec | Path | None, spec: BackboneSpec) -> Lineag
     backbone = spec.builder or spec.name if weights is None else spec.name
     begun = Beginning(backbone=backbone, weights=name, source=source, licence=licence, digest=digest)
     return (replace(begun, trained_on=trained_on),)
+
+
+def lineage_left_in(artefact: SavedNetwork) -> Lineage:
+    """What the artefact of a run states of it, that run last, by the digest of its weights; of one that states no more
+    than what it began with, that. Raises DataError where it states what is none."""
+    manifest = artefact.manifest
+    if LINEAGE in manifest:
+        *earlier, last = read_lineage(manifest[LINEAGE], str(artefact.path))
+        if isinstance(last, Training):
+            last = replace(last, digest=f"sha256:{manifest['files'][WEIGHTS]['sha256']}")
+        return (*earlier, last)
+    source = manifest.get("source") or {}
+    weights = str(source.get("weights", UNKNOWN))
+    licence = UNKNOWN if weights == FILE else str(source.get("licence", UNKNOWN))
+    named = artefact.blueprint.backbone.name
+    return (Beginning(backbone=named, weights=weights, source=UNKNOWN, licence=licence, digest=UNKNOWN),)
+
+
+def with_head_of(lineage: Lineage, source: SavedNetwork) -> Lineage:
+    """`lineage` of a backbone, and what it lacks of that of a head which goes on from the run of `source`: of that run
+    itself there is the head alone."""
+    *earlier, last = lineage_left_in(source)
+    if last in lineage:
+        return lineage
+    if isinstance(last, Training):
+        last = replace(last, stages=(HEAD,))
+    return (*lineage, *(each for each in earlier if each not in lineage), last)
 
 
 def licence_of(lineage: Sequence[Ancestor]) -> str:

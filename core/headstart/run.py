@@ -29,7 +29,7 @@ from headstart.recipes.resolve import ResolvedRecipe, resolve_recipe
 from headstart.registry import Registry, load_registry
 from headstart.runs.curves import draw_svg
 from headstart.runs.evaluation import Labelled, OnProgress, documents, open_predictions, score
-from headstart.runs.folder import LARGEST_RESULT, RunFolder
+from headstart.runs.folder import LARGEST_RESULT, RunFolder, finished_run
 from headstart.runs.leaks import met_before
 from headstart.runs.reporting import SampleView, open_reporters, replay, told_progress
 from headstart.shown import Shown, as_table
@@ -88,13 +88,7 @@ class Run(Shown):
     @classmethod
     def load(cls, path: str | Path, *, registry: Registry | None = None) -> Run:
         """Open a run. Raises UsageError where `path` is not the folder of a finished run."""
-        folder = RunFolder(Path(path))
-        if not folder.path.exists():
-            raise UsageError(f"no such run: {path}", hint="`headstart fit DATA` makes one below runs/")
-        if not (folder.artefact.is_dir() and folder.recipe.is_file() and folder.result.is_file()):
-            known = folder.recipe.is_file() or folder.events.is_file()
-            hint = "it did not finish; see its events.jsonl" if known else "expected a folder that `headstart fit` made"
-            raise UsageError(f"{path} is not a finished run", hint=hint)
+        folder = finished_run(path)
         verify_form(folder.recipe)
         return cls(folder.path, registry or load_registry())
 
@@ -106,11 +100,13 @@ class Run(Shown):
         return {"path": str(self.path)} | told | primary_metrics(result)
 
     def below(self) -> str:
-        """See `Shown`: the metrics on test, and how the run learned, as far as its files tell."""
+        """See `Shown`: the metrics on test, or on val where no sample was held out, which is said, and how the run
+        learned, as far as its files tell."""
         metrics = picture = ""
         with suppress(DataError):
-            told = _with_intervals(self.result, "test")
-            metrics = as_table("test", told) if told else ""
+            why = self.result.get("no_test")
+            told = _with_intervals(self.result, "val" if why else "test")
+            metrics = as_table(f"val: {why}" if why else "test", told) if told else ""
         with suppress(HeadstartError):  # there is no history, or it is damaged
             picture = draw_svg(read_events(self.folder.events))
         return metrics + picture

@@ -119,6 +119,15 @@ def test_what_a_folder_may_say_is_allowed_and_named_until_it_does(pictures, tmp_
     assert capsys.readouterr().err == ""
 
 
+def test_what_the_user_said_of_a_symmetry_is_heeded_without_a_word(pictures, tmp_path, capsys):
+    refused = [f"--set=dataset.{name}=false" for name in ("horizontal_flip", "rotation", "colour_inversion")]
+    assert show(pictures, "trivial_augment", *refused[:2], "--out", tmp_path / "sheet.png") == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert "leaves out colour_inversion: " in told
+    assert show(pictures, "trivial_augment", *refused, "--out", tmp_path / "sheet.png") == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_files_that_cannot_be_read_are_told_and_others_take_their_place(pictures, tmp_path, capsys):
     for number in range(3):
         (pictures / "dark" / f"{number}.png").write_bytes(b"no picture")

@@ -68,7 +68,7 @@ def test_the_numbers_that_no_gradient_moves_are_told_apart_as_keras_does(backend
         (["--layers"], "--layers is of one backbone"),
         (["--image-size", "64"], "--image-size is of one backbone"),
         (["vgg16", "--image-size", "20"], "vgg16 takes (height, width, 3) of at least 32 px"),
-        (["vgg16", "--image-size", "wide"], "input.size: must be int or none, not 'wide'"),
+        (["vgg16", "--image-size", "wide"], "--image-size must be int or none, not 'wide'"),
     ],
 )
 def test_what_cannot_be_listed_is_a_usage_error(capsys, flags, told):

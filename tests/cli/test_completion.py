@@ -48,7 +48,10 @@ def offered(*words, folder=None, **more):
         (("fit", "--backbone", "lite0", "--weights", "i"), ["imagenet"]),
         (("fit", "--disable-plugin", "keras_a"), ["keras_applications"]),
         (("fit", "--strategy", "lora", "--set", "strategy.ra"), ["strategy.rank=8"]),
+        (("fit", "--set", "split.t"), ["split.test=0.2"]),
         (("fit", "--set", "task.balance="), None),
+        (("fit", "--head", "fl"), ["flatten:512"]),
+        (("weights", "get", "mobilenet_v2"), ["mobilenet_v2/imagenet"]),
         (("backbones", "lite2"), ["lite2"]),
         (("strategies", "scr"), ["scratch"]),
         (("augmentations", "sh"), ["show"]),
@@ -88,7 +91,11 @@ def place(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("verb", [["evaluate"], ["predict"], ["report"], ["fit", "--backbone"]])
+@pytest.mark.parametrize(
+    "verb",
+    [["evaluate"], ["predict"], ["report"], ["fit", "--backbone"], ["fit", "--continue"], ["lr", "--head-from"]],
+    ids=" ".join,
+)
 def test_finished_runs_are_offered_below_runs_and_where_the_word_points(place, verb):
     assert offered(*verb, "ru", folder=place) == ["runs/done"]
     assert offered(*verb, "other/m", folder=place) == ["other/mine"]
@@ -157,6 +164,12 @@ def test_bash_completes_what_its_script_is_asked(place):
     lines = """
         COMP_WORDS=(headstart fit --backbone lite); COMP_CWORD=3
         _headstart_completion headstart; echo "${COMPREPLY[*]}"
+        COMP_WORDS=(headstart fit --set strategy.optimizer = sg); COMP_CWORD=5
+        _headstart_completion headstart; echo "${COMPREPLY[*]}"
+        COMP_WORDS=(headstart fit --set strategy.schedule =); COMP_CWORD=4
+        _headstart_completion headstart; echo "${COMPREPLY[*]}"
+        COMP_WORDS=(headstart fit --set strategy.rank = 8 --backbone = lite --epochs 3); COMP_CWORD=8
+        _headstart_completion headstart; echo "${COMPREPLY[*]}"
         COMP_WORDS=(headstart fit --recipe ru); COMP_CWORD=3
         _headstart_completion headstart; echo "${#COMPREPLY[@]}"
         complete -p headstart
@@ -169,7 +182,8 @@ def test_bash_completes_what_its_script_is_asked(place):
         text=True,
         check=True,
     )
-    assert done.stdout.splitlines()[:2] == ["lite0 lite1 lite2", "0"]
+    lite = "lite0 lite1 lite2"
+    assert done.stdout.splitlines()[:5] == [lite, "sgd", "cosine constant", lite, "0"]
     assert "-o default" in done.stdout, "where nothing is offered, files are"
 
 

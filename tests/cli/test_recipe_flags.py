@@ -48,6 +48,34 @@ def test_a_flag_that_no_kind_declares_is_none_of_the_verb(capsys):
     assert "No such option: --max-words" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("--optimizer", "--set strategy.optimizer=VALUE"),
+        ("--label-smoothing", "--set task.label_smoothing=VALUE"),
+        ("--lr", "--learning-rate"),
+        ("--epoch", "--epochs"),
+        ("--image-sise", "--image-size"),
+    ],
+)
+def test_what_people_type_for_a_flag_is_answered_with_the_flag_or_setting_that_is_meant(capsys, typed, meant):
+    assert run_arguments(["fit", "digits", typed, "4"]) == 2
+    told = " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert f"No such option: {typed} (Possible options: {meant})" in told
+
+
+def test_a_flag_that_is_like_none_is_answered_with_none(capsys):
+    assert run_arguments(["fit", "digits", "--freeze"]) == 2
+    told = capsys.readouterr().err
+    assert "No such option: --freeze" in told
+    assert "Possible" not in told
+
+
+def test_an_option_that_is_set_without_its_table_is_answered_with_how_it_is_written(capsys):
+    assert run_arguments(["fit", "digits", "--set", "dropout=0.5", "--backend", "jax"]) == 2
+    assert "dropout (--set): no such setting (options have a table, as in strategy.NAME" in capsys.readouterr().err
+
+
 def test_a_value_that_the_option_does_not_take_is_told_by_its_flag(capsys):
     assert run_arguments(["fit", "digits", "--image-size", "wide", "--backend", "jax"]) == 2
     assert "input.size (flag --image-size): must be int" in capsys.readouterr().err

@@ -9,6 +9,7 @@ import pytest
 
 from headstart.errors import DataError, RecipeError, UsageError
 from headstart.recipes.build import build_recipe, recipe_of_run
+from headstart.recipes.resolve import resolve_recipe
 from headstart.runs.continuing import continued
 from headstart.runs.fitting import fit
 
@@ -61,6 +62,18 @@ def test_what_is_not_given_is_as_the_run_had_it(finished, small_registry):
 
 def test_no_phase_fits_the_head_that_is_there(again):
     assert [phase["phase"] for phase in again.result["phases"]] == ["fine_tune"]
+
+
+def test_no_head_is_called_safer_than_the_same_one_that_goes_on(finished, small_registry, tmp_path, monkeypatch):
+    monkeypatch.setattr("headstart.runs.planning.PARAMETERS_PER_SAMPLE", 0)  # so that every head is wide
+    told = {}
+    for head in ("pretrained", "mlp:4"):
+        given = {"backbone": str(finished.run.path), "head": head, "epochs": 1, "reporters": ("json",)}
+        data = f"image_folder:{finished.pictures}"
+        run = fit(data, registry=small_registry, out=str(tmp_path / head[:3]), **given)
+        told[head] = [each for each in run.result["warnings"] if "is safer" in str(each)]
+    assert told["pretrained"] == []
+    assert len(told["mlp:4"]) == 1
 
 
 def test_before_its_first_epoch_val_is_answered_as_at_the_end_of_the_run(finished, small_registry, tmp_path):
@@ -197,6 +210,39 @@ def test_options_that_only_a_head_without_training_needs_are_left_out(finished, 
         )
 
 
+def test_pretraining_goes_on_from_no_run(finished, small_registry):
+    from headstart.recipes.build import pretraining_recipe
+
+    with pytest.raises(UsageError, match="pretraining begins with random weights") as caught:
+        continued(pretraining_recipe("strategies/scratch", flags={}), finished.run.path, small_registry)
+    assert f"headstart fit --continue {finished.run.path}" in caught.value.hint
+
+
+@pytest.fixture
+def pretrained_by(finished, tmp_path):
+    """The finished run as one that says how BatchNorm's statistics learn."""
+    run = finished.copied(tmp_path / "pretrained")
+    text = run.folder.recipe.read_text()
+    assert 'batch_norm = "frozen"' in text
+    run.folder.recipe.write_text(text.replace('batch_norm = "frozen"', 'batch_norm = "trainable"'))
+    return run.path
+
+
+@pytest.mark.parametrize("strategy", ["probe", "norm_only"])
+def test_another_strategy_leaves_statistics_that_learn_behind(pretrained_by, small_registry, strategy):
+    assert recipe_from(pretrained_by, small_registry).batch_norm == "trainable"
+    recipe = recipe_from(pretrained_by, small_registry, strategy=strategy)
+    assert recipe.batch_norm == "frozen"
+    resolve_recipe(recipe, small_registry)
+
+
+def test_another_task_is_refused_for_the_head_alone(finished, small_registry):
+    recipe = recipe_from(finished.run.path, small_registry, task="multilabel")
+    with pytest.raises(RecipeError) as caught:
+        resolve_recipe(recipe, small_registry)
+    assert [each.where.partition(" ")[0] for each in caught.value.problems] == ["head"]
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [
@@ -224,11 +270,11 @@ def test_a_recipe_beside_it_is_refused(finished, small_registry, tmp_path):
 def test_folders_that_hold_no_finished_run_are_told_with_the_way_on(finished, small_registry, tmp_path):
     with pytest.raises(UsageError, match=r"no such run: .*nowhere"):
         recipe_from(tmp_path / "nowhere", small_registry)
-    with pytest.raises(UsageError, match=r"is no run: it has no recipe\.toml"):
+    with pytest.raises(UsageError, match="is not a finished run"):
         recipe_from(finished.pictures, small_registry)
     unfinished = finished.copied(tmp_path / "unfinished")
     unfinished.folder.result.unlink()
-    with pytest.raises(UsageError, match="did not finish") as caught:
+    with pytest.raises(UsageError, match="is not a finished run") as caught:
         recipe_from(unfinished.path, small_registry)
     assert f"headstart fit --resume --out {unfinished.path}" in caught.value.hint
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from headstart.errors import DataError, RecipeError
+from headstart.errors import DataError, RecipeError, UsageError
 
 pytestmark = pytest.mark.backend
 
@@ -160,7 +160,7 @@ def test_a_run_goes_on_after_a_stop_to_the_same_bits_while_the_other_one_is_ther
     assert sum("the head goes on from" in note for note in again.result["notes"]) == 1
     shutil.rmtree(out / "artefact")
     shutil.rmtree(source.path)
-    with pytest.raises(RecipeError, match=r"head_from .*no such run: .*source.*restore it if it was moved"):
+    with pytest.raises(UsageError, match=f"began from {source.path}, which is not there any more"):
         fit(out=str(out), resume=True, registry=small_registry)
 
 
@@ -220,6 +220,51 @@ def test_test_samples_that_the_head_was_learned_on_are_counted(make, finished):
     assert not any("test samples are among" in each.message for each in make(finished.pictures).findings)
 
 
+@pytest.fixture(scope="module")
+def other_head(finished, other, tmp_path_factory, small_registry):
+    """A run whose head goes on from the finished one, on random weights."""
+    from headstart.runs.fitting import fit
+
+    return fit(
+        f"image_folder:{other}",
+        head_from=str(finished.run.path),
+        backbone="small/net",
+        weights="none",
+        seed=5,
+        strategy="full",
+        epochs=1,
+        reporters=("json",),
+        out=str(tmp_path_factory.mktemp("other_head") / "run"),
+        registry=small_registry,
+    )
+
+
+def test_the_lineage_has_the_head_s_run_though_the_backbone_is_another(other_head, finished):
+    from headstart.lineage import in_words, read_lineage
+    from headstart.manifest import sha256
+
+    began, head, own = read_lineage(other_head.result["lineage"], "here")
+    assert (began.weights, head.run, head.stages, own.run) == ("none", finished.run.path.name, ("head",), "run")
+    assert head.digest == f"sha256:{sha256(finished.run.folder.artefact / 'weights.safetensors')}"
+    assert in_words((began, head)) == "pictures (the head alone), from random weights"
+
+
+def test_a_head_from_the_run_that_the_backbone_is_from_adds_nothing_to_the_lineage(make, finished, other):
+    from headstart.lineage import lineage_left_in
+
+    plan = make(other, backbone=str(finished.run.path), weights=None)
+    assert plan.lineage == lineage_left_in(finished.run.artefact)
+
+
+def test_samples_are_counted_along_the_line_of_heads_each_run_once(make, finished, other_head):
+    given = {"split_seed": 1, "backbone": str(other_head.path), "weights": None}
+    told = [[each for each in make(finished.pictures, head_from=head, **given).findings if "flatter" in each.message]
+            for head in (None, str(other_head.path), str(finished.run.path))]  # fmt: skip
+    names = [[path for path in (other_head.path, finished.run.path) for each in found if f"{path} was" in each.message]
+             for found in told]  # fmt: skip
+    assert names == [[other_head.path, finished.run.path]] * 3
+
+
 def test_no_class_in_common_ends_before_training(make, pictures_of, tmp_path):
     with pytest.raises(DataError, match="knows 0, 1, 2, and none of 7, 8"):
         make(pictures_of(tmp_path / "pictures", ("7", "8")))
@@ -229,6 +274,7 @@ def test_no_class_in_common_ends_before_training(make, pictures_of, tmp_path):
     ("settings", "told"),
     [
         ({"head": "mlp"}, "is linear, and --head says mlp"),
+        ({"head": "mlp:4"}, "is linear, and --head says mlp:4"),
         ({"head": "pretrained"}, "come without a head|leave out one"),
         ({"task": "multilabel"}, "is for classification/classification, and the task is multilabel/multilabel"),
         ({"backbone": "efficientnet_lite/lite0", "weights": "none"}, "was learned on small/net, and the backbone is"),
@@ -243,7 +289,6 @@ def test_what_does_not_fit_the_head_is_told_before_data_is_read(make, finished, 
 def test_a_backbone_with_other_options_is_refused(make, finished, small_registry):
     from dataclasses import replace
 
-    from headstart.errors import UsageError
     from headstart.recipes.head_source import check_head_source, open_head_source
 
     resolved = make(finished.pictures).resolved

@@ -49,6 +49,8 @@ def test_nothing_is_told_of_a_test_side_and_the_result_says_why(name, request):
     assert run.recipe.table("split") == {"test": 0.0, "val": 0.2}
     assert "val_accuracy" in repr(run)
     assert "test_accuracy" not in repr(run)
+    assert f"val: {result['no_test'][:80]}" in run._repr_html_()
+    assert f"{result['metrics']['val']['loss']:.4f}" in run._repr_html_()
     json.loads((run.path / "result.json").read_text(), parse_constant=lambda text: pytest.fail(text))
     events = read_events(run.path / "events.jsonl")
     assert next(event for event in events if isinstance(event, RunStarted)).samples["test"] == 0

@@ -7,7 +7,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from headstart.errors import DataError, RecipeError
+from headstart.errors import DataError, RecipeError, WrongWeightsError
 from headstart.registry import Registry
 from headstart.specs import LocalFile, PretrainedHead, WeightsSpec
 from headstart.weights.files import read_safetensors
@@ -177,6 +177,20 @@ def test_targets_that_the_head_does_not_know_are_told(make, weights):
     with pytest.raises(DataError, match="the pretrained head does not know these targets") as caught:
         make(replace(weights, head=replace(weights.head, labels=labels)))
     assert "--head pretrained" in caught.value.hint
+
+
+def test_a_head_for_other_features_says_what_it_fits(make, weights, monkeypatch):
+    """As one on a flattened map does where pictures are read at another size."""
+    load = sys.modules[PUBLISHED].load_head
+    halved = {"head/0/kernel": slice(None, None, 2), "head/0/bias": slice(None)}
+    monkeypatch.setattr(
+        sys.modules[PUBLISHED],
+        "load_head",
+        lambda file, head: {name: array[halved[name]] for name, array in load(file, head).items()},
+    )
+    with pytest.raises(WrongWeightsError, match=r"head/0/kernel has shape \(6, 3\), expected \(12, 3\)") as caught:
+        make(weights)
+    assert "a head fits the features that it was trained on" in caught.value.hint
 
 
 def test_files_beside_the_weights_are_found_by_name(small_registry, weights, published):

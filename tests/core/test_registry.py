@@ -346,9 +346,10 @@ def test_an_allow_list_leaves_out_all_others_built_ins_too(publish, monkeypatch)
 
 
 def test_the_name_of_a_plugin_leads_to_what_it_offers():
-    with pytest.raises(UsageError, match="no backbone is named 'mobilenet_v2'") as caught:
-        load_registry().resolve_backbone("mobilenet_v2")
-    assert caught.value.hint == "the plugin mobilenet_v2 offers mobilenet_v2/imagenet"
+    with pytest.raises(UsageError, match="no backbone is named 'efficientnet_lite'") as caught:
+        load_registry().resolve_backbone("efficientnet_lite")
+    offered = "efficientnet_lite/lite0, efficientnet_lite/lite1, efficientnet_lite/lite2"
+    assert caught.value.hint == f"the plugin efficientnet_lite offers {offered}"
 
 
 def test_disabling_a_name_that_is_not_installed_suggests_the_right_one():

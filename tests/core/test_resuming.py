@@ -7,6 +7,7 @@ from headstart.events import RunFinished, to_line
 from headstart.recipes.build import build_recipe
 from headstart.recipes.file import write_recipe
 from headstart.runs.resuming import is_finished, taken_up
+from headstart_cli.main import run_arguments
 
 
 @pytest.fixture
@@ -132,3 +133,13 @@ def test_a_folder_of_something_else_is_refused(tmp_path, small_registry):
     (tmp_path / "holiday.jpg").touch()
     with pytest.raises(UsageError, match="holds no run"):
         taken_up(stated(tmp_path), small_registry)
+
+
+def test_a_finished_run_that_is_to_go_on_is_told_to_be_finished(begun, capsys):
+    (begun / "result.json").write_text("{}")
+    (begun / "events.jsonl").write_text(to_line(RunFinished(time=1.0, result={})) + "\n")
+    (begun / "artefact").mkdir()
+    assert run_arguments(["fit", "--resume", "--out", str(begun)]) == 0
+    told = capsys.readouterr()
+    assert told.out == f"{begun}\n"
+    assert f"{begun} is finished, so nothing was done; --continue {begun}" in told.err.replace("\n", " ")

@@ -356,8 +356,9 @@ def test_an_unfinished_run_is_a_usage_error(finished, tmp_path, lacking):
     run = finished.copied(tmp_path / "run")
     path = run.path / lacking
     shutil.rmtree(path) if lacking.endswith("/") else path.unlink()
-    with pytest.raises(UsageError, match="is not a finished run"):
+    with pytest.raises(UsageError, match="is not a finished run") as caught:
         Run.load(run.path)
+    assert (f"headstart fit --resume --out {run.path}" in caught.value.hint) == (lacking != "recipe.toml")
 
 
 def test_no_run_at_all_is_a_usage_error(tmp_path):

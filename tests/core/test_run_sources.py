@@ -65,13 +65,13 @@ def beside_the_runs(place, source, monkeypatch):
 def plan_of(small_registry, tmp_path):
     """A plan, its weights loaded."""
 
-    def planned(**flags):
+    def planned(sets=(), **flags):
         from headstart.recipes.build import build_recipe
         from headstart.recipes.resolve import make_ready
         from headstart.runs.execution import load_weights
         from headstart.runs.planning import make_plan
 
-        recipe = build_recipe(flags={"strategy": "probe", **flags})
+        recipe = build_recipe(flags={"strategy": "probe", **flags}, sets=sets)
         plan = make_plan(make_ready(recipe, small_registry), tmp_path)
         load_weights(plan)
         return plan
@@ -170,6 +170,23 @@ def test_test_samples_that_any_run_of_the_line_met_are_counted(plan_of, source, 
     assert told == [
         f"{count} of {len(test)} test samples are among those that the run {source.path} was trained or chosen on: "
         "test figures flatter"
+    ]
+
+
+def test_without_a_test_side_the_val_samples_that_a_run_was_trained_on_are_counted(plan_of, source):
+    given = {"data": "digits", "backbone": "runs/source"}
+    as_source = plan_of(("split.test=0",), limit=80, **given)
+    plan = plan_of(("split.test=0",), limit=800, split_seed=3, **given)
+    trained = {row["content hash"] for row in rows_of(source, "train")}
+    val = plan.data.split.only("val").rows
+    count = sum(row.content_hash in trained for row in val)
+
+    assert not any("are among those" in each.message for each in as_source.findings)
+    assert 0 < count < len(val)
+    told = [each.message for each in plan.findings if "are among those" in each.message]
+    assert told == [
+        f"{count} of {len(val)} val samples are among those that the run {source.path} was trained on: val figures "
+        "flatter"
     ]
 
 

@@ -54,16 +54,19 @@ def pretraining_recipe(
     """As `build_recipe`, for training from scratch by the plan `strategy`: random weights, samples that vary, BatchNorm
     statistics that learn, where nothing else is said.
 
-    Published weights are a problem of the recipe: starting from them is `headstart fit`.
+    Published weights are a problem of the recipe, and so is the head of a run, which was learned on others: starting
+    from them is `headstart fit`.
     """
     presets = {"weights": NONE, "strategy": strategy, "augment": (AUTO,), "batch_norm": "trainable"}
     recipe = build_recipe(flags=flags, file=file, sets=sets, presets=presets)
-    if recipe.weights == NONE:
-        return recipe
-    where = f"weights ({recipe.origin('weights')})"
+    learned = {"weights": None if recipe.weights == NONE else recipe.weights, "head_from": recipe.head_from}
     hint = "leave it out; `headstart fit` is what starts from weights"
-    wrong = Problem(where, f"pretraining begins with random weights, received {recipe.weights}", hint)
-    return replace(recipe, problems=(*recipe.problems, wrong))
+    wrong = [
+        Problem(f"{key} ({recipe.origin(key)})", f"pretraining begins with random weights, received {value}", hint)
+        for key, value in learned.items()
+        if value is not None
+    ]
+    return replace(recipe, problems=(*recipe.problems, *wrong))
 
 
 def recipe_of_run(file: Path) -> Recipe:
@@ -84,7 +87,8 @@ class _Values:
     def add(self, key: str, value: Any, origin: str) -> None:
         table, name = split_key(key)
         if table == FIT and name not in SETTINGS:
-            self.problems.append(Problem(f"{name} ({origin})", "no such setting", suggestion(name, SETTINGS)))
+            near = f"options have a table, as in strategy.NAME or task.NAME; {suggestion(name, SETTINGS)}"
+            self.problems.append(Problem(f"{name} ({origin})", "no such setting", near))
         elif table != FIT and table.partition(".")[0] not in TABLES:
             hint = suggestion(table, (FIT, *TABLES))
             self.problems.append(Problem(f"{key} ({origin})", f"no such table: {table}", hint))

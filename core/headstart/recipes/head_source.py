@@ -12,7 +12,7 @@ from headstart.errors import UsageError
 from headstart.recipe import Recipe
 from headstart.recipes.lookup import Choices, absolute
 from headstart.registry import Registry
-from headstart.runs.folder import RunFolder, how_to_go_on, trained_by
+from headstart.runs.folder import RunFolder, finished_run, trained_by
 from headstart.specs import PRETRAINED, BackboneSpec, TaskSpec, read_head
 
 
@@ -22,14 +22,10 @@ def open_head_source(ref: str, registry: Registry) -> SavedNetwork:
     Raises UsageError where `ref` is neither, or has no head, DataError where a file of it was altered.
     """
     path = Path(absolute(ref))
-    if not path.is_dir():
-        raise UsageError(f"no such run: {ref}", hint="name the folder of a finished run; restore it if it was moved")
-    run = trained_by(path)
-    folder = RunFolder(run or path)
-    if run is None or (folder.recipe.is_file() and not folder.result.is_file()):
-        way = how_to_go_on(Path(ref)) if folder.recipe.is_file() else "name a folder that `headstart fit` made"
-        raise UsageError(f"{ref} is not a finished run", hint=way)
-    saved = SavedNetwork.load(folder.artefact if folder.recipe.is_file() else run, registry=registry)
+    found = trained_by(path) if path.is_dir() else None
+    if found is None or RunFolder(found).recipe.is_file():
+        found = finished_run(found or ref).artefact
+    saved = SavedNetwork.load(found, registry=registry)
     if saved.blueprint.task is None:
         raise UsageError(f"{ref} holds a network without a head", hint="name a run that `headstart fit` made")
     return saved
@@ -66,7 +62,8 @@ def check_head_source(
         raise UsageError(
             f"--head {PRETRAINED} takes the head of the weights, --head-from that of {run}", hint="leave out one"
         )
-    if read_head(head)[0] != read_head(theirs.head)[0]:
+    (kind, widths), (their_kind, their_widths) = read_head(head), read_head(theirs.head)
+    if kind != their_kind or (widths and their_widths and widths != their_widths):
         raise UsageError(f"the head of {run} is {theirs.head}, and --head says {head}", hint="leave out --head")
     backbone = choices.backbone
     if backbone is None:

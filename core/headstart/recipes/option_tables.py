@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from headstart.errors import Problem, RecipeError, UsageError
+from headstart.errors import Problem, UsageError
 from headstart.options import parse_options
 from headstart.recipe import KIND, NAMED_TABLES, OWN_TABLES, SETTINGS, Recipe
 from headstart.recipes.problems import Problems
@@ -47,7 +47,7 @@ def flagged_options(kind: InputSpec, flags: Mapping[str, Any], inherited: Mappin
     """The options of an input kind, without a recipe, as its own `flags` say: by name with underscores, None where not
     given; then as they are `inherited`.
 
-    Raises UsageError for a flag that it does not have, RecipeError for a value that does not fit.
+    Raises UsageError for a flag that it does not have, and for a value that does not fit.
     """
     named = {flag.replace("_", "-"): value for flag, value in flags.items() if value is not None}
     if unknown := [flag for flag in named if flag not in kind.flags]:
@@ -55,8 +55,9 @@ def flagged_options(kind: InputSpec, flags: Mapping[str, Any], inherited: Mappin
         raise UsageError(f"{kind.name} has no --{unknown[0]}", hint=f"leave it out; it has {offered}")
     given = {kind.flags[flag]: value for flag, value in named.items()}
     options, problems = parse_options(kind.options, {**inherited, **given}, "input")
-    if problems:
-        raise RecipeError(problems)
+    flag_of = {f"input.{option}": f"--{flag}" for flag, option in kind.flags.items()}
+    for wrong in problems:
+        raise UsageError(f"{flag_of.get(wrong.where, wrong.where)} {wrong.message}", hint=wrong.hint)
     return options
 
 

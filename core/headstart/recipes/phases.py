@@ -65,9 +65,10 @@ class PhasePlanner:
                     hint="leave --batch-norm out or use re-estimated, or choose another strategy",
                 )
         if self.batch_norm == "trainable" and all(set(phase.train) == {HEAD} for phase in phases):
-            raise UsageError(
-                "--batch-norm trainable has nothing to act on: no stage of the backbone learns",
-                hint="leave it out or use re-estimated, or choose a strategy that trains the backbone",
+            raise _nothing_to_act_on(
+                {"batch_norm": "--batch-norm trainable"},
+                "no stage of the backbone learns",
+                "use --batch-norm frozen or re-estimated, or choose a strategy that trains the backbone",
             )
         if _unread(self.request.options, read):  # a recipe may set what a flag overrides: it is read without the flag
             for flag in ("epochs", "learning_rate"):

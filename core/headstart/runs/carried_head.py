@@ -47,8 +47,8 @@ def on_other_weights(plan: Plan) -> Iterator[str]:
     if other:
         yield (
             f"the head of {run_of(source)} was learned on other weights of the backbone: {len(other)} of {len(ours)} "
-            f"arrays differ ({in_line(other)}), so what it keeps may be worth little; without --backbone, those of the "
-            "run are taken"
+            f"arrays differ ({in_line(other)}), so what it keeps may be worth little; without --backbone and "
+            "--weights, those of the run are taken"
         )
 
 

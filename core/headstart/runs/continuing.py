@@ -14,12 +14,12 @@ from typing import Any
 from headstart.data.split_file import Split, read_split
 from headstart.documents import read_object
 from headstart.errors import HeadstartError, Problem, RecipeError, UsageError
-from headstart.recipe import LEFT_TO_THE_STRATEGY, SETTINGS, Recipe, split_key
+from headstart.recipe import LEFT_TO_THE_STRATEGY, PRETRAIN, SETTINGS, Recipe, split_key
 from headstart.recipes.build import recipe_of_run
 from headstart.recipes.lookup import absolute
 from headstart.recipes.resolve import BoundRecipe, resolve_recipe
 from headstart.registry import Registry
-from headstart.runs.folder import LARGEST_RESULT, RunFolder, how_to_go_on, trained_by
+from headstart.runs.folder import LARGEST_RESULT, RunFolder, finished_run, trained_by
 from headstart.specs import PRETRAINED, Finding
 
 NETWORK = ("backbone", "weights", "head", "head_from")
@@ -28,26 +28,35 @@ OWN = frozenset(("out", "engine", "threads", "views", *NETWORK))
 """Settings that are not taken from the run: where it lies, what suited the machine it ran on, views of a part of it
 that may learn now, and what it started from."""
 
+OF_THE_STRATEGY = frozenset(("batch_norm", *LEFT_TO_THE_STRATEGY))
+"""Settings that go with a strategy: statistics that learn suit one that trains the backbone."""
+
 
 def continued(stated: Recipe, run: str | Path, registry: Registry, *, resume: bool = False) -> Recipe:
     """`stated` with all that it does not say as the finished `run` had it, and that run's network to start from.
 
-    Options go with what they are for: another strategy, dataset or augmentation has none of the run's. Those of the
-    run's strategy that only a head without training has a use for are left out. Raises UsageError where `run` did not
-    finish or solved for its head in closed form alone, RecipeError for what contradicts it.
+    Options go with what they are for: another strategy, task, dataset or augmentation has none of the run's. Those of
+    the run's strategy that only a head without training has a use for are left out. Raises UsageError for a recipe of
+    pretraining, and where `run` did not finish or solved for its head in closed form alone, RecipeError for what
+    contradicts it.
     """
     _refuse_contradictions(stated, run, resume=resume)
-    folder = _finished(run)
+    folder = finished_run(run)
     own = recipe_of_run(folder.recipe)
     _refuse_what_is_solved(stated, own, folder, run, registry)
     kept = {
         key: f"run {run}" for key in own.origins if _is_taken(key, stated, own, registry) and key not in stated.origins
     }
-    whole = _merged(stated, own, kept, backbone=str(folder.path), run=run)
+    whole = _merged(stated, own, kept, backbone=absolute(str(run)), run=run)
     return _without_idle_options(whole, registry)
 
 
 def _refuse_contradictions(stated: Recipe, run: str | Path, *, resume: bool) -> None:
+    if PRETRAIN in stated.origins.values():
+        raise UsageError(
+            f"pretraining begins with random weights, and --continue {run} with those of that run",
+            hint=f"`headstart fit --continue {run}` goes on as that run was trained, from scratch or not",
+        )
     found = [
         Problem(name, f"{stated.origin(name)} says {getattr(stated, name)}, and --continue {run} starts from that run")
         for name in NETWORK
@@ -60,17 +69,6 @@ def _refuse_contradictions(stated: Recipe, run: str | Path, *, resume: bool) -> 
         found.append(Problem("continue", f"--continue {run} and --resume are both given", hint))
     if found:
         raise RecipeError([replace(each, hint=each.hint or "leave one out") for each in found])
-
-
-def _finished(run: str | Path) -> RunFolder:
-    folder = RunFolder(Path(absolute(str(run))))
-    if not folder.path.is_dir():
-        raise UsageError(f"no such run: {run}", hint="--continue names the folder of a finished run")
-    if not folder.recipe.is_file():
-        raise UsageError(f"{run} is no run: it has no {folder.recipe.name}", hint="name a folder that `fit` made")
-    if not (folder.artefact.is_dir() and folder.result.is_file()):
-        raise UsageError(f"{run} did not finish", hint=how_to_go_on(Path(run)))
-    return folder
 
 
 def _refuse_what_is_solved(stated: Recipe, own: Recipe, folder: RunFolder, run: str | Path, registry: Registry) -> None:
@@ -89,8 +87,10 @@ def _is_taken(key: str, stated: Recipe, own: Recipe, registry: Registry) -> bool
     table, name = split_key(key)
     if (name in OWN and name == key) or table == "backbone":
         return False
-    if stated.strategy is not None and (table == "strategy" or key in LEFT_TO_THE_STRATEGY):
+    if stated.strategy is not None and (table == "strategy" or key in OF_THE_STRATEGY):
         return bool(registry.get("strategies", stated.strategy).name == own.strategy)
+    if stated.task is not None and table == "task":
+        return bool(registry.get("tasks", stated.task).name == own.task)
     if stated.data is not None and table == "dataset":
         return registry.resolve_dataset(stated.data).spec == registry.resolve_dataset(str(own.data)).spec
     group, _, used = table.partition(".")

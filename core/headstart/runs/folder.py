@@ -55,6 +55,22 @@ def trained_by(path: Path) -> Path | None:
     return None
 
 
+def finished_run(named: str | Path) -> RunFolder:
+    """The folder of a run that came to its end, as it is `named`. Raises UsageError, with the way on, where it is
+    nothing of that kind."""
+    path = Path(named)
+    folder = RunFolder(path.expanduser())
+    if not folder.path.exists():
+        hint = (
+            "name the folder of a finished run, as `headstart fit DATA` makes one below runs/; restore it if it moved"
+        )
+        raise UsageError(f"no such run: {named}", hint=hint)
+    if not (folder.artefact.is_dir() and folder.recipe.is_file() and folder.result.is_file()):
+        hint = how_to_go_on(path) if folder.recipe.is_file() else "name a folder that `headstart fit` made"
+        raise UsageError(f"{named} is not a finished run", hint=hint)
+    return folder
+
+
 def how_to_go_on(path: Path) -> str:
     """The command that goes on with a run."""
     return f"go on with `headstart fit --resume --out {path}`"

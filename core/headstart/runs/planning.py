@@ -29,9 +29,9 @@ from headstart.data.views import Composed, View, check_changes, check_mixing
 from headstart.engine.network.blueprint import BackboneUse, Blueprint, assets_of, digests_of
 from headstart.errors import DataError, HeadstartError, UsageError
 from headstart.host.discovery import installed_release
-from headstart.lineage import Lineage, lineage_of
+from headstart.lineage import Lineage, lineage_of, with_head_of
 from headstart.options import describe_options
-from headstart.recipe import PRETRAIN
+from headstart.recipe import DEFAULT, PRETRAIN
 from headstart.recipes.phases import is_solvable
 from headstart.recipes.resolve import BoundRecipe, Ready, ResolvedRecipe, bind
 from headstart.registry import Registry
@@ -96,8 +96,11 @@ class Plan:
 
     @cached_property
     def lineage(self) -> Lineage:
-        """How the weights that it starts from came to be. Reads a file of the user's own for its digest."""
-        return lineage_of(self.resolved.weights, self.resolved.backbone)
+        """How the weights that it starts from came to be, those of a head that goes on among them. Reads a file of the
+        user's own for its digest."""
+        begun = lineage_of(self.resolved.weights, self.resolved.backbone)
+        head = self.resolved.head_source
+        return begun if head is None else with_head_of(begun, head)
 
     def blueprint(self) -> Blueprint:
         """What the network is built from again."""
@@ -241,7 +244,7 @@ def make_plan(
         view = dataclasses.replace(view, targets=targets.transform)
     warnings = [*bound.warnings, *said, *left_out(bound, records)]
     warnings += _wide_head(bound, network, len(data.indices("train")))
-    warnings += _leaked(bound, data)
+    warnings += dict.fromkeys(_leaked(bound, data))  # weights and head may have a run in common
     spinning = spinning_findings(recipe.threads or available_threads()) if ready.choice.name == "torch" else []
     return Plan(
         resolved=bound,
@@ -264,15 +267,19 @@ def make_plan(
 
 
 def _wide_head(bound: BoundRecipe, network: Network, rows: int) -> list[str]:
-    """That the head learns too many numbers for `rows` samples, where most of them are, and what is safer. One that is
-    solved for is regularised."""
+    """That a new head learns too many numbers for `rows` samples, where most of them are, and what is safer. One that
+    is solved for is regularised, and none is safer than the task's first."""
     from headstart.engine.network.stages import trainable_variables
+
+    if bound.pretrained_head is not None or bound.head_source is not None:
+        return []
 
     shapes = [tuple(variable.shape) for variable in trainable_variables(network, (HEAD,)).values()]
     count = sum(map(math.prod, shapes))
-    if is_solvable(bound.task, bound.head) or count <= PARAMETERS_PER_SAMPLE * rows:
+    first = bound.task.heads[0]
+    if is_solvable(bound.task, bound.head) or bound.built_head == first or count <= PARAMETERS_PER_SAMPLE * rows:
         return []
-    widest, first = max(shapes, key=math.prod), bound.task.heads[0]
+    widest = max(shapes, key=math.prod)
     features = ", ".join(features_of_head(bound.task, first))
     return [
         f"the head {bound.head} has {count:,} numbers to learn from {rows:,} samples, {math.prod(widest):,} of them in "
@@ -372,32 +379,38 @@ def _with_statistics(bound: BoundRecipe, network: Network, phases: Sequence[Phas
 
 
 def _leaked(resolved: BoundRecipe, data: PreparedData) -> Iterator[str]:
-    """Warnings of test samples that the runs whose weights are taken, or whose head, were trained or chosen on."""
+    """Warnings of test samples that the runs whose weights are taken, or whose head, were trained or chosen on; where
+    none is held out, of val's that they were trained on."""
     weights, head, taken = resolved.weights, resolved.head_source, []
     if isinstance(weights, WeightsSpec) and isinstance(weights.origin, LocalFile):
         taken.append(trained_by(Path(weights.origin.path)))
     if head is not None:
         taken.append(trained_by(head.path))
-    test = data.split.only("test").rows
-    for run in dict.fromkeys(taken) if test else ():
+    is_tested = data.split.counts["test"] > 0
+    side, how = ("test", "trained or chosen on") if is_tested else ("val", "trained on")  # each run chooses on val
+    sides = ("train", "val") if is_tested else ("train",)
+    judging = data.split.only(side).rows
+    for run in dict.fromkeys(taken):
         if run is None:
             continue
         try:
-            for folder, known in met_before(test, run):
+            for folder, known in met_before(judging, run, sides=sides):
                 yield (
-                    f"{known} of {len(test)} test samples are among those that the run {folder.path} was trained or "
-                    "chosen on: test figures flatter"
+                    f"{known} of {len(judging)} {side} samples are among those that the run {folder.path} was {how}: "
+                    f"{side} figures flatter"
                 )
         except HeadstartError as exc:
-            yield f"whether {run} was trained on some of the test samples is not known: {exc.message}"
+            yield f"whether {run} was trained on some of the {side} samples is not known: {exc.message}"
 
 
 def left_out(resolved: BoundRecipe, records: Records) -> list[str]:
-    """What the augmentations do not draw, since the dataset does not allow it, and how it may where it can."""
+    """What the augmentations do not draw, since the dataset does not allow it, and how it may where it can. What the
+    user said of it is heeded without a word."""
     can_say = {each.name for each in describe_options(resolved.dataset.options)}
+    said = {name for name in can_say if resolved.recipe.origin(f"dataset.{name}") != DEFAULT}
     found = []
     for spec in resolved.augmentations:
-        if lacking := sorted(spec.uses - records.symmetries):
+        if lacking := sorted(spec.uses - records.symmetries - said):
             settings = " ".join(f"--set dataset.{name}=true" for name in lacking if name in can_say)
             found.append(
                 f"augmentation {spec.short_name!r} leaves out {', '.join(lacking)}: {resolved.dataset.short_name} does "

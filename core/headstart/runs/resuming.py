@@ -71,14 +71,14 @@ def taken_up(stated: Recipe, registry: Registry) -> Recipe:
 
 
 def _verify_source_there(recipe: Recipe, folder: RunFolder) -> None:
-    """Raise UsageError where the folder is gone that the run's backbone was read from: what is frozen is in no
+    """Raise UsageError where a folder is gone that the run's backbone or head was read from: what is frozen is in no
     checkpoint."""
-    source = recipe.backbone
-    if source is not None and Path(source).is_absolute() and not Path(source).exists():
-        raise UsageError(
-            f"{folder.path} began from {source}, which is not there any more",
-            hint="restore that folder, or start a new run in another one",
-        )
+    for source in (recipe.backbone, recipe.head_from):
+        if source is not None and Path(source).is_absolute() and not Path(source).exists():
+            raise UsageError(
+                f"{folder.path} began from {source}, which is not there any more",
+                hint="restore that folder, or start a new run in another one",
+            )
 
 
 def _differences(stated: Recipe, own: Recipe, registry: Registry) -> list[Problem]:

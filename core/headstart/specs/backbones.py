@@ -135,7 +135,8 @@ class Beginning:
 class Training:
     """One run that weights came out of: the name of its folder, what it learned from, and how.
 
-    `stages` are those of its network that learned, of a probe the head alone. `samples` are those that it trained on;
+    `stages` are those of its network that learned, of a probe the head alone, and so of a run of which no more than the
+    head was taken over. `samples` are those that it trained on;
     `classes` counts them, 0 where its task has none. `digest` is "ALGORITHM:HEX" of the weights that came out, or
     "unknown".
     """

@@ -140,7 +140,10 @@ def _mark_best(axis: Axes, phases: list[PhaseHistory], places: dict[tuple[str, i
             say.metric(value),
             (place, value),
             textcoords="offset points",
-            xytext=(0, -16),
+            xytext=(
+                0,
+                -16 if say.is_share(name) else 8,
+            ),  # away from where the best are: the top of shares, else the bottom
             ha="center",
             color=BEST,
             fontsize=9,

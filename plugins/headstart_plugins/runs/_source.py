@@ -12,12 +12,12 @@ from headstart.artefact import Artefact
 from headstart.engine.network.blueprint import Blueprint, digests_of
 from headstart.engine.network.saved import WEIGHTS
 from headstart.errors import UsageError
-from headstart.lineage import FILE, LINEAGE, UNKNOWN, Lineage, in_words, licence_of, read_lineage
+from headstart.lineage import in_words, licence_of, lineage_left_in
 from headstart.manifest import is_artefact
 from headstart.recipes.file import verify_form
 from headstart.registry import Registry
 from headstart.runs.folder import RunFolder, how_to_go_on
-from headstart.specs import BackboneSpec, Beginning, LocalFile, PretrainedHead, Reading, Training, WeightsSpec
+from headstart.specs import BackboneSpec, LocalFile, PretrainedHead, Reading, WeightsSpec
 
 PREFIX = "runs/"
 NAME = "trained"
@@ -59,7 +59,7 @@ def _described(artefact: Artefact, title: str) -> BackboneSpec:
     built = blueprint.backbone
     given = asdict(blueprint.backbone_options)
     own_size = blueprint.backbone_options == built.default_options()
-    lineage = _lineage(artefact)
+    lineage = lineage_left_in(artefact)
     licence = licence_of(lineage)
     listed = artefact.manifest["files"][WEIGHTS]
     files = {**blueprint.task_assets, **blueprint.input_assets}
@@ -111,21 +111,3 @@ def _head(blueprint: Blueprint) -> PretrainedHead | None:
     if blueprint.task is None or any(reads.get(name, digest) != digest for name, digest in task.items()):
         return None
     return PretrainedHead(blueprint.task.name, blueprint.head, f"{LOAD}:load_head", blueprint.labels)
-
-
-def _lineage(artefact: Artefact) -> Lineage:
-    """What the artefact states, its own run last, by the digest of its weights; of one that states no more than what it
-    began with, that."""
-    manifest = artefact.manifest
-    if LINEAGE in manifest:
-        lineage = read_lineage(manifest[LINEAGE], str(artefact.path))
-        digest = f"sha256:{manifest['files'][WEIGHTS]['sha256']}"
-        return tuple(
-            replace(each, digest=digest) if each is lineage[-1] and isinstance(each, Training) else each
-            for each in lineage
-        )
-    source = manifest.get("source") or {}
-    weights = str(source.get("weights", UNKNOWN))
-    licence = UNKNOWN if weights == FILE else str(source.get("licence", UNKNOWN))
-    named = artefact.blueprint.backbone.name
-    return (Beginning(backbone=named, weights=weights, source=UNKNOWN, licence=licence, digest=UNKNOWN),)

@@ -56,6 +56,16 @@ def test_published_weights_are_refused_together_with_the_rest(sets, flags, where
     assert any("epochs" in each.where for each in caught.value.problems)
 
 
+def test_a_head_that_was_learned_on_other_weights_is_refused():
+    with pytest.raises(RecipeError, match=r"head_from \(flag --head-from\): pretraining begins with random weights"):
+        resolved(head_from="runs/x")
+
+
+def test_a_strategy_that_trains_the_head_alone_names_the_policy_that_pretraining_sets():
+    with pytest.raises(RecipeError, match=r"batch_norm \(pretrain\): --batch-norm trainable has nothing.*frozen or"):
+        resolved(strategy="probe")
+
+
 def test_a_strategy_that_keeps_statistics_clashes():
     with pytest.raises(RecipeError, match="BatchNorm statistics that stay"):
         resolved(strategy="norm_only")

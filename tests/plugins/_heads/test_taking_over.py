@@ -49,6 +49,15 @@ def test_columns_follow_their_names_whatever_the_order_and_new_ones_stay_as_draw
     assert np.array_equal(first["head/0/kernel"], weights(3, seed=2)["head/0/kernel"]), "what was drawn is not changed"
 
 
+def test_a_hidden_layer_is_never_taken_for_the_last_one():
+    """Four hidden units have columns enough for three classes."""
+    old, new = (task_of(classification, {"classes": classes}) for classes in (["a", "b"], ["b", "c", "d"]))
+    with pytest.raises(DataError, match="has head/1/bias, head/1/kernel, and this head has no such layer"):
+        new.take_over(old, weights(2, seed=1, hidden=4), weights(3, seed=2))
+    with pytest.raises(DataError, match="has the shape"):
+        new.take_over(old, weights(2, seed=1), weights(3, seed=2, hidden=4))
+
+
 def test_the_hidden_layer_of_an_mlp_is_kept_whole():
     old, new = (task_of(classification, {"classes": classes}) for classes in (["a", "b"], ["b", "c", "d"]))
     learned, first = weights(2, seed=1, hidden=4), weights(3, seed=2, hidden=4)

@@ -113,6 +113,35 @@ def test_curves_hold_every_epoch_at_its_place_and_mark_the_kept_one(run):
     assert epoch_accuracy.collections[0].get_offsets().tolist() == [[3, 0.9375]]
 
 
+def test_the_figure_of_the_kept_epoch_stands_inside_its_plot(run):
+    from headstart_plugins.reporters._curves import draw_figure
+    from headstart_plugins.reporters._history import History
+
+    history = History()
+    for event in run.events():
+        if isinstance(event, EpochDone) and event.strength is None:  # low, as losses of the best epochs are
+            event = replace(
+                event, train={"loss": 9.0 / event.epoch}, val={**event.val, "loss": abs(event.epoch - 3) + 0.1}
+            )
+        history.hear(event)
+    figure = draw_figure(history)
+    figure.draw_without_rendering()
+    for axis in figure.axes:
+        inside = axis.get_window_extent()
+        for text in axis.texts:
+            place = text.get_window_extent()
+            assert inside.y0 <= place.y0 < place.y1 <= inside.y1, (axis.get_title(loc="left"), text.get_text())
+
+
+def test_a_phase_whose_start_was_kept_says_so(run):
+    events = [
+        replace(event, best=False) if isinstance(event, EpochDone) and event.strength is None else event
+        for event in run.events(str(run.path))
+    ]
+    told = [page_of(run, events=each) for each in (None, events)]
+    assert ["its start" in "".join(page.text) for page in told] == [False, True]
+
+
 def test_heads_of_each_solver_are_a_curve_of_their_own(run):
     from headstart_plugins.reporters._curves import draw_figure
     from headstart_plugins.reporters._history import History

@@ -17,6 +17,7 @@ from headstart.engine.network.blueprint import BackboneUse
 from headstart.engine.network.lsuv_init import initialise
 from headstart.engine.network.network import Network, choose_features
 from headstart.engine.network.stages import (
+    WRONG_FILE,
     assign_arrays,
     verify_composition,
     verify_names,
@@ -38,6 +39,10 @@ from headstart.specs import (
 )
 from headstart.weights.source import load_arrays, load_head_arrays
 
+OTHER_FEATURES = (
+    "a head fits the features that it was trained on, under flatten those of one image size: read samples as then, or "
+    "choose a new head"
+)
 TOLERANCE = 1e-3
 PLAIN = TensorSpec((), "float32")
 FEW_STEPS = 4
@@ -204,17 +209,17 @@ def load_weights(
         return
     name = source.name if isinstance(source, WeightsSpec) else str(source)
     arrays = load_arrays(source, spec, backbone=Backbone(stages), registry=registry)
-    _assign_finite(stages, arrays, name)
+    _assign_finite(stages, arrays, name, WRONG_FILE)
 
 
 def load_head(network: Network, spec: BackboneSpec, weights: WeightsSpec, registry: Registry) -> None:
     """Set the head's weights from those that come with `weights`. Raises as `load_arrays` does."""
     head, name = network.stages[-1], f"the head of {weights.name}"
     arrays = load_head_arrays(weights, spec, head=head, registry=registry)
-    _assign_finite([head], arrays, name)
+    _assign_finite([head], arrays, name, OTHER_FEATURES)
 
 
-def _assign_finite(stages: Sequence[Stage], arrays: Mapping[str, np.ndarray], source: str) -> None:
+def _assign_finite(stages: Sequence[Stage], arrays: Mapping[str, np.ndarray], source: str, hint: str) -> None:
     """Set the weights of `stages`. Raises as `assign_arrays` does, and WrongWeightsError naming the first array that
     holds what is no finite number."""
     for name, array in arrays.items():
@@ -222,4 +227,4 @@ def _assign_finite(stages: Sequence[Stage], arrays: Mapping[str, np.ndarray], so
             raise WrongWeightsError(
                 f"{source}: {name} holds values that are not finite", hint="get another copy of the weights"
             )
-    assign_arrays(stages, arrays, source=source)
+    assign_arrays(stages, arrays, source=source, hint=hint)

@@ -27,6 +27,7 @@ from headstart.lists import in_line
 from headstart.specs import HEAD, INPUT, Stage
 
 MAX_LISTED = 8
+WRONG_FILE = "check that the file belongs to this backbone and variant (`headstart backbones NAME` shows its weights)"
 STATISTICS = ("moving_mean", "moving_variance")
 
 
@@ -69,7 +70,7 @@ def built_with(build: Callable[[], Network], arrays: Mapping[str, np.ndarray], *
     """
     network = _begun_with(build, arrays) if keras.backend.backend() == "jax" else None
     network = network or build()
-    for name, variable in _fitting(network.learned, arrays, source).items():
+    for name, variable in _fitting(network.learned, arrays, source, WRONG_FILE).items():
         if not np.array_equal(keras.ops.convert_to_numpy(variable), arrays[name]):
             variable.assign(arrays[name])
     return network
@@ -98,16 +99,21 @@ def _given(array: np.ndarray, shape: Sequence[int], dtype: str | None = None) ->
     return keras.ops.convert_to_tensor(array, dtype=dtype)
 
 
-def assign_arrays(stages: Sequence[Stage], arrays: Mapping[str, np.ndarray], *, source: str) -> None:
+def assign_arrays(
+    stages: Sequence[Stage], arrays: Mapping[str, np.ndarray], *, source: str, hint: str = WRONG_FILE
+) -> None:
     """Set every weight of `stages` from `arrays`; names and shapes must match exactly.
 
-    Raises WrongWeightsError, before anything is assigned, listing what is missing, unexpected or of another shape.
+    Raises WrongWeightsError, before anything is assigned, listing what is missing, unexpected or of another shape, with
+    `hint`.
     """
-    for name, variable in _fitting(stages, arrays, source).items():
+    for name, variable in _fitting(stages, arrays, source, hint).items():
         variable.assign(arrays[name])
 
 
-def _fitting(stages: Sequence[Stage], arrays: Mapping[str, np.ndarray], source: str) -> dict[str, keras.Variable]:
+def _fitting(
+    stages: Sequence[Stage], arrays: Mapping[str, np.ndarray], source: str, hint: str
+) -> dict[str, keras.Variable]:
     """The variables of `stages` by name, which `arrays` fit; else see `assign_arrays`."""
     variables = name_variables(stages)
     problems = [
@@ -118,15 +124,15 @@ def _fitting(stages: Sequence[Stage], arrays: Mapping[str, np.ndarray], source: 
     problems += [f"unexpected {name}" for name in arrays if name not in variables]
     problems += [f"missing {name}" for name in variables if name not in arrays]
     if problems:
-        raise wrong_weights(source, problems)
+        raise wrong_weights(source, problems, hint)
     return variables
 
 
-def wrong_weights(source: str, problems: Sequence[str]) -> WrongWeightsError:
+def wrong_weights(source: str, problems: Sequence[str], hint: str = WRONG_FILE) -> WrongWeightsError:
     """The error for a weights file that does not fit: the first few differences, and how many there are."""
     return WrongWeightsError(
         f"{source} does not fit this network: {in_line(problems, MAX_LISTED, between='; ')}",
-        hint="check that the file belongs to this backbone and variant (`headstart backbones NAME` shows its weights)",
+        hint=hint,
     )
 
 
