@@ -114,7 +114,7 @@ BAD = {
     "damaged JSON": ('{"registered_name": ', CONVERTER, "config.json is not readable JSON"),
     "a list": ("[]", CONVERTER, "should hold an object, holds list"),
     "too much JSON": ('{"registered_name": "' + "x" * 2**20 + '"}', CONVERTER, "is too large"),
-    "a Hugging Face text model": ({"model_type": "bert"}, None, "a Hugging Face model of type 'bert'"),
+    "another Hugging Face model": ({"model_type": "wav2vec2"}, None, "a Hugging Face model of type 'wav2vec2'"),
     "a Hugging Face model without its preprocessing": ({"model_type": "vit"}, None, "has no preprocessor_config.json"),
     "a timm model without its preprocessing": ({"architecture": "resnet18"}, None, "has no pretrained_cfg"),
 }
