@@ -93,7 +93,7 @@ def place(tmp_path):
 
 @pytest.mark.parametrize(
     "verb",
-    [["evaluate"], ["predict"], ["report"], ["fit", "--backbone"], ["fit", "--continue"], ["lr", "--head-from"]],
+    [["evaluate"], ["fit", "--backbone"], ["fit", "--continue"]],
     ids=" ".join,
 )
 def test_finished_runs_are_offered_below_runs_and_where_the_word_points(place, verb):
@@ -211,7 +211,13 @@ def test_fish_completes_names_and_files(place):
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
-@pytest.mark.parametrize("kind", ["backbones", "datasets", "strategies", "augmentations", "reporters", "tasks"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "backbones",
+        *(pytest.param(each, marks=pytest.mark.slow) for each in ("datasets", "strategies", "augmentations")),
+    ],
+)
 def test_zsh_can_evaluate_what_it_is_given(kind):
     """With a sentence beside each word; what stands in summaries must not be taken for zsh's own."""
     line = {"_TYPER_COMPLETE_ARGS": f"headstart {kind} ", "_HEADSTART_COMPLETE": "complete_zsh"}

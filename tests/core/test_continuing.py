@@ -14,6 +14,7 @@ from headstart.runs.continuing import continued
 from headstart.runs.fitting import fit
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 
 @pytest.fixture(scope="module")

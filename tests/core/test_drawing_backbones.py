@@ -8,6 +8,7 @@ from headstart.runs.fitting import fit, pretrain
 from headstart.testing import write_distribution
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 DRAWING = """
 import os

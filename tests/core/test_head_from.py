@@ -6,6 +6,7 @@ import pytest
 from headstart.errors import DataError, RecipeError, UsageError
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from headstart.runs.fitting import fit
 from headstart.testing import write_distribution
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 SETTINGS = {"backbone": "small/net", "weights": "none", "limit": 200, "reporters": ("json", "html", "curves")}
 FULL = {**SETTINGS, "strategy": "full", "epochs": 3, "learning_rate": 3e-3, "sets": ("split.test=0",)}

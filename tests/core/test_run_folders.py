@@ -20,6 +20,7 @@ from headstart.runs.fitting import fit
 from headstart.runs.lock import LOCK, locked
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 STOPPING = """
 import os

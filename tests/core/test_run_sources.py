@@ -18,6 +18,7 @@ from headstart.runs.fitting import fit
 from headstart.testing import BackboneAgrees, BackboneBuilt, BackboneDeclared
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 QUICK = {"epochs": 2, "learning_rate": 3e-3, "engine": "native", "reporters": ("json",), "batch_size": 16}
 

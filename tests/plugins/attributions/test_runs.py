@@ -11,6 +11,7 @@ import pytest
 from headstart.run import Run
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 GOOD = ("fine", "lovely", "superb")
 

@@ -21,6 +21,7 @@ if any(importlib.util.find_spec(name) is None for name in ("onnxruntime", "onnx"
 from headstart_plugins.engines._onnxruntime import build, silent_runtime
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 PROGRAM = Path(__file__).with_name("onnx_networks.py")
 SPEC = importlib.util.spec_from_file_location("onnx_networks", PROGRAM)

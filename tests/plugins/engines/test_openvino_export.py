@@ -20,6 +20,7 @@ from headstart_plugins.engines._openvino import build
 from headstart_plugins.engines._openvino_export import export
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 PROGRAM = Path(__file__).with_name("small_networks.py")
 SPEC = importlib.util.spec_from_file_location("small_networks", PROGRAM)

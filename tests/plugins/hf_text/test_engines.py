@@ -12,6 +12,7 @@ import pytest
 from headstart.specs import EngineRequest
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 PROGRAM = Path(__file__).with_name("token_networks.py")
 ENGINES = {"openvino": ("openvino",), "onnxruntime": ("onnxruntime", "onnx", "torch")}
 """With the packages that each needs."""

@@ -8,6 +8,7 @@ import pytest
 from headstart.specs import HEAD, LowRank, Phase, StrategyRequest
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 FORMS = {
     "bert": {},
     "modernbert": {

@@ -10,6 +10,7 @@ from small_tokenizers import gpt2
 from headstart.errors import DataError, UsageError
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 WIDTH, POSITIONS = 16, 64
 
 
