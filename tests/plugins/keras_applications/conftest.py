@@ -15,12 +15,9 @@ BY_NAME = {network.name: network for network in NETWORKS}
 
 
 QUICK_ON = {
-    # One of each kind of block. JAX compiles each operation of each size, so that building alone takes seconds there.
+    # A few kinds of block. JAX compiles each operation of each size, so that building alone takes seconds there.
     "jax": ("mobilenet",),
-    "torch": (
-        *("vgg16", "resnet50", "mobilenet", "mobilenetv2", "mobilenetv3small"),
-        *("densenet121", "efficientnetb0", "convnexttiny"),
-    ),
+    "torch": ("vgg16", "mobilenet", "mobilenetv3small", "convnexttiny"),
 }
 """The networks that are compared with Keras' own in the quick run; all others are marked slow."""
 

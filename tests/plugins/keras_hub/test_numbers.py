@@ -16,7 +16,9 @@ keras_hub = pytest.importorskip(
 )
 
 TOKENS = ("ViTBackbone", "DeiTBackbone", "DINOV2Backbone", "DINOV3Backbone")
-QUICK = {"jax": ("ViTBackbone",), "torch": tuple(TINY)}[keras.backend.backend()]
+QUICK = {"jax": ("ViTBackbone",), "torch": ("ViTBackbone", "ResNetBackbone", "MobileNetBackbone")}[
+    keras.backend.backend()
+]
 """JAX compiles each operation of each shape, which takes seconds a network."""
 slow_on_jax = pytest.mark.slow if keras.backend.backend() == "jax" else pytest.mark.backend
 each_class = pytest.mark.parametrize(
