@@ -11,6 +11,7 @@ from headstart.run import Run
 from headstart.runs.fitting import fit
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from headstart.run import Run
 from headstart.runs.fitting import fit
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 SETTINGS = {"backbone": "small/net", "weights": "none", "epochs": 2, "reporters": ("json", "html")}
 

@@ -20,6 +20,7 @@ from headstart.engine.network.stages import name_variables
 from headstart.errors import EngineRefusal
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 TOP = 4
 
 
