@@ -79,6 +79,7 @@ bench-quick: $(VENV)/.dev
 bench-accuracy: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks/digits.py
 	$(BIN)/python tests/benchmarks/stamps.py
+	$(BIN)/python tests/benchmarks/chain.py --write
 	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/lowerings.py
 
 # Every strategy on three sets beside Keras' guide, hours; a sweep that was stopped goes on.
