@@ -3,8 +3,7 @@
 # over of the one with what is left over of the other, whether anybody reads `overflowing` or not.
 #
 # The guess was that cutting a pair takes the time of tokenising both texts. Seen: with 32 tokens, two texts of 4,000
-# words each take 0.01 s apart and 3 s as a pair, with some 76,000 Encodings; of 20,000 words, minutes and
-# gigabytes. Fails where the pair takes less than ten times as long.
+# words each take 0.01 s apart and 3 s as a pair, with some 76,000 Encodings. Fails where the pair takes less than ten times as long.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -104,7 +104,7 @@ def encoded(tokenizer: Tokenizer, first: str, second: str | None, length: int) -
 
 def _begun(tokenizer: Tokenizer, text: str, length: int) -> str:
     """So much of a text as gives more tokens than it is cut to, the same ones; of a pair the library makes every
-    combination of what is left over, which for two of 100,000 letters takes half a minute and gigabytes."""
+    combination of what is left over."""
     if len(text) <= 2 * length:
         return text
     whole = tokenizer.encode(text, add_special_tokens=False)
