@@ -12,7 +12,6 @@ from headstart.engine.network.stages import assign_arrays, is_statistic, read_ar
 from headstart.errors import UsageError
 from headstart.lists import in_line
 from headstart.recipes.head_source import run_of
-from headstart.runs.planning import Plan
 from headstart.specs import HEAD, Finding, TakesOverHead, Task
 from headstart.weights.files import read_safetensors
 
@@ -35,13 +34,11 @@ def take_over_head(source: SavedNetwork, task: Task, network: Network) -> Findin
     return Finding("note", f"the head goes on from {run_of(source)}: it {told}", len(taken.kept))
 
 
-def on_other_weights(plan: Plan) -> Iterator[str]:
-    """What to mind where the backbone of `plan`, its weights loaded, is not as the head's run left it."""
-    source = plan.resolved.head_source
-    if source is None:
-        return
-    theirs, ours = _arrays(source), read_arrays(plan.network.backbone)
-    if plan.resolved.recipe.batch_norm == "re-estimated":  # which is to change them
+def on_other_weights(source: SavedNetwork, network: Network, batch_norm: str) -> Iterator[str]:
+    """What to mind where the backbone of `network`, its weights loaded, is not as the head's run left it, but for
+    statistics that the policy `batch_norm` is to change."""
+    theirs, ours = _arrays(source), read_arrays(network.backbone)
+    if batch_norm == "re-estimated":
         ours = {name: array for name, array in ours.items() if not is_statistic(name)}
     other = [name for name, array in ours.items() if name not in theirs or not np.array_equal(array, theirs[name])]
     if other:

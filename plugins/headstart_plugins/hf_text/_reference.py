@@ -9,8 +9,8 @@ from pathlib import Path
 from headstart.errors import UsageError
 from headstart.specs import BackboneSpec, LocalFile, WeightsSpec
 from headstart.suggest import suggestion
-from headstart_plugins.hf_text import LOAD, NAME, REGISTERED, UNSTATED, features, register_backbones
 from headstart_plugins.hf_text._folder import is_text_model, read_folder
+from headstart_plugins.hf_text._specs import LOAD, NAME, OFFERED, REGISTERED, UNSTATED, features
 from headstart_plugins.hf_text._stages import stage_names
 
 PREFIX = "hf_text:"
@@ -22,7 +22,7 @@ def resolve(ref: str) -> BackboneSpec | None:
     Raises UsageError for a folder that cannot be used, and for a name of ours that there is not.
     """
     if ref.startswith("hf_text/") and not Path(ref).exists():
-        names = [spec.name for spec in register_backbones()]
+        names = [spec.name for spec in OFFERED]
         hint = f"{suggestion(ref, names)}; or name the folder of a model"
         raise UsageError(f"no backbone is named {ref!r}", hint=hint)
     path = Path(ref.removeprefix(PREFIX)).expanduser()

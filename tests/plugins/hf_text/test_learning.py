@@ -29,9 +29,9 @@ def made(request, registry):
     """A tiny network below a head, its form, and a batch for it."""
     from headstart.testing.backbones.network import SmallNetwork, bring_alive
     from headstart.testing.input_kinds import build_kind, input_of, make_up
-    from headstart_plugins.hf_text import REGISTERED, TINY
     from headstart_plugins.hf_text._build import build
     from headstart_plugins.hf_text._options import TransformerOptions
+    from headstart_plugins.hf_text._specs import REGISTERED, TINY
 
     kind = build_kind(registry, input_of(registry, REGISTERED), {**REGISTERED.preprocess, "length": 24})
     small = SmallNetwork.build(build, TransformerOptions(**{**TINY, **FORMS[request.param]}), REGISTERED, kind)

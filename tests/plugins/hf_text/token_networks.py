@@ -12,9 +12,9 @@ import numpy as np
 from headstart.engine.network.lsuv_init import seed_arrays
 from headstart.engine.network.network import Network
 from headstart.specs import BackboneRequest, EngineExport, Stage
-from headstart_plugins.hf_text import TINY, features
 from headstart_plugins.hf_text._build import build
 from headstart_plugins.hf_text._options import TransformerOptions
+from headstart_plugins.hf_text._specs import TINY, features
 
 FORMS = {
     "bert": {"normalise": True},
