@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 SIZES = (1, 8, 32)
 """Rows a call: the static shapes of a batch, but for its length where rows differ in length."""
 BATCH = SIZES[-1]
+WINDOW_BATCHES, WINDOW_BYTES = 16, 64 << 20
+"""Inputs that vary in length are read so many batches at a time, or as many as their tensors fit into, and those of
+like length run together: a batch of any lengths is as long as its longest."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,8 @@ class Predictor(Shown):
         on_progress: Callable[[int, int], None] | None = None,
         refused: dict[int, DataError] | None = None,
     ) -> Iterator[Answered]:
-        """Answer inputs in order, BATCH at a time; the next are read while one batch runs.
+        """Answer inputs in order, BATCH at a time, or several times that where they vary in length; the next are read
+        while some run.
 
         Raises DataError naming an input that cannot be read. With `refused`, why is kept there by the input's place
         instead, before an input behind it is answered; batches hold what they would hold without it.
@@ -153,8 +158,14 @@ class Predictor(Shown):
             facts = tuple(row.facts for row in flat)
             if not size:  # a last batch that is not full takes the size of those before
                 size = next((each for each in self.sizes if each >= len(flat)), self.sizes[-1])
-            parts = [self._run(flat[start : start + size], size) for start in range(0, len(flat), size)]
+            order = self._by_length(flat)
+            parts = [
+                self._run([flat[row] for row in order[start : start + size]], size)
+                for start in range(0, len(flat), size)
+            ]
             tensors, outputs = (concatenated(each) for each in zip(*parts, strict=True))
+            if isinstance(self.kind, Trims):  # back in order; others ran so, and may have large outputs to copy
+                tensors, outputs = take(tensors, np.argsort(order)), take(outputs, np.argsort(order))
             rows = Rows(tensors, outputs, facts, owners)
             firsts = np.searchsorted(owners, np.arange(len(prepared)))
             answers = outputs
@@ -169,8 +180,13 @@ class Predictor(Shown):
     def _prepared(
         self, payloads: Sequence[Any], refused: dict[int, DataError] | None
     ) -> Iterator[tuple[list[Sequence[Prepared]], tuple[tuple[str, ...], ...], tuple[int, ...]]]:
-        """The rows of BATCH inputs that can be read at a time, and the notes and the place of each."""
+        """The rows of BATCH inputs that can be read at a time, or of a window, and the notes and the place of each."""
         read: list[tuple[Sequence[Prepared], tuple[str, ...], int]] = []
+        window = BATCH
+        if isinstance(self.kind, Trims):
+            shapes = [(spec.shape, np.dtype(spec.dtype).itemsize) for spec in self.kind.tensors.values()]
+            row_bytes = sum(math.prod(shape) * item for shape, item in shapes)
+            window *= min(WINDOW_BATCHES, max(1, WINDOW_BYTES // (BATCH * row_bytes)))
         for place, payload in enumerate(payloads):
             try:
                 read.append((*self._read(payload), place))
@@ -178,7 +194,7 @@ class Predictor(Shown):
                 if refused is None:
                     raise
                 refused[place] = exc
-            if read and (len(read) == BATCH or place + 1 == len(payloads)):
+            if read and (len(read) == window or place + 1 == len(payloads)):
                 rows, notes, places = zip(*read, strict=True)
                 yield list(rows), notes, places
                 read = []
@@ -188,6 +204,14 @@ class Predictor(Shown):
         where = _where(payload)
         sample = self.kind.read(in_memory(payload), where)
         return prepared_of(self.kind, sample, where), sample.notes
+
+    def _by_length(self, rows: Sequence[Prepared]) -> np.ndarray:
+        """The order (row,) int64 in which rows run."""
+        if not isinstance(self.kind, Trims):
+            return np.arange(len(rows))
+        longest = self.kind.lengths[-1]
+        used = np.array([longest if row.length is None else row.length for row in rows])
+        return Lengths(used, self.kind.lengths).ascending()
 
     def _run(self, rows: Sequence[Prepared], size: int) -> tuple[Batch, Batch]:
         """Tensors and outputs of some rows, `size` at most: computed as a batch of that, filled up with the last row,

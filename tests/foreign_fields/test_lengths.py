@@ -13,6 +13,7 @@ from headstart.engine.features.extractor import Opened
 from headstart.engine.network.assemble import backbone_inputs, build_backbone, without_head
 from headstart.engine.network.lsuv_init import initialise
 from headstart.engine.train.epochs import Examples, Stored, Trimmed
+from headstart.predictor import Predictor
 from headstart.specs import InputRequest
 
 pytestmark = pytest.mark.backend
@@ -98,3 +99,28 @@ def test_an_epoch_has_batches_of_like_lengths_and_each_row_once(kind):
     assert min(batch["tokens"].shape[1] for batch in seen) == 8
     for batch, rows in zip(seen, batches, strict=True):
         assert batch["mask"].sum() == used[rows].sum()  # nothing is cut off
+
+
+@pytest.mark.parametrize("unreadable", [False, True])
+def test_inputs_of_like_length_are_answered_together_and_answers_come_in_order(kind, unreadable):
+    random = np.random.default_rng(0)
+    payloads = [random.integers(1, 12, length) for length in np.minimum(120, random.geometric(0.1, 1200))]
+    if unreadable:
+        payloads[7] = np.ones((2, 2))
+    shapes = []
+
+    def forward(tensors):
+        shapes.append(tensors["tokens"].shape)
+        return {"total": tensors["tokens"].sum(axis=1, dtype=np.float32)}
+
+    refused, last = {}, 0
+    for batch in Predictor(kind, None, forward).answer(payloads, refused=refused):
+        for place, total in zip(batch.places, batch.outputs["total"], strict=True):
+            assert total == payloads[place].sum()
+            assert place >= last
+            last = place
+        assert len(batch.rows.facts) == len(batch.rows.tensors["tokens"]) == len(batch.places)
+    assert last == 1199
+    assert list(refused) == ([7] if unreadable else [])
+    assert {rows for rows, _ in shapes} == {32}
+    assert sum(length for _, length in shapes) < 0.5 * max(kind.lengths) * len(shapes)

