@@ -206,7 +206,7 @@ def measured(given: argparse.Namespace, cell: Cell) -> Scored | None:
 def rows_of(folder: Path, cell: Cell) -> Path:
     """The table (text, label, split) of a cell's rows: test in an order that no seed changes, the rest by the seed.
 
-    Near-copies (`Record.group`) are on one side.
+    Near-copies (`Record.group`) and copies are on one side.
     """
     study = STUDIES[cell.study]
     file = folder / f"{cell.study}-{cell.labels or 'all'}-{cell.seed}.csv"
@@ -215,7 +215,7 @@ def rows_of(folder: Path, cell: Cell) -> Path:
     records = records_of(study.dataset)
     groups: dict[str, list[Record]] = {}
     for record in records:
-        groups.setdefault(record.group or record.key, []).append(record)
+        groups.setdefault(record.group or str(record.payload), []).append(record)
     names = sorted(groups)
     order = [names[place] for place in np.random.default_rng(0).permutation(len(names))]
     test: list[Record] = []
