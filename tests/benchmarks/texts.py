@@ -387,9 +387,9 @@ def across_languages(given: argparse.Namespace) -> str:
             "### Across languages",
             "",
             f"`tests/benchmarks/texts.py --only {LANGUAGES}`: a probe on English movie sentences (all labels), asked "
-            "in other languages: 60 sentences of our own in each (`tests/benchmarks/sentences`), the same things said in "
-            "all three, half of them negative; one sentence is 1.7 points. Accuracy, mean over seeds. MiniLM, which read "
-            "English alone, is the control.",
+            "in other languages: 60 sentences of our own in each (`tests/benchmarks/sentences`), the same things said "
+            "in all three, half of them negative; one sentence is 1.7 points. Accuracy, mean over seeds. MiniLM, "
+            "which read English alone, is the control.",
             "",
             markdown_table(("", "English (2,000)", *FOREIGN.values()), rows),
         ]
