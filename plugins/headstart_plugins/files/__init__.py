@@ -10,6 +10,7 @@ from typing import Literal
 from headstart.hookspecs import hookimpl
 from headstart.options import option
 from headstart.specs import DatasetSpec, Tolerances
+from headstart_plugins._box_layouts import box_formats, is_box_table
 from headstart_plugins._target_texts import SEPARATOR
 from headstart_plugins.files._given import TABLES, archive_suffix
 
@@ -185,7 +186,7 @@ def register_datasets() -> Iterable[DatasetSpec]:
 def resolve_dataset(ref: str) -> str | None:
     """Parquet files with pictures inside are known by their columns, in a folder by the first of them; else a folder,
     and an archive by its suffix, is class folders, of texts where it holds hardly any pictures; and a table's suffix
-    says manifest."""
+    says manifest. None for annotations of boxes, which another plugin opens."""
     from headstart_plugins.files._holds import holds_texts
     from headstart_plugins.files._schema import first_parquet, holds_pictures
 
@@ -195,7 +196,7 @@ def resolve_dataset(ref: str) -> str | None:
     if (shard := first_parquet(path)) is not None and holds_pictures(shard):
         return "files/parquet"
     if path.suffix.lower() in TABLES and not path.is_dir():
-        return "files/manifest"
-    if not path.is_dir():
+        return None if is_box_table(path) else "files/manifest"
+    if not path.is_dir() or box_formats(path):
         return None
     return "files/text_folder" if holds_texts(path) else "files/image_folder"
