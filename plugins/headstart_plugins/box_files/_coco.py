@@ -31,8 +31,10 @@ def read_coco(data: Data, options: CocoOptions) -> Found:
     found = Found([], SIZED, [(CORNERS, "write width and height in place of right and bottom")])
     found.units_hint = "COCO's bbox is in pixels: multiply by width and height"
     used: set[Path] = set()
+    named: list[str] = []
     for source, side, document in _documents(data, options, found):
         images, names = _images(source, document), _categories(source, document, found.told)
+        named += names.values()
         place, told = find_place(data, source, [str(each["file_name"]) for each in images.values()], options)
         found.told.findings += told
         boxes = _boxes(data.key(source), document, images, names, found.told)
@@ -43,6 +45,10 @@ def read_coco(data: Data, options: CocoOptions) -> Found:
             used.add(file)
             stated = _size(each)
             found.pictures.append(Annotated(data.key(file), file, data.key(source), boxes[name], stated, side))
+    seen = {box.label for each in found.pictures for box in each.boxes}
+    if unseen := [name for name in dict.fromkeys(named) if name not in seen]:
+        message = f"{len(unseen)} of {len({*named})} categories have no box: {in_line(unseen)}"
+        found.told.findings.append(Finding("note", message, len(unseen), cases=tuple(unseen)))
     found.skipped += data.unused(used, "not listed in the annotations")
     return found
 
@@ -150,7 +156,6 @@ def _boxes(
     """The boxes of each picture by its id."""
     boxes: defaultdict[str, list[Written]] = defaultdict(list)
     notes: Counter[str] = Counter()
-    seen: Counter[str] = Counter()
     for number, each in enumerate(_listed(Path(source), document, "annotations"), start=1):
         where = f"annotation {each['id']}" if "id" in each else f"annotation number {number}"
         picture, category = str(each.get("image_id")), str(each.get("category_id"))
@@ -167,12 +172,8 @@ def _boxes(
             area = float(area) if isinstance(area, int | float) else None
             notes[f"{source}: boxes state no area, and that of the box is taken"] += area is None
             notes[f"{source}: boxes are crowds; they are kept, and marked"] += crowd
-            seen[names[category]] += 1
             boxes[picture].append(Written(where, names[category], numbers, area, crowd))
     told.findings += as_notes(notes)
-    if unseen := [name for name in dict.fromkeys(names.values()) if name not in seen]:
-        message = f"{source}: {len(unseen)} of {len(names)} categories have no box: {in_line(unseen)}"
-        told.findings.append(Finding("note", message, len(unseen), cases=tuple(unseen)))
     return boxes
 
 

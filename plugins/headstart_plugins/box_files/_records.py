@@ -105,7 +105,8 @@ def _on_sides(pictures: Sequence[Annotated]) -> tuple[list[Annotated], list[Skip
     if not without or len(without) == len(pictures):
         return list(pictures), []
     first = without[0]
-    told = f"{len(without)} pictures on no side of the split that the data gives, such as {first.key}"
+    count = "1 picture" if len(without) == 1 else f"{len(without)} pictures"
+    told = f"{count} on no side of the split that the data gives, such as {first.key}"
     return [each for each in pictures if each.split is not None], [Skipped(first.source, told)]
 
 
@@ -131,10 +132,10 @@ class _Judged:
         count = len(self.boxes)
         upright, drawn = self._sizes()
         self.sizes = upright[self.owners]
-        numbers = np.array([box.numbers for box in self.boxes], np.float64).reshape(count, 4)
+        numbers: np.ndarray = np.array([box.numbers for box in self.boxes], np.float64).reshape(count, 4)
         with np.errstate(invalid="ignore", over="ignore"):
             self.corners = self._read(self.found.form, numbers, drawn[self.owners])
-            finite = np.asarray(np.isfinite(numbers)).all(1)
+            finite = (np.abs(numbers) < np.inf).all(1)
             explained = self._doubt(numbers, drawn[self.owners], finite)
             keep = self._tell_boxes(finite, explained)
         taken: np.ndarray = keep & self._tell_repeated(keep)
@@ -246,7 +247,8 @@ class _Judged:
             (TINY, sound & (sides < 1).any(1)),
         ):
             self._tell(fault, rows & ~explained)
-        taken: np.ndarray = sound & ~explained
+        # What is explained as a whole is no fault of the boxes; without them there would seem to be none.
+        taken: np.ndarray = np.where(explained, finite & (sides > 0).all(1), sound)
         return taken
 
     def _tell_repeated(self, keep: np.ndarray) -> np.ndarray:

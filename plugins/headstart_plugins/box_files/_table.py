@@ -77,7 +77,14 @@ def read_boxes(reference: str | None, options: TableOptions) -> Found:
     found.pictures = _pictures(path, table, columns, reading, found.told)
     if reading.column != "path" or reading.how:
         told = f"column {reading.column!r} is read {reading.outcome}"
-        found.told.findings.append(Finding("note", told, reading.found, " ".join(reading.settings) or None))
+        found.told.findings.append(
+            Finding(
+                "note",
+                told,
+                reading.found,
+                " ".join(reading.settings).replace("dataset.folder=", "dataset.images=") or None,
+            )
+        )
     message = f"columns {', '.join(map(repr, columns.box))} are read as {found.form.name}"
     found.told.findings.append(Finding("note", message, len(table.rows), "--set dataset.form says otherwise"))
     return found

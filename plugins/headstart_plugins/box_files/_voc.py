@@ -54,7 +54,7 @@ def read_voc(data: Data, options: VocOptions) -> Found:
         source, boxes = data.key(file), _boxes(root, data.key(file), told)
         picture = pictures.of(file, PureWindowsPath(root.findtext("filename", "").strip()).name, told)
         if picture is None:
-            told.add(NO_FILE, f"{source} ({len(boxes)} objects)")
+            told.add(NO_FILE, f"{source} ({len(boxes)} box{'es' if len(boxes) != 1 else ''})")
             continue
         side = _listed_side(lists, file) if lists else _side_of_folders(data, file)
         found.append(Annotated(data.key(picture), picture, source, boxes, _size(root), side))
