@@ -91,7 +91,7 @@ def box_formats(path: Path) -> Mapping[str, Path]:
                 tried[suffix] += 1
                 if told := _format_of(folder, names, name):
                     found.setdefault(told, folder / name)
-    return found
+    return {name: found[name] for name in (COCO, VOC, YOLO) if name in found}
 
 
 TELLING = (".json", ".xml", ".yaml", ".yml", ".txt")

@@ -218,9 +218,8 @@ class _Judged:
             other = self._read(form, numbers, drawn)
             fits: np.ndarray = (other[:, 2:] > other[:, :2]).all(1) & (self._beyond(other) <= 1)
             if fits[odd].mean() >= NEARLY_ALL:
-                self._tell_doubt(
-                    odd, f"lie outside or are inverted, and {int(fits[odd].sum())} fit as {form.name}", hint
-                )
+                told = f"lie outside or are inverted, and {int(fits[odd].sum())} of these fit as {form.name}"
+                self._tell_doubt(odd, told, hint)
                 both: np.ndarray = odd & fits
                 return both
         return none

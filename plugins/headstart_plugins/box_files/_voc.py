@@ -109,9 +109,7 @@ def _origin(boxes: Sequence[Written], options: VocOptions, told: Told) -> int:
         return options.origin
     begin = sum(0 in box.numbers[:2] for box in boxes)
     if begin:
-        message = (
-            f"{begin} of {len(boxes)} boxes begin at 0, so the first pixel is 0 in all of them and not 1, as in VOC"
-        )
+        message = f"{begin} of {len(boxes)} boxes begin at 0, so the first pixel is 0 for all and not 1, as VOC has it"
         told.findings.append(Finding("note", message, begin, "--set dataset.origin=1 says otherwise"))
     return 0 if begin else 1
 

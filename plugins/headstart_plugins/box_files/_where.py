@@ -86,7 +86,7 @@ def find_place(data: Data, source: Path, names: Sequence[str], options: BoxOptio
                     counts[file.parents[len(tail) - 1]] += 1
         if counts:
             folder = _chosen(data, source, counts)
-            told = f"{data.key(source)}: the names of its pictures are read without their first {dropped} parts"
+            told = f"{data.key(source)}: the names of its pictures are read without the first {dropped} of their parts"
             return Place(folder, dropped), [Finding("note", told, len(names))] if dropped else []
     raise DataError(
         f"{source}: none of its {len(names)} pictures is below {data.root}; the first is {names[0] if names else ''!r}",
