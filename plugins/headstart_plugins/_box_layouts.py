@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from headstart.data.folders import is_hidden
 from headstart_plugins._picture_suffixes import SUFFIXES
 
 COCO, VOC, YOLO = "coco", "voc", "yolo"
@@ -110,8 +109,12 @@ def _format_of(folder: Path, names: Collection[str], name: str) -> str | None:
 
 
 def is_coco(file: Path) -> bool:
-    """Whether a JSON file holds pictures and annotations with categories, as its first and last bytes say."""
+    """Whether a JSON file holds pictures and annotations with categories, as its first and last bytes say; not where
+    the annotations to be seen there have a category and neither box nor polygons, as those of classes alone."""
     head, tail = _ends(file)
+    seen = [name for name in (b'"category_id"', b'"bbox"', b'"segmentation"') if name in head + tail]
+    if seen == [b'"category_id"']:
+        return False
     keys = {*re.findall(rb'"(images|annotations|categories)"\s*:\s*\[', head + tail)}
     if len(head) < ENDS:
         return b"categories" in keys and len(keys) > 1
@@ -152,6 +155,8 @@ def _ends(file: Path) -> tuple[bytes, bytes]:
 
 def _levels(root: Path) -> Iterator[tuple[Path, list[str]]]:
     """The folders below `root` and itself, the highest first, each with the names of its files."""
+    from headstart.data.folders import is_hidden  # declarations import this module, and nothing of core but contracts
+
     level, folders, names = [root], 0, 0
     while level:
         below: list[Path] = []

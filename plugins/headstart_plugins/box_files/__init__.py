@@ -29,14 +29,20 @@ class BoxOptions(Tolerances, PictureOptions):
         "What becomes of annotations that state another size than the picture has: refuse the data; ignore what they "
         "state; or adapt the boxes, which are turned where the picture is turned by EXIF, and scaled otherwise.",
     )
-    links: Literal["refuse", "follow"] = option(
-        "refuse", "What becomes of symbolic links to folders, and to files outside the data."
-    )
     images: str = option("", "The folder of the pictures, relative to the data; found by their names if unset.")
 
 
 @dataclass(frozen=True, kw_only=True)
-class CocoOptions(BoxOptions):
+class AnnotationOptions(BoxOptions):
+    """How pictures and annotations in folders are found."""
+
+    links: Literal["refuse", "follow"] = option(
+        "refuse", "What becomes of symbolic links to folders, and to files outside the data."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CocoOptions(AnnotationOptions):
     """How COCO's annotations are read."""
 
     annotations: tuple[str, ...] = option(
@@ -45,7 +51,7 @@ class CocoOptions(BoxOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class VocOptions(BoxOptions):
+class VocOptions(AnnotationOptions):
     """How Pascal VOC's annotations are read."""
 
     origin: int | None = option(
@@ -63,7 +69,7 @@ class VocOptions(BoxOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class YoloOptions(BoxOptions):
+class YoloOptions(AnnotationOptions):
     """How YOLO's annotations are read."""
 
     annotations: tuple[str, ...] = option(

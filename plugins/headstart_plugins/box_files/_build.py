@@ -8,7 +8,14 @@ from typing import Any
 from headstart.errors import DataError
 from headstart.specs import DatasetRequest, Finding, Record, Records
 from headstart_plugins._box_layouts import COCO, VOC, YOLO, box_formats
-from headstart_plugins.box_files import BoxFolderOptions, BoxOptions, CocoOptions, TableOptions, VocOptions, YoloOptions
+from headstart_plugins.box_files import (
+    AnnotationOptions,
+    BoxFolderOptions,
+    CocoOptions,
+    TableOptions,
+    VocOptions,
+    YoloOptions,
+)
 from headstart_plugins.box_files._coco import read_coco
 from headstart_plugins.box_files._records import Found, records_of
 from headstart_plugins.box_files._table import read_boxes
@@ -68,7 +75,7 @@ def build_table(request: DatasetRequest) -> Records:
 
 
 def _read(
-    request: DatasetRequest, data: Data, name: str, options: BoxOptions, notes: list[Finding] | None = None
+    request: DatasetRequest, data: Data, name: str, options: AnnotationOptions, notes: list[Finding] | None = None
 ) -> Records:
     if not request.labelled and data.given is None:
         return _bare(data, options)
@@ -77,7 +84,7 @@ def _read(
     return records_of(found, options, labelled=request.labelled)
 
 
-def _bare(data: Data, options: BoxOptions) -> Records:
+def _bare(data: Data, options: AnnotationOptions) -> Records:
     """All pictures below the path, for answers: with or without annotations."""
     files = data.tree.below(data.root)
     if not files:

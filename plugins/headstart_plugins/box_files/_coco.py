@@ -22,6 +22,7 @@ from headstart_plugins.files._schema import side_in
 
 PREFERRED = "instances"
 """How files of boxes begin that lie beside others of the same pictures, such as those of keypoints."""
+NUMBERS = frozenset({int, float})
 Document = Mapping[str, Any]
 
 
@@ -185,16 +186,12 @@ def _numbers(annotation: Mapping[str, Any], notes: Counter[str]) -> Four | None:
         left, top = (min(each) for each in zip(*points, strict=True))
         right, bottom = (max(each) for each in zip(*points, strict=True))
         found = [left, top, right - left, bottom - top]
-    if not isinstance(found, list) or len(found) != 4 or not all(_is_number(each) for each in found):
+    if not isinstance(found, list) or len(found) != 4 or not NUMBERS.issuperset(map(type, found)):
         return None
     return tuple(map(float, found))  # type: ignore[return-value]  # four, as was asked
 
 
 def _points(polygons: Any) -> Iterator[tuple[float, float]]:
     for polygon in polygons if isinstance(polygons, list) else ():
-        if isinstance(polygon, list) and all(map(_is_number, polygon)):
+        if isinstance(polygon, list) and NUMBERS.issuperset(map(type, polygon)):
             yield from zip(polygon[::2], polygon[1::2], strict=False)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

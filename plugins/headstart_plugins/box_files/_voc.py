@@ -125,7 +125,8 @@ class _Pictures:
             self.stems[file.stem].append(file)
 
     def of(self, file: Path, named: str, told: Told) -> Path | None:
-        by_stem = self._nearest(file, self.stems.get(file.stem, []))
+        alike = self.stems.get(file.stem, [])  # of a.png and a.tif the one that is named, if any is
+        by_stem = self._nearest(file, [each for each in alike if each.name == named] or alike)
         others = [each for each in self.stems.get(Path(named).stem, []) if each.name == named]
         by_name = self._nearest(file, others)
         if by_stem is None or by_name is None or by_stem == by_name:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from headstart.errors import DataError, UsageError
 from headstart.lists import in_line
 from headstart.specs import Finding, Skipped
-from headstart_plugins.box_files import BoxOptions
+from headstart_plugins.box_files import AnnotationOptions
 from headstart_plugins.files._given import PICTURES, given_path
 from headstart_plugins.files._schema import side_in
 from headstart_plugins.files._tree import Tree, read_tree
@@ -42,7 +42,7 @@ class Data:
         return [Skipped(str(self.root), f"{count} {why}, such as {self.key(left[0])}")]
 
 
-def open_data(reference: str | None, options: BoxOptions, *, usage: str) -> Data:
+def open_data(reference: str | None, options: AnnotationOptions, *, usage: str) -> Data:
     """What lies below the path, or beside the file that it is. Raises UsageError for none, and DataError as `walk`."""
     path = given_path(reference, usage=usage)
     folder = path if path.is_dir() else path.parent
@@ -63,7 +63,9 @@ class Place:
         return self.folder.joinpath(*_parts(name)[self.dropped :])
 
 
-def find_place(data: Data, source: Path, names: Sequence[str], options: BoxOptions) -> tuple[Place, list[Finding]]:
+def find_place(
+    data: Data, source: Path, names: Sequence[str], options: AnnotationOptions
+) -> tuple[Place, list[Finding]]:
     """Where the pictures are that `source` names, and what is to be said of that.
 
     The folder below which most of them lie; of several one whose name says the same side, then that of `source`. Raises
