@@ -12,6 +12,7 @@ from pathlib import Path
 from headstart_plugins._picture_suffixes import SUFFIXES
 
 COCO, VOC, YOLO = "coco", "voc", "yolo"
+TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 ENDS = 2**16
 """So many bytes at either end of a file are looked at."""
 MOST_FOLDERS, MOST_NAMES = 2_000, 200_000
@@ -61,8 +62,10 @@ def box_columns(columns: Sequence[str]) -> tuple[str, ...]:
 
 
 def is_box_table(path: Path) -> bool:
-    """Whether a table's first line, or the schema of a Parquet file, has the columns of a box."""
+    """Whether the first line of a table, or the schema of a Parquet file, has the columns of a box."""
     suffix = path.suffix.lower()
+    if suffix not in TABLES:
+        return False
     if suffix == ".parquet":
         try:
             import pyarrow.parquet

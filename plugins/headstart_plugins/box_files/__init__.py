@@ -11,8 +11,7 @@ from headstart.hookspecs import hookimpl
 from headstart.options import option
 from headstart.specs import DatasetSpec, Tolerances
 from headstart_plugins._box_layouts import box_formats, is_box_table
-from headstart_plugins.files import PictureOptions
-from headstart_plugins.files._given import TABLES
+from headstart_plugins._picture_options import PictureOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,9 +165,6 @@ def resolve_dataset(ref: str) -> str | None:
     path = Path(ref).expanduser()
     if path.is_dir():
         return "box_files/box_folder" if box_formats(path) else None
-    suffix = path.suffix.lower()
-    if suffix in TABLES:
-        return "box_files/table" if is_box_table(path) else None
-    if suffix in (".json", ".yaml", ".yml") and box_formats(path):
-        return "box_files/box_folder"
-    return None
+    if path.suffix.lower() in (".json", ".yaml", ".yml"):
+        return "box_files/box_folder" if box_formats(path) else None
+    return "box_files/table" if is_box_table(path) else None

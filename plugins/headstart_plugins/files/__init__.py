@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -11,30 +11,9 @@ from headstart.hookspecs import hookimpl
 from headstart.options import option
 from headstart.specs import DatasetSpec, Tolerances
 from headstart_plugins._box_layouts import box_formats, is_box_table
+from headstart_plugins._picture_options import PictureOptions
 from headstart_plugins._target_texts import SEPARATOR
 from headstart_plugins.files._given import TABLES, archive_suffix
-
-
-@dataclass(frozen=True, kw_only=True)
-class PictureOptions:
-    """What may be done to pictures without making their labels wrong, beside small changes: turns of 30 degrees at
-    most, shears, shifts, zooms, and changes of colour that leave light and dark."""
-
-    horizontal_flip: bool = option(
-        True, "A mirrored picture still has its label; switch off for letters, digits, road signs and the like."
-    )
-    rotation: bool = option(
-        False,
-        "A picture turned by any angle, even upside down, still has its label: one seen from above, for example.",
-    )
-    colour_inversion: bool = option(
-        False, "A picture whose light and dark are exchanged still has its label, as that of a drawing does."
-    )
-
-    @property
-    def symmetries(self) -> frozenset[str]:
-        """The names of those that are switched on."""
-        return frozenset(each.name for each in fields(PictureOptions) if getattr(self, each.name))
 
 
 @dataclass(frozen=True)
