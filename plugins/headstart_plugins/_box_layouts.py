@@ -89,7 +89,7 @@ def box_formats(path: Path) -> Mapping[str, Path]:
     for folder, names in _levels(path):
         for name in names:
             suffix = os.path.splitext(name)[1].lower()
-            if suffix not in SUFFIXES and tried[suffix] < MOST_TRIED and suffix in TELLING:
+            if suffix in TELLING and tried[suffix] < MOST_TRIED:
                 tried[suffix] += 1
                 if told := _format_of(folder, names, name):
                     found.setdefault(told, folder / name)
@@ -126,7 +126,11 @@ def is_coco(file: Path) -> bool:
 
 def is_voc(file: Path) -> bool:
     """Whether an XML file is an annotation of Pascal VOC, by its first element."""
-    return bool(re.search(rb"^\s*(<\?xml[^>]*\?>)?\s*(<!--.*?-->\s*)?<annotation[\s>]", _ends(file)[0], re.DOTALL))
+    return bool(
+        re.search(
+            rb"^(\xef\xbb\xbf)?\s*(<\?xml[^>]*\?>)?\s*(<!--.*?-->\s*)?<annotation[\s>]", _ends(file)[0], re.DOTALL
+        )
+    )
 
 
 def is_data_yaml(file: Path) -> bool:
@@ -157,7 +161,7 @@ def _ends(file: Path) -> tuple[bytes, bytes]:
 
 
 def _levels(root: Path) -> Iterator[tuple[Path, list[str]]]:
-    """The folders below `root` and itself, the highest first, each with the names of its files."""
+    """The folders below `root` and itself, the highest first, each with the names of its files but pictures."""
     from headstart.data.folders import is_hidden  # declarations import this module, and nothing of core but contracts
 
     level, folders, names = [root], 0, 0
@@ -168,11 +172,12 @@ def _levels(root: Path) -> Iterator[tuple[Path, list[str]]]:
             if folders > MOST_FOLDERS or names > MOST_NAMES:
                 return
             try:
-                entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+                every = list(os.scandir(folder))
             except OSError:
                 continue
-            names += len(entries)
-            shown = [entry for entry in entries if not is_hidden(entry.name)]
-            below += [folder / entry.name for entry in shown if entry.is_dir() and not entry.is_symlink()]
-            yield folder, [entry.name for entry in shown if entry.is_file()]
+            names += len(every)
+            other = (entry for entry in every if os.path.splitext(entry.name)[1].lower() not in SUFFIXES)
+            entries = sorted((entry for entry in other if not is_hidden(entry.name)), key=lambda entry: entry.name)
+            below += [folder / entry.name for entry in entries if entry.is_dir() and not entry.is_symlink()]
+            yield folder, [entry.name for entry in entries if entry.is_file()]
         level = below

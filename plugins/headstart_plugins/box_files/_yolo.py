@@ -4,11 +4,13 @@ centre x, centre y, width, height (docs.ultralytics.com, "Detection datasets ove
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from headstart.data.folders import walk
 from headstart.errors import DataError, UsageError
 from headstart.lists import in_line
 from headstart.specs import Finding, Skipped
@@ -165,9 +167,13 @@ def _listed(data: Data, file: Path, document: Mapping[str, Any], side: str, valu
     if there is None:
         hint = f"correct {side} in it; paths are relative to its `path`, or to the file"
         raise DataError(f"{file}: {side} is {value!r}, and there is no {tried[0]}", hint=hint)
-    there = Path(data.root / there).resolve() if not there.is_relative_to(data.root) else there
+    there = Path(os.path.normpath(there))
     if there.is_dir():
-        yield from (each for each in data.tree.below(data.root) if there in each.parents)
+        pictures = [each for each in data.tree.below(data.root) if there in each.parents]
+        pictures = pictures or [each for each in walk(there).files if is_picture(each)]  # it may lie elsewhere
+        if not pictures:
+            raise DataError(f"{file}: {side} is {value!r}, and there are no pictures in {there}")
+        yield from pictures
         return
     for line in _lines(there):
         if line.strip():
