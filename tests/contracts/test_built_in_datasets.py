@@ -128,6 +128,70 @@ class TestImageFolderWithItsOwnSplit(DatasetContract):
         return folder
 
 
+class Boxes(DatasetContract):
+    """Twelve pictures with a box each, of two classes, 24 x 20 pixels."""
+
+    def pictures(self, folder):
+        write_pictures(folder, ("pictures",), each=12)
+        return [(f"{number}.png", ("cat", "dog")[number % 2], number) for number in range(12)]
+
+    def coco(self, folder):
+        boxes = [
+            {"id": number, "image_id": number, "category_id": ("cat", "dog").index(label), "bbox": [number, 2, 9, 8]}
+            for _, label, number in self.pictures(folder)
+        ]
+        images = [{"id": number, "file_name": f"{number}.png", "width": 24, "height": 20} for number in range(12)]
+        categories = [{"id": 0, "name": "cat"}, {"id": 1, "name": "dog"}]
+        document = {"images": images, "annotations": boxes, "categories": categories}
+        (folder / "boxes.json").write_text(json.dumps(document), encoding="utf-8")
+        return folder
+
+
+class TestBoxFolder(Boxes):
+    name = "box_files/box_folder"
+
+    def reference(self, folder):
+        return self.coco(folder)
+
+
+class TestCoco(Boxes):
+    name = "box_files/coco"
+
+    def reference(self, folder):
+        return self.coco(folder) / "boxes.json"
+
+
+class TestVoc(Boxes):
+    name = "box_files/voc"
+
+    def reference(self, folder):
+        for name, label, number in self.pictures(folder):
+            box = f"<xmin>{number + 1}</xmin><ymin>3</ymin><xmax>{number + 9}</xmax><ymax>10</ymax>"
+            text = f"<annotation><object><name>{label}</name><bndbox>{box}</bndbox></object></annotation>"
+            (folder / "pictures" / name).with_suffix(".xml").write_text(text, encoding="utf-8")
+        return folder
+
+
+class TestYolo(Boxes):
+    name = "box_files/yolo"
+
+    def reference(self, folder):
+        for name, label, number in self.pictures(folder):
+            text = f"{('cat', 'dog').index(label)} 0.5 0.5 0.25 {(number + 1) / 20}\n"
+            (folder / "pictures" / name).with_suffix(".txt").write_text(text, encoding="utf-8")
+        (folder / "data.yaml").write_text("train: pictures\nnames: [cat, dog]\n", encoding="utf-8")
+        return folder
+
+
+class TestTableOfBoxes(Boxes):
+    name = "box_files/table"
+
+    def reference(self, folder):
+        rows = [f"pictures/{name},{label},{number},2,{number + 9},10" for name, label, number in self.pictures(folder)]
+        (folder / "boxes.csv").write_text("\n".join(["path,label,left,top,right,bottom", *rows]), encoding="utf-8")
+        return folder / "boxes.csv"
+
+
 class TestManifest(DatasetContract):
     name = "files/manifest"
 

@@ -19,8 +19,19 @@ from headstart.testing import (
 
 from .built_ins import built_ins, contract_of, covered, word_pieces
 
+
+def encoded_boxes(self, values):
+    """As a task for boxes encodes what moves: in pictures of 16 x 16 pixels."""
+    boxes = np.zeros((len(values), 3, 4), np.float32)
+    for row, value in enumerate(values):
+        boxes[row, : len(value.corners)] = value.corners / 16
+    return {"boxes": boxes, "valid": boxes[..., 2] > 0}
+
+
+TURN = (Change("matrix", ((0.9, -0.2, 0.1), (0.2, 0.9, 0.0), (0.0, 0.0, 1.0))), Change("brightness", 1.2))
+BY_HAND = {"boxes/boxes": {"encoded": encoded_boxes, "changes": TURN}}
 for offer in built_ins("targets"):
-    made = contract_of(offer, TargetKindContract)
+    made = contract_of(offer, TargetKindContract, **BY_HAND.get(offer.name, {}))
     globals()[made.__name__] = made
 for offer in built_ins("tasks"):
     for made in (

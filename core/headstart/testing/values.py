@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,6 +23,10 @@ def is_same(one: Any, other: Any) -> bool:
         if not both or one.dtype != other.dtype or one.shape != other.shape:
             return False
         return bool(np.array_equal(one, other, equal_nan=one.dtype.kind in "fc"))
+    if (
+        is_dataclass(one) and not isinstance(one, type) and type(one) is type(other)
+    ):  # whose own comparison has no answer where it holds arrays
+        return all(is_same(getattr(one, each.name), getattr(other, each.name)) for each in fields(one))
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(is_same(value, other[name]) for name, value in one.items())
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):

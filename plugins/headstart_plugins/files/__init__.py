@@ -3,37 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from headstart.hookspecs import hookimpl
 from headstart.options import option
 from headstart.specs import DatasetSpec, Tolerances
+from headstart_plugins._box_layouts import box_formats, is_box_table
+from headstart_plugins._picture_options import PictureOptions
 from headstart_plugins._target_texts import SEPARATOR
 from headstart_plugins.files._given import TABLES, archive_suffix
-
-
-@dataclass(frozen=True, kw_only=True)
-class PictureOptions:
-    """What may be done to pictures without making their labels wrong, beside small changes: turns of 30 degrees at
-    most, shears, shifts, zooms, and changes of colour that leave light and dark."""
-
-    horizontal_flip: bool = option(
-        True, "A mirrored picture still has its label; switch off for letters, digits, road signs and the like."
-    )
-    rotation: bool = option(
-        False,
-        "A picture turned by any angle, even upside down, still has its label: one seen from above, for example.",
-    )
-    colour_inversion: bool = option(
-        False, "A picture whose light and dark are exchanged still has its label, as that of a drawing does."
-    )
-
-    @property
-    def symmetries(self) -> frozenset[str]:
-        """The names of those that are switched on."""
-        return frozenset(each.name for each in fields(PictureOptions) if getattr(self, each.name))
 
 
 @dataclass(frozen=True)
@@ -185,7 +165,7 @@ def register_datasets() -> Iterable[DatasetSpec]:
 def resolve_dataset(ref: str) -> str | None:
     """Parquet files with pictures inside are known by their columns, in a folder by the first of them; else a folder,
     and an archive by its suffix, is class folders, of texts where it holds hardly any pictures; and a table's suffix
-    says manifest."""
+    says manifest. None for annotations of boxes, which another plugin opens."""
     from headstart_plugins.files._holds import holds_texts
     from headstart_plugins.files._schema import first_parquet, holds_pictures
 
@@ -195,7 +175,7 @@ def resolve_dataset(ref: str) -> str | None:
     if (shard := first_parquet(path)) is not None and holds_pictures(shard):
         return "files/parquet"
     if path.suffix.lower() in TABLES and not path.is_dir():
-        return "files/manifest"
-    if not path.is_dir():
+        return None if is_box_table(path) else "files/manifest"
+    if not path.is_dir() or box_formats(path):
         return None
     return "files/text_folder" if holds_texts(path) else "files/image_folder"

@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 from headstart.errors import DataError, UsageError
 from headstart.specs import DatasetRequest, Finding, Record, Records, Skipped
 from headstart.suggest import suggestion
-from headstart_plugins.files import ClassFolderOptions, FolderOptions, PictureOptions, TextFolderOptions
+from headstart_plugins._picture_options import PictureOptions
+from headstart_plugins.files import ClassFolderOptions, FolderOptions, TextFolderOptions
 from headstart_plugins.files._beside import table_beside, table_opened, unread
 from headstart_plugins.files._given import PICTURES, TEXTS, Medium, archive_suffix, given_path
 from headstart_plugins.files._labels import LabelPattern, label_pattern, labels_in, usual_pattern

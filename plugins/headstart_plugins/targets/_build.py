@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from headstart.errors import DataError
 from headstart.specs import Change, Facts, Finding, Recognised, Record, Records, TargetRequest
+from headstart_plugins._class_names import odd_names
 from headstart_plugins._target_texts import SEPARATOR, labels_of, number_of
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ MOST_CODES = 20
 """Up to so many different whole numbers are names of classes, however few records each has."""
 RECORDS_PER_CODE = 10.0
 """With so many records to each different whole number, those are names of classes too."""
-
-WITHOUT_WIDTH = "\u200b\u2060\ufeff"
-"""Spaces that nobody sees, which copied texts bring with them."""
 
 LEADING_ZERO = re.compile(r"\s*0\d", re.ASCII)
 
@@ -162,7 +159,7 @@ class ClassTargets(TextTargets):
     def problems(self, items: Sequence[Record]) -> Iterable[Finding]:
         """Errors for empty names, look-alikes, names that are no UTF-8, and fewer than two classes."""
         found = {record.target for record in items}
-        yield from _odd_names(found)
+        yield from odd_names(found)
         if len(found) < 2:
             yield Finding(
                 "error",
@@ -201,7 +198,7 @@ class LabelsTargets(TextTargets):
         """Errors for look-alikes, names that are no UTF-8, a label given twice, no labels, and all the same ones."""
         given = {record.key: labels_of(record.target) for record in items}
         found = {label for each in given.values() for label in each}
-        yield from _odd_names(found)
+        yield from odd_names(found)
         twice = [record for record in items if len(set(given[record.key])) < len(given[record.key])]
         if twice:
             message = f"{twice[0].key}: a label is given twice in {twice[0].target!r}"
@@ -273,28 +270,3 @@ class NumberTargets(TextTargets):
         if value is None:
             raise DataError(f"{where}: the target {target!r} is no number", hint="write it as -3.5 or 1e3")
         return value
-
-
-def _odd_names(names: Collection[str]) -> Iterator[Finding]:
-    """An error for each two names that differ only by case, spaces around them or Unicode form, and one for those that
-    are no UTF-8."""
-    seen: dict[str, str] = {}
-    for name in sorted(names):
-        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-        plain = "".join(letter for letter in folded if letter not in WITHOUT_WIDTH).strip()
-        if plain in seen:
-            yield Finding(
-                "error",
-                f"the classes {seen[plain]!r} and {name!r} differ only by case, spaces or Unicode form "
-                f"({seen[plain]!a}, {name!a})",
-                hint="give both the same name, or names that a reader can tell apart",
-            )
-        seen[plain] = name
-    odd = [name for name in sorted(names) if any("\ud800" <= letter <= "\udfff" for letter in name)]
-    if odd:
-        yield Finding(
-            "error",
-            f"the class {odd[0]!a} is not valid UTF-8, so no model file could name it",
-            len(odd),
-            "rename its folder, or convert the label file to UTF-8",
-        )
