@@ -1,0 +1,1 @@
+"""Detection: what lies where in a picture."""
