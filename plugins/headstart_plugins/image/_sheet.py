@@ -119,11 +119,12 @@ def _mark(picture: Image.Image, marks: Sequence[Any]) -> None:
     placed = [(mark, _within(mark, picture)) for mark in marks if isinstance(mark, Outline)]
     for mark, box in placed:
         canvas.rectangle(box, outline=MARKS[mark.colour % len(MARKS)])
-    for mark, (left, top, *_) in placed:
-        room = (picture.width - left - 2, picture.height - MARK_TEXT - 2)
+    for mark, (left, top, _, bottom) in placed:
+        if bottom - top < 3 * MARK_TEXT:  # it would hide what is in the box
+            top = top - MARK_TEXT - 3 if top > MARK_TEXT + 3 else bottom
         canvas.text(
-            (left + 2, min(top, room[1])),
-            _cut(mark.text, font, max(room[0], MARK_TEXT)),
+            (left + 2, min(top, picture.height - MARK_TEXT - 2)),
+            _cut(mark.text, font, max(picture.width - left - 2, MARK_TEXT)),
             MARKS[mark.colour % len(MARKS)],
             font,
             stroke_width=1,
