@@ -209,7 +209,7 @@ class DetectionSetContract(DatasetContract):
                 Image.fromarray(pixels).save(folder / side / f"{number}.png")
                 boxes = (Box("one", (1, 2, 11, 12), 100), Box("two", (30, 0, 60, 20), 600)) if number < 3 else ()
                 pictures.append(Picture(f"{number}.png", 60, 40, boxes, side))
-            about = {"classes": ("one", "two"), "tile": 60, "overlap": 0, "kept": 0.5}
+            about = {"classes": ("one", "two"), "tile": 60, "overlap": 0, "kept": 0.5, "stamps": []}
             write_side(folder, side, pictures, about)
         return folder
 

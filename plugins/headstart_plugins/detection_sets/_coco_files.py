@@ -64,9 +64,9 @@ def write_side(folder: Path, side: str, pictures: Sequence[Picture], about: Mapp
     place.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8", newline="\n")
 
 
-def read_info(folder: Path) -> Mapping[str, Any]:
-    """What `write_side` was told `about` the training side, but its classes. Raises DataError."""
-    info: Mapping[str, Any] = _document(folder, "train")["info"]
+def read_info(folder: Path, side: str = "train") -> Mapping[str, Any]:
+    """What `write_side` was told `about` a side, but its classes. Raises DataError."""
+    info: Mapping[str, Any] = _document(folder, side)["info"]
     return info
 
 

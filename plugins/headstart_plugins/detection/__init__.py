@@ -1,1 +1,0 @@
-"""Detection: what lies where in a picture."""
