@@ -242,9 +242,20 @@ def blended(task: Task, own: Batch, partners: Sequence[Batch], mixed: Mixed) -> 
             "an augmentation mixes samples, and the task cannot mix their targets",
             hint="leave the augmentation out that mixes, or choose another task",
         )
-    for each, others in zip(mixed.rounds, partners, strict=True):
-        own = task.mix(own, others, each.shares)
-    return own
+    found = task.mix(own, partners[0], mixed.shares)
+    for each, others in zip(mixed.rounds[1:], partners[1:], strict=True):
+        # What was mixed may have another form than what is encoded, as classes become shares: that of a partner mixed
+        # with itself.
+        alike = task.mix(others, others, np.ones_like(each.shares))
+        found = {name: _mean(array, alike[name], each.shares) for name, array in found.items()}
+    return found
+
+
+def _mean(own: np.ndarray, other: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Means of rows (batch, ...), of which `shares` (batch,) weigh the first, in their own dtype."""
+    weights = shares.reshape(-1, *[1] * (own.ndim - 1))
+    mean: np.ndarray = weights * own + (1 - weights) * other
+    return mean.astype(own.dtype)
 
 
 def partners(samples: TrainingSamples, positions: np.ndarray, view: View, epoch: int) -> Mixed | None:

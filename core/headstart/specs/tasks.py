@@ -131,7 +131,8 @@ class MixesTargets(Protocol):
     def mix(self, targets: Batch, partners: Batch, shares: np.ndarray) -> Batch:
         """The targets of mixed samples: `shares` (batch,) float32 in [0, 1] of `targets`, the rest of `partners`.
 
-        Both are as encoded; what comes back may have another dtype or axis where the mean of two targets needs it.
+        Both are as encoded; what comes back may have another dtype or axis where the mean of two targets needs it. Of
+        several partners core takes further means of what comes back: it must be one, in each value.
         """
 
 

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from headstart.data.views import Composed, TrainingSamples, View, blended, moved, varied
-from headstart.specs import AugmentationRequest, InputRequest, JoinsTargets, MarksTargets, Mix, Shown
+from headstart.specs import AugmentationRequest, InputRequest, JoinsTargets, MarksTargets, Mix, Shown, TaskRequest
 from headstart_plugins._marks import Outline
+from headstart_plugins.classification import ClassificationOptions
+from headstart_plugins.classification._build import build as build_classification
 from headstart_plugins.detection._mix import LEFT, join, outlines
 from headstart_plugins.image import ImageOptions
 from headstart_plugins.image._build import build
@@ -154,13 +156,13 @@ def test_labels_of_a_mosaic_have_the_shares_of_its_pixels():
     view = view_of(Mosaic, MosaicOptions(), mixes=True)
     found = varied(samples, np.arange(COUNT), view, 0)
 
-    class Averaging:
-        def mix(self, targets, partners, shares):
-            return {"y": shares[:, None] * targets["y"] + (1 - shares[:, None]) * partners["y"]}
-
-    one_hot = {"y": np.eye(COUNT, dtype=np.float32)}
-    others = [{"y": one_hot["y"][each.rows]} for each in found.mixed.rounds]
-    labels = blended(Averaging(), one_hot, others, found.mixed)["y"]
+    # Classes, which become shares where they are mixed first.
+    task = build_classification(
+        TaskRequest(ClassificationOptions(), targets=[f"{number:02}" for number in range(COUNT)])
+    )
+    encoded_classes = task.encode([f"{number:02}" for number in range(COUNT)], [{}] * COUNT, samples.keys)
+    others = [{name: array[each.rows] for name, array in encoded_classes.items()} for each in found.mixed.rounds]
+    (labels,) = blended(task, encoded_classes, others, found.mixed).values()
     counted = np.stack([(found.tensors["image"][..., 0] == level).mean(axis=(1, 2)) for level in levels], axis=1)
     np.testing.assert_allclose(labels, counted, atol=1e-6)
     assert (labels.max(axis=1) < 0.99).any()
