@@ -7,7 +7,7 @@ from dataclasses import asdict, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from headstart.errors import HeadstartError
-from headstart.specs import PRETRAINED, BackboneSpec, EngineSpec, Spec
+from headstart.specs import PRETRAINED, BackboneSpec, DatasetSpec, EngineSpec, Spec
 from headstart_cli.output import cell, print_heading, print_json, print_table, print_text, say
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Rows = list[dict[str, Any]]
 ORIGINS = ("PackageFile", "RemoteFile", "LocalFile", "FetchedFile")
 """What a weights file can come from: told apart in JSON by their names."""
-INTERNAL = ("name", "summary", "api", "options", "build", "make")
+INTERNAL = ("name", "summary", "api", "options", "build", "make", "make_options")
 """Fields of a spec that are shown elsewhere or mean nothing to a user."""
 SHOWN_APART = (
     *("stages", "features", "weights", "preprocess", "refuses", "tiny", "tiny_size", "version", "given"),
@@ -31,14 +31,25 @@ def document(registry: Registry, spec: Spec) -> dict[str, Any]:
     from headstart.options import describe_options
 
     plugin = registry.provenance(spec)
-    described = {field.name: plain(getattr(spec, field.name)) for field in fields(spec) if field.name != "options"}
+    own = [field.name for field in fields(spec) if field.name not in ("options", "make_options")]
+    described = {name: plain(getattr(spec, name)) for name in own}
     if isinstance(spec, EngineSpec):
         described["missing"] = list(spec.missing)
     return {
         **described,
         "plugin": {"name": plugin.name, "distribution": plugin.distribution, "version": plugin.version},
         "options": [plain(asdict(option)) for option in describe_options(spec.options)],
+        **_making(spec),
     }
+
+
+def _making(spec: Spec) -> dict[str, Any]:
+    """The options of making, of a dataset that has to be made."""
+    from headstart.options import describe_options
+
+    if not isinstance(spec, DatasetSpec) or spec.make is None:
+        return {}
+    return {"make_options": [plain(asdict(option)) for option in describe_options(spec.make_options)]}
 
 
 def plain(value: Any) -> Any:
@@ -71,15 +82,21 @@ def show_details(registry: Registry, spec: Spec, *, skip: tuple[str, ...] = ()) 
     if changes := described.get("changes"):
         print_text()
         print_table(("change that augmentations may draw", "what it does"), list(changes.items()))
+    if described.get("make_options"):
+        _show_options("option of making it", described["make_options"])
+    if described["options"]:
+        _show_options("option", described["options"])
+    else:
+        print_text("options: none")
+
+
+def _show_options(title: str, options: Rows) -> None:
     rows = [
         (option["name"], option["type"], _default(option["default"]), _accepted(option), option["help"])
-        for option in described["options"]
+        for option in options
     ]
-    if not rows:
-        print_text("options: none")
-        return
     print_text()
-    print_table(("option", "type", "default", "accepts", "what it does"), rows)
+    print_table((title, "type", "default", "accepts", "what it does"), rows)
 
 
 def _default(value: Any) -> str:

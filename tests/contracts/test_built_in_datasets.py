@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from headstart.testing import DatasetContract
+from headstart_plugins.detection_sets._coco_files import Box, Picture, write_side
 
 from .built_ins import built_ins, covered, word_pieces
 
@@ -254,6 +255,35 @@ class TestSpamAssassin(TextSetContract):
         lines = [json.dumps(mail) + "\n" for mail in mails]
         (folder / "mails.jsonl").write_text("".join(lines), encoding="utf-8")
         return folder
+
+
+class DetectionSetContract(DatasetContract):
+    """Twelve pictures of noise, each with boxes of both classes but the last, which is empty."""
+
+    def missing(self):
+        return None if "boxes/boxes" in {spec.name for spec in self.registry.specs("targets")} else "no boxes/boxes"
+
+    def reference(self, folder):
+        generator = np.random.default_rng(0)
+        for side in ("train", "val", "test"):
+            (folder / side).mkdir()
+            pictures = []
+            for number in range(4):
+                pixels = generator.integers(0, 256, (40, 60, 3), np.uint8)
+                Image.fromarray(pixels).save(folder / side / f"{number}.png")
+                boxes = (Box("one", (1, 2, 11, 12), 100), Box("two", (30, 0, 60, 20), 600)) if number < 3 else ()
+                pictures.append(Picture(f"{number}.png", 60, 40, boxes, side))
+            about = {"classes": ("one", "two"), "tile": 60, "overlap": 0, "kept": 0.5, "stamps": []}
+            write_side(folder, side, pictures, about)
+        return folder
+
+
+class TestDeepforest(DetectionSetContract):
+    name = "detection_sets/deepforest"
+
+
+class TestStampScenes(DetectionSetContract):
+    name = "detection_sets/stamp_scenes"
 
 
 def test_every_built_in_dataset_has_its_contract():

@@ -1,4 +1,4 @@
-"""Packages brought by pip and npm themselves, from registries that the tests make."""
+"""Packages brought by pip, npm and apt themselves, from registries that the tests make."""
 
 import base64
 import hashlib
@@ -7,13 +7,14 @@ import json
 import shutil
 import tarfile
 import threading
+import zipfile
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from headstart.errors import UsageError
-from headstart.packages import PublishedFile, bring
+from headstart.packages import PublishedFile, bring, download_debian_package
 
 NPM = pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
 
@@ -66,6 +67,29 @@ def empty(tmp_path, name="to"):
 def test_pip_brings_a_source_distribution_as_it_is(few_words, tmp_path):
     path = bring(few_words, empty(tmp_path))
     assert path.read_bytes() == (tmp_path / "index" / "few_words-1.0.tar.gz").read_bytes()
+
+
+def test_pip_brings_a_wheel_as_it_is_and_refuses_one_that_differs(few_words, tmp_path):
+    wheel = tmp_path / "index" / "many_words-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("many_words-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: many-words\nVersion: 1.0\n")
+        archive.writestr(
+            "many_words-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+    published = PublishedFile("wheel", "many-words", "1.0", hashlib.sha256(wheel.read_bytes()).hexdigest())
+    assert bring(published, empty(tmp_path)).read_bytes() == wheel.read_bytes()
+    with pytest.raises(UsageError, match=r"pip could not download many-words==1\.0"):
+        bring(PublishedFile("wheel", "many-words", "1.0", "0" * 64), empty(tmp_path, "again"))
+
+
+@pytest.mark.skipif(shutil.which("apt-get") is None, reason="apt is not installed")
+def test_apts_own_reason_is_told_and_without_apt_the_file_can_come_from_elsewhere(tmp_path, monkeypatch):
+    with pytest.raises(UsageError, match="could not download no-such-words: Unable to locate package no-such-words"):
+        download_debian_package("no-such-words", empty(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UsageError, match="apt-get is not on this machine") as caught:
+        download_debian_package("no-such-words", tmp_path / "to")
+    assert "--from FILE" in caught.value.hint
 
 
 def test_a_source_distribution_that_differs_is_refused_before_its_build_script_runs(few_words, tmp_path):

@@ -3,12 +3,15 @@ again."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from headstart.atomic import write_directory
 from headstart.backend import store_root
 from headstart.errors import HeadstartError, UsageError
 from headstart.host.registry import Registry
+from headstart.options import Text, parse_options
 from headstart.specs import DatasetMake, DatasetSpec, MakeRequest
 
 FOR_STORE = "free some space, or choose another folder with --out or HEADSTART_HOME"
@@ -34,18 +37,30 @@ def made_folder(spec: DatasetSpec, reference: str | None) -> Path | None:
 
 
 def make_dataset(
-    spec: DatasetSpec, registry: Registry, *, out: Path | None = None, source: Path | None = None
+    spec: DatasetSpec,
+    registry: Registry,
+    *,
+    out: Path | None = None,
+    source: Path | None = None,
+    settings: Sequence[str] = (),
 ) -> tuple[Path, bool]:
     """Make a dataset in the folder `out`, by default in the store, from the file `source` where that is given: whole,
-    or not at all. The folder, and whether it was made now: one that is made already stays as it is.
+    or not at all. `settings` say how, each NAME=VALUE of its `make_options`. The folder, and whether it was made now:
+    one that is made already stays as it is.
 
-    Raises UsageError for a dataset that need not be made, or an `out` that is there, and what its plugin raises;
-    HeadstartError where it cannot be written.
+    Raises UsageError for a dataset that need not be made, a setting that it does not have, an `out` that is there, or
+    settings for one that is made already, and what its plugin raises; HeadstartError where it cannot be written.
     """
     if spec.make is None:
         raise UsageError(f"{spec.name} needs no making", hint="use it as it is; `headstart datasets NAME` shows how")
+    options = _make_options(spec, settings)
     target = stored_folder(spec) if out is None else out.expanduser()
     if out is None and target.is_dir():
+        if settings:
+            raise UsageError(
+                f"{spec.short_name} is made already, in {target}, perhaps with other settings",
+                hint="remove that folder, or make another one with --out DIR",
+            )
         return target, False
     if target.exists():
         raise UsageError(
@@ -54,7 +69,7 @@ def make_dataset(
     make: DatasetMake = registry.load_target(spec, spec.make)
 
     def fill(folder: Path) -> None:
-        make(MakeRequest(folder, source))
+        make(MakeRequest(folder, source, options))
         if not any(folder.iterdir()):
             raise registry.failure(spec, f"{spec.make} wrote nothing")
 
@@ -65,3 +80,18 @@ def make_dataset(
             raise
         return target, False
     return target, True
+
+
+def _make_options(spec: DatasetSpec, settings: Sequence[str]) -> Any:
+    """An instance of the spec's `make_options`. Raises UsageError for what is none of them."""
+    values: dict[str, Text] = {}
+    for written in settings:
+        name, equals, text = written.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"--set {written}: expected NAME=VALUE", hint=f"headstart datasets {spec.short_name}")
+        values[name.strip()] = Text(text.strip())
+    options, problems = parse_options(spec.make_options, values, "make", spec.name)
+    for wrong in problems:
+        name = wrong.where.removeprefix("make.")
+        raise UsageError(f"--set {name}: {wrong.message}", hint=wrong.hint)
+    return options

@@ -12,7 +12,20 @@ import numpy as np
 
 from headstart.documents import as_bytes
 from headstart.errors import PluginError, UsageError
-from headstart.specs import Augmentation, Change, Drawn, Facts, InputKind, LacksChanges, Mix, MixesSamples
+from headstart.specs import (
+    Augmentation,
+    Batch,
+    Change,
+    Drawn,
+    Facts,
+    InputKind,
+    JoinsTargets,
+    LacksChanges,
+    Mix,
+    MixesSamples,
+    MixesTargets,
+    Task,
+)
 
 if TYPE_CHECKING:
     from headstart.specs import AugmentationSpec
@@ -109,10 +122,40 @@ class TrainingSamples:
 @dataclass(frozen=True)
 class Mixed:
     """Whom samples are mixed with: `rows` (batch,) int64 are the partners' positions in the training split, `shares`
-    (batch,) float32 from 0 to 1 the samples' own part. One that is not mixed is its own partner, with the share 1."""
+    (batch,) float32 from 0 to 1 the samples' own part. One that is not mixed is its own partner, with the share 1.
+
+    `steps` are the mixes that say so, one a row, None where there is none. `then` are the partners of the steps after
+    these, where some row has any.
+    """
 
     rows: np.ndarray
     shares: np.ndarray
+    steps: tuple[Mix | None, ...] = ()
+    then: Mixed | None = None
+
+    @property
+    def rounds(self) -> tuple[Mixed, ...]:
+        """This one and those that follow."""
+        return (self,) if self.then is None else (self, *self.then.rounds)
+
+    @property
+    def everyone(self) -> np.ndarray:
+        """Positions of all partners, (round * batch,)."""
+        return np.concatenate([each.rows for each in self.rounds])
+
+    def of(self, places: np.ndarray) -> Mixed:
+        """Those at `places` (row,) of the batch."""
+        steps = tuple(self.steps[place] for place in places) if self.steps else ()
+        then = None if self.then is None else self.then.of(places)
+        return Mixed(self.rows[places], self.shares[places], steps, then)
+
+    def mixes(self) -> list[tuple[Mix, ...]]:
+        """All steps of each row, of the first round."""
+        return [() if first is None else first.steps for first in self.steps]
+
+    def placed(self) -> list[tuple[Change, ...]]:
+        """The changes that a step makes to the partner of each row."""
+        return [() if step is None else step.changes for step in self.steps or [None] * len(self.rows)]
 
 
 @dataclass(frozen=True)
@@ -136,11 +179,11 @@ def varied(samples: TrainingSamples, positions: np.ndarray, view: View, epoch: i
         if drawn == Drawn():
             continue
         _, sample = samples.at(position)
-        own = _changed(sample, drawn.changes, view.kind)
-        if drawn.mix is not None and mixed is not None:
-            other_key, other = samples.at(mixed.rows[place])
+        own = _changed(sample, drawn.whole, view.kind)
+        for step, partners_of in zip(drawn.steps, () if mixed is None else mixed.rounds, strict=False):
+            other_key, other = samples.at(partners_of.rows[place])
             changes = view.draw(epoch, other_key).changes  # the partner varies too, but for its own mix
-            own = cast("MixesSamples", view.kind).mix(own, _changed(other, changes, view.kind), drawn.mix)
+            own = cast("MixesSamples", view.kind).mix(own, _changed(other, (*changes, *step.changes), view.kind), step)
         for name, array in own.items():
             tensors[name][place] = array
     return Varied(tensors, mixed)
@@ -151,29 +194,68 @@ def _mixed(samples: TrainingSamples, positions: np.ndarray, draws: Iterable[Draw
     if not view.mixes:
         return None
     kind = cast("MixesSamples", view.kind)
-    rows, shares = np.array(positions, np.int64), np.ones(len(positions), np.float32)
-    for place, drawn in enumerate(draws):
-        if drawn.mix is not None:
-            rows[place], shares[place] = samples.partner(drawn.mix), kind.own_share(drawn.mix)
-    return Mixed(rows, shares)
+    mixes = [drawn.steps for drawn in draws]
+    found: Mixed | None = None
+    for number in reversed(range(max(1, *map(len, mixes)) if mixes else 1)):
+        rows, shares = np.array(positions, np.int64), np.ones(len(positions), np.float32)
+        steps = tuple(each[number] if number < len(each) else None for each in mixes)
+        for place, step in enumerate(steps):
+            if step is not None:
+                rows[place], shares[place] = samples.partner(step), kind.own_share(step)
+        found = Mixed(rows, shares, steps, found)
+    return found
 
 
 def moved(
-    samples: TrainingSamples, targets: Mapping[str, np.ndarray], positions: np.ndarray, view: View, epoch: int
+    samples: TrainingSamples, targets: Mapping[str, np.ndarray], whose: np.ndarray | Mixed, view: View, epoch: int
 ) -> dict[str, np.ndarray]:
-    """Of the encoded `targets` (position, ...) of all samples those at `positions` (batch,), moved as the changes of
-    `epoch` move their samples: new arrays."""
+    """Of the encoded `targets` (position, ...) of all samples some, moved as the changes of `epoch` move their samples:
+    new arrays (batch, ...).
+
+    `whose` are positions (batch,), or a round of partners: these do without their own mixes, and stand as the round
+    places them.
+    """
+    positions = whose.rows if isinstance(whose, Mixed) else whose
     found = {name: np.array(array[positions]) for name, array in targets.items()}
     if view.targets is None:
         return found
+    placed = whose.placed() if isinstance(whose, Mixed) else None
     for place, position in enumerate(positions):
         row = int(samples.rows[position])
-        if changes := view.draw(epoch, samples.keys[row]).changes:
+        drawn = view.draw(epoch, samples.keys[row])
+        changes = drawn.whole if placed is None else (*drawn.changes, *placed[place])
+        if changes:
             own = {name: array[place] for name, array in found.items()}
             facts = samples.facts[row] if len(samples.facts) else {}
             for name, array in view.targets(own, changes, facts).items():
                 found[name][place] = array
     return found
+
+
+def blended(task: Task, own: Batch, partners: Sequence[Batch], mixed: Mixed) -> Batch:
+    """Encoded targets (batch, ...) of mixed samples, from those of the samples' `own` and those of each round of
+    `partners`, all moved. Raises UsageError for a task that can do no such thing."""
+    if isinstance(task, JoinsTargets):
+        return task.join(own, partners, mixed.mixes())
+    if not isinstance(task, MixesTargets):
+        raise UsageError(
+            "an augmentation mixes samples, and the task cannot mix their targets",
+            hint="leave the augmentation out that mixes, or choose another task",
+        )
+    found = task.mix(own, partners[0], mixed.shares)
+    for each, others in zip(mixed.rounds[1:], partners[1:], strict=True):
+        # What was mixed may have another form than what is encoded, as classes become shares: that of a partner mixed
+        # with itself.
+        alike = task.mix(others, others, np.ones_like(each.shares))
+        found = {name: _mean(array, alike[name], each.shares) for name, array in found.items()}
+    return found
+
+
+def _mean(own: np.ndarray, other: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Means of rows (batch, ...), of which `shares` (batch,) weigh the first, in their own dtype."""
+    weights = shares.reshape(-1, *[1] * (own.ndim - 1))
+    mean: np.ndarray = weights * own + (1 - weights) * other
+    return mean.astype(own.dtype)
 
 
 def partners(samples: TrainingSamples, positions: np.ndarray, view: View, epoch: int) -> Mixed | None:

@@ -146,6 +146,7 @@ def _dataset_problems(spec: DatasetSpec) -> Iterable[str]:
     yield from _value_problems(spec, targets=("make",))
     if spec.takes_path:
         yield "takes_path and make exclude each other: what is made is opened by its name alone"
+    yield from (f"make_options: {problem}" for problem in check_declaration(spec.make_options))
 
 
 def _input_problems(spec: InputSpec) -> Iterable[str]:

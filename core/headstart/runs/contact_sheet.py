@@ -6,21 +6,35 @@ Builds no network: it needs no backend.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from itertools import chain, zip_longest
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate, chain, zip_longest
+from typing import Any, cast
 
 import numpy as np
 
 from headstart.data.array_store import ArrayStore
 from headstart.data.reading import Reading, read_all
 from headstart.data.targets import build_target_kind
-from headstart.data.views import Composed, Mixed, TrainingSamples, View, varied
+from headstart.data.views import Composed, Mixed, TrainingSamples, View, blended, moved, partners, varied
 from headstart.errors import DataError, UsageError
 from headstart.lists import below
-from headstart.recipes.resolve import ResolvedRecipe, bind
+from headstart.recipes.resolve import BoundRecipe, ResolvedRecipe, bind
 from headstart.registry import Registry
 from headstart.runs.planning import backbone_blueprint, build_view, left_out, open_records
-from headstart.specs import DrawsSheets, HasScale, InputKind, Preview, Record, Shown, TargetKind
+from headstart.specs import (
+    Batch,
+    DrawsSheets,
+    HasScale,
+    InputKind,
+    MarksTargets,
+    Preview,
+    Record,
+    Shown,
+    TargetKind,
+    Task,
+    TaskRequest,
+)
 
 POOL = 64
 """Samples that are read at least, where there are so many: partners of mixtures are picked among them."""
@@ -60,7 +74,10 @@ def contact_sheet(
     warnings = [*left_out(bound, records), *(each.reason for each in reading.skipped)]  # reasons name the file
     words = ["" if item.target is None else targets.words(item.target) for item in reading.items]
     words = [each if each.strip() else "no label" for each in words]
-    rows = _rows(reading, words, view, samples=samples, views=views)
+    if targets.moves:
+        view = replace(view, targets=targets.transform)
+    marking = _marking(bound, registry, targets, reading)
+    rows = _rows(_Shown(reading, words, marking), view, samples=samples, views=views)
     titles = ("as it is", *(f"epoch {number + 1}" for number in range(views)))
     return kind.sheet(rows, titles), warnings
 
@@ -99,27 +116,86 @@ def _in_order(groups: Mapping[str, Sequence[Record]], targets: TargetKind) -> li
     return [*(along[place] for place in places), *(name for name in ordered if groups[name][0].target is None)]
 
 
-def _rows(reading: Reading, words: Sequence[str], view: View, *, samples: int, views: int) -> list[list[Shown]]:
-    keys = tuple(record.key for record in reading.items)
-    first = np.searchsorted(reading.owners, np.arange(len(keys)))  # of the rows of each record
+@dataclass(frozen=True)
+class _Marking:
+    """What draws targets over samples, and the encoded targets (record, ...) of all records."""
+
+    task: Task
+    marks: Callable[[Batch], Sequence[Sequence[Any]]]
+    targets: Batch
+
+    def varied(self, pool: TrainingSamples, count: int, view: View, epoch: int) -> Sequence[Sequence[Any]]:
+        """The marks of the first `count` samples as they are varied in an epoch."""
+        places = np.arange(count)
+        own: Batch = moved(pool, self.targets, places, view, epoch)
+        if (mixed := partners(pool, places, view, epoch)) is not None:
+            others = [moved(pool, self.targets, each, view, epoch) for each in mixed.rounds]
+            own = blended(self.task, own, others, mixed)
+        return self.marks(own)
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """Records that were read, each target in words, and what draws the targets, where anything does."""
+
+    reading: Reading
+    words: Sequence[str]
+    marking: _Marking | None
+
+
+def _marking(bound: BoundRecipe, registry: Registry, kind: TargetKind, reading: Reading) -> _Marking | None:
+    """What draws the targets over samples: where they move along with these, all are known, and the task can."""
+    if not kind.moves or any(item.target is None for item in reading.items):
+        return None
+    values = [kind.read(item.target, item.key) for item in reading.items]
+    task: Task = registry.load_target(bound.task, bound.task.build)(TaskRequest(bound.options["task"], targets=values))
+    if not isinstance(task, MarksTargets):
+        return None
+    facts = [reading.facts[row] for row in _first_rows(reading)]
+    encoded = task.encode(values, facts, [item.key for item in reading.items])
+    return _Marking(cast("Task", task), task.marks, encoded)
+
+
+def _first_rows(reading: Reading) -> np.ndarray:
+    """The first of the rows of each record."""
+    return np.searchsorted(reading.owners, np.arange(len(reading.items)))
+
+
+def _rows(shown: _Shown, view: View, *, samples: int, views: int) -> list[list[Shown]]:
+    reading, words, marking = shown.reading, shown.words, shown.marking
+    keys, first = tuple(record.key for record in reading.items), _first_rows(reading)
     firsts = {each: array[first] for each, array in reading.tensors.items()}
-    pool = TrainingSamples(firsts, keys, np.arange(len(keys)))
+    facts = [reading.facts[row] for row in first] if len(reading.facts) else []
+    pool = TrainingSamples(firsts, keys, np.arange(len(keys)), facts=facts)
     count = min(samples, len(keys))
-    rows = [[Shown(pool.at(place)[1], (words[place],), notes=(keys[place],))] for place in range(count)]
+    nothing: Sequence[Sequence[Any]] = [()] * count
+    marks = nothing if marking is None else marking.marks({n: each[:count] for n, each in marking.targets.items()})
+    rows = [
+        [Shown(pool.at(place)[1], (words[place],), notes=(keys[place],), marks=tuple(marks[place]))]
+        for place in range(count)
+    ]
     for epoch in range(1, views + 1):
         found = varied(pool, np.arange(count), view, epoch)
+        marks = nothing if marking is None else marking.varied(pool, count, view, epoch)
         for place in range(count):
             tensors = {name: array[place] for name, array in found.tensors.items()}
-            labels = _labels(words, place, found.mixed)
-            rows[place].append(Shown(tensors, labels, view.draw(epoch, keys[place])))
+            labels = _labels(words, place, found.mixed) if marking is None else ()
+            drawn = view.draw(epoch, keys[place])
+            rows[place].append(Shown(tensors, labels, drawn, marks=tuple(marks[place])))
     return rows
 
 
 def _labels(words: Sequence[str], place: int, mixed: Mixed | None) -> tuple[str, ...]:
-    """The target in words; of a mixture both with their shares, or one where they are the same."""
-    own = words[place]
-    other = own if mixed is None else words[int(mixed.rows[place])]
-    if mixed is None or other == own:
-        return (own,)
-    percent = round(100 * float(mixed.shares[place]))
-    return f"{own}: {percent} %", f"{other}: {100 - percent} %"
+    """The target in words; of a mixture all with their shares, or one where they are the same."""
+    shares: dict[str, float] = {words[place]: 1.0}
+    for each in () if mixed is None else mixed.rounds:
+        own, other = float(each.shares[place]), words[int(each.rows[place])]
+        shares = {word: share * own for word, share in shares.items()}
+        shares[other] = shares.get(other, 0.0) + 1 - own
+    if len(shares) == 1:
+        return (words[place],)
+    told, before = [], 0
+    for word, until in zip(shares, accumulate(shares.values()), strict=True):
+        told.append(f"{word}: {round(100 * until) - before} %")
+        before = round(100 * until)
+    return tuple(told)

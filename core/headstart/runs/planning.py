@@ -46,6 +46,7 @@ from headstart.specs import (
     Finding,
     FitsTargets,
     InputKind,
+    JoinsTargets,
     LocalFile,
     MixesTargets,
     Phase,
@@ -348,7 +349,7 @@ def _build_task(resolved: BoundRecipe, registry: Registry, data: PreparedData, k
             )
             raise DataError(message, hint=hint) from exc
     mixing = [spec.name for spec in resolved.augmentations if spec.mixes]
-    if mixing and not isinstance(task, MixesTargets):
+    if mixing and not isinstance(task, (MixesTargets, JoinsTargets)):
         raise UsageError(
             f"{resolved.task.name} cannot mix targets, as {', '.join(mixing)} would need",
             hint="leave that augmentation out, or choose another task",

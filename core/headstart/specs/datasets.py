@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from headstart.options import option
+from headstart.options import NoOptions, option
 from headstart.specs.base import Spec
 
 
@@ -137,10 +137,11 @@ class DatasetBuild(Protocol):
 @dataclass(frozen=True)
 class MakeRequest:
     """What a dataset's data is made in and from: an empty `folder`, and the file that it is made from where the user
-    has it already, or None: then it is brought, or drawn."""
+    has it already, or None: then it is brought, or drawn. `options` are those of the spec's `make_options`."""
 
     folder: Path
     source: Path | None = None
+    options: Any = field(default_factory=NoOptions)
 
 
 class DatasetMake(Protocol):
@@ -162,6 +163,7 @@ class DatasetSpec(Spec):
     `medium` is that of its records, or None where it is known only once they are opened.
     `make`, a DatasetMake, is named where the data has to be brought or drawn before it can be opened: it is written
     once, into the local store or a folder of the user's, which then is the path that such a dataset may be given.
+    `make_options` is a class like `options`: what the user can choose about that, and not when it is opened.
     """
 
     build: str
@@ -169,6 +171,7 @@ class DatasetSpec(Spec):
     takes_path: bool
     may_take_path: bool = False
     make: str | None = None
+    make_options: type = NoOptions
     licence: str = "the user's own"
 
     @property

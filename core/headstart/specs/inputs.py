@@ -25,17 +25,30 @@ class Change:
 
 @dataclass(frozen=True)
 class Mix:
-    """What another training sample contributes to one.
+    """What another training sample contributes to one, or several do, one after the other.
 
     `partner` in [0, 1) picks row floor(partner * count) of the training samples in their fixed order. `share` in
     [0, 1] is the sample's own. Without a `region` values are averaged with these weights; with one the partner's values
     stand inside of it, and `share` is what remains outside, before the kind rounds the region to whole elements. What
     a region looks like, the input kind says.
+
+    `own` are changes of the sample and `changes` those of the partner for this mix, each after what was drawn for it
+    alone: a mosaic shrinks all that it holds. Partners do without the mix that was drawn for them, and its `own`.
+    `then` is the next mix, into what this one gives: its `share` is of all that. The `own` of all steps come before the
+    first.
     """
 
     partner: float
     share: float
     region: Any = None
+    own: tuple[Change, ...] = ()
+    changes: tuple[Change, ...] = ()
+    then: Mix | None = None
+
+    @property
+    def steps(self) -> tuple[Mix, ...]:
+        """This one and those that follow, a partner each."""
+        return (self,) if self.then is None else (self, *self.then.steps)
 
 
 @dataclass(frozen=True)
@@ -47,6 +60,16 @@ class Drawn:
 
     changes: tuple[Change, ...] = ()
     mix: Mix | None = None
+
+    @property
+    def steps(self) -> tuple[Mix, ...]:
+        """What is mixed into the sample, one partner after the other; () where nothing is."""
+        return () if self.mix is None else self.mix.steps
+
+    @property
+    def whole(self) -> tuple[Change, ...]:
+        """All that changes the sample itself before anything is mixed into it."""
+        return (*self.changes, *(change for step in self.steps for change in step.own))
 
 
 Facts = Mapping[str, Any]
@@ -172,23 +195,24 @@ class MixesSamples(Protocol):
     def mix(
         self, tensors: Mapping[str, np.ndarray], partner: Mapping[str, np.ndarray], mix: Mix
     ) -> Mapping[str, np.ndarray]:
-        """Two prepared samples as one; keeps shapes and dtypes, returns new arrays. Raises PluginError for a region
-        that the kind does not know."""
+        """Two prepared samples as one, by the first of the steps of `mix`; keeps shapes and dtypes, returns new arrays.
+        Raises PluginError for a region that the kind does not know."""
 
     def own_share(self, mix: Mix) -> float:
-        """The exact share in [0, 1] of the sample's own in what `mix` gives: `mix.share`, or with a region the elements
-        outside of it divided by all."""
+        """The exact share in [0, 1] of the sample's own in what the first step of `mix` gives: `mix.share`, or with a
+        region the elements outside of it divided by all. Elements in the regions of later steps count in neither."""
 
 
 @dataclass(frozen=True)
 class Shown:
     """A sample on a contact sheet: its tensors as varied, without the batch axis, its labels, what was drawn for it,
-    and further notes."""
+    and further notes. `marks` are drawn over it, see MarksTargets; a kind leaves out those that it does not know."""
 
     tensors: Mapping[str, np.ndarray]
     labels: tuple[str, ...]
     drawn: Drawn = field(default_factory=Drawn)
     notes: tuple[str, ...] = ()
+    marks: tuple[Any, ...] = ()
 
 
 @runtime_checkable

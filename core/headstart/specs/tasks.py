@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from headstart.errors import UsageError
 from headstart.specs.base import Batch, Spec
-from headstart.specs.inputs import Facts, TensorSpec
+from headstart.specs.inputs import Facts, Mix, TensorSpec
 
 if TYPE_CHECKING:
     import keras
@@ -131,8 +131,32 @@ class MixesTargets(Protocol):
     def mix(self, targets: Batch, partners: Batch, shares: np.ndarray) -> Batch:
         """The targets of mixed samples: `shares` (batch,) float32 in [0, 1] of `targets`, the rest of `partners`.
 
-        Both are as encoded; what comes back may have another dtype or axis where the mean of two targets needs it.
+        Both are as encoded; what comes back may have another dtype or axis where the mean of two targets needs it. Of
+        several partners core takes further means of what comes back: it must be one, in each value.
         """
+
+
+@runtime_checkable
+class JoinsTargets(Protocol):
+    """What a Task offers in place of MixesTargets whose targets lie somewhere in a sample, as boxes do: they are not
+    averaged, but those of all samples are joined."""
+
+    def join(self, targets: Batch, partners: Sequence[Batch], mixes: Sequence[Sequence[Mix]]) -> Batch:
+        """The targets of mixed samples, with the names, shapes and dtypes of `targets`.
+
+        `mixes` are the steps of each row (batch), none where it is not mixed; `partners` has a batch for each step of
+        the longest, and what it holds for rows without that step means nothing. All are encoded, and moved as the
+        changes of their samples say, those of the mix among them; what their regions hide is left to the task.
+        """
+
+
+@runtime_checkable
+class MarksTargets(Protocol):
+    """What a Task offers too whose targets can be drawn over their samples, as boxes can."""
+
+    def marks(self, targets: Batch) -> Sequence[Sequence[Any]]:
+        """For each row of the encoded `targets` what contact sheets draw over its sample; what a mark looks like, the
+        input kind says."""
 
 
 @dataclass(frozen=True)

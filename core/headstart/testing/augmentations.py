@@ -7,7 +7,7 @@ import random
 import re
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, cast
 
 from headstart.errors import HeadstartError, PluginError
@@ -161,11 +161,13 @@ class AugmentationDrawn(WithInputKind):
         if not isinstance(kind, JudgesChanges):
             return
         for draw in DRAWS:
-            for symmetry, what in kind.symmetries(augmentation.draw(*draw).changes).items():
-                self._fail(
-                    f"with no symmetry allowed, draw{draw} {what}",
-                    f'Do so only where "{symmetry}" is in request.symmetries, and name it in `uses` of the spec.',
-                )
+            drawn = augmentation.draw(*draw)
+            for changes in (drawn.whole, *(step.changes for step in drawn.steps)):
+                for symmetry, what in kind.symmetries(changes).items():
+                    self._fail(
+                        f"with no symmetry allowed, draw{draw} {what}",
+                        f'Do so only where "{symmetry}" is in request.symmetries, and name it in `uses` of the spec.',
+                    )
 
     def test_it_mixes_samples_where_its_spec_says_so_and_only_there(self) -> None:
         """Who mixes samples must mix their labels, and learns from the spec that this is due."""
@@ -190,11 +192,12 @@ class AugmentationDrawn(WithInputKind):
             self._fail(f"its input kind {kind_name} cannot mix", "Name one that has `mix` and `own_share`.")
         own, partner = ({name: array[row] for name, array in samples.items()} for row in (0, 1))
         before = {name: (own[name].copy(), partner[name].copy()) for name in own}
-        for mix in filter(None, (augmentation.draw(0, 1, key).mix for key in KEYS)):
-            share, mixed = kind.own_share(mix), kind.mix(own, partner, mix)
+        for mix in (step for key in KEYS for step in augmentation.draw(0, 1, key).steps):
+            share, alone = kind.own_share(mix), kind.own_share(replace(mix, then=None))
             self._require(0 <= share <= 1, f"own_share({mix}) is {share}", f"{kind_name} must give 0 to 1.")
+            mixed = kind.mix(own, partner, mix)
             for name, (first, second) in before.items():
-                problem = mixed_problem(first, second, np.asarray(mixed[name]), share)
+                problem = mixed_problem(first, second, np.asarray(mixed[name]), alone)
                 self._require_sound(f"{name} of {mix} ", problem, f"Correct `mix` of {kind_name}.")
                 kept = np.array_equal(own[name], first) and np.array_equal(partner[name], second)
                 self._require(kept, f"mixing changes {name} of a stored sample", "`mix` must return new arrays.")
@@ -319,22 +322,26 @@ def _form_problem(drawn: Any, declared: Collection[str]) -> str | None:
     if other := [change.name for change in drawn.changes if change.name not in declared]:
         return f"{other[0]!r} is not among the `draws` of its spec, {sorted(declared)}"
     mix: Any = drawn.mix
-    if mix is None:
-        return None
-    if not isinstance(mix, Mix):
-        return "`mix` is no Mix"
-    are_numbers = isinstance(mix.partner, float | int) and isinstance(mix.share, float | int)
-    if not are_numbers or not (0 <= mix.partner < 1 and 0 <= mix.share <= 1):
-        return f"it mixes with partner {mix.partner} and share {mix.share}; expected [0, 1) and [0, 1]"
+    while mix is not None:
+        if not isinstance(mix, Mix):
+            return "`mix` is no Mix"
+        are_numbers = isinstance(mix.partner, float | int) and isinstance(mix.share, float | int)
+        if not are_numbers or not (0 <= mix.partner < 1 and 0 <= mix.share <= 1):
+            return f"it mixes with partner {mix.partner} and share {mix.share}; expected [0, 1) and [0, 1]"
+        if other := [change.name for change in (*mix.own, *mix.changes) if change.name not in declared]:
+            return f"{other[0]!r} of a mix is not among the `draws` of its spec, {sorted(declared)}"
+        mix = mix.then
     return None
 
 
 def _refusal(drawn: Drawn, kind: InputKind, sample: Mapping[str, Any]) -> str | None:
     """What the input kind says where it cannot apply a draw to a sample; None where it can."""
     try:
-        kind.transform({name: array.copy() for name, array in sample.items()}, drawn.changes)
-        if drawn.mix is not None and isinstance(kind, MixesSamples):
-            kind.own_share(drawn.mix)
+        for changes in (drawn.whole, *(step.changes for step in drawn.steps)):
+            kind.transform({name: array.copy() for name, array in sample.items()}, changes)
+        if isinstance(kind, MixesSamples):
+            for step in drawn.steps:
+                kind.own_share(step)
     except HeadstartError as exc:
         return exc.message
     except Exception as exc:  # of the kind's author, or of a value that it does not expect

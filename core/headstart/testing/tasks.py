@@ -17,6 +17,8 @@ from headstart.specs import (
     FitsTargets,
     Generates,
     HasAssets,
+    JoinsTargets,
+    Mix,
     MixesTargets,
     PoolsRows,
     SolvesHead,
@@ -171,7 +173,7 @@ class TaskEncoded(TaskSubject):
         self._require_none(odd, "the baselines {odd} are no finite numbers", "Leave out what cannot be told.")
 
     def test_what_it_offers_for_training_is_sound(self) -> None:
-        """FitsTargets, MixesTargets and HasAssets, where it has their methods."""
+        """FitsTargets, MixesTargets, JoinsTargets and HasAssets, where it has their methods."""
         import numpy as np
 
         task, encoded, count = self._task(), self._encoded(), len(self._values())
@@ -184,6 +186,15 @@ class TaskEncoded(TaskSubject):
             mixed = task.mix(encoded, partners, np.linspace(0, 1, count, dtype=np.float32))
             sound = mixed.keys() == encoded.keys() and all(len(array) == count for array in mixed.values())
             self._require(sound, f"mixed targets are {sorted(mixed)}, or other rows", "Keep names and rows.")
+        if isinstance(task, JoinsTargets):
+            partners = {name: array[::-1] for name, array in encoded.items()}
+            joined = task.join(encoded, [partners], [()] * count)
+            self._require(
+                is_same(dict(joined), dict(encoded)), "joined with nothing, targets change", "Keep rows without a mix."
+            )
+            joined = task.join(encoded, [partners], [(Mix(0.5, 0.5),)] * count)
+            forms = [{name: (each.shape, each.dtype) for name, each in of.items()} for of in (joined, encoded)]
+            self._require(forms[0] == forms[1], f"joined targets are {forms[0]}", f"Keep {forms[1]}.")
         if isinstance(task, HasAssets):
             odd = odd_assets(task.assets())
             self._require_none(odd, "assets names {odd}", "Give an existing file for each name without folders.")

@@ -110,12 +110,16 @@ class ImageKind:
         return {"image": made}
 
     def own_share(self, mix: Mix) -> float:
-        """Of the pixels where there is a box."""
+        """Of the pixels where there is a box, but for those that later ones cover."""
         if mix.region is None:
             return mix.share
-        height, width = self.preprocess.height, self.preprocess.width
-        down, across = inner(parse_box(mix.region, "mix"), height, width)
-        return 1 - int(down.stop - down.start) * int(across.stop - across.start) / (height * width)
+        seen = np.ones((self.preprocess.height, self.preprocess.width), np.bool_)
+        for later in mix.steps[1:]:
+            if later.region is not None:
+                seen[inner(parse_box(later.region, "mix"), *seen.shape)] = False
+        left = int(seen.sum())
+        inside = int(seen[inner(parse_box(mix.region, "mix"), *seen.shape)].sum())
+        return 1 - inside / left if left else 1.0
 
     def stage(self) -> keras.Model:
         """{"image": (batch, height, width, 3) uint8} to {"image": the same shape, float32}: x * scale + offset a

@@ -59,12 +59,39 @@ def warped(pixels: np.ndarray, matrix: Matrix) -> np.ndarray:
     down = (d * height / width, e, height * (f + 0.5 - 0.5 * d - 0.5 * e))
     margin_x = _margin(across, width, height, width)
     margin_y = _margin(down, width, height, height)
+    if (b, d) == (0.0, 0.0) and (2 * margin_x > width or 2 * margin_y > height):
+        return _scaled(pixels, (across[0], across[2]), (down[1], down[2]))
     bordered = np.pad(pixels, ((margin_y, margin_y), (margin_x, margin_x), (0, 0)), mode="edge")
     data = (across[0], across[1], across[2] + margin_x, down[0], down[1], down[2] + margin_y)
     moved = Image.fromarray(bordered).transform(
         (width, height), Image.Transform.AFFINE, data, Image.Resampling.BILINEAR
     )
     return np.array(moved)
+
+
+def _scaled(pixels: np.ndarray, across: tuple[float, float], down: tuple[float, float]) -> np.ndarray:
+    """`warped` of a map that scales and shifts alone (factor and offset a side, in pixels), where most of what it gives
+    would come from a border many times the picture: only what comes from the picture is interpolated, and its own
+    border is continued, to the same values."""
+    height, width = pixels.shape[:2]
+    left, wide, from_left = _touched(*across, width)
+    top, tall, from_top = _touched(*down, height)
+    margin_x, margin_y = (math.ceil(abs(factor)) + 2 for factor, _ in (across, down))
+    bordered = np.pad(pixels, ((margin_y, margin_y), (margin_x, margin_x), (0, 0)), mode="edge")
+    data = (across[0], 0.0, from_left + margin_x, 0.0, down[0], from_top + margin_y)
+    moved = Image.fromarray(bordered).transform((wide, tall), Image.Transform.AFFINE, data, Image.Resampling.BILINEAR)
+    outside = ((top, height - top - tall), (left, width - left - wide), (0, 0))
+    return np.pad(np.asarray(moved), outside, mode="edge")
+
+
+def _touched(factor: float, offset: float, side: int) -> tuple[int, int, float]:
+    """The first of the output's pixels along a side that are taken from the picture or its border, how many are, and
+    the place that the first one's edge comes from; where none is, any one, from the nearest border."""
+    places = factor * (np.arange(side) + 0.5) + offset
+    reach = abs(factor) + 1  # one more pixel on each side, which lies in the border wholly
+    inside = np.flatnonzero((places > -reach) & (places < side + reach))
+    first, count = (int(inside[0]), len(inside)) if len(inside) else (0, 1)
+    return first, count, min(max(float(places[first]), -reach), side + reach) - factor / 2
 
 
 def _margin(row: tuple[float, float, float], width: int, height: int, side: int) -> int:

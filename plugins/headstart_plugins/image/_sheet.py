@@ -5,20 +5,27 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from headstart.specs import Change, Drawn, Preview, Shown
+from headstart_plugins._marks import Outline
 from headstart_plugins.image._changes import fused
 
 
 def in_words(drawn: Drawn) -> tuple[str, ...]:
     """What was drawn, in the order in which it is applied. Raises PluginError like `fused`."""
-    whole = fused(drawn.changes)
+    whole = fused(drawn.changes)  # a mix places its samples itself
     erased = (f"erased: {part.fill}" for part in whole.erased)
-    mixed = () if drawn.mix is None else ("mixed" if drawn.mix.region is None else "cut and mixed",)
-    return (*_moved(whole.matrix), *(_coloured(each) for each in whole.colours), *erased, *mixed)
+    return (*_moved(whole.matrix), *(_coloured(each) for each in whole.colours), *erased, *_mixed(drawn))
+
+
+def _mixed(drawn: Drawn) -> tuple[str, ...]:
+    if len(drawn.steps) > 1:
+        return (f"one of {len(drawn.steps) + 1}",)
+    return tuple("mixed" if step.region is None else "cut and mixed" for step in drawn.steps)
 
 
 def _moved(matrix: Sequence[Sequence[float]]) -> tuple[str, ...]:
@@ -53,12 +60,23 @@ def _coloured(colour: Change) -> str:
     return f"{colour.name} {UNITS.get(colour.name, '{:.2f}').format(colour.value)}"
 
 
-SMALL, LARGE = 120, 168
-"""Sides between which pictures are shown, where whole factors bring them there."""
+SMALL, LARGE, MARKED = 120, 168, 320
+"""Sides between which pictures are shown, where whole factors bring them there; those with marks may be larger."""
 GAP, LINE, TEXT = 10, 16, 12
 MOST = 2
 """Lines below a picture for its labels; the notes on it take what they need."""
 PAPER, INK, GREY, RULE = (255, 255, 255), (20, 20, 20), (105, 105, 105), (200, 200, 200)
+MARK_TEXT = 10
+MARKS = (
+    (255, 225, 25),
+    (0, 230, 255),
+    (255, 120, 120),
+    (120, 255, 120),
+    (255, 170, 40),
+    (220, 160, 255),
+    (255, 255, 255),
+)
+"""Colours of outlines, light, so that their names can be read on a dark edge."""
 CUT = "..."
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 _Line = tuple[str, tuple[int, int, int]]
@@ -71,7 +89,8 @@ def contact_sheet(rows: Sequence[Sequence[Shown]], titles: Sequence[str]) -> Pre
     The first column stands apart.
     """
     font = ImageFont.load_default(TEXT)
-    width, height = _shown_size(rows[0][0].tensors["image"])
+    is_marked = any(shown.marks for row in rows for shown in row)
+    width, height = _shown_size(rows[0][0].tensors["image"], MARKED if is_marked else LARGE)
     captions = [[_caption(shown, font, width) for shown in row] for row in rows]
     lines = max(len(caption) for row in captions for caption in row)
     lefts = [GAP + column * (width + GAP) + (GAP if column else 0) for column in range(len(titles) + 1)]
@@ -85,11 +104,42 @@ def contact_sheet(rows: Sequence[Sequence[Shown]], titles: Sequence[str]) -> Pre
         for left, shown, caption in zip(lefts, row, told, strict=False):
             picture = Image.fromarray(shown.tensors["image"])
             resampling = Image.Resampling.NEAREST if width > picture.width else Image.Resampling.LANCZOS
-            sheet.paste(picture.resize((width, height), resampling), (left, top))
+            marked = picture.resize((width, height), resampling)
+            _mark(marked, shown.marks)
+            sheet.paste(marked, (left, top))
             canvas.rectangle([left - 1, top - 1, left + width, top + height], outline=RULE)
             for number, (text, ink) in enumerate(caption):
                 canvas.text((left, top + height + 2 + number * LINE), text, ink, font)
     return png(sheet)
+
+
+def _mark(picture: Image.Image, marks: Sequence[Any]) -> None:
+    """Draw the outlines among `marks` over the picture: all boxes first, then what they are called."""
+    canvas, font = ImageDraw.Draw(picture), ImageFont.load_default(MARK_TEXT)
+    placed = [(mark, _within(mark, picture)) for mark in marks if isinstance(mark, Outline)]
+    for mark, box in placed:
+        canvas.rectangle(box, outline=MARKS[mark.colour % len(MARKS)])
+    for mark, (left, top, _, bottom) in placed:
+        if bottom - top < 3 * MARK_TEXT:  # it would hide what is in the box
+            top = top - MARK_TEXT - 3 if top > MARK_TEXT + 3 else bottom
+        canvas.text(
+            (left + 2, min(top, picture.height - MARK_TEXT - 2)),
+            _cut(mark.text, font, max(picture.width - left - 2, MARK_TEXT)),
+            MARKS[mark.colour % len(MARKS)],
+            font,
+            stroke_width=1,
+            stroke_fill=INK,
+        )
+
+
+def _within(mark: Outline, picture: Image.Image) -> tuple[int, int, int, int]:
+    """The pixels that a box's outline is drawn on, at least one."""
+    left, top, right, bottom = (
+        round(edge * side) for edge, side in zip(mark.corners, (*picture.size, *picture.size), strict=True)
+    )
+    left, top = (min(max(edge, 0), side - 1) for edge, side in zip((left, top), picture.size, strict=True))
+    right, bottom = (min(edge, side) - 1 for edge, side in zip((right, bottom), picture.size, strict=True))
+    return left, top, max(left, right), max(top, bottom)
 
 
 def png(picture: Image.Image) -> Preview:
@@ -107,13 +157,13 @@ def _caption(shown: Shown, font: Font, width: int) -> list[_Line]:
     return [(_cut(text, font, width), INK) for text in labels] + [(_cut(text, font, width), GREY) for text in notes]
 
 
-def _shown_size(pixels: np.ndarray) -> tuple[int, int]:
-    """Width and height that pictures of this size are shown at: enlarged by a whole factor, or shrunk."""
+def _shown_size(pixels: np.ndarray, largest: int) -> tuple[int, int]:
+    """Width and height that pictures of this size are shown at: enlarged by a whole factor, or shrunk to `largest`."""
     height, width = pixels.shape[:2]
     factor = -(-SMALL // max(height, width))
     if factor > 1:
         return width * factor, height * factor
-    ratio = min(1.0, LARGE / max(height, width))
+    ratio = min(1.0, largest / max(height, width))
     return max(1, round(width * ratio)), max(1, round(height * ratio))
 
 

@@ -92,6 +92,16 @@ class CutmixOptions:
     probability: float = option(1.0, "Share of the pictures that are mixed.", low=0.0, high=1.0)
 
 
+@dataclass(frozen=True)
+class MosaicOptions:
+    """How often, and how large the four are."""
+
+    probability: float = option(0.5, "Share of the pictures that become a quarter of a mosaic.", low=0.0, high=1.0)
+    zoom: float = option(
+        1.5, "Each picture is as large as its part needs, times 1 to this; what does not fit is cut.", low=1.0, high=4.0
+    )
+
+
 @hookimpl
 def register_augmentations() -> Iterable[AugmentationSpec]:
     """Simple ones, then policies, then single changes, then mixtures."""
@@ -162,6 +172,15 @@ def register_augmentations() -> Iterable[AugmentationSpec]:
             summary="A rectangle of another picture, and as much of its label.",
             options=CutmixOptions,
             build=BUILD + "Cutmix",
+            mixes=True,
+        ),
+        AugmentationSpec(
+            name="image_augmentations/mosaic",
+            summary="Four pictures as one, each smaller, around a point that is drawn; their boxes, or as much of each "
+            "label.",
+            options=MosaicOptions,
+            build=BUILD + "Mosaic",
+            draws=MOVES,
             mixes=True,
         ),
     ]

@@ -146,3 +146,44 @@ class Cutmix(Keyed):
         left, top = max(across - half, -0.5), max(down - half, -0.5)
         right, bottom = min(across + half, 0.5), min(down + half, 0.5)
         return Drawn(mix=Mix(partner, 1 - ((right - left) * (bottom - top)), (left, top, right, bottom)))
+
+
+class Mosaic(Keyed):
+    """Bochkovskiy et al. 2020 (arXiv:2004.10934), figure 3: four pictures as one.
+
+    They meet in a point in the middle half of the picture, and the sample's own is in any of the four parts. Each is
+    scaled alike in both directions, so large that it fills its part, and by up to `zoom` larger; which piece of it is
+    seen then is drawn too. The authors' code scales the whole of four by 0.5 to 1.5 and cuts a piece out.
+    """
+
+    name = "mosaic"
+
+    def drawn(self, numbers: Iterator[float]) -> Drawn:
+        """A mix of three partners, or none."""
+        if next(numbers) >= self.options.probability:
+            return Drawn()
+        across, down, own = next(numbers) / 2 - 0.25, next(numbers) / 2 - 0.25, int(4 * next(numbers))
+        parts = [
+            (left, top, right, bottom)
+            for top, bottom in ((-0.5, down), (down, 0.5))
+            for left, right in ((-0.5, across), (across, 0.5))
+        ]
+        placed = [(Change("matrix", self._placed(part, numbers)),) for part in parts]
+        mix = None
+        for number, part in enumerate(parts):
+            if number != own:
+                share = 1 - (part[2] - part[0]) * (part[3] - part[1])
+                mix = Mix(next(numbers), share, part, () if mix else placed[own], placed[number], mix)
+        return Drawn(mix=mix)
+
+    def _placed(self, part: tuple[float, float, float, float], numbers: Iterator[float]) -> Matrix:
+        """The matrix that makes a picture fill a part."""
+        left, top, right, bottom = part
+        wide, tall = right - left, bottom - top
+        scale = max(wide, tall) * between(1.0, self.options.zoom, next(numbers))
+        from_left, from_top = ((1 - side / scale) * next(numbers) - 0.5 for side in (wide, tall))
+        return (
+            (1 / scale, 0.0, from_left - left / scale),
+            (0.0, 1 / scale, from_top - top / scale),
+            (0.0, 0.0, 1.0),
+        )

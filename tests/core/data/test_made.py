@@ -8,9 +8,16 @@ from headstart.registry import load_registry
 from headstart.testing import write_distribution
 
 PLUGIN = """
+from dataclasses import dataclass
+
 from headstart.errors import UsageError
 from headstart.hookspecs import hookimpl
+from headstart.options import option
 from headstart.specs import DatasetSpec
+
+@dataclass(frozen=True)
+class Pencil:
+    lines: int = option(3, "How many are drawn.", low=1)
 
 def spec(name, **changes):
     return DatasetSpec(name=name, summary="Drawn.", build="drawing:build", medium="image", takes_path=False, **changes)
@@ -18,11 +25,15 @@ def spec(name, **changes):
 @hookimpl
 def register_datasets():
     makes = ("sketches", "nothing", "half")
-    return [spec("drawing/ready"), *(spec(f"drawing/{name}", make=f"drawing:{name}") for name in makes)]
+    lined = spec("drawing/lined", make="drawing:lined", make_options=Pencil)
+    return [spec("drawing/ready"), lined, *(spec(f"drawing/{name}", make=f"drawing:{name}") for name in makes)]
 
 def sketches(request):
     text = "drawn" if request.source is None else request.source.read_text()
     (request.folder / "sketch.txt").write_text(text)
+
+def lined(request):
+    (request.folder / "lines.txt").write_text("line\\n" * request.options.lines)
 
 def nothing(request):
     pass
@@ -83,6 +94,22 @@ def test_what_cannot_be_made_leaves_nothing_behind(registry, name, error, said):
         make_dataset(spec, registry)
     place = stored_folder(spec).parent
     assert not place.exists() or list(place.iterdir()) == []
+
+
+def test_how_it_is_made_is_said_in_its_own_options_and_never_overlooked(registry, tmp_path):
+    spec = registry.get("datasets", "lined")
+    folder, _ = make_dataset(spec, registry, out=tmp_path / "five", settings=("lines=5",))
+    assert (folder / "lines.txt").read_text() == "line\n" * 5
+    for setting, said in (
+        ("lines=0", "--set lines: must be at least 1"),
+        ("rows=5", "has no such option"),
+        ("5", "NAME"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            make_dataset(spec, registry, settings=(setting,))
+    assert (make_dataset(spec, registry)[0] / "lines.txt").read_text() == "line\n" * 3
+    with pytest.raises(UsageError, match=r"lined is made already, in .*, perhaps with other settings"):
+        make_dataset(spec, registry, settings=("lines=3",))
 
 
 def test_one_that_is_ready_has_no_folder_of_its_own(registry):

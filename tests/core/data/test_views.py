@@ -3,7 +3,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from headstart.data.views import Composed, TrainingSamples, View, check_changes, check_mixing, moved, partners, varied
+from headstart.data.views import (
+    Composed,
+    Mixed,
+    TrainingSamples,
+    View,
+    check_changes,
+    check_mixing,
+    moved,
+    partners,
+    varied,
+)
 from headstart.errors import PluginError, UsageError
 from headstart.specs import AugmentationSpec, Change, Drawn, Mix
 
@@ -140,6 +150,40 @@ def test_labels_are_mixed_as_the_samples_are():
     mixed = partners(plain, everything, view, 0)
     labels = 1000 * (mixed.shares * everything + (1 - mixed.shares) * mixed.rows)
     np.testing.assert_allclose(varied(plain, everything, view, 0).tensors["x"][:, 0], labels)
+
+
+class Chain:
+    """Shifts by the key; key 2 gets 10 for its mix, and two partners, of which the first gets 20."""
+
+    def draw(self, seed, epoch, key):
+        last = Mix(0.75, 0.5, own=(Change("shift", 10),))
+        mix = Mix(0.5, 0.25, changes=(Change("shift", 20),), then=last) if key == "2" else None
+        return Drawn((Change("shift", 100 * int(key)),), mix)
+
+
+def test_several_partners_are_mixed_in_one_after_the_other_each_as_the_mix_places_it():
+    view = View(
+        Weighing(),
+        Chain(),
+        0,
+        mixes=True,
+        targets=lambda targets, changes, facts: Weighing().transform(targets, changes),
+    )
+    found = varied(NUMBERED, np.array([1, 2]), view, 0)
+    own, first, second = 2 + 200 + 10, 10 + 1000 + 20, 14 + 1400  # positions 1, 5 and 7 are rows 2, 10 and 14
+    expected = 0.5 * int(0.25 * own + 0.75 * first) + 0.5 * second
+    assert found.tensors["x"].tolist() == [[int(expected)] * 3, [404] * 3]
+    assert [each.rows.tolist() for each in found.mixed.rounds] == [[5, 2], [7, 2]]
+    assert [each.shares.tolist() for each in found.mixed.rounds] == [[0.25, 1.0], [0.5, 1.0]]
+    assert [len(steps) for steps in found.mixed.mixes()] == [2, 0]
+    values = {"x": NUMBERED.tensors["x"][NUMBERED.rows]}
+    assert moved(NUMBERED, values, np.array([1, 2]), view, 0)["x"][:, 0].tolist() == [own, 404]
+    theirs = [moved(NUMBERED, values, each, view, 0)["x"][0, 0] for each in found.mixed.rounds]
+    assert theirs == [first, second]
+    # As a partner, key 2 does without what its own mix would do to it; without mixes so does it alone.
+    assert moved(NUMBERED, values, Mixed(np.array([1]), np.ones(1)), view, 0)["x"][0, 0] == 202
+    assert varied(NUMBERED, np.array([1]), view.unmixed(), 0).tensors["x"].tolist() == [[202] * 3]
+    assert found.mixed.of(np.array([1])).then.rows.tolist() == [2]
 
 
 def test_a_view_that_never_mixes_has_no_partners():

@@ -114,6 +114,27 @@ def test_a_shift_to_positive_input_moves_the_picture_left_and_repeats_its_border
     np.testing.assert_array_equal(shifted[:, -4:], np.repeat(pixels[:, -1:], 4, axis=1))
 
 
+@pytest.mark.parametrize("factors", [(3.0, 2.5), (-2.0, 1.7), (1.0, 5.0)])
+@pytest.mark.parametrize("shift", [(0.0, 0.0), (0.9, -0.4), (-1.4, 2.1)])
+def test_a_small_copy_continues_its_border_as_a_large_border_would(factors, shift):
+    """As a mosaic has it: the map reaches far beyond the picture. Interpolated by hand on a border without end."""
+    pixels, (height, width) = noise(24, 32), (24, 32)
+    matrix = ((factors[0], 0.0, shift[0]), (0.0, factors[1], shift[1]), (0.0, 0.0, 1.0))
+    found = moved(make((24, 32)), pixels, matrix).astype(float)
+    down, across = (
+        ((factor * ((np.arange(side) + 0.5) / side - 0.5) + move + 0.5) * side - 0.5)
+        for factor, move, side in ((factors[1], shift[1], height), (factors[0], shift[0], width))
+    )
+    rows, columns = np.floor(down).astype(int), np.floor(across).astype(int)
+    expected = np.zeros_like(found)
+    for i in (0, 1):
+        for j in (0, 1):
+            weights = np.outer(1 - i + (2 * i - 1) * (down - rows), 1 - j + (2 * j - 1) * (across - columns))
+            taken = pixels[np.clip(rows + i, 0, height - 1)][:, np.clip(columns + j, 0, width - 1)]
+            expected += weights[..., None] * taken
+    assert np.abs(found - expected).max() <= 1.01  # Pillow rounds down
+
+
 def test_a_general_affine_equals_bilinear_interpolation_by_scipy():
     ndimage = pytest.importorskip("scipy.ndimage")
     pixels = noise(24, 24)

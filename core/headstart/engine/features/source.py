@@ -142,7 +142,8 @@ class Source:
         key = rows_key(self.data, rows, {**varied, "mixing": False} if left_out else varied, named=True)
         lengths, mixed = lengths_of(self.data, rows), drawn.partners(number, np.arange(len(rows)))
         if lengths is not None and mixed is not None:  # a partner may be the longer one
-            lengths = Lengths(np.maximum(lengths.used, lengths.used[mixed.rows]), lengths.static)
+            longest = lengths.used[mixed.everyone].reshape(-1, len(rows)).max(axis=0)
+            lengths = Lengths(np.maximum(lengths.used, longest), lengths.static)
         return Passing(partial(drawn.take, number), len(rows), key, number, lengths)
 
     def _samples(self, split: str) -> TrainingSamples:

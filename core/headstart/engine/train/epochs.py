@@ -14,13 +14,12 @@ import numpy as np
 from headstart.data.facts import Picked
 from headstart.data.lengths import Lengths, cut_to
 from headstart.data.order import batches
-from headstart.data.views import Mixed, TrainingSamples, View, moved, partners, varied
+from headstart.data.views import Mixed, TrainingSamples, View, blended, moved, partners, varied
 from headstart.engine.batch import count_rows, take
 from headstart.engine.device import train_step
 from headstart.engine.scoring import ScoredRows, Scores
 from headstart.engine.step import Step, Trains, TrainStep
-from headstart.errors import UsageError
-from headstart.specs import HEAD, Batch, Facts, MixesTargets, Task
+from headstart.specs import HEAD, Batch, Facts, Task
 
 Order = Callable[[int], np.ndarray]
 """The rows of an epoch (row,) int64 in order: a pure function of the epoch's number."""
@@ -42,12 +41,14 @@ class Samples(Protocol):
         """Whom `rows` (batch,) are mixed with in `epoch`, by which their targets are to be mixed; None where no sample
         ever is."""
 
-    def targets(self, epoch: int, rows: np.ndarray, encoded: Batch) -> Batch:
+    def targets(self, epoch: int, rows: Whose, encoded: Batch) -> Batch:
         """Of the `encoded` targets (row, ...) of all samples those of `rows` (batch,), moved as samples in `epoch`."""
 
 
-MoveTargets = Callable[[np.ndarray, Batch], Batch]
-"""Some rows (batch,), and the encoded targets (row, ...) of all, to those of the rows as their samples are varied."""
+Whose = np.ndarray | Mixed
+"""Rows (batch,), or a round of their partners."""
+MoveTargets = Callable[[Whose, Batch], Batch]
+"""Some rows, and the encoded targets (row, ...) of all, to those of the rows as their samples are varied."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,12 @@ class Stored:
         """See `Samples`."""
         if not self.mixed:
             return None
-        view = self.mixed[epoch % len(self.mixed)]
-        return Mixed(view.rows[rows], view.shares[rows])
+        return self.mixed[epoch % len(self.mixed)].of(rows)
 
-    def targets(self, epoch: int, rows: np.ndarray, encoded: Batch) -> Batch:
+    def targets(self, epoch: int, rows: Whose, encoded: Batch) -> Batch:
         """See `Samples`."""
         move = self.moved[epoch % len(self.moved)] if self.moved else None
-        return take(encoded, rows) if move is None else move(rows, encoded)
+        return _as_they_are(rows, encoded) if move is None else move(rows, encoded)
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,11 @@ class Drawn:
         """See `Samples`."""
         return None if self.view is None else partners(self.samples, rows, self.view, epoch)
 
-    def targets(self, epoch: int, rows: np.ndarray, encoded: Batch) -> Batch:
+    def targets(self, epoch: int, rows: Whose, encoded: Batch) -> Batch:
         """See `Samples`."""
-        return take(encoded, rows) if self.view is None else moved(self.samples, encoded, rows, self.view, epoch)
+        if self.view is None:
+            return _as_they_are(rows, encoded)
+        return moved(self.samples, encoded, rows, self.view, epoch)
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ class Trimmed:
     def take(self, epoch: int, rows: np.ndarray) -> dict[str, np.ndarray]:
         """See `Samples`."""
         mixed = self.samples.partners(epoch, rows)  # who may be longer
-        seen = rows if mixed is None else np.concatenate([rows, mixed.rows])
+        seen = rows if mixed is None else np.concatenate([rows, mixed.everyone])
         static, longest = self.lengths.of_batch(seen), self.lengths.static[-1]
         return cut_to(self.samples.take(epoch, rows), self.axes, static, longest)
 
@@ -138,9 +140,13 @@ class Trimmed:
         """See `Samples`."""
         return self.samples.partners(epoch, rows)
 
-    def targets(self, epoch: int, rows: np.ndarray, encoded: Batch) -> Batch:
+    def targets(self, epoch: int, rows: Whose, encoded: Batch) -> Batch:
         """See `Samples`."""
         return self.samples.targets(epoch, rows, encoded)
+
+
+def _as_they_are(rows: Whose, encoded: Batch) -> Batch:
+    return take(encoded, rows.rows if isinstance(rows, Mixed) else rows)
 
 
 @dataclass(frozen=True)
@@ -152,16 +158,13 @@ class Examples:
     facts: Sequence[Facts] = ()
 
     def targets_of(self, task: Task, epoch: int, rows: np.ndarray) -> Batch:
-        """Encoded targets (batch, ...) of `rows` (batch,) in `epoch`, blended where their samples are mixed."""
+        """Encoded targets (batch, ...) of `rows` (batch,) in `epoch`, blended or joined where their samples are
+        mixed."""
         own, mixed = self.samples.targets(epoch, rows, self.targets), self.samples.partners(epoch, rows)
         if mixed is None:
             return own
-        if not isinstance(task, MixesTargets):
-            raise UsageError(
-                "an augmentation mixes samples, and the task cannot mix their targets",
-                hint="leave the augmentation out that mixes, or choose another task",
-            )
-        return task.mix(own, self.samples.targets(epoch, mixed.rows, self.targets), mixed.shares)
+        partners = [self.samples.targets(epoch, each, self.targets) for each in mixed.rounds]
+        return blended(task, own, partners, mixed)
 
     def facts_of(self, rows: np.ndarray) -> Sequence[Facts]:
         """Those of `rows`, read when they are asked for; none where there are none."""
