@@ -40,9 +40,9 @@ def load(file: Path, backbone: Backbone) -> Mapping[str, np.ndarray]:
 
 
 def load_head(file: Path, head: Stage) -> Mapping[str, np.ndarray]:
-    """The arrays of `file` for a head of one 1 x 1 convolution a map for classes and one for sides; the file has one for
-    both. They are told apart by their channels and the sizes of their maps, for Keras orders the layers of parallel
-    branches by the names of inputs. Raises WrongWeightsError as `load` does."""
+    """The arrays of `file` for a head of one 1 x 1 convolution a map for classes and one for sides, where the file has
+    one for both. They are told apart by their channels and the sizes of their maps, for Keras orders the layers of
+    parallel branches by the names of inputs. Raises WrongWeightsError as `load` does."""
     found = _convolutions(read_graph_model(file))
     if missing := [f"missing {name}" for name in HEAD if name not in found]:
         raise wrong_weights(str(file), missing)

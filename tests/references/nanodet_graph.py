@@ -1,6 +1,6 @@
 """NanoDet's published graph run as it stands: every operation of `nanodet.json` in torch, in the file's own order.
 
-It knows nothing of the network: what is computed, and of which arrays, the file says.
+It knows nothing of the network: what is computed, and of which arrays, the file says. `headstart` is not asked.
 """
 
 import json
@@ -31,9 +31,9 @@ def constants(file):
     return document, found
 
 
-def outputs(file, image):
+def outputs(file, image, *, sigmoid=torch.sigmoid):
     """The six outputs of the graph, `Identity` to `Identity_5` (batch, position, 80 or 44); `image` is preprocessed,
-    (batch, height, width, 3) float32, sides multiples of 32."""
+    (batch, height, width, 3) float32, sides multiples of 32. `sigmoid` is what stands for the graph's."""
     document, arrays = constants(file)
     scale = [side / NATIVE for side in image.shape[1:3]]
     with torch.no_grad():
@@ -43,14 +43,20 @@ def outputs(file, image):
             if node["op"] in ("Const", "Placeholder"):
                 continue
             given = [values[name][int(place or 0)] for name, _, place in (i.partition(":") for i in node["input"])]
-            values[node["name"]] = _run(node["op"], node.get("attr", {}), given, scale)
+            if node["op"] == "Sigmoid":
+                values[node["name"]] = [sigmoid(*given)]
+            else:
+                values[node["name"]] = OPERATIONS[node["op"]](node.get("attr", {}), scale, *given)
         names = [name.removesuffix(":0") for name in document["signature"]["outputs"]]
         return {name: values[name][0].numpy() for name in sorted(names)}
 
 
-def _run(operation, attributes, given, scale):
-    """The outputs of one operation, as TensorFlow defines it."""
-    return OPERATIONS[operation](attributes, scale, *given)
+def logits(file, image):
+    """`classes` (batch, position, 80), before the file's sigmoid, and `sides` (batch, position, 44), maps fine to
+    coarse."""
+    found = outputs(file, image, sigmoid=lambda tensor: tensor)
+    classes = np.concatenate([found[name] for name in ("Identity", "Identity_1", "Identity_2")], 1)
+    return {"classes": classes, "sides": np.concatenate([found[f"Identity_{place}"] for place in (3, 4, 5)], 1)}
 
 
 def _added(_, __, first, second):
@@ -110,7 +116,6 @@ OPERATIONS = {
     "PadV2": _padded,
     "Reshape": lambda _, __, tensor, shape: [tensor.reshape([len(tensor), *shape.tolist()[1:]])],
     "ResizeBilinear": _resized,
-    "Sigmoid": lambda _, __, tensor: [torch.sigmoid(tensor)],
     "SparseToDense": _filled,
     "SplitV": lambda _, __, tensor, sizes, axis: list(tensor.split(sizes.tolist(), int(axis))),
     "Transpose": lambda _, __, tensor, order: [tensor.permute(*order.tolist())],
