@@ -41,6 +41,9 @@ CLASSES = (
 )
 """COCO's 80 names of things, by the numbers of its categories: the order of the file's outputs."""
 
+MOST = 100
+"""Boxes of a picture of COCO, at most, which what is trained further has room for."""
+
 
 @dataclass(frozen=True)
 class NanoDetOptions:
@@ -73,7 +76,7 @@ def register_backbones() -> Iterable[BackboneSpec]:
             task="detection/detection",
             head="plain",
             load=f"{__name__}._weights:load_head",
-            labels={"classes": list(CLASSES)},
+            labels={"classes": list(CLASSES), "most": MOST},
         ),
     )
     yield BackboneSpec(

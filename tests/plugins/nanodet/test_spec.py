@@ -25,7 +25,7 @@ def test_preprocessing_is_nanodets_formula_blue_first(value, channel):
 def test_its_head_answers_cocos_classes_in_cocos_order():
     head = SPEC.weights[0].head
 
-    assert head.labels == {"classes": list(CLASSES)}
+    assert head.labels["classes"] == list(CLASSES)
     assert len(set(CLASSES)) == 80
     places = {"person": 0, "motorcycle": 3, "cat": 15, "cup": 41, "chair": 56, "toothbrush": 79}
     assert {name: CLASSES.index(name) for name in places} == places
