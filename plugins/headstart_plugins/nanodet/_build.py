@@ -6,8 +6,10 @@ operation by operation from the file itself.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 from keras import layers
@@ -87,13 +89,25 @@ def _inputs(tensors: Mapping[str, keras.KerasTensor]) -> dict[str, keras.KerasTe
     return {name: keras.Input(tensor.shape[1:], name=name) for name, tensor in tensors.items()}
 
 
+@keras.saving.register_keras_serializable(package="headstart_nanodet")
+class LowestPadding2D(layers.Layer):  # type: ignore[misc]  # keras ships no complete types
+    """(batch, height, width, channel) with a row and a column of minus infinity more on each side."""
+
+    def call(self, inputs: Any) -> Any:
+        """What loses against every number: zeros would win against what LeakyReLU leaves below them."""
+        return keras.ops.pad(inputs, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-math.inf)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Two more in height and width."""
+        batch, height, width, channels = input_shape
+        return (batch, None if height is None else height + 2, None if width is None else width + 2, channels)
+
+
 def _stem(image: keras.KerasTensor, filters: int) -> keras.KerasTensor:
-    """To a quarter of each side. The file pads by one with minus infinity and takes the largest of 3 x 3 at every other
-    place. Pooling "same" at every place does so too, from which every other one is taken; padding with zeros would
-    win against what LeakyReLU leaves below them, and "same" with a stride begins a pixel later."""
-    x = _padded(image, 0, filters, stride=2)
-    x = layers.MaxPooling2D(1, strides=2)(layers.MaxPooling2D(3, strides=1, padding="same")(x))
-    return layers.LeakyReLU(SLOPE)(x)  # the largest number keeps its place under it, and there are fewer now
+    """To a quarter of each side. Pooling 3 x 3 at every place and taking every other one would do without padding, and
+    takes 30 times as long on PyTorch's CPU."""
+    x = layers.MaxPooling2D(3, strides=2)(LowestPadding2D()(_padded(image, 0, filters, stride=2)))
+    return layers.LeakyReLU(SLOPE)(x)  # the file has it before: the largest number is the same, and there are fewer now
 
 
 def _block(x: keras.KerasTensor, block: _Block, filters: int) -> keras.KerasTensor:
