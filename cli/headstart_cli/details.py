@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from headstart.registry import Registry
 
 Rows = list[dict[str, Any]]
-ORIGINS = ("PackageFile", "RemoteFile", "LocalFile", "FetchedFile")
+ORIGINS = ("PackageFile", "NpmFile", "RemoteFile", "LocalFile", "FetchedFile")
 """What a weights file can come from: told apart in JSON by their names."""
 INTERNAL = ("name", "summary", "api", "options", "build", "make", "make_options")
 """Fields of a spec that are shown elsewhere or mean nothing to a user."""
@@ -203,6 +203,9 @@ def _origin(origin: Any) -> str:
         return str(url)
     if handle := getattr(origin, "handle", None):
         return f"{origin.filename} of {handle}"
+    if package := getattr(origin, "package", None):
+        files = " and ".join([origin.path, *origin.beside])
+        return f"{files} in the npm package {package} {origin.version}, {origin.integrity}"
     if not hasattr(origin, "distribution"):
         return str(origin.path)
     return f"{origin.path} in the package {origin.distribution} {origin.version}"

@@ -169,13 +169,13 @@ def _plugin_advice(registry: Registry) -> Iterator[str]:
 def _weights_advice(registry: Registry) -> Iterator[str]:
     """Backbones whose published weights are in packages, and not on this machine."""
     from headstart.errors import HeadstartError
-    from headstart.specs import PackageFile
+    from headstart.specs import NpmFile, PackageFile
     from headstart.weights.source import as_argument, find
 
     for spec in registry.specs("backbones"):
         for weights in spec.weights:
             try:
-                missing = isinstance(weights.origin, PackageFile) and find(spec, weights) is None
+                missing = isinstance(weights.origin, PackageFile | NpmFile) and find(spec, weights) is None
             except HeadstartError as exc:
                 yield exc.message
                 return

@@ -40,16 +40,24 @@ def get(
             metavar="NAME...", help="Backbones, or NAME:SET.", autocompletion=completion.offers("backbones")
         ),
     ],
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="The package's own file, where it is on this machine already.", metavar="FILE"),
+    ] = None,
     as_json: AsJson = False,
     disable_plugin: DisablePlugins = None,
     debug: Debug = False,
 ) -> None:
     """Fetch weights into the local store, checked against their digest."""
+    from headstart.errors import UsageError
     from headstart.weights.source import assets_by_name, get_weights
 
     rows = []
     registry = registry_without(disable_plugin)
-    for spec, weights in list(_chosen(registry, names)):
+    chosen = list(_chosen(registry, names))
+    if source is not None and len(chosen) != 1:
+        raise UsageError(f"--from names one file, and there are {len(chosen)} sets of weights", hint="name one set")
+    for spec, weights in chosen:
         say(f"{spec.name}: {weights.name}, {weights.licence}, from {weights.source}")
         with message_console().status("fetching") as status:
             path = get_weights(
@@ -57,6 +65,7 @@ def get(
                 weights,
                 registry,
                 lambda done, total: status.update(f"fetching: {in_words(done)} of {in_words(total) if total else '?'}"),
+                here=source,
             )
             for asset in assets_by_name(weights).values():
                 get_weights(spec, asset, registry)

