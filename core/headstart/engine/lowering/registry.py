@@ -116,8 +116,9 @@ class _Pass:
         inputs = None
         if isinstance(model.input, dict):  # under their own names: Keras adds to names of tensors inside another graph
             inputs = {n: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=n) for n, x in model.input.items()}
+        # Keras asks for operations too, such as `keras.ops.relu(x)` on a tensor of the graph: no rule knows them
         return keras.models.clone_model(
-            model, inputs, clone_function=lambda layer: self.done[id(layer)] or _TakenIn(), call_function=_call
+            model, inputs, clone_function=lambda each: self.done.get(id(each), each) or _TakenIn(), call_function=_call
         )
 
     def _settle(self, layer: keras.Layer, readers: Mapping[int, keras.Layer]) -> None:
