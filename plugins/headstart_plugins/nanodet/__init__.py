@@ -17,8 +17,8 @@ STAGES = ("stem", "block1", "block2", "block3", "block4", "neck", "towers")
 IMAGE_AXES = ("batch", "height", "width", "channel")
 MEAN, DEVIATION = (103.53, 116.28, 123.675), (57.375, 57.12, 58.395)
 PREPROCESS = {
-    # Blue, green, red of 0..255, minus ImageNet's mean, over its deviation. On nine photographs the right class scores
-    # at least as high where a picture keeps its shape as where it is stretched, whatever the colour beside it.
+    # Blue, green, red of 0..255, minus ImageNet's mean, over its deviation. Pictures keep their shape; the package stretches
+    # them. On nine photographs that helped two (a cat, a horse) and hurt one (a cup): no measure over a set decides it.
     "size": [416, 416],
     "channels": "bgr",
     "scale": [1 / deviation for deviation in DEVIATION],
@@ -42,7 +42,7 @@ CLASSES = (
 """COCO's 80 names of things, by the numbers of its categories: the order of the file's outputs."""
 
 MOST = 100
-"""Boxes of a picture of COCO, at most, which what is trained further has room for."""
+"""Boxes of a picture that the published head has room for in training and scoring."""
 
 
 @dataclass(frozen=True)

@@ -104,8 +104,8 @@ class LowestPadding2D(layers.Layer):  # type: ignore[misc]  # keras ships no com
 
 
 def _stem(image: keras.KerasTensor, filters: int) -> keras.KerasTensor:
-    """To a quarter of each side. Pooling 3 x 3 at every place and taking every other one would do without padding, and
-    takes 30 times as long on PyTorch's CPU."""
+    """To a quarter of each side. Pooling at every place and taking every other one would do without padding, and
+    computes four times as much."""
     x = layers.MaxPooling2D(3, strides=2)(LowestPadding2D()(_padded(image, 0, filters, stride=2)))
     return layers.LeakyReLU(SLOPE)(x)  # the file has it before: the largest number is the same, and there are fewer now
 
