@@ -20,8 +20,8 @@ def describe(curves: Curves, errors: Errors) -> dict[str, Any]:
     """The report of `Evaluation`.
 
     `per_class` has precision, recall, F1 and support at the IoU and scores of `at`, and average precision (`ap`,
-    `ap50`, `ap75`) and recall (`ar100`), None without truth. `confusion_matrix` has background last, in rows (found though
-    nothing is there) and columns (not found); `confusion_names` says what its rows are. `precision_recall` has
+    `ap50`, `ap75`) and recall (`ar100`), None without truth. `confusion_matrix` has background last, in rows (found
+    though nothing is there) and columns (not found); `confusion_names` says what its rows are. `precision_recall` has
     precision at each of `recall`: `mean` over classes by IoU, and at IoU 0.5 by class. `worst_misses` are the largest
     boxes that were missed, `worst_alarms` the surest detections that are wrong.
     """

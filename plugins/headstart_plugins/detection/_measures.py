@@ -25,7 +25,7 @@ VOC_RECALLS = np.linspace(0.0, 1.0, 11)
 
 @dataclass(frozen=True)
 class Matches:
-    """What is kept of each picture once detections and truth were matched: some 33 bytes a detection, 9 a truth.
+    """What is kept of each picture once detections and truth were matched: 34 bytes a detection, 13 a truth.
 
     Of detections, in the order of pictures, then classes, then falling scores: `found_pictures` int32, `found_classes`
     int32, `scores` float64, `ranks` uint8 (place within picture and class, 255 for all beyond), `hits` and `ignored`
@@ -141,7 +141,8 @@ HALF = 0.5
 @dataclass(frozen=True)
 class ScoreLimit:
     """Boxes are given from the score `threshold` on. The rest was measured where it was chosen, at IoU 0.5:
-    `positives`, true boxes there, and precision, recall and F1 at the limit and at 0.5; None where there is nothing to divide by."""
+    `positives`, true boxes there, and precision, recall and F1 at the limit and at 0.5; None where there is
+    nothing to divide by."""
 
     threshold: float
     positives: int

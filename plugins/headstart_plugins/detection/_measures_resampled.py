@@ -138,8 +138,7 @@ class _Ranked:
         count at all limits are added up once.
         """
         precisions = np.zeros((self.hits.shape[1], len(truths)), np.float32)
-        common: np.ndarray = self.given.all(axis=1)
-        anywhere: np.ndarray = self.hits.any(axis=1)
+        common, anywhere = np.asarray(self.given.all(axis=1)), np.asarray(self.hits.any(axis=1))
         if not anywhere.any():
             return precisions
         before = self._added(weights, common, np.cumsum(anywhere) - anywhere, int(anywhere.sum()))

@@ -103,8 +103,8 @@ def test_tricky_pictures_equal_pycocotools(case):
 
 def test_what_is_surprising_in_cocos_figures_is_so_in_ours():
     """An area of exactly 1,024 counts twice; of 150 perfect boxes the 50 least sure are not looked at (67 of 101
-    recalls are reached); a box of zero width cannot be found. pycocotools 2.0.11 also never finds an annotation whose id is 0;
-    ours have no ids."""
+    recalls are reached); a box of zero width cannot be found. pycocotools 2.0.11 also never finds an annotation whose
+    id is 0; ours have no ids."""
     names = list(TRICKY)
     found = {name: evaluated(TRICKY[name], 4).metrics() for name in names}
     twice = found["1,024 square pixels are small and medium"]
