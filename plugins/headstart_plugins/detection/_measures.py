@@ -13,7 +13,6 @@ from headstart_plugins.detection._evaluate_matching import (
     LEFT_OUT,
     MOST_LOOKED_AT,
     TRUE,
-    unpack,
 )
 
 RECALLS = np.linspace(0.0, 1.0, 101)
@@ -74,23 +73,21 @@ def curves_of(matches: Matches, classes: int) -> Curves:
     recalls = np.full((limits, classes, areas, len(LOOKED_AT)), np.nan)
     truths = matches.truths(classes)[:, :areas]
     for index, rows in enumerate(matches.by_class(classes)):
-        there = np.flatnonzero(truths[index])
-        if not len(there):
-            continue
-        hits = unpack(matches.hits[rows][:, there])
         ranks = matches.ranks[rows]
-        for column, most in enumerate(LOOKED_AT):
-            share = hits[ranks < most].sum(axis=0) / truths[index, there, None]
-            recalls[:, index, there, column] = share.T
-        found = np.cumsum(hits, axis=0)
-        given = np.cumsum(~unpack(matches.ignored[rows][:, there]), axis=0)
-        best = np.maximum.accumulate((found / (given + np.spacing(1)))[::-1], axis=0)[::-1]
-        best = np.concatenate([best, np.zeros((1, *best.shape[1:]))])
-        reached = found / truths[index, there, None]
-        for place, area in enumerate(there):
+        for area in np.flatnonzero(truths[index]):
+            hits, ignored = matches.hits[rows, area], matches.ignored[rows, area]
             for limit in range(limits):
-                first = np.searchsorted(reached[:, place, limit], RECALLS)
-                precisions[limit, :, index, area] = best[first, place, limit]
+                right = np.flatnonzero(hits >> limit & 1)
+                for column, most in enumerate(LOOKED_AT):
+                    recalls[limit, index, area, column] = np.count_nonzero(ranks[right] < most) / truths[index, area]
+                precisions[limit, :, index, area] = 0.0
+                if not len(right):
+                    continue
+                # Precision made monotonous steps at what is right alone: nothing else needs to be looked at.
+                given, found = np.cumsum(~ignored >> limit & 1)[right], np.arange(1, len(right) + 1)
+                best = np.maximum.accumulate((found / (given + np.spacing(1)))[::-1])[::-1]
+                first = np.searchsorted(found / truths[index, area], RECALLS)
+                precisions[limit, : np.searchsorted(first, len(right)), index, area] = best[first[first < len(right)]]
     return Curves(precisions, recalls)
 
 

@@ -14,7 +14,7 @@ from headstart_plugins.detection._evaluate_matching import AREAS, IOU_LIMITS, LE
 from headstart_plugins.detection._measures import LOOKED_AT, RECALLS, VOC_RECALLS, Matches
 
 MOST_NUMBERS = 5 * 10**6
-"""Pictures, or detections of one class, times the resamples that are computed at a time."""
+"""Pictures, detections of one class, or average precisions, times the resamples that are computed at a time."""
 
 
 NUDGE = np.float32(1 + 5e-5)
@@ -36,11 +36,11 @@ def intervals(
     if not pictures:
         return {}
     random = np.random.default_rng(seed)
-    widest = max(pictures, np.bincount(matches.found_classes).max(initial=0))
+    widest = max(pictures, np.bincount(matches.found_classes).max(initial=0), len(AREAS) * len(IOU_LIMITS) * classes)
     at_once = int(np.clip(MOST_NUMBERS // widest, 1, RESAMPLES))
     parts: dict[str, list[np.ndarray]] = {name: [] for name in measured}
     for start in range(0, RESAMPLES, at_once):
-        drawn = random.integers(0, pictures, (min(at_once, RESAMPLES - start), pictures))
+        drawn = random.integers(0, pictures, (min(at_once, RESAMPLES - start), pictures), np.int32)
         weights = np.stack([np.bincount(each, minlength=pictures) for each in drawn], axis=1, dtype=np.float32)
         values = resampled(matches, weights, classes, voc="voc_map" in measured)
         for name, known in parts.items():
