@@ -141,20 +141,24 @@ class _Ranked:
         common, anywhere = np.asarray(self.given.all(axis=1)), np.asarray(self.hits.any(axis=1))
         if not anywhere.any():
             return precisions
-        before = self._added(weights, common, np.cumsum(anywhere) - anywhere, int(anywhere.sum()))
+        before = self._before(weights, common, anywhere)
         places = np.cumsum(anywhere) - 1
         wholes = np.maximum(truths, 1).astype(np.float32)
         scale = np.float32(1 if recalls is None else len(recalls) - 1) / wholes
+        room = np.empty((2, int(self.hits.sum(axis=0).max()), len(truths)), np.float32)
         for limit in np.flatnonzero(self.hits.any(axis=0)):
             right = np.flatnonzero(self.hits[:, limit])
-            found, counted = (
-                running(weights.take(self.pictures[right], axis=0), np.add),
-                before.take(places[right], axis=0),
-            )
-            more = self.given[:, limit] & ~common
-            if more.any():
-                own = self.hits[:, limit]
-                counted += self._added(weights, more, np.cumsum(own) - own, len(right))
+            found, counted = room[:, : len(right)]  # memory that is used again: fresh pages take time
+            running(weights.take(self.pictures[right], axis=0, out=found, mode="clip"), np.add)
+            before.take(places[right], axis=0, out=counted, mode="clip")
+            more = np.flatnonzero(self.given[:, limit] & ~common)
+            if len(more):
+                added, behind = (
+                    running(weights.take(self.pictures[more], axis=0), np.add),
+                    np.searchsorted(more, right, "right"),
+                )
+                first = np.searchsorted(behind, 1)
+                counted[first:] += added.take(behind[first:] - 1, axis=0)
             best = np.divide(found, np.maximum(counted, 1, out=counted), out=counted)
             running(best[::-1], np.maximum)
             passed = np.multiply(found, scale, out=found)
@@ -164,9 +168,9 @@ class _Ranked:
             precisions[limit] = np.einsum("ij,ij->j", best, passed) - np.einsum("ij,ij->j", best[1:], passed[:-1])
         return precisions if recalls is None else precisions / len(recalls)
 
-    def _added(self, weights: np.ndarray, chosen: np.ndarray, following: np.ndarray, count: int) -> np.ndarray:
-        """How many of the `chosen` (detection,) there are up to each of `count` that are right (right, resample);
-        `following` (detection,) is the place among these of the first that is not before it."""
+    def _before(self, weights: np.ndarray, chosen: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        """How many of the `chosen` (detection,) there are up to each of the `ends` (detection,): (end, resample)."""
+        following, count = np.cumsum(ends) - ends, int(ends.sum())
         rows = np.flatnonzero(chosen & (following < count))
         ones = np.ones(len(rows), np.float32)
         steps = sparse.csr_array((ones, (following[rows], self.pictures[rows])), (count, len(weights)))
