@@ -180,7 +180,7 @@ class _Ranked:
 def running(values: np.ndarray, combine: np.ufunc) -> np.ndarray:
     """Running sums or maxima of `values` (row, resample) along the rows, in place.
 
-    What `combine.accumulate` gives, at a sixth of the time: within blocks of rows for all blocks at once, then from
+    What `combine.accumulate` gives, at a quarter of the time: within blocks of rows for all blocks at once, then from
     block to block.
     """
     rows = len(values)
