@@ -22,6 +22,7 @@ from headstart.specs import Reporter, ReporterRequest, RunView
 from headstart_plugins._readable import readable
 from headstart_plugins.reporters import HtmlOptions
 from headstart_plugins.reporters import _phrases as say
+from headstart_plugins.reporters._boxes import draw_precision_recall, marked_pictures
 from headstart_plugins.reporters._history import History, ReportAtEnd
 
 if TYPE_CHECKING:
@@ -99,6 +100,12 @@ def with_sample(mistake: Mistake, run: RunView) -> Mistake:
         sample, whole = _cut(preview.data.decode("utf-8", "replace"))
         return replace(mistake, kind=kind, sample=sample, whole=whole)
     return mistake
+
+
+def _picture(key: str, run: RunView) -> str:
+    """The data URI of a sample that is a picture at hand; empty for others."""
+    shown = with_sample(Mistake(key, "", "", 0.0), run)
+    return shown.sample if shown.kind == "image" else ""
 
 
 def _cut(text: str) -> tuple[str, str]:
@@ -181,6 +188,8 @@ def page(history: History, finished: RunFinished, run: RunView, *, options: Html
         from headstart_plugins.reporters._curves import draw_png
 
         curves = _data_uri("image/png", draw_png(history))
+    report = (result.get("report") or {}).get(say.judge(result)) or {}
+    precision_recall = report.get("precision_recall")
     text = _read(run.path / "environment.json")
     return _template().render(
         css=_asset("report.css"),
@@ -195,7 +204,9 @@ def page(history: History, finished: RunFinished, run: RunView, *, options: Html
         calibration=result.get("calibration") or {},
         lineage=[told(each) for each in read_lineage(result.get(LINEAGE) or [], "result.json")],
         command=f"headstart fit --recipe {shlex.quote(str(run.path / 'recipe.toml'))} --out NEW_FOLDER",
-        **_per_class(result, options),
+        precision_recall=_data_uri("image/png", draw_precision_recall(precision_recall)) if precision_recall else None,
+        marked=marked_pictures(report, options.mistakes, lambda key: _picture(key, run)),
+        **_per_class(report, list(result.get("classes") or ()), options),
     )
 
 
@@ -225,19 +236,20 @@ def _scores(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _per_class(result: Mapping[str, Any], options: HtmlOptions) -> dict[str, Any]:
-    """Confusions and per-class scores on test, or on val where there is no test side, where the task reports them and
-    names its classes."""
-    report = (result.get("report") or {}).get(say.judge(result)) or {}
-    matrix, classes = report.get("confusion_matrix"), list(result.get("classes") or ())
-    if len(matrix or ()) != len(classes):  # nothing says what its rows are
+def _per_class(report: Mapping[str, Any], classes: Sequence[str], options: HtmlOptions) -> dict[str, Any]:
+    """Confusions and per-class scores on the judged side, where the task reports them and names its classes, or with
+    `confusion_names` the rows of its matrix."""
+    matrix, names = report.get("confusion_matrix"), list(report.get("confusion_names") or classes)
+    if len(matrix or ()) != len(names):  # nothing says what its rows are
         matrix = None
     drawn = len(matrix or ()) <= options.matrix_classes
     return {
         "classes": classes,
+        "matrix_names": names,
         "matrix": shade(matrix) if matrix and drawn else None,
-        "confusions": commonest(matrix, classes) if matrix and not drawn else [],
+        "confusions": commonest(matrix, names) if matrix and not drawn else [],
         "per_class": report.get("per_class") or {},
+        "at": report.get("at"),
     }
 
 

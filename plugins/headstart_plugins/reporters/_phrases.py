@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 NOTHING = "\u2013"
 SHARES = ("accuracy", "f1", "precision", "recall")
 """Metrics whose names end so lie between 0 and 1."""
+BOXES = re.compile(r"(voc_)?(map|ar)\d*(_\w+)?")
+"""So do those of boxes: map50, map_small, ar100, voc_map_11."""
 SMALLEST, LARGEST = 1e-3, 1e6
 """From where to where fixed digits show a number."""
 
@@ -87,4 +90,4 @@ def judge(result: Mapping[str, Any]) -> str:
 
 def is_share(name: str) -> bool:
     """True for a metric that lies between 0 and 1."""
-    return name.endswith(SHARES)
+    return name.endswith(SHARES) or BOXES.fullmatch(name) is not None
