@@ -54,7 +54,7 @@ def coco_results(answers: Sequence[tuple[str, Mapping[str, Any]]], classes: Sequ
         {
             "image_id": number,
             "category_id": classes.index(each["class"]) + 1,
-            "bbox": [each["box"][0], each["box"][1], each["box"][2] - each["box"][0], each["box"][3] - each["box"][1]],
+            "bbox": _width_and_height(each["box"]),
             "score": each["score"],
             "file_name": name,
             "category": each["class"],
@@ -63,3 +63,9 @@ def coco_results(answers: Sequence[tuple[str, Mapping[str, Any]]], classes: Sequ
         for each in answer["boxes"]
     ]
     return (json.dumps(results, indent=1) + "\n").encode("utf-8")
+
+
+def _width_and_height(box: Sequence[float]) -> list[float]:
+    """Left, top, width and height, to a ten-thousandth of a pixel."""
+    left, top, right, bottom = box
+    return [round(side, 4) for side in (left, top, right - left, bottom - top)]

@@ -1,0 +1,90 @@
+"""Heads on the maps of real backbones: their form, their first numbers, and what they refuse."""
+
+import drawn_boxes as examples
+import keras
+import numpy as np
+import pytest
+
+from headstart.engine.network.assemble import build_backbone, graft
+from headstart.errors import UsageError
+from headstart.registry import load_registry
+from headstart.specs import InputRequest
+from headstart_plugins.image import ImageOptions
+
+pytestmark = pytest.mark.backend
+
+
+def network(backbone, head, size=64, seed=0):
+    """A backbone's smallest form under a head for three classes."""
+    registry = load_registry()
+    spec = registry.get("backbones", backbone)
+    image = registry.get("inputs", "image/image")
+    kind = registry.load_target(image, image.build)(InputRequest(spec.preprocess, ImageOptions(size=size)))
+    options = spec.options(**spec.tiny) if spec.tiny else spec.default_options()
+    stages = build_backbone(spec, registry, options=options, inputs=kind.tensors)
+    wanted = [feature for feature in spec.features if feature.name in ("map@8", "map@16", "map@32")]
+    return graft(kind, stages, wanted, task=examples.task(size=None), head=head, seed=seed)
+
+
+@pytest.mark.parametrize("head", ["pyramid:16,1", "plain"])
+@pytest.mark.parametrize("backbone", ["efficientnet_lite/lite0", "mobilenet_v2/imagenet", "keras_applications/vgg16"])
+def test_a_head_answers_in_every_cell_of_any_backbone_with_three_maps(backbone, head):
+    built = network(backbone, head)
+    outputs = built.stages[-1].model.output
+    positions = 8 * 8 + 4 * 4 + 2 * 2
+    assert {name: tuple(tensor.shape) for name, tensor in outputs.items()} == {
+        "classes": (None, positions, 3),
+        "sides": (None, positions, 4, 11),
+    }
+
+
+def test_towers_are_shared_and_plain_convolutions_are_not():
+    shapes = {f"map@{stride}": (None, 64 // stride, 96 // stride, 5) for stride in (8, 16, 32)}
+    pyramid, plain = (examples.task().head(name, shapes, 0) for name in ("pyramid:16,2", "plain"))
+    assert sum(layer.name.startswith("classes_0") for layer in pyramid.layers) == 1
+    assert [layer.name for layer in plain.layers if layer.weights] == [
+        f"{what}_{stride}" for what in ("classes", "sides") for stride in (8, 16, 32)
+    ]
+    for head in (pyramid, plain):
+        biases = [layer.bias for layer in head.layers if layer.name in ("classes", "classes_8", "classes_32")]
+        logits = [np.array(keras.ops.convert_to_numpy(bias)) for bias in biases]
+        assert np.concatenate(logits) == pytest.approx(np.log(0.01 / 0.99))
+
+
+def test_a_head_begins_with_the_same_numbers_whatever_the_backend():
+    """The means of what it answers first, of drawn features, as they are on both."""
+    shapes = {f"map@{stride}": (None, 64 // stride, 96 // stride, 5) for stride in (8, 16, 32)}
+    random = np.random.default_rng(0)
+    features = {name: random.normal(0, 3, (2, *shape[1:])).astype(np.float32) for name, shape in shapes.items()}
+    for head, expected in (("pyramid:16,2", PYRAMID), ("plain", PLAIN)):
+        outputs = examples.task().head(head, shapes, 3)(features, training=False)
+        found = [np.array(keras.ops.convert_to_numpy(outputs[name])) for name in ("classes", "sides")]
+        means = [float(np.abs(each - each.mean()).mean()) for each in found]
+        assert means == pytest.approx(expected, rel=1e-4), head
+
+
+PYRAMID, PLAIN = (0.0199751, 0.0207229), (0.0613080, 0.0503179)
+"""Mean absolute deviations of the logits of classes and of sides."""
+
+
+@pytest.mark.parametrize(
+    ("head", "sides", "named"),
+    [
+        ("pyramid:16,1,1", (8, 4, 2), "unknown head"),
+        ("plain:3", (8, 4, 2), "unknown head"),
+        ("pyramid", (9, 4, 2), "each half as high"),
+        ("pyramid", (None, None, None), "each half as high"),
+    ],
+)
+def test_what_no_head_fits_is_refused(head, sides, named):
+    maps = zip((8, 16, 32), sides, strict=True)
+    shapes = {f"map@{stride}": (None, side, side, 5) for stride, side in maps}
+    with pytest.raises(UsageError, match=named):
+        examples.task().head(head, shapes, 0)
+
+
+def test_maps_of_odd_sides_meet():
+    """260 pixels, lite2's own: 33, 17 and 9 cells."""
+    shapes = {f"map@{stride}": (None, side, side, 5) for stride, side in ((8, 33), (16, 17), (32, 9))}
+    model = examples.task().head("pyramid:16,1", shapes, 0)
+    assert model.output["classes"].shape[1] == 33**2 + 17**2 + 9**2
