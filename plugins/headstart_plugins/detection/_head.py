@@ -65,6 +65,12 @@ def build_head(name: str, features: Mapping[str, Shape], *, classes: int, seed: 
     return model
 
 
+def class_layers(count: int) -> tuple[int, ...]:
+    """Which of a head's `count` layers with weights give logits of classes, by their place: the first three of a plain
+    head, which has six in all, and the last but one of a pyramid."""
+    return (0, 1, 2) if count == 2 * len(STRIDES) else (count - 2,)
+
+
 def _verify(name: str, features: Mapping[str, Shape]) -> None:
     shapes = [features.get(f"map@{stride}", ()) for stride in STRIDES]
     known = all(len(shape) == 4 and None not in shape[1:] for shape in shapes)

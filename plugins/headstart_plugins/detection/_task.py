@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from headstart.errors import DataError, PluginError
-from headstart.specs import Batch, Facts, Sample, TaskRequest, TensorSpec
+from headstart.specs import Batch, Facts, Sample, TakenOver, Task, TaskRequest, TensorSpec
 from headstart.suggest import suggestion
 from headstart_plugins._boxes import Boxes, Detections
 from headstart_plugins._heads.labels import natural_order, shortest, stored_names
@@ -19,6 +19,7 @@ from headstart_plugins.detection._draw import coco_results, drawn_boxes
 from headstart_plugins.detection._grid import cells_of
 from headstart_plugins.detection._loss import LossWeights, detection_loss
 from headstart_plugins.detection._scored import DetectionEvaluator, LossAlone, ThresholdCalibrator
+from headstart_plugins.detection._taking_over import take_over
 
 if TYPE_CHECKING:
     import keras
@@ -66,8 +67,8 @@ def build(request: TaskRequest) -> Detection:
 
 @dataclass(frozen=True)
 class Detection:
-    """Boxes of `classes`; fulfils `headstart.specs.Task`, FitsTargets, Calibrates, ListsAnswers, DrawsAnswers and
-    CollectsAnswers.
+    """Boxes of `classes`; fulfils `headstart.specs.Task`, FitsTargets, TakesOverHead, Calibrates, ListsAnswers,
+    DrawsAnswers and CollectsAnswers.
 
     Targets are those of `targets`: "boxes" (batch, most, 4) float32 are left, top, right, bottom as shares of the
     input's width and height, "truth_corners" the same in pixels of the picture, float64, which nothing moves; "size"
@@ -160,6 +161,10 @@ class Detection:
         from headstart_plugins.detection._head import build_head
 
         return build_head(name, features, classes=len(self.classes), seed=seed)
+
+    def take_over(self, other: Task, learned: Mapping[str, np.ndarray], first: Mapping[str, np.ndarray]) -> TakenOver:
+        """See TakesOverHead and `_taking_over.take_over`."""
+        return take_over(other.summary()["classes"], self.classes, learned, first)
 
     def loss(self, targets: Mapping[str, Any], outputs: Mapping[str, Any], *, training: bool) -> Any:
         """See `_loss.detection_loss`; the same in training and outside of it."""

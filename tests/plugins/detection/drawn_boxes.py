@@ -12,8 +12,9 @@ CLASSES = ("ant", "bee", "cow")
 
 
 def task(**more):
-    settings = {"limits": Limits(0.05, 0.6, 100), "weights": LossWeights(2.0, 0.25), "size": SIZE}
-    return Detection(CLASSES, 6, **(settings | more))
+    settings = {"classes": CLASSES, "most": 6, "size": SIZE}
+    settings |= {"limits": Limits(0.05, 0.6, 100), "weights": LossWeights(2.0, 0.25)}
+    return Detection(**(settings | more))
 
 
 def drawn(seed, rows=3):

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from headstart.engine.network.assemble import build_backbone, graft
-from headstart.errors import UsageError
+from headstart.engine.network.stages import read_arrays
+from headstart.errors import DataError, UsageError
 from headstart.registry import load_registry
-from headstart.specs import InputRequest
+from headstart.specs import HEAD, InputRequest, Stage
 from headstart_plugins.image import ImageOptions
 
 pytestmark = pytest.mark.backend
@@ -26,8 +27,14 @@ def network(backbone, head, size=64, seed=0):
     return graft(kind, stages, wanted, task=examples.task(size=None), head=head, seed=seed)
 
 
-@pytest.mark.parametrize("head", ["pyramid:16,1", "plain"])
-@pytest.mark.parametrize("backbone", ["efficientnet_lite/lite0", "mobilenet_v2/imagenet", "keras_applications/vgg16"])
+@pytest.mark.parametrize(
+    ("backbone", "head"),
+    [
+        ("efficientnet_lite/lite0", "plain"),
+        ("mobilenet_v2/imagenet", "pyramid:16,1"),
+        ("keras_applications/vgg16", "pyramid:16,1"),
+    ],
+)
 def test_a_head_answers_in_every_cell_of_any_backbone_with_three_maps(backbone, head):
     built = network(backbone, head)
     outputs = built.stages[-1].model.output
@@ -88,3 +95,26 @@ def test_maps_of_odd_sides_meet():
     shapes = {f"map@{stride}": (None, side, side, 5) for stride, side in ((8, 33), (16, 17), (32, 9))}
     model = examples.task().head("pyramid:16,1", shapes, 0)
     assert model.output["classes"].shape[1] == 33**2 + 17**2 + 9**2
+
+
+@pytest.mark.parametrize("head", ["pyramid:16,2", "plain"])
+def test_a_head_that_goes_on_keeps_its_boxes_and_the_classes_that_both_know(head):
+    """`ant, bee, cow` goes on as `cow, dog`."""
+    shapes = {f"map@{stride}": (None, 64 // stride, 96 // stride, 5) for stride in (8, 16, 32)}
+    old, new = examples.task(), examples.task(classes=("cow", "dog"))
+    learned, first = (read_arrays([Stage(HEAD, task.head(head, shapes, seed))]) for seed, task in enumerate((old, new)))
+    learned = {name: array + 1 for name, array in learned.items()}
+    taken = new.take_over(old, learned, first)
+    assert (taken.kept, taken.added, taken.left_out) == (["cow"], ["dog"], ["ant", "bee"])
+    differing = {name for name in first if learned[name].shape != first[name].shape}
+    assert len(differing) == (6 if head == "plain" else 2)
+    for name, array in taken.arrays.items():
+        expected = learned[name]
+        if name in differing:
+            expected = np.stack([learned[name][..., 2], first[name][..., 1]], axis=-1)
+        assert np.array_equal(array, expected), name
+    with pytest.raises(DataError, match="nothing of it would be kept"):
+        examples.task(classes=("elk",)).take_over(old, learned, first)
+    others = {name: array[..., :1] for name, array in first.items()}
+    with pytest.raises(DataError, match=r"^head/0/\w+ of the other run's head has the shape"):
+        new.take_over(old, learned, others)
