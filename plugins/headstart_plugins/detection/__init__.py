@@ -40,6 +40,7 @@ class DetectionOptions:
         low=0.0,
         high=1.0,
     )
+    voc: bool = option(False, "Adds Pascal VOC's two older measures to the metrics.")
     most_found: int = option(100, "Boxes that are found in a picture, at most: the surest ones.", low=1, high=1000)
 
 

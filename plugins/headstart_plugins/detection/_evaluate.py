@@ -17,12 +17,12 @@ LEVELS = np.arange(0.5, 1.0, 0.05)
 class BoxEvaluator:
     """Hits of each box found, by class and overlap."""
 
-    def __init__(self, classes: Sequence[str]) -> None:
+    def __init__(self, classes: Sequence[str], *, voc: bool = False, limits: float = 0.3) -> None:
         self._classes = tuple(classes)
         self._found: list[tuple[int, float, np.ndarray]] = []
         self._true = np.zeros(len(classes), np.int64)
 
-    def add(self, truth: Boxes, found: Detections) -> None:
+    def add(self, truth: Boxes, found: Detections, *, size: tuple[int, int] = (0, 0)) -> None:
         """A picture."""
         kinds = np.array([self._classes.index(name) for name in truth.classes], np.int64)
         np.add.at(self._true, kinds, 1)

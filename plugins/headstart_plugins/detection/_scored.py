@@ -17,17 +17,22 @@ HIT = 0.5
 """Intersection over union from which a box counts as found, where a threshold is chosen."""
 
 
-class DetectionEvaluator:
-    """Finds the boxes of each picture, and has them scored in pixels of the upright picture."""
+Find = Callable[[Batch, Sequence[Facts]], list[Detections]]
+"""What is found in some pictures, of outputs and facts of them."""
 
-    def __init__(self, classes: Sequence[str], find: Callable[[Batch, Sequence[Facts]], list[Detections]]) -> None:
+
+class DetectionEvaluator:
+    """Finds the boxes of each picture, and has them scored in pixels of the upright picture; at `threshold` where a
+    measure needs one."""
+
+    def __init__(self, classes: Sequence[str], find: Find, *, voc: bool, threshold: float) -> None:
         self._classes, self._find = tuple(classes), find
-        self._boxes: Any = BoxEvaluator(self._classes)
+        self._boxes: Any = BoxEvaluator(self._classes, voc=voc, limits=threshold)
 
     def update(self, targets: Batch, outputs: Batch, facts: Sequence[Facts], losses: np.ndarray) -> None:
         """See `headstart.specs.Evaluator`."""
-        for row, found in enumerate(self._find(outputs, facts)):
-            self._boxes.add(truth_of(targets, row, self._classes), found)
+        for row, (found, fact) in enumerate(zip(self._find(outputs, facts), facts, strict=True)):
+            self._boxes.add(truth_of(targets, row, self._classes), found, size=(fact["width"], fact["height"]))
 
     def merge(self, other: Any) -> None:
         """See `headstart.specs.Evaluator`."""

@@ -47,6 +47,7 @@ def build(request: TaskRequest) -> Detection:
             weights=weights,
             size=_stored_size(stored),
             threshold=_stored_threshold(stored, options.threshold),
+            voc=options.voc,
         )
     values: Sequence[Boxes] = request.targets or ()
     classes = tuple(sorted({name for value in values for name in value.classes}, key=natural_order))
@@ -62,7 +63,7 @@ def build(request: TaskRequest) -> Detection:
             hint="leave --set task.most out, or give a larger one",
         )
     most = options.most or fullest
-    return Detection(classes, most, limits=limits, weights=weights, threshold=options.threshold)
+    return Detection(classes, most, limits=limits, weights=weights, threshold=options.threshold, voc=options.voc)
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class Detection:
     weights: LossWeights
     size: tuple[int, int] | None = None
     threshold: float | None = None
+    voc: bool = False
     primary_metric: str = "map"
     higher_is_better: bool = True
     lists_answers: ClassVar[bool] = True
@@ -174,7 +176,9 @@ class Detection:
 
     def evaluator(self, *, running: bool = False) -> DetectionEvaluator | LossAlone:
         """A running one knows nothing but the loss: to find boxes at every step would cost more than it tells."""
-        return LossAlone() if running else DetectionEvaluator(self.classes, self.found)
+        if running:
+            return LossAlone()
+        return DetectionEvaluator(self.classes, self.found, voc=self.voc, threshold=self._least_score)
 
     def baseline(self, train: Batch, test: Batch) -> Mapping[str, float]:
         """`no_box_map`: 0, the mean average precision of no boxes at all."""
@@ -196,10 +200,9 @@ class Detection:
     def decode(self, outputs: Batch, facts: Sequence[Facts], top_k: int) -> Sequence[Mapping[str, Any]]:
         """`boxes`: {"class", "score" in [0, 1], "box": [left, top, right, bottom] in pixels of the upright picture}
         each, the surest first; those with a score of the threshold or more, whatever `top_k` is."""
-        threshold = UNTUNED if self.threshold is None else self.threshold
         answers = []
         for found in self.found(outputs, facts):
-            count = int(np.sum(found.scores >= threshold))
+            count = int(np.sum(found.scores >= self._least_score))
             parts = (found.classes[:count], shortest(found.scores[:count]), shortest(found.corners[:count]))
             boxes = [
                 {"class": self.classes[kind], "score": float(score), "box": box.tolist()}
@@ -229,6 +232,11 @@ class Detection:
     def collected(self, answers: Sequence[tuple[str, Mapping[str, Any]]]) -> Mapping[str, bytes]:
         """See CollectsAnswers: all boxes in the form of COCO's results."""
         return {"coco_results.json": coco_results(answers, self.classes)}
+
+    @property
+    def _least_score(self) -> float:
+        """Of a box in an answer."""
+        return UNTUNED if self.threshold is None else self.threshold
 
 
 def _verify_facts(fact: Facts) -> None:
