@@ -42,7 +42,7 @@ def build(request: TaskRequest) -> Detection:
     if stored is not None:
         return Detection(
             stored_names(stored, fewest=1),
-            _whole_number(stored, "most"),
+            options.most or _whole_number(stored, "most"),  # a pretrained head was made for other data
             limits=limits,
             weights=weights,
             size=_stored_size(stored),
@@ -123,10 +123,19 @@ class Detection:
         return {"classes": list(self.classes)}
 
     def encode(self, values: Sequence[Boxes], facts: Sequence[Facts], keys: Sequence[str]) -> dict[str, np.ndarray]:
-        """See Task. Raises DataError naming the key of a class that is not known, PluginError where the input kind does
-        not say where pixels went."""
+        """See Task.
+
+        Raises DataError naming the key of a class that is not known, or of more boxes than are trained with where the
+        task is not `fitted`; PluginError where the input kind does not say where pixels went.
+        """
         index = {name: place for place, name in enumerate(self.classes)}
         fullest = max((len(value.classes) for value in values), default=0)
+        if fullest > self.most and self.size is None:
+            key = next(key for key, value in zip(keys, values, strict=True) if len(value.classes) == fullest)
+            raise DataError(
+                f"{key} has {fullest} boxes, and the head is learned with {self.most} a picture",
+                hint=f"--set task.most={fullest}",
+            )
         most = self.most if fullest <= self.most else 1 << (fullest - 1).bit_length()  # few shapes to compile
         specs = replace(self, most=most).targets
         encoded = {name: np.zeros((len(values), *spec.shape), spec.dtype) for name, spec in specs.items()}
