@@ -132,7 +132,7 @@ def test_a_fuller_picture_than_any_before_is_scored_as_it_is():
     many = boxes(*[[8 * place, 0, 8 * place + 8, 8] for place in range(11)])
     encoded = examples.task().encode([many], [examples.FACTS], ["a"])
     assert encoded["valid"].sum() == 11
-    with pytest.raises(DataError, match="^a has 11 boxes, and the head is learned with 6 a picture"):
+    with pytest.raises(DataError, match=r"^a has 11 boxes, and the head is learned with 6 a picture"):
         examples.task(size=None).encode([many], [examples.FACTS], ["a"])
     assert encoded["boxes"].shape == (1, 16, 4)
 
