@@ -153,11 +153,11 @@ def predict(
     try:
         with opened.told_progress("predict", "inputs", interactive=sys.stderr.isatty()) as told:
             if as_csv:  # on a terminal, its rows and a live line would overwrite each other
-                print_as_csv(answers(None if sys.stdout.isatty() else told), top_k)
+                print_as_csv(opened.lines_of(answers(None if sys.stdout.isatty() else told)), top_k)
             elif as_json:
                 print_as_json(answers(told))
             else:
-                print_as_table(answers(told))
+                print_as_table(opened.lines_of(answers(told)))
     except KeyboardInterrupt as exc:
         kept = "their rows are printed" if as_csv else "nothing is printed; --csv prints rows as they come"
         raise InterruptedRunError(f"stopped after {count:,} inputs; {kept}") from exc

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +16,7 @@ from headstart.atomic import explained, make_folders, write_file
 from headstart.backend import activate, choose_backend, installed_backends
 from headstart.data.checks import raise_errors, skipped_findings
 from headstart.data.made import made_folder
+from headstart.data.payloads import in_memory
 from headstart.data.split_file import SPLITS, SplitRow, read_split
 from headstart.data.targets import build_target_kind, other_kind
 from headstart.documents import plain, read_object
@@ -36,8 +37,12 @@ from headstart.shown import Shown, as_table
 from headstart.specs import (
     AUTO,
     PRETRAINED,
+    CollectsAnswers,
     DatasetRequest,
+    DrawsAnswers,
     Finding,
+    InputKind,
+    ListsAnswers,
     Record,
     Records,
     ReporterSpec,
@@ -219,17 +224,32 @@ class Run(Shown):
             raise UsageError(
                 f"this run answers {reads} data, not texts", hint="leave out --text; name files or folders"
             )
-        files = None if out is None else _AnswerFiles(Path(out), self.artefact.task)
+        files = None if out is None else _AnswerFiles(Path(out), self.artefact.task, self.artefact.kind)
         found = [pair for each in inputs for pair in self._expand(each, sets, on_finding)]
         found += [(text, text) for text in texts]
         answers = self.artefact.predictor.answers(
             [payload for _, payload in found], top_k=top_k, on_progress=on_progress
         )
-        for number, ((raw, _), answer) in enumerate(zip(found, answers, strict=True)):
+        for number, ((raw, payload), answer) in enumerate(zip(found, answers, strict=True)):
             name = str(raw) if isinstance(raw, str | Path) else f"{type(raw).__name__} {number}"
             if files is not None and REFUSED not in answer:
-                files.write(name, answer)
+                files.write(name, answer, payload)
             yield {"input": name, **answer}
+        if files is not None:
+            files.write_together()
+
+    def lines_of(self, answers: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        """What `answers` gives as lines of a table, as they come: each answer, or of a task that lists answers a line
+        for each thing in it; where there is none, one whose values are None."""
+        task = self.artefact.task
+        lists = isinstance(task, ListsAnswers) and task.lists_answers
+        for answer in answers:
+            if not lists or REFUSED in answer:
+                yield answer
+                continue
+            notes = {"notes": answer["notes"]} if "notes" in answer else {}
+            for row in [*task.rows(answer)] or [dict.fromkeys(task.columns)]:
+                yield {"input": answer["input"], **row, **notes}
 
     def _expand(
         self, raw: Any, sets: Sequence[str], on_finding: Callable[[Finding], None] | None
@@ -444,26 +464,39 @@ class Run(Shown):
 class _AnswerFiles:
     """The files of answers, named after their inputs, in `folder`. Raises UsageError where the task makes none."""
 
-    def __init__(self, folder: Path, task: Any) -> None:
-        if not isinstance(task, WritesFiles):
+    def __init__(self, folder: Path, task: Any, kind: InputKind) -> None:
+        if not isinstance(task, WritesFiles | DrawsAnswers | CollectsAnswers):
             raise UsageError(
                 "the task of this run makes no files", hint="leave out --out; --csv and --json print answers"
             )
         with explained(folder):
             make_folders(folder)
-        self._folder, self._task = folder, task
+        self._folder, self._task, self._kind = folder, task, kind
         self._taken: set[str] = set()
+        self._answers: list[tuple[str, Mapping[str, Any]]] = []
 
-    def write(self, name: str, answer: Mapping[str, Any]) -> None:
-        """Write those of one answer."""
+    def write(self, name: str, answer: Mapping[str, Any], payload: Any) -> None:
+        """Write those of one answer. What is drawn on its input is drawn on what that reads as: it is read again, so
+        that the inputs of a batch need not be kept."""
         stem = base = Path(name).name or "input"
         number = 1
         while stem in self._taken:
             number += 1
             stem = f"{base}-{number}"
         self._taken.add(stem)
-        for suffix, content in self._task.files(answer).items():
+        files = dict(self._task.files(answer)) if isinstance(self._task, WritesFiles) else {}
+        if isinstance(self._task, DrawsAnswers):
+            files |= self._task.drawn(answer, self._kind.read(in_memory(payload), name))
+        for suffix, content in files.items():
             write_file(self._folder / f"{stem}{suffix}", content)
+        if isinstance(self._task, CollectsAnswers):
+            self._answers.append((name, answer))
+
+    def write_together(self) -> None:
+        """Write those of all answers so far."""
+        if isinstance(self._task, CollectsAnswers):
+            for name, content in self._task.collected(self._answers).items():
+                write_file(self._folder / name, content)
 
 
 def _flattering(sides: Sequence[str], *, is_refitted: bool, is_tested: bool) -> Iterator[Finding]:

@@ -33,11 +33,25 @@ BY_HAND = {"boxes/boxes": {"encoded": encoded_boxes, "changes": TURN}}
 for offer in built_ins("targets"):
     made = contract_of(offer, TargetKindContract, **BY_HAND.get(offer.name, {}))
     globals()[made.__name__] = made
+OF_NUMBERS = {"heads": ("linear", "mlp:4,3", "flatten:4")}
+OF_BOXES = {
+    "heads": ("pyramid:8,1", "plain"),
+    "features": {"map@8": (4, 6, 8), "map@16": (2, 3, 8), "map@32": (1, 2, 8)},
+    "facts": dict(
+        height=64, width=80, input_height=32, input_width=48, scale_x=0.5, scale_y=0.5, offset_x=4, offset_y=0
+    ),
+    "targets": lambda self, folder: [
+        {"corners": [[8, 8, 40, 40], [10, 30, 70, 60]][:count], "classes": ["cat", "dog"][:count]}
+        for count in (2, 1, 0) * 4
+    ],
+}
+"""What the contract needs of tasks whose heads have other names and features than those of classes and numbers."""
 for offer in built_ins("tasks"):
+    more = OF_BOXES if offer.targets == "boxes/boxes" else OF_NUMBERS
     for made in (
-        contract_of(offer, TaskDeclared),
-        contract_of(offer, TaskEncoded),
-        contract_of(offer, TaskAnswered, marks=(pytest.mark.backend,), heads=("linear", "mlp:4,3", "flatten:4")),
+        contract_of(offer, TaskDeclared, **more),
+        contract_of(offer, TaskEncoded, **more),
+        contract_of(offer, TaskAnswered, marks=(pytest.mark.backend,), **more),
     ):
         globals()[made.__name__] = made
 del made

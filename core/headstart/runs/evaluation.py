@@ -121,7 +121,8 @@ def score(
         values = samples.values(answered)
         targets = task.encode([values[of] for of in rows.owners], rows.facts, [samples.keys[of] for of in owners])
         several = owners if len(owners) > len(batch.facts) else None  # a batch holds whole records
-        scored = ScoredRows(targets, rows.outputs, losses(rows, targets), rows.facts, several)
+        facts = tuple({**fact, "key": samples.keys[of]} for fact, of in zip(rows.facts, owners, strict=True))
+        scored = ScoredRows(targets, rows.outputs, losses(rows, targets), facts, several)
         for record in by_record(task, [scored]):
             scores.add(record)
         if predictions is not None:

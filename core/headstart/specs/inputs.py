@@ -73,7 +73,9 @@ class Drawn:
 
 
 Facts = Mapping[str, Any]
-"""Small plain JSON values about one row that `prepare` knew: original size, scale, offset, length, source text."""
+"""Small plain JSON values about one row that `prepare` knew: original size, scale, offset, length, source text.
+
+An evaluator that scores whole samples after training sees the record's `key` among them."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from headstart.errors import UsageError
 from headstart.specs.base import Batch, Spec
-from headstart.specs.inputs import Facts, Mix, TensorSpec
+from headstart.specs.inputs import Facts, Mix, Sample, TensorSpec
 
 if TYPE_CHECKING:
     import keras
@@ -286,6 +286,32 @@ class WritesFiles(Protocol):
 
     def files(self, answer: Mapping[str, Any]) -> Mapping[str, bytes]:
         """Contents by suffix, such as ".png": written to predictions/<key><suffix>."""
+
+
+@runtime_checkable
+class DrawsAnswers(Protocol):
+    """What a Task offers too whose answers are best seen on the input itself, such as boxes on a picture."""
+
+    def drawn(self, answer: Mapping[str, Any], sample: Sample) -> Mapping[str, bytes]:
+        """Contents by suffix, such as ".png", for what the input kind read as `sample`: written by `headstart predict
+        --out` beside those of WritesFiles."""
+
+
+@runtime_checkable
+class CollectsAnswers(Protocol):
+    """What a Task offers too whose answers to all inputs make files together, in a format of its field."""
+
+    def collected(self, answers: Sequence[tuple[str, Mapping[str, Any]]]) -> Mapping[str, bytes]:
+        """Contents by file name, of the (input, answer) of all inputs that could be read: written by `headstart predict
+        --out`."""
+
+
+@runtime_checkable
+class ListsAnswers(Protocol):
+    """What a Task offers too whose answer is a list of any length, such as boxes: tables of `headstart predict` then
+    have a line for each of `Task.rows`, and one without values where there is none."""
+
+    lists_answers: bool
 
 
 class Calibrator(Protocol):

@@ -455,6 +455,10 @@ class TaskAnswered(TaskSubject):
             found = _on_device(lambda *both: self._task().loss(*both, training=training), targets, outputs)
         return cast("np.ndarray", found)
 
+    @shared
+    def _all_losses(self) -> np.ndarray:
+        return self._losses()
+
     def _scored(self, *parts: Sequence[slice], running: bool = False) -> Any:
         """An evaluator for each part, fed cut by cut, all merged into the first."""
         evaluators = []
@@ -468,8 +472,7 @@ class TaskAnswered(TaskSubject):
         return first
 
     def _feed(self, evaluator: Any, rows: slice) -> None:
-        outputs = self._final()
-        losses = self._losses()
+        outputs, losses = self._final(), self._all_losses()
         cut = ({name: array[rows] for name, array in each.items()} for each in (self._encoded(), outputs))
         with self._raising("the evaluator's update", "It takes any rows, one at a time too."):
             evaluator.update(*cut, self._cases()[rows], losses[rows])
@@ -534,6 +537,10 @@ def _on_device(compute: Callable[..., Any], *batches: Mapping[str, np.ndarray]) 
 
     with without_gradients():
         tensors = [{name: keras.ops.convert_to_tensor(array) for name, array in each.items()} for each in batches]
+        if keras.backend.backend() == "jax":  # as in training; by itself each operation is a program to compile
+            import jax
+
+            compute = jax.jit(compute)
         found = compute(*tensors)
     return keras.tree.map_structure(lambda each: np.array(keras.ops.convert_to_numpy(each), copy=True), found)
 

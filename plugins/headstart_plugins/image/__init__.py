@@ -67,6 +67,7 @@ def register_inputs() -> Iterable[InputSpec]:
             changes=CHANGES,
             reads=("image",),
             produces="image",
+            version=2,
             readers=("pillow", "numpy", "pi-heif"),
             flags={"image-size": "size"},
             native=True,

@@ -17,7 +17,7 @@ from headstart_plugins._picture_suffixes import is_picture
 from headstart_plugins.image import ImageOptions
 from headstart_plugins.image._changes import determinant, fused, parse_box
 from headstart_plugins.image._colours import coloured, erased
-from headstart_plugins.image._geometry import fitted, inner, warped
+from headstart_plugins.image._geometry import fit_of, fitted, inner, warped
 from headstart_plugins.image._preprocess import Preprocess, parse
 from headstart_plugins.image._read import judge_notes, read_picture
 from headstart_plugins.image._sheet import contact_sheet, png
@@ -67,9 +67,24 @@ class ImageKind:
         return judge_notes(notes)
 
     def prepare(self, sample: Sample) -> Prepared:
-        """{"image": (height, width, 3) uint8} at the weights' size; facts are `height` and `width` as they were."""
+        """{"image": (height, width, 3) uint8} at the weights' size.
+
+        Facts are `height` and `width` as they were, `input_height` and `input_width`, and where pixels went: x of the
+        input is x of the picture * `scale_x` + `offset_x`, y likewise; (0, 0) is a corner, not a pixel's middle.
+        """
         height, width = sample.value.shape[:2]
-        return Prepared({"image": fitted(sample.value, self.preprocess)}, {"height": height, "width": width})
+        fit = fit_of(height, width, self.preprocess)
+        facts = {
+            "height": height,
+            "width": width,
+            "input_height": self.preprocess.height,
+            "input_width": self.preprocess.width,
+            "scale_x": fit.size[0] / width,
+            "scale_y": fit.size[1] / height,
+            "offset_x": fit.left,
+            "offset_y": fit.top,
+        }
+        return Prepared({"image": fitted(sample.value, self.preprocess)}, facts)
 
     def transform(self, tensors: Mapping[str, np.ndarray], changes: Sequence[Change]) -> Mapping[str, np.ndarray]:
         """All matrices as one, affine and bilinear, beyond the border the nearest border pixel; then colours in order,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
@@ -23,24 +24,40 @@ def fitted(pixels: np.ndarray, preprocess: Preprocess) -> np.ndarray:
     pad: scaled to fit inside, centred on the background. crop: scaled to cover, the centre taken. stretch:
     both sides scaled alone.
     """
-    if pixels.shape[:2] == (preprocess.height, preprocess.width):
+    fit = fit_of(pixels.shape[0], pixels.shape[1], preprocess)
+    wanted = (preprocess.width, preprocess.height)
+    if fit.size == (pixels.shape[1], pixels.shape[0]) == wanted:
         return pixels
     picture = Image.fromarray(pixels)
-    wanted = (preprocess.width, preprocess.height)
-    ratios = (wanted[0] / picture.width, wanted[1] / picture.height)
-    size = wanted
-    if preprocess.resize != "stretch" and ratios[0] != ratios[1]:
-        ratio = min(ratios) if preprocess.resize == "pad" else max(ratios)
-        size = (max(1, round(picture.width * ratio)), max(1, round(picture.height * ratio)))
-    if picture.size != size:
-        picture = picture.resize(size, Image.Resampling[preprocess.interpolation.upper()])
+    if picture.size != fit.size:
+        picture = picture.resize(fit.size, Image.Resampling[preprocess.interpolation.upper()])
     if picture.size == wanted:
         return np.asarray(picture)
     framed = Image.new("RGB", wanted, (preprocess.background,) * 3)
-    # Centred, an odd pixel to the right and below; what sticks out is cut by Pillow.
-    left, top = (int((whole - part) / 2) for whole, part in zip(wanted, size, strict=True))
-    framed.paste(picture, (left, top))
+    framed.paste(picture, (fit.left, fit.top))  # what sticks out is cut by Pillow
     return np.asarray(framed)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Where a picture goes: the `size` (width, height) that it is scaled to, and where its `left` and `top` come to lie
+    in the input; negative where they are cut off."""
+
+    size: tuple[int, int]
+    left: int
+    top: int
+
+
+def fit_of(height: int, width: int, preprocess: Preprocess) -> Fit:
+    """How `fitted` brings a picture to the preprocess' height and width; an odd pixel is to the right and below."""
+    wanted = (preprocess.width, preprocess.height)
+    ratios = (wanted[0] / width, wanted[1] / height)
+    size = wanted
+    if preprocess.resize != "stretch" and ratios[0] != ratios[1]:
+        ratio = min(ratios) if preprocess.resize == "pad" else max(ratios)
+        size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
+    left, top = (int((whole - part) / 2) for whole, part in zip(wanted, size, strict=True))
+    return Fit(size, left, top)
 
 
 def warped(pixels: np.ndarray, matrix: Matrix) -> np.ndarray:

@@ -35,6 +35,25 @@ def test_pad_keeps_the_whole_picture_in_the_middle_of_the_background():
     assert (prepared[:, 30:] == 7).all()
 
 
+@pytest.mark.parametrize("resize", ["pad", "crop", "stretch"])
+@pytest.mark.parametrize("shape", [(90, 150), (151, 64), (64, 96), (61, 97)])
+def test_facts_say_where_a_dot_of_the_picture_went(resize, shape):
+    """The middle of a bright dot, measured in the input, is where scale and offset put the dot's."""
+    kind = make((64, 96), resize=resize, background=0)
+    height, width = shape
+    for across, down in ((0.45, 0.42), (0.55, 0.52)):
+        left, top = int(across * width), int(down * height)
+        picture = np.zeros((height, width, 3), np.uint8)
+        picture[top : top + 6, left : left + 6] = 255
+        prepared = kind.prepare(kind.read(picture, "x"))
+        facts, light = prepared.facts, prepared.tensors["image"][..., 0].astype(float)
+        assert (facts["height"], facts["width"], facts["input_height"], facts["input_width"]) == (*shape, 64, 96)
+        x = (light.sum(axis=0) @ (np.arange(96) + 0.5)) / light.sum()
+        y = (light.sum(axis=1) @ (np.arange(64) + 0.5)) / light.sum()
+        assert x == pytest.approx((left + 3) * facts["scale_x"] + facts["offset_x"], abs=0.05)
+        assert y == pytest.approx((top + 3) * facts["scale_y"] + facts["offset_y"], abs=0.05)
+
+
 def test_crop_takes_the_centre():
     kind = make((10, 10), resize="crop")
     wide = np.zeros((10, 30, 3), np.uint8)

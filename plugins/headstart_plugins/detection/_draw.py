@@ -1,0 +1,71 @@
+"""Answers for other eyes: pictures with boxes drawn on them, and results as COCO's own tool reads them."""
+
+from __future__ import annotations
+
+import colorsys
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+TURN = 0.381966
+"""Of the circle of hues, from class to class: the golden angle, so that neighbours differ."""
+
+
+def drawn_boxes(pixels: np.ndarray, boxes: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> bytes:
+    """A PNG of a picture (height, width, 3) uint8 with each box, its class and score, in the colour of its class; the
+    surest on top."""
+    picture = Image.fromarray(pixels)
+    draw = ImageDraw.Draw(picture)
+    thick = max(1, round(max(picture.size) / 400))
+    font = ImageFont.load_default(max(10, round(max(picture.size) / 50)))
+    for each in reversed(boxes):
+        left, top, right, bottom = (round(side) for side in each["box"])
+        hue = classes.index(each["class"]) * TURN % 1
+        colour = tuple(round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.9, 0.9))
+        # Pillow draws the pixel at the right and lower end too.
+        draw.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=colour, width=thick)
+        words = f"{each['class']} {each['score']:.2f}"
+        x0, y0, x1, y1 = draw.textbbox((0, 0), words, font=font)
+        at = (min(left, max(0, picture.width - (x1 - x0))), top - (y1 - y0) - 2 if top > y1 - y0 + 2 else top)
+        draw.rectangle((at[0], at[1], at[0] + x1 - x0 + 2, at[1] + y1 - y0 + 2), fill=colour)
+        draw.text((at[0] + 1 - x0, at[1] + 1 - y0), words, font=font, fill=(255, 255, 255))
+    stream = io.BytesIO()
+    picture.save(stream, "PNG")
+    return stream.getvalue()
+
+
+def coco_results(answers: Sequence[tuple[str, Mapping[str, Any]]], classes: Sequence[str]) -> bytes:
+    """COCO's list of results: image_id, category_id, bbox (left, top, width, height in pixels) and score, and beside
+    them the file's name and the class's.
+
+    Where the names of all files end in different whole numbers without their suffix, as those of COCO's own pictures,
+    these are the ids of the pictures; else they are numbered from 1. Classes are numbered from 1, in their order.
+    """
+    digits = [re.search(r"(\d+)$", PurePath(name).stem) for name, _ in answers]
+    own = [int(found[1]) for found in digits if found]
+    ids = own if len(set(own)) == len(answers) else range(1, len(answers) + 1)
+    results = [
+        {
+            "image_id": number,
+            "category_id": classes.index(each["class"]) + 1,
+            "bbox": _width_and_height(each["box"]),
+            "score": each["score"],
+            "file_name": name,
+            "category": each["class"],
+        }
+        for number, (name, answer) in zip(ids, answers, strict=True)
+        for each in answer["boxes"]
+    ]
+    return (json.dumps(results, indent=1) + "\n").encode("utf-8")
+
+
+def _width_and_height(box: Sequence[float]) -> list[float]:
+    """Left, top, width and height, to a ten-thousandth of a pixel."""
+    left, top, right, bottom = box
+    return [round(side, 4) for side in (left, top, right - left, bottom - top)]

@@ -1,0 +1,78 @@
+"""Detection goes all the way: trained, reloaded, evaluated, predicted, drawn, written down."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from headstart.artefact import Artefact
+from headstart.run import Run
+from headstart.runs.fitting import fit
+
+pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, shapes_registry):
+    """A small network from random weights, on pictures of 96 pixels: enough to begin to learn."""
+    made = fit(
+        "shapes/shapes",
+        out=str(tmp_path_factory.mktemp("boxes") / "run"),
+        registry=shapes_registry,
+        backbone="efficientnet_lite/lite0",
+        weights="none",
+        strategy="scratch",
+        head="pyramid:32,1",
+        epochs=5,
+        batch_size=8,
+        learning_rate=1e-2,
+        reporters=("json",),
+        engine="native",
+        sets=("backbone.width=0.3", "backbone.depth=0.1", "input.size=96", "dataset.count=40", "task.threshold=0.06"),
+    )
+    return Run.load(made.path, registry=shapes_registry)
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory):
+    from headstart_shapes import draw
+
+    pixels, _ = draw(np.random.default_rng(3), 3, 128)
+    file = tmp_path_factory.mktemp("pictures") / "7.png"
+    Image.fromarray(pixels).save(file)
+    return file
+
+
+def test_it_learns_and_its_artefact_scores_as_the_run_did(run):
+    assert run.evaluate().document["metrics"]["test"] == run.result["metrics"]["test"]
+    assert run.result["metrics"]["test"]["map50"] > 0.02, run.result["metrics"]
+    assert run.result["baseline"] == {"no_box_map": 0.0}
+    assert run.result["classes"] == ["ellipse", "rectangle"]
+    with (run.path / "predictions.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {"key", "split", "target", "class", "score", "left", "top", "right", "bottom"} == set(rows[0])
+
+
+def test_boxes_are_in_pixels_of_the_picture_whatever_its_size(run, picture):
+    small = np.asarray(Image.open(picture))
+    large = small.repeat(3, 0).repeat(3, 1)
+    artefact = Artefact.load(run.path / "artefact", registry=run.registry)
+    found, enlarged = (artefact.predict(each)["boxes"][0]["box"] for each in (small, large))
+    assert np.abs(np.array(found) - np.array(enlarged) / 3).max() < 3
+
+
+def test_predict_draws_boxes_and_writes_rows_and_results(run, picture, tmp_path):
+    (answer,) = run.predict([str(picture)], out=tmp_path)
+    lines = list(run.lines_of([answer, {"input": "none.png", "boxes": []}]))
+    assert len(lines) == len(answer["boxes"]) + 1 > 1
+    assert list(lines[0]) == ["input", "class", "score", "left", "top", "right", "bottom"]
+    assert set(lines[-1].values()) == {"none.png", None}
+    results = json.loads((tmp_path / "coco_results.json").read_text("utf-8"))
+    assert [each["image_id"] for each in results] == [7] * len(answer["boxes"])
+    drawn = Image.open(io.BytesIO((tmp_path / "7.png.png").read_bytes()))
+    assert drawn.size == Image.open(picture).size
+    assert (np.asarray(drawn) != np.asarray(Image.open(picture))).any()
