@@ -6,6 +6,8 @@ from headstart.testing import AugmentationDrawn
 
 from .planting import assert_fails_only, changed, failures, named
 
+pytestmark = pytest.mark.slow  # the kit on faulty plugins; on the built-in ones it runs in the quick suite
+
 PLUGIN = """
 from headstart.hookspecs import hookimpl
 from headstart.specs import AugmentationSpec, InputSpec

@@ -8,6 +8,8 @@ from headstart.testing import DatasetOpened
 
 from .planting import assert_fails_only, changed, failures, named
 
+pytestmark = pytest.mark.slow  # the kit on faulty plugins; on the built-in ones it runs in the quick suite
+
 PLUGIN = '''
 from dataclasses import dataclass
 

@@ -66,6 +66,7 @@ print(json.dumps([os.environ.get('OMP_WAIT_POLICY'), how_threads_wait(), said]))
 """
 
 
+@pytest.mark.slow
 def test_threads_sleep_where_they_wait_unless_the_user_says_otherwise_or_torch_is_there_already():
     assert told(ACTIVATE) == ["PASSIVE", "asleep (OMP_WAIT_POLICY=PASSIVE)", []]
     assert told(ACTIVATE, OMP_WAIT_POLICY="ACTIVE") == ["ACTIVE", "as OMP_WAIT_POLICY=ACTIVE says", []]
