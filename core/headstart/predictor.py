@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 SIZES = (1, 8, 32)
 """Rows a call: the static shapes of a batch, but for its length where rows differ in length."""
 BATCH = SIZES[-1]
+TOGETHER = 4
+"""Batches among whose inputs those of like length are answered together."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ class Predictor(Shown):
         on_progress: Callable[[int, int], None] | None = None,
         refused: dict[int, DataError] | None = None,
     ) -> Iterator[Answered]:
-        """Answer inputs in order, BATCH at a time; the next are read while one batch runs.
+        """Answer inputs in order, BATCH or more at a time; the next are read while one batch runs.
 
         Raises DataError naming an input that cannot be read. With `refused`, why is kept there by the input's place
         instead, before an input behind it is answered; batches hold what they would hold without it.
@@ -153,8 +155,13 @@ class Predictor(Shown):
             facts = tuple(row.facts for row in flat)
             if not size:  # a last batch that is not full takes the size of those before
                 size = next((each for each in self.sizes if each >= len(flat)), self.sizes[-1])
-            parts = [self._run(flat[start : start + size], size) for start in range(0, len(flat), size)]
-            tensors, outputs = (concatenated(each) for each in zip(*parts, strict=True))
+            order = self._by_length(flat)
+            parts = [
+                self._run([flat[row] for row in order[start : start + size]], size)
+                for start in range(0, len(flat), size)
+            ]
+            back = np.argsort(order)
+            tensors, outputs = (take(concatenated(each), back) for each in zip(*parts, strict=True))
             rows = Rows(tensors, outputs, facts, owners)
             firsts = np.searchsorted(owners, np.arange(len(prepared)))
             answers = outputs
@@ -166,10 +173,20 @@ class Predictor(Shown):
             yield Answered(answers, tuple(facts[first] for first in firsts), notes, rows, places)
             del parts, tensors, outputs, answers, rows  # or two batches of dense outputs are there at a time
 
+    def _by_length(self, rows: Sequence[Prepared]) -> np.ndarray:
+        """The places (row,) int64 of rows, the shortest first where batches are cut to their length."""
+        if not isinstance(self.kind, Trims):
+            return np.arange(len(rows))
+        longest = self.kind.lengths[-1]
+        lengths = np.array([longest if row.length is None else row.length for row in rows], np.int64)
+        return np.argsort(lengths, kind="stable")
+
     def _prepared(
         self, payloads: Sequence[Any], refused: dict[int, DataError] | None
     ) -> Iterator[tuple[list[Sequence[Prepared]], tuple[tuple[str, ...], ...], tuple[int, ...]]]:
-        """The rows of BATCH inputs that can be read at a time, and the notes and the place of each."""
+        """The rows of BATCH inputs that can be read at a time, of several times as many where those of like length can
+        be put together, and the notes and the place of each."""
+        count = TOGETHER * BATCH if isinstance(self.kind, Trims) else BATCH
         read: list[tuple[Sequence[Prepared], tuple[str, ...], int]] = []
         for place, payload in enumerate(payloads):
             try:
@@ -178,7 +195,7 @@ class Predictor(Shown):
                 if refused is None:
                     raise
                 refused[place] = exc
-            if read and (len(read) == BATCH or place + 1 == len(payloads)):
+            if read and (len(read) == count or place + 1 == len(payloads)):
                 rows, notes, places = zip(*read, strict=True)
                 yield list(rows), notes, places
                 read = []

@@ -1,4 +1,4 @@
-"""Convolutions as PyTorch does them fastest on CPUs.
+"""Convolutions, dense layers and lookups as PyTorch does them fastest on CPUs.
 
 `KERAS_BACKEND=torch python tests/benchmarks/lowerings.py` prints what they gain.
 """
@@ -12,12 +12,17 @@ from headstart.specs import LoweringSpec
 
 CHAINS = ((), ("BatchNormalization",), ("BatchNormalization", "ReLU"), ("BatchNormalization", "Activation"))
 """What a convolution takes in of the layers after it."""
+TOKENS = (
+    ("dense", "Dense", "Products of many rows with a kernel by oneDNN."),
+    ("embedding", "Embedding", "Looked up rows whose gradient is of these rows alone."),
+)
 
 
 @hookimpl
 def register_lowerings() -> Iterable[LoweringSpec]:
-    """Convolutions without copies, BatchNorm and ReLU in them."""
-    return [
+    """Convolutions without copies, BatchNorm and ReLU in them; dense layers by oneDNN; lookups with sparse
+    gradients."""
+    convolutions = [
         LoweringSpec(
             name="torch_lowerings/" + "-".join(name.lower() for name in (layer, *then)),
             summary="One convolution on the layers' own memory, without copies.",
@@ -29,3 +34,14 @@ def register_lowerings() -> Iterable[LoweringSpec]:
         for layer in ("Conv2D", "DepthwiseConv2D")
         for then in CHAINS
     ]
+    tokens = [
+        LoweringSpec(
+            name=f"torch_lowerings/{form}",
+            summary=summary,
+            build=f"headstart_plugins.torch_lowerings._tokens:{form}",
+            layer=layer,
+            backends=("torch",),
+        )
+        for form, layer, summary in TOKENS
+    ]
+    return [*convolutions, *tokens]

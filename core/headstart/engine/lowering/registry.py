@@ -116,9 +116,11 @@ class _Pass:
         inputs = None
         if isinstance(model.input, dict):  # under their own names: Keras adds to names of tensors inside another graph
             inputs = {n: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=n) for n, x in model.input.items()}
-        return keras.models.clone_model(
-            model, inputs, clone_function=lambda layer: self.done[id(layer)] or _TakenIn(), call_function=_call
-        )
+        return keras.models.clone_model(model, inputs, clone_function=self._form, call_function=_call)
+
+    def _form(self, operation: keras.Operation) -> Any:
+        """What stands for a layer; an operation that is no layer, such as `ops.gelu`, stands for itself."""
+        return (self.done[id(operation)] or _TakenIn()) if id(operation) in self.done else operation
 
     def _settle(self, layer: keras.Layer, readers: Mapping[int, keras.Layer]) -> None:
         chain = _chain_from(layer, readers)
