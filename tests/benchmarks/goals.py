@@ -37,6 +37,12 @@ GOALS: Mapping[str, Goal] = {
     "L0": Goal("beside other work, over threads that sleep", 1.15, 1.1, higher=False),
     "L1": Goal("one picture: seconds over import keras and 0.5 s", 1, 0.95, higher=False),
     "L1m": Goal("one picture: memory over import keras and 100 MB", 1, 0.95, higher=False),
+    "T1": Goal("texts through a frozen encoder, PyTorch", 0.9, 1),
+    "T1j": Goal("texts through a frozen encoder, JAX", 0.9, 1),
+    "T2": Goal("full fine-tuning step on text, PyTorch", 0.9, 1.1),
+    "T2j": Goal("full fine-tuning step on text, JAX", 0.6, 0.8),
+    "T3": Goal("cold probe on texts, whole process", 1, 2),
+    "T4": Goal("peak anonymous memory at ten times the texts", 1.1, 1.03, higher=False),
     "P8d": Goal("peak anonymous memory at ten times the samples of dense outputs", 1.05, 1.02, higher=False),
 }
 

@@ -68,6 +68,7 @@ CASES: Mapping[str, tuple[Callable[[], list[keras.Layer]], tuple[int, int, int]]
     "depthwise 5x5, BatchNorm, ReLU6": (_normed(_depthwise(5)), (16, 16, 240)),
     "1x1, BatchNorm, ReLU6": (_normed(_convolution(240, 1)), (16, 16, 240)),
     "3x3, BatchNorm, ReLU6": (_normed(_convolution(64, 3)), (32, 32, 64)),
+    "dense 384, 32 tokens": (lambda: [layers.Dense(384)], (32, 1, 384)),
 }
 """Layers that come DEEP times in a row, and their input (height, width, channel)."""
 

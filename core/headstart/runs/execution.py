@@ -19,7 +19,8 @@ from headstart.engine.batch import take
 from headstart.engine.device import forward, score_step
 from headstart.engine.features.decision import KEY, EngineDecision
 from headstart.engine.features.export import Exporters
-from headstart.engine.features.extractor import FeatureExtractor, Place, samples_a_call
+from headstart.engine.features.extract import trial_batch
+from headstart.engine.features.extractor import FeatureExtractor, Place
 from headstart.engine.features.selection import decide
 from headstart.engine.features.source import Source
 from headstart.engine.lowering.registry import lowered
@@ -87,7 +88,6 @@ def open_extractor(
 
     Raises EngineRefusal where an engine that was named cannot run its backbone.
     """
-    rows = np.resize(plan.data.indices("train"), samples_a_call())
     extractor = FeatureExtractor(
         stock=plan.network,
         fast=lowered(plan.network, plan.registry, warn),
@@ -95,7 +95,7 @@ def open_extractor(
         registry=plan.registry,
         exporters=exporters,
         place=Place(open_cache(warn), plan.scratch, plan.resolved.recipe.threads or available_threads(), warn),
-        batch=take(plan.data.tensors, rows),
+        batch=trial_batch(plan.data, plan.data.indices("train"), plan.network.length_axes(0)),
     )
     if decision is not None:
         return extractor.obeying(decision)

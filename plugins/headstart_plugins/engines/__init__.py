@@ -28,7 +28,7 @@ def register_engines() -> Iterable[EngineSpec]:
             extra="openvino",
             precisions=PRECISIONS,
             startup=4.0,
-            version=2,
+            version=3,
         ),
         EngineSpec(
             name="engines/onnxruntime",

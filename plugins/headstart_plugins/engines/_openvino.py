@@ -1,4 +1,4 @@
-"""OpenVINO on processors: one sample a request, one request a thread."""
+"""OpenVINO on processors: one sample a request, or a few of samples that have a length; one request a thread."""
 
 from __future__ import annotations
 
@@ -22,11 +22,14 @@ DEVICE = "CPU"
 TYPES = {"float32": "f32", "bfloat16": "bf16"}
 REQUESTS_A_STREAM = 2
 """One that runs and one that waits, so that no stream is idle."""
+TOGETHER = 16
+"""Samples of a network with a free length that share a request: one alone reads all weights for few products."""
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A compiled graph for one sample, with its requests; see `headstart.specs.Compiled`. For one caller at a time."""
+    """A compiled graph for one sample, or at most `together` of them, with its requests; see
+    `headstart.specs.Compiled`. For one caller at a time."""
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
@@ -36,6 +39,7 @@ class Opened:
     carried: Mapping[str, str]
     """Outputs that are inputs as they came: the input of each."""
     requests: tuple[Any, ...]
+    together: int = 1
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Any number of samples of one length; the requests write straight into the arrays that are returned, but for
@@ -59,11 +63,12 @@ class Opened:
                 found.append(np.array(request.get_output_tensor(place).data))
 
         try:
-            for row, request in zip(range(rows), cycle(self.requests), strict=False):
+            size = min(self.together, max(1, rows // len(self.requests)))
+            for row, request in zip(range(0, rows, size), cycle(self.requests), strict=False):
                 if len(running) == len(self.requests):
                     finish()
-                places = {place: array[row : row + 1] for place, array in whole.items()}
-                _start(request, [array[row : row + 1] for array in given], places)
+                places = {place: array[row : row + size] for place, array in whole.items()}
+                _start(request, [array[row : row + size] for array in given], places)
                 running.append(request)
             while running:
                 finish()
@@ -120,7 +125,9 @@ def build(request: EngineRequest) -> Opened:
     names = json.loads((request.graph / NAMES).read_text(encoding="utf-8"))
     try:
         model = core.read_model(request.graph / GRAPH)
-        model.reshape({port: [1, *list(port.get_partial_shape())[1:]] for port in model.inputs})
+        shapes = {port: list(port.get_partial_shape())[1:] for port in model.inputs}
+        is_long = any(size.is_dynamic for shape in shapes.values() for size in shape)
+        model.reshape({port: [-1 if is_long else 1, *shape] for port, shape in shapes.items()})
         compiled = core.compile_model(model, DEVICE, settings)
     except RuntimeError as exc:
         raise refusal(f"OpenVINO cannot compile the graph in {request.graph}", exc) from exc
@@ -131,6 +138,7 @@ def build(request: EngineRequest) -> Opened:
         answers=tuple((_shape(port)[1:], np.dtype(port.get_element_type().to_dtype())) for port in compiled.outputs),
         carried=names["carried"],
         requests=tuple(compiled.create_infer_request() for _ in range(REQUESTS_A_STREAM * request.threads)),
+        together=TOGETHER if is_long else 1,
     )
 
 

@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
+from headstart.engine.lowering.registry import lower
+from headstart.engine.network.network import Network
 from headstart.errors import EngineRefusal
 from headstart.specs import EngineExport
 from headstart_plugins.engines._layout import move_transposes
 from headstart_plugins.engines._layout_rules import RULES
-from headstart_plugins.engines._reasons import HINT, check_lengths, refusal
+from headstart_plugins.engines._openvino_forms import normalisation, private_core
+from headstart_plugins.engines._reasons import check_lengths, refusal
 
 GRAPH = "graph.xml"
 NAMES = "graph.json"
@@ -31,12 +34,13 @@ def export(request: EngineExport) -> None:
 
     given = request.network.stages[0].model.input
     check_lengths(given)
-    types = _private().OPENVINO_DTYPES
+    types = private_core().OPENVINO_DTYPES
     parameters = {
         name: ov.parameter([-1 if size is None else size for size in tensor.shape], types[tensor.dtype], name)
         for name, tensor in given.items()
     }
-    found = _trace(request, parameters)
+    network = lower(request.network, {"LayerNormalization": normalisation})
+    found = _trace(network, request.stop, parameters)
     inputs = {parameter.get_name(): name for name, parameter in parameters.items()}
     carried = {name: inputs[source] for name, output in found.items() if (source := _source(output)) in inputs}
     outputs = {name: _with_float32(output) for name, output in found.items() if name not in carried}
@@ -49,28 +53,17 @@ def export(request: EngineExport) -> None:
     (request.folder / NAMES).write_text(json.dumps(names), encoding="utf-8")
 
 
-def _trace(request: EngineExport, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """What the stages give, by name, as outputs of a graph that starts at `parameters`."""
+def _trace(network: Network, stop: int, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What the first `stop` stages give, by name, as outputs of a graph that starts at `parameters`."""
     import keras
 
     keras.config.disable_traceback_filtering()  # the frames say which layer it was
-    wrap = _private().OpenVINOKerasTensor
+    wrap = private_core().OpenVINOKerasTensor
     tensors = {name: wrap(parameter.output(0)) for name, parameter in parameters.items()}
     try:
-        return {name: tensor.output for name, tensor in request.network.run(tensors, 0, request.stop).items()}
+        return {name: tensor.output for name, tensor in network.run(tensors, 0, stop).items()}
     except Exception as exc:
         raise refusal(f"Keras' OpenVINO backend cannot run {_layer(exc.__traceback__)}", exc) from exc
-
-
-def _private() -> Any:
-    """The module of Keras that wraps tensors of a graph; it is none of Keras' public interface."""
-    try:
-        from keras.src.backend.openvino import core
-    except ImportError as exc:
-        raise EngineRefusal(
-            f"this release of Keras has no OpenVINO backend as it is used here: {exc}", hint=HINT
-        ) from exc
-    return core
 
 
 def _layer(trace: TracebackType | None) -> str:

@@ -29,9 +29,24 @@ def test_batches_of_like_lengths_compute_on_little_padding(lengths):
         return sum(16 * lengths.of_batch(rows) for rows, _ in batches(order, 16))
 
     order = epoch_order(0, 1, 1000)
-    least = int(np.array(STATIC)[lengths.places].sum())  # each row at its own static length
+    least = int(np.array(STATIC)[np.searchsorted(STATIC, lengths.used)].sum())  # each row at its own static length
     assert computed(lengths.together(order, 16)) < 1.2 * least
     assert computed(order) > 2 * least
+
+
+def test_cut_to_their_longest_rows_batches_hold_little_padding(lengths):
+    order = lengths.together(epoch_order(0, 1, 1000), 16)
+    computed = sum(16 * lengths.needed(rows) for rows, _ in batches(order, 16))
+    assert computed < 1.15 * np.maximum(lengths.used, STATIC[0]).sum()
+
+
+def test_like_lengths_are_of_one_class_that_ends_at_each_power_of_two():
+    classes = Lengths(np.array([1, 28, 29, 32, 33, 128]), STATIC).classes
+    assert classes[0] < classes[1] < classes[2] == classes[3] < classes[4] < classes[5]
+
+
+def test_rows_of_middling_lengths_are_those_between_the_others():
+    assert Lengths(np.array([100, 3, 50, 7, 60]), STATIC).middling(3).tolist() == [3, 2, 4]
 
 
 def test_short_batches_do_not_all_come_first(lengths):

@@ -152,6 +152,15 @@ def test_a_convolution(rules, filters, kernel, options, channels):
     verify_single(stage, rules)
 
 
+@pytest.mark.parametrize("options", [{}, {"use_bias": False}, {"activation": "tanh"}])
+def test_a_dense_layer_over_tokens(rules, options):
+    stage = single(layers.Dense(72, **options), layers.Dense(64), size=(5,), channels=64)
+    assert "Dense" not in {type(layer).__name__ for layer in lower(Network((stage,), ()), rules).stages[0].model.layers}
+    expected, given = both([stage], images(stage), rules)
+    verify_outputs(given[0], expected[0])
+    verify_each(given[1], expected[1])
+
+
 @pytest.mark.parametrize(
     ("layer", "norm", "activation"),
     [

@@ -255,3 +255,11 @@ def test_the_device_at_hand_is_where_tensors_are_made():
     else:
         made = tensor.device.type
     assert device_at_hand() == {"cuda": "gpu", "mps": "gpu"}.get(made, made)
+
+
+def test_operations_that_are_no_layers_stay_between_lowered_ones():
+    """Keras 3.15 clones those too, and asks what is to stand for them."""
+    only = stage(lambda x: {"y": layers.Dense(4)(keras.ops.gelu(layers.Dense(5)(x) * 2.0))})
+    fast = lowered(only, {"Dense": Stand})
+    assert stands(fast.model) == ["Dense", "Dense"]
+    verify_same(only, fast)

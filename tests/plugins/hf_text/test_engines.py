@@ -55,3 +55,5 @@ def test_an_engine_answers_as_the_backend_does_at_any_length(name, engine, netwo
         np.testing.assert_array_equal(given["@tokens.mask"], batch["mask"])
         assert_close(given["@pooled"], expected["@pooled"])
         assert_close(given["@tokens"][batch["mask"]], expected["@tokens"][batch["mask"]])
+    several = {name: np.concatenate([array, array[:4]]) for name, array in batch.items()}  # some requests hold two
+    assert_close(opened(several)["@pooled"], np.concatenate([expected["@pooled"], expected["@pooled"][:4]]))

@@ -31,6 +31,7 @@ def lowered(stage):
         (layers.DepthwiseConv2D(3, padding="same"), "ShiftedDepthwise"),
         (layers.DepthwiseConv2D(5, strides=2, use_bias=False), "ShiftedDepthwise"),
         (layers.Conv2D(4, 1, activation="relu"), "PointwiseMatmul"),
+        (layers.Dense(3, activation="relu"), "FlatDense"),
     ],
 )
 def test_a_layer_that_gains_has_its_form(layer, form):
@@ -46,7 +47,7 @@ def test_a_layer_that_gains_has_its_form(layer, form):
         layers.Conv2D(4, 3),
         layers.Conv2D(4, 1, strides=2),
         layers.Conv2D(6, 1, groups=2),
-        layers.Dense(3),
+        layers.Dense(3, dtype="mixed_bfloat16"),
     ],
 )
 def test_a_layer_that_would_differ_stays_as_it_is(layer):

@@ -93,3 +93,31 @@ def test_the_gradient_of_a_five_by_five_kernel_is_that_of_pytorch(monkeypatch, c
     assert _build.pays(weights, (1, 1))
     assert not _build.pays(weights, (2, 2))
     assert not _build.pays(weights[..., :3], (1, 1))
+
+
+def test_a_lookup_gives_the_rows_of_the_stock_layer_and_a_gradient_of_these_alone():
+    if keras.backend.backend() != "torch":
+        pytest.skip("a layer of PyTorch's")
+    import torch
+
+    from headstart_plugins.torch_lowerings import _tokens
+
+    stock = layers.Embedding(_tokens.LARGE, 3)
+    stock.build((None, 4))
+    places = torch.tensor([[0, 7, 7, -1], [5, 0, 4095, 2]], dtype=torch.int32)
+    found = []
+    for layer in (stock, _tokens.embedding(stock)):
+        outputs = layer.call(places)
+        (gradient,) = torch.autograd.grad((outputs * torch.arange(24.0).reshape(2, 4, 3)).sum(), stock.embeddings.value)
+        found.append((outputs.detach(), gradient))
+    (expected, full), (given, few) = found
+    assert torch.equal(given, expected)
+    assert few.is_sparse
+    assert torch.equal(few.to_dense(), full)
+    assert len(few.coalesce().values()) == 5
+
+
+@pytest.mark.parametrize("layer", [layers.Embedding(100, 3), layers.Embedding(5000, 3, mask_zero=True)])
+def test_small_tables_and_masks_stay_with_the_stock_layer(layer):
+    _tokens = pytest.importorskip("headstart_plugins.torch_lowerings._tokens")
+    assert _tokens.embedding(layer) is None

@@ -106,7 +106,8 @@ def extract(opened: Opened, passing: Passing, append: Append, on_progress: OnPro
         order = window[lengths.only(window).ascending()]
         found: list[Mapping[str, np.ndarray]] = []
         for rows, mask in batches(order, opened.batch_size):
-            static, real = lengths.of_batch(rows), int(mask.sum())
+            real = int(mask.sum())
+            static = lengths.needed(rows) if opened.any_length and not opened.axes[1] else lengths.of_batch(rows)
             outputs = opened.compiled(cut_to(passing.take(rows), opened.axes[0], static, longest))
             found.append(padded_from(take(outputs, slice(real)), opened.axes[1], static, longest))
             done += real
@@ -136,7 +137,6 @@ def open_backbone(
     network = without_head(kind, stages, use.spec.features, blueprint.features)
     first = take(data.tensors, slice(CALIBRATION_SAMPLES))
     load_weights(network, first, kind, spec=use.spec, source=use.weights, registry=registry, seed=use.seed)
-    rows = np.resize(np.arange(len(data.owners)), samples_a_call())
     return FeatureExtractor(
         stock=network,
         fast=lowered(network, registry, place.warn),
@@ -144,5 +144,15 @@ def open_backbone(
         registry=registry,
         exporters=exporters,
         place=place,
-        batch=take(data.tensors, rows),
+        batch=trial_batch(data, np.arange(len(data.owners)), network.length_axes(0)),
     )
+
+
+def trial_batch(data: PreparedData, rows: np.ndarray, axes: Mapping[str, int]) -> dict[str, np.ndarray]:
+    """As many of the samples `rows` as each call brings (batch, ...), on which engines are tried; where rows differ in
+    length, those of middling ones, at the static length that holds them."""
+    lengths, size = lengths_of(data, rows), samples_a_call()
+    if lengths is None:
+        return take(data.tensors, np.resize(rows, size))
+    picked = np.resize(lengths.middling(size), size)
+    return cut_to(take(data.tensors, rows[picked]), axes, lengths.of_batch(picked), lengths.static[-1])

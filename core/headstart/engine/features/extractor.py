@@ -17,7 +17,7 @@ import numpy as np
 
 from headstart.cache import Cache
 from headstart.engine.batch import count_rows, take
-from headstart.engine.device import forward
+from headstart.engine.device import compiles_each_shape, forward
 from headstart.engine.features.decision import EngineDecision, Measured
 from headstart.engine.features.export import Exporters
 from headstart.engine.lowering.registry import device_at_hand
@@ -118,6 +118,8 @@ class Opened:
     """Samples that each call brings."""
     axes: tuple[Mapping[str, int], Mapping[str, int]] = ({}, {})
     """The length axes of what goes in and of what comes out, of tensors that have one; see `Network.length_axes`."""
+    any_length: bool = False
+    """Whether a length that was not met yet costs nothing more: nothing is compiled for it."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +212,8 @@ class FeatureExtractor:
         request = EngineRequest(self.fast, stop, graph, size, precision, self.place.threads)
         key, facts = self._key(spec, stop, precision), self._facts(spec, stop, precision)
         axes = self.stock.length_axes(0), self.stock.length_axes(stop)
-        return Opened(build(request), key, facts, size, axes)
+        any_length = bool(spec.export) or not compiles_each_shape()  # graphs have a free length
+        return Opened(build(request), key, facts, size, axes, any_length)
 
     def measure(self, spec: EngineSpec, opened: Opened, stop: int) -> Measured:
         """Speed and difference on `batch`; found once, then known.

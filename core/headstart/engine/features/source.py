@@ -15,6 +15,7 @@ from headstart.data.array_store import ArrayStore
 from headstart.data.lengths import Lengths
 from headstart.data.prepared import PreparedData
 from headstart.data.views import Mixed, TrainingSamples, View
+from headstart.engine.device import compiles_each_shape
 from headstart.engine.features.extract import OnProgress, Passing, features_of, lengths_of, plain_rows, rows_key
 from headstart.engine.features.extractor import Opened
 from headstart.engine.network.network import TAP, Network
@@ -101,7 +102,9 @@ class Source:
     def _trimmed(self, samples: Samples, cut: int, split: str) -> Samples:
         """Samples whose batches are cut to few lengths, where rows differ in length and their tensors show it."""
         lengths, axes = lengths_of(self.data, self.data.indices(split)), self.network.length_axes(cut)
-        return samples if lengths is None or not axes else Trimmed(samples, lengths, axes)
+        if lengths is None or not axes:
+            return samples
+        return Trimmed(samples, lengths, axes, any_length=not compiles_each_shape())
 
     def _moved(self, views: Views) -> tuple[MoveTargets | None, ...]:
         """How the targets of all training samples move in each view; none where no view moves any."""

@@ -16,6 +16,7 @@ import torch
 
 from headstart.engine.precision import run_network
 from headstart.engine.step import GradientStep, InputGradient, Step, Stepped, in_parts, with_head_inputs
+from headstart.engine.torch.rows import Rows, added, chosen, dense, gathered, met_before, numbers_of
 from headstart.engine.train.optimizer import GroupedOptimizer
 from headstart.engine.train.update_rules import (
     BETA_1,
@@ -90,7 +91,6 @@ class Together:
     values: list[Any]
     first: list[Any]
     second: list[Any]
-    numbers: list[Any]
     anchors: list[Any]
 
 
@@ -106,6 +106,7 @@ class InPlaceUpdate:
             places[key].append(place)
         self._together = [self._gather(group, decay, places) for (group, decay, _), places in places.items()]
         self._values = [variable.value for variable in optimizer.variables]
+        self._met: dict[int, Any] = {}  # of tables whose gradients are of a few rows: which rows were met
 
     def _gather(self, group: int, decay: float, places: Sequence[int]) -> Together:
         optimizer = self._optimizer
@@ -116,7 +117,7 @@ class InPlaceUpdate:
             [moments[place] for place in places if moments] for moments in (optimizer.first, optimizer.second)
         )
         anchors = [optimizer.anchors[place] for place in places if optimizer.anchors[place] is not None]
-        return Together(group, decay, places, values, first, second, [self._number] * len(places), anchors)
+        return Together(group, decay, places, values, first, second, anchors)
 
     def __call__(self, gradients: Sequence[Any], norm: Any | None = None) -> None:
         """Update once; `gradients` are in the order of the weights, `norm` is their norm together where it is known."""
@@ -132,9 +133,9 @@ class InPlaceUpdate:
                 own = [gradients[place] for place in each.places]
                 before = torch._foreach_sub(each.values, each.anchors) if each.anchors else []
                 if isinstance(optimizer.update, Adam):
-                    _follow_fused(each, own, rate, number=number, shrunk=shrunk)
+                    self._follow_adam(each, own, rate, shrunk)
                 else:
-                    _follow(optimizer.update, each, own, rate, shrunk=shrunk)
+                    _follow(optimizer.update, each, dense(own), rate, shrunk=shrunk)
                 if before:
                     torch._foreach_add_(each.values, before, alpha=-rate * optimizer.rules.l2_sp)
             if optimizer.averages:
@@ -142,26 +143,40 @@ class InPlaceUpdate:
                 torch._foreach_lerp_(optimizer.averages, self._values, weight=share)
         optimizer.count = number
 
+    def _follow_adam(self, each: Together, gradients: list[Any], rate: float, shrunk: Any | None) -> None:
+        """Adam and the decay; of tables whose gradients are sparse, of the rows alone that were met."""
+        held = [Rows(*tensors) for tensors in zip(each.values, each.first, each.second, gradients, strict=True)]
+        self._fused_adam([rows for rows in held if not rows.gradient.is_sparse], rate, each.decay, shrunk)
+        for place, whole in zip(each.places, held, strict=True):
+            if whole.gradient.is_sparse:
+                if place not in self._met:
+                    self._met[place] = met_before(whole)
+                whole.value.mul_(1 - rate * each.decay)  # all rows alike, so that it is no matter which were met
+                rows = chosen(whole, self._met[place])
+                self._fused_adam([rows], rate, 0.0, shrunk)
+                rows.put_into(whole)
 
-def _follow_fused(each: Together, gradients: list[Any], rate: float, *, number: int, shrunk: Any | None) -> None:
-    """Adam and the decay, by PyTorch's own kernel."""
-    torch._fused_adamw_(
-        each.values,
-        [gradient.contiguous() for gradient in gradients],
-        each.first,
-        each.second,
-        [],
-        each.numbers,
-        lr=rate,
-        beta1=BETA_1,
-        beta2=BETA_2,
-        weight_decay=each.decay,
-        # The kernel divides the root by this correction before it adds epsilon; Keras adds epsilon to the root alone.
-        eps=EPSILON / math.sqrt(1 - BETA_2**number),
-        amsgrad=False,
-        maximize=False,
-        grad_scale=shrunk,
-    )
+    def _fused_adam(self, held: Sequence[Rows], rate: float, decay: float, shrunk: Any | None) -> None:
+        """By PyTorch's own kernel."""
+        if not held:
+            return
+        torch._fused_adamw_(
+            [rows.value for rows in held],
+            [rows.gradient.contiguous() for rows in held],
+            [rows.first for rows in held],
+            [rows.second for rows in held],
+            [],
+            [self._number] * len(held),
+            lr=rate,
+            beta1=BETA_1,
+            beta2=BETA_2,
+            weight_decay=decay,
+            # The kernel divides the root by this correction before it adds epsilon; Keras adds it to the root alone.
+            eps=EPSILON / math.sqrt(1 - BETA_2 ** (self._optimizer.count + 1)),
+            amsgrad=False,
+            maximize=False,
+            grad_scale=shrunk,
+        )
 
 
 def _follow(rule: UpdateRule, each: Together, gradients: list[Any], rate: float, *, shrunk: Any | None) -> None:
@@ -189,17 +204,17 @@ def _follow(rule: UpdateRule, each: Together, gradients: list[Any], rate: float,
 
 def norm_of(tensors: Sequence[Any]) -> Any:
     """The norm of all numbers together, a scalar on the device; not finite where one of them is not."""
-    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(list(tensors))))
+    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(numbers_of(tensors))))
 
 
 def all_finite(tensors: Sequence[Any]) -> bool:
     """True where no number is infinite or NaN; asks the device once."""
-    return bool(torch.isfinite(torch.stack(torch._foreach_norm(list(tensors), float("inf")))).all())
+    return bool(torch.isfinite(torch.stack(torch._foreach_norm(numbers_of(tensors), float("inf")))).all())
 
 
 class Found(NamedTuple):
     """What a batch, or a part of one, gives: its mean loss, that of each row, the head's outputs, and a gradient a
-    weight: device tensors, cut from what computed them."""
+    weight, sparse where only some rows have one: device tensors, cut from what computed them."""
 
     loss: Any
     losses: Any
@@ -236,7 +251,7 @@ class TorchGradients:
         # As on JAX, a weight that the loss does not reach has the gradient 0.
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
         cut = {name: each.detach() for name, each in outputs.items()}
-        return Found(loss.detach(), losses.detach(), cut, list(gradients))
+        return Found(loss.detach(), losses.detach(), cut, gathered(gradients))
 
     def _outputs(self, alive: dict[str, Any]) -> dict[str, Any]:
         step, last = self._step, len(self._step.network.stages)
@@ -289,7 +304,7 @@ class TorchTrainStep:
         gradients: list[Any] = []
         for samples, encoded, real in in_parts(batch, targets, mask, self._parts):
             found = self._gradients(put(samples, where), put(encoded, where), on_device(real, where), float(mask.sum()))
-            gradients = found.gradients if not gradients else torch._foreach_add(gradients, found.gradients)
+            gradients = found.gradients if not gradients else added(gradients, found.gradients)
             parts.append(found._replace(gradients=[]))  # or those of all parts would be alive at once
         outputs = {name: torch.cat([each.outputs[name] for each in parts])[: len(mask)] for name in parts[0].outputs}
         losses = torch.cat([each.losses for each in parts])[: len(mask)]
@@ -302,6 +317,6 @@ def gradients_of(step: Step) -> GradientStep:
 
     def gradients(batch: Batch, targets: Batch, mask: np.ndarray) -> tuple[float, list[np.ndarray]]:
         of_batch = found(put(batch, where), put(targets, where), on_device(mask, where))
-        return float(of_batch.loss), [gradient.cpu().numpy() for gradient in of_batch.gradients]
+        return float(of_batch.loss), [gradient.cpu().numpy() for gradient in dense(of_batch.gradients)]
 
     return gradients

@@ -117,12 +117,14 @@ class Drawn:
 class Trimmed:
     """Samples of different lengths: batches are cut to the static length of their longest row, partners among them.
 
-    `lengths` are those of the rows, `axes` the length axis of each tensor that has one, without the batch axis.
+    `lengths` are those of the rows, `axes` the length axis of each tensor that has one, without the batch axis. With
+    `any_length` they are cut to that row's own length, where no stage below made an axis shorter.
     """
 
     samples: Samples
     lengths: Lengths
     axes: Mapping[str, int]
+    any_length: bool = False
 
     @property
     def count(self) -> int:
@@ -133,8 +135,10 @@ class Trimmed:
         """See `Samples`."""
         mixed = self.samples.partners(epoch, rows)  # who may be longer
         seen = rows if mixed is None else np.concatenate([rows, mixed.everyone])
-        static, longest = self.lengths.of_batch(seen), self.lengths.static[-1]
-        return cut_to(self.samples.take(epoch, rows), self.axes, static, longest)
+        tensors, longest = self.samples.take(epoch, rows), self.lengths.static[-1]
+        is_whole = all(tensors[name].shape[axis + 1] == longest for name, axis in self.axes.items() if name in tensors)
+        static = self.lengths.needed(seen) if self.any_length and is_whole else self.lengths.of_batch(seen)
+        return cut_to(tensors, self.axes, static, longest)
 
     def partners(self, epoch: int, rows: np.ndarray) -> Mixed | None:
         """See `Samples`."""
