@@ -75,7 +75,8 @@ def _opened(files: Mapping[str, Path], preprocess: Mapping[str, Any]) -> Tokeniz
     if not {PIECES, MERGES} <= files.keys():
         raise UsageError(
             f"the weights come with {', '.join(files) or 'no file'} of a tokenizer",
-            hint=f"expected {WHOLE}, {PIECES} and {MERGES}, or {WORDS}",
+            hint=f"expected {WHOLE}, {PIECES} and {MERGES}, or {WORDS}; of a network by name, `headstart weights get` "
+            "fetches it, for --weights none too",
         )
     from tokenizers import AddedToken, ByteLevelBPETokenizer
     from tokenizers.processors import RobertaProcessing

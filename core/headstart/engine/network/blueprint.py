@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from headstart.errors import DataError
+from headstart.errors import DataError, MissingWeightsError
 from headstart.manifest import sha256
 from headstart.registry import Registry
 from headstart.specs import (
@@ -73,7 +73,11 @@ class BackboneUse:
 
     def blueprint(self, registry: Registry) -> Blueprint:
         """What the network is built from again; the preprocessing and the files beside it are those of the weights,
-        where they are published. Raises MissingWeightsError where such a file is not here."""
+        where they are published. Raises MissingWeightsError where such a file is not here.
+
+        Random weights and those of a bare file have the files of the first published ones, as far as they are here:
+        a network from scratch reads the same tokens.
+        """
         from headstart.weights.source import locate_assets
 
         kind = self.input or registry.input_for(self.spec)
@@ -87,8 +91,16 @@ class BackboneUse:
             else self.input_options,
             preprocess=published.preprocess if published else self.spec.preprocess,
             features=self.features or tuple(feature.name for feature in self.spec.features),
-            input_assets=locate_assets(self.spec, published, registry) if published else {},
+            input_assets=locate_assets(self.spec, published, registry) if published else self._assets_at_hand(registry),
         )
+
+    def _assets_at_hand(self, registry: Registry) -> Mapping[str, Path]:
+        from headstart.weights.source import locate_assets
+
+        try:
+            return locate_assets(self.spec, self.spec.weights[0], registry) if self.spec.weights else {}
+        except MissingWeightsError:
+            return {}  # the input kind knows whether it can do without, and says so
 
 
 def assets_of(built: InputKind | Task) -> Mapping[str, Path]:
