@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import keras
     from tokenizers import Tokenizer
 
-SHORTEST = 16
+SHORTEST = 8
 """Tokens of the smallest static length; each next one is twice as long."""
 LARGEST_FILE = 64 * 2**20
 BLANKS = ("[MASK]", "<mask>", "[PAD]", "<pad>")
