@@ -82,7 +82,7 @@ STUDIES = {
         "text_sets/movie_sentences",
         2000,
         (8, 16, 64),
-        {TFIDF: (), SETFIT: (), "probe": PROBE, "lp_ft": TUNED},
+        {TFIDF: (), SETFIT: (), "probe": PROBE, "lora": LORA, "lp_ft": TUNED},
         "Movie sentences with few labels of each class",
         per_class=True,
     ),
