@@ -133,5 +133,11 @@ $(VENV)/.services: $(VENV)/.dev
 	$(VENV)/mlflow/bin/pip install --quiet mlflow
 	touch $@
 
+# SetFit, which texts.py sets beside few labels.
+$(VENV)/.setfit: constraints.txt
+	$(PYTHON) -m venv $(VENV)/setfit
+	$(VENV)/setfit/bin/pip install --quiet --constraint constraints.txt torch setfit==1.2.0
+	touch $@
+
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist

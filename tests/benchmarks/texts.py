@@ -7,7 +7,9 @@
 The rows of test are the same for every arm, seed and number of labels; a seed fixes which of the rest are labelled,
 which fifth of these is val, and the training. Every arm chooses on the same val; the plain method, TF-IDF of words and
 pairs of words with scikit-learn's logistic regression, chooses its C there and is then fitted on train and val, as
-`probe` is. A finished run is not made again. SetFit runs in an environment of its own (`make .venv/.references`).
+`probe` is. A finished run is not made again, in another checkout either where `texts.json` has it, which is written
+with the tables: delete that file when the code has changed. SetFit runs in an environment of its own
+(`make .venv/.setfit`).
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ from headstart.data.made import made_folder
 from headstart.registry import load_registry
 from headstart.specs import DatasetRequest, Record
 
-REPORT = HERE.parents[1] / "BENCHMARKS.md"
+REPORT, KEPT = HERE.parents[1] / "BENCHMARKS.md", HERE / "texts.json"
 MINILM, E5 = "hf_text/all_minilm_l6", "hf_text/multilingual_e5_small"
 ALL = 0
 """In place of a number of labels: all there are."""
@@ -146,10 +148,14 @@ def main() -> int:
         study = STUDIES[name]
         cells = [Cell(name, arm, labels, seed, backend) for backend, seed, labels, arm in ordered(study, given)]
         found = {cell: scored for cell in cells if (scored := measured(given, cell)) is not None}
-        sections.append(told(name, study, found))
+        if found:
+            sections.append(told(name, study, found))
     text = "\n\n".join(["## Texts", "", *sections])
     print(text)
     if given.write:
+        before = json.loads(KEPT.read_text("utf-8")) if KEPT.is_file() else {}
+        new = {file.stem: json.loads(file.read_text("utf-8")) for file in given.out.glob("*.json")}
+        KEPT.write_text(json.dumps(before | new, indent=1, sort_keys=True) + "\n", "utf-8")
         REPORT.write_text(with_section(REPORT.read_text("utf-8"), "texts", text), "utf-8")
     return 0
 
@@ -169,7 +175,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--setfit",
         type=Path,
-        default=Path(".venv/references/setfit/bin/python"),
+        default=Path(".venv/setfit/bin/python"),
         help="the Python of an environment that has SetFit",
     )
     parser.add_argument("--table", action="store_true", help="run nothing: the tables of what is there")
@@ -195,6 +201,8 @@ def measured(given: argparse.Namespace, cell: Cell) -> Scored | None:
     kept = given.out / f"{cell.name}.json"
     if kept.is_file():
         return Scored(**json.loads(kept.read_text("utf-8")))
+    if cell.name in (before := json.loads(KEPT.read_text("utf-8")) if KEPT.is_file() else {}):
+        return Scored(**before[cell.name])
     if given.table:
         return None
     study = STUDIES[cell.study]
@@ -350,8 +358,7 @@ def told(name: str, study: Study, found: dict[Cell, Scored]) -> str:
             f"### {study.title}",
             "",
             f"`tests/benchmarks/texts.py --only {name}`: {study.dataset.rpartition('/')[2]}, {MINILM}; accuracy on "
-            f"{study.test:,} texts of test, mean over seeds, 95 % interval of the mean (t), and the median seconds of "
-            "a whole process.",
+            f"{study.test:,} texts of test, mean over seeds, and 95 % interval of the mean (t).",
             "",
             markdown_table(("", *heads), rows),
         ]
@@ -367,16 +374,18 @@ def across_languages(given: argparse.Namespace) -> str:
             for seed in given.seeds:
                 cell = Cell("movie", f"{backbone.rpartition('/')[2]} probe", labels, seed, backend)
                 kept = given.out / f"{LANGUAGES}-{cell.name}.json"
-                if not kept.is_file() and not given.table and (backend == "torch" or seed == given.seeds[0]):
+                known = kept.is_file() or (KEPT.is_file() and kept.stem in json.loads(KEPT.read_text("utf-8")))
+                if not known and not given.table and (backend == "torch" or seed == given.seeds[0]):
                     table = rows_of(given.out / "tables", cell)
                     english, _ = ours(given, cell, table, ("fit", "--strategy", "probe"), backbone)
                     run = given.out / "runs" / cell.name
                     scores = {"en": english, **{language: asked(given, run, language) for language in FOREIGN}}
                     kept.write_text(json.dumps(scores), "utf-8")
                     print(f"{kept.stem}: {scores}", file=sys.stderr, flush=True)
-                if kept.is_file():
-                    for language, score in json.loads(kept.read_text("utf-8")).items():
-                        found.setdefault(language, []).append(score)
+                before = json.loads(KEPT.read_text("utf-8")) if KEPT.is_file() else {}
+                scores = json.loads(kept.read_text("utf-8")) if kept.is_file() else before.get(kept.stem, {})
+                for language, score in scores.items():
+                    found.setdefault(language, []).append(score)
             if found:
                 told_of = f"{backbone.rpartition('/')[2]}, {backend}"
                 rows.append(
@@ -407,17 +416,15 @@ def asked(given: argparse.Namespace, run: Path, language: str) -> float:
 
 
 def figure(scores: Sequence[Scored]) -> str:
-    """Mean, interval and seconds; how many seeds where they are not three."""
+    """Mean and interval; how many seeds where they are not three."""
     if not scores:
         return "not run"
     values = [scored.accuracy for scored in scores]
-    seconds = statistics.median(scored.seconds for scored in scores)
     told = f"{statistics.fmean(values):.3f}"
     if len(values) > 1:
         half = stats.t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
         told += f" ± {half:.3f}"
-    notes = [*([f"{seconds:.0f} s"] if seconds else []), *([f"{len(values)} seeds"] if len(values) != 3 else [])]
-    return f"{told} ({', '.join(notes)})" if notes else told
+    return told if len(values) == 3 else f"{told} ({len(values)} seed{'s' if len(values) > 1 else ''})"
 
 
 if __name__ == "__main__":
