@@ -64,9 +64,12 @@ def met_before(whole: Rows) -> Any:
 
 def chosen(whole: Rows, met: Any) -> Rows:
     """What the update of a table with a sparse gradient concerns: copies of the rows met, all of it where they are too
-    many. `met` (row,) bool learns of new ones: looked up rows that nothing flows to, as of padding, are not met. Moments
-    do not tell of them either, and the kernel rounds the last few numbers of a tensor in its own way, so that a loop
-    that is set up anew must choose the same rows to come to the same bits."""
+    many. `met` (row,) bool learns of new ones.
+
+    Looked up rows that nothing flows to, as of padding, are not met. Moments do not tell of them either, and the kernel
+    rounds the last few numbers of a tensor in its own way: a loop that is set up anew must choose the same rows to come
+    to the same bits.
+    """
     rows, flow = whole.gradient.indices()[0], whole.gradient.values()
     real = flow.flatten(1).any(dim=1)
     rows, flow = rows[real], flow[real]
