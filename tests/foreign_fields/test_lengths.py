@@ -85,6 +85,30 @@ def test_a_batch_is_as_long_as_those_whom_its_rows_are_mixed_with(kind):
     assert samples.take(0, np.array([0, 1]))["tokens"].shape == (2, 128)
 
 
+def test_strides_along_the_length_need_static_lengths(kind):
+    """Keras 3.15 pads "same" by the parity of the length: at an odd one every window lies one step further to the left.
+    So a backbone must say that it takes any length."""
+    import keras
+
+    tensors, used = tensors_of(kind, 24)
+    lengths, axes = Lengths(used, kind.lengths), {"tokens": 0, "mask": 0}
+    start = keras.Input((None, 1))
+    model = keras.Model(start, keras.layers.Conv1D(4, 3, strides=2, padding="same")(start))
+
+    def first_windows(tensors):
+        values = tensors["tokens"][..., None].astype("float32")
+        return keras.ops.convert_to_numpy(model(values, training=False))[:, :4]
+
+    (rows,) = (used == 9).nonzero()
+    differ = []
+    for any_length in (False, True):
+        samples = Trimmed(Stored((tensors,)), lengths, axes, any_length=any_length)
+        whole = first_windows({name: array[rows] for name, array in tensors.items()})
+        assert whole.std() > 0.01
+        differ.append(np.abs(first_windows(samples.take(0, rows)) - whole).max() > 0.01)
+    assert differ == [False, True]
+
+
 def test_an_epoch_has_batches_of_like_lengths_and_each_row_once(kind):
     tensors, used = tensors_of(kind, 200)
     lengths, axes = Lengths(used, kind.lengths), {"tokens": 0, "mask": 0}

@@ -181,6 +181,7 @@ def training_of(
         told=lambda done, total: log.progress("features", done, total, "samples"),
         clock=clock,
         sampling_weights=sampling_weights,
+        any_length=plan.resolved.backbone.any_length,
     )
     training = TrainContext(
         network=plan.network,

@@ -261,7 +261,9 @@ class BackboneSpec(Spec):
     `family` says what it is built of, such as "cnn" or "transformer": rates that suit one do not suit the other.
     `refuses` says, by backend name, why a builder does not run there. `takes` is the kind of tensors that it is fed,
     which an input kind `produces`; `default_for` names the medium ("image") for which this is taken where the user
-    names none. `version` changes when the same arrays would compute something else.
+    names none. `version` changes when the same arrays would compute something else. With `any_length` rows of every
+    length from the first static one on come to what they come to at a static length: so do those of transformers, and
+    not those of convolutions whose strides need an even length.
     """
 
     build: str
@@ -282,6 +284,7 @@ class BackboneSpec(Spec):
     builder: str | None = None
     given: Mapping[str, Any] = field(default_factory=dict)
     family: str = "cnn"
+    any_length: bool = False
     reading: Reading | None = None
     """How the samples were read that it learned from: that holds where the user says nothing else."""
 

@@ -46,6 +46,7 @@ REGISTERED = BackboneSpec(
     preprocess=PREPROCESS,
     licence=UNSTATED,
     family="transformer",
+    any_length=True,
     tiny=TINY,
 )
 """The one that artefacts of all folders are built from again."""

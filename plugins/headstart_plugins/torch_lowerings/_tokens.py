@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import torch
 from keras import ops
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from headstart.engine.lowering.applied import Lowered
@@ -32,6 +33,7 @@ class Product(torch.autograd.Function):  # type: ignore[misc]  # torch is not re
         return multiply(inputs, kernel, bias)
 
     @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]  # the gradient of a gradient is refused, not wrong
     def backward(ctx: Any, gradient: Any) -> Any:
         inputs, kernel = ctx.saved_tensors
         for_inputs, for_kernel, for_bias = ctx.needs_input_grad

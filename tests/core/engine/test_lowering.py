@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from headstart.engine.lowering.applied import Lowered
 from headstart.engine.lowering.registry import device_at_hand, lower, rules_for
 from headstart.engine.network.network import Network
 from headstart.errors import PluginError
@@ -25,6 +26,13 @@ class Stand(keras.layers.Layer):
         for layer in self.stock:
             inputs = layer(inputs)
         return inputs
+
+
+class Standing(Lowered):
+    """A stock layer in another form."""
+
+    def call(self, inputs):
+        return self.stock[0].call(inputs)
 
 
 def stage(build, shape=(6,)):
@@ -263,3 +271,15 @@ def test_operations_that_are_no_layers_stay_between_lowered_ones():
     fast = lowered(only, {"Dense": Stand})
     assert stands(fast.model) == ["Dense", "Dense"]
     verify_same(only, fast)
+
+
+def test_masks_that_keras_carries_pass_through_a_lowered_layer(recwarn):
+    x = keras.Input((4,), dtype="int32", name="x")
+    embedded = layers.Embedding(9, 5, mask_zero=True)(x)
+    only = Stage("a", keras.Model({"x": x}, {"y": layers.Dense(6)(embedded)}))
+    fast = lowered(only, {"Dense": Standing})
+    tokens = keras.ops.convert_to_tensor(np.array([[3, 1, 0, 0]], "int32"))
+    masks = [each.model({"x": tokens})["y"]._keras_mask for each in (only, fast)]
+    stock, given = (keras.ops.convert_to_numpy(mask).tolist() for mask in masks)
+    assert given == stock == [[True, True, False, False]]
+    assert not [each for each in recwarn if "mask" in str(each.message)]

@@ -121,3 +121,19 @@ def test_a_lookup_gives_the_rows_of_the_stock_layer_and_a_gradient_of_these_alon
 def test_small_tables_and_masks_stay_with_the_stock_layer(layer):
     _tokens = pytest.importorskip("headstart_plugins.torch_lowerings._tokens")
     assert _tokens.embedding(layer) is None
+
+
+def test_the_gradient_of_a_gradient_of_a_dense_layer_is_refused():
+    """PyTorch 2.13 has no gradient of oneDNN's product: it warns, and leaves out what would flow there."""
+    if keras.backend.backend() != "torch":
+        pytest.skip("a layer of PyTorch's")
+    import torch
+
+    from headstart_plugins.torch_lowerings import _tokens
+
+    stock = layers.Dense(_tokens.LEAST)
+    stock.build((None, _tokens.LEAST))
+    point = torch.ones(2, _tokens.LEAST, requires_grad=True)
+    (gradient,) = torch.autograd.grad(_tokens.dense(stock).call(point).pow(2).sum(), [point], create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()

@@ -119,7 +119,7 @@ class Opened:
     axes: tuple[Mapping[str, int], Mapping[str, int]] = ({}, {})
     """The length axes of what goes in and of what comes out, of tensors that have one; see `Network.length_axes`."""
     any_length: bool = False
-    """Whether a length that was not met yet costs nothing more: nothing is compiled for it."""
+    """Whether batches need no static length: the network takes any, and nothing is compiled for one not met yet."""
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,8 @@ class FeatureExtractor:
         request = EngineRequest(self.fast, stop, graph, size, precision, self.place.threads)
         key, facts = self._key(spec, stop, precision), self._facts(spec, stop, precision)
         axes = self.stock.length_axes(0), self.stock.length_axes(stop)
-        any_length = bool(spec.export) or not compiles_each_shape()  # graphs have a free length
+        uncompiled = bool(spec.export) or not compiles_each_shape()  # graphs have a free length
+        any_length = uncompiled and self.blueprint.backbone.any_length
         return Opened(build(request), key, facts, size, axes, any_length)
 
     def measure(self, spec: EngineSpec, opened: Opened, stop: int) -> Measured:

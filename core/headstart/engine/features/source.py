@@ -47,7 +47,7 @@ class Source:
 
     `open` gives the prefix below a cut in the run's engine; `view_key` says as plain values how samples vary. `told`
     hears (done, total) while features are computed. `sampling_weights` (row,) are those of training samples as
-    partners.
+    partners. With `any_length` the network takes rows of any length, not of static lengths alone.
     """
 
     network: Network
@@ -59,6 +59,7 @@ class Source:
     told: OnProgress
     clock: Stopwatch
     sampling_weights: np.ndarray | None = None
+    any_length: bool = False
     _stored: dict[tuple[int, str, int, bool], dict[str, np.ndarray]] = field(default_factory=dict, init=False)
     _opened: dict[int, Opened] = field(default_factory=dict, init=False)
 
@@ -104,7 +105,7 @@ class Source:
         lengths, axes = lengths_of(self.data, self.data.indices(split)), self.network.length_axes(cut)
         if lengths is None or not axes:
             return samples
-        return Trimmed(samples, lengths, axes, any_length=not compiles_each_shape())
+        return Trimmed(samples, lengths, axes, any_length=self.any_length and not compiles_each_shape())
 
     def _moved(self, views: Views) -> tuple[MoveTargets | None, ...]:
         """How the targets of all training samples move in each view; none where no view moves any."""

@@ -20,6 +20,7 @@ class Lowered(keras.layers.Layer):  # type: ignore[misc]  # keras has no types
         super().__init__(name=stock[0].name, dtype=stock[0].dtype_policy)
         self.stock = list(stock)
         self.built = True
+        self.supports_masking = all(layer.supports_masking for layer in stock)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> Any:
         """As the stock layers'."""

@@ -34,7 +34,9 @@ def added(one: Sequence[Any], other: Sequence[Any]) -> list[Any]:
     """Sums of gradients; sparse where both are."""
     if not any(each.is_sparse for each in (*one, *other)):
         return list(torch._foreach_add(list(one), list(other)))
-    return gathered([mine + yours for mine, yours in zip(one, other, strict=True)])
+    # PyTorch adds a sparse tensor to a dense one, not the other way round.
+    pairs = ((yours, mine) if mine.is_sparse else (mine, yours) for mine, yours in zip(one, other, strict=True))
+    return gathered([left + right for left, right in pairs])
 
 
 class Rows(NamedTuple):
@@ -62,13 +64,20 @@ def met_before(whole: Rows) -> Any:
 
 def chosen(whole: Rows, met: Any) -> Rows:
     """What the update of a table with a sparse gradient concerns: copies of the rows met, all of it where they are too
-    many. `met` (row,) bool learns of new ones."""
-    rows = whole.gradient.indices()[0]
+    many. `met` (row,) bool learns of new ones.
+
+    Looked up rows that nothing flows to, as of padding, are not met. Moments do not tell of them either, and the kernel
+    rounds the last few numbers of a tensor in its own way: a loop that is set up anew must choose the same rows to come
+    to the same bits.
+    """
+    rows, flow = whole.gradient.indices()[0], whole.gradient.values()
+    real = flow.flatten(1).any(dim=1)
+    rows, flow = rows[real], flow[real]
     met[rows] = True
     places = met.nonzero()[:, 0]
     if len(places) > FEW * len(met):
         return whole._replace(gradient=whole.gradient.to_dense())
     value, first, second = (each.index_select(0, places) for each in whole[:3])
     gradient = torch.zeros_like(value)
-    gradient[torch.searchsorted(places, rows)] = whole.gradient.values()
+    gradient[torch.searchsorted(places, rows)] = flow
     return Rows(value, first, second, gradient, places)
