@@ -143,14 +143,6 @@ def test_nested_models_are_opened_to_any_depth():
     verify_same(only, fast)
 
 
-def test_operations_on_tensors_of_the_graph_stay_between_lowered_layers():
-    """Keras 3.15 asks `clone_model`'s function for operations too, which are no layers."""
-    only = stage(lambda x: {"y": layers.Dense(6)(keras.ops.relu(dense_norm_relu(x) + x))})
-    fast = lowered(only, RULES)
-    assert stands(fast.model) == ["Dense BatchNormalization ReLU", "Dense"]
-    verify_same(only, fast)
-
-
 def test_where_no_rule_fits_the_stage_stays_the_same_object():
     only = stage(lambda x: {"y": layers.Dense(3)(x)})
     assert lowered(only, {"Conv2D": Stand}) is only
