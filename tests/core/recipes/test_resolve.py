@@ -258,7 +258,7 @@ def test_paths_become_absolute_so_that_a_run_can_be_used_from_anywhere(registry,
 
 def test_what_a_strategy_refuses_stands_beside_every_other_problem(registry):
     with pytest.raises(RecipeError) as caught:
-        resolve(registry, strategy="probe", epochs=3, augment=("clasic",))
+        resolve(registry, task="classification", strategy="probe", epochs=3, augment=("clasic",))
     text = str(caught.value)
     assert "2 problems" in text
     assert "--epochs 3 has nothing to act on" in text
