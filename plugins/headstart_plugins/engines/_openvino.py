@@ -15,9 +15,11 @@ import numpy as np
 from headstart.errors import EngineRefusal
 from headstart.host.telemetry import without_telemetry
 from headstart.specs import EngineRequest
-from headstart_plugins.engines._openvino_export import GRAPH, NAMES
 from headstart_plugins.engines._reasons import refusal
 
+GRAPH = "graph.xml"
+NAMES = "graph.json"
+"""Names: of inputs and outputs in the order that the graph has them, and of outputs that are inputs as they came."""
 DEVICE = "CPU"
 TYPES = {"float32": "f32", "bfloat16": "bf16"}
 REQUESTS_A_STREAM = 2

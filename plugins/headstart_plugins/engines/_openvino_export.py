@@ -14,12 +14,9 @@ from headstart.errors import EngineRefusal
 from headstart.specs import EngineExport
 from headstart_plugins.engines._layout import move_transposes
 from headstart_plugins.engines._layout_rules import RULES
+from headstart_plugins.engines._openvino import GRAPH, NAMES
 from headstart_plugins.engines._openvino_forms import normalisation, private_core
 from headstart_plugins.engines._reasons import check_lengths, refusal
-
-GRAPH = "graph.xml"
-NAMES = "graph.json"
-"""Names: of inputs and outputs in the order that the graph has them, and of outputs that are inputs as they came."""
 
 
 def export(request: EngineExport) -> None:

@@ -14,7 +14,7 @@ from headstart_plugins.engines._reasons import HINT
 class OneNormalisation(Lowered):
     """A LayerNormalization over the last axis as one MVN, a scale and a shift.
 
-    Keras 3.15 writes it as nine operations, which OpenVINO 2026 leaves apart: a quarter of what MiniLM costs.
+    Keras 3.15 writes it as nine operations, which OpenVINO 2026 leaves apart.
     """
 
     def call(self, inputs: Any) -> Any:
