@@ -22,7 +22,7 @@ from headstart.engine.step import LossStep
 from headstart.engine.train.checkpoints import Loaded
 from headstart.engine.train.context import Conclude, Place, TrainContext
 from headstart.engine.train.epochs import Stored, Trimmed
-from headstart.engine.train.state import PhaseResult, without_nan
+from headstart.engine.train.state import PhaseResult, known, without_nan
 from headstart.engine.train.trainable import Trainable
 from headstart.events import EpochDone
 from headstart.interrupts import deferred
@@ -133,8 +133,8 @@ class ClosedFormPhase:
                     phase=phase.name,
                     epoch=number,
                     epochs=max(number, len(phase.strengths)),
-                    train=of_train,
-                    val=of_val,
+                    train=known(of_train),
+                    val=known(of_val),
                     rates={},
                     seconds=elapsed,
                     best=is_best,

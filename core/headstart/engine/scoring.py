@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -139,9 +140,11 @@ def found_by_calibrator(task: Calibrates, batches: Iterable[ScoredRows]) -> Mapp
 
 
 def is_better(task: Task, new: Mapping[str, float], old: Mapping[str, float]) -> bool:
-    """By the primary metric; where that is equal, by the lower loss."""
+    """By the primary metric; where that is equal, or known of neither, by the lower loss."""
     sign = 1.0 if task.higher_is_better else -1.0
-    mine, yours = sign * new[task.primary_metric], sign * old[task.primary_metric]
+    mine, yours = (
+        -math.inf if math.isnan(each[task.primary_metric]) else sign * each[task.primary_metric] for each in (new, old)
+    )
     return (mine, -new["loss"]) > (yours, -old["loss"])
 
 

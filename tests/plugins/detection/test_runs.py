@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from headstart.artefact import Artefact
+from headstart.eventlog import read_events
+from headstart.events import EpochDone
 from headstart.run import Run
 from headstart.runs.fitting import fit
 
@@ -32,7 +34,14 @@ def run(tmp_path_factory, shapes_registry):
         learning_rate=1e-2,
         reporters=("json",),
         engine="native",
-        sets=("backbone.width=0.3", "backbone.depth=0.1", "input.size=96", "dataset.count=40", "task.threshold=0.06"),
+        sets=(
+            "backbone.width=0.3",
+            "backbone.depth=0.1",
+            "input.size=96",
+            "dataset.count=40",
+            "dataset.side=90",
+            "task.threshold=0.06",
+        ),
     )
     return Run.load(made.path, registry=shapes_registry)
 
@@ -55,6 +64,12 @@ def test_it_learns_and_its_artefact_scores_as_the_run_did(run):
     with (run.path / "predictions.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert {"key", "split", "target", "class", "score", "left", "top", "right", "bottom"} == set(rows[0])
+
+
+def test_figures_of_sizes_that_no_object_has_are_unknown_and_end_nothing(run):
+    epochs = [event for event in read_events(run.path / "events.jsonl") if isinstance(event, EpochDone)]
+    assert run.result["metrics"]["test"]["map_large"] is None, "no box of 90 x 90 is larger than 96 x 96"
+    assert all("map" in epoch.val and "map_large" not in epoch.val for epoch in epochs)
 
 
 def test_boxes_are_in_pixels_of_the_picture_whatever_its_size(run, picture):

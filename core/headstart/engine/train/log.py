@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from headstart.engine.train.context import TrainContext
 from headstart.engine.train.epochs import EpochRecord, Failure
-from headstart.engine.train.state import TrainState
+from headstart.engine.train.state import TrainState, known
 from headstart.engine.train.weight_averaging import Outcome
 from headstart.errors import DivergedError
 from headstart.events import EpochDone, WeightsAveraged, WentBack
@@ -36,7 +36,7 @@ class PhaseLog:
                 epoch=state.epoch,
                 epochs=self.phase.epochs,
                 train=state.record.metrics(),
-                val=val,
+                val=known(val),
                 rates={stage: rate * factor for stage, rate in self.phase.rates.items()},
                 seconds=seconds,
                 best=best,
@@ -66,7 +66,7 @@ class PhaseLog:
         """Weights were averaged: of the trials of these rate factors ("soup"), none where all of them kept the start;
         or with this share ("share")."""
         self.context.log.emit(
-            WeightsAveraged(phase=self.phase.name, kind=kind, values=tuple(values), val=outcome.metrics)
+            WeightsAveraged(phase=self.phase.name, kind=kind, values=tuple(values), val=known(outcome.metrics))
         )
 
     def no_better(self, label: str) -> None:

@@ -12,7 +12,7 @@ from headstart.engine.train.bn_stats import following
 from headstart.engine.train.checkpoints import OTHER_VERSION, Loaded
 from headstart.engine.train.context import Place, TrainContext, digest_of, digest_of_plan, is_fresh
 from headstart.engine.train.optimizer import Schedule
-from headstart.engine.train.state import PhaseResult
+from headstart.engine.train.state import PhaseResult, known
 from headstart.engine.train.surgical import pick_stages, with_stages
 from headstart.engine.train.trainable import Trainable, select_trainable
 from headstart.engine.train.trainer import Trainer, steps_per_epoch
@@ -97,7 +97,7 @@ def _run_phase(phases: Sequence[Phase], index: int, context: TrainContext, *, lo
             PhaseDone(
                 phase=result.phase,
                 best_epoch=result.best_epoch,
-                best=result.best,
+                best=known(result.best),
                 reason=result.reason,
                 frozen_verified=verified,
                 seconds=time.monotonic() - started,

@@ -157,6 +157,11 @@ def without_nan(metrics: Mapping[str, float]) -> dict[str, float | None]:
     return {name: None if math.isnan(value) else value for name, value in metrics.items()}
 
 
+def known(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Metrics for events, without what is not a number, such as a figure of large objects where there are none."""
+    return {name: value for name, value in metrics.items() if not math.isnan(value)}
+
+
 def with_nan(metrics: Mapping[str, float | None]) -> dict[str, float]:
     """What `without_nan` was given."""
     return {name: math.nan if value is None else value for name, value in metrics.items()}
