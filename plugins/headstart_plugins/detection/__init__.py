@@ -16,8 +16,8 @@ class DetectionOptions:
 
     most: int | None = option(
         None,
-        "Boxes that a picture may have in training; those of the data's fullest picture if unset. Augmentations that "
-        "put pictures together need more.",
+        "Boxes that a picture may have in training, mosaics too, whose further boxes are left out; if unset four times "
+        "those of the data's fullest picture, but 64 at most where that has no more.",
         low=1,
         high=1000,
     )

@@ -30,6 +30,10 @@ NEEDED_FACTS = (
     *("height", "width", "input_height", "input_width"),
     *("scale_x", "scale_y", "offset_x", "offset_y"),
 )
+PICTURES_OF_A_MOSAIC = 4
+ROOM = 64
+"""Boxes of a mosaic that there is room for where the fullest picture has no more: the loss weighs each box against each
+cell, so that room costs time and memory."""
 UNTUNED = 0.3
 """The threshold of answers as long as val has told none."""
 
@@ -64,7 +68,7 @@ def build(request: TaskRequest) -> Detection:
             f"a picture has {fullest} boxes, and task.most is {options.most}",
             hint="leave --set task.most out, or give a larger one",
         )
-    most = options.most or fullest
+    most = options.most or max(fullest, min(PICTURES_OF_A_MOSAIC * fullest, ROOM))
     return Detection(classes, most, limits=limits, weights=weights, threshold=options.threshold, voc=options.voc)
 
 

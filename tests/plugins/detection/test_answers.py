@@ -137,6 +137,12 @@ def test_a_fuller_picture_than_any_before_is_scored_as_it_is():
     assert encoded["boxes"].shape == (1, 16, 4)
 
 
+@pytest.mark.parametrize(("fullest", "most"), [(1, 4), (10, 40), (30, 64), (90, 90)])
+def test_there_is_room_for_the_boxes_of_a_mosaic(fullest, most):
+    full = boxes(*[[8 * place, 0, 8 * place + 8, 8] for place in range(fullest)])
+    assert build(TaskRequest(DetectionOptions(), targets=[boxes(), full])).most == most
+
+
 def test_what_cannot_be_learned_is_refused():
     with pytest.raises(DataError, match="none of 2 pictures has a box"):
         build(TaskRequest(DetectionOptions(), targets=[boxes(), boxes()]))
