@@ -143,7 +143,7 @@ def main() -> int:
     sections = []
     for name in given.only:
         if name == LANGUAGES:
-            sections.append(across_languages(given))
+            sections += across_languages(given)
             continue
         study = STUDIES[name]
         cells = [Cell(name, arm, labels, seed, backend) for backend, seed, labels, arm in ordered(study, given)]
@@ -365,7 +365,7 @@ def told(name: str, study: Study, found: dict[Cell, Scored]) -> str:
     )
 
 
-def across_languages(given: argparse.Namespace) -> str:
+def across_languages(given: argparse.Namespace) -> list[str]:
     """Probes that learned English movie sentences, asked in other languages: the table and what it is of."""
     rows = []
     for backbone, labels in ((E5, ALL), (MINILM, ALL)):
@@ -391,7 +391,7 @@ def across_languages(given: argparse.Namespace) -> str:
                 rows.append(
                     (told_of, *(figure([Scored(each, 0, 0) for each in found[key]]) for key in ("en", *FOREIGN)))
                 )
-    return "\n".join(
+    section = "\n".join(
         [
             "### Across languages",
             "",
@@ -403,6 +403,7 @@ def across_languages(given: argparse.Namespace) -> str:
             markdown_table(("", "English (2,000)", *FOREIGN.values()), rows),
         ]
     )
+    return [section] if rows else []
 
 
 def asked(given: argparse.Namespace, run: Path, language: str) -> float:
