@@ -15,19 +15,22 @@ class Stopwatch:
     def __init__(self) -> None:
         self._started = time.monotonic()
         self._sums: dict[str, float] = {}
+        self._running: dict[str, float] = {}  # when each began
 
     @contextmanager
     def measure(self, name: str) -> Iterator[None]:
         """Add the time that the block takes to `name`."""
-        started = time.monotonic()
+        self._running[name] = time.monotonic()
         try:
             yield
         finally:
-            self._sums[name] = self.seconds(name) + time.monotonic() - started
+            self._sums[name] = self.seconds(name)
+            del self._running[name]
 
     def seconds(self, name: str) -> float:
-        """Seconds under `name` so far."""
-        return self._sums.get(name, 0.0)
+        """Seconds under `name` so far, those of a block that still runs among them."""
+        running = time.monotonic() - self._running[name] if name in self._running else 0.0
+        return self._sums.get(name, 0.0) + running
 
     def add(self, sums: Mapping[str, float]) -> None:
         """Count the seconds of an earlier process too: what its `sums` gave."""
@@ -38,8 +41,8 @@ class Stopwatch:
                 self._sums[name] = self.seconds(name) + seconds
 
     def sums(self) -> dict[str, float]:
-        """The seconds so far by name, and in all; what is being measured now is not in yet."""
-        return {**self._sums, TOTAL: self.total}
+        """The seconds so far by name, and in all: what a checkpoint in the middle of a block keeps of it too."""
+        return {**{name: self.seconds(name) for name in (*self._sums, *self._running)}, TOTAL: self.total}
 
     @property
     def total(self) -> float:
