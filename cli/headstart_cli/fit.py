@@ -54,9 +54,9 @@ Head = Annotated[
     str | None,
     typer.Option(
         "--head",
-        metavar="linear|mlp[:512,...]|flatten[:512,...]|pretrained",
+        metavar="linear|mlp[:512,...]|flatten[:512,...]|pretrained|...",
         help="The layers on top: new ones, with widths of hidden layers; flatten is on all of the top map, not its "
-        "mean. Or those of the weights.",
+        "mean. Or those of the weights, or others of the task: `headstart tasks NAME` lists them.",
         autocompletion=completion.words("linear", "mlp:512", "flatten:512", "pretrained"),
     ),
 ]

@@ -84,7 +84,7 @@ class Recipe(Shown):
     head: str | None = setting(
         None,
         "The layers on top: linear, mlp:512,256 (hidden layers), flatten:512 (on all of the top map, not its mean); "
-        "pretrained: those that come with the weights.",
+        "pretrained: those that come with the weights; others as the task has them.",
         example="mlp:512",
     )
     head_from: str | None = setting(

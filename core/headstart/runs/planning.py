@@ -268,8 +268,8 @@ def make_plan(
 
 
 def _wide_head(bound: BoundRecipe, network: Network, rows: int) -> list[str]:
-    """That a new head learns too many numbers for `rows` samples, where most of them are, and what is safer. One that
-    is solved for is regularised, and none is safer than the task's first."""
+    """That a new head learns too many numbers for `rows` samples, where most of them are, and what is safer: the task's
+    first head, where that can be solved for, which is regularised."""
     from headstart.engine.network.stages import trainable_variables
 
     if bound.pretrained_head is not None or bound.head_source is not None:
@@ -278,7 +278,9 @@ def _wide_head(bound: BoundRecipe, network: Network, rows: int) -> list[str]:
     shapes = [tuple(variable.shape) for variable in trainable_variables(network, (HEAD,)).values()]
     count = sum(map(math.prod, shapes))
     first = bound.task.heads[0]
-    if is_solvable(bound.task, bound.head) or bound.built_head == first or count <= PARAMETERS_PER_SAMPLE * rows:
+    if not is_solvable(bound.task, first) or bound.built_head == first:
+        return []
+    if is_solvable(bound.task, bound.head) or count <= PARAMETERS_PER_SAMPLE * rows:
         return []
     widest = max(shapes, key=math.prod)
     features = ", ".join(features_of_head(bound.task, first))
