@@ -9,6 +9,8 @@ from headstart.testing import BackboneAgrees, BackboneBuilt
 
 from .planting import assert_fails_only, changed, failures, named
 
+SLOW_ON_JAX = True
+
 BACKEND = os.environ.get("KERAS_BACKEND")
 
 PLUGIN = '''

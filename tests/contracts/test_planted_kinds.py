@@ -15,6 +15,8 @@ from headstart.testing import (
 
 from .planting import assert_fails_only, changed, failures, named
 
+SLOW_ON_JAX = True
+
 PLUGIN = """
 from headstart.hookspecs import hookimpl
 from headstart.specs import InputSpec, TargetSpec

@@ -6,6 +6,8 @@ from headstart.testing import TaskAnswered, TaskContract, TaskDeclared, TaskEnco
 
 from .planting import assert_fails_only, changed, failures, named
 
+SLOW_ON_JAX = True
+
 PLUGIN = """
 from headstart.hookspecs import hookimpl
 from headstart.specs import TaskSpec
