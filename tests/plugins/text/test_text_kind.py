@@ -44,7 +44,7 @@ def test_more_tokens_than_the_weights_take_are_refused(make_kind):
     with pytest.raises(UsageError, match="--max-tokens 33 is more than these weights take: 32"):
         make_kind(max_tokens=33)
     assert make_kind(max_tokens=32).lengths == (8, 16, 32)
-    assert make_kind(max_tokens=24).lengths == (16, 24)
+    assert make_kind(max_tokens=24).lengths == (8, 16, 24)
     assert make_kind(max_tokens=8).lengths == (8,)
 
 
