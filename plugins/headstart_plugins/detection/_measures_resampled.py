@@ -28,9 +28,8 @@ def intervals(
     """95 % intervals of what was `measured`, from 1,000 resamples of the `pictures`, within [0, 1].
 
     The middle 95 % of resamples (Efron & Tibshirani 1993, chapter 13), moved so that their mean is what was measured:
-    made monotonous, precision gains from chance, and resamples gain it once more. Of 150 drawn sets of 100 pictures,
-    plain percentiles held the mean AP of all sets in 88 %, moved ones in 95 %; of 5,000 pictures and 80 classes they do
-    not even hold what was measured. A measure that a resample leaves without any truth is judged by the others; there
+    made monotonous, precision gains from chance, and resamples gain it once more, so that of many pictures plain
+    percentiles may not even hold what was measured. A measure that a resample leaves without any truth is judged by the others; there
     is none where all do.
     """
     if not pictures:
@@ -180,7 +179,7 @@ class _Ranked:
 def running(values: np.ndarray, combine: np.ufunc) -> np.ndarray:
     """Running sums or maxima of `values` (row, resample) along the rows, in place.
 
-    What `combine.accumulate` gives, at a quarter of the time: within blocks of rows for all blocks at once, then from
+    What `combine.accumulate` gives, in less time: within blocks of rows for all blocks at once, then from
     block to block.
     """
     rows = len(values)

@@ -13,7 +13,7 @@ from headstart.engine.lowering.applied import Lowered
 class FlatDense(Lowered):
     """A Dense layer over (batch, time, in) as a product of two matrices.
 
-    The gradient of a kernel over two axes, batch and time, takes a tenth longer than over one (jax 0.10, AMD EPYC).
+    The gradient of a kernel over two axes, batch and time, takes longer than over one (jax 0.10, CPU).
     """
 
     def call(self, inputs: Any) -> Any:
@@ -28,10 +28,10 @@ class FlatDense(Lowered):
 
 
 def dense(layer: keras.Layer) -> keras.Layer | None:
-    """A `FlatDense`, or None where a row is a sample, for a layer that is used twice, and for those in another type."""
+    """A `FlatDense`, or None where a row is a sample, and for layers outside of a graph or in another type."""
     plain = layer.compute_dtype == "float32" and not layer.lora_enabled and layer.quantization_mode is None
     try:
         axes = len(layer.input.shape)
-    except AttributeError:  # it has several inputs
+    except AttributeError:  # never called on a tensor of a graph
         return None
     return FlatDense(layer) if plain and axes > 2 else None

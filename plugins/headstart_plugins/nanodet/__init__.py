@@ -18,7 +18,7 @@ IMAGE_AXES = ("batch", "height", "width", "channel")
 MEAN, DEVIATION = (103.53, 116.28, 123.675), (57.375, 57.12, 58.395)
 PREPROCESS = {
     # Blue, green, red of 0..255, minus ImageNet's mean, over its deviation. Pictures keep their shape; the package
-    # stretches them. Of nine photographs that helped two (a cat, a horse) and hurt one (a cup): no set decides it.
+    # stretches them. Which is better over a set of pictures is not measured yet.
     "size": [416, 416],
     "channels": "bgr",
     "scale": [1 / deviation for deviation in DEVIATION],

@@ -162,7 +162,7 @@ def convolution(layer: keras.Layer, *then: keras.Layer) -> keras.Layer | None:
 class TorchMaxPooling(Lowered):
     """The same pooling on the memory of (batch, height, width, channel) as it is.
 
-    Keras brings it into the order channels first, which pools 10 times as long, and what follows copies it back.
+    Keras brings it into the order channels first, which pools more slowly, and what follows copies it back.
     """
 
     def call(self, inputs: Any) -> Any:

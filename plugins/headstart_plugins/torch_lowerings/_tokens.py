@@ -24,8 +24,8 @@ def multiply(rows: Any, kernel: Any, bias: Any | None) -> Any:
 
 
 class Product(torch.autograd.Function):  # type: ignore[misc]  # torch is not read
-    """x @ kernel + bias of float32 on the CPU. oneDNN takes a tenth less time than MKL for it and for the gradient of x
-    (AMD EPYC, torch 2.13), and as much for that of the kernel."""
+    """x @ kernel + bias of float32 on the CPU. oneDNN takes less time than MKL for it and for the gradient of x
+    (AMD EPYC, torch 2.13; `tests/benchmarks/lowerings.py`), and as much for that of the kernel."""
 
     @staticmethod
     def forward(ctx: Any, inputs: Any, kernel: Any, bias: Any | None) -> Any:
