@@ -29,8 +29,8 @@ def intervals(
 
     The middle 95 % of resamples (Efron & Tibshirani 1993, chapter 13), moved so that their mean is what was measured:
     made monotonous, precision gains from chance, and resamples gain it once more, so that of many pictures plain
-    percentiles may not even hold what was measured. A measure that a resample leaves without any truth is judged by the others; there
-    is none where all do.
+    percentiles may not even hold what was measured. A measure that a resample leaves without any truth is judged by the
+    others; there is none where all do.
     """
     if not pictures:
         return {}
