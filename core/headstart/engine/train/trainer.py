@@ -1,4 +1,5 @@
-"""The gradient phase: epochs of updates, validation after each, the best kept (its start, if nothing was better).
+"""The gradient phase: epochs of updates, validation after each, the best kept (its start, if nothing was better; the
+last, where val has too few answers to tell).
 
 `Trainer.run` is the loop. All that going on depends on is in `TrainState`, the weights and the optimizer. It is saved
 after epochs, and between two steps where that is asked for, so that a run goes on from any of these places to the
@@ -49,6 +50,8 @@ ALL = "all epochs"
 BYTES_AN_UPDATE = 2**24
 """Of a checkpoint: an epoch of fewer updates is not saved at its end, but one after it that makes up for them. It is a
 number of bytes, and no time, since where a run goes back to after a spike must be the same each time."""
+FEW = 10
+"""Answers on val below which no epoch is chosen on them: one answer is ten points of accuracy or more."""
 BEGUN_SEEDS = "begun_seeds"
 """The group of a checkpoint with the states of layers that draw as the phase began: each trial begins there."""
 
@@ -75,6 +78,7 @@ class Trainer:
         val = context.source.plain(place.cut, "val")
         self._train = Examples(train.samples, context.targets["train"], context.facts.get("train", ()))
         self._val = Examples(val.samples, context.targets["val"], context.facts.get("val", ()))
+        self._judged = max((array.size for array in context.targets["val"].values()), default=0)  # pixels count each
         self._steps = steps_per_epoch(train.samples.count, context.batch_size)
         # What every trial begins with: the weights that the phase changes, what updates move, and random states.
         self._start = self._weights()
@@ -167,7 +171,8 @@ class Trainer:
             self._save(anchor=False, best=False)
             self._end_if_interrupted()
             raise
-        if self._is_better(found.metrics, state.best.metrics) or (phase.wise_ft and not state.best.epoch):
+        better = self._judged < FEW or self._is_better(found.metrics, state.best.metrics)
+        if better or (phase.wise_ft and not state.best.epoch):
             state.best = found  # what is mixed with the start is no start, even if that is better
 
         factor, seconds = self._optimizer.factor, time.monotonic() - started
@@ -245,6 +250,8 @@ class Trainer:
 
     def _begin(self) -> None:
         """The state of the first trial before its first update, which is that of the others too."""
+        if self._judged < FEW:
+            self._log.few(self._judged)
         self._state.best = Outcome(self._start, self._validate())
         if not self._concludes_at_once():
             self._state.start = self._state.best
