@@ -62,6 +62,7 @@ from headstart.specs.engines import (
 )
 from headstart.specs.inputs import (
     Change,
+    CutsTiles,
     Drawn,
     DrawsSheets,
     Facts,
@@ -121,6 +122,8 @@ from headstart.specs.tasks import (
     JoinsTargets,
     ListsAnswers,
     MarksTargets,
+    Merger,
+    MergesTiles,
     MixesTargets,
     PoolsRows,
     RunningEvaluator,
@@ -174,6 +177,7 @@ __all__ = [
     "Change",
     "CollectsAnswers",
     "Compiled",
+    "CutsTiles",
     "DatasetBuild",
     "DatasetMake",
     "DatasetRequest",
@@ -220,6 +224,8 @@ __all__ = [
     "MixesSamples",
     "JoinsTargets",
     "MarksTargets",
+    "Merger",
+    "MergesTiles",
     "MixesTargets",
     "NamesSteps",
     "Origin",

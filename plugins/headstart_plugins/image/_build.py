@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from headstart_plugins._picture_suffixes import is_picture
 from headstart_plugins.image import ImageOptions
 from headstart_plugins.image._changes import determinant, fused, parse_box
 from headstart_plugins.image._colours import coloured, erased
-from headstart_plugins.image._geometry import fit_of, fitted, inner, warped
+from headstart_plugins.image._geometry import fit_of, fitted, inner, starts, warped
 from headstart_plugins.image._preprocess import Preprocess, parse
 from headstart_plugins.image._read import judge_notes, read_picture
 from headstart_plugins.image._sheet import contact_sheet, png
@@ -47,6 +47,7 @@ class ImageKind:
     """See `headstart.specs.InputKind`. A Sample's value is RGB pixels (height, width, 3) uint8 at their own
     size."""
 
+    smallest_tile = SMALLEST_SIDE
     hint = "were the pictures scaled to 0..1 before? Give them as 0..255; nothing else may scale them"
 
     def __init__(self, preprocess: Preprocess, max_megapixels: int) -> None:
@@ -85,6 +86,27 @@ class ImageKind:
             "offset_y": fit.top,
         }
         return Prepared({"image": fitted(sample.value, self.preprocess)}, facts)
+
+    def tiles(self, sample: Sample, side: int, overlap: int) -> Iterator[Prepared]:
+        """See CutsTiles: row by row, each brought to the weights' size as a picture of its own is.
+
+        Of the facts, `height` and `width` are the whole picture's, and x of the input is x of the whole picture *
+        `scale_x` + `offset_x`; `tile` is left, top, right and bottom in its pixels.
+        """
+        height, width = sample.value.shape[:2]
+        for top in starts(height, side, overlap):
+            for left in starts(width, side, overlap):
+                right, bottom = min(left + side, width), min(top + side, height)
+                row = self.prepare(Sample(sample.value[top:bottom, left:right]))
+                facts = {
+                    **row.facts,
+                    "height": height,
+                    "width": width,
+                    "offset_x": row.facts["offset_x"] - left * row.facts["scale_x"],
+                    "offset_y": row.facts["offset_y"] - top * row.facts["scale_y"],
+                    "tile": [left, top, right, bottom],
+                }
+                yield Prepared(row.tensors, facts)
 
     def transform(self, tensors: Mapping[str, np.ndarray], changes: Sequence[Change]) -> Mapping[str, np.ndarray]:
         """All matrices as one, affine and bilinear, beyond the border the nearest border pixel; then colours in order,
