@@ -27,9 +27,9 @@ Settings = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="predict.tile=640 cuts larger pictures into tiles of so many pixels, which overlap by predict.overlap: 0.2 "
-        "of their side if unset, pixels from 1 on. dataset.folder=new says how other data is read, task.threshold=0.5 "
-        "how the task answers, where it can be asked so. Can be repeated.",
+        help="predict.tile=640 cuts larger pictures into tiles of so many pixels, which overlap by predict.overlap: "
+        "0.2 of their side if unset, pixels from 1 on. dataset.folder=new says how other data is read, "
+        "task.threshold=0.5 how the task answers, where it can be asked so. Can be repeated.",
         autocompletion=completion.answer_settings,
     ),
 ]

@@ -41,7 +41,7 @@ class DetectionOptions:
         high=1.0,
     )
     across: float = option(
-        0.8,
+        0.7,
         "In answers, of two boxes of different classes whose intersection over union is above this, the surer one "
         "stays, so that one thing has one box; 1 leaves both. Metrics judge each class by itself, as COCO's do.",
         low=0.0,
