@@ -20,7 +20,7 @@ from headstart.errors import DataError, UsageError
 from headstart.manifest import sha256
 from headstart.specs import CollectsAnswers, DrawsAnswers, InputKind, Stored, WritesFiles
 
-LISTING = "headstart-answers.json"
+LISTING = ".headstart-answers.json"
 LARGEST_LISTING = 256 * 2**20
 MOST_BYTES = 150
 """Of a name, which may be a whole text: file systems take 255, suffixes and numbers among them."""
