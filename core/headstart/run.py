@@ -289,7 +289,10 @@ class Run(Shown):
                 return [(raw, exc)]
             if found:
                 return [(payload, payload) for payload in found]
-            records = self._records_of(path, sets) if path and path.is_dir() else None
+            try:
+                records = self._records_of(path, sets) if path and path.is_dir() else None
+            except DataError as exc:
+                return [(raw, exc)]
         if records is None:
             return [(raw, DataError(f"{raw} holds nothing that this run's input kind reads"))]
         raise_errors(records.findings)

@@ -82,6 +82,7 @@ from headstart.specs.inputs import (
     Preview,
     Sample,
     Shown,
+    ShowsDetail,
     TensorSpec,
     Trims,
 )
@@ -256,6 +257,7 @@ __all__ = [
     "Sample",
     "Search",
     "Shown",
+    "ShowsDetail",
     "Skipped",
     "Solved",
     "SolvesHead",

@@ -218,6 +218,14 @@ class Shown:
 
 
 @runtime_checkable
+class ShowsDetail(Protocol):
+    """What an InputKind offers too whose previews are too small for what a report draws over them, such as boxes."""
+
+    def detailed_preview(self, sample: Sample) -> Preview:
+        """A rendering of a sample as it came, of several times the size of `preview`."""
+
+
+@runtime_checkable
 class DrawsSheets(Protocol):
     """What an InputKind offers too whose samples can be shown side by side."""
 

@@ -20,7 +20,7 @@ from headstart_plugins.image._colours import coloured, erased
 from headstart_plugins.image._geometry import fit_of, fitted, inner, starts, warped
 from headstart_plugins.image._preprocess import Preprocess, parse
 from headstart_plugins.image._read import judge_notes, read_picture
-from headstart_plugins.image._sheet import contact_sheet, png
+from headstart_plugins.image._sheet import contact_sheet, jpeg, png
 
 if TYPE_CHECKING:
     import keras
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SMALLEST_SIDE = 32
 """Below this, different pictures often share a hash: 11 % of Fashion-MNIST's 28 x 28 test pictures would."""
 LEAST_CONTRAST = 8
-PREVIEW_SIDE = 160
+PREVIEW_SIDE, DETAIL_SIDE = 160, 480
 INVERTING = ("invert", "solarize")
 
 
@@ -209,6 +209,12 @@ class ImageKind:
             picture = picture.resize(size, Image.Resampling.NEAREST)
         picture.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
         return png(picture)
+
+    def detailed_preview(self, sample: Sample) -> Preview:
+        """A JPEG of at most 480 pixels a side."""
+        picture = Image.fromarray(sample.value)
+        picture.thumbnail((DETAIL_SIDE, DETAIL_SIDE))
+        return jpeg(picture)
 
     def sheet(self, rows: Sequence[Sequence[Shown]], titles: Sequence[str]) -> Preview:
         """A PNG of captioned pictures; see `_sheet.contact_sheet`."""
