@@ -138,9 +138,17 @@ def settings(ctx: typer.Context, incomplete: str) -> Offered:
     return list(dict(found).items())
 
 
-def dataset_settings(ctx: typer.Context, incomplete: str) -> Offered:
-    """Those of `settings` that say how other data is read."""
-    return [each for each in settings(ctx, incomplete) if each[0].startswith("dataset.")]
+def answer_settings(ctx: typer.Context, incomplete: str) -> Offered:
+    """How a finished run answers, and those of `settings` that say how other data is read."""
+    from headstart.asking import PREDICT, PredictOptions
+    from headstart.options import describe_options
+
+    own = [
+        pair
+        for option in describe_options(PredictOptions)
+        for pair in _assignments(f"{PREDICT}.{option.name}", option, option.default)
+    ]
+    return [*own, *(each for each in settings(ctx, incomplete) if each[0].startswith("dataset."))]
 
 
 def _registry(ctx: typer.Context) -> Registry:

@@ -22,13 +22,15 @@ if TYPE_CHECKING:
     from headstart.runs.evaluation import OnProgress
 
 STDIN = "-"
-OtherData = Annotated[
+Settings = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
-        metavar="dataset.KEY=VALUE",
-        help="How other data is read, above the run's own settings: dataset.folder=new. Can be repeated.",
-        autocompletion=completion.dataset_settings,
+        metavar="KEY=VALUE",
+        help="predict.tile=640 cuts larger pictures into tiles of so many pixels, which overlap by predict.overlap: "
+        "0.2 of their side if unset, pixels from 1 on. dataset.folder=new says how other data is read, "
+        "task.threshold=0.5 how the task answers, where it can be asked so. Can be repeated.",
+        autocompletion=completion.answer_settings,
     ),
 ]
 RunPath = Annotated[
@@ -58,7 +60,7 @@ def evaluate(
     predictions: Annotated[
         Path | None, typer.Option("--predictions", metavar="FILE", help="Write every answer to this CSV file.")
     ] = None,
-    set_: OtherData = None,
+    set_: Settings = None,
     as_json: AsJson = False,
     disable_plugin: DisablePlugins = None,
     debug: Debug = False,
@@ -105,7 +107,7 @@ def predict(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Write the files that the task makes of its answers.")
     ] = None,
-    set_: OtherData = None,
+    set_: Settings = None,
     backend: BackendName = None,
     as_json: AsJson = False,
     as_csv: Annotated[

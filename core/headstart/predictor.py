@@ -5,19 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from headstart.asking import Tiling
 from headstart.data.ahead import ahead
 from headstart.data.lengths import Lengths, cut_to, padded_from
 from headstart.data.payloads import in_memory
 from headstart.data.reading import prepared_of
 from headstart.engine.batch import concatenated, take
 from headstart.engine.scoring import pooled
-from headstart.errors import REFUSED, DataError
+from headstart.errors import REFUSED, DataError, HeadstartError, UsageError
 from headstart.shown import Shown
-from headstart.specs import Batch, Facts, InputKind, Prepared, Stored, Task, Trims
+from headstart.specs import Batch, CutsTiles, Facts, InputKind, MergesTiles, Prepared, Sample, Stored, Task, Trims
 
 if TYPE_CHECKING:
     from headstart.engine.step import Forward, ScoreStep
@@ -43,14 +44,29 @@ class Rows:
 
 @dataclass(frozen=True)
 class Answered:
-    """Some inputs: the `outputs` (input, ...) that their rows came to, of each the `facts` of its first row and the
-    `notes` of what reading it took, the `rows` themselves, and the `places` of the inputs among all."""
+    """Some inputs: the `outputs` (input, ...) that their rows or tiles came to, of each the `facts` of its first one
+    and the `notes` of what reading it took, and the `places` of the inputs among all."""
 
     outputs: Batch
     facts: tuple[Facts, ...]
     notes: tuple[tuple[str, ...], ...]
+    places: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class AnsweredRows(Answered):
+    """The same with the `rows` themselves."""
+
     rows: Rows
-    places: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """One tile of the input at `place`, and the notes of what reading that took."""
+
+    place: int
+    row: Prepared
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, repr=False)
@@ -87,18 +103,30 @@ class Predictor(Shown):
         return self._decoded(batch, top_k)[0]
 
     def answers(
-        self, payloads: Sequence[Any], *, top_k: int = 1, on_progress: Callable[[int, int], None] | None = None
+        self,
+        payloads: Sequence[Any],
+        *,
+        top_k: int = 1,
+        on_progress: Callable[[int, int], None] | None = None,
+        tiling: Tiling | None = None,
     ) -> Iterator[Mapping[str, Any]]:
-        """The task's answer to each of several inputs, in order, as they come.
+        """The task's answer to each of several inputs, in order, as they come; of large ones from their tiles, with a
+        `tiling`.
 
-        `notes` is there where reading took a conversion, such as "converted from CMYK". An input that cannot be read
-        has {"error": reason} in its place; the others are answered as they are without it, to the bit.
+        `notes` is there where reading took a conversion, such as "converted from CMYK". An input that cannot be read,
+        or is an error itself, has {"error": reason} in its place; the others are answered as they are without it, to
+        the bit.
         """
         refused: dict[int, DataError] = {}
         told = 0
         if on_progress is not None:
             on_progress(0, len(payloads))
-        for batch in self.answer(payloads, on_progress, refused):
+        batches: Iterator[Answered] = (
+            self.answer(payloads, on_progress, refused)
+            if tiling is None
+            else self.answer_in_tiles(payloads, tiling, on_progress, refused)
+        )
+        for batch in batches:
             for place, answer in zip(batch.places, self._decoded(batch, top_k), strict=True):
                 yield from ({REFUSED: refused[earlier].message} for earlier in range(told, place))
                 yield answer
@@ -144,7 +172,7 @@ class Predictor(Shown):
         payloads: Sequence[Any],
         on_progress: Callable[[int, int], None] | None = None,
         refused: dict[int, DataError] | None = None,
-    ) -> Iterator[Answered]:
+    ) -> Iterator[AnsweredRows]:
         """Answer inputs in order, BATCH at a time, or several times that where they vary in length; the next are read
         while some run.
 
@@ -174,8 +202,68 @@ class Predictor(Shown):
                 answers = concatenated([pooled(self.task, take(outputs, piece), facts[piece]) for piece in pieces])
             if on_progress is not None:
                 on_progress(places[-1] + 1, len(payloads))
-            yield Answered(answers, tuple(facts[first] for first in firsts), notes, rows, places)
+            yield AnsweredRows(answers, tuple(facts[first] for first in firsts), notes, places, rows)
             del parts, tensors, outputs, answers, rows  # or two batches of dense outputs are there at a time
+
+    def answer_in_tiles(
+        self,
+        payloads: Sequence[Any],
+        tiling: Tiling,
+        on_progress: Callable[[int, int], None] | None = None,
+        refused: dict[int, DataError] | None = None,
+    ) -> Iterator[Answered]:
+        """As `answer`, an input at a time, each cut into tiles that the task merges: what is held does not grow with
+        their number but for what the task keeps of them. Tiles of several inputs may run together.
+
+        Raises the errors of `verify_tiling`.
+        """
+        merges = verify_tiling(self.kind, self.task, tiling)
+        size = 0
+        merger, first = merges.merger(), None
+        for tiles in ahead(self._cut(payloads, tiling, refused)):
+            if not size:
+                size = next((each for each in self.sizes if each >= len(tiles)), self.sizes[-1])
+            for begin in range(0, len(tiles), size):
+                run = tiles[begin : begin + size]
+                _, outputs = self._run([tile.row for tile in run], size)
+                starts = [row for row, tile in enumerate(run) if not row or tile.place != run[row - 1].place]
+                for start, stop in zip(starts, [*starts[1:], len(run)], strict=True):
+                    if first is not None and first.place != run[start].place:
+                        yield self._merged(merger.merged(), first, on_progress, len(payloads))
+                        merger, first = merges.merger(), None
+                    first = first or run[start]
+                    merger.add(take(outputs, slice(start, stop)), [tile.row.facts for tile in run[start:stop]])
+                del outputs
+        if first is not None:
+            yield self._merged(merger.merged(), first, on_progress, len(payloads))
+
+    @staticmethod
+    def _merged(outputs: Batch, first: _Tile, on_progress: Callable[[int, int], None] | None, total: int) -> Answered:
+        if on_progress is not None:
+            on_progress(first.place + 1, total)
+        return Answered(outputs, (first.row.facts,), (first.notes,), (first.place,))
+
+    def _cut(
+        self, payloads: Sequence[Any], tiling: Tiling, refused: dict[int, DataError] | None
+    ) -> Iterator[list[_Tile]]:
+        """The tiles of inputs that can be read, BATCH at a time; those of one input are made as they are needed."""
+        kind = cast("CutsTiles", self.kind)
+        cut: list[_Tile] = []
+        for place, payload in enumerate(payloads):
+            try:
+                sample = self._sample(payload)
+            except DataError as exc:
+                if refused is None:
+                    raise
+                refused[place] = exc
+                continue
+            for row in kind.tiles(sample, tiling.side, tiling.overlap):
+                cut.append(_Tile(place, row, sample.notes))
+                if len(cut) == BATCH:
+                    yield cut
+                    cut = []
+        if cut:
+            yield cut
 
     def _prepared(
         self, payloads: Sequence[Any], refused: dict[int, DataError] | None
@@ -201,9 +289,15 @@ class Predictor(Shown):
 
     def _read(self, payload: Any) -> tuple[Sequence[Prepared], tuple[str, ...]]:
         """The rows of one input, and what reading it took."""
-        where = _where(payload)
-        sample = self.kind.read(in_memory(payload), where)
-        return prepared_of(self.kind, sample, where), sample.notes
+        sample = self._sample(payload)
+        return prepared_of(self.kind, sample, _where(payload)), sample.notes
+
+    def _sample(self, payload: Any) -> Sample:
+        """One input as read. Raises DataError; of a payload that is an error itself, such as of a file that is not
+        there, that."""
+        if isinstance(payload, HeadstartError):
+            raise DataError(payload.message, hint=payload.hint) from payload
+        return self.kind.read(in_memory(payload), _where(payload))
 
     def _by_length(self, rows: Sequence[Prepared]) -> np.ndarray:
         """The order (row,) int64 in which rows run."""
@@ -228,6 +322,27 @@ class Predictor(Shown):
         static = lengths.of_batch(np.arange(size))
         outputs = padded_from(self.forward(cut_to(tensors, axes, static, longest)), self.axes, static, longest)
         return take(tensors, real), take(outputs, real)
+
+
+def verify_tiling(kind: InputKind, task: Task, tiling: Tiling) -> MergesTiles:
+    """The task as what merges tiles. Raises UsageError where it does not, where the input kind cuts none, and for tiles
+    that are too small for it."""
+    without = "leave predict.tile out"
+    if not isinstance(kind, CutsTiles):
+        raise UsageError(
+            f"predict.tile: the input kind of this run, {type(kind).__name__}, cuts no tiles", hint=without
+        )
+    if not isinstance(task, MergesTiles):
+        raise UsageError(
+            f"predict.tile: the task of this run, {type(task).__name__}, does not say how answers to tiles become one",
+            hint=f"{without}; its author can give it `merger`, see MergesTiles",
+        )
+    if tiling.side < kind.smallest_tile:
+        raise UsageError(
+            f"predict.tile: must be at least {kind.smallest_tile} for this run's input kind, not {tiling.side}",
+            hint="choose tiles in which things look about as large as in the run's own samples",
+        )
+    return task
 
 
 def _where(payload: Any) -> str:

@@ -5,31 +5,33 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from headstart.answer_files import AnswerFiles
 from headstart.artefact import Artefact
-from headstart.atomic import explained, make_folders, write_file
+from headstart.asking import Asked, parsed, read_settings
 from headstart.backend import activate, choose_backend, installed_backends
 from headstart.data.checks import raise_errors, skipped_findings
 from headstart.data.made import made_folder
-from headstart.data.payloads import in_memory
 from headstart.data.split_file import SPLITS, SplitRow, read_split
 from headstart.data.targets import build_target_kind, other_kind
 from headstart.documents import plain, read_object
 from headstart.errors import REFUSED, DataError, HeadstartError, UsageError
 from headstart.eventlog import read_events
 from headstart.host.registry import looks_like_path
+from headstart.lists import below
+from headstart.predictor import verify_tiling
 from headstart.recipe import Recipe
 from headstart.recipes.build import build_recipe, recipe_of_run
 from headstart.recipes.file import verify_form
 from headstart.recipes.resolve import ResolvedRecipe, resolve_recipe
 from headstart.registry import Registry, load_registry
 from headstart.runs.curves import draw_svg
-from headstart.runs.evaluation import Labelled, OnProgress, documents, open_predictions, score
+from headstart.runs.evaluation import Labelled, OnProgress, documents, open_predictions, score, score_in_tiles
 from headstart.runs.folder import LARGEST_RESULT, RunFolder, finished_run
 from headstart.runs.leaks import met_before
 from headstart.runs.reporting import SampleView, open_reporters, replay, told_progress
@@ -37,17 +39,13 @@ from headstart.shown import Shown, as_table
 from headstart.specs import (
     AUTO,
     PRETRAINED,
-    CollectsAnswers,
     DatasetRequest,
-    DrawsAnswers,
     Finding,
-    InputKind,
     ListsAnswers,
     Record,
     Records,
     ReporterSpec,
     TargetKind,
-    WritesFiles,
 )
 
 ALL = "all"
@@ -211,32 +209,55 @@ class Run(Shown):
         its `id`, its path as written or its place in the archive; `on_finding` hears what is to be said of it. It is
         read by the settings of the run's own dataset where that opens it, with those of `sets` above them, such as
         "dataset.folder=new". `texts` are texts even where a file is called so. With `out`, files that the task makes of
-        its answers are written into that folder.
+        its answers are written into that folder, see `headstart.answer_files`.
 
-        An input that cannot be read has nothing but `input` and `error`, the reason; the others are answered as
-        without it, to the bit. Raises UsageError for a path that is not there or a kind that reads no texts, and
-        DataError for a table or archive that cannot be used or a folder that holds nothing to be answered: before any
-        answer.
+        `sets` also hold "predict.tile=640", which cuts larger inputs into tiles (see `headstart.asking`), and what the
+        task lets a finished run be asked with, such as "task.threshold=0.5".
+
+        An input that cannot be read, is not there or is a folder that holds nothing to be answered has nothing but
+        `input` and `error`, the reason; the others are answered as without it, to the bit. Raises UsageError where none
+        of the inputs is there, for a kind that reads no texts and for settings, and DataError for a table or archive
+        that cannot be used: before any answer.
         """
         self.use_backend(backend)
+        asked = read_settings(sets, self.artefact.task_spec)
+        artefact = self._asked(asked)
         if texts and TEXT not in self.artefact.blueprint.input.reads:
             reads = ", ".join(self.artefact.blueprint.input.reads)
             raise UsageError(
                 f"this run answers {reads} data, not texts", hint="leave out --text; name files or folders"
             )
-        files = None if out is None else _AnswerFiles(Path(out), self.artefact.task, self.artefact.kind)
-        found = [pair for each in inputs for pair in self._expand(each, sets, on_finding)]
+        if asked.options.tiling is not None:
+            verify_tiling(artefact.kind, artefact.task, asked.options.tiling)
+        found = [pair for each in inputs for pair in self._expand(each, asked.data, on_finding)]
         found += [(text, text) for text in texts]
-        answers = self.artefact.predictor.answers(
-            [payload for _, payload in found], top_k=top_k, on_progress=on_progress
-        )
-        for number, ((raw, payload), answer) in enumerate(zip(found, answers, strict=True)):
-            name = str(raw) if isinstance(raw, str | Path) else f"{type(raw).__name__} {number}"
-            if files is not None and REFUSED not in answer:
-                files.write(name, answer, payload)
-            yield {"input": name, **answer}
-        if files is not None:
-            files.write_together()
+        _verify_some_are_there(found)
+        named = [
+            (str(raw) if isinstance(raw, str | Path) else f"{type(raw).__name__} {number}", payload)
+            for number, (raw, payload) in enumerate(found)
+        ]
+        files = None if out is None else AnswerFiles(Path(out), artefact.task, artefact.kind, named)
+        with nullcontext() if files is None else closing(files):
+            answers = artefact.predictor.answers(
+                [payload for _, payload in named],
+                top_k=top_k,
+                on_progress=on_progress,
+                tiling=asked.options.tiling,
+            )
+            for place, ((name, _), answer) in enumerate(zip(named, answers, strict=True)):
+                if files is not None and REFUSED not in answer:
+                    files.write(place, answer)
+                yield {"input": name, **answer}
+            if files is not None:
+                files.write_together()
+
+    def _asked(self, asked: Asked) -> Artefact:
+        """The artefact, with the options of its task that are `asked` for in place of its own."""
+        if not asked.task:
+            return self.artefact
+        blueprint = self.artefact.blueprint
+        options = parsed(self.artefact.task_spec.options, {**vars(blueprint.task_options), **asked.task}, "task")
+        return dataclasses.replace(self.artefact, blueprint=dataclasses.replace(blueprint, task_options=options))
 
     def lines_of(self, answers: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
         """What `answers` gives as lines of a table, as they come: each answer, or of a task that lists answers a line
@@ -255,17 +276,25 @@ class Run(Shown):
         self, raw: Any, sets: Sequence[str], on_finding: Callable[[Finding], None] | None
     ) -> list[tuple[Any, Any]]:
         """The payloads that a raw input means, each with its name: what a dataset opens of a file; what the input kind
-        finds, itself or in a folder; what a dataset opens of a folder in which it finds nothing."""
+        finds, itself or in a folder; what a dataset opens of a folder in which it finds nothing. In place of the
+        payloads of what is not there, or of a folder with nothing to be answered, the error."""
         if not isinstance(raw, str | Path):
             return [(raw, raw)]
         path = Path(raw).expanduser().absolute() if looks_like_path(str(raw)) else None
         records = self._records_of(path, sets) if path and path.is_file() else None
         if records is None:
-            if found := self.artefact.kind.find(raw):
+            try:
+                found = self.artefact.kind.find(raw)
+            except UsageError as exc:
+                return [(raw, exc)]
+            if found:
                 return [(payload, payload) for payload in found]
-            records = self._records_of(path, sets) if path and path.is_dir() else None
+            try:
+                records = self._records_of(path, sets) if path and path.is_dir() else None
+            except DataError as exc:
+                return [(raw, exc)]
         if records is None:
-            raise DataError(f"{raw} holds nothing that this run's input kind reads")
+            return [(raw, DataError(f"{raw} holds nothing that this run's input kind reads"))]
         raise_errors(records.findings)
         if on_finding is not None:
             for finding in (*records.findings, *skipped_findings(records.skipped)):
@@ -291,13 +320,7 @@ class Run(Shown):
 
     def _opening(self, data: str, sets: Sequence[str]) -> ResolvedRecipe:
         """How other data is opened: by the run's own settings where its dataset opens it, which columns and folders are
-        read among them, and by `sets`. Raises UsageError for settings of anything else."""
-        for each in sets:
-            if not each.startswith("dataset."):
-                raise UsageError(
-                    f"--set {each}: a finished run takes settings of other data alone",
-                    hint="such as dataset.folder=DIR",
-                )
+        read among them, and by `sets`."""
         stated = build_recipe(flags={"data": data}, file=None, sets=sets)
         resolved = resolve_recipe(self._from_the_artefact(stated), self.registry, trains=False)
         if resolved.dataset != self.resolved.dataset:
@@ -325,17 +348,28 @@ class Run(Shown):
         """Score one split of the run's own data (or `all` of them), or every row of other `data` under `test`.
 
         Each sample's key, split, target and the task's columns are written to `predictions`, a CSV file, as answers
-        come. Other data is read as `answers` says; what is to be said of it, or of the figures on val, is in the
-        document, as `warnings` and `notes`. Raises UsageError for `test` where the run held no sample out.
+        come. Other data is read, and `sets` are used, as `answers` says; in tiles there is no loss. What is to be said
+        of other data, or of the figures on val, is in the document, as `warnings` and `notes`. Raises UsageError for
+        `test` where the run held no sample out.
         """
-        if sets and data is None:
-            raise UsageError("--set says how other data is read, and none is named", hint="headstart evaluate RUN DATA")
+        asked = read_settings(sets, self.artefact.task_spec)
+        if asked.data and data is None:
+            raise UsageError(
+                f"--set {asked.data[0]} says how other data is read, and none is named",
+                hint="headstart evaluate RUN DATA",
+            )
         name = self.use_backend(backend)
-        samples, findings = self._own(split) if data is None else self._other(data, sets)
-        predictor, task = self.artefact.predictor, self.artefact.task
+        artefact, tiling = self._asked(asked), asked.options.tiling
+        if tiling is not None:
+            verify_tiling(artefact.kind, artefact.task, tiling)
+        samples, findings = self._own(split) if data is None else self._other(data, asked.data)
+        predictor, task = artefact.predictor, artefact.task
         with open_predictions(predictions, task) if predictions else nullcontext() as table:
             scored = {
-                each.split: score(predictor, each, predictions=table, on_progress=on_progress) for each in samples
+                each.split: score(predictor, each, predictions=table, on_progress=on_progress)
+                if tiling is None
+                else score_in_tiles(predictor, each, tiling, predictions=table, on_progress=on_progress)
+                for each in samples
             }
         document = {
             "run": str(self.path),
@@ -461,42 +495,14 @@ class Run(Shown):
         return resolve_recipe(dataclasses.replace(stated, reporters=(*own.values(), *added)), self.registry)
 
 
-class _AnswerFiles:
-    """The files of answers, named after their inputs, in `folder`. Raises UsageError where the task makes none."""
-
-    def __init__(self, folder: Path, task: Any, kind: InputKind) -> None:
-        if not isinstance(task, WritesFiles | DrawsAnswers | CollectsAnswers):
-            raise UsageError(
-                "the task of this run makes no files", hint="leave out --out; --csv and --json print answers"
-            )
-        with explained(folder):
-            make_folders(folder)
-        self._folder, self._task, self._kind = folder, task, kind
-        self._taken: set[str] = set()
-        self._answers: list[tuple[str, Mapping[str, Any]]] = []
-
-    def write(self, name: str, answer: Mapping[str, Any], payload: Any) -> None:
-        """Write those of one answer. What is drawn on its input is drawn on what that reads as: it is read again, so
-        that the inputs of a batch need not be kept."""
-        stem = base = Path(name).name or "input"
-        number = 1
-        while stem in self._taken:
-            number += 1
-            stem = f"{base}-{number}"
-        self._taken.add(stem)
-        files = dict(self._task.files(answer)) if isinstance(self._task, WritesFiles) else {}
-        if isinstance(self._task, DrawsAnswers):
-            files |= self._task.drawn(answer, self._kind.read(in_memory(payload), name))
-        for suffix, content in files.items():
-            write_file(self._folder / f"{stem}{suffix}", content)
-        if isinstance(self._task, CollectsAnswers):
-            self._answers.append((name, answer))
-
-    def write_together(self) -> None:
-        """Write those of all answers so far."""
-        if isinstance(self._task, CollectsAnswers):
-            for name, content in self._task.collected(self._answers).items():
-                write_file(self._folder / name, content)
+def _verify_some_are_there(found: Sequence[tuple[Any, Any]]) -> None:
+    """Raise the error of the inputs, named with its payload each, where that is the payload of all."""
+    errors = [payload for _, payload in found if isinstance(payload, HeadstartError)]
+    if not errors or len(errors) < len(found):
+        return
+    if len(errors) == 1 or not all(isinstance(each, UsageError) for each in errors):
+        raise errors[0]
+    raise UsageError(f"none of {len(errors)} inputs is there:{below([each.message for each in errors])}")
 
 
 def _flattering(sides: Sequence[str], *, is_refitted: bool, is_tested: bool) -> Iterator[Finding]:

@@ -148,6 +148,14 @@ class Waves:
             raise UsageError(f"no such file: {path}")
         return sorted(path.glob("*.npy")) if path.is_dir() else [path]
 
+    smallest_tile = 2
+
+    def tiles(self, sample, side, overlap):
+        last = max(len(sample.value) - side, 0)
+        for start in [*range(0, last, side - overlap), last]:
+            row = self.prepare(Sample(sample.value[start : start + side]))
+            yield Prepared(row.tensors, {**row.facts, "tile": [start, start + side]}, row.length)
+
     def fingerprint(self, sample):
         return len(sample.value)
 
@@ -240,22 +248,28 @@ LENGTHS = "test_its_lengths_are_a_few_and_end_with_the_stored_one"
 CHANGES = "test_each_change_keeps_names_shapes_and_dtypes"
 UNKNOWN = "test_an_unknown_change_is_refused_by_name"
 FINDS = "test_it_finds_what_an_input_of_the_command_line_means"
+TILES = "test_its_tiles_are_rows_as_those_that_it_prepares"
 SHOWS = "test_what_it_shows_of_a_sample_can_be_shown"
 BESIDE = "test_what_it_offers_beside_is_sound"
 
 INPUT_BUGS = {
     "another dtype": (
         ("wave = np.zeros(8, np.float32)", "wave = np.zeros(8)"),
-        {PREPARES: "type float64, not .* float32"},
+        {PREPARES: "type float64, not .* float32", TILES: "a tile's .* type float64"},
     ),
     "a length that is too long": (
         ("len(sample.value)}, len(sample.value))", "len(sample.value)}, 9)"),
         {PREPARES: "length is 9", BESIDE: "of a row of length 9, steps gives"},
     ),
+    "tiles that lie nowhere": (('"tile": [start', '"part": [start'), {TILES: "a tile has no fact `tile`"}),
+    "a small sample that is cut": (
+        ("last = max(len(sample.value) - side, 0)", "last = max(len(sample.value) - side, 1)"),
+        {TILES: "a sample that one tile holds is not as `prepare` gives it"},
+    ),
     "no rows": (("return [self.prepare(sample)]", "return []"), {PREPARES: "prepare_several gives no row"}),
     "facts that are no JSON": (
         ('{"count": len(sample.value)}', '{"count": sample.value[:1]}'),
-        {FACTS: "no plain JSON value"},
+        {FACTS: "no plain JSON value", TILES: "a tile's facts are no plain JSON value"},
     ),
     "rows from a counter": (
         ('{"count": len(sample.value)}', '{"count": next(COUNTER)}'),

@@ -111,6 +111,32 @@ def test_json_and_csv_hold_what_cannot_be_read_in_its_place_and_the_exit_code_is
     assert [bool(row["error"]) for row in rows] == [False, True, False, False]
 
 
+def test_inputs_that_are_not_there_are_named_and_the_others_answered(finished, folder, capsys):
+    (folder / "empty").mkdir()
+    inputs = [folder / "a.png", folder / "away.png", folder / "empty", folder / "c.png"]
+    assert predict(finished.run, *inputs, "--json") == 3
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    assert [each["input"] for each in document] == [*map(str, inputs)]
+    assert document[1]["error"] == f"no such file or folder: {inputs[1]}"
+    assert str(inputs[2]) in document[2]["error"]
+    assert bits([document[0], document[3]]) == bits(finished.run.predict([inputs[0], inputs[3]]))
+    assert "error: 2 of 4 inputs cannot be read; all others are answered" in err
+
+    assert predict(finished.run, inputs[1], folder / "gone.png") == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "none of 2 inputs is there" in err
+    assert "gone.png" in err
+
+
+def test_tiles_are_refused_by_a_task_that_does_not_merge_them(finished, folder, capsys):
+    assert predict(finished.run, folder / "a.png", "--set", "predict.tile=64") == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "does not say how answers to tiles become one" in err
+
+
 def test_a_table_holds_what_can_be_read(finished, folder, capsys):
     assert predict(finished.run, folder) == 3
     out, _ = capsys.readouterr()
@@ -169,7 +195,7 @@ def test_settings_say_how_other_data_is_read(finished, tmp_path, capsys):
     assert run_arguments(["predict", run, str(table), "--set", "dataset.foldr=new"]) == 2
     assert "foldr" in capsys.readouterr().err
     assert run_arguments(["predict", run, str(table), "--set", "seed=1"]) == 2
-    assert "a finished run takes settings of other data alone" in capsys.readouterr().err
+    assert "a finished run takes predict.tile, predict.overlap and settings of other data" in capsys.readouterr().err
     assert run_arguments(["evaluate", run, "--set", sets[0]]) == 2
     assert "headstart evaluate RUN DATA" in capsys.readouterr().err
 

@@ -119,7 +119,7 @@ def test_predict_prints_masks_and_writes_their_files(runs, region_files, tmp_pat
     (answer,) = json.loads(capsys.readouterr().out)
     mask = np.array(answer["mask"], np.uint8)
     assert mask.shape == (height, width)
-    (written,) = tmp_path.iterdir()
+    written = tmp_path / "r000.pgm"
     assert written.read_bytes().endswith(mask.tobytes())
     assert run_arguments(command) == 0
     assert f"{height} x {width}" in capsys.readouterr().out

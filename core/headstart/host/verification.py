@@ -168,9 +168,9 @@ def _input_problems(spec: InputSpec) -> Iterable[str]:
 
 def _task_problems(spec: TaskSpec) -> Iterable[str]:
     names = [option.name for option in fields(spec.options)]
-    for name in spec.gradient_options:
-        if name not in names:
-            yield f"gradient_options names {name!r}, not one of its options: {', '.join(names) or 'it has none'}"
+    for field in ("gradient_options", "answer_options"):
+        for name in [each for each in getattr(spec, field) if each not in names]:
+            yield f"{field} names {name!r}, not one of its options: {', '.join(names) or 'it has none'}"
 
 
 def _engine_problems(spec: EngineSpec) -> Iterable[str]:

@@ -8,10 +8,13 @@ import io
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+
+from headstart.asking import Tiling
 from headstart.atomic import explained, make_folders, opened, write_file
 from headstart.documents import as_bytes, plain
 from headstart.errors import DataError
@@ -130,6 +133,32 @@ def score(
         done = answered.stop
         del batch, rows, scored, record  # or two batches of dense outputs are there at a time
     return scores.result()
+
+
+def score_in_tiles(
+    predictor: Predictor,
+    samples: Labelled,
+    tiling: Tiling,
+    *,
+    predictions: PredictionsFile | None = None,
+    on_progress: OnProgress | None = None,
+) -> Evaluation:
+    """As `score`, of samples that are cut into tiles and merged again by the task. There is no loss: that is of what
+    the network sees at once."""
+    from headstart.engine.scoring import ScoredRows, Scores
+
+    task = predictor.task
+    scores = Scores(task)
+    for done, batch in enumerate(predictor.answer_in_tiles(samples.payloads, tiling, on_progress)):
+        answered = slice(done, done + 1)
+        targets = task.encode(samples.values(answered), batch.facts, samples.keys[answered])
+        facts = [{**batch.facts[0], "key": samples.keys[done]}]
+        scores.add(ScoredRows(targets, batch.outputs, np.full(1, np.nan, np.float32), facts))
+        if predictions is not None:
+            predictions.write(samples, answered, batch)
+        del batch, targets
+    found = scores.result()
+    return replace(found, metrics={name: value for name, value in found.metrics.items() if name != "loss"})
 
 
 def documents(evaluations: Mapping[str, Evaluation]) -> dict[str, dict[str, Any]]:

@@ -19,7 +19,7 @@ from headstart.recipes.resolve import ResolvedRecipe
 from headstart.registry import Registry
 from headstart.runs.evaluation import OnProgress
 from headstart.runs.folder import RunFolder
-from headstart.specs import InputKind, Preview, Records, Reporter, ReporterRequest, ReporterSpec, RunView
+from headstart.specs import InputKind, Preview, Records, Reporter, ReporterRequest, ReporterSpec, RunView, ShowsDetail
 
 SOON = 1.0
 """Seconds within which nobody asks how far something is."""
@@ -91,6 +91,14 @@ class SampleView:
             return None
         _, kind = self._samples
         return kind.preview(kind.read(payload, key))
+
+    def detailed_preview(self, key: str) -> Preview | None:
+        """See `RunView`."""
+        _, kind = self._samples
+        if not isinstance(kind, ShowsDetail):
+            return self.preview(key)
+        payload = self.payload(key)
+        return None if payload is None else kind.detailed_preview(kind.read(payload, key))
 
 
 @contextmanager

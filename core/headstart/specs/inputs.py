@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -218,6 +218,14 @@ class Shown:
 
 
 @runtime_checkable
+class ShowsDetail(Protocol):
+    """What an InputKind offers too whose previews are too small for what a report draws over them, such as boxes."""
+
+    def detailed_preview(self, sample: Sample) -> Preview:
+        """A rendering of a sample as it came, of several times the size of `preview`."""
+
+
+@runtime_checkable
 class DrawsSheets(Protocol):
     """What an InputKind offers too whose samples can be shown side by side."""
 
@@ -264,6 +272,24 @@ class PreparesSeveral(Protocol):
 
     def prepare_several(self, sample: Sample) -> Sequence[Prepared]:
         """The rows of a sample, in order, one or more; deterministic, as `prepare` is."""
+
+
+@runtime_checkable
+class CutsTiles(Protocol):
+    """What an InputKind offers too that can cut a large sample into overlapping tiles, where a finished run is asked
+    with them."""
+
+    smallest_tile: int
+    """The least side of a tile, in the elements of a sample: pixels of a picture."""
+
+    def tiles(self, sample: Sample, side: int, overlap: int) -> Iterable[Prepared]:
+        """The tiles of a sample, one or more, made as they are asked for: each a row as `prepare` gives it.
+
+        A tile has `side` elements along each axis, or all there are where these are fewer; neighbours share `overlap`
+        of them (0 <= overlap < side), and the last one along an axis, which ends with the sample, may share more. Facts
+        are those of the sample as a whole, so that places in a tile's tensors lead to places in the sample, and `tile`:
+        where it lies in that, as plain numbers. A sample of one tile is that of `prepare`.
+        """
 
 
 @runtime_checkable

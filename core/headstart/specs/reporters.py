@@ -25,6 +25,9 @@ class RunView(Protocol):
     def preview(self, key: str) -> Preview | None:
         """The sample `key` as a picture, sound or text for a report; None where `payload` is."""
 
+    def detailed_preview(self, key: str) -> Preview | None:
+        """The same, larger where the input kind can: for what is drawn over it."""
+
 
 class Reporter(Protocol):
     """Hears every event of a run, live or replayed from its folder; writes only below `run.path / "report"`.

@@ -280,6 +280,27 @@ class PoolsRows(Protocol):
         """The outputs (row, ...) of one record as a single row (1, ...)."""
 
 
+class Merger(Protocol):
+    """Puts the tiles of one sample together as they come, so that their outputs need not be kept."""
+
+    def add(self, outputs: Batch, facts: Sequence[Facts]) -> None:
+        """Add tiles: the head's outputs (tile, ...), and the facts of each, see CutsTiles. All tiles of the sample come
+        once, in order, in any number of calls."""
+
+    def merged(self) -> Batch:
+        """The whole sample as a single row (1, ...), which `decode` and evaluators take in place of the head's outputs,
+        with the facts of the first tile. Its names and shapes are the task's own."""
+
+
+@runtime_checkable
+class MergesTiles(Protocol):
+    """What a Task offers too that knows how the tiles of a large sample become one answer; without it, tiles are
+    refused."""
+
+    def merger(self) -> Merger:
+        """A new merger, for one sample."""
+
+
 @runtime_checkable
 class WritesFiles(Protocol):
     """What a Task offers too whose answers are files as well: masks, pictures."""
@@ -365,7 +386,8 @@ class TaskSpec(Spec):
     A head written `mlp:512,256` has its numbers after the colon; `closed_form` are the heads that `SolvesHead.solve`
     can fit, which have no numbers, and `gradient_options` the options that training by gradient alone reads: refused
     where all phases are in closed form. `batch_size` are the samples a step where the recipe says nothing, None: as of
-    other tasks. `targets` names the kind of targets that it learns; where the user names no
+    other tasks. `answer_options` are those that only decide what is answered of outputs: a finished run can be asked
+    with others. `targets` names the kind of targets that it learns; where the user names no
     task, the `default` one of the data's kind is taken.
     """
 
@@ -377,6 +399,7 @@ class TaskSpec(Spec):
     closed_form: frozenset[str] = frozenset()
     gradient_options: tuple[str, ...] = ()
     batch_size: int | None = None
+    answer_options: tuple[str, ...] = ()
     default: bool = False
     version: int = 1
 

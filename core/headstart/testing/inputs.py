@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from headstart.errors import DataError, PluginError, UsageError
 from headstart.specs import (
     Change,
+    CutsTiles,
     DrawsSheets,
     Finding,
     HasAssets,
@@ -28,6 +29,7 @@ from headstart.specs import (
     Preview,
     Sample,
     Shown,
+    ShowsDetail,
     Trims,
 )
 from headstart.testing.contract import shared
@@ -42,6 +44,7 @@ UNKNOWN = "no-such-change"
 MOST_FACTS = 65_536
 """Bytes of JSON that the facts of a row may take."""
 PURE = "It may depend on the payload, the preprocessing and the options alone."
+LARGEST_TILE = 1 << 20
 SHARES = (0.0, 0.3, 1.0)
 
 
@@ -245,8 +248,31 @@ class InputKindPrepared(InputKindSubject):
             self._require(sound, f"fingerprint gives {fingerprint!r}", "Return the same int each time, or None.")
             for shown in (kind.preview(sample), kind.preview(sample, changes)):
                 self._require_sound("preview gives ", _preview_problem(shown), "Return a Preview, or None.")
+            if isinstance(kind, ShowsDetail):
+                problem = _preview_problem(kind.detailed_preview(sample))
+                self._require_sound("detailed_preview gives ", problem, "Return a Preview.")
         hint = kind.hint
         self._require(isinstance(hint, str) and hint.strip(), f"hint is {hint!r}", "Say what users should look at.")
+
+    def test_its_tiles_are_rows_as_those_that_it_prepares(self) -> None:
+        """Where it is a CutsTiles: of the same tensors, with a place each, the same each time; a sample that one tile
+        holds is prepared as without."""
+        kind = self._input_kind()
+        if not isinstance(kind, CutsTiles):
+            return
+        side = kind.smallest_tile
+        self._require(isinstance(side, int) and side >= 1, f"smallest_tile is {side!r}", "Give a whole number from 1.")
+        for sample in self._samples():
+            tiles, again = (list(kind.tiles(sample, side, side // 2)) for _ in range(2))
+            self._require(tiles, "a sample is cut into no tile", "Give one tile at least.")
+            for tile, other in zip(tiles, again, strict=True):
+                self._require_sound("a tile's ", tensors_problem(tile.tensors, kind.tensors), "Prepare it as a sample.")
+                self._require("tile" in tile.facts, "a tile has no fact `tile`", "Say where it lies in the sample.")
+                self._require_sound("a tile's facts are ", plain_problem(dict(tile.facts)), "Keep plain values.")
+                self._require(is_same(tile.tensors, other.tensors), "cut twice, a tile differs", PURE)
+            whole = list(kind.tiles(sample, LARGEST_TILE, 0))
+            same = len(whole) == 1 and is_same(whole[0].tensors, kind.prepare(sample).tensors)
+            self._require(same, "a sample that one tile holds is not as `prepare` gives it", "Do not cut it.")
 
     def test_what_it_offers_beside_is_sound(self) -> None:
         """All Protocols beside InputKind whose methods it has, but those that cut rows."""

@@ -40,8 +40,17 @@ class DetectionOptions:
         low=0.0,
         high=1.0,
     )
+    across: float = option(
+        0.7,
+        "In answers, of two boxes of different classes whose intersection over union is above this, the surer one "
+        "stays, so that one thing has one box; 1 leaves both. Metrics judge each class by itself, as COCO's do.",
+        low=0.0,
+        high=1.0,
+    )
     voc: bool = option(False, "Adds Pascal VOC's two older measures to the metrics.")
-    most_found: int = option(100, "Boxes that are found in a picture, at most: the surest ones.", low=1, high=1000)
+    most_found: int = option(
+        100, "Boxes that are found in a picture, or in a tile of one, at most: the surest ones.", low=1, high=1000
+    )
 
 
 @hookimpl
@@ -58,6 +67,7 @@ def register_tasks() -> Iterable[TaskSpec]:
             targets="boxes/boxes",
             heads=("pyramid", "plain"),
             batch_size=8,
+            answer_options=("threshold", "across"),
             default=True,
         )
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,11 +67,32 @@ def without_doubles(corners: np.ndarray, classes: np.ndarray, overlap: float, mo
     As torchvision's `batched_nms`: a box goes where one before it that stays, of its class, has an intersection over
     union with it above `overlap`; a pair at exactly that stays.
     """
-    left = np.arange(len(corners))
+
+    def doubles(first: int, rest: np.ndarray) -> np.ndarray:
+        found: np.ndarray = (classes[rest] == classes[first]) & (overlaps(corners[first], corners[rest]) > overlap)
+        return found
+
+    return _kept(len(corners), doubles, most)
+
+
+def one_a_thing(found: Detections, across: float) -> Detections:
+    """`found` without boxes that have an intersection over union above `across` with a surer one of another class that
+    stays: what looks like two things in one place is answered as the surer one."""
+
+    def doubles(first: int, rest: np.ndarray) -> np.ndarray:
+        differ: np.ndarray = found.classes[rest] != found.classes[first]
+        return differ & (overlaps(found.corners[first], found.corners[rest]) > across)
+
+    kept = _kept(len(found.scores), doubles, len(found.scores))
+    return Detections(found.corners[kept], found.scores[kept], found.classes[kept])
+
+
+def _kept(count: int, doubles: Callable[[int, np.ndarray], np.ndarray], most: int) -> np.ndarray:
+    """The first of `count` rows, and each behind it that is not one of the `doubles` of a row that is kept."""
+    left = np.arange(count)
     kept: list[int] = []
     while len(left) and len(kept) < most:
-        first, rest = left[0], left[1:]
-        kept.append(int(first))
-        doubles = (classes[rest] == classes[first]) & (overlaps(corners[first], corners[rest]) > overlap)
-        left = rest[~doubles]
+        first, rest = int(left[0]), left[1:]
+        kept.append(first)
+        left = rest[~doubles(first, rest)]
     return np.array(kept, np.int64)

@@ -9,7 +9,7 @@ import numpy as np
 
 from headstart.specs import Batch, Evaluation, Facts
 from headstart_plugins._boxes import Boxes, Detections
-from headstart_plugins.detection._decode import Limits, detections
+from headstart_plugins.detection._decode import Limits, detections, one_a_thing
 from headstart_plugins.detection._evaluate import BoxEvaluator
 from headstart_plugins.detection._grid import cells_of, overlaps
 
@@ -74,10 +74,10 @@ class LossAlone:
 
 
 class ThresholdCalibrator:
-    """Keeps the score of each box that is found, and whether it is one that is there."""
+    """Keeps the score of each box that would be answered, and whether it is one that is there."""
 
-    def __init__(self, classes: Sequence[str], limits: Limits) -> None:
-        self._classes, self._limits = classes, limits
+    def __init__(self, classes: Sequence[str], limits: Limits, across: float) -> None:
+        self._classes, self._limits, self._across = classes, limits, across
         self._scores: list[np.ndarray] = []
         self._hits: list[np.ndarray] = []
         self._true = 0
@@ -90,6 +90,7 @@ class ThresholdCalibrator:
             facts = {"height": height, "width": width, "offset_x": 0, "offset_y": 0, "scale_x": 1, "scale_y": 1}
             cells = cells_of((height, width))
             found = detections(outputs["classes"][row], outputs["sides"][row], cells, facts, self._limits)
+            found = one_a_thing(found, self._across)
             valid = targets["valid"][row]
             corners = targets["boxes"][row, valid].astype(np.float64) * cells.extent
             is_object = ~(targets["crowd"] | targets["difficult"])[row, valid]

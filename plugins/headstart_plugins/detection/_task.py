@@ -15,13 +15,14 @@ from headstart_plugins._boxes import Boxes, Detections
 from headstart_plugins._heads.labels import natural_order, shortest, stored_names
 from headstart_plugins._marks import Outline
 from headstart_plugins.detection import DetectionOptions
-from headstart_plugins.detection._decode import Limits, detections
+from headstart_plugins.detection._decode import Limits, detections, one_a_thing
 from headstart_plugins.detection._draw import coco_results, drawn_boxes
 from headstart_plugins.detection._grid import cells_of
 from headstart_plugins.detection._loss import LossWeights, detection_loss
 from headstart_plugins.detection._mix import join, outlines
 from headstart_plugins.detection._scored import DetectionEvaluator, LossAlone, ThresholdCalibrator
 from headstart_plugins.detection._taking_over import take_over
+from headstart_plugins.detection._tiles import CORNERS, TileMerger, merged_detections
 
 if TYPE_CHECKING:
     import keras
@@ -52,8 +53,9 @@ def build(request: TaskRequest) -> Detection:
             limits=limits,
             weights=weights,
             size=_stored_size(stored),
-            threshold=_stored_threshold(stored, options.threshold),
+            threshold=_stored_threshold(stored) if options.threshold is None else options.threshold,
             voc=options.voc,
+            across=options.across,
         )
     values: Sequence[Boxes] = request.targets or ()
     classes = tuple(sorted({name for value in values for name in value.classes}, key=natural_order))
@@ -69,13 +71,21 @@ def build(request: TaskRequest) -> Detection:
             hint="leave --set task.most out, or give a larger one",
         )
     most = options.most or max(fullest, min(PICTURES_OF_A_MOSAIC * fullest, ROOM))
-    return Detection(classes, most, limits=limits, weights=weights, threshold=options.threshold, voc=options.voc)
+    return Detection(
+        classes,
+        most,
+        limits=limits,
+        weights=weights,
+        threshold=options.threshold,
+        voc=options.voc,
+        across=options.across,
+    )
 
 
 @dataclass(frozen=True)
 class Detection:
     """Boxes of `classes`; fulfils `headstart.specs.Task`, FitsTargets, TakesOverHead, Calibrates, JoinsTargets,
-    MarksTargets, ListsAnswers, DrawsAnswers and CollectsAnswers.
+    MarksTargets, MergesTiles, ListsAnswers, DrawsAnswers and CollectsAnswers.
 
     Targets are those of `targets`: "boxes" (batch, most, 4) float32 are left, top, right, bottom as shares of the
     input's width and height, "truth_corners" the same in pixels of the picture, float64, which nothing moves; "size"
@@ -84,6 +94,7 @@ class Detection:
 
     Outputs are "classes" (batch, position, class) logits, each class by itself, and "sides" (batch, position, 4, 11):
     logits of the distance of each side from the cell's centre, 0 to 10 strides. A box is the expectation of its sides.
+    In their place, of a picture in tiles, are the boxes that `_tiles.TileMerger` gives.
     """
 
     classes: tuple[str, ...]
@@ -93,6 +104,7 @@ class Detection:
     size: tuple[int, int] | None = None
     threshold: float | None = None
     voc: bool = False
+    across: float = 1.0
     primary_metric: str = "map"
     higher_is_better: bool = True
     lists_answers: ClassVar[bool] = True
@@ -200,7 +212,9 @@ class Detection:
         return {"no_box_map": 0.0}
 
     def found(self, outputs: Batch, facts: Sequence[Facts]) -> list[Detections]:
-        """What is found in each picture, the surest first, whatever the threshold of answers."""
+        """What is found in each picture, the surest first, class by class and whatever the threshold of answers."""
+        if CORNERS in outputs:
+            return [merged_detections(outputs, row) for row in range(len(facts))]
         return [
             detections(
                 outputs["classes"][row],
@@ -214,9 +228,11 @@ class Detection:
 
     def decode(self, outputs: Batch, facts: Sequence[Facts], top_k: int) -> Sequence[Mapping[str, Any]]:
         """`boxes`: {"class", "score" in [0, 1], "box": [left, top, right, bottom] in pixels of the upright picture}
-        each, the surest first; those with a score of the threshold or more, whatever `top_k` is."""
+        each, the surest first; those with a score of the threshold or more, whatever `top_k` is. Of those of different
+        classes in one place the surest, see `one_a_thing`."""
         answers = []
-        for found in self.found(outputs, facts):
+        for everything in self.found(outputs, facts):
+            found = one_a_thing(everything, self.across)
             count = int(np.sum(found.scores >= self._least_score))
             parts = (found.classes[:count], shortest(found.scores[:count]), shortest(found.corners[:count]))
             boxes = [
@@ -239,9 +255,13 @@ class Detection:
         """See MarksTargets and `_mix.outlines`."""
         return outlines(targets, self.classes)
 
+    def merger(self) -> TileMerger:
+        """See MergesTiles and `_tiles.merge`."""
+        return TileMerger(self.found, self.limits.overlap)
+
     def calibrator(self) -> ThresholdCalibrator:
         """See Calibrates: collects how sure hits and misses are."""
-        return ThresholdCalibrator(self.classes, self.limits)
+        return ThresholdCalibrator(self.classes, self.limits, self.across)
 
     def calibrated(self, found: Mapping[str, Any]) -> Detection:
         """See Calibrates: answers have the threshold that was found, unless the user has said one."""
@@ -287,8 +307,8 @@ def _stored_size(labels: Mapping[str, Any]) -> tuple[int, int] | None:
     return height, width
 
 
-def _stored_threshold(labels: Mapping[str, Any], chosen: float | None) -> float | None:
-    value = labels.get("threshold", chosen)
+def _stored_threshold(labels: Mapping[str, Any]) -> float | None:
+    value = labels.get("threshold")
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:

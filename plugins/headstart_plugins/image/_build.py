@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +17,10 @@ from headstart_plugins._picture_suffixes import is_picture
 from headstart_plugins.image import ImageOptions
 from headstart_plugins.image._changes import determinant, fused, parse_box
 from headstart_plugins.image._colours import coloured, erased
-from headstart_plugins.image._geometry import fit_of, fitted, inner, warped
+from headstart_plugins.image._geometry import fit_of, fitted, inner, starts, warped
 from headstart_plugins.image._preprocess import Preprocess, parse
 from headstart_plugins.image._read import judge_notes, read_picture
-from headstart_plugins.image._sheet import contact_sheet, png
+from headstart_plugins.image._sheet import contact_sheet, jpeg, png
 
 if TYPE_CHECKING:
     import keras
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SMALLEST_SIDE = 32
 """Below this, different pictures often share a hash: 11 % of Fashion-MNIST's 28 x 28 test pictures would."""
 LEAST_CONTRAST = 8
-PREVIEW_SIDE = 160
+PREVIEW_SIDE, DETAIL_SIDE = 160, 480
 INVERTING = ("invert", "solarize")
 
 
@@ -47,6 +47,7 @@ class ImageKind:
     """See `headstart.specs.InputKind`. A Sample's value is RGB pixels (height, width, 3) uint8 at their own
     size."""
 
+    smallest_tile = SMALLEST_SIDE
     hint = "were the pictures scaled to 0..1 before? Give them as 0..255; nothing else may scale them"
 
     def __init__(self, preprocess: Preprocess, max_megapixels: int) -> None:
@@ -85,6 +86,27 @@ class ImageKind:
             "offset_y": fit.top,
         }
         return Prepared({"image": fitted(sample.value, self.preprocess)}, facts)
+
+    def tiles(self, sample: Sample, side: int, overlap: int) -> Iterator[Prepared]:
+        """See CutsTiles: row by row, each brought to the weights' size as a picture of its own is.
+
+        Of the facts, `height` and `width` are the whole picture's, and x of the input is x of the whole picture *
+        `scale_x` + `offset_x`; `tile` is left, top, right and bottom in its pixels.
+        """
+        height, width = sample.value.shape[:2]
+        for top in starts(height, side, overlap):
+            for left in starts(width, side, overlap):
+                right, bottom = min(left + side, width), min(top + side, height)
+                row = self.prepare(Sample(sample.value[top:bottom, left:right]))
+                facts = {
+                    **row.facts,
+                    "height": height,
+                    "width": width,
+                    "offset_x": row.facts["offset_x"] - left * row.facts["scale_x"],
+                    "offset_y": row.facts["offset_y"] - top * row.facts["scale_y"],
+                    "tile": [left, top, right, bottom],
+                }
+                yield Prepared(row.tensors, facts)
 
     def transform(self, tensors: Mapping[str, np.ndarray], changes: Sequence[Change]) -> Mapping[str, np.ndarray]:
         """All matrices as one, affine and bilinear, beyond the border the nearest border pixel; then colours in order,
@@ -187,6 +209,12 @@ class ImageKind:
             picture = picture.resize(size, Image.Resampling.NEAREST)
         picture.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
         return png(picture)
+
+    def detailed_preview(self, sample: Sample) -> Preview:
+        """A JPEG of at most 480 pixels a side."""
+        picture = Image.fromarray(sample.value)
+        picture.thumbnail((DETAIL_SIDE, DETAIL_SIDE))
+        return jpeg(picture)
 
     def sheet(self, rows: Sequence[Sequence[Shown]], titles: Sequence[str]) -> Preview:
         """A PNG of captioned pictures; see `_sheet.contact_sheet`."""

@@ -60,6 +60,13 @@ def fit_of(height: int, width: int, preprocess: Preprocess) -> Fit:
     return Fit(size, left, top)
 
 
+def starts(length: int, side: int, overlap: int) -> list[int]:
+    """Where tiles begin along a side of `length` pixels: each `side` - `overlap` behind the one before, the last one
+    so that it ends with the picture; 0 alone where one tile holds all."""
+    last = max(length - side, 0)
+    return [*range(0, last, side - overlap), last]
+
+
 def warped(pixels: np.ndarray, matrix: Matrix) -> np.ndarray:
     """`pixels` (height, width, 3) uint8 moved by an affine `matrix`, output to input, bilinear.
 

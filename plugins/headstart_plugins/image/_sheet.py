@@ -149,6 +149,13 @@ def png(picture: Image.Image) -> Preview:
     return Preview("image/png", stream.getvalue())
 
 
+def jpeg(picture: Image.Image) -> Preview:
+    """The same, where a larger one should not be a large file."""
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=85)
+    return Preview("image/jpeg", stream.getvalue())
+
+
 def _caption(shown: Shown, font: Font, width: int) -> list[_Line]:
     """The lines below a picture, and their inks."""
     labels = _packed(shown.labels, ", ", font, width)[:MOST]

@@ -103,9 +103,14 @@ def with_sample(mistake: Mistake, run: RunView) -> Mistake:
 
 
 def _picture(key: str, run: RunView) -> str:
-    """The data URI of a sample that is a picture at hand; empty for others."""
-    shown = with_sample(Mistake(key, "", "", 0.0), run)
-    return shown.sample if shown.kind == "image" else ""
+    """The data URI of a sample that is a picture at hand, large enough for boxes; empty for others."""
+    try:
+        preview = run.detailed_preview(key)
+    except (HeadstartError, OSError):
+        return ""
+    if preview is None or not preview.media_type.startswith("image/"):
+        return ""
+    return _data_uri(preview.media_type, preview.data)
 
 
 def _cut(text: str) -> tuple[str, str]:

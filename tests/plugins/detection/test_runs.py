@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from headstart.artefact import Artefact
+from headstart.errors import UsageError
 from headstart.eventlog import read_events
 from headstart.events import EpochDone
 from headstart.run import Run
@@ -88,6 +89,55 @@ def test_predict_draws_boxes_and_writes_rows_and_results(run, picture, tmp_path)
     assert set(lines[-1].values()) == {"none.png", None}
     results = json.loads((tmp_path / "coco_results.json").read_text("utf-8"))
     assert [each["image_id"] for each in results] == [7] * len(answer["boxes"])
-    drawn = Image.open(io.BytesIO((tmp_path / "7.png.png").read_bytes()))
+    drawn = Image.open(io.BytesIO((tmp_path / "7.png").read_bytes()))
     assert drawn.size == Image.open(picture).size
     assert (np.asarray(drawn) != np.asarray(Image.open(picture))).any()
+
+
+def test_pictures_that_one_tile_holds_are_answered_and_scored_as_without_tiles(run, picture):
+    whole, told = run.evaluate().document, {}
+    tiled = run.evaluate(sets=["predict.tile=200"]).document
+    for name in ("metrics", "intervals", "report"):
+        told[name] = {key: value for key, value in whole[name]["test"].items() if key != "loss"}
+        assert tiled[name]["test"] == told[name], name
+    assert "loss" in whole["metrics"]["test"]
+    assert run.predict([str(picture)], sets=["predict.tile=200"]) == run.predict([str(picture)])
+
+
+def test_each_tile_is_answered_as_a_picture_of_its_own(run, picture):
+    """Side by side and without an overlap: where no box ends near the seam, those of each, in their places."""
+    part = np.asarray(Image.open(picture).resize((128, 128)))
+    pictures = [part, part[::-1], np.full((128, 128, 3), 255, np.uint8)]
+    whole = np.concatenate(pictures, axis=1)
+    sets = ["predict.tile=128", "predict.overlap=0", "task.threshold=0.03", "task.across=1"]
+    (answer,) = run.predict([whole], sets=sets)
+    alone = run.predict(pictures, sets=sets[2:])
+    expected = []
+    for place, each in enumerate(alone):
+        for box in each["boxes"]:
+            left, top, right, bottom = box["box"]
+            expected.append((box["class"], left + 128 * place, top, right + 128 * place, bottom, box["score"]))
+    near = 8 * 128 / 96
+    inner = [row for row in expected if all(min(x % 128, -x % 128) > near for x in (row[1], row[3]))]
+    found = [(box["class"], *box["box"], box["score"]) for box in answer["boxes"]]
+    assert len(inner) > 2
+    for row in inner:
+        same = [each for each in found if each[0] == row[0] and np.allclose(each[1:], row[1:], atol=0.01)]
+        assert len(same) == 1, row
+
+
+def test_settings_of_an_answer_are_checked_before_any_is_given(run, picture):
+    for setting, told in (
+        ("predict.tile=16", "predict.tile: must be at least 32 for this run's input kind, not 16"),
+        ("predict.tile=0", "predict.tile: must be at least 1"),
+        ("predict.tiles=64", "predict.tiles: unknown option"),
+        ("predict.overlap=0.5", "there are no tiles"),
+        ("task.threshold=2", "task.threshold: must be at most 1"),
+        (
+            "task.voc=true",
+            "takes predict.tile, predict.overlap, task.threshold, task.across and settings of other data",
+        ),
+    ):
+        with pytest.raises(UsageError) as raised:
+            run.predict([str(picture)], sets=[setting])
+        assert told in str(raised.value)

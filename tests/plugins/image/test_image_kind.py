@@ -202,6 +202,14 @@ def test_previews_are_small_png_files(shape, side):
     assert max(Image.open(io.BytesIO(preview.data)).size) == side
 
 
+@pytest.mark.parametrize(("shape", "size"), [((8, 8), (8, 8)), ((600, 1200), (480, 240))])
+def test_what_is_drawn_over_has_a_larger_preview(shape, size):
+    kind = make()
+    preview = kind.detailed_preview(kind.read(noise(*shape), "x"))
+    assert preview.media_type == "image/jpeg"
+    assert Image.open(io.BytesIO(preview.data)).size == size
+
+
 def test_find_lists_pictures_sorted_without_hidden_ones(tmp_path):
     for name in ("b/2.PNG", "b/1.jpg", "a.webp", "notes.txt", ".hidden/x.png", ".x.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

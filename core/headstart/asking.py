@@ -1,0 +1,108 @@
+"""What a user sets where a finished run is asked: tiles of large inputs, how its task answers, how data is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from headstart.errors import UsageError
+from headstart.options import Text, option, parse_options
+from headstart.specs import TaskSpec
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Tiles of `side` elements along each axis, pixels of a picture; neighbours share `overlap` of them."""
+
+    side: int
+    overlap: int
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """The table `predict`: how a finished run answers."""
+
+    tile: int | None = option(
+        None,
+        "Side in pixels of the tiles that larger inputs are cut into, each answered by itself; none if unset.",
+        low=1,
+        high=65536,
+    )
+    overlap: float = option(
+        0.2,
+        "What neighbouring tiles share: below 1 a share of the tile's side, from 1 on whole pixels. What is no larger "
+        "is whole in at least one tile.",
+        low=0,
+    )
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for an overlap that is no whole number of pixels, or leaves nothing of a tile."""
+        if self.overlap >= 1 and self.overlap != int(self.overlap):
+            raise ValueError(f"overlap is {self.overlap:g}; expected a share below 1 or whole pixels")
+        if self.tile is not None and self.tiling is not None and self.tiling.overlap >= self.tile:
+            raise ValueError(f"overlap is {self.overlap:g}, not less than the tile, which is {self.tile}")
+
+    @property
+    def tiling(self) -> Tiling | None:
+        """The tiles, None where there are none; an overlap that is a share in whole pixels, the nearest number."""
+        if self.tile is None:
+            return None
+        return Tiling(self.tile, round(self.overlap * self.tile) if self.overlap < 1 else int(self.overlap))
+
+
+PREDICT, TASK, DATASET = "predict", "task", "dataset"
+TABLES = (PREDICT, TASK, DATASET)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The settings of one command: `options` of the table `predict`, values of the task's `answer_options`, and those
+    of `data`, as written."""
+
+    options: PredictOptions
+    task: Mapping[str, Any]
+    data: tuple[str, ...]
+
+
+def read_settings(sets: Sequence[str], task: TaskSpec) -> Asked:
+    """The settings `sets`, as of `--set`, for a run of this task. Raises UsageError naming one that is of no finished
+    run, or whose value does not fit."""
+    values: dict[str, dict[str, Any]] = {PREDICT: {}, TASK: {}}
+    data = []
+    for written in sets:
+        key, equals, text = written.partition("=")
+        table, _, name = key.strip().partition(".")
+        if table not in TABLES or (table == TASK and name not in task.answer_options):
+            raise UsageError(f"--set {written}: a finished run takes {_known(task)} alone", hint=_EXAMPLES)
+        if table == DATASET:
+            data.append(written)
+            continue
+        if not equals:
+            raise UsageError(f"--set {written}: expected key=value", hint=_EXAMPLES)
+        if values[table].get(name, text) != text:
+            raise UsageError(f"--set {table}.{name}: given twice: {values[table][name]} and {text}")
+        values[table][name] = Text(text.strip())
+    options = parsed(PredictOptions, values[PREDICT], PREDICT)
+    if options.tile is None and "overlap" in values[PREDICT]:
+        raise UsageError(
+            "--set predict.overlap: there are no tiles", hint="add --set predict.tile=640, or leave it out"
+        )
+    parsed(task.options, values[TASK], TASK)
+    return Asked(options, values[TASK], tuple(data))
+
+
+_EXAMPLES = "such as predict.tile=640 or dataset.folder=DIR"
+
+
+def _known(task: TaskSpec) -> str:
+    own = [f"task.{name}" for name in task.answer_options]
+    return ", ".join(["predict.tile, predict.overlap", *own]) + " and settings of other data (dataset.KEY)"
+
+
+def parsed(options: type, values: Mapping[str, Any], table: str) -> Any:
+    """An instance of `options`. Raises UsageError naming the first value that does not fit."""
+    found, problems = parse_options(options, values, table)
+    for problem in problems:
+        raise UsageError(f"--set {problem.where}: {problem.message}", hint=problem.hint)
+    return found

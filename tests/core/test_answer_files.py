@@ -1,0 +1,90 @@
+"""Files of answers have names that say of what they are, and replace nothing that we did not write."""
+
+from pathlib import Path
+
+import pytest
+
+from headstart.answer_files import AnswerFiles, file_names
+from headstart.errors import UsageError
+
+
+class Written:
+    """A task whose answers are files: WritesFiles and CollectsAnswers."""
+
+    def files(self, answer):
+        return {".txt": answer["says"]}
+
+    def collected(self, answers):
+        return {"all.txt": b"\n".join(answer["says"] for _, answer in answers)}
+
+
+def named(*paths):
+    return file_names([(path, Path(path)) for path in paths])
+
+
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        (["a/p.png", "a/q.tar.gz"], ["p", "q.tar"]),
+        (["p.png", "p.jpg", "q.jpg"], ["p.png", "p.jpg", "q"]),
+        (["a/p.png", "b/p.png"], ["a-p.png", "b-p.png"]),
+        (["a/x/p.png", "b/x/p.png", "b/x/p.jpg"], ["a-x-p.png", "b-x-p.png", "p.jpg"]),
+        (["p.png", "p.png"], ["p.png", "p.png-2"]),
+        (["P.png", "p.png"], ["P.png", "p.png-2"]),
+        (["/a/p.png", "/p.png"], ["a-p.png", "p.png"]),
+        (["a/p.png", "b/p.png", "a-p.png.png"], ["a-p.png-2", "b-p.png", "a-p.png"]),
+        (["/"], ["input"]),
+    ],
+)
+def test_names_are_those_of_the_inputs_as_short_as_they_differ(paths, expected):
+    assert named(*paths) == expected
+    assert len({each.casefold() for each in expected}) == len(expected)
+
+
+def test_what_is_no_file_keeps_its_whole_name():
+    inputs = [("v1.2", Path("photos/p.png")), ("ndarray 0", b""), ("x" * 400, "x" * 400), ("é" * 200, b"")]
+    names = file_names(inputs)
+    assert names[:2] == ["v1.2", "ndarray 0"]
+    assert max(len(each.encode()) for each in names) == 150
+
+
+def answered(folder, says=b"yes", inputs=("p.png",)):
+    files = AnswerFiles(folder, Written(), None, [(each, Path(each)) for each in inputs])
+    for place in range(len(inputs)):
+        files.write(place, {"says": says})
+    files.write_together()
+    files.close()
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix == ".txt"}
+
+
+def test_what_we_wrote_is_replaced_and_what_the_user_has_changed_is_not(tmp_path):
+    answered(tmp_path)
+    answered(tmp_path, b"no")
+    assert contents(tmp_path) == {"p.txt": b"no", "all.txt": b"no"}
+    for name in ("p.txt", "all.txt"):
+        mine = tmp_path / name
+        mine.write_bytes(b"mine")
+        with pytest.raises(UsageError, match=f"{name} is there already"):
+            answered(tmp_path, b"other")
+        assert mine.read_bytes() == b"mine"
+        mine.unlink()
+
+
+def test_a_file_of_the_user_is_refused_before_anything_is_written(tmp_path):
+    (tmp_path / "q.txt").write_bytes(b"mine")
+    with pytest.raises(UsageError, match=r"q\.txt is there already"):
+        answered(tmp_path, inputs=("p.png", "q.png"))
+    assert contents(tmp_path) == {"q.txt": b"mine"}
+    (tmp_path / "q.txt").unlink()
+    (tmp_path / "q.txt").symlink_to(tmp_path / "away.txt")
+    with pytest.raises(UsageError, match=r"q\.txt is there already"):
+        answered(tmp_path, inputs=("q.png",))
+
+
+def test_a_listing_that_is_none_is_refused(tmp_path):
+    (tmp_path / ".headstart-answers.json").write_text("[]")
+    with pytest.raises(UsageError, match=r"headstart-answers\.json"):
+        answered(tmp_path)
