@@ -54,8 +54,8 @@ def select_trainable(network: Network, phase: Phase, *, seed: int, batch_norm: s
     _verify_some(backbone, phase, f"{listed}, which hold no weights that the head depends on")
     if phase.roles:
         norms = normalisation_weights(network, stages) if NORM in phase.roles else frozenset()
-        named = tuple(role for role in phase.roles if role != NORM)
-        backbone = {n: v for n, v in backbone.items() if id(v) in norms or n.rpartition("/")[2].startswith(named)}
+        roles = tuple(role for role in phase.roles if role != NORM)
+        backbone = {n: v for n, v in backbone.items() if id(v) in norms or n.rpartition("/")[2].startswith(roles)}
         _verify_some(backbone, phase, f"the {' and '.join(phase.roles)} of {listed}, which have none")
     moved: dict[str, keras.Variable] = {}
     training = frozenset({HEAD})
