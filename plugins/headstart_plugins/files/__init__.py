@@ -11,9 +11,9 @@ from headstart.hookspecs import hookimpl
 from headstart.options import option
 from headstart.specs import DatasetSpec, Tolerances
 from headstart_plugins._box_layouts import box_formats, is_box_table
+from headstart_plugins._files.given import TABLES, archive_suffix
 from headstart_plugins._picture_options import PictureOptions
 from headstart_plugins._target_texts import SEPARATOR
-from headstart_plugins.files._given import TABLES, archive_suffix
 
 
 @dataclass(frozen=True)
