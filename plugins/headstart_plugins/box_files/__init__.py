@@ -121,6 +121,7 @@ def register_datasets() -> Iterable[DatasetSpec]:
             options=BoxFolderOptions,
             build=f"{here}:build",
             medium="image",
+            targets=("boxes/boxes",),
             takes_path=True,
         ),
         DatasetSpec(
@@ -129,6 +130,7 @@ def register_datasets() -> Iterable[DatasetSpec]:
             options=CocoOptions,
             build=f"{here}:build_coco",
             medium="image",
+            targets=("boxes/boxes",),
             takes_path=True,
         ),
         DatasetSpec(
@@ -137,6 +139,7 @@ def register_datasets() -> Iterable[DatasetSpec]:
             options=VocOptions,
             build=f"{here}:build_voc",
             medium="image",
+            targets=("boxes/boxes",),
             takes_path=True,
         ),
         DatasetSpec(
@@ -145,6 +148,7 @@ def register_datasets() -> Iterable[DatasetSpec]:
             options=YoloOptions,
             build=f"{here}:build_yolo",
             medium="image",
+            targets=("boxes/boxes",),
             takes_path=True,
         ),
         DatasetSpec(
@@ -154,6 +158,7 @@ def register_datasets() -> Iterable[DatasetSpec]:
             options=TableOptions,
             build=f"{here}:build_table",
             medium="image",
+            targets=("boxes/boxes",),
             takes_path=True,
         ),
     ]

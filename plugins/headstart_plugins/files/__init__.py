@@ -129,6 +129,7 @@ def register_datasets() -> Iterable[DatasetSpec]:
             options=FolderOptions,
             build="headstart_plugins.files._folder:build",
             medium="image",
+            targets=("targets/class",),
             takes_path=True,
         ),
         DatasetSpec(
@@ -138,6 +139,7 @@ def register_datasets() -> Iterable[DatasetSpec]:
             options=TextFolderOptions,
             build="headstart_plugins.files._folder:build_texts",
             medium="text",
+            targets=("targets/class",),
             takes_path=True,
         ),
         DatasetSpec(
