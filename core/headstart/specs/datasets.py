@@ -83,7 +83,8 @@ class Tolerances:
     rare: Literal["refuse", "drop", "train"] = option(
         "refuse",
         "What becomes of a class that is too small to be on every side of the split: refuse the data, drop its samples "
-        "from all sides, or leave it in train, so that no metric of val and test tells how well it is learned.",
+        "from all sides, also those with one that train lacks, or leave it in train, so that no metric of val and test "
+        "tells how well it is learned.",
     )
     copies: Literal["refuse", "drop"] = option(
         "refuse",

@@ -166,10 +166,18 @@ def register_datasets() -> Iterable[DatasetSpec]:
 
 @hookimpl
 def resolve_dataset(ref: str) -> str | None:
-    """A folder, or a JSON or YAML file, with annotations of boxes by its first bytes; a table by its columns."""
+    """A folder, or a JSON or YAML file, with annotations of boxes by its first bytes; a table by its columns. Raises
+    UsageError for a JSON file that has other things, DataError for one that cannot be read."""
     path = Path(ref).expanduser()
     if path.is_dir():
         return "box_files/box_folder" if box_formats(path) else None
     if path.suffix.lower() in (".json", ".yaml", ".yml"):
-        return "box_files/box_folder" if box_formats(path) else None
+        if box_formats(path):
+            return "box_files/box_folder"
+        if path.suffix.lower() == ".json":  # told where no other plugin opens it
+            from headstart_plugins.box_files._coco import require_coco
+
+            require_coco(path)
+            return "box_files/coco"
+        return None
     return "box_files/table" if is_box_table(path) else None
