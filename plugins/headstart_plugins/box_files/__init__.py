@@ -41,12 +41,17 @@ class AnnotationOptions(BoxOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CocoOptions(AnnotationOptions):
-    """How COCO's annotations are read."""
+class FileOptions(AnnotationOptions):
+    """Which files of annotations are read, where one is about many pictures."""
 
     annotations: tuple[str, ...] = option(
         (), "The files to read, relative to the data, where there are several: JSON of COCO, YAML of YOLO."
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CocoOptions(FileOptions):
+    """How COCO's annotations are read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,12 +73,9 @@ class VocOptions(AnnotationOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class YoloOptions(AnnotationOptions):
+class YoloOptions(FileOptions):
     """How YOLO's annotations are read."""
 
-    annotations: tuple[str, ...] = option(
-        (), "The files to read, relative to the data, where there are several: JSON of COCO, YAML of YOLO."
-    )
     unlabelled: Literal["empty", "drop"] = option(
         "empty", "What pictures without a text of annotations are: without objects, as in YOLO, or not to be used."
     )
