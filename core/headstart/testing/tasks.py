@@ -193,11 +193,13 @@ class TaskEncoded(TaskSubject):
             mixed = task.mix(encoded, partners, np.linspace(0, 1, count, dtype=np.float32))
             sound = mixed.keys() == encoded.keys() and all(len(array) == count for array in mixed.values())
             self._require(sound, f"mixed targets are {sorted(mixed)}, or other rows", "Keep names and rows.")
-        for mixes in (False, True) if isinstance(task, TellsOfTargets) else ():
+        if isinstance(task, TellsOfTargets):
             keys = [f"record {row}" for row in range(count)]
-            found = list(task.findings(self._values(), keys, mixes=mixes))
-            odd = [each for each in found if not isinstance(each, Finding) or each.level == "error"]
-            self._require(not odd, f"findings gives {odd}"[:300], "Give notes and warnings; raise what is an error.")
+            told = [each for mixes in (False, True) for each in task.findings(self._values(), keys, mixes=mixes)]
+            wrong = [each for each in told if not isinstance(each, Finding) or each.level == "error"]
+            self._require(
+                not wrong, f"findings gives {wrong}"[:300], "Give notes and warnings; raise what is an error."
+            )
         if isinstance(task, HasAssets):
             odd = odd_assets(task.assets())
             self._require_none(odd, "assets names {odd}", "Give an existing file for each name without folders.")
