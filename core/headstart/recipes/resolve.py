@@ -271,7 +271,7 @@ def _refuse_what_no_task_takes(
     if len(problems.found) > before:
         return
     if named is None:
-        tasks = problems.attempt("data", _default_tasks, choices.dataset, registry)
+        tasks = problems.attempt("data", _tasks_without_a_name, recipe, choices, registry)
         if tasks is None:
             return
     else:
@@ -294,11 +294,12 @@ def _refuse_what_no_task_takes(
     problems.extend(fewest)
 
 
-def _default_tasks(dataset: DatasetSpec | None, registry: Registry) -> tuple[TaskSpec, ...]:
-    """The tasks that data of `dataset` can get where none is named. Raises UsageError where it has targets of a kind
-    that is not installed, PluginError where the plugin that offers this failed."""
-    every = registry.default_tasks()
-    if dataset is None or not dataset.targets:
+def _tasks_without_a_name(recipe: Recipe, choices: Choices, registry: Registry) -> tuple[TaskSpec, ...]:
+    """The tasks that the data can get where none is named. Raises UsageError where its targets are of a kind that is
+    not installed, PluginError where the plugin that offers this failed."""
+    dataset, every = choices.dataset, registry.default_tasks()
+    may_bring_its_task = recipe.head == PRETRAINED and choices.backbone is None  # whose head is not known yet
+    if dataset is None or not dataset.targets or may_bring_its_task:
         return every
     kinds = kinds_of(dataset, registry) or (registry.get("targets", dataset.targets[0]),)
     names = {name for kind in kinds for name in (kind.name, kind.short_name)}
