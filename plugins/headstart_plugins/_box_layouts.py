@@ -9,10 +9,11 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from headstart_plugins._files.given import PARQUET, TABLES
+from headstart_plugins._files.names import plain_name
 from headstart_plugins._picture_suffixes import SUFFIXES
 
 COCO, VOC, YOLO = "coco", "voc", "yolo"
-TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 ENDS = 2**16
 """So many bytes at either end of a file are looked at."""
 MOST_FOLDERS, MOST_NAMES = 2_000, 200_000
@@ -33,7 +34,7 @@ CORNERS = (
     ("bboxxmin", "bboxymin", "bboxxmax", "bboxymax"),
     ("bboxx1", "bboxy1", "bboxx2", "bboxy2"),
 )
-"""What people call the columns of a box, as `plain` has it: left, top, right, bottom."""
+"""What people call the columns of a box, as `plain_name` has it: left, top, right, bottom."""
 SIZED = (
     ("x", "y", "width", "height"),
     ("x", "y", "w", "h"),
@@ -47,14 +48,9 @@ WHOLE = ("bbox", "boundingbox")
 """Columns of the four numbers together."""
 
 
-def plain(column: str) -> str:
-    """A column's name as names are compared: letters and digits, in lower case."""
-    return "".join(letter for letter in column.casefold() if letter.isalnum())
-
-
 def box_columns(columns: Sequence[str]) -> tuple[str, ...]:
     """The columns of a box in a table: four, or one that holds all four numbers; () where there are none."""
-    named = {plain(column): column for column in columns}
+    named = {plain_name(column): column for column in columns}
     for names in (*CORNERS, *SIZED, *((name,) for name in WHOLE)):
         if all(name in named for name in names):
             return tuple(named[name] for name in names)
@@ -66,7 +62,7 @@ def is_box_table(path: Path) -> bool:
     suffix = path.suffix.lower()
     if suffix not in TABLES:
         return False
-    if suffix == ".parquet":
+    if suffix == PARQUET:
         try:
             import pyarrow.parquet
 

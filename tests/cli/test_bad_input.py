@@ -53,7 +53,7 @@ def test_all_problems_come_in_one_message(fit):
 
 
 def test_an_option_with_nothing_to_act_on_is_refused_before_the_data_is_read(fit, tmp_path):
-    done = fit(tmp_path, *SMALL, "--task", "classification", "--set", "strategy.epochs=5")
+    done = fit(tmp_path, *SMALL, "--set", "strategy.epochs=5")
     refused(done, 2, "strategy.epochs (--set): 5 has nothing to act on", "probe (closed form)", "leave it out")
 
 

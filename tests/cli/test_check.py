@@ -125,7 +125,10 @@ def test_labels_for_a_task_of_classes_are_a_finding(tmp_path, pictures, capsys):
     code, (found,) = findings(capsys, table, "--task", "classification")
     assert code == 3
     assert "several labels a sample (the dataset says so); this task learns one class" in found["message"]
-    assert found["hint"] == "leave --task out, or name one for labels, such as --task multilabel"
+    assert found["hint"] == (
+        "leave --task out, or name one for several labels, such as --task multilabel; data with one class a sample is "
+        "opened as image_folder:PATH"
+    )
 
 
 def test_data_that_cannot_be_opened_is_a_finding_and_a_wrong_name_is_usage(tmp_path, capsys):

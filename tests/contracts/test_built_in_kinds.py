@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headstart.specs import Change
+from headstart.specs import Change, Sample
 from headstart.testing import (
     InputKindDeclared,
     InputKindPrepared,
@@ -44,6 +44,7 @@ OF_BOXES = {
         {"corners": [[8, 8, 40, 40], [10, 30, 70, 60]][:count], "classes": ["cat", "dog"][:count]}
         for count in (2, 1, 0) * 4
     ],
+    "sample": Sample(np.zeros((64, 80, 3), np.uint8)),
 }
 """What the contract needs of tasks whose heads have other names and features than those of classes and numbers."""
 for offer in built_ins("tasks"):

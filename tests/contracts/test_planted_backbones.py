@@ -335,6 +335,92 @@ BUGS = {
 }
 
 
+TOKENS_PLUGIN = """
+from headstart.hookspecs import hookimpl
+from headstart.specs import BackboneSpec, FeatureSpec
+
+@hookimpl
+def register_backbones():
+    return [BackboneSpec(
+        name="planted/it", summary="Tokens.", build="planted_build:build", takes="tokens", stages=("all",),
+        features=(
+            FeatureSpec("pooled", "all", "pooled", ("batch", "channel"), 8),
+            FeatureSpec("tokens", "all", "hidden", ("batch", "token", "channel"), 8, mask="mask"),
+        ),
+        preprocess={"family": "bert", "length": 32, "lowercase": False, "prefix": "", "vocabulary": 50},
+        licence="Apache-2.0", any_length=True, family="transformer",
+    )]
+"""
+TOKENS_BUILD = """
+import keras
+from keras import layers
+
+from headstart.specs import Backbone, Stage
+
+def build(request):
+    inputs = {
+        name: keras.Input((None,), dtype=request.inputs[name].dtype, name=name) for name in ("ids", "types", "mask")
+    }
+    hidden = layers.Embedding(50, 8)(inputs["ids"])
+    pooled = layers.GlobalAveragePooling1D()(hidden, mask=inputs["mask"])
+    given = {"hidden": hidden, "pooled": pooled, "mask": inputs["mask"]}
+    return Backbone((Stage("all", keras.Model(inputs, given)),))
+"""
+OF_ANY_LENGTH = pytest.mark.skipif(BACKEND == "jax", reason="JAX compiles each length, so that static ones are taken")
+LENGTHS = "test_rows_of_any_length_come_to_what_they_come_to_when_padded"
+LENGTH_BUGS = {
+    "padding that is not masked": (
+        ('(hidden, mask=inputs["mask"])', "(hidden)"),
+        "of rows that are 11 long and not padded to 16 the feature 'pooled' differs by .* padding must be masked",
+    ),
+    "a stride along the length": (
+        (
+            "    given = {",
+            '    seen = hidden * keras.ops.cast(inputs["mask"], "float32")[..., None]\n'
+            '    pooled = pooled + layers.GlobalMaxPooling1D()(layers.Conv1D(8, 3, 2, "same")(seen))\n'
+            "    given = {",
+        ),
+        "not padded to 16 the feature 'pooled' differs by .* Strides along the length need static lengths",
+    ),
+    "tokens that are fewer than their mask says": (
+        ("    given = {", '    hidden = layers.Conv1D(8, 3, 2, "same")(hidden)\n    given = {'),
+        r"the feature 'tokens' has the shape \(16, 6, 8\), and its mask \(16, 11\)",
+    ),
+    "a mean over the length": (
+        ("    given = {", "    hidden = hidden - keras.ops.mean(hidden, axis=1, keepdims=True)\n    given = {"),
+        "the feature 'tokens' differs by",
+    ),
+}
+
+
+@OF_ANY_LENGTH
+@pytest.mark.backend
+def test_a_sound_backbone_of_any_length_passes(garden):
+    garden.plant(TOKENS_PLUGIN, planted_build=TOKENS_BUILD)
+    assert failures(named(BackboneBuilt)) == {}
+
+
+@OF_ANY_LENGTH
+@pytest.mark.backend
+@pytest.mark.parametrize("bug", LENGTH_BUGS)
+def test_a_length_that_is_not_any_is_told(garden, bug):
+    edit, pattern = LENGTH_BUGS[bug]
+    garden.plant(TOKENS_PLUGIN, planted_build=changed(TOKENS_BUILD, edit))
+    contract = named(BackboneBuilt)
+    try:
+        with pytest.raises(AssertionError, match=pattern):
+            getattr(contract(), LENGTHS)()
+    finally:
+        contract.teardown_class()
+
+
+@OF_ANY_LENGTH
+@pytest.mark.backend
+def test_a_backbone_of_pictures_is_not_of_any_length(garden):
+    plant(garden, [("tiny_size=16", "tiny_size=16, any_length=True")])
+    assert_fails_only(named(BackboneBuilt), {LENGTHS: "its input kind has no lengths .* Leave `any_length` out"})
+
+
 def plant(garden, plugin=(), build=()):
     garden.plant(changed(PLUGIN, *plugin), planted_build=changed(BUILD, *build))
 

@@ -25,7 +25,8 @@ class Options(Tolerances):
 
 def spec(name, **changes):
     return DatasetSpec(
-        name=name, summary="Arrays.", build="planted_build:build", medium="image", options=Options, **changes
+        name=name, summary="Arrays.", build="planted_build:build", medium="image", targets=("targets/class",),
+        options=Options, **changes
     )
 
 @hookimpl
@@ -55,7 +56,8 @@ def build(request):
         raise UsageError(f"{folder}: no such folder")
     files = sorted(folder.glob("*" + request.options.suffix))
     items = [record(file) for file in files]
-    return Records(medium="image", items=tuple(items), symmetries=frozenset(), skipped=(), tolerances=request.options)
+    return Records(medium="image", items=tuple(items), symmetries=frozenset(), skipped=(), targets="targets/class",
+                   tolerances=request.options)
 
 def make(request):
     """A file of each of the arrays in the one given."""
@@ -68,7 +70,7 @@ def record(file):
 def made(options):
     pixels = np.random.default_rng(0).integers(0, 256, (12, 8, 8), np.uint8)
     items = tuple(Record(f"made-{i}", pixels[i], "ab"[i % 2]) for i in range(12))
-    return Records("image", items, tolerances=options)
+    return Records("image", items, targets="targets/class", tolerances=options)
 '''
 
 
@@ -90,6 +92,7 @@ def write_source(self, folder):
 
 SOUND = "test_its_records_are_sound"
 LEARNED = "test_its_targets_can_be_learned"
+KINDS = "test_its_targets_are_of_the_kinds_that_it_states"
 READ = "test_its_payloads_can_be_read"
 TWICE = "test_opened_twice_it_gives_the_same_records_in_the_same_order"
 DISJOINT = "test_its_own_splits_are_disjoint"
@@ -98,7 +101,7 @@ ABSENT = "test_a_reference_that_leads_nowhere_is_refused"
 UNTOUCHED = "test_opening_it_changes_nothing_on_disk"
 TOLERANCES = "test_its_tolerances_are_what_its_options_say"
 MADE_TWICE = "test_made_twice_it_is_the_same_data"
-OPENING = (SOUND, LEARNED, READ, TWICE, DISJOINT, SPLIT, UNTOUCHED, TOLERANCES)
+OPENING = (SOUND, KINDS, LEARNED, READ, TWICE, DISJOINT, SPLIT, UNTOUCHED, TOLERANCES)
 """What needs records."""
 
 KEY, PAYLOAD, TARGET = "key=file.stem", "payload=np.load(file)", 'target=file.stem.partition("-")[0]'
@@ -150,6 +153,14 @@ BUGS = {
         ('Records(medium="image"', 'Records(medium="text"'),
         {SOUND: "the medium of its records is 'text', its spec says 'image'"},
     ),
+    "targets of another kind than the spec says": (
+        ('targets="targets/class",\n', 'targets="targets/labels",\n'),
+        {KINDS: "the targets of its records are 'targets/labels', its spec says 'targets/class'"},
+    ),
+    "targets of no kind, though the spec says one": (
+        ('skipped=(), targets="targets/class",\n', "skipped=(),\n"),
+        {KINDS: "the targets of its records are None, its spec says 'targets/class'. Name the same in both"},
+    ),
     "payloads that nobody can read": (
         (PAYLOAD, 'payload=np.load(file).astype("complex64")'),
         {READ: "a-00: the input kind cannot read it"},
@@ -195,7 +206,7 @@ BUGS = {
         {SPLIT: "it cannot be split: class 'c' has 1 sample; 3 sides need at least 3"},
     ),
     "tolerances that are not handed on": (
-        (", tolerances=request.options", ""),
+        ("tolerances=request.options", ""),
         {TOLERANCES: "`tolerances` is None; it was opened with .*Write `tolerances=request.options`"},
     ),
     "tolerances of its own": (

@@ -293,6 +293,11 @@ OTHER_BUGS = {
         ('medium="image"', 'medium="imago"'),
         {"test_its_input_kind_is_installed": "no installed input kind reads imago data"},
     ),
+    "targets of a kind that nobody installed": (
+        DatasetDeclared,
+        ('medium="image"', 'targets=("targets/class", "planted/no"), medium="image"'),
+        {"test_the_kinds_of_its_targets_are_installed": "targets names planted/no, no installed kind"},
+    ),
     "changes that no installed input kind applies": (
         AugmentationDeclared,
         ('draws=frozenset({"matrix"})', 'draws=frozenset({"matrix", "smell"})'),

@@ -1,7 +1,9 @@
 """Tasks: each bug turns red what asserts it, for that reason, and nothing else."""
 
+import numpy as np
 import pytest
 
+from headstart.specs import Sample
 from headstart.testing import TaskAnswered, TaskContract, TaskDeclared, TaskEncoded
 
 from .planting import assert_fails_only, changed, failures, named
@@ -171,6 +173,7 @@ ENCODES = "test_encoded_targets_are_what_it_declares"
 AGAIN = "test_it_is_built_again_from_its_labels"
 BASELINE = "test_its_baseline_is_finite"
 OFFERS = "test_what_it_offers_for_training_is_sound"
+JOINED = "test_joined_targets_are_those_of_whole_rows"
 
 ENCODED_BUGS = {
     # name: ((old, new) in the build module, {test that must fail: why})
@@ -186,6 +189,48 @@ ENCODED_BUGS = {
     "a baseline of nothing": (('"nothing_right": 0.0', '"nothing_right": float("nan")'), {BASELINE: "nothing_right"}),
     "no weights": (("return np.ones(len(targets", "return np.zeros(len(targets"), {OFFERS: "sampling_weights gives"}),
 }  # fmt: skip
+
+JOIN = """
+    def findings(self, values, keys, *, mixes):
+        return [Finding("note", f"the largest is {max(values)}", hint=keys[0])]
+
+    def join(self, targets, partners, mixes):
+        made = {name: array.copy() for name, array in targets.items()}
+        for row, steps in enumerate(mixes):
+            for step, partner in zip(steps, partners):
+                made["letters"][row] = np.minimum(made["letters"][row], partner["letters"][row])
+                made["weight"][row] *= step.share
+        return made
+
+    def evaluator("""
+JOINS = [("\n    def evaluator(", JOIN), ("import Evaluation, Search", "import Evaluation, Finding, Search")]
+"""Edits that give the planted task a JoinsTargets and a TellsOfTargets."""
+MIX_GONE = ("    def mix(", "    def mixed(")
+
+JOINED_BUGS = {
+    "targets that are written into": (
+        ("made = {name: array.copy() for name, array in targets.items()}", "made = targets"),
+        {JOINED: "join writes into the targets that it is given"},
+    ),
+    "another form": (
+        ("        return made\n", '        return {**made, "weight": made["weight"].astype("float64")}\n'),
+        {JOINED: "joined, 'weight' has the shape .* and type float64, not .* float32"},
+    ),
+    "rows without a mix that are joined": (
+        ("        for row, steps", '        made["weight"] *= 0.5\n        for row, steps'),
+        {JOINED: "record 1 is not mixed, and has other targets"},
+    ),
+    "rows that depend on the others": (
+        ('made["weight"][row] *= step.share', 'made["weight"][row] *= step.share / len(mixes)'),
+        {JOINED: "joined alone, record 0 has other targets"},
+    ),
+    "partners that are left out": (
+        ("for step, partner in zip(steps, partners)", "for step, partner in []"),
+        {JOINED: "mixed with others, no record has other targets. Join those of the partners"},
+    ),
+    "an error among what is told": (('Finding("note"', 'Finding("error"'), {OFFERS: "findings gives .*raise what is"}),
+}
+
 
 HEADS = "test_each_head_gives_finite_outputs"
 LOSS = "test_its_loss_is_one_number_a_row"
@@ -269,6 +314,67 @@ def test_a_bug_in_what_a_task_encodes_is_told_by_what_asserts_it(garden, bug):
     edit, expected = ENCODED_BUGS[bug]
     plant(garden, edit)
     assert_fails_only(named(TaskEncoded), expected)
+
+
+def plant_joining(garden, *edits):
+    garden.plant(PLUGIN, planted_build=changed(BUILD, *JOINS, MIX_GONE, *edits))
+
+
+def test_a_sound_task_that_joins_targets_passes(garden):
+    plant_joining(garden)
+    assert failures(named(TaskEncoded)) == {}
+
+
+@pytest.mark.parametrize("bug", JOINED_BUGS)
+def test_a_bug_in_joining_targets_is_told_by_what_asserts_it(garden, bug):
+    edit, expected = JOINED_BUGS[bug]
+    plant_joining(garden, edit)
+    assert_fails_only(named(TaskEncoded), expected)
+
+
+DRAWN = "test_answers_are_drawn_on_their_sample"
+DRAW = """
+    def drawn(self, answer, sample):
+        picture = sample.value.copy()
+        picture[: answer["number"]] = 1
+        return {".bin": picture.tobytes()}
+
+    def evaluator("""
+DRAWN_BUGS = {
+    "a drawing without a suffix": (('{".bin"', '{"bin"'), r"drawn gives \['bin'\]. Give bytes by suffix"),
+    "a drawing of nothing": (('return {".bin": picture.tobytes()}', "return {}"), "drawn gives nothing"),
+    "a drawing that is no file": (("picture.tobytes()", "picture.tolist()"), r"drawn gives \['.bin'\]"),
+    "a drawing of chance": (("picture.tobytes()", "np.random.bytes(8)"), "drawn twice, an answer gives other bytes"),
+    "a sample that is drawn into": (("sample.value.copy()", "sample.value"), "drawing writes into the sample"),
+    "a drawing that fails": (('answer["number"]', 'answer["sum"]'), "drawing an answer raises KeyError: 'sum'"),
+}
+
+
+def plant_drawing(garden, *edits):
+    garden.plant(PLUGIN, planted_build=changed(BUILD, ("\n    def evaluator(", DRAW), *edits))
+    return named(TaskAnswered, sample=Sample(np.full(8, 2, np.uint8)))
+
+
+@pytest.mark.backend
+def test_a_sound_task_that_draws_its_answers_passes(garden):
+    assert failures(plant_drawing(garden)) == {}
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("bug", DRAWN_BUGS)
+def test_a_bug_in_drawing_answers_is_told(garden, bug):
+    edit, pattern = DRAWN_BUGS[bug]
+    contract = plant_drawing(garden, edit)
+    with pytest.raises(AssertionError, match=pattern):
+        getattr(contract(), DRAWN)()
+    contract.teardown_class()
+
+
+@pytest.mark.backend
+def test_a_task_that_draws_its_answers_needs_a_sample(garden):
+    plant_drawing(garden)
+    with pytest.raises(AssertionError, match=r"no sample to draw answers on\. Set `sample` in TestPlanted"):
+        getattr(named(TaskAnswered)(), DRAWN)()
 
 
 @pytest.mark.backend

@@ -56,6 +56,23 @@ def rare_left_out(
     return found, [Finding("warning", message, len(found), cases=cases)]
 
 
+def unknown_left_out(
+    rows: Sequence[SplitRow], by_key: Mapping[str, Any], kind: TargetKind
+) -> tuple[dict[str, Skipped], list[Finding]]:
+    """By key each row of val and test whose target names something that none in train names."""
+    trained = {name for row in rows if row.split == "train" for name in kind.names(by_key[row.key])}
+    found, unknown = {}, set()
+    for row in rows:
+        names = [name for name in kind.names(by_key[row.key]) if name not in trained]
+        if names:
+            found[row.key] = Skipped(row.key, f"{kind.noun} {names[0]!r} is not in train")
+            unknown |= {*names}
+    if not found:
+        return {}, []
+    message = f"{_several(unknown, kind)} not in train, and left out with {counted(len(found))}"
+    return found, [Finding("warning", message, len(found), cases=tuple(found))]
+
+
 def rare_in_train(
     units: Sequence[Unit], tiny: Collection[str], others: Collection[str], kind: TargetKind
 ) -> tuple[frozenset[str], Finding]:

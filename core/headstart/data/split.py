@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headstart.data.checks import counted, errors_among, given_split_findings, raise_errors
-from headstart.data.lacking import copies_left_out, rare_in_train, rare_left_out
+from headstart.data.lacking import copies_left_out, rare_in_train, rare_left_out, unknown_left_out
 from headstart.data.shares import SplitShares
 from headstart.data.split_file import SPLITS, Split, SplitRow
 from headstart.data.units import Unit, samples_of, too_small, units_of
@@ -111,11 +111,16 @@ def try_split(
         return Tried(None, tuple(found), tuple(skipped.values()))
     sides = _cut(units, shares, cut.seed, kind, in_train) if shares else {row.key: "train" for row in to_cut}
     split = Split(tuple(replace(row, split=sides.get(row.key, row.split)) for row in ordered))
+    if may_lack.rare == "drop":
+        unknown, told = unknown_left_out(split.rows, by_key, kind)
+        split = Split(tuple(row for row in split.rows if row.key not in unknown))
+        skipped |= unknown
+        found += told
     there = {row.split for row in split.rows}
     hint = "add samples, give the splits yourself, or set other shares; --set split.test=0 cuts no test side"
     before = f", after {counted(len(skipped))} left out" if skipped else ""
     found += [
-        *_lacking_in_train(split.rows, by_key, kind),
+        *_lacking_in_train(split.rows, by_key, kind, tolerances),
         *[
             Finding(
                 "error", f"no sample is left for {side}, of {len(split.rows)} in all{before}", len(split.rows), hint
@@ -177,19 +182,24 @@ def _cut_findings(split: Split, given: Collection[str], shares: SplitShares, cut
     return found
 
 
-def _lacking_in_train(rows: Sequence[SplitRow], by_key: Mapping[str, Any], kind: TargetKind) -> list[Finding]:
+def _lacking_in_train(
+    rows: Sequence[SplitRow], by_key: Mapping[str, Any], kind: TargetKind, tolerances: Tolerances | None
+) -> list[Finding]:
     named = [(row, name) for row in rows for name in kind.names(by_key[row.key])]
     trained = {name for row, name in named if row.split == "train"}
     lacking: defaultdict[str, list[SplitRow]] = defaultdict(list)
     for row, name in named:
         if name not in trained:
             lacking[name].append(row)
+    hint = f"move a sample with that {kind.noun} to train, or leave the {kind.noun} out"
+    if tolerances is not None:
+        hint += ": --set dataset.rare=drop leaves out the samples with it"
     return [
         Finding(
             "error",
             f"{kind.noun} {name!r} is in {same[0].split} ({same[0].key}) but not in train",
             len(same),
-            f"move a sample with that {kind.noun} to train, or leave the {kind.noun} out",
+            hint,
         )
         for name, same in lacking.items()
     ]

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from headstart.errors import DataError
-from headstart.specs import Finding, Recognised, Records, TargetKind, TargetRequest, TargetSpec
+from headstart.lists import in_line
+from headstart.specs import DatasetSpec, Finding, Recognised, Records, TargetKind, TargetRequest, TargetSpec
 
 if TYPE_CHECKING:
     from headstart.registry import Registry
@@ -54,21 +55,39 @@ def find_targets(records: Records, registry: Registry) -> FoundTargets:
     return replace(chosen, reason=chosen.reason + tie, could_differ=chosen.could_differ or bool(others))
 
 
+def kinds_of(dataset: DatasetSpec, registry: Registry) -> tuple[TargetSpec, ...]:
+    """The installed kinds that the targets of a dataset can be of; none where only the opened data says."""
+    return tuple(spec for spec in registry.specs("targets") if {spec.name, spec.short_name} & {*dataset.targets})
+
+
 def other_kind(records: Records, wanted: TargetSpec, registry: Registry) -> Finding | None:
     """An error where the dataset says that its targets are of a kind that is not read as the `wanted` one."""
     if records.targets is None:
         return None
-    given: TargetSpec = registry.get("targets", records.targets)
-    if wanted.name in (given.name, *given.read_as):
+    told = why_other((registry.get("targets", records.targets),), wanted, registry, medium=records.medium)
+    return None if told is None else Finding("error", told[0], len(records.items), told[1])
+
+
+def why_other(
+    given: Sequence[TargetSpec], wanted: TargetSpec, registry: Registry, *, medium: str | None
+) -> tuple[str, str] | None:
+    """Why nobody reads targets of any of the `given` kinds as the `wanted` one, and what to do instead; None where
+    those of one are read so. `medium` is that of the data, None for any."""
+    if any(wanted.name in (kind.name, *kind.read_as) for kind in given):
         return None
-    kind = build_target_kind(registry, given.name)
-    tasks = [spec.short_name for spec in registry.specs("tasks") if spec.targets in (given.name, given.short_name)]
-    such = f", such as --task {tasks[0]}" if tasks else ""
-    return Finding(
-        "error",
-        f"the data has {given.means} a sample (the dataset says so); this task learns {wanted.means} of each",
-        len(records.items),
-        f"leave --task out, or name one for {plural(kind.noun)}{such}",
+    means = " or ".join(kind.means for kind in given)
+    names = {name for kind in given for name in (kind.name, kind.short_name)}
+    tasks = [f"--task {spec.short_name}" for spec in registry.specs("tasks") if spec.targets in names]
+    such = f", such as {tasks[0]}" if tasks else ""
+    others = [
+        f"{spec.short_name}:PATH"
+        for spec in registry.specs("datasets")
+        if spec.takes_path and medium in (None, spec.medium) and wanted in kinds_of(spec, registry)
+    ]
+    opened = f"; data with {wanted.means} a sample is opened as {in_line(others)}" if others else ""
+    return (
+        f"the data has {means} a sample (the dataset says so); this task learns {wanted.means} of each",
+        f"leave --task out, or name one for {means}{such}{opened}",
     )
 
 

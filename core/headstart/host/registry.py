@@ -419,12 +419,18 @@ def _require_written(ref: str, what: str) -> None:
 def _path(ref: str, named: Sequence[Spec]) -> str:
     """The path that `ref` is. Raises UsageError where there is none, or where it could mean one of `named` too."""
     if named and not ref.startswith((".", "/", "~")):
-        names = [spec.name if spec.name != ref else f"{spec.name} from another folder" for spec in named]
-        hint = f"write ./{ref} for the path, or {' or '.join(names)} for the name"
+        hint = f"write ./{ref} for the path, or {' or '.join(_spelling(spec, ref) for spec in named)} for the name"
         raise UsageError(f"{ref!r} is both a registered name and a path", hint=hint)
     if not _exists(ref):
         raise UsageError(f"no such path: {ref}", hint="check the spelling, or name a dataset or backbone")
     return str(Path(ref).expanduser())
+
+
+def _spelling(spec: Spec, ref: str) -> str:
+    """How `spec` is written where `ref`, its name, is a path as well."""
+    if isinstance(spec, DatasetSpec) and spec.takes_path:
+        return f"{spec.name}:PATH"
+    return spec.name if spec.name != ref else f"{spec.name} from another folder"
 
 
 def _unfit(spec: InputSpec, medium: str | None, takes: str | None) -> str | None:

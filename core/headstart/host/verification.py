@@ -211,7 +211,7 @@ class Kind(NamedTuple):
 
 KINDS: Mapping[str, Kind] = {
     "backbones": Kind(BackboneSpec, ("name", "takes", "parameters", "summary"), _backbone_problems),
-    "datasets": Kind(DatasetSpec, ("name", "medium", "takes_path", "summary"), _dataset_problems),
+    "datasets": Kind(DatasetSpec, ("name", "medium", "targets", "takes_path", "summary"), _dataset_problems),
     "inputs": Kind(InputSpec, ("name", "reads", "produces", "summary"), _input_problems),
     "augmentations": Kind(AugmentationSpec, ("name", "draws", "summary")),
     "strategies": Kind(StrategySpec, ("name", "default", "summary")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from headstart.data.targets import kinds_of, why_other
 from headstart.errors import UsageError
 from headstart.recipe import Recipe
 from headstart.registry import Registry
@@ -14,6 +15,7 @@ from headstart.specs import (
     PRETRAINED,
     AugmentationSpec,
     BackboneSpec,
+    DatasetSpec,
     EngineSpec,
     InputSpec,
     PretrainedHead,
@@ -115,6 +117,16 @@ def check_feature(task: TaskSpec, head: str, backbone: BackboneSpec) -> None:
             f"offers {', '.join(offered) or 'none'}",
             hint=f"choose another backbone or {'head' if own else 'task'}",
         )
+
+
+def check_targets(task: TaskSpec, dataset: DatasetSpec | None, registry: Registry) -> None:
+    """What the task learns must be what the dataset has, as far as its spec says that."""
+    given = () if dataset is None else kinds_of(dataset, registry)
+    if dataset is None or not given:
+        return
+    told = why_other(given, registry.get("targets", task.targets), registry, medium=dataset.medium)
+    if told is not None:
+        raise UsageError(told[0], hint=told[1])
 
 
 def check_engine(recipe: Recipe, registry: Registry) -> EngineSpec | None:

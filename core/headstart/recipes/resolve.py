@@ -17,10 +17,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from headstart.backend import BackendChoice, announce, choose_backend
-from headstart.data.targets import find_targets
+from headstart.data.targets import find_targets, kinds_of
 from headstart.errors import Problem
 from headstart.recipe import Recipe
-from headstart.recipes.compatibility import begun_head, check_feature, check_head, check_pretrained_head
+from headstart.recipes.compatibility import (
+    begun_head,
+    check_feature,
+    check_head,
+    check_pretrained_head,
+    check_targets,
+)
 from headstart.recipes.head_source import check_head_source, implied_by, open_head_source
 from headstart.recipes.lookup import Choices, awaits_augmentation, choose, choose_network, write_out
 from headstart.recipes.option_tables import (
@@ -273,14 +279,22 @@ def _learn(
 def _refuse_what_no_task_takes(
     recipe: Recipe, choices: Choices, options: Mapping[str, Any], registry: Registry, problems: Problems
 ) -> None:
-    """Problems of the task that is named, or that a pretrained head is for; without one, those of the task that has
-    fewest, where each has some."""
+    """Problems of the task that is named, or that a pretrained head is for, and that its targets are no others than
+    the dataset has; without one, those of the task that has fewest, where each that the data can get has some."""
     before = len(problems.found)
     key = "head" if recipe.task is None else "task"
     named = problems.attempt(key, _named_task, recipe, choices.weights, registry)
     if len(problems.found) > before:
         return
-    tasks = registry.default_tasks() if named is None else (named,)
+    if named is None:
+        tasks = problems.attempt("data", _tasks_without_a_name, recipe, choices, registry)
+        if tasks is None:
+            return
+    else:
+        tasks = (named,)
+        problems.attempt(key, check_targets, named, choices.dataset, registry)
+        if len(problems.found) > before:  # with another task, what else is wrong with this one is no matter
+            return
     if not tasks:
         problems.report("task", "no plugin offers a default task", "name one with --task")
         return
@@ -294,6 +308,18 @@ def _refuse_what_no_task_takes(
         by_task.append(new)
     fewest = min(by_task, key=len)
     problems.extend(fewest)
+
+
+def _tasks_without_a_name(recipe: Recipe, choices: Choices, registry: Registry) -> tuple[TaskSpec, ...]:
+    """The tasks that the data can get where none is named. Raises UsageError where its targets are of a kind that is
+    not installed, PluginError where the plugin that offers this failed."""
+    dataset, every = choices.dataset, registry.default_tasks()
+    may_bring_its_task = recipe.head == PRETRAINED and choices.backbone is None  # whose head is not known yet
+    if dataset is None or not dataset.targets or may_bring_its_task:
+        return every
+    kinds = kinds_of(dataset, registry) or (registry.get("targets", dataset.targets[0]),)
+    names = {name for kind in kinds for name in (kind.name, kind.short_name)}
+    return tuple(task for task in every if task.targets in names)
 
 
 def _checked_by_plugins(

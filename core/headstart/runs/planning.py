@@ -54,6 +54,7 @@ from headstart.specs import (
     TargetKind,
     Task,
     TaskRequest,
+    TellsOfTargets,
     WeightsSpec,
     features_of_head,
 )
@@ -219,7 +220,7 @@ def make_plan(
     said: list[str] = []
     options = _prepare_options(bound, backbone, kind, scratch, said.append)
     data = prepare(records, kind, targets, options, on_progress=on_progress)
-    task = _build_task(bound, registry, data, targets, scratch)
+    task, told = _build_task(bound, registry, data, targets, scratch)
     recipe = bound.recipe  # the threads are those that the run will pin
     activate(ready.choice, recipe.threads or available_threads(), deterministic=recipe.deterministic)
     from headstart.engine.network.assemble import backbone_inputs, build_backbone, graft
@@ -266,7 +267,7 @@ def make_plan(
         view=view,
         scratch=scratch,
         findings=_gravest_first(
-            [*(Finding("warning", message) for message in warnings), *carried, *since, *data.findings, *spinning]
+            [*(Finding("warning", message) for message in warnings), *carried, *since, *data.findings, *told, *spinning]
         ),
     )
 
@@ -336,10 +337,13 @@ def _prepare_options(
     )
 
 
-def _build_task(resolved: BoundRecipe, registry: Registry, data: PreparedData, kind: TargetKind, scratch: Path) -> Task:
-    """The task, bound to its labels and to what it reads off the training split."""
+def _build_task(
+    resolved: BoundRecipe, registry: Registry, data: PreparedData, kind: TargetKind, scratch: Path
+) -> tuple[Task, list[Finding]]:
+    """The task, bound to its labels and to what it reads off the training split; and what it tells of the targets."""
     head, options = resolved.pretrained_head, resolved.options["task"]
-    values = data.read_values(kind, np.unique(data.owners, return_index=True)[1])  # of each record once
+    firsts = np.unique(data.owners, return_index=True)[1]
+    values = data.read_values(kind, firsts)  # of each record once
     request = TaskRequest(options, targets=values)
     if head is not None:
         request = TaskRequest(options, labels=head.labels, assets=backbone_blueprint(resolved, registry).input_assets)
@@ -350,8 +354,8 @@ def _build_task(resolved: BoundRecipe, registry: Registry, data: PreparedData, k
         except DataError as exc:
             message = f"the pretrained head does not know these targets: {exc.message}"
             hint = (
-                f"leave out --head {PRETRAINED}, or --continue, for a new head; --head-from RUN keeps what a run's "
-                "head knows and adds the rest"
+                f"{f'{exc.hint}; or ' if exc.hint else ''}leave out --head {PRETRAINED}, or --continue, for a new "
+                "head; --head-from RUN keeps what a run's head knows and adds the rest"
             )
             raise DataError(message, hint=hint) from exc
     mixing = [spec.name for spec in resolved.augmentations if spec.mixes]
@@ -360,9 +364,12 @@ def _build_task(resolved: BoundRecipe, registry: Registry, data: PreparedData, k
             f"{resolved.task.name} cannot mix targets, as {', '.join(mixing)} would need",
             hint="leave that augmentation out, or choose another task",
         )
-    if not isinstance(task, FitsTargets):
-        return task
-    return task.fitted(encoded(task, kind, data, data.indices("train"), scratch))
+    told: list[Finding] = []
+    if isinstance(task, TellsOfTargets):
+        told += task.findings(values, [data.row_keys[row] for row in firsts], mixes=bool(mixing))
+    if isinstance(task, FitsTargets):
+        task = task.fitted(encoded(task, kind, data, data.indices("train"), scratch))
+    return task, told
 
 
 def _with_statistics(bound: BoundRecipe, network: Network, phases: Sequence[Phase]) -> BoundRecipe:

@@ -83,7 +83,8 @@ class Tolerances:
     rare: Literal["refuse", "drop", "train"] = option(
         "refuse",
         "What becomes of a class that is too small to be on every side of the split: refuse the data, drop its samples "
-        "from all sides, or leave it in train, so that no metric of val and test tells how well it is learned.",
+        "from all sides, also those with one that train lacks, or leave it in train, so that no metric of val and test "
+        "tells how well it is learned.",
     )
     copies: Literal["refuse", "drop"] = option(
         "refuse",
@@ -160,7 +161,9 @@ class DatasetSpec(Spec):
     """A source of records. `build` is a DatasetBuild; `takes_path` says whether it needs a path or reference.
 
     One that needs none may be given one where `may_take_path` says so: its data from another place.
-    `medium` is that of its records, or None where it is known only once they are opened.
+    `medium` is that of its records, or None where it is known only once they are opened. `targets` are the kinds that
+    the targets of its records can be of: one where that is always so, several where its options decide; empty where
+    only the opened data says.
     `make`, a DatasetMake, is named where the data has to be brought or drawn before it can be opened: it is written
     once, into the local store or a folder of the user's, which then is the path that such a dataset may be given.
     `make_options` is a class like `options`: what the user can choose about that, and not when it is opened.
@@ -169,6 +172,7 @@ class DatasetSpec(Spec):
     build: str
     medium: str | None
     takes_path: bool
+    targets: tuple[str, ...] = ()
     may_take_path: bool = False
     make: str | None = None
     make_options: type = NoOptions

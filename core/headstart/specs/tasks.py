@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from headstart.errors import UsageError
 from headstart.specs.base import Batch, Spec
+from headstart.specs.datasets import Finding
 from headstart.specs.inputs import Facts, Mix, Sample, TensorSpec
 
 if TYPE_CHECKING:
@@ -157,6 +158,16 @@ class MarksTargets(Protocol):
     def marks(self, targets: Batch) -> Sequence[Sequence[Any]]:
         """For each row of the encoded `targets` what contact sheets draw over its sample; what a mark looks like, the
         input kind says."""
+
+
+@runtime_checkable
+class TellsOfTargets(Protocol):
+    """What a Task offers too that has a limit to what it learns of a sample, as to how many boxes: what is beyond it is
+    not lost without a word."""
+
+    def findings(self, values: Sequence[Any], keys: Sequence[str], *, mixes: bool) -> Iterable[Finding]:
+        """Notes and warnings about the `values` of all records, as their target kind read them, by their `keys`;
+        `mixes` says whether training samples are mixed."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from headstart.data.checks import errors_among, given_split_findings
 from headstart.data.made import made_folder, make_dataset
 from headstart.data.split import make_split
 from headstart.data.split_file import SPLITS, SplitRow
-from headstart.data.targets import build_target_kind, find_targets, rarest
+from headstart.data.targets import build_target_kind, find_targets, kinds_of, rarest
 from headstart.errors import UsageError
 from headstart.specs import (
     DatasetRequest,
@@ -55,6 +55,12 @@ class DatasetDeclared(Declared):
         """The kind reads its payloads; where only the opened data says what they are, opening it tells."""
         if self.spec.medium is not None:
             self._input_spec()
+
+    def test_the_kinds_of_its_targets_are_installed(self) -> None:
+        """Those that the spec names: a task for others is refused before the data is opened."""
+        known = {name for spec in self.registry.specs("targets") for name in (spec.name, spec.short_name)}
+        odd = [name for name in self.spec.targets if name not in known]
+        self._require_none(odd, "targets names {odd}, no installed kind", "Name those that `headstart targets` lists.")
 
     def _targets(self) -> Iterator[tuple[str, str]]:
         """Where the data is made first, the target that makes it too."""
@@ -112,6 +118,18 @@ class DatasetOpened(WithInputKind):
             self.spec.medium in (None, records.medium),
             f"the medium of its records is {records.medium!r}, its spec says {self.spec.medium!r}",
             "Name the same in both.",
+        )
+
+    def test_its_targets_are_of_the_kinds_that_it_states(self) -> None:
+        """Where its spec names kinds, the records name one of them."""
+        stated, named = kinds_of(self.spec, self.registry), self._records().targets
+        if not self.spec.targets:
+            return
+        found = None if named is None else self.registry.get("targets", named)
+        self._require(
+            found in stated,
+            f"the targets of its records are {named!r}, its spec says {' or '.join(map(repr, self.spec.targets))}",
+            "Name the same in both; leave `DatasetSpec.targets` out where only the opened data says.",
         )
 
     def test_its_targets_can_be_learned(self) -> None:

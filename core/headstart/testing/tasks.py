@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from headstart.specs import (
     HEAD,
     Calibrates,
+    DrawsAnswers,
     Evaluation,
     Facts,
     FeedsTargets,
+    Finding,
     FitsTargets,
     Generates,
     HasAssets,
@@ -21,11 +24,13 @@ from headstart.specs import (
     Mix,
     MixesTargets,
     PoolsRows,
+    Sample,
     SolvesHead,
     Stage,
     TakesOverHead,
     Task,
     TaskRequest,
+    TellsOfTargets,
     WritesFiles,
     features_of_head,
 )
@@ -78,11 +83,13 @@ class TaskSubject(WithTargets):
     """Base of the levels that build it, from a dozen examples.
 
     `features` are shapes, without the batch axis, of the features that the head is built on where made-up ones do not
-    fit, with "NAME.mask" for their masks; `heads` are those that are tried, all of the spec where None.
+    fit, with "NAME.mask" for their masks; `heads` are those that are tried, all of the spec where None. `sample` is
+    what an input kind reads, for a task whose answers are drawn on it.
     """
 
     features: Mapping[str, tuple[int, ...]] = MappingProxyType({})
     heads: tuple[str, ...] | None = None
+    sample: Sample | None = None
 
     _kind = "tasks"
     _fewest = 4
@@ -173,7 +180,7 @@ class TaskEncoded(TaskSubject):
         self._require_none(odd, "the baselines {odd} are no finite numbers", "Leave out what cannot be told.")
 
     def test_what_it_offers_for_training_is_sound(self) -> None:
-        """FitsTargets, MixesTargets, JoinsTargets and HasAssets, where it has their methods."""
+        """FitsTargets, MixesTargets, TellsOfTargets and HasAssets, where it has their methods."""
         import numpy as np
 
         task, encoded, count = self._task(), self._encoded(), len(self._values())
@@ -186,18 +193,40 @@ class TaskEncoded(TaskSubject):
             mixed = task.mix(encoded, partners, np.linspace(0, 1, count, dtype=np.float32))
             sound = mixed.keys() == encoded.keys() and all(len(array) == count for array in mixed.values())
             self._require(sound, f"mixed targets are {sorted(mixed)}, or other rows", "Keep names and rows.")
-        if isinstance(task, JoinsTargets):
-            partners = {name: array[::-1] for name, array in encoded.items()}
-            joined = task.join(encoded, [partners], [()] * count)
+        if isinstance(task, TellsOfTargets):
+            keys = [f"record {row}" for row in range(count)]
+            told = [each for mixes in (False, True) for each in task.findings(self._values(), keys, mixes=mixes)]
+            wrong = [each for each in told if not isinstance(each, Finding) or each.level == "error"]
             self._require(
-                is_same(dict(joined), dict(encoded)), "joined with nothing, targets change", "Keep rows without a mix."
+                not wrong, f"findings gives {wrong}"[:300], "Give notes and warnings; raise what is an error."
             )
-            joined = task.join(encoded, [partners], [(Mix(0.5, 0.5),)] * count)
-            forms = [{name: (each.shape, each.dtype) for name, each in of.items()} for of in (joined, encoded)]
-            self._require(forms[0] == forms[1], f"joined targets are {forms[0]}", f"Keep {forms[1]}.")
         if isinstance(task, HasAssets):
             odd = odd_assets(task.assets())
             self._require_none(odd, "assets names {odd}", "Give an existing file for each name without folders.")
+
+    def test_joined_targets_are_those_of_whole_rows(self) -> None:
+        """Where it is a JoinsTargets: of the form that is encoded, each row by itself, and as it was without a mix."""
+        import numpy as np
+
+        task, encoded, count = self._task(), self._encoded(), len(self._values())
+        if not isinstance(task, JoinsTargets):
+            return
+        mixes = [((Mix(0.5, 0.5),), ())[row % 2] for row in range(count)]
+        own, partners = ({name: array[::step].copy() for name, array in encoded.items()} for step in (1, -1))
+        joined = dict(task.join(own, [partners], mixes))
+        self._require(is_same(own, dict(encoded)), "join writes into the targets that it is given", "Copy them.")
+        change = "Keep names, shapes and dtypes; leave out what there is no room for."
+        self._require_sound("joined, ", tensors_problem(joined, task.targets, rows=count), change)
+        for row in range(count):
+            parts = [{name: array[row : row + 1] for name, array in of.items()} for of in (own, partners, joined)]
+            alone = dict(task.join(parts[0], [parts[1]], mixes[row : row + 1]))
+            self._require(is_same(alone, parts[2]), f"joined alone, record {row} has other targets", PURE)
+            kept = row % 2 == 0 or is_same(parts[0], parts[2])
+            self._require(kept, f"record {row} is not mixed, and has other targets", "Keep rows without a mix.")
+        found = [
+            np.array_equal(joined[name][::2], array[::2]) for name, array in encoded.items() if array.dtype != np.bool_
+        ]
+        self._require(not all(found), "mixed with others, no record has other targets", "Join those of the partners.")
 
 
 class TaskAnswered(TaskSubject):
@@ -313,6 +342,24 @@ class TaskAnswered(TaskSubject):
             files = dict(task.files(answer)) if isinstance(task, WritesFiles) else {}
             odd = [name for name, data in files.items() if name[:1] != "." or not isinstance(data, bytes)]
             self._require(not odd, f"files gives {odd}", 'Give bytes by suffix, such as ".png".')
+
+    def test_answers_are_drawn_on_their_sample(self) -> None:
+        """Where it is a DrawsAnswers: bytes by suffix, the same each time, and the sample stays as it is."""
+        task = self._task()
+        if not isinstance(task, DrawsAnswers):
+            return
+        sample = self.sample
+        if sample is None:
+            change = f"Set `sample` in {self._title}: Sample(VALUE), with what the input kind reads."
+            self._fail("there is no sample to draw answers on", change)
+        before = deepcopy(sample.value)
+        for answer in self._answers(task, EVERYTHING):
+            with self._raising("drawing an answer", "Correct `drawn`; an answer may hold nothing at all."):
+                drawn, again = (dict(task.drawn(answer, sample)) for _ in range(2))
+            odd = [name for name, data in drawn.items() if name[:1] != "." or not isinstance(data, bytes)]
+            self._require(drawn and not odd, f"drawn gives {odd or 'nothing'}", 'Give bytes by suffix, such as ".png".')
+            self._require(drawn == again, "drawn twice, an answer gives other bytes", PURE)
+        self._require(is_same(before, sample.value), "drawing writes into the sample", "Draw on a copy.")
 
     def test_the_task_of_an_artefact_answers_the_same(self) -> None:
         """Built again from its labels, also once it is calibrated."""

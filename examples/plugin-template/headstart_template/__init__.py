@@ -78,6 +78,7 @@ def register_datasets() -> Iterable[DatasetSpec]:
             options=ArraysOptions,
             build="headstart_template._dataset:build",
             medium="image",
+            targets=("targets/class",),
             takes_path=True,
         )
     ]

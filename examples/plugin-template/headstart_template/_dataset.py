@@ -25,7 +25,7 @@ def build(request: DatasetRequest) -> Records:
         for index, (picture, label) in enumerate(zip(pictures, labels, strict=True))
     )
     symmetries = frozenset({"horizontal_flip"}) if options.horizontal_flip else frozenset[str]()
-    return Records(medium="image", items=items, symmetries=symmetries)
+    return Records(medium="image", items=items, symmetries=symmetries, targets="targets/class")
 
 
 def _read(path: Path, options: Any) -> tuple[np.ndarray, np.ndarray]:

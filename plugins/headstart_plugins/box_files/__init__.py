@@ -41,12 +41,17 @@ class AnnotationOptions(BoxOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CocoOptions(AnnotationOptions):
-    """How COCO's annotations are read."""
+class FileOptions(AnnotationOptions):
+    """Which files of annotations are read, where one is about many pictures."""
 
     annotations: tuple[str, ...] = option(
         (), "The files to read, relative to the data, where there are several: JSON of COCO, YAML of YOLO."
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CocoOptions(FileOptions):
+    """How COCO's annotations are read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,12 +73,9 @@ class VocOptions(AnnotationOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class YoloOptions(AnnotationOptions):
+class YoloOptions(FileOptions):
     """How YOLO's annotations are read."""
 
-    annotations: tuple[str, ...] = option(
-        (), "The files to read, relative to the data, where there are several: JSON of COCO, YAML of YOLO."
-    )
     unlabelled: Literal["empty", "drop"] = option(
         "empty", "What pictures without a text of annotations are: without objects, as in YOLO, or not to be used."
     )
@@ -121,6 +123,7 @@ def register_datasets() -> Iterable[DatasetSpec]:
             options=BoxFolderOptions,
             build=f"{here}:build",
             medium="image",
+            targets=("boxes/boxes",),
             takes_path=True,
         ),
         DatasetSpec(
@@ -129,6 +132,7 @@ def register_datasets() -> Iterable[DatasetSpec]:
             options=CocoOptions,
             build=f"{here}:build_coco",
             medium="image",
+            targets=("boxes/boxes",),
             takes_path=True,
         ),
         DatasetSpec(
@@ -137,6 +141,7 @@ def register_datasets() -> Iterable[DatasetSpec]:
             options=VocOptions,
             build=f"{here}:build_voc",
             medium="image",
+            targets=("boxes/boxes",),
             takes_path=True,
         ),
         DatasetSpec(
@@ -145,6 +150,7 @@ def register_datasets() -> Iterable[DatasetSpec]:
             options=YoloOptions,
             build=f"{here}:build_yolo",
             medium="image",
+            targets=("boxes/boxes",),
             takes_path=True,
         ),
         DatasetSpec(
@@ -154,6 +160,7 @@ def register_datasets() -> Iterable[DatasetSpec]:
             options=TableOptions,
             build=f"{here}:build_table",
             medium="image",
+            targets=("boxes/boxes",),
             takes_path=True,
         ),
     ]
@@ -161,10 +168,18 @@ def register_datasets() -> Iterable[DatasetSpec]:
 
 @hookimpl
 def resolve_dataset(ref: str) -> str | None:
-    """A folder, or a JSON or YAML file, with annotations of boxes by its first bytes; a table by its columns."""
+    """A folder, or a JSON or YAML file, with annotations of boxes by its first bytes; a table by its columns. Raises
+    UsageError for a JSON file that has other things, DataError for one that cannot be read."""
     path = Path(ref).expanduser()
     if path.is_dir():
         return "box_files/box_folder" if box_formats(path) else None
     if path.suffix.lower() in (".json", ".yaml", ".yml"):
-        return "box_files/box_folder" if box_formats(path) else None
+        if box_formats(path):
+            return "box_files/box_folder"
+        if path.suffix.lower() == ".json":  # told where no other plugin opens it
+            from headstart_plugins.box_files._coco import require_coco
+
+            require_coco(path)
+            return "box_files/coco"
+        return None
     return "box_files/table" if is_box_table(path) else None

@@ -13,16 +13,19 @@ from headstart.errors import DataError, UsageError
 from headstart.lists import in_line
 from headstart.specs import Finding, Skipped
 from headstart_plugins._box_layouts import is_coco
+from headstart_plugins._files.names import side_in
 from headstart_plugins.box_files import CocoOptions
 from headstart_plugins.box_files._annotated import CORNERS, SIZED, Annotated, Four, Size, Written
 from headstart_plugins.box_files._faults import NO_NUMBERS, NO_PICTURE, UNKNOWN_CLASS, Told
 from headstart_plugins.box_files._records import Found, as_notes
 from headstart_plugins.box_files._where import Data, find_place
-from headstart_plugins.files._schema import side_in
 
 PREFERRED = "instances"
 """How files of boxes begin that lie beside others of the same pictures, such as those of keypoints."""
+PARTS = ("images", "annotations", "categories")
+"""The lists in annotations of COCO."""
 NUMBERS = frozenset({int, float})
+EXPECTED = "annotations of COCO are an object with the lists images, annotations and categories"
 Document = Mapping[str, Any]
 
 
@@ -52,6 +55,23 @@ def read_coco(data: Data, options: CocoOptions) -> Found:
         found.told.findings.append(Finding("note", message, len(unseen), cases=tuple(unseen)))
     found.skipped += data.unused(used, "not listed in the annotations")
     return found
+
+
+def require_coco(file: Path) -> None:
+    """Raise UsageError that says what a JSON file lacks to be annotations of boxes in the form of COCO, DataError where
+    it cannot be read."""
+    document = _read(file)
+    missing = [name for name in PARTS if not isinstance(document.get(name), list)]
+    told = f"{_has(document)}, and no list {' or '.join(missing)}"
+    if not missing:
+        if any({"bbox", "segmentation"} & each.keys() for each in _listed(file, document, "annotations")):
+            return
+        told = "annotations, and neither bbox nor segmentation in any"
+    raise UsageError(f"{file}: this JSON holds no boxes in the form of COCO: it has {told}", hint=EXPECTED)
+
+
+def _has(document: Document) -> str:
+    return in_line(list(document)) or "nothing"
 
 
 def _documents(data: Data, options: CocoOptions, found: Found) -> list[tuple[Path, str | None, Document]]:
@@ -100,7 +120,7 @@ def _read(file: Path) -> Document:
     except (OSError, ValueError, RecursionError) as exc:
         raise DataError(f"{file}: no readable JSON: {exc}") from exc
     if not isinstance(document, dict):
-        hint = "a list is COCO's form of results; annotations have images, annotations and categories"
+        hint = f"{EXPECTED}; a list is COCO's form of results, and rows of a table are read from .jsonl, one a line"
         raise DataError(f"{file}: the JSON is a {type(document).__name__}; expected an object", hint=hint)
     return document
 
@@ -123,7 +143,7 @@ def _images(file: Path, document: Document) -> dict[str, Mapping[str, Any]]:
             raise DataError(f"{file}: two images have the id {each['id']!r}", hint=hint)
         images[str(each["id"])] = each
     if not images:
-        raise DataError(f"{file}: it lists no images")
+        raise DataError(f"{file}: it lists no images; it has {_has(document)}", hint=EXPECTED)
     return images
 
 
@@ -142,7 +162,8 @@ def _categories(file: Path, document: Document, told: Told) -> dict[str, str]:
             raise DataError(f"{file}: a category has no id and name: {each}")
         names[str(each["id"])] = str(each["name"])
     if not names:
-        raise DataError(f"{file}: it names no categories", hint="COCO's captions have none; instances do")
+        hint = f"{EXPECTED}; COCO's captions have no categories, its instances do"
+        raise DataError(f"{file}: it names no categories; it has {_has(document)}", hint=hint)
     twice = [name for name, count in Counter(names.values()).items() if count > 1]
     if twice:
         ids = in_line([place for place, name in names.items() if name == twice[0]])

@@ -11,8 +11,8 @@ from typing import Any
 from PIL import ExifTags, Image
 
 from headstart.threads import available_threads
+from headstart_plugins._open_picture import open_picture
 from headstart_plugins.box_files._annotated import Four, Size
-from headstart_plugins.image._open import open_picture
 
 SIDEWAYS = (5, 6, 7, 8)
 """The EXIF orientations that exchange width and height."""

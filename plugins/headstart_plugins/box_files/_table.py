@@ -13,18 +13,15 @@ from headstart.errors import DataError, UsageError
 from headstart.specs import Finding
 from headstart.suggest import suggestion
 from headstart_plugins._box_layouts import CORNERS as CORNER_NAMES
-from headstart_plugins._box_layouts import WHOLE, box_columns, plain
+from headstart_plugins._box_layouts import WHOLE, box_columns
+from headstart_plugins._files.given import given_path
+from headstart_plugins._files.names import FILE_COLUMNS, LABEL_COLUMNS, SPLIT_NAMES, plain_name, side_of
+from headstart_plugins._files.paths import PathOptions, Reading, as_written, read_paths
+from headstart_plugins._files.tables import Table, TableForm, read_table
 from headstart_plugins.box_files import TableOptions
 from headstart_plugins.box_files._annotated import CENTRED, CORNERS, SIZED, Annotated, Form, Four, Size, Written, shares
 from headstart_plugins.box_files._faults import NO_NUMBERS, Told
 from headstart_plugins.box_files._records import Found
-from headstart_plugins.files import ManifestOptions
-from headstart_plugins.files._given import given_path
-from headstart_plugins.files._learned import CALLED
-from headstart_plugins.files._manifest import FILES
-from headstart_plugins.files._paths import Reading, as_written, read_paths
-from headstart_plugins.files._sides import SPLIT_NAMES, side_of
-from headstart_plugins.files._tables import Table, read_table
 
 FORMS = {"corners": CORNERS, "size": SIZED, "centre": CENTRED}
 OTHERS = {
@@ -32,8 +29,8 @@ OTHERS = {
     "size": (CORNERS, "right and bottom stand in the last two columns: --set dataset.form=corners"),
     "centre": (CORNERS, "these are corners: --set dataset.form=corners"),
 }
-CLASSES = (*CALLED, "labelname", "classname", "name", "object")
-"""What people call the column of classes, as `plain` has it."""
+CLASSES = (*LABEL_COLUMNS, "labelname", "classname", "name", "object")
+"""What people call the column of classes, as `plain_name` has it."""
 FLAGS = {"crowd": ("crowd", "iscrowd"), "difficult": ("difficult",)}
 YES = ("1", "1.0", "true", "yes")
 
@@ -58,33 +55,20 @@ def read_boxes(reference: str | None, options: TableOptions) -> Found:
     path = given_path(reference, usage="table:TABLE.csv")
     if not path.is_file():
         raise UsageError(f"{path}: not a file", hint="a folder of annotations is opened with box_folder:PATH")
-    given = ManifestOptions(
-        encoding=options.encoding,
-        delimiter=options.delimiter,
-        suffix=options.suffix,
-        folder=options.images,
-        unreadable=options.unreadable,
-    )
-    table = read_table(path, given, _lists(options))
+    form = TableForm(encoding=options.encoding, delimiter=options.delimiter)
+    table = read_table(path, form, _lists(options))
     if not table.rows:
         raise DataError(f"{path}: a header and no rows")
-    columns, form = _columns(path, table, options)
-    reading = _reading(path, table, columns, options, given)
+    columns, meaning = _columns(path, table, options)
+    reading = _reading(path, table, columns, options)
     unit = shares if options.units == "shares" else _as_it_is
-    other, hint = OTHERS[form]
-    found = Found([], unit(FORMS[form]), [(unit(other), hint)], is_shares=options.units == "shares")
+    other, hint = OTHERS[meaning]
+    found = Found([], unit(FORMS[meaning]), [(unit(other), hint)], is_shares=options.units == "shares")
     found.units_hint = "--set dataset.units=" + ("pixels" if found.is_shares else "shares")
     found.pictures = _pictures(path, table, columns, reading, found.told)
     if reading.column != "path" or reading.how:
         told = f"column {reading.column!r} is read {reading.outcome}"
-        found.told.findings.append(
-            Finding(
-                "note",
-                told,
-                reading.found,
-                " ".join(reading.settings).replace("dataset.folder=", "dataset.images=") or None,
-            )
-        )
+        found.told.findings.append(Finding("note", told, reading.found, " ".join(reading.settings) or None))
     message = f"columns {', '.join(map(repr, columns.box))} are read as {found.form.name}"
     found.told.findings.append(Finding("note", message, len(table.rows), "--set dataset.form says otherwise"))
     return found
@@ -110,10 +94,10 @@ def _columns(path: Path, table: Table, options: TableOptions) -> tuple[Columns, 
         listed = ", ".join(map(repr, table.columns))
         hint = '--set \'dataset.box_columns=["left", "top", "right", "bottom"]\' names the four'
         raise DataError(f"{path}: no columns of a box; found {listed}", hint=hint)
-    form = options.form or ("corners" if tuple(map(plain, box)) in CORNER_NAMES else "size")
-    if options.box_columns and not options.form and tuple(map(plain, box)) not in CORNER_NAMES:
-        form = "corners" if len(box) == 4 and not {"w", "width", "h", "height"} & set(map(plain, box)) else "size"
-    free = {plain(column): column for column in table.columns if column not in box}
+    form = options.form or ("corners" if tuple(map(plain_name, box)) in CORNER_NAMES else "size")
+    if options.box_columns and not options.form and tuple(map(plain_name, box)) not in CORNER_NAMES:
+        form = "corners" if len(box) == 4 and not {"w", "width", "h", "height"} & set(map(plain_name, box)) else "size"
+    free = {plain_name(column): column for column in table.columns if column not in box}
     labels = [options.label_column] if options.label_column else [free[name] for name in CLASSES if name in free]
     if len(labels) > 1:
         hint = f"say which: --set dataset.label_column={labels[0]}"
@@ -126,10 +110,13 @@ def _columns(path: Path, table: Table, options: TableOptions) -> tuple[Columns, 
     return Columns(box, labels[0] if labels else None, free.get("area"), stated=stated, **flags), form
 
 
-def _reading(path: Path, table: Table, columns: Columns, options: TableOptions, given: ManifestOptions) -> Reading:
+def _reading(path: Path, table: Table, columns: Columns, options: TableOptions) -> Reading:
     """The files of the rows. Raises DataError where no column leads to files."""
+    given = PathOptions(
+        folder=options.images, suffix=options.suffix, unreadable=options.unreadable, folder_option="images"
+    )
     free = [each for each in table.columns if each not in (*columns.box, columns.label)]
-    called = [each for each in free if plain(each).removesuffix("s") in FILES]
+    called = [each for each in free if plain_name(each).removesuffix("s") in FILE_COLUMNS]
     names = [options.path_column] if options.path_column else [each for each in called if each == "path"] or called
     found = read_paths(path, table, [names], given) if names else None
     if found is None and len(names) == 1:  # pictures that are absent are told one by one

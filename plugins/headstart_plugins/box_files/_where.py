@@ -11,10 +11,10 @@ from pathlib import Path, PurePosixPath
 from headstart.errors import DataError, UsageError
 from headstart.lists import in_line
 from headstart.specs import Finding, Skipped
+from headstart_plugins._files.given import PICTURES, given_path
+from headstart_plugins._files.names import side_in
+from headstart_plugins._files.tree import Tree, read_tree
 from headstart_plugins.box_files import AnnotationOptions
-from headstart_plugins.files._given import PICTURES, given_path
-from headstart_plugins.files._schema import side_in
-from headstart_plugins.files._tree import Tree, read_tree
 
 SHELVES = ("annotations", "labels")
 """Folders of annotations alone: the data is what holds them and the pictures."""

@@ -9,6 +9,9 @@ from headstart.hookspecs import hookimpl
 from headstart.options import option
 from headstart.specs import TaskSpec
 
+MOST_BOXES = 1000
+"""Of a picture, that options can ask for."""
+
 
 @dataclass(frozen=True)
 class DetectionOptions:
@@ -19,7 +22,7 @@ class DetectionOptions:
         "Boxes that a picture may have in training, mosaics too, whose further boxes are left out; if unset four times "
         "those of the data's fullest picture, but 64 at most where that has no more.",
         low=1,
-        high=1000,
+        high=MOST_BOXES,
     )
     box_weight: float = option(2.0, "What the overlap of boxes (1 - GIoU) weighs in the loss.", low=0.0, high=100.0)
     side_weight: float = option(
@@ -49,7 +52,10 @@ class DetectionOptions:
     )
     voc: bool = option(False, "Adds Pascal VOC's two older measures to the metrics.")
     most_found: int = option(
-        100, "Boxes that are found in a picture, or in a tile of one, at most: the surest ones.", low=1, high=1000
+        100,
+        "Boxes that are found in a picture, or in a tile of one, at most: the surest ones.",
+        low=1,
+        high=MOST_BOXES,
     )
 
 

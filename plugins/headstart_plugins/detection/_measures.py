@@ -1,4 +1,4 @@
-"""Average precision and recall from kept matches: COCO's figures, Pascal VOC's, and the score limits of the best F1."""
+"""Average precision and recall from kept matches: COCO's figures, Pascal VOC's, and the score of the best F1."""
 
 from __future__ import annotations
 
@@ -132,58 +132,25 @@ def voc_metrics(matches: Matches, classes: int) -> dict[str, float]:
     return {"voc_map": mean_of_known(every), "voc_map_11": mean_of_known(eleven)}
 
 
-HALF = 0.5
-
-
 @dataclass(frozen=True)
 class ScoreLimit:
-    """Boxes are given from the score `threshold` on. The rest was measured where it was chosen, at IoU 0.5:
-    `positives`, true boxes there, and precision, recall and F1 at the limit and at 0.5; None where there is
-    nothing to divide by."""
+    """Boxes are given from the score `threshold` on; `f1` is theirs, at IoU 0.5, where the limit was chosen."""
 
     threshold: float
-    positives: int
-    precision: float | None
-    recall: float | None
-    f1: float | None
-    precision_at_half: float | None
-    recall_at_half: float | None
-    f1_at_half: float | None
+    f1: float
 
 
-def score_limits(matches: Matches, classes: int) -> tuple[ScoreLimit, tuple[ScoreLimit, ...]]:
-    """The score limits of the greatest F1 at IoU 0.5: one for all classes together, and that of each class.
-
-    A limit lies halfway between two scores that were given; of several as good the one nearest to 0.5, which is also
-    taken where nothing is ever right. Crowds, and detections that found one, count for nothing.
+def score_limit(matches: Matches, classes: int) -> ScoreLimit | None:
+    """The score of the greatest F1 at IoU 0.5 over the boxes of all classes; of several as good the highest. None where
+    nothing is ever right. Crowds, and detections that found one, count for nothing.
     """
-    truths = matches.truths(classes)[:, 0]
-    rows = list(matches.by_class(classes))
-    whole = _score_limit(matches, np.concatenate(rows), int(truths.sum()))
-    return whole, tuple(_score_limit(matches, own, int(count)) for own, count in zip(rows, truths, strict=True))
-
-
-def _score_limit(matches: Matches, rows: np.ndarray, positives: int) -> ScoreLimit:
+    rows = np.concatenate(list(matches.by_class(classes)))
     rows = rows[matches.ignored[rows, 0] & 1 == 0]
-    scores, right = matches.scores[rows], matches.hits[rows, 0] & 1 > 0
-    order = np.argsort(-scores, kind="stable")
-    scores, found = scores[order], np.cumsum(right[order])
-    last = np.flatnonzero(np.diff(scores, append=-np.inf))  # of each run of equal scores
-    between = (scores[last] + np.append(scores[last][1:], 0.0)) / 2.0
-    candidates = np.append(between, HALF)
-    given = np.searchsorted(-scores, -candidates, side="right")
-    hits = np.append(0, found)[given]
-    f1 = 2.0 * hits / np.maximum(given + positives, 1)
-    good = np.flatnonzero(f1 >= f1.max() - 1e-12) if f1.max() > 0 else np.array([len(candidates) - 1])
-    best = good[np.argmin(np.abs(candidates[good] - HALF))]
-    at, half = (_rates(int(hits[place]), int(given[place]), positives) for place in (best, -1))
-    return ScoreLimit(float(candidates[best]), positives, *at, *half)
-
-
-def _rates(hits: int, given: int, true: int) -> tuple[float | None, float | None, float | None]:
-    """Precision, recall and F1."""
-    return (
-        hits / given if given else None,
-        hits / true if true else None,
-        2 * hits / (given + true) if given + true else None,
-    )
+    rows = rows[np.argsort(-matches.scores[rows], kind="stable")]
+    scores, right = matches.scores[rows], np.cumsum(matches.hits[rows, 0] & 1)
+    last = np.flatnonzero(np.diff(scores, append=-np.inf))  # of each run of equal scores, which are given together
+    f1 = 2.0 * right[last] / (last + 1 + matches.truths(classes)[:, 0].sum())
+    if not len(last) or f1.max() == 0:
+        return None
+    best = int(np.argmax(f1))
+    return ScoreLimit(float(scores[last[best]]), float(f1[best]))

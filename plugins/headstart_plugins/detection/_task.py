@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from headstart.errors import DataError, PluginError
-from headstart.specs import Batch, Facts, Mix, Sample, TakenOver, Task, TaskRequest, TensorSpec
+from headstart.lists import in_line
+from headstart.specs import Batch, Facts, Finding, Mix, Sample, TakenOver, Task, TaskRequest, TensorSpec
 from headstart.suggest import suggestion
 from headstart_plugins._boxes import Boxes, Detections
 from headstart_plugins._heads.labels import natural_order, shortest, stored_names
 from headstart_plugins._marks import Outline
-from headstart_plugins.detection import DetectionOptions
+from headstart_plugins.detection import MOST_BOXES, DetectionOptions
 from headstart_plugins.detection._decode import Limits, detections, one_a_thing
 from headstart_plugins.detection._draw import coco_results, drawn_boxes
 from headstart_plugins.detection._grid import cells_of
@@ -85,7 +86,7 @@ def build(request: TaskRequest) -> Detection:
 @dataclass(frozen=True)
 class Detection:
     """Boxes of `classes`; fulfils `headstart.specs.Task`, FitsTargets, TakesOverHead, Calibrates, JoinsTargets,
-    MarksTargets, MergesTiles, ListsAnswers, DrawsAnswers and CollectsAnswers.
+    MarksTargets, TellsOfTargets, MergesTiles, ListsAnswers, DrawsAnswers and CollectsAnswers.
 
     Targets are those of `targets`: "boxes" (batch, most, 4) float32 are left, top, right, bottom as shares of the
     input's width and height, "truth_corners" the same in pixels of the picture, float64, which nothing moves; "size"
@@ -250,6 +251,28 @@ class Detection:
     def join(self, targets: Batch, partners: Sequence[Batch], mixes: Sequence[Sequence[Mix]]) -> Batch:
         """See JoinsTargets and `_mix.join`."""
         return join(targets, partners, mixes)
+
+    def findings(self, values: Sequence[Boxes], keys: Sequence[str], *, mixes: bool) -> Iterable[Finding]:
+        """See TellsOfTargets: the fullest picture, and what is left out of pictures that are too full."""
+        counts = [len(value.classes) for value in values]
+        fullest = max(counts)
+        key = keys[counts.index(fullest)]
+        message = f"the fullest picture, {key}, has {fullest} boxes, and training has room for {self.most} in one"
+        together = PICTURES_OF_A_MOSAIC * fullest
+        if not mixes or together <= self.most:
+            yield Finding("note", message)
+        else:
+            is_usual = PICTURES_OF_A_MOSAIC * sum(counts) > self.most * len(counts)
+            yield Finding(
+                "warning" if is_usual else "note",
+                f"{message}: of {'the usual four' if is_usual else 'four such'} mixed into one, as in a mosaic, the "
+                f"last boxes are left out; --set task.most={min(together, MOST_BOXES)} makes room",
+            )
+        cases = [f"{each} with {count}" for each, count in zip(keys, counts, strict=True) if count > self.limits.most]
+        if cases:
+            what = f"{len(cases)} of {len(counts)} pictures have more than the {self.limits.most} boxes that are found"
+            way = f"--set task.most_found={min(fullest, MOST_BOXES)} finds more"
+            yield Finding("warning", f"{what} in one: {in_line(cases)}; {way}", len(cases), cases=tuple(cases))
 
     def marks(self, targets: Batch) -> Sequence[Sequence[Outline]]:
         """See MarksTargets and `_mix.outlines`."""

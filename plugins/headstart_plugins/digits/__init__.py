@@ -17,6 +17,7 @@ def register_datasets() -> Iterable[DatasetSpec]:
             summary="1,797 handwritten digits, 8 x 8 grey, 10 classes; part of scikit-learn.",
             build="headstart_plugins.digits._build:build",
             medium="image",
+            targets=("targets/class",),
             takes_path=False,
             licence="CC BY 4.0 (UCI Optical Recognition of Handwritten Digits)",
         )

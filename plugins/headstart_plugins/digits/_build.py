@@ -27,4 +27,4 @@ def build(request: DatasetRequest) -> Records:
         Record(key=f"digit-{index:04d}", payload=image, target=str(label))
         for index, (image, label) in enumerate(zip(pixels, data.target, strict=True))
     )
-    return Records(medium="image", items=items, targets="class")
+    return Records(medium="image", items=items, targets="targets/class")

@@ -18,6 +18,7 @@ def register_datasets() -> Iterable[DatasetSpec]:
             "folder (`fashion_mnist:FOLDER`) or Debian's package dataset-fashion-mnist.",
             build="headstart_plugins.fashion_mnist._build:build",
             medium="image",
+            targets=("targets/class",),
             takes_path=False,
             may_take_path=True,
             licence="MIT (Zalando SE)",

@@ -87,7 +87,7 @@ def build(request: DatasetRequest) -> Records:
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder", hint=HINT)
     items = tuple(record for split in PARTS for record in _part(folder, split))
-    return Records(medium="image", items=items, symmetries=frozenset({"horizontal_flip"}))
+    return Records(medium="image", items=items, symmetries=frozenset({"horizontal_flip"}), targets="targets/class")
 
 
 def _part(folder: Path, split: str) -> Iterator[Record]:

@@ -11,9 +11,9 @@ from headstart.hookspecs import hookimpl
 from headstart.options import option
 from headstart.specs import DatasetSpec, Tolerances
 from headstart_plugins._box_layouts import box_formats, is_box_table
+from headstart_plugins._files.given import TABLES, archive_suffix
 from headstart_plugins._picture_options import PictureOptions
 from headstart_plugins._target_texts import SEPARATOR
-from headstart_plugins.files._given import TABLES, archive_suffix
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,7 @@ def register_datasets() -> Iterable[DatasetSpec]:
             options=FolderOptions,
             build="headstart_plugins.files._folder:build",
             medium="image",
+            targets=("targets/class",),
             takes_path=True,
         ),
         DatasetSpec(
@@ -138,6 +139,7 @@ def register_datasets() -> Iterable[DatasetSpec]:
             options=TextFolderOptions,
             build="headstart_plugins.files._folder:build_texts",
             medium="text",
+            targets=("targets/class",),
             takes_path=True,
         ),
         DatasetSpec(

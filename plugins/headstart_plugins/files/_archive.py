@@ -35,9 +35,9 @@ from headstart.backend import cache_folder
 from headstart.data.folders import Walk, is_hidden
 from headstart.errors import DataError
 from headstart.specs import Finding, Skipped
-from headstart_plugins.files._given import TARS, ZIP, Medium, archive_suffix
+from headstart_plugins._files.given import TARS, ZIP, Medium, archive_suffix
+from headstart_plugins._files.tree import Tree, tree_of
 from headstart_plugins.files._inside import AGAIN, require_size, require_unchanged, state_of
-from headstart_plugins.files._tree import Tree, tree_of
 
 Compressed = type[gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile]
 OPENERS: Mapping[str, Compressed] = {"gz": gzip.GzipFile, "bz2": bz2.BZ2File, "xz": lzma.LZMAFile}

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from headstart.specs import Finding
-from headstart_plugins.files._given import TABLES
-from headstart_plugins.files._tree import Tree
+from headstart_plugins._files.given import TABLES
+from headstart_plugins._files.tree import Tree
 
 SAMPLE = 50
 """So many samples are looked for in a table."""

@@ -12,10 +12,11 @@ from pathlib import Path, PurePosixPath
 from headstart.errors import DataError, UsageError
 from headstart.specs import DatasetRequest, Finding, Record, Records, Skipped
 from headstart.suggest import suggestion
+from headstart_plugins._files.given import PICTURES, TEXTS, Medium, archive_suffix, given_path
+from headstart_plugins._files.tree import Tree, read_tree
 from headstart_plugins._picture_options import PictureOptions
 from headstart_plugins.files import ClassFolderOptions, FolderOptions, TextFolderOptions
 from headstart_plugins.files._beside import table_beside, table_opened, unread
-from headstart_plugins.files._given import PICTURES, TEXTS, Medium, archive_suffix, given_path
 from headstart_plugins.files._labels import LabelPattern, label_pattern, labels_in, usual_pattern
 from headstart_plugins.files._masks import Masks, find_masks
 from headstart_plugins.files._sides import (
@@ -27,7 +28,6 @@ from headstart_plugins.files._sides import (
     unwrapped,
     without_unlabelled,
 )
-from headstart_plugins.files._tree import Tree, read_tree
 
 MAX_NAMED = 20
 

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from headstart.data.folders import is_hidden
-from headstart_plugins.files._given import PICTURES, TEXTS, ZIP, archive_suffix
+from headstart_plugins._files.given import PICTURES, TEXTS, ZIP, archive_suffix
 
 MOST_MEMBERS = 5_000
 """So many names of a tar, which are found by reading it, are looked at."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from headstart.errors import DataError, UsageError
 from headstart.lists import below
-from headstart_plugins.files._sides import side_of
+from headstart_plugins._files.names import side_of
 
 GROUP = "label"
 MAX_CLASSES_LISTED = 4

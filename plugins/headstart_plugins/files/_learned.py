@@ -14,11 +14,11 @@ from headstart.errors import DataError, UsageError
 from headstart.lists import in_line
 from headstart.specs import Finding
 from headstart.suggest import suggestion
+from headstart_plugins._files.names import LABEL_COLUMNS, SPLIT_NAMES, plain_name, side_of
+from headstart_plugins._files.tables import SEVERAL, Table
 from headstart_plugins._target_texts import SEPARATOR, number_of
 from headstart_plugins.files import ManifestOptions
 from headstart_plugins.files._labels import label_pattern
-from headstart_plugins.files._sides import SPLIT_NAMES, side_of
-from headstart_plugins.files._tables import SEVERAL, Table, holds_labels
 
 Row = Mapping[str, str]
 ReadTarget = Callable[[str, Row], str | Path]
@@ -26,8 +26,6 @@ ReadTarget = Callable[[str, Row], str | Path]
 Kinds = Mapping[str, tuple[str, Literal["text", "file"]]]
 """The kind of targets that a column holds, and what stands there."""
 
-CALLED = ("label", "class", "category", "species", "breed", "choice", "diagnosis", "target", "value")
-"""What people call the column of classes or numbers, also with `name` behind; in any case. Also y without x."""
 YES, NO = ("1", "1.0", "true"), ("0", "0.0", "false")
 """What stands in columns of which each is a label."""
 NO_VALUE = ("nan", "<na>", "n/a", "nat", "null")
@@ -49,11 +47,6 @@ class Learned:
     columns: tuple[str, ...]
     targets: str | None = None
     findings: Sequence[Finding] = field(default=())
-
-
-def plain_name(column: str) -> str:
-    """A column's name as names are compared: without case, spaces, hyphens and underscores."""
-    return "".join(letter for letter in column.casefold() if letter.isalnum())
 
 
 def says_side(table: Table, column: str) -> bool:
@@ -80,7 +73,7 @@ def find_learned(path: Path, table: Table, options: ManifestOptions, kinds: Kind
     if chosen := _by_settings(path, table, options, kinds, (others[0], free)):
         return chosen
     known = [column for column in table.columns if column in ("label", "labels", *kinds)]
-    called = [each for each in free if plain_name(each).removesuffix("name") in (*CALLED, *SEVERAL)]
+    called = [each for each in free if plain_name(each).removesuffix("name") in (*LABEL_COLUMNS, *SEVERAL)]
     called += [each for each in free if each.casefold() == "y" and not {"x", "X"} & {*table.columns}]
     found, why = next(((each, why) for each, why in ((known, ""), (called, "by its name")) if each), (free, ONLY))
     if len(found) == 1:
@@ -197,7 +190,7 @@ def _column(path: Path, table: Table, column: str, options: ManifestOptions, kin
         if holds == "text":
             return Learned(lambda where, row: row.get(column, ""), (column,), name)
         return Learned(lambda where, row: _file(path.parent, column, where, row.get(column, "")), (column,), name)
-    several = holds_labels(column, options)
+    several = bool(options.separator) or column.lower() in SEVERAL
     texts = [text for _, row in table.rows if (text := row.get(column, "")).strip()]
     told = _other_mark(column, texts, options.mark if several else None)
     findings = [

@@ -10,34 +10,29 @@ from typing import Any
 from headstart.errors import DataError, UsageError
 from headstart.specs import DatasetRequest, Finding, Record, Records
 from headstart.suggest import suggestion
+from headstart_plugins._files.given import MEDIA, given_path
+from headstart_plugins._files.names import FILE_COLUMNS, SPLIT_NAMES, plain_name, side_of
+from headstart_plugins._files.paths import LEFT_OUT, PathOptions, Reading, as_written, read_paths
+from headstart_plugins._files.tables import ID, USED, Table, TableForm, delimiter_hint, read_table
 from headstart_plugins.files import ManifestOptions
-from headstart_plugins.files._given import MEDIA, given_path
-from headstart_plugins.files._learned import Kinds, Learned, find_learned, plain_name
-from headstart_plugins.files._paths import LEFT_OUT, Reading, as_written, read_paths
-from headstart_plugins.files._sides import SPLIT_NAMES, side_of
-from headstart_plugins.files._tables import ID, USED, Table, delimiter_hint, read_table
+from headstart_plugins.files._learned import Kinds, Learned, find_learned
 from headstart_plugins.files._texts import SECOND, TextColumns, odd_texts, require_filled, text_columns
 from headstart_plugins.files._unread import unread_groups, unread_sides
 
 SAMPLES = ("path", "text")
 """What the samples' column can be called."""
-FILES = (
-    *("path", "file", "filepath", "filename", "fname", "image", "imagepath", "imagefile", "imagename", "imageid"),
-    *("img", "imgpath", "imgname", "imgid", "picture", "photo", "audio", "clip", "recording", "id", "idcode"),
-)
-"""What people call the column of files, as `plain_name` has it, also with an s behind."""
 SIDES = ("split", "group")
 """Columns that say on which side a sample is."""
 
 
 def build(request: DatasetRequest) -> Records:
     """Records of a table: key is the path as written, or `row-000002` for a text; without labels, what a column `id`
-    says. Paths are relative to the table, or as `_paths` reads them. Texts stand in the columns that `_texts` finds;
-    two of them make each payload a pair (text, text2). What is learned stands in the columns that `_learned` finds. The
-    medium is "text", or what the paths' suffixes say.
+    says. Paths are relative to the table, or as `_files.paths` reads them. Texts stand in the columns that `_texts`
+    finds; two of them make each payload a pair (text, text2). What is learned stands in the columns that `_learned`
+    finds. The medium is "text", or what the paths' suffixes say.
 
     Raises UsageError for an absent path or a missing extra; DataError naming the row for an empty or padded
-    label, an unknown split, a path listed twice, and what `_tables` cannot read; naming the columns where one
+    label, an unknown split, a path listed twice, and what `_files.tables` cannot read; naming the columns where one
     is missing, or could be several.
     """
     options: ManifestOptions = request.options if request.options is not None else ManifestOptions()
@@ -45,7 +40,9 @@ def build(request: DatasetRequest) -> Records:
     if not path.is_file():
         raise UsageError(f"{path}: not a file", hint="a folder of class folders is opened with image_folder:PATH")
     kinds = {name: found for name, found in request.target_columns.items() if name not in USED}
-    table = read_table(path, options, tuple(kinds))
+    several = frozenset({options.label_column, *(["label"] if options.separator else [])} - {""})
+    form = TableForm(encoding=options.encoding, delimiter=options.delimiter, mark=options.mark, several=several)
+    table = read_table(path, form, tuple(kinds))
     if not table.rows:
         raise DataError(f"{path}: a header and no rows")
     reading, texts = _samples(path, table, options, kinds)
@@ -77,13 +74,14 @@ def build(request: DatasetRequest) -> Records:
 
 
 def _is_called_file(column: str) -> bool:
-    return plain_name(column).removesuffix("s") in FILES
+    return plain_name(column).removesuffix("s") in FILE_COLUMNS
 
 
 def _samples(path: Path, table: Table, options: ManifestOptions, kinds: Kinds) -> tuple[Reading | None, TextColumns]:
     """The files of the rows; None where the samples are texts, with their columns. Raises DataError where no column can
     be taken."""
     columns = table.columns
+    places = PathOptions(folder=options.folder, suffix=options.suffix, unreadable=options.unreadable)
     if options.path_column and options.text_column:
         raise UsageError("path_column and text_column are given; expected one of them")
     if options.text2_column and not options.text_column:
@@ -101,12 +99,12 @@ def _samples(path: Path, table: Table, options: ManifestOptions, kinds: Kinds) -
     if texts is not None and (given or options.text_column):
         return None, texts
     if given:
-        reading = read_paths(path, table, [given], options) or as_written(path, table, given[0], options)
+        reading = read_paths(path, table, [given], places) or as_written(path, table, given[0], places)
         return reading, TextColumns(())
     learned = ("label", "labels", options.label_column, *SIDES, *kinds)
     called = [column for column in columns if _is_called_file(column)]
     others = [column for column in columns if column not in (*called, *learned)]
-    if found := read_paths(path, table, [called] if texts else [called, others], options):
+    if found := read_paths(path, table, [called] if texts else [called, others], places):
         if Path(found.column).suffix.lower() in LEFT_OUT:
             message = f"{path}: the first row is no header: {found.column!r} is a file like those below it"
             raise DataError(message, hint="write names of the columns above it, such as path,label")

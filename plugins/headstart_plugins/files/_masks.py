@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from headstart_plugins.files._learned import plain_name
-from headstart_plugins.files._sides import BESIDE_NAMES, SPLIT_NAMES
+from headstart_plugins._files.names import BESIDE_NAMES, SPLIT_NAMES, plain_name
 
 MASKS = frozenset(
     {

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from headstart.data.folders import walk
 from headstart.errors import DataError, UsageError
 from headstart.specs import DatasetRequest, Record, Records, Skipped, Stored
+from headstart_plugins._files.given import PARQUET, given_path
+from headstart_plugins._files.names import side_in
 from headstart_plugins.files import ParquetOptions
-from headstart_plugins.files._given import PARQUET, given_path
 from headstart_plugins.files._inside import AGAIN, require_size, require_unchanged, state_of
-from headstart_plugins.files._schema import features_of, picture_columns, side_in
+from headstart_plugins.files._schema import features_of, picture_columns
 
 if TYPE_CHECKING:
     import pyarrow

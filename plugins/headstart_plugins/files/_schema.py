@@ -1,15 +1,14 @@
-"""What a Parquet file says of itself before its rows are read: its columns, and by its name a side of a split."""
+"""What a Parquet file says of itself before its rows are read: its columns."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart_plugins.files._given import PARQUET
-from headstart_plugins.files._sides import SPLIT_NAMES
+from headstart_plugins._files.given import PARQUET
+from headstart_plugins._files.names import SPLIT_NAMES, side_in
 
 if TYPE_CHECKING:
     import pyarrow
@@ -68,10 +67,3 @@ def features_of(schema: pyarrow.Schema) -> Mapping[str, Mapping[str, Any]]:
         return {name: each for name, each in features.items() if isinstance(each, dict) and name in schema.names}
     except (ValueError, KeyError, TypeError, AttributeError):
         return {}
-
-
-def side_in(name: Path) -> str | None:
-    """The side that the first word which means one stands for, in the name of a file and then in its folders'."""
-    parts = [name.stem, *reversed(name.parent.parts)]
-    words = (word for part in parts for word in re.split(r"[^a-z]+", part.lower()))
-    return next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), None)

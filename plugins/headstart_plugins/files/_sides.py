@@ -1,11 +1,10 @@
-"""Sides of a split: the names that say so, and the folders that are sides."""
+"""Folders that are sides of a split."""
 
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,28 +12,9 @@ from headstart.errors import DataError
 from headstart.lists import in_line
 from headstart.specs import Finding
 from headstart.suggest import near_misses
-from headstart_plugins.files._tree import Tree
+from headstart_plugins._files.names import SPLIT_NAMES, bare_name, side_of
+from headstart_plugins._files.tree import Tree
 
-SPLIT_NAMES: Mapping[str, str] = {
-    "train": "train",
-    "training": "train",
-    "trainset": "train",
-    "trainingset": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "validationset": "val",
-    "valset": "val",
-    "dev": "val",
-    "devset": "val",
-    "test": "test",
-    "testing": "test",
-    "testset": "test",
-    "testingset": "test",
-}
-"""Accepted name, in lower case -> ours. `eval`, `holdout` and `trainval` mean different sides to different people."""
-BESIDE_NAMES = frozenset({"set", "data", "dataset", "split", "images", "imgs", "pictures", "photos", "texts", "seg"})
-"""Words that say nothing more beside one of those, as in training_set, test-images or seg_train."""
 UNLABELLED = frozenset(
     {"pred", "predict", "prediction", "predictions", "unlabelled", "unlabeled", "unsup", "unsupervised"}
 )
@@ -46,18 +26,9 @@ SHAPE = "expected a folder for each class with {}s in it, or train, val and test
 CLASSES = "where they are classes, --set dataset.sides=false"
 
 
-def side_of(name: str) -> str | None:
-    """The side of a split that `name` stands for, whatever its case, "-", "_" or spaces; None for any other name."""
-    return SPLIT_NAMES.get(_bare(name))
-
-
 def _asks(name: str) -> bool:
     """Whether `name` stands for what shall be predicted; test1 does, where it has no labels."""
-    return _bare(name) in UNLABELLED or side_of(name.rstrip("0123456789")) == "test"
-
-
-def _bare(name: str) -> str:
-    return " ".join(word for word in re.split(r"[-_ ]+", name.lower()) if word not in ("", *BESIDE_NAMES))
+    return bare_name(name) in UNLABELLED or side_of(name.rstrip("0123456789")) == "test"
 
 
 @dataclass(frozen=True)
@@ -124,7 +95,7 @@ def without_unlabelled(tree: Tree, layout: Layout) -> Layout:
         folder
         for top in layout.tops
         for folder in tree.filled(top.inner)
-        if _bare(folder.name) in UNLABELLED and not all(folder.name in names for names in inside)
+        if bare_name(folder.name) in UNLABELLED and not all(folder.name in names for names in inside)
     )
     findings = (*layout.findings, *_left_out(tree, left))
     return dataclasses.replace(layout, left=(*layout.left, *left), findings=findings)
@@ -199,7 +170,7 @@ def _named_alike(folders: Iterable[Path]) -> list[Path]:
     """The folders whose names are equal but for one word, which says different sides: faces_train and faces_test."""
     alike: defaultdict[tuple[str, ...], dict[Path, str]] = defaultdict(dict)
     for folder in folders:
-        words = _bare(folder.name).split()
+        words = bare_name(folder.name).split()
         for index, side in enumerate(map(SPLIT_NAMES.get, words)):
             if side and len(words) > 1:
                 alike[(*words[:index], "", *words[index + 1 :])][folder] = side
@@ -221,7 +192,7 @@ def _ways_out(folders: Sequence[Path]) -> str:
     meant = [
         f"{folder.name} to {SPLIT_NAMES[near[0]]}"
         for folder in folders
-        if (near := near_misses(_bare(folder.name), SPLIT_NAMES))
+        if (near := near_misses(bare_name(folder.name), SPLIT_NAMES))
     ]
     such = f" ({in_line(meant)})" if meant else ""
     return (

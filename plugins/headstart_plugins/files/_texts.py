@@ -11,9 +11,10 @@ from headstart.errors import DataError
 from headstart.lists import in_line
 from headstart.specs import Finding
 from headstart.suggest import suggestion
+from headstart_plugins._files.names import plain_name
+from headstart_plugins._files.tables import Table
 from headstart_plugins.files import ManifestOptions
-from headstart_plugins.files._learned import NO_VALUE, plain_name
-from headstart_plugins.files._tables import Table
+from headstart_plugins.files._learned import NO_VALUE
 
 TEXT, SECOND = "text", "text2"
 CALLED = frozenset(

@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 
 from headstart.specs import Finding
-from headstart_plugins.files._learned import is_one_hot, plain_name, says_side
-from headstart_plugins.files._paths import Reading
-from headstart_plugins.files._sides import side_of
-from headstart_plugins.files._tables import Table
+from headstart_plugins._files.names import plain_name, side_of
+from headstart_plugins._files.paths import Reading
+from headstart_plugins._files.tables import Table
+from headstart_plugins.files._learned import is_one_hot, says_side
 
 GROUPS = frozenset(
     {

@@ -18,7 +18,7 @@ from PIL import ExifTags, Image, ImageFile
 
 from headstart.errors import DataError
 from headstart.specs import Finding, Sample
-from headstart_plugins.image._open import RESCALE, check_size, open_picture
+from headstart_plugins._open_picture import RESCALE, check_size, open_picture
 from headstart_plugins.image._png import MAX_METADATA, lean_png
 
 WIDE = "scaled from 16 bits"

@@ -192,6 +192,24 @@ def test_a_label_that_given_splits_do_not_train_on_is_named():
         make_split([*rows, *many({"a": 9}, split="train")], 0, "labels")
 
 
+def test_samples_with_a_label_that_train_lacks_are_left_out_where_the_user_says_so():
+    rows = [*many({"a": 9}, split="train"), row("v", "a", split="val")]
+    rows += [row("x", "a|new", split="test"), row("y", "a", split="test"), row("z", "odd|new", split="val")]
+    (first, _) = [each for each in tried(rows, kind="labels").findings if each.level == "error"]
+    assert first.hint.endswith("--set dataset.rare=drop leaves out the samples with it")
+    found = tried(rows, kind="labels", rare="drop")
+    assert {each.where: each.reason for each in found.skipped} == {
+        "x": "label 'new' is not in train",
+        "z": "label 'odd' is not in train",
+    }
+    assert sorted(sides(found.split)) == sorted({each.key for each in rows} - {"x", "z"})
+    (told,) = found.findings
+    assert told.level == "warning"
+    assert told.message == "2 labels ('new'; 'odd') are not in train, and left out with 2 samples"
+    emptied = tried([each for each in rows if each.key != "y"], kind="labels", rare="drop").findings
+    assert "no sample is left for test" in emptied[-1].message
+
+
 def test_numbers_are_spread_by_their_quantiles():
     chance = random.Random(0)
     rows = [row(f"{i:03d}", f"{chance.lognormvariate(0, 2):.4f}") for i in range(300)]

@@ -234,7 +234,7 @@ def test_a_column_of_labels_is_not_taken_for_samples_without_a_label(form, wante
     found = other_kind(several, REGISTRY.get("targets", form), REGISTRY)
     assert f"several labels a sample (the dataset says so); this task learns {wanted} of each" in found.message
     assert found.level == "error"
-    assert found.hint == "leave --task out, or name one for labels, such as --task multilabel"
+    assert found.hint == "leave --task out, or name one for several labels, such as --task multilabel"
 
 
 @pytest.mark.parametrize(("given", "wanted"), [("class", "number"), ("class", "labels"), (None, "number")])

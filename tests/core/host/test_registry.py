@@ -200,6 +200,14 @@ def test_a_registered_name_that_is_also_a_path_shows_both_spellings(registry, he
     assert "one/stars" in caught.value.hint
 
 
+def test_a_name_that_needs_a_path_shows_where_one_is_written(registry, here):
+    """Unpacked data is often called as its form is, such as coco."""
+    (here / "folder").mkdir()
+    with pytest.raises(UsageError) as caught:
+        registry.resolve_dataset("folder")
+    assert caught.value.hint == "write ./folder for the path, or one/folder:PATH for the name"
+
+
 def test_two_plugins_that_open_the_same_path_are_both_named(registry, here):
     (here / "a.both").write_text("")
     with pytest.raises(UsageError) as caught:

@@ -258,11 +258,53 @@ def test_paths_become_absolute_so_that_a_run_can_be_used_from_anywhere(registry,
 
 def test_what_a_strategy_refuses_stands_beside_every_other_problem(registry):
     with pytest.raises(RecipeError) as caught:
-        resolve(registry, task="classification", strategy="probe", epochs=3, augment=("clasic",))
+        resolve(registry, strategy="probe", epochs=3, augment=("clasic",))
     text = str(caught.value)
     assert "2 problems" in text
     assert "--epochs 3 has nothing to act on" in text
     assert "did you mean image_augmentations/classic" in text
+
+
+@pytest.mark.parametrize(
+    ("data", "task", "message", "ways"),
+    [
+        (
+            "voc:pictures",
+            "classification",
+            "the data has boxes with classes a sample (the dataset says so); this task learns one class of each",
+            ("such as --task detection", "data with one class a sample is opened as image_folder:PATH"),
+        ),
+        (
+            "digits",
+            "detection",
+            "the data has one class a sample (the dataset says so); this task learns boxes with classes of each",
+            ("such as --task classification", "box_folder:PATH, coco:PATH, table:PATH, voc:PATH, yolo:PATH"),
+        ),
+        ("movie_sentences", "detection", "the data has one class or a number a sample", ("--task classification",)),
+    ],
+)
+def test_a_task_for_other_targets_than_the_dataset_has_is_refused_before_data_is_read(
+    registry, data, task, message, ways
+):
+    (told,) = [each for each in refused(registry, data=data, task=task) if each.startswith("task ")]
+    assert message in told
+    assert all(way in told for way in ways)
+
+
+@pytest.mark.parametrize(("data", "task"), [("digits", "regression"), ("movie_sentences", "regression")])
+def test_targets_that_can_be_read_as_those_of_the_task_pass(registry, data, task):
+    assert resolve(registry, data=data, task=task).recipe.task == task
+
+
+@pytest.mark.parametrize("data", ["digits", "movie_sentences"])
+def test_what_no_task_of_the_datas_targets_takes_is_refused_before_data_is_read(registry, data):
+    (told,) = refused(registry, data=data, strategy="probe", epochs=3)
+    assert "--epochs 3 has nothing to act on" in told
+
+
+@pytest.mark.parametrize("data", ["coco:pictures", "manifest:table.csv"])  # no closed form; known only once it is read
+def test_what_a_task_of_the_data_takes_may_be_said(registry, data):
+    assert resolve(registry, data=data, backbone="lite0", strategy="probe", epochs=3).dataset.takes_path
 
 
 def test_the_phases_of_the_strategy_come_with_the_recipe(registry, bound):

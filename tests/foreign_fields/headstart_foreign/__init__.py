@@ -103,6 +103,7 @@ def register_datasets():
             summary="Rectangles of two kinds.",
             build="headstart_foreign._data:scenes",
             medium="scene",
+            targets=("foreign/boxes",),
             **drawn,
         ),
         DatasetSpec(
@@ -110,6 +111,7 @@ def register_datasets():
             summary="A folder of NAME.npy pictures, each with NAME.mask.npy beside it.",
             build="headstart_foreign._data:regions",
             medium="scene",
+            targets=("foreign/mask",),
             takes_path=True,
         ),
         DatasetSpec(
@@ -117,6 +119,7 @@ def register_datasets():
             summary="Symbols, and the same backwards.",
             build="headstart_foreign._data:phrases",
             medium="marks",
+            targets=("foreign/phrase",),
             **drawn,
         ),
         DatasetSpec(

@@ -4,8 +4,11 @@ import json
 
 import pytest
 
+from headstart.errors import DataError, HeadstartError
 from headstart.registry import load_registry
 from headstart.specs import DatasetRequest
+from headstart_plugins.box_files import TableOptions
+from headstart_plugins.box_files._table import read_boxes
 from headstart_plugins.files import ManifestOptions
 from headstart_plugins.files._manifest import build as build_manifest
 
@@ -49,6 +52,45 @@ def test_a_path_is_opened_by_what_lies_there(name, content, opened, expected, re
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text(content, "utf-8")
     assert registry.resolve_dataset(str(tmp_path / opened)).spec.name == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (
+            '{"shapes": [], "imagePath": "1.png"}',
+            "it has shapes, imagePath, and no list images or annotations or categ",
+        ),
+        (json.dumps({"images": [], "annotations": []}), "it has images, annotations, and no list categories"),
+        (json.dumps(CLASSES), "it has annotations, and neither bbox nor segmentation in any"),
+        ("{}", "it has nothing, and no list images or annotations or categories"),
+        ("[1]", "the JSON is a list; expected an object"),
+        ('{"images": [', "no readable JSON: Expecting value"),
+    ],
+)
+def test_json_that_is_no_coco_is_named_with_what_it_lacks(content, told, registry, tmp_path):
+    file = tmp_path / "things.json"
+    file.write_text(content, "utf-8")
+    with pytest.raises(HeadstartError) as caught:
+        registry.resolve_dataset(str(file))
+    assert caught.value.message.startswith(f"{file}: ")
+    assert told in caught.value.message
+
+
+def test_coco_that_its_ends_do_not_show_is_opened(registry, tmp_path):
+    words = {"info": "x" * 2**17, **COCO, "more": "x" * 2**17}
+    (tmp_path / "boxes.json").write_text(json.dumps(words), "utf-8")
+    assert registry.resolve_dataset(str(tmp_path / "boxes.json")).spec.name == "box_files/coco"
+
+
+def test_folders_that_several_readings_of_a_table_lead_to_are_named_by_the_setting_that_says_which(tmp_path):
+    for name in ("left", "right"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.png").touch()
+    (tmp_path / "t.csv").write_text("file,label,x1,y1,x2,y2\na.png,cat,1,1,5,5\n", "utf-8")
+    with pytest.raises(DataError, match="2 readings lead to files") as caught:
+        read_boxes(str(tmp_path / "t.csv"), TableOptions())
+    assert "--set dataset.images=" in caught.value.hint
 
 
 def test_a_manifest_has_boxes_in_a_column_a_row_for_each_picture(tmp_path):

@@ -143,6 +143,45 @@ def test_there_is_room_for_the_boxes_of_a_mosaic(fullest, most):
     assert build(TaskRequest(DetectionOptions(), targets=[boxes(), full])).most == most
 
 
+def of_counts(*counts):
+    return [boxes(*[[8 * place, 0, 8 * place + 8, 8] for place in range(count)]) for count in counts]
+
+
+@pytest.mark.parametrize(
+    ("counts", "mixes", "told"),
+    [
+        ((1, 3), True, [("note", "the fullest picture, b, has 3 boxes, and training has room for 12 in one")]),
+        ((1, 70), False, [("note", "the fullest picture, b, has 70 boxes, and training has room for 70 in one")]),
+        (
+            (1, 30),
+            True,
+            [("note", "room for 64 in one: of four such mixed into one, as in a mosaic, the last boxes are left out")],
+        ),
+        ((1, 30), True, [("note", "--set task.most=120 makes room")]),
+        ((40, 60), True, [("warning", "of the usual four mixed into one")]),
+        (
+            (101, 3, 150),
+            False,
+            [
+                ("note", "the fullest picture, c, has 150 boxes"),
+                (
+                    "warning",
+                    "2 of 3 pictures have more than the 100 boxes that are found in one: a with 101, c with 150; "
+                    "--set task.most_found=150 finds more",
+                ),
+            ],
+        ),
+    ],
+)
+def test_pictures_that_are_too_full_are_told(counts, mixes, told):
+    values = of_counts(*counts)
+    found = list(
+        build(TaskRequest(DetectionOptions(), targets=values)).findings(values, "abc"[: len(counts)], mixes=mixes)
+    )
+    assert [each.level for each in found] == [level for level, _ in told]
+    assert all(part in each.message for each, (_, part) in zip(found, told, strict=True))
+
+
 def test_what_cannot_be_learned_is_refused():
     with pytest.raises(DataError, match="none of 2 pictures has a box"):
         build(TaskRequest(DetectionOptions(), targets=[boxes(), boxes()]))

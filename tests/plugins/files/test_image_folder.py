@@ -12,9 +12,9 @@ from headstart.data.targets import build_target_kind
 from headstart.errors import DataError, UsageError
 from headstart.registry import load_registry
 from headstart.specs import DatasetRequest, InputRequest
+from headstart_plugins._files.names import side_of
 from headstart_plugins.files import FolderOptions, resolve_dataset
 from headstart_plugins.files._folder import build
-from headstart_plugins.files._sides import side_of
 from headstart_plugins.image import ImageOptions
 from headstart_plugins.image._build import build as build_kind
 

@@ -75,7 +75,7 @@ def test_settings_that_exclude_each_other_are_refused(tmp_path):
 
 def test_a_table_of_texts_is_not_looked_for_below_its_folder(tmp_path, monkeypatch):
     """Home folders hold millions of files, and a column of sentences leads to none of them."""
-    import headstart_plugins.files._paths as paths
+    import headstart_plugins._files.paths as paths
 
     (tmp_path / "table.csv").write_text("sentence,label\nGood.,1\nBad.,0\n", "utf-8")
     walked = []

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from unittest import SkipTest
 
 from headstart.backend import VARIABLE, installed_backends
+from headstart.data.lengths import cut_to, padded_from
 from headstart.errors import HeadstartError, PluginError
-from headstart.specs import BACKENDS, InputKind, RemoteFile
+from headstart.specs import BACKENDS, FeatureSpec, InputKind, RemoteFile, Trims
 from headstart.testing.contract import MOST_LISTED, Contract, ContractFailure, shared, told
 from headstart.testing.declared import Declared
 from headstart.testing.fresh_process import run_fresh
@@ -296,6 +297,30 @@ class BackboneBuilt(BackboneOffer):
         )
         self._require_none(differences(first, second), "the same input is answered in two ways: {odd}", DRAWS)
 
+    def test_rows_of_any_length_come_to_what_they_come_to_when_padded(self) -> None:
+        """Where its spec says `any_length`: cut to a length between two static ones, and with padding up to the next
+        of these, a batch has the same features. Tried where no program is compiled for a length: there it is used."""
+        backend = self._backend()
+        if not self.spec.any_length:
+            return
+        from headstart.engine.device import compiles_each_shape
+
+        self._skip_where(compiles_each_shape(), f"{backend} compiles each length, so that static ones are taken there")
+        kind, change = self._input_kind(), "Leave `any_length` out of the spec."
+        axes = {name: each.length_axis for name, each in kind.tensors.items() if each.length_axis is not None}
+        if not isinstance(kind, Trims) or not axes or len(kind.lengths) < 2:
+            self._fail("it says any_length, and its input kind has no lengths between which there are others", change)
+        shorter, static = kind.lengths[:2]
+        length = min(shorter + 3, static - 1)  # odd where the static ones are even
+        network, cut = self._alive(), cut_to(self._batch(), axes, length, kind.lengths[-1])
+        found, expected = (self._outputs(network, rows) for rows in (cut, padded_from(cut, axes, length, static)))
+        for feature in self.spec.features:
+            self._require_sound(
+                f"of rows that are {length} long and not padded to {static} ",
+                _length_problem(feature, found, expected),
+                f"{change} Strides along the length need static lengths, and padding must be masked.",
+            )
+
     def test_freezing_each_stage_leaves_exactly_the_others_to_learn(self) -> None:
         """Phases freeze by name; a backbone that freezes layers itself takes that choice from its user."""
         network = self._built()
@@ -413,12 +438,13 @@ class BackboneBuilt(BackboneOffer):
 
         return preprocessed(self._input_kind(), self._batch())
 
-    def _outputs(self, network: SmallNetwork) -> Outputs:
-        """What `network` gives for the batch, now."""
-        from headstart.testing.backbones.network import run_stages
+    def _outputs(self, network: SmallNetwork, batch: Mapping[str, np.ndarray] | None = None) -> Outputs:
+        """What `network` gives for the batch, or for these prepared samples, now."""
+        from headstart.testing.backbones.network import preprocessed, run_stages
 
+        images = self._images() if batch is None else preprocessed(self._input_kind(), batch)
         with self._raising("running its stages", RUNS):
-            return run_stages(network.stages, self._images())
+            return run_stages(network.stages, images)
 
     @shared
     def _trained(self) -> Trained:
@@ -443,6 +469,29 @@ REFERENCE, OTHER = "torch", "jax"
 WEIGHTS, BATCH = "weights.safetensors", "batch.safetensors"
 SEPARATOR = "/"
 """Between stage and tensor in the names of arrays; no stage may have it in its name."""
+
+
+def _length_problem(feature: FeatureSpec, found: Outputs, expected: Outputs) -> str | None:
+    """How a feature of rows differs from that of the same rows with more padding; None where it does not. Of one that
+    has a length, what is padding in the shorter rows is not looked at."""
+    import numpy as np
+
+    key = (feature.stage, feature.tensor)
+    own, padded = found[key], expected[key]
+    padded = padded[tuple(map(slice, own.shape))]
+    if own.shape != padded.shape:
+        return f"the feature {feature.name!r} has the shape {own.shape}, and {expected[key].shape} when padded"
+    if feature.mask is not None:
+        seen = found[feature.stage, feature.mask].astype(bool)
+        if seen.shape != own.shape[: seen.ndim]:
+            return f"the feature {feature.name!r} has the shape {own.shape}, and its mask {seen.shape}"
+        own, padded = own[seen], padded[seen]
+    apart, spread = float(np.abs(own - padded).max()), float(padded.std())
+    if spread <= LOWEST_STD:
+        return f"the feature {feature.name!r} has a standard deviation of {spread:.2g}: too dead to be compared"
+    if apart > TOLERANCE * max(1.0, spread):
+        return f"the feature {feature.name!r} differs by {apart:.2g}"
+    return None
 
 
 class BackboneAgrees(BackboneOffer):

@@ -51,6 +51,7 @@ def register_datasets():
             build="headstart_dense._build:squares",
             options=Count,
             medium="number",
+            targets=("dense/mask",),
             takes_path=False,
             licence="none needed",
         )

@@ -26,6 +26,7 @@ def register_datasets():
             build="headstart_shapes:shapes",
             options=Count,
             medium="image",
+            targets=("boxes/boxes",),
             takes_path=False,
             licence="none needed",
         )

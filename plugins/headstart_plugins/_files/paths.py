@@ -20,9 +20,8 @@ from pathlib import Path
 
 from headstart.data.folders import is_hidden
 from headstart.errors import DataError
-from headstart_plugins.files import ManifestOptions
-from headstart_plugins.files._given import MEDIA
-from headstart_plugins.files._tables import Table
+from headstart_plugins._files.given import MEDIA
+from headstart_plugins._files.tables import Table
 
 LEFT_OUT = frozenset().union(*MEDIA.values())
 """The suffixes that texts may lack."""
@@ -32,6 +31,18 @@ LIKELY = 0.9
 """The share of the sample's readable rows that such a reading leads to files."""
 MOST_INDEXED = 1_000_000
 """With more files than these below the folder there is no search."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathOptions:
+    """How the texts are meant, as the table's user says: the `folder` of the files, relative to the table, which the
+    option `folder_option` names; the `suffix` that the texts lack, empty for any; and which share of the rows may be
+    `unreadable`."""
+
+    folder: str
+    suffix: str
+    unreadable: float
+    folder_option: str = "folder"
 
 
 @dataclass(frozen=True)
@@ -52,7 +63,7 @@ class Reading:
         return f"as path{done}: {self.found} of {len(self.files)} files found"
 
 
-def read_paths(path: Path, table: Table, tiers: Iterable[Sequence[str]], options: ManifestOptions) -> Reading | None:
+def read_paths(path: Path, table: Table, tiers: Iterable[Sequence[str]], options: PathOptions) -> Reading | None:
     """The only reading of the first of the `tiers` of columns that has any; None where none leads to files.
 
     Raises DataError listing the readings where several do.
@@ -62,7 +73,7 @@ def read_paths(path: Path, table: Table, tiers: Iterable[Sequence[str]], options
     texts = {column: _texts(table, column, options.suffix) for tier in tiers for column in tier}
     index: _Index | None = None
     for tier in tiers:
-        found = [_as_written(base, column, texts[column]) for column in tier]
+        found = [_as_written(base, column, texts[column], options) for column in tier]
         found = [each for each in found if _are_enough(each.found, len(each.files), options)]
         if not found:
             if index is None:
@@ -83,9 +94,9 @@ def read_paths(path: Path, table: Table, tiers: Iterable[Sequence[str]], options
     return None
 
 
-def as_written(path: Path, table: Table, column: str, options: ManifestOptions) -> Reading:
+def as_written(path: Path, table: Table, column: str, options: PathOptions) -> Reading:
     """The reading that takes the texts of `column` as they are, wherever that leads."""
-    return _as_written(_base(path, options), column, _texts(table, column, options.suffix))
+    return _as_written(_base(path, options), column, _texts(table, column, options.suffix), options)
 
 
 def _texts(table: Table, column: str, suffix: str) -> list[str]:
@@ -94,23 +105,23 @@ def _texts(table: Table, column: str, suffix: str) -> list[str]:
     return [text + suffix if text.strip() else "" for text in texts]
 
 
-def _base(path: Path, options: ManifestOptions) -> Path:
+def _base(path: Path, options: PathOptions) -> Path:
     return path.parent / Path(options.folder).expanduser()
 
 
-def _as_written(base: Path, column: str, texts: Sequence[str]) -> Reading:
+def _as_written(base: Path, column: str, texts: Sequence[str], options: PathOptions) -> Reading:
     files = tuple(base / text for text in texts)
     there = sum(bool(text) and os.path.isfile(file) for text, file in zip(texts, files, strict=True))
-    return Reading(column, files, there, settings=_settings(column, "", ""))
+    return Reading(column, files, there, settings=_settings(column, "", "", options))
 
 
-def _are_enough(found: int, rows: int, options: ManifestOptions) -> bool:
+def _are_enough(found: int, rows: int, options: PathOptions) -> bool:
     """Whether no more rows lack a file than may be unreadable."""
     return found > 0 and rows - found <= options.unreadable * rows
 
 
-def _settings(column: str, folder: str, suffix: str) -> tuple[str, ...]:
-    given = {"path_column": "" if column == "path" else column, "folder": folder, "suffix": suffix}
+def _settings(column: str, folder: str, suffix: str, options: PathOptions) -> tuple[str, ...]:
+    given = {"path_column": "" if column == "path" else column, options.folder_option: folder, "suffix": suffix}
     return tuple(f"--set dataset.{name}={shlex.quote(value)}" for name, value in given.items() if value)
 
 
@@ -190,7 +201,7 @@ def _name(file: str, suffix: str) -> str:
     return name[: -len(suffix)] if suffix else name
 
 
-def _searched(index: _Index, column: str, texts: Sequence[str], options: ManifestOptions) -> Iterator[Reading]:
+def _searched(index: _Index, column: str, texts: Sequence[str], options: PathOptions) -> Iterator[Reading]:
     """The readings of `column` that lead to enough files: of those below the base the ones that leave out the fewest
     leading parts, the base itself before its folders; and the one from the working folder."""
     parts = [_parts(text) for text in texts]
@@ -205,7 +216,7 @@ def _searched(index: _Index, column: str, texts: Sequence[str], options: Manifes
                 for each, text in zip(parts, texts, strict=True)
             ]
             readings += [
-                _described(index, column, texts, files, dropped=dropped, suffix=options.suffix)
+                _described(index, column, texts, files, dropped=dropped, options=options)
                 for files in _by_suffix(rows, options)
             ]
     if not readings and _tell_apart(parts, -1):  # each name somewhere below, in one folder only
@@ -215,13 +226,13 @@ def _searched(index: _Index, column: str, texts: Sequence[str], options: Manifes
             found = [index.found((*place, each[-1]), text) for place in places] if len(places) == 1 else []
             rows.append(found[0] if found else {})
         readings += [
-            _described(index, column, texts, files, dropped=None, suffix=options.suffix)
+            _described(index, column, texts, files, dropped=None, options=options)
             for files in _by_suffix(rows, options)
         ]
     yield from readings
-    here = _as_written(Path(), column, texts)
+    here = _as_written(Path(), column, texts, options)
     if _are_enough(here.found, len(texts), options):
-        how, settings = ("from the working folder",), _settings(column, os.getcwd(), options.suffix)
+        how, settings = ("from the working folder",), _settings(column, os.getcwd(), options.suffix, options)
         yield replace(here, how=how, settings=settings)
 
 
@@ -247,7 +258,7 @@ def _likely(index: _Index, parts: Sequence[tuple[str, ...]], least: float) -> li
     return sorted((key for key, count in counts.items() if count >= least * len(sample)), key=lambda key: (key[1], key))
 
 
-def _by_suffix(rows: Sequence[dict[str, str]], options: ManifestOptions) -> Iterator[list[str | None]]:
+def _by_suffix(rows: Sequence[dict[str, str]], options: PathOptions) -> Iterator[list[str | None]]:
     """The files of each suffix that is left out, where these are enough; where no suffix alone leads to them, the only
     file that a row has with any."""
     suffixes = [""] if options.suffix else sorted({suffix for row in rows for suffix in row})
@@ -294,12 +305,12 @@ def _described(
     files: Sequence[str | None],
     *,
     dropped: int | None,
-    suffix: str,
+    options: PathOptions,
 ) -> Reading:
     """The reading that leads to `files`, relative to the index, with what it does to the texts in words."""
     ways = [_Way.of(text, file, dropped) for text, file in zip(texts, files, strict=True) if file]
     heads, folders = {way.head for way in ways}, {way.folder for way in ways}
-    suffixes = sorted({suffix or way.suffix for way in ways} - {""})
+    suffixes = sorted({options.suffix or way.suffix for way in ways} - {""})
     folder = next(iter(folders)) if len(folders) == 1 else ""
     cases, forms = sum(way.other_case for way in ways), sum(way.other_form for way in ways)
     words = {
@@ -318,5 +329,5 @@ def _described(
         tuple(index.base / (file or text) for file, text in zip(files, texts, strict=True)),
         len(ways),
         tuple(each for each, said in words.items() if said),
-        _settings(column, asked, suffixes[0] if len(suffixes) == 1 else ""),
+        _settings(column, asked, suffixes[0] if len(suffixes) == 1 else "", options),
     )

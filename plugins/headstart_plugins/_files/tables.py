@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.errors import DataError, UsageError
-from headstart_plugins.files import ManifestOptions
+from headstart_plugins._target_texts import SEPARATOR
 
 BOMS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -35,6 +35,17 @@ DECLARED = re.compile(r'"?sep=(.)"?\r?\n')
 """The line above the names of columns in which spreadsheets say what separates these."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class TableForm:
+    """How a table is written, as its user says: empty where it is to be seen. `mark` stands between labels: also in the
+    columns `several`, whatever these are called."""
+
+    encoding: str
+    delimiter: str
+    mark: str = SEPARATOR
+    several: frozenset[str] = frozenset()
+
+
 @dataclass(frozen=True)
 class Table:
     """Column names, and rows as (row number as an editor counts it, column -> text); no value is empty
@@ -44,16 +55,16 @@ class Table:
     rows: tuple[tuple[int, Mapping[str, str]], ...]
 
 
-def read_table(path: Path, options: ManifestOptions, targets: Sequence[str] = ()) -> Table:
+def read_table(path: Path, form: TableForm, targets: Sequence[str] = ()) -> Table:
     """Read by suffix. What is no text in the columns `targets` becomes JSON. Raises DataError naming the row or byte
     that cannot be read, UsageError for a missing extra."""
     suffix = path.suffix.lower()
     if suffix == ".parquet":
-        return _parquet(path, options, targets)
-    text = _text(path, options.encoding)
+        return _parquet(path, form, targets)
+    text = _text(path, form.encoding)
     if suffix == ".jsonl":
-        return _jsonl(path, text, options, targets)
-    return _delimited(path, text, options.delimiter, DELIMITERS.get(suffix, ","))
+        return _jsonl(path, text, form, targets)
+    return _delimited(path, text, form.delimiter, DELIMITERS.get(suffix, ","))
 
 
 def _text(path: Path, encoding: str) -> str:
@@ -125,7 +136,7 @@ def _columns(path: Path, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _jsonl(path: Path, text: str, options: ManifestOptions, targets: Sequence[str]) -> Table:
+def _jsonl(path: Path, text: str, form: TableForm, targets: Sequence[str]) -> Table:
     rows: list[tuple[int, Mapping[str, str]]] = []
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
@@ -136,14 +147,14 @@ def _jsonl(path: Path, text: str, options: ManifestOptions, targets: Sequence[st
             raise DataError(f"{path}: row {number} is no JSON: {exc}") from exc
         if not isinstance(values, dict):
             raise DataError(f"{path}: row {number} is a {type(values).__name__}; expected an object")
-        texts = {name: _plain(path, number, name, value, options, targets) for name, value in values.items()}
+        texts = {name: _plain(path, number, name, value, form, targets) for name, value in values.items()}
         rows.append((number, texts))
     if not rows:
         raise DataError(f"{path}: empty", hint='one object a line: {"path": "a.jpg", "label": "cat"}')
     return Table(tuple(dict.fromkeys(name for _, row in rows for name in row)), tuple(rows))
 
 
-def _parquet(path: Path, options: ManifestOptions, targets: Sequence[str]) -> Table:
+def _parquet(path: Path, form: TableForm, targets: Sequence[str]) -> Table:
     try:
         import pyarrow
         import pyarrow.parquet
@@ -157,7 +168,7 @@ def _parquet(path: Path, options: ManifestOptions, targets: Sequence[str]) -> Ta
     plain = [each.name for each in table.schema if _holds_texts(each.type) or each.name in (*USED, ID, *targets)]
     used = table.select(plain).to_pylist()
     rows = (
-        (number, {name: _plain(path, number, name, value, options, targets) for name, value in row.items()})
+        (number, {name: _plain(path, number, name, value, form, targets) for name, value in row.items()})
         for number, row in enumerate(used, start=1)
     )
     return Table(columns, tuple(rows))
@@ -173,12 +184,7 @@ def _holds_texts(type: Any) -> bool:
     )
 
 
-def holds_labels(column: str, options: ManifestOptions) -> bool:
-    """Whether a column that is learned holds any number of labels: by its name, or since a separator is given."""
-    return bool(options.separator) or column.lower() in SEVERAL
-
-
-def _plain(path: Path, number: int, name: str, value: Any, options: ManifestOptions, targets: Sequence[str]) -> str:
+def _plain(path: Path, number: int, name: str, value: Any, form: TableForm, targets: Sequence[str]) -> str:
     """A value as text: numbers as labels too, and a list of labels joined by the separator."""
     if value is None:
         return ""
@@ -193,15 +199,15 @@ def _plain(path: Path, number: int, name: str, value: Any, options: ManifestOpti
             raise DataError(f"{path}: row {number}: {name} is no text and no JSON: {exc}") from exc
     if isinstance(value, float) and math.isfinite(value) and (name == "label" or name not in USED):
         return repr(value)
-    several = name.lower() in SEVERAL or name == options.label_column or (name == "label" and options.separator)
-    if several and isinstance(value, list) and all(isinstance(each, str) for each in value):
-        torn = [label for label in value if options.mark in label]  # they would be taken apart again
+    is_several = name.lower() in SEVERAL or name in form.several
+    if is_several and isinstance(value, list) and all(isinstance(each, str) for each in value):
+        torn = [label for label in value if form.mark in label]  # they would be taken apart again
         if torn:
             raise DataError(
-                f"{path}: row {number}: the label {torn[0]!r} has {options.mark!r} in it, which stands between labels",
+                f"{path}: row {number}: the label {torn[0]!r} has {form.mark!r} in it, which stands between labels",
                 hint="name another with --set dataset.separator=';', or rename the label",
             )
-        return options.mark.join(value)
+        return form.mark.join(value)
     if name not in USED:
         return str(value).lower() if isinstance(value, bool) else ""
     wanted = {"labels": "text or a list of texts", "label": "text or a finite number"}.get(name, "text")

@@ -11,7 +11,7 @@ from pathlib import Path
 from headstart.data.folders import LinkRefused, Links, Walk, walk
 from headstart.errors import DataError
 from headstart.specs import Finding, Skipped, Stored
-from headstart_plugins.files._given import PICTURES, Medium
+from headstart_plugins._files.given import PICTURES, Medium
 
 
 @dataclass(frozen=True)
