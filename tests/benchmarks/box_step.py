@@ -158,9 +158,7 @@ def in_turn(sides: dict[str, Callable[[], object]], rounds: int) -> dict[str, di
 
 def ratios_of(seconds: dict[str, dict[str, list[float]]], clock: str) -> tuple[float, ...]:
     """How many times faster ours was, round by round."""
-    return tuple(
-        theirs / ours for ours, theirs in zip(seconds["ours"][clock], seconds["by hand"][clock], strict=True)
-    )
+    return tuple(theirs / ours for ours, theirs in zip(seconds["ours"][clock], seconds["by hand"][clock], strict=True))
 
 
 if __name__ == "__main__":
