@@ -173,16 +173,16 @@ class ByHand:
 
     def __init__(self, like: Network, *, rate: float) -> None:
         outputs = like.stages[-1].model.output
-        self._model = NanoDet(outputs["classes"].shape[-1]).to(memory_format=torch.channels_last)
+        self.model = NanoDet(outputs["classes"].shape[-1]).to(memory_format=torch.channels_last)
         self._layers = [
             (layer.name, layer) for stage in like.learned for layer in stage.model.layers if layer.trainable_weights
         ]
         with torch.no_grad():
             for name, layer in self._layers:
                 kernel, bias = (torch.from_numpy(np.array(array)) for array in layer.get_weights())
-                self._model.made[name].weight.copy_(kernel.permute(3, 2, 0, 1))
-                self._model.made[name].bias.copy_(bias)
-        self._optimizer = torch.optim.AdamW(self._model.parameters(), rate, fused=True)
+                self.model.made[name].weight.copy_(kernel.permute(3, 2, 0, 1))
+                self.model.made[name].bias.copy_(bias)
+        self._optimizer = torch.optim.AdamW(self.model.parameters(), rate, fused=True)
 
     def losses(self, pictures: np.ndarray, targets: Targets) -> Tensor:
         """(batch,) of (batch, side, side, 3) uint8 pictures."""
@@ -190,7 +190,7 @@ class ByHand:
         images = torch.from_numpy(pictures).permute(0, 3, 1, 2).flip(1).float()
         images = images.sub_(torch.tensor(MEAN)[:, None, None]).div_(torch.tensor(DEVIATION)[:, None, None])
         images = images.contiguous(memory_format=torch.channels_last)
-        return losses_of(targets, *self._model(images), Grid(pictures.shape[1]))
+        return losses_of(targets, *self.model(images), Grid(pictures.shape[1]))
 
     def step(self, pictures: np.ndarray, targets: Targets) -> Callable[[], float]:
         """One update on this batch."""
@@ -208,9 +208,7 @@ class ByHand:
         """Losses (batch,), and the gradients of their mean by every weight, in the order and layout of Keras."""
         losses = self.losses(pictures, targets)
         weights = [
-            weight
-            for name, _ in self._layers
-            for weight in (self._model.made[name].weight, self._model.made[name].bias)
+            weight for name, _ in self._layers for weight in (self.model.made[name].weight, self.model.made[name].bias)
         ]
         found = torch.autograd.grad(losses.mean(), weights)
         return losses.detach().numpy(), [

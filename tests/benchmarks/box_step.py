@@ -142,11 +142,11 @@ def difference(made: Detector, registry: Registry, by_hand: ByHand, own_targets:
     return max(float(np.abs(one - other).max() / max(1.0, other.std())) for one, other in pairs)
 
 
-def in_turn(sides: dict[str, Callable[[], object]], rounds: int) -> dict[str, dict[str, list[float]]]:
-    """Seconds of the wall and of the processor of each side in each round, after two to warm up; who goes first
+def in_turn(sides: dict[str, Callable[[], object]], rounds: int, warm: int = 2) -> dict[str, dict[str, list[float]]]:
+    """Seconds of the wall and of the processor of each side in each round, after so many to warm up; who goes first
     alternates."""
     taken: dict[str, dict[str, list[float]]] = {side: {"wall": [], "processor": []} for side in sides}
-    for number in range(-2, rounds):
+    for number in range(-warm, rounds):
         for side, run in list(sides.items())[:: 1 if number % 2 else -1]:
             wall, processor = time.perf_counter(), time.process_time()
             run()
