@@ -1,8 +1,8 @@
 """Convolutions on views: (batch, height, width, channel) in memory is what PyTorch calls channels last.
 
-Zeros around, scale, shift and ReLU are part of them, and gradients come in the order that costs least memory traffic. The scale is
-multiplied into the kernel, which is small, instead of the outputs (Jacob et al. 2018, section 3.2, fold BatchNorm so).
-Then the gradient of the scale is that of the scaled kernel times the kernel, summed a channel.
+Zeros around, scale, shift and ReLU are part of them, and gradients come in the order that costs least memory traffic.
+The scale is multiplied into the kernel, which is small, instead of the outputs (Jacob et al. 2018, section 3.2, fold
+BatchNorm so). Then the gradient of the scale is that of the scaled kernel times the kernel, summed a channel.
 """
 
 from __future__ import annotations
