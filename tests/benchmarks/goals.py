@@ -43,6 +43,13 @@ GOALS: Mapping[str, Goal] = {
     "T2j": Goal("full fine-tuning step on text, JAX", 0.6, 0.8),
     "T3": Goal("cold probe on texts, whole process", 1, 2),
     "T4": Goal("peak anonymous memory at ten times the texts", 1.1, 1.03, higher=False),
+    "D1": Goal("full fine-tuning step of a detector, PyTorch", 0.9, 1),
+    "D1j": Goal("full fine-tuning step of a detector, JAX", 0.4, 0.7),
+    "D2": Goal("picture files to boxes, PyTorch", 0.5, 1),
+    "D2j": Goal("picture files to boxes, JAX", 0.5, 1),
+    "D3": Goal("COCO's measures, over pycocotools", 1.1, 1, higher=False),
+    "D3b": Goal("1,000 resamples of COCO's measures, over five evaluations", 1.1, 1, higher=False),
+    "D4": Goal("peak anonymous memory at ten times the pictures with boxes", 1.1, 1.05, higher=False),
     "P8d": Goal("peak anonymous memory at ten times the samples of dense outputs", 1.05, 1.02, higher=False),
 }
 

@@ -14,6 +14,8 @@ from headstart_plugins.detection._grid import STEPS, Cells, overlaps
 
 CANDIDATES = 1000
 """Boxes of a picture that are compared with each other, at most: the surest ones."""
+MARGIN = 1e-3
+"""Nats below a score's logit, more than rounding moves it."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,16 @@ def detections(
     `facts` are those of the image kind: where its pixels went in the input. Boxes are cut at the picture's border;
     those that lie outside are none. Of equal scores the first position, then the first class, comes first.
     """
-    scores = special.expit(logits.astype(np.float64)).ravel()
-    chosen = np.flatnonzero(scores >= limits.min_score)
-    chosen = chosen[np.argsort(-scores[chosen], kind="stable")][:CANDIDATES]
+    # All but a few are far below the limit, as their logits tell without an exponential each.
+    near = np.flatnonzero(logits.ravel() >= special.logit(limits.min_score) - MARGIN)
+    scores = special.expit(logits.ravel()[near].astype(np.float64))
+    sure = np.flatnonzero(scores >= limits.min_score)
+    sure = sure[np.argsort(-scores[sure], kind="stable")][:CANDIDATES]
+    chosen, scores = near[sure], scores[sure]
     positions, classes = np.divmod(chosen, logits.shape[1])
     corners = to_original(expected_boxes(sides[positions], cells, positions), facts)
     seen = np.all(corners[:, 2:] > corners[:, :2], axis=1)
-    corners, classes, scores = corners[seen], classes[seen], scores[chosen[seen]]
+    corners, classes, scores = corners[seen], classes[seen], scores[seen]
     kept = without_doubles(corners, classes, limits.overlap, limits.most)
     return Detections(corners[kept], scores[kept], classes[kept].astype(np.int64))
 

@@ -152,6 +152,20 @@ def test_a_convolution(rules, filters, kernel, options, channels):
     verify_single(stage, rules)
 
 
+@pytest.mark.parametrize(
+    "chain",
+    [
+        (layers.ZeroPadding2D(1), layers.Conv2D(4, 3, strides=2), layers.LeakyReLU(0.1)),
+        (layers.ZeroPadding2D(((0, 1), (2, 1))), layers.Conv2D(4, 3), layers.BatchNormalization(), layers.ReLU()),
+        (layers.ZeroPadding2D(2), layers.DepthwiseConv2D(5, use_bias=False)),
+        (layers.Conv2D(4, 3, padding="same"), layers.LeakyReLU(0.3)),
+        (layers.AveragePooling2D(3, strides=2),),
+    ],
+)
+def test_zeros_before_and_slopes_after_a_convolution_and_means(rules, chain):
+    verify_single(single(*chain), rules)
+
+
 @pytest.mark.parametrize("options", [{}, {"use_bias": False}, {"activation": "tanh"}])
 def test_a_dense_layer_over_tokens(rules, options):
     stage = single(layers.Dense(72, **options), layers.Dense(64), size=(5,), channels=64)
@@ -237,8 +251,9 @@ def verify_stages(stages, batch, rules):
         batch = expected[0]
 
 
-def test_a_small_network(registry, rules):
-    verify_stages(*built(registry, "efficientnet_lite/lite0"), rules)
+@pytest.mark.parametrize("name", ["efficientnet_lite/lite0", "nanodet/coco"])
+def test_a_small_network(registry, rules, name):
+    verify_stages(*built(registry, name), rules)
 
 
 @pytest.mark.slow
