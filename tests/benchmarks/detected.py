@@ -45,7 +45,9 @@ UPDATES: Mapping[str, int] = {PROBE: 100, TUNE: 400}
 COLUMNS = ("path", "label", "left", "top", "right", "bottom", "area", "split")
 TUNED = ("fit", "--strategy", "lp_ft")
 SCRATCH = ("pretrain", "--weights", "none")
+BY_HAND = "NanoDet from scratch, PyTorch by hand"
 ARMS: Mapping[str, tuple[str, ...]] = {
+    BY_HAND: (),
     "NanoDet from scratch": (*SCRATCH, "--backbone", NANODET, "--head", "plain"),
     "lite0, new pyramid": (*TUNED, "--backbone", LITE0, "--head", "pyramid"),
     "NanoDet of COCO": (*TUNED, "--backbone", NANODET, "--head", "plain"),
@@ -93,6 +95,8 @@ def measured(given: argparse.Namespace, cell: Cell) -> Scores:
     """COCO's mAP and mAP at an overlap of one half, on test, of a run of ours."""
     table, train = table_of(given.out / "tables", cell)
     epochs = {phase: max(1, round(updates / -(-train // BATCH))) for phase, updates in UPDATES.items()}
+    if cell.arm == BY_HAND:
+        return by_hand(given, table, cell, sum(epochs.values()))
     verb, *flags = ARMS[cell.arm]
     if verb == "fit":
         flags += ["--epochs", str(epochs[TUNE]), "--set", f"strategy.probe_epochs={epochs[PROBE]}"]
@@ -101,9 +105,23 @@ def measured(given: argparse.Namespace, cell: Cell) -> Scores:
     shared = ("--image-size", str(SIZE), "--batch-size", str(BATCH))
     document = run_of(given, cell, (verb, str(table), *flags, *shared))
     metrics, classes = document["metrics"]["test"], document["report"]["test"]["per_class"]
+    return scores_of(cell, metrics, {name: each["ap"] for name, each in classes.items()})
+
+
+def by_hand(given: argparse.Namespace, table: Path, cell: Cell, epochs: int) -> Scores:
+    """The same of the loop by hand."""
+    settings = map(str, (cell.seed, SIZE, BATCH, epochs))
+    _, document = timed(
+        (PYTHON, HERE / "detected_by_hand.py", table, *settings), environment(**threads_of(given.threads))
+    )
+    return scores_of(cell, document, document["classes"])
+
+
+def scores_of(cell: Cell, metrics: Mapping[str, float], classes: Mapping[str, float]) -> Scores:
+    """What is kept of metrics and of the average precision of each class."""
     scores = {name: metrics[name] for name in ("map", "map50")}
     if cell.study == "scenes":
-        scores["map_shared"] = statistics.fmean(classes[name]["ap"] for name in SHARED)
+        scores["map_shared"] = statistics.fmean(classes[name] for name in SHARED)
     return scores
 
 
@@ -161,7 +179,7 @@ def told(name: str, study: Study, found: Mapping[Cell, Scores]) -> str:
                 (cell.labels, scores) for cell, scores in found.items() if (cell.arm, cell.backend) == (arm, backend)
             ]
             if of_arm:
-                row = [f"{arm}, {backend}"]
+                row = [f"{arm}, {backend}" if ARMS[arm] else arm]
                 for labels in shown:
                     of_cell = [scores for number, scores in of_arm if number == labels]
                     row += [figure([scores[metric] for scores in of_cell]) for metric in ("map", "map50")]
