@@ -19,6 +19,10 @@ from processes import HEADSTART, HERE, environment
 from scipy import stats
 from sections import with_section
 
+from headstart.data.made import made_folder
+from headstart.registry import load_registry
+from headstart.specs import DatasetRequest, Record
+
 REPORT = HERE.parents[1] / "BENCHMARKS.md"
 ALL = 0
 """In place of a number of labels: all there are."""
@@ -115,6 +119,14 @@ def cells_of(
                         continue
                     if flags or backend == "torch":
                         yield Cell(study, arm, labels, seed, backend)
+
+
+def records_of(name: str) -> Sequence[Record]:
+    """All records of a set that is made."""
+    registry = load_registry()
+    spec = registry.get("datasets", name)
+    build = registry.load_target(spec, spec.build)
+    return tuple(build(DatasetRequest(None, spec.options(), made=made_folder(spec, None))).items)
 
 
 def run_of(given: argparse.Namespace, cell: Cell, command: Sequence[str]) -> dict[str, Any]:

@@ -25,16 +25,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from over_seeds import ALL, Cell, Scores, Shelf, cells_of, document_of, figure, new_parser, run_of, threads_of
+from over_seeds import (
+    ALL,
+    Cell,
+    Scores,
+    Shelf,
+    cells_of,
+    document_of,
+    figure,
+    new_parser,
+    records_of,
+    run_of,
+    threads_of,
+)
 from processes import HERE, environment, timed
 from sections import markdown_table
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from headstart.data.made import made_folder
-from headstart.registry import load_registry
-from headstart.specs import DatasetRequest, Record
+from headstart.specs import Record
 
 KEPT = HERE / "texts.json"
 MINILM, E5 = "hf_text/all_minilm_l6", "hf_text/multilingual_e5_small"
@@ -182,15 +192,6 @@ def rows_of(folder: Path, cell: Cell) -> Path:
         for side, members in (("val", taken[:held]), ("train", taken[held:]), ("test", test)):
             table.writerows((record.payload, record.target, side) for record in members)
     return file
-
-
-def records_of(name: str) -> Sequence[Record]:
-    """All records of a set that is made."""
-    registry = load_registry()
-    spec = registry.get("datasets", name)
-    build = registry.load_target(spec, spec.build)
-    request = DatasetRequest(None, spec.options(), made=made_folder(spec, None))
-    return tuple(build(request).items)
 
 
 def read_rows(table: Path) -> dict[str, tuple[list[str], list[str]]]:
