@@ -17,7 +17,7 @@ import argparse
 import csv
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -180,9 +180,9 @@ def told(name: str, study: Study, found: Mapping[Cell, Scores]) -> str:
             f"### {study.title}",
             "",
             f"`tests/benchmarks/detected.py --only {name}`: {study.dataset.rpartition('/')[2]} at {SIZE} px, "
-            f"{UPDATES[PROBE]} updates of a new head and {UPDATES[TUNE]} of everything, {BATCH} pictures each, at a rate "
-            "of 0.001; COCO's mAP and that at an overlap of 0.5 on test, mean over seeds, and 95 % interval of the mean "
-            "(t).",
+            f"{UPDATES[PROBE]} updates of a new head and {UPDATES[TUNE]} of everything, {BATCH} pictures each, at a "
+            "rate of 0.001; COCO's mAP and that at an overlap of 0.5 on test, mean over seeds, and 95 % interval of "
+            "the mean (t).",
             "",
             markdown_table(("", *heads), rows),
         ]
