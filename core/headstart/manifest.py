@@ -22,7 +22,7 @@ ARTEFACT = "artefact/2"
 """The form of an artefact's documents."""
 RUN = "run/2"
 """The form of a run folder: its recipe, split, events and result."""
-CHECKPOINT = "checkpoint/6"
+CHECKPOINT = "checkpoint/7"
 CACHE = "cache/1"
 
 READ_BY: Mapping[str, str] = {"artefact/1": "0.1", "run/1": "0.1", "checkpoint/5": "0.1"}

@@ -128,7 +128,11 @@ class Recipe(Shown):
     )
     deterministic: bool = setting(False, "Only operations that give the same bits each time, on accelerators too.")
     checkpoint_every: int | None = setting(
-        None, "Steps between two checkpoints; one at each epoch's end if left out.", low=1, example=100
+        None,
+        "Steps between two checkpoints, beside one at each epoch's end; if left out, at the ends of epochs alone, of "
+        "short ones with large weights not at each.",
+        low=1,
+        example=100,
     )
     threads: int | None = setting(
         None, "Processor threads; all that there are if left out.", low=1, high=1024, example=2

@@ -6,7 +6,8 @@
 Ours is the prefix of a network in the engine that `auto` takes. The controls are the same architecture in PyTorch by
 hand, BatchNorm folded: eager, torch.compile, ONNX Runtime, and OpenVINO by batches and by streams. Everybody gets the
 same uint8 arrays and as many at a time; decoding, compilation and a first call are left out. The sides take turns.
-Lite0 has its published weights on every side, and its answers are compared; other weights are random.
+Lite0 has its published weights on every side, the ViT a Hugging Face folder with the control's random ones, and the
+answers of these two are compared; other weights are random.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from headstart.engine.features.extractor import BATCH
 
 SLOW = {"vit": 4, "resnet50": 2}
 """Networks that get fewer pictures, by how many times fewer."""
+WEIGHTS = {"lite0": "published weights", "vit": "a Hugging Face folder, random weights"}
+"""Networks that have the same weights on both sides, and which."""
 
 
 def main() -> None:
@@ -83,10 +86,10 @@ def compare(name: str, precision: str, given: argparse.Namespace) -> Ratio | Non
         rates = in_turn({"ours": ours.extract, **controls}, batch, count // BATCH, given.rounds)
     best = max(controls, key=lambda control: statistics.median(rates[control]))
     told = [f"{side} {middle(values, 0 if min(values) >= 10 else 1)}" for side, values in rates.items()]
-    weights = "published weights" if name == "lite0" else "random weights: speed only"
+    weights = WEIGHTS.get(name, "random weights: speed only")
     note = f"Pictures a second: {'; '.join(told)}. Ours ran in {ours.engine}"
     note += (
-        f"; features differ by {difference(name, ours, controls[best], batch)} from theirs" if name == "lite0" else ""
+        f"; features differ by {difference(name, ours, controls[best], batch)} from theirs" if name in WEIGHTS else ""
     )
     return Ratio(
         row="P3",

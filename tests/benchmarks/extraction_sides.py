@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from stock_backbone import load_stages
+from torch_vit import Vit, write_folder
 
 from headstart.cache import Cache
 from headstart.engine.features.decision import EngineDecision
@@ -24,15 +25,13 @@ from headstart.engine.network.network import Network, choose_features
 from headstart.registry import Registry, load_registry
 from headstart.specs import InputRequest, TaskRequest
 
-VIT = """{"class_name": "ViTBackbone", "config": {"patch_size": 16, "num_layers": 12, "num_heads": 12,
- "hidden_dim": 768, "mlp_dim": 3072}}"""
 BACKBONES = {
-    "lite0": ("efficientnet_lite/lite0", {}),
-    "mobilenetv2": ("keras_applications/mobilenetv2", {}),
-    "resnet50": ("keras_applications/resnet50", {}),
-    "vit": ("keras_hub/preset", {"config": VIT}),
+    "lite0": "efficientnet_lite/lite0",
+    "mobilenetv2": "keras_applications/mobilenetv2",
+    "resnet50": "keras_applications/resnet50",
+    "vit": "",
 }
-"""Backbone and its options. Each stands for the network of the same name in `torch_networks`."""
+"""Backbones by the name of the same network in `torch_networks`; the ViT is a Hugging Face folder that is written."""
 MANY = 1_000_000
 """Rows that `auto` is told of: enough to try every engine."""
 CACHE_LIMIT = 8 << 30
@@ -51,7 +50,8 @@ class Side:
 def open_ours(name: str, precision: str, engine: str, *, batch: np.ndarray, scratch: Path) -> Side:
     """The prefix up to the head. Raises EngineRefusal where no engine can run it."""
     registry = load_registry()
-    network, blueprint = build(name, registry)
+    reference = BACKBONES[name] or str(write_folder(Vit(224), scratch / name))
+    network, blueprint = build(reference, registry)
     extractor = FeatureExtractor(
         stock=network,
         fast=lowered(network, registry),
@@ -82,12 +82,11 @@ def _refusals(chosen: EngineDecision) -> list[str]:
     return [f"{engine} was refused: {reason}" for engine, reason in chosen.refused.items()]
 
 
-def build(name: str, registry: Registry) -> tuple[Network, Blueprint]:
+def build(reference: str, registry: Registry) -> tuple[Network, Blueprint]:
     """A ten-class network on the backbone, with its weights, and what another process builds it from."""
-    reference, options = BACKBONES[name]
-    spec = registry.get("backbones", reference)
+    spec = registry.resolve_backbone(reference)
     reading, task = registry.get("inputs", "image/image"), registry.get("tasks", "classification/classification")
-    given = spec.options(**options)
+    given = spec.default_options()
     stages, preprocess, _ = load_stages(spec, given, registry)
     preprocess = {"scale": [1.0] * 3, "offset": [0.0] * 3, **preprocess}
     size = preprocess["size"][0]

@@ -20,7 +20,7 @@ from headstart.engine.network.assemble import build_backbone
 from headstart.engine.network.lsuv_init import calibration_batch, initialise
 from headstart.engine.network.stages import assign_arrays, name_variables
 from headstart.registry import Registry, load_registry
-from headstart.specs import Backbone, BackboneSpec, PackageFile, Stage, TensorSpec
+from headstart.specs import Backbone, BackboneSpec, LocalFile, PackageFile, Stage, TensorSpec
 from headstart.weights.files import write_safetensors
 from headstart.weights.source import load_arrays
 
@@ -44,7 +44,7 @@ def load_stages(
     spec: BackboneSpec, options: Any, registry: Registry
 ) -> tuple[tuple[Stage, ...], Mapping[str, Any], bool]:
     """The stages with their weights, the preprocessing of these, and whether they are published ones."""
-    weights = next((each for each in spec.weights if isinstance(each.origin, PackageFile)), None)
+    weights = next((each for each in spec.weights if isinstance(each.origin, PackageFile | LocalFile)), None)
     preprocess = weights.preprocess if weights else spec.preprocess
     shapes = {"image": (*preprocess["size"], 3)}
     inputs = {name: TensorSpec(shape, "float32") for name, shape in shapes.items()}

@@ -165,6 +165,24 @@ def test_another_head_leaves_it_out(make, weights, published):
     assert not np.array_equal(kernel, read_safetensors(published[0])["head/0/kernel"])
 
 
+def test_a_new_head_begins_as_one_that_says_so_for_what_both_know(make, weights, published):
+    from headstart.engine.network.stages import read_arrays
+
+    labels = {**weights.head.labels, "classes": ["2", "other", "0"]}
+    begins = replace(weights, head=replace(weights.head, labels=labels, begins=True))
+    drawn, plan = make(weights, head="linear"), make(begins, head=None)
+    found, first = (read_arrays(each.network.stages[-1:]) for each in (plan, drawn))
+    learned = read_safetensors(published[0])
+
+    assert plan.task.labels()["classes"] == ["0", "1", "2"]
+    for role in ("kernel", "bias"):
+        name = f"head/0/{role}"
+        expected = (learned[name][..., 2], first[name][..., 1], learned[name][..., 0])
+        assert np.array_equal(found[name], np.stack(expected, axis=-1)), name
+    told = [finding.message for finding in plan.findings]
+    assert "the head begins as the one that comes with the weights 'whole'" in told
+
+
 def test_weights_without_a_head_and_heads_of_another_task_are_told_before_data_is_read(make, weights):
     with pytest.raises(RecipeError, match="come without a head"):
         make(replace(weights, head=None))

@@ -16,6 +16,7 @@ from headstart.specs import (
     BackboneSpec,
     EngineSpec,
     InputSpec,
+    PretrainedHead,
     StrategySpec,
     TaskSpec,
     WeightsSpec,
@@ -40,6 +41,12 @@ def check_head(task: TaskSpec, head: str | None) -> str:
             hint=f"write --head {name}; others are {', '.join(each for each in task.heads if each != name) or 'none'}",
         )
     return head if numbers else known[name]
+
+
+def begun_head(task: TaskSpec, weights: WeightsSpec | Path | None) -> PretrainedHead | None:
+    """The head that comes with the weights and that new ones for this task begin as, where there is one."""
+    head = weights.head if isinstance(weights, WeightsSpec) else None
+    return head if head is not None and head.begins and head.task == task.name else None
 
 
 def check_pretrained_head(task: TaskSpec, weights: WeightsSpec | Path | None, registry: Registry) -> str:

@@ -20,7 +20,7 @@ from headstart.backend import BackendChoice, announce, choose_backend
 from headstart.data.targets import find_targets
 from headstart.errors import Problem
 from headstart.recipe import Recipe
-from headstart.recipes.compatibility import check_feature, check_head, check_pretrained_head
+from headstart.recipes.compatibility import begun_head, check_feature, check_head, check_pretrained_head
 from headstart.recipes.head_source import check_head_source, implied_by, open_head_source
 from headstart.recipes.lookup import Choices, awaits_augmentation, choose, choose_network, write_out
 from headstart.recipes.option_tables import (
@@ -96,6 +96,12 @@ class BoundRecipe(ResolvedRecipe):
     def pretrained_head(self) -> PretrainedHead | None:
         """The head that comes with the weights, where it was asked for."""
         return self.weights.head if self.head == PRETRAINED and isinstance(self.weights, WeightsSpec) else None
+
+    @property
+    def begun_head(self) -> PretrainedHead | None:
+        """The head that comes with the weights, where a new one begins as it."""
+        head = None if self.head_source is not None else begun_head(self.task, self.weights)
+        return head if head is not None and head.head == self.head else None
 
     @property
     def built_head(self) -> str:
@@ -188,6 +194,9 @@ def bind_to(resolved: ResolvedRecipe, registry: Registry, *, task: TaskSpec, med
     Raises RecipeError.
     """
     stated = resolved.stated
+    if task.batch_size is not None and "batch_size" not in stated.origins:
+        origins = {**stated.origins, "batch_size": f"from {task.name}"}
+        stated = replace(stated, batch_size=task.batch_size, origins=origins)
     problems = Problems(stated)
     medium = resolved.dataset.medium if medium is None else medium
     chosen = choose_network(resolved, stated, registry, problems, medium=medium)
@@ -241,7 +250,8 @@ def _learn(
     backbone = choices.backbone
     head = None
     if recipe.head != PRETRAINED:
-        head = problems.attempt("head", check_head, task, recipe.head)
+        begun = begun_head(task, choices.weights)
+        head = problems.attempt("head", check_head, task, recipe.head or (begun.head if begun else None))
     elif backbone is not None:  # whose weights may come with one
         head = problems.attempt("head", check_pretrained_head, task, choices.weights, registry)
     options = {**options, **parse_tables(recipe, {"task": task}, problems)}

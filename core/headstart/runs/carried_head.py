@@ -6,14 +6,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from headstart.engine.network.assemble import graft
 from headstart.engine.network.network import Network
 from headstart.engine.network.saved import WEIGHTS, SavedNetwork
 from headstart.engine.network.stages import assign_arrays, is_statistic, read_arrays
 from headstart.errors import UsageError
 from headstart.lists import in_line
 from headstart.recipes.head_source import run_of
-from headstart.specs import HEAD, Finding, TakesOverHead, Task
+from headstart.recipes.resolve import BoundRecipe
+from headstart.registry import Registry
+from headstart.specs import HEAD, Finding, InputKind, TakesOverHead, Task, TaskRequest, WeightsSpec
 from headstart.weights.files import read_safetensors
+from headstart.weights.source import load_head_arrays
 
 
 def take_over_head(source: SavedNetwork, task: Task, network: Network) -> Finding:
@@ -32,6 +36,20 @@ def take_over_head(source: SavedNetwork, task: Task, network: Network) -> Findin
     parts = (("keeps", taken.kept), ("adds", taken.added), ("leaves out", taken.left_out))
     told = ", ".join(f"{verb} {len(names)} ({in_line(names)})" for verb, names in parts if names)
     return Finding("note", f"the head goes on from {run_of(source)}: it {told}", len(taken.kept))
+
+
+def begin_as_published(bound: BoundRecipe, task: Task, network: Network, kind: InputKind, registry: Registry) -> None:
+    """Set the first weights of the head of `network` from those of the head that comes with the backbone's weights,
+    where the recipe has a new one begin as it. Raises as `load_head_arrays` does."""
+    published, weights, [*backbone, head] = bound.begun_head, bound.weights, network.learned
+    if published is None or not isinstance(weights, WeightsSpec) or not isinstance(task, TakesOverHead):
+        return
+    build = registry.load_target(bound.task, bound.task.build)
+    other = build(TaskRequest(bound.options["task"], labels=published.labels))
+    whole = graft(kind, backbone, network.features, task=other, head=published.head, seed=0)
+    learned = load_head_arrays(weights, bound.backbone, head=whole.stages[-1], registry=registry)
+    taken = task.take_over(other, learned, read_arrays([head]))
+    assign_arrays([head], taken.arrays, source=f"the head of {weights.name}")
 
 
 def on_other_weights(source: SavedNetwork, network: Network, batch_norm: str) -> Iterator[str]:

@@ -41,6 +41,7 @@ from headstart.host.discovery import installed_version
 from headstart.lineage import FILE, LINEAGE, RANDOM, UNKNOWN, as_documents, in_words, licence_of
 from headstart.predictor import BATCH, Predictor
 from headstart.recipes.file import write_recipe
+from headstart.runs.carried_head import begin_as_published
 from headstart.runs.evaluation import Labelled, documents, open_predictions, score, why_no_test
 from headstart.runs.folder import RunFolder, write_document
 from headstart.runs.outline import count_learned, count_parameters, workload_of
@@ -75,6 +76,7 @@ def load_weights(plan: Plan) -> int:
     )
     if resolved.pretrained_head is not None and isinstance(resolved.weights, WeightsSpec):
         assemble.load_head(plan.network, resolved.backbone, resolved.weights, plan.registry)
+    begin_as_published(resolved, plan.task, plan.network, plan.kind, plan.registry)
     if resolved.recipe.batch_norm != REESTIMATED:
         return 0
     return reestimate(plan.network, plan.data.tensors, plan.data.indices("train"))

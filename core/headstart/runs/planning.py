@@ -235,6 +235,10 @@ def make_plan(
     network = graft(kind, stages, features, task=task, head=bound.built_head, seed=bound.recipe.seed)
     since = changed_since(bound, data.split)
     carried = [] if bound.head_source is None else [take_over_head(bound.head_source, task, network)]
+    if bound.begun_head is not None and isinstance(bound.weights, WeightsSpec):
+        carried.append(
+            Finding("note", f"the head begins as the one that comes with the weights {bound.weights.name!r}")
+        )
     phases = bound.phases or bound.planner.plan(tuple(stage.name for stage in network.backbone))
     for phase in phases:
         select_trainable(network, phase, seed=recipe.seed, batch_norm=recipe.batch_norm)  # raises as a run would

@@ -119,12 +119,15 @@ class PretrainedHead:
     """A head that comes with weights: taken with `--head pretrained`, left out with any other head.
 
     It is the head `head` of the task `task`, bound to `labels` (what labels.json holds); `load` is a HeadLoad target.
+    Where it `begins`, as that of a detector whose boxes are worth as much for other classes, it is what the task takes
+    for its default head on these weights, and a new head of its form begins as it, see TakesOverHead.
     """
 
     task: str
     head: str
     load: str
     labels: Mapping[str, Any]
+    begins: bool = False
 
 
 NOT_STATED = "not stated"

@@ -14,6 +14,8 @@ RateSchedule = Literal["cosine", "constant"]
 """How rates go after their warm-up: down to zero as a cosine, or on at their peak."""
 INPUT, HEAD = "input", "head"
 """The names of the first and the last stage of every network."""
+NORM = "norm"
+"""Among the `roles` of a phase: all that normalisation layers learn."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,11 @@ class Phase:
     `train` are the stages that learn, the head among them. `solver` is "closed_form" (the head by convex solving on
     cached features: what `Task.solve` finds at `strengths`, the least loss on val taken) or "gradient" (by the
     `optimizer`; `momentum` is of "sgd"; with the same `weight_decay`, "adam" and "adamw" make the same updates).
-    `roles` are the kinds of weights that learn in the backbone's stages, by how their role begins ("gamma", "beta",
-    "bias"); empty: all. With `adapter` those weights stay, and low-rank updates of kernels learn instead, which are
-    merged at the phase's end. With `pick` only so many of the backbone's stages in `train` learn: those whose
-    gradient, relative to their weights, is the largest in one pass over the training split.
+    `roles` are the kinds of weights that learn in the backbone's stages: NORM, all that normalisation layers learn,
+    whatever it is called, or how a weight's own role begins ("kernel", "beta", "bias"); empty: all. With `adapter`
+    those weights stay, and low-rank updates of kernels learn instead, which are merged at the phase's end. With `pick`
+    only so many of the backbone's stages in `train` learn: those whose gradient, relative to their weights, is the
+    largest in one pass over the training split.
     `rates` give each learning stage the peak of its update rate; rates rise to it in a line over `warmup` (share of
     all steps; 0: at once) and then go as the `schedule` says, down to zero as a cosine or on at the peak.
     `rate_setting` is what the user sets to move all of them together, and `headstart lr` suggests a value for; None:

@@ -364,7 +364,8 @@ class TaskSpec(Spec):
 
     A head written `mlp:512,256` has its numbers after the colon; `closed_form` are the heads that `SolvesHead.solve`
     can fit, which have no numbers, and `gradient_options` the options that training by gradient alone reads: refused
-    where all phases are in closed form. `targets` names the kind of targets that it learns; where the user names no
+    where all phases are in closed form. `batch_size` are the samples a step where the recipe says nothing, None: as of
+    other tasks. `targets` names the kind of targets that it learns; where the user names no
     task, the `default` one of the data's kind is taken.
     """
 
@@ -375,6 +376,7 @@ class TaskSpec(Spec):
     head_features: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     closed_form: frozenset[str] = frozenset()
     gradient_options: tuple[str, ...] = ()
+    batch_size: int | None = None
     default: bool = False
     version: int = 1
 

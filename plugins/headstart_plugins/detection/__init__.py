@@ -57,6 +57,7 @@ def register_tasks() -> Iterable[TaskSpec]:
             features=("map@8", "map@16", "map@32"),
             targets="boxes/boxes",
             heads=("pyramid", "plain"),
+            batch_size=8,
             default=True,
         )
     ]

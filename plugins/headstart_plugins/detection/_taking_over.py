@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from headstart.errors import DataError
-from headstart.lists import in_line
 from headstart.specs import HEAD, TakenOver
 from headstart_plugins.detection._head import class_layers
 
@@ -18,14 +17,9 @@ def take_over(
     """All that finds boxes, and the logits of classes that both know by the same name; others begin as they were drawn.
 
     `old` and `new` are the classes of the heads whose weights by our names are `learned` and `first`. Raises DataError
-    where no class is in both, or the heads differ by more than their classes.
+    where the heads differ by more than their classes.
     """
     kept = [name for name in new if name in old]
-    if not kept:
-        raise DataError(
-            f"the other run's head knows {in_line([*old])}, and none of {in_line([*new])}: nothing of it would be kept",
-            hint="check how the names are spelled, or leave --head-from out for a new head",
-        )
     here, there = [new.index(name) for name in kept], [list(old).index(name) for name in kept]
     count = 1 + max(int(name.split("/")[1]) for name in first)
     of_classes = {f"{HEAD}/{place}/{role}" for place in class_layers(count) for role in ("kernel", "bias")}

@@ -47,9 +47,20 @@ def load(file: Path, backbone: Backbone) -> Mapping[str, np.ndarray]:
 
 
 def _convert(whole: keras.Model, file: Path, document: Mapping[str, Any]) -> None:
-    """Give `whole` the weights of a Hugging Face or timm model."""
+    """Give `whole` the weights of a Hugging Face or timm model.
+
+    KerasHub 0.32 asks for a ViT's and a DeiT's tensors under the name that a classifier gives its backbone
+    ("vit.embeddings.cls_token"); a backbone that was saved alone has none.
+    """
     from keras_hub.src.utils.transformers.safetensor_utils import SafetensorLoader
 
+    outer = f"{document.get('model_type')}."
+
+    class Loader(SafetensorLoader):  # type: ignore[misc]
+        def get_prefixed_key(self, hf_weight_key: str, dict_like: Any) -> str:
+            bare = hf_weight_key.removeprefix(outer)
+            return bare if bare in dict_like.keys() else super().get_prefixed_key(hf_weight_key, dict_like)  # noqa: SIM118
+
     prefix = {} if "model_type" in document else {"prefix": ""}
-    with SafetensorLoader(str(file.parent), **prefix) as loader:
+    with Loader(str(file.parent), **prefix) as loader:
         converter_of(document).convert_weights(whole, loader, document)

@@ -77,6 +77,7 @@ def register_backbones() -> Iterable[BackboneSpec]:
             head="plain",
             load=f"{__name__}._weights:load_head",
             labels={"classes": list(CLASSES), "most": MOST},
+            begins=True,
         ),
     )
     yield BackboneSpec(

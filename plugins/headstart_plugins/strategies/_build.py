@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Literal
 
 from headstart.errors import UsageError
-from headstart.specs import HEAD, LowRank, Phase, RateSetting, StrategyRequest
+from headstart.specs import HEAD, NORM, LowRank, Phase, RateSetting, StrategyRequest
 from headstart_plugins.strategies import _asked as asked
 from headstart_plugins.strategies._options import (
     FullOptions,
@@ -220,7 +220,7 @@ def discriminative(request: StrategyRequest) -> Phases:
 def norm_only(request: StrategyRequest) -> Phases:
     """Scales and shifts of norms (Frankle et al. 2020, arXiv:2003.00152), their statistics fixed, and the head."""
     stages = asked.some_stages(request, "norm_only")
-    return _from_a_head(request, replace(fine_tuning(request, stages, "norms"), roles=("gamma", "beta")))
+    return _from_a_head(request, replace(fine_tuning(request, stages, "norms"), roles=(NORM,)))
 
 
 def bitfit(request: StrategyRequest) -> Phases:

@@ -311,6 +311,18 @@ def test_a_phase_that_only_makes_it_worse_ends_where_it_began_and_says_so(bench,
     assert made.log.warnings == ["no epoch of phase 'tune' was better on val than its start, which is kept"]
 
 
+def test_where_val_has_few_answers_the_last_epoch_is_kept_and_that_is_said(bench, network, training, monkeypatch):
+    count = len(bench.data.indices("val"))
+    monkeypatch.setattr("headstart.engine.train.trainer.FEW", count + 1)
+    made = ranked(bench, training(network), [0.9, 0.1, 0.2, 0.1])
+    (result,) = run_phases([gradient("middle", "head", epochs=3, patience=1)], made)
+
+    assert (result.best_epoch, result.best["accuracy"], result.reason) == (3, 0.1, "all epochs")
+    assert made.log.warnings == [
+        f"val has {count} answers, too few to choose an epoch of phase 'tune' on: the last is kept"
+    ]
+
+
 def test_the_checkpoint_of_the_start_is_kept_where_no_epoch_of_the_next_phase_is_better(bench, network, training):
     watching = Watching()
     made = ranked(bench, training(network, reporters=[("watching", watching)]), [0.0, 0.9, 0.9, 0.1, 0.2, 0.1])

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import os
+import signal
 
 import numpy as np
 import pytest
@@ -14,9 +15,9 @@ from headstart.engine.train.checkpoints import Checkpoints
 from headstart.engine.train.device_epochs import DeviceEpochs, Pace
 from headstart.engine.train.phases import run_phases
 from headstart.engine.train.recovery import MOST
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, InterruptedRunError
 from headstart.eventlog import read_events
-from headstart.events import EpochDone, PhaseDone, PhaseStarted, WeightsAveraged, WentBack
+from headstart.events import CheckpointSaved, EpochDone, PhaseDone, PhaseStarted, WeightsAveraged, WentBack
 from headstart.specs import LowRank, Phase, TaskRequest
 
 pytestmark = pytest.mark.backend
@@ -108,7 +109,7 @@ class Runs:
     def _made(self):
         network = self._bench.network(self._case.head) if not self._case.dropout else self._with_dropout()
         view = self._bench.view() if self._case.augmented else None
-        made = self._training(network, view, checkpoint_every=EVERY, **self._case.settings)
+        made = self._training(network, view, **{"checkpoint_every": EVERY, **self._case.settings})
         return dataclasses.replace(made, task=self._task)
 
     def _with_dropout(self):
@@ -408,6 +409,56 @@ def test_a_run_that_went_back_and_was_stopped_ends_with_the_bits_of_one_that_was
     assert went_back(whole)
     assert [key for key in theirs if not np.array_equal(ours[key], theirs[key])] == []
     assert [result.facts() for result in results] == [result.facts() for result in expected]
+
+
+def saved_steps(made):
+    return [event.step for event in read_events(made.log._path) if isinstance(event, CheckpointSaved)]
+
+
+def saving_after(updates, runs, monkeypatch):
+    """Let runs of the head save at an epoch's end after so many updates."""
+    head = sum(array.nbytes for array in read_arrays(runs._made().network.stages[-1:]).values())
+    monkeypatch.setattr("headstart.engine.train.trainer.BYTES_AN_UPDATE", 5 * head / updates)
+
+
+def test_short_epochs_are_saved_together_and_a_run_that_is_stopped_at_any_of_them_ends_with_the_same_bits(
+    bench, training, monkeypatch
+):
+    phases = (phase_of("head", epochs=5),)
+    runs = Runs(bench, training, Case(phases, (), settings={"checkpoint_every": None, "batch_size": 4}))
+    saving_after(15, runs, monkeypatch)
+    whole, expected = runs.whole()
+    assert saved_steps(whole) == [0, 20, 40, 50]  # ten updates an epoch; the end of a phase is always saved
+
+    made = runs._made()
+    emit = made.log.emit
+
+    def stopped_after_the_third(event):
+        emit(event)
+        if isinstance(event, EpochDone) and event.epoch == 3:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(made.log, "emit", stopped_after_the_third)
+    with pytest.raises(InterruptedRunError):
+        runs.go_on(made)
+    assert saved_steps(made) == [0, 20, 30]
+    again = dataclasses.replace(runs._made(), checkpoints=made.checkpoints)
+    results = runs.go_on(again)
+
+    assert saved_steps(again) == [40, 50]
+    ours, theirs = last_state(again), last_state(whole)
+    assert [key for key in theirs if not np.array_equal(ours[key], theirs[key])] == []
+    assert [result.facts() for result in results] == [result.facts() for result in expected]
+
+
+def test_a_spike_sends_training_back_to_the_last_end_of_an_epoch_that_was_saved(bench, training, monkeypatch):
+    runs = spiking(bench, training, checkpoint_every=None)
+    saving_after(15, runs, monkeypatch)
+    made, (result,) = runs.whole()
+
+    assert {event.epoch for event in went_back(made)} <= {1, 3}
+    assert result.steps == 4 * 10
+    assert np.isfinite(result.best["loss"])
 
 
 def test_a_damaged_place_to_go_back_to_is_passed_over_and_stops_no_run(bench, training):

@@ -47,13 +47,45 @@ def test_without_roles_all_weights_of_the_stages_learn_and_no_statistic(network)
 
 @pytest.mark.parametrize(
     ("roles", "names", "count"),
-    [(("gamma", "beta"), ("1/gamma", "1/beta"), 16), (("beta",), ("1/beta",), 8), (("kernel",), ("0/kernel",), 576)],
+    [
+        (("norm",), ("1/gamma", "1/beta"), 16),
+        (("norm", "kernel"), ("0/kernel", "1/gamma", "1/beta"), 592),
+        (("beta",), ("1/beta",), 8),
+        (("kernel",), ("0/kernel",), 576),
+    ],
 )
 def test_roles_leave_only_such_weights_of_the_backbone_and_all_of_the_head(network, roles, names, count):
     found = learned(network, phase_of("middle", "head", roles=roles))
 
     assert set(found.variables) == {f"middle/{name}" for name in names} | HEAD_NAMES
     assert found.counts(network) == {"low": 0, "middle": count, "top": 0, "head": 130}
+
+
+class Scaled(keras.layers.Layer):
+    """A scale that is no norm, called as that of one."""
+
+    def build(self, shape):
+        self.gamma = self.add_weight(shape=shape[-1:], name="gamma", initializer="ones")
+        self.inner = keras.layers.RMSNormalization(name="inner")
+        self.inner.build(shape)
+
+    def call(self, inputs):
+        return self.inner(inputs) * self.gamma
+
+
+def test_norms_are_known_by_their_class_and_not_by_the_names_of_their_weights(network):
+    image = keras.Input(network.stages[0].model.output["image"].shape[1:])
+    told = keras.layers.RMSNormalization(name="rms")(keras.layers.Conv2D(4, 3, name="conv")(image))
+    told = keras.layers.GroupNormalization(2, name="groups")(Scaled(name="scaled")(told))
+    top = Stage("top", keras.Model({"image": image}, {"pooled": keras.layers.GlobalAveragePooling2D()(told)}))
+    pooled = keras.Input((4,))
+    head = Stage("head", keras.Model({"pooled": pooled}, {"logits": keras.layers.Dense(2)(pooled)}))
+    made = Network((network.stages[0], top, head), network.features)
+    found = learned(made, phase_of("top", "head", roles=("norm",)))
+
+    assert {name for name in found.variables if name.startswith("top/")} == {
+        "top/1/scale", "top/2/inner/scale", "top/3/gamma", "top/3/beta"
+    }  # fmt: skip
 
 
 def test_roles_that_no_weight_of_the_stages_has_are_an_error_that_names_both(network):

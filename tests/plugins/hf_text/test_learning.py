@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from headstart.specs import HEAD, LowRank, Phase, StrategyRequest
+from headstart.specs import HEAD, NORM, LowRank, Phase, StrategyRequest
 
 pytestmark = pytest.mark.backend
 SLOW_ON_JAX = True
@@ -64,7 +64,7 @@ def learned(headed, plan):
 
 def test_norms_alone_learn_by_the_class_of_their_layers(made):
     form, small, headed, _ = made
-    found = {name for name in learned(headed, phase(roles=("gamma", "beta"))).variables if not name.startswith(HEAD)}
+    found = {name for name in learned(headed, phase(roles=(NORM,))).variables if not name.startswith(HEAD)}
     norms = {name for name, (kind, _) in owners(small).items() if kind == "LayerNormalization"}
     assert found == norms
     assert any(name.endswith("beta") for name in found) == (form == "bert")

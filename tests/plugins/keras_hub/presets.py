@@ -131,8 +131,11 @@ def converted(images):
 MEANS, DEVIATIONS = [0.5, 0.5, 0.5], [0.2, 0.25, 0.5]
 
 
-def write_hugging_face(folder, hidden=8, layers=2, side=SIDE, patch=16):
-    """A ViT as Hugging Face publishes it: config.json, preprocessor_config.json, model.safetensors."""
+def write_hugging_face(folder, hidden=8, layers=2, side=SIDE, patch=16, alone=False):
+    """A ViT as Hugging Face publishes it: config.json, preprocessor_config.json, model.safetensors.
+
+    `alone`: a ViTModel, whose tensors have no "vit." before their names; else the backbone of a classifier.
+    """
     draw = Draw()
     arrays = {
         "vit.embeddings.cls_token": draw(1, 1, hidden),
@@ -149,9 +152,11 @@ def write_hugging_face(folder, hidden=8, layers=2, side=SIDE, patch=16):
         arrays |= draw.dense(f"{block}.intermediate.dense", hidden, 2 * hidden)
         arrays |= draw.dense(f"{block}.output.dense", 2 * hidden, hidden)
         arrays |= draw.norm(f"{block}.layernorm_before", hidden) | draw.norm(f"{block}.layernorm_after", hidden)
+    if alone:
+        arrays = {name.removeprefix("vit."): array for name, array in arrays.items()}
     config = {
         "model_type": "vit",
-        "architectures": ["ViTModel"],
+        "architectures": ["ViTModel" if alone else "ViTForImageClassification"],
         "image_size": side,
         "patch_size": patch,
         "num_hidden_layers": layers,

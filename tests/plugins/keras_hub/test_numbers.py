@@ -126,6 +126,16 @@ def test_a_hugging_face_folder_equals_kerashub(tmp_path, small_registry):
     assert_close(run(stages, image), reference(folder, image))
 
 
+def test_a_backbone_that_was_saved_alone_is_read_as_that_of_a_classifier(tmp_path, small_registry):
+    # transformers 5.24 writes a ViTModel without "vit." before its tensors' names, which KerasHub 0.32 does not read.
+    whole, alone = write_hugging_face(tmp_path / "whole"), write_hugging_face(tmp_path / "alone", alone=True)
+    image = converted(pixels())
+
+    np.testing.assert_array_equal(
+        run(loaded(small_registry, alone)[1], image), run(loaded(small_registry, whole)[1], image)
+    )
+
+
 @pytest.mark.slow
 def test_a_timm_folder_equals_kerashub(tmp_path, small_registry):
     folder = write_timm(tmp_path / "resnet")

@@ -2,6 +2,8 @@
 
 import pytest
 
+from headstart.recipes.build import build_recipe
+from headstart.registry import load_registry
 from headstart.weights.source import verify_file
 from headstart_plugins.nanodet import CLASSES
 
@@ -29,6 +31,15 @@ def test_its_head_answers_cocos_classes_in_cocos_order():
     assert len(set(CLASSES)) == 80
     places = {"person": 0, "motorcycle": 3, "cat": 15, "cup": 41, "chair": 56, "toothbrush": 79}
     assert {name: CLASSES.index(name) for name in places} == places
+
+
+@pytest.mark.parametrize(("head", "built"), [(None, "plain"), ("pyramid", "pyramid")])
+def test_its_head_is_the_default_one_for_boxes_in_small_batches(bound, head, built):
+    recipe = build_recipe(flags={"data": "deepforest", "backbone": "nanodet/coco", "head": head})
+    made = bound(recipe, load_registry(), "boxes")
+
+    assert (made.recipe.head, made.begun_head is not None) == (built, built == "plain")
+    assert (made.recipe.batch_size, made.recipe.origin("batch_size")) == (8, "from detection/detection")
 
 
 def test_both_licences_are_told():

@@ -18,18 +18,13 @@ import numpy as np
 
 from headstart.data.noise import smooth_noise
 from headstart.engine.device import without_gradients
-from headstart.engine.network.stages import name_variables, weighted_layers
+from headstart.engine.network.stages import NORMALISATIONS, name_variables, weighted_layers
 from headstart.specs import FeatureSpec, Stage
 
 LOWEST_STD, HIGHEST_STD = 0.02, 20.0
 """Bounds on the deviation of every tensor between stages, after calibration. Features that are brought to length 1, as
 those of sentence encoders, have 1 / sqrt(width): 0.036 of 768 numbers."""
-NORMALISATIONS = (
-    keras.layers.BatchNormalization,
-    keras.layers.LayerNormalization,
-    keras.layers.GroupNormalization,
-)
-NORMALISATION_VALUES = {"gamma": 1.0, "beta": 0.0, "moving_mean": 0.0, "moving_variance": 1.0}
+NORMALISATION_VALUES = {"gamma": 1.0, "scale": 1.0, "beta": 0.0, "moving_mean": 0.0, "moving_variance": 1.0}
 KERNELS = ("pointwise_kernel", "kernel", "embeddings")
 """Names of the weight that scales a layer's output, the one that acts last first."""
 TRANSFORMER_STD = 0.02

@@ -31,6 +31,14 @@ WRONG_FILE = "check that the file belongs to this backbone and variant (`headsta
 STATISTICS = ("moving_mean", "moving_variance")
 
 
+NORMALISATIONS = (
+    keras.layers.BatchNormalization,
+    keras.layers.GroupNormalization,
+    keras.layers.LayerNormalization,
+    keras.layers.RMSNormalization,
+)
+
+
 def weighted_layers(model: keras.Model) -> Iterator[keras.Layer]:
     """The layers of a Functional model that hold weights, in graph order; nested models are opened."""
     for layer in model.layers:
@@ -231,6 +239,18 @@ def trainable_variables(network: Network, train: Sequence[str]) -> dict[str, ker
         for name, variable in named.items()
         if name.partition("/")[0] in train and not is_statistic(name) and variable.trainable
     }
+
+
+def normalisation_weights(network: Network, stages: Container[str]) -> frozenset[int]:
+    """The `id` of each weight that the normalisation layers of these stages learn, those inside other layers too."""
+    return frozenset(
+        id(variable)
+        for stage in network.stages
+        if stage.name in stages
+        for layer in stage.model._flatten_layers(include_self=False)
+        if isinstance(layer, NORMALISATIONS)
+        for variable in layer.trainable_variables
+    )
 
 
 def is_statistic(name: str) -> bool:

@@ -1,7 +1,7 @@
 """Checkpoints of a run: `step.<n>/` directories, each complete or absent, from which training goes on.
 
-Kept are the last two, so that one that was damaged has another before it; the best; and for the same reason the last
-two at an epoch's end, to which training goes back when a loss spikes.
+Kept are the last two, so that one that was damaged has another before it; the best of those saved; and for the same
+reason the last two at an epoch's end, to which training goes back when a loss spikes.
 """
 
 from __future__ import annotations

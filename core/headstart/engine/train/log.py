@@ -69,6 +69,14 @@ class PhaseLog:
             WeightsAveraged(phase=self.phase.name, kind=kind, values=tuple(values), val=known(outcome.metrics))
         )
 
+    def few(self, judged: int) -> None:
+        """Val has so few answers that no epoch is chosen on them."""
+        self.context.log.warn(
+            f"val has {judged} answer{'s' * (judged > 1)}, too few to choose an epoch of phase {self.phase.name!r} on: "
+            "the last is kept",
+            hint="label more, or give val a larger share of the data",
+        )
+
     def no_better(self, label: str) -> None:
         """No epoch of a trial, nor a mixture of one with the start, was better than the start."""
         self.context.log.warn(

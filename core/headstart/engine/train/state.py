@@ -26,7 +26,8 @@ class TrainState:
 
     `taken` are the updates of this phase before that epoch; `parts` and `slower` are what recovering came to, after
     going back so often (`spikes`, `shortages`). `best` is the best epoch so far, or the start; `start` is that of every
-    trial, where there are several or where the result is mixed with it. `trials` are the best of those before.
+    trial, where there are several or where the result is mixed with it. `trials` are the best of those before. `saved`
+    are the updates before the epoch's end that was saved last.
     """
 
     trial: int = 0
@@ -41,6 +42,7 @@ class TrainState:
     spikes: int = 0
     shortages: int = 0
     trials: list[Outcome] = field(default_factory=list)
+    saved: int = 0
 
     def facts(self) -> dict[str, Any]:
         """What is no array, for a checkpoint."""
@@ -56,6 +58,7 @@ class TrainState:
             "spikes": self.spikes,
             "shortages": self.shortages,
             "trials": [{"epoch": each.epoch, "metrics": without_nan(each.metrics)} for each in self.trials],
+            "saved": self.saved,
         }
 
     def groups(self) -> dict[str, Batch]:
@@ -97,6 +100,7 @@ class TrainState:
                 Outcome(groups[f"trial.{place}"], with_nan(each["metrics"]), each["epoch"])
                 for place, each in enumerate(facts["trials"])
             ],
+            saved=facts["saved"],
         )
 
 

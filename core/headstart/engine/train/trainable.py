@@ -9,9 +9,15 @@ import keras
 
 from headstart.engine.network.lora import LowRankAdapter
 from headstart.engine.network.network import Network
-from headstart.engine.network.stages import count_by_stage, is_statistic, name_variables, trainable_variables
+from headstart.engine.network.stages import (
+    count_by_stage,
+    is_statistic,
+    name_variables,
+    normalisation_weights,
+    trainable_variables,
+)
 from headstart.errors import UsageError
-from headstart.specs import HEAD, Phase
+from headstart.specs import HEAD, NORM, Phase
 
 TRAINABLE = "trainable"
 """The policy under which the statistics of the backbone's BatchNorm layers move."""
@@ -47,7 +53,9 @@ def select_trainable(network: Network, phase: Phase, *, seed: int, batch_norm: s
     listed = ", ".join(stages)
     _verify_some(backbone, phase, f"{listed}, which hold no weights that the head depends on")
     if phase.roles:
-        backbone = {n: v for n, v in backbone.items() if n.rpartition("/")[2].startswith(phase.roles)}
+        norms = normalisation_weights(network, stages) if NORM in phase.roles else frozenset()
+        named = tuple(role for role in phase.roles if role != NORM)
+        backbone = {n: v for n, v in backbone.items() if id(v) in norms or n.rpartition("/")[2].startswith(named)}
         _verify_some(backbone, phase, f"the {' and '.join(phase.roles)} of {listed}, which have none")
     moved: dict[str, keras.Variable] = {}
     training = frozenset({HEAD})

@@ -1,8 +1,9 @@
-"""The gradient phase: epochs of updates, validation after each, the best kept (its start, if nothing was better).
+"""The gradient phase: epochs of updates, validation after each, the best kept (its start, if nothing was better; the
+last, where val has too few answers to tell).
 
 `Trainer.run` is the loop. All that going on depends on is in `TrainState`, the weights and the optimizer. It is saved
-after each epoch, and between two steps where that is asked for, so that a run goes on from any of these places to the
-same bits; going back after a loss spike or a shortage of memory is going on from the last epoch's end.
+after epochs, and between two steps where that is asked for, so that a run goes on from any of these places to the
+same bits; going back after a loss spike or a shortage of memory is going on from the last epoch's end that was saved.
 """
 
 from __future__ import annotations
@@ -46,6 +47,11 @@ from headstart.interrupts import Interrupts, deferred
 from headstart.specs import HEAD, Batch, Calibrates, Phase
 
 ALL = "all epochs"
+BYTES_AN_UPDATE = 2**24
+"""Of a checkpoint: an epoch of fewer updates is not saved at its end, but one after it that makes up for them. It is a
+number of bytes, and no time, since where a run goes back to after a spike must be the same each time."""
+FEW = 10
+"""Answers on val below which no epoch is chosen on them: one answer is ten points of accuracy or more."""
 BEGUN_SEEDS = "begun_seeds"
 """The group of a checkpoint with the states of layers that draw as the phase began: each trial begins there."""
 
@@ -72,12 +78,17 @@ class Trainer:
         val = context.source.plain(place.cut, "val")
         self._train = Examples(train.samples, context.targets["train"], context.facts.get("train", ()))
         self._val = Examples(val.samples, context.targets["val"], context.facts.get("val", ()))
+        self._judged = max((array.size for array in context.targets["val"].values()), default=0)  # pixels count each
         self._steps = steps_per_epoch(train.samples.count, context.batch_size)
         # What every trial begins with: the weights that the phase changes, what updates move, and random states.
         self._start = self._weights()
         self._factors = trainable.adapter.factors if trainable.adapter else {}  # which are no weights of the network
         self._first_factors = {name: copy_of(variable) for name, variable in self._factors.items()}
         self._seeds = [copy_of(variable) for variable in context.seeds()]
+        # The weights, the best and the first ones, and two moments.
+        bytes_saved = sum(3 * array.nbytes for array in self._start.values())
+        bytes_saved += sum(2 * 4 * math.prod(variable.shape) for variable in trainable.variables.values())
+        self._updates_a_save = 0 if context.checkpoint_every else bytes_saved // BYTES_AN_UPDATE
         self._optimizer = GroupedOptimizer(
             trainable.variables,
             phase.rates,
@@ -135,7 +146,7 @@ class Trainer:
                     self._reason = trial_ended
                     self._next_trial()
                 if trial_ended is None or not self._concludes_at_once():
-                    self._save(anchor=True, best=is_best and trial_ended is None)
+                    self._save_epoch(best=is_best and trial_ended is None, always=trial_ended is not None)
                     self._end_if_interrupted()
 
             result = self._conclude()
@@ -160,7 +171,8 @@ class Trainer:
             self._save(anchor=False, best=False)
             self._end_if_interrupted()
             raise
-        if self._is_better(found.metrics, state.best.metrics) or (phase.wise_ft and not state.best.epoch):
+        better = self._judged < FEW or self._is_better(found.metrics, state.best.metrics)
+        if better or (phase.wise_ft and not state.best.epoch):
             state.best = found  # what is mixed with the start is no start, even if that is better
 
         factor, seconds = self._optimizer.factor, time.monotonic() - started
@@ -238,6 +250,8 @@ class Trainer:
 
     def _begin(self) -> None:
         """The state of the first trial before its first update, which is that of the others too."""
+        if self._judged < FEW:
+            self._log.few(self._judged)
         self._state.best = Outcome(self._start, self._validate())
         if not self._concludes_at_once():
             self._state.start = self._state.best
@@ -398,6 +412,16 @@ class Trainer:
         self._optimizer.restore(first, second, averages, count=loaded.facts["count"])
         self._epochs.trains.reload()
         self._apply_state()
+
+    def _save_epoch(self, *, best: bool, always: bool) -> None:
+        """Save the end of an epoch; not `always` where the updates since the last one are few for so many bytes, unless
+        a signal asks for it."""
+        state = self._state
+        if always or state.taken - state.saved >= self._updates_a_save:
+            state.saved = state.taken
+            self._save(anchor=True, best=best)
+        elif self._interrupts.asked:
+            self._save(anchor=False, best=False)
 
     def _save(self, *, anchor: bool, best: bool) -> None:
         state, context, optimizer = self._state, self._context, self._optimizer
