@@ -208,7 +208,9 @@ class ByHand:
         """Losses (batch,), and the gradients of their mean by every weight, in the order and layout of Keras."""
         losses = self.losses(pictures, targets)
         weights = [
-            weight for name, _ in self._layers for weight in (self._model.made[name].weight, self._model.made[name].bias)
+            weight
+            for name, _ in self._layers
+            for weight in (self._model.made[name].weight, self._model.made[name].bias)
         ]
         found = torch.autograd.grad(losses.mean(), weights)
         return losses.detach().numpy(), [

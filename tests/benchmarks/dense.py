@@ -4,7 +4,7 @@
 
 `headstart fit` for one epoch of everything, with validation, the test and predictions, then `headstart evaluate` of all
 its splits. Every output array of a sample has 4.2 MB: what keeps those of a split cannot stay below the goal. Memory is
-read as `memory.py` reads it. The allocator keeps some 50 MiB more after tens of batches than after three, so that few
+read as `peaks.py` says. The allocator keeps some 50 MiB more after tens of batches than after three, so that few
 samples are a thousand here.
 """
 
@@ -13,15 +13,12 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import statistics
-import subprocess
-import sys
 from pathlib import Path
 
 from kept import Kept, Measured
-from memory import TIMES, watch
+from peaks import few_and_many, peak_of
 from processes import HEADSTART, HERE, environment
-from ratios import FOUND, Ratio, middle, show_ratios, write_ratios
+from ratios import FOUND, Ratio, show_ratios, write_ratios
 
 PLUGIN = HERE / "dense_plugin"
 
@@ -49,22 +46,15 @@ def parse() -> argparse.Namespace:
 
 def compare(verb: str, backend: str, given: argparse.Namespace, kept: Kept) -> Ratio:
     """Few and many samples in turn."""
-    peaks: dict[int, list[Measured]] = {given.count: [], TIMES * given.count: []}
-    for number in range(given.rounds):
-        for count in peaks:
-            key = f"{backend}/{count}/{number}/{verb}"
-            peaks[count].append(kept.once(key, lambda count=count: peak(verb, count, backend, given)))
-    few, many = peaks.values()
-    base = statistics.median(each["RssAnon"] for each in few)
-    told = [
-        f"{count} samples: {middle([each['RssAnon'] for each in found], 0, ' MiB')}" for count, found in peaks.items()
-    ]
-    return Ratio(
-        row="P8d",
-        what=f"headstart {verb}, {TIMES * given.count} samples of 224 x 224 x 21 outputs, {backend}",
-        against=f"itself at {given.count}",
-        ratios=tuple(each["RssAnon"] / base for each in many),
-        note="; ".join(told) + ".",
+    return few_and_many(
+        "P8d",
+        f"headstart {verb}, {{many}} samples of 224 x 224 x 21 outputs, {backend}",
+        noun="samples",
+        count=given.count,
+        rounds=given.rounds,
+        key=f"{backend}/{{count}}/{{number}}/{verb}",
+        kept=kept,
+        measure=lambda count: peak(verb, count, backend, given),
     )
 
 
@@ -73,19 +63,14 @@ def peak(verb: str, count: int, backend: str, given: argparse.Namespace) -> Meas
     run = given.out / f"run-{backend}-{count}"
     if verb == "fit":
         shutil.rmtree(run, ignore_errors=True)
-        command = [HEADSTART, "fit", "dense/squares", "--set", f"dataset.count={count}", "--weights", "none"]
-        command += ["--backend", backend, "--strategy", "full", "--epochs", "1", "--engine", "native", "--out", run]
-        command += ["--batch-size", "8", "--reporter", "json"]
+        command: list[str | Path] = [HEADSTART, "fit", "dense/squares", "--set", f"dataset.count={count}"]
+        command += ["--weights", "none", "--backend", backend, "--strategy", "full", "--epochs", "1"]
+        command += ["--engine", "native", "--out", run, "--batch-size", "8", "--reporter", "json"]
     else:
         command = [HEADSTART, "evaluate", run, "--split", "all", "--backend", backend]
     variables = environment(HEADSTART_CACHE=given.out / "cache")
     variables["PYTHONPATH"] = os.pathsep.join([str(PLUGIN)])
-    with (given.out / "stderr.txt").open("w", encoding="utf-8") as told:
-        process = subprocess.Popen(list(map(str, command)), env=variables, stdout=subprocess.DEVNULL, stderr=told)
-        peaks = watch(process)
-    if process.returncode != 0:
-        sys.exit(f"exit code {process.returncode}: {' '.join(map(str, command))}\nsee {given.out / 'stderr.txt'}")
-    return peaks
+    return peak_of(command, variables, given.out / "stderr.txt")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 Whole processes in turn, with what the compilers of the backends keep between runs: `import torch`, `import keras` on
 the backend, and the answer to one picture by a run that the benchmark makes first. Seconds are of the wall; memory is
-the peak of RssAnon and RssFile together, as `memory.py` reads it.
+the peak of RssAnon and RssFile together, as `peaks.py` reads it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kept import Kept, Measured
-from memory import watch
+from peaks import watch
 from picture_folders import picture_folder
 from processes import HEADSTART, PYTHON, environment, timed
 from ratios import FOUND, Ratio, middle, show_ratios, write_ratios

@@ -2,22 +2,19 @@
 
     python tests/benchmarks/text_memory.py
 
-Read as `memory.py` reads it. The engine is named, so that both sizes run in the same one.
+Read as `peaks.py` says. The engine is named, so that both sizes run in the same one.
 """
 
 from __future__ import annotations
 
 import argparse
 import shutil
-import statistics
-import subprocess
-import sys
 from pathlib import Path
 
 from kept import Kept, Measured
-from memory import TIMES, watch
+from peaks import few_and_many, peak_of
 from processes import HEADSTART, environment
-from ratios import FOUND, Ratio, middle, show_ratios, write_ratios
+from ratios import FOUND, Ratio, show_ratios, write_ratios
 from text_tables import sentence_table
 
 BACKBONE = "hf_text/all_minilm_l6"
@@ -47,22 +44,15 @@ def parse() -> argparse.Namespace:
 
 def compare(verb: str, backend: str, given: argparse.Namespace, kept: Kept) -> Ratio:
     """Few and many texts in turn."""
-    peaks: dict[int, list[Measured]] = {given.count: [], TIMES * given.count: []}
-    for number in range(given.rounds):
-        for count in peaks:
-            key = f"{backend}/{given.engine}/{count}/{number}/{verb}"
-            peaks[count].append(kept.once(key, lambda count=count: peak(verb, count, backend, given)))
-    few, many = peaks.values()
-    base = statistics.median(each["RssAnon"] for each in few)
-    told = [
-        f"{count} texts: {middle([each['RssAnon'] for each in found], 0, ' MiB')}" for count, found in peaks.items()
-    ]
-    return Ratio(
-        row="T4",
-        what=f"headstart {verb}, {TIMES * given.count} movie sentences, MiniLM, {backend}",
-        against=f"itself at {given.count}",
-        ratios=tuple(each["RssAnon"] / base for each in many),
-        note="; ".join(told) + ".",
+    return few_and_many(
+        "T4",
+        f"headstart {verb}, {{many}} movie sentences, MiniLM, {backend}",
+        noun="texts",
+        count=given.count,
+        rounds=given.rounds,
+        key=f"{backend}/{given.engine}/{{count}}/{{number}}/{verb}",
+        kept=kept,
+        measure=lambda count: peak(verb, count, backend, given),
     )
 
 
@@ -73,17 +63,12 @@ def peak(verb: str, count: int, backend: str, given: argparse.Namespace) -> Meas
         for left in (run, cache):
             shutil.rmtree(left, ignore_errors=True)
         table = sentence_table(given.out / "data", count)
-        command = [HEADSTART, "fit", table, "--backbone", BACKBONE, "--strategy", "probe", "--backend", backend]
-        command += ["--engine", given.engine, "--precision", "float32", "--out", run, "--reporter", "json"]
+        command: list[str | Path] = [HEADSTART, "fit", table, "--backbone", BACKBONE, "--strategy", "probe"]
+        command += ["--backend", backend, "--engine", given.engine, "--precision", "float32", "--out", run]
+        command += ["--reporter", "json"]
     else:
         command = [HEADSTART, "evaluate", run, "--split", "all", "--backend", backend]
-    with (given.out / "stderr.txt").open("w", encoding="utf-8") as told:
-        variables = environment(HEADSTART_CACHE=cache)
-        process = subprocess.Popen(list(map(str, command)), env=variables, stdout=subprocess.DEVNULL, stderr=told)
-        peaks = watch(process)
-    if process.returncode != 0:
-        sys.exit(f"exit code {process.returncode}: {' '.join(map(str, command))}\nsee {given.out / 'stderr.txt'}")
-    return peaks
+    return peak_of(command, environment(HEADSTART_CACHE=cache), given.out / "stderr.txt")
 
 
 if __name__ == "__main__":

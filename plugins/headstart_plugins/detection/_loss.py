@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from headstart_plugins.detection._assign import Assigned, assign, inside
 from headstart_plugins.detection._grid import STEPS, Cells
 
@@ -31,12 +33,14 @@ def detection_loss(targets: Mapping[str, Any], outputs: Mapping[str, Any], cells
     """
     from keras import ops
 
+    targets = _without_unused_rows(targets)
     logits, sides = (ops.cast(outputs[name], "float32") for name in ("classes", "sides"))
     corners = ops.cast(targets["boxes"], "float32") * ops.convert_to_tensor(cells.extent)
     classes = ops.cast(targets["classes"], "int32")
     regions = ops.logical_and(targets["valid"], ops.logical_or(targets["crowd"], targets["difficult"]))
     objects = ops.logical_and(targets["valid"], ops.logical_not(regions))
-    predicted = boxes_of(sides, cells)
+    steps, weight = _expected_steps(sides)
+    predicted = _boxes(steps, cells)
     found = assign(
         corners,
         classes,
@@ -58,17 +62,47 @@ def detection_loss(targets: Mapping[str, Any], outputs: Mapping[str, Any], cells
     # Cells without a box compare what they predict with itself: 0, and no gradient that could be infinite.
     wanted = ops.where(found.positive[..., None], wanted, ops.stop_gradient(predicted))
     loss = loss + weights.boxes * ops.sum((1.0 - giou(predicted, wanted)) * positive, axis=1)
-    loss = loss + weights.sides * ops.sum(_side_loss(sides, wanted, cells) * positive, axis=1)
+    loss = loss + weights.sides * ops.sum(_side_loss(sides, weight, wanted, cells) * positive, axis=1)
     return loss / count
 
 
 def boxes_of(sides: Any, cells: Cells) -> Any:
     """The boxes (batch, position, 4) in pixels of the input that logits `sides` (batch, position, 4, STEPS) expect."""
+    return _boxes(_expected_steps(sides)[0], cells)
+
+
+def _without_unused_rows(targets: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`targets` without the last rows that no picture of the batch has a box in, where shapes may differ from batch to
+    batch: what is computed of each box and cell is most of the loss, and few pictures are the fullest."""
+    from keras import backend, ops
+
+    if backend.backend() != "torch":
+        return targets
+    used = np.flatnonzero(ops.convert_to_numpy(ops.any(targets["valid"], axis=0)))
+    rows = 1 + int(used.max(initial=0))
+    return {name: targets[name][:, :rows] for name in ("boxes", "classes", "valid", "crowd", "difficult")}
+
+
+def _expected_steps(sides: Any) -> tuple[Any, Any]:
+    """Of logits (..., STEPS) the expected step (...), and the logarithm of the sum of their exponentials (...).
+
+    Both of one exponential: a softmax over so few numbers takes PyTorch four times as long, and so does its gradient.
+    """
+    from keras import ops
+
+    largest = ops.stop_gradient(ops.max(sides, axis=-1, keepdims=True))
+    weights = ops.exp(sides - largest)
+    total = ops.sum(weights, axis=-1)
+    steps = ops.sum(weights * ops.arange(STEPS, dtype="float32"), axis=-1) / total
+    return steps, ops.log(total) + largest[..., 0]
+
+
+def _boxes(steps: Any, cells: Cells) -> Any:
+    """Boxes (batch, position, 4) in pixels of the input, of the distances of their sides (batch, position, 4)."""
     from keras import ops
 
     x, y = (ops.convert_to_tensor(cells.centres[:, axis]) for axis in (0, 1))
-    steps = ops.softmax(sides, axis=-1) * ops.arange(STEPS, dtype="float32")
-    away = ops.sum(steps, axis=-1) * ops.convert_to_tensor(cells.strides[:, None])
+    away = steps * ops.convert_to_tensor(cells.strides[:, None])
     return ops.stack([x - away[..., 0], y - away[..., 1], x + away[..., 2], y + away[..., 3]], axis=-1)
 
 
@@ -89,16 +123,17 @@ def giou(one: Any, other: Any) -> Any:
     return shared / union - (hull - union) / hull
 
 
-def _side_loss(sides: Any, wanted: Any, cells: Cells) -> Any:
+def _side_loss(sides: Any, weight: Any, wanted: Any, cells: Cells) -> Any:
     """Distribution focal loss (batch, position), the mean of the sides: cross-entropy with the two places beside the
-    true distance, each the more the nearer. Distances beyond the last place count as that."""
+    true distance, each the more the nearer. Distances beyond the last place count as that. `weight` (batch, position,
+    4) is the logarithm of the sum of exponentials of `sides`."""
     from keras import ops
 
     x, y = (ops.convert_to_tensor(cells.centres[:, axis]) for axis in (0, 1))
     away = ops.stack([x - wanted[..., 0], y - wanted[..., 1], wanted[..., 2] - x, wanted[..., 3] - y], axis=-1)
     steps = ops.clip(away / ops.convert_to_tensor(cells.strides[:, None]), 0.0, STEPS - 1.0)
-    shares = ops.relu(1.0 - ops.abs(ops.arange(STEPS, dtype="float32") - steps[..., None]))
-    return -ops.mean(ops.sum(shares * ops.log_softmax(sides, axis=-1), axis=-1), axis=-1)
+    shares = ops.relu(1.0 - ops.abs(ops.arange(STEPS, dtype="float32") - steps[..., None]))  # 1 together
+    return ops.mean(weight - ops.sum(shares * sides, axis=-1), axis=-1)
 
 
 def _ignored(corners: Any, classes: Any, regions: Any, *, found: Assigned, cells: Cells, count: int) -> Any:

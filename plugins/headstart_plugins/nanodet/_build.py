@@ -7,13 +7,14 @@ operation by operation from the file itself.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 from keras import layers
 
+from headstart.engine.lowering.applied import Lowered
 from headstart.errors import UsageError
 from headstart.specs import Backbone, BackboneRequest, Stage
 from headstart_plugins._mobile_networks import FanOutNormal, round_filters
@@ -90,23 +91,39 @@ def _inputs(tensors: Mapping[str, keras.KerasTensor]) -> dict[str, keras.KerasTe
 
 
 @keras.saving.register_keras_serializable(package="headstart_nanodet")
-class LowestPadding2D(layers.Layer):  # type: ignore[misc]  # keras ships no complete types
-    """(batch, height, width, channel) with a row and a column of minus infinity more on each side."""
+class LowestPaddedPooling2D(layers.Layer):  # type: ignore[misc]  # keras ships no complete types
+    """(batch, height, width, channel) to half of each side: the largest of 3 x 3 at every other place, with minus
+    infinity around, which loses against every number; zeros would win against what LeakyReLU leaves below them."""
 
     def call(self, inputs: Any) -> Any:
-        """What loses against every number: zeros would win against what LeakyReLU leaves below them."""
-        return keras.ops.pad(inputs, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-math.inf)
+        """See the class."""
+        padded = keras.ops.pad(inputs, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-math.inf)
+        return keras.ops.max_pool(padded, 3, strides=2)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Two more in height and width."""
+        """Half of height and width, rounded up."""
         batch, height, width, channels = input_shape
-        return (batch, None if height is None else height + 2, None if width is None else width + 2, channels)
+        return (batch, *(None if side is None else (side + 1) // 2 for side in (height, width)), channels)
+
+    def lower(self, lower_layer: Callable[[keras.Layer], keras.Layer]) -> keras.Layer | None:
+        """PyTorch's pooling pads so by itself, without a copy; XLA takes the padding into it."""
+        return _PooledByTorch(self) if keras.backend.backend() == "torch" else None
+
+
+class _PooledByTorch(Lowered):
+    """The same on the layer's own memory."""
+
+    def call(self, inputs: Any) -> Any:
+        """See `LowestPaddedPooling2D`."""
+        from torch.nn import functional
+
+        return functional.max_pool2d(inputs.permute(0, 3, 1, 2), 3, stride=2, padding=1).permute(0, 2, 3, 1)
 
 
 def _stem(image: keras.KerasTensor, filters: int) -> keras.KerasTensor:
     """To a quarter of each side. Pooling at every place and taking every other one would do without padding, and
     computes four times as much."""
-    x = layers.MaxPooling2D(3, strides=2)(LowestPadding2D()(_padded(image, 0, filters, stride=2)))
+    x = LowestPaddedPooling2D()(_padded(image, 0, filters, stride=2))
     return layers.LeakyReLU(SLOPE)(x)  # the file has it before: the largest number is the same, and there are fewer now
 
 

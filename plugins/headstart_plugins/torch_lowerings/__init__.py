@@ -10,8 +10,13 @@ from collections.abc import Iterable
 from headstart.hookspecs import hookimpl
 from headstart.specs import LoweringSpec
 
-CHAINS = ((), ("BatchNormalization",), ("BatchNormalization", "ReLU"), ("BatchNormalization", "Activation"))
+CHAINS = (
+    *((), ("BatchNormalization",), ("BatchNormalization", "ReLU"), ("BatchNormalization", "Activation")),
+    ("LeakyReLU",),
+)
 """What a convolution takes in of the layers after it."""
+BEFORE: tuple[tuple[str, ...], ...] = ((), ("ZeroPadding2D",))
+"""And before it."""
 TOKENS = (
     ("dense", "Dense", "Products of many rows with a kernel by oneDNN."),
     ("embedding", "Embedding", "Looked up rows whose gradient is of these rows alone."),
@@ -20,26 +25,31 @@ TOKENS = (
 
 @hookimpl
 def register_lowerings() -> Iterable[LoweringSpec]:
-    """Convolutions without copies, BatchNorm and ReLU in them; the largest of each window without copies; dense
-    layers by oneDNN; lookups with sparse gradients."""
-    pooling = LoweringSpec(
-        name="torch_lowerings/maxpooling2d",
-        summary="The largest of each window on the layer's own memory, without copies.",
-        build="headstart_plugins.torch_lowerings._build:max_pooling",
-        layer="MaxPooling2D",
-        backends=("torch",),
-    )
-    convolutions = [
+    """Convolutions without copies, zeros around, BatchNorm and ReLU in them; poolings without copies; dense layers by
+    oneDNN; lookups with sparse gradients."""
+    poolings = [
         LoweringSpec(
-            name="torch_lowerings/" + "-".join(name.lower() for name in (layer, *then)),
-            summary="One convolution on the layers' own memory, without copies.",
-            build="headstart_plugins.torch_lowerings._build:convolution",
+            name=f"torch_lowerings/{layer.lower()}",
+            summary="A pooling on the layer's own memory, without copies.",
+            build="headstart_plugins.torch_lowerings._build:pooling",
             layer=layer,
-            then=then,
             backends=("torch",),
         )
+        for layer in ("MaxPooling2D", "AveragePooling2D")
+    ]
+    convolutions = [
+        LoweringSpec(
+            name="torch_lowerings/" + "-".join(name.lower() for name in chain),
+            summary="One convolution on the layers' own memory, without copies.",
+            build="headstart_plugins.torch_lowerings._build:convolution",
+            layer=chain[0],
+            then=chain[1:],
+            backends=("torch",),
+        )
+        for before in BEFORE
         for layer in ("Conv2D", "DepthwiseConv2D")
         for then in CHAINS
+        for chain in [(*before, layer, *then)]
     ]
     tokens = [
         LoweringSpec(
@@ -51,4 +61,4 @@ def register_lowerings() -> Iterable[LoweringSpec]:
         )
         for form, layer, summary in TOKENS
     ]
-    return [pooling, *convolutions, *tokens]
+    return [*poolings, *convolutions, *tokens]

@@ -1,6 +1,6 @@
 """Convolutions on views: (batch, height, width, channel) in memory is what PyTorch calls channels last.
 
-Scale, shift and ReLU are part of them, and gradients come in the order that costs least memory traffic. The scale is
+Zeros around, scale, shift and ReLU are part of them, and gradients come in the order that costs least memory traffic. The scale is
 multiplied into the kernel, which is small, instead of the outputs (Jacob et al. 2018, section 3.2, fold BatchNorm so).
 Then the gradient of the scale is that of the scaled kernel times the kernel, summed a channel.
 """
@@ -53,13 +53,20 @@ def _add_parts(total: Any, flow: Any, padded: Any) -> None:
 
 class Shape(NamedTuple):
     """How a convolution moves; `padding` is zeros on both sides of (height, width), `ceiling` the upper end of a cut
-    at zero, or None. `depthwise` kernels are (height, width, channel, 1), others (height, width, in, out)."""
+    at zero, or None, `slope` what outputs below zero are taken times, or None. `depthwise` kernels are (height, width,
+    channel, 1), others (height, width, in, out)."""
 
     strides: tuple[int, int]
     padding: tuple[int, int]
     groups: int
     depthwise: bool
     ceiling: float | None
+    slope: float | None
+
+    @property
+    def bends(self) -> bool:
+        """Whether the outputs tell their own gradient."""
+        return self.ceiling is not None or self.slope is not None
 
 
 class Convolve(torch.autograd.Function):  # type: ignore[misc]  # torch is not read
@@ -74,11 +81,15 @@ class Convolve(torch.autograd.Function):  # type: ignore[misc]  # torch is not r
         weights = _out_first(kernel, shape)
         if scale is not None:
             weights = _scaled(weights, scale, like=torch.channels_last)
+        else:
+            weights = weights.contiguous(memory_format=torch.channels_last)  # once, for both ways
         outputs = functional.conv2d(images, weights, shift, shape.strides, shape.padding, 1, shape.groups)
         if shape.ceiling is not None:
             functional.hardtanh_(outputs, 0.0, shape.ceiling)
+        elif shape.slope is not None:
+            functional.leaky_relu_(outputs, shape.slope)
         ctx.shape = shape
-        ctx.save_for_backward(images, weights, None if shape.ceiling is None else outputs, kernel, scale)
+        ctx.save_for_backward(images, weights, outputs if shape.bends else None, kernel, scale)
         return outputs.permute(0, 2, 3, 1)
 
     @staticmethod
@@ -86,8 +97,10 @@ class Convolve(torch.autograd.Function):  # type: ignore[misc]  # torch is not r
         images, weights, outputs, kernel, scale = ctx.saved_tensors
         shape: Shape = ctx.shape
         flow = gradient.permute(0, 3, 1, 2)
-        if outputs is not None:
+        if shape.ceiling is not None:
             flow = torch.ops.aten.hardtanh_backward(flow, outputs, 0.0, shape.ceiling)
+        elif shape.slope is not None:
+            flow = torch.ops.aten.leaky_relu_backward(flow, outputs, shape.slope, True)
         for_inputs, for_kernel, for_scale, for_shift, _ = ctx.needs_input_grad
         to_inputs, to_weights = _gradients(flow, images, weights, shape, (for_inputs, for_kernel or for_scale))
         to_scale = (to_weights * _out_first(kernel, shape)).sum((1, 2, 3)) if for_scale else None
@@ -132,7 +145,7 @@ def _gradients(flow: Any, images: Any, weights: Any, shape: Shape, wanted: tuple
 
 
 class TorchConvolution(LoweredConvolution):
-    """A convolution, BatchNorm and ReLU in one step forward and one back; the scale goes into the kernel.
+    """Zeros, a convolution, BatchNorm and ReLU in one step forward and one back; the scale goes into the kernel.
 
     Keras copies the input of each k x k convolution into the padded one, and computes BatchNorm as three more passes.
     """
@@ -140,26 +153,29 @@ class TorchConvolution(LoweredConvolution):
     def convolve(self, inputs: Any, kernel: Any, scale: Any | None, shift: Any | None) -> Any:
         """See `LoweredConvolution`."""
         layer = self.form.layer
-        lengths = zip(inputs.shape[1:3], layer.kernel_size, layer.strides, strict=True)
-        rows, columns = (Extent.of(*each, layer.padding) for each in lengths)
-        if rows.before == rows.after and columns.before == columns.after:
-            padding = (rows.before, columns.before)
+        (top, bottom), (left, right) = self.form.zeros
+        lengths = (inputs.shape[1] + top + bottom, inputs.shape[2] + left + right)
+        sides = zip(lengths, layer.kernel_size, layer.strides, strict=True)
+        rows, columns = (Extent.of(*each, layer.padding) for each in sides)
+        top, bottom, left, right = top + rows.before, bottom + rows.after, left + columns.before, right + columns.after
+        if (top, left) == (bottom, right):
+            padding = (top, left)
         else:
-            inputs = functional.pad(inputs, (0, 0, columns.before, columns.after, rows.before, rows.after))
+            inputs = functional.pad(inputs, (0, 0, left, right, top, bottom))
             padding = (0, 0)
         depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
         groups = kernel.shape[2] if depthwise else layer.groups
-        shape = Shape(tuple(layer.strides), padding, groups, depthwise, self.form.ceiling)
+        shape = Shape(tuple(layer.strides), padding, groups, depthwise, self.form.ceiling, self.form.slope)
         return Convolve.apply(inputs, kernel, scale, shift, shape)
 
 
-def convolution(layer: keras.Layer, *then: keras.Layer) -> keras.Layer | None:
+def convolution(*chain: keras.Layer) -> keras.Layer | None:
     """A `TorchConvolution`, or None where the layers do something that it does not."""
-    form = read_convolution(layer, *then)
+    form = read_convolution(*chain)
     return None if form is None else TorchConvolution(form)
 
 
-class TorchMaxPooling(Lowered):
+class TorchPooling(Lowered):
     """The same pooling on the memory of (batch, height, width, channel) as it is.
 
     Keras brings it into the order channels first, which pools more slowly, and what follows copies it back.
@@ -168,11 +184,11 @@ class TorchMaxPooling(Lowered):
     def call(self, inputs: Any) -> Any:
         """(batch, height, width, channel) in and out."""
         (layer,) = self.stock
-        images = inputs.permute(0, 3, 1, 2)
-        return functional.max_pool2d(images, layer.pool_size, layer.strides).permute(0, 2, 3, 1)
+        pool = functional.max_pool2d if isinstance(layer, keras.layers.MaxPooling2D) else functional.avg_pool2d
+        return pool(inputs.permute(0, 3, 1, 2), layer.pool_size, layer.strides).permute(0, 2, 3, 1)
 
 
-def max_pooling(layer: keras.Layer) -> keras.Layer | None:
-    """A `TorchMaxPooling`, or None for one that pads or whose channels come first."""
+def pooling(layer: keras.Layer) -> keras.Layer | None:
+    """A `TorchPooling`, or None for one that pads or whose channels come first."""
     plain = (layer.padding, layer.data_format) == ("valid", "channels_last")
-    return TorchMaxPooling(layer) if plain else None
+    return TorchPooling(layer) if plain else None

@@ -31,7 +31,8 @@ class Lowered(keras.layers.Layer):  # type: ignore[misc]  # keras has no types
 
 
 class LoweredConvolution(Lowered):
-    """A convolution, BatchNorm and activation as one: what BatchNorm comes to are a scale and a shift a channel.
+    """Zeros around, a convolution, BatchNorm and activation as one: what BatchNorm comes to are a scale and a shift a
+    channel.
 
     Gradients of kernel, gamma and beta are those of the stock layers. Write `convolve`. In training mode, where
     BatchNorm would take the batch's statistics, the stock layers run.
@@ -52,28 +53,29 @@ class LoweredConvolution(Lowered):
         return outputs if form.after is None else form.after(outputs)
 
     def convolve(self, inputs: Any, kernel: Any, scale: Any | None, shift: Any | None) -> Any:
-        """(batch, height, width, channel), the stock layer's kernel, (channel,) or None, again; up to
-        `form.ceiling`.
+        """(batch, height, width, channel), the stock layer's kernel, (channel,) or None, again; with `form.zeros`
+        around the input, and up to `form.ceiling` or the `form.slope`.
         """
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Convolution:
-    """What a chain of a convolution, BatchNorm or none, and an activation or none computes.
+    """What a chain of zeros or none, a convolution, BatchNorm or none, and an activation or none computes.
 
-    Outputs are cut to 0 .. `ceiling` where that is not None (infinity for ReLU); then comes `after`, any activation.
+    `zeros` are rows and columns of zeros before and after the input. Outputs are cut to 0 .. `ceiling` where that is
+    not None (infinity for ReLU), or those below 0 are taken times `slope` where that is not None (LeakyReLU); then
+    comes `after`, any activation.
     """
 
     stock: tuple[keras.Layer, ...]
+    layer: keras.Layer
+    """The convolution itself."""
     norm: keras.Layer | None
     ceiling: float | None
     after: Any | None
-
-    @property
-    def layer(self) -> keras.Layer:
-        """The convolution itself."""
-        return self.stock[0]
+    slope: float | None = None
+    zeros: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
 
     def terms(self, dtype: Any) -> tuple[Any, Any | None, Any | None]:
         """Kernel, and the scale and shift (channel,) of what it gives, from bias and BatchNorm's fixed statistics."""
@@ -95,37 +97,44 @@ def _cast(value: Any | None, dtype: Any) -> Any | None:
     return None if value is None else ops.cast(ops.convert_to_tensor(value), dtype)
 
 
-def read_convolution(layer: keras.Layer, *then: keras.Layer) -> Convolution | None:
-    """The chain of a Conv2D or DepthwiseConv2D, BatchNormalization and ReLU or Activation, the latter two optional.
+def read_convolution(*chain: keras.Layer) -> Convolution | None:
+    """The chain of a ZeroPadding2D, a Conv2D or DepthwiseConv2D, BatchNormalization, and ReLU, LeakyReLU or Activation,
+    all but the convolution optional.
 
     None where it is not channels last, not float32, dilated, or has several kernels a channel, or where BatchNorm
     comes after another activation or on another axis.
     """
+    is_padded = isinstance(chain[0], keras.layers.ZeroPadding2D)
+    layer, *then = chain[is_padded:]
     norm = then[0] if then and isinstance(then[0], keras.layers.BatchNormalization) else None
     last = then[-1] if then and then[-1] is not norm else None
     plain = (
         layer.data_format == "channels_last"
         and tuple(layer.dilation_rate) == (1, 1)
-        and layer.padding in ("same", "valid")
+        and (layer.padding == "valid" or (layer.padding == "same" and not is_padded))
         and getattr(layer, "depth_multiplier", 1) == 1
-        and all(each.compute_dtype == "float32" for each in (layer, *then))
+        and all(each.compute_dtype == "float32" for each in chain)
         and (not then or layer.activation is keras.activations.linear)
         and (norm is None or norm.axis in (-1, 3))
+        and (not is_padded or chain[0].data_format == "channels_last")
     )
     if not plain:
         return None
-    ceiling, after = _activation(layer if last is None else last)
-    return Convolution((layer, *then), norm, ceiling, after)
+    ceiling, slope, after = _activation(layer if last is None else last)
+    zeros = chain[0].padding if is_padded else ((0, 0), (0, 0))
+    return Convolution(chain, layer, norm, ceiling, after, slope, zeros)
 
 
-def _activation(layer: keras.Layer) -> tuple[float | None, Any | None]:
-    """The upper end of what is a plain cut at zero, and what else is to be called."""
+def _activation(layer: keras.Layer) -> tuple[float | None, float | None, Any | None]:
+    """The upper end of what is a plain cut at zero, the slope of what is bent there, and what else is to be called."""
     if isinstance(layer, keras.layers.ReLU):
         plain = not layer.negative_slope and not layer.threshold
-        return (layer.max_value or math.inf, None) if plain else (None, layer)
+        return (layer.max_value or math.inf, None, None) if plain else (None, None, layer)
+    if isinstance(layer, keras.layers.LeakyReLU):
+        return (None, layer.negative_slope, None) if layer.negative_slope > 0 else (None, None, layer)
     known = {keras.activations.linear: None, keras.activations.relu: math.inf, keras.activations.relu6: 6.0}
     function = layer.activation
-    return (known[function], None) if function in known else (None, function)
+    return (known[function], None, None) if function in known else (None, None, function)
 
 
 @dataclass(frozen=True)
