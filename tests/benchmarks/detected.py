@@ -41,8 +41,8 @@ PROBE, TUNE = "probe", "fine_tune"
 UPDATES: Mapping[str, int] = {PROBE: 100, TUNE: 240}
 """Of a new head on frozen features, and of everything from there; from random weights their sum, of everything."""
 COLUMNS = ("path", "label", "left", "top", "right", "bottom", "area", "split")
-TUNED = ("fit", "--strategy", "lp_ft", "--learning-rate", "1e-3", "--augment", "light")
-SCRATCH = ("pretrain", "--weights", "none", "--learning-rate", "1e-3", "--augment", "light")
+TUNED = ("fit", "--strategy", "lp_ft", "--learning-rate", "1e-3")
+SCRATCH = ("pretrain", "--weights", "none", "--learning-rate", "1e-3")
 BY_HAND = "NanoDet by hand from scratch"
 ARMS: Mapping[str, tuple[str, ...]] = {
     BY_HAND: (),
