@@ -90,7 +90,7 @@ STUDIES = {
         {TFIDF: (), SETFIT: (), "probe": PROBE, "lora": LORA, "lp_ft": TUNED},
         "Movie sentences with few labels of each class",
         per_class=True,
-        epochs={8: 30, 16: 30},
+        epochs={8: 30, 16: 30, 64: 30},
     ),
     "sections": Study(
         "text_sets/debian_sections",
