@@ -16,8 +16,9 @@ SIZE, TILE, OVERLAP = (400, 300), 128, 32
 """Width and height of the whole picture, and its tiles."""
 
 
-def images(size=TILE):
-    return build_images(InputRequest({"size": [size, size], "interpolation": "bilinear"}, ImageOptions()))
+def images(size=TILE, resize="pad"):
+    preprocess = {"size": [size, size], "interpolation": "bilinear", "resize": resize}
+    return build_images(InputRequest(preprocess, ImageOptions()))
 
 
 def tile_facts():
@@ -141,6 +142,16 @@ def test_a_pixel_of_the_input_leads_to_its_pixel_of_the_whole_picture():
         left, top, right, bottom = fact["tile"]
         assert left <= whole[0] <= right
         assert top <= whole[1] <= bottom
+
+
+@pytest.mark.parametrize("resize", ["pad", "stretch", "crop"])
+def test_all_of_a_tile_is_in_the_input_where_the_picture_is_flatter_than_a_tile(resize):
+    rows = list(images(64, resize).tiles(Sample(np.zeros((60, 400, 3), np.uint8)), TILE, OVERLAP))
+    assert len(rows) == 4
+    for fact in (row.facts for row in rows):
+        corners = np.array(fact["tile"]).reshape(2, 2)
+        placed = corners * [fact["scale_x"], fact["scale_y"]] + [fact["offset_x"], fact["offset_y"]]
+        assert -1e-9 <= placed.min() <= placed.max() <= 64 + 1e-9
 
 
 def test_many_boxes_of_many_tiles_are_merged_in_a_moment():
