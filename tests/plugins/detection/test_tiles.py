@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from headstart.asking import PredictOptions
+from headstart.asking import PredictOptions, read_settings
+from headstart.errors import UsageError
 from headstart.specs import InputRequest, Sample
 from headstart_plugins._boxes import Detections
+from headstart_plugins.detection import register_tasks
 from headstart_plugins.detection._decode import one_a_thing
 from headstart_plugins.detection._tiles import CLASSES, CORNERS, SCORES, TileMerger
 from headstart_plugins.image import ImageOptions
@@ -100,6 +102,13 @@ def test_a_box_that_no_seam_cuts_is_kept_before_a_surer_part_of_it_and_has_its_s
     corners, scores, _ = merged([thing], score=lambda tile, _: 0.3 if tile[0] == 0 else 0.8)
     assert corners.tolist() == [[80, 10, 118, 40]]
     assert scores.tolist() == [0.8]
+
+
+def test_a_setting_given_twice_says_the_same_whatever_the_spaces():
+    (task,) = register_tasks()
+    assert read_settings(["predict.tile=64", "predict.tile = 64"], task).options.tile == 64
+    with pytest.raises(UsageError, match="given twice: 64 and 65"):
+        read_settings(["predict.tile=64", "predict.tile=65"], task)
 
 
 def test_a_picture_of_one_tile_is_answered_as_one_without():
