@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -48,6 +48,9 @@ class AnswerFiles:
         for path in sorted(folder.iterdir()):
             if path.suffix and path.name.removesuffix(path.suffix) in stems:  # suffixes are the task's to say, later
                 self._verify_own(path)
+        if isinstance(task, CollectsAnswers):
+            for name in task.collected([]):
+                self._verify_own(folder / name)
 
     def write(self, place: int, answer: Mapping[str, Any]) -> None:
         """Write those of the answer to the input at `place`. What is drawn on its input is drawn on what that reads as:
@@ -109,6 +112,7 @@ def file_names(inputs: Sequence[tuple[str, Any]]) -> list[str]:
     """
     found: dict[int, str] = {}
     taken: set[str] = set()
+    numbers: Counter[str] = Counter()
     left = {place: _names_of(*each) for place, each in enumerate(inputs)}
     tried = {place: next(names) for place, names in left.items()}
     while tried:
@@ -120,7 +124,7 @@ def file_names(inputs: Sequence[tuple[str, Any]]) -> list[str]:
             elif (longer := next(left[place], None)) is not None:
                 further[place] = longer
             else:
-                found[place] = _numbered(name, taken)
+                found[place] = _numbered(name, taken, numbers)
             if place in found:
                 taken.add(found[place].casefold())
         tried = further
@@ -147,10 +151,10 @@ def _end_of(name: str) -> str:
     return name if len(written) <= MOST_BYTES else written[-MOST_BYTES:].decode("utf-8", "ignore")
 
 
-def _numbered(name: str, taken: set[str]) -> str:
-    """`name` with the first number from 2 on that makes it free, or none where it is."""
-    number, made = 1, name
+def _numbered(name: str, taken: Container[str], numbers: Counter[str]) -> str:
+    """`name` with the first number from 2 on that makes it free, or none where it is; `numbers` are those tried."""
+    made, key = name, name.casefold()
     while made.casefold() in taken:
-        number += 1
-        made = f"{name}-{number}"
+        numbers[key] += 1
+        made = f"{name}-{numbers[key] + 1}"
     return made

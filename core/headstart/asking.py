@@ -71,7 +71,7 @@ def read_settings(sets: Sequence[str], task: TaskSpec) -> Asked:
     values: dict[str, dict[str, Any]] = {PREDICT: {}, TASK: {}}
     data = []
     for written in sets:
-        key, equals, text = written.partition("=")
+        key, equals, value = written.partition("=")
         table, _, name = key.strip().partition(".")
         if table not in TABLES or (table == TASK and name not in task.answer_options):
             raise UsageError(f"--set {written}: a finished run takes {_known(task)} alone", hint=_EXAMPLES)
@@ -80,9 +80,10 @@ def read_settings(sets: Sequence[str], task: TaskSpec) -> Asked:
             continue
         if not equals:
             raise UsageError(f"--set {written}: expected key=value", hint=_EXAMPLES)
+        text = Text(value.strip())
         if values[table].get(name, text) != text:
             raise UsageError(f"--set {table}.{name}: given twice: {values[table][name]} and {text}")
-        values[table][name] = Text(text.strip())
+        values[table][name] = text
     options = parsed(PredictOptions, values[PREDICT], PREDICT)
     if options.tile is None and "overlap" in values[PREDICT]:
         raise UsageError(

@@ -125,7 +125,10 @@ class PhaseDone(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class WentBack(Event):
-    """A loss spiked, or memory did not suffice: training goes back to the start of `epoch`, for that `reason`."""
+    """A loss spiked, or memory did not suffice: training goes back to the start of `epoch`, for that `reason`.
+
+    Epochs from there on that were done count no more.
+    """
 
     phase: str
     epoch: int

@@ -79,6 +79,10 @@ def test_a_file_of_the_user_is_refused_before_anything_is_written(tmp_path):
         answered(tmp_path, inputs=("p.png", "q.png"))
     assert contents(tmp_path) == {"q.txt": b"mine"}
     (tmp_path / "q.txt").unlink()
+    (tmp_path / "all.txt").write_bytes(b"mine")
+    with pytest.raises(UsageError, match=r"all\.txt is there already"):
+        AnswerFiles(tmp_path, Written(), None, [("p.png", Path("p.png"))])
+    (tmp_path / "all.txt").unlink()
     (tmp_path / "q.txt").symlink_to(tmp_path / "away.txt")
     with pytest.raises(UsageError, match=r"q\.txt is there already"):
         answered(tmp_path, inputs=("q.png",))

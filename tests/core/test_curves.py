@@ -1,11 +1,12 @@
 """Learning curves as an SVG: each value where it belongs, whatever a run left."""
 
 import math
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
 
-from headstart.events import EpochDone, RunStarted
+from headstart.events import EpochDone, RunStarted, WentBack
 from headstart.runs.curves import HEIGHT, WIDTH, draw_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -69,6 +70,14 @@ def test_phases_follow_each_other_and_an_epoch_taken_again_counts_once():
     (ring,) = (each for each in picture.iter(f"{SVG}circle") if each.get("fill") == "none")
     assert (float(ring.get("cx")), float(ring.get("cy"))) == dots[-1]
     assert sum(each.get("stroke-dasharray") is not None for each in picture.iter(f"{SVG}path")) == 1
+
+
+def test_epochs_that_training_went_back_behind_are_left_out():
+    before = [epoch(1, loss=3.0), epoch(2, loss=1.0, best=True), epoch(3, loss=2.0)]
+    back = WentBack(phase="fine_tune", epoch=2, reason="")
+    _, ((*dots,),) = drawn(started("loss"), *before, back, epoch(2, loss=2.5, best=True))
+    assert len(dots) == 2
+    assert draw_svg([started("loss"), epoch(1, loss=3.0), replace(back, epoch=1)]) == ""
 
 
 def test_what_was_not_measured_is_left_out():

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from headstart.documents import escaped
-from headstart.events import EpochDone, Event, RunStarted
+from headstart.events import EpochDone, Event, RunStarted, WentBack
 
 WIDTH, HEIGHT = 400, 240
 """Of one panel, in pixels; there are two."""
@@ -67,7 +67,11 @@ def draw_svg(events: Iterable[Event]) -> str:
         if isinstance(event, RunStarted):
             metric = event.primary_metric
         elif isinstance(event, EpochDone):
-            by_phase.setdefault(event.phase, {})[event.epoch] = event  # again after going back: the later one counts
+            by_phase.setdefault(event.phase, {})[event.epoch] = event  # again after a stop: the later one counts
+        elif isinstance(event, WentBack):
+            epochs = by_phase.pop(event.phase, {})
+            if kept := {number: epoch for number, epoch in epochs.items() if number < event.epoch}:
+                by_phase[event.phase] = kept
     stretches, start = [], 1
     for name, epochs in by_phase.items():
         stretches.append(Stretch(name, start, start + len(epochs), dict(sorted(epochs.items()))))

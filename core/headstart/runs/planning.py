@@ -51,6 +51,7 @@ from headstart.specs import (
     MixesTargets,
     Phase,
     Records,
+    TakesOverHead,
     TargetKind,
     Task,
     TaskRequest,
@@ -236,7 +237,7 @@ def make_plan(
     network = graft(kind, stages, features, task=task, head=bound.built_head, seed=bound.recipe.seed)
     since = changed_since(bound, data.split)
     carried = [] if bound.head_source is None else [take_over_head(bound.head_source, task, network)]
-    if bound.begun_head is not None and isinstance(bound.weights, WeightsSpec):
+    if bound.begun_head is not None and isinstance(bound.weights, WeightsSpec) and isinstance(task, TakesOverHead):
         carried.append(
             Finding("note", f"the head begins as the one that comes with the weights {bound.weights.name!r}")
         )

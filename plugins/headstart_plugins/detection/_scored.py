@@ -89,9 +89,7 @@ class ThresholdCalibrator:
             found = one_a_thing(found, self._across)
             truth = truth_of(targets, row, self._classes)
             corners = targets["boxes"][row, targets["valid"][row]].astype(np.float64) * cells.extent
-            self._boxes.add(
-                replace(truth, corners=corners, crowd=truth.crowd | truth.difficult), one_a_thing(found, self._across)
-            )
+            self._boxes.add(replace(truth, corners=corners, crowd=truth.crowd | truth.difficult), found)
 
     def found(self) -> Mapping[str, Any]:
         """`threshold`: the one with the best F1 over all boxes of val, and that `f1`, see `score_limit`.

@@ -88,16 +88,21 @@ class ImageKind:
         return Prepared({"image": fitted(sample.value, self.preprocess)}, facts)
 
     def tiles(self, sample: Sample, side: int, overlap: int) -> Iterator[Prepared]:
-        """See CutsTiles: row by row, each brought to the weights' size as a picture of its own is.
+        """See CutsTiles: row by row, each brought to the weights' size as a picture of its own is; of several none is
+        cropped, which would lose what lies at a seam, but padded.
 
         Of the facts, `height` and `width` are the whole picture's, and x of the input is x of the whole picture *
         `scale_x` + `offset_x`; `tile` is left, top, right and bottom in its pixels.
         """
         height, width = sample.value.shape[:2]
-        for top in starts(height, side, overlap):
-            for left in starts(width, side, overlap):
+        tops, lefts = (starts(length, side, overlap) for length in (height, width))
+        is_cropped = self.preprocess.resize == "crop" and len(tops) * len(lefts) > 1
+        padding = dataclasses.replace(self.preprocess, resize="pad")
+        fitting = ImageKind(padding, self.max_megapixels) if is_cropped else self
+        for top in tops:
+            for left in lefts:
                 right, bottom = min(left + side, width), min(top + side, height)
-                row = self.prepare(Sample(sample.value[top:bottom, left:right]))
+                row = fitting.prepare(Sample(sample.value[top:bottom, left:right]))
                 facts = {
                     **row.facts,
                     "height": height,

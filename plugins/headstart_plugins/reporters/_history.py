@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from headstart.atomic import write_file
 from headstart.documents import escaped
-from headstart.events import EpochDone, Event, Noted, PhaseDone, PhaseStarted, RunFinished, RunStarted, Warned
+from headstart.events import EpochDone, Event, Noted, PhaseDone, PhaseStarted, RunFinished, RunStarted, Warned, WentBack
 from headstart.specs import RunView
 
 
@@ -56,6 +56,10 @@ class History:
             self.notes.append(event)
         elif isinstance(event, EpochDone | PhaseDone):
             self._hear_phase(event)
+        elif isinstance(event, WentBack):
+            for phase in self.phases:
+                if phase.started.phase == event.phase:  # those from there on are trained again, or never
+                    phase.epochs = [epoch for epoch in phase.epochs if epoch.epoch < event.epoch]
 
     def _hear_phase(self, event: EpochDone | PhaseDone) -> None:
         phase = next((one for one in self.phases if one.started.phase == event.phase), None)

@@ -323,6 +323,15 @@ def test_where_val_has_few_answers_the_last_epoch_is_kept_and_that_is_said(bench
     ]
 
 
+def test_rows_of_one_record_are_one_answer_of_val(bench, network, training):
+    count = len(bench.data.indices("val"))
+    made = ranked(bench, training(network, owners={"val": np.arange(count) * 9 // count}), [0.9, 0.1, 0.2])
+    (result,) = run_phases([gradient("head", epochs=2)], made)
+
+    assert result.best_epoch == 2
+    assert made.log.warnings[0].startswith("val has 9 answers, too few")
+
+
 def test_the_checkpoint_of_the_start_is_kept_where_no_epoch_of_the_next_phase_is_better(bench, network, training):
     watching = Watching()
     made = ranked(bench, training(network, reporters=[("watching", watching)]), [0.0, 0.9, 0.9, 0.1, 0.2, 0.1])

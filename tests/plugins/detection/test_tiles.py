@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from headstart.asking import PredictOptions
+from headstart.asking import PredictOptions, read_settings
+from headstart.errors import UsageError
 from headstart.specs import InputRequest, Sample
 from headstart_plugins._boxes import Detections
+from headstart_plugins.detection import register_tasks
 from headstart_plugins.detection._decode import one_a_thing
 from headstart_plugins.detection._tiles import CLASSES, CORNERS, SCORES, TileMerger
 from headstart_plugins.image import ImageOptions
@@ -16,8 +18,9 @@ SIZE, TILE, OVERLAP = (400, 300), 128, 32
 """Width and height of the whole picture, and its tiles."""
 
 
-def images(size=TILE):
-    return build_images(InputRequest({"size": [size, size], "interpolation": "bilinear"}, ImageOptions()))
+def images(size=TILE, resize="pad"):
+    preprocess = {"size": [size, size], "interpolation": "bilinear", "resize": resize}
+    return build_images(InputRequest(preprocess, ImageOptions()))
 
 
 def tile_facts():
@@ -101,6 +104,13 @@ def test_a_box_that_no_seam_cuts_is_kept_before_a_surer_part_of_it_and_has_its_s
     assert scores.tolist() == [0.8]
 
 
+def test_a_setting_given_twice_says_the_same_whatever_the_spaces():
+    (task,) = register_tasks()
+    assert read_settings(["predict.tile=64", "predict.tile = 64"], task).options.tile == 64
+    with pytest.raises(UsageError, match="given twice: 64 and 65"):
+        read_settings(["predict.tile=64", "predict.tile=65"], task)
+
+
 def test_a_picture_of_one_tile_is_answered_as_one_without():
     """Also where its boxes overlap more than duplicates of two tiles may."""
     pixels = np.random.default_rng(0).integers(0, 256, (100, 90, 3), np.uint8)
@@ -141,6 +151,16 @@ def test_a_pixel_of_the_input_leads_to_its_pixel_of_the_whole_picture():
         left, top, right, bottom = fact["tile"]
         assert left <= whole[0] <= right
         assert top <= whole[1] <= bottom
+
+
+@pytest.mark.parametrize("resize", ["pad", "stretch", "crop"])
+def test_all_of_a_tile_is_in_the_input_where_the_picture_is_flatter_than_a_tile(resize):
+    rows = list(images(64, resize).tiles(Sample(np.zeros((60, 400, 3), np.uint8)), TILE, OVERLAP))
+    assert len(rows) == 4
+    for fact in (row.facts for row in rows):
+        corners = np.array(fact["tile"]).reshape(2, 2)
+        placed = corners * [fact["scale_x"], fact["scale_y"]] + [fact["offset_x"], fact["offset_y"]]
+        assert -1e-9 <= placed.min() <= placed.max() <= 64 + 1e-9
 
 
 def test_many_boxes_of_many_tiles_are_merged_in_a_moment():

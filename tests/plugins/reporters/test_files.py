@@ -13,7 +13,7 @@ from html.parser import HTMLParser
 import pytest
 from PIL import Image
 
-from headstart.events import EpochDone, PhaseDone, RunFinished
+from headstart.events import EpochDone, PhaseDone, RunFinished, WentBack
 from headstart.lineage import as_documents
 from headstart.specs import Beginning, Preview, ReporterRequest, Training
 from headstart_plugins.reporters import CurvesOptions, HtmlOptions, register_reporters
@@ -111,6 +111,21 @@ def test_curves_hold_every_epoch_at_its_place_and_mark_the_kept_one(run):
     assert (list(val.get_xdata()), list(val.get_ydata())) == ([1, 2, 3, 4], [0.85, 0.9, 0.9375, 0.92])
     assert [line.get_label() for line in epoch_loss.get_lines()] == ["train", "val"]
     assert epoch_accuracy.collections[0].get_offsets().tolist() == [[3, 0.9375]]
+
+
+def test_epochs_that_training_went_back_behind_are_no_part_of_a_history(run):
+    from headstart_plugins.reporters._history import History
+
+    history, events = History(), [*run.events()]
+    epochs = [event for event in events if isinstance(event, EpochDone) and event.strength is None]
+    for event in events:
+        history.hear(event)
+        if event is epochs[-1]:
+            history.hear(WentBack(phase=event.phase, epoch=2, reason="the loss rose"))
+            history.hear(replace(epochs[1], val={"loss": 0.5}))
+    phase = history.phases[-1]
+    assert [epoch.epoch for epoch in phase.epochs] == [1, 2]
+    assert phase.epochs[1].val == {"loss": 0.5}
 
 
 def test_the_figure_of_the_kept_epoch_stands_inside_its_plot(run):

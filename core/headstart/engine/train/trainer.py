@@ -79,6 +79,8 @@ class Trainer:
         self._train = Examples(train.samples, context.targets["train"], context.facts.get("train", ()))
         self._val = Examples(val.samples, context.targets["val"], context.facts.get("val", ()))
         self._judged = max((array.size for array in context.targets["val"].values()), default=0)  # pixels count each
+        if (owners := context.owners.get("val")) is not None:  # rows of one record are one answer
+            self._judged = self._judged * len(np.unique(owners)) // len(owners)
         self._steps = steps_per_epoch(train.samples.count, context.batch_size)
         # What every trial begins with: the weights that the phase changes, what updates move, and random states.
         self._start = self._weights()
