@@ -45,8 +45,10 @@ class AnswerFiles:
         self._listed = _read_listing(folder)
         self._answers: list[tuple[str, Mapping[str, Any]]] = []
         stems = set(self._names)
+        given = {os.path.abspath(payload) for _, payload in inputs if isinstance(payload, str | os.PathLike)}
         for path in sorted(folder.iterdir()):
-            if path.suffix and path.name.removesuffix(path.suffix) in stems:  # suffixes are the task's to say, later
+            # Suffixes are the task's to say, later: an input beside which its answer stands may have another one.
+            if path.suffix and path.name.removesuffix(path.suffix) in stems and os.path.abspath(path) not in given:
                 self._verify_own(path)
         if isinstance(task, CollectsAnswers):
             for name in task.collected([]):

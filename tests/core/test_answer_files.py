@@ -88,6 +88,18 @@ def test_a_file_of_the_user_is_refused_before_anything_is_written(tmp_path):
         answered(tmp_path, inputs=("q.png",))
 
 
+def test_answers_stand_beside_their_inputs_and_replace_none_of_them(tmp_path):
+    picture = tmp_path / "p.png"
+    picture.write_bytes(b"mine")
+    answered(tmp_path, inputs=(str(picture),))
+    assert contents(tmp_path).keys() == {"p.txt", "all.txt"}
+    text = tmp_path / "q.txt"
+    text.write_bytes(b"mine")
+    with pytest.raises(UsageError, match=r"q\.txt is there already"):
+        answered(tmp_path, inputs=(str(text),))
+    assert text.read_bytes() == b"mine"
+
+
 def test_a_listing_that_is_none_is_refused(tmp_path):
     (tmp_path / ".headstart-answers.json").write_text("[]")
     with pytest.raises(UsageError, match=r"headstart-answers\.json"):

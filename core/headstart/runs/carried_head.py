@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from headstart.engine.network.assemble import graft
+from headstart.engine.network.assemble import OTHER_FEATURES, assign_finite, graft
 from headstart.engine.network.network import Network
 from headstart.engine.network.saved import WEIGHTS, SavedNetwork
 from headstart.engine.network.stages import assign_arrays, is_statistic, read_arrays
@@ -49,7 +49,7 @@ def begin_as_published(bound: BoundRecipe, task: Task, network: Network, kind: I
     whole = graft(kind, backbone, network.features, task=other, head=published.head, seed=0)
     learned = load_head_arrays(weights, bound.backbone, head=whole.stages[-1], registry=registry)
     taken = task.take_over(other, learned, read_arrays([head]))
-    assign_arrays([head], taken.arrays, source=f"the head of {weights.name}")
+    assign_finite([head], taken.arrays, f"the head of {weights.name}", OTHER_FEATURES)
 
 
 def on_other_weights(source: SavedNetwork, network: Network, batch_norm: str) -> Iterator[str]:

@@ -73,10 +73,11 @@ def boxes_of(sides: Any, cells: Cells) -> Any:
 
 def _without_unused_rows(targets: Mapping[str, Any]) -> Mapping[str, Any]:
     """`targets` without the last rows that no picture of the batch has a box in, where shapes may differ from batch to
-    batch: what is computed of each box and cell is most of the loss, and few pictures are the fullest."""
+    batch and reading them waits for no device: what is computed of each box and cell is most of the loss, and few
+    pictures are the fullest."""
     from keras import backend, ops
 
-    if backend.backend() != "torch":
+    if backend.backend() != "torch" or targets["valid"].device.type != "cpu":
         return targets
     used = np.flatnonzero(ops.convert_to_numpy(ops.any(targets["valid"], axis=0)))
     rows = 1 + int(used.max(initial=0))

@@ -78,8 +78,8 @@ def merge(pieces: Pieces, overlap: float) -> Detections:
     Two boxes of one class, from two tiles, are of one thing where, in what both tiles see, their intersection over
     union is above `overlap`; or where a seam cuts one of them and more than that share of it lies in the other. Boxes
     that no seam cuts come before those that are cut, then the surer first: each takes all that are of one thing with
-    it, and through those that are cut all that these are of one thing with. The thing has the highest of their scores;
-    its box is the first one's, or where a seam cuts that, the smallest around all of them.
+    it, and through those that are cut all cut ones that these are of one thing with. The thing has the highest of their
+    scores; its box is the first one's, or where a seam cuts that, the smallest around all of them.
     """
     count = len(pieces.scores)
     is_cut = np.asarray(pieces.cut.any(axis=1))
@@ -97,6 +97,7 @@ def merge(pieces: Pieces, overlap: float) -> Detections:
             piece = reached.pop()
             others = beside(piece)
             others = others[left[others] & (pieces.classes[others] == pieces.classes[first])]
+            others = others if piece == first else others[is_cut[others]]
             same = others[_are_same(pieces, piece, others, overlap)]
             left[same] = False
             reached += same[is_cut[same]].tolist()

@@ -9,7 +9,7 @@ from headstart.specs import InputRequest, Sample
 from headstart_plugins._boxes import Detections
 from headstart_plugins.detection import register_tasks
 from headstart_plugins.detection._decode import one_a_thing
-from headstart_plugins.detection._tiles import CLASSES, CORNERS, SCORES, TileMerger
+from headstart_plugins.detection._tiles import CLASSES, CORNERS, SCORES, Pieces, TileMerger, merge
 from headstart_plugins.image import ImageOptions
 from headstart_plugins.image._build import build as build_images
 from headstart_plugins.image._geometry import starts
@@ -102,6 +102,16 @@ def test_a_box_that_no_seam_cuts_is_kept_before_a_surer_part_of_it_and_has_its_s
     corners, scores, _ = merged([thing], score=lambda tile, _: 0.3 if tile[0] == 0 else 0.8)
     assert corners.tolist() == [[80, 10, 118, 40]]
     assert scores.tolist() == [0.8]
+
+
+def test_a_piece_that_two_whole_things_cover_makes_them_no_one_thing():
+    first, second = [0, 0, 128, 128], [96, 0, 224, 128]
+    corners = np.array([[40, 10, 100, 50], [60, 10, 120, 50], [96, 10, 100, 50]], float)
+    cut = np.zeros((3, 4), bool)
+    cut[2, 0] = True
+    tiles = np.array([first, first, second], float)
+    found = merge(Pieces(corners, np.array([0.9, 0.8, 0.5]), np.zeros(3, np.int64), tiles, cut), 0.6)
+    assert found.corners.tolist() == corners[:2].tolist()
 
 
 def test_a_setting_given_twice_says_the_same_whatever_the_spaces():

@@ -209,17 +209,17 @@ def load_weights(
         return
     name = source.name if isinstance(source, WeightsSpec) else str(source)
     arrays = load_arrays(source, spec, backbone=Backbone(stages), registry=registry)
-    _assign_finite(stages, arrays, name, WRONG_FILE)
+    assign_finite(stages, arrays, name, WRONG_FILE)
 
 
 def load_head(network: Network, spec: BackboneSpec, weights: WeightsSpec, registry: Registry) -> None:
     """Set the head's weights from those that come with `weights`. Raises as `load_arrays` does."""
     head, name = network.stages[-1], f"the head of {weights.name}"
     arrays = load_head_arrays(weights, spec, head=head, registry=registry)
-    _assign_finite([head], arrays, name, OTHER_FEATURES)
+    assign_finite([head], arrays, name, OTHER_FEATURES)
 
 
-def _assign_finite(stages: Sequence[Stage], arrays: Mapping[str, np.ndarray], source: str, hint: str) -> None:
+def assign_finite(stages: Sequence[Stage], arrays: Mapping[str, np.ndarray], source: str, hint: str) -> None:
     """Set the weights of `stages`. Raises as `assign_arrays` does, and WrongWeightsError naming the first array that
     holds what is no finite number."""
     for name, array in arrays.items():

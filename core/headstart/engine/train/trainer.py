@@ -294,7 +294,7 @@ class Trainer:
             learned = any(state.trials[place].epoch for place in members)
             averaged["soup"] = [phase.rate_factors[place] for place in members] if learned else []
             self._log.averaged("soup", averaged["soup"], chosen)
-        if phase.wise_ft:
+        if phase.wise_ft and self._judged >= FEW:
             chosen, share = best_share(state.start, chosen, phase.wise_ft, self._measure, self._is_better)
             averaged["share"] = [share]
             self._log.averaged("share", averaged["share"], chosen)
