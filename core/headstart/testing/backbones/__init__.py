@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from unittest import SkipTest
 
 from headstart.backend import VARIABLE, installed_backends
-from headstart.data.lengths import cut_to, padded_from
 from headstart.errors import HeadstartError, PluginError
 from headstart.specs import BACKENDS, FeatureSpec, InputKind, RemoteFile, Trims
 from headstart.testing.contract import MOST_LISTED, Contract, ContractFailure, shared, told
@@ -303,6 +302,7 @@ class BackboneBuilt(BackboneOffer):
         backend = self._backend()
         if not self.spec.any_length:
             return
+        from headstart.data.lengths import cut_to, padded_from
         from headstart.engine.device import compiles_each_shape
 
         self._skip_where(compiles_each_shape(), f"{backend} compiles each length, so that static ones are taken there")
