@@ -12,6 +12,7 @@ from headstart_cli.details import _show_weights
 from headstart_cli.main import run_arguments
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 
 def test_the_table_shows_shapes_and_parameters_of_every_stage(backend, capsys):

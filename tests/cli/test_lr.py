@@ -7,6 +7,7 @@ import pytest
 
 from headstart_cli.main import run_arguments
 
+SLOW_ON_JAX = True
 SMALL = ("digits", "--backbone", "small/net", "--weights", "none", "--limit", "200", "--strategy", "full")
 
 
