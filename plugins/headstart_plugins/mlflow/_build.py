@@ -14,6 +14,7 @@ from headstart.documents import as_text, escaped
 from headstart.errors import InterruptedRunError, UsageError
 from headstart.events import EpochDone, Event, RunFinished, RunStarted
 from headstart.specs import Reporter, ReporterRequest, RunView
+from headstart_plugins._epoch_steps import EpochSteps
 from headstart_plugins.mlflow import RECORD, MlflowOptions, _values
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class MlflowReporter:
         self._run: TrackedRun | None = None
         self._finished: RunView | None = None
         self._uploaded: dict[Path, tuple[int, int]] = {}
-        self._step = 0
+        self._steps = EpochSteps()
 
     def on_event(self, event: Event, run: RunView) -> None:
         """Tell the server how the run began, what each epoch measured, and how it ended."""
@@ -104,11 +105,11 @@ class MlflowReporter:
                 )
 
     def _tell(self, event: Event, run: RunView) -> None:
+        self._steps.hear(event)
         if isinstance(event, RunStarted):
             self._start(event, run)
         elif isinstance(event, EpochDone) and self._run is not None:
-            self._step += 1
-            self._run.measure(_values.epoch_metrics(event), step=self._step, time=_milliseconds(event.time))
+            self._run.measure(_values.epoch_metrics(event), step=self._steps.last, time=_milliseconds(event.time))
         elif isinstance(event, RunFinished) and self._run is not None:
             self._finish(self._run, event, run)
 
@@ -135,7 +136,7 @@ class MlflowReporter:
         return opened
 
     def _finish(self, tracked: TrackedRun, event: RunFinished, run: RunView) -> None:
-        tracked.measure(_values.final_metrics(event), step=self._step, time=_milliseconds(event.time))
+        tracked.measure(_values.final_metrics(event), step=self._steps.last, time=_milliseconds(event.time))
         tracked.describe({}, _values.final_tags(event))
         self._finished = run
         try:

@@ -12,6 +12,7 @@ from headstart.documents import as_text, escaped
 from headstart.errors import UsageError
 from headstart.events import EpochDone, Event, RunFinished, RunStarted
 from headstart.specs import Reporter, ReporterRequest, RunView
+from headstart_plugins._epoch_steps import EpochSteps
 from headstart_plugins.tensorboard import FILE, FOLDER, SPLITS
 
 if TYPE_CHECKING:
@@ -39,10 +40,11 @@ class TensorBoardReporter:
     def __init__(self, *, live: bool) -> None:
         self._live = live
         self._files: dict[str, EventFile] = {}
-        self._step = 0
+        self._steps = EpochSteps()
 
     def on_event(self, event: Event, run: RunView) -> None:
         """Write what an epoch or the end of the run measured."""
+        self._steps.hear(event)
         if isinstance(event, RunStarted):
             self._start(event, run)
         elif isinstance(event, EpochDone) and self._files:
@@ -60,7 +62,7 @@ class TensorBoardReporter:
         from headstart_plugins.tensorboard._event_file import EventFile
 
         self.close()
-        self._step = 0
+        self._steps = EpochSteps()
         for split in SPLITS:
             stream: IO[bytes] = io.BytesIO()
             if self._live:
@@ -74,20 +76,18 @@ class TensorBoardReporter:
             self._files["train"].text(event.time, "recipe", text)
 
     def _epoch(self, event: EpochDone) -> None:
-        """Steps count the epochs of the whole run, so that the phases' curves follow each other."""
-        self._step += 1
         settings = {f"rate/{stage}": rate for stage, rate in event.rates.items()}
         if event.strength is not None:
             settings["strength"] = event.strength
         for split, values in (("train", {**event.train, **settings}), ("val", event.val)):
-            self._files[split].scalars(event.time, self._step, _under(event.phase, values))
+            self._files[split].scalars(event.time, self._steps.last, _under(event.phase, values))
 
     def _finish(self, event: RunFinished, run: RunView) -> None:
         metrics = event.result["metrics"]
         if untested := event.result.get("no_test"):
             self._files["val"].text(event.time, "no_test", escaped(untested))
         for split, file in self._files.items():
-            file.scalars(event.time, self._step, _under("final", metrics.get(split) or {}))
+            file.scalars(event.time, self._steps.last, _under("final", metrics.get(split) or {}))
             if not self._live:
                 path = _path(run, split)
                 file.stream.seek(0)

@@ -12,7 +12,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from headstart.errors import UsageError
-from headstart.events import EpochDone, PhaseDone, RunFinished, RunStarted, Warned
+from headstart.events import EpochDone, PhaseDone, RunFinished, RunStarted, Warned, WentBack
 from headstart.specs import ReporterRequest
 from headstart_cli.main import run_arguments
 from headstart_plugins.tensorboard import register_reporters
@@ -125,6 +125,14 @@ def test_the_steps_of_a_phase_follow_those_of_the_one_before(run):
     curves = run.scalars("val")
     assert [step for _, step, _ in curves["probe/loss"]] == [1, 2]
     assert [step for _, step, _ in curves["fine_tune/loss"]] == [3, 4, 5]
+
+
+def test_epochs_that_training_went_back_behind_are_counted_no_more(run):
+    back = WentBack(time=START + 25, phase="fine_tune", epoch=2, reason="the loss rose")
+    again = epoch("fine_tune", 2, 26, rates={"stem": 1e-4, "head": 3e-4})
+    tell(run, events=[*EVENTS[:7], back, again, *EVENTS[7:]])
+    steps = [step for _, step, _ in run.scalars("val")["fine_tune/loss"]]
+    assert steps == [3, 4, 4, 5]
 
 
 def test_train_and_val_share_their_tags_so_that_one_chart_shows_both(run):
