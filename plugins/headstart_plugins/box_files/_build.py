@@ -8,7 +8,8 @@ from typing import Any
 from headstart.errors import DataError
 from headstart.specs import DatasetRequest, Finding, Record, Records
 from headstart_plugins._box_layouts import COCO, VOC, YOLO, box_formats
-from headstart_plugins.box_files import (
+from headstart_plugins.box_files._coco import read_coco
+from headstart_plugins.box_files._options import (
     AnnotationOptions,
     BoxFolderOptions,
     CocoOptions,
@@ -16,7 +17,6 @@ from headstart_plugins.box_files import (
     VocOptions,
     YoloOptions,
 )
-from headstart_plugins.box_files._coco import read_coco
 from headstart_plugins.box_files._records import Found, records_of
 from headstart_plugins.box_files._table import read_boxes
 from headstart_plugins.box_files._voc import read_voc

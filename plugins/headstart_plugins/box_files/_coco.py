@@ -14,9 +14,9 @@ from headstart.lists import in_line
 from headstart.specs import Finding, Skipped
 from headstart_plugins._box_layouts import is_coco
 from headstart_plugins._files.names import side_in
-from headstart_plugins.box_files import CocoOptions
 from headstart_plugins.box_files._annotated import CORNERS, SIZED, Annotated, Four, Size, Written
 from headstart_plugins.box_files._faults import NO_NUMBERS, NO_PICTURE, UNKNOWN_CLASS, Told
+from headstart_plugins.box_files._options import CocoOptions
 from headstart_plugins.box_files._records import Found, as_notes
 from headstart_plugins.box_files._where import Data, find_place
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from headstart.specs import Finding, Record, Records, Skipped
-from headstart_plugins.box_files import BoxOptions
 from headstart_plugins.box_files._annotated import Annotated, Form, Written, swapped
 from headstart_plugins.box_files._faults import (
     ABSENT,
@@ -28,6 +27,7 @@ from headstart_plugins.box_files._faults import (
     Fault,
     Told,
 )
+from headstart_plugins.box_files._options import BoxOptions
 from headstart_plugins.box_files._sizes import Header, read_headers
 
 TARGETS = "boxes/boxes"

@@ -18,9 +18,9 @@ from headstart_plugins._files.given import given_path
 from headstart_plugins._files.names import FILE_COLUMNS, LABEL_COLUMNS, SPLIT_NAMES, plain_name, side_of
 from headstart_plugins._files.paths import PathOptions, Reading, as_written, read_paths
 from headstart_plugins._files.tables import Table, TableForm, read_table
-from headstart_plugins.box_files import TableOptions
 from headstart_plugins.box_files._annotated import CENTRED, CORNERS, SIZED, Annotated, Form, Four, Size, Written, shares
 from headstart_plugins.box_files._faults import NO_NUMBERS, Told
+from headstart_plugins.box_files._options import TableOptions
 from headstart_plugins.box_files._records import Found
 
 FORMS = {"corners": CORNERS, "size": SIZED, "centre": CENTRED}

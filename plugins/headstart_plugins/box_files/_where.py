@@ -14,7 +14,7 @@ from headstart.specs import Finding, Skipped
 from headstart_plugins._files.given import PICTURES, given_path
 from headstart_plugins._files.names import side_in
 from headstart_plugins._files.tree import Tree, read_tree
-from headstart_plugins.box_files import AnnotationOptions
+from headstart_plugins.box_files._options import AnnotationOptions
 
 SHELVES = ("annotations", "labels")
 """Folders of annotations alone: the data is what holds them and the pictures."""

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from headstart.specs import DatasetRequest, InputRequest
-from headstart_plugins.box_files import BoxFolderOptions
 from headstart_plugins.box_files._build import build
+from headstart_plugins.box_files._options import BoxFolderOptions
 from headstart_plugins.box_files._sizes import Header, read_headers
 from headstart_plugins.image._build import build as build_kind
 

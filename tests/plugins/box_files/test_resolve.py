@@ -7,7 +7,7 @@ import pytest
 from headstart.errors import DataError, HeadstartError
 from headstart.registry import load_registry
 from headstart.specs import DatasetRequest
-from headstart_plugins.box_files import TableOptions
+from headstart_plugins.box_files._options import TableOptions
 from headstart_plugins.box_files._table import read_boxes
 from headstart_plugins.files import ManifestOptions
 from headstart_plugins.files._manifest import build as build_manifest
