@@ -18,6 +18,7 @@ from headstart.runs import reporting
 from headstart_cli.main import run_arguments
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 
 def places(count):

@@ -16,6 +16,7 @@ from headstart.runs.rate_test import RateRange, draw_png, rate_test
 from headstart.testing import write_distribution
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 SMALL = {"data": "digits", "backbone": "small/net", "weights": "none", "limit": 200}
 RANGE = RateRange(1e-4, 10.0, 200)

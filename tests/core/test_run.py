@@ -15,6 +15,7 @@ from headstart.run import Run
 from headstart.runs.fitting import fit
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 CONTRACT = {
     "run", "backend", "task", "backbone", "strategy", "primary_metric", "higher_is_better", "classes", "samples",

@@ -17,6 +17,7 @@ from headstart_plugins.keras_applications._families import FAMILIES
 from .conftest import BY_NAME, QUICK_ON, SPECS, Kit, assert_close, bring_alive, pixels_of, reference_input, run
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 QUICK = QUICK_ON[os.environ.get("KERAS_BACKEND", "torch")]
 REFUSED = [network.name for network in NETWORKS if "torch" in FAMILIES[network.family].refuses]

@@ -18,6 +18,7 @@ from headstart.specs import TaskRequest, features_of_head
 from .conftest import BY_NAME, assert_close, bring_alive, pixels_of
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 SIDE = 64
 HIDDEN = {
