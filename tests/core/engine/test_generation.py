@@ -9,6 +9,7 @@ import pytest
 from headstart.specs import Generates, Search, Stage
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 VOCABULARY, STEPS, WIDTH, ROWS = 5, 4, 6, 3
 START, END, PAD = 0, 1, 2

@@ -17,6 +17,7 @@ from headstart.rate_curve import STOP, smoothed_so_far
 from headstart.specs import LowRank, Phase
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 RATES = np.geomspace(1e-5, 10.0, 60)
 PLANNED = {"low": 1e-3, "middle": 2e-3, "top": 4e-3, "head": 8e-3}

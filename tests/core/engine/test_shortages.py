@@ -22,6 +22,7 @@ from headstart.events import EpochDone, Warned, WentBack
 from headstart.specs import Phase
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 RATE = 3e-3
 
