@@ -87,7 +87,7 @@ def _without_unused_rows(targets: Mapping[str, Any]) -> Mapping[str, Any]:
 def _expected_steps(sides: Any) -> tuple[Any, Any]:
     """Of logits (..., STEPS) the expected step (...), and the logarithm of the sum of their exponentials (...).
 
-    Both of one exponential: a softmax over so few numbers takes PyTorch four times as long, and so does its gradient.
+    Both of one exponential: a softmax and its logarithm would take two, over every cell.
     """
     from keras import ops
 
