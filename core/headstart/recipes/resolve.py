@@ -215,15 +215,9 @@ def bind_to(resolved: ResolvedRecipe, registry: Registry, *, task: TaskSpec, med
     learning = _learn(task, recipe, chosen, options, registry, problems)
     problems.raise_if_any()
     explicit = replace(write_out(recipe, chosen, learning.options), task=task.name, head=learning.head)
-    was = resolved.recipe
-    known = (was.backbone, was.task, was.head, was.batch_size)
+    seen, whole = ((each.backbone, each.task, each.head, each.batch_size) for each in (resolved.recipe, explicit))
     warnings = resolved.warnings
-    if known != (
-        explicit.backbone,
-        explicit.task,
-        explicit.head,
-        explicit.batch_size,
-    ):  # plugins have not seen it whole
+    if seen != whole:  # plugins have not seen it whole
         told = _checked_by_plugins(explicit, chosen, registry, problems, task)
         warnings = tuple(dict.fromkeys((*warnings, *told)))
     if None in (chosen.backbone, chosen.input, learning.head, learning.planner):

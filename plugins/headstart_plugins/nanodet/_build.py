@@ -106,7 +106,7 @@ class LowestPaddedPooling2D(layers.Layer):  # type: ignore[misc]  # keras ships 
         return (batch, *(None if side is None else (side + 1) // 2 for side in (height, width)), channels)
 
     def lower(self, lower_layer: Callable[[keras.Layer], keras.Layer]) -> keras.Layer | None:
-        """PyTorch's pooling pads so by itself, without a copy; XLA takes the padding into it."""
+        """PyTorch's pooling pads so by itself, without a copy."""
         return _PooledByTorch(self) if keras.backend.backend() == "torch" else None
 
 
