@@ -45,7 +45,7 @@ def check_head(task: TaskSpec, head: str | None) -> str:
     return head if numbers else known[name]
 
 
-def begun_head(task: TaskSpec, weights: WeightsSpec | Path | None) -> PretrainedHead | None:
+def head_that_begins(task: TaskSpec, weights: WeightsSpec | Path | None) -> PretrainedHead | None:
     """The head that comes with the weights and that new ones for this task begin as, where there is one."""
     head = weights.head if isinstance(weights, WeightsSpec) else None
     return head if head is not None and head.begins and head.task == task.name else None

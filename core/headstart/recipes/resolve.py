@@ -21,11 +21,11 @@ from headstart.data.targets import find_targets, kinds_of
 from headstart.errors import Problem
 from headstart.recipe import Recipe
 from headstart.recipes.compatibility import (
-    begun_head,
     check_feature,
     check_head,
     check_pretrained_head,
     check_targets,
+    head_that_begins,
 )
 from headstart.recipes.head_source import check_head_source, implied_by, open_head_source
 from headstart.recipes.lookup import Choices, awaits_augmentation, choose, choose_network, write_out
@@ -106,7 +106,7 @@ class BoundRecipe(ResolvedRecipe):
     @property
     def begun_head(self) -> PretrainedHead | None:
         """The head that comes with the weights, where a new one begins as it."""
-        head = None if self.head_source is not None else begun_head(self.task, self.weights)
+        head = None if self.head_source is not None else head_that_begins(self.task, self.weights)
         return head if head is not None and head.head == self.head else None
 
     @property
@@ -256,7 +256,7 @@ def _learn(
     backbone = choices.backbone
     head = None
     if recipe.head != PRETRAINED:
-        begun = begun_head(task, choices.weights)
+        begun = head_that_begins(task, choices.weights)
         head = problems.attempt("head", check_head, task, recipe.head or (begun.head if begun else None))
     elif backbone is not None:  # whose weights may come with one
         head = problems.attempt("head", check_pretrained_head, task, choices.weights, registry)
