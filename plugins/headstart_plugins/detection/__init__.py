@@ -58,6 +58,14 @@ class DetectionOptions:
         high=MOST_BOXES,
     )
 
+    def __post_init__(self) -> None:
+        """Raises ValueError where `threshold` is below what is looked at."""
+        if self.threshold is not None and self.threshold < self.min_score:
+            raise ValueError(
+                f"task.threshold={self.threshold} is below task.min_score={self.min_score}, and boxes below that are "
+                "never looked at; give a higher threshold, or a lower min_score"
+            )
+
 
 @hookimpl
 def register_tasks() -> Iterable[TaskSpec]:

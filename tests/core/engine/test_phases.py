@@ -319,7 +319,7 @@ def test_where_val_has_few_answers_the_last_epoch_is_kept_and_that_is_said(bench
 
     assert (result.best_epoch, result.best["accuracy"], result.reason) == (3, 0.1, "all epochs")
     assert made.log.warnings == [
-        f"val has {count} answers, too few to choose an epoch of phase 'tune' on: the last is kept"
+        f"val has {count} samples, too few to choose an epoch of phase 'tune' on: the last is kept"
     ]
 
 
@@ -329,7 +329,7 @@ def test_rows_of_one_record_are_one_answer_of_val(bench, network, training):
     (result,) = run_phases([gradient("head", epochs=2)], made)
 
     assert result.best_epoch == 2
-    assert made.log.warnings[0].startswith("val has 9 answers, too few")
+    assert made.log.warnings[0].startswith("val has 9 samples, too few")
 
 
 def test_the_checkpoint_of_the_start_is_kept_where_no_epoch_of_the_next_phase_is_better(bench, network, training):

@@ -109,7 +109,7 @@ def test_each_tile_is_answered_as_a_picture_of_its_own(run, picture):
     part = np.asarray(Image.open(picture).resize((128, 128)))
     pictures = [part, part[::-1], np.full((128, 128, 3), 255, np.uint8)]
     whole = np.concatenate(pictures, axis=1)
-    sets = ["predict.tile=128", "predict.overlap=0", "task.threshold=0.03", "task.across=1"]
+    sets = ["predict.tile=128", "predict.overlap=0", "task.threshold=0.05", "task.across=1"]
     (answer,) = run.predict([whole], sets=sets)
     alone = run.predict(pictures, sets=sets[2:])
     expected = []
@@ -133,6 +133,7 @@ def test_settings_of_an_answer_are_checked_before_any_is_given(run, picture):
         ("predict.tiles=64", "predict.tiles: unknown option"),
         ("predict.overlap=0.5", "there are no tiles"),
         ("task.threshold=2", "task.threshold: must be at most 1"),
+        ("task.threshold=0.04", "task.threshold=0.04 is below task.min_score=0.05"),
         (
             "task.voc=true",
             "takes predict.tile, predict.overlap, task.threshold, task.across and settings of other data",

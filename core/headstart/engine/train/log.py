@@ -70,9 +70,9 @@ class PhaseLog:
         )
 
     def few(self, judged: int) -> None:
-        """Val has so few answers that no epoch is chosen on them."""
+        """Val has so few samples that no epoch is chosen on them."""
         self.context.log.warn(
-            f"val has {judged} answer{'s' * (judged > 1)}, too few to choose an epoch of phase {self.phase.name!r} on: "
+            f"val has {judged} sample{'s' * (judged > 1)}, too few to choose an epoch of phase {self.phase.name!r} on: "
             "the last is kept",
             hint="label more, or give val a larger share of the data",
         )

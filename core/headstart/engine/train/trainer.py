@@ -19,7 +19,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from headstart.engine.batch import take
+from headstart.engine.batch import count_rows, take
 from headstart.engine.device import score_step
 from headstart.engine.scoring import ScoredRows, Scores, found_by_calibrator, is_better, scores_of
 from headstart.engine.train.checkpoints import Loaded
@@ -51,7 +51,7 @@ BYTES_AN_UPDATE = 2**24
 """Of a checkpoint: an epoch of fewer updates is not saved at its end, but one after it that makes up for them. It is a
 number of bytes, and no time, since where a run goes back to after a spike must be the same each time."""
 FEW = 10
-"""Answers on val below which no epoch is chosen on them: one answer is ten points of accuracy or more."""
+"""Samples of val below which no epoch is chosen on them: one is ten points of accuracy or more."""
 BEGUN_SEEDS = "begun_seeds"
 """The group of a checkpoint with the states of layers that draw as the phase began: each trial begins there."""
 
@@ -78,9 +78,9 @@ class Trainer:
         val = context.source.plain(place.cut, "val")
         self._train = Examples(train.samples, context.targets["train"], context.facts.get("train", ()))
         self._val = Examples(val.samples, context.targets["val"], context.facts.get("val", ()))
-        self._judged = max((array.size for array in context.targets["val"].values()), default=0)  # pixels count each
-        if (owners := context.owners.get("val")) is not None:  # rows of one record are one answer
-            self._judged = self._judged * len(np.unique(owners)) // len(owners)
+        owners = context.owners.get("val")
+        # Rows of one record are one sample, and so are all boxes or pixels of one picture.
+        self._judged = count_rows(context.targets["val"]) if owners is None else len(np.unique(owners))
         self._steps = steps_per_epoch(train.samples.count, context.batch_size)
         # What every trial begins with: the weights that the phase changes, what updates move, and random states.
         self._start = self._weights()
