@@ -105,6 +105,13 @@ class Spells:
         losses = ops.sparse_categorical_crossentropy(targets["letters"], outputs["logits"], from_logits=True)
         return ops.mean(losses, axis=1) * targets["weight"]
 
+    def likeness(self, targets):
+        from keras import ops
+
+        letters = targets["letters"]
+        same = ops.equal(letters[:, None], letters[None])
+        return ops.average(ops.cast(same, "float32"), axis=2)
+
     def mix(self, targets, partners, shares):
         return {"letters": targets["letters"], "weight": targets["weight"] * shares}
 
@@ -236,6 +243,7 @@ HEADS = "test_each_head_gives_finite_outputs"
 LOSS = "test_its_loss_is_one_number_a_row"
 ALONE = "test_the_loss_of_a_row_does_not_depend_on_the_others"
 MIXED = "test_mixed_with_nothing_a_row_keeps_its_loss"
+ALIKE = "test_how_alike_targets_are_is_from_0_to_1"
 CUTS = "test_any_cut_into_batches_gives_the_same_scores"
 RESULT = "test_its_result_is_an_evaluation"
 RUNNING = "test_a_running_evaluator_has_a_size_that_does_not_grow"
@@ -258,6 +266,11 @@ ANSWERED_BUGS = {
         {LOSS: "a loss is not finite"},
     ),
     "targets mixed though the share is 1": (('"] * shares', '"] * shares / 2'), {MIXED: "a share of 1"}),
+    "a likeness above 1": (('"float32"), axis=2)', '"float32"), axis=2) * 2'), {ALIKE: "not all 0 to 1"}),
+    "a likeness one way": (
+        ('"float32"), axis=2)', '"float32"), axis=2) * letters[:, :1] / 5'),
+        {ALIKE: "the other way round, the likeness of targets"},
+    ),
     "an average of batches": (
         ("losses.sum(), len(losses)]", "losses.mean(), len(losses)]"),
         {CUTS: "row by row, right is .* and of one batch"},

@@ -80,6 +80,7 @@ LEARN = {
     "full": EVERYTHING,
     "discriminative": EVERYTHING,
     "l2_sp": EVERYTHING,
+    "contrastive": EVERYTHING,
     "norm_only": {"low/1/gamma", "low/1/beta", "middle/1/gamma", "middle/1/beta", "top/1/gamma", "top/1/beta"},
     "bitfit": {"low/1/beta", "middle/1/beta", "top/1/beta"},
     "lora": {"low/0/kernel", "middle/0/kernel", "top/0/kernel"},

@@ -50,7 +50,8 @@ class Step:
 
     At the precision "bfloat16" the backbone computes in it; weights, head, loss and updates stay in float32. Of an
     `adapter` the factors are among `trainable`. The stages named in `training` run in training mode: their statistics
-    move, and their layers draw.
+    move, and their layers draw. `contrast` is the share of the loss that is of pairs; then the network's head shows
+    what it takes (`headstart.engine.contrast.showing_features`).
     """
 
     network: Network
@@ -61,6 +62,7 @@ class Step:
     precision: str = "float32"
     adapter: LowRankAdapter | None = None
     training: frozenset[str] = frozenset({HEAD})
+    contrast: float = 0.0
 
     def moving(self) -> list[keras.Variable]:
         """What changes without a gradient: the seeds of layers that draw, and statistics where they move."""

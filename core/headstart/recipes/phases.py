@@ -210,6 +210,7 @@ def _phase_problems(phase: Phase, request: StrategyRequest) -> Iterator[str]:
     yield from _number_problems(phase)
     # What chooses among the weights of the backbone's stages needs stages, and one way to choose.
     chosen = {"roles": phase.roles, "an adapter": phase.adapter, "pick": phase.pick, "l2_sp": phase.l2_sp}
+    chosen["contrast"] = phase.contrast
     if not learning and any(chosen.values()):
         yield f"has {' and '.join(name for name, value in chosen.items() if value)}, but trains the head alone"
     if phase.roles and phase.adapter:
@@ -242,7 +243,7 @@ def _closed_form_problems(phase: Phase, *, solvable: bool) -> Iterator[str]:
             f"is in closed form, so it needs strengths and trains the head alone; received train {phase.train}, "
             f"strengths {phase.strengths}"
         )
-    unused = [name for name in ("l2_sp", "average", "wise_ft") if getattr(phase, name)]
+    unused = [name for name in ("l2_sp", "average", "wise_ft", "contrast") if getattr(phase, name)]
     plain = Phase(name=phase.name, train=phase.train, solver=phase.solver)
     unused += [
         name
@@ -266,6 +267,7 @@ def _number_problems(phase: Phase) -> Iterator[str]:
         ("warmup", phase.warmup, 0 <= phase.warmup < 1, "from 0 to below 1"),
         ("momentum", phase.momentum, 0 <= phase.momentum < 1, "from 0 to below 1"),
         ("average", phase.average, 0 <= phase.average < 1, "from 0 to below 1"),
+        ("contrast", phase.contrast, 0 <= phase.contrast <= 1, "from 0 to 1"),
         ("clip", phase.clip, 0 <= phase.clip < math.inf, "0 or above"),
         ("l2_sp", phase.l2_sp, 0 <= phase.l2_sp < math.inf, "0 or above"),
         ("weight_decay", phase.weight_decay, 0 <= phase.weight_decay < math.inf, "0 or above"),

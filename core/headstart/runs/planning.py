@@ -42,6 +42,7 @@ from headstart.specs import (
     HEAD,
     PRETRAINED,
     AugmentationRequest,
+    ComparesTargets,
     DatasetRequest,
     Finding,
     FitsTargets,
@@ -245,6 +246,11 @@ def make_plan(
     for phase in phases:
         select_trainable(network, phase, seed=recipe.seed, batch_norm=recipe.batch_norm)  # raises as a run would
     training_precision(recipe.training_precision, FLOAT32)  # raises now rather than after weights were loaded
+    if any(phase.contrast for phase in phases) and not isinstance(task, ComparesTargets):
+        raise UsageError(
+            f"{bound.task.name} does not say how alike two targets are, which {bound.strategy.name} learns from",
+            hint="use --strategy lp_ft",
+        )
     bound = _with_statistics(bound, network, phases)
     view = build_view(bound, registry, records, kind)
     if view is not None and targets.moves:

@@ -61,6 +61,9 @@ class Phase:
     made on val. `wise_ft` are tried on val as the share of what was learned in an interpolation with the phase's start.
     `views` is how many augmented views of a frozen prefix are cached; 0 means that each epoch draws anew.
     `patience` is the number of epochs without a better validation metric after which the phase ends.
+    `contrast` is the share of the loss, 0 to 1, that is of pairs: the cosine of two samples' features is to be how
+    alike their targets are, which a task says that is a `headstart.specs.ComparesTargets`. Such a phase keeps its last
+    epoch: no head is fitted to its features before the next phase.
     `refit` solves for the head once more on train and val together, by the solver and strength that val chose.
     """
 
@@ -86,6 +89,7 @@ class Phase:
     strengths: tuple[float, ...] = ()
     views: int = 0
     patience: int = 0
+    contrast: float = 0.0
     refit: bool = False
 
 

@@ -152,6 +152,15 @@ class JoinsTargets(Protocol):
 
 
 @runtime_checkable
+class ComparesTargets(Protocol):
+    """What a Task offers too that knows how alike two targets are: phases with `contrast` learn from that."""
+
+    def likeness(self, targets: Mapping[str, Any]) -> Any:
+        """How alike the targets of each two rows are, from 0 to 1: (batch, batch) float32 backend tensor, of encoded
+        targets as `loss` takes them."""
+
+
+@runtime_checkable
 class MarksTargets(Protocol):
     """What a Task offers too whose targets can be drawn over their samples, as boxes can."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from headstart.specs import (
     HEAD,
     Calibrates,
+    ComparesTargets,
     DrawsAnswers,
     Evaluation,
     Facts,
@@ -273,6 +274,18 @@ class TaskAnswered(TaskSubject):
         mixed = task.mix(encoded, partners, np.ones(len(self._values()), np.float32))
         found = _on_device(lambda targets, outputs: task.loss(targets, outputs, training=False), mixed, self._outputs())
         self._require_close(found, self._losses(), "mixed with a share of 1, the loss")
+
+    def test_how_alike_targets_are_is_from_0_to_1(self) -> None:
+        """Where it is a ComparesTargets: the same whichever of two comes first."""
+        task, count = self._task(), len(self._values())
+        if not isinstance(task, ComparesTargets):
+            return
+        found = _on_device(task.likeness, self._encoded())
+        sound = found.shape == (count, count) and bool(((found >= 0) & (found <= 1)).all())
+        self._require(
+            sound, f"the likeness of {count} targets is {found.shape}, not all 0 to 1", "Give each two a share."
+        )
+        self._require_close(found, found.T, "the other way round, the likeness of targets")
 
     def test_any_cut_into_batches_gives_the_same_scores(self) -> None:
         """One batch, rows one by one, and merges in any grouping: equal metrics up to rounding, the same names."""

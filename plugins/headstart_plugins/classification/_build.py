@@ -166,8 +166,8 @@ def build(request: TaskRequest) -> Classification:
 
 @dataclass(frozen=True)
 class Classification(LabelTask):
-    """Single-label classification over `classes`; fulfils `headstart.specs.Task`, MixesTargets, SolvesHead, FitsTargets
-    and Calibrates.
+    """Single-label classification over `classes`; fulfils `headstart.specs.Task`, MixesTargets, ComparesTargets,
+    SolvesHead, FitsTargets and Calibrates.
 
     Targets are "class" (batch,) int32 indices into `classes`, mixed ones (batch, class) float32 distributions; the one
     output is "logits" (batch, class) float32. Probabilities are softmax(logits / temperature), without one 1. Where
@@ -250,6 +250,14 @@ class Classification(LabelTask):
             spread = spread * keras.ops.sum(shares, axis=-1, keepdims=True)
         smoothed = shares * (1.0 - smoothing) + spread
         return -keras.ops.sum(smoothed * keras.ops.log_softmax(logits, axis=-1), axis=-1)
+
+    def likeness(self, targets: Mapping[str, Any]) -> Any:
+        """See ComparesTargets: 1 for two of one class, else 0; of mixed ones the sum over classes of both shares."""
+        import keras
+
+        true = targets[CLASS]
+        shares = true if len(true.shape) == 2 else keras.ops.one_hot(true, len(self.classes), dtype="float32")
+        return keras.ops.matmul(shares, keras.ops.transpose(shares))
 
     def mix(self, targets: Batch, partners: Batch, shares: np.ndarray) -> dict[str, np.ndarray]:
         """Distributions (batch, class) float32: `shares` of the targets' classes, the rest of the partners'."""

@@ -7,11 +7,12 @@
 | `lora` | low-rank updates of kernels |
 | `last_k`, `surgical` | the topmost stages; those that the data pulls at |
 | `gradual` | more in each step, from the top |
+| `contrastive` | everything, by pairs of samples; the head afterwards |
 | `lp_ft`, `discriminative`, `l2_sp`, `soup`, `wise_ft`, `full` | everything |
 | `scratch` | everything, from random weights |
 
-All but `probe`, `full` and `scratch` start from a head that was fitted to frozen features: solved for where the task
-can, and as it is where it comes with the weights.
+All but `probe`, `full`, `contrastive` and `scratch` start from a head that was fitted to frozen features: solved for
+where the task can, and as it is where it comes with the weights.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from collections.abc import Iterable
 from headstart.hookspecs import hookimpl
 from headstart.specs import StrategySpec
 from headstart_plugins.strategies._options import (
+    ContrastiveOptions,
     DiscriminativeOptions,
     FewOptions,
     FullOptions,
@@ -46,6 +48,11 @@ OFFERS: tuple[tuple[str, type, str], ...] = (
     ("bitfit", FewOptions, "Solve the head, then train it with the backbone's biases and the shifts of its norms."),
     ("lora", LoraOptions, "Solve the head, then train it with low-rank updates of kernels, merged at the end."),
     ("last_k", LastKOptions, "Solve the head, then train it with the topmost stages."),
+    (
+        "contrastive",
+        ContrastiveOptions,
+        "Teach the backbone by pairs which samples are alike, then solve the head: for few labels.",
+    ),
     (
         "surgical",
         SurgicalOptions,

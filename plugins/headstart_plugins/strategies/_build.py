@@ -13,6 +13,7 @@ from headstart.errors import UsageError
 from headstart.specs import HEAD, NORM, LowRank, Phase, RateSetting, StrategyRequest
 from headstart_plugins.strategies import _asked as asked
 from headstart_plugins.strategies._options import (
+    ContrastiveOptions,
     FullOptions,
     GradientOptions,
     GradualOptions,
@@ -260,6 +261,28 @@ def l2_sp(request: StrategyRequest) -> Phases:
     return _from_a_head(request, replace(phase, l2_sp=options.pull))
 
 
+def contrastive(request: StrategyRequest) -> Phases:
+    """The backbone by pairs of samples, then a head for what became of it (Tunstall et al. 2022, arXiv:2209.11055).
+
+    Raises UsageError for a head that comes trained: it fits other features.
+    """
+    options: ContrastiveOptions = request.options
+    if request.head_fitted:
+        raise UsageError(
+            "contrastive fits a new head to features that it changes; a trained one has no part in it",
+            hint="use --strategy lp_ft, or another --head",
+        )
+    if options.patience:
+        raise UsageError(
+            f"strategy.patience={options.patience} has nothing to act on: contrastive keeps its last epoch, since no "
+            "head fits its features before",
+            hint="leave it out, or give --epochs",
+        )
+    tuned = fine_tuning(request, asked.some_stages(request, "contrastive"), name="contrast")
+    head = _head_alone(request)
+    return (replace(tuned, contrast=options.contrast), replace(head, name="head", refit=head.solver == "closed_form"))
+
+
 def soup(request: StrategyRequest) -> Phases:
     """As lp_ft, at several rates, and a greedy soup of what they gave (Wortsman et al. 2022, arXiv:2203.05482)."""
     options: SoupOptions = request.options
@@ -299,15 +322,18 @@ def _with_views_that_act(request: StrategyRequest, *phases: Phase) -> Phases:
 def _from_a_head(request: StrategyRequest, *phases: Phase) -> Phases:
     """A head on frozen features first, solved for where the task can, else trained by gradient: a random one would
     spoil the features before it fits. One that comes trained needs none of it."""
-    options: LpFtOptions = request.options
-    views = asked.kept_views(request, 0)
     if request.head_fitted:
         return _with_views_that_act(request, *phases)
+    return (_head_alone(request), *phases)
+
+
+def _head_alone(request: StrategyRequest) -> Phase:
+    """The head on features as they are: solved for where the task can, else trained by gradient."""
+    options: LpFtOptions = request.options
+    views = asked.kept_views(request, 0)
     if request.solvable:
-        first = Phase(name="probe", train=(HEAD,), solver="closed_form", strengths=strength_path(options), views=views)
-    else:
-        rate = head_rate(options)
-        setting = RateSetting("strategy.head_rate", rate)
-        first = by_gradient(options, "probe", rates={HEAD: rate}, setting=setting, epochs=options.probe_epochs)
-        first = replace(first, views=max(views, 1) if request.augmented else 0)
-    return (first, *phases)
+        return Phase(name="probe", train=(HEAD,), solver="closed_form", strengths=strength_path(options), views=views)
+    rate = head_rate(options)
+    setting = RateSetting("strategy.head_rate", rate)
+    phase = by_gradient(options, "probe", rates={HEAD: rate}, setting=setting, epochs=options.probe_epochs)
+    return replace(phase, views=max(views, 1) if request.augmented else 0)

@@ -187,6 +187,21 @@ class SoupOptions(LpFtOptions):
 
 
 @dataclass(frozen=True)
+class ContrastiveOptions(LpFtOptions):
+    """How much is learned from pairs, at one rate for all stages; it runs all its epochs, the last of which is kept."""
+
+    contrast: float = option(
+        1.0, "Share of the loss that is of pairs of samples; the rest is the task's own.", low=0.01, high=1.0
+    )
+    layer_decay: float | None = option(
+        1.0,
+        "Rates fall by this factor from each stage to the one below; none: what suits the backbone.",
+        low=0.01,
+        high=1.0,
+    )
+
+
+@dataclass(frozen=True)
 class WiseFtOptions(LpFtOptions):
     """Which mixtures of the weights before and after are tried."""
 

@@ -208,6 +208,16 @@ def test_without_training_nothing_regularises_and_an_adjustment_stays():
     assert adjusted.mean() == pytest.approx(log_loss(TARGETS, shifted), rel=1e-6)
 
 
+def test_samples_are_alike_by_the_shares_of_classes_that_they_have_in_common():
+    import keras
+
+    mixed = TASK.mix({"class": TARGETS[:3]}, {"class": TARGETS[2:5]}, np.array([1.0, 0.75, 0.5], np.float32))["class"]
+    for targets, shares in ((TARGETS, np.eye(3)[TARGETS]), (mixed, mixed)):
+        found = TASK.likeness({"class": keras.ops.convert_to_tensor(targets)})
+        expected = [[sum(one * other) for other in shares] for one in shares]
+        np.testing.assert_allclose(keras.ops.convert_to_numpy(found), expected, atol=1e-6)
+
+
 def balanced(balance):
     counts = () if balance == "none" else tuple(COUNTS.tolist())
     return Classification(("a", "b", "c"), balance=Balance(balance, 1.0, counts))

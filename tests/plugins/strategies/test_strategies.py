@@ -11,6 +11,7 @@ import pytest
 from headstart.errors import UsageError
 from headstart.specs import LowRank, Optimizer, RateSchedule, StrategyRequest
 from headstart_plugins.strategies import (
+    ContrastiveOptions,
     FullOptions,
     LpFtOptions,
     ProbeOptions,
@@ -18,7 +19,7 @@ from headstart_plugins.strategies import (
     _build,
     register_strategies,
 )
-from headstart_plugins.strategies._build import full, lp_ft, probe, scratch
+from headstart_plugins.strategies._build import contrastive, full, lp_ft, probe, scratch
 
 STAGES = ("stem", "stage1", "stage2")
 
@@ -38,6 +39,19 @@ def request(options, **changes):
 
 def test_lp_ft_is_the_only_default():
     assert [spec.name for spec in register_strategies() if spec.default] == ["strategies/lp_ft"]
+
+
+def test_contrastive_teaches_all_stages_by_pairs_and_then_fits_the_head():
+    teach, head = contrastive(request(ContrastiveOptions(), epochs=4, family="transformer"))
+    assert (teach.name, teach.contrast, teach.epochs) == ("contrast", 1.0, 4)
+    assert teach.rates == dict.fromkeys((*STAGES, "head"), 1e-4)
+    assert (head.name, head.train, head.solver, head.refit) == ("head", ("head",), "closed_form", True)
+    _, by_gradient = contrastive(request(ContrastiveOptions(probe_epochs=3), solvable=False))
+    assert (by_gradient.solver, by_gradient.train, by_gradient.epochs) == ("gradient", ("head",), 3)
+    with pytest.raises(UsageError, match="patience=3 has nothing to act on"):
+        contrastive(request(ContrastiveOptions(patience=3)))
+    with pytest.raises(UsageError, match="contrastive fits a new head"):
+        contrastive(request(ContrastiveOptions(), head_fitted=True))
 
 
 def test_scratch_is_the_only_default_from_scratch():
@@ -94,7 +108,8 @@ def test_views_are_refused_where_everything_learns(train):
         full(request(FullOptions(), augmented=True, views=3, train=train))
 
 
-BUILT_ON_A_HEAD = [spec for spec in register_strategies() if spec.short_name not in ("probe", "full", "scratch")]
+WITHOUT_A_HEAD = {"probe", "full", "scratch", "contrastive"}
+BUILT_ON_A_HEAD = [spec for spec in register_strategies() if spec.short_name not in WITHOUT_A_HEAD]
 
 
 @pytest.mark.parametrize("spec", BUILT_ON_A_HEAD, ids=lambda spec: spec.short_name)
@@ -176,7 +191,7 @@ def test_an_unknown_stage_is_refused_with_a_suggestion(plan, options):
 
 
 SPECS = {spec.short_name: spec for spec in register_strategies()}
-FROM_A_HEAD = sorted(SPECS.keys() - {"probe", "full", "scratch"})
+FROM_A_HEAD = sorted(SPECS.keys() - WITHOUT_A_HEAD)
 NAMES_STAGES = sorted(SPECS.keys() - {"probe", "last_k", "scratch"})
 
 
@@ -201,7 +216,7 @@ def test_fine_tuning_starts_from_a_trained_head_where_none_can_be_solved_for(nam
 
 @pytest.mark.parametrize("name", NAMES_STAGES)
 def test_every_strategy_of_the_backbone_trains_the_named_stages_alone(name):
-    last = plan_of(name, train=("stage2", "stem"))[-1]
+    last = [phase for phase in plan_of(name, train=("stage2", "stem")) if phase.train != ("head",)][-1]
     assert (last.train, last.pick) == (("stem", "stage2", "head"), 0)
 
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
+from headstart.engine.contrast import losses_of
 from headstart.engine.precision import run_network
 from headstart.engine.step import GradientStep, InputGradient, Step, Stepped, in_parts, with_head_inputs
 from headstart.engine.train.optimizer import Moments
@@ -189,7 +190,7 @@ class Update:
             last = len(step.network.stages)
             fed = with_head_inputs(step.task, batch, targets)
             outputs = run_network(step.network, fed, step.start, last, precision=step.precision, training=step.training)
-            losses = step.task.loss(targets, outputs, training=True)
+            losses, outputs = losses_of(step, targets, outputs)
         moved = [scope.get_current_value(variable) for variable in self._moving]
         return jnp.sum(losses * mask) / total, (moved, losses, outputs)
 

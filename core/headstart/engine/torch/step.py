@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import torch
 
+from headstart.engine.contrast import losses_of
 from headstart.engine.precision import run_network
 from headstart.engine.step import GradientStep, InputGradient, Step, Stepped, in_parts, with_head_inputs
 from headstart.engine.torch.rows import Rows, added, chosen, dense, gathered, met_before, numbers_of
@@ -246,7 +247,7 @@ class TorchGradients:
         parameters = [variable.value for variable in step.trainable.values()]
         with torch.enable_grad():
             outputs = self._outputs(alive)
-            losses = step.task.loss(targets, outputs, training=True)
+            losses, outputs = losses_of(step, targets, outputs)
             loss = (losses * mask).sum() / (mask.sum() if total is None else total)
         # As on JAX, a weight that the loss does not reach has the gradient 0.
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)

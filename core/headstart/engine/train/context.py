@@ -13,6 +13,7 @@ import numpy as np
 
 from headstart.data.order import epoch_order
 from headstart.engine.batch import count_rows
+from headstart.engine.contrast import showing_features
 from headstart.engine.features.source import Source
 from headstart.engine.lowering.registry import device_at_hand
 from headstart.engine.network.network import Network
@@ -67,10 +68,10 @@ class TrainContext:
         """The rows of the training split (row,) int64 in the order of an epoch."""
         return epoch_order(self.seed, epoch, count_rows(self.targets["train"]), self.sampling_weights)
 
-    def step(self, start: int, trainable: Trainable, optimizer: GroupedOptimizer) -> Step:
+    def step(self, start: int, trainable: Trainable, optimizer: GroupedOptimizer, *, contrast: float) -> Step:
         """What a training step is made of, for samples that enter at stage `start`."""
         return Step(
-            self.fast,
+            showing_features(self.fast) if contrast else self.fast,
             start,
             trainable.variables,
             optimizer,
@@ -78,6 +79,7 @@ class TrainContext:
             self.precision,
             trainable.adapter,
             trainable.training,
+            contrast,
         )
 
     def assign_weights(self, arrays: Mapping[str, np.ndarray]) -> None:

@@ -55,7 +55,7 @@ def measure_rates(phase: Phase, context: TrainContext, values: np.ndarray, *, pl
     context.source.forget_other_cuts(cut)
     seen = context.source.training(cut, views=phase.views, fresh=is_fresh(phase))
     optimizer = sweeping(trainable.variables, phase, values / planned)
-    step = context.step(seen.start, trainable, optimizer)
+    step = context.step(seen.start, trainable, optimizer, contrast=phase.contrast)
     examples = Examples(seen.samples, context.targets["train"])
     moved = [*trainable.variables.values(), *trainable.changed.values(), *context.seeds()]
 

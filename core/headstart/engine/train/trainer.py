@@ -81,6 +81,8 @@ class Trainer:
         owners = context.owners.get("val")
         # Rows of one record are one sample, and so are all boxes or pixels of one picture.
         self._judged = count_rows(context.targets["val"]) if owners is None else len(np.unique(owners))
+        # What pairs teach, no head is fitted to before the next phase: there is nothing to choose an epoch by.
+        self._keeps_last = self._judged < FEW or phase.contrast > 0
         self._steps = steps_per_epoch(train.samples.count, context.batch_size)
         # What every trial begins with: the weights that the phase changes, what updates move, and random states.
         self._start = self._weights()
@@ -98,7 +100,7 @@ class Trainer:
             update=update_rule(phase),
             rules=Rules(phase.weight_decay, phase.clip, phase.l2_sp, phase.average),
         )
-        self._step = context.step(train.start, trainable, self._optimizer)
+        self._step = context.step(train.start, trainable, self._optimizer, contrast=phase.contrast)
         self._parts = 1
         self._epochs = self._make_epochs()
         self._score = score_step(context.fast, val.start, context.task, precision=context.precision)
@@ -173,7 +175,7 @@ class Trainer:
             self._save(anchor=False, best=False)
             self._end_if_interrupted()
             raise
-        better = self._judged < FEW or self._is_better(found.metrics, state.best.metrics)
+        better = self._keeps_last or self._is_better(found.metrics, state.best.metrics)
         if better or (phase.wise_ft and not state.best.epoch):
             state.best = found  # what is mixed with the start is no start, even if that is better
 
@@ -252,7 +254,7 @@ class Trainer:
 
     def _begin(self) -> None:
         """The state of the first trial before its first update, which is that of the others too."""
-        if self._judged < FEW:
+        if self._judged < FEW and not self._phase.contrast:
             self._log.few(self._judged)
         self._state.best = Outcome(self._start, self._validate())
         if not self._concludes_at_once():
@@ -294,7 +296,7 @@ class Trainer:
             learned = any(state.trials[place].epoch for place in members)
             averaged["soup"] = [phase.rate_factors[place] for place in members] if learned else []
             self._log.averaged("soup", averaged["soup"], chosen)
-        if phase.wise_ft and self._judged >= FEW:
+        if phase.wise_ft and not self._keeps_last:
             chosen, share = best_share(state.start, chosen, phase.wise_ft, self._measure, self._is_better)
             averaged["share"] = [share]
             self._log.averaged("share", averaged["share"], chosen)
