@@ -81,6 +81,7 @@ CASES = {
     "moving statistics": Case((phase_of("top", "head"),), (2, 2), settings={"batch_norm": "trainable"}),
     "drawn anew": Case((phase_of("head"),), (2, 3), augmented=True),
     "two phases": Case((PROBE, phase_of("top", "head", epochs=1)), (1, 2)),
+    "pairs, then the head": Case((phase_of("top", "head", contrast=1.0), PROBE), (2, 1)),
     "picked": Case((phase_of("low", "middle", "top", "head", epochs=1, pick=1),), (2,)),
 }
 ON_BOTH = ("sgd", "momentum", "rmsprop", "dropout", "moving statistics", "two phases")
