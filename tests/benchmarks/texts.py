@@ -74,6 +74,7 @@ SCRATCH = ("pretrain", "--weights", "none")
 TUNED = ("fit", "--strategy", "lp_ft")
 PROBE = ("fit", "--strategy", "probe")
 LORA = ("fit", "--strategy", "lora")
+PAIRS = ("fit", "--strategy", "contrastive")
 STUDIES = {
     "movie": Study(
         "text_sets/movie_sentences",
@@ -87,7 +88,7 @@ STUDIES = {
         "text_sets/movie_sentences",
         2000,
         (8, 16, 64),
-        {TFIDF: (), SETFIT: (), "probe": PROBE, "lora": LORA, "lp_ft": TUNED},
+        {TFIDF: (), SETFIT: (), "probe": PROBE, "lora": LORA, "lp_ft": TUNED, "contrastive": PAIRS},
         "Movie sentences with few labels of each class",
         per_class=True,
         epochs={8: 30, 16: 30, 64: 30},
