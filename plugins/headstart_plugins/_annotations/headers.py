@@ -23,8 +23,8 @@ SIDEWAYS = (5, 6, 7, 8)
 MOST_MEGAPIXELS = 10**6
 """No limit: nothing is decoded here, and whoever decodes has one."""
 FLIPS = {2: "x", 3: "xy", 4: "y", 5: "t", 6: "tx", 7: "txy", 8: "ty"}
-"""What of a box, or of pixels, as stored is done to make each orientation (Exif 2.32, tag 0x0112) upright: t exchanges x
-and y, then x and y are counted from the other side. See `made_upright`."""
+"""What of a box, or of pixels, as stored is done to make each orientation (Exif 2.32, tag 0x0112) upright: t exchanges
+x and y, then x and y are counted from the other side. See `made_upright`."""
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,10 @@ from headstart_plugins._annotations.coco import (
     read_documents,
     stated_size,
 )
+from headstart_plugins._annotations.headers import Four
 from headstart_plugins._annotations.told import Told, as_notes
 from headstart_plugins._annotations.where import Data, find_place
-from headstart_plugins.box_files._annotated import CORNERS, SIZED, Annotated, Four, Written
+from headstart_plugins.box_files._annotated import CORNERS, SIZED, Annotated, Written
 from headstart_plugins.box_files._faults import NO_NUMBERS, NO_PICTURE, UNKNOWN_CLASS
 from headstart_plugins.box_files._options import CocoOptions
 from headstart_plugins.box_files._records import Found
