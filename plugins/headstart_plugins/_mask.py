@@ -17,8 +17,8 @@ class Mask:
     """The class of each pixel of one picture.
 
     `classes` (height, width) uint8 are places in `names`, VOID where nothing is said; in pixels of the upright picture.
-    `names` are all classes of the data in their order, the same in every record, at most MOST_CLASSES; `colours` are the
-    user's own palette, one of each name, where the files have one.
+    `names` are all classes of the data in their order, the same in every record, at most MOST_CLASSES; `colours` are
+    the user's own palette, one of each name, where the files have one.
     """
 
     classes: np.ndarray
