@@ -59,7 +59,8 @@ class Segmenter(nn.Module):
 
 
 def losses_of(logits: Tensor, masks: Tensor) -> Tensor:
-    """(batch,): the mean cross-entropy of a picture's pixels that are not void; `masks` (batch, height, width) uint8."""
+    """(batch,): the mean cross-entropy of those pixels of a picture that are not void; `masks` (batch, height, width)
+    uint8."""
     # With a class after the other the interpolation and the softmax take half of the time that they take channels last.
     larger = F.interpolate(logits.contiguous(), masks.shape[1:], mode="bilinear")
     costs = F.cross_entropy(larger, masks.long(), ignore_index=VOID, reduction="none")

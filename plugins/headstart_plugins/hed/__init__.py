@@ -71,7 +71,10 @@ def register_backbones() -> Iterable[BackboneSpec]:
         stages=STAGES,
         features=(
             FeatureSpec("pooled", stage="top", tensor="pooled", axes=("batch", "channel"), channels=512),
-            *(FeatureSpec(f"map@{stride}", stage, "x", IMAGE_AXES, channels, stride) for stride, stage, channels in MAPS),
+            *(
+                FeatureSpec(f"map@{stride}", stage, "x", IMAGE_AXES, channels, stride)
+                for stride, stage, channels in MAPS
+            ),
             FeatureSpec("map@32", stage="top", tensor="map", axes=IMAGE_AXES, channels=512, stride=32),
         ),
         preprocess=PREPROCESS,

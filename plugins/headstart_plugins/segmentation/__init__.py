@@ -76,14 +76,17 @@ def register_tasks() -> Iterable[TaskSpec]:
     return [
         TaskSpec(
             name="segmentation/segmentation",
-            summary="A class for every pixel: cross-entropy, Dice or focal loss; lr_aspp, lr_aspp:WIDTH, fpn or "
-            "fpn:WIDTH head.",
+            summary="A class for every pixel: cross-entropy, Dice or focal loss; lr_aspp, lr_aspp:WIDTH, fpn, "
+            "fpn:WIDTH or side_outputs head.",
             options=SegmentationOptions,
             build="headstart_plugins.segmentation._task:build",
             features=("map@8", "map@16"),
             targets="masks/mask",
-            heads=("lr_aspp", "fpn"),
-            head_features={"fpn": ("map@8", "map@16", "map@32")},
+            heads=("lr_aspp", "fpn", "side_outputs"),
+            head_features={
+                "fpn": ("map@8", "map@16", "map@32"),
+                "side_outputs": ("map@1", "map@2", "map@4", "map@8", "map@16"),
+            },
             gradient_options=("loss", "gamma", "balance", "tau"),
             batch_size=8,
             answer_options=("tolerance",),

@@ -1,4 +1,5 @@
-"""Heads that answer in every cell of a map at stride 8: a light one on two maps, and a feature pyramid on three."""
+"""Heads that answer in every cell of a map at stride 8: a light one on two maps, and a feature pyramid on three. Side
+outputs, which answer in every pixel, are in `_side_outputs`."""
 
 from __future__ import annotations
 
@@ -16,13 +17,15 @@ if TYPE_CHECKING:
     import keras
 
 LOGITS = "logits"
-LR_ASPP, FPN = "lr_aspp", "fpn"
+LR_ASPP, FPN, SIDE_OUTPUTS = "lr_aspp", "fpn", "side_outputs"
 STRIDES: Mapping[str, tuple[int, ...]] = {LR_ASPP: (8, 16), FPN: (8, 16, 32)}
 """Of the maps that each head is on, the finest first."""
 WIDTHS: Mapping[str, int] = {LR_ASPP: 128, FPN: 96}
 """Channels between the maps and the logits, where the user says none."""
-LAST: Mapping[str, int] = {LR_ASPP: 2, FPN: 1}
+LAST: Mapping[str, int] = {LR_ASPP: 2, FPN: 1, SIDE_OUTPUTS: 6}
 """How many of the last layers with weights have an output a class: see `class_layers`."""
+LAYERS: Mapping[int, str] = {5: LR_ASPP, 6: SIDE_OUTPUTS}
+"""Heads by how many layers with weights they have; a pyramid has more."""
 GROUPS = 16
 """Of the norms, at most: those of a width that this does not divide are as many as divide both."""
 RAREST = 1e-3
@@ -48,6 +51,8 @@ def build_head(
     section 3.1): each map is brought to WIDTH channels by a 1 x 1 convolution, gets the next coarser one, enlarged by
     nearest, and is smoothed by a 3 x 3 one; all are enlarged to map@8, bilinear, and added.
 
+    "side_outputs", on map@1 to map@16, has a cell for each of map@1: see `_side_outputs.build_side_outputs`.
+
     Kernels are He-normal, those of the last layers normal with a deviation of 0.01, all drawn by numpy from `seed`.
     `counts` (class,), pixels of each class in train, are what the first logits tell without a look at the picture.
     Raises UsageError for another name, or maps that do not halve from stride to stride.
@@ -55,9 +60,13 @@ def build_head(
     import keras
 
     kind, numbers = read_head(name)
+    if kind == SIDE_OUTPUTS and not numbers:
+        from headstart_plugins.segmentation._side_outputs import build_side_outputs
+
+        return build_side_outputs(features, classes=classes, seed=seed, first=_first_logits(counts))
     if kind not in STRIDES or len(numbers) > 1:
         raise UsageError(
-            f"unknown head {name!r}; expected lr_aspp, lr_aspp:WIDTH, fpn or fpn:WIDTH",
+            f"unknown head {name!r}; expected lr_aspp, lr_aspp:WIDTH, fpn, fpn:WIDTH or side_outputs",
             hint="try `--head lr_aspp`",
         )
     _verify(name, features, STRIDES[kind])
@@ -74,8 +83,14 @@ def build_head(
 
 def class_layers(count: int) -> tuple[int, ...]:
     """Which of a head's `count` layers with weights give an output a class, by their place: the last two of "lr_aspp",
-    which has five in all, and the last of "fpn"."""
-    return tuple(range(count - LAST[LR_ASPP if count == 5 else FPN], count))
+    the last of "fpn", and all of "side_outputs"."""
+    return tuple(range(count - LAST[LAYERS.get(count, FPN)], count))
+
+
+def fusing_layer(count: int) -> int | None:
+    """Which of a head's `count` layers with weights reads a channel a class of several maps: the last of
+    "side_outputs"."""
+    return count - 1 if LAYERS.get(count) == SIDE_OUTPUTS else None
 
 
 def _verify(name: str, features: Mapping[str, Shape], strides: Sequence[int]) -> None:
@@ -147,5 +162,12 @@ def _draw(model: keras.Model, seed: int, counts: Sequence[int]) -> None:
         random = np.random.default_rng((seed, index))
         layer.kernel.assign(random.normal(0.0, deviation, tuple(layer.kernel.shape)).astype(np.float32))
         if layer.name == "classes_8" and len(counts):
-            shares = np.maximum(np.asarray(counts, np.float64) / max(sum(counts), 1), RAREST)
-            layer.bias.assign(np.log(shares).astype(np.float32))
+            layer.bias.assign(_first_logits(counts))
+
+
+def _first_logits(counts: Sequence[int]) -> np.ndarray | None:
+    """(class,) float32: the logarithm of each class' share of the pixels; None without any counts."""
+    if not len(counts):
+        return None
+    shares = np.maximum(np.asarray(counts, np.float64) / max(sum(counts), 1), RAREST)
+    return np.log(shares).astype(np.float32)

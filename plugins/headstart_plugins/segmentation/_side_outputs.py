@@ -43,13 +43,15 @@ class Enlarged(keras.layers.Layer):  # type: ignore[misc]  # keras ships no comp
         return {**super().get_config(), "size": self.size}
 
 
-def build_side_outputs(features: Mapping[str, Shape], *, classes: int, seed: int) -> keras.Model:
+def build_side_outputs(
+    features: Mapping[str, Shape], *, classes: int, seed: int, first: np.ndarray | None = None
+) -> keras.Model:
     """A Functional model from {"map@1", ..., "map@16": (batch, height, width, channel)} to {"logits": (batch, height,
     width, class)} in float32, at the size of map@1.
 
     Its convolutions are those of `headstart_plugins._side_outputs`. Kernels of side outputs are normal with a deviation
-    of 0.01, drawn by numpy from `seed`; the fusion begins as the mean. Raises UsageError where a map is missing, has no
-    known size, or a coarser one is larger.
+    of 0.01, drawn by numpy from `seed`; the fusion begins as the mean, to which it adds `first` (class,) where that is
+    given. Raises UsageError where a map is missing, has no known size, or a coarser one is larger.
     """
     _verify(features)
     given = {
@@ -70,6 +72,8 @@ def build_side_outputs(features: Mapping[str, Shape], *, classes: int, seed: int
     logits = fusion(together)
     mean = SHARE * np.tile(np.eye(classes, dtype=np.float32), (len(sides), 1))
     fusion.kernel.assign(mean[None, None])
+    if first is not None:
+        fusion.bias.assign(first)
     return keras.Model({f"map@{stride}": each for stride, each in given.items()}, {"logits": logits})
 
 
@@ -77,7 +81,8 @@ def _verify(features: Mapping[str, Shape]) -> None:
     names = [f"map@{stride}" for stride in FACTORS]
     shapes = [features.get(name, ()) for name in names]
     known = all(len(shape) == 4 and None not in shape[1:] for shape in shapes)
-    if not known or any(side > finest for shape in shapes for side, finest in zip(shape[1:3], shapes[0][1:3])):
+    sides = np.array([shape[1:3] for shape in shapes]) if known else np.zeros((0, 2))
+    if not known or (sides > sides[0]).any():
         raise UsageError(
             f"the head 'side_outputs' needs the features {', '.join(names)} (batch, height, width, channel), the first "
             f"of which is the largest; received {dict(features)}",
