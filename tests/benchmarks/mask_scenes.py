@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from headstart.data.made import made_folder
 from headstart.engine.network.assemble import backbone_inputs, build_backbone, graft, load_weights
 from headstart.engine.network.blueprint import BackboneUse, Blueprint
 from headstart.engine.network.network import Network, choose_features
+from headstart.engine.network.saved import save_network
 from headstart.registry import Registry
 from headstart.specs import Batch, Facts, InputKind, Task, TaskRequest, TaskSpec, features_of_head
 from headstart_plugins._mask import Mask
@@ -77,3 +78,17 @@ def segmented(registry: Registry, drawn: Scenes, *, size: int, head: str = "lr_a
     network = graft(kind, stages, features, task=task, head=head, seed=0)
     load_weights(network, pictures, kind, spec=spec, source=spec.weights[0], registry=registry)
     return Segmented(network, task, kind, blueprint, pictures, targets, facts)
+
+
+def saved(made: Segmented, registry: Registry, folder: Path, head: str = "lr_aspp") -> None:
+    """Write an artefact of the network."""
+    spec: TaskSpec = registry.get("tasks", "segmentation")
+    blueprint = replace(
+        made.blueprint,
+        task=spec,
+        task_options=spec.options(),
+        head=head,
+        labels=made.task.labels(),
+        features=features_of_head(spec, head),
+    )
+    save_network(folder, blueprint, made.network, facts={})
