@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from box_answers import threads
 from box_step import in_turn, ratios_of
 from mask_by_hand import ByHand
 from mask_scenes import Segmented, scenes, segmented
@@ -106,11 +106,6 @@ def beside(row: str, what: str, ours: list[float], made: Segmented, given: argpa
     note = f"{told['what']}, {told['parameters']:,} parameters: {middle(theirs, 3, ' s')}; not in turn."
     against = "transformers' MobileNetV2ForSemanticSegmentation, channels last, fused AdamW"
     return [Ratio(row, what, against, tuple(np.divide(theirs, ours).tolist()), note, counts=False)]
-
-
-def threads() -> int:
-    """How many each side may use."""
-    return int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
 
 
 def step_of(made: Segmented, registry: Registry) -> Step:
