@@ -137,7 +137,7 @@ def score(
         if predictions is not None:
             predictions.write(samples, answered, batch)
         done = answered.stop
-        del batch, rows, scored, record, each  # or two batches of dense outputs are there at a time
+        del batch, rows, values, records, scored, record, each  # or two batches of dense outputs are there at a time
     return scores.result()
 
 

@@ -8,7 +8,7 @@ the pictures' scores; here it is in pixels, and counts of all pictures are added
 
 Own code: a distance transform is needed for each class of each mask, at 20 ms for 512 x 512 pixels (scipy's). To look
 from each boundary pixel for the nearest of the other mask, step by step, takes less, since most have one at once;
-scipy's is the reference in tests. """
+scipy's is the reference in tests."""
 
 from __future__ import annotations
 

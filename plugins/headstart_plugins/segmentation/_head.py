@@ -120,9 +120,10 @@ def _convolved(given: Any, channels: int, size: int, name: str, *, relu: bool) -
     return _layer("ReLU", f"{name}_relu")(found) if relu else found
 
 
-def _enlarged(given: Any, like: Any, name: str, how: str) -> Any:
-    """A map as large as `like`: enlarged by a whole factor, and cut at the right and below where that is too much."""
-    factor = -(-like.shape[1] // given.shape[1])
+def _enlarged(given: Any, like: Any, *, factor: int, name: str, nearest: bool = False) -> Any:
+    """A map as large as `like`: enlarged by a whole factor, bilinear or by nearest, and cut at the right and below
+    where that is too much."""
+    how = "nearest" if nearest else "bilinear"
     larger = _layer("UpSampling2D", f"enlarge_{name}", factor, interpolation=how)(given)
     odd = [larger.shape[axis] - like.shape[axis] for axis in (1, 2)]
     return _layer("Cropping2D", f"cut_{name}", [(0, each) for each in odd])(larger) if any(odd) else larger
@@ -136,7 +137,7 @@ def _lr_aspp(maps: Mapping[int, Any], classes: int, width: int) -> Any:
     gated = _layer("Multiply", "gated")([hidden, gate])
     coarse = _layer("Conv2D", "classes_16", classes, 1)(gated)
     fine = _layer("Conv2D", "classes_8", classes, 1)(fine)
-    return _layer("Add", LOGITS)([_enlarged(coarse, fine, "classes", "bilinear"), fine])
+    return _layer("Add", LOGITS)([_enlarged(coarse, fine, factor=2, name="classes"), fine])
 
 
 def _fpn(maps: Mapping[int, Any], classes: int, width: int) -> Any:
@@ -145,11 +146,14 @@ def _fpn(maps: Mapping[int, Any], classes: int, width: int) -> Any:
     for stride in reversed(STRIDES[FPN]):
         lateral = _convolved(maps[stride], width, 1, f"lateral_{stride}", relu=False)
         if above is not None:
-            lateral = _layer("Add", f"add_{stride}")([lateral, _enlarged(above, lateral, f"to_{stride}", "nearest")])
+            larger = _enlarged(above, lateral, factor=2, name=f"to_{stride}", nearest=True)
+            lateral = _layer("Add", f"add_{stride}")([lateral, larger])
         above = lateral
         smooth[stride] = _convolved(lateral, width, 3, f"smooth_{stride}", relu=True)
     fine = smooth[8]
-    others = [_enlarged(smooth[stride], fine, f"smooth_{stride}", "bilinear") for stride in STRIDES[FPN][1:]]
+    others = [
+        _enlarged(smooth[stride], fine, factor=stride // 8, name=f"smooth_{stride}") for stride in STRIDES[FPN][1:]
+    ]
     return _layer("Conv2D", "classes_8", classes, 1)(_layer("Add", "all")([fine, *others]))
 
 

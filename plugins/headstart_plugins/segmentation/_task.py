@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from headstart.errors import DataError, PluginError
 from headstart.specs import Batch, Facts, Mix, Sample, TakenOver, Task, TaskRequest, TensorSpec
 from headstart.suggest import suggestion
 from headstart_plugins._heads.labels import stored_names
+from headstart_plugins._marks import Tint
 from headstart_plugins._mask import MOST_CLASSES, VOID, Mask
 from headstart_plugins._picture_facts import verify_facts
 from headstart_plugins.segmentation import SegmentationOptions
@@ -65,7 +66,7 @@ def build(request: TaskRequest) -> Segmentation:
 @dataclass(frozen=True)
 class Segmentation:
     """A class of `palette` for every pixel; fulfils `headstart.specs.Task`, KeepsTruth, FitsTargets, TakesOverHead,
-    JoinsTargets, MergesTiles, WritesFiles and DrawsAnswers.
+    JoinsTargets, MarksTargets, MergesTiles, ListsAnswers, WritesFiles and DrawsAnswers.
 
     The one target is "mask" (batch, height, width) uint8, in pixels of the input, `size`: the place of the class of
     each, VOID where nothing is said and beyond the picture. The truth of a finished network is TRUTH, the same in
@@ -84,6 +85,7 @@ class Segmentation:
     temperature: float | None = None
     primary_metric: str = "miou"
     higher_is_better: bool = True
+    lists_answers: ClassVar[bool] = True
 
     @property
     def targets(self) -> Mapping[str, TensorSpec]:
@@ -218,6 +220,12 @@ class Segmentation:
     def join(self, targets: Batch, partners: Sequence[Batch], mixes: Sequence[Sequence[Mix]]) -> Batch:
         """See JoinsTargets and `_mix.join`."""
         return {"mask": join(targets["mask"], [each["mask"] for each in partners], mixes)}
+
+    def marks(self, targets: Batch) -> Sequence[Sequence[Tint]]:
+        """See MarksTargets: the masks in their colours, and what is void too."""
+        table, shown = self.palette.table, self.palette.tints
+        shown[VOID] = True
+        return [(Tint(table[mask], shown[mask]),) for mask in targets["mask"]]
 
     def merger(self) -> TileMerger:
         """See MergesTiles and `_tiles`."""

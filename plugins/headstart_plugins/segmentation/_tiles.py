@@ -3,7 +3,7 @@
 The answer of a network is poorer near the border of what it sees. Each pixel takes the mean of the logits that its
 tiles give it, weighed by how far inside of a tile it lies: by a raised cosine (Hann's window) along each side, from 0
 at a seam to 1 in the middle of the tile, and 1 throughout where the tile ends with the picture. So no tile ends
-abruptly, whatever the overlap; without one, nothing is blended. """
+abruptly, whatever the overlap; without one, nothing is blended."""
 
 from __future__ import annotations
 
