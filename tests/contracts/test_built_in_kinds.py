@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headstart.specs import Change, Sample
+from headstart.specs import Change, Sample, TensorSpec
 from headstart.testing import (
     InputKindDeclared,
     InputKindPrepared,
@@ -29,7 +29,17 @@ def encoded_boxes(self, values):
 
 
 TURN = (Change("matrix", ((0.9, -0.2, 0.1), (0.2, 0.9, 0.0), (0.0, 0.0, 1.0))), Change("brightness", 1.2))
-BY_HAND = {"boxes/boxes": {"encoded": encoded_boxes, "changes": TURN}}
+OF_A_SQUARE = {
+    "facts": dict(
+        height=16, width=16, input_height=32, input_width=48, scale_x=2.0, scale_y=2.0, offset_x=8, offset_y=0
+    ),
+    "inputs": {"image": TensorSpec((32, 48, 3), "uint8")},
+}
+"""A picture of 16 x 16 pixels, as examples of masks have them, with a frame at two sides."""
+BY_HAND = {
+    "boxes/boxes": {"encoded": encoded_boxes, "changes": TURN},
+    "masks/mask": {**OF_A_SQUARE, "changes": TURN},
+}
 for offer in built_ins("targets"):
     made = contract_of(offer, TargetKindContract, **BY_HAND.get(offer.name, {}))
     globals()[made.__name__] = made
@@ -47,8 +57,14 @@ OF_BOXES = {
     "sample": Sample(np.zeros((64, 80, 3), np.uint8)),
 }
 """What the contract needs of tasks whose heads have other names and features than those of classes and numbers."""
+OF_MASKS = {
+    "heads": ("lr_aspp:8", "fpn:8"),
+    "features": OF_BOXES["features"],
+    **OF_A_SQUARE,
+    "sample": Sample(np.zeros((16, 16, 3), np.uint8)),
+}
 for offer in built_ins("tasks"):
-    more = OF_BOXES if offer.targets == "boxes/boxes" else OF_NUMBERS
+    more = {"boxes/boxes": OF_BOXES, "masks/mask": OF_MASKS}.get(offer.targets, OF_NUMBERS)
     for made in (
         contract_of(offer, TaskDeclared, **more),
         contract_of(offer, TaskEncoded, **more),

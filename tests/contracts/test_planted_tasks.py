@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from headstart.specs import Sample
+from headstart.specs import Sample, TensorSpec
 from headstart.testing import TaskAnswered, TaskContract, TaskDeclared, TaskEncoded
 
 from .planting import assert_fails_only, changed, failures, named
@@ -388,6 +388,91 @@ def test_a_task_that_draws_its_answers_needs_a_sample(garden):
     plant_drawing(garden)
     with pytest.raises(AssertionError, match=r"no sample to draw answers on\. Set `sample` in TestPlanted"):
         getattr(named(TaskAnswered)(), DRAWN)()
+
+
+TRUTH = "test_the_truth_of_a_record_is_scored_in_any_cut"
+KEEP = """
+    def truth(self, value, facts, key):
+        return {"number": np.full((1, int(value) + 1), value)}
+
+    def evaluator("""
+COUNTING = (
+    "    def update(self, targets, outputs, facts, losses):\n        self.sums",
+    "    def update(self, targets, outputs, facts, losses):\n"
+    "        self.asked = getattr(self, 'asked', 0) + targets.get('number', np.zeros(0)).size\n        self.sums",
+)
+"""Makes the evaluator of the planted task count what the truth holds."""
+TRUTH_BUGS = {
+    "two rows": (("np.full((1, int", "np.full((2, int"), "has other than one row in number"),
+    "a name that is taken": (('{"number": np.full', '{"letters": np.full'), "has letters, as encoded targets do"),
+    "a truth of the record before": (
+        ("    def truth(self, value, facts, key):", "    def truth(self, value, facts, key, seen=[0.0]):\n"
+         "        value, seen[0] = seen[0], value"),
+        "asked in another order, the truth of record 11 is another one",
+    ),
+    "a truth that fails": (('"number": np.full', '"number": facts["side"] * np.full'), "the truth of record 0 raises"),
+    "a merge that forgets the truth": (
+        ('{"right": float(self.sums[0] / self.sums[1])}', '{"right": float(self.asked)}'), "merged of two, against"
+    ),
+}  # fmt: skip
+
+
+def plant_keeping(garden, *edits):
+    garden.plant(PLUGIN, planted_build=changed(BUILD, ("\n    def evaluator(", KEEP), COUNTING, *edits))
+    return named(TaskAnswered)
+
+
+@pytest.mark.backend
+def test_a_sound_task_that_keeps_its_truth_passes(garden):
+    assert failures(plant_keeping(garden)) == {}
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("bug", TRUTH_BUGS)
+def test_a_bug_in_the_truth_is_told(garden, bug):
+    edit, pattern = TRUTH_BUGS[bug]
+    contract = plant_keeping(garden, edit)
+    with pytest.raises(AssertionError, match=pattern):
+        getattr(contract(), TRUTH)()
+    contract.teardown_class()
+
+
+WIDE = [
+    (
+        'targets = {"letters": TensorSpec((MOST,), "int32"), "weight": TensorSpec((), "float32")}',
+        "targets = property(lambda self: {'letters': TensorSpec(self.request.inputs['line'].shape, 'int32'), "
+        "'weight': TensorSpec((), 'float32')})",
+    ),
+    ("np.full((len(values), MOST)", "np.full((len(values), *self.request.inputs['line'].shape)"),
+]
+"""Edits that make the planted task's targets as long as the input kind's lines."""
+INPUTS = {"line": TensorSpec((3,), "int32")}
+
+
+def test_a_task_knows_the_tensors_of_its_input_new_and_stored(garden):
+    garden.plant(PLUGIN, planted_build=changed(BUILD, *WIDE))
+    assert failures(named(TaskEncoded, inputs=INPUTS)) == {}
+
+
+def test_a_task_that_lacks_them_is_told_what_to_set(garden):
+    garden.plant(PLUGIN, planted_build=changed(BUILD, *WIDE))
+    with pytest.raises(
+        AssertionError, match=r"KeyError: 'line'.*Correct `encode`, or set `facts` and `inputs` in Test"
+    ):
+        getattr(named(TaskEncoded)(), ENCODES)()
+
+
+def test_a_task_that_forgets_them_once_it_is_stored_is_told(garden):
+    forget = (
+        "stored = self.request.labels\n",
+        "stored = self.request.labels\n"
+        "        if stored is not None:\n"
+        "            longer = replace(self.request, inputs={'line': TensorSpec((4,), 'int32')})\n"
+        "            object.__setattr__(self, 'request', longer)\n",
+    )
+    garden.plant(PLUGIN, planted_build=changed(BUILD, *WIDE, forget))
+    with pytest.raises(AssertionError, match="built from its labels, it encodes otherwise"):
+        getattr(named(TaskEncoded, inputs=INPUTS)(), AGAIN)()
 
 
 @pytest.mark.backend

@@ -189,9 +189,32 @@ class Read:
         return [answer]
 
 
-def evaluated(count, path):
+class Told(Sums):
+    """Sees the truth of a record at a time: as long a line as its number says, beside the encoded number."""
+
+    def update(self, targets, outputs, facts, losses):
+        super().update({"number": targets["number"]}, outputs, facts, losses)
+        assert targets["line"].shape == (1, int(targets["number"][0]) + 1)
+        assert facts[0]["key"] == str(int(targets["number"][0]))
+        self.seen = [*getattr(self, "seen", []), float(targets["line"][0, -1])]
+
+    def metrics(self):
+        return {**super().metrics(), "lines": float(sum(self.seen)), "longest": float(len(self.seen))}
+
+
+class ReadWhole(Read):
+    """The same, whose targets are coarser than what its records say."""
+
+    def truth(self, value, facts, key):
+        return {"line": np.full((1, int(value) + 1), value)}
+
+    def evaluator(self, *, running=False):
+        return Told()
+
+
+def evaluated(count, path, task=None):
     """Scores of `count` pages answered with their own number where half a unit more was right."""
-    predictor, numbers, heard = Predictor(Pages(), Read(), pages), tuple(range(count)), []
+    predictor, numbers, heard = Predictor(Pages(), task or Read(), pages), tuple(range(count)), []
     words = tuple(map(str, numbers))
     samples = Labelled("test", words, numbers, tuple(str(number + 0.5) for number in numbers), NumberTargets(TEXTS))
     with open_predictions(path, predictor.task) as table:
@@ -222,3 +245,37 @@ def test_the_memory_of_an_evaluation_does_not_grow_with_its_outputs(tmp_path):
     assert found.metrics["mean"] == pytest.approx((count - 1) / 2)
     rows = list(csv.DictReader((tmp_path / "many.csv").open()))
     assert [float(row["number"]) for row in rows] == list(range(count))
+
+
+@pytest.mark.backend
+def test_a_record_is_scored_against_all_of_its_truth_where_its_task_keeps_that(tmp_path):
+    """Lines of any length, which no batch could hold; the loss is that of the encoded targets."""
+    count = BATCH + 3
+    found = evaluated(count, tmp_path / "kept.csv", ReadWhole())
+    assert found.metrics["lines"] == pytest.approx(sum(number + 0.5 for number in range(count)))
+    assert found.metrics["longest"] == count
+    assert found.metrics["loss"] == pytest.approx(0.25)
+    assert (tmp_path / "kept.csv").read_bytes() == written_by(evaluated, count, tmp_path / "plain.csv")
+
+
+def written_by(write, count, path):
+    write(count, path)
+    return path.read_bytes()
+
+
+class SeveralRows(Pages):
+    """Each payload makes two rows."""
+
+    def prepare_several(self, sample):
+        return [Prepared({"number": np.float32(sample.value + offset)}) for offset in (-1, 1)]
+
+
+@pytest.mark.backend
+def test_of_a_record_of_several_rows_there_is_one_truth(tmp_path):
+    task = ReadWhole()
+    predictor = Predictor(SeveralRows(), task, pages)
+    words = tuple(map(str, range(BATCH // 2 + 4)))
+    samples = Labelled("test", words, tuple(range(len(words))), words, NumberTargets(TEXTS))
+    found = score(predictor, samples)
+    assert found.metrics["longest"] == len(words)
+    assert found.metrics["mean"] == pytest.approx((len(words) - 1) / 2)

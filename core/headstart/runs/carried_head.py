@@ -45,7 +45,7 @@ def begin_as_published(bound: BoundRecipe, task: Task, network: Network, kind: I
     if published is None or not isinstance(weights, WeightsSpec) or not isinstance(task, TakesOverHead):
         return
     build = registry.load_target(bound.task, bound.task.build)
-    other = build(TaskRequest(bound.options["task"], labels=published.labels))
+    other = build(TaskRequest(bound.options["task"], labels=published.labels, inputs=kind.tensors))
     whole = graft(kind, backbone, network.features, task=other, head=published.head, seed=0)
     learned = load_head_arrays(weights, bound.backbone, head=whole.stages[-1], registry=registry)
     taken = task.take_over(other, learned, read_arrays([head]))

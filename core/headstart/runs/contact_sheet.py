@@ -76,7 +76,7 @@ def contact_sheet(
     words = [each if each.strip() else "no label" for each in words]
     if targets.moves:
         view = replace(view, targets=targets.transform)
-    marking = _marking(bound, registry, targets, reading)
+    marking = _marking(bound, registry, (kind, targets), reading)
     rows = _rows(_Shown(reading, words, marking), view, samples=samples, views=views)
     titles = ("as it is", *(f"epoch {number + 1}" for number in range(views)))
     return kind.sheet(rows, titles), warnings
@@ -143,12 +143,17 @@ class _Shown:
     marking: _Marking | None
 
 
-def _marking(bound: BoundRecipe, registry: Registry, kind: TargetKind, reading: Reading) -> _Marking | None:
-    """What draws the targets over samples: where they move along with these, all are known, and the task can."""
+def _marking(
+    bound: BoundRecipe, registry: Registry, kinds: tuple[InputKind, TargetKind], reading: Reading
+) -> _Marking | None:
+    """What draws the targets over samples: where they move along with these, all are known, and the task can. `kinds`
+    are those of the samples and of their targets."""
+    inputs, kind = kinds
     if not kind.moves or any(item.target is None for item in reading.items):
         return None
     values = [kind.read(item.target, item.key) for item in reading.items]
-    task: Task = registry.load_target(bound.task, bound.task.build)(TaskRequest(bound.options["task"], targets=values))
+    request = TaskRequest(bound.options["task"], targets=values, inputs=inputs.tensors)
+    task: Task = registry.load_target(bound.task, bound.task.build)(request)
     if not isinstance(task, MarksTargets):
         return None
     facts = [reading.facts[row] for row in _first_rows(reading)]

@@ -6,11 +6,12 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -19,7 +20,10 @@ from headstart.atomic import explained, make_folders, opened, write_file
 from headstart.documents import as_bytes, plain
 from headstart.errors import DataError
 from headstart.predictor import Answered, Predictor
-from headstart.specs import Evaluation, Phase, TargetKind, Task, WritesFiles
+from headstart.specs import Evaluation, KeepsTruth, Phase, TargetKind, Task, WritesFiles
+
+if TYPE_CHECKING:
+    from headstart.engine.scoring import ScoredRows
 
 OnProgress = Callable[[int, int], None]
 """Hears how many samples are answered, of how many."""
@@ -126,12 +130,14 @@ def score(
         several = owners if len(owners) > len(batch.facts) else None  # a batch holds whole records
         facts = tuple({**fact, "key": samples.keys[of]} for fact, of in zip(rows.facts, owners, strict=True))
         scored = ScoredRows(targets, rows.outputs, losses(rows, targets), facts, several)
+        records = zip(values, samples.keys[answered], strict=True)
         for record in by_record(task, [scored]):
-            scores.add(record)
+            for each in with_truth(task, record, records):
+                scores.add(each)
         if predictions is not None:
             predictions.write(samples, answered, batch)
         done = answered.stop
-        del batch, rows, scored, record  # or two batches of dense outputs are there at a time
+        del batch, rows, values, records, scored, record, each  # or two batches of dense outputs are there at a time
     return scores.result()
 
 
@@ -151,14 +157,30 @@ def score_in_tiles(
     scores = Scores(task)
     for done, batch in enumerate(predictor.answer_in_tiles(samples.payloads, tiling, on_progress)):
         answered = slice(done, done + 1)
-        targets = task.encode(samples.values(answered), batch.facts, samples.keys[answered])
-        facts = [{**batch.facts[0], "key": samples.keys[done]}]
-        scores.add(ScoredRows(targets, batch.outputs, np.full(1, np.nan, np.float32), facts))
+        values, key = samples.values(answered), samples.keys[done]
+        targets = task.encode(values, batch.facts, [key])
+        facts = [{**batch.facts[0], "key": key}]
+        scored = ScoredRows(targets, batch.outputs, np.full(1, np.nan, np.float32), facts)
+        for each in with_truth(task, scored, zip(values, [key], strict=True)):
+            scores.add(each)
         if predictions is not None:
             predictions.write(samples, answered, batch)
-        del batch, targets
+        del batch, values, targets, scored, each
     found = scores.result()
     return replace(found, metrics={name: value for name, value in found.metrics.items() if name != "loss"})
+
+
+def with_truth(task: Task, rows: ScoredRows, records: Iterable[tuple[Any, str]]) -> Iterator[ScoredRows]:
+    """Rows that are a record each, as they are; of a KeepsTruth one after the other, with the truth beside its targets.
+
+    `records` are the values and the keys of these and of later ones; as many as there are rows are taken.
+    """
+    if not isinstance(task, KeepsTruth):
+        yield rows
+        return
+    for row, (value, key) in enumerate(islice(records, len(rows.losses))):
+        one = rows.only(slice(row, row + 1))
+        yield replace(one, targets={**one.targets, **task.truth(value, one.facts[0], key)})
 
 
 def documents(evaluations: Mapping[str, Evaluation]) -> dict[str, dict[str, Any]]:

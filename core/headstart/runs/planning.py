@@ -222,7 +222,7 @@ def make_plan(
     said: list[str] = []
     options = _prepare_options(bound, backbone, kind, scratch, said.append)
     data = prepare(records, kind, targets, options, on_progress=on_progress)
-    task, told = _build_task(bound, registry, data, targets, scratch)
+    task, told = _build_task(bound, registry, data, (kind, targets), scratch)
     recipe = bound.recipe  # the threads are those that the run will pin
     activate(ready.choice, recipe.threads or available_threads(), deterministic=recipe.deterministic)
     from headstart.engine.network.assemble import backbone_inputs, build_backbone, graft
@@ -345,15 +345,23 @@ def _prepare_options(
 
 
 def _build_task(
-    resolved: BoundRecipe, registry: Registry, data: PreparedData, kind: TargetKind, scratch: Path
+    resolved: BoundRecipe,
+    registry: Registry,
+    data: PreparedData,
+    kinds: tuple[InputKind, TargetKind],
+    scratch: Path,
 ) -> tuple[Task, list[Finding]]:
-    """The task, bound to its labels and to what it reads off the training split; and what it tells of the targets."""
-    head, options = resolved.pretrained_head, resolved.options["task"]
+    """The task, bound to its labels and to what it reads off the training split; and what it tells of the targets.
+
+    `kinds` are those of the samples and of their targets.
+    """
+    (inputs, kind), head, options = kinds, resolved.pretrained_head, resolved.options["task"]
     firsts = np.unique(data.owners, return_index=True)[1]
     values = data.read_values(kind, firsts)  # of each record once
-    request = TaskRequest(options, targets=values)
+    request = TaskRequest(options, targets=values, inputs=inputs.tensors)
     if head is not None:
-        request = TaskRequest(options, labels=head.labels, assets=backbone_blueprint(resolved, registry).input_assets)
+        assets = backbone_blueprint(resolved, registry).input_assets
+        request = TaskRequest(options, labels=head.labels, assets=assets, inputs=inputs.tensors)
     task: Task = registry.load_target(resolved.task, resolved.task.build)(request)
     if head is not None:
         try:

@@ -322,6 +322,21 @@ class MergesTiles(Protocol):
 
 
 @runtime_checkable
+class KeepsTruth(Protocol):
+    """What a Task offers too whose encoded targets are coarser than what a record says, as masks at the size of an
+    input are: a finished network is scored against all of it."""
+
+    def truth(self, value: Any, facts: Facts, key: str) -> Batch:
+        """What one `value` says in full, as a single row (1, ...) of any shape: its evaluator gets that beside the
+        encoded targets, whose names it leaves free.
+
+        `facts` are those of the record's first row, or tile. Asked for a record at a time, where a finished network is
+        scored alone: while it trains, nothing is held that is as large as samples came. Raises DataError as `encode`
+        does.
+        """
+
+
+@runtime_checkable
 class WritesFiles(Protocol):
     """What a Task offers too whose answers are files as well: masks, pictures."""
 
@@ -383,12 +398,14 @@ class Calibrates(Protocol):
 class TaskRequest:
     """A new task is built from the records' `targets`, as their target kind read them; a stored one from its `labels`
     (then `targets` is None) and the `assets` that the artefact keeps of it, that of a pretrained head from the head's
-    `labels` and all `assets` of its weights."""
+    `labels` and all `assets` of its weights. `inputs` are the tensors of a sample, as the input kind makes them: a
+    picture's size, for targets of a form that hangs on it."""
 
     options: Any
     targets: Sequence[Any] | None = None
     labels: Mapping[str, Any] | None = None
     assets: Mapping[str, Path] = field(default_factory=dict)
+    inputs: Mapping[str, TensorSpec] = field(default_factory=dict)
 
 
 class TaskBuild(Protocol):

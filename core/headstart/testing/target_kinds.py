@@ -25,6 +25,7 @@ from headstart.specs import (
     TargetKind,
     TargetRequest,
     TaskRequest,
+    TensorSpec,
 )
 from headstart.testing.contract import Contract, shared
 from headstart.testing.declared import Declared, declare
@@ -62,9 +63,11 @@ class TargetKindDeclared(Declared):
 
 
 class WithTargets(Contract):
-    """Base of what is tried on targets; `facts` are what an input kind knows of the sample of each of them."""
+    """Base of what is tried on targets; `facts` are what an input kind knows of the sample of each of them, `inputs`
+    the tensors that it makes of one."""
 
     facts: Facts = MappingProxyType({})
+    inputs: Mapping[str, TensorSpec] = MappingProxyType({})
 
     _fewest: ClassVar[int]
 
@@ -117,7 +120,8 @@ class TargetKindRead(WithTargets):
         """`values` as a task encodes them, (row, ...) by name; by the first installed task for this kind, or None."""
         for spec in self.registry.specs("tasks"):
             if spec.targets in (self.spec.name, self.spec.short_name):
-                task = self.registry.load_target(spec, spec.build)(TaskRequest(spec.options(), targets=values))
+                request = TaskRequest(spec.options(), targets=values, inputs=self.inputs)
+                task = self.registry.load_target(spec, spec.build)(request)
                 keys = [f"example {row}" for row in range(len(values))]
                 return cast("Mapping[str, np.ndarray]", task.encode(values, [self.facts] * len(values), keys))
         return None

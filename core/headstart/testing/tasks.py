@@ -22,6 +22,7 @@ from headstart.specs import (
     Generates,
     HasAssets,
     JoinsTargets,
+    KeepsTruth,
     Mix,
     MixesTargets,
     PoolsRows,
@@ -102,7 +103,7 @@ class TaskSubject(WithTargets):
     @shared
     def _task(self) -> Task:
         """The task as training uses it: bound to statistics of the training split, where it takes some."""
-        task = self._built(TaskRequest(self._chosen_options(), targets=self._values()))
+        task = self._built(TaskRequest(self._chosen_options(), targets=self._values(), inputs=self.inputs))
         return task.fitted(self._encoded_by(task)) if isinstance(task, FitsTargets) else task
 
     def _rebuilt(self, task: Task) -> Task:
@@ -110,12 +111,13 @@ class TaskSubject(WithTargets):
         labels = dict(task.labels())
         self._require_sound("its labels are ", plain_problem(labels), "labels.json holds plain values.")
         assets = task.assets() if isinstance(task, HasAssets) else {}
-        return self._built(TaskRequest(self._chosen_options(), labels=json.loads(json.dumps(labels)), assets=assets))
+        written = json.loads(json.dumps(labels))
+        return self._built(TaskRequest(self._chosen_options(), labels=written, assets=assets, inputs=self.inputs))
 
     def _encoded_by(self, task: Task, rows: slice = slice(None)) -> Batch:
         values = self._values()[rows]
         keys = [f"record {row}" for row in range(len(self._values()))][rows]
-        change = f"Correct `encode`, or set `facts` in {self._title} where it needs some."
+        change = f"Correct `encode`, or set `facts` and `inputs` in {self._title} where it needs some."
         with self._raising("encoding its examples", change):
             return dict(task.encode(values, self._cases()[rows], keys))
 
@@ -337,6 +339,31 @@ class TaskAnswered(TaskSubject):
             otherwise="if it never stopped",
         )
 
+    def test_the_truth_of_a_record_is_scored_in_any_cut(self) -> None:
+        """Where it is a KeepsTruth: single rows of names that encoded targets do not have, from the record alone; with
+        them the evaluator has the same metrics, whatever is merged."""
+        task, encoded, count = self._task(), self._encoded(), len(self._values())
+        if not isinstance(task, KeepsTruth):
+            return
+        truths = [self._truth_of(task, row) for row in range(count)]
+        for row in reversed(range(count)):
+            odd = [name for name, array in truths[row].items() if len(array) != 1]
+            self._require_none(odd, "the truth of a record has other than one row in {odd}", "Return (1, ...) of each.")
+            taken = sorted(truths[row].keys() & encoded.keys())
+            self._require_none(taken, "the truth has {odd}, as encoded targets do", "Name its arrays otherwise.")
+            same = is_same(truths[row], self._truth_of(task, row))
+            self._require(same, f"asked in another order, the truth of record {row} is another one", PURE)
+        whole, *halves = (task.evaluator() for _ in range(3))
+        for row, truth in enumerate(truths):
+            for evaluator in (whole, halves[2 * row // count]):
+                self._feed(evaluator, slice(row, row + 1), truth)
+        halves[0].merge(halves[1])
+        metrics = whole.metrics()
+        sound = task.primary_metric in {*metrics, "loss"}
+        self._require(sound, f"scored against the truth, its metrics are {sorted(metrics)}", "Give the primary one.")
+        change = "Keep sums over rows, or the rows; divide at the end."
+        self._require_metrics("merged of two, against the truth", halves[0].metrics(), metrics, change=change)
+
     def test_each_row_has_one_answer_with_its_columns(self) -> None:
         """Values that JSON takes, or arrays; `rows` gives 0 to n rows of predictions.csv with exactly `columns`."""
         from headstart.documents import plain
@@ -531,11 +558,15 @@ class TaskAnswered(TaskSubject):
             first.merge(other)
         return first
 
-    def _feed(self, evaluator: Any, rows: slice) -> None:
+    def _feed(self, evaluator: Any, rows: slice, truth: Mapping[str, np.ndarray] = MappingProxyType({})) -> None:
         outputs, losses = self._final(), self._all_losses()
-        cut = ({name: array[rows] for name, array in each.items()} for each in (self._encoded(), outputs))
+        targets, cut = ({name: array[rows] for name, array in each.items()} for each in (self._encoded(), outputs))
         with self._raising("the evaluator's update", "It takes any rows, one at a time too."):
-            evaluator.update(*cut, self._cases()[rows], losses[rows])
+            evaluator.update({**targets, **truth}, cut, self._cases()[rows], losses[rows])
+
+    def _truth_of(self, task: KeepsTruth, row: int) -> dict[str, np.ndarray]:
+        with self._raising(f"the truth of record {row}", "Correct `truth`."):
+            return dict(task.truth(self._values()[row], self._cases()[row], f"record {row}"))
 
     def _answers(self, task: Task, top_k: int) -> list[dict[str, Any]]:
         with self._raising(f"decode with top_k={top_k}", "It takes any top_k from 1 on."):

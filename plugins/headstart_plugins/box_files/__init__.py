@@ -76,7 +76,7 @@ def resolve_dataset(ref: str) -> str | None:
         if box_formats(path):
             return "box_files/box_folder"
         if path.suffix.lower() == ".json":  # told where no other plugin opens it
-            from headstart_plugins.box_files._coco import require_coco
+            from headstart_plugins._annotations.coco import require_coco
 
             require_coco(path)
             return "box_files/coco"

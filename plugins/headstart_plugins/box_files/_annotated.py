@@ -6,9 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-Four = tuple[float, float, float, float]
-Size = tuple[int, int]
-"""Width and height in pixels."""
+from headstart_plugins._annotations.headers import Four, Size
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from headstart.errors import DataError
 from headstart.specs import DatasetRequest, Finding, Record, Records
+from headstart_plugins._annotations.where import Data, open_data
 from headstart_plugins._box_layouts import COCO, VOC, YOLO, box_formats
 from headstart_plugins.box_files._coco import read_coco
 from headstart_plugins.box_files._options import (
@@ -20,7 +21,6 @@ from headstart_plugins.box_files._options import (
 from headstart_plugins.box_files._records import Found, records_of
 from headstart_plugins.box_files._table import read_boxes
 from headstart_plugins.box_files._voc import read_voc
-from headstart_plugins.box_files._where import Data, open_data
 from headstart_plugins.box_files._yolo import read_yolo
 
 READERS: dict[str, Callable[[Data, Any], Found]] = {COCO: read_coco, VOC: read_voc, YOLO: read_yolo}
@@ -30,7 +30,7 @@ TITLES = {COCO: "COCO", VOC: "Pascal VOC", YOLO: "YOLO"}
 def build(request: DatasetRequest) -> Records:
     """Records of whichever format lies below the path. Raises DataError where that is none, or several."""
     options = request.options or BoxFolderOptions()
-    data = open_data(request.reference, options, usage="box_folder:PATH")
+    data = open_data(request.reference, options.links, usage="box_folder:PATH")
     formats = box_formats(data.given or data.root)
     if not request.labelled and not options.format and len(formats) != 1:
         return _bare(data, options)
@@ -52,19 +52,19 @@ def build(request: DatasetRequest) -> Records:
 def build_coco(request: DatasetRequest) -> Records:
     """Records of COCO's annotations; see `read_coco`."""
     options = request.options or CocoOptions()
-    return _read(request, open_data(request.reference, options, usage="coco:PATH"), COCO, options)
+    return _read(request, open_data(request.reference, options.links, usage="coco:PATH"), COCO, options)
 
 
 def build_voc(request: DatasetRequest) -> Records:
     """Records of Pascal VOC's annotations; see `read_voc`."""
     options = request.options or VocOptions()
-    return _read(request, open_data(request.reference, options, usage="voc:PATH"), VOC, options)
+    return _read(request, open_data(request.reference, options.links, usage="voc:PATH"), VOC, options)
 
 
 def build_yolo(request: DatasetRequest) -> Records:
     """Records of YOLO's annotations; see `read_yolo`."""
     options = request.options or YoloOptions()
-    return _read(request, open_data(request.reference, options, usage="yolo:PATH"), YOLO, options)
+    return _read(request, open_data(request.reference, options.links, usage="yolo:PATH"), YOLO, options)
 
 
 def build_table(request: DatasetRequest) -> Records:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from headstart.specs import Finding, Record, Records, Skipped
+from headstart_plugins._annotations.headers import Header, read_headers
+from headstart_plugins._annotations.told import Fault, Told
 from headstart_plugins.box_files._annotated import Annotated, Form, Written, swapped
 from headstart_plugins.box_files._faults import (
     ABSENT,
@@ -24,11 +26,8 @@ from headstart_plugins.box_files._faults import (
     STICKS_OUT,
     TINY,
     TURNED,
-    Fault,
-    Told,
 )
 from headstart_plugins.box_files._options import BoxOptions
-from headstart_plugins.box_files._sizes import Header, read_headers
 
 TARGETS = "boxes/boxes"
 MANY, FEWEST = 0.05, 3
@@ -277,8 +276,3 @@ class _Judged:
 
 def _counted(count: int) -> str:
     return "1 box" if count == 1 else f"{count} boxes"
-
-
-def as_notes(messages: Mapping[str, int]) -> Iterator[Finding]:
-    """A note for each message, with how many it is about, where there are any."""
-    return (Finding("note", message, count) for message, count in messages.items() if count)

@@ -12,14 +12,16 @@ from pathlib import Path
 from headstart.errors import DataError, UsageError
 from headstart.specs import Finding
 from headstart.suggest import suggestion
+from headstart_plugins._annotations.headers import Four, Size
+from headstart_plugins._annotations.told import Told
 from headstart_plugins._box_layouts import CORNERS as CORNER_NAMES
 from headstart_plugins._box_layouts import WHOLE, box_columns
 from headstart_plugins._files.given import given_path
 from headstart_plugins._files.names import FILE_COLUMNS, LABEL_COLUMNS, SPLIT_NAMES, plain_name, side_of
 from headstart_plugins._files.paths import PathOptions, Reading, as_written, read_paths
 from headstart_plugins._files.tables import Table, TableForm, read_table
-from headstart_plugins.box_files._annotated import CENTRED, CORNERS, SIZED, Annotated, Form, Four, Size, Written, shares
-from headstart_plugins.box_files._faults import NO_NUMBERS, Told
+from headstart_plugins.box_files._annotated import CENTRED, CORNERS, SIZED, Annotated, Form, Written, shares
+from headstart_plugins.box_files._faults import NO_NUMBERS
 from headstart_plugins.box_files._options import TableOptions
 from headstart_plugins.box_files._records import Found
 

@@ -14,13 +14,15 @@ from xml.etree import ElementTree
 from headstart.errors import DataError
 from headstart.lists import in_line
 from headstart.specs import Finding
+from headstart_plugins._annotations.headers import Size
+from headstart_plugins._annotations.told import Fault, Told
+from headstart_plugins._annotations.where import Data
 from headstart_plugins._box_layouts import is_voc
 from headstart_plugins._files.names import side_of
-from headstart_plugins.box_files._annotated import SIZED, Annotated, Size, Written, corners_from
-from headstart_plugins.box_files._faults import NO_NUMBERS, Fault, Told
+from headstart_plugins.box_files._annotated import SIZED, Annotated, Written, corners_from
+from headstart_plugins.box_files._faults import NO_NUMBERS
 from headstart_plugins.box_files._options import VocOptions
 from headstart_plugins.box_files._records import Found
-from headstart_plugins.box_files._where import Data
 
 SIDES = {"train": "train", "val": "val", "test": "test"}
 BOTH = "trainval"

@@ -14,14 +14,16 @@ from headstart.data.folders import walk
 from headstart.errors import DataError, UsageError
 from headstart.lists import in_line
 from headstart.specs import Finding, Skipped
+from headstart_plugins._annotations.headers import Four
+from headstart_plugins._annotations.told import Fault, Told, as_notes
+from headstart_plugins._annotations.where import Data
 from headstart_plugins._box_layouts import CLASS_LISTS, LABELS, is_data_yaml
 from headstart_plugins._files.names import side_of
 from headstart_plugins._picture_suffixes import is_picture
-from headstart_plugins.box_files._annotated import CENTRED, CORNERS, Annotated, Four, Written, shares
-from headstart_plugins.box_files._faults import NO_NUMBERS, UNKNOWN_CLASS, Fault, Told
+from headstart_plugins.box_files._annotated import CENTRED, CORNERS, Annotated, Written, shares
+from headstart_plugins.box_files._faults import NO_NUMBERS, UNKNOWN_CLASS
 from headstart_plugins.box_files._options import YoloOptions
-from headstart_plugins.box_files._records import Found, as_notes
-from headstart_plugins.box_files._where import Data
+from headstart_plugins.box_files._records import Found
 
 SIDES = ("train", "val", "test")
 IMAGES = "images"

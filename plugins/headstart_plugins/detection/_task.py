@@ -15,6 +15,7 @@ from headstart.suggest import suggestion
 from headstart_plugins._boxes import Boxes, Detections
 from headstart_plugins._heads.labels import natural_order, shortest, stored_names
 from headstart_plugins._marks import Outline
+from headstart_plugins._picture_facts import verify_facts
 from headstart_plugins.detection import MOST_BOXES, DetectionOptions
 from headstart_plugins.detection._decode import Limits, detections, one_a_thing
 from headstart_plugins.detection._draw import coco_results, drawn_boxes
@@ -28,10 +29,6 @@ from headstart_plugins.detection._tiles import CORNERS, TileMerger, merged_detec
 if TYPE_CHECKING:
     import keras
 
-NEEDED_FACTS = (
-    *("height", "width", "input_height", "input_width"),
-    *("scale_x", "scale_y", "offset_x", "offset_y"),
-)
 PICTURES_OF_A_MOSAIC = 4
 ROOM = 64
 """Boxes of a mosaic that there is room for where the fullest picture has no more: the loss weighs each box against each
@@ -159,7 +156,7 @@ class Detection:
         specs = replace(self, most=most).targets
         encoded = {name: np.zeros((len(values), *spec.shape), spec.dtype) for name, spec in specs.items()}
         for row, (value, fact, key) in enumerate(zip(values, facts, keys, strict=True)):
-            _verify_facts(fact)
+            verify_facts(fact, "boxes")
             if unknown := [name for name in value.classes if name not in index]:
                 raise DataError(
                     f"{key}: class {unknown[0]!r} is none of the {len(self.classes)} known classes",
@@ -303,14 +300,6 @@ class Detection:
     def _least_score(self) -> float:
         """Of a box in an answer."""
         return UNTUNED if self.threshold is None else self.threshold
-
-
-def _verify_facts(fact: Facts) -> None:
-    if lacking := [name for name in NEEDED_FACTS if name not in fact]:
-        raise PluginError(
-            f"the input kind does not tell {', '.join(lacking)} of a picture, which boxes need",
-            hint="choose a backbone that takes pictures, or tell the author of the input kind",
-        )
 
 
 def _whole_number(labels: Mapping[str, Any], name: str) -> int:

@@ -24,6 +24,7 @@ from headstart_plugins.reporters import HtmlOptions
 from headstart_plugins.reporters import _phrases as say
 from headstart_plugins.reporters._boxes import draw_precision_recall, marked_pictures
 from headstart_plugins.reporters._history import History, ReportAtEnd
+from headstart_plugins.reporters._masks import masked_pictures
 
 if TYPE_CHECKING:
     import jinja2
@@ -103,7 +104,7 @@ def with_sample(mistake: Mistake, run: RunView) -> Mistake:
 
 
 def _picture(key: str, run: RunView) -> str:
-    """The data URI of a sample that is a picture at hand, large enough for boxes; empty for others."""
+    """The data URI of a sample that is a picture at hand, large enough for what is drawn over it; empty for others."""
     try:
         preview = run.detailed_preview(key)
     except (HeadstartError, OSError):
@@ -211,6 +212,8 @@ def page(history: History, finished: RunFinished, run: RunView, *, options: Html
         command=f"headstart fit --recipe {shlex.quote(str(run.path / 'recipe.toml'))} --out NEW_FOLDER",
         precision_recall=_data_uri("image/png", draw_precision_recall(precision_recall)) if precision_recall else None,
         marked=marked_pictures(report, options.mistakes, lambda key: _picture(key, run)),
+        masked=masked_pictures(report, options.mistakes, lambda key: _picture(key, run)),
+        unit=report.get("unit") or "samples",
         **_per_class(report, list(result.get("classes") or ()), options),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 NOTHING = "\u2013"
-SHARES = ("accuracy", "f1", "precision", "recall")
+SHARES = ("accuracy", "f1", "precision", "recall", "iou", "boundary_f")
 """Metrics whose names end so lie between 0 and 1."""
 BOXES = re.compile(r"(voc_)?(map|ar)\d*(_\w+)?")
 """So do those of boxes: map50, map_small, ar100, voc_map_11."""

@@ -18,7 +18,7 @@ SPEC = SPECS["vgg16"]
 HED = SPEC.weights[1]
 ON_JAX = [pytest.mark.slow] * (os.environ.get("KERAS_BACKEND") == "jax")
 """JAX compiles each network of each size."""
-BLOCKS = {"block1": 2, "block2": 2, "block3": 3, "block4": 3, "block5": 3}
+BLOCKS = ("block1", "block2", "block3", "block4", "block5")
 
 
 @pytest.fixture(scope="module")
@@ -57,28 +57,11 @@ def outputs(file):
 
 
 def by_hand(file, pixels, *, padded):
-    """HED in torch, from the file alone: maps after each pooling, which may be padded as HED's is, and the edges."""
-    import h5py
-    import torch
-    from torch.nn import functional
+    """Maps after each pooling, which may be padded as HED's is, and the edges."""
+    from hed_by_hand import outputs
 
-    with h5py.File(file) as stored, torch.no_grad():
-
-        def convolve(x, path):
-            kernel, bias = (torch.from_numpy(np.asarray(stored[f"{path}/vars/{place}"])) for place in (0, 1))
-            return functional.conv2d(x, kernel.permute(3, 2, 0, 1), bias, padding=kernel.shape[0] // 2)
-
-        x = torch.from_numpy(preprocessed(pixels).transpose(0, 3, 1, 2).copy())
-        sides, found = [], {}
-        for block, depth in BLOCKS.items():
-            for place in range(depth):
-                x = torch.relu(convolve(x, f"{block}/layers/conv2d{f'_{place}' if place else ''}"))
-            side = convolve(x, f"dsn{block[-1]}")
-            sides.append(functional.interpolate(side, size=pixels.shape[1:3], mode="bilinear", align_corners=False))
-            x = functional.max_pool2d(x, 2, ceil_mode=padded)
-            found[block] = x
-        found["edges"] = torch.sigmoid(convolve(torch.cat(sides, 1), "fuse"))
-    return {name: tensor.permute(0, 2, 3, 1).numpy() for name, tensor in found.items()}
+    found = outputs(file, pixels, padded=padded)
+    return {**{block: found[f"{block} pooled"] for block in BLOCKS}, "edges": found["edges"]}
 
 
 def as_recorded(found, size):

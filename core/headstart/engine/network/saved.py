@@ -116,7 +116,12 @@ class SavedNetwork(Shown):
     def task(self) -> Task:
         """The task with this artefact's labels."""
         blueprint = self.blueprint
-        request = TaskRequest(blueprint.task_options, labels=blueprint.labels, assets=blueprint.task_assets)
+        request = TaskRequest(
+            blueprint.task_options,
+            labels=blueprint.labels,
+            assets=blueprint.task_assets,
+            inputs=self.kind.tensors,
+        )
         task: Task = self.registry.load_target(self.task_spec, self.task_spec.build)(request)
         return task
 

@@ -118,7 +118,7 @@ class SmallNetwork:
             if names.issuperset(wanted) and isinstance(targets, GivesExamples):
                 examples = enumerate(targets.examples(count))
                 values = [targets.read(each, f"example {number}") for number, each in examples]
-                request = TaskRequest(task_spec.options(), targets=values)
+                request = TaskRequest(task_spec.options(), targets=values, inputs=self.kind.tensors)
                 task: Task = registry.load_target(task_spec, task_spec.build)(request)
                 below, features = stages or self.stages, choose_features(self.spec.features, wanted)
                 network = graft(self.kind, below, features, task=task, head=head, seed=SEED)

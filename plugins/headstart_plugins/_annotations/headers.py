@@ -1,4 +1,4 @@
-"""The sizes of pictures by their headers: nothing is decoded."""
+"""The sizes of pictures by their headers: nothing is decoded; and pixels turned as a header says."""
 
 from __future__ import annotations
 
@@ -8,19 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import ExifTags, Image
 
 from headstart.threads import available_threads
 from headstart_plugins._open_picture import open_picture
-from headstart_plugins.box_files._annotated import Four, Size
+
+Four = tuple[float, float, float, float]
+Size = tuple[int, int]
+"""Width and height in pixels."""
 
 SIDEWAYS = (5, 6, 7, 8)
 """The EXIF orientations that exchange width and height."""
 MOST_MEGAPIXELS = 10**6
 """No limit: nothing is decoded here, and whoever decodes has one."""
 FLIPS = {2: "x", 3: "xy", 4: "y", 5: "t", 6: "tx", 7: "txy", 8: "ty"}
-"""What of a box as stored is done to make each orientation (Exif 2.32, tag 0x0112) upright: t exchanges x and y, then x
-and y are counted from the other side. See `upright`."""
+"""What of a box, or of pixels, as stored is done to make each orientation (Exif 2.32, tag 0x0112) upright: t exchanges
+x and y, then x and y are counted from the other side. See `made_upright`."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,16 @@ class Header:
         if "y" in steps:
             top, bottom = height - bottom, height - top
         return left, top, right, bottom
+
+
+def made_upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """`pixels` (height, width, ...) as stored, turned as an EXIF orientation says; a view, to the pixel."""
+    steps = FLIPS.get(orientation, "")
+    if "t" in steps:
+        pixels = pixels.swapaxes(0, 1)
+    if "x" in steps:
+        pixels = pixels[:, ::-1]
+    return pixels[::-1] if "y" in steps else pixels
 
 
 def read_headers(files: Sequence[Path]) -> list[Header | None]:

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from headstart.data.folders import Links
 from headstart.errors import DataError, UsageError
 from headstart.lists import in_line
 from headstart.specs import Finding, Skipped
 from headstart_plugins._files.given import PICTURES, given_path
 from headstart_plugins._files.names import side_in
 from headstart_plugins._files.tree import Tree, read_tree
-from headstart_plugins.box_files._options import AnnotationOptions
 
 SHELVES = ("annotations", "labels")
 """Folders of annotations alone: the data is what holds them and the pictures."""
@@ -42,13 +42,13 @@ class Data:
         return [Skipped(str(self.root), f"{count} {why}, such as {self.key(left[0])}")]
 
 
-def open_data(reference: str | None, options: AnnotationOptions, *, usage: str) -> Data:
+def open_data(reference: str | None, links: Links, *, usage: str) -> Data:
     """What lies below the path, or beside the file that it is. Raises UsageError for none, and DataError as `walk`."""
     path = given_path(reference, usage=usage)
     folder = path if path.is_dir() else path.parent
     if folder.name.lower() in SHELVES:
         folder = folder.resolve().parent if folder.parent == folder else folder.parent
-    return Data(folder, read_tree(folder, options.links, PICTURES), None if path.is_dir() else path)
+    return Data(folder, read_tree(folder, links, PICTURES), None if path.is_dir() else path)
 
 
 @dataclass(frozen=True)
@@ -63,16 +63,14 @@ class Place:
         return self.folder.joinpath(*_parts(name)[self.dropped :])
 
 
-def find_place(
-    data: Data, source: Path, names: Sequence[str], options: AnnotationOptions
-) -> tuple[Place, list[Finding]]:
-    """Where the pictures are that `source` names, and what is to be said of that.
+def find_place(data: Data, source: Path, names: Sequence[str], images: str) -> tuple[Place, list[Finding]]:
+    """Where the pictures are that `source` names, and what is to be said of that: `images`, if the user names it.
 
-    The folder below which most of them lie; of several one whose name says the same side, then that of `source`. Raises
-    DataError where there is none, or still several.
+    Else the folder below which most of them lie; of several one whose name says the same side, then that of `source`.
+    Raises DataError where there is none, or still several.
     """
-    if options.images:
-        folder = data.root / Path(options.images).expanduser()
+    if images:
+        folder = data.root / Path(images).expanduser()
         if not folder.is_dir():
             raise UsageError(f"no such folder: {folder}", hint="dataset.images is relative to the data")
         return Place(folder, 0), []
