@@ -14,7 +14,7 @@ from .made import mask, opened, picture, read, text, told
 SETS = {
     "side by side": ("images/{}.jpg", "masks/{}.png"),
     "by other names": ("photos/{}.jpg", "Ground-Truth/{}_mask.png"),
-    "as Carvana has them": ("train/{}.jpg", "train_masks/{}_mask.gif"),
+    "as Carvana has them": ("train/{}.jpg", "train_masks/{}_mask.png"),
     "sides above": ("train/images/{}.jpg", "train/masks/{}.png"),
     "sides below": ("images/train/{}.jpg", "labels/train/{}.png"),
     "sides around pictures alone": ("train/{}.jpg", "masks/train/{}.png"),
@@ -218,7 +218,7 @@ def test_colours_that_nothing_explains_or_the_table_lacks_are_named(tmp_path):
     text(tmp_path / "twice.csv", "road,1,2,3", "sky,1,2,3")
     with pytest.raises(DataError, match="line 2: 'sky' has the colour of 'road'"):
         opened(tmp_path, colours="twice.csv")
-    with pytest.raises(UsageError, match=r"both dataset\\.colours and"):
+    with pytest.raises(UsageError, match=r"both dataset\.colours and"):
         opened(tmp_path, colours="some.csv", classes=("a",))
 
 

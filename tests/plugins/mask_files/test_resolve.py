@@ -71,7 +71,7 @@ def json_file(root):
     ("write", "bare", "asked"),
     [
         (folders, MASKS, MASKS),
-        (class_folders, CLASSES, CLASSES),
+        (class_folders, CLASSES, MASKS),
         (numbered, CLASSES, MASKS),
         (polygons, BOXES, COCO),
         (json_file, BOXES, COCO),
