@@ -58,8 +58,8 @@ OF_BOXES = {
 }
 """What the contract needs of tasks whose heads have other names and features than those of classes and numbers."""
 OF_MASKS = {
-    "heads": ("lr_aspp:8", "fpn:8"),
-    "features": OF_BOXES["features"],
+    "heads": ("lr_aspp:8", "fpn:8", "side_outputs"),
+    "features": {**OF_BOXES["features"], "map@1": (32, 48, 4), "map@2": (16, 24, 4), "map@4": (8, 12, 4)},
     **OF_A_SQUARE,
     "sample": Sample(np.zeros((16, 16, 3), np.uint8)),
 }
