@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Outline:
@@ -14,3 +16,12 @@ class Outline:
     corners: tuple[float, float, float, float]
     text: str
     colour: int = 0
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """A class for each pixel: `mask` (height, width) uint8, places in `colours`, VOID where nothing is said; of any
+    size, stretched over the picture."""
+
+    mask: np.ndarray
+    colours: tuple[tuple[int, int, int], ...]

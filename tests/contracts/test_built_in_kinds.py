@@ -28,8 +28,16 @@ def encoded_boxes(self, values):
     return {"boxes": boxes, "valid": boxes[..., 2] > 0}
 
 
+def encoded_masks(self, values):
+    """As a task for masks encodes what moves: pictures of the size of the network's input."""
+    return {"mask": np.stack([value.classes for value in values])}
+
+
 TURN = (Change("matrix", ((0.9, -0.2, 0.1), (0.2, 0.9, 0.0), (0.0, 0.0, 1.0))), Change("brightness", 1.2))
-BY_HAND = {"boxes/boxes": {"encoded": encoded_boxes, "changes": TURN}}
+BY_HAND = {
+    "boxes/boxes": {"encoded": encoded_boxes, "changes": TURN},
+    "masks/mask": {"encoded": encoded_masks, "changes": TURN},
+}
 for offer in built_ins("targets"):
     made = contract_of(offer, TargetKindContract, **BY_HAND.get(offer.name, {}))
     globals()[made.__name__] = made

@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from headstart.specs import Change, Drawn, Preview, Shown
-from headstart_plugins._marks import Outline
+from headstart_plugins._marks import Outline, Overlay
+from headstart_plugins._overlay import overlaid
 from headstart_plugins.image._changes import fused
 
 
@@ -114,7 +115,9 @@ def contact_sheet(rows: Sequence[Sequence[Shown]], titles: Sequence[str]) -> Pre
 
 
 def _mark(picture: Image.Image, marks: Sequence[Any]) -> None:
-    """Draw the outlines among `marks` over the picture: all boxes first, then what they are called."""
+    """Draw the masks among `marks` over the picture, then the outlines: all boxes first, then what they are called."""
+    for overlay in (each for each in marks if isinstance(each, Overlay)):
+        picture.paste(Image.fromarray(overlaid(np.asarray(picture), overlay.mask, overlay.colours)))
     canvas, font = ImageDraw.Draw(picture), ImageFont.load_default(MARK_TEXT)
     placed = [(mark, _within(mark, picture)) for mark in marks if isinstance(mark, Outline)]
     for mark, box in placed:
