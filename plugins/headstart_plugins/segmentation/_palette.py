@@ -36,6 +36,11 @@ class Palette:
         return table
 
     @property
+    def of_classes(self) -> tuple[Colour, ...]:
+        """The colour of each class."""
+        return tuple((red, green, blue) for red, green, blue in self.table[: len(self.classes)].tolist())
+
+    @property
     def tints(self) -> np.ndarray:
         """(256,) bool: what is drawn over a picture. A class whose colour is black, as a background's often is, leaves
         it as it is, and so does void."""
