@@ -26,7 +26,7 @@ def overlaid(pixels: np.ndarray, mask: np.ndarray, colours: Sequence[tuple[int, 
     placed = mask[rows.astype(np.int64)][:, columns.astype(np.int64)]
     table = np.zeros((256, 3), np.float64)
     table[: len(colours)] = colours
-    share = np.where(_edges(placed), 1.0, STRENGTH) * table.any(axis=1)[placed]
+    share = np.where(_edges(placed), 1.0, STRENGTH) * (table.sum(axis=1) > 0)[placed]
     stripes = (np.add.outer(np.arange(height), np.arange(width)) % STRIPE == 0) & (placed == VOID)
     laid = table[placed]
     laid[placed == VOID] = GREY
@@ -36,8 +36,11 @@ def overlaid(pixels: np.ndarray, mask: np.ndarray, colours: Sequence[tuple[int, 
 
 
 def _edges(mask: np.ndarray) -> np.ndarray:
-    """The pixels (row, column) bool of a class that touch, below or at their right, one of another."""
+    """The pixels (row, column) bool of a class that touch, with a side, one of another."""
     found = np.zeros(mask.shape, bool)
-    found[:, :-1] |= mask[:, :-1] != mask[:, 1:]
-    found[:-1] |= mask[:-1] != mask[1:]
+    across, down = mask[:, :-1] != mask[:, 1:], mask[:-1] != mask[1:]
+    found[:, :-1] |= across
+    found[:, 1:] |= across
+    found[:-1] |= down
+    found[1:] |= down
     return found
