@@ -28,6 +28,11 @@ def encoded_boxes(self, values):
     return {"boxes": boxes, "valid": boxes[..., 2] > 0}
 
 
+def encoded_masks(self, values):
+    """As a task for masks encodes what moves: pictures of the size of the network's input."""
+    return {"mask": np.stack([value.classes for value in values])}
+
+
 TURN = (Change("matrix", ((0.9, -0.2, 0.1), (0.2, 0.9, 0.0), (0.0, 0.0, 1.0))), Change("brightness", 1.2))
 OF_A_SQUARE = {
     "facts": dict(
