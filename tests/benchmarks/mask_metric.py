@@ -25,7 +25,7 @@ import numpy as np
 from box_metric import ratios
 from mask_answers import weights
 from mask_by_hand import confusion_of, mean_overlap
-from mask_scenes import saved, scenes, segmented
+from mask_scenes import enliven, saved, scenes, segmented
 from ratios import FOUND, Ratio, middle, show_ratios, write_ratios
 from threadpoolctl import threadpool_limits
 
@@ -162,6 +162,7 @@ def of_an_evaluation(registry: Registry, given: argparse.Namespace) -> Ratio:
     shown = scenes(registry, given.scenes)
     with tempfile.TemporaryDirectory() as scratch:
         made = segmented(registry, scenes(registry, min(8, given.scenes)), size=given.size)
+        enliven(made.network)
         saved(made, registry, Path(scratch) / "artefact")
         artefact = Artefact.load(Path(scratch) / "artefact", registry=registry)
         task: Any = artefact.task

@@ -19,6 +19,8 @@ from headstart.specs import Batch, Facts, InputKind, Task, TaskRequest, TaskSpec
 from headstart_plugins._mask import Mask
 
 LITE0 = "efficientnet_lite/lite0"
+DEVIATION = 0.5
+"""Of the last kernels of a head that is to answer with several classes."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ def scenes(registry: Registry, count: int, side: str = "train") -> Scenes:
 
 
 def segmented(registry: Registry, drawn: Scenes, *, size: int, head: str = "lr_aspp") -> Segmented:
-    """EfficientNet-Lite0 with its published weights at `size` pixels below a new head, fitted to the scenes."""
+    """EfficientNet-Lite0 with its published weights at `size` pixels below a new head, fitted to the scenes: it answers
+    with the commonest class, more or less everywhere."""
     spec, reading = registry.get("backbones", LITE0), registry.get("inputs", "image")
     task_spec: TaskSpec = registry.get("tasks", "segmentation")
     use = BackboneUse(spec, spec.weights[0], input_options=reading.options(size=size))
@@ -78,6 +81,15 @@ def segmented(registry: Registry, drawn: Scenes, *, size: int, head: str = "lr_a
     network = graft(kind, stages, features, task=task, head=head, seed=0)
     load_weights(network, pictures, kind, spec=spec, source=spec.weights[0], registry=registry)
     return Segmented(network, task, kind, blueprint, pictures, targets, facts)
+
+
+def enliven(network: Network) -> None:
+    """Give the last layers of the head other numbers, so that it answers with several classes, in patches."""
+    random = np.random.default_rng(0)
+    for layer in network.stages[-1].model.layers:
+        if layer.name.startswith("classes_"):
+            layer.kernel.assign(random.normal(0, DEVIATION, tuple(layer.kernel.shape)).astype(np.float32))
+            layer.bias.assign(np.zeros(tuple(layer.bias.shape), np.float32))
 
 
 def saved(made: Segmented, registry: Registry, folder: Path, head: str = "lr_aspp") -> None:
