@@ -39,7 +39,7 @@ class Palette:
     def tints(self) -> np.ndarray:
         """(256,) bool: what is drawn over a picture. A class whose colour is black, as a background's often is, leaves
         it as it is, and so does void."""
-        shown: np.ndarray = self.table.any(axis=1)
+        shown = np.asarray(self.table.any(axis=1))
         shown[VOID] = False
         return shown
 

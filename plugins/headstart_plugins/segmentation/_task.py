@@ -149,7 +149,8 @@ class Segmentation:
                     f"{key}: class {name!r} is none of the {len(own)} known classes",
                     hint=suggestion(name, self.palette.classes),
                 )
-        return places[value.classes]
+        found: np.ndarray = places[value.classes]
+        return found
 
     def fitted(self, targets: Batch) -> Segmentation:
         """See FitsTargets: pixels of each class are counted."""
@@ -171,7 +172,9 @@ class Segmentation:
 
     def loss(self, targets: Mapping[str, Any], outputs: Mapping[str, Any], *, training: bool) -> Any:
         """See `_loss.Losses.of`; classes are evened out in training alone."""
-        weights = class_weights(self.counts, self.tau) if training and self.tau and self.counts else None
+        if not training:
+            return self.losses.one_by_one(targets["mask"], outputs[LOGITS])
+        weights = class_weights(self.counts, self.tau) if self.tau and self.counts else None
         return self.losses.of(targets["mask"], outputs[LOGITS], weights)
 
     def evaluator(self, *, running: bool = False) -> SegmentationEvaluator | CellEvaluator:
