@@ -101,8 +101,12 @@ def resolve_backbone(ref: str, registry: Registry) -> BackboneSpec | None:
 
 
 @hookspec
-def resolve_dataset(ref: str) -> str | None:
-    """The full name of the dataset spec that opens the path `ref`, or None. Looks at names, reads no data."""
+def resolve_dataset(ref: str, targets: str | None) -> str | None:
+    """The full name of the dataset spec that opens the path `ref`, or None. Looks at names, reads no data.
+
+    `targets` is the full name of the kind of targets that is asked for, by a task that was named or a finished run;
+    None where nobody said. An implementation that opens one kind alone leaves `targets` out.
+    """
 
 
 @hookspec

@@ -307,7 +307,7 @@ class Run(Shown):
         Raises DataError for what the run cannot answer.
         """
         try:
-            opens = self.registry.resolve_dataset(str(path))
+            opens = self.registry.resolve_dataset(str(path), self.registry.targets_of(self.artefact.task_spec.name))
         except UsageError:  # an input by itself
             return None
         if path.is_dir() and opens.spec.medium not in self.artefact.blueprint.input.reads:
@@ -322,12 +322,13 @@ class Run(Shown):
         """How other data is opened: by the run's own settings where its dataset opens it, which columns and folders are
         read among them, and by `sets`."""
         stated = build_recipe(flags={"data": data}, file=None, sets=sets)
-        resolved = resolve_recipe(self._from_the_artefact(stated), self.registry, trains=False)
+        task = self.artefact.task_spec.name
+        resolved = resolve_recipe(self._from_the_artefact(stated), self.registry, trains=False, learns=task)
         if resolved.dataset != self.resolved.dataset:
             return resolved
         table = {**self.recipe.table("dataset"), **stated.table("dataset")}
         own = dataclasses.replace(stated, options={**stated.options, "dataset": table})
-        return resolve_recipe(self._from_the_artefact(own), self.registry, trains=False)
+        return resolve_recipe(self._from_the_artefact(own), self.registry, trains=False, learns=task)
 
     def _verify_medium(self, records: Records, data: str) -> None:
         """Raise DataError where the run's input kind does not read what the records hold."""

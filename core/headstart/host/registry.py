@@ -159,12 +159,13 @@ class Registry(Shown):
             return _opened_backbone(self, owners, ref, ref)
         return cast("BackboneSpec", self.get("backbones", ref))
 
-    def resolve_dataset(self, ref: str) -> ResolvedDataset:
-        """The dataset that a name, a path or `KIND:REF` means. Raises UsageError or PluginError."""
+    def resolve_dataset(self, ref: str, targets: str | None = None) -> ResolvedDataset:
+        """The dataset that a name, a path or `KIND:REF` means; where a path could be opened for several kinds of
+        targets, for the one of the full name `targets`. Raises UsageError or PluginError."""
         _require_written(ref, "dataset")
         named = matching(self.specs("datasets"), ref)
         if looks_like_path(ref):
-            return _dataset_at(self, ref, _path(ref, named))
+            return _dataset_at(self, ref, _path(ref, named), targets)
         kind, colon, rest = ref.partition(":")
         if colon and not named:
             spec = self.get("datasets", kind)
@@ -181,6 +182,12 @@ class Registry(Shown):
         if spec.takes_path:
             raise UsageError(f"{spec.name} needs a path", hint=f"write {ref}:PATH")
         return ResolvedDataset(spec, None)
+
+    def targets_of(self, task: str | None) -> str | None:
+        """The full name of the kind of targets that a task learns; None for no task, and for what is not installed."""
+        tasks = [] if task is None else matching(self.specs("tasks"), task)
+        kinds = matching(self.specs("targets"), tasks[0].targets) if len(tasks) == 1 else []
+        return kinds[0].name if len(kinds) == 1 else None
 
     def provenance(self, spec: Spec) -> PluginInfo:
         """The plugin that offers `spec`."""
@@ -346,8 +353,8 @@ def _exists(ref: str) -> bool:
         return False
 
 
-def _dataset_at(registry: Registry, ref: str, path: str) -> ResolvedDataset:
-    """The dataset that opens `path`, which was written as `ref`."""
+def _dataset_at(registry: Registry, ref: str, path: str, targets: str | None) -> ResolvedDataset:
+    """The dataset that opens `path`, which was written as `ref`, for `targets` where these are known."""
     specs = {spec.name: spec for spec in registry.specs("datasets")}
 
     def check(_: LoadedPlugin, answer: Any) -> None:
@@ -355,7 +362,7 @@ def _dataset_at(registry: Registry, ref: str, path: str) -> ResolvedDataset:
             near = suggestion(str(answer), specs)
             raise PluginFailure(f"it answered {answer!r}, which is no dataset's full name; {near}")
 
-    answers = _ask(registry.loaded, "resolve_dataset", {"ref": path}, check)
+    answers = _ask(registry.loaded, "resolve_dataset", {"ref": path, "targets": targets}, check)
     names = sorted({answer for _, answer in answers})
     if not names:
         kinds = [spec.name for spec in specs.values() if spec.takes_path]

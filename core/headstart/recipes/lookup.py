@@ -75,15 +75,17 @@ class Choices:
 C = TypeVar("C", bound=Choices)
 
 
-def choose(recipe: Recipe, registry: Registry, problems: Problems) -> Choices:
+def choose(recipe: Recipe, registry: Registry, problems: Problems, *, learns: str | None = None) -> Choices:
     """Look up what `recipe` names, and check what must fit together; what is wrong goes to `problems`. Raises
     PluginError.
 
-    The network is looked up as far as it is known before the data is opened; see `choose_network`.
+    The network is looked up as far as it is known before the data is opened; see `choose_network`. Data that can be
+    opened for several kinds of targets is opened for the task that the recipe names, or else for the one that `learns`.
     """
     dataset = None
     if recipe.data is not None:
-        dataset = problems.attempt("data", registry.resolve_dataset, recipe.data)
+        targets = registry.targets_of(recipe.task or learns)
+        dataset = problems.attempt("data", registry.resolve_dataset, recipe.data, targets)
     elif not problems.about("data"):
         problems.report("data", "nothing to learn from", "name a dataset or a path, as in `headstart fit digits`")
     if recipe.strategy is None:

@@ -134,12 +134,15 @@ def make_ready(stated: Recipe, registry: Registry) -> Ready:
     return Ready(registry, choice, resolved)
 
 
-def resolve_recipe(recipe: Recipe, registry: Registry, *, trains: bool = True) -> ResolvedRecipe:
+def resolve_recipe(
+    recipe: Recipe, registry: Registry, *, trains: bool = True, learns: str | None = None
+) -> ResolvedRecipe:
     """Look up and check everything in `recipe` that does not hang on its data; reads none.
 
     What no task could be bound to is wrong already: the task that it names, or all that a recipe without one may get.
-    Where nothing `trains` any more, task, head and phases are not looked at: those of a finished run are settled.
-    Raises RecipeError with all problems at once, PluginError where something that the recipe names failed.
+    Where nothing `trains` any more, task, head and phases are not looked at: those of a finished run are settled, whose
+    task is the one that `learns`. Raises RecipeError with all problems at once, PluginError where something that the
+    recipe names failed.
     """
     problems = Problems(recipe)
     source = None
@@ -148,7 +151,7 @@ def resolve_recipe(recipe: Recipe, registry: Registry, *, trains: bool = True) -
     if source is not None:
         recipe = implied_by(source, recipe)
         problems.follow(recipe)
-    choices = replace(choose(recipe, registry, problems), head_source=source)
+    choices = replace(choose(recipe, registry, problems, learns=learns), head_source=source)
     recipe_now = look_up_flags(recipe, choices.input, registry, problems)
     recipe_now = inherit_reading(recipe_now, choices.backbone, choices.input)
     problems.follow(recipe_now)

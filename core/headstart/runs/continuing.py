@@ -92,7 +92,8 @@ def _is_taken(key: str, stated: Recipe, own: Recipe, registry: Registry) -> bool
     if stated.task is not None and table == "task":
         return bool(registry.get("tasks", stated.task).name == own.task)
     if stated.data is not None and table == "dataset":
-        return registry.resolve_dataset(stated.data).spec == registry.resolve_dataset(str(own.data)).spec
+        targets = registry.targets_of(stated.task or own.task)
+        return registry.resolve_dataset(stated.data, targets).spec == registry.resolve_dataset(str(own.data)).spec
     group, _, used = table.partition(".")
     if group == "augmentation" and stated.origin("augment") != "default":
         return used in {each.rpartition("/")[2] for each in stated.augment}

@@ -36,13 +36,14 @@ MOST_INDEXED = 1_000_000
 @dataclass(frozen=True, kw_only=True)
 class PathOptions:
     """How the texts are meant, as the table's user says: the `folder` of the files, relative to the table, which the
-    option `folder_option` names; the `suffix` that the texts lack, empty for any; and which share of the rows may be
-    `unreadable`."""
+    option `folder_option` names, as `column_option` names their column; the `suffix` that the texts lack, empty for
+    any; and which share of the rows may be `unreadable`."""
 
     folder: str
     suffix: str
     unreadable: float
     folder_option: str = "folder"
+    column_option: str = "path_column"
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def _are_enough(found: int, rows: int, options: PathOptions) -> bool:
 
 
 def _settings(column: str, folder: str, suffix: str, options: PathOptions) -> tuple[str, ...]:
-    given = {"path_column": "" if column == "path" else column, options.folder_option: folder, "suffix": suffix}
+    given = {options.column_option: "" if column == "path" else column, options.folder_option: folder, "suffix": suffix}
     return tuple(f"--set dataset.{name}={shlex.quote(value)}" for name, value in given.items() if value)
 
 

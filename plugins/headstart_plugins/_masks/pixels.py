@@ -6,6 +6,7 @@ Pillow gives the numbers of a palette, but scales greys of 2 and 4 bits up to 25
 from __future__ import annotations
 
 import stat
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -69,6 +70,19 @@ class Counted:
     by: Coding
     counts: tuple[tuple[int, int], ...]
     palette: tuple[Colour, ...] | None = None
+
+    def as_colours(self) -> Counted | None:
+        """The same by colour; None where it has greys of 16 bits."""
+        values = np.array([value for value, _ in self.counts])
+        if self.by == "colour":
+            return self
+        if values.max(initial=0) > 255:
+            return None
+        found: Counter[int] = Counter()
+        colours = Pixels(values.astype(np.uint8)[None], "index", self.palette).as_colours().values[0].tolist()
+        for colour, (_, count) in zip(colours, self.counts, strict=True):
+            found[colour] += count
+        return Counted(self.size, "colour", tuple(found.most_common()))
 
 
 def read_pixels(file: Path, where: str, by: Coding | None = None) -> Pixels:

@@ -8,6 +8,8 @@ from pathlib import Path
 from headstart.hookspecs import hookimpl
 from headstart.specs import DatasetSpec
 from headstart_plugins._box_layouts import box_formats, is_box_table
+from headstart_plugins._mask_layouts import KIND as MASKS
+from headstart_plugins._mask_layouts import mask_format
 from headstart_plugins.box_files._options import BoxFolderOptions, CocoOptions, TableOptions, VocOptions, YoloOptions
 
 
@@ -66,10 +68,13 @@ def register_datasets() -> Iterable[DatasetSpec]:
 
 
 @hookimpl
-def resolve_dataset(ref: str) -> str | None:
-    """A folder, or a JSON or YAML file, with annotations of boxes by its first bytes; a table by its columns. Raises
-    UsageError for a JSON file that has other things, DataError for one that cannot be read."""
+def resolve_dataset(ref: str, targets: str | None) -> str | None:
+    """A folder, or a JSON or YAML file, with annotations of boxes by its first bytes; a table by its columns. None for
+    what masks are asked of and has some. Raises UsageError for a JSON file that has other things, DataError for one
+    that cannot be read."""
     path = Path(ref).expanduser()
+    if targets == MASKS and mask_format(path, asked=True):
+        return None
     if path.is_dir():
         return "box_files/box_folder" if box_formats(path) else None
     if path.suffix.lower() in (".json", ".yaml", ".yml"):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from headstart.errors import DataError
 from headstart.specs import DatasetRequest, Finding, Record, Records
 from headstart_plugins._annotations.where import Data, open_data
 from headstart_plugins._box_layouts import COCO, VOC, YOLO, box_formats
+from headstart_plugins._mask_layouts import COCO as MASKS_OF_COCO
+from headstart_plugins._mask_layouts import FOLDERS, mask_format
+from headstart_plugins._mask_layouts import VOC as MASKS_OF_VOC
 from headstart_plugins.box_files._coco import read_coco
 from headstart_plugins.box_files._options import (
     AnnotationOptions,
@@ -45,8 +49,19 @@ def build(request: DatasetRequest) -> Records:
     notes = []
     if not options.format:
         message = f"{data.root} is read as boxes in the form of {TITLES[name]}, by {data.key(formats[name])}"
-        notes.append(Finding("note", message, hint="image_folder:PATH reads it as folders of classes"))
+        notes.append(Finding("note", message, hint=_other_readings(data.given or data.root)))
     return _read(request, data, name, options, notes)
+
+
+def _other_readings(path: Path) -> str:
+    """How else the same can be opened."""
+    classes = "image_folder:PATH reads it as folders of classes"
+    ways = {
+        MASKS_OF_COCO: f"coco_masks:{path} reads its polygons as masks, and so does --task with one for masks",
+        MASKS_OF_VOC: f"voc_masks:{path} reads its masks, and so does --task with one for masks",
+        FOLDERS: f"masks:{path} reads its masks, and so does --task with one for masks",
+    }
+    return ways.get(mask_format(path, asked=True) or "", classes)
 
 
 def build_coco(request: DatasetRequest) -> Records:

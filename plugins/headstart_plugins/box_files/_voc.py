@@ -7,7 +7,7 @@ M. Everingham, J. Winn, "The PASCAL VOC2012 Challenge Development Kit": "(xmin,y
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PureWindowsPath
 from xml.etree import ElementTree
 
@@ -16,6 +16,7 @@ from headstart.lists import in_line
 from headstart.specs import Finding
 from headstart_plugins._annotations.headers import Size
 from headstart_plugins._annotations.told import Fault, Told
+from headstart_plugins._annotations.voc_lists import listed_side, side_lists
 from headstart_plugins._annotations.where import Data
 from headstart_plugins._box_layouts import is_voc
 from headstart_plugins._files.names import side_of
@@ -24,9 +25,6 @@ from headstart_plugins.box_files._faults import NO_NUMBERS
 from headstart_plugins.box_files._options import VocOptions
 from headstart_plugins.box_files._records import Found
 
-SIDES = {"train": "train", "val": "val", "test": "test"}
-BOTH = "trainval"
-"""The list of VOC that is train and val together, for training where there is no list of train alone."""
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 OTHER_NAME = Fault(
     "annotation",
@@ -49,7 +47,7 @@ def read_voc(data: Data, options: VocOptions) -> Found:
     if not files:
         raise DataError(f"{data.root}: no annotations of Pascal VOC", hint="XML files that begin with <annotation>")
     told, pictures = Told(), _Pictures(data, options)
-    lists = _lists(data)
+    lists = side_lists(data, "Main")
     found: list[Annotated] = []
     for file in files:
         root = _parsed(file)
@@ -58,7 +56,7 @@ def read_voc(data: Data, options: VocOptions) -> Found:
         if picture is None:
             told.add(NO_FILE, f"{source} ({len(boxes)} box{'es' if len(boxes) != 1 else ''})")
             continue
-        side = _listed_side(lists, file) if lists else _side_of_folders(data, file)
+        side = listed_side(lists, file) if lists else _side_of_folders(data, file)
         found.append(Annotated(data.key(picture), picture, source, boxes, _size(root), side))
     if not found:
         hint = "put the pictures beside the XML files, or into JPEGImages beside their folder"
@@ -156,30 +154,6 @@ class _Pictures:
             hint = "move away those that are not meant, or say where pictures are: --set dataset.images=FOLDER"
             raise DataError(f"{file}: several pictures of its name: {listed}", hint=hint)
         return best[0] if best else None
-
-
-def _lists(data: Data) -> Mapping[Path, Mapping[str, str]]:
-    """For each folder that has an ImageSets/Main in it, the side of each stem."""
-    lists: dict[Path, dict[str, str]] = {}
-    files = [file for file in data.tree.others if file.parts[-3:-1] == ("ImageSets", "Main") and file.suffix == ".txt"]
-    for file in files:
-        has_train = file.with_name("train.txt") in files
-        side = SIDES.get(file.stem) or ("train" if file.stem == BOTH and not has_train else None)
-        if side is None:
-            continue
-        sides = lists.setdefault(file.parents[2], {})
-        for line in file.read_text("utf-8", "replace").splitlines():
-            if not line.strip():
-                continue
-            stem = line.split()[0]
-            if sides.setdefault(stem, side) != side:
-                hint = "list each picture on one side; trainval.txt is read only without train.txt"
-                raise DataError(f"{file}: {stem} is listed for {side}, and for {sides[stem]}", hint=hint)
-    return lists if any("train" in each.values() for each in lists.values()) else {}
-
-
-def _listed_side(lists: Mapping[Path, Mapping[str, str]], file: Path) -> str | None:
-    return next((sides.get(file.stem) for folder, sides in lists.items() if folder in file.parents), None)
 
 
 def _side_of_folders(data: Data, file: Path) -> str | None:

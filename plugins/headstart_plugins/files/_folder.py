@@ -159,9 +159,10 @@ def _no_class(top: Path, masks: Masks, names: Sequence[str]) -> DataError:
         f"{top}: {masks.folder} looks like masks of the pictures in {masks.of} ({masks.same} of {masks.count} have the "
         "same names), not like a class"
     )
+    way = f"masks:{top} reads these as masks; else move it away"
     if len(names) > MAX_NAMED:
-        return DataError(message, hint="move it away; where it is one, dataset.classes=NAMES takes it as one")
-    return DataError(message, hint=f"where it is one, {_taking(names)} takes it as one; else move it away")
+        return DataError(message, hint=f"where it is one, dataset.classes=NAMES takes it as one; {way}")
+    return DataError(message, hint=f"where it is one, {_taking(names)} takes it as one; {way}")
 
 
 def _no_class_folders(tree: Tree, top: Path) -> DataError:

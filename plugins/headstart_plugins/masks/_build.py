@@ -160,7 +160,8 @@ def moved(mask: np.ndarray, matrix: Matrix) -> np.ndarray:
     down += 1
     down *= width + 2
     down += across + 1
-    return framed.ravel()[down.astype(np.int32)]
+    found: np.ndarray = framed.ravel()[down.astype(np.int32)]
+    return found
 
 
 def _present(target: Any) -> tuple[str, ...]:

@@ -282,5 +282,5 @@ def test_archives_are_known_by_their_endings(tmp_path):
     names = ["a.zip", "a.ZIP", "a.tar", "a.tar.gz", "a.b.tgz", "a.tar.bz2", "a.txz"]
     for name in (*names, "a.gz", "a.7z"):
         (tmp_path / name).touch()
-    assert {resolve_dataset(str(tmp_path / name)) for name in names} == {"files/image_folder"}
-    assert [resolve_dataset(str(tmp_path / name)) for name in ("a.gz", "a.7z", "gone.zip")] == [None, None, None]
+    assert {resolve_dataset(str(tmp_path / name), None) for name in names} == {"files/image_folder"}
+    assert [resolve_dataset(str(tmp_path / name), None) for name in ("a.gz", "a.7z", "gone.zip")] == [None, None, None]

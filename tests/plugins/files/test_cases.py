@@ -2,6 +2,7 @@
 
 about = "one sentence: what people have, and what is right"
 open = "data"                     # what is opened, below a temporary folder
+kind = "image_folder"             # the dataset that is named for it, where another one would open it
 settings = { suffix = ".png" }    # the dataset's settings, if any
 labelled = false                  # where it is opened for answers
 exit = 0                          # or 3: the data cannot be used; 2: a setting is wrong
@@ -57,9 +58,10 @@ def packed(root, archives):
         shutil.rmtree(root / folder)
 
 
-def opened(reference, settings, labelled=True):
+def opened(reference, case):
     registry = load_registry()
-    spec = registry.resolve_dataset(str(reference)).spec
+    settings, labelled = case.get("settings", {}), case.get("labelled", True)
+    spec = registry.get("datasets", case["kind"]) if "kind" in case else registry.resolve_dataset(str(reference)).spec
     lists = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
     return registry.load_target(spec, spec.build)(DatasetRequest(str(reference), spec.options(**lists), labelled))
 
@@ -78,11 +80,11 @@ def test_a_case_comes_to_what_it_says(file, tmp_path, monkeypatch):
     reference = tmp_path / case["open"]
     if case.get("exit", 0):
         with pytest.raises(HeadstartError) as error:
-            opened(reference, case.get("settings", {}), case.get("labelled", True))
+            opened(reference, case)
         assert error.value.exit_code == case["exit"]
         said = f"{error.value.message} {error.value.hint or ''}"
     else:
-        records = opened(reference, case.get("settings", {}), case.get("labelled", True))
+        records = opened(reference, case)
         said = told(records)
         found = {
             each.key: f"{each.split}: {each.target}" if each.split else each.target or "" for each in records.items

@@ -59,7 +59,7 @@ def test_a_folder_of_texts_gives_its_files_as_they_are(tmp_path):
     assert (records.medium, records.symmetries) == ("text", frozenset())
     assert [record.payload for record in records.items] == [tmp_path / "neg/b.txt", tmp_path / "pos/a.txt"]
     assert all(isinstance(record.payload, Path) for record in records.items)
-    assert resolve_dataset(str(tmp_path)) == "files/text_folder"
+    assert resolve_dataset(str(tmp_path), None) == "files/text_folder"
 
 
 def test_settings_that_exclude_each_other_are_refused(tmp_path):
