@@ -45,12 +45,11 @@ def answer_files(answer: Mapping[str, Any], palette: Palette) -> dict[str, bytes
 def drawn_mask(pixels: np.ndarray, mask: np.ndarray, palette: Palette) -> bytes:
     """A PNG of a picture (height, width, 3) uint8 in the colours of its `mask` (height, width), and below it the names
     of the classes that it has."""
-    shown = overlaid(pixels, mask, palette.of_classes)
-    places = [place for place in np.unique(mask).tolist() if place < len(palette.classes)]
+    colours = palette.all_colours
+    shown = Image.fromarray(overlaid(pixels, mask, colours))
+    entries = [(name, colours[place]) for place, name in enumerate(palette.classes) if (mask == place).any()]
     stream = io.BytesIO()
-    _with_legend(Image.fromarray(shown), [(palette.classes[p], palette.of_classes[p]) for p in places]).save(
-        stream, "PNG"
-    )
+    _with_legend(shown, entries).save(stream, "PNG")
     return stream.getvalue()
 
 
