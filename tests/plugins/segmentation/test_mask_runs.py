@@ -171,6 +171,7 @@ def test_a_head_goes_on_from_another_run(run, tmp_path, figures_registry):
         strategy="full",
         epochs=1,
         learning_rate=1e-4,
+        augment=("classic", "mosaic"),
         sets=("dataset.count=40", "input.size=96"),
     )
     assert again.result["metrics"]["test"]["miou"] > 0.6
