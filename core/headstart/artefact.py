@@ -26,15 +26,17 @@ class Artefact(SavedNetwork):
         network = self.network  # builds, and so chooses the backend, before the engine is imported
         from headstart.engine.device import forward, score_step
         from headstart.engine.generation import generator
-        from headstart.predictor import Predictor
+        from headstart.predictor import Predictor, sizes_for
 
         # What is generated has no loss, and what a head gives without targets none of its own.
         score = score_step(network, 0, self.task) if isinstance(self.task, FeedsTargets | Generates) else None
         if isinstance(self.task, Generates):
-            return Predictor(self.kind, self.task, generator(network, self.task), score)
+            return Predictor(self.kind, self.task, generator(network, self.task), score, sizes=sizes_for(self.kind))
         open_axes = ((name, [*tensor.shape[1:]]) for name, tensor in network.stages[-1].model.output.items())
         axes = {name: sizes.index(None) for name, sizes in open_axes if None in sizes}
-        return Predictor(self.kind, self.task, forward(network, 0, len(network.stages)), score, axes)
+        return Predictor(
+            self.kind, self.task, forward(network, 0, len(network.stages)), score, axes, sizes_for(self.kind)
+        )
 
     def predict(self, raw: Any, *, top_k: int = 1) -> Any:
         """See `Predictor.predict`: of a list, what cannot be read has an `error` in its place."""

@@ -23,12 +23,17 @@ NPM_CODES = ("code ", "syscall ", "errno ")
 class PublishedFile:
     """A package's file in a registry: the client that brings it, "pip" for a source distribution, "wheel" for pip's
     wheel or "npm", the name, the version, and the digest of the file in hex: SHA-256 for pip, SHA-512, which npm calls
-    integrity, for npm."""
+    integrity, for npm.
+
+    `tags` are those of the wheel where there is one for each platform, such as "cp311-cp311-manylinux_2_28_x86_64": for
+    what is only read in it, every machine brings the same.
+    """
 
     client: str
     name: str
     version: str
     digest: str
+    tags: str = ""
 
     def __str__(self) -> str:
         return f"{self.name}@{self.version}" if self.client == "npm" else f"{self.name}=={self.version}"
@@ -87,8 +92,16 @@ def _pinned(published: PublishedFile, folder: Path) -> Path:
     stated = folder / "requirements.txt"
     stated.write_text(f"{published} --hash=sha256:{published.digest}\n", encoding="utf-8")
     form, suffix = ("--only-binary", ".whl") if published.client == "wheel" else ("--no-binary", ".tar.gz")
-    arguments = (form, published.name, "--require-hashes", "--requirement", str(stated))
+    arguments = (form, published.name, *_of_platform(published.tags), "--require-hashes", "--requirement", str(stated))
     return _by_pip(str(published), arguments, folder, suffix=suffix)
+
+
+def _of_platform(tags: str) -> tuple[str, ...]:
+    """How pip is asked for the wheel of these tags, on whatever machine."""
+    if not tags:
+        return ()
+    python, abi, platform = tags.split("-")
+    return ("--implementation", python[:2], "--python-version", python[2:], "--abi", abi, "--platform", platform)
 
 
 def _by_pip(requirement: str, arguments: Sequence[str], folder: Path, *, suffix: str) -> Path:

@@ -14,7 +14,7 @@ from headstart.data.ahead import ahead
 from headstart.data.lengths import Lengths, cut_to, padded_from
 from headstart.data.payloads import in_memory
 from headstart.data.reading import prepared_of
-from headstart.engine.batch import concatenated, take
+from headstart.engine.batch import concatenated, rows_within, take
 from headstart.engine.scoring import pooled
 from headstart.errors import REFUSED, DataError, HeadstartError, UsageError
 from headstart.shown import Shown
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from headstart.engine.step import Forward, ScoreStep
 
 SIZES = (1, 8, 32)
-"""Rows a call: the static shapes of a batch, but for its length where rows differ in length."""
+"""Rows a call: the static shapes of a batch, but for its length where rows differ in length. See `sizes_for`."""
 BATCH = SIZES[-1]
 WINDOW_BATCHES, WINDOW_BYTES = 16, 64 << 20
 """Inputs that vary in length are read so many batches at a time, or as many as their tensors fit into, and those of
@@ -322,6 +322,17 @@ class Predictor(Shown):
         static = lengths.of_batch(np.arange(size))
         outputs = padded_from(self.forward(cut_to(tensors, axes, static, longest)), self.axes, static, longest)
         return take(tensors, real), take(outputs, real)
+
+
+def sizes_for(kind: InputKind) -> tuple[int, ...]:
+    """SIZES on the device at hand, for samples of this kind: smaller on a processor where samples are large."""
+    from headstart.engine.lowering.registry import device_at_hand  # which imports keras
+
+    if device_at_hand() != "cpu":
+        return SIZES
+    row_bytes = sum(math.prod(spec.shape) * np.dtype(spec.dtype).itemsize for spec in kind.tensors.values())
+    largest = rows_within(row_bytes, BATCH)
+    return tuple(sorted({min(size, largest) for size in SIZES}))
 
 
 def verify_tiling(kind: InputKind, task: Task, tiling: Tiling) -> MergesTiles:

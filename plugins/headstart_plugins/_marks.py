@@ -19,9 +19,9 @@ class Outline:
 
 
 @dataclass(frozen=True)
-class Tint:
-    """Colours that a picture shines through: `colours` (height, width, 3) uint8, and `shown` (height, width) bool,
-    where they lie; stretched over all of it, whatever its size."""
+class Overlay:
+    """A class for each pixel: `mask` (height, width) uint8, places in `colours`, VOID where nothing is said; of any
+    size, stretched over the picture."""
 
-    colours: np.ndarray
-    shown: np.ndarray
+    mask: np.ndarray
+    colours: tuple[tuple[int, int, int], ...]

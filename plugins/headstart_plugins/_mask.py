@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:  # declarations read VOID, and load no numpy
+    import numpy as np
 
 VOID = 255
 """The place of no class: pixels that nothing is said of, neither trained on nor scored."""

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from headstart.testing import DatasetContract
-from headstart_plugins.detection_sets._coco_files import Box, Picture, write_side
+from headstart_plugins._made_sets.coco_files import Box, Picture, write_side
 
 from .built_ins import built_ins, covered, word_pieces
 
@@ -193,6 +193,61 @@ class TestTableOfBoxes(Boxes):
         return folder / "boxes.csv"
 
 
+class Masks(DatasetContract):
+    """Twelve pictures of 24 x 20 pixels, each with a mask of three classes and void."""
+
+    def pictures(self, folder, name, masks):
+        """Below `folder`/`name` and `folder`/`masks`; what they are called."""
+        write_pictures(folder, (name,), each=12)
+        (folder / masks).mkdir()
+        for number in range(12):
+            values = np.zeros((20, 24), np.uint8)
+            values[:, number : number + 8], values[:5], values[-1] = 1, 2, 255
+            Image.fromarray(values).save(folder / masks / f"{number}.png")
+        return [f"{number}.png" for number in range(12)]
+
+
+class TestMasks(Masks):
+    name = "mask_files/masks"
+
+    def reference(self, folder):
+        self.pictures(folder, "pictures", "masks")
+        (folder / "classes.txt").write_text("ground\nthing\nsky\n", encoding="utf-8")
+        return folder
+
+
+class TestTableOfMasks(Masks):
+    name = "mask_files/masks"
+    options = {"classes": ("ground", "thing", "sky")}
+
+    def reference(self, folder):
+        rows = [f"p/{name},m/{name},g{number}" for number, name in enumerate(self.pictures(folder, "p", "m"))]
+        (folder / "set.csv").write_text("\n".join(["path,mask,group", *rows]), encoding="utf-8")
+        return folder / "set.csv"
+
+
+class TestVocMasks(Masks):
+    name = "mask_files/voc_masks"
+
+    def reference(self, folder):
+        self.pictures(folder, "JPEGImages", "SegmentationClass")
+        return folder
+
+
+class TestCocoMasks(Boxes):
+    name = "mask_files/coco_masks"
+
+    def reference(self, folder):
+        file = self.coco(folder) / "boxes.json"
+        document = json.loads(file.read_text(encoding="utf-8"))
+        for each in document["annotations"]:
+            left, top, width, height = each.pop("bbox")
+            right, bottom = left + width, top + height
+            each["segmentation"] = [[left, top, right, top, right, bottom, left, bottom]]
+        file.write_text(json.dumps(document), encoding="utf-8")
+        return file
+
+
 class TestManifest(DatasetContract):
     name = "files/manifest"
 
@@ -281,6 +336,31 @@ class TestDeepforest(DetectionSetContract):
 
 class TestStampScenes(DetectionSetContract):
     name = "detection_sets/stamp_scenes"
+
+
+class SegmentationSetContract(DetectionSetContract):
+    """The same pictures, each with a mask."""
+
+    def reference(self, folder):
+        super().reference(folder)
+        for number, file in enumerate(sorted(folder.glob("*/*.png"))):
+            place = folder / "masks" / file.parent.name / file.name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            values = np.zeros((40, 60), np.uint8)
+            values[:10, : 5 + number] = 1
+            Image.fromarray(values).save(place)
+        (folder / "masks" / "classes.txt").write_text("ground\nthing\n", encoding="utf-8")
+        about = {"tile": 60, "overlap": 0, "nuclei": 12}
+        (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
+        return folder
+
+
+class TestStampMasks(SegmentationSetContract):
+    name = "segmentation_sets/stamp_masks"
+
+
+class TestNuclei(SegmentationSetContract):
+    name = "segmentation_sets/nuclei"
 
 
 def test_every_built_in_dataset_has_its_contract():

@@ -82,6 +82,20 @@ def test_pip_brings_a_wheel_as_it_is_and_refuses_one_that_differs(few_words, tmp
         bring(PublishedFile("wheel", "many-words", "1.0", "0" * 64), empty(tmp_path, "again"))
 
 
+def test_a_wheel_of_another_platform_is_brought_where_its_tags_are_said(few_words, tmp_path):
+    """Nothing of it is run: it is read as an archive."""
+    tags = "cp311-cp311-win_arm64"
+    wheel = tmp_path / "index" / f"far_words-1.0-{tags}.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("far_words-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: far-words\nVersion: 1.0\n")
+        archive.writestr("far_words-1.0.dist-info/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: {tags}\n")
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    with pytest.raises(UsageError, match=r"pip could not download far-words==1\.0"):
+        bring(PublishedFile("wheel", "far-words", "1.0", digest), empty(tmp_path))
+    brought = bring(PublishedFile("wheel", "far-words", "1.0", digest, tags), empty(tmp_path, "again"))
+    assert brought.read_bytes() == wheel.read_bytes()
+
+
 @pytest.mark.skipif(shutil.which("apt-get") is None, reason="apt is not installed")
 def test_apts_own_reason_is_told_and_without_apt_the_file_can_come_from_elsewhere(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="could not download no-such-words: Unable to locate package no-such-words"):

@@ -8,6 +8,10 @@ import numpy as np
 
 from headstart.specs.base import Batch
 
+ROOM = 6_000_000
+"""Bytes of samples that a call on a processor is given at most, about: what a network makes of pictures may take 200
+times as much. 32 pictures of 240 x 240 pixels, or 4 of 512 x 512."""
+
 
 def take(batch: Batch, rows: np.ndarray | slice) -> dict[str, np.ndarray]:
     """These rows of every array."""
@@ -17,6 +21,12 @@ def take(batch: Batch, rows: np.ndarray | slice) -> dict[str, np.ndarray]:
 def count_rows(batch: Batch) -> int:
     """How many rows there are. Raises StopIteration for a batch without arrays."""
     return len(next(iter(batch.values())))
+
+
+def rows_within(row_bytes: int, most: int) -> int:
+    """How many rows of so many bytes a call on a processor is given: a power of two, `most` at most."""
+    fitting = min(most, max(ROOM // max(row_bytes, 1), 1))
+    return 1 << (fitting.bit_length() - 1)
 
 
 def concatenated(parts: Sequence[Batch]) -> dict[str, np.ndarray]:

@@ -39,7 +39,7 @@ from headstart.eventlog import EventLog
 from headstart.events import BatchNormReestimated, Noted, RunFinished, RunStarted, Warned
 from headstart.host.discovery import installed_version
 from headstart.lineage import FILE, LINEAGE, RANDOM, UNKNOWN, as_documents, in_words, licence_of
-from headstart.predictor import BATCH, Predictor
+from headstart.predictor import Predictor
 from headstart.recipes.file import write_recipe
 from headstart.runs.carried_head import begin_as_published
 from headstart.runs.evaluation import Labelled, documents, open_predictions, score, why_no_test
@@ -329,9 +329,10 @@ def predictor_of(extractor: FeatureExtractor, artefact: Artefact) -> Predictor:
         return artefact.predictor
     network = artefact.network
     stop = len(network.stages) - 1
-    backbone = extractor.of_artefact(network, artefact.path, BATCH).open(stop).compiled
+    size = artefact.predictor.sizes[-1]
+    backbone = extractor.of_artefact(network, artefact.path, size).open(stop).compiled
     head = forward(network, stop, stop + 1)
-    return dataclasses.replace(artefact.predictor, forward=lambda batch: head(backbone(batch)), sizes=(BATCH,))
+    return dataclasses.replace(artefact.predictor, forward=lambda batch: head(backbone(batch)), sizes=(size,))
 
 
 def _labelled(plan: Plan, split: str) -> Labelled:

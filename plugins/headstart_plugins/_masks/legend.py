@@ -17,6 +17,8 @@ Colour = tuple[int, int, int]
 """Red, green and blue, 0 to 255."""
 Coding = Literal["index", "colour"]
 """What a value is: the number of a palette or a grey, or a colour, as `packed` has it."""
+UNKNOWN = 254
+"""Stands for values that mean nothing while these are looked up: beside VOID the only byte that is no place."""
 WIDEST = 2**16
 """Values below this are looked up in a table."""
 
@@ -74,14 +76,14 @@ class Legend:
         """The places (height, width) uint8 of the classes of `values` (height, width), whole numbers; VOID where they
         are void. Raises DataError naming `where` and values that mean nothing, unless these are void too."""
         found = self._places(values)
-        unknown = found < 0
+        unknown = found == UNKNOWN
         if unknown.any():
             if self.unknown == "refuse":
                 told = in_line([self.spelt(each) for each in np.unique(values[unknown]).tolist()])
                 message = f"{where} has values of no class: {told}, in {int(unknown.sum())} of {unknown.size} pixels"
                 raise DataError(message, hint=f"known are {in_line(self.known)}")
             found[unknown] = VOID
-        return found.astype(np.uint8)
+        return found
 
     @property
     def known(self) -> tuple[str, ...]:
@@ -90,20 +92,18 @@ class Legend:
         return (*named, *(f"{self.spelt(value)} (void)" for value in self.void))
 
     def _places(self, values: np.ndarray) -> np.ndarray:
-        """The place of each value, int16; VOID and -1 where it has none."""
-        if values.dtype.itemsize <= 2:
-            table = self._table[: np.iinfo(values.dtype).max + 1]
-            found: np.ndarray = table[values]
-            return found
+        """The place of each value, uint8; VOID and UNKNOWN where it has none."""
+        if values.dtype in (np.uint8, np.uint16):
+            return self._table[: np.iinfo(values.dtype).max + 1].take(values)
         known = np.array([*self.values, *self.void])
         order = np.argsort(known)
         nearest = np.minimum(np.searchsorted(known[order], values), len(known) - 1)
-        places = np.array([*range(len(self.names)), *[VOID] * len(self.void)], np.int16)[order]
-        return np.where(known[order][nearest] == values, places[nearest], np.int16(-1))
+        places = np.array([*range(len(self.names)), *[VOID] * len(self.void)], np.uint8)[order]
+        return np.where(known[order][nearest] == values, places[nearest], np.uint8(UNKNOWN))
 
     @cached_property
     def _table(self) -> np.ndarray:
-        table = np.full(WIDEST, -1, np.int16)
+        table = np.full(WIDEST, UNKNOWN, np.uint8)
         for value in self.void:
             if 0 <= value < WIDEST:
                 table[value] = VOID

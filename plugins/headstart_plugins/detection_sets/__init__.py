@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from headstart.hookspecs import hookimpl
 from headstart.options import option
 from headstart.specs import DatasetSpec
+from headstart_plugins._made_sets.options import SceneOptions
 
 
 @dataclass(frozen=True)
@@ -24,23 +25,6 @@ class TileOptions:
         """Raises ValueError where tiles would not advance."""
         if self.overlap * 2 > self.tile:
             raise ValueError(f"overlap is {self.overlap}, more than half of a tile, which is {self.tile}")
-
-
-@dataclass(frozen=True)
-class SceneOptions:
-    """What is drawn."""
-
-    scenes: int = option(500, "Pictures of all sides together: 64 % train, 16 % val, 20 % test.", low=10, high=100_000)
-    size: int = option(320, "Side of a picture in pixels.", low=96, high=2048)
-    most: int = option(8, "Stamps that are drawn for a picture at most; at least 1.", low=1, high=50)
-    kept: float = option(
-        0.4,
-        "Share of each stamp that stays visible at least, inside of the picture and in front: a stamp that finds no "
-        "such place, or would hide more of another, is left out of the picture.",
-        low=0.05,
-        high=1.0,
-    )
-    seed: int = option(0, "Another seed gives other pictures; which stamps are whose stays.", low=0)
 
 
 @hookimpl
@@ -64,7 +48,7 @@ def register_datasets() -> Iterable[DatasetSpec]:
             summary="Drawn pictures with birds, fish, flowers, fruit, houses, insects, mammals and vehicles, exact "
             "boxes and masks, held out by stamp; from the Debian package tuxpaint-stamps-default.",
             build="headstart_plugins.detection_sets._scenes:build",
-            make="headstart_plugins.detection_sets._scenes:make",
+            make="headstart_plugins._made_sets.scenes:make",
             make_options=SceneOptions,
             medium="image",
             targets=("boxes/boxes",),

@@ -16,8 +16,9 @@ from PIL import Image
 from headstart.errors import DataError
 from headstart.packages import PublishedFile, bring
 from headstart.specs import DatasetRequest, Finding, MakeRequest, Records
+from headstart_plugins._made_sets.coco_files import SIDES, Box, Picture, read_info, read_records, write_side
+from headstart_plugins._made_sets.tiles import tiled
 from headstart_plugins.detection_sets import TileOptions
-from headstart_plugins.detection_sets._coco_files import SIDES, Box, Picture, read_info, read_records, write_side
 
 PACKAGE = PublishedFile(
     client="wheel",
@@ -98,15 +99,6 @@ def write_tiles(
                 pictures.append(Picture(file, right - left, bottom - top, boxes, name))
     whole = {name: len(corners) for name, _, corners in photographs}
     write_side(folder, side, pictures, {"classes": [LABEL], "from": str(PACKAGE), **asdict(options), "boxes": whole})
-
-
-def tiled(length: int, tile: int, overlap: int) -> list[tuple[int, int]]:
-    """Where tiles begin and end along a side, each sharing `overlap` with the next; the last ends where the side
-    does."""
-    if length <= tile:
-        return [(0, length)]
-    starts = [*range(0, length - tile, tile - overlap), length - tile]
-    return [(start, start + tile) for start in starts]
 
 
 def inside(corners: np.ndarray, tile: tuple[int, int, int, int], kept: float) -> Iterator[Box]:

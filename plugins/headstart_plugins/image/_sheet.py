@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from headstart.specs import Change, Drawn, Preview, Shown
-from headstart_plugins._marks import Outline, Tint
+from headstart_plugins._marks import Outline, Overlay
+from headstart_plugins._overlay import overlaid
 from headstart_plugins.image._changes import fused
 
 
@@ -114,10 +115,9 @@ def contact_sheet(rows: Sequence[Sequence[Shown]], titles: Sequence[str]) -> Pre
 
 
 def _mark(picture: Image.Image, marks: Sequence[Any]) -> None:
-    """Draw `marks` over the picture: tints first, then all boxes, then what they are called."""
-    for mark in marks:
-        if isinstance(mark, Tint):
-            _tint(picture, mark)
+    """Draw the masks among `marks` over the picture, then the outlines: all boxes first, then what they are called."""
+    for overlay in (each for each in marks if isinstance(each, Overlay)):
+        picture.paste(Image.fromarray(overlaid(np.asarray(picture), overlay.mask, overlay.colours)))
     canvas, font = ImageDraw.Draw(picture), ImageFont.load_default(MARK_TEXT)
     placed = [(mark, _within(mark, picture)) for mark in marks if isinstance(mark, Outline)]
     for mark, box in placed:
@@ -133,15 +133,6 @@ def _mark(picture: Image.Image, marks: Sequence[Any]) -> None:
             stroke_width=1,
             stroke_fill=INK,
         )
-
-
-def _tint(picture: Image.Image, mark: Tint) -> None:
-    """Mix the colours of a mark with those of the picture, half and half."""
-    colours, shown = (
-        Image.fromarray(each).resize(picture.size, Image.Resampling.NEAREST)
-        for each in (mark.colours, (128 * mark.shown).astype(np.uint8))
-    )
-    picture.paste(colours, mask=shown)
 
 
 def _within(mark: Outline, picture: Image.Image) -> tuple[int, int, int, int]:

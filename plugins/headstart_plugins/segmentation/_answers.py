@@ -10,12 +10,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from headstart_plugins._heads.labels import shortest
-from headstart_plugins._mask import VOID
-from headstart_plugins.segmentation._boundary import boundaries
+from headstart_plugins._overlay import overlaid
 from headstart_plugins.segmentation._palette import Palette
-
-STRENGTH = 0.5
-"""How much of a tinted pixel is the colour of its class; on a boundary all."""
 
 
 def answer_of(mask: np.ndarray, sure: np.ndarray | None, classes: Sequence[str]) -> dict[str, Any]:
@@ -49,15 +45,11 @@ def answer_files(answer: Mapping[str, Any], palette: Palette) -> dict[str, bytes
 def drawn_mask(pixels: np.ndarray, mask: np.ndarray, palette: Palette) -> bytes:
     """A PNG of a picture (height, width, 3) uint8 in the colours of its `mask` (height, width), and below it the names
     of the classes that it has."""
-    tinted, edges = palette.tints[mask], boundaries(mask) != VOID
-    colours = palette.table[mask]
-    mixed = np.rint(STRENGTH * colours + (1 - STRENGTH) * pixels).astype(np.uint8)
-    shown = np.where((tinted & edges)[..., None], colours, np.where(tinted[..., None], mixed, pixels))
-    places = [place for place in np.unique(mask).tolist() if place < len(palette.classes)]
+    colours = palette.all_colours
+    shown = Image.fromarray(overlaid(pixels, mask, colours))
+    entries = [(name, colours[place]) for place, name in enumerate(palette.classes) if (mask == place).any()]
     stream = io.BytesIO()
-    _with_legend(Image.fromarray(shown), [(palette.classes[p], tuple(palette.table[p].tolist())) for p in places]).save(
-        stream, "PNG"
-    )
+    _with_legend(shown, entries).save(stream, "PNG")
     return stream.getvalue()
 
 

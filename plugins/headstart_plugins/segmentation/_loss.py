@@ -47,6 +47,14 @@ class Losses:
             loss = loss + _dice(ops.exp(logs) * counted[:, None], numbers, classes)
         return loss
 
+    def one_by_one(self, mask: Any, logits: Any) -> Any:
+        """The same without weights, for where nothing is learned: a picture at a time, for logits of all pixels and
+        classes of many take more memory than all else (704 MB in 21 classes for 32 pictures of 512 x 512, and as much
+        for each step of the loss)."""
+        from keras import ops
+
+        return ops.map(lambda one: self.of(one[0][None], one[1][None], None)[0], (mask, logits))
+
 
 def _enlarged(logits: Any, size: tuple[int, int]) -> Any:
     """(batch, class, height, width), of `logits` (batch, row, column, class)."""

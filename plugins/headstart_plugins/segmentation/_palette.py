@@ -36,10 +36,15 @@ class Palette:
         return table
 
     @property
+    def all_colours(self) -> tuple[Colour, ...]:
+        """One of each class."""
+        return self.colours or tuple(voc_colour(place) for place in range(len(self.classes)))
+
+    @property
     def tints(self) -> np.ndarray:
-        """(256,) bool: what is drawn over a picture. A class whose colour is black, as a background's often is, leaves
-        it as it is, and so does void."""
-        shown: np.ndarray = self.table.any(axis=1)
+        """(256,) bool: what is drawn in reports. A class whose colour is black, as a background's often is, leaves the
+        picture as it is, and so does void."""
+        shown = np.asarray(self.table.any(axis=1))
         shown[VOID] = False
         return shown
 

@@ -155,7 +155,7 @@ def sampled(image: np.ndarray, facts: Mapping[str, Any], outside: int) -> np.nda
         places.append(np.floor(centres).astype(np.int64))
     inside = [(each >= 0) & (each < size) for each, size in zip(places, image.shape, strict=True)]
     rows, columns = (np.clip(each, 0, size - 1) for each, size in zip(places, image.shape, strict=True))
-    found = image[rows[:, None], columns]
+    found: np.ndarray = image[rows[:, None], columns]
     found[~inside[0]] = outside
     found[:, ~inside[1]] = outside
     return found

@@ -13,7 +13,7 @@ from headstart.errors import DataError, PluginError
 from headstart.specs import Batch, Facts, Mix, Sample, TakenOver, Task, TaskRequest, TensorSpec
 from headstart.suggest import suggestion
 from headstart_plugins._heads.labels import stored_names
-from headstart_plugins._marks import Tint
+from headstart_plugins._marks import Overlay
 from headstart_plugins._mask import MOST_CLASSES, VOID, Mask
 from headstart_plugins._picture_facts import verify_facts
 from headstart_plugins.segmentation import SegmentationOptions
@@ -149,7 +149,8 @@ class Segmentation:
                     f"{key}: class {name!r} is none of the {len(own)} known classes",
                     hint=suggestion(name, self.palette.classes),
                 )
-        return places[value.classes]
+        found: np.ndarray = places[value.classes]
+        return found
 
     def fitted(self, targets: Batch) -> Segmentation:
         """See FitsTargets: pixels of each class are counted."""
@@ -171,7 +172,9 @@ class Segmentation:
 
     def loss(self, targets: Mapping[str, Any], outputs: Mapping[str, Any], *, training: bool) -> Any:
         """See `_loss.Losses.of`; classes are evened out in training alone."""
-        weights = class_weights(self.counts, self.tau) if training and self.tau and self.counts else None
+        if not training:
+            return self.losses.one_by_one(targets["mask"], outputs[LOGITS])
+        weights = class_weights(self.counts, self.tau) if self.tau and self.counts else None
         return self.losses.of(targets["mask"], outputs[LOGITS], weights)
 
     def evaluator(self, *, running: bool = False) -> SegmentationEvaluator | CellEvaluator:
@@ -221,11 +224,9 @@ class Segmentation:
         """See JoinsTargets and `_mix.join`."""
         return {"mask": join(targets["mask"], [each["mask"] for each in partners], mixes)}
 
-    def marks(self, targets: Batch) -> Sequence[Sequence[Tint]]:
-        """See MarksTargets: the masks in their colours, and what is void too."""
-        table, shown = self.palette.table, self.palette.tints
-        shown[VOID] = True
-        return [(Tint(table[mask], shown[mask]),) for mask in targets["mask"]]
+    def marks(self, targets: Batch) -> Sequence[Sequence[Overlay]]:
+        """See MarksTargets: the masks in their colours."""
+        return [(Overlay(mask, self.palette.all_colours),) for mask in targets["mask"]]
 
     def merger(self) -> TileMerger:
         """See MergesTiles and `_tiles`."""

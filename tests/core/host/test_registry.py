@@ -62,7 +62,9 @@ def register_datasets():
     return [dataset("two/shared"), dataset("two/file", takes_path=True)]
 
 @hookimpl
-def resolve_dataset(ref):
+def resolve_dataset(ref, targets):
+    if targets == "two/special" and ref.endswith(".any"):
+        return "two/file"
     if ref.endswith(".raises"):
         raise RuntimeError("out of ideas")
     if ".nonsense" in ref:
@@ -183,6 +185,17 @@ def test_a_name_a_kind_and_a_path_each_find_their_dataset(registry, here):
     assert str(registry.resolve_dataset("folder:photos")) == "one/folder:photos"
     assert str(registry.resolve_dataset("a.one")) == "one/folder:a.one"
     assert str(registry.resolve_dataset("./a.one")) == "one/folder:a.one"
+
+
+def test_a_path_is_opened_for_the_targets_that_are_asked_for_where_a_plugin_heeds_them(registry, here):
+    """One that takes the path alone is asked as well."""
+    for name in ("a.any", "a.one"):
+        (here / name).write_text("")
+    assert str(registry.resolve_dataset("a.any", "two/special")) == "two/file:a.any"
+    assert str(registry.resolve_dataset("a.one", "two/special")) == "one/folder:a.one"
+    for other in (None, "two/other"):
+        with pytest.raises(UsageError, match=r"no dataset plugin recognises a\.any"):
+            registry.resolve_dataset("a.any", other)
 
 
 def test_a_home_path_is_expanded(registry, here, monkeypatch):

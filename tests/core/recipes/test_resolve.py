@@ -1,5 +1,7 @@
 """The whole recipe is checked at once: one message holds every problem, each with its place and a hint."""
 
+import json
+
 import pytest
 
 from headstart.errors import PluginError, RecipeError, UsageError
@@ -49,7 +51,9 @@ def register_backbones():
 @hookimpl
 def register_tasks():
     return [TaskSpec(name="odd/task", summary="A task.", build="odd:build", features=("pooled",),
-                     targets="targets/class", heads=("linear",))]
+                     targets="targets/class", heads=("linear",)),
+            TaskSpec(name="odd/painted", summary="A task.", build="odd:build", features=("pooled",),
+                     targets="mask", heads=("linear",))]
 
 @hookimpl
 def check_recipe(recipe, registry):
@@ -289,6 +293,25 @@ def test_a_task_for_other_targets_than_the_dataset_has_is_refused_before_data_is
     (told,) = [each for each in refused(registry, data=data, task=task) if each.startswith("task ")]
     assert message in told
     assert all(way in told for way in ways)
+
+
+def test_a_task_decides_what_is_read_of_annotations_that_could_be_two_things(registry, tmp_path):
+    """So does that of a finished run, which names no task."""
+    polygons = {"category_id": 1, "bbox": [0, 0, 1, 1], "segmentation": [[0, 0, 1, 0, 1, 1]]}
+    document = {"images": [], "annotations": [polygons], "categories": []}
+    (tmp_path / "a.json").write_text(json.dumps(document), "utf-8")
+    data = str(tmp_path)
+
+    def opened(**more):
+        recipe = build_recipe(flags={"data": data, **more}, file=None, sets=())
+        learns = "odd/painted" if not more else None
+        return resolve_recipe(recipe, registry, trains=False, learns=learns).dataset.name
+
+    assert resolve_recipe(build_recipe(flags={"data": data}), registry).dataset.name == "box_files/box_folder"
+    assert opened(task="detection") == "box_files/box_folder"
+    assert opened(task="painted") == opened() == "mask_files/coco_masks"
+    (told,) = [each for each in refused(registry, data=f"coco:{data}", task="painted") if each.startswith("task ")]
+    assert "opened as coco_masks:PATH, masks:PATH, voc_masks:PATH" in told
 
 
 @pytest.mark.parametrize(("data", "task"), [("digits", "regression"), ("movie_sentences", "regression")])

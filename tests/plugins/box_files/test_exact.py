@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from headstart.specs import DatasetRequest, InputRequest
+from headstart_plugins._annotations.headers import Header, read_headers
 from headstart_plugins.box_files._build import build
 from headstart_plugins.box_files._options import BoxFolderOptions
-from headstart_plugins._annotations.headers import Header, read_headers
 from headstart_plugins.image._build import build as build_kind
 
 WIDTH, HEIGHT = 60, 40

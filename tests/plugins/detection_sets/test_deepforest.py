@@ -14,13 +14,13 @@ from headstart.data.made import stored_folder
 from headstart.errors import DataError
 from headstart.registry import load_registry
 from headstart.specs import DatasetRequest
+from headstart_plugins._made_sets.tiles import tiled
 from headstart_plugins.detection_sets import TileOptions
 from headstart_plugins.detection_sets._deepforest import (
     PHOTOGRAPHS,
     build,
     inside,
     read_photograph,
-    tiled,
     write_tiles,
 )
 

@@ -15,9 +15,10 @@ from headstart.errors import UsageError
 from headstart.registry import load_registry
 from headstart.specs import DatasetRequest, MakeRequest
 from headstart_plugins._draws import numbers
-from headstart_plugins.detection_sets import SceneOptions
-from headstart_plugins.detection_sets._scenes import LABELS, build, compose, make
-from headstart_plugins.detection_sets._stamps import FOLDERS, INSIDE, find_stamps, sides_of
+from headstart_plugins._made_sets.options import SceneOptions
+from headstart_plugins._made_sets.scenes import LABELS, compose, make
+from headstart_plugins._made_sets.stamps import FOLDERS, INSIDE, find_stamps, sides_of
+from headstart_plugins.detection_sets._scenes import build
 
 OPTIONS = SceneOptions(scenes=12, size=128)
 COLOURS = {label: (255, 20 * place, 255 - 30 * place) for place, label in enumerate(LABELS)}

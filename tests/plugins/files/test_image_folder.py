@@ -291,13 +291,13 @@ def test_a_file_that_links_reach_twice_is_taken_once_a_class_and_told(tmp_path):
 
 def test_paths_are_resolved_by_their_look(tmp_path):
     touch(tmp_path, "t.csv", "t.parquet", "t.jsonl", "t.tsv", "t.txt")
-    assert resolve_dataset(str(tmp_path)) == "files/text_folder"
+    assert resolve_dataset(str(tmp_path), None) == "files/text_folder"
     (tmp_path / "t.png").touch()
-    assert resolve_dataset(str(tmp_path)) == "files/image_folder"
+    assert resolve_dataset(str(tmp_path), None) == "files/image_folder"
     names = ["t.csv", "t.parquet", "t.jsonl", "t.tsv"]
-    assert {resolve_dataset(str(tmp_path / name)) for name in names} == {"files/manifest"}
-    assert resolve_dataset(str(tmp_path / "t.txt")) is None
-    assert resolve_dataset(str(tmp_path / "gone")) is None
+    assert {resolve_dataset(str(tmp_path / name), None) for name in names} == {"files/manifest"}
+    assert resolve_dataset(str(tmp_path / "t.txt"), None) is None
+    assert resolve_dataset(str(tmp_path / "gone"), None) is None
 
 
 def tree_hash(root):

@@ -87,7 +87,7 @@ def test_a_snapshot_in_the_cache_of_the_hub_holds_links_to_its_files(tmp_path):
         link = tmp_path / "snapshot" / "data" / ("test-0.parquet", "train-0.parquet", "train-1.parquet")[number]
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(blob)
-    assert resolve_dataset(str(tmp_path / "snapshot")) == "files/parquet"
+    assert resolve_dataset(str(tmp_path / "snapshot"), None) == "files/parquet"
     records = opened(tmp_path / "snapshot")
     assert records.items[0].key == "data/test-0.parquet/row-000001"
     assert records.items[0].payload.read() == png(24)
@@ -233,21 +233,21 @@ def test_a_file_that_is_none_or_changes_while_it_is_read_is_an_error(tmp_path):
 def test_paths_are_resolved_by_the_columns_of_the_first_file(tmp_path):
     root = hub(tmp_path / "hub")
     for path in (root, root / "data", root / "data" / "test-00000-of-00001.parquet"):
-        assert resolve_dataset(str(path)) == "files/parquet"
+        assert resolve_dataset(str(path), None) == "files/parquet"
     written(tmp_path / "convert" / "train" / "0000.parquet", {"image": cells([0]), "label": ["cat"]})
-    assert resolve_dataset(str(tmp_path / "convert")) == "files/parquet"
+    assert resolve_dataset(str(tmp_path / "convert"), None) == "files/parquet"
     table = written(tmp_path / "photos" / "table.parquet", {"path": ["a.png"], "label": ["cat"], "vector": [b"1"]})
-    assert resolve_dataset(str(table)) == "files/manifest"
-    assert resolve_dataset(str(table.parent)) == "files/image_folder"
+    assert resolve_dataset(str(table), None) == "files/manifest"
+    assert resolve_dataset(str(table.parent), None) == "files/image_folder"
     (tmp_path / "bad.parquet").write_bytes(b"none")
-    assert resolve_dataset(str(tmp_path / "bad.parquet")) == "files/manifest"
+    assert resolve_dataset(str(tmp_path / "bad.parquet"), None) == "files/manifest"
 
 
 def test_without_the_extra_it_says_what_to_install(tmp_path, monkeypatch):
     hub(tmp_path)
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     monkeypatch.delattr(pa, "parquet")
-    assert resolve_dataset(str(tmp_path)) == "files/parquet"
+    assert resolve_dataset(str(tmp_path), None) == "files/parquet"
     with pytest.raises(UsageError, match="needs pyarrow") as caught:
         opened(tmp_path)
     assert "headstart[parquet]" in caught.value.hint

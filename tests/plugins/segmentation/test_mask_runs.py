@@ -2,6 +2,10 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -136,6 +140,27 @@ def test_the_report_shows_the_worst_pictures_and_what_is_confused(run):
     assert document["result"]["report"]["test"]["worst_masks"]
 
 
+def test_the_other_backend_scores_it_the_same(run, tmp_path, backend):
+    """In a process of its own: logits agree, so masks do but for ties, and so do metrics."""
+    other = {"torch": "jax", "jax": "torch"}[backend]
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("KERAS")}
+    variables = {**kept, "PYTHONPATH": str(Path(__file__).parent / "figures")}
+    command = [sys.executable, "-c", "from headstart_cli.main import run; run()", "evaluate", str(run.path)]
+    done = subprocess.run(
+        [*command, "--backend", other, "--json"],
+        env=variables,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found, expected = json.loads(done.stdout)["metrics"]["test"], run.result["metrics"]["test"]
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, abs=2e-3), name
+
+
 def test_a_head_goes_on_from_another_run(run, tmp_path, figures_registry):
     again = fitted(
         tmp_path / "again",
@@ -146,6 +171,7 @@ def test_a_head_goes_on_from_another_run(run, tmp_path, figures_registry):
         strategy="full",
         epochs=1,
         learning_rate=1e-4,
+        augment=("classic", "mosaic"),
         sets=("dataset.count=40", "input.size=96"),
     )
     assert again.result["metrics"]["test"]["miou"] > 0.6

@@ -151,7 +151,8 @@ def open_backbone(
 def trial_batch(data: PreparedData, rows: np.ndarray, axes: Mapping[str, int]) -> dict[str, np.ndarray]:
     """As many of the samples `rows` as each call brings (batch, ...), on which engines are tried; where rows differ in
     length, those of middling ones, at the static length that holds them."""
-    lengths, size = lengths_of(data, rows), samples_a_call()
+    row_bytes = sum(array[:1].nbytes for array in data.tensors.values())
+    lengths, size = lengths_of(data, rows), samples_a_call(row_bytes)
     if lengths is None:
         return take(data.tensors, np.resize(rows, size))
     picked = np.resize(lengths.middling(size), size)

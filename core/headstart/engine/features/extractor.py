@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from headstart.cache import Cache
-from headstart.engine.batch import count_rows, take
+from headstart.engine.batch import count_rows, rows_within, take
 from headstart.engine.device import compiles_each_shape, forward
 from headstart.engine.features.decision import EngineDecision, Measured
 from headstart.engine.features.export import Exporters
@@ -98,7 +98,7 @@ def hash_arrays(arrays: Mapping[str, np.ndarray]) -> str:
 
 NATIVE = "native"
 BATCH = 32
-"""Samples a call on a processor; the one shape that a prefix is compiled for."""
+"""Samples a call on a processor, fewer where they are large; the one shape that a prefix is compiled for."""
 ACCELERATED_BATCH = 256
 """Samples a call on a device that computes so many at once."""
 TIMED = 0.2
@@ -295,9 +295,9 @@ class FeatureExtractor:
         return self._written
 
 
-def samples_a_call() -> int:
-    """How many samples a prefix is given at once on the device at hand."""
-    return BATCH if device_at_hand() == "cpu" else ACCELERATED_BATCH
+def samples_a_call(row_bytes: int) -> int:
+    """How many samples of so many bytes a prefix is given at once on the device at hand."""
+    return rows_within(row_bytes, BATCH) if device_at_hand() == "cpu" else ACCELERATED_BATCH
 
 
 def _rate(compiled: Compiled, batch: Batch) -> float:
