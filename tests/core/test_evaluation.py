@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from headstart.errors import DataError
 from headstart.options import NoOptions
 from headstart.predictor import BATCH, Answered, Predictor, Rows
 from headstart.runs.evaluation import Labelled, open_predictions, score
@@ -117,15 +116,21 @@ def test_a_sample_has_as_many_rows_as_its_task_gives_and_files_beside_them(tmp_p
     assert (tmp_path / "predictions" / "a" / "b.txt").read_text() == "2"
 
 
-def test_a_key_that_leads_out_of_the_folder_is_refused_and_nothing_is_left(tmp_path):
+def test_files_of_keys_that_lead_out_of_the_folder_are_in_it(tmp_path):
+    """As those of tables do, whose paths are absolute, or climb from where the table lies."""
     folder = tmp_path / "run"
     folder.mkdir()
-    with (
-        pytest.raises(DataError, match=r"\.\./\.\./up"),
-        open_predictions(folder / "predictions.csv", Spots()) as table,
-    ):
-        table.write(labelled("test", ("../../up",), "x"), slice(0, 1), answered({"sizes": SIZES}, slice(0, 1)))
-    assert list(tmp_path.rglob("*")) == [folder]
+    keys = ("../../up", f"{tmp_path}/up", "a/../../up")
+    with open_predictions(folder / "predictions.csv", Spots()) as table:
+        sizes = {"sizes": np.ones((3, 3), np.float32)}
+        table.write(labelled("test", keys, "xyz"), slice(0, 3), answered(sizes, slice(0, 3)))
+    found = {path.relative_to(folder).as_posix() for path in tmp_path.rglob("*.txt")}
+    up = "%2E%2E"
+    assert found == {
+        f"predictions/{up}/{up}/up.txt",
+        f"predictions/%2F{tmp_path}/up.txt",
+        f"predictions/a/{up}/{up}/up.txt",
+    }
 
 
 class Pages:

@@ -341,7 +341,8 @@ class WritesFiles(Protocol):
     """What a Task offers too whose answers are files as well: masks, pictures."""
 
     def files(self, answer: Mapping[str, Any]) -> Mapping[str, bytes]:
-        """Contents by suffix, such as ".png": written to predictions/<key><suffix>."""
+        """Contents by suffix, such as ".png": written to predictions/<key><suffix>, a key that leads elsewhere spelled
+        so that it does not."""
 
 
 @runtime_checkable
