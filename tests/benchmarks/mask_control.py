@@ -2,8 +2,9 @@
 
     python mask_control.py SIZE BATCH CLASSES ROUNDS THREADS
 
-The width, stride and head (DeepLabV3+) of its defaults, random weights and pictures, BatchNorm on its statistics, fused
-AdamW, channels last. Prints a JSON line: `seconds` of each round after two to warm up, `parameters`, and `what` it is.
+The width and head (DeepLabV3+) of its defaults at an output stride of 16, as ours has it, random weights and pictures,
+BatchNorm on its statistics, fused AdamW, channels last. Prints a JSON line: `seconds` of each round after two to warm
+up, `parameters`, and `what` it is.
 """
 
 import json
@@ -19,7 +20,7 @@ def main() -> None:
     size, batch, classes, rounds, threads = map(int, sys.argv[1:6])
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    config = transformers.MobileNetV2Config(num_labels=classes, image_size=size)
+    config = transformers.MobileNetV2Config(num_labels=classes, image_size=size, output_stride=16)
     model = transformers.MobileNetV2ForSemanticSegmentation(config).to(memory_format=torch.channels_last)
     model.eval()  # BatchNorm keeps its statistics, as that of the others does; dropout is left out
     optimizer = torch.optim.AdamW(model.parameters(), 1e-6, fused=True)

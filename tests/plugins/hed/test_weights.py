@@ -11,6 +11,7 @@ from headstart.errors import WrongWeightsError
 from .conftest import SPEC, build, build_head
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 
 @pytest.fixture
