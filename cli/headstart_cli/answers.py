@@ -21,15 +21,10 @@ def print_as_table(answers: Iterable[Mapping[str, Any]]) -> None:
 
 
 def print_as_json(answers: Iterable[Mapping[str, Any]]) -> None:
-    """Print one document: a list of all answers. Of an array of several axes, such as a mask, the shape is printed: as
-    numbers it would be the largest part by far, and `--out` writes it."""
+    """Print one document: a list of all answers."""
     from headstart.documents import plain
 
-    shown = (
-        {name: _shape_of(value) if getattr(value, "ndim", 0) > 1 else value for name, value in answer.items()}
-        for answer in answers
-    )
-    print_json([plain(answer) for answer in shown])
+    print_json([plain(answer) for answer in answers])
 
 
 def print_as_csv(answers: Iterable[Mapping[str, Any]], top_k: int) -> None:
@@ -81,18 +76,14 @@ def flatten(answer: Mapping[str, Any]) -> dict[str, Any]:
     """
     flat: dict[str, Any] = {}
     for key, value in answer.items():
-        if getattr(value, "ndim", 0):
-            flat[key] = _shape_of(value)
+        if shape := getattr(value, "shape", ()):
+            flat[key] = " x ".join(map(str, shape))
         elif not _is_list_of_mappings(value):
             flat[key] = value
         elif key != "top_k" or len(value) > 1:
             for place, item in enumerate(value, start=1):
                 flat |= {f"{name}_{place}": part for name, part in item.items()}
     return flat
-
-
-def _shape_of(array: Any) -> str:
-    return " x ".join(map(str, array.shape))
 
 
 def _is_list_of_mappings(value: Any) -> bool:

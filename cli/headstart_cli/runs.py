@@ -122,7 +122,6 @@ def predict(
 ) -> None:
     """Answer files, folders, tables or texts with a run's model: names, keyed by input, in their order.
 
-    Of a mask --json and --csv have the shape, and --out DIR writes it.
     What cannot be read is named on stderr, and has "error" in --json and --csv.
     All else is answered; then the exit code is 3. Rows of a table are called
     by its column id, or else by the path as written.

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import sys
 
 import numpy as np
 import pytest
 
 from headstart.errors import HeadstartError
-from headstart_cli.answers import flatten, print_as_csv, print_as_json, tabulate
+from headstart_cli.answers import flatten, print_as_csv, tabulate
 from headstart_cli.runs import _lines
 
 
@@ -89,11 +88,6 @@ def test_an_answer_of_another_form_than_those_that_are_printed_is_named():
 def test_a_file_name_on_stdin_may_be_no_utf_8(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9.png\n"), encoding="utf-8"))
     assert _lines() == ["caf\udce9.png"]
-
-
-def test_json_has_vectors_and_the_shapes_of_masks(capsys):
-    print_as_json([{"input": "a.png", "mask": np.zeros((480, 640), np.uint8), "vector": np.array([0.5, 1.0])}])
-    assert json.loads(capsys.readouterr().out) == [{"input": "a.png", "mask": "480 x 640", "vector": [0.5, 1.0]}]
 
 
 def test_of_an_array_the_shape_is_shown():
