@@ -14,6 +14,7 @@ from headstart.runs.fitting import fit
 from headstart_cli.main import run_arguments
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 SETTINGS = {"weights": "none", "reporters": ("json",), "engine": "native", "batch_size": 16}
 RATE = {"learning_rate": 1e-2}

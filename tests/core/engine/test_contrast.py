@@ -1,5 +1,7 @@
 """Phases that learn from pairs of samples, against loops over pairs in float64."""
 
+import os
+
 import keras
 import numpy as np
 import pytest
@@ -15,6 +17,8 @@ from headstart.events import EpochDone
 from headstart.specs import Phase
 
 pytestmark = pytest.mark.backend
+ON_JAX = [pytest.mark.slow] * (os.environ.get("KERAS_BACKEND") == "jax")
+"""JAX compiles each network anew."""
 
 
 def by_loop(features, likeness):
@@ -41,7 +45,7 @@ def test_each_row_is_compared_with_every_other(shapes, rows):
     )
 
 
-@pytest.mark.parametrize("share", [1.0, 0.25])
+@pytest.mark.parametrize("share", [pytest.param(1.0, marks=ON_JAX), 0.25])
 def test_a_step_learns_from_the_pairs_of_its_batch(bench, share):
     """What it says of each row is the mean of both losses; updates make pairs more like what they are to be."""
     network = bench.network()

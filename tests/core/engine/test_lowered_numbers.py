@@ -1,5 +1,7 @@
 """What this backend's rules give has the stock layers' numbers, forward and backward, on the stock layers' weights."""
 
+import os
+
 import keras
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from headstart.registry import load_registry
 from headstart.specs import BackboneRequest, FeatureSpec, Stage, TensorSpec
 
 pytestmark = pytest.mark.backend
+ON_JAX = os.environ.get("KERAS_BACKEND") == "jax"
 layers = keras.layers
 TOLERANCE = 1e-4
 
@@ -251,7 +254,9 @@ def verify_stages(stages, batch, rules):
         batch = expected[0]
 
 
-@pytest.mark.parametrize("name", ["efficientnet_lite/lite0", "nanodet/coco"])
+@pytest.mark.parametrize(
+    "name", ["efficientnet_lite/lite0", pytest.param("nanodet/coco", marks=[pytest.mark.slow] * ON_JAX)]
+)
 def test_a_small_network(registry, rules, name):
     verify_stages(*built(registry, name), rules)
 

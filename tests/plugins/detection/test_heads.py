@@ -32,7 +32,7 @@ def network(backbone, head, size=64, seed=0):
     [
         ("efficientnet_lite/lite0", "plain"),
         ("mobilenet_v2/imagenet", "pyramid:16,1"),
-        ("keras_applications/vgg16", "pyramid:16,1"),
+        pytest.param("keras_applications/vgg16", "pyramid:16,1", marks=pytest.mark.slow),
     ],
 )
 def test_a_head_answers_in_every_cell_of_any_backbone_with_three_maps(backbone, head):
