@@ -1,5 +1,6 @@
 """The contracts of input kinds, target kinds and tasks over every built-in one."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -63,12 +64,16 @@ OF_MASKS = {
     **OF_A_SQUARE,
     "sample": Sample(np.zeros((16, 16, 3), np.uint8)),
 }
+ON_JAX = (pytest.mark.slow,) * (os.environ.get("KERAS_BACKEND") == "jax")
+"""Of tasks whose losses take long to compile, for each number of rows anew: the quick run leaves them to PyTorch; tests
+of these losses themselves compare both backends."""
 for offer in built_ins("tasks"):
+    dense = offer.targets in ("boxes/boxes", "masks/mask")
     more = {"boxes/boxes": OF_BOXES, "masks/mask": OF_MASKS}.get(offer.targets, OF_NUMBERS)
     for made in (
         contract_of(offer, TaskDeclared, **more),
         contract_of(offer, TaskEncoded, **more),
-        contract_of(offer, TaskAnswered, marks=(pytest.mark.backend,), **more),
+        contract_of(offer, TaskAnswered, marks=(pytest.mark.backend, *(ON_JAX if dense else ())), **more),
     ):
         globals()[made.__name__] = made
 del made
