@@ -14,6 +14,7 @@ from headstart.weights.files import read_safetensors
 from headstart.weights.source import locate_assets
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 PUBLISHED = "published_by_a_test"
 

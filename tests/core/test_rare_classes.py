@@ -8,6 +8,7 @@ import pytest
 from headstart.errors import DataError
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 
 @pytest.fixture(scope="module")

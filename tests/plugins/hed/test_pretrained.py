@@ -1,7 +1,5 @@
 """`--head pretrained`: raw pictures through the task's own head give the edges that the package's own code computed."""
 
-import os
-
 import numpy as np
 import pytest
 from recorded import digest, photographs, problems, recorded
@@ -11,7 +9,8 @@ from headstart.specs import TaskRequest
 
 from .conftest import SPEC
 
-pytestmark = [pytest.mark.backend, *[pytest.mark.slow] * (os.environ.get("KERAS_BACKEND") == "jax")]
+pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 SIZE = 224
 

@@ -13,6 +13,7 @@ from headstart.specs import BackboneRequest, TensorSpec
 from .conftest import SPECS, assert_close
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 SPEC = SPECS["vgg16"]
 HED = SPEC.weights[1]

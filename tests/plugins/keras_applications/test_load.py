@@ -14,6 +14,7 @@ from headstart_plugins.keras_applications._build import BY_NAME
 from .conftest import Kit, assert_close, bring_alive, pixels_of, reference_input, run, set_normalization
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 ON_TORCH = pytest.mark.skipif(keras.backend.backend() != "torch", reason="slow to build on JAX; the reader is the same")
 FORMATS = ("legacy.h5", "new.weights.h5", "whole.keras")

@@ -10,6 +10,7 @@ from presets import SIDE, TINY, converted, final, pixels, write_hugging_face, wr
 from headstart.specs import Backbone, InputRequest, TensorSpec
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 keras_hub = pytest.importorskip(
     "keras_hub", reason="pip install --no-deps keras-hub && pip install regex sentencepiece tokenizers"

@@ -12,6 +12,7 @@ from headstart_plugins._side_outputs import FACTORS
 from headstart_plugins.segmentation._head import build_head
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 SHAPES = {
     f"map@{stride}": (None, -(-11 // stride), -(-18 // stride), 3 + place) for place, stride in enumerate(FACTORS)
