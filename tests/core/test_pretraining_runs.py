@@ -7,6 +7,7 @@ from headstart.recipes.build import build_recipe, pretraining_recipe
 from headstart.runs.fitting import run_recipe
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 
 @pytest.fixture(scope="module")

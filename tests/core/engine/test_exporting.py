@@ -9,6 +9,7 @@ from headstart.errors import EngineRefusal
 from headstart.specs import EngineSpec
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 SPEC = EngineSpec(
     name="small/off",

@@ -11,6 +11,7 @@ from headstart.events import EpochDone, PhaseStarted
 from headstart.specs import Phase
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 EPOCHS, BATCH, TRAIN = 3, 8, ("top", "head")
 KERAS_OWN = {

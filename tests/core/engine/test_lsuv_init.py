@@ -11,6 +11,7 @@ import pytest
 from headstart.specs import Stage
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 SHAPE = (16, 16, 3)
 

@@ -11,6 +11,7 @@ from headstart.engine.train.surgical import choose_stages, pick_stages, relative
 from headstart.specs import Phase
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 STAGES = ("low", "middle", "top")
 PHASE = Phase(

@@ -10,6 +10,7 @@ from headstart.events import CheckpointSaved, EpochDone, WeightsAveraged
 from headstart.specs import Phase
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 FACTORS = (0.3, 1.0, 3.0)
 PHASE = Phase(

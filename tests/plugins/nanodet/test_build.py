@@ -11,6 +11,7 @@ from headstart.errors import UsageError
 from .conftest import MAPS, SPEC, answers, build, preprocessed
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 ON_JAX = [pytest.mark.slow] * (os.environ.get("KERAS_BACKEND") == "jax")
 """JAX compiles each network of each size."""

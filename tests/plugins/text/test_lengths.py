@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 WORDS = ["the", "film", "was", "good", "not", "bad", "play", "playing", "a", "b", "c", "d", "e"]
 
 
