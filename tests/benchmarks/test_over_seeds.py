@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from headstart.specs import Record
+
 sys.path.insert(0, str(Path(__file__).parent))
-from over_seeds import Cell, Shelf, cells_of, figure
+from over_seeds import ALL, Cell, Shelf, cells_of, figure, labelled
 
 
 def test_an_interval_is_that_of_students_t():
@@ -37,3 +39,22 @@ def test_the_second_backend_has_our_runs_at_the_middle_number_of_labels_alone():
     assert [cell for cell in found if cell.backend == "jax"] == [Cell("set", "ours", 16, 0, "jax")]
     assert len(found) == 7
     assert Cell("set", "new, ours + one", 0, 2, "jax").name == "set-new,-ours-and-one-all-2-jax"
+
+
+def test_of_labelled_records_a_fifth_is_val_by_the_seed_and_test_stays():
+    records = [
+        Record(f"{side}-{number}", None, split=side)
+        for side, count in (("train", 40), ("val", 10), ("test", 7))
+        for number in range(count)
+    ]
+
+    def keys(labels, seed):
+        sides = labelled(records, Cell("study", "arm", labels, seed, "torch"))
+        return {side: [record.key for record in found] for side, found in sides.items()}
+
+    one, again, other, whole = keys(20, 0), keys(20, 0), keys(20, 1), keys(ALL, 0)
+    assert [len(one[side]) for side in ("train", "val", "test")] == [16, 4, 7]
+    assert one == again
+    assert one["train"] != other["train"]
+    assert all(set(one[side]) <= set(whole[side]) for side in whole)
+    assert whole == {side: [record.key for record in records if record.split == side] for side in whole}
