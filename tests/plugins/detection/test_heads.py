@@ -1,5 +1,7 @@
 """Heads on the maps of real backbones: their form, their first numbers, and what they refuse."""
 
+import os
+
 import drawn_boxes as examples
 import keras
 import numpy as np
@@ -13,6 +15,7 @@ from headstart.specs import HEAD, InputRequest, Stage
 from headstart_plugins.image import ImageOptions
 
 pytestmark = pytest.mark.backend
+ON_JAX = [pytest.mark.slow] * (os.environ.get("KERAS_BACKEND") == "jax")
 
 
 def network(backbone, head, size=64, seed=0):
@@ -32,7 +35,7 @@ def network(backbone, head, size=64, seed=0):
     [
         ("efficientnet_lite/lite0", "plain"),
         ("mobilenet_v2/imagenet", "pyramid:16,1"),
-        pytest.param("keras_applications/vgg16", "pyramid:16,1", marks=pytest.mark.slow),
+        pytest.param("keras_applications/vgg16", "pyramid:16,1", marks=ON_JAX),
     ],
 )
 def test_a_head_answers_in_every_cell_of_any_backbone_with_three_maps(backbone, head):
