@@ -97,7 +97,7 @@ class InputKindSubject(WithInputKind):
             return kind
         return self._fitted(kind)
 
-    def _fitted(self, kind: FitsAhead) -> InputKind:
+    def _fitted(self, kind: Any) -> InputKind:
         """As a run fits it to its training split: here to the `payloads`, into a folder of its own."""
         folder = Path(tempfile.mkdtemp(dir=self._place()))
         payloads = self._payloads()
