@@ -88,6 +88,7 @@ from headstart.specs.inputs import (
 )
 from headstart.specs.lowerings import LoweringBuild, LoweringSpec, LowersItself
 from headstart.specs.reporters import Reporter, ReporterBuild, ReporterRequest, ReporterSpec, RunView
+from headstart.specs.scores import Observed, Score, ScoreBuild, Scored, ScoreRequest, ScoreSpec
 from headstart.specs.strategies import (
     HEAD,
     INPUT,
@@ -141,6 +142,8 @@ from headstart.specs.tasks import (
     TaskRequest,
     TaskSpec,
     TellsOfTargets,
+    TellsProbabilities,
+    TellsTargets,
     WritesFiles,
     features_of_head,
     read_head,
@@ -154,6 +157,7 @@ AnySpec = (
     | InputSpec
     | LoweringSpec
     | ReporterSpec
+    | ScoreSpec
     | StrategySpec
     | TargetSpec
     | TaskSpec
@@ -221,6 +225,7 @@ __all__ = [
     "ListsAnswers",
     "LocalFile",
     "LowRank",
+    "Observed",
     "Optimizer",
     "LoweringBuild",
     "LoweringSpec",
@@ -262,6 +267,11 @@ __all__ = [
     "RunView",
     "RunningEvaluator",
     "Sample",
+    "Score",
+    "ScoreBuild",
+    "ScoreRequest",
+    "ScoreSpec",
+    "Scored",
     "Search",
     "Shown",
     "ShowsDetail",
@@ -286,6 +296,8 @@ __all__ = [
     "TaskRequest",
     "TaskSpec",
     "TellsOfTargets",
+    "TellsProbabilities",
+    "TellsTargets",
     "TensorSpec",
     "Tolerances",
     "Training",
