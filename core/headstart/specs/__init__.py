@@ -103,6 +103,7 @@ from headstart.specs.strategies import (
 )
 from headstart.specs.targets import (
     AdvisesOnFew,
+    AllowsOthers,
     GivesExamples,
     HasScale,
     Recognised,
@@ -164,6 +165,7 @@ __all__ = [
     "API",
     "AUTO",
     "AdvisesOnFew",
+    "AllowsOthers",
     "Ancestor",
     "AnySpec",
     "Augmentation",
