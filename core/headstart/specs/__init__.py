@@ -60,6 +60,7 @@ from headstart.specs.engines import (
     EngineRequest,
     EngineSpec,
 )
+from headstart.specs.fitting import FitsAhead, TrainingSplit
 from headstart.specs.inputs import (
     Change,
     CutsTiles,
@@ -204,6 +205,7 @@ __all__ = [
     "FeedsTargets",
     "FetchedFile",
     "Finding",
+    "FitsAhead",
     "FitsTargets",
     "Generates",
     "GivesExamples",
@@ -291,6 +293,7 @@ __all__ = [
     "TensorSpec",
     "Tolerances",
     "Training",
+    "TrainingSplit",
     "Trims",
     "WeightsFetch",
     "WeightsLoad",

@@ -89,7 +89,7 @@ def doubtful_pairs(keys: Sequence[str], sources: Sequence[str], targets: Sequenc
         few = what == PLACEHOLDER or (what == COPY and copies < MANY * len(keys))
         pairs = "1 pair" if len(places) == 1 else f"{len(places)} pairs"
         message = f"{pairs} {told[what]}, such as {cases[0]}"
-        advice = None if few else "look at all of them with `headstart check DATA`, and leave out what is no translation"
+        advice = None if few else "look at all of them with `headstart check DATA`, leave out what is no translation"
         yield Finding("note" if few else "warning", message, len(places), advice, cases)
 
 
