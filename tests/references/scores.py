@@ -4,7 +4,7 @@ python tests/references/scores.py LOGME LIBRARY
 
 LOGME is a checkout of github.com/thuml/LogME at 56551ca, LIBRARY one of github.com/thuml/Transfer-Learning-Library at
 c4aa59e (the folder tllib/ranking). Neither is on a package index, so that `make test-references` leaves this out; it
-writes scores.json. numba is not needed: what it compiles runs as it is. """
+writes scores.json. numba is not needed: what it compiles runs as it is."""
 
 import importlib.util
 import json

@@ -60,6 +60,7 @@ from headstart.specs.engines import (
     EngineRequest,
     EngineSpec,
 )
+from headstart.specs.fitting import FitsAhead, TrainingSplit
 from headstart.specs.inputs import (
     Change,
     CutsTiles,
@@ -104,6 +105,7 @@ from headstart.specs.strategies import (
 )
 from headstart.specs.targets import (
     AdvisesOnFew,
+    AllowsOthers,
     GivesExamples,
     HasScale,
     Recognised,
@@ -168,6 +170,7 @@ __all__ = [
     "API",
     "AUTO",
     "AdvisesOnFew",
+    "AllowsOthers",
     "Ancestor",
     "AnySpec",
     "Augmentation",
@@ -206,6 +209,7 @@ __all__ = [
     "FeedsTargets",
     "FetchedFile",
     "Finding",
+    "FitsAhead",
     "FitsTargets",
     "Generates",
     "GivesExamples",
@@ -301,6 +305,7 @@ __all__ = [
     "TensorSpec",
     "Tolerances",
     "Training",
+    "TrainingSplit",
     "Trims",
     "WeightsFetch",
     "WeightsLoad",

@@ -26,7 +26,7 @@ class Observed:
 
     `weights` (resample, record) float64 > 0 are those of the Bayesian bootstrap (Rubin 1981): each row sums to the
     number of records, and no class is ever without one. They are the same for all sources, so that two can be compared
-    in pairs. """
+    in pairs."""
 
     features: np.ndarray
     form: str

@@ -38,7 +38,7 @@ class ScoreMeasured(Declared):
     """What a score gives: numbers, always the same ones, higher for better features.
 
     `targets_in(form)` gives targets (record, ...) of a form that is none of "classes" and "numbers", for RECORDS
-    records whose class is their place modulo 4. """
+    records whose class is their place modulo 4."""
 
     _kind = "scores"
 

@@ -29,7 +29,7 @@ class LogME:
     Where it misleads: it rewards what a linear model can explain of indicators, so that sources whose features are bent
     but good for fine-tuning lose; with fewer records than channels the prior's term, channels / 2 log alpha, is not
     outweighed by the determinant, of which the reference leaves the channels without a record out, so that it favours
-    or disfavours networks by their width; it is not comparable between data sets. """
+    or disfavours networks by their width; it is not comparable between data sets."""
 
     def __init__(self, request: ScoreRequest) -> None:
         """It has no options."""
