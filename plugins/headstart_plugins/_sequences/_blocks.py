@@ -9,7 +9,8 @@ import keras
 from keras import layers, ops
 
 from headstart_plugins._sequences import StackConfig
-from headstart_plugins._sequences.layers import AddedPositions, Multiplied, Sines
+from headstart_plugins._sequences.layers import Multiplied, Sines
+from headstart_plugins._token_layers import AddedPositions
 
 Attend = Callable[[Any], Any]
 """From what a layer sees of its own tokens (batch, time, width) to what attention gives, of the same shape."""

@@ -17,7 +17,8 @@ from headstart.specs.tasks import OF_ALL, OF_ROW
 from headstart_plugins._sequences import DecoderConfig, StackConfig
 from headstart_plugins._sequences._blocks import activated
 from headstart_plugins._sequences.decoder import MASK, TOKENS, layer_names
-from headstart_plugins._sequences.layers import LOWEST, sines
+from headstart_plugins._sequences.layers import sines
+from headstart_plugins._token_layers import LOWEST
 
 FIRST_ROOM = 16
 """Tokens that there is room for at first where shapes may change."""

@@ -11,7 +11,8 @@ from keras import layers, ops
 from headstart.specs import FeatureSpec, Stage
 from headstart_plugins._sequences import StackConfig
 from headstart_plugins._sequences._blocks import added, attention, dropped, embedded, feed_forward, norm
-from headstart_plugins._sequences.layers import Pooled, RelativeBias, Scores
+from headstart_plugins._sequences.layers import RelativeBias, Scores
+from headstart_plugins._token_layers import Pooled
 
 EMBEDDINGS, TOP = "embeddings", "top"
 REACH = ("behind", "ahead")
