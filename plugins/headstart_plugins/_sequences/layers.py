@@ -52,8 +52,10 @@ class RelativeBias(keras.layers.Layer):  # type: ignore[misc]  # Keras has no ty
 
     def compute_output_spec(self, tokens: Any) -> Any:
         """See Keras."""
-        reach = keras.KerasTensor((*tokens.shape[:2], self.heads), "float32")
-        return {"behind": reach, "ahead": reach}
+        return {
+            name: keras.KerasTensor((*tokens.shape[:2], self.heads), "float32")
+            for name in ("behind", "ahead")  # two of them: Keras tells tensors apart by the object
+        }
 
     def call(self, tokens: Any) -> Any:
         """From tokens (batch, time, ...): for each distance from 0 to time - 1 what a key so far `behind` a query gets,
