@@ -89,6 +89,7 @@ from headstart.specs.inputs import (
 )
 from headstart.specs.lowerings import LoweringBuild, LoweringSpec, LowersItself
 from headstart.specs.reporters import Reporter, ReporterBuild, ReporterRequest, ReporterSpec, RunView
+from headstart.specs.scores import Observed, Score, ScoreBuild, Scored, ScoreRequest, ScoreSpec
 from headstart.specs.strategies import (
     HEAD,
     INPUT,
@@ -104,6 +105,7 @@ from headstart.specs.strategies import (
 )
 from headstart.specs.targets import (
     AdvisesOnFew,
+    AllowsOthers,
     GivesExamples,
     HasScale,
     Recognised,
@@ -143,6 +145,8 @@ from headstart.specs.tasks import (
     TaskSpec,
     TellsOfTargets,
     TrimsTargets,
+    TellsProbabilities,
+    TellsTargets,
     WritesFiles,
     features_of_head,
     read_head,
@@ -156,6 +160,7 @@ AnySpec = (
     | InputSpec
     | LoweringSpec
     | ReporterSpec
+    | ScoreSpec
     | StrategySpec
     | TargetSpec
     | TaskSpec
@@ -166,6 +171,7 @@ __all__ = [
     "API",
     "AUTO",
     "AdvisesOnFew",
+    "AllowsOthers",
     "Ancestor",
     "AnySpec",
     "Augmentation",
@@ -224,6 +230,7 @@ __all__ = [
     "ListsAnswers",
     "LocalFile",
     "LowRank",
+    "Observed",
     "Optimizer",
     "LoweringBuild",
     "LoweringSpec",
@@ -265,6 +272,11 @@ __all__ = [
     "RunView",
     "RunningEvaluator",
     "Sample",
+    "Score",
+    "ScoreBuild",
+    "ScoreRequest",
+    "ScoreSpec",
+    "Scored",
     "Search",
     "Shown",
     "ShowsDetail",
@@ -289,6 +301,8 @@ __all__ = [
     "TaskRequest",
     "TaskSpec",
     "TellsOfTargets",
+    "TellsProbabilities",
+    "TellsTargets",
     "TensorSpec",
     "Tolerances",
     "Training",
