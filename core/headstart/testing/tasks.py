@@ -574,7 +574,8 @@ class TaskAnswered(TaskSubject):
     def _outputs_of(
         self, model: keras.Model, head: str, rows: slice = slice(None), targets: Batch | None = None
     ) -> dict[str, np.ndarray]:
-        """What a head gives in inference mode, fed with targets where the task does that: the examples', or `targets`."""
+        """What a head gives in inference mode, fed with targets where the task does that: with `targets`, or those of
+        the examples."""
         made = self._features(features_of_head(self.spec, head))
         task, features = self._task(), {name: array[rows] for name, array in made.items()}
         encoded = targets or {name: array[rows] for name, array in self._encoded().items()}

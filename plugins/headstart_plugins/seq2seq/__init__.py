@@ -31,7 +31,7 @@ class PiecesOptions:
     )
     joint: bool = option(
         False,
-        "The vocabulary is learned from target texts too, for a task that shares it: --set task.vocabulary=joint.",
+        "The vocabulary is learned from target texts too, for a task that shares it: --set task.joint=true.",
     )
     max_tokens: int = option(
         MOST_TOKENS,

@@ -27,7 +27,7 @@ from headstart_plugins.seq2seq import PiecesOptions
 if TYPE_CHECKING:
     import keras
 
-SHORTEST = 8
+SHORTEST = 16
 """Pieces of the smallest static length; each next one is twice as long."""
 VOCABULARY = "source.spm"
 MANY_UNKNOWN = 0.5
