@@ -126,7 +126,7 @@ class PiecesKind:
         if sum(each.count(pieces.unknown) for each in ids) > MANY_UNKNOWN * sum(map(len, ids)):
             notes.append(UNKNOWN)
         if len(ids) > 1:
-            notes.append(f"longer than {self._length} pieces: split at sentences")
+            notes.append(f"longer than {self._length} pieces: split at sentences, and not learned from")
         return Sample(Parts(text, tuple(map(tuple, ids))), tuple(notes))
 
     def prepare(self, sample: Sample) -> Prepared:

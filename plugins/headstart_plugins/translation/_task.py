@@ -209,10 +209,15 @@ class Translation:
         return encoded
 
     def fitted(self, targets: Batch) -> Translation:
-        """See FitsTargets: the mean length of a target, by which losses are weighed so that each piece counts alike."""
+        """See FitsTargets: the mean length of a target, by which losses are weighed so that each piece counts alike.
+        Raises DataError where no sample has a target."""
         used = self.used(targets)
-        mean = float(used[used > 0].mean()) if (used > 0).any() else 1.0
-        return replace(self, tokens=replace(self._tokens, mean=mean))
+        if not (used > 0).any():
+            raise DataError(
+                "every text of the training split is so long that it is split, and parts have no target of their own",
+                hint="--max-tokens with a larger number",
+            )
+        return replace(self, tokens=replace(self._tokens, mean=float(used[used > 0].mean())))
 
     def sampling_weights(self, targets: Batch) -> np.ndarray | None:
         """See FitsTargets: every text once an epoch."""
