@@ -39,7 +39,8 @@ class PredictOptions:
         low=0,
     )
     lines: bool = option(
-        False, "Each line of a text file is an input by itself, of texts; empty lines are none. Else a file is one text."
+        False,
+        "Each line of a text file is an input by itself, of texts; empty lines are none. Else a file is one text.",
     )
 
     def __post_init__(self) -> None:
@@ -107,7 +108,9 @@ _EXAMPLES = "such as predict.tile=640 or dataset.folder=DIR"
 
 def _known(task: TaskSpec) -> str:
     own = [f"task.{name}" for name in task.answer_options]
-    return ", ".join(["predict.tile, predict.overlap, predict.lines", *own]) + " and settings of other data (dataset.KEY)"
+    return (
+        ", ".join(["predict.tile, predict.overlap, predict.lines", *own]) + " and settings of other data (dataset.KEY)"
+    )
 
 
 def parsed(options: type, values: Mapping[str, Any], table: str) -> Any:

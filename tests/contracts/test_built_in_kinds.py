@@ -66,8 +66,15 @@ OF_MASKS = {
 }
 OF_TEXTS = {
     "options": {
-        **{"vocabulary": 60, "most": 24, "layers": 1, "width": 16, "heads": 2, "hidden": 16, "dropout": 0.0},
-        **{"beams": 2, "answers": 2},
+        "vocabulary": 60,
+        "most": 24,
+        "layers": 1,
+        "width": 16,
+        "heads": 2,
+        "hidden": 16,
+        "dropout": 0.0,
+        "beams": 2,
+        "answers": 2,
     },
     "facts": {"text": "a source"},
 }

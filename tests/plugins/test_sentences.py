@@ -17,7 +17,11 @@ def test_whole_sentences_go_together_as_long_as_they_fit():
 
 
 def test_lines_are_sentences_and_quotes_stay_with_theirs():
-    assert parts_that_fit("Title here\nHe said “no.” Then left", 4, words) == ["Title here", "He said “no.”", "Then left"]
+    assert parts_that_fit("Title here\nHe said “no.” Then left", 4, words) == [
+        "Title here",
+        "He said “no.”",
+        "Then left",
+    ]
 
 
 def test_a_long_sentence_is_split_at_commas_and_then_at_spaces():
@@ -30,5 +34,5 @@ def test_a_word_that_is_too_long_is_left_whole():
 
 
 def test_chinese_sentences_end_without_spaces():
-    found = parts_that_fit("你好。再见！好", 4, lambda texts: [len(text) for text in texts])
-    assert found == ["你好。", "再见！", "好"]
+    found = parts_that_fit("你好。再见。好", 4, lambda texts: [len(text) for text in texts])
+    assert found == ["你好。", "再见。", "好"]
