@@ -35,7 +35,7 @@ EXPLAINED = [
     ),
     *("DatasetSpec", "DatasetRequest", "Records", "Record", "Stored", "Skipped", "Tolerances", "MakeRequest"),
     *("AugmentationSpec", "AugmentationRequest", "Drawn", "ReporterSpec", "ReporterRequest"),
-    *("InputSpec", "InputRequest", "TensorSpec", "Prepared"),
+    *("InputSpec", "InputRequest", "TensorSpec", "Prepared", "TrainingSplit"),
     *("TargetSpec", "TargetRequest", "Recognised", "Finding"),
     *("TaskSpec", "TaskRequest", "Evaluation", "Search"),
 ]

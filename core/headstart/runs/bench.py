@@ -61,8 +61,9 @@ def bench(
     said: list[str] = []
     from headstart.cache import open_cache
     from headstart.data.array_store import ArrayStore
-    from headstart.data.prepared import PrepareOptions, prepare
+    from headstart.data.prepared import PrepareOptions
     from headstart.data.targets import build_target_kind, find_targets
+    from headstart.runs.fitted_ahead import fit_and_prepare
 
     with tempfile.TemporaryDirectory() as folder, Exporters(registry) as exporters:
         request = DatasetRequest(None, dataset.options(), made=made_folder(dataset, None))
@@ -70,7 +71,8 @@ def bench(
         kind = use.blueprint(registry).kind(registry)
         targets = build_target_kind(registry, find_targets(records, registry).spec.name)
         store = ArrayStore(scratch=Path(folder))
-        data = prepare(records, kind, targets, PrepareOptions(limit=SAMPLES, store=store))
+        options = PrepareOptions(limit=SAMPLES, store=store)
+        kind, data = fit_and_prepare(records, kind, targets, options, seed=0, folder=Path(folder) / "fitted")
         threads = available_threads()
         activate(choice, threads)
         from headstart.engine.features.extract import open_backbone

@@ -60,6 +60,7 @@ from headstart.specs.engines import (
     EngineRequest,
     EngineSpec,
 )
+from headstart.specs.fitting import FitsAhead, TrainingSplit
 from headstart.specs.inputs import (
     Change,
     CutsTiles,
@@ -202,6 +203,7 @@ __all__ = [
     "FeedsTargets",
     "FetchedFile",
     "Finding",
+    "FitsAhead",
     "FitsTargets",
     "Generates",
     "GivesExamples",
@@ -289,6 +291,7 @@ __all__ = [
     "TensorSpec",
     "Tolerances",
     "Training",
+    "TrainingSplit",
     "Trims",
     "WeightsFetch",
     "WeightsLoad",

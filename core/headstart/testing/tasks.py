@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,6 +20,7 @@ from headstart.specs import (
     Facts,
     FeedsTargets,
     Finding,
+    FitsAhead,
     FitsTargets,
     Generates,
     HasAssets,
@@ -33,6 +36,7 @@ from headstart.specs import (
     Task,
     TaskRequest,
     TellsOfTargets,
+    TrainingSplit,
     WritesFiles,
     features_of_head,
 )
@@ -86,12 +90,14 @@ class TaskSubject(WithTargets):
 
     `features` are shapes, without the batch axis, of the features that the head is built on where made-up ones do not
     fit, with "NAME.mask" for their masks; `heads` are those that are tried, all of the spec where None. `sample` is
-    what an input kind reads, for a task whose answers are drawn on it.
+    what an input kind reads, for a task whose answers are drawn on it. `assets` are the input kind's files, by name,
+    for a task that is fitted with them.
     """
 
     features: Mapping[str, tuple[int, ...]] = MappingProxyType({})
     heads: tuple[str, ...] | None = None
     sample: Sample | None = None
+    assets: Mapping[str, Path] = MappingProxyType({})
 
     _kind = "tasks"
     _fewest = 4
@@ -104,7 +110,16 @@ class TaskSubject(WithTargets):
     def _task(self) -> Task:
         """The task as training uses it: bound to statistics of the training split, where it takes some."""
         task = self._built(TaskRequest(self._chosen_options(), targets=self._values(), inputs=self.inputs))
+        if isinstance(task, FitsAhead) and not task.is_fitted:
+            task = self._fitted_ahead(task)
         return task.fitted(self._encoded_by(task)) if isinstance(task, FitsTargets) else task
+
+    def _fitted_ahead(self, task: FitsAhead) -> Task:
+        """As a run fits it to its training split: here to the examples, into a folder of its own."""
+        folder, values = Path(tempfile.mkdtemp(dir=self._place())), self._values()
+        training = TrainingSplit([None] * len(values), values, SEED, folder, lambda finding: None, dict(self.assets))
+        with self._raising("fitting it to its examples", "Correct `fitted_ahead`, or give more `targets`."):
+            return cast("Task", task.fitted_ahead(training))
 
     def _rebuilt(self, task: Task) -> Task:
         """As an artefact builds it again: from its labels, written as JSON and read."""
@@ -138,6 +153,39 @@ class TaskSubject(WithTargets):
 
 class TaskEncoded(TaskSubject):
     """Encodes its targets, and is built again from its labels; needs no backend."""
+
+    def test_what_is_fitted_to_a_training_split_is_in_its_assets(self) -> None:
+        """Where it is a FitsAhead: a function of that split, all of it in `assets` and `labels`."""
+        task, other = (
+            self._built(TaskRequest(self._chosen_options(), targets=self._values(), inputs=self.inputs))
+            for _ in range(2)
+        )
+        if not isinstance(task, FitsAhead) or task.is_fitted or not isinstance(other, FitsAhead):
+            return
+        ones = [self._fitted_ahead(task), self._fitted_ahead(other)]
+        self._require(
+            not task.is_fitted and all(isinstance(each, FitsAhead) and each.is_fitted for each in ones),
+            "is_fitted does not tell the task from the one that `fitted_ahead` gave",
+            "Return a new task that says True, and leave the old one as it was.",
+        )
+        took = [
+            {name: Path(path).read_bytes() for name, path in each.assets().items()}
+            if isinstance(each, HasAssets)
+            else {}
+            for each in ones
+        ]
+        same = took[0] == took[1] and dict(ones[0].labels()) == dict(ones[1].labels())
+        self._require(
+            same,
+            "fitted twice to the same examples, its files or labels differ",
+            "It may depend on the training split alone: fix seeds and the number of threads, and write no times.",
+        )
+        again = self._rebuilt(ones[0])
+        self._require(
+            isinstance(again, FitsAhead) and again.is_fitted,
+            "built from its labels and assets, it says that it is not fitted",
+            "Keep in them what it took.",
+        )
 
     def test_it_says_what_it_is(self) -> None:
         """Metric, columns and a summary of plain values."""
