@@ -1,4 +1,4 @@
-"""What the package Resemblyzer computes of recordings: spectrograms, the embeddings of windows, and of whole recordings.
+"""What the package Resemblyzer computes of recordings: spectrograms, embeddings of windows, and of whole recordings.
 
     pip install torch librosa soxr soundfile webrtcvad-wheels
     pip install --no-deps Resemblyzer==0.1.4

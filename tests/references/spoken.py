@@ -1,4 +1,4 @@
-"""Recordings that the scripts of this folder and the tests hear: one that lies here, and Debian's prompts where they are.
+"""Recordings that the scripts of this folder and the tests hear: one that lies here, and Debian's prompts if there.
 
 `spoken.flac` was made by `flite -voice slt -t SENTENCE` (flite 2.2): 3.3 s at 16 kHz, 16 bits.
 """

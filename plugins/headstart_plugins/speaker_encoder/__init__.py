@@ -25,8 +25,8 @@ class VoiceOptions(WaveOptions):
 
     voiced: bool = option(
         False,
-        "Leave out long stretches without a voice, as the package that these weights come from does by webrtcvad, which "
-        "must be installed (`pip install webrtcvad-wheels`). Nothing is left out otherwise.",
+        "Leave out long stretches without a voice, as the package that these weights come from does by webrtcvad: `pip "
+        "install webrtcvad-wheels`. Nothing is left out otherwise.",
     )
 
 

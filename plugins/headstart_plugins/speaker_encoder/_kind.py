@@ -13,7 +13,6 @@ from headstart_plugins._waves.changes import masked
 from headstart_plugins._waves.kind import WaveKind
 from headstart_plugins._waves.mel import Mel
 from headstart_plugins.speaker_encoder import VoiceOptions
-from headstart_plugins.speaker_encoder._present import Present
 
 SECONDS = 5.0
 """Of a window, in which five partial ones of the network lie; those of longer recordings are averaged."""
@@ -41,7 +40,7 @@ class MelKind(WaveKind):
         super().__init__(mel, round((options.seconds or SECONDS) * rate), options)
 
     def conditioned(self, samples: np.ndarray) -> np.ndarray:
-        """Quiet recordings louder, loud ones as they are; with the detector without long stretches that have no voice."""
+        """Quiet recordings louder, loud ones as they are; with the detector without long stretches of no voice."""
         power = float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
         level = 10 * np.log10(power) if power else 0.0
         if power and level < self._loudness:
@@ -53,7 +52,16 @@ class MelKind(WaveKind):
         from keras import ops
 
         padded = ops.pad(samples, ((0, 0), (0, self.mel.hop)))  # one more frame, which sees the last samples too
-        return {"mel": masked(self.mel.of_tensor(padded), masks), "present": Present()(samples)}
+        return {"mel": masked(self.mel.of_tensor(padded), masks), "present": present(samples)}
+
+
+def present(samples: Any) -> Any:
+    """Of symbolic samples (batch, n) float32 the place after the last one that is not 0, at least 1, (batch,) int32:
+    zeros behind a recording fill its window up."""
+    from keras import ops
+
+    places = np.arange(1, samples.shape[1] + 1, dtype=np.int32)[None]
+    return ops.max(ops.where(ops.not_equal(samples, 0.0), places, 1), axis=1)
 
 
 def _detector() -> Any:

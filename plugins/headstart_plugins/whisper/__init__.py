@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from headstart.hookspecs import hookimpl
 from headstart.specs import BackboneSpec, InputSpec
 from headstart_plugins._waves import CHANGES
-from headstart_plugins.whisper._specs import OFFERED, TAKES
 from headstart_plugins.whisper._options import LogMelOptions
+from headstart_plugins.whisper._specs import OFFERED, TAKES
 
 
 @hookimpl

@@ -123,7 +123,7 @@ class FixedPositions(layers.Layer):  # type: ignore[misc]  # Keras has no types
 
 
 class EverySecond(layers.Layer):  # type: ignore[misc]  # Keras has no types
-    """From the mask of frames (batch, frame) bool that of positions (batch, frame / 2): position p is around frame 2p."""
+    """From the mask of frames (batch, frame) bool that of positions (batch, frame / 2), each around its frame."""
 
     def call(self, mask: Any) -> Any:
         """See the class."""

@@ -12,7 +12,6 @@ from headstart.specs import InputRequest
 from headstart_plugins._waves.changes import masked
 from headstart_plugins._waves.kind import WaveKind
 from headstart_plugins._waves.mel import Mel
-from headstart_plugins.whisper._frames import InFrames
 from headstart_plugins.whisper._options import LogMelOptions
 
 STEP = 2
@@ -29,8 +28,8 @@ def build(request: InputRequest) -> LogMelKind:
 
 
 class LogMelKind(WaveKind):
-    """Fulfils `headstart.specs.InputKind` as a WaveKind. Its stage gives "mel" (batch, frame, band) float32, about -1 to
-    1.5, and "mask" (batch, frame) bool, True where a frame is of the recording and not of the silence behind it.
+    """Fulfils `headstart.specs.InputKind` as a WaveKind. Its stage gives "mel" (batch, frame, band) float32, about -1
+    to 1.5, and "mask" (batch, frame) bool, True where a frame is of the recording and not of the silence behind it.
 
     With `seconds` the window is shorter than the weights' own, and so is all that the network computes: it has seen
     longer silence after short speech, and no ends without any.
@@ -56,4 +55,16 @@ class LogMelKind(WaveKind):
         powers = ops.log(ops.maximum(self.mel.of_tensor(samples), LEAST)) / np.float32(np.log(10))
         loudest = ops.max(powers, axis=(1, 2), keepdims=True)
         mel = (ops.maximum(powers, loudest - RANGE) + 4.0) / 4.0
-        return {"mel": masked(mel, masks), "mask": InFrames(self.mel.hop)(samples)}
+        return {"mel": masked(mel, masks), "mask": frames_of(samples, self.mel.hop)}
+
+
+def frames_of(samples: Any, hop: int) -> Any:
+    """Of symbolic samples (batch, n) float32 the mask (batch, n / hop) bool of frames that begin before the last sample
+    that is not 0: zeros behind a recording fill its window up. The first frame is always one."""
+    from keras import ops
+
+    count = samples.shape[1] // hop
+    frames = ops.reshape(samples[:, : count * hop], (-1, count, hop))
+    places = np.arange(1, count + 1, dtype=np.int32)[None]
+    used = ops.max(ops.where(ops.any(ops.not_equal(frames, 0.0), axis=2), places, 1), axis=1, keepdims=True)
+    return ops.less_equal(places, used)

@@ -1,4 +1,4 @@
-"""Brings the arrays of Whisper's encoder, of transformers' folders and of CTranslate2's file, to our names and layouts."""
+"""Brings the arrays of Whisper's encoder, of transformers' folders or CTranslate2's file, to our names and layouts."""
 
 from __future__ import annotations
 
@@ -106,9 +106,7 @@ def fitted(
     return found
 
 
-def _misfits(
-    found: Mapping[str, np.ndarray], theirs: Mapping[str, str], stages: tuple[Stage, ...]
-) -> Iterator[str]:
+def _misfits(found: Mapping[str, np.ndarray], theirs: Mapping[str, str], stages: tuple[Stage, ...]) -> Iterator[str]:
     variables = name_variables(stages)
     for name, array in found.items():
         expected = tuple(variables[name].shape)

@@ -1,4 +1,4 @@
-"""What users can choose, and what an encoder of Whisper's family is built from, as plain values: what `config.json` says of it."""
+"""What users can choose, and what an encoder of Whisper's family is built from: what `config.json` says of it."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class SoundNetwork:
 
 
 def sound_network(registry, reference, **options):
-    """The network that `reference` names; `options` are those of its input kind. Skips where its weights are not here."""
+    """The network that `reference` names; `options` are its input kind's. Skips where its weights are not here."""
     from headstart.engine.network.assemble import build_backbone
     from headstart.engine.network.stages import assign_arrays
     from headstart.errors import MissingWeightsError

@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 import spoken
 
-from headstart.specs import InputRequest
-
 pytestmark = pytest.mark.backend
 SLOW_ON_JAX = True
 pytest.importorskip("soundfile", reason="sounds need the extra `sound`")
