@@ -89,6 +89,7 @@ from headstart.specs.inputs import (
 )
 from headstart.specs.lowerings import LoweringBuild, LoweringSpec, LowersItself
 from headstart.specs.reporters import Reporter, ReporterBuild, ReporterRequest, ReporterSpec, RunView
+from headstart.specs.scores import Observed, Score, ScoreBuild, Scored, ScoreRequest, ScoreSpec
 from headstart.specs.strategies import (
     HEAD,
     INPUT,
@@ -104,6 +105,7 @@ from headstart.specs.strategies import (
 )
 from headstart.specs.targets import (
     AdvisesOnFew,
+    AllowsOthers,
     GivesExamples,
     HasScale,
     Recognised,
@@ -142,6 +144,8 @@ from headstart.specs.tasks import (
     TaskRequest,
     TaskSpec,
     TellsOfTargets,
+    TellsProbabilities,
+    TellsTargets,
     WritesFiles,
     features_of_head,
     read_head,
@@ -155,6 +159,7 @@ AnySpec = (
     | InputSpec
     | LoweringSpec
     | ReporterSpec
+    | ScoreSpec
     | StrategySpec
     | TargetSpec
     | TaskSpec
@@ -165,6 +170,7 @@ __all__ = [
     "API",
     "AUTO",
     "AdvisesOnFew",
+    "AllowsOthers",
     "Ancestor",
     "AnySpec",
     "Augmentation",
@@ -223,6 +229,7 @@ __all__ = [
     "ListsAnswers",
     "LocalFile",
     "LowRank",
+    "Observed",
     "Optimizer",
     "LoweringBuild",
     "LoweringSpec",
@@ -264,6 +271,11 @@ __all__ = [
     "RunView",
     "RunningEvaluator",
     "Sample",
+    "Score",
+    "ScoreBuild",
+    "ScoreRequest",
+    "ScoreSpec",
+    "Scored",
     "Search",
     "Shown",
     "ShowsDetail",
@@ -288,6 +300,8 @@ __all__ = [
     "TaskRequest",
     "TaskSpec",
     "TellsOfTargets",
+    "TellsProbabilities",
+    "TellsTargets",
     "TensorSpec",
     "Tolerances",
     "Training",

@@ -209,6 +209,23 @@ class SolvesHead(Protocol):
         """The solver of `solved` at its strength, on other rows: a refit on train and val together."""
 
 
+@runtime_checkable
+class TellsTargets(Protocol):
+    """What a Task offers too whose sources can be ranked: its targets as transfer scores are defined on them."""
+
+    def forms(self, targets: Batch) -> Mapping[str, np.ndarray]:
+        """The encoded `targets`, each once, in every form that they have for a ScoreSpec that `reads` it: "classes"
+        (row,) int64 indices, "numbers" (row, output) float64, or one of the task's own."""
+
+
+@runtime_checkable
+class TellsProbabilities(Protocol):
+    """What a Task offers too whose heads, as those of sources, say of each answer how probable it is."""
+
+    def probabilities(self, outputs: Batch) -> np.ndarray:
+        """Of a head's outputs (row, ...) as numpy: (row, answer) float64 that sum to 1."""
+
+
 @dataclass(frozen=True)
 class TakenOver:
     """The first weights of a new head, of which some were learned in another run: `arrays` as TakesOverHead says, and

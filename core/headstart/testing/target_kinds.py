@@ -14,6 +14,7 @@ from headstart.data.targets import build_target_kind
 from headstart.errors import DataError
 from headstart.specs import (
     AdvisesOnFew,
+    AllowsOthers,
     Change,
     Facts,
     Finding,
@@ -244,7 +245,7 @@ class TargetKindRead(WithTargets):
                 self._require(is_same(before, given), "transform changes what it is given", "Make new arrays.")
 
     def test_what_it_offers_beside_is_sound(self) -> None:
-        """AdvisesOnFew, HasScale and GivesExamples, where it has their methods."""
+        """AdvisesOnFew, HasScale, AllowsOthers and GivesExamples, where it has what they ask for."""
         kind, targets = self._target_kind(), self._examples()
         self._require(isinstance(kind.noun, str) and kind.noun.strip(), f"noun is {kind.noun!r}", "Name it: class.")
         if isinstance(kind, AdvisesOnFew):
@@ -253,6 +254,9 @@ class TargetKindRead(WithTargets):
         if isinstance(kind, HasScale):
             places = [kind.place(target) for target in targets]
             self._require(all(map(math.isfinite, places)), f"places are {places}", "Return finite numbers.")
+        if isinstance(kind, AllowsOthers):
+            others = kind.others_are_right
+            self._require(isinstance(others, bool), f"others_are_right is {others!r}", "Make it True or False.")
         if isinstance(kind, GivesExamples):
             given, again = kind.examples(EXAMPLES), kind.examples(EXAMPLES)
             self._require(len(given) == EXAMPLES and is_same(list(given), list(again)), "examples differ", PURE)

@@ -147,8 +147,8 @@ def register_datasets() -> Iterable[DatasetSpec]:
         DatasetSpec(
             name="files/manifest",
             summary="A CSV, TSV, JSONL or Parquet table: path or text (and text2), label (a class or a number), "
-            "labels or a column of another kind of targets, and split and group if any. Columns of "
-            "other names are read where only one could be meant, and told.",
+            "labels or a column of another kind of targets, or source and target, and split and group if any. "
+            "Columns of other names are read where only one could be meant, and told.",
             options=ManifestOptions,
             build="headstart_plugins.files._manifest:build",
             medium=None,
