@@ -144,7 +144,7 @@ def test_a_ranking_that_was_stopped_goes_on_with_the_sources_that_are_left(
 
     monkeypatch.setattr(module, "_computed", stopped)
     sources = ("small/net", str(finished.run.path))
-    with pytest.raises(InterruptedRunError, match="stopped at .*what was computed is kept"):
+    with pytest.raises(InterruptedRunError, match=r"stopped at .*what was computed is kept"):
         ranked(others, small_registry, *sources)
     found = ranked(others, small_registry, *sources)
     assert asked == ["small/net", "runs/run", "runs/run"]
