@@ -24,7 +24,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +106,7 @@ TRAINED: Mapping[str, tuple[str, tuple[str, ...]]] = {
 def main() -> int:
     """Measure what is not measured yet, and set it out."""
     given = parse()
-    chosen = [each for each in SETS if given.sets is None or each.name in given.sets]
+    chosen = [shrunk(each, given) for each in SETS if given.sets is None or each.name in given.sets]
     (given.out / "cells").mkdir(parents=True, exist_ok=True)
     failed: list[str] = []
     for target in chosen if not given.show else ():
@@ -133,8 +133,29 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--backend", default="torch", choices=("jax", "torch"))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="N", help="of split and training")
     parser.add_argument("--without", nargs="+", default=[], metavar="SOURCE", help="leave sources out")
+    parser.add_argument("--limit", type=int, metavar="N", help="instead of the set's own; for a quick look")
+    parser.add_argument("--image-size", type=int, metavar="N", help="likewise")
+    parser.add_argument("--epochs", type=int, metavar="N", help="likewise, of training")
     parser.add_argument("--show", action="store_true", help="measure nothing")
     return parser.parse_args()
+
+
+def shrunk(target: Target, given: argparse.Namespace) -> Target:
+    """A set with the sizes that the command line asks for; cells of another size have another name."""
+    sizes = {"--limit": given.limit, "--image-size": given.image_size, "--epochs": given.epochs}
+    asked = {flag: str(value) for flag, value in sizes.items() if value is not None}
+    if not asked:
+        return target
+    training = tuple(part for flag, value in asked.items() if flag == "--epochs" for part in (flag, value))
+    reading = tuple(part for flag, value in asked.items() if flag != "--epochs" for part in (flag, value))
+    sized = tuple(part for flag, value in asked.items() if flag == "--image-size" for part in (flag, value))
+    return replace(
+        target,
+        name="-".join((target.name, *asked.values())),
+        flags=(*target.flags, *reading),
+        training=training or target.training,
+        other=(*target.other, *sized),
+    )
 
 
 def measure(target: Target, given: argparse.Namespace) -> list[str]:
@@ -181,8 +202,8 @@ def source_ref(target: Target, source: str, given: argparse.Namespace) -> str:
 
 def own_folder(target: Target, name: str, given: argparse.Namespace) -> Path:
     """The run of one of our own sources."""
-    data = target.other[0]
-    folder: Path = (given.out / "sources" / f"{data}-{name}").absolute()
+    told = "-".join(part for part in target.other if not part.startswith("-"))
+    folder: Path = (given.out / "sources" / f"{told}-{name}").absolute()
     return folder
 
 
