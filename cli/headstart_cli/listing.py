@@ -205,8 +205,15 @@ def make(
 
     registry = registry_without(disable_plugin)
     spec = registry.get("datasets", name)
-    with message_console().status(f"making {spec.name}"):
-        folder, is_new = make_dataset(spec, registry, out=out, source=source, settings=settings or ())
+    with message_console().status(f"making {spec.name}") as status:
+        folder, is_new = make_dataset(
+            spec,
+            registry,
+            out=out,
+            source=source,
+            settings=settings or (),
+            on_progress=lambda done, total: status.update(f"making {spec.name}: {done} of {total}"),
+        )
     written = spec.short_name if out is None else f"{spec.short_name}:{out}"
     if as_json:
         print_json({"name": spec.name, "folder": str(folder), "made": is_new, "data": written})
