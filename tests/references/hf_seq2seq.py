@@ -44,7 +44,11 @@ def computed(name):
         found = {"states": states[mask], "logits": logits}
         for key, search in SEARCHES.items():
             answer = model.generate(
-                **given, max_new_tokens=MOST, bad_words_ids=[[START]], return_dict_in_generate=True, output_scores=True,
+                **given,
+                max_new_tokens=MOST,
+                bad_words_ids=[[START]],
+                return_dict_in_generate=True,
+                output_scores=True,
                 **search,
             )
             tokens = answer.sequences[:, 1:].numpy()

@@ -1,22 +1,20 @@
 """Small random models of each family against what transformers computed and answered, recorded by
 tests/references/hf_seq2seq.py."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from seq2seq_folders import CONFIGS, MOST, SEARCHES, previous, sources_of, write_folder
 
 from headstart.specs import BackboneRequest, FeatureSpec, Search, Stage
 from headstart_plugins._sequences import DecoderConfig
 from headstart_plugins.hf_seq2seq._folder import read_folder
 from headstart_plugins.hf_seq2seq._options import EncoderOptions
 
-sys.path.append(str(Path(__file__).parents[2] / "references"))
-from seq2seq_folders import CONFIGS, MOST, SEARCHES, previous, sources_of, write_folder  # noqa: E402
-
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 FEATURE = FeatureSpec("tokens", "top", "x", ("batch", "time", "channel"), None, stride=1, mask="mask")
 UNTIL = {True: "filled", False: "judged", "never": "certain"}
