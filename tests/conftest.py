@@ -65,10 +65,11 @@ def pytest_ignore_collect(collection_path, config):
 
 @pytest.hookimpl(tryfirst=True)  # before what -m leaves out
 def pytest_collection_modifyitems(config, items):
-    """Files with SLOW_ON_JAX make whole runs, of which JAX compiles each anew: its quick run leaves them to PyTorch's,
-    and `make test-all` has them on both."""
+    """Files with SLOW_ON_JAX, and tests marked `slow_on_jax`, make whole runs, of which JAX compiles each anew: its
+    quick run leaves them to PyTorch's, and `make test-all` has them on both."""
     for item in items:
-        if BACKEND == "jax" and getattr(item.module, "SLOW_ON_JAX", False):
+        compiles_much = getattr(item.module, "SLOW_ON_JAX", False) or item.get_closest_marker("slow_on_jax")
+        if BACKEND == "jax" and compiles_much:
             item.add_marker(pytest.mark.slow)
     wanted = [item for item in items if (item.get_closest_marker("backend") is not None) == (BACKEND is not None)]
     left_out = [item for item in items if item not in set(wanted)]

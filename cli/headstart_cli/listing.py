@@ -67,6 +67,7 @@ LISTED = {
     "tasks": "List tasks.",
     "reporters": "List ways to tell about a run.",
     "engines": "List ways to run the frozen part of a network.",
+    "scores": "List transfer scores: what says what a backbone is worth, before training.",
 }
 """Kinds of offers whose verbs are alike, and what each verb says that it does."""
 

@@ -10,7 +10,7 @@ from .built_ins import built_ins, contract_of, covered
 
 QUICK = {
     # JAX compiles each operation of each size: even a small network of a family costs a quarter of a minute there.
-    "jax": ("efficientnet_lite/lite0", "hf_text/transformer"),
+    "jax": ("efficientnet_lite/lite0",),
     "torch": (
         *("efficientnet_lite/lite0", "efficientnet_lite/lite1", "efficientnet_lite/lite2", "keras_hub/preset"),
         *("keras_applications/mobilenet", "keras_applications/mobilenetv3small", "mobilenet_v2/imagenet"),

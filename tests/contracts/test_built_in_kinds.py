@@ -135,6 +135,43 @@ class TestTextStaged(Texts, InputKindStaged):
     pass
 
 
+class Sounds:
+    """What kinds of sound share: an example of each change, and recordings."""
+
+    changes = (
+        Change("gain", -6.0),
+        Change("noise", (10.0, 1)),
+        Change("shift", 0.1),
+        Change("speed", 1.1),
+        Change("reverberation", (0.3, 6.0, 2)),
+        Change("mask_times", (0.2, 0.4)),
+        Change("mask_bands", (0.2, 0.4)),
+    )
+    unreadable = (Path("no-such-file"), {"no": "such thing"}, b"", b"junk" * 99, np.zeros(9, np.float32))
+
+    def payloads(self, folder):
+        soundfile = pytest.importorskip("soundfile")
+        pytest.importorskip("soxr")
+        generator = np.random.default_rng(0)
+        for name, rate, count in (("a.wav", 16_000, 8_000), ("b.flac", 22_050, 200_000)):
+            loud = np.repeat(generator.uniform(0, 0.3, count // 1_000), 1_000)
+            soundfile.write(folder / name, loud * generator.standard_normal(count).clip(-3, 3), rate)
+        return [folder / "a.wav", folder / "b.flac", (np.sin(np.arange(9_000) / 5).astype(np.float32), 8_000)]
+
+
+class Spectrograms(Sounds):
+    name = "sound/spectrogram"
+
+
+class TestSpectrogram(Spectrograms, InputKindDeclared, InputKindPrepared):
+    pass
+
+
+@pytest.mark.backend
+class TestSpectrogramStaged(Spectrograms, InputKindStaged):
+    pass
+
+
 @pytest.mark.parametrize(
     ("kind", "level"),
     [

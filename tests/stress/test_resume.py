@@ -12,6 +12,7 @@ from rig.runs import BASE, CASES, Stop, differences, events_of, fit, outcome_of
 from rig.signals import problem_of as signal_problem
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 
 ON_JAX = os.environ.get("KERAS_BACKEND") == "jax"

@@ -89,6 +89,7 @@ from headstart.specs.inputs import (
 )
 from headstart.specs.lowerings import LoweringBuild, LoweringSpec, LowersItself
 from headstart.specs.reporters import Reporter, ReporterBuild, ReporterRequest, ReporterSpec, RunView
+from headstart.specs.scores import Observed, Score, ScoreBuild, Scored, ScoreRequest, ScoreSpec
 from headstart.specs.strategies import (
     HEAD,
     INPUT,
@@ -143,6 +144,8 @@ from headstart.specs.tasks import (
     TaskRequest,
     TaskSpec,
     TellsOfTargets,
+    TellsProbabilities,
+    TellsTargets,
     WritesFiles,
     features_of_head,
     read_head,
@@ -156,6 +159,7 @@ AnySpec = (
     | InputSpec
     | LoweringSpec
     | ReporterSpec
+    | ScoreSpec
     | StrategySpec
     | TargetSpec
     | TaskSpec
@@ -225,6 +229,7 @@ __all__ = [
     "ListsAnswers",
     "LocalFile",
     "LowRank",
+    "Observed",
     "Optimizer",
     "LoweringBuild",
     "LoweringSpec",
@@ -266,6 +271,11 @@ __all__ = [
     "RunView",
     "RunningEvaluator",
     "Sample",
+    "Score",
+    "ScoreBuild",
+    "ScoreRequest",
+    "ScoreSpec",
+    "Scored",
     "Search",
     "Shown",
     "ShowsDetail",
@@ -290,6 +300,8 @@ __all__ = [
     "TaskRequest",
     "TaskSpec",
     "TellsOfTargets",
+    "TellsProbabilities",
+    "TellsTargets",
     "TensorSpec",
     "Tolerances",
     "Training",

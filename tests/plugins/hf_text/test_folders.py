@@ -11,6 +11,8 @@ from headstart.errors import UsageError, WrongWeightsError
 from headstart_plugins._stored_arrays import StoredArrays
 from headstart_plugins.hf_text._folder import read_folder
 
+SLOW_ON_JAX = True
+
 
 def change(folder, name="config.json", **values):
     """Set keys of a JSON file; those that are None are taken out."""

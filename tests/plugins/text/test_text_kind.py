@@ -59,6 +59,7 @@ def test_a_pair_is_a_mapping_or_two_in_a_row(make_kind):
             read(kind, odd)
 
 
+@pytest.mark.slow
 def test_a_pair_of_very_long_texts_takes_moments(make_kind, sort):
     kind = make_kind(sort)
     pair = "the film was good and " * 5_000, "it was bad " * 10_000
