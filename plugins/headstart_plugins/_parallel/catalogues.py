@@ -22,6 +22,12 @@ from headstart_plugins._placeholders import placeholders_of
 SUFFIXES = (".po", ".mo")
 LANGUAGE = re.compile(r"[a-z]{2,3}(?:[_-](?:[A-Z]{2}|[A-Z][a-z]{3}|[0-9]{3}))*(?:@[a-z]+)?")
 """What folders and files of one language are called: gl, pt_BR, zh-Hans, ca@valencia."""
+STATED = re.compile(rb"Language: *([A-Za-z]{2,3}(?:[_@-][A-Za-z0-9]+)*) *(?:\\n|\n)")
+HEADER = 1 << 20
+"""Bytes in which it is looked for: compiled catalogues hold it behind all messages."""
+COMPILED = "LC_MESSAGES"
+SUFFIX_NAMES = ("po", "mo")
+"""Folders of catalogues that are called like their files."""
 MANY = range(100)
 """Numbers of things among which the plural that is used most often is looked for."""
 
@@ -99,29 +105,43 @@ def read_catalogues(root: Path, options: CatalogueOptions) -> Records:
 def _found(root: Path) -> list[Catalogue]:
     """All catalogues, by path; of a .po and a .mo of the same name the .po, which says more."""
     if root.is_file():
-        return [Catalogue(root, root.stem, _language_of(root))]
+        return [Catalogue(root, root.stem, _stated_language(root))]
     files = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     sources = {path.with_suffix("") for path in files if path.suffix.lower() == ".po"}
     return [
-        Catalogue(path, _name(path.relative_to(root)), _language_of(path.relative_to(root)))
+        _catalogue(path, path.relative_to(root))
         for path in files
         if path.suffix.lower() == ".po" or path.with_suffix("") not in sources
     ]
 
 
-def _name(path: Path) -> str:
-    """The path without suffix, language and LC_MESSAGES: what the catalogue is about."""
-    parts = [*path.parts[:-1], path.stem]
-    about = [part for part in parts if part != "LC_MESSAGES" and not LANGUAGE.fullmatch(part)]
-    return "/".join(about or parts[-1:])
+def _catalogue(path: Path, below: Path) -> Catalogue:
+    """The language is the folder above LC_MESSAGES; else what the catalogue itself states; else that of the folder or
+    file of such a name. The rest of the path `below` the root is what the catalogue is about."""
+    parts = [*below.parts[:-1], below.stem]
+    language = ""
+    if len(parts) > 2 and parts[-2] == COMPILED:
+        language = parts.pop(-3)
+    else:
+        stated = _stated_language(path)
+        folders_first = [*reversed(parts[:-1]), parts[-1]]
+        named = [part for part in folders_first if LANGUAGE.fullmatch(part) and part not in SUFFIX_NAMES]
+        own = [part for part in named if _plain(part) == _plain(stated)]
+        short_names = [part for part in named if len(_plain(part).partition("_")[0]) == 2]
+        language = next(iter([*own, *([stated] if stated else []), *short_names, *named]), "")
+        if language in parts and len(parts) > 1:
+            parts.remove(language)
+    return Catalogue(path, "/".join(part for part in parts if part != COMPILED), language)
 
 
-def _language_of(path: Path) -> str:
-    """By the folder above LC_MESSAGES, the file's own name, or the folder that it lies in; else empty."""
-    parts = [part for part in path.parts[:-1] if part != "LC_MESSAGES"]
-    compiled = path.parent.name == "LC_MESSAGES"
-    named = parts[-1:] if compiled else [path.stem, *parts[-1:]]
-    return next((name for name in named if LANGUAGE.fullmatch(name)), "")
+def _stated_language(path: Path) -> str:
+    """What the header of a catalogue says, which stands near its beginning; empty where it says nothing."""
+    try:
+        with path.open("rb") as file:
+            match = STATED.search(file.read(HEADER))
+    except OSError:
+        return ""  # told where it is opened
+    return "" if match is None else match[1].decode("ascii")
 
 
 def _chosen(catalogues: Sequence[Catalogue], root: Path, language: str) -> tuple[Sequence[Catalogue], list[Finding]]:

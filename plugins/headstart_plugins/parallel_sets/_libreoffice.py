@@ -32,7 +32,7 @@ def make(request: MakeRequest) -> None:
     for path, content in found.items():
         match = CATALOGUE.fullmatch(path)
         assert match is not None  # as was wanted
-        target = request.folder / FOLDER / match[1] / match[2]
+        target = request.folder / FOLDER / match[1] / "LC_MESSAGES" / match[2]
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
 

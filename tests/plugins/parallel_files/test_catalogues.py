@@ -170,3 +170,33 @@ def test_paths_open_by_themselves(tmp_path):
     registry = load_registry()
     for path in (tmp_path / "locale", tmp_path / "locale" / "gl" / "LC_MESSAGES" / "app.po"):
         assert registry.resolve_dataset(str(path), None).spec.name == "parallel_files/catalogues"
+
+
+@pytest.mark.parametrize(
+    ("paths", "languages", "name"),
+    [
+        (("po/gl.po", "po/es.po"), {"gl", "es"}, "po"),
+        (("gl/cui.po", "gl/sw.po"), {"gl"}, "cui"),
+        (("app/gl.po", "app/pt_BR.po"), {"gl", "pt_BR"}, "app"),
+        (("locale/gl/LC_MESSAGES/sw.po", "locale/gl/LC_MESSAGES/cui.po"), {"gl"}, "locale/sw"),
+        (("messages.po",), {""}, "messages"),
+    ],
+)
+def test_languages_are_told_from_what_catalogues_are_about(tmp_path, paths, languages, name):
+    from headstart_plugins._parallel.catalogues import _found
+
+    for path in paths:
+        written(tmp_path / path)
+    found = _found(tmp_path)
+    assert {each.language for each in found} == languages
+    assert name in {each.name for each in found}
+
+
+def test_a_header_that_states_its_language_is_believed(tmp_path):
+    body = HEADER.format(TWO).replace('"Plural', '"Language: gl\\n"\n"Plural')
+    path = tmp_path / "sw" / "app.po"
+    path.parent.mkdir()
+    path.write_text(body + 'msgid "Open"\nmsgstr "Abrir"\n', "utf-8")
+    assert len(opened(tmp_path, language="gl").items) == 1
+    with pytest.raises(DataError, match=r"no catalogue of sw; there are: gl \(1\)"):
+        opened(tmp_path, language="sw")
