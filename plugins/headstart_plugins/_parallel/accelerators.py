@@ -19,8 +19,8 @@ def without_accelerators(source: str, target: str, marks: str = MARKS) -> tuple[
 
     One of `marks` is such where it stands once in the source before a letter or digit, at most once in the target, and
     not inside a placeholder or an entity. Inside a word it is none where the target holds that word too, as with
-    file_name; and & inside a word is one only where the target has one as well (R&D). One that the target alone has is
-    such where it begins a word.
+    file_name, but for words that begin with a capital alone, as V_ertical; and & inside a word is one only where the
+    target has one as well (R&D). One that the target alone has is such where it begins a word.
     """
     for mark in marks:
         if mark not in source and mark not in target:
@@ -33,7 +33,7 @@ def without_accelerators(source: str, target: str, marks: str = MARKS) -> tuple[
             target = _without(target, theirs) if alone else target
             continue
         word, begins = _word_at(source, ours[0])
-        if not begins and (word in target.split() or (mark == "&" and not theirs)):
+        if not begins and ((word in target.split() and not _is_title(word, mark)) or (mark == "&" and not theirs)):
             continue
         source = _without(source, ours)
         behind = re.compile(BEHIND.format(mark=re.escape(mark)))
@@ -57,6 +57,12 @@ def _word_at(text: str, place: int) -> tuple[str, bool]:
     before = re.split(r"\s", text[:place])[-1]
     word = re.split(r"\s", text[place - len(before) :], maxsplit=1)[0]
     return word, not any(map(str.isalnum, before))
+
+
+def _is_title(word: str, mark: str) -> bool:
+    """Whether a word is written as one in a menu is, and a name of something in a program is not."""
+    letters = "".join(filter(str.isalpha, word.replace(mark, "")))
+    return letters[:1].isupper() and letters[1:].islower()
 
 
 def _without(text: str, places: Sequence[int]) -> str:

@@ -83,7 +83,7 @@ def records_of(
 ) -> Records:
     """Records of texts with texts, and a note for each rule that left some out, first those of `left_out`.
 
-    Without given sides, sources that are alike but for case and their ends are a group. Raises DataError where no pair
+    Without given sides, sources of the same letters and digits are a group. Raises DataError where no pair
     is left.
     """
     kept = list(pairs)
@@ -182,8 +182,8 @@ def short(text: str) -> str:
 
 
 def _near_copies(items: Sequence[Record], groups: Sequence[str]) -> tuple[Finding, ...]:
-    """A warning for sources of val and test that stand in train but for case, spaces and their end; exact copies are
-    found by all data's own check."""
+    """A warning for sources of val and test that stand in train but for case, spaces and marks; exact copies are found
+    by all data's own check."""
     trained: dict[str, Record] = {}
     for item, group in zip(items, groups, strict=True):
         if item.split == "train":
@@ -195,5 +195,5 @@ def _near_copies(items: Sequence[Record], groups: Sequence[str]) -> tuple[Findin
     )
     if not cases:
         return ()
-    message = f"{len(cases)} sources of val and test differ from one in train in case, spaces or their end alone"
+    message = f"{len(cases)} sources of val and test differ from one in train in case, spaces or marks alone"
     return (Finding("warning", f"{message}, such as {cases[0]}", len(cases), cases=cases),)

@@ -14,6 +14,7 @@ from headstart_plugins._parallel.accelerators import without_accelerators
         (("&Open", "A&brir"), ("Open", "Abrir")),
         (("~File", "檔案(~F)"), ("File", "檔案")),
         (("_OK", "_OK"), ("OK", "OK")),
+        (("V_ertical:", "V_ertical:"), ("Vertical:", "Vertical:")),
         (("All ~Pages", "~Todas as páxinas"), ("All Pages", "Todas as páxinas")),
         (("Reset to Parent", "Restaurar ao _herdado"), ("Reset to Parent", "Restaurar ao herdado")),
     ],

@@ -87,7 +87,7 @@ def test_a_catalogue_gives_pairs_and_counts_what_it_leaves_out(tmp_path):
         "the same pair again": 1,
     }
     first, second = records.items[:2]
-    assert first.group == second.group == "save as"
+    assert first.group == second.group == "saveas"
     assert len({each.key for each in records.items}) == 6
 
 

@@ -143,7 +143,7 @@ def test_sources_of_test_that_stand_in_train_in_another_case_are_told(corpus):
     write(corpus / "test.en", ["OPEN the  file", "Close all windows."])
     told = [each.message for each in opened(corpus).findings]
     assert any(
-        each.startswith("1 sources of val and test differ from one in train in case, spaces or their end alone")
+        each.startswith("1 sources of val and test differ from one in train in case, spaces or marks alone")
         and each.endswith("such as test-000001 (test) and train-000001")
         for each in told
     )
