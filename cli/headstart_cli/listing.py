@@ -206,8 +206,16 @@ def make(
     registry = registry_without(disable_plugin)
     name, _, code = name.partition(":")
     spec = registry.get("datasets", name)
-    with message_console().status(f"making {spec.name}"):
-        folder, is_new = make_dataset(spec, registry, code=code, out=out, source=source, settings=settings or ())
+    with message_console().status(f"making {spec.name}") as status:
+        folder, is_new = make_dataset(
+            spec,
+            registry,
+            code=code,
+            out=out,
+            source=source,
+            settings=settings or (),
+            on_progress=lambda done, total: status.update(f"making {spec.name}: {done} of {total}"),
+        )
     written = f"{spec.short_name}:{out}" if out else f"{spec.short_name}:{code}" if code else spec.short_name
     if as_json:
         print_json({"name": spec.name, "folder": str(folder), "made": is_new, "data": written})

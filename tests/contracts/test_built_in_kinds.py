@@ -172,6 +172,33 @@ class TestSpectrogramStaged(Spectrograms, InputKindStaged):
     pass
 
 
+class LogMels(Sounds):
+    name = "whisper/log_mel"
+    options = {"seconds": 2.0}
+
+
+class TestLogMel(LogMels, InputKindDeclared, InputKindPrepared):
+    pass
+
+
+@pytest.mark.backend
+class TestLogMelStaged(LogMels, InputKindStaged):
+    pass
+
+
+class Voices(Sounds):
+    name = "speaker_encoder/mel"
+
+
+class TestVoices(Voices, InputKindDeclared, InputKindPrepared):
+    pass
+
+
+@pytest.mark.backend
+class TestVoicesStaged(Voices, InputKindStaged):
+    pass
+
+
 @pytest.mark.parametrize(
     ("kind", "level"),
     [

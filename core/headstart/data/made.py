@@ -3,7 +3,8 @@ again."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,12 @@ def make_dataset(
     out: Path | None = None,
     source: Path | None = None,
     settings: Sequence[str] = (),
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Path, bool]:
     """Make a dataset, or its data of a `code`, in the folder `out`, by default in the store, from the file `source`
-    where that is given: whole, or not at all. `settings` say how, each NAME=VALUE of its `make_options`. The folder,
-    and whether it was made now: one that is made already stays as it is.
+    where that is given: whole, or not at all. `settings` say how, each NAME=VALUE of its `make_options`; `on_progress`
+    is told how many of how many parts are done, by those that take long. The folder, and whether it was made now: one
+    that is made already stays as it is.
 
     Raises UsageError for a dataset that need not be made, a code that it lacks or does not have, a setting that it does
     not have, an `out` that is there, or settings for one that is made already, and what its plugin raises;
@@ -77,7 +80,8 @@ def make_dataset(
     make: DatasetMake = registry.load_target(spec, spec.make)
 
     def fill(folder: Path) -> None:
-        make(MakeRequest(folder, source, options, code))
+        request = MakeRequest(folder, source, options, code)
+        make(request if on_progress is None else replace(request, on_progress=on_progress))
         if not any(folder.iterdir()):
             raise registry.failure(spec, f"{spec.make} wrote nothing")
 

@@ -139,16 +139,22 @@ class DatasetBuild(Protocol):
         """See the class."""
 
 
+def _untold(done: int, total: int) -> None:
+    """Progress that nobody asked for."""
+
+
 @dataclass(frozen=True)
 class MakeRequest:
     """What a dataset's data is made in and from: an empty `folder`, and the file that it is made from where the user
     has it already, or None: then it is brought, or drawn. `options` are those of the spec's `make_options`; `code` says
-    which data is made where the spec has `codes`."""
+    which data is made where the spec has `codes`. `on_progress` is told how many of how many parts are done, where that
+    takes long."""
 
     folder: Path
     source: Path | None = None
     options: Any = field(default_factory=NoOptions)
     code: str = ""
+    on_progress: Callable[[int, int], None] = _untold
 
 
 class DatasetMake(Protocol):

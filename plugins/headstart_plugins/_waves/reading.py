@@ -98,12 +98,13 @@ def resampled(samples: np.ndarray, rate: float, to: float) -> np.ndarray:
     """`samples` (n,) float32 of `rate` a second as (round(n * to / rate),) at `to`, by the SoX resampler."""
     if rate == to:
         return np.ascontiguousarray(samples, np.float32)
-    soxr = _extra("soxr")
+    soxr = extra("soxr")
     made: np.ndarray = soxr.resample(np.ascontiguousarray(samples, np.float32), rate, to, quality="HQ")
     return made
 
 
-def _extra(name: str) -> Any:
+def extra(name: str) -> Any:
+    """A package of the extra `sound`. Raises UsageError that says how to install it."""
     import importlib
 
     try:
@@ -190,7 +191,7 @@ def _check_length(count: int, rate: int, where: str, max_minutes: int) -> None:
 
 
 def _of_file(source: Any, suffix: str, where: str, max_minutes: int, notes: list[str]) -> tuple[np.ndarray, int]:
-    soundfile = _extra("soundfile")
+    soundfile = extra("soundfile")
     headerless = {"samplerate": 8_000, "channels": 1, "format": "RAW", "subtype": "GSM610"}
     try:
         with soundfile.SoundFile(source, **(headerless if suffix.lower() == ".gsm" else {})) as file:
