@@ -5,8 +5,11 @@ import json
 import shutil
 import string
 import struct
+import wave
+from importlib.util import find_spec
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from headstart.testing import DatasetContract
@@ -269,6 +272,57 @@ class TextSetContract(DatasetContract):
         words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *signs, *(f"##{sign}" for sign in signs)]
         (folder / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
         return {"vocab.txt": folder / "vocab.txt"}
+
+
+def write_sounds(folder, names):
+    """A tone each, from 200 Hz on, as WAV files of half a second at 16 kHz."""
+    for number, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        tone = np.sin(2 * np.pi * (200 + 10 * number) * np.arange(8_000) / 16_000)
+        with wave.open(str(folder / name), "wb") as file:
+            file.setparams((1, 2, 16_000, 0, "NONE", "not compressed"))
+            file.writeframes(np.rint(12_000 * tone).astype("<i2").tobytes())
+    return folder
+
+
+@pytest.mark.skipif(find_spec("soundfile") is None, reason="needs the extra sound")
+class Sounds(DatasetContract):
+    """Sounds are read by packages of an extra."""
+
+
+class TestAudioFolder(Sounds):
+    name = "files/audio_folder"
+
+    def reference(self, folder):
+        return write_sounds(folder / "clips", [f"{label}/{number}.wav" for label in "ab" for number in range(5)])
+
+
+class AccentsContract(Sounds):
+    """Tones in the places of the clips that an engine speaks."""
+
+    def reference(self, folder):
+        rows, names = ["path,accent,voice,text,split"], []
+        for number, accent in enumerate(("en-gb-scotland", "en-us") * 9):
+            side = ("train", "val", "test")[number // 2 % 3]
+            names.append(f"{accent}/{number}.wav")
+            rows.append(f"{names[-1]},{accent},{side}1,Sentence {number // 2}.,{side}")
+        (write_sounds(folder / "made", names) / "clips.csv").write_text("\n".join(rows), encoding="utf-8")
+        return folder / "made"
+
+
+class TestAccents(AccentsContract):
+    name = "sound_sets/accents"
+
+
+class TestOtherAccents(AccentsContract):
+    name = "sound_sets/other_accents"
+
+
+class TestPromptsFr(Sounds):
+    name = "sound_sets/prompts_fr"
+
+    def reference(self, folder):
+        return write_sounds(folder / "made", [f"{accent}/{n}.wav" for accent in ("fr_CA", "fr_FR") for n in range(20)])
 
 
 class TestMovieSentences(TextSetContract):

@@ -266,6 +266,19 @@ class FitsTargets(Protocol):
 
 
 @runtime_checkable
+class TrimsTargets(Protocol):
+    """What a Task offers too whose targets are mostly shorter than their arrays, such as sequences of tokens: batches
+    of them are cut at the `length_axis` of its `targets`, as those of inputs are, see Trims."""
+
+    target_lengths: tuple[int, ...]
+    """The static lengths, ascending; the last one is the stored one."""
+
+    def used(self, targets: Batch) -> np.ndarray:
+        """How much of the length axes each row of the encoded `targets` uses, (row,) int64: its loss is the same
+        without the rest."""
+
+
+@runtime_checkable
 class FeedsTargets(Protocol):
     """What a Task offers too whose head sees targets: teacher forcing, lengths of what is to be answered."""
 
@@ -350,7 +363,8 @@ class PoolsRows(Protocol):
     output."""
 
     def pool(self, outputs: Batch, facts: Sequence[Facts]) -> Batch:
-        """The outputs (row, ...) of one record as a single row (1, ...)."""
+        """The outputs (row, ...) of one record as a single row (1, ...); where it is longer than those of other records
+        along some axis, these are filled up with zeros."""
 
 
 class Merger(Protocol):
