@@ -69,6 +69,7 @@ bench: $(VENV)/.dev
 	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/finetune.py
 	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/finetune.py
 	$(BIN)/python tests/benchmarks/cold.py
+	$(BIN)/python tests/benchmarks/rank_speed.py
 	$(BIN)/python tests/benchmarks/table.py
 
 # The rows of texts, T1 to T4; the controls have an environment of their own, another one by CONTROL=PYTHON.
