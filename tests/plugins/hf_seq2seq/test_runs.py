@@ -15,14 +15,12 @@ def table(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("name", ["marian", pytest.param("t5", marks=pytest.mark.slow)])
-def test_a_folder_goes_on_learning_with_its_own_decoder(name, whole_folder, table, tmp_path):
-    from headstart.run import Run
+def trained(name, whole_folder, table, out):
     from headstart.runs.fitting import fit
 
-    run = fit(
+    return fit(
         str(table),
-        out=str(tmp_path / "run"),
+        out=str(out),
         backbone=str(whole_folder(name)),
         head="pretrained",
         task="translation/translation",
@@ -32,6 +30,44 @@ def test_a_folder_goes_on_learning_with_its_own_decoder(name, whole_folder, tabl
         reporters=("json",),
         sets=("task.most=16", "task.beams=2", "input.max_tokens=32"),
     )
+
+
+@pytest.mark.parametrize("name", ["marian", pytest.param("t5", marks=pytest.mark.slow)])
+def test_a_folder_goes_on_learning_with_its_own_decoder(name, whole_folder, table, tmp_path):
+    from headstart.run import Run
+
+    run = trained(name, whole_folder, table, tmp_path / "run")
     assert np.isfinite(run.result["metrics"]["test"]["loss"])
     (answer,) = Run.load(run.path).predict(texts=["open the file"])
     assert isinstance(answer["translation"], str)
+    if name == "marian":
+        verify_export(run, tmp_path / "exported")
+
+
+def verify_export(run, folder):
+    """A folder that is exported answers what the run does: other ids, and padding has no share."""
+    from folder_models import Continues, read_model
+
+    from headstart.engine.generation import generator
+    from headstart.errors import UsageError
+    from headstart.run import Run
+    from headstart.specs import Search
+    from headstart_plugins._pieces import NumberedPieces, Pieces
+    from headstart_plugins.hf_seq2seq.export import export
+
+    export(run.path, folder)
+    model = read_model(folder)
+    source, target = (NumberedPieces(Pieces(folder / f"{side}.spm"), folder / "vocab.json") for side in SIDES)
+    names = ("start", "end", "pad", "banned")
+    search = Search(**{name: model.tokens[name] for name in names}, most=16, beams=2)
+    for text, expected in zip(TEXTS, Run.load(run.path).predict(texts=TEXTS), strict=True):
+        ids = np.array([[*source.encode([text])[0], source.end]], np.int32)
+        found = generator(model.network, Continues(model.config, search))({"ids": ids, "mask": ids >= 0})
+        assert target.decode(found["tokens"][0].tolist()) == expected["translation"]
+        assert found["score"][0] == pytest.approx(expected["score"], abs=0.02)
+    with pytest.raises(UsageError, match="no artefact at"):
+        export(folder / "nothing", folder / "there")
+
+
+SIDES = ("source", "target")
+TEXTS = ["open the file", "save a window now"]
