@@ -29,10 +29,14 @@ if TYPE_CHECKING:
     from headstart.run import Run as Run
     from headstart.runs.fitting import fit as fit
     from headstart.runs.fitting import pretrain as pretrain
+    from headstart.transfer.comparison.comparing import Comparison as Comparison
+    from headstart.transfer.comparison.comparing import compare as compare
 
 _HOMES = {
     "fit": "headstart.runs.fitting",
     "pretrain": "headstart.runs.fitting",
+    "compare": "headstart.transfer.comparison.comparing",
+    "Comparison": "headstart.transfer.comparison.comparing",
     "Run": "headstart.run",
     "Artefact": "headstart.artefact",
     "Predictor": "headstart.predictor",
@@ -50,6 +54,8 @@ _HOMES = {
 __all__ = [
     "fit",
     "pretrain",
+    "compare",
+    "Comparison",
     "Run",
     "Artefact",
     "Predictor",
