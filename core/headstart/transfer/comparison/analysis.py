@@ -1,6 +1,10 @@
 """What the cells of a comparison say: gains with intervals, labels and time saved, classes, and a plain verdict.
 
-Each claim that the verdict makes is one of a family, which Holm's procedure judges together: a claim is made where the
+Scratch is trained in its own way, a fine-tuned backbone in another: a difference between them may come from that alone.
+So an arm that looks worse than scratch, and the one that looks best, are trained once more from random weights: its
+twin. That transfer hurts or helps on all labels is said where both say so.
+
+Each claim is one of a family that answers one question, and that Holm's procedure judges together: it is made where the
 95 % interval of its paired differences does not hold 0 and its p-value is below 0.05 after that. All other intervals
 stand for themselves, and nothing is claimed of them.
 """
@@ -17,8 +21,12 @@ from typing import Any
 from headstart.transfer.comparison.cells import Arm, Design, Measured, mean, of_arm
 from headstart.transfer.comparison.paired import LEVEL, Paired, holm, labels_for, paired, saving
 
-TRANSFER, LABELS, CHEAPER, SOURCE = "transfer", "labels", "cheaper", "source"
-"""Kinds of claims: beside scratch, labels beside scratch, beside the frozen backbone, beside another backbone."""
+TRANSFER, LABELS, TWIN, CHEAPER, SOURCE = "transfer", "labels", "twin", "cheaper", "source"
+"""Kinds of claims: beside scratch; labels beside scratch; beside the same training from random weights; beside the
+frozen backbone; beside another backbone."""
+FAMILIES = ((TRANSFER, LABELS), (TWIN,), (CHEAPER, SOURCE))
+"""What is judged together: whether there is a gain, whether it is the source's, which way is the better one. That there
+is a gain, and the source's, is claimed where both are sure: that is wrong no more often than either alone."""
 BETTER, WORSE, NONE, UNKNOWN = "better", "worse", "no difference seen", "unknown"
 HELPS, HURTS, BOTH = "helps", "hurts", "helps and hurts"
 
@@ -108,6 +116,8 @@ class _Reader:
             yield from self._claim(TRANSFER, arm, control)
         for arm, control in self.pairs():
             yield from self._labels_claim(arm, control)
+        for twin in self.design.twins:
+            yield from self._claim(TWIN, self.design.arm(twin.twin), twin)
         trained = [arm for arm in self.design.arms if not (arm.control or arm.frozen)]
         for arm in trained:
             frozen = [each for each in self.design.arms if each.frozen and each.backbone == arm.backbone]
@@ -148,14 +158,14 @@ class _Reader:
     def curves(self) -> Iterator[dict[str, Any]]:
         """A row for each arm and fraction: figures by seed, mean with its interval, and gain over scratch with its."""
         sign = 1 if self.higher_is_better else -1
-        for arm in self.design.arms:
+        for arm in (*self.design.arms, *self.design.twins):
             for fraction in self.design.fractions:
                 figures = self.figures(arm.name, fraction)
                 if not figures:
                     continue
                 measured = of_arm(self.cells, arm.name, fraction)
                 spread = paired([sign * each for each in figures.values()])
-                control = None if arm.control else self.design.control_of(arm).name
+                control = None if arm.is_random else self.design.control_of(arm).name
                 gains = {} if control is None else self.gains(arm.name, control, fraction)
                 own = [measured[seed].bounds for seed in figures if measured[seed].bounds is not None]
                 yield {
@@ -298,19 +308,22 @@ def _sure(found: Mapping[str, Paired]) -> set[str]:
 
 
 def _judged(reader: _Reader, claims: Sequence[Claim]) -> list[Claim]:
-    """The claims with their p-values beside each other, what they say, and that in words."""
-    known = [claim.difference.p for claim in claims if claim.difference.p is not None]
-    adjusted = iter(holm(known))
-    judged = []
-    for claim in claims:
-        p = None if claim.difference.p is None else next(adjusted)
-        says = UNKNOWN
-        if p is not None:
-            is_sure = p < LEVEL and (not claim.difference.holds_zero or claim.difference.low is None)
-            says = NONE if not is_sure else BETTER if claim.difference.mean > 0 else WORSE
-        decided = dataclasses.replace(claim, p=p, says=says)
-        judged.append(dataclasses.replace(decided, sentence=_sentence(reader, decided, len(known))))
-    return judged
+    """The claims with their p-values beside those of their family, what they say, and that in words."""
+    judged: dict[int, Claim] = {}
+    for kinds in FAMILIES:
+        family = [place for place, claim in enumerate(claims) if claim.kind in kinds]
+        known = [place for place in family if claims[place].difference.p is not None]
+        adjusted = holm([p for place in known if (p := claims[place].difference.p) is not None])
+        after = dict(zip(known, adjusted, strict=True))
+        for place in family:
+            difference, p = claims[place].difference, after.get(place)
+            says = UNKNOWN
+            if p is not None:
+                is_sure = p < LEVEL and (not difference.holds_zero or difference.low is None)
+                says = NONE if not is_sure else BETTER if difference.mean > 0 else WORSE
+            decided = dataclasses.replace(claims[place], p=p, says=says)
+            judged[place] = dataclasses.replace(decided, sentence=_sentence(reader, decided, len(known)))
+    return [judged[place] for place in range(len(claims))]
 
 
 def _sentence(reader: _Reader, claim: Claim, family: int) -> str:
@@ -323,6 +336,9 @@ def _sentence(reader: _Reader, claim: Claim, family: int) -> str:
         (TRANSFER, BETTER): f"{arm}: transfer helps, {told} over {other}",
         (TRANSFER, WORSE): f"{arm}: transfer hurts here: {told} beside {other}",
         (TRANSFER, NONE): f"{arm}: no difference from {other} seen: {told}",
+        (TWIN, BETTER): f"{arm}: the source itself is worth {told} over the same training from random weights",
+        (TWIN, WORSE): f"{arm}: the source itself hurts: {told} beside the same training from random weights",
+        (TWIN, NONE): f"{arm}: no difference from the same training from random weights seen: {told}",
         (CHEAPER, BETTER): f"{arm} is better than {other}, which trains the head alone: {told}",
         (CHEAPER, WORSE): f"{arm} is worse than {other}, which trains the head alone: {told}",
         (CHEAPER, NONE): f"{arm} is no better than {other}, as far as is seen: {told}",
@@ -358,11 +374,11 @@ def _why(claim: Claim, family: int, unit: str, *, ends: str = "") -> str:
     if difference.low is None or difference.high is None:
         if claim.says in (BETTER, WORSE):
             return f"beyond what was measured in each of {seeds}"
-        return f"all {seeds} give the same, so they do not tell how sure it is"
+        return f"the same in each of {seeds}, which does not tell how sure it is"
     ends = ends or f"{amount(difference.low, unit)} to {amount(difference.high, unit)}"
     told = f"95 % interval {ends}, {seeds}"
     if claim.says == NONE and not difference.holds_zero:
-        told += f"; p = {claim.p:.2g} beside {family - 1} other comparisons"
+        told += f"; p = {claim.p:.2g} beside {family - 1} other comparison{'s' if family > 2 else ''}"
     return told
 
 
@@ -377,24 +393,63 @@ def _times(ratio: float) -> str:
     return f"{ratio:.3g}x" if ratio < 10 else f"{ratio:.0f}x"
 
 
+def suspects(design: Design, cells: Sequence[Measured]) -> list[Arm]:
+    """The arms whose twins tell how much of their difference from scratch is due to the source: those that look worse
+    on all labels, and the one that looks best. None for a single seed, of which nothing is claimed."""
+    reader = _Reader(design, tuple(cells))
+    gains = {
+        arm.name: mean([*reader.gains(arm.name, control.name, design.all_labels).values()])
+        for arm, control in reader.pairs()
+    }
+    known = {name: gain for name, gain in gains.items() if gain is not None}
+    if len(design.seeds) < 2 or not known:
+        return []
+    best = max(known, key=lambda name: known[name])
+    return [design.arm(name) for name, gain in known.items() if gain < 0 or (name == best and gain > 0)]
+
+
 def _verdict(reader: _Reader, claims: Sequence[Claim]) -> dict[str, Any]:
     """What it comes to: whether transfer `helps`, `hurts`, both in different arms, or neither is seen; in a line, and
     the sentences of all claims."""
+    twins = {claim.arm: claim.says for claim in claims if claim.kind == TWIN}
     beside_scratch = [claim for claim in claims if claim.kind in (TRANSFER, LABELS)]
-    better = [claim for claim in beside_scratch if claim.says == BETTER]
-    worse = [claim for claim in beside_scratch if claim.says == WORSE]
+    better = [claim for claim in beside_scratch if claim.says == BETTER and twins.get(claim.arm, BETTER) == BETTER]
+    worse = [claim for claim in beside_scratch if claim.says == WORSE and twins.get(claim.arm, WORSE) == WORSE]
+    # on all labels a twin may be no worse, where few labels are what the source saves
+    seen = {claim.arm for claim in beside_scratch if claim.kind == TRANSFER and claim.says == BETTER}
+    better += [
+        claim
+        for claim in beside_scratch
+        if claim.kind == LABELS and claim.says == BETTER and claim.arm not in seen and claim not in better
+    ]
+    trained = [each for each in beside_scratch if each.says in (BETTER, WORSE) and each not in (*better, *worse)]
     unknown = all(claim.says == UNKNOWN for claim in beside_scratch)
     verdict = UNKNOWN if unknown else NONE
     if better or worse:
         verdict = BOTH if better and worse else HELPS if better else HURTS
-    lines = [_headline(reader, better), *(claim.sentence for claim in worse)]
-    line = "; ".join(each for each in lines if each)
-    if not line:
-        line = {
-            UNKNOWN: "not enough is measured to say what transfer is worth here",
-            NONE: "no difference between transfer and training from scratch seen",
-        }[verdict]
+    lines = [_headline(reader, better), *_hurts(reader, worse)]
+    line = "; ".join(each for each in lines if each) or {
+        UNKNOWN: "not enough is measured to say what transfer is worth here",
+        NONE: "no difference between transfer and training from scratch seen",
+    }.get(verdict, "")
+    close = [each for each in beside_scratch if each.says == NONE and not each.difference.holds_zero]
+    if verdict == NONE and close and not trained:
+        line += f"; {close[0].arm} is close: more than {close[0].difference.count} seeds may tell"
+    if trained:
+        arms = ", ".join(dict.fromkeys(each.arm for each in trained))
+        line += f"; {arms}: other than scratch by how it is trained, as far as is seen, not by its source"
     return {"transfer": verdict, "line": line, "sentences": [claim.sentence for claim in claims]}
+
+
+def _hurts(reader: _Reader, worse: Sequence[Claim]) -> Iterator[str]:
+    """Where it hurts, an arm after the other."""
+    for name in dict.fromkeys(claim.arm for claim in worse):
+        told = [claim for claim in worse if claim.arm == name]
+        metric = next((claim for claim in told if claim.kind == TRANSFER), None)
+        if metric is not None:
+            yield f"transfer hurts here: {amount(metric.difference.mean, reader.unit)} ({name})"
+        else:
+            yield f"transfer costs labels here: {_times(1 / (told[0].ratio or 1.0))} those of scratch ({name})"
 
 
 def _headline(reader: _Reader, better: Sequence[Claim]) -> str:

@@ -28,6 +28,7 @@ class Arm:
     `flags` and `sets` make its recipe, as `headstart fit` takes them. `network` names what is built, without its
     weights: arms of one network share the control. `frozen` ones train no stage of the backbone. `epochs` are those of
     all phases by gradient together; 0 where the head is solved for.
+    A `twin` is trained as the arm of that name is, from random weights: what differs is the source alone.
     """
 
     name: str
@@ -39,6 +40,12 @@ class Arm:
     control: bool = False
     frozen: bool = False
     epochs: int = 0
+    twin: str = ""
+
+    @property
+    def is_random(self) -> bool:
+        """Whether it begins with random weights."""
+        return self.control or bool(self.twin)
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,8 @@ class Design:
     """All that a comparison compares: each arm on each of the `fractions` of train, rising, with each of the `seeds`.
 
     `settings` are what it was asked for, and what was fixed of this machine: threads of a cell. `samples` counts train
-    by fraction, as it is written in percent, and val and test.
+    by fraction, as it is written in percent, and val and test. `twins` come in once the arms are measured, on all
+    labels alone.
     """
 
     data: str
@@ -76,6 +84,7 @@ class Design:
     threads: int
     settings: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    twins: tuple[Arm, ...] = ()
 
     @property
     def all_labels(self) -> float:
@@ -84,7 +93,7 @@ class Design:
 
     def arm(self, name: str) -> Arm:
         """The arm of this name."""
-        return next(arm for arm in self.arms if arm.name == name)
+        return next(arm for arm in (*self.arms, *self.twins) if arm.name == name)
 
     def control_of(self, arm: Arm) -> Arm:
         """The same network from scratch."""
@@ -100,6 +109,9 @@ class Design:
             for fraction in reversed(self.fractions):
                 for arm in self.arms:
                     yield Cell(arm.name, fraction, seed)
+        for seed in self.seeds:
+            for twin in self.twins:
+                yield Cell(twin.name, self.all_labels, seed)
 
     def leaders(self) -> dict[str, Cell]:
         """By backbone the cell that computes its frozen features for all others: on all labels, where it can an arm
@@ -118,9 +130,12 @@ class Design:
     def of(cls, document: Mapping[str, Any]) -> Design:
         """What `document` gave. Raises DataError where it is damaged."""
         try:
-            arms = tuple(Arm(**{**each, "sets": tuple(each["sets"])}) for each in document["arms"])
+            arms = {
+                name: tuple(Arm(**{**each, "sets": tuple(each["sets"])}) for each in document[name])
+                for name in ("arms", "twins")
+            }
             lists = {name: tuple(document[name]) for name in ("seeds", "fractions", "notes")}
-            return cls(**{**document, **lists, "arms": arms})
+            return cls(**{**document, **lists, **arms})
         except (KeyError, TypeError) as exc:
             raise DataError(f"the plan of the comparison is damaged: {exc}", hint="start a new one") from exc
 

@@ -23,9 +23,9 @@ from headstart.registry import Registry, load_registry
 from headstart.runs.folder import RunFolder, claim, write_document
 from headstart.runs.lock import LOCK, locked
 from headstart.shown import Shown
-from headstart.transfer.comparison.analysis import analyse
+from headstart.transfer.comparison.analysis import analyse, suspects
 from headstart.transfer.comparison.cells import CELLS, FORM, Design, Measured, finished
-from headstart.transfer.comparison.planning import SEEDS, Asked, jobs_that_fit, make_design
+from headstart.transfer.comparison.planning import SEEDS, Asked, jobs_that_fit, make_design, twin_of
 from headstart.transfer.comparison.running import State, how_to_go_on, run_cells
 
 COMPARISON = "comparison.json"
@@ -101,6 +101,8 @@ def compare(
     if resume and out is None:
         raise UsageError("--resume goes on with the comparison in a folder", hint="name it: --resume --out DIR")
     begun = resume and (Path(str(out)) / COMPARISON).is_file()
+    if begun and _taken_up(Path(str(out)), asked) and _read(Path(str(out))).get("finished"):
+        return Comparison.load(str(out))
     if not begun and asked is None:
         raise UsageError("there is no data to compare on", hint="name a dataset, a path or KIND:PATH")
     design = _taken_up(Path(str(out)), asked) if begun else make_design(asked, registry) if asked else None
@@ -111,18 +113,28 @@ def compare(
         if not begun:
             _verify_empty(folder)
             _write(folder, design, {"finished": False})
-        known = finished(design, folder)
-        waiting = [cell for cell in design.cells() if cell not in known]
-        if waiting:
-            run_cells(
-                design,
-                folder,
-                waiting,
-                registry,
-                jobs=jobs or jobs_that_fit(design, len(waiting)),
-                tell=lambda state: told(design, state),
-            )
-        return conclude(design, folder, jobs=jobs or jobs_that_fit(design, len([*design.cells()])))
+        at_once = jobs or jobs_that_fit(design)
+        _run_missing(design, folder, registry, jobs=at_once, told=told)
+        if not design.twins:
+            design = with_twins(design, folder)
+            _write(folder, design, {"finished": False})
+        _run_missing(design, folder, registry, jobs=at_once, told=told)
+        return conclude(design, folder, jobs=at_once)
+
+
+def with_twins(design: Design, folder: Path) -> Design:
+    """`design` with the twins that its measured cells ask for."""
+    measured = [*finished(design, folder).values()]
+    return dataclasses.replace(design, twins=tuple(map(twin_of, suspects(design, measured))))
+
+
+def _run_missing(
+    design: Design, folder: Path, registry: Registry, *, jobs: int, told: Callable[[Design, State], None]
+) -> None:
+    known = finished(design, folder)
+    waiting = [cell for cell in design.cells() if cell not in known]
+    if waiting:
+        run_cells(design, folder, waiting, registry, jobs=jobs, tell=lambda state: told(design, state))
 
 
 def conclude(design: Design, folder: Path, *, jobs: int = 1) -> Comparison:
@@ -149,6 +161,7 @@ def conclude(design: Design, folder: Path, *, jobs: int = 1) -> Comparison:
         "threads": design.threads,
         "jobs": jobs,
         "arms": [_arm_row(each, measured) for each in design.document()["arms"]],
+        "twins": [_arm_row(each, measured) for each in design.document()["twins"]],
         **analyse(design, measured),
         "cells": [_cell_row(each) for each in measured],
         "notes": [*design.notes, *_warnings(measured)],
@@ -207,7 +220,7 @@ def _stem(design: Design) -> str:
 
 
 def _arm_row(arm: Mapping[str, Any], measured: Sequence[Measured]) -> dict[str, Any]:
-    kept = ("name", "backbone", "strategy", "control", "frozen", "epochs")
+    kept = ("name", "backbone", "strategy", "control", "frozen", "epochs", "twin")
     trained = [each.trainable for each in measured if each.arm == arm["name"] and not each.failed]
     return {name: arm[name] for name in kept} | {"trained_numbers": trained[0] if trained else None}
 

@@ -80,8 +80,8 @@ def job_of(design: Design, cell: Cell, folder: Path, *, engine: str | None = Non
         flags={**arm.flags, **shared},
         sets=(*arm.sets, f"split.train={cell.fraction!r}"),
         engine=engine if arm.flags.get("engine") is None else None,
-        similarity=whole and not arm.control and not arm.frozen,
-        keeps=whole,
+        similarity=whole and not arm.is_random and not arm.frozen,
+        keeps=whole and not arm.twin,
     )
 
 

@@ -31,11 +31,12 @@ def page(document: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
         words=lambda name: str(name).replace("_", " "),
     )
     template = environment.from_string((resources.files(__package__) / TEMPLATE).read_text(encoding="utf-8"))
+    colours = colours_of(document)
     by_place = {(row["arm"], row["fraction"]): row for row in document["curves"]}
     return template.render(
         document=document,
         rows=by_place,
-        colours=colours_of(document),
+        colours=colours | {twin["name"]: colours[twin["twin"]] for twin in document["twins"]},
         pictures={name: base64.b64encode(content).decode("ascii") for name, content in pictures.items()},
         whole=document["fractions"][-1],
     )

@@ -21,7 +21,7 @@ from headstart.recipes.build import build_recipe, pretraining_recipe
 from headstart.recipes.resolve import BoundRecipe, bind, bind_to, make_ready
 from headstart.registry import Registry
 from headstart.runs.planning import backbone_blueprint, check_weights_present, open_records, prepare_options
-from headstart.specs import Phase, Records, StrategySpec, TargetKind
+from headstart.specs import PRETRAINED, Phase, Records, StrategySpec, TargetKind
 from headstart.threads import available_threads
 from headstart.transfer.comparison.cells import Arm, Design, share_name
 
@@ -122,6 +122,12 @@ def make_design(asked: Asked, registry: Registry) -> Design:
         settings=asked.document(),
         notes=tuple(notes),
     )
+
+
+def twin_of(arm: Arm) -> Arm:
+    """The same training from random weights."""
+    own = {name: value for name, value in arm.flags.items() if (name, value) != ("head", PRETRAINED)}
+    return dataclasses.replace(arm, name=f"{arm.name} (random)", flags={**own, "weights": NONE}, twin=arm.name)
 
 
 def recipe_of(flags: Mapping[str, Any], sets: Sequence[str], registry: Registry) -> Recipe:
@@ -302,9 +308,9 @@ def _counted(
     return tuple(used), {**counts, "val": sides["val"], "test": sides["test"]}
 
 
-def jobs_that_fit(design: Design, waiting: int) -> int:
+def jobs_that_fit(design: Design) -> int:
     """How many cells run at once: as many as this machine's cores hold with the threads of each; one on an accelerator,
     whose memory they would divide."""
     if os.environ.get("CUDA_VISIBLE_DEVICES") != "" and Path("/dev/nvidia0").exists():
         return 1
-    return max(1, min(waiting, available_threads() // design.threads))
+    return max(1, min(len([*design.cells()]), available_threads() // design.threads))

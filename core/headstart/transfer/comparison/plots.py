@@ -59,6 +59,12 @@ def _draw_curves(axis: Axes, document: Mapping[str, Any], colours: Mapping[str, 
             alpha=0.13,
             linewidth=0,
         )
+    for twin in document["twins"]:
+        row = next((row for row in document["curves"] if row["arm"] == twin["name"]), None)
+        if row is not None:
+            axis.scatter(
+                [row["train"]], [row["mean"]], color=colours[twin["twin"]], marker="x", s=40, label=twin["name"]
+            )
     figures = [figure for row in document["curves"] for figure in row["test"]]
     _limit(axis, figures)
     _over_labels(axis, document)

@@ -154,14 +154,14 @@ class _Pool:
         for cell in [*first, *(cell for cell in self.waiting if cell not in first)]:
             arm = self.design.arm(cell.arm)
             leader = leaders.get(arm.backbone)
-            if arm.control or leader in (None, cell) or read_cell(self.folder / CELLS / str(leader and leader.name)):
+            if arm.is_random or leader in (None, cell) or read_cell(self.folder / CELLS / str(leader and leader.name)):
                 yield cell
 
     def _engine(self, cell: Cell) -> str | None:
         """The engine that the first cell of the backbone decided on; that of others has nothing to compute."""
         leader = self.design.leaders().get(self.design.arm(cell.arm).backbone)
         known = read_cell(self.folder / CELLS / leader.name) if leader is not None and leader != cell else None
-        return known.engine or None if known is not None and not self.design.arm(cell.arm).control else None
+        return known.engine or None if known is not None and not self.design.arm(cell.arm).is_random else None
 
     def _new_worker(self) -> _Worker:
         threads = str(self.design.threads)
