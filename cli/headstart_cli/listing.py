@@ -67,6 +67,7 @@ LISTED = {
     "tasks": "List tasks.",
     "reporters": "List ways to tell about a run.",
     "engines": "List ways to run the frozen part of a network.",
+    "scores": "List transfer scores: what says what a backbone is worth, before training.",
 }
 """Kinds of offers whose verbs are alike, and what each verb says that it does."""
 
@@ -177,8 +178,8 @@ def make(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME",
-            help="A dataset that has to be made.",
+            metavar="NAME[:CODE]",
+            help="A dataset that has to be made; a code where it has several.",
             show_default=False,
             autocompletion=completion.offers("datasets"),
         ),
@@ -203,10 +204,19 @@ def make(
     from headstart.data.made import make_dataset
 
     registry = registry_without(disable_plugin)
+    name, _, code = name.partition(":")
     spec = registry.get("datasets", name)
-    with message_console().status(f"making {spec.name}"):
-        folder, is_new = make_dataset(spec, registry, out=out, source=source, settings=settings or ())
-    written = spec.short_name if out is None else f"{spec.short_name}:{out}"
+    with message_console().status(f"making {spec.name}") as status:
+        folder, is_new = make_dataset(
+            spec,
+            registry,
+            code=code,
+            out=out,
+            source=source,
+            settings=settings or (),
+            on_progress=lambda done, total: status.update(f"making {spec.name}: {done} of {total}"),
+        )
+    written = f"{spec.short_name}:{out}" if out else f"{spec.short_name}:{code}" if code else spec.short_name
     if as_json:
         print_json({"name": spec.name, "folder": str(folder), "made": is_new, "data": written})
         return

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         InputSpec,
         LoweringSpec,
         ReporterSpec,
+        ScoreSpec,
         StrategySpec,
         TargetSpec,
         TaskSpec,
@@ -90,6 +91,11 @@ def register_lowerings() -> Iterable[LoweringSpec]:
 @hookspec
 def register_engines() -> Iterable[EngineSpec]:
     """Offer ways to run the frozen prefix of a network."""
+
+
+@hookspec
+def register_scores() -> Iterable[ScoreSpec]:
+    """Offer transfer scores."""
 
 
 @hookspec

@@ -81,7 +81,8 @@ def test_a_model_trained_on_one_backend_answers_the_same_on_the_other(tmp_path, 
     assert max(spread) - min(spread) > 0.05  # 500 times what they may differ by
 
 
-@pytest.mark.parametrize(("trained", "used"), [("torch", "jax"), pytest.param("jax", "torch", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("trained", "used"), [("torch", "jax"), ("jax", "torch")])
 def test_a_run_of_one_backend_is_a_source_on_the_other(tmp_path, trained, used):
     first = headstart(
         "fit", "digits", *SMALL, *TRAINED, "--backend", trained, "--out", "runs/x", "--json", cwd=tmp_path
@@ -110,6 +111,7 @@ def test_a_run_of_one_backend_is_a_source_on_the_other(tmp_path, trained, used):
     assert any("samples are among those that the run" in warning for warning in second["warnings"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_an_interrupted_run_exits_with_130_and_keeps_its_events_and_checkpoints(tmp_path, name):
     command = [*COMMAND, "fit", "digits", *SMALL, "--backend", "torch", "--epochs", "500", "--out", "run"]

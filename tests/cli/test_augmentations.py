@@ -17,10 +17,11 @@ from headstart.registry import load_registry
 from headstart.runs.contact_sheet import _labels, _read_some, _spread
 from headstart.specs import Change, Drawn, DrawsSheets, InputRequest, Mix, Record, Shown
 from headstart_cli.main import run_arguments
+from headstart_plugins._contact_sheet import packed
 from headstart_plugins.image import ImageOptions
 from headstart_plugins.image._build import ImageKind
 from headstart_plugins.image._build import build as build_image
-from headstart_plugins.image._sheet import _packed, contact_sheet, in_words
+from headstart_plugins.image._sheet import contact_sheet, in_words
 
 KINDS = {name: build_target_kind(load_registry(), name) for name in ("class", "number")}
 
@@ -291,7 +292,7 @@ def test_the_first_of_many_numbers_are_spread_over_all_of_them():
 def test_notes_that_are_wider_than_a_picture_are_broken_not_cut():
     font = ImageFont.load_default(12)
     note = "affine 1.00 -0.09 0.09 0.97"
-    lines = _packed(note.split(" "), " ", font, 120)
+    lines = packed(note.split(" "), " ", font, 120)
     assert " ".join(lines) == note
     assert len(lines) == 2
     assert all(font.getlength(line) <= 120 for line in lines)

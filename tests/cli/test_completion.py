@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from headstart.runs.folder import RUNS
 from headstart.testing import write_distribution
 from headstart_cli import completion
+from headstart_cli.main import run_arguments
 
 HEADSTART = Path(sys.executable).with_name("headstart")
 
@@ -22,13 +24,33 @@ def environment(**more):
 
 def asked(*words, folder=None, **more):
     """What the script for bash gets on stdout, and all that is on stderr."""
-    line = {"COMP_WORDS": "\n".join(["headstart", *words]), "COMP_CWORD": str(len(words))}
-    variables = environment(_HEADSTART_COMPLETE="complete_bash", **line, **more)
+    variables = environment(**line_of(*words), **more)
     return subprocess.run([HEADSTART], cwd=folder, env=variables, capture_output=True, text=True, check=False)
 
 
-def offered(*words, folder=None, **more):
-    return asked(*words, folder=folder, **more).stdout.split()
+def line_of(*words):
+    return {
+        "COMP_WORDS": "\n".join(["headstart", *words]),
+        "COMP_CWORD": str(len(words)),
+        "_HEADSTART_COMPLETE": "complete_bash",
+    }
+
+
+@pytest.fixture
+def offered(monkeypatch, capfd):
+    """`offered(*words, folder=FOLDER)`: the words that bash gets, asked in this process."""
+
+    def offered(*words, folder=None):
+        with monkeypatch.context() as changed:
+            for name, value in line_of(*words).items():
+                changed.setenv(name, value)
+            if folder is not None:
+                changed.chdir(folder)
+            with suppress(SystemExit):
+                run_arguments([])
+        return capfd.readouterr().out.split()
+
+    return offered
 
 
 @pytest.mark.parametrize(
@@ -61,16 +83,16 @@ def offered(*words, folder=None, **more):
         (("evaluate", "RUN", "--split", "tr"), ["train"]),
     ],
 )
-def test_a_word_that_is_begun_is_completed(words, found):
+def test_a_word_that_is_begun_is_completed(offered, words, found):
     given = offered(*words)
     assert given == found if found is not None else len(given) > 1, given
 
 
-def test_a_plugin_that_is_left_out_offers_nothing():
+def test_a_plugin_that_is_left_out_offers_nothing(offered):
     assert offered("fit", "--disable-plugin", "efficientnet_lite", "--backbone", "lite") == []
 
 
-def test_a_flag_with_a_value_is_never_taken_for_data():
+def test_a_flag_with_a_value_is_never_taken_for_data(offered):
     """`--version` acts at once, but for a line that is only being typed."""
     assert offered("--version", "pretr") == ["pretrain"]
 
@@ -97,14 +119,14 @@ def place(tmp_path):
     [["evaluate"], ["fit", "--backbone"], ["fit", "--continue"]],
     ids=" ".join,
 )
-def test_finished_runs_are_offered_below_runs_and_where_the_word_points(place, verb):
+def test_finished_runs_are_offered_below_runs_and_where_the_word_points(offered, place, verb):
     assert offered(*verb, "ru", folder=place) == ["runs/done"]
     assert offered(*verb, "other/m", folder=place) == ["other/mine"]
     assert offered(*verb, f"{place}/runs/", folder=place / "photos") == [f"{place}/runs/done"]
     assert offered(*verb, "ph", folder=place) == []
 
 
-def test_data_is_a_dataset_or_what_lies_beside_it_and_else_left_to_the_shell(place):
+def test_data_is_a_dataset_or_what_lies_beside_it_and_else_left_to_the_shell(offered, place):
     assert offered("fit", "dig", folder=place) == ["digits", "digits_of_mine"]
     assert offered("fit", "ph", folder=place) == []
 
@@ -124,7 +146,7 @@ def test_runs_are_looked_for_where_they_are_made():
         ("init",),
     ],
 )
-def test_paths_are_left_to_the_shell(place, words):
+def test_paths_are_left_to_the_shell(offered, place, words):
     """Were the begun word itself offered, bash would take it for whole."""
     assert offered(*words, "ph", folder=place) == []
 
@@ -136,7 +158,8 @@ def test_a_broken_plugin_neither_shows_nor_hides_what_others_offer(tmp_path):
     write_distribution(tmp_path, "loud", BROKEN)
     found = asked("fit", "--backbone", "lite", PYTHONPATH=str(tmp_path))
     assert (found.returncode, found.stdout.split(), found.stderr) == (0, ["lite0", "lite1", "lite2"], "")
-    assert offered("fit", "--disable-plugin", "lo", PYTHONPATH=str(tmp_path)) == ["loud"]
+    found = asked("fit", "--disable-plugin", "lo", PYTHONPATH=str(tmp_path))
+    assert found.stdout.split() == ["loud"]
 
 
 LOADED = """
@@ -219,7 +242,7 @@ def test_fish_completes_names_and_files(place):
         *(pytest.param(each, marks=pytest.mark.slow) for each in ("datasets", "strategies", "augmentations")),
     ],
 )
-def test_zsh_can_evaluate_what_it_is_given(kind):
+def test_zsh_can_evaluate_what_it_is_given(offered, kind):
     """With a sentence beside each word; what stands in summaries must not be taken for zsh's own."""
     line = {"_TYPER_COMPLETE_ARGS": f"headstart {kind} ", "_HEADSTART_COMPLETE": "complete_zsh"}
     program = '_arguments() { print -rl -- "$@" }; eval $(headstart)'

@@ -34,6 +34,7 @@ def test_a_listing_as_text_shows_every_name_and_sentence_in_full(listing, kind):
         assert spec.summary in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "backbones"])
 def test_each_offer_can_be_shown_in_full_with_its_options(listing, kind):
     for spec in load_registry().specs(kind):

@@ -64,12 +64,26 @@ OF_MASKS = {
     **OF_A_SQUARE,
     "sample": Sample(np.zeros((16, 16, 3), np.uint8)),
 }
+OF_TEXTS = {
+    "options": {
+        "vocabulary": 60,
+        "most": 24,
+        "layers": 1,
+        "width": 16,
+        "heads": 2,
+        "hidden": 16,
+        "dropout": 0.0,
+        "beams": 2,
+        "answers": 2,
+    },
+    "facts": {"text": "a source"},
+}
 ON_JAX = (pytest.mark.slow,) * (os.environ.get("KERAS_BACKEND") == "jax")
 """Of tasks whose losses take long to compile, for each number of rows anew: the quick run leaves them to PyTorch; tests
 of these losses themselves compare both backends."""
 for offer in built_ins("tasks"):
-    dense = offer.targets in ("boxes/boxes", "masks/mask")
-    more = {"boxes/boxes": OF_BOXES, "masks/mask": OF_MASKS}.get(offer.targets, OF_NUMBERS)
+    dense = offer.targets in ("boxes/boxes", "masks/mask", "targets/text")
+    more = {"boxes/boxes": OF_BOXES, "masks/mask": OF_MASKS, "targets/text": OF_TEXTS}.get(offer.targets, OF_NUMBERS)
     for made in (
         contract_of(offer, TaskDeclared, **more),
         contract_of(offer, TaskEncoded, **more),
@@ -132,6 +146,91 @@ class TestText(Texts, InputKindDeclared, InputKindPrepared):
 
 @pytest.mark.backend
 class TestTextStaged(Texts, InputKindStaged):
+    pass
+
+
+class Pieces:
+    """The kind of pieces, whose vocabulary is fitted to the payloads."""
+
+    name = "seq2seq/pieces"
+    options = {"vocabulary": 60, "max_tokens": 24}
+    unreadable = (Path("no-such-file"), {"no": "such thing"}, b"\xff\xfe", "caf\udce9", 7)
+
+    def payloads(self, folder):
+        (folder / "a.txt").write_text("the film was good", "utf-8")
+        return [folder / "a.txt", "the film was bad. " * 9, ("the film", "was good"), b"films", ""]
+
+
+class TestPieces(Pieces, InputKindDeclared, InputKindPrepared):
+    pass
+
+
+@pytest.mark.backend
+class TestPiecesStaged(Pieces, InputKindStaged):
+    pass
+
+
+class Sounds:
+    """What kinds of sound share: an example of each change, and recordings."""
+
+    changes = (
+        Change("gain", -6.0),
+        Change("noise", (10.0, 1)),
+        Change("shift", 0.1),
+        Change("speed", 1.1),
+        Change("reverberation", (0.3, 6.0, 2)),
+        Change("mask_times", (0.2, 0.4)),
+        Change("mask_bands", (0.2, 0.4)),
+    )
+    unreadable = (Path("no-such-file"), {"no": "such thing"}, b"", b"junk" * 99, np.zeros(9, np.float32))
+
+    def payloads(self, folder):
+        soundfile = pytest.importorskip("soundfile")
+        pytest.importorskip("soxr")
+        generator = np.random.default_rng(0)
+        for name, rate, count in (("a.wav", 16_000, 8_000), ("b.flac", 22_050, 200_000)):
+            loud = np.repeat(generator.uniform(0, 0.3, count // 1_000), 1_000)
+            soundfile.write(folder / name, loud * generator.standard_normal(count).clip(-3, 3), rate)
+        return [folder / "a.wav", folder / "b.flac", (np.sin(np.arange(9_000) / 5).astype(np.float32), 8_000)]
+
+
+class Spectrograms(Sounds):
+    name = "sound/spectrogram"
+
+
+class TestSpectrogram(Spectrograms, InputKindDeclared, InputKindPrepared):
+    pass
+
+
+@pytest.mark.backend
+class TestSpectrogramStaged(Spectrograms, InputKindStaged):
+    pass
+
+
+class LogMels(Sounds):
+    name = "whisper/log_mel"
+    options = {"seconds": 2.0}
+
+
+class TestLogMel(LogMels, InputKindDeclared, InputKindPrepared):
+    pass
+
+
+@pytest.mark.backend
+class TestLogMelStaged(LogMels, InputKindStaged):
+    pass
+
+
+class Voices(Sounds):
+    name = "speaker_encoder/mel"
+
+
+class TestVoices(Voices, InputKindDeclared, InputKindPrepared):
+    pass
+
+
+@pytest.mark.backend
+class TestVoicesStaged(Voices, InputKindStaged):
     pass
 
 

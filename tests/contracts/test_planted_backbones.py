@@ -468,6 +468,7 @@ def test_a_weight_that_is_meant_to_stay_can_be_named(garden):
 ALIKE = "test_both_backends_answer_alike"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "pattern"),
     [

@@ -152,6 +152,7 @@ def test_jax_that_was_loaded_without_the_same_bits_is_refused_where_that_changes
     assert found is True if device == "cpu" else "has loaded JAX without that" in found
 
 
+@pytest.mark.slow
 def test_threads_are_as_many_as_asked_for_where_jax_is_asked_for_its_device_first(tmp_path):
     """XLA reads their number once, when it starts."""
     found = python(
@@ -242,6 +243,7 @@ def test_an_unknown_name_of_the_package_is_an_attribute_error():
         headstart.fitt  # noqa: B018
 
 
+@pytest.mark.slow
 def test_threads_that_are_asked_for_are_set_on_pytorch():
     program = (
         "from headstart.backend import BackendChoice, activate\n"

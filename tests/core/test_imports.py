@@ -50,6 +50,7 @@ SIGNALLED = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_between_two_modules_ends_the_import_there(number):
     came, after = told_by(SIGNALLED, WANTED="keras.src.layers", NUMBER=str(int(number)), KERAS_BACKEND="torch")

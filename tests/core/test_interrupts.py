@@ -113,6 +113,7 @@ def test_in_another_thread_nothing_is_installed():
     assert found == [(None, True)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("what", ["stuck_deferred", "stuck_prompt", "never_looking"])
 def test_a_process_in_which_nobody_looks_ends_with_130(start, what, number):

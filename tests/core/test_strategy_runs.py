@@ -9,6 +9,7 @@ from headstart.runs.fitting import fit
 from headstart.testing import write_distribution
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 THEIRS = """
 from headstart.hookspecs import hookimpl

@@ -75,6 +75,7 @@ def test_threads_sleep_where_they_wait_unless_the_user_says_otherwise_or_torch_i
     assert told(f"import torch\n{ACTIVATE}") == [None, "spinning", [said]]
 
 
+@pytest.mark.slow
 def test_the_threads_that_a_user_gave_pytorch_stay_unless_a_run_names_its_own():
     program = """
 import json, torch

@@ -5,9 +5,12 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from headstart.registry import load_registry
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -91,10 +94,24 @@ def template_site(examples, install, tmp_path_factory):
 
 
 @pytest.fixture
-def template(template_site, monkeypatch):
+def template(template_site):
     """The plugin template is installed while a test runs, in this process and those that it starts."""
-    monkeypatch.syspath_prepend(template_site)
-    monkeypatch.setenv("PYTHONPATH", str(template_site))
-    yield template_site
+    with _installed(template_site):
+        yield template_site
+
+
+@pytest.fixture(scope="module")
+def registry(template_site):
+    """Every offer of the built-ins and of the template, loaded once."""
+    with _installed(template_site):
+        yield load_registry()
+
+
+@contextmanager
+def _installed(site):
+    with pytest.MonkeyPatch.context() as patched:
+        patched.syspath_prepend(site)
+        patched.setenv("PYTHONPATH", str(site))
+        yield
     for name in [name for name in sys.modules if name.partition(".")[0] == "headstart_template"]:
         del sys.modules[name]

@@ -64,15 +64,18 @@ def parse(command, words):
         parse(verb, rest)
 
 
-@pytest.mark.parametrize("words", typed("headstart"))
-def test_every_command_in_the_documents_can_be_typed(words):
-    parse(typer.main.get_command(app), words)
+@pytest.fixture(scope="module")
+def command():
+    return typer.main.get_command(app)
 
 
-@pytest.mark.usefixtures("template")
 @pytest.mark.parametrize("words", typed("headstart"))
-def test_every_name_in_these_commands_is_there(words):
-    registry = load_registry()
+def test_every_command_in_the_documents_can_be_typed(command, words):
+    parse(command, words)
+
+
+@pytest.mark.parametrize("words", typed("headstart"))
+def test_every_name_in_these_commands_is_there(registry, words):
     made = {words[words.index("--out") + 1] for each in DOCUMENTS for words in commands(each) if "--out" in words}
     for flag, value in itertools.pairwise(words):
         if flag == "--backbone" and value.startswith("runs/"):  # a run that another of the commands makes

@@ -35,9 +35,10 @@ EXPLAINED = [
     ),
     *("DatasetSpec", "DatasetRequest", "Records", "Record", "Stored", "Skipped", "Tolerances", "MakeRequest"),
     *("AugmentationSpec", "AugmentationRequest", "Drawn", "ReporterSpec", "ReporterRequest"),
-    *("InputSpec", "InputRequest", "TensorSpec", "Prepared"),
+    *("InputSpec", "InputRequest", "TensorSpec", "Prepared", "TrainingSplit"),
     *("TargetSpec", "TargetRequest", "Recognised", "Finding"),
     *("TaskSpec", "TaskRequest", "Evaluation", "Search"),
+    *("ScoreSpec", "ScoreRequest", "Observed", "Scored"),
 ]
 OFFERED_TOO = [
     kind for _, kind in inspect.getmembers(specs, inspect.isclass) if getattr(kind, "_is_runtime_protocol", False)
@@ -61,7 +62,7 @@ def tables(guide):
 
 
 def test_every_hook_has_a_heading_with_its_exact_arguments_and_nothing_else_has(guide):
-    assert len(HOOKS) == 13
+    assert len(HOOKS) == 14
     headings = re.findall(r"^#+ `(\w+\(.*)`$", guide.text, re.M)
     assert sorted(headings) == sorted(name + signature(hook) for name, hook in HOOKS.items())
 

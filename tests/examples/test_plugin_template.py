@@ -85,6 +85,7 @@ def test_its_own_tests_pass_those_that_need_no_backend(examples, template_site, 
     assert own_tests(examples / "plugin-template", template_site, *WITHOUT_BACKEND) > len(WITHOUT_BACKEND)
 
 
+@pytest.mark.slow
 def test_so_do_those_of_a_project_that_new_plugin_wrote(install, own_tests, tmp_path):
     write_plugin("My-nets", tmp_path / "project")
     site = install(tmp_path / "project", to=tmp_path / "site")

@@ -39,6 +39,7 @@ def test_the_recipe_is_a_dozen_lines(examples):
     assert recipe["head"].startswith("mlp")
 
 
+@pytest.mark.slow
 def test_the_script_writes_the_same_two_classes_every_time(examples, pictures, tmp_path):
     write(examples, tmp_path / "again")
     files = sorted(path.relative_to(pictures) for path in pictures.rglob("*.png"))

@@ -17,6 +17,7 @@ from headstart.predictor import Predictor
 from headstart.specs import InputRequest
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "_heads"))
+sys.path.insert(0, str(Path(__file__).parent / "_sounds"))
 sys.path.insert(0, str(Path(__file__).parent / "detection"))
 sys.path.insert(0, str(Path(__file__).parent / "segmentation"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "references"))

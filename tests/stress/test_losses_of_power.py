@@ -6,6 +6,7 @@ from rig.losses import FILE_PARTS, PARTS, after_every_call, files_after_every_ca
 from rig.power import disk_after, names_first, only_what_must, write_survivors
 
 
+@pytest.mark.slow
 def test_no_loss_of_power_loses_what_was_saved(tmp_path):
     figure = after_every_call(tmp_path)
     assert figure.failures == ()

@@ -12,6 +12,7 @@ from rig.runs import BASE, CASES, Stop, differences, events_of, fit, outcome_of
 from rig.signals import problem_of as signal_problem
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 
 ON_JAX = os.environ.get("KERAS_BACKEND") == "jax"
@@ -75,6 +76,7 @@ def undisturbed(headstart, folder):
     return undisturbed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", SIGNALLED, ids=str)
 def test_a_run_that_was_signalled_ends_in_time_and_goes_on_to_the_same_bits(
     point, headstart, undisturbed, tmp_path, backend

@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from headstart.data.split_file import SPLITS, SplitRow
 from headstart.errors import DataError
 from headstart.lists import MAX_LISTED, below, in_line
-from headstart.specs import Finding, Record, Skipped, TargetKind, Tolerances
+from headstart.specs import AllowsOthers, Finding, Record, Skipped, TargetKind, Tolerances
 
 MAX_ERRORS = 20
 """Errors that one message lists; `headstart check` prints them all."""
@@ -147,8 +147,9 @@ def note_findings(notes: Mapping[str, int]) -> list[Finding]:
     ]
 
 
-def duplicate_findings(rows: Sequence[SplitRow]) -> list[Finding]:
-    """Equal contents on one side: a note; and a warning where targets of equal contents contradict each other."""
+def duplicate_findings(rows: Sequence[SplitRow], kind: TargetKind) -> list[Finding]:
+    """Equal contents on one side: a note; and a warning where targets of equal contents contradict each other, or a
+    note where these may differ, as AllowsOthers says."""
     same = [group for group in _grouped(rows, [row.content_hash for row in rows]).values() if len(group) > 1]
     extra = sum(len(group) - len({row.split for row in group}) for group in same)
     torn = [group for group in same if len({row.target for row in group}) > 1]
@@ -158,8 +159,12 @@ def duplicate_findings(rows: Sequence[SplitRow]) -> list[Finding]:
     if torn:
         cases = tuple(" and ".join(f"{row.key} ({row.target})" for row in group) for group in torn)
         first = " and ".join(f"{row.key} ({row.target})" for row in torn[0][:2])
-        message = f"{len(torn)} contents under contradicting labels, such as {first}"
-        found.append(Finding("warning", message, len(torn), cases=cases))
+        if isinstance(kind, AllowsOthers) and kind.others_are_right:
+            message = f"{len(torn)} contents have several targets, such as {first}; each is learned"
+            found.append(Finding("note", message, len(torn), cases=cases))
+        else:
+            message = f"{len(torn)} contents under contradicting labels, such as {first}"
+            found.append(Finding("warning", message, len(torn), cases=cases))
     return found
 
 

@@ -215,7 +215,8 @@ def prepare(
     raise_errors(tried.findings)
     if tried.split is None:
         raise AssertionError("without an error there is a split")
-    told += reading_findings(reading, len(items), tried.split.rows, records.tolerances, kind)
+    told += reading_findings(reading, len(items), records.tolerances, kind)
+    told += duplicate_findings(tried.split.rows, targets)
     told += skipped_findings(records.skipped)
     told += [*tried.findings, *near_duplicate_findings(tried.split.rows, reading.fingerprints)]
     if tried.skipped:
@@ -248,7 +249,8 @@ def prepare_unsplit(
     verify = _refusing(records.tolerances, can_set=False)
     reading = read_all(items, kind, store=store or ArrayStore(), on_progress=on_progress, verify=verify)
     split = Split(tuple(_rows(reading, side="test")))
-    told += reading_findings(reading, len(items), split.rows, records.tolerances, kind)
+    told += reading_findings(reading, len(items), records.tolerances, kind)
+    told += duplicate_findings(split.rows, targets)
     told += skipped_findings(records.skipped)
     return _assembled(reading, split, records.skipped, told)
 
@@ -283,7 +285,8 @@ def examine(
     if sound and reading.items:
         tried = _try_split(reading, rows, targets, options, records.tolerances)
     left = rows if tried.split is None else tried.split.rows
-    found += reading_findings(reading, len(items), left, records.tolerances, kind)
+    found += reading_findings(reading, len(items), records.tolerances, kind)
+    found += duplicate_findings(left, targets)
     found += [*skipped_findings(records.skipped), *tried.findings]
     if tried.split is not None:
         found += near_duplicate_findings(tried.split.rows, reading.fingerprints)
@@ -323,16 +326,12 @@ def _try_split(
     return replace(tried, split=None if errors else tried.split, findings=(*tried.findings, *errors))
 
 
-def reading_findings(
-    reading: Reading, total: int, rows: Sequence[SplitRow], tolerances: Tolerances | None, kind: InputKind
-) -> list[Finding]:
-    """What reading `total` records told: what could not be read, conversions and what they mean to the input kind, and
-    equal contents among `rows`."""
+def reading_findings(reading: Reading, total: int, tolerances: Tolerances | None, kind: InputKind) -> list[Finding]:
+    """What reading `total` records told: what could not be read, conversions and what they mean to the input kind."""
     return [
         *unreadable_findings(reading.skipped, total, tolerances),
         *note_findings(reading.notes),
         *(kind.judge_notes(reading.notes) if isinstance(kind, JudgesNotes) else ()),
-        *duplicate_findings(rows),
     ]
 
 

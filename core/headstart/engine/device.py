@@ -37,10 +37,13 @@ def compiles_each_shape() -> bool:
     return bool(keras.backend.backend() == "jax")
 
 
-def inference(compute: Callable[..., Any], stages: Sequence[Stage]) -> Callable[..., Any]:
+def inference(compute: Callable[..., Any], stages: Sequence[Stage], *, stays: bool = False) -> Callable[..., Any]:
     """`compute`, a pure function of backend tensors by name, on arrays by name, without gradients; what it gives, by
-    name or alone, as arrays. It reads the weights of `stages` as they are at each call."""
-    made: Callable[..., Any] = backend_module().inference(compute, stages)
+    name or alone, as arrays. It reads the weights of `stages` as they are at each call.
+
+    Where it `stays`, what it gives are backend tensors, nested as they may be, and it takes such ones too.
+    """
+    made: Callable[..., Any] = backend_module().inference(compute, stages, stays=stays)
     return made
 
 

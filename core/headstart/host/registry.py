@@ -82,7 +82,8 @@ class ResolvedDataset:
 @dataclass(frozen=True, repr=False)
 class Registry(Shown):
     """What is on offer; everything that can be chosen by name or reference is looked up here. Kinds are "backbones",
-    "datasets", "inputs", "augmentations", "strategies", "targets", "tasks", "reporters", "lowerings" and "engines".
+    "datasets", "inputs", "augmentations", "strategies", "targets", "tasks", "reporters", "lowerings", "engines" and
+    "scores".
 
     `plugins` tells about every plugin that is installed, those that failed or are disabled among them, sorted by name;
     `loaded` are those that can be used, `causes` the exception of each one that failed.
@@ -181,6 +182,8 @@ class Registry(Shown):
             raise UsageError(f"no such path, and {exc.message}: {ref}", hint=exc.hint) from exc
         if spec.takes_path:
             raise UsageError(f"{spec.name} needs a path", hint=f"write {ref}:PATH")
+        if spec.codes:
+            raise UsageError(f"{spec.name} needs {spec.codes}, after a colon", hint=f"write {ref}:CODE")
         return ResolvedDataset(spec, None)
 
     def targets_of(self, task: str | None) -> str | None:

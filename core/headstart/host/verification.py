@@ -30,6 +30,7 @@ from headstart.specs import (
     NpmFile,
     PackageFile,
     ReporterSpec,
+    ScoreSpec,
     Spec,
     StrategySpec,
     TargetSpec,
@@ -146,6 +147,8 @@ def _weights_problems(weights: WeightsSpec) -> Iterable[str]:
 
 def _dataset_problems(spec: DatasetSpec) -> Iterable[str]:
     if spec.make is None:
+        if spec.codes:
+            yield "codes say which data is made, and make names nothing that makes it"
         return
     yield from _value_problems(spec, targets=("make",))
     if spec.takes_path:
@@ -175,6 +178,15 @@ def _task_problems(spec: TaskSpec) -> Iterable[str]:
 
 def _engine_problems(spec: EngineSpec) -> Iterable[str]:
     return _value_problems(spec, targets=("export",)) if spec.export is not None else ()
+
+
+def _score_problems(spec: ScoreSpec) -> Iterable[str]:
+    if not spec.reads or not all(form.strip() for form in spec.reads):
+        yield 'reads must name a form of targets, such as ("classes",)'
+    if not spec.unit.strip():
+        yield 'unit is empty; say what the number is, such as "accuracy" or "nats"'
+    if spec.low is not None and spec.high is not None and not spec.low < spec.high:
+        yield f"low must be below high, received {spec.low:g} and {spec.high:g}"
 
 
 def _no_problems(spec: Spec) -> Iterable[str]:
@@ -220,5 +232,6 @@ KINDS: Mapping[str, Kind] = {
     "reporters": Kind(ReporterSpec, ("name", "default", "summary")),
     "lowerings": Kind(LoweringSpec, ("name", "summary")),
     "engines": Kind(EngineSpec, ("name", "precisions", "missing", "summary"), _engine_problems),
+    "scores": Kind(ScoreSpec, ("name", "reads", "unit", "decides", "summary"), _score_problems),
 }
 """Everything that a plugin can offer, by the name that users call it."""

@@ -61,8 +61,9 @@ def bench(
     said: list[str] = []
     from headstart.cache import open_cache
     from headstart.data.array_store import ArrayStore
-    from headstart.data.prepared import PrepareOptions, prepare
+    from headstart.data.prepared import PrepareOptions
     from headstart.data.targets import build_target_kind, find_targets
+    from headstart.runs.fitted_ahead import fit_and_prepare
 
     with tempfile.TemporaryDirectory() as folder, Exporters(registry) as exporters:
         request = DatasetRequest(None, dataset.options(), made=made_folder(dataset, None))
@@ -70,7 +71,8 @@ def bench(
         kind = use.blueprint(registry).kind(registry)
         targets = build_target_kind(registry, find_targets(records, registry).spec.name)
         store = ArrayStore(scratch=Path(folder))
-        data = prepare(records, kind, targets, PrepareOptions(limit=SAMPLES, store=store))
+        options = PrepareOptions(limit=SAMPLES, store=store)
+        kind, data = fit_and_prepare(records, kind, targets, options, seed=0, folder=Path(folder) / "fitted")
         threads = available_threads()
         activate(choice, threads)
         from headstart.engine.features.extract import open_backbone
@@ -109,7 +111,8 @@ def _use(spec: BackboneSpec, registry: Registry, flags: Mapping[str, Any]) -> Ba
 def _data(registry: Registry, spec: BackboneSpec) -> DatasetSpec:
     offered: tuple[DatasetSpec, ...] = registry.specs("datasets")
     mediums = {medium for kind in registry.specs("inputs") if kind.produces == spec.takes for medium in kind.reads}
-    fitting = [dataset for dataset in offered if not dataset.takes_path and dataset.medium in mediums]
+    alone = [dataset for dataset in offered if not dataset.takes_path and not dataset.codes]
+    fitting = [dataset for dataset in alone if dataset.medium in mediums]
     for dataset in fitting:
         if dataset.make is None or stored_folder(dataset).is_dir():
             return dataset

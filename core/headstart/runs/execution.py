@@ -46,7 +46,7 @@ from headstart.runs.evaluation import Labelled, documents, open_predictions, sco
 from headstart.runs.folder import RunFolder, write_document
 from headstart.runs.outline import count_learned, count_parameters, workload_of
 from headstart.runs.planning import Plan
-from headstart.runs.resuming import Resumed
+from headstart.runs.resuming import ASSETS, Resumed
 from headstart.specs import Calibrates, Evaluation, FeedsTargets, FitsTargets, Generates, Training, WeightsSpec
 from headstart.threads import available_threads
 from headstart.timing import Stopwatch
@@ -124,6 +124,7 @@ def open_run(plan: Plan, decision: EngineDecision, folder: RunFolder, log: Event
         **describe(plan.registry, plan.backend, precision=decision.precision, threads=decision.threads),
         "training_precision": precision,
         "batch_norm": recipe.batch_norm,
+        ASSETS: plan.assets(),
         LINEAGE: as_documents(plan.lineage),
         KEY: dataclasses.asdict(decision),
     }

@@ -22,7 +22,7 @@ from headstart.data.array_store import ArrayStore, encode_targets
 from headstart.data.checks import raise_errors
 from headstart.data.facts import Picked
 from headstart.data.made import made_folder
-from headstart.data.prepared import PreparedData, PrepareOptions, examine, prepare
+from headstart.data.prepared import PreparedData, PrepareOptions, examine
 from headstart.data.reading import OnProgress
 from headstart.data.targets import build_target_kind, other_kind
 from headstart.data.views import Composed, View, check_changes, check_mixing
@@ -36,6 +36,7 @@ from headstart.recipes.phases import is_solvable
 from headstart.recipes.resolve import BoundRecipe, Ready, ResolvedRecipe, bind
 from headstart.registry import Registry
 from headstart.runs.continuing import changed_since
+from headstart.runs.fitted_ahead import fit_and_prepare, fitted_to, is_unfitted, readable, training_split
 from headstart.runs.folder import trained_by
 from headstart.runs.leaks import met_before
 from headstart.specs import (
@@ -71,6 +72,8 @@ PARAMETERS_PER_SAMPLE = 100
 """Learned numbers per training sample of a head above which a warning is due (guards.md 18)."""
 LEVELS = ("error", "warning", "note")
 """Of findings, the gravest first."""
+FITTED = "fitted"
+"""Below a run's scratch folder, the files of what is fitted to its training split."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,10 @@ class Plan:
             input_assets=assets_of(self.kind),
             task_assets=assets_of(self.task),
         )
+
+    def assets(self) -> dict[str, dict[str, str]]:
+        """The SHA-256 (hex) of each file that the input kind and the task are built from, by name."""
+        return {"input": digests_of(assets_of(self.kind)), "task": digests_of(assets_of(self.task))}
 
     def targets(self, split: str) -> Batch:
         """Encoded targets (rows, ...) of a split, by name; large ones lie in files of the run's scratch folder."""
@@ -186,13 +193,30 @@ def check_data(
     with tempfile.TemporaryDirectory() as scratch:
         options = prepare_options(bound, backbone, kind, Path(scratch), warnings.append)
         targets = build_target_kind(registry, bound.task.targets)
-        found = examine(records, kind, targets, options, on_progress=on_progress)
+        found = examine(records, readable(kind), targets, options, on_progress=on_progress)
     said = [Finding("warning", message) for message in (*bound.warnings, *warnings)]
     return _gravest_first([*said, *found])
 
 
 def _gravest_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda finding: LEVELS.index(finding.level)))
+
+
+@dataclass(frozen=True)
+class Groundwork:
+    """What a run knows before its network is built: the data read, checked and split, and the task bound to it. No
+    framework was imported for it."""
+
+    resolved: BoundRecipe
+    records: Records
+    data: PreparedData
+    backbone: Blueprint
+    kind: InputKind
+    target_kind: TargetKind
+    task: Task
+    warnings: tuple[str, ...]
+    told: tuple[Finding, ...]
+    """What the task tells of the targets."""
 
 
 def make_plan(
@@ -208,6 +232,17 @@ def make_plan(
     Keras is imported only when the data turned out to be good, so that everything wrong with it is told at once.
     Raises UsageError, too, where a phase has nothing of the backbone to act on.
     """
+    return plan_on(lay_ground(ready, scratch, on_progress=on_progress, counted=counted), ready, scratch)
+
+
+def lay_ground(
+    ready: Ready,
+    scratch: Path,
+    *,
+    on_progress: OnProgress | None = None,
+    counted: Callable[[BoundRecipe, int], None] = lambda bound, count: None,
+) -> Groundwork:
+    """Read, check and split the data of a recipe, and bind its task, see `make_plan`."""
     registry = ready.registry
     check_weights_present(ready.resolved, registry)
     records = open_records(ready.resolved, registry)
@@ -221,8 +256,24 @@ def make_plan(
     targets = build_target_kind(registry, bound.task.targets)
     said: list[str] = []
     options = prepare_options(bound, backbone, kind, scratch, said.append)
-    data = prepare(records, kind, targets, options, on_progress=on_progress)
-    task, told = _build_task(bound, registry, data, (kind, targets), scratch)
+    kind, data = fit_and_prepare(
+        records,
+        kind,
+        targets,
+        options,
+        seed=bound.recipe.seed,
+        folder=scratch / FITTED / "input",
+        on_progress=on_progress,
+    )
+    task, told = _build_task(bound, registry, records, data, (kind, targets), scratch)
+    warnings = (*bound.warnings, *said)
+    return Groundwork(bound, records, data, backbone, kind, targets, task, warnings, tuple(told))
+
+
+def plan_on(ground: Groundwork, ready: Ready, scratch: Path) -> Plan:
+    """Build the network for data that is read, on the backend of `ready`, and plan the phases, see `make_plan`."""
+    registry, bound, records, data = ready.registry, ground.resolved, ground.records, ground.data
+    kind, targets, task, told = ground.kind, ground.target_kind, ground.task, ground.told
     recipe = bound.recipe  # the threads are those that the run will pin
     activate(ready.choice, recipe.threads or available_threads(), deterministic=recipe.deterministic)
     from headstart.engine.network.assemble import backbone_inputs, build_backbone, graft
@@ -255,7 +306,7 @@ def make_plan(
     view = build_view(bound, registry, records, kind)
     if view is not None and targets.moves:
         view = dataclasses.replace(view, targets=targets.transform)
-    warnings = [*bound.warnings, *said, *left_out(bound, records)]
+    warnings = [*ground.warnings, *left_out(bound, records)]
     warnings += _wide_head(bound, network, len(data.indices("train")))
     warnings += dict.fromkeys(_leaked(bound, data))  # weights and head may have a run in common
     spinning = spinning_findings(recipe.threads or available_threads()) if ready.choice.name == "torch" else []
@@ -265,7 +316,7 @@ def make_plan(
         backend=ready.choice.name,
         records=records,
         data=data,
-        backbone=backbone,
+        backbone=ground.backbone,
         kind=kind,
         target_kind=targets,
         task=task,
@@ -348,6 +399,7 @@ def prepare_options(
 def _build_task(
     resolved: BoundRecipe,
     registry: Registry,
+    records: Records,
     data: PreparedData,
     kinds: tuple[InputKind, TargetKind],
     scratch: Path,
@@ -381,6 +433,13 @@ def _build_task(
             hint="leave that augmentation out, or choose another task",
         )
     told: list[Finding] = []
+    if is_unfitted(task):
+        source, seed = resolved.head_source, resolved.recipe.seed
+        training = training_split(records, data, kind, seed=seed, folder=scratch / FITTED / "task", tell=told.append)
+        task = fitted_to(
+            task,
+            dataclasses.replace(training, assets=assets_of(inputs), source=None if source is None else source.task),
+        )
     if isinstance(task, TellsOfTargets):
         told += task.findings(values, [data.row_keys[row] for row in firsts], mixes=bool(mixing))
     if isinstance(task, FitsTargets):

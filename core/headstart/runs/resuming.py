@@ -12,6 +12,7 @@ from headstart.errors import DataError, Problem, RecipeError, UsageError
 from headstart.eventlog import EventLog, read_all_events, read_events
 from headstart.events import RunFinished, RunResumed, RunStarted
 from headstart.lineage import LINEAGE, read_lineage
+from headstart.lists import in_line
 from headstart.recipe import KIND, LEFT_TO_THE_STRATEGY, PRETRAIN, SETTINGS, Recipe
 from headstart.recipes.build import recipe_of_run
 from headstart.recipes.lookup import absolute
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from headstart.engine.train.checkpoints import Checkpoints, Loaded
     from headstart.runs.planning import Plan
 
+ASSETS = "assets"
+"""In environment.json, the digests of the files that the run's input kind and task are built from."""
 RESTORE = "restore it from a copy, or start a new run in another folder"
 
 
@@ -179,6 +182,7 @@ def take_up(plan: Plan, folder: RunFolder, log: EventLog, warn: Callable[[str], 
     if loaded is None:
         return None
     _verify_same_weights(plan, folder)
+    _verify_same_assets(plan, folder)
     earlier = [event for event in read_all_events(folder.events, log.found) if isinstance(event, RunResumed)]
     wanted = int(loaded.facts["events"])
     seen = read_events(folder.events, log.found)[:wanted]
@@ -204,3 +208,19 @@ def _verify_same_weights(plan: Plan, folder: RunFolder) -> None:
             f"the weights {recipe.weights} of {recipe.backbone} are not those that {folder.path} began with",
             hint="restore them, or start a new run in another folder",
         )
+
+
+def _verify_same_assets(plan: Plan, folder: RunFolder) -> None:
+    """Raise DataError where a vocabulary, say, that is fitted to the training split is not as the run had it."""
+    began = read_object(folder.environment, LARGEST_RESULT).get(ASSETS) if folder.environment.is_file() else None
+    if not isinstance(began, dict):  # begun by an older release
+        return
+    for part, now in plan.assets().items():
+        before = began.get(part)
+        if isinstance(before, dict) and before != now:
+            changed = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+            raise DataError(
+                f"what {folder.path} read off its training split is not what it began with: {part} {in_line(changed)}",
+                hint="another release of a package may fit it otherwise: install what the run began with, see "
+                f"{folder.environment.name}, or start a new run in another folder",
+            )

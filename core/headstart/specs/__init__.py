@@ -60,6 +60,7 @@ from headstart.specs.engines import (
     EngineRequest,
     EngineSpec,
 )
+from headstart.specs.fitting import FitsAhead, TrainingSplit
 from headstart.specs.inputs import (
     Change,
     CutsTiles,
@@ -88,6 +89,7 @@ from headstart.specs.inputs import (
 )
 from headstart.specs.lowerings import LoweringBuild, LoweringSpec, LowersItself
 from headstart.specs.reporters import Reporter, ReporterBuild, ReporterRequest, ReporterSpec, RunView
+from headstart.specs.scores import Observed, Score, ScoreBuild, Scored, ScoreRequest, ScoreSpec
 from headstart.specs.strategies import (
     HEAD,
     INPUT,
@@ -103,6 +105,7 @@ from headstart.specs.strategies import (
 )
 from headstart.specs.targets import (
     AdvisesOnFew,
+    AllowsOthers,
     GivesExamples,
     HasScale,
     Recognised,
@@ -122,6 +125,7 @@ from headstart.specs.tasks import (
     FeedsTargets,
     FitsTargets,
     Generates,
+    GeneratesOnVal,
     JoinsTargets,
     KeepsTruth,
     ListsAnswers,
@@ -141,6 +145,9 @@ from headstart.specs.tasks import (
     TaskRequest,
     TaskSpec,
     TellsOfTargets,
+    TellsProbabilities,
+    TellsTargets,
+    TrimsTargets,
     WritesFiles,
     features_of_head,
     read_head,
@@ -154,6 +161,7 @@ AnySpec = (
     | InputSpec
     | LoweringSpec
     | ReporterSpec
+    | ScoreSpec
     | StrategySpec
     | TargetSpec
     | TaskSpec
@@ -164,6 +172,7 @@ __all__ = [
     "API",
     "AUTO",
     "AdvisesOnFew",
+    "AllowsOthers",
     "Ancestor",
     "AnySpec",
     "Augmentation",
@@ -202,8 +211,10 @@ __all__ = [
     "FeedsTargets",
     "FetchedFile",
     "Finding",
+    "FitsAhead",
     "FitsTargets",
     "Generates",
+    "GeneratesOnVal",
     "GivesExamples",
     "HEAD",
     "NORM",
@@ -221,6 +232,7 @@ __all__ = [
     "ListsAnswers",
     "LocalFile",
     "LowRank",
+    "Observed",
     "Optimizer",
     "LoweringBuild",
     "LoweringSpec",
@@ -262,6 +274,11 @@ __all__ = [
     "RunView",
     "RunningEvaluator",
     "Sample",
+    "Score",
+    "ScoreBuild",
+    "ScoreRequest",
+    "ScoreSpec",
+    "Scored",
     "Search",
     "Shown",
     "ShowsDetail",
@@ -286,10 +303,14 @@ __all__ = [
     "TaskRequest",
     "TaskSpec",
     "TellsOfTargets",
+    "TellsProbabilities",
+    "TellsTargets",
     "TensorSpec",
     "Tolerances",
     "Training",
+    "TrainingSplit",
     "Trims",
+    "TrimsTargets",
     "WeightsFetch",
     "WeightsLoad",
     "WeightsSpec",

@@ -82,12 +82,14 @@ An evaluator that scores whole samples after training sees the record's `key` am
 class TensorSpec:
     """One named tensor of a sample, without the batch axis. `dtype` is a numpy name such as "uint8".
 
-    `length_axis` is the axis that varies in length up to its size in `shape`; None where all are fixed.
+    `length_axis` is the axis that varies in length up to its size in `shape`; None where all are fixed. `values` says
+    of whole numbers that they are 0 to `values` - 1, such as ids of a vocabulary; None where nobody knows.
     """
 
     shape: tuple[int, ...]
     dtype: str
     length_axis: int | None = None
+    values: int | None = None
 
 
 @dataclass(frozen=True)

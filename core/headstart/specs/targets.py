@@ -90,6 +90,14 @@ class HasScale(Protocol):
 
 
 @runtime_checkable
+class AllowsOthers(Protocol):
+    """What a TargetKind offers too where equal samples may well have different targets, as a sentence has several
+    translations: that is then noted, and no contradiction."""
+
+    others_are_right: bool
+
+
+@runtime_checkable
 class GivesExamples(Protocol):
     """What a TargetKind offers too that can make targets up: with them the contract kit trains a head."""
 

@@ -209,6 +209,23 @@ class SolvesHead(Protocol):
         """The solver of `solved` at its strength, on other rows: a refit on train and val together."""
 
 
+@runtime_checkable
+class TellsTargets(Protocol):
+    """What a Task offers too whose sources can be ranked: its targets as transfer scores are defined on them."""
+
+    def forms(self, targets: Batch) -> Mapping[str, np.ndarray]:
+        """The encoded `targets`, each once, in every form that they have for a ScoreSpec that `reads` it: "classes"
+        (row,) int64 indices, "numbers" (row, output) float64, or one of the task's own."""
+
+
+@runtime_checkable
+class TellsProbabilities(Protocol):
+    """What a Task offers too whose heads, as those of sources, say of each answer how probable it is."""
+
+    def probabilities(self, outputs: Batch) -> np.ndarray:
+        """Of a head's outputs (row, ...) as numpy: (row, answer) float64 that sum to 1."""
+
+
 @dataclass(frozen=True)
 class TakenOver:
     """The first weights of a new head, of which some were learned in another run: `arrays` as TakesOverHead says, and
@@ -249,11 +266,28 @@ class FitsTargets(Protocol):
 
 
 @runtime_checkable
+class TrimsTargets(Protocol):
+    """What a Task offers too whose targets are mostly shorter than their arrays, such as sequences of tokens: batches
+    of them are cut at the `length_axis` of its `targets`, as those of inputs are, see Trims."""
+
+    target_lengths: tuple[int, ...]
+    """The static lengths, ascending; the last one is the stored one."""
+
+    def used(self, targets: Batch) -> np.ndarray:
+        """How much of the length axes each row of the encoded `targets` uses, (row,) int64: its loss is the same
+        without the rest."""
+
+
+@runtime_checkable
 class FeedsTargets(Protocol):
     """What a Task offers too whose head sees targets: teacher forcing, lengths of what is to be answered."""
 
     def head_inputs(self, targets: Mapping[str, Any]) -> Mapping[str, Any]:
         """More inputs of the head, from encoded targets: backend tensors in and out, with keras.ops."""
+
+
+FILLED, JUDGED, CERTAIN = "filled", "judged", "certain"
+"""When beams stop, see `Search.until`."""
 
 
 @dataclass(frozen=True)
@@ -262,7 +296,14 @@ class Search:
 
     With `beams` above 1, so many sequences are followed at once. The best has the highest score: the sum of log p of
     its new tokens over their number ** `length_penalty`; the start is not counted, the end is. What is `banned` is
-    never taken.
+    never taken, what is in `banned_first` not as the first token, and the end not before `least` tokens.
+
+    Beams stop `until` as many sequences as there are beams have ended ("filled"), and none that runs would be better
+    than the worst of these if it ended now ("judged"); or not before no other answer is possible ("certain", which runs
+    long where the length penalty is positive). These are `early_stopping` of transformers, True, False and "never".
+
+    Of `answers` above 1, which beams alone can give, so many of the best sequences come out, best first: then `tokens`
+    and `score` have an axis for them behind that of rows. What there is none of has the score minus infinity.
     """
 
     start: int
@@ -272,6 +313,21 @@ class Search:
     beams: int = 1
     length_penalty: float = 1.0
     banned: tuple[int, ...] = ()
+    banned_first: tuple[int, ...] = ()
+    least: int = 0
+    until: str = JUDGED
+    answers: int = 1
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for more answers than beams, and where beams would stop at nothing that is known."""
+        if not 1 <= self.answers <= self.beams:
+            raise ValueError(f"{self.answers} answers of {self.beams} beams")
+        if self.until not in (FILLED, JUDGED, CERTAIN):
+            raise ValueError(f"until {self.until!r}; known are {FILLED}, {JUDGED} and {CERTAIN}")
+
+
+OF_ALL, OF_ROW = "all.", "row."
+"""How names of a search's state begin that steps leave alone, see `Generates.start`."""
 
 
 @runtime_checkable
@@ -284,11 +340,30 @@ class Generates(Protocol):
     search: Search
 
     def start(self, head: keras.Model, features: Mapping[str, Any]) -> dict[str, Any]:
-        """The state before the first token: tensors by name, batch axis first, of shapes that no step changes."""
+        """The state before the first token: tensors by name, batch axis first, of shapes that no step changes.
+
+        Two kinds of names are for what steps read and do not change. `row.` before a name: it belongs to a row, however
+        many sequences of that are followed; `step` gets it with an axis of rows, while `last` has a multiple of them,
+        those of a row next to each other. `all.`: it is the same for all rows, such as kernels put together once, and
+        of any type.
+        """
 
     def step(self, head: keras.Model, state: dict[str, Any], last: Any, position: Any) -> tuple[dict[str, Any], Any]:
         """The next state, and logits (batch, vocabulary) of the token at `position` (from 0), after the token `last`
-        (batch,) int32."""
+        (batch,) int32.
+
+        `position` is a whole number or a tensor of one. Nobody reads the given state again: it may be written to, and
+        so may the logits that come back. What begins with `row.` or `all.` can be left out of the next state.
+        """
+
+
+@runtime_checkable
+class GeneratesOnVal(Protocol):
+    """What a Task that is a Generates offers too which is to be judged by what it generates after each epoch, and not
+    by what its head gives where it is fed with the true tokens."""
+
+    def on_val(self) -> Generates | None:
+        """How val is answered, which may be a quicker search than that of answers; None where the fed head judges."""
 
 
 @runtime_checkable
@@ -297,7 +372,8 @@ class PoolsRows(Protocol):
     output."""
 
     def pool(self, outputs: Batch, facts: Sequence[Facts]) -> Batch:
-        """The outputs (row, ...) of one record as a single row (1, ...)."""
+        """The outputs (row, ...) of one record as a single row (1, ...); where it is longer than those of other records
+        along some axis, these are filled up with zeros."""
 
 
 class Merger(Protocol):

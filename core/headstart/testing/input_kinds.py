@@ -49,7 +49,8 @@ def make_up(tensors: Mapping[str, TensorSpec], count: int, seed: int = 0) -> dic
     """Prepared samples of a kind, {name: (count, *shape)} in their dtypes: half of it slow along the inner axes, half
     white, so that samples differ in more than noise.
 
-    uint8 fills 0 to 255, other whole numbers are small (they may be indices), floats lie between -1 and 1. A mask of
+    uint8 fills 0 to 255, other whole numbers are small (they may be indices), and below `values` where a tensor says
+    how many there are; floats lie between -1 and 1. A mask of
     the axis whose length varies is True up to a length: of the first sample all, of the others half of it or more.
     """
     import numpy as np
@@ -58,6 +59,7 @@ def make_up(tensors: Mapping[str, TensorSpec], count: int, seed: int = 0) -> dic
 
     generator = np.random.default_rng(seed)
     made = {name: _fitted(smooth_noise((count, *each.shape), generator), each.dtype) for name, each in tensors.items()}
+    made |= {name: np.minimum(made[name], each.values - 1) for name, each in tensors.items() if each.values is not None}
     for name, each in tensors.items():
         if each.dtype == "bool" and each.length_axis is not None and len(each.shape) == 1:
             longest = each.shape[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from headstart.specs import (
     CutsTiles,
     DrawsSheets,
     Finding,
+    FitsAhead,
     HasAssets,
     InputKind,
     InputRequest,
@@ -30,6 +32,7 @@ from headstart.specs import (
     Sample,
     Shown,
     ShowsDetail,
+    TrainingSplit,
     Trims,
 )
 from headstart.testing.contract import shared
@@ -45,6 +48,7 @@ MOST_FACTS = 65_536
 """Bytes of JSON that the facts of a row may take."""
 PURE = "It may depend on the payload, the preprocessing and the options alone."
 LARGEST_TILE = 1 << 20
+SEED = 7
 SHARES = (0.0, 0.3, 1.0)
 
 
@@ -84,7 +88,22 @@ class InputKindSubject(WithInputKind):
 
     @shared
     def _input_kind(self) -> InputKind:
-        return self._build(self._assets())
+        return self._complete(self._assets())
+
+    def _complete(self, assets: Mapping[str, Path]) -> InputKind:
+        """Built from `assets`, and fitted where that is still to be done."""
+        kind = self._build(assets)
+        if not isinstance(kind, FitsAhead) or kind.is_fitted:
+            return kind
+        return self._fitted(kind)
+
+    def _fitted(self, kind: Any) -> InputKind:
+        """As a run fits it to its training split: here to the `payloads`, into a folder of its own."""
+        folder = Path(tempfile.mkdtemp(dir=self._place()))
+        payloads = self._payloads()
+        training = TrainingSplit(payloads, [None] * len(payloads), SEED, folder, lambda finding: None)
+        with self._raising("fitting it to its payloads", "Correct `fitted_ahead`, or give more `payloads`."):
+            return cast("InputKind", kind.fitted_ahead(training))
 
     def _build(self, assets: Mapping[str, Path]) -> InputKind:
         preprocess = self._preprocess()
@@ -144,6 +163,37 @@ class InputKindSubject(WithInputKind):
 class InputKindPrepared(InputKindSubject):
     """Reads, prepares and varies the samples of `payloads`; needs no backend."""
 
+    def test_what_is_fitted_to_a_training_split_is_in_its_assets(self) -> None:
+        """Where it is a FitsAhead: a function of that split, all of it in `assets`; before it, samples can be read."""
+        kind = self._build(self._assets())
+        if not isinstance(kind, FitsAhead) or kind.is_fitted:
+            return
+        self._read_by(kind)
+        ones = [self._fitted(kind), self._fitted(self._build(self._assets()))]
+        self._require(
+            not kind.is_fitted and all(isinstance(each, FitsAhead) and each.is_fitted for each in ones),
+            "is_fitted does not tell the kind from the one that `fitted_ahead` gave",
+            "Return a new kind that says True, and leave the old one as it was.",
+        )
+        files = [
+            {name: Path(path).read_bytes() for name, path in each.assets().items()}
+            if isinstance(each, HasAssets)
+            else {}
+            for each in ones
+        ]
+        self._require(files[0], "fitted, it has no assets", "Keep what it took in files, and name them in `assets`.")
+        self._require(
+            files[0] == files[1],
+            "fitted twice to the same payloads, its files differ",
+            "It may depend on the training split alone: fix seeds and the number of threads, and write no times.",
+        )
+        again = self._build(cast("HasAssets", ones[0]).assets())
+        self._require(
+            isinstance(again, FitsAhead) and again.is_fitted,
+            "built from its assets, it says that it is not fitted",
+            "Look for them in `request.assets`.",
+        )
+
     def test_what_it_prepares_is_what_it_declares(self) -> None:
         """Names, shapes and dtypes of `tensors`, finite; `length` within the length axis; at least one row a record."""
         kind = self._input_kind()
@@ -169,7 +219,7 @@ class InputKindPrepared(InputKindSubject):
     def test_the_same_payload_gives_the_same_rows(self) -> None:
         """Read and prepared again, and by another build; in training and prediction alike."""
         first = [(row.tensors, row.facts, row.length) for row in self._prepared()]
-        for kind, what in ((self._input_kind(), "again"), (self._build(self._assets()), "by another build")):
+        for kind, what in ((self._input_kind(), "again"), (self._complete(self._assets()), "by another build")):
             rows = self._rows_by(kind, self._read_by(kind))
             same = is_same(first, [(row.tensors, row.facts, row.length) for row in rows])
             self._require(same, f"prepared {what}, a payload gives other rows", PURE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -14,9 +15,11 @@ from headstart.data.targets import build_target_kind
 from headstart.errors import DataError
 from headstart.specs import (
     AdvisesOnFew,
+    AllowsOthers,
     Change,
     Facts,
     Finding,
+    FitsAhead,
     GivesExamples,
     HasScale,
     Recognised,
@@ -26,6 +29,7 @@ from headstart.specs import (
     TargetRequest,
     TaskRequest,
     TensorSpec,
+    TrainingSplit,
 )
 from headstart.testing.contract import Contract, shared
 from headstart.testing.declared import Declared, declare
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 EXAMPLES = 12
+SEED = 7
 MOST_LETTERS = 200
 """Of a few words."""
 RUBBISH: tuple[Any, ...] = (Path("no-such-file"), {"no": "such thing"})
@@ -91,6 +96,11 @@ class WithTargets(Contract):
         )
         return found
 
+    def _training(self, values: Sequence[Any], assets: Mapping[str, Path] | None = None) -> TrainingSplit:
+        """`values` as the targets of a training split, with a folder of its own; nothing is known of their samples."""
+        folder = Path(tempfile.mkdtemp(dir=self._place()))
+        return TrainingSplit([None] * len(values), values, SEED, folder, lambda finding: None, assets or {})
+
     @shared
     def _values(self) -> list[Any]:
         return self._read_by(self._target_kind())
@@ -122,6 +132,8 @@ class TargetKindRead(WithTargets):
             if spec.targets in (self.spec.name, self.spec.short_name):
                 request = TaskRequest(spec.options(), targets=values, inputs=self.inputs)
                 task = self.registry.load_target(spec, spec.build)(request)
+                if isinstance(task, FitsAhead) and not task.is_fitted:
+                    task = task.fitted_ahead(self._training(values))
                 keys = [f"example {row}" for row in range(len(values))]
                 return cast("Mapping[str, np.ndarray]", task.encode(values, [self.facts] * len(values), keys))
         return None
@@ -244,7 +256,7 @@ class TargetKindRead(WithTargets):
                 self._require(is_same(before, given), "transform changes what it is given", "Make new arrays.")
 
     def test_what_it_offers_beside_is_sound(self) -> None:
-        """AdvisesOnFew, HasScale and GivesExamples, where it has their methods."""
+        """AdvisesOnFew, HasScale, AllowsOthers and GivesExamples, where it has what they ask for."""
         kind, targets = self._target_kind(), self._examples()
         self._require(isinstance(kind.noun, str) and kind.noun.strip(), f"noun is {kind.noun!r}", "Name it: class.")
         if isinstance(kind, AdvisesOnFew):
@@ -253,6 +265,9 @@ class TargetKindRead(WithTargets):
         if isinstance(kind, HasScale):
             places = [kind.place(target) for target in targets]
             self._require(all(map(math.isfinite, places)), f"places are {places}", "Return finite numbers.")
+        if isinstance(kind, AllowsOthers):
+            others = kind.others_are_right
+            self._require(isinstance(others, bool), f"others_are_right is {others!r}", "Make it True or False.")
         if isinstance(kind, GivesExamples):
             given, again = kind.examples(EXAMPLES), kind.examples(EXAMPLES)
             self._require(len(given) == EXAMPLES and is_same(list(given), list(again)), "examples differ", PURE)

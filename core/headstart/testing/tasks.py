@@ -6,9 +6,11 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
+from headstart.data.lengths import cut_to
 from headstart.specs import (
     HEAD,
     Calibrates,
@@ -18,6 +20,7 @@ from headstart.specs import (
     Facts,
     FeedsTargets,
     Finding,
+    FitsAhead,
     FitsTargets,
     Generates,
     HasAssets,
@@ -33,6 +36,7 @@ from headstart.specs import (
     Task,
     TaskRequest,
     TellsOfTargets,
+    TrimsTargets,
     WritesFiles,
     features_of_head,
 )
@@ -86,12 +90,14 @@ class TaskSubject(WithTargets):
 
     `features` are shapes, without the batch axis, of the features that the head is built on where made-up ones do not
     fit, with "NAME.mask" for their masks; `heads` are those that are tried, all of the spec where None. `sample` is
-    what an input kind reads, for a task whose answers are drawn on it.
+    what an input kind reads, for a task whose answers are drawn on it. `assets` are the input kind's files, by name,
+    for a task that is fitted with them.
     """
 
     features: Mapping[str, tuple[int, ...]] = MappingProxyType({})
     heads: tuple[str, ...] | None = None
     sample: Sample | None = None
+    assets: Mapping[str, Path] = MappingProxyType({})
 
     _kind = "tasks"
     _fewest = 4
@@ -104,7 +110,14 @@ class TaskSubject(WithTargets):
     def _task(self) -> Task:
         """The task as training uses it: bound to statistics of the training split, where it takes some."""
         task = self._built(TaskRequest(self._chosen_options(), targets=self._values(), inputs=self.inputs))
+        if isinstance(task, FitsAhead) and not task.is_fitted:
+            task = self._fitted_ahead(task)
         return task.fitted(self._encoded_by(task)) if isinstance(task, FitsTargets) else task
+
+    def _fitted_ahead(self, task: FitsAhead) -> Task:
+        """As a run fits it to its training split: here to the examples."""
+        with self._raising("fitting it to its examples", "Correct `fitted_ahead`, or give more `targets`."):
+            return cast("Task", task.fitted_ahead(self._training(self._values(), dict(self.assets))))
 
     def _rebuilt(self, task: Task) -> Task:
         """As an artefact builds it again: from its labels, written as JSON and read."""
@@ -138,6 +151,39 @@ class TaskSubject(WithTargets):
 
 class TaskEncoded(TaskSubject):
     """Encodes its targets, and is built again from its labels; needs no backend."""
+
+    def test_what_is_fitted_to_a_training_split_is_in_its_assets(self) -> None:
+        """Where it is a FitsAhead: a function of that split, all of it in `assets` and `labels`."""
+        task, other = (
+            self._built(TaskRequest(self._chosen_options(), targets=self._values(), inputs=self.inputs))
+            for _ in range(2)
+        )
+        if not isinstance(task, FitsAhead) or task.is_fitted or not isinstance(other, FitsAhead):
+            return
+        ones = [self._fitted_ahead(task), self._fitted_ahead(other)]
+        self._require(
+            not task.is_fitted and all(isinstance(each, FitsAhead) and each.is_fitted for each in ones),
+            "is_fitted does not tell the task from the one that `fitted_ahead` gave",
+            "Return a new task that says True, and leave the old one as it was.",
+        )
+        took = [
+            {name: Path(path).read_bytes() for name, path in each.assets().items()}
+            if isinstance(each, HasAssets)
+            else {}
+            for each in ones
+        ]
+        same = took[0] == took[1] and dict(ones[0].labels()) == dict(ones[1].labels())
+        self._require(
+            same,
+            "fitted twice to the same examples, its files or labels differ",
+            "It may depend on the training split alone: fix seeds and the number of threads, and write no times.",
+        )
+        again = self._rebuilt(ones[0])
+        self._require(
+            isinstance(again, FitsAhead) and again.is_fitted,
+            "built from its labels and assets, it says that it is not fitted",
+            "Keep in them what it took.",
+        )
 
     def test_it_says_what_it_is(self) -> None:
         """Metric, columns and a summary of plain values."""
@@ -264,6 +310,28 @@ class TaskAnswered(TaskSubject):
         for row in range(count):
             self._require_close(self._losses(slice(row, row + 1)), losses[row : row + 1], f"the loss of record {row}")
         self._require_close(self._losses(slice(None, None, -1)), losses[::-1], "in another order, the loss")
+
+    def test_cut_to_what_they_use_targets_have_the_same_loss(self) -> None:
+        """Where it is a TrimsTargets: what stands behind the length of each row changes nothing."""
+        task, encoded = self._task(), self._encoded()
+        if not isinstance(task, TrimsTargets):
+            return
+        lengths = tuple(task.target_lengths)
+        axes = {name: spec.length_axis for name, spec in task.targets.items() if spec.length_axis is not None}
+        stored = {task.targets[name].shape[axis] for name, axis in axes.items()}
+        self._require(
+            axes and list(lengths) == sorted(set(lengths)) and stored == {lengths[-1]},
+            f"target_lengths are {lengths}, of targets whose length axes hold {sorted(stored)}",
+            "Let them ascend to the size of the axes that `length_axis` names.",
+        )
+        used = task.used(encoded)
+        sound = used.shape == (len(self._values()),) and bool(((used >= 0) & (used <= lengths[-1])).all())
+        self._require(sound, f"used gives {used!r}"[:200], "Return (row,) whole numbers up to the last length.")
+        for row in range(len(used)):
+            whole = {name: array[row : row + 1] for name, array in encoded.items()}
+            cut = cut_to(whole, axes, max(int(used[row]), 1), lengths[-1])
+            found = [self._loss_of(row, targets) for targets in (whole, cut)]
+            self._require_close(found[1], found[0], f"cut to the {int(used[row])} steps that it uses, the loss")
 
     def test_mixed_with_nothing_a_row_keeps_its_loss(self) -> None:
         """Where it is a MixesTargets: with a share of 1 of its own."""
@@ -499,11 +567,14 @@ class TaskAnswered(TaskSubject):
         self._require(sound, f"the head {name!r} is no model from a dict to a dict", "keras.Model({...}, {...}).")
         return model
 
-    def _outputs_of(self, model: keras.Model, head: str, rows: slice = slice(None)) -> dict[str, np.ndarray]:
-        """What a head gives in inference mode, fed with targets where the task does that."""
+    def _outputs_of(
+        self, model: keras.Model, head: str, rows: slice = slice(None), targets: Batch | None = None
+    ) -> dict[str, np.ndarray]:
+        """What a head gives in inference mode, fed with targets where the task does that: with `targets`, or those of
+        the examples."""
         made = self._features(features_of_head(self.spec, head))
         task, features = self._task(), {name: array[rows] for name, array in made.items()}
-        encoded = {name: array[rows] for name, array in self._encoded().items()}
+        encoded = targets or {name: array[rows] for name, array in self._encoded().items()}
 
         def run(features: Mapping[str, Any], targets: Mapping[str, Any]) -> Mapping[str, Any]:
             given = {**features, **(task.head_inputs(targets) if isinstance(task, FeedsTargets) else {})}
@@ -540,6 +611,12 @@ class TaskAnswered(TaskSubject):
         outputs = {name: array[rows] for name, array in self._outputs().items()}
         with self._raising(f"the loss of {len(next(iter(outputs.values())))} rows", "Use keras.ops."):
             found = _on_device(lambda *both: self._task().loss(*both, training=training), targets, outputs)
+        return cast("np.ndarray", found)
+
+    def _loss_of(self, row: int, targets: Batch) -> np.ndarray:
+        """The loss (1,) of one example, its head fed with `targets`."""
+        outputs = self._outputs_of(self._first_head(), self._heads()[0], slice(row, row + 1), targets)
+        found = _on_device(lambda *both: self._task().loss(*both, training=False), targets, outputs)
         return cast("np.ndarray", found)
 
     @shared

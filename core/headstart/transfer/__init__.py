@@ -1,1 +1,1 @@
-"""What a source is worth to a target: scores before anything is fine-tuned, and the comparison with controls after."""
+"""What a source is worth: told before training by scores, and proved after it by comparison with controls."""

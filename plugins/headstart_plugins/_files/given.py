@@ -8,6 +8,8 @@ from pathlib import Path
 
 from headstart.errors import UsageError
 from headstart_plugins._picture_suffixes import SUFFIXES, is_picture
+from headstart_plugins._sound_suffixes import SUFFIXES as SOUND_SUFFIXES
+from headstart_plugins._sound_suffixes import is_sound
 from headstart_plugins._text_suffixes import SUFFIXES as TEXT_SUFFIXES
 from headstart_plugins._text_suffixes import is_text
 
@@ -23,7 +25,7 @@ TARS: Mapping[str, str] = {
 
 MEDIA: Mapping[str, frozenset[str]] = {
     "image": SUFFIXES,
-    "audio": frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff"}),
+    "audio": SOUND_SUFFIXES,
     "text": TEXT_SUFFIXES,
 }
 """What files of a suffix, in lower case, hold."""
@@ -46,6 +48,7 @@ class Medium:
 
 PICTURES = Medium("image", "picture", ".jpg and .png", is_picture)
 TEXTS = Medium("text", "text", ".txt and .md", is_text)
+SOUNDS = Medium("audio", "sound", ".wav and .flac", is_sound)
 
 
 def archive_suffix(path: Path) -> str:

@@ -51,6 +51,10 @@ class LinearHeadTask(ABC):
     def values(self, targets: Batch) -> np.ndarray:
         """What a ridge regression is to answer: encoded `targets` as (row, unit) float64."""
 
+    def forms(self, targets: Batch) -> Mapping[str, np.ndarray]:
+        """See TellsTargets: the `values` that a ridge regression is to answer, as "numbers" (row, unit)."""
+        return {"numbers": self.values(targets)}
+
     def head(self, name: str, features: Mapping[str, tuple[int | None, ...]], seed: int) -> keras.Model:
         """A Functional model {feature: (batch, ...)} -> {output: (batch, unit)}, all in float32.
 

@@ -168,7 +168,7 @@ def build(request: TaskRequest) -> Classification:
 @dataclass(frozen=True)
 class Classification(LabelTask):
     """Single-label classification over `classes`; fulfils `headstart.specs.Task`, MixesTargets, ComparesTargets,
-    SolvesHead, FitsTargets and Calibrates.
+    SolvesHead, FitsTargets, Calibrates, TellsTargets and TellsProbabilities.
 
     Targets are "class" (batch,) int32 indices into `classes`, mixed ones (batch, class) float32 distributions; the one
     output is "logits" (batch, class) float32. Probabilities are softmax(logits / temperature), without one 1. Where
@@ -225,6 +225,15 @@ class Classification(LabelTask):
         indicators = np.zeros((len(true), len(self.classes)))
         indicators[np.arange(len(true)), true] = 1.0
         return indicators
+
+    def forms(self, targets: Batch) -> Mapping[str, np.ndarray]:
+        """See TellsTargets: "classes" (row,) int64 alone, for a one-hot class is no number."""
+        return {"classes": targets[CLASS].astype(np.int64)}
+
+    def probabilities(self, outputs: Batch) -> np.ndarray:
+        """See TellsProbabilities: softmax(logits / temperature) (row, class)."""
+        shares: np.ndarray = special.softmax(outputs[LOGITS].astype(np.float64) / (self.temperature or 1.0), axis=1)
+        return shares
 
     def loss(self, targets: Mapping[str, Any], outputs: Mapping[str, Any], *, training: bool) -> Any:
         """Softmax cross-entropy in nats: (batch,) float32 backend tensor, of adjusted logits with logit adjustment.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from headstart_plugins._files.given import MEDIA, given_path
 from headstart_plugins._files.names import FILE_COLUMNS, SPLIT_NAMES, plain_name, side_of
 from headstart_plugins._files.paths import LEFT_OUT, PathOptions, Reading, as_written, read_paths
 from headstart_plugins._files.tables import ID, USED, Table, TableForm, delimiter_hint, read_table
+from headstart_plugins._parallel.together import source_group
 from headstart_plugins.files import ManifestOptions
+from headstart_plugins.files._free import KIND as FREE
+from headstart_plugins.files._free import learned_texts, source_column, spoken_columns, translated_columns
 from headstart_plugins.files._learned import Kinds, Learned, find_learned
 from headstart_plugins.files._texts import SECOND, TextColumns, odd_texts, require_filled, text_columns
 from headstart_plugins.files._unread import unread_groups, unread_sides
@@ -29,7 +33,8 @@ def build(request: DatasetRequest) -> Records:
     """Records of a table: key is the path as written, or `row-000002` for a text; without labels, what a column `id`
     says. Paths are relative to the table, or as `_files.paths` reads them. Texts stand in the columns that `_texts`
     finds; two of them make each payload a pair (text, text2). What is learned stands in the columns that `_learned`
-    finds. The medium is "text", or what the paths' suffixes say.
+    finds, or `_free` where any text is: then the same source makes a group. The medium is "text", or what the paths'
+    suffixes say.
 
     Raises UsageError for an absent path or a missing extra; DataError naming the row for an empty or padded
     label, an unknown split, a path listed twice, and what `_files.tables` cannot read; naming the columns where one
@@ -45,7 +50,15 @@ def build(request: DatasetRequest) -> Records:
     table = read_table(path, form, tuple(kinds))
     if not table.rows:
         raise DataError(f"{path}: a header and no rows")
-    reading, texts = _samples(path, table, options, kinds)
+    free = translated_columns(table, options, kinds) if request.labelled else None
+    if free:
+        reading, texts = None, TextColumns(free[:1])
+    elif free := spoken_columns(table, options, kinds):
+        reading, texts = _samples(path, table, replace(options, path_column=free[0]), kinds)
+    elif not request.labelled and (source := source_column(table, options)):
+        reading, texts = None, TextColumns((source,))
+    else:
+        reading, texts = _samples(path, table, options, kinds)
     columns = (reading.column,) if reading else texts.names
     if SECOND in table.columns and SECOND not in columns:
         raise DataError(f"{path}: {SECOND} without text", hint="a pair of texts stands in the columns text and text2")
@@ -54,7 +67,8 @@ def build(request: DatasetRequest) -> Records:
     learned: Learned | None = None
     if request.labelled:
         files = [each for each in table.columns if _is_called_file(each)]
-        learned = find_learned(path, table, options, kinds, (*columns, *SIDES, *files))
+        others = (*columns, *SIDES, *files)
+        learned = learned_texts(table, free[1]) if free else find_learned(path, table, options, kinds, others)
     items = tuple(_records(path, table, columns, reading, learned))
     return Records(
         _medium(path, items) if reading else "text",
@@ -154,6 +168,7 @@ def _records(
     path: Path, table: Table, columns: Sequence[str], reading: Reading | None, learned: Learned | None
 ) -> Iterator[Record]:
     seen: dict[str, int] = {}
+    together = reading is None and learned is not None and learned.targets == FREE and not _gives(table, "split")
     for index, (number, row) in enumerate(table.rows):
         where = f"{path}: row {number}"
         value = row.get(columns[0], "")
@@ -174,9 +189,13 @@ def _records(
             key=key,
             payload=payload,
             target=None if learned is None else learned.read(where, row),
-            group=row.get("group") or None,
+            group=row.get("group") or (source_group(value) if together else None),
             split=side,
         )
+
+
+def _gives(table: Table, column: str) -> bool:
+    return any(row.get(column) for _, row in table.rows)
 
 
 def _medium(path: Path, items: Sequence[Record]) -> str:

@@ -13,7 +13,7 @@ import keras
 from keras import layers, ops
 
 from headstart.specs import Backbone, BackboneRequest, Stage
-from headstart_plugins.hf_text._layers import AddedPositions, Pooled, Rotary, Sight
+from headstart_plugins._token_layers import AddedPositions, Pooled, Rotary, Sight
 from headstart_plugins.hf_text._options import TransformerOptions
 from headstart_plugins.hf_text._stages import EMBEDDINGS, POOL, block_names
 

@@ -56,12 +56,16 @@ class Folder:
 
 
 def is_text_model(path: Path) -> bool:
-    """Whether a folder's config.json names a kind of model that is read here, or another one that has a tokenizer."""
+    """Whether a folder's config.json names a kind of model that is read here, or another one that has a tokenizer; not
+    those of an encoder and a decoder, such as T5 and Whisper, which others read."""
     try:
-        kind = read_object(path / CONFIG, LARGEST_JSON, UsageError).get("model_type")
+        config = read_object(path / CONFIG, LARGEST_JSON, UsageError)
     except UsageError:
         return False
-    return isinstance(kind, str) and (kind in KINDS or any((path / name).is_file() for name in SIGNS_OF_TEXT))
+    kind = config.get("model_type")
+    if not isinstance(kind, str) or kind in KINDS:
+        return isinstance(kind, str)
+    return not config.get("is_encoder_decoder") and any((path / name).is_file() for name in SIGNS_OF_TEXT)
 
 
 def read_folder(path: Path) -> Folder:

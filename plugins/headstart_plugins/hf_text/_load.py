@@ -12,7 +12,7 @@ from headstart.engine.network.stages import name_variables, weighted_layers, wro
 from headstart.errors import WrongWeightsError
 from headstart.lists import in_line
 from headstart.specs import Backbone
-from headstart_plugins.hf_text._arrays import StoredArrays
+from headstart_plugins._stored_arrays import StoredArrays
 from headstart_plugins.hf_text._stages import EMBEDDINGS, POOL
 
 

@@ -13,14 +13,15 @@ from PIL import Image
 from headstart.data.folders import walk
 from headstart.errors import UsageError
 from headstart.specs import Change, Finding, InputKind, InputRequest, Mix, Prepared, Preview, Sample, Shown, TensorSpec
+from headstart_plugins._contact_sheet import jpeg, png
+from headstart_plugins._picture_preprocess import Preprocess, parse
 from headstart_plugins._picture_suffixes import is_picture
 from headstart_plugins.image import ImageOptions
 from headstart_plugins.image._changes import determinant, fused, parse_box
 from headstart_plugins.image._colours import coloured, erased
 from headstart_plugins.image._geometry import fit_of, fitted, inner, starts, warped
-from headstart_plugins.image._preprocess import Preprocess, parse
 from headstart_plugins.image._read import judge_notes, read_picture
-from headstart_plugins.image._sheet import contact_sheet, jpeg, png
+from headstart_plugins.image._sheet import contact_sheet
 
 if TYPE_CHECKING:
     import keras

@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from headstart_plugins._affine import STILL, Matrix
+from headstart_plugins._picture_preprocess import Preprocess
 from headstart_plugins.image._changes import Box
-from headstart_plugins.image._preprocess import Preprocess
 
 MAX_MARGIN = 2
 """How far beyond the picture the border is continued, in sides; farther out is the background of Pillow,

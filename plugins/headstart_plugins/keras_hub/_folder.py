@@ -147,8 +147,11 @@ def read_folder(folder: Path) -> Folder:
 
 
 def find_preset(folder: Path) -> Folder | None:
-    """What a folder with a config.json holds; None where that describes something else. Raises UsageError."""
+    """What a folder with a config.json holds; None where that describes something else, such as a model that writes
+    sequences. Raises UsageError."""
     document = read_object(folder / CONFIG, LARGEST, UsageError)
+    if document.get("is_encoder_decoder"):
+        return None
     for reads, key in ((_keras, "registered_name"), (_hugging_face, "model_type"), (_timm, "architecture")):
         if isinstance(document.get(key), str):
             return reads(folder, document)

@@ -1,4 +1,4 @@
-"""Kinds of targets that are text: one class, several labels, a number."""
+"""Kinds of targets that are text: one class, several labels, a number, or any text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from headstart.specs import TargetSpec
 
 @hookimpl
 def register_targets() -> Iterable[TargetSpec]:
-    """Offer class, labels and number."""
+    """Offer class, labels, number and text."""
     return [
         TargetSpec(
             name="targets/class",
@@ -31,5 +31,11 @@ def register_targets() -> Iterable[TargetSpec]:
             build="headstart_plugins.targets._build:NumberTargets",
             means="a number",
             read_as=("targets/class", "targets/labels"),
+        ),
+        TargetSpec(
+            name="targets/text",
+            summary="Any text a sample, kept to the letter: a translation, or what is said in a sound.",
+            build="headstart_plugins.targets._text:FreeTextTargets",
+            means="a text",
         ),
     ]

@@ -121,10 +121,13 @@ class Everything:
                 else:
                     waiting.append(grown)
 
+    def scored(self, source, penalty, banned=()):
+        """(tokens, score), best first."""
+        found = [(tokens, total / len(tokens) ** penalty) for tokens, total in self.sequences(source, banned)]
+        return sorted(found, key=lambda each: -each[1])
+
     def best(self, source, penalty, banned=()):
-        scored = {tokens: total / len(tokens) ** penalty for tokens, total in self.sequences(source, banned)}
-        best = max(scored, key=scored.get)
-        return best, scored[best]
+        return self.scored(source, penalty, banned)[0]
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +164,60 @@ def test_with_room_for_every_sequence_beams_find_the_best_one(everything, source
         best, expected = everything.best(source, penalty)
         assert tokens.tolist() == padded(best)
         assert score == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("until", ["judged", "certain"])
+def test_several_answers_come_best_first(everything, sources, search, until):
+    found = search(Continues(replace(SEARCH, beams=ALL, answers=6, until=until, length_penalty=0.6)), sources)
+
+    assert (found["tokens"].shape, found["score"].shape) == ((ROWS, 6, STEPS), (ROWS, 6))
+    for source, tokens, score in zip(sources, found["tokens"], found["score"], strict=True):
+        best = everything.scored(source, 0.6)[:6]
+        assert tokens.tolist() == [padded(each) for each, _ in best]
+        assert score == pytest.approx([each for _, each in best], abs=1e-5)
+
+
+def test_answers_that_there_are_none_of_have_no_score(sources, search):
+    found = search(Continues(replace(SEARCH, beams=3, answers=3, banned=(1, 2, 3, 4))), sources[:1])
+
+    assert found["tokens"][0, 0].tolist() == [START] * STEPS  # all that can be said
+    assert np.isfinite(found["score"][0]).tolist() == [True, False, False]
+    with pytest.raises(ValueError, match="4 answers of 3 beams"):
+        replace(SEARCH, beams=3, answers=4)
+    with pytest.raises(ValueError, match="until 'bored'"):
+        replace(SEARCH, until="bored")
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_the_end_waits_for_the_least_number_of_tokens(sources, search, beams):
+    task = Continues(replace(SEARCH, beams=beams, least=2), biased=8.0)
+    found = search(task, sources)["tokens"]
+
+    assert not (found[:, :2] == END).any()
+    assert (found[:, 2] == END).all()
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_what_is_banned_as_the_first_token_may_come_later(sources, search, beams):
+    free = search(Continues(replace(SEARCH, beams=beams, banned_first=(END,)), biased=8.0), sources)["tokens"]
+
+    assert not (free[:, 0] == END).any()
+    assert (free[:, 1] == END).all()
+
+
+def test_the_largest_of_many_numbers_are_found_block_by_block():
+    import keras
+
+    from headstart.engine.generation import BLOCK, _largest
+
+    random = np.random.default_rng(2)
+    for width in (5, BLOCK * 16, BLOCK * 20 + 7):
+        numbers = random.normal(size=(4, width)).astype(np.float32)
+        numbers[0, -3:] = [7, 9, 8]
+        values, places = _largest(keras.ops.convert_to_tensor(numbers), min(8, width))
+        expected = np.argsort(-numbers, axis=1)[:, :8]
+        assert np.array_equal(keras.ops.convert_to_numpy(places), expected)
+        assert np.array_equal(keras.ops.convert_to_numpy(values), np.take_along_axis(numbers, expected, axis=1))
 
 
 def test_few_beams_are_no_worse_than_greedy_and_their_score_is_that_of_their_tokens(everything, sources, search):

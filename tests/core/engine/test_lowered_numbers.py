@@ -254,6 +254,7 @@ def verify_stages(stages, batch, rules):
         batch = expected[0]
 
 
+@pytest.mark.slow_on_jax
 @pytest.mark.parametrize(
     "name", ["efficientnet_lite/lite0", pytest.param("nanodet/coco", marks=[pytest.mark.slow] * ON_JAX)]
 )

@@ -422,6 +422,7 @@ HELD = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.slow_on_jax
 @HELD
 def test_stages_to_which_no_gradient_comes_are_warned_of(bench, network, training, settings):
     made = training(network)
@@ -431,6 +432,7 @@ def test_stages_to_which_no_gradient_comes_are_warned_of(bench, network, trainin
     assert any(message.startswith("no gradient came to top, head in phase 'tune'") for message in made.log.warnings)
 
 
+@pytest.mark.slow_on_jax
 @HELD
 def test_stages_to_which_gradients_come_are_not(network, training, settings):
     made = training(network)

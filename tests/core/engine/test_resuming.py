@@ -84,7 +84,7 @@ CASES = {
     "pairs, then the head": Case((phase_of("top", "head", contrast=1.0), PROBE), (2, 1)),
     "picked": Case((phase_of("low", "middle", "top", "head", epochs=1, pick=1),), (2,)),
 }
-ON_BOTH = ("sgd", "momentum", "rmsprop", "dropout", "moving statistics", "two phases")
+ON_BOTH = ("sgd", "dropout", "moving statistics", "two phases")
 """What is tried on JAX too where time is short: each of its cases compiles its own functions."""
 
 
@@ -223,6 +223,8 @@ def with_facts(**facts):
     return lambda loaded: dataclasses.replace(loaded, facts={**loaded.facts, **facts})
 
 
+@pytest.mark.slow
+@pytest.mark.slow_on_jax
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
@@ -267,6 +269,7 @@ def test_the_planted_bug_of_forgetting_a_part_of_the_state_would_be_seen(bench, 
     assert any(not np.array_equal(ours[key], theirs[key]) for key in theirs)
 
 
+@pytest.mark.slow_on_jax
 def test_a_soup_and_a_share_are_told_and_are_no_worse_than_any_leg(bench, training):
     made, (result,) = Runs(bench, training, CASES["soup and share"]).whole()
     events = read_events(made.log._path)
@@ -370,6 +373,7 @@ def test_a_loss_that_spikes_sends_the_phase_back_at_half_the_rates_and_says_so(b
     assert all(np.isfinite(array).all() for array in read_arrays(made.network.learned).values())
 
 
+@pytest.mark.slow_on_jax
 def test_a_phase_goes_back_so_often_and_then_goes_on_as_it_is(bench, training, monkeypatch):
     ends = []
     for most in (1, 0):
@@ -387,6 +391,7 @@ def at_this_pace(steps, *given, parts, **more):
     return DeviceEpochs(*given, pace=Fixed(steps), **more)
 
 
+@pytest.mark.slow_on_jax
 def test_a_spike_before_a_loss_that_is_not_finite_is_met_first_however_steps_come(bench, training, monkeypatch):
     """Of many steps in one call the guard hears only afterwards."""
     case = dataclasses.replace(SPIKING.phases[0], rates={"head": 1e37}, warmup=0.99)
@@ -402,6 +407,7 @@ def test_a_spike_before_a_loss_that_is_not_finite_is_met_first_however_steps_com
     assert ends[0] == ends[1]
 
 
+@pytest.mark.slow_on_jax
 def test_a_run_that_went_back_and_was_stopped_ends_with_the_bits_of_one_that_was_not(bench, training):
     runs = spiking(bench, training)
     (whole, expected), (made, results) = runs.whole(), runs.stopped()
@@ -422,6 +428,7 @@ def saving_after(updates, runs, monkeypatch):
     monkeypatch.setattr("headstart.engine.train.trainer.BYTES_AN_UPDATE", 5 * head / updates)
 
 
+@pytest.mark.slow_on_jax
 def test_short_epochs_are_saved_together_and_a_run_that_is_stopped_at_any_of_them_ends_with_the_same_bits(
     bench, training, monkeypatch
 ):
@@ -452,6 +459,7 @@ def test_short_epochs_are_saved_together_and_a_run_that_is_stopped_at_any_of_the
     assert [result.facts() for result in results] == [result.facts() for result in expected]
 
 
+@pytest.mark.slow_on_jax
 def test_a_spike_sends_training_back_to_the_last_end_of_an_epoch_that_was_saved(bench, training, monkeypatch):
     runs = spiking(bench, training, checkpoint_every=None)
     saving_after(15, runs, monkeypatch)

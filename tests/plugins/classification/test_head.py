@@ -14,6 +14,7 @@ from headstart_plugins.classification._balance import Balance
 from headstart_plugins.classification._build import Classification
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 POOLED = {"pooled": (None, 6)}
 TOP_MAP = {"map@32": (None, 2, 3, 4)}

@@ -15,6 +15,7 @@ from headstart.specs import HEAD, InputRequest, Stage
 from headstart_plugins.image import ImageOptions
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 ON_JAX = [pytest.mark.slow] * (os.environ.get("KERAS_BACKEND") == "jax")
 
 

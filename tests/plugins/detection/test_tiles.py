@@ -173,6 +173,7 @@ def test_all_of_a_tile_is_in_the_input_where_the_picture_is_flatter_than_a_tile(
         assert -1e-9 <= placed.min() <= placed.max() <= 64 + 1e-9
 
 
+@pytest.mark.slow
 def test_many_boxes_of_many_tiles_are_merged_in_a_moment():
     """A grid of 40 x 40 things, each seen by one to four of 169 tiles."""
     import time

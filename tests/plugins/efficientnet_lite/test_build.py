@@ -10,6 +10,7 @@ from headstart.specs import BackboneRequest, TensorSpec
 from headstart_plugins.efficientnet_lite import register_backbones
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 REFERENCE = Path(__file__).with_name("reference.npz")
 SPECS = tuple(register_backbones())

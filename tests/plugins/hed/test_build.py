@@ -9,6 +9,7 @@ from recorded import digest, photographs, problems, recorded
 from .conftest import MAPS, SPEC, answers, build
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 ON_JAX = [pytest.mark.slow] * (os.environ.get("KERAS_BACKEND") == "jax")
 """JAX compiles each network of each size."""

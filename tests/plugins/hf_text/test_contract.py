@@ -5,6 +5,8 @@ from text_folders import write_folder
 
 from headstart.testing import BackboneBuilt, BackboneDeclared
 
+SLOW_ON_JAX = True
+
 
 @pytest.fixture(autouse=True, scope="module")
 def folder(tmp_path_factory):

@@ -8,8 +8,10 @@ from safetensors.numpy import save_file
 from text_folders import CONFIGS, POSITIONS, arrays_of, write_folder
 
 from headstart.errors import UsageError, WrongWeightsError
-from headstart_plugins.hf_text._arrays import StoredArrays
+from headstart_plugins._stored_arrays import StoredArrays
 from headstart_plugins.hf_text._folder import read_folder
+
+SLOW_ON_JAX = True
 
 
 def change(folder, name="config.json", **values):

@@ -29,6 +29,7 @@ def test_every_hidden_state_of_a_family_is_that_of_transformers(kind, tmp_path, 
     assert_close(vector[0], pooled[1])
 
 
+@pytest.mark.slow_on_jax
 @pytest.mark.parametrize("kind", ["bert", "modernbert"])
 def test_pooled_vectors_are_those_of_the_real_tokens_alone(kind, tmp_path, registry, filled, states, assert_close):
     spec = registry.resolve_backbone(str(write_folder(tmp_path / kind, kind)))
@@ -48,6 +49,7 @@ def test_pooled_vectors_are_those_of_the_real_tokens_alone(kind, tmp_path, regis
     assert_close(pooled, mean / np.linalg.norm(mean, axis=1, keepdims=True))
 
 
+@pytest.mark.slow_on_jax
 @pytest.mark.parametrize("kind", ["bert", "roberta", "xlm-roberta"])
 def test_the_layer_above_the_first_token_is_kept_where_it_is_asked_for(
     kind, tmp_path, registry, filled, states, assert_close
@@ -66,6 +68,7 @@ def test_without_that_layer_in_the_file_its_arrays_are_missing_by_name(kind, tmp
     filled(spec)
 
 
+@pytest.mark.slow_on_jax
 def test_more_tokens_than_there_are_positions_are_refused(tmp_path, registry, filled, states):
     stages = filled(registry.resolve_backbone(str(write_folder(tmp_path / "roberta", "roberta"))))
     ids = np.full((1, POSITIONS + 1), 7, np.int32)
@@ -93,6 +96,7 @@ def _sentences(name, registry, texts):
     return spec, kind, [kind.prepare(kind.read(text, "a text")) for text in texts]
 
 
+@pytest.mark.slow_on_jax
 @pytest.mark.parametrize(
     ("name", "key", "stages"),
     [

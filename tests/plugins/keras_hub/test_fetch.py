@@ -93,6 +93,7 @@ def test_a_preset_is_fetched_once_and_then_a_backbone_by_its_name(publisher):
     assert len(publisher.asked) == requests
 
 
+@pytest.mark.slow
 def test_a_preset_that_breaks_off_leaves_nothing_and_can_be_fetched_again(publisher):
     registry = load_registry()
     del publisher.served["model.weights.h5"]

@@ -397,6 +397,7 @@ def test_trainings_at_several_rates_are_told_one_after_the_other(run):
     assert counts == {"probe": 5, "fine_tune": 0, "fine_tune x0.3": 4, "fine_tune x3": 4}
 
 
+@pytest.mark.slow
 def test_drawing_again_from_the_same_events_gives_the_same_bytes(run):
     first = {}
     for _ in range(2):

@@ -89,6 +89,7 @@ def test_losses_and_gradients_are_those_of_their_definitions(case):
         assert np.abs(own - by_hand).max() <= 1e-4 * max(1.0, by_hand.std())
 
 
+@pytest.mark.slow_on_jax
 @pytest.mark.parametrize("case", ["cross_entropy", "dice", "focal", "cross_entropy+dice"])
 def test_where_nothing_is_learned_the_loss_of_each_picture_is_the_same(case):
     masks, logits = drawn()

@@ -14,6 +14,7 @@ from headstart_plugins.image import ImageOptions
 from headstart_plugins.segmentation._head import build_head
 
 pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
 
 SHAPES = {"map@8": (None, 5, 7, 6), "map@16": (None, 3, 4, 8), "map@32": (None, 2, 2, 10)}
 """Of maps whose sides are odd."""

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from headstart.errors import DataError, UsageError
-from headstart_plugins.text._build import CRLF, EMPTY, HALF_EMPTY, NUL, UNKNOWN
+from headstart_plugins._reading_texts import CRLF, EMPTY, HALF_EMPTY, NUL
+from headstart_plugins.text._build import UNKNOWN
 
 
 def read(kind, payload):
@@ -59,6 +60,7 @@ def test_a_pair_is_a_mapping_or_two_in_a_row(make_kind):
             read(kind, odd)
 
 
+@pytest.mark.slow
 def test_a_pair_of_very_long_texts_takes_moments(make_kind, sort):
     kind = make_kind(sort)
     pair = "the film was good and " * 5_000, "it was bad " * 10_000

@@ -29,7 +29,7 @@ def state_of(stages: Sequence[Stage]) -> list[keras.Variable]:
     return list(found.values())
 
 
-def inference(compute: Callable[..., Any], stages: Sequence[Stage]) -> Callable[..., Any]:
+def inference(compute: Callable[..., Any], stages: Sequence[Stage], *, stays: bool = False) -> Callable[..., Any]:
     """See `headstart.engine.device.inference`; weights are arguments, so later updates of the variables are seen."""
     variables = state_of(stages)
 
@@ -41,7 +41,7 @@ def inference(compute: Callable[..., Any], stages: Sequence[Stage]) -> Callable[
 
     def on_arrays(*batches: Batch) -> Any:
         found = compiled([variable.value for variable in variables], *map(dict, batches))
-        return jax.tree.map(np.asarray, found)
+        return found if stays else jax.tree.map(np.asarray, found)
 
     return on_arrays
 

@@ -49,11 +49,11 @@ def on_device(array: np.ndarray, where: Any) -> Any:
 
 
 def put(batch: Batch, where: Any) -> dict[str, Any]:
-    """Arrays by name as tensors."""
-    return {name: on_device(array, where) for name, array in batch.items()}
+    """Arrays by name as tensors; what is on the device stays as it is."""
+    return {name: on_device(each, where) if isinstance(each, np.ndarray) else each for name, each in batch.items()}
 
 
-def inference(compute: Callable[..., Any], stages: Sequence[Stage]) -> Callable[..., Any]:
+def inference(compute: Callable[..., Any], stages: Sequence[Stage], *, stays: bool = False) -> Callable[..., Any]:
     """See `headstart.engine.device.inference`; the variables of `stages` are read as they are."""
     where = device()
 
@@ -61,7 +61,7 @@ def inference(compute: Callable[..., Any], stages: Sequence[Stage]) -> Callable[
         tensors = [put(batch, where) for batch in batches]
         with torch.no_grad():
             found = compute(*tensors)
-        return keras.tree.map_structure(lambda tensor: tensor.cpu().numpy(), found)
+        return found if stays else keras.tree.map_structure(lambda tensor: tensor.cpu().numpy(), found)
 
     return on_arrays
 

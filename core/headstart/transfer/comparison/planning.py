@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from headstart.data.checks import raise_errors
-from headstart.data.prepared import PreparedData, prepare
+from headstart.data.prepared import PreparedData
 from headstart.data.split import Cut, try_split
 from headstart.data.targets import build_target_kind, other_kind
 from headstart.errors import DataError, HeadstartError, UsageError
@@ -20,6 +20,7 @@ from headstart.recipe import MAX_SEED, NONE, SETTINGS, Recipe
 from headstart.recipes.build import build_recipe, pretraining_recipe
 from headstart.recipes.resolve import BoundRecipe, bind, bind_to, make_ready
 from headstart.registry import Registry
+from headstart.runs.fitted_ahead import fit_and_prepare
 from headstart.runs.planning import backbone_blueprint, check_weights_present, open_records, prepare_options
 from headstart.specs import PRETRAINED, Phase, Records, StrategySpec, TargetKind
 from headstart.threads import available_threads
@@ -260,13 +261,17 @@ def _names(references: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _read(bound: BoundRecipe, registry: Registry, records: Records, note: Any) -> tuple[PreparedData, TargetKind]:
+def _read(
+    bound: BoundRecipe, registry: Registry, records: Records, note: Callable[[str], None]
+) -> tuple[PreparedData, TargetKind]:
     """The data as the cells will have it, with all of train, and the kind of its targets."""
     backbone = backbone_blueprint(bound, registry)
-    kind = build_target_kind(registry, bound.task.targets)
+    kind, targets = backbone.kind(registry), build_target_kind(registry, bound.task.targets)
     with tempfile.TemporaryDirectory(prefix="headstart-compare-") as scratch:
-        options = prepare_options(bound, backbone, backbone.kind(registry), Path(scratch), note)
-        return prepare(records, backbone.kind(registry), kind, options), kind
+        options = prepare_options(bound, backbone, kind, Path(scratch), note)
+        folder = Path(scratch) / "fitted"
+        _, data = fit_and_prepare(records, kind, targets, options, seed=bound.recipe.seed, folder=folder)
+        return data, targets
 
 
 def _counted(

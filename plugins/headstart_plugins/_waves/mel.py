@@ -1,0 +1,158 @@
+"""Powers in bands of frequency: the same numbers from numpy, and from stock operations of Keras in a stage.
+
+The discrete Fourier transform is two products of matrices, folded by the symmetry of its window: every engine and
+exporter knows these, and at a few hundred samples a frame they take no longer than fast transforms do.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+BREAK_HERTZ, BREAK_MEL, STEP = 1000.0, 15.0, math.log(6.4) / 27
+"""Slaney's scale: linear up to 1 kHz, 15 mel there, then logarithmic (Auditory Toolbox, 1998)."""
+
+
+@dataclass(frozen=True)
+class Mel:
+    """How samples become powers in bands: frames of `window` samples under a periodic Hann window, `hop` apart.
+
+    A frame's transform has `window` points. `pad` says what stands before the first sample and behind the last, half a
+    window each: "zero", "reflect", or "none" for no padding at all; `frames` keeps the first so many, None all. `bands`
+    triangular filters reach from `low` to `high` hertz (None: half the rate) on the `scale`, "slaney" or "htk"; with
+    `norm` "slaney" each has an area of 1, with None a peak of 1. librosa and Whisper: slaney, slaney; torchaudio's
+    defaults: htk, None. `power` is the exponent of the magnitudes, 2 or 1.
+    """
+
+    rate: int
+    window: int
+    hop: int
+    bands: int
+    low: float = 0.0
+    high: float | None = None
+    pad: Literal["zero", "reflect", "none"] = "reflect"
+    scale: Literal["slaney", "htk"] = "slaney"
+    norm: Literal["slaney"] | None = "slaney"
+    frames: int | None = None
+    power: float = 2.0
+
+    def count(self, samples: int) -> int:
+        """The frames of so many samples."""
+        length = samples + (0 if self.pad == "none" else 2 * (self.window // 2))
+        every = max(0, 1 + (length - self.window) // self.hop)
+        return every if self.frames is None else min(every, self.frames)
+
+    @cached_property
+    def hann(self) -> np.ndarray:
+        """(window,) float64: sin^2(pi n / window)."""
+        return np.asarray(np.sin(np.pi * np.arange(self.window) / self.window) ** 2)
+
+    @cached_property
+    def filters(self) -> np.ndarray:
+        """(window // 2 + 1, band) float32, as `librosa.filters.mel` transposed."""
+        return mel_filters(self)
+
+    def of_array(self, samples: np.ndarray) -> np.ndarray:
+        """Powers (frame, band) float32 of `samples` (n,) float32, by scipy's transform of real numbers."""
+        from scipy import fft
+
+        half = self.window // 2
+        padded = (
+            samples if self.pad == "none" else np.pad(samples, half, "reflect" if self.pad == "reflect" else "constant")
+        )
+        frames = np.lib.stride_tricks.sliding_window_view(padded, self.window)[:: self.hop][: self.count(len(samples))]
+        spectrum = fft.rfft(frames * self.hann.astype(np.float32), axis=1)
+        squares = spectrum.real**2 + spectrum.imag**2
+        made: np.ndarray = (squares if self.power == 2 else squares ** (self.power / 2)) @ self.filters
+        return made
+
+    def of_tensor(self, samples: Any) -> Any:
+        """Powers (batch, frame, band) float32 of a tensor `samples` (batch, n) float32, n static."""
+        from keras import ops
+
+        count = int(samples.shape[1])
+        first, last, half = self.folded
+        frames = self._framed(self._padded(samples, count), self.count(count))
+        # By the window's symmetry sample n and window - n share a weight: their sum has the cosines, their difference
+        # the sines, and each product is half as large. Sample 0 has the weight 0.
+        early, late = frames[:, :, 1 : half + 1], ops.flip(frames[:, :, self.window - half :], axis=-1)
+        real = ops.matmul(early + late, first)
+        imaginary = ops.matmul(early - late, last)
+        squares = real * real + imaginary * imaginary
+        if self.power != 2:
+            squares = ops.power(squares, self.power / 2)
+        return ops.matmul(squares, self.filters)
+
+    @cached_property
+    def folded(self) -> tuple[np.ndarray, np.ndarray, int]:
+        """Cosines and sines (half, frequency) float32 times the window, and the half: window // 2. Of an even window
+        the middle sample is its own mirror image, so its weight is halved."""
+        half = self.window // 2
+        places, numbers = np.arange(1, half + 1)[:, None], np.arange(self.window // 2 + 1)[None, :]
+        weights = self.hann[1 : half + 1].copy()
+        if self.window % 2 == 0:
+            weights[-1] /= 2
+        # the angle is taken modulo the window in whole numbers: of large ones the cosine would be less exact
+        angles = 2 * np.pi * (places * numbers % self.window) / self.window
+        cosines, sines = (weights[:, None] * wave(angles) for wave in (np.cos, np.sin))
+        return cosines.astype(np.float32), sines.astype(np.float32), half
+
+    def _padded(self, samples: Any, count: int) -> Any:
+        from keras import ops
+
+        half = self.window // 2
+        if self.pad == "none":
+            return samples
+        if self.pad == "zero":
+            return ops.pad(samples, ((0, 0), (half, half)))
+        before = ops.flip(samples[:, 1 : half + 1], axis=1)
+        behind = ops.flip(samples[:, count - half - 1 : count - 1], axis=1)
+        return ops.concatenate([before, samples, behind], axis=1)
+
+    def _framed(self, samples: Any, count: int) -> Any:
+        """(batch, n) to (batch, frame, window): pieces as long as window and hop both hold wholly, side by side."""
+        from keras import ops
+
+        piece = math.gcd(self.window, self.hop)
+        step, width = self.hop // piece, self.window // piece
+        needed = (count - 1) * step + width
+        pieces = ops.reshape(samples[:, : needed * piece], (-1, needed, piece))
+        parts = [pieces[:, place : place + (count - 1) * step + 1 : step] for place in range(width)]
+        return parts[0] if width == 1 else ops.concatenate(parts, axis=2)
+
+
+def mel_filters(mel: Mel) -> np.ndarray:
+    """Triangles (window // 2 + 1, band) float32 over the frequencies of a transform of `window` points."""
+    to_mel, to_hertz = (_slaney, _slaney_inverse) if mel.scale == "slaney" else (_htk, _htk_inverse)
+    high = mel.rate / 2 if mel.high is None else mel.high
+    corners = to_hertz(np.linspace(to_mel(np.array(mel.low)), to_mel(np.array(high)), mel.bands + 2))
+    frequencies = np.arange(mel.window // 2 + 1) * (mel.rate / mel.window)
+    rising = (frequencies[:, None] - corners[None, :-2]) / np.diff(corners)[None, :-1]
+    falling = (corners[None, 2:] - frequencies[:, None]) / np.diff(corners)[None, 1:]
+    triangles = np.maximum(0, np.minimum(rising, falling))
+    if mel.norm == "slaney":
+        triangles *= 2 / (corners[2:] - corners[:-2])
+    made: np.ndarray = triangles.astype(np.float32)
+    return made
+
+
+def _slaney(hertz: np.ndarray) -> np.ndarray:
+    above = BREAK_MEL + np.log(np.maximum(hertz, BREAK_HERTZ) / BREAK_HERTZ) / STEP
+    return np.where(hertz < BREAK_HERTZ, hertz * BREAK_MEL / BREAK_HERTZ, above)
+
+
+def _slaney_inverse(mel: np.ndarray) -> np.ndarray:
+    above = BREAK_HERTZ * np.exp(STEP * (np.maximum(mel, BREAK_MEL) - BREAK_MEL))
+    return np.where(mel < BREAK_MEL, mel * BREAK_HERTZ / BREAK_MEL, above)
+
+
+def _htk(hertz: np.ndarray) -> np.ndarray:
+    return np.asarray(2595 * np.log10(1 + hertz / 700))
+
+
+def _htk_inverse(mel: np.ndarray) -> np.ndarray:
+    return np.asarray(700 * (10 ** (mel / 2595) - 1))

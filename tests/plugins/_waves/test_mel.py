@@ -1,0 +1,70 @@
+"""Powers in bands against closed forms, numpy's transform in float64, and librosa's numbers."""
+
+import numpy as np
+import pytest
+from recordings import babble, tone
+
+from headstart_plugins._waves.mel import Mel
+
+FORMS = (
+    Mel(16_000, 400, 160, 80),
+    Mel(16_000, 400, 160, 40, pad="zero"),
+    Mel(16_000, 576, 288, 64, low=40.0, pad="zero", frames=100),
+    Mel(16_000, 401, 100, 20, pad="none", scale="htk", norm=None, power=1.0),
+)
+
+
+def exact(mel, samples):
+    """The definition, in float64."""
+    half = 0 if mel.pad == "none" else mel.window // 2
+    padded = np.pad(samples.astype(np.float64), half, mode="reflect" if mel.pad == "reflect" else "constant")
+    frames = np.lib.stride_tricks.sliding_window_view(padded, mel.window)[:: mel.hop][: mel.frames]
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(mel.window) / mel.window)
+    return np.abs(np.fft.rfft(frames * hann)) ** mel.power @ mel.filters
+
+
+@pytest.mark.parametrize("mel", FORMS)
+def test_numpy_gives_what_the_definition_says(mel):
+    samples = babble()
+    powers = mel.of_array(samples)
+    assert powers.shape == (mel.count(len(samples)), mel.bands)
+    assert np.abs(np.log10(powers + 1e-10) - np.log10(exact(mel, samples) + 1e-10)).max() < 1e-4
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("mel", FORMS)
+def test_a_stage_gives_what_the_definition_says(mel):
+    import keras
+
+    samples = np.stack([babble(seed=1), babble(seed=2)])
+    powers = keras.ops.convert_to_numpy(mel.of_tensor(keras.ops.convert_to_tensor(samples)))
+    for made, given in zip(powers, samples, strict=True):
+        reference = np.log10(exact(mel, given) + 1e-10)
+        assert reference.std() > 0.01
+        assert np.abs(np.log10(made + 1e-10) - reference).max() <= 1e-4 * max(1, reference.std())
+
+
+def test_a_tone_lies_in_its_band():
+    mel = Mel(16_000, 400, 160, 80)
+    loudest = mel.of_array(tone(1_000))[20:80].argmax(axis=1)
+    centre = (np.arange(201) * 40)[mel.filters[:, loudest[0]].argmax()]
+    assert (loudest == loudest[0]).all()
+    assert abs(centre - 1_000) <= 40
+
+
+def test_doubled_samples_have_four_times_the_power():
+    mel, samples = FORMS[0], babble()
+    assert np.allclose(mel.of_array(2 * samples), 4 * mel.of_array(samples), rtol=1e-4)
+
+
+def test_16_000_samples_are_101_frames():
+    assert Mel(16_000, 400, 160, 40, pad="zero").count(16_000) == 101
+    assert Mel(16_000, 400, 160, 40, pad="none").count(16_000) == 98
+    assert Mel(16_000, 400, 160, 40, frames=100).count(16_000) == 100
+
+
+def test_slaneys_triangles_have_an_area_of_one_and_htks_a_peak_of_one():
+    filters = Mel(16_000, 8192, 160, 40).filters  # fine enough to add up
+    assert np.allclose(filters.sum(axis=0) * 16_000 / 8192, 1, atol=1e-3)
+    peaks = Mel(16_000, 8192, 160, 40, scale="htk", norm=None).filters.max(axis=0)
+    assert np.allclose(peaks, 1, atol=0.06)
