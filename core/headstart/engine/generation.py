@@ -30,8 +30,8 @@ State = dict[str, Any]
 
 
 def generator(network: Network, task: Generates, start: int = 0) -> Forward:
-    """From the (batch, ...) tensors that enter stage `start` to {"tokens": (batch, most) int32, "score": (batch,) float32}, with an axis of
-    answers behind the first where `Search.answers` asks for several.
+    """From the tensors (batch, ...) that enter stage `start` to {"tokens": (batch, most) int32, "score": (batch,)
+    float32}, with an axis of answers behind the first where `Search.answers` asks for several.
 
     The stages below the head run once, then the head a token at a time. Rows that have ended are left out of the batch
     as soon as the others fit into the next smaller one.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -44,7 +44,7 @@ class PairOptions(Tolerances):
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pair:
     """A `source` and its `target`, with a key that no other pair has; `side` is "train", "val" or "test" where the data
     gives it."""
@@ -83,7 +83,7 @@ def records_of(
 ) -> Records:
     """Records of texts with texts, and a note for each rule that left some out, first those of `left_out`.
 
-    Without given sides, sources of the same letters and digits are a group. Raises DataError where no pair
+    Without given sides, several sources of the same letters and digits are a group. Raises DataError where no pair
     is left.
     """
     kept = list(pairs)
@@ -104,13 +104,14 @@ def records_of(
         raise DataError("no pair of texts is left", hint=hint)
     given = any(pair.side for pair in kept)
     groups = [source_group(pair.source) for pair in kept]
+    sizes = Counter(groups)
     by_source = options.sides == "by_source" and not given
     items = tuple(
         Record(
             pair.key,
             pair.source,
             pair.target,
-            group=None if given else group,
+            group=None if given or sizes[group] == 1 else group,
             split=side_by(group) if by_source else pair.side,
         )
         for pair, group in zip(kept, groups, strict=True)
