@@ -4,8 +4,8 @@
 
 `headstart compare` of training from scratch with `probe` and `full` on three seeds (Lite0, Fashion-MNIST), whole
 processes, each with a cache of its own but for what JAX compiled, in turn. Each run has one thread. One at a time with
-a thread for each core stands beside: what those who do not run them at once would do. Runs of the same threads must give
-the same figures, to the bit.
+a thread for each core stands beside: what those who do not run them at once would do. Runs of the same threads must
+give the same figures, to the bit.
 """
 
 from __future__ import annotations
