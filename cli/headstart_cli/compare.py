@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 
 def compare(
-    data: choices.Data = None,
+    data: Annotated[
+        str | None,
+        typer.Argument(help="A dataset's name, a path, or KIND:PATH.", autocompletion=completion.data),
+    ] = None,
     backbone: Annotated[
         list[str] | None,
         typer.Option(
