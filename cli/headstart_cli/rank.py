@@ -26,10 +26,8 @@ NARROW = 110
 
 
 def rank(
-    data: Annotated[
-        str,
-        typer.Argument(metavar="DATA", help="A dataset or a path.", show_default=False, autocompletion=completion.data),
-    ],
+    data: choices.Data = None,
+    recipe: choices.RecipeFile = None,
     backbone: Annotated[
         list[str] | None,
         typer.Option(
@@ -81,19 +79,21 @@ def rank(
     )
     from headstart.errors import UsageError
     from headstart.runs.folder import RUNS
+    from headstart.transfer.ranking import Stated
     from headstart.transfer.ranking import rank as ranked
     from headstart.transfer.ranking_report import RUN, verify_place, write_ranking
 
     registry = registry_without(disable_plugin)
-    folder = out or RUNS / f"ranking-{_stem(data)}"
+    stated = Stated({**flags, "data": data}, recipe, tuple(set_ or ()))
+    folder = out or RUNS / f"ranking-{_stem(stated.recipe().data or 'data')}"
     verify_place(folder)
-    sets = tuple(set_ or ())
     with _Live(registry, by) as live:
         ranking = ranked(
             data,
+            recipe=recipe,
             backbone=tuple(backbone or ()),
             by=by,
-            sets=sets,
+            sets=stated.sets,
             registry=registry,
             on_row=live.add,
             on_progress=live.tell,
@@ -107,10 +107,9 @@ def rank(
         if ranking.recommended is None:
             raise UsageError("no source can be recommended, so none is trained", hint=ranking.reason)
         from headstart.runs.fitting import run_recipe
-        from headstart.transfer.ranking import recipe_for
 
         place = str(out / RUN) if out is not None else None
-        run = run_recipe(recipe_for(ranking.recommended, data, {**flags, "out": place}, sets), registry)
+        run = run_recipe(stated.recipe(ranking.recommended.candidate, out=place), registry)
         document["run"] = dict(run.result)
         if not as_json:
             print_text(str(run.path))

@@ -22,8 +22,8 @@ PROMISED = {
         *("--batch-size", "--image-size", "--limit", "--seed", "--set", "--from", "--to", "--steps", "--out", "--json"),
     },
     "rank": {
-        *("--backbone", "--limit", "--backend", "--task", "--image-size", "--split-seed", "--engine", "--by"),
-        *("--set", "--then-fit", "--out", "--json"),
+        *("--recipe", "--backbone", "--limit", "--backend", "--task", "--image-size", "--split-seed", "--engine"),
+        *("--by", "--set", "--then-fit", "--out", "--json"),
     },
     "report": set(),
     "init": set(),

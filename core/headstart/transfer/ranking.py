@@ -25,8 +25,9 @@ from headstart.data.array_store import ArrayStore
 from headstart.documents import as_bytes
 from headstart.engine.network.blueprint import describe
 from headstart.environment import processor
-from headstart.errors import DataError, HeadstartError, UsageError
+from headstart.errors import DataError, HeadstartError, InterruptedRunError, UsageError
 from headstart.host.discovery import installed_release, installed_version
+from headstart.lineage import UNKNOWN
 from headstart.lists import in_line
 from headstart.recipe import Recipe
 from headstart.recipes.build import build_recipe
@@ -38,18 +39,17 @@ from headstart.runs.planning import Groundwork, Plan, encoded, lay_ground, open_
 from headstart.shown import Shown
 from headstart.specs import (
     Finding,
-    LocalFile,
     Observed,
     Score,
     Scored,
     ScoreRequest,
     ScoreSpec,
     TellsTargets,
-    WeightsSpec,
     features_of_head,
 )
 from headstart.threads import available_threads
 from headstart.transfer.candidates import Absent, Candidate, candidates_here, distinct, named_candidate
+from headstart.weights.source import find
 
 RESAMPLES = 60
 """Of the bootstrap: the deviation of so many is known to a tenth."""
@@ -160,8 +160,9 @@ class Ranking(Shown):
 
 
 def rank(
-    data: str | Path,
+    data: str | Path | None = None,
     *,
+    recipe: str | Path | None = None,
     backbone: Sequence[str] = (),
     by: str | None = None,
     sets: Sequence[str] = (),
@@ -170,17 +171,19 @@ def rank(
     on_progress: OnProgress = lambda source, activity, done, total: None,
     **settings: Any,
 ) -> Ranking:
-    """Put sources in order for `data`: those named as `backbone`, or all whose weights lie here and whose input kind
-    reads it, finished runs below runs/ among them.
+    """Put sources in order for `data`, or the data of a `recipe`: those named as `backbone`, or all whose weights lie
+    here and whose input kind reads it, finished runs below runs/ among them.
 
     `settings` are those of `headstart rank` with underscores (`limit=`, `backend=`, ...), `sets` its `--set`; `by` is
     the score that decides. `on_row` hears of each source as soon as it is done. Raises UsageError where there is none
-    or the task cannot be scored, and the errors of a run on the first source where it is the data's fault."""
+    or the task cannot be scored, InterruptedRunError after SIGINT, and the errors of a run on the first source where it
+    is the data's fault."""
     started = time.monotonic()
     registry = registry or load_registry()
     decides = deciding(registry, by)
-    flags = {**settings, "data": str(data)}
-    ready = make_ready(build_recipe(flags=flags, sets=sets), registry)
+    flags = {**settings, "data": str(data) if data is not None else None}
+    stated = Stated(flags, Path(recipe) if recipe is not None else None, tuple(sets))
+    ready = make_ready(stated.recipe(), registry)
     sources, absent = _sources((backbone,) if isinstance(backbone, str) else backbone, ready)
     rows: list[Row] = []
     first: Groundwork | None = None
@@ -189,7 +192,10 @@ def rank(
     with explained_backend_errors():
         for source in sources:
             try:
-                row, ground = _ranked(source, flags, sets, registry, _Told(source.name, on_progress))
+                row, ground = _ranked(source, stated, registry, _Told(source.name, on_progress))
+            except KeyboardInterrupt as exc:
+                kept = f"stopped at {source.name}; what was computed is kept"
+                raise InterruptedRunError(kept, hint="the same command goes on from there") from exc
             except HeadstartError as error:
                 if first is None and isinstance(error, DataError):
                     raise  # of the data, which is the same for all
@@ -205,7 +211,7 @@ def rank(
     ordered = in_order(rows, decides)
     best, reason, sure = recommend(ordered, decides)
     return Ranking(
-        data=str(data),
+        data=str(ready.resolved.stated.data),
         backend=ready.choice.name,
         task=first.resolved.task.short_name,
         by=decides,
@@ -254,13 +260,18 @@ def deciding(registry: Registry, name: str | None) -> ScoreSpec:
     return cast("ScoreSpec", only)
 
 
-def recipe_for(row: Row, data: str, flags: Mapping[str, Any], sets: Sequence[str]) -> Recipe:
-    """The recipe of a run that starts from a source, with all that was said of the ranking."""
-    return build_recipe(flags={**flags, "data": data, **_source_flags(row.candidate)}, sets=sets)
+@dataclass(frozen=True)
+class Stated:
+    """What a user said of a ranking: `flags` by name with underscores, a recipe's `file`, and `sets`."""
 
+    flags: Mapping[str, Any]
+    file: Path | None = None
+    sets: Sequence[str] = ()
 
-def _source_flags(source: Candidate) -> dict[str, Any]:
-    return {"backbone": source.backbone, "weights": source.weights_flag}
+    def recipe(self, source: Candidate | None = None, **flags: Any) -> Recipe:
+        """The recipe of a run on all that was said, with further `flags`; from a source where one is given."""
+        of_source = {} if source is None else {"backbone": source.backbone, "weights": source.weights_flag}
+        return build_recipe(flags={**self.flags, **of_source, **flags}, file=self.file, sets=self.sets)
 
 
 @dataclass(frozen=True)
@@ -275,12 +286,10 @@ class _Told:
         return lambda done, total: self.on_progress(self.source, activity, before + done, whole or total)
 
 
-def _ranked(
-    source: Candidate, flags: Mapping[str, Any], sets: Sequence[str], registry: Registry, told: _Told
-) -> tuple[Row, Groundwork]:
+def _ranked(source: Candidate, stated: Stated, registry: Registry, told: _Told) -> tuple[Row, Groundwork]:
     """One source: from the cache where it was scored before, else its features are computed, once, and asked."""
     started = time.monotonic()
-    ready = make_ready(build_recipe(flags={**flags, **_source_flags(source)}, sets=sets), registry)
+    ready = make_ready(stated.recipe(source), registry)
     cache = open_cache()
     with tempfile.TemporaryDirectory(prefix="headstart-rank-") as folder:
         scratch = Path(folder)
@@ -515,7 +524,7 @@ def _key(
         "network": documents["model.json"],
         "input": documents["preprocess.json"],
         "weights": None if weights is None else [weights.algorithm, weights.digest, weights.size, weights.load],
-        "file": _file_of(weights) if weights is None or weights.digest == "unknown" else None,
+        "file": _file_of(source),
         "records": rows.hexdigest(),
         "count": len(owners),
         "computed": {
@@ -534,12 +543,16 @@ def _key(
     }
 
 
-def _file_of(weights: WeightsSpec | None) -> list[Any] | None:
-    """A file of the user's whose digest nobody states, by its path, size and time of change."""
-    if weights is None or not isinstance(weights.origin, LocalFile):
+def _file_of(source: Candidate) -> list[Any] | None:
+    """The file of weights whose digest nobody states, by its path, size and time of change."""
+    weights = source.weights
+    if weights is None or weights.digest != UNKNOWN:
         return None
-    facts = Path(weights.origin.path).stat()
-    return [weights.origin.path, facts.st_size, facts.st_mtime_ns]
+    path = find(source.spec, weights)
+    if path is None:
+        return None
+    facts = path.stat()
+    return [str(path), facts.st_size, facts.st_mtime_ns]
 
 
 def _known(key: Mapping[str, Any]) -> dict[str, Any] | None:
