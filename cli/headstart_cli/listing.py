@@ -201,7 +201,7 @@ def make(
     debug: Debug = False,
 ) -> None:
     """Bring or draw the data of a dataset, once; print where it is."""
-    from headstart.data.made import make_dataset
+    from headstart.data.made import make_dataset, written_folder
 
     registry = registry_without(disable_plugin)
     name, _, code = name.partition(":")
@@ -216,7 +216,7 @@ def make(
             settings=settings or (),
             on_progress=lambda done, total: status.update(f"making {spec.name}: {done} of {total}"),
         )
-    written = f"{spec.short_name}:{out}" if out else f"{spec.short_name}:{code}" if code else spec.short_name
+    written = written_folder(spec, out) if out else f"{spec.short_name}:{code}" if code else spec.short_name
     if as_json:
         print_json({"name": spec.name, "folder": str(folder), "made": is_new, "data": written})
         return

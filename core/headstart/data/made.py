@@ -75,7 +75,7 @@ def make_dataset(
         return target, False
     if target.exists():
         raise UsageError(
-            f"{target} is there already", hint=f"name a new folder, or open it as {spec.short_name}:{target}"
+            f"{target} is there already", hint=f"name a new folder, or open it as {written_folder(spec, target)}"
         )
     make: DatasetMake = registry.load_target(spec, spec.make)
 
@@ -92,6 +92,11 @@ def make_dataset(
             raise
         return target, False
     return target, True
+
+
+def written_folder(spec: DatasetSpec, folder: Path) -> str:
+    """How users write that they open a dataset from a folder: one that is called like a code with a dot before it."""
+    return f"{spec.short_name}:{'./' if spec.is_code(str(folder)) else ''}{folder}"
 
 
 def _written(spec: DatasetSpec, code: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -44,7 +44,7 @@ class PairOptions(Tolerances):
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pair:
     """A `source` and its `target`, with a key that no other pair has; `side` is "train", "val" or "test" where the data
     gives it."""
@@ -66,9 +66,9 @@ class LeftOut:
         """Before any rule."""
         return cls(defaultdict(list))
 
-    def add(self, rule: str, case: str) -> None:
-        """One more."""
-        self.cases[rule].append(case)
+    def add(self, rule: str, key: str, text: str | None = None) -> None:
+        """One more, by its key and the beginning of its text."""
+        self.cases[rule].append(key if text is None else f"{key} ({short(text)})")
 
     def findings(self) -> tuple[Finding, ...]:
         """A note for each rule, with its count."""
@@ -83,7 +83,7 @@ def records_of(
 ) -> Records:
     """Records of texts with texts, and a note for each rule that left some out, first those of `left_out`.
 
-    Without given sides, sources of the same letters and digits are a group. Raises DataError where no pair
+    Without given sides, several sources of the same letters and digits are a group. Raises DataError where no pair
     is left.
     """
     kept = list(pairs)
@@ -96,7 +96,7 @@ def records_of(
         doubts = doubts_about([pair.source for pair in kept], [pair.target for pair in kept])
         odd = {place for what in (LENGTH, SCRIPT) for place in doubts.places[what]}
         for place in sorted(odd):
-            left_out.add("absurd lengths or another script than others", _case(kept[place]))
+            left_out.add("absurd lengths or another script than others", kept[place].key, kept[place].source)
         kept = [pair for place, pair in enumerate(kept) if place not in odd]
     told = (*findings, *left_out.findings())
     if not kept:
@@ -104,13 +104,14 @@ def records_of(
         raise DataError("no pair of texts is left", hint=hint)
     given = any(pair.side for pair in kept)
     groups = [source_group(pair.source) for pair in kept]
+    sizes = Counter(groups)
     by_source = options.sides == "by_source" and not given
     items = tuple(
         Record(
             pair.key,
             pair.source,
             pair.target,
-            group=None if given else group,
+            group=None if given or sizes[group] == 1 else group,
             split=side_by(group) if by_source else pair.side,
         )
         for pair, group in zip(kept, groups, strict=True)
@@ -161,7 +162,7 @@ def _taken(pairs: Sequence[Pair], rule: str, is_out: Callable[[Pair], bool], lef
     kept = []
     for pair in pairs:
         if is_out(pair):
-            left_out.add(rule, _case(pair))
+            left_out.add(rule, pair.key, pair.source)
         else:
             kept.append(pair)
     return kept
@@ -169,10 +170,6 @@ def _taken(pairs: Sequence[Pair], rule: str, is_out: Callable[[Pair], bool], lef
 
 def _words(pair: Pair) -> tuple[int, int]:
     return len(pair.source.split()), len(pair.target.split())
-
-
-def _case(pair: Pair) -> str:
-    return f"{pair.key} ({short(pair.source)})"
 
 
 def short(text: str) -> str:

@@ -53,7 +53,7 @@ def build(request: TaskRequest) -> Translation:
     except (KeyError, TypeError, AttributeError, ValueError) as exc:
         raise DataError(f"the labels of a translation are not whole: {exc!r}") from exc
     config = replace(config, dropout=options.dropout)
-    assets = {name: path for name, path in request.assets.items() if name in (TARGET, vocabularies.NUMBERED)}
+    assets = {name: path for name, path in request.assets.items() if name in (TARGET, *vocabularies.NUMBERED)}
     return Translation(options, assets, config, tokens)
 
 

@@ -89,6 +89,7 @@ def test_a_catalogue_gives_pairs_and_counts_what_it_leaves_out(tmp_path):
     first, second = records.items[:2]
     assert first.group == second.group == "saveas"
     assert len({each.key for each in records.items}) == 6
+    assert {each.group for each in records.items[2:]} == {None}  # one alone needs no group
 
 
 @pytest.mark.parametrize(
