@@ -493,7 +493,7 @@ def _other_favourites(rows: Sequence[Row], best: Row, by: str) -> list[tuple[str
         favourite = max(rows, key=lambda row: row.scores[name].value)
         if favourite is not best:
             found.setdefault(favourite.candidate.name, []).append(name)
-    return [(source, " and ".join(names)) for source, names in found.items()]
+    return [(source, ", ".join(names)) for source, names in found.items()]
 
 
 def chance(one: Found, other: Found) -> float:
