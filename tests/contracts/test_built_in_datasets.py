@@ -15,6 +15,7 @@ from PIL import Image
 from headstart.testing import DatasetContract
 from headstart_plugins._made_sets.coco_files import Box, Picture, write_side
 
+from ..debian import debian_package
 from .built_ins import built_ins, covered, word_pieces
 
 
@@ -415,6 +416,76 @@ class TestStampMasks(SegmentationSetContract):
 
 class TestNuclei(SegmentationSetContract):
     name = "segmentation_sets/nuclei"
+
+
+PAIRS = [
+    (f"this is sentence {number} of {side}", f"esta frase {number} da parte {side}")
+    for number in range(8)
+    for side in "ab"
+]
+
+
+class TestParallel(TextSetContract):
+    name = "parallel_files/parallel"
+
+    def reference(self, folder):
+        for language, texts in zip(("en", "gl"), zip(*PAIRS, strict=True), strict=True):
+            (folder / f"corpus.{language}").write_text("\n".join(texts), encoding="utf-8")
+        return folder
+
+
+class TestTmx(TextSetContract):
+    name = "parallel_files/tmx"
+
+    def reference(self, folder):
+        units = "".join(
+            f'<tu><tuv xml:lang="en"><seg>{source}</seg></tuv><tuv xml:lang="gl"><seg>{target}</seg></tuv></tu>'
+            for source, target in PAIRS
+        )
+        text = f'<tmx version="1.4"><header srclang="en"/><body>{units}</body></tmx>'
+        (folder / "memory.tmx").write_text(text, encoding="utf-8")
+        return folder / "memory.tmx"
+
+
+class Messages(TextSetContract):
+    requires = ("polib", "tokenizers")
+
+    def catalogue(self):
+        import polib
+
+        catalogue = polib.POFile()
+        catalogue.metadata = {"Content-Type": "text/plain; charset=UTF-8", "Language": "gl"}
+        catalogue.extend(polib.POEntry(msgid=source, msgstr=target) for source, target in PAIRS)
+        return catalogue
+
+
+class TestCatalogues(Messages):
+    name = "parallel_files/catalogues"
+
+    def reference(self, folder):
+        self.catalogue().save(str(folder / "app.po"))
+        return folder
+
+
+class TestLibreOffice(Messages):
+    name = "parallel_sets/libreoffice"
+    code = "gl"
+
+    def source(self, folder):
+        content = self.catalogue().to_binary()
+        place = "./usr/lib/libreoffice/program/resource/gl/LC_MESSAGES/app.mo"
+        return debian_package(folder / "messages.deb", {place: content, "./usr/share/doc/readme": b"no"})
+
+
+class TestUdhr(TextSetContract):
+    name = "parallel_sets/udhr"
+    code = "glg"
+
+    def reference(self, folder):
+        pairs = [[f"article-{number:02d}.1", *pair] for number, pair in enumerate(PAIRS)]
+        written = {"source": "eng", "target": "glg", "others": [], "pairs": pairs, "apart": []}
+        (folder / "pairs.json").write_text(json.dumps(written), encoding="utf-8")
+        return folder
 
 
 def test_every_built_in_dataset_has_its_contract():

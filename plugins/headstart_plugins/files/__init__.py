@@ -14,6 +14,7 @@ from headstart_plugins._box_layouts import box_formats, is_box_table
 from headstart_plugins._files.given import TABLES, archive_suffix
 from headstart_plugins._mask_layouts import KIND as MASKS
 from headstart_plugins._mask_layouts import mask_format
+from headstart_plugins._parallel_layouts import parallel_format
 from headstart_plugins._picture_options import PictureOptions
 from headstart_plugins._target_texts import SEPARATOR
 
@@ -184,8 +185,8 @@ def register_datasets() -> Iterable[DatasetSpec]:
 def resolve_dataset(ref: str, targets: str | None) -> str | None:
     """Parquet files with pictures inside are known by their columns, in a folder by the first of them; else a folder,
     and an archive by its suffix, is class folders, of sounds or texts where it holds hardly any pictures; and a table's
-    suffix says manifest. None for annotations of boxes, and for masks unless others are asked for, which other plugins
-    open."""
+    suffix says manifest. None for annotations of boxes, for texts in two languages, and for masks unless others are
+    asked for, which other plugins open."""
     from headstart_plugins.files._holds import held_medium
     from headstart_plugins.files._schema import first_parquet, holds_pictures
 
@@ -198,6 +199,6 @@ def resolve_dataset(ref: str, targets: str | None) -> str | None:
         return None
     if path.suffix.lower() in TABLES and not path.is_dir():
         return None if is_box_table(path) else "files/manifest"
-    if not path.is_dir() or box_formats(path):
+    if not path.is_dir() or box_formats(path) or parallel_format(path):
         return None
     return f"files/{held_medium(path).name}_folder"
