@@ -14,7 +14,7 @@ from headstart.data.ahead import ahead
 from headstart.data.lengths import Lengths, cut_to, padded_from
 from headstart.data.payloads import in_memory
 from headstart.data.reading import prepared_of
-from headstart.engine.batch import concatenated, rows_within, take
+from headstart.engine.batch import concatenated, filled_together, rows_within, take
 from headstart.engine.scoring import pooled
 from headstart.errors import REFUSED, DataError, HeadstartError, UsageError
 from headstart.shown import Shown
@@ -150,6 +150,7 @@ class Predictor(Shown):
         """From rows and their encoded targets (row, ...) the loss (row,) of each; teacher-forced where the head is fed
         its targets, and of the head's own outputs where the task generates."""
         from headstart.engine.device import loss_step
+        from headstart.engine.target_lengths import trimmed
 
         score = self.score
         if score is None:
@@ -161,7 +162,7 @@ class Predictor(Shown):
             for start in range(0, len(rows.facts), BATCH):
                 picked = np.arange(start, min(start + BATCH, len(rows.facts)))
                 padded = np.resize(picked, BATCH)
-                scored = score(take(rows.tensors, padded), take(targets, padded))
+                scored = score(take(rows.tensors, padded), trimmed(self.task, take(targets, padded)))
                 found.append(scored.losses[: len(picked)])
             return np.concatenate(found)
 
@@ -199,7 +200,7 @@ class Predictor(Shown):
             answers = outputs
             if len(flat) > len(prepared):
                 pieces = [slice(start, start + len(of)) for start, of in zip(firsts, prepared, strict=True)]
-                answers = concatenated([pooled(self.task, take(outputs, piece), facts[piece]) for piece in pieces])
+                answers = filled_together([pooled(self.task, take(outputs, piece), facts[piece]) for piece in pieces])
             if on_progress is not None:
                 on_progress(places[-1] + 1, len(payloads))
             yield AnsweredRows(answers, tuple(facts[first] for first in firsts), notes, places, rows)

@@ -211,8 +211,9 @@ class Run(Shown):
         "dataset.folder=new". `texts` are texts even where a file is called so. With `out`, files that the task makes of
         its answers are written into that folder, see `headstart.answer_files`.
 
-        `sets` also hold "predict.tile=640", which cuts larger inputs into tiles (see `headstart.asking`), and what the
-        task lets a finished run be asked with, such as "task.threshold=0.5".
+        `sets` also hold "predict.tile=640", which cuts larger inputs into tiles, or "predict.lines=true", by which the
+        lines of a text file are inputs (see `headstart.asking`), and what the task lets a finished run be asked with,
+        such as "task.threshold=0.5".
 
         An input that cannot be read, is not there or is a folder that holds nothing to be answered has nothing but
         `input` and `error`, the reason; the others are answered as without it, to the bit. Raises UsageError where none
@@ -229,7 +230,8 @@ class Run(Shown):
             )
         if asked.options.tiling is not None:
             verify_tiling(artefact.kind, artefact.task, asked.options.tiling)
-        found = [pair for each in inputs for pair in self._expand(each, asked.data, on_finding)]
+        expand = self._lines if asked.options.lines else self._expand
+        found = [pair for each in inputs for pair in expand(each, asked.data, on_finding)]
         found += [(text, text) for text in texts]
         _verify_some_are_there(found)
         named = [
@@ -300,6 +302,28 @@ class Run(Shown):
             for finding in (*records.findings, *skipped_findings(records.skipped)):
                 on_finding(finding)
         return [(record.key, record.payload) for record in records.items]
+
+    def _lines(
+        self, raw: Any, sets: Sequence[str], on_finding: Callable[[Finding], None] | None
+    ) -> list[tuple[Any, Any]]:
+        """The lines of a text file, each an input by itself; all else as `_expand` does. Raises UsageError for a kind
+        that reads no texts."""
+        if TEXT not in self.artefact.blueprint.input.reads:
+            reads = ", ".join(self.artefact.blueprint.input.reads)
+            raise UsageError(
+                f"predict.lines: this run answers {reads} data, and lines are texts", hint="leave predict.lines out"
+            )
+        path = Path(raw).expanduser() if isinstance(raw, str | Path) and looks_like_path(str(raw)) else None
+        if path is None or not path.is_file():
+            return self._expand(raw, sets, on_finding)
+        try:
+            text = path.read_bytes().decode("utf-8-sig")
+        except UnicodeDecodeError as exc:
+            return [(raw, DataError(f"{path} is no UTF-8: {exc.reason} at byte {exc.start}", hint="save it as UTF-8"))]
+        except OSError as exc:
+            return [(raw, DataError(f"{path} cannot be read: {exc.strerror or exc}"))]
+        lines = [line.removesuffix("\r") for line in text.split("\n")]
+        return [(line, line) for line in lines if line.strip()] or [(raw, DataError(f"{path} has no line with text"))]
 
     def _records_of(self, path: Path, sets: Sequence[str]) -> Records | None:
         """What lies in a file or folder that a dataset opens, such as a table or an archive; None for any other.

@@ -34,3 +34,17 @@ def concatenated(parts: Sequence[Batch]) -> dict[str, np.ndarray]:
     if len(parts) == 1:
         return dict(parts[0])
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def filled_together(parts: Sequence[Batch]) -> dict[str, np.ndarray]:
+    """As `concatenated`, of parts of which some are longer along other axes: the others are filled up with zeros."""
+    found = {}
+    for name in parts[0]:
+        shapes = [part[name].shape[1:] for part in parts]
+        widest = tuple(map(max, zip(*shapes, strict=True)))
+        rows = [
+            np.pad(part[name], [(0, 0), *((0, most - size) for most, size in zip(widest, shape, strict=True))])
+            for part, shape in zip(parts, shapes, strict=True)
+        ]
+        found[name] = np.concatenate(rows)
+    return found

@@ -140,7 +140,8 @@ def _begun(task: Generates, head: keras.Model, features: Mapping[str, Any]) -> t
     first = ops.tile(ops.where(ops.arange(beams) == 0, 0.0, NEVER)[None], (rows, 1))
     return kept, {
         **common,
-        "state": {name: ops.repeat(tensor, beams, axis=0) for name, tensor in changes.items()},
+        # On PyTorch several sequences of a single row would be one piece of memory, which steps write to.
+        "state": {name: ops.copy(ops.repeat(tensor, beams, axis=0)) for name, tensor in changes.items()},
         "last": ops.full((rows * beams,), search.start, "int32"),
         "tokens": sequences,
         "totals": first,

@@ -266,6 +266,19 @@ class FitsTargets(Protocol):
 
 
 @runtime_checkable
+class TrimsTargets(Protocol):
+    """What a Task offers too whose targets are mostly shorter than their arrays, such as sequences of tokens: batches
+    of them are cut at the `length_axis` of its `targets`, as those of inputs are, see Trims."""
+
+    target_lengths: tuple[int, ...]
+    """The static lengths, ascending; the last one is the stored one."""
+
+    def used(self, targets: Batch) -> np.ndarray:
+        """How much of the length axes each row of the encoded `targets` uses, (row,) int64: its loss is the same
+        without the rest."""
+
+
+@runtime_checkable
 class FeedsTargets(Protocol):
     """What a Task offers too whose head sees targets: teacher forcing, lengths of what is to be answered."""
 
@@ -350,7 +363,8 @@ class PoolsRows(Protocol):
     output."""
 
     def pool(self, outputs: Batch, facts: Sequence[Facts]) -> Batch:
-        """The outputs (row, ...) of one record as a single row (1, ...)."""
+        """The outputs (row, ...) of one record as a single row (1, ...); where it is longer than those of other records
+        along some axis, these are filled up with zeros."""
 
 
 class Merger(Protocol):
@@ -478,7 +492,8 @@ class TaskSpec(Spec):
     can fit, which have no numbers, and `gradient_options` the options that training by gradient alone reads: refused
     where all phases are in closed form. `batch_size` are the samples a step where the recipe says nothing, None: as of
     other tasks. `answer_options` are those that only decide what is answered of outputs: a finished run can be asked
-    with others. `targets` names the kind of targets that it learns; where the user names no
+    with others. With `comes_trained` its heads are those of weights alone, and such a one is meant where the user names
+    no head. `targets` names the kind of targets that it learns; where the user names no
     task, the `default` one of the data's kind is taken.
     """
 
@@ -492,6 +507,7 @@ class TaskSpec(Spec):
     batch_size: int | None = None
     answer_options: tuple[str, ...] = ()
     default: bool = False
+    comes_trained: bool = False
     version: int = 1
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
+from headstart.data.lengths import cut_to
 from headstart.specs import (
     HEAD,
     Calibrates,
@@ -37,6 +38,7 @@ from headstart.specs import (
     TaskRequest,
     TellsOfTargets,
     TrainingSplit,
+    TrimsTargets,
     WritesFiles,
     features_of_head,
 )
@@ -313,6 +315,28 @@ class TaskAnswered(TaskSubject):
             self._require_close(self._losses(slice(row, row + 1)), losses[row : row + 1], f"the loss of record {row}")
         self._require_close(self._losses(slice(None, None, -1)), losses[::-1], "in another order, the loss")
 
+    def test_cut_to_what_they_use_targets_have_the_same_loss(self) -> None:
+        """Where it is a TrimsTargets: what stands behind the length of each row changes nothing."""
+        task, encoded = self._task(), self._encoded()
+        if not isinstance(task, TrimsTargets):
+            return
+        lengths = tuple(task.target_lengths)
+        axes = {name: spec.length_axis for name, spec in task.targets.items() if spec.length_axis is not None}
+        stored = {task.targets[name].shape[axis] for name, axis in axes.items()}
+        self._require(
+            axes and list(lengths) == sorted(set(lengths)) and stored == {lengths[-1]},
+            f"target_lengths are {lengths}, of targets whose length axes hold {sorted(stored)}",
+            "Let them ascend to the size of the axes that `length_axis` names.",
+        )
+        used = task.used(encoded)
+        sound = used.shape == (len(self._values()),) and bool(((used >= 0) & (used <= lengths[-1])).all())
+        self._require(sound, f"used gives {used!r}"[:200], "Return (row,) whole numbers up to the last length.")
+        for row in range(len(used)):
+            whole = {name: array[row : row + 1] for name, array in encoded.items()}
+            cut = cut_to(whole, axes, max(int(used[row]), 1), lengths[-1])
+            found = [self._loss_of(row, targets) for targets in (whole, cut)]
+            self._require_close(found[1], found[0], f"cut to the {int(used[row])} steps that it uses, the loss")
+
     def test_mixed_with_nothing_a_row_keeps_its_loss(self) -> None:
         """Where it is a MixesTargets: with a share of 1 of its own."""
         import numpy as np
@@ -547,11 +571,14 @@ class TaskAnswered(TaskSubject):
         self._require(sound, f"the head {name!r} is no model from a dict to a dict", "keras.Model({...}, {...}).")
         return model
 
-    def _outputs_of(self, model: keras.Model, head: str, rows: slice = slice(None)) -> dict[str, np.ndarray]:
-        """What a head gives in inference mode, fed with targets where the task does that."""
+    def _outputs_of(
+        self, model: keras.Model, head: str, rows: slice = slice(None), targets: Batch | None = None
+    ) -> dict[str, np.ndarray]:
+        """What a head gives in inference mode, fed with targets where the task does that: with `targets`, or those of
+        the examples."""
         made = self._features(features_of_head(self.spec, head))
         task, features = self._task(), {name: array[rows] for name, array in made.items()}
-        encoded = {name: array[rows] for name, array in self._encoded().items()}
+        encoded = targets or {name: array[rows] for name, array in self._encoded().items()}
 
         def run(features: Mapping[str, Any], targets: Mapping[str, Any]) -> Mapping[str, Any]:
             given = {**features, **(task.head_inputs(targets) if isinstance(task, FeedsTargets) else {})}
@@ -588,6 +615,12 @@ class TaskAnswered(TaskSubject):
         outputs = {name: array[rows] for name, array in self._outputs().items()}
         with self._raising(f"the loss of {len(next(iter(outputs.values())))} rows", "Use keras.ops."):
             found = _on_device(lambda *both: self._task().loss(*both, training=training), targets, outputs)
+        return cast("np.ndarray", found)
+
+    def _loss_of(self, row: int, targets: Batch) -> np.ndarray:
+        """The loss (1,) of one example, its head fed with `targets`."""
+        outputs = self._outputs_of(self._first_head(), self._heads()[0], slice(row, row + 1), targets)
+        found = _on_device(lambda *both: self._task().loss(*both, training=False), targets, outputs)
         return cast("np.ndarray", found)
 
     @shared

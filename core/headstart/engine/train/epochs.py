@@ -19,6 +19,7 @@ from headstart.engine.batch import count_rows, take
 from headstart.engine.device import train_step
 from headstart.engine.scoring import ScoredRows, Scores
 from headstart.engine.step import Step, Trains, TrainStep
+from headstart.engine.target_lengths import trimmed
 from headstart.specs import HEAD, Batch, Facts, Task
 
 Order = Callable[[int], np.ndarray]
@@ -280,7 +281,7 @@ class StepByStep:
         for number, (rows, mask) in enumerate(cut, start=1):
             if number <= begun:
                 continue
-            targets = self._examples.targets_of(self._task, epoch, rows)
+            targets = trimmed(self._task, self._examples.targets_of(self._task, epoch, rows))
             stepped = self.trains(self._examples.samples.take(epoch, rows), targets, mask)
             if not stepped.finite:
                 failure = Failure(number, stepped.loss, rows[mask > 0])

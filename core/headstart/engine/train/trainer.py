@@ -22,6 +22,7 @@ import numpy as np
 from headstart.engine.batch import count_rows, take
 from headstart.engine.device import score_step
 from headstart.engine.scoring import ScoredRows, Scores, found_by_calibrator, is_better, scores_of
+from headstart.engine.target_lengths import trimmed
 from headstart.engine.train.checkpoints import Loaded
 from headstart.engine.train.context import Conclude, Place, TrainContext, copy_of, is_fresh
 from headstart.engine.train.device_epochs import make_epochs
@@ -232,7 +233,8 @@ class Trainer:
         owners = self._context.owners.get("val")
         by_length = owners is None  # rows of one record must follow each other
         for rows, tensors, count in in_order(self._val.samples, size, by_length=by_length):
-            targets, owner = take(self._val.targets, rows), None if owners is None else owners[rows]
+            targets = trimmed(self._context.task, take(self._val.targets, rows))
+            owner = None if owners is None else owners[rows]
             scored = self._score(tensors, targets)
             found = ScoredRows(targets, scored.outputs, scored.losses, self._val.facts_of(rows), owner)
             found = found.only(slice(0, count))

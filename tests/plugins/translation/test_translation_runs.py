@@ -1,0 +1,139 @@
+"""Runs that translate: what the vocabularies saw, what comes back, a child from its parent."""
+
+import csv
+import json
+import re
+
+import numpy as np
+import pytest
+
+from headstart.artefact import Artefact
+from headstart.eventlog import read_events
+from headstart.events import EpochDone
+from headstart.run import Run
+from headstart_plugins._pieces import Pieces
+
+pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
+
+
+@pytest.fixture(scope="module")
+def parent(tmp_path_factory, fitted, pairs):
+    folder = tmp_path_factory.mktemp("translation")
+    return fitted(pairs(folder / "pairs.csv", 150, split=True), folder / "parent")
+
+
+def pieces_of(run, part, name):
+    return Pieces(run.path / "artefact" / "assets" / part / name)
+
+
+def test_vocabularies_are_of_the_training_split_alone(parent):
+    """Letters that only val has, or test, are unknown to both of them."""
+    for part, name in (("input", "source.spm"), ("task", "target.spm")):
+        pieces = pieces_of(parent, part, name)
+        known = "".join(pieces.pieces)
+        assert "²" in known
+        assert "Ж" not in known
+        assert "Ω" not in known
+        assert pieces.unknown in pieces.encode(["Ж"])[0]
+
+
+def test_it_learns_and_scores_what_is_generated(parent):
+    losses = [event.val["loss"] for event in read_events(parent.path / "events.jsonl") if isinstance(event, EpochDone)]
+    assert losses[-1] < losses[0]
+    result = parent.result
+    assert result["primary_metric"] == "loss"
+    assert {"loss", "bleu", "chrf"} <= result["metrics"]["test"].keys()
+    low, high = result["intervals"]["test"]["chrf"]
+    assert low <= result["metrics"]["test"]["chrf"] <= high
+    report = result["report"]["test"]
+    assert "nrefs:1" in report["signatures"]["bleu"]
+    assert {"source", "reference", "hypothesis"} <= report["worst"][0].keys()
+    assert " Ω" in report["worst"][0]["reference"]  # the whole text, and not what the vocabulary makes of it
+    assert 0 < result["baseline"]["copy_chrf"] < 100
+
+
+def test_predictions_hold_a_row_for_each_text_and_are_what_is_scored(parent):
+    from sacrebleu.metrics import CHRF
+
+    with (parent.path / "predictions.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
+    assert len(rows) == parent.result["samples"]["test"]
+    found = CHRF().corpus_score([row["translation"] for row in rows], [[row["target"] for row in rows]]).score
+    assert parent.result["metrics"]["test"]["chrf"] == pytest.approx(found, abs=1e-9)
+
+
+def test_the_artefact_alone_answers_the_same(parent, tmp_path):
+    moved = tmp_path / "elsewhere"
+    moved.symlink_to(parent.path / "artefact")
+    answers = Artefact.load(parent.path / "artefact").predict(["Open the file now", "Save a table here"])
+    again = Run.load(parent.path).evaluate().document["metrics"]["test"]
+    assert again == parent.result["metrics"]["test"]
+    assert [*answers[0]] == ["translation", "score"]
+
+
+def test_more_beams_and_several_answers_are_asked_for_afterwards(parent):
+    (best,) = Run.load(parent.path).predict(texts=["Open the file now"], sets=["predict.beams=4", "predict.answers=3"])
+    scores = [each["score"] for each in best["answers"]]
+    assert len(scores) == 3
+    assert scores == sorted(scores, reverse=True)
+    assert best["translation"] == best["answers"][0]["translation"]
+    assert len({each["translation"] for each in best["answers"]}) == 3
+
+
+def test_lines_of_a_file_are_texts_where_that_is_asked_for(parent, tmp_path):
+    file = tmp_path / "lines.txt"
+    file.write_text("Open the file now\n\nSave a table here\r\n", encoding="utf-8")
+    run = Run.load(parent.path)
+    found = list(run.answers([file], sets=["predict.lines=true"]))
+    assert [each["input"] for each in found] == ["Open the file now", "Save a table here"]
+    alone = run.predict(texts=["Open the file now", "Save a table here"])
+    assert [each["translation"] for each in found] == [each["translation"] for each in alone]
+
+
+def test_a_long_text_is_split_at_sentences_and_its_answers_are_joined(parent):
+    sentences = ["Open the file now.", "Save a table here.", "Close the window now."]
+    run = Run.load(parent.path)
+    (whole,) = run.predict(texts=[" ".join(sentences)])
+    assert "split at sentences" in whole["notes"]
+    pieces = pieces_of(parent, "input", "source.spm")
+    assert len(pieces.encode([" ".join(sentences)])[0]) >= 32
+    parts = [each["translation"] for each in run.predict(texts=sentences)]
+    assert len(whole["translation"].split()) > max(len(part.split()) for part in parts)
+
+
+def test_a_child_keeps_what_its_parent_knows_and_says_what_is_new(parent, tmp_path, fitted, pairs):
+    table = tmp_path / "child.csv"
+    pairs(table, 80, seed=3)
+    table.write_text(table.read_text("utf-8").replace("guardar", "xardín"), encoding="utf-8")
+    run = fitted(
+        table, tmp_path / "child", backbone=str(parent.path), head_from=str(parent.path), strategy="lp_ft", epochs=1
+    )
+    told = " ".join(json.loads((run.path / "result.json").read_text())["notes"])
+    assert re.search(r"the head goes on from .*: it keeps \d+ .*, adds \d+", told)
+    before, after = pieces_of(parent, "task", "target.spm"), pieces_of(run, "task", "target.spm")
+    assert after.pieces[: len(before)] == before.pieces
+    assert "x" in "".join(after.pieces[len(before) :])
+    assert pieces_of(run, "input", "source.spm").pieces == pieces_of(parent, "input", "source.spm").pieces
+    assert [phase["phase"] for phase in run.result["phases"]] == ["probe", "fine_tune"]
+
+
+def test_a_decoder_that_is_frozen_stays_as_it_was(parent, tmp_path, fitted, pairs):
+    from headstart.weights.files import read_safetensors
+
+    run = fitted(
+        pairs(tmp_path / "more.csv", 80, seed=4),
+        tmp_path / "frozen",
+        backbone=str(parent.path),
+        head_from=str(parent.path),
+        epochs=1,
+        sets=(
+            "task.parent_vocabulary=kept",
+            'task.freeze=["embeddings", "self_attention", "cross_attention", "feed_forward", "norms"]',
+        ),
+    )
+    before, after = (read_safetensors(each.path / "artefact" / "weights.safetensors") for each in (parent, run))
+    heads = [name for name in before if name.startswith("head/")]
+    assert len(heads) > 10
+    assert all(np.array_equal(before[name], after[name]) for name in heads)
+    assert any(not np.array_equal(before[name], after[name]) for name in before if not name.startswith("head/"))
