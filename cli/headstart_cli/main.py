@@ -27,6 +27,7 @@ VERBS = (
     ("evaluate", "headstart_cli.runs:evaluate"),
     ("predict", "headstart_cli.runs:predict"),
     ("report", "headstart_cli.runs:report"),
+    ("rank", "headstart_cli.rank:rank"),
     ("lr", "headstart_cli.lr:lr"),
     ("bench", "headstart_cli.bench:bench"),
     ("init", "headstart_cli.init:init"),
@@ -38,7 +39,7 @@ VERBS = (
 )
 """Each verb and its function. These modules are thin: they import the library when they are called."""
 
-TAKE_INPUT_FLAGS = ("fit", "pretrain", "lr", "bench", "backbones")
+TAKE_INPUT_FLAGS = ("fit", "pretrain", "rank", "lr", "bench", "backbones")
 """Verbs that take the flags of input kinds."""
 
 GROUPS = (

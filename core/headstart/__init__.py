@@ -29,10 +29,14 @@ if TYPE_CHECKING:
     from headstart.run import Run as Run
     from headstart.runs.fitting import fit as fit
     from headstart.runs.fitting import pretrain as pretrain
+    from headstart.transfer.ranking import Ranking as Ranking
+    from headstart.transfer.ranking import rank as rank
 
 _HOMES = {
     "fit": "headstart.runs.fitting",
     "pretrain": "headstart.runs.fitting",
+    "rank": "headstart.transfer.ranking",
+    "Ranking": "headstart.transfer.ranking",
     "Run": "headstart.run",
     "Artefact": "headstart.artefact",
     "Predictor": "headstart.predictor",
@@ -50,7 +54,9 @@ _HOMES = {
 __all__ = [
     "fit",
     "pretrain",
+    "rank",
     "Run",
+    "Ranking",
     "Artefact",
     "Predictor",
     "Recipe",

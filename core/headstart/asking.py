@@ -1,9 +1,12 @@
-"""What a user sets where a finished run is asked: tiles of large inputs, how its task answers, how data is read."""
+"""What a user sets where a finished run is asked: tiles of large inputs, how its task answers, how data is read.
+
+What a task answers by, its `answer_options`, may stand in the table `predict` too: predict.beams is task.beams.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from headstart.errors import UsageError
@@ -35,6 +38,10 @@ class PredictOptions:
         "is whole in at least one tile.",
         low=0,
     )
+    lines: bool = option(
+        False,
+        "Each line of a text file is an input by itself, of texts; empty lines are none. Else a file is one text.",
+    )
 
     def __post_init__(self) -> None:
         """Raises ValueError for an overlap that is no whole number of pixels, or leaves nothing of a tile."""
@@ -53,6 +60,7 @@ class PredictOptions:
 
 PREDICT, TASK, DATASET = "predict", "task", "dataset"
 TABLES = (PREDICT, TASK, DATASET)
+OWN = frozenset(each.name for each in fields(PredictOptions))
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,8 @@ def read_settings(sets: Sequence[str], task: TaskSpec) -> Asked:
     for written in sets:
         key, equals, value = written.partition("=")
         table, _, name = key.strip().partition(".")
+        if table == PREDICT and name in task.answer_options and name not in OWN:
+            table = TASK
         if table not in TABLES or (table == TASK and name not in task.answer_options):
             raise UsageError(f"--set {written}: a finished run takes {_known(task)} alone", hint=_EXAMPLES)
         if table == DATASET:
@@ -98,7 +108,9 @@ _EXAMPLES = "such as predict.tile=640 or dataset.folder=DIR"
 
 def _known(task: TaskSpec) -> str:
     own = [f"task.{name}" for name in task.answer_options]
-    return ", ".join(["predict.tile, predict.overlap", *own]) + " and settings of other data (dataset.KEY)"
+    return (
+        ", ".join(["predict.tile, predict.overlap, predict.lines", *own]) + " and settings of other data (dataset.KEY)"
+    )
 
 
 def parsed(options: type, values: Mapping[str, Any], table: str) -> Any:

@@ -21,13 +21,17 @@ PROMISED = {
         *("--recipe", "--backbone", "--weights", "--backend", "--strategy", "--train", "--head", "--augment"),
         *("--batch-size", "--image-size", "--limit", "--seed", "--set", "--from", "--to", "--steps", "--out", "--json"),
     },
+    "rank": {
+        *("--backbone", "--limit", "--backend", "--task", "--image-size", "--split-seed", "--engine", "--by"),
+        *("--set", "--then-fit", "--out", "--json"),
+    },
     "report": set(),
     "init": set(),
     "new-plugin": {"--out"},
     "doctor": {"--json"},
     "plugins": {"--json"},
     **{kind: {"--json"} for kind in ("backbones", "datasets", "inputs", "augmentations")},
-    **{kind: {"--json"} for kind in ("strategies", "tasks", "reporters")},
+    **{kind: {"--json"} for kind in ("strategies", "tasks", "reporters", "engines", "scores")},
 }
 
 

@@ -64,12 +64,26 @@ OF_MASKS = {
     **OF_A_SQUARE,
     "sample": Sample(np.zeros((16, 16, 3), np.uint8)),
 }
+OF_TEXTS = {
+    "options": {
+        "vocabulary": 60,
+        "most": 24,
+        "layers": 1,
+        "width": 16,
+        "heads": 2,
+        "hidden": 16,
+        "dropout": 0.0,
+        "beams": 2,
+        "answers": 2,
+    },
+    "facts": {"text": "a source"},
+}
 ON_JAX = (pytest.mark.slow,) * (os.environ.get("KERAS_BACKEND") == "jax")
 """Of tasks whose losses take long to compile, for each number of rows anew: the quick run leaves them to PyTorch; tests
 of these losses themselves compare both backends."""
 for offer in built_ins("tasks"):
-    dense = offer.targets in ("boxes/boxes", "masks/mask")
-    more = {"boxes/boxes": OF_BOXES, "masks/mask": OF_MASKS}.get(offer.targets, OF_NUMBERS)
+    dense = offer.targets in ("boxes/boxes", "masks/mask", "targets/text")
+    more = {"boxes/boxes": OF_BOXES, "masks/mask": OF_MASKS, "targets/text": OF_TEXTS}.get(offer.targets, OF_NUMBERS)
     for made in (
         contract_of(offer, TaskDeclared, **more),
         contract_of(offer, TaskEncoded, **more),
@@ -132,6 +146,27 @@ class TestText(Texts, InputKindDeclared, InputKindPrepared):
 
 @pytest.mark.backend
 class TestTextStaged(Texts, InputKindStaged):
+    pass
+
+
+class Pieces:
+    """The kind of pieces, whose vocabulary is fitted to the payloads."""
+
+    name = "seq2seq/pieces"
+    options = {"vocabulary": 60, "max_tokens": 24}
+    unreadable = (Path("no-such-file"), {"no": "such thing"}, b"\xff\xfe", "caf\udce9", 7)
+
+    def payloads(self, folder):
+        (folder / "a.txt").write_text("the film was good", "utf-8")
+        return [folder / "a.txt", "the film was bad. " * 9, ("the film", "was good"), b"films", ""]
+
+
+class TestPieces(Pieces, InputKindDeclared, InputKindPrepared):
+    pass
+
+
+@pytest.mark.backend
+class TestPiecesStaged(Pieces, InputKindStaged):
     pass
 
 

@@ -196,7 +196,10 @@ def test_settings_say_how_other_data_is_read(finished, tmp_path, capsys):
     assert run_arguments(["predict", run, str(table), "--set", "dataset.foldr=new"]) == 2
     assert "foldr" in capsys.readouterr().err
     assert run_arguments(["predict", run, str(table), "--set", "seed=1"]) == 2
-    assert "a finished run takes predict.tile, predict.overlap and settings of other data" in capsys.readouterr().err
+    assert (
+        "a finished run takes predict.tile, predict.overlap, predict.lines and settings of other data"
+        in capsys.readouterr().err
+    )
     assert run_arguments(["evaluate", run, "--set", sets[0]]) == 2
     assert "headstart evaluate RUN DATA" in capsys.readouterr().err
 

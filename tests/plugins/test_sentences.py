@@ -34,5 +34,5 @@ def test_a_word_that_is_too_long_is_left_whole():
 
 
 def test_chinese_sentences_end_without_spaces():
-    found = parts_that_fit("你好。再见！好", 4, lambda texts: [len(text) for text in texts])
-    assert found == ["你好。", "再见！", "好"]
+    found = parts_that_fit("你好。再见。好", 4, lambda texts: [len(text) for text in texts])
+    assert found == ["你好。", "再见。", "好"]

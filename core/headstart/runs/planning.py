@@ -202,6 +202,23 @@ def _gravest_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda finding: LEVELS.index(finding.level)))
 
 
+@dataclass(frozen=True)
+class Groundwork:
+    """What a run knows before its network is built: the data read, checked and split, and the task bound to it. No
+    framework was imported for it."""
+
+    resolved: BoundRecipe
+    records: Records
+    data: PreparedData
+    backbone: Blueprint
+    kind: InputKind
+    target_kind: TargetKind
+    task: Task
+    warnings: tuple[str, ...]
+    told: tuple[Finding, ...]
+    """What the task tells of the targets."""
+
+
 def make_plan(
     ready: Ready,
     scratch: Path,
@@ -215,6 +232,17 @@ def make_plan(
     Keras is imported only when the data turned out to be good, so that everything wrong with it is told at once.
     Raises UsageError, too, where a phase has nothing of the backbone to act on.
     """
+    return plan_on(lay_ground(ready, scratch, on_progress=on_progress, counted=counted), ready, scratch)
+
+
+def lay_ground(
+    ready: Ready,
+    scratch: Path,
+    *,
+    on_progress: OnProgress | None = None,
+    counted: Callable[[BoundRecipe, int], None] = lambda bound, count: None,
+) -> Groundwork:
+    """Read, check and split the data of a recipe, and bind its task, see `make_plan`."""
     registry = ready.registry
     check_weights_present(ready.resolved, registry)
     records = open_records(ready.resolved, registry)
@@ -228,17 +256,25 @@ def make_plan(
     targets = build_target_kind(registry, bound.task.targets)
     said: list[str] = []
     options = _prepare_options(bound, backbone, kind, scratch, said.append)
-    recipe = bound.recipe  # the threads are those that the run will pin
     kind, data = fit_and_prepare(
         records,
         kind,
         targets,
         options,
-        seed=recipe.seed,
+        seed=bound.recipe.seed,
         folder=scratch / FITTED / "input",
         on_progress=on_progress,
     )
     task, told = _build_task(bound, registry, records, data, (kind, targets), scratch)
+    warnings = (*bound.warnings, *said)
+    return Groundwork(bound, records, data, backbone, kind, targets, task, warnings, tuple(told))
+
+
+def plan_on(ground: Groundwork, ready: Ready, scratch: Path) -> Plan:
+    """Build the network for data that is read, on the backend of `ready`, and plan the phases, see `make_plan`."""
+    registry, bound, records, data = ready.registry, ground.resolved, ground.records, ground.data
+    kind, targets, task, told = ground.kind, ground.target_kind, ground.task, ground.told
+    recipe = bound.recipe  # the threads are those that the run will pin
     activate(ready.choice, recipe.threads or available_threads(), deterministic=recipe.deterministic)
     from headstart.engine.network.assemble import backbone_inputs, build_backbone, graft
     from headstart.engine.network.network import choose_features
@@ -270,7 +306,7 @@ def make_plan(
     view = build_view(bound, registry, records, kind)
     if view is not None and targets.moves:
         view = dataclasses.replace(view, targets=targets.transform)
-    warnings = [*bound.warnings, *said, *left_out(bound, records)]
+    warnings = [*ground.warnings, *left_out(bound, records)]
     warnings += _wide_head(bound, network, len(data.indices("train")))
     warnings += dict.fromkeys(_leaked(bound, data))  # weights and head may have a run in common
     spinning = spinning_findings(recipe.threads or available_threads()) if ready.choice.name == "torch" else []
@@ -280,7 +316,7 @@ def make_plan(
         backend=ready.choice.name,
         records=records,
         data=data,
-        backbone=backbone,
+        backbone=ground.backbone,
         kind=kind,
         target_kind=targets,
         task=task,

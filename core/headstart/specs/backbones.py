@@ -185,7 +185,8 @@ class WeightsSpec:
     the backbone's input kind reads: preprocessing belongs to weights, not to architectures. `assets` are files that
     the input kind needs beside them, such as `tokenizer.json`, by name; they are located as the weights are. `head` is
     a head that was trained with them. `lineage` says how weights came to be that are not the publisher's own, oldest
-    step first.
+    step first. `source_accuracy` is the share of the source task's samples that they answer rightly, as their publisher
+    states it, where that is known: users compare it with what sources are worth on their own data.
     """
 
     name: str
@@ -201,6 +202,7 @@ class WeightsSpec:
     assets: Mapping[str, Origin] = field(default_factory=dict)
     head: PretrainedHead | None = None
     lineage: tuple[Ancestor, ...] = ()
+    source_accuracy: float | None = None
 
 
 @dataclass(frozen=True)

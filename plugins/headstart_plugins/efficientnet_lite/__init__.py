@@ -36,6 +36,8 @@ class _Variant:
     file: str
     bytes: int
     sha256: str
+    accuracy: float
+    """Top-1 on ImageNet's validation set, as the authors state it."""
 
 
 VARIANTS = (
@@ -47,6 +49,7 @@ VARIANTS = (
         file="efficientnet-lite0-57934424.pth",
         bytes=18_826_032,
         sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        accuracy=0.751,
     ),
     _Variant(
         number=1,
@@ -56,6 +59,7 @@ VARIANTS = (
         file="efficientnet-lite1-77cc7160.pth",
         bytes=21_946_926,
         sha256="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+        accuracy=0.767,
     ),
     _Variant(
         number=2,
@@ -65,6 +69,7 @@ VARIANTS = (
         file="efficientnet-lite2-9656183e.pth",
         bytes=24_666_229,
         sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        accuracy=0.776,
     ),
 )
 
@@ -93,6 +98,7 @@ def _spec(variant: _Variant) -> BackboneSpec:
         digest=variant.sha256,
         load="headstart_plugins.efficientnet_lite._weights:load",
         preprocess=preprocess,
+        source_accuracy=variant.accuracy,
     )
     maps = zip((8, 16, 32), ("block3", "block5", "block7"), variant.maps, strict=True)
     return BackboneSpec(

@@ -52,9 +52,7 @@ class TranslationOptions:
     label_smoothing: float = option(
         0.1, "Share of the target that is spread over all pieces, in training alone.", low=0.0, high=0.9
     )
-    freeze: tuple[str, ...] = option(
-        (), f"Parts of the decoder that do not learn: of {', '.join(FREEZABLE)}.", choices=FREEZABLE
-    )
+    freeze: tuple[str, ...] = option((), f"Parts of the decoder that do not learn: of {', '.join(FREEZABLE)}.")
     beams: int = option(
         4, "Sequences that are followed at once where an answer is looked for; 1 is greedy.", low=1, high=64
     )
@@ -74,9 +72,12 @@ class TranslationOptions:
     )
 
     def __post_init__(self) -> None:
-        """Raise ValueError where heads cannot share the width, and for more answers than beams."""
+        """Raise ValueError where heads cannot share the width, for parts that there are not, and for more answers than
+        beams."""
         if self.width % (2 * self.heads):
             raise ValueError(f"width {self.width} is no multiple of twice the heads, {self.heads}")
+        if unknown := [part for part in self.freeze if part not in FREEZABLE]:
+            raise ValueError(f"freeze names {unknown[0]!r}; expected some of {', '.join(FREEZABLE)}")
         if self.answers > self.beams:
             raise ValueError(f"answers is {self.answers}, and beams finds {self.beams}; ask for as many beams")
 

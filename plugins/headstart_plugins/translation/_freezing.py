@@ -6,9 +6,6 @@ from collections.abc import Iterator, Sequence
 
 import keras
 
-from headstart.errors import UsageError
-from headstart_plugins.translation import FREEZABLE
-
 PARTS = {
     "embeddings": ("embedding", "position", "unembedding", "logits_bias", "relative"),
     "self_attention": ("self_query", "self_key", "self_value", "self_output"),
@@ -20,13 +17,7 @@ PARTS = {
 
 
 def freeze(model: keras.Model, parts: Sequence[str]) -> None:
-    """Take the layers of these parts of a decoder out of all training. Raises UsageError for a part that there is
-    not."""
-    unknown = [part for part in parts if part not in PARTS]
-    if unknown:
-        raise UsageError(
-            f"task.freeze names {unknown[0]!r}, which is no part of a decoder", hint=f"expected {', '.join(FREEZABLE)}"
-        )
+    """Take the layers of these parts of a decoder, of FREEZABLE, out of all training."""
     frozen = {name for part in parts for name in PARTS[part]}
     for layer in _layers(model):
         if layer.name in frozen:

@@ -21,8 +21,9 @@ WHAT = "the vocabulary of targets"
 class Vocabulary(Protocol):
     """Text to ids and back."""
 
-    pieces: Sequence[str]
-    """What each id stands for."""
+    @property
+    def pieces(self) -> Sequence[str]:
+        """What each id stands for."""
 
     def __len__(self) -> int:
         """How many ids there are."""
@@ -46,7 +47,7 @@ class NumberedPieces:
         except (OSError, ValueError, AttributeError, TypeError) as exc:
             raise DataError(f"{file} is no table of ids by piece: {exc}", hint="get another copy of it") from exc
         by_id = {place: piece for piece, place in self._ids.items()}
-        self.pieces = tuple(by_id.get(place, "") for place in range(max(by_id) + 1))
+        self.pieces: Sequence[str] = tuple(by_id.get(place, "") for place in range(max(by_id) + 1))
         self._unknown = self._ids.get("<unk>", 1)
         self._end, self._pad = self._ids.get("</s>", 0), self._ids.get("<pad>", -1)
         self._places = {piece: place for place, piece in enumerate(pieces.pieces)}

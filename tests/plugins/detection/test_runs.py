@@ -136,7 +136,7 @@ def test_settings_of_an_answer_are_checked_before_any_is_given(run, picture):
         ("task.threshold=0.04", "task.threshold=0.04 is below task.min_score=0.05"),
         (
             "task.voc=true",
-            "takes predict.tile, predict.overlap, task.threshold, task.across and settings of other data",
+            "takes predict.tile, predict.overlap, predict.lines, task.threshold, task.across and settings",
         ),
     ):
         with pytest.raises(UsageError) as raised:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from headstart.errors import DataError, UsageError
-from headstart_plugins.text._build import CRLF, EMPTY, HALF_EMPTY, NUL, UNKNOWN
+from headstart_plugins._reading_texts import CRLF, EMPTY, HALF_EMPTY, NUL
+from headstart_plugins.text._build import UNKNOWN
 
 
 def read(kind, payload):

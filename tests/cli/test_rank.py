@@ -1,0 +1,77 @@
+"""`headstart rank` as a user meets it."""
+
+import json
+
+import pytest
+
+from headstart_cli.main import run_arguments
+
+SLOW_ON_JAX = True
+SMALL = ("digits", "--backbone", "small/net", "--limit", "90")
+
+
+@pytest.mark.backend
+@pytest.mark.usefixtures("small_plugin")
+def test_it_prints_one_document_and_trains_what_it_recommends(backend, tmp_path, capsys):
+    out = tmp_path / "ranking"
+    flags = ("--backend", backend, "--out", str(out), "--set", "strategy=probe", "--set", 'reporters=["json"]')
+    assert run_arguments(["rank", *SMALL, *flags, "--then-fit", "--json"]) == 0
+    printed = capsys.readouterr()
+    document = json.loads(printed.out)
+
+    assert document["recommended"] == "small/net"
+    (row,) = document["rows"]
+    assert row["scores"]["probe"]["value"] == row["probe"]
+    low, high = row["scores"]["probe"]["ci95"]
+    assert low < row["probe"] < high
+    assert document["samples"] == {"train": 58, "val": 14, "test": 18}
+    assert document["run"]["samples"] == document["samples"]
+    assert document["run"]["run"] == str(out / "run")
+    assert sorted(path.name for path in out.iterdir()) == ["ranking.html", "ranking.json", "ranking.png", "run"]
+    assert "small/net: probe" in printed.err
+
+
+@pytest.mark.backend
+@pytest.mark.usefixtures("small_plugin")
+def test_the_table_says_what_to_take_and_what_is_not_here(backend, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run_arguments(["rank", *SMALL, "--backend", backend, "--by", "knn"]) == 0
+    said = capsys.readouterr().out
+
+    assert "* small/net" in said
+    assert "knn (95 %)" in said
+    assert "recommended: --backbone small/net" in said
+    assert "looked at:   72 records of train and val; the 18 of test were not" in said
+    assert "report:      runs/ranking-digits/ranking.html" in said
+    assert (tmp_path / "runs" / "ranking-digits" / "ranking.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "said"),
+    [
+        (("no-such-data",), 2, "no-such-data"),
+        (("digits", "--by", "prob"), 2, "no score is named 'prob'"),
+        (("digits", "--backbone", "no/such"), 2, "no/such"),
+        (
+            ("digits", "--backbone", "efficientnet_lite/lite0", "--backbone", "efficientnet_lite/lite0"),
+            2,
+            "named twice",
+        ),
+        (("digits", "--limit", "0"), 2, "limit"),
+        (("digits", "--backbone", "hf_text/all_minilm_l6"), 2, "hf_text"),
+    ],
+)
+def test_what_cannot_be_ranked_is_refused_by_name(headstart, tmp_path, flags, code, said):
+    done = headstart("rank", *flags, "--out", tmp_path / "out")
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_holds_other_things_is_left_alone(headstart, tmp_path):
+    (tmp_path / "letter.txt").write_text("mine")
+    done = headstart("rank", "digits", "--out", tmp_path)
+    assert done.returncode == 2
+    assert "holds other things than a ranking" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
