@@ -56,7 +56,7 @@ def build(request: TaskRequest) -> Transcription:
 @dataclass(frozen=True)
 class Transcription:
     """Recordings answered with what is said in them; fulfils `headstart.specs.Task`, FitsTargets, FeedsTargets,
-    Generates, TrimsTargets, PoolsRows, KeepsTruth, TellsOfTargets, WritesFiles and HasAssets.
+    Generates, TrimsTargets, PoolsRows, KeepsTruth, TellsOfTargets, WritesFiles, ListsAnswers and HasAssets.
 
     Targets: "next" (batch, most) int32, the tokens and their end, then UNUSED. The head gives "logits" (batch, time,
     token); what is generated are "tokens" (batch, time) int32 and "score" (batch,) float32, the mean log p of these.
@@ -72,6 +72,8 @@ class Transcription:
     primary_metric = "loss"
     higher_is_better = False
     columns = ("transcript", "score")
+    lists_answers = True
+    """Tables have what `rows` gives, and not the segments."""
 
     @cached_property
     def transcripts(self) -> Transcripts:
@@ -145,9 +147,7 @@ class Transcription:
         lengths = [len(ids) for ids in self.transcripts.encode(values)]
         cut = [key for key, length in zip(keys, lengths, strict=True) if length >= most]
         if cut:
-            message = (
-                f"{len(cut)} of {len(values)} transcripts have {most} tokens or more and are cut: {in_line(cut)}"
-            )
+            message = f"{len(cut)} of {len(values)} transcripts have {most} tokens or more and are cut: {in_line(cut)}"
             yield Finding("warning", message, len(cut), f"--set task.most={min(2 * most, 448)}", tuple(cut))
 
     def truth(self, value: str, facts: Facts, key: str) -> dict[str, np.ndarray]:
