@@ -38,6 +38,7 @@ test-services: $(VENV)/.services
 test-references: $(VENV)/.references
 	OMP_NUM_THREADS=1 $(VENV)/references/transformers/bin/python tests/references/mobilenet_v2.py
 	OMP_NUM_THREADS=1 $(VENV)/references/transformers/bin/python tests/references/hf_text.py
+	OMP_NUM_THREADS=1 $(VENV)/references/transformers/bin/python tests/references/hf_seq2seq.py
 	OMP_NUM_THREADS=1 $(VENV)/references/transformers/bin/python tests/references/nanodet.py $(VENV)/references/nanodet
 	KERAS_BACKEND=tensorflow OMP_NUM_THREADS=1 $(VENV)/references/tensorflow/bin/python tests/references/hed.py
 	OMP_NUM_THREADS=1 $(VENV)/references/transformers/bin/python tests/references/whisper.py
@@ -69,6 +70,7 @@ bench: $(VENV)/.dev
 	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/finetune.py
 	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/finetune.py
 	$(BIN)/python tests/benchmarks/cold.py
+	$(BIN)/python tests/benchmarks/rank_speed.py
 	$(BIN)/python tests/benchmarks/table.py
 
 # The rows of texts, T1 to T4; the controls have an environment of their own, another one by CONTROL=PYTHON.

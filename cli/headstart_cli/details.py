@@ -78,7 +78,7 @@ def show_details(registry: Registry, spec: Spec, *, skip: tuple[str, ...] = ()) 
         if name not in (*INTERNAL, "plugin", "changes", *skip) and cell(value) != "-":
             print_text(f"{name.replace('_', ' ')}: {cell(value)}")
     if described.get("make"):
-        print_text(f"made by: headstart datasets make {spec.short_name}")
+        print_text(f"made by: headstart datasets make {spec.short_name}{':CODE' if described.get('codes') else ''}")
     if changes := described.get("changes"):
         print_text()
         print_table(("change that augmentations may draw", "what it does"), list(changes.items()))

@@ -178,8 +178,8 @@ def make(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME",
-            help="A dataset that has to be made.",
+            metavar="NAME[:CODE]",
+            help="A dataset that has to be made; a code where it has several.",
             show_default=False,
             autocompletion=completion.offers("datasets"),
         ),
@@ -201,20 +201,22 @@ def make(
     debug: Debug = False,
 ) -> None:
     """Bring or draw the data of a dataset, once; print where it is."""
-    from headstart.data.made import make_dataset
+    from headstart.data.made import make_dataset, written_folder
 
     registry = registry_without(disable_plugin)
+    name, _, code = name.partition(":")
     spec = registry.get("datasets", name)
     with message_console().status(f"making {spec.name}") as status:
         folder, is_new = make_dataset(
             spec,
             registry,
+            code=code,
             out=out,
             source=source,
             settings=settings or (),
             on_progress=lambda done, total: status.update(f"making {spec.name}: {done} of {total}"),
         )
-    written = spec.short_name if out is None else f"{spec.short_name}:{out}"
+    written = written_folder(spec, out) if out else f"{spec.short_name}:{code}" if code else spec.short_name
     if as_json:
         print_json({"name": spec.name, "folder": str(folder), "made": is_new, "data": written})
         return

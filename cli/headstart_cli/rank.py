@@ -26,10 +26,8 @@ NARROW = 110
 
 
 def rank(
-    data: Annotated[
-        str,
-        typer.Argument(metavar="DATA", help="A dataset or a path.", show_default=False, autocompletion=completion.data),
-    ],
+    data: choices.Data = None,
+    recipe: choices.RecipeFile = None,
     backbone: Annotated[
         list[str] | None,
         typer.Option(
@@ -81,19 +79,21 @@ def rank(
     )
     from headstart.errors import UsageError
     from headstart.runs.folder import RUNS
+    from headstart.transfer.ranking import Stated
     from headstart.transfer.ranking import rank as ranked
     from headstart.transfer.ranking_report import RUN, verify_place, write_ranking
 
     registry = registry_without(disable_plugin)
-    folder = out or RUNS / f"ranking-{_stem(data)}"
+    stated = Stated({**flags, "data": data}, recipe, tuple(set_ or ()))
+    folder = out or RUNS / f"ranking-{_stem(stated.recipe().data or 'data')}"
     verify_place(folder)
-    sets = tuple(set_ or ())
     with _Live(registry, by) as live:
         ranking = ranked(
             data,
+            recipe=recipe,
             backbone=tuple(backbone or ()),
             by=by,
-            sets=sets,
+            sets=stated.sets,
             registry=registry,
             on_row=live.add,
             on_progress=live.tell,
@@ -107,10 +107,9 @@ def rank(
         if ranking.recommended is None:
             raise UsageError("no source can be recommended, so none is trained", hint=ranking.reason)
         from headstart.runs.fitting import run_recipe
-        from headstart.transfer.ranking import recipe_for
 
         place = str(out / RUN) if out is not None else None
-        run = run_recipe(recipe_for(ranking.recommended, data, {**flags, "out": place}, sets), registry)
+        run = run_recipe(stated.recipe(ranking.recommended.candidate, out=place), registry)
         document["run"] = dict(run.result)
         if not as_json:
             print_text(str(run.path))
@@ -200,13 +199,14 @@ def _cells(
 ) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Columns and cells of a table of sources."""
     there = [name for name in FIRST if name != by and any(name in row.scores for row in rows)][:beside]
-    columns = ("source", f"{by} (95 %)", *there, "source accuracy", "parameters", "samples/s")
+    columns = ("source", f"{by} (95 %)", *there, "on its source", "parameters", "samples/s")
     cells = []
     for row in rows:
         found = row.scores.get(by)
         score = "-"
         if found is not None:
-            score = f"{found.value:.3f} ({found.interval[0]:.3f} to {found.interval[1]:.3f})"
+            reach = max(found.value - found.interval[0], found.interval[1] - found.value)
+            score = f"{found.value:.3f} ± {reach:.3f}"
         accuracy, parameters = row.candidate.source_accuracy, row.candidate.spec.parameters
         cells.append(
             (
@@ -214,7 +214,7 @@ def _cells(
                 score,
                 *(f"{row.scores[name].value:.3f}" if name in row.scores else "-" for name in there),
                 "-" if accuracy is None else f"{accuracy:.3f}",
-                "-" if parameters is None else f"{parameters:,}",
+                "-" if parameters is None else f"{parameters / 1e6:.1f} M",
                 "-" if row.rate is None else f"{row.rate:.0f}",
             )
         )

@@ -65,7 +65,7 @@ def prepare(case: Case, *, count: int, epochs: int, flags: tuple[str, ...], out:
     data = picture_folder(case.data, count, out / "data").resolve()
     folder = out / f"{case.name}-{count}"
     folder.mkdir(parents=True, exist_ok=True)
-    backbone = _stock_backbone(case.backbone, out / "backbones" / case.name.partition("-")[0])
+    backbone = stock_backbone(case.backbone, out / "backbones" / case.name.partition("-")[0])
     own = (str(data), "--backbone", case.backbone, "--strategy", "probe", *flags)
     if not backbone["real_weights"]:
         own += ("--weights", backbone["weights_file"])
@@ -77,7 +77,8 @@ def prepare(case: Case, *, count: int, epochs: int, flags: tuple[str, ...], out:
     return Prepared(case, folder, path, own, backbone["real_weights"], backbone["size"], counts)
 
 
-def _stock_backbone(name: str, folder: Path) -> dict[str, Any]:
+def stock_backbone(name: str, folder: Path) -> dict[str, Any]:
+    """The files of a backbone that controls start from, written once, and what they must know of it."""
     facts = folder / "facts.json"
     if not facts.exists():
         command = (PYTHON, HERE / "stock_backbone.py", name, folder)

@@ -125,11 +125,12 @@ def cells_of(
 
 
 def records_of(name: str) -> Sequence[Record]:
-    """All records of a set that is made."""
+    """All records of a set that is made, written as users do: its name, or with a code behind a colon."""
     registry = load_registry()
-    spec = registry.get("datasets", name)
+    opens = registry.resolve_dataset(name)
+    spec, reference = opens.spec, opens.reference
     build = registry.load_target(spec, spec.build)
-    return tuple(build(DatasetRequest(None, spec.options(), made=made_folder(spec, None))).items)
+    return tuple(build(DatasetRequest(reference, spec.options(), made=made_folder(spec, reference))).items)
 
 
 def labelled(records: Iterable[Record], cell: Cell) -> dict[str, list[Record]]:

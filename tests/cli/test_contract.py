@@ -15,6 +15,10 @@ FIT = {
 PROMISED = {
     "fit": FIT,
     "pretrain": FIT,
+    "compare": {
+        *("--backbone", "--strategy", "--seeds", "--fractions", "--backend", "--out", "--resume", "--json"),
+        *("--epochs", "--limit", "--image-size", "--jobs", "--threads", "--set"),
+    },
     "evaluate": {"--split", "--backend", "--predictions", "--json"},
     "predict": {"--top-k", "--backend", "--json", "--csv"},
     "lr": {
@@ -22,8 +26,8 @@ PROMISED = {
         *("--batch-size", "--image-size", "--limit", "--seed", "--set", "--from", "--to", "--steps", "--out", "--json"),
     },
     "rank": {
-        *("--backbone", "--limit", "--backend", "--task", "--image-size", "--split-seed", "--engine", "--by"),
-        *("--set", "--then-fit", "--out", "--json"),
+        *("--recipe", "--backbone", "--limit", "--backend", "--task", "--image-size", "--split-seed", "--engine"),
+        *("--by", "--set", "--then-fit", "--out", "--json"),
     },
     "report": set(),
     "init": set(),

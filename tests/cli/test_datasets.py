@@ -6,6 +6,8 @@ import pytest
 
 from headstart_cli.main import run_arguments
 
+from ..debian import debian_package
+
 AVAILABLE = """\
 Package: chess
 Section: games
@@ -66,6 +68,28 @@ def test_it_is_made_elsewhere_and_named_by_that_folder(headstart, tmp_path):
     code, printed, _ = headstart("check", f"debian_sections:{out}")
     assert code == 3
     assert "sections are games" in " ".join(printed.split())
+
+
+def test_one_of_several_is_made_by_its_code(headstart, tmp_path, monkeypatch):
+    polib = pytest.importorskip("polib")
+    catalogue = polib.POFile()
+    catalogue.metadata = {"Content-Type": "text/plain; charset=UTF-8"}
+    catalogue.extend(polib.POEntry(msgid=f"~Open number {number}", msgstr=f"~Abrir {number}") for number in range(40))
+    place = "./usr/lib/libreoffice/program/resource/gl/LC_MESSAGES/cui.mo"
+    package = debian_package(tmp_path / "messages.deb", {place: catalogue.to_binary()})
+    monkeypatch.chdir(tmp_path)
+
+    code, out, err = headstart("check", "libreoffice:gl")
+    assert code == 2
+    assert "hint: headstart datasets make libreoffice:gl" in err
+    code, out, err = headstart("datasets", "make", "libreoffice:gl", "--from", package)
+    assert (code, out) == (0, f"{tmp_path / 'home' / 'datasets' / 'parallel_sets' / 'libreoffice' / 'gl'}\n")
+    assert "is made: use it as libreoffice:gl" in " ".join(err.split())
+    code, out, _ = headstart("datasets", "make", "libreoffice:gl", "--from", package, "--out", "mine", "--json")
+    assert (code, json.loads(out)["data"]) == (0, "libreoffice:./mine")
+    code, out, err = headstart("datasets", "make", "libreoffice", "--from", package)
+    assert code == 2
+    assert "needs the language of a package" in " ".join(err.split())
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,7 @@ from .built_ins import built_ins, contract_of, covered
 QUICK = {
     # JAX compiles each operation of each size: even a small network of a family costs a quarter of a minute there.
     "jax": ("efficientnet_lite/lite0",),
-    "torch": (
-        *("efficientnet_lite/lite0", "efficientnet_lite/lite1", "efficientnet_lite/lite2", "keras_hub/preset"),
-        *("keras_applications/mobilenet", "keras_applications/mobilenetv3small", "mobilenet_v2/imagenet"),
-        *("hf_text/transformer", "hf_text/all_minilm_l6"),
-    ),
+    "torch": ("efficientnet_lite/lite0", "keras_applications/mobilenetv3small", "hf_text/transformer"),
 }[os.environ.get("KERAS_BACKEND", "torch")]
 """Those that are built in the quick run."""
 QUICK_ON_BOTH = ("efficientnet_lite/lite0",)

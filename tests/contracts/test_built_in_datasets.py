@@ -5,13 +5,17 @@ import json
 import shutil
 import string
 import struct
+import wave
+from importlib.util import find_spec
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from headstart.testing import DatasetContract
 from headstart_plugins._made_sets.coco_files import Box, Picture, write_side
 
+from ..debian import debian_package
 from .built_ins import built_ins, covered, word_pieces
 
 
@@ -270,6 +274,57 @@ class TextSetContract(DatasetContract):
         return {"vocab.txt": folder / "vocab.txt"}
 
 
+def write_sounds(folder, names):
+    """A tone each, from 200 Hz on, as WAV files of half a second at 16 kHz."""
+    for number, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        tone = np.sin(2 * np.pi * (200 + 10 * number) * np.arange(8_000) / 16_000)
+        with wave.open(str(folder / name), "wb") as file:
+            file.setparams((1, 2, 16_000, 0, "NONE", "not compressed"))
+            file.writeframes(np.rint(12_000 * tone).astype("<i2").tobytes())
+    return folder
+
+
+@pytest.mark.skipif(find_spec("soundfile") is None, reason="needs the extra sound")
+class Sounds(DatasetContract):
+    """Sounds are read by packages of an extra."""
+
+
+class TestAudioFolder(Sounds):
+    name = "files/audio_folder"
+
+    def reference(self, folder):
+        return write_sounds(folder / "clips", [f"{label}/{number}.wav" for label in "ab" for number in range(5)])
+
+
+class AccentsContract(Sounds):
+    """Tones in the places of the clips that an engine speaks."""
+
+    def reference(self, folder):
+        rows, names = ["path,accent,voice,text,split"], []
+        for number, accent in enumerate(("en-gb-scotland", "en-us") * 9):
+            side = ("train", "val", "test")[number // 2 % 3]
+            names.append(f"{accent}/{number}.wav")
+            rows.append(f"{names[-1]},{accent},{side}1,Sentence {number // 2}.,{side}")
+        (write_sounds(folder / "made", names) / "clips.csv").write_text("\n".join(rows), encoding="utf-8")
+        return folder / "made"
+
+
+class TestAccents(AccentsContract):
+    name = "sound_sets/accents"
+
+
+class TestOtherAccents(AccentsContract):
+    name = "sound_sets/other_accents"
+
+
+class TestPromptsFr(Sounds):
+    name = "sound_sets/prompts_fr"
+
+    def reference(self, folder):
+        return write_sounds(folder / "made", [f"{accent}/{n}.wav" for accent in ("fr_CA", "fr_FR") for n in range(20)])
+
+
 class TestMovieSentences(TextSetContract):
     name = "text_sets/movie_sentences"
 
@@ -361,6 +416,76 @@ class TestStampMasks(SegmentationSetContract):
 
 class TestNuclei(SegmentationSetContract):
     name = "segmentation_sets/nuclei"
+
+
+PAIRS = [
+    (f"this is sentence {number} of {side}", f"esta frase {number} da parte {side}")
+    for number in range(8)
+    for side in "ab"
+]
+
+
+class TestParallel(TextSetContract):
+    name = "parallel_files/parallel"
+
+    def reference(self, folder):
+        for language, texts in zip(("en", "gl"), zip(*PAIRS, strict=True), strict=True):
+            (folder / f"corpus.{language}").write_text("\n".join(texts), encoding="utf-8")
+        return folder
+
+
+class TestTmx(TextSetContract):
+    name = "parallel_files/tmx"
+
+    def reference(self, folder):
+        units = "".join(
+            f'<tu><tuv xml:lang="en"><seg>{source}</seg></tuv><tuv xml:lang="gl"><seg>{target}</seg></tuv></tu>'
+            for source, target in PAIRS
+        )
+        text = f'<tmx version="1.4"><header srclang="en"/><body>{units}</body></tmx>'
+        (folder / "memory.tmx").write_text(text, encoding="utf-8")
+        return folder / "memory.tmx"
+
+
+class Messages(TextSetContract):
+    requires = ("polib", "tokenizers")
+
+    def catalogue(self):
+        import polib
+
+        catalogue = polib.POFile()
+        catalogue.metadata = {"Content-Type": "text/plain; charset=UTF-8", "Language": "gl"}
+        catalogue.extend(polib.POEntry(msgid=source, msgstr=target) for source, target in PAIRS)
+        return catalogue
+
+
+class TestCatalogues(Messages):
+    name = "parallel_files/catalogues"
+
+    def reference(self, folder):
+        self.catalogue().save(str(folder / "app.po"))
+        return folder
+
+
+class TestLibreOffice(Messages):
+    name = "parallel_sets/libreoffice"
+    code = "gl"
+
+    def source(self, folder):
+        content = self.catalogue().to_binary()
+        place = "./usr/lib/libreoffice/program/resource/gl/LC_MESSAGES/app.mo"
+        return debian_package(folder / "messages.deb", {place: content, "./usr/share/doc/readme": b"no"})
+
+
+class TestUdhr(TextSetContract):
+    name = "parallel_sets/udhr"
+    code = "glg"
+
+    def reference(self, folder):
+        pairs = [[f"article-{number:02d}.1", *pair] for number, pair in enumerate(PAIRS)]
+        written = {"source": "eng", "target": "glg", "others": [], "pairs": pairs, "apart": []}
+        (folder / "pairs.json").write_text(json.dumps(written), encoding="utf-8")
+        return folder
 
 
 def test_every_built_in_dataset_has_its_contract():

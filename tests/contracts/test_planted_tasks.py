@@ -503,3 +503,20 @@ def test_a_task_whose_targets_have_no_examples_is_told_what_to_write(garden):
     plant(garden)
     (message, *_) = failures(named(TaskEncoded, targets=lambda self, folder: ())).values()
     assert "Write `targets(self, folder)` in TestPlanted" in message
+
+
+@pytest.mark.backend
+def test_targets_that_are_cut_too_short_are_found(monkeypatch):
+    """In place of a planted plugin the built-in translation, which says that its targets use a piece less."""
+    from headstart_plugins.translation._task import Translation
+
+    sizes = {"vocabulary": 60, "most": 24, "layers": 1, "width": 16, "heads": 2, "hidden": 16, "dropout": 0.0}
+    cut = "test_cut_to_what_they_use_targets_have_the_same_loss"
+    contract = named(TaskAnswered, name="translation/translation", options=sizes)
+    used = Translation.used
+    monkeypatch.setattr(Translation, "used", lambda self, targets: used(self, targets) - 1)
+    try:
+        with pytest.raises(AssertionError, match="steps that it uses, the loss is"):
+            getattr(contract(), cut)()
+    finally:
+        contract.teardown_class()

@@ -92,6 +92,7 @@ def bits(made):
     return (made.folder.artefact / "weights.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["re-estimated", "trainable"])
 def test_runs_of_one_seed_have_the_same_bits_and_go_on_to_them(run, monkeypatch, policy):
     whole = run("whole", batch_norm=policy)

@@ -89,6 +89,7 @@ def test_an_engine_that_disagrees_and_was_asked_for_ends_the_run(probe, tmp_path
     assert not (tmp_path / "off" / "result.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.environ.get("KERAS_BACKEND") == "jax", reason="XLA rounds otherwise for another batch size")
 def test_layers_that_answer_otherwise_than_keras_own_are_left_out_and_the_run_says_so(probe, monkeypatch):
     """Here because nothing at all is allowed: convolutions that took in their norms differ by rounding."""

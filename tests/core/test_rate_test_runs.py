@@ -90,6 +90,7 @@ def tried(optimizer, step):
     return {name.partition("/")[0]: rates[group] for name, group in zip(optimizer.names, optimizer.groups, strict=True)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "sets", "setting", "place"),
     [

@@ -216,6 +216,7 @@ def test_what_is_left_out_of_other_data_is_told(finished, tmp_path, pictures_of)
     assert "bad.png" in warning
 
 
+@pytest.mark.slow
 def test_names_that_are_no_utf_8_are_in_every_file_of_a_run_and_found_again(
     tmp_path, small_registry, settings, pictures_of
 ):

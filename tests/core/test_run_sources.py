@@ -197,6 +197,7 @@ def test_random_weights_of_a_run_s_network_have_met_nothing(plan_of, second):
     assert plan.kind.tensors["image"].shape == (24, 24, 3)
 
 
+@pytest.mark.slow
 def test_an_evaluation_counts_what_the_run_and_its_source_met(place, source, small_registry):
     run = fit(
         "digits", limit=60, split_seed=3, backbone=str(source.path), strategy="probe", out=str(place / "again"),

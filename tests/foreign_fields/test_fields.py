@@ -18,7 +18,8 @@ SLOW_ON_JAX = True
 
 SETTINGS = {"weights": "none", "reporters": ("json",), "engine": "native", "batch_size": 16}
 RATE = {"learning_rate": 1e-2}
-NAMES = ("marks", "scenes", "regions", "phrases", "waves")
+OTHERS = ("marks", "scenes", "phrases")
+NAMES = ("regions", "waves", *OTHERS)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def epochs_of(run):
     return [event for event in read_events(run.path / "events.jsonl") if isinstance(event, EpochDone)]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["regions", "waves", *(pytest.param(each, marks=pytest.mark.slow) for each in OTHERS)])
 def test_a_field_learns_and_its_artefact_scores_as_the_run_did(name, runs, foreign_registry):
     run = runs(name)
     losses = [event.train["loss"] for event in epochs_of(run) if event.rates]

@@ -76,6 +76,7 @@ def undisturbed(headstart, folder):
     return undisturbed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", SIGNALLED, ids=str)
 def test_a_run_that_was_signalled_ends_in_time_and_goes_on_to_the_same_bits(
     point, headstart, undisturbed, tmp_path, backend

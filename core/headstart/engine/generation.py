@@ -19,7 +19,7 @@ from keras import ops
 from headstart.engine.device import compiles_each_shape, inference
 from headstart.engine.network.network import TAP, Network
 from headstart.engine.step import Forward
-from headstart.specs import Generates, Search
+from headstart.specs import Generates, GeneratesOnVal, Search, Task
 from headstart.specs.tasks import CERTAIN, FILLED, OF_ALL, OF_ROW
 
 NEVER = float("-inf")
@@ -29,9 +29,9 @@ BLOCK = 64
 State = dict[str, Any]
 
 
-def generator(network: Network, task: Generates) -> Forward:
-    """From (batch, ...) input tensors to {"tokens": (batch, most) int32, "score": (batch,) float32}, with an axis of
-    answers behind the first where `Search.answers` asks for several.
+def generator(network: Network, task: Generates, start: int = 0) -> Forward:
+    """From the tensors (batch, ...) that enter stage `start` to {"tokens": (batch, most) int32, "score": (batch,)
+    float32}, with an axis of answers behind the first where `Search.answers` asks for several.
 
     The stages below the head run once, then the head a token at a time. Rows that have ended are left out of the batch
     as soon as the others fit into the next smaller one.
@@ -40,7 +40,7 @@ def generator(network: Network, task: Generates) -> Forward:
     head = network.stages[last].model
 
     def begin(tensors: Mapping[str, Any]) -> tuple[State, State]:
-        alive = network.run(tensors, 0, last)
+        alive = network.run(tensors, start, last)
         features = {name.removeprefix(TAP): tensor for name, tensor in alive.items() if name.startswith(TAP)}
         return _begun(task, head, features)
 
@@ -75,6 +75,13 @@ def generator(network: Network, task: Generates) -> Forward:
             places = places[rows]
 
     return generated
+
+
+def val_generator(network: Network, start: int, task: Task) -> Forward | None:
+    """What answers val after each epoch, from the tensors that enter stage `start`; None where a task is judged by what
+    its head gives. It reads the weights as they are at each call."""
+    on_val = task.on_val() if isinstance(task, GeneratesOnVal) else None
+    return None if on_val is None else generator(network, on_val, start)
 
 
 def generate(task: Generates, head: keras.Model, features: Mapping[str, Any]) -> dict[str, Any]:

@@ -182,6 +182,8 @@ class Registry(Shown):
             raise UsageError(f"no such path, and {exc.message}: {ref}", hint=exc.hint) from exc
         if spec.takes_path:
             raise UsageError(f"{spec.name} needs a path", hint=f"write {ref}:PATH")
+        if spec.codes:
+            raise UsageError(f"{spec.name} needs {spec.codes}, after a colon", hint=f"write {ref}:CODE")
         return ResolvedDataset(spec, None)
 
     def targets_of(self, task: str | None) -> str | None:

@@ -147,6 +147,8 @@ def _weights_problems(weights: WeightsSpec) -> Iterable[str]:
 
 def _dataset_problems(spec: DatasetSpec) -> Iterable[str]:
     if spec.make is None:
+        if spec.codes:
+            yield "codes say which data is made, and make names nothing that makes it"
         return
     yield from _value_problems(spec, targets=("make",))
     if spec.takes_path:

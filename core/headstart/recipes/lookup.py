@@ -215,7 +215,8 @@ def write_out(recipe: Recipe, choices: Choices, options: Mapping[str, Any]) -> R
 def _data_name(spec: DatasetSpec | None, reference: str | None) -> str | None:
     if spec is None or reference is None:
         return None if spec is None else spec.name
-    return f"{spec.name}:{absolute(reference) if looks_like_path(reference) else reference}"
+    is_path = looks_like_path(reference) and not spec.is_code(reference)
+    return f"{spec.name}:{absolute(reference) if is_path else reference}"
 
 
 def _backbone_name(written: str | None, spec: BackboneSpec | None) -> str | None:

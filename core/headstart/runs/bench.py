@@ -111,7 +111,8 @@ def _use(spec: BackboneSpec, registry: Registry, flags: Mapping[str, Any]) -> Ba
 def _data(registry: Registry, spec: BackboneSpec) -> DatasetSpec:
     offered: tuple[DatasetSpec, ...] = registry.specs("datasets")
     mediums = {medium for kind in registry.specs("inputs") if kind.produces == spec.takes for medium in kind.reads}
-    fitting = [dataset for dataset in offered if not dataset.takes_path and dataset.medium in mediums]
+    alone = [dataset for dataset in offered if not dataset.takes_path and not dataset.codes]
+    fitting = [dataset for dataset in alone if dataset.medium in mediums]
     for dataset in fitting:
         if dataset.make is None or stored_folder(dataset).is_dir():
             return dataset

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,9 @@ from typing import Any, Literal, Protocol
 
 from headstart.options import NoOptions, option
 from headstart.specs.base import Spec
+
+CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_@.-]*", re.ASCII)
+"""What stands after a dataset's name for one of its codes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +146,14 @@ def _untold(done: int, total: int) -> None:
 @dataclass(frozen=True)
 class MakeRequest:
     """What a dataset's data is made in and from: an empty `folder`, and the file that it is made from where the user
-    has it already, or None: then it is brought, or drawn. `options` are those of the spec's `make_options`.
-    `on_progress` is told how many of how many parts are done, where that takes long."""
+    has it already, or None: then it is brought, or drawn. `options` are those of the spec's `make_options`; `code` says
+    which data is made where the spec has `codes`. `on_progress` is told how many of how many parts are done, where that
+    takes long."""
 
     folder: Path
     source: Path | None = None
     options: Any = field(default_factory=NoOptions)
+    code: str = ""
     on_progress: Callable[[int, int], None] = _untold
 
 
@@ -173,6 +179,8 @@ class DatasetSpec(Spec):
     `make`, a DatasetMake, is named where the data has to be brought or drawn before it can be opened: it is written
     once, into the local store or a folder of the user's, which then is the path that such a dataset may be given.
     `make_options` is a class like `options`: what the user can choose about that, and not when it is opened.
+    `codes` says what a code after the name means, such as "a language, such as gl", where there is data of its own for
+    each: `NAME:gl` is made and opened apart from `NAME:es`. Empty: there is one.
     """
 
     build: str
@@ -182,7 +190,12 @@ class DatasetSpec(Spec):
     may_take_path: bool = False
     make: str | None = None
     make_options: type = NoOptions
+    codes: str = ""
     licence: str = "the user's own"
+
+    def is_code(self, reference: str | None) -> bool:
+        """Whether what is written after the name is a code and no path: then paths begin with ".", "/" or "~"."""
+        return bool(self.codes) and reference is not None and CODE.fullmatch(reference) is not None
 
     @property
     def opens_paths(self) -> bool:

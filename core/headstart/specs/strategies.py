@@ -21,10 +21,12 @@ NORM = "norm"
 @dataclass(frozen=True)
 class LowRank:
     """Low-rank updates of kernels (Hu et al. 2021, arXiv:2106.09685): kernel + `scale` * a @ b, where a is (input,
-    `rank`) and b is (`rank`, output). `scale` is what the paper calls alpha / rank."""
+    `rank`) and b is (`rank`, output). `scale` is what the paper calls alpha / rank. With `head` kernels of the head
+    learn so too, for one that comes trained, such as a decoder; the rest of it learns as it is."""
 
     rank: int = 8
     scale: float = 2.0
+    head: bool = False
 
 
 @dataclass(frozen=True)

@@ -358,6 +358,15 @@ class Generates(Protocol):
 
 
 @runtime_checkable
+class GeneratesOnVal(Protocol):
+    """What a Task that is a Generates offers too which is to be judged by what it generates after each epoch, and not
+    by what its head gives where it is fed with the true tokens."""
+
+    def on_val(self) -> Generates | None:
+        """How val is answered, which may be a quicker search than that of answers; None where the fed head judges."""
+
+
+@runtime_checkable
 class PoolsRows(Protocol):
     """What a Task offers too that knows how the rows of one record become one; without it, the mean of each float
     output."""

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from unittest import SkipTest
 
 from headstart.data.checks import errors_among, given_split_findings
@@ -90,6 +90,8 @@ class DatasetOpened(WithInputKind):
     sample in `reference`, and one whose data has to be made writes one there or gives a `source` to make it from."""
 
     _kind = "datasets"
+    code: ClassVar[str] = ""
+    """The code whose data is made, where the dataset has codes."""
 
     def reference(self, folder: Path) -> str | Path | None:
         """What to open: None, or the path of a small sample that this writes below `folder`, which is empty; for a
@@ -305,7 +307,7 @@ class DatasetOpened(WithInputKind):
             raise SkipTest(f"{self.name}: no file to make it from: write `source(self, folder)` in {self._title}")
         target = folder / "made"
         with self._raising("making it", "Correct the make target."):
-            make_dataset(self.spec, self.registry, out=target, source=source)
+            make_dataset(self.spec, self.registry, code=self.code, out=target, source=source)
         return target
 
     def _labelled(self) -> list[Record]:

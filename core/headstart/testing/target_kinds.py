@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +19,7 @@ from headstart.specs import (
     Change,
     Facts,
     Finding,
+    FitsAhead,
     GivesExamples,
     HasScale,
     Recognised,
@@ -27,6 +29,7 @@ from headstart.specs import (
     TargetRequest,
     TaskRequest,
     TensorSpec,
+    TrainingSplit,
 )
 from headstart.testing.contract import Contract, shared
 from headstart.testing.declared import Declared, declare
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 EXAMPLES = 12
+SEED = 7
 MOST_LETTERS = 200
 """Of a few words."""
 RUBBISH: tuple[Any, ...] = (Path("no-such-file"), {"no": "such thing"})
@@ -92,6 +96,11 @@ class WithTargets(Contract):
         )
         return found
 
+    def _training(self, values: Sequence[Any], assets: Mapping[str, Path] | None = None) -> TrainingSplit:
+        """`values` as the targets of a training split, with a folder of its own; nothing is known of their samples."""
+        folder = Path(tempfile.mkdtemp(dir=self._place()))
+        return TrainingSplit([None] * len(values), values, SEED, folder, lambda finding: None, assets or {})
+
     @shared
     def _values(self) -> list[Any]:
         return self._read_by(self._target_kind())
@@ -123,6 +132,8 @@ class TargetKindRead(WithTargets):
             if spec.targets in (self.spec.name, self.spec.short_name):
                 request = TaskRequest(spec.options(), targets=values, inputs=self.inputs)
                 task = self.registry.load_target(spec, spec.build)(request)
+                if isinstance(task, FitsAhead) and not task.is_fitted:
+                    task = task.fitted_ahead(self._training(values))
                 keys = [f"example {row}" for row in range(len(values))]
                 return cast("Mapping[str, np.ndarray]", task.encode(values, [self.facts] * len(values), keys))
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -37,7 +36,6 @@ from headstart.specs import (
     Task,
     TaskRequest,
     TellsOfTargets,
-    TrainingSplit,
     TrimsTargets,
     WritesFiles,
     features_of_head,
@@ -126,11 +124,9 @@ class TaskSubject(WithTargets):
         return task.fitted(self._encoded_by(task)) if isinstance(task, FitsTargets) else task
 
     def _fitted_ahead(self, task: FitsAhead) -> Task:
-        """As a run fits it to its training split: here to the examples, into a folder of its own."""
-        folder, values = Path(tempfile.mkdtemp(dir=self._place())), self._values()
-        training = TrainingSplit([None] * len(values), values, SEED, folder, lambda finding: None, dict(self.assets))
+        """As a run fits it to its training split: here to the examples."""
         with self._raising("fitting it to its examples", "Correct `fitted_ahead`, or give more `targets`."):
-            return cast("Task", task.fitted_ahead(training))
+            return cast("Task", task.fitted_ahead(self._training(self._values(), dict(self.assets))))
 
     def _rebuilt(self, task: Task) -> Task:
         """As an artefact builds it again: from its labels, written as JSON and read."""

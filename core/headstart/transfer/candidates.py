@@ -9,10 +9,12 @@ from itertools import chain
 from pathlib import Path
 
 from headstart.errors import HeadstartError, UsageError
+from headstart.host.registry import matching
 from headstart.recipe import NONE
 from headstart.registry import Registry
 from headstart.runs.folder import RUNS, RunFolder
 from headstart.specs import BackboneSpec, LocalFile, WeightsSpec
+from headstart.suggest import suggestion
 from headstart.weights.source import as_argument, assets_by_name, find
 
 
@@ -56,8 +58,16 @@ class Absent:
 
 
 def named_candidate(ref: str, registry: Registry) -> Candidate:
-    """The source that `--backbone REF` means: of several sets of weights the first that lies here, else the first.
-    Raises as `resolve_backbone` does."""
+    """The source that `--backbone REF` means: of several sets of weights the first that lies here, else the first; or
+    the set that REF:SET names, REF:none for random ones. Raises as `resolve_backbone` does, UsageError for no such
+    set."""
+    name, colon, wanted = ref.rpartition(":")
+    if colon and matching(registry.specs("backbones"), name):
+        spec: BackboneSpec = registry.resolve_backbone(name)
+        sets = {each.name: each for each in spec.weights}
+        if wanted not in (*sets, NONE):
+            raise UsageError(f"{spec.name} has no weights {wanted!r}", hint=f"{suggestion(wanted, [*sets, NONE])}")
+        return Candidate(ref, name, spec, sets.get(wanted))
     spec = registry.resolve_backbone(ref)
     weights = next((each for each in spec.weights if is_here(spec, each)), next(iter(spec.weights), None))
     return _candidate(ref, spec, weights)

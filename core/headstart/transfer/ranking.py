@@ -6,6 +6,7 @@ stopped goes on, and a second one starts no framework."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -19,14 +20,16 @@ from statistics import NormalDist
 from typing import Any, cast
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from headstart.cache import open_cache
 from headstart.data.array_store import ArrayStore
 from headstart.documents import as_bytes
 from headstart.engine.network.blueprint import describe
 from headstart.environment import processor
-from headstart.errors import DataError, HeadstartError, UsageError
+from headstart.errors import DataError, HeadstartError, InterruptedRunError, UsageError
 from headstart.host.discovery import installed_release, installed_version
+from headstart.lineage import UNKNOWN
 from headstart.lists import in_line
 from headstart.recipe import Recipe
 from headstart.recipes.build import build_recipe
@@ -38,18 +41,17 @@ from headstart.runs.planning import Groundwork, Plan, encoded, lay_ground, open_
 from headstart.shown import Shown
 from headstart.specs import (
     Finding,
-    LocalFile,
     Observed,
     Score,
     Scored,
     ScoreRequest,
     ScoreSpec,
     TellsTargets,
-    WeightsSpec,
     features_of_head,
 )
 from headstart.threads import available_threads
 from headstart.transfer.candidates import Absent, Candidate, candidates_here, distinct, named_candidate
+from headstart.weights.source import find
 
 RESAMPLES = 60
 """Of the bootstrap: the deviation of so many is known to a tenth."""
@@ -59,6 +61,9 @@ SURE, LIKELY = 0.95, 0.8
 better."""
 FASTER = 1.3
 """How many times as fast another source is that is worth a word where the two cannot be told apart."""
+SMALL = 2**24
+"""Numbers of features below which scores take one thread: several would wait for each other longer than they
+compute."""
 KIND, FACTS = "scores", "scores.json"
 OnProgress = Callable[[str, str, int, int], None]
 """Called with (source, activity, done, total)."""
@@ -160,8 +165,9 @@ class Ranking(Shown):
 
 
 def rank(
-    data: str | Path,
+    data: str | Path | None = None,
     *,
+    recipe: str | Path | None = None,
     backbone: Sequence[str] = (),
     by: str | None = None,
     sets: Sequence[str] = (),
@@ -170,17 +176,19 @@ def rank(
     on_progress: OnProgress = lambda source, activity, done, total: None,
     **settings: Any,
 ) -> Ranking:
-    """Put sources in order for `data`: those named as `backbone`, or all whose weights lie here and whose input kind
-    reads it, finished runs below runs/ among them.
+    """Put sources in order for `data`, or the data of a `recipe`: those named as `backbone`, or all whose weights lie
+    here and whose input kind reads it, finished runs below runs/ among them.
 
     `settings` are those of `headstart rank` with underscores (`limit=`, `backend=`, ...), `sets` its `--set`; `by` is
     the score that decides. `on_row` hears of each source as soon as it is done. Raises UsageError where there is none
-    or the task cannot be scored, and the errors of a run on the first source where it is the data's fault."""
+    or the task cannot be scored, InterruptedRunError after SIGINT, and the errors of a run on the first source where it
+    is the data's fault."""
     started = time.monotonic()
     registry = registry or load_registry()
     decides = deciding(registry, by)
-    flags = {**settings, "data": str(data)}
-    ready = make_ready(build_recipe(flags=flags, sets=sets), registry)
+    flags = {**settings, "data": str(data) if data is not None else None}
+    stated = Stated(flags, Path(recipe) if recipe is not None else None, tuple(sets))
+    ready = make_ready(stated.recipe(), registry)
     sources, absent = _sources((backbone,) if isinstance(backbone, str) else backbone, ready)
     rows: list[Row] = []
     first: Groundwork | None = None
@@ -189,7 +197,10 @@ def rank(
     with explained_backend_errors():
         for source in sources:
             try:
-                row, ground = _ranked(source, flags, sets, registry, _Told(source.name, on_progress))
+                row, ground = _ranked(source, stated, registry, _Told(source.name, on_progress))
+            except KeyboardInterrupt as exc:
+                kept = f"stopped at {source.name}; what was computed is kept"
+                raise InterruptedRunError(kept, hint="the same command goes on from there") from exc
             except HeadstartError as error:
                 if first is None and isinstance(error, DataError):
                     raise  # of the data, which is the same for all
@@ -205,7 +216,7 @@ def rank(
     ordered = in_order(rows, decides)
     best, reason, sure = recommend(ordered, decides)
     return Ranking(
-        data=str(data),
+        data=str(ready.resolved.stated.data),
         backend=ready.choice.name,
         task=first.resolved.task.short_name,
         by=decides,
@@ -254,13 +265,18 @@ def deciding(registry: Registry, name: str | None) -> ScoreSpec:
     return cast("ScoreSpec", only)
 
 
-def recipe_for(row: Row, data: str, flags: Mapping[str, Any], sets: Sequence[str]) -> Recipe:
-    """The recipe of a run that starts from a source, with all that was said of the ranking."""
-    return build_recipe(flags={**flags, "data": data, **_source_flags(row.candidate)}, sets=sets)
+@dataclass(frozen=True)
+class Stated:
+    """What a user said of a ranking: `flags` by name with underscores, a recipe's `file`, and `sets`."""
 
+    flags: Mapping[str, Any]
+    file: Path | None = None
+    sets: Sequence[str] = ()
 
-def _source_flags(source: Candidate) -> dict[str, Any]:
-    return {"backbone": source.backbone, "weights": source.weights_flag}
+    def recipe(self, source: Candidate | None = None, **flags: Any) -> Recipe:
+        """The recipe of a run on all that was said, with further `flags`; from a source where one is given."""
+        of_source = {} if source is None else {"backbone": source.backbone, "weights": source.weights_flag}
+        return build_recipe(flags={**self.flags, **of_source, **flags}, file=self.file, sets=self.sets)
 
 
 @dataclass(frozen=True)
@@ -275,12 +291,10 @@ class _Told:
         return lambda done, total: self.on_progress(self.source, activity, before + done, whole or total)
 
 
-def _ranked(
-    source: Candidate, flags: Mapping[str, Any], sets: Sequence[str], registry: Registry, told: _Told
-) -> tuple[Row, Groundwork]:
+def _ranked(source: Candidate, stated: Stated, registry: Registry, told: _Told) -> tuple[Row, Groundwork]:
     """One source: from the cache where it was scored before, else its features are computed, once, and asked."""
     started = time.monotonic()
-    ready = make_ready(build_recipe(flags={**flags, **_source_flags(source)}, sets=sets), registry)
+    ready = make_ready(stated.recipe(source), registry)
     cache = open_cache()
     with tempfile.TemporaryDirectory(prefix="headstart-rank-") as folder:
         scratch = Path(folder)
@@ -303,7 +317,9 @@ def _ranked(
         plan = plan_on(ground, ready, scratch)
         features, answers, rate, engine = _computed(plan, owners, registry, told)
         observed = _observed(features, forms, _groups(ground, owners), answers)
-        scores, refused = measure_all(observed, registry)
+        # products of small matrices are fastest on one thread
+        with threadpool_limits(1, user_api="blas") if features.size < SMALL else contextlib.nullcontext():
+            scores, refused = measure_all(observed, registry)
         row = Row(source, features.shape[1], rate, engine, scores, refused)
         try:
             cache.add(KIND, key, _writing(row), {"backbone": source.name, "records": len(owners)})
@@ -477,7 +493,7 @@ def _other_favourites(rows: Sequence[Row], best: Row, by: str) -> list[tuple[str
         favourite = max(rows, key=lambda row: row.scores[name].value)
         if favourite is not best:
             found.setdefault(favourite.candidate.name, []).append(name)
-    return [(source, " and ".join(names)) for source, names in found.items()]
+    return [(source, ", ".join(names)) for source, names in found.items()]
 
 
 def chance(one: Found, other: Found) -> float:
@@ -515,7 +531,7 @@ def _key(
         "network": documents["model.json"],
         "input": documents["preprocess.json"],
         "weights": None if weights is None else [weights.algorithm, weights.digest, weights.size, weights.load],
-        "file": _file_of(weights) if weights is None or weights.digest == "unknown" else None,
+        "file": _file_of(source),
         "records": rows.hexdigest(),
         "count": len(owners),
         "computed": {
@@ -534,12 +550,16 @@ def _key(
     }
 
 
-def _file_of(weights: WeightsSpec | None) -> list[Any] | None:
-    """A file of the user's whose digest nobody states, by its path, size and time of change."""
-    if weights is None or not isinstance(weights.origin, LocalFile):
+def _file_of(source: Candidate) -> list[Any] | None:
+    """The file of weights whose digest nobody states, by its path, size and time of change."""
+    weights = source.weights
+    if weights is None or weights.digest != UNKNOWN:
         return None
-    facts = Path(weights.origin.path).stat()
-    return [weights.origin.path, facts.st_size, facts.st_mtime_ns]
+    path = find(source.spec, weights)
+    if path is None:
+        return None
+    facts = path.stat()
+    return [str(path), facts.st_size, facts.st_mtime_ns]
 
 
 def _known(key: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import io
-import lzma
-import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import IO
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from headstart.errors import DataError, UsageError
+from headstart.errors import UsageError
 from headstart.packages import download_debian_package
+from headstart_plugins._debian_package import files_of
 
 PACKAGE = "tuxpaint-stamps-default"
 INSTALLED = Path("/usr/share/tuxpaint/stamps")
@@ -37,8 +35,6 @@ LARGEST = 288
 SOLID = 128
 """From this alpha on a pixel is the stamp's."""
 TEST_SHARE, VAL_SHARE, FEWEST = 0.2, 0.16, 2
-ARCHIVE_HEAD = b"!<arch>\n"
-MEMBER_HEAD = 60
 
 
 @dataclass(frozen=True)
@@ -101,29 +97,16 @@ def _read(source: Path | None) -> Iterator[Stamp]:
 
 def _of_package(package: Path) -> Iterator[Stamp]:
     """The stamps in a .deb, read in place. Raises DataError where it is damaged."""
-    try:
-        with package.open("rb") as file, tarfile.open(fileobj=_data_member(file, package), mode="r|*") as archive:
-            for member in archive:
-                path = PurePosixPath(member.name).as_posix().removeprefix("./").removeprefix(INSIDE)
-                label = next((each for each, folder in FOLDERS.items() if path.startswith(f"{folder}/")), None)
-                content = archive.extractfile(member) if member.isfile() and path.endswith(".png") else None
-                if label is not None and content is not None:
-                    yield _stamp(label, path, content.read())
-    except (OSError, EOFError, tarfile.TarError, lzma.LZMAError) as exc:
-        raise DataError(f"{package.name} is damaged: {exc}", hint=f"bring {PACKAGE} again") from exc
+    for path, content in files_of(package, PACKAGE, lambda path: path.endswith(".png") and _label(path) is not None):
+        label = _label(path)
+        assert label is not None  # as was wanted
+        yield _stamp(label, path.removeprefix(INSIDE), content)
 
 
-def _data_member(file: IO[bytes], package: Path) -> IO[bytes]:
-    """`file`, a .deb, at the beginning of its member `data.tar.*`, which is its last: an `ar` archive of members with
-    60 bytes of head each, name and size in ASCII, on even offsets (deb(5))."""
-    if file.read(len(ARCHIVE_HEAD)) != ARCHIVE_HEAD:
-        raise UsageError(f"{package} is no Debian package", hint=f"expected the .deb of {PACKAGE}")
-    while len(head := file.read(MEMBER_HEAD)) == MEMBER_HEAD:
-        name, size = head[:16].decode("ascii", "replace").strip().rstrip("/"), int(head[48:58])
-        if name.startswith("data.tar"):
-            return file
-        file.seek(size + size % 2, io.SEEK_CUR)
-    raise UsageError(f"{package} has no data", hint=f"expected the .deb of {PACKAGE}")
+def _label(path: str) -> str | None:
+    """The class of a file in the package."""
+    below = path.removeprefix(INSIDE)
+    return next((each for each, folder in FOLDERS.items() if below.startswith(f"{folder}/")), None)
 
 
 def _stamp(label: str, path: str, content: bytes) -> Stamp:

@@ -24,6 +24,8 @@ MANY = 0.1
 SHOWN = 60
 EAST_ASIAN = frozenset({"CJK", "HIRAGANA", "KATAKANA", "BOPOMOFO", "HANGUL", "IDEOGRAPHIC"})
 """Scripts that one text mixes."""
+SIGNS = frozenset({"MASCULINE", "FEMININE", "MICRO", "MODIFIER", "SUPERSCRIPT", "SUBSCRIPT"})
+"""How the names of letters of no script begin, such as that of 1.º."""
 
 COPY, LENGTH, SCRIPT, PLACEHOLDER = "copy", "length", "script", "placeholder"
 
@@ -109,6 +111,8 @@ def _script(letter: str) -> str | None:
     if not letter.isalpha():
         return None
     name = unicodedata.name(letter, "").partition(" ")[0].partition("-")[0]
+    if name in SIGNS:
+        return None
     return "EAST ASIAN" if name in EAST_ASIAN else name or None
 
 

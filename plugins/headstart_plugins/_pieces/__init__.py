@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from headstart_plugins._pieces.numbered import NumberedPieces
 from headstart_plugins._pieces.pieces import Pieces
 from headstart_plugins._pieces.training import joined, learned
 
-__all__ = ["Pieces", "joined", "learned"]
+__all__ = ["NumberedPieces", "Pieces", "joined", "learned"]

@@ -70,12 +70,12 @@ class Pieces:
         return found
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of ids up to the end, without padding."""
+        """The text of ids up to the end, without padding and ids that stand for nothing, as T5 has some."""
         kept = []
         for each in ids:
             if each == self._model.eos_id():
                 break
-            if each != self._model.pad_id():
+            if each != self._model.pad_id() and each < len(self):
                 kept.append(int(each))
         return str(self._model.decode(kept))
 

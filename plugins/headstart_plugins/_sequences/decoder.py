@@ -50,7 +50,7 @@ def decoder(config: DecoderConfig, features: Mapping[str, tuple[int | None, ...]
         passed["mask"] = ops.expand_dims(ops.expand_dims(entries[MASK], 1), 1)
     if config.positions == "relative":
         reach = RelativeBias(config.heads, config.buckets, config.farthest, both=False, name="relative")(x)
-        passed["scores"] = Scores(causal=True, name="scores")(reach["behind"], reach["ahead"])
+        passed["scores"] = Scores(causal=True, name="scores")(reach)
     for name in layer_names(config):
         x = _layer(config, name, {"x": x, **passed}, seeds)({"x": x, **passed})
     if config.pre_norm:

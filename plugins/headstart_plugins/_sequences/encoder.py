@@ -15,8 +15,8 @@ from headstart_plugins._sequences.layers import RelativeBias, Scores
 from headstart_plugins._token_layers import Pooled
 
 EMBEDDINGS, TOP = "embeddings", "top"
-REACH = ("behind", "ahead")
-"""T5's relative positions, from the stage that has their table up to the last layer: a number a distance and head."""
+REACH = "reach"
+"""T5's relative positions, from the stage that has their table up to the last layer: numbers a distance and head."""
 
 
 def encoder_stage_names(count: int) -> tuple[str, ...]:
@@ -50,7 +50,7 @@ def encoder_stages(config: StackConfig, seed: int = 0) -> tuple[Stage, ...]:
     x = embedded(config, embedding, entries["ids"], next(seeds))
     found = {"x": x, "mask": layers.Identity()(entries["mask"])}
     if config.positions == "relative":
-        found |= RelativeBias(config.heads, config.buckets, config.farthest, both=True, name="relative")(x)
+        found[REACH] = RelativeBias(config.heads, config.buckets, config.farthest, both=True, name="relative")(x)
     stages = [Stage(EMBEDDINGS, keras.Model(entries, found))]
     for name in encoder_stage_names(config.layers)[1:-1]:
         stages.append(Stage(name, _layer(config, next(seeds), next(seeds), next(seeds))))
@@ -64,8 +64,8 @@ def _layer(config: StackConfig, *seeds: int) -> keras.Model:
     }
     scores: Any = None
     if config.positions == "relative":
-        entries |= {name: keras.Input((None, config.heads), name=name) for name in REACH}
-        scores = Scores(name="scores")(entries["behind"], entries["ahead"], entries["mask"])
+        entries[REACH] = keras.Input((None, 2 * config.heads), name=REACH)
+        scores = Scores(name="scores")(entries[REACH], entries["mask"])
     masked = ops.expand_dims(ops.expand_dims(entries["mask"], 1), 1) if scores is None else scores
 
     def own(x: Any) -> Any:

@@ -52,20 +52,17 @@ class RelativeBias(keras.layers.Layer):  # type: ignore[misc]  # Keras has no ty
 
     def compute_output_spec(self, tokens: Any) -> Any:
         """See Keras."""
-        reach = keras.KerasTensor((*tokens.shape[:2], self.heads), "float32")
-        return {"behind": reach, "ahead": reach}
+        return keras.KerasTensor((*tokens.shape[:2], 2 * self.heads), "float32")
 
     def call(self, tokens: Any) -> Any:
-        """From tokens (batch, time, ...): for each distance from 0 to time - 1 what a key so far `behind` a query gets,
-        and one so far `ahead`: each (batch, time, head), the same in each row.
+        """From tokens (batch, time, ...): for each distance from 0 to time - 1 what a key so far behind a query gets,
+        and beside it one so far ahead: (batch, time, 2 head), the same in each row.
 
         By distance, since a row of a longer batch then begins as it would alone.
         """
-        time = ops.shape(tokens)[1]
-        return {
-            name: ops.broadcast_to(found[None], (ops.shape(tokens)[0], time, self.heads))
-            for name, found in (("behind", self.of_distances(time)), ("ahead", self.of_distances(time, ahead=True)))
-        }
+        batch, time = ops.shape(tokens)[:2]
+        found = ops.concatenate([self.of_distances(time), self.of_distances(time, ahead=True)], axis=1)
+        return ops.broadcast_to(found[None], (batch, time, 2 * self.heads))
 
     def of_distances(self, count: Any, *, ahead: bool = False) -> Any:
         """What distances 0 to `count` - 1 get, (count, head) float32."""
@@ -91,28 +88,30 @@ def _first_distances(buckets: int, farthest: int) -> np.ndarray:
 
 
 class Scores(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
-    """From what distances get, `behind` and `ahead` (batch, time, head), and the mask of tokens (batch, time) bool what
-    scores of attention get, (batch, head, query, key) float32; far below all others where a key is not to be seen."""
+    """From what distances get, (batch, time, 2 head), see `RelativeBias`, and the mask of tokens (batch, time) bool
+    what scores of attention get, (batch, head, query, key) float32; far below all others where a key is not to be
+    seen."""
 
     def __init__(self, *, causal: bool = False, **settings: Any) -> None:
         super().__init__(**settings)
         self.causal = causal
 
-    def compute_output_spec(self, behind: Any, ahead: Any, mask: Any = None) -> Any:
+    def compute_output_spec(self, reach: Any, mask: Any = None) -> Any:
         """See Keras."""
-        batch, time, heads = behind.shape
-        return keras.KerasTensor((batch, heads, time, time), "float32")
+        batch, time, both = reach.shape
+        return keras.KerasTensor((batch, both // 2, time, time), "float32")
 
-    def call(self, behind: Any, ahead: Any, mask: Any = None) -> Any:
+    def call(self, reach: Any, mask: Any = None) -> Any:
         """See the class."""
-        time = ops.shape(behind)[1]
+        time, heads = ops.shape(reach)[1], reach.shape[2] // 2
         place = ops.arange(time, dtype="int32")
         apart = place[:, None] - place[None, :]  # how far the key is behind the query
-        by_head = [ops.transpose(each, (0, 2, 1)) for each in (behind, ahead)]
-        near = [ops.take(each, ops.maximum(way, 0), axis=2) for each, way in zip(by_head, (apart, -apart), strict=True)]
-        found = ops.where(apart >= 0, *near)
+        by_head = ops.transpose(reach, (0, 2, 1))
+        found = ops.take(by_head[:, :heads], ops.maximum(apart, 0), axis=2)
         if self.causal:
             found = ops.where(apart >= 0, found, LOWEST)
+        else:
+            found = ops.where(apart >= 0, found, ops.take(by_head[:, heads:], ops.maximum(-apart, 0), axis=2))
         return found if mask is None else ops.where(mask[:, None, None, :], found, LOWEST)
 
     def get_config(self) -> dict[str, Any]:

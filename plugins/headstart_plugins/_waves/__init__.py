@@ -6,7 +6,7 @@ come of them in `stage()`, on the device and in every exported graph. A kind of 
 what becomes of the powers in its bands:
 
     class MyKind(WaveKind):
-        def features(self, samples, masks):      # (batch, n) float32 and (batch, 2, 4, 2) float32, symbolic
+        def features(self, samples, masks):      # (batch, n) and (batch, 2, 200), symbolic
             bands = logarithm(self.mel.of_tensor(samples))             # (batch, frame, band)
             return {"features": masked(bands, masks)}
 """
@@ -57,8 +57,8 @@ CHANGES = {
     "speed": "Plays it faster, and higher: the factor, 0.25 to 4; 1 changes nothing.",
     "reverberation": "As in a room: (seconds in which the echoes fall by 60 decibels, 0.01 to 10; decibels of the "
     "direct sound above them, -20 to 60; the seed of the echoes, 0 to 2**53). The mean power stays.",
-    "mask_times": "Hides the features of a stretch: (start, end) as shares of the window, 0 to 1. Four at most.",
-    "mask_bands": "Hides bands of frequency: (lowest, highest) as shares of the bands, 0 to 1. Four at most.",
+    "mask_times": "Hides the features of a stretch: (start, end) as shares of the window, 0 to 1.",
+    "mask_bands": "Hides bands of frequency: (lowest, highest) as shares of the bands, 0 to 1.",
 }
 """What can be drawn for sounds: applied in order to the samples of a window, masks to the features."""
 

@@ -11,14 +11,16 @@ from headstart.errors import PluginError
 from headstart.specs import Change
 from headstart_plugins._waves.reading import resampled
 
-MASKS = 4
-"""Stretches of time, and bands, that can be hidden at once."""
+PARTS = 200
+"""Parts of the window, and of the bands, that can be hidden each: half a per cent of it."""
 TIMES, BANDS = 0, 1
-NO_MASKS = np.zeros((2, MASKS, 2), np.float32)
+HALF = 0.5
+"""From here on a part counts as hidden: what is mixed may lie between."""
+NO_MASKS = np.zeros((2, PARTS), np.float32)
 
 
 def varied(samples: np.ndarray, masks: np.ndarray, rate: int, changes: list[Change]) -> tuple[np.ndarray, np.ndarray]:
-    """`samples` (n,) float32 and `masks` (2, 4, 2) float32 as `changes` leave them, in new arrays of equal shapes.
+    """`samples` (n,) float32 and `masks` (2, 200) float32 as `changes` leave them, in new arrays of equal shapes.
 
     Raises PluginError naming a change that is unknown, or whose value is none of it.
     """
@@ -49,13 +51,11 @@ def _values(change: Change, ranges: tuple[tuple[float, float], ...]) -> tuple[fl
     raise PluginError(f"the change {change.name!r} has the value {value!r}; expected {expected}")
 
 
-def _hide(rows: np.ndarray, change: Change) -> None:
+def _hide(parts: np.ndarray, change: Change) -> None:
     start, end = _values(change, ((0, 1), (0, 1)))
-    free = np.flatnonzero((rows == 0).all(axis=1))
-    if end < start or not len(free):
-        why = f"hides more than {MASKS} at once" if not len(free) else f"ends before it begins: {change.value!r}"
-        raise PluginError(f"the change {change.name!r} {why}")
-    rows[free[0]] = start, end
+    if end < start:
+        raise PluginError(f"the change {change.name!r} ends before it begins: {change.value!r}")
+    parts[round(start * PARTS) : round(end * PARTS)] = 1
 
 
 def used(samples: np.ndarray) -> int:
@@ -74,11 +74,19 @@ def gain(samples: np.ndarray, rate: int, decibels: float) -> np.ndarray:
     return samples * np.float32(10 ** (decibels / 20))
 
 
+def grain(count: int, seed: float) -> np.ndarray:
+    """White noise (count,) float64, nearly normal: sums of four even numbers of 16 bits, from raw bits, which numpy
+    promises to keep from release to release."""
+    bits = np.random.Philox(key=int(seed)).random_raw(count).astype("<u8")
+    made: np.ndarray = bits.view("<u2").reshape(count, 4).sum(axis=1, dtype=np.float64) - 2 * 65535
+    return made
+
+
 def noise(samples: np.ndarray, rate: int, decibels: float, seed: float) -> np.ndarray:
-    """Plus white Gaussian noise where there is sound, scaled so that there the mean power of the sound over that of the
-    noise is 10^(decibels / 10)."""
+    """Plus white noise where there is sound, scaled so that there the mean power of the sound over that of the noise is
+    10^(decibels / 10)."""
     count = used(samples)
-    drawn = np.random.default_rng(int(seed)).standard_normal(count)
+    drawn = grain(count, seed)
     target = power(samples[:count]) / 10 ** (decibels / 10)
     made = samples.astype(np.float64)
     if count:
@@ -102,7 +110,7 @@ def speed(samples: np.ndarray, rate: int, factor: float) -> np.ndarray:
 
 
 def reverberation(samples: np.ndarray, rate: int, seconds: float, decibels: float, seed: float) -> np.ndarray:
-    """Convolved with a synthetic response: 1, then Gaussian noise that falls by 60 dB in `seconds`, whose energy is
+    """Convolved with a synthetic response: 1, then noise that falls by 60 dB in `seconds`, whose energy is
     `decibels` below that of the direct sound; brought back to the mean power that it had.
 
     The model is Polack's (1988): late reverberation as noise under an exponential.
@@ -111,7 +119,7 @@ def reverberation(samples: np.ndarray, rate: int, seconds: float, decibels: floa
 
     length = max(2, int(seconds * rate))
     times = np.arange(1, length) / rate
-    echoes = np.random.default_rng(int(seed)).standard_normal(length - 1) * 10 ** (-3 * times / seconds)
+    echoes = grain(length - 1, seed) * 10 ** (-3 * times / seconds)
     echoes *= np.sqrt(10 ** (-decibels / 10) / np.sum(echoes**2))
     made = fftconvolve(samples.astype(np.float64), np.concatenate([[1.0], echoes]))[: len(samples)]
     before, after = power(samples), power(made)
@@ -133,30 +141,24 @@ SOUNDS: Mapping[str, tuple[tuple[tuple[float, float], ...], Apply]] = {
 
 
 def hidden(masks: np.ndarray, frames: int, bands: int) -> np.ndarray:
-    """Where `masks` (2, 4, 2) hide features (frame, band): True there. What `masked` does, in numpy."""
-    rows = [
-        ((places >= each[:, :1]) & (places < each[:, 1:])).any(axis=0)
-        for each, places in ((masks[TIMES], centres(frames)), (masks[BANDS], centres(bands)))
-    ]
-    made: np.ndarray = rows[0][:, None] | rows[1][None, :]
+    """Where `masks` (2, 200) hide features (frame, band): True there. What `masked` does, in numpy."""
+    times, heights = masks[TIMES][parts_of(frames)] > HALF, masks[BANDS][parts_of(bands)] > HALF
+    made: np.ndarray = times[:, None] | heights[None, :]
     return made
 
 
-def centres(count: int) -> np.ndarray:
-    """(1, count) float32: where the middles of so many frames or bands lie, as shares of all."""
-    return ((np.arange(count, dtype=np.float32) + 0.5) / count)[None, :]
+def parts_of(count: int) -> np.ndarray:
+    """(count,) int32: the part that the middle of each of so many frames or bands lies in."""
+    return ((np.arange(count) + 0.5) * PARTS / count).astype(np.int32)
 
 
 def masked(features: Any, masks: Any) -> Any:
-    """Symbolic features (batch, frame, band) float32 with the mean of the sample's own where `masks` (batch, 2, 4, 2)
+    """Symbolic features (batch, frame, band) float32 with the mean of the sample's own where `masks` (batch, 2, 200)
     float32 say so: SpecAugment (Park et al. 2019, which puts the mean there)."""
     from keras import ops
 
-    def hit(kind: int, count: int) -> Any:
-        rows = masks[:, kind]
-        inside = ops.logical_and(rows[:, :, :1] <= centres(count), rows[:, :, 1:] > centres(count))
-        return ops.any(inside, axis=1)
-
     frames, bands = int(features.shape[1]), int(features.shape[2])
-    where = ops.logical_or(hit(TIMES, frames)[:, :, None], hit(BANDS, bands)[:, None, :])
+    times = ops.take(masks[:, TIMES], parts_of(frames), axis=1) > HALF
+    heights = ops.take(masks[:, BANDS], parts_of(bands), axis=1) > HALF
+    where = ops.logical_or(times[:, :, None], heights[:, None, :])
     return ops.where(where, ops.mean(features, axis=(1, 2), keepdims=True), features)

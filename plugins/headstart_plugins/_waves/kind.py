@@ -17,7 +17,7 @@ from headstart.specs import Change, Mix, Prepared, Preview, Sample, Shown, Tenso
 from headstart_plugins._contact_sheet import Tile, contact_sheet
 from headstart_plugins._sound_suffixes import is_sound
 from headstart_plugins._waves import WaveOptions
-from headstart_plugins._waves.changes import MASKS, NO_MASKS, varied
+from headstart_plugins._waves.changes import NO_MASKS, varied
 from headstart_plugins._waves.mel import Mel
 from headstart_plugins._waves.pictures import drawn_in_words, fingerprint_of, spectrogram
 from headstart_plugins._waves.reading import Wave, read_sound
@@ -34,8 +34,8 @@ class WaveKind:
     """Fulfils `headstart.specs.InputKind`, PreparesSeveral, MixesSamples, JudgesChanges and DrawsSheets but
     for `features` and `output_ranges`, which a kind of its own gives. A Sample's value is a `Wave`.
 
-    Tensors of a row: "samples" (n,) float32, mono, -1 to 1, zeros behind a sound that is shorter; and "masks" (2, 4, 2)
-    float32: what augmentations hide of times and bands, as shares; zeros hide nothing.
+    Tensors of a row: "samples" (n,) float32, mono, -1 to 1, zeros behind a sound that is shorter; and "masks" (2, 200)
+    float32: 1 for each half per cent of the window, and of the bands, that an augmentation hides.
 
     `rate` is that of the weights, `window` and `hop` are in samples, `mel` is how powers in bands come of samples:
     reports draw these whatever the features are.
@@ -50,11 +50,11 @@ class WaveKind:
         self._max_windows, self._max_minutes = options.max_windows, options.max_minutes
         self.tensors: Mapping[str, TensorSpec] = {
             "samples": TensorSpec((window,), "float32"),
-            "masks": TensorSpec((2, MASKS, 2), "float32"),
+            "masks": TensorSpec(NO_MASKS.shape, "float32"),
         }
 
     def features(self, samples: Any, masks: Any) -> Mapping[str, Any]:
-        """Symbolic samples (batch, n) and masks (batch, 2, 4, 2), float32, to the tensors that a backbone takes."""
+        """Symbolic samples (batch, n) and masks (batch, 2, 200), float32, to the tensors that a backbone takes."""
         raise NotImplementedError
 
     def conditioned(self, samples: np.ndarray) -> np.ndarray:

@@ -35,7 +35,7 @@ PARTS = 9
 
 def spectrogram(mel: Mel, samples: np.ndarray, masks: np.ndarray) -> np.ndarray:
     """RGB pixels (band, frame, 3) uint8 of `samples` (n,) float32: the highest band above, bright is loud over 80 dB;
-    grey where `masks` (2, 4, 2) hide something."""
+    grey where `masks` (2, 200) hide something."""
     powers = np.log10(np.maximum(mel.of_array(samples), 1e-10))
     shares = np.clip((powers - powers.max()) / RANGE + 1, 0, 1) if np.any(samples) else np.zeros_like(powers)
     stops = np.linspace(0, 1, len(COLOURS))

@@ -14,6 +14,7 @@ from headstart_plugins._box_layouts import box_formats, is_box_table
 from headstart_plugins._files.given import TABLES, archive_suffix
 from headstart_plugins._mask_layouts import KIND as MASKS
 from headstart_plugins._mask_layouts import mask_format
+from headstart_plugins._parallel_layouts import parallel_format
 from headstart_plugins._picture_options import PictureOptions
 from headstart_plugins._target_texts import SEPARATOR
 
@@ -56,6 +57,11 @@ class FolderOptions(ClassFolderOptions, PictureOptions):
 @dataclass(frozen=True)
 class TextFolderOptions(ClassFolderOptions):
     """How class folders of texts are read."""
+
+
+@dataclass(frozen=True)
+class AudioFolderOptions(ClassFolderOptions):
+    """How class folders of sounds are read."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +151,16 @@ def register_datasets() -> Iterable[DatasetSpec]:
             takes_path=True,
         ),
         DatasetSpec(
+            name="files/audio_folder",
+            summary="Sounds in a folder for each class, with or without train, val and test above them; a zip or tar "
+            "of these is read in place.",
+            options=AudioFolderOptions,
+            build="headstart_plugins.files._folder:build_sounds",
+            medium="audio",
+            targets=("targets/class",),
+            takes_path=True,
+        ),
+        DatasetSpec(
             name="files/manifest",
             summary="A CSV, TSV, JSONL or Parquet table: path or text (and text2), label (a class or a number), "
             "labels or a column of another kind of targets, or source and target, and split and group if any. "
@@ -168,21 +184,21 @@ def register_datasets() -> Iterable[DatasetSpec]:
 @hookimpl
 def resolve_dataset(ref: str, targets: str | None) -> str | None:
     """Parquet files with pictures inside are known by their columns, in a folder by the first of them; else a folder,
-    and an archive by its suffix, is class folders, of texts where it holds hardly any pictures; and a table's suffix
-    says manifest. None for annotations of boxes, and for masks unless others are asked for, which other plugins
-    open."""
-    from headstart_plugins.files._holds import holds_texts
+    and an archive by its suffix, is class folders, of sounds or texts where it holds hardly any pictures; and a table's
+    suffix says manifest. None for annotations of boxes, for texts in two languages, and for masks unless others are
+    asked for, which other plugins open."""
+    from headstart_plugins.files._holds import held_medium
     from headstart_plugins.files._schema import first_parquet, holds_pictures
 
     path = Path(ref).expanduser()
     if archive_suffix(path) and path.is_file():
-        return "files/text_folder" if holds_texts(path) else "files/image_folder"
+        return f"files/{held_medium(path).name}_folder"
     if (shard := first_parquet(path)) is not None and holds_pictures(shard):
         return "files/parquet"
     if targets in (None, MASKS) and mask_format(path, asked=targets == MASKS):
         return None
     if path.suffix.lower() in TABLES and not path.is_dir():
         return None if is_box_table(path) else "files/manifest"
-    if not path.is_dir() or box_formats(path):
+    if not path.is_dir() or box_formats(path) or parallel_format(path):
         return None
-    return "files/text_folder" if holds_texts(path) else "files/image_folder"
+    return f"files/{held_medium(path).name}_folder"

@@ -1,4 +1,4 @@
-"""Folders of pictures or texts to records."""
+"""Folders of pictures, texts or sounds to records."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pathlib import Path, PurePosixPath
 from headstart.errors import DataError, UsageError
 from headstart.specs import DatasetRequest, Finding, Record, Records, Skipped
 from headstart.suggest import suggestion
-from headstart_plugins._files.given import PICTURES, TEXTS, Medium, archive_suffix, given_path
+from headstart_plugins._files.given import PICTURES, SOUNDS, TEXTS, Medium, archive_suffix, given_path
 from headstart_plugins._files.tree import Tree, read_tree
 from headstart_plugins._picture_options import PictureOptions
-from headstart_plugins.files import ClassFolderOptions, FolderOptions, TextFolderOptions
+from headstart_plugins.files import AudioFolderOptions, ClassFolderOptions, FolderOptions, TextFolderOptions
 from headstart_plugins.files._beside import table_beside, table_opened, unread
 from headstart_plugins.files._labels import LabelPattern, label_pattern, labels_in, usual_pattern
 from headstart_plugins.files._masks import Masks, find_masks
@@ -40,6 +40,11 @@ def build(request: DatasetRequest) -> Records:
 def build_texts(request: DatasetRequest) -> Records:
     """Class folders of texts, see `_build`."""
     return _build(request, TEXTS, request.options or TextFolderOptions())
+
+
+def build_sounds(request: DatasetRequest) -> Records:
+    """Class folders of sounds, see `_build`."""
+    return _build(request, SOUNDS, request.options or AudioFolderOptions())
 
 
 def _build(request: DatasetRequest, medium: Medium, options: ClassFolderOptions) -> Records:

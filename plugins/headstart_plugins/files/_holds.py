@@ -1,4 +1,4 @@
-"""Whether a folder or an archive holds texts or pictures, by the names of its files."""
+"""Whether a folder or an archive holds texts, sounds or pictures, by the names of its files."""
 
 from __future__ import annotations
 
@@ -12,28 +12,33 @@ from itertools import islice
 from pathlib import Path
 
 from headstart.data.folders import is_hidden
-from headstart_plugins._files.given import PICTURES, TEXTS, ZIP, archive_suffix
+from headstart_plugins._files.given import PICTURES, SOUNDS, TEXTS, ZIP, Medium, archive_suffix
 
 MOST_MEMBERS = 5_000
 """So many names of a tar, which are found by reading it, are looked at."""
 ENOUGH = 20
 """So many pictures are no chance."""
 FEW = 0.1
-"""So few pictures for each text are no data, but drawings beside it."""
+"""So few pictures for each text or sound are no data, but drawings beside it."""
 
 
-def holds_texts(path: Path) -> bool:
-    """Whether there are texts and hardly any pictures. False for what cannot be read: whoever opens it says so."""
-    texts = pictures = 0
+def held_medium(path: Path) -> Medium:
+    """Sounds or texts where there are some and hardly any pictures, else pictures. Texts beside at least as many sounds
+    are what is said in them. Pictures for what cannot be read: whoever opens it says so."""
+    texts = sounds = pictures = 0
     try:
         for name in _names(path):
             texts += TEXTS.holds(name)
+            sounds += SOUNDS.holds(name)
             pictures += PICTURES.holds(name)
             if pictures >= ENOUGH:
                 break
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError):
         pass
-    return texts > 0 and pictures <= FEW * texts and pictures < ENOUGH
+    most = max(texts, sounds)
+    if not most or pictures > FEW * most or pictures >= ENOUGH:
+        return PICTURES
+    return SOUNDS if sounds >= texts else TEXTS
 
 
 def _names(path: Path) -> Iterator[Path]:

@@ -213,9 +213,27 @@ def page(history: History, finished: RunFinished, run: RunView, *, options: Html
         precision_recall=_data_uri("image/png", draw_precision_recall(precision_recall)) if precision_recall else None,
         marked=marked_pictures(report, options.mistakes, lambda key: _picture(key, run)),
         masked=masked_pictures(report, options.mistakes, lambda key: _picture(key, run)),
+        sentences=sentences_of(report, options.mistakes),
+        signatures=report.get("signatures") or {},
+        placeholders=report.get("placeholders") or {},
         unit=report.get("unit") or "samples",
         **_per_class(report, list(result.get("classes") or ()), options),
     )
+
+
+SENTENCE = ("source", "reference", "hypothesis")
+
+
+def sentences_of(report: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
+    """The first `limit` sentences that `report` has under `worst`, side by side, each with its chrF; none where what it
+    has there are no translations."""
+    worst: Sequence[Mapping[str, Any]] = report.get("worst") or ()
+    if not all(all(isinstance(each.get(name), str) for name in SENTENCE) for each in worst):
+        return []
+    return [
+        {**{name: _cut(each[name])[0] for name in SENTENCE}, "chrf": each.get("chrf"), "key": str(each.get("key", ""))}
+        for each in worst[:limit]
+    ]
 
 
 def _scores(result: Mapping[str, Any]) -> list[dict[str, Any]]:

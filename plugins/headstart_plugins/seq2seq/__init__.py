@@ -39,6 +39,11 @@ class PiecesOptions:
         low=8,
         high=4096,
     )
+    prefix: str = option(
+        "",
+        "What stands before each text, as published weights want it: 'translate English to German: ' of T5, '>>glg<< ' "
+        "of OPUS-MT into several languages.",
+    )
 
 
 @dataclass(frozen=True)

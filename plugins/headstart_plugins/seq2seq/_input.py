@@ -12,7 +12,7 @@ import numpy as np
 
 from headstart.errors import PluginError, UsageError
 from headstart.specs import Change, InputRequest, Prepared, Preview, Sample, TensorSpec, TrainingSplit
-from headstart_plugins._pieces import Pieces, learned
+from headstart_plugins._pieces import NumberedPieces, Pieces, learned
 from headstart_plugins._reading_texts import (
     MOST_SHOWN,
     find_texts,
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 SHORTEST = 16
 """Pieces of the smallest static length; each next one is twice as long."""
-VOCABULARY = "source.spm"
+VOCABULARY, NUMBERED = "source.spm", "vocab.json"
+"""The pieces, and their ids where they are not those of the model."""
 MANY_UNKNOWN = 0.5
 UNKNOWN = "warning: mostly of letters that the vocabulary does not know"
 
@@ -52,7 +53,7 @@ def build(request: InputRequest) -> PiecesKind:
             f"--max-tokens {options.max_tokens} is more than these weights take: {most}",
             hint=f"use {most} or less",
         )
-    return PiecesKind(options, request.assets.get(VOCABULARY))
+    return PiecesKind(options, request.assets.get(VOCABULARY), request.assets.get(NUMBERED))
 
 
 class PiecesKind:
@@ -66,8 +67,8 @@ class PiecesKind:
     hint = "texts are read by the vocabulary that was learned for them"
     output_ranges: Mapping[str, tuple[float, float]] = {}
 
-    def __init__(self, options: PiecesOptions, file: Path | None) -> None:
-        self._options, self._file = options, file
+    def __init__(self, options: PiecesOptions, file: Path | None, numbered: Path | None = None) -> None:
+        self._options, self._file, self._numbered = options, file, numbered
         self._length = length = options.max_tokens
         self.lengths = (*(SHORTEST << power for power in range(32) if SHORTEST << power < length), length)
 
@@ -81,10 +82,11 @@ class PiecesKind:
         }
 
     @cached_property
-    def _pieces(self) -> Pieces:
+    def _pieces(self) -> Pieces | NumberedPieces:
         if self._file is None:
             raise PluginError("the kind `pieces` is asked for pieces before its vocabulary was learned")
-        return Pieces(self._file)
+        pieces = Pieces(self._file)
+        return pieces if self._numbered is None else NumberedPieces(pieces, self._numbered)
 
     @property
     def is_fitted(self) -> bool:
@@ -110,8 +112,9 @@ class PiecesKind:
         return PiecesKind(self._options, file)
 
     def assets(self) -> Mapping[str, Path]:
-        """The model of sentencepiece."""
-        return {} if self._file is None else {VOCABULARY: self._file}
+        """The model of sentencepiece, and the ids of its pieces where they have others."""
+        found = {VOCABULARY: self._file, NUMBERED: self._numbered}
+        return {name: path for name, path in found.items() if path is not None}
 
     def read(self, payload: Any, where: str) -> Sample:
         """A text, or a file of it in UTF-8; of a pair both, one below the other. Raises as `read_texts` does."""
@@ -121,8 +124,13 @@ class PiecesKind:
         if not self.is_fitted:
             return Sample(Parts(text), tuple(notes))
         pieces = self._pieces
-        parts = parts_that_fit(text, self._length - 1, lambda texts: [len(each) for each in pieces.encode(texts)])
-        ids = [[*each[: self._length - 1], pieces.end] for each in pieces.encode(parts)]
+        prefix = self._options.prefix
+
+        def encode(texts: Sequence[str]) -> list[list[int]]:
+            return pieces.encode([prefix + each for each in texts])
+
+        parts = parts_that_fit(text, self._length - 1, lambda texts: [len(each) for each in encode(texts)])
+        ids = [[*each[: self._length - 1], pieces.end] for each in encode(parts)]
         if sum(each.count(pieces.unknown) for each in ids) > MANY_UNKNOWN * sum(map(len, ids)):
             notes.append(UNKNOWN)
         if len(ids) > 1:

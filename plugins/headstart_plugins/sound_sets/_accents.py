@@ -29,6 +29,9 @@ VOICES = {
 """Variants of espeak-ng's voice: the same in every accent, others on every side."""
 OTHERS = {"awb": "en-gb-scotland", "kal16": "en-us", "rms": "en-us", "slt": "en-us"}
 """Voices of flite, each of another person, by the accent of that person."""
+NAMED = {"en-gb": "en"}
+"""espeak-ng's own names of accents where they differ. To `en-gb+m1` espeak-ng 1.51 gives the voice without its variant,
+silently; `en` is the same accent, and has them."""
 AGAIN = "remove its folder, and make the data again"
 
 
@@ -57,7 +60,25 @@ def make(request: MakeRequest) -> None:
         for voice in _voices_of(side, place, request.options.voices)
     ]
     with program("espeak-ng", ESPEAK, request.source, "ESPEAK_DATA_PATH") as engine:
+        _require_voices(engine)
         _speak_all(engine, wanted, request)
+
+
+def _require_voices(engine: Program) -> None:
+    """Raises UsageError where two voices of an accent sound alike: that accent would be known by its one voice."""
+    for accent in ACCENTS:
+        heard: dict[bytes, str] = {}
+        for voice in (each for voices in VOICES.values() for each in voices):
+            same = heard.setdefault(_samples_of(_spoken(engine, accent, voice, TEST[0])), voice)
+            if same != voice:
+                raise UsageError(
+                    f"{engine.path} speaks {accent} in the voices {same} and {voice} alike",
+                    hint="give another version of espeak-ng by --from",
+                )
+
+
+def _spoken(engine: Program, accent: str, voice: str, text: str) -> bytes:
+    return engine.output(("-v", f"{NAMED.get(accent, accent)}+{voice}", "--stdin", "--stdout"), text)
 
 
 def _voices_of(side: str, place: int, count: int) -> Sequence[str]:
@@ -71,7 +92,7 @@ def _speak_all(engine: Program, wanted: Sequence[tuple[str, str, str]], request:
 
         def spoken(each: tuple[str, str, str]) -> list[bytes]:
             _, voice, text = each
-            return [engine.output(("-v", f"{accent}+{voice}", "--stdin", "--stdout"), text) for accent in ACCENTS]
+            return [_spoken(engine, accent, voice, text) for accent in ACCENTS]
 
         for done, ((side, voice, text), sounds) in enumerate(zip(wanted, pool.map(spoken, wanted), strict=True), 1):
             request.on_progress(done, len(wanted))

@@ -231,10 +231,12 @@ def bitfit(request: StrategyRequest) -> Phases:
 
 
 def lora(request: StrategyRequest) -> Phases:
-    """Low-rank updates of kernels (Hu et al. 2021, arXiv:2106.09685), and the head."""
+    """Low-rank updates of kernels (Hu et al. 2021, arXiv:2106.09685), and the head; where that has such updates too, it
+    comes trained and is not fitted first."""
     options: LoraOptions = request.options
     phase = fine_tuning(request, asked.some_stages(request, "lora"), "low_rank")
-    return _from_a_head(request, replace(phase, adapter=LowRank(options.rank, options.scale)))
+    phase = replace(phase, adapter=LowRank(options.rank, options.scale, options.head))
+    return _with_views_that_act(request, phase) if options.head else _from_a_head(request, phase)
 
 
 def last_k(request: StrategyRequest) -> Phases:

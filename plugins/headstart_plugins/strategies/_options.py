@@ -149,6 +149,9 @@ class LoraOptions(FewOptions):
 
     rank: int = option(8, "Rank of each kernel's update.", low=1, high=512)
     scale: float = option(2.0, "What updates are multiplied by: alpha / rank in the paper.", low=1e-3, high=1e3)
+    head: bool = option(
+        False, "Kernels of the head have such updates too: for one that comes trained, such as a run's decoder."
+    )
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,14 @@ import numpy as np
 
 from headstart.errors import PluginError, UsageError
 from headstart.specs import Change, InputRequest, Prepared, Preview, Sample, TensorSpec
-from headstart_plugins._reading_texts import find_texts, fingerprint_of, notes_of, read_texts, shown_text
+from headstart_plugins._reading_texts import (
+    MOST_SHOWN,
+    find_texts,
+    fingerprint_of,
+    notes_of,
+    read_texts,
+    shown_text,
+)
 from headstart_plugins.text import TextOptions
 from headstart_plugins.text._changes import CHANGES, Vocabulary
 from headstart_plugins.text._tokenizer import encoded, open_tokenizer, prefix_of, vocabulary_of
@@ -119,7 +126,7 @@ class TextKind:
             "types": np.pad(tokens.types, (0, missing)),
             "mask": np.arange(self._length) < count,
         }
-        return Prepared(tensors, {"tokens": count}, count)
+        return Prepared(tensors, {"text": tokens.text[:MOST_SHOWN], "tokens": count}, count)
 
     def steps(self, prepared: Prepared) -> Sequence[str]:
         """Each token alone, as its tokenizer writes it: `play`, `##ing`."""

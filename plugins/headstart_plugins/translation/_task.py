@@ -54,7 +54,7 @@ def build(request: TaskRequest) -> Translation:
     except (KeyError, TypeError, AttributeError, ValueError) as exc:
         raise DataError(f"the labels of a translation are not whole: {exc!r}") from exc
     config = replace(config, dropout=options.dropout)
-    assets = {name: path for name, path in request.assets.items() if name in (TARGET, vocabularies.NUMBERED)}
+    assets = {name: path for name, path in request.assets.items() if name in (TARGET, *vocabularies.NUMBERED)}
     return Translation(options, assets, config, tokens)
 
 
@@ -74,7 +74,7 @@ class Tokens:
 @dataclass(frozen=True)
 class Translation:
     """Texts answered with texts; fulfils `headstart.specs.Task`, FitsAhead, FitsTargets, FeedsTargets, Generates,
-    TrimsTargets, PoolsRows, TakesOverHead, KeepsTruth, TellsOfTargets and HasAssets.
+    GeneratesOnVal, TrimsTargets, PoolsRows, TakesOverHead, KeepsTruth, TellsOfTargets and HasAssets.
 
     Targets: "next" (batch, most) int32, the pieces and their end, padded; "source" (batch, byte) uint8, the beginning
     of the source in UTF-8. The head gives "logits" (batch, most, piece); what is generated are "tokens" (batch, most)
@@ -302,6 +302,10 @@ class Translation:
             banned=tuple(tokens.banned),
             answers=options.answers,
         )
+
+    def on_val(self) -> Translation | None:
+        """See GeneratesOnVal: greedily, where chrF chooses."""
+        return replace(self, options=replace(self.options, beams=1, answers=1)) if self.options.chrf_on_val else None
 
     def start(self, head: keras.Model, features: Mapping[str, Any]) -> dict[str, Any]:
         """See Generates and `_sequences.decoding.start`."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from headstart.errors import DataError, UsageError
 from headstart.specs import Finding, TrainingSplit
-from headstart_plugins._pieces import Pieces, joined, learned
+from headstart_plugins._pieces import NumberedPieces, Pieces, joined, learned
 from headstart_plugins.translation import TranslationOptions
 
 TARGET, SOURCE = "target.spm", "source.spm"
-NUMBERED = "vocab.json"
-"""Ids by piece, where they are not those of the model: Marian's."""
+NUMBERED = ("target_vocab.json", "vocab.json")
+"""Ids by piece, where they are not those of the model, as Marian's are: of targets, or of both sides."""
 WHAT = "the vocabulary of targets"
 
 
@@ -35,48 +34,13 @@ class Vocabulary(Protocol):
         """The text of ids up to the end, without padding."""
 
 
-class NumberedPieces:
-    """Pieces whose ids stand in a file of their own, `{"piece": id}`, as Marian's do. Raises DataError for another."""
-
-    def __init__(self, pieces: Pieces, file: Path) -> None:
-        self._inner = pieces
-        try:
-            self._ids: dict[str, int] = {
-                str(piece): int(place) for piece, place in json.loads(file.read_text()).items()
-            }
-        except (OSError, ValueError, AttributeError, TypeError) as exc:
-            raise DataError(f"{file} is no table of ids by piece: {exc}", hint="get another copy of it") from exc
-        by_id = {place: piece for piece, place in self._ids.items()}
-        self.pieces: Sequence[str] = tuple(by_id.get(place, "") for place in range(max(by_id) + 1))
-        self._unknown = self._ids.get("<unk>", 1)
-        self._end, self._pad = self._ids.get("</s>", 0), self._ids.get("<pad>", -1)
-        self._places = {piece: place for place, piece in enumerate(pieces.pieces)}
-
-    def __len__(self) -> int:
-        return len(self.pieces)
-
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """See Vocabulary."""
-        inner = self._inner
-        return [[self._ids.get(inner.pieces[each], self._unknown) for each in ids] for ids in inner.encode(texts)]
-
-    def decode(self, ids: Iterable[int]) -> str:
-        """See Vocabulary."""
-        kept = []
-        for each in ids:
-            if each == self._end:
-                break
-            if each != self._pad:
-                kept.append(self._places.get(self.pieces[each], self._inner.unknown))
-        return self._inner.decode(kept)
-
-
 def opened(assets: Mapping[str, Path]) -> Vocabulary:
     """The vocabulary that is among `assets`. Raises DataError where there is none."""
     if TARGET not in assets:
         raise DataError(f"a stored translation has no {TARGET}", hint="its artefact is not whole: get it again")
     pieces = Pieces(assets[TARGET])
-    return NumberedPieces(pieces, assets[NUMBERED]) if NUMBERED in assets else pieces
+    numbered = next((assets[name] for name in NUMBERED if name in assets), None)
+    return pieces if numbered is None else NumberedPieces(pieces, numbered)
 
 
 def fitted(options: TranslationOptions, training: TrainingSplit, parent: Any) -> Path:

@@ -26,7 +26,8 @@ def spec(name, **changes):
 def register_datasets():
     makes = ("sketches", "nothing", "half")
     lined = spec("drawing/lined", make="drawing:lined", make_options=Pencil)
-    return [spec("drawing/ready"), lined, *(spec(f"drawing/{name}", make=f"drawing:{name}") for name in makes)]
+    spoken = spec("drawing/spoken", make="drawing:spoken", codes="a language, such as gl")
+    return [spec("drawing/ready"), lined, spoken, *(spec(f"drawing/{name}", make=f"drawing:{name}") for name in makes)]
 
 def sketches(request):
     text = "drawn" if request.source is None else request.source.read_text()
@@ -34,6 +35,9 @@ def sketches(request):
 
 def lined(request):
     (request.folder / "lines.txt").write_text("line\\n" * request.options.lines)
+
+def spoken(request):
+    (request.folder / "said.txt").write_text(request.code)
 
 def nothing(request):
     pass
@@ -114,3 +118,37 @@ def test_how_it_is_made_is_said_in_its_own_options_and_never_overlooked(registry
 
 def test_one_that_is_ready_has_no_folder_of_its_own(registry):
     assert made_folder(registry.get("datasets", "ready"), None) is None
+
+
+def test_data_of_a_code_is_made_and_found_apart(registry, tmp_path, monkeypatch):
+    spec = registry.get("datasets", "spoken")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "es").mkdir()  # a folder of that name means nothing: paths begin with a dot
+    for written in (lambda: made_folder(spec, None), lambda: make_dataset(spec, registry)):
+        with pytest.raises(UsageError, match=r"^spoken needs a language, such as gl, after a colon$") as caught:
+            written()
+        assert caught.value.hint == "write spoken:CODE"
+    with pytest.raises(UsageError, match=r"^spoken:es is not on this machine$") as caught:
+        made_folder(spec, "es")
+    assert caught.value.hint == "headstart datasets make spoken:es"
+
+    folder, is_new = make_dataset(spec, registry, code="gl")
+
+    assert (folder, is_new) == (tmp_path / "home" / "datasets" / "drawing" / "spoken" / "gl", True)
+    assert (folder / "said.txt").read_text() == "gl"
+    assert made_folder(spec, "gl") == folder
+    assert made_folder(spec, "./es").resolve() == tmp_path / "es"
+    for code in ("../gl", "/gl", "g l"):
+        with pytest.raises(UsageError, match=f"after a colon, received '{code}'"):
+            make_dataset(spec, registry, code=code)
+    with pytest.raises(UsageError, match="sketches takes nothing after its name, received 'gl'"):
+        make_dataset(registry.get("datasets", "sketches"), registry, code="gl")
+
+
+def test_a_code_is_written_after_the_name_and_stays_one(registry, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gl").mkdir()
+    found = registry.resolve_dataset("spoken:gl")
+    assert (found.spec.name, found.reference) == ("drawing/spoken", "gl")
+    with pytest.raises(UsageError, match="drawing/spoken needs a language, such as gl, after a colon"):
+        registry.resolve_dataset("spoken")

@@ -30,6 +30,7 @@ def test_a_process_that_was_started_early_and_not_needed_is_gone_afterwards(smal
     assert process.poll() is not None
 
 
+@pytest.mark.slow
 def test_what_the_exporter_refuses_is_told_with_its_engine(small_registry, tmp_path):
     with Exporters(small_registry) as exporters, pytest.raises(EngineRefusal, match=r"small/off .* no artefact at"):
         exporters.export(SPEC, tmp_path / "graph", artefact=tmp_path / "absent", stop=1)

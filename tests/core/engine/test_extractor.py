@@ -142,6 +142,7 @@ def test_openvino_is_exported_once_equals_the_backend_and_is_then_known(bench, n
     assert again.measure(spec, again.open_in(spec, TOP, "float32"), TOP) == found
 
 
+@pytest.mark.slow
 def test_other_weights_are_exported_anew(bench, make):
     pytest.importorskip("openvino")
     spec = engine(bench, "openvino")
@@ -203,6 +204,7 @@ def test_features_of_a_backbone_alone_are_those_of_a_run_on_it(bench, tmp_path):
     assert known is not None
 
 
+@pytest.mark.slow
 def test_a_backbone_alone_is_exported_too(bench, tmp_path):
     pytest.importorskip("openvino")
     place = Place(Cache(tmp_path / "cache", 2**30), tmp_path / "scratch", 1, print)

@@ -155,6 +155,7 @@ def test_shapes_of_other_ranks_have_batches():
     }
 
 
+@pytest.mark.slow
 def test_both_backends_make_the_same_network(tmp_path):
     import keras
 

@@ -223,6 +223,7 @@ def with_facts(**facts):
     return lambda loaded: dataclasses.replace(loaded, facts={**loaded.facts, **facts})
 
 
+@pytest.mark.slow
 @pytest.mark.slow_on_jax
 @pytest.mark.parametrize(
     ("name", "damage"),

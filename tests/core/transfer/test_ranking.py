@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from headstart.cache import open_cache
-from headstart.errors import DataError, EngineRefusal, UsageError
+from headstart.errors import DataError, EngineRefusal, InterruptedRunError, UsageError
 from headstart.runs.fitting import run_recipe
 from headstart.transfer import ranking as module
-from headstart.transfer.ranking import rank, recipe_for
+from headstart.transfer.ranking import Stated, rank
 from headstart.transfer.ranking_report import write_ranking
 
 pytestmark = pytest.mark.backend
@@ -105,11 +105,11 @@ def test_a_run_that_was_trained_on_the_data_is_listed_and_passed_over(finished, 
 def test_a_fit_of_what_is_recommended_computes_no_feature_again(others, small_registry, own_cache, tmp_path):
     found = ranked(others, small_registry, "small/net", seed=3)
     kept = entries("features")
-    flags = {"out": str(tmp_path / "run"), "seed": 3, "reporters": ("json",)}
+    flags = {"data": f"image_folder:{others}", "out": str(tmp_path / "run"), "seed": 3, "reporters": ("json",)}
+    stated = Stated(flags, sets=("strategy=probe",))
 
     def fitted(**changed):
-        recipe = recipe_for(found.recommended, f"image_folder:{others}", {**flags, **changed}, ("strategy=probe",))
-        return run_recipe(recipe, small_registry)
+        return run_recipe(stated.recipe(found.recommended.candidate, **changed), small_registry)
 
     run = fitted()
 
@@ -144,7 +144,7 @@ def test_a_ranking_that_was_stopped_goes_on_with_the_sources_that_are_left(
 
     monkeypatch.setattr(module, "_computed", stopped)
     sources = ("small/net", str(finished.run.path))
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(InterruptedRunError, match=r"stopped at .*what was computed is kept"):
         ranked(others, small_registry, *sources)
     found = ranked(others, small_registry, *sources)
     assert asked == ["small/net", "runs/run", "runs/run"]

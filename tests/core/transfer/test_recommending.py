@@ -142,3 +142,17 @@ def test_a_source_named_twice_is_refused(registry):
     twice = [named_candidate("efficientnet_lite/lite0", registry)] * 2
     with pytest.raises(UsageError, match="named twice"):
         distinct(twice)
+
+
+def test_a_set_of_weights_is_named_behind_a_colon_and_random_ones_are_none(registry):
+    whole, random, edges = (
+        named_candidate(ref, registry)
+        for ref in ("efficientnet_lite/lite0", "efficientnet_lite/lite0:none", "vgg16:hed_bsds500")
+    )
+    assert whole.weights_flag == "imagenet"
+    assert (random.backbone, random.weights_flag, random.weights) == ("efficientnet_lite/lite0", "none", None)
+    assert (edges.name, edges.weights_flag) == ("vgg16:hed_bsds500", "hed_bsds500")
+    assert len(distinct([whole, random])) == 2
+    with pytest.raises(UsageError, match="has no weights 'imagnet'") as told:
+        named_candidate("efficientnet_lite/lite0:imagnet", registry)
+    assert "imagenet" in told.value.hint

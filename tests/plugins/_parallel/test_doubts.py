@@ -59,6 +59,7 @@ def test_lengths_are_measured_by_the_usual_pair():
 def test_scripts_are_those_of_most_letters():
     assert script_of("Файл PDF открыт") == "CYRILLIC"
     assert script_of("ファイルを開く") == script_of("打开") == script_of("파일 열기") == "EAST ASIAN"
+    assert script_of("1.º, 2.º, 3.º, 4.ª") is None
     assert script_of("OK 12") is script_of("...") is None
 
 
@@ -73,8 +74,8 @@ def test_findings_name_examples_and_list_all():
     assert (error.level, error.message) == ("error", "all 2 targets are their sources; there is nothing to learn")
 
 
-def test_sentences_that_differ_in_case_spaces_or_their_end_stay_together():
-    assert source_group("Save  As...") == source_group("save as…") == source_group("Save as") == "save as"
+def test_sentences_that_differ_in_case_spaces_or_marks_stay_together():
+    assert source_group("Save  As...") == source_group("[save as…]") == source_group("Save-as") == "saveas"
     assert source_group("...") == "..."
     long = "The quick brown fox jumps over the lazy dog, and then it does so once more"
     assert source_group(long) != source_group(f"{long} today")
@@ -90,6 +91,7 @@ def test_sentences_that_differ_in_case_spaces_or_their_end_stay_together():
         ("Copy %1 to %2", ["%1", "%2"]),
         ("<b>Bold</b> 50 % off, 50% more, 100%", ["<b>", "</b>"]),
         ("Costs $5, 3 < 4 and {a b}", []),
+        ("5 % a year, 50 % d'entre eux, 100 % of", []),
     ],
 )
 def test_placeholders_are_those_of_programs(text, expected):

@@ -106,8 +106,3 @@ def test_masks_hide_their_shares_of_time_and_bands():
 def test_what_cannot_be_applied_is_refused_by_name(name, value):
     with pytest.raises(PluginError, match=name):
         changed(babble(0.2), (name, value))
-
-
-def test_more_masks_than_there_is_room_for_are_refused():
-    with pytest.raises(PluginError, match="more than 4"):
-        changed(babble(0.2), *[("mask_times", (0.1, 0.2))] * 5)

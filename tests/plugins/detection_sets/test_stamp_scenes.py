@@ -1,9 +1,6 @@
 """Scenes that are composed of stamps: discs of one colour a class here, so that pixels tell what is whose."""
 
-import io
 import json
-import lzma
-import tarfile
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +16,8 @@ from headstart_plugins._made_sets.options import SceneOptions
 from headstart_plugins._made_sets.scenes import LABELS, compose, make
 from headstart_plugins._made_sets.stamps import FOLDERS, INSIDE, find_stamps, sides_of
 from headstart_plugins.detection_sets._scenes import build
+
+from ...debian import debian_package
 
 OPTIONS = SceneOptions(scenes=12, size=128)
 COLOURS = {label: (255, 20 * place, 255 - 30 * place) for place, label in enumerate(LABELS)}
@@ -111,15 +110,8 @@ def test_no_stamp_is_on_two_sides_and_records_have_the_side_that_they_were_made_
 
 
 def test_a_debian_package_is_read_in_place_and_gives_the_same_as_its_folder(stamps, tmp_path):
-    data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w") as archive:
-        archive.add(stamps, f"./{INSIDE.rstrip('/')}")
-    package = tmp_path / "stamps.deb"
-    with package.open("wb") as file:
-        file.write(b"!<arch>\n")
-        for name, content in (("debian-binary", b"2.0"), ("data.tar.xz", lzma.compress(data.getvalue()))):
-            file.write(f"{name:16}{0:<12}{0:<6}{0:<6}{'100644':8}{len(content):<10}`\n".encode())
-            file.write(content + b"\n" * (len(content) % 2))
+    files = {f"./{INSIDE}{path.relative_to(stamps)}": path.read_bytes() for path in sorted(stamps.rglob("*.png"))}
+    package = debian_package(tmp_path / "stamps.deb", files)
     (own, given) = (find_stamps(source) for source in (stamps, package))
     assert [(each.label, each.path) for each in own] == [(each.label, each.path) for each in given]
     assert all(np.array_equal(one.pixels, other.pixels) for one, other in zip(own, given, strict=True))

@@ -20,7 +20,7 @@ if any(importlib.util.find_spec(name) is None for name in ("onnxruntime", "onnx"
 # importorskip would import onnxruntime as it comes, and so let it report to its maker
 from headstart_plugins.engines._onnxruntime import build, silent_runtime
 
-pytestmark = pytest.mark.backend
+pytestmark = [pytest.mark.backend, pytest.mark.slow]
 SLOW_ON_JAX = True
 
 PROGRAM = Path(__file__).with_name("onnx_networks.py")

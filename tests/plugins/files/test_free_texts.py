@@ -40,7 +40,7 @@ def test_sentences_and_translations_are_read_whatever_the_format(tmp_path, suffi
     records = opened(written(tmp_path / f"pairs{suffix}", columns, PAIRS))
     assert (records.medium, records.targets) == ("text", "targets/text")
     assert [(each.payload, each.target) for each in records.items] == PAIRS
-    assert [each.group for each in records.items] == ["open the file", "open the file", "close"]
+    assert [each.group for each in records.items] == ["openthefile", "openthefile", "close"]
     assert "is read as texts that are answered" in records.findings[0].message
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from headstart.specs import EngineRequest
 
-pytestmark = pytest.mark.backend
+pytestmark = [pytest.mark.backend, pytest.mark.slow]
 SLOW_ON_JAX = True
 PROGRAM = Path(__file__).with_name("token_networks.py")
 ENGINES = {"openvino": ("openvino",), "onnxruntime": ("onnxruntime", "onnx", "torch")}

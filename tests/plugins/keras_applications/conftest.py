@@ -17,7 +17,7 @@ BY_NAME = {network.name: network for network in NETWORKS}
 QUICK_ON = {
     # A few kinds of block. JAX compiles each operation of each size, so that building alone takes seconds there.
     "jax": ("mobilenet",),
-    "torch": ("vgg16", "mobilenet", "mobilenetv3small", "convnexttiny"),
+    "torch": ("mobilenet", "mobilenetv3small"),
 }
 """The networks that are compared with Keras' own in the quick run; all others are marked slow."""
 

@@ -91,6 +91,7 @@ def test_every_network_that_keras_ships_is_declared():
     assert {network.function for network in NETWORKS} == shipped
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() != "torch", reason="built on torch's meta device")
 @pytest.mark.parametrize("name", [n for n in _marked(BY_NAME) if n.values[0] not in REFUSED])
 def test_the_table_is_what_the_installed_keras_says(name):

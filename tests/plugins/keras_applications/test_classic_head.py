@@ -90,6 +90,7 @@ def copy_head(network, model):
         layer.set_weights(arrays[2 * place : 2 * place + 2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", HIDDEN)
 def test_the_network_equals_the_one_that_is_built_by_hand_and_so_does_its_artefact(
     registry, base, use, stages, head, tmp_path

@@ -73,6 +73,7 @@ def as_recorded(found, size):
     return {key: problems(found[key], expected) for key, expected in stored["outputs"][name].items() if key in found}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "size", [(160, 96), pytest.param((224, 224), marks=ON_JAX)], ids=lambda size: f"{size[0]}x{size[1]}"
 )

@@ -102,6 +102,7 @@ def test_a_file_that_is_no_weight_file_is_named(pair, tmp_path):
         _load.load(tmp_path / "photo.h5", pair[1])
 
 
+@pytest.mark.slow
 @ON_TORCH
 def test_efficientnet_with_published_weights_is_preprocessed_exactly_once(tmp_path, monkeypatch):
     """Keras adds a third scaling layer only for weights="imagenet"; here it reads a file of that form."""

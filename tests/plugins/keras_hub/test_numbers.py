@@ -63,6 +63,7 @@ def assert_close(found, expected):
     assert np.abs(found - expected).max() <= 1e-4 * max(1, expected.std())
 
 
+@pytest.mark.slow
 @each_class
 def test_each_class_of_image_backbone_equals_kerashub(name, preset, small_registry):
     _, stages = loaded(small_registry, preset(name))

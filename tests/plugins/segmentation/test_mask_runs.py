@@ -140,6 +140,7 @@ def test_the_report_shows_the_worst_pictures_and_what_is_confused(run):
     assert document["result"]["report"]["test"]["worst_masks"]
 
 
+@pytest.mark.slow
 def test_the_other_backend_scores_it_the_same(run, tmp_path, backend):
     """In a process of its own: logits agree, so masks do but for ties, and so do metrics."""
     other = {"torch": "jax", "jax": "torch"}[backend]
@@ -161,6 +162,7 @@ def test_the_other_backend_scores_it_the_same(run, tmp_path, backend):
         assert found[name] == pytest.approx(value, abs=2e-3), name
 
 
+@pytest.mark.slow
 def test_a_head_goes_on_from_another_run(run, tmp_path, figures_registry):
     again = fitted(
         tmp_path / "again",

@@ -76,3 +76,9 @@ def fitted():
 def pairs():
     """See `write_pairs`."""
     return write_pairs
+
+
+@pytest.fixture(scope="session")
+def small():
+    """See `SMALL`."""
+    return SMALL

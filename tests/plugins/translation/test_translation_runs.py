@@ -137,3 +137,31 @@ def test_a_decoder_that_is_frozen_stays_as_it_was(parent, tmp_path, fitted, pair
     assert len(heads) > 10
     assert all(np.array_equal(before[name], after[name]) for name in heads)
     assert any(not np.array_equal(before[name], after[name]) for name in before if not name.startswith("head/"))
+
+
+def test_low_rank_updates_reach_into_a_decoder_and_chrf_chooses_where_asked(parent, tmp_path, fitted, pairs):
+    from headstart.weights.files import read_safetensors
+
+    run = fitted(
+        pairs(tmp_path / "more.csv", 80, seed=5),
+        tmp_path / "lora",
+        backbone=str(parent.path),
+        head_from=str(parent.path),
+        strategy="lora",
+        epochs=1,
+        sets=(
+            *("strategy.rank=2", "strategy.head=true", "task.parent_vocabulary=kept", "task.chrf_on_val=true"),
+            'task.freeze=["embeddings"]',
+        ),
+    )
+    before, after = (read_safetensors(each.path / "artefact" / "weights.safetensors") for each in (parent, run))
+    ranks = {
+        name: np.linalg.matrix_rank((after[name] - before[name]).astype(np.float64), tol=1e-4)
+        for name in before
+        if name.startswith("head/") and name.endswith("/kernel")
+    }
+    assert max(ranks.values()) == 2
+    assert np.array_equal(before["head/0/embeddings"], after["head/0/embeddings"])
+    epochs = [event for event in read_events(run.path / "events.jsonl") if isinstance(event, EpochDone)]
+    assert run.result["primary_metric"] == "chrf"
+    assert 0 < epochs[-1].val["chrf"] <= 100

@@ -54,7 +54,7 @@ def adaptable(shapes: Mapping[str, Sequence[int]], rank: int) -> dict[str, Split
 
 
 class LowRankAdapter:
-    """Low-rank updates of the kernels among `named`, the weights by our names that may learn, without the head's.
+    """Low-rank updates of the kernels among `named`, the weights by our names that may learn so.
 
     `factors` are what learns, float32: for each kernel `NAME:a` (rows, rank) and `NAME:b` (rank, columns). a is drawn
     from `seed` as in the paper's code (Kaiming-uniform with slope sqrt(5): within 1 / sqrt(rows)), b is 0, so that

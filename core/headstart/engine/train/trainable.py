@@ -66,7 +66,8 @@ def select_trainable(network: Network, phase: Phase, *, seed: int, batch_norm: s
     if phase.adapter is None:
         learned = {**backbone, **head}
         return Trainable(learned, {**learned, **moved}, None, training)
-    adapter = LowRankAdapter(backbone, phase.adapter, seed=seed)
+    adapter = LowRankAdapter({**backbone, **head} if phase.adapter.head else backbone, phase.adapter, seed=seed)
+    head = {name: variable for name, variable in head.items() if name not in adapter.adapted}
     return Trainable({**adapter.factors, **head}, {**adapter.adapted, **head, **moved}, adapter, training)
 
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from headstart.engine.batch import count_rows, take
 from headstart.engine.device import score_step
+from headstart.engine.generation import val_generator
 from headstart.engine.scoring import ScoredRows, Scores, found_by_calibrator, is_better, scores_of
 from headstart.engine.target_lengths import trimmed
 from headstart.engine.train.checkpoints import Loaded
@@ -105,6 +106,7 @@ class Trainer:
         self._parts = 1
         self._epochs = self._make_epochs()
         self._score = score_step(context.fast, val.start, context.task, precision=context.precision)
+        self._generate = val_generator(context.fast, val.start, context.task)
         self._val_batches = SmallerBatches(
             size_in_order(val.samples, context.batch_size),
             context.batch_size,
@@ -240,6 +242,8 @@ class Trainer:
             found = found.only(slice(0, count))
             if not all(np.isfinite(each).all() for each in (found.losses, *found.outputs.values())):
                 raise self._log.val_diverged(self._state)
+            if self._generate is not None:
+                found = dataclasses.replace(found, outputs=take(self._generate(tensors), slice(0, count)))
             yield found
             del scored, found  # or two batches of dense outputs are there at a time
             if interruptible and self._interrupts.asked:

@@ -1,0 +1,164 @@
+"""Translation, transferred: chrF and BLEU of English to Galician beside the same network from scratch, over seeds.
+
+    python tests/benchmarks/translated.py                       prints the tables
+    python tests/benchmarks/translated.py --write               puts them into BENCHMARKS.md too
+    python tests/benchmarks/translated.py --only galician --labels 500 --arms "Spanish parent"
+
+Pairs are LibreOffice's messages (`headstart datasets make libreoffice:es`, and gl), of 3 to 16 words in val and test. A
+source lies on the same side in every language, so that no parent saw what its child is tested on. Parents learn English
+to Spanish from all pairs of train; children English to Galician from all, or from some of 3 to 16 words. A finished
+cell is not run again, in another checkout either where `translated.json` has it, which is written with the tables:
+delete that file when the code has changed. A parent's run stays below `--out`, since children begin there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from over_seeds import ALL, Cell, Scores, Shelf, cells_of, figure, labelled, new_parser, records_of, run_of
+from processes import HERE
+from sections import markdown_table
+
+from headstart.specs import Record
+
+KEPT = HERE / "translated.json"
+WORDS = (3, 16)
+"""The fewest and the most words of a source, but of train where all pairs are taken."""
+TEST, VAL = 500, 500
+"""Sources of test, and of val at most, drawn once for all cells."""
+PARENT, CHILD = "spanish", "galician"
+SETS: Mapping[str, str] = {PARENT: "libreoffice:es", CHILD: "libreoffice:gl"}
+LABELS: Mapping[str, Sequence[int]] = {PARENT: (ALL,), CHILD: (500, 2000, ALL)}
+EPOCHS: Mapping[int, int] = {500: 30, 2000: 20, ALL: 12}
+SMALL = (
+    *(f"task.{name}={value}" for name, value in {"layers": 2, "width": 160, "heads": 4, "hidden": 640}.items()),
+    *("task.vocabulary=3000", "task.most=64", "task.beams=4"),
+)
+"""The decoder of every arm."""
+ENCODER = (
+    *(f"backbone.{name}={value}" for name, value in {"layers": 2, "width": 160, "heads": 4, "hidden": 640}.items()),
+    "input.vocabulary=3000",
+)
+SCRATCH, MINILM = "from scratch", "MiniLM"
+ARMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    PARENT: {SCRATCH: ("pretrain",), MINILM: ("fit",)},
+    CHILD: {SCRATCH: ("pretrain",), "Spanish parent": ("fit",), MINILM: ("fit",), "MiniLM, Spanish parent": ("fit",)},
+}
+RATES: Mapping[str, str] = {"pretrain": "2e-3", "fit": "1e-3"}
+
+
+def main() -> int:
+    """Run what is not there yet, and print the tables."""
+    given = new_parser(
+        "chrF of translations beside controls.", out="runs/bench/translated", tables=[*SETS]
+    ).parse_args()
+    shelf = Shelf(given.out, KEPT)
+    sections = []
+    for study in given.only:
+        found = {}
+        for cell in cells_of(study, ARMS[study], LABELS[study], given):
+            scores = shelf.once(cell.name, partial(measured, given, cell), only_known=given.table)
+            if scores is not None:
+                found[cell] = scores
+        if found:
+            sections.append(told(study, found))
+    text = "\n\n".join(["## Translation", "", *sections])
+    print(text)
+    if given.write:
+        shelf.write("translated", text)
+    return 0
+
+
+def measured(given: argparse.Namespace, cell: Cell) -> Scores:
+    """chrF and BLEU on test, and what copies of the sources would have."""
+    document = trained(given, cell)
+    metrics = document["metrics"]["test"]
+    return {name: metrics[name] for name in ("chrf", "bleu")} | {"copied": document["baseline"]["copy_chrf"]}
+
+
+def trained(given: argparse.Namespace, cell: Cell) -> dict:
+    """The document of a cell's run, which stays; of a child, after its parent's."""
+    table = table_of(given.out / "tables", cell)
+    (verb,) = ARMS[cell.study][cell.arm]
+    flags = ["--task", "translation", "--epochs", str(EPOCHS[cell.labels]), "--learning-rate", RATES[verb]]
+    settings = [*SMALL]
+    is_minilm, has_parent = MINILM in cell.arm, PARENT.title() in cell.arm
+    if has_parent:
+        parent = Cell(PARENT, MINILM if is_minilm else SCRATCH, ALL, cell.seed, cell.backend)
+        folder = given.out / "runs" / parent.name
+        if not (folder / "result.json").is_file():
+            trained(given, parent)
+        flags += ["--backbone", str(folder.resolve()), "--head-from", str(folder.resolve()), "--strategy", "full"]
+    elif is_minilm:
+        flags += ["--backbone", "hf_text/all_minilm_l6", "--strategy", "lp_ft", "--max-tokens", "64"]
+    else:
+        flags += ["--backbone", "seq2seq/small", "--weights", "none"]
+        settings += ENCODER
+    return run_of(given, cell, (verb, str(table), *flags, *(part for each in settings for part in ("--set", each))))
+
+
+def table_of(folder: Path, cell: Cell) -> Path:
+    """The table (text, translation, split) of a cell's pairs: test the same for all, of the others as many as are
+    labelled, by the seed."""
+    file = folder / f"{cell.study}-{cell.labels or 'all'}-{cell.seed}.csv"
+    if file.is_file():
+        return file
+    fewest, most = WORDS
+    records = records_of(SETS[cell.study])
+    within = [each for each in records if fewest <= len(str(each.payload).split()) <= most]
+    kept = [each for each in (within if cell.labels else records) if each.split == "train"]
+    for side, count in (("val", VAL), ("test", TEST)):
+        kept += drawn([each for each in within if each.split == side], count)
+    sides = labelled(kept, cell)
+    folder.mkdir(parents=True, exist_ok=True)
+    with file.open("w", newline="", encoding="utf-8") as stream:
+        table = csv.writer(stream)
+        table.writerow(("text", "translation", "split"))
+        for side, members in sides.items():
+            table.writerows((record.payload, record.target, side) for record in members)
+    return file
+
+
+def drawn(records: Sequence[Record], count: int) -> list[Record]:
+    """So many records at most, the same each time: one of each source."""
+    by_source = {str(record.payload): record for record in sorted(records, key=lambda each: each.key)}
+    sources = sorted(by_source)
+    return [by_source[sources[place]] for place in np.random.default_rng(0).permutation(len(sources))[:count]]
+
+
+def told(study: str, found: Mapping[Cell, Scores]) -> str:
+    """A table and what it is of."""
+    shown = [labels for labels in LABELS[study] if any(cell.labels == labels for cell in found)]
+    rows = []
+    for backend in ("torch", "jax"):
+        for arm in ARMS[study]:
+            of_arm = {cell: scores for cell, scores in found.items() if (cell.arm, cell.backend) == (arm, backend)}
+            if of_arm:
+                row = [f"{arm}, {backend}"]
+                for labels in shown:
+                    of_cell = [scores for cell, scores in of_arm.items() if cell.labels == labels]
+                    row += [figure([scores[name] for scores in of_cell]) for name in ("chrf", "bleu")]
+                rows.append(row)
+    copied = next(iter(found.values()))["copied"]
+    heads = [f"{labels or 'all'} pairs, {name}" for labels in shown for name in ("chrF", "BLEU")]
+    return "\n".join(
+        [
+            f"### English to {study.title()}",
+            "",
+            f"`tests/benchmarks/translated.py --only {study}`: {SETS[study]}, {TEST} sources of {WORDS[0]} to "
+            f"{WORDS[1]} words that no run has seen in any language; chrF and BLEU of sacrebleu, beams of 4, mean "
+            f"over seeds, and 95 % interval of the mean (t). The sources as they are have a chrF of {copied:.1f}.",
+            "",
+            markdown_table(("", *heads), rows),
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
