@@ -24,6 +24,7 @@ INTERRUPTED = 130
 VERBS = (
     ("fit", "headstart_cli.fit:fit"),
     ("pretrain", "headstart_cli.fit:pretrain"),
+    ("compare", "headstart_cli.compare:compare"),
     ("evaluate", "headstart_cli.runs:evaluate"),
     ("predict", "headstart_cli.runs:predict"),
     ("report", "headstart_cli.runs:report"),
@@ -39,7 +40,7 @@ VERBS = (
 )
 """Each verb and its function. These modules are thin: they import the library when they are called."""
 
-TAKE_INPUT_FLAGS = ("fit", "pretrain", "rank", "lr", "bench", "backbones")
+TAKE_INPUT_FLAGS = ("fit", "pretrain", "compare", "rank", "lr", "bench", "backbones")
 """Verbs that take the flags of input kinds."""
 
 GROUPS = (

@@ -199,13 +199,14 @@ def _cells(
 ) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Columns and cells of a table of sources."""
     there = [name for name in FIRST if name != by and any(name in row.scores for row in rows)][:beside]
-    columns = ("source", f"{by} (95 %)", *there, "source accuracy", "parameters", "samples/s")
+    columns = ("source", f"{by} (95 %)", *there, "on its source", "parameters", "samples/s")
     cells = []
     for row in rows:
         found = row.scores.get(by)
         score = "-"
         if found is not None:
-            score = f"{found.value:.3f} ({found.interval[0]:.3f} to {found.interval[1]:.3f})"
+            reach = max(found.value - found.interval[0], found.interval[1] - found.value)
+            score = f"{found.value:.3f} ± {reach:.3f}"
         accuracy, parameters = row.candidate.source_accuracy, row.candidate.spec.parameters
         cells.append(
             (
@@ -213,7 +214,7 @@ def _cells(
                 score,
                 *(f"{row.scores[name].value:.3f}" if name in row.scores else "-" for name in there),
                 "-" if accuracy is None else f"{accuracy:.3f}",
-                "-" if parameters is None else f"{parameters:,}",
+                "-" if parameters is None else f"{parameters / 1e6:.1f} M",
                 "-" if row.rate is None else f"{row.rate:.0f}",
             )
         )

@@ -29,12 +29,16 @@ if TYPE_CHECKING:
     from headstart.run import Run as Run
     from headstart.runs.fitting import fit as fit
     from headstart.runs.fitting import pretrain as pretrain
+    from headstart.transfer.comparison.comparing import Comparison as Comparison
+    from headstart.transfer.comparison.comparing import compare as compare
     from headstart.transfer.ranking import Ranking as Ranking
     from headstart.transfer.ranking import rank as rank
 
 _HOMES = {
     "fit": "headstart.runs.fitting",
     "pretrain": "headstart.runs.fitting",
+    "compare": "headstart.transfer.comparison.comparing",
+    "Comparison": "headstart.transfer.comparison.comparing",
     "rank": "headstart.transfer.ranking",
     "Ranking": "headstart.transfer.ranking",
     "Run": "headstart.run",
@@ -54,6 +58,8 @@ _HOMES = {
 __all__ = [
     "fit",
     "pretrain",
+    "compare",
+    "Comparison",
     "rank",
     "Run",
     "Ranking",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-NAMES = ("strategies", "stress", "chain", "texts", "detected")
+NAMES = ("strategies", "stress", "chain", "texts", "detected", "accented")
+NAMES = ("strategies", "stress", "chain", "texts", "translated", "detected")
 
 
 def with_section(text: str, name: str, section: str) -> str:

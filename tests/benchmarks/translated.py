@@ -4,11 +4,11 @@
     python tests/benchmarks/translated.py --write               puts them into BENCHMARKS.md too
     python tests/benchmarks/translated.py --only galician --labels 500 --arms "Spanish parent"
 
-Pairs are LibreOffice's messages of 3 to 16 words (`headstart datasets make libreoffice:es`, and gl). A source lies on
-the same side in every language, so that no parent saw what its child is tested on. Parents learn English to Spanish
-from all pairs of train; children English to Galician from some, of which a fifth is val. A finished cell is not run
-again, in another checkout either where `translated.json` has it, which is written with the tables: delete that file
-when the code has changed. A parent's run stays below `--out`, since children begin there.
+Pairs are LibreOffice's messages (`headstart datasets make libreoffice:es`, and gl), of 3 to 16 words in val and test. A
+source lies on the same side in every language, so that no parent saw what its child is tested on. Parents learn English
+to Spanish from all pairs of train; children English to Galician from all, or from some of 3 to 16 words. A finished
+cell is not run again, in another checkout either where `translated.json` has it, which is written with the tables:
+delete that file when the code has changed. A parent's run stays below `--out`, since children begin there.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from headstart.specs import Record
 
 KEPT = HERE / "translated.json"
 WORDS = (3, 16)
-"""The fewest and the most words of a source."""
+"""The fewest and the most words of a source, but of train where all pairs are taken."""
 TEST, VAL = 500, 500
 """Sources of test, and of val at most, drawn once for all cells."""
 PARENT, CHILD = "spanish", "galician"
@@ -110,10 +110,11 @@ def table_of(folder: Path, cell: Cell) -> Path:
     if file.is_file():
         return file
     fewest, most = WORDS
-    records = [each for each in records_of(SETS[cell.study]) if fewest <= len(str(each.payload).split()) <= most]
-    kept = [each for each in records if each.split == "train"]
+    records = records_of(SETS[cell.study])
+    within = [each for each in records if fewest <= len(str(each.payload).split()) <= most]
+    kept = [each for each in (within if cell.labels else records) if each.split == "train"]
     for side, count in (("val", VAL), ("test", TEST)):
-        kept += drawn([each for each in records if each.split == side], count)
+        kept += drawn([each for each in within if each.split == side], count)
     sides = labelled(kept, cell)
     folder.mkdir(parents=True, exist_ok=True)
     with file.open("w", newline="", encoding="utf-8") as stream:
@@ -150,8 +151,8 @@ def told(study: str, found: Mapping[Cell, Scores]) -> str:
         [
             f"### English to {study.title()}",
             "",
-            f"`tests/benchmarks/translated.py --only {study}`: {SETS[study]}, sources of {WORDS[0]} to {WORDS[1]} "
-            f"words, {TEST} of test that no run has seen in any language; chrF and BLEU of sacrebleu, beams of 4, mean "
+            f"`tests/benchmarks/translated.py --only {study}`: {SETS[study]}, {TEST} sources of {WORDS[0]} to "
+            f"{WORDS[1]} words that no run has seen in any language; chrF and BLEU of sacrebleu, beams of 4, mean "
             f"over seeds, and 95 % interval of the mean (t). The sources as they are have a chrF of {copied:.1f}.",
             "",
             markdown_table(("", *heads), rows),

@@ -15,6 +15,10 @@ FIT = {
 PROMISED = {
     "fit": FIT,
     "pretrain": FIT,
+    "compare": {
+        *("--backbone", "--strategy", "--seeds", "--fractions", "--backend", "--out", "--resume", "--json"),
+        *("--epochs", "--limit", "--image-size", "--jobs", "--threads", "--set"),
+    },
     "evaluate": {"--split", "--backend", "--predictions", "--json"},
     "predict": {"--top-k", "--backend", "--json", "--csv"},
     "lr": {

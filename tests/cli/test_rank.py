@@ -50,14 +50,7 @@ def test_the_table_says_what_to_take_and_what_is_not_here(backend, tmp_path, cap
     ("flags", "code", "said"),
     [
         (("no-such-data",), 2, "no-such-data"),
-        (("digits", "--by", "prob"), 2, "no score is named 'prob'"),
         (("digits", "--backbone", "no/such"), 2, "no/such"),
-        (
-            ("digits", "--backbone", "efficientnet_lite/lite0", "--backbone", "efficientnet_lite/lite0"),
-            2,
-            "named twice",
-        ),
-        (("digits", "--limit", "0"), 2, "limit"),
         (("digits", "--backbone", "hf_text/all_minilm_l6"), 2, "hf_text"),
     ],
 )

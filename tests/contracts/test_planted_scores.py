@@ -1,7 +1,12 @@
 """Transfer scores: each bug turns red what asserts it, for that reason, and nothing else."""
 
+from dataclasses import replace
+
 import pytest
 
+from headstart.host.guard import PluginFailure
+from headstart.host.verification import verify_spec
+from headstart.specs import ScoreSpec
 from headstart.testing import ScoreContract, ScoreDeclared, ScoreMeasured
 
 from .planting import assert_fails_only, changed, failures, named
@@ -115,13 +120,15 @@ def test_a_bug_in_what_it_measures_is_found(garden, bug):
 
 
 @pytest.mark.parametrize(
-    ("edit", "message"),
+    ("changes", "message"),
     [
-        (('reads=("classes", "numbers")', "reads=()"), "reads must name a form"),
-        (('unit="share of the variance"', 'unit=" "'), "unit is empty"),
-        (("low=0.0, high=1.0", "low=1.0, high=0.0"), "low must be below high"),
+        ({"reads": ()}, "reads must name a form"),
+        ({"unit": " "}, "unit is empty"),
+        ({"low": 1.0, "high": 0.0}, "low must be below high"),
     ],
 )
-def test_a_spec_that_is_not_sound_is_refused(garden, edit, message):
-    garden.plant(changed(PLUGIN, edit), planted_build=BUILD)
-    assert message in failures(named(ScoreDeclared))["test_its_plugin_loads_and_offers_it"]
+def test_a_spec_that_is_not_sound_is_refused(changes, message):
+    spec = ScoreSpec(name="planted/it", summary="It.", build="a:B", reads=("classes",), unit="nats")
+    verify_spec(spec, "scores", "planted")
+    with pytest.raises(PluginFailure, match=message):
+        verify_spec(replace(spec, **changes), "scores", "planted")

@@ -62,9 +62,8 @@ class ArrayStore:
         """
         if self.cache is None:
             return self.keep(fill)
-        with contextlib.suppress(FileNotFoundError):  # another process may clear the cache at any moment
-            if found := self.cache.get(kind, key):
-                return open_arrays(found)
+        if (found := self.find(kind, key)) is not None:
+            return found
         try:
             return open_arrays(self.cache.add(kind, key, lambda folder: _write(folder, fill), facts))
         except HeadstartError as exc:
@@ -72,6 +71,13 @@ class ArrayStore:
                 raise
             self.warn(f"{exc.message}; {kind} are kept for this run alone")
         return self.keep(fill)
+
+    def find(self, kind: str, key: Mapping[str, Any]) -> dict[str, np.ndarray] | None:
+        """The arrays of `key`, read-only from the cache; None where they are not there."""
+        with contextlib.suppress(FileNotFoundError):  # another process may clear the cache at any moment
+            if self.cache is not None and (found := self.cache.get(kind, key)):
+                return open_arrays(found)
+        return None
 
     def keep(self, fill: Fill) -> dict[str, np.ndarray]:
         """Arrays as `fill` writes them, for this process alone. Raises HeadstartError where `scratch` has no space."""

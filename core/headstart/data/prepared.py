@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -87,8 +87,8 @@ def _shares(sizes: Mapping[Stratum, int], limit: int, least: int, noun: str) -> 
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareOptions:
-    """How to prepare: `limit` records in all, the seed of limit and split, the `shares` of its sides, and where arrays
-    are kept.
+    """How to prepare: `limit` records in all, the seed of limit and split, the `shares` of its sides, the seed `draw`
+    of the share of train that learns, and where arrays are kept.
 
     `split` is a stored split to use again (all of it, or `Split.only` some sides); then `limit`, `split_seed` and
     `shares` have no say and only its samples are read. `read_by` says as plain values what reads: with it `store`
@@ -98,9 +98,19 @@ class PrepareOptions:
     limit: int | None = None
     split_seed: int = 0
     shares: SplitShares = field(default_factory=SplitShares)
+    draw: int = 0
     split: Split | None = None
     store: ArrayStore = field(default_factory=ArrayStore)
     read_by: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class WholeSide:
+    """A side of which only a share learns: `hashes` of all its rows, as `PreparedData.row_hashes` has them, and the
+    `places` (row,) int64 of the share among them."""
+
+    hashes: tuple[str, ...]
+    places: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -121,6 +131,8 @@ class PreparedData:
     facts: Sequence[Facts]
     findings: tuple[Finding, ...]
     skipped: tuple[Skipped, ...]
+    whole: WholeSide | None = None
+    """All of train, where only a share of it learns."""
 
     @property
     def has_several_rows(self) -> bool:
@@ -208,8 +220,14 @@ def prepare(
     told += skipped_findings(records.skipped)
     told += [*tried.findings, *near_duplicate_findings(tried.split.rows, reading.fingerprints)]
     if tried.skipped:
-        reading = reading.only({row.key for row in tried.split.rows}, options.store)
-    return _assembled(reading, tried.split, (*records.skipped, *tried.skipped), told)
+        reading = reading.only({row.key for row in (*tried.split.rows, *tried.aside)}, options.store)
+    skipped = (*records.skipped, *tried.skipped)
+    if not tried.aside:
+        return _assembled(reading, tried.split, skipped, told)
+    everything = Split(tuple(sorted((*tried.split.rows, *tried.aside), key=lambda row: row.key)))
+    learn = {row.key for row in tried.split.rows}
+    whole = _whole_train(_assembled(reading, everything, skipped, told), learn)
+    return replace(_assembled(reading.only(learn, options.store), tried.split, skipped, told), whole=whole)
 
 
 def prepare_unsplit(
@@ -275,6 +293,13 @@ def examine(
     return found
 
 
+def _whole_train(data: PreparedData, learn: Collection[str]) -> WholeSide:
+    """The train side of `data`, where the records with these keys learn."""
+    rows = data.indices("train")
+    places = np.flatnonzero([data.keys[owner] in learn for owner in data.owners[rows]]).astype(np.int64)
+    return WholeSide(tuple(data.row_hashes[row] for row in rows), places)
+
+
 def _refusing(tolerances: Tolerances | None, *, can_set: bool = True) -> Verify:
     """Raises DataError where more cannot be read than the data may lack."""
     return lambda skipped, total: raise_errors(unreadable_findings(skipped, total, tolerances, can_set=can_set))
@@ -289,13 +314,13 @@ def _try_split(
 ) -> Tried:
     """The split, and what the targets' own kind says of those that are left, where some are left out."""
     by_key = {item.key: item.target for item in reading.items}
-    cut = Cut(options.split_seed, options.shares)
+    cut = Cut(options.split_seed, options.shares, options.draw)
     tried = try_split(rows, cut, targets, by_key, tolerances=tolerances)
-    if tried.split is None or not tried.skipped:
+    if tried.split is None or not (tried.skipped or tried.aside):
         return tried
     left = {row.key for row in tried.split.rows}
     errors = [
-        replace(error, message=f"{error.message} (after {counted(len(tried.skipped))} left out)")
+        replace(error, message=f"{error.message} (after {counted(len(tried.skipped) + len(tried.aside))} left out)")
         for error in errors_among(targets.check([item for item in reading.items if item.key in left]))
     ]
     return replace(tried, split=None if errors else tried.split, findings=(*tried.findings, *errors))

@@ -1,4 +1,4 @@
-"""How much of the data each side of a split gets: the table [split] of a recipe."""
+"""How much of the data each side of a split gets, and what it is used for: the table [split] of a recipe."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from headstart.options import option
 class SplitShares:
     """The shares of the sides that are cut, one after the other: by default 64/16/20 in all.
 
-    What is cut is all of the data, or the train side where the dataset gives one. A side that it gives is kept.
+    What is cut is all of the data, or the train side where the dataset gives one. A side that it gives is kept. Of the
+    train side that is left then, the share `train` learns; val and test are the same whatever that is.
     """
 
     test: float = option(
@@ -23,6 +24,16 @@ class SplitShares:
         "Share of what is left after test that is val, which chooses: 0.2 of 80 % is 16 % of all.",
         low=0.001,
         high=0.99,
+    )
+    train: float = option(
+        1.0,
+        "Share of the train side that learns, stratified and drawn by the seed; the rest is left aside. Smaller shares "
+        "are parts of larger ones.",
+        low=1e-6,
+        high=1.0,
+    )
+    refit: bool = option(
+        True, "Whether a head that is solved for is solved once more on train and val, when val has chosen how."
     )
 
     def cut(self, given: Collection[str] = ()) -> dict[str, float]:
@@ -35,5 +46,7 @@ class SplitShares:
         return {
             each.name: share
             for each in fields(self)
-            if each.name in given and (share := getattr(self, each.name)) != each.default
+            if each.name in given
+            and each.name != "train"  # whose share is of what there is, given or cut
+            and (share := getattr(self, each.name)) != each.default
         }

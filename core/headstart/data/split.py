@@ -9,7 +9,7 @@ Tolerances say is left out, or kept in train alone: `lacking.py`.
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,6 +18,7 @@ from headstart.data.checks import counted, errors_among, given_split_findings, r
 from headstart.data.lacking import copies_left_out, rare_in_train, rare_left_out, unknown_left_out
 from headstart.data.shares import SplitShares
 from headstart.data.split_file import SPLITS, Split, SplitRow
+from headstart.data.targets import plural, rarest
 from headstart.data.units import Unit, samples_of, too_small, units_of
 from headstart.documents import as_bytes
 from headstart.errors import DataError
@@ -31,19 +32,25 @@ def rank(seed: int, purpose: str, key: str) -> bytes:
 
 @dataclass(frozen=True)
 class Cut:
-    """How sides are cut: `seed` fixes which samples, `shares` how many."""
+    """How sides are cut: `seed` fixes which samples, `shares` how many. `draw` fixes which of train learn, where only a
+    share of them does."""
 
     seed: int
     shares: SplitShares = field(default_factory=SplitShares)
+    draw: int = 0
 
 
 @dataclass(frozen=True)
 class Tried:
-    """What came of a split: it, or None where `findings` has errors; and what was left out, as the data may lack it."""
+    """What came of a split: it, or None where `findings` has errors; and what was left out, as the data may lack it.
+
+    `aside` are the rows of train that do not learn, where only a share of that side does.
+    """
 
     split: Split | None
     findings: tuple[Finding, ...]
     skipped: tuple[Skipped, ...] = ()
+    aside: tuple[SplitRow, ...] = ()
 
 
 def make_split(
@@ -132,7 +139,46 @@ def try_split(
     if errors_among(found):
         return Tried(None, tuple(found), tuple(skipped.values()))
     found += _cut_findings(split, given, cut.shares, len(to_cut))
-    return Tried(split, tuple(found), tuple(skipped.values()))
+    if cut.shares.train == 1:
+        return Tried(split, tuple(found), tuple(skipped.values()))
+    trained = split.only("train").rows
+    strata = rarest(kind.strata([by_key[row.key] for row in trained]))
+    learn, drawn = _drawn(trained, strata, cut, kind)
+    split = Split(tuple(row for row in split.rows if row.split != "train" or row.key in learn))
+    return Tried(
+        split if learn else None,
+        (*found, drawn),
+        tuple(skipped.values()),
+        aside=tuple(row for row in trained if row.key not in learn),
+    )
+
+
+def _drawn(
+    trained: Sequence[SplitRow], strata: Sequence[str], cut: Cut, kind: TargetKind
+) -> tuple[frozenset[str], Finding]:
+    """The keys of train that learn, and a note; none and an error where they are too few for one of each stratum.
+
+    Samples stand in one order, of which every beginning has each stratum in proportion, to within one sample; where
+    strata are exclusive, the first of each come before all others. So a smaller share is a part of a larger one.
+    """
+    share, sizes = cut.shares.train, Counter(strata)
+    count = max(1, int(share * len(trained) + 0.5))
+    of_all = f"{100 * share:.6g} % of train is {counted(count)} of {len(trained)}"
+    if kind.exclusive and count < len(sizes):
+        least = next(each / 1e4 for each in range(1, 10**4 + 1) if int(each / 1e4 * len(trained) + 0.5) >= len(sizes))
+        message = f"{of_all}, too few to have one of each of {len(sizes)} {plural(kind.noun)}"
+        return frozenset(), Finding("error", message, count, f"split.train={least:g} is the least that has")
+    ranked = sorted(range(len(trained)), key=lambda place: rank(cut.draw, "share", trained[place].key))
+    seen: Counter[str] = Counter()
+    order: list[tuple[float, int, str]] = []
+    for place in ranked:
+        name, is_first = strata[place], not seen[strata[place]]
+        position = 0.0 if kind.exclusive and is_first else (seen[name] + 0.5) / sizes[name]
+        seen[name] += 1
+        order.append((position, len(order), trained[place].key))
+    learn = frozenset(key for _, _, key in sorted(order)[:count])
+    message = f"{of_all}, drawn by the seed; the rest of train is left aside"
+    return learn, Finding("note", message, len(trained) - count)
 
 
 def apply_split(rows: Iterable[SplitRow], split: Split) -> Split:

@@ -40,6 +40,8 @@ class PhasePlanner:
     """The augmentations, where all that were chosen do nothing but mix samples."""
     only_by_gradient: Mapping[str, str] = field(default_factory=dict)
     """Values by key of the task's options that were set and that training by gradient alone reads: `task.dropout`."""
+    refit: bool = True
+    """Whether heads that are solved for may be solved once more on train and val."""
 
     def plan(self, stages: tuple[str, ...]) -> tuple[Phase, ...]:
         """The strategy's phases for a backbone of these stages, bottom first.
@@ -91,6 +93,7 @@ class PhasePlanner:
                 f"training by gradient alone reads it, and {self.strategy.short_name} solves this head in closed form",
                 "leave it out, or use --strategy lp_ft",
             )
+        phases = tuple(dataclasses.replace(phase, refit=phase.refit and self.refit) for phase in phases)
         return self._without_views_of_nothing(phases)
 
     def _without_views_of_nothing(self, phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
@@ -144,6 +147,7 @@ def make_planner(
         recipe.batch_norm,
         only_mixing=mixing if len(mixing) == len(choices.augmentations) else (),
         only_by_gradient=_spell("task", of_task, by_gradient),
+        refit=options["split"].refit if "split" in options else True,
     )
 
 

@@ -191,7 +191,7 @@ def check_data(
     if other := other_kind(records, registry.get("targets", bound.task.targets), registry):
         return (other,)
     with tempfile.TemporaryDirectory() as scratch:
-        options = _prepare_options(bound, backbone, kind, Path(scratch), warnings.append)
+        options = prepare_options(bound, backbone, kind, Path(scratch), warnings.append)
         targets = build_target_kind(registry, bound.task.targets)
         found = examine(records, readable(kind), targets, options, on_progress=on_progress)
     said = [Finding("warning", message) for message in (*bound.warnings, *warnings)]
@@ -255,7 +255,7 @@ def lay_ground(
         raise_errors([other])
     targets = build_target_kind(registry, bound.task.targets)
     said: list[str] = []
-    options = _prepare_options(bound, backbone, kind, scratch, said.append)
+    options = prepare_options(bound, backbone, kind, scratch, said.append)
     kind, data = fit_and_prepare(
         records,
         kind,
@@ -375,7 +375,7 @@ def check_weights_present(resolved: ResolvedRecipe, registry: Registry) -> None:
         locate_assets(resolved.backbone, resolved.weights, registry)
 
 
-def _prepare_options(
+def prepare_options(
     resolved: BoundRecipe, backbone: Blueprint, kind: InputKind, scratch: Path, warn: Callable[[str], None]
 ) -> PrepareOptions:
     """How a recipe's data is prepared; what was read is kept in the user's cache."""
@@ -383,6 +383,7 @@ def _prepare_options(
         limit=resolved.recipe.limit,
         split_seed=resolved.recipe.split_seed,
         shares=resolved.options["split"],
+        draw=resolved.recipe.seed,
         store=ArrayStore(open_cache(warn), scratch, warn),
         read_by={
             "input": resolved.input.name,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from headstart.errors import DataError
 from headstart.specs import Observed, Score, Scored, ScoreRequest
-from headstart.testing.contract import shared
+from headstart.testing.contract import Contract, shared
 from headstart.testing.declared import Declared, declare
 from headstart.testing.fresh_process import run_fresh
 
@@ -34,7 +34,7 @@ class ScoreDeclared(Declared):
         )
 
 
-class ScoreMeasured(Declared):
+class ScoreMeasured(Contract):
     """What a score gives: numbers, always the same ones, higher for better features.
 
     `targets_in(form)` gives targets (record, ...) of a form that is none of "classes" and "numbers", for RECORDS

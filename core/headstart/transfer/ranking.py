@@ -6,6 +6,7 @@ stopped goes on, and a second one starts no framework."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -19,6 +20,7 @@ from statistics import NormalDist
 from typing import Any, cast
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from headstart.cache import open_cache
 from headstart.data.array_store import ArrayStore
@@ -59,6 +61,9 @@ SURE, LIKELY = 0.95, 0.8
 better."""
 FASTER = 1.3
 """How many times as fast another source is that is worth a word where the two cannot be told apart."""
+SMALL = 2**24
+"""Numbers of features below which scores take one thread: several would wait for each other longer than they
+compute."""
 KIND, FACTS = "scores", "scores.json"
 OnProgress = Callable[[str, str, int, int], None]
 """Called with (source, activity, done, total)."""
@@ -312,7 +317,9 @@ def _ranked(source: Candidate, stated: Stated, registry: Registry, told: _Told) 
         plan = plan_on(ground, ready, scratch)
         features, answers, rate, engine = _computed(plan, owners, registry, told)
         observed = _observed(features, forms, _groups(ground, owners), answers)
-        scores, refused = measure_all(observed, registry)
+        # products of small matrices are fastest on one thread
+        with threadpool_limits(1, user_api="blas") if features.size < SMALL else contextlib.nullcontext():
+            scores, refused = measure_all(observed, registry)
         row = Row(source, features.shape[1], rate, engine, scores, refused)
         try:
             cache.add(KIND, key, _writing(row), {"backbone": source.name, "records": len(owners)})
@@ -486,7 +493,7 @@ def _other_favourites(rows: Sequence[Row], best: Row, by: str) -> list[tuple[str
         favourite = max(rows, key=lambda row: row.scores[name].value)
         if favourite is not best:
             found.setdefault(favourite.candidate.name, []).append(name)
-    return [(source, " and ".join(names)) for source, names in found.items()]
+    return [(source, ", ".join(names)) for source, names in found.items()]
 
 
 def chance(one: Found, other: Found) -> float:

@@ -62,6 +62,7 @@ def draw_png(ranking: Ranking, dpi: int = 120) -> bytes:
     logging.getLogger("matplotlib.font_manager").setLevel(logging.WARNING)
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter
 
     by = ranking.by
     figure = Figure(figsize=(8, 5), facecolor="white", layout="constrained")
@@ -87,6 +88,8 @@ def draw_png(ranking: Ranking, dpi: int = 120) -> bytes:
         )
     if shown:
         axis.set_xscale("log")
+        for ticks in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
+            ticks(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.margins(x=0.1, y=0.12)
     else:
         axis.text(0.5, 0.5, f"no source has both a {by.short_name} and a cost", ha="center", transform=axis.transAxes)
@@ -142,7 +145,8 @@ img { max-width: 100%; height: auto }
 </tr>{% endfor %}
 </tbody></table>
 <p><small>Intervals are what 95 of 100 other sets of records of this kind would give, from weighing records at random
-(Rubin 1981). Only records of train and val were looked at. A score is an estimate before training: what the transfer
+(Rubin 1981). Only records of train and val were looked at. Speed was measured when features were first computed here;
+other work on the machine slows it. A score is an estimate before training: what the transfer
 is worth, a comparison with controls says.</small></p>
 {% if refused %}<h2>What scores say nothing of</h2>
 <ul>{% for line in refused %}<li>{{ line }}</li>{% endfor %}</ul>{% endif %}

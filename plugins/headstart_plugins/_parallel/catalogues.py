@@ -16,7 +16,7 @@ from headstart.errors import DataError, UsageError
 from headstart.options import option
 from headstart.specs import Finding, Records
 from headstart_plugins._parallel.accelerators import MARKS, without_accelerators
-from headstart_plugins._parallel.pairs import LeftOut, Pair, PairOptions, records_of, short
+from headstart_plugins._parallel.pairs import LeftOut, Pair, PairOptions, records_of
 from headstart_plugins._placeholders import placeholders_of
 
 SUFFIXES = (".po", ".mo")
@@ -87,12 +87,11 @@ def read_catalogues(root: Path, options: CatalogueOptions) -> Records:
         for key, source, target in _messages(catalogue, options, left_out):
             plain = without_accelerators(source, target, options.accelerators)
             changed += plain != (source, target)
-            case = f"{key} ({short(plain[0])})"
             ours, theirs = map(placeholders_of, plain)
             if options.placeholders == "drop" and (ours or theirs):
-                left_out.add("placeholders", case)
+                left_out.add("placeholders", key, plain[0])
             elif options.placeholders == "matched" and ours != theirs:
-                left_out.add("the two sides do not hold the same placeholders", case)
+                left_out.add("the two sides do not hold the same placeholders", key, plain[0])
             else:
                 seen[key] += 1  # a catalogue may hold one message twice, though compilers of .mo refuse that
                 pairs.append(Pair(key if seen[key] == 1 else f"{key}.{seen[key]}", *plain))
@@ -175,23 +174,22 @@ def _messages(catalogue: Catalogue, options: CatalogueOptions, left_out: LeftOut
     forms = _plural_forms(opened)
     for entry in opened:
         key = f"{catalogue.name}#{_digest(entry.msgctxt, entry.msgid)}"
-        case = f"{key} ({short(entry.msgid)})"
         if getattr(entry, "obsolete", False):  # compiled messages are neither obsolete nor fuzzy
-            left_out.add("obsolete messages", case)
+            left_out.add("obsolete messages", key, entry.msgid)
         elif "fuzzy" in getattr(entry, "flags", ()) and options.fuzzy == "drop":
-            left_out.add("fuzzy translations", case)
+            left_out.add("fuzzy translations", key, entry.msgid)
         elif entry.msgid_plural:
             if options.plurals == "drop":
-                left_out.add("messages with plurals", case)
+                left_out.add("messages with plurals", key, entry.msgid)
                 continue
             one, several = (entry.msgstr_plural.get(form, "") for form in forms)
             for source, target, suffix in ((entry.msgid, one, ""), (entry.msgid_plural, several, ".plural")):
                 if target:
                     yield key + suffix, source, target
                 else:
-                    left_out.add("messages without a translation", f"{key}{suffix} ({short(source)})")
+                    left_out.add("messages without a translation", key + suffix, source)
         elif not entry.msgstr:
-            left_out.add("messages without a translation", case)
+            left_out.add("messages without a translation", key, entry.msgid)
         else:
             yield key, entry.msgid, entry.msgstr
 

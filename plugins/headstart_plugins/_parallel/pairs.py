@@ -66,9 +66,9 @@ class LeftOut:
         """Before any rule."""
         return cls(defaultdict(list))
 
-    def add(self, rule: str, case: str) -> None:
-        """One more."""
-        self.cases[rule].append(case)
+    def add(self, rule: str, key: str, text: str | None = None) -> None:
+        """One more, by its key and the beginning of its text."""
+        self.cases[rule].append(key if text is None else f"{key} ({short(text)})")
 
     def findings(self) -> tuple[Finding, ...]:
         """A note for each rule, with its count."""
@@ -96,7 +96,7 @@ def records_of(
         doubts = doubts_about([pair.source for pair in kept], [pair.target for pair in kept])
         odd = {place for what in (LENGTH, SCRIPT) for place in doubts.places[what]}
         for place in sorted(odd):
-            left_out.add("absurd lengths or another script than others", _case(kept[place]))
+            left_out.add("absurd lengths or another script than others", kept[place].key, kept[place].source)
         kept = [pair for place, pair in enumerate(kept) if place not in odd]
     told = (*findings, *left_out.findings())
     if not kept:
@@ -162,7 +162,7 @@ def _taken(pairs: Sequence[Pair], rule: str, is_out: Callable[[Pair], bool], lef
     kept = []
     for pair in pairs:
         if is_out(pair):
-            left_out.add(rule, _case(pair))
+            left_out.add(rule, pair.key, pair.source)
         else:
             kept.append(pair)
     return kept
@@ -170,10 +170,6 @@ def _taken(pairs: Sequence[Pair], rule: str, is_out: Callable[[Pair], bool], lef
 
 def _words(pair: Pair) -> tuple[int, int]:
     return len(pair.source.split()), len(pair.target.split())
-
-
-def _case(pair: Pair) -> str:
-    return f"{pair.key} ({short(pair.source)})"
 
 
 def short(text: str) -> str:

@@ -134,6 +134,7 @@ class ClassificationEvaluator(Sums["Classification"]):
                 "per_class": describe_classes(
                     self.task.classes, np.diagonal(counts), counts.sum(axis=0), counts.sum(axis=1)
                 ),
+                "class_figure": "f1",
             },
             calibration=calibration,
         )

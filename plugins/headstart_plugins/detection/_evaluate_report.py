@@ -44,6 +44,7 @@ def describe(curves: Curves, errors: Errors) -> dict[str, Any]:
     return {
         "at": {"iou": float(IOU_LIMITS[0]), "scores": errors.limits.tolist()},
         "per_class": per_class,
+        "class_figure": "ap",
         "confusion_matrix": counts.tolist(),
         "confusion_names": list(names),
         "precision_recall": {

@@ -78,7 +78,7 @@ class MultilabelEvaluator(Kept["Multilabel"]):
         return Evaluation(
             metrics=_metrics.scores(true, logits, given),
             intervals=_metrics.intervals(true, logits, given),
-            report={"per_class": per_class},
+            report={"per_class": per_class, "class_figure": "f1"},
             calibration=calibration,
         )
 

@@ -123,7 +123,7 @@ def _torn(files: tuple[Path, Path], lines: tuple[Sequence[str], Sequence[str]]) 
     at = parting(*lines)
     if at is not None:
         told = [f"{short(texts[at])}" if at < len(texts) else "the end" for texts in lines]
-        places.insert(0, f"they seem to part at line {at + 1}: {told[0]} beside {told[1]}")
+        places.insert(0, f"they seem to part at about line {at + 1}: {told[0]} beside {told[1]}")
     where = "; ".join(places) or "where they part cannot be told from their lengths, numbers and marks"
     hint = "mend the files so that the same line of both says the same; nothing is paired by guessing"
     return DataError(f"{files[0].parent}: {counts}; {where}", hint=hint)

@@ -153,6 +153,7 @@ class MaskScores:
             "unit": "pixels",
             "tolerance": self.tolerance,
             "per_class": per_class,
+            "class_figure": "iou",
             "confusion_matrix": self.confusion.tolist(),
             "confusion_names": list(classes),
             "worst_masks": self.worst.described(),

@@ -480,3 +480,56 @@ def test_a_class_needs_as_many_samples_as_sides_are_cut():
     assert sides(cut(rows, test=0.0).split).keys() == {each.key for each in rows}
     (told,) = cut([*rows, row("one", "one")], test=0.0).findings
     assert told.message == "class 'one' has 1 sample; 2 sides need at least 2"
+
+
+def shared(rows, share, *, seed=0, draw=0, kind="class"):
+    return splitting.try_split(rows, Cut(seed, SplitShares(train=share), draw), KINDS[kind])
+
+
+def test_a_share_of_train_learns_in_proportion_and_val_and_test_stay_whole():
+    rows = many({"a": 500, "b": 300, "c": 200})
+    whole = make_split(rows, 0)
+    tried = shared(rows, 0.1)
+    assert tried.split.counts == {"train": 64, "val": 160, "test": 200}
+    assert tried.split.only("val", "test") == whole.only("val", "test")
+    assert Counter(r.target for r in tried.split.only("train").rows) == {"a": 32, "b": 19, "c": 13}
+    assert {r.key for r in tried.aside} | {r.key for r in tried.split.only("train").rows} == {
+        r.key for r in whole.only("train").rows
+    }
+    (note,) = (each for each in tried.findings if "left aside" in each.message)
+    assert "10 % of train is 64 samples of 640" in note.message
+
+
+def test_a_smaller_share_is_a_part_of_a_larger_one_and_the_seed_draws_another():
+    rows = many({f"c{i}": 20 + 7 * i for i in range(6)})
+    learn = [
+        {r.key for r in shared(rows, share, draw=draw).split.only("train").rows}
+        for share, draw in ((0.05, 0), (0.1, 0), (0.3, 0), (1.0, 0), (0.1, 1))
+    ]
+    assert learn[0] < learn[1] < learn[2] < learn[3]
+    assert learn[4] != learn[1]
+    assert len(learn[4]) == len(learn[1])
+
+
+def test_every_class_learns_or_the_share_is_refused_with_the_least_that_would_do():
+    rows = many({"common": 900, **{f"rare{i}": 5 for i in range(8)}})
+    kept = shared(rows, 0.02).split.only("train").rows
+    assert {r.target for r in kept} == {"common", *(f"rare{i}" for i in range(8))}
+    tried = shared(rows, 0.01)
+    assert tried.split is None
+    (error,) = (each for each in tried.findings if each.level == "error")
+    assert "too few to have one of each of 9 classes" in error.message
+    least = float(error.hint.partition("split.train=")[2].partition(" ")[0])
+    assert shared(rows, least).split is not None
+    assert shared(rows, least - 0.0002).split is None
+
+
+def test_a_share_of_numbers_and_of_a_given_train_side_is_drawn_as_well():
+    numbers = [row(f"k{i:03d}", str(i)) for i in range(200)]
+    found = [float(r.target) for r in shared(numbers, 0.25, kind="number").split.only("train").rows]
+    assert len(found) == round(0.25 * make_split(numbers, 0, "number").counts["train"] + 0.01)
+    assert 60 < sum(found) / len(found) < 140
+    given = [*many({"a": 40, "b": 40}, split="train"), row("v", "a", split="val"), row("t", "b", split="test")]
+    tried = shared(given, 0.5)
+    assert tried.split.counts == {"train": 40, "val": 1, "test": 1}
+    assert not any("nothing to act on" in each.message for each in tried.findings)

@@ -121,10 +121,10 @@ def test_the_shares_of_the_split_are_a_table_of_every_recipe(registry, tmp_path,
     path.write_text("[split]\ntest = 0.1\nval = 0.5\n")
     flags = {"data": "digits", "backend": "torch"}
     recipe = bound(build_recipe(flags=flags, file=path, sets=("split.test=0",)), registry).recipe
-    assert recipe.table("split") == {"test": 0.0, "val": 0.5}
+    assert recipe.table("split") == {"test": 0.0, "val": 0.5, "train": 1.0, "refit": True}
     assert [recipe.origin(f"split.{name}") for name in ("test", "val")] == ["--set", "file mine.toml"]
-    assert tomllib.loads(render_recipe(recipe))["split"] == {"test": 0.0, "val": 0.5}
+    assert tomllib.loads(render_recipe(recipe))["split"] == {"test": 0.0, "val": 0.5, "train": 1.0, "refit": True}
     default = bound(build_recipe(flags=flags), registry).recipe
-    assert default.table("split") == {"test": 0.2, "val": 0.2}
+    assert default.table("split") == {"test": 0.2, "val": 0.2, "train": 1.0, "refit": True}
     assert "[split]\n# Share of all" in starter_recipe(registry)
     assert "\n# test = 0.2\n" in starter_recipe(registry)

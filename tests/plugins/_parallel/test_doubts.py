@@ -91,6 +91,7 @@ def test_sentences_that_differ_in_case_spaces_or_marks_stay_together():
         ("Copy %1 to %2", ["%1", "%2"]),
         ("<b>Bold</b> 50 % off, 50% more, 100%", ["<b>", "</b>"]),
         ("Costs $5, 3 < 4 and {a b}", []),
+        ("5 % a year, 50 % d'entre eux, 100 % of", []),
     ],
 )
 def test_placeholders_are_those_of_programs(text, expected):

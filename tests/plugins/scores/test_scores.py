@@ -171,7 +171,13 @@ def test_scores_from_a_head_are_refused_without_one():
             measured(name, observed(features, classes))
 
 
-@pytest.mark.parametrize("name", ["logme", "probe", "knn", "h_score", "transrate", "gbc", "n_leep"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "logme",
+        *(pytest.param(each, marks=pytest.mark.slow) for each in ("probe", "knn", "h_score", "transrate", "gbc")),
+    ],
+)
 def test_the_spread_of_resamples_is_about_that_of_other_records(name):
     """Half of the digits, drawn anew: scores of them vary as resampling one half says, within a factor of 2.5."""
     features, classes = load_digits(return_X_y=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,20 +36,34 @@ from headstart.specs import FeatureSpec, InputKind
 
 OnProgress = Callable[[int, int], None]
 
+PLAIN = {"view": "plain"}
+"""How samples vary that are as they were prepared."""
+BLOCK = 256
+"""Rows that are copied at once."""
 WINDOW = 16
 """Batches among whose rows those of like length are computed together."""
 
 
 @dataclass(frozen=True)
+class Among:
+    """Samples that are the `places` (row,) int64 among others that `key` says as plain values."""
+
+    key: Mapping[str, Any]
+    places: np.ndarray
+
+
+@dataclass(frozen=True)
 class Passing:
     """Samples that pass a prefix: `take` gives those of some of `count` rows, `key` says as plain values what they are,
-    `view` the same to a person, `lengths` how long they are where they differ."""
+    `view` the same to a person, `lengths` how long they are where they differ; `among` of which others they are part,
+    whose features may be there already."""
 
     take: Callable[[np.ndarray], Mapping[str, np.ndarray]]
     count: int
     key: Mapping[str, Any]
     view: str | int = "plain"
     lengths: Lengths | None = None
+    among: Among | None = None
 
 
 def features_of(
@@ -61,13 +76,24 @@ def features_of(
     """
     facts = {**opened.facts, "rows": passing.count, "view": passing.view}
     key = {**opened.key, **passing.key}
+    if passing.among is not None and (whole := store.find("features", {**opened.key, **passing.among.key})) is not None:
+        return store.keep(partial(_picked, whole, passing.among.places))
     return store.fetch("features", key, facts, lambda append: extract(opened, passing, append, on_progress))
 
 
 def plain_rows(data: PreparedData, rows: np.ndarray) -> Passing:
     """The samples of `rows` as they were prepared."""
-    key = rows_key(data, rows, {"view": "plain"})
-    return Passing(lambda picked: take(data.tensors, rows[picked]), len(rows), key, lengths=lengths_of(data, rows))
+    key, among = rows_key(data, rows, PLAIN), None
+    if (whole := data.whole) is not None and np.array_equal(rows, data.indices("train")):
+        among = Among(_key_of([f"{each} " for each in whole.hashes], PLAIN), whole.places)
+    lengths = lengths_of(data, rows)
+    return Passing(lambda picked: take(data.tensors, rows[picked]), len(rows), key, lengths=lengths, among=among)
+
+
+def _picked(arrays: Mapping[str, np.ndarray], places: np.ndarray, append: Append) -> None:
+    """Append the rows at `places` of `arrays`, a block after the other."""
+    for start in range(0, max(1, len(places)), BLOCK):
+        append(take(arrays, places[start : start + BLOCK]))
 
 
 def lengths_of(data: PreparedData, rows: np.ndarray) -> Lengths | None:
@@ -77,11 +103,15 @@ def lengths_of(data: PreparedData, rows: np.ndarray) -> Lengths | None:
 
 def rows_key(data: PreparedData, rows: np.ndarray, varied: Mapping[str, Any], *, named: bool = False) -> dict[str, Any]:
     """What samples are: their contents in order, how they vary, and, where they are drawn by their keys, these."""
+    hashes = (f"{data.row_hashes[row]} {data.row_keys[row] if named else ''}" for row in rows)
+    return _key_of(tuple(hashes), varied)
+
+
+def _key_of(lines: Sequence[str], varied: Mapping[str, Any]) -> dict[str, Any]:
     digest = hashlib.sha256()
-    for row in rows:
-        name = data.row_keys[row] if named else ""
-        digest.update(as_bytes(f"{data.row_hashes[row]} {name}\n"))
-    return {"rows": digest.hexdigest(), "count": len(rows), "varied": dict(varied)}
+    for line in lines:
+        digest.update(as_bytes(f"{line}\n"))
+    return {"rows": digest.hexdigest(), "count": len(lines), "varied": dict(varied)}
 
 
 def extract(opened: Opened, passing: Passing, append: Append, on_progress: OnProgress) -> None:
