@@ -63,6 +63,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks/dense.py
 	$(BIN)/python tests/benchmarks/one_picture.py
 	$(BIN)/python tests/benchmarks/busy.py
+	$(BIN)/python tests/benchmarks/side_by_side.py
 	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/heads.py
 	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/heads.py
 	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/extraction.py

@@ -65,6 +65,7 @@ GOALS: Mapping[str, Goal] = {
     "S4g": Goal("peak anonymous memory of 1,000 pictures with masks, over 2 GiB", 1, 0.95, higher=False),
     "R1": Goal("rank five sources and fit the best, over an epoch each", 5, 10),
     "R1v": Goal("the same with VGG16 among them", 5, 10),
+    "C1": Goal("the runs of a comparison two at once, over one at a time", 1.4, 1.7),
     "R2": Goal("rank them again, cache present, over an epoch each", 30, 60),
     "P8d": Goal("peak anonymous memory at ten times the samples of dense outputs", 1.05, 1.02, higher=False),
 }
