@@ -167,7 +167,7 @@ $(VENV)/.dev: $(VENV)/bin/pip pyproject.toml constraints.txt
 
 $(VENV)/.references: constraints.txt
 	$(PYTHON) -m venv $(VENV)/references/transformers
-	$(VENV)/references/transformers/bin/pip install --quiet --constraint constraints.txt torch transformers==5.24.0 sentencepiece ctranslate2 \
+	$(VENV)/references/transformers/bin/pip install --quiet --constraint constraints.txt torch transformers==5.24.0 \
 		sentence-transformers==6.2.0 scikit-learn scikit-image pillow onnx onnxruntime openvino \
 		ctranslate2==4.8.5 soundfile soxr
 	mkdir -p $(VENV)/references/nanodet

@@ -4,10 +4,10 @@
 
 RUN is a finished run of `--task translation` on `seq2seq/small`, TABLE a table of pairs (CSV with source and target, or
 text and translation); the control (`translation_control.py`, in an environment with transformers and CTranslate2) has
-the run's weights, exported as a MarianMT. In M2 both sides get the same ids in the same batches, sorted by length: ours is the search that
-`predict` runs, the controls are transformers' `generate` and CTranslate2 in float32, both in the control's environment.
-In M1 both take an update on the same padded batch: ours by the engine, the control by hand on transformers' model with
-fused attention and fused AdamW. Tokenisation is left out. The sides take turns.
+the run's weights, exported as a MarianMT. In M2 both sides get the same ids in the same batches, sorted by length: ours
+is the search that `predict` runs, the controls are transformers' `generate` and CTranslate2 in float32, both in the
+control's environment. In M1 both take an update on the same padded batch: ours by the engine, the control by hand on
+transformers' model with fused attention and fused AdamW. Tokenisation is left out. The sides take turns.
 """
 
 from __future__ import annotations
