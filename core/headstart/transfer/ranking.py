@@ -69,6 +69,10 @@ OnProgress = Callable[[str, str, int, int], None]
 """Called with (source, activity, done, total)."""
 
 
+class NotRankable(UsageError):
+    """The task says nothing that a score could measure."""
+
+
 @dataclass(frozen=True)
 class Found:
     """What one score says of one source: its value, its 95 % interval, and its resamples for comparisons in pairs."""
@@ -202,8 +206,8 @@ def rank(
                 kept = f"stopped at {source.name}; what was computed is kept"
                 raise InterruptedRunError(kept, hint="the same command goes on from there") from exc
             except HeadstartError as error:
-                if first is None and isinstance(error, DataError):
-                    raise  # of the data, which is the same for all
+                if first is None and isinstance(error, DataError | NotRankable):
+                    raise  # of the data or its task, which are the same for all
                 problem = problem or error
                 row = Row(source, problem=error.message)
             else:
@@ -300,7 +304,7 @@ def _ranked(source: Candidate, stated: Stated, registry: Registry, told: _Told) 
         scratch = Path(folder)
         ground = lay_ground(ready, scratch, on_progress=told.as_it_goes("reading"))
         if not isinstance(ground.task, TellsTargets):
-            raise UsageError(
+            raise NotRankable(
                 f"backbones cannot be ranked for the task {ground.resolved.task.short_name}: it does not say what a "
                 "score could measure",
                 hint="`headstart compare` measures them by training",

@@ -191,6 +191,21 @@ def test_numbers_have_the_scores_that_are_defined_for_them(small_registry, other
     assert "it is defined on classes; the task has numbers" in found.rows[0].refused["h_score"]
 
 
+def test_a_task_that_no_score_is_defined_on_is_refused_at_the_first_source(small_registry, tmp_path, pictures_of):
+    folder = pictures_of(tmp_path / "pictures", ("1", "2"), each=6)
+    rows = [
+        {"path": str(file), "boxes": {"corners": [[1, 1, 6, 6]], "classes": [file.parent.name]}}
+        for file in folder.rglob("*.png")
+    ]
+    table = tmp_path / "boxes.jsonl"
+    table.write_text("\n".join(json.dumps(row) for row in rows))
+    told = []
+    sources = ["efficientnet_lite/lite0:none", "mobilenet_v2/imagenet:none"]
+    with pytest.raises(UsageError, match="cannot be ranked for the task detection"):
+        rank(str(table), backbone=sources, registry=small_registry, image_size=64, on_row=told.append)
+    assert told == []
+
+
 def test_data_that_cannot_be_learned_from_ends_it_at_once(small_registry, tmp_path, pictures_of):
     alone = pictures_of(tmp_path / "one", ("7",), each=6)
     with pytest.raises(DataError, match="needs at least two classes"):
