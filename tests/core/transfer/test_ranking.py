@@ -11,9 +11,9 @@ import pytest
 from headstart.cache import open_cache
 from headstart.errors import DataError, EngineRefusal, InterruptedRunError, UsageError
 from headstart.runs.fitting import run_recipe
-from headstart.transfer import ranking as module
-from headstart.transfer.ranking import Stated, rank
-from headstart.transfer.ranking_report import write_ranking
+from headstart.transfer.ranking import jobs as module
+from headstart.transfer.ranking.jobs import Stated, rank
+from headstart.transfer.ranking.report import write_ranking
 
 pytestmark = pytest.mark.backend
 SLOW_ON_JAX = True
