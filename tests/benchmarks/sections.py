@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+NAMES = ("strategies", "stress", "chain", "texts", "detected", "accented")
 NAMES = ("strategies", "stress", "chain", "texts", "translated", "detected")
 
 

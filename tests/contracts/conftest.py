@@ -4,6 +4,17 @@ import pytest
 
 from .planting import Garden
 
+ANEW = "test_opened_twice_it_gives_the_same_records_in_the_same_order"
+ANEW_QUICKLY = ("TestDigits", "TestImageFolder", "TestManifest", "TestCoco", "TestParallel", "TestAudioFolder")
+"""Datasets of which the quick run asks that in a new process, which takes a second each."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before what -m leaves out
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.name == ANEW and item.cls.__name__ not in ANEW_QUICKLY:
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture
 def garden(tmp_path, monkeypatch):

@@ -62,6 +62,11 @@ class WaveKind:
         no silence."""
         return samples
 
+    def pieces(self, samples: np.ndarray) -> Sequence[tuple[int, int]]:
+        """Where the windows of a recording (n,) lie: the first sample of each, and the one behind its last."""
+        places = starts(len(samples), self.window, self._hop, self._max_windows)
+        return [(start, min(start + self.window, len(samples))) for start in places]
+
     def read(self, payload: Any, where: str) -> Sample:
         """A recording as a `Wave` at the weights' rate; how odd ones are converted stands in `reading`."""
         return read_sound(payload, where, self.rate, self._max_minutes)
@@ -75,16 +80,16 @@ class WaveKind:
         window, its number as `window`, counted from 0, of so many `windows`."""
         read: Wave = sample.value
         samples = self.conditioned(read.samples)
-        places = starts(len(samples), self.window, self._hop, self._max_windows)
+        pieces = self.pieces(samples)
         rows = []
-        for number, start in enumerate(places):
-            piece = samples[start : start + self.window]
+        for number, (start, stop) in enumerate(pieces):
+            piece = samples[start:stop]
             facts = {
                 "seconds": read.seconds,
                 "start": start / self.rate,
                 "end": (start + len(piece)) / self.rate,
                 "window": number,
-                "windows": len(places),
+                "windows": len(pieces),
             }
             padded = np.pad(piece, (0, self.window - len(piece)))
             rows.append(Prepared({"samples": padded, "masks": NO_MASKS.copy()}, facts))

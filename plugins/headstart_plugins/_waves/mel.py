@@ -1,8 +1,4 @@
-"""Powers in bands of frequency: the same numbers from numpy, and from stock operations of Keras in a stage.
-
-The discrete Fourier transform is two products of matrices, folded by the symmetry of its window: every engine and
-exporter knows these, and at a few hundred samples a frame they take no longer than fast transforms do.
-"""
+"""Powers in bands of frequency: the same numbers from numpy, and from operations of Keras in a stage."""
 
 from __future__ import annotations
 
@@ -74,32 +70,13 @@ class Mel:
         """Powers (batch, frame, band) float32 of a tensor `samples` (batch, n) float32, n static."""
         from keras import ops
 
+        from headstart_plugins._waves.spectrum import PowerSpectrum
+
         count = int(samples.shape[1])
-        first, last, half = self.folded
-        frames = self._framed(self._padded(samples, count), self.count(count))
-        # By the window's symmetry sample n and window - n share a weight: their sum has the cosines, their difference
-        # the sines, and each product is half as large. Sample 0 has the weight 0.
-        early, late = frames[:, :, 1 : half + 1], ops.flip(frames[:, :, self.window - half :], axis=-1)
-        real = ops.matmul(early + late, first)
-        imaginary = ops.matmul(early - late, last)
-        squares = real * real + imaginary * imaginary
+        squares = PowerSpectrum(self.window)(self._framed(self._padded(samples, count), self.count(count)))
         if self.power != 2:
             squares = ops.power(squares, self.power / 2)
         return ops.matmul(squares, self.filters)
-
-    @cached_property
-    def folded(self) -> tuple[np.ndarray, np.ndarray, int]:
-        """Cosines and sines (half, frequency) float32 times the window, and the half: window // 2. Of an even window
-        the middle sample is its own mirror image, so its weight is halved."""
-        half = self.window // 2
-        places, numbers = np.arange(1, half + 1)[:, None], np.arange(self.window // 2 + 1)[None, :]
-        weights = self.hann[1 : half + 1].copy()
-        if self.window % 2 == 0:
-            weights[-1] /= 2
-        # the angle is taken modulo the window in whole numbers: of large ones the cosine would be less exact
-        angles = 2 * np.pi * (places * numbers % self.window) / self.window
-        cosines, sines = (weights[:, None] * wave(angles) for wave in (np.cos, np.sin))
-        return cosines.astype(np.float32), sines.astype(np.float32), half
 
     def _padded(self, samples: Any, count: int) -> Any:
         from keras import ops

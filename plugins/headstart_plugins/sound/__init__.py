@@ -40,5 +40,6 @@ def register_inputs() -> Iterable[InputSpec]:
             reads=("audio",),
             produces="image",
             readers=READERS,
+            flags={"image-size": "size"},
         )
     ]

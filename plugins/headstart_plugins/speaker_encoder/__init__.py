@@ -86,5 +86,4 @@ def register_inputs() -> Iterable[InputSpec]:
         produces=TAKES,
         changes=CHANGES,
         readers=("soundfile", "soxr"),
-        native=True,
     )

@@ -44,6 +44,28 @@ def test_a_stage_gives_what_the_definition_says(mel):
         assert np.abs(np.log10(made + 1e-10) - reference).max() <= 1e-4 * max(1, reference.std())
 
 
+@pytest.mark.backend
+@pytest.mark.parametrize("window", [400, 401, 576])
+def test_graphs_for_other_engines_give_the_same_spectra(monkeypatch, window):
+    """By products of matrices, which every engine and exporter knows."""
+    import keras
+
+    from headstart_plugins._waves import spectrum
+
+    frames = keras.ops.convert_to_tensor(np.lib.stride_tricks.sliding_window_view(babble(), window)[::160][None].copy())
+    layer = spectrum.PowerSpectrum(window)
+    transformed = keras.ops.convert_to_numpy(layer(frames))
+    monkeypatch.setattr(spectrum, "_transforms", lambda: False)
+    multiplied = keras.ops.convert_to_numpy(layer(frames))
+    again = spectrum.PowerSpectrum.from_config(layer.get_config())
+    assert np.array_equal(keras.ops.convert_to_numpy(again(frames)), multiplied)
+    assert transformed.shape == (1, frames.shape[1], window // 2 + 1)
+    filters = Mel(16_000, window, 160, 80).filters
+    levels = [np.log10(each @ filters + 1e-10) for each in (transformed, multiplied)]
+    assert levels[0].std() > 0.01
+    assert np.abs(levels[0] - levels[1]).max() <= 1e-4 * max(1, levels[0].std())
+
+
 def test_a_tone_lies_in_its_band():
     mel = Mel(16_000, 400, 160, 80)
     loudest = mel.of_array(tone(1_000))[20:80].argmax(axis=1)
