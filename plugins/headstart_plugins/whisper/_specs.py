@@ -60,6 +60,7 @@ def _tiny_en() -> BackboneSpec:
         licence=weights.licence,
         weights=(weights,),
         parameters=8_208_384,
+        default_for="audio",
         given={"width": 384, "blocks": 4, "heads": 6, "hidden": 1536, "positions": 1500},
         tiny={**TINY, "blocks": 4},
     )
