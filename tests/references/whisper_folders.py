@@ -9,9 +9,9 @@ CONFIGS = {
     "large": {"bands": 128, "width": 24, "heads": 4, "encoder": 3, "decoder": 1, "hidden": 32, "positions": 50},
 }
 VOCABULARY, TARGETS = 70, 24
-START, END, NO_TIMES, LANGUAGE, TASK, STAMPS = 50, 51, 52, 53, 54, 55
-"""Tokens; from STAMPS on they stand for times."""
-SUPPRESSED, FIRST_SUPPRESSED = (1, 2, 50, 53, 54), (3, 51)
+LANGUAGE, TASK, START, END, NO_TIMES = 48, 49, 50, 51, 52
+"""Tokens; those behind NO_TIMES stand for times, of which a pair makes transformers begin anew."""
+SUPPRESSED, FIRST_SUPPRESSED = (1, 2, LANGUAGE, TASK, START, *range(NO_TIMES, VOCABULARY)), (3, 51)
 KINDS = {"english": (NO_TIMES,), "large": (LANGUAGE, TASK, NO_TIMES)}
 """What follows the start, by kind: the English ones know one language and one task."""
 
@@ -124,7 +124,7 @@ def mels_of(kind):
 def tokens_of(kind):
     """What a decoder is fed, (2, 9) int64: the start and what follows it, then any."""
     random = np.random.default_rng(8)
-    tokens = random.integers(4, 49, (2, 9))
+    tokens = random.integers(4, 47, (2, 9))
     begin = (START, *KINDS[kind])
     tokens[:, : len(begin)] = begin
     return tokens

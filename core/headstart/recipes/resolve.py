@@ -258,7 +258,8 @@ def _learn(
     """The task's head and options, and the phases where the backbone's stages are known."""
     backbone = choices.backbone
     head = None
-    if recipe.head != PRETRAINED:
+    is_published = recipe.head == PRETRAINED or (recipe.head is None and task.comes_trained and not choices.head_source)
+    if not is_published:
         begun = head_that_begins(task, choices.weights)
         head = problems.attempt("head", check_head, task, recipe.head or (begun.head if begun else None))
     elif backbone is not None:  # whose weights may come with one

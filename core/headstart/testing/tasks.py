@@ -91,13 +91,15 @@ class TaskSubject(WithTargets):
     `features` are shapes, without the batch axis, of the features that the head is built on where made-up ones do not
     fit, with "NAME.mask" for their masks; `heads` are those that are tried, all of the spec where None. `sample` is
     what an input kind reads, for a task whose answers are drawn on it. `assets` are the input kind's files, by name,
-    for a task that is fitted with them.
+    for a task that is fitted with them. `labels` are those of a head that comes with weights, for a task that
+    `comes_trained`: it is built from them and the `assets`.
     """
 
     features: Mapping[str, tuple[int, ...]] = MappingProxyType({})
     heads: tuple[str, ...] | None = None
     sample: Sample | None = None
     assets: Mapping[str, Path] = MappingProxyType({})
+    labels: Mapping[str, Any] | None = None
 
     _kind = "tasks"
     _fewest = 4
@@ -106,10 +108,17 @@ class TaskSubject(WithTargets):
         what = "its own labels" if request.targets is None else f"{len(request.targets)} targets"
         return cast("Task", self._made(request, f"building it from {what}"))
 
+    def _new(self) -> Task:
+        """Built from the examples, or from the labels of a head that comes trained."""
+        if self.labels is None:
+            return self._built(TaskRequest(self._chosen_options(), targets=self._values(), inputs=self.inputs))
+        request = TaskRequest(self._chosen_options(), labels=self.labels, assets=self.assets, inputs=self.inputs)
+        return self._built(request)
+
     @shared
     def _task(self) -> Task:
         """The task as training uses it: bound to statistics of the training split, where it takes some."""
-        task = self._built(TaskRequest(self._chosen_options(), targets=self._values(), inputs=self.inputs))
+        task = self._new()
         if isinstance(task, FitsAhead) and not task.is_fitted:
             task = self._fitted_ahead(task)
         return task.fitted(self._encoded_by(task)) if isinstance(task, FitsTargets) else task
@@ -154,10 +163,7 @@ class TaskEncoded(TaskSubject):
 
     def test_what_is_fitted_to_a_training_split_is_in_its_assets(self) -> None:
         """Where it is a FitsAhead: a function of that split, all of it in `assets` and `labels`."""
-        task, other = (
-            self._built(TaskRequest(self._chosen_options(), targets=self._values(), inputs=self.inputs))
-            for _ in range(2)
-        )
+        task, other = self._new(), self._new()
         if not isinstance(task, FitsAhead) or task.is_fitted or not isinstance(other, FitsAhead):
             return
         ones = [self._fitted_ahead(task), self._fitted_ahead(other)]

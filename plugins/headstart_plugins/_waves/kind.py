@@ -5,16 +5,18 @@ from __future__ import annotations
 import io
 import wave
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
 from headstart.data.folders import walk
 from headstart.errors import PluginError, UsageError
 from headstart.specs import Change, Mix, Prepared, Preview, Sample, Shown, TensorSpec
-from headstart_plugins._contact_sheet import Tile, contact_sheet
+from headstart_plugins._contact_sheet import Tile, contact_sheet, png
 from headstart_plugins._sound_suffixes import is_sound
 from headstart_plugins._waves import WaveOptions
 from headstart_plugins._waves.changes import NO_MASKS, varied
@@ -31,8 +33,8 @@ SHEET_SIDE = 260
 
 
 class WaveKind:
-    """Fulfils `headstart.specs.InputKind`, PreparesSeveral, MixesSamples, JudgesChanges and DrawsSheets but
-    for `features` and `output_ranges`, which a kind of its own gives. A Sample's value is a `Wave`.
+    """Fulfils `headstart.specs.InputKind`, PreparesSeveral, MixesSamples, JudgesChanges, DrawsSheets and
+    ShowsDetail but for `features` and `output_ranges`, which a kind of its own gives. A Sample's value is a `Wave`.
 
     Tensors of a row: "samples" (n,) float32, mono, -1 to 1, zeros behind a sound that is shorter; and "masks" (2, 200)
     float32: 1 for each half per cent of the window, and of the bands, that an augmentation hides.
@@ -62,6 +64,11 @@ class WaveKind:
         no silence."""
         return samples
 
+    def pieces(self, samples: np.ndarray) -> Sequence[tuple[int, int]]:
+        """Where the windows of a recording (n,) lie: the first sample of each, and the one behind its last."""
+        places = starts(len(samples), self.window, self._hop, self._max_windows)
+        return [(start, min(start + self.window, len(samples))) for start in places]
+
     def read(self, payload: Any, where: str) -> Sample:
         """A recording as a `Wave` at the weights' rate; how odd ones are converted stands in `reading`."""
         return read_sound(payload, where, self.rate, self._max_minutes)
@@ -75,16 +82,16 @@ class WaveKind:
         window, its number as `window`, counted from 0, of so many `windows`."""
         read: Wave = sample.value
         samples = self.conditioned(read.samples)
-        places = starts(len(samples), self.window, self._hop, self._max_windows)
+        pieces = self.pieces(samples)
         rows = []
-        for number, start in enumerate(places):
-            piece = samples[start : start + self.window]
+        for number, (start, stop) in enumerate(pieces):
+            piece = samples[start:stop]
             facts = {
                 "seconds": read.seconds,
                 "start": start / self.rate,
                 "end": (start + len(piece)) / self.rate,
                 "window": number,
-                "windows": len(places),
+                "windows": len(pieces),
             }
             padded = np.pad(piece, (0, self.window - len(piece)))
             rows.append(Prepared({"samples": padded, "masks": NO_MASKS.copy()}, facts))
@@ -142,6 +149,15 @@ class WaveKind:
         read: Wave = sample.value
         samples = self.transform(self.prepare(sample).tensors, changes)["samples"] if changes else read.samples
         return wav(samples[: int(PREVIEW_SECONDS * read.rate)], read.rate)
+
+    def detailed_preview(self, sample: Sample) -> Preview:
+        """A PNG of the spectrogram of what `preview` plays: time from left to right, low frequencies below."""
+        read: Wave = sample.value
+        samples = read.samples[: int(PREVIEW_SECONDS * read.rate)]
+        if len(samples) < SHEET_SIDE:
+            samples = np.pad(samples, (0, SHEET_SIDE - len(samples)))
+        mel = replace(self._drawn_mel, hop=-(-len(samples) // SHEET_SIDE))
+        return png(Image.fromarray(spectrogram(mel, samples, NO_MASKS)))
 
     def sheet(self, rows: Sequence[Sequence[Shown]], titles: Sequence[str]) -> Preview:
         """Spectrograms with time from left to right, low frequencies below, what is hidden in grey."""

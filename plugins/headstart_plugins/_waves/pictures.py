@@ -65,8 +65,8 @@ def _in_words(change: Change) -> str:
 
 
 def fingerprint_of(samples: np.ndarray, rate: int) -> int | None:
-    """64 bits that a recording shares with itself at another gain, rate or coding, mostly; None for those shorter than
-    0.5 s and those that are nearly silent.
+    """64 bits that a recording mostly shares with itself at another gain or rate, and as an MP3 every other time;
+    none of the 2,492 clips of `accents` shares them with another. None for sounds below 0.5 s and nearly silent ones.
 
     A bit is whether the difference of two neighbouring bands, in decibels, grows from one of nine parts of the time to
     the next (Haitsma and Kalker 2002, over parts instead of frames).

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from headstart.documents import read_object
 from headstart.engine.network.stages import name_variables, weighted_layers, wrong_weights
 from headstart.errors import WrongWeightsError
 from headstart.lists import in_line
 from headstart.specs import Backbone, Stage
 from headstart_plugins._stored_arrays import StoredArrays
+
+LARGEST_JSON = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,9 @@ def _t5(side: str, *attentions: tuple[str, str]) -> dict[str, str]:
     return found
 
 
+DECODER_POSITIONS = "model.decoder.embed_positions.weight"
 UNUSED = (
-    *("model.encoder.embed_positions.weight", "model.decoder.embed_positions.weight"),
+    *("model.encoder.embed_positions.weight", DECODER_POSITIONS),
     "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight",
 )
 """Sines that old releases of transformers saved, and a table that no T5 reads."""
@@ -103,7 +107,7 @@ def _read(file: Path, part: str, stages: Sequence[Stage]) -> dict[str, np.ndarra
             hint="known are MarianMT, T5 and mT5",
         )
     side, variables = family[part], name_variables(stages)
-    wanted = dict(_sources(stages, side, stored))
+    wanted = dict(sources(stages, side, stored.names))
     expected = {*wanted.values(), *side.tables}
     problems = [f"missing {name}" for name in wanted.values() if name not in stored.names]
     left = sorted(stored.names - expected - {*UNUSED})
@@ -118,6 +122,8 @@ def _read(file: Path, part: str, stages: Sequence[Stage]) -> dict[str, np.ndarra
         if theirs == "final_logits_bias":
             array = array.reshape(-1)
         arrays[ours] = np.ascontiguousarray(array)
+    if part == "decoder" and DECODER_POSITIONS in stored.names:
+        _fold_first_position(file, stored, arrays, wanted)
     problems = [
         f"{wanted[name]} has shape {array.shape} in our layout, expected {tuple(variables[name].shape)}"
         for name, array in arrays.items()
@@ -128,8 +134,32 @@ def _read(file: Path, part: str, stages: Sequence[Stage]) -> dict[str, np.ndarra
     return arrays
 
 
-def _sources(stages: Sequence[Stage], side: Side, stored: StoredArrays) -> Iterator[tuple[str, str]]:
-    """(our name, theirs) of every weight, bottom first."""
+def _fold_first_position(
+    file: Path, stored: StoredArrays, arrays: dict[str, np.ndarray], names: Mapping[str, str]
+) -> None:
+    """Positions are sines, but for the first one of a folder that `_export` wrote: what the start is told by beside its
+    sines, since others begin with zeros there. Raises WrongWeightsError for other positions."""
+    config = read_object(file.parent / "config.json", LARGEST_JSON, WrongWeightsError)
+    positions, width = stored.read(DECODER_POSITIONS), int(config["d_model"])
+    apart = positions - positions_of(len(positions), width)
+    if np.abs(apart[1:]).max(initial=0.0) > 1e-4:
+        raise WrongWeightsError(f"{file}: {DECODER_POSITIONS} holds no sines", hint="learned positions are not read")
+    if np.abs(apart[0]).max() > 1e-6:
+        ours = next(name for name, theirs in names.items() if theirs in MARIAN["decoder"].tables)
+        scale = width**0.5 if config.get("scale_embedding") else 1.0
+        arrays[ours][int(config["decoder_start_token_id"])] += apart[0] / scale
+
+
+def positions_of(count: int, width: int) -> np.ndarray:
+    """Sines in the first half and cosines in the second, (count, width) float32."""
+    place = np.arange(width)
+    half = width // 2 + width % 2
+    angle = np.arange(count)[:, None] / np.power(10000.0, 2 * (place % half) / width)
+    return np.where(place < half, np.sin(angle), np.cos(angle)).astype(np.float32)
+
+
+def sources(stages: Sequence[Stage], side: Side, names: Container[str]) -> Iterator[tuple[str, str]]:
+    """(our name, theirs) of every weight, bottom first; `names` are those of the arrays that there are."""
     for stage in stages:
         for index, (number, layer) in enumerate(_numbered(stage)):
             known = side.layers.get(f"top.{layer.name}") if number is None else None
@@ -137,12 +167,12 @@ def _sources(stages: Sequence[Stage], side: Side, stored: StoredArrays) -> Itera
             for variable in layer.weights:
                 role = str(variable.name)
                 if layer.name == "embedding":
-                    theirs = next((name for name in side.tables if name in stored.names), side.tables[0])
+                    theirs = next((name for name in side.tables if name in names), side.tables[0])
                 elif layer.name == "logits_bias":
                     theirs = module
                 else:
                     theirs = f"{module}.{ROLES[role]}"
-                    if layer.name == "hidden" and theirs not in stored.names and f"{module}_0.weight" in stored.names:
+                    if layer.name == "hidden" and theirs not in names and f"{module}_0.weight" in names:
                         theirs = f"{module}_0.weight"  # T5's gated units
                 yield f"{stage.name}/{index}/{role}", theirs
 

@@ -39,7 +39,7 @@ MOST_OF_A_WHOLE = 20_000
 @dataclass(frozen=True)
 class Mistake:
     """One wrong answer, and its sample where it can be shown: the data URI of an "image" or "audio", or a "text", and
-    the `whole` of that where it is cut."""
+    the `whole` of that where it is cut. `drawn` is the data URI of a picture of a sound."""
 
     key: str
     target: str
@@ -48,6 +48,7 @@ class Mistake:
     kind: str = ""
     sample: str = ""
     whole: str = ""
+    drawn: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ def with_sample(mistake: Mistake, run: RunView) -> Mistake:
         return mistake
     kind = preview.media_type.partition("/")[0]
     if kind in ("image", "audio"):
-        return replace(mistake, kind=kind, sample=_data_uri(preview.media_type, preview.data))
+        drawn = _picture(mistake.key, run) if kind == "audio" else ""
+        return replace(mistake, kind=kind, sample=_data_uri(preview.media_type, preview.data), drawn=drawn)
     if preview.media_type.partition(";")[0] == "text/plain":
         sample, whole = _cut(preview.data.decode("utf-8", "replace"))
         return replace(mistake, kind=kind, sample=sample, whole=whole)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -62,31 +62,6 @@ class TranslationEvaluator:
         if not self._count:
             return Evaluation({})
         return Evaluation(self.metrics(), self._scores.intervals(), self._scores.report())
-
-
-class LossAlone:
-    """A running evaluator without metrics of its own: the loss is added to what it knows."""
-
-    def update(self, targets: Batch, outputs: Batch, facts: Sequence[Facts], losses: np.ndarray) -> None:
-        """Nothing to do."""
-
-    def merge(self, other: Any) -> None:
-        """Nothing to do."""
-
-    def metrics(self) -> Mapping[str, float]:
-        """None."""
-        return {}
-
-    def result(self) -> Evaluation:
-        """Without metrics."""
-        return Evaluation({})
-
-    def state(self) -> Mapping[str, np.ndarray]:
-        """Nothing."""
-        return {}
-
-    def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Nothing to do."""
 
 
 def _text(row: np.ndarray) -> str:

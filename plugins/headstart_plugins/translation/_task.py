@@ -24,9 +24,10 @@ from headstart.specs import (
     TrainingSplit,
 )
 from headstart_plugins._sequences import DecoderConfig
+from headstart_plugins._sequences.loss_alone import LossAlone
 from headstart_plugins.translation import TranslationOptions
 from headstart_plugins.translation import _vocabulary as vocabularies
-from headstart_plugins.translation._evaluate import LossAlone, TranslationEvaluator
+from headstart_plugins.translation._evaluate import TranslationEvaluator
 from headstart_plugins.translation._vocabulary import TARGET, Vocabulary
 
 if TYPE_CHECKING:

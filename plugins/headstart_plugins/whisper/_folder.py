@@ -10,10 +10,13 @@ from typing import Any
 from headstart.documents import read_object
 from headstart.errors import UsageError
 from headstart.options import parse_options
+from headstart.specs import PretrainedHead
+from headstart_plugins.whisper._decoder import folder_head
 from headstart_plugins.whisper._options import EncoderOptions
 from headstart_plugins.whisper._specs import PREPROCESS
 
-CONFIG, EXTRACTOR = "config.json", "preprocessor_config.json"
+CONFIG, EXTRACTOR, GENERATION = "config.json", "preprocessor_config.json", "generation_config.json"
+TOKENIZER = "tokenizer.json"
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 KIND = "whisper"
 LARGEST_JSON = 64 * 2**20
@@ -22,12 +25,13 @@ OTHER_COPY = "get another copy of the folder"
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder as read: the options that its files fix, the preprocessing of its sounds, and the weights file."""
+    """A folder as read: the options that its files fix, the preprocessing of its sounds, the weights file, and its
+    decoder where it has a tokenizer for that."""
 
-    config: Mapping[str, Any]
     given: Mapping[str, Any]
     preprocess: Mapping[str, Any]
     weights: str
+    head: PretrainedHead | None
 
 
 def is_whisper(path: Path) -> bool:
@@ -65,7 +69,12 @@ def read_folder(path: Path) -> Folder:
     _, wrong = parse_options(EncoderOptions, given, CONFIG, KIND)
     if wrong:
         raise UsageError(f"{path}: {wrong[0].where}: {wrong[0].message}", hint=OTHER_COPY)
-    return Folder(config, given, _preprocess(path, config), weights)
+    head = None
+    if (path / TOKENIZER).is_file():
+        generation = path / GENERATION
+        stated = read_object(generation, LARGEST_JSON, UsageError) if generation.is_file() else {}
+        head = folder_head(path, config, stated)
+    return Folder(given, _preprocess(path, config), weights, head)
 
 
 def _preprocess(path: Path, config: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from headstart.errors import UsageError
-from headstart.specs import InputRequest
+from headstart.specs import InputRequest, Prepared, Sample
 from headstart_plugins._waves.changes import masked
 from headstart_plugins._waves.kind import WaveKind
 from headstart_plugins._waves.mel import Mel
+from headstart_plugins._waves.windows import parted_in_silence
 from headstart_plugins.whisper._options import LogMelOptions
 
 STEP = 2
 """Frames of a position of the network: a window holds a whole number of them."""
 LEAST = 1e-10
 """Powers below this count as this."""
+CUT = "warning: heard no further than its first"
 RANGE = 8.0
 """Powers of ten below the loudest of a window that are told apart."""
 
@@ -47,6 +50,30 @@ class LogMelKind(WaveKind):
         window = max(1, round(seconds * rate / position)) * position
         mel = Mel(rate, int(preprocess["window"]), hop, bands=int(preprocess["bands"]), frames=window // hop)
         super().__init__(mel, window, options)
+        self._most, self._is_parted = options.max_windows, options.hop is None
+
+    def read(self, payload: Any, where: str) -> Sample:
+        """As a WaveKind does; that the end of a recording is not heard, a note tells."""
+        sample = super().read(payload, where)
+        is_cut = self._is_parted and len(self._parts(sample.value.samples)) > self._most
+        return replace(sample, notes=(*sample.notes, f"{CUT} {self._most} windows")) if is_cut else sample
+
+    def pieces(self, samples: np.ndarray) -> Sequence[tuple[int, int]]:
+        """One window behind the other, each ending where it is quiet, so that no word is heard in halves; with a `hop`
+        as in other kinds."""
+        return self._parts(samples)[: self._most] if self._is_parted else super().pieces(samples)
+
+    def _parts(self, samples: np.ndarray) -> Sequence[tuple[int, int]]:
+        return parted_in_silence(samples, self.window, self.rate)
+
+    def prepare_several(self, sample: Sample) -> Sequence[Prepared]:
+        """As a WaveKind does; among the facts of the first of several rows are the `spans` of all, (start, end) in
+        seconds."""
+        first, *others = super().prepare_several(sample)
+        if not others:
+            return [first]
+        spans = [[row.facts["start"], row.facts["end"]] for row in (first, *others)]
+        return [replace(first, facts={**first.facts, "spans": spans}), *others]
 
     def features(self, samples: Any, masks: Any) -> Mapping[str, Any]:
         """See the class."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from headstart.engine.network.stages import name_variables, weighted_layers, wrong_weights
@@ -34,6 +35,23 @@ MODULES: Mapping[str, str] = {
 """By our name of a layer; the norm of the last stage has one of its own."""
 LAST_NORM = "layer_norm"
 BIASES = ("bias", "beta")
+OF_DECODER: Mapping[str, str] = {"embedding": "embed_tokens", "position": "embed_positions", "norm": "layer_norm"}
+IN_DECODER: Mapping[str, str] = {
+    "self_norm": "self_attn_layer_norm",
+    "self_query": "self_attn.q_proj",
+    "self_key": "self_attn.k_proj",
+    "self_value": "self_attn.v_proj",
+    "self_output": "self_attn.out_proj",
+    "cross_norm": "encoder_attn_layer_norm",
+    "cross_query": "encoder_attn.q_proj",
+    "cross_key": "encoder_attn.k_proj",
+    "cross_value": "encoder_attn.v_proj",
+    "cross_output": "encoder_attn.out_proj",
+    "norm": "final_layer_norm",
+    "hidden": "fc1",
+    "output": "fc2",
+}
+"""By our name of a layer: outside of the decoder's layers, and in each of them."""
 
 
 class Arrays:
@@ -76,6 +94,27 @@ def load(file: Path, backbone: Backbone) -> Mapping[str, np.ndarray]:
         for variable in layer.weights
     }
     return fitted(arrays, wanted, backbone.stages, lambda name: name.startswith("encoder."))
+
+
+def load_head(file: Path, head: Stage) -> Mapping[str, np.ndarray]:
+    """The decoder's arrays of `file` for a head as in `_sequences.decoder`. Raises WrongWeightsError as `load` does."""
+    arrays = Arrays(file)
+    wanted = {
+        f"{head.name}/{index}/{variable.name}": (f"decoder.{module}", str(variable.name))
+        for index, (module, layer) in enumerate(_decoder_layers(head.model))
+        for variable in layer.weights
+    }
+    return fitted(arrays, wanted, (head,), lambda name: name.startswith("decoder."))
+
+
+def _decoder_layers(model: keras.Model) -> Iterator[tuple[str, keras.Layer]]:
+    """(their name, the layer) of those that hold weights, in the order of `weighted_layers`."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            place = f"layers.{int(layer.name.removeprefix('layer')) - 1}"
+            yield from ((f"{place}.{IN_DECODER[inner.name]}", inner) for inner in weighted_layers(layer))
+        elif layer.weights:
+            yield OF_DECODER[layer.name], layer
 
 
 def _module(stage: Stage, layer: str) -> str:

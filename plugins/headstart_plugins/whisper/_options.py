@@ -27,3 +27,14 @@ class EncoderOptions:
 @dataclass(frozen=True)
 class LogMelOptions(WaveOptions):
     """How recordings become Whisper's spectrograms."""
+
+    hop: float | None = option(
+        None,
+        "Seconds from one window to the next, the last one ending with the sound; if unset they lie one behind the "
+        "other, each ending where it is quiet.",
+        low=0.01,
+        high=600.0,
+    )
+    max_windows: int = option(
+        240, "Windows of one sound; of longer ones the beginning is heard, which is told.", low=1, high=100_000
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 from headstart.errors import UsageError
 from headstart.specs import BackboneSpec, LocalFile, WeightsSpec
 from headstart.suggest import suggestion
-from headstart_plugins.whisper._folder import is_whisper, read_folder
+from headstart_plugins.whisper._folder import TOKENIZER, is_whisper, read_folder
 from headstart_plugins.whisper._specs import LOAD, NAME, OFFERED, REGISTERED, UNSTATED
 from headstart_plugins.whisper._stages import features, stage_names
 
@@ -41,6 +41,8 @@ def resolve(ref: str) -> BackboneSpec | None:
         digest="unknown",
         load=LOAD,
         preprocess=folder.preprocess,
+        assets={TOKENIZER: LocalFile(str(path.absolute() / TOKENIZER))} if folder.head else {},
+        head=folder.head,
     )
     return replace(
         REGISTERED,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from headstart.specs import BackboneSpec, PackageFile, WeightsSpec
+from headstart_plugins.whisper._decoder import TINY_EN, decoder_of, head_of
 from headstart_plugins.whisper._options import EncoderOptions
 from headstart_plugins.whisper._stages import features, stage_names
 
@@ -47,6 +48,8 @@ def _tiny_en() -> BackboneSpec:
         digest="1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
         load=LOAD,
         preprocess=PREPROCESS,
+        assets={"tokenizer.json": PackageFile(*PACKAGE, f"{MODEL}/tokenizer.json")},
+        head=head_of(decoder_of(vocabulary=51_864, width=384, layers=4, heads=6, hidden=1536, positions=448), TINY_EN),
     )
     return replace(
         REGISTERED,
@@ -57,6 +60,7 @@ def _tiny_en() -> BackboneSpec:
         licence=weights.licence,
         weights=(weights,),
         parameters=8_208_384,
+        default_for="audio",
         given={"width": 384, "blocks": 4, "heads": 6, "hidden": 1536, "positions": 1500},
         tiny={**TINY, "blocks": 4},
     )

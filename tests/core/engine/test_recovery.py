@@ -3,15 +3,24 @@
 import numpy as np
 import pytest
 
-from headstart.engine.train.recovery import ABOVE, TIMES, WINDOW, LossSpikedError, SpikeGuard, is_out_of_memory
+from headstart.engine.train.recovery import (
+    ABOVE,
+    TIMES,
+    USUAL,
+    WINDOW,
+    LossSpikedError,
+    SpikeGuard,
+    is_out_of_memory,
+)
 
 
 def spike_by_hand(losses):
-    """The step, from 1, whose mean over the last WINDOW steps is so far above the least such mean before; or None."""
-    means = [np.mean(losses[end - WINDOW : end]) for end in range(WINDOW, len(losses) + 1)]
-    for place in range(1, len(means)):
-        low = min(means[:place])
-        if means[place] > low + ABOVE and means[place] > low * TIMES:
+    """The step, from 1, whose mean over the last WINDOW steps is so far above the least mean of USUAL steps before; or
+    None."""
+    usual = [np.mean(losses[max(0, end - USUAL) : end]) for end in range(WINDOW, len(losses) + 1)]
+    for place in range(1, len(usual)):
+        low, mean = min(usual[:place]), np.mean(losses[place : place + WINDOW])
+        if mean > low + ABOVE and mean > low * TIMES:
             return place + WINDOW
     return None
 
@@ -61,11 +70,19 @@ def test_some_of_those_sequences_spike_and_some_do_not():
         ([4.0] * 8 + [11.9] * 40, None),  # far above, but not three times as large
         ([4.0] * 8 + [12.1] * 8, 16),
         ([50.0, 40.0, 30.0, 20.0, 10.0, 5.0, 3.0], None),  # too few to have a mean
-        ([9.0] * 8 + [1.0] * 8 + [3.2] * 8, 24),  # above the lowest, though not above the first
+        ([9.0] * 8 + [1.0] * 64 + [3.2] * 8, 80),  # above the lowest, though not above the first
     ],
 )
 def test_what_counts_as_a_spike(losses, step):
     assert spike_heard(losses, cuts=()) == step
+
+
+def test_batches_of_very_different_losses_are_no_spike():
+    """As those of like lengths have: now and then eight easy ones follow one another, or eight hard ones."""
+    losses = np.tile([*[2.7] * 40, *[1.5] * 8, *[2.7] * 40, *[5.3] * 8], 4)
+
+    assert spike_heard(losses, cuts=()) is None
+    assert spike_heard([*losses, *[9.0] * 8], cuts=()) is not None
 
 
 def test_the_window_goes_on_across_epochs_while_steps_count_anew():

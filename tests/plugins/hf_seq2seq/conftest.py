@@ -2,9 +2,13 @@
 
 import io
 import json
+import sys
+from pathlib import Path
 
 import pytest
 from seq2seq_folders import START, write_folder
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 TEXTS = ("open the file now", "save the table here", "close a window", "abrir o ficheiro agora", "fechar unha fiestra")
 

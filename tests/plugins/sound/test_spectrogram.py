@@ -123,6 +123,18 @@ def test_a_preview_is_a_wav_that_plays_what_was_read():
     assert len(softer.data) == 44 + 2 * kind.window
 
 
+def test_a_report_shows_the_spectrogram_of_what_it_plays():
+    kind = kind_of()
+    for seconds in (0.01, 1.0, 9.0):
+        shown = kind.detailed_preview(kind.read((tone(1_000.0, seconds), RATE), "a"))
+        picture = np.asarray(Image.open(io.BytesIO(shown.data)))
+        assert picture.shape[0] == 80
+        assert picture.shape[1] >= 200
+    rows = picture.sum(axis=2)[:, 50:200].argmax(axis=0)
+    assert np.ptp(rows) <= 1
+    assert 40 < rows[0] < 60  # 1 kHz is at a third of the bands, from below
+
+
 def test_a_sheet_shows_spectrograms_and_says_what_was_drawn():
     kind = kind_of()
     row = kind.prepare(kind.read((babble(2.0), RATE), "a")).tensors

@@ -12,8 +12,11 @@ T = TypeVar("T")
 
 WINDOW = 8
 """Steps whose mean loss is looked at: one hard batch is no spike."""
+USUAL = 64
+"""Steps whose mean is what is usual, and of those before them where there are fewer. Losses of batches of like lengths
+differ much: among few steps there are some that are all easy, and beside these all others would seem to spike."""
 ABOVE, TIMES = 1.0, 3.0
-"""A spike lies so far above the lowest mean so far, and is so many times as large."""
+"""A spike lies so far above the lowest usual mean so far, and is so many times as large."""
 MOST = 3
 """How often training goes back: for losses that spike, in each trial, before it goes on as it is; for shortages of
 memory, in a phase, before it ends."""
@@ -35,7 +38,8 @@ class LossSpikedError(Exception):
 
 @dataclass
 class SpikeGuard:
-    """Observes the loss of each step. `recent` are the last WINDOW of them, `low` the lowest mean of so many."""
+    """Observes the loss of each step. `recent` are the last USUAL of them, `low` the lowest mean of so many, or of all
+    where there were fewer, WINDOW at least."""
 
     recent: list[float] = field(default_factory=list)
     low: float | None = None
@@ -45,13 +49,14 @@ class SpikeGuard:
         """Observe the losses of an epoch so far, those observed before among them. Raises LossSpikedError."""
         for loss in losses[self.observed :]:
             self.observed += 1
-            self.recent = [*self.recent, float(loss)][-WINDOW:]
+            self.recent = [*self.recent, float(loss)][-USUAL:]
             if len(self.recent) < WINDOW:
                 continue
-            mean = sum(self.recent) / WINDOW
+            mean = sum(self.recent[-WINDOW:]) / WINDOW
             if self.low is not None and mean > max(self.low + ABOVE, self.low * TIMES):
                 raise LossSpikedError(self.observed, self.low, mean)
-            self.low = mean if self.low is None else min(self.low, mean)
+            usual = sum(self.recent) / len(self.recent)
+            self.low = usual if self.low is None else min(self.low, usual)
 
     def next_epoch(self) -> None:
         """The next losses are those of another epoch."""

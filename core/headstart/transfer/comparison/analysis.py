@@ -374,8 +374,10 @@ def _why(claim: Claim, family: int, unit: str, *, ends: str = "") -> str:
     if difference.low is None or difference.high is None:
         if claim.says in (BETTER, WORSE):
             return f"beyond what was measured in each of {seeds}"
+        if claim.bound:
+            return f"beyond what was measured in each of {seeds}; too few to be sure"
         return f"the same in each of {seeds}, which does not tell how sure it is"
-    ends = ends or f"{amount(difference.low, unit)} to {amount(difference.high, unit)}"
+    ends = ends or f"{amount(difference.low, unit).removesuffix(' points')} to {amount(difference.high, unit)}"
     told = f"95 % interval {ends}, {seeds}"
     if claim.says == NONE and not difference.holds_zero:
         told += f"; p = {claim.p:.2g} beside {family - 1} other comparison{'s' if family > 2 else ''}"

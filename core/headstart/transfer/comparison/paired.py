@@ -99,8 +99,8 @@ def labels_for(curve: Mapping[int, float], wanted: float) -> Labels:
     if wanted > values[-1]:
         return Labels(counts[-1], "at least")
     place = next(place for place, value in enumerate(values) if value >= wanted)
-    if place == 0:
-        return Labels(counts[0], "" if wanted == values[0] else "at most")
+    if values[place] == wanted or place == 0:
+        return Labels(counts[place], "" if values[place] == wanted else "at most")
     below, above = values[place - 1], values[place]
     share = (wanted - below) / (above - below)
     return Labels(math.exp(math.log(counts[place - 1]) * (1 - share) + math.log(counts[place]) * share))
@@ -115,13 +115,12 @@ class Saving:
 
 
 def saving(curve: Mapping[int, float], control: Mapping[int, float]) -> Saving:
-    """By how much the labels of `control` outnumber those of `curve` for one figure, both over the same numbers.
+    """How many times the labels of `curve` those of `control` are for one figure, both over the same numbers.
 
-    The figure is the one that the worse of both has with all labels: so the better one has passed it somewhere.
+    The figure is the best of the worse one, which both reach somewhere. Where that one stops to rise, its labels count
+    up to there.
     """
-    most = max(curve)
-    if curve[most] >= control[most]:
-        needed = labels_for(curve, control[most])
-        return Saving(most / needed.count, "at least" if needed.bound == "at most" else "")
-    needed = labels_for(control, curve[most])
-    return Saving(needed.count / most, "at most" if needed.bound == "at most" else "")
+    best = min(rising([each[count] for count in sorted(each)])[-1] for each in (curve, control))
+    mine, theirs = labels_for(curve, best), labels_for(control, best)
+    bounds: dict[tuple[bool, bool], Bound] = {(True, False): "at least", (False, True): "at most"}
+    return Saving(theirs.count / mine.count, bounds.get((bool(mine.bound), bool(theirs.bound)), ""))

@@ -170,6 +170,8 @@ class _Draft:
         shared = {name: value for name, value in self.asked.flags.items() if value not in (None, (), [])}
         if self.is_control:  # what published weights come with is not for it
             shared = {name: value for name, value in shared.items() if name not in ("weights", "batch_norm")}
+        if shared.get("batch_norm") == "trainable" and not self.strategy.trains_backbone:
+            del shared["batch_norm"]  # no stage learns
         own = {"data": self.asked.data, "backbone": self.backbone, "strategy": self.strategy.name, "epochs": epochs}
         flags = {"augment": [NONE], **shared, **own, "reporters": ["json"]}
         plain = {name: [*value] if isinstance(value, tuple) else value for name, value in flags.items()}

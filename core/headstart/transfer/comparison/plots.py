@@ -51,6 +51,8 @@ def _draw_curves(axis: Axes, document: Mapping[str, Any], colours: Mapping[str, 
         for row in rows:
             axis.scatter([row["train"]] * len(row["test"]), row["test"], color=colour, s=9, alpha=0.5, linewidths=0)
         known = [row for row in rows if row["ci95"]]
+        if len(known) == 1:
+            axis.plot([known[0]["train"]] * 2, known[0]["ci95"], color=colour, linewidth=1.4, alpha=0.5)
         axis.fill_between(
             [row["train"] for row in known],
             [row["ci95"][0] for row in known],
@@ -112,7 +114,12 @@ def _draw_seconds(axis: Axes, document: Mapping[str, Any], colours: Mapping[str,
     for target in {row["val"] for row in document["time"]}:
         axis.axhline(target, color=CONTROL, linestyle=":", linewidth=1.2)
     if best_of_all:
+        from matplotlib.ticker import FuncFormatter, LogLocator
+
         axis.set_xscale("log")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: f"{seconds:g}"))
+        axis.minorticks_off()
         _limit(axis, best_of_all)
     axis.set_xlabel("seconds of training, all labels, first seed")
     axis.set_title(f"best {_metric(document)} on val so far", loc="left", fontsize=11, color=INK, parse_math=False)
@@ -181,6 +188,7 @@ def _empty(axis: Axes, why: str) -> None:
     axis.text(0.5, 0.5, why, ha="center", va="center", color=CONTROL, transform=axis.transAxes)
     axis.set_xticks([])
     axis.set_yticks([])
+    axis.spines[:].set_visible(False)
 
 
 def _style(axis: Axes) -> None:

@@ -65,6 +65,16 @@ def test_a_curve_that_is_another_with_so_many_times_the_labels_saves_just_that(f
     assert saving(scratch, scratch).ratio == pytest.approx(1)
 
 
+def test_curves_that_are_alike_save_nothing_flat_ones_too():
+    for curve in ({10: 0.5, 100: 0.5}, {10: 0.5, 100: 0.4, 1000: 0.6}, {10: 0.9, 100: 0.3}):
+        assert (saving(curve, curve).ratio, saving(curve, curve).bound) == (pytest.approx(1), "")
+
+
+def test_a_control_that_stops_to_rise_needs_its_labels_up_to_there():
+    found = saving({100: 0.7, 200: 0.8, 400: 0.9}, {100: 0.5, 200: 0.7, 400: 0.7})
+    assert found.ratio == pytest.approx(2)
+
+
 def test_a_saving_beyond_the_fewest_labels_is_a_bound():
     scratch = {100: 0.3, 1000: 0.5}
     found = saving({100: 0.9, 1000: 0.95}, scratch)

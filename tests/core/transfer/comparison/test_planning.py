@@ -73,6 +73,15 @@ def test_an_option_goes_to_the_arms_that_have_it_and_one_that_none_has_is_refuse
         planned(strategies=("probe",), sets=("strategy.rank=4",))
 
 
+def test_batch_norm_that_learns_is_for_the_arms_that_train_the_backbone():
+    flags = {**FLAGS, "batch_norm": "trainable"}
+    asked = Asked(data="digits", backbones=BACKBONE, strategies=("probe", "full"), fractions=(1.0,), flags=flags)
+    scratch, probe, full = make_design(asked, REGISTRY).arms
+    assert "batch_norm" not in probe.flags
+    assert full.flags["batch_norm"] == "trainable"
+    assert "batch_norm" not in scratch.flags  # by its own default
+
+
 @pytest.mark.parametrize(
     ("asked", "told"),
     [

@@ -1,0 +1,52 @@
+"""Evaluators of transcripts: error rates of what was generated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from headstart.specs import Batch, Evaluation, Facts
+from headstart_plugins._transcription_scores import Form, TranscriptionScores
+
+if TYPE_CHECKING:
+    from headstart_plugins.transcription._task import Transcription
+
+
+class TranscriptionEvaluator:
+    """Word and character error rates of generated texts; where a head was fed with targets, nothing but the loss is
+    known."""
+
+    def __init__(self, task: Transcription, form: Form) -> None:
+        self._task = task
+        self._scores = TranscriptionScores(form=form)
+        self._count = 0
+
+    def update(self, targets: Batch, outputs: Batch, facts: Sequence[Facts], losses: np.ndarray) -> None:
+        """See Evaluator. References are the whole texts where they are known, else their tokens."""
+        if "tokens" not in outputs:
+            return
+        if "reference" in targets:
+            said = [bytes(row).decode() for row in targets["reference"]]
+        else:
+            said = [self._task.transcripts.decode(row[row >= 0].tolist()) for row in targets["next"]]
+        heard = [" ".join(self._task.said(row, fact)) for row, fact in zip(outputs["tokens"], facts, strict=True)]
+        keys = [str(fact.get("key", "")) for fact in facts]
+        self._scores.add(said, heard, keys if any(keys) else None)
+        self._count += len(said)
+
+    def merge(self, other: TranscriptionEvaluator) -> None:
+        """See Evaluator."""
+        self._scores.merge(other._scores)
+        self._count += other._count
+
+    def metrics(self) -> Mapping[str, float]:
+        """`wer`, `cer` and what the first is made of; none where nothing was generated."""
+        return self._scores.metrics() if self._count else {}
+
+    def result(self) -> Evaluation:
+        """With intervals of resampled clips, and the worst ones."""
+        if not self._count:
+            return Evaluation({})
+        return Evaluation(self.metrics(), self._scores.intervals(), self._scores.report())

@@ -1,0 +1,276 @@
+"""Build target of the task `transcription`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.errors import DataError, UsageError
+from headstart.lists import in_line
+from headstart.specs import Batch, Facts, Finding, Search, TaskRequest, TensorSpec
+from headstart_plugins._sequences import DecoderConfig
+from headstart_plugins._sequences.loss_alone import LossAlone
+from headstart_plugins.transcription import TranscriptionOptions
+from headstart_plugins.transcription._evaluate import TranscriptionEvaluator
+from headstart_plugins.transcription._speech_tokens import TOKENIZER, SpeechTokens, Transcripts, of_labels
+from headstart_plugins.transcription._subtitles import subtitles
+
+if TYPE_CHECKING:
+    import keras
+
+SHORTEST = 16
+"""Tokens of the smallest length that a batch of targets is cut to where lengths are static."""
+NEXT, REFERENCE = "next", "reference"
+UNUSED = -1
+"""In place of a token behind a target's end: the decoder's own padding is a token that it may say."""
+
+
+def build(request: TaskRequest) -> Transcription:
+    """The task of a decoder that was trained: what its ids mean stands in the labels, and its tokenizer is among the
+    assets. Raises UsageError where there is none, DataError for labels that are not whole."""
+    options: TranscriptionOptions = request.options
+    labels = request.labels
+    if labels is None:
+        raise UsageError(
+            "transcription goes on from a decoder that comes trained with its encoder",
+            hint="choose a backbone whose weights have one, such as whisper/tiny_en, and --head pretrained",
+        )
+    try:
+        known = {each.name for each in fields(DecoderConfig)}
+        config = DecoderConfig(**{name: value for name, value in labels["decoder"].items() if name in known})
+        tokens = of_labels(labels["tokens"])
+        mean = float(labels.get("mean", 1.0))
+    except (KeyError, TypeError, AttributeError, ValueError) as exc:
+        raise DataError(f"the labels of a transcription are not whole: {exc!r}") from exc
+    if TOKENIZER not in request.assets:
+        raise DataError(f"there is no {TOKENIZER} for these transcripts", hint="get another copy of the weights")
+    tokens.prompt(options.language)
+    return Transcription(options, config, tokens, request.assets[TOKENIZER], mean)
+
+
+@dataclass(frozen=True)
+class Transcription:
+    """Recordings answered with what is said in them; fulfils `headstart.specs.Task`, FitsTargets, FeedsTargets,
+    Generates, TrimsTargets, PoolsRows, KeepsTruth, TellsOfTargets, WritesFiles, ListsAnswers and HasAssets.
+
+    Targets: "next" (batch, most) int32, the tokens and their end, then UNUSED. The head gives "logits" (batch, time,
+    token); what is generated are "tokens" (batch, time) int32 and "score" (batch,) float32, the mean log p of these.
+    Of several windows, pooled: "tokens" (1, window * time), one behind the other.
+    """
+
+    options: TranscriptionOptions
+    config: DecoderConfig
+    tokens: SpeechTokens
+    tokenizer: Path
+    mean: float = 1.0
+
+    primary_metric = "loss"
+    higher_is_better = False
+    columns = ("transcript", "score")
+    lists_answers = True
+    """Tables have what `rows` gives, and not the segments."""
+
+    @cached_property
+    def transcripts(self) -> Transcripts:
+        """Texts as ids and back."""
+        return Transcripts(self.tokenizer, self.tokens)
+
+    def assets(self) -> Mapping[str, Path]:
+        """The tokenizer."""
+        return {TOKENIZER: self.tokenizer}
+
+    def labels(self) -> Mapping[str, Any]:
+        """The decoder's shape, what its ids mean, and how many tokens the mean target has."""
+        return {"decoder": asdict(self.config), "tokens": plain_tokens(self.tokens), "mean": self.mean}
+
+    def summary(self) -> Mapping[str, Any]:
+        """How many tokens there are."""
+        return {"tokens": self.config.vocabulary}
+
+    @property
+    def _given(self) -> tuple[int, ...]:
+        """The tokens before a transcript but for the last of them, which a search starts from."""
+        return self.tokens.prompt(self.options.language)[:-1]
+
+    # --- targets -----------------------------------------------------------------------------------------------------
+
+    @property
+    def targets(self) -> Mapping[str, TensorSpec]:
+        """See the class."""
+        return {NEXT: TensorSpec((self.options.most,), "int32", length_axis=0)}
+
+    @property
+    def target_lengths(self) -> tuple[int, ...]:
+        """See TrimsTargets."""
+        most = self.options.most
+        return (*(SHORTEST << power for power in range(16) if SHORTEST << power < most), most)
+
+    def used(self, targets: Batch) -> np.ndarray:
+        """See TrimsTargets."""
+        count: np.ndarray = (targets[NEXT] != UNUSED).sum(axis=1)
+        return count.astype(np.int64)
+
+    def encode(self, values: Sequence[str], facts: Sequence[Facts], keys: Sequence[str]) -> dict[str, np.ndarray]:
+        """See Task. Of a recording in several windows the target has no tokens: nobody knows which are of which."""
+        most = self.options.most
+        encoded = np.full((len(values), most), UNUSED, np.int32)
+        for row, (ids, fact) in enumerate(zip(self.transcripts.encode(values), facts, strict=True)):
+            if fact.get("windows", 1) == 1:
+                kept = [*ids[: most - 1], self.tokens.end]
+                encoded[row, : len(kept)] = kept
+        return {NEXT: encoded}
+
+    def fitted(self, targets: Batch) -> Transcription:
+        """See FitsTargets: the mean length of a target, by which losses are weighed so that each token counts alike.
+        Raises DataError where no recording of the training split fits into a window."""
+        used = self.used(targets)
+        if not (used > 0).any():
+            raise DataError(
+                "every recording of the training split is longer than a window, and windows have no targets of their "
+                "own",
+                hint="cut the recordings, or --set input.seconds with a larger number",
+            )
+        return replace(self, mean=float(used[used > 0].mean()))
+
+    def sampling_weights(self, targets: Batch) -> np.ndarray | None:
+        """See FitsTargets: every recording once an epoch."""
+        return None
+
+    def findings(self, values: Sequence[str], keys: Sequence[str], *, mixes: bool) -> Iterable[Finding]:
+        """See TellsOfTargets: targets that are cut, and those that say nothing."""
+        most = self.options.most
+        lengths = [len(ids) for ids in self.transcripts.encode(values)]
+        cut = [key for key, length in zip(keys, lengths, strict=True) if length >= most]
+        if cut:
+            message = f"{len(cut)} of {len(values)} transcripts have {most} tokens or more and are cut: {in_line(cut)}"
+            yield Finding("warning", message, len(cut), f"--set task.most={min(2 * most, 448)}", tuple(cut))
+
+    def truth(self, value: str, facts: Facts, key: str) -> dict[str, np.ndarray]:
+        """See KeepsTruth: "reference" (1, byte) uint8, the whole transcript in UTF-8."""
+        return {REFERENCE: np.frombuffer(value.encode(), np.uint8)[None]}
+
+    # --- head and loss -----------------------------------------------------------------------------------------------
+
+    def head(self, name: str, features: Mapping[str, tuple[int | None, ...]], seed: int) -> keras.Model:
+        """See `_sequences.decoder.decoder`. It hears the silence behind a recording too, as it did in training: no mask
+        reaches it."""
+        from headstart_plugins._sequences.decoder import TOKENS, decoder
+
+        return decoder(self.config, {TOKENS: features[TOKENS]}, seed)
+
+    def head_inputs(self, targets: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See FeedsTargets: "previous" (batch, prompt + time - 1) int32, the prompt and all tokens but the last."""
+        from keras import ops
+
+        following = targets[NEXT]
+        prompt = np.array(self.tokens.prompt(self.options.language), np.int32)
+        before = ops.repeat(ops.convert_to_tensor(prompt[None]), following.shape[0], axis=0)
+        said = ops.where(ops.equal(following, UNUSED), self.tokens.pad, following)[:, :-1]
+        return {"previous": ops.concatenate([before, ops.cast(said, "int32")], axis=1)}
+
+    def loss(self, targets: Mapping[str, Any], outputs: Mapping[str, Any], *, training: bool) -> Any:
+        """The cross-entropy of a row's tokens over the length of the mean target: (batch,) float32. So each token
+        counts alike over a whole split, however long its sentence is; smoothed in training alone."""
+        from keras import ops
+
+        from headstart_plugins._sequences.targets import token_loss
+
+        real = ops.not_equal(targets[NEXT], UNUSED)
+        logits = outputs["logits"][:, len(self._given) :]
+        smoothing = self.options.label_smoothing if training else 0.0
+        found = token_loss(logits, targets[NEXT], real, smoothing=smoothing)
+        return found * ops.sum(ops.cast(real, "float32"), axis=1) / self.mean
+
+    # --- answers -----------------------------------------------------------------------------------------------------
+
+    @property
+    def search(self) -> Search:
+        """See Generates."""
+        tokens = self.tokens
+        room = self.config.most_positions - len(self._given) - 1
+        return Search(
+            start=tokens.prompt(self.options.language)[-1],
+            end=tokens.end,
+            pad=tokens.end,
+            most=min(self.options.longest, room),
+            beams=self.options.beams,
+            banned=tuple(tokens.suppressed),
+            banned_first=tuple(tokens.first_suppressed),
+        )
+
+    def start(self, head: keras.Model, features: Mapping[str, Any]) -> dict[str, Any]:
+        """See Generates and `_sequences.decoding.start`."""
+        from headstart_plugins._sequences import decoding
+        from headstart_plugins._sequences.decoder import TOKENS
+
+        heard = {TOKENS: features[TOKENS]}
+        return decoding.start(self.config, head, heard, most=self.search.most, given=self._given)
+
+    def step(self, head: keras.Model, state: dict[str, Any], last: Any, position: Any) -> tuple[dict[str, Any], Any]:
+        """See Generates and `_sequences.decoding.step`."""
+        from headstart_plugins._sequences import decoding
+
+        return decoding.step(self.config, state, last, position, given=len(self._given))
+
+    def evaluator(self, *, running: bool = False) -> TranscriptionEvaluator | LossAlone:
+        """A running one knows nothing but the loss: to transcribe at every step would cost more than it tells."""
+        return LossAlone() if running else TranscriptionEvaluator(self, self.options.form)
+
+    def baseline(self, train: Batch, test: Batch) -> Mapping[str, float]:
+        """None: without listening there is nothing to say."""
+        return {}
+
+    def pool(self, outputs: Batch, facts: Sequence[Facts]) -> Batch:
+        """See PoolsRows: the windows of a recording one behind the other. Of what a head that is fed gives, the
+        first."""
+        if "tokens" not in outputs:
+            return {name: array[:1] for name, array in outputs.items()}
+        return {"tokens": outputs["tokens"].reshape(1, -1), "score": outputs["score"].mean(axis=0, keepdims=True)}
+
+    def said(self, tokens: np.ndarray, facts: Facts) -> list[str]:
+        """What (time,) or (window * time,) tokens say in each window."""
+        windows = facts.get("windows", 1)
+        parts = tokens.reshape(-1, self.search.most)[:windows] if windows > 1 else tokens[None]
+        return [self.transcripts.decode(ids) for ids in parts.tolist()]
+
+    def decode(self, outputs: Batch, facts: Sequence[Facts], top_k: int) -> Sequence[Mapping[str, Any]]:
+        """`transcript`, its `score`, and the `segments`: what is said in each window, with its times in seconds."""
+        decoded = []
+        for row, fact in enumerate(facts):
+            said = self.said(outputs["tokens"][row], fact)
+            spans = fact.get("spans") or [(fact.get("start", 0.0), fact.get("end", 0.0))]
+            segments = [
+                {"start": round(float(start), 3), "end": round(float(end), 3), "text": text}
+                for (start, end), text in zip(spans, said, strict=False)
+            ]
+            score = float(outputs["score"][row])
+            decoded.append({"transcript": joined(said), "score": score, "segments": segments})
+        return decoded
+
+    def rows(self, answer: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+        """One row."""
+        yield {name: answer[name] for name in self.columns}
+
+    def files(self, answer: Mapping[str, Any]) -> Mapping[str, bytes]:
+        """See WritesFiles: subtitles, where they are asked for."""
+        return {".srt": subtitles(answer["segments"])} if self.options.srt else {}
+
+
+def joined(said: Sequence[str]) -> str:
+    """What several windows say, as one text."""
+    return " ".join(each for each in said if each)
+
+
+def plain_tokens(tokens: SpeechTokens) -> dict[str, Any]:
+    """As labels hold them."""
+    return {
+        **asdict(tokens),
+        "languages": dict(tokens.languages),
+        "suppressed": list(tokens.suppressed),
+        "first_suppressed": list(tokens.first_suppressed),
+    }
