@@ -6,12 +6,13 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from headstart.documents import read_object
 from headstart.errors import WrongWeightsError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 INDEX = ".index.json"
 FLOATS: Mapping[str, str] = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
@@ -39,6 +40,8 @@ class StoredArrays:
 
     def read(self, name: str) -> np.ndarray:
         """One array as float32, of its own shape. Raises WrongWeightsError for one that holds no floats."""
+        import numpy as np  # folders are looked at where no array is read
+
         file, begin, facts = self._places[name]
         kind, shape, (start, stop) = facts["dtype"], tuple(facts["shape"]), facts["data_offsets"]
         dtype = "<u2" if kind == "BF16" else FLOATS.get(kind)

@@ -101,7 +101,7 @@ def test_it_says_what_is_particular_to_a_strategy(headstart):
     done = headstart("fit", *SHOWN, "--strategy", "lora", "--set", "strategy.rank=4", "--json")
     phase = json.loads(done.stdout)["phases"][1]
     assert (phase["adapter"], phase["roles"], phase["clip"]) == (
-        {"rank": 4, "scale": 2.0, "kernels": {"block7": 3, "top": 1}},
+        {"rank": 4, "scale": 2.0, "head": False, "kernels": {"block7": 3, "top": 1}},
         [],
         1.0,
     )

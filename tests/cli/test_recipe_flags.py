@@ -65,9 +65,9 @@ def test_what_people_type_for_a_flag_is_answered_with_the_flag_or_setting_that_i
 
 
 def test_a_flag_that_is_like_none_is_answered_with_none(capsys):
-    assert run_arguments(["fit", "digits", "--freeze"]) == 2
+    assert run_arguments(["fit", "digits", "--wrap"]) == 2
     told = capsys.readouterr().err
-    assert "No such option: --freeze" in told
+    assert "No such option: --wrap" in told
     assert "Possible" not in told
 
 

@@ -47,7 +47,7 @@ def test_nothing_is_told_of_a_test_side_and_the_result_says_why(name, request):
         ("metrics", "intervals", "report")
     )
     assert result["no_test"].startswith("no sample was held out: split.test is 0; val chose")
-    assert run.recipe.table("split") == {"test": 0.0, "val": 0.2}
+    assert run.recipe.table("split") == {"test": 0.0, "val": 0.2, "train": 1.0, "refit": True}
     assert "val_accuracy" in repr(run)
     assert "test_accuracy" not in repr(run)
     assert f"val: {result['no_test'][:80]}" in run._repr_html_()
@@ -151,4 +151,4 @@ def test_it_goes_on_with_the_split_that_it_began_with(tuned, tmp_path, monkeypat
 
 def test_a_run_with_a_test_side_says_that_there_is_one(finished):
     assert finished.run.result["no_test"] is None
-    assert finished.run.recipe.table("split") == {"test": 0.2, "val": 0.2}
+    assert finished.run.recipe.table("split") == {"test": 0.2, "val": 0.2, "train": 1.0, "refit": True}

@@ -88,9 +88,9 @@ def told(name, registry=None):
 
 
 def test_a_plugin_that_is_published_is_found_with_its_version_and_hooks(publish):
-    publish("sound", SOUND, version="3.2")
-    info = told("sound")
-    assert (info.distribution, info.version, info.module) == ("headstart-sound", "3.2", "sound")
+    publish("smell", SOUND, version="3.2")
+    info = told("smell")
+    assert (info.distribution, info.version, info.module) == ("headstart-smell", "3.2", "smell")
     assert info.hooks == ("register_datasets",)
     assert info.error is None
 
@@ -267,12 +267,12 @@ BROKEN = {
 def test_a_broken_plugin_is_left_out_and_the_rest_works(kind, publish):
     source, message = BROKEN[kind]
     publish("broken", source)
-    publish("sound", SOUND)
+    publish("smell", SOUND)
     registry = load_registry()
     assert message.replace("PLUGIN", "broken") in told("broken", registry).error
     loaded = [plugin.info.name for plugin in registry.loaded]
     assert "broken" not in loaded
-    assert {"sound", "classification", "strategies"} <= set(loaded)
+    assert {"smell", "classification", "strategies"} <= set(loaded)
     assert told("broken", registry) in registry.causes
 
 
@@ -337,16 +337,16 @@ def test_a_disabled_plugin_is_not_even_imported(publish):
 
 
 def test_the_variable_disables_plugins_and_forgives_names_that_are_not_installed(publish, monkeypatch):
-    publish("sound", SOUND)
-    monkeypatch.setenv("HEADSTART_DISABLE_PLUGINS", "sound, not_here")
-    assert told("sound").disabled
+    publish("smell", SOUND)
+    monkeypatch.setenv("HEADSTART_DISABLE_PLUGINS", "smell, not_here")
+    assert told("smell").disabled
 
 
 def test_an_allow_list_leaves_out_all_others_built_ins_too(publish, monkeypatch):
-    publish("sound", SOUND)
-    monkeypatch.setenv("HEADSTART_PLUGINS", "sound,strategies")
-    assert [plugin.info.name for plugin in load_registry().loaded] == ["sound", "strategies"]
-    assert [plugin.info.name for plugin in load_registry(allow=["sound"]).loaded] == ["sound"]
+    publish("smell", SOUND)
+    monkeypatch.setenv("HEADSTART_PLUGINS", "smell,strategies")
+    assert [plugin.info.name for plugin in load_registry().loaded] == ["smell", "strategies"]
+    assert [plugin.info.name for plugin in load_registry(allow=["smell"]).loaded] == ["smell"]
 
 
 def test_the_name_of_a_plugin_leads_to_what_it_offers():

@@ -91,7 +91,8 @@ def assert_same(found, expected):
     found, expected = (flat(each) for each in (found, expected))
     assert found.keys() == expected.keys()
     for place, value in expected.items():
-        assert found[place] == (value if value is None else pytest.approx(value, rel=1e-9, abs=1e-12)), place
+        is_number = isinstance(value, int | float)
+        assert found[place] == (pytest.approx(value, rel=1e-9, abs=1e-12) if is_number else value), place
 
 
 @pytest.mark.parametrize("merged", [in_order, in_pairs])

@@ -137,7 +137,7 @@ def make_planner(
         head_fitted=head == PRETRAINED,
     )
     mixing = tuple(spec.short_name for spec in choices.augmentations if spec.mixes)
-    of_task = options.get("task")
+    of_task, split = options.get("task"), options.get("split")
     changed = [] if of_task is None else _changed(of_task)
     by_gradient = [option for option in changed if option.name in task.gradient_options]
     return PhasePlanner(
@@ -147,7 +147,7 @@ def make_planner(
         recipe.batch_norm,
         only_mixing=mixing if len(mixing) == len(choices.augmentations) else (),
         only_by_gradient=_spell("task", of_task, by_gradient),
-        refit=options["split"].refit if "split" in options else True,
+        refit=split is None or split.refit,
     )
 
 

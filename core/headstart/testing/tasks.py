@@ -10,7 +10,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
-from headstart.data.lengths import cut_to
 from headstart.specs import (
     HEAD,
     Calibrates,
@@ -319,6 +318,8 @@ class TaskAnswered(TaskSubject):
 
     def test_cut_to_what_they_use_targets_have_the_same_loss(self) -> None:
         """Where it is a TrimsTargets: what stands behind the length of each row changes nothing."""
+        from headstart.data.lengths import cut_to  # which imports numpy
+
         task, encoded = self._task(), self._encoded()
         if not isinstance(task, TrimsTargets):
             return

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -232,4 +233,4 @@ def test_the_report_is_whole_and_holds_nothing_from_elsewhere(both, tmp_path):
     for row in both.rows:
         assert row.candidate.name in page
     assert "http" not in page.replace("http-equiv", "")
-    assert "NaN" not in page
+    assert "NaN" not in re.sub(r"base64,[A-Za-z0-9+/=]+", "", page)
