@@ -17,7 +17,8 @@ from headstart_cli.recipe_flags import ImageSize, InputFlags, flags_of
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from headstart.transfer.ranking import Ranking, Row
+    from headstart.transfer.ranking.jobs import Ranking
+    from headstart.transfer.ranking.rows import Row
 
 FIRST = ("probe", "knn", "logme", "h_score")
 """Scores that stand in the table, in this order, after the one that decides; a page has all."""
@@ -79,9 +80,9 @@ def rank(
     )
     from headstart.errors import UsageError
     from headstart.runs.folder import RUNS
-    from headstart.transfer.ranking import Stated
-    from headstart.transfer.ranking import rank as ranked
-    from headstart.transfer.ranking_report import RUN, verify_place, write_ranking
+    from headstart.transfer.ranking.jobs import Stated
+    from headstart.transfer.ranking.jobs import rank as ranked
+    from headstart.transfer.ranking.report import RUN, verify_place, write_ranking
 
     registry = registry_without(disable_plugin)
     stated = Stated({**flags, "data": data}, recipe, tuple(set_ or ()))
@@ -127,7 +128,7 @@ class _Live:
     """The table as it grows, on stderr where that is a terminal; else a line a source."""
 
     def __init__(self, registry: Any, by: str | None) -> None:
-        from headstart.transfer.ranking import deciding
+        from headstart.transfer.ranking.recommending import deciding
 
         self._by = deciding(registry, by)
         self._rows: list[Row] = []
@@ -169,7 +170,7 @@ class _Live:
         from rich.console import Group
         from rich.text import Text
 
-        from headstart.transfer.ranking import in_order
+        from headstart.transfer.ranking.recommending import in_order
 
         rows = in_order(self._rows, self._by)
         columns, cells = _cells(rows, self._by.short_name, None, _width(self._console.width))

@@ -31,16 +31,16 @@ if TYPE_CHECKING:
     from headstart.runs.fitting import pretrain as pretrain
     from headstart.transfer.comparison.comparing import Comparison as Comparison
     from headstart.transfer.comparison.comparing import compare as compare
-    from headstart.transfer.ranking import Ranking as Ranking
-    from headstart.transfer.ranking import rank as rank
+    from headstart.transfer.ranking.jobs import Ranking as Ranking
+    from headstart.transfer.ranking.jobs import rank as rank
 
 _HOMES = {
     "fit": "headstart.runs.fitting",
     "pretrain": "headstart.runs.fitting",
     "compare": "headstart.transfer.comparison.comparing",
     "Comparison": "headstart.transfer.comparison.comparing",
-    "rank": "headstart.transfer.ranking",
-    "Ranking": "headstart.transfer.ranking",
+    "rank": "headstart.transfer.ranking.jobs",
+    "Ranking": "headstart.transfer.ranking.jobs",
     "Run": "headstart.run",
     "Artefact": "headstart.artefact",
     "Predictor": "headstart.predictor",

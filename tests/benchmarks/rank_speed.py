@@ -26,6 +26,9 @@ from picture_folders import picture_folder
 from processes import HEADSTART, HERE, PYTHON, environment, timed
 from ratios import FOUND, Ratio, show_ratios, write_ratios
 
+from headstart.registry import load_registry
+from headstart.transfer.ranking.candidates import is_here, named_candidate
+
 SMALL = (
     *("efficientnet_lite/lite0", "efficientnet_lite/lite1", "efficientnet_lite/lite2"),
     *("mobilenet_v2/imagenet", "nanodet/coco"),
@@ -40,7 +43,7 @@ def main() -> None:
     given = parse()
     kept = Kept(given.out / "measured.jsonl")
     data = picture_folder("fashion", given.count, given.out / "data").resolve()
-    found = [ratio for row in given.cases for ratio in ratios_of(row, CASES[row], data, given, kept)]
+    found = [ratio for row in given.cases for ratio in ratios_of(row, at_hand(CASES[row]), data, given, kept)]
     settings = f"whole processes on {given.backend}, empty cache; {given.rounds} rounds in turn; batch 32, native sizes"
     write_ratios(given.json, found, settings=settings)
     show_ratios(found, title=f"Ranking: {settings}")
@@ -61,6 +64,19 @@ def parse() -> argparse.Namespace:
         parser.set_defaults(**QUICK, json=FOUND / "quick" / "rank.json")
         given = parser.parse_args()
     return given
+
+
+def at_hand(sources: Sequence[str]) -> tuple[str, ...]:
+    """Those whose weights lie here; the others are told."""
+    registry = load_registry()
+    found = []
+    for source in sources:
+        candidate = named_candidate(source, registry)
+        if candidate.weights is not None and is_here(candidate.spec, candidate.weights):
+            found.append(source)
+        else:
+            print(f"{source} is not here and left out: headstart weights get {source}", file=sys.stderr)
+    return tuple(found)
 
 
 def ratios_of(row: str, sources: Sequence[str], data: Path, given: argparse.Namespace, kept: Kept) -> list[Ratio]:

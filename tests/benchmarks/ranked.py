@@ -114,7 +114,8 @@ def main() -> int:
     documents = [found for target in chosen if (found := summary(target, given)) is not None]
     for document in documents:
         tell(document)
-    if documents and not given.show:
+    is_whole = (given.limit, given.image_size, given.epochs) == (None, None, None)
+    if documents and is_whole and not given.show:
         known = json.loads(PUBLISHED.read_text("utf-8"))["sets"] if PUBLISHED.exists() else []
         names = {document["set"] for document in documents}
         kept = [each for each in known if each["set"] not in names]

@@ -290,9 +290,11 @@ def _largest(numbers: Any, count: int) -> tuple[Any, Any]:
 def _log_probabilities(logits: Any, position: Any, search: Search) -> Any:
     """(..., vocabulary) float32; what is banned is never taken, and keeps its share."""
     likely = ops.log_softmax(ops.cast(logits, "float32"), axis=-1)
-    never = np.zeros(logits.shape[-1], np.float32)
-    never[list(search.banned)] = NEVER
-    if search.banned:
+    if search.banned and not compiles_each_shape():
+        likely[..., list(search.banned)] = NEVER  # in place: nobody else has these numbers
+    elif search.banned:
+        never = np.zeros(logits.shape[-1], np.float32)
+        never[list(search.banned)] = NEVER
         likely = likely + ops.convert_to_tensor(never)
     for tokens, begin in ((search.banned_first, 1), ((search.end,), search.least)):
         if tokens and begin:

@@ -179,7 +179,8 @@ def _feed_forward(config: DecoderConfig, state: State, name: str) -> Any:
         if config.gated:
             hidden = activated(config.activation, hidden[:, : config.hidden]) * hidden[:, config.hidden :]
         else:
-            hidden = activated(config.activation, hidden)
+            is_plain = _is_eager() and config.activation == "relu"
+            hidden = hidden.relu_() if is_plain else activated(config.activation, hidden)
         return _product(state, f"{name}.output", hidden)
 
     return feed

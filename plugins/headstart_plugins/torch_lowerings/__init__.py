@@ -18,15 +18,16 @@ CHAINS = (
 BEFORE: tuple[tuple[str, ...], ...] = ((), ("ZeroPadding2D",))
 """And before it."""
 TOKENS = (
-    ("dense", "Dense", "Products of many rows with a kernel by oneDNN."),
-    ("embedding", "Embedding", "Looked up rows whose gradient is of these rows alone."),
+    ("_tokens:dense", "Dense", "Products of many rows with a kernel by oneDNN."),
+    ("_tokens:embedding", "Embedding", "Looked up rows whose gradient is of these rows alone."),
+    ("_recurrent:lstm", "LSTM", "All steps of a sequence in PyTorch's own loop."),
 )
 
 
 @hookimpl
 def register_lowerings() -> Iterable[LoweringSpec]:
     """Convolutions without copies, zeros around, BatchNorm and ReLU in them; poolings without copies; dense layers by
-    oneDNN; lookups with sparse gradients."""
+    oneDNN; lookups with sparse gradients; LSTMs without a loop in Python."""
     poolings = [
         LoweringSpec(
             name=f"torch_lowerings/{layer.lower()}",
@@ -53,9 +54,9 @@ def register_lowerings() -> Iterable[LoweringSpec]:
     ]
     tokens = [
         LoweringSpec(
-            name=f"torch_lowerings/{form}",
+            name=f"torch_lowerings/{form.partition(':')[2]}",
             summary=summary,
-            build=f"headstart_plugins.torch_lowerings._tokens:{form}",
+            build=f"headstart_plugins.torch_lowerings.{form}",
             layer=layer,
             backends=("torch",),
         )

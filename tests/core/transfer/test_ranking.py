@@ -11,9 +11,9 @@ import pytest
 from headstart.cache import open_cache
 from headstart.errors import DataError, EngineRefusal, InterruptedRunError, UsageError
 from headstart.runs.fitting import run_recipe
-from headstart.transfer import ranking as module
-from headstart.transfer.ranking import Stated, rank
-from headstart.transfer.ranking_report import write_ranking
+from headstart.transfer.ranking import jobs as module
+from headstart.transfer.ranking.jobs import Stated, rank
+from headstart.transfer.ranking.report import write_ranking
 
 pytestmark = pytest.mark.backend
 SLOW_ON_JAX = True
@@ -189,6 +189,21 @@ def test_numbers_have_the_scores_that_are_defined_for_them(small_registry, other
     found = rank(str(table), backbone=["small/net"], task="regression", registry=small_registry)
     assert set(found.rows[0].scores) == {"probe", "knn", "logme"}
     assert "it is defined on classes; the task has numbers" in found.rows[0].refused["h_score"]
+
+
+def test_a_task_that_no_score_is_defined_on_is_refused_at_the_first_source(small_registry, tmp_path, pictures_of):
+    folder = pictures_of(tmp_path / "pictures", ("1", "2"), each=6)
+    rows = [
+        {"path": str(file), "boxes": {"corners": [[1, 1, 6, 6]], "classes": [file.parent.name]}}
+        for file in folder.rglob("*.png")
+    ]
+    table = tmp_path / "boxes.jsonl"
+    table.write_text("\n".join(json.dumps(row) for row in rows))
+    told = []
+    sources = ["efficientnet_lite/lite0:none", "mobilenet_v2/imagenet:none"]
+    with pytest.raises(UsageError, match="cannot be ranked for the task detection"):
+        rank(str(table), backbone=sources, registry=small_registry, image_size=64, on_row=told.append)
+    assert told == []
 
 
 def test_data_that_cannot_be_learned_from_ends_it_at_once(small_registry, tmp_path, pictures_of):

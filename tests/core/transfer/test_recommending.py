@@ -9,8 +9,10 @@ import pytest
 from headstart.errors import PluginError, UsageError
 from headstart.registry import load_registry
 from headstart.specs import Scored
-from headstart.transfer.candidates import candidates_here, distinct, named_candidate
-from headstart.transfer.ranking import Found, Row, _with_interval, chance, deciding, in_order, recommend
+from headstart.transfer.ranking.candidates import candidates_here, distinct, named_candidate
+from headstart.transfer.ranking.recommending import chance, deciding, in_order, recommend
+from headstart.transfer.ranking.rows import Found, Row
+from headstart.transfer.ranking.scoring import with_interval
 
 
 @pytest.fixture(scope="module")
@@ -96,11 +98,11 @@ def test_without_a_score_nothing_is_recommended_and_the_reason_is_told(row, prob
 
 
 def test_intervals_end_at_the_bounds_of_a_score_and_numbers_that_are_none_are_the_plugins_fault(registry, probe):
-    found = _with_interval(Scored(0.99, np.random.default_rng(0).normal(0.9, 0.05, 60)), probe, registry)
+    found = with_interval(Scored(0.99, np.random.default_rng(0).normal(0.9, 0.05, 60)), probe, registry)
     assert found.interval[1] == 1.0
     assert 0.85 < found.interval[0] < 0.95
     with pytest.raises(PluginError, match="gave nan for finite features"):
-        _with_interval(Scored(float("nan"), np.zeros(60)), probe, registry)
+        with_interval(Scored(float("nan"), np.zeros(60)), probe, registry)
 
 
 def test_a_score_that_is_not_there_is_refused_with_its_neighbours(registry):

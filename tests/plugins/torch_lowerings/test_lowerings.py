@@ -1,6 +1,7 @@
 """Which layers the rules for PyTorch take; their numbers are compared in tests/core/engine/test_lowered_numbers.py."""
 
 import keras
+import numpy as np
 import pytest
 
 from headstart.engine.lowering.registry import lower, rules_for
@@ -143,3 +144,33 @@ def test_the_gradient_of_a_gradient_of_a_dense_layer_is_refused():
     (gradient,) = torch.autograd.grad(_tokens.dense(stock).call(point).pow(2).sum(), [point], create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         gradient.sum().backward()
+
+
+@pytest.mark.parametrize("sequences", [True, False])
+def test_an_lstm_gives_what_the_stock_layer_gives(sequences):
+    from headstart_plugins.torch_lowerings._recurrent import lstm
+
+    random = np.random.default_rng(0)
+    layer = layers.LSTM(7, return_sequences=sequences)
+    given = keras.ops.convert_to_tensor(random.standard_normal((3, 9, 5)).astype(np.float32))
+    layer(given)
+    layer.set_weights([random.standard_normal(each.shape) * 0.4 for each in layer.get_weights()])
+    expected, found = (keras.ops.convert_to_numpy(each(given)) for each in (layer, lstm(layer)))
+    assert expected.std() > 0.01
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+def test_an_lstm_in_a_graph_is_lowered():
+    given = keras.Input((9, 5), name="x")
+    stage = Stage("only", keras.Model({"x": given}, {"y": layers.LSTM(7)(given)}))
+    assert [type(layer).__name__ for layer in lowered(stage).model.layers[1:]] == ["TorchLSTM"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"activation": "relu"}, {"go_backwards": True}, {"dropout": 0.1}, {"use_bias": False}, {"stateful": True}],
+)
+def test_an_lstm_that_would_differ_stays_as_it_is(options):
+    from headstart_plugins.torch_lowerings._recurrent import lstm
+
+    assert lstm(layers.LSTM(7, **options)) is None

@@ -13,7 +13,8 @@ from typing import Any
 from headstart.atomic import explained, make_folders, write_file
 from headstart.documents import escaped, plain
 from headstart.errors import UsageError
-from headstart.transfer.ranking import Ranking, Row
+from headstart.transfer.ranking.jobs import Ranking
+from headstart.transfer.ranking.rows import Row
 
 JSON, PNG, PAGE = "ranking.json", "ranking.png", "ranking.html"
 FILES = (JSON, PNG, PAGE)
