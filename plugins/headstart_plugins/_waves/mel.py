@@ -12,6 +12,9 @@ import numpy as np
 BREAK_HERTZ, BREAK_MEL, STEP = 1000.0, 15.0, math.log(6.4) / 27
 """Slaney's scale: linear up to 1 kHz, 15 mel there, then logarithmic (Auditory Toolbox, 1998)."""
 
+BLOCK = 20
+"""Bands that are computed by one product."""
+
 
 @dataclass(frozen=True)
 class Mel:
@@ -76,7 +79,14 @@ class Mel:
         squares = PowerSpectrum(self.window)(self._framed(self._padded(samples, count), self.count(count)))
         if self.power != 2:
             squares = ops.power(squares, self.power / 2)
-        return ops.matmul(squares, self.filters)
+        # A band has a few frequencies alone: by blocks of bands, a product is a third of that with all frequencies.
+        parts = []
+        for first in range(0, self.bands, BLOCK):
+            block = self.filters[:, first : first + BLOCK]
+            used = np.flatnonzero(block.any(axis=1))
+            low, high = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 1)
+            parts.append(ops.matmul(squares[:, :, low:high], np.ascontiguousarray(block[low:high])))
+        return parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=2)
 
     def _padded(self, samples: Any, count: int) -> Any:
         from keras import ops

@@ -22,7 +22,6 @@ class PowerSpectrum(keras.layers.Layer):  # type: ignore[misc]  # keras is not r
         super().__init__(**{"dtype": "float32", **settings})
         self.window = window
         self._hann = np.sin(np.pi * np.arange(window) / window) ** 2
-        self._cosines, self._sines = folded(self._hann)
 
     def call(self, frames: Any) -> Any:
         """See the class."""
@@ -31,10 +30,10 @@ class PowerSpectrum(keras.layers.Layer):  # type: ignore[misc]  # keras is not r
         else:
             # By the window's symmetry sample n and window - n share a weight: their sum has the cosines, their
             # difference the sines, and each product is half as large. Sample 0 has the weight 0.
-            half = self.window // 2
+            half, (cosines, sines) = self.window // 2, folded(self._hann)
             early, late = frames[:, :, 1 : half + 1], ops.flip(frames[:, :, self.window - half :], axis=-1)
-            real = ops.matmul(early + late, self._cosines)
-            imaginary = ops.matmul(early - late, self._sines)
+            real = ops.matmul(early + late, cosines)
+            imaginary = ops.matmul(early - late, sines)
         return real * real + imaginary * imaginary
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
