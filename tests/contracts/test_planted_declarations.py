@@ -171,6 +171,7 @@ ALL_RED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bug", ALL_RED)
 def test_a_plugin_that_is_left_out_fails_each_test_of_an_offer_with_its_reason(garden, bug):
     source, reason = ALL_RED[bug]

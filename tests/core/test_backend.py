@@ -129,6 +129,7 @@ def test_the_same_bits_are_asked_of_the_backend_itself(name, asked, tmp_path):
     assert found == [asked, asked]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", ["cpu", "gpu"])
 def test_jax_that_was_loaded_without_the_same_bits_is_refused_where_that_changes_anything(device, tmp_path):
     """On processors every operation gives them. What JAX says of its device stands in for an accelerator."""
@@ -172,6 +173,7 @@ def test_threads_are_as_many_as_asked_for_where_jax_is_asked_for_its_device_firs
     assert found == 1
 
 
+@pytest.mark.slow
 def test_an_operation_without_the_same_bits_is_named_with_what_to_do(tmp_path):
     found = python(
         """

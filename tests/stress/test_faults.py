@@ -12,12 +12,14 @@ from rig.saving import SAFE, prepared, problem_of, save
 from headstart.errors import HeadstartError
 
 
+@pytest.mark.slow
 def test_each_call_that_fails_is_reported_and_harms_nothing(tmp_path):
     figure = at_every_call(tmp_path)
     assert figure.failures == ()
     assert figure.count == 4 * 13  # refusals, at each call that a save makes
 
 
+@pytest.mark.slow
 def test_a_save_that_swallows_its_errors_is_found(tmp_path):
     figure = at_every_call(tmp_path, "silently", [errno.EIO])
     assert len(figure.failures) == figure.count

@@ -10,6 +10,7 @@ def test_a_save_that_is_killed_at_any_call_harms_nothing(tmp_path):
     assert figure.count > 15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("bug", "words"), [("in place", "unreadable"), ("old ones first", "lost")])
 def test_a_planted_bug_is_found(tmp_path, bug, words):
     figure = at_every_call(tmp_path, bug)

@@ -13,6 +13,7 @@ def test_no_loss_of_power_loses_what_was_saved(tmp_path):
     assert figure.count > 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS)
 def test_each_fsync_that_is_left_out_is_missed(tmp_path, part):
     figure = after_every_call(tmp_path, left_out=part, dice=0)

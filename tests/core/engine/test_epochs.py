@@ -307,6 +307,7 @@ class RootOnOneRow:
         return plain + ops.where(targets == self.bad, zero_there**0.5, 0.0)
 
 
+@pytest.mark.slow_on_jax
 @pytest.mark.parametrize("what", ["loss", "gradient"])
 @pytest.mark.parametrize("pace", [1, 3, 1000])
 def test_the_step_that_is_not_finite_is_named_and_changes_nothing(case, backend, what, pace):

@@ -41,6 +41,7 @@ def stepped(bench, network, *, parts, train, start, task=None):
     return seen, dict(zip(optimizer.names, first, strict=True)), read_arrays(network.learned)
 
 
+@pytest.mark.slow_on_jax
 @pytest.mark.parametrize(
     ("parts", "train"),
     [(2, ("head",)), (3, ("head",)), (4, ("head",)), (3, ("top", "head"))],

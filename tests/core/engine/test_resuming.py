@@ -84,7 +84,7 @@ CASES = {
     "pairs, then the head": Case((phase_of("top", "head", contrast=1.0), PROBE), (2, 1)),
     "picked": Case((phase_of("low", "middle", "top", "head", epochs=1, pick=1),), (2,)),
 }
-ON_BOTH = ("sgd", "dropout", "moving statistics", "two phases")
+ON_BOTH = ("dropout", "two phases")
 """What is tried on JAX too where time is short: each of its cases compiles its own functions."""
 
 

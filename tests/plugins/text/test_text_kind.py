@@ -71,6 +71,7 @@ def test_a_pair_of_very_long_texts_takes_moments(make_kind, sort):
     assert np.array_equal(long.value.ids, read(kind, tuple(each[:1_500] for each in pair)).value.ids)
 
 
+@pytest.mark.slow
 def test_a_text_of_a_megabyte_is_cut_like_its_beginning(make_kind, sort):
     kind = make_kind(sort)
     text = "the film was good and long " * 40_000
