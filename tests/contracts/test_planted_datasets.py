@@ -315,7 +315,9 @@ MAKING_BUGS = {
 
 
 @pytest.mark.parametrize("bug", MAKING_BUGS)
-def test_a_bug_in_making_a_dataset_is_told_by_what_asserts_it(garden, bug):
+def test_a_bug_in_making_a_dataset_is_told_by_what_asserts_it(garden, bug, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")  # where one of them leaves its log
     edit, expected = MAKING_BUGS[bug]
     plant(garden, edit)
     assert_fails_only(named(DatasetOpened, "planted/made", source=write_source), expected)
