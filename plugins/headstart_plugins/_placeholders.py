@@ -20,6 +20,6 @@ BEGINS = frozenset("%${<")
 
 def placeholders_of(text: str) -> Counter[str]:
     """How often each placeholder stands in a text."""
-    if BEGINS.isdisjoint(text):  # as of most texts, in a tenth of the time
+    if BEGINS.isdisjoint(text):  # as of most texts, and much sooner told
         return Counter()
     return Counter(match.group() for match in PLACEHOLDER.finditer(text))

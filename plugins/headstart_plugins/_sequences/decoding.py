@@ -205,7 +205,7 @@ def _product(state: State, name: str, x: Any) -> Any:
 
 def _packed(kernel: Any, rows: int) -> Any:
     """A kernel (in, out) on PyTorch, in the order of oneDNN's blocks where that computes float32 on a processor: it
-    need not be brought into that order at every step, which is half of the time that a step of few rows takes."""
+    need not be brought into that order at every step, which takes long beside a step of few rows."""
     import torch
 
     is_offered = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")

@@ -79,7 +79,7 @@ class Mel:
         squares = PowerSpectrum(self.window)(self._framed(self._padded(samples, count), self.count(count)))
         if self.power != 2:
             squares = ops.power(squares, self.power / 2)
-        # A band has a few frequencies alone: by blocks of bands, a product is a third of that with all frequencies.
+        # A band has a few frequencies alone: by blocks of bands, products leave out most of the zeros.
         parts = []
         for first in range(0, self.bands, BLOCK):
             block = self.filters[:, first : first + BLOCK]

@@ -39,7 +39,7 @@ def register_datasets() -> Iterable[DatasetSpec]:
         DatasetSpec(
             name="parallel_sets/libreoffice",
             summary="Messages of LibreOffice in English with their translation, libreoffice:gl and 100 more: about "
-            "28,000 of 4.8 words, 19,000 different pairs; from the Debian package libreoffice-l10n-CODE.",
+            "28,000, most of a few words, 19,000 different pairs; from the Debian package libreoffice-l10n-CODE.",
             options=LibreOfficeOptions,
             build="headstart_plugins.parallel_sets._libreoffice:build",
             make="headstart_plugins.parallel_sets._libreoffice:make",

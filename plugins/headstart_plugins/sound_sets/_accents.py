@@ -134,7 +134,7 @@ def make_other(request: MakeRequest) -> None:
 
 
 def _write(path: Path, sound: bytes) -> None:
-    """The samples of a WAV as FLAC, bit for bit, a third to a half of its size."""
+    """The samples of a WAV as FLAC, bit for bit, which is smaller."""
     from headstart_plugins._waves.reading import extra
 
     soundfile = extra("soundfile")
