@@ -106,7 +106,9 @@ def _written(spec: DatasetSpec, code: str) -> str:
 def _require_code(spec: DatasetSpec, code: str) -> None:
     """Raise UsageError where a code is lacking, is none, or is one too many."""
     if code and not spec.codes:
-        raise UsageError(f"{spec.short_name} takes nothing after its name, received {code!r}")
+        raise UsageError(
+            f"{spec.short_name} takes nothing after its name, received {code!r}", hint=f"write {spec.short_name} alone"
+        )
     if spec.codes and not spec.is_code(code):
         received = f", received {code!r}" if code else ""
         raise UsageError(

@@ -87,7 +87,7 @@ def doubtful_pairs(keys: Sequence[str], sources: Sequence[str], targets: Sequenc
     for what, places in doubts.places.items():
         if not places:
             continue
-        cases = tuple(f"{keys[place]}: {_short(sources[place])} | {_short(targets[place])}" for place in places)
+        cases = tuple(f"{keys[place]}: {short(sources[place])} | {short(targets[place])}" for place in places)
         few = what == PLACEHOLDER or (what == COPY and copies < MANY * len(keys))
         pairs = "1 pair" if len(places) == 1 else f"{len(places)} pairs"
         message = f"{pairs} {told[what]}, such as {cases[0]}"
@@ -133,6 +133,7 @@ def _absurd(expected: float, found: int) -> bool:
     return longer > FAR * shorter and longer - shorter > LONG
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """The beginning of a text in a message, in quotes and on one line."""
     line = " ".join(text.split())
     return repr(line if len(line) <= SHOWN else f"{line[: SHOWN - 1]}…")

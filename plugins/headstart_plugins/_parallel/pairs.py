@@ -11,12 +11,11 @@ from typing import Literal
 from headstart.errors import DataError
 from headstart.options import option
 from headstart.specs import Finding, Record, Records, Tolerances
-from headstart_plugins._parallel.doubts import LENGTH, SCRIPT, doubts_about
+from headstart_plugins._parallel.doubts import LENGTH, SCRIPT, doubts_about, short
 from headstart_plugins._parallel.together import source_group
 
 TRAIN, BEFORE_TEST = 0.64, 0.8
 """The shares of sources whose side hangs on themselves: 64 % train, 16 % val, the rest test."""
-SHOWN = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,12 +169,6 @@ def _taken(pairs: Sequence[Pair], rule: str, is_out: Callable[[Pair], bool], lef
 
 def _words(pair: Pair) -> tuple[int, int]:
     return len(pair.source.split()), len(pair.target.split())
-
-
-def short(text: str) -> str:
-    """The beginning of a text in a message, in quotes and on one line."""
-    line = " ".join(text.split())
-    return repr(line if len(line) <= SHOWN else f"{line[: SHOWN - 1]}…")
 
 
 def _near_copies(items: Sequence[Record], groups: Sequence[str]) -> tuple[Finding, ...]:

@@ -63,7 +63,10 @@ def learned(texts: Iterable[str], size: int, file: Path, *, tell: Callable[[Find
     except RuntimeError as exc:
         needed = NEEDED.search(str(exc))
         if needed is None:
-            raise DataError(f"{what} cannot be learned from {len(kept):,} texts: {exc}") from exc
+            raise DataError(
+                f"{what} cannot be learned from {len(kept):,} texts: {exc}",
+                hint="`headstart check DATA` says how they were read; fewer pieces need fewer texts",
+            ) from exc
         tell(
             Finding(
                 "warning",

@@ -5,19 +5,25 @@ A task composes, with a `DecoderConfig` that says what its head is:
 
 - `decoder.decoder(config, features, seed)`: the head, a Functional model from "tokens" (batch, time, channel), their
   mask "tokens.mask" where there is one, and "previous" (batch, most) int32 to "logits" (batch, most, vocabulary);
-- `targets.teacher_inputs(next_tokens, start)` for `FeedsTargets`, and `targets.token_loss(...)` for `Task.loss`;
+- `lengths_up_to(most)` for `TrimsTargets`, `targets.teacher_inputs(next_tokens, start)` for `FeedsTargets`, and
+  `targets.loss_by_mean_length(...)` for `Task.loss`;
 - `decoding.start(config, head, features, most=...)` and `decoding.step(...)` for `Generates`.
 
-`encoder.encoder_stages(config)` are the stages of a backbone that reads tokens; `layers` has what Keras lacks.
+`encoder.encoder_stages(config)` are the stages of a backbone that reads tokens, `stages` what they are called and give;
+`layers` has what Keras lacks.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 ACTIVATIONS = ("gelu", "gelu_tanh", "relu", "silu")
 NORMS = ("layer", "rms")
 POSITIONS = ("sines", "table", "relative", "none")
+SHORTEST = 16
+"""Tokens of the smallest length that a batch of targets is cut to where lengths are static."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,3 +98,15 @@ class DecoderConfig(StackConfig):
     tied: bool = True
     logits_scale: float = 1.0
     logits_bias: bool = False
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> DecoderConfig:
+        """What `asdict` gave, whatever another version says besides. Raises TypeError and ValueError where it is not
+        whole."""
+        known = {each.name for each in fields(cls)}
+        return cls(**{name: value for name, value in document.items() if name in known})
+
+
+def lengths_up_to(most: int) -> tuple[int, ...]:
+    """The few lengths that targets of up to `most` tokens are cut to: doubled from SHORTEST on."""
+    return (*(SHORTEST << power for power in range(16) if SHORTEST << power < most), most)

@@ -8,28 +8,15 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from headstart.specs import FeatureSpec, Stage
+from headstart.specs import Stage
 from headstart_plugins._sequences import StackConfig
 from headstart_plugins._sequences._blocks import added, attention, dropped, embedded, feed_forward, norm
 from headstart_plugins._sequences.layers import RelativeBias, Scores
+from headstart_plugins._sequences.stages import EMBEDDINGS, TOP, encoder_stage_names
 from headstart_plugins._token_layers import Pooled
 
-EMBEDDINGS, TOP = "embeddings", "top"
 REACH = "reach"
 """T5's relative positions, from the stage that has their table up to the last layer: numbers a distance and head."""
-
-
-def encoder_stage_names(count: int) -> tuple[str, ...]:
-    """Of an encoder of `count` layers, bottom first."""
-    return (EMBEDDINGS, *(f"layer{number}" for number in range(1, count + 1)), TOP)
-
-
-def encoder_features(width: int | None) -> tuple[FeatureSpec, ...]:
-    """What tasks can ask of these stages."""
-    return (
-        FeatureSpec("tokens", TOP, "x", ("batch", "time", "channel"), width, stride=1, mask="mask"),
-        FeatureSpec("pooled", TOP, "pooled", ("batch", "channel"), width),
-    )
 
 
 def encoder_stages(config: StackConfig, seed: int = 0) -> tuple[Stage, ...]:

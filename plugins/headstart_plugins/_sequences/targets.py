@@ -27,6 +27,13 @@ def token_loss(logits: Any, next_tokens: Any, real: Any, *, smoothing: float = 0
     return ops.sum(losses * counted, axis=1) / ops.maximum(ops.sum(counted, axis=1), 1.0)
 
 
+def loss_by_mean_length(logits: Any, next_tokens: Any, real: Any, *, mean: float, smoothing: float = 0.0) -> Any:
+    """The cross-entropy of each row's tokens over the length of the `mean` target: (batch,) float32. So each token
+    counts alike over a whole split, however long its sentence is. The rest is as in `token_loss`."""
+    found = token_loss(logits, next_tokens, real, smoothing=smoothing)
+    return found * ops.sum(ops.cast(real, "float32"), axis=1) / mean
+
+
 def _token_losses(logits: Any, tokens: Any, smoothing: float) -> Any:
     """(batch, most)."""
     vocabulary = logits.shape[-1]

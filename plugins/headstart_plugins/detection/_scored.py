@@ -46,31 +46,6 @@ class DetectionEvaluator:
         return self._boxes.result()
 
 
-class LossAlone:
-    """A running evaluator without metrics of its own: the loss is added to what it knows."""
-
-    def update(self, targets: Batch, outputs: Batch, facts: Sequence[Facts], losses: np.ndarray) -> None:
-        """Nothing to do."""
-
-    def merge(self, other: Any) -> None:
-        """Nothing to do."""
-
-    def metrics(self) -> Mapping[str, float]:
-        """None."""
-        return {}
-
-    def result(self) -> Evaluation:
-        """Without metrics."""
-        return Evaluation({})
-
-    def state(self) -> Mapping[str, np.ndarray]:
-        """Nothing."""
-        return {}
-
-    def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Nothing to do."""
-
-
 class ThresholdCalibrator:
     """Keeps what each box that would be answered matches, as the evaluator does."""
 

@@ -14,6 +14,7 @@ from headstart.specs import Batch, Facts, Finding, Mix, Sample, TakenOver, Task,
 from headstart.suggest import suggestion
 from headstart_plugins._boxes import Boxes, Detections
 from headstart_plugins._heads.labels import natural_order, shortest, stored_names
+from headstart_plugins._heads.loss_alone import LossAlone
 from headstart_plugins._marks import Outline
 from headstart_plugins._picture_facts import verify_facts
 from headstart_plugins.detection import MOST_BOXES, DetectionOptions
@@ -22,7 +23,7 @@ from headstart_plugins.detection._draw import coco_results, drawn_boxes
 from headstart_plugins.detection._grid import cells_of
 from headstart_plugins.detection._loss import LossWeights, detection_loss
 from headstart_plugins.detection._mix import join, outlines
-from headstart_plugins.detection._scored import DetectionEvaluator, LossAlone, ThresholdCalibrator
+from headstart_plugins.detection._scored import DetectionEvaluator, ThresholdCalibrator
 from headstart_plugins.detection._taking_over import take_over
 from headstart_plugins.detection._tiles import CORNERS, TileMerger, merged_detections
 

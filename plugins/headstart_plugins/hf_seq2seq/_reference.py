@@ -8,8 +8,9 @@ from pathlib import Path
 
 from headstart.errors import UsageError
 from headstart.specs import BackboneSpec, LocalFile, PretrainedHead, WeightsSpec
+from headstart_plugins._sequences.stages import encoder_features, encoder_stage_names
 from headstart_plugins.hf_seq2seq._folder import kind_of, read_folder
-from headstart_plugins.hf_seq2seq._specs import NAME, REGISTERED, UNSTATED, features, stage_names
+from headstart_plugins.hf_seq2seq._specs import NAME, REGISTERED, UNSTATED
 
 PREFIX = "hf_seq2seq:"
 LOAD = "headstart_plugins.hf_seq2seq._load"
@@ -52,8 +53,8 @@ def resolve(ref: str) -> BackboneSpec | None:
         name=f"hf_seq2seq/{name}",
         summary=f"{folder.kind}, {folder.given['layers']} and {folder.decoder.layers} layers of "
         f"{folder.given['width']}, from {path}.",
-        stages=stage_names(folder.given["layers"]),
-        features=features(folder.given["width"]),
+        stages=encoder_stage_names(folder.given["layers"]),
+        features=encoder_features(folder.given["width"]),
         preprocess=preprocess,
         weights=(weights,),
         builder=NAME,

@@ -5,27 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from headstart.specs import BackboneSpec, FeatureSpec
+from headstart.specs import BackboneSpec
+from headstart_plugins._sequences.stages import encoder_features
 from headstart_plugins.hf_seq2seq._options import EncoderOptions
 
 NAME = "hf_seq2seq/encoder"
 UNSTATED = "not stated in the folder: see the page of its publisher"
 PREPROCESS: Mapping[str, Any] = {"length": 512}
 TINY: Mapping[str, Any] = {"vocabulary": 256, "width": 16, "layers": 2, "heads": 2, "hidden": 32, "dropout": 0.0}
-
-
-def stage_names(layers: int) -> tuple[str, ...]:
-    """Of an encoder of so many layers, bottom first."""
-    return ("embeddings", *(f"layer{number}" for number in range(1, layers + 1)), "top")
-
-
-def features(width: int | None) -> tuple[FeatureSpec, ...]:
-    """What tasks can ask for."""
-    return (
-        FeatureSpec("tokens", "top", "x", ("batch", "time", "channel"), width, stride=1, mask="mask"),
-        FeatureSpec("pooled", "top", "pooled", ("batch", "channel"), width),
-    )
-
 
 REGISTERED = BackboneSpec(
     name=NAME,
@@ -34,7 +21,7 @@ REGISTERED = BackboneSpec(
     build="headstart_plugins.hf_seq2seq._build:build",
     takes="pieces",
     stages=None,
-    features=features(None),
+    features=encoder_features(None),
     preprocess=PREPROCESS,
     licence=UNSTATED,
     family="transformer",

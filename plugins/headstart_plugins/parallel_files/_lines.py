@@ -13,7 +13,8 @@ from headstart.specs import DatasetRequest, Finding, Records
 from headstart_plugins._files.given import given_path
 from headstart_plugins._files.names import SPLIT_NAMES, side_of
 from headstart_plugins._files.tables import BOMS
-from headstart_plugins._parallel.pairs import LeftOut, Pair, records_of, short
+from headstart_plugins._parallel.doubts import short
+from headstart_plugins._parallel.pairs import LeftOut, Pair, records_of
 from headstart_plugins._parallel_layouts import PACKED, SideFile, side_file, side_files
 from headstart_plugins.parallel_files import ParallelOptions
 from headstart_plugins.parallel_files._languages import source_and_target

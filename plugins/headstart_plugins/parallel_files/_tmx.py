@@ -51,7 +51,9 @@ def _units(path: Path, *, keep: bool) -> Iterator[tuple[str, Mapping[str, str]]]
         events = ElementTree.iterparse(path, events=("start", "end"))
         _, root = next(events)
         if _tag(root) != "tmx":
-            raise DataError(f"{path}: begins with <{_tag(root)}>; expected <tmx>")
+            raise DataError(
+                f"{path}: begins with <{_tag(root)}>; expected <tmx>", hint="export it as a translation memory (TMX)"
+            )
         for event, element in events:
             if event == "end" and _tag(element) == "tu":
                 yield element.get("tuid", "").strip(), _texts(element, keep=keep)

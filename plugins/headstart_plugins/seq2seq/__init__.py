@@ -12,7 +12,8 @@ from typing import Any
 
 from headstart.hookspecs import hookimpl
 from headstart.options import option
-from headstart.specs import BackboneSpec, FeatureSpec, InputSpec
+from headstart.specs import BackboneSpec, InputSpec
+from headstart_plugins._sequences.stages import encoder_features
 
 MOST_TOKENS = 128
 PREPROCESS: Mapping[str, Any] = {"length": 4096}
@@ -64,11 +65,6 @@ class SmallOptions:
             raise ValueError(f"width {self.width} is no multiple of twice the heads, {self.heads}")
 
 
-def stage_names(layers: int) -> tuple[str, ...]:
-    """Of an encoder of so many layers, bottom first."""
-    return ("embeddings", *(f"layer{number}" for number in range(1, layers + 1)), "top")
-
-
 @hookimpl
 def register_inputs() -> Iterable[InputSpec]:
     """The kind `pieces`."""
@@ -89,7 +85,6 @@ def register_inputs() -> Iterable[InputSpec]:
 @hookimpl
 def register_backbones() -> Iterable[BackboneSpec]:
     """The encoder `small`."""
-    axes = ("batch", "time", "channel")
     return [
         BackboneSpec(
             name="seq2seq/small",
@@ -98,10 +93,7 @@ def register_backbones() -> Iterable[BackboneSpec]:
             build=f"{__name__}._build:build",
             takes="pieces",
             stages=None,
-            features=(
-                FeatureSpec("tokens", "top", "x", axes, None, stride=1, mask="mask"),
-                FeatureSpec("pooled", "top", "pooled", ("batch", "channel"), None),
-            ),
+            features=encoder_features(None),
             preprocess=PREPROCESS,
             licence="Apache-2.0",
             family="transformer",

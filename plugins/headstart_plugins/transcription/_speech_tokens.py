@@ -89,4 +89,5 @@ def of_labels(labels: Mapping[str, Any]) -> SpeechTokens:
     try:
         return SpeechTokens(**labels)
     except TypeError as exc:
-        raise DataError(f"the labels of a transcription are not whole: {exc!r}") from exc
+        message = f"the labels of a transcription are not whole: {exc!r}"
+        raise DataError(message, hint="get another copy of the artefact or the weights") from exc

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,8 @@ import numpy as np
 from headstart.errors import DataError, UsageError
 from headstart.lists import in_line
 from headstart.specs import Batch, Facts, Finding, Search, TaskRequest, TensorSpec
-from headstart_plugins._sequences import DecoderConfig
-from headstart_plugins._sequences.loss_alone import LossAlone
+from headstart_plugins._heads.loss_alone import LossAlone
+from headstart_plugins._sequences import DecoderConfig, lengths_up_to
 from headstart_plugins.transcription import TranscriptionOptions
 from headstart_plugins.transcription._evaluate import TranscriptionEvaluator
 from headstart_plugins.transcription._speech_tokens import TOKENIZER, SpeechTokens, Transcripts, of_labels
@@ -23,8 +23,6 @@ from headstart_plugins.transcription._subtitles import subtitles
 if TYPE_CHECKING:
     import keras
 
-SHORTEST = 16
-"""Tokens of the smallest length that a batch of targets is cut to where lengths are static."""
 NEXT, REFERENCE = "next", "reference"
 UNUSED = -1
 """In place of a token behind a target's end: the decoder's own padding is a token that it may say."""
@@ -41,12 +39,12 @@ def build(request: TaskRequest) -> Transcription:
             hint="choose a backbone whose weights have one, such as whisper/tiny_en, and --head pretrained",
         )
     try:
-        known = {each.name for each in fields(DecoderConfig)}
-        config = DecoderConfig(**{name: value for name, value in labels["decoder"].items() if name in known})
+        config = DecoderConfig.of(labels["decoder"])
         tokens = of_labels(labels["tokens"])
         mean = float(labels.get("mean", 1.0))
     except (KeyError, TypeError, AttributeError, ValueError) as exc:
-        raise DataError(f"the labels of a transcription are not whole: {exc!r}") from exc
+        message = f"the labels of a transcription are not whole: {exc!r}"
+        raise DataError(message, hint="get another copy of the artefact or the weights") from exc
     if TOKENIZER not in request.assets:
         raise DataError(f"there is no {TOKENIZER} for these transcripts", hint="get another copy of the weights")
     tokens.prompt(options.language)
@@ -107,8 +105,7 @@ class Transcription:
     @property
     def target_lengths(self) -> tuple[int, ...]:
         """See TrimsTargets."""
-        most = self.options.most
-        return (*(SHORTEST << power for power in range(16) if SHORTEST << power < most), most)
+        return lengths_up_to(self.options.most)
 
     def used(self, targets: Batch) -> np.ndarray:
         """See TrimsTargets."""
@@ -142,7 +139,7 @@ class Transcription:
         return None
 
     def findings(self, values: Sequence[str], keys: Sequence[str], *, mixes: bool) -> Iterable[Finding]:
-        """See TellsOfTargets: targets that are cut, and those that say nothing."""
+        """See TellsOfTargets: targets that are cut."""
         most = self.options.most
         lengths = [len(ids) for ids in self.transcripts.encode(values)]
         cut = [key for key, length in zip(keys, lengths, strict=True) if length >= most]
@@ -178,13 +175,12 @@ class Transcription:
         counts alike over a whole split, however long its sentence is; smoothed in training alone."""
         from keras import ops
 
-        from headstart_plugins._sequences.targets import token_loss
+        from headstart_plugins._sequences.targets import loss_by_mean_length
 
         real = ops.not_equal(targets[NEXT], UNUSED)
         logits = outputs["logits"][:, len(self._given) :]
         smoothing = self.options.label_smoothing if training else 0.0
-        found = token_loss(logits, targets[NEXT], real, smoothing=smoothing)
-        return found * ops.sum(ops.cast(real, "float32"), axis=1) / self.mean
+        return loss_by_mean_length(logits, targets[NEXT], real, mean=self.mean, smoothing=smoothing)
 
     # --- answers -----------------------------------------------------------------------------------------------------
 

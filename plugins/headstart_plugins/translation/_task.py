@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +23,8 @@ from headstart.specs import (
     TensorSpec,
     TrainingSplit,
 )
-from headstart_plugins._sequences import DecoderConfig
-from headstart_plugins._sequences.loss_alone import LossAlone
+from headstart_plugins._heads.loss_alone import LossAlone
+from headstart_plugins._sequences import DecoderConfig, lengths_up_to
 from headstart_plugins.translation import TranslationOptions
 from headstart_plugins.translation import _vocabulary as vocabularies
 from headstart_plugins.translation._evaluate import TranslationEvaluator
@@ -33,8 +33,6 @@ from headstart_plugins.translation._vocabulary import TARGET, Vocabulary
 if TYPE_CHECKING:
     import keras
 
-SHORTEST = 16
-"""Pieces of the smallest length that a batch of targets is cut to where lengths are static."""
 NEXT, SOURCE_BYTES, REFERENCE = "next", "source", "reference"
 BYTES_A_PIECE = 4
 """Of a source text that is kept beside its target, for the answer that copies it."""
@@ -48,11 +46,11 @@ def build(request: TaskRequest) -> Translation:
         return Translation(options)
     labels = request.labels
     try:
-        known = {each.name for each in fields(DecoderConfig)}
-        config = DecoderConfig(**{name: value for name, value in labels["decoder"].items() if name in known})
+        config = DecoderConfig.of(labels["decoder"])
         tokens = Tokens(**labels["tokens"])
     except (KeyError, TypeError, AttributeError, ValueError) as exc:
-        raise DataError(f"the labels of a translation are not whole: {exc!r}") from exc
+        message = f"the labels of a translation are not whole: {exc!r}"
+        raise DataError(message, hint="get another copy of the artefact or the weights") from exc
     config = replace(config, dropout=options.dropout)
     assets = {name: path for name, path in request.assets.items() if name in (TARGET, *vocabularies.NUMBERED)}
     return Translation(options, assets, config, tokens)
@@ -187,8 +185,7 @@ class Translation:
     @property
     def target_lengths(self) -> tuple[int, ...]:
         """See TrimsTargets."""
-        most = self._tokens.most
-        return (*(SHORTEST << power for power in range(16) if SHORTEST << power < most), most)
+        return lengths_up_to(self._tokens.most)
 
     def used(self, targets: Batch) -> np.ndarray:
         """See TrimsTargets: the pieces of each target, its end among them."""
@@ -271,19 +268,22 @@ class Translation:
         counts alike over a whole split, however long its sentence is; smoothed in training alone."""
         from keras import ops
 
-        from headstart_plugins._sequences.targets import token_loss
+        from headstart_plugins._sequences.targets import loss_by_mean_length
 
         real = ops.not_equal(targets[NEXT], self._tokens.pad)
         smoothing = self.options.label_smoothing if training else 0.0
-        found = token_loss(outputs["logits"], targets[NEXT], real, smoothing=smoothing)
-        return found * ops.sum(ops.cast(real, "float32"), axis=1) / self._tokens.mean
+        mean = self._tokens.mean
+        return loss_by_mean_length(outputs["logits"], targets[NEXT], real, mean=mean, smoothing=smoothing)
 
     def take_over(self, other: Task, learned: Mapping[str, np.ndarray], first: Mapping[str, np.ndarray]) -> TakenOver:
         """See TakesOverHead and `_taking_over.take_over`."""
         from headstart_plugins.translation._taking_over import take_over
 
         if not isinstance(other, Translation):
-            raise DataError(f"a translation cannot go on from the head of {type(other).__name__}")
+            raise DataError(
+                f"a translation cannot go on from the head of {type(other).__name__}",
+                hint="name a run of translation, or leave --head-from out for a new decoder",
+            )
         return take_over(other.vocabulary, self.vocabulary, learned, first)
 
     # --- answers -----------------------------------------------------------------------------------------------------

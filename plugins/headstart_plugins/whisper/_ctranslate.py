@@ -50,7 +50,9 @@ def read_ctranslate_whisper(file: Path) -> dict[str, np.ndarray]:
             for theirs, part in _parts(file, name, array):
                 if theirs.endswith("k_proj.bias"):
                     if np.any(part):
-                        raise WrongWeightsError(f"{file}: {name} has biases of keys, and Whisper has none")
+                        raise WrongWeightsError(
+                            f"{file}: {name} has biases of keys, and Whisper has none", hint=f"expected a {KIND}"
+                        )
                     continue
                 found[theirs] = part.astype(np.float32)
     return found

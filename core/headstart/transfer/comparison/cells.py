@@ -181,10 +181,6 @@ class Measured:
         """Which one it is."""
         return Cell(self.arm, self.fraction, self.seed)
 
-    def seconds_to(self, figure: float, sign: int) -> float | None:
-        """When val first was as good as `figure`, a multiple of `sign`; None where it never was."""
-        return next((seconds for seconds, value in self.curve if sign * value >= figure), None)
-
     def document(self) -> dict[str, Any]:
         """As plain values."""
         return {"form": FORM, **dataclasses.asdict(self)}

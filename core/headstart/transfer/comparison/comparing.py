@@ -198,7 +198,10 @@ def _taken_up(folder: Path, asked: Asked | None) -> Design:
 def _read(folder: Path) -> Mapping[str, Any]:
     document = read_object(folder / COMPARISON, LARGEST)
     if document.get("form") != FORM:
-        raise DataError(f"{folder / COMPARISON} is of the form {document.get('form')}; this version knows {FORM}")
+        raise DataError(
+            f"{folder / COMPARISON} is of the form {document.get('form')}; this version knows {FORM}",
+            hint="go on with the version that made it, or choose another folder",
+        )
     return document
 
 

@@ -227,7 +227,10 @@ def _verify_sets(asked: Asked, strategies: Sequence[StrategySpec]) -> None:
         key = written.partition("=")[0].strip()
         if key.startswith("strategy.") and _option(written) not in known:
             told = ", ".join(spec.short_name for spec in strategies)
-            raise UsageError(f"--set {written}: none of the strategies {told} has that option")
+            raise UsageError(
+                f"--set {written}: none of the strategies {told} has that option",
+                hint="`headstart strategies NAME` lists those of one",
+            )
         if key in ("split.train", "split.refit", *OWN):
             raise UsageError(f"--set {written}: {key} is what a comparison varies itself", hint="use its own flags")
 

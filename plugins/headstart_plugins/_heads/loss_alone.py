@@ -1,4 +1,4 @@
-"""What training steps are told of a task whose answers are sequences."""
+"""What training steps are told of a task whose figures need more than a head gives in training."""
 
 from __future__ import annotations
 
