@@ -127,9 +127,10 @@ class TargetKindRead(WithTargets):
     _fewest = 2
 
     def encoded(self, values: Sequence[Any]) -> Mapping[str, np.ndarray] | None:
-        """`values` as a task encodes them, (row, ...) by name; by the first installed task for this kind, or None."""
+        """`values` as a task encodes them, (row, ...) by name; by the first installed task for this kind that needs no
+        weights of its own, or None."""
         for spec in self.registry.specs("tasks"):
-            if spec.targets in (self.spec.name, self.spec.short_name):
+            if spec.targets in (self.spec.name, self.spec.short_name) and not spec.comes_trained:
                 request = TaskRequest(spec.options(), targets=values, inputs=self.inputs)
                 task = self.registry.load_target(spec, spec.build)(request)
                 if isinstance(task, FitsAhead) and not task.is_fitted:
