@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.documents import read_object
-from headstart.errors import WrongWeightsError
+from headstart.errors import UsageError, WrongWeightsError
 
 if TYPE_CHECKING:
     import numpy as np
 
 INDEX = ".index.json"
+WEIGHTS = ("model.safetensors", f"model.safetensors{INDEX}")
+"""What transformers saves them in: one file, or the index of several."""
 FLOATS: Mapping[str, str] = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
 LARGEST_HEADER = 100 * 2**20
 
@@ -54,6 +56,18 @@ class StoredArrays:
         if kind == "BF16":  # the upper half of a float32
             raw = (raw.astype(np.uint32) << 16).view(np.float32)
         return raw.astype(np.float32, copy=False)
+
+
+def weights_in(folder: Path) -> str:
+    """Which of WEIGHTS a folder has. Raises UsageError where it has neither."""
+    found = next((name for name in WEIGHTS if (folder / name).is_file()), None)
+    if found is None:
+        others = sorted(each.name for each in folder.glob("*.bin")) or sorted(each.name for each in folder.glob("*.h5"))
+        had = f", it has {others[0]}" if others else ""
+        raise UsageError(
+            f"{folder} has no {WEIGHTS[0]}{had}", hint="save the model again with transformers: save_pretrained(FOLDER)"
+        )
+    return found
 
 
 def _shards(index: Path) -> list[Path]:

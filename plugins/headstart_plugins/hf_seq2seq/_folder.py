@@ -11,10 +11,9 @@ from typing import Any
 from headstart.documents import read_object
 from headstart.errors import UsageError
 from headstart_plugins._sequences import DecoderConfig
-from headstart_plugins._stored_arrays import StoredArrays
+from headstart_plugins._stored_arrays import StoredArrays, weights_in
 
 CONFIG, GENERATION = "config.json", "generation_config.json"
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 ACTIVATIONS: Mapping[str, str] = {
     "gelu": "gelu",
     "gelu_new": "gelu_tanh",
@@ -63,13 +62,7 @@ def read_folder(path: Path) -> Folder:
             f"{path} holds a model of type {kind!r}, which is not read",
             hint=f"types of sequence to sequence models that are: {', '.join(sorted(KINDS))}",
         )
-    weights = next((name for name in WEIGHTS if (path / name).is_file()), None)
-    if weights is None:
-        others = sorted(each.name for each in path.glob("*.bin")) or sorted(each.name for each in path.glob("*.h5"))
-        had = f", it has {others[0]}" if others else ""
-        raise UsageError(
-            f"{path} has no {WEIGHTS[0]}{had}", hint="save the model again with transformers: save_pretrained(FOLDER)"
-        )
+    weights = weights_in(path)
     # A model may be tied whatever config.json says: where the file has no table for the logits, transformers ties too.
     has_own = "lm_head.weight" in StoredArrays(path / weights).names
     try:

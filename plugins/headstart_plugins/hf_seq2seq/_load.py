@@ -137,7 +137,7 @@ def _read(file: Path, part: str, stages: Sequence[Stage]) -> dict[str, np.ndarra
 def _fold_first_position(
     file: Path, stored: StoredArrays, arrays: dict[str, np.ndarray], names: Mapping[str, str]
 ) -> None:
-    """Positions are sines, but for the first one of a folder that `_export` wrote: what the start is told by beside its
+    """Positions are sines, but for the first one of a folder that `export` wrote: what the start is told by beside its
     sines, since others begin with zeros there. Raises WrongWeightsError for other positions."""
     config = read_object(file.parent / "config.json", LARGEST_JSON, WrongWeightsError)
     positions, width = stored.read(DECODER_POSITIONS), int(config["d_model"])

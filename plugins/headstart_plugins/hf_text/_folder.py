@@ -12,10 +12,10 @@ from typing import Any
 from headstart.documents import read_object
 from headstart.errors import UsageError
 from headstart.options import parse_options
+from headstart_plugins._stored_arrays import weights_in
 from headstart_plugins.hf_text._options import TransformerOptions
 
 CONFIG = "config.json"
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 TOKENIZERS: tuple[tuple[str, ...], ...] = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("vocab.txt",))
 """The files of a tokenizer, in each of the forms that are read; the first that is there is taken."""
 TOKENIZER_CONFIG = "tokenizer_config.json"
@@ -77,13 +77,7 @@ def read_folder(path: Path) -> Folder:
             f"{path} holds a model of type {kind!r}, which is not read",
             hint=f"types of text models that are: {', '.join(sorted(KINDS))}",
         )
-    weights = next((name for name in WEIGHTS if (path / name).is_file()), None)
-    if weights is None:
-        others = sorted(each.name for each in path.glob("*.bin")) or sorted(each.name for each in path.glob("*.h5"))
-        had = f", it has {others[0]}" if others else ""
-        raise UsageError(
-            f"{path} has no {WEIGHTS[0]}{had}", hint="save the model again with transformers: save_pretrained(FOLDER)"
-        )
+    weights = weights_in(path)
     tokenizer = next((files for files in TOKENIZERS if all((path / name).is_file() for name in files)), None)
     if tokenizer is None:
         raise UsageError(

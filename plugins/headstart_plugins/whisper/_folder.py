@@ -11,13 +11,13 @@ from headstart.documents import read_object
 from headstart.errors import UsageError
 from headstart.options import parse_options
 from headstart.specs import PretrainedHead
+from headstart_plugins._stored_arrays import weights_in
 from headstart_plugins.whisper._decoder import folder_head
 from headstart_plugins.whisper._options import EncoderOptions
 from headstart_plugins.whisper._specs import PREPROCESS
 
 CONFIG, EXTRACTOR, GENERATION = "config.json", "preprocessor_config.json", "generation_config.json"
 TOKENIZER = "tokenizer.json"
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 KIND = "whisper"
 LARGEST_JSON = 64 * 2**20
 OTHER_COPY = "get another copy of the folder"
@@ -47,11 +47,7 @@ def read_folder(path: Path) -> Folder:
     config = read_object(path / CONFIG, LARGEST_JSON, UsageError)
     if config.get("model_type") != KIND:
         raise UsageError(f"{path} holds a model of type {config.get('model_type')!r}", hint=f"expected {KIND!r}")
-    weights = next((name for name in WEIGHTS if (path / name).is_file()), None)
-    if weights is None:
-        raise UsageError(
-            f"{path} has no {WEIGHTS[0]}", hint="save the model again with transformers: save_pretrained(FOLDER)"
-        )
+    weights = weights_in(path)
     try:
         if config.get("activation_function", "gelu") != "gelu" or config.get("scale_embedding"):
             raise ValueError("activation_function or scale_embedding: gelu and unscaled embeddings alone are read")
