@@ -68,3 +68,24 @@ def test_heads_are_fed_the_token_before():
     assert fed.dtype == np.int32
     assert fed[:, 0].tolist() == [7] * ROWS
     assert np.array_equal(fed[:, 1:], tokens[:, :-1])
+
+
+def test_over_the_mean_length_each_token_counts_alike():
+    from headstart.engine.device import inference
+    from headstart_plugins._sequences.targets import loss_by_mean_length
+
+    logits, tokens = given()
+    losses, _ = expected(logits, tokens, 0.1)
+    found = inference(lambda x: loss_by_mean_length(x["logits"], x["tokens"], x["real"], mean=3.5, smoothing=0.1), ())(
+        {"logits": logits, "tokens": tokens, "real": REAL}
+    )
+    assert losses[0] > 0.5
+    np.testing.assert_allclose(found, losses * REAL.sum(1) / 3.5, atol=1e-5)
+
+
+def test_targets_are_cut_to_doubled_lengths_up_to_the_longest():
+    from headstart_plugins._sequences import lengths_up_to
+
+    assert lengths_up_to(100) == (16, 32, 64, 100)
+    assert lengths_up_to(64) == (16, 32, 64)
+    assert lengths_up_to(4) == (4,)
