@@ -5,8 +5,8 @@ A task composes, with a `DecoderConfig` that says what its head is:
 
 - `decoder.decoder(config, features, seed)`: the head, a Functional model from "tokens" (batch, time, channel), their
   mask "tokens.mask" where there is one, and "previous" (batch, most) int32 to "logits" (batch, most, vocabulary);
-- `lengths_up_to(most)` for `TrimsTargets`, `targets.teacher_inputs(next_tokens, start)` for `FeedsTargets`, and
-  `targets.loss_by_mean_length(...)` for `Task.loss`;
+- `lengths_up_to(most)` for `Trims` and `TrimsTargets`, `targets.teacher_inputs(next_tokens, start)` for `FeedsTargets`,
+  and `targets.loss_by_mean_length(...)` for `Task.loss`;
 - `decoding.start(config, head, features, most=...)` and `decoding.step(...)` for `Generates`.
 
 `encoder.encoder_stages(config)` are the stages of a backbone that reads tokens, `stages` what they are called and give;
@@ -23,7 +23,7 @@ ACTIVATIONS = ("gelu", "gelu_tanh", "relu", "silu")
 NORMS = ("layer", "rms")
 POSITIONS = ("sines", "table", "relative", "none")
 SHORTEST = 16
-"""Tokens of the smallest length that a batch of targets is cut to where lengths are static."""
+"""Tokens of the smallest length that a batch is cut to where lengths are static."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,5 +108,5 @@ class DecoderConfig(StackConfig):
 
 
 def lengths_up_to(most: int) -> tuple[int, ...]:
-    """The few lengths that targets of up to `most` tokens are cut to: doubled from SHORTEST on."""
+    """The few lengths that texts of up to `most` tokens are cut to: doubled from SHORTEST on."""
     return (*(SHORTEST << power for power in range(16) if SHORTEST << power < most), most)

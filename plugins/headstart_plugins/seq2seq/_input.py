@@ -22,13 +22,12 @@ from headstart_plugins._reading_texts import (
     shown_text,
 )
 from headstart_plugins._sentences import parts_that_fit
+from headstart_plugins._sequences import lengths_up_to
 from headstart_plugins.seq2seq import PiecesOptions
 
 if TYPE_CHECKING:
     import keras
 
-SHORTEST = 16
-"""Pieces of the smallest static length; each next one is twice as long."""
 VOCABULARY, NUMBERED = "source.spm", "vocab.json"
 """The pieces, and their ids where they are not those of the model."""
 MANY_UNKNOWN = 0.5
@@ -70,7 +69,7 @@ class PiecesKind:
     def __init__(self, options: PiecesOptions, file: Path | None, numbered: Path | None = None) -> None:
         self._options, self._file, self._numbered = options, file, numbered
         self._length = length = options.max_tokens
-        self.lengths = (*(SHORTEST << power for power in range(32) if SHORTEST << power < length), length)
+        self.lengths = lengths_up_to(length)
 
     @property
     def tensors(self) -> Mapping[str, TensorSpec]:
