@@ -148,6 +148,8 @@ def test_the_gradient_of_a_gradient_of_a_dense_layer_is_refused():
 
 @pytest.mark.parametrize("sequences", [True, False])
 def test_an_lstm_gives_what_the_stock_layer_gives(sequences):
+    if keras.backend.backend() != "torch":
+        pytest.skip("a layer of PyTorch's")
     from headstart_plugins.torch_lowerings._recurrent import lstm
 
     random = np.random.default_rng(0)
