@@ -34,7 +34,7 @@ HELD = 0.055
 PARENT, CHILD = "spanish", "galician"
 SETS: Mapping[str, str] = {PARENT: "libreoffice:es", CHILD: "libreoffice:gl"}
 LABELS: Mapping[str, Sequence[int]] = {PARENT: (ALL,), CHILD: (500, 2000, ALL)}
-EPOCHS: Mapping[int, int] = {500: 30, 2000: 20, ALL: 12}
+EPOCHS: Mapping[int, int] = {500: 60, 2000: 30, ALL: 20}
 SMALL = (
     *(f"task.{name}={value}" for name, value in {"layers": 2, "width": 160, "heads": 4, "hidden": 640}.items()),
     *("task.vocabulary=3000", "task.most=64", "task.beams=4"),
