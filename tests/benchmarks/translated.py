@@ -49,7 +49,7 @@ ARMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     PARENT: {SCRATCH: ("pretrain",), MINILM: ("fit",)},
     CHILD: {SCRATCH: ("pretrain",), "Spanish parent": ("fit",), MINILM: ("fit",), "MiniLM, Spanish parent": ("fit",)},
 }
-RATES: Mapping[str, str] = {"pretrain": "2e-3", "fit": "1e-3"}
+RATES: Mapping[str, str] = {"pretrain": "2e-3", "fit": "3e-4"}
 
 
 def main() -> int:
