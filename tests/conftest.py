@@ -83,7 +83,10 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item):
-    """What JAX compiled for whole networks would pile up in a process to more than a machine has."""
+    """A command that a test asks in this process may name a backend, which the next test has not chosen. And what JAX
+    compiled for whole networks would pile up in a process to more than a machine has."""
+    if BACKEND is None:
+        os.environ.pop("KERAS_BACKEND", None)
     if BACKEND == "jax" and item.get_closest_marker("slow"):
         import jax
 
