@@ -6,11 +6,11 @@ accent, on the other accents, and on recordings of another speaker: what was gai
     python tests/benchmarks/transcribed.py --arms "decoder alone" --labels 20 --seeds 0 --backends torch
 
 The clips of test are those of `accents`: other voices and other sentences than are trained on, TESTED of them evenly
-chosen. A seed fixes which of the accent's other clips are labelled, and the training; of the labelled ones a fifth, from
-the voices of val, is val. `other accents` are clips of test of the other six, OTHERS of each; `recordings` are prompts of Debian's
-asterisk-core-sounds-en-wav with the texts that its package states, PROMPTS of them, where it is installed. `as
-published` is a run of one epoch at a rate of 1e-12. A finished cell is not run again, in another checkout either where
-`transcribed.json` has it, which is written with the table: delete that file when the code has changed.
+chosen. A seed fixes which of the accent's other clips are labelled, and the training; of the labelled ones a fifth,
+from the voices of val, is val. `other accents` are clips of test of the other six, OTHERS of each; `recordings` are
+prompts of Debian's asterisk-core-sounds-en-wav with the texts that its package states, PROMPTS of them, where it is
+installed. `as published` is a run of one epoch at a rate of 1e-12. A finished cell is not run again, in another
+checkout either where `transcribed.json` has it, which is written with the table: delete that file when the code has changed.
 """
 
 from __future__ import annotations
