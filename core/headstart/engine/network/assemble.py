@@ -24,6 +24,7 @@ from headstart.engine.network.stages import (
 )
 from headstart.errors import DataError, PluginError, WrongWeightsError
 from headstart.registry import Registry
+from headstart.spans import span
 from headstart.specs import (
     HEAD,
     INPUT,
@@ -51,6 +52,7 @@ CALIBRATION_SAMPLES = 32
 """Prepared samples that a first batch is checked, and random weights calibrated, on."""
 
 
+@span("building")
 def build_backbone(
     spec: BackboneSpec, registry: Registry, *, options: Any, inputs: Mapping[str, TensorSpec]
 ) -> tuple[Stage, ...]:
@@ -126,6 +128,7 @@ def backbone_inputs(kind: InputKind) -> dict[str, TensorSpec]:
     }
 
 
+@span("building")
 def graft(
     kind: InputKind,
     backbone: Sequence[Stage],
@@ -186,6 +189,7 @@ def verify_ranges(outputs: Mapping[str, np.ndarray], expected: Mapping[str, tupl
             )
 
 
+@span("loading weights")
 def load_weights(
     network: Network,
     samples: Mapping[str, np.ndarray],
