@@ -47,6 +47,7 @@ from headstart.runs.folder import RunFolder, write_document
 from headstart.runs.outline import count_learned, count_parameters, workload_of
 from headstart.runs.planning import Plan
 from headstart.runs.resuming import ASSETS, Resumed
+from headstart.spans import span
 from headstart.specs import Calibrates, Evaluation, FeedsTargets, FitsTargets, Generates, Training, WeightsSpec
 from headstart.threads import available_threads
 from headstart.timing import Stopwatch
@@ -105,6 +106,7 @@ def open_extractor(
     return decide(extractor, engine, plan.resolved.recipe.precision, work)
 
 
+@span("writing the run")
 def open_run(plan: Plan, decision: EngineDecision, folder: RunFolder, log: EventLog, *, reestimated: int = 0) -> None:
     """Write what is known before training: recipe, split, environment; say what starts and what to mind."""
     resolved, recipe = plan.resolved, plan.resolved.recipe
@@ -344,6 +346,7 @@ def _labelled(plan: Plan, split: str) -> Labelled:
     return Labelled(split, keys, tuple(payloads[key] for key in keys), targets, plan.target_kind)
 
 
+@span("reloading")
 def answers_in_memory(training: TrainContext, *, exact: bool) -> dict[str, np.ndarray]:
     """The outputs (rows, ...) of the first RELOADED rows of val, by the network as it was trained; teacher-forced where
     its head is fed targets.
@@ -364,6 +367,7 @@ def answers_in_memory(training: TrainContext, *, exact: bool) -> dict[str, np.nd
     return filled_together(parts)
 
 
+@span("reloading")
 def reloaded_answers(predictor: Predictor, val: Labelled) -> dict[str, np.ndarray]:
     """What a reloaded artefact gives for the first RELOADED samples of val, from the raw samples on."""
     first = slice(0, RELOADED)
@@ -378,6 +382,7 @@ def reloaded_answers(predictor: Predictor, val: Labelled) -> dict[str, np.ndarra
     return filled_together(parts)
 
 
+@span("reloading")
 def verify_reload(expected: Mapping[str, np.ndarray], reloaded: Mapping[str, np.ndarray], artefact: Path) -> None:
     """A run is done only after its artefact answers val, from the raw samples on, as the network in memory does.
 

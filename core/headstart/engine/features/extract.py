@@ -32,6 +32,7 @@ from headstart.engine.network.assemble import (
 )
 from headstart.engine.network.blueprint import BackboneUse
 from headstart.engine.network.network import TAP
+from headstart.spans import span
 from headstart.specs import FeatureSpec, InputKind
 
 OnProgress = Callable[[int, int], None]
@@ -66,6 +67,7 @@ class Passing:
     among: Among | None = None
 
 
+@span("features")
 def features_of(
     opened: Opened, passing: Passing, store: ArrayStore, on_progress: OnProgress = lambda done, total: None
 ) -> dict[str, np.ndarray]:

@@ -25,6 +25,7 @@ from headstart.engine.network.stages import (
 )
 from headstart.errors import DataError, PluginError, WrongWeightsError
 from headstart.registry import Registry
+from headstart.spans import span
 from headstart.specs import (
     HEAD,
     INPUT,
@@ -53,6 +54,7 @@ CALIBRATION_SAMPLES, FEWEST = 32, 2
 `first_batch`, but never one, whose statistics tell nothing where a layer has one position."""
 
 
+@span("building")
 def build_backbone(
     spec: BackboneSpec, registry: Registry, *, options: Any, inputs: Mapping[str, TensorSpec]
 ) -> tuple[Stage, ...]:
@@ -128,6 +130,7 @@ def backbone_inputs(kind: InputKind) -> dict[str, TensorSpec]:
     }
 
 
+@span("building")
 def graft(
     kind: InputKind,
     backbone: Sequence[Stage],
@@ -195,6 +198,7 @@ def verify_ranges(outputs: Mapping[str, np.ndarray], expected: Mapping[str, tupl
             )
 
 
+@span("loading weights")
 def load_weights(
     network: Network,
     samples: Mapping[str, np.ndarray],
