@@ -31,6 +31,7 @@ from headstart.environment import processor
 from headstart.errors import EngineRefusal, HeadstartError
 from headstart.host.discovery import installed_release, installed_version
 from headstart.registry import Registry
+from headstart.spans import span
 from headstart.specs import Batch, Compiled, EngineRequest, EngineSpec
 
 CHECKED = 8
@@ -104,6 +105,7 @@ def _shapes(arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
     return {name: array.shape for name, array in arrays.items()}
 
 
+@span("hashing weights")
 def identify(network: Network, stop: int, blueprint: Blueprint) -> dict[str, Any]:
     """The first `stop` stages as plain values: builders with versions and options, preprocessing, features, weights.
 
@@ -240,6 +242,7 @@ class FeatureExtractor:
             return self.open_in(self.native, cut, FLOAT32)
         return opened
 
+    @span("opening engines")
     def open_in(self, spec: EngineSpec, stop: int, precision: str) -> Opened:
         """The first `stop` stages in this engine. Raises EngineRefusal where it cannot run them."""
         graph = self._graph(spec, stop) if spec.export else None
@@ -252,6 +255,7 @@ class FeatureExtractor:
         any_length = uncompiled and self.blueprint.backbone.any_length
         return Opened(build(request), key, facts, size, axes, any_length)
 
+    @span("checking engines")
     def measure(self, spec: EngineSpec, opened: Opened, stop: int) -> Measured:
         """Speed and difference on `batch`; found once, then known.
 
@@ -342,6 +346,7 @@ def samples_a_call(row_bytes: int) -> int:
     return rows_within(row_bytes, BATCH) if device_at_hand() == "cpu" else ACCELERATED_BATCH
 
 
+@span("timing engines")
 def _rate(compiled: Compiled, batch: Batch) -> float:
     """Samples a second, after a first call."""
     started, calls, elapsed = time.perf_counter(), 0, 0.0
