@@ -38,7 +38,6 @@ from headstart.engine.features.extract import Passing, extract, open_backbone
 from headstart.engine.features.extractor import Place
 from headstart.engine.features.selection import Workload, decide
 from headstart.engine.generation import generator
-from headstart.engine.lowering.registry import lowered
 from headstart.engine.network.assemble import backbone_inputs, build_backbone, graft, load_head, load_weights
 from headstart.engine.network.blueprint import BackboneUse
 from headstart.engine.network.network import choose_features
@@ -291,7 +290,7 @@ def transcribed(registry: Registry, given: argparse.Namespace, scratch: Path) ->
         registry=registry,
     )
     load_head(network, spec, weights, registry)
-    search = generator(lowered(network, registry), task)
+    search = generator(network, task)  # what `predict` runs
 
     def ours() -> list[list[int]]:
         found: list[list[int]] = []

@@ -10,7 +10,8 @@ chosen. A seed fixes which of the accent's other clips are labelled, and the tra
 from the voices of val, is val. `other accents` are clips of test of the other six, OTHERS of each; `recordings` are
 prompts of Debian's asterisk-core-sounds-en-wav with the texts that its package states, PROMPTS of them, where it is
 installed. `as published` is a run of one epoch at a rate of 1e-12. A finished cell is not run again, in another
-checkout either where `transcribed.json` has it, which is written with the table: delete that file when the code has changed.
+checkout either where `transcribed.json` has it, which is written with the table: delete that file when the code has
+changed.
 """
 
 from __future__ import annotations
