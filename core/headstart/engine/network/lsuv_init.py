@@ -18,6 +18,7 @@ import numpy as np
 
 from headstart.data.noise import smooth_noise
 from headstart.engine.device import without_gradients
+from headstart.engine.network.liveness import let_go
 from headstart.engine.network.stages import NORMALISATIONS, name_variables, weighted_layers
 from headstart.specs import FeatureSpec, Stage
 
@@ -126,6 +127,7 @@ def calibrate(
     with without_gradients():
         for place, stage in enumerate(stages):
             inputs = {name: tensors[name] for name in stage.model.input}
+            let_go(stage.model)
             with contextlib.ExitStack() as stack:
                 for layer in weighted_layers(stage.model):
                     for leaf in filter(_is_leaf, layer._flatten_layers()):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from headstart.data.order import all_batches
-from headstart.engine.batch import take
+from headstart.engine.batch import bytes_a_row, take
 from headstart.engine.device import scan
 from headstart.engine.scoring import ScoredRows
 from headstart.engine.step import Scan, Step
@@ -68,7 +68,7 @@ class DeviceEpochs:
         self._stored = self.examples.samples
         self.trains: Scan = scan(self.step)
         self._stays = self.trains.can_hold(self._stored.views, self.examples.targets)
-        bytes_a_step = self.batch_size * sum(array[:1].nbytes for array in self._stored.views[0].values())
+        bytes_a_step = self.batch_size * bytes_a_row(self._stored.views[0])
         steps = -(-self._stored.count // self.batch_size)
         self._steps_a_block = steps if self._stays else max(1, min(steps, BLOCK // bytes_a_step))
 
