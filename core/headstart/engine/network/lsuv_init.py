@@ -19,6 +19,7 @@ import numpy as np
 from headstart.data.noise import smooth_noise
 from headstart.engine.device import without_gradients
 from headstart.engine.network.cutting import nodes_of
+from headstart.engine.network.liveness import let_go
 from headstart.engine.network.stages import NORMALISATIONS, name_variables, weighted_layers
 from headstart.specs import FeatureSpec, Stage
 
@@ -130,6 +131,7 @@ def calibrate(
         for place, stage in enumerate(stages):
             inputs = {name: tensors[name] for name in stage.model.input}
             normalised = _normalised_embeddings(stage.model)
+            let_go(stage.model)
             with contextlib.ExitStack() as stack:
                 for layer in weighted_layers(stage.model):
                     for leaf in filter(_is_leaf, layer._flatten_layers()):

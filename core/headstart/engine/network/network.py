@@ -11,6 +11,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from headstart.engine.network.liveness import let_go
 from headstart.specs.backbones import FeatureSpec, Stage
 from headstart.specs.strategies import HEAD
 
@@ -96,6 +97,7 @@ class Network:
         for place, stage in enumerate(self.stages[start:stop], start):
             prefix = TAP if stage.name == HEAD else ""
             wanted = {name: alive[prefix + name] for name in stage.model.input}
+            let_go(stage.model)
             outputs = dict(stage.model(wanted, training=stage.name in training))
             if stage.name == HEAD:
                 return outputs

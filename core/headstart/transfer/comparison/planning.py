@@ -16,9 +16,9 @@ from headstart.data.split import Cut, try_split
 from headstart.data.targets import build_target_kind, other_kind
 from headstart.errors import DataError, HeadstartError, UsageError
 from headstart.options import Text, describe_options
-from headstart.recipe import MAX_SEED, NONE, SETTINGS, Recipe
+from headstart.recipe import FIT, MAX_SEED, NONE, SETTINGS, Recipe
 from headstart.recipes.build import build_recipe, pretraining_recipe
-from headstart.recipes.file import FIT, read_recipe, toml_item
+from headstart.recipes.file import read_recipe, toml_item
 from headstart.recipes.resolve import BoundRecipe, bind, bind_to, make_ready
 from headstart.registry import Registry
 from headstart.runs.fitted_ahead import fit_and_prepare
