@@ -17,6 +17,7 @@ from headstart_plugins._heads.loss_alone import LossAlone
 from headstart_plugins._sequences import DecoderConfig, lengths_up_to
 from headstart_plugins.transcription import TranscriptionOptions
 from headstart_plugins.transcription._evaluate import TranscriptionEvaluator
+from headstart_plugins.transcription._loops import before_loop
 from headstart_plugins.transcription._speech_tokens import TOKENIZER, SpeechTokens, Transcripts, of_labels
 from headstart_plugins.transcription._subtitles import subtitles
 
@@ -228,21 +229,27 @@ class Transcription:
             return {name: array[:1] for name, array in outputs.items()}
         return {"tokens": outputs["tokens"].reshape(1, -1), "score": outputs["score"].mean(axis=0, keepdims=True)}
 
-    def said(self, tokens: np.ndarray, facts: Facts) -> list[str]:
-        """What (time,) or (window * time,) tokens say in each window."""
-        windows = facts.get("windows", 1)
-        parts = tokens.reshape(-1, self.search.most)[:windows] if windows > 1 else tokens[None]
-        return [self.transcripts.decode(ids) for ids in parts.tolist()]
+    def said(self, tokens: np.ndarray, facts: Facts) -> list[tuple[str, bool]]:
+        """What (time,) or (window * time,) tokens say in each window, and whether that is the beginning of a loop."""
+        windows, most = facts.get("windows", 1), self.search.most
+        parts = tokens.reshape(-1, most)[:windows] if windows > 1 else tokens[None, :most]
+        told = []
+        for ids in parts.tolist():
+            kept = ids if self.options.loops or self.tokens.end in ids else before_loop(ids)
+            told.append((self.transcripts.decode(kept), len(kept) < len(ids)))
+        return told
 
     def decode(self, outputs: Batch, facts: Sequence[Facts], top_k: int) -> Sequence[Mapping[str, Any]]:
-        """`transcript`, its `score`, and the `segments`: what is said in each window, with its times in seconds."""
+        """`transcript`, its `score`, and the `segments`: what is said in each window, with its times in seconds, and
+        `loop` where a loop of it was left out."""
         decoded = []
         for row, fact in enumerate(facts):
             said = self.said(outputs["tokens"][row], fact)
             spans = fact.get("spans") or [(fact.get("start", 0.0), fact.get("end", 0.0))]
             segments = [
                 {"start": round(float(start), 3), "end": round(float(end), 3), "text": text}
-                for (start, end), text in zip(spans, said, strict=False)
+                | ({"loop": True} if is_loop else {})
+                for (start, end), (text, is_loop) in zip(spans, said, strict=False)
             ]
             score = float(outputs["score"][row])
             decoded.append({"transcript": joined(said), "score": score, "segments": segments})
@@ -257,9 +264,9 @@ class Transcription:
         return {".srt": subtitles(answer["segments"])} if self.options.srt else {}
 
 
-def joined(said: Sequence[str]) -> str:
+def joined(said: Sequence[tuple[str, bool]]) -> str:
     """What several windows say, as one text."""
-    return " ".join(each for each in said if each)
+    return " ".join(text for text, _ in said if text)
 
 
 def plain_tokens(tokens: SpeechTokens) -> dict[str, Any]:

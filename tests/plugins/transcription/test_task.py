@@ -101,7 +101,7 @@ def test_labels_that_are_not_whole_are_refused(labels):
 
 
 def test_error_rates_are_those_of_what_was_said():
-    task = made(longest=8)
+    task = made(longest=16)
     evaluator = task.evaluator()
     ids = task.transcripts.encode(["the cat sat", "a dog"])
     tokens = np.full((2, 16), 51, np.int32)
@@ -111,3 +111,23 @@ def test_error_rates_are_those_of_what_was_said():
     evaluator.update({"reference": truth}, {"tokens": tokens}, [{"key": "1"}, {"key": "2"}], np.zeros(2))
     assert evaluator.metrics()["wer"] == pytest.approx(1 / 5)
     assert evaluator.result().report["worst"][0]["key"] == "2"
+    assert evaluator.result().report["looped"] == 0
+    loop = np.array([[5, *[6, 7] * 7, 8]], np.int32)  # the last one is not of it
+    evaluator.update({"reference": truth[:1]}, {"tokens": loop}, [{"key": "3"}], np.zeros(1))
+    evaluator.update({"reference": truth[:1]}, {"tokens": loop[:, [0, *[1, 2] * 7, 1]]}, [{"key": "4"}], np.zeros(1))
+    assert evaluator.result().report["looped"] == 1
+
+
+def test_of_several_windows_the_looping_one_alone_is_cut():
+    task = made(longest=12)
+    looping, ended = task.transcripts.encode(["ab" * 8])[0][1:13], [5, 6, *[51] * 10]
+    facts = {"windows": 2, "spans": [[0.0, 2.0], [2.0, 3.0]]}
+    row = np.array([looping + ended], np.int32)
+    (answer,) = task.decode({"tokens": row, "score": np.zeros(1, np.float32)}, [facts], 1)
+    assert answer["transcript"] == "ab a"
+    assert [each.get("loop", False) for each in answer["segments"]] == [True, False]
+
+    whole = made(longest=12, loops=True)
+    (answer,) = whole.decode({"tokens": row, "score": np.zeros(1, np.float32)}, [facts], 1)
+    assert answer["transcript"] == "abababababab a"
+    assert [*answer["segments"][0]] == ["start", "end", "text"]
