@@ -20,7 +20,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,6 +110,7 @@ def main() -> None:
     parser.add_argument("--windows", type=int, default=8, metavar="N", help="of 30 s, a round and side of A1")
     parser.add_argument("--files", type=int, default=48, metavar="N", help="a round and side of A3")
     parser.add_argument("--clips", type=int, default=16, metavar="N", help="a round and side of A5")
+    parser.add_argument("--engine", default="auto", help="of ours, in A1 and A3")
     parser.add_argument("--rounds", type=int, default=5, metavar="N")
     parser.add_argument("--clock", choices=("wall", "processor"), default="processor", help="wall on an idle machine")
     given = parser.parse_args()
@@ -172,7 +173,7 @@ def encoded(registry: Registry, given: argparse.Namespace, scratch: Path) -> Rat
     windows = [np.resize(said[number * whole :], whole) for number in range(given.windows)]
     rows = tuple(sounds.kind.prepare(sounds.kind.read((each, RATE), "speech")) for each in windows)
     sounds = Sounds(sounds.use, sounds.kind, sounds.weights, rows)
-    run, engine = opened_prefix(registry, sounds, scratch, features=("tokens",))
+    run, engine = opened_prefix(registry, sounds, scratch, feature="tokens", engine=given.engine)
     control = Control(given.control, "whisper", sounds.weights.parent)
     np.save(scratch / "windows.npy", np.stack(windows))
     batches = control.ask("windows", file=str(scratch / "windows.npy"), engines=ENCODERS)["batches"]
@@ -200,16 +201,19 @@ def encoded(registry: Registry, given: argparse.Namespace, scratch: Path) -> Rat
     )
 
 
-def opened_prefix(registry: Registry, sounds: Sounds, scratch: Path, *, features: tuple[str, ...]) -> tuple[Any, str]:
-    """What gives the features (row, ...) by name of all rows, as `fit` computes them, and the engine that `auto`
-    took."""
+def opened_prefix(
+    registry: Registry, sounds: Sounds, scratch: Path, *, feature: str, engine: str
+) -> tuple[Callable[..., dict[str, np.ndarray]], str]:
+    """What gives the feature (row, ...) of all rows, as `fit` computes it, and the engine that it runs in."""
     place = Place(Cache(scratch / "cache", CACHE_LIMIT), scratch / "scratch", threads(), print)
-    use = BackboneUse(sounds.use.spec, sounds.use.weights, input_options=sounds.use.input_options, features=features)
+    options = sounds.use.input_options
+    use = BackboneUse(sounds.use.spec, sounds.use.weights, input_options=options, features=(feature,))
+    named = None if engine == "auto" else registry.get("engines", engine)
     data: Any = sounds
     with Exporters(registry) as exporters:
         extractor = open_backbone(use, data, exporters, place, kind=sounds.kind)
         stop = len(extractor.stock.stages) - 1
-        extractor = decide(extractor, None, "float32", Workload(stop, MANY))
+        extractor = decide(extractor, named, "float32", Workload(stop, MANY))
         opened = extractor.open(stop)
     tensors = sounds.tensors
     passing = Passing(lambda rows: {name: array[rows] for name, array in tensors.items()}, len(sounds.rows), {})
@@ -233,7 +237,7 @@ def voices(registry: Registry, given: argparse.Namespace, scratch: Path) -> Rati
     kind = sounds.kind
     first = tuple(row for file in files for row in kind.prepare_several(kind.read(str(file), file.name)))
     sounds = Sounds(sounds.use, kind, sounds.weights, first)
-    run, engine = opened_prefix(registry, sounds, scratch, features=("pooled",))
+    run, engine = opened_prefix(registry, sounds, scratch, feature="pooled", engine=given.engine)
 
     def ours() -> np.ndarray:
         parted = [kind.prepare_several(kind.read(str(file), file.name)) for file in files]

@@ -35,8 +35,8 @@ class TranscriptionOptions:
     longest: int = option(200, "Tokens of what is said in one window, at most.", low=2, high=448)
     loops: bool = option(
         False,
-        "Leave answers as they are that say one thing over and over until there is no room for more; unless set, such "
-        "an answer has it once, which its segment tells.",
+        "Leave answers as they are that say one thing over and over, until there is no room for more or faster than "
+        "anybody speaks; unless set, such an answer has it once, which its segment tells.",
     )
     times: bool = option(
         False,

@@ -1,4 +1,4 @@
-"""Answers that say one thing over and over and do not end, as decoders of speech may."""
+"""Answers that say one thing over and over, as decoders of speech may, for longer than anybody speaks."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ from collections.abc import Sequence
 
 TIMES, LEAST = 4, 12
 """How often a stretch is said, and how many tokens that are, for it to be a loop."""
+FASTEST = 25.0
+"""Tokens a second of sound that nobody says: fast speech has about ten."""
 
 
-def before_loop(ids: Sequence[int]) -> Sequence[int]:
-    """Of the tokens of an answer that did not end, those up to the end of the first of the stretches that its last
-    TIMES or more repeat, of at least LEAST tokens in all; all of them where there is no such loop.
+def before_loop(ids: Sequence[int], *, ended: bool, seconds: float) -> Sequence[int]:
+    """Of the tokens of an answer to so many seconds of sound those up to the end of the first of the stretches that its
+    last TIMES or more repeat, of at least LEAST tokens in all; all of them where there is no such loop.
 
-    What was said many times and then ended is left as it is. Of several lengths of a stretch the shortest counts.
+    What was said many times and then `ended` is left as it is where somebody may have spoken so fast; seconds of 0 are
+    not known. Of several lengths of a stretch the shortest counts.
     """
+    if ended and len(ids) <= FASTEST * (seconds or len(ids)):
+        return ids
     for length in range(1, len(ids) // TIMES + 1):
         place = len(ids) - 1
         while place >= length and ids[place] == ids[place - length]:

@@ -256,11 +256,11 @@ class Transcription:
         """The stretches of each window, a single one without times, and whether a loop of it was left out."""
         windows, most = facts.get("windows", 1), self.search.most
         parts = tokens.reshape(-1, most)[:windows] if windows > 1 else tokens[None, :most]
-        heard = []
-        for ids in parts.tolist():
+        spans, heard = _spans(facts), []
+        for ids, (start, end) in zip(parts.tolist(), [*spans, *[(0.0, 0.0)] * (len(parts) - len(spans))], strict=False):
             ended = self.tokens.end in ids
             own = ids[: ids.index(self.tokens.end)] if ended else ids
-            kept = own if self.options.loops or ended else before_loop(own)
+            kept = own if self.options.loops else before_loop(own, ended=ended, seconds=end - start)
             told = stretches(kept, first=self.tokens.first_time) if self.options.times else [(None, None, kept)]
             decoded = [_Stretch(begin, end, self.transcripts.decode(words)) for begin, end, words in told]
             heard.append(([each for each in decoded if each.text], len(kept) < len(own)))
@@ -272,7 +272,7 @@ class Transcription:
         decoded = []
         for row, fact in enumerate(facts):
             heard = self._heard(outputs["tokens"][row], fact)
-            spans = fact.get("spans") or [(fact.get("start", 0.0), fact.get("end", 0.0))]
+            spans = _spans(fact)
             segments = []
             for (start, end), (said, is_loop) in zip(spans, heard, strict=False):
                 own = [
@@ -295,6 +295,11 @@ class Transcription:
     def files(self, answer: Mapping[str, Any]) -> Mapping[str, bytes]:
         """See WritesFiles: subtitles, where they are asked for."""
         return {".srt": subtitles(answer["segments"])} if self.options.srt else {}
+
+
+def _spans(facts: Facts) -> Sequence[tuple[float, float]]:
+    """When each window begins and ends, in seconds of the recording; 0 and 0 where that is not known."""
+    return facts.get("spans") or [(facts.get("start", 0.0), facts.get("end", 0.0))]
 
 
 @dataclass(frozen=True)

@@ -31,4 +31,10 @@ from headstart_plugins.transcription._loops import before_loop
     ],
 )
 def test_a_loop_is_said_once(ids, kept):
-    assert list(before_loop(ids)) == kept
+    assert list(before_loop(ids, ended=False, seconds=0.0)) == kept
+
+
+@pytest.mark.parametrize(("seconds", "is_cut"), [(0.4, True), (0.6, False), (0.0, False)])
+def test_an_answer_that_ended_is_cut_where_nobody_speaks_so_fast(seconds, is_cut):
+    ids = [7, *[5, 6] * 6]
+    assert list(before_loop(ids, ended=True, seconds=seconds)) == ([7, 5, 6] if is_cut else ids)
