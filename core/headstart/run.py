@@ -277,7 +277,7 @@ class Run(Shown):
             files = self._answer_files(artefact, named, out, job)
             with (
                 nullcontext() if files is None else closing(files),
-                predictor_in(artefact, engine, payloads, _as_finding(on_finding)) as predictor,
+                predictor_in(artefact, engine, payloads, _as_finding(on_finding), count=len(named)) as predictor,
             ):
                 if len(payloads) < len(named):  # a job that was not stopped began with more
                     predictor = dataclasses.replace(predictor, sizes=predictor.sizes[-1:])

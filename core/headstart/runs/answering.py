@@ -31,9 +31,11 @@ Warn = Callable[[str], None]
 
 
 @contextmanager
-def predictor_in(artefact: Artefact, engine: str, payloads: Sequence[Any], warn: Warn) -> Iterator[Predictor]:
-    """What answers `payloads` with the artefact: in `engine` by name, by "auto" in the fastest that repays its start
-    where they are many, by "stock" on stock layers. Needs the backend to be set.
+def predictor_in(
+    artefact: Artefact, engine: str, payloads: Sequence[Any], warn: Warn, *, count: int
+) -> Iterator[Predictor]:
+    """What answers `payloads`, those left of `count` inputs, with the artefact: in `engine` by name, by "auto" in the
+    fastest that repays its start where inputs are many, by "stock" on stock layers. Needs the backend to be set.
 
     Its outputs on some of these samples are compared with those of stock layers, once an artefact, engine and machine.
     Raises EngineRefusal where an engine that was named differs or cannot run the network, which `auto` does without;
@@ -46,7 +48,7 @@ def predictor_in(artefact: Artefact, engine: str, payloads: Sequence[Any], warn:
         raise UsageError(
             f"{artefact.task_spec.name} generates its answers: no engine does that", hint="leave out --engine"
         )
-    if engine == STOCK or generates or (spec is None and len(payloads) < MANY):
+    if engine == STOCK or generates or (spec is None and count < MANY):
         yield stock
         return
     rows = list(islice(_rows(stock, payloads), stock.sizes[-1]))
@@ -57,7 +59,7 @@ def predictor_in(artefact: Artefact, engine: str, payloads: Sequence[Any], warn:
 
     with tempfile.TemporaryDirectory() as scratch, Exporters(registry) as exporters:
         try:
-            found = _opened(artefact, spec, rows, len(payloads), exporters, Path(scratch), warn)
+            found = _opened(artefact, spec, rows, count, exporters, Path(scratch), warn)
             _verify(artefact, found, payloads, warn)
         except EngineRefusal as exc:
             if spec is not None:

@@ -40,7 +40,8 @@ class Scored:
 def made_by(registry: Registry, backend: str, threads: int) -> dict[str, Any]:
     """What computes, as plain values: versions of packages and plugins, the backend, and its threads."""
     plugins = sorted([plugin.info.name, str(plugin.info.version)] for plugin in registry.loaded)
-    return {"versions": versions(), "plugins": plugins, "backend": backend, "threads": threads}
+    kinds = [[spec.name, spec.version] for spec in registry.specs("targets")]
+    return {"versions": versions(), "plugins": plugins, "targets": kinds, "backend": backend, "threads": threads}
 
 
 def key_of(
